@@ -1,0 +1,80 @@
+# Every target works on a fresh machine with Python 3.11 or newer and make, and writes only inside this folder.
+
+PYTHON ?= python3
+ARGS ?=
+BIN := .venv/bin/python
+INSTALLED := .venv/installed
+
+export MPLCONFIGDIR := $(CURDIR)/.cache/matplotlib
+export IPYTHONDIR := $(CURDIR)/.jupyter/ipython
+export JUPYTER_CONFIG_DIR := $(CURDIR)/.jupyter/config
+export JUPYTER_DATA_DIR := $(CURDIR)/.jupyter/data
+export JUPYTER_RUNTIME_DIR := $(CURDIR)/.jupyter/runtime
+export JUPYTERLAB_SETTINGS_DIR := $(CURDIR)/.jupyter/settings
+export JUPYTERLAB_WORKSPACES_DIR := $(CURDIR)/.jupyter/workspaces
+
+# JupyterLab asks npm, where there is one, about language servers, and npm keeps a log of that.
+export npm_config_cache := $(CURDIR)/.cache/npm
+
+# The environment is compiled when it is first imported: all of it at once would double the time to install.
+unexport PYTHONDONTWRITEBYTECODE
+
+.PHONY: help lab test bench lint format clean
+
+help:
+	@echo "make lab     open JupyterLab on the start notebook"
+	@echo "make test    check the style and run all tests, those in a real browser page included"
+	@echo "make bench   time the core and a slider in a real page"
+	@echo "make lint    check the style alone"
+	@echo "make format  put the style right"
+	@echo "make clean   remove what the tools left here, except the environment"
+	@echo "ARGS=... goes on to JupyterLab, pytest or the benchmarks: make test ARGS='-k sgd'"
+
+lab: $(INSTALLED)
+	$(BIN) -m jupyterlab --ServerApp.ip=127.0.0.1 $(if $(filter 0,$(shell id -u)),--allow-root) \
+		--ServerApp.root_dir=notebooks --LabApp.default_url=/lab/tree/00_start.ipynb $(ARGS)
+
+# Chromium keeps things under these, whatever its profile folder.
+test bench: export XDG_CACHE_HOME := $(CURDIR)/.cache
+test bench: export XDG_CONFIG_HOME := $(CURDIR)/.cache/config
+
+test: $(INSTALLED) lint
+	@CHROMIUM="$$($(BIN) tests/browser/find_chromium.py --install)" && export CHROMIUM && \
+		$(BIN) -m pytest $(ARGS)
+
+bench: $(INSTALLED)
+	@CHROMIUM="$$($(BIN) tests/browser/find_chromium.py --install)" && export CHROMIUM && \
+		$(BIN) -m pytest tests/benchmarks --benchmark-enable --benchmark-only $(ARGS) && \
+		$(BIN) tests/benchmarks/slider_latency.py
+
+lint: $(INSTALLED)
+	$(BIN) -m ruff check .
+	$(BIN) -m ruff format --check .
+
+format: $(INSTALLED)
+	$(BIN) -m ruff check --fix .
+	$(BIN) -m ruff format .
+
+clean:
+	rm -rf .cache .jupyter .benchmarks .hypothesis .pytest_cache .ruff_cache build dist
+	find . -name .venv -prune -o \( -name __pycache__ -o -name .ipynb_checkpoints \) -type d -exec rm -rf {} +
+
+# The stamp holds the folder's path, because an editable install does not survive a move.
+ifneq ("$(CURDIR)","$(shell cat $(INSTALLED) 2>/dev/null)")
+.PHONY: $(INSTALLED)
+endif
+
+# One try per index, because an unreachable one is asked for every package. The last step is offline on purpose:
+# it fails if the list of pins lacks anything that the package, JupyterLab or the tests need.
+$(INSTALLED): binder/requirements.txt pyproject.toml
+	@command -v $(PYTHON) >/dev/null || { echo "gradwidgets needs Python 3.11 or newer; there is no $(PYTHON)"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit( \
+		"gradwidgets needs Python 3.11 or newer, $(PYTHON) is %d.%d: try make PYTHON=python3.11" % sys.version_info[:2])'
+	@$(BIN) -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear .venv
+	$(BIN) -m pip install --disable-pip-version-check --no-cache-dir --no-compile \
+		--retries 1 --no-deps -r binder/requirements.txt
+	$(BIN) -m pip install --disable-pip-version-check --quiet --no-index \
+		--no-build-isolation -e '.[lab,test]'
+	@# Neither news nor a question about news over the notebook.
+	$(BIN) -m jupyterlab.labextensions disable @jupyterlab/apputils-extension:announcements
+	@echo "$(CURDIR)" >$(INSTALLED)

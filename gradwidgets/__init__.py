@@ -1,0 +1,14 @@
+"""See gradients: Jupyter widgets over one PyTorch analysis core.
+
+* `OptimizerPlayground`: what lr, momentum, dampening, weight decay, Nesterov and the loss do to a descent.
+
+Inside, arrows only point to the left: `core` (torch in, frozen results out; knows neither pictures nor pages) ←
+`figures` (Matplotlib artists, changed in place by `update`) ← `widgets` (traits, controls, the live canvas). A
+setting changes, the settings are frozen, one core function makes one result, the figure's artists change, the canvas
+paints. Everything that a widget shows can be had without one, from `gradwidgets.core`.
+"""
+
+from gradwidgets.widgets.playground import OptimizerPlayground
+
+__version__ = "0.1.0"
+__all__ = ["OptimizerPlayground", "__version__"]

@@ -1,0 +1,73 @@
+"""The analysis core: torch in, frozen results out, without pictures or widgets.
+
+What can be descended
+    `Objective`, ready-made ones in `OBJECTIVES`, your own with `as_objective`, and `regression` (or all its
+    `LOSSES` at once: `regressions`) on your data or one of the `DATASETS`.
+How
+    `SGD`, with every setting of torch's, in `descend` and `descend_each`, which give a `Trajectory`.
+What it means
+    `outcome` (where it went), `stability` (how large lr may be), `step_parts` (one step taken apart),
+    `sample_surface` and `sample_surfaces` (the map), `script` (the run as a plain torch script).
+Long work in slices
+    `descending_each` and `sampling_each` yield the share that is done and return what the plain forms do.
+"""
+
+from gradwidgets.core.choices import choose
+from gradwidgets.core.datasets import DATASETS
+from gradwidgets.core.descent import descend, descend_each, descending_each
+from gradwidgets.core.losses import LOSSES, RegressionLoss
+from gradwidgets.core.objective import Objective
+from gradwidgets.core.objectives import (
+    OBJECTIVES,
+    beale,
+    himmelblau,
+    product,
+    quadratic,
+    rosenbrock,
+    saddle,
+)
+from gradwidgets.core.outcome import Outcome, outcome
+from gradwidgets.core.own_objective import ObjectiveError, as_objective
+from gradwidgets.core.regression import Regression, regression, regressions
+from gradwidgets.core.script import script
+from gradwidgets.core.sgd import SGD
+from gradwidgets.core.stability import Stability, stability
+from gradwidgets.core.step_parts import StepParts, step_parts
+from gradwidgets.core.surface import SurfaceGrid, sample_surface, sample_surfaces, sampling_each
+from gradwidgets.core.trajectory import Trajectory
+
+__all__ = [
+    "DATASETS",
+    "LOSSES",
+    "OBJECTIVES",
+    "SGD",
+    "Objective",
+    "ObjectiveError",
+    "Outcome",
+    "Regression",
+    "RegressionLoss",
+    "Stability",
+    "StepParts",
+    "SurfaceGrid",
+    "Trajectory",
+    "as_objective",
+    "beale",
+    "choose",
+    "descend",
+    "descend_each",
+    "descending_each",
+    "himmelblau",
+    "outcome",
+    "product",
+    "quadratic",
+    "regression",
+    "regressions",
+    "rosenbrock",
+    "saddle",
+    "sample_surface",
+    "sample_surfaces",
+    "sampling_each",
+    "script",
+    "stability",
+    "step_parts",
+]

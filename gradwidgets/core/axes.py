@@ -1,0 +1,47 @@
+"""The two axes of a map: name → (low, high), the first drawn horizontally."""
+
+import math
+from collections.abc import Mapping
+from numbers import Real
+
+Axes = dict[str, tuple[float, float]]
+
+
+def check_axes(axes: object, names: tuple[str, str], argument: str = "axes") -> Axes:
+    """Accept or refuse a pair of axes.
+
+    Args:
+        axes: Mapping of both parameters' names to (low, high).
+        names: The right names.
+        argument: What to call `axes` in an error.
+
+    Returns:
+        The axes as plain floats, in the given order.
+
+    Raises:
+        TypeError: Not a mapping, or a bound is not a number.
+        ValueError: A name is wrong or missing, a bound is not finite, or low ≥ high.
+    """
+    if not isinstance(axes, Mapping):
+        raise TypeError(f"{argument} must map each of {names[0]!r}, {names[1]!r} to (low, high); got {axes!r:.80}")
+    if set(axes) != set(names):
+        raise ValueError(
+            f"{argument} must name {names[0]!r} and {names[1]!r}; got {', '.join(map(repr, axes)) or 'none'}"
+        )
+    return {name: _check_range(bounds, f"{argument}[{name!r}]") for name, bounds in axes.items()}
+
+
+def _check_range(bounds: object, where: str) -> tuple[float, float]:
+    try:
+        low, high = bounds
+    except (TypeError, ValueError):
+        raise TypeError(f"{where} must be (low, high); got {bounds!r:.80}") from None
+    for bound in (low, high):
+        if isinstance(bound, bool) or not isinstance(bound, Real):
+            raise TypeError(f"{where} must be two numbers; got {bounds!r:.80}")
+    low, high = float(low), float(high)
+    if not (math.isfinite(low) and math.isfinite(high) and low < high):
+        raise ValueError(f"{where} must be finite with low < high; got ({low:g}, {high:g})")
+    if not math.isfinite(high - low):
+        raise ValueError(f"{where} is wider than a float can say; got ({low:g}, {high:g})")
+    return low, high

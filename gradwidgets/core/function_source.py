@@ -1,0 +1,61 @@
+"""The text of a user's function, where it can stand alone."""
+
+import ast
+import builtins
+import inspect
+import textwrap
+from collections.abc import Callable
+
+
+def function_source(fn: Callable, name: str, *, split: bool) -> str:
+    """Python text that defines `objective(point)` by the text of `fn`.
+
+    The text is used only when it is a plain `def` that needs nothing but torch, math and Python's own
+    names; else the script would fail on names that live in the user's session.
+
+    Args:
+        fn: The user's function.
+        name: What it is called.
+        split: Whether it takes the two parameters apart, f(a, b), or as points of shape (N, 2).
+
+    Returns:
+        The definition, or a comment that says why there is none and a line that stops the script.
+    """
+    text, missing = _standalone(fn)
+    if text is None:
+        return (
+            f"# {name} could not be written out: {missing}.\n"
+            "# Define objective(point) here: a tensor of shape (2,) in, a tensor of one value out.\n"
+            'raise SystemExit("paste your objective here")\n'
+        )
+    call = "*point.reshape(1, 2).unbind(-1)" if split else "point.reshape(1, 2)"
+    return f"{text}\n\ndef objective(point):\n    return {name}({call}).sum()\n"
+
+
+def _standalone(fn: Callable) -> tuple[str | None, str]:
+    if not inspect.isfunction(fn):
+        return None, "it is not a plain function"
+    if fn.__name__ == "<lambda>":
+        return None, "it is a lambda"
+    try:
+        text = textwrap.dedent(inspect.getsource(fn))
+        tree = ast.parse(text)
+    except (OSError, TypeError, SyntaxError, IndentationError):
+        return None, "its text is not at hand"
+    if len(tree.body) != 1 or not isinstance(tree.body[0], ast.FunctionDef) or tree.body[0].decorator_list:
+        return None, "it is not a plain undecorated def"
+    known = set(dir(builtins)) | {"torch", "math"}
+    codes, needed = [fn.__code__], set(fn.__code__.co_freevars)
+    while codes:
+        code = codes.pop()
+        codes += [c for c in code.co_consts if inspect.iscode(c)]
+        needed |= {n for n in _global_names(code) if n not in known and n != fn.__name__}
+    if needed:
+        return None, f"it uses {', '.join(sorted(needed))} from outside"
+    return text, ""
+
+
+def _global_names(code) -> set[str]:
+    import dis
+
+    return {step.argval for step in dis.get_instructions(code) if step.opname in ("LOAD_GLOBAL", "LOAD_NAME")}

@@ -1,0 +1,30 @@
+"""Long work as generators that yield the share that is done and return the result."""
+
+from collections.abc import Generator
+from typing import TypeVar
+
+T = TypeVar("T")
+
+Slices = Generator[float, None, T]
+
+# Seconds of work between two yields.
+SLICE = 0.02
+
+
+def finish(work: Slices[T]) -> T:
+    """Run `work` to its end and give its result."""
+    while True:
+        try:
+            next(work)
+        except StopIteration as end:
+            return end.value
+
+
+def part_of(work: Slices[T], before: float, share: float) -> Slices[T]:
+    """The same work as a part of a whole: its 0 to 1 becomes `before` to `before + share`."""
+    while True:
+        try:
+            done = next(work)
+        except StopIteration as end:
+            return end.value
+        yield before + share * done

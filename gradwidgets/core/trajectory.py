@@ -1,0 +1,87 @@
+"""What a descent leaves behind."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from gradwidgets.core.objective import Objective
+from gradwidgets.core.results import Result
+
+# A run farther from the view's centre than this many view widths is lost to every picture.
+FAR = 1e4
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Trajectory(Result):
+    """A descent, step by step: step k + 1 leads from point k to point k + 1 by the gradient at point k.
+
+    Attributes:
+        points: Shape (steps + 1, ..., 2), the start first.
+        losses: The objective at each point, (steps + 1, ...).
+        gradients: Its gradient at each point, (steps + 1, ..., 2), without weight decay.
+        diverged_at: For a single start, the first step whose point or loss is NaN, infinite or absurdly far off:
+            10 000 view widths from the view's centre, or 10 000 times as far as the start if that is more.
+            None if there is none, and for a batch of starts.
+        parameters: The names of the two parameters.
+    """
+
+    points: Tensor
+    losses: Tensor
+    gradients: Tensor
+    diverged_at: int | None = None
+    parameters: tuple[str, str] = ("first", "second")
+
+    @property
+    def steps(self) -> int:
+        """How many steps were taken."""
+        return len(self.points) - 1
+
+    @property
+    def end(self) -> Tensor:
+        """The last point, (..., 2)."""
+        return self.points[-1]
+
+    def to_frame(self):
+        """One row a step: step, the two parameters, loss, and the gradient's two entries.
+
+        Returns:
+            A pandas DataFrame.
+
+        Raises:
+            ValueError: The trajectory is a batch.
+        """
+        import pandas as pd
+
+        if self.points.ndim != 2:
+            raise ValueError(f"to_frame needs a single start; these points have shape {tuple(self.points.shape)}")
+        a, b = self.parameters
+        columns = torch.cat([self.points, self.losses[:, None], self.gradients], dim=1).T.tolist()
+        names = (a, b, "loss", f"gradient {a}", f"gradient {b}")
+        return pd.DataFrame({"step": range(self.steps + 1), **dict(zip(names, columns, strict=True))})
+
+
+def first_diverged(objective: Objective, points: Tensor, losses: Tensor) -> int | None:
+    """The first step that is not finite or absurdly far off, see `Trajectory.diverged_at`.
+
+    Args:
+        objective: Its view says what is far; without one, 1e9 · max(1, |start|) from the origin is.
+        points: Shape (steps + 1, 2).
+        losses: Shape (steps + 1,).
+
+    Returns:
+        The step, or None.
+    """
+    start = points[0].tolist()
+    if getattr(objective, "view", None):
+        bounds = [objective.view[name] for name in objective.parameters]
+        centre = [low + (high - low) / 2 for low, high in bounds]
+        reach = [FAR * max(high - low, abs(at - c)) for (low, high), at, c in zip(bounds, start, centre, strict=True)]
+    else:
+        centre = [0.0, 0.0]
+        reach = [1e9 * max(1.0, abs(start[0]), abs(start[1]))] * 2
+    # Written so that NaN, for which every comparison is false, is not near.
+    near = ((points - points.new_tensor(centre)).abs_() <= points.new_tensor(reach)).all(-1) & losses.isfinite()
+    if bool(near.all()):
+        return None
+    return int((~near).to(torch.uint8).argmax())

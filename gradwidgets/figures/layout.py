@@ -1,0 +1,108 @@
+"""Where things go in the playground's picture, in fractions of the figure, from sizes in CSS pixels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+Box = tuple[float, float, float, float]  # left, bottom, width, height, as fractions of the figure
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Places and sizes.
+
+    Attributes:
+        maps: Box of each map, left to right, top to bottom.
+        data: Box of the data plot; None without data.
+        losses: Box of the loss curves.
+        left_column: Positions of the maps that carry the vertical axis' labels.
+        bottom_row: Positions of the maps that carry the horizontal axis' labels.
+        legend: Left middle of the legend of lines.
+        key_left: Where the key of marks starts.
+        key_y: Height of the key.
+        key_gap: From a mark to its text.
+        key_letter: Width of a letter.
+        arrows: Number of field arrows across and down a map.
+        arrow_inches: Length of the longest field arrow.
+        scale: Size of marks and lines relative to the smallest picture.
+        small: Font size of ticks and keys, in points.
+        label: Font size of axis labels.
+        title: Font size of the maps' names.
+    """
+
+    maps: tuple[Box, ...]
+    data: Box | None
+    losses: Box
+    left_column: frozenset[int]
+    bottom_row: frozenset[int]
+    legend: tuple[float, float]
+    key_left: float
+    key_y: float
+    key_gap: float
+    key_letter: float
+    arrows: tuple[int, int]
+    arrow_inches: float
+    scale: float
+    small: float
+    label: float
+    title: float
+
+
+def playground_layout(count: int, width: float, height: float, with_data: bool) -> Layout:
+    """Lay out `count` maps beside the data and the loss curves.
+
+    Args:
+        count: Number of maps, 1 to 4.
+        width: Figure width in CSS pixels.
+        height: Figure height in CSS pixels.
+        with_data: Whether there is data to plot.
+    """
+    scale = min(1.7, max(1.0, min(width / 620, height / 470)))
+    left, right, top, bottom = 42 * scale, 9 * scale, 21 * scale, 33 * scale
+    between, gutter, plot_gap = 7 * scale, 50 * scale, 40 * scale
+    columns = 1 if count == 1 else 2
+    rows = 1 if count <= 2 else 2
+    side = min(0.42 * width, max(0.30 * width, 165 * scale))
+    map_area = width - left - gutter - side - right
+    map_width = (map_area - between * (columns - 1)) / columns
+    map_height = (height - top - bottom - between * (rows - 1)) / rows
+
+    def box(x: float, y: float, w: float, h: float) -> Box:
+        return x / width, y / height, w / width, h / height
+
+    maps, left_column, bottom_row = [], set(), set()
+    for position in range(count):
+        row, column = divmod(position, columns)
+        maps.append(
+            box(
+                left + column * (map_width + between),
+                bottom + (rows - 1 - row) * (map_height + between),
+                map_width,
+                map_height,
+            )
+        )
+        if column == 0:
+            left_column.add(position)
+        if position + columns >= count:
+            bottom_row.add(position)
+    side_left = left + map_area + gutter
+    plots = height - top - bottom
+    plot_height = (plots - plot_gap) / 2 if with_data else plots
+    return Layout(
+        maps=tuple(maps),
+        data=box(side_left, bottom + plot_height + plot_gap, side, plot_height) if with_data else None,
+        losses=box(side_left, bottom, side, plot_height),
+        left_column=frozenset(left_column),
+        bottom_row=frozenset(bottom_row),
+        legend=((side_left - 30 * scale) / width, 1 - 0.52 * top / height),
+        key_left=(left + 6 * scale) / width,
+        key_y=1 - 0.52 * top / height,
+        key_gap=8 * scale / width,
+        key_letter=5.4 * scale / width,
+        arrows=(max(5, round(map_width / (17 * scale))), max(5, round(map_height / (17 * scale)))),
+        arrow_inches=0.135 * scale,
+        scale=scale,
+        small=7.2 * scale,
+        label=8.2 * scale,
+        title=8.6 * scale,
+    )

@@ -1,0 +1,88 @@
+"""The axis of the loss curves: logarithmic where losses allow it, fixed while settings move.
+
+Heights are computed here and drawn on a linear axis: Matplotlib's own log scale transforms every point anew on
+every draw.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from matplotlib.ticker import FixedLocator, Locator, MaxNLocator
+
+_DECADES = 8.0  # below the highest loss, where a minimum of zero would ask for all of them
+
+
+@dataclass(frozen=True)
+class LossAxis:
+    """How a loss becomes a height.
+
+    Attributes:
+        log: Whether heights are decimal logarithms.
+        limits: Lowest and highest height shown.
+    """
+
+    log: bool
+    limits: tuple[float, float]
+
+    @classmethod
+    def of(cls, surfaces: Sequence[np.ndarray], lowest: Sequence[float | None]) -> LossAxis:
+        """Choose the axis from the surfaces in view, so that no descent, diverging or not, rescales it.
+
+        Args:
+            surfaces: Losses on grids, (H, W) each.
+            lowest: The lowest loss known of each surface, or None.
+        """
+        finite = [surface[np.isfinite(surface)] for surface in surfaces]
+        finite = [values for values in finite if values.size]
+        if not finite:
+            return cls(False, (0.0, 1.0))
+        high = max(float(values.max()) for values in finite)
+        seen = min(float(values.min()) for values in finite)
+        low = min([seen, *(value for value in lowest if value is not None)])
+        if low < 0 or high <= 0:
+            pad = 0.05 * (high - low) or 1.0
+            return cls(False, (low - pad, high + pad))
+        top = np.log10(high)
+        bottom = np.log10(low) if low > 0 else top - _DECADES
+        bottom = max(bottom, top - 2 * _DECADES)
+        pad = max(0.05 * (top - bottom), 0.05)
+        return cls(True, (float(bottom - pad), float(top + pad)))
+
+    @property
+    def title(self) -> str:
+        """What the axis shows."""
+        return "loss (log)" if self.log else "loss"
+
+    @property
+    def locator(self) -> Locator:
+        """Where ticks go: on the powers of ten, on 1-2-5 steps when there are few of them."""
+        if not self.log:
+            return MaxNLocator(5)
+        low, high = self.limits
+        powers = np.arange(np.ceil(low), np.floor(high) + 1)
+        if len(powers) >= 3:
+            return FixedLocator(powers[:: max(1, len(powers) // 5)])
+        steps = (1, 2, 5) if len(powers) == 2 or high - low > 0.8 else (1, 1.5, 2, 3, 5, 7)
+        ticks = [p + np.log10(s) for p in np.arange(np.floor(low), np.ceil(high) + 1) for s in steps]
+        return FixedLocator([t for t in ticks if low <= t <= high])
+
+    def height(self, losses: np.ndarray) -> np.ndarray:
+        """Return where losses are drawn; what is not finite is left out, what is beyond the axis stays near it."""
+        low, high = self.limits
+        reach = 3 * (high - low)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            heights = np.log10(np.maximum(losses, 0.0)) if self.log else np.asarray(losses, float)
+        heights = np.where(np.isnan(losses), np.nan, heights)
+        return np.clip(heights, low - reach, high + reach)
+
+    def label(self, height: float) -> str:
+        """Return the tick label of a height."""
+        value = 10.0**height if self.log else height
+        return (
+            f"{value:.0e}".replace("e-0", "e-").replace("e+0", "e")
+            if self.log and not 1e-3 <= value < 1e5
+            else f"{value:.4g}"
+        )

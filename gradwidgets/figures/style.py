@@ -1,0 +1,116 @@
+"""How every gradwidgets picture looks: one family of colours, sizes and marks, light and dark.
+
+Colours are told apart by readers with any colour vision: the maps run from a pale valley to a dark height, the
+losses use Okabe and Ito's palette and differ in line style as well.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from matplotlib import colormaps
+
+# Settings that a user's own rcParams could otherwise carry into our pictures.
+RC = {
+    "text.usetex": False,
+    "font.family": "sans-serif",
+    "font.sans-serif": ["DejaVu Sans"],
+    "mathtext.default": "regular",
+    "axes.unicode_minus": True,
+    "path.sketch": None,
+    "path.effects": [],
+    "lines.antialiased": True,
+    "axes.xmargin": 0.0,
+    "axes.ymargin": 0.0,
+    "image.origin": "lower",
+    "agg.path.chunksize": 0,
+}
+
+
+@dataclass(frozen=True)
+class Style:
+    """Colours of one theme.
+
+    Attributes:
+        face: Behind the whole figure.
+        plot: Behind a plot.
+        ink: Text and axes.
+        muted: Ticks, grids and secondary text.
+        faint: Grid lines.
+        data: Data points.
+        path: A descent's path.
+        halo: Outline that lifts a mark off any ground.
+        bands: Colours of a loss map from low to high, float array (bands, 4).
+        parts: Colours of the vectors that make up a step, by name.
+    """
+
+    face: str
+    plot: str
+    ink: str
+    muted: str
+    faint: str
+    data: str
+    path: str
+    halo: str
+    bands: np.ndarray = field(repr=False)
+    parts: dict[str, str] = field(repr=False)
+
+
+BANDS = 18
+
+
+def _bands(low: float, high: float) -> np.ndarray:
+    return colormaps["YlGnBu"](np.linspace(low, high, BANDS))
+
+
+LIGHT = Style(
+    face="#ffffff",
+    plot="#fbfbfc",
+    ink="#1c2733",
+    muted="#5b6773",
+    faint="#e3e7eb",
+    data="#7d8894",
+    path="#d7301f",
+    halo="#ffffff",
+    bands=_bands(0.02, 0.92),
+    parts={
+        "gradient": "#111111",
+        "momentum": "#8e24aa",
+        "weight decay": "#00695c",
+        "look-ahead": "#b85c00",
+        "step": "#d7301f",
+    },
+)
+DARK = Style(
+    face="#111111",
+    plot="#191c20",
+    ink="#eceff1",
+    muted="#a7b1ba",
+    faint="#2d3338",
+    data="#9aa5ae",
+    path="#e5391f",
+    halo="#ffffff",
+    bands=_bands(0.08, 1.0) * np.array([0.9, 0.9, 0.9, 1.0]),
+    parts=LIGHT.parts,
+)
+STYLES = {"light": LIGHT, "dark": DARK}
+
+# A loss keeps its colour and its line in every picture; those not named here take the spare ones in turn.
+_OKABE_ITO = {
+    "MSE": ("#0072b2", "-"),
+    "L1": ("#d55e00", "-"),
+    "Huber": ("#009e73", "-"),
+    "SmoothL1": ("#cc79a7", (0, (2.2, 1.6))),
+}
+_SPARE = (("#0072b2", "-"), ("#e69f00", "-"), ("#56b4e9", "-"))
+
+
+def loss_line(name: str, position: int) -> tuple[str, object]:
+    """Return colour and line style of a loss.
+
+    Args:
+        name: The loss; the four of the playground have lines of their own.
+        position: Its place among the losses shown, for any other name.
+    """
+    return _OKABE_ITO.get(name, _SPARE[position % len(_SPARE)])

@@ -1,0 +1,299 @@
+"""A live picture: a Matplotlib figure in the page whose moving parts follow a slider.
+
+The only file that imports ipympl. It owns what ipympl leaves open:
+
+* a figure and its canvas without pyplot, the user's backend left as it was found;
+* a cached background over which only the animated artists are drawn again;
+* pictures sent as quickly encoded differences, at most `FRAMES_IN_FLIGHT` on their way to the page: the page
+  answers every picture, and the newest state is painted when it does;
+* messages from the page (mouse, resize, theme) handled on the main loop, whichever thread they arrive on.
+"""
+
+from __future__ import annotations
+
+import base64
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import to_rgba
+from matplotlib.figure import Figure
+
+from gradwidgets.widgets.mainloop import Latest, call_later
+from gradwidgets.widgets.png import encode_rgba
+
+
+def _import_ipympl():
+    """Import ipympl, which selects itself as the backend, and put the user's choice back."""
+    chosen = dict.__getitem__(matplotlib.rcParams, "backend")
+    from ipympl import backend_nbagg
+
+    dict.__setitem__(matplotlib.rcParams, "backend", chosen)
+    return backend_nbagg
+
+
+_ipympl = _import_ipympl()
+_log = logging.getLogger(__name__)
+
+FRAMES_IN_FLIGHT = 2
+ANSWER_TIMEOUT = 2.0  # seconds after which an unanswered frame is taken for lost (page closed or reloaded)
+
+
+class LiveCanvas(_ipympl.Canvas):
+    """An ipympl canvas that repaints only what moves.
+
+    Args:
+        figure: The figure to show. Artists that move between full draws are `animated`.
+        on_click: Called on the main loop as `on_click(event)` for each Matplotlib mouse press and each drag.
+
+    Attributes:
+        frames: How many pictures were sent to the page.
+        painted_on: Names of the threads that ever drew; one name, the main thread's, if all is well.
+    """
+
+    def __init__(self, figure: Figure, on_click: Callable | None = None) -> None:
+        super().__init__(figure)
+        # The manager registers itself with the canvas; without one the first message from the page raises.
+        self._manager = _ipympl.FigureManager(self, 0)
+        self.header_visible = self.footer_visible = self.toolbar_visible = False
+        self.resizable = False
+        self.syncing_data_url = False  # the picture of a saved notebook is made once, in `still`
+        self.frames = 0
+        self.painted_on: set[str] = set()
+        self._background: np.ndarray | None = None
+        self._stale_axes: dict[Axes, None] = {}
+        self._sent: np.ndarray | None = None  # what the page shows once all frames have arrived
+        self._changed: deque[np.ndarray] = deque(maxlen=FRAMES_IN_FLIGHT)
+        self._in_flight: deque[float] = deque()
+        self._flight_lock = threading.Lock()
+        self._wanted = False
+        self._inbox: deque[dict] = deque()
+        self._read = Latest(self._read_inbox)
+        self._repaint = Latest(self._paint_wanted)
+        self._on_free: Callable[[], None] | None = None
+        if on_click is not None:
+            self.mpl_connect("button_press_event", on_click)
+            self.mpl_connect("motion_notify_event", on_click)
+
+    # -- painting -----------------------------------------------------------------------------------------
+
+    def stale(self, axes: Iterable[Axes] | None = None) -> None:
+        """Say that something under the animated artists changed.
+
+        Args:
+            axes: The axes that changed: with their labels they are drawn again. None: the whole figure is.
+        """
+        if axes is None:
+            self._background = None
+        else:
+            self._stale_axes.update(dict.fromkeys(axes))
+
+    def paint(self) -> None:
+        """Bring the page up to date: now if a frame may leave, else as soon as one has arrived."""
+        self._wanted = True
+        self._paint_wanted()
+
+    def free(self) -> bool:
+        """Whether a frame may leave now."""
+        with self._flight_lock:
+            now = time.monotonic()
+            while self._in_flight and now - self._in_flight[0] > ANSWER_TIMEOUT:
+                self._in_flight.popleft()
+            return len(self._in_flight) < FRAMES_IN_FLIGHT
+
+    def when_free(self, work: Callable[[], None] | None) -> None:
+        """Call `work`, from any thread, each time that the page answers a frame."""
+        self._on_free = work
+
+    def draw(self) -> None:
+        """Draw everything again and send it."""
+        self.stale()
+        self.paint()
+
+    def draw_idle(self) -> None:
+        """Draw everything again soon."""
+        self.stale()
+        self._wanted = True
+        self._repaint.request()
+
+    def _paint_wanted(self) -> None:
+        if not self._wanted or self.comm is None:
+            return
+        if not self.free():
+            call_later(ANSWER_TIMEOUT, self._repaint.request)
+            return
+        self._wanted = False
+        self._render()
+        self._send_frame()
+
+    def _render(self) -> None:
+        self.painted_on.add(threading.current_thread().name)
+        renderer = self.get_renderer()
+        if self._background is None or self._background.shape[:2] != (renderer.height, renderer.width):
+            FigureCanvasAgg.draw(self)
+            renderer = self.get_renderer()
+            self._background = np.array(renderer.buffer_rgba())
+        else:
+            np.copyto(np.asarray(renderer.buffer_rgba()), self._background)
+            if self._stale_axes:
+                self._redraw_axes(renderer)
+        self._stale_axes.clear()
+        for artist in self._moving_artists():
+            artist.draw(renderer)
+
+    def _redraw_axes(self, renderer) -> None:
+        """Draw some axes again on the background, each on a cleared ground as large as its labels reach."""
+        height, face = renderer.height, np.array(to_rgba(self.figure.get_facecolor())) * 255
+        pixels = np.asarray(renderer.buffer_rgba())
+        for axes in self._stale_axes:
+            box = axes.get_tightbbox(renderer).padded(2)
+            rows = slice(max(0, int(height - box.y1)), max(0, int(np.ceil(height - box.y0))))
+            columns = slice(max(0, int(box.x0)), max(0, int(np.ceil(box.x1))))
+            pixels[rows, columns] = np.rint(face)
+            axes.draw(renderer)
+        self._background = pixels.copy()
+
+    def _moving_artists(self) -> list:
+        figure = self.figure
+        moving = [a for a in (*figure.artists, *figure.lines, *figure.texts, *figure.patches) if a.get_animated()]
+        for axes in figure.axes:
+            if axes.get_visible():
+                moving.extend(a for a in axes.get_children() if a.get_animated() and a.get_visible())
+        return sorted(moving, key=lambda artist: artist.zorder)
+
+    def _send_frame(self) -> None:
+        pixels = np.asarray(self.get_renderer().buffer_rgba())
+        now = pixels.view(np.uint32).squeeze(2)
+        if self._sent is None or self._sent.shape != now.shape:
+            self._changed.clear()
+            image = pixels
+        else:
+            changed = now != self._sent
+            if not changed.any():
+                return
+            # The page drops a picture that the next one overtakes before it was loaded. Every difference
+            # therefore repeats the pixels of those still under way, and a dropped one leaves no trace.
+            visible = changed.copy()
+            for earlier in self._changed:
+                visible |= earlier
+            self._changed.append(changed)
+            rows, columns = np.flatnonzero(visible.any(axis=1)), np.flatnonzero(visible.any(axis=0))
+            box = np.s_[: rows[-1] + 1, : columns[-1] + 1]
+            image = np.where(visible[box], now[box], np.uint32(0)).view(np.uint8)
+            image = image.reshape(*visible[box].shape, 4)
+        self._sent = now.copy()
+        # Always "diff": an opaque picture covers the page's canvas just as well, and a mode that changes
+        # while a picture is still loading would wipe the canvas.
+        if self._current_image_mode != "diff":
+            self.set_image_mode("diff")
+        with self._flight_lock:
+            self._in_flight.append(time.monotonic())
+        self.frames += 1
+        self.send({"data": '{"type": "binary"}'}, buffers=[encode_rgba(image)])
+        # The page answers this with a "draw" message once it has taken the picture: the acknowledgement.
+        self.send({"data": '{"type": "draw"}'})
+
+    def still(self) -> bytes:
+        """Return the picture as it is now, as PNG, and keep it in the widget's saved state."""
+        self._render()
+        png = encode_rgba(np.asarray(self.get_renderer().buffer_rgba()))
+        ratio = self.device_pixel_ratio
+        width, height = self.get_width_height(physical=True)
+        with self.hold_sync():
+            self._size = (int(width / ratio), int(height / ratio))
+            self._data_url = "data:image/png;base64," + base64.b64encode(png).decode()
+        return png
+
+    def download_png(self, png: bytes, name: str) -> None:
+        """Have the browser save a PNG file.
+
+        Args:
+            png: The file's content.
+            name: The file's name, without extension.
+        """
+        self._figure_label = name
+        self.send({"data": '{"type": "save", "format": "png"}'}, buffers=[png])
+
+    def resize(self, width: int, height: int) -> None:
+        """Give the figure a size in CSS pixels, here and in the page."""
+        figure, ratio = self.figure, self.device_pixel_ratio
+        figure.set_size_inches(width * ratio / figure.dpi, height * ratio / figure.dpi, forward=False)
+        self.stale()
+        self._sent = None
+        self._resize_page()
+
+    def _resize_page(self) -> None:
+        width, height = self.get_width_height(physical=True)
+        self.manager.resize(width, height)
+
+    # -- messages from the page ---------------------------------------------------------------------------
+
+    def _handle_message(self, _widget, content, buffers) -> None:
+        kind = content.get("type")
+        if kind == "draw":
+            self._answered()
+            return
+        if kind == "motion_notify" and not content.get("buttons"):
+            return  # nothing reacts to hovering; thirty messages a second would queue up for nothing
+        if kind == "motion_notify" and self._inbox and self._inbox[-1].get("type") == "motion_notify":
+            self._inbox[-1] = content
+        else:
+            self._inbox.append(content)
+        self._read.request()
+
+    def _answered(self) -> None:
+        with self._flight_lock:
+            if self._in_flight:
+                self._in_flight.popleft()
+        if self._wanted:
+            self._repaint.request()
+        if self._on_free is not None:
+            self._on_free()
+
+    def _read_inbox(self) -> None:
+        while self._inbox:
+            content = self._inbox.popleft()
+            try:
+                self._obey(content)
+            except Exception:
+                _log.exception("The canvas could not handle the message %r", content)
+
+    def _obey(self, content: dict) -> None:
+        kind = content.get("type")
+        if kind == "initialized":
+            self._resize_page()
+        elif kind == "refresh":
+            with self._flight_lock:
+                self._in_flight.clear()
+            self._sent = None
+            self.paint()
+        elif kind in ("set_dpi_ratio", "set_device_pixel_ratio"):
+            ratio = content.get("device_pixel_ratio", content.get("dpi_ratio", 1))
+            if self._set_device_pixel_ratio(ratio):
+                self.draw_idle()
+        elif kind == "closing":
+            self._closed = True
+        elif kind == "send_image_mode":
+            self.handle_send_image_mode(None)
+        elif kind in ("key_press", "key_release"):
+            return  # the keyboard's way in is the controls
+        else:
+            self.handle_event(content)
+
+    def close(self) -> None:
+        """Free the figure, the toolbar and everything registered for them. May be called again."""
+        self._read.cancel()
+        self._repaint.cancel()
+        self._on_free = None
+        if self.toolbar is not None:
+            toolbar, self.toolbar = self.toolbar, None
+            toolbar.layout.close()
+            toolbar.close()
+        self.layout.close()
+        super().close()

@@ -1,0 +1,285 @@
+"""Controls of the panels: each has a visible label, a tooltip in plain words and a way in by keyboard.
+
+A control's change may arrive on any thread. It only notes the new value and asks for the one job that reads all
+controls; the job runs on the main loop.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+
+import ipywidgets as widgets
+import numpy as np
+from traitlets import TraitError
+
+WIDTH = 244  # of the column of controls, CSS pixels
+_LABEL = "88px"
+
+
+def log_stops(low: float, high: float, per_decade: int) -> tuple[float, ...]:
+    """Return numbers evenly spaced on a log scale, rounded to three digits.
+
+    Args:
+        low: First number.
+        high: Last number.
+        per_decade: How many in each factor of ten.
+    """
+    count = round(np.log10(high / low) * per_decade) + 1
+    return tuple(float(f"{value:.3g}") for value in np.geomspace(low, high, count))
+
+
+class Control(widgets.HBox):
+    """One setting's control.
+
+    Args:
+        name: The trait that it sets.
+        tooltip: What the setting does, in plain words.
+        children: Its widgets.
+    """
+
+    def __init__(self, name: str, tooltip: str, children: Sequence[widgets.Widget]) -> None:
+        super().__init__(
+            children,
+            layout=widgets.Layout(width=f"{WIDTH}px", overflow="hidden", margin="0", flex="0 0 auto"),
+        )
+        self.name = name
+        self.moved = False
+        self._own_thread: int | None = None
+        self._ask: Callable[[], None] = lambda: None
+        self._refused: Callable[[str], None] = lambda message: None
+        for child in children:
+            if hasattr(child, "tooltip"):
+                child.tooltip = tooltip
+            if hasattr(child, "description_tooltip"):
+                child.style.description_width = _LABEL
+
+    def connect(self, ask: Callable[[], None], refused: Callable[[str], None]) -> None:
+        """Set what is called, on any thread, when a person moved the control or the page sent nonsense."""
+        self._ask, self._refused = ask, refused
+
+    def take(self):
+        """Return what a person chose, and forget that the control moved."""
+        self.moved = False
+        return self._read()
+
+    def show(self, value) -> None:
+        """Show the setting's value without reporting it as a person's."""
+        self._own_thread = threading.get_ident()
+        try:
+            self._write(value)
+        finally:
+            self._own_thread = None
+
+    def _person(self, change=None) -> None:
+        if self._own_thread != threading.get_ident():
+            self._note(change)
+            self.moved = True
+            self._ask()
+
+    def _note(self, change) -> None:
+        """Remember what moved, where the control has several parts."""
+
+    def enable(self, enabled: bool, reason: str = "") -> None:
+        """Enable or disable the control; the tooltip of a disabled one says why."""
+        for child in self.children:
+            if hasattr(child, "disabled") and child.disabled == enabled:
+                child.disabled = not enabled
+            if hasattr(child, "tooltip"):
+                tip = getattr(child, "plain_tooltip", None) or child.tooltip
+                child.plain_tooltip = tip
+                if child.tooltip != (reason or tip):
+                    child.tooltip = reason or tip
+
+
+def guarded(kind: type, report: Callable[[], Callable[[str], None]], **options) -> widgets.Widget:
+    """Make a control of `kind` that reports a value that the page must not send, instead of losing it in a log."""
+
+    class Guarded(kind):
+        def set_state(self, sync_data):
+            try:
+                super().set_state(sync_data)
+            except (TraitError, TypeError, ValueError, OverflowError) as refusal:
+                report()(f"the page sent a value that {self.description or 'the control'} cannot take: {refusal}")
+                self.send_state()
+
+    Guarded.__name__ = Guarded.__qualname__ = kind.__name__
+    return Guarded(**options)
+
+
+class Number(Control):
+    """A slider over chosen stops beside a field for any other number.
+
+    Args:
+        name: The trait that it sets.
+        tooltip: What the setting does, in plain words.
+        stops: Ascending values of the slider's positions.
+        whole: Whether the setting is a whole number.
+    """
+
+    def __init__(self, name: str, tooltip: str, stops: Sequence[float], *, whole: bool = False) -> None:
+        self.stops = np.asarray(stops, float)
+        self.value = float(stops[0])
+        report = lambda: self._refused  # noqa: E731
+        self.slider = guarded(
+            widgets.IntSlider, report, min=0, max=len(stops) - 1, readout=False, description=name,
+            layout=widgets.Layout(width="178px", margin="1px 0"),
+        )  # fmt: skip
+        self.field = guarded(
+            widgets.IntText if whole else widgets.FloatText, report,
+            layout=widgets.Layout(width="62px", margin="1px 0 1px 4px"),
+        )  # fmt: skip
+        super().__init__(name, tooltip, [self.slider, self.field])
+        self.slider.style.description_width = _LABEL
+        self.slider.observe(self._person, "value")
+        self.field.observe(self._person, "value")
+
+    def _note(self, change) -> None:
+        if change.owner is self.slider:
+            self.value = float(self.stops[min(self.slider.value, len(self.stops) - 1)])
+        else:
+            self.value = float(self.field.value)
+
+    def _read(self) -> float:
+        return self.value
+
+    def _write(self, value: float) -> None:
+        self.value = float(value)
+        if not self.moved:
+            position = int(np.argmin(np.abs(self._spread(self.stops) - self._spread(np.asarray(value, float)))))
+            if self.stops[min(self.slider.value, len(self.stops) - 1)] != value and self.slider.value != position:
+                self.slider.value = position
+        if self.field.value != value:
+            self.field.value = value
+
+    def _spread(self, values: np.ndarray) -> np.ndarray:
+        return values if self.stops[0] <= 0 else np.log(np.maximum(values, 1e-300))
+
+
+class Check(Control):
+    """A check box.
+
+    Args:
+        name: The trait that it sets.
+        tooltip: What the setting does, in plain words.
+        label: Its label, the trait's name if not given.
+        width: CSS width.
+    """
+
+    def __init__(self, name: str, tooltip: str, label: str | None = None, width: str = "auto") -> None:
+        self.box = guarded(
+            widgets.Checkbox, lambda: self._refused, description=label or name, indent=False,
+            layout=widgets.Layout(width="auto", margin="1px 0"),
+        )  # fmt: skip
+        super().__init__(name, tooltip, [self.box])
+        self.layout.width = width
+        self.box.observe(self._person, "value")
+
+    def _read(self) -> bool:
+        return self.box.value
+
+    def _write(self, value: bool) -> None:
+        self.box.value = value
+
+
+class Menu(Control):
+    """A choice among names.
+
+    Args:
+        name: The trait that it sets.
+        tooltip: What the setting does, in plain words.
+        options: The names, or pairs of label and name.
+        label: Its label, the trait's name if not given.
+    """
+
+    def __init__(self, name: str, tooltip: str, options: Sequence, label: str | None = None) -> None:
+        self.menu = guarded(
+            widgets.Dropdown, lambda: self._refused, options=options, description=label or name,
+            layout=widgets.Layout(width=f"{WIDTH - 2}px", margin="1px 0"),
+        )  # fmt: skip
+        super().__init__(name, tooltip, [self.menu])
+        self.menu.style.description_width = _LABEL
+        self.menu.observe(self._person, "value")
+
+    def _read(self) -> str:
+        return self.menu.value
+
+    def _write(self, value: str) -> None:
+        self.menu.value = value
+
+
+class Toggles(Control):
+    """Which of a few names are on.
+
+    Args:
+        name: The trait that it sets.
+        tooltip: What the setting does, in plain words.
+        options: The names.
+    """
+
+    def __init__(self, name: str, tooltip: str, options: Sequence[str]) -> None:
+        label = widgets.Label(name, layout=widgets.Layout(width="42px", margin="0 4px 0 0"))
+        self.buttons = {
+            option: guarded(
+                widgets.ToggleButton, lambda: self._refused, description=option, value=True,
+                layout=widgets.Layout(width="auto", flex="1 1 auto", margin="1px", padding="0 2px"),
+            )
+            for option in options
+        }  # fmt: skip
+        super().__init__(name, tooltip, [label, *self.buttons.values()])
+        for button in self.buttons.values():
+            button.observe(self._person, "value")
+
+    def _read(self) -> tuple[str, ...]:
+        return tuple(name for name, button in self.buttons.items() if button.value)
+
+    def _write(self, value: Sequence[str]) -> None:
+        for name, button in self.buttons.items():
+            button.value = name in value
+
+
+class Point(Control):
+    """Two numbers that make a point.
+
+    Args:
+        name: The trait that it sets.
+        tooltip: What the setting does, in plain words.
+    """
+
+    def __init__(self, name: str, tooltip: str) -> None:
+        label = widgets.Label(name, layout=widgets.Layout(width="88px", margin="0 4px 0 0", justify_content="flex-end"))
+        self.label = label
+        self.fields = tuple(
+            guarded(
+                widgets.FloatText,
+                lambda: self._refused,
+                layout=widgets.Layout(width="71px", margin="1px 2px"),
+            )
+            for _ in range(2)
+        )
+        super().__init__(name, tooltip, [label, *self.fields])
+        self.value = (0.0, 0.0)
+        for field in self.fields:
+            field.observe(self._person, "value")
+
+    def choose(self, value: tuple[float, float]) -> None:
+        """Take a point that a person chose elsewhere, on a map say."""
+        self.value, self.moved = value, True
+        self._ask()
+
+    def _note(self, change) -> None:
+        # The field left alone shows a rounded number: keep the exact one.
+        self.value = tuple(
+            float(field.value) if field is change.owner else number
+            for field, number in zip(self.fields, self.value, strict=True)
+        )
+
+    def _read(self) -> tuple[float, float]:
+        return self.value
+
+    def _write(self, value: tuple[float, float]) -> None:
+        self.value = tuple(value)
+        for field, number in zip(self.fields, value, strict=True):
+            shown = float(f"{number:.5g}")
+            if field.value != shown:
+                field.value = shown

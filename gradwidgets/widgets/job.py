@@ -1,0 +1,84 @@
+"""Long work in slices on the main loop, so that the page stays alive and Stop works."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Generator
+
+from gradwidgets.widgets.mainloop import call_soon, main_loop
+
+AT_ONCE = 0.10  # seconds that work may take before the page is given a turn
+SLICE = 0.05
+
+
+class Job:
+    """Work that is done at once if it is short, else in slices.
+
+    Args:
+        work: A generator that yields its progress, 0 to 1, every few tens of milliseconds, and returns its result.
+        done: Called with the result.
+        failed: Called with the exception that ended the work.
+        progress: Called with the progress after each slice.
+    """
+
+    def __init__(
+        self,
+        work: Generator[float, None, object],
+        done: Callable[[object], None],
+        failed: Callable[[Exception], None],
+        progress: Callable[[float], None],
+    ) -> None:
+        self._work: Generator | None = work
+        self._done, self._failed, self._progress = done, failed, progress
+        self._share = 0.0
+
+    @property
+    def running(self) -> bool:
+        """Whether there is work left."""
+        return self._work is not None
+
+    def start(self) -> bool:
+        """Work for `AT_ONCE`; return whether that was enough."""
+        return self._run(AT_ONCE)
+
+    def go_on(self) -> None:
+        """Do the rest in slices on the main loop; all of it now where there is no loop."""
+        if main_loop() is None:
+            self.finish()
+        else:
+            call_soon(self._slice)
+
+    def finish(self) -> None:
+        """Do the rest now."""
+        self._run(float("inf"))
+
+    def stop(self) -> None:
+        """Drop the rest."""
+        work, self._work = self._work, None
+        if work is not None:
+            work.close()
+
+    def _slice(self) -> None:
+        if not self.running:
+            return
+        if not self._run(SLICE):
+            self._progress(self._share)
+            # Behind whatever the page has sent in the meantime.
+            main_loop().call_later(0.001, self._slice)
+
+    def _run(self, seconds: float) -> bool:
+        end = time.perf_counter() + seconds
+        while self._work is not None:
+            try:
+                self._share = next(self._work)
+            except StopIteration as result:
+                self._work = None
+                self._done(result.value)
+                return True
+            except Exception as failure:
+                self._work = None
+                self._failed(failure)
+                return True
+            if time.perf_counter() >= end:
+                return False
+        return True

@@ -1,0 +1,71 @@
+"""Hand work to the kernel's main loop, where alone Matplotlib may draw.
+
+JupyterLab sends widget messages over kernel subshells, each with a thread of its own. Two threads that draw at
+once corrupt text or kill the kernel, so whatever a message asks for is done on the main loop. Handing over takes
+away the back-pressure that a blocking handler gives, so a `Latest` holds at most one pending job: the newest
+state wins, and a burst of fifty messages costs what the loop can bear.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+
+from IPython import get_ipython
+
+
+def main_loop() -> asyncio.AbstractEventLoop | None:
+    """Return the kernel's main event loop, or None outside a running kernel."""
+    kernel = getattr(get_ipython(), "kernel", None)
+    io_loop = getattr(kernel, "io_loop", None)
+    return getattr(io_loop, "asyncio_loop", None)
+
+
+def call_soon(work: Callable[[], None]) -> None:
+    """Run `work` on the main loop soon, from any thread; at once where there is no loop."""
+    loop = main_loop()
+    if loop is None or loop.is_closed():
+        work()
+    else:
+        loop.call_soon_threadsafe(work)
+
+
+def call_later(seconds: float, work: Callable[[], None]) -> None:
+    """Run `work` on the main loop after a delay; not at all where there is no loop."""
+    loop = main_loop()
+    if loop is not None and not loop.is_closed():
+        loop.call_soon_threadsafe(loop.call_later, seconds, work)
+
+
+class Latest:
+    """A job of which at most one is pending.
+
+    Args:
+        work: What to do; it reads the newest state itself.
+    """
+
+    def __init__(self, work: Callable[[], None]) -> None:
+        self._work: Callable[[], None] | None = work
+        self._lock = threading.Lock()
+        self._pending = False
+
+    def request(self) -> None:
+        """Ask for the job, from any thread; a request while one is pending changes nothing."""
+        with self._lock:
+            if self._pending or self._work is None:
+                return
+            self._pending = True
+        call_soon(self._run)
+
+    def cancel(self) -> None:
+        """Forget the job for good."""
+        with self._lock:
+            self._work = None
+
+    def _run(self) -> None:
+        with self._lock:
+            self._pending = False
+            work = self._work
+        if work is not None:
+            work()

@@ -1,0 +1,99 @@
+"""The playground's column of controls."""
+
+from __future__ import annotations
+
+import ipywidgets as widgets
+import numpy as np
+
+from gradwidgets.core import LOSSES
+from gradwidgets.widgets.controls import WIDTH, Check, Control, Menu, Number, Point, Toggles, log_stops
+from gradwidgets.widgets.mainloop import call_soon
+from gradwidgets.widgets.presets import PRESETS
+from gradwidgets.widgets.scrubber import Scrubber
+
+_MOMENTA = (
+    *np.arange(0, 0.9, 0.05).round(2),
+    *np.arange(0.9, 0.99, 0.01).round(2),
+    *np.arange(0.99, 1.0001, 0.001).round(3),
+)
+_DECAYS = (0.0, *log_stops(1e-4, 10, 8))
+_STEPS = (
+    *range(0, 20),
+    *range(20, 100, 5),
+    *range(100, 200, 10),
+    *range(200, 500, 25),
+    *range(500, 1001, 100),
+)
+
+
+def make_controls(panel) -> tuple[dict[str, Control], widgets.VBox]:
+    """Make the controls of a playground.
+
+    Args:
+        panel: The playground; its buttons call its methods.
+
+    Returns:
+        The controls by the trait that they set, and the column that shows them.
+    """
+    controls: list[Control] = [
+        Menu("preset", "settings behind the figures of the article", [("choose …", ""), *((p, p) for p in PRESETS)]),
+        Menu("dataset", "the data that a line is fitted to, or a ready-made loss of two parameters", panel._problems()),
+        Number("lr", "learning rate: how far one step goes along the negative gradient", log_stops(1e-4, 10, 20)),
+        Number("momentum", "how much of the last step is kept: a ball that rolls on", _MOMENTA),
+        Number("dampening", "how much of the gradient is kept out of the momentum", np.arange(0, 1.0001, 0.05).round(2)),
+        Number("weight_decay", "pulls the parameters towards 0 at every step", _DECAYS),
+        Check("nesterov", "Nesterov: take the gradient after the momentum has moved", width="112px"),
+        Check("maximize", "climb the loss instead of descending it", width="112px"),
+        Number("steps", "how many steps are made", _STEPS, whole=True),
+        Number("delta", "Huber: residuals beyond delta count linearly", log_stops(0.01, 10, 20)),
+        Number("beta", "SmoothL1: residuals beyond beta count linearly", log_stops(0.01, 10, 20)),
+        Point("start", "where the descent starts; or click on a map, or drag"),
+        Toggles("losses", "which losses are shown", tuple(LOSSES)),
+        Check("arrows", "the field of negative gradients over the maps", width="112px"),
+        Menu("theme", "colours of the picture", ["auto", "light", "dark"]),
+        Scrubber("step", "walk through the run; at a step the vectors that make up the next one are drawn"),
+    ]  # fmt: skip
+    by_name = {control.name: control for control in controls}
+    theme = by_name["theme"]
+    theme.layout.width = "130px"
+    theme.menu.layout.width = "128px"
+    theme.menu.style.description_width = "46px"
+
+    def button(text: str, tooltip: str, work, width: int) -> widgets.Button:
+        layout = widgets.Layout(width=f"{width}px", margin="2px 3px 2px 0")
+        made = widgets.Button(description=text, tooltip=tooltip, layout=layout)
+        made.on_click(lambda _: call_soon(work))
+        return made
+
+    buttons = widgets.HBox(
+        [
+            button("Reset", "back to the settings that the playground was made with", panel.reset, 68),
+            button("Copy code", "copy a torch script that reproduces this run", panel.copy_code, 96),
+            button("PNG", "save the picture", panel.save_png, 68),
+        ]
+    )
+
+    def row(*names: str) -> widgets.HBox:
+        return widgets.HBox([by_name[name] for name in names], layout=widgets.Layout(width=f"{WIDTH}px"))
+
+    column = widgets.VBox(
+        [
+            by_name["preset"],
+            by_name["dataset"],
+            by_name["lr"],
+            by_name["momentum"],
+            by_name["dampening"],
+            by_name["weight_decay"],
+            row("nesterov", "maximize"),
+            by_name["steps"],
+            by_name["delta"],
+            by_name["beta"],
+            by_name["start"],
+            by_name["losses"],
+            row("arrows", "theme"),
+            by_name["step"],
+            buttons,
+        ],
+        layout=widgets.Layout(width=f"{WIDTH}px", flex="0 0 auto", overflow="hidden"),
+    )
+    return by_name, column

@@ -1,0 +1,62 @@
+"""The control that walks through a run step by step."""
+
+from __future__ import annotations
+
+import ipywidgets as widgets
+
+from gradwidgets.widgets.controls import WIDTH, Control, guarded
+
+
+class Scrubber(Control):
+    """A slider over the steps with a play button; at its right end the whole run shows.
+
+    Args:
+        name: The trait that it sets: a step, or None for the whole run.
+        tooltip: What it does, in plain words.
+    """
+
+    def __init__(self, name: str, tooltip: str) -> None:
+        self.play = widgets.Play(
+            interval=120,
+            max=100,
+            value=100,
+            show_repeat=False,
+            layout=widgets.Layout(width="74px", margin="1px 4px 1px 0", flex="0 0 auto"),
+        )
+        self.slider = guarded(
+            widgets.IntSlider, lambda: self._refused, min=0, max=100, value=100, description=name,
+            layout=widgets.Layout(width=f"{WIDTH - 84}px", margin="1px 0"),
+        )  # fmt: skip
+        # Value to value in the page: playing must not wait for the kernel.
+        self._link = widgets.jslink((self.play, "value"), (self.slider, "value"))
+        super().__init__(name, tooltip, [self.play, self.slider])
+        self.slider.style.description_width = "30px"
+        self.slider.observe(self._person, "value")
+        self.play.observe(self._playing, "playing")
+
+    def _playing(self, change) -> None:
+        if change.new and self.slider.value >= self.slider.max:
+            self.play.value = self.slider.value = 0
+
+    def span(self, steps: int) -> None:
+        """Set how many steps there are; a slider at its end stays there."""
+        if self.slider.max != steps:
+            at_end = self.slider.value >= self.slider.max
+            with self.slider.hold_sync():
+                self.slider.max = self.play.max = max(steps, 1)
+                if at_end:
+                    self.show(None)
+
+    def _read(self) -> int | None:
+        value = self.slider.value
+        return None if value >= self.slider.max else value
+
+    def _write(self, value: int | None) -> None:
+        wanted = self.slider.max if value is None else value
+        if not self.moved and self.slider.value != wanted:
+            self.play.value = self.slider.value = wanted
+
+    def close(self) -> None:
+        """Close the link too."""
+        self._link.close()
+        super().close()

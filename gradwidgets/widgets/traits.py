@@ -1,0 +1,165 @@
+"""Settings that check themselves: a refused value names the setting, what it was given and what it takes."""
+
+from __future__ import annotations
+
+import math
+import numbers
+from collections.abc import Callable, Sequence
+
+import traitlets
+from traitlets import TraitError
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "…"
+
+
+class Real(traitlets.TraitType):
+    """A finite real number within bounds; NumPy's and torch's scalars count, bools and text do not.
+
+    Args:
+        default_value: The default.
+        low: Smallest value, included unless `above` is set.
+        high: Largest value, included.
+        above: Whether `low` itself is refused.
+    """
+
+    info_text = "a finite number"
+
+    def __init__(
+        self,
+        default_value: float,
+        *,
+        low: float = -math.inf,
+        high: float = math.inf,
+        above: bool = False,
+        **kwargs,
+    ) -> None:
+        self.low, self.high, self.above = low, high, above
+        super().__init__(default_value, **kwargs)
+
+    def allowed(self) -> str:
+        """Say which values are taken."""
+        if self.low == -math.inf and self.high == math.inf:
+            return "a finite number"
+        if self.high == math.inf:
+            return f"a finite number {'above' if self.above else 'of at least'} {self.low:g}"
+        return (
+            f"a number {'above' if self.above else 'from'} {self.low:g} {'up ' if self.above else ''}to {self.high:g}"
+        )
+
+    def validate(self, obj: traitlets.HasTraits, value: object) -> float:
+        """Return the value as a float, or raise a TraitError that says what is taken."""
+        number = _as_float(value)
+        if number is None or not math.isfinite(number) or not self._inside(number):
+            raise TraitError(f"{self.name} must be {self.allowed()}; got {_shown(value)}")
+        return number
+
+    def _inside(self, number: float) -> bool:
+        return (number > self.low if self.above else number >= self.low) and number <= self.high
+
+
+class Whole(traitlets.TraitType):
+    """A whole number within bounds; 100.0 counts as 100, bools and text do not.
+
+    Args:
+        default_value: The default.
+        low: Smallest value.
+        high: Largest value.
+        allow_none: Whether None is taken too.
+    """
+
+    info_text = "a whole number"
+
+    def __init__(self, default_value: int | None, *, low: int, high: int, **kwargs) -> None:
+        self.low, self.high = low, high
+        super().__init__(default_value, **kwargs)
+
+    def validate(self, obj: traitlets.HasTraits, value: object) -> int:
+        """Return the value as an int, or raise a TraitError that says what is taken."""
+        number = _as_float(value)
+        if number is None or not math.isfinite(number) or number != int(number) or not self.low <= number <= self.high:
+            raise TraitError(
+                f"{self.name} must be a whole number from {self.low:,} to {self.high:,}; got {_shown(value)}"
+            )
+        return int(number)
+
+
+class Pair(traitlets.TraitType):
+    """Two finite numbers, kept as a tuple."""
+
+    info_text = "two finite numbers"
+
+    def validate(self, obj: traitlets.HasTraits, value: object) -> tuple[float, float]:
+        """Return the value as a tuple of floats, or raise a TraitError that says what is taken."""
+        items = value.tolist() if hasattr(value, "tolist") else value
+        numbers_ = (
+            [_as_float(item) for item in items] if isinstance(items, Sequence) and not isinstance(items, str) else []
+        )
+        if len(numbers_) != 2 or any(n is None or not math.isfinite(n) or abs(n) > 1e12 for n in numbers_):
+            raise TraitError(f"{self.name} must be two finite numbers, at most 1e12 in size; got {_shown(value)}")
+        return numbers_[0], numbers_[1]
+
+
+class OneOf(traitlets.TraitType):
+    """One of a set of names; a wrong one is answered with the right ones.
+
+    Args:
+        default_value: The default.
+        options: Gives the names for an object that holds the trait.
+    """
+
+    info_text = "one of a set of names"
+
+    def __init__(self, default_value: str, options: Callable[[traitlets.HasTraits], Sequence[str]], **kwargs) -> None:
+        self._options = options
+        super().__init__(default_value, **kwargs)
+
+    def validate(self, obj: traitlets.HasTraits, value: object) -> str:
+        """Return the name, or raise a TraitError that lists the right ones."""
+        options = tuple(self._options(obj))
+        if not isinstance(value, str) or value not in options:
+            raise TraitError(f"{self.name} must be one of {', '.join(map(repr, options))}; got {_shown(value)}")
+        return value
+
+
+class SomeOf(traitlets.TraitType):
+    """At least one of a set of names, kept as a tuple in the set's order.
+
+    Args:
+        default_value: The default.
+        options: The names.
+    """
+
+    info_text = "some of a set of names"
+
+    def __init__(self, default_value: tuple[str, ...], options: Sequence[str], **kwargs) -> None:
+        self._options = tuple(options)
+        super().__init__(default_value, **kwargs)
+
+    def validate(self, obj: traitlets.HasTraits, value: object) -> tuple[str, ...]:
+        """Return the names in order, or raise a TraitError that lists the right ones."""
+        names = (value,) if isinstance(value, str) else value
+        try:
+            names = tuple(names)
+            known = all(name in self._options for name in names)
+        except TypeError:
+            names, known = (), False
+        if not names or not known:
+            right = ", ".join(map(repr, self._options))
+            raise TraitError(f"{self.name} must be one or more of {right}; got {_shown(value)}")
+        return tuple(name for name in self._options if name in names)
+
+
+def _as_float(value: object) -> float | None:
+    if isinstance(value, (bool, str, bytes)) or value is None:
+        return None
+    if isinstance(value, numbers.Real):
+        pass
+    elif getattr(value, "ndim", None) != 0:
+        return None
+    try:
+        return float(value)
+    except (TypeError, ValueError, OverflowError, RuntimeError):
+        return None
