@@ -6,7 +6,6 @@ A saved widget cannot come to life without its kernel: JupyterLab would say "mod
 exported page show the picture. Warnings and anything on stderr are errors here, as in the tests.
 """
 
-import os
 import sys
 from pathlib import Path
 
@@ -16,20 +15,34 @@ from nbclient import NotebookClient
 ROOT = Path(__file__).resolve().parent.parent
 LESSONS = (ROOT / "notebooks" / "01_sgd_parameters.ipynb",)
 KEPT = ("image/png", "text/plain")
+STRICT = (
+    "import warnings",
+    "warnings.simplefilter('error')",
+    "warnings.filterwarnings('ignore', 'Passing unrecognized arguments to super.Toolbar', DeprecationWarning)",
+    "warnings.filterwarnings('ignore', category=PendingDeprecationWarning, module='ipykernel')",  # when it shuts down
+)
 
 
 def run(path: Path) -> None:
     """Execute a notebook in place."""
     book = nbformat.read(path, as_version=4)
-    NotebookClient(book, timeout=120, store_widget_state=False, resources={"metadata": {"path": path.parent}}).execute()
+    NotebookClient(
+        book,
+        timeout=120,
+        coalesce_streams=True,
+        store_widget_state=False,
+        extra_arguments=[f"--IPKernelApp.exec_lines={line}" for line in STRICT],
+        resources={"metadata": {"path": path.parent}},
+    ).execute()
     for cell in book.cells:
         cell.metadata = {}
         for output in cell.get("outputs", ()):
             if output.get("name") == "stderr":
                 sys.exit(f"{path.name}, cell {cell.id}: {output.text}")
-            output.metadata = {}
             if "data" in output:
                 output.data = {kind: output.data[kind] for kind in KEPT if kind in output.data}
+                pictures = [kind for kind in output.data if kind.startswith("image/")]
+                output.metadata = {kind: {"alt": output.data["text/plain"]} for kind in pictures}
     book.metadata = {
         "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
         "language_info": {"name": "python"},
@@ -38,7 +51,6 @@ def run(path: Path) -> None:
 
 
 if __name__ == "__main__":
-    os.environ["PYTHONWARNINGS"] = "error,ignore:Passing unrecognized arguments to super(Toolbar:DeprecationWarning"
     for path in [Path(argument) for argument in sys.argv[1:]] or LESSONS:
         run(path)
         print(f"{path.name}: {path.stat().st_size / 1e6:.1f} MB")

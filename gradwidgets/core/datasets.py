@@ -148,8 +148,8 @@ def _anscombe(number: str) -> Callable[[], tuple[Tensor, Tensor]]:
 
     dataset.__doc__ = f"""Anscombe's set {number}: eleven points, no units.
 
-    The four sets share their means, variances, correlation and least-squares line (about y = 3 + x/2), and look
-    nothing alike: a cloud, a parabola, a line with one outlier in y, a column with one outlier in x.
+    The four sets share their means, variances, correlation and least-squares line (about y = 3 + x/2), and
+    look nothing alike: a cloud, a parabola, a line with one outlier in y, a column with one outlier in x.
 
     Returns:
         x and y, float64, shape (11,).

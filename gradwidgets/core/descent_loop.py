@@ -29,8 +29,8 @@ def descent_loop(gradients_at: Gradients, optimizer: SGD, start: Tensor, steps: 
         The share of steps done.
 
     Returns:
-        Points and gradients, each (steps + 1, 2, B). Once every run is NaN, or repeats exactly what it did two
-        steps before, the rest is copied instead of computed.
+        Points and gradients, each (steps + 1, 2, B). Once every run is NaN, or repeats exactly what it did
+        two steps before, the rest is copied instead of computed.
     """
     loop = _Loop(gradients_at, optimizer, start, steps)
     while loop.done < steps:
@@ -75,10 +75,7 @@ class _Loop:
                         buffer.copy_(direction)
                     else:
                         buffer.mul_(s.momentum).add_(direction, alpha=1 - s.dampening)
-                    if s.nesterov:
-                        direction = torch.add(direction, buffer, alpha=s.momentum, out=scratch)
-                    else:
-                        direction = buffer
+                    direction = torch.add(direction, buffer, alpha=s.momentum, out=scratch) if s.nesterov else buffer
                 torch.add(point, direction, alpha=-s.lr, out=following)
                 self.done = k + 1
                 if k + 3 >= last:
@@ -89,8 +86,8 @@ class _Loop:
                 self._copy_if_settled(snapshots)
 
     def _copy_if_settled(self, snapshots: list[Tensor]) -> None:
-        # The step is a function of (point, buffer): once both are what they were two steps ago, so is all that
-        # follows. Two, because rounding often leaves a run hopping between two neighbouring numbers.
+        # The step is a function of (point, buffer): once both are what they were two steps ago, so is all
+        # that follows. Two, because rounding often leaves a run hopping between two neighbouring numbers.
         k = self.done
         now, before = self.points[k], self.points[k - 2]
         lost = now.isnan()

@@ -7,8 +7,10 @@ from torch import Tensor
 
 from gradwidgets.core.sample import Sample
 
-# Of the largest possible gradient, delta. The sums themselves are good to about 1e-16 of it.
+# A gradient of this share of delta, the largest there can be, is zero; so is what rounding makes of the data.
 TOLERANCE = 1e-14
+
+NEWTON_STEPS = 25
 
 
 def robust_fit(sample: Sample, delta: float) -> tuple[float, float]:
@@ -23,107 +25,109 @@ def robust_fit(sample: Sample, delta: float) -> tuple[float, float]:
 def huber_fit(sample: Sample, delta: float) -> tuple[float, float]:
     """The line of least mean Huber loss.
 
-    The loss is convex and quadratic between kinks of its slope, so that Newton's method lands exactly once it knows
-    which residuals are within delta; an exact line search along its direction gets it there from anywhere.
+    The loss is convex, and quadratic between the places where a residual passes delta. Newton's method lands
+    exactly once it knows which residuals are within; where too few are, the best slope is bracketed instead,
+    each with its own best level.
 
     Args:
         sample: The data.
         delta: > 0, in the unit of y.
 
     Returns:
-        (weight, bias); with constant x, the best line nearest to (0, 0).
+        (weight, bias); of several equally good lines, one. With constant x, the one nearest to (0, 0).
 
     References:
         K. Madsen and H. B. Nielsen, Finite algorithms for robust linear regression, BIT 30, 1990.
     """
     x, y = sample.centred
+    if sample.constant_x:
+        return sample.through_mean(sample.y_mean + _level(y, delta))
     spread = math.sqrt(sample.covariances[0])
-    u = torch.zeros_like(x) if sample.constant_x else x / spread
-    if sample.constant_x:
-        slope, level = 0.0, 0.0
-    else:
-        slope, level = sample.covariances[1] / spread, 0.0
-    problem = _Huber(u, y, delta, flat=sample.constant_x)
-    slope, level = problem.minimize(slope, level)
-    if sample.constant_x:
-        return sample.through_mean(sample.y_mean + level)
-    weight = slope / spread
-    return weight, sample.y_mean + level - weight * sample.x_mean
+    problem = _Huber(x / spread, y, delta)
+    at, size = problem.newton(sample.slope * spread, 0.0)
+    if size > problem.tolerance:
+        at = min(at, problem.bracket(at[0]), key=problem.size)
+    weight = at[0] / spread
+    return weight, sample.y_mean + at[1] - weight * sample.x_mean
+
+
+def _level(v: Tensor, delta: float) -> float:
+    """The q of least Σ huber(q − v): where the sum of clamp(q − v, ±delta), piecewise linear in q, is 0."""
+    n = len(v)
+    kinks, order = torch.cat([v - delta, v + delta]).sort()
+    rises = torch.where(order < n, 1.0, -1.0).to(v).cumsum(0)
+    sums = torch.cat([v.new_zeros(1), (rises[:-1] * kinks.diff()).cumsum(0)]) - n * delta
+    k = min(max(int(torch.searchsorted(sums, 0.0)), 1), 2 * n - 1)
+    q, rise = float(kinks[k]), float(rises[k - 1])
+    for _ in range(2):  # the second time takes out what rounding left of the long sums
+        q -= float((q - v).clamp_(-delta, delta).sum()) / rise if rise else 0.0
+    return q
 
 
 class _Huber:
     """Mean Huber loss of r = p u + q − v, in scaled coordinates: mean(u) = 0, mean(u²) = 1."""
 
-    def __init__(self, u: Tensor, v: Tensor, delta: float, *, flat: bool) -> None:
-        self.u, self.v, self.delta, self.flat = u, v, delta, flat
+    def __init__(self, u: Tensor, v: Tensor, delta: float) -> None:
+        self.u, self.v, self.delta = u, v, delta
+        self.tolerance = TOLERANCE * delta + 1e-16 * float(v.abs().max())
 
-    def minimize(self, p: float, q: float) -> tuple[float, float]:
+    def gradient(self, p: float, q: float) -> tuple[float, float]:
+        slope = self._residual(p, q).clamp_(-self.delta, self.delta)
+        n = len(slope)
+        return float(torch.dot(slope, self.u)) / n, float(slope.sum()) / n
+
+    def size(self, at: tuple[float, float]) -> float:
+        return max(map(abs, self.gradient(*at)))
+
+    def newton(self, p: float, q: float) -> tuple[tuple[float, float], float]:
+        """The point of least gradient that a few steps find, and that gradient's size."""
         best, at = math.inf, (p, q)
-        for _ in range(200):
-            r = self.u * p + (q - self.v)
-            slope = r.clamp(-self.delta, self.delta)
-            gp, gq = self._mean(slope * self.u), self._mean(slope)
+        for _ in range(NEWTON_STEPS):
+            gp, gq = self.gradient(p, q)
             size = max(abs(gp), abs(gq))
             if size < best:
                 best, at = size, (p, q)
-            if size <= TOLERANCE * self.delta:
+            if size <= self.tolerance:
                 break
-            dp, dq = self._newton(r, gp, gq)
-            t = self._line_search(r, self.u * dp + dq)
-            if t == 0.0:
-                break
-            p, q = p + t * dp, q + t * dq
-        return at
-
-    def _mean(self, terms: Tensor) -> float:
-        return float(terms.sum()) / len(terms)
-
-    def _newton(self, r: Tensor, gp: float, gq: float) -> tuple[float, float]:
-        inside = (r.abs() < self.delta).to(r.dtype)
-        ui = self.u * inside
-        pp, pq, qq = self._mean(ui * self.u), self._mean(ui), self._mean(inside)
-        if self.flat:
-            return 0.0, -gq / (qq or 1.0)
-        det = pp * qq - pq * pq
-        if det <= 1e-12 * max(pp * qq, 1e-300):
-            # Too few residuals inside to say how far: go downhill, the line search finds the length.
-            ridge = 1.0 / len(r)
-            pp, qq = pp + ridge, qq + ridge
+            inside = (self._residual(p, q).abs_() < self.delta).to(self.u)
+            ui = self.u * inside
+            n = len(ui)
+            pp, pq, qq = float(torch.dot(ui, self.u)) / n, float(ui.sum()) / n, float(inside.sum()) / n
             det = pp * qq - pq * pq
-        return -(qq * gp - pq * gq) / det, -(pp * gq - pq * gp) / det
-
-    def _line_search(self, r: Tensor, q: Tensor) -> float:
-        # The derivative along the line rises piecewise linearly: double until it is no longer negative, then
-        # close in on its zero. The full Newton step is usually it.
-        def slope(t: float) -> float:
-            return self._mean((r + t * q).clamp_(-self.delta, self.delta) * q)
-
-        low, high, at_low = 0.0, 1.0, slope(0.0)
-        if at_low >= 0:
-            return 0.0
-        at_high = slope(high)
-        if abs(at_high) <= 1e-12 * abs(at_low):
-            return 1.0
-        while at_high < 0 and high < 1e18:
-            low, at_low = high, at_high
-            high *= 2
-            at_high = slope(high)
-        for _ in range(100):
-            t = low + (high - low) * (at_low / (at_low - at_high)) if at_high > at_low else (low + high) / 2
-            if not low < t < high:
+            if det <= 1e-9 * pp * qq or det == 0:
                 break
-            at = slope(t)
-            if at == 0:
-                return t
+            p, q = p - (qq * gp - pq * gq) / det, q - (pp * gq - pq * gp) / det
+        return at, best
+
+    def bracket(self, p: float) -> tuple[float, float]:
+        """The best slope by regula falsi: the gradient along p, at each p's best q, only ever rises."""
+        low = high = p
+        at_low = at_high = self._along(p)
+        reach = max(abs(p), float(self.v.abs().max()), self.delta) * 1e-3
+        while at_low > 0:
+            low, reach = low - reach, 2 * reach
+            at_low = self._along(low)
+        while at_high < 0:
+            high, reach = high + reach, 2 * reach
+            at_high = self._along(high)
+        for k in range(200):
+            share = at_low / (at_low - at_high) if at_low < at_high and k % 3 < 2 else 0.5
+            p = low + share * (high - low)
+            at = self._along(p)
+            if abs(at) <= self.tolerance / 10 or not low < p < high:
+                break
+            # Halving the value kept on the other side keeps one end from standing still (the Illinois rule).
             if at < 0:
-                low, at_low = t, at
-                at_high /= 2
+                low, at_low, at_high = p, at, at_high / 2
             else:
-                high, at_high = t, at
-                at_low /= 2
-            if high - low <= 1e-15 * high:
-                break
-        return t if low < t < high else low or high
+                high, at_high, at_low = p, at, at_low / 2
+        return p, _level(self.v - p * self.u, self.delta)
+
+    def _along(self, p: float) -> float:
+        return self.gradient(p, _level(self.v - p * self.u, self.delta))[0]
+
+    def _residual(self, p: float, q: float) -> Tensor:
+        return (self.u * p).sub_(self.v).add_(q)
 
 
 def least_absolute_fit(sample: Sample) -> tuple[float, float]:
@@ -137,8 +141,8 @@ def least_absolute_fit(sample: Sample) -> tuple[float, float]:
         sample: The data.
 
     Returns:
-        (weight, bias); of several equally good lines, one. With constant x, the one through the (lower) median
-        of y that is nearest to (0, 0).
+        (weight, bias); of several equally good lines, one. With constant x, the one through the (lower)
+        median of y that is nearest to (0, 0).
 
     References:
         G. O. Wesolowsky, A new descent algorithm for the least absolute value regression problem, 1981.
@@ -146,7 +150,7 @@ def least_absolute_fit(sample: Sample) -> tuple[float, float]:
     if sample.constant_x:
         return sample.through_mean(float(sample.y.median()))
     x, y = sample.centred
-    weight, bias = sample.least_squares
+    weight = sample.slope
     pivots = [int((weight * x - y).abs().argmin())]
     best, line, tried = math.inf, (0.0, 0.0), set()
     while pivots:

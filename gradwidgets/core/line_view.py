@@ -13,9 +13,9 @@ _ARTICLE_START = (6.0, -3.0)
 def line_view(sample: Sample) -> tuple[Axes, tuple[float, float]]:
     """A view in which the mean squared residual rises about as much along weight as along bias.
 
-    With s the standard deviation of y, the bias reaches 4 s to each side of the least-squares fit and the weight
-    4 s / rms(x): MSE(fit + Δ) − MSE(fit) is mean(x²) Δw² along the weight and Δb² along the bias. The start lies
-    up and to the left, where the line has too large a weight and too small a bias.
+    With s the standard deviation of y, the bias reaches 4 s to each side of the least-squares fit and the
+    weight 4 s / rms(x): MSE(fit + Δ) − MSE(fit) is mean(x²) Δw² along the weight and Δb² along the bias. The
+    start lies up and to the left, where the line has too large a weight and too small a bias.
 
     Args:
         sample: The data.

@@ -1,7 +1,8 @@
 """Losses of lines for samples too long to hold all residuals at once.
 
 The mean squared residual is a quadratic form of five moments; the other losses go through the data in blocks
-that stay in cache, with four sums a block. Sums are in float64 and not in autograd's order: equal to rounding.
+that stay in cache, with four sums a block. Sums are in float64 and not in autograd's order: equal to
+rounding.
 """
 
 import math
@@ -13,9 +14,9 @@ from torch import Tensor
 from gradwidgets.core.losses import Clip
 from gradwidgets.core.sample import Sample
 
-# Values held at a time. Up to this many, torch runs an operation on the calling thread, so that nothing waits for
-# a second core that is busy drawing; and x, y and two scratch rows fit into a core's cache.
-BLOCK = 2**15
+# Values held at a time. From 2¹⁵ on, torch shares an operation out among threads, and then waits for the slowest
+# even if its core is busy drawing; and x, y and two scratch rows of this length fit into a core's cache.
+BLOCK = 2**15 - 1
 
 
 class LongSample:

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal
 
 import torch
@@ -33,8 +34,8 @@ class Outcome(Result):
             step; else None.
         end: The last point, (2,).
         loss: The objective there.
-        distance: From the end to the nearest known minimum, in the parameters' units (to the nearest of a line of
-            minima, where they are one); None if no minimum is known, NaN if the end is not finite.
+        distance: From the end to the nearest known minimum, in the parameters' units (to the nearest of a
+            line of minima, where they are one); None if no minimum is known, NaN if the end is not finite.
         amplitude: Largest distance of the run's last quarter from its own mean: 0 if it stands still.
     """
 
@@ -49,14 +50,15 @@ class Outcome(Result):
 def outcome(trajectory: Trajectory, objective: Objective) -> Outcome:
     """Judge a descent from a single start.
 
-    With the travel the largest distance of any of its points from the last one, and the tail its last quarter of
-    steps, the first of these that is true decides:
+    With the travel the largest distance of any of its points from the last one, and the tail its last
+    quarter of steps, the first of these that is true decides:
 
     1. diverged: `trajectory.diverged_at` says so.
-    2. converged: the whole tail lies within 0.001 of the travel from the end. `step` is the first step from which
-       everything does. A run that never moved has converged, at step 0, if the gradient there is exactly zero.
-    3. oscillating: in the tail, one of the parameters turns back at least twice, and its swing over the tail's
-       second half is at least 0.7 of that over the first: it is not dying out.
+    2. converged: the whole tail lies within 0.001 of the travel from the end. `step` is the first step from
+       which everything does. A run that never moved has converged, at step 0, if the gradient there is
+       exactly zero.
+    3. oscillating: in the tail, one of the parameters turns back at least twice, and its swing over the
+       tail's second half is at least 0.7 of that over the first: it is not dying out.
     4. still moving: anything else, a run of no steps among it.
 
     Args:
@@ -102,9 +104,9 @@ def _arrived_at(points: Tensor) -> int | None:
 
 
 def _oscillates(values: list[float]) -> bool:
-    moves = [after - before for before, after in zip(values, values[1:], strict=False)]
+    moves = [after - before for before, after in pairwise(values)]
     moves = [move for move in moves if move != 0]
-    turns = sum(before * after < 0 for before, after in zip(moves, moves[1:], strict=False))
+    turns = sum(before * after < 0 for before, after in pairwise(moves))
     if turns < 2:
         return False
     middle = len(values) // 2

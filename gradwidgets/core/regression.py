@@ -125,8 +125,8 @@ def regression(x: object, y: object, loss: str = "MSE", *, delta: float = 1.0, b
 
     Raises:
         TypeError: Something is not a real number.
-        ValueError: Lengths differ, no data, not one-dimensional, NaN or infinite, too large, an unknown loss, or
-            delta or beta out of range.
+        ValueError: Lengths differ, no data, not one-dimensional, NaN or infinite, too large, an unknown
+            loss, or delta or beta out of range.
     """
     kind = choose("loss", loss, LOSSES)
     setting = kind.check({"delta": delta, "beta": beta}.get(kind.setting))

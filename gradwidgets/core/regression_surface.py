@@ -1,10 +1,10 @@
 """Maps of a fitted line's losses without visiting every data point for every grid point.
 
-For one weight w, the residual at bias b is b − t with t = y − w x. The sum of any of the losses over the data is
-then a polynomial in b between the places t and t ± threshold, with coefficients that are sums of 1, t, t², x
-and x t over the points below b. So each weight needs the t only once, sorted into the bins between the biases
-(± threshold): n + W operations a row instead of n · W, exact but for rounding. The mean squared residual needs
-no data at all: it is a quadratic form about the least-squares fit.
+For one weight w, the residual at bias b is b − t with t = y − w x. The sum of any of the losses over the
+data is then a polynomial in b between the places t and t ± threshold, with coefficients that are sums of 1,
+t, t², x and x t over the points below b. So each weight needs the t only once, sorted into the bins between
+the biases (± threshold): n + W operations a row instead of n · W, exact but for rounding. The mean squared
+residual needs no data at all: it is a quadratic form about the least-squares fit.
 """
 
 import time
@@ -13,15 +13,13 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor
 
+from gradwidgets.core.long_sample import BLOCK
 from gradwidgets.core.regression import Regression
 from gradwidgets.core.sample import Sample
 from gradwidgets.core.slices import SLICE, Slices, part_of
 
 # (loss, ∂/∂horizontal, ∂/∂vertical), each (H, W).
 Map = tuple[Tensor, Tensor, Tensor]
-
-# Values that any one operation works on: few enough to stay in cache and on the calling thread.
-AT_ONCE = 2**15
 
 # Entries of the table that leads from t to its bin.
 TABLE = 2**12
@@ -48,12 +46,12 @@ def regression_surfaces(lines: Sequence[Regression], names: Sequence[str], x: Te
     maps = [tuple(x.new_empty(len(biases), len(weights)) for _ in range(3)) for _ in lines]
     sample, thresholds = lines[0].sample, {_threshold(line) for line in lines if line.name != "MSE"}
     bins = _Bins(sample, biases, sorted(thresholds)) if thresholds else None
-    size = bins.weights_at_once if bins else max(1, AT_ONCE // len(biases))
+    size = bins.weights_at_once if bins else max(1, BLOCK // len(biases))
     deadline = time.perf_counter() + SLICE
     for k in range(0, len(weights), size):
         weight = weights[k : k + size]
         moments = (yield from part_of(bins.moments(weight), k / len(weights), size / len(weights))) if bins else []
-        for line, whole, piece in zip(lines, maps, _pieces(lines, biases, weight, bins, moments), strict=True):
+        for whole, piece in zip(maps, _pieces(lines, biases, weight, bins, moments), strict=True):
             for target, values in zip(whole, piece, strict=True):
                 target[:, k : k + size] = values
         if time.perf_counter() > deadline:
@@ -99,8 +97,8 @@ def _mean_squared(s: Sample, weight: Tensor, d: Tensor) -> Map:
 def _clipped(
     s: Sample, threshold: float, d: Tensor, outside: list[Tensor], inside: list[Tensor], clipped_n: Tensor
 ) -> Map:
-    # Residuals are r = d − t with t about its mean. `outside` holds what is clipped at +threshold less what is
-    # clipped at −threshold; `clipped_n` how many there are of both.
+    # Residuals are r = d − t with t about its mean. `outside` holds what is clipped at +threshold less what
+    # is clipped at −threshold; `clipped_n` how many there are of both.
     n, t, x = outside
     slope, slope_x, loss = n, x, d * n - t
     if threshold:
@@ -118,8 +116,8 @@ def _clipped(
 class _Bins:
     """Sums over the data whose t is low, inside or high, for every bias and threshold.
 
-    Low is t < bias − threshold and high is t ≥ bias + threshold. With threshold 0, inside is t = bias alone: the
-    residual 0, whose slope is 0.
+    Low is t < bias − threshold and high is t ≥ bias + threshold. With threshold 0, inside is t = bias alone:
+    the residual 0, whose slope is 0.
     """
 
     def __init__(self, sample: Sample, biases: Tensor, thresholds: Sequence[float]) -> None:
@@ -129,12 +127,13 @@ class _Bins:
         self.edges, places = torch.unique(torch.stack(pairs), return_inverse=True)
         self.places = dict(zip(thresholds, places, strict=True))
         self.count = len(self.edges) + 1
-        self.weights_at_once = max(1, AT_ONCE // max(self.count, sample.n))
+        self.weights_at_once = max(1, BLOCK // max(self.count, sample.n))
         self._make_table()
 
     def _make_table(self) -> None:
-        # A uniform grid over the edges: `skip` counts the edges in cells before each, `most` how many share one.
-        # The cell of a number never falls as the number grows, rounding included, so the search is exact.
+        # A uniform grid over the edges: `skip` counts the edges in cells before each, `most` how many share
+        # one. The cell of a number never falls as the number grows, rounding included, so the search is
+        # exact.
         low, high = float(self.edges[0]), float(self.edges[-1])
         self.low, self.per_width = low, (TABLE - 1) / (high - low)
         edges_in_cell = torch.bincount(self._cell(self.edges), minlength=TABLE)
@@ -146,33 +145,36 @@ class _Bins:
         return (t - self.low).mul_(self.per_width).clamp_(0, TABLE - 1).long()
 
     def _bin(self, t: Tensor) -> Tensor:
-        """How many edges are ≤ t."""
-        if t.numel() * self.most > 4 * AT_ONCE:
+        """How many edges are ≤ t, of shape (values,)."""
+        if self.most > 4:
             return torch.bucketize(t, self.edges, right=True)
-        at = self.skip[self._cell(t)]
+        at = self.skip.index_select(0, self._cell(t))
         for _ in range(self.most):
-            at += t >= self.padded[at]
+            at += t >= self.padded.index_select(0, at)
         return at
 
     def moments(self, weights: Tensor) -> Slices[list[Tensor]]:
-        """Sums of 1, t, x, t² and x t in each bin, five of shape (bins, weights); t and x about their means."""
-        size, shape = self.count * len(weights), (self.count, len(weights))
+        """Five sums in each bin, of 1, t, x, t² and x t about the means, each of shape (bins, weights)."""
+        rows, size = len(weights), self.count * len(weights)
         moments = [weights.new_zeros(size) for _ in range(5)]
-        weight, column = weights[:, None], torch.arange(len(weights))[:, None]
-        s, (x_centred, y_centred) = self.sample, self.sample.centred
+        s, weight = self.sample, weights[:, None]
+        t_mean, column = s.y_mean - weight * s.x_mean, torch.arange(rows)[:, None]
         deadline = time.perf_counter() + SLICE
-        for i in range(0, s.n, AT_ONCE):
-            part = slice(i, i + AT_ONCE)
-            bins = self._bin(s.y[part] - weight * s.x[part]).mul_(len(weights)).add_(column).view(-1)
-            x = x_centred[part].expand(len(weights), -1)
-            t = y_centred[part] - weight * x
+        for i in range(0, s.n, BLOCK):
+            part = slice(i, i + BLOCK)
+            t = s.y[part] - weight * s.x[part]
+            bins = self._bin(t.view(-1))
+            if rows > 1:
+                bins = bins.view(rows, -1).mul_(rows).add_(column).view(-1)
+            t = t.sub_(t_mean).view(-1)
+            x = s.centred[0][part].expand(rows, -1).reshape(-1)
             moments[0] += torch.bincount(bins, minlength=size)
             for moment, terms in zip(moments[1:], (t, x, t * t, x * t), strict=True):
-                moment += torch.bincount(bins, terms.reshape(-1), minlength=size)
+                moment += torch.bincount(bins, terms, minlength=size)
             if time.perf_counter() > deadline:
                 yield i / s.n
                 deadline = time.perf_counter() + SLICE
-        return [moment.view(shape) for moment in moments]
+        return [moment.view(self.count, rows) for moment in moments]
 
     def sums(self, moments: list[Tensor]) -> dict[float, tuple[list[Tensor], list[Tensor], Tensor]]:
         """Threshold → what `_clipped` needs, all of shape (biases, weights)."""

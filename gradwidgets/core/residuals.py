@@ -1,8 +1,8 @@
 """Losses of lines from their residuals r = weight·x + bias − y, many lines at once, one a row.
 
-The elementwise operations and the sums are those that autograd makes of torch's own losses, in the same order,
-so that a line's gradient is theirs bit for bit. That matters: at a kink of the L1 loss a difference in the last
-bit sends two descents different ways. Long samples, `gradwidgets.core.long_sample`, do without.
+The elementwise operations and the sums are those that autograd makes of torch's own losses, in the same
+order, so that a line's gradient is theirs bit for bit. That matters: at a kink of the L1 loss a difference in
+the last bit sends two descents different ways. Long samples, `gradwidgets.core.long_sample`, do without.
 """
 
 import math
@@ -49,40 +49,49 @@ class RowGradients:
 
 class _Rows:
     def __init__(self, x: Tensor, y: Tensor, clips: Sequence[Clip], *, by_kernel: bool) -> None:
-        divisors, bounds, factors = (x.new_tensor(column)[:, None] for column in zip(*clips, strict=True))
-        self.x, self.y = x, y
-        self.divisor = None if bool((divisors == 1).all()) else divisors
-        self.low, self.high = -bounds, bounds
-        self.norm = x.new_tensor([factor / len(x) for _, _, factor in clips])[:, None]
+        shape = len(clips), len(x)
+        self.x, self.y = (values.expand(shape).contiguous() for values in (x, y))
+        divisors, bounds, factors = zip(*clips, strict=True)
+        norms = [factor / len(x) for factor in factors]
+        if len(set(clips)) == 1:
+            self.divisor, self.high, self.norm = divisors[0], bounds[0], norms[0]
+        else:
+            self.divisor, self.high, self.norm = (
+                x.new_tensor(column)[:, None].expand(shape).contiguous() for column in (divisors, bounds, norms)
+            )
+        self.low = -self.high
+        self.divides, self.clips = set(divisors) != {1.0}, set(bounds) != {math.inf}
         # [0] holds slope · x, [1] the residual that turns into the slope: one sum then gives both gradients.
-        self.terms = x.new_empty(2, len(clips), len(x))
+        self.terms = x.new_empty(2, *shape)
         self.slope_x, self.slope = self.terms
-        self.one = x.new_tensor(1.0)
         self.by_kernel = [
-            (self.slope[row], divisor, x.new_empty(len(x)))
-            for row, (divisor, _, _) in enumerate(clips)
+            (self.slope[row], y, divisor, torch.empty_like(y))
+            for row, divisor in enumerate(divisors)
             if by_kernel and _rounds(divisor)
         ]
+        self.one = x.new_tensor(1.0) if self.by_kernel else None
 
     def __call__(self, weight: Tensor, bias: Tensor, out: Tensor) -> None:
         slope = self.slope
         torch.mul(weight, self.x, out=slope)
         slope.add_(bias)
-        for row, beta, kept in self.by_kernel:
-            torch.ops.aten.smooth_l1_loss_backward.grad_input(self.one, row, self.y, MEAN, beta, grad_input=kept)
+        for row, y, beta, kept in self.by_kernel:
+            torch.ops.aten.smooth_l1_loss_backward.grad_input(self.one, row, y, MEAN, beta, grad_input=kept)
         slope.sub_(self.y)
-        if self.divisor is not None:
+        if self.divides:
             slope.div_(self.divisor)
-        slope.clamp_(self.low, self.high).mul_(self.norm)
-        for row, _, kept in self.by_kernel:
+        if self.clips:
+            slope.clamp_(self.low, self.high)
+        slope.mul_(self.norm)
+        for row, _, _, kept in self.by_kernel:
             row.copy_(kept)
         torch.mul(slope, self.x, out=self.slope_x)
         torch.sum(self.terms, -1, out=out)
 
 
 def _rounds(divisor: float) -> bool:
-    # Division by a power of two is exact in whatever order; otherwise torch's vectorised SmoothL1 divides first in
-    # the body of a row and last in its tail, and only it knows where the tail begins.
+    # Division by a power of two is exact in whatever order; otherwise torch's vectorised SmoothL1 divides
+    # first in the body of a row and last in its tail, and only it knows where the tail begins.
     return math.frexp(divisor)[0] != 0.5
 
 

@@ -29,7 +29,8 @@ class Sample:
 
         Raises:
             TypeError: Text, complex or other things that are not real numbers.
-            ValueError: Not one-dimensional, empty, of different lengths, NaN or infinite, or larger than 1e100.
+            ValueError: Not one-dimensional, empty, of different lengths, NaN or infinite, or larger than
+                1e100.
         """
         self.x, self.y = _as_column(x, "x"), _as_column(y, "y")
         if len(self.x) != len(self.y):

@@ -19,8 +19,8 @@ WIDTH = 100
 def script(objectives: Mapping[str, Objective], optimizer: SGD, start: object, steps: int) -> str:
     """A self-contained script that repeats a run with `torch.optim.SGD` and prints where it ends.
 
-    It prints one line for each objective: its name, the two parameters and the loss, to nine significant digits.
-    Nothing is run here.
+    It prints one line for each objective: its name, the two parameters and the loss, to nine significant
+    digits. Nothing is run here.
 
     Args:
         objectives: By name.
@@ -29,8 +29,8 @@ def script(objectives: Mapping[str, Objective], optimizer: SGD, start: object, s
         steps: As in `descend`.
 
     Returns:
-        The script's text. Data of more than 200 points are not written out: the script then asks for them to be
-        loaded. A function that cannot stand alone (a lambda, say, or one that uses names from outside) is
+        The script's text. Data of more than 200 points are not written out: the script then asks for them to
+        be loaded. A function that cannot stand alone (a lambda, say, or one that uses names from outside) is
         replaced by a comment and a line that stops the script.
 
     Raises:

@@ -40,21 +40,22 @@ class Stability(Result):
 def stability(objective: Objective, optimizer: SGD, at: object = None) -> Stability:
     """Linearise the optimizer's step about a point and see what it contracts.
 
-    Along each eigenvector of the Hessian, with eigenvalue λ, the step acts on (displacement, buffer) as a 2 × 2
-    matrix. With λ′ = weight_decay + λ (− λ when maximizing), momentum m, dampening d and a = lr (1 − d) λ′,
-    its trace and determinant are
+    Along each eigenvector of the Hessian, with eigenvalue λ, the step acts on (displacement, buffer) as a 2
+    × 2 matrix. With λ′ = weight_decay + λ (− λ when maximizing), momentum m, dampening d and a = lr (1 − d)
+    λ′, its trace and determinant are
 
         momentum 0   one number, 1 − lr λ′               contracts for lr λ′ < 2
         plain        T = 1 + m − a, D = m                contracts for a < 2 (1 + m)
         Nesterov     T = (1 + m)(1 − a), D = m (1 − a)   contracts for a < 2 (1 + m) / (1 + 2 m)
 
-    The limit belongs to the largest λ′. The best lr balances the two: 2 / (λ₁′ + λ₂′), times (1 + m) / (1 − d) with
-    plain momentum; for Nesterov it is found by bisection.
+    The limit belongs to the largest λ′. The best lr balances the two: 2 / (λ₁′ + λ₂′), times (1 + m) / (1 −
+    d) with plain momentum; for Nesterov it is found by bisection.
 
     Args:
         objective: Whose Hessian is used.
         optimizer: The settings.
-        at: A point of shape (2,); by default the first known minimum, or where there is none the objective's start.
+        at: A point of shape (2,); by default the first known minimum, or where there is none the objective's
+            start.
 
     Returns:
         The curvatures and what follows from them.
@@ -89,7 +90,7 @@ def stability(objective: Objective, optimizer: SGD, at: object = None) -> Stabil
     if max(_radius(optimizer, best, value) for value in steep) >= 1:
         return unlimited(radius, f"momentum {optimizer.momentum:g} never contracts both directions at once")
     stable = max(_radius(optimizer, optimizer.lr, value) for value in steep) < 1
-    note = "" if len(steep) == 2 else "flat along one direction, where nothing pulls: the limit is the other's"
+    note = "" if len(steep) == 2 else "flat along one direction: the limit is the other one's"
     return Stability(curvatures, radius, _lr_limit(optimizer, steep), best, stable, note)
 
 
@@ -148,8 +149,8 @@ def _best_lr(s: SGD, steep: list[float]) -> float:
     if not s.nesterov:
         fed = _fed(s, steep)
         return 2 * (1 + s.momentum) / (fed[0] + fed[-1])
-    # Along each direction the radius falls until lr = 1 / λ′, where it is 0, and then rises: the larger of the two
-    # is least where they cross.
+    # Along each direction the radius falls until lr = 1 / λ′, where it is 0, and then rises: the larger of
+    # the two is least where they cross.
     low, high = 1 / steep[-1], 1 / steep[0]
     for _ in range(60):
         middle = (low + high) / 2

@@ -24,8 +24,8 @@ class StepParts(Result):
         point: Where the step begins.
         next_point: Where it leads.
         gradient: The objective's gradient at `point`.
-        gradient_part: What the gradient contributes: −lr · gradient, times 1 − dampening after the first step,
-            times 1 + momentum with Nesterov; the other way when maximizing.
+        gradient_part: What the gradient contributes: −lr · gradient, times 1 − dampening after the first
+            step, times 1 + momentum with Nesterov; the other way when maximizing.
         weight_decay_part: What weight decay contributes, with the same factors: towards the origin.
         momentum_part: What the buffer of earlier steps contributes; zero at the first step.
         lookahead_point: With Nesterov, where momentum alone would carry the point: point − lr · momentum ·

@@ -1,5 +1,6 @@
 """An objective over a grid: what a map draws."""
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from numbers import Integral
@@ -130,8 +131,6 @@ def _any_surface(objective: Objective, axes: Axes, resolution: int) -> Slices[Su
     points = torch.stack([vertical, horizontal] if transposed else [horizontal, vertical], dim=-1).reshape(-1, 2)
     k, size = 0, 4096
     while k < len(points):
-        import time
-
         begun = time.perf_counter()
         part = slice(k, k + size)
         loss[part], gradient[part] = objective.value_and_gradient(points[part])

@@ -1,5 +1,6 @@
 """What a descent leaves behind."""
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -20,9 +21,9 @@ class Trajectory(Result):
         points: Shape (steps + 1, ..., 2), the start first.
         losses: The objective at each point, (steps + 1, ...).
         gradients: Its gradient at each point, (steps + 1, ..., 2), without weight decay.
-        diverged_at: For a single start, the first step whose point or loss is NaN, infinite or absurdly far off:
-            10 000 view widths from the view's centre, or 10 000 times as far as the start if that is more.
-            None if there is none, and for a batch of starts.
+        diverged_at: For a single start, the first step whose point or loss is NaN, infinite or absurdly far
+            off: 10 000 view widths from the view's centre, or 10 000 times as far as the start if that is
+            more. None if there is none, and for a batch of starts.
         parameters: The names of the two parameters.
     """
 
@@ -72,16 +73,22 @@ def first_diverged(objective: Objective, points: Tensor, losses: Tensor) -> int 
     Returns:
         The step, or None.
     """
-    start = points[0].tolist()
-    if getattr(objective, "view", None):
-        bounds = [objective.view[name] for name in objective.parameters]
-        centre = [low + (high - low) / 2 for low, high in bounds]
-        reach = [FAR * max(high - low, abs(at - c)) for (low, high), at, c in zip(bounds, start, centre, strict=True)]
-    else:
-        centre = [0.0, 0.0]
-        reach = [1e9 * max(1.0, abs(start[0]), abs(start[1]))] * 2
-    # Written so that NaN, for which every comparison is false, is not near.
-    near = ((points - points.new_tensor(centre)).abs_() <= points.new_tensor(reach)).all(-1) & losses.isfinite()
-    if bool(near.all()):
+    centre, reach = _surroundings(objective, points[0].tolist())
+    # NaN spreads into both extremes, and nothing compares with it.
+    low, high = (extreme.tolist() for extreme in torch.aminmax(points, dim=0))
+    tame = math.isfinite(float(losses.sum()))
+    if tame and all(h - c <= r and c - l <= r for l, h, c, r in zip(low, high, centre, reach, strict=True)):  # noqa: E741
         return None
-    return int((~near).to(torch.uint8).argmax())
+    away = (points - points.new_tensor(centre)).abs_()
+    lost = ~((away <= points.new_tensor(reach)).all(-1) & losses.isfinite())
+    return int(lost.to(torch.uint8).argmax()) if bool(lost.any()) else None
+
+
+def _surroundings(objective: Objective, start: list[float]) -> tuple[list[float], list[float]]:
+    view = getattr(objective, "view", None)
+    if not view:
+        return [0.0, 0.0], [1e9 * max(1.0, abs(start[0]), abs(start[1]))] * 2
+    bounds = [view[name] for name in objective.parameters]
+    centre = [low + (high - low) / 2 for low, high in bounds]
+    widths = [high - low for low, high in bounds]
+    return centre, [FAR * max(w, abs(at - c)) for w, at, c in zip(widths, start, centre, strict=True)]

@@ -21,7 +21,6 @@ class Layout:
         key_left: Where the key of marks starts.
         key_y: Height of the key.
         key_gap: From a mark to its text.
-        key_letter: Width of a letter.
         arrows: Number of field arrows across and down a map.
         arrow_inches: Length of the longest field arrow.
         scale: Size of marks and lines relative to the smallest picture.
@@ -39,7 +38,6 @@ class Layout:
     key_left: float
     key_y: float
     key_gap: float
-    key_letter: float
     arrows: tuple[int, int]
     arrow_inches: float
     scale: float
@@ -98,7 +96,6 @@ def playground_layout(count: int, width: float, height: float, with_data: bool) 
         key_left=(left + 6 * scale) / width,
         key_y=1 - 0.52 * top / height,
         key_gap=8 * scale / width,
-        key_letter=5.4 * scale / width,
         arrows=(max(5, round(map_width / (17 * scale))), max(5, round(map_height / (17 * scale)))),
         arrow_inches=0.135 * scale,
         scale=scale,

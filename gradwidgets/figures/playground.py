@@ -20,6 +20,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 from gradwidgets.figures.bands import band_image
 from gradwidgets.figures.layout import Layout, playground_layout
 from gradwidgets.figures.loss_axis import LossAxis
+from gradwidgets.figures.moving import MovingLine
 from gradwidgets.figures.style import LIGHT, RC, Style, loss_line
 from gradwidgets.figures.vectors import arrow, magnification
 
@@ -189,7 +190,8 @@ class PlaygroundFigure:
                 va="center_baseline",
             )
             self._key += [self.figure.add_artist(mark), label]
-            at += layout.key_gap + layout.key_letter * (len(text) + 2.7)
+            width = label.get_window_extent(self.figure.canvas.get_renderer()).width / self.figure.bbox.width
+            at += 2.3 * layout.key_gap + width
         return True
 
     # -- maps ---------------------------------------------------------------------------------------------
@@ -217,24 +219,39 @@ class PlaygroundFigure:
             [], [], linestyle="none", marker="X", markersize=7.5 * layout.scale, color=_MINIMUM,
             markeredgecolor=_EDGE, markeredgewidth=0.7, zorder=3,
         )  # fmt: skip
-        moving = {"animated": True, "solid_capstyle": "round", "clip_on": True}
-        (self._paths[name],) = axes.plot(
-            [], [], color=style.path, linewidth=1.15 * layout.scale, marker="o", markersize=2.7 * layout.scale,
-            markeredgewidth=0, zorder=4, **moving,
-        )  # fmt: skip
-        (self._starts[name],) = axes.plot(
-            [], [], linestyle="none", marker="o", markersize=6.5 * layout.scale, color=style.halo,
-            markeredgecolor=_EDGE, markeredgewidth=1.1, zorder=5, **moving,
-        )  # fmt: skip
-        (self._ends[name],) = axes.plot(
-            [], [], linestyle="none", marker="D", markersize=5.8 * layout.scale, color=style.path,
-            markeredgecolor=style.halo, markeredgewidth=1.0, zorder=6, **moving,
-        )  # fmt: skip
+        self._paths[name] = _moving(
+            axes,
+            color=style.path,
+            linewidth=1.15 * layout.scale,
+            marker="o",
+            markersize=2.7 * layout.scale,
+            markeredgewidth=0,
+            zorder=4,
+        )
+        mark = {"linestyle": "none", "markeredgewidth": 1.0}
+        self._starts[name] = _moving(
+            axes, marker="o", markersize=6.5 * layout.scale, color=style.halo, markeredgecolor=_EDGE, zorder=5, **mark
+        )
+        self._ends[name] = _moving(
+            axes,
+            marker="D",
+            markersize=5.8 * layout.scale,
+            color=style.path,
+            markeredgecolor=style.halo,
+            zorder=6,
+            **mark,
+        )
         self._vectors[name] = {
-            part: axes.plot([], [], color=color, linewidth=1.9 * layout.scale, zorder=7, visible=False,
-                            linestyle="--" if part == "look-ahead" else "-", **moving)[0]
+            part: _moving(
+                axes,
+                color=color,
+                linewidth=1.9 * layout.scale,
+                linestyle="--" if part == "look-ahead" else "-",
+                zorder=7,
+                visible=False,
+            )
             for part, color in style.parts.items()
-        }  # fmt: skip
+        }
         color, _ = loss_line(name, position)
         self._badge(axes, name, color)
         self._scales[name] = axes.text(
@@ -320,14 +337,8 @@ class PlaygroundFigure:
         self._curves = {}
         for position, name in enumerate(self._names):
             color, dashes = loss_line(name, position)
-            (self._curves[name],) = axes.plot(
-                [],
-                [],
-                color=color,
-                linestyle=dashes,
-                linewidth=1.5 * layout.scale,
-                animated=True,
-                zorder=3 + position,
+            self._curves[name] = _moving(
+                axes, color=color, linestyle=dashes, linewidth=1.5 * layout.scale, zorder=3 + position
             )
 
     def set_steps(self, steps: int) -> Axes:
@@ -355,16 +366,9 @@ class PlaygroundFigure:
         handles = []
         for position, name in enumerate(self._names):
             color, dashes = loss_line(name, position)
-            (line,) = axes.plot(
-                [],
-                [],
-                color=color,
-                linestyle=dashes,
-                linewidth=1.5 * layout.scale,
-                animated=True,
-                zorder=3 + position,
+            self._fits[name] = _moving(
+                axes, color=color, linestyle=dashes, linewidth=1.5 * layout.scale, zorder=3 + position
             )
-            self._fits[name] = line
             handles.append(Line2D([], [], color=color, linestyle=dashes, linewidth=1.8 * layout.scale, label=name))
         self.figure.legend(
             handles=handles, loc="center left", bbox_to_anchor=layout.legend, ncols=len(handles), frameon=False,
@@ -419,6 +423,12 @@ class PlaygroundFigure:
         if axes is None or axes not in self.map_axes.values():
             return None
         return float(x), float(y)
+
+
+def _moving(axes: Axes, **options) -> MovingLine:
+    line = MovingLine(**options)
+    axes.add_line(line)
+    return line
 
 
 def _padded(values: np.ndarray) -> tuple[float, float]:

@@ -77,7 +77,7 @@ LIGHT = Style(
     parts={
         "gradient": "#111111",
         "momentum": "#8e24aa",
-        "weight decay": "#00695c",
+        "decay": "#00695c",
         "look-ahead": "#b85c00",
         "step": "#d7301f",
     },

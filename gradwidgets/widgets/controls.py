@@ -13,7 +13,7 @@ import ipywidgets as widgets
 import numpy as np
 from traitlets import TraitError
 
-WIDTH = 244  # of the column of controls, CSS pixels
+WIDTH = 256  # of the column of controls, CSS pixels
 _LABEL = "88px"
 
 
@@ -123,11 +123,11 @@ class Number(Control):
         report = lambda: self._refused  # noqa: E731
         self.slider = guarded(
             widgets.IntSlider, report, min=0, max=len(stops) - 1, readout=False, description=name,
-            layout=widgets.Layout(width="178px", margin="1px 0"),
+            layout=widgets.Layout(width="182px", margin="1px 0"),
         )  # fmt: skip
         self.field = guarded(
             widgets.IntText if whole else widgets.FloatText, report,
-            layout=widgets.Layout(width="62px", margin="1px 0 1px 4px"),
+            layout=widgets.Layout(width="70px", margin="1px 0 1px 4px"),
         )  # fmt: skip
         super().__init__(name, tooltip, [self.slider, self.field])
         self.slider.style.description_width = _LABEL
@@ -253,7 +253,7 @@ class Point(Control):
             guarded(
                 widgets.FloatText,
                 lambda: self._refused,
-                layout=widgets.Layout(width="71px", margin="1px 2px"),
+                layout=widgets.Layout(width="77px", margin="1px 2px"),
             )
             for _ in range(2)
         )

@@ -30,7 +30,7 @@ CSS = """<style>
 .gradwidgets-words .widget-html-content { line-height: 1.3; font-size: 12px; overflow: hidden;
   color: var(--jp-ui-font-color1, #111); }
 .gradwidgets-words table { border-collapse: collapse; width: 100%; margin: 0; font-variant-numeric: tabular-nums; }
-.gradwidgets-words :is(td, th) { padding: 0 12px 1px 0; text-align: left; white-space: nowrap; vertical-align: top; }
+.gradwidgets-words :is(td, th) { padding: 0 9px 1px 0; text-align: left; white-space: nowrap; vertical-align: top; }
 .gradwidgets-words :is(td, th):last-child { padding-right: 0; }
 .gradwidgets-words th { font-weight: 400; color: var(--jp-ui-font-color2, #555); }
 .gradwidgets-words td:first-child { font-weight: 700; }
@@ -106,6 +106,7 @@ class Panel(widgets.VBox):
     def _connect(self, canvas: LiveCanvas) -> None:
         """Wire controls and canvas once they exist."""
         self.canvas = canvas
+        self.page.canvas_id = canvas.model_id
         canvas.when_free(self._frame_arrived)
         for control in self.controls.values():
             control.connect(self._pull.request, self.complain)
@@ -122,8 +123,11 @@ class Panel(widgets.VBox):
             return
         self._pull_waiting = False
         moved = [control for control in self.controls.values() if control.moved]
-        if moved:
-            self._attempt(lambda: self._apply({control.name: control.take() for control in moved}))
+        try:
+            if moved:
+                self._apply({control.name: control.take() for control in moved})
+        except Exception as failure:
+            self._fail(failure)
 
     def _apply(self, values: Mapping[str, object]) -> None:
         """Set what a person chose; what is refused is said, and the control goes back."""
@@ -215,10 +219,14 @@ class Panel(widgets.VBox):
         data["image/png"] = base64.b64encode(self.canvas.still()).decode()
         return bundle
 
+    def _problem_repr(self) -> tuple[str, ...]:
+        """Return the arguments, as text, that name what the panel looks at."""
+        return ()
+
     def __repr__(self) -> str:
         """Return a call that makes this widget again."""
-        changed = {name: value for name, value in self._values().items() if value != self.trait_defaults(name)}
-        return f"{type(self).__name__}({', '.join(f'{k}={v!r}' for k, v in changed.items())})"
+        changed = (f"{k}={v!r}" for k, v in self._values().items() if v != self.trait_defaults(k))
+        return f"{type(self).__name__}({', '.join((*self._problem_repr(), *changed))})"
 
     def close(self) -> None:
         """Free the picture and everything registered for it, children first. May be called again."""

@@ -6,7 +6,7 @@ of every step; below them one line of words a loss.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Collection, Generator, Mapping
 from dataclasses import dataclass, replace
 
 import ipywidgets as widgets
@@ -37,6 +37,7 @@ from gradwidgets.figures.playground import Maps, PlaygroundFigure, Run
 from gradwidgets.figures.style import STYLES
 from gradwidgets.widgets import words
 from gradwidgets.widgets.canvas import LiveCanvas
+from gradwidgets.widgets.controls import WIDTH as CONTROLS_WIDTH
 from gradwidgets.widgets.job import Job
 from gradwidgets.widgets.mainloop import call_soon
 from gradwidgets.widgets.panel import Panel
@@ -45,6 +46,7 @@ from gradwidgets.widgets.presets import PRESETS
 from gradwidgets.widgets.traits import OneOf, Pair, Real, SomeOf, Whole
 
 _YOURS = "yours"
+_PAGE = (848, 800)  # width of a notebook's output and height of the window, until the page tells
 _PREVIEW_POINTS = 2_000
 _DRAWN_STEPS = 3_000
 _LOSSES = tuple(LOSSES)
@@ -152,16 +154,19 @@ class OptimizerPlayground(Panel):
                 self.dataset = _YOURS
             for name, value in settings.items():
                 setattr(self, name, value)
-            if "start" not in settings:
-                self.start = self._any_objective().start
+            self._suit_problem({"start", "lr"} - set(settings))
         self._initial = self._values()
         self._figure = PlaygroundFigure(*self._picture_size({}))
         self.canvas = LiveCanvas(self._figure.figure, self._on_mouse)
         self._drawn: tuple | None = None
         self._assemble()
         self._connect(self.canvas)
+        try:
+            self._refresh()
+        except Exception:
+            self.close()
+            raise
         self._ready = True
-        self._refresh()
         self.page.observe(self._on_page, "size")
 
     # -- results ------------------------------------------------------------------------------------------
@@ -213,8 +218,18 @@ class OptimizerPlayground(Panel):
     def _problems(self) -> tuple[str, ...]:
         return (*(() if self._yours is None else (_YOURS,)), *DATASETS, *OBJECTIVES)
 
-    def _any_objective(self) -> Objective:
-        return next(iter(self._objectives(self._settings_now()).values()))
+    def _suit_problem(self, names: Collection[str]) -> None:
+        """Give `start` and `lr`, as far as named, values that show something of the present problem."""
+        objectives = self._objectives(self._settings_now())
+        if "start" in names:
+            self.start = next(iter(objectives.values())).start
+        if "lr" in names:
+            optimizer = replace(self._settings_now().optimizer, lr=0.1)
+            # MSE is the steepest and its minimum the cheapest: with it, the others need not be asked.
+            asked = [objectives["MSE"]] if "MSE" in objectives else [o for o in objectives.values() if o.smooth]
+            found = [_stability(objective, optimizer) for objective in asked]
+            limits = [stable.lr_limit for stable in found if stable is not None and stable.lr_limit]
+            self.lr = float(f"{min([0.1, *(limit / 2 for limit in limits)]):.1g}")
 
     def _objectives(self, settings: Settings) -> dict[str, Objective]:
         name = settings.dataset
@@ -336,19 +351,22 @@ class OptimizerPlayground(Panel):
             [widgets.Label("computing"), self.progress, stop], layout=widgets.Layout(display="none")
         )
         picture = widgets.Box([self.canvas], layout=widgets.Layout(overflow="hidden"))
-        right = widgets.VBox(
-            [picture, self._alert, self._busy, self._words],
-            layout=widgets.Layout(flex="1 1 auto", width="0", overflow="hidden", margin="0 0 0 6px"),
-        )
+        picture.layout.flex, picture.layout.width, picture.layout.margin = "1 1 auto", "0", "0 0 0 6px"
         self.children = [
             self._style_sheet,
             self.page,
-            widgets.HBox([column, right], layout=widgets.Layout(width="100%", align_items="flex-start")),
+            widgets.HBox([column, picture], layout=widgets.Layout(width="100%", align_items="flex-start")),
+            self._alert,
+            self._busy,
+            self._words,
         ]
 
     def _picture_size(self, page: Mapping[str, object]) -> tuple[int, int]:
-        width = int(page.get("width", 848)) - 244 - 12
-        height = int(page.get("height", 800)) - 334
+        width, height = (
+            page[side] if isinstance(page.get(side), int) else usual
+            for side, usual in (("width", _PAGE[0]), ("height", _PAGE[1]))
+        )
+        width, height = width - CONTROLS_WIDTH - 12, height - 334  # what else stands beside and above the picture
         width = max(400, min(width, 1500))
         return width, max(380, min(height, 900, round(width * 0.85)))
 
@@ -442,33 +460,25 @@ class OptimizerPlayground(Panel):
         )
 
     def _show_words(self, result: Result) -> None:
-        notes = []
-        if result.preview_of:
-            notes.append(
-                f"preview from {_PREVIEW_POINTS:,} of {result.preview_of:,} points; all of them are being computed"
-            )
-        k = self._shown_step(result)
+        settings, k = result.settings, self._shown_step(result)
+        facts = (result.objectives, result.outcomes, result.stability, settings.optimizer, settings.steps)
+        text, table = words.summary(*facts), words.table(*facts)
         if k is not None:
-            notes.append(
-                f"step {k} of {result.settings.steps}, in ({', '.join(next(iter(result.objectives.values())).parameters)}):"
-            )
-            notes.extend(words.step_notes(self._parts, result.trajectories))
-        facts = (
-            result.objectives,
-            result.outcomes,
-            result.stability,
-            result.settings.optimizer,
-            result.settings.steps,
-        )
-        self._words.value = words.table(*facts, notes)
-        self.summary = words.summary(*facts) + "".join("\n" + note for note in notes)
+            table = words.step_table(self._parts, result.trajectories, k)
+            text += "\n" + "\n".join((f"step {k} of {settings.steps}", *words.step_notes(self._parts)))
+        if result.preview_of:
+            note = f"preview from {_PREVIEW_POINTS:,} of {result.preview_of:,} points; the rest is being computed"
+            text, table = f"{note}\n{text}", f'{table}<div class="note">{note}</div>'
+        self._words.value = table
+        self.summary = text
 
     def _show_controls(self, result: Result) -> None:
         for name, control in self.controls.items():
             if name == "step":
                 control.span(self.steps)
-            if hasattr(type(self), name):
+            if name != "preset":
                 control.show(getattr(self, name))
+        self.controls["preset"].show(self._preset())
         fits = isinstance(next(iter(result.objectives.values())), Regression)
         for name in ("delta", "beta", "losses"):
             self.controls[name].enable(fits, "" if fits else "only where a line is fitted to data")
@@ -480,6 +490,22 @@ class OptimizerPlayground(Panel):
         self.controls["nesterov"].enable(not blocked, reason if blocked else "")
         first = next(iter(result.objectives.values()))
         self.controls["start"].label.value = "start " + ", ".join(p if len(p) < 3 else p[0] for p in first.parameters)
+
+    def _preset(self) -> str:
+        """The preset whose settings are the present ones, or ""."""
+        fitting = (n for n, preset in PRESETS.items() if all(getattr(self, k) == v for k, v in preset.items()))
+        return next(fitting, "")
+
+    def _fail(self, failure: Exception) -> None:
+        if self._result is None and not self._ready:
+            raise failure  # nothing to show yet: whoever made the playground gets the exception itself
+        self._busy.layout.display = "none"
+        super()._fail(failure)
+
+    def _problem_repr(self) -> tuple[str, ...]:
+        if self.dataset != _YOURS or self._yours is None:
+            return ()
+        return ("x", "y") if isinstance(self._yours, Regression) else (f"objective={self._yours!r}",)
 
     def _show_progress(self, share: float) -> None:
         self.progress.value = share
@@ -502,11 +528,9 @@ class OptimizerPlayground(Panel):
                 for name, value in PRESETS[preset].items():
                     setattr(self, name, value)
         if "dataset" in values and values["dataset"] != self.dataset:
-            values = {"dataset": values["dataset"], **values}
-            values.setdefault("start", None)
             with self._together():
                 self.dataset = values.pop("dataset")
-                self.start = values.pop("start") or self._any_objective().start
+                self._suit_problem({"start", "lr"} - set(values))
         super()._apply(values)
 
     def _on_mouse(self, event) -> None:
@@ -598,7 +622,7 @@ def _vectors(part, order: list[int], optimizer: SGD) -> dict[str, np.ndarray]:
     vectors = {
         "gradient": part.gradient_part.numpy()[order],
         "momentum": part.momentum_part.numpy()[order],
-        "weight decay": part.weight_decay_part.numpy()[order],
+        "decay": part.weight_decay_part.numpy()[order],
         "step": (part.next_point - part.point).numpy()[order],
     }
     if part.lookahead_gradient is not None:

@@ -40,7 +40,7 @@ def make_controls(panel) -> tuple[dict[str, Control], widgets.VBox]:
         Menu("dataset", "the data that a line is fitted to, or a ready-made loss of two parameters", panel._problems()),
         Number("lr", "learning rate: how far one step goes along the negative gradient", log_stops(1e-4, 10, 20)),
         Number("momentum", "how much of the last step is kept: a ball that rolls on", _MOMENTA),
-        Number("dampening", "how much of the gradient is kept out of the momentum", np.arange(0, 1.0001, 0.05).round(2)),
+        Number("dampening", "how much of the gradient stays out of the momentum", np.arange(0, 1.0001, 0.05).round(2)),
         Number("weight_decay", "pulls the parameters towards 0 at every step", _DECAYS),
         Check("nesterov", "Nesterov: take the gradient after the momentum has moved", width="112px"),
         Check("maximize", "climb the loss instead of descending it", width="112px"),

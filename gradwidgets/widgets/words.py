@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from gradwidgets.core import SGD, Objective, Outcome, Stability, StepParts, Trajectory
 from gradwidgets.figures.style import loss_line
@@ -42,15 +42,17 @@ def place(objective: Objective, outcome: Outcome) -> str:
     """Say where a run ends."""
     first, second = objective.parameters
     a, b = (float(v) for v in outcome.end)
+    if not (math.isfinite(a) and math.isfinite(b)):
+        return "off every scale"
     return f"{first} {number(a)}, {second} {number(b)}, loss {number(outcome.loss)}"
 
 
 def distance(objective: Objective, outcome: Outcome) -> str:
     """Say how far from the minimum a run ends."""
     if outcome.distance is None:
-        return "no minimum known" if math.isfinite(outcome.loss) else "off every scale"
+        return "no minimum known"
     if not math.isfinite(outcome.distance):
-        return "off every scale"
+        return "no distance to speak of"
     which = "the minimum" if len(objective.minima) == 1 else "the nearest minimum"
     return f"{number(outcome.distance, 3)} from {which}"
 
@@ -61,8 +63,7 @@ def limit(stability: Stability | None, optimizer: SGD) -> str:
         return "no minimum to be stable at"
     if stability.lr_limit is None or not stability.lr_limit > 0 or math.isinf(stability.lr_limit):
         return stability.note or "no largest stable lr"
-    relation = _share(optimizer.lr / stability.lr_limit).removesuffix(" it")
-    text = f"lr is {relation} the largest stable, {number(stability.lr_limit, 3)}"
+    text = f"lr is {_share(optimizer.lr / stability.lr_limit)} largest stable, {number(stability.lr_limit, 3)}"
     return text + (f" ({stability.note})" if stability.note else "")
 
 
@@ -87,59 +88,91 @@ def table(
     stabilities: Mapping[str, Stability | None],
     optimizer: SGD,
     steps: int,
-    notes: Sequence[str] = (),
 ) -> str:
     """Return the facts of the summary as an HTML table, everything escaped."""
     parameters = next(iter(objectives.values())).parameters
-    heads = ("", "outcome", *parameters, "loss", "to minimum", "largest stable lr")
-    rows = ["<tr>" + "".join(f"<th>{_safe(head)}</th>" for head in heads) + "</tr>"]
-    for position, (name, objective) in enumerate(objectives.items()):
+    rows = []
+    for name, objective in objectives.items():
         result, stable = outcomes[name], stabilities[name]
-        color, dashes = loss_line(name, position)
-        line = "solid" if dashes == "-" else "dashed"
         away = number(result.distance, 3) if result.distance is not None else "unknown"
-        cells = (
-            _cell(f'<span class="swatch" style="border-color:{color};border-top-style:{line}"></span>{_safe(name)}'),
-            _cell(_safe(fate(result)), alarm=result.kind in ("diverged", "oscillating")),
-            *(_cell(number(float(value))) for value in result.end),
-            _cell(number(result.loss)),
-            _cell(away, title=distance(objective, result)),
-            _cell(
-                _safe(_short_limit(stable, optimizer)),
-                alarm=_too_fast(stable, optimizer),
-                title=limit(stable, optimizer),
-            ),
+        rows.append(
+            [
+                _cell(fate(result, steps), alarm=result.kind in ("diverged", "oscillating")),
+                *(_cell(number(float(value))) for value in result.end),
+                _cell(number(result.loss)),
+                _cell(away, title=distance(objective, result)),
+                _cell(
+                    _limit_cell(stable, optimizer), alarm=_too_fast(stable, optimizer), title=limit(stable, optimizer)
+                ),
+            ]
         )
-        rows.append(f"<tr>{''.join(cells)}</tr>")
-    return f"<table>{''.join(rows)}</table>" + "".join(f'<div class="note">{_safe(note)}</div>' for note in notes)
+    return _table(("after the run", *parameters, "loss", "from minimum", "stability"), objectives, rows)
 
 
-def _cell(content: str, *, alarm: bool = False, title: str = "") -> str:
+def step_table(parts: Mapping[str, StepParts], trajectories: Mapping[str, Trajectory], k: int) -> str:
+    """Return what makes up step k, in numbers, as an HTML table, everything escaped.
+
+    Args:
+        parts: Loss name to the step's parts; a loss whose run has ended is left out.
+        trajectories: Loss name to its run.
+        k: The step.
+    """
+    first = next(iter(trajectories.values()))
+    pair = ", ".join(first.parameters)
+    ahead = any(part.lookahead_gradient is not None for part in parts.values())
+    heads = [f"step {k}: {pair}", "−lr·gradient", "+ momentum", "+ weight decay", "= step"]
+    heads += ["gradient here", "at the look-ahead"] if ahead else []
+    rows = []
+    for name, run in trajectories.items():
+        point = [_cell(_pair(run.points[min(k, run.steps)]))]
+        part = parts.get(name)
+        if part is None:
+            rows.append([*point, _cell("the run has ended"), *[_cell("")] * (len(heads) - 2)])
+            continue
+        moved = (part.gradient_part, part.momentum_part, part.weight_decay_part, part.next_point - part.point)
+        gradients = (part.gradient, part.lookahead_gradient) if ahead else ()
+        rows.append([*point, *(_cell(_pair(v)) for v in moved), *(_cell(_pair(v)) for v in gradients)])
+    return _table(heads, trajectories, rows)
+
+
+def _table(heads: Sequence[str], names: Iterable[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = ["<tr><th></th>" + "".join(f"<th>{_safe(head)}</th>" for head in heads) + "</tr>"]
+    for position, (name, cells) in enumerate(zip(names, rows, strict=True)):
+        color, dashes = loss_line(name, position)
+        look = f"border-color:{color};border-top-style:{'solid' if dashes == '-' else 'dashed'}"
+        label = f'<td><span class="swatch" style="{look}"></span>{_safe(name)}</td>'
+        lines.append(f"<tr>{label}{''.join(cells)}</tr>")
+    return f"<table>{''.join(lines)}</table>"
+
+
+def _cell(text: str, *, alarm: bool = False, title: str = "") -> str:
     marks = (' class="alarm"' if alarm else "") + (f' title="{_safe(title)}"' if title else "")
-    return f"<td{marks}>{content}</td>"
+    return f"<td{marks}>{_safe(text)}</td>"
 
 
 def _too_fast(stability: Stability | None, optimizer: SGD) -> bool:
     return stability is not None and stability.lr_limit is not None and optimizer.lr > stability.lr_limit
 
 
-def _short_limit(stability: Stability | None, optimizer: SGD) -> str:
+def _limit_cell(stability: Stability | None, optimizer: SGD) -> str:
     if stability is None:
-        return "unknown"
+        return "no minimum known"
     if stability.lr_limit is None:
-        return "none: no curvature"
+        return "no curvature, no limit"
     if not stability.lr_limit > 0:
-        return "none contracts"
+        return "no lr contracts"
     if math.isinf(stability.lr_limit):
-        return "any"
-    return f"{number(stability.lr_limit, 3)} (lr {_share(optimizer.lr / stability.lr_limit)})"
+        return "any lr contracts"
+    return f"lr at {_share(optimizer.lr / stability.lr_limit)} limit {number(stability.lr_limit, 3)}"
 
 
 def _share(ratio: float) -> str:
-    return f"{100 * ratio:.0f} % of it" if 0.005 <= ratio < 0.995 else f"{number(ratio, 3)} × it"
+    if 0.005 <= ratio < 0.995:
+        return f"{100 * ratio:.0f} % of the"
+    return f"{number(ratio, 3 if abs(ratio - 1) > 0.05 else 5)} × the"
 
 
-def step_notes(parts: Mapping[str, StepParts], trajectories: Mapping[str, Trajectory]) -> list[str]:
+def step_notes(parts: Mapping[str, StepParts]) -> list[str]:
     """Say in numbers what makes up the step about to be made, a line a loss."""
     lines = []
     for name, part in parts.items():

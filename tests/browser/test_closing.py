@@ -12,7 +12,7 @@ from gradwidgets import OptimizerPlayground
 
 def count():
     gc.collect()
-    return len(widget._instances), sum(isinstance(thing, Figure) for thing in gc.get_objects())
+    return len(widget._instances), sum(type(thing) is Figure for thing in gc.get_objects())
 
 def make_and_close(times):
     for _ in range(times):
@@ -27,7 +27,7 @@ def test_fifty_made_and_closed_leave_nothing_behind(open_page):
     page.tell("make_and_close(1)")
     before = page.value("count()")
 
-    page.tell("make_and_close(50)", seconds=120)
+    page.tell("make_and_close(50)", seconds=180)
     assert page.value("count()") == before
 
     for _ in range(3):  # shown, painted and moved, too
@@ -40,4 +40,5 @@ def test_fifty_made_and_closed_leave_nothing_behind(open_page):
         page.until("document.querySelector('.gradwidgets canvas') === null")
     page.tell("get_ipython().user_ns['Out'].clear(); _ = __ = ___ = None")
     assert page.value("count()") == before
-    assert page.complaints() == []
+    # What a page had already sent to a widget when it closed finds nobody.
+    assert [text for text in page.complaints() if "No such comm" not in text] == []

@@ -1,0 +1,89 @@
+"""A line that is redrawn at every slider step.
+
+`Line2D.draw` prepares for everything that a line may be: other projections, sketches, path effects, gap colours.
+A line that moves sixty times a second on linear axes needs none of it, and that preparation, not Agg, is most of what
+drawing a short line costs.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from matplotlib.backends.backend_agg import RendererAgg
+from matplotlib.colors import to_rgba
+from matplotlib.lines import Line2D
+from matplotlib.markers import MarkerStyle
+from matplotlib.path import Path
+from matplotlib.transforms import Affine2D
+
+
+class MovingLine(Line2D):
+    """An animated `Line2D` on linear axes, with solid or dashed line and filled markers, drawn with little ado.
+
+    Its look is fixed when it is first drawn; `set_data` and `set_visible` may be called at any time.
+    """
+
+    def __init__(self, **options) -> None:
+        super().__init__([], [], animated=True, solid_capstyle="round", solid_joinstyle="round", **options)
+        self._vertices = np.empty((0, 2))
+        self._pens: tuple | None = None
+
+    def set_data(self, x, y) -> None:
+        """Set the line's points, each (n,)."""
+        super().set_data(x, y)
+        self._vertices = np.column_stack([np.asarray(x, float), np.asarray(y, float)])
+
+    def draw(self, renderer) -> None:
+        """Draw the line."""
+        if not isinstance(renderer, RendererAgg):
+            super().draw(renderer)
+            return
+        if not self.get_visible() or not len(self._vertices):
+            return
+        line, marker = self._prepared(renderer)
+        to_pixels = self.axes.transData.get_affine()
+        path = Path(self._vertices)
+        context = renderer.new_gc()
+        context.set_clip_rectangle(self.axes.bbox)
+        context.set_antialiased(True)
+        if line is not None:
+            color, width, offset, dashes, cap = line
+            context.set_foreground(color, isRGBA=True)
+            context.set_linewidth(width)
+            context.set_dashes(offset, dashes)
+            context.set_capstyle(cap)
+            context.set_joinstyle("round")
+            renderer.draw_path(context, path, to_pixels)
+        if marker is not None:
+            shape, scale, face, edge, width = marker
+            context.set_foreground(edge, isRGBA=True)
+            context.set_linewidth(width)
+            context.set_dashes(0, None)
+            context.set_joinstyle("miter")
+            renderer.draw_markers(context, shape, scale, path, to_pixels, face)
+        context.restore()
+        self.stale = False
+
+    def _prepared(self, renderer) -> tuple[tuple | None, tuple | None]:
+        key = renderer.dpi
+        if self._pens is None or self._pens[0] != key:
+            self._pens = (key, self._line_pen(), self._marker_pen(renderer))
+        return self._pens[1:]
+
+    def _line_pen(self) -> tuple | None:
+        if self.get_linestyle() in ("None", "none", "", " "):
+            return None
+        # Agg takes widths and dashes in points; the dashes are scaled with the line's width already.
+        offset, dashes = self._dash_pattern
+        cap = "butt" if dashes else "round"
+        return to_rgba(self.get_color()), self.get_linewidth(), offset, dashes, cap
+
+    def _marker_pen(self, renderer) -> tuple | None:
+        kind = self.get_marker()
+        if kind in (None, "None", "none", "", " "):
+            return None
+        style = MarkerStyle(kind)
+        size = renderer.points_to_pixels(self.get_markersize())
+        scale = style.get_transform() + Affine2D().scale(size)
+        width = self.get_markeredgewidth()
+        edge = to_rgba(self.get_markeredgecolor())
+        return style.get_path(), scale.frozen(), to_rgba(self.get_markerfacecolor()), edge, width
