@@ -30,7 +30,7 @@ class LongSample:
     def __init__(self, sample: Sample, clips: Sequence[Clip]) -> None:
         self.sample, self.clips = sample, clips
         self.blocks = list(zip(sample.x.split(BLOCK), sample.y.split(BLOCK), strict=True))
-        self.scratch = sample.x.new_empty(2, min(BLOCK, sample.n))
+        self.scratch = sample.x.new_empty(3, min(BLOCK, sample.n))
         # Every value comes with a gradient: who asks for it after the descent need not pay again.
         self.known: dict[tuple[Clip, float, float], float] = {}
 
@@ -72,18 +72,22 @@ class LongSample:
 
     def _clipped(self, clip: Clip, weight: float, bias: float) -> tuple[float, float, float]:
         divisor, bound, _ = clip
+        kinked = divisor < torch.finfo(torch.float64).eps
         slope = slope_x = slope_r = slope_slope = 0.0
         for x, y in self.blocks:
-            r, c = self.scratch[:, : len(x)]
+            r, c, product = self.scratch[:, : len(x)]
             torch.mul(x, weight, out=r)
             r.add_(bias).sub_(y)
-            if divisor < torch.finfo(torch.float64).eps:
+            if kinked:
                 torch.sign(r, out=c)
+            elif divisor == 1:
+                torch.clamp(r, -bound, bound, out=c)
             else:
                 torch.div(r, divisor, out=c).clamp_(-bound, bound)
+            # Not torch.dot, which brings in threads at any length.
             slope += float(c.sum())
-            slope_x += float(torch.dot(c, x))
-            slope_r += float(torch.dot(c, r))
-            slope_slope += float(torch.dot(c, c))
+            slope_x += float(torch.mul(c, x, out=product).sum())
+            slope_r += float(torch.mul(c, r, out=product).sum())
+            slope_slope += 0.0 if kinked else float(torch.mul(c, c, out=product).sum())
         n = self.sample.n
         return (slope_r - divisor / 2 * slope_slope) / n, slope_x / n, slope / n

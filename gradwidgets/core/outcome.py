@@ -53,7 +53,9 @@ def outcome(trajectory: Trajectory, objective: Objective) -> Outcome:
     With the travel the largest distance of any of its points from the last one, and the tail its last
     quarter of steps, the first of these that is true decides:
 
-    1. diverged: `trajectory.diverged_at` says so.
+    1. diverged: `trajectory.diverged_at` says so; or the run swings wider over the tail's second half than over
+       its first, at a loss above the one that it started with: then `step` is the first from which all losses
+       are above that one.
     2. converged: the whole tail lies within 0.001 of the travel from the end. `step` is the first step from
        which everything does. A run that never moved has converged, at step 0, if the gradient there is
        exactly zero.
@@ -82,6 +84,9 @@ def outcome(trajectory: Trajectory, objective: Objective) -> Outcome:
     amplitude = float(torch.linalg.vector_norm(tail - tail.mean(0), dim=1).max())
     if trajectory.diverged_at is not None:
         return Outcome("diverged", trajectory.diverged_at, end, loss, distance, amplitude)
+    left_at = _left_at(trajectory)
+    if left_at is not None and left_at <= tail_from and any(_widens(values) for values in tail.T.tolist()):
+        return Outcome("diverged", left_at, end, loss, distance, amplitude)
     arrived_at = _arrived_at(points)
     if arrived_at is None:
         if not trajectory.gradients[-1].any():
@@ -103,15 +108,32 @@ def _arrived_at(points: Tensor) -> int | None:
     return int(far[-1]) + 1
 
 
+def _left_at(trajectory: Trajectory) -> int | None:
+    """The first step from which every loss is above the first one; None if the last is not."""
+    not_above = torch.nonzero(trajectory.losses <= trajectory.losses[0])
+    step = int(not_above[-1]) + 1 if len(not_above) else 0
+    return step if step <= trajectory.steps else None
+
+
+def _widens(values: list[float]) -> bool:
+    first, second = _swings(values)
+    return len(values) > 2 and second > first
+
+
+def _swings(values: list[float]) -> tuple[float, float]:
+    middle = len(values) // 2
+    first, second = values[: middle + 1], values[middle:]
+    return max(first) - min(first), max(second) - min(second)
+
+
 def _oscillates(values: list[float]) -> bool:
     moves = [after - before for before, after in pairwise(values)]
     moves = [move for move in moves if move != 0]
     turns = sum(before * after < 0 for before, after in pairwise(moves))
     if turns < 2:
         return False
-    middle = len(values) // 2
-    first, second = values[: middle + 1], values[middle:]
-    return max(second) - min(second) >= LASTING * (max(first) - min(first))
+    first, second = _swings(values)
+    return second >= LASTING * first
 
 
 def _distance(objective: Objective, a: float, b: float) -> float | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+DPI = 100  # of a figure on a screen of pixel ratio 1: one point is 100 / 72 CSS pixels
 Box = tuple[float, float, float, float]  # left, bottom, width, height, as fractions of the figure
 
 
@@ -24,6 +25,7 @@ class Layout:
         arrows: Number of field arrows across and down a map.
         arrow_inches: Length of the longest field arrow.
         scale: Size of marks and lines relative to the smallest picture.
+        dpi: CSS pixels per inch.
         small: Font size of ticks and keys, in points.
         label: Font size of axis labels.
         title: Font size of the maps' names.
@@ -41,6 +43,7 @@ class Layout:
     arrows: tuple[int, int]
     arrow_inches: float
     scale: float
+    dpi: int
     small: float
     label: float
     title: float
@@ -56,8 +59,8 @@ def playground_layout(count: int, width: float, height: float, with_data: bool) 
         with_data: Whether there is data to plot.
     """
     scale = min(1.7, max(1.0, min(width / 620, height / 470)))
-    left, right, top, bottom = 42 * scale, 9 * scale, 21 * scale, 33 * scale
-    between, gutter, plot_gap = 7 * scale, 50 * scale, 40 * scale
+    left, right, top, bottom = 47 * scale, 13 * scale, 21 * scale, 33 * scale
+    between, gutter, plot_gap = 7 * scale, 47 * scale, 40 * scale
     columns = 1 if count == 1 else 2
     rows = 1 if count <= 2 else 2
     side = min(0.42 * width, max(0.30 * width, 165 * scale))
@@ -99,6 +102,7 @@ def playground_layout(count: int, width: float, height: float, with_data: bool) 
         arrows=(max(5, round(map_width / (17 * scale))), max(5, round(map_height / (17 * scale)))),
         arrow_inches=0.135 * scale,
         scale=scale,
+        dpi=DPI,
         small=7.2 * scale,
         label=8.2 * scale,
         title=8.6 * scale,

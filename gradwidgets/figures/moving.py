@@ -8,6 +8,7 @@ drawing a short line costs.
 from __future__ import annotations
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import RendererAgg
 from matplotlib.colors import to_rgba
 from matplotlib.lines import Line2D
@@ -87,3 +88,15 @@ class MovingLine(Line2D):
         width = self.get_markeredgewidth()
         edge = to_rgba(self.get_markeredgecolor())
         return style.get_path(), scale.frozen(), to_rgba(self.get_markerfacecolor()), edge, width
+
+
+def moving_line(axes: Axes, **options) -> MovingLine:
+    """Add a `MovingLine` without points to axes.
+
+    Args:
+        axes: Linear axes.
+        **options: `Line2D`'s.
+    """
+    line = MovingLine(**options)
+    axes.add_line(line)
+    return line

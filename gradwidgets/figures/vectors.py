@@ -1,4 +1,4 @@
-"""Arrows drawn as one line, so that they move as cheaply as a path does."""
+"""Arrows: of a field, and of the parts of a step."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 
 
 def arrow(vector: np.ndarray, head: float) -> np.ndarray:
-    """Return the outline of an arrow from the origin as one polyline, shape (5, 2).
+    """Return an arrow from the origin as one polyline, shape (5, 2): it moves as cheaply as a path does.
 
     Args:
         vector: (2,) where it points, in pixels.
@@ -36,3 +36,28 @@ def magnification(longest: float, wanted: float) -> float:
         return 1
     decade = 10.0 ** math.floor(math.log10(wanted / longest))
     return max(step * decade for step in (1, 2, 5) if longest * step * decade <= wanted)
+
+
+def field_arrows(
+    grad_x: np.ndarray, grad_y: np.ndarray, pixels_x: float, pixels_y: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return arrows along the negative gradient, of lengths 0.35 to 1 that compress three decades.
+
+    Args:
+        grad_x: Horizontal part of the gradient.
+        grad_y: Vertical part, of the same shape.
+        pixels_x: Pixels per unit of the horizontal parameter.
+        pixels_y: Pixels per unit of the vertical one: the direction of −gradient in the parameters' plane is kept
+            as the page, with its two scales, shows it.
+
+    Returns:
+        Both parts, NaN where the gradient is zero or not finite.
+    """
+    u, v = -grad_x * pixels_x, -grad_y * pixels_y
+    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+        size = np.hypot(u, v)
+        usable = np.isfinite(size) & (size > 0)
+        peak = size[usable].max() if usable.any() else 1.0
+        length = 0.35 + 0.65 * np.clip(1 + np.log10(size / peak) / 3, 0, 1)
+        u, v = (np.where(usable, part / size * length, np.nan) for part in (u, v))
+    return u, v

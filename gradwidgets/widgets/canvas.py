@@ -15,6 +15,7 @@ import base64
 import logging
 import threading
 import time
+import warnings
 from collections import deque
 from collections.abc import Callable, Iterable
 
@@ -60,7 +61,10 @@ class LiveCanvas(_ipympl.Canvas):
     def __init__(self, figure: Figure, on_click: Callable | None = None) -> None:
         super().__init__(figure)
         # The manager registers itself with the canvas; without one the first message from the page raises.
-        self._manager = _ipympl.FigureManager(self, 0)
+        with warnings.catch_warnings():
+            # Its toolbar hands the canvas on to traitlets, which deprecates that; nothing here could do otherwise.
+            warnings.filterwarnings("ignore", "Passing unrecognized arguments", DeprecationWarning)
+            self._manager = _ipympl.FigureManager(self, 0)
         self.header_visible = self.footer_visible = self.toolbar_visible = False
         self.resizable = False
         self.syncing_data_url = False  # the picture of a saved notebook is made once, in `still`

@@ -51,7 +51,7 @@ class Control(widgets.HBox):
         for child in children:
             if hasattr(child, "tooltip"):
                 child.tooltip = tooltip
-            if hasattr(child, "description_tooltip"):
+            if child.has_trait("description") and hasattr(child.style, "description_width"):
                 child.style.description_width = _LABEL
 
     def connect(self, ask: Callable[[], None], refused: Callable[[str], None]) -> None:

@@ -397,7 +397,7 @@ class OptimizerPlayground(Panel):
         elif self._drawn[1] != ground:
             self.canvas.stale(self._figure.show_maps(self._maps(result)))
         if self._drawn is not None and self._drawn[2] != settings.steps:
-            self.canvas.stale([self._figure.set_steps(settings.steps)])
+            self.canvas.stale(self._figure.set_steps(settings.steps))
         self._drawn = (structure, ground, settings.steps)
         self._show_runs(result)
         self.canvas.paint()
@@ -436,8 +436,7 @@ class OptimizerPlayground(Panel):
                 fit=slope_intercept,
                 vectors=vectors,
             )
-        drawn = {part for run in runs.values() for part in run.vectors}
-        if self._figure.show_key([part for part in STYLES["light"].parts if part in drawn]):
+        if self._figure.explain(runs):
             self.canvas.stale()
         self._figure.update(runs, [result.settings.start[i] for i in order])
 

@@ -1,7 +1,7 @@
 """What a slider step is compared with: other ways to show the same descent, each as a notebook of two cells.
 
-The first cell imports, the second makes the widget; what is timed starts with the second. Every peer has a slider
-called lr.
+The first cell imports, the second makes the widget; what is timed starts with the second. Every peer has a
+slider called lr.
 """
 
 from __future__ import annotations
@@ -77,7 +77,10 @@ random = np.random.RandomState(20240215)
 x = torch.from_numpy(random.randn(50).astype("float32"))
 y = torch.from_numpy((0.75 * x.numpy() ** 2 + x.numpy() + 2 + 0.3 * random.randn(50)).astype("float32"))
 losses = {
-    "MSE": torch.nn.MSELoss(), "L1": torch.nn.L1Loss(), "Huber": torch.nn.HuberLoss(), "SmoothL1": torch.nn.SmoothL1Loss(),
+    "MSE": torch.nn.MSELoss(),
+    "L1": torch.nn.L1Loss(),
+    "Huber": torch.nn.HuberLoss(),
+    "SmoothL1": torch.nn.SmoothL1Loss(),
 }
 sides = np.linspace(-5, 8, 101)
 picture = dict(cmap="terrain", origin="lower", extent=(-5, 8, -5, 8))
@@ -101,17 +104,19 @@ figure, axes = plt.subplots(2, 2, figsize=(9, 7))
 
 _INTERACT = """
 ipywidgets.interact(
-    show, lr=(0.01, 1.0, 0.01), momentum=(0.0, 0.99, 0.01), dampening=(0.0, 1.0, 0.1), weight_decay=(0.0, 3.0, 0.1),
-    nesterov=False,
+    show, lr=(0.01, 1.0, 0.01), momentum=(0.0, 0.99, 0.01), dampening=(0.0, 1.0, 0.1),
+    weight_decay=(0.0, 3.0, 0.1), nesterov=False,
 );
 """
 
-# What a careful user writes: the maps are kept and only the lines' data change, but every step draws the figure again.
+# What a careful user writes: the maps are kept and only the lines' data change, but every step draws the whole
+# figure again.
 FULL_REDRAW: Cells = (
     _IMPORTS,
     _DESCENT
     + """
-weights, biases = (torch.tensor(side, dtype=torch.float32)[..., None] for side in np.meshgrid(sides, sides, indexing="ij"))
+grids = np.meshgrid(sides, sides, indexing="ij")
+weights, biases = (torch.tensor(grid, dtype=torch.float32)[..., None] for grid in grids)
 lines = {}
 for (name, loss), one in zip(losses.items(), axes.flat):
     fitted = weights * x + biases

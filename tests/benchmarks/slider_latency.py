@@ -7,11 +7,11 @@ opens ours and what it is compared with (`peers.py`), each in a fresh kernel, in
 
 * first picture: from running the cell that makes the widget, imports done, to the first painted frame;
 * step: from one arrow key on the slider to the first frame whose pixels differ from the one before it;
-* drag: 60 arrow keys at 60 Hz; changed frames per second while it lasts, and the let-go lag, how long after the last
-  key the last changed frame came.
+* drag: 60 arrow keys at 60 Hz; changed frames per second while it lasts, and the let-go lag, how long after the
+  last key the last changed frame came.
 
-All as a Markdown table, medians over the rounds, beside the ratios to `ready_picture`, the floor under any picture of
-that kind. On a shared machine only ratios from one run mean anything.
+All as a Markdown table, medians over the rounds, beside the ratios to `ready_picture`, the floor under any picture
+of that kind. On a shared machine only ratios from one run mean anything.
 """
 
 from __future__ import annotations
@@ -52,9 +52,7 @@ class Measured:
     missed: int  # steps after which nothing changed
 
 
-def measure(
-    browser: Browser, address: str, notebook: str, label: str, steps: int, *, cells: bool
-) -> Measured:
+def measure(browser: Browser, address: str, notebook: str, label: str, steps: int, *, cells: bool) -> Measured:
     """Open a notebook, run it, press keys on its slider."""
     with Page(browser, address, notebook, 1500, 1400) as page:
         first = _first_picture(page) if cells else _run_all(page)
@@ -98,18 +96,14 @@ def _steps(page: Page, count: int) -> Iterator[float | None]:
         key = "ArrowRight" if number % (2 * TURN) < TURN else "ArrowLeft"
         pressed = page.raw.evaluate("watched.press", key)
         try:
-            page.raw.wait_for_function(
-                f"watched.frames.length > {pressed['frames']}", timeout=15_000, polling=4
-            )
+            page.raw.wait_for_function(f"watched.frames.length > {pressed['frames']}", timeout=15_000, polling=4)
         except Late:
             if number >= WARM_UP:
                 yield None
             continue
         if number >= WARM_UP:
             yield page.raw.evaluate(f"watched.frames[{pressed['frames']}]") - pressed["began"]
-        page.raw.wait_for_timeout(
-            REST_MS
-        )  # a person's pace, and no frame of this step is taken for the next one's
+        page.raw.wait_for_timeout(REST_MS)  # a person's pace, and no frame of this step is taken for the next one's
 
 
 def middle(runs: Sequence[Measured]) -> Measured:
@@ -125,16 +119,18 @@ def middle(runs: Sequence[Measured]) -> Measured:
 def table(rows: dict[str, Measured]) -> str:
     """The figures as Markdown."""
     floor = rows.get(FLOOR) or next(iter(rows.values()))
-    lines = [
-        "| notebook | first picture, s | step, ms | p95, ms | × ready picture | drag, frames/s | let-go lag, ms | missed |",
-        "|---|---|---|---|---|---|---|---|",
-    ]
+    columns = {
+        "first picture, s": lambda row: _number(row.first, 2),
+        "step, ms": lambda row: _number(row.step, 0),
+        "p95, ms": lambda row: _number(row.p95, 0),
+        "× ready picture": lambda row: _number(row.step / floor.step, 2),
+        "drag, frames/s": lambda row: _number(row.rate, 1),
+        "let-go lag, ms": lambda row: _number(row.lag, 0),
+        "missed": lambda row: _number(row.missed, 0),
+    }
+    lines = [f"| notebook | {' | '.join(columns)} |", "|---" * (1 + len(columns)) + "|"]
     for name, row in rows.items():
-        cells = (
-            name, _number(row.first, 2), _number(row.step, 0), _number(row.p95, 0), _number(row.step / floor.step, 2),
-            _number(row.rate, 1), _number(row.lag, 0), _number(row.missed, 0),
-        )  # fmt: skip
-        lines.append(f"| {' | '.join(cells)} |")
+        lines.append(f"| {name} | {' | '.join(write(row) for write in columns.values())} |")
     return "\n".join(lines)
 
 
@@ -167,15 +163,9 @@ def _number(value: float, digits: int) -> str:
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument(
-        "--only", nargs="+", choices=PEERS, default=[name for name in PEERS if name != "echo"]
-    )
-    parser.add_argument(
-        "--notebook", nargs="+", type=Path, default=[], help="other notebooks to measure as well"
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", nargs="+", choices=PEERS, default=[name for name in PEERS if name != "echo"])
+    parser.add_argument("--notebook", nargs="+", type=Path, default=[], help="other notebooks to measure as well")
     parser.add_argument("--slider", default="lr", help="its label; the first one where no slider has it")
     parser.add_argument("--steps", type=int, default=40)
     parser.add_argument("--rounds", type=int, default=2)

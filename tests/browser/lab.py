@@ -1,8 +1,8 @@
 """A private JupyterLab, and a hand and an eye in one of its pages.
 
-`Lab` starts a server that shares nothing with the user's own, `open_browser` a headless Chromium, `Page` opens a
-notebook in it, runs cells, presses keys, reads pixels and asks the kernel. Nothing sleeps: everything waits for a
-condition.
+`Lab` starts a server that shares nothing with the user's own, `open_browser` a headless Chromium, `Page` opens
+a notebook in it, runs cells, presses keys, reads pixels and asks the kernel. Nothing sleeps: everything waits for
+a condition.
 """
 
 from __future__ import annotations
@@ -101,11 +101,7 @@ class Lab:
             "XDG_CACHE_HOME": "cache",
             "npm_config_cache": "npm",
         }
-        return (
-            kept
-            | {name: str(self._home / folder) for name, folder in own.items()}
-            | {"PYTHONPATH": str(ROOT)}
-        )
+        return kept | {name: str(self._home / folder) for name, folder in own.items()} | {"PYTHONPATH": str(ROOT)}
 
     def _wait_until_up(self) -> None:
         def answers() -> bool:
@@ -370,9 +366,7 @@ class Page:
 
     def on_map(self, weight: float, bias: float, widget: str = "playground") -> tuple[float, float]:
         """Where on the page a point of the first map is."""
-        across, up = self.value(
-            f"[float(v) for v in {widget}.figure.axes[0].transData.transform(({bias}, {weight}))]"
-        )
+        across, up = self.value(f"[float(v) for v in {widget}.figure.axes[0].transData.transform(({bias}, {weight}))]")
         height = self.value(f"float({widget}.figure.bbox.height)")
         box = self.raw.locator(f"{CANVAS}:first-of-type").first.bounding_box()
         scale = box["height"] / height

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from tests.browser.conftest import PLAYGROUND
+from tests.browser.lab import CANVAS
 from tests.browser.link import Link
 
 pytestmark = pytest.mark.browser
@@ -48,10 +49,13 @@ def test_the_picture_is_painted_on_the_main_thread_whatever_thread_a_change_come
     page.tell(
         "import threading\n"
         "threads = set()\n"
-        "playground.controls['lr'].slider.observe(lambda _: threads.add(threading.current_thread().name), 'value')"
+        "def note(change):\n"
+        "    threads.add(threading.current_thread().name)\n"
+        "playground.controls['lr'].slider.observe(note, 'value')"
     )
     page.press("lr", times=5)
-    page.until_kernel("len(threads) > 0")
+    page.until_kernel("playground.lr > 0.17")
+    assert page.value("len(threads)") > 0
     page.until_painted()
     assert page.value("sorted(playground.canvas.painted_on)") == ["MainThread"]
 
@@ -123,19 +127,18 @@ def test_the_picture_follows_a_dark_theme(page):
 
 
 def test_all_of_it_can_be_seen_without_scrolling(page):
-    page.until("playground => document.querySelector('.gradwidgets') !== null")
-    page.tell("from gradwidgets.widgets.panel import Panel")
-    page.until_kernel("playground.page.size.get('width', 0) > 0", seconds=15)
+    page.until_kernel("playground.page.size.get('width', 0) > 0")
     page.until_painted()
-    box = page.raw.locator(".gradwidgets").first.bounding_box()
-    around = page.raw.locator(".jp-WindowedPanel-outer").first.bounding_box()
-    assert box["y"] + box["height"] <= around["y"] + around["height"]
-    assert box["x"] + box["width"] <= around["x"] + around["width"]
-    words = page.raw.locator(".gradwidgets-words table").first
-    cut = words.evaluate(
-        "table => table.getBoundingClientRect().right - table.closest('.gradwidgets').getBoundingClientRect().right"
-    )
-    assert cut <= 0, f"the words are cut off {cut} px"
+
+    def edges(selector: str) -> tuple[float, float]:
+        box = page.raw.locator(selector).first.bounding_box()
+        return box["x"] + box["width"], box["y"] + box["height"]
+
+    right, bottom = edges(".jp-WindowedPanel-outer")
+    for part in (".gradwidgets", f"{CANVAS}:first-of-type", ".gradwidgets-words table"):
+        assert edges(part)[0] <= right, part
+        assert edges(part)[1] <= bottom, part
+    assert edges(".gradwidgets-words table")[0] <= edges(".gradwidgets")[0]
 
 
 def test_a_reloaded_page_shows_the_picture_again(page):

@@ -12,9 +12,7 @@ def test_it_runs_without_error_or_warning_and_shows_the_playground(lab, browser,
         page.run_all()
         page.until_picture()
         page.until_quiet()
-        assert [
-            one for one in page.outputs() if one["output_type"] == "error" or one.get("name") == "stderr"
-        ] == []
+        assert [one for one in page.outputs() if one["output_type"] == "error" or one.get("name") == "stderr"] == []
         assert page.complaints() == []
         assert page.console == []
         page.end_kernel()

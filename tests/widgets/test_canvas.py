@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import matplotlib
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from ipywidgets.widgets import widget as registry
 from matplotlib.figure import Figure
@@ -27,8 +27,8 @@ class Live:
         self.axes = self.figure.add_axes((0.1, 0.15, 0.8, 0.75))
         self.axes.set_xlim(0, 1)
         self.axes.set_ylim(0, 1)
-        (self.line,) = self.axes.plot([0, 1], [0.5, 0.5], animated=True)
-        (self.mark,) = self.axes.plot([0.5], [0.5], "o", animated=True)
+        (self.line,) = self.axes.plot([0, 1], [0.5, 0.5], animated=True, zorder=5)
+        (self.mark,) = self.axes.plot([0.5], [0.5], "o", animated=True, zorder=6)
         self.events = []
         self.canvas = LiveCanvas(self.figure, self.events.append)
         self.page = FakePage(self.canvas)
@@ -73,7 +73,7 @@ def test_what_moves_is_drawn_as_matplotlib_draws_everything(live):
     assert np.abs(shown.astype(int) - plain_picture(live)).max() <= 2
 
 
-@settings(max_examples=25)
+@settings(max_examples=25, phases=[Phase.explicit, Phase.generate])
 @given(
     st.lists(
         st.one_of(

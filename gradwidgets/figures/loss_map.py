@@ -1,0 +1,206 @@
+"""One loss seen from above, with the path of a descent over it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from gradwidgets.figures.bands import band_image
+from gradwidgets.figures.layout import Layout
+from gradwidgets.figures.marks import EDGE, MINIMUM, badge, label_axes, plot_axes, vector_dash
+from gradwidgets.figures.moving import MovingLine, moving_line
+from gradwidgets.figures.style import Style, loss_line
+from gradwidgets.figures.vectors import arrow, field_arrows, magnification
+
+_REACH = 40  # view widths within which a path is drawn: beyond, Agg's coordinates overflow
+
+
+class LossMap:
+    """A map and what moves on it.
+
+    Args:
+        figure: Where it goes.
+        name: The loss.
+        position: Its place among the maps, row by row.
+        x: (W,) grid of the horizontal parameter.
+        y: (H,) grid of the vertical parameter.
+        names: The parameters' names, horizontal first.
+        style: Colours.
+        layout: Places and sizes.
+
+    Attributes:
+        axes: The map's axes.
+        path: The line of visited points.
+        start: The mark where the descent starts.
+        end: The mark where it ends.
+        vectors: Name of a step's part to its arrow.
+    """
+
+    def __init__(
+        self,
+        figure: Figure,
+        name: str,
+        position: int,
+        x: np.ndarray,
+        y: np.ndarray,
+        names: tuple[str, str],
+        style: Style,
+        layout: Layout,
+    ) -> None:
+        self._x, self._y, self._style, self._layout = x, y, style, layout
+        self._shown: tuple = ()
+        self._quiver = None
+        axes = self.axes = plot_axes(figure, layout.maps[position], style, layout)
+        extent = (x[0], x[-1], y[0], y[-1])
+        axes.set_xlim(extent[:2])
+        axes.set_ylim(extent[2:])
+        axes.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
+        axes.yaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 2.5, 5, 10]))
+        below, left = position in layout.bottom_row, position in layout.left_column
+        axes.tick_params(labelbottom=below, labelleft=left)
+        label_axes(axes, style, layout, names[0] if below else "", names[1] if left else "")
+        self._image = axes.imshow(
+            np.zeros((2, 2, 4), np.uint8),
+            extent=extent,
+            origin="lower",
+            aspect="auto",
+            interpolation="nearest",
+            zorder=0,
+        )
+        scale = layout.scale
+        (self.minima,) = axes.plot(
+            [],
+            [],
+            linestyle="none",
+            marker="X",
+            markersize=7.5 * scale,
+            color=MINIMUM,
+            markeredgecolor=EDGE,
+            markeredgewidth=0.7,
+            zorder=3,
+        )
+        self.path = moving_line(
+            axes,
+            color=style.path,
+            linewidth=1.15 * scale,
+            marker="o",
+            markersize=2.7 * scale,
+            markeredgewidth=0,
+            zorder=4,
+        )
+        mark = {"linestyle": "none", "markeredgewidth": 1.0}
+        self.start = moving_line(
+            axes, marker="o", markersize=6.5 * scale, color=style.halo, markeredgecolor=EDGE, zorder=5, **mark
+        )
+        self.end = moving_line(
+            axes, marker="D", markersize=5.8 * scale, color=style.path, markeredgecolor=style.halo, zorder=6, **mark
+        )
+        self.vectors: dict[str, MovingLine] = {
+            part: moving_line(
+                axes, color=color, linewidth=1.9 * scale, linestyle=vector_dash(part), zorder=7, visible=False
+            )
+            for part, color in style.parts.items()
+        }
+        badge(axes, name, style, fontsize=layout.title, fontweight="bold", color=loss_line(name, position)[0])
+        self.scale = badge(
+            axes, "", style, right=True, fontsize=layout.small, color=style.ink, animated=True, visible=False
+        )
+
+    def show(self, loss: np.ndarray, gradient: tuple[np.ndarray, np.ndarray], minima: np.ndarray, arrows: bool) -> bool:
+        """Change the surface under the path.
+
+        Args:
+            loss: (H, W).
+            gradient: Its horizontal and vertical parts, (H, W) each.
+            minima: (m, 2), horizontal first.
+            arrows: Whether the field of negative gradients shows.
+
+        Returns:
+            Whether anything changed.
+        """
+        shown = (id(loss), minima.tolist(), arrows)
+        if shown == self._shown:
+            return False
+        self._shown, self._loss = shown, loss  # kept, so that its id stays its own
+        box = self.axes.bbox
+        size = max(2, round(box.width)), max(2, round(box.height))
+        self._image.set_data(band_image(loss, self._style.bands, self._style.plot, *size))
+        self.minima.set_data(minima[:, 0], minima[:, 1])
+        if self._quiver is not None:
+            self._quiver.remove()
+            self._quiver = None
+        if arrows:
+            self._draw_field(gradient)
+        return True
+
+    def _draw_field(self, gradient: tuple[np.ndarray, np.ndarray]) -> None:
+        layout, axes = self._layout, self.axes
+        across, down = (
+            np.linspace(0, len(grid) - 1, count + 2).round().astype(int)[1:-1]
+            for grid, count in zip((self._x, self._y), layout.arrows, strict=True)
+        )
+        u, v = field_arrows(*(part[np.ix_(down, across)] for part in gradient), *self._pixels_per_unit())
+        pixel = axes.figure.dpi / layout.dpi
+        self._quiver = axes.quiver(
+            *np.meshgrid(self._x[across], self._y[down]),
+            u,
+            v,
+            color="#20303c",
+            alpha=0.62,
+            pivot="mid",
+            zorder=2,
+            scale_units="inches",
+            units="dots",
+            scale=1 / layout.arrow_inches,
+            width=1.1 * pixel * layout.scale,
+            headwidth=4.2,
+            headlength=4.6,
+            headaxislength=4.0,
+        )
+
+    def move(
+        self,
+        path: np.ndarray,
+        start: Sequence[float],
+        end: np.ndarray | None,
+        vectors: Mapping[str, np.ndarray],
+    ) -> None:
+        """Move path, marks and vectors.
+
+        Args:
+            path: (P, 2) visited points, finite, horizontal first.
+            start: (2,).
+            end: (2,), or None where there is none to see.
+            vectors: Name to displacement (2,) of the parts of the step from the path's last point.
+        """
+        near = self._near(path)
+        self.path.set_data(near[:, 0], near[:, 1])
+        self.start.set_data(*self._near(np.asarray(start, float)[None]).T)
+        self.end.set_data(*([[], []] if end is None else self._near(end[None]).T))
+        self._show_vectors(near[-1] if len(near) else None, vectors)
+
+    def _near(self, points: np.ndarray) -> np.ndarray:
+        low, high = np.array([self._x[0], self._y[0]]), np.array([self._x[-1], self._y[-1]])
+        return np.clip(points, low - _REACH * (high - low), high + _REACH * (high - low))
+
+    def _pixels_per_unit(self) -> np.ndarray:
+        box = self.axes.bbox
+        return np.array([box.width / (self._x[-1] - self._x[0]), box.height / (self._y[-1] - self._y[0])])
+
+    def _show_vectors(self, origin: np.ndarray | None, vectors: Mapping[str, np.ndarray]) -> None:
+        to_pixels, box = self._pixels_per_unit(), self.axes.bbox
+        longest = max((float(np.hypot(*(vector * to_pixels))) for vector in vectors.values()), default=0.0)
+        drawable = origin is not None and np.isfinite(longest) and longest > 0
+        factor = magnification(longest, 0.30 * min(box.width, box.height)) if drawable else 1
+        head = 5.0 * self._layout.scale * self.axes.figure.dpi / self._layout.dpi
+        for part, line in self.vectors.items():
+            seen = drawable and part in vectors
+            line.set_visible(seen)
+            if seen:
+                line.set_data(*self._near(origin + arrow(vectors[part] * to_pixels * factor, head) / to_pixels).T)
+        self.scale.set_visible(drawable)
+        if drawable:
+            self.scale.set_text("true length" if factor == 1 else f"vectors ×{factor:g}")
