@@ -27,6 +27,15 @@ def rows(section: str) -> dict[str, list[str]]:
     return {first.strip().strip("`"): [cell.strip() for cell in others] for first, *others in lines}
 
 
+def ranges() -> list[tuple[str, bool, float, float]]:
+    """(trait, whether the lower bound itself is refused, lower bound, upper bound) of every "… to …" in its table."""
+    matches = {
+        name: re.match(r"(above )?(\d+) to (\w+)", cells[1].replace(",", ""))
+        for name, cells in rows("What can be changed").items()
+    }
+    return [(name, bool(m[1]), float(m[2]), float(m[3])) for name, m in matches.items() if m]
+
+
 @pytest.fixture(scope="module")
 def session():
     """The README's Python, block after block in one session, as a reader runs it."""
@@ -86,15 +95,10 @@ def test_the_defaults_are_right(name):
     assert default == (tuple(LOSSES) if shown == "all four" else ast.literal_eval(shown))
 
 
-@pytest.mark.parametrize("name", rows("What can be changed"))
-def test_the_bounds_are_right(name):
-    allowed = rows("What can be changed")[name][1].replace(",", "")
-    bounds = re.match(r"(?:(above) )?(\d+) to (\w+)", allowed)
-    if bounds is None:
-        pytest.skip("not a range of numbers")
+@pytest.mark.parametrize(("name", "above", "low", "high"), ranges())
+def test_the_bounds_are_right(name, above, low, high):
     trait = OptimizerPlayground.class_traits()[name]
-    low, high = float(bounds[2]), float(bounds[3])
     assert trait.validate(None, high) == high
-    for outside in (2 * high, low - 1, *([low] if bounds[1] else ())):
+    for outside in (2 * high, low - 1, *([low] if above else ())):
         with pytest.raises(TraitError, match=name):
             trait.validate(None, outside)

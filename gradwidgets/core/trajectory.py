@@ -92,4 +92,5 @@ def _surroundings(objective: Objective, start: list[float]) -> tuple[list[float]
     bounds = [view[name] for name in objective.parameters]
     centre = [low + (high - low) / 2 for low, high in bounds]
     widths = [high - low for low, high in bounds]
-    return centre, [FAR * max(w, abs(at - c)) for w, at, c in zip(widths, start, centre, strict=True)]
+    off = max(1.0, *(abs(at - c) / w for at, c, w in zip(start, centre, widths, strict=True)))
+    return centre, [FAR * off * width for width in widths]

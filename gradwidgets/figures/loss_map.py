@@ -100,11 +100,17 @@ class LossMap:
         )
         self.vectors: dict[str, MovingLine] = {
             part: moving_line(
-                axes, color=color, linewidth=1.9 * scale, linestyle=vector_dash(part), zorder=7, visible=False
+                axes,
+                color=color,
+                casing=style.halo,
+                linewidth=1.9 * scale,
+                linestyle=vector_dash(part),
+                zorder=7,
+                visible=False,
             )
             for part, color in style.parts.items()
         }
-        badge(axes, name, style, fontsize=layout.title, fontweight="bold", color=loss_line(name, position)[0])
+        badge(axes, name, style, fontsize=layout.title, fontweight="bold", color=loss_line(name, position, style)[0])
         self.scale = badge(
             axes, "", style, right=True, fontsize=layout.small, color=style.ink, animated=True, visible=False
         )
@@ -174,7 +180,8 @@ class LossMap:
             path: (P, 2) visited points, finite, horizontal first.
             start: (2,).
             end: (2,), or None where there is none to see.
-            vectors: Name to displacement (2,) of the parts of the step from the path's last point.
+            vectors: Name to the parts of the step, (2, 2) each: from where, seen from the path's last point, and how
+                far.
         """
         near = self._near(path)
         self.path.set_data(near[:, 0], near[:, 1])
@@ -192,15 +199,17 @@ class LossMap:
 
     def _show_vectors(self, origin: np.ndarray | None, vectors: Mapping[str, np.ndarray]) -> None:
         to_pixels, box = self._pixels_per_unit(), self.axes.bbox
-        longest = max((float(np.hypot(*(vector * to_pixels))) for vector in vectors.values()), default=0.0)
+        pixels = {part: vector * to_pixels for part, vector in vectors.items()}
+        longest = max((float(np.hypot(*vector[1])) for vector in pixels.values()), default=0.0)
         drawable = origin is not None and np.isfinite(longest) and longest > 0
         factor = magnification(longest, 0.30 * min(box.width, box.height)) if drawable else 1
         head = 5.0 * self._layout.scale * self.axes.figure.dpi / self._layout.dpi
         for part, line in self.vectors.items():
-            seen = drawable and part in vectors
+            seen = drawable and part in pixels
             line.set_visible(seen)
             if seen:
-                line.set_data(*self._near(origin + arrow(vectors[part] * to_pixels * factor, head) / to_pixels).T)
+                offset, vector = pixels[part] * factor
+                line.set_data(*self._near(origin + (offset + arrow(vector, head)) / to_pixels).T)
         self.scale.set_visible(drawable)
         if drawable:
             self.scale.set_text("true length" if factor == 1 else f"vectors ×{factor:g}")

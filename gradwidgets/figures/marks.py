@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.patheffects import withStroke
 from matplotlib.text import Text
 
 from gradwidgets.figures.layout import Box, Layout
@@ -99,6 +100,8 @@ class Key:
         reach = 0.6 * layout.key_gap if "linestyle" in mark else 0.0
         scaled = {k: v * layout.scale if k in ("markersize", "linewidth") else v for k, v in mark.items()}
         line = Line2D([at - reach, at + reach], [layout.key_y] * 2, **scaled)
+        if reach:
+            line.set_path_effects([withStroke(linewidth=scaled["linewidth"] + 1.6, foreground=style.halo)])
         label = figure.text(
             at + layout.key_gap, layout.key_y, text, color=style.muted, fontsize=layout.small, va="center_baseline"
         )

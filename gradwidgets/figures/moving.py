@@ -21,11 +21,16 @@ class MovingLine(Line2D):
     """An animated `Line2D` on linear axes, with solid or dashed line and filled markers, drawn with little ado.
 
     Its look is fixed when it is first drawn; `set_data` and `set_visible` may be called at any time.
+
+    Args:
+        casing: Colour of a border that lifts the line off any ground; None for none.
+        **options: `Line2D`'s.
     """
 
-    def __init__(self, **options) -> None:
+    def __init__(self, *, casing: str | None = None, **options) -> None:
         super().__init__([], [], animated=True, solid_capstyle="round", solid_joinstyle="round", **options)
         self._vertices = np.empty((0, 2))
+        self._casing = None if casing is None else to_rgba(casing)
         self._pens: tuple | None = None
 
     def set_data(self, x, y) -> None:
@@ -53,6 +58,12 @@ class MovingLine(Line2D):
             context.set_dashes(offset, dashes)
             context.set_capstyle(cap)
             context.set_joinstyle("round")
+            if self._casing is not None:
+                context.set_foreground(self._casing, isRGBA=True)
+                context.set_linewidth(width + 1.6)
+                renderer.draw_path(context, path, to_pixels)
+                context.set_foreground(color, isRGBA=True)
+                context.set_linewidth(width)
             renderer.draw_path(context, path, to_pixels)
         if marker is not None:
             shape, scale, face, edge, width = marker

@@ -7,6 +7,7 @@ Only what `update` changes is `animated`, so a canvas may redraw it over a cache
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -61,7 +62,8 @@ class Run:
         end: (2,) the last point of the path, or None where the run left all bounds.
         losses: (P',) loss of each step.
         fit: (slope, intercept) of the fitted line, or None.
-        vectors: Name to displacement (2,) of the parts of the step about to be made; empty when not stepping.
+        vectors: Name to the parts of the step about to be made, (2, 2) each: from where, seen from the path's end,
+            and how far; empty when not stepping.
     """
 
     path: np.ndarray
@@ -69,6 +71,15 @@ class Run:
     end: np.ndarray | None = None
     fit: tuple[float, float] | None = None
     vectors: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+
+class Picture(Figure):
+    """A figure that shows itself as PNG where it is a cell's last line, with or without pyplot."""
+
+    def _repr_png_(self) -> bytes:
+        file = io.BytesIO()
+        self.savefig(file, format="png", dpi=2 * DPI, facecolor=self.get_facecolor())
+        return file.getvalue()
 
 
 class PlaygroundFigure:
@@ -82,7 +93,7 @@ class PlaygroundFigure:
     """
 
     def __init__(self, width: int = 600, height: int = 470) -> None:
-        self.figure = Figure(figsize=(width / DPI, height / DPI), dpi=DPI)
+        self.figure = Picture(figsize=(width / DPI, height / DPI), dpi=DPI)
         self.maps: dict[str, LossMap] = {}
 
     def build(self, maps: Maps, *, style: Style = LIGHT, arrows: bool = False, steps: int = 100) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, MaxNLocator
@@ -37,7 +38,7 @@ class LossCurves:
         self._title = axes.text(
             0.97, 0.965, "", transform=axes.transAxes, ha="right", va="top", fontsize=layout.label, color=style.ink
         )
-        self.lines = named_lines(axes, names, layout)
+        self.lines = named_lines(axes, names, style, layout)
         self.set_steps(steps)
 
     def set_steps(self, steps: int) -> None:
@@ -97,7 +98,7 @@ class DataPlot:
         axes.yaxis.set_major_locator(MaxNLocator(4))
         label_axes(axes, style, layout, "x", "y", pad=0)
         self._ends = np.array(_padded(x))
-        self.lines = named_lines(axes, names, layout)
+        self.lines = named_lines(axes, names, style, layout)
         figure.legend(
             handles=[
                 Line2D(
@@ -136,11 +137,11 @@ class DataPlot:
             self.lines[name].set_data(self._ends, fit[0] * self._ends + fit[1])
 
 
-def named_lines(axes, names: Sequence[str], layout: Layout) -> dict[str, MovingLine]:
+def named_lines(axes: Axes, names: Sequence[str], style: Style, layout: Layout) -> dict[str, MovingLine]:
     """Make a moving line in each loss's own colour and dashes."""
     lines = {}
     for position, name in enumerate(names):
-        color, dashes = loss_line(name, position)
+        color, dashes = loss_line(name, position, style)
         lines[name] = moving_line(
             axes, color=color, linestyle=dashes, linewidth=1.5 * layout.scale, zorder=3 + position
         )

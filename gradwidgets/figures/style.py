@@ -43,6 +43,7 @@ class Style:
         halo: Outline that lifts a mark off any ground.
         bands: Colours of a loss map from low to high, float array (bands, 4).
         parts: Colours of the vectors that make up a step, by name.
+        bright: What stands for a loss's colour that is too dark for this theme.
     """
 
     face: str
@@ -55,6 +56,7 @@ class Style:
     halo: str
     bands: np.ndarray = field(repr=False)
     parts: dict[str, str] = field(repr=False)
+    bright: dict[str, str] = field(default_factory=dict, repr=False)
 
 
 BANDS = 18
@@ -93,6 +95,7 @@ DARK = Style(
     halo="#ffffff",
     bands=_bands(0.08, 1.0) * np.array([0.9, 0.9, 0.9, 1.0]),
     parts=LIGHT.parts,
+    bright={"#0072b2": "#4aa3df"},
 )
 STYLES = {"light": LIGHT, "dark": DARK}
 
@@ -106,11 +109,13 @@ _OKABE_ITO = {
 _SPARE = (("#0072b2", "-"), ("#e69f00", "-"), ("#56b4e9", "-"))
 
 
-def loss_line(name: str, position: int) -> tuple[str, object]:
+def loss_line(name: str, position: int, style: Style = LIGHT) -> tuple[str, object]:
     """Return colour and line style of a loss.
 
     Args:
         name: The loss; the four of the playground have lines of their own.
         position: Its place among the losses shown, for any other name.
+        style: The theme.
     """
-    return _OKABE_ITO.get(name, _SPARE[position % len(_SPARE)])
+    color, dashes = _OKABE_ITO.get(name, _SPARE[position % len(_SPARE)])
+    return style.bright.get(color, color), dashes

@@ -248,7 +248,7 @@ class Point(Control):
 
     def __init__(self, name: str, tooltip: str) -> None:
         label = widgets.Label(name, layout=widgets.Layout(width="88px", margin="0 4px 0 0", justify_content="flex-end"))
-        self.label = label
+        self._label = label
         self.fields = tuple(
             guarded(
                 widgets.FloatText,
@@ -261,6 +261,12 @@ class Point(Control):
         self.value = (0.0, 0.0)
         for field in self.fields:
             field.observe(self._person, "value")
+
+    def name_parts(self, names: Sequence[str]) -> None:
+        """Say what the two numbers are, by their initials where names are long."""
+        text = f"{self.name} " + ", ".join(name if len(name) < 3 else name[0] for name in names)
+        if self._label.value != text:
+            self._label.value = text
 
     def choose(self, value: tuple[float, float]) -> None:
         """Take a point that a person chose elsewhere, on a map say."""

@@ -7,6 +7,7 @@ This small widget, invisible, does what page.js says.
 from __future__ import annotations
 
 import pathlib
+import typing
 
 import anywidget
 import traitlets
@@ -25,16 +26,25 @@ class Page(anywidget.AnyWidget):
     _esm = (pathlib.Path(__file__).parent / "page.js").read_text(encoding="utf-8")
     size = traitlets.Dict().tag(sync=True)
     canvas_id = traitlets.Unicode("").tag(sync=True)
+    latest: typing.ClassVar[dict] = {}  # what the last page told: the best guess for a new panel
     copied = traitlets.Bool(None, allow_none=True)
 
     def __init__(self, **kwargs) -> None:
         super().__init__(**kwargs)
         self.on_msg(self._answer)
+        self.observe(self._remember, "size")
 
     def copy(self, text: str) -> None:
         """Put text on the reader's clipboard; `copied` then tells whether that worked."""
         self.copied = None
         self.send({"copy": text})
+
+    def told(self) -> dict:
+        """Return `size`, or what the last page told while this one has not."""
+        return self.size or self.latest
+
+    def _remember(self, change) -> None:
+        Page.latest = change.new
 
     def _answer(self, _widget, content, _buffers) -> None:
         if isinstance(content, dict) and "copied" in content:

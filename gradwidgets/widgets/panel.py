@@ -179,11 +179,7 @@ class Panel(widgets.VBox):
 
     def png(self) -> bytes:
         """Return the picture as PNG, at twice its size on the page."""
-        import io
-
-        file = io.BytesIO()
-        self.figure.savefig(file, format="png", dpi=200, facecolor=self.figure.get_facecolor())
-        return file.getvalue()
+        return self.figure._repr_png_()
 
     def state(self) -> dict:
         """Return all settings as a JSON-safe dict, for `restore`."""
@@ -219,14 +215,15 @@ class Panel(widgets.VBox):
         data["image/png"] = base64.b64encode(self.canvas.still()).decode()
         return bundle
 
-    def _problem_repr(self) -> tuple[str, ...]:
-        """Return the arguments, as text, that name what the panel looks at."""
-        return ()
+    def _problem_repr(self) -> dict[str, str]:
+        """Return the arguments, as text, that make what the panel looks at, by the setting that they stand for."""
+        return {}
 
     def __repr__(self) -> str:
         """Return a call that makes this widget again."""
-        changed = (f"{k}={v!r}" for k, v in self._values().items() if v != self.trait_defaults(k))
-        return f"{type(self).__name__}({', '.join((*self._problem_repr(), *changed))})"
+        problem = self._problem_repr()
+        changed = [f"{k}={v!r}" for k, v in self._values().items() if v != self.trait_defaults(k) and k not in problem]
+        return f"{type(self).__name__}({', '.join([*problem.values(), *changed])})"
 
     def close(self) -> None:
         """Free the picture and everything registered for it, children first. May be called again."""

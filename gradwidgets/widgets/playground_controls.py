@@ -37,7 +37,7 @@ def make_controls(panel) -> tuple[dict[str, Control], widgets.VBox]:
     """
     controls: list[Control] = [
         Menu("preset", "settings behind the figures of the article", [("choose …", ""), *((p, p) for p in PRESETS)]),
-        Menu("dataset", "the data that a line is fitted to, or a ready-made loss of two parameters", panel._problems()),
+        Menu("dataset", "data that a line is fitted to, or a ready-made loss of two parameters", panel._problems.names),
         Number("lr", "learning rate: how far one step goes along the negative gradient", log_stops(1e-4, 10, 20)),
         Number("momentum", "how much of the last step is kept: a ball that rolls on", _MOMENTA),
         Number("dampening", "how much of the gradient stays out of the momentum", np.arange(0, 1.0001, 0.05).round(2)),

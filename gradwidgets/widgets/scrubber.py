@@ -40,6 +40,7 @@ class Scrubber(Control):
 
     def span(self, steps: int) -> None:
         """Set how many steps there are; a slider at its end stays there."""
+        self.enable(steps > 0, "" if steps else "there is no step to walk through")
         if self.slider.max != steps:
             at_end = self.slider.value >= self.slider.max
             with self.slider.hold_sync():

@@ -25,7 +25,7 @@ def number(value: float | None, digits: int = 4) -> str:
     return f"{mantissa.rstrip('0').rstrip('.')}e{int(exponent)}".replace("-", "−")
 
 
-def fate(outcome: Outcome, steps: int | None = None) -> str:
+def fate(outcome: Outcome, steps: int) -> str:
     """Say what became of a run."""
     if outcome.kind == "converged":
         return f"converged at step {outcome.step}" if outcome.step else "did not have to move"
@@ -33,8 +33,8 @@ def fate(outcome: Outcome, steps: int | None = None) -> str:
         return f"diverged at step {outcome.step}"
     if outcome.kind == "oscillating":
         return f"oscillating, ±{number(outcome.amplitude, 2)}"
-    if steps is None:
-        return "still moving"
+    if steps == 0:
+        return "no step made"
     return f"still moving after {steps} step{'' if steps == 1 else 's'}"
 
 
@@ -167,7 +167,9 @@ def _limit_cell(stability: Stability | None, optimizer: SGD) -> str:
 
 
 def _share(ratio: float) -> str:
-    if 0.005 <= ratio < 0.995:
+    if ratio < 0.005:
+        return "under 1 % of the"
+    if ratio < 0.995:
         return f"{100 * ratio:.0f} % of the"
     return f"{number(ratio, 3 if abs(ratio - 1) > 0.05 else 5)} × the"
 

@@ -67,6 +67,7 @@ def page(shared_page) -> Iterator[Page]:
     """A page with a playground as it comes; whatever is complained of and not forgiven fails the test."""
     shared_page.tell("playground.reset()")
     shared_page.until_quiet()
+    shared_page.forgive()
     yield shared_page
     assert shared_page.complaints() == []
     assert shared_page.console == []

@@ -192,6 +192,6 @@ def test_at_most_two_frames_are_on_their_way_over_a_slow_link(lab, open_page):
         arrived = [image["at"] for image in page.raw.evaluate("watched.images") if image["comm"] == model]
         sent = page.value("sent")
         page.close()
-    assert len(sent) == len(arrived) > 5
+    assert len(sent) == len(arrived) >= 3
     on_their_way = [number + 1 - np.searchsorted(arrived, at) for number, at in enumerate(sent)]
     assert max(on_their_way) <= 2

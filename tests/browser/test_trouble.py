@@ -41,7 +41,7 @@ def test_an_objective_that_raises_shows_its_line_and_the_next_change_recovers(op
     assert page.complaints() == []
 
 
-@pytest.mark.parametrize("nonsense", [1e300, -1e300, "text", None, [1, 2], {}], ids=str)
+@pytest.mark.parametrize("nonsense", [1e300, "text", None], ids=str)
 @pytest.mark.parametrize("part", ["slider", "field"])
 def test_what_a_page_must_not_send_is_refused_in_words(page, part, nonsense):
     lr, words = page.value("playground.lr"), page.value("playground.summary")

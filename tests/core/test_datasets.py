@@ -42,7 +42,9 @@ def test_hubbles_table_gives_the_constants_he_is_quoted_for():
 
 
 def test_a_wrong_name_lists_the_right_ones():
-    with pytest.raises(ValueError, match=r"unknown dataset 'articel': choose one of 'article', 'anscombe I', .*'hubble 1929'"):
+    with pytest.raises(
+        ValueError, match=r"unknown dataset 'articel': choose one of 'article', 'anscombe I', .*'hubble 1929'"
+    ):
         choose("dataset", "articel", DATASETS)
     with pytest.raises(ValueError, match=r"unknown dataset \['article'\]"):
         choose("dataset", ["article"], DATASETS)

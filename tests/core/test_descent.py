@@ -99,22 +99,19 @@ samples = st.integers(1, 60).flatmap(
 thresholds = st.one_of(st.sampled_from([1.0, 0.5, 2.0]), st.floats(0.01, 5))
 
 
-@settings(max_examples=60, deadline=None)
-@given(samples, optimizers, thresholds, thresholds, st.tuples(numbers, numbers))
-def test_every_setting_is_torchs_bit_for_bit(xy, optimizer, delta, beta, start):
+@settings(max_examples=80, deadline=None)
+@given(samples, optimizers, st.sampled_from(list(LOSSES)), thresholds, thresholds, st.tuples(numbers, numbers))
+def test_every_setting_is_torchs_bit_for_bit(xy, optimizer, name, delta, beta, start):
     x, y = (torch.tensor(column, dtype=torch.float64) for column in xy)
     begin = torch.tensor(start, dtype=torch.float64)
     four = regressions(x, y, delta=delta, beta=beta)
-    together = descend_each(four, SGD(**optimizer), begin, 200)
-    for name, path in together.items():
-        points, losses, gradients = torch_run(
-            torch_line(x, y, name, delta=delta, beta=beta), begin, 200, **optimizer
-        )
-        finite = points.isfinite().all(-1) & (points.abs() < 1e150).all(-1) & losses.isfinite()
-        until = 201 if bool(finite.all()) else int((~finite).to(torch.uint8).argmax())
-        assert torch.equal(path.points[:until], points[:until])
-        assert torch.equal(path.gradients[:until], gradients[:until])
-        torch.testing.assert_close(path.losses[:until], losses[:until], rtol=1e-12, atol=1e-300)
+    path = descend_each(four, SGD(**optimizer), begin, 200)[name]
+    points, losses, gradients = torch_run(torch_line(x, y, name, delta=delta, beta=beta), begin, 200, **optimizer)
+    finite = points.isfinite().all(-1) & (points.abs() < 1e150).all(-1) & losses.isfinite()
+    until = 201 if bool(finite.all()) else int((~finite).to(torch.uint8).argmax())
+    assert torch.equal(path.points[:until], points[:until])
+    assert torch.equal(path.gradients[:until], gradients[:until])
+    torch.testing.assert_close(path.losses[:until], losses[:until], rtol=1e-12, atol=1e-300)
 
 
 @settings(max_examples=10, deadline=None)
@@ -165,12 +162,12 @@ def test_ready_made_objectives_follow_torch(name):
 
 
 def test_what_repeats_is_copied_exactly(article):
-    # 30 000 steps: MSE settles, L1 hops for ever, Huber settles; the judge takes every step.
+    # MSE settles, L1 hops for ever, Huber settles; the judge takes every step.
     optimizer = {"lr": 0.1, "momentum": 0.5}
     start = torch.tensor([6.0, -3.0], dtype=torch.float64)
     for name in ("MSE", "L1"):
-        path = descend(regression(*article, name), SGD(**optimizer), start, 3000)
-        points, _, gradients = torch_run(torch_line(*article, name), start, 3000, **optimizer)
+        path = descend(regression(*article, name), SGD(**optimizer), start, 1500)
+        points, _, gradients = torch_run(torch_line(*article, name), start, 1500, **optimizer)
         assert torch.equal(path.points, points)
         assert torch.equal(path.gradients, gradients)
 
@@ -237,7 +234,14 @@ def test_bad_starts(four, start, error, message):
 
 @pytest.mark.parametrize(
     ("steps", "error"),
-    [(-1, ValueError), (100_001, ValueError), (1.0, ValueError), (math.nan, ValueError), (True, TypeError), ("3", TypeError)],
+    [
+        (-1, ValueError),
+        (100_001, ValueError),
+        (1.0, ValueError),
+        (math.nan, ValueError),
+        (True, TypeError),
+        ("3", TypeError),
+    ],
 )
 def test_bad_steps(four, steps, error):
     with pytest.raises(error, match=f"steps must be a whole number from 0 to 100000; got {steps!r}"):
@@ -254,7 +258,7 @@ def test_slices_report_progress_and_return_the_same(four):
             break
     assert len(shares) > 3
     assert shares == sorted(shares)
-    assert 0 <= shares[0] and shares[-1] <= 1
+    assert shares[0] >= 0 and shares[-1] <= 1
     assert result == descend_each(four, SGD(0.1, 0.9), (6, -3), 2000)
 
 

@@ -1,13 +1,18 @@
 import pytest
 import torch
-from tests.core.judge import torch_line
 
 from gradwidgets.core import LOSSES, regression
+from tests.core.judge import torch_line
 
 
 @pytest.mark.parametrize(
     ("loss", "setting", "value", "slope"),
-    [("Huber", {"delta": 0.5}, 0.875, 0.5), ("SmoothL1", {"beta": 0.5}, 1.75, 1.0), ("MSE", {}, 4.0, 4.0), ("L1", {}, 2.0, 1.0)],
+    [
+        ("Huber", {"delta": 0.5}, 0.875, 0.5),
+        ("SmoothL1", {"beta": 0.5}, 1.75, 1.0),
+        ("MSE", {}, 4.0, 4.0),
+        ("L1", {}, 2.0, 1.0),
+    ],
 )
 def test_residual_two(loss, setting, value, slope):
     f = regression([1.0], [0.0], loss, **setting)
