@@ -52,9 +52,10 @@ def _as_real_tensor(values: object, name: str) -> Tensor:
         tensor = values
     else:
         try:
-            tensor = torch.as_tensor(values)
+            # Copies, as a read-only array would have torch warn.
+            tensor = torch.tensor(values)
             if not tensor.is_complex():
-                tensor = torch.as_tensor(values, dtype=torch.float64)
+                tensor = torch.tensor(values, dtype=torch.float64)
         except (TypeError, ValueError, RuntimeError) as error:
             raise TypeError(f"{name} must be numbers of shape (..., 2); got {values!r:.80}") from error
     if tensor.is_complex():

@@ -140,11 +140,18 @@ def _as_tensor(values: object, name: str) -> Tensor:
     if isinstance(values, (str, bytes, dict, set)) or values is None:
         raise TypeError(f"{name} must be a sequence of numbers; got {type(values).__name__} {values!r:.60}")
     array = _column_as_array(values)
+    kind = getattr(getattr(array, "dtype", None), "kind", "O")
     try:
-        return torch.as_tensor(array) if hasattr(array, "dtype") else _list_as_tensor(array)
-    except (TypeError, ValueError, RuntimeError, OverflowError) as error:
-        wrong = _first_that_is_no_number(values)
-        raise TypeError(f"{name} must be a sequence of numbers; got {wrong}") from error
+        if kind in "biuf":
+            # A copy: arrays may be read-only, reversed or of foreign byte order, which torch does not take.
+            return torch.from_numpy(array.astype("float64"))
+        if kind == "c":
+            return torch.zeros(1, dtype=torch.complex128)
+        if kind == "O":
+            return _list_as_tensor(array)
+    except (TypeError, ValueError, RuntimeError, OverflowError):
+        pass
+    raise TypeError(f"{name} must be a sequence of numbers; got {_first_that_is_no_number(values)}")
 
 
 def _column_as_array(values: object) -> object:

@@ -103,11 +103,16 @@ class Key:
         if reach:
             line.set_path_effects([withStroke(linewidth=scaled["linewidth"] + 1.6, foreground=style.halo)])
         label = figure.text(
-            at + layout.key_gap, layout.key_y, text, color=style.muted, fontsize=layout.small, va="center_baseline"
+            at + layout.key_gap + 0.7 * reach,
+            layout.key_y,
+            text,
+            color=style.muted,
+            fontsize=layout.small,
+            va="center_baseline",
         )
         self._artists += [figure.add_artist(line), label]
         width = label.get_window_extent(figure.canvas.get_renderer()).width / figure.bbox.width
-        return at + 2.3 * layout.key_gap + width
+        return at + 2.3 * layout.key_gap + 0.7 * reach + width
 
 
 def vector_dash(part: str) -> str:

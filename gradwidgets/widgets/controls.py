@@ -6,6 +6,7 @@ controls; the job runs on the main loop.
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Callable, Sequence
 
@@ -65,9 +66,15 @@ class Control(widgets.HBox):
 
     def show(self, value) -> None:
         """Show the setting's value without reporting it as a person's."""
+        with self.quietly():
+            self._write(value)
+
+    @contextlib.contextmanager
+    def quietly(self):
+        """Change the control's widgets without taking that for a person's doing."""
         self._own_thread = threading.get_ident()
         try:
-            self._write(value)
+            yield
         finally:
             self._own_thread = None
 

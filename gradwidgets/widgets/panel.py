@@ -129,22 +129,31 @@ class Panel(widgets.VBox):
         except Exception as failure:
             self._fail(failure)
 
-    def _apply(self, values: Mapping[str, object]) -> None:
-        """Set what a person chose; what is refused is said, and the control goes back."""
+    def _apply(self, chosen: Mapping[str, object]) -> None:
+        """Set what a person chose; if it is refused, that is said and the controls go back."""
         refusal = None
         self._applying.add("page")
         try:
-            for name, value in values.items():
-                try:
+            with self.hold_trait_notifications():
+                for name, value in self._meant(chosen).items():
                     setattr(self, name, value)
-                except TraitError as error:
-                    refusal = str(error)
-                    self.controls[name].show(getattr(self, name))
+        except TraitError as error:
+            refusal = str(error)
         finally:
             self._applying.discard("page")
         self._refresh()
         if refusal:
+            for name in chosen:
+                self._show_control(name)
             self.complain(refusal)
+
+    def _meant(self, chosen: Mapping[str, object]) -> dict[str, object]:
+        """Return the settings that a person's choice stands for; a panel may have controls that set several."""
+        return dict(chosen)
+
+    def _show_control(self, name: str) -> None:
+        """Bring a control to its setting."""
+        self.controls[name].show(getattr(self, name))
 
     # -- errors -------------------------------------------------------------------------------------------
 

@@ -6,7 +6,7 @@ of every step; below them one line of words a loss.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 
 import ipywidgets as widgets
@@ -108,7 +108,10 @@ class OptimizerPlayground(Panel):
             self.dataset = self._problems.names[0]
             for name, value in settings.items():
                 setattr(self, name, value)
-            self._suit_problem({"start", "lr"} - set(settings))
+            if "start" not in settings:
+                self.start = self._problems[self.dataset].base.start
+            if "lr" not in settings:
+                self.lr = self._suitable_lr(self.dataset)
         self._initial = self._values()
         self._figure = PlaygroundFigure(*self._picture_size())
         self.canvas = LiveCanvas(self._figure.figure, self._on_mouse)
@@ -181,15 +184,11 @@ class OptimizerPlayground(Panel):
         )
         return Settings(self.dataset, self.losses, self.delta, self.beta, optimizer, self.steps, self.start)
 
-    def _suit_problem(self, names: Collection[str]) -> None:
-        """Give `start` and `lr`, as far as named, values that show something of the present problem."""
-        problem = self._problems[self.dataset]
-        if "start" in names:
-            self.start = problem.base.start
-        if "lr" in names:
-            # The traits may be half-way through a change: only the losses matter, not the optimizer.
-            plain = Settings(self.dataset, self.losses, self.delta, self.beta, SGD(0.1), 0, problem.base.start)
-            self.lr = problem.suitable_lr(plain)
+    def _suitable_lr(self, dataset: str) -> float:
+        problem = self._problems[dataset]
+        return problem.suitable_lr(
+            Settings(dataset, self.losses, self.delta, self.beta, SGD(0.1), 0, problem.base.start)
+        )
 
     def _refresh(self) -> None:
         settings = self._settings_now()
@@ -311,8 +310,8 @@ class OptimizerPlayground(Panel):
     def _show_controls(self, result: Result) -> None:
         controls = self.controls
         controls["step"].span(self.steps)
-        for name, control in controls.items():
-            control.show(self._preset() if name == "preset" else getattr(self, name))
+        for name in controls:
+            self._show_control(name)
         fits = self._problems[self.dataset].fits_data
         for name in ("delta", "beta", "losses"):
             controls[name].enable(fits, "" if fits else "only where a line is fitted to data")
@@ -341,17 +340,17 @@ class OptimizerPlayground(Panel):
 
     # -- what the page does -------------------------------------------------------------------------------
 
-    def _apply(self, values: Mapping[str, object]) -> None:
-        values = dict(values)
-        preset = PRESETS.get(values.pop("preset", None), {})
-        dataset = values.pop("dataset", self.dataset)
-        with self._together():
-            for name, value in preset.items():
-                setattr(self, name, value)
-            if dataset != self.dataset:
-                self.dataset = dataset
-                self._suit_problem({"start", "lr"} - set(values))
-        super()._apply(values)
+    def _meant(self, chosen: Mapping[str, object]) -> dict[str, object]:
+        meant = dict(chosen)
+        meant = {**PRESETS.get(meant.pop("preset", None), {}), **meant}
+        dataset = meant.get("dataset", self.dataset)
+        if dataset != self.dataset:
+            problem = self._problems[dataset]
+            meant = {"start": problem.base.start, "lr": self._suitable_lr(dataset), **meant}
+        return meant
+
+    def _show_control(self, name: str) -> None:
+        self.controls[name].show(self._preset() if name == "preset" else getattr(self, name))
 
     def _on_mouse(self, event) -> None:
         """Move the start to where a person pressed or drags."""

@@ -41,12 +41,13 @@ class Scrubber(Control):
     def span(self, steps: int) -> None:
         """Set how many steps there are; a slider at its end stays there."""
         self.enable(steps > 0, "" if steps else "there is no step to walk through")
-        if self.slider.max != steps:
+        last = max(steps, 1)
+        if self.slider.max != last:
             at_end = self.slider.value >= self.slider.max
-            with self.slider.hold_sync():
-                self.slider.max = self.play.max = max(steps, 1)
+            with self.quietly():
+                self.slider.max = self.play.max = last
                 if at_end:
-                    self.show(None)
+                    self._write(None)
 
     def _read(self) -> int | None:
         value = self.slider.value

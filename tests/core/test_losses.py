@@ -69,7 +69,7 @@ def test_bad_delta(setting, error, message):
 
 
 def test_bad_beta_and_unknown_loss():
-    with pytest.raises(ValueError, match="beta must be a number ≥ 0; got -0.1"):
+    with pytest.raises(ValueError, match=r"beta must be a number ≥ 0; got -0\.1"):
         regression([1.0], [1.0], "SmoothL1", beta=-0.1)
     with pytest.raises(ValueError, match="unknown loss 'mse': choose one of 'MSE', 'L1', 'Huber', 'SmoothL1'"):
         regression([1.0], [1.0], "mse")

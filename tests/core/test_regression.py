@@ -240,7 +240,10 @@ def test_large_samples_have_exact_minima():
         lambda v: pd.Series(v, dtype="Float64"),
         lambda v: np.array(v, dtype=np.int16),
         lambda v: torch.tensor(v).to(torch.float16),
-        range if False else list,
+        lambda v: np.array(v)[::-1].copy()[::-1],
+        lambda v: np.array(v, dtype=">f4"),
+        lambda v: np.array(v, dtype=object),
+        lambda v: np.broadcast_to(np.array(v), (3,)),
     ],
 )
 def test_kinds_of_data(convert):
