@@ -32,7 +32,8 @@ class RowGradients:
 
     def __init__(self, sample: Sample, clips: Sequence[Clip], dtype: torch.dtype) -> None:
         x, y = sample.x.to(dtype), sample.y.to(dtype)
-        rows = max(1, BLOCK // sample.n)
+        # Half a block each, as slope and slope · x are summed at once.
+        rows = max(1, BLOCK // (2 * sample.n))
         self._parts = [
             (slice(k, k + rows), _Rows(x, y, clips[k : k + rows], by_kernel=len(clips) <= ROWS_BY_KERNEL))
             for k in range(0, len(clips), rows)
@@ -115,7 +116,7 @@ def values_and_gradients(sample: Sample, clip: Clip, points: Tensor) -> tuple[Te
         return values, gradients
     for _ in values_in_slices(sample, clip, points, values):
         pass
-    rows = BLOCK // sample.n
+    rows = max(1, BLOCK // (2 * sample.n))
     for k in range(0, len(points), rows):
         weight, bias = points[k : k + rows].T.unsqueeze(-1)
         part = RowGradients(sample, [clip] * len(weight), points.dtype)

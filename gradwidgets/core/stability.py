@@ -115,6 +115,8 @@ def _radius(s: SGD, lr: float, curvature: float) -> float:
     if s.momentum == 0:
         return abs(1 - lr * curvature)
     a = lr * (1 - s.dampening) * curvature
+    if a == 0:
+        return max(1.0, s.momentum)
     if s.nesterov:
         trace, determinant = (1 + s.momentum) * (1 - a), s.momentum * (1 - a)
     else:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from gradwidgets.core.axes import Axes, check_axes
 from gradwidgets.core.objective import Objective
-from gradwidgets.core.regression import one_sample
+from gradwidgets.core.regression import Regression, one_sample
 from gradwidgets.core.regression_surface import regression_surfaces
 from gradwidgets.core.results import Result
 from gradwidgets.core.slices import SLICE, Slices, finish, part_of
@@ -109,20 +109,28 @@ def sampling_each(
     """
     count = _check_resolution(resolution)
     if one_sample(objectives.values()):
-        line = next(iter(objectives.values()))
-        checked = check_axes(line.view if axes is None else axes, line.parameters)
-        x, y = _coordinates(checked, count)
-        maps = yield from regression_surfaces(list(objectives.values()), tuple(checked), x, y)
-        return {name: SurfaceGrid(*checked, x, y, *three) for name, three in zip(objectives, maps, strict=True)}
+        return (yield from _regressions(objectives, axes, count))
     done = {}
     for name, objective in objectives.items():
-        checked = check_axes(objective.view if axes is None else axes, objective.parameters)
-        work = _any_surface(objective, checked, count)
-        done[name] = yield from part_of(work, len(done) / len(objectives), 1 / len(objectives))
+        one = _regressions if isinstance(objective, Regression) else _one
+        work = one({name: objective}, axes, count)
+        done |= yield from part_of(work, len(done) / len(objectives), 1 / len(objectives))
     return done
 
 
-def _any_surface(objective: Objective, axes: Axes, resolution: int) -> Slices[SurfaceGrid]:
+def _regressions(
+    lines: Mapping[str, Regression], axes: Mapping | None, resolution: int
+) -> Slices[dict[str, SurfaceGrid]]:
+    line = next(iter(lines.values()))
+    checked = check_axes(line.view if axes is None else axes, line.parameters)
+    x, y = _coordinates(checked, resolution)
+    maps = yield from regression_surfaces(list(lines.values()), tuple(checked), x, y)
+    return {name: SurfaceGrid(*checked, x, y, *three) for name, three in zip(lines, maps, strict=True)}
+
+
+def _one(objectives: Mapping[str, Objective], given: Mapping | None, resolution: int) -> Slices[dict[str, SurfaceGrid]]:
+    ((name, objective),) = objectives.items()
+    axes = check_axes(objective.view if given is None else given, objective.parameters)
     x, y = _coordinates(axes, resolution)
     transposed = tuple(axes) != tuple(objective.parameters)
     loss = x.new_empty(resolution * resolution)
@@ -141,7 +149,8 @@ def _any_surface(objective: Objective, axes: Axes, resolution: int) -> Slices[Su
         yield min(k / len(points), 1.0)
     first, second = gradient.reshape(resolution, resolution, 2).unbind(-1)
     across, along = (second, first) if transposed else (first, second)
-    return SurfaceGrid(*axes, x, y, loss.reshape(resolution, resolution), across.contiguous(), along.contiguous())
+    grid = SurfaceGrid(*axes, x, y, loss.reshape(resolution, resolution), across.contiguous(), along.contiguous())
+    return {name: grid}
 
 
 def _coordinates(axes: Axes, resolution: int) -> tuple[Tensor, Tensor]:

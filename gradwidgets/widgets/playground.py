@@ -201,10 +201,10 @@ class OptimizerPlayground(Panel):
         problem = self._problems[settings.dataset]
         self._job_settings = settings
         self._job = Job(problem.work(settings), self._done, self._fail, self._show_progress)
-        if not self._job.start():
-            preview = problem.preview(settings)
-            if preview is not None:
-                self._show(replace(preview, settings=settings))
+        preview = problem.preview(settings)
+        if preview is not None:
+            self._show(replace(preview, settings=settings))
+        if preview is not None or not self._job.start():
             self._show_progress(0.0)
             self._job.go_on()
 

@@ -29,7 +29,7 @@ from gradwidgets.core.slices import Slices, finish, part_of
 
 YOURS = "yours"  # the name of what was passed in
 _MAPS_KEPT = 64
-_PREVIEW_POINTS = 2_000
+_MANY_POINTS, _PREVIEW_POINTS = 20_000, 2_000
 
 
 @dataclass(frozen=True)
@@ -87,6 +87,7 @@ class Problem:
         self._axes = axes
         self._objectives: dict[tuple, Objective] = {}
         self._maps: dict[tuple, SurfaceGrid] = {}
+        self._few: Problem | None = None
 
     @property
     def axes(self) -> Mapping[str, tuple[float, float]]:
@@ -155,13 +156,18 @@ class Problem:
         )
 
     def preview(self, settings: Settings) -> Result | None:
-        """Return a quick result from a sample of very many points, on the same axes; None where there are few."""
-        if not self.fits_data or self.base.sample.n <= 4 * _PREVIEW_POINTS:
+        """Return a quick result from a sample of very many points, on the same axes; None where there are few.
+
+        Args:
+            settings: For which; of very many steps only the first are made.
+        """
+        if not self.fits_data or self.base.sample.n <= _MANY_POINTS:
             return None
-        x, y = self.base.sample.x, self.base.sample.y
-        chosen = torch.linspace(0, len(x) - 1, _PREVIEW_POINTS, dtype=torch.float64).round().long()
-        few = Problem(regression(x[chosen], y[chosen]), self.axes, (_PREVIEW_POINTS, len(x)))
-        return finish(few.work(replace(settings, steps=min(settings.steps, 1_000))))
+        if self._few is None:
+            x, y = self.base.sample.x, self.base.sample.y
+            chosen = torch.linspace(0, len(x) - 1, _PREVIEW_POINTS, dtype=torch.float64).round().long()
+            self._few = Problem(regression(x[chosen], y[chosen]), self.axes, (_PREVIEW_POINTS, len(x)))
+        return finish(self._few.work(replace(settings, steps=min(settings.steps, 1_000))))
 
     def suitable_lr(self, settings: Settings) -> float:
         """Return a learning rate that shows a descent: 0.1, or half the largest stable one where that is less."""

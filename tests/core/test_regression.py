@@ -143,10 +143,12 @@ def test_l1_is_the_best_line_through_two_points(xy):
     x, y = map(np.array, xy)
     f = regression(x, y, "L1")
     best = f(f.minima[0]).item()
-    pairs = [(i, j) for i, j in itertools.combinations(range(len(x)), 2) if abs(x[i] - x[j]) > 1e-9]
-    for i, j in pairs:
-        weight = (y[j] - y[i]) / (x[j] - x[i])
-        assert best <= f((weight, y[i] - weight * x[i])).item() + 1e-9 * (1 + abs(weight))
+    i, j = map(list, zip(*itertools.combinations(range(len(x)), 2), strict=True))
+    apart = np.abs(x[i] - x[j]) > 1e-9
+    i, j = np.array(i)[apart], np.array(j)[apart]
+    weight = (y[j] - y[i]) / (x[j] - x[i])
+    lines = torch.tensor(np.stack([weight, y[i] - weight * x[i]], axis=-1))
+    assert (best <= f(lines).numpy() + 1e-9 * (1 + np.abs(weight))).all()
 
 
 @pytest.mark.parametrize("seed", range(5))

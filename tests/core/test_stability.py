@@ -16,6 +16,10 @@ def bowl(low, high):
 
 def step_matrix(sgd, curvature):
     """SGD's own step on λθ²/2 as a matrix acting on (θ, buffer), column by column."""
+    if sgd.momentum == 0:  # the buffer plays no part
+        return np.array(
+            [[sgd.step(torch.ones(1, dtype=torch.float64), torch.full((1,), curvature, dtype=torch.float64))[0].item()]]
+        )
     columns = []
     for state in torch.eye(2, dtype=torch.float64):
         point, buffer = state
@@ -62,7 +66,7 @@ def test_limit_and_optimum_by_the_step_matrix(low, high, kind, decay):
         assert radius(best) <= radius(factor * best) + 1e-6
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(curvature, kinds, st.one_of(st.just(0.0), st.floats(0.01, 5)))
 def test_torchs_own_runs_shrink_below_the_limit_and_grow_above(value, kind, decay):
     f = bowl(value, value)
@@ -71,8 +75,8 @@ def test_torchs_own_runs_shrink_below_the_limit_and_grow_above(value, kind, deca
         start = torch.ones(2, dtype=torch.float64)
         settings_ = {"lr": factor * limit, "weight_decay": decay, **kind}
         radius = stability(f, SGD(**settings_)).spectral_radius
-        assume(abs(math.log(radius)) > 2e-3)
-        steps = min(int(12 / abs(math.log(radius))), 3000)
+        assume(abs(math.log(radius)) > 1e-2)
+        steps = int(12 / abs(math.log(radius)))
         sizes = torch.linalg.vector_norm(
             torch_run(lambda p: (value * p**2).sum() / 2, start, steps, **settings_)[0], dim=1
         )

@@ -48,13 +48,13 @@ def test_the_sources_grid(four):
     assert four["MSE"]((grid.y[85].item(), grid.x[15].item())).item() == pytest.approx(grid.loss[85, 15].item())
 
 
-numbers = st.one_of(st.integers(-4, 4).map(float), st.floats(-10, 10))
+numbers = st.one_of(st.integers(-4, 4).map(float), st.floats(-10, 10).map(lambda value: round(value, 3)))
 samples = st.integers(1, 40).flatmap(
     lambda n: st.tuples(st.lists(numbers, min_size=n, max_size=n), st.lists(numbers, min_size=n, max_size=n))
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(samples, st.floats(0.05, 20), st.one_of(st.just(0.0), st.floats(0.05, 20)))
 def test_any_data_kinks_and_ties_included(xy, delta, beta):
     # Integer data on an integer grid: residuals of exactly 0 and ±threshold are everywhere.

@@ -17,9 +17,9 @@ def maps(names=NAMES, factor: float = 1.0, data: bool = True) -> Maps:
     x, y = np.meshgrid(X, Y)
     return Maps(
         names=names, x_name="bias", y_name="weight", x=X, y=Y,
-        loss={n: factor * (x**2 + 2 * y**2) for n in names},
-        gradient={n: (factor * 2 * x, factor * 4 * y) for n in names},
-        minima={n: np.zeros((1, 2)) for n in names}, lowest={n: 0.0 for n in names},
+        loss=dict.fromkeys(names, factor * (x ** 2 + 2 * y ** 2)),
+        gradient=dict.fromkeys(names, (factor * 2 * x, factor * 4 * y)),
+        minima={n: np.zeros((1, 2)) for n in names}, lowest=dict.fromkeys(names, 0.0),
         data=(np.arange(5.0), np.arange(5.0) ** 2) if data else None,
     )  # fmt: skip
 
@@ -51,16 +51,18 @@ def test_artists_are_made_once_and_then_changed(figure):
 
 def test_only_what_moves_is_animated(figure):
     moving = {artist for artist in artists(figure) if artist.get_animated()}
-    kinds = (figure._paths, figure._starts, figure._ends, figure._fits, figure._curves, figure._scales)
-    vectors = [line for lines in figure._vectors.values() for line in lines.values()]
-    assert moving == {artist for kind in kinds for artist in kind.values()} | set(vectors)
+    wanted = {*figure.curves.lines.values(), *figure.data.lines.values()}
+    for one in figure.maps.values():
+        wanted |= {one.path, one.start, one.end, one.scale, *one.vectors.values()}
+    assert moving == wanted
 
 
 def test_maps_that_did_not_change_are_not_painted_again(figure):
     same = maps()
-    changed = replace(same, loss={"MSE": figure._maps.loss["MSE"], "L1": same.loss["L1"] * 2})
-    drawn_again = figure.show_maps(changed)
-    assert figure.map_axes["L1"] in drawn_again and figure.map_axes["MSE"] not in drawn_again
+    figure.show_maps(same)
+    assert figure.show_maps(same) == []
+    drawn_again = figure.show_maps(replace(same, loss={"MSE": same.loss["MSE"], "L1": same.loss["L1"] * 2}))
+    assert figure.maps["L1"].axes in drawn_again and figure.maps["MSE"].axes not in drawn_again
 
 
 def test_a_run_never_moves_a_limit(figure):
@@ -72,7 +74,7 @@ def test_a_run_never_moves_a_limit(figure):
     figure.update({n: run(path=wild, losses=np.array([1, np.inf, np.nan]), end=None, fit=None) for n in NAMES}, (1, -1))
     assert limits() == before
     figure.figure.canvas.draw()
-    assert not len(figure._ends["MSE"].get_xdata()) and not len(figure._fits["MSE"].get_xdata())
+    assert not len(figure.maps["MSE"].end.get_xdata()) and not len(figure.data.lines["MSE"].get_xdata())
 
 
 @pytest.mark.parametrize("theme", STYLES)
@@ -91,22 +93,28 @@ def test_any_number_of_maps_in_any_theme_is_drawn_within_the_picture(names, them
 
 
 def test_vectors_are_drawn_to_one_scale_with_its_factor(figure):
-    vectors = {"gradient": np.array([0.01, 0.0]), "step": np.array([0.01, 0.005])}
+    here = np.zeros(2)
+    vectors = {
+        "gradient": np.array([here, [0.01, 0.0]]),
+        "step": np.array([here, [0.01, 0.005]]),
+        "look-ahead": np.array([[0.004, 0.002], [0.0, 0.01]]),
+    }
     figure.update({name: run(vectors=vectors) for name in NAMES}, (1, -1))
-    label = figure._scales["MSE"]
-    assert label.get_visible() and label.get_text().startswith("vectors ×")
-    factor = float(label.get_text().partition("×")[2])
-    for part, vector in vectors.items():
-        tail, tip = np.column_stack(figure._vectors["MSE"][part].get_data())[:2]
-        np.testing.assert_allclose(tip - tail, vector * factor)
-    assert not figure._vectors["MSE"]["momentum"].get_visible()
+    one = figure.maps["MSE"]
+    assert one.scale.get_visible() and one.scale.get_text().startswith("vectors ×")
+    factor = float(one.scale.get_text().partition("×")[2])
+    for part, (offset, vector) in vectors.items():
+        tail, tip = np.column_stack(one.vectors[part].get_data())[:2]
+        np.testing.assert_allclose(tail, offset * factor, atol=1e-12)
+        np.testing.assert_allclose(tip - tail, vector * factor, atol=1e-12)
+    assert not one.vectors["momentum"].get_visible()
     figure.update({name: run() for name in NAMES}, (1, -1))
-    assert not label.get_visible() and not figure._vectors["MSE"]["step"].get_visible()
+    assert not one.scale.get_visible() and not one.vectors["step"].get_visible()
 
 
 def test_the_field_points_downhill_with_equal_looks(figure):
     figure.build(maps(), arrows=True)
-    quiver = figure._quivers["MSE"]
+    quiver = figure.maps["MSE"]._quiver
     x, y = quiver.XY.T
     keep = np.hypot(x, y) > 0.3
     assert ((quiver.U * x + quiver.V * y)[keep] < 0).all()
@@ -124,16 +132,16 @@ def test_a_field_without_slope_is_empty_and_warns_nobody():
 
 
 def test_the_mouse_is_on_a_map_or_nowhere(figure):
-    assert figure.point_at(figure.map_axes["L1"], 0.5, -1) == (0.5, -1.0)
+    assert figure.point_at(figure.maps["L1"].axes, 0.5, -1) == (0.5, -1.0)
     assert figure.point_at(None, None, None) is None
-    others = [axes for axes in figure.figure.axes if axes not in figure.map_axes.values()]
+    others = [figure.curves.axes, figure.data.axes]
     assert all(figure.point_at(axes, 0.5, 1) is None for axes in others)
 
 
 def test_the_steps_axis_follows_the_number_of_steps(figure):
-    axes = figure.set_steps(40)
-    assert axes.get_xlim() == (0, 40)
-    assert figure.set_steps(0).get_xlim() == (0, 1)
+    for steps, right in ((40, 40), (1, 1), (0, 1)):
+        (axes,) = figure.set_steps(steps)
+        assert axes is figure.curves.axes and axes.get_xlim() == (0, right)
 
 
 @pytest.mark.parametrize("count", [1, 2, 5000, 100_000])
@@ -142,5 +150,5 @@ def test_any_number_of_data_points_is_drawn(count):
     figure = PlaygroundFigure()
     FigureCanvasAgg(figure.figure)
     figure.build(replace(maps(), data=(generator.normal(size=count), generator.normal(size=count))))
-    assert max(len(line.get_xdata()) for line in figure._data_axes.lines) <= 2000
+    assert max(len(line.get_xdata()) for line in figure.data.axes.lines) <= 2000
     figure.figure.canvas.draw()

@@ -10,6 +10,7 @@ import pytest
 
 from gradwidgets import OptimizerPlayground
 from gradwidgets.widgets import mainloop
+from gradwidgets.widgets.page import Page
 from tests.widgets.fake_page import FakePage
 
 LOOP_THREAD = "the main loop's thread"
@@ -59,6 +60,12 @@ def loop(monkeypatch) -> Iterator[LoopThread]:
     thread.close()
 
 
+@pytest.fixture(autouse=True)
+def _no_page_before(monkeypatch) -> None:
+    """No test sees what an earlier one's page told."""
+    monkeypatch.setattr(Page, "latest", {})
+
+
 @pytest.fixture(scope="package")
 def _shared() -> Iterator[OptimizerPlayground]:
     playground = OptimizerPlayground()
@@ -70,6 +77,7 @@ def _shared() -> Iterator[OptimizerPlayground]:
 def playground(_shared) -> OptimizerPlayground:
     """A playground as freshly made, with all its pictures answered; not to be closed."""
     _shared.page.size = {}
+    Page.latest = {}
     _shared._stop()
     _shared.reset()
     _shared.complain("")

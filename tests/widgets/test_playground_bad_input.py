@@ -142,12 +142,18 @@ def test_an_objective_that_is_none_is_refused_in_words_and_leaves_nothing(object
     assert len(registry._instances) == before
 
 
-@pytest.mark.parametrize(
-    "objective",
-    [lambda a, b: a * math.nan, lambda a, b: torch.log(a) + b, lambda a, b: (a + b) * math.inf, lambda a, b: a * 0 + b * 0]
-    + [lambda a, b: (a**2 + b**2) * 1e300, lambda a, b: 1e-300 * (a + b), lambda a, b: a.float() + b.half()],
-    ids=["NaN", "log", "inf", "flat", "huge", "tiny", "low precision"],
-)
+STRANGE = {
+    "NaN": lambda a, b: a * math.nan,
+    "log": lambda a, b: torch.log(a) + b,
+    "infinite": lambda a, b: (a + b) * math.inf,
+    "flat": lambda a, b: a * 0 + b * 0,
+    "huge": lambda a, b: (a**2 + b**2) * 1e300,
+    "tiny": lambda a, b: 1e-300 * (a + b),
+    "of low precision": lambda a, b: a.float() + b.half(),
+}
+
+
+@pytest.mark.parametrize("objective", STRANGE.values(), ids=STRANGE)
 def test_an_objective_of_strange_values_is_shown(make, objective):
     playground = make(objective=objective, steps=10)
     assert playground.error == "" and playground.summary

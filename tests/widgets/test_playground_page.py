@@ -439,7 +439,7 @@ def test_long_work_shows_progress_and_can_be_stopped(loop):
     loop.do(page.refresh)
     words = playground.summary
     loop.do(lambda: setattr(playground, "steps", 5000))
-    loop.until(lambda: 0 < playground.progress.value < 1)
+    loop.until(lambda: 0 < playground._progress.value < 1)
     assert playground._busy.layout.display == ""
     stop = next(child for child in playground._busy.children if getattr(child, "description", "") == "Stop")
     stop._handle_custom_msg({"event": "click"}, [])

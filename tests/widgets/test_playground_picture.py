@@ -7,14 +7,17 @@ import pytest
 import torch
 from matplotlib.backend_bases import MouseButton, MouseEvent
 
-from gradwidgets.core import step_parts
+from gradwidgets.core import DATASETS, regression, step_parts
 from tests.widgets.fake_page import decoded, kernel_picture
 from tests.widgets.test_playground import optimizer_of
 
 
 def drawn(playground, kind: str, name: str) -> np.ndarray:
     """(n, 2) points of a line in the picture."""
-    return np.column_stack(getattr(playground._figure, f"_{kind}")[name].get_data())
+    figure = playground._figure
+    lines = {"fits": figure.data and figure.data.lines, "curves": figure.curves.lines}
+    line = lines[kind][name] if kind in lines else getattr(figure.maps[name], kind)
+    return np.column_stack(line.get_data())
 
 
 def limits(playground) -> list:
@@ -26,9 +29,9 @@ def assert_picture_is_of(playground, upto: int | None = None) -> None:
     for name, run in playground.trajectories.items():
         last = playground.steps if upto is None else upto
         points = run.points.numpy()[: last + 1, ::-1]  # bias is horizontal
-        np.testing.assert_allclose(drawn(playground, "paths", name), points, err_msg=name)
-        np.testing.assert_allclose(drawn(playground, "starts", name), [playground.start[::-1]])
-        np.testing.assert_allclose(drawn(playground, "ends", name), points[last:])
+        np.testing.assert_allclose(drawn(playground, "path", name), points, err_msg=name)
+        np.testing.assert_allclose(drawn(playground, "start", name), [playground.start[::-1]])
+        np.testing.assert_allclose(drawn(playground, "end", name), points[last:])
         weight, bias = run.points[last].tolist()
         x, y = drawn(playground, "fits", name).T
         np.testing.assert_allclose(y, weight * x + bias)
@@ -50,9 +53,9 @@ def test_no_steps_is_a_start_alone(playground):
 
 
 def test_bias_is_horizontal_and_weight_vertical(playground):
-    for name, axes in playground._figure.map_axes.items():
-        assert axes.get_xlim() == axes.get_ylim() == (-5.0, 8.0), name
-    labels = [(axes.get_xlabel(), axes.get_ylabel()) for axes in playground._figure.map_axes.values()]
+    for name, one in playground._figure.maps.items():
+        assert one.axes.get_xlim() == one.axes.get_ylim() == (-5.0, 8.0), name
+    labels = [(one.axes.get_xlabel(), one.axes.get_ylabel()) for one in playground._figure.maps.values()]
     assert {x for x, _ in labels} == {"", "bias"} and {y for _, y in labels} == {"", "weight"}
 
 
@@ -86,7 +89,7 @@ def test_divergence_never_rescales_the_view(playground, page, change):
     assert playground.trajectories["MSE"].diverged_at is not None
     assert "diverged at step" in playground.summary and playground.error == ""
     for name, run in playground.trajectories.items():
-        assert np.isfinite(drawn(playground, "paths", name)).all()
+        assert np.isfinite(drawn(playground, "path", name)).all()
         if run.diverged_at is not None:
             assert f"{name}: diverged at step {run.diverged_at}" in playground.summary
     page.answer()
@@ -102,7 +105,7 @@ def test_a_start_off_the_view_is_followed_without_rescaling(playground):
 
 def test_an_objective_has_one_large_map_and_no_data(playground):
     playground.dataset = "himmelblau"
-    assert list(playground._figure.map_axes) == ["himmelblau"]
+    assert list(playground._figure.maps) == ["himmelblau"]
     assert len(playground.figure.axes) == 2
     assert len(drawn(playground, "minima", "himmelblau")) == 4
 
@@ -110,19 +113,19 @@ def test_an_objective_has_one_large_map_and_no_data(playground):
 @pytest.mark.parametrize("shown", [("MSE",), ("L1", "Huber"), ("MSE", "L1", "SmoothL1")], ids=str)
 def test_the_losses_shown_have_maps_each(playground, shown):
     playground.losses = shown
-    assert tuple(playground._figure.map_axes) == shown
+    assert tuple(playground._figure.maps) == shown
     assert_picture_is_of(playground)
 
 
 def test_arrows_point_down_the_loss(playground):
     playground.restore({"arrows": True, "losses": ("MSE",)})
-    (quiver,) = playground._figure._quivers.values()
+    quiver = playground._figure.maps["MSE"]._quiver
     x, y = quiver.XY.T
     minimum = drawn(playground, "minima", "MSE")[0]
     downhill = quiver.U * (minimum[0] - x) + quiver.V * (minimum[1] - y)
     assert (downhill > 0).all()
     playground.arrows = False
-    assert not playground._figure._quivers
+    assert playground._figure.maps["MSE"]._quiver is None
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
@@ -155,7 +158,7 @@ def test_a_wider_page_has_a_wider_picture(playground, page):
 
 
 def mouse(playground, kind: str, name: str, bias: float, weight: float, button=MouseButton.LEFT) -> None:
-    axes = playground._figure.map_axes[name]
+    axes = playground._figure.maps[name].axes
     x, y = axes.transData.transform((bias, weight))
     held = {"button": button} if kind == "button_press_event" else {"buttons": [button] if button else []}
     event = MouseEvent(kind, playground.canvas, x, y, **held)
@@ -214,24 +217,25 @@ def test_at_a_step_the_way_so_far_is_shown_and_the_vectors_add_up(playground, ru
     playground.restore({**run, "steps": 20, "step": step})
     assert_picture_is_of(playground, upto=step)
     for name, trajectory in playground.trajectories.items():
-        part = playground._parts[name]
+        part = step_parts(trajectory, objective(playground, name), optimizer_of(playground), step)
         total = part.gradient_part + part.momentum_part + part.weight_decay_part
         torch.testing.assert_close(total, part.next_point - part.point, rtol=1e-9, atol=1e-9)
         torch.testing.assert_close(part.point, trajectory.points[step])
         torch.testing.assert_close(part.next_point, trajectory.points[step + 1])
-        right = step_parts(trajectory, playground._result.objectives[name], optimizer_of(playground), step)
-        assert part == right
         assert_vectors_drawn(playground, name, part)
     assert f"step {step} of 20" in playground.summary
 
 
+def objective(playground, name: str):
+    return regression(*DATASETS[playground.dataset](), name, delta=playground.delta, beta=playground.beta)
+
+
 def assert_vectors_drawn(playground, name: str, part) -> None:
     """What is drawn as vectors points along the step's parts, all at one scale."""
-    lines, axes = playground._figure._vectors[name], playground._figure.map_axes[name]
-    text = playground._figure._scales[name].get_text()
+    lines = playground._figure.maps[name].vectors
+    text = playground._figure.maps[name].scale.get_text()
     factor = 1.0 if text == "true length" else float(text.partition("×")[2])
     wanted = {"gradient": part.gradient_part, "step": part.next_point - part.point, "momentum": part.momentum_part}
-    assert axes.get_visible()
     for kind, vector in wanted.items():
         vector = vector.numpy()[::-1]
         if not vector.any():
@@ -245,24 +249,25 @@ def assert_vectors_drawn(playground, name: str, part) -> None:
 
 def test_with_nesterov_the_look_ahead_is_drawn_and_told(playground):
     playground.restore({"momentum": 0.9, "nesterov": True, "step": 3})
-    assert all(lines["look-ahead"].get_visible() for lines in playground._figure._vectors.values())
+    assert all(one.vectors["look-ahead"].get_visible() for one in playground._figure.maps.values())
     assert "look-ahead" in playground.summary
     playground.nesterov = False
-    assert not any(lines["look-ahead"].get_visible() for lines in playground._figure._vectors.values())
+    assert not any(one.vectors["look-ahead"].get_visible() for one in playground._figure.maps.values())
 
 
 def test_past_its_end_the_whole_run_is_shown(playground):
     for step in (100, 500, None):
         playground.step = step
         assert_picture_is_of(playground)
-        assert not any(line.get_visible() for lines in playground._figure._vectors.values() for line in lines.values())
+        maps = playground._figure.maps.values()
+        assert not any(line.get_visible() for one in maps for line in one.vectors.values())
 
 
 def test_a_run_that_has_diverged_shows_no_vectors_but_says_so(playground):
     playground.restore({"lr": 50.0, "step": 90})
     assert playground.error == ""
     assert "diverged" in playground.summary
-    assert math.isfinite(sum(float(np.sum(drawn(playground, "paths", name))) for name in playground.losses))
+    assert math.isfinite(sum(float(np.sum(drawn(playground, "path", name))) for name in playground.losses))
 
 
 # -- pictures to keep -----------------------------------------------------------------------------------------

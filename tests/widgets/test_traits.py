@@ -66,8 +66,10 @@ def test_a_long_value_is_cut_in_the_message():
 
 @pytest.mark.parametrize(
     "value",
-    [2, 2.0, np.float32(2), np.float64(2), np.int64(2), np.array(2.0), torch.tensor(2.0), torch.tensor(2)]
-    + [torch.tensor(2.0, requires_grad=True), Fraction(2), torch.tensor(2.0, dtype=torch.float16)],
+    [
+        *(2, 2.0, np.float32(2), np.float64(2), np.int64(2), np.array(2.0), torch.tensor(2.0), torch.tensor(2)),
+        *(torch.tensor(2.0, requires_grad=True), Fraction(2), torch.tensor(2.0, dtype=torch.float16)),
+    ],
     ids=repr,
 )
 def test_numbers_of_any_make_become_floats(value):
