@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass
 from numbers import Integral
 
+import torch
 from torch import Tensor
 
 from gradwidgets.core.objective import Objective
@@ -95,16 +96,19 @@ def step_parts(trajectory: Trajectory, objective: Objective, optimizer: SGD, k: 
 
 
 def _buffer(trajectory: Trajectory, s: SGD, k: int) -> Vector:
-    """The momentum buffer as the step from point k finds it."""
+    """The momentum buffer as the step from point k finds it: Σ momentumʲ · (what the step j + 1 before fed it)."""
     if s.momentum == 0 or k == 0:
         return 0.0, 0.0
     # What lies so far back that momentum has shrunk it below rounding need not be added up.
     reach = k if s.momentum >= 1 else min(k, math.ceil(math.log(1e-20) / math.log(s.momentum)))
-    sign = -1.0 if s.maximize else 1.0
-    a = b = 0.0
-    steps = zip(trajectory.points[k - reach : k].tolist(), trajectory.gradients[k - reach : k].tolist(), strict=True)
-    for i, ((pa, pb), (ga, gb)) in enumerate(steps, start=k - reach):
-        fresh = 1.0 if i == 0 else 1 - s.dampening
-        a = s.momentum * a + fresh * (sign * ga + s.weight_decay * pa)
-        b = s.momentum * b + fresh * (sign * gb + s.weight_decay * pb)
+    shares = s.momentum ** torch.arange(reach - 1, -1, -1, dtype=torch.float64)
+    shares *= 1 - s.dampening
+    if reach == k:
+        shares[0] = s.momentum ** (k - 1)  # the first step is not dampened
+    fed = trajectory.gradients[k - reach : k].to(torch.float64)
+    if s.maximize:
+        fed = -fed
+    if s.weight_decay:
+        fed = fed + s.weight_decay * trajectory.points[k - reach : k]
+    a, b = (shares[:, None] * fed).sum(0).tolist()
     return a, b

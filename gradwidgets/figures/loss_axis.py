@@ -67,7 +67,10 @@ class LossAxis:
             return FixedLocator(powers[:: max(1, len(powers) // 5)])
         steps = (1, 2, 5) if len(powers) == 2 or high - low > 0.8 else (1, 1.5, 2, 3, 5, 7)
         ticks = [p + np.log10(s) for p in np.arange(np.floor(low), np.ceil(high) + 1) for s in steps]
-        return FixedLocator([t for t in ticks if low <= t <= high])
+        inside = [t for t in ticks if low <= t <= high]
+        if len(inside) < 2:  # less than a factor of two: evenly spaced losses
+            inside = [np.log10(v) for v in MaxNLocator(4).tick_values(10.0**low, 10.0**high) if v > 0]
+        return FixedLocator([t for t in inside if low <= t <= high])
 
     def height(self, losses: np.ndarray) -> np.ndarray:
         """Return where losses are drawn; what is not finite is left out, what is beyond the axis stays near it."""
@@ -81,8 +84,7 @@ class LossAxis:
     def label(self, height: float) -> str:
         """Return the tick label of a height."""
         value = 10.0**height if self.log else height
-        return (
-            f"{value:.0e}".replace("e-0", "e-").replace("e+0", "e")
-            if self.log and not 1e-3 <= value < 1e5
-            else f"{value:.4g}"
-        )
+        if not self.log or 1e-3 <= value < 1e5:
+            return f"{value:.4g}"
+        mantissa, exponent = f"{value:.3e}".split("e")
+        return f"{mantissa.rstrip('0').rstrip('.')}e{int(exponent)}"

@@ -25,6 +25,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
+from matplotlib.transforms import Bbox
 
 from gradwidgets.widgets.mainloop import Latest, call_later
 from gradwidgets.widgets.png import encode_rgba
@@ -72,6 +73,7 @@ class LiveCanvas(_ipympl.Canvas):
         self.painted_on: set[str] = set()
         self._background: np.ndarray | None = None
         self._stale_axes: dict[Axes, None] = {}
+        self._reach: dict[Axes, Bbox] = {}  # of each axes with its labels, when it was drawn last
         self._sent: np.ndarray | None = None  # what the page shows once all frames have arrived
         self._changed: deque[np.ndarray] = deque(maxlen=FRAMES_IN_FLIGHT)
         self._in_flight: deque[float] = deque()
@@ -143,6 +145,7 @@ class LiveCanvas(_ipympl.Canvas):
             FigureCanvasAgg.draw(self)
             renderer = self.get_renderer()
             self._background = np.array(renderer.buffer_rgba())
+            self._reach = {axes: axes.get_tightbbox(renderer) for axes in self.figure.axes if axes.get_visible()}
         else:
             np.copyto(np.asarray(renderer.buffer_rgba()), self._background)
             if self._stale_axes:
@@ -156,7 +159,9 @@ class LiveCanvas(_ipympl.Canvas):
         height, face = renderer.height, np.array(to_rgba(self.figure.get_facecolor())) * 255
         pixels = np.asarray(renderer.buffer_rgba())
         for axes in self._stale_axes:
-            box = axes.get_tightbbox(renderer).padded(2)
+            now = axes.get_tightbbox(renderer)
+            box = Bbox.union([now, self._reach.get(axes, now)]).padded(2)
+            self._reach[axes] = now
             rows = slice(max(0, int(height - box.y1)), max(0, int(np.ceil(height - box.y0))))
             columns = slice(max(0, int(box.x0)), max(0, int(np.ceil(box.x1))))
             pixels[rows, columns] = np.rint(face)
@@ -176,6 +181,7 @@ class LiveCanvas(_ipympl.Canvas):
         now = pixels.view(np.uint32).squeeze(2)
         if self._sent is None or self._sent.shape != now.shape:
             self._changed.clear()
+            self._changed.append(np.ones(now.shape, bool))
             image = pixels
         else:
             changed = now != self._sent
@@ -279,8 +285,11 @@ class LiveCanvas(_ipympl.Canvas):
             self.paint()
         elif kind in ("set_dpi_ratio", "set_device_pixel_ratio"):
             ratio = content.get("device_pixel_ratio", content.get("dpi_ratio", 1))
-            if self._set_device_pixel_ratio(ratio):
+            if _within(ratio, 0.25, 8) and self._set_device_pixel_ratio(ratio):
                 self.draw_idle()
+        elif kind == "resize":
+            if _within(content.get("width"), 50, 8_000) and _within(content.get("height"), 50, 8_000):
+                self.handle_event(content)
         elif kind == "closing":
             self._closed = True
         elif kind == "send_image_mode":
@@ -301,3 +310,8 @@ class LiveCanvas(_ipympl.Canvas):
             toolbar.close()
         self.layout.close()
         super().close()
+
+
+def _within(value: object, low: float, high: float) -> bool:
+    """Whether the page sent a number that makes sense."""
+    return isinstance(value, int | float) and low <= value <= high

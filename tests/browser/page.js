@@ -41,7 +41,7 @@
   function listen() {
     notebook().sessionContext.iopubMessage.connect((_, message) => {
       const { header, content, buffers } = message;
-      if (header.msg_type === "error") seen.complaints.push(content.traceback.join("\n"));
+      if (header.msg_type === "error") seen.complaints.push(`${content.ename}: ${content.evalue}`);
       if (header.msg_type === "stream" && content.name === "stderr") seen.complaints.push(content.text);
       if (header.msg_type === "comm_msg" && content.data.method === "custom" && buffers?.length)
         seen.images.push({ comm: content.comm_id, at: performance.timeOrigin + performance.now() });

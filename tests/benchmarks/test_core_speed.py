@@ -1,0 +1,141 @@
+"""How fast the core is, beside the plain ways of doing the same; each group holds one task.
+
+`pytest tests/benchmarks/test_core_speed.py --benchmark-enable --benchmark-group-by=group`
+"""
+
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional
+
+from gradwidgets.core import (
+    DATASETS,
+    LOSSES,
+    SGD,
+    descend_each,
+    outcome,
+    regressions,
+    sample_surfaces,
+    stability,
+    step_parts,
+)
+
+START = (6.0, -3.0)
+SETTINGS = {"lr": 0.1, "momentum": 0.9}
+TORCH_LOSSES = {name: getattr(functional, loss.torch_function) for name, loss in LOSSES.items()}
+
+
+@pytest.fixture(scope="module")
+def article():
+    return DATASETS["article"]()
+
+
+@pytest.fixture(scope="module")
+def four(article):
+    return regressions(*article)
+
+
+@pytest.fixture(scope="module")
+def million():
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(1_000_000, dtype=torch.float64, generator=generator)
+    y = 0.75 * x**2 + x + 2 + 0.3 * torch.randn(1_000_000, dtype=torch.float64, generator=generator)
+    return regressions(x, y)
+
+
+@pytest.mark.benchmark(group="four maps, 101 x 101, with gradients, 50 points")
+def test_maps(benchmark, four):
+    assert len(benchmark(sample_surfaces, four)) == 4
+
+
+@pytest.mark.benchmark(group="four maps, 101 x 101, with gradients, 50 points")
+@pytest.mark.parametrize("loss", ["MSE", "L1"])
+def test_peer_one_numpy_pass_over_one_loss(benchmark, article, loss):
+    x, y = (column.numpy() for column in article)
+    weight = np.linspace(-5, 8, 101)[:, None, None]
+    bias = np.linspace(-5, 8, 101)[None, :, None]
+    of = {"MSE": np.square, "L1": np.abs}[loss]
+    assert benchmark(lambda: of(weight * x + bias - y).mean(-1)).shape == (101, 101)
+
+
+@pytest.mark.benchmark(group="four maps, 101 x 101, with gradients, 50 points")
+def test_peer_one_row_of_101_point_by_point(benchmark, article):
+    # One row in 101: a round of the whole would take seconds. Multiply by 101.
+    x, y = article
+
+    def row():
+        for loss in TORCH_LOSSES.values():
+            for bias in torch.linspace(-5, 8, 101).tolist():
+                point = torch.tensor([1.0, bias], dtype=torch.float64, requires_grad=True)
+                loss(point[0] * x + point[1], y).backward()
+
+    benchmark(row)
+
+
+@pytest.mark.benchmark(group="four paths of 100 steps, 50 points")
+def test_paths(benchmark, four):
+    assert len(benchmark(descend_each, four, SGD(**SETTINGS), START, 100)) == 4
+
+
+@pytest.mark.benchmark(group="four paths of 100 steps, 50 points")
+def test_peer_torch_optim(benchmark, article):
+    x, y = article
+
+    def run():
+        for loss in TORCH_LOSSES.values():
+            point = torch.tensor(START, dtype=torch.float64, requires_grad=True)
+            optimizer = torch.optim.SGD([point], **SETTINGS)
+            for _ in range(100):
+                optimizer.zero_grad()
+                loss(point[0] * x + point[1], y).backward()
+                optimizer.step()
+
+    benchmark(run)
+
+
+@pytest.mark.benchmark(group="51 x 51 starts, four losses, 100 steps, 50 points")
+def test_many_starts(benchmark, four):
+    axis = torch.linspace(-5, 8, 51, dtype=torch.float64)
+    starts = torch.cartesian_prod(axis, axis)
+    benchmark.pedantic(descend_each, (four, SGD(**SETTINGS), starts, 100), rounds=3)
+
+
+@pytest.mark.benchmark(group="words about a run")
+@pytest.mark.parametrize("loss", LOSSES)
+def test_outcome(benchmark, four, loss):
+    path = descend_each(four, SGD(**SETTINGS), START, 100)[loss]
+    benchmark(outcome, path, four[loss])
+
+
+@pytest.mark.benchmark(group="words about a run")
+def test_stability(benchmark, four):
+    benchmark(stability, four["MSE"], SGD(0.1, 0.9, nesterov=True))
+
+
+@pytest.mark.benchmark(group="words about a run")
+def test_step_parts(benchmark, four):
+    sgd = SGD(0.1, 0.9, nesterov=True)
+    path = descend_each(four, sgd, START, 100)["MSE"]
+    benchmark(step_parts, path, four["MSE"], sgd, 99)
+
+
+@pytest.mark.benchmark(group="minima of a new delta")
+def test_minima(benchmark, article):
+    def fresh():
+        return [f.minima for f in regressions(*article, delta=0.7, beta=0.3).values()]
+
+    benchmark(fresh)
+
+
+@pytest.mark.benchmark(group="1 000 000 points")
+@pytest.mark.parametrize("resolution", [26, 101])
+def test_maps_of_a_million(benchmark, million, resolution):
+    # Disabled, one small map shows that it works.
+    count = resolution if benchmark.enabled else 5
+    benchmark.pedantic(sample_surfaces, (million, None, count), rounds=1)
+
+
+@pytest.mark.benchmark(group="1 000 000 points")
+def test_paths_of_a_million(benchmark, million):
+    steps = 100 if benchmark.enabled else 3
+    benchmark.pedantic(descend_each, (million, SGD(**SETTINGS), START, steps), rounds=1)
