@@ -43,7 +43,8 @@ def band_image(loss: np.ndarray, colors: np.ndarray, blank: str, width: int, hei
 
     across = _interpolation(loss.shape[1], width * _SUPERSAMPLE)
     down = _interpolation(loss.shape[0], height * _SUPERSAMPLE)
-    fine = _along(_along(loss, down, 0), across, 1)
+    with np.errstate(invalid="ignore"):  # infinite losses: blank below
+        fine = _along(_along(loss, down, 0), across, 1)
     edges = band_edges(loss, len(colors))
     rgb = (colors[:, :3] * 255).astype(np.float32)
     lines = np.searchsorted(edges, fine)

@@ -30,9 +30,9 @@ def plot_axes(figure: Figure, box: Box, style: Style, layout: Layout) -> Axes:
 def label_axes(axes: Axes, style: Style, layout: Layout, x: str = "", y: str = "", pad: float = 1.5) -> None:
     """Name the axes that have a name."""
     if x:
-        axes.set_xlabel(x, fontsize=layout.label, color=style.ink, labelpad=pad)
+        axes.set_xlabel(x, parse_math=False, fontsize=layout.label, color=style.ink, labelpad=pad)
     if y:
-        axes.set_ylabel(y, fontsize=layout.label, color=style.ink, labelpad=pad)
+        axes.set_ylabel(y, parse_math=False, fontsize=layout.label, color=style.ink, labelpad=pad)
 
 
 def badge(axes: Axes, text: str, style: Style, *, right: bool = False, **options) -> Text:
@@ -45,6 +45,7 @@ def badge(axes: Axes, text: str, style: Style, *, right: bool = False, **options
         ha="right" if right else "left",
         va="top",
         zorder=8,
+        parse_math=False,
         bbox={"boxstyle": "round,pad=0.22", "facecolor": style.face, "edgecolor": "none", "alpha": 0.82},
         **options,
     )

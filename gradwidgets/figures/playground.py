@@ -12,7 +12,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -21,7 +20,7 @@ from gradwidgets.figures.loss_axis import LossAxis
 from gradwidgets.figures.loss_map import LossMap
 from gradwidgets.figures.marks import Key
 from gradwidgets.figures.plots import DataPlot, LossCurves
-from gradwidgets.figures.style import LIGHT, RC, Style
+from gradwidgets.figures.style import LIGHT, Style, own_look
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,7 +77,8 @@ class Picture(Figure):
 
     def _repr_png_(self) -> bytes:
         file = io.BytesIO()
-        self.savefig(file, format="png", dpi=2 * DPI, facecolor=self.get_facecolor())
+        with own_look():
+            self.savefig(file, format="png", dpi=2 * DPI, facecolor=self.get_facecolor())
         return file.getvalue()
 
 
@@ -93,12 +93,12 @@ class PlaygroundFigure:
     """
 
     def __init__(self, width: int = 600, height: int = 470) -> None:
-        self.figure = Picture(figsize=(width / DPI, height / DPI), dpi=DPI)
+        self.figure = Picture(figsize=(width / DPI, height / DPI), dpi=DPI, layout="none")
         self.maps: dict[str, LossMap] = {}
 
     def build(self, maps: Maps, *, style: Style = LIGHT, arrows: bool = False, steps: int = 100) -> None:
         """Make all artists anew, for the figure's present size."""
-        with rc_context(RC):
+        with own_look():
             figure = self.figure
             figure.clear()
             figure.set_facecolor(style.face)
@@ -115,11 +115,11 @@ class PlaygroundFigure:
             self.data = None if maps.data is None else DataPlot(figure, maps.names, maps.data, style, layout)
             self.show_maps(maps)
 
-    def show_maps(self, maps: Maps) -> list[Axes]:
+    def show_maps(self, maps: Maps) -> tuple[list[Axes], list[Axes]]:
         """Change the surfaces, minima and arrows under the paths; names, axes and data stay.
 
         Returns:
-            The axes that must be drawn again.
+            The axes that must be drawn again within their frame, and those with their labels.
         """
         changed = [
             loss_map.axes
@@ -127,7 +127,7 @@ class PlaygroundFigure:
             if loss_map.show(maps.loss[name], maps.gradient[name], maps.minima[name], self._arrows)
         ]
         scale = LossAxis.of([maps.loss[name] for name in self.maps], [maps.lowest[name] for name in self.maps])
-        return [*changed, self.curves.axes] if self.curves.set_scale(scale) else changed
+        return changed, [self.curves.axes] if self.curves.set_scale(scale) else []
 
     def set_steps(self, steps: int) -> list[Axes]:
         """Change the number of steps along the loss curves; return the axes that must be drawn again."""

@@ -6,26 +6,26 @@ losses use Okabe and Ito's palette and differ in line style as well.
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
-from matplotlib import colormaps
+from matplotlib import colormaps, rc_context, rcParamsDefault
 
-# Settings that a user's own rcParams could otherwise carry into our pictures.
-RC = {
-    "text.usetex": False,
-    "font.family": "sans-serif",
+_OURS = ("agg.", "axes.", "figure.", "font.", "grid.", "image.", "legend.", "lines.", "markers.", "mathtext.", "patch.",
+         "path.", "savefig.", "text.", "xtick.", "ytick.")  # fmt: skip
+_RC = {
+    **{key: value for key, value in rcParamsDefault.items() if key.startswith(_OURS)},
     "font.sans-serif": ["DejaVu Sans"],
-    "mathtext.default": "regular",
-    "axes.unicode_minus": True,
-    "path.sketch": None,
-    "path.effects": [],
-    "lines.antialiased": True,
-    "axes.xmargin": 0.0,
-    "axes.ymargin": 0.0,
-    "image.origin": "lower",
-    "agg.path.chunksize": 0,
 }
+
+
+@contextlib.contextmanager
+def own_look() -> Iterator[None]:
+    """Draw with Matplotlib's defaults, whatever the user's own rcParams say, and leave those as they were."""
+    with rc_context(_RC):
+        yield
 
 
 @dataclass(frozen=True)

@@ -27,16 +27,19 @@ from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 from matplotlib.transforms import Bbox
 
+from gradwidgets.figures.style import own_look
 from gradwidgets.widgets.mainloop import Latest, call_later
 from gradwidgets.widgets.png import encode_rgba
 
 
 def _import_ipympl():
     """Import ipympl, which selects itself as the backend, and put the user's choice back."""
-    chosen = dict.__getitem__(matplotlib.rcParams, "backend")
+    # As a plain dict: asking rcParams for a backend that is not chosen yet would choose one.
+    chosen = {key: dict.__getitem__(matplotlib.rcParams, key) for key in ("backend", "backend_fallback")}
     from ipympl import backend_nbagg
 
-    dict.__setitem__(matplotlib.rcParams, "backend", chosen)
+    for key, value in chosen.items():
+        dict.__setitem__(matplotlib.rcParams, key, value)
     return backend_nbagg
 
 
@@ -72,7 +75,7 @@ class LiveCanvas(_ipympl.Canvas):
         self.frames = 0
         self.painted_on: set[str] = set()
         self._background: np.ndarray | None = None
-        self._stale_axes: dict[Axes, None] = {}
+        self._stale_axes: dict[Axes, bool] = {}  # whether the labels are stale too
         self._reach: dict[Axes, Bbox] = {}  # of each axes with its labels, when it was drawn last
         self._sent: np.ndarray | None = None  # what the page shows once all frames have arrived
         self._changed: deque[np.ndarray] = deque(maxlen=FRAMES_IN_FLIGHT)
@@ -89,16 +92,17 @@ class LiveCanvas(_ipympl.Canvas):
 
     # -- painting -----------------------------------------------------------------------------------------
 
-    def stale(self, axes: Iterable[Axes] | None = None) -> None:
-        """Say that something under the animated artists changed.
+    def stale(self, inside: Iterable[Axes] | None = None, with_labels: Iterable[Axes] | None = None) -> None:
+        """Say that something under the animated artists changed; without arguments, that everything did.
 
         Args:
-            axes: The axes that changed: with their labels they are drawn again. None: the whole figure is.
+            inside: Axes of which only what lies within their frame changed.
+            with_labels: Axes whose ticks and labels changed too.
         """
-        if axes is None:
+        if inside is None and with_labels is None:
             self._background = None
-        else:
-            self._stale_axes.update(dict.fromkeys(axes))
+        self._stale_axes.update(dict.fromkeys(inside or (), False))
+        self._stale_axes.update(dict.fromkeys(with_labels or (), True))
 
     def paint(self) -> None:
         """Bring the page up to date: now if a frame may leave, else as soon as one has arrived."""
@@ -142,7 +146,8 @@ class LiveCanvas(_ipympl.Canvas):
         self.painted_on.add(threading.current_thread().name)
         renderer = self.get_renderer()
         if self._background is None or self._background.shape[:2] != (renderer.height, renderer.width):
-            FigureCanvasAgg.draw(self)
+            with own_look():
+                FigureCanvasAgg.draw(self)
             renderer = self.get_renderer()
             self._background = np.array(renderer.buffer_rgba())
             self._reach = {axes: axes.get_tightbbox(renderer) for axes in self.figure.axes if axes.get_visible()}
@@ -155,18 +160,27 @@ class LiveCanvas(_ipympl.Canvas):
             artist.draw(renderer)
 
     def _redraw_axes(self, renderer) -> None:
-        """Draw some axes again on the background, each on a cleared ground as large as its labels reach."""
-        height, face = renderer.height, np.array(to_rgba(self.figure.get_facecolor())) * 255
-        pixels = np.asarray(renderer.buffer_rgba())
-        for axes in self._stale_axes:
-            now = axes.get_tightbbox(renderer)
-            box = Bbox.union([now, self._reach.get(axes, now)]).padded(2)
-            self._reach[axes] = now
-            rows = slice(max(0, int(height - box.y1)), max(0, int(np.ceil(height - box.y0))))
-            columns = slice(max(0, int(box.x0)), max(0, int(np.ceil(box.x1))))
-            pixels[rows, columns] = np.rint(face)
-            axes.draw(renderer)
-        self._background = pixels.copy()
+        """Draw some axes again and take over into the background what lies where they changed, and no more."""
+        face = np.rint(np.array(to_rgba(self.figure.get_facecolor())) * 255).astype(np.uint8)
+        pixels, background = np.asarray(renderer.buffer_rgba()), self._background
+        for axes, labels in self._stale_axes.items():
+            box = axes.bbox.padded(1)
+            if labels:
+                now = axes.get_tightbbox(renderer)
+                box = Bbox.union([now, self._reach.get(axes, now)]).padded(2)
+                self._reach[axes] = now
+            region = _region(box, renderer.height)
+            own = np.ones(background[region].shape[:2], bool)
+            rows, columns = region
+            for other in self.figure.axes:
+                if other is not axes and other.get_visible():
+                    theirs = _region(other.bbox.padded(1), renderer.height)
+                    own[_shifted(theirs[0], rows.start), _shifted(theirs[1], columns.start)] = False
+            pixels[region] = face
+            with own_look():
+                axes.draw(renderer)
+            background[region][own] = pixels[region][own]
+            np.copyto(pixels, background)
 
     def _moving_artists(self) -> list:
         figure = self.figure
@@ -315,3 +329,13 @@ class LiveCanvas(_ipympl.Canvas):
 def _within(value: object, low: float, high: float) -> bool:
     """Whether the page sent a number that makes sense."""
     return isinstance(value, int | float) and low <= value <= high
+
+
+def _region(box: Bbox, height: float) -> tuple[slice, slice]:
+    """Return the rows and columns of a buffer, first row on top, that a box in pixels touches."""
+    rows = slice(max(0, int(height - box.y1)), max(0, int(np.ceil(height - box.y0))))
+    return rows, slice(max(0, int(box.x0)), max(0, int(np.ceil(box.x1))))
+
+
+def _shifted(part: slice, by: int) -> slice:
+    return slice(max(0, part.start - by), max(0, part.stop - by))

@@ -46,6 +46,7 @@ class Control(widgets.HBox):
         )
         self.name = name
         self.moved = False
+        self._lock = threading.RLock()
         self._own_thread: int | None = None
         self._ask: Callable[[], None] = lambda: None
         self._refused: Callable[[str], None] = lambda message: None
@@ -59,15 +60,21 @@ class Control(widgets.HBox):
         """Set what is called, on any thread, when a person moved the control or the page sent nonsense."""
         self._ask, self._refused = ask, refused
 
+    def refuse(self, message: str) -> None:
+        """Say why something that the page sent is not taken."""
+        self._refused(message)
+
     def take(self):
         """Return what a person chose, and forget that the control moved."""
-        self.moved = False
-        return self._read()
+        with self._lock:
+            self.moved = False
+            return self._read()
 
     def show(self, value) -> None:
         """Show the setting's value without reporting it as a person's."""
-        with self.quietly():
-            self._write(value)
+        with self._lock, self.quietly():
+            if not self.moved:  # else a person was faster, and what they chose is about to be read
+                self._write(value)
 
     @contextlib.contextmanager
     def quietly(self):
@@ -79,10 +86,12 @@ class Control(widgets.HBox):
             self._own_thread = None
 
     def _person(self, change=None) -> None:
-        if self._own_thread != threading.get_ident():
+        if self._own_thread == threading.get_ident():
+            return
+        with self._lock:
             self._note(change)
             self.moved = True
-            self._ask()
+        self._ask()
 
     def _note(self, change) -> None:
         """Remember what moved, where the control has several parts."""
@@ -99,15 +108,22 @@ class Control(widgets.HBox):
                     child.tooltip = reason or tip
 
 
-def guarded(kind: type, report: Callable[[], Callable[[str], None]], **options) -> widgets.Widget:
-    """Make a control of `kind` that reports a value that the page must not send, instead of losing it in a log."""
+def guarded(kind: type, control: Control, name: str, **options) -> widgets.Widget:
+    """Make a widget that reports a value that the page must not send, instead of losing it in a log.
+
+    Args:
+        kind: The widget's class.
+        control: Whose part it is.
+        name: The setting, for the message.
+        **options: The widget's.
+    """
 
     class Guarded(kind):
         def set_state(self, sync_data):
             try:
                 super().set_state(sync_data)
             except (TraitError, TypeError, ValueError, OverflowError) as refusal:
-                report()(f"the page sent a value that {self.description or 'the control'} cannot take: {refusal}")
+                control.refuse(f"the page sent a value that {name} cannot take: {refusal}")
                 self.send_state()
 
     Guarded.__name__ = Guarded.__qualname__ = kind.__name__
@@ -127,13 +143,12 @@ class Number(Control):
     def __init__(self, name: str, tooltip: str, stops: Sequence[float], *, whole: bool = False) -> None:
         self.stops = np.asarray(stops, float)
         self.value = float(stops[0])
-        report = lambda: self._refused  # noqa: E731
         self.slider = guarded(
-            widgets.IntSlider, report, min=0, max=len(stops) - 1, readout=False, description=name,
+            widgets.IntSlider, self, name, min=0, max=len(stops) - 1, readout=False, description=name,
             layout=widgets.Layout(width="182px", margin="1px 0"),
         )  # fmt: skip
         self.field = guarded(
-            widgets.IntText if whole else widgets.FloatText, report,
+            widgets.IntText if whole else widgets.FloatText, self, name,
             layout=widgets.Layout(width="70px", margin="1px 0 1px 4px"),
         )  # fmt: skip
         super().__init__(name, tooltip, [self.slider, self.field])
@@ -143,19 +158,18 @@ class Number(Control):
 
     def _note(self, change) -> None:
         if change.owner is self.slider:
-            self.value = float(self.stops[min(self.slider.value, len(self.stops) - 1)])
+            self.value = float(self.stops[min(max(change.new, 0), len(self.stops) - 1)])
         else:
-            self.value = float(self.field.value)
+            self.value = float(change.new)
 
     def _read(self) -> float:
         return self.value
 
     def _write(self, value: float) -> None:
         self.value = float(value)
-        if not self.moved:
-            position = int(np.argmin(np.abs(self._spread(self.stops) - self._spread(np.asarray(value, float)))))
-            if self.stops[min(self.slider.value, len(self.stops) - 1)] != value and self.slider.value != position:
-                self.slider.value = position
+        position = int(np.argmin(np.abs(self._spread(self.stops) - self._spread(np.asarray(value, float)))))
+        if self.stops[min(self.slider.value, len(self.stops) - 1)] != value and self.slider.value != position:
+            self.slider.value = position
         if self.field.value != value:
             self.field.value = value
 
@@ -175,7 +189,7 @@ class Check(Control):
 
     def __init__(self, name: str, tooltip: str, label: str | None = None, width: str = "auto") -> None:
         self.box = guarded(
-            widgets.Checkbox, lambda: self._refused, description=label or name, indent=False,
+            widgets.Checkbox, self, name, description=label or name, indent=False,
             layout=widgets.Layout(width="auto", margin="1px 0"),
         )  # fmt: skip
         super().__init__(name, tooltip, [self.box])
@@ -201,7 +215,7 @@ class Menu(Control):
 
     def __init__(self, name: str, tooltip: str, options: Sequence, label: str | None = None) -> None:
         self.menu = guarded(
-            widgets.Dropdown, lambda: self._refused, options=options, description=label or name,
+            widgets.Dropdown, self, name, options=options, description=label or name,
             layout=widgets.Layout(width=f"{WIDTH - 2}px", margin="1px 0"),
         )  # fmt: skip
         super().__init__(name, tooltip, [self.menu])
@@ -228,7 +242,7 @@ class Toggles(Control):
         label = widgets.Label(name, layout=widgets.Layout(width="42px", margin="0 4px 0 0"))
         self.buttons = {
             option: guarded(
-                widgets.ToggleButton, lambda: self._refused, description=option, value=True,
+                widgets.ToggleButton, self, name, description=option, value=True,
                 layout=widgets.Layout(width="auto", flex="1 1 auto", margin="1px", padding="0 2px"),
             )
             for option in options
@@ -259,7 +273,8 @@ class Point(Control):
         self.fields = tuple(
             guarded(
                 widgets.FloatText,
-                lambda: self._refused,
+                self,
+                name,
                 layout=widgets.Layout(width="77px", margin="1px 2px"),
             )
             for _ in range(2)
@@ -277,13 +292,14 @@ class Point(Control):
 
     def choose(self, value: tuple[float, float]) -> None:
         """Take a point that a person chose elsewhere, on a map say."""
-        self.value, self.moved = value, True
+        with self._lock:
+            self.value, self.moved = value, True
         self._ask()
 
     def _note(self, change) -> None:
         # The field left alone shows a rounded number: keep the exact one.
         self.value = tuple(
-            float(field.value) if field is change.owner else number
+            float(change.new) if field is change.owner else number
             for field, number in zip(self.fields, self.value, strict=True)
         )
 

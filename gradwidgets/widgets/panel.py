@@ -52,13 +52,16 @@ class Panel(widgets.VBox):
     error = Unicode("", help="what went wrong last, in one line; empty when all is well")
     summary = Unicode("", help="what the picture shows, in words")
 
+    # What close() needs, should the constructor refuse its arguments before it has come far.
+    _closed = True
+    _ready = False
+    canvas: LiveCanvas | None = None
+
     def __init__(self, **layout) -> None:
-        # Before the traits of a VBox exist nothing may refresh.
-        self._ready = False
         self._applying: set[str] = set()
         self.controls: dict[str, Control] = {}
-        self._closed = False
         super().__init__(**layout)
+        self._closed = False
         self.add_class("gradwidgets")
         self.page = Page(layout=widgets.Layout(width="0", height="0", overflow="hidden", margin="0"))
         self._words = widgets.HTML(layout=widgets.Layout(margin="2px 0 0 4px"))
@@ -67,6 +70,7 @@ class Panel(widgets.VBox):
         self._style_sheet = widgets.HTML(
             CSS, layout=widgets.Layout(width="0", height="0", margin="0", overflow="hidden")
         )
+        self.children = [self._style_sheet, self.page, self._alert, self._words]
         self._pull = Latest(self._read_controls)
         self._pull_waiting = False
         self.observe(self._on_setting, names=list(self.settings()))
@@ -170,7 +174,8 @@ class Panel(widgets.VBox):
         _log.error("%s could not follow its settings", type(self).__name__, exc_info=failure)
         text = str(failure).strip().splitlines()
         kind = "" if isinstance(failure, ValueError) else f"{type(failure).__name__}: "
-        self.complain(kind + (text[0] if text else "no message") + " The last good picture stays.")
+        said = (text[0] if text else "no message").rstrip(".")
+        self.complain(f"{kind}{said}. The last good picture stays.")
 
     def complain(self, message: str) -> None:
         """Show one line of plain text as the panel's error; an empty one clears it."""
@@ -203,7 +208,10 @@ class Panel(widgets.VBox):
         Raises:
             TraitError: A setting is refused; nothing has changed.
             ValueError: The state is another widget's or holds a name that is no setting.
+            TypeError: The state is no dict of settings.
         """
+        if not isinstance(state, Mapping) or not all(isinstance(name, str) for name in state):
+            raise TypeError(f"state must be a dict that `state()` returned; got {state!r:.80}")
         wanted = dict(state)
         kind = wanted.pop("widget", type(self).__name__)
         if kind != type(self).__name__:
@@ -216,6 +224,8 @@ class Panel(widgets.VBox):
                 setattr(self, name, tuple(value) if isinstance(value, list) else value)
 
     def _repr_mimebundle_(self, **kwargs) -> dict:
+        if self._closed:
+            return {"text/plain": f"{self!r}, closed"}
         bundle = super()._repr_mimebundle_(**kwargs)
         if bundle is None:
             return bundle
@@ -228,10 +238,15 @@ class Panel(widgets.VBox):
         """Return the arguments, as text, that make what the panel looks at, by the setting that they stand for."""
         return {}
 
+    def _usual(self) -> dict[str, object]:
+        """Return the settings that the constructor chooses when it is not told."""
+        return {name: self.trait_defaults(name) for name in self.settings()}
+
     def __repr__(self) -> str:
         """Return a call that makes this widget again."""
         problem = self._problem_repr()
-        changed = [f"{k}={v!r}" for k, v in self._values().items() if v != self.trait_defaults(k) and k not in problem]
+        usual = self._usual()
+        changed = [f"{k}={v!r}" for k, v in self._values().items() if v != usual[k] and k not in problem]
         return f"{type(self).__name__}({', '.join([*problem.values(), *changed])})"
 
     def close(self) -> None:
@@ -241,7 +256,8 @@ class Panel(widgets.VBox):
         self._closed = True
         self._ready = False
         self._pull.cancel()
-        self.canvas.when_free(None)
+        if self.canvas is not None:
+            self.canvas.when_free(None)
         for control in self.controls.values():
             control.connect(lambda: None, lambda message: None)
         close_all(self)

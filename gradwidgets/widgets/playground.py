@@ -13,7 +13,7 @@ import ipywidgets as widgets
 from matplotlib.figure import Figure
 from traitlets import Bool, TraitError, validate
 
-from gradwidgets.core import LOSSES, SGD, Stability, SurfaceGrid, Trajectory, script
+from gradwidgets.core import LOSSES, OBJECTIVES, SGD, Stability, SurfaceGrid, Trajectory, script
 from gradwidgets.figures.playground import PlaygroundFigure
 from gradwidgets.figures.style import STYLES
 from gradwidgets.widgets import words
@@ -88,6 +88,12 @@ class OptimizerPlayground(Panel):
     arrows = Bool(False).tag(setting=True)
     dataset = OneOf("article", lambda self: self._problems.names).tag(setting=True)
     step = Whole(None, low=0, high=100_000, allow_none=True).tag(setting=True)
+    _result: Result | None = None  # the last exact one
+    _shown: Result | None = None  # what the picture shows, perhaps a preview
+    _job: Job | None = None
+    _job_settings: Settings | None = None
+    _drawn: tuple | None = None
+
     theme = OneOf("auto", lambda self: ("auto", *STYLES)).tag(setting=True)
 
     def __init__(self, x: object = None, y: object = None, *, objective: object = None, **settings: object) -> None:
@@ -98,12 +104,16 @@ class OptimizerPlayground(Panel):
                 f"OptimizerPlayground has no setting {', '.join(unknown)}; it has {', '.join(self.settings())}"
             )
         self._problems = Problems(x, y, objective)
-        self._result: Result | None = None  # the last exact one
-        self._shown: Result | None = None  # what the picture shows, perhaps a preview
-        self._job: Job | None = None
-        self._job_settings: Settings | None = None
-        self._drawn: tuple | None = None
         super().__init__(**layout)
+        try:
+            self._set_up(settings)
+        except Exception:
+            self.close()
+            raise
+        self._ready = True
+        self.page.observe(lambda change: call_soon(self._fit_page), "size")
+
+    def _set_up(self, settings: Mapping[str, object]) -> None:
         with self._together():
             self.dataset = self._problems.names[0]
             for name, value in settings.items():
@@ -117,13 +127,7 @@ class OptimizerPlayground(Panel):
         self.canvas = LiveCanvas(self._figure.figure, self._on_mouse)
         self._assemble()
         self._connect(self.canvas)
-        try:
-            self._refresh()
-        except Exception:
-            self.close()
-            raise
-        self._ready = True
-        self.page.observe(lambda change: call_soon(self._fit_page), "size")
+        self._refresh()
 
     # -- results ------------------------------------------------------------------------------------------
 
@@ -190,10 +194,19 @@ class OptimizerPlayground(Panel):
             Settings(dataset, self.losses, self.delta, self.beta, SGD(0.1), 0, problem.base.start)
         )
 
+    def _on_setting(self, change) -> None:
+        # A new problem brings a start and a learning rate that suit it, unless they are set along with it.
+        if change.name == "dataset" and self._ready and not self._applying:
+            with self._together():
+                self.start, self.lr = self._problems[change.new].base.start, self._suitable_lr(change.new)
+        else:
+            super()._on_setting(change)
+
     def _refresh(self) -> None:
         settings = self._settings_now()
         running = self._job is not None and self._job.running
-        if self._shown is not None and settings == (self._job_settings if running else self._shown.settings):
+        known = self._shown is not None and (running or self._shown.sampled is None)
+        if known and settings == (self._job_settings if running else self._shown.settings):
             self._show(self._shown)  # only the view changed
             return
         if self._job is not None:
@@ -237,8 +250,8 @@ class OptimizerPlayground(Panel):
         stop.on_click(lambda _: call_soon(self._stop))
         self._busy = widgets.HBox([widgets.Label("computing"), self._progress, stop])
         self._busy.layout.display = "none"
-        picture = widgets.Box([self.canvas])
-        picture.layout = widgets.Layout(flex="1 1 auto", width="0", margin="0 0 0 6px", overflow="hidden")
+        beside = widgets.Layout(flex="1 1 auto", width="0", margin="0 0 0 6px", overflow="hidden")
+        picture = widgets.Box([self.canvas], layout=beside)
         upper = widgets.HBox([column, picture], layout=widgets.Layout(width="100%", align_items="flex-start"))
         self.children = [self._style_sheet, self.page, upper, self._alert, self._busy, self._words]
 
@@ -284,9 +297,9 @@ class OptimizerPlayground(Panel):
             self.canvas.stale()
             return
         if before[1] != surfaces:
-            self.canvas.stale(self._figure.show_maps(maps_of(result)))
+            self.canvas.stale(*self._figure.show_maps(maps_of(result)))
         if before[2] != steps:
-            self.canvas.stale(self._figure.set_steps(steps))
+            self.canvas.stale(with_labels=self._figure.set_steps(steps))
 
     def _step_shown(self, result: Result) -> int | None:
         return None if self.step is None or self.step >= result.settings.steps else self.step
@@ -336,7 +349,12 @@ class OptimizerPlayground(Panel):
         if self.dataset != YOURS:
             return {}
         problem = self._problems[YOURS]
-        return {"dataset": "x, y" if problem.fits_data else f"objective={problem.base!r}"}
+        ready = next((repr(name) for name, objective in OBJECTIVES.items() if objective is problem.base), "")
+        return {"dataset": "x, y" if problem.fits_data else f"objective={ready or problem.base!r}"}
+
+    def _usual(self) -> dict[str, object]:
+        suited = {"start": self._problems[self.dataset].base.start, "lr": self._suitable_lr(self.dataset)}
+        return {**super()._usual(), **suited}
 
     # -- what the page does -------------------------------------------------------------------------------
 

@@ -16,7 +16,10 @@ class Scrubber(Control):
     """
 
     def __init__(self, name: str, tooltip: str) -> None:
-        self.play = widgets.Play(
+        self.play = guarded(
+            widgets.Play,
+            self,
+            name,
             interval=120,
             max=100,
             value=100,
@@ -24,7 +27,7 @@ class Scrubber(Control):
             layout=widgets.Layout(width="74px", margin="1px 4px 1px 0", flex="0 0 auto"),
         )
         self.slider = guarded(
-            widgets.IntSlider, lambda: self._refused, min=0, max=100, value=100, description=name,
+            widgets.IntSlider, self, name, min=0, max=100, value=100, description=name,
             layout=widgets.Layout(width=f"{WIDTH - 84}px", margin="1px 0"),
         )  # fmt: skip
         # Value to value in the page: playing must not wait for the kernel.
@@ -55,7 +58,7 @@ class Scrubber(Control):
 
     def _write(self, value: int | None) -> None:
         wanted = self.slider.max if value is None else value
-        if not self.moved and self.slider.value != wanted:
+        if self.slider.value != wanted:
             self.play.value = self.slider.value = wanted
 
     def close(self) -> None:

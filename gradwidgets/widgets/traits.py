@@ -97,8 +97,8 @@ class Pair(traitlets.TraitType):
         numbers_ = (
             [_as_float(item) for item in items] if isinstance(items, Sequence) and not isinstance(items, str) else []
         )
-        if len(numbers_) != 2 or any(n is None or not math.isfinite(n) or abs(n) > 1e12 for n in numbers_):
-            raise TraitError(f"{self.name} must be two finite numbers, at most 1e12 in size; got {_shown(value)}")
+        if len(numbers_) != 2 or any(n is None or not math.isfinite(n) or abs(n) > 1e150 for n in numbers_):
+            raise TraitError(f"{self.name} must be two finite numbers, at most 1e150 in size; got {_shown(value)}")
         return numbers_[0], numbers_[1]
 
 
@@ -153,8 +153,10 @@ class SomeOf(traitlets.TraitType):
 
 
 def _as_float(value: object) -> float | None:
-    if isinstance(value, (bool, str, bytes)) or value is None:
+    if isinstance(value, bool | str | bytes) or value is None or str(getattr(value, "dtype", "")).endswith("bool"):
         return None
+    if hasattr(value, "detach"):
+        value = value.detach()
     if isinstance(value, numbers.Real):
         pass
     elif getattr(value, "ndim", None) != 0:

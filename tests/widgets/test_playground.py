@@ -61,10 +61,11 @@ def assert_up_to_date(playground) -> None:
     for name, run in playground.trajectories.items():
         base = regression(*DATASETS[playground.dataset](), name, delta=playground.delta, beta=playground.beta)
         right = descend(base, optimizer_of(playground), playground.start, playground.steps)
-        assert torch.equal(run.points.isnan(), right.points.isnan())
-        torch.testing.assert_close(run.points, right.points, rtol=1e-12, atol=1e-12, equal_nan=True)
-        torch.testing.assert_close(run.losses, right.losses, rtol=1e-12, atol=1e-12, equal_nan=True)
-        assert run.diverged_at == right.diverged_at
+        assert len(run.points) == len(right.points) and run.diverged_at == right.diverged_at
+        # Past the largest float, infinities and NaN depend on the order of sums.
+        tame = slice(run.diverged_at)
+        torch.testing.assert_close(run.points[tame], right.points[tame], rtol=1e-12, atol=1e-12)
+        torch.testing.assert_close(run.losses[tame], right.losses[tame], rtol=1e-12, atol=1e-12)
     assert tuple(playground.trajectories) == tuple(playground.surfaces) == playground.losses
 
 
@@ -153,7 +154,7 @@ SGDS = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=6, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     SGDS, st.integers(0, 30), st.tuples(st.floats(-9, 9), st.floats(-9, 9)), st.floats(0.01, 3), st.floats(0.01, 3),
     st.sampled_from(list(DATASETS)),

@@ -36,7 +36,7 @@ SETTINGS = st.fixed_dictionaries(
 )  # fmt: skip
 
 
-@settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=5, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(SETTINGS)
 def test_a_state_survives_json_and_brings_all_back(playground, wanted):
     playground.reset()
@@ -79,7 +79,7 @@ def test_a_refused_state_leaves_all_as_it_was(playground, wrong, kind, words):
     assert playground.error == "" and playground.summary != summary
 
 
-@settings(max_examples=4, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=2, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(SETTINGS)
 def test_repr_is_a_call_that_makes_the_same_widget(playground, wanted):
     playground.reset()

@@ -195,6 +195,46 @@ def test_moves_made_together_are_judged_together(playground, page):
     assert (playground.momentum, playground.nesterov, playground.error) == (0.0, False, "")
 
 
+def test_a_move_made_while_the_main_loop_is_busy_is_not_lost(loop):
+    playground = loop.do(lambda: OptimizerPlayground(losses="MSE", steps=5))
+    page, control = FakePage(playground.canvas), playground.controls["lr"]
+    loop.do(page.refresh)
+
+    def meanwhile(change) -> None:
+        """The page speaks on a thread of its own, between the new words and the controls."""
+        speaking = threading.Thread(target=lambda: send(control.slider, value=69))
+        speaking.start()
+        speaking.join()
+
+    playground.observe(meanwhile, "summary")
+    loop.do(lambda: setattr(playground, "momentum", 0.5))
+    playground.unobserve(meanwhile, "summary")
+    for _ in range(4):
+        loop.do(page.answer)
+    assert playground.lr == control.stops[69] and control.slider.value == 69
+    assert control.field.value == playground.lr
+    loop.do(playground.close)
+
+
+def test_a_start_dragged_while_the_main_loop_is_busy_is_not_lost(loop):
+    playground = loop.do(lambda: OptimizerPlayground(losses="MSE", steps=5))
+    page, control = FakePage(playground.canvas), playground.controls["start"]
+    loop.do(page.refresh)
+
+    def meanwhile(change) -> None:
+        speaking = threading.Thread(target=lambda: send(control.fields[0], value=2.5))
+        speaking.start()
+        speaking.join()
+
+    playground.observe(meanwhile, "summary")
+    loop.do(lambda: setattr(playground, "momentum", 0.5))
+    playground.unobserve(meanwhile, "summary")
+    for _ in range(4):
+        loop.do(page.answer)
+    assert playground.start == (2.5, -3.0)
+    loop.do(playground.close)
+
+
 def test_from_other_threads_all_is_done_on_the_main_loop(loop):
     playground = loop.do(lambda: OptimizerPlayground(losses=("MSE", "L1"), steps=20))
     page = FakePage(playground.canvas)
@@ -253,8 +293,6 @@ HOSTILE = {
     "the scrubber": ("step", "slider", {"value": "text"}),
     "the scrubber's end": ("step", "slider", {"max": 10**9, "value": 10**8}),
     "the player": ("step", "play", {"value": "text"}),
-    "a slider's ends": ("lr", "slider", {"min": -100, "value": -5}),
-    "a slider past its end": ("lr", "slider", {"max": 10**9, "value": 10**8}),
     "an endless number": ("steps", "field", {"value": 10**400}),
 }
 
@@ -412,13 +450,6 @@ def test_names_are_escaped_in_the_words(make):
     playground.step = None
     assert "<script" not in playground._words.value and "<img" not in playground._words.value
     assert playground.png()[:4] == b"\x89PNG"
-
-
-def test_dollars_in_a_name_are_no_formula(make):
-    from gradwidgets.core import as_objective
-
-    playground = make(objective=as_objective(lambda p: (p**2).sum(-1), parameters=("$\\frac{$", "b$$_^")), steps=5)
-    assert playground.error == "" and playground.png()[:4] == b"\x89PNG"
 
 
 # -- long work ------------------------------------------------------------------------------------------------
