@@ -11,6 +11,7 @@ from scipy import optimize
 from sklearn.linear_model import HuberRegressor
 
 from gradwidgets.core import DATASETS, LOSSES, regression, regressions
+from gradwidgets.core.line_fits import _pivot
 from tests.core.judge import torch_line
 
 
@@ -319,3 +320,24 @@ def test_siblings_share_their_data(four):
     assert len({id(f.sample) for f in four.values()}) == 1
     assert repr(four["Huber"]) == "<Regression Huber, delta=1>"
     assert four["MSE"].with_loss("Huber", delta=2).constants == {"delta": 2.0}
+
+
+@pytest.mark.parametrize("kind", ["cubed noise", "integers", "two groups", "many on one line"])
+def test_large_l1_fits_are_what_pivoting_through_all_points_finds(kind):
+    generator = torch.Generator().manual_seed(1)
+    n = 50_000
+
+    def noise():
+        return torch.randn(n, dtype=torch.float64, generator=generator)
+
+    x, y = {
+        "cubed noise": lambda: (noise(), noise() ** 3),
+        "integers": lambda: (torch.arange(n) % 9 - 4.0, torch.randint(-9, 9, (n,), generator=generator) * 1.0),
+        "two groups": lambda: (noise(), torch.where(torch.arange(n) % 2 == 0, noise() + 50, noise())),
+        "many on one line": lambda: (noise(), torch.zeros(n, dtype=torch.float64)),
+    }[kind]()
+    f = regression(x, y, "L1")
+    here = f(f.minima[0]).item()
+    every = _pivot(*f.sample.centred, (0.0, 0.0))
+    there = (every[0] * f.sample.centred[0] + every[1] - f.sample.centred[1]).abs().mean().item()
+    assert here == pytest.approx(there, rel=1e-10, abs=1e-12)

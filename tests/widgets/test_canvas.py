@@ -97,7 +97,7 @@ def test_the_page_ends_with_the_newest_state_whatever_is_dropped_on_the_way(scri
                 live.page.answer(value)
             elif action == "limits":
                 live.axes.set_xlim(0, value)
-                live.canvas.stale([live.axes])
+                live.canvas.stale(with_labels=[live.axes])
                 live.canvas.paint()
             else:
                 live.page.refresh()
@@ -144,7 +144,7 @@ def test_stale_axes_are_drawn_again_and_the_rest_is_kept(live):
     live.canvas.paint()
     live.page.answer()
     kept = live.page.shown()
-    live.canvas.stale([live.axes])
+    live.canvas.stale(with_labels=[live.axes])
     live.canvas.paint()
     live.page.answer()
     assert not np.array_equal(live.page.shown(), kept)

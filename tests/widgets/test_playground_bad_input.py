@@ -20,11 +20,11 @@ SETTINGS = [
     ("dampening", 2, "1"), ("dampening", -1, "0"), ("weight_decay", -1, "0"), ("weight_decay", [1], "[1]"),
     ("steps", -1, "100,000"), ("steps", 100_001, "100,000"), ("steps", 1.5, "whole"), ("steps", "all", "whole"),
     ("start", (math.nan, 0), "finite"), ("start", (1, math.inf), "finite"), ("start", 3, "two"),
-    ("start", (1, 2, 3), "two"), ("start", "ab", "two"), ("start", (1e300, 0), "1e12"),
+    ("start", (1, 2, 3), "two"), ("start", "ab", "two"), ("start", (1e300, 0), "1e150"),
     ("losses", "L2", "'SmoothL1'"), ("losses", (), "'MSE'"), ("losses", ["MSE", "Hinge"], "'Huber'"),
     ("delta", 0, "above 0"), ("delta", -1, "above 0"), ("beta", -0.1, "0"), ("dataset", "iris", "'anscombe I'"),
     ("dataset", "yours", "'article'"), ("dataset", 3, "'hubble 1929'"), ("nesterov", "yes", "bool"),
-    ("maximize", 1, "bool"), ("arrows", None, "bool"), ("step", -1, "0"), ("step", 1.5, "whole"),
+    ("maximize", "yes", "bool"), ("arrows", None, "bool"), ("step", -1, "0"), ("step", 1.5, "whole"),
     ("theme", "pink", "'dark'"),
 ]  # fmt: skip
 
