@@ -45,7 +45,9 @@ test: $(INSTALLED) lint
 bench: $(INSTALLED)
 	@CHROMIUM="$$($(BIN) tests/browser/find_chromium.py --install)" && export CHROMIUM && \
 		$(BIN) -m pytest tests/benchmarks --benchmark-enable --benchmark-only $(ARGS) && \
-		$(BIN) tests/benchmarks/slider_latency.py
+		$(BIN) tests/benchmarks/slider_latency.py && \
+		$(BIN) tests/benchmarks/slider_latency.py --only ready_picture ours --link-delay-ms 75 --link-mbit 8 && \
+		$(BIN) tests/benchmarks/big_data.py
 
 lint: $(INSTALLED)
 	$(BIN) -m ruff check .

@@ -12,10 +12,14 @@ from collections.abc import Callable, Sequence
 
 import ipywidgets as widgets
 import numpy as np
+from ipywidgets.widgets.widget_bool import CheckboxStyle, ToggleButtonStyle
+from ipywidgets.widgets.widget_description import DescriptionStyle
+from ipywidgets.widgets.widget_string import LabelStyle
 from traitlets import TraitError
 
 WIDTH = 256  # of the column of controls, CSS pixels
 _LABEL = "88px"
+_ROW = {"width": f"{WIDTH}px", "overflow": "hidden", "margin": "0", "flex": "0 0 auto"}
 
 
 def log_stops(low: float, high: float, per_decade: int) -> tuple[float, ...]:
@@ -30,6 +34,24 @@ def log_stops(low: float, high: float, per_decade: int) -> tuple[float, ...]:
     return tuple(float(f"{value:.3g}") for value in np.geomspace(low, high, count))
 
 
+class Looks:
+    """The layouts and styles of one panel's controls: each that is shared is one model less for the page to make."""
+
+    def __init__(self) -> None:
+        self._made: dict[tuple, widgets.Widget] = {}
+
+    def layout(self, **css: str) -> widgets.Layout:
+        """Return the layout with these CSS properties."""
+        return self.of(widgets.Layout, **css)
+
+    def of(self, kind: type, **properties: str) -> widgets.Widget:
+        """Return the layout or style of a kind with these properties."""
+        key = (kind, *sorted(properties.items()))
+        if key not in self._made:
+            self._made[key] = kind(**properties)
+        return self._made[key]
+
+
 class Control(widgets.HBox):
     """One setting's control.
 
@@ -37,13 +59,13 @@ class Control(widgets.HBox):
         name: The trait that it sets.
         tooltip: What the setting does, in plain words.
         children: Its widgets.
+        layout: Its own layout.
     """
 
-    def __init__(self, name: str, tooltip: str, children: Sequence[widgets.Widget]) -> None:
-        super().__init__(
-            children,
-            layout=widgets.Layout(width=f"{WIDTH}px", overflow="hidden", margin="0", flex="0 0 auto"),
-        )
+    def __init__(
+        self, name: str, tooltip: str, children: Sequence[widgets.Widget], layout: widgets.Layout | None = None
+    ) -> None:
+        super().__init__(children, layout=layout or widgets.Layout(width=f"{WIDTH}px"))
         self.name = name
         self.moved = False
         self._lock = threading.RLock()
@@ -53,8 +75,6 @@ class Control(widgets.HBox):
         for child in children:
             if hasattr(child, "tooltip"):
                 child.tooltip = tooltip
-            if child.has_trait("description") and hasattr(child.style, "description_width"):
-                child.style.description_width = _LABEL
 
     def connect(self, ask: Callable[[], None], refused: Callable[[str], None]) -> None:
         """Set what is called, on any thread, when a person moved the control or the page sent nonsense."""
@@ -121,6 +141,7 @@ def guarded(kind: type, control: Control, name: str, **options) -> widgets.Widge
     class Guarded(kind):
         def set_state(self, sync_data):
             try:
+                _check_range(self, sync_data.get("value"))
                 super().set_state(sync_data)
             except (TraitError, TypeError, ValueError, OverflowError) as refusal:
                 control.refuse(f"the page sent a value that {name} cannot take: {refusal}")
@@ -128,6 +149,16 @@ def guarded(kind: type, control: Control, name: str, **options) -> widgets.Widge
 
     Guarded.__name__ = Guarded.__qualname__ = kind.__name__
     return Guarded(**options)
+
+
+def _check_range(widget: widgets.Widget, value: object) -> None:
+    # ipywidgets would quietly take the nearest bound instead.
+    if (
+        isinstance(widget, widgets.IntSlider)
+        and isinstance(value, int | float)
+        and not widget.min <= value <= widget.max
+    ):
+        raise TraitError(f"{value!r} is not from {widget.min} to {widget.max}")
 
 
 class Number(Control):
@@ -138,21 +169,36 @@ class Number(Control):
         tooltip: What the setting does, in plain words.
         stops: Ascending values of the slider's positions.
         whole: Whether the setting is a whole number.
+        looks: Shared layouts and styles.
     """
 
-    def __init__(self, name: str, tooltip: str, stops: Sequence[float], *, whole: bool = False) -> None:
+    def __init__(
+        self, name: str, tooltip: str, stops: Sequence[float], *, whole: bool = False, looks: Looks | None = None
+    ) -> None:
+        looks = looks or Looks()
         self.stops = np.asarray(stops, float)
         self.value = float(stops[0])
         self.slider = guarded(
-            widgets.IntSlider, self, name, min=0, max=len(stops) - 1, readout=False, description=name,
-            layout=widgets.Layout(width="182px", margin="1px 0"),
-        )  # fmt: skip
+            widgets.IntSlider,
+            self,
+            name,
+            min=0,
+            max=len(stops) - 1,
+            readout=False,
+            description=name,
+            tooltip=tooltip,
+            layout=looks.layout(width="182px", margin="1px 0"),
+            style=looks.of(widgets.SliderStyle, description_width=_LABEL),
+        )
         self.field = guarded(
-            widgets.IntText if whole else widgets.FloatText, self, name,
-            layout=widgets.Layout(width="70px", margin="1px 0 1px 4px"),
-        )  # fmt: skip
-        super().__init__(name, tooltip, [self.slider, self.field])
-        self.slider.style.description_width = _LABEL
+            widgets.IntText if whole else widgets.FloatText,
+            self,
+            name,
+            tooltip=tooltip,
+            layout=looks.layout(width="70px", margin="1px 0 1px 4px"),
+            style=looks.of(DescriptionStyle),
+        )
+        super().__init__(name, tooltip, [self.slider, self.field], looks.layout(**_ROW))
         self.slider.observe(self._person, "value")
         self.field.observe(self._person, "value")
 
@@ -185,15 +231,24 @@ class Check(Control):
         tooltip: What the setting does, in plain words.
         label: Its label, the trait's name if not given.
         width: CSS width.
+        looks: Shared layouts and styles.
     """
 
-    def __init__(self, name: str, tooltip: str, label: str | None = None, width: str = "auto") -> None:
+    def __init__(
+        self, name: str, tooltip: str, label: str | None = None, width: str = "auto", looks: Looks | None = None
+    ) -> None:
+        looks = looks or Looks()
         self.box = guarded(
-            widgets.Checkbox, self, name, description=label or name, indent=False,
-            layout=widgets.Layout(width="auto", margin="1px 0"),
-        )  # fmt: skip
-        super().__init__(name, tooltip, [self.box])
-        self.layout.width = width
+            widgets.Checkbox,
+            self,
+            name,
+            description=label or name,
+            indent=False,
+            tooltip=tooltip,
+            layout=looks.layout(width="auto", margin="1px 0"),
+            style=looks.of(CheckboxStyle, description_width=_LABEL),
+        )
+        super().__init__(name, tooltip, [self.box], looks.layout(**_ROW | {"width": width}))
         self.box.observe(self._person, "value")
 
     def _read(self) -> bool:
@@ -211,15 +266,34 @@ class Menu(Control):
         tooltip: What the setting does, in plain words.
         options: The names, or pairs of label and name.
         label: Its label, the trait's name if not given.
+        width: Of the whole, CSS pixels.
+        label_width: CSS width of the label.
+        looks: Shared layouts and styles.
     """
 
-    def __init__(self, name: str, tooltip: str, options: Sequence, label: str | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        tooltip: str,
+        options: Sequence,
+        label: str | None = None,
+        *,
+        width: int = WIDTH,
+        label_width: str = _LABEL,
+        looks: Looks | None = None,
+    ) -> None:
+        looks = looks or Looks()
         self.menu = guarded(
-            widgets.Dropdown, self, name, options=options, description=label or name,
-            layout=widgets.Layout(width=f"{WIDTH - 2}px", margin="1px 0"),
-        )  # fmt: skip
-        super().__init__(name, tooltip, [self.menu])
-        self.menu.style.description_width = _LABEL
+            widgets.Dropdown,
+            self,
+            name,
+            options=options,
+            description=label or name,
+            tooltip=tooltip,
+            layout=looks.layout(width=f"{width - 2}px", margin="1px 0"),
+            style=looks.of(DescriptionStyle, description_width=label_width),
+        )
+        super().__init__(name, tooltip, [self.menu], looks.layout(**_ROW | {"width": f"{width}px"}))
         self.menu.observe(self._person, "value")
 
     def _read(self) -> str:
@@ -238,16 +312,23 @@ class Toggles(Control):
         options: The names.
     """
 
-    def __init__(self, name: str, tooltip: str, options: Sequence[str]) -> None:
-        label = widgets.Label(name, layout=widgets.Layout(width="42px", margin="0 4px 0 0"))
+    def __init__(self, name: str, tooltip: str, options: Sequence[str], looks: Looks | None = None) -> None:
+        looks = looks or Looks()
+        label = widgets.Label(name, layout=looks.layout(width="42px", margin="0 4px 0 0"), style=looks.of(LabelStyle))
         self.buttons = {
             option: guarded(
-                widgets.ToggleButton, self, name, description=option, value=True,
-                layout=widgets.Layout(width="auto", flex="1 1 auto", margin="1px", padding="0 2px"),
+                widgets.ToggleButton,
+                self,
+                name,
+                description=option,
+                value=True,
+                tooltip=tooltip,
+                layout=looks.layout(width="auto", flex="1 1 auto", margin="1px", padding="0 2px"),
+                style=looks.of(ToggleButtonStyle),
             )
             for option in options
-        }  # fmt: skip
-        super().__init__(name, tooltip, [label, *self.buttons.values()])
+        }
+        super().__init__(name, tooltip, [label, *self.buttons.values()], looks.layout(**_ROW))
         for button in self.buttons.values():
             button.observe(self._person, "value")
 
@@ -267,19 +348,25 @@ class Point(Control):
         tooltip: What the setting does, in plain words.
     """
 
-    def __init__(self, name: str, tooltip: str) -> None:
-        label = widgets.Label(name, layout=widgets.Layout(width="88px", margin="0 4px 0 0", justify_content="flex-end"))
-        self._label = label
+    def __init__(self, name: str, tooltip: str, looks: Looks | None = None) -> None:
+        looks = looks or Looks()
+        self._label = widgets.Label(
+            name,
+            layout=looks.layout(width=_LABEL, margin="0 4px 0 0", justify_content="flex-end"),
+            style=looks.of(LabelStyle),
+        )
         self.fields = tuple(
             guarded(
                 widgets.FloatText,
                 self,
                 name,
-                layout=widgets.Layout(width="77px", margin="1px 2px"),
+                tooltip=tooltip,
+                layout=looks.layout(width="77px", margin="1px 2px"),
+                style=looks.of(DescriptionStyle),
             )
             for _ in range(2)
         )
-        super().__init__(name, tooltip, [label, *self.fields])
+        super().__init__(name, tooltip, [self._label, *self.fields], looks.layout(**_ROW))
         self.value = (0.0, 0.0)
         for field in self.fields:
             field.observe(self._person, "value")

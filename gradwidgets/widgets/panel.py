@@ -220,7 +220,7 @@ class Panel(widgets.VBox):
         if unknown:
             raise ValueError(f"state holds {', '.join(unknown)}; the settings are {', '.join(self.settings())}")
         with self._together():
-            for name, value in wanted.items():
+            for name, value in self._meant(wanted).items():
                 setattr(self, name, tuple(value) if isinstance(value, list) else value)
 
     def _repr_mimebundle_(self, **kwargs) -> dict:

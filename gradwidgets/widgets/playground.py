@@ -362,7 +362,7 @@ class OptimizerPlayground(Panel):
         meant = dict(chosen)
         meant = {**PRESETS.get(meant.pop("preset", None), {}), **meant}
         dataset = meant.get("dataset", self.dataset)
-        if dataset != self.dataset:
+        if dataset != self.dataset and dataset in self._problems:
             problem = self._problems[dataset]
             meant = {"start": problem.base.start, "lr": self._suitable_lr(dataset), **meant}
         return meant

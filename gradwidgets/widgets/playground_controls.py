@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import ipywidgets as widgets
 import numpy as np
 
 from gradwidgets.core import LOSSES
-from gradwidgets.widgets.controls import WIDTH, Check, Control, Menu, Number, Point, Toggles, log_stops
+from gradwidgets.widgets.controls import WIDTH, Check, Control, Looks, Menu, Number, Point, Toggles, log_stops
 from gradwidgets.widgets.mainloop import call_soon
 from gradwidgets.widgets.presets import PRESETS
 from gradwidgets.widgets.scrubber import Scrubber
@@ -16,6 +18,7 @@ _MOMENTA = (
     *np.arange(0.9, 0.99, 0.01).round(2),
     *np.arange(0.99, 1.0001, 0.001).round(3),
 )
+_SHARES = np.arange(0, 1.0001, 0.05).round(2)
 _DECAYS = (0.0, *log_stops(1e-4, 10, 8))
 _STEPS = (
     *range(0, 20),
@@ -35,33 +38,31 @@ def make_controls(panel) -> tuple[dict[str, Control], widgets.VBox]:
     Returns:
         The controls by the trait that they set, and the column that shows them.
     """
+    looks = Looks()
+    make = {kind: partial(kind, looks=looks) for kind in (Check, Menu, Number, Point, Scrubber, Toggles)}
     controls: list[Control] = [
-        Menu("preset", "settings behind the figures of the article", [("choose …", ""), *((p, p) for p in PRESETS)]),
-        Menu("dataset", "data that a line is fitted to, or a ready-made loss of two parameters", panel._problems.names),
-        Number("lr", "learning rate: how far one step goes along the negative gradient", log_stops(1e-4, 10, 20)),
-        Number("momentum", "how much of the last step is kept: a ball that rolls on", _MOMENTA),
-        Number("dampening", "how much of the gradient stays out of the momentum", np.arange(0, 1.0001, 0.05).round(2)),
-        Number("weight_decay", "pulls the parameters towards 0 at every step", _DECAYS),
-        Check("nesterov", "Nesterov: take the gradient after the momentum has moved", width="112px"),
-        Check("maximize", "climb the loss instead of descending it", width="112px"),
-        Number("steps", "how many steps are made", _STEPS, whole=True),
-        Number("delta", "Huber: residuals beyond delta count linearly", log_stops(0.01, 10, 20)),
-        Number("beta", "SmoothL1: residuals beyond beta count linearly", log_stops(0.01, 10, 20)),
-        Point("start", "where the descent starts; or click on a map, or drag"),
-        Toggles("losses", "which losses are shown", tuple(LOSSES)),
-        Check("arrows", "the field of negative gradients over the maps", width="112px"),
-        Menu("theme", "colours of the picture", ["auto", "light", "dark"]),
-        Scrubber("step", "walk through the run; at a step the vectors that make up the next one are drawn"),
+        make[Menu]("preset", "settings behind the article's figures", [("choose …", ""), *((p, p) for p in PRESETS)]),
+        make[Menu]("dataset", "data that a line is fitted to, or a ready-made loss", panel._problems.names),
+        make[Number]("lr", "learning rate: how far one step goes along the negative gradient", log_stops(1e-4, 10, 20)),
+        make[Number]("momentum", "how much of the last step is kept: a ball that rolls on", _MOMENTA),
+        make[Number]("dampening", "how much of the gradient stays out of the momentum", _SHARES),
+        make[Number]("weight_decay", "pulls the parameters towards 0 at every step", _DECAYS),
+        make[Check]("nesterov", "Nesterov: take the gradient after the momentum has moved", width="112px"),
+        make[Check]("maximize", "climb the loss instead of descending it", width="112px"),
+        make[Number]("steps", "how many steps are made", _STEPS, whole=True),
+        make[Number]("delta", "Huber: residuals beyond delta count linearly", log_stops(0.01, 10, 20)),
+        make[Number]("beta", "SmoothL1: residuals beyond beta count linearly", log_stops(0.01, 10, 20)),
+        make[Point]("start", "where the descent starts; or click on a map, or drag"),
+        make[Toggles]("losses", "which losses are shown", tuple(LOSSES)),
+        make[Check]("arrows", "the field of negative gradients over the maps", width="112px"),
+        make[Menu]("theme", "colours of the picture", ["auto", "light", "dark"], width=132, label_width="46px"),
+        make[Scrubber]("step", "walk through the run; at a step the vectors that make up the next one are drawn"),
     ]  # fmt: skip
     by_name = {control.name: control for control in controls}
-    theme = by_name["theme"]
-    theme.layout.width = "130px"
-    theme.menu.layout.width = "128px"
-    theme.menu.style.description_width = "46px"
 
     def button(text: str, tooltip: str, work, width: int) -> widgets.Button:
-        layout = widgets.Layout(width=f"{width}px", margin="2px 3px 2px 0")
-        made = widgets.Button(description=text, tooltip=tooltip, layout=layout)
+        layout, style = looks.layout(width=f"{width}px", margin="2px 3px 2px 0"), looks.of(widgets.ButtonStyle)
+        made = widgets.Button(description=text, tooltip=tooltip, layout=layout, style=style)
         made.on_click(lambda _: call_soon(work))
         return made
 
@@ -74,7 +75,7 @@ def make_controls(panel) -> tuple[dict[str, Control], widgets.VBox]:
     )
 
     def row(*names: str) -> widgets.HBox:
-        return widgets.HBox([by_name[name] for name in names], layout=widgets.Layout(width=f"{WIDTH}px"))
+        return widgets.HBox([by_name[name] for name in names], layout=looks.layout(width=f"{WIDTH}px"))
 
     column = widgets.VBox(
         [

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import ipywidgets as widgets
+from ipywidgets.widgets.widget_description import DescriptionStyle
 
-from gradwidgets.widgets.controls import WIDTH, Control, guarded
+from gradwidgets.widgets.controls import WIDTH, Control, Looks, guarded
 
 
 class Scrubber(Control):
@@ -13,9 +14,11 @@ class Scrubber(Control):
     Args:
         name: The trait that it sets: a step, or None for the whole run.
         tooltip: What it does, in plain words.
+        looks: Shared layouts and styles.
     """
 
-    def __init__(self, name: str, tooltip: str) -> None:
+    def __init__(self, name: str, tooltip: str, looks: Looks | None = None) -> None:
+        looks = looks or Looks()
         self.play = guarded(
             widgets.Play,
             self,
@@ -24,16 +27,24 @@ class Scrubber(Control):
             max=100,
             value=100,
             show_repeat=False,
-            layout=widgets.Layout(width="74px", margin="1px 4px 1px 0", flex="0 0 auto"),
+            layout=looks.layout(width="74px", margin="1px 4px 1px 0", flex="0 0 auto"),
+            style=looks.of(DescriptionStyle),
         )
         self.slider = guarded(
-            widgets.IntSlider, self, name, min=0, max=100, value=100, description=name,
-            layout=widgets.Layout(width=f"{WIDTH - 84}px", margin="1px 0"),
-        )  # fmt: skip
+            widgets.IntSlider,
+            self,
+            name,
+            min=0,
+            max=100,
+            value=100,
+            description=name,
+            tooltip=tooltip,
+            layout=looks.layout(width=f"{WIDTH - 84}px", margin="1px 0"),
+            style=looks.of(widgets.SliderStyle, description_width="30px"),
+        )
         # Value to value in the page: playing must not wait for the kernel.
         self._link = widgets.jslink((self.play, "value"), (self.slider, "value"))
-        super().__init__(name, tooltip, [self.play, self.slider])
-        self.slider.style.description_width = "30px"
+        super().__init__(name, tooltip, [self.play, self.slider], looks.layout(width=f"{WIDTH}px"))
         self.slider.observe(self._person, "value")
         self.play.observe(self._playing, "playing")
 

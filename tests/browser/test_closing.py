@@ -27,7 +27,7 @@ def test_fifty_made_and_closed_leave_nothing_behind(open_page):
     page.tell("make_and_close(1)")
     before = page.value("count()")
 
-    page.tell("make_and_close(50)", seconds=180)
+    page.tell("make_and_close(50)", seconds=300)
     assert page.value("count()") == before
 
     for _ in range(3):  # shown, painted and moved, too
