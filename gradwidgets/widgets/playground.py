@@ -349,8 +349,8 @@ class OptimizerPlayground(Panel):
         if self.dataset != YOURS:
             return {}
         problem = self._problems[YOURS]
-        ready = next((repr(name) for name, objective in OBJECTIVES.items() if objective is problem.base), "")
-        return {"dataset": "x, y" if problem.fits_data else f"objective={ready or problem.base!r}"}
+        named = next((name for name, objective in OBJECTIVES.items() if objective is problem.base), problem.base)
+        return {"dataset": "x, y" if problem.fits_data else f"objective={named!r}"}
 
     def _usual(self) -> dict[str, object]:
         suited = {"start": self._problems[self.dataset].base.start, "lr": self._suitable_lr(self.dataset)}
