@@ -31,6 +31,7 @@ help:
 	@echo "ARGS=... goes on to JupyterLab, pytest or the benchmarks: make test ARGS='-k sgd'"
 
 lab: $(INSTALLED)
+	@mkdir -p $(IPYTHONDIR)
 	$(BIN) -m jupyterlab --ServerApp.ip=127.0.0.1 $(if $(filter 0,$(shell id -u)),--allow-root) \
 		--ServerApp.root_dir=notebooks --LabApp.default_url=/lab/tree/00_start.ipynb $(ARGS)
 
@@ -39,10 +40,12 @@ test bench: export XDG_CACHE_HOME := $(CURDIR)/.cache
 test bench: export XDG_CONFIG_HOME := $(CURDIR)/.cache/config
 
 test: $(INSTALLED) lint
+	@mkdir -p $(IPYTHONDIR)
 	@CHROMIUM="$$($(BIN) tests/browser/find_chromium.py --install)" && export CHROMIUM && \
 		$(BIN) -m pytest $(ARGS)
 
 bench: $(INSTALLED)
+	@mkdir -p $(IPYTHONDIR)
 	@CHROMIUM="$$($(BIN) tests/browser/find_chromium.py --install)" && export CHROMIUM && \
 		$(BIN) -m pytest tests/benchmarks --benchmark-enable --benchmark-only $(ARGS) && \
 		$(BIN) tests/benchmarks/slider_latency.py && \
