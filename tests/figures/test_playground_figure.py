@@ -61,7 +61,8 @@ def test_maps_that_did_not_change_are_not_painted_again(figure):
     same = maps()
     figure.show_maps(same)
     assert figure.show_maps(same) == ([], [])
-    drawn_again, with_labels = figure.show_maps(replace(same, loss={"MSE": same.loss["MSE"], "L1": same.loss["L1"] * 2}))
+    doubled = {"MSE": same.loss["MSE"], "L1": same.loss["L1"] * 2}
+    drawn_again, with_labels = figure.show_maps(replace(same, loss=doubled))
     assert figure.maps["L1"].axes in drawn_again and figure.maps["MSE"].axes not in drawn_again
     assert set(with_labels) <= {figure.curves.axes}
 
