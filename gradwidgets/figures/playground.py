@@ -100,6 +100,8 @@ class PlaygroundFigure:
         """Make all artists anew, for the figure's present size."""
         with own_look():
             figure = self.figure
+            for axes in figure.axes:  # `clear` alone would set each up once more before it goes
+                figure.delaxes(axes)
             figure.clear()
             figure.set_facecolor(style.face)
             width, height = figure.get_size_inches() * DPI  # CSS pixels, whatever the screen's pixel ratio

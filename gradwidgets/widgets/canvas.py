@@ -76,7 +76,9 @@ class LiveCanvas(_ipympl.Canvas):
         self.painted_on: set[str] = set()
         self._background: np.ndarray | None = None
         self._stale_axes: dict[Axes, bool] = {}  # whether the labels are stale too
-        self._reach: dict[Axes, Bbox] = {}  # of each axes with its labels, when it was drawn last
+        # Of each axes with its labels, when it was drawn last; only of those whose labels ever changed, None until
+        # a full draw has told: asking every axes would add a third to a full draw.
+        self._reach: dict[Axes, Bbox | None] = {}
         self._sent: np.ndarray | None = None  # what the page shows once all frames have arrived
         self._changed: deque[np.ndarray] = deque(maxlen=FRAMES_IN_FLIGHT)
         self._in_flight: deque[float] = deque()
@@ -99,10 +101,12 @@ class LiveCanvas(_ipympl.Canvas):
             inside: Axes of which only what lies within their frame changed.
             with_labels: Axes whose ticks and labels changed too.
         """
-        if inside is None and with_labels is None:
+        with_labels = tuple(with_labels or ())
+        untold = [axes for axes in with_labels if self._reach.setdefault(axes, None) is None]
+        if untold or (inside is None and not with_labels):
             self._background = None
         self._stale_axes.update(dict.fromkeys(inside or (), False))
-        self._stale_axes.update(dict.fromkeys(with_labels or (), True))
+        self._stale_axes.update(dict.fromkeys(with_labels, True))
 
     def paint(self) -> None:
         """Bring the page up to date: now if a frame may leave, else as soon as one has arrived."""
@@ -150,7 +154,7 @@ class LiveCanvas(_ipympl.Canvas):
                 FigureCanvasAgg.draw(self)
             renderer = self.get_renderer()
             self._background = np.array(renderer.buffer_rgba())
-            self._reach = {axes: axes.get_tightbbox(renderer) for axes in self.figure.axes if axes.get_visible()}
+            self._reach = {axes: axes.get_tightbbox(renderer) for axes in self._reach if axes in self.figure.axes}
         else:
             np.copyto(np.asarray(renderer.buffer_rgba()), self._background)
             if self._stale_axes:
@@ -167,7 +171,7 @@ class LiveCanvas(_ipympl.Canvas):
             box = axes.bbox.padded(1)
             if labels:
                 now = axes.get_tightbbox(renderer)
-                box = Bbox.union([now, self._reach.get(axes, now)]).padded(2)
+                box = Bbox.union([now, self._reach[axes]]).padded(2)
                 self._reach[axes] = now
             region = _region(box, renderer.height)
             own = np.ones(background[region].shape[:2], bool)
@@ -196,7 +200,7 @@ class LiveCanvas(_ipympl.Canvas):
         if self._sent is None or self._sent.shape != now.shape:
             self._changed.clear()
             self._changed.append(np.ones(now.shape, bool))
-            image = pixels
+            png = encode_rgba(pixels)
         else:
             changed = now != self._sent
             if not changed.any():
@@ -209,8 +213,7 @@ class LiveCanvas(_ipympl.Canvas):
             self._changed.append(changed)
             rows, columns = np.flatnonzero(visible.any(axis=1)), np.flatnonzero(visible.any(axis=0))
             box = np.s_[: rows[-1] + 1, : columns[-1] + 1]
-            image = np.where(visible[box], now[box], np.uint32(0)).view(np.uint8)
-            image = image.reshape(*visible[box].shape, 4)
+            png = encode_rgba(pixels[box], visible[box])
         self._sent = now.copy()
         # Always "diff": an opaque picture covers the page's canvas just as well, and a mode that changes
         # while a picture is still loading would wipe the canvas.
@@ -219,7 +222,7 @@ class LiveCanvas(_ipympl.Canvas):
         with self._flight_lock:
             self._in_flight.append(time.monotonic())
         self.frames += 1
-        self.send({"data": '{"type": "binary"}'}, buffers=[encode_rgba(image)])
+        self.send({"data": '{"type": "binary"}'}, buffers=[png])
         # The page answers this with a "draw" message once it has taken the picture: the acknowledgement.
         self.send({"data": '{"type": "draw"}'})
 

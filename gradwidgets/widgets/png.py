@@ -14,19 +14,20 @@ from isal import isal_zlib
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 
-def encode_rgba(pixels: np.ndarray) -> bytes:
+def encode_rgba(pixels: np.ndarray, visible: np.ndarray | None = None) -> bytes:
     """Encode an image as PNG.
 
     Args:
         pixels: uint8 array of shape (height, width, 4), red, green, blue, alpha, not premultiplied.
+        visible: Boolean array (height, width): which pixels are kept, the others becoming transparent; all if None.
 
     Returns:
         The bytes of a PNG file, 8 bits a channel.
     """
     height, width, _ = pixels.shape
-    rows = np.empty((height, 1 + 4 * width), np.uint8)
-    rows[:, 0] = 0  # filter type "none"
-    rows[:, 1:] = pixels.reshape(height, 4 * width)
+    rows = np.zeros((height, 1 + 4 * width), np.uint8)  # each row begins with its filter type, 0 for none
+    whole = np.ndarray((height, width), np.uint32, rows.data, offset=1, strides=(rows.strides[0], 4))
+    np.copyto(whole, pixels.view(np.uint32)[..., 0], where=True if visible is None else visible)
     header = struct.pack(">IIBBBBB", width, height, 8, 6, 0, 0, 0)
     return b"".join(
         (
