@@ -1,119 +1,204 @@
-"""What all panels share: settings, errors that are seen, one job that reads the controls, a picture that lasts.
+"""A panel: controls on the left, a live picture on the right, words under it, long work in slices.
 
-A subclass declares its settings as traits tagged `setting=True`, puts `Control`s of the same names into
-`self.controls` and implements `_refresh`, which brings results, picture and words up to date with the settings.
+The one way through: `_snapshot` freezes the settings, `_work` makes one frozen result of them, `_show` brings picture,
+words and controls to it. A subclass writes these three, says in `_preview` what can be shown before long work is
+done, and in `_move` what a mouse on the picture means.
 """
 
 from __future__ import annotations
 
 import base64
-import contextlib
-import html
-import logging
 from collections.abc import Mapping
+from typing import ClassVar, Protocol
 
 import ipywidgets as widgets
-from traitlets import TraitError, Unicode
+from matplotlib.figure import Figure
 
+from gradwidgets.core.slices import Slices
+from gradwidgets.figures.style import STYLES
 from gradwidgets.widgets.canvas import LiveCanvas
-from gradwidgets.widgets.controls import Control
-from gradwidgets.widgets.mainloop import Latest, call_later
+from gradwidgets.widgets.controls import WIDTH as CONTROLS_WIDTH
+from gradwidgets.widgets.job import Job
+from gradwidgets.widgets.mainloop import call_later, call_soon
 from gradwidgets.widgets.page import Page
+from gradwidgets.widgets.settings_panel import SettingsPanel
+from gradwidgets.widgets.traits import OneOf
 
-_log = logging.getLogger(__name__)
-
-CSS = """<style>
-.gradwidgets { overflow: hidden; }
-.gradwidgets .widget-inline-hbox .widget-label { font-size: 12px; }
-.gradwidgets-error { color: var(--jp-error-color1, #b00020); border-left: 3px solid currentColor; padding: 2px 8px;
-  font-weight: 600; line-height: 1.35; overflow-wrap: anywhere; }
-.gradwidgets-words .widget-html-content { line-height: 1.3; font-size: 12px; overflow: hidden;
-  color: var(--jp-ui-font-color1, #111); }
-.gradwidgets-words table { border-collapse: collapse; width: 100%; margin: 0; font-variant-numeric: tabular-nums; }
-.gradwidgets-words :is(td, th) { padding: 0 9px 1px 0; text-align: left; white-space: nowrap; vertical-align: top; }
-.gradwidgets-words :is(td, th):last-child { padding-right: 0; }
-.gradwidgets-words th { font-weight: 400; color: var(--jp-ui-font-color2, #555); }
-.gradwidgets-words td:first-child { font-weight: 700; }
-.gradwidgets-words .swatch { display: inline-block; width: 14px; height: 0; border-top: 3px solid; margin-right: 5px;
-  vertical-align: middle; }
-.gradwidgets-words .alarm { font-weight: 700; }
-.gradwidgets-words .note { color: var(--jp-ui-font-color2, #555); margin-top: 2px; }
-</style>"""
+_PAGE = (848, 800)  # width of a notebook's output and height of the window, until the page tells
 
 
-class Panel(widgets.VBox):
+class Shown(Protocol):
+    """A result as far as a panel must know it.
+
+    Attributes:
+        settings: What it was computed for.
+        exact: Whether it is more than a preview.
+    """
+
+    settings: object
+    exact: bool
+
+
+class Panel(SettingsPanel):
     """A widget of controls, a picture and words.
 
     Attributes:
+        theme: Colours of the picture: `"auto"` (JupyterLab's), `"light"` or `"dark"`.
         error: What went wrong last, one line of plain text; empty when all is well.
         summary: What the picture shows, in words, one line each.
     """
 
-    error = Unicode("", help="what went wrong last, in one line; empty when all is well")
-    summary = Unicode("", help="what the picture shows, in words")
+    theme = OneOf("auto", lambda self: ("auto", *STYLES)).tag(setting=True)
 
-    # What close() needs, should the constructor refuse its arguments before it has come far.
-    _closed = True
-    _ready = False
     canvas: LiveCanvas | None = None
+    file_name: ClassVar[str] = "gradwidgets"  # of a saved picture, without extension
+    words_height: ClassVar[int] = 334  # of the window, CSS pixels: words, and what stands above the picture
+
+    _result: Shown | None = None  # the last exact one
+    _shown: Shown | None = None  # what the picture shows, perhaps a preview
+    _job: Job | None = None
+    _job_settings: object = None
 
     def __init__(self, **layout) -> None:
-        self._applying: set[str] = set()
-        self.controls: dict[str, Control] = {}
         super().__init__(**layout)
-        self._closed = False
-        self.add_class("gradwidgets")
         self.page = Page(layout=widgets.Layout(width="0", height="0", overflow="hidden", margin="0"))
-        self._words = widgets.HTML(layout=widgets.Layout(margin="2px 0 0 4px"))
-        self._words.add_class("gradwidgets-words")
-        self._alert = widgets.HTML(layout=widgets.Layout(margin="0", display="none"))
-        self._style_sheet = widgets.HTML(
-            CSS, layout=widgets.Layout(width="0", height="0", margin="0", overflow="hidden")
-        )
-        self.children = [self._style_sheet, self.page, self._alert, self._words]
-        self._pull = Latest(self._read_controls)
+        self.children = [*self.children, self.page]
         self._pull_waiting = False
-        self.observe(self._on_setting, names=list(self.settings()))
 
-    # -- settings -----------------------------------------------------------------------------------------
+    def _assemble(self, figure: Figure, column: widgets.Widget) -> None:
+        """Put the picture beside the controls' column and the words under both, and connect them."""
+        self.canvas = LiveCanvas(figure, self._on_mouse)
+        self._progress = widgets.FloatProgress(min=0, max=1, layout=widgets.Layout(width="220px", margin="2px 8px"))
+        stop = widgets.Button(description="Stop", tooltip="stop computing; the picture stays as it is")
+        stop.layout.width = "70px"
+        stop.on_click(lambda _: call_soon(self._stop))
+        self._busy = widgets.HBox([widgets.Label("computing"), self._progress, stop])
+        self._busy.layout.display = "none"
+        beside = widgets.Layout(flex="1 1 auto", width="0", margin="0 0 0 6px", overflow="hidden")
+        picture = widgets.Box([self.canvas], layout=beside)
+        upper = widgets.HBox([column, picture], layout=widgets.Layout(width="100%", align_items="flex-start"))
+        self.children = [self._style_sheet, self.page, upper, self._alert, self._busy, self._words]
+        self.page.canvas_id = self.canvas.model_id
+        self.canvas.when_free(self._frame_arrived)
+        self._connect()
 
-    @classmethod
-    def settings(cls) -> tuple[str, ...]:
-        """Return the names of all settings."""
-        return tuple(cls.class_trait_names(setting=True))
+    def _follow_page(self) -> None:
+        """From now on, follow settings and page."""
+        self._ready = True
+        self.page.observe(lambda change: call_soon(self._fit_page), "size")
 
-    def _values(self) -> dict[str, object]:
-        return {name: getattr(self, name) for name in self.settings()}
+    # -- what a subclass writes ---------------------------------------------------------------------------
 
-    def _on_setting(self, change) -> None:
-        """Bring everything up to date, on the line that set the trait."""
-        if self._ready and not self._applying:
-            self._attempt(self._refresh)
+    @property
+    def figure(self) -> Figure:
+        """The Matplotlib figure."""
+        return self.canvas.figure
 
-    @contextlib.contextmanager
-    def _together(self):
-        """Set several settings as one change; all or none take effect."""
-        self._applying.add("several")
-        try:
-            with self.hold_trait_notifications():
-                yield
-        finally:
-            self._applying.discard("several")
-        if self._ready and not self._applying:
-            self._attempt(self._refresh)
-
-    def _refresh(self) -> None:
+    def code(self) -> str:
+        """Return a script that makes what is shown without this package."""
         raise NotImplementedError  # by each panel
 
-    # -- what the page does -------------------------------------------------------------------------------
+    def _snapshot(self) -> object:
+        """Freeze the settings that a result depends on."""
+        raise NotImplementedError
 
-    def _connect(self, canvas: LiveCanvas) -> None:
-        """Wire controls and canvas once they exist."""
-        self.canvas = canvas
-        self.page.canvas_id = canvas.model_id
-        canvas.when_free(self._frame_arrived)
-        for control in self.controls.values():
-            control.connect(self._pull.request, self.complain)
+    def _work(self, settings: object) -> Slices[Shown]:
+        """Compute the result of `settings`, in slices."""
+        raise NotImplementedError
+
+    def _preview(self, settings: object) -> Shown | None:
+        """Return what can be shown at once where the work is long; None where it is short."""
+        return None
+
+    def _show(self, result: Shown) -> None:
+        """Bring picture, words and controls to a result and the present view of it."""
+        raise NotImplementedError
+
+    def _move(self, event) -> None:
+        """Take a press of the left mouse button, or a drag with it held."""
+
+    # -- computing ----------------------------------------------------------------------------------------
+
+    def _refresh(self) -> None:
+        settings = self._snapshot()
+        running = self._job is not None and self._job.running
+        known = self._shown is not None and (running or self._shown.exact)
+        if known and settings == (self._job_settings if running else self._shown.settings):
+            self._show(self._shown)  # only the view changed
+            return
+        if self._job is not None:
+            self._job.stop()
+        self._job_settings = settings
+        self._job = Job(self._work(settings), self._done, self._fail, self._show_progress)
+        preview = self._preview(settings)
+        if preview is not None:
+            self._show(preview)
+        if preview is not None or not self._job.start():
+            self._show_progress(0.0)
+            self._job.go_on()
+
+    def _done(self, result: Shown) -> None:
+        self._result = result
+        self._busy.layout.display = "none"
+        self._show(result)
+
+    def _settled(self) -> Shown:
+        """Return the exact result of the present settings; what is still being computed is computed now."""
+        if self._job is not None and self._job.running:
+            self._job.finish()
+        if self._result is None:
+            raise RuntimeError(f"there is no result: {self.error}")
+        return self._result
+
+    def _fail(self, failure: Exception) -> None:
+        if self._shown is None and not self._ready:
+            raise failure  # nothing to show yet: whoever makes the panel gets the exception itself
+        self._busy.layout.display = "none"
+        super()._fail(failure)
+
+    def _stop(self) -> None:
+        if self._job is not None:
+            self._job.stop()
+        self._busy.layout.display = "none"
+        self.complain("Stopped before all was computed; the next change starts anew.")
+
+    def _show_progress(self, share: float) -> None:
+        self._progress.value = share
+        if self._busy.layout.display:
+            self._busy.layout.display = ""
+
+    # -- the page -----------------------------------------------------------------------------------------
+
+    def _picture_size(self) -> tuple[int, int]:
+        page = self.page.told()
+        width, height = (
+            page[side] if isinstance(page.get(side), int) else usual
+            for side, usual in zip(("width", "height"), _PAGE, strict=True)
+        )
+        width, height = width - CONTROLS_WIDTH - 12, height - self.words_height
+        width = max(400, min(width, 1500))
+        return width, max(380, min(height, 900, round(width * 0.85)))
+
+    def _style_name(self) -> str:
+        if self.theme != "auto":
+            return self.theme
+        return "dark" if self.page.told().get("dark") else "light"
+
+    def _fit_page(self) -> None:
+        """Take the size and the theme that the page told."""
+        if not self._ready or self._shown is None:
+            return
+        width, height = self.figure.get_size_inches() * self.figure.dpi / self.canvas.device_pixel_ratio
+        size = self._picture_size()
+        if (round(width), round(height)) != size:
+            self.canvas.resize(*size)
+        self._attempt(lambda: self._show(self._shown))
+
+    def _on_mouse(self, event) -> None:
+        pressed = event.name == "button_press_event" and event.button == 1
+        dragged = event.name == "motion_notify_event" and 1 in (getattr(event, "buttons", None) or ())
+        if (pressed or dragged) and self._shown is not None:
+            self._move(event)
 
     def _frame_arrived(self) -> None:
         if self._pull_waiting:
@@ -126,68 +211,7 @@ class Panel(widgets.VBox):
             call_later(0.5, self._pull.request)
             return
         self._pull_waiting = False
-        moved = [control for control in self.controls.values() if control.moved]
-        try:
-            if moved:
-                self._apply({control.name: control.take() for control in moved})
-        except Exception as failure:
-            self._fail(failure)
-
-    def _apply(self, chosen: Mapping[str, object]) -> None:
-        """Set what a person chose; if it is refused, that is said and the controls go back."""
-        refusal = None
-        self._applying.add("page")
-        try:
-            with self.hold_trait_notifications():
-                for name, value in self._meant(chosen).items():
-                    setattr(self, name, value)
-        except TraitError as error:
-            refusal = str(error)
-        finally:
-            self._applying.discard("page")
-        self._refresh()
-        if refusal:
-            for name in chosen:
-                self._show_control(name)
-            self.complain(refusal)
-
-    def _meant(self, chosen: Mapping[str, object]) -> dict[str, object]:
-        """Return the settings that a person's choice stands for; a panel may have controls that set several."""
-        return dict(chosen)
-
-    def _show_control(self, name: str) -> None:
-        """Bring a control to its setting."""
-        self.controls[name].show(getattr(self, name))
-
-    # -- errors -------------------------------------------------------------------------------------------
-
-    def _attempt(self, work) -> None:
-        """Do something; whatever fails is shown in the widget and logged in full, and the picture stays."""
-        try:
-            work()
-        except TraitError:
-            raise
-        except Exception as failure:
-            self._fail(failure)
-
-    def _fail(self, failure: Exception) -> None:
-        _log.error("%s could not follow its settings", type(self).__name__, exc_info=failure)
-        text = str(failure).strip().splitlines()
-        kind = "" if isinstance(failure, ValueError) else f"{type(failure).__name__}: "
-        said = (text[0] if text else "no message").rstrip(".")
-        self.complain(f"{kind}{said}. The last good picture stays.")
-
-    def complain(self, message: str) -> None:
-        """Show one line of plain text as the panel's error; an empty one clears it."""
-        message = " ".join(str(message).split())
-        message = message if len(message) <= 400 else message[:399] + "…"
-        if message == self.error:
-            return
-        self.error = message
-        self._alert.value = (
-            f'<div class="gradwidgets-error" role="alert">{html.escape(message)}</div>' if message else ""
-        )
-        self._alert.layout.display = "" if message else "none"
+        super()._read_controls()
 
     # -- a picture that lasts -----------------------------------------------------------------------------
 
@@ -195,35 +219,15 @@ class Panel(widgets.VBox):
         """Return the picture as PNG, at twice its size on the page."""
         return self.figure._repr_png_()
 
-    def state(self) -> dict:
-        """Return all settings as a JSON-safe dict, for `restore`."""
-        return {"widget": type(self).__name__, **{k: _plain(v) for k, v in self._values().items()}}
+    def copy_code(self) -> None:
+        """Put `code()` on the reader's clipboard."""
+        self._attempt(lambda: self.page.copy(self.code()))
 
-    def restore(self, state: Mapping[str, object]) -> None:
-        """Take the settings of a `state`; all of them or, if one is refused, none.
+    def save_png(self) -> None:
+        """Hand `png()` to the browser as a download."""
+        self._attempt(lambda: self.canvas.download_png(self.png(), self.file_name))
 
-        Args:
-            state: What `state` returned, perhaps through JSON.
-
-        Raises:
-            TraitError: A setting is refused; nothing has changed.
-            ValueError: The state is another widget's or holds a name that is no setting.
-            TypeError: The state is no dict of settings.
-        """
-        if not isinstance(state, Mapping) or not all(isinstance(name, str) for name in state):
-            raise TypeError(f"state must be a dict that `state()` returned; got {state!r:.80}")
-        wanted = dict(state)
-        kind = wanted.pop("widget", type(self).__name__)
-        if kind != type(self).__name__:
-            raise ValueError(f"state is of a {kind}, this is a {type(self).__name__}")
-        unknown = sorted(set(wanted) - set(self.settings()))
-        if unknown:
-            raise ValueError(f"state holds {', '.join(unknown)}; the settings are {', '.join(self.settings())}")
-        with self._together():
-            for name, value in self._meant(wanted).items():
-                setattr(self, name, tuple(value) if isinstance(value, list) else value)
-
-    def _repr_mimebundle_(self, **kwargs) -> dict:
+    def _repr_mimebundle_(self, **kwargs) -> Mapping | None:
         if self._closed:
             return {"text/plain": f"{self!r}, closed"}
         bundle = super()._repr_mimebundle_(**kwargs)
@@ -234,49 +238,10 @@ class Panel(widgets.VBox):
         data["image/png"] = base64.b64encode(self.canvas.still()).decode()
         return bundle
 
-    def _problem_repr(self) -> dict[str, str]:
-        """Return the arguments, as text, that make what the panel looks at, by the setting that they stand for."""
-        return {}
-
-    def _usual(self) -> dict[str, object]:
-        """Return the settings that the constructor chooses when it is not told."""
-        return {name: self.trait_defaults(name) for name in self.settings()}
-
-    def __repr__(self) -> str:
-        """Return a call that makes this widget again."""
-        problem = self._problem_repr()
-        usual = self._usual()
-        changed = [f"{k}={v!r}" for k, v in self._values().items() if v != usual[k] and k not in problem]
-        return f"{type(self).__name__}({', '.join([*problem.values(), *changed])})"
-
     def close(self) -> None:
-        """Free the picture and everything registered for it, children first. May be called again."""
-        if self._closed:
-            return
-        self._closed = True
-        self._ready = False
-        self._pull.cancel()
+        """Free the picture and everything registered for it. May be called again."""
+        if self._job is not None:
+            self._job.stop()
         if self.canvas is not None:
             self.canvas.when_free(None)
-        for control in self.controls.values():
-            control.connect(lambda: None, lambda message: None)
-        close_all(self)
-
-
-def close_all(widget: widgets.Widget) -> None:
-    """Close a widget, its children, layouts and styles, deepest first."""
-    for child in getattr(widget, "children", ()):
-        close_all(child)
-    widget.unobserve_all()
-    for part in ("style", "layout"):
-        owned = getattr(widget, part, None)
-        if isinstance(owned, widgets.Widget):
-            owned.close()
-    if isinstance(widget, Panel):
-        widgets.VBox.close(widget)
-    else:
-        widget.close()
-
-
-def _plain(value: object) -> object:
-    return list(value) if isinstance(value, tuple) else value
+        super().close()

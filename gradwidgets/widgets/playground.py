@@ -7,20 +7,14 @@ of every step; below them one line of words a loss.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 
-import ipywidgets as widgets
-from matplotlib.figure import Figure
 from traitlets import Bool, TraitError, validate
 
 from gradwidgets.core import LOSSES, OBJECTIVES, SGD, Stability, SurfaceGrid, Trajectory, script
+from gradwidgets.core.slices import Slices
 from gradwidgets.figures.playground import PlaygroundFigure
 from gradwidgets.figures.style import STYLES
 from gradwidgets.widgets import words
-from gradwidgets.widgets.canvas import LiveCanvas
-from gradwidgets.widgets.controls import WIDTH as CONTROLS_WIDTH
-from gradwidgets.widgets.job import Job
-from gradwidgets.widgets.mainloop import call_soon
 from gradwidgets.widgets.panel import Panel
 from gradwidgets.widgets.playground_controls import make_controls
 from gradwidgets.widgets.playground_picture import axes_order, maps_of, parts_of, runs_of
@@ -29,7 +23,6 @@ from gradwidgets.widgets.problem import YOURS, Problems, Result, Settings
 from gradwidgets.widgets.traits import OneOf, Pair, Real, SomeOf, Whole
 
 _LOSSES = tuple(LOSSES)
-_PAGE = (848, 800)  # width of a notebook's output and height of the window, until the page tells
 
 
 class OptimizerPlayground(Panel):
@@ -88,13 +81,9 @@ class OptimizerPlayground(Panel):
     arrows = Bool(False).tag(setting=True)
     dataset = OneOf("article", lambda self: self._problems.names).tag(setting=True)
     step = Whole(None, low=0, high=100_000, allow_none=True).tag(setting=True)
-    _result: Result | None = None  # the last exact one
-    _shown: Result | None = None  # what the picture shows, perhaps a preview
-    _job: Job | None = None
-    _job_settings: Settings | None = None
-    _drawn: tuple | None = None
 
-    theme = OneOf("auto", lambda self: ("auto", *STYLES)).tag(setting=True)
+    file_name = "gradwidgets-playground"
+    _drawn: tuple | None = None
 
     def __init__(self, x: object = None, y: object = None, *, objective: object = None, **settings: object) -> None:
         layout = {name: settings.pop(name) for name in ("layout", "box_style") if name in settings}
@@ -110,8 +99,7 @@ class OptimizerPlayground(Panel):
         except Exception:
             self.close()
             raise
-        self._ready = True
-        self.page.observe(lambda change: call_soon(self._fit_page), "size")
+        self._follow_page()
 
     def _set_up(self, settings: Mapping[str, object]) -> None:
         with self._together():
@@ -124,9 +112,8 @@ class OptimizerPlayground(Panel):
                 self.lr = self._suitable_lr(self.dataset)
         self._initial = self._values()
         self._figure = PlaygroundFigure(*self._picture_size())
-        self.canvas = LiveCanvas(self._figure.figure, self._on_mouse)
-        self._assemble()
-        self._connect(self.canvas)
+        self.controls, column = make_controls(self)
+        self._assemble(self._figure.figure, column)
         self._refresh()
 
     # -- results ------------------------------------------------------------------------------------------
@@ -146,28 +133,11 @@ class OptimizerPlayground(Panel):
         """The stability of each loss shown at its minimum, by name; None where no minimum is known."""
         return dict(self._settled().stability)
 
-    @property
-    def figure(self) -> Figure:
-        """The Matplotlib figure."""
-        return self._figure.figure
-
     def code(self) -> str:
         """Return a torch script that makes the shown runs with `torch.optim.SGD` and prints where they end."""
         result = self._settled()
         settings = result.settings
         return script(result.objectives, settings.optimizer, settings.start, settings.steps)
-
-    def reset(self) -> None:
-        """Go back to the settings that the playground was made with."""
-        with self._together():
-            for name, value in self._initial.items():
-                setattr(self, name, value)
-
-    def close(self) -> None:
-        """Free the picture and everything registered for it. May be called again."""
-        if self._job is not None:
-            self._job.stop()
-        super().close()
 
     # -- computing ----------------------------------------------------------------------------------------
 
@@ -182,7 +152,7 @@ class OptimizerPlayground(Panel):
             )
         return proposal["value"]
 
-    def _settings_now(self) -> Settings:
+    def _snapshot(self) -> Settings:
         optimizer = SGD(
             self.lr, self.momentum, self.dampening, self.weight_decay, self.nesterov, maximize=self.maximize
         )
@@ -202,73 +172,13 @@ class OptimizerPlayground(Panel):
         else:
             super()._on_setting(change)
 
-    def _refresh(self) -> None:
-        settings = self._settings_now()
-        running = self._job is not None and self._job.running
-        known = self._shown is not None and (running or self._shown.sampled is None)
-        if known and settings == (self._job_settings if running else self._shown.settings):
-            self._show(self._shown)  # only the view changed
-            return
-        if self._job is not None:
-            self._job.stop()
-        problem = self._problems[settings.dataset]
-        self._job_settings = settings
-        self._job = Job(problem.work(settings), self._done, self._fail, self._show_progress)
-        preview = problem.preview(settings)
-        if preview is not None:
-            self._show(replace(preview, settings=settings))
-        if preview is not None or not self._job.start():
-            self._show_progress(0.0)
-            self._job.go_on()
+    def _work(self, settings: Settings) -> Slices[Result]:
+        return self._problems[settings.dataset].work(settings)
 
-    def _done(self, result: Result) -> None:
-        self._result = result
-        self._busy.layout.display = "none"
-        self._show(result)
-
-    def _settled(self) -> Result:
-        """Return the exact result of the present settings; what is still being computed is computed now."""
-        if self._job is not None and self._job.running:
-            self._job.finish()
-        if self._result is None:
-            raise RuntimeError(f"there is no result: {self.error}")
-        return self._result
-
-    def _fail(self, failure: Exception) -> None:
-        if self._shown is None and not self._ready:
-            raise failure  # nothing to show yet: whoever makes the playground gets the exception itself
-        self._busy.layout.display = "none"
-        super()._fail(failure)
+    def _preview(self, settings: Settings) -> Result | None:
+        return self._problems[settings.dataset].preview(settings)
 
     # -- showing ------------------------------------------------------------------------------------------
-
-    def _assemble(self) -> None:
-        self.controls, column = make_controls(self)
-        self._progress = widgets.FloatProgress(min=0, max=1, layout=widgets.Layout(width="220px", margin="2px 8px"))
-        stop = widgets.Button(description="Stop", tooltip="stop computing; the picture stays as it is")
-        stop.layout.width = "70px"
-        stop.on_click(lambda _: call_soon(self._stop))
-        self._busy = widgets.HBox([widgets.Label("computing"), self._progress, stop])
-        self._busy.layout.display = "none"
-        beside = widgets.Layout(flex="1 1 auto", width="0", margin="0 0 0 6px", overflow="hidden")
-        picture = widgets.Box([self.canvas], layout=beside)
-        upper = widgets.HBox([column, picture], layout=widgets.Layout(width="100%", align_items="flex-start"))
-        self.children = [self._style_sheet, self.page, upper, self._alert, self._busy, self._words]
-
-    def _picture_size(self) -> tuple[int, int]:
-        page = self.page.told()
-        width, height = (
-            page[side] if isinstance(page.get(side), int) else usual
-            for side, usual in zip(("width", "height"), _PAGE, strict=True)
-        )
-        width, height = width - CONTROLS_WIDTH - 12, height - 334  # what else stands beside and above the picture
-        width = max(400, min(width, 1500))
-        return width, max(380, min(height, 900, round(width * 0.85)))
-
-    def _style_name(self) -> str:
-        if self.theme != "auto":
-            return self.theme
-        return "dark" if self.page.told().get("dark") else "light"
 
     def _show(self, result: Result) -> None:
         """Bring picture, controls and words to `result` and the present view of it."""
@@ -340,11 +250,6 @@ class OptimizerPlayground(Panel):
         fitting = (n for n, preset in PRESETS.items() if all(getattr(self, k) == v for k, v in preset.items()))
         return next(fitting, "")
 
-    def _show_progress(self, share: float) -> None:
-        self._progress.value = share
-        if self._busy.layout.display:
-            self._busy.layout.display = ""
-
     def _problem_repr(self) -> dict[str, str]:
         if self.dataset != YOURS:
             return {}
@@ -370,34 +275,9 @@ class OptimizerPlayground(Panel):
     def _show_control(self, name: str) -> None:
         self.controls[name].show(self._preset() if name == "preset" else getattr(self, name))
 
-    def _on_mouse(self, event) -> None:
+    def _move(self, event) -> None:
         """Move the start to where a person pressed or drags."""
-        pressed = event.name == "button_press_event" and event.button == 1
-        dragged = event.name == "motion_notify_event" and 1 in (getattr(event, "buttons", None) or ())
-        point = self._figure.point_at(event.inaxes, event.xdata, event.ydata) if pressed or dragged else None
-        if point is not None and self._shown is not None:
+        point = self._figure.point_at(event.inaxes, event.xdata, event.ydata)
+        if point is not None:
             start = dict(zip(axes_order(self._shown), point, strict=True))
             self.controls["start"].choose((float(f"{start[0]:.4g}"), float(f"{start[1]:.4g}")))
-
-    def _fit_page(self) -> None:
-        """Take the size and the theme that the page told."""
-        if not self._ready or self._shown is None:
-            return
-        size = self._picture_size()
-        if self._drawn[0][-1] != size:
-            self.canvas.resize(*size)
-        self._attempt(lambda: self._show(self._shown))
-
-    def _stop(self) -> None:
-        if self._job is not None:
-            self._job.stop()
-        self._busy.layout.display = "none"
-        self.complain("Stopped before all was computed; the next change starts anew.")
-
-    def copy_code(self) -> None:
-        """Put `code()` on the reader's clipboard."""
-        self._attempt(lambda: self.page.copy(self.code()))
-
-    def save_png(self) -> None:
-        """Hand `png()` to the browser as a download."""
-        self._attempt(lambda: self.canvas.download_png(self.png(), "gradwidgets-playground"))

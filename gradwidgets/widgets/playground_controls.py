@@ -8,10 +8,20 @@ import ipywidgets as widgets
 import numpy as np
 
 from gradwidgets.core import LOSSES
-from gradwidgets.widgets.controls import WIDTH, Check, Control, Looks, Menu, Number, Point, Toggles, log_stops
+from gradwidgets.widgets.controls import (
+    WIDTH,
+    Check,
+    Control,
+    Looks,
+    Menu,
+    Number,
+    Point,
+    Scrubber,
+    Toggles,
+    log_stops,
+)
 from gradwidgets.widgets.mainloop import call_soon
 from gradwidgets.widgets.presets import PRESETS
-from gradwidgets.widgets.scrubber import Scrubber
 
 _MOMENTA = (
     *np.arange(0, 0.9, 0.05).round(2),

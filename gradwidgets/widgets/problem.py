@@ -67,6 +67,11 @@ class Result:
     stability: Mapping[str, Stability | None]
     sampled: tuple[int, int] | None = None
 
+    @property
+    def exact(self) -> bool:
+        """Whether all points were used and all steps made."""
+        return self.sampled is None
+
 
 class Problem:
     """Data under any loss, or one objective; its maps are computed once.
@@ -167,7 +172,8 @@ class Problem:
             x, y = self.base.sample.x, self.base.sample.y
             chosen = torch.linspace(0, len(x) - 1, _PREVIEW_POINTS, dtype=torch.float64).round().long()
             self._few = Problem(regression(x[chosen], y[chosen]), self.axes, (_PREVIEW_POINTS, len(x)))
-        return finish(self._few.work(replace(settings, steps=min(settings.steps, 1_000))))
+        quick = finish(self._few.work(replace(settings, steps=min(settings.steps, 1_000))))
+        return replace(quick, settings=settings)
 
     def suitable_lr(self, settings: Settings) -> float:
         """Return a learning rate that shows a descent: 0.1, or half the largest stable one where that is less."""

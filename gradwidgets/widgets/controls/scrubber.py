@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipywidgets as widgets
 from ipywidgets.widgets.widget_description import DescriptionStyle
 
-from gradwidgets.widgets.controls import WIDTH, Control, Looks, guarded
+from gradwidgets.widgets.controls.base import WIDTH, Control, Looks, guarded
 
 
 class Scrubber(Control):

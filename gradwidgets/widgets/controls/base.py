@@ -1,0 +1,145 @@
+"""What every control of a panel has: a visible label, a tooltip in plain words, a way in by keyboard.
+
+A control's change may arrive on any thread. It only notes the new value and asks for the one job that reads all
+controls; the job runs on the main loop.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Callable, Sequence
+
+import ipywidgets as widgets
+from traitlets import TraitError
+
+WIDTH = 256  # of the column of controls, CSS pixels
+LABEL = "88px"
+ROW = {"width": f"{WIDTH}px", "overflow": "hidden", "margin": "0", "flex": "0 0 auto"}
+
+
+class Looks:
+    """The layouts and styles of one panel's controls: each that is shared is one model less for the page to make."""
+
+    def __init__(self) -> None:
+        self._made: dict[tuple, widgets.Widget] = {}
+
+    def layout(self, **css: str) -> widgets.Layout:
+        """Return the layout with these CSS properties."""
+        return self.of(widgets.Layout, **css)
+
+    def of(self, kind: type, **properties: str) -> widgets.Widget:
+        """Return the layout or style of a kind with these properties."""
+        key = (kind, *sorted(properties.items()))
+        if key not in self._made:
+            self._made[key] = kind(**properties)
+        return self._made[key]
+
+
+class Control(widgets.HBox):
+    """One setting's control.
+
+    Args:
+        name: The trait that it sets.
+        tooltip: What the setting does, in plain words.
+        children: Its widgets.
+        layout: Its own layout.
+    """
+
+    def __init__(
+        self, name: str, tooltip: str, children: Sequence[widgets.Widget], layout: widgets.Layout | None = None
+    ) -> None:
+        super().__init__(children, layout=layout or widgets.Layout(width=f"{WIDTH}px"))
+        self.name = name
+        self.moved = False
+        self._lock = threading.RLock()
+        self._own_thread: int | None = None
+        self._ask: Callable[[], None] = lambda: None
+        self._refused: Callable[[str], None] = lambda message: None
+        for child in children:
+            if hasattr(child, "tooltip"):
+                child.tooltip = tooltip
+
+    def connect(self, ask: Callable[[], None], refused: Callable[[str], None]) -> None:
+        """Set what is called, on any thread, when a person moved the control or the page sent nonsense."""
+        self._ask, self._refused = ask, refused
+
+    def refuse(self, message: str) -> None:
+        """Say why something that the page sent is not taken."""
+        self._refused(message)
+
+    def take(self):
+        """Return what a person chose, and forget that the control moved."""
+        with self._lock:
+            self.moved = False
+            return self._read()
+
+    def show(self, value) -> None:
+        """Show the setting's value without reporting it as a person's."""
+        with self._lock, self.quietly():
+            if not self.moved:  # else a person was faster, and what they chose is about to be read
+                self._write(value)
+
+    @contextlib.contextmanager
+    def quietly(self):
+        """Change the control's widgets without taking that for a person's doing."""
+        self._own_thread = threading.get_ident()
+        try:
+            yield
+        finally:
+            self._own_thread = None
+
+    def _person(self, change=None) -> None:
+        if self._own_thread == threading.get_ident():
+            return
+        with self._lock:
+            self._note(change)
+            self.moved = True
+        self._ask()
+
+    def _note(self, change) -> None:
+        """Remember what moved, where the control has several parts."""
+
+    def enable(self, enabled: bool, reason: str = "") -> None:
+        """Enable or disable the control; the tooltip of a disabled one says why."""
+        for child in self.children:
+            if hasattr(child, "disabled") and child.disabled == enabled:
+                child.disabled = not enabled
+            if hasattr(child, "tooltip"):
+                tip = getattr(child, "plain_tooltip", None) or child.tooltip
+                child.plain_tooltip = tip
+                if child.tooltip != (reason or tip):
+                    child.tooltip = reason or tip
+
+
+def guarded(kind: type, control: Control, name: str, **options) -> widgets.Widget:
+    """Make a widget that reports a value that the page must not send, instead of losing it in a log.
+
+    Args:
+        kind: The widget's class.
+        control: Whose part it is.
+        name: The setting, for the message.
+        **options: The widget's.
+    """
+
+    class Guarded(kind):
+        def set_state(self, sync_data):
+            try:
+                _check_range(self, sync_data.get("value"))
+                super().set_state(sync_data)
+            except (TraitError, TypeError, ValueError, OverflowError) as refusal:
+                control.refuse(f"the page sent a value that {name} cannot take: {refusal}")
+                self.send_state()
+
+    Guarded.__name__ = Guarded.__qualname__ = kind.__name__
+    return Guarded(**options)
+
+
+def _check_range(widget: widgets.Widget, value: object) -> None:
+    # ipywidgets would quietly take the nearest bound instead.
+    if (
+        isinstance(widget, widgets.IntSlider)
+        and isinstance(value, int | float)
+        and not widget.min <= value <= widget.max
+    ):
+        raise TraitError(f"{value!r} is not from {widget.min} to {widget.max}")

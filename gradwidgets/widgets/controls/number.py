@@ -1,0 +1,85 @@
+"""A number: a slider over chosen stops beside a field for any other."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import ipywidgets as widgets
+import numpy as np
+from ipywidgets.widgets.widget_description import DescriptionStyle
+
+from gradwidgets.widgets.controls.base import LABEL, ROW, Control, Looks, guarded
+
+
+def log_stops(low: float, high: float, per_decade: int) -> tuple[float, ...]:
+    """Return numbers evenly spaced on a log scale, rounded to three digits.
+
+    Args:
+        low: First number.
+        high: Last number.
+        per_decade: How many in each factor of ten.
+    """
+    count = round(np.log10(high / low) * per_decade) + 1
+    return tuple(float(f"{value:.3g}") for value in np.geomspace(low, high, count))
+
+
+class Number(Control):
+    """A slider over chosen stops beside a field for any other number.
+
+    Args:
+        name: The trait that it sets.
+        tooltip: What the setting does, in plain words.
+        stops: Ascending values of the slider's positions.
+        whole: Whether the setting is a whole number.
+        looks: Shared layouts and styles.
+    """
+
+    def __init__(
+        self, name: str, tooltip: str, stops: Sequence[float], *, whole: bool = False, looks: Looks | None = None
+    ) -> None:
+        looks = looks or Looks()
+        self.stops = np.asarray(stops, float)
+        self.value = float(stops[0])
+        self.slider = guarded(
+            widgets.IntSlider,
+            self,
+            name,
+            min=0,
+            max=len(stops) - 1,
+            readout=False,
+            description=name,
+            tooltip=tooltip,
+            layout=looks.layout(width="182px", margin="1px 0"),
+            style=looks.of(widgets.SliderStyle, description_width=LABEL),
+        )
+        self.field = guarded(
+            widgets.IntText if whole else widgets.FloatText,
+            self,
+            name,
+            tooltip=tooltip,
+            layout=looks.layout(width="70px", margin="1px 0 1px 4px"),
+            style=looks.of(DescriptionStyle),
+        )
+        super().__init__(name, tooltip, [self.slider, self.field], looks.layout(**ROW))
+        self.slider.observe(self._person, "value")
+        self.field.observe(self._person, "value")
+
+    def _note(self, change) -> None:
+        if change.owner is self.slider:
+            self.value = float(self.stops[min(max(change.new, 0), len(self.stops) - 1)])
+        else:
+            self.value = float(change.new)
+
+    def _read(self) -> float:
+        return self.value
+
+    def _write(self, value: float) -> None:
+        self.value = float(value)
+        position = int(np.argmin(np.abs(self._spread(self.stops) - self._spread(np.asarray(value, float)))))
+        if self.stops[min(self.slider.value, len(self.stops) - 1)] != value and self.slider.value != position:
+            self.slider.value = position
+        if self.field.value != value:
+            self.field.value = value
+
+    def _spread(self, values: np.ndarray) -> np.ndarray:
+        return values if self.stops[0] <= 0 else np.log(np.maximum(values, 1e-300))

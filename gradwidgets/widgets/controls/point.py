@@ -1,0 +1,72 @@
+"""Two numbers that make a point."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import ipywidgets as widgets
+from ipywidgets.widgets.widget_description import DescriptionStyle
+from ipywidgets.widgets.widget_string import LabelStyle
+
+from gradwidgets.widgets.controls.base import LABEL, ROW, Control, Looks, guarded
+
+
+class Point(Control):
+    """Two numbers that make a point.
+
+    Args:
+        name: The trait that it sets.
+        tooltip: What the setting does, in plain words.
+    """
+
+    def __init__(self, name: str, tooltip: str, looks: Looks | None = None) -> None:
+        looks = looks or Looks()
+        self._label = widgets.Label(
+            name,
+            layout=looks.layout(width=LABEL, margin="0 4px 0 0", justify_content="flex-end"),
+            style=looks.of(LabelStyle),
+        )
+        self.fields = tuple(
+            guarded(
+                widgets.FloatText,
+                self,
+                name,
+                tooltip=tooltip,
+                layout=looks.layout(width="77px", margin="1px 2px"),
+                style=looks.of(DescriptionStyle),
+            )
+            for _ in range(2)
+        )
+        super().__init__(name, tooltip, [self._label, *self.fields], looks.layout(**ROW))
+        self.value = (0.0, 0.0)
+        for field in self.fields:
+            field.observe(self._person, "value")
+
+    def name_parts(self, names: Sequence[str]) -> None:
+        """Say what the two numbers are, by their initials where names are long."""
+        text = f"{self.name} " + ", ".join(name if len(name) < 3 else name[0] for name in names)
+        if self._label.value != text:
+            self._label.value = text
+
+    def choose(self, value: tuple[float, float]) -> None:
+        """Take a point that a person chose elsewhere, on a map say."""
+        with self._lock:
+            self.value, self.moved = value, True
+        self._ask()
+
+    def _note(self, change) -> None:
+        # The field left alone shows a rounded number: keep the exact one.
+        self.value = tuple(
+            float(change.new) if field is change.owner else number
+            for field, number in zip(self.fields, self.value, strict=True)
+        )
+
+    def _read(self) -> tuple[float, float]:
+        return self.value
+
+    def _write(self, value: tuple[float, float]) -> None:
+        self.value = tuple(value)
+        for field, number in zip(self.fields, value, strict=True):
+            shown = float(f"{number:.5g}")
+            if field.value != shown:
+                field.value = shown

@@ -1,0 +1,254 @@
+"""A widget of settings: traits that a page's controls and Python's lines both change, errors that are seen.
+
+A subclass declares its settings as traits tagged `setting=True`, puts `Control`s of the same names into
+`self.controls` and implements `_refresh`, which brings everything up to date with the settings.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import html
+import logging
+from collections.abc import Mapping
+
+import ipywidgets as widgets
+from traitlets import TraitError, Unicode
+
+from gradwidgets.widgets.controls import Control
+from gradwidgets.widgets.mainloop import Latest
+
+_log = logging.getLogger(__name__)
+
+CSS = """<style>
+.gradwidgets { overflow: hidden; }
+.gradwidgets .widget-inline-hbox .widget-label { font-size: 12px; }
+.gradwidgets-error { color: var(--jp-error-color1, #b00020); border-left: 3px solid currentColor; padding: 2px 8px;
+  font-weight: 600; line-height: 1.35; overflow-wrap: anywhere; }
+.gradwidgets-words .widget-html-content { line-height: 1.3; font-size: 12px; overflow: hidden;
+  color: var(--jp-ui-font-color1, #111); }
+.gradwidgets-words table { border-collapse: collapse; width: 100%; margin: 0; font-variant-numeric: tabular-nums; }
+.gradwidgets-words :is(td, th) { padding: 0 9px 1px 0; text-align: left; white-space: nowrap; vertical-align: top; }
+.gradwidgets-words :is(td, th):last-child { padding-right: 0; }
+.gradwidgets-words th { font-weight: 400; color: var(--jp-ui-font-color2, #555); }
+.gradwidgets-words td:first-child { font-weight: 700; }
+.gradwidgets-words .swatch { display: inline-block; width: 14px; height: 0; border-top: 3px solid; margin-right: 5px;
+  vertical-align: middle; }
+.gradwidgets-words .alarm { font-weight: 700; }
+.gradwidgets-words .note { color: var(--jp-ui-font-color2, #555); margin-top: 2px; }
+</style>"""
+
+
+class SettingsPanel(widgets.VBox):
+    """A widget of controls and words.
+
+    Attributes:
+        error: What went wrong last, one line of plain text; empty when all is well.
+        summary: What the picture shows, in words, one line each.
+    """
+
+    error = Unicode("", help="what went wrong last, in one line; empty when all is well")
+    summary = Unicode("", help="what the picture shows, in words")
+
+    # What close() needs, should the constructor refuse its arguments before it has come far.
+    _closed = True
+    _ready = False
+
+    def __init__(self, **layout) -> None:
+        self._applying: set[str] = set()
+        self._initial: dict[str, object] = {}  # what `reset` goes back to
+        self.controls: dict[str, Control] = {}
+        super().__init__(**layout)
+        self._closed = False
+        self.add_class("gradwidgets")
+        self._words = widgets.HTML(layout=widgets.Layout(margin="2px 0 0 4px"))
+        self._words.add_class("gradwidgets-words")
+        self._alert = widgets.HTML(layout=widgets.Layout(margin="0", display="none"))
+        self._style_sheet = widgets.HTML(
+            CSS, layout=widgets.Layout(width="0", height="0", margin="0", overflow="hidden")
+        )
+        self.children = [self._style_sheet, self._alert, self._words]
+        self._pull = Latest(self._read_controls)
+        self.observe(self._on_setting, names=list(self.settings()))
+
+    # -- settings -----------------------------------------------------------------------------------------
+
+    @classmethod
+    def settings(cls) -> tuple[str, ...]:
+        """Return the names of all settings."""
+        return tuple(cls.class_trait_names(setting=True))
+
+    def _values(self) -> dict[str, object]:
+        return {name: getattr(self, name) for name in self.settings()}
+
+    def _on_setting(self, change) -> None:
+        """Bring everything up to date, on the line that set the trait."""
+        if self._ready and not self._applying:
+            self._attempt(self._refresh)
+
+    @contextlib.contextmanager
+    def _together(self):
+        """Set several settings as one change; all or none take effect."""
+        self._applying.add("several")
+        try:
+            with self.hold_trait_notifications():
+                yield
+        finally:
+            self._applying.discard("several")
+        if self._ready and not self._applying:
+            self._attempt(self._refresh)
+
+    def _refresh(self) -> None:
+        raise NotImplementedError  # by each panel
+
+    # -- what the page does -------------------------------------------------------------------------------
+
+    def _connect(self) -> None:
+        """Wire the controls once they exist."""
+        for control in self.controls.values():
+            control.connect(self._pull.request, self.complain)
+
+    def _read_controls(self) -> None:
+        """Apply what people moved since the last time."""
+        moved = [control for control in self.controls.values() if control.moved]
+        try:
+            if moved:
+                self._apply({control.name: control.take() for control in moved})
+        except Exception as failure:
+            self._fail(failure)
+
+    def _apply(self, chosen: Mapping[str, object]) -> None:
+        """Set what a person chose; if it is refused, that is said and the controls go back."""
+        refusal = None
+        self._applying.add("page")
+        try:
+            with self.hold_trait_notifications():
+                for name, value in self._meant(chosen).items():
+                    setattr(self, name, value)
+        except TraitError as error:
+            refusal = str(error)
+        finally:
+            self._applying.discard("page")
+        self._refresh()
+        if refusal:
+            for name in chosen:
+                self._show_control(name)
+            self.complain(refusal)
+
+    def _meant(self, chosen: Mapping[str, object]) -> dict[str, object]:
+        """Return the settings that a person's choice stands for; a panel may have controls that set several."""
+        return dict(chosen)
+
+    def _show_control(self, name: str) -> None:
+        """Bring a control to its setting."""
+        self.controls[name].show(getattr(self, name))
+
+    # -- errors -------------------------------------------------------------------------------------------
+
+    def _attempt(self, work) -> None:
+        """Do something; whatever fails is shown in the widget and logged in full, and the picture stays."""
+        try:
+            work()
+        except TraitError:
+            raise
+        except Exception as failure:
+            self._fail(failure)
+
+    def _fail(self, failure: Exception) -> None:
+        _log.error("%s could not follow its settings", type(self).__name__, exc_info=failure)
+        text = str(failure).strip().splitlines()
+        kind = "" if isinstance(failure, ValueError) else f"{type(failure).__name__}: "
+        said = (text[0] if text else "no message").rstrip(".")
+        self.complain(f"{kind}{said}. The last good picture stays.")
+
+    def complain(self, message: str) -> None:
+        """Show one line of plain text as the panel's error; an empty one clears it."""
+        message = " ".join(str(message).split())
+        message = message if len(message) <= 400 else message[:399] + "…"
+        if message == self.error:
+            return
+        self.error = message
+        self._alert.value = (
+            f'<div class="gradwidgets-error" role="alert">{html.escape(message)}</div>' if message else ""
+        )
+        self._alert.layout.display = "" if message else "none"
+
+    # -- settings that last -------------------------------------------------------------------------------
+
+    def state(self) -> dict:
+        """Return all settings as a JSON-safe dict, for `restore`."""
+        return {"widget": type(self).__name__, **{k: _plain(v) for k, v in self._values().items()}}
+
+    def restore(self, state: Mapping[str, object]) -> None:
+        """Take the settings of a `state`; all of them or, if one is refused, none.
+
+        Args:
+            state: What `state` returned, perhaps through JSON.
+
+        Raises:
+            TraitError: A setting is refused; nothing has changed.
+            ValueError: The state is another widget's or holds a name that is no setting.
+            TypeError: The state is no dict of settings.
+        """
+        if not isinstance(state, Mapping) or not all(isinstance(name, str) for name in state):
+            raise TypeError(f"state must be a dict that `state()` returned; got {state!r:.80}")
+        wanted = dict(state)
+        kind = wanted.pop("widget", type(self).__name__)
+        if kind != type(self).__name__:
+            raise ValueError(f"state is of a {kind}, this is a {type(self).__name__}")
+        unknown = sorted(set(wanted) - set(self.settings()))
+        if unknown:
+            raise ValueError(f"state holds {', '.join(unknown)}; the settings are {', '.join(self.settings())}")
+        with self._together():
+            for name, value in self._meant(wanted).items():
+                setattr(self, name, tuple(value) if isinstance(value, list) else value)
+
+    def reset(self) -> None:
+        """Go back to the settings that this was made with."""
+        with self._together():
+            for name, value in self._initial.items():
+                setattr(self, name, value)
+
+    def _problem_repr(self) -> dict[str, str]:
+        """Return the arguments, as text, that make what the panel looks at, by the setting that they stand for."""
+        return {}
+
+    def _usual(self) -> dict[str, object]:
+        """Return the settings that the constructor chooses when it is not told."""
+        return {name: self.trait_defaults(name) for name in self.settings()}
+
+    def __repr__(self) -> str:
+        """Return a call that makes this widget again."""
+        problem = self._problem_repr()
+        usual = self._usual()
+        changed = [f"{k}={v!r}" for k, v in self._values().items() if v != usual[k] and k not in problem]
+        return f"{type(self).__name__}({', '.join([*problem.values(), *changed])})"
+
+    def close(self) -> None:
+        """Free everything registered for this, children first. May be called again."""
+        if self._closed:
+            return
+        self._closed = True
+        self._ready = False
+        self._pull.cancel()
+        for control in self.controls.values():
+            control.connect(lambda: None, lambda message: None)
+        close_all(self)
+
+
+def close_all(widget: widgets.Widget) -> None:
+    """Close a widget, its children, layouts and styles, deepest first."""
+    for child in getattr(widget, "children", ()):
+        close_all(child)
+    widget.unobserve_all()
+    for part in ("style", "layout"):
+        owned = getattr(widget, part, None)
+        if isinstance(owned, widgets.Widget):
+            owned.close()
+    if isinstance(widget, SettingsPanel):
+        widgets.VBox.close(widget)
+    else:
+        widget.close()
+
+
+def _plain(value: object) -> object:
+    return list(value) if isinstance(value, tuple) else value
