@@ -41,6 +41,10 @@ FLAGS = (
     "--disable-sync",
 )
 
+# What ipykernel says though nothing is wrong: a page asks for widgets that are not there yet, or no more; a
+# subshell of the page's ends, when its last widget is closed, with a message still in its queue.
+_NOISE = ("No such comm", "ipykernel/utils.py", "coroutine '_async_in_context")
+
 
 class Lab:
     """A JupyterLab server on loopback, with every folder that it writes to in a temporary one.
@@ -276,8 +280,7 @@ class Page:
 
     def complaints(self) -> list[str]:
         """What the kernel said on stderr or as an error, in a cell or in JupyterLab's log console."""
-        # A page asks for widgets that are not there yet, or no more; ipykernel says so, and nothing is wrong.
-        return [text for text in self.raw.evaluate("watched.complaints") if "No such comm" not in text]
+        return [text for text in self.raw.evaluate("watched.complaints") if not any(part in text for part in _NOISE)]
 
     def forgive(self) -> list[str]:
         """Empty the lists of complaints; return what the kernel's held."""
@@ -307,8 +310,13 @@ class Page:
         return answer
 
     def forge(self, model: str, **state: object) -> None:
-        """Send the kernel a state for the widget model with this id, whatever the page's controls allow."""
+        """Send the kernel a state for the widget model with this id, whatever the page's controls allow.
+
+        It has been handled when this returns: the controls' own messages go over a channel of their own, and the
+        next one might overtake it.
+        """
         self.raw.evaluate("watched.forge", {"model": model, "state": state})
+        self.value("None")
 
     # -- pictures -----------------------------------------------------------------------------------------
 
