@@ -76,7 +76,7 @@ class LossMap:
             [],
             linestyle="none",
             marker="X",
-            markersize=7.5 * scale,
+            markersize=9.5 * scale,  # its arms must show around the mark of an end that hit it
             color=MINIMUM,
             markeredgecolor=EDGE,
             markeredgewidth=0.7,

@@ -24,6 +24,8 @@ from gradwidgets.widgets.page import Page
 from gradwidgets.widgets.settings_panel import SettingsPanel
 from gradwidgets.widgets.traits import OneOf
 
+_ABOVE = 250  # of the window, CSS pixels: what JupyterLab and the cell put above the picture, and margins
+_ROOMY, _LARGER = 1300, 1.25  # a panel so wide shows controls and words larger: see the style sheet
 _PAGE = (848, 800)  # width of a notebook's output and height of the window, until the page tells
 
 
@@ -52,7 +54,7 @@ class Panel(SettingsPanel):
 
     canvas: LiveCanvas | None = None
     file_name: ClassVar[str] = "gradwidgets"  # of a saved picture, without extension
-    words_height: ClassVar[int] = 334  # of the window, CSS pixels: words, and what stands above the picture
+    words_height: ClassVar[int] = 84  # CSS pixels, where there is little room
 
     _result: Shown | None = None  # the last exact one
     _shown: Shown | None = None  # what the picture shows, perhaps a preview
@@ -76,6 +78,7 @@ class Panel(SettingsPanel):
         self._busy.layout.display = "none"
         beside = widgets.Layout(flex="1 1 auto", width="0", margin="0 0 0 6px", overflow="hidden")
         picture = widgets.Box([self.canvas], layout=beside)
+        column.add_class("gradwidgets-column")
         upper = widgets.HBox([column, picture], layout=widgets.Layout(width="100%", align_items="flex-start"))
         self.children = [self._style_sheet, self.page, upper, self._alert, self._busy, self._words]
         self.page.canvas_id = self.canvas.model_id
@@ -175,7 +178,9 @@ class Panel(SettingsPanel):
             page[side] if isinstance(page.get(side), int) else usual
             for side, usual in zip(("width", "height"), _PAGE, strict=True)
         )
-        width, height = width - CONTROLS_WIDTH - 12, height - self.words_height
+        larger = _LARGER if width >= _ROOMY else 1.0
+        width = width - round(CONTROLS_WIDTH * larger) - 12
+        height = height - _ABOVE - round(self.words_height * larger)
         width = max(400, min(width, 1500))
         return width, max(380, min(height, 900, round(width * 0.85)))
 

@@ -216,12 +216,13 @@ class OptimizerPlayground(Panel):
 
     def _show_words(self, result: Result, k: int | None, parts: Mapping[str, object]) -> None:
         settings = result.settings
+        style = STYLES[self._style_name()]
         facts = (result.objectives, result.outcomes, result.stability, settings.optimizer, settings.steps)
         text = words.summary(*facts)
         if k is None:
-            table = words.table(*facts)
+            table = words.table(*facts, style=style)
         else:
-            table = words.step_table(parts, result.trajectories, k)
+            table = words.step_table(parts, result.trajectories, k, style=style)
             text = "\n".join((text, f"step {k} of {settings.steps}", *words.step_notes(parts)))
         if result.sampled is not None:
             used, total = result.sampled

@@ -20,14 +20,16 @@ from gradwidgets.widgets.mainloop import Latest
 _log = logging.getLogger(__name__)
 
 CSS = """<style>
-.gradwidgets { overflow: hidden; }
+.gradwidgets { overflow: hidden; container-type: inline-size; }
 .gradwidgets .widget-inline-hbox .widget-label { font-size: 12px; }
+.gradwidgets input[type="number"] { appearance: textfield; }
+.gradwidgets input[type="number"]::-webkit-inner-spin-button { display: none; }
 .gradwidgets-error { color: var(--jp-error-color1, #b00020); border-left: 3px solid currentColor; padding: 2px 8px;
   font-weight: 600; line-height: 1.35; overflow-wrap: anywhere; }
-.gradwidgets-words .widget-html-content { line-height: 1.3; font-size: 12px; overflow: hidden;
+.gradwidgets-words .widget-html-content { line-height: 1.3; font-size: 12px; overflow: auto hidden;
   color: var(--jp-ui-font-color1, #111); }
 .gradwidgets-words table { border-collapse: collapse; width: 100%; margin: 0; font-variant-numeric: tabular-nums; }
-.gradwidgets-words :is(td, th) { padding: 0 9px 1px 0; text-align: left; white-space: nowrap; vertical-align: top; }
+.gradwidgets-words :is(td, th) { padding: 0 8px 1px 0; text-align: left; white-space: nowrap; vertical-align: top; }
 .gradwidgets-words :is(td, th):last-child { padding-right: 0; }
 .gradwidgets-words th { font-weight: 400; color: var(--jp-ui-font-color2, #555); }
 .gradwidgets-words td:first-child { font-weight: 700; }
@@ -35,6 +37,13 @@ CSS = """<style>
   vertical-align: middle; }
 .gradwidgets-words .alarm { font-weight: 700; }
 .gradwidgets-words .note { color: var(--jp-ui-font-color2, #555); margin-top: 2px; }
+@container (min-width: 1300px) {
+  .gradwidgets-column { zoom: 1.25; }
+  .gradwidgets-words .widget-html-content { font-size: 15px; }
+  .gradwidgets input[type="number"] { appearance: textfield; }
+.gradwidgets input[type="number"]::-webkit-inner-spin-button { display: none; }
+.gradwidgets-error { font-size: 15px; }
+}
 </style>"""
 
 

@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 
 from gradwidgets.core import SGD, Objective, Outcome, Stability, StepParts, Trajectory
-from gradwidgets.figures.style import loss_line
+from gradwidgets.figures.style import LIGHT, Style, loss_line
 
 
 def number(value: float | None, digits: int = 4) -> str:
@@ -23,6 +23,11 @@ def number(value: float | None, digits: int = 4) -> str:
         return text.replace("-", "−")
     mantissa, exponent = f"{value:.2e}".split("e")
     return f"{mantissa.rstrip('0').rstrip('.')}e{int(exponent)}".replace("-", "−")
+
+
+def short_names(names: Iterable[str]) -> str:
+    """Return names in a row, the long ones by their initials."""
+    return ", ".join(name if len(name) < 3 else name[0] for name in names)
 
 
 def fate(outcome: Outcome, steps: int) -> str:
@@ -88,8 +93,10 @@ def table(
     stabilities: Mapping[str, Stability | None],
     optimizer: SGD,
     steps: int,
+    *,
+    style: Style = LIGHT,
 ) -> str:
-    """Return the facts of the summary as an HTML table, everything escaped."""
+    """Return the facts of the summary as an HTML table, everything escaped; its swatches are the picture's."""
     parameters = next(iter(objectives.values())).parameters
     rows = []
     for name, objective in objectives.items():
@@ -106,39 +113,44 @@ def table(
                 ),
             ]
         )
-    return _table(("after the run", *parameters, "loss", "from minimum", "stability"), objectives, rows)
+    return _table(("after the run", *parameters, "loss", "from minimum", "stability"), objectives, rows, style)
 
 
-def step_table(parts: Mapping[str, StepParts], trajectories: Mapping[str, Trajectory], k: int) -> str:
+def step_table(
+    parts: Mapping[str, StepParts], trajectories: Mapping[str, Trajectory], k: int, *, style: Style = LIGHT
+) -> str:
     """Return what makes up step k, in numbers, as an HTML table, everything escaped.
 
     Args:
         parts: Loss name to the step's parts; a loss whose run has ended is left out.
         trajectories: Loss name to its run.
         k: The step.
+        style: The picture's theme, for the swatches.
     """
     first = next(iter(trajectories.values()))
-    pair = ", ".join(first.parameters)
+    pair = short_names(first.parameters)
     ahead = any(part.lookahead_gradient is not None for part in parts.values())
-    heads = [f"step {k}: {pair}", "−lr·gradient", "+ momentum", "+ weight decay", "= step"]
+    decays = any(bool((part.weight_decay_part != 0).any()) for part in parts.values())
+    heads = [f"step {k}: {pair}", "−lr·gradient", "+ momentum", *(["+ weight decay"] if decays else []), "= step"]
     heads += ["gradient here", "at the look-ahead"] if ahead else []
     rows = []
     for name, run in trajectories.items():
-        point = [_cell(_pair(run.points[min(k, run.steps)]))]
+        point = [_cell(_two(run.points[min(k, run.steps)]))]
         part = parts.get(name)
         if part is None:
             rows.append([*point, _cell("the run has ended"), *[_cell("")] * (len(heads) - 2)])
             continue
-        moved = (part.gradient_part, part.momentum_part, part.weight_decay_part, part.next_point - part.point)
+        decay = (part.weight_decay_part,) if decays else ()
+        moved = (part.gradient_part, part.momentum_part, *decay, part.next_point - part.point)
         gradients = (part.gradient, part.lookahead_gradient) if ahead else ()
-        rows.append([*point, *(_cell(_pair(v)) for v in moved), *(_cell(_pair(v)) for v in gradients)])
-    return _table(heads, trajectories, rows)
+        rows.append([*point, *(_cell(_two(v)) for v in (*moved, *gradients))])
+    return _table(heads, trajectories, rows, style)
 
 
-def _table(heads: Sequence[str], names: Iterable[str], rows: Sequence[Sequence[str]]) -> str:
+def _table(heads: Sequence[str], names: Iterable[str], rows: Sequence[Sequence[str]], style: Style) -> str:
     lines = ["<tr><th></th>" + "".join(f"<th>{_safe(head)}</th>" for head in heads) + "</tr>"]
     for position, (name, cells) in enumerate(zip(names, rows, strict=True)):
-        color, dashes = loss_line(name, position)
+        color, dashes = loss_line(name, position, style)
         look = f"border-color:{color};border-top-style:{'solid' if dashes == '-' else 'dashed'}"
         label = f'<td><span class="swatch" style="{look}"></span>{_safe(name)}</td>'
         lines.append(f"<tr>{label}{''.join(cells)}</tr>")
@@ -192,8 +204,11 @@ def step_notes(parts: Mapping[str, StepParts]) -> list[str]:
 
 
 def _pair(vector) -> str:
-    a, b = (float(v) for v in vector)
-    return f"({number(a, 3)}, {number(b, 3)})"
+    return f"({_two(vector)})"
+
+
+def _two(vector) -> str:
+    return ", ".join(number(float(v), 3) for v in vector)
 
 
 def _safe(text: str) -> str:

@@ -126,19 +126,57 @@ def test_the_picture_follows_a_dark_theme(page):
     assert (page.pixels() == light).all()
 
 
-def test_all_of_it_can_be_seen_without_scrolling(page):
-    page.until_kernel("playground.page.size.get('width', 0) > 0")
-    page.until_painted()
-
+def assert_all_in_view(page) -> None:
     def edges(selector: str) -> tuple[float, float]:
         box = page.raw.locator(selector).first.bounding_box()
         return box["x"] + box["width"], box["y"] + box["height"]
 
     right, bottom = edges(".jp-WindowedPanel-outer")
-    for part in (".gradwidgets", f"{CANVAS}:first-of-type", ".gradwidgets-words table"):
+    for part in (".gradwidgets", ".gradwidgets-column", f"{CANVAS}:first-of-type", ".gradwidgets-words table"):
         assert edges(part)[0] <= right, part
         assert edges(part)[1] <= bottom, part
     assert edges(".gradwidgets-words table")[0] <= edges(".gradwidgets")[0]
+
+
+WIDEST_WORDS = (
+    "playground.momentum = 0.9; playground.nesterov = True; playground.weight_decay = 2.0; playground.step = 6"
+)
+
+
+def test_all_of_it_can_be_seen_without_scrolling(page):
+    page.until_kernel("playground.page.size.get('width', 0) > 0")
+    page.until_painted()
+    assert_all_in_view(page)
+    page.tell(WIDEST_WORDS)
+    page.until_painted()
+    assert_all_in_view(page)
+
+
+def test_a_projector_gets_larger_controls_and_words_that_still_fit_and_follow_the_mouse(page):
+    column = page.raw.locator(".gradwidgets-column")
+    narrow = column.bounding_box()["width"]
+    try:
+        page.raw.set_viewport_size({"width": 1920, "height": 1080})
+        page.until_kernel("playground.page.size.get('height') == 1080")
+        page.until_painted()
+        assert column.bounding_box()["width"] == pytest.approx(1.25 * narrow, abs=1)
+        assert_all_in_view(page)
+
+        slider = page.slider("lr")
+        track, handle = (slider.locator(part).bounding_box() for part in (".noUi-target", ".noUi-handle"))
+        wanted = track["x"] + 0.25 * track["width"]
+        page.raw.mouse.move(handle["x"] + handle["width"] / 2, handle["y"] + handle["height"] / 2)
+        page.raw.mouse.down()
+        page.raw.mouse.move(wanted, handle["y"] + handle["height"] / 2, steps=5)
+        page.raw.mouse.up()
+        page.until_kernel("playground.lr < 0.1")
+        page.until_painted()
+        moved = slider.locator(".noUi-handle").bounding_box()
+        assert moved["x"] + moved["width"] / 2 == pytest.approx(wanted, abs=3)
+    finally:
+        page.raw.set_viewport_size({"width": 1280, "height": 800})
+    page.until_kernel("playground.page.size.get('height') == 800")
+    page.until_painted()
 
 
 def test_a_reloaded_page_shows_the_picture_again(page):

@@ -9,6 +9,7 @@ from ipywidgets.widgets.widget_description import DescriptionStyle
 from ipywidgets.widgets.widget_string import LabelStyle
 
 from gradwidgets.widgets.controls.base import LABEL, ROW, Control, Looks, guarded
+from gradwidgets.widgets.words import short_names
 
 
 class Point(Control):
@@ -44,7 +45,7 @@ class Point(Control):
 
     def name_parts(self, names: Sequence[str]) -> None:
         """Say what the two numbers are, by their initials where names are long."""
-        text = f"{self.name} " + ", ".join(name if len(name) < 3 else name[0] for name in names)
+        text = f"{self.name} {short_names(names)}"
         if self._label.value != text:
             self._label.value = text
 
