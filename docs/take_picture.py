@@ -14,7 +14,8 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from tests.browser.find_chromium import find_chromium  # noqa: E402
-from tests.browser.lab import Lab, Page, open_browser  # noqa: E402
+from tests.browser.lab import Lab  # noqa: E402
+from tests.browser.page import Page, open_browser  # noqa: E402
 
 CELL = """\
 from gradwidgets import OptimizerPlayground

@@ -15,7 +15,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 from tests.browser.find_chromium import MISSING, find_chromium
-from tests.browser.lab import Lab, Page, open_browser
+from tests.browser.lab import Lab
+from tests.browser.page import Page, open_browser
 
 DATA = """
 import resource, sys, time

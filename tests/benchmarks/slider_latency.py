@@ -30,8 +30,9 @@ from playwright.sync_api import TimeoutError as Late
 sys.path.insert(0, str(Path(__file__).parents[2]))
 from tests.benchmarks.peers import PEERS
 from tests.browser.find_chromium import MISSING, find_chromium
-from tests.browser.lab import Lab, Page, open_browser
+from tests.browser.lab import Lab
 from tests.browser.link import Link
+from tests.browser.page import Page, open_browser
 
 WARM_UP = 3  # steps that are made first and do not count
 REST_MS = 120  # between two steps

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from tests.browser.find_chromium import MISSING, find_chromium
-from tests.browser.lab import Lab, Page, open_browser
+from tests.browser.lab import Lab
+from tests.browser.page import Page, open_browser
 
 PLAYGROUND = ("from gradwidgets import OptimizerPlayground", "playground = OptimizerPlayground()\nplayground")
 

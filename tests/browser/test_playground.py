@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from tests.browser.conftest import PLAYGROUND
-from tests.browser.lab import CANVAS
 from tests.browser.link import Link
+from tests.browser.page import CANVAS
 
 pytestmark = pytest.mark.browser
 

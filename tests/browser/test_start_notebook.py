@@ -2,7 +2,8 @@
 
 import pytest
 
-from tests.browser.lab import ROOT, Page
+from tests.browser.lab import ROOT
+from tests.browser.page import Page
 
 pytestmark = pytest.mark.browser
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import logging
 import threading
 from collections.abc import Callable, Iterator
 from types import SimpleNamespace
@@ -109,3 +110,11 @@ def make() -> Iterator[Callable[..., OptimizerPlayground]]:
         one.close()
     made.clear()
     gc.collect()
+
+
+@pytest.fixture
+def quiet_log():
+    """The log gets tracebacks of what goes wrong on purpose."""
+    logging.disable(logging.ERROR)
+    yield
+    logging.disable(logging.NOTSET)

@@ -72,3 +72,14 @@ class FakePage:
 
     def _full_size(self, number: int) -> np.ndarray:
         return max(self.pictures[: number + 1], key=lambda picture: picture.size)
+
+
+def send(widget, **state) -> None:
+    """Change a widget's state as the page does."""
+    widget.set_state(state)
+
+
+def choose(menu, name: str) -> None:
+    """Choose from a menu as the page does, by position."""
+    names = [one[1] if isinstance(one, tuple) else one for one in menu.options]
+    send(menu, index=names.index(name))
