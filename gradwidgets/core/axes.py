@@ -28,10 +28,11 @@ def check_axes(axes: object, names: tuple[str, str], argument: str = "axes") -> 
         raise ValueError(
             f"{argument} must name {names[0]!r} and {names[1]!r}; got {', '.join(map(repr, axes)) or 'none'}"
         )
-    return {name: _check_range(bounds, f"{argument}[{name!r}]") for name, bounds in axes.items()}
+    return {name: check_range(bounds, f"{argument}[{name!r}]") for name, bounds in axes.items()}
 
 
-def _check_range(bounds: object, where: str) -> tuple[float, float]:
+def check_range(bounds: object, where: str) -> tuple[float, float]:
+    """Accept a pair of finite numbers, low < high, as floats; `where` names them in an error."""
     try:
         low, high = bounds
     except (TypeError, ValueError):
@@ -45,3 +46,23 @@ def _check_range(bounds: object, where: str) -> tuple[float, float]:
     if not math.isfinite(high - low):
         raise ValueError(f"{where} is wider than a float can say; got ({low:g}, {high:g})")
     return low, high
+
+
+def check_loss_axes(axes: object) -> Axes:
+    """Accept or refuse the one or two axes of a loss whose parameters are yet to be compared with them.
+
+    Args:
+        axes: Mapping of one or two parameter names to (low, high).
+
+    Raises:
+        TypeError: Not a mapping of names, or a bound is not a number.
+        ValueError: Not one or two axes, a bound is not finite, or low ≥ high.
+    """
+    if not isinstance(axes, Mapping) or not all(isinstance(name, str) for name in axes):
+        raise TypeError(f"axes must map parameter names to (low, high); got {axes!r:.80}")
+    if len(axes) not in (1, 2):
+        raise ValueError(
+            f"axes must be one or two of the loss's parameters, the others go into fixed; got {len(axes)}: "
+            f"{', '.join(map(repr, axes)) or 'none'}"
+        )
+    return {name: check_range(bounds, f"axes[{name!r}]") for name, bounds in axes.items()}

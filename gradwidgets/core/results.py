@@ -14,22 +14,22 @@ class Result:
         """Same class, and every field the same; tensors bit for bit, NaN equal to NaN."""
         if type(other) is not type(self):
             return NotImplemented
-        return all(_same(getattr(self, f.name), getattr(other, f.name)) for f in fields(self))
+        return all(_same(getattr(self, f.name), getattr(other, f.name)) for f in fields(self) if f.compare)
 
     __hash__ = None
 
     def __repr__(self) -> str:
         """Small fields in full, large tensors by their shape."""
-        parts = (f"{f.name}={_short(getattr(self, f.name))}" for f in fields(self))
+        parts = (f"{f.name}={_short(getattr(self, f.name))}" for f in fields(self) if f.repr)
         return f"{type(self).__name__}({', '.join(parts)})"
 
     def to_dict(self) -> dict:
-        """The fields as plain lists, numbers and strings, ready for `json.dumps`.
+        """The fields that `repr` shows as plain lists, numbers and strings, ready for `json.dumps`.
 
         Returns:
             A dict by field name. NaN and infinities, which JSON has no word for, become None.
         """
-        return {f.name: _plain(getattr(self, f.name)) for f in fields(self)}
+        return {f.name: _plain(getattr(self, f.name)) for f in fields(self) if f.repr}
 
 
 def _same(a: object, b: object) -> bool:
@@ -53,6 +53,8 @@ def _plain(value: object) -> object:
         return _plain(value.detach().to(torch.float64).tolist() if value.is_floating_point() else value.tolist())
     if isinstance(value, float):
         return value if math.isfinite(value) else None
+    if isinstance(value, Result):
+        return value.to_dict()
     if isinstance(value, (list, tuple)):
         return [_plain(item) for item in value]
     if isinstance(value, dict):

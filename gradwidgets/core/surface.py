@@ -1,14 +1,15 @@
-"""An objective over a grid: what a map draws."""
+"""An objective or a loss over a grid: what a map draws."""
 
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from numbers import Integral
 
 import torch
 from torch import Tensor
 
-from gradwidgets.core.axes import Axes, check_axes
+from gradwidgets.core.axes import Axes, check_axes, check_loss_axes
+from gradwidgets.core.loss_function import LossFunction, Method
 from gradwidgets.core.objective import Objective
 from gradwidgets.core.regression import Regression, one_sample
 from gradwidgets.core.regression_surface import regression_surfaces
@@ -20,47 +21,136 @@ FINEST = 2001
 
 @dataclass(frozen=True, eq=False, repr=False)
 class SurfaceGrid(Result):
-    """An objective and its gradient on a rectangular grid.
+    """An objective or a loss and its gradient on a rectangular grid, or on a line.
 
     Attributes:
         x_name: The parameter drawn horizontally.
-        y_name: The parameter drawn vertically.
+        y_name: The parameter drawn vertically; None for a curve over one axis.
         x: Its values, ascending, (W,).
-        y: Likewise, (H,).
-        loss: Row i, column j is the objective at (x[j], y[i]), (H, W).
-        grad_x: ∂loss/∂x, (H, W).
-        grad_y: ∂loss/∂y, (H, W).
+        y: Likewise, (H,); None for a curve.
+        loss: Row i, column j is the objective at (x[j], y[i]), (H, W); (W,) for a curve.
+        grad_x: ∂loss/∂x, as `loss`; zero where no gradient path leads to x.
+        grad_y: ∂loss/∂y, as `loss`; None for a curve.
+        method: How the values were computed: in one "vectorized" call, by "vmap", or "pointwise".
+        no_path: The axes that no gradient path leads to.
+        failed: Sentence → the number of points at which the loss raised it; they are NaN.
+        notes: What the loss does beside returning a value, and how that was dealt with.
+        function: What was sampled, for a closer look; takes no part in comparisons.
     """
 
     x_name: str
-    y_name: str
+    y_name: str | None
     x: Tensor
-    y: Tensor
+    y: Tensor | None
     loss: Tensor
     grad_x: Tensor
-    grad_y: Tensor
+    grad_y: Tensor | None
+    method: Method = "vectorized"
+    no_path: tuple[str, ...] = ()
+    failed: dict[str, int] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    function: LossFunction | Objective | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The parameters on the axes, the horizontal one first."""
+        return (self.x_name,) if self.y_name is None else (self.x_name, self.y_name)
+
+    @property
+    def axes(self) -> dict[str, tuple[float, float]]:
+        """Name → (low, high)."""
+        sides = (self.x,) if self.y is None else (self.x, self.y)
+        return {name: (float(side[0]), float(side[-1])) for name, side in zip(self.names, sides, strict=True)}
+
+    @property
+    def points(self) -> Tensor:
+        """Where it was sampled, horizontal first: (H, W, 2), or (W, 1) for a curve."""
+        if self.y is None:
+            return self.x[:, None]
+        vertical, horizontal = torch.meshgrid(self.y, self.x, indexing="ij")
+        return torch.stack([horizontal, vertical], dim=-1)
+
+    @property
+    def gradient(self) -> Tensor:
+        """The gradient at the points, of their shape."""
+        parts = (self.grad_x,) if self.grad_y is None else (self.grad_x, self.grad_y)
+        return torch.stack(parts, dim=-1)
 
 
 def sample_surface(
-    objective: Objective, axes: Mapping[str, tuple[float, float]] | None = None, resolution: int = 101
+    loss: Objective | Callable,
+    axes: Mapping[str, tuple[float, float]] | None = None,
+    resolution: int | None = None,
+    *,
+    fixed: Mapping[str, object] | None = None,
 ) -> SurfaceGrid:
-    """The objective and its gradient over a square grid, in float64.
+    """An objective, or any loss, and its gradient over one or two of its parameters, in float64.
 
     Args:
-        objective: What to look at.
-        axes: Parameter name → (low, high), both ends included, the first drawn horizontally; by default the
-            objective's view.
-        resolution: Grid points along each axis, 2 to 2001.
+        loss: An `Objective`; or a callable that takes tensors by the names in `axes` and `fixed` and returns one: a
+            value a point, or a scalar, as `nn.MSELoss()` does.
+        axes: Parameter name → (low, high), both ends included, the first drawn horizontally. One axis gives a
+            curve. An objective has a view of its own.
+        resolution: Grid points along each axis, 2 to 2001; by default 101 for an objective, 81 for a loss.
+        fixed: The loss's other parameters, numbers or tensors of data.
 
     Returns:
-        The grid. Where the objective is NaN or infinite, so is its entry.
+        The grid. Where the loss is NaN or infinite, or raises, its entry is not finite.
 
     Raises:
-        TypeError: Bounds or resolution are not numbers.
+        TypeError: Bounds or resolution are not numbers, or `loss` is not callable.
         ValueError: A wrong parameter name (the message has the right ones), bounds that are not finite with
             low < high, or a resolution out of range.
+        LossError: The loss raises everywhere, or returns no real tensor of one value a point; a ValueError.
     """
-    return sample_surfaces({"": objective}, axes, resolution)[""]
+    return finish(sampling(loss, axes, resolution, fixed=fixed))
+
+
+def sampling(
+    loss: Objective | Callable,
+    axes: Mapping[str, tuple[float, float]] | None = None,
+    resolution: int | None = None,
+    *,
+    fixed: Mapping[str, object] | None = None,
+) -> Slices[SurfaceGrid]:
+    """`sample_surface` in slices."""
+    if isinstance(loss, Objective):
+        if fixed:
+            raise ValueError(f"an objective has no parameters to fix; got fixed {fixed!r:.60}")
+        count = 101 if resolution is None else resolution
+        return (yield from sampling_each({"": loss}, axes, count))[""]
+    if not callable(loss):
+        raise TypeError(f"loss must be callable; got {type(loss).__name__} {loss!r:.60}")
+    count = _check_resolution(81 if resolution is None else resolution)
+    checked = check_loss_axes(axes)
+    return (yield from sampling_function(LossFunction(loss, tuple(checked), fixed), checked, count))
+
+
+def sampling_function(function: LossFunction, axes: Axes, resolution: int) -> Slices[SurfaceGrid]:
+    """A loss function over checked axes, in slices."""
+    sides = _coordinates(axes, resolution)
+    if len(axes) == 1:
+        points, shape = sides[0][:, None], (resolution,)
+    else:
+        vertical, horizontal = torch.meshgrid(sides[1], sides[0], indexing="ij")
+        points, shape = torch.stack([horizontal, vertical], dim=-1).reshape(-1, 2), (resolution, resolution)
+    values = yield from function.valuing(points)
+    gradients = [part.reshape(shape).double() for part in values.gradient.unbind(-1)]
+    names = tuple(axes)
+    return SurfaceGrid(
+        x_name=names[0],
+        y_name=names[1] if len(names) == 2 else None,
+        x=sides[0],
+        y=sides[1] if len(names) == 2 else None,
+        loss=values.loss.reshape(shape).double(),
+        grad_x=gradients[0],
+        grad_y=gradients[1] if len(names) == 2 else None,
+        method=function.method,
+        no_path=tuple(name for name, reached in zip(names, values.reached, strict=True) if not reached),
+        failed=dict(values.failed),
+        notes=function.notes,
+        function=function,
+    )
 
 
 def sample_surfaces(
@@ -125,7 +215,9 @@ def _regressions(
     checked = check_axes(line.view if axes is None else axes, line.parameters)
     x, y = _coordinates(checked, resolution)
     maps = yield from regression_surfaces(list(lines.values()), tuple(checked), x, y)
-    return {name: SurfaceGrid(*checked, x, y, *three) for name, three in zip(lines, maps, strict=True)}
+    return {
+        name: SurfaceGrid(*checked, x, y, *three, function=lines[name]) for name, three in zip(lines, maps, strict=True)
+    }
 
 
 def _one(objectives: Mapping[str, Objective], given: Mapping | None, resolution: int) -> Slices[dict[str, SurfaceGrid]]:
@@ -149,13 +241,14 @@ def _one(objectives: Mapping[str, Objective], given: Mapping | None, resolution:
         yield min(k / len(points), 1.0)
     first, second = gradient.reshape(resolution, resolution, 2).unbind(-1)
     across, along = (second, first) if transposed else (first, second)
-    grid = SurfaceGrid(*axes, x, y, loss.reshape(resolution, resolution), across.contiguous(), along.contiguous())
+    grid = SurfaceGrid(
+        *axes, x, y, loss.reshape(resolution, resolution), across.contiguous(), along.contiguous(), function=objective
+    )
     return {name: grid}
 
 
-def _coordinates(axes: Axes, resolution: int) -> tuple[Tensor, Tensor]:
-    x, y = (torch.linspace(low, high, resolution, dtype=torch.float64) for low, high in axes.values())
-    return x, y
+def _coordinates(axes: Axes, resolution: int) -> tuple[Tensor, ...]:
+    return tuple(torch.linspace(low, high, resolution, dtype=torch.float64) for low, high in axes.values())
 
 
 def _check_resolution(resolution: object) -> int:

@@ -1,0 +1,144 @@
+"""What a loss takes, and one call of it: names become arguments, what comes back is checked."""
+
+import inspect
+import math
+from collections.abc import Callable, Mapping
+from numbers import Real
+
+import torch
+from torch import Tensor, nn
+
+
+class LossError(ValueError):
+    """The loss failed, or returned something that is no loss; the message names the call."""
+
+
+class LossCall:
+    """A loss as a function of named numbers.
+
+    Args:
+        loss: Any callable that takes tensors by name and returns a tensor; an `nn.Module` loss takes what its
+            `forward` takes.
+        varied: Names of the parameters that are varied.
+        fixed: The others that are to be set: a number becomes a tensor as large as the varied ones; anything else,
+            a tensor of data say, is handed on as it is.
+
+    Raises:
+        TypeError: `loss` is not callable, or a name or fixed value is not usable.
+        ValueError: A name is not one of the loss's parameters, or one that it needs is missing; the message lists
+            them.
+
+    Attributes:
+        name: What the loss is called.
+        varied: As given.
+        fixed: As given; numbers as floats.
+    """
+
+    def __init__(self, loss: Callable, varied: tuple[str, ...], fixed: Mapping[str, object] | None = None) -> None:
+        if not callable(loss):
+            raise TypeError(f"loss must be callable; got {type(loss).__name__} {loss!r:.60}")
+        if fixed is not None and not isinstance(fixed, Mapping):
+            raise TypeError(f"fixed must map parameter names to values; got {fixed!r:.60}")
+        self.loss, self.name = loss, loss_name(loss)
+        self.varied = tuple(varied)
+        self.fixed = {name: _plain_number(f"fixed[{name!r}]", value) for name, value in (fixed or {}).items()}
+        twice = [name for name in self.varied if name in self.fixed]
+        if twice:
+            raise ValueError(f"{twice[0]!r} is an axis and fixed: it can be one of both")
+        self._positional: tuple[str, ...] = ()
+        self._check_names()
+        # A loss that takes its constants as plain numbers only (`delta` of nn.functional's, say) is met halfway.
+        self.plain_numbers = False
+
+    def _check_names(self) -> None:
+        taken = parameters_of(self.loss)
+        if taken is None:
+            return
+        required, optional, any_name, self._positional = taken
+        known, given = [*required, *optional], [*self.varied, *self.fixed]
+        wrong = [name for name in given if name not in known] if not any_name else []
+        listed = ", ".join(map(repr, known)) or "none"
+        if wrong:
+            raise ValueError(f"{self.name} has no parameter {wrong[0]!r}; its parameters are {listed}")
+        missing = [name for name in required if name not in given]
+        if missing:
+            raise ValueError(
+                f"{self.name} needs {', '.join(map(repr, missing))} too: name it in axes or fixed (its parameters are "
+                f"{listed})"
+            )
+
+    def __call__(self, *varied: Tensor) -> object:
+        """Call the loss; every tensor handed over may be changed in place.
+
+        Args:
+            *varied: The varied parameters' values, of one shape.
+        """
+        like = varied[0]
+        arguments = {name: value.clone() for name, value in zip(self.varied, varied, strict=True)}
+        for name, value in self.fixed.items():
+            if isinstance(value, float) and not self.plain_numbers:
+                value = torch.full_like(like, value, requires_grad=False)
+            elif isinstance(value, Tensor):
+                value = value.detach().to(like.dtype) if value.is_floating_point() else value.detach()
+                value = value.clone()
+            arguments[name] = value
+        positional = [arguments.pop(name) for name in self._positional if name in arguments]
+        return self.loss(*positional, **arguments)
+
+    def checked(self, value: object) -> Tensor:
+        """Refuse what is no loss's value; give it as a real tensor.
+
+        Args:
+            value: What the loss returned.
+
+        Raises:
+            LossError: It is no tensor, or not real.
+        """
+        if isinstance(value, (tuple, list, dict)):
+            raise LossError(
+                f"{self.name} must return one tensor; it returned a {type(value).__name__} of {len(value)}: return the "
+                "part to look at, or look at each part by itself"
+            )
+        if not isinstance(value, Tensor):
+            raise LossError(
+                f"{self.name} must return a tensor; it returned {type(value).__name__} {value!r:.60}, "
+                "which has no gradient"
+            )
+        if value.is_complex():
+            raise LossError(f"{self.name} must return real values; it returned dtype {value.dtype}")
+        return value
+
+
+def parameters_of(loss: Callable) -> tuple[list[str], list[str], bool, tuple[str, ...]] | None:
+    """Return the names that a loss needs, those it may take, whether it takes any, and those taken by position.
+
+    None where the loss does not tell (some builtins).
+    """
+    target = loss.forward if isinstance(loss, nn.Module) else loss
+    try:
+        arguments = list(inspect.signature(target).parameters.values())
+    except (TypeError, ValueError):
+        return None
+    kinds = inspect.Parameter
+    named = [a for a in arguments if a.kind not in (kinds.VAR_POSITIONAL, kinds.VAR_KEYWORD)]
+    required = [a.name for a in named if a.default is kinds.empty]
+    optional = [a.name for a in named if a.default is not kinds.empty]
+    any_name = any(a.kind is kinds.VAR_KEYWORD for a in arguments)
+    return required, optional, any_name, tuple(a.name for a in named if a.kind is kinds.POSITIONAL_ONLY)
+
+
+def loss_name(loss: Callable) -> str:
+    """What to call a loss."""
+    name = getattr(loss, "__name__", None) or type(loss).__name__
+    return "loss" if name == "<lambda>" else name
+
+
+def _plain_number(where: str, value: object) -> object:
+    if isinstance(value, Tensor) and value.ndim == 0 and value.is_floating_point():
+        value = float(value)
+    if isinstance(value, bool) or not isinstance(value, Real):
+        return value
+    number = float(value)
+    if not math.isfinite(number):
+        raise ValueError(f"{where} must be finite; got {value!r}")
+    return number

@@ -1,0 +1,279 @@
+"""A loss of named numbers, with its gradient at many points at once, by the fastest way that is right for it."""
+
+import time
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from gradwidgets.core.loss_call import LossCall, LossError
+from gradwidgets.core.slices import SLICE, Slices, finish
+from gradwidgets.core.undisturbed import SEED, Undisturbed
+
+Method = Literal["vectorized", "vmap", "pointwise"]
+
+_TRIED = 5  # points on which the ways are compared before one is chosen
+_BLOCK = 2**16  # points in one call
+
+
+@dataclass(frozen=True, eq=False)
+class Values:
+    """A loss and its gradient at N points.
+
+    Attributes:
+        loss: (N,).
+        gradient: (N, P); zero for a parameter without a gradient path.
+        reached: For each of the P parameters whether any gradient path leads to it.
+        failed: Sentence → how many points' calls raised it; their loss and gradient are NaN.
+        first_failure: The first point whose call raised, (P,), or None.
+    """
+
+    loss: Tensor
+    gradient: Tensor
+    reached: tuple[bool, ...]
+    failed: Mapping[str, int]
+    first_failure: tuple[float, ...] | None = None
+
+
+class LossFunction:
+    """A loss at many points.
+
+    Three ways give the same numbers. "vectorized": one call with all points at once, for a loss that works
+    elementwise. "vmap": `torch.func.vmap` over the points, for one that reduces to a scalar or mixes its inputs.
+    "pointwise": one call a point, for one whose Python depends on its values. Which one is found out by comparing
+    them on a few points, when the first values are asked for.
+
+    Args:
+        loss: The loss, see `LossCall`.
+        parameters: Names of the parameters that are varied.
+        fixed: The others.
+
+    Attributes:
+        name: What the loss is called.
+        parameters: As given.
+        fixed: As given.
+        method: The way found; None before the first values.
+        dtype: float64, or float32 where the loss holds tensors of that kind.
+    """
+
+    def __init__(self, loss: Callable, parameters: tuple[str, ...], fixed: Mapping[str, object] | None = None) -> None:
+        self.call = LossCall(loss, tuple(parameters), fixed)
+        self.name, self.parameters, self.fixed = self.call.name, self.call.varied, self.call.fixed
+        self.method: Method | None = None
+        self.dtype = torch.float64
+        self._undisturbed = Undisturbed(loss)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the loss does beside returning a value, one sentence each."""
+        return tuple(self._undisturbed.notes.values())
+
+    # -- values -------------------------------------------------------------------------------------------
+
+    def values(self, points: Tensor, dtype: torch.dtype | None = None) -> Values:
+        """The loss and its gradient.
+
+        Args:
+            points: (N, P).
+            dtype: In which to compute, if not in the loss's own.
+
+        Raises:
+            LossError: The loss fails at every point tried, or returns no loss.
+        """
+        return finish(self.valuing(points, dtype))
+
+    def valuing(self, points: Tensor, dtype: torch.dtype | None = None) -> Slices[Values]:
+        """`values` in slices."""
+        points = points.detach()
+        if self.method is None:
+            self._choose_method(points)
+            yield 0.0
+        points = points.to(dtype or self.dtype)
+        if self.method != "pointwise":
+            try:
+                return (yield from self._in_blocks(points))
+            except Exception:
+                # What a few points allowed, some other point does not: see which.
+                self.method = "pointwise"
+        return (yield from self._pointwise(points))
+
+    def _in_blocks(self, points: Tensor) -> Slices[Values]:
+        parts = []
+        for first in range(0, max(len(points), 1), _BLOCK):
+            parts.append(self._at_once(points[first : first + _BLOCK], self.method))
+            yield min(1.0, (first + _BLOCK) / max(len(points), 1))
+        reached = tuple(any(part.reached[i] for part in parts) for i in range(points.shape[1]))
+        return Values(torch.cat([p.loss for p in parts]), torch.cat([p.gradient for p in parts]), reached, {})
+
+    def _at_once(self, points: Tensor, method: Method) -> Values:
+        with self._undisturbed():
+            leaves = [column.clone().requires_grad_() for column in points.unbind(-1)]
+            with warnings.catch_warnings():
+                warnings.filterwarnings("ignore", "There is a performance drop", UserWarning)
+                way = torch.func.vmap(self._tensor, randomness="same") if method == "vmap" else self._tensor
+                value = way(*leaves)
+            if value.shape != (len(points),):
+                raise LossError(
+                    f"{self.name} must return one value a point, shape ({len(points)},) for {len(points)} points; it "
+                    f"returned shape {tuple(value.shape)}"
+                )
+            return self._with_gradient(value, leaves)
+
+    def _tensor(self, *leaves: Tensor) -> Tensor:
+        return self.call.checked(self.call(*leaves))
+
+    @staticmethod
+    def _with_gradient(value: Tensor, leaves: list[Tensor]) -> Values:
+        gradients = [None] * len(leaves)
+        if value.requires_grad:
+            gradients = torch.autograd.grad(value.sum(), leaves, allow_unused=True)
+        reached = tuple(gradient is not None for gradient in gradients)
+        filled = [torch.zeros_like(leaf) if g is None else g for g, leaf in zip(gradients, leaves, strict=True)]
+        loss = value.detach().to(leaves[0].dtype)
+        return Values(loss, torch.stack([g.detach() for g in filled], dim=-1), reached, {})
+
+    def _pointwise(self, points: Tensor) -> Slices[Values]:
+        count, width = points.shape
+        loss, gradient = points.new_full((count,), float("nan")), points.new_full((count, width), float("nan"))
+        reached, failed, first, k = [False] * width, {}, None, 0
+        while k < count:
+            deadline = time.perf_counter() + SLICE
+            with self._undisturbed():
+                while k < count and time.perf_counter() < deadline:
+                    try:
+                        one = self._at_point(points[k])
+                    except Exception as error:
+                        sentence = self._sentence(error)
+                        failed[sentence] = failed.get(sentence, 0) + 1
+                        first = first or tuple(points[k].tolist())
+                    else:
+                        loss[k], gradient[k] = one.loss, one.gradient
+                        reached = [a or b for a, b in zip(reached, one.reached, strict=True)]
+                    k += 1
+            yield k / count
+        if count and sum(failed.values()) == count:
+            raise LossError(next(iter(failed)))
+        return Values(loss, gradient, tuple(reached), failed, first)
+
+    def _at_point(self, point: Tensor) -> Values:
+        self._undisturbed.reseed()
+        leaves = [number.clone().requires_grad_() for number in point.unbind(-1)]
+        value = self.call.checked(self.call(*leaves))
+        if value.numel() != 1:
+            raise LossError(
+                f"{self.name} must return one value; for single numbers it returned shape {tuple(value.shape)}"
+            )
+        return self._with_gradient(value.reshape(()), leaves)
+
+    def _sentence(self, error: Exception) -> str:
+        if isinstance(error, LossError):
+            return str(error)
+        text = " ".join(str(error).split())
+        text = text if len(text) <= 200 else text[:199] + "…"
+        call = f"{self.name}({', '.join([*self.parameters, *self.fixed])})"
+        return f"{call} raised {type(error).__name__}: {text}" if text else f"{call} raised {type(error).__name__}"
+
+    # -- which way ----------------------------------------------------------------------------------------
+
+    def _choose_method(self, points: Tensor) -> None:
+        few = points[torch.linspace(0.13, 0.91, _TRIED).mul(len(points)).long()] if len(points) > _TRIED else points
+        self._find_form(few[0])
+        few = few.to(self.dtype)
+        truth = self._truth(few)
+        self._look_for_chance(few[0], truth[0])
+        errors = [value for value in truth if isinstance(value, Exception)]
+        for method in ("vectorized", "vmap"):
+            try:
+                tried = self._at_once(few, method).loss
+            except Exception as error:
+                if len(errors) == len(truth):
+                    errors.append(error)
+                continue
+            if len(errors) >= len(truth):  # it wants many points at once: does a point's value depend on the others?
+                some = self._at_once(few[: (len(few) + 1) // 2], method).loss
+                right = torch.allclose(tried[: len(some)], some, rtol=1e-6, atol=0, equal_nan=True)
+            else:
+                right = not errors and _agree(tried, truth)
+            if right:
+                self.method = method
+                return
+        if len(errors) >= len(truth):
+            raise LossError(self._sentence(errors[0])) from errors[0]
+        self.method = "pointwise"
+
+    def _truth(self, few: Tensor) -> list[Tensor | Exception]:
+        found = []
+        with self._undisturbed():
+            for point in few:
+                try:
+                    found.append(self._at_point(point).loss)
+                except Exception as error:
+                    found.append(error)
+        return found
+
+    def _find_form(self, point: Tensor) -> None:
+        """Find out in which dtype, and with constants in which form, the loss works at all."""
+        errors: list[Exception] = []
+        for dtype in (torch.float64, torch.float32):
+            for plain in (False, True):
+                self.dtype, self.call.plain_numbers = dtype, plain
+                result = self._truth(point.to(dtype)[None])[0]
+                if not isinstance(result, Exception):
+                    if dtype == torch.float32:
+                        self._undisturbed.notes["float32"] = (
+                            "computed in float32: the loss holds tensors of that kind and takes no float64"
+                        )
+                    return
+                errors.append(result)
+                if not any(isinstance(value, float) for value in self.fixed.values()):
+                    break
+        # None works here. Stay with float32 if that is at least another complaint than about dtypes.
+        self.call.plain_numbers = False
+        if not ("dtype" in str(errors[0]) and str(errors[-1]) != str(errors[0])):
+            self.dtype = torch.float64
+
+    def _look_for_chance(self, point: Tensor, known: Tensor | Exception) -> None:
+        if isinstance(known, Exception):
+            return
+        self._undisturbed.seed = SEED + 1
+        other = self._truth(point[None])[0]
+        self._undisturbed.seed = SEED
+        if not isinstance(other, Exception) and not _agree(other[None], [known]):
+            self._undisturbed.notes["random"] = "it draws random numbers: the same ones at every point and every time"
+
+    # -- curvature ----------------------------------------------------------------------------------------
+
+    def hessian(self, point: Tensor) -> Tensor:
+        """The matrix of second derivatives at one point, by autograd, (P, P), symmetric.
+
+        Args:
+            point: (P,).
+
+        Raises:
+            LossError: The loss has no second derivative there.
+        """
+        with self._undisturbed():
+            leaf = point.detach().to(self.dtype).clone().requires_grad_()
+            try:
+                if self.method == "vectorized":
+                    value = self.call(*(part[None] for part in leaf.unbind(-1)))
+                else:
+                    value = self.call(*leaf.unbind(-1))
+                (gradient,) = torch.autograd.grad(self.call.checked(value).sum(), leaf, create_graph=True)
+                rows = [
+                    torch.autograd.grad(entry, leaf, retain_graph=True, allow_unused=True)[0]
+                    if entry.requires_grad
+                    else None
+                    for entry in gradient
+                ]
+            except Exception as error:
+                raise LossError(f"no second derivative: {self._sentence(error)}") from error
+        matrix = torch.stack([torch.zeros_like(leaf) if row is None else row for row in rows]).detach()
+        return (matrix + matrix.T) / 2
+
+
+def _agree(values: Tensor, truth: list[Tensor]) -> bool:
+    return torch.allclose(values, torch.stack(truth).to(values.dtype), rtol=1e-5, atol=1e-300, equal_nan=True)
