@@ -95,10 +95,16 @@ class LossFunction:
         if self.method != "pointwise":
             try:
                 return (yield from self._in_blocks(points))
-            except Exception:
+            except Exception as error:
+                if points.dtype != self.dtype:
+                    raise LossError(self._sentence(error)) from error
                 # What a few points allowed, some other point does not: see which.
                 self.method = "pointwise"
         return (yield from self._pointwise(points))
+
+    def value_at(self, point: Tensor) -> Values:
+        """The loss and its gradient at one point, (P,), as `values`, by one call that is repeated in no other way."""
+        return self._at_once(point.to(self.dtype)[None], "vmap" if self.method == "vmap" else "vectorized")
 
     def _in_blocks(self, points: Tensor) -> Slices[Values]:
         parts = []

@@ -248,7 +248,12 @@ def _one(objectives: Mapping[str, Objective], given: Mapping | None, resolution:
 
 
 def _coordinates(axes: Axes, resolution: int) -> tuple[Tensor, ...]:
-    return tuple(torch.linspace(low, high, resolution, dtype=torch.float64) for low, high in axes.values())
+    sides = []
+    for low, high in axes.values():
+        side = torch.linspace(low, high, resolution, dtype=torch.float64)
+        # A middle that rounding put beside zero would miss what happens at zero.
+        sides.append(torch.where(side.abs() < 1e-12 * (high - low), 0.0, side))
+    return tuple(sides)
 
 
 def _check_resolution(resolution: object) -> int:

@@ -1,0 +1,172 @@
+"""Where a gradient is zero at a point, and what kind of point that is."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from gradwidgets.core.loss_function import LossError, LossFunction
+from gradwidgets.core.results import Result
+from gradwidgets.core.slices import Slices
+
+Kind = Literal["minimum", "maximum", "saddle", "degenerate"]
+
+_MOST = 40  # candidates that are looked at; of a loss that is slow, fewer
+_MOST_SLOW = 4
+_ITERATIONS = 12
+_RING = 16
+_ARRIVED = 1e-7  # of the view's width: a last step so short ends Newton's method
+_FLAT = 1e-6  # of the larger eigenvalue: a smaller one counts as zero
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class CriticalPoint(Result):
+    """A point at which the gradient is zero, or jumps through zero.
+
+    Attributes:
+        point: Where, in the order of the axes.
+        kind: "minimum", "maximum", "saddle", or "degenerate" where the curvature does not tell.
+        loss: The loss there.
+        eigenvalues: Of the Hessian there, ascending; () at a kink, where there is none.
+    """
+
+    point: tuple[float, ...]
+    kind: Kind
+    loss: float
+    eigenvalues: tuple[float, ...]
+
+
+def finding_critical_points(grid, function: LossFunction, usable: Tensor, steep: float) -> Slices[list[CriticalPoint]]:
+    """Find the critical points in view, in slices.
+
+    Between grid points whose gradients change sign in every direction one may lie: Newton's method goes there,
+    and what is left of the gradient must be as good as zero.
+
+    Args:
+        grid: A `SurfaceGrid`, over two axes or one.
+        function: What was sampled.
+        usable: Grid points that may be a candidate's corner, of the loss's shape: finite and not on flat ground.
+        steep: A typical size of the gradient per axis width, what zero is measured by.
+
+    Returns:
+        The points, by ascending loss.
+    """
+    low, high = _corners(grid, usable, function)
+    if not len(low):
+        return []
+    yield 0.1
+    spans = torch.tensor([b - a for a, b in grid.axes.values()], dtype=torch.float64)
+    cell = high[0] - low[0]
+    at, steps = (low + high) / 2, _ITERATIONS if function.method != "pointwise" else 4
+    alive = torch.ones(len(at), dtype=torch.bool)
+    home = at.clone()
+    last = torch.full((len(at),), float("inf"), dtype=torch.float64)
+    for k in range(steps):
+        gradient, hessian = yield from _around(function, at, 1e-5 * spans)
+        moved = at - torch.linalg.lstsq(hessian, gradient[..., None]).solution[..., 0]
+        alive &= moved.isfinite().all(-1)
+        near = ((moved - home).abs() <= 1.5 * cell).all(-1)
+        # A step out of the cell and its neighbours is no refinement; half the way may be.
+        moved = torch.where(near[:, None], moved, (at + home) / 2)
+        last = ((moved - at) / spans).norm(dim=-1)
+        at = torch.where(alive[:, None], moved, at)
+        yield 0.1 + 0.6 * (k + 1) / steps
+    gradient, hessian = yield from _around(function, at, 1e-5 * spans)
+    arrived = ((gradient * spans).norm(dim=-1) <= 1e-4 * steep) & (last <= _ARRIVED)
+    at = torch.where(at.abs() < _ARRIVED * spans, 0.0, at)
+    found: list[CriticalPoint] = []
+    for i in range(len(at)):
+        smooth = alive[i] and arrived[i]
+        one = _smooth(function, at[i], hessian[i]) if smooth else _kinked(function, home[i], cell)
+        if one is not None and _inside(one, grid) and not any(_same(one, other, 0.75 * cell) for other in found):
+            found.append(one)
+        yield 0.7 + 0.3 * (i + 1) / len(at)
+    return sorted(found, key=lambda one: one.loss)
+
+
+def _corners(grid, usable: Tensor, function: LossFunction) -> tuple[Tensor, Tensor]:
+    """The lower and upper corners of cells over which every part of the gradient changes sign, (K, P) each."""
+    points, gradient = grid.points, grid.gradient
+    dims = gradient.shape[-1]
+    whole = (slice(None),)
+    ends = [(slice(None, -1), slice(1, None))] * dims
+    corners = [(a,) for a in ends[0]] if dims == 1 else [(a, b) for a in ends[0] for b in ends[1]]
+    all_of = torch.stack([gradient[corner + whole] for corner in corners])
+    good = torch.stack([usable[corner] for corner in corners]).all(0)
+    lowest, highest = all_of.amin(0), all_of.amax(0)
+    changes = good & (lowest <= 0).all(-1) & (highest >= 0).all(-1) & (highest > lowest).any(-1)
+    where = changes.nonzero()
+    most = _MOST if function.method != "pointwise" else _MOST_SLOW
+    if len(where) > most:
+        size = all_of[:, *where.T].norm(dim=-1).amin(0)
+        where = where[size.argsort()[:most]]
+    low, high = points[tuple(where.T)], points[tuple((where + 1).T)]
+    return low, high
+
+
+def _around(function: LossFunction, at: Tensor, step: Tensor) -> Slices[tuple[Tensor, Tensor]]:
+    """Gradients (K, P) and Hessians (K, P, P) by central differences of gradients."""
+    dims = at.shape[1]
+    shifts = torch.diag(step)
+    places = torch.cat([at, *(at + shift for shift in shifts), *(at - shift for shift in shifts)])
+    values = yield from function.valuing(places)
+    parts = values.gradient.double().reshape(1 + 2 * dims, len(at), dims)
+    rows = [(parts[1 + i] - parts[1 + dims + i]) / (2 * step[i]) for i in range(dims)]
+    hessian = torch.stack(rows, dim=1)
+    hessian = (hessian + hessian.mT) / 2
+    return parts[0], torch.nan_to_num(hessian, nan=0.0, posinf=0.0, neginf=0.0)
+
+
+def _smooth(function: LossFunction, point: Tensor, differences: Tensor) -> CriticalPoint:
+    try:
+        hessian = function.hessian(point).double()
+        if not hessian.isfinite().all():
+            hessian = differences
+    except LossError:
+        hessian = differences
+    eigenvalues = torch.linalg.eigvalsh(hessian)
+    largest = float(eigenvalues.abs().max())
+    zero = eigenvalues.abs() <= _FLAT * largest
+    up, down = bool((eigenvalues > 0)[~zero].any()), bool((eigenvalues < 0)[~zero].any())
+    kind: Kind = "saddle" if up and down else "degenerate" if largest == 0 or bool(zero.any()) else "minimum"
+    if kind == "minimum" and down:
+        kind = "maximum"
+    loss = float(function.values(point[None]).loss)
+    return CriticalPoint(tuple(point.tolist()), kind, loss, tuple(eigenvalues.tolist()))
+
+
+def _kinked(function: LossFunction, centre: Tensor, cell: Tensor) -> CriticalPoint | None:
+    """Judge a candidate without curvature by the losses in and around its cell."""
+    dims = len(centre)
+    grid = torch.linspace(-1, 1, 9, dtype=torch.float64)
+    offsets = torch.cartesian_prod(*[grid] * dims).reshape(-1, dims)
+    inside = centre + 0.5 * cell * offsets
+    values = function.values(inside)
+    losses, sizes = values.loss, (values.gradient * cell).norm(dim=-1)
+    # At a kink the gradient jumps; where it shrinks on the way, Newton's method had its chance.
+    sizes = sizes[sizes > 0]
+    if not len(sizes) or float(sizes.min()) < 0.3 * float(sizes.max()):
+        return None
+    if dims == 1:
+        ring = centre + cell * torch.tensor([[-1.0], [1.0]], dtype=torch.float64)
+    else:
+        angle = torch.arange(_RING, dtype=torch.float64) * (2 * torch.pi / _RING)
+        ring = centre + 1.5 * cell * torch.stack([angle.cos(), angle.sin()], dim=-1)
+    around = function.values(ring).loss
+    if not (losses.isfinite().all() and around.isfinite().all()):
+        return None
+    least, most = int(losses.argmin()), int(losses.argmax())
+    if bool((around > losses[least]).all()):
+        return CriticalPoint(tuple(inside[least].tolist()), "minimum", float(losses[least]), ())
+    if bool((around < losses[most]).all()):
+        return CriticalPoint(tuple(inside[most].tolist()), "maximum", float(losses[most]), ())
+    return None
+
+
+def _inside(one: CriticalPoint, grid) -> bool:
+    return all(low <= value <= high for value, (low, high) in zip(one.point, grid.axes.values(), strict=True))
+
+
+def _same(one: CriticalPoint, other: CriticalPoint, reach: Tensor) -> bool:
+    return all(abs(a - b) <= float(r) for a, b, r in zip(one.point, other.point, reach, strict=True))

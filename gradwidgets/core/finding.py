@@ -1,0 +1,55 @@
+"""A verdict with its evidence."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Literal
+
+from gradwidgets.core.results import Result
+
+Severity = Literal["ok", "info", "warning", "error"]
+SEVERITIES: tuple[Severity, ...] = ("ok", "info", "warning", "error")
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Finding(Result):
+    """What was found, the numbers that say so, and what to do.
+
+    Attributes:
+        name: Which pattern or check.
+        severity: "ok", "info", "warning" or "error".
+        message: One sentence in plain words.
+        evidence: The numbers that led to it by name, thresholds included.
+        where: A point that shows it, in the order of the axes; None where it has no place.
+        action: What to do about it; "" where there is nothing to do.
+    """
+
+    name: str
+    severity: Severity
+    message: str
+    evidence: dict[str, object] = field(default_factory=dict)
+    where: tuple[float, ...] | None = None
+    action: str = ""
+
+    def __str__(self) -> str:
+        """The finding as a person reads it."""
+        return f"{self.severity}: {self.name}: {self.message}" + (f" {self.action}" if self.action else "")
+
+
+def worst_first(findings: Iterable[Finding]) -> list[Finding]:
+    """Findings in order of severity, those of one severity as they came."""
+    return sorted(findings, key=lambda finding: -SEVERITIES.index(finding.severity))
+
+
+def number(value: float) -> str:
+    """A number in a sentence: three digits."""
+    return f"{value:.3g}".replace("-", "−")
+
+
+def percent(share: float) -> str:
+    """A share in a sentence."""
+    return "under 0.1 %" if 0 < share < 0.001 else f"{100 * share:.3g} %"
+
+
+def place(names: Iterable[str], point: Iterable[float]) -> str:
+    """A point in a sentence: "a 0.5, b −1"."""
+    return ", ".join(f"{name} {number(value)}" for name, value in zip(names, point, strict=True))

@@ -1,0 +1,198 @@
+"""A loss surface with what several patterns ask of it, computed once."""
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
+from numbers import Real
+
+import torch
+from torch import Tensor
+
+from gradwidgets.core.critical_points import CriticalPoint, finding_critical_points
+from gradwidgets.core.loss_function import LossFunction
+from gradwidgets.core.objective import Objective
+from gradwidgets.core.slices import Slices
+from gradwidgets.core.surface import SurfaceGrid
+
+FLAT = 1e-6  # of the steep slopes in view: below, the ground is flat
+LOWEST = 1e-3  # of the height of the view: so near to the lowest loss is as good as lowest
+
+Target = Sequence[float] | Mapping[str, object] | Callable[..., Tensor]
+
+
+class Look:
+    """A grid and what follows from it.
+
+    Args:
+        grid: The surface, or the curve.
+        target: Where the loss should lead: a point, a box or a predicate; None for the lowest region.
+
+    Attributes:
+        grid: As given, without a function where it has none.
+        function: The loss itself, or None.
+        critical: The critical points, once `looking` has found them.
+    """
+
+    def __init__(self, grid: SurfaceGrid, target: Target | None = None) -> None:
+        self.grid, self.names = grid, grid.names
+        self.function: LossFunction | None = loss_function_of(grid)
+        self.given = target is not None
+        self._target = target
+        self.critical: list[CriticalPoint] = []
+
+    def looking(self) -> Slices[None]:
+        """Find the critical points, in slices."""
+        if self.function is not None and self.steep > 0:
+            # Where much ground is flat, gradients of zero are no points.
+            usable = self.finite & ~self.flat if self.share(self.flat) > 0.01 else self.finite
+            self.critical = yield from finding_critical_points(self.grid, self.function, usable, self.steep)
+
+    @cached_property
+    def finite(self) -> Tensor:
+        """Where loss and gradient are finite, of the loss's shape."""
+        return self.grid.loss.isfinite() & self.grid.gradient.isfinite().all(-1)
+
+    @cached_property
+    def spans(self) -> Tensor:
+        """The axes' widths, (P,)."""
+        return torch.tensor([high - low for low, high in self.grid.axes.values()], dtype=torch.float64)
+
+    @cached_property
+    def slope(self) -> Tensor:
+        """The size of the gradient per width of the view, of the loss's shape; 0 where not finite."""
+        size = (self.grid.gradient * self.spans).norm(dim=-1)
+        return torch.where(self.finite, size, torch.zeros_like(size))
+
+    @cached_property
+    def steep(self) -> float:
+        """A steep slope in view: of the finite points one in a hundred is steeper."""
+        slopes = self.slope[self.finite]
+        if not len(slopes):
+            return 0.0
+        steep = float(slopes.kthvalue(max(1, round(0.99 * len(slopes)))).values)
+        return steep or float(slopes.max())
+
+    @cached_property
+    def height(self) -> float:
+        """How far the loss rises in view, without the highest hundredth, which may be a pole's."""
+        losses = self.grid.loss[self.finite]
+        if not len(losses):
+            return 0.0
+        return float(losses.kthvalue(max(1, round(0.99 * len(losses)))).values - losses.min())
+
+    @cached_property
+    def lowest(self) -> float:
+        """The lowest loss in view, a refined minimum's included."""
+        losses = self.grid.loss[self.finite]
+        refined = [one.loss for one in self.critical if one.kind == "minimum"]
+        return min([*refined, float(losses.min())]) if len(losses) else float("nan")
+
+    @cached_property
+    def flat(self) -> Tensor:
+        """Where the ground is flat."""
+        return self.finite & (self.slope <= FLAT * self.steep)
+
+    @cached_property
+    def bottom(self) -> Tensor:
+        """The lowest region in view."""
+        return self.finite & (self.grid.loss <= self.lowest + LOWEST * self.height)
+
+    @cached_property
+    def target(self) -> Tensor:
+        """Where the loss should lead, as a mask of the loss's shape; at least one point."""
+        if self._target is None:
+            return self.bottom
+        return target_mask(self._target, self.grid)
+
+    def in_target(self, point: Sequence[float]) -> bool:
+        """Whether a point lies in the target, or within a cell of it."""
+        cell = torch.stack([self.spans / (size - 1) for size in (self.grid.loss.shape[-1],)]).amax(0)
+        targets = self.grid.points[self.target]
+        return bool(((targets - torch.tensor(point, dtype=torch.float64)).abs() <= 1.01 * cell).all(-1).any())
+
+    def share(self, mask: Tensor) -> float:
+        """Which share of the view a mask covers."""
+        return float(mask.double().mean())
+
+    def first(self, mask: Tensor) -> tuple[float, ...]:
+        """A point of a mask, near its middle."""
+        points = self.grid.points[mask]
+        middle = points.mean(0)
+        nearest = ((points - middle) / self.spans).norm(dim=-1).argmin()
+        return tuple(points[nearest].tolist())
+
+
+def loss_function_of(grid: SurfaceGrid) -> LossFunction | None:
+    """What a grid was sampled from, as a function of its axes; None where it does not know."""
+    if not isinstance(grid.function, Objective):
+        return grid.function
+    objective = grid.function
+
+    def call(**named: Tensor) -> Tensor:
+        return objective(torch.stack([named[name] for name in objective.parameters], dim=-1))
+
+    function = LossFunction(call, grid.names)
+    function.name = objective.name
+    return function
+
+
+def target_mask(target: Target, grid: SurfaceGrid) -> Tensor:
+    """Turn a target into a mask over a grid.
+
+    Args:
+        target: A point, a number for each axis in order or by name; a box, a pair (low, high) for each axis; or a
+            predicate that takes tensors by the axes' names and returns a boolean one.
+        grid: The surface.
+
+    Raises:
+        TypeError: It is none of the three.
+        ValueError: Its numbers do not fit the axes, or it lies out of view.
+    """
+    points, names = grid.points, grid.names
+    if callable(target):
+        mask = target(**dict(zip(names, points.unbind(-1), strict=True)))
+        if not isinstance(mask, Tensor) or mask.dtype != torch.bool or mask.shape != grid.loss.shape:
+            raise TypeError(
+                f"target as a function takes {', '.join(names)} and returns a boolean tensor of their shape; it "
+                f"returned {mask!r:.60}"
+            )
+    else:
+        parts = _by_name(target, names)
+        inside = []
+        for i, part in enumerate(parts):
+            values, side = points[..., i], grid.x if i == 0 else grid.y
+            cell = float(side[-1] - side[0]) / (len(side) - 1)
+            low, high = part if isinstance(part, tuple) else (part - cell / 2, part + cell / 2)
+            inside.append((values >= low - 1e-9 * cell) & (values <= high + 1e-9 * cell))
+        mask = torch.stack(inside).all(0)
+    if not mask.any():
+        raise ValueError(f"target {target!r:.60} lies nowhere in view")
+    return mask
+
+
+def _by_name(target: object, names: tuple[str, ...]) -> list[float | tuple[float, float]]:
+    if isinstance(target, Mapping):
+        if set(target) != set(names):
+            raise ValueError(f"target must name {', '.join(names)}; got {', '.join(map(str, target))}")
+        parts = [target[name] for name in names]
+    elif isinstance(target, Real):
+        parts = [target]
+    else:
+        try:
+            parts = list(target)
+        except TypeError:
+            raise TypeError(f"target must be a point, a box or a function; got {target!r:.60}") from None
+    if len(parts) != len(names):
+        raise ValueError(f"target needs {len(names)} parts, one for each of {', '.join(names)}; got {target!r:.60}")
+    return [_part(part) for part in parts]
+
+
+def _part(part: object) -> float | tuple[float, float]:
+    if isinstance(part, Real) and not isinstance(part, bool):
+        return float(part)
+    try:
+        low, high = (float(bound) for bound in part)
+    except (TypeError, ValueError):
+        raise TypeError(f"target's parts are numbers or pairs (low, high); got {part!r:.60}") from None
+    if not low <= high:
+        raise ValueError(f"target's pairs are (low, high); got {part!r:.60}")
+    return low, high

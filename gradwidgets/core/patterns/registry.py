@@ -1,0 +1,135 @@
+"""The patterns by name, and the search for all of them."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import torch
+
+from gradwidgets.core.finding import Finding, number, place, worst_first
+from gradwidgets.core.patterns import ground, numerics, points
+from gradwidgets.core.patterns.look import Look, Target
+from gradwidgets.core.slices import Slices, finish
+from gradwidgets.core.surface import SurfaceGrid
+
+
+@dataclass(frozen=True)
+class Pattern:
+    """Something to see on a loss surface.
+
+    Attributes:
+        meaning: What it means for a descent.
+        action: What to do about it.
+        find: Gives the finding, or None where there is none.
+    """
+
+    meaning: str
+    action: str
+    find: Callable[[Look], Finding | None]
+
+
+def _well_shaped(look: Look) -> Finding:
+    minima = [one for one in look.critical if one.kind == "minimum" and one.loss <= look.lowest]
+    losses = torch.where(look.finite, look.grid.loss, float("inf"))
+    spot = minima[0].point if minima else tuple(look.grid.points.flatten(0, -2)[losses.argmin()].tolist())
+    return Finding(
+        "well_shaped",
+        "ok",
+        f"the arrows lead to the lowest loss, {number(look.lowest)} at {place(look.names, spot)}; no flat ground above "
+        f"it, all finite, both axes comparable",
+        {"lowest loss": look.lowest, "flat share": look.share(look.flat)},
+        spot,
+    )
+
+
+PATTERNS: dict[str, Pattern] = {
+    "non_finite": Pattern(
+        "NaN or infinity ends the training at once",
+        "Use eps, clamp, log1p, or the function's stable form.",
+        numerics.non_finite,
+    ),
+    "no_gradient_path": Pattern(
+        "a parameter that the gradient never reaches stays as it is",
+        "Look for detach, item, numpy, round, argmax or comparisons on its way; use a soft or a straight-through form.",
+        numerics.no_gradient_path,
+    ),
+    "gradient_mismatch": Pattern(
+        "autograd follows another function than the loss",
+        "Look for detach and custom backward functions; torch.autograd.gradcheck tells which.",
+        numerics.gradient_mismatch,
+    ),
+    "wrong_direction": Pattern(
+        "a descent leaves the place that it should reach",
+        "The formula is wrong: look for a sign, a swapped argument, a maximum instead of a minimum.",
+        ground.wrong_direction,
+    ),
+    "dead_zone": Pattern(
+        "a descent that begins there never moves",
+        "Add curvature, change the initialisation, or reparameterize.",
+        ground.dead_zone,
+    ),
+    "vanishes_in_float32": Pattern(
+        "training in float32 gets no gradient where float64 has one",
+        "Work with logarithms, scale the loss, or use its stable form.",
+        numerics.vanishes_in_float32,
+    ),
+    "axis_imbalance": Pattern(
+        "no learning rate suits both parameters",
+        "Rescale, go to log-space, or normalize the parameters.",
+        ground.axis_imbalance,
+    ),
+    "saddle": Pattern(
+        "descents slow down beside it, as for a product near zero",
+        "Go additive (log A + log B instead of A·B), or begin away from it.",
+        points.saddle,
+    ),
+    "unexpected_minimum": Pattern(
+        "a descent that begins nearby ends there",
+        "Is the formula right? If it is, begin elsewhere, or smooth the loss.",
+        points.unexpected_minimum,
+    ),
+    "well_shaped": Pattern("the arrows point to the desired region", "Ship it.", _well_shaped),
+}
+
+
+def find_patterns(grid: SurfaceGrid, *, target: Target | None = None) -> list[Finding]:
+    """Say what is wrong with a loss, or that nothing is.
+
+    No verdict depends on the loss's scale or on a constant added to it.
+
+    Args:
+        grid: The surface, from `sample_surface`.
+        target: Where the loss should lead: a point, a box of (low, high) pairs, or a predicate of the axes; by
+            default the lowest region in view.
+
+    Returns:
+        The findings, worst first; one "well_shaped" where there is none.
+
+    Raises:
+        TypeError: `target` is none of the three.
+        ValueError: `target` does not fit the axes or lies out of view.
+    """
+    return finish(finding_patterns(grid, target=target))
+
+
+def finding_patterns(grid: SurfaceGrid, *, target: Target | None = None) -> Slices[list[Finding]]:
+    """`find_patterns` in slices."""
+    look = Look(grid, target)
+    if look.given:
+        _ = look.target  # refuse a wrong one before anything else
+    if not bool(look.finite.any()):
+        found = [numerics.non_finite(look)]
+        return [_with_action(found[0])]
+    yield 0.0
+    yield from look.looking()
+    found = []
+    for k, (name, pattern) in enumerate(PATTERNS.items()):
+        if name != "well_shaped" and (finding := pattern.find(look)) is not None:
+            found.append(_with_action(finding))
+            if name == "gradient_mismatch":
+                look.critical = []  # points at which another function's gradient is zero
+        yield 0.5 + 0.5 * (k + 1) / len(PATTERNS)
+    return worst_first(found) or [_with_action(_well_shaped(look))]
+
+
+def _with_action(finding: Finding) -> Finding:
+    return finding if finding.action else replace(finding, action=PATTERNS[finding.name].action)
