@@ -56,7 +56,8 @@ def outcome(trajectory: Trajectory, objective: Objective) -> Outcome:
     1. diverged: `trajectory.diverged_at` says so; or the run swings wider over the tail's second half than over
        its first, at a loss above the one that it started with: then `step` is the first from which all losses
        are above that one.
-    2. converged: the whole tail lies within 0.001 of the travel from the end. `step` is the first step from
+    2. converged: the whole tail lies within 0.001 of the travel, or of the objective's view where that is
+       smaller, from the end. `step` is the first step from
        which everything does. A run that never moved has converged, at step 0, if the gradient there is
        exactly zero.
     3. oscillating: in the tail, one of the parameters turns back at least twice, and its swing over the
@@ -87,7 +88,7 @@ def outcome(trajectory: Trajectory, objective: Objective) -> Outcome:
     left_at = _left_at(trajectory)
     if left_at is not None and left_at <= tail_from and any(_widens(values) for values in tail.T.tolist()):
         return Outcome("diverged", left_at, end, loss, distance, amplitude)
-    arrived_at = _arrived_at(points)
+    arrived_at = _arrived_at(points, math.hypot(*(high - low for low, high in objective.view.values())))
     if arrived_at is None:
         if not trajectory.gradients[-1].any():
             return Outcome("converged", 0, end, loss, distance, amplitude)
@@ -98,14 +99,14 @@ def outcome(trajectory: Trajectory, objective: Objective) -> Outcome:
     return Outcome("still moving", None, end, loss, distance, amplitude)
 
 
-def _arrived_at(points: Tensor) -> int | None:
+def _arrived_at(points: Tensor, view: float) -> int | None:
     """The first step from which all lie near the end; None if nothing ever moved."""
     away = torch.linalg.vector_norm(points - points[-1], dim=1)
     travel = float(away.max())
     if travel == 0:
         return None
-    far = torch.nonzero(away > ARRIVED * travel)
-    return int(far[-1]) + 1
+    far = torch.nonzero(away > ARRIVED * min(travel, view))
+    return int(far[-1]) + 1 if len(far) else 0
 
 
 def _left_at(trajectory: Trajectory) -> int | None:

@@ -140,6 +140,7 @@ class OwnObjective(Objective):
             raise ObjectiveError(
                 f"{call} must return one value a point, shape ({len(flat)},), for {got}; it returned "
                 f"shape {tuple(values.shape)}"
+                + ("" if self.split else ". A function of one argument gets both parameters in it")
             )
         if values.is_complex():
             raise ObjectiveError(f"{call} must return real values; it returned dtype {values.dtype}")

@@ -139,6 +139,8 @@ def _as_tensor(values: object, name: str) -> Tensor:
         return values
     if isinstance(values, (str, bytes, dict, set)) or values is None:
         raise TypeError(f"{name} must be a sequence of numbers; got {type(values).__name__} {values!r:.60}")
+    if getattr(getattr(values, "dtype", None), "kind", "") in "mM" and hasattr(values, "dtype"):
+        raise TypeError(f"{name} must be a sequence of numbers; got dates or times, dtype {values.dtype}")
     array = _column_as_array(values)
     kind = getattr(getattr(array, "dtype", None), "kind", "O")
     try:

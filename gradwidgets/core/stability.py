@@ -88,7 +88,7 @@ def stability(objective: Objective, optimizer: SGD, at: object = None) -> Stabil
         return unlimited(radius, why)
     best = _best_lr(optimizer, steep)
     if max(_radius(optimizer, best, value) for value in steep) >= 1:
-        return unlimited(radius, f"momentum {optimizer.momentum:g} never contracts both directions at once")
+        return unlimited(radius, f"no lr contracts: momentum {optimizer.momentum:g} never contracts both directions")
     stable = max(_radius(optimizer, optimizer.lr, value) for value in steep) < 1
     note = "" if len(steep) == 2 else "flat along one direction: the limit is the other one's"
     return Stability(curvatures, radius, _lr_limit(optimizer, steep), best, stable, note)
@@ -130,13 +130,13 @@ def _why_never(s: SGD, steep: list[float]) -> str:
         return "no curvature here: nothing draws the point to any place"
     share = 1 - s.dampening if s.momentum else 1.0
     if share == 0:
-        return "with dampening 1 no gradient but the first reaches the momentum buffer"
+        return "no lr contracts: with dampening 1 only the first gradient reaches the momentum buffer"
     if share * steep[0] < 0:
         if share < 0:
-            return f"dampening {s.dampening:g} is above 1 and turns the gradient round"
+            return f"no lr contracts: dampening {s.dampening:g} is above 1 and turns the gradient round"
         return "uphill is away from here: no lr contracts" if s.maximize else "curvature below 0: no lr contracts"
     if s.momentum >= 1 and not s.nesterov:
-        return f"momentum {s.momentum:g}: from 1 on, nothing slows the motion down"
+        return f"no lr contracts: with momentum {s.momentum:g}, not below 1, nothing slows the motion down"
     return ""
 
 

@@ -85,6 +85,6 @@ class LossAxis:
         """Return the tick label of a height."""
         value = 10.0**height if self.log else height
         if not self.log or 1e-3 <= value < 1e5:
-            return f"{value:.4g}"
+            return f"{value:.10g}"
         mantissa, exponent = f"{value:.3e}".split("e")
         return f"{mantissa.rstrip('0').rstrip('.')}e{int(exponent)}"

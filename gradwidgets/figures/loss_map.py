@@ -103,9 +103,10 @@ class LossMap:
                 axes,
                 color=color,
                 casing=style.halo,
-                linewidth=1.9 * scale,
+                # The sum under its parts and wider: where one of them is all of it, both show.
+                linewidth=(5.0 if part == "step" else 1.8) * scale,
                 linestyle=vector_dash(part),
-                zorder=7,
+                zorder=6.9 if part == "step" else 7,
                 visible=False,
             )
             for part, color in style.parts.items()
@@ -202,7 +203,7 @@ class LossMap:
         pixels = {part: vector * to_pixels for part, vector in vectors.items()}
         longest = max((float(np.hypot(*vector[1])) for vector in pixels.values()), default=0.0)
         drawable = origin is not None and np.isfinite(longest) and longest > 0
-        factor = magnification(longest, 0.30 * min(box.width, box.height)) if drawable else 1
+        factor = magnification(longest, 0.42 * min(box.width, box.height)) if drawable else 1
         head = 5.0 * self._layout.scale * self.axes.figure.dpi / self._layout.dpi
         for part, line in self.vectors.items():
             seen = drawable and part in pixels
@@ -212,4 +213,6 @@ class LossMap:
                 line.set_data(*self._near(origin + (offset + arrow(vector, head)) / to_pixels).T)
         self.scale.set_visible(drawable)
         if drawable:
-            self.scale.set_text("true length" if factor == 1 else f"vectors ×{factor:g}")
+            roomy = box.width > 175 * self._layout.scale * self.axes.figure.dpi / self._layout.dpi
+            times = f"{factor:g}" if factor < 1e6 else f"{factor:.0e}".replace("+", "")
+            self.scale.set_text("true length" if factor == 1 else f"vectors ×{times}" if roomy else f"×{times}")

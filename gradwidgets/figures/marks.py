@@ -54,8 +54,8 @@ def badge(axes: Axes, text: str, style: Style, *, right: bool = False, **options
 class Key:
     """One line over the maps that says what the marks mean, or the vectors while walking through a run."""
 
-    def __init__(self, figure: Figure, style: Style, layout: Layout) -> None:
-        self._figure, self._style, self._layout = figure, style, layout
+    def __init__(self, figure: Figure, style: Style, layout: Layout, *, minima: bool = True) -> None:
+        self._figure, self._style, self._layout, self._minima = figure, style, layout, minima
         self._artists: list = []
         self._parts: tuple[str, ...] | None = None
         self.show()
@@ -83,12 +83,13 @@ class Key:
     def _marks(self) -> list[tuple[str, dict]]:
         style = self._style
         edge = {"markeredgecolor": EDGE, "markeredgewidth": 0.7}
-        return [
+        marks = [
             ("start", {"marker": "o", "color": style.halo, "markersize": 6.5, **edge}),
             ("every step", {"marker": "o", "color": style.path, "markersize": 3.6, "markeredgewidth": 0}),
             ("end", {"marker": "D", "color": style.path, "markersize": 5.5, **edge}),
             ("minimum", {"marker": "X", "color": MINIMUM, "markersize": 7.0, **edge}),
         ]
+        return marks if self._minima else marks[:-1]
 
     def _vectors(self, parts: Sequence[str]) -> list[tuple[str, dict]]:
         return [

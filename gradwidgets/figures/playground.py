@@ -107,7 +107,7 @@ class PlaygroundFigure:
             width, height = figure.get_size_inches() * DPI  # CSS pixels, whatever the screen's pixel ratio
             layout = playground_layout(len(maps.names), float(width), float(height), maps.data is not None)
             self._arrows = arrows
-            self._key = Key(figure, style, layout)
+            self._key = Key(figure, style, layout, minima=any(len(known) for known in maps.minima.values()))
             parameters = (maps.x_name, maps.y_name)
             self.maps = {
                 name: LossMap(figure, name, position, maps.x, maps.y, parameters, style, layout)

@@ -93,7 +93,7 @@ class DataPlot:
             alpha=0.5 if many else 0.9,
         )
         axes.set_xlim(_padded(x))
-        axes.set_ylim(_padded(y))
+        axes.set_ylim(_padded(_with_zero(y)))
         axes.xaxis.set_major_locator(MaxNLocator(4))
         axes.yaxis.set_major_locator(MaxNLocator(4))
         label_axes(axes, style, layout, "x", "y", pad=0)
@@ -151,6 +151,13 @@ def named_lines(axes: Axes, names: Sequence[str], style: Style, layout: Layout) 
 def evenly(count: int, most: int) -> np.ndarray:
     """Return indices of at most `most` of `count` things, evenly spread, first and last included."""
     return np.arange(count) if count <= most else np.linspace(0, count - 1, most).round().astype(int)
+
+
+def _with_zero(values: np.ndarray) -> np.ndarray:
+    """Add zero to values that lie near it, where flat lines end up."""
+    low, high = float(values.min()), float(values.max())
+    near = 0.5 * (high - low)
+    return np.append(values, 0.0) if 0 < low <= near or 0 < -high <= near else values
 
 
 def _padded(values: np.ndarray) -> tuple[float, float]:

@@ -8,6 +8,10 @@ async function quicken(model) {
   const id = model.get("canvas_id");
   if (!id || !model.widget_manager) return;
   const canvas = await model.widget_manager.get_model(id);
+  // ipympl offers a handle to resize with whenever a kernel is there; here the page's width decides.
+  const fixed = () => canvas.get("resizable") && canvas.set("resizable", false);
+  canvas?.on("change:resizable", fixed);
+  if (canvas) fixed();
   const known = canvas && canvas.offscreen_canvas && canvas.offscreen_context && canvas._for_each_view && canvas.handle_binary;
   if (!known || canvas.gradwidgets_quick || typeof createImageBitmap !== "function") return;
   canvas.gradwidgets_quick = true;
@@ -55,6 +59,23 @@ function render({ model, el }) {
     measure();
   };
   attach();
+  // ipywidgets shows a check box's label as its tooltip, and its tooltip nowhere.
+  const explain = (event) => {
+    const box = event.target.closest?.(".widget-checkbox");
+    const tip = box && host.contains(box) && model.get("tips")[box.innerText.trim()];
+    if (tip) box.querySelectorAll("[title]").forEach((part) => { part.title = tip; });
+  };
+  // A decimal comma: a number field would drop it and read 0,5 as 05.
+  const comma = (event) => {
+    if (event.data !== "," || event.target.type !== "number" || !host.contains(event.target)) return;
+    event.preventDefault();
+    document.execCommand("insertText", false, ".");
+  };
+  const listen = (change) => {
+    document[change]("mouseover", explain);
+    document[change]("beforeinput", comma);
+  };
+  listen("addEventListener");
   const themes = new MutationObserver(soon);
   themes.observe(document.body, { attributes: true, attributeFilter: ["data-jp-theme-light"] });
   window.addEventListener("resize", soon);
@@ -82,6 +103,7 @@ function render({ model, el }) {
     sizes.disconnect();
     themes.disconnect();
     window.removeEventListener("resize", soon);
+    listen("removeEventListener");
     model.off("msg:custom", copy);
   };
 }

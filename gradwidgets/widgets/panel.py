@@ -18,6 +18,7 @@ from gradwidgets.core.slices import Slices
 from gradwidgets.figures.style import STYLES
 from gradwidgets.widgets.canvas import LiveCanvas
 from gradwidgets.widgets.controls import WIDTH as CONTROLS_WIDTH
+from gradwidgets.widgets.controls import Looks
 from gradwidgets.widgets.job import Job
 from gradwidgets.widgets.mainloop import call_later, call_soon
 from gradwidgets.widgets.page import Page
@@ -89,6 +90,34 @@ class Panel(SettingsPanel):
         """From now on, follow settings and page."""
         self._ready = True
         self.page.observe(lambda change: call_soon(self._fit_page), "size")
+
+    def make_buttons(self, looks: Looks, code_tooltip: str) -> widgets.HBox:
+        """Make the row of Reset, Copy code and PNG."""
+
+        def button(text: str, tooltip: str, work, width: int) -> widgets.Button:
+            layout, style = looks.layout(width=f"{width}px", margin="2px 3px 2px 0"), looks.of(widgets.ButtonStyle)
+            made = widgets.Button(description=text, tooltip=tooltip, layout=layout, style=style)
+            made.on_click(lambda _: call_soon(work))
+            return made
+
+        self._copy_button = button("Copy code", code_tooltip, self.copy_code, 96)
+        self.page.observe(lambda change: call_soon(self._say_copied), "copied")
+        return widgets.HBox(
+            [
+                button("Reset", "back to the settings that this was made with", self.reset, 68),
+                self._copy_button,
+                button("PNG", "save the picture", self.save_png, 68),
+            ]
+        )
+
+    def _say_copied(self) -> None:
+        if self._closed or self.page.copied is None:
+            return
+        if self.page.copied:
+            self._copy_button.description = "Copied ✓"
+            call_later(1.5, lambda: setattr(self._copy_button, "description", "Copy code"))
+        else:
+            self.complain("The browser did not allow copying; code() in a cell gives the same text.")
 
     # -- what a subclass writes ---------------------------------------------------------------------------
 

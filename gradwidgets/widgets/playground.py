@@ -15,6 +15,7 @@ from gradwidgets.core.slices import Slices
 from gradwidgets.figures.playground import PlaygroundFigure
 from gradwidgets.figures.style import STYLES
 from gradwidgets.widgets import words
+from gradwidgets.widgets.controls import Check
 from gradwidgets.widgets.panel import Panel
 from gradwidgets.widgets.playground_controls import make_controls
 from gradwidgets.widgets.playground_picture import axes_order, maps_of, parts_of, runs_of
@@ -244,6 +245,7 @@ class OptimizerPlayground(Panel):
         blocked = not self.nesterov and (self.momentum == 0 or self.dampening != 0)
         reason = "Nesterov needs momentum above 0" if self.momentum == 0 else "Nesterov needs dampening 0"
         controls["nesterov"].enable(not blocked, reason if blocked else "")
+        self.page.tips = {c.box.description: c.box.tooltip for c in controls.values() if isinstance(c, Check)}
         controls["start"].name_parts(next(iter(result.objectives.values())).parameters)
 
     def _preset(self) -> str:

@@ -20,7 +20,6 @@ from gradwidgets.widgets.controls import (
     Toggles,
     log_stops,
 )
-from gradwidgets.widgets.mainloop import call_soon
 from gradwidgets.widgets.presets import PRESETS
 
 _MOMENTA = (
@@ -59,7 +58,7 @@ def make_controls(panel) -> tuple[dict[str, Control], widgets.VBox]:
         make[Number]("weight_decay", "pulls the parameters towards 0 at every step", _DECAYS),
         make[Check]("nesterov", "Nesterov: take the gradient after the momentum has moved", width="112px"),
         make[Check]("maximize", "climb the loss instead of descending it", width="112px"),
-        make[Number]("steps", "how many steps are made", _STEPS, whole=True),
+        make[Number]("steps", "how many steps are made", _STEPS),
         make[Number]("delta", "Huber: residuals beyond delta count linearly", log_stops(0.01, 10, 20)),
         make[Number]("beta", "SmoothL1: residuals beyond beta count linearly", log_stops(0.01, 10, 20)),
         make[Point]("start", "where the descent starts; or click on a map, or drag"),
@@ -70,19 +69,7 @@ def make_controls(panel) -> tuple[dict[str, Control], widgets.VBox]:
     ]  # fmt: skip
     by_name = {control.name: control for control in controls}
 
-    def button(text: str, tooltip: str, work, width: int) -> widgets.Button:
-        layout, style = looks.layout(width=f"{width}px", margin="2px 3px 2px 0"), looks.of(widgets.ButtonStyle)
-        made = widgets.Button(description=text, tooltip=tooltip, layout=layout, style=style)
-        made.on_click(lambda _: call_soon(work))
-        return made
-
-    buttons = widgets.HBox(
-        [
-            button("Reset", "back to the settings that the playground was made with", panel.reset, 68),
-            button("Copy code", "copy a torch script that reproduces this run", panel.copy_code, 96),
-            button("PNG", "save the picture", panel.save_png, 68),
-        ]
-    )
+    buttons = panel.make_buttons(looks, "copy a torch script that reproduces this run, all its steps")
 
     def row(*names: str) -> widgets.HBox:
         return widgets.HBox([by_name[name] for name in names], layout=looks.layout(width=f"{WIDTH}px"))

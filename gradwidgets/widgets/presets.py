@@ -16,6 +16,6 @@ PRESETS: dict[str, dict[str, object]] = {
     "plain": _PLAIN,
     "momentum 0.9": {**_PLAIN, "momentum": 0.9},
     "Nesterov 0.9": {**_PLAIN, "momentum": 0.9, "nesterov": True},
-    "Nesterov, weight decay 2": {**_PLAIN, "momentum": 0.9, "nesterov": True, "weight_decay": 2.0},
-    "momentum, dampening 0.8": {**_PLAIN, "momentum": 0.9, "dampening": 0.8},
+    "Nesterov, decay 2": {**_PLAIN, "momentum": 0.9, "nesterov": True, "weight_decay": 2.0},
+    "dampening 0.8": {**_PLAIN, "momentum": 0.9, "dampening": 0.8},
 }

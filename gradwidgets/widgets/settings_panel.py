@@ -81,6 +81,12 @@ class SettingsPanel(widgets.VBox):
 
     # -- settings -----------------------------------------------------------------------------------------
 
+    def __setattr__(self, name: str, value: object) -> None:
+        """Refuse a name that means nothing here: a setting misspelt would change nothing and say nothing."""
+        if self._ready and not name.startswith("_") and not hasattr(self, name):
+            raise AttributeError(f"{type(self).__name__} has no setting {name!r}; it has {', '.join(self.settings())}")
+        super().__setattr__(name, value)
+
     @classmethod
     def settings(cls) -> tuple[str, ...]:
         """Return the names of all settings."""
@@ -213,6 +219,8 @@ class SettingsPanel(widgets.VBox):
 
     def reset(self) -> None:
         """Go back to the settings that this was made with."""
+        for control in self.controls.values():
+            control.rest()
         with self._together():
             for name, value in self._initial.items():
                 setattr(self, name, value)
@@ -241,6 +249,7 @@ class SettingsPanel(widgets.VBox):
         self._pull.cancel()
         for control in self.controls.values():
             control.connect(lambda: None, lambda message: None)
+            control.rest()
         close_all(self)
 
 

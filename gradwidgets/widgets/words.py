@@ -34,6 +34,8 @@ def fate(outcome: Outcome, steps: int) -> str:
     """Say what became of a run."""
     if outcome.kind == "converged":
         return f"converged at step {outcome.step}" if outcome.step else "did not have to move"
+    if outcome.kind == "diverged" and outcome.step == 0 and not math.isfinite(outcome.loss):
+        return "no loss at the start"
     if outcome.kind == "diverged":
         return f"diverged at step {outcome.step}"
     if outcome.kind == "oscillating":
@@ -170,7 +172,7 @@ def _limit_cell(stability: Stability | None, optimizer: SGD) -> str:
     if stability is None:
         return "no minimum known"
     if stability.lr_limit is None:
-        return "no curvature, no limit"
+        return stability.note.partition(": ")[0]  # the rest is in the tooltip and the summary
     if not stability.lr_limit > 0:
         return "no lr contracts"
     if math.isinf(stability.lr_limit):

@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from gradwidgets.core import OBJECTIVES, SGD, as_objective, descend, outcome, quadratic, regression
+from gradwidgets.core import DATASETS, OBJECTIVES, SGD, as_objective, descend, outcome, quadratic, regression
 
 
 def judged(objective, sgd, start, steps):
@@ -111,3 +111,11 @@ def test_a_batch_is_refused(four):
 def test_float32_and_own_objectives(four):
     assert judged(four["MSE"], SGD(0.1), torch.tensor([6.0, -3.0]), 100).kind == "converged"
     assert judged(as_objective(lambda a, b: a**2 + b**2), SGD(0.1), (1, 1), 100).kind == "converged"
+
+
+def test_a_long_way_does_not_make_the_end_less_exact():
+    x, y = DATASETS["article"]()
+    objective = regression(x, y)
+    run = descend(objective, SGD(0.1), (1e6, -3), 50)
+    assert outcome(run, objective).kind == "still moving"
+    assert outcome(descend(objective, SGD(0.1), (1e6, -3), 400), objective).distance < 1e-3

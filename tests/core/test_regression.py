@@ -288,6 +288,7 @@ def test_data_are_copied():
         ([1, None], [1, 2], TypeError, "x must be a sequence of numbers; got NoneType None at position 1"),
         (np.array(["a", "b"]), [1, 2], TypeError, "x must be a sequence of numbers; got .*'a'.* at position 0"),
         (np.array([1, 2], dtype="datetime64[D]"), [1, 2], TypeError, "x must be a sequence of numbers"),
+        (pd.Series(pd.date_range("2024", periods=2)), [1, 2], TypeError, "got dates or times, dtype datetime64"),
         (pd.Series(["a", "b"]), [1, 2], TypeError, "x must be a sequence of numbers"),
         (pd.Series([1, None]), [1, 2], ValueError, "x must be finite; 1 of 2"),
         (pd.Series([1, None], dtype="Int64"), [1, 2], ValueError, "x must be finite; 1 of 2"),

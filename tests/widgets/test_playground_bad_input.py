@@ -181,3 +181,9 @@ def test_a_refused_keyword_leaves_nothing_behind(wrong):
         OptimizerPlayground(**wrong)
     gc.collect()
     assert len(registry._instances) == before
+
+
+def test_a_setting_misspelt_is_refused_and_names_the_right_ones(playground):
+    with pytest.raises(AttributeError, match=r"no setting 'lrr'; it has .*lr, "):
+        playground.lrr = 3
+    assert not hasattr(playground, "lrr")

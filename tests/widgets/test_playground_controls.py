@@ -133,12 +133,45 @@ def test_the_number_of_steps_moves_no_step(playground, page):
         assert playground.step is None
 
 
-def test_play_from_the_end_begins_anew(playground, page):
-    play = playground.controls["step"].play
-    send(play, playing=True)
-    page.answer()
-    assert playground.step == 0 and play.value == 0
-    send(play, playing=False)
+def test_play_from_the_end_begins_anew_walks_to_the_end_and_stops(loop, monkeypatch):
+    monkeypatch.setattr("gradwidgets.widgets.controls.scrubber.PACE", 0.001)
+    playground = loop.do(lambda: OptimizerPlayground(steps=5))
+    seen = []
+    playground.observe(lambda change: seen.append(change.new), "step")
+    scrubber = playground.controls["step"]
+    send(scrubber.play, value=True)
+    loop.until(lambda: not scrubber.play.value and playground.step is None and len(seen) > 1)
+    assert seen == [0, 1, 2, 3, 4, None]
+    assert scrubber.play.icon == "play"
+    loop.do(playground.close)
+    assert loop.errors == []
+
+
+@pytest.mark.parametrize("end", ["reset", "whole", "pause", "python", "close"])
+def test_playing_ends_when_told_to(loop, monkeypatch, end):
+    monkeypatch.setattr("gradwidgets.widgets.controls.scrubber.PACE", 0.001)
+    playground = loop.do(lambda: OptimizerPlayground(steps=5000, losses=["MSE"]))
+    scrubber = playground.controls["step"]
+    send(scrubber.play, value=True)
+    loop.until(lambda: (playground.step or 0) > 3)
+    ways = {
+        "reset": playground.reset,
+        "whole": lambda: scrubber.whole.click(),
+        "pause": lambda: send(scrubber.play, value=False),
+        "python": lambda: setattr(playground, "step", 4000),
+        "close": playground.close,
+    }
+    loop.do(ways[end])
+    loop.until(lambda: not scrubber.play.value)
+    if end != "close":
+        expected = {"reset": None, "whole": None, "python": 4000}.get(end, playground.step)
+        loop.until(lambda: playground.step == expected)
+        here = loop.do(lambda: playground.step)
+        for _ in range(3):
+            loop.do(lambda: None)
+        assert playground.step == here
+        loop.do(playground.close)
+    assert loop.errors == []
 
 
 def test_every_control_has_a_label_and_a_tooltip(playground):

@@ -103,3 +103,21 @@ def test_swatches_have_the_pictures_colours(run):
 def test_long_names_are_shortened_to_their_initials():
     assert words.short_names(("weight", "bias")) == "w, b"
     assert words.short_names(("x", "y")) == "x, y"
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"momentum": 2.0}, "no lr contracts"),
+        ({"maximize": True}, "uphill is away from here"),
+        ({"momentum": 0.9, "dampening": 1.0}, "no lr contracts"),
+        ({"lr": 0.1}, "lr at 10 % of the limit 0.976"),
+    ],
+)
+def test_the_table_says_why_there_is_no_limit(run, settings, said):
+    objectives, optimizer, runs, _ = run(0, **settings)
+    outcomes = {name: outcome(runs[name], objectives[name]) for name in runs}
+    stable = {name: stability(objectives[name], optimizer) for name in runs}
+    rows = {row[0]: row[-1] for row in cells(words.table(objectives, outcomes, stable, optimizer, 100))}
+    assert rows["MSE"] == said
+    assert rows["L1"] == "no curvature but at kinks"

@@ -74,6 +74,11 @@ class Control(widgets.HBox):
             self.moved = False
             return self._read()
 
+    def rest(self) -> None:
+        """Forget what a person chose and nobody has read yet."""
+        with self._lock:
+            self.moved = False
+
     def show(self, value) -> None:
         """Show the setting's value without reporting it as a person's."""
         with self._lock, self.quietly():

@@ -30,13 +30,10 @@ class Number(Control):
         name: The trait that it sets.
         tooltip: What the setting does, in plain words.
         stops: Ascending values of the slider's positions.
-        whole: Whether the setting is a whole number.
         looks: Shared layouts and styles.
     """
 
-    def __init__(
-        self, name: str, tooltip: str, stops: Sequence[float], *, whole: bool = False, looks: Looks | None = None
-    ) -> None:
+    def __init__(self, name: str, tooltip: str, stops: Sequence[float], looks: Looks | None = None) -> None:
         looks = looks or Looks()
         self.stops = np.asarray(stops, float)
         self.value = float(stops[0])
@@ -53,7 +50,7 @@ class Number(Control):
             style=looks.of(widgets.SliderStyle, description_width=LABEL),
         )
         self.field = guarded(
-            widgets.IntText if whole else widgets.FloatText,
+            widgets.FloatText,  # for whole numbers too: the page's field for those reads 1e6 as 1
             self,
             name,
             tooltip=tooltip,

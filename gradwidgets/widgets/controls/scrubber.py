@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import ipywidgets as widgets
-from ipywidgets.widgets.widget_description import DescriptionStyle
+from ipywidgets.widgets.widget_bool import ToggleButtonStyle
+from ipywidgets.widgets.widget_button import ButtonStyle
 
 from gradwidgets.widgets.controls.base import WIDTH, Control, Looks, guarded
+from gradwidgets.widgets.mainloop import call_later, call_soon, main_loop
+
+PACE = 0.12  # seconds from one step to the next while it plays
+REST = 0.4  # seconds after which a number that was dragged has come to rest
 
 
 class Scrubber(Control):
     """A slider over the steps with a play button; at its right end the whole run shows.
+
+    The kernel itself walks on while it plays: each step waits until the one before is drawn, and there is no second
+    clock in the page whose late messages could be taken for a person's.
 
     Args:
         name: The trait that it sets: a step, or None for the whole run.
@@ -19,17 +27,12 @@ class Scrubber(Control):
 
     def __init__(self, name: str, tooltip: str, looks: Looks | None = None) -> None:
         looks = looks or Looks()
+        self._steps = 100
+        narrow = looks.layout(width="36px", margin="1px 3px 1px 0", padding="0", flex="0 0 auto")
         self.play = guarded(
-            widgets.Play,
-            self,
-            name,
-            interval=120,
-            max=100,
-            value=100,
-            show_repeat=False,
-            layout=looks.layout(width="74px", margin="1px 4px 1px 0", flex="0 0 auto"),
-            style=looks.of(DescriptionStyle),
+            widgets.ToggleButton, self, name, icon="play", layout=narrow, style=looks.of(ToggleButtonStyle)
         )
+        self.whole = widgets.Button(icon="step-forward", layout=narrow, style=looks.of(ButtonStyle))
         self.slider = guarded(
             widgets.IntSlider,
             self,
@@ -38,30 +41,72 @@ class Scrubber(Control):
             max=100,
             value=100,
             description=name,
-            tooltip=tooltip,
             layout=looks.layout(width=f"{WIDTH - 84}px", margin="1px 0"),
             style=looks.of(widgets.SliderStyle, description_width="30px"),
         )
-        # Value to value in the page: playing must not wait for the kernel.
-        self._link = widgets.jslink((self.play, "value"), (self.slider, "value"))
-        super().__init__(name, tooltip, [self.play, self.slider], looks.layout(width=f"{WIDTH}px"))
+        super().__init__(
+            name, tooltip, [self.play, self.whole, self.slider], looks.layout(width=f"{WIDTH}px", overflow="hidden")
+        )
+        self.play.tooltip, self.whole.tooltip = "play, and pause", "the whole run"
         self.slider.observe(self._person, "value")
-        self.play.observe(self._playing, "playing")
+        self.play.observe(self._play_or_pause, "value")
+        self.whole.on_click(lambda _: call_soon(lambda: self._go(self.slider.max)))
 
-    def _playing(self, change) -> None:
-        if change.new and self.slider.value >= self.slider.max:
-            self.play.value = self.slider.value = 0
+    def _play_or_pause(self, change) -> None:
+        self.play.icon = "pause" if change.new else "play"
+        if change.new:
+            call_soon(self._begin)
+
+    def _begin(self) -> None:
+        if self.slider.value >= self.slider.max:
+            self._go(0)
+        call_later(PACE, self._walk)
+
+    def _walk(self) -> None:
+        if not self.play.value or self.comm is None:
+            return
+        if not self.moved:
+            self._go(self.slider.value + 1)
+        call_later(PACE, self._walk)
+
+    def _go(self, value: int) -> None:
+        if value >= self.slider.max:
+            self.play.value = False
+        self.slider.value = min(value, self.slider.max)
+
+    def rest(self) -> None:
+        """Stop playing, and forget what is not yet applied."""
+        self.play.value = False
+        super().rest()
 
     def span(self, steps: int) -> None:
-        """Set how many steps there are; a slider at its end stays there."""
+        """Set how many steps there are; a slider at its end stays there.
+
+        The page's slider answers a new end with a value of its own. While the number of steps is dragged, such an
+        answer to one end would arrive after the next was set and be taken for a person's: the range follows when
+        the number rests.
+        """
+        if steps == self._steps:
+            return
+        self._steps = steps
+        if main_loop() is None:
+            self._fit()
+        else:
+            call_later(REST, lambda: self._fit() if steps == self._steps else None)
+
+    def _fit(self) -> None:
+        if self.comm is None:
+            return
+        steps, last = self._steps, max(self._steps, 1)
         self.enable(steps > 0, "" if steps else "there is no step to walk through")
-        last = max(steps, 1)
+        if self.slider.readout != (steps > 0):
+            self.slider.readout = steps > 0
         if self.slider.max != last:
             at_end = self.slider.value >= self.slider.max
-            with self.quietly():
-                self.slider.max = self.play.max = last
+            with self.quietly(), self.slider.hold_sync():
+                self.slider.max = last
                 if at_end:
-                    self._write(None)
+                    self.slider.value = last
 
     def _read(self) -> int | None:
         value = self.slider.value
@@ -70,9 +115,5 @@ class Scrubber(Control):
     def _write(self, value: int | None) -> None:
         wanted = self.slider.max if value is None else value
         if self.slider.value != wanted:
-            self.play.value = self.slider.value = wanted
-
-    def close(self) -> None:
-        """Close the link too."""
-        self._link.close()
-        super().close()
+            self.play.value = False
+            self.slider.value = wanted
