@@ -8,13 +8,22 @@ How
 What it means
     `outcome` (where it went), `stability` (how large lr may be), `step_parts` (one step taken apart),
     `sample_surface` and `sample_surfaces` (the map), `script` (the run as a plain torch script).
+What is wrong with a loss
+    Any torch callable over one or two of its parameters: `sample_surface`, `probe` (a table at inputs that tell),
+    `find_patterns` (a verdict with evidence; all there are in `PATTERNS`), all three in `check_loss`, and
+    `assert_loss` for a test suite. `EXAMPLES` are losses to look at.
 Long work in slices
     `descending_each` and `sampling_each` yield the share that is done and return what the plain forms do.
 """
 
+from gradwidgets.core.check import LossReport, assert_loss, check_loss
 from gradwidgets.core.choices import choose
+from gradwidgets.core.critical_points import CriticalPoint
 from gradwidgets.core.datasets import DATASETS
 from gradwidgets.core.descent import descend, descend_each, descending_each
+from gradwidgets.core.examples import EXAMPLES, Example
+from gradwidgets.core.finding import Finding
+from gradwidgets.core.loss_call import LossError
 from gradwidgets.core.losses import LOSSES, RegressionLoss
 from gradwidgets.core.objective import Objective
 from gradwidgets.core.objectives import (
@@ -28,6 +37,8 @@ from gradwidgets.core.objectives import (
 )
 from gradwidgets.core.outcome import Outcome, outcome
 from gradwidgets.core.own_objective import ObjectiveError, as_objective
+from gradwidgets.core.patterns import PATTERNS, Pattern, find_patterns
+from gradwidgets.core.probe import ProbeRow, probe
 from gradwidgets.core.regression import Regression, regression, regressions
 from gradwidgets.core.script import script
 from gradwidgets.core.sgd import SGD
@@ -38,12 +49,21 @@ from gradwidgets.core.trajectory import Trajectory
 
 __all__ = [
     "DATASETS",
+    "EXAMPLES",
     "LOSSES",
     "OBJECTIVES",
+    "PATTERNS",
     "SGD",
+    "CriticalPoint",
+    "Example",
+    "Finding",
+    "LossError",
+    "LossReport",
     "Objective",
     "ObjectiveError",
     "Outcome",
+    "Pattern",
+    "ProbeRow",
     "Regression",
     "RegressionLoss",
     "Stability",
@@ -51,13 +71,17 @@ __all__ = [
     "SurfaceGrid",
     "Trajectory",
     "as_objective",
+    "assert_loss",
     "beale",
+    "check_loss",
     "choose",
     "descend",
     "descend_each",
     "descending_each",
+    "find_patterns",
     "himmelblau",
     "outcome",
+    "probe",
     "product",
     "quadratic",
     "regression",

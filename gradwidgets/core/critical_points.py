@@ -6,7 +6,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from gradwidgets.core.loss_function import LossError, LossFunction
+from gradwidgets.core.loss_call import LossError
+from gradwidgets.core.loss_function import LossFunction
 from gradwidgets.core.results import Result
 from gradwidgets.core.slices import Slices
 

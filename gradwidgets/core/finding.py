@@ -38,18 +38,3 @@ class Finding(Result):
 def worst_first(findings: Iterable[Finding]) -> list[Finding]:
     """Findings in order of severity, those of one severity as they came."""
     return sorted(findings, key=lambda finding: -SEVERITIES.index(finding.severity))
-
-
-def number(value: float) -> str:
-    """A number in a sentence: three digits."""
-    return f"{value:.3g}".replace("-", "−")
-
-
-def percent(share: float) -> str:
-    """A share in a sentence."""
-    return "under 0.1 %" if 0 < share < 0.001 else f"{100 * share:.3g} %"
-
-
-def place(names: Iterable[str], point: Iterable[float]) -> str:
-    """A point in a sentence: "a 0.5, b −1"."""
-    return ", ".join(f"{name} {number(value)}" for name, value in zip(names, point, strict=True))

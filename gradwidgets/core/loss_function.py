@@ -9,7 +9,9 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from gradwidgets.core.axes import check_loss_axes
 from gradwidgets.core.loss_call import LossCall, LossError
+from gradwidgets.core.objective import Objective
 from gradwidgets.core.slices import SLICE, Slices, finish
 from gradwidgets.core.undisturbed import SEED, Undisturbed
 
@@ -283,3 +285,23 @@ class LossFunction:
 
 def _agree(values: Tensor, truth: list[Tensor]) -> bool:
     return torch.allclose(values, torch.stack(truth).to(values.dtype), rtol=1e-5, atol=1e-300, equal_nan=True)
+
+
+def as_function(
+    loss: Callable | Objective, axes: Mapping[str, tuple[float, float]], fixed: Mapping[str, object] | None = None
+) -> LossFunction:
+    """A loss or an objective as a function of the axes."""
+    if isinstance(loss, Objective):
+        return objective_function(loss, tuple(axes))
+    return LossFunction(loss, tuple(check_loss_axes(axes)), fixed)
+
+
+def objective_function(objective: Objective, names: tuple[str, ...]) -> LossFunction:
+    """An objective as a function of its two parameters by name."""
+
+    def call(**named: Tensor) -> Tensor:
+        return objective(torch.stack([named[name] for name in objective.parameters], dim=-1))
+
+    function = LossFunction(call, names)
+    function.name = objective.name
+    return function

@@ -7,22 +7,8 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 
 from gradwidgets.core import SGD, Objective, Outcome, Stability, StepParts, Trajectory
+from gradwidgets.core.wording import number
 from gradwidgets.figures.style import LIGHT, Style, loss_line
-
-
-def number(value: float | None, digits: int = 4) -> str:
-    """Return a number as a person writes it."""
-    if value is None or math.isnan(value):
-        return "undefined"
-    if math.isinf(value):
-        return "infinite" if value > 0 else "minus infinite"
-    if value == 0:
-        return "0"
-    if 1e-3 <= abs(value) < 1e6:
-        text = f"{value:.{digits}g}" if abs(value) < 10**digits else f"{value:.0f}"
-        return text.replace("-", "−")
-    mantissa, exponent = f"{value:.2e}".split("e")
-    return f"{mantissa.rstrip('0').rstrip('.')}e{int(exponent)}".replace("-", "−")
 
 
 def short_names(names: Iterable[str]) -> str:

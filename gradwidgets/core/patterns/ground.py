@@ -1,10 +1,12 @@
 """Dead zones, axes of very different steepness, gradients that lead the wrong way."""
 
 import torch
+from torch import Tensor
 
-from gradwidgets.core.finding import Finding, number, percent, place
+from gradwidgets.core.finding import Finding
 from gradwidgets.core.patterns.look import FLAT, Look
 from gradwidgets.core.patterns.regions import components, extent, grown
+from gradwidgets.core.wording import number, percent, place
 
 DEAD_SHARE = 0.01
 SMALLEST_EXTENT = 3  # cells: less is a point, not a zone
@@ -23,14 +25,9 @@ def dead_zone(look: Look) -> Finding | None:
             {"share": 1.0, "threshold": DEAD_SHARE},
             look.first(look.finite),
         )
-    bottom = look.target if look.given else look.bottom
-    zones = [
-        zone
-        for zone in components(look.flat)
-        if extent(zone) >= SMALLEST_EXTENT and not bool((grown(zone, 1) & bottom).any())
-    ]
-    dead = sum(float(zone.sum()) for zone in zones) / look.flat.numel()
-    if not zones or dead < DEAD_SHARE:
+    zones = _zones(look)
+    dead = _share(zones)
+    if dead < DEAD_SHARE:
         return None
     edge = grown(zones[0], 2) & ~zones[0] & look.finite
     beside = float(look.slope[edge].mean()) / look.steep if bool(edge.any()) else 0.0
@@ -52,6 +49,23 @@ def dead_zone(look: Look) -> Finding | None:
         },
         spot,
     )
+
+
+def dead_share(look: Look) -> float:
+    """Which share of the view is flat ground above the lowest region, 0 to 1."""
+    return _share(_zones(look))
+
+
+def _zones(look: Look) -> list[Tensor]:
+    return [
+        zone
+        for zone in components(look.flat)
+        if extent(zone) >= SMALLEST_EXTENT and not bool((grown(zone, 1) & look.target).any())
+    ]
+
+
+def _share(zones: list[Tensor]) -> float:
+    return sum(float(zone.double().mean()) for zone in zones)
 
 
 def axis_imbalance(look: Look) -> Finding | None:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from gradwidgets.core.critical_points import CriticalPoint, finding_critical_points
-from gradwidgets.core.loss_function import LossFunction
+from gradwidgets.core.loss_function import LossFunction, objective_function
 from gradwidgets.core.objective import Objective
 from gradwidgets.core.slices import Slices
 from gradwidgets.core.surface import SurfaceGrid
@@ -123,16 +123,7 @@ class Look:
 
 def loss_function_of(grid: SurfaceGrid) -> LossFunction | None:
     """What a grid was sampled from, as a function of its axes; None where it does not know."""
-    if not isinstance(grid.function, Objective):
-        return grid.function
-    objective = grid.function
-
-    def call(**named: Tensor) -> Tensor:
-        return objective(torch.stack([named[name] for name in objective.parameters], dim=-1))
-
-    function = LossFunction(call, grid.names)
-    function.name = objective.name
-    return function
+    return objective_function(grid.function, grid.names) if isinstance(grid.function, Objective) else grid.function
 
 
 def target_mask(target: Target, grid: SurfaceGrid) -> Tensor:

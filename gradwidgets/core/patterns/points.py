@@ -1,8 +1,9 @@
 """Saddles, and minima where none should be."""
 
 from gradwidgets.core.critical_points import CriticalPoint
-from gradwidgets.core.finding import Finding, number, place
+from gradwidgets.core.finding import Finding
 from gradwidgets.core.patterns.look import LOWEST, Look
+from gradwidgets.core.wording import number, place
 
 
 def saddle(look: Look) -> Finding | None:

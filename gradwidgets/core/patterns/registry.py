@@ -5,11 +5,12 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from gradwidgets.core.finding import Finding, number, place, worst_first
+from gradwidgets.core.finding import Finding, worst_first
 from gradwidgets.core.patterns import ground, numerics, points
 from gradwidgets.core.patterns.look import Look, Target
 from gradwidgets.core.slices import Slices, finish
 from gradwidgets.core.surface import SurfaceGrid
+from gradwidgets.core.wording import number, place
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,173 @@
+"""One loss, checked: its surface, a table at inputs that tell, a verdict; for the eye or for a test suite."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+from gradwidgets.core.finding import Finding
+from gradwidgets.core.loss_function import as_function
+from gradwidgets.core.objective import Objective
+from gradwidgets.core.patterns.ground import dead_share
+from gradwidgets.core.patterns.look import Look, Target
+from gradwidgets.core.patterns.registry import PATTERNS, find_patterns
+from gradwidgets.core.probe import ProbeRow, probing
+from gradwidgets.core.results import Result
+from gradwidgets.core.slices import finish
+from gradwidgets.core.surface import SurfaceGrid, sample_surface
+from gradwidgets.core.wording import number, percent
+
+Axes = Mapping[str, tuple[float, float]]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class LossReport(Result):
+    """What is to be said of a loss.
+
+    Attributes:
+        name: What the loss is called.
+        grid: Its surface and gradient field.
+        rows: The table at representative inputs.
+        findings: The verdict, worst first.
+    """
+
+    name: str
+    grid: SurfaceGrid
+    rows: list[ProbeRow]
+    findings: list[Finding]
+
+    @property
+    def ok(self) -> bool:
+        """Whether there is neither a warning nor an error among the findings."""
+        return all(finding.severity in ("ok", "info") for finding in self.findings)
+
+    def to_frame(self):
+        """The table as a pandas DataFrame, a row for each `ProbeRow`, each input a column."""
+        import pandas
+
+        return pandas.DataFrame(
+            [
+                {
+                    "component": row.component,
+                    "parameter": row.parameter,
+                    "input": row.input_name,
+                    **row.inputs,
+                    "loss": row.loss,
+                    "gradient": row.gradient,
+                    "flag": row.flag,
+                }
+                for row in self.rows
+            ]
+        )
+
+    def __str__(self) -> str:
+        """The verdict and the table as text."""
+        sides = ", ".join(f"{n} {number(a)} to {number(b)}" for n, (a, b) in self.grid.axes.items())
+        lines = [f"{self.name} over {sides}: {'ok' if self.ok else 'not ok'} ({self.grid.method})"]
+        for finding in self.findings:
+            lines += [f"  {finding.severity:7} {finding.name}: {finding.message}", f"          {finding.action}"]
+        lines += [f"  note    {note}" for note in self.grid.notes]
+        head = ("input", *self.grid.names, "gradient for", "loss", "gradient", "flag")
+        table = [
+            (
+                row.input_name,
+                *(number(row.inputs[name]) for name in self.grid.names),
+                row.parameter,
+                number(row.loss),
+                number(row.gradient),
+                f"◂ {row.flag}" if row.flag else "",
+            )
+            for row in self.rows
+        ]
+        widths = [max(map(len, column)) for column in zip(head, *table, strict=True)]
+        for line in (head, *table):
+            lines.append("  " + "  ".join(f"{cell:{width}}" for cell, width in zip(line, widths, strict=True)).rstrip())
+        return "\n".join(lines)
+
+
+def check_loss(
+    loss: Callable | Objective,
+    axes: Axes,
+    *,
+    fixed: Mapping[str, object] | None = None,
+    probes: Mapping[str, object] | None = None,
+    target: Target | None = None,
+    resolution: int = 81,
+) -> LossReport:
+    """Say what is wrong with a loss, or that nothing is.
+
+    Args:
+        loss: Any callable that takes tensors by name; see `sample_surface`.
+        axes: One or two of its parameters, name → (low, high).
+        fixed: Its other parameters.
+        probes: Inputs of one's own for the table; see `probe`.
+        target: Where it should lead; see `find_patterns`.
+        resolution: Grid points along each axis.
+
+    Returns:
+        The report; `print` it, or ask for its `ok`.
+
+    Raises:
+        TypeError: As in `sample_surface`, `probe` and `find_patterns`.
+        ValueError: Likewise.
+        LossError: The loss cannot be evaluated at all; a ValueError.
+    """
+    if isinstance(loss, Mapping):
+        raise TypeError(f"check_loss takes one loss; call it for each of {', '.join(map(repr, loss))}")
+    grid = sample_surface(loss, axes, resolution, fixed=fixed)
+    findings = find_patterns(grid, target=target)
+    function = as_function(loss, grid.axes, fixed)
+    rows = finish(probing(function, grid.axes, probes))
+    return LossReport(function.name, grid, rows, findings)
+
+
+def assert_loss(
+    loss: Callable | Objective,
+    axes: Axes,
+    *,
+    max_dead: float = 0.01,
+    finite: bool = True,
+    allow: Iterable[str] = (),
+    fixed: Mapping[str, object] | None = None,
+    probes: Mapping[str, object] | None = None,
+    target: Target | None = None,
+    resolution: int = 41,
+) -> None:
+    """Fail, with the evidence, if a loss has something wrong: for a test suite.
+
+    Args:
+        loss: As in `check_loss`.
+        axes: As in `check_loss`.
+        max_dead: The share of the view that may be dead.
+        finite: Whether all of it must be finite.
+        allow: Names in `PATTERNS` that are accepted, "saddle" say.
+        fixed: As in `check_loss`.
+        probes: As in `check_loss`; at each of them there must be a finite gradient.
+        target: As in `check_loss`.
+        resolution: As in `check_loss`.
+
+    Raises:
+        AssertionError: Something is wrong; the message is the report.
+        ValueError: As in `check_loss`, or `allow` holds a name that there is not.
+        TypeError: As in `check_loss`.
+    """
+    allowed = {allow} if isinstance(allow, str) else set(allow)
+    unknown = sorted(allowed - set(PATTERNS))
+    if unknown:
+        raise ValueError(f"unknown pattern {unknown[0]!r}: choose among {', '.join(map(repr, PATTERNS))}")
+    report = check_loss(loss, axes, fixed=fixed, probes=probes, target=target, resolution=resolution)
+    wrong = [
+        f"{finding.name}: {finding.message}. {finding.action}"
+        for finding in report.findings
+        if finding.severity in ("warning", "error")
+        and finding.name not in allowed
+        and not (finding.name == "non_finite" and not finite)
+        and not (finding.name == "dead_zone" and finding.evidence["share"] <= max_dead)
+    ]
+    dead = dead_share(Look(report.grid, target))
+    if dead > max_dead and "dead_zone" not in allowed and not any(text.startswith("dead_zone") for text in wrong):
+        wrong.append(f"dead_zone: {percent(dead)} of the view is dead, above {percent(max_dead)}")
+    for row in report.rows:
+        if row.input_name in (probes or {}) and row.flag:
+            inputs = ", ".join(f"{name} {number(value)}" for name, value in row.inputs.items())
+            wrong.append(f"{row.flag} for {row.parameter} at {row.input_name!r} ({inputs})")
+    if wrong:
+        raise AssertionError("\n".join([f"{report.name}: {len(wrong)} wrong", *wrong, "", str(report)]))

@@ -1,0 +1,224 @@
+"""A table of a loss and its gradients at a few inputs that tell."""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from numbers import Real
+
+import torch
+from torch import Tensor
+
+from gradwidgets.core.axes import check_loss_axes
+from gradwidgets.core.loss_call import LossError
+from gradwidgets.core.loss_function import LossFunction, as_function
+from gradwidgets.core.objective import Objective
+from gradwidgets.core.results import Result
+from gradwidgets.core.slices import Slices, finish
+
+SMALL = 0.01  # of an axis: how far from zero, or from the middle, the "small" input lies
+_SEARCHED = 17  # points along an axis from which the lowest is refined
+_REFINED = 60
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class ProbeRow(Result):
+    """A loss and one of its partial derivatives at one input.
+
+    Attributes:
+        component: The loss, or the part of it.
+        parameter: The one that the gradient is for.
+        input_name: What kind of input: "zero", "small", "converged", "degenerate", or the user's own name.
+        inputs: Parameter name → value.
+        loss: The loss there.
+        gradient: ∂loss/∂parameter there; NaN where there is no gradient path.
+        flag: What is to be seen to: "zero gradient", "non-finite loss", "non-finite gradient", "no gradient path",
+            "vanishes in float32"; "" if nothing is.
+    """
+
+    component: str
+    parameter: str
+    input_name: str
+    inputs: dict[str, float]
+    loss: float
+    gradient: float
+    flag: str
+
+
+def probe(
+    loss: Callable | Objective | Mapping[str, Callable],
+    axes: Mapping[str, tuple[float, float]],
+    *,
+    fixed: Mapping[str, object] | None = None,
+    probes: Mapping[str, object] | None = None,
+) -> list[ProbeRow]:
+    """Check a loss at representative inputs.
+
+    Args:
+        loss: As in `sample_surface`, or several by name, its components.
+        axes: Its one or two parameters, name → (low, high).
+        fixed: Its other parameters.
+        probes: Inputs of one's own, name → a number for each axis, in order or by name: where training begins,
+            where it is now. A name of the usual ones replaces that one.
+
+    Returns:
+        For each component, input and parameter a row. The usual inputs are zero (if in view), small (near zero),
+        converged (the lowest point found in view, refined), and degenerate (the corners of the view).
+
+    Raises:
+        TypeError: As in `sample_surface`, or a probe is not made of numbers.
+        ValueError: As in `sample_surface`, or a probe has another number of parts than there are axes.
+        LossError: The loss cannot be evaluated at all; a ValueError.
+    """
+    parts = loss if isinstance(loss, Mapping) else {None: loss}
+    return [
+        row
+        for name, part in parts.items()
+        for row in finish(probing(as_function(part, axes, fixed), axes, probes, component=name))
+    ]
+
+
+def probing(
+    function: LossFunction,
+    axes: Mapping[str, tuple[float, float]],
+    probes: Mapping[str, object] | None = None,
+    *,
+    component: str | None = None,
+    lowest: tuple[float, ...] | None = None,
+) -> Slices[list[ProbeRow]]:
+    """`probe` for one loss function, in slices.
+
+    Args:
+        function: The loss.
+        axes: As in `probe`.
+        probes: As in `probe`.
+        component: What to call it; its own name if None.
+        lowest: A low point to refine, if one is known.
+    """
+    checked = check_loss_axes(axes)
+    low, high = (torch.tensor([bounds[i] for bounds in checked.values()], dtype=torch.float64) for i in (0, 1))
+    own = {name: as_inputs(name, value, function.parameters) for name, value in (probes or {}).items()}
+    converged = yield from _lowest(function, low, high, lowest)
+    rows = []
+    for name, place in {**_usual(low, high), "converged": converged, **own}.items():
+        for point in place if place.ndim == 2 else place[None]:
+            rows += _rows(function, component or function.name, name, point)
+        yield 0.9
+    return rows
+
+
+def as_inputs(name: str, value: object, parameters: tuple[str, ...]) -> Tensor:
+    """A probe as a point, (P,)."""
+    if isinstance(value, Mapping):
+        if set(value) != set(parameters):
+            raise ValueError(f"probes[{name!r}] must name {', '.join(parameters)}; got {', '.join(map(str, value))}")
+        parts = [value[parameter] for parameter in parameters]
+    elif isinstance(value, Real):
+        parts = [value]
+    else:
+        try:
+            parts = list(value)
+        except TypeError:
+            raise TypeError(f"probes[{name!r}] must be a number for each axis; got {value!r:.60}") from None
+    if len(parts) != len(parameters):
+        needed = ", ".join(parameters)
+        raise ValueError(f"probes[{name!r}] needs {len(parameters)} numbers, for {needed}; got {value!r:.60}")
+    if not all(isinstance(part, Real) and not isinstance(part, bool) and math.isfinite(part) for part in parts):
+        raise TypeError(f"probes[{name!r}] must be finite numbers; got {value!r:.60}")
+    return torch.tensor([float(part) for part in parts], dtype=torch.float64)
+
+
+def _usual(low: Tensor, high: Tensor) -> dict[str, Tensor]:
+    inside = (low <= 0) & (high >= 0)
+    zero = torch.where(inside, 0.0, (low + high) / 2)
+    small = torch.minimum(zero + SMALL * (high - low), high)
+    corners = torch.cartesian_prod(*torch.stack([low, high], dim=1)).reshape(-1, len(low))
+    usual = {"small": small, "degenerate": corners}
+    return {"zero": zero, **usual} if bool(inside.all()) else usual
+
+
+def _lowest(function: LossFunction, low: Tensor, high: Tensor, known: tuple[float, ...] | None) -> Slices[Tensor]:
+    """The lowest point in view: the best of a coarse grid, then a grid ever finer about it."""
+    width = high - low
+    if known is None:
+        sides = [torch.linspace(0, 1, _SEARCHED, dtype=torch.float64)] * len(low)
+        shares = torch.cartesian_prod(*sides).reshape(-1, len(low))
+        best = yield from _best(function, low + shares * width)
+        reach = 1.0 / (_SEARCHED - 1)
+    else:
+        best, reach = torch.tensor(known, dtype=torch.float64), 0.02
+    steps = torch.cartesian_prod(*[torch.linspace(-1, 1, 5, dtype=torch.float64)] * len(low)).reshape(-1, len(low))
+    times = _REFINED if function.method != "pointwise" else 3
+    for _ in range(times):
+        around = torch.minimum(torch.maximum(best + reach * width * steps, low), high)
+        better = yield from _best(function, around)
+        # Follow a slope with steps as long as before; close in where the middle is lowest.
+        reach = reach if bool(((better - best).abs() >= 0.99 * reach * width).any()) else reach / 2
+        best = better
+    return (yield from _best(function, torch.stack([best, torch.where(best.abs() < 1e-9 * width, 0.0, best)])))
+
+
+def _best(function: LossFunction, points: Tensor) -> Slices[Tensor]:
+    values = yield from function.valuing(points)
+    losses = torch.nan_to_num(values.loss.double(), nan=math.inf, posinf=math.inf)
+    # Among equals the one in the middle, which is where a refinement began.
+    order = (points - points.mean(0)).norm(dim=-1)
+    ties = losses == losses.min()
+    return points[torch.where(ties, order, torch.full_like(order, math.inf)).argmin()]
+
+
+def _rows(function: LossFunction, component: str, input_name: str, point: Tensor) -> list[ProbeRow]:
+    try:
+        values = function.values(point[None])
+    except LossError:
+        nan = torch.full((1,), math.nan, dtype=torch.float64)
+        loss, gradient, reached = nan, nan[:, None].expand(1, len(point)), (True,) * len(point)
+    else:
+        loss, gradient, reached = values.loss, values.gradient, values.reached
+    inputs = dict(zip(function.parameters, point.tolist(), strict=True))
+    single = _in_float32(function, point)
+    rows = []
+    for i, name in enumerate(function.parameters):
+        slope = float(gradient[0, i])
+        flag = _flag(float(loss), slope, reached[i], None if single is None else float(single[i]), function, point, i)
+        slope = slope if reached[i] else math.nan
+        rows.append(ProbeRow(component, name, input_name, inputs, float(loss), slope, flag))
+    return rows
+
+
+def _in_float32(function: LossFunction, point: Tensor) -> Tensor | None:
+    if function.dtype == torch.float32:
+        return None
+    try:
+        return function.values(point[None], torch.float32).gradient[0]
+    except LossError:
+        return None
+
+
+def _flag(
+    loss: float, slope: float, reached: bool, single: float | None, function: LossFunction, point: Tensor, i: int
+) -> str:
+    if not math.isfinite(loss):
+        return "non-finite loss"
+    if not reached:
+        return "no gradient path"
+    if not math.isfinite(slope):
+        return "non-finite gradient"
+    if slope == 0:
+        return "no gradient path" if _steps(function, point, i) else "zero gradient"
+    if single is not None and abs(single) < torch.finfo(torch.float32).tiny:
+        return "vanishes in float32"
+    return ""
+
+
+def _steps(function: LossFunction, point: Tensor, i: int) -> bool:
+    """Whether the loss moves in steps along a parameter: flat beside the point and elsewhere, yet not the same."""
+    reach = max(1.0, abs(float(point[i])))
+    places = point.repeat(41, 1)
+    places[:, i] += torch.linspace(-reach, reach, 41, dtype=torch.float64) * 1.037
+    try:
+        values = function.values(places)
+    except LossError:
+        return False
+    finite = values.loss.isfinite()
+    changes = bool((values.loss[finite] != values.loss[finite][:1]).any())
+    return changes and bool((values.gradient[finite, i] == 0).all())

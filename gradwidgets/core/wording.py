@@ -1,0 +1,29 @@
+"""Numbers, shares and places in sentences."""
+
+import math
+from collections.abc import Iterable
+
+
+def number(value: float | None, digits: int = 4) -> str:
+    """Return a number as a person writes it."""
+    if value is None or math.isnan(value):
+        return "undefined"
+    if math.isinf(value):
+        return "infinite" if value > 0 else "minus infinite"
+    if value == 0:
+        return "0"
+    if 1e-3 <= abs(value) < 1e6:
+        text = f"{value:.{digits}g}" if abs(value) < 10**digits else f"{value:.0f}"
+        return text.replace("-", "−")
+    mantissa, exponent = f"{value:.2e}".split("e")
+    return f"{mantissa.rstrip('0').rstrip('.')}e{int(exponent)}".replace("-", "−")
+
+
+def percent(share: float) -> str:
+    """A share in a sentence."""
+    return "under 0.1 %" if 0 < share < 0.001 else f"{100 * share:.3g} %"
+
+
+def place(names: Iterable[str], point: Iterable[float]) -> str:
+    """A point in a sentence: "a 0.5, b −1"."""
+    return ", ".join(f"{name} {number(value, 3)}" for name, value in zip(names, point, strict=True))
