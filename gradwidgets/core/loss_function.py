@@ -104,10 +104,6 @@ class LossFunction:
                 self.method = "pointwise"
         return (yield from self._pointwise(points))
 
-    def value_at(self, point: Tensor) -> Values:
-        """The loss and its gradient at one point, (P,), as `values`, by one call that is repeated in no other way."""
-        return self._at_once(point.to(self.dtype)[None], "vmap" if self.method == "vmap" else "vectorized")
-
     def _in_blocks(self, points: Tensor) -> Slices[Values]:
         parts = []
         for first in range(0, max(len(points), 1), _BLOCK):
@@ -116,7 +112,15 @@ class LossFunction:
         reached = tuple(any(part.reached[i] for part in parts) for i in range(points.shape[1]))
         return Values(torch.cat([p.loss for p in parts]), torch.cat([p.gradient for p in parts]), reached, {})
 
+    def traced(self, point: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """The loss at one point, (P,), with its autograd graph, and the graph's leaves, one a parameter."""
+        return self._forward(point.to(self.dtype)[None], "vmap" if self.method == "vmap" else "vectorized")
+
     def _at_once(self, points: Tensor, method: Method) -> Values:
+        with torch.inference_mode(False), torch.enable_grad():
+            return self._with_gradient(*self._forward(points, method))
+
+    def _forward(self, points: Tensor, method: Method) -> tuple[Tensor, list[Tensor]]:
         with self._undisturbed():
             leaves = [column.clone().requires_grad_() for column in points.unbind(-1)]
             with warnings.catch_warnings():
@@ -128,7 +132,7 @@ class LossFunction:
                     f"{self.name} must return one value a point, shape ({len(points)},) for {len(points)} points; it "
                     f"returned shape {tuple(value.shape)}"
                 )
-            return self._with_gradient(value, leaves)
+            return value, leaves
 
     def _tensor(self, *leaves: Tensor) -> Tensor:
         return self.call.checked(self.call(*leaves))

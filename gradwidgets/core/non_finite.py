@@ -1,7 +1,6 @@
 """Which operation made a value or a gradient that is not finite."""
 
 import re
-import warnings
 from dataclasses import dataclass
 
 import torch
@@ -56,15 +55,15 @@ def blame(function: LossFunction, point: Tensor) -> Culprit | None:
     watch = _Watch()
     try:
         with watch:
-            values = function.value_at(point)
+            value, leaves = function.traced(point)
     except Exception:
         return None
-    if not bool(values.loss.isfinite().all()):
+    if not bool(value.detach().isfinite().all()):
         if watch.first is None:
             return None
         name = watch.first
         return Culprit(name, "loss", f"{name} makes it from finite numbers", _action(name))
-    name = _backward(function, point)
+    name = _backward(value, leaves) if value.requires_grad else None
     if name is None:
         return None
     if watch.chose:
@@ -105,16 +104,37 @@ def _bad(tensor: Tensor) -> bool:
         return not bool(tensor.detach().isfinite().all())
 
 
-def _backward(function: LossFunction, point: Tensor) -> str | None:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        with torch.autograd.set_detect_anomaly(True, check_nan=True):
-            try:
-                function.value_at(point)
-            except Exception as error:
-                found = re.search(r"Function '(\w+?)Backward\d*'", str(error) + str(error.__cause__))
-                return _plain(found.group(1)) if found else None
-    return None
+def _backward(value: Tensor, leaves: list[Tensor]) -> str | None:
+    """The first operation, on the way back, that makes something not finite from finite gradients."""
+    found: list[str] = []
+
+    def watch(node):
+        def note(into, out) -> None:
+            bad_in, bad_out = (any(g is not None and _bad(g) for g in part) for part in (into, out))
+            if bad_in and not bad_out and not found:
+                found.append(node.name())
+
+        return node.register_hook(note)
+
+    hooks = [watch(node) for node in _nodes(value.grad_fn)]
+    try:
+        torch.autograd.grad(value.sum(), leaves, allow_unused=True)
+    except Exception:
+        return None
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return _plain(re.sub(r"Backward\d*$", "", found[0])) if found else None
+
+
+def _nodes(root) -> list:
+    nodes, waiting = {}, [root]
+    while waiting:
+        node = waiting.pop()
+        if node is not None and node not in nodes:
+            nodes[node] = None
+            waiting += [before for before, _ in node.next_functions]
+    return list(nodes)
 
 
 def _plain(name: str) -> str:

@@ -1,0 +1,281 @@
+"""A loss at many points: three ways, one set of numbers, and nothing left changed."""
+
+import functools
+import random
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+from torch.nn import functional
+
+from gradwidgets.core import LossError
+from gradwidgets.core.loss_function import LossFunction
+
+POINTS = torch.cartesian_prod(*[torch.linspace(-2, 2, 9, dtype=torch.float64)] * 2)
+
+
+def by_hand(loss, points=POINTS):
+    """Values and gradients by one plain autograd call a point."""
+    values, gradients = [], []
+    for point in points:
+        leaves = [x.clone().requires_grad_() for x in point]
+        value = loss(*leaves)
+        gradients.append(torch.stack(torch.autograd.grad(value, leaves)))
+        values.append(value.detach())
+    return torch.stack(values), torch.stack(gradients)
+
+
+X = torch.linspace(-1, 1, 9, dtype=torch.float64)  # as long as POINTS has different values of one parameter
+
+WAYS = {
+    "elementwise": (lambda a, b: (a * b).sin() + a**2, "vectorized"),
+    "a scalar": (lambda a, b: ((a - b) ** 2).mean() + a, "vmap"),
+    "mixes": (lambda a, b: (a - a.mean()) ** 2 + a * b, "vmap"),
+    "data inside": (lambda a, b: ((a * X + b - X**2) ** 2).mean(), "vmap"),
+    "Python branches": (lambda a, b: a * b if a > 0.3 else b**2 + a, "pointwise"),
+    "item": (lambda a, b: a * b + b.item(), "pointwise"),
+}
+
+
+@pytest.mark.parametrize(("loss", "method"), WAYS.values(), ids=WAYS)
+def test_each_loss_is_computed_its_own_way_and_all_give_the_same_numbers(loss, method):
+    function = LossFunction(loss, ("a", "b"))
+    values = function.values(POINTS)
+    assert function.method == method
+    wanted, slopes = by_hand(loss)
+    torch.testing.assert_close(values.loss, wanted)
+    torch.testing.assert_close(values.gradient, slopes)
+    assert values.reached == (True, True) and not values.failed
+
+
+@given(st.integers(2, 200), st.sampled_from(list(WAYS)))
+@settings(max_examples=30)
+def test_the_way_does_not_depend_on_the_number_of_points(count, name):
+    loss, _ = WAYS[name]
+    points = torch.linspace(-2, 2, 2 * count, dtype=torch.float64).reshape(-1, 2)
+    values = LossFunction(loss, ("a", "b")).values(points)
+    torch.testing.assert_close(values.loss, by_hand(loss, points)[0])
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [
+        nn.MSELoss(),
+        nn.L1Loss(),
+        nn.HuberLoss(delta=0.7),
+        nn.SmoothL1Loss(),
+        nn.BCEWithLogitsLoss(),
+    ],
+    ids=lambda loss: type(loss).__name__,
+)
+@pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
+def test_torchs_losses_whatever_their_reduction(loss, reduction):
+    loss.reduction = reduction
+    points = torch.rand(30, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    values = LossFunction(loss, ("input", "target")).values(points)
+    wanted, slopes = by_hand(loss, points)
+    torch.testing.assert_close(values.loss, wanted)
+    torch.testing.assert_close(values.gradient, slopes)
+
+
+@pytest.mark.parametrize(
+    ("loss", "names", "fixed"),
+    [
+        (functional.huber_loss, ("input", "target"), {"delta": 0.5}),  # takes delta as a plain number
+        (lambda a, b, c: a * c.log() + b, ("a", "b"), {"c": 2.0}),  # takes it as a tensor
+        (lambda a, b, c=3.0: a * c + b, ("a", "b"), None),
+        (lambda a, b, *, c: a * c + b, ("a", "b"), {"c": 2}),
+        (lambda a, b, /: a * b, ("a", "b"), None),
+        (functools.partial(lambda c, a, b: a * b * c, 2.0), ("a", "b"), None),
+        (lambda b, a, data: ((a * data + b) ** 2).mean(), ("a", "b"), {"data": torch.arange(7.0)}),
+    ],
+    ids=["plain number", "tensor", "default", "keyword", "positional", "partial", "data"],
+)
+def test_constants_in_every_form(loss, names, fixed):
+    values = LossFunction(loss, names, fixed).values(POINTS)
+    assert values.loss.isfinite().all() and all(values.reached)
+
+
+def test_a_constant_is_what_it_is_said_to_be():
+    at = torch.tensor([[2.0, 3.0]], dtype=torch.float64)
+    for c in (0.5, 4):
+        assert float(LossFunction(lambda a, b, c: a * c + b, ("a", "b"), {"c": c}).values(at).loss) == 2 * c + 3
+
+
+WRONG = {
+    "not callable": (3, ("a",), None, TypeError, "loss must be callable; got int 3"),
+    "no such name": (lambda a, q: a, ("a", "b"), None, ValueError, "no parameter 'b'; its parameters are 'a', 'q'"),
+    "one missing": (lambda a, b: a, ("a",), None, ValueError, "needs 'b' too"),
+    "fixed twice": (lambda a, b: a, ("a", "b"), {"a": 1}, ValueError, "'a' is an axis and fixed"),
+    "fixed NaN": (lambda a, b: a, ("a",), {"b": float("nan")}, ValueError, r"fixed\['b'\] must be finite"),
+    "fixed no dict": (lambda a, b: a, ("a",), [1], TypeError, "fixed must map"),
+    "an int": (lambda a, b: 3, ("a", "b"), None, LossError, "must return a tensor; it returned int 3"),
+    "a tuple": (lambda a, b: (a, b), ("a", "b"), None, LossError, "returned a tuple of 2: return the part"),
+    "complex": (lambda a, b: torch.complex(a, b), ("a", "b"), None, LossError, "must return real values"),
+    "raises": (lambda a, b: a / [], ("a", "b"), None, LossError, r"loss\(a, b\) raised TypeError"),
+    "too many values": (lambda a, b: torch.stack([a, b]), ("a", "b"), None, LossError, "must return one value"),
+}
+
+
+@pytest.mark.parametrize(("loss", "names", "fixed", "kind", "words"), WRONG.values(), ids=WRONG)
+def test_what_is_no_loss_is_refused_in_words(loss, names, fixed, kind, words):
+    with pytest.raises(kind, match=words):
+        LossFunction(loss, names, fixed).values(POINTS)
+
+
+def test_points_at_which_it_raises_are_nan_and_counted():
+    def picky(a, b):
+        if (a > 1.2).any():
+            raise ArithmeticError("too high")
+        return a + b
+
+    values = LossFunction(picky, ("a", "b")).values(POINTS)
+    high = POINTS[:, 0] > 1.2
+    assert values.loss[high].isnan().all() and values.loss[~high].isfinite().all()
+    assert values.failed == {"picky(a, b) raised ArithmeticError: too high": int(high.sum())}
+    assert values.first_failure == tuple(POINTS[high][0].tolist())
+
+
+@pytest.mark.parametrize(
+    ("loss", "reached"),
+    [
+        (lambda a, b: a.detach() + b, (False, True)),
+        (lambda a, b: b**2, (False, True)),
+        (lambda a, b: torch.argmax(torch.stack([a, b], -1), -1), (False, False)),
+        (lambda a, b: torch.tensor(3.0) + 0 * a.detach(), (False, False)),
+    ],
+)
+def test_parameters_without_a_gradient_path_are_named(loss, reached):
+    values = LossFunction(loss, ("a", "b")).values(POINTS)
+    assert values.reached == reached
+    assert not values.gradient[:, [not one for one in reached]].any()
+
+
+# -- nothing is changed ---------------------------------------------------------------------------------------
+
+
+def test_chance_is_repeatable_and_said_and_leaves_the_generators_alone():
+    def noisy(a, b):
+        return a * torch.rand(()) + b * random.random() + float(np.random.rand())
+
+    states = torch.get_rng_state(), random.getstate(), np.random.get_state()[1].tolist()
+    function = LossFunction(noisy, ("a", "b"))
+    first, second = function.values(POINTS), function.values(POINTS)
+    assert torch.equal(first.loss, second.loss)
+    assert any("random" in note for note in function.notes)
+    assert torch.equal(torch.get_rng_state(), states[0])
+    assert random.getstate() == states[1] and np.random.get_state()[1].tolist() == states[2]
+
+
+def test_inputs_are_its_own_to_change():
+    def greedy(a, b, c):
+        a.mul_(2)
+        c.zero_()
+        return a + b + c.sum()
+
+    data, points = torch.ones(3), POINTS.clone()
+    LossFunction(greedy, ("a", "b"), {"c": data}).values(points)
+    assert torch.equal(points, POINTS) and torch.equal(data, torch.ones(3))
+
+
+def test_what_it_prints_and_sets_is_caught(capsys):
+    def loud(a, b):
+        print("look at me")
+        torch.set_default_dtype(torch.float64)
+        return a + b
+
+    function = LossFunction(loud, ("a", "b"))
+    function.values(POINTS)
+    assert capsys.readouterr().out == ""
+    assert torch.get_default_dtype() == torch.float32
+    assert any("prints, 'look at me'" in note for note in function.notes)
+    assert any("default dtype" in note for note in function.notes)
+
+
+MODEL = nn.Sequential(nn.Linear(2, 4), nn.BatchNorm1d(4), nn.Dropout(0.5), nn.Linear(4, 1))
+SMALL = nn.Sequential(nn.Linear(2, 8), nn.Tanh(), nn.Linear(8, 1))
+LINEAR = nn.Linear(2, 1).double()
+
+
+def through(model, a, b):
+    return model(torch.stack([a, b], -1).reshape(-1, 2)).squeeze(-1)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda model: lambda a, b: through(model, a, b),
+        lambda model: functools.partial(through, model),
+        lambda model: lambda a, b, net=model: through(net, a, b),
+        lambda model: lambda a, b: through(MODEL, a, b),
+    ],
+    ids=["closure", "partial", "default", "global"],
+)
+def test_a_model_that_it_holds_stays_bit_identical(make):
+    MODEL.train()
+    before = {name: value.clone() for name, value in MODEL.state_dict().items()}
+
+    loss = make(MODEL)
+    function = LossFunction(loss, ("a", "b"))
+    with pytest.raises(LossError, match="more than 1 value per channel"):
+        function.values(POINTS)  # batch statistics make a point's loss depend on the others
+    MODEL[1].eval()
+    values = LossFunction(loss, ("a", "b")).values(POINTS)
+    MODEL[1].train()
+    assert values.loss.isfinite().all()
+    assert all(torch.equal(value, MODEL.state_dict()[name]) for name, value in before.items())
+    assert all(p.grad is None for p in MODEL.parameters())
+    assert MODEL.training and MODEL[1].training
+
+
+def test_a_model_s_changes_are_put_back_and_said():
+    net = LINEAR
+    net.weight.grad = torch.full_like(net.weight, 7.0)
+
+    def meddling(a, b):
+        with torch.no_grad():
+            net.weight.add_(1)
+        net.eval()
+        net.weight.grad = None
+        return net(torch.stack([a, b], -1)).squeeze(-1)
+
+    before = net.weight.detach().clone()
+    function = LossFunction(meddling, ("a", "b"))
+    function.values(POINTS)
+    assert torch.equal(net.weight, before) and net.training
+    assert torch.equal(net.weight.grad, torch.full_like(net.weight, 7.0))
+    assert any("put back" in note for note in function.notes)
+
+
+def test_a_float32_model_is_met_in_float32_and_that_is_said():
+    net = SMALL
+    function = LossFunction(lambda a, b: net(torch.stack([a, b], -1)).squeeze(-1), ("a", "b"))
+    values = function.values(POINTS)
+    assert function.dtype == torch.float32 and any("float32" in note for note in function.notes)
+    torch.testing.assert_close(values.loss, net(POINTS.float()).squeeze(-1).detach())
+
+
+# -- curvature ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["elementwise", "a scalar", "data inside", "Python branches"])
+def test_the_hessian_is_that_of_central_differences(name):
+    function = LossFunction(WAYS[name][0], ("a", "b"))
+    function.values(POINTS)
+    point, h = torch.tensor([0.7, -0.4], dtype=torch.float64), 1e-5
+    places = torch.stack([point + h * e for e in torch.eye(2)] + [point - h * e for e in torch.eye(2)])
+    slopes = function.values(places).gradient
+    torch.testing.assert_close(function.hessian(point), (slopes[:2] - slopes[2:]) / (2 * h), rtol=1e-5, atol=1e-6)
+
+
+def test_rosenbrocks_hessian_has_its_printed_eigenvalues():
+    function = LossFunction(lambda x, y: (1 - x) ** 2 + 100 * (y - x**2) ** 2, ("x", "y"))
+    at = torch.tensor([[-1.2, 1.0]], dtype=torch.float64)
+    values = function.values(at)
+    assert float(values.loss) == pytest.approx(24.2)
+    assert values.gradient[0].tolist() == pytest.approx([-215.6, -88.0])
+    eigenvalues = torch.linalg.eigvalsh(function.hessian(torch.ones(2)))
+    assert eigenvalues.tolist() == pytest.approx([0.399361, 1001.60064], rel=1e-6)

@@ -1,0 +1,236 @@
+"""Each pattern on a loss built to have exactly that one, and silence where there is nothing to say."""
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch.nn import functional
+
+from gradwidgets.core import OBJECTIVES, PATTERNS, find_patterns, sample_surface
+
+SQUARE = {"a": (-1.0, 1.0), "b": (-1.0, 1.0)}
+WIDE = {"a": (-5.0, 5.0), "b": (-5.0, 5.0)}
+BANANA = {"x": (-2.0, 2.0), "y": (-1.0, 3.0)}
+
+
+def names_of(loss, axes, **options) -> list[str]:
+    return [f.name for f in find_patterns(sample_surface(loss, axes, options.pop("resolution", None)), **options)]
+
+
+def cross_entropy(a, b):
+    logits = torch.stack([a, b, torch.zeros_like(a)], dim=-1)
+    return functional.cross_entropy(logits, torch.zeros(a.shape, dtype=torch.long), reduction="none")
+
+
+class WrongSign(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x):
+        ctx.save_for_backward(x)
+        return x**2
+
+    @staticmethod
+    def backward(ctx, grad):
+        return -2 * ctx.saved_tensors[0] * grad
+
+
+def straight_through(a, b):
+    rounded = a + ((4 * a).round() / 4 - a).detach()
+    return (rounded - 0.3) ** 2 + b**2
+
+
+ONE = {
+    "dead_zone": (lambda a, b: (functional.relu(a) - 0.8) ** 2 + functional.relu(a) * b**2, SQUARE),
+    "axis_imbalance": (lambda a, b: 1000 * a**2 + b**2, SQUARE),
+    "saddle": (lambda a, b: (a - 0.31) ** 2 - (b - 0.17) ** 2, SQUARE),
+    "non_finite": (lambda a, b: -(a + b + 1).log(), SQUARE),
+    "vanishes_in_float32": (lambda a, b: (torch.exp(-60 - 12 * (a + 1)) * 1e-20 + 0 * b) + 0 * a + 1e-70 * b, SQUARE),
+    "gradient_mismatch": (lambda a, b: WrongSign.apply(a) + b**2, SQUARE),
+    "no_gradient_path": (lambda a, b: a.detach() ** 2 + b**2, SQUARE),
+}
+
+
+@pytest.mark.parametrize(("name", "loss", "axes"), [(name, *case) for name, case in ONE.items() if "32" not in name])
+def test_a_loss_built_to_have_it_has_exactly_that_one(name, loss, axes):
+    assert names_of(loss, axes) == [name]
+
+
+NONE = {
+    "a quadratic": (lambda a, b: a**2 + 3 * b**2, SQUARE),
+    "one off the grid": (lambda a, b: (a - 0.3123) ** 2 + 3 * (b + 0.2) ** 2, SQUARE),
+    "Rosenbrock": (lambda x, y: (1 - x) ** 2 + 100 * (y - x**2) ** 2, BANANA),
+    "cross-entropy": (cross_entropy, WIDE),
+    "BCE with logits": (lambda a: functional.softplus(-a), {"a": (-5.0, 5.0)}),
+    "50 v²": (lambda v: 50 * v**2, {"v": (-1.0, 1.0)}),
+    "hinge": (lambda s: functional.relu(1 - s), {"s": (-2.0, 3.0)}),
+    "a valley along a line": (lambda a, b: (a - b) ** 2, SQUARE),
+    "L1": (lambda a, b: a.abs() + b.abs(), SQUARE),
+    "a slope": (lambda a, b: a + 2 * b, SQUARE),
+    "Huber": (lambda a, b: functional.huber_loss(a, b, reduction="none", delta=0.3), SQUARE),
+    "softmax regression": (lambda a: -functional.log_softmax(torch.stack([a, -a]), 0)[0], {"a": (-5.0, 5.0)}),
+}
+
+
+@pytest.mark.parametrize("resolution", [40, 81])
+@pytest.mark.parametrize(("loss", "axes"), NONE.values(), ids=NONE)
+def test_no_false_alarm(loss, axes, resolution):
+    assert names_of(loss, axes, resolution=resolution) == ["well_shaped"]
+
+
+@given(
+    st.sampled_from([*(case for name, case in ONE.items() if "32" not in name), *NONE.values()]),
+    st.floats(-4, 4),
+    st.floats(-50, 50),
+)
+@settings(max_examples=40)
+def test_a_scale_and_a_shift_change_no_verdict(case, power, shift):
+    loss, axes = case
+    factor = 10.0**power
+
+    def changed(**named):
+        return factor * (loss(**named) + shift)
+
+    assert names_of(changed, axes, resolution=41) == names_of(loss, axes, resolution=41)
+
+
+# -- the evidence ---------------------------------------------------------------------------------------------
+
+
+def found(name, loss, axes=SQUARE, **options):
+    findings = {f.name: f for f in find_patterns(sample_surface(loss, axes), **options)}
+    assert name in findings, list(findings)
+    return findings[name]
+
+
+@pytest.mark.parametrize("place", [(0.0, 0.0), (0.31, -0.62), (-0.875, 0.9)])
+def test_a_saddle_is_found_wherever_it_is(place):
+    p, q = place
+    finding = found("saddle", lambda a, b: (a - p) * (b - q))
+    assert finding.where == pytest.approx(place, abs=1e-9)
+    assert finding.evidence["eigenvalues"] == pytest.approx([-1, 1])
+
+
+def test_himmelblaus_four_saddles_and_no_unexpected_minimum():
+    finding = found("saddle", OBJECTIVES["himmelblau"], {"x": (-6, 6), "y": (-6, 6)})
+    assert finding.evidence["count"] == 4
+    assert names_of(OBJECTIVES["himmelblau"], {"x": (-6, 6), "y": (-6, 6)}) == ["saddle"]
+
+
+def test_the_higher_of_two_valleys_is_an_unexpected_minimum():
+    def tilted(a, b):
+        return (a**2 - 1) ** 2 + 0.3 * a + b**2
+
+    axes = {"a": (-2.0, 2.0), "b": (-1.5, 1.5)}
+    finding = found("unexpected_minimum", tilted, axes)
+    right = max(torch.roots(torch.tensor([4.0, 0.0, -4.0, 0.3])).real) if hasattr(torch, "roots") else None
+    wanted = float(right) if right is not None else 0.9601
+    assert finding.where == pytest.approx((wanted, 0.0), abs=1e-3)
+    assert finding.evidence["count"] == 1
+    assert "unexpected_minimum" not in names_of(tilted, axes, target=lambda a, b: (a.abs() < 1.2) & (b.abs() < 0.2))
+
+
+def test_dead_ground_is_measured_and_told_apart():
+    plateau = found("dead_zone", ONE["dead_zone"][0])
+    assert plateau.evidence["share"] == pytest.approx(41 / 81) and plateau.evidence["kind"] == "plateau"
+    saturated = found(
+        "dead_zone",
+        lambda z: functional.binary_cross_entropy(torch.sigmoid(z), torch.zeros_like(z), reduction="none"),
+        {"z": (-10.0, 60.0)},
+    )
+    assert saturated.evidence["kind"] == "saturation"
+    assert saturated.evidence["share"] == pytest.approx(23 / 70, abs=0.02)  # σ(37) is 1 in float64
+
+
+def test_the_imbalance_is_its_ratio():
+    finding = found("axis_imbalance", ONE["axis_imbalance"][0])
+    assert finding.evidence["ratio"] == pytest.approx(1000)
+    assert names_of(lambda a, b: 50 * a**2 + b**2, SQUARE) == ["well_shaped"]
+
+
+@pytest.mark.parametrize(
+    ("loss", "operation", "which"),
+    [
+        (lambda a, b: -(a + b).log(), "log", "loss"),
+        (lambda a, b: (a + b).sqrt(), "sqrt", "loss"),
+        (lambda a, b: torch.exp(1000 * (a + b)), "exp", "loss"),
+        (lambda a, b: torch.where(a > 0, a.sqrt(), a) + b, "where", "gradient"),
+        (lambda a, b: (a**2 + b**2).sqrt() + 0 * a, "sqrt", "gradient"),
+        (lambda a, b: torch.log1p(-2 - a.abs()) + b, "log1p", "loss"),
+    ],
+)
+def test_what_is_not_finite_names_the_operation_that_made_it(loss, operation, which):
+    finding = found("non_finite", loss)
+    assert finding.evidence["operation"] == operation and finding.evidence["in"] == which
+    assert operation in finding.message and finding.action
+
+
+def test_where_one_loss_raises_its_words_are_in_the_finding():
+    finding = found("non_finite", lambda a: a.log() if a > 0 else [][0], {"a": (-1.0, 1.0)})
+    assert "IndexError" in finding.message and finding.evidence["calls that raised"] == 41
+
+
+@pytest.mark.parametrize("loss", [straight_through, lambda a, b: a * a.detach() + b**2, ONE["gradient_mismatch"][0]])
+def test_a_gradient_that_is_not_the_loss_s(loss):
+    finding = found("gradient_mismatch", loss)
+    assert finding.severity == "error" and finding.evidence["share"] > 0.5
+
+
+@pytest.mark.parametrize(
+    ("loss", "severity", "words"),
+    [
+        (lambda a, b: a.detach() ** 2 + b**2, "error", "along a, yet its gradient does not exist"),
+        (lambda a, b: (4 * a).round() ** 2 + b**2, "error", "exactly zero everywhere"),
+        (lambda a, b: torch.argmax(torch.stack([a, b], -1), -1) + b**2, "error", "along a"),
+        (lambda a, b: b**2, "warning", "does not depend on a"),
+    ],
+)
+def test_a_parameter_that_the_gradient_never_reaches(loss, severity, words):
+    finding = found("no_gradient_path", loss)
+    assert finding.severity == severity and words in finding.message
+
+
+def test_what_float32_loses():
+    # A product of two small probabilities: 1e-24 · 1e-24 is nothing in float32.
+    finding = found("vanishes_in_float32", lambda a, b: 1e-24 * (1e-24 * (a**2 + b**2 + 1)))
+    assert finding.evidence["share"] > 0.9
+    assert "vanishes_in_float32" not in names_of(lambda a, b: 1e-24 * (a**2 + b**2), SQUARE)
+
+
+@pytest.mark.parametrize(
+    "target", [(0.0, 0.0), {"a": 0.0, "b": 0.0}, ((-0.1, 0.1), (-0.1, 0.1)), lambda a, b: a.hypot(b) < 0.2]
+)
+def test_arrows_that_point_away_from_the_target(target):
+    finding = found("wrong_direction", lambda a, b: -(a**2) - b**2, target=target)
+    assert finding.severity == "error" and finding.evidence["share"] > 0.95
+    assert "wrong_direction" not in names_of(lambda a, b: a**2 + b**2, SQUARE, target=target)
+
+
+@pytest.mark.parametrize(
+    ("target", "kind", "words"),
+    [
+        ((0.0,), ValueError, "needs 2 parts"),
+        ((5.0, 5.0), ValueError, "nowhere in view"),
+        ({"a": 0.0}, ValueError, "must name a, b"),
+        (((1, 0), (0, 1)), ValueError, "low, high"),
+        (3 + 0j, TypeError, "a point, a box or a function"),
+        (("x", "y"), TypeError, "numbers or pairs"),
+        (lambda a, b: a, TypeError, "boolean"),
+    ],
+)
+def test_a_target_that_is_none_is_refused_in_words(target, kind, words):
+    with pytest.raises(kind, match=words):
+        find_patterns(sample_surface(lambda a, b: a**2 + b**2, SQUARE), target=target)
+
+
+def test_a_constant_and_nothing_finite_are_said():
+    assert names_of(lambda a, b: 0 * a + 0 * b + 3, SQUARE) == ["dead_zone"]
+    (finding,) = find_patterns(sample_surface(lambda a, b: (a + b) * float("nan"), SQUARE))
+    assert finding.name == "non_finite" and finding.evidence["share"] == 1
+
+
+def test_every_pattern_says_what_it_means_and_what_to_do():
+    assert list(PATTERNS)[-1] == "well_shaped"
+    assert all(pattern.meaning and pattern.action for pattern in PATTERNS.values())
+    for loss, axes in ONE.values():
+        for finding in find_patterns(sample_surface(loss, axes, 41)):
+            assert finding.name in PATTERNS and finding.action and finding.evidence
+            assert finding.to_dict() and str(finding).startswith(finding.severity)
