@@ -33,9 +33,15 @@ FLAGS = (
     "--disable-sync",
 )
 
-# What ipykernel says though nothing is wrong: a page asks for widgets that are not there yet, or no more; a
-# subshell of the page's ends, when its last widget is closed, with a message still in its queue.
-_NOISE = ("No such comm", "ipykernel/utils.py", "coroutine '_async_in_context")
+
+def _is_noise(text: str) -> bool:
+    """Whether that is what ipykernel says though nothing is wrong.
+
+    A page asks for widgets that are not there yet, or no more; a subshell of the page's ends, when its last widget is
+    closed, with a message still in its queue.
+    """
+    dropped = "Task was destroyed but it is pending" in text or "was never awaited" in text
+    return "No such comm" in text or (dropped and ("ipykernel/" in text or "_async_in_context" in text))
 
 
 class Page:
@@ -152,7 +158,7 @@ class Page:
 
     def complaints(self) -> list[str]:
         """What the kernel said on stderr or as an error, in a cell or in JupyterLab's log console."""
-        return [text for text in self.raw.evaluate("watched.complaints") if not any(part in text for part in _NOISE)]
+        return [text for text in self.raw.evaluate("watched.complaints") if not _is_noise(text)]
 
     def forgive(self) -> list[str]:
         """Empty the lists of complaints; return what the kernel's held."""

@@ -133,6 +133,22 @@ def test_the_number_of_steps_moves_no_step(playground, page):
         assert playground.step is None
 
 
+def test_a_page_s_late_answer_to_a_former_end_is_no_person_s_choice(playground, page):
+    scrubber = playground.controls["step"]
+    for steps in (12, 180, 450):
+        playground.steps = steps
+        page.answer()
+    send(scrubber.slider, value=180)
+    page.answer()
+    assert playground.step is None and scrubber.slider.value == 450
+    send(scrubber.slider, value=181)
+    page.answer()
+    assert playground.step == 181
+    send(scrubber.slider, value=180)  # the answer has been given: now it is a hand
+    page.answer()
+    assert playground.step == 180
+
+
 def test_play_from_the_end_begins_anew_walks_to_the_end_and_stops(loop, monkeypatch):
     monkeypatch.setattr("gradwidgets.widgets.controls.scrubber.PACE", 0.001)
     playground = loop.do(lambda: OptimizerPlayground(steps=5))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import ipywidgets as widgets
 from ipywidgets.widgets.widget_bool import ToggleButtonStyle
 from ipywidgets.widgets.widget_button import ButtonStyle
@@ -10,6 +12,7 @@ from gradwidgets.widgets.controls.base import WIDTH, Control, Looks, guarded
 from gradwidgets.widgets.mainloop import call_later, call_soon, main_loop
 
 PACE = 0.12  # seconds from one step to the next while it plays
+LATE = 5.0  # seconds within which a page answers that the slider has a new end
 REST = 0.4  # seconds after which a number that was dragged has come to rest
 
 
@@ -28,6 +31,7 @@ class Scrubber(Control):
     def __init__(self, name: str, tooltip: str, looks: Looks | None = None) -> None:
         looks = looks or Looks()
         self._steps = 100
+        self._ends: dict[int, float] = {}  # former right ends, and until when they were
         narrow = looks.layout(width="36px", margin="1px 3px 1px 0", padding="0", flex="0 0 auto")
         self.play = guarded(
             widgets.ToggleButton, self, name, icon="play", layout=narrow, style=looks.of(ToggleButtonStyle)
@@ -82,9 +86,9 @@ class Scrubber(Control):
     def span(self, steps: int) -> None:
         """Set how many steps there are; a slider at its end stays there.
 
-        The page's slider answers a new end with a value of its own. While the number of steps is dragged, such an
-        answer to one end would arrive after the next was set and be taken for a person's: the range follows when
-        the number rests.
+        The page's slider answers a new end by sending that end as its value. While the number of steps is dragged,
+        such an answer would arrive after the next end was set and be taken for a person's: the range follows when
+        the number rests, and a late answer is known by its value.
         """
         if steps == self._steps:
             return
@@ -102,11 +106,21 @@ class Scrubber(Control):
         if self.slider.readout != (steps > 0):
             self.slider.readout = steps > 0
         if self.slider.max != last:
+            self._ends[self.slider.max] = time.monotonic()
             at_end = self.slider.value >= self.slider.max
             with self.quietly(), self.slider.hold_sync():
                 self.slider.max = last
                 if at_end:
                     self.slider.value = last
+
+    def _person(self, change) -> None:
+        set_at = self._ends.pop(change.new, None) if change.new != self.slider.max else None
+        if set_at is None or time.monotonic() - set_at > LATE:
+            super()._person(change)
+            return
+        with self.quietly():
+            self.slider.value = change.old
+        self.slider.send_state("value")
 
     def _read(self) -> int | None:
         value = self.slider.value
