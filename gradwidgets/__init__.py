@@ -1,6 +1,7 @@
 """See gradients: Jupyter widgets over one PyTorch analysis core.
 
 * `OptimizerPlayground`: what lr, momentum, dampening, weight decay, Nesterov and the loss do to a descent.
+* `check_loss`, `assert_loss`: what is wrong with a loss, for the eye and for a test suite.
 
 Inside, arrows only point to the left: `core` (torch in, frozen results out; knows neither pictures nor pages) ←
 `figures` (Matplotlib artists, changed in place by `update`) ← `widgets` (traits, controls, the live canvas). A
@@ -8,7 +9,8 @@ setting changes, the settings are frozen, one core function makes one result, th
 paints. Everything that a widget shows can be had without one, from `gradwidgets.core`.
 """
 
+from gradwidgets.core import assert_loss, check_loss
 from gradwidgets.widgets.playground import OptimizerPlayground
 
 __version__ = "0.1.0"
-__all__ = ["OptimizerPlayground", "__version__"]
+__all__ = ["OptimizerPlayground", "__version__", "assert_loss", "check_loss"]

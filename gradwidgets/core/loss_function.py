@@ -1,5 +1,6 @@
 """A loss of named numbers, with its gradient at many points at once, by the fastest way that is right for it."""
 
+import copy
 import time
 import warnings
 from collections.abc import Callable, Mapping
@@ -72,6 +73,14 @@ class LossFunction:
     def notes(self) -> tuple[str, ...]:
         """What the loss does beside returning a value, one sentence each."""
         return tuple(self._undisturbed.notes.values())
+
+    def with_fixed(self, fixed: Mapping[str, object]) -> "LossFunction":
+        """The same loss with other constants, computed the same way."""
+        other = copy.copy(self)
+        other.call = LossCall(self.call.loss, self.parameters, fixed)
+        other.call.plain_numbers = self.call.plain_numbers
+        other.fixed = other.call.fixed
+        return other
 
     # -- values -------------------------------------------------------------------------------------------
 

@@ -1,4 +1,4 @@
-"""Where things go in the playground's picture, in fractions of the figure, from sizes in CSS pixels."""
+"""Where things go in a picture, in fractions of the figure, from sizes in CSS pixels."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ class Layout:
 
     Attributes:
         maps: Box of each map, left to right, top to bottom.
-        data: Box of the data plot; None without data.
-        losses: Box of the loss curves.
+        data: Box of the upper plot beside the maps, of data; None without data.
+        losses: Box of the lower one, of loss curves.
         left_column: Positions of the maps that carry the vertical axis' labels.
         bottom_row: Positions of the maps that carry the horizontal axis' labels.
         legend: Left middle of the legend of lines.
@@ -58,7 +58,7 @@ def playground_layout(count: int, width: float, height: float, with_data: bool) 
         height: Figure height in CSS pixels.
         with_data: Whether there is data to plot.
     """
-    scale = min(1.7, max(1.0, min(width / 620, height / 470)))
+    scale = _scale(width, height)
     left, right, top, bottom = 47 * scale, 13 * scale, 21 * scale, 33 * scale
     between, gutter, plot_gap = 7 * scale, 47 * scale, 40 * scale
     columns = 1 if count == 1 else 2
@@ -89,17 +89,73 @@ def playground_layout(count: int, width: float, height: float, with_data: bool) 
     side_left = left + map_area + gutter
     plots = height - top - bottom
     plot_height = (plots - plot_gap) / 2 if with_data else plots
-    return Layout(
+    return _layout(
+        width,
+        height,
+        scale,
         maps=tuple(maps),
         data=box(side_left, bottom + plot_height + plot_gap, side, plot_height) if with_data else None,
         losses=box(side_left, bottom, side, plot_height),
         left_column=frozenset(left_column),
         bottom_row=frozenset(bottom_row),
         legend=((side_left - 30 * scale) / width, 1 - 0.52 * top / height),
-        key_left=(left + 6 * scale) / width,
-        key_y=1 - 0.52 * top / height,
+        map_size=(map_width, map_height),
+        key_left=left,
+    )
+
+
+def surface_layout(count: int, width: float, height: float) -> tuple[Layout, Box]:
+    """Lay out one or two maps of losses, the scale of their colours, and two plots beside them.
+
+    Args:
+        count: Number of maps, 1 or 2.
+        width: Figure width in CSS pixels.
+        height: Figure height in CSS pixels.
+
+    Returns:
+        The layout, `data` being the upper plot and `losses` the lower one; and the box of the scale.
+    """
+    scale = _scale(width, height)
+    left, right, top, bottom = 47 * scale, 13 * scale, 21 * scale, 33 * scale
+    between, bar, bar_gap, bar_labels, gutter, plot_gap = (v * scale for v in (7, 9, 5, 34, 46, 40))
+    side = min(0.34 * width, max(0.26 * width, 150 * scale)) if count == 1 else 0.24 * width
+    area = width - left - bar_gap - bar - bar_labels - gutter - side - right
+    map_width, map_height = (area - between * (count - 1)) / count, height - top - bottom
+
+    def box(x: float, y: float, w: float, h: float) -> Box:
+        return x / width, y / height, w / width, h / height
+
+    side_left = width - right - side
+    plot_height = (map_height - plot_gap) / 2
+    layout = _layout(
+        width,
+        height,
+        scale,
+        maps=tuple(box(left + k * (map_width + between), bottom, map_width, map_height) for k in range(count)),
+        data=box(side_left, bottom + plot_height + plot_gap, side, plot_height),
+        losses=box(side_left, bottom, side, plot_height),
+        left_column=frozenset((0,)),
+        bottom_row=frozenset(range(count)),
+        legend=(side_left / width, 1 - 0.52 * top / height),
+        map_size=(map_width, map_height),
+        key_left=left,
+    )
+    return layout, box(left + area + bar_gap, bottom, bar, map_height)
+
+
+def _scale(width: float, height: float) -> float:
+    return min(1.7, max(1.0, min(width / 620, height / 470)))
+
+
+def _layout(
+    width: float, height: float, scale: float, *, map_size: tuple[float, float], key_left: float, **places
+) -> Layout:
+    return Layout(
+        **places,
+        key_left=(key_left + 6 * scale) / width,
+        key_y=1 - 0.52 * 21 * scale / height,
         key_gap=8 * scale / width,
-        arrows=(max(5, round(map_width / (17 * scale))), max(5, round(map_height / (17 * scale)))),
+        arrows=(max(5, round(map_size[0] / (17 * scale))), max(5, round(map_size[1] / (17 * scale)))),
         arrow_inches=0.135 * scale,
         scale=scale,
         dpi=DPI,

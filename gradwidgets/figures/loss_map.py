@@ -13,7 +13,7 @@ from gradwidgets.figures.layout import Layout
 from gradwidgets.figures.marks import EDGE, MINIMUM, badge, label_axes, plot_axes, vector_dash
 from gradwidgets.figures.moving import MovingLine, moving_line
 from gradwidgets.figures.style import Style, loss_line
-from gradwidgets.figures.vectors import arrow, field_arrows, magnification
+from gradwidgets.figures.vectors import arrow, draw_field, magnification
 
 _REACH = 40  # view widths within which a path is drawn: beyond, Agg's coordinates overflow
 
@@ -144,29 +144,7 @@ class LossMap:
         return True
 
     def _draw_field(self, gradient: tuple[np.ndarray, np.ndarray]) -> None:
-        layout, axes = self._layout, self.axes
-        across, down = (
-            np.linspace(0, len(grid) - 1, count + 2).round().astype(int)[1:-1]
-            for grid, count in zip((self._x, self._y), layout.arrows, strict=True)
-        )
-        u, v = field_arrows(*(part[np.ix_(down, across)] for part in gradient), *self._pixels_per_unit())
-        pixel = axes.figure.dpi / layout.dpi
-        self._quiver = axes.quiver(
-            *np.meshgrid(self._x[across], self._y[down]),
-            u,
-            v,
-            color="#20303c",
-            alpha=0.62,
-            pivot="mid",
-            zorder=2,
-            scale_units="inches",
-            units="dots",
-            scale=1 / layout.arrow_inches,
-            width=1.1 * pixel * layout.scale,
-            headwidth=4.2,
-            headlength=4.6,
-            headaxislength=4.0,
-        )
+        self._quiver = draw_field(self.axes, self._layout, self._x, self._y, gradient)
 
     def move(
         self,

@@ -7,18 +7,17 @@ Only what `update` changes is `animated`, so a canvas may redraw it over a cache
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from gradwidgets.figures.layout import DPI, playground_layout
 from gradwidgets.figures.loss_axis import LossAxis
 from gradwidgets.figures.loss_map import LossMap
 from gradwidgets.figures.marks import Key
+from gradwidgets.figures.picture import Picture
 from gradwidgets.figures.plots import DataPlot, LossCurves
 from gradwidgets.figures.style import LIGHT, Style, own_look
 
@@ -70,16 +69,6 @@ class Run:
     end: np.ndarray | None = None
     fit: tuple[float, float] | None = None
     vectors: Mapping[str, np.ndarray] = field(default_factory=dict)
-
-
-class Picture(Figure):
-    """A figure that shows itself as PNG where it is a cell's last line, with or without pyplot."""
-
-    def _repr_png_(self) -> bytes:
-        file = io.BytesIO()
-        with own_look():
-            self.savefig(file, format="png", dpi=2 * DPI, facecolor=self.get_facecolor())
-        return file.getvalue()
 
 
 class PlaygroundFigure:

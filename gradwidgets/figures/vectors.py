@@ -5,6 +5,10 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.quiver import Quiver
+
+from gradwidgets.figures.layout import Layout
 
 
 def arrow(vector: np.ndarray, head: float) -> np.ndarray:
@@ -61,3 +65,51 @@ def field_arrows(
         length = 0.35 + 0.65 * np.clip(1 + np.log10(size / peak) / 3, 0, 1)
         u, v = (np.where(usable, part / size * length, np.nan) for part in (u, v))
     return u, v
+
+
+def draw_field(
+    axes: Axes,
+    layout: Layout,
+    x: np.ndarray,
+    y: np.ndarray,
+    gradient: tuple[np.ndarray, np.ndarray],
+    *,
+    lengths: bool = True,
+) -> Quiver:
+    """Draw the field of negative gradients over a map.
+
+    Args:
+        axes: The map's axes.
+        layout: How many arrows and how long.
+        x: (W,) grid of the horizontal parameter.
+        y: (H,) grid of the vertical parameter.
+        gradient: Its horizontal and vertical parts, (H, W) each.
+        lengths: Whether an arrow's length tells the gradient's size; else all are of one length.
+    """
+    across, down = (
+        np.linspace(0, len(grid) - 1, count + 2).round().astype(int)[1:-1]
+        for grid, count in zip((x, y), layout.arrows, strict=True)
+    )
+    box = axes.bbox
+    scales = box.width / (x[-1] - x[0]), box.height / (y[-1] - y[0])
+    u, v = field_arrows(*(part[np.ix_(down, across)] for part in gradient), *scales)
+    if not lengths:
+        size = np.hypot(u, v)
+        u, v = 0.8 * u / size, 0.8 * v / size
+    pixel = axes.figure.dpi / layout.dpi
+    return axes.quiver(
+        *np.meshgrid(x[across], y[down]),
+        u,
+        v,
+        color="#20303c",
+        alpha=0.62,
+        pivot="mid",
+        zorder=2,
+        scale_units="inches",
+        units="dots",
+        scale=1 / layout.arrow_inches,
+        width=1.1 * pixel * layout.scale,
+        headwidth=4.2,
+        headlength=4.6,
+        headaxislength=4.0,
+    )

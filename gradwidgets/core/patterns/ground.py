@@ -56,6 +56,11 @@ def dead_share(look: Look) -> float:
     return _share(_zones(look))
 
 
+def dead_ground(look: Look) -> Tensor:
+    """Where that is, of the loss's shape."""
+    return torch.stack([torch.zeros_like(look.flat), *_zones(look)]).any(0)
+
+
 def _zones(look: Look) -> list[Tensor]:
     return [
         zone

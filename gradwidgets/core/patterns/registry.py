@@ -4,7 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import torch
+from torch import Tensor
 
+from gradwidgets.core.critical_points import CriticalPoint
 from gradwidgets.core.finding import Finding, worst_first
 from gradwidgets.core.patterns import ground, numerics, points
 from gradwidgets.core.patterns.look import Look, Target
@@ -109,17 +111,31 @@ def find_patterns(grid: SurfaceGrid, *, target: Target | None = None) -> list[Fi
         TypeError: `target` is none of the three.
         ValueError: `target` does not fit the axes or lies out of view.
     """
-    return finish(finding_patterns(grid, target=target))
+    return finish(surveying(grid, target=target)).findings
 
 
-def finding_patterns(grid: SurfaceGrid, *, target: Target | None = None) -> Slices[list[Finding]]:
-    """`find_patterns` in slices."""
+@dataclass(frozen=True, eq=False)
+class Survey:
+    """All that was found on a surface.
+
+    Attributes:
+        findings: As `find_patterns` gives them.
+        critical: The critical points in view.
+        dead: Where the ground is dead, of the loss's shape.
+    """
+
+    findings: list[Finding]
+    critical: list[CriticalPoint]
+    dead: Tensor
+
+
+def surveying(grid: SurfaceGrid, *, target: Target | None = None) -> Slices[Survey]:
+    """`find_patterns` in slices, with what a picture shows of it."""
     look = Look(grid, target)
     if look.given:
         _ = look.target  # refuse a wrong one before anything else
     if not bool(look.finite.any()):
-        found = [numerics.non_finite(look)]
-        return [_with_action(found[0])]
+        return Survey([_with_action(numerics.non_finite(look))], [], look.flat)
     yield 0.0
     yield from look.looking()
     found = []
@@ -129,7 +145,7 @@ def finding_patterns(grid: SurfaceGrid, *, target: Target | None = None) -> Slic
             if name == "gradient_mismatch":
                 look.critical = []  # points at which another function's gradient is zero
         yield 0.5 + 0.5 * (k + 1) / len(PATTERNS)
-    return worst_first(found) or [_with_action(_well_shaped(look))]
+    return Survey(worst_first(found) or [_with_action(_well_shaped(look))], look.critical, ground.dead_ground(look))
 
 
 def _with_action(finding: Finding) -> Finding:

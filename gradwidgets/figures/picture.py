@@ -1,0 +1,20 @@
+"""A figure that a notebook shows without pyplot."""
+
+from __future__ import annotations
+
+import io
+
+from matplotlib.figure import Figure
+
+from gradwidgets.figures.layout import DPI
+from gradwidgets.figures.style import own_look
+
+
+class Picture(Figure):
+    """A figure that shows itself as PNG where it is a cell's last line, with or without pyplot."""
+
+    def _repr_png_(self) -> bytes:
+        file = io.BytesIO()
+        with own_look():
+            self.savefig(file, format="png", dpi=2 * DPI, facecolor=self.get_facecolor())
+        return file.getvalue()

@@ -1,0 +1,236 @@
+"""What an explorer looks at, and the way from its settings to one frozen result."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from torch import nn
+
+from gradwidgets.core import EXAMPLES, Example, Finding, ProbeRow, SurfaceGrid
+from gradwidgets.core.axes import check_loss_axes
+from gradwidgets.core.choices import choose
+from gradwidgets.core.loss_call import loss_name
+from gradwidgets.core.loss_function import LossFunction
+from gradwidgets.core.patterns import Survey, surveying
+from gradwidgets.core.patterns.look import Target
+from gradwidgets.core.probe import as_inputs, probing
+from gradwidgets.core.slices import Slices, part_of
+from gradwidgets.core.surface import sampling_function
+
+YOURS = "yours"  # the name of what was passed in
+NONE = "none"  # the second axis of a curve
+_COARSE = 11
+_FUNCTIONS_KEPT = 32
+
+
+@dataclass(frozen=True)
+class LossSettings:
+    """What a result depends on.
+
+    Attributes:
+        example: Which problem.
+        losses: Names of the losses shown, one or two.
+        axes: (name, low, high) of each axis, the horizontal one first.
+        resolution: Grid points along each axis.
+        fixed: (name, value) of the numbers that are not on an axis.
+    """
+
+    example: str
+    losses: tuple[str, ...]
+    axes: tuple[tuple[str, float, float], ...]
+    resolution: int
+    fixed: tuple[tuple[str, float], ...]
+
+
+@dataclass(frozen=True, eq=False)
+class LossResult:
+    """Everything computed for one `LossSettings`; dicts are by the losses' names.
+
+    Attributes:
+        settings: The settings.
+        grids: Surfaces or curves.
+        surveys: What was found on them; {} while that is being looked for.
+        rows: The table; [] likewise.
+        exact: Whether it is all there, at full resolution.
+    """
+
+    settings: LossSettings
+    grids: Mapping[str, SurfaceGrid]
+    surveys: Mapping[str, Survey] = field(default_factory=dict)
+    rows: list[ProbeRow] = field(default_factory=list)
+    exact: bool = False
+
+    @property
+    def findings(self) -> dict[str, list[Finding]]:
+        """The findings, by loss."""
+        return {name: survey.findings for name, survey in self.surveys.items()}
+
+
+class LossProblem:
+    """Losses of the same parameters.
+
+    Args:
+        losses: By name.
+        axes: Parameter name → (low, high) of the axes to begin with.
+        fixed: The other parameters.
+        probes: Inputs of the user's own.
+        target: Where the losses should lead.
+        about: What there is to see.
+
+    Raises:
+        ValueError: The losses do not take these parameters; see `LossFunction`.
+        TypeError: Likewise.
+    """
+
+    def __init__(
+        self,
+        losses: Mapping[str, Callable],
+        axes: Mapping[str, tuple[float, float]],
+        fixed: Mapping[str, object] | None = None,
+        probes: Mapping[str, object] | None = None,
+        target: Target | None = None,
+        about: str = "",
+    ) -> None:
+        self.losses, self.about, self.target = dict(losses), about, target
+        self.axes = check_loss_axes(axes)
+        made = [LossFunction(loss, tuple(self.axes), fixed) for loss in self.losses.values()]
+        self.probes = {name: as_inputs(name, value, tuple(self.axes)) for name, value in (probes or {}).items()}
+        everything = made[0].fixed
+        self.numbers = {name: value for name, value in everything.items() if isinstance(value, float)}
+        self._data = {name: value for name, value in everything.items() if name not in self.numbers}
+        self._functions: dict[tuple, LossFunction] = {}
+
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        """All parameters that are numbers, those on the axes at first in front."""
+        return (*self.axes, *self.numbers)
+
+    def range_of(self, name: str) -> tuple[float, float]:
+        """The usual range of a parameter."""
+        if name in self.axes:
+            return self.axes[name]
+        value = self.numbers[name]
+        return (min(0.0, 2 * value), max(0.0, 2 * value)) if value else (-1.0, 1.0)
+
+    def value_of(self, name: str) -> float:
+        """The usual value of a parameter that is on no axis."""
+        return self.numbers[name] if name in self.numbers else sum(self.axes[name]) / 2
+
+    def function(self, loss: str, settings: LossSettings) -> LossFunction:
+        """A loss as a function of the axes."""
+        axes, fixed = tuple(name for name, _, _ in settings.axes), {**dict(settings.fixed), **self._data}
+        key = (loss, axes)
+        if key not in self._functions:
+            self._functions[key] = LossFunction(self.losses[loss], axes, fixed)
+        return self._functions[key].with_fixed(fixed)
+
+    def work(self, settings: LossSettings) -> Slices[LossResult]:
+        """Compute a result, in slices.
+
+        Args:
+            settings: For which.
+
+        Yields:
+            The share that is done; and, on the way, `LossResult`s that can be shown already.
+
+        Returns:
+            The result.
+        """
+        axes = {name: (low, high) for name, low, high in settings.axes}
+        functions = {name: self.function(name, settings) for name in settings.losses}
+        grids, count = {}, len(functions)
+        for k, (name, function) in enumerate(functions.items()):
+            if function.method in (None, "pointwise"):
+                grids[name] = yield from part_of(
+                    sampling_function(function, axes, min(_COARSE, settings.resolution)), 0.1 * k / count, 0.1 / count
+                )
+                self._functions[name, function.parameters] = function
+        if any(function.method == "pointwise" for function in functions.values()) and len(grids) == count:
+            yield LossResult(settings, dict(grids))
+        for k, (name, function) in enumerate(functions.items()):
+            work = sampling_function(function, axes, settings.resolution)
+            grids[name] = yield from part_of(work, 0.1 + 0.5 * k / count, 0.5 / count)
+        yield LossResult(settings, dict(grids))
+        surveys, rows = {}, []
+        target = self.target if set(axes) == set(self.axes) else None
+        probes = self.probes if tuple(axes) == tuple(self.axes) else {}
+        for k, (name, grid) in enumerate(grids.items()):
+            surveys[name] = yield from part_of(surveying(grid, target=target), 0.6 + 0.4 * k / count, 0.25 / count)
+            lowest = [one.point for one in surveys[name].critical if one.kind == "minimum"][:1]
+            table = probing(functions[name], axes, probes, component=name, lowest=lowest[0] if lowest else None)
+            rows += yield from part_of(table, 0.85 + 0.15 * k / count, 0.15 / count)
+        return LossResult(settings, grids, surveys, rows, exact=True)
+
+
+class LossProblems:
+    """All that an explorer can look at, by name.
+
+    Args:
+        loss: The user's: a callable, an `nn.Module` loss, a name in `EXAMPLES`, a dict of name → callable, or None.
+        axes: Its axes.
+        fixed: Its other parameters.
+        probes: Inputs of the user's own.
+        target: Where it should lead.
+
+    Raises:
+        ValueError: The arguments do not make a problem.
+        TypeError: An argument has a wrong type.
+    """
+
+    def __init__(self, loss=None, axes=None, fixed=None, probes=None, target=None) -> None:
+        self._made: dict[str, LossProblem] = {}
+        self.first = next(iter(EXAMPLES))
+        if loss is None:
+            given = [name for name, value in (("axes", axes), ("fixed", fixed), ("probes", probes)) if value]
+            if given:
+                raise ValueError(f"{given[0]} belongs to a loss; none was given")
+            return
+        if isinstance(loss, str):
+            example = choose("loss", loss, EXAMPLES)
+            self.first = loss
+            if axes or fixed or probes or target is not None:
+                self.first = YOURS
+                self._made[YOURS] = LossProblem(
+                    _by_name(example.loss, loss),
+                    axes or example.axes,
+                    {**example.fixed, **(fixed or {})},
+                    probes or (example.probes if axes is None else None),
+                    target,
+                    example.about,
+                )
+            return
+        if axes is None:
+            raise ValueError("axes are missing: say which one or two parameters to look at, {'a': (-1, 1), …}")
+        self.first = YOURS
+        self._made[YOURS] = LossProblem(_by_name(loss), axes, fixed, probes, target)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names, what the user passed in first."""
+        return (*((YOURS,) if YOURS in self._made else ()), *EXAMPLES)
+
+    def __contains__(self, name: str) -> bool:
+        """Whether there is a problem of this name."""
+        return name in self.names
+
+    def __getitem__(self, name: str) -> LossProblem:
+        """The problem of this name, made when first asked for."""
+        if name not in self._made:
+            example: Example = EXAMPLES[name]
+            losses = _by_name(example.loss, name)
+            self._made[name] = LossProblem(losses, example.axes, example.fixed, example.probes, about=example.about)
+        return self._made[name]
+
+
+def _by_name(loss: object, name: str | None = None) -> dict[str, Callable]:
+    if not isinstance(loss, Mapping):
+        if not callable(loss):
+            raise TypeError(f"loss must be callable, a dict of callables or a name; got {type(loss).__name__}")
+        return {name or (type(loss).__name__ if isinstance(loss, nn.Module) else loss_name(loss)): loss}
+    if not loss:
+        raise ValueError("loss holds no loss")
+    wrong = [key for key, value in loss.items() if not isinstance(key, str) or not callable(value)]
+    if wrong:
+        raise TypeError(f"loss must map names to callables; {wrong[0]!r:.40} does not")
+    return dict(loss)

@@ -1,0 +1,122 @@
+"""The whole check, for the eye and for a test suite."""
+
+import json
+
+import pandas as pd
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional
+
+from gradwidgets import assert_loss, check_loss
+from gradwidgets.core import EXAMPLES, sample_surface
+
+SQUARE = {"a": (-1.0, 1.0), "b": (-1.0, 1.0)}
+
+
+def parts_of(example):
+    return example.loss if isinstance(example.loss, dict) else {"": example.loss}
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_an_example_s_gradients_are_those_of_central_differences(name):
+    example = EXAMPLES[name]
+    for loss in parts_of(example).values():
+        # Off the grid's round numbers, where kinks and poles lie.
+        axes = {k: (low + 0.0137 * (high - low), high - 0.0071 * (high - low)) for k, (low, high) in example.axes.items()}
+        grid = sample_surface(loss, axes, 23, fixed=example.fixed)
+        points, h = grid.points.reshape(-1, len(axes)), 1e-6
+        for i in range(len(axes)):
+            shift = torch.zeros_like(points)
+            shift[:, i] = h * (grid.x[-1] - grid.x[0])
+            ahead, behind = (grid.function.values(points + s).loss for s in (shift, -shift))
+            slope = (ahead - behind) / (2 * shift[:, i])
+            own = grid.gradient.reshape(-1, len(axes))[:, i]
+            usable = own.isfinite() & (points[:, 0] < 25)  # beyond, σ's rounding is all that differences see
+            torch.testing.assert_close(own[usable], slope[usable], rtol=1e-4, atol=1e-5)
+
+
+VERDICTS = {
+    "barrier": ["well_shaped"],
+    "pair": ["dead_zone"],
+    "product and log-space": ["saddle", "non_finite"],
+    "hinge": ["well_shaped"],
+    "saturated BCE": ["dead_zone", "vanishes_in_float32"],
+    "√ under where": ["non_finite", "well_shaped"],
+    "unexpected minimum": ["saddle", "unexpected_minimum"],
+    "imbalanced 1000 : 1": ["axis_imbalance"],
+}
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_an_example_shows_what_it_is_for(name):
+    example = EXAMPLES[name]
+    found = []
+    for loss in parts_of(example).values():
+        report = check_loss(loss, example.axes, fixed=example.fixed, probes=example.probes)
+        found += [finding.name for finding in report.findings]
+    assert found == VERDICTS[name]
+
+
+def test_log_space_has_the_gradient_that_the_product_lacks():
+    product, log_space = EXAMPLES["product and log-space"].loss.values()
+    at = torch.tensor([[0.5, 1e-9], [0.5, 1.0], [-2.0, 1e-3]], dtype=torch.float64)
+    grid = sample_surface(log_space, {"A": (0.1, 1.0), "B": (0.1, 1.0)}, 5)
+    slopes = grid.function.values(at).gradient[:, 0]
+    torch.testing.assert_close(slopes.abs(), 1 / at[:, 0].abs())
+    flat = sample_surface(product, {"A": (0.1, 1.0), "B": (0.1, 1.0)}, 5).function.values(at).gradient[:, 0]
+    torch.testing.assert_close(flat, at[:, 1])
+
+
+def test_a_report_prints_and_converts():
+    report = check_loss(nn.MSELoss(), {"input": (-1.0, 1.0)}, fixed={"target": 0.5}, probes={"now": (0.3,)})
+    assert report.ok and report.name == "MSELoss"
+    text = str(report)
+    assert "well_shaped" in text and "now" in text and "◂ zero gradient" in text and "Ship it." in text
+    frame = report.to_frame()
+    assert isinstance(frame, pd.DataFrame) and len(frame) == len(report.rows)
+    now = frame[frame.input == "now"].iloc[0]
+    assert now.gradient == pytest.approx(2 * (0.3 - 0.5)) and now.loss == pytest.approx(0.04)
+    plain = json.loads(json.dumps(report.to_dict()))
+    assert plain["name"] == "MSELoss" and plain["findings"][0]["name"] == "well_shaped"
+    assert len(plain["grid"]["x"]) == 81
+
+
+def test_a_good_loss_passes():
+    assert assert_loss(lambda a, b: a**2 + 3 * b**2, SQUARE) is None
+    assert_loss(functional.mse_loss, {"input": (-1.0, 1.0), "target": (-1.0, 1.0)})
+
+
+BAD = {
+    "imbalance": (lambda a, b: 1e4 * a**2 + b**2, {}, "axis_imbalance: the gradient of a is 10000 times"),
+    "dead": (lambda a, b: functional.relu(a - 0.2) ** 2 * (a - 0.9) + 0 * b, {}, "dead_zone"),
+    "not finite": (lambda a, b: (a + b).log(), {}, "non_finite: .*log makes it"),
+    "a probe without gradient": (lambda a, b: a**2 + b**2, {"probes": {"init": (0, 0)}}, "zero gradient for a at 'init'"),
+    "a target missed": (lambda a, b: -(a**2) - b**2, {"target": (0, 0)}, "wrong_direction"),
+}
+
+
+@pytest.mark.parametrize(("loss", "options", "words"), BAD.values(), ids=BAD)
+def test_a_bad_one_fails_with_the_evidence(loss, options, words):
+    with pytest.raises(AssertionError, match=words) as failure:
+        assert_loss(loss, SQUARE, **options)
+    assert "gradient for" in str(failure.value)  # the table comes along
+
+
+def test_what_is_allowed_passes():
+    product = EXAMPLES["product and log-space"].loss["product"]
+    with pytest.raises(AssertionError, match="saddle"):
+        assert_loss(product, EXAMPLES["product and log-space"].axes)
+    assert_loss(product, EXAMPLES["product and log-space"].axes, allow=["saddle"])
+    assert_loss(lambda a, b: (a + b + 1.5).log() ** 2, SQUARE, finite=False, allow=["unexpected_minimum"])
+    pair = EXAMPLES["pair"]
+    assert_loss(pair.loss, pair.axes, fixed=pair.fixed, max_dead=0.3)
+    with pytest.raises(AssertionError, match="dead_zone"):
+        assert_loss(pair.loss, pair.axes, fixed=pair.fixed, max_dead=0.2)
+    with pytest.raises(ValueError, match="unknown pattern 'sadle': choose among 'non_finite'"):
+        assert_loss(product, SQUARE, allow="sadle")
+
+
+def test_several_losses_are_checked_one_by_one():
+    with pytest.raises(TypeError, match="call it for each of 'one', 'two'"):
+        check_loss({"one": torch.sin, "two": torch.cos}, SQUARE)
