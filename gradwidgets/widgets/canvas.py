@@ -4,8 +4,9 @@ The only file that imports ipympl. It owns what ipympl leaves open:
 
 * a figure and its canvas without pyplot, the user's backend left as it was found;
 * a cached background over which only the animated artists are drawn again;
-* pictures sent as quickly encoded differences, at most `FRAMES_IN_FLIGHT` on their way to the page: the page
-  answers every picture, and the newest state is painted when it does;
+* pictures sent as quickly encoded differences (`patch` to a page that knows it, else `png`), at most
+  `FRAMES_IN_FLIGHT` on their way to the page: the page answers every picture, and the newest state is painted when
+  it does;
 * messages from the page (mouse, resize, theme) handled on the main loop, whichever thread they arrive on.
 """
 
@@ -29,6 +30,7 @@ from matplotlib.transforms import Bbox
 
 from gradwidgets.figures.style import own_look
 from gradwidgets.widgets.mainloop import Latest, call_later
+from gradwidgets.widgets.patch import encode_patch
 from gradwidgets.widgets.png import encode_rgba
 
 
@@ -59,6 +61,7 @@ class LiveCanvas(_ipympl.Canvas):
 
     Attributes:
         frames: How many pictures were sent to the page.
+        patches: Whether the page has said that it understands patches.
         painted_on: Names of the threads that ever drew; one name, the main thread's, if all is well.
     """
 
@@ -73,6 +76,7 @@ class LiveCanvas(_ipympl.Canvas):
         self.resizable = False
         self.syncing_data_url = False  # the picture of a saved notebook is made once, in `still`
         self.frames = 0
+        self.patches = False
         self.painted_on: set[str] = set()
         self._background: np.ndarray | None = None
         self._stale_axes: dict[Axes, bool] = {}  # whether the labels are stale too
@@ -200,7 +204,7 @@ class LiveCanvas(_ipympl.Canvas):
         if self._sent is None or self._sent.shape != now.shape:
             self._changed.clear()
             self._changed.append(np.ones(now.shape, bool))
-            png = encode_rgba(pixels)
+            kind, data = "binary", encode_rgba(pixels)
         else:
             changed = now != self._sent
             if not changed.any():
@@ -213,7 +217,10 @@ class LiveCanvas(_ipympl.Canvas):
             self._changed.append(changed)
             rows, columns = np.flatnonzero(visible.any(axis=1)), np.flatnonzero(visible.any(axis=0))
             box = np.s_[: rows[-1] + 1, : columns[-1] + 1]
-            png = encode_rgba(pixels[box], visible[box])
+            if self.patches:
+                kind, data = "patch", encode_patch(pixels[box[0]], visible[box[0]])
+            else:
+                kind, data = "binary", encode_rgba(pixels[box], visible[box])
         self._sent = now.copy()
         # Always "diff": an opaque picture covers the page's canvas just as well, and a mode that changes
         # while a picture is still loading would wipe the canvas.
@@ -222,7 +229,7 @@ class LiveCanvas(_ipympl.Canvas):
         with self._flight_lock:
             self._in_flight.append(time.monotonic())
         self.frames += 1
-        self.send({"data": '{"type": "binary"}'}, buffers=[png])
+        self.send({"data": f'{{"type": "{kind}"}}'}, buffers=[data])
         # The page answers this with a "draw" message once it has taken the picture: the acknowledgement.
         self.send({"data": '{"type": "draw"}'})
 

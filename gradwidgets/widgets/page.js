@@ -17,18 +17,59 @@ async function quicken(model) {
   canvas.gradwidgets_quick = true;
   let shown = Promise.resolve();
   let quiet = 0;
-  canvas.handle_binary = (message, buffers) => {
-    const decoded = createImageBitmap(new Blob([buffers[0]], { type: "image/png" }));
+  let known_pixels = null; // of the picture, for patches; null after a PNG, until they are asked for
+  const show = (coming, paste) => {
     canvas.waiting_for_image = false;
     shown = shown.then(async () => {
-      const picture = await decoded;
-      canvas.offscreen_context.drawImage(picture, 0, 0);
-      picture.close();
+      paste(await coming);
       canvas._for_each_view((view) => view.update_canvas());
       clearTimeout(quiet);
       quiet = setTimeout(() => canvas.set("_data_url", canvas.offscreen_canvas.toDataURL()), 700);
     }).catch((failure) => console.warn("gradwidgets: a picture could not be shown", failure));
   };
+  canvas.handle_binary = (message, buffers) => {
+    show(createImageBitmap(new Blob([buffers[0]], { type: "image/png" })), (picture) => {
+      canvas.offscreen_context.drawImage(picture, 0, 0);
+      picture.close();
+      known_pixels = null;
+    });
+  };
+  // See patch.py: the pixels that changed, and a bitmap of where they go.
+  canvas.handle_patch = (message, buffers) => {
+    show(inflate(buffers[0]), (plain) => {
+      const { width, height } = canvas.offscreen_canvas, context = canvas.offscreen_context;
+      const [across, down, count] = new Uint32Array(plain, 0, 3);
+      if (across !== width || down > height) return; // resized since: a full picture is on its way
+      if (known_pixels?.width !== width || known_pixels.height !== height) {
+        known_pixels = context.getImageData(0, 0, width, height);
+      }
+      const pixels = new Uint32Array(plain, 12, count), bits = new Uint8Array(plain, 12 + 4 * count);
+      const picture = new Uint32Array(known_pixels.data.buffer);
+      for (let byte = 0, next = 0; next < count; byte++) {
+        const set = bits[byte];
+        for (let bit = 0; set && bit < 8; bit++) if (set & (128 >> bit)) picture[8 * byte + bit] = pixels[next++];
+      }
+      context.putImageData(known_pixels, 0, 0, 0, 0, across, down);
+    });
+  };
+  model.set("patches", typeof DecompressionStream === "function");
+  model.save_changes();
+}
+
+// Without a Blob in between, which would go through the browser's other processes.
+async function inflate(data) {
+  const stream = new DecompressionStream("deflate"), writer = stream.writable.getWriter();
+  writer.write(data);
+  writer.close();
+  const parts = [];
+  for (const reader = stream.readable.getReader(); ;) {
+    const { value, done } = await reader.read();
+    if (done) break;
+    parts.push(value);
+  }
+  const whole = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
+  parts.reduce((at, part) => (whole.set(part, at), at + part.length), 0);
+  return whole.buffer;
 }
 
 function initialize({ model }) {

@@ -19,6 +19,7 @@ class Page(anywidget.AnyWidget):
     Attributes:
         size: `{"width": int, "height": int, "dark": bool}`: the width of the enclosing widget and the height of
             the window in CSS pixels, and whether JupyterLab's theme is dark; empty until a page has answered.
+        patches: Whether the page's canvas understands `gradwidgets.widgets.patch`.
         canvas_id: The model id of the canvas whose pictures are to be shown quickly.
         tips: Label of a check box → its tooltip, which ipywidgets does not show.
         copied: Whether the last copy to the clipboard worked; None before the page answered.
@@ -26,6 +27,7 @@ class Page(anywidget.AnyWidget):
 
     _esm = (pathlib.Path(__file__).parent / "page.js").read_text(encoding="utf-8")
     size = traitlets.Dict().tag(sync=True)
+    patches = traitlets.Bool(False).tag(sync=True)
     canvas_id = traitlets.Unicode("").tag(sync=True)
     tips = traitlets.Dict().tag(sync=True)
     latest: typing.ClassVar[dict] = {}  # what the last page told: the best guess for a new panel

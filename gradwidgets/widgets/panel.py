@@ -84,6 +84,7 @@ class Panel(SettingsPanel):
         self.children = [self._style_sheet, self.page, upper, self._alert, self._busy, self._words]
         self.page.canvas_id = self.canvas.model_id
         self.canvas.when_free(self._frame_arrived)
+        self.page.observe(lambda change: setattr(self.canvas, "patches", change.new), "patches")
         self._connect()
 
     def _follow_page(self) -> None:

@@ -2,6 +2,7 @@
 
 import io
 import json
+import zlib
 
 import numpy as np
 from PIL import Image
@@ -10,6 +11,17 @@ from PIL import Image
 def decoded(png: bytes) -> np.ndarray:
     """A PNG's pixels, uint8 (height, width, 4)."""
     return np.asarray(Image.open(io.BytesIO(png)).convert("RGBA"))
+
+
+def unpacked(patch: bytes) -> np.ndarray:
+    """A patch's pixels, uint8 (height, width, 4), clear where nothing changed."""
+    plain = zlib.decompress(patch)
+    width, height, count = np.frombuffer(plain, "<u4", 3)
+    pixels = np.frombuffer(plain, np.uint8, 4 * count, 12).reshape(count, 4)
+    bits = np.unpackbits(np.frombuffer(plain, np.uint8, offset=12 + 4 * count), count=width * height)
+    picture = np.zeros((height, width, 4), np.uint8)
+    picture[bits.reshape(height, width).astype(bool)] = pixels
+    return picture
 
 
 def kernel_picture(canvas) -> np.ndarray:
@@ -22,6 +34,7 @@ class FakePage:
 
     Attributes:
         pictures: Every picture sent so far.
+        kinds: Of each picture, "binary" for a PNG or "patch".
         waiting: How many of them are not answered.
         most_waiting: The most there ever were.
     """
@@ -29,12 +42,15 @@ class FakePage:
     def __init__(self, canvas) -> None:
         self._canvas = canvas
         self.pictures: list[np.ndarray] = []
+        self.kinds: list[str] = []
         self.waiting = self.most_waiting = 0
         canvas.send = self._take
 
     def _take(self, content, buffers=None) -> None:
-        if json.loads(content["data"])["type"] == "binary":
-            self.pictures.append(decoded(bytes(buffers[0])))
+        kind = json.loads(content["data"])["type"]
+        if kind in ("binary", "patch"):
+            self.kinds.append(kind)
+            self.pictures.append((decoded if kind == "binary" else unpacked)(bytes(buffers[0])))
             self.waiting += 1
             self.most_waiting = max(self.most_waiting, self.waiting)
 
