@@ -274,7 +274,9 @@ def _span(losses) -> tuple[float, float]:
 
 
 def _short(value: float) -> str:
-    if value == 0 or 1e-3 <= abs(value) < 1e4:
-        return f"{value:.3g}"
+    if abs(value) < 1e-12:
+        return "0"
+    if 1e-3 <= abs(value) < 1e4:
+        return f"{value:.3g}".replace("-", "−")
     mantissa, exponent = f"{value:.1e}".split("e")
-    return f"{mantissa.removesuffix('.0')}e{int(exponent)}"
+    return f"{mantissa.removesuffix('.0')}e{int(exponent)}".replace("-", "−")

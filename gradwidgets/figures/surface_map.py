@@ -13,7 +13,7 @@ from gradwidgets.figures.bands import band_image
 from gradwidgets.figures.layout import Layout
 from gradwidgets.figures.marks import EDGE, MINIMUM, badge, label_axes, plot_axes
 from gradwidgets.figures.moving import moving_line
-from gradwidgets.figures.style import Style
+from gradwidgets.figures.style import Style, loss_line
 from gradwidgets.figures.surface_scale import SurfaceScale
 from gradwidgets.figures.vectors import arrow, draw_field
 
@@ -76,13 +76,15 @@ class SurfaceMap:
         style: Style,
         layout: Layout,
     ) -> None:
-        self._x, self._y, self._style, self._layout = x, y, style, layout
+        self._x, self._y, self._style, self._layout, self._position = x, y, style, layout, position
         self._drawn: list = []
         axes = self.axes = plot_axes(figure, layout.maps[position], style, layout)
         extent = (x[0], x[-1], y[0], y[-1])
         axes.set_xlim(extent[:2])
         axes.set_ylim(extent[2:])
-        axes.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
+        # Labels at both ends of neighbours would run into each other.
+        prune = "both" if len(layout.maps) > 1 else None
+        axes.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10], prune=prune))
         axes.yaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 2.5, 5, 10]))
         axes.tick_params(labelleft=position in layout.left_column)
         label_axes(axes, style, layout, names[0], names[1] if position in layout.left_column else "")
@@ -123,6 +125,8 @@ class SurfaceMap:
             artist.remove()
         self._drawn = []
         self._title.set_text(surface.name)
+        if len(self._layout.maps) > 1:  # its curves in the cuts have this colour
+            self._title.set_color(loss_line(surface.name, self._position, self._style)[0])
         box = self.axes.bbox
         width, height = max(2, round(box.width)), max(2, round(box.height))
         image = band_image(surface.loss, self._style.bands, self._style.plot, width, height, edges=scale.edges)

@@ -15,20 +15,24 @@ class Job:
     """Work that is done at once if it is short, else in slices.
 
     Args:
-        work: A generator that yields its progress, 0 to 1, every few tens of milliseconds, and returns its result.
+        work: A generator that yields its progress, 0 to 1, every few tens of milliseconds, and returns its result; on
+            the way it may yield results that can be shown already.
         done: Called with the result.
         failed: Called with the exception that ended the work.
         progress: Called with the progress after each slice.
+        interim: Called with each result that can be shown already.
     """
 
     def __init__(
         self,
-        work: Generator[float, None, object],
+        work: Generator[object, None, object],
         done: Callable[[object], None],
         failed: Callable[[Exception], None],
         progress: Callable[[float], None],
+        interim: Callable[[object], None] = lambda result: None,
     ) -> None:
         self._work: Generator | None = work
+        self._interim = interim
         self._done, self._failed, self._progress = done, failed, progress
         self._share = 0.0
 
@@ -37,9 +41,13 @@ class Job:
         """Whether there is work left."""
         return self._work is not None
 
-    def start(self) -> bool:
-        """Work for `AT_ONCE`; return whether that was enough."""
-        return self._run(AT_ONCE)
+    def start(self, *, pause: bool = False) -> bool:
+        """Work for `AT_ONCE`; return whether that was enough.
+
+        Args:
+            pause: Whether to stop at the first result that can be shown, and leave the rest to `go_on`.
+        """
+        return self._run(AT_ONCE, pause=pause)
 
     def go_on(self) -> None:
         """Do the rest in slices on the main loop; all of it now where there is no loop."""
@@ -66,11 +74,17 @@ class Job:
             # Behind whatever the page has sent in the meantime.
             main_loop().call_later(0.001, self._slice)
 
-    def _run(self, seconds: float) -> bool:
+    def _run(self, seconds: float, *, pause: bool = False) -> bool:
         end = time.perf_counter() + seconds
         while self._work is not None:
             try:
-                self._share = next(self._work)
+                step = next(self._work)
+                if not isinstance(step, float | int):
+                    self._interim(step)
+                    if pause:
+                        return False
+                else:
+                    self._share = step
             except StopIteration as result:
                 self._work = None
                 self._done(result.value)

@@ -95,7 +95,9 @@ class LossProblem:
         self.losses, self.about, self.target = dict(losses), about, target
         self.axes = check_loss_axes(axes)
         made = [LossFunction(loss, tuple(self.axes), fixed) for loss in self.losses.values()]
-        self.probes = {name: as_inputs(name, value, tuple(self.axes)) for name, value in (probes or {}).items()}
+        for name, value in (probes or {}).items():
+            as_inputs(name, value, tuple(self.axes))  # refuse a wrong one now
+        self.probes = dict(probes or {})
         everything = made[0].fixed
         self.numbers = {name: value for name, value in everything.items() if isinstance(value, float)}
         self._data = {name: value for name, value in everything.items() if name not in self.numbers}

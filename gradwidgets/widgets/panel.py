@@ -8,6 +8,7 @@ done, and in `_move` what a mouse on the picture means.
 from __future__ import annotations
 
 import base64
+import time
 from collections.abc import Mapping
 from typing import ClassVar, Protocol
 
@@ -55,12 +56,14 @@ class Panel(SettingsPanel):
 
     canvas: LiveCanvas | None = None
     file_name: ClassVar[str] = "gradwidgets"  # of a saved picture, without extension
+    patience: ClassVar[float] = 0.0  # seconds of work after which progress is shown
     words_height: ClassVar[int] = 84  # CSS pixels, where there is little room
 
     _result: Shown | None = None  # the last exact one
     _shown: Shown | None = None  # what the picture shows, perhaps a preview
     _job: Job | None = None
     _job_settings: object = None
+    _job_began = 0.0
 
     def __init__(self, **layout) -> None:
         super().__init__(**layout)
@@ -140,7 +143,7 @@ class Panel(SettingsPanel):
         raise NotImplementedError
 
     def _preview(self, settings: object) -> Shown | None:
-        """Return what can be shown at once where the work is long; None where it is short."""
+        """Return what can be shown at once where the work is known to be long; None where it is short."""
         return None
 
     def _show(self, result: Shown) -> None:
@@ -162,13 +165,17 @@ class Panel(SettingsPanel):
         if self._job is not None:
             self._job.stop()
         self._job_settings = settings
-        self._job = Job(self._work(settings), self._done, self._fail, self._show_progress)
+        self._job = Job(self._work(settings), self._done, self._fail, self._show_progress, self._show_interim)
+        self._job_began = time.monotonic()
         preview = self._preview(settings)
         if preview is not None:
             self._show(preview)
-        if preview is not None or not self._job.start():
+        if preview is not None or not self._job.start(pause=self._by_hand):
             self._show_progress(0.0)
             self._job.go_on()
+
+    def _show_interim(self, result: Shown) -> None:
+        self._show(result)
 
     def _done(self, result: Shown) -> None:
         self._result = result
@@ -197,7 +204,7 @@ class Panel(SettingsPanel):
 
     def _show_progress(self, share: float) -> None:
         self._progress.value = share
-        if self._busy.layout.display:
+        if time.monotonic() - self._job_began >= self.patience and self._busy.layout.display:
             self._busy.layout.display = ""
 
     # -- the page -----------------------------------------------------------------------------------------

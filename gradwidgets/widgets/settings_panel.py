@@ -40,9 +40,7 @@ CSS = """<style>
 @container (min-width: 1300px) {
   .gradwidgets-column { zoom: 1.25; }
   .gradwidgets-words .widget-html-content { font-size: 15px; }
-  .gradwidgets input[type="number"] { appearance: textfield; }
-.gradwidgets input[type="number"]::-webkit-inner-spin-button { display: none; }
-.gradwidgets-error { font-size: 15px; }
+  .gradwidgets-error { font-size: 15px; }
 }
 </style>"""
 
@@ -61,6 +59,7 @@ class SettingsPanel(widgets.VBox):
     # What close() needs, should the constructor refuse its arguments before it has come far.
     _closed = True
     _ready = False
+    _by_hand = False  # whether a change comes from the page, where a picture now beats all of it soon
 
     def __init__(self, **layout) -> None:
         self._applying: set[str] = set()
@@ -143,7 +142,11 @@ class SettingsPanel(widgets.VBox):
             refusal = str(error)
         finally:
             self._applying.discard("page")
-        self._refresh()
+        self._by_hand = True
+        try:
+            self._refresh()
+        finally:
+            self._by_hand = False
         if refusal:
             for name in chosen:
                 self._show_control(name)

@@ -152,6 +152,51 @@ class SomeOf(traitlets.TraitType):
         return tuple(name for name in self._options if name in names)
 
 
+class Span(traitlets.TraitType):
+    """Two finite numbers, the first less than the second; or None for the usual ones."""
+
+    info_text = "a range (low, high)"
+
+    def validate(self, obj: traitlets.HasTraits, value: object) -> tuple[float, float]:
+        """Return the range as a tuple of floats, or raise a TraitError that says what is taken."""
+        if value is None:
+            return None
+        items = value.tolist() if hasattr(value, "tolist") else value
+        ends = [_as_float(v) for v in items] if isinstance(items, Sequence) and not isinstance(items, str) else []
+        wrong = len(ends) != 2 or any(e is None or not math.isfinite(e) or abs(e) > 1e150 for e in ends)
+        if wrong or not ends[0] < ends[1]:
+            raise TraitError(f"{self.name} must be (low, high), finite numbers with low < high; got {_shown(value)}")
+        return ends[0], ends[1]
+
+
+class Numbers(traitlets.TraitType):
+    """Names and finite numbers, kept as a dict in the order of the names; only names that the object has.
+
+    Args:
+        default_value: The default.
+        names: Gives the right names.
+    """
+
+    info_text = "a dict of names and numbers"
+
+    def __init__(self, default_value: dict, names: Callable[[traitlets.HasTraits], Sequence[str]], **kwargs) -> None:
+        self._names = names
+        super().__init__(default_value, **kwargs)
+
+    def validate(self, obj: traitlets.HasTraits, value: object) -> dict[str, float]:
+        """Return the dict, or raise a TraitError that names what is wrong with it."""
+        right = tuple(self._names(obj))
+        if not isinstance(value, dict) or any(name not in right for name in value):
+            raise TraitError(
+                f"{self.name} must map {', '.join(map(repr, right)) or 'nothing'} to numbers; got {_shown(value)}"
+            )
+        numbers_ = {name: _as_float(value[name]) for name in right if name in value}
+        for name, number in numbers_.items():
+            if number is None or not math.isfinite(number) or abs(number) > 1e150:
+                raise TraitError(f"{self.name}[{name!r}] must be a finite number; got {_shown(value[name])}")
+        return numbers_
+
+
 def _as_float(value: object) -> float | None:
     if isinstance(value, bool | str | bytes) or value is None or str(getattr(value, "dtype", "")).endswith("bool"):
         return None

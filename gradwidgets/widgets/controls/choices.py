@@ -85,6 +85,12 @@ class Menu(Control):
         super().__init__(name, tooltip, [self.menu], looks.layout(**ROW | {"width": f"{width}px"}))
         self.menu.observe(self._person, "value")
 
+    def offer(self, options: Sequence[str]) -> None:
+        """Change the names to choose among."""
+        if tuple(self.menu.options) != tuple(options):
+            with self._lock, self.quietly():
+                self.menu.options = tuple(options)
+
     def _read(self) -> str:
         return self.menu.value
 

@@ -61,6 +61,17 @@ class Number(Control):
         self.slider.observe(self._person, "value")
         self.field.observe(self._person, "value")
 
+    def aim(self, label: str, stops: Sequence[float], tooltip: str) -> None:
+        """Make it the control of another number."""
+        if self.slider.description == label and np.array_equal(self.stops, stops):
+            return
+        with self._lock, self.quietly(), self.slider.hold_sync():
+            self.stops = np.asarray(stops, float)
+            self.moved = False
+            self.slider.max = len(self.stops) - 1
+            self.slider.description = label
+            self.slider.tooltip = self.field.tooltip = tooltip
+
     def _note(self, change) -> None:
         if change.owner is self.slider:
             self.value = float(self.stops[min(max(change.new, 0), len(self.stops) - 1)])

@@ -1,0 +1,414 @@
+"""SurfaceExplorer: what is wrong with this loss?
+
+Left the controls; right the loss from above with the way down, what is dead, what is not finite, the points where the
+gradient is zero, and cuts through the point where one stands; below them the verdict in words, and a table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from traitlets import Bool, TraitError, TraitType
+
+from gradwidgets.core import SGD, Finding, LossError, Objective, ProbeRow, SurfaceGrid, descend
+from gradwidgets.core.slices import Slices
+from gradwidgets.figures.style import STYLES
+from gradwidgets.figures.surface import Cut, SurfaceFigure
+from gradwidgets.figures.surface_map import Surface
+from gradwidgets.figures.surface_scale import SurfaceScale
+from gradwidgets.widgets import explorer_words as words
+from gradwidgets.widgets.controls import Check
+from gradwidgets.widgets.explorer_code import code
+from gradwidgets.widgets.explorer_controls import CONSTANTS, constant_stops, make_controls
+from gradwidgets.widgets.loss_problem import NONE, YOURS, LossProblems, LossResult, LossSettings
+from gradwidgets.widgets.panel import Panel
+from gradwidgets.widgets.traits import Numbers, OneOf, Real, Span, Whole
+
+SCALES = ("linear", "log", "symlog")
+ARROWS = ("direction", "magnitude", "off")
+_BOTH = " | "  # between the names of two losses side by side
+_STEPS = 100
+
+
+class Place(TraitType):
+    """A finite number for each axis, kept as a tuple; or None for the middle of the view."""
+
+    info_text = "a number for each axis"
+
+    def validate(self, obj, value):
+        """Return the place as a tuple of floats, or raise a TraitError that says what is taken."""
+        if value is None:
+            return None
+        items = value.tolist() if hasattr(value, "tolist") else value
+        try:
+            numbers = tuple(float(v) for v in items)
+        except (TypeError, ValueError):
+            numbers = ()
+        if len(numbers) not in (1, 2) or not np.isfinite(numbers).all() or max(map(abs, numbers)) > 1e150:
+            raise TraitError(f"{self.name} must be one finite number for each axis; got {value!r:.60}")
+        return numbers
+
+
+class SurfaceExplorer(Panel):
+    """What is wrong with a loss, seen and said.
+
+    Args:
+        loss: A callable that takes tensors by name, an `nn.Module` loss, a name in `gradwidgets.core.EXAMPLES`, or a
+            dict of name → callable: the parts of a loss, or variants to compare.
+        axes: Parameter name → (low, high) of the one or two axes to begin with.
+        fixed: The loss's other parameters: numbers, which get a slider each, or tensors of data.
+        probes: Inputs of your own for the table, {"init": (0, 0), "now": (0.3, -0.3)}.
+        target: Where the loss should lead: a point, a box, or a predicate; by default the lowest region in view.
+        **settings: Initial values of the traits below, and `layout`.
+
+    Attributes:
+        example: Which loss; `"yours"` is what was passed in.
+        component: Which of its parts is shown.
+        compare: Two of them side by side, or None.
+        x_axis: The parameter drawn from left to right.
+        y_axis: The parameter drawn upwards; `"none"` for a curve.
+        x_range: (low, high) of the horizontal axis; None for the usual one.
+        y_range: The same for the vertical axis.
+        fixed: Name → value of the parameters that are on no axis.
+        resolution: Points along each axis, 2 to 401.
+        scale: Of the colours: `"linear"`, `"log"` or `"symlog"`.
+        arrows: `"direction"`, `"magnitude"` or `"off"`.
+        point: The operating point, a number for each axis.
+        descent: Whether SGD descends from the point.
+        lr: Its learning rate.
+        momentum: Its momentum.
+        theme: `"auto"` (JupyterLab's), `"light"` or `"dark"`.
+        error: What went wrong last; empty when all is well.
+        summary: The verdict in words.
+
+    Raises:
+        TraitError: A setting is refused; it says what is allowed.
+        ValueError: The loss does not take these parameters, or cannot be evaluated.
+        TypeError: An argument is unknown or of a wrong type.
+
+    Example:
+        >>> from gradwidgets import SurfaceExplorer
+        >>> explorer = SurfaceExplorer(lambda a, b: (a * b - 1) ** 2, {"a": (-2, 2), "b": (-2, 2)})
+        >>> print(explorer.summary)  # doctest: +SKIP
+    """
+
+    example = OneOf("", lambda self: self._problems.names).tag(setting=True)
+    component = OneOf("", lambda self: tuple(self._problem.losses)).tag(setting=True)
+    compare = TraitType(None, allow_none=True).tag(setting=True)
+    x_axis = OneOf("", lambda self: self._problem.parameters).tag(setting=True)
+    y_axis = OneOf("", lambda self: (*self._problem.parameters, NONE)).tag(setting=True)
+    x_range = Span(None, allow_none=True).tag(setting=True)
+    y_range = Span(None, allow_none=True).tag(setting=True)
+    fixed = Numbers({}, lambda self: self._problem.parameters).tag(setting=True)
+    resolution = Whole(81, low=2, high=401).tag(setting=True)
+    scale = OneOf("linear", lambda self: SCALES).tag(setting=True)
+    arrows = OneOf("direction", lambda self: ARROWS).tag(setting=True)
+    point = Place(None, allow_none=True).tag(setting=True)
+    descent = Bool(False).tag(setting=True)
+    lr = Real(0.1, low=0, high=1e6).tag(setting=True)
+    momentum = Real(0.0, low=0, high=10).tag(setting=True)
+
+    file_name = "gradwidgets-surface"
+    words_height = 176
+    patience = 0.3
+    _drawn: tuple | None = None
+
+    def __init__(self, loss=None, axes=None, *, fixed=None, probes=None, target=None, **settings: object) -> None:
+        layout = {name: settings.pop(name) for name in ("layout", "box_style") if name in settings}
+        unknown = sorted(set(settings) - set(self.settings()))
+        if unknown:
+            raise TypeError(f"SurfaceExplorer has no setting {', '.join(unknown)}; it has {', '.join(self.settings())}")
+        self._problems = LossProblems(loss, axes, fixed, probes, target)
+        self._problem = self._problems[self._problems.first]
+        super().__init__(**layout)
+        try:
+            self._set_up(settings)
+        except Exception:
+            self.close()
+            raise
+        self._follow_page()
+
+    def _set_up(self, settings: Mapping[str, object]) -> None:
+        with self._together():
+            self.example = settings.get("example", self._problems.first)
+            self._problem = self._problems[self.example]
+            for name, value in {**self._usual_view(), **settings}.items():
+                setattr(self, name, value)
+        self._initial = self._values()
+        self._figure = SurfaceFigure(*self._picture_size())
+        self.controls, column, self._constant_rows = make_controls(self, self._problems.names)
+        self._words.value = words.CSS
+        self._assemble(self._figure.figure, column)
+        self._refresh()
+
+    def _usual_view(self) -> dict[str, object]:
+        """The settings that show a problem as it was given."""
+        problem = self._problem
+        names, losses = tuple(problem.axes), tuple(problem.losses)
+        return {
+            "component": losses[0],
+            "compare": losses[:2] if len(losses) > 1 and self.example != YOURS else None,
+            "x_axis": names[0],
+            "y_axis": names[1] if len(names) == 2 else NONE,
+            "x_range": None,
+            "y_range": None,
+            "fixed": dict(problem.numbers),
+            "point": None,
+        }
+
+    # -- results ------------------------------------------------------------------------------------------
+
+    @property
+    def grids(self) -> dict[str, SurfaceGrid]:
+        """The surface of each loss shown, by name."""
+        return dict(self._settled().grids)
+
+    @property
+    def findings(self) -> dict[str, list[Finding]]:
+        """The verdict on each loss shown, by name, worst first."""
+        return self._settled().findings
+
+    @property
+    def rows(self) -> list[ProbeRow]:
+        """The table at representative inputs."""
+        return list(self._settled().rows)
+
+    def code(self) -> str:
+        """Return a script that checks the loss shown, to keep beside the project's own tests."""
+        result = self._settled()
+        return code(self._problem, result.settings)
+
+    # -- settings -----------------------------------------------------------------------------------------
+
+    @property
+    def _axes(self) -> tuple[str, ...]:
+        return (self.x_axis,) if self.y_axis in (NONE, self.x_axis) else (self.x_axis, self.y_axis)
+
+    def _ranges(self) -> tuple[tuple[float, float], ...]:
+        chosen = {self.x_axis: self.x_range}
+        if self.y_axis != self.x_axis:
+            chosen[self.y_axis] = self.y_range
+        return tuple(chosen[name] or self._problem.range_of(name) for name in self._axes)
+
+    def _losses(self) -> tuple[str, ...]:
+        return (self.component,) if self.compare is None else tuple(self.compare)
+
+    def _snapshot(self) -> LossSettings:
+        problem, axes = self._problem, self._axes
+        values = {name: self.fixed.get(name, problem.value_of(name)) for name in problem.parameters if name not in axes}
+        spans = ((name, *span) for name, span in zip(axes, self._ranges(), strict=True))
+        return LossSettings(self.example, self._losses(), tuple(spans), self.resolution, tuple(values.items()))
+
+    def _on_setting(self, change) -> None:
+        if change.name == "example" and self._ready and not self._applying:
+            with self._together():
+                self._take_problem(change.new)
+        else:
+            super()._on_setting(change)
+
+    def _take_problem(self, example: str) -> None:
+        self._problem = self._problems[example]
+        for name, value in self._usual_view().items():
+            setattr(self, name, value)
+
+    def _meant(self, chosen: Mapping[str, object]) -> dict[str, object]:
+        meant = dict(chosen)
+        example = meant.get("example", self.example)
+        if example != self.example and example in self._problems:
+            self._problem = self._problems[example]
+            meant = {"example": example, **self._usual_view(), **{k: v for k, v in meant.items() if k == "theme"}}
+        shown = meant.pop("shown", None)
+        if shown is not None:
+            parts = tuple(shown.split(_BOTH))
+            meant |= {"compare": parts} if len(parts) == 2 else {"compare": None, "component": shown}
+        constants = {name: meant.pop(name) for name in list(meant) if name.startswith("constant ")}
+        if constants:
+            names = self._constants()
+            moved = {names[int(name.split()[1]) - 1]: value for name, value in constants.items()}
+            meant["fixed"] = {**self.fixed, **moved}
+        for axis in ("x", "y"):
+            if meant.get(f"{axis}_axis", getattr(self, f"{axis}_axis")) != getattr(self, f"{axis}_axis"):
+                meant = {f"{axis}_range": None, "point": None, **meant}
+        return meant
+
+    def _constants(self) -> list[str]:
+        return [name for name in self._problem.parameters if name not in self._axes][:CONSTANTS]
+
+    # -- computing ----------------------------------------------------------------------------------------
+
+    def _work(self, settings: LossSettings) -> Slices[LossResult]:
+        return self._problems[settings.example].work(settings)
+
+    def _here(self, result: LossResult) -> tuple[tuple[float, ...], dict[str, tuple[float, tuple[float, ...]]]]:
+        """The operating point, and each loss and gradient there."""
+        spans = [(low, high) for _, low, high in result.settings.axes]
+        point = self.point if self.point is not None and len(self.point) == len(spans) else None
+        place = point or tuple(low + 0.7 * (high - low) for low, high in spans)
+        here = {}
+        for name, grid in result.grids.items():
+            try:
+                values = grid.function.values(torch.tensor([place], dtype=torch.float64))
+                here[name] = float(values.loss), tuple(values.gradient[0].tolist())
+            except LossError:
+                here[name] = float("nan"), (float("nan"),) * len(place)
+        return place, here
+
+    # -- showing ------------------------------------------------------------------------------------------
+
+    def _show(self, result: LossResult) -> None:
+        self._shown = result
+        self._draw_ground(result)
+        place, here = self._here(result)
+        gradients = [here[name][1] for name in result.grids]
+        changed = self._figure.move(place, gradients, self._cuts(result, place), self._paths(result, place))
+        if changed:
+            self.canvas.stale(with_labels=changed)
+        self.canvas.paint()
+        self._show_words(result, place, here)
+        self._show_controls(result, place)
+        if result.exact:
+            self.complain("")
+
+    def _draw_ground(self, result: LossResult) -> None:
+        grids = list(result.grids.values())
+        first, style = grids[0], self._style_name()
+        frame = (result.settings.example, result.settings.losses, result.settings.axes, style, self._picture_size())
+        ground = (tuple(map(id, grids)), tuple(map(id, result.surveys.values())), self.scale, self.arrows)
+        before, self._drawn = self._drawn, (frame, ground, grids)
+        sides = [side.numpy() for side in (first.x, first.y) if side is not None]
+        if before is None or before[0] != frame or len(before[2][0].x) != len(first.x):
+            self._figure.build(first.names, sides, tuple(result.grids), STYLES[style])
+            self.canvas.stale()
+        elif before[1] == ground:
+            return
+        if first.y is not None:
+            scale = SurfaceScale.of(self.scale, [grid.loss.numpy() for grid in grids])
+            self._figure.show([_surface(name, result) for name in result.grids], scale, self.arrows)
+            self.canvas.stale()
+
+    @staticmethod
+    def _cuts(result: LossResult, place: tuple[float, ...]) -> list[Cut]:
+        """The losses along lines through the point; for a curve, loss and gradient."""
+        grids = result.grids
+        first = next(iter(grids.values()))
+        if first.y is None:
+            x = first.x.numpy()
+            return [
+                Cut(x, {name: grid.loss.numpy() for name, grid in grids.items()}),
+                Cut(x, {name: grid.grad_x.numpy() for name, grid in grids.items()}),
+            ]
+        row = int((first.y - place[1]).abs().argmin())
+        column = int((first.x - place[0]).abs().argmin())
+        return [
+            Cut(first.x.numpy(), {name: grid.loss[row].numpy() for name, grid in grids.items()}),
+            Cut(first.y.numpy(), {name: grid.loss[:, column].numpy() for name, grid in grids.items()}),
+        ]
+
+    def _paths(self, result: LossResult, place: tuple[float, ...]) -> list[np.ndarray | None]:
+        grids = list(result.grids.values())
+        if not self.descent or grids[0].y is None:
+            return [None] * len(grids)
+        optimizer = SGD(self.lr, self.momentum)
+        return [self._path(grid, optimizer, place) for grid in grids]
+
+    @staticmethod
+    def _path(grid: SurfaceGrid, optimizer: SGD, place: tuple[float, ...]) -> np.ndarray | None:
+        steps = _STEPS if grid.method != "pointwise" else 10
+        try:
+            points = descend(_Walked(grid), optimizer, place, steps).points
+        except (LossError, ValueError):
+            return None
+        alive = points[points.isfinite().all(-1)].numpy()
+        spans = np.array([high - low for low, high in grid.axes.values()])
+        return np.clip(alive, np.array(place) - 40 * spans, np.array(place) + 40 * spans)
+
+    def _show_words(self, result: LossResult, place, here) -> None:
+        names = next(iter(result.grids.values())).names
+        at = "; ".join(
+            (f"{name} " if len(here) > 1 else "") + words.at_point(names, place, loss, gradient)
+            for name, (loss, gradient) in here.items()
+        )
+        if result.exact:
+            self._verdict = (result.findings, result.rows)
+            self.summary = words.summary(result.findings, here, place, names)
+        findings, rows = getattr(self, "_verdict", ({}, []))
+        self._words.value = words.CSS + words.verdict(findings, rows, at, waiting=not result.exact)
+
+    def _show_controls(self, result: LossResult, place: tuple[float, ...]) -> None:
+        problem, controls, axes = self._problem, self.controls, self._axes
+        losses = list(problem.losses)
+        pairs = [f"{a}{_BOTH}{b}" for i, a in enumerate(losses) for b in losses[i + 1 :]]
+        controls["shown"].offer([*losses, *pairs])
+        controls["x_axis"].offer(problem.parameters)
+        controls["y_axis"].offer([*problem.parameters, NONE])
+        for k, row in enumerate(self._constant_rows):
+            names = self._constants()
+            row.layout.display = "" if k < len(names) else "none"
+            if k < len(names):
+                value = problem.value_of(names[k])
+                control = controls[f"constant {k + 1}"]
+                control.aim(names[k], constant_stops(value), f"{names[k]}, a parameter that is on no axis")
+                control.show(self.fixed.get(names[k], value))
+        spans = self._ranges()
+        controls["x_range"].show(spans[0])
+        if len(spans) == 2:
+            controls["y_range"].show(spans[1])
+        controls["y_range"].enable(len(spans) == 2, "" if len(spans) == 2 else "there is one axis")
+        controls["point"].show(place if len(place) == 2 else (*place, 0.0))
+        controls["shown"].show(_BOTH.join(self._losses()))
+        for name in ("example", "x_axis", "resolution", "scale", "arrows", "descent", "lr", "momentum", "theme"):
+            controls[name].show(getattr(self, name))
+        controls["y_axis"].show(self.y_axis if len(axes) == 2 else NONE)
+        for name in ("lr", "momentum"):
+            controls[name].enable(self.descent, "" if self.descent else "tick descent first")
+        self.page.tips = {c.box.description: c.box.tooltip for c in controls.values() if isinstance(c, Check)}
+
+    def _show_control(self, name: str) -> None:
+        if self._shown is not None:
+            self._show_controls(self._shown, self._here(self._shown)[0])
+
+    def _move(self, event) -> None:
+        """Move the operating point to where a person pressed or drags."""
+        found = self._figure.point_at(event.inaxes, event.xdata, event.ydata)
+        if found is None:
+            return
+        place = self._here(self._shown)[0]
+        moved = [old if new is None else new for new, old in zip(found, (*place, 0.0), strict=False)]
+        self.controls["point"].choose(tuple(float(f"{v:.4g}") for v in moved))
+
+    def _problem_repr(self) -> dict[str, str]:
+        return {"example": "loss, axes" if self.example == YOURS else repr(self.example)}
+
+    def _usual(self) -> dict[str, object]:
+        return {**super()._usual(), **self._usual_view(), "example": self.example}
+
+
+class _Walked(Objective):
+    """A sampled loss as something that SGD can walk on."""
+
+    def __init__(self, grid: SurfaceGrid) -> None:
+        self._function = grid.function
+        self.name, self.parameters, self.view = grid.function.name, grid.names, grid.axes
+        self.start = tuple(sum(side) / 2 for side in grid.axes.values())
+
+    def __call__(self, points: object) -> torch.Tensor:
+        return self.value_and_gradient(points)[0]
+
+    def value_and_gradient(self, points: object) -> tuple[torch.Tensor, torch.Tensor]:
+        flat = torch.as_tensor(points, dtype=torch.float64).reshape(-1, 2)
+        values = self._function.values(flat)
+        shape = torch.as_tensor(points).shape
+        return values.loss.double().reshape(shape[:-1]), values.gradient.double().reshape(shape)
+
+
+def _surface(name: str, result: LossResult) -> Surface:
+    grid, survey = result.grids[name], result.surveys.get(name)
+    return Surface(
+        name=name,
+        loss=grid.loss.numpy(),
+        gradient=(grid.grad_x.numpy(), grid.grad_y.numpy()),
+        dead=None if survey is None else survey.dead.numpy(),
+        critical=() if survey is None else tuple((one.kind, *one.point) for one in survey.critical),
+    )
