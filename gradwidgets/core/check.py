@@ -40,23 +40,17 @@ class LossReport(Result):
         return all(finding.severity in ("ok", "info") for finding in self.findings)
 
     def to_frame(self):
-        """The table as a pandas DataFrame, a row for each `ProbeRow`, each input a column."""
+        """The table as a pandas DataFrame, a row for each `ProbeRow`; the inputs' columns are the parameters' names."""
         import pandas
 
-        return pandas.DataFrame(
-            [
-                {
-                    "component": row.component,
-                    "parameter": row.parameter,
-                    "input": row.input_name,
-                    **row.inputs,
-                    "loss": row.loss,
-                    "gradient": row.gradient,
-                    "flag": row.flag,
-                }
-                for row in self.rows
-            ]
-        )
+        rows = []
+        for row in self.rows:
+            said = {"component": row.component, "parameter": row.parameter, "input name": row.input_name}
+            found = {"loss": row.loss, "gradient": row.gradient, "flag": row.flag}
+            taken = {*said, *found}
+            inputs = {f"{name} (input)" if name in taken else name: value for name, value in row.inputs.items()}
+            rows.append({**said, **inputs, **found})
+        return pandas.DataFrame(rows)
 
     def __str__(self) -> str:
         """The verdict and the table as text."""

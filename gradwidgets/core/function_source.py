@@ -21,7 +21,7 @@ def function_source(fn: Callable, name: str, *, split: bool) -> str:
     Returns:
         The definition, or a comment that says why there is none and a line that stops the script.
     """
-    text, missing = _standalone(fn)
+    text, missing = standalone(fn)
     if text is None:
         return (
             f"# {name} could not be written out: {missing}.\n"
@@ -32,7 +32,8 @@ def function_source(fn: Callable, name: str, *, split: bool) -> str:
     return f"{text}\n\ndef objective(point):\n    return {name}({call}).sum()\n"
 
 
-def _standalone(fn: Callable) -> tuple[str | None, str]:
+def standalone(fn: Callable) -> tuple[str | None, str]:
+    """The text of a function that needs nothing but torch, math and Python's own names; or None and why not."""
     if not inspect.isfunction(fn):
         return None, "it is not a plain function"
     if fn.__name__ == "<lambda>":

@@ -99,7 +99,7 @@ def probing(
     own = {name: as_inputs(name, value, function.parameters) for name, value in (probes or {}).items()}
     converged = yield from _lowest(function, low, high, lowest)
     rows = []
-    for name, place in {**_usual(low, high), "converged": converged, **own}.items():
+    for name, place in {**own, **_usual(low, high), "converged": converged, **own}.items():
         for point in place if place.ndim == 2 else place[None]:
             rows += _rows(function, component or function.name, name, point)
         yield 0.9

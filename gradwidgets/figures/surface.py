@@ -199,7 +199,7 @@ class CutPlot:
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: _short(value)))
         label_axes(axes, style, layout, x=name)
         axes.text(
-            0.97, 0.965, what, transform=axes.transAxes, ha="right", va="top", fontsize=layout.label, color=style.ink
+            0.0, 1.02, what, transform=axes.transAxes, ha="left", va="bottom", fontsize=layout.label, color=style.ink
         )
         self._limits: tuple = ()
         self.lines = {}

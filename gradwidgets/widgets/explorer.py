@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 import numpy as np
 import torch
-from traitlets import Bool, TraitError, TraitType
+from traitlets import Bool, TraitError, TraitType, default
 
 from gradwidgets.core import SGD, Finding, LossError, Objective, ProbeRow, SurfaceGrid, descend
 from gradwidgets.core.slices import Slices
@@ -22,7 +22,7 @@ from gradwidgets.widgets import explorer_words as words
 from gradwidgets.widgets.controls import Check
 from gradwidgets.widgets.explorer_code import code
 from gradwidgets.widgets.explorer_controls import CONSTANTS, constant_stops, make_controls
-from gradwidgets.widgets.loss_problem import NONE, YOURS, LossProblems, LossResult, LossSettings
+from gradwidgets.widgets.loss_problem import NONE, YOURS, LossProblem, LossProblems, LossResult, LossSettings
 from gradwidgets.widgets.panel import Panel
 from gradwidgets.widgets.traits import Numbers, OneOf, Real, Span, Whole
 
@@ -30,6 +30,31 @@ SCALES = ("linear", "log", "symlog")
 ARROWS = ("direction", "magnitude", "off")
 _BOTH = " | "  # between the names of two losses side by side
 _STEPS = 100
+
+
+class TwoOf(TraitType):
+    """Two different names out of a set, kept as a tuple; or None.
+
+    Args:
+        options: Gives the names.
+    """
+
+    info_text = "two of a set of names, or None"
+
+    def __init__(self, options, **kwargs) -> None:
+        self._options = options
+        super().__init__(None, allow_none=True, **kwargs)
+
+    def validate(self, obj, value):
+        """Return the names, or raise a TraitError that lists the right ones."""
+        if value is None:
+            return None
+        names = tuple(value) if isinstance(value, (list, tuple)) else ()
+        right = tuple(self._options(obj))
+        if len(names) != 2 or names[0] == names[1] or any(name not in right for name in names):
+            listed = ", ".join(map(repr, right))
+            raise TraitError(f"{self.name} must be two of {listed}, or None; got {value!r:.60}")
+        return names
 
 
 class Place(TraitType):
@@ -96,7 +121,7 @@ class SurfaceExplorer(Panel):
 
     example = OneOf("", lambda self: self._problems.names).tag(setting=True)
     component = OneOf("", lambda self: tuple(self._problem.losses)).tag(setting=True)
-    compare = TraitType(None, allow_none=True).tag(setting=True)
+    compare = TwoOf(lambda self: tuple(self._problem.losses)).tag(setting=True)
     x_axis = OneOf("", lambda self: self._problem.parameters).tag(setting=True)
     y_axis = OneOf("", lambda self: (*self._problem.parameters, NONE)).tag(setting=True)
     x_range = Span(None, allow_none=True).tag(setting=True)
@@ -111,7 +136,7 @@ class SurfaceExplorer(Panel):
     momentum = Real(0.0, low=0, high=10).tag(setting=True)
 
     file_name = "gradwidgets-surface"
-    words_height = 176
+    words_height = 206
     patience = 0.3
     _drawn: tuple | None = None
 
@@ -121,7 +146,6 @@ class SurfaceExplorer(Panel):
         if unknown:
             raise TypeError(f"SurfaceExplorer has no setting {', '.join(unknown)}; it has {', '.join(self.settings())}")
         self._problems = LossProblems(loss, axes, fixed, probes, target)
-        self._problem = self._problems[self._problems.first]
         super().__init__(**layout)
         try:
             self._set_up(settings)
@@ -131,9 +155,9 @@ class SurfaceExplorer(Panel):
         self._follow_page()
 
     def _set_up(self, settings: Mapping[str, object]) -> None:
+        self._values()  # makes the defaults that depend on the loss: what a refused setting falls back to
         with self._together():
             self.example = settings.get("example", self._problems.first)
-            self._problem = self._problems[self.example]
             for name, value in {**self._usual_view(), **settings}.items():
                 setattr(self, name, value)
         self._initial = self._values()
@@ -143,20 +167,32 @@ class SurfaceExplorer(Panel):
         self._assemble(self._figure.figure, column)
         self._refresh()
 
+    @property
+    def _problem(self) -> LossProblem:
+        return self._problems[self.example]
+
+    def _values(self) -> dict[str, object]:
+        # What the others may be depends on which loss it is.
+        return {"example": self.example, **super()._values()}
+
     def _usual_view(self) -> dict[str, object]:
-        """The settings that show a problem as it was given."""
-        problem = self._problem
-        names, losses = tuple(problem.axes), tuple(problem.losses)
-        return {
-            "component": losses[0],
-            "compare": losses[:2] if len(losses) > 1 and self.example != YOURS else None,
-            "x_axis": names[0],
-            "y_axis": names[1] if len(names) == 2 else NONE,
-            "x_range": None,
-            "y_range": None,
-            "fixed": dict(problem.numbers),
-            "point": None,
-        }
+        return _usual_view(self.example, self._problem)
+
+    @default("example")
+    def _first_example(self) -> str:
+        return self._problems.first
+
+    @default("component")
+    def _first_component(self) -> str:
+        return next(iter(self._problem.losses))
+
+    @default("x_axis")
+    def _first_axis(self) -> str:
+        return next(iter(self._problem.axes))
+
+    @default("y_axis")
+    def _second_axis(self) -> str:
+        return (*self._problem.axes, NONE)[1]
 
     # -- results ------------------------------------------------------------------------------------------
 
@@ -204,21 +240,16 @@ class SurfaceExplorer(Panel):
     def _on_setting(self, change) -> None:
         if change.name == "example" and self._ready and not self._applying:
             with self._together():
-                self._take_problem(change.new)
+                for name, value in self._usual_view().items():
+                    setattr(self, name, value)
         else:
             super()._on_setting(change)
-
-    def _take_problem(self, example: str) -> None:
-        self._problem = self._problems[example]
-        for name, value in self._usual_view().items():
-            setattr(self, name, value)
 
     def _meant(self, chosen: Mapping[str, object]) -> dict[str, object]:
         meant = dict(chosen)
         example = meant.get("example", self.example)
         if example != self.example and example in self._problems:
-            self._problem = self._problems[example]
-            meant = {"example": example, **self._usual_view(), **{k: v for k, v in meant.items() if k == "theme"}}
+            meant = {"example": example, **_usual_view(example, self._problems[example]), **meant}
         shown = meant.pop("shown", None)
         if shown is not None:
             parts = tuple(shown.split(_BOTH))
@@ -401,6 +432,21 @@ class _Walked(Objective):
         values = self._function.values(flat)
         shape = torch.as_tensor(points).shape
         return values.loss.double().reshape(shape[:-1]), values.gradient.double().reshape(shape)
+
+
+def _usual_view(example: str, problem: LossProblem) -> dict[str, object]:
+    """The settings that show a problem as it was given."""
+    names, losses = tuple(problem.axes), tuple(problem.losses)
+    return {
+        "component": losses[0],
+        "compare": losses[:2] if len(losses) > 1 and example != YOURS else None,
+        "x_axis": names[0],
+        "y_axis": names[1] if len(names) == 2 else NONE,
+        "x_range": None,
+        "y_range": None,
+        "fixed": dict(problem.numbers),
+        "point": None,
+    }
 
 
 def _surface(name: str, result: LossResult) -> Surface:

@@ -100,7 +100,7 @@ class LossProblem:
         self.probes = dict(probes or {})
         everything = made[0].fixed
         self.numbers = {name: value for name, value in everything.items() if isinstance(value, float)}
-        self._data = {name: value for name, value in everything.items() if name not in self.numbers}
+        self.data = {name: value for name, value in everything.items() if name not in self.numbers}
         self._functions: dict[tuple, LossFunction] = {}
 
     @property
@@ -121,7 +121,7 @@ class LossProblem:
 
     def function(self, loss: str, settings: LossSettings) -> LossFunction:
         """A loss as a function of the axes."""
-        axes, fixed = tuple(name for name, _, _ in settings.axes), {**dict(settings.fixed), **self._data}
+        axes, fixed = tuple(name for name, _, _ in settings.axes), {**dict(settings.fixed), **self.data}
         key = (loss, axes)
         if key not in self._functions:
             self._functions[key] = LossFunction(self.losses[loss], axes, fixed)

@@ -1,0 +1,267 @@
+"""The explorer: what it shows is what the core says, for every setting and whoever changes it."""
+
+import gc
+import json
+import subprocess
+import sys
+
+import pytest
+import torch
+from ipywidgets.widgets import widget as registry
+from torch import nn
+from torch.nn import functional
+from traitlets import TraitError
+
+from gradwidgets import SurfaceExplorer
+from gradwidgets.core import EXAMPLES, check_loss, find_patterns, probe, sample_surface
+from tests.widgets.fake_page import FakePage, choose, send
+
+BOWL = {"a": (-2.0, 2.0), "b": (-1.0, 3.0)}
+
+
+def bowl(a, b, tilt):
+    return a**2 + tilt * b**2
+
+
+@pytest.fixture
+def make():
+    made = []
+
+    def make(*args, **settings) -> SurfaceExplorer:
+        made.append(SurfaceExplorer(*args, **settings))
+        page = FakePage(made[-1].canvas)
+        page.refresh()
+        page.answer()
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()
+    gc.collect()
+
+
+def test_every_promised_name_is_there(make):
+    explorer = make()
+    settings = ("x_axis", "y_axis", "x_range", "y_range", "resolution", "scale", "arrows", "point", "compare")
+    promised = ("error", "summary", "grids", "findings", "rows", "figure", "code", "png", "state", "restore", "reset")
+    assert set(settings) <= set(explorer.settings()) and callable(explorer.close)
+    assert all(hasattr(explorer, name) for name in promised)
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_an_example_has_the_core_s_verdict(make, name):
+    explorer, example = make(name), EXAMPLES[name]
+    losses = example.loss if isinstance(example.loss, dict) else {name: example.loss}
+    assert list(explorer.grids) == list(losses)[:2]
+    for loss, grid in explorer.grids.items():
+        report = check_loss(losses[loss], example.axes, fixed=example.fixed, probes=example.probes)
+        assert grid == report.grid and explorer.findings[loss] == report.findings
+        assert all(finding.message in explorer.summary for finding in report.findings)
+    assert {row.component for row in explorer.rows} == set(explorer.grids)
+    assert explorer.error == "" and explorer.png()[:4] == b"\x89PNG"
+
+
+@pytest.mark.parametrize(
+    ("loss", "axes", "options"),
+    [
+        (lambda a, b: (a * b - 1) ** 2, BOWL, {}),
+        (nn.MSELoss(), {"input": (-1.0, 1.0), "target": (-1.0, 1.0)}, {}),
+        (nn.HuberLoss(), {"input": (-3.0, 3.0)}, {"fixed": {"target": 0.5}}),
+        (lambda a, x: ((a * x - 1) ** 2).mean(), {"a": (0.0, 3.0)}, {"fixed": {"x": torch.arange(5.0)}}),
+        (lambda a, b: a * b if a > 0 else a - b, BOWL, {"resolution": 15}),
+        ({"one": lambda a, b: a**2 + b**2, "two": lambda a, b: a.abs() + b.abs()}, BOWL, {"compare": ("one", "two")}),
+    ],
+    ids=["a lambda", "a module", "a curve", "data", "point by point", "two variants"],
+)
+def test_losses_of_ones_own(make, loss, axes, options):
+    explorer = make(loss, axes, **options)
+    losses = loss if isinstance(loss, dict) else {next(iter(explorer.grids)): loss}
+    for name, grid in explorer.grids.items():
+        wanted = sample_surface(losses[name], axes, options.get("resolution"), fixed=options.get("fixed"))
+        assert grid == wanted and explorer.findings[name] == find_patterns(wanted)
+    assert explorer.error == ""
+
+
+def test_on_the_next_line_the_result_is_up_to_date(make):
+    explorer = make(bowl, BOWL, fixed={"tilt": 3.0})
+    explorer.fixed = {"tilt": 500.0}
+    assert [f.name for f in explorer.findings["bowl"]] == ["axis_imbalance"] and "axis_imbalance" in explorer.summary
+    explorer.resolution = 41
+    assert explorer.grids["bowl"].loss.shape == (41, 41)
+    explorer.x_range = (-1, 1)
+    assert explorer.grids["bowl"].axes == {"a": (-1.0, 1.0), "b": (-1.0, 3.0)}
+    explorer.x_axis = "tilt"
+    assert explorer.grids["bowl"].names == ("tilt", "b")
+    explorer.y_axis = "none"
+    curve = explorer.grids["bowl"]
+    assert curve.names == ("tilt",) and curve.y is None
+    explorer.point = (1.0,)
+    assert "at tilt 1: " in explorer.summary
+
+
+def test_the_point_is_said_in_words_and_numbers(make):
+    explorer = make(bowl, BOWL, fixed={"tilt": 3.0}, point=(1.0, 2.0))
+    assert "at a 1, b 2: loss 13, ∂/∂a 2, ∂/∂b 12" in explorer.summary
+    explorer.descent, explorer.lr = True, 0.1
+    path = explorer._figure.maps[0].path.get_data()
+    assert path[0][0] == 1 and path[1][0] == 2 and path[0][1] == pytest.approx(0.8) and len(path[0]) == 101
+
+
+def test_probes_and_target_are_heeded(make):
+    explorer = make(bowl, BOWL, fixed={"tilt": 3.0}, probes={"now": (1, 2)}, target=(2.0, 3.0))
+    assert explorer.findings["bowl"][0].name == "wrong_direction"
+    wanted = [row for row in probe(bowl, BOWL, fixed={"tilt": 3.0}, probes={"now": (1, 2)}) if row.input_name == "now"]
+    assert [row for row in explorer.rows if row.input_name == "now"] == wanted
+
+
+# -- from the page --------------------------------------------------------------------------------------------
+
+
+def test_menus_sliders_and_fields_set_the_traits(make):
+    explorer = make("pair")
+    controls, page = explorer.controls, FakePage(explorer.canvas)
+    page.refresh()
+
+    def move(part, **state) -> None:
+        send(part, **state)
+        page.answer()
+
+    def pick(name, option) -> None:
+        choose(controls[name].menu, option)
+        page.answer()
+
+    page.answer()
+    move(controls["constant 1"].slider, value=20)
+    assert explorer.fixed == {"margin": 0.5}
+    assert explorer.findings["pair"][0].evidence["share"] > 0.5
+    pick("example", "hinge")
+    assert explorer.example == "hinge" and explorer.grids["hinge"].y is None
+    pick("example", "product and log-space")
+    assert explorer.compare == ("product", "log-space")
+    pick("shown", "product")
+    assert explorer.compare is None and list(explorer.grids) == ["product"]
+    pick("scale", "symlog")
+    assert explorer.scale == "symlog"
+    move(controls["x_range"].fields[0], value=-1.0)
+    assert explorer.x_range == (-1.0, 2.0)
+    move(controls["x_range"].fields[0], value=7.0)
+    assert explorer.x_range == (-1.0, 2.0) and "x_range must be (low, high)" in explorer.error
+    move(controls["resolution"].field, value=31)
+    assert explorer.error == "" and explorer.resolution == 31
+
+
+# -- trouble --------------------------------------------------------------------------------------------------
+
+
+def test_a_loss_that_fails_is_one_line_and_the_next_change_recovers(make, quiet_log):
+    trouble = {"on": False}
+
+    def leaky(a, b):
+        if trouble["on"]:
+            raise RuntimeError("<b>leaks</b>")
+        return a**2 + b**2
+
+    explorer = make(leaky, BOWL)
+    words = explorer.summary
+    trouble["on"] = True
+    explorer.resolution = 21
+    assert "leaks" in explorer.error and explorer.summary == words
+    assert "<b>leaks" not in explorer._alert.value
+    trouble["on"] = False
+    explorer.resolution = 22
+    assert explorer.error == "" and explorer.grids["leaky"].loss.shape == (22, 22)
+
+
+WRONG = {
+    "no axes": ((bowl,), {}, ValueError, "axes are missing"),
+    "a wrong axis": ((bowl, {"a": (0, 1), "q": (0, 1)}), {"fixed": {"tilt": 1}}, ValueError, "no parameter 'q'"),
+    "one missing": ((bowl, BOWL), {}, ValueError, "needs 'tilt' too"),
+    "a wrong range": ((bowl, {"a": (1, 0), "b": (0, 1)}), {"fixed": {"tilt": 1}}, ValueError, "low < high"),
+    "a wrong name": (("no such",), {}, ValueError, "unknown loss 'no such': choose one of 'barrier'"),
+    "no loss": ((3, BOWL), {}, TypeError, "must be callable"),
+    "an int": ((lambda a, b: 3, BOWL), {}, ValueError, "returned int 3"),
+    "raises": ((lambda a, b: 1 / 0, BOWL), {}, ValueError, "ZeroDivisionError"),
+    "different parameters": (({"f": bowl, "g": lambda a, b: a}, BOWL), {"fixed": {"tilt": 1}}, ValueError, "'tilt'"),
+    "an unknown setting": (("pair",), {"colour": 1}, TypeError, "no setting colour"),
+    "resolution 1": (("pair",), {"resolution": 1}, TraitError, "from 2 to 401"),
+    "a wrong scale": (("pair",), {"scale": "cubic"}, TraitError, "'linear', 'log', 'symlog'"),
+    "a wrong constant": (("pair",), {"fixed": {"q": 1}}, ValueError, "no parameter 'q'; .*'margin'"),
+    "a wrong point": (("pair",), {"point": ("x", 1)}, TraitError, "one finite number for each axis"),
+    "a wrong pair": (("pair",), {"compare": ("pair", "q")}, TraitError, "compare must be two of"),
+}
+
+
+@pytest.mark.parametrize(("args", "options", "kind", "words"), WRONG.values(), ids=WRONG)
+def test_what_cannot_be_is_refused_in_words_and_leaves_nothing(args, options, kind, words):
+    before = len(registry._instances)
+    with pytest.raises(kind, match=words):
+        SurfaceExplorer(*args, **options)
+    gc.collect()
+    assert len(registry._instances) == before
+
+
+def test_names_are_escaped(make):
+    names = ("<script>x</script>", "<img src=x>")
+    explorer = make({name: lambda a, b: a**2 + b**2 for name in names}, BOWL, compare=names)
+    assert "<script>" not in explorer._words.value and "&lt;script&gt;" in explorer._words.value
+
+
+# -- home -----------------------------------------------------------------------------------------------------
+
+
+def test_state_restore_and_reset(make):
+    explorer = make("product and log-space")
+    start = explorer.state()
+    explorer.restore(json.loads(json.dumps({"scale": "log", "arrows": "magnitude", "x_range": [-1, 1]})))
+    moved = json.loads(json.dumps(explorer.state()))
+    explorer.reset()
+    assert explorer.state() == start
+    explorer.restore(moved)
+    assert explorer.scale == "log" and explorer.x_range == (-1.0, 1.0)
+
+
+def test_the_copied_script_runs_and_says_the_same(make):
+    explorer = make("pair")
+    done = subprocess.run([sys.executable, "-c", explorer.code()], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert explorer.findings["pair"][0].message in done.stdout
+
+
+def test_closing_frees_everything(make):
+    before = len(registry._instances)
+    explorer = SurfaceExplorer("pair")
+    explorer.close()
+    explorer.close()
+    gc.collect()
+    assert len(registry._instances) == before
+
+
+def test_dead_ground_and_saddles_are_marked(make):
+    explorer = make("pair")
+    image = explorer._figure.maps[0]._image.get_array()
+    assert (image[..., :3] == 30).all(-1).any()  # the dashes round it
+    saddle = make(lambda a, b: (a - 0.5) * (b - 1.0), BOWL)
+    marks = [line for line in saddle._figure.maps[0]._drawn if hasattr(line, "get_marker")]
+    assert [(m.get_marker(), m.get_xdata().tolist(), m.get_ydata().tolist()) for m in marks] == [("s", [0.5], [1.0])]
+
+
+def test_long_work_shows_a_coarse_picture_first():
+    from gradwidgets.widgets.loss_problem import LossProblem, LossSettings
+
+    calls = []
+
+    def slow(a, b):
+        calls.append(1)
+        return a**2 + b**2 if a.item() < 9 else a
+
+    problem = LossProblem({"slow": slow}, BOWL)
+    settings = LossSettings("yours", ("slow",), (("a", -2.0, 2.0), ("b", -1.0, 3.0)), 41, ())
+    first = next(step for step in problem.work(settings) if not isinstance(step, float))
+    assert not first.exact and first.grids["slow"].loss.shape == (11, 11) and len(calls) < 160
+
+
+def test_functional_losses_take_their_constants_as_numbers(make):
+    explorer = make(functional.huber_loss, {"input": (-3.0, 3.0), "target": (-1.0, 1.0)}, fixed={"delta": 1.0})
+    explorer.fixed = {"delta": 0.25}
+    at = explorer.grids["huber_loss"].function.values(torch.tensor([[2.0, 0.0]], dtype=torch.float64))
+    assert float(at.loss) == pytest.approx(0.25 * (2 - 0.125))
