@@ -71,6 +71,7 @@ class SurfaceFigure:
             flat = len(names) == 1
             layout, bar = surface_layout(1 if flat else len(losses), float(width), float(height))
             self._style, self._layout, self._losses, self._key = style, layout, tuple(losses), []
+            self._told: tuple | None = None
             self.maps, self._bar = [], None
             if flat:
                 whole = CutPlot(figure, layout.maps[0], names[0], "loss", losses, style, layout)
@@ -88,23 +89,33 @@ class SurfaceFigure:
                     for box, name in zip(boxes, names, strict=True)
                 ]
 
-    def show(self, surfaces: Sequence[Surface], scale: SurfaceScale, arrows: str) -> None:
+    def show(
+        self, surfaces: Sequence[Surface], scale: SurfaceScale, arrows: str, *, explain: bool = True
+    ) -> tuple[list[Axes], list[Axes], bool]:
         """Change the surfaces under the point.
 
         Args:
             surfaces: One for each map.
             scale: The colours that they share.
             arrows: "direction", "magnitude" or "off".
+            explain: Whether the line over the map is to name the marks that there are now; else it stays.
+
+        Returns:
+            The axes that must be drawn again within their frame, those with their labels, and whether all must be.
         """
         with own_look():
             for one, surface in zip(self.maps, surfaces, strict=True):
                 one.show(surface, scale, arrows)
-            if self._bar is not None:
-                self._bar.show(scale)
+            labels = [self._bar.axes] if self._bar is not None and self._bar.show(scale) else []
             kinds = {kind for surface in surfaces for kind, _, _ in surface.critical}
             dead = any(surface.dead is not None and surface.dead.any() for surface in surfaces)
             blank = any(not np.isfinite(surface.loss).all() for surface in surfaces)
-            self._explain([kind for kind in CRITICAL if kind in kinds], dead, blank)
+            told = (tuple(kind for kind in CRITICAL if kind in kinds), dead, blank)
+            changed = explain and told != self._told
+            if changed:
+                self._told = told
+                self._explain(*told)
+        return [one.axes for one in self.maps], labels, changed
 
     def _explain(self, kinds: Sequence[str], dead: bool, blank: bool) -> None:
         """Name the marks in one line over the map."""
@@ -140,6 +151,8 @@ class SurfaceFigure:
         gradients: Sequence[Sequence[float] | None],
         cuts: Sequence[Cut],
         paths: Sequence[np.ndarray | None],
+        *,
+        settle: bool = True,
     ) -> list[Axes]:
         """Move the operating point.
 
@@ -148,6 +161,7 @@ class SurfaceFigure:
             gradients: The gradient there, for each map.
             cuts: What the plots show, the upper one first.
             paths: The descent from there, for each map.
+            settle: Whether the plots may take another scale; while a hand moves they keep theirs.
 
         Returns:
             The axes whose scale changed with it.
@@ -157,7 +171,7 @@ class SurfaceFigure:
         changed = []
         for k, (plot, cut) in enumerate(zip(self.plots, cuts, strict=True)):
             at = None if point is None else point[k if self.maps else 0]
-            if plot.move(cut, at):
+            if plot.move(cut, at, settle=settle):
                 changed.append(plot.axes)
         return changed
 
@@ -220,9 +234,9 @@ class CutPlot:
             zorder=8,
         )
 
-    def move(self, cut: Cut, at: float | None) -> bool:
+    def move(self, cut: Cut, at: float | None, *, settle: bool) -> bool:
         """Change the curves and the point; return whether the plot's scale changed."""
-        low, high = _span(cut.loss.values())
+        low, high = _span(cut.loss.values()) if settle or not self._limits else self._limits[2:]
         limits = (float(cut.values[0]), float(cut.values[-1]), low, high)
         changed = limits != self._limits
         if changed:
@@ -253,9 +267,16 @@ class _Bar:
         axes.xaxis.set_visible(False)
         axes.yaxis.tick_right()
         axes.set_yticks(range(1, BANDS, 4))
+        self._texts: list[str] = []
 
-    def show(self, scale: SurfaceScale) -> None:
-        self.axes.set_yticklabels([_short(value) for value in scale.edges[::4]])
+    def show(self, scale: SurfaceScale) -> bool:
+        """Name some of the levels; return whether they changed."""
+        texts = [_short(value) for value in scale.edges[::4]]
+        if texts == self._texts:
+            return False
+        self._texts = texts
+        self.axes.set_yticklabels(texts)
+        return True
 
 
 def _both(layout: Layout):

@@ -177,11 +177,10 @@ class SurfaceMap:
 
 def _level_lines(image: np.ndarray) -> None:
     """Darken the rim of every band: the contour lines."""
-    color = image[..., :3].astype(np.int16)
-    rim = np.zeros(image.shape[:2], bool)
-    # A rim pixel mixes two bands, so it differs from the neighbours on both sides.
-    rim[:, 1:] |= (color[:, 1:] != color[:, :-1]).any(-1)
-    rim[1:] |= (color[1:] != color[:-1]).any(-1)
+    color = image.view(np.uint32)[..., 0]
+    rim = np.zeros(color.shape, bool)
+    rim[:, 1:] = color[:, 1:] != color[:, :-1]
+    rim[1:] |= color[1:] != color[:-1]
     image[rim, :3] = (image[rim, :3] * 0.82).astype(np.uint8)
 
 

@@ -187,7 +187,10 @@ class LiveCanvas(_ipympl.Canvas):
             pixels[region] = face
             with own_look():
                 axes.draw(renderer)
-            background[region][own] = pixels[region][own]
+            if own.all():
+                background[region] = pixels[region]
+            else:
+                background[region][own] = pixels[region][own]
             np.copyto(pixels, background)
 
     def _moving_artists(self) -> list:

@@ -139,6 +139,7 @@ class SurfaceExplorer(Panel):
     words_height = 206
     patience = 0.3
     _drawn: tuple | None = None
+    _scale: SurfaceScale | None = None
 
     def __init__(self, loss=None, axes=None, *, fixed=None, probes=None, target=None, **settings: object) -> None:
         layout = {name: settings.pop(name) for name in ("layout", "box_style") if name in settings}
@@ -293,7 +294,8 @@ class SurfaceExplorer(Panel):
         self._draw_ground(result)
         place, here = self._here(result)
         gradients = [here[name][1] for name in result.grids]
-        changed = self._figure.move(place, gradients, self._cuts(result, place), self._paths(result, place))
+        cuts, paths = self._cuts(result, place), self._paths(result, place)
+        changed = self._figure.move(place, gradients, cuts, paths, settle=result.exact)
         if changed:
             self.canvas.stale(with_labels=changed)
         self.canvas.paint()
@@ -315,9 +317,15 @@ class SurfaceExplorer(Panel):
         elif before[1] == ground:
             return
         if first.y is not None:
-            scale = SurfaceScale.of(self.scale, [grid.loss.numpy() for grid in grids])
-            self._figure.show([_surface(name, result) for name in result.grids], scale, self.arrows)
-            self.canvas.stale()
+            # While a hand moves, the colours keep their scale: what changes is then the loss.
+            if result.exact or self._scale is None or before is None or before[0] != frame:
+                self._scale = SurfaceScale.of(self.scale, [grid.loss.numpy() for grid in grids])
+            scale = self._scale
+            surfaces = [_surface(name, result) for name in result.grids]
+            inside, labels, whole = self._figure.show(surfaces, scale, self.arrows, explain=result.exact)
+            self.canvas.stale(inside, labels)
+            if whole:
+                self.canvas.stale()
 
     @staticmethod
     def _cuts(result: LossResult, place: tuple[float, ...]) -> list[Cut]:
