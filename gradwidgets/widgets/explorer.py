@@ -10,70 +10,25 @@ from collections.abc import Mapping
 
 import numpy as np
 import torch
-from traitlets import Bool, TraitError, TraitType, default
+from traitlets import Bool, default
 
-from gradwidgets.core import SGD, Finding, LossError, Objective, ProbeRow, SurfaceGrid, descend
+from gradwidgets.core import SGD, Finding, LossError, ProbeRow, SurfaceGrid
 from gradwidgets.core.slices import Slices
 from gradwidgets.figures.style import STYLES
-from gradwidgets.figures.surface import Cut, SurfaceFigure
-from gradwidgets.figures.surface_map import Surface
+from gradwidgets.figures.surface import SurfaceFigure
 from gradwidgets.figures.surface_scale import SurfaceScale
 from gradwidgets.widgets import explorer_words as words
 from gradwidgets.widgets.controls import Check
 from gradwidgets.widgets.explorer_code import code
 from gradwidgets.widgets.explorer_controls import CONSTANTS, constant_stops, make_controls
+from gradwidgets.widgets.explorer_picture import cuts_of, path_of, surface_of
 from gradwidgets.widgets.loss_problem import NONE, YOURS, LossProblem, LossProblems, LossResult, LossSettings
 from gradwidgets.widgets.panel import Panel
-from gradwidgets.widgets.traits import Numbers, OneOf, Real, Span, Whole
+from gradwidgets.widgets.traits import Numbers, OneOf, Place, Real, Span, TwoOf, Whole
 
 SCALES = ("linear", "log", "symlog")
 ARROWS = ("direction", "magnitude", "off")
 _BOTH = " | "  # between the names of two losses side by side
-_STEPS = 100
-
-
-class TwoOf(TraitType):
-    """Two different names out of a set, kept as a tuple; or None.
-
-    Args:
-        options: Gives the names.
-    """
-
-    info_text = "two of a set of names, or None"
-
-    def __init__(self, options, **kwargs) -> None:
-        self._options = options
-        super().__init__(None, allow_none=True, **kwargs)
-
-    def validate(self, obj, value):
-        """Return the names, or raise a TraitError that lists the right ones."""
-        if value is None:
-            return None
-        names = tuple(value) if isinstance(value, (list, tuple)) else ()
-        right = tuple(self._options(obj))
-        if len(names) != 2 or names[0] == names[1] or any(name not in right for name in names):
-            listed = ", ".join(map(repr, right))
-            raise TraitError(f"{self.name} must be two of {listed}, or None; got {value!r:.60}")
-        return names
-
-
-class Place(TraitType):
-    """A finite number for each axis, kept as a tuple; or None for the middle of the view."""
-
-    info_text = "a number for each axis"
-
-    def validate(self, obj, value):
-        """Return the place as a tuple of floats, or raise a TraitError that says what is taken."""
-        if value is None:
-            return None
-        items = value.tolist() if hasattr(value, "tolist") else value
-        try:
-            numbers = tuple(float(v) for v in items)
-        except (TypeError, ValueError):
-            numbers = ()
-        if len(numbers) not in (1, 2) or not np.isfinite(numbers).all() or max(map(abs, numbers)) > 1e150:
-            raise TraitError(f"{self.name} must be one finite number for each axis; got {value!r:.60}")
-        return numbers
 
 
 class SurfaceExplorer(Panel):
@@ -142,10 +97,7 @@ class SurfaceExplorer(Panel):
     _scale: SurfaceScale | None = None
 
     def __init__(self, loss=None, axes=None, *, fixed=None, probes=None, target=None, **settings: object) -> None:
-        layout = {name: settings.pop(name) for name in ("layout", "box_style") if name in settings}
-        unknown = sorted(set(settings) - set(self.settings()))
-        if unknown:
-            raise TypeError(f"SurfaceExplorer has no setting {', '.join(unknown)}; it has {', '.join(self.settings())}")
+        layout, settings = self._apart(settings)
         self._problems = LossProblems(loss, axes, fixed, probes, target)
         super().__init__(**layout)
         try:
@@ -294,7 +246,7 @@ class SurfaceExplorer(Panel):
         self._draw_ground(result)
         place, here = self._here(result)
         gradients = [here[name][1] for name in result.grids]
-        cuts, paths = self._cuts(result, place), self._paths(result, place)
+        cuts, paths = cuts_of(result, place), self._paths(result, place)
         changed = self._figure.move(place, gradients, cuts, paths, settle=result.exact)
         if changed:
             self.canvas.stale(with_labels=changed)
@@ -321,47 +273,18 @@ class SurfaceExplorer(Panel):
             if result.exact or self._scale is None or before is None or before[0] != frame:
                 self._scale = SurfaceScale.of(self.scale, [grid.loss.numpy() for grid in grids])
             scale = self._scale
-            surfaces = [_surface(name, result) for name in result.grids]
+            surfaces = [surface_of(name, result) for name in result.grids]
             inside, labels, whole = self._figure.show(surfaces, scale, self.arrows, explain=result.exact)
             self.canvas.stale(inside, labels)
             if whole:
                 self.canvas.stale()
-
-    @staticmethod
-    def _cuts(result: LossResult, place: tuple[float, ...]) -> list[Cut]:
-        """The losses along lines through the point; for a curve, loss and gradient."""
-        grids = result.grids
-        first = next(iter(grids.values()))
-        if first.y is None:
-            x = first.x.numpy()
-            return [
-                Cut(x, {name: grid.loss.numpy() for name, grid in grids.items()}),
-                Cut(x, {name: grid.grad_x.numpy() for name, grid in grids.items()}),
-            ]
-        row = int((first.y - place[1]).abs().argmin())
-        column = int((first.x - place[0]).abs().argmin())
-        return [
-            Cut(first.x.numpy(), {name: grid.loss[row].numpy() for name, grid in grids.items()}),
-            Cut(first.y.numpy(), {name: grid.loss[:, column].numpy() for name, grid in grids.items()}),
-        ]
 
     def _paths(self, result: LossResult, place: tuple[float, ...]) -> list[np.ndarray | None]:
         grids = list(result.grids.values())
         if not self.descent or grids[0].y is None:
             return [None] * len(grids)
         optimizer = SGD(self.lr, self.momentum)
-        return [self._path(grid, optimizer, place) for grid in grids]
-
-    @staticmethod
-    def _path(grid: SurfaceGrid, optimizer: SGD, place: tuple[float, ...]) -> np.ndarray | None:
-        steps = _STEPS if grid.method != "pointwise" else 10
-        try:
-            points = descend(_Walked(grid), optimizer, place, steps).points
-        except (LossError, ValueError):
-            return None
-        alive = points[points.isfinite().all(-1)].numpy()
-        spans = np.array([high - low for low, high in grid.axes.values()])
-        return np.clip(alive, np.array(place) - 40 * spans, np.array(place) + 40 * spans)
+        return [path_of(grid, optimizer, place) for grid in grids]
 
     def _show_words(self, result: LossResult, place, here) -> None:
         names = next(iter(result.grids.values())).names
@@ -424,24 +347,6 @@ class SurfaceExplorer(Panel):
         return {**super()._usual(), **self._usual_view(), "example": self.example}
 
 
-class _Walked(Objective):
-    """A sampled loss as something that SGD can walk on."""
-
-    def __init__(self, grid: SurfaceGrid) -> None:
-        self._function = grid.function
-        self.name, self.parameters, self.view = grid.function.name, grid.names, grid.axes
-        self.start = tuple(sum(side) / 2 for side in grid.axes.values())
-
-    def __call__(self, points: object) -> torch.Tensor:
-        return self.value_and_gradient(points)[0]
-
-    def value_and_gradient(self, points: object) -> tuple[torch.Tensor, torch.Tensor]:
-        flat = torch.as_tensor(points, dtype=torch.float64).reshape(-1, 2)
-        values = self._function.values(flat)
-        shape = torch.as_tensor(points).shape
-        return values.loss.double().reshape(shape[:-1]), values.gradient.double().reshape(shape)
-
-
 def _usual_view(example: str, problem: LossProblem) -> dict[str, object]:
     """The settings that show a problem as it was given."""
     names, losses = tuple(problem.axes), tuple(problem.losses)
@@ -455,14 +360,3 @@ def _usual_view(example: str, problem: LossProblem) -> dict[str, object]:
         "fixed": dict(problem.numbers),
         "point": None,
     }
-
-
-def _surface(name: str, result: LossResult) -> Surface:
-    grid, survey = result.grids[name], result.surveys.get(name)
-    return Surface(
-        name=name,
-        loss=grid.loss.numpy(),
-        gradient=(grid.grad_x.numpy(), grid.grad_y.numpy()),
-        dead=None if survey is None else survey.dead.numpy(),
-        critical=() if survey is None else tuple((one.kind, *one.point) for one in survey.critical),
-    )

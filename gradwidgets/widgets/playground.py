@@ -87,12 +87,7 @@ class OptimizerPlayground(Panel):
     _drawn: tuple | None = None
 
     def __init__(self, x: object = None, y: object = None, *, objective: object = None, **settings: object) -> None:
-        layout = {name: settings.pop(name) for name in ("layout", "box_style") if name in settings}
-        unknown = sorted(set(settings) - set(self.settings()))
-        if unknown:
-            raise TypeError(
-                f"OptimizerPlayground has no setting {', '.join(unknown)}; it has {', '.join(self.settings())}"
-            )
+        layout, settings = self._apart(settings)
         self._problems = Problems(x, y, objective)
         super().__init__(**layout)
         try:

@@ -91,6 +91,16 @@ class SettingsPanel(widgets.VBox):
         """Return the names of all settings."""
         return tuple(cls.class_trait_names(setting=True))
 
+    @classmethod
+    def _apart(cls, keywords: Mapping[str, object]) -> tuple[dict[str, object], dict[str, object]]:
+        """Tell the box's own keywords from the settings; a TypeError names what is neither."""
+        layout = {name: value for name, value in keywords.items() if name in ("layout", "box_style")}
+        settings = {name: value for name, value in keywords.items() if name not in layout}
+        unknown = sorted(set(settings) - set(cls.settings()))
+        if unknown:
+            raise TypeError(f"{cls.__name__} has no setting {', '.join(unknown)}; it has {', '.join(cls.settings())}")
+        return layout, settings
+
     def _values(self) -> dict[str, object]:
         return {name: getattr(self, name) for name in self.settings()}
 

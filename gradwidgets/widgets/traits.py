@@ -152,6 +152,50 @@ class SomeOf(traitlets.TraitType):
         return tuple(name for name in self._options if name in names)
 
 
+class TwoOf(traitlets.TraitType):
+    """Two different names out of a set, kept as a tuple; or None.
+
+    Args:
+        options: Gives the names.
+    """
+
+    info_text = "two of a set of names, or None"
+
+    def __init__(self, options: Callable[[traitlets.HasTraits], Sequence[str]], **kwargs) -> None:
+        self._options = options
+        super().__init__(None, allow_none=True, **kwargs)
+
+    def validate(self, obj: traitlets.HasTraits, value: object) -> tuple[str, str] | None:
+        """Return the names, or raise a TraitError that lists the right ones."""
+        if value is None:
+            return None
+        names = tuple(value) if isinstance(value, (list, tuple)) else ()
+        right = tuple(self._options(obj))
+        if len(names) != 2 or names[0] == names[1] or any(name not in right for name in names):
+            listed = ", ".join(map(repr, right))
+            raise TraitError(f"{self.name} must be two of {listed}, or None; got {value!r:.60}")
+        return names
+
+
+class Place(traitlets.TraitType):
+    """A finite number for each axis, kept as a tuple; or None for the middle of the view."""
+
+    info_text = "a number for each axis"
+
+    def validate(self, obj: traitlets.HasTraits, value: object) -> tuple[float, ...] | None:
+        """Return the place as a tuple of floats, or raise a TraitError that says what is taken."""
+        if value is None:
+            return None
+        items = value.tolist() if hasattr(value, "tolist") else value
+        try:
+            numbers = tuple(float(v) for v in items)
+        except (TypeError, ValueError):
+            numbers = ()
+        if len(numbers) not in (1, 2) or not all(math.isfinite(n) and abs(n) <= 1e150 for n in numbers):
+            raise TraitError(f"{self.name} must be one finite number for each axis; got {value!r:.60}")
+        return numbers
+
+
 class Span(traitlets.TraitType):
     """Two finite numbers, the first less than the second; or None for the usual ones."""
 
