@@ -248,8 +248,8 @@ class SurfaceExplorer(Panel):
         gradients = [here[name][1] for name in result.grids]
         cuts, paths = cuts_of(result, place), self._paths(result, place)
         changed = self._figure.move(place, gradients, cuts, paths, settle=result.exact)
-        if changed:
-            self.canvas.stale(with_labels=changed)
+        if changed:  # the plots' labels reach into each other's room
+            self.canvas.stale()
         self.canvas.paint()
         self._show_words(result, place, here)
         self._show_controls(result, place)
@@ -275,8 +275,8 @@ class SurfaceExplorer(Panel):
             scale = self._scale
             surfaces = [surface_of(name, result) for name in result.grids]
             inside, labels, whole = self._figure.show(surfaces, scale, self.arrows, explain=result.exact)
-            self.canvas.stale(inside, labels)
-            if whole:
+            self.canvas.stale(inside)
+            if whole or labels:
                 self.canvas.stale()
 
     def _paths(self, result: LossResult, place: tuple[float, ...]) -> list[np.ndarray | None]:

@@ -40,7 +40,8 @@ def _is_noise(text: str) -> bool:
     A page asks for widgets that are not there yet, or no more; a subshell of the page's ends, when its last widget is
     closed, with a message still in its queue.
     """
-    dropped = "Task was destroyed but it is pending" in text or "was never awaited" in text
+    signs = ("Task was destroyed but it is pending", "was never awaited", "UnknownSubshellError")
+    dropped = any(sign in text for sign in signs)
     return "No such comm" in text or (dropped and ("ipykernel/" in text or "_async_in_context" in text))
 
 

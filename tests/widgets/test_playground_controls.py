@@ -147,6 +147,8 @@ def test_a_page_s_late_answer_to_a_former_end_is_no_person_s_choice(playground, 
     send(scrubber.slider, value=180)  # the answer has been given: now it is a hand
     page.answer()
     assert playground.step == 180
+    playground.step = 12  # a former end, but from Python
+    assert playground.step == 12 and scrubber.slider.value == 12
 
 
 def test_play_from_the_end_begins_anew_walks_to_the_end_and_stops(loop, monkeypatch):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 
 import ipywidgets as widgets
@@ -114,7 +115,8 @@ class Scrubber(Control):
                     self.slider.value = last
 
     def _person(self, change) -> None:
-        set_at = self._ends.pop(change.new, None) if change.new != self.slider.max else None
+        own = self._own_thread == threading.get_ident()
+        set_at = None if own or change.new == self.slider.max else self._ends.pop(change.new, None)
         if set_at is None or time.monotonic() - set_at > LATE:
             super()._person(change)
             return
