@@ -4,6 +4,9 @@ import pytest
 
 pytestmark = pytest.mark.browser
 
+# What stands beside the last slider, the one over the steps.
+READOUT = "[...document.querySelectorAll('.gradwidgets .widget-slider .widget-readout')].at(-1).innerText.trim()"
+
 
 def drag(page, label: str, *shares: float) -> None:
     """Drag a slider's handle to shares of its track, one after the other, and let go."""
@@ -27,6 +30,14 @@ def test_dragging_the_number_of_steps_keeps_the_whole_run(page):
         page.until_quiet()
         assert steps > 100
         assert page.value("playground.step") is None
+        page.until(f"{READOUT} === '{steps}'")
+
+
+@pytest.mark.parametrize("steps", [40, 75, 300, 20])
+def test_the_scrubber_s_end_is_the_number_of_steps(page, steps):
+    page.tell(f"playground.steps = {steps}")
+    page.until(f"{READOUT} === '{steps}'")
+    assert page.value("playground.step") is None
 
 
 def test_a_decimal_comma_is_a_decimal_point(page):

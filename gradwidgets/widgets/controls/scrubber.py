@@ -109,7 +109,7 @@ class Scrubber(Control):
         if self.slider.max != last:
             self._ends[self.slider.max] = time.monotonic()
             at_end = self.slider.value >= self.slider.max
-            with self.quietly(), self.slider.hold_sync():
+            with self.quietly():  # two messages: together, the page would cut the value off at the former end
                 self.slider.max = last
                 if at_end:
                     self.slider.value = last
@@ -122,7 +122,12 @@ class Scrubber(Control):
             return
         with self.quietly():
             self.slider.value = change.old
-        self.slider.send_state("value")
+        # Not at once: the page passes over what arrives while it still waits for its own answer's echo.
+        call_later(REST, self._tell)
+
+    def _tell(self) -> None:
+        if self.comm is not None:
+            self.slider.send_state("value")
 
     def _read(self) -> int | None:
         value = self.slider.value
