@@ -26,15 +26,7 @@ def band_edges(loss: np.ndarray, bands: int) -> np.ndarray:
     return np.quantile(finite, shares)
 
 
-def band_image(
-    loss: np.ndarray,
-    colors: np.ndarray,
-    blank: str,
-    width: int,
-    height: int,
-    *,
-    edges: np.ndarray | None = None,
-) -> np.ndarray:
+def band_image(loss: np.ndarray, colors: np.ndarray, blank: str, width: int, height: int) -> np.ndarray:
     """Paint a loss surface.
 
     Args:
@@ -43,7 +35,6 @@ def band_image(
         blank: Matplotlib colour of cells whose loss is not finite.
         width: Pixels across.
         height: Pixels down.
-        edges: (bands - 1,) levels between the bands, ascending; by default `band_edges`.
 
     Returns:
         uint8 array (height, width, 4), first row lowest. Band edges are smooth: each pixel averages four
@@ -53,7 +44,7 @@ def band_image(
     down = _interpolation(loss.shape[0], height * _SUPERSAMPLE)
     with np.errstate(invalid="ignore"):  # infinite losses: blank below
         fine = _along(_along(loss, down, 0), across, 1)
-    bands = np.searchsorted(band_edges(loss, len(colors)) if edges is None else edges, fine)
+    bands = np.searchsorted(band_edges(loss, len(colors)), fine)
     bands[~np.isfinite(fine)] = len(colors)
     palette = np.vstack([colors[:, :3], to_rgb(blank)])
     # Four samples of eight bits need ten: three channels are summed at once in one 32-bit number.

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 
 from gradwidgets.figures.bands import band_image
 from gradwidgets.figures.layout import Layout
-from gradwidgets.figures.marks import EDGE, MINIMUM, badge, label_axes, plot_axes, vector_dash
+from gradwidgets.figures.map_axes import map_axes, pixels_per_unit
+from gradwidgets.figures.marks import EDGE, MINIMUM, badge, vector_dash
 from gradwidgets.figures.moving import MovingLine, moving_line
+from gradwidgets.figures.pixels import Pixels
 from gradwidgets.figures.style import Style, loss_line
 from gradwidgets.figures.vectors import arrow, draw_field, magnification
 
@@ -53,23 +55,8 @@ class LossMap:
         self._x, self._y, self._style, self._layout = x, y, style, layout
         self._shown: tuple = ()
         self._quiver = None
-        axes = self.axes = plot_axes(figure, layout.maps[position], style, layout)
-        extent = (x[0], x[-1], y[0], y[-1])
-        axes.set_xlim(extent[:2])
-        axes.set_ylim(extent[2:])
-        axes.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
-        axes.yaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 2.5, 5, 10]))
-        below, left = position in layout.bottom_row, position in layout.left_column
-        axes.tick_params(labelbottom=below, labelleft=left)
-        label_axes(axes, style, layout, names[0] if below else "", names[1] if left else "")
-        self._image = axes.imshow(
-            np.zeros((2, 2, 4), np.uint8),
-            extent=extent,
-            origin="lower",
-            aspect="auto",
-            interpolation="nearest",
-            zorder=0,
-        )
+        axes = self.axes = map_axes(figure, position, x, y, names, style, layout)
+        self._ground = Pixels(axes)
         scale = layout.scale
         (self.minima,) = axes.plot(
             [],
@@ -132,9 +119,7 @@ class LossMap:
         if shown == self._shown:
             return False
         self._shown, self._loss = shown, loss  # kept, so that its id stays its own
-        box = self.axes.bbox
-        size = max(2, round(box.width)), max(2, round(box.height))
-        self._image.set_data(band_image(loss, self._style.bands, self._style.plot, *size))
+        self._ground.paint(partial(band_image, loss, self._style.bands, self._style.plot))
         self.minima.set_data(minima[:, 0], minima[:, 1])
         if self._quiver is not None:
             self._quiver.remove()
@@ -172,12 +157,8 @@ class LossMap:
         low, high = np.array([self._x[0], self._y[0]]), np.array([self._x[-1], self._y[-1]])
         return np.clip(points, low - _REACH * (high - low), high + _REACH * (high - low))
 
-    def _pixels_per_unit(self) -> np.ndarray:
-        box = self.axes.bbox
-        return np.array([box.width / (self._x[-1] - self._x[0]), box.height / (self._y[-1] - self._y[0])])
-
     def _show_vectors(self, origin: np.ndarray | None, vectors: Mapping[str, np.ndarray]) -> None:
-        to_pixels, box = self._pixels_per_unit(), self.axes.bbox
+        to_pixels, box = pixels_per_unit(self.axes, self._x, self._y), self.axes.bbox
         pixels = {part: vector * to_pixels for part, vector in vectors.items()}
         longest = max((float(np.hypot(*vector[1])) for vector in pixels.values()), default=0.0)
         drawable = origin is not None and np.isfinite(longest) and longest > 0

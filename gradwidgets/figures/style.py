@@ -42,6 +42,7 @@ class Style:
         path: A descent's path.
         halo: Outline that lifts a mark off any ground.
         bands: Colours of a loss map from low to high, float array (bands, 4).
+        aside: Colours of a map of something else, from nothing to much, likewise.
         parts: Colours of the vectors that make up a step, by name.
         bright: What stands for a loss's colour that is too dark for this theme.
     """
@@ -55,6 +56,7 @@ class Style:
     path: str
     halo: str
     bands: np.ndarray = field(repr=False)
+    aside: np.ndarray = field(repr=False)
     parts: dict[str, str] = field(repr=False)
     bright: dict[str, str] = field(default_factory=dict, repr=False)
 
@@ -62,8 +64,8 @@ class Style:
 BANDS = 18
 
 
-def _bands(low: float, high: float) -> np.ndarray:
-    return colormaps["YlGnBu"](np.linspace(low, high, BANDS))
+def _bands(low: float, high: float, name: str = "YlGnBu") -> np.ndarray:
+    return colormaps[name](np.linspace(low, high, BANDS))
 
 
 LIGHT = Style(
@@ -76,6 +78,7 @@ LIGHT = Style(
     path="#d7301f",
     halo="#ffffff",
     bands=_bands(0.02, 0.92),
+    aside=_bands(0.0, 0.95, "OrRd"),
     parts={
         "gradient": "#111111",
         "momentum": "#8e24aa",
@@ -94,6 +97,7 @@ DARK = Style(
     path="#e5391f",
     halo="#ffffff",
     bands=_bands(0.08, 1.0) * np.array([0.9, 0.9, 0.9, 1.0]),
+    aside=_bands(0.05, 1.0, "OrRd") * np.array([0.9, 0.9, 0.9, 1.0]),
     parts=LIGHT.parts,
     bright={"#0072b2": "#4aa3df"},
 )

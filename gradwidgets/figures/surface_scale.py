@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from gradwidgets.figures.rounding import fractions_of_one, round_limits
 from gradwidgets.figures.style import BANDS
+from gradwidgets.figures.ticks import short
 
 _DECADES = 6.0  # below the highest loss that a logarithmic scale tells apart
 _TOP = 0.99  # of the losses that set the highest band: a pole must not take all the colours
@@ -49,7 +52,10 @@ class SurfaceScale:
         low, high = (float(v) for v in made.place(np.array([lowest, max(top, lowest)])))
         if kind == "log":
             low = max(low, high - _DECADES) if np.isfinite(low) else high - _DECADES
-        return cls(kind, zero, unit, low, high if high > low else low + 1.0)
+        high = high if high > low else low + 1.0
+        if kind != "symlog":
+            low, high = (round_limits if kind == "linear" else fractions_of_one)(low, high, BANDS)
+        return cls(kind, zero, unit, low, high)
 
     def place(self, loss: np.ndarray) -> np.ndarray:
         """Where losses lie on the scale."""
@@ -68,7 +74,19 @@ class SurfaceScale:
             return np.sign(place) * self.unit * (10.0 ** np.abs(place) - 1)
         return place
 
+    def bands(self, loss: np.ndarray) -> np.ndarray:
+        """Where losses lie among the bands, 0 to BANDS on the scale; NaN where not finite."""
+        place = (self.place(loss) - self.low) / (self.high - self.low) * BANDS
+        return np.where(np.isfinite(loss), place, np.nan)
+
     @property
-    def edges(self) -> np.ndarray:
-        """The losses between one band and the next, ascending, (BANDS - 1,)."""
-        return self.loss(np.linspace(self.low, self.high, BANDS + 1)[1:-1])
+    def ticks(self) -> dict[float, str]:
+        """Place on the scale, 0 to 1, → the loss there, for some of the levels between bands."""
+        span = self.high - self.low
+        at = np.arange(1, BANDS, 4) / BANDS
+        if self.kind == "linear":
+            at = np.arange(0, BANDS + 1, 3) / BANDS
+        decades = np.arange(math.ceil(self.low - 1e-9), self.high + 1e-9)
+        if self.kind == "log" and len(decades) > 1:
+            at = (decades - self.low) / span
+        return {float(a): short(float(self.loss(np.float64(self.low + a * span))), span) for a in at}

@@ -23,6 +23,7 @@ from collections.abc import Callable, Iterable
 import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
@@ -102,7 +103,7 @@ class LiveCanvas(_ipympl.Canvas):
         """Say that something under the animated artists changed; without arguments, that everything did.
 
         Args:
-            inside: Axes of which only what lies within their frame changed.
+            inside: Axes of which only what lies within their frame changed; they have no grid.
             with_labels: Axes whose ticks and labels changed too.
         """
         with_labels = tuple(with_labels or ())
@@ -172,7 +173,7 @@ class LiveCanvas(_ipympl.Canvas):
         face = np.rint(np.array(to_rgba(self.figure.get_facecolor())) * 255).astype(np.uint8)
         pixels, background = np.asarray(renderer.buffer_rgba()), self._background
         for axes, labels in self._stale_axes.items():
-            box = axes.bbox.padded(1)
+            box = Bbox(axes.bbox.get_points().round())
             if labels:
                 now = axes.get_tightbbox(renderer)
                 box = Bbox.union([now, self._reach[axes]]).padded(2)
@@ -186,7 +187,10 @@ class LiveCanvas(_ipympl.Canvas):
                     own[_shifted(theirs[0], rows.start), _shifted(theirs[1], columns.start)] = False
             pixels[region] = face
             with own_look():
-                axes.draw(renderer)
+                if labels:
+                    axes.draw(renderer)
+                else:
+                    _draw_inside(axes, renderer)
             if own.all():
                 background[region] = pixels[region]
             else:
@@ -342,6 +346,19 @@ class LiveCanvas(_ipympl.Canvas):
 def _within(value: object, low: float, high: float) -> bool:
     """Whether the page sent a number that makes sense."""
     return isinstance(value, int | float) and low <= value <= high
+
+
+def _draw_inside(axes: Axes, renderer) -> None:
+    """Draw what lies within a frame; of the ticks only the strokes: their text is most of what drawing axes takes."""
+    parts = []
+    for artist in axes.get_children():
+        if isinstance(artist, Axis):
+            parts += [(artist.zorder, line) for line in artist.get_majorticklines()]
+        elif not artist.get_animated():
+            parts.append((-np.inf if artist is axes.patch else artist.zorder, artist))
+    for _, artist in sorted(parts, key=lambda part: part[0]):
+        if artist.get_visible():
+            artist.draw(renderer)
 
 
 def _region(box: Bbox, height: float) -> tuple[slice, slice]:

@@ -5,6 +5,7 @@ import json
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 import torch
 from ipywidgets.widgets import widget as registry
@@ -238,8 +239,10 @@ def test_closing_frees_everything(make):
 
 def test_dead_ground_and_saddles_are_marked(make):
     explorer = make("pair")
-    image = explorer._figure.maps[0]._image.get_array()
-    assert (image[..., :3] == 30).all(-1).any()  # the dashes round it
+    box = explorer._figure.maps[0].axes.bbox
+    pixels = np.asarray(explorer.canvas.get_renderer().buffer_rgba())[..., :3]
+    inside = pixels[-int(box.y1) : -int(box.y0), int(box.x0) : int(box.x1)]
+    assert (inside == 30).all(-1).sum() > 100  # the dashes round it
     saddle = make(lambda a, b: (a - 0.5) * (b - 1.0), BOWL)
     marks = [line for line in saddle._figure.maps[0]._drawn if hasattr(line, "get_marker")]
     assert [(m.get_marker(), m.get_xdata().tolist(), m.get_ydata().tolist()) for m in marks] == [("s", [0.5], [1.0])]

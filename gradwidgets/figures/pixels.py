@@ -1,0 +1,54 @@
+"""An image under a map, painted for the very pixels that it covers.
+
+Matplotlib's own image is resampled at every draw, which takes longer than painting it; and a picture saved at twice
+the size would show the small one's steps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+
+Painter = Callable[[int, int], np.ndarray]
+
+
+class Pixels(Artist):
+    """An image that fills its axes.
+
+    Args:
+        axes: Whose.
+    """
+
+    def __init__(self, axes: Axes) -> None:
+        super().__init__()
+        self.set_zorder(0)
+        self._painter: Painter | None = None
+        self._image: np.ndarray | None = None
+        axes.add_artist(self)
+
+    def paint(self, painter: Painter) -> None:
+        """Set what paints it.
+
+        Args:
+            painter: Takes width and height in pixels and returns uint8 (height, width, 4), first row lowest. It is
+                called when the image is drawn, and again only at another size.
+        """
+        self._painter, self._image = painter, None
+
+    def draw(self, renderer) -> None:
+        """Draw the image."""
+        if self._painter is None or not self.get_visible():
+            return
+        box = self.axes.bbox
+        left, bottom = round(box.x0), round(box.y0)
+        width, height = max(1, round(box.x1) - left), max(1, round(box.y1) - bottom)
+        if self._image is None or self._image.shape[:2] != (height, width):
+            self._image = self._painter(width, height)
+        context = renderer.new_gc()
+        context.set_clip_rectangle(box)
+        renderer.draw_image(context, left, bottom, self._image)
+        context.restore()
+        self.stale = False

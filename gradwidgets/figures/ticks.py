@@ -1,0 +1,18 @@
+"""Numbers at ticks."""
+
+from __future__ import annotations
+
+
+def short(value: float, span: float = 0.0) -> str:
+    """Write a number so that it fits beside a tick.
+
+    Args:
+        value: The number.
+        span: How far the axis reaches: a value that is next to nothing beside it is 0.
+    """
+    if abs(value) <= 1e-9 * abs(span) or abs(value) < 1e-300:
+        return "0"
+    if 1e-3 <= abs(value) < 1e4:
+        return f"{value:.3g}".replace("-", "−")
+    mantissa, exponent = f"{value:.1e}".split("e")
+    return f"{mantissa.removesuffix('.0')}e{int(exponent)}".replace("-", "−")
