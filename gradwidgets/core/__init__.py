@@ -11,14 +11,16 @@ What it means
 What is wrong with a loss
     Any torch callable over one or two of its parameters: `sample_surface`, `probe` (a table at inputs that tell),
     `find_patterns` (a verdict with evidence; all there are in `PATTERNS`), all three in `check_loss`, and
-    `assert_loss` for a test suite. `check_gradient` (autograd beside central differences, as a map).
-    `EXAMPLES` are losses to look at.
+    `assert_loss` for a test suite. `check_gradient` (autograd beside central differences, as a map) and
+    `compare_surfaces` (two variants: the angle between their gradients, the differences in words). `EXAMPLES` are
+    losses to look at.
 Long work in slices
     `descending_each` and `sampling_each` yield the share that is done and return what the plain forms do.
 """
 
 from gradwidgets.core.check import LossReport, assert_loss, check_loss
 from gradwidgets.core.choices import choose
+from gradwidgets.core.comparison import Comparison, compare_surfaces
 from gradwidgets.core.critical_points import CriticalPoint
 from gradwidgets.core.datasets import DATASETS
 from gradwidgets.core.descent import descend, descend_each, descending_each
@@ -56,6 +58,7 @@ __all__ = [
     "OBJECTIVES",
     "PATTERNS",
     "SGD",
+    "Comparison",
     "CriticalPoint",
     "Example",
     "Finding",
@@ -79,6 +82,7 @@ __all__ = [
     "check_gradient",
     "check_loss",
     "choose",
+    "compare_surfaces",
     "descend",
     "descend_each",
     "descending_each",
