@@ -11,18 +11,22 @@ What it means
 What is wrong with a loss
     Any torch callable over one or two of its parameters: `sample_surface`, `probe` (a table at inputs that tell),
     `find_patterns` (a verdict with evidence; all there are in `PATTERNS`), all three in `check_loss`, and
-    `assert_loss` for a test suite. `EXAMPLES` are losses to look at.
+    `assert_loss` for a test suite. `check_gradient` (autograd beside central differences, as a map) and
+    `compare_surfaces` (two variants: the angle between their gradients, the differences in words). `EXAMPLES` are
+    losses to look at.
 Long work in slices
     `descending_each` and `sampling_each` yield the share that is done and return what the plain forms do.
 """
 
 from gradwidgets.core.check import LossReport, assert_loss, check_loss
 from gradwidgets.core.choices import choose
+from gradwidgets.core.comparison import Comparison, compare_surfaces
 from gradwidgets.core.critical_points import CriticalPoint
 from gradwidgets.core.datasets import DATASETS
 from gradwidgets.core.descent import descend, descend_each, descending_each
 from gradwidgets.core.examples import EXAMPLES, Example
 from gradwidgets.core.finding import Finding
+from gradwidgets.core.gradient_check import GradientCheck, check_gradient
 from gradwidgets.core.loss_call import LossError
 from gradwidgets.core.losses import LOSSES, RegressionLoss
 from gradwidgets.core.objective import Objective
@@ -54,9 +58,11 @@ __all__ = [
     "OBJECTIVES",
     "PATTERNS",
     "SGD",
+    "Comparison",
     "CriticalPoint",
     "Example",
     "Finding",
+    "GradientCheck",
     "LossError",
     "LossReport",
     "Objective",
@@ -73,8 +79,10 @@ __all__ = [
     "as_objective",
     "assert_loss",
     "beale",
+    "check_gradient",
     "check_loss",
     "choose",
+    "compare_surfaces",
     "descend",
     "descend_each",
     "descending_each",

@@ -28,7 +28,7 @@ class Values:
 
     Attributes:
         loss: (N,).
-        gradient: (N, P); zero for a parameter without a gradient path.
+        gradient: (N, P); zero for a parameter without a gradient path, and where none was asked for.
         reached: For each of the P parameters whether any gradient path leads to it.
         failed: Sentence → how many points' calls raised it; their loss and gradient are NaN.
         first_failure: The first point whose call raised, (P,), or None.
@@ -96,8 +96,8 @@ class LossFunction:
         """
         return finish(self.valuing(points, dtype))
 
-    def valuing(self, points: Tensor, dtype: torch.dtype | None = None) -> Slices[Values]:
-        """`values` in slices."""
+    def valuing(self, points: Tensor, dtype: torch.dtype | None = None, gradient: bool = True) -> Slices[Values]:
+        """`values` in slices; without the backward pass if only the loss is asked for."""
         points = points.detach()
         if self.method is None:
             self._choose_method(points)
@@ -105,18 +105,18 @@ class LossFunction:
         points = points.to(dtype or self.dtype)
         if self.method != "pointwise":
             try:
-                return (yield from self._in_blocks(points))
+                return (yield from self._in_blocks(points, gradient))
             except Exception as error:
                 if points.dtype != self.dtype:
                     raise LossError(self._sentence(error)) from error
                 # What a few points allowed, some other point does not: see which.
                 self.method = "pointwise"
-        return (yield from self._pointwise(points))
+        return (yield from self._pointwise(points, gradient))
 
-    def _in_blocks(self, points: Tensor) -> Slices[Values]:
+    def _in_blocks(self, points: Tensor, gradient: bool) -> Slices[Values]:
         parts = []
         for first in range(0, max(len(points), 1), _BLOCK):
-            parts.append(self._at_once(points[first : first + _BLOCK], self.method))
+            parts.append(self._at_once(points[first : first + _BLOCK], self.method, gradient))
             yield min(1.0, (first + _BLOCK) / max(len(points), 1))
         reached = tuple(any(part.reached[i] for part in parts) for i in range(points.shape[1]))
         return Values(torch.cat([p.loss for p in parts]), torch.cat([p.gradient for p in parts]), reached, {})
@@ -125,9 +125,9 @@ class LossFunction:
         """The loss at one point, (P,), with its autograd graph, and the graph's leaves, one a parameter."""
         return self._forward(point.to(self.dtype)[None], "vmap" if self.method == "vmap" else "vectorized")
 
-    def _at_once(self, points: Tensor, method: Method) -> Values:
+    def _at_once(self, points: Tensor, method: Method, gradient: bool = True) -> Values:
         with torch.inference_mode(False), torch.enable_grad():
-            return self._with_gradient(*self._forward(points, method))
+            return self._with_gradient(*self._forward(points, method), gradient)
 
     def _forward(self, points: Tensor, method: Method) -> tuple[Tensor, list[Tensor]]:
         with self._undisturbed():
@@ -147,16 +147,16 @@ class LossFunction:
         return self.call.checked(self.call(*leaves))
 
     @staticmethod
-    def _with_gradient(value: Tensor, leaves: list[Tensor]) -> Values:
+    def _with_gradient(value: Tensor, leaves: list[Tensor], gradient: bool = True) -> Values:
         gradients = [None] * len(leaves)
-        if value.requires_grad:
+        if gradient and value.requires_grad:
             gradients = torch.autograd.grad(value.sum(), leaves, allow_unused=True)
         reached = tuple(gradient is not None for gradient in gradients)
         filled = [torch.zeros_like(leaf) if g is None else g for g, leaf in zip(gradients, leaves, strict=True)]
         loss = value.detach().to(leaves[0].dtype)
         return Values(loss, torch.stack([g.detach() for g in filled], dim=-1), reached, {})
 
-    def _pointwise(self, points: Tensor) -> Slices[Values]:
+    def _pointwise(self, points: Tensor, with_gradient: bool) -> Slices[Values]:
         count, width = points.shape
         loss, gradient = points.new_full((count,), float("nan")), points.new_full((count, width), float("nan"))
         reached, failed, first, k = [False] * width, {}, None, 0
@@ -165,7 +165,7 @@ class LossFunction:
             with self._undisturbed():
                 while k < count and time.perf_counter() < deadline:
                     try:
-                        one = self._at_point(points[k])
+                        one = self._at_point(points[k], with_gradient)
                     except Exception as error:
                         sentence = self._sentence(error)
                         failed[sentence] = failed.get(sentence, 0) + 1
@@ -179,7 +179,7 @@ class LossFunction:
             raise LossError(next(iter(failed)))
         return Values(loss, gradient, tuple(reached), failed, first)
 
-    def _at_point(self, point: Tensor) -> Values:
+    def _at_point(self, point: Tensor, gradient: bool = True) -> Values:
         self._undisturbed.reseed()
         leaves = [number.clone().requires_grad_() for number in point.unbind(-1)]
         value = self.call.checked(self.call(*leaves))
@@ -187,7 +187,7 @@ class LossFunction:
             raise LossError(
                 f"{self.name} must return one value; for single numbers it returned shape {tuple(value.shape)}"
             )
-        return self._with_gradient(value.reshape(()), leaves)
+        return self._with_gradient(value.reshape(()), leaves, gradient)
 
     def _sentence(self, error: Exception) -> str:
         if isinstance(error, LossError):

@@ -57,6 +57,11 @@ class Look:
         return torch.tensor([high - low for low, high in self.grid.axes.values()], dtype=torch.float64)
 
     @cached_property
+    def bounds(self) -> Tensor:
+        """The axes' lower and upper ends, (P, 2)."""
+        return torch.tensor(list(self.grid.axes.values()), dtype=torch.float64)
+
+    @cached_property
     def slope(self) -> Tensor:
         """The size of the gradient per width of the view, of the loss's shape; 0 where not finite."""
         size = (self.grid.gradient * self.spans).norm(dim=-1)

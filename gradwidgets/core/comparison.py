@@ -1,0 +1,233 @@
+"""Two variants of a loss on the same axes: where their gradients part, and what else differs, in words."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from gradwidgets.core.patterns import Survey
+from gradwidgets.core.patterns.ground import DEAD_SHARE, dead_ground
+from gradwidgets.core.patterns.look import Look
+from gradwidgets.core.results import Result
+from gradwidgets.core.singular import on_lines, singular_lines
+from gradwidgets.core.surface import SurfaceGrid
+from gradwidgets.core.wording import number, percent, place
+
+STARVED = 0.1  # of a parameter's median gradient: below, it hardly moves
+NOTABLE = 0.02  # of the view: shares that differ by less are not worth a sentence
+NEAR, AGAINST = 30.0, 90.0  # degrees
+SAME = 1.0  # degrees: gradients so near to each other have one direction
+ALL = 0.999  # of the view counts as all of it
+APART = 2.0  # cells: lowest points so near to each other are the same
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Comparison(Result):
+    """What differs between two losses.
+
+    Attributes:
+        angle: Between the two gradients in the parameters' plane, in degrees from 0 to 180, of the losses' shape;
+            0 or 180 for curves. NaN where either gradient is zero, or a loss or gradient is not finite.
+        names: What the losses are called.
+        sentences: The differences in words, at least one sentence.
+    """
+
+    angle: Tensor
+    names: tuple[str, str]
+    sentences: tuple[str, ...]
+
+
+def compare_surfaces(
+    first: SurfaceGrid,
+    second: SurfaceGrid,
+    *,
+    names: tuple[str, str],
+    surveys: Mapping[str, Survey] | None = None,
+) -> Comparison:
+    """Compare two losses of the same parameters.
+
+    Args:
+        first: A surface or a curve.
+        second: Another over the same axes, at the same points.
+        names: What to call them, two different names.
+        surveys: Name → what was found on it already, so that it is not looked for again.
+
+    Returns:
+        The angle between their gradients and the differences in words: dead ground, parameters that hardly move, where
+        they are not finite or singular, how far the gradients agree, and the lowest points. The angle and what is said
+        of it do not depend on a loss's scale, nor on a constant added to it.
+
+    Raises:
+        ValueError: The axes or their points differ, or the names are not two.
+    """
+    names = tuple(names)
+    if len(names) != 2 or names[0] == names[1]:
+        raise ValueError(f"names must be two different ones; got {names!r:.80}")
+    _check_same_axes(first, second)
+    looks = dict(zip(names, (Look(first), Look(second)), strict=True))
+    angle = _angle(first.gradient, second.gradient)
+    angle[~(looks[names[0]].finite & looks[names[1]].finite)] = math.nan
+    if _same(first.loss, second.loss) and _same(first.gradient, second.gradient):
+        return Comparison(angle, names, ("the two are the same loss everywhere in view",))
+    lines = {name: singular_lines(look.grid) for name, look in looks.items()}
+    said = [
+        _dead(looks, surveys or {}),
+        *_starved(looks),
+        *_singular(looks, lines),
+        _direction(angle, first, second, names),
+        _lowest(looks, lines),
+    ]
+    sentences = tuple(sentence for sentence in said if sentence)
+    return Comparison(angle, names, sentences or ("the two have a gradient in common nowhere in view",))
+
+
+def _check_same_axes(first: SurfaceGrid, second: SurfaceGrid) -> None:
+    for grid in (first, second):
+        if not isinstance(grid, SurfaceGrid):
+            raise TypeError(f"both must be surfaces, from sample_surface; got {type(grid).__name__}")
+    if first.names != second.names:
+        raise ValueError(f"axes differ: {', '.join(first.names)} and {', '.join(second.names)}")
+    for name, one, other in zip(first.names, (first.x, first.y), (second.x, second.y), strict=False):
+        if one.shape != other.shape or not torch.equal(one, other):
+            ends = [f"{len(side)} from {number(float(side[0]))} to {number(float(side[-1]))}" for side in (one, other)]
+            raise ValueError(f"the points along {name} differ: {ends[0]} and {ends[1]}")
+
+
+def _angle(one: Tensor, other: Tensor) -> Tensor:
+    """Between vectors, (…, P) with P 1 or 2, in degrees."""
+    # Of length about 1 first, so that no product is too small or too large for a float.
+    one, other = (vector / vector.abs().amax(-1, keepdim=True) for vector in (one, other))
+    dot = (one * other).sum(-1)
+    cross = torch.zeros_like(dot)
+    if one.shape[-1] == 2:
+        cross = one[..., 0] * other[..., 1] - one[..., 1] * other[..., 0]
+    return torch.atan2(cross.abs(), dot).rad2deg()
+
+
+def _same(one: Tensor, other: Tensor) -> bool:
+    equal = (one == other) | (one.isnan() & other.isnan())
+    if bool(equal.all()):
+        return True
+    finite = one.isfinite() & other.isfinite()
+    if bool((~equal & ~finite).any()):
+        return False
+    size = float(one[finite].abs().max())
+    return bool(((one - other)[finite].abs() <= 1e-12 * size).all())
+
+
+def _dead(looks: Mapping[str, Look], surveys: Mapping[str, Survey]) -> str:
+    shares = {}
+    for name, look in looks.items():
+        dead = surveys[name].dead if name in surveys else dead_ground(look)
+        constant = look.height == 0 and look.steep == 0 and bool(look.finite.any())
+        shares[name] = 1.0 if constant else look.share(dead)
+    less, more = sorted(shares, key=shares.get)
+    if shares[more] - shares[less] < DEAD_SHARE:
+        return ""
+    if shares[less] == 0:
+        return f"{percent(shares[more])} of the view is dead ground for {more}, nothing for {less}"
+    return f"{percent(shares[more])} of the view is dead ground for {more}, {percent(shares[less])} for {less}"
+
+
+def _starved(looks: Mapping[str, Look]) -> list[str]:
+    said: dict[str, list[str]] = {}
+    for axis, parameter in enumerate(next(iter(looks.values())).names):
+        shares, without = {}, []
+        for name, look in looks.items():
+            slopes = look.grid.gradient[look.finite][:, axis].abs()
+            if not len(slopes):
+                continue
+            if not bool((slopes > 0).any()):
+                without += [name] if look.steep else []  # with no gradient at all it is dead ground
+            elif (usual := float(slopes.median())) > 0:
+                shares[name] = float((slopes < (1 - 1e-9) * STARVED * usual).double().mean())
+        if len(without) == 1:
+            said.setdefault(f"no gradient reaches {{}} in {without[0]}", []).append(parameter)
+        if len(shares) == 2:
+            less, more = sorted(shares, key=shares.get)
+            if shares[more] - shares[less] >= NOTABLE:
+                other = f"in {percent(shares[less])}" if shares[less] else "nowhere"
+                where = f"in {percent(shares[more])} of the view for {more}, {other} for {less}"
+                sentence = f"the gradient for {{}} is under a tenth of its median {where}"
+                said.setdefault(sentence, []).append(parameter)
+    return [sentence.replace("{}", _listed(p)) for sentence, p in said.items()]
+
+
+def _singular(looks: Mapping[str, Look], lines: Mapping[str, dict[str, tuple[float, ...]]]) -> list[str]:
+    one, other = looks
+    places = {
+        name: [f"{parameter} = {number(value, 3)}" for parameter, values in lines[name].items() for value in values]
+        for name in looks
+    }
+    rest = {name: ~look.finite & ~on_lines(look.grid, lines[name]) for name, look in looks.items()}
+    said = []
+    for name, look in looks.items():
+        its = places[name]
+        if its and its != places[other if name == one else one]:
+            said.append(f"{name} is singular at {' and at '.join(its)}")
+        if bool(rest[name].any()) and look.share(rest[one] != rest[other]) >= 0.001:
+            spot = place(look.names, look.first(rest[name]))
+            said.append(f"{name} is not finite in {percent(look.share(rest[name]))} of the view, at {spot} say")
+    return said
+
+
+def _direction(angle: Tensor, first: SurfaceGrid, second: SurfaceGrid, names: tuple[str, str]) -> str:
+    both = angle.isfinite()
+    if not bool(both.any()):
+        return ""
+    angles = angle[both]
+    near, against = (float(mask.double().mean()) for mask in (angles <= NEAR, angles > AGAINST))
+    where = "everywhere in view" if float(both.double().mean()) >= 0.95 else "wherever both have one"
+    view = "the view" if float(both.double().mean()) >= 0.95 else "the points where both have one"
+    if float((angles < SAME).double().mean()) >= ALL:
+        return f"the two have the same gradient direction {where}" + _steeper(first, second, names, both)
+    if float((angles > 180 - SAME).double().mean()) >= ALL:
+        return f"the gradients of the two are opposite {where}"
+    if angle.ndim == 1:
+        return f"the gradients of the two have opposite signs in {percent(against)} of {view}"
+    if near >= ALL:
+        return f"the gradients of the two are within 30° of each other {where}"
+    opposed = f"in {percent(against)}" if against else "nowhere"
+    return (
+        f"the gradients of the two are within 30° of each other in {percent(near)} of {view}, against each other "
+        f"(over 90°) {opposed}"
+    )
+
+
+def _steeper(first: SurfaceGrid, second: SurfaceGrid, names: tuple[str, str], both: Tensor) -> str:
+    ratios = (second.gradient[both].norm(dim=-1) / first.gradient[both].norm(dim=-1)).sort().values
+    low, middle, high = (float(ratios[round(share * (len(ratios) - 1))]) for share in (0.01, 0.5, 0.99))
+    if not (math.isfinite(high) and high - low <= 1e-6 * middle):
+        return ""
+    if abs(middle - 1) <= 1e-6:
+        return (
+            ": there they are the same" if _same(first.loss[both], second.loss[both]) else ": they differ by a constant"
+        )
+    steep = names[1] if middle > 1 else names[0]
+    return f": {steep} is {number(max(middle, 1 / middle))} times as steep"
+
+
+def _lowest(looks: Mapping[str, Look], lines: Mapping[str, dict[str, tuple[float, ...]]]) -> str:
+    lowest = {}
+    for name, look in looks.items():
+        if look.height == 0:
+            return ""
+        low = look.finite & (look.grid.loss <= float(look.grid.loss[look.finite].min()) + 1e-9 * look.height)
+        if bool((low & on_lines(look.grid, lines[name])).any()):
+            return ""  # beside a pole there is no lowest point
+        lowest[name] = look.grid.points[low]
+    (one, a), (other, b) = lowest.items()
+    look = looks[one]
+    cells = look.spans / (torch.tensor(look.grid.loss.shape[::-1]) - 1)
+    between = ((a[:400, None] - b[None, :400]) / cells).abs().amax(-1)
+    if float(between.min()) <= APART:
+        return ""
+    spots = [place(look.names, points[0].tolist()) for points in (a, b)]
+    return f"{one} is lowest at {spots[0]}, {other} at {spots[1]}"
+
+
+def _listed(parameters: list[str]) -> str:
+    first, *more = parameters
+    return f"{first} (likewise {', '.join(more)})" if more else first
