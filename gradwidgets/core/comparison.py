@@ -83,6 +83,11 @@ def compare_surfaces(
     return Comparison(angle, names, sentences or ("the two have a gradient in common nowhere in view",))
 
 
+def gradient_angle(first: SurfaceGrid, second: SurfaceGrid) -> Tensor:
+    """The angle between the gradients of two losses on the same axes, as in `Comparison`."""
+    return _angle(first.gradient, second.gradient)
+
+
 def _check_same_axes(first: SurfaceGrid, second: SurfaceGrid) -> None:
     for grid in (first, second):
         if not isinstance(grid, SurfaceGrid):

@@ -51,7 +51,7 @@ class CutPlot:
         axes = self.axes = plot_axes(figure, box, style, layout)
         axes.grid(color=style.faint, linewidth=0.6)
         axes.set_axisbelow(True)
-        axes.xaxis.set_major_locator(MaxNLocator(4))
+        axes.xaxis.set_major_locator(MaxNLocator(4, steps=(1, 2, 2.5, 5, 10)))
         axes.yaxis.set_major_locator(MaxNLocator(5, steps=(1, 2, 2.5, 5, 10)))
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: short(value, self._limits[3] - self._limits[2])))
         label_axes(axes, style, layout, x=name)

@@ -66,7 +66,7 @@ def _table(colors: np.ndarray, blank: str) -> np.ndarray:
     low = palette[np.clip(np.arange(count + 1) - 1, 0, count - 1)][:, None]
     high = palette[np.clip(np.arange(count + 1), 0, count - 1)][:, None]
     mixed = low * (1 - above) + high * above
-    dark = 1 - (1 - _LINE) * np.clip(1.2 - np.abs(distance), 0, 1)[None, :, None]
+    dark = 1 - (1 - _LINE) * np.clip(1.2 - 1.25 * np.abs(distance), 0, 1)[None, :, None]
     dark = np.repeat(dark, count + 1, axis=0)
     dark[[0, -1]] = 1  # the ends of the scale are no levels
     rgb = np.concatenate([(mixed * dark).reshape(-1, 3), [to_rgb(blank)]])

@@ -47,7 +47,7 @@ class SurfaceScale:
             return cls(kind, 0.0, 1.0, 0.0, 1.0)
         lowest, top = float(values.min()), float(np.quantile(values, _TOP))
         zero = 0.0 if kind != "log" or lowest > 0 else lowest
-        unit = float(np.median(np.abs(values))) * 0.1 or 1.0
+        unit = float(np.median(np.abs(values))) * 0.1 or 1.0 if kind == "symlog" else 1.0
         made = cls(kind, zero, unit, 0.0, 1.0)
         low, high = (float(v) for v in made.place(np.array([lowest, max(top, lowest)])))
         if kind == "log":

@@ -8,26 +8,25 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import numpy as np
-import torch
 from traitlets import Bool, default
 
-from gradwidgets.core import SGD, Finding, LossError, ProbeRow, SurfaceGrid
+from gradwidgets.core import SGD, Finding, ProbeRow, SurfaceGrid
 from gradwidgets.core.slices import Slices
-from gradwidgets.figures.style import STYLES
-from gradwidgets.figures.surface import SurfaceFigure
-from gradwidgets.figures.surface_scale import SurfaceScale
 from gradwidgets.widgets import explorer_words as words
 from gradwidgets.widgets.controls import Check
 from gradwidgets.widgets.explorer_code import code
-from gradwidgets.widgets.explorer_controls import CONSTANTS, constant_stops, make_controls
-from gradwidgets.widgets.explorer_picture import cuts_of, path_of, surface_of
+from gradwidgets.widgets.explorer_controls import constant_stops, make_controls
+from gradwidgets.widgets.explorer_point import Here, look_at
+from gradwidgets.widgets.explorer_view import ExplorerView
 from gradwidgets.widgets.loss_problem import NONE, YOURS, LossProblem, LossProblems, LossResult, LossSettings
 from gradwidgets.widgets.panel import Panel
 from gradwidgets.widgets.traits import Numbers, OneOf, Place, Real, Span, TwoOf, Whole
 
 SCALES = ("linear", "log", "symlog")
 ARROWS = ("direction", "magnitude", "off")
+_SHOWN_AS_THEY_ARE = (
+    "example", "x_axis", "resolution", "scale", "arrows", "gradient_check", "descent", "lr", "momentum", "theme",
+)  # fmt: skip
 _BOTH = " | "  # between the names of two losses side by side
 
 
@@ -56,6 +55,7 @@ class SurfaceExplorer(Panel):
         scale: Of the colours: `"linear"`, `"log"` or `"symlog"`.
         arrows: `"direction"`, `"magnitude"` or `"off"`.
         point: The operating point, a number for each axis.
+        gradient_check: Whether a map shows how far autograd's gradient is from finite differences.
         descent: Whether SGD descends from the point.
         lr: Its learning rate.
         momentum: Its momentum.
@@ -86,6 +86,7 @@ class SurfaceExplorer(Panel):
     scale = OneOf("linear", lambda self: SCALES).tag(setting=True)
     arrows = OneOf("direction", lambda self: ARROWS).tag(setting=True)
     point = Place(None, allow_none=True).tag(setting=True)
+    gradient_check = Bool(False).tag(setting=True)
     descent = Bool(False).tag(setting=True)
     lr = Real(0.1, low=0, high=1e6).tag(setting=True)
     momentum = Real(0.0, low=0, high=10).tag(setting=True)
@@ -93,8 +94,8 @@ class SurfaceExplorer(Panel):
     file_name = "gradwidgets-surface"
     words_height = 206
     patience = 0.3
-    _drawn: tuple | None = None
-    _scale: SurfaceScale | None = None
+    _verdict: LossResult | None = None  # whose findings and table the words say
+    _seen: tuple | None = None  # the result and place last looked at, and what was there
 
     def __init__(self, loss=None, axes=None, *, fixed=None, probes=None, target=None, **settings: object) -> None:
         layout, settings = self._apart(settings)
@@ -114,8 +115,10 @@ class SurfaceExplorer(Panel):
             for name, value in {**self._usual_view(), **settings}.items():
                 setattr(self, name, value)
         self._initial = self._values()
-        self._figure = SurfaceFigure(*self._picture_size())
-        self.controls, column, self._constant_rows = make_controls(self, self._problems.names)
+        self._view = ExplorerView(self._picture_size())
+        self._figure = self._view.figure
+        constants = max(len(self._problems[name].parameters) for name in {self.example, self._problems.first}) - 1
+        self.controls, column, self._constant_rows = make_controls(self, self._problems.names, constants)
         self._words.value = words.CSS
         self._assemble(self._figure.figure, column)
         self._refresh()
@@ -188,7 +191,9 @@ class SurfaceExplorer(Panel):
         problem, axes = self._problem, self._axes
         values = {name: self.fixed.get(name, problem.value_of(name)) for name in problem.parameters if name not in axes}
         spans = ((name, *span) for name, span in zip(axes, self._ranges(), strict=True))
-        return LossSettings(self.example, self._losses(), tuple(spans), self.resolution, tuple(values.items()))
+        return LossSettings(
+            self.example, self._losses(), tuple(spans), self.resolution, tuple(values.items()), self.gradient_check
+        )
 
     def _on_setting(self, change) -> None:
         if change.name == "example" and self._ready and not self._applying:
@@ -218,85 +223,55 @@ class SurfaceExplorer(Panel):
         return meant
 
     def _constants(self) -> list[str]:
-        return [name for name in self._problem.parameters if name not in self._axes][:CONSTANTS]
+        return [name for name in self._problem.parameters if name not in self._axes][: len(self._constant_rows)]
 
     # -- computing ----------------------------------------------------------------------------------------
 
     def _work(self, settings: LossSettings) -> Slices[LossResult]:
         return self._problems[settings.example].work(settings)
 
-    def _here(self, result: LossResult) -> tuple[tuple[float, ...], dict[str, tuple[float, tuple[float, ...]]]]:
-        """The operating point, and each loss and gradient there."""
+    def _place(self, result: LossResult) -> tuple[float, ...]:
+        """The operating point."""
         spans = [(low, high) for _, low, high in result.settings.axes]
-        point = self.point if self.point is not None and len(self.point) == len(spans) else None
-        place = point or tuple(low + 0.7 * (high - low) for low, high in spans)
-        here = {}
-        for name, grid in result.grids.items():
-            try:
-                values = grid.function.values(torch.tensor([place], dtype=torch.float64))
-                here[name] = float(values.loss), tuple(values.gradient[0].tolist())
-            except LossError:
-                here[name] = float("nan"), (float("nan"),) * len(place)
-        return place, here
+        if self.point is not None and len(self.point) == len(spans):
+            return self.point
+        return tuple(low + 0.7 * (high - low) for low, high in spans)
+
+    def _here(self, result: LossResult) -> Mapping[str, Here]:
+        """The losses at the operating point."""
+        place = self._place(result)
+        if self._seen is None or self._seen[0] is not result or self._seen[1] != place:
+            self._seen = result, place, look_at(result, place, curvature=result.exact)
+        return self._seen[2]
+
+    def _picture_size(self) -> tuple[int, int]:
+        width, height = super()._picture_size()
+        # A third map has the plots below it.
+        beside = len(self._axes) == 2 and (self.gradient_check or self.compare is not None)
+        return width, max(height, 460) if beside else height
 
     # -- showing ------------------------------------------------------------------------------------------
 
     def _show(self, result: LossResult) -> None:
         self._shown = result
-        self._draw_ground(result)
-        place, here = self._here(result)
-        gradients = [here[name][1] for name in result.grids]
-        cuts, paths = cuts_of(result, place), self._paths(result, place)
-        changed = self._figure.move(place, gradients, cuts, paths, settle=result.exact)
-        if changed:  # the plots' labels reach into each other's room
-            self.canvas.stale()
-        self.canvas.paint()
+        self._fit_picture()
+        place, here = self._place(result), self._here(result)
+        self._view.show(self.canvas, result, self.scale, self.arrows, self._style_name())
+        optimizer = SGD(self.lr, self.momentum) if self.descent else None
+        self._view.move(self.canvas, result, place, here, optimizer)
         self._show_words(result, place, here)
         self._show_controls(result, place)
         if result.exact:
             self.complain("")
 
-    def _draw_ground(self, result: LossResult) -> None:
-        grids = list(result.grids.values())
-        first, style = grids[0], self._style_name()
-        frame = (result.settings.example, result.settings.losses, result.settings.axes, style, self._picture_size())
-        ground = (tuple(map(id, grids)), tuple(map(id, result.surveys.values())), self.scale, self.arrows)
-        before, self._drawn = self._drawn, (frame, ground, grids)
-        sides = [side.numpy() for side in (first.x, first.y) if side is not None]
-        if before is None or before[0] != frame or len(before[2][0].x) != len(first.x):
-            self._figure.build(first.names, sides, tuple(result.grids), STYLES[style])
-            self.canvas.stale()
-        elif before[1] == ground:
-            return
-        if first.y is not None:
-            # While a hand moves, the colours keep their scale: what changes is then the loss.
-            if result.exact or self._scale is None or before is None or before[0] != frame:
-                self._scale = SurfaceScale.of(self.scale, [grid.loss.numpy() for grid in grids])
-            scale = self._scale
-            surfaces = [surface_of(name, result) for name in result.grids]
-            inside, labels, whole = self._figure.show(surfaces, scale, self.arrows, explain=result.exact)
-            self.canvas.stale(inside)
-            if whole or labels:
-                self.canvas.stale()
-
-    def _paths(self, result: LossResult, place: tuple[float, ...]) -> list[np.ndarray | None]:
-        grids = list(result.grids.values())
-        if not self.descent or grids[0].y is None:
-            return [None] * len(grids)
-        optimizer = SGD(self.lr, self.momentum)
-        return [path_of(grid, optimizer, place) for grid in grids]
-
-    def _show_words(self, result: LossResult, place, here) -> None:
+    def _show_words(self, result: LossResult, place: tuple[float, ...], here: Mapping[str, Here]) -> None:
         names = next(iter(result.grids.values())).names
-        at = "; ".join(
-            (f"{name} " if len(here) > 1 else "") + words.at_point(names, place, loss, gradient)
-            for name, (loss, gradient) in here.items()
-        )
+        points = {name: words.at_point(names, place, one) for name, one in here.items()}
         if result.exact:
-            self._verdict = (result.findings, result.rows)
-            self.summary = words.summary(result.findings, here, place, names)
-        findings, rows = getattr(self, "_verdict", ({}, []))
-        self._words.value = words.CSS + words.verdict(findings, rows, at, waiting=not result.exact)
+            self._verdict = result
+            self.summary = words.summary(result, points)
+        if self._verdict is not None:
+            self._words.value = words.CSS + words.verdict(self._verdict, points, waiting=not result.exact)
 
     def _show_controls(self, result: LossResult, place: tuple[float, ...]) -> None:
         problem, controls, axes = self._problem, self.controls, self._axes
@@ -320,7 +295,18 @@ class SurfaceExplorer(Panel):
         controls["y_range"].enable(len(spans) == 2, "" if len(spans) == 2 else "there is one axis")
         controls["point"].show(place if len(place) == 2 else (*place, 0.0))
         controls["shown"].show(_BOTH.join(self._losses()))
-        for name in ("example", "x_axis", "resolution", "scale", "arrows", "descent", "lr", "momentum", "theme"):
+        for name in (
+            "example",
+            "x_axis",
+            "resolution",
+            "scale",
+            "arrows",
+            "gradient_check",
+            "descent",
+            "lr",
+            "momentum",
+            "theme",
+        ):
             controls[name].show(getattr(self, name))
         controls["y_axis"].show(self.y_axis if len(axes) == 2 else NONE)
         for name in ("lr", "momentum"):
@@ -329,14 +315,14 @@ class SurfaceExplorer(Panel):
 
     def _show_control(self, name: str) -> None:
         if self._shown is not None:
-            self._show_controls(self._shown, self._here(self._shown)[0])
+            self._show_controls(self._shown, self._place(self._shown))
 
     def _move(self, event) -> None:
         """Move the operating point to where a person pressed or drags."""
         found = self._figure.point_at(event.inaxes, event.xdata, event.ydata)
         if found is None:
             return
-        place = self._here(self._shown)[0]
+        place = self._place(self._shown)
         moved = [old if new is None else new for new, old in zip(found, (*place, 0.0), strict=False)]
         self.controls["point"].choose(tuple(float(f"{v:.4g}") for v in moved))
 

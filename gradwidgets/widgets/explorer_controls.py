@@ -10,7 +10,7 @@ import numpy as np
 
 from gradwidgets.widgets.controls import WIDTH, Check, Control, Looks, Menu, Number, Point, log_stops
 
-CONSTANTS = 4  # controls for parameters that are on no axis; more can be set from Python
+_FEWEST, _MOST = 4, 24  # controls for parameters that are on no axis; more can be set from Python
 _RESOLUTIONS = (11, 21, 31, 41, 51, 61, 81, 101, 121, 151, 201, 301, 401)
 _MOMENTA = (*np.arange(0, 0.9, 0.05).round(2), *np.arange(0.9, 1.0, 0.01).round(2))
 
@@ -23,12 +23,15 @@ def constant_stops(value: float) -> tuple[float, ...]:
     return tuple(float(f"{v:.6g}") for v in np.linspace(low, high, 81))
 
 
-def make_controls(panel, names: Sequence[str]) -> tuple[dict[str, Control], widgets.VBox, list[widgets.Widget]]:
+def make_controls(
+    panel, names: Sequence[str], constants: int
+) -> tuple[dict[str, Control], widgets.VBox, list[widgets.Widget]]:
     """Make the controls of an explorer.
 
     Args:
         panel: The explorer.
         names: What it can look at.
+        constants: How many parameters may be on no axis.
 
     Returns:
         The controls by name; the column; and the rows of the constants, to be shown and hidden.
@@ -46,6 +49,7 @@ def make_controls(panel, names: Sequence[str]) -> tuple[dict[str, Control], widg
         make[Number]("resolution", "points along each axis", _RESOLUTIONS),
         make[Menu]("scale", "of the colours", ["linear", "log", "symlog"], width=116, label_width="38px"),
         make[Menu]("arrows", "the way down", ["direction", "magnitude", "off"], width=140, label_width="42px"),
+        make[Check]("gradient_check", "show how far autograd is from finite differences", label="check gradient"),
         make[Check]("descent", "let SGD descend from the point", width="84px"),
         make[Number]("lr", "SGD's learning rate", log_stops(1e-4, 10, 20)),
         make[Number]("momentum", "SGD's momentum", _MOMENTA),
@@ -53,7 +57,7 @@ def make_controls(panel, names: Sequence[str]) -> tuple[dict[str, Control], widg
     ]  # fmt: skip
     by_name = {control.name: control for control in controls}
     rows = []
-    for k in range(CONSTANTS):
+    for k in range(min(max(constants, _FEWEST), _MOST)):
         name = f"constant {k + 1}"
         by_name[name] = make[Number](name, "a parameter that is on no axis", (0.0, 1.0))
         row = widgets.Box([by_name[name]], layout=widgets.Layout(flex="0 0 auto", overflow="hidden"))
@@ -71,13 +75,14 @@ def make_controls(panel, names: Sequence[str]) -> tuple[dict[str, Control], widg
             by_name["x_range"],
             by_name["y_axis"],
             by_name["y_range"],
-            *rows,
+            widgets.VBox(rows, layout=widgets.Layout(max_height="118px", overflow="hidden auto", flex="0 0 auto")),
             by_name["point"],
             by_name["resolution"],
             row("scale", "arrows"),
-            row("descent", "theme"),
+            row("descent", "gradient_check"),
             by_name["lr"],
             by_name["momentum"],
+            by_name["theme"],
             buttons,
         ],
         layout=widgets.Layout(width=f"{WIDTH}px", flex="0 0 auto", overflow="hidden"),

@@ -6,12 +6,14 @@ import numpy as np
 import torch
 
 from gradwidgets.core import SGD, LossError, Objective, SurfaceGrid, descend
-from gradwidgets.figures.surface import Cut
-from gradwidgets.figures.surface_map import Surface
+from gradwidgets.core.comparison import gradient_angle
+from gradwidgets.figures.cut_plot import Cut
+from gradwidgets.figures.surface_map import Aside, Surface
 from gradwidgets.widgets.loss_problem import LossResult
 
 _STEPS, _SLOW_STEPS = 100, 10
 _REACH = 40  # view widths within which a descent is drawn
+_DECADES = 12  # of the gap between autograd and differences that colours tell apart
 
 
 def surface_of(name: str, result: LossResult) -> Surface:
@@ -24,6 +26,21 @@ def surface_of(name: str, result: LossResult) -> Surface:
         dead=None if survey is None else survey.dead.numpy(),
         critical=() if survey is None else tuple((one.kind, *one.point) for one in survey.critical),
     )
+
+
+def aside_of(result: LossResult) -> Aside | None:
+    """What the map beside the losses shows; None while that is not known, or where there is none."""
+    if result.aside == "angle":
+        first, second = result.grids.values()
+        degrees = gradient_angle(first, second).numpy()
+        return Aside("angle between", degrees / 180, {0.0: "0°", 0.5: "90°", 1.0: "180°"})
+    if result.aside == "check" and result.checks:
+        gap = torch.stack([check.gap for check in result.checks.values()]).numpy()
+        widest = np.fmax.reduce(gap)
+        place = np.clip(1 + np.log10(np.maximum(widest, 10.0**-_DECADES)) / _DECADES, 0, 1)
+        ticks = {1 - k / _DECADES: "1" if k == 0 else f"1e−{k}" for k in range(0, _DECADES, 3)}
+        return Aside("autograd's error", place, ticks)
+    return None
 
 
 def cuts_of(result: LossResult, place: tuple[float, ...]) -> list[Cut]:

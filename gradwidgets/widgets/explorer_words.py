@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import html
+import itertools
+import math
 from collections.abc import Mapping, Sequence
 
-from gradwidgets.core import Finding, ProbeRow
+from gradwidgets.core import ProbeRow
 from gradwidgets.core.wording import number, place
+from gradwidgets.widgets.explorer_point import Here
+from gradwidgets.widgets.loss_problem import LossResult
 
 # Severity → sign and word: never told by colour alone.
 _SIGNS = {"ok": ("✓", "fine"), "info": ("i", "note"), "warning": ("▲", "warning"), "error": ("✗", "error")}
-_MOST_ROWS = 40
+_MOST_INPUTS = 20  # of each loss in the table
 
 CSS = """<style>
 .gradwidgets-verdict { display: grid; grid-template-columns: minmax(0, 1.15fr) minmax(0, 1fr); gap: 0 14px; }
@@ -23,82 +27,123 @@ CSS = """<style>
 .gradwidgets-verdict .card b { margin-right: 4px; }
 .gradwidgets-verdict .do { color: var(--jp-ui-font-color2, #555); }
 .gradwidgets-verdict tr.flagged td { font-weight: 700; }
+.gradwidgets-verdict tr:not(.flagged) td:first-child { font-weight: 400; }
+.gradwidgets-verdict tr.flagged span { white-space: normal; color: var(--jp-error-color1, #b00020); }
 .gradwidgets-verdict.waiting { opacity: 0.45; }
 </style>"""
 
 
-def summary(
-    findings: Mapping[str, Sequence[Finding]],
-    here: Mapping[str, tuple[float, Sequence[float]]],
-    point: Sequence[float] | None,
-    names: Sequence[str],
-) -> str:
-    """Return the verdict as plain text, a line for each finding and for the point.
+def summary(result: LossResult, points: Mapping[str, str]) -> str:
+    """Return the verdict as plain text, a line for each finding, for what sets two losses apart, and for the point.
 
     Args:
-        findings: Loss name → its findings.
-        here: Loss name → loss and gradient at the point.
-        point: The point, or None.
-        names: The axes' names.
+        result: What was found.
+        points: Loss name → what is said of the point.
     """
     lines = []
-    for loss, found in findings.items():
+    for loss, found in result.findings.items():
         lines += [f"{loss}: {f.severity}: {f.name}: {f.message}. {f.action}" for f in found]
-    if point is not None:
-        for loss, (value, gradient) in here.items():
-            lines.append(f"{loss}: {at_point(names, point, value, gradient)}")
-    return "\n".join(lines)
+        lines += [f"{loss}: note: {note}" for note in result.grids[loss].notes]
+        if loss in result.checks:
+            lines.append(f"{loss}: gradient check: {result.checks[loss].sentence}")
+    if result.comparison is not None:
+        lines += [f"{' and '.join(result.comparison.names)}: {said}" for said in result.comparison.sentences]
+    return "\n".join(lines + [f"{loss}: {said}" for loss, said in points.items()])
 
 
-def at_point(names: Sequence[str], point: Sequence[float], loss: float, gradient: Sequence[float]) -> str:
-    """Say what loss and gradient are at a point."""
-    slopes = ", ".join(f"∂/∂{name} {number(value, 3)}" for name, value in zip(names, gradient, strict=True))
-    return f"at {place(names, point)}: loss {number(loss)}, {slopes}"
+def at_point(names: Sequence[str], point: Sequence[float], here: Here) -> str:
+    """Say what a loss is like at a point."""
+    slopes = ", ".join(f"∂/∂{name} {_value(value)}" for name, value in zip(names, here.gradient, strict=True))
+    return f"at {place(names, point)}: loss {_value(here.loss, 4)}, {slopes}{_curvature(here.eigenvalues)}"
 
 
-def verdict(
-    findings: Mapping[str, Sequence[Finding]], rows: Sequence[ProbeRow], point: str, *, waiting: bool = False
-) -> str:
+def _curvature(eigenvalues: tuple[float, ...] | None) -> str:
+    if eigenvalues is None:
+        return ""
+    if not eigenvalues:
+        return "; no second derivative there"
+    listed = " and ".join(number(value, 3) for value in eigenvalues)
+    if len(eigenvalues) == 1:
+        return f"; second derivative {listed}"
+    largest = max(map(abs, eigenvalues))
+    up, down = (any(sign * value > 1e-9 * largest for value in eigenvalues) for sign in (1, -1))
+    bends = "both ways" if up and down else "upwards" if up else "downwards" if down else "nowhere"
+    return f"; Hessian eigenvalues {listed}: it bends {bends}"
+
+
+def _value(value: float, digits: int = 3) -> str:
+    return "NaN" if math.isnan(value) else number(value, digits)
+
+
+def verdict(result: LossResult, points: Mapping[str, str], *, waiting: bool = False) -> str:
     """Return findings and table as HTML, everything escaped.
 
     Args:
-        findings: Loss name → its findings.
-        rows: The table.
-        point: What is said of the point, plain text.
+        result: What was found.
+        points: Loss name → what is said of the point.
         waiting: Whether this is of former settings, and the new verdict on its way.
     """
-    several = len(findings) > 1
-    cards = "".join(_card(f, loss if several else "") for loss, found in findings.items() for f in found)
-    here = f'<div class="note">{html.escape(point)}</div>' if point else ""
+    several = len(points) > 1
+    here = "".join(
+        f'<div class="note">{html.escape((f"{name} " if several else "") + said)}</div>'
+        for name, said in points.items()
+    )
+    cards = []
+    if result.comparison is not None:
+        title = " and ".join(result.comparison.names)
+        cards.append(_card("info", title, "; ".join(result.comparison.sentences)))
+    for loss, found in result.findings.items():
+        of = f" · {loss}" if several else ""
+        if loss in result.checks:
+            check = result.checks[loss]
+            severity = "error" if bool(check.wrong.any()) else "ok"
+            cards.append(_card(severity, f"gradient check{of}", check.sentence))
+        cards += [_card(f.severity, f.name.replace("_", " ") + of, f.message, f.action) for f in found]
+        cards += [_card("info", f"note{of}", note) for note in result.grids[loss].notes]
     kind = "gradwidgets-verdict" + (" waiting" if waiting else "")
-    return f'<div class="{kind}"><div>{here}{cards}</div><div>{_table(rows)}</div></div>'
+    return f'<div class="{kind}"><div>{here}{"".join(cards)}</div><div>{_table(result.rows)}</div></div>'
 
 
-def _card(finding: Finding, loss: str) -> str:
-    sign, word = _SIGNS[finding.severity]
-    name = finding.name.replace("_", " ") + (f" · {loss}" if loss else "")
+def _card(severity: str, title: str, message: str, action: str = "") -> str:
+    sign, word = _SIGNS[severity]
     return (
-        f'<div class="card {finding.severity}"><span title="{word}">{sign}</span> <b>{html.escape(name)}</b>'
-        f'{html.escape(finding.message)}. <span class="do">{html.escape(finding.action)}</span></div>'
+        f'<div class="card {severity}"><span title="{word}">{sign}</span> <b>{html.escape(title)}</b>'
+        f'{html.escape(message)}. <span class="do">{html.escape(action)}</span></div>'
     )
 
 
 def _table(rows: Sequence[ProbeRow]) -> str:
     if not rows:
         return ""
-    several = len({row.component for row in rows}) > 1
-    heads = [*(["loss of"] if several else []), "input", *rows[0].inputs, "for", "loss", "gradient", ""]
+    axes = list(rows[0].inputs)
+    parameters = list(dict.fromkeys(row.parameter for row in rows))
+    heads = ["input", *axes, "loss", *(f"∂/∂{parameter}" for parameter in parameters)]
     lines = ["<tr>" + "".join(f"<th>{html.escape(head)}</th>" for head in heads) + "</tr>"]
-    for row in rows[:_MOST_ROWS]:
-        cells = [
-            *([row.component] if several else []),
-            row.input_name,
-            *(number(value, 3) for value in row.inputs.values()),
-            row.parameter,
-            number(row.loss, 3),
-            number(row.gradient, 3),
-            f"◂ {row.flag}" if row.flag else "",
-        ]
-        kind = ' class="flagged"' if row.flag else ""
-        lines.append(f"<tr{kind}>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in cells) + "</tr>")
+    components = list(dict.fromkeys(row.component for row in rows))
+    for component in components:
+        if len(components) > 1:
+            lines.append(f'<tr><td colspan="{len(heads)}"><b>{html.escape(component)}</b></td></tr>')
+        inputs = itertools.groupby(
+            (r for r in rows if r.component == component), key=lambda r: (r.input_name, r.inputs)
+        )
+        lines += [_input(list(group)) for _, group in itertools.islice(inputs, _MOST_INPUTS)]
     return f"<table>{''.join(lines)}</table>"
+
+
+def _input(rows: Sequence[ProbeRow]) -> str:
+    """A line of the table: the gradients for all parameters at one input."""
+    flags = dict.fromkeys(row.flag for row in rows if row.flag)
+    told = []
+    for flag in flags:
+        where = [row.parameter for row in rows if row.flag == flag]
+        told.append(f"◂ {flag}" + ("" if len(where) == len(rows) else f" for {', '.join(where)}"))
+    first = rows[0]
+    flag = f"<br><span>{html.escape('; '.join(told))}</span>" if told else ""
+    cells = [
+        *(number(value, 3) for value in first.inputs.values()),
+        _value(first.loss),
+        *(_value(row.gradient) for row in rows),
+    ]
+    kind = ' class="flagged"' if flags else ""
+    name = f"<td>{html.escape(first.input_name)}{flag}</td>"
+    return f"<tr{kind}>{name}" + "".join(f"<td>{html.escape(cell)}</td>" for cell in cells) + "</tr>"

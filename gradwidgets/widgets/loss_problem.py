@@ -7,9 +7,19 @@ from dataclasses import dataclass, field
 
 from torch import nn
 
-from gradwidgets.core import EXAMPLES, Example, Finding, ProbeRow, SurfaceGrid
+from gradwidgets.core import (
+    EXAMPLES,
+    Comparison,
+    Example,
+    Finding,
+    GradientCheck,
+    ProbeRow,
+    SurfaceGrid,
+    compare_surfaces,
+)
 from gradwidgets.core.axes import check_loss_axes
 from gradwidgets.core.choices import choose
+from gradwidgets.core.gradient_check import checking_gradient
 from gradwidgets.core.loss_call import loss_name
 from gradwidgets.core.loss_function import LossFunction
 from gradwidgets.core.patterns import Survey, surveying
@@ -34,6 +44,7 @@ class LossSettings:
         axes: (name, low, high) of each axis, the horizontal one first.
         resolution: Grid points along each axis.
         fixed: (name, value) of the numbers that are not on an axis.
+        check: Whether autograd's gradient is compared with differences.
     """
 
     example: str
@@ -41,6 +52,7 @@ class LossSettings:
     axes: tuple[tuple[str, float, float], ...]
     resolution: int
     fixed: tuple[tuple[str, float], ...]
+    check: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,6 +64,8 @@ class LossResult:
         grids: Surfaces or curves.
         surveys: What was found on them; {} while that is being looked for.
         rows: The table; [] likewise.
+        checks: Autograd beside differences; {} likewise, and where not asked for.
+        comparison: What sets two losses apart; None likewise, and of one loss.
         exact: Whether it is all there, at full resolution.
     """
 
@@ -59,7 +73,16 @@ class LossResult:
     grids: Mapping[str, SurfaceGrid]
     surveys: Mapping[str, Survey] = field(default_factory=dict)
     rows: list[ProbeRow] = field(default_factory=list)
+    checks: Mapping[str, GradientCheck] = field(default_factory=dict)
+    comparison: Comparison | None = None
     exact: bool = False
+
+    @property
+    def aside(self) -> str:
+        """What is shown beside the losses: "check", "angle" or ""."""
+        if len(self.settings.axes) == 1:
+            return ""
+        return "check" if self.settings.check else "angle" if len(self.settings.losses) == 2 else ""
 
     @property
     def findings(self) -> dict[str, list[Finding]]:
@@ -154,15 +177,19 @@ class LossProblem:
             work = sampling_function(function, axes, settings.resolution)
             grids[name] = yield from part_of(work, 0.1 + 0.5 * k / count, 0.5 / count)
         yield LossResult(settings, dict(grids))
-        surveys, rows = {}, []
+        surveys, rows, checks = {}, [], {}
         target = self.target if set(axes) == set(self.axes) else None
         probes = self.probes if tuple(axes) == tuple(self.axes) else {}
         for k, (name, grid) in enumerate(grids.items()):
-            surveys[name] = yield from part_of(surveying(grid, target=target), 0.6 + 0.4 * k / count, 0.25 / count)
+            begun = 0.6 + 0.4 * k / count
+            surveys[name] = yield from part_of(surveying(grid, target=target), begun, 0.2 / count)
+            if settings.check:
+                checks[name] = yield from part_of(checking_gradient(grid), begun + 0.2 / count, 0.1 / count)
             lowest = [one.point for one in surveys[name].critical if one.kind == "minimum"][:1]
             table = probing(functions[name], axes, probes, component=name, lowest=lowest[0] if lowest else None)
-            rows += yield from part_of(table, 0.85 + 0.15 * k / count, 0.15 / count)
-        return LossResult(settings, grids, surveys, rows, exact=True)
+            rows += yield from part_of(table, begun + 0.3 / count, 0.1 / count)
+        comparison = compare_surfaces(*grids.values(), names=tuple(grids), surveys=surveys) if count == 2 else None
+        return LossResult(settings, grids, surveys, rows, checks, comparison, exact=True)
 
 
 class LossProblems:

@@ -230,11 +230,15 @@ class Panel(SettingsPanel):
         """Take the size and the theme that the page told."""
         if not self._ready or self._shown is None:
             return
+        self._fit_picture()
+        self._attempt(lambda: self._show(self._shown))
+
+    def _fit_picture(self) -> None:
+        """Give the picture the size that it should have."""
         width, height = self.figure.get_size_inches() * self.figure.dpi / self.canvas.device_pixel_ratio
         size = self._picture_size()
         if (round(width), round(height)) != size:
             self.canvas.resize(*size)
-        self._attempt(lambda: self._show(self._shown))
 
     def _on_mouse(self, event) -> None:
         pressed = event.name == "button_press_event" and event.button == 1

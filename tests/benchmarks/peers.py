@@ -1,7 +1,7 @@
 """What a slider step is compared with: other ways to show the same descent, each as a notebook of two cells.
 
 The first cell imports, the second makes the widget; what is timed starts with the second. Every peer has a
-slider called lr.
+slider called lr; the explorer's is called margin.
 """
 
 from __future__ import annotations
@@ -11,6 +11,12 @@ Cells = tuple[str, str]
 OURS: Cells = (
     "from gradwidgets import OptimizerPlayground",
     "playground = OptimizerPlayground()\nplayground",
+)
+
+# A slider of a constant: surface with gradients at 81 x 81, arrows, contours, findings and table follow.
+EXPLORER: Cells = (
+    "from gradwidgets import SurfaceExplorer",
+    'explorer = SurfaceExplorer("pair", point=(0.3, -0.3))\nexplorer',
 )
 
 # The floor under any widget whose kernel answers: a slider changes a text.
@@ -154,7 +160,9 @@ def show(lr=0.1, momentum=0.0, dampening=0.0, weight_decay=0.0, nesterov=False):
 PEERS: dict[str, Cells] = {
     "ready_picture": READY_PICTURE,
     "ours": OURS,
+    "explorer": EXPLORER,
     "full_redraw": FULL_REDRAW,
     "naive_interact": NAIVE_INTERACT,
     "echo": ECHO,
 }
+SLIDERS = {"explorer": "margin"}  # what is moved, where it is not lr

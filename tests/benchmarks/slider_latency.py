@@ -28,7 +28,7 @@ from playwright.sync_api import Browser
 from playwright.sync_api import TimeoutError as Late
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
-from tests.benchmarks.peers import PEERS
+from tests.benchmarks.peers import PEERS, SLIDERS
 from tests.browser.find_chromium import MISSING, find_chromium
 from tests.browser.lab import Lab
 from tests.browser.link import Link
@@ -151,6 +151,13 @@ def targets(rows: dict[str, Measured], *, far: bool) -> str:
         for name, times in (("full_redraw", 4), ("naive_interact", 25)):
             if name in rows:
                 goals.append((f"{name}'s step / ours", rows[name].step / ours.step, "≥", times, 1))
+    if "explorer" in rows and not far:
+        explorer = rows["explorer"]
+        goals += [
+            ("explorer's step / ready picture's", explorer.step / floor.step, "≤", 2, 2),
+            ("explorer's drag, frames/s / ready picture's", explorer.rate / floor.rate, "≥", 0.5, 2),
+            ("explorer's let-go lag to the fine picture, ms", explorer.lag, "≤", 250, 0),
+        ]
     lines = ["| what | measured | target | met |", "|---|---|---|---|"]
     for what, value, sense, limit, digits in goals:
         met = value <= limit if sense == "≤" else value >= limit
@@ -190,7 +197,8 @@ def main() -> None:
                 print(f"round {number + 1} of {args.rounds}: {name}", file=sys.stderr)
                 lab.end_kernels()
                 address = f"http://127.0.0.1:{port}"
-                runs[name].append(measure(browser, address, notebook, args.slider, args.steps, cells=cells))
+                slider = SLIDERS.get(name, args.slider)
+                runs[name].append(measure(browser, address, notebook, slider, args.steps, cells=cells))
 
     rows = {name: middle(measured) for name, measured in runs.items()}
     if far:

@@ -15,6 +15,7 @@ from gradwidgets.core import (
     descend_each,
     outcome,
     regressions,
+    sample_surface,
     sample_surfaces,
     stability,
     step_parts,
@@ -139,3 +140,35 @@ def test_maps_of_a_million(benchmark, million, resolution):
 def test_paths_of_a_million(benchmark, million):
     steps = 100 if benchmark.enabled else 3
     benchmark.pedantic(descend_each, (million, SGD(**SETTINGS), START, steps), rounds=1)
+
+
+def ten_operations(a, b):
+    return ((a**2 + b - 11) ** 2 + (a + b**2 - 7).abs().sqrt() + torch.sin(3 * a) * torch.exp(-(b**2))).log1p()
+
+
+GROUND = {"a": (-4.0, 4.0), "b": (-4.0, 4.0)}
+
+
+@pytest.mark.benchmark(group="a loss of ten operations, 81 x 81, with gradients")
+def test_any_loss(benchmark):
+    assert benchmark(sample_surface, ten_operations, GROUND).loss.shape == (81, 81)
+
+
+@pytest.mark.benchmark(group="a loss of ten operations, 81 x 81, with gradients")
+def test_peer_a_backward_for_each_cell(benchmark):
+    sides = [torch.linspace(*GROUND[name], 81, dtype=torch.float64) for name in "ab"]
+
+    def cell_by_cell():
+        loss, gradient = torch.empty(81, 81, dtype=torch.float64), torch.empty(81, 81, 2, dtype=torch.float64)
+        for i, b in enumerate(sides[1]):
+            for j, a in enumerate(sides[0]):
+                leaves = [a.clone().requires_grad_(), b.clone().requires_grad_()]
+                value = ten_operations(*leaves)
+                gradient[i, j] = torch.stack(torch.autograd.grad(value, leaves))
+                loss[i, j] = value.detach()
+        return loss, gradient
+
+    loss, gradient = benchmark.pedantic(cell_by_cell, rounds=3)
+    ours = sample_surface(ten_operations, GROUND)
+    torch.testing.assert_close(loss, ours.loss)
+    torch.testing.assert_close(gradient, ours.gradient, equal_nan=True)  # at √|…|’s kinks

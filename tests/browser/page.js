@@ -117,5 +117,27 @@
     return { width: canvas.width, height: canvas.height, data: btoa(text) };
   }
 
-  window.watched = { ...seen, notebook, kernel, listen, ask, forge, runCell, press, drag, echoes, pixels };
+  // As in a tab that nobody sees: the page is told so, and no frame of animation comes until it is seen again.
+  const animate = window.requestAnimationFrame.bind(window);
+  let waiting = null;
+
+  function hide() {
+    waiting = [];
+    window.requestAnimationFrame = (work) => waiting.push(work);
+    see("hidden");
+  }
+
+  function unhide() {
+    window.requestAnimationFrame = animate;
+    waiting.forEach((work) => animate(work));
+    see("visible");
+  }
+
+  function see(state) {
+    Object.defineProperty(document, "visibilityState", { value: state, configurable: true });
+    Object.defineProperty(document, "hidden", { value: state === "hidden", configurable: true });
+    document.dispatchEvent(new Event("visibilitychange"));
+  }
+
+  window.watched = { ...seen, notebook, kernel, listen, ask, forge, runCell, press, drag, echoes, pixels, hide, unhide };
 })();

@@ -238,6 +238,15 @@ class Page:
         except TimeoutError:
             raise AssertionError(f"the page does not show what the kernel draws: {different}") from None
 
+    @contextlib.contextmanager
+    def hidden(self) -> Iterator[None]:
+        """Have the page behave as in a tab that nobody sees: it is told so, and no frame of animation comes."""
+        self.raw.evaluate("watched.hide()")
+        try:
+            yield
+        finally:
+            self.raw.evaluate("watched.unhide()")
+
     # -- the hand -----------------------------------------------------------------------------------------
 
     def slider(self, label: str) -> Locator:

@@ -63,15 +63,33 @@ def test_a_click_and_a_drag_move_the_point(page):
     page.until_kernel("abs(explorer.point[0] - 0.5) < 0.05 and abs(explorer.point[1] + 0.5) < 0.05")
     page.until_painted("explorer")
     said = page.raw.locator(".gradwidgets-verdict .note").inner_text()
-    a, b, loss = page.value("[*explorer.point, float(explorer._here(explorer._shown)[1]['square'][0])]")
+    a, b, loss = page.value("[*explorer.point, float(explorer._here(explorer._shown)['square'].loss)]")
     assert said.startswith(f"at a {a:.3g}, b −{-b:.3g}: loss {loss:.4g}")
 
 
 def test_two_variants_stand_side_by_side(page):
     page.tell("explorer.compare = ('square', 'straight')")
     page.until_painted("explorer")
-    assert page.value("len(explorer.figure.axes)") == 2 + 1 + 2
+    assert page.value("len(explorer.figure.axes)") == 3 + 2 + 2
     page.until_text("dead zone · square", within=".gradwidgets-verdict")
+
+
+def test_a_hidden_tab_holds_nothing_up_and_shows_the_newest_when_it_is_back(page):
+    before = page.pixels()
+    with page.hidden():
+        for margin in (0.9, 0.7, 0.5, 0.3):
+            page.tell(f"explorer.fixed = {{'margin': {margin}}}")
+        page.until_kernel("explorer.findings['square'][0].evidence['share'] > 0.6")
+        assert page.value("len(explorer.canvas._in_flight)") <= 2
+    page.until_painted("explorer")
+    assert (page.pixels() != before).any()
+
+
+def test_the_gradient_check_is_a_map_beside_the_loss(page):
+    page.raw.locator(".widget-checkbox").filter(has_text="check gradient").first.locator("input").check()
+    page.until_kernel("explorer.gradient_check and len(explorer.figure.axes) == 2 + 2 + 2")
+    page.until_painted("explorer")
+    page.until_text("gradient check", within=".gradwidgets-verdict .card.ok")
 
 
 def test_a_loss_that_raises_is_said_and_the_next_change_recovers(page):

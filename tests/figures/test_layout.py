@@ -4,7 +4,7 @@ from itertools import combinations
 
 import pytest
 
-from gradwidgets.figures.layout import playground_layout
+from gradwidgets.figures.layout import playground_layout, surface_layout
 
 SIZES = [(400, 380), (580, 466), (620, 470), (900, 600), (1500, 900)]
 
@@ -19,6 +19,23 @@ def test_boxes_lie_inside_and_apart(count, size, with_data):
     for left, bottom, width, height in boxes:
         assert left > 0 and bottom > 0 and left + width < 1 and bottom + height < 1
         assert width * size[0] >= 60 and height * size[1] >= 70
+    assert_apart(boxes)
+
+
+@pytest.mark.parametrize(("count", "aside"), [(1, False), (1, True), (2, False), (2, True)])
+@pytest.mark.parametrize("size", SIZES, ids=str)
+def test_maps_scales_and_cuts_of_a_surface_lie_inside_and_apart(count, aside, size):
+    layout, bars = surface_layout(count, *size, aside=aside)
+    boxes = [*layout.maps, *bars, layout.data, layout.losses]
+    assert len(layout.maps) == count + aside and len(bars) == 1 + aside
+    assert len({(round(w, 9), round(h, 9)) for _, _, w, h in layout.maps}) == 1
+    for left, bottom, width, height in boxes:
+        assert left > 0 and bottom > 0 and left + width < 1 and bottom + height < 1
+    assert all(width * size[0] >= 60 and height * size[1] >= 60 for _, _, width, height in layout.maps)
+    assert_apart(boxes)
+
+
+def assert_apart(boxes):
     for one, other in combinations(boxes, 2):
         apart_across = one[0] + one[2] <= other[0] or other[0] + other[2] <= one[0]
         apart_down = one[1] + one[3] <= other[1] or other[1] + other[3] <= one[1]

@@ -108,6 +108,91 @@ def test_the_point_is_said_in_words_and_numbers(make):
     assert path[0][0] == 1 and path[1][0] == 2 and path[0][1] == pytest.approx(0.8) and len(path[0]) == 101
 
 
+@pytest.mark.parametrize(
+    ("loss", "words"),
+    [
+        (lambda a, b: a**2 - 3 * b**2, "Hessian eigenvalues −6 and 2: it bends both ways"),
+        (lambda a, b: 0.5 * a**2 + b**2, "Hessian eigenvalues 1 and 2: it bends upwards"),
+        (lambda a, b: -(a**2) - b**2, "Hessian eigenvalues −2 and −2: it bends downwards"),
+        (lambda a, b: a + 2 * b, "Hessian eigenvalues 0 and 0: it bends nowhere"),
+    ],
+    ids=["saddle", "bowl", "hill", "slope"],
+)
+def test_the_curvature_at_the_point_is_said(make, loss, words):
+    assert words in make(loss, BOWL, point=(1.0, 2.0)).summary
+
+
+def test_a_loss_without_second_derivative_says_so(make):
+    class Once(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, a):
+            ctx.save_for_backward(a)
+            return a**2
+
+        @staticmethod
+        @torch.autograd.function.once_differentiable
+        def backward(ctx, gradient):
+            return 2 * ctx.saved_tensors[0] * gradient
+
+    explorer = make(lambda a, b: Once.apply(a) + b**2, BOWL, resolution=11)
+    assert "no second derivative there" in explorer.summary and explorer.error == ""
+
+
+def test_more_constants_than_four_have_a_slider_each(make):
+    names = [f"c{k}" for k in range(7)]
+    code = f"def many(a, b, {', '.join(names)}):\n    return a**2 + b**2 + {' + '.join(names)}"
+    space: dict = {}
+    exec(code, space)
+    explorer = make(space["many"], BOWL, fixed=dict.fromkeys(names, 1.0), resolution=21)
+    shown = [row for row in explorer._constant_rows if row.layout.display != "none"]
+    assert len(shown) == 7
+    send(explorer.controls["constant 7"].field, value=4.0)
+    assert explorer.fixed["c6"] == 4.0 and float(explorer.grids["many"].loss.min()) == pytest.approx(10.0)
+
+
+# -- two variants, and the gradient checked -------------------------------------------------------------------
+
+
+def test_two_variants_have_a_map_of_the_angle_between_their_gradients(make):
+    turned = {"bowl": lambda a, b: a**2 + b**2, "stretched": lambda a, b: a**2 + 9 * b**2}
+    explorer = make(turned, BOWL, compare=("bowl", "stretched"), resolution=41, point=(1.0, 1.0))
+    figure = explorer._figure
+    assert len(figure.maps) == 2 and figure.aside is not None
+    one, other = np.array([2.0, 2.0]), np.array([2.0, 18.0])
+    degrees = np.degrees(np.arccos(one @ other / np.linalg.norm(one) / np.linalg.norm(other)))
+    angle = explorer._result.comparison.angle
+    assert float(angle[20, 30]) == pytest.approx(degrees)  # at a 1, b 1
+    assert all(sentence in explorer.summary for sentence in explorer._result.comparison.sentences)
+    assert "bowl and stretched" in explorer._words.value
+    ways = [line.get_data() for line in figure.aside.ways]
+    assert all(len(way[0]) == 5 for way in ways) and not np.allclose(ways[0], ways[1])
+    assert figure.aside.point.get_data() == ([1.0], [1.0])
+    explorer.compare = None
+    assert explorer._figure.aside is None and explorer.error == ""
+
+
+def test_a_curve_of_two_variants_has_no_angle_but_the_words(make):
+    explorer = make("product and log-space", y_axis="none")
+    assert explorer._figure.aside is None and explorer._result.comparison is not None and explorer.error == ""
+
+
+def test_a_wrong_backward_is_seen_and_said_by_the_gradient_check(make):
+    explorer = make(lambda a, b: (a.detach() * b - 1) ** 2 + a * b, BOWL, resolution=31)
+    assert explorer._figure.aside is None and explorer._result.checks == {}
+    send(explorer.controls["gradient_check"].box, value=True)
+    assert explorer.gradient_check and explorer._figure.aside is not None
+    check = next(iter(explorer._result.checks.values()))
+    assert bool(check.wrong.any()) and check.sentence in explorer.summary
+    assert "✗" in explorer._words.value and "gradient check" in explorer._words.value
+    explorer.y_axis = "none"
+    assert explorer._figure.aside is None and explorer.error == "" and "gradient check" in explorer.summary
+
+
+def test_what_a_loss_does_on_the_side_is_said(make):
+    explorer = make(lambda a, b: a**2 + b**2 + 0.1 * torch.rand(()), BOWL, resolution=21)
+    assert "random numbers" in explorer.summary and "random numbers" in explorer._words.value
+
+
 def test_probes_and_target_are_heeded(make):
     explorer = make(bowl, BOWL, fixed={"tilt": 3.0}, probes={"now": (1, 2)}, target=(2.0, 3.0))
     assert explorer.findings["bowl"][0].name == "wrong_direction"

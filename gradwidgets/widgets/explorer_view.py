@@ -1,0 +1,94 @@
+"""From an explorer's result to its figure, drawing again no more than what changed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from gradwidgets.core import SGD
+from gradwidgets.figures.style import STYLES
+from gradwidgets.figures.surface import SurfaceFigure
+from gradwidgets.figures.surface_scale import SurfaceScale
+from gradwidgets.widgets.canvas import LiveCanvas
+from gradwidgets.widgets.explorer_picture import aside_of, cuts_of, path_of, surface_of
+from gradwidgets.widgets.explorer_point import Here
+from gradwidgets.widgets.loss_problem import LossResult
+
+
+class ExplorerView:
+    """The explorer's figure and what it shows now.
+
+    Args:
+        size: Width and height in CSS pixels.
+
+    Attributes:
+        figure: The artists.
+    """
+
+    def __init__(self, size: tuple[int, int]) -> None:
+        self.figure = SurfaceFigure(*size)
+        self._frame: tuple | None = None
+        self._ground: tuple | None = None
+        self._kept: object = None  # what `_ground` tells by its id
+        self._scale: SurfaceScale | None = None
+
+    def show(self, canvas: LiveCanvas, result: LossResult, scale: str, arrows: str, style: str) -> None:
+        """Bring the maps to a result.
+
+        Args:
+            canvas: What must draw again.
+            result: The losses.
+            scale: Of the colours.
+            arrows: "direction", "magnitude" or "off".
+            style: "light" or "dark".
+        """
+        grids = list(result.grids.values())
+        first, flat = grids[0], grids[0].y is None
+        size = tuple(canvas.figure.get_size_inches())
+        frame = (result.settings.example, result.settings.losses, result.settings.axes, style, size, result.aside)
+        frame += (len(first.x),)
+        ground = (*map(id, grids), *map(id, result.surveys.values()), *map(id, result.checks.values()), scale, arrows)
+        new, self._frame = frame != self._frame, frame
+        if new:
+            sides = [side.numpy() for side in (first.x, first.y) if side is not None]
+            beside = bool(result.aside) and not flat
+            self.figure.build(first.names, sides, tuple(result.grids), STYLES[style], aside=beside)
+            canvas.stale()
+        elif ground == self._ground:
+            return
+        self._ground, self._kept = ground, result
+        if flat:
+            return
+        # While a hand moves, the colours keep their scale: what changes is then the loss.
+        if result.exact or new or self._scale is None:
+            self._scale = SurfaceScale.of(scale, [grid.loss.numpy() for grid in grids])
+        surfaces = [surface_of(name, result) for name in result.grids]
+        inside, labels, whole = self.figure.show(surfaces, self._scale, arrows, aside_of(result), explain=result.exact)
+        canvas.stale(inside)
+        if whole or labels:
+            canvas.stale()
+
+    def move(
+        self,
+        canvas: LiveCanvas,
+        result: LossResult,
+        place: tuple[float, ...],
+        here: Mapping[str, Here],
+        optimizer: SGD | None,
+    ) -> None:
+        """Bring the point, the cuts and the descent to a place, and paint.
+
+        Args:
+            canvas: What must draw again.
+            result: The losses.
+            place: A number for each axis.
+            here: The losses there.
+            optimizer: What descends from there, or None.
+        """
+        grids = list(result.grids.values())
+        gradients = [here[name].gradient for name in result.grids]
+        descends = optimizer is not None and grids[0].y is not None
+        paths = [path_of(grid, optimizer, place) if descends else None for grid in grids]
+        changed = self.figure.move(place, gradients, cuts_of(result, place), paths, settle=result.exact)
+        if changed:  # the plots' labels reach into each other's room
+            canvas.stale()
+        canvas.paint()
