@@ -1,5 +1,6 @@
 """Where a gradient is zero at a point, and what kind of point that is."""
 
+import contextlib
 from dataclasses import dataclass
 from typing import Literal
 
@@ -9,7 +10,7 @@ from torch import Tensor
 from gradwidgets.core.loss_call import LossError
 from gradwidgets.core.loss_function import LossFunction
 from gradwidgets.core.results import Result
-from gradwidgets.core.slices import Slices
+from gradwidgets.core.slices import Slices, part_of
 
 Kind = Literal["minimum", "maximum", "saddle", "degenerate"]
 
@@ -18,6 +19,7 @@ _MOST_SLOW = 4
 _ITERATIONS = 12
 _RING = 16
 _ARRIVED = 1e-7  # of the view's width: a last step so short ends Newton's method
+_SETTLED = 1e-10  # the same: after a step so short another would be rounding
 _FLAT = 1e-6  # of the larger eigenvalue: a smaller one counts as zero
 
 
@@ -73,16 +75,24 @@ def finding_critical_points(grid, function: LossFunction, usable: Tensor, steep:
         last = ((moved - at) / spans).norm(dim=-1)
         at = torch.where(alive[:, None], moved, at)
         yield 0.1 + 0.6 * (k + 1) / steps
+        if bool((~alive | (last <= _SETTLED)).all()):
+            break
     gradient, hessian = yield from _around(function, at, 1e-5 * spans)
     arrived = ((gradient * spans).norm(dim=-1) <= 1e-4 * steep) & (last <= _ARRIVED)
     at = torch.where(at.abs() < _ARRIVED * spans, 0.0, at)
+    smooth = alive & arrived
+    candidates: list[CriticalPoint | None] = [None] * len(at)
+    for which, judge in ((smooth, _smooth), (~smooth, _kinked)):
+        if not bool(which.any()):
+            continue
+        places = at[which] if judge is _smooth else home[which]
+        judged = yield from part_of(judge(function, places, hessian[which], cell), 0.7, 0.3)
+        for i, one in zip(which.nonzero().flatten().tolist(), judged, strict=True):
+            candidates[i] = one
     found: list[CriticalPoint] = []
-    for i in range(len(at)):
-        smooth = alive[i] and arrived[i]
-        one = _smooth(function, at[i], hessian[i]) if smooth else _kinked(function, home[i], cell)
+    for one in candidates:
         if one is not None and _inside(one, grid) and not any(_same(one, other, 0.75 * cell) for other in found):
             found.append(one)
-        yield 0.7 + 0.3 * (i + 1) / len(at)
     return sorted(found, key=lambda one: one.loss)
 
 
@@ -119,49 +129,74 @@ def _around(function: LossFunction, at: Tensor, step: Tensor) -> Slices[tuple[Te
     return parts[0], torch.nan_to_num(hessian, nan=0.0, posinf=0.0, neginf=0.0)
 
 
-def _smooth(function: LossFunction, point: Tensor, differences: Tensor) -> CriticalPoint:
+def _smooth(
+    function: LossFunction, points: Tensor, differences: Tensor, cell: Tensor
+) -> Slices[list[CriticalPoint | None]]:
+    """Judge points where the gradient is zero, (K, P), by their curvature."""
+    hessians = yield from _hessians(function, points, differences)
+    losses = (yield from function.valuing(points, gradient=False)).loss.tolist()
+    eigenvalues = torch.linalg.eigvalsh(hessians)
+    return [
+        CriticalPoint(tuple(point), _kind(own), loss, tuple(own.tolist()))
+        for point, own, loss in zip(points.tolist(), eigenvalues, losses, strict=True)
+    ]
+
+
+def _hessians(function: LossFunction, points: Tensor, differences: Tensor) -> Slices[Tensor]:
     try:
-        hessian = function.hessian(point).double()
-        if not hessian.isfinite().all():
-            hessian = differences
+        hessians = function.hessians(points).double()
     except LossError:
-        hessian = differences
-    eigenvalues = torch.linalg.eigvalsh(hessian)
+        hessians = differences.clone()
+        for i, point in enumerate(points):
+            with contextlib.suppress(LossError):
+                hessians[i] = function.hessian(point)
+            yield (i + 1) / len(points)
+    return torch.where(hessians.isfinite().all(-1).all(-1)[:, None, None], hessians, differences)
+
+
+def _kind(eigenvalues: Tensor) -> Kind:
     largest = float(eigenvalues.abs().max())
     zero = eigenvalues.abs() <= _FLAT * largest
     up, down = bool((eigenvalues > 0)[~zero].any()), bool((eigenvalues < 0)[~zero].any())
-    kind: Kind = "saddle" if up and down else "degenerate" if largest == 0 or bool(zero.any()) else "minimum"
-    if kind == "minimum" and down:
-        kind = "maximum"
-    loss = float(function.values(point[None]).loss)
-    return CriticalPoint(tuple(point.tolist()), kind, loss, tuple(eigenvalues.tolist()))
+    if up and down:
+        return "saddle"
+    if largest == 0 or bool(zero.any()):
+        return "degenerate"
+    return "maximum" if down else "minimum"
 
 
-def _kinked(function: LossFunction, centre: Tensor, cell: Tensor) -> CriticalPoint | None:
-    """Judge a candidate without curvature by the losses in and around its cell."""
-    dims = len(centre)
+def _kinked(
+    function: LossFunction, centres: Tensor, differences: Tensor, cell: Tensor
+) -> Slices[list[CriticalPoint | None]]:
+    """Judge candidates without curvature, (K, P), by the losses in and around their cells."""
+    dims = centres.shape[1]
     grid = torch.linspace(-1, 1, 9, dtype=torch.float64)
-    offsets = torch.cartesian_prod(*[grid] * dims).reshape(-1, dims)
-    inside = centre + 0.5 * cell * offsets
-    values = function.values(inside)
-    losses, sizes = values.loss, (values.gradient * cell).norm(dim=-1)
+    inside = 0.5 * cell * torch.cartesian_prod(*[grid] * dims).reshape(-1, dims)
+    if dims == 1:
+        ring = cell * torch.tensor([[-1.0], [1.0]], dtype=torch.float64)
+    else:
+        angle = torch.arange(_RING, dtype=torch.float64) * (2 * torch.pi / _RING)
+        ring = 1.5 * cell * torch.stack([angle.cos(), angle.sin()], dim=-1)
+    places = centres[:, None] + torch.cat([inside, ring])
+    values = yield from function.valuing(places.flatten(0, 1))
+    losses, sizes = values.loss.reshape(places.shape[:2]), (values.gradient * cell).norm(dim=-1)
+    sizes, count = sizes.reshape(places.shape[:2]), len(inside)
+    return [_kink(*parts) for parts in zip(places, losses[:, :count], losses[:, count:], sizes[:, :count], strict=True)]
+
+
+def _kink(places: Tensor, losses: Tensor, around: Tensor, sizes: Tensor) -> CriticalPoint | None:
+    """Judge one by the losses at places inside its cell, those around it, and the slopes inside."""
     # At a kink the gradient jumps; where it shrinks on the way, Newton's method had its chance.
     sizes = sizes[sizes > 0]
     if not len(sizes) or float(sizes.min()) < 0.3 * float(sizes.max()):
         return None
-    if dims == 1:
-        ring = centre + cell * torch.tensor([[-1.0], [1.0]], dtype=torch.float64)
-    else:
-        angle = torch.arange(_RING, dtype=torch.float64) * (2 * torch.pi / _RING)
-        ring = centre + 1.5 * cell * torch.stack([angle.cos(), angle.sin()], dim=-1)
-    around = function.values(ring).loss
     if not (losses.isfinite().all() and around.isfinite().all()):
         return None
     least, most = int(losses.argmin()), int(losses.argmax())
     if bool((around > losses[least]).all()):
-        return CriticalPoint(tuple(inside[least].tolist()), "minimum", float(losses[least]), ())
+        return CriticalPoint(tuple(places[least].tolist()), "minimum", float(losses[least]), ())
     if bool((around < losses[most]).all()):
-        return CriticalPoint(tuple(inside[most].tolist()), "maximum", float(losses[most]), ())
+        return CriticalPoint(tuple(places[most].tolist()), "maximum", float(losses[most]), ())
     return None
 
 

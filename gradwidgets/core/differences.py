@@ -1,5 +1,6 @@
 """Central differences of a loss, and where a gradient is not the slope that they give."""
 
+import contextlib
 import copy
 import time
 from collections.abc import Sequence
@@ -10,7 +11,7 @@ from torch import Tensor
 
 from gradwidgets.core.loss_call import LossError
 from gradwidgets.core.loss_function import LossFunction
-from gradwidgets.core.slices import SLICE, Slices, finish, part_of
+from gradwidgets.core.slices import SLICE, Slices, part_of
 
 MISMATCH = 1e-3  # of the larger slope: a gap from here on is no rounding
 _SHIFTS = (-8, -1, 1, 8)
@@ -53,10 +54,10 @@ class Differences:
         return torch.nan_to_num(self.gap / torch.maximum(size, torch.as_tensor(least, dtype=size.dtype)))
 
 
-def differences(
+def differing(
     function: LossFunction, points: Tensor, own: Tensor, bounds: Tensor, steep: float, axes: Sequence[int]
-) -> Differences:
-    """Compare gradients with central differences.
+) -> Slices[Differences]:
+    """Compare gradients with central differences, in slices.
 
     Args:
         function: The loss.
@@ -69,17 +70,11 @@ def differences(
     Returns:
         The comparison, its columns in the order of `axes`.
     """
-    return finish(differing(function, points, own, bounds, steep, axes))
-
-
-def differing(
-    function: LossFunction, points: Tensor, own: Tensor, bounds: Tensor, steep: float, axes: Sequence[int]
-) -> Slices[Differences]:
-    """`differences` in slices."""
     spans = bounds[:, 1] - bounds[:, 0]
     steps = _EPS ** (1 / 3) * torch.maximum(points.abs(), spans / 2)
     here, beside = [], []
-    first, size = 0, _NARROW if function.method in (None, "pointwise") else _WIDE
+    first, least = 0, _NARROW if function.method in (None, "pointwise") else _WIDE
+    size = least
     while first < len(points):
         begun = time.perf_counter()
         part = slice(first, first + size)
@@ -95,7 +90,7 @@ def differing(
         beside.append(losses[1:].reshape(len(axes), len(_SHIFTS), -1))
         first += size
         pace = (time.perf_counter() - begun) / size
-        size = int(min(max(SLICE / max(pace, 1e-9), _NARROW), _WIDEST))
+        size = int(min(max(SLICE / max(pace, 1e-9), least), _WIDEST))
     return _compared(torch.cat(here), torch.cat(beside, dim=-1), steps[:, axes], own[:, axes], steep / spans[axes])
 
 
@@ -118,16 +113,13 @@ def sharp(own: Tensor, single: Tensor | None, spans: Tensor, steep: float) -> Te
 
 def _losses(function: LossFunction, places: Tensor, bounds: Tensor) -> Slices[Tensor]:
     outside = ((places < bounds[:, 0]) | (places > bounds[:, 1])).any(-1)
+    if not bool(outside.any()):
+        return (yield from function.valuing(places, gradient=False)).loss.double()
     losses = torch.full((len(places),), float("nan"), dtype=torch.float64)
-    inner = yield from function.valuing(places[~outside], gradient=False)
-    losses[~outside] = inner.loss
-    if bool(outside.any()):
-        # A loss may refuse what is out of view, a probability above 1 say. That must not change how it is called.
-        try:
-            outer = yield from copy.copy(function).valuing(places[outside], gradient=False)
-        except LossError:
-            return losses
-        losses[outside] = outer.loss
+    losses[~outside] = (yield from function.valuing(places[~outside], gradient=False)).loss.double()
+    # A loss may refuse what is out of view, a probability above 1 say. That must not change how it is called.
+    with contextlib.suppress(LossError):
+        losses[outside] = (yield from copy.copy(function).valuing(places[outside], gradient=False)).loss.double()
     return losses
 
 

@@ -295,6 +295,30 @@ class LossFunction:
         matrix = torch.stack([torch.zeros_like(leaf) if row is None else row for row in rows]).detach()
         return (matrix + matrix.T) / 2
 
+    def hessians(self, points: Tensor) -> Tensor:
+        """`hessian` at many points, (N, P), at once where the loss is computed so: (N, P, P).
+
+        Raises:
+            LossError: The loss has no second derivative at one of them, or none that is had at once.
+        """
+        if self.method not in ("vectorized", "vmap"):
+            return torch.stack([self.hessian(point) for point in points])
+        try:
+            with torch.inference_mode(False), torch.enable_grad():
+                value, leaves = self._forward(points.detach().to(self.dtype), self.method)
+                first = torch.autograd.grad(value.sum(), leaves, create_graph=True, allow_unused=True)
+                zeros = torch.zeros_like(leaves[0])
+                rows = []
+                for slope in first:
+                    row = [None] * len(leaves)
+                    if slope is not None and slope.requires_grad:
+                        row = torch.autograd.grad(slope.sum(), leaves, retain_graph=True, allow_unused=True)
+                    rows.append(torch.stack([zeros if entry is None else entry.detach() for entry in row], dim=-1))
+        except Exception as error:
+            raise LossError(f"no second derivative: {self._sentence(error)}") from error
+        matrices = torch.stack(rows, dim=-2)
+        return (matrices + matrices.mT) / 2
+
 
 def _agree(values: Tensor, truth: list[Tensor]) -> bool:
     return torch.allclose(values, torch.stack(truth).to(values.dtype), rtol=1e-5, atol=1e-300, equal_nan=True)

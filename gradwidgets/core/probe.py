@@ -1,7 +1,7 @@
 """A table of a loss and its gradients at a few inputs that tell."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Real
 
@@ -17,7 +17,9 @@ from gradwidgets.core.slices import Slices, finish
 
 SMALL = 0.01  # of an axis: how far from zero, or from the middle, the "small" input lies
 _SEARCHED = 17  # points along an axis from which the lowest is refined
-_REFINED = 60
+_SCALES = 10  # grids about the best point so far in one call, each twice as fine as the one before
+_FINEST = 2.0**-59  # of the first step: where the refinement ends
+_REFINED, _REFINED_SLOW = 60, 3  # calls at most; of a loss that is called point by point, fewer and smaller
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -98,10 +100,15 @@ def probing(
     low, high = (torch.tensor([bounds[i] for bounds in checked.values()], dtype=torch.float64) for i in (0, 1))
     own = {name: as_inputs(name, value, function.parameters) for name, value in (probes or {}).items()}
     converged = yield from _lowest(function, low, high, lowest)
+    inputs = [
+        (name, point)
+        for name, place in {**own, **_usual(low, high), "converged": converged, **own}.items()
+        for point in (place if place.ndim == 2 else place[None])
+    ]
     rows = []
-    for name, place in {**own, **_usual(low, high), "converged": converged, **own}.items():
-        for point in place if place.ndim == 2 else place[None]:
-            rows += _rows(function, component or function.name, name, point)
+    for some in [[one] for one in inputs] if function.method == "pointwise" else [inputs]:
+        names, points = zip(*some, strict=True)
+        rows += _rows(function, component or function.name, names, torch.stack(points))
         yield 0.9
     return rows
 
@@ -137,66 +144,78 @@ def _usual(low: Tensor, high: Tensor) -> dict[str, Tensor]:
 
 
 def _lowest(function: LossFunction, low: Tensor, high: Tensor, known: tuple[float, ...] | None) -> Slices[Tensor]:
-    """The lowest point in view: the best of a coarse grid, then a grid ever finer about it."""
-    width = high - low
+    """The lowest point in view: the best of a coarse grid, then of ever finer ones about it, many in one call."""
+    width, dims = high - low, len(low)
     if known is None:
-        sides = [torch.linspace(0, 1, _SEARCHED, dtype=torch.float64)] * len(low)
-        shares = torch.cartesian_prod(*sides).reshape(-1, len(low))
-        best = yield from _best(function, low + shares * width)
+        sides = [torch.linspace(0, 1, _SEARCHED, dtype=torch.float64)] * dims
+        shares = torch.cartesian_prod(*sides).reshape(-1, dims)
+        best = yield from _best(function, low + shares * width, low + width / 2)
         reach = 1.0 / (_SEARCHED - 1)
     else:
         best, reach = torch.tensor(known, dtype=torch.float64), 0.02
-    steps = torch.cartesian_prod(*[torch.linspace(-1, 1, 5, dtype=torch.float64)] * len(low)).reshape(-1, len(low))
-    times = _REFINED if function.method != "pointwise" else 3
-    for _ in range(times):
+    slow = function.method == "pointwise"
+    steps = torch.cartesian_prod(*[torch.linspace(-1, 1, 5, dtype=torch.float64)] * dims).reshape(-1, dims)
+    scales = torch.ones(1, dtype=torch.float64) if slow else 0.5 ** torch.arange(_SCALES, dtype=torch.float64)
+    steps = (scales[:, None, None] * steps).flatten(0, 1)
+    finest, widest = reach * _FINEST, reach
+    for _ in range(_REFINED_SLOW if slow else _REFINED):
         around = torch.minimum(torch.maximum(best + reach * width * steps, low), high)
-        better = yield from _best(function, around)
-        # Follow a slope with steps as long as before; close in where the middle is lowest.
-        reach = reach if bool(((better - best).abs() >= 0.99 * reach * width).any()) else reach / 2
+        better = yield from _best(function, around, best)
+        # Follow a slope with steps as long as the one that led lowest; close in where the middle is lowest.
+        step = float(((better - best).abs() / width).max())
+        reach = min(2 * step, widest) if step > 0 and not slow else reach * float(scales[-1]) / 2
         best = better
-    return (yield from _best(function, torch.stack([best, torch.where(best.abs() < 1e-9 * width, 0.0, best)])))
+        if reach < finest:
+            break
+    return (yield from _best(function, torch.stack([best, torch.where(best.abs() < 1e-9 * width, 0.0, best)]), None))
 
 
-def _best(function: LossFunction, points: Tensor) -> Slices[Tensor]:
-    values = yield from function.valuing(points)
+def _best(function: LossFunction, points: Tensor, middle: Tensor | None) -> Slices[Tensor]:
+    values = yield from function.valuing(points, gradient=False)
     losses = torch.nan_to_num(values.loss.double(), nan=math.inf, posinf=math.inf)
-    # Among equals the one in the middle, which is where a refinement began.
-    order = (points - points.mean(0)).norm(dim=-1)
+    # Among equals the one nearest to the middle, which is where a refinement began.
+    order = (points - (points.mean(0) if middle is None else middle)).norm(dim=-1)
     ties = losses == losses.min()
     return points[torch.where(ties, order, torch.full_like(order, math.inf)).argmin()]
 
 
-def _rows(function: LossFunction, component: str, input_name: str, point: Tensor) -> list[ProbeRow]:
+def _rows(function: LossFunction, component: str, input_names: Sequence[str], points: Tensor) -> list[ProbeRow]:
+    """The rows for N inputs, (N, P), computed together."""
     try:
-        values = function.values(point[None])
+        values = function.values(points)
     except LossError:
-        nan = torch.full((1,), math.nan, dtype=torch.float64)
-        loss, gradient, reached = nan, nan[:, None].expand(1, len(point)), (True,) * len(point)
+        nan = torch.full(points.shape, math.nan, dtype=torch.float64)
+        losses, gradients, reached = nan[:, 0].tolist(), nan.tolist(), (True,) * points.shape[1]
     else:
-        loss, gradient, reached = values.loss, values.gradient, values.reached
-    inputs = dict(zip(function.parameters, point.tolist(), strict=True))
-    single = _in_float32(function, point)
+        losses, gradients, reached = values.loss.tolist(), values.gradient.tolist(), values.reached
+    single = _in_float32(function, points)
+    zero = [
+        (k, i)
+        for k, gradient in enumerate(gradients)
+        for i, slope in enumerate(gradient)
+        if slope == 0 and reached[i] and math.isfinite(losses[k])
+    ]
+    stepping = {place for place, steps in zip(zero, _steps(function, points, zero), strict=True) if steps}
     rows = []
-    for i, name in enumerate(function.parameters):
-        slope = float(gradient[0, i])
-        flag = _flag(float(loss), slope, reached[i], None if single is None else float(single[i]), function, point, i)
-        slope = slope if reached[i] else math.nan
-        rows.append(ProbeRow(component, name, input_name, inputs, float(loss), slope, flag))
+    for k, (input_name, point, loss) in enumerate(zip(input_names, points.tolist(), losses, strict=True)):
+        inputs = dict(zip(function.parameters, point, strict=True))
+        for i, name in enumerate(function.parameters):
+            slope = gradients[k][i]
+            flag = _flag(loss, slope, reached[i], None if single is None else single[k][i], (k, i) in stepping)
+            rows.append(ProbeRow(component, name, input_name, inputs, loss, slope if reached[i] else math.nan, flag))
     return rows
 
 
-def _in_float32(function: LossFunction, point: Tensor) -> Tensor | None:
+def _in_float32(function: LossFunction, points: Tensor) -> list[list[float]] | None:
     if function.dtype == torch.float32:
         return None
     try:
-        return function.values(point[None], torch.float32).gradient[0]
+        return function.values(points, torch.float32).gradient.tolist()
     except LossError:
         return None
 
 
-def _flag(
-    loss: float, slope: float, reached: bool, single: float | None, function: LossFunction, point: Tensor, i: int
-) -> str:
+def _flag(loss: float, slope: float, reached: bool, single: float | None, steps: bool) -> str:
     if not math.isfinite(loss):
         return "non-finite loss"
     if not reached:
@@ -204,21 +223,34 @@ def _flag(
     if not math.isfinite(slope):
         return "non-finite gradient"
     if slope == 0:
-        return "no gradient path" if _steps(function, point, i) else "zero gradient"
+        return "no gradient path" if steps else "zero gradient"
     if single is not None and abs(single) < torch.finfo(torch.float32).tiny:
         return "vanishes in float32"
     return ""
 
 
-def _steps(function: LossFunction, point: Tensor, i: int) -> bool:
-    """Whether the loss moves in steps along a parameter: flat beside the point and elsewhere, yet not the same."""
-    reach = max(1.0, abs(float(point[i])))
-    places = point.repeat(41, 1)
-    places[:, i] += torch.linspace(-reach, reach, 41, dtype=torch.float64) * 1.037
+def _steps(function: LossFunction, points: Tensor, which: list[tuple[int, int]]) -> list[bool]:
+    """Whether the loss moves in steps: flat beside a point and elsewhere along a parameter, yet not the same.
+
+    Args:
+        function: The loss.
+        points: (N, P).
+        which: For which points and parameters to tell.
+    """
+    if not which:
+        return []
+    offsets = torch.linspace(-1, 1, 41, dtype=torch.float64) * 1.037
+    places = torch.stack([points[k].expand(41, -1) for k, _ in which]).clone()
+    for place, (k, i) in zip(places, which, strict=True):
+        place[:, i] += max(1.0, abs(float(points[k, i]))) * offsets
     try:
-        values = function.values(places)
+        values = function.values(places.flatten(0, 1))
     except LossError:
-        return False
-    finite = values.loss.isfinite()
-    changes = bool((values.loss[finite] != values.loss[finite][:1]).any())
-    return changes and bool((values.gradient[finite, i] == 0).all())
+        return [False] * len(which)
+    told = []
+    losses, gradients = values.loss.reshape(len(which), 41), values.gradient.reshape(*places.shape)
+    for loss, gradient, (_, i) in zip(losses, gradients, which, strict=True):
+        finite = loss.isfinite()
+        changes = bool((loss[finite] != loss[finite][:1]).any())
+        told.append(changes and bool((gradient[finite, i] == 0).all()))
+    return told

@@ -5,11 +5,10 @@ from torch import Tensor
 
 from gradwidgets.core.finding import Finding
 from gradwidgets.core.patterns.look import FLAT, Look
-from gradwidgets.core.patterns.regions import components, extent, grown
+from gradwidgets.core.patterns.regions import grown
 from gradwidgets.core.wording import number, percent, place
 
 DEAD_SHARE = 0.01
-SMALLEST_EXTENT = 3  # cells: less is a point, not a zone
 SOFT_EDGE = 0.02  # of the steep slopes: beside saturated ground the slope has died away so far
 IMBALANCE = 100.0
 WRONG_SHARE = 0.6  # half would be chance
@@ -25,7 +24,7 @@ def dead_zone(look: Look) -> Finding | None:
             {"share": 1.0, "threshold": DEAD_SHARE},
             look.first(look.finite),
         )
-    zones = _zones(look)
+    zones = look.zones
     dead = _share(zones)
     if dead < DEAD_SHARE:
         return None
@@ -53,20 +52,12 @@ def dead_zone(look: Look) -> Finding | None:
 
 def dead_share(look: Look) -> float:
     """Which share of the view is flat ground above the lowest region, 0 to 1."""
-    return _share(_zones(look))
+    return _share(look.zones)
 
 
 def dead_ground(look: Look) -> Tensor:
     """Where that is, of the loss's shape."""
-    return torch.stack([torch.zeros_like(look.flat), *_zones(look)]).any(0)
-
-
-def _zones(look: Look) -> list[Tensor]:
-    return [
-        zone
-        for zone in components(look.flat)
-        if extent(zone) >= SMALLEST_EXTENT and not bool((grown(zone, 1) & look.target).any())
-    ]
+    return torch.stack([torch.zeros_like(look.flat), *look.zones]).any(0)
 
 
 def _share(zones: list[Tensor]) -> float:
@@ -108,7 +99,8 @@ def wrong_direction(look: Look) -> Finding | None:
     points, targets = look.grid.points[outside] / look.spans, look.grid.points[look.target] / look.spans
     if len(targets) > 400:
         targets = targets[torch.linspace(0, len(targets) - 1, 400).long()]
-    nearest = torch.cdist(points, targets).argmin(1)
+    # Of squared distances, without what all of a point's have in common.
+    nearest = torch.addmm((targets**2).sum(1)[None], points, targets.T, alpha=-2).min(1).indices
     way = targets[nearest] - points
     climbs = (look.grid.gradient[outside] * look.spans * way).sum(-1) > 0
     share = float(climbs.double().mean())

@@ -6,15 +6,23 @@ from numbers import Real
 
 import torch
 from torch import Tensor
+from torch.nn.functional import max_pool2d
 
 from gradwidgets.core.critical_points import CriticalPoint, finding_critical_points
+from gradwidgets.core.differences import Differences, differing
+from gradwidgets.core.loss_call import LossError
 from gradwidgets.core.loss_function import LossFunction, objective_function
 from gradwidgets.core.objective import Objective
-from gradwidgets.core.slices import Slices
+from gradwidgets.core.patterns.regions import components, grown
+from gradwidgets.core.slices import Slices, finish, part_of
 from gradwidgets.core.surface import SurfaceGrid
 
 FLAT = 1e-6  # of the steep slopes in view: below, the ground is flat
+SMALLEST_EXTENT = 3  # cells: less is a point, not a zone
 LOWEST = 1e-3  # of the height of the view: so near to the lowest loss is as good as lowest
+
+_MANY = 10_000  # points of a sample; of a loss that must be called point by point, fewer
+_FEW = 100
 
 Target = Sequence[float] | Mapping[str, object] | Callable[..., Tensor]
 
@@ -40,11 +48,59 @@ class Look:
         self.critical: list[CriticalPoint] = []
 
     def looking(self) -> Slices[None]:
-        """Find the critical points, in slices."""
+        """Find the critical points and compute what several patterns need, in slices."""
         if self.function is not None and self.steep > 0:
             # Where much ground is flat, gradients of zero are no points.
             usable = self.finite & ~self.flat if self.share(self.flat) > 0.01 else self.finite
-            self.critical = yield from finding_critical_points(self.grid, self.function, usable, self.steep)
+            work = finding_critical_points(self.grid, self.function, usable, self.steep)
+            self.critical = yield from part_of(work, 0.0, 0.6)
+        # What the cached properties of these names would compute at once.
+        self.__dict__["single"] = yield from part_of(self._in_float32(), 0.6, 0.1)
+        self.__dict__["compared"] = yield from part_of(self._comparing(), 0.7, 0.3)
+
+    def _in_float32(self) -> Slices[Tensor | None]:
+        if self.function is None or self.function.dtype == torch.float32:
+            return None
+        try:
+            return (yield from self.function.valuing(self.sample[0], torch.float32)).gradient.double()
+        except LossError:
+            return None
+
+    def _comparing(self) -> Slices[Differences | None]:
+        if self.function is None or self.function.dtype == torch.float32:
+            return None
+        points, exact, _ = self.sample
+        # A parameter with no gradient at all is another pattern's.
+        axes = [axis for axis in range(points.shape[1]) if bool((exact[:, axis] != 0).any())]
+        if not axes:
+            return None
+        return (yield from differing(self.function, points, exact, self.bounds, self.steep, axes))
+
+    @cached_property
+    def single(self) -> Tensor | None:
+        """The gradient that float32 gives at the sample's points, (N, P); None where the loss takes no float32."""
+        return finish(self._in_float32())
+
+    @cached_property
+    def compared(self) -> Differences | None:
+        """The gradient there beside central differences; None where there is none to compare."""
+        return finish(self._comparing())
+
+    @cached_property
+    def sample(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Finite points (N, P), autograd's gradients there, and the size of the slope per width of the view (N,).
+
+        The third is zero where a much steeper neighbour shows that the gradient only passes through zero.
+        """
+        slope = self.slope[None, None] if self.grid.y is not None else self.slope[None, None, None]
+        around = max_pool2d(slope, 3, 1, 1).reshape(self.slope.shape)
+        own = torch.where(self.slope > 1e-10 * around, self.slope, torch.zeros_like(self.slope))
+        points, gradient, own = self.grid.points[self.finite], self.grid.gradient[self.finite], own[self.finite]
+        most = _FEW if self.grid.method == "pointwise" else _MANY
+        if len(points) > most:
+            chosen = torch.linspace(0, len(points) - 1, most).round().long()
+            return points[chosen], gradient[chosen], own[chosen]
+        return points, gradient, own
 
     @cached_property
     def finite(self) -> Tensor:
@@ -107,6 +163,12 @@ class Look:
         if self._target is None:
             return self.bottom
         return target_mask(self._target, self.grid)
+
+    @cached_property
+    def zones(self) -> list[Tensor]:
+        """Flat ground of some extent that is not next to the target: dead, each zone a mask, the largest first."""
+        beside = grown(self.target, 1)
+        return [zone for zone in components(self.flat, SMALLEST_EXTENT) if not bool((zone & beside).any())]
 
     def in_target(self, point: Sequence[float]) -> bool:
         """Whether a point lies in the target, or within a cell of it."""

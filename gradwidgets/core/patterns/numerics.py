@@ -1,19 +1,15 @@
 """Values that are not finite, gradients that float32 loses, that are cut off, or that are not the loss's."""
 
 import torch
-from torch import Tensor
-from torch.nn.functional import max_pool2d
 
-from gradwidgets.core.differences import MISMATCH, differences, sharp
+from gradwidgets.core.differences import MISMATCH, sharp
 from gradwidgets.core.finding import Finding
-from gradwidgets.core.loss_call import LossError
 from gradwidgets.core.non_finite import blame
 from gradwidgets.core.patterns.look import Look
 from gradwidgets.core.wording import number, percent, place
 
 LOST_SHARE = 0.01
 MISMATCH_SHARE = 0.05
-_FEW = 100  # points that a loss which must be called point by point is asked for
 
 
 def non_finite(look: Look) -> Finding | None:
@@ -44,8 +40,7 @@ def vanishes_in_float32(look: Look) -> Finding | None:
     function = look.function
     if function is None or function.dtype == torch.float32 or look.steep == 0:
         return None
-    points, exact, slope = _sample(look)
-    single = _single(look, points)
+    (points, exact, slope), single = look.sample, look.single
     if single is None:
         return None
     tiny = torch.finfo(torch.float32).tiny
@@ -72,15 +67,12 @@ def gradient_mismatch(look: Look) -> Finding | None:
     """Autograd's gradient is not the slope that central differences of the loss have."""
     if look.function is None or look.function.dtype == torch.float32:
         return None
-    points, exact, _ = _sample(look)
-    # A parameter with no gradient at all is another pattern's.
-    axes = [axis for axis in range(points.shape[1]) if bool((exact[:, axis] != 0).any())]
-    if not axes:
+    (points, exact, _), found = look.sample, look.compared
+    if found is None:
         return None
-    found = differences(look.function, points, exact, look.bounds, look.steep, axes)
     bad, gaps = found.wrong.any(-1), found.relative().amax(-1)
     gaps = torch.where(bad, gaps, torch.zeros_like(gaps))
-    wrong = bad & sharp(exact, _single(look, points), look.spans, look.steep)
+    wrong = bad & sharp(exact, look.single, look.spans, look.steep)
     share = float(wrong.double().mean())
     if share < MISMATCH_SHARE:
         return None
@@ -131,28 +123,3 @@ def no_gradient_path(look: Look) -> Finding | None:
             {"change of the loss along the axis": change, "gradient path": reached},
         )
     return None
-
-
-def _single(look: Look, points: Tensor) -> Tensor | None:
-    """The gradients that float32 gives, (N, P); None where the loss takes no float32."""
-    try:
-        return look.function.values(points, torch.float32).gradient.double()
-    except LossError:
-        return None
-
-
-def _sample(look: Look) -> tuple[Tensor, Tensor, Tensor]:
-    """Points (N, P), autograd's gradients there, and the steepest slope next to each relative to its own (N,).
-
-    The third is zero where a much steeper neighbour shows that the gradient only passes through zero.
-    """
-    grid = look.grid
-    slope = look.slope[None, None] if grid.y is not None else look.slope[None, None, None]
-    around = max_pool2d(slope, 3, 1, 1).reshape(look.slope.shape)
-    own = torch.where(look.slope > 1e-10 * around, look.slope, torch.zeros_like(look.slope))
-    points, gradient = grid.points[look.finite], grid.gradient[look.finite]
-    most = _FEW if grid.method == "pointwise" else 10_000
-    if len(points) > most:
-        chosen = torch.linspace(0, len(points) - 1, most).round().long()
-        return points[chosen], gradient[chosen], own[look.finite][chosen]
-    return points, gradient, own[look.finite]

@@ -10,7 +10,7 @@ from gradwidgets.core.critical_points import CriticalPoint
 from gradwidgets.core.finding import Finding, worst_first
 from gradwidgets.core.patterns import ground, numerics, points
 from gradwidgets.core.patterns.look import Look, Target
-from gradwidgets.core.slices import Slices, finish
+from gradwidgets.core.slices import Slices, finish, part_of
 from gradwidgets.core.surface import SurfaceGrid
 from gradwidgets.core.wording import number, place
 
@@ -137,14 +137,14 @@ def surveying(grid: SurfaceGrid, *, target: Target | None = None) -> Slices[Surv
     if not bool(look.finite.any()):
         return Survey([_with_action(numerics.non_finite(look))], [], look.flat)
     yield 0.0
-    yield from look.looking()
+    yield from part_of(look.looking(), 0.0, 0.7)
     found = []
     for k, (name, pattern) in enumerate(PATTERNS.items()):
         if name != "well_shaped" and (finding := pattern.find(look)) is not None:
             found.append(_with_action(finding))
             if name == "gradient_mismatch":
                 look.critical = []  # points at which another function's gradient is zero
-        yield 0.5 + 0.5 * (k + 1) / len(PATTERNS)
+        yield 0.7 + 0.3 * (k + 1) / len(PATTERNS)
     return Survey(worst_first(found) or [_with_action(_well_shaped(look))], look.critical, ground.dead_ground(look))
 
 

@@ -279,3 +279,20 @@ def test_rosenbrocks_hessian_has_its_printed_eigenvalues():
     assert values.gradient[0].tolist() == pytest.approx([-215.6, -88.0])
     eigenvalues = torch.linalg.eigvalsh(function.hessian(torch.ones(2)))
     assert eigenvalues.tolist() == pytest.approx([0.399361, 1001.60064], rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [
+        lambda a, b: a**3 * b + b.exp(),
+        lambda a, b: torch.stack([a, b]).pow(3).sum() + a * b,
+        lambda a, b: a**3 + b if a.item() > 0.5 else a * b**2,
+        lambda a, b: 2 * a + b.detach() ** 2,
+    ],
+)
+def test_hessians_at_many_points_are_those_at_each(loss):
+    function = LossFunction(loss, ("a", "b"))
+    points = torch.tensor([[0.1, -0.4], [0.7, 0.3], [0.9, 0.0]], dtype=torch.float64)
+    function.values(points)
+    each = torch.stack([function.hessian(point) for point in points])
+    assert torch.allclose(function.hessians(points), each, rtol=1e-12, atol=0)

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from torch.nn import functional
 
 from gradwidgets.core import OBJECTIVES, PATTERNS, find_patterns, sample_surface
+from gradwidgets.core.patterns.regions import components
 
 SQUARE = {"a": (-1.0, 1.0), "b": (-1.0, 1.0)}
 WIDE = {"a": (-5.0, 5.0), "b": (-5.0, 5.0)}
@@ -234,3 +235,34 @@ def test_every_pattern_says_what_it_means_and_what_to_do():
         for finding in find_patterns(sample_surface(loss, axes, 41)):
             assert finding.name in PATTERNS and finding.action and finding.evidence
             assert finding.to_dict() and str(finding).startswith(finding.severity)
+
+
+# -- regions --------------------------------------------------------------------------------------------------
+
+
+def flooded(mask):
+    """The parts of a mask by the plainest means: from each cell to its eight neighbours."""
+    left, parts = {tuple(cell) for cell in mask.nonzero().tolist()}, []
+    while left:
+        part, found = set(), [left.pop()]
+        while found:
+            i, j = found.pop()
+            part.add((i, j))
+            near = {(i + p, j + q) for p in (-1, 0, 1) for q in (-1, 0, 1)} & left
+            left -= near
+            found += near
+        parts.append(part)
+    return parts
+
+
+@given(st.integers(1, 9), st.integers(1, 9), st.integers(0, 2**31), st.floats(0, 1), st.integers(1, 4))
+@settings(max_examples=200)
+def test_the_parts_of_a_mask_are_its_connected_ones(height, width, seed, density, least):
+    mask = torch.rand(height, width, generator=torch.Generator().manual_seed(seed)) < density
+    parts = components(mask, least)
+    sizes = [int(part.sum()) for part in parts]
+    assert sizes == sorted(sizes, reverse=True)
+    wanted = [part for part in flooded(mask) if max(len({i for i, _ in part}), len({j for _, j in part})) >= least]
+    assert {frozenset(map(tuple, part.nonzero().tolist())) for part in parts} == set(map(frozenset, wanted))
+    (line,) = mask[:1]
+    assert [part.tolist() for part in components(line)] == [part[0].tolist() for part in components(mask[:1])]
