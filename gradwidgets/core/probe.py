@@ -17,7 +17,7 @@ from gradwidgets.core.slices import Slices, finish
 
 SMALL = 0.01  # of an axis: how far from zero, or from the middle, the "small" input lies
 _SEARCHED = 17  # points along an axis from which the lowest is refined
-_SCALES = 10  # grids about the best point so far in one call, each twice as fine as the one before
+_SCALES, _SCALES_SLOW = 10, 2  # lengths of a step along an axis, each half the one before; all pairs in one call
 _FINEST = 2.0**-59  # of the first step: where the refinement ends
 _REFINED, _REFINED_SLOW = 60, 3  # calls at most; of a loss that is called point by point, fewer and smaller
 
@@ -154,16 +154,18 @@ def _lowest(function: LossFunction, low: Tensor, high: Tensor, known: tuple[floa
     else:
         best, reach = torch.tensor(known, dtype=torch.float64), 0.02
     slow = function.method == "pointwise"
-    steps = torch.cartesian_prod(*[torch.linspace(-1, 1, 5, dtype=torch.float64)] * dims).reshape(-1, dims)
-    scales = torch.ones(1, dtype=torch.float64) if slow else 0.5 ** torch.arange(_SCALES, dtype=torch.float64)
-    steps = (scales[:, None, None] * steps).flatten(0, 1)
+    sizes = 0.5 ** torch.arange(_SCALES_SLOW if slow else _SCALES, dtype=torch.float64)
+    steps = torch.cartesian_prod(*[torch.cat([-sizes, torch.zeros(1), sizes])] * dims).reshape(-1, dims)
     finest, widest = reach * _FINEST, reach
     for _ in range(_REFINED_SLOW if slow else _REFINED):
         around = torch.minimum(torch.maximum(best + reach * width * steps, low), high)
         better = yield from _best(function, around, best)
         # Follow a slope with steps as long as the one that led lowest; close in where the middle is lowest.
         step = float(((better - best).abs() / width).max())
-        reach = min(2 * step, widest) if step > 0 and not slow else reach * float(scales[-1]) / 2
+        if slow:
+            reach = reach if step >= 0.99 * reach else reach / 2
+        else:
+            reach = min(2 * step, widest) if step > 0 else reach * float(sizes[-1])
         best = better
         if reach < finest:
             break

@@ -1,5 +1,6 @@
 """A loss surface with what several patterns ask of it, computed once."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from numbers import Real
@@ -154,8 +155,11 @@ class Look:
 
     @cached_property
     def bottom(self) -> Tensor:
-        """The lowest region in view."""
-        return self.finite & (self.grid.loss <= self.lowest + LOWEST * self.height)
+        """The lowest region in view, at least the lowest grid points."""
+        # A narrow minimum may lie between the points and far below them.
+        lowest = max(self.lowest, float(self.grid.loss[self.finite].min())) if bool(self.finite.any()) else math.nan
+        near = self.finite & (self.grid.loss <= self.lowest + LOWEST * self.height)
+        return near if bool(near.any()) else self.finite & (self.grid.loss <= lowest)
 
     @cached_property
     def target(self) -> Tensor:

@@ -7,7 +7,9 @@ from hypothesis import strategies as st
 from torch.nn import functional
 
 from gradwidgets.core import OBJECTIVES, PATTERNS, find_patterns, sample_surface
+from gradwidgets.core.patterns import surveying
 from gradwidgets.core.patterns.regions import components
+from gradwidgets.core.slices import finish
 
 SQUARE = {"a": (-1.0, 1.0), "b": (-1.0, 1.0)}
 WIDE = {"a": (-5.0, 5.0), "b": (-5.0, 5.0)}
@@ -266,3 +268,15 @@ def test_the_parts_of_a_mask_are_its_connected_ones(height, width, seed, density
     assert {frozenset(map(tuple, part.nonzero().tolist())) for part in parts} == set(map(frozenset, wanted))
     (line,) = mask[:1]
     assert [part.tolist() for part in components(line)] == [part[0].tolist() for part in components(mask[:1])]
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [
+        lambda a, b: (a - 0.31).abs() + 2 * (b.abs() - 0.5).abs(),
+        lambda a, b: 1 - torch.exp(-((a - 0.0131) ** 2 + (b - 0.0087) ** 2) / 1e-4),
+    ],
+)
+def test_a_minimum_far_below_the_grid_points_around_it_is_still_where_the_loss_leads(loss):
+    survey = finish(surveying(sample_surface(loss, SQUARE, 41)))
+    assert survey.findings and survey.dead.shape == (41, 41)

@@ -103,3 +103,8 @@ def test_a_probe_that_is_none_is_refused_in_words(probes, kind, words):
 def test_a_loss_that_cannot_be_evaluated_says_why():
     with pytest.raises(LossError, match="raised ZeroDivisionError"):
         probe(lambda a, b: 1 / 0, SQUARE)
+
+
+def test_the_lowest_point_of_a_bent_valley_is_found_without_a_hint():
+    rows = [row for row in probe(OBJECTIVES["beale"], {"x": (-4.5, 4.5), "y": (-4.5, 4.5)}) if "conv" in row.input_name]
+    assert rows[0].inputs == pytest.approx({"x": 3.0, "y": 0.5}, abs=1e-6)
