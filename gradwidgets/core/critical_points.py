@@ -1,13 +1,12 @@
 """Where a gradient is zero at a point, and what kind of point that is."""
 
-import contextlib
 from dataclasses import dataclass
 from typing import Literal
 
 import torch
 from torch import Tensor
 
-from gradwidgets.core.loss_call import LossError
+from gradwidgets.core.curvature import STEP, differences_of_gradients, hessians_at
 from gradwidgets.core.loss_function import LossFunction
 from gradwidgets.core.results import Result
 from gradwidgets.core.slices import Slices, part_of
@@ -66,7 +65,7 @@ def finding_critical_points(grid, function: LossFunction, usable: Tensor, steep:
     home = at.clone()
     last = torch.full((len(at),), float("inf"), dtype=torch.float64)
     for k in range(steps):
-        gradient, hessian = yield from _around(function, at, 1e-5 * spans)
+        gradient, hessian = yield from differences_of_gradients(function, at, STEP * spans)
         moved = at - torch.linalg.lstsq(hessian, gradient[..., None]).solution[..., 0]
         alive &= moved.isfinite().all(-1)
         near = ((moved - home).abs() <= 1.5 * cell).all(-1)
@@ -77,17 +76,18 @@ def finding_critical_points(grid, function: LossFunction, usable: Tensor, steep:
         yield 0.1 + 0.6 * (k + 1) / steps
         if bool((~alive | (last <= _SETTLED)).all()):
             break
-    gradient, hessian = yield from _around(function, at, 1e-5 * spans)
+    gradient, hessian = yield from differences_of_gradients(function, at, STEP * spans)
     arrived = ((gradient * spans).norm(dim=-1) <= 1e-4 * steep) & (last <= _ARRIVED)
     at = torch.where(at.abs() < _ARRIVED * spans, 0.0, at)
     smooth = alive & arrived
     candidates: list[CriticalPoint | None] = [None] * len(at)
-    for which, judge in ((smooth, _smooth), (~smooth, _kinked)):
-        if not bool(which.any()):
-            continue
-        places = at[which] if judge is _smooth else home[which]
-        judged = yield from part_of(judge(function, places, hessian[which], cell), 0.7, 0.3)
-        for i, one in zip(which.nonzero().flatten().tolist(), judged, strict=True):
+    if bool(smooth.any()):
+        judged = yield from part_of(_smooth(function, at[smooth], hessian[smooth], spans), 0.7, 0.15)
+        for i, one in zip(smooth.nonzero().flatten().tolist(), judged, strict=True):
+            candidates[i] = one
+    if not bool(smooth.all()):
+        judged = yield from part_of(_kinked(function, home[~smooth], cell), 0.85, 0.15)
+        for i, one in zip((~smooth).nonzero().flatten().tolist(), judged, strict=True):
             candidates[i] = one
     found: list[CriticalPoint] = []
     for one in candidates:
@@ -116,42 +116,18 @@ def _corners(grid, usable: Tensor, function: LossFunction) -> tuple[Tensor, Tens
     return low, high
 
 
-def _around(function: LossFunction, at: Tensor, step: Tensor) -> Slices[tuple[Tensor, Tensor]]:
-    """Gradients (K, P) and Hessians (K, P, P) by central differences of gradients."""
-    dims = at.shape[1]
-    shifts = torch.diag(step)
-    places = torch.cat([at, *(at + shift for shift in shifts), *(at - shift for shift in shifts)])
-    values = yield from function.valuing(places)
-    parts = values.gradient.double().reshape(1 + 2 * dims, len(at), dims)
-    rows = [(parts[1 + i] - parts[1 + dims + i]) / (2 * step[i]) for i in range(dims)]
-    hessian = torch.stack(rows, dim=1)
-    hessian = (hessian + hessian.mT) / 2
-    return parts[0], torch.nan_to_num(hessian, nan=0.0, posinf=0.0, neginf=0.0)
-
-
 def _smooth(
-    function: LossFunction, points: Tensor, differences: Tensor, cell: Tensor
+    function: LossFunction, points: Tensor, differences: Tensor, spans: Tensor
 ) -> Slices[list[CriticalPoint | None]]:
     """Judge points where the gradient is zero, (K, P), by their curvature."""
-    hessians = yield from _hessians(function, points, differences)
+    hessians = yield from hessians_at(function, points, spans, differences)
+    hessians = torch.where(hessians.isnan(), differences, hessians)
     losses = (yield from function.valuing(points, gradient=False)).loss.tolist()
     eigenvalues = torch.linalg.eigvalsh(hessians)
     return [
         CriticalPoint(tuple(point), _kind(own), loss, tuple(own.tolist()))
         for point, own, loss in zip(points.tolist(), eigenvalues, losses, strict=True)
     ]
-
-
-def _hessians(function: LossFunction, points: Tensor, differences: Tensor) -> Slices[Tensor]:
-    try:
-        hessians = function.hessians(points).double()
-    except LossError:
-        hessians = differences.clone()
-        for i, point in enumerate(points):
-            with contextlib.suppress(LossError):
-                hessians[i] = function.hessian(point)
-            yield (i + 1) / len(points)
-    return torch.where(hessians.isfinite().all(-1).all(-1)[:, None, None], hessians, differences)
 
 
 def _kind(eigenvalues: Tensor) -> Kind:
@@ -165,9 +141,7 @@ def _kind(eigenvalues: Tensor) -> Kind:
     return "maximum" if down else "minimum"
 
 
-def _kinked(
-    function: LossFunction, centres: Tensor, differences: Tensor, cell: Tensor
-) -> Slices[list[CriticalPoint | None]]:
+def _kinked(function: LossFunction, centres: Tensor, cell: Tensor) -> Slices[list[CriticalPoint | None]]:
     """Judge candidates without curvature, (K, P), by the losses in and around their cells."""
     dims = centres.shape[1]
     grid = torch.linspace(-1, 1, 9, dtype=torch.float64)

@@ -4,6 +4,7 @@ import copy
 import time
 import warnings
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Literal
 
@@ -14,12 +15,14 @@ from gradwidgets.core.axes import check_loss_axes
 from gradwidgets.core.loss_call import LossCall, LossError
 from gradwidgets.core.objective import Objective
 from gradwidgets.core.slices import SLICE, Slices, finish
+from gradwidgets.core.threads import one_thread
 from gradwidgets.core.undisturbed import SEED, Undisturbed
 
 Method = Literal["vectorized", "vmap", "pointwise"]
 
 _TRIED = 5  # points on which the ways are compared before one is chosen
 _BLOCK = 2**16  # points in one call
+_FEW = 2**15
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,7 +129,9 @@ class LossFunction:
         return self._forward(point.to(self.dtype)[None], "vmap" if self.method == "vmap" else "vectorized")
 
     def _at_once(self, points: Tensor, method: Method, gradient: bool = True) -> Values:
-        with torch.inference_mode(False), torch.enable_grad():
+        # Waking a thread takes longer than so few points do, the more so on a machine that others use too.
+        few = method == "vectorized" and len(points) <= _FEW and not self._undisturbed.models
+        with one_thread() if few else nullcontext(), torch.inference_mode(False), torch.enable_grad():
             return self._with_gradient(*self._forward(points, method), gradient)
 
     def _forward(self, points: Tensor, method: Method) -> tuple[Tensor, list[Tensor]]:

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 
 import torch
 
-from gradwidgets.core import LossError
+from gradwidgets.core import LossError, SurfaceGrid
+from gradwidgets.core.curvature import hessians_at
+from gradwidgets.core.slices import finish
 from gradwidgets.widgets.loss_problem import LossResult
 
 
@@ -43,14 +45,17 @@ def look_at(result: LossResult, place: tuple[float, ...], *, curvature: bool) ->
         except LossError:
             here[name] = Here(float("nan"), (float("nan"),) * len(place), () if curvature else None)
             continue
-        eigenvalues = _eigenvalues(grid.function, point[0]) if curvature else None
+        eigenvalues = _eigenvalues(grid, point) if curvature else None
+        if curvature and not bool(values.loss.isfinite()):
+            eigenvalues = ()
         here[name] = Here(float(values.loss), tuple(values.gradient[0].tolist()), eigenvalues)
     return here
 
 
-def _eigenvalues(function, point: torch.Tensor) -> tuple[float, ...]:
+def _eigenvalues(grid: SurfaceGrid, point: torch.Tensor) -> tuple[float, ...]:
+    spans = torch.tensor([high - low for low, high in grid.axes.values()], dtype=torch.float64)
     try:
-        hessian = function.hessian(point).double()
+        hessian = finish(hessians_at(grid.function, point, spans))[0]
     except LossError:
         return ()
     if not bool(hessian.isfinite().all()):

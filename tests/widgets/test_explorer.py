@@ -122,7 +122,7 @@ def test_the_curvature_at_the_point_is_said(make, loss, words):
     assert words in make(loss, BOWL, point=(1.0, 2.0)).summary
 
 
-def test_a_loss_without_second_derivative_says_so(make):
+def test_a_backward_that_drops_the_graph_does_not_pass_for_flat_ground(make):
     class Once(torch.autograd.Function):
         @staticmethod
         def forward(ctx, a):
@@ -135,7 +135,12 @@ def test_a_loss_without_second_derivative_says_so(make):
             return 2 * ctx.saved_tensors[0] * gradient
 
     explorer = make(lambda a, b: Once.apply(a) + b**2, BOWL, resolution=11)
-    assert "no second derivative there" in explorer.summary and explorer.error == ""
+    assert "Hessian eigenvalues 2 and 2: it bends upwards" in explorer.summary and explorer.error == ""
+
+
+def test_where_there_is_no_second_derivative_that_is_said(make):
+    explorer = make(lambda a, b: torch.where(a < 5, float("nan"), a) + b, BOWL, resolution=11)
+    assert "no second derivative there" in explorer.summary and "loss NaN" in explorer.summary
 
 
 def test_more_constants_than_four_have_a_slider_each(make):

@@ -280,3 +280,9 @@ def test_the_parts_of_a_mask_are_its_connected_ones(height, width, seed, density
 def test_a_minimum_far_below_the_grid_points_around_it_is_still_where_the_loss_leads(loss):
     survey = finish(surveying(sample_surface(loss, SQUARE, 41)))
     assert survey.findings and survey.dead.shape == (41, 41)
+
+
+@pytest.mark.parametrize("resolution", [2, 3, 11])
+def test_a_minimum_between_the_points_of_a_coarse_grid_is_no_trouble(resolution):
+    grid = sample_surface(lambda a, b: a**2 + b**2, {"a": (-2, 2), "b": (-1.1, 3)}, resolution)
+    assert find_patterns(grid)[0].severity == "ok"
