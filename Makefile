@@ -50,7 +50,8 @@ bench: $(INSTALLED)
 		$(BIN) -m pytest tests/benchmarks --benchmark-enable --benchmark-only $(ARGS) && \
 		$(BIN) tests/benchmarks/slider_latency.py && \
 		$(BIN) tests/benchmarks/slider_latency.py --only ready_picture ours --link-delay-ms 75 --link-mbit 8 && \
-		$(BIN) tests/benchmarks/big_data.py
+		$(BIN) tests/benchmarks/big_data.py && \
+		$(BIN) tests/benchmarks/slow_loss.py
 
 lint: $(INSTALLED)
 	$(BIN) -m ruff check .

@@ -107,4 +107,4 @@ def _span(losses) -> tuple[float, float]:
     low, high = float(values.min()), float(np.quantile(values, 0.99)) if values.size > 50 else float(values.max())
     high = max(high, low)
     pad = 0.05 * (high - low) or max(1.0, abs(low)) * 0.5
-    return round_limits(low - pad, high + pad, 10)
+    return round_limits(low - pad, high + pad, 20)

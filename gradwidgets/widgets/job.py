@@ -34,7 +34,7 @@ class Job:
         self._work: Generator | None = work
         self._interim = interim
         self._done, self._failed, self._progress = done, failed, progress
-        self._share = 0.0
+        self._share = self._worked = 0.0
 
     @property
     def running(self) -> bool:
@@ -60,6 +60,11 @@ class Job:
         """Do the rest now."""
         self._run(float("inf"))
 
+    def finish_if_short(self, seconds: float) -> None:
+        """Do the rest now if, going by what is done, it takes no longer than that; for twice the time at most."""
+        if self._share > 0 and self._worked * (1 - self._share) / self._share <= seconds:
+            self._run(2 * seconds)
+
     def stop(self) -> None:
         """Drop the rest."""
         work, self._work = self._work, None
@@ -75,7 +80,13 @@ class Job:
             main_loop().call_later(0.001, self._slice)
 
     def _run(self, seconds: float, *, pause: bool = False) -> bool:
-        end = time.perf_counter() + seconds
+        began = time.perf_counter()
+        try:
+            return self._run_until(began + seconds, pause=pause)
+        finally:
+            self._worked += time.perf_counter() - began
+
+    def _run_until(self, end: float, *, pause: bool) -> bool:
         while self._work is not None:
             try:
                 step = next(self._work)

@@ -30,7 +30,7 @@ from gradwidgets.core.surface import sampling_function
 
 YOURS = "yours"  # the name of what was passed in
 NONE = "none"  # the second axis of a curve
-_COARSE = 11
+_COARSE = ((7, 0.02), (21, 0.1))  # grids that a slow loss is shown on before the fine one; how much is done then
 _FUNCTIONS_KEPT = 32
 
 
@@ -165,14 +165,19 @@ class LossProblem:
         axes = {name: (low, high) for name, low, high in settings.axes}
         functions = {name: self.function(name, settings) for name in settings.losses}
         grids, count = {}, len(functions)
-        for k, (name, function) in enumerate(functions.items()):
-            if function.method in (None, "pointwise"):
-                grids[name] = yield from part_of(
-                    sampling_function(function, axes, min(_COARSE, settings.resolution)), 0.1 * k / count, 0.1 / count
-                )
-                self._functions[name, function.parameters] = function
-        if any(function.method == "pointwise" for function in functions.values()) and len(grids) == count:
-            yield LossResult(settings, dict(grids))
+        done = 0.0
+        for coarse, until in _COARSE:
+            slow = [name for name, function in functions.items() if function.method in (None, "pointwise")]
+            if not slow or coarse >= settings.resolution:
+                break
+            share = (until - done) / len(slow)
+            for name in slow:
+                work = sampling_function(functions[name], axes, coarse)
+                grids[name] = yield from part_of(work, done, share)
+                done += share
+                self._functions[name, functions[name].parameters] = functions[name]
+            if len(grids) == count and any(function.method == "pointwise" for function in functions.values()):
+                yield LossResult(settings, dict(grids))
         for k, (name, function) in enumerate(functions.items()):
             work = sampling_function(function, axes, settings.resolution)
             grids[name] = yield from part_of(work, 0.1 + 0.5 * k / count, 0.5 / count)

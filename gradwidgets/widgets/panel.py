@@ -28,6 +28,8 @@ from gradwidgets.widgets.traits import OneOf
 
 _ABOVE = 250  # of the window, CSS pixels: what JupyterLab and the cell put above the picture, and margins
 _ROOMY, _LARGER = 1300, 1.25  # a panel so wide shows controls and words larger: see the style sheet
+_STILL = 0.4  # seconds of work that a picture in a saved notebook is worth waiting for
+_STOPPED = "Stopped before all was computed; the next change starts anew."
 _PAGE = (848, 800)  # width of a notebook's output and height of the window, until the page tells
 
 
@@ -164,6 +166,8 @@ class Panel(SettingsPanel):
             return
         if self._job is not None:
             self._job.stop()
+        if self.error == _STOPPED:
+            self.complain("")
         self._job_settings = settings
         self._job = Job(self._work(settings), self._done, self._fail, self._show_progress, self._show_interim)
         self._job_began = time.monotonic()
@@ -200,7 +204,7 @@ class Panel(SettingsPanel):
         if self._job is not None:
             self._job.stop()
         self._busy.layout.display = "none"
-        self.complain("Stopped before all was computed; the next change starts anew.")
+        self.complain(_STOPPED)
 
     def _show_progress(self, share: float) -> None:
         self._progress.value = share
@@ -276,6 +280,8 @@ class Panel(SettingsPanel):
     def _repr_mimebundle_(self, **kwargs) -> Mapping | None:
         if self._closed:
             return {"text/plain": f"{self!r}, closed"}
+        if self._job is not None and self._job.running:
+            self._job.finish_if_short(_STILL)  # a picture that lasts should be the whole one
         bundle = super()._repr_mimebundle_(**kwargs)
         if bundle is None:
             return bundle

@@ -123,3 +123,12 @@ def test_a_new_job_begun_by_a_result_is_left_alone():
 
 def test_the_page_is_not_kept_waiting_for_longer_than_a_tenth_of_a_second():
     assert module.AT_ONCE <= 0.1 and module.SLICE <= 0.1
+
+
+@pytest.mark.parametrize(("steps", "pause", "done"), [(30, 0.01, True), (400, 0.01, False)], ids=["short", "long"])
+def test_what_is_short_is_finished_now_and_what_is_long_is_not(steps, pause, done):
+    record = Record(steps, pause)
+    assert not record.job.start()
+    record.job.finish_if_short(0.5)
+    assert record.job.running is not done and bool(record.results) is done
+    record.job.stop()
