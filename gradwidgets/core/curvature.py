@@ -10,6 +10,7 @@ from gradwidgets.core.loss_function import LossFunction
 from gradwidgets.core.slices import Slices
 
 STEP = 1e-5  # of an axis' width, to either side
+_FINEST = 1e-7  # of the point's own size
 _FINER = 8.0
 _APART = 1e-2  # relative: autograd and differences are not of one function
 _ALIKE = 1e-3
@@ -21,17 +22,18 @@ def differences_of_gradients(function: LossFunction, points: Tensor, step: Tenso
     Args:
         function: The loss.
         points: Where.
-        step: How far to either side along each axis, (P,).
+        step: How far to either side along each axis, (P,) or for each point (K, P).
 
     Returns:
         Both; an entry of a Hessian is 0 where no number comes out.
     """
     dims = points.shape[1]
-    shifts = torch.diag(step)
+    step = step.expand(points.shape)
+    shifts = torch.diag_embed(step).unbind(1)
     places = torch.cat([points, *(points + shift for shift in shifts), *(points - shift for shift in shifts)])
     values = yield from function.valuing(places)
     parts = values.gradient.double().reshape(1 + 2 * dims, len(points), dims)
-    rows = [(parts[1 + i] - parts[1 + dims + i]) / (2 * step[i]) for i in range(dims)]
+    rows = [(parts[1 + i] - parts[1 + dims + i]) / (2 * step[:, i, None]) for i in range(dims)]
     hessian = torch.stack(rows, dim=1)
     hessian = (hessian + hessian.mT) / 2
     return parts[0], torch.nan_to_num(hessian, nan=0.0, posinf=0.0, neginf=0.0)
@@ -55,8 +57,9 @@ def hessians_at(
         The Hessians; what is neither had by autograd nor by differences is NaN.
     """
     points = points.double()
-    step = STEP * spans
-    if differences is None:
+    # No finer than numbers of that size: where the view is a sliver, all differences would be zero.
+    step = torch.maximum(STEP * spans, _FINEST * points.abs())
+    if differences is None or bool((step > STEP * spans).any()):
         _, differences = yield from differences_of_gradients(function, points, step)
     exact = yield from _by_autograd(function, points)
     usable = exact.isfinite().all(-1).all(-1)
@@ -64,7 +67,7 @@ def hessians_at(
     if not bool(apart.any()):
         return exact
     # At a kink it is the differences that are wrong: then they change with the step.
-    _, finer = yield from differences_of_gradients(function, points[apart], step / _FINER)
+    _, finer = yield from differences_of_gradients(function, points[apart], step[apart] / _FINER)
     steady = apart.clone()
     steady[apart] = _close(finer, differences[apart], _ALIKE)
     unknown = torch.full_like(exact, float("nan"))

@@ -100,10 +100,8 @@ class LossCall:
                 "part to look at, or look at each part by itself"
             )
         if not isinstance(value, Tensor):
-            raise LossError(
-                f"{self.name} must return a tensor; it returned {type(value).__name__} {value!r:.60}, "
-                "which has no gradient"
-            )
+            what = "nothing" if value is None else f"{type(value).__name__} {value!r:.60}, which has no gradient"
+            raise LossError(f"{self.name} must return a tensor; it returned {what}")
         if value.is_complex():
             raise LossError(f"{self.name} must return real values; it returned dtype {value.dtype}")
         return value

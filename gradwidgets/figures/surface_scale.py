@@ -86,7 +86,9 @@ class SurfaceScale:
         at = np.arange(1, BANDS, 4) / BANDS
         if self.kind == "linear":
             at = np.arange(0, BANDS + 1, 3) / BANDS
-        decades = np.arange(math.ceil(self.low - 1e-9), self.high + 1e-9)
-        if self.kind == "log" and len(decades) > 1:
-            at = (decades - self.low) / span
-        return {float(a): short(float(self.loss(np.float64(self.low + a * span))), span) for a in at}
+        elif self.kind == "log":
+            decades = np.arange(math.ceil(self.low - 1e-9), self.high + 1e-9)
+            decades = decades[:: math.ceil(len(decades) / 7) or 1]
+            at = (decades - self.low) / span if len(decades) > 1 else at
+        whole = span if self.kind == "linear" else 0.0
+        return {float(a): short(float(self.loss(np.float64(self.low + a * span))), whole) for a in at}

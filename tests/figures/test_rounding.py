@@ -60,5 +60,12 @@ def test_levels_are_named_in_round_numbers(kind, losses, texts):
     assert all(-1e-9 <= place <= 1 + 1e-9 for place in ticks)
 
 
+@pytest.mark.parametrize("kind", ["linear", "log", "symlog"])
+@pytest.mark.parametrize("size", [1e-300, 1e-9, 1.0, 1e300])
+def test_a_loss_of_any_size_has_a_scale_with_a_few_names(kind, size):
+    scale = SurfaceScale.of(kind, [size * np.linspace(-1, 3, 200)])
+    assert 2 <= len(scale.ticks) <= 7 and scale.high > scale.low
+
+
 def test_next_to_nothing_is_zero():
     assert short(1e-17, 2.0) == "0" and short(-0.25) == "−0.25" and short(123456.0) == "1.2e5"

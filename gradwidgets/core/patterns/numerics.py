@@ -102,10 +102,12 @@ def no_gradient_path(look: Look) -> Finding | None:
         reached = name not in grid.no_path
         if not len(part) or (reached and bool((part != 0).any())):
             continue
-        losses = torch.where(look.finite, grid.loss, torch.full_like(grid.loss, float("nan")))
-        first = losses.select(dim, 0).unsqueeze(dim)
-        change = float(torch.nan_to_num((losses - first).abs()).max())
-        if change <= 1e-12 * float(losses[look.finite].abs().max()):
+        if int(look.finite.sum(dim).max()) < 2:
+            continue  # nowhere two values that could differ
+        lowest = torch.where(look.finite, grid.loss, float("inf")).amin(dim)
+        highest = torch.where(look.finite, grid.loss, -float("inf")).amax(dim)
+        change = float((highest - lowest).clamp_min(0).max())
+        if change <= 1e-12 * float(grid.loss[look.finite].abs().max()):
             if reached and look.height == 0:
                 continue  # a constant: that is the dead zone's to say
             return Finding(

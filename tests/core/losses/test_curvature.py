@@ -54,6 +54,14 @@ def test_a_backward_without_a_graph_is_found_out(loss):
     torch.testing.assert_close(found, 2 * torch.eye(2, dtype=torch.float64), rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.parametrize("width", [1e-14, 1e-8, 1.0, 1e6])
+def test_in_a_view_of_any_width(width):
+    function = sample_surface(lambda a, b: a**2 + 3 * b**2, {"a": (1.0, 1.0 + width), "b": (0.0, width)}, 5).function
+    point = torch.tensor([[1.0 + 0.5 * width, 0.5 * width]], dtype=torch.float64)
+    found = finish(hessians_at(function, point, torch.full((2,), width, dtype=torch.float64)))[0]
+    torch.testing.assert_close(found, torch.diag(torch.tensor([2.0, 6.0], dtype=torch.float64)), rtol=1e-5, atol=1e-5)
+
+
 def test_at_a_kink_autograd_is_believed():
     found = hessian(lambda a, b: a.abs() + b**2, 0.0, 0.5)
     torch.testing.assert_close(found, torch.diag(torch.tensor([0.0, 2.0], dtype=torch.float64)))

@@ -286,3 +286,12 @@ def test_a_minimum_far_below_the_grid_points_around_it_is_still_where_the_loss_l
 def test_a_minimum_between_the_points_of_a_coarse_grid_is_no_trouble(resolution):
     grid = sample_surface(lambda a, b: a**2 + b**2, {"a": (-2, 2), "b": (-1.1, 3)}, resolution)
     assert find_patterns(grid)[0].severity == "ok"
+
+
+@pytest.mark.parametrize(
+    "loss", [lambda a, b: (1e200 * a) ** 2 * 1e200 + b, lambda a, b: a.detach().log() + b**2], ids=["overflow", "log"]
+)
+def test_an_axis_of_which_little_is_finite_is_not_taken_for_unused(loss):
+    found = find_patterns(sample_surface(loss, {"a": (-2, 2), "b": (-1, 3)}, 21))
+    assert "non_finite" in [one.name for one in found]
+    assert not any("does not depend on a" in one.message for one in found)
