@@ -20,25 +20,41 @@ from gradwidgets.figures.moving import MovingLine, moving_line
 from gradwidgets.figures.picture import Picture
 from gradwidgets.figures.style import LIGHT, Style, own_look
 
-MEASURED, PINNED, THEORY, SICK = "#0072b2", "#e69f00", "#7d8894", "#d7301f"
+MEASURED, THEORY, SICK = "#0072b2", "#7d8894", "#d7301f"
+PINNED = ("#e69f00", "#009e73", "#cc79a7", "#56b4e9")  # in the order in which they were pinned
+_PINNED_MARKS = ("D", "^", "s", "P")
 DEAD, SATURATED = "#d55e00", "#8e24aa"
 _MARKED = 120  # layers up to which each has a mark of its own
-_BINS = 60
 
 
 @dataclass(frozen=True, eq=False)
 class Detail:
-    """One layer from near.
+    """What the lower plot at the side shows: one layer from near, or the activation and its slope.
 
     Attributes:
-        title: Which layer, and of what the histogram is.
-        edges: (B + 1,) decimal logarithms of sizes.
-        counts: (B,) how many values are of that size.
+        title: What that is.
+        curves: (x, y), (n,) each, of the first and perhaps of a second curve.
+        limits: Lowest and highest x, lowest and highest y.
+        ticks: Place → text along y; {} for none.
     """
 
     title: str
-    edges: np.ndarray
-    counts: np.ndarray
+    curves: tuple[tuple[np.ndarray, np.ndarray], ...]
+    limits: tuple[float, float, float, float]
+    ticks: dict[float, str] = field(default_factory=dict)
+
+    @classmethod
+    def histogram(cls, title: str, edges: np.ndarray, counts: np.ndarray) -> Detail:
+        """A histogram.
+
+        Args:
+            title: Of what.
+            edges: (B + 1,).
+            counts: (B,).
+        """
+        heights = counts / max(float(counts.max(initial=0)), 1.0)
+        steps = np.repeat(edges, 2)[1:-1], np.repeat(heights, 2)
+        return cls(title, (steps,), (float(edges[0]), float(edges[-1]), 0.0, 1.08))
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,7 +67,7 @@ class Profile:
         broken: (L,) where what was measured is not finite.
         sick: Indices of layers that a finding names.
         theory: (L,) what theory expects, or None.
-        pinned: (M,) the profile that was pinned, or None.
+        pinned: Name → (M,) profiles that were pinned, spread over the same width.
         shares: Name → (L,) share of dead or saturated units; NaN where there are none.
         selected: Index of the layer looked at, or None.
         detail: What is seen of it.
@@ -63,7 +79,7 @@ class Profile:
     broken: np.ndarray
     sick: Sequence[int] = ()
     theory: np.ndarray | None = None
-    pinned: np.ndarray | None = None
+    pinned: dict[str, np.ndarray] = field(default_factory=dict)
     shares: dict[str, np.ndarray] = field(default_factory=dict)
     selected: int | None = None
     detail: Detail | None = None
@@ -106,15 +122,15 @@ class FlowFigure:
                 axes.set_axisbelow(True)
             label_axes(self.profile, style, layout, x="layer, in order of execution")
             label_axes(self.health, style, layout, x="layer")
-            label_axes(self.near, style, layout, x="size, as a power of ten")
             self.health.set_ylim(-0.04, 1.04)
             self.health.set_yticks([0, 0.5, 1], ["0 %", "50 %", "100 %"])
-            self.near.set_yticks([])
             self.near.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+            self._told: tuple | None = None
             self._titles = [self._title(axes) for axes in (self.profile, self.health, self.near)]
             self._titles[1].set_text("dead ―  saturated ╌")
             self._make_lines(style, layout.scale)
-            self._key()
+            self._key: list = []
+            self._explain(())
 
     def _title(self, axes: Axes):
         layout = self._layout
@@ -131,24 +147,15 @@ class FlowFigure:
         )
 
     def _make_lines(self, style: Style, scale: float) -> None:
-        color = {"measured": style.bright.get(MEASURED, MEASURED), "pinned": PINNED, "theory": THEORY}
+        blue = style.bright.get(MEASURED, MEASURED)
         line = {"linewidth": 1.5 * scale}
         plain = {"markeredgewidth": 0, **line}
         point = {"linestyle": "none", "markeredgecolor": EDGE, "markeredgewidth": 0.8}
         self.lines = {
-            "pinned": moving_line(
-                self.profile,
-                color=color["pinned"],
-                marker="D",
-                markersize=3.6 * scale,
-                markeredgewidth=0,
-                zorder=3,
-                **line,
-            ),
-            "theory": moving_line(self.profile, color=color["theory"], linestyle="--", zorder=2.5, **line),
+            "theory": moving_line(self.profile, color=THEORY, linestyle="--", zorder=2.5, **line),
             "measured": moving_line(
                 self.profile,
-                color=color["measured"],
+                color=blue,
                 marker="o",
                 markersize=4.2 * scale,
                 markeredgewidth=0,
@@ -161,37 +168,52 @@ class FlowFigure:
             "selected": moving_line(self.profile, color=SICK, linewidth=1.0 * scale, linestyle="--", zorder=2),
             "dead": moving_line(self.health, color=DEAD, zorder=4, **line),
             "saturated": moving_line(self.health, color=SATURATED, linestyle="--", zorder=3, **line),
-            "histogram": moving_line(self.near, color=color["measured"], zorder=3, **line),
+            "near 0": moving_line(self.near, color=blue, zorder=4, **line),
+            "near 1": moving_line(self.near, color=DEAD, linestyle="--", zorder=3, **line),
         }
+        for k, (color, mark) in enumerate(zip(PINNED, _PINNED_MARKS, strict=True)):
+            self.lines[f"pinned {k}"] = moving_line(
+                self.profile, color=color, marker=mark, markersize=3.6 * scale, zorder=3 - 0.01 * k, **plain
+            )
 
-    def _key(self) -> None:
+    def _explain(self, pinned: Sequence[str]) -> None:
+        """Name the marks, and what is pinned, in a line over the profile."""
+        for artist in self._key:
+            artist.remove()
+        self._key, self._pinned = [], tuple(pinned)
         layout, figure, style = self._layout, self.figure, self._style
         usual = {"markersize": 6 * layout.scale, "markeredgewidth": 0.8, "linewidth": 1.6 * layout.scale}
+        alone = {"linestyle": "none", "markeredgecolor": EDGE}
         marks = [
             ("measured", {"color": style.bright.get(MEASURED, MEASURED), "marker": "o", "markeredgewidth": 0}),
+            *(
+                (name, {"color": color, "marker": mark, "markeredgewidth": 0})
+                for name, color, mark in zip(pinned, PINNED, _PINNED_MARKS, strict=False)
+            ),
             ("theory", {"color": THEORY, "linestyle": "--", "marker": ""}),
-            ("pinned", {"color": PINNED, "marker": "D", "markeredgewidth": 0}),
-            ("sick", {"color": SICK, "marker": "s", "linestyle": "none", "markeredgecolor": EDGE}),
-            ("zero", {"color": style.halo, "marker": "v", "linestyle": "none", "markeredgecolor": EDGE}),
-            ("not finite", {"color": SICK, "marker": "X", "linestyle": "none", "markeredgecolor": EDGE}),
+            ("sick", {"color": SICK, "marker": "s", **alone}),
+            ("zero", {"color": style.halo, "marker": "v", **alone}),
+            ("not finite", {"color": SICK, "marker": "X", **alone}),
         ]
         at = layout.key_left
         for text, look in marks:
             reach = 0.0 if look.get("linestyle") == "none" else 1.1 * layout.key_gap
             ends = [at - reach, at, at + reach]
-            figure.add_artist(Line2D(ends, [layout.key_y] * 3, markevery=[1], **{**usual, **look}))
+            line = Line2D(ends, [layout.key_y] * 3, markevery=[1], **{**usual, **look})
             label = figure.text(
                 at + reach + 0.9 * layout.key_gap,
                 layout.key_y,
                 text,
+                parse_math=False,
                 color=style.muted,
                 fontsize=layout.small,
                 va="center_baseline",
             )
+            self._key += [figure.add_artist(line), label]
             width = label.get_window_extent(figure.canvas.get_renderer()).width / figure.bbox.width
             at += reach + 3.2 * layout.key_gap + width
 
-    def update(self, shown: Profile, *, settle: bool = True) -> list[Axes]:
+    def update(self, shown: Profile, *, settle: bool = True) -> tuple[list[Axes], bool]:
         """Change the picture.
 
         Args:
@@ -199,9 +221,13 @@ class FlowFigure:
             settle: Whether the logarithmic axis may take other decades; while a hand moves it only grows.
 
         Returns:
-            The axes that must be drawn again with their labels; what else changed moves over the background.
+            The axes that must be drawn again with their labels, and whether all must be; what else changed moves over
+            the background.
         """
         with own_look():
+            whole = tuple(shown.pinned) != self._pinned
+            if whole:
+                self._explain(tuple(shown.pinned))
             changed = self._fit(shown, settle)
             heights, positions = self._decades.height(shown.values), np.arange(1, len(shown.values) + 1)
             low, high = self._decades.limits
@@ -209,9 +235,11 @@ class FlowFigure:
             measured.set_marker("o" if len(positions) <= _MARKED else "")
             _over(measured, positions, heights)
             _over(self.lines["theory"], positions, None if shown.theory is None else self._decades.height(shown.theory))
-            pinned = None if shown.pinned is None else self._decades.height(shown.pinned)
-            spread = None if pinned is None else np.linspace(1, max(len(positions), 1), len(pinned))
-            _over(self.lines["pinned"], spread, pinned)
+            pinned = [*shown.pinned.values()][: len(PINNED)]
+            for k in range(len(PINNED)):
+                values = pinned[k] if k < len(pinned) else np.empty(0)
+                spread = np.linspace(1, max(len(positions), 1), len(values))
+                _over(self.lines[f"pinned {k}"], spread, self._decades.height(values))
             sick = np.array([k for k in shown.sick if np.isfinite(heights[k])], int)
             self.lines["sick"].set_data(positions[sick], heights[sick])
             zero = np.flatnonzero(shown.values == 0)
@@ -225,11 +253,11 @@ class FlowFigure:
                 here = np.flatnonzero(np.isfinite(shares)) if shares is not None else np.empty(0, int)
                 self.lines[name].set_data(positions[here], [] if shares is None else shares[here])
             changed += self._show_detail(shown.detail)
-        return list(dict.fromkeys(changed))
+        return list(dict.fromkeys(changed)), whole
 
     def _fit(self, shown: Profile, settle: bool) -> list[Axes]:
         changed = []
-        everything = [shown.values, *(one for one in (shown.theory, shown.pinned) if one is not None)]
+        everything = [shown.values, *([] if shown.theory is None else [shown.theory]), *shown.pinned.values()]
         decades = Decades.of(np.concatenate(everything))
         if not settle:
             decades = Decades(min(decades.low, self._decades.low), max(decades.high, self._decades.high))
@@ -251,19 +279,17 @@ class FlowFigure:
         return changed
 
     def _show_detail(self, detail: Detail | None) -> list[Axes]:
-        title = "click a layer to see it from near" if detail is None else detail.title
-        changed = [self.near] if self._titles[2].get_text() != title else []
-        self._titles[2].set_text(title)
-        if detail is None:
-            self.lines["histogram"].set_data([], [])
-            return changed
-        limits = (float(detail.edges[0]), float(detail.edges[-1]))
-        if self.near.get_xlim() != limits:
-            self.near.set_xlim(limits)
-            changed.append(self.near)
-        top = max(float(detail.counts.max(initial=0)), 1.0)
-        self.near.set_ylim(0, 1.08)
-        self.lines["histogram"].set_data(np.repeat(detail.edges, 2)[1:-1], np.repeat(detail.counts / top, 2))
+        detail = detail or Detail("click a layer to see it from near", (), (0.0, 1.0, 0.0, 1.0))
+        told = (detail.title, detail.limits, tuple(detail.ticks.items()))
+        changed = [] if told == self._told else [self.near]
+        if changed:
+            self._told = told
+            self._titles[2].set_text(detail.title)
+            self.near.set_xlim(detail.limits[:2])
+            self.near.set_ylim(detail.limits[2:])
+            self.near.set_yticks(list(detail.ticks), list(detail.ticks.values()))
+        for k in range(2):
+            self.lines[f"near {k}"].set_data(*(detail.curves[k] if k < len(detail.curves) else ([], [])))
         return changed
 
     def layer_at(self, axes: Axes | None, x: float | None) -> int | None:
