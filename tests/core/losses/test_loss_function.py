@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.nn import functional
 
-from gradwidgets.core import LossError
+from gradwidgets.core import SGD, LossError, Objective, descend
 from gradwidgets.core.loss_function import LossFunction
 
 POINTS = torch.cartesian_prod(*[torch.linspace(-2, 2, 9, dtype=torch.float64)] * 2)
@@ -296,3 +296,50 @@ def test_hessians_at_many_points_are_those_at_each(loss):
     function.values(points)
     each = torch.stack([function.hessian(point) for point in points])
     assert torch.allclose(function.hessians(points), each, rtol=1e-12, atol=0)
+
+
+# -- inference mode -------------------------------------------------------------------------------------------
+
+
+class Wrapped(Objective):
+    """A loss function as an objective, as a descent wants it."""
+
+    name, parameters, view, start = "wrapped", ("a", "b"), {"a": (-2.0, 2.0), "b": (-2.0, 2.0)}, (1.0, 1.0)
+
+    def __init__(self, function):
+        self.function = function
+
+    def value_and_gradient(self, points):
+        values = self.function.values(points.reshape(-1, 2))
+        return values.loss.reshape(points.shape[:-1]), values.gradient.reshape(points.shape)
+
+    def __call__(self, points):
+        return self.value_and_gradient(points)[0]
+
+
+BOWLS = {
+    "vectorized": lambda a, b: a**2 + 3 * b**2,
+    "vmap": lambda a, b: (torch.stack([a, b]) ** 2 * torch.tensor([1.0, 3.0], dtype=a.dtype)).sum(),
+    "pointwise": lambda a, b: a**2 + 3 * b**2 if a.item() > -100 else a,
+}
+
+
+@pytest.mark.parametrize("method", BOWLS)
+def test_inference_mode_changes_nothing(method):
+    wanted, function = LossFunction(BOWLS["vectorized"], ("a", "b")).values(POINTS), LossFunction(BOWLS[method], "ab")
+    with torch.inference_mode():
+        for points in (POINTS, POINTS.clone()):
+            values = function.values(points)
+            assert torch.is_inference_mode_enabled()
+            torch.testing.assert_close((values.loss, values.gradient), (wanted.loss, wanted.gradient))
+            assert not values.loss.is_inference() and not values.gradient.is_inference()
+        hessian, hessians = function.hessian(POINTS[0]), function.hessians(POINTS[:2])
+    assert function.method == method
+    assert hessian.tolist() == [[2, 0], [0, 6]] and hessians.tolist() == [[[2, 0], [0, 6]]] * 2
+    function.values(POINTS).loss.add_(1)  # and nothing of it is left
+
+
+@pytest.mark.parametrize("method", BOWLS)
+def test_a_descent_over_a_loss_function_is_the_closed_form(method):
+    path = descend(Wrapped(LossFunction(BOWLS[method], ("a", "b"))), SGD(lr=0.1), (1.0, 1.0), 10).points
+    torch.testing.assert_close(path[-1], torch.tensor([0.8**10, 0.4**10], dtype=torch.float64))
