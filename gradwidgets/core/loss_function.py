@@ -4,7 +4,6 @@ import copy
 import time
 import warnings
 from collections.abc import Callable, Mapping
-from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Literal
 
@@ -16,7 +15,7 @@ from gradwidgets.core.loss_call import LossCall, LossError
 from gradwidgets.core.objective import Objective
 from gradwidgets.core.precision import agree, in_single
 from gradwidgets.core.slices import SLICE, Slices, finish
-from gradwidgets.core.threads import one_thread
+from gradwidgets.core.threads import all_threads, one_thread
 from gradwidgets.core.undisturbed import SEED, Undisturbed
 
 Method = Literal["vectorized", "vmap", "pointwise"]
@@ -140,7 +139,7 @@ class LossFunction:
     def _at_once(self, points: Tensor, method: Method, gradient: bool = True) -> Values:
         # Waking a thread takes longer than so few points do, the more so on a machine that others use too.
         few = method == "vectorized" and len(points) <= _FEW and not self._undisturbed.models
-        with one_thread() if few else nullcontext(), self._undisturbed():
+        with one_thread() if few else all_threads(), self._undisturbed():
             return self._with_gradient(*self._forward(points, method), gradient)
 
     def _forward(self, points: Tensor, method: Method) -> tuple[Tensor, list[Tensor]]:

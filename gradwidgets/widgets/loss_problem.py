@@ -27,6 +27,7 @@ from gradwidgets.core.patterns.look import Target
 from gradwidgets.core.probe import as_inputs, probing
 from gradwidgets.core.slices import Slices, part_of
 from gradwidgets.core.surface import sampling_function
+from gradwidgets.core.threads import in_one_thread
 
 YOURS = "yours"  # the name of what was passed in
 NONE = "none"  # the second axis of a curve
@@ -174,6 +175,9 @@ class LossProblem:
         Returns:
             The result.
         """
+        return (yield from in_one_thread(self._in_slices(settings)))
+
+    def _in_slices(self, settings: LossSettings) -> Slices[LossResult]:
         axes = {name: (low, high) for name, low, high in settings.axes}
         functions = {name: self.function(name, settings) for name in settings.losses}
         grids, count = {}, len(functions)
