@@ -29,8 +29,8 @@ def non_finite(look: Look) -> Finding | None:
     if look.grid.failed:
         sentence, count = next(iter(look.grid.failed.items()))
         evidence |= {"calls that raised": sum(look.grid.failed.values())}
-        return Finding("non_finite", "error", message, evidence, spot, _REFUSED)
         message += f"; at {count} points {sentence}"
+        return Finding("non_finite", "error", message, evidence, spot, _REFUSED)
     if look.function is not None:
         culprit = blame(look.function, torch.tensor(spot, dtype=torch.float64))
         if culprit is not None:
