@@ -77,13 +77,23 @@ class LossFunction:
     @property
     def notes(self) -> tuple[str, ...]:
         """What the loss does beside returning a value, one sentence each."""
-        return tuple(self._undisturbed.notes.values())
+        notes, changed = list(self._undisturbed.notes.values()), self.call.changed
+        inputs = [name for name in self.parameters if name in changed]
+        if inputs:
+            notes.append(
+                f"it changes {' and '.join(inputs)} in place, which torch refuses for a tensor that takes a gradient: "
+                "each call gets copies"
+            )
+        data = [name for name in self.fixed if name in changed]
+        if data:
+            notes.append(f"it changes {' and '.join(data)}, handed over in fixed, in place: each call gets a copy")
+        return tuple(notes)
 
     def with_fixed(self, fixed: Mapping[str, object]) -> "LossFunction":
         """The same loss with other constants, computed the same way."""
         other = copy.copy(self)
         other.call = LossCall(self.call.loss, self.parameters, fixed)
-        other.call.plain_numbers = self.call.plain_numbers
+        other.call.plain_numbers, other.call.changed = self.call.plain_numbers, self.call.changed
         other.fixed = other.call.fixed
         return other
 

@@ -11,6 +11,7 @@ from gradwidgets.core.wording import number, percent, place
 
 LOST_SHARE = 0.01
 MISMATCH_SHARE = 0.05
+_REFUSED = "The loss refuses these points: keep the view, and the training, inside what it takes."
 _FEWEST = 5  # points along an axis: fewer show no steps
 _LOWEST_POINTS = 3
 
@@ -29,7 +30,8 @@ def non_finite(look: Look) -> Finding | None:
         sentence, count = next(iter(look.grid.failed.items()))
         evidence |= {"calls that raised": sum(look.grid.failed.values())}
         message += f"; at {count} points {sentence}"
-    elif look.function is not None:
+        return Finding("non_finite", "error", message, evidence, spot, _REFUSED)
+    if look.function is not None:
         culprit = blame(look.function, torch.tensor(spot, dtype=torch.float64))
         if culprit is not None:
             message += f"; {culprit.sentence}"

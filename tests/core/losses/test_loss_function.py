@@ -2,6 +2,7 @@
 
 import functools
 import random
+import warnings
 
 import numpy as np
 import pytest
@@ -193,6 +194,58 @@ def test_what_it_prints_and_sets_is_caught(capsys):
     assert torch.get_default_dtype() == torch.float32
     assert any("prints, 'look at me'" in note for note in function.notes)
     assert any("default dtype" in note for note in function.notes)
+
+
+def test_warnings_are_kept_back_and_said_once(recwarn):
+    def nagging(a, b):
+        warnings.warn("mind the\n  shapes", UserWarning, stacklevel=1)
+        return a * b if a.item() > 0 else b**2 + a
+
+    class Nagging(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            return 2 * x
+
+        @staticmethod
+        def backward(ctx, grad):
+            warnings.warn("mind the shapes", UserWarning, stacklevel=1)
+            return 2 * grad
+
+    for loss in (nagging, lambda a, b: Nagging.apply(a) + b):
+        function = LossFunction(loss, ("a", "b"))
+        function.values(POINTS)
+        assert function.notes == ("it warns, 'mind the shapes' say; not shown",)
+    assert not recwarn.list
+
+
+def sideways(a, b):
+    a.mul_(2)
+    return a * a + b * b
+
+
+def data_changing(a, b, c):
+    c.add_(1)
+    return a * a + b * b + 0 * c.sum()
+
+
+IN_PLACE = {
+    "vectorized": (sideways, None, "it changes a in place, which torch refuses"),
+    "vmap": (lambda a, b: sideways(a, b).sum(), None, "it changes a in place"),
+    "pointwise": (lambda a, b: sideways(a, b) if a.item() > 0 else b, None, "it changes a in place"),
+    "data": (data_changing, {"c": torch.ones(3)}, "it changes c, handed over in fixed, in place"),
+}
+
+
+@pytest.mark.parametrize(("loss", "fixed", "words"), IN_PLACE.values(), ids=IN_PLACE)
+def test_what_it_changes_in_place_is_said(loss, fixed, words):
+    function = LossFunction(loss, ("a", "b"), fixed)
+    function.values(POINTS)
+    (note,) = function.notes
+    assert note.startswith(words)
+    assert function.with_fixed(fixed).notes == function.notes
+    clean = LossFunction(lambda a, b: (2 * a).mul_(a) + b**2, ("a", "b"))
+    clean.values(POINTS)
+    assert not clean.notes
 
 
 MODEL = nn.Sequential(nn.Linear(2, 4), nn.BatchNorm1d(4), nn.Dropout(0.5), nn.Linear(4, 1))
