@@ -24,15 +24,15 @@ def dead_zone(look: Look) -> Finding | None:
             {"share": 1.0, "threshold": DEAD_SHARE},
             look.first(look.finite),
         )
-    share = dead_share(look)
-    if share < DEAD_SHARE:
+    if dead_share(look) < DEAD_SHARE:
         return None
-    wholly = look.share(torch.stack([torch.zeros_like(look.flat), *look.zones]).any(0))
+    all_dead = torch.stack([torch.zeros_like(look.flat), *look.zones]).any(0)
+    wholly, told = look.share(all_dead), torch.zeros_like(look.flat)
     parts = sorted(look.stuck.items(), key=lambda part: -look.share(part[1]))
     said, spot, kind, beside = [], None, "", 0.0
     if look.zones and (wholly >= DEAD_SHARE or not parts):
         spot, beside = look.first(look.zones[0]), _beside(look, look.zones[0], look.slope)
-        kind = _kind(beside)
+        kind, told = _kind(beside), told | all_dead
         said.append(
             f"{percent(wholly)} of the view is dead: the gradient is zero there though the loss is not at its lowest, "
             f"around {place(look.names, spot)} say, where it {_HOW[kind]}"
@@ -45,7 +45,7 @@ def dead_zone(look: Look) -> Finding | None:
             spot = own
             beside = _beside(look, mask, look.grid.gradient[..., look.names.index(name)].abs())
             kind = _kind(beside)
-        share_of_it = percent(look.share(mask))
+        share_of_it, told = percent(look.share(mask)), told | mask
         said.append(
             f"{share_of_it} of the view is dead for {name}: its gradient is zero there though the loss is "
             f"lower elsewhere along {name}, around {place(look.names, own)} say"
@@ -56,7 +56,7 @@ def dead_zone(look: Look) -> Finding | None:
         "warning",
         "; ".join(said),
         {
-            "share": share,
+            "share": look.share(told),
             "threshold": DEAD_SHARE,
             "for": ", ".join(named),
             "zones": len(look.zones) + len(parts),

@@ -178,3 +178,13 @@ def test_a_probe_where_the_loss_is_lowest_needs_no_gradient():
         assert_loss(bowl, SQUARE, probes={"half way": (0.3123, 0.5)})
     report = check_loss(bowl, SQUARE, probes={"trained": (0.3123, -0.2)}, resolution=21)
     assert [row.flag for row in report.rows if row.input_name == "trained"] == ["zero gradient"] * 2
+
+
+@pytest.mark.parametrize("margin", [0.5, 0.8, 0.81])
+def test_the_share_that_is_said_is_the_one_in_evidence(margin):
+    def stepped(a, b):
+        gap = (a - b).abs()
+        return (gap < margin) * gap**2 + (gap >= margin) * margin**2
+
+    finding = by_name(stepped, SQUARE)["dead_zone"]
+    assert finding.message.startswith(f"{100 * finding.evidence['share']:.3g} % of the view is dead: ")
