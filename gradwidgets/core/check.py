@@ -134,7 +134,8 @@ def assert_loss(
         finite: Whether all of it must be finite.
         allow: Names in `PATTERNS` that are accepted, "saddle" say.
         fixed: As in `check_loss`.
-        probes: As in `check_loss`; at each of them there must be a finite gradient.
+        probes: As in `check_loss`; at each of them there must be a finite gradient, and one that is not zero unless
+            the loss is at its lowest in view.
         target: As in `check_loss`.
         resolution: As in `check_loss`.
 
@@ -156,11 +157,15 @@ def assert_loss(
         and not (finding.name == "non_finite" and not finite)
         and not (finding.name == "dead_zone" and finding.evidence["share"] <= max_dead)
     ]
-    dead = dead_share(Look(report.grid, target))
+    look = Look(report.grid, target)
+    dead = dead_share(look)
     if dead > max_dead and "dead_zone" not in allowed and not any(text.startswith("dead_zone") for text in wrong):
         wrong.append(f"dead_zone: {percent(dead)} of the view is dead, above {percent(max_dead)}")
+    lowest = min([look.lowest, *(row.loss for row in report.rows if row.input_name == "converged")])
     for row in report.rows:
-        if row.input_name in (probes or {}) and row.flag:
+        # Where the loss is lowest there is nothing to descend.
+        arrived = row.flag == "zero gradient" and row.loss <= lowest + 1e-9 * look.height
+        if row.input_name in (probes or {}) and row.flag and not arrived:
             inputs = ", ".join(f"{name} {number(value)}" for name, value in row.inputs.items())
             wrong.append(f"{row.flag} for {row.parameter} at {row.input_name!r} ({inputs})")
     if wrong:

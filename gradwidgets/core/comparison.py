@@ -69,14 +69,15 @@ def compare_surfaces(
     looks = dict(zip(names, (Look(first), Look(second)), strict=True))
     angle = _angle(first.gradient, second.gradient)
     angle[~(looks[names[0]].finite & looks[names[1]].finite)] = math.nan
+    finite = torch.stack([look.finite for look in looks.values()]).all(0)
     if _same(first.loss, second.loss) and _same(first.gradient, second.gradient):
-        return Comparison(angle, names, ("the two are the same loss everywhere in view",))
+        return Comparison(angle, names, (f"the two are the same loss {_everywhere(finite)}",))
     lines = {name: singular_lines(look.grid) for name, look in looks.items()}
     said = [
         _dead(looks, surveys or {}),
         *_starved(looks),
         *_singular(looks, lines),
-        _direction(angle, first, second, names),
+        _direction(angle, finite, first, second, names),
         _lowest(looks, lines),
     ]
     sentences = tuple(sentence for sentence in said if sentence)
@@ -178,13 +179,17 @@ def _singular(looks: Mapping[str, Look], lines: Mapping[str, dict[str, tuple[flo
     return said
 
 
-def _direction(angle: Tensor, first: SurfaceGrid, second: SurfaceGrid, names: tuple[str, str]) -> str:
+def _everywhere(finite: Tensor) -> str:
+    return "everywhere in view" if bool(finite.all()) else "wherever both are finite"
+
+
+def _direction(angle: Tensor, finite: Tensor, first: SurfaceGrid, second: SurfaceGrid, names: tuple[str, str]) -> str:
     both = angle.isfinite()
     if not bool(both.any()):
         return ""
     angles = angle[both]
     near, against = (float(mask.double().mean()) for mask in (angles <= NEAR, angles > AGAINST))
-    where = "everywhere in view" if float(both.double().mean()) >= 0.95 else "wherever both have one"
+    where = _everywhere(finite) if float(both[finite].double().mean()) >= 0.95 else "wherever both have one"
     view = "the view" if float(both.double().mean()) >= 0.95 else "the points where both have one"
     if float((angles < SAME).double().mean()) >= ALL:
         return f"the two have the same gradient direction {where}" + _steeper(first, second, names, both)

@@ -32,6 +32,7 @@ class LossCall:
         name: What the loss is called.
         varied: As given.
         fixed: As given; numbers as floats.
+        changed: Names of the tensors handed over that some call has changed in place.
     """
 
     def __init__(self, loss: Callable, varied: tuple[str, ...], fixed: Mapping[str, object] | None = None) -> None:
@@ -49,6 +50,7 @@ class LossCall:
         self._check_names()
         # A loss that takes its constants as plain numbers only (`delta` of nn.functional's, say) is met halfway.
         self.plain_numbers = False
+        self.changed: set[str] = set()
 
     def _check_names(self) -> None:
         taken = parameters_of(self.loss)
@@ -82,8 +84,13 @@ class LossCall:
                 value = value.detach().to(like.dtype) if value.is_floating_point() else value.detach()
                 value = value.clone()
             arguments[name] = value
+        handed = {name: value for name, value in arguments.items() if isinstance(value, Tensor)}
+        before = {name: value._version for name, value in handed.items()}
         positional = [arguments.pop(name) for name in self._positional if name in arguments]
-        return self.loss(*positional, **arguments)
+        try:
+            return self.loss(*positional, **arguments)
+        finally:
+            self.changed |= {name for name, value in handed.items() if value._version != before[name]}
 
     def checked(self, value: object) -> Tensor:
         """Refuse what is no loss's value; give it as a real tensor.

@@ -4,7 +4,6 @@ import copy
 import time
 import warnings
 from collections.abc import Callable, Mapping
-from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Literal
 
@@ -14,8 +13,9 @@ from torch import Tensor
 from gradwidgets.core.axes import check_loss_axes
 from gradwidgets.core.loss_call import LossCall, LossError
 from gradwidgets.core.objective import Objective
+from gradwidgets.core.precision import agree, in_single
 from gradwidgets.core.slices import SLICE, Slices, finish
-from gradwidgets.core.threads import one_thread
+from gradwidgets.core.threads import all_threads, one_thread
 from gradwidgets.core.undisturbed import SEED, Undisturbed
 
 Method = Literal["vectorized", "vmap", "pointwise"]
@@ -62,7 +62,8 @@ class LossFunction:
         parameters: As given.
         fixed: As given.
         method: The way found; None before the first values.
-        dtype: float64, or float32 where the loss holds tensors of that kind.
+        dtype: float64; float32 where the loss computes in that, as the tensors or the model that it holds are of that
+            kind, and its differences are then mostly rounding.
     """
 
     def __init__(self, loss: Callable, parameters: tuple[str, ...], fixed: Mapping[str, object] | None = None) -> None:
@@ -71,17 +72,28 @@ class LossFunction:
         self.method: Method | None = None
         self.dtype = torch.float64
         self._undisturbed = Undisturbed(loss)
+        self._in_single = False  # whether a call has computed in less than float64
 
     @property
     def notes(self) -> tuple[str, ...]:
         """What the loss does beside returning a value, one sentence each."""
-        return tuple(self._undisturbed.notes.values())
+        notes, changed = list(self._undisturbed.notes.values()), self.call.changed
+        inputs = [name for name in self.parameters if name in changed]
+        if inputs:
+            notes.append(
+                f"it changes {' and '.join(inputs)} in place, which torch refuses for a tensor that takes a gradient: "
+                "each call gets copies"
+            )
+        data = [name for name in self.fixed if name in changed]
+        if data:
+            notes.append(f"it changes {' and '.join(data)}, handed over in fixed, in place: each call gets a copy")
+        return tuple(notes)
 
     def with_fixed(self, fixed: Mapping[str, object]) -> "LossFunction":
         """The same loss with other constants, computed the same way."""
         other = copy.copy(self)
         other.call = LossCall(self.call.loss, self.parameters, fixed)
-        other.call.plain_numbers = self.call.plain_numbers
+        other.call.plain_numbers, other.call.changed = self.call.plain_numbers, self.call.changed
         other.fixed = other.call.fixed
         return other
 
@@ -101,11 +113,15 @@ class LossFunction:
 
     def valuing(self, points: Tensor, dtype: torch.dtype | None = None, gradient: bool = True) -> Slices[Values]:
         """`values` in slices; without the backward pass if only the loss is asked for."""
-        points = points.detach()
-        if self.method is None:
-            self._choose_method(points)
+        # Whoever asks may be in inference mode, whose tensors take no gradient and cannot be written to elsewhere.
+        with torch.inference_mode(False):
+            points, unknown = points.detach().clone(), self.method is None
+            if unknown:
+                self._choose_method(points)
+        if unknown:
             yield 0.0
-        points = points.to(dtype or self.dtype)
+        with torch.inference_mode(False):
+            points = points.to(dtype or self.dtype)
         if self.method != "pointwise":
             try:
                 return (yield from self._in_blocks(points, gradient))
@@ -122,31 +138,33 @@ class LossFunction:
             parts.append(self._at_once(points[first : first + _BLOCK], self.method, gradient))
             yield min(1.0, (first + _BLOCK) / max(len(points), 1))
         reached = tuple(any(part.reached[i] for part in parts) for i in range(points.shape[1]))
-        return Values(torch.cat([p.loss for p in parts]), torch.cat([p.gradient for p in parts]), reached, {})
+        with torch.inference_mode(False):
+            return Values(torch.cat([p.loss for p in parts]), torch.cat([p.gradient for p in parts]), reached, {})
 
     def traced(self, point: Tensor) -> tuple[Tensor, list[Tensor]]:
         """The loss at one point, (P,), with its autograd graph, and the graph's leaves, one a parameter."""
-        return self._forward(point.to(self.dtype)[None], "vmap" if self.method == "vmap" else "vectorized")
+        with self._undisturbed():
+            return self._forward(point.to(self.dtype)[None], "vmap" if self.method == "vmap" else "vectorized")
 
     def _at_once(self, points: Tensor, method: Method, gradient: bool = True) -> Values:
         # Waking a thread takes longer than so few points do, the more so on a machine that others use too.
         few = method == "vectorized" and len(points) <= _FEW and not self._undisturbed.models
-        with one_thread() if few else nullcontext(), torch.inference_mode(False), torch.enable_grad():
+        with one_thread() if few else all_threads(), self._undisturbed():
             return self._with_gradient(*self._forward(points, method), gradient)
 
     def _forward(self, points: Tensor, method: Method) -> tuple[Tensor, list[Tensor]]:
-        with self._undisturbed():
-            leaves = [column.clone().requires_grad_() for column in points.unbind(-1)]
-            with warnings.catch_warnings():
-                warnings.filterwarnings("ignore", "There is a performance drop", UserWarning)
-                way = torch.func.vmap(self._tensor, randomness="same") if method == "vmap" else self._tensor
-                value = way(*leaves)
-            if value.shape != (len(points),):
-                raise LossError(
-                    f"{self.name} must return one value a point, shape ({len(points)},) for {len(points)} points; it "
-                    f"returned shape {tuple(value.shape)}"
-                )
-            return value, leaves
+        """The losses with their graph, and its leaves; to be called, and followed back, undisturbed."""
+        leaves = [column.clone().requires_grad_() for column in points.unbind(-1)]
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "There is a performance drop", UserWarning)
+            way = torch.func.vmap(self._tensor, randomness="same") if method == "vmap" else self._tensor
+            value = way(*leaves)
+        if value.shape != (len(points),):
+            raise LossError(
+                f"{self.name} must return one value a point, shape ({len(points)},) for {len(points)} points; it "
+                f"returned shape {tuple(value.shape)}"
+            )
+        return value, leaves
 
     def _tensor(self, *leaves: Tensor) -> Tensor:
         return self.call.checked(self.call(*leaves))
@@ -163,7 +181,8 @@ class LossFunction:
 
     def _pointwise(self, points: Tensor, with_gradient: bool) -> Slices[Values]:
         count, width = points.shape
-        loss, gradient = points.new_full((count,), float("nan")), points.new_full((count, width), float("nan"))
+        with torch.inference_mode(False):
+            loss, gradient = (points.new_full(shape, float("nan")) for shape in ((count,), (count, width)))
         reached, failed, first, k = [False] * width, {}, None, 0
         while k < count:
             deadline = time.perf_counter() + SLICE
@@ -192,6 +211,8 @@ class LossFunction:
             raise LossError(
                 f"{self.name} must return one value; for single numbers it returned shape {tuple(value.shape)}"
             )
+        if self.method is None and not self._in_single:
+            self._in_single = in_single(value)
         return self._with_gradient(value.reshape(()), leaves, gradient)
 
     def _sentence(self, error: Exception) -> str:
@@ -222,7 +243,7 @@ class LossFunction:
                 some = self._at_once(few[: (len(few) + 1) // 2], method).loss
                 right = torch.allclose(tried[: len(some)], some, rtol=1e-6, atol=0, equal_nan=True)
             else:
-                right = not errors and _agree(tried, truth)
+                right = not errors and agree(tried, truth)
             if right:
                 self.method = method
                 return
@@ -245,13 +266,17 @@ class LossFunction:
         errors: list[Exception] = []
         for dtype in (torch.float64, torch.float32):
             for plain in (False, True):
-                self.dtype, self.call.plain_numbers = dtype, plain
+                self.dtype, self.call.plain_numbers, self._in_single = dtype, plain, False
                 result = self._truth(point.to(dtype)[None])[0]
                 if not isinstance(result, Exception):
                     if dtype == torch.float32:
                         self._undisturbed.notes["float32"] = (
                             "computed in float32: the loss holds tensors of that kind and takes no float64"
                         )
+                    elif self._in_single:
+                        # Beside tensors of data a single number's dtype does not count.
+                        self.dtype = torch.float32
+                        self._undisturbed.notes["float32"] = "computed in float32, as the tensors that it holds are"
                     return
                 errors.append(result)
                 if not any(isinstance(value, float) for value in self.fixed.values()):
@@ -267,7 +292,7 @@ class LossFunction:
         self._undisturbed.seed = SEED + 1
         other = self._truth(point[None])[0]
         self._undisturbed.seed = SEED
-        if not isinstance(other, Exception) and not _agree(other[None], [known]):
+        if not isinstance(other, Exception) and not agree(other[None], [known]):
             self._undisturbed.notes["random"] = "it draws random numbers: the same ones at every point and every time"
 
     # -- curvature ----------------------------------------------------------------------------------------
@@ -297,8 +322,8 @@ class LossFunction:
                 ]
             except Exception as error:
                 raise LossError(f"no second derivative: {self._sentence(error)}") from error
-        matrix = torch.stack([torch.zeros_like(leaf) if row is None else row for row in rows]).detach()
-        return (matrix + matrix.T) / 2
+            matrix = torch.stack([torch.zeros_like(leaf) if row is None else row for row in rows]).detach()
+            return (matrix + matrix.T) / 2
 
     def hessians(self, points: Tensor) -> Tensor:
         """`hessian` at many points, (N, P), at once where the loss is computed so: (N, P, P).
@@ -309,7 +334,7 @@ class LossFunction:
         if self.method not in ("vectorized", "vmap"):
             return torch.stack([self.hessian(point) for point in points])
         try:
-            with torch.inference_mode(False), torch.enable_grad():
+            with self._undisturbed():
                 value, leaves = self._forward(points.detach().to(self.dtype), self.method)
                 first = torch.autograd.grad(value.sum(), leaves, create_graph=True, allow_unused=True)
                 zeros = torch.zeros_like(leaves[0])
@@ -321,12 +346,9 @@ class LossFunction:
                     rows.append(torch.stack([zeros if entry is None else entry.detach() for entry in row], dim=-1))
         except Exception as error:
             raise LossError(f"no second derivative: {self._sentence(error)}") from error
-        matrices = torch.stack(rows, dim=-2)
-        return (matrices + matrices.mT) / 2
-
-
-def _agree(values: Tensor, truth: list[Tensor]) -> bool:
-    return torch.allclose(values, torch.stack(truth).to(values.dtype), rtol=1e-5, atol=1e-300, equal_nan=True)
+        with torch.inference_mode(False):
+            matrices = torch.stack(rows, dim=-2)
+            return (matrices + matrices.mT) / 2
 
 
 def as_function(

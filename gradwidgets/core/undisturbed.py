@@ -5,6 +5,7 @@ import functools
 import io
 import random
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 
 import torch
@@ -19,7 +20,7 @@ class Undisturbed:
 
     Each `with` block seeds the random numbers anew, so that a function that draws some draws the same ones every
     time, and puts back random numbers, the models that the function holds, torch's default dtype and gradient mode,
-    and standard output.
+    and standard output; warnings are kept back.
 
     Args:
         fn: The function whose calls are to leave no trace.
@@ -40,7 +41,8 @@ class Undisturbed:
         models = [_State(model) for model in self.models]
         with _random_numbers(self.seed), torch.inference_mode(False), torch.enable_grad():
             try:
-                with contextlib.redirect_stdout(printed):
+                with contextlib.redirect_stdout(printed), warnings.catch_warnings(record=True) as warned:
+                    warnings.simplefilter("always")
                     yield
             finally:
                 if torch.get_default_dtype() != dtype:
@@ -49,6 +51,9 @@ class Undisturbed:
                 changed = [model.put_back() for model in models]
                 if any(changed):
                     self._note("model", "it changes the model that it holds (running statistics, say): put back")
+                if warned:
+                    said = " ".join(str(warned[0].message).split())
+                    self._note("warns", f"it warns, {said!r:.80} say; not shown")
         text = printed.getvalue().strip()
         if text:
             self._note("prints", f"it prints, {text.splitlines()[0]!r:.60} say; nothing of that is shown")

@@ -21,6 +21,8 @@ def number(value: float | None, digits: int = 4) -> str:
 
 def percent(share: float) -> str:
     """A share in a sentence."""
+    if 0.9995 <= share < 1:
+        return "over 99.9 %"
     return "under 0.1 %" if 0 < share < 0.001 else f"{100 * share:.3g} %"
 
 

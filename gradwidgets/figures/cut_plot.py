@@ -66,6 +66,18 @@ class CutPlot:
             self.lines[loss] = moving_line(
                 axes, color=color, linestyle=dashes if k == 0 else "--", linewidth=1.5 * layout.scale, zorder=3 + k
             )
+        self._walks = [
+            moving_line(
+                axes,
+                color=self.lines[loss].get_color(),
+                linewidth=1.15 * layout.scale,
+                marker="o",
+                markersize=3.6 * layout.scale,
+                markeredgewidth=0,
+                zorder=6,
+            )
+            for loss in losses
+        ]
         self._here = moving_line(axes, color=POINT, linewidth=1.0 * layout.scale, linestyle="--", zorder=2)
         self._mark = moving_line(
             axes,
@@ -98,6 +110,20 @@ class CutPlot:
         seen = [m for m in marks if np.isfinite(m)]
         self._mark.set_data([at] * len(seen), seen)
         return changed
+
+    def walk(self, paths: Sequence[tuple[np.ndarray, np.ndarray] | None]) -> None:
+        """Change the descents along the curves.
+
+        Args:
+            paths: For each loss visited points (P, 1) and losses (P,), or None.
+        """
+        low, high = self._limits[2:]
+        reach = 3 * (high - low)
+        for line, path in zip(self._walks, paths, strict=True):
+            if path is None:
+                line.set_data([], [])
+            else:
+                line.set_data(path[0][:, 0], np.clip(path[1], low - reach, high + reach))
 
 
 def _span(losses) -> tuple[float, float]:

@@ -160,7 +160,7 @@ class SurfaceFigure:
         point: Sequence[float] | None,
         gradients: Sequence[Sequence[float] | None],
         cuts: Sequence[Cut],
-        paths: Sequence[np.ndarray | None],
+        paths: Sequence[tuple[np.ndarray, np.ndarray] | None],
         *,
         settle: bool = True,
     ) -> list[Axes]:
@@ -170,14 +170,14 @@ class SurfaceFigure:
             point: A number for each axis, or None for none.
             gradients: The gradient there, for each map.
             cuts: What the plots show, the upper one first.
-            paths: The descent from there, for each map.
+            paths: The descent from there, for each loss: visited points (P, 2), or (P, 1) on a curve, and losses (P,).
             settle: Whether the plots may take another scale; while a hand moves they keep theirs.
 
         Returns:
             The axes whose scale changed with it.
         """
         for one, gradient, path in zip(self.maps, gradients, paths, strict=False):
-            one.move(point, gradient, path)
+            one.move(point, gradient, None if path is None else path[0])
         if self.aside is not None:
             self.aside.stand(point, list(gradients) if len(self.maps) > 1 else gradients[:1])
         changed = []
@@ -185,17 +185,31 @@ class SurfaceFigure:
             at = None if point is None else point[k if self.maps else 0]
             if plot.move(cut, at, settle=settle):
                 changed.append(plot.axes)
+        if not self.maps:
+            self.plots[0].walk(paths)
         return changed
 
-    def point_at(self, axes: Axes | None, x: float | None, y: float | None) -> tuple[float | None, float | None] | None:
-        """Return the parameters (horizontal, vertical) under the mouse; one of them, on a cut or a curve; else None."""
+    def point_at(self, axes: Axes | None, x: float, y: float) -> tuple[float | None, float | None] | None:
+        """Return the parameters (horizontal, vertical) under the mouse.
+
+        Args:
+            axes: On which it was pressed.
+            x: Pixels from the left.
+            y: Pixels from below.
+
+        Returns:
+            Both, within the view; one of them, on a cut or a curve; None off all of them.
+        """
         if axes is None:
             return None
+        (left, right), (low, high) = axes.get_xlim(), axes.get_ylim()
+        across, up = axes.transData.inverted().transform((x, y))
+        across, up = float(min(max(across, left), right)), float(min(max(up, low), high))
         if any(axes is one.axes for one in (*self.maps, self.aside) if one is not None):
-            return float(x), float(y)
+            return across, up
         for k, plot in enumerate(self.plots):
             if axes is plot.axes:
-                return (float(x), None) if k == 0 or not self.maps else (None, float(x))
+                return (across, None) if k == 0 or not self.maps else (None, across)
         return None
 
 

@@ -89,6 +89,7 @@ class PointMap:
         self.ways: list[MovingLine] = [
             moving_line(axes, color=color, casing=style.halo, linewidth=2.0 * scale, zorder=7) for color in ways
         ]
+        self._title.set_zorder(3.5)  # under what moves
         self.point = moving_line(
             axes,
             linestyle="none",
@@ -99,6 +100,11 @@ class PointMap:
             markeredgewidth=1.2,
             zorder=8,
         )
+
+    def _name(self, name: str) -> None:
+        """Call the map something, with an ellipsis where there is no room for all of it."""
+        room = self.axes.bbox.width * 72 / self.axes.figure.dpi / (0.72 * self._layout.title)
+        self._title.set_text(name if len(name) <= room else name[: max(1, int(room) - 1)] + "…")
 
     def stand(self, point: Sequence[float] | None, gradients: Sequence[Sequence[float] | None]) -> None:
         """Move the operating point and its arrows.
@@ -152,7 +158,7 @@ class SurfaceMap(PointMap):
         for artist in self._drawn:
             artist.remove()
         self._drawn = []
-        self._title.set_text(surface.name)
+        self._name(surface.name)
         style, several = self._style, len(self._layout.maps) > 1
         if several:  # its curves in the cuts have this colour
             self._title.set_color(loss_line(surface.name, self._position, style)[0])
@@ -215,7 +221,7 @@ class AsideMap(PointMap):
 
     def show(self, aside: Aside) -> None:
         """Change what lies under the point."""
-        self._title.set_text(aside.name)
+        self._name(aside.name)
         style = self._style
 
         def painted(width: int, height: int) -> np.ndarray:

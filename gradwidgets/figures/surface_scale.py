@@ -12,7 +12,7 @@ from gradwidgets.figures.rounding import fractions_of_one, round_limits
 from gradwidgets.figures.style import BANDS
 from gradwidgets.figures.ticks import short
 
-_DECADES = 6.0  # below the highest loss that a logarithmic scale tells apart
+_DECADES = 5.6  # below the highest loss that a logarithmic scale tells apart; rounding makes six of them
 _TOP = 0.99  # of the losses that set the highest band: a pole must not take all the colours
 
 
@@ -47,7 +47,9 @@ class SurfaceScale:
             return cls(kind, 0.0, 1.0, 0.0, 1.0)
         lowest, top = float(values.min()), float(np.quantile(values, _TOP))
         zero = 0.0 if kind != "log" or lowest > 0 else lowest
-        unit = float(np.median(np.abs(values))) * 0.1 or 1.0 if kind == "symlog" else 1.0
+        unit = 1.0
+        if kind == "symlog" and (middle := float(np.median(np.abs(values)))) > 0:
+            unit = 10.0 ** math.floor(math.log10(middle) - 1)
         made = cls(kind, zero, unit, 0.0, 1.0)
         low, high = (float(v) for v in made.place(np.array([lowest, max(top, lowest)])))
         if kind == "log":
@@ -83,12 +85,23 @@ class SurfaceScale:
     def ticks(self) -> dict[float, str]:
         """Place on the scale, 0 to 1, → the loss there, for some of the levels between bands."""
         span = self.high - self.low
-        at = np.arange(1, BANDS, 4) / BANDS
         if self.kind == "linear":
             at = np.arange(0, BANDS + 1, 3) / BANDS
-        elif self.kind == "log":
-            decades = np.arange(math.ceil(self.low - 1e-9), self.high + 1e-9)
-            decades = decades[:: math.ceil(len(decades) / 7) or 1]
-            at = (decades - self.low) / span if len(decades) > 1 else at
-        whole = span if self.kind == "linear" else 0.0
-        return {float(a): short(float(self.loss(np.float64(self.low + a * span))), whole) for a in at}
+            return {float(a): short(float(self.low + a * span), span) for a in at}
+        if self.kind == "symlog":
+            return self._symmetric(span)
+        decades = np.arange(math.ceil(self.low - 1e-9), self.high + 1e-9)
+        if len(decades) < 2:
+            decades = np.linspace(self.low, self.high, 5)
+        decades = decades[:: math.ceil(len(decades) / 7)]
+        # Heights above the lowest loss, where that is not what a logarithm is taken of itself.
+        sign = "+" if self.zero else ""
+        return {float((d - self.low) / span): sign + short(10.0 ** float(d)) for d in decades}
+
+    def _symmetric(self, span: float) -> dict[float, str]:
+        reach = max(abs(self.low), abs(self.high))
+        powers = range(1, math.ceil(reach) + 1)
+        powers = powers[:: math.ceil(len(powers) / 3)]
+        losses = [sign * self.unit * 10.0**p for p in powers for sign in (-1, 1)]
+        places = {float((self.place(np.float64(loss)) - self.low) / span): short(loss) for loss in [0.0, *losses]}
+        return {place: text for place, text in sorted(places.items()) if -1e-9 <= place <= 1 + 1e-9}

@@ -14,8 +14,10 @@ from gradwidgets.core import SGD, Finding, ProbeRow, SurfaceGrid
 from gradwidgets.core.slices import Slices
 from gradwidgets.widgets import explorer_words as words
 from gradwidgets.widgets.controls import Check
+from gradwidgets.widgets.explorer_choices import BOTH, moved_window, other_axes, shown_losses, usual_view
 from gradwidgets.widgets.explorer_code import code
 from gradwidgets.widgets.explorer_controls import constant_stops, make_controls
+from gradwidgets.widgets.explorer_descent import Descent, descend_from
 from gradwidgets.widgets.explorer_point import Here, look_at
 from gradwidgets.widgets.explorer_view import ExplorerView
 from gradwidgets.widgets.loss_problem import NONE, YOURS, LossProblem, LossProblems, LossResult, LossSettings
@@ -27,7 +29,6 @@ ARROWS = ("direction", "magnitude", "off")
 _SHOWN_AS_THEY_ARE = (
     "example", "x_axis", "resolution", "scale", "arrows", "gradient_check", "descent", "lr", "momentum", "theme",
 )  # fmt: skip
-_BOTH = " | "  # between the names of two losses side by side
 
 
 class SurfaceExplorer(Panel):
@@ -96,6 +97,8 @@ class SurfaceExplorer(Panel):
     patience = 0.3
     _verdict: LossResult | None = None  # whose findings and table the words say
     _seen: tuple | None = None  # the result and place last looked at, and what was there
+    _walked: tuple | None = None  # the same for the descents
+    _grip: object = None  # the axes on which the mouse was pressed
 
     def __init__(self, loss=None, axes=None, *, fixed=None, probes=None, target=None, **settings: object) -> None:
         layout, settings = self._apart(settings)
@@ -132,7 +135,7 @@ class SurfaceExplorer(Panel):
         return {"example": self.example, **super()._values()}
 
     def _usual_view(self) -> dict[str, object]:
-        return _usual_view(self.example, self._problem)
+        return usual_view(self.example, self._problem)
 
     @default("example")
     def _first_example(self) -> str:
@@ -196,31 +199,48 @@ class SurfaceExplorer(Panel):
         )
 
     def _on_setting(self, change) -> None:
-        if change.name == "example" and self._ready and not self._applying:
-            with self._together():
-                for name, value in self._usual_view().items():
-                    setattr(self, name, value)
+        if not self._ready or self._applying:
+            return
+        if change.name == "example":
+            along = self._usual_view()
+        elif change.name in ("x_axis", "y_axis"):
+            shown = tuple(name for name, _, _ in self._shown.settings.axes)
+            along = other_axes(shown, {change.name: change.new}, self._stood(), self.fixed)
+            along = {name: along[name] for name in ("y_axis", "fixed", "point") if name != change.name}
         else:
             super()._on_setting(change)
+            return
+        with self._together():
+            for name, value in along.items():
+                setattr(self, name, value)
 
     def _meant(self, chosen: Mapping[str, object]) -> dict[str, object]:
         meant = dict(chosen)
         example = meant.get("example", self.example)
         if example != self.example and example in self._problems:
-            meant = {"example": example, **_usual_view(example, self._problems[example]), **meant}
-        shown = meant.pop("shown", None)
-        if shown is not None:
-            parts = tuple(shown.split(_BOTH))
-            meant |= {"compare": parts} if len(parts) == 2 else {"compare": None, "component": shown}
+            meant = {"example": example, **usual_view(example, self._problems[example]), **meant}
+        if "shown" in meant:
+            meant |= shown_losses(meant.pop("shown"))
         constants = {name: meant.pop(name) for name in list(meant) if name.startswith("constant ")}
         if constants:
             names = self._constants()
             moved = {names[int(name.split()[1]) - 1]: value for name, value in constants.items()}
             meant["fixed"] = {**self.fixed, **moved}
-        for axis in ("x", "y"):
-            if meant.get(f"{axis}_axis", getattr(self, f"{axis}_axis")) != getattr(self, f"{axis}_axis"):
-                meant = {f"{axis}_range": None, "point": None, **meant}
+        for name, old in zip(("x_range", "y_range"), self._ranges(), strict=False):
+            if name in meant and meant[name] is not None:
+                meant[name] = moved_window(tuple(meant[name]), old)
+        axes = ("x_axis", "y_axis")
+        wanted = {name: meant[name] for name in axes if meant.get(name, getattr(self, name)) != getattr(self, name)}
+        if wanted and example == self.example:
+            others = other_axes(self._axes, wanted, self._stood(), meant.get("fixed", self.fixed))
+            meant = {**others, **_without(meant, *axes)}
         return meant
+
+    def _stood(self) -> dict[str, float]:
+        """Axis → where the operating point is on it."""
+        if self._shown is None:
+            return {}
+        return dict(zip((name for name, _, _ in self._shown.settings.axes), self._place(self._shown), strict=True))
 
     def _constants(self) -> list[str]:
         return [name for name in self._problem.parameters if name not in self._axes][: len(self._constant_rows)]
@@ -235,7 +255,7 @@ class SurfaceExplorer(Panel):
         spans = [(low, high) for _, low, high in result.settings.axes]
         if self.point is not None and len(self.point) == len(spans):
             return self.point
-        return tuple(low + 0.7 * (high - low) for low, high in spans)
+        return tuple(float(f"{low + 0.7 * (high - low):.10g}") for low, high in spans)
 
     def _here(self, result: LossResult) -> Mapping[str, Here]:
         """The losses at the operating point."""
@@ -257,16 +277,34 @@ class SurfaceExplorer(Panel):
         self._fit_picture()
         place, here = self._place(result), self._here(result)
         self._view.show(self.canvas, result, self.scale, self.arrows, self._style_name())
-        optimizer = SGD(self.lr, self.momentum) if self.descent else None
-        self._view.move(self.canvas, result, place, here, optimizer)
-        self._show_words(result, place, here)
+        descents = self._descents(result, place)
+        self._view.move(self.canvas, result, place, here, descents)
+        self._show_words(result, place, here, descents)
         self._show_controls(result, place)
         if result.exact:
             self.complain("")
 
-    def _show_words(self, result: LossResult, place: tuple[float, ...], here: Mapping[str, Here]) -> None:
-        names = next(iter(result.grids.values())).names
-        points = {name: words.at_point(names, place, one) for name, one in here.items()}
+    def _descents(self, result: LossResult, place: tuple[float, ...]) -> Mapping[str, Descent | None]:
+        """Where SGD goes from the operating point; {} where nobody asks."""
+        if not self.descent:
+            return {}
+        optimizer = SGD(self.lr, self.momentum)
+        asked = (result, place, optimizer)
+        if self._walked is None or self._walked[0] != asked:
+            self._walked = asked, {n: descend_from(grid, optimizer, place) for n, grid in result.grids.items()}
+        return self._walked[1]
+
+    def _show_words(
+        self,
+        result: LossResult,
+        place: tuple[float, ...],
+        here: Mapping[str, Here],
+        descents: Mapping[str, Descent | None],
+    ) -> None:
+        grid = next(iter(result.grids.values()))
+        points = {name: words.at_point(grid.axes, place, one) for name, one in here.items()}
+        for name, descent in descents.items():
+            points[name] += "; descent: the loss raises here" if descent is None else f"; {descent.sentence}"
         if result.exact:
             self._verdict = result
             self.summary = words.summary(result, points)
@@ -276,7 +314,7 @@ class SurfaceExplorer(Panel):
     def _show_controls(self, result: LossResult, place: tuple[float, ...]) -> None:
         problem, controls, axes = self._problem, self.controls, self._axes
         losses = list(problem.losses)
-        pairs = [f"{a}{_BOTH}{b}" for i, a in enumerate(losses) for b in losses[i + 1 :]]
+        pairs = [f"{a}{BOTH}{b}" for i, a in enumerate(losses) for b in losses[i + 1 :]]
         controls["shown"].offer([*losses, *pairs])
         controls["x_axis"].offer(problem.parameters)
         controls["y_axis"].offer([*problem.parameters, NONE])
@@ -285,8 +323,9 @@ class SurfaceExplorer(Panel):
             row.layout.display = "" if k < len(names) else "none"
             if k < len(names):
                 value = problem.value_of(names[k])
+                stops = constant_stops(value, problem.axes.get(names[k]))
                 control = controls[f"constant {k + 1}"]
-                control.aim(names[k], constant_stops(value), f"{names[k]}, a parameter that is on no axis")
+                control.aim(names[k], stops, f"{names[k]}, a parameter that is on no axis")
                 control.show(self.fixed.get(names[k], value))
         spans = self._ranges()
         controls["x_range"].show(spans[0])
@@ -294,7 +333,8 @@ class SurfaceExplorer(Panel):
             controls["y_range"].show(spans[1])
         controls["y_range"].enable(len(spans) == 2, "" if len(spans) == 2 else "there is one axis")
         controls["point"].show(place if len(place) == 2 else (*place, 0.0))
-        controls["shown"].show(_BOTH.join(self._losses()))
+        controls["point"].fields[1].disabled = len(place) == 1
+        controls["shown"].show(BOTH.join(self._losses()))
         for name in (
             "example",
             "x_axis",
@@ -318,8 +358,10 @@ class SurfaceExplorer(Panel):
             self._show_controls(self._shown, self._place(self._shown))
 
     def _move(self, event) -> None:
-        """Move the operating point to where a person pressed or drags."""
-        found = self._figure.point_at(event.inaxes, event.xdata, event.ydata)
+        """Move the operating point to where a person pressed or drags; a drag stays with what it began on."""
+        if event.name == "button_press_event":
+            self._grip = event.inaxes
+        found = self._figure.point_at(self._grip, event.x, event.y)
         if found is None:
             return
         place = self._place(self._shown)
@@ -333,16 +375,5 @@ class SurfaceExplorer(Panel):
         return {**super()._usual(), **self._usual_view(), "example": self.example}
 
 
-def _usual_view(example: str, problem: LossProblem) -> dict[str, object]:
-    """The settings that show a problem as it was given."""
-    names, losses = tuple(problem.axes), tuple(problem.losses)
-    return {
-        "component": losses[0],
-        "compare": losses[:2] if len(losses) > 1 and example != YOURS else None,
-        "x_axis": names[0],
-        "y_axis": names[1] if len(names) == 2 else NONE,
-        "x_range": None,
-        "y_range": None,
-        "fixed": dict(problem.numbers),
-        "point": None,
-    }
+def _without(settings: Mapping[str, object], *names: str) -> dict[str, object]:
+    return {name: value for name, value in settings.items() if name not in names}

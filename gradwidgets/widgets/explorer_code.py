@@ -20,27 +20,43 @@ def code(problem: LossProblem, settings: LossSettings) -> str:
         among its parameters) is replaced by a comment and a line that stops the script.
     """
     axes = {name: (low, high) for name, low, high in settings.axes}
-    lines = ["import math", "", "import torch", "", "from gradwidgets import assert_loss, check_loss"]
+    lines = ["import torch", "", "from gradwidgets import assert_loss, check_loss"]
     if settings.example == YOURS:
-        lines += ["", *(_own(name, problem.losses[name], bool(problem.data)) for name in settings.losses)]
-        losses = [getattr(problem.losses[name], "__name__", name) for name in settings.losses]
+        written = {name: _own(name, problem.losses[name], bool(problem.data)) for name in settings.losses}
+        lines += ["", *(text for text, _ in written.values())]
+        losses = {name: call for name, (_, call) in written.items()}
     else:
+        several = len(problem.losses) > 1
         lines += ["from gradwidgets.core import EXAMPLES", "", f"loss = EXAMPLES[{settings.example!r}].loss"]
-        losses = [f"loss[{name!r}]" for name in settings.losses] if len(problem.losses) > 1 else ["loss"]
-    lines += [
-        f"axes = {axes!r}",
-        f"fixed = {dict(settings.fixed)!r}",
-        "",
-        f"for one in ({', '.join(losses)},):",
-        f"    print(check_loss(one, axes, fixed=fixed, resolution={settings.resolution}))",
-        "    # In a test: assert_loss(one, axes, fixed=fixed)",
-    ]
-    return "\n".join(lines) + "\n"
+        losses = {name: f"loss[{name!r}]" if several else "loss" for name in settings.losses}
+    options, missing = _options(problem, tuple(axes))
+    lines += [f"axes = {axes!r}", *missing, ""]
+    for name, call in losses.items():
+        fixed = {k: v for k, v in dict(settings.fixed).items() if problem.takes(name, k)}
+        told = f"{call}, axes, fixed={fixed!r}{options}"
+        lines += [f"print(check_loss({told}, resolution={settings.resolution}))", f"# In a test: assert_loss({told})"]
+    text = "\n".join(lines) + "\n"
+    return text.replace("import torch\n", "import math\n\nimport torch\n", 1) if "math." in text else text
 
 
-def _own(name: str, loss: Callable, data: bool) -> str:
+def _options(problem: LossProblem, axes: tuple[str, ...]) -> tuple[str, list[str]]:
+    """Probes and target as arguments, and a comment for what cannot be written out."""
+    text, missing = "", []
+    if problem.probes and axes == tuple(problem.axes):
+        text += f", probes={problem.probes!r}"
+    if problem.target is not None and set(axes) == set(problem.axes):
+        if callable(problem.target):
+            missing.append("# The target is a function of yours: pass it as target=.")
+        else:
+            text += f", target={problem.target!r}"
+    return text, missing
+
+
+def _own(name: str, loss: Callable, data: bool) -> tuple[str, str]:
+    """The text that defines a loss, and what it is called."""
     text, missing = standalone(loss)
     if text is None or data:
         why = missing or "it takes data"
-        return f'# {name} could not be written out: {why}.\nraise SystemExit("import your loss here")\n'
-    return text + "\n"
+        call = loss.__name__ if getattr(loss, "__name__", "").isidentifier() else "loss"
+        return f'# {name!r} could not be written out: {why}.\nraise SystemExit("import your loss here")\n', call
+    return text + "\n", loss.__name__

@@ -15,8 +15,15 @@ _RESOLUTIONS = (11, 21, 31, 41, 51, 61, 81, 101, 121, 151, 201, 301, 401)
 _MOMENTA = (*np.arange(0, 0.9, 0.05).round(2), *np.arange(0.9, 1.0, 0.01).round(2))
 
 
-def constant_stops(value: float) -> tuple[float, ...]:
-    """Return stops about a parameter's usual value: from nothing to twice of it, or about 0."""
+def constant_stops(value: float, span: tuple[float, float] | None = None) -> tuple[float, ...]:
+    """Return stops for a constant.
+
+    Args:
+        value: Its usual value: the stops go from nothing to twice of it, or about 0.
+        span: (low, high) of a parameter that is an axis as a rule: then they go from end to end.
+    """
+    if span is not None:
+        return tuple(float(f"{v:.6g}") for v in np.linspace(*span, 81))
     reach = 2 * abs(value) or 2.0
     low = 0.0 if value > 0 else -reach
     high = 0.0 if value < 0 else reach
@@ -47,8 +54,8 @@ def make_controls(
         make[Point]("y_range", "from where to where"),
         make[Point]("point", "where you stand; or click on the map, or drag"),
         make[Number]("resolution", "points along each axis", _RESOLUTIONS),
-        make[Menu]("scale", "of the colours", ["linear", "log", "symlog"], width=116, label_width="38px"),
-        make[Menu]("arrows", "the way down", ["direction", "magnitude", "off"], width=140, label_width="42px"),
+        make[Menu]("scale", "of the colours", ["linear", "log", "symlog"], width=124, label_width="38px"),
+        make[Menu]("arrows", "the way down", ["direction", "magnitude", "off"]),
         make[Check]("gradient_check", "show how far autograd is from finite differences", label="check gradient"),
         make[Check]("descent", "let SGD descend from the point", width="84px"),
         make[Number]("lr", "SGD's learning rate", log_stops(1e-4, 10, 20)),
@@ -75,14 +82,14 @@ def make_controls(
             by_name["x_range"],
             by_name["y_axis"],
             by_name["y_range"],
-            widgets.VBox(rows, layout=widgets.Layout(max_height="118px", overflow="hidden auto", flex="0 0 auto")),
+            widgets.VBox(rows, layout=widgets.Layout(max_height="226px", overflow="hidden auto", flex="0 0 auto")),
             by_name["point"],
             by_name["resolution"],
-            row("scale", "arrows"),
+            by_name["arrows"],
+            row("scale", "theme"),
             row("descent", "gradient_check"),
             by_name["lr"],
             by_name["momentum"],
-            by_name["theme"],
             buttons,
         ],
         layout=widgets.Layout(width=f"{WIDTH}px", flex="0 0 auto", overflow="hidden"),

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from gradwidgets.core import SGD
 from gradwidgets.figures.style import STYLES
 from gradwidgets.figures.surface import SurfaceFigure
 from gradwidgets.figures.surface_scale import SurfaceScale
 from gradwidgets.widgets.canvas import LiveCanvas
-from gradwidgets.widgets.explorer_picture import aside_of, cuts_of, path_of, surface_of
+from gradwidgets.widgets.explorer_descent import Descent
+from gradwidgets.widgets.explorer_picture import aside_of, cuts_of, surface_of
 from gradwidgets.widgets.explorer_point import Here
 from gradwidgets.widgets.loss_problem import LossResult
 
@@ -73,7 +73,7 @@ class ExplorerView:
         result: LossResult,
         place: tuple[float, ...],
         here: Mapping[str, Here],
-        optimizer: SGD | None,
+        descents: Mapping[str, Descent | None],
     ) -> None:
         """Bring the point, the cuts and the descent to a place, and paint.
 
@@ -82,12 +82,11 @@ class ExplorerView:
             result: The losses.
             place: A number for each axis.
             here: The losses there.
-            optimizer: What descends from there, or None.
+            descents: Where SGD goes from there.
         """
-        grids = list(result.grids.values())
         gradients = [here[name].gradient for name in result.grids]
-        descends = optimizer is not None and grids[0].y is not None
-        paths = [path_of(grid, optimizer, place) if descends else None for grid in grids]
+        walks = [descents.get(name) for name in result.grids]
+        paths = [None if walk is None else (walk.points, walk.losses) for walk in walks]
         changed = self.figure.move(place, gradients, cuts_of(result, place), paths, settle=result.exact)
         if changed:  # the plots' labels reach into each other's room
             canvas.stale()

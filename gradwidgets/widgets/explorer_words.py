@@ -8,6 +8,7 @@ import math
 from collections.abc import Mapping, Sequence
 
 from gradwidgets.core import ProbeRow
+from gradwidgets.core.finding import SEVERITIES
 from gradwidgets.core.wording import number, place
 from gradwidgets.widgets.explorer_point import Here
 from gradwidgets.widgets.loss_problem import LossResult
@@ -18,7 +19,7 @@ _MOST_INPUTS = 20  # of each loss in the table
 
 CSS = """<style>
 .gradwidgets-verdict { display: grid; grid-template-columns: minmax(0, 1.15fr) minmax(0, 1fr); gap: 0 14px; }
-.gradwidgets-verdict > div { max-height: 172px; overflow: auto; }
+.gradwidgets-verdict > div { max-height: max(172px, 27vh); overflow: auto; }
 .gradwidgets-verdict .card { border-left: 3px solid var(--jp-border-color1, #999); padding: 1px 0 2px 8px;
   margin: 0 0 4px; }
 .gradwidgets-verdict .card.error { border-color: var(--jp-error-color1, #b00020); }
@@ -30,6 +31,7 @@ CSS = """<style>
 .gradwidgets-verdict tr:not(.flagged) td:first-child { font-weight: 400; }
 .gradwidgets-verdict tr.flagged span { white-space: normal; color: var(--jp-error-color1, #b00020); }
 .gradwidgets-verdict.waiting { opacity: 0.45; }
+.gradwidgets-verdict tr.expected span { color: inherit; font-weight: 400; }
 </style>"""
 
 
@@ -51,10 +53,12 @@ def summary(result: LossResult, points: Mapping[str, str]) -> str:
     return "\n".join(lines + [f"{loss}: {said}" for loss, said in points.items()])
 
 
-def at_point(names: Sequence[str], point: Sequence[float], here: Here) -> str:
-    """Say what a loss is like at a point."""
-    slopes = ", ".join(f"∂/∂{name} {_value(value)}" for name, value in zip(names, here.gradient, strict=True))
-    return f"at {place(names, point)}: loss {_value(here.loss, 4)}, {slopes}{_curvature(here.eigenvalues)}"
+def at_point(axes: Mapping[str, tuple[float, float]], point: Sequence[float], here: Here) -> str:
+    """Say what a loss is like at a point, and whether that is out of view."""
+    outside = any(not low <= value <= high for value, (low, high) in zip(point, axes.values(), strict=True))
+    slopes = ", ".join(f"∂/∂{name} {_value(value)}" for name, value in zip(axes, here.gradient, strict=True))
+    where = place(axes, point) + (" (out of view)" if outside else "")
+    return f"at {where}: loss {_value(here.loss, 4)}, {slopes}{_curvature(here.eigenvalues)}"
 
 
 def _curvature(eigenvalues: tuple[float, ...] | None) -> str:
@@ -88,20 +92,22 @@ def verdict(result: LossResult, points: Mapping[str, str], *, waiting: bool = Fa
         f'<div class="note">{html.escape((f"{name} " if several else "") + said)}</div>'
         for name, said in points.items()
     )
-    cards = []
-    if result.comparison is not None:
-        title = " and ".join(result.comparison.names)
-        cards.append(_card("info", title, "; ".join(result.comparison.sentences)))
+    cards: list[tuple[str, str]] = []
     for loss, found in result.findings.items():
         of = f" · {loss}" if several else ""
+        cards += [(f.severity, _card(f.severity, f.name.replace("_", " ") + of, f.message, f.action)) for f in found]
         if loss in result.checks:
             check = result.checks[loss]
-            severity = "error" if bool(check.wrong.any()) else "ok"
-            cards.append(_card(severity, f"gradient check{of}", check.sentence))
-        cards += [_card(f.severity, f.name.replace("_", " ") + of, f.message, f.action) for f in found]
-        cards += [_card("info", f"note{of}", note) for note in result.grids[loss].notes]
+            severity = "error" if bool(check.wrong.any()) else "info" if check.obstacle else "ok"
+            cards.append((severity, _card(severity, f"gradient check{of}", check.sentence)))
+        cards += [("info", _card("info", f"note{of}", note)) for note in result.grids[loss].notes]
+    if result.comparison is not None:
+        title = " and ".join(result.comparison.names)
+        cards.append(("info", _card("info", title, "; ".join(result.comparison.sentences))))
+    cards.sort(key=lambda card: -SEVERITIES.index(card[0]))
     kind = "gradwidgets-verdict" + (" waiting" if waiting else "")
-    return f'<div class="{kind}"><div>{here}{"".join(cards)}</div><div>{_table(result.rows)}</div></div>'
+    told = here + "".join(card for _, card in cards)
+    return f'<div class="{kind}"><div>{told}</div><div>{_table(result.rows)}</div></div>'
 
 
 def _card(severity: str, title: str, message: str, action: str = "") -> str:
@@ -123,27 +129,31 @@ def _table(rows: Sequence[ProbeRow]) -> str:
     for component in components:
         if len(components) > 1:
             lines.append(f'<tr><td colspan="{len(heads)}"><b>{html.escape(component)}</b></td></tr>')
-        inputs = itertools.groupby(
-            (r for r in rows if r.component == component), key=lambda r: (r.input_name, r.inputs)
-        )
-        lines += [_input(list(group)) for _, group in itertools.islice(inputs, _MOST_INPUTS)]
+        own = [row for row in rows if row.component == component]
+        inputs = itertools.groupby(own, key=lambda row: (row.input_name, row.inputs))
+        lowest = min((row.loss for row in own if math.isfinite(row.loss)), default=math.nan)
+        lines += [_input(list(group), lowest) for _, group in itertools.islice(inputs, _MOST_INPUTS)]
     return f"<table>{''.join(lines)}</table>"
 
 
-def _input(rows: Sequence[ProbeRow]) -> str:
+def _input(rows: Sequence[ProbeRow], lowest: float) -> str:
     """A line of the table: the gradients for all parameters at one input."""
     flags = dict.fromkeys(row.flag for row in rows if row.flag)
+    # At the lowest point a gradient of zero is as it should be.
+    expected = set(flags) == {"zero gradient"} and math.isclose(rows[0].loss, lowest, rel_tol=1e-9, abs_tol=1e-12)
     told = []
     for flag in flags:
         where = [row.parameter for row in rows if row.flag == flag]
         told.append(f"◂ {flag}" + ("" if len(where) == len(rows) else f" for {', '.join(where)}"))
+    if expected:
+        told.append("the lowest here")
     first = rows[0]
-    flag = f"<br><span>{html.escape('; '.join(told))}</span>" if told else ""
+    flag = f"<br><span>{html.escape(', '.join(told))}</span>" if told else ""
     cells = [
         *(number(value, 3) for value in first.inputs.values()),
         _value(first.loss),
         *(_value(row.gradient) for row in rows),
     ]
-    kind = ' class="flagged"' if flags else ""
+    kind = ' class="flagged expected"' if expected else ' class="flagged"' if flags else ""
     name = f"<td>{html.escape(first.input_name)}{flag}</td>"
     return f"<tr{kind}>{name}" + "".join(f"<td>{html.escape(cell)}</td>" for cell in cells) + "</tr>"

@@ -20,13 +20,14 @@ from gradwidgets.core import (
 from gradwidgets.core.axes import check_loss_axes
 from gradwidgets.core.choices import choose
 from gradwidgets.core.gradient_check import checking_gradient
-from gradwidgets.core.loss_call import loss_name
+from gradwidgets.core.loss_call import loss_name, parameters_of
 from gradwidgets.core.loss_function import LossFunction
 from gradwidgets.core.patterns import Survey, surveying
 from gradwidgets.core.patterns.look import Target
 from gradwidgets.core.probe import as_inputs, probing
 from gradwidgets.core.slices import Slices, part_of
 from gradwidgets.core.surface import sampling_function
+from gradwidgets.core.threads import in_one_thread
 
 YOURS = "yours"  # the name of what was passed in
 NONE = "none"  # the second axis of a curve
@@ -91,7 +92,7 @@ class LossResult:
 
 
 class LossProblem:
-    """Losses of the same parameters.
+    """Losses of the same one or two parameters, each perhaps with constants of its own.
 
     Args:
         losses: By name.
@@ -117,11 +118,17 @@ class LossProblem:
     ) -> None:
         self.losses, self.about, self.target = dict(losses), about, target
         self.axes = check_loss_axes(axes)
-        made = [LossFunction(loss, tuple(self.axes), fixed) for loss in self.losses.values()]
+        given = dict(fixed or {})
+        self._taken = {name: _names_taken(loss) for name, loss in self.losses.items()}
+        nobodys = [name for name in given if not any(self.takes(loss, name) for loss in self.losses)]
+        made = []
+        for name, loss in self.losses.items():
+            own = {k: v for k, v in given.items() if k in nobodys or self.takes(name, k)}
+            made.append(LossFunction(loss, tuple(self.axes), own))
         for name, value in (probes or {}).items():
             as_inputs(name, value, tuple(self.axes))  # refuse a wrong one now
         self.probes = dict(probes or {})
-        everything = made[0].fixed
+        everything = {name: value for function in made for name, value in function.fixed.items()}
         self.numbers = {name: value for name, value in everything.items() if isinstance(value, float)}
         self.data = {name: value for name, value in everything.items() if name not in self.numbers}
         self._functions: dict[tuple, LossFunction] = {}
@@ -130,6 +137,11 @@ class LossProblem:
     def parameters(self) -> tuple[str, ...]:
         """All parameters that are numbers, those on the axes at first in front."""
         return (*self.axes, *self.numbers)
+
+    def takes(self, loss: str, parameter: str) -> bool:
+        """Whether a loss has a parameter; variants may have constants of their own."""
+        taken = self._taken[loss]
+        return taken is None or parameter in taken
 
     def range_of(self, name: str) -> tuple[float, float]:
         """The usual range of a parameter."""
@@ -144,7 +156,8 @@ class LossProblem:
 
     def function(self, loss: str, settings: LossSettings) -> LossFunction:
         """A loss as a function of the axes."""
-        axes, fixed = tuple(name for name, _, _ in settings.axes), {**dict(settings.fixed), **self.data}
+        axes = tuple(name for name, _, _ in settings.axes)
+        fixed = {k: v for k, v in {**dict(settings.fixed), **self.data}.items() if self.takes(loss, k)}
         key = (loss, axes)
         if key not in self._functions:
             self._functions[key] = LossFunction(self.losses[loss], axes, fixed)
@@ -162,6 +175,9 @@ class LossProblem:
         Returns:
             The result.
         """
+        return (yield from in_one_thread(self._in_slices(settings)))
+
+    def _in_slices(self, settings: LossSettings) -> Slices[LossResult]:
         axes = {name: (low, high) for name, low, high in settings.axes}
         functions = {name: self.function(name, settings) for name in settings.losses}
         grids, count = {}, len(functions)
@@ -255,6 +271,14 @@ class LossProblems:
             losses = _by_name(example.loss, name)
             self._made[name] = LossProblem(losses, example.axes, example.fixed, example.probes, about=example.about)
         return self._made[name]
+
+
+def _names_taken(loss: Callable) -> set[str] | None:
+    """The names that a loss may be called with; None if any."""
+    taken = parameters_of(loss)
+    if taken is None or taken[2]:
+        return None
+    return {*taken[0], *taken[1]}
 
 
 def _by_name(loss: object, name: str | None = None) -> dict[str, Callable]:

@@ -175,8 +175,11 @@ class Panel(SettingsPanel):
         if preview is not None:
             self._show(preview)
         if preview is not None or not self._job.start(pause=self._by_hand):
-            self._show_progress(0.0)
-            self._job.go_on()
+            if self._ready and not self._by_hand and preview is None:
+                self._job.finish_if_short(_STILL)  # on the line after a setting from Python, all is up to date
+            if self._job.running:
+                self._show_progress(0.0)
+                self._job.go_on()
 
     def _show_interim(self, result: Shown) -> None:
         self._show(result)

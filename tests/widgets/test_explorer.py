@@ -155,6 +155,65 @@ def test_more_constants_than_four_have_a_slider_each(make):
     assert explorer.fixed["c6"] == 4.0 and float(explorer.grids["many"].loss.min()) == pytest.approx(10.0)
 
 
+def test_the_descent_is_drawn_and_said(make):
+    explorer = make(bowl, BOWL, fixed={"tilt": 3.0}, point=(1.0, 2.0), descent=True, lr=0.1)
+    assert "descent: converged at step" in explorer.summary and ", at a " in explorer.summary
+    explorer.lr = 0.4
+    assert "descent: diverged at step" in explorer.summary
+    explorer.lr, explorer.y_axis = 0.1, "none"
+    path = explorer._figure.plots[0]._walks[0].get_data()
+    assert path[0][:2].tolist() == pytest.approx([1.0, 0.8]) and path[1][1] == pytest.approx(0.64 + 12)
+
+
+def test_a_loss_called_point_by_point_is_descended_too(make):
+    explorer = make(lambda a, b: a * a + b * b if a > 0 else -a + b * b, BOWL, descent=True, resolution=11)
+    assert explorer.error == "" and "descent: " in explorer.summary
+
+
+def test_what_leaves_an_axis_stays_where_one_stood(make):
+    explorer = make(bowl, BOWL, fixed={"tilt": 3.0}, point=(1.0, 2.0))
+    explorer.y_axis = "none"
+    assert explorer.fixed == {"tilt": 3.0, "b": 2.0} and explorer.point == (1.0,)
+    assert float(explorer.grids["bowl"].loss.min()) == pytest.approx(12.0)
+    assert "at a 1: loss 13" in explorer.summary
+    explorer.reset()
+    page = FakePage(explorer.canvas)
+    page.refresh()
+    page.answer()
+    choose(explorer.controls["x_axis"].menu, "b")
+    page.answer()
+    assert (explorer.x_axis, explorer.y_axis, explorer.point) == ("b", "a", (2.0, 1.0))
+    choose(explorer.controls["y_axis"].menu, "tilt")
+    page.answer()
+    assert explorer.y_axis == "tilt" and explorer.fixed["a"] == 1.0
+
+
+def test_variants_may_have_constants_of_their_own(make):
+    losses = {"one": lambda a, b, k: k * a**2 + b**2, "two": lambda a, b, m: a**2 + m * b**2}
+    explorer = make(losses, BOWL, fixed={"k": 2.0, "m": 5.0}, compare=("one", "two"), resolution=21, point=(1.0, 1.0))
+    assert "one: at a 1, b 1: loss 3" in explorer.summary and "two: at a 1, b 1: loss 6" in explorer.summary
+    explorer.fixed = {"k": 2.0, "m": 7.0}
+    assert "two: at a 1, b 1: loss 8" in explorer.summary and explorer.error == ""
+
+
+def test_a_drag_stays_with_what_it_began_on(make):
+    explorer = make("pair", point=(0.0, 0.0))
+    page, ground = FakePage(explorer.canvas), explorer._figure.maps[0].axes
+    height = explorer.figure.bbox.height
+
+    def mouse(kind, x, y):
+        page.say(type=kind, x=float(x), y=float(height - y), button=0, buttons=1, modifiers=[], guiEvent={})
+        page.answer()
+
+    across, up = ground.transData.transform((0.5, 0.25))
+    mouse("button_press", across, up)
+    assert explorer.point == pytest.approx((0.5, 0.25), abs=0.01)
+    mouse("motion_notify", explorer._figure.plots[0].axes.bbox.x1 - 3, up)
+    assert explorer.point == pytest.approx((1.0, 0.25), abs=0.01)
+    mouse("button_press", explorer._figure.plots[0].axes.bbox.x0 + 1, explorer._figure.plots[0].axes.bbox.y0 + 9)
+    assert explorer.point == pytest.approx((-1.0, 0.25), abs=0.02)
+
+
 # -- two variants, and the gradient checked -------------------------------------------------------------------
 
 
@@ -236,7 +295,11 @@ def test_menus_sliders_and_fields_set_the_traits(make):
     move(controls["x_range"].fields[0], value=-1.0)
     assert explorer.x_range == (-1.0, 2.0)
     move(controls["x_range"].fields[0], value=7.0)
-    assert explorer.x_range == (-1.0, 2.0) and "x_range must be (low, high)" in explorer.error
+    assert explorer.x_range == (7.0, 10.0) and explorer.error == ""  # the other end goes along
+    move(controls["x_range"].fields[1], value=3.0)
+    assert explorer.x_range == (0.0, 3.0)
+    move(controls["x_range"].fields[0], value=float("inf"))
+    assert explorer.x_range == (0.0, 3.0) and "x_range must be (low, high)" in explorer.error
     move(controls["resolution"].field, value=31)
     assert explorer.error == "" and explorer.resolution == 31
 
@@ -272,7 +335,18 @@ WRONG = {
     "no loss": ((3, BOWL), {}, TypeError, "must be callable"),
     "an int": ((lambda a, b: 3, BOWL), {}, ValueError, "returned int 3"),
     "raises": ((lambda a, b: 1 / 0, BOWL), {}, ValueError, "ZeroDivisionError"),
-    "different parameters": (({"f": bowl, "g": lambda a, b: a}, BOWL), {"fixed": {"tilt": 1}}, ValueError, "'tilt'"),
+    "different axes": (
+        ({"f": bowl, "g": lambda a, c: a}, BOWL),
+        {"fixed": {"tilt": 1}},
+        ValueError,
+        "no parameter 'b'",
+    ),
+    "nobody's constant": (
+        ({"f": bowl, "g": bowl}, BOWL),
+        {"fixed": {"tilt": 1, "q": 2}},
+        ValueError,
+        "no parameter 'q'",
+    ),
     "an unknown setting": (("pair",), {"colour": 1}, TypeError, "no setting colour"),
     "resolution 1": (("pair",), {"resolution": 1}, TraitError, "from 2 to 401"),
     "a wrong scale": (("pair",), {"scale": "cubic"}, TraitError, "'linear', 'log', 'symlog'"),
@@ -316,6 +390,14 @@ def test_the_copied_script_runs_and_says_the_same(make):
     done = subprocess.run([sys.executable, "-c", explorer.code()], capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     assert explorer.findings["pair"][0].message in done.stdout
+
+
+def test_a_script_of_losses_that_cannot_be_written_out_stops_with_a_word(make):
+    losses = {"one": lambda a, b: a**2 + b**2, "two <b>": lambda a, b: a**4 + b**2}
+    text = make(losses, BOWL, compare=tuple(losses), probes={"now": (1, 2)}, target=(0.0, 0.0), resolution=11).code()
+    done = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, timeout=120)
+    assert "import your loss here" in done.stderr and done.returncode == 1
+    assert "probes={'now': (1, 2)}, target=(0.0, 0.0)" in text and "it is a lambda" in text
 
 
 def test_closing_frees_everything(make):

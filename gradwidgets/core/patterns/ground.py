@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from gradwidgets.core.finding import Finding
-from gradwidgets.core.patterns.look import FLAT, Look
+from gradwidgets.core.patterns.look import ABOVE, FLAT, Look, steep_of
 from gradwidgets.core.patterns.regions import grown
 from gradwidgets.core.wording import number, percent, place
 
@@ -15,7 +15,7 @@ WRONG_SHARE = 0.6  # half would be chance
 
 
 def dead_zone(look: Look) -> Finding | None:
-    """Flat ground of some extent above the lowest region: a start there never moves."""
+    """Flat ground of some extent above the lowest loss: a start there never moves, or one parameter does not."""
     if look.height == 0 and look.steep == 0 and bool(look.finite.any()):
         return Finding(
             "dead_zone",
@@ -24,44 +24,72 @@ def dead_zone(look: Look) -> Finding | None:
             {"share": 1.0, "threshold": DEAD_SHARE},
             look.first(look.finite),
         )
-    zones = look.zones
-    dead = _share(zones)
-    if dead < DEAD_SHARE:
+    if dead_share(look) < DEAD_SHARE:
         return None
-    edge = grown(zones[0], 2) & ~zones[0] & look.finite
-    beside = float(look.slope[edge].mean()) / look.steep if bool(edge.any()) else 0.0
-    kind = "saturation" if beside < SOFT_EDGE else "plateau"
-    spot = look.first(zones[0])
-    how = "dies away gradually: it saturates" if kind == "saturation" else "stops at its edge: a plateau"
+    all_dead = torch.stack([torch.zeros_like(look.flat), *look.zones]).any(0)
+    wholly, told = look.share(all_dead), torch.zeros_like(look.flat)
+    parts = sorted(look.stuck.items(), key=lambda part: -look.share(part[1]))
+    said, spot, kind, beside = [], None, "", 0.0
+    if look.zones and (wholly >= DEAD_SHARE or not parts):
+        spot, beside = look.first(look.zones[0]), _beside(look, look.zones[0], look.slope)
+        kind, told = _kind(beside), told | all_dead
+        said.append(
+            f"{percent(wholly)} of the view is dead: the gradient is zero there though the loss is not at its lowest, "
+            f"around {place(look.names, spot)} say, where it {_HOW[kind]}"
+        )
+    for name, mask in parts:
+        if said and look.share(mask) < DEAD_SHARE:
+            continue
+        own = look.first(mask)
+        if spot is None:
+            spot = own
+            beside = _beside(look, mask, look.grid.gradient[..., look.names.index(name)].abs())
+            kind = _kind(beside)
+        share_of_it, told = percent(look.share(mask)), told | mask
+        said.append(
+            f"{share_of_it} of the view is dead for {name}: its gradient is zero there though the loss is "
+            f"lower elsewhere along {name}, around {place(look.names, own)} say"
+        )
+    named = look.names if wholly >= DEAD_SHARE else [name for name, _ in parts] or look.names
     return Finding(
         "dead_zone",
         "warning",
-        f"{percent(dead)} of the view is dead: the gradient is zero there though the loss is not at its lowest, around "
-        f"{place(look.names, spot)} say, where it {how}",
+        "; ".join(said),
         {
-            "share": dead,
+            "share": look.share(told),
             "threshold": DEAD_SHARE,
-            "zones": len(zones),
+            "for": ", ".join(named),
+            "zones": len(look.zones) + len(parts),
             "kind": kind,
             "slope beside, of a steep one": beside,
             "flat below, of a steep slope": FLAT,
+            "above the lowest from, of the height": ABOVE,
         },
         spot,
     )
 
 
+_HOW = {"saturation": "dies away gradually: it saturates", "plateau": "stops at its edge: a plateau"}
+
+
+def _beside(look: Look, zone: Tensor, slope: Tensor) -> float:
+    """How steep it is right beside a zone, of a steep slope of that kind."""
+    edge, steep = grown(zone, 2) & ~zone & look.finite, steep_of(slope[look.finite])
+    return float(slope[edge].mean()) / steep if steep and bool(edge.any()) else 0.0
+
+
+def _kind(beside: float) -> str:
+    return "saturation" if 0 < beside < SOFT_EDGE else "plateau"
+
+
 def dead_share(look: Look) -> float:
-    """Which share of the view is flat ground above the lowest region, 0 to 1."""
-    return _share(look.zones)
+    """Which share of the view is dead for all parameters or for one, 0 to 1."""
+    return look.share(look.dead)
 
 
 def dead_ground(look: Look) -> Tensor:
     """Where that is, of the loss's shape."""
-    return torch.stack([torch.zeros_like(look.flat), *look.zones]).any(0)
-
-
-def _share(zones: list[Tensor]) -> float:
-    return sum(float(zone.double().mean()) for zone in zones)
+    return look.dead
 
 
 def axis_imbalance(look: Look) -> Finding | None:

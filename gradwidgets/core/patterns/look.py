@@ -14,13 +14,14 @@ from gradwidgets.core.differences import Differences, differing
 from gradwidgets.core.loss_call import LossError
 from gradwidgets.core.loss_function import LossFunction, objective_function
 from gradwidgets.core.objective import Objective
-from gradwidgets.core.patterns.regions import components, grown
+from gradwidgets.core.patterns.regions import components
 from gradwidgets.core.slices import Slices, finish, part_of
 from gradwidgets.core.surface import SurfaceGrid
 
 FLAT = 1e-6  # of the steep slopes in view: below, the ground is flat
 SMALLEST_EXTENT = 3  # cells: less is a point, not a zone
 LOWEST = 1e-3  # of the height of the view: so near to the lowest loss is as good as lowest
+ABOVE = 0.01  # of the same: flat ground is dead from so far above the lowest loss on
 
 _MANY = 10_000  # points of a sample; of a loss that must be called point by point, fewer
 _FEW = 100
@@ -127,11 +128,7 @@ class Look:
     @cached_property
     def steep(self) -> float:
         """A steep slope in view: of the finite points one in a hundred is steeper."""
-        slopes = self.slope[self.finite]
-        if not len(slopes):
-            return 0.0
-        steep = float(slopes.kthvalue(max(1, round(0.99 * len(slopes)))).values)
-        return steep or float(slopes.max())
+        return steep_of(self.slope[self.finite])
 
     @cached_property
     def height(self) -> float:
@@ -170,9 +167,50 @@ class Look:
 
     @cached_property
     def zones(self) -> list[Tensor]:
-        """Flat ground of some extent that is not next to the target: dead, each zone a mask, the largest first."""
-        beside = grown(self.target, 1)
-        return [zone for zone in components(self.flat, SMALLEST_EXTENT) if not bool((zone & beside).any())]
+        """Flat ground of some extent, above the lowest loss and off a given target: dead; masks, the largest first."""
+        dead = self.flat & (self.grid.loss > self.lowest + ABOVE * self.height) & ~self._meant
+        if self.grid.y is not None:
+            # Where one parameter's gradient only passes through zero, the ground is the other's.
+            one, other = self._still.values()
+            dead &= one == other
+        return components(dead, SMALLEST_EXTENT)
+
+    @cached_property
+    def stuck(self) -> dict[str, Tensor]:
+        """Parameter → where it alone gets no gradient though the loss is lower elsewhere along its axis: a mask."""
+        found = {}
+        losses = torch.where(self.finite, self.grid.loss, float("inf"))
+        for axis, name in enumerate(self.names if self.grid.y is not None else ()):
+            if bool((self.grid.gradient[..., axis][self.finite] == 0).all()):
+                continue  # no gradient anywhere: another pattern's
+            high = losses > losses.amin(-1 - axis, keepdim=True) + ABOVE * self.height
+            mask = self._still[name] & high & ~self._meant & ~self._dead
+            if bool(mask.any()):
+                found[name] = mask
+        return found
+
+    @cached_property
+    def _still(self) -> dict[str, Tensor]:
+        """Parameter → where it gets no gradient over some cells along its axis; on a ridge or at a saddle it is one."""
+        found = {}
+        for axis, name in enumerate(self.names):
+            size = self.grid.gradient[..., axis].abs()
+            found[name] = _long(self.finite & (size <= FLAT * steep_of(size[self.finite])), -1 - axis)
+        return found
+
+    @property
+    def dead(self) -> Tensor:
+        """Where a parameter gets no gradient, or none does, though the loss is lower elsewhere; of the loss's shape."""
+        return torch.stack([self._dead, *self.stuck.values()]).any(0)
+
+    @property
+    def _dead(self) -> Tensor:
+        return torch.stack([torch.zeros_like(self.flat), *self.zones]).any(0)
+
+    @property
+    def _meant(self) -> Tensor:
+        """Where a loss may be flat whatever its height: in a target that was given."""
+        return self.target if self.given else torch.zeros_like(self.finite)
 
     def in_target(self, point: Sequence[float]) -> bool:
         """Whether a point lies in the target, or within a cell of it."""
@@ -190,6 +228,24 @@ class Look:
         middle = points.mean(0)
         nearest = ((points - middle) / self.spans).norm(dim=-1).argmin()
         return tuple(points[nearest].tolist())
+
+
+def steep_of(slopes: Tensor) -> float:
+    """A steep one among slopes, (N,): one in a hundred is steeper."""
+    if not len(slopes):
+        return 0.0
+    return float(slopes.kthvalue(max(1, round(0.99 * len(slopes)))).values) or float(slopes.max())
+
+
+def _long(mask: Tensor, dim: int) -> Tensor:
+    """What of a mask, (H, W), lies in runs of `SMALLEST_EXTENT` or more along a dimension."""
+    along = mask if dim in (-1, 1) else mask.T
+    runs = torch.zeros_like(along)
+    if along.shape[-1] >= SMALLEST_EXTENT:
+        whole = along.unfold(-1, SMALLEST_EXTENT, 1).all(-1)
+        for k in range(SMALLEST_EXTENT):
+            runs[:, k : k + whole.shape[-1]] |= whole
+    return runs if dim in (-1, 1) else runs.T
 
 
 def loss_function_of(grid: SurfaceGrid) -> LossFunction | None:

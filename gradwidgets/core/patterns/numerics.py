@@ -4,12 +4,16 @@ import torch
 
 from gradwidgets.core.differences import MISMATCH, sharp
 from gradwidgets.core.finding import Finding
+from gradwidgets.core.loss_call import LossError
 from gradwidgets.core.non_finite import blame
 from gradwidgets.core.patterns.look import Look
 from gradwidgets.core.wording import number, percent, place
 
 LOST_SHARE = 0.01
 MISMATCH_SHARE = 0.05
+_REFUSED = "The loss refuses these points: keep the view, and the training, inside what it takes."
+_FEWEST = 5  # points along an axis: fewer show no steps
+_LOWEST_POINTS = 3
 
 
 def non_finite(look: Look) -> Finding | None:
@@ -26,7 +30,8 @@ def non_finite(look: Look) -> Finding | None:
         sentence, count = next(iter(look.grid.failed.items()))
         evidence |= {"calls that raised": sum(look.grid.failed.values())}
         message += f"; at {count} points {sentence}"
-    elif look.function is not None:
+        return Finding("non_finite", "error", message, evidence, spot, _REFUSED)
+    if look.function is not None:
         culprit = blame(look.function, torch.tensor(spot, dtype=torch.float64))
         if culprit is not None:
             message += f"; {culprit.sentence}"
@@ -93,6 +98,26 @@ def gradient_mismatch(look: Look) -> Finding | None:
     )
 
 
+def _between(look: Look, axis: int) -> bool:
+    """Whether a parameter has a gradient in the cells around the lowest points, between the grid's points."""
+    if look.function is None:
+        return False
+    grid, dims = look.grid, len(look.names)
+    losses = torch.where(look.finite, grid.loss, float("inf")).flatten()
+    lowest = grid.points.flatten(0, -2)[losses.argsort()[:_LOWEST_POINTS]]
+    cell = look.spans / (torch.tensor(grid.loss.shape[::-1], dtype=torch.float64) - 1)
+    # Off the middle and each other's distances: a step must not hide behind symmetry.
+    shares = 0.93 * torch.linspace(-1, 1, 8 if dims == 2 else 24, dtype=torch.float64) + 0.0171
+    offsets = torch.cartesian_prod(*[shares] * dims).reshape(-1, dims) * cell
+    places = (lowest[:, None] + offsets).flatten(0, 1)
+    inside = ((places >= look.bounds[:, 0]) & (places <= look.bounds[:, 1])).all(-1)
+    try:
+        slopes = look.function.values(places[inside]).gradient[:, axis]
+    except LossError:
+        return False
+    return bool((slopes.isfinite() & (slopes != 0)).any())
+
+
 def no_gradient_path(look: Look) -> Finding | None:
     """The loss depends on a parameter that gets no gradient, or does not depend on it at all."""
     grid = look.grid
@@ -117,6 +142,8 @@ def no_gradient_path(look: Look) -> Finding | None:
                 {"change of the loss along the axis": change},
                 action=f"Is {name} used at all? Multiplied by zero, or the wrong variable?",
             )
+        if reached and (min(grid.loss.shape) < _FEWEST or _between(look, axis)):
+            continue
         cause = "is exactly zero everywhere: it is rounded, compared or cut to a sign" if reached else "does not exist"
         return Finding(
             "no_gradient_path",

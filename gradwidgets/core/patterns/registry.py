@@ -14,6 +14,8 @@ from gradwidgets.core.slices import Slices, finish, part_of
 from gradwidgets.core.surface import SurfaceGrid
 from gradwidgets.core.wording import number, place
 
+_NARROW = 100.0
+
 
 @dataclass(frozen=True)
 class Pattern:
@@ -31,17 +33,30 @@ class Pattern:
 
 
 def _well_shaped(look: Look) -> Finding:
-    minima = [one for one in look.critical if one.kind == "minimum" and one.loss <= look.lowest]
+    low = look.lowest + 1e-9 * look.height
+    minima = [one for one in look.critical if one.kind == "minimum" and one.loss <= low]
     losses = torch.where(look.finite, look.grid.loss, float("inf"))
-    spot = minima[0].point if minima else tuple(look.grid.points.flatten(0, -2)[losses.argmin()].tolist())
-    return Finding(
-        "well_shaped",
-        "ok",
-        f"the arrows lead to the lowest loss, {number(look.lowest)} at {place(look.names, spot)}; no flat ground above "
-        f"it, all finite, both axes comparable",
-        {"lowest loss": look.lowest, "flat share": look.share(look.flat)},
-        spot,
-    )
+    lowest = losses <= float(losses.min()) + 1e-9 * look.height
+    inner = lowest & ((look.grid.points > look.bounds[:, 0]) & (look.grid.points < look.bounds[:, 1])).all(-1)
+    spot = minima[0].point if minima else look.first(inner if bool(inner.any()) else lowest)
+    edge = not minima and not bool(inner.any())
+    message = f"the arrows lead to the lowest loss, {number(look.lowest)} at {place(look.names, spot)}"
+    message += ", on the edge of the view" if edge else ""
+    message += "; no flat ground above it, all finite" + ("" if look.grid.y is None else ", both axes comparable")
+    evidence: dict[str, object] = {"lowest loss": look.lowest, "flat share": look.share(look.flat), "on the edge": edge}
+    condition = _condition(minima[0]) if minima else 1.0
+    if condition > _NARROW:
+        message += f"; the valley is narrow: the Hessian's condition number at the lowest point is {number(condition)}"
+        evidence |= {"condition number": condition, "narrow from": _NARROW}
+    action = "The lowest loss may lie beyond the view: widen it to see." if edge else ""
+    return Finding("well_shaped", "ok", message, evidence, spot, action)
+
+
+def _condition(minimum: CriticalPoint) -> float:
+    """The larger of the Hessian's eigenvalues by the smaller; 1 where there are none."""
+    if not minimum.eigenvalues:
+        return 1.0
+    return minimum.eigenvalues[-1] / minimum.eigenvalues[0]
 
 
 PATTERNS: dict[str, Pattern] = {
@@ -82,7 +97,7 @@ PATTERNS: dict[str, Pattern] = {
     ),
     "saddle": Pattern(
         "descents slow down beside it, as for a product near zero",
-        "Go additive (log A + log B instead of A·B), or begin away from it.",
+        "Begin away from it; where it comes from a product near zero, go additive: log A + log B instead of A·B.",
         points.saddle,
     ),
     "unexpected_minimum": Pattern(

@@ -93,7 +93,7 @@ BAD = {
     "dead": (lambda a, b: functional.relu(a - 0.2) ** 2 * (a - 0.9) + 0 * b, {}, "dead_zone"),
     "not finite": (lambda a, b: (a + b).log(), {}, "non_finite: .*log makes it"),
     "a probe without gradient": (
-        lambda a, b: a**2 + b**2,
+        lambda a, b: (a**2 - 1) ** 2 + b**2,
         {"probes": {"init": (0, 0)}},
         "zero gradient for a at 'init'",
     ),

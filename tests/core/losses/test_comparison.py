@@ -94,8 +94,10 @@ def test_no_scale_no_constant_and_no_order_changes_the_angle(p, q, r, s, t, u, p
 # -- the words ------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("resolution", "share"), [(81, "3.7 %"), (80, "5 %")])
-def test_product_and_log_space(resolution, share):
+@pytest.mark.parametrize(
+    ("resolution", "share", "where"), [(81, "3.7 %", "wherever both are finite"), (80, "5 %", "everywhere in view")]
+)
+def test_product_and_log_space(resolution, share, where):
     example = EXAMPLES["product and log-space"]
     grids = {name: sample_surface(loss, example.axes, resolution) for name, loss in example.loss.items()}
     found = compare_surfaces(*grids.values(), names=tuple(grids))
@@ -104,7 +106,7 @@ def test_product_and_log_space(resolution, share):
         f"the gradient for A (likewise B) is under a tenth of its median in {share} of the view for product, nowhere "
         "for log-space",
         "log-space is singular at A = 0 and at B = 0",
-        "the two have the same gradient direction everywhere in view",
+        f"the two have the same gradient direction {where}",
     )
 
 
@@ -115,6 +117,11 @@ def test_the_same_loss_twice_and_one_that_is_a_scale_or_a_constant_away():
     assert compare(bowl, lambda a, b: bowl(a, b) / 4).sentences == (f"{direction}: first is 4 times as steep",)
     assert compare(bowl, lambda a, b: bowl(a, b) + 1).sentences == (f"{direction}: they differ by a constant",)
     assert compare(bowl, lambda a, b: torch.log1p(bowl(a, b))).sentences == (direction,)
+
+
+def test_the_same_loss_that_is_not_finite_everywhere():
+    found = compare(lambda a, b: (a + 0.5).log() + b, lambda a, b: (a + 0.5).log() + b)
+    assert found.sentences == ("the two are the same loss wherever both are finite",)
 
 
 def test_two_that_are_singular_in_the_same_places_do_not_differ_in_that():
@@ -148,7 +155,7 @@ def test_a_region_that_is_not_finite():
     found = compare_surfaces(*grids.values(), names=tuple(grids))
     assert found.sentences == (
         "√ under where is not finite in 50.6 % of the view, at x −2, y 0 say",
-        "the two have the same gradient direction wherever both have one: there they are the same",
+        "the two have the same gradient direction wherever both are finite: there they are the same",
     )
     nothing = compare(lambda a, b: (a - 5).log() + b, bowl)
     assert nothing.sentences[0].startswith("first is not finite in 100 % of the view")

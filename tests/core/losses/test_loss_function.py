@@ -2,6 +2,7 @@
 
 import functools
 import random
+import warnings
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.nn import functional
 
-from gradwidgets.core import LossError
+from gradwidgets.core import SGD, LossError, Objective, descend
 from gradwidgets.core.loss_function import LossFunction
 
 POINTS = torch.cartesian_prod(*[torch.linspace(-2, 2, 9, dtype=torch.float64)] * 2)
@@ -195,6 +196,58 @@ def test_what_it_prints_and_sets_is_caught(capsys):
     assert any("default dtype" in note for note in function.notes)
 
 
+def test_warnings_are_kept_back_and_said_once(recwarn):
+    def nagging(a, b):
+        warnings.warn("mind the\n  shapes", UserWarning, stacklevel=1)
+        return a * b if a.item() > 0 else b**2 + a
+
+    class Nagging(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            return 2 * x
+
+        @staticmethod
+        def backward(ctx, grad):
+            warnings.warn("mind the shapes", UserWarning, stacklevel=1)
+            return 2 * grad
+
+    for loss in (nagging, lambda a, b: Nagging.apply(a) + b):
+        function = LossFunction(loss, ("a", "b"))
+        function.values(POINTS)
+        assert function.notes == ("it warns, 'mind the shapes' say; not shown",)
+    assert not recwarn.list
+
+
+def sideways(a, b):
+    a.mul_(2)
+    return a * a + b * b
+
+
+def data_changing(a, b, c):
+    c.add_(1)
+    return a * a + b * b + 0 * c.sum()
+
+
+IN_PLACE = {
+    "vectorized": (sideways, None, "it changes a in place, which torch refuses"),
+    "vmap": (lambda a, b: sideways(a, b).sum(), None, "it changes a in place"),
+    "pointwise": (lambda a, b: sideways(a, b) if a.item() > 0 else b, None, "it changes a in place"),
+    "data": (data_changing, {"c": torch.ones(3)}, "it changes c, handed over in fixed, in place"),
+}
+
+
+@pytest.mark.parametrize(("loss", "fixed", "words"), IN_PLACE.values(), ids=IN_PLACE)
+def test_what_it_changes_in_place_is_said(loss, fixed, words):
+    function = LossFunction(loss, ("a", "b"), fixed)
+    function.values(POINTS)
+    (note,) = function.notes
+    assert note.startswith(words)
+    assert function.with_fixed(fixed).notes == function.notes
+    clean = LossFunction(lambda a, b: (2 * a).mul_(a) + b**2, ("a", "b"))
+    clean.values(POINTS)
+    assert not clean.notes
+
+
 MODEL = nn.Sequential(nn.Linear(2, 4), nn.BatchNorm1d(4), nn.Dropout(0.5), nn.Linear(4, 1))
 SMALL = nn.Sequential(nn.Linear(2, 8), nn.Tanh(), nn.Linear(8, 1))
 LINEAR = nn.Linear(2, 1).double()
@@ -296,3 +349,50 @@ def test_hessians_at_many_points_are_those_at_each(loss):
     function.values(points)
     each = torch.stack([function.hessian(point) for point in points])
     assert torch.allclose(function.hessians(points), each, rtol=1e-12, atol=0)
+
+
+# -- inference mode -------------------------------------------------------------------------------------------
+
+
+class Wrapped(Objective):
+    """A loss function as an objective, as a descent wants it."""
+
+    name, parameters, view, start = "wrapped", ("a", "b"), {"a": (-2.0, 2.0), "b": (-2.0, 2.0)}, (1.0, 1.0)
+
+    def __init__(self, function):
+        self.function = function
+
+    def value_and_gradient(self, points):
+        values = self.function.values(points.reshape(-1, 2))
+        return values.loss.reshape(points.shape[:-1]), values.gradient.reshape(points.shape)
+
+    def __call__(self, points):
+        return self.value_and_gradient(points)[0]
+
+
+BOWLS = {
+    "vectorized": lambda a, b: a**2 + 3 * b**2,
+    "vmap": lambda a, b: (torch.stack([a, b]) ** 2 * torch.tensor([1.0, 3.0], dtype=a.dtype)).sum(),
+    "pointwise": lambda a, b: a**2 + 3 * b**2 if a.item() > -100 else a,
+}
+
+
+@pytest.mark.parametrize("method", BOWLS)
+def test_inference_mode_changes_nothing(method):
+    wanted, function = LossFunction(BOWLS["vectorized"], ("a", "b")).values(POINTS), LossFunction(BOWLS[method], "ab")
+    with torch.inference_mode():
+        for points in (POINTS, POINTS.clone()):
+            values = function.values(points)
+            assert torch.is_inference_mode_enabled()
+            torch.testing.assert_close((values.loss, values.gradient), (wanted.loss, wanted.gradient))
+            assert not values.loss.is_inference() and not values.gradient.is_inference()
+        hessian, hessians = function.hessian(POINTS[0]), function.hessians(POINTS[:2])
+    assert function.method == method
+    assert hessian.tolist() == [[2, 0], [0, 6]] and hessians.tolist() == [[[2, 0], [0, 6]]] * 2
+    function.values(POINTS).loss.add_(1)  # and nothing of it is left
+
+
+@pytest.mark.parametrize("method", BOWLS)
+def test_a_descent_over_a_loss_function_is_the_closed_form(method):
+    path = descend(Wrapped(LossFunction(BOWLS[method], ("a", "b"))), SGD(lr=0.1), (1.0, 1.0), 10).points
+    torch.testing.assert_close(path[-1], torch.tensor([0.8**10, 0.4**10], dtype=torch.float64))
