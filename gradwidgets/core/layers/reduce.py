@@ -1,0 +1,184 @@
+"""Tensors reduced to a few numbers each, in float64, read all at once."""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+_PIECE = 1 << 20  # elements that are widened at a time
+_SAFE = 1e-15, 1e18  # norms that float32 adds up as well as float64
+_SMALL = 1 << 16  # elements of a tensor that may wait for others
+
+
+def wide(device: torch.device) -> torch.dtype:
+    """The dtype to add up in: float64, float32 where the device has no other."""
+    return torch.float32 if device.type == "mps" else torch.float64
+
+
+def numbers_of(tensor: Tensor) -> Tensor:
+    """The real numbers that a tensor holds: its values if sparse, both parts if complex."""
+    tensor = tensor.detach()
+    if tensor.layout is torch.sparse_coo:
+        tensor = tensor.coalesce().values()
+    elif tensor.layout is not torch.strided:
+        tensor = tensor.to_dense()
+    if tensor.is_quantized:
+        tensor = tensor.dequantize()
+    return torch.view_as_real(tensor.resolve_conj()) if tensor.is_complex() else tensor
+
+
+def norm_of(tensor: Tensor) -> Tensor:
+    """Euclidean norm, that of the numbers themselves: neither squares nor sums leave float64."""
+    if tensor.dtype is torch.float32 and tensor.layout is torch.strided:
+        return torch.linalg.vector_norm(tensor.detach(), dtype=wide(tensor.device))
+    numbers = numbers_of(tensor)
+    if not numbers.is_floating_point():
+        numbers = numbers.to(wide(numbers.device))
+    if numbers.dtype is not torch.float64 or not numbers.numel():
+        return torch.linalg.vector_norm(numbers, dtype=wide(numbers.device))
+    largest = numbers.abs().amax()
+    # Squares of float64's own extremes would not fit; 0/0 and inf/inf are left to the plain form.
+    scaled = largest * torch.linalg.vector_norm(numbers / largest)
+    return torch.where((largest > 0) & largest.isfinite(), scaled, torch.linalg.vector_norm(numbers))
+
+
+def norms_of(tensors: list[Tensor]) -> list[Tensor]:
+    """`norm_of` each of them; the many of float32 on the CPU in one go, again where their squares may not fit."""
+    plain = [i for i, t in enumerate(tensors) if t.dtype is torch.float32 and t.layout is torch.strided]
+    plain = [i for i in plain if tensors[i].device.type == "cpu" and tensors[i].numel()]
+    found = {}
+    if plain:
+        quick = torch.stack(torch._foreach_norm([tensors[i].detach() for i in plain])).double()
+        for i, norm, size in zip(plain, quick, quick.tolist(), strict=True):
+            if _SAFE[0] < size < _SAFE[1]:
+                found[i] = norm
+    return [found[i] if i in found else norm_of(tensor) for i, tensor in enumerate(tensors)]
+
+
+@dataclass(frozen=True)
+class Moments:
+    """Count, mean, standard deviation and extremes of some numbers."""
+
+    count: int
+    mean: float
+    std: float
+    low: float
+    high: float
+
+
+def joined(parts: list[tuple[int, float, float, float, float]]) -> Moments:
+    """Moments of several sets of numbers taken together: of each its count, mean, norm about the mean, extremes."""
+    if len(parts) == 1:
+        count, mean, spread, low, high = parts[0]
+        return Moments(count, mean, spread / math.sqrt(count), low, high)
+    count = sum(part[0] for part in parts)
+    if not count:
+        return Moments(0, *(float("nan"),) * 4)
+    mean = math.fsum(part[0] / count * part[1] for part in parts)
+    apart = (math.sqrt(part[0]) * (part[1] - mean) for part in parts)
+    std = math.hypot(*(part[2] for part in parts), *apart) / math.sqrt(count)
+    if any(math.isnan(part[3]) for part in parts):
+        return Moments(count, mean, std, float("nan"), float("nan"))
+    return Moments(count, mean, std, min(part[3] for part in parts), max(part[4] for part in parts))
+
+
+Place = tuple[int, int]
+
+
+class Reducer:
+    """Reduces tensors to numbers, small ones many at a time, and brings the numbers to the CPU at the end.
+
+    Small tensors are copied and wait until there are enough of them, since a layer's numbers cost mostly calls;
+    large ones are reduced at once, piece by piece. Nothing that was handed over is kept.
+    """
+
+    def __init__(self) -> None:
+        self._blocks: list[Tensor | None] = []
+        self._rows: list[list[float]] = []
+        self._waiting: dict[tuple, tuple[int, list[Tensor]]] = {}
+        self._norms: tuple[int, list[Tensor]] | None = None
+        self._held = 0
+
+    def moments(self, tensor: Tensor) -> list[tuple[int, Place]]:
+        """Elements and places of (mean, norm about the mean, minimum, maximum), one for each piece."""
+        numbers = numbers_of(tensor)
+        size = numbers.numel()
+        if size == 0:
+            return []
+        if size > _SMALL:
+            flat = numbers.reshape(-1)
+            return [(piece.numel(), (self._block(_moments(piece[None])), 0)) for piece in flat.split(_PIECE)]
+        key = numbers.device, numbers.dtype, size
+        if key not in self._waiting:
+            self._waiting[key] = self._block(None), []
+        block, held = self._waiting[key]
+        held.append(numbers.reshape(-1).clone())
+        self._hold(size)
+        return [(size, (block, len(held) - 1))]
+
+    def norm(self, tensor: Tensor) -> Place:
+        """The place of a tensor's Euclidean norm."""
+        if tensor.numel() > _SMALL:
+            return self._block(norm_of(tensor).reshape(1, 1)), 0
+        if self._norms is None:
+            self._norms = self._block(None), []
+        block, held = self._norms
+        held.append(tensor.detach().clone())
+        self._hold(tensor.numel())
+        return block, len(held) - 1
+
+    def norms(self, tensors: list[Tensor]) -> list[Place]:
+        """Places of the norms of tensors that stay as they are for the moment."""
+        block = self._block(_column(norms_of(tensors)) if tensors else None)
+        return [(block, i) for i in range(len(tensors))]
+
+    def number(self, value: Tensor) -> Place:
+        """The place of a tensor of one number."""
+        return self._block(value.reshape(1, 1)), 0
+
+    def read(self) -> None:
+        """Bring all of them here."""
+        self._reduce()
+        self._rows = [[] if block is None else block.tolist() for block in self._blocks]
+
+    def __getitem__(self, place: Place) -> list[float]:
+        """The numbers at a place."""
+        block, row = place
+        return self._rows[block][row]
+
+    def _block(self, block: Tensor | None) -> int:
+        self._blocks.append(block)
+        return len(self._blocks) - 1
+
+    def _hold(self, size: int) -> None:
+        self._held += size
+        if self._held > _PIECE:
+            self._reduce()
+
+    def _reduce(self) -> None:
+        for block, held in self._waiting.values():
+            self._blocks[block] = _moments(torch.stack(held))
+        if self._norms is not None:
+            block, held = self._norms
+            self._blocks[block] = _column(norms_of(held))
+        self._waiting, self._norms, self._held = {}, None, 0
+
+
+def _moments(rows: Tensor) -> Tensor:
+    """Mean, norm about the mean, minimum and maximum of each row, (K, N) → (K, 4)."""
+    numbers = rows.to(wide(rows.device))
+    mean = numbers.mean(1)
+    # torch.var_mean gives the same in ten times the time.
+    apart = numbers - mean[:, None]
+    if rows.dtype is torch.float64:
+        spread = torch.stack([norm_of(row) for row in apart])
+    else:
+        spread = torch.linalg.vector_norm(apart, dim=1)
+    # So does aminmax over one axis.
+    return torch.stack([mean, spread, numbers.amin(1), numbers.amax(1)], 1)
+
+
+def _column(norms: list[Tensor]) -> Tensor:
+    device = norms[0].device
+    return torch.stack([norm.to(device) for norm in norms])[:, None]
