@@ -50,7 +50,9 @@ def _non_finite(flow: LayerFlow) -> Finding | None:
         if hit:
             i, layer = hit[0]
             others = {"first layer": layer.name, "what": what, "layers with it": len(hit)}
-            return Finding("non_finite", "error", f"{sentence.format(layer.name)} ({len(hit)} are like that)", loss | others, (i,))
+            return Finding(
+                "non_finite", "error", f"{sentence.format(layer.name)} ({len(hit)} are like that)", loss | others, (i,)
+            )
     if not math.isfinite(flow.loss):
         message = f"the loss is {number(flow.loss)}, and all outputs are finite: it comes from the loss function"
         return Finding("non_finite", "error", message, loss | {"what": "loss"})
@@ -95,8 +97,8 @@ def _vanishing(flow: LayerFlow) -> Finding | None:
     underflown = [one.name for one in layers if one.activation_grad_rms == 0]
     evidence = _numbers(line, "lost") | {"layers at 0": len(underflown)}
     message = (
-        f"from output to input the gradient loses {line.largest:.1f} decades over {len(line.names)} layers, a factor of "
-        f"{number(10**-line.slope, 3)} a layer"
+        f"from output to input the gradient loses {line.largest:.1f} decades over {len(line.names)} layers, a factor "
+        f"of {number(10**-line.slope, 3)} a layer"
     )
     if underflown:
         message += f"; at {_listed(underflown)} nothing is left"
@@ -149,7 +151,9 @@ def _healthy(flow: LayerFlow) -> Finding:
     if line is None:
         return Finding("healthy", "ok", "the gradient reaches every layer, and all is finite", evidence)
     gradient = f"changes by {number(abs(line.decades), 2)} decades over {len(line.names)} layers"
-    return Finding("healthy", "ok", f"the gradient reaches every layer and {gradient}", evidence | _numbers(line, "lost"))
+    return Finding(
+        "healthy", "ok", f"the gradient reaches every layer and {gradient}", evidence | _numbers(line, "lost")
+    )
 
 
 CHECKS: dict[str, Check] = {

@@ -97,7 +97,9 @@ class ModelState:
         text = self._describe()
         same_bits = _same_bits(self._bits, bits)
         unchanged = same_bits and text == self._text
-        hooks = sum(len(held) for *_, kept in self._attributes for key, _, held in kept if held and key.endswith(_HOOKS))
+        hooks = sum(
+            len(held) for *_, kept in self._attributes for key, _, held in kept if held and key.endswith(_HOOKS)
+        )
         return Certificate(
             unchanged,
             self._digest,
@@ -167,7 +169,8 @@ class ModelState:
             if container and key.endswith(_HOOKS)
         ]
         trained = "".join("g" if tensor.requires_grad else "f" for _, tensor, *_ in self._tensors.values())
-        return f"{modes} {hooks} {trained} {_random_digest()}"
+        sizes = [(label, tuple(tensor.shape)) for label, tensor in self._labelled() if not nn.parameter.is_lazy(tensor)]
+        return f"{modes} {hooks} {trained} {sizes} {_random_digest()}"
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """Networks of any depth and width, built fast enough to sit under a slider."""
 
+import contextlib
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -11,10 +12,12 @@ from gradwidgets.core.choices import choose
 from gradwidgets.core.layers.activations import ACTIVATIONS
 from gradwidgets.core.layers.arguments import positive, whole
 from gradwidgets.core.layers.inits import INITS, Init
+from gradwidgets.core.threads import one_thread
 
 DEEPEST, WIDEST = 1000, 4096
 _MOST_ENDS = 100_000  # inputs or outputs
 _MOST_PARAMETERS = 100_000_000  # 400 MB
+_FEW_WEIGHTS = 5_000_000  # that one thread fills as soon as several
 
 
 class Residual(nn.Module):
@@ -210,4 +213,5 @@ def build_network(
             "is the most: make it less deep or less wide"
         )
     parts = _Parts(function.module, start, gain, NORMALIZATIONS[normalization], bias, seed)
-    return network.build(parts, depth, width, inputs, outputs)
+    with one_thread() if weights < _FEW_WEIGHTS else contextlib.nullcontext():
+        return network.build(parts, depth, width, inputs, outputs)

@@ -2,13 +2,10 @@
 
 import math
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from gradwidgets.core.layers.fingerprint import Certificate
 from gradwidgets.core.results import Result
-
-if TYPE_CHECKING:
-    from pandas import DataFrame
 
 # Why weights have a gradient or none: measured; no weights here; all frozen; the module never ran and no gradient
 # came to its weights; it ran, and the loss does not depend on its weights.
@@ -117,9 +114,9 @@ class LayerFlow(Result):
                 return layer
         raise KeyError(f"no layer {name!r}: there are {', '.join(repr(layer.name) for layer in self.layers)}")
 
-    def to_frame(self) -> "DataFrame":
-        """One row for each layer, its fields as columns (needs pandas)."""
-        from pandas import DataFrame
+    def to_frame(self):
+        """One row for each layer, its fields as columns, as a pandas DataFrame."""
+        import pandas
 
         names = [field.name for field in fields(LayerStats)]
-        return DataFrame([[getattr(layer, name) for name in names] for layer in self.layers], columns=names)
+        return pandas.DataFrame([[getattr(layer, name) for name in names] for layer in self.layers], columns=names)

@@ -11,6 +11,7 @@ from gradwidgets.core.layers.activations import ACTIVATIONS
 from gradwidgets.core.layers.arguments import positive, whole
 from gradwidgets.core.layers.inits import INITS
 from gradwidgets.core.layers.networks import DEEPEST, WIDEST
+from gradwidgets.core.threads import one_thread
 
 # Midpoints of (−9, 9), so that a corner at zero lies between two of them.
 _POINTS, _END = 1200, 9.0
@@ -35,7 +36,7 @@ def predicted_factor(activation: str, init: str, gain: float = 1.0, *, width: in
             "small normal", which without a width has no answer: NaN.
 
     Returns:
-        √χ. No square layers without normalisation: no such number; the prediction is for these alone.
+        √χ, for square layers without normalisation.
 
     Raises:
         TypeError: A number is of the wrong kind.
@@ -46,7 +47,8 @@ def predicted_factor(activation: str, init: str, gain: float = 1.0, *, width: in
         return 1.0
     if math.isnan(weights):
         return float("nan")
-    return math.sqrt(weights * _slope(activation, _settled(activation, weights, biases)))
+    with one_thread():
+        return math.sqrt(weights * _slope(activation, _settled(activation, weights, biases)))
 
 
 def predicted_factors(
@@ -74,8 +76,14 @@ def predicted_factors(
     depth, variance = whole("depth", depth, 1, DEEPEST), positive("variance", variance)
     if INITS[init].branches_at_zero or math.isnan(weights):
         return (1.0 if INITS[init].branches_at_zero else float("nan"),) * (depth - 1)
+    with one_thread():
+        return _on_the_way(activation, weights, biases, weights * variance + biases, depth)
+
+
+@lru_cache(maxsize=256)
+def _on_the_way(activation: str, weights: float, biases: float, q: float, depth: int) -> tuple[float, ...]:
+    """√χ of each inner layer, from variance `q` of the first one's output."""
     factors: list[float] = []
-    q = weights * variance + biases
     for _ in range(depth - 1):
         factors.append(math.sqrt(weights * _slope(activation, q)))
         before, q = q, weights * _square(activation, q) + biases

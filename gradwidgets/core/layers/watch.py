@@ -90,6 +90,8 @@ class Watch:
         if first.is_nested:
             row.note("its output is nested: not measured")
             return
+        if not first.numel():
+            row.note("its output is empty")
         row.pieces += self.numbers.moments(first)
         if row.units and first.numel():
             self._units(row, numbers_of(first))
@@ -127,5 +129,3 @@ def tensors_in(output: object) -> Iterator[Tensor]:
             yield from tensors_in(getattr(output, one.name, None))
     else:
         yield from (leaf for leaf in pytree.tree_leaves(output) if isinstance(leaf, Tensor))
-
-
