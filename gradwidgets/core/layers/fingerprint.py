@@ -60,6 +60,7 @@ class ModelState:
             for name, module in model.named_modules():
                 self._hold(name, module)
         self._bits, self._skipped = _bits_of(self._labelled())
+        self._sizes = [(label, size) for label, _, _, size in self._bits.spans]
         self._random = _random_states()
         self._text = self._describe()
         self._digest = _digest(self._bits, self._text)
@@ -169,8 +170,7 @@ class ModelState:
             if container and key.endswith(_HOOKS)
         ]
         trained = "".join("g" if tensor.requires_grad else "f" for _, tensor, *_ in self._tensors.values())
-        sizes = [(label, tuple(tensor.shape)) for label, tensor in self._labelled() if not nn.parameter.is_lazy(tensor)]
-        return f"{modes} {hooks} {trained} {sizes} {_random_digest()}"
+        return f"{modes} {hooks} {trained} {self._sizes} {_random_digest()}"
 
 
 @dataclass(frozen=True)

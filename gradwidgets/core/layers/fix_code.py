@@ -44,6 +44,8 @@ def normalization(*, kind: str) -> str:
     else:
         maps = "getattr(nn, f'BatchNorm{layer.weight.ndim - 2}d')(layer.out_channels)"
     return f"""\
+from collections import OrderedDict
+
 from torch import nn
 
 kinds = ({_LAYERS})
@@ -52,7 +54,8 @@ norms = (nn.LayerNorm, nn.GroupNorm, nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNor
 
 def normalised(layer):
     norm = {flat} if isinstance(layer, nn.Linear) else {maps}
-    return nn.Sequential(layer, norm.to(layer.weight.device, layer.weight.dtype))
+    norm = norm.to(layer.weight.device, layer.weight.dtype).train(layer.training)
+    return nn.Sequential(OrderedDict(layer=layer, norm=norm))
 
 
 last = [module for module in model.modules() if isinstance(module, kinds)][-1]

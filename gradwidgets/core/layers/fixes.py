@@ -126,7 +126,8 @@ FIXES: dict[str, Fix] = {
         "Normalisation after each layer",
         ("vanishing", "exploding", "saturated", "dead_units"),
         "LayerNorm or BatchNorm after every linear and convolution layer but the last (GroupNorm of one group for "
-        "'layer' after convolutions). BatchNorm1d needs inputs of shape (samples, features).",
+        "'layer' after convolutions). BatchNorm1d needs inputs of shape (samples, features); after sigmoids it helps "
+        "more, since it takes away the mean that all samples share.",
         fix_code.normalization,
         {"kind": "layer"},
         lambda model, kind: rebuild.normalise(model, kind),

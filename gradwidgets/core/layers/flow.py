@@ -55,19 +55,22 @@ def layer_flow(model: nn.Module, inputs: object, targets: object, loss_fn: Calla
         raise TypeError(f"loss_fn must be callable; got {type(loss_fn).__name__} {loss_fn!r:.60}")
     notes: list[str] = []
     subject = _inside(model, notes)
-    state = ModelState(subject, *([loss_fn] if isinstance(loss_fn, nn.Module) else []))
-    certificate = None
-    try:
-        seen = subject
-        if any(nn.parameter.is_lazy(one) for one in [*subject.parameters(), *subject.buffers()]):
-            seen = copy.deepcopy(subject)
-            notes.append("lazy layers: measured on a copy, whose first call gave them their sizes and weights")
-        small = sum(p.numel() for p in seen.parameters() if not nn.parameter.is_lazy(p)) + _size(inputs) < _SMALL
-        with _quiet(small), torch.inference_mode(False), torch.enable_grad():
+    if isinstance(inputs, Mapping):
+        inputs = dict(inputs)  # whatever its kind, its tensors are to be found
+    own = list(subject.parameters())
+    is_lazy = any(map(nn.parameter.is_lazy, [*own, *subject.buffers()]))
+    small = _size(inputs) + sum([0 if nn.parameter.is_lazy(one) else one.numel() for one in own]) < _SMALL
+    with _quiet(small), torch.inference_mode(False), torch.enable_grad():
+        state = ModelState(subject, *([loss_fn] if isinstance(loss_fn, nn.Module) else []))
+        try:
+            seen = subject
+            if is_lazy:
+                seen = copy.deepcopy(subject)
+                notes.append("lazy layers: measured on a copy, whose first call gave them their sizes and weights")
             measured = _measure(seen, _copied(inputs), _copied(targets), loss_fn, notes)
-    finally:
-        certificate = state.put_back()
-    return summarise(measured, certificate, notes)
+        finally:
+            certificate = state.put_back()
+        return summarise(measured, certificate, notes)
 
 
 def _inside(model: nn.Module, notes: list[str]) -> nn.Module:
@@ -173,7 +176,7 @@ def _measure(model: nn.Module, inputs: object, targets: object, loss_fn: Callabl
 
 def _run(what: str, call: Callable, inputs: object, model: nn.Module) -> object:
     try:
-        if isinstance(inputs, Mapping):
+        if isinstance(inputs, dict):
             return call(**inputs)
         return call(*inputs) if isinstance(inputs, tuple) and not hasattr(inputs, "_fields") else call(inputs)
     except Exception as error:

@@ -67,11 +67,14 @@ def swap_activations(model: nn.Module, to: str) -> None:
             "no activation between layers is a module of its own (nn.ReLU, say): one that is called as a function has "
             "to be changed in the model's forward"
         )
+    made = ACTIVATIONS[to].module
+    if all(type(m) is type(made()) for m in order if id(m) in inner):
+        raise NothingToChange(f"every activation between layers is {to} already")
     new: dict[int, nn.Module] = {}
     for parent in list(model.modules()):
         for name, child in parent._modules.items():
             if id(child) in inner:
-                setattr(parent, name, new.setdefault(id(child), ACTIVATIONS[to].module().train(child.training)))
+                setattr(parent, name, new.setdefault(id(child), made().train(child.training)))
 
 
 def normalise(model: nn.Module, kind: str) -> None:
@@ -88,6 +91,7 @@ def normalise(model: nn.Module, kind: str) -> None:
             if isinstance(parent, nn.Sequential) and i + 1 < len(children) and isinstance(children[i + 1][1], _NORMS):
                 continue
             parent._modules[name] = nn.Sequential(OrderedDict(layer=child, norm=_norm_for(child, kind)))
+            parent._modules[name].training = child.training
             changed += 1
     if not changed:
         raise NothingToChange("no linear or convolution layer but the last is without a normalisation")
@@ -115,7 +119,10 @@ def add_residuals(model: nn.Module, layers: int, scale: float | None) -> None:
         for name, child in parent._modules.items():
             if name in starts:
                 branch = nn.Sequential(OrderedDict((one, parent._modules[one]) for one in starts[name]))
-                kept.append((name, Residual(branch, by).train(child.training)))
+                block = Residual(branch, by)
+                # Not `train`, which would reach the layers inside: each keeps the mode that it has.
+                block.training = branch.training = child.training
+                kept.append((name, block))
             elif name not in inside:
                 kept.append((name, child))
         if all(name.isdigit() for name, _ in kept):

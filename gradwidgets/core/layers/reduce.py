@@ -97,7 +97,6 @@ class Reducer:
         self._blocks: list[Tensor | None] = []
         self._rows: list[list[float]] = []
         self._waiting: dict[tuple, tuple[int, list[Tensor]]] = {}
-        self._norms: tuple[int, list[Tensor]] | None = None
         self._held = 0
 
     def moments(self, tensor: Tensor) -> list[tuple[int, Place]]:
@@ -109,33 +108,24 @@ class Reducer:
         if size > _SMALL:
             flat = numbers.reshape(-1)
             return [(piece.numel(), (self._block(_moments(piece[None])), 0)) for piece in flat.split(_PIECE)]
-        key = numbers.device, numbers.dtype, size
-        if key not in self._waiting:
-            self._waiting[key] = self._block(None), []
-        block, held = self._waiting[key]
-        held.append(numbers.reshape(-1).clone())
-        self._hold(size)
-        return [(size, (block, len(held) - 1))]
+        return [(size, self._wait(("moments", numbers.device, numbers.dtype, size), numbers.reshape(-1).clone()))]
 
     def norm(self, tensor: Tensor) -> Place:
         """The place of a tensor's Euclidean norm."""
         if tensor.numel() > _SMALL:
             return self._block(norm_of(tensor).reshape(1, 1)), 0
-        if self._norms is None:
-            self._norms = self._block(None), []
-        block, held = self._norms
-        held.append(tensor.detach().clone())
-        self._hold(tensor.numel())
-        return block, len(held) - 1
+        return self._wait(("norms", tensor.device), tensor.detach().clone())
 
     def norms(self, tensors: list[Tensor]) -> list[Place]:
         """Places of the norms of tensors that stay as they are for the moment."""
         block = self._block(_column(norms_of(tensors)) if tensors else None)
         return [(block, i) for i in range(len(tensors))]
 
-    def number(self, value: Tensor) -> Place:
-        """The place of a tensor of one number."""
-        return self._block(value.reshape(1, 1)), 0
+    def count(self, flags: Tensor) -> Place:
+        """The place of how many of some flags, a tensor that is not used any more, are set."""
+        if flags.numel() > _SMALL:
+            return self._block(flags.count_nonzero().reshape(1, 1)), 0
+        return self._wait(("flags", flags.device, flags.numel()), flags)
 
     def read(self) -> None:
         """Bring all of them here."""
@@ -151,18 +141,21 @@ class Reducer:
         self._blocks.append(block)
         return len(self._blocks) - 1
 
-    def _hold(self, size: int) -> None:
-        self._held += size
+    def _wait(self, key: tuple, tensor: Tensor) -> Place:
+        if key not in self._waiting:
+            self._waiting[key] = self._block(None), []
+        block, held = self._waiting[key]
+        held.append(tensor)
+        place = block, len(held) - 1
+        self._held += tensor.numel()
         if self._held > _PIECE:
             self._reduce()
+        return place
 
     def _reduce(self) -> None:
-        for block, held in self._waiting.values():
-            self._blocks[block] = _moments(torch.stack(held))
-        if self._norms is not None:
-            block, held = self._norms
-            self._blocks[block] = _column(norms_of(held))
-        self._waiting, self._norms, self._held = {}, None, 0
+        for (kind, *_), (block, held) in self._waiting.items():
+            self._blocks[block] = _REDUCTIONS[kind](held)
+        self._waiting, self._held = {}, 0
 
 
 def _moments(rows: Tensor) -> Tensor:
@@ -179,6 +172,17 @@ def _moments(rows: Tensor) -> Tensor:
     return torch.stack([mean, spread, numbers.amin(1), numbers.amax(1)], 1)
 
 
+def _counts(flags: list[Tensor]) -> Tensor:
+    return torch.stack(flags).reshape(len(flags), -1).sum(1)[:, None]
+
+
 def _column(norms: list[Tensor]) -> Tensor:
     device = norms[0].device
     return torch.stack([norm.to(device) for norm in norms])[:, None]
+
+
+_REDUCTIONS = {
+    "moments": lambda held: _moments(torch.stack(held)),
+    "norms": lambda held: _column(norms_of(held)),
+    "flags": _counts,
+}

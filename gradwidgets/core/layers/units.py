@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from functools import lru_cache
 
-import torch
 from torch import Tensor, nn
 
 # A unit that is zero for this many values or more is dead rather than unlucky.
@@ -64,8 +63,8 @@ def axis_after(kind: type[nn.Module]) -> int:
     return 1 if issubclass(kind, (nn.modules.batchnorm._BatchNorm, nn.GroupNorm)) else -1
 
 
-def count_alive(output: Tensor, axis: int) -> tuple[Tensor, int, int]:
-    """Units with at least one output that is not exactly 0, all units, and values of each unit.
+def alive_units(output: Tensor, axis: int) -> tuple[Tensor, int]:
+    """Which units have at least one output that is not exactly 0, (units,), and how many values each unit has.
 
     Args:
         output: What the activation gave.
@@ -73,7 +72,8 @@ def count_alive(output: Tensor, axis: int) -> tuple[Tensor, int, int]:
     """
     if not -output.ndim <= axis < output.ndim:
         axis = -1
-    units = output.shape[axis]
+    values = output.numel() // output.shape[axis]
+    if output.ndim == 2:
+        return output.any(dim=1 + axis if axis < 0 else 1 - axis), values
     others = [i for i in range(output.ndim) if i != axis % output.ndim]
-    alive = output.any(dim=others) if len(others) > 1 else output.any(dim=others[0]) if others else output != 0
-    return torch.count_nonzero(alive), units, output.numel() // max(units, 1)
+    return (output.any(dim=others) if others else output != 0), values

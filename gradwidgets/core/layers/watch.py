@@ -10,7 +10,7 @@ from torch.utils import _pytree as pytree
 
 from gradwidgets.core.layers.reduce import Reducer, numbers_of
 from gradwidgets.core.layers.rows import Row
-from gradwidgets.core.layers.units import FEWEST_VALUES, axis_after, count_alive
+from gradwidgets.core.layers.units import FEWEST_VALUES, alive_units, axis_after
 
 # Outputs of one call whose gradients are looked at: of an LSTM, say, only the last state may be used.
 _OUTPUTS = 4
@@ -101,13 +101,13 @@ class Watch:
 
     def _units(self, row: Row, output: Tensor) -> None:
         axis = self._axis if self._axis is not None else 1 if output.ndim > 3 else -1
-        alive, units, values = count_alive(output, axis)
+        alive, values = alive_units(output, axis)
         if values >= FEWEST_VALUES:
-            row.alive.append((self.numbers.number(alive), units))
+            row.alive.append((self.numbers.count(alive), alive.numel()))
         else:
             row.note(f"{values} values of each unit: too few to tell dead units from chance")
         if row.saturates is not None:
-            row.saturated.append((self.numbers.number(row.saturates(output).count_nonzero()), output.numel()))
+            row.saturated.append((self.numbers.count(row.saturates(output)), output.numel()))
 
     def _gradient(self, row: Row, call: int, place: int, gradient: Tensor | None) -> None:
         if gradient is not None:  # as it is for an output that goes unused

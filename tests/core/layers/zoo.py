@@ -1,7 +1,7 @@
 """Models of many kinds with a batch each: what `layer_flow` must measure and leave alone."""
 
 import warnings
-from collections import OrderedDict, UserDict
+from collections import UserDict
 
 import torch
 from torch import nn
@@ -135,7 +135,7 @@ ZOO = {
     "lstm": lambda: (Recurrent(nn.LSTM), _tokens(), square),
     "gru": lambda: (Recurrent(nn.GRU), _tokens(), square),
     "shared": lambda: (_shared(), _flat(), square),
-    "by name": lambda: (ByName(), OrderedDict(x=_flat(), scale=0.5), lambda out, t: out["out"].square().mean()),
+    "by name": lambda: (ByName(), UserDict(x=_flat(), scale=0.5), lambda out, t: out["out"].square().mean()),
     "bfloat16": lambda: (_mlp().bfloat16(), _flat().bfloat16(), square),
     "half": lambda: (_mlp().half(), _flat().half(), square),
     "double": lambda: (_mlp().double(), _flat().double(), square),
