@@ -57,8 +57,8 @@ def layer_flow(model: nn.Module, inputs: object, targets: object, loss_fn: Calla
     subject = _inside(model, notes)
     if isinstance(inputs, Mapping):
         inputs = dict(inputs)  # whatever its kind, its tensors are to be found
-    own = list(subject.parameters())
-    is_lazy = any(map(nn.parameter.is_lazy, [*own, *subject.buffers()]))
+    own = [t for m in subject.modules() for t in (*m._parameters.values(), *m._buffers.values()) if t is not None]
+    is_lazy = any(map(nn.parameter.is_lazy, own))
     small = _size(inputs) + sum([0 if nn.parameter.is_lazy(one) else one.numel() for one in own]) < _SMALL
     with _quiet(small), torch.inference_mode(False), torch.enable_grad():
         state = ModelState(subject, *([loss_fn] if isinstance(loss_fn, nn.Module) else []))
@@ -122,10 +122,13 @@ def _quiet(small: bool) -> Iterator[None]:
 @contextlib.contextmanager
 def _without_gradient_hooks(model: nn.Module, notes: list[str]) -> Iterator[None]:
     """Take away, for a while, hooks on gradients: they would log or change a pass that is not training's."""
-    tensors = [(p, p._backward_hooks) for p in model.parameters() if p._backward_hooks]
+    tensors: dict[int, tuple[Tensor, object]] = {}
     modules, calls = [], 0
     for module in model.modules():
         held = vars(module)
+        for one in module._parameters.values():
+            if one is not None and one._backward_hooks:
+                tensors[id(one)] = one, one._backward_hooks
         for key in ("_backward_hooks", "_backward_pre_hooks"):
             if held.get(key):
                 modules.append((held, key, held[key]))
@@ -139,13 +142,13 @@ def _without_gradient_hooks(model: nn.Module, notes: list[str]) -> Iterator[None
     if calls:
         notes.append("the model's own forward hooks ran once; what they keep outside the model was not put back")
     try:
-        for tensor, _ in tensors:
+        for tensor, _ in tensors.values():
             tensor._backward_hooks = None
         for held, key, _ in modules:
             held[key] = OrderedDict()
         yield
     finally:
-        for tensor, hooks in tensors:
+        for tensor, hooks in tensors.values():
             tensor._backward_hooks = hooks
         for held, key, hooks in modules:
             held[key] = hooks

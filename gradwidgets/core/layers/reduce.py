@@ -43,17 +43,16 @@ def norm_of(tensor: Tensor) -> Tensor:
     return torch.where((largest > 0) & largest.isfinite(), scaled, torch.linalg.vector_norm(numbers))
 
 
-def norms_of(tensors: list[Tensor]) -> list[Tensor]:
-    """`norm_of` each of them; the many of float32 on the CPU in one go, again where their squares may not fit."""
-    plain = [i for i, t in enumerate(tensors) if t.dtype is torch.float32 and t.layout is torch.strided]
-    plain = [i for i in plain if tensors[i].device.type == "cpu" and tensors[i].numel()]
-    found = {}
-    if plain:
-        quick = torch.stack(torch._foreach_norm([tensors[i].detach() for i in plain])).double()
-        for i, norm, size in zip(plain, quick, quick.tolist(), strict=True):
-            if _SAFE[0] < size < _SAFE[1]:
-                found[i] = norm
-    return [found[i] if i in found else norm_of(tensor) for i, tensor in enumerate(tensors)]
+def norms_of(tensors: list[Tensor]) -> Tensor:
+    """`norm_of` each of them, (K, 1), where the first one is; many of float32 on the CPU are taken in one go."""
+    device = tensors[0].device
+    if all(t.dtype is torch.float32 and t.layout is torch.strided and t.device.type == "cpu" for t in tensors):
+        found = torch.stack(torch._foreach_norm([tensor.detach() for tensor in tensors])).double()
+        for i, size in enumerate(found.tolist()):
+            if not _SAFE[0] < size < _SAFE[1]:
+                found[i] = norm_of(tensors[i])
+        return found[:, None]
+    return torch.stack([norm_of(tensor).to(device) for tensor in tensors])[:, None]
 
 
 @dataclass(frozen=True)
@@ -118,7 +117,7 @@ class Reducer:
 
     def norms(self, tensors: list[Tensor]) -> list[Place]:
         """Places of the norms of tensors that stay as they are for the moment."""
-        block = self._block(_column(norms_of(tensors)) if tensors else None)
+        block = self._block(norms_of(tensors) if tensors else None)
         return [(block, i) for i in range(len(tensors))]
 
     def count(self, flags: Tensor) -> Place:
@@ -176,13 +175,8 @@ def _counts(flags: list[Tensor]) -> Tensor:
     return torch.stack(flags).reshape(len(flags), -1).sum(1)[:, None]
 
 
-def _column(norms: list[Tensor]) -> Tensor:
-    device = norms[0].device
-    return torch.stack([norm.to(device) for norm in norms])[:, None]
-
-
 _REDUCTIONS = {
     "moments": lambda held: _moments(torch.stack(held)),
-    "norms": lambda held: _column(norms_of(held)),
+    "norms": norms_of,
     "flags": _counts,
 }
