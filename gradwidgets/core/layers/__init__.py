@@ -1,0 +1,42 @@
+"""Where the gradient goes in a network: built or your own, measured layer by layer, judged, mended on a copy."""
+
+from gradwidgets.core.layers.activations import ACTIVATIONS, Activation
+from gradwidgets.core.layers.checks import CHECKS, Check, diagnose
+from gradwidgets.core.layers.fingerprint import Certificate
+from gradwidgets.core.layers.fixes import FIXES, Fix, apply_fix, fixes_for
+from gradwidgets.core.layers.flow import FlowError, layer_flow
+from gradwidgets.core.layers.inits import INITS, Init
+from gradwidgets.core.layers.networks import NETWORKS, NORMALIZATIONS, Dense, Network, Residual, build_network
+from gradwidgets.core.layers.profile import Trend, gradient_trend, signal_trend
+from gradwidgets.core.layers.stats import LayerFlow, LayerStats
+from gradwidgets.core.layers.theory import predicted_factor, predicted_factors
+
+__all__ = [
+    "ACTIVATIONS",
+    "CHECKS",
+    "FIXES",
+    "INITS",
+    "NETWORKS",
+    "NORMALIZATIONS",
+    "Activation",
+    "Certificate",
+    "Check",
+    "Dense",
+    "Fix",
+    "FlowError",
+    "Init",
+    "LayerFlow",
+    "LayerStats",
+    "Network",
+    "Residual",
+    "Trend",
+    "apply_fix",
+    "build_network",
+    "diagnose",
+    "fixes_for",
+    "gradient_trend",
+    "layer_flow",
+    "predicted_factor",
+    "predicted_factors",
+    "signal_trend",
+]

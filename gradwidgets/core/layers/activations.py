@@ -1,0 +1,32 @@
+"""The activations that a network can be built with."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from torch import nn
+
+
+@dataclass(frozen=True)
+class Activation:
+    """One activation function.
+
+    Attributes:
+        module: Makes the module; called once for every place in the network.
+        about: What it does to a gradient that comes back through it.
+    """
+
+    module: Callable[[], nn.Module]
+    about: str
+
+
+ACTIVATIONS: dict[str, Activation] = {
+    "Sigmoid": Activation(nn.Sigmoid, "slope at most 1/4: every layer takes three quarters of the gradient or more"),
+    "Tanh": Activation(nn.Tanh, "slope 1 at zero, less everywhere else, none at the ends"),
+    "ReLU": Activation(nn.ReLU, "slope 1 or 0: passes the gradient whole, or not at all"),
+    "LeakyReLU": Activation(nn.LeakyReLU, "slope 1 or 1/100: no unit is ever quite dead"),
+    "GELU": Activation(nn.GELU, "ReLU with a soft corner; slope 1/2 at zero"),
+    "SiLU": Activation(nn.SiLU, "x · sigmoid(x), ReLU with a softer corner; slope 1/2 at zero"),
+    "ELU": Activation(nn.ELU, "slope 1 above zero, falling to 0 below it"),
+    "SELU": Activation(nn.SELU, "ELU scaled so that mean 0 and variance 1 stay as they are (normal weights, gain 1)"),
+    "Identity": Activation(nn.Identity, "none: the network is linear"),
+}

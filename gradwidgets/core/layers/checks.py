@@ -1,0 +1,241 @@
+"""What can be wrong with the flow of gradients, and whether it is."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from gradwidgets.core.finding import Finding, worst_first
+from gradwidgets.core.layers.profile import Trend, gradient_trend, signal_trend, weighted_layers
+from gradwidgets.core.layers.stats import LayerFlow, LayerStats
+from gradwidgets.core.wording import number, percent
+
+# Decades that a gradient may lose or gain from one end of the network to the other; beyond the second it is an error.
+DECADES = 3.0, 5.0
+# Shares of a layer's units that may be dead. Half of them may be by rights: deep in a ReLU network all samples look
+# alike, and each unit is then on for all of them or for none.
+DEAD = 0.75, 0.99
+# Shares of an activation's outputs that may be saturated.
+SATURATED = 1 / 3, 0.9
+_NAMED = 3  # layers that a sentence names
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing to look for.
+
+    Attributes:
+        meaning: What it means for training.
+        action: What to do about it.
+        find: Gives the finding, or None where there is none.
+    """
+
+    meaning: str
+    action: str
+    find: Callable[[LayerFlow], Finding | None]
+
+
+def _non_finite(flow: LayerFlow) -> Finding | None:
+    layers = list(enumerate(flow.layers))
+    ways = (
+        ("weight", layers, "the weights of {} are not finite"),
+        ("activation", layers, "the output of {} is the first that is not finite"),
+        ("activation gradient", layers[::-1], "the gradient first stops being finite at the output of {}"),
+        ("weight gradient", layers[::-1], "the gradient first stops being finite at the weights of {}"),
+    )
+    loss = {"loss": flow.loss}
+    for what, order, sentence in ways:
+        hit = [(i, layer) for i, layer in order if what in layer.non_finite]
+        if "gradient" in what and hit and not math.isfinite(flow.loss):
+            break  # what comes back from such a loss says nothing about layers
+        if hit:
+            i, layer = hit[0]
+            others = {"first layer": layer.name, "what": what, "layers with it": len(hit)}
+            return Finding(
+                "non_finite", "error", f"{sentence.format(layer.name)} ({len(hit)} are like that)", loss | others, (i,)
+            )
+    if not math.isfinite(flow.loss):
+        message = f"the loss is {number(flow.loss)}, and all outputs are finite: it comes from the loss function"
+        return Finding("non_finite", "error", message, loss | {"what": "loss"})
+    return None
+
+
+def _no_gradient(flow: LayerFlow) -> Finding | None:
+    weighted = [(i, layer) for i, layer in enumerate(flow.layers) if layer.gradient != "no weights"]
+    trained = [(i, layer) for i, layer in weighted if layer.gradient == "measured"]
+    if not trained:
+        why = next((reason for name, reason in flow.unmeasured if name == "(model)"), "no weight gets a gradient")
+        return Finding("no_gradient", "error", why, {"layers with weights": len(weighted), "with a gradient": 0})
+    severity, action = "error", ""
+    missing = [(i, layer) for i, layer in weighted if layer.gradient in ("cut off", "not called")]
+    words = "get no gradient: the loss does not depend on them"
+    if not missing:
+        missing, words = _zero(flow, trained), "get a gradient of exactly 0"
+        late = [layer.name for _, layer in trained if layer.weight_norm == 0 and layer.weight_grad_norm > 0]
+        if missing and late:
+            severity, action = "info", "Nothing: the first step changes that."
+            words = f"get none yet: {_listed(late)} begins at 0 and lets nothing back"
+    elif all(layer.gradient == "not called" for _, layer in missing):
+        severity, words = "warning", "never ran, and get no gradient"
+    if not missing:
+        return None
+    names = [layer.name for _, layer in missing]
+    evidence = {"layers": names, "without": len(names), "of": len(weighted)}
+    return Finding("no_gradient", severity, f"{_listed(names)} {words}", evidence, tuple(i for i, _ in missing), action)
+
+
+def _zero(flow: LayerFlow, trained: list[tuple[int, LayerStats]]) -> list[tuple[int, LayerStats]]:
+    zero = [(i, layer) for i, layer in trained if layer.weight_grad_norm == 0]
+    line = gradient_trend(flow)
+    return [] if line is not None and line.rises(DECADES[0]) else zero
+
+
+def _vanishing(flow: LayerFlow) -> Finding | None:
+    line = gradient_trend(flow)
+    if line is None or not line.rises(DECADES[0]):
+        return None
+    layers = weighted_layers(flow)
+    underflown = [one.name for one in layers if one.activation_grad_rms == 0]
+    evidence = _numbers(line, "lost") | {"layers at 0": len(underflown)}
+    message = (
+        f"from output to input the gradient loses {line.largest:.1f} decades over {len(line.names)} layers, a factor "
+        f"of {number(10**-line.slope, 3)} a layer"
+    )
+    if underflown:
+        message += f"; at {_listed(underflown)} nothing is left"
+    half = layers[: len(layers) // 2]
+    return Finding("vanishing", _severity(line.largest), message, evidence, _places(flow, half))
+
+
+def _exploding(flow: LayerFlow) -> Finding | None:
+    for line, what, way in (
+        (_reversed(gradient_trend(flow)), "the gradient", "from output to input"),
+        (signal_trend(flow), "the signal", "from input to output"),
+    ):
+        if line is not None and line.rises(DECADES[0]):
+            layers = weighted_layers(flow)
+            half = layers[: len(layers) // 2] if what == "the gradient" else layers[len(layers) // 2 :]
+            message = (
+                f"{way} {what} gains {line.largest:.1f} decades over {len(line.names)} layers, a factor of "
+                f"{number(10**line.slope, 3)} a layer"
+            )
+            severity = _severity(line.largest)
+            return Finding("exploding", severity, message, _numbers(line, "gained"), _places(flow, half))
+    return None
+
+
+def _dead_units(flow: LayerFlow) -> Finding | None:
+    return _share(flow, "dead_units", lambda s: s.dead_fraction, DEAD, "of its units gave 0 for the whole batch")
+
+
+def _saturated(flow: LayerFlow) -> Finding | None:
+    return _share(flow, "saturated", lambda s: s.saturated_fraction, SATURATED, "of its outputs are where it is flat")
+
+
+def _share(
+    flow: LayerFlow, name: str, share: Callable[[LayerStats], float], limits: tuple[float, float], words: str
+) -> Finding | None:
+    hit = [(i, layer) for i, layer in enumerate(flow.layers) if share(layer) > limits[0]]
+    if not hit:
+        return None
+    _, worst = max(hit, key=lambda pair: share(pair[1]))
+    more = f"; {len(hit)} layers are above {percent(limits[0])}" if len(hit) > 1 else ""
+    evidence = {"layer": worst.name, "share": share(worst), "threshold": limits[0], "layers": [s.name for _, s in hit]}
+    severity = "error" if share(worst) > limits[1] else "warning"
+    message = f"{worst.name}: {percent(share(worst))} {words}{more}"
+    return Finding(name, severity, message, evidence, tuple(i for i, _ in hit))
+
+
+def _healthy(flow: LayerFlow) -> Finding:
+    line = gradient_trend(flow)
+    evidence: dict[str, object] = {"loss": flow.loss, "layers": len(flow.layers), "limit in decades": DECADES[0]}
+    if line is None:
+        return Finding("healthy", "ok", "the gradient reaches every layer, and all is finite", evidence)
+    gradient = f"changes by {number(abs(line.decades), 2)} decades over {len(line.names)} layers"
+    return Finding(
+        "healthy", "ok", f"the gradient reaches every layer and {gradient}", evidence | _numbers(line, "lost")
+    )
+
+
+CHECKS: dict[str, Check] = {
+    "non_finite": Check(
+        "NaN or infinity ends the training at once",
+        "Look at what this layer divides by, takes the logarithm or root of; lower the learning rate; clip; in half "
+        "precision scale the loss.",
+        _non_finite,
+    ),
+    "no_gradient": Check(
+        "layers without a gradient stay as they are",
+        "Look for detach, item, no_grad, argmax on the way to the loss, for requires_grad, and for layers that are "
+        "never called.",
+        _no_gradient,
+    ),
+    "vanishing": Check(
+        "the layers near the input learn far more slowly than those near the output",
+        "He's init with ReLU or GELU, normalisation, or residual connections.",
+        _vanishing,
+    ),
+    "exploding": Check(
+        "a step that suits one end of the network throws the other away",
+        "A smaller init, normalisation, a lower learning rate; clipping the gradient limits the damage.",
+        _exploding,
+    ),
+    "dead_units": Check(
+        "a unit that is 0 for every sample gets no gradient and stays dead",
+        "LeakyReLU or GELU, He's init, a lower learning rate, biases that are not far below 0.",
+        _dead_units,
+    ),
+    "saturated": Check(
+        "where an activation is flat, hardly any gradient passes",
+        "Smaller weights (Xavier's init), normalisation before the activation, or ReLU.",
+        _saturated,
+    ),
+    "healthy": Check("every layer gets a gradient of a fitting size", "", _healthy),
+}
+
+
+def diagnose(flow: LayerFlow) -> list[Finding]:
+    """Say what is wrong with the flow of gradients, or that nothing is.
+
+    No verdict depends on the size of the loss or of the layers: gradients are compared with each other, never with a
+    fixed number.
+
+    Args:
+        flow: What `layer_flow` measured.
+
+    Returns:
+        Findings, the gravest first; "healthy" where none is a warning or an error. `where` holds the indices of the
+        layers in `flow.layers`, `evidence` the numbers, thresholds and names.
+    """
+    found = [finding for name, check in CHECKS.items() if name != "healthy" and (finding := check.find(flow))]
+    if all(finding.severity in ("ok", "info") for finding in found):
+        found.append(_healthy(flow))
+    return worst_first(replace(finding, action=finding.action or CHECKS[finding.name].action) for finding in found)
+
+
+def _reversed(line: Trend | None) -> Trend | None:
+    return line and replace(line, slope=-line.slope, ends=-line.ends)
+
+
+def _severity(decades: float) -> str:
+    return "error" if decades >= DECADES[1] else "warning"
+
+
+def _numbers(line: Trend, word: str) -> dict[str, object]:
+    return {
+        f"decades {word} by slope": line.decades,
+        f"decades {word} from end to end": line.ends,
+        "slope": line.slope,
+        "standard error": line.error,
+        "threshold": DECADES[0],
+        "first layer": line.names[0],
+        "last layer": line.names[-1],
+    }
+
+
+def _places(flow: LayerFlow, layers: list[LayerStats]) -> tuple[int, ...]:
+    names = {layer.name for layer in layers}
+    return tuple(i for i, layer in enumerate(flow.layers) if layer.name in names)
+
+
+def _listed(names: list[str]) -> str:
+    return ", ".join(names[:_NAMED]) + (f" and {len(names) - _NAMED} more" if len(names) > _NAMED else "")

@@ -1,0 +1,205 @@
+"""Remedies for what the checks find, tried on a copy of the model."""
+
+import copy
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+
+from torch import nn
+
+from gradwidgets.core.choices import choose
+from gradwidgets.core.finding import Finding
+from gradwidgets.core.layers import fix_code, rebuild
+from gradwidgets.core.layers.activations import ACTIVATIONS
+from gradwidgets.core.layers.arguments import positive, whole
+
+
+@dataclass(frozen=True)
+class Fix:
+    """One remedy.
+
+    Attributes:
+        title: What it does, in a few words.
+        answers: The findings that it is for.
+        about: What it changes, and what it costs.
+        text: Gives the code, from all options by name.
+        options: What can be chosen, with what holds if nothing is.
+        change: Changes a model in place, given all options by name; None for what acts on the training.
+        check: Refuses options that are not allowed.
+    """
+
+    title: str
+    answers: tuple[str, ...]
+    about: str
+    text: Callable[..., str]
+    options: Mapping[str, object] = field(default_factory=dict)
+    change: Callable[..., None] | None = None
+    check: Callable[..., object] = lambda **options: None
+
+    @property
+    def changes_model(self) -> bool:
+        """Whether there is something to try on a copy."""
+        return self.change is not None
+
+    def code(self, **options: object) -> str:
+        """Plain torch code that does the same to `model`, or the line to put into the training.
+
+        Args:
+            **options: As in `options`.
+
+        Raises:
+            TypeError: There is no such option, or it is of the wrong kind.
+            ValueError: It is not allowed.
+        """
+        return self.text(**self.settled(options))
+
+    def settled(self, options: Mapping[str, object]) -> dict[str, object]:
+        """All options, those given in place of what holds otherwise; errors as for `code`."""
+        wrong = [name for name in options if name not in self.options]
+        if wrong:
+            listed = ", ".join(map(repr, self.options)) or "none"
+            raise TypeError(f"unknown option {wrong[0]!r} for {self.title!r}: its options are {listed}")
+        whole_set = {**self.options, **options}
+        self.check(**whole_set)
+        return whole_set
+
+
+def _check_seed(seed: object) -> None:
+    whole("seed", seed, 0, 2**63 - 1)
+
+
+def _check_kind(kind: object) -> None:
+    choose("normalization", kind, {"layer": None, "batch": None})
+
+
+def _check_blocks(layers: object, scale: object) -> None:
+    whole("layers", layers, 1, 100)
+    if scale is not None:
+        positive("scale", scale)
+
+
+def _check_gain(gain: object) -> None:
+    if gain is not None:
+        positive("gain", gain)
+
+
+_LOSES = "What the layers have learned is lost; frozen layers, embeddings and recurrent layers stay as they are."
+
+FIXES: dict[str, Fix] = {
+    "he": Fix(
+        "He re-initialisation",
+        ("vanishing", "dead_units", "exploding"),
+        f"Weights of linear and convolution layers from N(0, 2/inputs), biases 0: for ReLU and its like. {_LOSES}",
+        partial(fix_code.reinitialise, "nn.init.kaiming_normal_(module.weight, nonlinearity='relu')"),
+        {"seed": 0},
+        lambda model, seed: rebuild.reinitialise(model, partial(nn.init.kaiming_normal_, nonlinearity="relu"), seed),
+        _check_seed,
+    ),
+    "xavier": Fix(
+        "Xavier re-initialisation",
+        ("vanishing", "exploding", "saturated"),
+        f"Weights from N(0, 2/(inputs + outputs)), biases 0: for tanh. {_LOSES}",
+        partial(fix_code.reinitialise, "nn.init.xavier_normal_(module.weight)"),
+        {"seed": 0},
+        lambda model, seed: rebuild.reinitialise(model, nn.init.xavier_normal_, seed),
+        _check_seed,
+    ),
+    "orthogonal": Fix(
+        "Orthogonal re-initialisation",
+        ("vanishing", "exploding", "saturated"),
+        f"Weights that turn without stretching, biases 0: for deep tanh or linear networks. {_LOSES}",
+        partial(fix_code.reinitialise, "nn.init.orthogonal_(module.weight)"),
+        {"seed": 0},
+        lambda model, seed: rebuild.reinitialise(model, nn.init.orthogonal_, seed),
+        _check_seed,
+    ),
+    "activation": Fix(
+        "Another activation",
+        ("vanishing", "dead_units", "saturated"),
+        "Every activation module that stands before the last layer is replaced; the one that gives the output stays.",
+        fix_code.activation,
+        {"to": "ReLU"},
+        lambda model, to: rebuild.swap_activations(model, to),
+        lambda to: choose("activation", to, ACTIVATIONS),
+    ),
+    "normalization": Fix(
+        "Normalisation after each layer",
+        ("vanishing", "exploding", "saturated", "dead_units"),
+        "LayerNorm or BatchNorm after every linear and convolution layer but the last (GroupNorm of one group for "
+        "'layer' after convolutions). BatchNorm1d needs inputs of shape (samples, features); after sigmoids it helps "
+        "more, since it takes away the mean that all samples share.",
+        fix_code.normalization,
+        {"kind": "layer"},
+        lambda model, kind: rebuild.normalise(model, kind),
+        _check_kind,
+    ),
+    "residual": Fix(
+        "Residual connections",
+        ("vanishing",),
+        "In every nn.Sequential, runs of `layers` layers that keep the width become x + scale · run(x); scale is "
+        "1/√(number of runs) unless given, so that the sum of all branches stays of size 1.",
+        fix_code.residual,
+        {"layers": 2, "scale": None},
+        lambda model, layers, scale: rebuild.add_residuals(model, layers, scale),
+        _check_blocks,
+    ),
+    "gain": Fix(
+        "Rescaled weights",
+        ("vanishing", "exploding", "saturated"),
+        "Each linear and convolution weight is scaled to an RMS of gain/√inputs; its directions, and so most of what "
+        "it has learned, stay. The gain is what torch.nn.init.calculate_gain has for the next activation.",
+        fix_code.gain,
+        {"gain": None},
+        lambda model, gain: rebuild.rescale(model, gain),
+        _check_gain,
+    ),
+    "clip": Fix(
+        "Gradient clipping",
+        ("exploding", "non_finite"),
+        "The gradient of all parameters together is shortened to a norm of `max_norm`, in each step. It acts between "
+        "backward and step: there is nothing in the model to change, and one pass looks the same with it.",
+        fix_code.clip,
+        {"max_norm": 1.0},
+        None,
+        lambda max_norm: positive("max_norm", max_norm),
+    ),
+}
+
+
+def apply_fix(model: nn.Module, name: str, **options: object) -> nn.Module:
+    """Apply a fix to a copy of a model; the model itself is left alone.
+
+    Args:
+        model: Any module that can be deep-copied.
+        name: One of `FIXES`.
+        **options: Of this fix, see its `options`.
+
+    Returns:
+        The changed copy, in the same modes and on the same device.
+
+    Raises:
+        TypeError: `model` is no module, or an option is unknown or of the wrong kind.
+        ValueError: The name is unknown, an option is not allowed, the fix finds nothing in this model that it could
+            change, or it is one that acts on the training (clipping).
+    """
+    if not isinstance(model, nn.Module):
+        raise TypeError(f"model must be a torch.nn.Module; got {type(model).__name__} {model!r:.60}")
+    fix = choose("fix", name, FIXES)
+    settled = fix.settled(options)
+    if fix.change is None:
+        raise ValueError(
+            f"{fix.title} acts on the training, between backward and step, and not on the model: copy its code"
+        )
+    changed = copy.deepcopy(model)
+    fix.change(changed, **settled)
+    return changed
+
+
+def fixes_for(finding: Finding | str) -> list[str]:
+    """Names of the fixes that answer a finding, in the order of `FIXES`.
+
+    Args:
+        finding: A finding, or its name.
+    """
+    name = finding.name if isinstance(finding, Finding) else finding
+    return [key for key, fix in FIXES.items() if name in fix.answers]

@@ -1,0 +1,195 @@
+"""Changes to a model's modules, in place: what the fixes do to their copy."""
+
+import math
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+
+import torch
+from torch import nn
+
+from gradwidgets.core.layers.activations import ACTIVATIONS
+from gradwidgets.core.layers.arguments import positive, whole
+from gradwidgets.core.layers.networks import Residual
+from gradwidgets.core.layers.units import has_units
+
+LINEAR = (nn.Linear,)
+CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
+TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
+WEIGHTED = (*LINEAR, *CONVOLUTIONS, *TRANSPOSED)
+_NORMS = (nn.LayerNorm, nn.GroupNorm, nn.modules.batchnorm._NormBase)
+_BATCH_NORMS = {nn.Conv1d: nn.BatchNorm1d, nn.Conv2d: nn.BatchNorm2d, nn.Conv3d: nn.BatchNorm3d}
+
+
+class NothingToChange(ValueError):
+    """The fix finds nothing in this model that it could change."""
+
+
+def reinitialise(model: nn.Module, draw: Callable[..., object], seed: int) -> None:
+    """Draw the weights of all trained linear and convolution layers anew, and set their biases to 0."""
+    generators: dict[torch.device, torch.Generator] = {}
+    for module in _trained(model):
+        device = module.weight.device
+        if device not in generators:
+            generators[device] = torch.Generator(device).manual_seed(whole("seed", seed, 0, 2**63 - 1))
+        with torch.no_grad():
+            draw(module.weight, generator=generators[device])
+            if module.bias is not None:
+                module.bias.zero_()
+
+
+def rescale(model: nn.Module, gain: float | None) -> None:
+    """Scale every trained linear and convolution layer to a weight RMS of gain/√inputs, its directions kept.
+
+    Args:
+        model: What to change.
+        gain: None for what torch's `calculate_gain` has for the activation that the model lists next.
+    """
+    modules, layers = list(model.modules()), _trained(model)
+    for module in layers:
+        following = next(
+            (m for m in modules[modules.index(module) + 1 :] if isinstance(m, WEIGHTED) or has_units(type(m))), None
+        )
+        wanted = positive("gain", gain) if gain is not None else _gain_of(following)
+        fan_in = module.weight[0].numel()
+        with torch.no_grad():
+            rms = float(torch.linalg.vector_norm(module.weight, dtype=torch.float64)) / math.sqrt(module.weight.numel())
+            if rms > 0 and math.isfinite(rms):
+                module.weight.mul_(wanted / math.sqrt(fan_in) / rms)
+
+
+def swap_activations(model: nn.Module, to: str) -> None:
+    """Put another activation in the place of all but the one that gives the output."""
+    order = [m for m in model.modules() if isinstance(m, WEIGHTED) or has_units(type(m))]
+    last = max((i for i, m in enumerate(order) if isinstance(m, WEIGHTED)), default=-1)
+    inner = {id(m) for m in order[: last + 1] if not isinstance(m, WEIGHTED)}
+    if not inner:
+        raise NothingToChange(
+            "no activation between layers is a module of its own (nn.ReLU, say): one that is called as a function has "
+            "to be changed in the model's forward"
+        )
+    made = ACTIVATIONS[to].module
+    if all(type(m) is type(made()) for m in order if id(m) in inner):
+        raise NothingToChange(f"every activation between layers is {to} already")
+    new: dict[int, nn.Module] = {}
+    for parent in list(model.modules()):
+        for name, child in parent._modules.items():
+            if id(child) in inner:
+                setattr(parent, name, new.setdefault(id(child), made().train(child.training)))
+
+
+def normalise(model: nn.Module, kind: str) -> None:
+    """Put a normalisation after every linear or convolution layer but the last, where none stands."""
+    layers = [m for m in model.modules() if isinstance(m, (*LINEAR, *CONVOLUTIONS))]
+    changed = 0
+    for parent in list(model.modules()):
+        if not _is_open(parent):
+            continue
+        children = list(parent._modules.items())
+        for i, (name, child) in enumerate(children):
+            if not isinstance(child, (*LINEAR, *CONVOLUTIONS)) or child is layers[-1]:
+                continue
+            if isinstance(parent, nn.Sequential) and i + 1 < len(children) and isinstance(children[i + 1][1], _NORMS):
+                continue
+            parent._modules[name] = nn.Sequential(OrderedDict(layer=child, norm=_norm_for(child, kind)))
+            parent._modules[name].training = child.training
+            changed += 1
+    if not changed:
+        raise NothingToChange("no linear or convolution layer but the last is without a normalisation")
+
+
+def add_residuals(model: nn.Module, layers: int, scale: float | None) -> None:
+    """Put the identity beside runs of layers that keep the width, in every `nn.Sequential`."""
+    last = next((m for m in reversed(list(model.modules())) if isinstance(m, WEIGHTED)), None)
+    runs = [
+        (parent, run)
+        for parent in model.modules()
+        if type(parent) is nn.Sequential
+        for run in _runs(parent, layers, last)
+    ]
+    if not runs:
+        raise NothingToChange(
+            f"no nn.Sequential in this model holds {layers} layers of one width in a row (linear, or convolutions of "
+            "stride 1 that keep the size)"
+        )
+    by = positive("scale", scale) if scale is not None else 1 / math.sqrt(len(runs))
+    for parent in {id(parent): parent for parent, _ in runs}.values():
+        starts = {run[0]: run for owner, run in runs if owner is parent}
+        inside = {name for run in starts.values() for name in run[1:]}
+        kept: list[tuple[str, nn.Module]] = []
+        for name, child in parent._modules.items():
+            if name in starts:
+                branch = nn.Sequential(OrderedDict((one, parent._modules[one]) for one in starts[name]))
+                block = Residual(branch, by)
+                # Not `train`, which would reach the layers inside: each keeps the mode that it has.
+                block.training = branch.training = child.training
+                kept.append((name, block))
+            elif name not in inside:
+                kept.append((name, child))
+        if all(name.isdigit() for name, _ in kept):
+            kept = [(str(i), child) for i, (_, child) in enumerate(kept)]
+        parent._modules.clear()
+        parent._modules.update(kept)
+
+
+def _trained(model: nn.Module) -> list[nn.Module]:
+    layers = [m for m in model.modules() if isinstance(m, WEIGHTED)]
+    trained = [m for m in layers if m._parameters.get("weight") is not None and m.weight.requires_grad]
+    trained = [m for m in trained if not nn.parameter.is_lazy(m.weight)]
+    if not trained:
+        raise NothingToChange("the model has no linear or convolution layer whose weight is trained")
+    return trained
+
+
+def _gain_of(activation: nn.Module | None) -> float:
+    names = {nn.ReLU: "relu", nn.LeakyReLU: "leaky_relu", nn.Tanh: "tanh", nn.SELU: "selu", nn.Sigmoid: "sigmoid"}
+    names |= {nn.GELU: "relu", nn.SiLU: "relu", nn.ELU: "relu"}
+    slope = getattr(activation, "negative_slope", None)
+    return nn.init.calculate_gain(names.get(type(activation), "linear"), slope)
+
+
+def _is_open(module: nn.Module) -> bool:
+    """Whether its children may be wrapped: torch's own modules use theirs by attribute."""
+    return isinstance(module, (nn.Sequential, nn.ModuleList, nn.ModuleDict)) or not type(module).__module__.startswith(
+        "torch."
+    )
+
+
+def _norm_for(layer: nn.Module, kind: str) -> nn.Module:
+    like = {"device": layer.weight.device, "dtype": layer.weight.dtype}
+    if isinstance(layer, nn.Linear):
+        norm = (
+            nn.LayerNorm(layer.out_features, **like) if kind == "layer" else nn.BatchNorm1d(layer.out_features, **like)
+        )
+    elif kind == "layer":
+        norm = nn.GroupNorm(1, layer.out_channels, **like)
+    else:
+        norm = next(made for of, made in _BATCH_NORMS.items() if isinstance(layer, of))(layer.out_channels, **like)
+    return norm.train(layer.training)
+
+
+def _keeps_shape(layer: nn.Module) -> bool:
+    if isinstance(layer, nn.Linear):
+        return layer.in_features == layer.out_features
+    if not isinstance(layer, CONVOLUTIONS) or layer.in_channels != layer.out_channels or set(layer.stride) != {1}:
+        return False
+    if layer.padding == "same":
+        return True
+    sizes = zip(layer.kernel_size, layer.padding, layer.dilation, strict=True)
+    return layer.padding != "valid" and all(2 * padding == dilation * (size - 1) for size, padding, dilation in sizes)
+
+
+def _runs(parent: nn.Sequential, layers: int, last: nn.Module | None) -> Iterator[list[str]]:
+    """Names of the children that make up each run of so many layers and what follows them."""
+    run: list[str] = []
+    count = 0
+    for name, child in [*parent._modules.items(), ("", None)]:
+        begins = child is not None and isinstance(child, WEIGHTED)
+        follows = child is not None and (has_units(type(child)) or isinstance(child, (*_NORMS, nn.Dropout)))
+        if run and not follows and (not begins or count == layers or not _keeps_shape(child) or child is last):
+            if count == layers:
+                yield run
+            run, count = [], 0
+        if begins and _keeps_shape(child) and child is not last:
+            run, count = [*run, name], count + 1
+        elif run and follows:
+            run.append(name)

@@ -1,0 +1,111 @@
+"""Which of a model's modules are looked at, and which of its parameters are whose."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import parametrize
+
+from gradwidgets.core.layers.units import has_units, is_activation, saturation
+
+ROOT = "(model)"
+
+
+@dataclass(eq=False)
+class Row:
+    """One module on its way to becoming `LayerStats`; numbers stand as places in a `Reducer`.
+
+    Attributes:
+        name: The layer's name.
+        module: The module.
+        own: The parameters that it owns, by their names in it.
+        weights: Those that count as weights.
+        units: Whether its outputs belong to units that can be dead.
+        scripted: Whether it is compiled to TorchScript, which takes no hooks.
+        saturates: Tells saturated outputs; None where nothing saturates.
+        first: When it first began to run, counted in modules; None while it has not.
+        calls: How often it ran.
+        pieces: Elements and place of the moments of each piece of its outputs.
+        gradients: Elements and place of the norm of the gradient, by call and by which of the call's outputs.
+        alive: (place of the units that are not dead, units) of each call.
+        saturated: (place of the outputs that are saturated, outputs) of each call.
+        notes: What is to be said about it.
+    """
+
+    name: str
+    module: nn.Module
+    own: dict[str, nn.Parameter]
+    weights: dict[str, nn.Parameter] = field(init=False)
+    units: bool = field(init=False)
+    scripted: bool = field(init=False)
+    first: int | None = None
+    calls: int = 0
+    pieces: list[tuple] = field(default_factory=list)
+    gradients: dict[tuple[int, int], tuple] = field(default_factory=dict)
+    alive: list[tuple] = field(default_factory=list)
+    saturated: list[tuple] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        kind = type(self.module)
+        self.weights = {name: one for name, one in self.own.items() if "bias" not in name} or self.own
+        self.units, self.saturates = has_units(kind), saturation(kind)
+        self.scripted = isinstance(self.module, torch.jit.ScriptModule)
+
+    @property
+    def kind(self) -> str:
+        """Name of the module's class, as it was before it was scripted."""
+        return getattr(self.module, "original_name", "") if self.scripted else type(self.module).__name__
+
+    def note(self, text: str) -> None:
+        """Say something about it, once."""
+        if text not in self.notes:
+            self.notes.append(text)
+
+
+def rows_of(model: nn.Module) -> list[Row]:
+    """All modules that own parameters, and all activations, in the model's own order."""
+    rows, inside = [], set()
+    for name, module in model.named_modules():
+        if id(module) in inside:
+            continue
+        own = {key: one for key, one in module._parameters.items() if one is not None}
+        if parametrize.is_parametrized(module):
+            for one in module.parametrizations.modules():
+                inside.add(id(one))
+            own |= dict(module.parametrizations.named_parameters())
+        if own or is_activation(type(module)):
+            rows.append(Row(name or ROOT, module, own))
+    return rows
+
+
+def in_order(rows: list[Row]) -> list[Row]:
+    """Rows as they first ran; one that never did stands after the one before it in the model."""
+    after: dict[int, list[Row]] = {}
+    last = -1
+    for row in rows:
+        if row.first is None:
+            after.setdefault(last, []).append(row)
+        else:
+            last = row.first
+    ran = sorted((row for row in rows if row.first is not None), key=lambda row: row.first)
+    ordered = after.get(-1, [])
+    for row in ran:
+        ordered += [row, *after.get(row.first, [])]
+    return ordered
+
+
+def shared_names(rows: list[Row]) -> Iterator[tuple[Row, str, str]]:
+    """Each parameter that an earlier row owns too: the later row, its name there, the earlier row's name."""
+    owners: dict[int, str] = {}
+    for row in rows:
+        for key, parameter in row.own.items():
+            owner = owners.setdefault(id(parameter), row.name)
+            if owner != row.name:
+                yield row, key, owner
+
+
+def parameters_of(rows: list[Row]) -> list[Tensor]:
+    """Each trained parameter once."""
+    return list({id(p): p for row in rows for p in row.own.values() if p.requires_grad}.values())

@@ -1,0 +1,122 @@
+"""What is known of each layer after one pass forward and backward."""
+
+import math
+from dataclasses import dataclass, fields
+from typing import Literal
+
+from gradwidgets.core.layers.fingerprint import Certificate
+from gradwidgets.core.results import Result
+
+# Why weights have a gradient or none: measured; no weights here; all frozen; the module never ran and no gradient
+# came to its weights; it ran, and the loss does not depend on its weights.
+Reached = Literal["measured", "no weights", "frozen", "not called", "cut off"]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class LayerStats(Result):
+    """One module: one that owns parameters, or an activation.
+
+    NaN stands for what was not measured, and `note` says why; a NaN that was measured is named in `non_finite`.
+    All numbers are added up in float64. A module that runs several times is taken as one: all its calls together.
+
+    Attributes:
+        name: As in `model.named_modules()`; "(model)" for the model itself.
+        kind: Name of the module's class.
+        calls: How often it ran in the one pass.
+        parameters: Elements of all parameters that it owns directly, biases included.
+        weight_norm: Euclidean norm of its weights: all parameters that it owns but those with "bias" in their name
+            (those as well where it has no others).
+        weight_grad_norm: Euclidean norm of the loss's gradient by these weights.
+        weight_grad_rms: The same as root mean square over elements, which does not grow with the layer's size.
+        activation_mean: Mean of its output (the first tensor of floating point that it gives).
+        activation_std: Standard deviation of its output's elements.
+        activation_min: Smallest element of its output.
+        activation_max: Largest element.
+        activation_grad_rms: Root mean square of the loss's gradient by this output (by the first of its outputs that
+            has one).
+        dead_fraction: For an activation, the share of its units (channels, features) that gave exactly 0 for the
+            whole batch, at each call; NaN for other layers.
+        saturated_fraction: For a sigmoid-like activation, the share of outputs where its slope is under 5 % of its
+            largest; NaN for others.
+        note: What could not be measured, or is to be known; "" for nothing.
+        gradient: Why its weights have a gradient, or none.
+        non_finite: Which of "weight", "activation", "activation gradient", "weight gradient" hold NaN or infinity.
+        weights: Elements that `weight_norm` is of.
+        outputs: Elements of its outputs, all calls together.
+        composite: Whether it runs other modules inside, so that its output is theirs as well.
+    """
+
+    name: str
+    kind: str
+    calls: int
+    parameters: int
+    weight_norm: float
+    weight_grad_norm: float
+    weight_grad_rms: float
+    activation_mean: float
+    activation_std: float
+    activation_min: float
+    activation_max: float
+    activation_grad_rms: float
+    dead_fraction: float
+    saturated_fraction: float
+    note: str = ""
+    gradient: Reached = "no weights"
+    non_finite: tuple[str, ...] = ()
+    weights: int = 0
+    outputs: int = 0
+    composite: bool = False
+
+    @property
+    def activation_rms(self) -> float:
+        """Root mean square of its output's elements."""
+        return math.hypot(self.activation_mean, self.activation_std)
+
+    @property
+    def activation_grad_norm(self) -> float:
+        """Euclidean norm of the loss's gradient by its output."""
+        return self.activation_grad_rms * math.sqrt(self.outputs)
+
+    @property
+    def activation_norm(self) -> float:
+        """Euclidean norm of its output."""
+        return self.activation_rms * math.sqrt(self.outputs)
+
+    @property
+    def weight_rms(self) -> float:
+        """Root mean square of its weights."""
+        return self.weight_norm / math.sqrt(self.weights) if self.weights else float("nan")
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class LayerFlow(Result):
+    """One pass forward and backward through a model, layer by layer.
+
+    Attributes:
+        layers: In the order in which they first ran; one that never ran stands after the one that the model lists
+            before it.
+        loss: Its value; may be NaN or infinite.
+        certificate: The proof that the model is as it was.
+        unmeasured: (layer, reason) of all that could not be measured; "(model)" where it is about the whole.
+        notes: What else is to be known about the measurement.
+    """
+
+    layers: tuple[LayerStats, ...]
+    loss: float
+    certificate: Certificate
+    unmeasured: tuple[tuple[str, str], ...] = ()
+    notes: tuple[str, ...] = ()
+
+    def __getitem__(self, name: str) -> LayerStats:
+        """Return the layer of this name."""
+        for layer in self.layers:
+            if layer.name == name:
+                return layer
+        raise KeyError(f"no layer {name!r}: there are {', '.join(repr(layer.name) for layer in self.layers)}")
+
+    def to_frame(self):
+        """One row for each layer, its fields as columns, as a pandas DataFrame."""
+        import pandas
+
+        names = [field.name for field in fields(LayerStats)]
+        return pandas.DataFrame([[getattr(layer, name) for name in names] for layer in self.layers], columns=names)

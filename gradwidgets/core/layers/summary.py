@@ -1,0 +1,138 @@
+"""From the numbers of a pass to a result."""
+
+import math
+from dataclasses import dataclass
+
+from torch import nn
+
+from gradwidgets.core.layers.fingerprint import Certificate
+from gradwidgets.core.layers.reduce import Reducer, joined
+from gradwidgets.core.layers.rows import ROOT, Row, in_order
+from gradwidgets.core.layers.stats import LayerFlow, LayerStats, Reached
+
+_NAN = float("nan")
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A pass as it was seen.
+
+    Attributes:
+        rows: In the model's order.
+        numbers: The numbers, read.
+        norms: See `Watch.norms`.
+        loss: Its value.
+        training: The model's own mode.
+    """
+
+    rows: list[Row]
+    numbers: Reducer
+    norms: dict[int, tuple]
+    loss: float
+    training: bool
+
+
+def summarise(measured: Measured, certificate: Certificate, notes: list[str]) -> LayerFlow:
+    """Put the numbers of a pass in order.
+
+    Args:
+        measured: The numbers.
+        certificate: Handed on.
+        notes: What was said about the whole on the way.
+    """
+    layers = tuple(_stats(row, measured) for row in in_order(measured.rows))
+    unmeasured = [(ROOT, note) for note in notes if note.startswith("no gradient at all")]
+    unmeasured += [(layer.name, layer.note) for layer in layers if layer.note and _lacks(layer)]
+    mode = "training" if measured.training else "evaluation"
+    return LayerFlow(layers, measured.loss, certificate, tuple(unmeasured), (*notes, f"measured in {mode} mode"))
+
+
+def _lacks(layer: LayerStats) -> bool:
+    """Whether something that the layer should have was not measured."""
+    return (
+        layer.gradient not in ("measured", "no weights")
+        or (math.isnan(layer.activation_std) and "activation" not in layer.non_finite)
+        or (math.isnan(layer.activation_grad_rms) and "activation gradient" not in layer.non_finite)
+    )
+
+
+def _stats(row: Row, measured: Measured) -> LayerStats:
+    read = measured.numbers
+    held = [(key, p, measured.norms[id(p)]) for key, p in row.weights.items() if id(p) in measured.norms]
+    reached = _reached(row, [p for _, p, _ in held], [norms for *_, norms in held if norms[2] is not None])
+    size, norm = _pooled([norms[:2] for *_, norms in held], read)
+    moved, gradient_norm = _pooled([(norms[0], norms[2]) for *_, norms in held if norms[2] is not None], read)
+    if 0 < moved < size:
+        row.note("no gradient for " + ", ".join(key for key, _, norms in held if norms[2] is None))
+    output = joined([(count, *read[place]) for count, place in row.pieces])
+    first = {call: row.gradients[call, place] for call, place in sorted(row.gradients, reverse=True)}
+    elements, back = _pooled(list(first.values()), read)
+    if row.calls and not first and reached not in ("cut off", "frozen"):
+        row.note("no gradient by its output: nothing that is trained comes before it, or the loss leaves it out")
+    wrong = []
+    if size and not math.isfinite(norm):
+        wrong.append("weight")
+    if output.count and not (math.isfinite(output.low) and math.isfinite(output.high)):
+        wrong.append("activation")
+    if elements and not math.isfinite(back):
+        wrong.append("activation gradient")
+    if moved and not math.isfinite(gradient_norm):
+        wrong.append("weight gradient")
+    return LayerStats(
+        row.name,
+        row.kind,
+        row.calls,
+        sum([measured.norms[id(p)][0] for p in row.own.values() if id(p) in measured.norms]),
+        norm,
+        gradient_norm,
+        gradient_norm / math.sqrt(moved) if moved else _NAN,
+        output.mean,
+        output.std,
+        output.low,
+        output.high,
+        back / math.sqrt(elements) if elements else _NAN,
+        1 - _share(row.alive, read),
+        _share(row.saturated, read),
+        "; ".join(row.notes),
+        reached,
+        tuple(wrong),
+        size,
+        output.count,
+        bool(row.module._modules),
+    )
+
+
+def _reached(row: Row, held: list[nn.Parameter], moved: list[tuple]) -> Reached:
+    if not row.own:
+        if not row.calls:
+            row.note("never ran as a module")
+        return "no weights"
+    if moved:
+        if row.scripted:
+            row.note("scripted: its outputs are not seen, and of what it does inside only the weights' gradients")
+        elif not row.calls:
+            row.note("never ran as a module: its weights are used from outside, and its outputs are not seen")
+        return "measured"
+    if not any(p.requires_grad for p in held):
+        row.note("frozen: its weights ask for no gradient" + ("" if row.calls else "; never ran as a module"))
+        return "frozen"
+    if not row.calls:
+        row.note("never ran, and no gradient comes to its weights")
+        return "not called"
+    row.note("the loss does not depend on its weights")
+    return "cut off"
+
+
+def _pooled(parts: list[tuple], numbers: Reducer) -> tuple[int, float]:
+    """Elements and Euclidean norm of several tensors taken together."""
+    if len(parts) == 1:
+        return parts[0][0], numbers[parts[0][1]][0]
+    if not parts:
+        return 0, _NAN
+    return sum([elements for elements, _ in parts]), math.hypot(*(numbers[place][0] for _, place in parts))
+
+
+def _share(parts: list[tuple], numbers: Reducer) -> float:
+    """Share of things counted in several places; NaN for none."""
+    whole = sum([n for _, n in parts])
+    return sum([numbers[place][0] for place, _ in parts]) / whole if whole else _NAN

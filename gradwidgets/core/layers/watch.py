@@ -1,0 +1,131 @@
+"""Hooks on a model's modules that reduce what passes to numbers, and keep nothing else."""
+
+import dataclasses
+from collections.abc import Iterator, Mapping
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+from torch.utils import _pytree as pytree
+
+from gradwidgets.core.layers.reduce import Reducer, numbers_of
+from gradwidgets.core.layers.rows import Row
+from gradwidgets.core.layers.units import FEWEST_VALUES, alive_units, axis_after
+
+# Outputs of one call whose gradients are looked at: of an LSTM, say, only the last state may be used.
+_OUTPUTS = 4
+
+
+class Watch:
+    """Watches rows' modules within a `with` block.
+
+    Args:
+        rows: What to watch; the numbers go into them.
+
+    Attributes:
+        numbers: Reduces what passes.
+        norms: For each parameter by id: elements, place of its norm, and place of its gradient's norm or None.
+        forward_done: Set between the passes: what runs again during the backward pass (checkpoints) is not counted.
+    """
+
+    def __init__(self, rows: list[Row]) -> None:
+        self.rows, self.numbers = rows, Reducer()
+        self.norms: dict[int, tuple] = {}
+        self.forward_done = False
+        self._handles: list = []
+        self._begun = 0
+        self._axis: int | None = None
+
+    def __enter__(self) -> "Watch":
+        for row in self.rows:
+            if row.scripted:
+                continue
+            if row.module._modules:
+                self._handles.append(row.module.register_forward_pre_hook(partial(self._begins, row)))
+            self._handles.append(row.module.register_forward_hook(partial(self._ends, row)))
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for handle in self._handles:
+            handle.remove()
+        self._handles.clear()
+
+    def weights(self) -> None:
+        """Take the norms of all parameters that have numbers and were not taken yet."""
+        own = {id(p): p for row in self.rows for p in row.own.values() if not nn.parameter.is_lazy(p)}
+        own = {key: parameter for key, parameter in own.items() if key not in self.norms and not parameter.is_meta}
+        for parameter, place in zip(own.values(), self.numbers.norms(list(own.values())), strict=True):
+            self.norms[id(parameter)] = parameter.numel(), place, None
+
+    def gradients(self, gradients: dict[int, Tensor]) -> None:
+        """Take the norms of parameters' gradients, which are given by the parameters' ids."""
+        known = {key: gradient for key, gradient in gradients.items() if key in self.norms}
+        for key, place in zip(known, self.numbers.norms(list(known.values())), strict=True):
+            self.norms[key] = *self.norms[key][:2], place
+        for row in self.rows:
+            for key, parameter in row.own.items():
+                gradient = gradients.get(id(parameter))
+                if gradient is not None and gradient.layout is not torch.strided:
+                    row.note(f"the gradient of {key} is sparse: elements that it leaves out count as 0")
+
+    def _begins(self, row: Row, *_: object) -> None:
+        if row.first is None and not self.forward_done:
+            row.first = self._begun
+            self._begun += 1
+
+    def _ends(self, row: Row, module: nn.Module, arguments: object, output: object) -> None:
+        if self.forward_done:
+            return
+        self._begins(row)
+        row.calls += 1
+        kind = type(module)
+        if row.own:
+            self._axis = axis_after(kind)
+        tensors = [output] if isinstance(output, Tensor) else [t for t in tensors_in(output) if t is not None]
+        tensors = [t for t in tensors if t.is_floating_point() or t.is_complex()]
+        if not tensors:
+            row.note("its output holds no tensor of floating point")
+            return
+        first = tensors[0]
+        if first.is_nested:
+            row.note("its output is nested: not measured")
+            return
+        if not first.numel():
+            row.note("its output is empty")
+        row.pieces += self.numbers.moments(first)
+        if row.units and first.numel():
+            self._units(row, numbers_of(first))
+        for place, tensor in enumerate(tensors[:_OUTPUTS]):
+            if tensor.requires_grad:
+                self._handles.append(tensor.register_hook(partial(self._gradient, row, row.calls, place)))
+
+    def _units(self, row: Row, output: Tensor) -> None:
+        axis = self._axis if self._axis is not None else 1 if output.ndim > 3 else -1
+        alive, values = alive_units(output, axis)
+        if values >= FEWEST_VALUES:
+            row.alive.append((self.numbers.count(alive), alive.numel()))
+        else:
+            row.note(f"{values} values of each unit: too few to tell dead units from chance")
+        if row.saturates is not None:
+            row.saturated.append((self.numbers.count(row.saturates(output)), output.numel()))
+
+    def _gradient(self, row: Row, call: int, place: int, gradient: Tensor | None) -> None:
+        if gradient is not None:  # as it is for an output that goes unused
+            row.gradients[call, place] = gradient.numel(), self.numbers.norm(gradient)
+
+
+def tensors_in(output: object) -> Iterator[Tensor]:
+    """The tensors that a module gives, in order: in tuples, lists, mappings, dataclasses, and what torch knows."""
+    if isinstance(output, Tensor):
+        yield output
+    elif isinstance(output, Mapping):
+        for one in output.values():
+            yield from tensors_in(one)
+    elif isinstance(output, (list, tuple)):
+        for one in output:
+            yield from tensors_in(one)
+    elif dataclasses.is_dataclass(output) and not isinstance(output, type):
+        for one in dataclasses.fields(output):
+            yield from tensors_in(getattr(output, one.name, None))
+    else:
+        yield from (leaf for leaf in pytree.tree_leaves(output) if isinstance(leaf, Tensor))

@@ -1,0 +1,12 @@
+import pytest
+import torch
+
+from gradwidgets.core.threads import one_thread
+
+
+@pytest.fixture(autouse=True)
+def seeded():
+    """Models in these tests begin the same every time, and are too small for a second thread to help."""
+    with torch.random.fork_rng(), one_thread():
+        torch.manual_seed(0)
+        yield

@@ -1,0 +1,146 @@
+"""No false alarm among healthy networks, the right one among broken ones, and sizes that say nothing."""
+
+import json
+import math
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import nn
+
+from gradwidgets.core.layers import CHECKS, diagnose, gradient_trend, layer_flow, predicted_factor
+from gradwidgets.core.layers.profile import trend
+from tests.core.layers.gallery import BROKEN, HEALTHY, built, small, source_demo
+
+
+def names(findings, least="warning"):
+    wanted = {"info": ("info", "warning", "error"), "warning": ("warning", "error")}[least]
+    return [finding.name for finding in findings if finding.severity in wanted]
+
+
+@pytest.mark.parametrize("name", HEALTHY)
+def test_no_alarm_for_a_healthy_network(name):
+    findings = diagnose(layer_flow(*HEALTHY[name]()))
+    assert names(findings) == [], [str(finding) for finding in findings]
+    assert findings[-1].name == "healthy" or findings[0].name == "healthy"
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_a_broken_network_is_found(name):
+    wanted, make = BROKEN[name]
+    flow = layer_flow(*make())
+    findings = diagnose(flow)
+    assert wanted in names(findings) and "healthy" not in [finding.name for finding in findings]
+    found = next(finding for finding in findings if finding.name == wanted)
+    assert found.evidence and found.message and found.action
+    assert all(0 <= i < len(flow.layers) for i in found.where or ())
+    json.dumps([finding.to_dict() for finding in findings])
+
+
+@pytest.mark.parametrize("scale", [1e-12, 1e-3, 1e6])
+def test_the_size_of_the_loss_says_nothing(scale):
+    for make in (source_demo, HEALTHY["He, depth 10"]):
+        model, inputs, targets, loss = make()
+        plain = diagnose(layer_flow(model, inputs, targets, loss))
+        scaled = diagnose(layer_flow(model, inputs, targets, lambda out, t, loss=loss: loss(out, t) * scale))
+        assert names(plain) == names(scaled)
+
+
+@pytest.mark.parametrize("width", [16, 100, 1000])
+def test_the_size_of_the_layers_says_nothing(width):
+    assert names(diagnose(layer_flow(*built(depth=4, width=width, inputs=100)))) == []
+    assert names(diagnose(layer_flow(*built(depth=12, width=width, inputs=100, init="default")))) == ["vanishing"]
+
+
+@pytest.mark.parametrize("activation", ["Sigmoid", "Tanh", "ReLU", "GELU"])
+def test_the_factor_it_names_is_the_theorys(activation):
+    flow = layer_flow(*built(depth=25, width=200, activation=activation, init="default"))
+    slope = next(f for f in diagnose(flow) if f.name == "vanishing").evidence["slope"]
+    assert 10**-slope == pytest.approx(predicted_factor(activation, "default"), rel=0.06)
+
+
+@given(st.floats(-0.5, 0.5), st.floats(-30, 10), st.integers(3, 40))
+def test_a_straight_line_is_recovered(slope, start, count):
+    class Row:
+        def __init__(self, i):
+            self.name, self.value = str(i), 10 ** (start + slope * i)
+
+    line = trend([Row(i) for i in range(count)], lambda row: row.value)
+    assert line.slope == pytest.approx(slope, abs=1e-9) and line.error < 1e-6
+    assert line.decades == pytest.approx(slope * (count - 1), abs=1e-7)
+    assert abs(line.ends) <= abs(line.decades) + 1e-7
+
+
+def test_the_standard_error_is_that_of_least_squares():
+    values = torch.randn(12, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+
+    class Row:
+        name = ""
+
+        def __init__(self, y):
+            self.value = 10 ** float(y)
+
+    line = trend([Row(y) for y in values], lambda row: row.value)
+    x = torch.stack([torch.ones(12), torch.arange(12.0)], 1).double()
+    solution = torch.linalg.lstsq(x, values[:, None])
+    residual = values - (x @ solution.solution)[:, 0]
+    covariance = residual.square().sum() / 10 * torch.linalg.inv(x.T @ x)
+    assert line.slope == pytest.approx(float(solution.solution[1]), rel=1e-9)
+    assert line.error == pytest.approx(math.sqrt(covariance[1, 1]), rel=1e-9)
+
+
+def test_the_first_layer_that_is_not_finite_is_named():
+    flow = layer_flow(*BROKEN["NaN in a weight"][1]())
+    finding = diagnose(flow)[0]
+    assert (finding.name, finding.evidence["first layer"], finding.where) == ("non_finite", "2", (2,))
+    flow = layer_flow(*BROKEN["infinite output"][1]())
+    assert diagnose(flow)[0].evidence["first layer"] == "0"
+    model, inputs, targets, _ = small(lambda m: None)
+    finding = diagnose(layer_flow(model, inputs, targets, lambda out, t: out.mean() * float("nan")))[0]
+    assert "comes from the loss" in finding.message and finding.evidence["what"] == "loss"
+    # A finite loss whose gradient is not: a square root at 0.
+    finding = diagnose(layer_flow(model, inputs, targets, lambda out, t: (out - out.detach()).square().sum().sqrt()))[0]
+    assert finding.evidence["what"] == "activation gradient" and finding.evidence["first layer"] == "2"
+
+
+def test_layers_without_a_gradient_are_told_apart():
+    model, inputs, targets, loss = small(lambda m: None)
+    assert names(diagnose(layer_flow(model, inputs, targets, lambda out, t: out.detach().mean()))) == ["no_gradient"]
+
+    class Detached(nn.Sequential):
+        def forward(self, x):
+            return self[1](self[0](x).detach())
+
+    cut = diagnose(layer_flow(Detached(nn.Linear(100, 50), nn.Linear(50, 1)), inputs, targets, loss))[0]
+    assert (cut.name, cut.severity, cut.evidence["layers"]) == ("no_gradient", "error", ["0"])
+
+    class Unused(nn.Sequential):
+        def forward(self, x):
+            return self[1](x)
+
+    unused = diagnose(layer_flow(Unused(nn.Linear(100, 50), nn.Linear(100, 1)), inputs, targets, loss))[0]
+    assert (unused.name, unused.severity, unused.evidence["layers"]) == ("no_gradient", "warning", ["0"])
+
+    frozen, *_ = small(lambda m: m[0].requires_grad_(False))
+    assert names(diagnose(layer_flow(frozen, inputs, targets, loss)), "info") == []
+
+
+def test_a_layer_that_begins_at_zero_is_no_fault():
+    findings = diagnose(layer_flow(*small(lambda m: m[2].weight.zero_())))
+    assert [(f.name, f.severity) for f in findings] == [("no_gradient", "info"), ("healthy", "ok")]
+    flow = layer_flow(*HEALTHY["residual, zero branches"]())
+    assert names(diagnose(flow), "info") == ["no_gradient"]
+
+
+def test_what_underflows_counts_as_vanished():
+    flow = layer_flow(*BROKEN["sigmoid, depth 300"][1]())
+    assert flow.layers[0].activation_grad_rms == 0
+    findings = diagnose(flow)
+    assert names(findings) == ["vanishing"] and findings[0].evidence["layers at 0"] > 100
+    assert gradient_trend(flow).slope > 0
+
+
+@pytest.mark.parametrize("check", CHECKS)
+def test_every_check_says_what_it_means(check):
+    assert CHECKS[check].meaning and (CHECKS[check].action or check == "healthy")
