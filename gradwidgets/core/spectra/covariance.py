@@ -72,7 +72,9 @@ class GradientCovariance(Result):
         import pandas
 
         names = ("name", "parameters", "mean_magnitude", "variance", "signal_to_noise", "strongest", "beyond")
-        return pandas.DataFrame([{name: getattr(layer, name) for name in names} for layer in self.layers], columns=names)
+        return pandas.DataFrame(
+            [{name: getattr(layer, name) for name in names} for layer in self.layers], columns=names
+        )
 
 
 def gradient_covariance(

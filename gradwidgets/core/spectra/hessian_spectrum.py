@@ -34,7 +34,8 @@ def hessian_spectrum(
 
     Up to 2,000 parameters the whole matrix is built and all its eigenvalues are found; beyond that the extremes by
     Lanczos, the density by stochastic Lanczos quadrature (Ghorbani et al. 2019), the trace by Hutchinson's estimate.
-    All in float64 on copies where the model takes it; the model is left as it was.
+    All in float64 on copies where the model takes it; the model is left as it was. Second derivatives are autograd's,
+    checked once against differences of gradients, which take their place where autograd has none or a wrong one.
 
     Args:
         model: In whatever mode it is: dropout has one mask throughout, BatchNorm's running statistics stay.
@@ -49,7 +50,7 @@ def hessian_spectrum(
 
     Raises:
         TypeError: The model is no module, `loss_fn` not callable, or `k` no whole number.
-        ValueError: There is nothing to differentiate, no second derivative, the loss is not one number, or `k` is
+        ValueError: There is nothing to differentiate, the loss is not one number, or `k` is
             not positive.
     """
     return finish(measuring_spectrum(model, inputs, targets, loss_fn, k=k))
@@ -89,8 +90,7 @@ def measuring_spectrum(
     if not bool(products.gradient.isfinite().all()):
         return _nothing(function, loss, "the gradient is not finite")
     yield 0.01
-    if odd := products.check():
-        function.notes["cut off"] = odd
+    products.check()
     if products.unused:
         function.notes["unused"] = f"the loss does not depend on {products.unused} parameters, which count as flat"
     whole = products.count <= EXACT_UP_TO and (k is None or k >= products.count)
@@ -102,7 +102,8 @@ def _exactly(products: Products, loss: Tensor) -> Slices[Spectrum]:
     matrix = yield from part_of(hessian(products), 0.0, 0.7)
     if not bool(matrix.isfinite().all()):
         return _nothing(products.function, loss, "the second derivatives are not finite")
-    skew = float((matrix - matrix.T).double().norm()) / 2
+    # What differs from symmetry is rounding, unless it is known to be more.
+    skew = 0.0 if "skew" in products.function.notes else float((matrix - matrix.T).double().norm()) / 2
     found = yield from part_of(eigenvalues((matrix + matrix.T) / 2), 0.7, 0.3)
     found = torch.cat([found, found.new_zeros(products.unused)]).sort().values
     size = found.abs()
@@ -195,14 +196,11 @@ def _extremes(products: Products, loss: Tensor, k: int) -> Slices[Spectrum]:
 
 
 def _rounding(products: Products, size: float) -> float:
-    return _ROUNDING * math.sqrt(products.count) * torch.finfo(products.dtype).eps * size
+    return _ROUNDING * math.sqrt(products.count) * products.eps * size
 
 
 def _note(products: Products) -> str:
-    notes = dict(products.function.notes)
-    if products.one_by_one:
-        notes["one by one"] = "the model takes one direction at a time, which is slow"
-    return "; ".join(notes.values())
+    return "; ".join(products.function.notes.values())
 
 
 def _nothing(function: ModelLoss, loss: Tensor, reason: str) -> Spectrum:

@@ -148,7 +148,7 @@ def _mean_gradients(function: ModelLoss, groups: Groups, loss: Tensor, small: in
         return groups  # cannot be told
     mean, total = groups.losses.mean(), groups.losses.sum()
     near = _NEAR * float(groups.losses.abs().mean())
-    if abs(float(mean - loss)) <= near or not bool(mean.isfinite()):
+    if abs(float(mean - loss)) <= near:
         return groups
     if abs(float(total - loss)) <= near * groups.losses.numel():
         function.notes["sum"] = "the loss is a sum over samples; the numbers are those of their mean"

@@ -15,60 +15,75 @@ _FINER = 8.0
 class Products:
     """v ↦ Hv without H (Pearlmutter 1994): the gradient keeps its graph, each product differentiates it along v.
 
+    Where autograd has no second derivative, or not the right one, central differences of gradients take its place.
     Only parameters that the loss depends on take part; rows and columns of the others are zero.
 
     Args:
-        function: The loss.
+        function: The loss; its notes get a sentence for what is unusual.
         inputs: From its `batch`.
         targets: From its `batch`.
 
-    Raises:
-        ValueError: There is no second derivative.
-
     Attributes:
-        count: The number of entries of the parameters that take part.
+        gradient: Of the loss, (P,).
+        count: P, the number of entries of the parameters that take part.
         unused: The number of entries of those that the loss does not depend on.
-        one_by_one: Whether the model takes only one vector at a time.
+        by_differences: Whether differences of gradients are taken.
     """
 
     def __init__(self, function: ModelLoss, inputs: object, targets: object) -> None:
         self.function, self.batch = function, (inputs, targets)
-        with function.quiet(), _no_second_derivative(), silent():
-            _, gradients = function.gradients(inputs, targets, graph=True)
+        self.by_differences = self._one_by_one = False
+        refused = ""
+        with function.quiet(), silent():
+            try:
+                _, gradients = function.gradients(inputs, targets, graph=True)
+            except (RuntimeError, NotImplementedError) as error:
+                refused = _said(error)
+                _, gradients = function.gradients(inputs, targets)
         self._used = [i for i, gradient in enumerate(gradients) if gradient is not None]
         self._leaves = [function.parameters[i] for i in self._used]
         self._sizes = [leaf.numel() for leaf in self._leaves]
         self._gradients = [gradients[i] for i in self._used]
-        self.gradient = self._flat([g.detach() for g in self._gradients])
+        self.gradient = self._flat(self._gradients)
         self.count = sum(self._sizes)
         self.unused = sum(p.numel() for p in function.parameters) - self.count
         self.device = function.device
         self.dtype = self.gradient.dtype
-        self.one_by_one = False
+        self._size = max(float(self._flat(self._leaves).double().std(correction=0)), 0.1)
+        if refused:
+            self._take_differences(refused)
+
+    @property
+    def eps(self) -> float:
+        """The relative rounding of a product."""
+        eps = torch.finfo(self.dtype).eps
+        return eps ** (2 / 3) if self.by_differences else eps
 
     def __call__(self, vectors: Tensor) -> Tensor:
         """H times each row of `vectors`.
 
         Args:
-            vectors: (K, P).
+            vectors: (K, P), none of them 0.
 
         Returns:
             (K, P).
-
-        Raises:
-            ValueError: There is no second derivative.
         """
+        if self.by_differences:
+            step = self._size * torch.finfo(self.dtype).eps ** (1 / 3)
+            lengths = vectors.norm(dim=1)
+            rows = [self._difference(v / length, step)[1] * length for v, length in zip(vectors, lengths, strict=True)]
+            return torch.stack(rows).to(self.dtype)
         with self.function.quiet(), silent():
             return self.function.at(self.function.parameters, lambda: self._products(vectors))
 
     def _products(self, vectors: Tensor) -> Tensor:
-        if len(vectors) > 1 and not self.one_by_one:
+        if len(vectors) > 1 and not self._one_by_one:
             try:
                 return self._backward(vectors, batched=True)
             except (RuntimeError, NotImplementedError):
-                self.one_by_one = True
-        with _no_second_derivative():
-            return torch.cat([self._backward(vector[None], batched=False) for vector in vectors])
+                self._one_by_one = True
+                self.function.notes["one by one"] = "the model takes one direction at a time, which is slow"
+        return torch.cat([self._backward(vector[None], batched=False) for vector in vectors])
 
     def _backward(self, vectors: Tensor, batched: bool) -> Tensor:
         parts = [
@@ -93,40 +108,47 @@ class Products:
         ]
         return torch.cat([row.to(self.device, self.dtype) for row in rows], dim=1)
 
-    def check(self) -> str:
-        """Compare one product with a central difference of gradients, and the gradient with one of the loss.
+    def check(self) -> None:
+        """Compare a product with differences of gradients, and the gradient with differences of the loss.
 
-        A backward of one's own may drop the graph without a word; what is left then looks like a zero. At a kink it is
-        the difference that is wrong, but then it changes with the step.
-
-        Returns:
-            A sentence about what is odd but allowed, or "".
-
-        Raises:
-            ValueError: Autograd's second derivative is not the derivative of its gradient.
+        A backward of one's own may drop the graph without a word, so that what is left looks like a zero; torch's own
+        weight norm has a wrong second derivative. At a kink it is the differences that are wrong, but then they change
+        with the step.
         """
         eps = torch.finfo(self.dtype).eps
         tolerance = 1e-3 if eps < 1e-10 else 0.05
-        direction = signs(1, self.count, self).reshape(-1)
-        step = max(float(self._flat(self._leaves).double().std(correction=0)), 0.1) * eps**0.4
-        slope, difference = self._difference(direction, step)
-        finer_slope, finer = self._difference(direction, step / _FINER)
-        product = self(direction[None])[0].double()
-        if _apart(product, difference, tolerance) and not _apart(finer, difference, tolerance):
-            ours, theirs = float(product.norm()), float(difference.norm())
-            raise ValueError(
-                "the model has no second derivative that can be trusted: along a random direction autograd gives one "
-                f"of size {ours:.3g}, differences of its own gradients {theirs:.3g}; look for a custom backward that "
-                "drops the graph (detach, .data, no_grad)"
-            )
-        own = self.gradient.double() @ direction.double()
+        one, other = signs(2, self.count, self)
+        step = self._size * eps**0.4
+        slope, difference = self._difference(one, step)
+        finer_slope, finer = self._difference(one, step / _FINER)
+        own = self.gradient.double() @ one.double()
         if _apart(own, slope, tolerance) and not _apart(finer_slope, slope, tolerance):
-            return (
+            self.function.notes["cut off"] = (
                 f"along a random direction the gradient gives {float(own):.3g}, the loss changes by "
                 f"{float(slope):.3g}: a part of the model is cut off from the gradient (detach, straight-through, "
                 "reentrant checkpoint); this is the derivative of the gradient that training sees"
             )
-        return ""
+        if not self.by_differences:
+            try:
+                product = self(one[None])[0].double()
+            except (RuntimeError, NotImplementedError) as error:
+                self._take_differences(_said(error))
+            else:
+                if _apart(product, difference, tolerance) and not _apart(finer, difference, tolerance):
+                    self._take_differences(f"size {float(product.norm()):.3g} for {float(difference.norm()):.3g}")
+        if self.by_differences or "cut off" in self.function.notes:
+            there, back = self(torch.stack([one, other])).double()
+            if _apart(there @ other.double(), back @ one.double(), tolerance):
+                self.function.notes["skew"] = (
+                    "the gradient is that of no function, its derivative is not symmetric: this is the symmetric part, "
+                    "which Lanczos sees only roughly"
+                )
+
+    def _take_differences(self, reason: str) -> None:
+        self.by_differences = True
+        self.function.notes["differences"] = (
+            f"autograd has no second derivative, or a wrong one ({reason}): differences of gradients were taken"
+        )
 
     def _difference(self, direction: Tensor, step: float) -> tuple[Tensor, Tensor]:
         ends = []
@@ -165,13 +187,9 @@ def _apart(one: Tensor, other: Tensor, tolerance: float) -> bool:
     return bool((one - other).norm() > tolerance * torch.maximum(one.norm(), other.norm()))
 
 
-@contextlib.contextmanager
-def _no_second_derivative() -> Iterator[None]:
-    try:
-        yield
-    except (RuntimeError, NotImplementedError) as error:
-        reason = str(error).strip().split("\n")[0]
-        raise ValueError(f"the model has no second derivative; torch says: {reason:.200}") from error
+def _said(error: Exception) -> str:
+    first = str(error).strip().split("\n")[0]
+    return f"torch says: {first:.120}"
 
 
 @contextlib.contextmanager

@@ -115,12 +115,15 @@ def test_inputs_by_name_and_outputs_by_name():
     assert hessian_spectrum(pair, (torch.randn(9, 2), torch.randn(9, 3)), y, functional.mse_loss).parameters == 7
 
 
+# The first optimizer or compiled model of a process imports what torch itself has deprecated.
+@pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")
 def test_wrapped_models_are_unwrapped():
     x, y = torch.randn(9, 4), torch.randn(9, 1)
     inner = nn.Linear(4, 1)
     expected = hessian_spectrum(inner, x, y, functional.mse_loss)
-    for wrapped in (torch.compile(inner), nn.DataParallel(inner)):
-        assert hessian_spectrum(wrapped, x, y, functional.mse_loss) == expected
+    for wrapped in (torch.compile(inner, backend="eager"), nn.DataParallel(inner)):
+        found = hessian_spectrum(wrapped, x, y, functional.mse_loss)
+        torch.testing.assert_close(found.eigenvalues, expected.eigenvalues)
 
 
 class Drops(torch.autograd.Function):
@@ -136,8 +139,18 @@ class Drops(torch.autograd.Function):
         return 3 * ctx.kept**2 * gradient
 
 
-class Once(Drops):
-    backward = staticmethod(torch.autograd.function.once_differentiable(Drops.backward))
+class Once(torch.autograd.Function):
+    """A cube whose backward says that it has none; autograd.grad with named inputs never gets to that."""
+
+    @staticmethod
+    def forward(ctx, a):
+        ctx.save_for_backward(a)
+        return a**3
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx, gradient):
+        return 3 * ctx.saved_tensors[0] ** 2 * gradient
 
 
 class Item(torch.autograd.Function):
@@ -151,9 +164,21 @@ class Item(torch.autograd.Function):
     @staticmethod
     def backward(ctx, gradient):
         (a,) = ctx.saved_tensors
-        if float(gradient.detach().sum()) == float("inf"):
-            raise AssertionError
+        return Double.apply(a, gradient)
+
+
+class Double(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, a, gradient):
+        ctx.save_for_backward(a, gradient)
         return 2 * a * gradient
+
+    @staticmethod
+    def backward(ctx, along):
+        a, gradient = ctx.saved_tensors
+        if along.sum().item() == float("inf"):
+            raise AssertionError
+        return 2 * gradient * along, 2 * a * along
 
 
 class Custom(nn.Module):
@@ -166,22 +191,25 @@ class Custom(nn.Module):
 
 
 @pytest.mark.parametrize("k", [None, 2])
-@pytest.mark.parametrize(("function", "words"), [(Drops, "differences of its own gradients"), (Once, "twice")])
-def test_no_second_derivative_is_said_not_shown_as_zero(function, words, k):
-    with pytest.raises(ValueError, match=f"no second derivative.*{words}"):
-        hessian_spectrum(Custom(function), torch.randn(9, 3), None, lambda out, _: out.sum(), k=k)
+@pytest.mark.parametrize(("function", "words"), [(Drops, "size 0 for"), (Once, "size 0 for")])
+def test_no_second_derivative_is_found_out_and_differences_take_its_place(function, words, k):
+    model, x = Custom(function).double(), torch.randn(9, 3).double()
+    spectrum = hessian_spectrum(model, x, None, lambda out, _: out.sum(), k=k)
+    assert words in spectrum.note and "differences of gradients were taken" in spectrum.note
+    out = model.layer(x).detach()
+    rows = torch.cat([x, torch.ones(9, 1, dtype=torch.float64)], 1)
+    expected = torch.linalg.eigvalsh(rows.T @ (6 * out * rows))
+    expected = expected if k is None else expected[[0, -1]]
+    torch.testing.assert_close(spectrum.eigenvalues, expected, rtol=1e-6, atol=1e-6)
+    assert spectrum.rounding < 1e-6
 
 
-def test_ctc_has_no_second_derivative():
+def test_ctc_has_a_curvature():
     model = nn.Sequential(nn.Linear(4, 5), nn.LogSoftmax(-1))
     lengths = torch.full((6,), 10), torch.full((6,), 3)
-    with pytest.raises(ValueError, match="no second derivative; torch says"):
-        hessian_spectrum(
-            model,
-            torch.randn(10, 6, 4),
-            torch.randint(1, 5, (6, 3)),
-            lambda out, y: functional.ctc_loss(out, y, *lengths),
-        )
+    words = torch.randint(1, 5, (6, 3))
+    spectrum = hessian_spectrum(model, torch.randn(10, 6, 4), words, lambda o, y: functional.ctc_loss(o, y, *lengths))
+    assert "_ctc_loss_backward" in spectrum.note and spectrum.largest > 0
 
 
 def test_a_backward_that_takes_one_direction_at_a_time():
@@ -200,9 +228,18 @@ def test_at_a_kink_autograd_is_believed():
 
 
 def test_a_part_that_is_cut_off_is_noted():
-    model = nn.Sequential(nn.Linear(3, 4), nn.Linear(4, 1))
-    spectrum = hessian_spectrum(model, torch.randn(9, 3), None, lambda out, _: (out * out.detach()).sum())
-    assert "cut off from the gradient" in spectrum.note
+    model, x = nn.Sequential(nn.Linear(3, 4), nn.Linear(4, 1)).double(), torch.randn(9, 3).double()
+    spectrum = hessian_spectrum(model, x, None, lambda out, _: (out * out.detach()).sum())
+    assert "cut off from the gradient" in spectrum.note and "differences of gradients" in spectrum.note
+    # Its gradient is that of ½ out².
+    whole = hessian_spectrum(model, x, None, lambda out, _: 0.5 * out.square().sum())
+    torch.testing.assert_close(spectrum.eigenvalues, whole.eigenvalues, rtol=1e-6, atol=1e-6)
+
+
+def complex_layer():
+    model = linear()
+    model.weight = nn.Parameter(model.weight.detach().to(torch.complex64))
+    return model
 
 
 def linear():
@@ -224,9 +261,9 @@ WRONG = {
     ),
     "lazy": (lambda: nn.LazyLinear(1), functional.mse_loss, ValueError, "'weight' has no shape yet"),
     "meta": (lambda: nn.Linear(3, 1, device="meta"), functional.mse_loss, ValueError, "'weight' has no values"),
-    "complex": (lambda: linear().to(torch.complex64), functional.mse_loss, ValueError, "'weight' is complex"),
+    "complex": (complex_layer, functional.mse_loss, ValueError, "'weight' is complex"),
     "loss_fn": (linear, 3, TypeError, "loss_fn must be callable; got int 3"),
-    "not scalar": (linear, lambda out, y: (out - y) ** 2, ValueError, r"one number; it returned shape \(9, 1\)"),
+    "not scalar": (linear, lambda out, y: (out - y) ** 2, ValueError, r"one number; it returned shape \(\d, 1\)"),
     "no tensor": (linear, lambda out, y: 1.5, ValueError, "a tensor with one number; it returned float 1.5"),
     "whole number": (linear, lambda out, y: out.argmax(), ValueError, "a real number; it returned dtype int64"),
     "detached": (linear, lambda out, y: out.detach().mean(), ValueError, "the loss has no gradient"),
@@ -242,7 +279,6 @@ def test_what_is_wrong_is_named(build, loss, kind, words, look):
         LOOKS[look](model, torch.randn(9, 3), torch.randn(9, 1), loss)
 
 
-@pytest.mark.filterwarnings("ignore:Lazy modules")
 @pytest.mark.parametrize("look", LOOKS)
 def test_numbers_that_are_not_finite_have_a_reason(look):
     x, y = torch.randn(9, 3), torch.randn(9, 1)
