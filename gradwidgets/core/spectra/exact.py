@@ -9,32 +9,37 @@ from torch import Tensor
 from gradwidgets.core.slices import SLICE, Slices
 from gradwidgets.core.spectra.products import Products
 
-_FIRST, _MOST = 16, 512
+_FIRST, _MOST = 32, 512
 
 
 def hessian(products: Products) -> Slices[Tensor]:
-    """The Hessian, (P, P), as products with unit vectors, as many at a time as fit into a slice.
+    """The Hessian, (P, P), as products with unit vectors, as many at a time as fit into a slice; a triangle of it.
 
     Args:
         products: Of the Hessian with vectors.
 
     Returns:
-        The matrix as autograd gives it: symmetric but for rounding.
+        The matrix, symmetric but for rounding within the blocks of its diagonal.
     """
     count, size = products.count, _FIRST
     matrix = torch.empty(count, count, dtype=products.dtype, device=products.device)
-    k = 0
-    while k < count:
-        begun = time.perf_counter()
-        rows = torch.arange(k, min(k + size, count), device=products.device)
-        unit = torch.zeros(len(rows), count, dtype=products.dtype, device=products.device)
-        unit[rows - k, rows] = 1
-        matrix[rows] = products(unit)
-        k += len(rows)
-        pace = (time.perf_counter() - begun) / len(rows)
-        size = int(min(max(SLICE / max(pace, 1e-9), 1), 4 * size, _MOST))
-        yield k / count
+    for start, stop in products.blocks():
+        k = start
+        while k < stop:
+            begun = time.perf_counter()
+            rows = torch.arange(k, min(k + size, stop), device=products.device)
+            matrix[rows, start:] = products.rows((start, stop), rows - start)
+            k += len(rows)
+            pace = (time.perf_counter() - begun) / len(rows)
+            size = int(min(max(SLICE / max(pace, 1e-9), 1), 4 * size, _MOST))
+            yield _share(k, count)
+        matrix[stop:, start:stop] = matrix[start:stop, stop:].T
     return matrix
+
+
+def _share(k: int, count: int) -> float:
+    """Of the triangle."""
+    return 1 - (1 - k / count) ** 2
 
 
 def eigenvalues(matrix: Tensor) -> Slices[Tensor]:

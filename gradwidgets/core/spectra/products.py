@@ -2,7 +2,9 @@
 
 import contextlib
 import warnings
+from bisect import bisect_right
 from collections.abc import Iterator
+from itertools import accumulate
 
 import torch
 from torch import Tensor
@@ -10,6 +12,7 @@ from torch import Tensor
 from gradwidgets.core.spectra.model_loss import ModelLoss
 
 _FINER = 8.0
+_TOGETHER = 128
 
 
 class Products:
@@ -76,35 +79,63 @@ class Products:
         with self.function.quiet(), silent():
             return self.function.at(self.function.parameters, lambda: self._products(vectors))
 
-    def _products(self, vectors: Tensor) -> Tensor:
+    def blocks(self) -> list[tuple[int, int]]:
+        """Ranges of entries whose rows of H are had together: parameters in order, small ones in one block."""
+        if "skew" in self.function.notes:
+            return [(0, self.count)]  # what lies below the diagonal is another matter
+        found, start, stop = [], 0, 0
+        for size in self._sizes:
+            stop += size
+            if stop - start >= _TOGETHER:
+                found.append((start, stop))
+                start = stop
+        return [*found, (start, stop)] if start < stop else found
+
+    def rows(self, block: tuple[int, int], within: Tensor) -> Tensor:
+        """Rows of H from the block's first column on: what lies before is known from the rows before.
+
+        Args:
+            block: One of `blocks`.
+            within: Which rows of it, (K,).
+
+        Returns:
+            (K, P − start of the block).
+        """
+        start, stop = block
+        unit = torch.zeros(len(within), self.count, dtype=self.dtype, device=self.device)
+        unit[torch.arange(len(within)), start + within] = 1
+        if self.by_differences or self._one_by_one:
+            return self(unit)[:, start:]
+        with self.function.quiet(), silent():
+            return self.function.at(self.function.parameters, lambda: self._products(unit[:, start:stop], start, stop))
+
+    def _products(self, vectors: Tensor, start: int = 0, stop: int | None = None) -> Tensor:
         if len(vectors) > 1 and not self._one_by_one:
             try:
-                return self._backward(vectors, batched=True)
+                return self._backward(vectors, True, start, stop)
             except (RuntimeError, NotImplementedError):
                 self._one_by_one = True
                 self.function.notes["one by one"] = "the model takes one direction at a time, which is slow"
-        return torch.cat([self._backward(vector[None], batched=False) for vector in vectors])
+        return torch.cat([self._backward(vector[None], False, start, stop) for vector in vectors])
 
-    def _backward(self, vectors: Tensor, batched: bool) -> Tensor:
-        parts = [
-            part.reshape(-1, *leaf.shape)
-            for part, leaf in zip(vectors.split(self._sizes, 1), self._leaves, strict=True)
-        ]
+    def _backward(self, vectors: Tensor, batched: bool, start: int, stop: int | None) -> Tensor:
+        """H[start:, start:stop] times the vectors, from as much of the graph as that needs."""
+        ends = list(accumulate(self._sizes))
+        first, last = bisect_right(ends, start), len(ends) if stop is None else ends.index(stop) + 1
+        leaves = self._leaves[first:]
+        parts = zip(vectors.split(self._sizes[first:last], 1), self._gradients[first:last], strict=True)
+        along = [(gradient, part.reshape(-1, *gradient.shape).to(gradient)) for part, gradient in parts]
         # A gradient that is constant has no graph; its rows are zero, which `check` looks at.
-        pairs = [
-            (gradient, (part if batched else part[0]).to(gradient))
-            for gradient, part in zip(self._gradients, parts, strict=True)
-            if gradient.requires_grad
-        ]
-        if not pairs:
-            return torch.zeros_like(vectors)
-        outputs, along = zip(*pairs, strict=True)
+        along = [(gradient, part if batched else part[0]) for gradient, part in along if gradient.requires_grad]
+        if not along:
+            return vectors.new_zeros(len(vectors), self.count - start)
+        outputs, vectors_of = zip(*along, strict=True)
         found = torch.autograd.grad(
-            outputs, self._leaves, along, retain_graph=True, is_grads_batched=batched, allow_unused=True
+            outputs, leaves, vectors_of, retain_graph=True, is_grads_batched=batched, allow_unused=True
         )
         rows = [
             leaf.new_zeros(len(vectors), leaf.numel()) if one is None else one.detach().reshape(len(vectors), -1)
-            for one, leaf in zip(found, self._leaves, strict=True)
+            for one, leaf in zip(found, leaves, strict=True)
         ]
         return torch.cat([row.to(self.device, self.dtype) for row in rows], dim=1)
 
@@ -137,6 +168,7 @@ class Products:
                 if _apart(product, difference, tolerance) and not _apart(finer, difference, tolerance):
                     self._take_differences(f"size {float(product.norm()):.3g} for {float(difference.norm()):.3g}")
         if self.by_differences or "cut off" in self.function.notes:
+            other = other * torch.linspace(0.5, 1.5, self.count).to(other)  # few signs may be the same ones
             there, back = self(torch.stack([one, other])).double()
             if _apart(there @ other.double(), back @ one.double(), tolerance):
                 self.function.notes["skew"] = (

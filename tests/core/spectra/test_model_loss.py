@@ -291,3 +291,19 @@ def test_second_derivatives_that_are_not_finite():
     spectrum = hessian_spectrum(model, torch.randn(9, 3), None, lambda out, _: (out * 0).abs().pow(1.5).sum())
     assert spectrum.reason == "the second derivatives are not finite" and len(spectrum.eigenvalues) == 0
     assert spectrum.sentence == "The curvature could not be measured: the second derivatives are not finite."
+
+
+def test_a_gradient_that_is_of_no_function():
+    """A factor is cut off: the spectrum is of the symmetric part of what the gradient does."""
+    model = nn.Bilinear(1, 1, 1, bias=False).double()
+    model.extra = nn.Parameter(torch.tensor(0.7, dtype=torch.float64))
+
+    def loss(out, _):
+        return (model.extra.detach() ** 2 * out).sum() + 0.5 * model.extra**2
+
+    one = torch.ones(1, 1, dtype=torch.float64)
+    spectrum = hessian_spectrum(model, (one, one), None, loss)
+    # The gradient is (extra², extra), its derivative [[0, 2 extra], [0, 1]].
+    expected = torch.linalg.eigvalsh(torch.tensor([[0.0, 0.7], [0.7, 1.0]], dtype=torch.float64))
+    torch.testing.assert_close(spectrum.eigenvalues, expected, rtol=1e-6, atol=1e-6)
+    assert "not symmetric: this is the symmetric part" in spectrum.note
