@@ -1,0 +1,29 @@
+"""What second derivatives and the gradient's noise say about a model: all of it on copies, the model stays as it is.
+
+`hessian_spectrum` (the eigenvalues of the loss's Hessian), `gradient_noise_scale` (up to which batch size a larger
+batch helps), `gradient_covariance` (how much mini-batches agree, layer by layer); each in slices too.
+"""
+
+from gradwidgets.core.spectra.covariance import (
+    GradientCovariance,
+    LayerCovariance,
+    gradient_covariance,
+    measuring_covariance,
+)
+from gradwidgets.core.spectra.hessian_spectrum import hessian_spectrum, measuring_spectrum
+from gradwidgets.core.spectra.noise import gradient_noise_scale, measuring_noise_scale
+from gradwidgets.core.spectra.noise_scale import NoiseScale
+from gradwidgets.core.spectra.spectrum import Spectrum
+
+__all__ = [
+    "GradientCovariance",
+    "LayerCovariance",
+    "NoiseScale",
+    "Spectrum",
+    "gradient_covariance",
+    "gradient_noise_scale",
+    "hessian_spectrum",
+    "measuring_covariance",
+    "measuring_noise_scale",
+    "measuring_spectrum",
+]

@@ -1,0 +1,65 @@
+"""Which models can be measured, and how they are called."""
+
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.utils._pytree import tree_leaves
+
+
+def call_model(model: nn.Module, inputs: object) -> object:
+    """What the model gives: a tuple is its positional arguments, a dict its keyword arguments.
+
+    Args:
+        model: The model.
+        inputs: A tensor or whatever it takes.
+    """
+    if isinstance(inputs, tuple):
+        return model(*inputs)
+    return model(**inputs) if isinstance(inputs, dict) else model(inputs)
+
+
+def checked_model(model: object) -> nn.Module:
+    """Refuse what has nothing to differentiate by; take a model out of what torch wraps around it.
+
+    Args:
+        model: What was given as one.
+
+    Raises:
+        TypeError: It is no module.
+        ValueError: It has no parameters, none trainable, or one that is no real number yet.
+    """
+    if not isinstance(model, nn.Module):
+        raise TypeError(f"model must be a torch.nn.Module; got {type(model).__name__} {model!r:.60}")
+    model = getattr(model, "_orig_mod", model)
+    if isinstance(model, (nn.DataParallel, nn.parallel.DistributedDataParallel)):
+        model = model.module
+    named = list(model.named_parameters())
+    if not named:
+        raise ValueError(f"model {type(model).__name__} has no parameters, so its loss has no gradient")
+    for name, parameter in named:
+        if nn.parameter.is_lazy(parameter):
+            raise ValueError(f"parameter {name!r} has no shape yet (a lazy module): call the model once before")
+        if parameter.is_meta:
+            raise ValueError(f"parameter {name!r} has no values (it is on the meta device)")
+        if parameter.is_complex() and parameter.requires_grad:
+            raise ValueError(f"parameter {name!r} is complex; only real parameters can be measured")
+    if not any(parameter.requires_grad for _, parameter in named):
+        raise ValueError(f"all {len(named)} parameters of the model are frozen (requires_grad is False)")
+    return model
+
+
+def batch_normalized(model: nn.Module) -> bool:
+    """Whether a BatchNorm layer normalises by the batch's own statistics.
+
+    Args:
+        model: The model.
+    """
+    return any(isinstance(m, _BatchNorm) and (m.training or m.running_mean is None) for m in model.modules())
+
+
+def tensors_in(tree: object) -> list[Tensor]:
+    """The tensors among the leaves of inputs or targets.
+
+    Args:
+        tree: Tuples, lists and dicts of tensors and other things.
+    """
+    return [leaf for leaf in tree_leaves(tree) if isinstance(leaf, Tensor)]

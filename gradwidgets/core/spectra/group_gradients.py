@@ -1,0 +1,151 @@
+"""Gradients of single samples, or of small groups of them."""
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.func import grad_and_value, vmap
+from torch.utils._pytree import tree_flatten, tree_unflatten
+
+from gradwidgets.core.slices import SLICE, Slices
+from gradwidgets.core.spectra.checked_model import tensors_in
+from gradwidgets.core.spectra.model_loss import ModelLoss
+from gradwidgets.core.spectra.products import silent
+
+_NUMBERS = 2**23  # of gradients that are held at a time
+
+
+@dataclass(frozen=True, eq=False)
+class Groups:
+    """What is kept of the gradients of groups of samples, several groups to a batch.
+
+    Attributes:
+        losses: Of each group, (batches, groups).
+        squares: |g|² of each, the same shape.
+        products: g · S of each with the sum S over its batch, the same shape.
+        at_once: Whether torch.func took many samples at a time.
+    """
+
+    losses: Tensor
+    squares: Tensor
+    products: Tensor
+    at_once: bool
+
+
+def samples_in(inputs: object, targets: object) -> int:
+    """The number of samples: the length of every tensor's first axis.
+
+    Args:
+        inputs: The model's.
+        targets: The loss function's.
+
+    Raises:
+        ValueError: The lengths differ, or there is no axis.
+    """
+    shapes = [tuple(leaf.shape) for leaf in tensors_in((inputs, targets)) if leaf.ndim]
+    if not shapes or len({shape[0] for shape in shapes}) != 1:
+        raise ValueError(f"the first axis of inputs and targets must be the samples; got shapes {shapes}")
+    return shapes[0][0]
+
+
+def group_gradients(
+    function: ModelLoss, inputs: object, targets: object, order: Tensor, *, at_once: bool
+) -> Slices[Groups]:
+    """Measure the gradient of each group of samples.
+
+    Args:
+        function: The loss.
+        inputs: From its `batch`.
+        targets: From its `batch`.
+        order: Which samples make up which group, (batches, groups, size).
+        at_once: Whether to let torch.func take many single samples at a time.
+
+    Returns:
+        What is kept of them.
+
+    Raises:
+        RuntimeError: The model does not take what it is given; ValueErrors and others come through as well.
+    """
+    batches, groups, _ = order.shape
+    losses, squares, products = (torch.empty(batches, groups, dtype=torch.float64) for _ in range(3))
+    length = sum(p.numel() for p in function.parameters)
+    fits = groups * length <= _NUMBERS
+    rounds = 1 if fits else 2  # where they do not fit, they are computed again for the products
+    for b in range(batches):
+        total, kept = torch.zeros(length, dtype=torch.float64, device=function.device), []
+        for turn in range(rounds):
+            k, count = 0, 1
+            while k < groups:
+                begun = time.perf_counter()
+                part = slice(k, min(k + count, groups))
+                found, loss = _gradients(function, inputs, targets, order[b, part], at_once)
+                if turn == 0:
+                    losses[b, part], squares[b, part] = loss.cpu(), found.square().sum(1).cpu()
+                    total += found.sum(0)
+                    if fits:
+                        kept.append(found)
+                else:
+                    products[b, part] = (found @ total).cpu()
+                k = part.stop
+                pace = (time.perf_counter() - begun) / len(found)
+                most = max(min(int(SLICE / max(pace, 1e-9)), 4 * count, _NUMBERS // length), 1)
+                count = most if at_once else 1
+                yield (b + (turn + k / groups) / rounds) / batches
+        if fits:
+            products[b] = (torch.cat(kept) @ total).cpu()
+    return Groups(losses, squares, products, at_once)
+
+
+def _gradients(
+    function: ModelLoss, inputs: object, targets: object, rows: Tensor, at_once: bool
+) -> tuple[Tensor, Tensor]:
+    """Gradients (groups, P) and losses (groups,) in float64."""
+    # Another draw for each part, the same one when a part is computed again.
+    with function.quiet(seed=int(rows[0, 0])), silent():
+        if at_once:
+            return _together(function, inputs, targets, rows[:, 0])
+        found = [_one(function, *_taken(inputs, targets, row)) for row in rows]
+        return torch.stack([gradient for gradient, _ in found]), torch.stack([loss for _, loss in found])
+
+
+def _one(function: ModelLoss, inputs: object, targets: object) -> tuple[Tensor, Tensor]:
+    loss, gradients = function.gradients(inputs, targets)
+    return flat_gradient(function, gradients), loss.double()
+
+
+def flat_gradient(function: ModelLoss, gradients: tuple[Tensor | None, ...]) -> Tensor:
+    """One vector of all parameters' gradients, float64; zeros where there is none.
+
+    Args:
+        function: Whose.
+        gradients: One for each parameter.
+    """
+    pairs = zip(gradients, function.parameters, strict=True)
+    parts = [torch.zeros_like(p) if gradient is None else gradient for gradient, p in pairs]
+    return torch.cat([part.detach().reshape(-1).to(function.device, torch.float64) for part in parts])
+
+
+def _together(function: ModelLoss, inputs: object, targets: object, rows: Tensor) -> tuple[Tensor, Tensor]:
+    leaves, shape = tree_flatten(_taken(inputs, targets, rows))
+    axes = [0 if isinstance(leaf, Tensor) and leaf.ndim else None for leaf in leaves]
+
+    def loss(parameters: tuple[Tensor, ...], *sample: object) -> Tensor:
+        batch = [leaf if axis is None else leaf[None] for leaf, axis in zip(sample, axes, strict=True)]
+        return function.at(parameters, lambda: function.value(*tree_unflatten(batch, shape)))
+
+    parameters = tuple(p.detach() for p in function.parameters)
+    gradients, losses = vmap(grad_and_value(loss), in_dims=(None, *axes), randomness="different")(parameters, *leaves)
+    flat = [g.detach().reshape(len(rows), -1).to(function.device, torch.float64) for g in gradients]
+    return torch.cat(flat, dim=1), losses.detach().double()
+
+
+def _taken(inputs: object, targets: object, rows: Tensor) -> tuple[object, object]:
+    leaves, shape = tree_flatten((inputs, targets))
+    return tree_unflatten(list(_rows(leaves, rows)), shape)
+
+
+def _rows(leaves: list[object], rows: Tensor) -> Iterator[object]:
+    for leaf in leaves:
+        yield leaf[rows.to(leaf.device)] if isinstance(leaf, Tensor) and leaf.ndim else leaf

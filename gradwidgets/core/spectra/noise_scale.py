@@ -1,0 +1,65 @@
+"""The gradient noise scale as a result."""
+
+from dataclasses import dataclass
+
+from gradwidgets.core.results import Result
+from gradwidgets.core.wording import number
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class NoiseScale(Result):
+    """B = tr Σ / |G|² (McCandlish et al. 2018): Σ the covariance of single samples' gradients, G their mean.
+
+    Attributes:
+        value: B, in samples: a batch of B has as much noise as gradient. NaN where `reason` says why.
+        low: The lower end of its 95 % interval; where |G|² cannot be told from 0, all that can be said.
+        high: The upper end; infinite there.
+        trace: tr Σ, unbiased.
+        squared_norm: |G|², unbiased; can be negative by chance.
+        samples: How many were used.
+        small: Samples in a group whose gradient was taken.
+        large: Samples in a batch of groups.
+        method: How it was measured, and the interval's kind.
+        note: What has to be known about the numbers.
+        reason: Why there is no value; "" if there is one.
+    """
+
+    value: float
+    low: float
+    high: float
+    trace: float
+    squared_norm: float
+    samples: int
+    small: int
+    large: int
+    method: str
+    note: str = ""
+    reason: str = ""
+
+    @property
+    def sentence(self) -> str:
+        """The noise scale in words."""
+        if self.reason:
+            least = f" It is at least about {_samples(self.low)}." if self.low >= 1 else ""
+            return f"No noise scale: {self.reason}.{least}"
+        between = f"({_samples(self.low)} to {_samples(self.high)})"
+        if self.high < 1.5:
+            return f"Single samples agree on the gradient, B = {number(self.value, 2)}: larger batches help little."
+        return (
+            f"A batch of about {_samples(self.value)} {between} has as much noise as gradient; larger batches help "
+            "little beyond it."
+        )
+
+    def to_dict(self) -> dict:
+        """All fields and the sentence, ready for `json.dumps`."""
+        return {**super().to_dict(), "sentence": self.sentence}
+
+    def to_frame(self):
+        """A pandas DataFrame of one row with the fields."""
+        import pandas
+
+        return pandas.DataFrame([self.to_dict()])
+
+
+def _samples(count: float) -> str:
+    return number(count, 2) if count < 10 else number(float(round(count)), 6 if count < 1000 else 3)

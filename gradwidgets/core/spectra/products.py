@@ -1,0 +1,232 @@
+"""Products of a loss's Hessian with vectors."""
+
+import contextlib
+import warnings
+from bisect import bisect_right
+from collections.abc import Iterator
+from itertools import accumulate
+
+import torch
+from torch import Tensor
+
+from gradwidgets.core.spectra.model_loss import ModelLoss
+
+_FINER = 8.0
+_TOGETHER = 128
+
+
+class Products:
+    """v ↦ Hv without H (Pearlmutter 1994): the gradient keeps its graph, each product differentiates it along v.
+
+    Where autograd has no second derivative, or not the right one, central differences of gradients take its place.
+    Only parameters that the loss depends on take part; rows and columns of the others are zero.
+
+    Args:
+        function: The loss; its notes get a sentence for what is unusual.
+        inputs: From its `batch`.
+        targets: From its `batch`.
+
+    Attributes:
+        gradient: Of the loss, (P,).
+        count: P, the number of entries of the parameters that take part.
+        unused: The number of entries of those that the loss does not depend on.
+        by_differences: Whether differences of gradients are taken.
+    """
+
+    def __init__(self, function: ModelLoss, inputs: object, targets: object) -> None:
+        self.function, self.batch = function, (inputs, targets)
+        self.by_differences = self._one_by_one = False
+        refused = ""
+        with function.quiet(), silent():
+            try:
+                _, gradients = function.gradients(inputs, targets, graph=True)
+            except (RuntimeError, NotImplementedError) as error:
+                refused = _said(error)
+                _, gradients = function.gradients(inputs, targets)
+        self._used = [i for i, gradient in enumerate(gradients) if gradient is not None]
+        self._leaves = [function.parameters[i] for i in self._used]
+        self._sizes = [leaf.numel() for leaf in self._leaves]
+        self._gradients = [gradients[i] for i in self._used]
+        self.gradient = self._flat(self._gradients)
+        self.count = sum(self._sizes)
+        self.unused = sum(p.numel() for p in function.parameters) - self.count
+        self.device = function.device
+        self.dtype = self.gradient.dtype
+        self._size = max(float(self._flat(self._leaves).double().std(correction=0)), 0.1)
+        if refused:
+            self._take_differences(refused)
+
+    @property
+    def eps(self) -> float:
+        """The relative rounding of a product."""
+        eps = torch.finfo(self.dtype).eps
+        return eps ** (2 / 3) if self.by_differences else eps
+
+    def __call__(self, vectors: Tensor) -> Tensor:
+        """H times each row of `vectors`.
+
+        Args:
+            vectors: (K, P), none of them 0.
+
+        Returns:
+            (K, P).
+        """
+        if self.by_differences:
+            step = self._size * torch.finfo(self.dtype).eps ** (1 / 3)
+            lengths = vectors.norm(dim=1)
+            rows = [self._difference(v / length, step)[1] * length for v, length in zip(vectors, lengths, strict=True)]
+            return torch.stack(rows).to(self.dtype)
+        with self.function.quiet(), silent():
+            return self.function.at(self.function.parameters, lambda: self._products(vectors))
+
+    def blocks(self) -> list[tuple[int, int]]:
+        """Ranges of entries whose rows of H are had together: parameters in order, small ones in one block."""
+        if "skew" in self.function.notes:
+            return [(0, self.count)]  # what lies below the diagonal is another matter
+        found, start, stop = [], 0, 0
+        for size in self._sizes:
+            stop += size
+            if stop - start >= _TOGETHER:
+                found.append((start, stop))
+                start = stop
+        return [*found, (start, stop)] if start < stop else found
+
+    def rows(self, block: tuple[int, int], within: Tensor) -> Tensor:
+        """Rows of H from the block's first column on: what lies before is known from the rows before.
+
+        Args:
+            block: One of `blocks`.
+            within: Which rows of it, (K,).
+
+        Returns:
+            (K, P − start of the block).
+        """
+        start, stop = block
+        unit = torch.zeros(len(within), self.count, dtype=self.dtype, device=self.device)
+        unit[torch.arange(len(within)), start + within] = 1
+        if self.by_differences or self._one_by_one:
+            return self(unit)[:, start:]
+        with self.function.quiet(), silent():
+            return self.function.at(self.function.parameters, lambda: self._products(unit[:, start:stop], start, stop))
+
+    def _products(self, vectors: Tensor, start: int = 0, stop: int | None = None) -> Tensor:
+        if len(vectors) > 1 and not self._one_by_one:
+            try:
+                return self._backward(vectors, True, start, stop)
+            except (RuntimeError, NotImplementedError):
+                self._one_by_one = True
+                self.function.notes["one by one"] = "the model takes one direction at a time, which is slow"
+        return torch.cat([self._backward(vector[None], False, start, stop) for vector in vectors])
+
+    def _backward(self, vectors: Tensor, batched: bool, start: int, stop: int | None) -> Tensor:
+        """H[start:, start:stop] times the vectors, from as much of the graph as that needs."""
+        ends = list(accumulate(self._sizes))
+        first, last = bisect_right(ends, start), len(ends) if stop is None else ends.index(stop) + 1
+        leaves = self._leaves[first:]
+        parts = zip(vectors.split(self._sizes[first:last], 1), self._gradients[first:last], strict=True)
+        along = [(gradient, part.reshape(-1, *gradient.shape).to(gradient)) for part, gradient in parts]
+        # A gradient that is constant has no graph; its rows are zero, which `check` looks at.
+        along = [(gradient, part if batched else part[0]) for gradient, part in along if gradient.requires_grad]
+        if not along:
+            return vectors.new_zeros(len(vectors), self.count - start)
+        outputs, vectors_of = zip(*along, strict=True)
+        found = torch.autograd.grad(
+            outputs, leaves, vectors_of, retain_graph=True, is_grads_batched=batched, allow_unused=True
+        )
+        rows = [
+            leaf.new_zeros(len(vectors), leaf.numel()) if one is None else one.detach().reshape(len(vectors), -1)
+            for one, leaf in zip(found, leaves, strict=True)
+        ]
+        return torch.cat([row.to(self.device, self.dtype) for row in rows], dim=1)
+
+    def check(self) -> None:
+        """Compare a product with differences of gradients, and the gradient with differences of the loss.
+
+        A backward of one's own may drop the graph without a word, so that what is left looks like a zero; torch's own
+        weight norm has a wrong second derivative. At a kink it is the differences that are wrong, but then they change
+        with the step.
+        """
+        eps = torch.finfo(self.dtype).eps
+        tolerance = 1e-3 if eps < 1e-10 else 0.05
+        one, other = signs(2, self.count, self)
+        step = self._size * eps**0.4
+        slope, difference = self._difference(one, step)
+        finer_slope, finer = self._difference(one, step / _FINER)
+        own = self.gradient.double() @ one.double()
+        if _apart(own, slope, tolerance) and not _apart(finer_slope, slope, tolerance):
+            self.function.notes["cut off"] = (
+                f"along a random direction the gradient gives {float(own):.3g}, the loss changes by "
+                f"{float(slope):.3g}: a part of the model is cut off from the gradient (detach, straight-through, "
+                "reentrant checkpoint); this is the derivative of the gradient that training sees"
+            )
+        if not self.by_differences:
+            try:
+                product = self(one[None])[0].double()
+            except (RuntimeError, NotImplementedError) as error:
+                self._take_differences(_said(error))
+            else:
+                if _apart(product, difference, tolerance) and not _apart(finer, difference, tolerance):
+                    self._take_differences(f"size {float(product.norm()):.3g} for {float(difference.norm()):.3g}")
+        if self.by_differences or "cut off" in self.function.notes:
+            other = other * torch.linspace(0.5, 1.5, self.count).to(other)  # few signs may be the same ones
+            there, back = self(torch.stack([one, other])).double()
+            if _apart(there @ other.double(), back @ one.double(), tolerance):
+                self.function.notes["skew"] = (
+                    "the gradient is that of no function, its derivative is not symmetric: this is the symmetric part, "
+                    "which Lanczos sees only roughly"
+                )
+
+    def _take_differences(self, reason: str) -> None:
+        self.by_differences = True
+        self.function.notes["differences"] = (
+            f"autograd has no second derivative, or a wrong one ({reason}): differences of gradients were taken"
+        )
+
+    def _difference(self, direction: Tensor, step: float) -> tuple[Tensor, Tensor]:
+        ends = []
+        parts = dict(zip(self._used, direction.split(self._sizes), strict=True))
+        for side in (step, -step):
+            moved = [p.detach().clone() for p in self.function.parameters]
+            for i, part in parts.items():
+                moved[i] += side * part.reshape(moved[i].shape).to(moved[i])
+            leaves = tuple(p.requires_grad_() for p in moved)
+            with self.function.quiet(), silent():
+                loss, gradients = self.function.gradients(*self.batch, parameters=leaves)
+            found = [torch.zeros_like(leaves[i]) if gradients[i] is None else gradients[i] for i in self._used]
+            ends.append((loss.double(), self._flat(found).double()))
+        (loss, ahead), (other, behind) = ends
+        return (loss - other) / (2 * step), (ahead - behind) / (2 * step)
+
+    def _flat(self, parts: list[Tensor]) -> Tensor:
+        return torch.cat([part.detach().reshape(-1).to(self.function.device) for part in parts])
+
+
+def signs(count: int, size: int, products: Products, seed: int = 0) -> Tensor:
+    """Random ±1, (count, size), the same ones every time.
+
+    Args:
+        count: How many rows.
+        size: Of each.
+        products: Whose device and dtype they get.
+        seed: Which ones.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    drawn = torch.randint(0, 2, (count, size), generator=generator, dtype=torch.int8)
+    return (2 * drawn - 1).to(products.device, products.dtype)
+
+
+def _apart(one: Tensor, other: Tensor, tolerance: float) -> bool:
+    return bool((one - other).norm() > tolerance * torch.maximum(one.norm(), other.norm()))
+
+
+def _said(error: Exception) -> str:
+    first = str(error).strip().split("\n")[0]
+    return f"torch says: {first:.120}"
+
+
+@contextlib.contextmanager
+def silent() -> Iterator[None]:
+    """Hush torch's warnings within this."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # about operations that are slow under vmap
+        yield
