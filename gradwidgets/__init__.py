@@ -3,6 +3,7 @@
 * `OptimizerPlayground`: what lr, momentum, dampening, weight decay, Nesterov and the loss do to a descent.
 * `SurfaceExplorer`: what is wrong with a loss, its surface, its gradient field, a verdict; the same without a widget
   in `check_loss`, and for a test suite in `assert_loss`.
+* `LayerFlowPanel`: where in a network the gradient dies or explodes.
 
 Inside, arrows only point to the left: `core` (torch in, frozen results out; knows neither pictures nor pages) ←
 `figures` (Matplotlib artists, changed in place by `update`) ← `widgets` (traits, controls, the live canvas). A
@@ -12,7 +13,8 @@ paints. Everything that a widget shows can be had without one, from `gradwidgets
 
 from gradwidgets.core import assert_loss, check_loss
 from gradwidgets.widgets.explorer import SurfaceExplorer
+from gradwidgets.widgets.flow_panel import LayerFlowPanel
 from gradwidgets.widgets.playground import OptimizerPlayground
 
 __version__ = "0.1.0"
-__all__ = ["OptimizerPlayground", "SurfaceExplorer", "__version__", "assert_loss", "check_loss"]
+__all__ = ["LayerFlowPanel", "OptimizerPlayground", "SurfaceExplorer", "__version__", "assert_loss", "check_loss"]

@@ -130,7 +130,7 @@ class FlowFigure:
             self._titles[1].set_text("dead ―  saturated ╌")
             self._make_lines(style, layout.scale)
             self._key: list = []
-            self._explain(())
+            self._explain(("now",))
 
     def _title(self, axes: Axes):
         layout = self._layout
@@ -176,16 +176,18 @@ class FlowFigure:
                 self.profile, color=color, marker=mark, markersize=3.6 * scale, zorder=3 - 0.01 * k, **plain
             )
 
-    def _explain(self, pinned: Sequence[str]) -> None:
-        """Name the marks, and what is pinned, in a line over the profile."""
+    def _explain(self, told: tuple[str, ...]) -> None:
+        """Name the marks that there are, and what is pinned, in a line over the profile."""
         for artist in self._key:
             artist.remove()
-        self._key, self._pinned = [], tuple(pinned)
+        self._key, self._explained = [], told
         layout, figure, style = self._layout, self.figure, self._style
         usual = {"markersize": 6 * layout.scale, "markeredgewidth": 0.8, "linewidth": 1.6 * layout.scale}
         alone = {"linestyle": "none", "markeredgecolor": EDGE}
+        fixed = {"now", "theory", "sick", "zero", "not finite"}
+        pinned = [name for name in told if name not in fixed]
         marks = [
-            ("measured", {"color": style.bright.get(MEASURED, MEASURED), "marker": "o", "markeredgewidth": 0}),
+            ("now", {"color": style.bright.get(MEASURED, MEASURED), "marker": "o", "markeredgewidth": 0}),
             *(
                 (name, {"color": color, "marker": mark, "markeredgewidth": 0})
                 for name, color, mark in zip(pinned, PINNED, _PINNED_MARKS, strict=False)
@@ -197,6 +199,8 @@ class FlowFigure:
         ]
         at = layout.key_left
         for text, look in marks:
+            if text not in told:
+                continue
             reach = 0.0 if look.get("linestyle") == "none" else 1.1 * layout.key_gap
             ends = [at - reach, at, at + reach]
             line = Line2D(ends, [layout.key_y] * 3, markevery=[1], **{**usual, **look})
@@ -225,9 +229,10 @@ class FlowFigure:
             the background.
         """
         with own_look():
-            whole = tuple(shown.pinned) != self._pinned
+            told = self._told_of(shown)
+            whole = told != self._explained
             if whole:
-                self._explain(tuple(shown.pinned))
+                self._explain(told)
             changed = self._fit(shown, settle)
             heights, positions = self._decades.height(shown.values), np.arange(1, len(shown.values) + 1)
             low, high = self._decades.limits
@@ -254,6 +259,14 @@ class FlowFigure:
                 self.lines[name].set_data(positions[here], [] if shares is None else shares[here])
             changed += self._show_detail(shown.detail)
         return list(dict.fromkeys(changed)), whole
+
+    @staticmethod
+    def _told_of(shown: Profile) -> tuple[str, ...]:
+        """What the key must name."""
+        has_theory = shown.theory is not None and bool(np.isfinite(shown.theory).any())
+        marks = [("theory", has_theory), ("sick", len(shown.sick) > 0), ("zero", bool((shown.values == 0).any()))]
+        marks.append(("not finite", bool(shown.broken.any())))
+        return ("now", *list(shown.pinned)[: len(PINNED)], *(name for name, seen in marks if seen))
 
     def _fit(self, shown: Profile, settle: bool) -> list[Axes]:
         changed = []

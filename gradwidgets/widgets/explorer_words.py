@@ -10,29 +10,11 @@ from collections.abc import Mapping, Sequence
 from gradwidgets.core import ProbeRow
 from gradwidgets.core.finding import SEVERITIES
 from gradwidgets.core.wording import number, place
+from gradwidgets.widgets.cards import card
 from gradwidgets.widgets.explorer_point import Here
 from gradwidgets.widgets.loss_problem import LossResult
 
-# Severity → sign and word: never told by colour alone.
-_SIGNS = {"ok": ("✓", "fine"), "info": ("i", "note"), "warning": ("▲", "warning"), "error": ("✗", "error")}
 _MOST_INPUTS = 20  # of each loss in the table
-
-CSS = """<style>
-.gradwidgets-verdict { display: grid; grid-template-columns: minmax(0, 1.15fr) minmax(0, 1fr); gap: 0 14px; }
-.gradwidgets-verdict > div { max-height: max(172px, 27vh); overflow: auto; }
-.gradwidgets-verdict .card { border-left: 3px solid var(--jp-border-color1, #999); padding: 1px 0 2px 8px;
-  margin: 0 0 4px; }
-.gradwidgets-verdict .card.error { border-color: var(--jp-error-color1, #b00020); }
-.gradwidgets-verdict .card.warning { border-color: var(--jp-warn-color1, #e65100); }
-.gradwidgets-verdict .card.ok { border-color: var(--jp-success-color1, #2e7d32); }
-.gradwidgets-verdict .card b { margin-right: 4px; }
-.gradwidgets-verdict .do { color: var(--jp-ui-font-color2, #555); }
-.gradwidgets-verdict tr.flagged td { font-weight: 700; }
-.gradwidgets-verdict tr:not(.flagged) td:first-child { font-weight: 400; }
-.gradwidgets-verdict tr.flagged span { white-space: normal; color: var(--jp-error-color1, #b00020); }
-.gradwidgets-verdict.waiting { opacity: 0.45; }
-.gradwidgets-verdict tr.expected span { color: inherit; font-weight: 400; }
-</style>"""
 
 
 def summary(result: LossResult, points: Mapping[str, str]) -> str:
@@ -95,27 +77,19 @@ def verdict(result: LossResult, points: Mapping[str, str], *, waiting: bool = Fa
     cards: list[tuple[str, str]] = []
     for loss, found in result.findings.items():
         of = f" · {loss}" if several else ""
-        cards += [(f.severity, _card(f.severity, f.name.replace("_", " ") + of, f.message, f.action)) for f in found]
+        cards += [(f.severity, card(f.severity, f.name.replace("_", " ") + of, f.message, f.action)) for f in found]
         if loss in result.checks:
             check = result.checks[loss]
             severity = "error" if bool(check.wrong.any()) else "info" if check.obstacle else "ok"
-            cards.append((severity, _card(severity, f"gradient check{of}", check.sentence)))
-        cards += [("info", _card("info", f"note{of}", note)) for note in result.grids[loss].notes]
+            cards.append((severity, card(severity, f"gradient check{of}", check.sentence)))
+        cards += [("info", card("info", f"note{of}", note)) for note in result.grids[loss].notes]
     if result.comparison is not None:
         title = " and ".join(result.comparison.names)
-        cards.append(("info", _card("info", title, "; ".join(result.comparison.sentences))))
-    cards.sort(key=lambda card: -SEVERITIES.index(card[0]))
+        cards.append(("info", card("info", title, "; ".join(result.comparison.sentences))))
+    cards.sort(key=lambda one: -SEVERITIES.index(one[0]))
     kind = "gradwidgets-verdict" + (" waiting" if waiting else "")
-    told = here + "".join(card for _, card in cards)
+    told = here + "".join(text for _, text in cards)
     return f'<div class="{kind}"><div>{told}</div><div>{_table(result.rows)}</div></div>'
-
-
-def _card(severity: str, title: str, message: str, action: str = "") -> str:
-    sign, word = _SIGNS[severity]
-    return (
-        f'<div class="card {severity}"><span title="{word}">{sign}</span> <b>{html.escape(title)}</b>'
-        f'{html.escape(message)}. <span class="do">{html.escape(action)}</span></div>'
-    )
 
 
 def _table(rows: Sequence[ProbeRow]) -> str:

@@ -1,0 +1,64 @@
+"""A network's gradient flow in words: the verdict, one layer's numbers, what could not be measured."""
+
+from __future__ import annotations
+
+import html
+
+from gradwidgets.core.layers import LayerStats
+from gradwidgets.core.wording import number, percent
+from gradwidgets.widgets.cards import card
+from gradwidgets.widgets.flow_picture import shown_layers
+from gradwidgets.widgets.flow_problem import FlowResult
+
+_MOST_UNMEASURED = 8
+
+
+def summary(result: FlowResult, selected: int | None) -> str:
+    """Return the verdict as plain text, a line for each finding and for what else there is to know."""
+    lines = [f"{f.severity}: {f.name}: {f.message}. {f.action}" for f in result.findings]
+    return "\n".join([*lines, *_facts(result, selected)])
+
+
+def verdict(result: FlowResult, selected: int | None) -> str:
+    """Return the same as HTML, everything escaped."""
+    cards = [card(f.severity, f.name.replace("_", " "), f.message, f.action) for f in result.findings]
+    facts = "".join(f'<div class="note">{html.escape(fact)}</div>' for fact in _facts(result, selected))
+    return f'<div class="gradwidgets-verdict"><div>{"".join(cards)}</div><div>{facts}</div></div>'
+
+
+def layer(stats: LayerStats) -> str:
+    """Say what was measured at one layer."""
+    parts = [f"{stats.name} ({stats.kind}, {stats.parameters:,} parameters)"]
+    if stats.weights:
+        parts.append(f"weights {number(stats.weight_rms, 3)} rms")
+        parts.append(f"their gradient {number(stats.weight_grad_rms, 3)} rms, {number(stats.weight_grad_norm, 3)} norm")
+    parts.append(f"output {number(stats.activation_mean, 3)} ± {number(stats.activation_std, 3)}")
+    parts.append(f"its gradient {number(stats.activation_grad_rms, 3)} rms")
+    return ", ".join(parts) + (f". {stats.note}" if stats.note else "")
+
+
+def _facts(result: FlowResult, selected: int | None) -> list[str]:
+    flow = result.flow
+    rows = shown_layers(flow)
+    weights = [flow.layers[k].weight_grad_rms for k in rows]
+    facts = [f"loss {number(flow.loss)}; {len(rows)} layers with weights"]
+    if len(weights) > 1 and weights[-1] > 0:
+        facts[0] += f"; weight gradient, first / last: {number(weights[0] / weights[-1], 3)}"
+    if result.settings.activation == "Sigmoid" and result.factors:
+        deep = len(rows)
+        facts.append(f"σ′ ≤ ¼: without the weights' help {deep} sigmoids leave at most {number(0.25**deep, 3)}")
+    if selected is not None and selected < len(rows):
+        facts.append(layer(flow.layers[rows[selected]]))
+        facts += [
+            f"{one.name}: {percent(one.dead_fraction)} of its units dead"
+            for one in flow.layers[rows[selected] + 1 : rows[selected] + 3]
+            if one.dead_fraction > 0
+        ]
+    reasons = [f"{name}: {reason}" for name, reason in flow.unmeasured]
+    facts += reasons[:_MOST_UNMEASURED]
+    if len(reasons) > _MOST_UNMEASURED:
+        facts.append(f"and {len(reasons) - _MOST_UNMEASURED} more that could not be measured")
+    facts += list(flow.notes)
+    changed = flow.certificate
+    facts.append("the model is as it was, bit for bit" if changed.unchanged else f"changed: {changed.changed}")
+    return facts
