@@ -30,10 +30,8 @@ class Decades:
         if not usable.size:
             return cls(-least, 0)
         logs = np.log10(usable)
-        low, high = math.floor(logs.min() - 1e-9), math.ceil(logs.max() + 1e-9)
-        while high - low < least:
-            low -= 1
-            high += high - low < least
+        low, high = math.floor(logs.min() + 1e-9), math.ceil(logs.max() - 1e-9)
+        low = min(low, high - least)
         return cls(low, high)
 
     @property

@@ -1,0 +1,218 @@
+"""The layer panel: what it shows is what the core measures, for every setting, and models stay as they are."""
+
+import gc
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from ipywidgets.widgets import widget as registry
+from torch import nn
+from traitlets import TraitError
+
+from gradwidgets import LayerFlowPanel
+from gradwidgets.core.layers import ACTIVATIONS, NETWORKS, build_network, diagnose, layer_flow
+from gradwidgets.widgets.flow_presets import PRESETS
+from tests.widgets.fake_page import FakePage, choose, send
+
+
+@pytest.fixture
+def make():
+    made = []
+
+    def make(*args, **settings) -> LayerFlowPanel:
+        made.append(LayerFlowPanel(*args, **settings))
+        page = FakePage(made[-1].canvas)
+        page.refresh()
+        page.answer()
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()
+    gc.collect()
+
+
+def expected(panel: LayerFlowPanel):
+    model = build_network(
+        panel.architecture,
+        depth=panel.depth,
+        width=panel.width,
+        activation=panel.activation,
+        init=panel.init,
+        gain=panel.gain,
+        normalization=None if panel.normalization == "none" else panel.normalization,
+        seed=panel.seed,
+    )
+    generator = torch.Generator().manual_seed(panel.seed + 1)
+    inputs = torch.randn(panel.batch, panel.width, generator=generator)
+    return layer_flow(model, inputs, torch.randn(panel.batch, 1, generator=generator), nn.functional.mse_loss)
+
+
+SMALL = {"depth": 6, "width": 12, "batch": 8}
+
+
+@pytest.mark.parametrize("architecture", NETWORKS)
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_the_panel_shows_what_the_core_measures(make, architecture, activation):
+    panel = make(architecture=architecture, activation=activation, **SMALL)
+    flow = expected(panel)
+    assert [one.name for one in panel.flow.layers] == [one.name for one in flow.layers]
+    assert panel.findings == diagnose(flow)
+    weighted = [one.weight_grad_rms for one in flow.layers if one.weights and "Norm" not in one.kind]
+    y = panel._figure.lines["measured"].get_data()[1]
+    np.testing.assert_allclose(10.0**y, [v for v in weighted if v > 0], rtol=1e-5)
+    assert panel.error == "" and all(f.message in panel.summary for f in panel.findings)
+
+
+@pytest.mark.parametrize("quantity", ["weight gradient", "activation gradient", "activation", "update/weight"])
+@pytest.mark.parametrize("measure", ["rms", "norm"])
+def test_every_quantity_is_the_layers_own(make, quantity, measure):
+    panel = make(quantity=quantity, measure=measure, lr=0.5, init="He", **SMALL)
+    layers = [one for one in panel.flow.layers if one.weights]
+    field = {"weight gradient": "weight_grad", "activation gradient": "activation_grad", "activation": "activation"}
+    if quantity == "update/weight":
+        wanted = [0.5 * one.weight_grad_norm / one.weight_norm for one in layers]
+    else:
+        wanted = [getattr(one, f"{field[quantity]}_{measure}") for one in layers]
+    np.testing.assert_allclose(10.0 ** panel._figure.lines["measured"].get_data()[1], wanted, rtol=1e-9)
+
+
+@pytest.mark.parametrize("quantity", ["weight gradient", "activation gradient"])
+def test_theory_lies_along_a_wide_network_s_profile(make, quantity):
+    panel = make(quantity=quantity, activation="Tanh", init="Xavier", depth=12, width=400, batch=64)
+    theory = panel._figure.lines["theory"].get_data()[1]
+    measured = panel._figure.lines["measured"].get_data()[1][: len(theory)]
+    assert len(theory) == 11 and np.abs(theory - measured).max() < np.log10(1.5)
+
+
+def test_a_model_of_ones_own_is_measured_and_left_alone(make):
+    model = nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Dropout(0.5), nn.Linear(8, 3))
+    before = {k: v.clone() for k, v in model.state_dict().items()}
+    inputs, targets = torch.randn(16, 4), torch.randint(0, 3, (16,))
+    state = torch.get_rng_state()
+    panel = make(model, inputs, targets, nn.functional.cross_entropy)
+    assert panel.architecture == "yours" and panel.flow.layers[0].kind == "Linear"
+    panel._selected = 1
+    panel._show(panel._shown)
+    assert "4 (Linear, 27 parameters)" in panel.summary
+    assert all(torch.equal(v, before[k]) for k, v in model.state_dict().items()) and model.training
+    assert all(p.grad is None for p in model.parameters()) and torch.equal(torch.get_rng_state(), state)
+    assert "the model is as it was, bit for bit" in panel.summary
+    assert all(control.children[0].disabled for name, control in panel.controls.items() if name == "depth")
+    panel.architecture = "plain"
+    assert panel.flow.layers[0].name == "linear_1" and panel.error == ""
+
+
+def test_one_layer_from_near_is_its_gradient_s_histogram(make):
+    panel = make(init="He", **SMALL)
+    panel._selected = 2
+    panel._show(panel._shown)
+    name = [one.name for one in panel.flow.layers if one.weights][2]
+    gradient = panel._problem.gradient_of(panel._shown.settings, name)
+    stats = panel.flow[name]
+    assert float(gradient.square().mean().sqrt()) == pytest.approx(stats.weight_grad_rms, rel=1e-6)
+    assert f"{name}: |∂/∂weight|" in panel._figure._titles[2].get_text() and name in panel.summary
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_every_preset_shows_and_pins(make, preset):
+    panel = make()
+    page = FakePage(panel.canvas)
+    page.refresh()
+    page.answer()
+    choose(panel.controls["preset"].menu, preset)
+    page.answer()
+    settings, beside = PRESETS[preset]
+    assert panel.error == "" and {name: getattr(panel, name) for name in settings} == settings
+    assert set(beside) <= {text.get_text() for text in panel.figure.texts}
+
+
+def test_a_pinned_profile_stays_while_settings_move(make):
+    panel = make(init="default", depth=10, width=20)
+    before = panel._figure.lines["measured"].get_data()[1]
+    panel.compare = True
+    panel.init = "He"
+    np.testing.assert_allclose(panel._figure.lines["pinned 0"].get_data()[1], before, rtol=1e-9)
+    assert not np.allclose(panel._figure.lines["measured"].get_data()[1], before)
+    panel.compare = False
+    assert len(panel._figure.lines["pinned 0"].get_data()[1]) == 0
+
+
+def test_controls_set_the_traits_and_nonsense_is_refused(make):
+    panel = make(**SMALL)
+    page = FakePage(panel.canvas)
+    page.refresh()
+    page.answer()
+    send(panel.controls["depth"].field, value=9)
+    page.answer()
+    assert panel.depth == 9 and len(panel._figure.lines["measured"].get_data()[0]) == 9
+    send(panel.controls["depth"].field, value=1e6)
+    page.answer()
+    assert panel.depth == 9 and "depth must be a whole number from 1 to 1,000" in panel.error
+    send(panel.controls["gain"].field, value=2.0)
+    page.answer()
+    assert panel.gain == 2.0 and panel.error == ""
+
+
+WRONG = {
+    "no such name": ({"activation": "Sigmoyd"}, TraitError, "Sigmoyd"),
+    "depth": ({"depth": 10**6}, TraitError, "from 1 to 1,000"),
+    "width": ({"width": 0}, TraitError, "from 1 to 1,024"),
+    "gain": ({"gain": float("nan")}, TraitError, "gain must be"),
+    "unknown": ({"deepness": 3}, TypeError, "no setting deepness"),
+    "no model": ({"inputs": torch.zeros(1)}, TypeError, "belongs to a model"),
+    "no module": ({"model": 3}, TypeError, "must be a torch.nn.Module"),
+    "no loss": ({"model": nn.Linear(1, 1), "inputs": torch.zeros(1, 1)}, TypeError, "needs inputs, targets"),
+    "a loss of many numbers": (
+        {"model": nn.Linear(1, 2), "inputs": torch.zeros(3, 1), "loss_fn": lambda output, targets: output},
+        ValueError,
+        "must return one number",
+    ),
+    "a wrong shape": (
+        {"model": nn.Linear(4, 2), "inputs": torch.zeros(3, 1), "loss_fn": lambda output, targets: output.sum()},
+        ValueError,
+        "the model raised RuntimeError: mat1 and mat2",
+    ),
+}
+
+
+@pytest.mark.parametrize(("settings", "kind", "words"), WRONG.values(), ids=WRONG)
+def test_what_cannot_be_is_refused_and_leaves_nothing(settings, kind, words):
+    before = len(registry._instances)
+    with pytest.raises(kind, match=words):
+        LayerFlowPanel(**settings)
+    gc.collect()
+    assert len(registry._instances) == before
+
+
+def test_names_are_escaped(make):
+    model = nn.Sequential()
+    model.add_module("<img onerror=x>", nn.Linear(2, 1))
+    panel = make(model, torch.randn(4, 2), torch.randn(4, 1), nn.functional.mse_loss)
+    panel._selected = 0
+    panel._show(panel._shown)
+    assert "<img" not in panel._words.value and "&lt;img" in panel._words.value
+
+
+def test_state_restore_reset_and_code(make):
+    panel = make(**SMALL)
+    start = panel.state()
+    panel.restore(json.loads(json.dumps({"activation": "GELU", "quantity": "activation", "depth": 8})))
+    assert (panel.activation, panel.depth) == ("GELU", 8)
+    done = subprocess.run([sys.executable, "-c", panel.code()], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert f"linear_8 {panel.flow['linear_8'].weight_grad_rms}" in done.stdout
+    panel.reset()
+    assert panel.state() == start and panel.png()[:4] == b"\x89PNG"
+
+
+def test_closing_frees_everything():
+    before = len(registry._instances)
+    panel = LayerFlowPanel(**SMALL)
+    panel.close()
+    panel.close()
+    gc.collect()
+    assert len(registry._instances) == before
