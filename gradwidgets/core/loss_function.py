@@ -22,7 +22,6 @@ Method = Literal["vectorized", "vmap", "pointwise"]
 
 _TRIED = 5  # points on which the ways are compared before one is chosen
 _BLOCK = 2**16  # points in one call
-_FEW = 2**15
 
 
 @dataclass(frozen=True, eq=False)
@@ -147,9 +146,9 @@ class LossFunction:
             return self._forward(point.to(self.dtype)[None], "vmap" if self.method == "vmap" else "vectorized")
 
     def _at_once(self, points: Tensor, method: Method, gradient: bool = True) -> Values:
-        # Waking a thread takes longer than so few points do, the more so on a machine that others use too.
-        few = method == "vectorized" and len(points) <= _FEW and not self._undisturbed.models
-        with one_thread() if few else all_threads(), self._undisturbed():
+        # Waking a thread takes longer than a block of points does, the more so on a machine that others use too.
+        elementwise = method == "vectorized" and not self._undisturbed.models
+        with one_thread() if elementwise else all_threads(), self._undisturbed():
             return self._with_gradient(*self._forward(points, method), gradient)
 
     def _forward(self, points: Tensor, method: Method) -> tuple[Tensor, list[Tensor]]:
