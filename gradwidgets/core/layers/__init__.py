@@ -1,0 +1,1 @@
+"""Gradients layer by layer."""
