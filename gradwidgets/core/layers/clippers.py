@@ -283,7 +283,9 @@ def _each(gradients: Gradients, change: Callable[[Tensor], Tensor]) -> Gradients
 def _rebuilt(gradient: Tensor, values: Tensor) -> Tensor:
     if not gradient.is_sparse:
         return values
-    return torch.sparse_coo_tensor(gradient.indices().clone(), values, gradient.shape, is_coalesced=True)
+    return torch.sparse_coo_tensor(
+        gradient.indices().clone(), values, gradient.shape, is_coalesced=True, check_invariants=False
+    )
 
 
 def _compared(name: str, before: Gradients, after: Gradients, coefficient: float | None, threshold: float) -> Clipped:

@@ -22,6 +22,7 @@ from gradwidgets.core.layers.monitor_taps import Hook, Taps
 from gradwidgets.core.layers.monitor_updates import Updates
 from gradwidgets.core.wording import percent
 
+_LOOK_EVERY = 8  # samples, for parameters that are new in the model
 _PATIENCE = 3  # samples that may fail before no more are taken
 
 _watching: "weakref.WeakKeyDictionary[nn.Module, weakref.ref[GradientMonitor]]" = weakref.WeakKeyDictionary()
@@ -295,19 +296,20 @@ class GradientMonitor:
         """Take a sample at the step that is about to happen; `optimizer` is None where none is known."""
         loss = self._loss.step()
         with self._guarded(), torch.no_grad():
-            self._follow()
-            table, layers = self._table, len(self._table.names)
+            if len(self._record) % _LOOK_EVERY == 0:
+                self._follow()
             owned = self._owned(optimizer)
+            layers = len(self._table.names)
             scale, note = scale_of(optimizer, self._scaler)
             if note:
                 self._notes["scaled"] = note
-            scalars, activation_numbers = self._taps.take()
-            numbers, read = gradient_numbers(owned, layers, scale, scalars)
+            scalars, rows, activation_numbers = self._taps.take()
+            numbers, read = gradient_numbers(owned, layers, scale, scalars, rows)
             numbers.update(activation_numbers(read))
             if self._updates is not None:
                 self._updates.before(owned)
             self._note_missing(owned)
-            self._record.add(self._steps, self._pace.elapsed, float(loss), numbers, len(table.names))
+            self._record.add(self._steps, self._pace.elapsed, float(loss), numbers, layers)
             self._sampled = True
             return True
         self._failures += 1

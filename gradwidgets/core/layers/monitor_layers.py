@@ -18,11 +18,15 @@ class Owned:
         column: Of its layer.
         name: Dotted, as the model has it.
         parameter: The parameter itself.
+        size: How many numbers it holds.
+        plain: Whether it is dense and real.
     """
 
     column: int
     name: str
     parameter: nn.Parameter
+    size: int
+    plain: bool
 
 
 class LayerTable:
@@ -83,9 +87,10 @@ class LayerTable:
                 elif nn.parameter.is_lazy(parameter):
                     self._waiting = True
                     lazy.append(full)
-                elif parameter.is_floating_point() or parameter.is_complex():
+                elif parameter.numel() and (parameter.is_floating_point() or parameter.is_complex()):
                     owners[id(parameter)] = full
-                    self.owned.append(Owned(columns[name], full, parameter))
+                    plain = parameter.layout == torch.strided and not parameter.is_complex()
+                    self.owned.append(Owned(columns[name], full, parameter, parameter.numel(), plain))
         self._seen = _parameters(model)
         self.opaque = _opaque(model)
         if shared:
@@ -120,7 +125,7 @@ class LayerTable:
         """How many numbers each layer owns."""
         counts = [0] * len(self.names)
         for one in self.owned:
-            counts[one.column] += one.parameter.numel()
+            counts[one.column] += one.size
         return counts
 
 

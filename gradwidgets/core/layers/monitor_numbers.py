@@ -1,8 +1,10 @@
 """Numbers of many tensors at once: one read of the device a sample."""
 
+import functools
+import itertools
 import math
 import operator
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import torch
 from torch import Tensor
@@ -14,23 +16,25 @@ _SMALL, _LARGE = 1e-15, 1e18
 _FEW = 4096  # elements of tensors that are cheaper to copy together
 
 
-def read(scalars: Sequence[Tensor]) -> list[float]:
-    """Tensors of shape () as floats, with one transfer for each device."""
-    if not scalars:
-        return []
+def read(scalars: Sequence[Tensor], rows: Sequence[Tensor] = ()) -> list[float]:
+    """Tensors of shape () and then those of shape (n,) as floats, with one transfer for each device."""
     try:
-        return torch.stack(scalars).tolist()  # dtypes are promoted
-    except RuntimeError:  # more than one device
-        by_device: dict[torch.device, list[int]] = {}
-        for place, scalar in enumerate(scalars):
-            by_device.setdefault(scalar.device, []).append(place)
-        if len(by_device) == 1:
+        pieces = [torch.stack(scalars), *rows] if scalars else list(rows)
+        if len(pieces) < 2:
+            return pieces[0].tolist() if pieces else []
+        return torch.cat(pieces).tolist()  # dtypes are promoted
+    except RuntimeError:
+        devices = {one.device for one in (*scalars, *rows)}
+        if len(devices) < 2:
             raise
-        found = [math.nan] * len(scalars)
-        for places in by_device.values():
-            for place, value in zip(places, torch.stack([scalars[p] for p in places]).tolist(), strict=True):
-                found[place] = value
-        return found
+    pieces = [scalar.reshape(1) for scalar in scalars] + list(rows)
+    found: list[list[float]] = [[] for _ in pieces]
+    for device in devices:
+        places = [place for place, piece in enumerate(pieces) if piece.device == device]
+        values = iter(torch.cat([pieces[place] for place in places]).tolist())
+        for place in places:
+            found[place] = list(itertools.islice(values, len(pieces[place])))
+    return list(itertools.chain.from_iterable(found))
 
 
 def norms_of(tensors: Sequence[Tensor]) -> list[Tensor]:
@@ -45,28 +49,57 @@ def norms_of(tensors: Sequence[Tensor]) -> list[Tensor]:
     return norms
 
 
-def extremes_of(tensors: Sequence[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
-    """Largest and smallest elements, or twice the largest sizes."""
-    # On a CPU a norm of infinite order takes seven times as long as the two extremes.
-    if tensors and all(tensor.is_cuda for tensor in tensors):
-        largest = list(torch._foreach_norm(tensors, math.inf))
-        return largest, largest
-    highs, lows = [None] * len(tensors), [None] * len(tensors)
-    alike: dict[tuple, list[int]] = {}
-    for place, tensor in enumerate(tensors):
-        if tensor.ndim == 1 and len(tensor) <= _FEW:
-            alike.setdefault((len(tensor), tensor.dtype, tensor.device), []).append(place)
-        else:
-            highs[place], lows[place] = tensor.amax(), tensor.amin()
-    for places in alike.values():  # biases: what takes time is the number of calls
-        rows = torch.stack([tensors[place] for place in places])
-        for place, high, low in zip(places, rows.amax(1).unbind(), rows.amin(1).unbind(), strict=True):
-            highs[place], lows[place] = high, low
-    return highs, lows
+class _Measures:
+    """Norms of many tensors and, where asked, their largest and smallest elements, to be read later.
+
+    What takes time is the number of calls: biases and other short vectors of one length are copied together.
+    """
+
+    def __init__(self, tensors: Sequence[Tensor], extremes: bool) -> None:
+        self._kinds = 3 if extremes else 1
+        alike: dict[tuple, list[int]] = {}
+        self._alone = []
+        for place, tensor in enumerate(tensors):
+            if tensor.ndim == 1 and len(tensor) <= _FEW:
+                alike.setdefault((len(tensor), tensor.dtype, tensor.device), []).append(place)
+            else:
+                self._alone.append(place)
+        self._alike = list(alike.values())
+        alone = [tensors[place] for place in self._alone]
+        self.scalars = norms_of(alone)
+        if extremes and alone and all(tensor.is_cuda for tensor in alone):
+            sizes = list(torch._foreach_norm(alone, math.inf))
+            self.scalars += [*sizes, *torch._foreach_neg(sizes)]
+        elif extremes:
+            # On a CPU a norm of infinite order takes seven times as long as the two extremes.
+            self.scalars += [tensor.amax() for tensor in alone] + [tensor.amin() for tensor in alone]
+        self.rows = []
+        for places in self._alike:
+            stacked = torch.stack([tensors[place] for place in places])
+            dtype = torch.float32 if stacked.dtype.itemsize < 4 else None
+            self.rows.append(torch.linalg.vector_norm(stacked, dim=1, dtype=dtype))
+            if extremes:
+                self.rows += [stacked.amax(1), stacked.amin(1)]
+
+    def sorted(self, scalars: Iterator[float], rows: Iterator[float]) -> list[list[float]]:
+        """Norms (and largest, and smallest elements) in the tensors' order, of what `read` gave for them."""
+        found = [[0.0] * (len(self._alone) + sum(map(len, self._alike))) for _ in range(self._kinds)]
+        for numbers in found:
+            for place in self._alone:
+                numbers[place] = next(scalars)
+        for places in self._alike:
+            for numbers in found:
+                for place in places:
+                    numbers[place] = next(rows)
+        return found
 
 
 def gradient_numbers(
-    owned: Sequence[Owned], layers: int, scale: float = 1.0, extra: Sequence[Tensor] = ()
+    owned: Sequence[Owned],
+    layers: int,
+    scale: float = 1.0,
+    scalars: Sequence[Tensor] = (),
+    rows: Sequence[Tensor] = (),
 ) -> tuple[dict[str, list[float]], list[float]]:
     """Gradients and weights per layer.
 
@@ -74,48 +107,61 @@ def gradient_numbers(
         owned: The parameters with their columns.
         layers: How many columns there are.
         scale: What the gradients are to be divided by.
-        extra: More tensors of shape (), read in the same transfer.
+        scalars: More tensors of shape (), read in the same transfer.
+        rows: More tensors of shape (n,), the same.
 
     Returns:
-        norm, rms, largest, weight_norm and non_finite by name, NaN for a layer without; and the values of `extra`.
+        norm, rms, largest, weight_norm and non_finite by name, NaN for a layer without; and the values of `scalars`
+        and `rows`.
     """
-    held = [(one, values_of(one.parameter.grad)) for one in owned if one.parameter.grad is not None]
-    held = [(one, gradient) for one, gradient in held if gradient.numel()]
-    gradients = [gradient for _, gradient in held]
-    weighed = [one for one in owned if one.parameter.numel()]
-    weights = [values_of(one.parameter) for one in weighed]
-    norms, (highs, lows) = norms_of([*gradients, *weights]), extremes_of(gradients)
-    values = read([*norms, *highs, *lows, *extra])
-    g, w = len(gradients), len(weights)
-    norms, weight_norms = values[:g], values[g : g + w]
-    highs, lows, extras = values[g + w : 2 * g + w], values[2 * g + w : 3 * g + w], values[3 * g + w :]
-    sizes = [_largest(high, low) for high, low in zip(highs, lows, strict=True)]
-    _check_again(gradients, norms, sizes)
+    held, gradients, weights = [], [], []
+    for one in owned:
+        parameter = one.parameter
+        weights.append(parameter if one.plain else values_of(parameter))
+        gradient = parameter.grad
+        if gradient is None:
+            continue
+        if gradient.is_sparse or not one.plain:
+            gradient = values_of(gradient)
+            if not gradient.numel():  # a sparse one without entries is all zeros
+                gradient = gradient.new_zeros(1)
+        held.append(one)
+        gradients.append(gradient)
+    of_gradients, of_weights = _Measures(gradients, extremes=True), _Measures(weights, extremes=False)
+    single = [*of_gradients.scalars, *of_weights.scalars, *scalars]
+    values = read(single, [*of_gradients.rows, *of_weights.rows, *rows])
+    first, second = iter(values[: len(single)]), iter(values[len(single) :])
+    norms, highs, lows = of_gradients.sorted(first, second)
+    (weight_norms,) = of_weights.sorted(first, second)
+    extras = [*first, *second]
 
-    norm_of, largest_of, lost_of, weight_norm_of, counts = {}, {}, {}, {}, {}
-    for (one, gradient), norm, size in zip(held, norms, sizes, strict=True):
-        lost = 0 if math.isfinite(size) else int((~gradient.isfinite()).sum())
-        _add(counts, one.column, one.parameter.numel(), operator.add)
-        _add(lost_of, one.column, float(lost), operator.add)
-        _add(norm_of, one.column, norm / scale, _hypot)
-        _add(largest_of, one.column, size / scale, _largest)
-    for one, norm in zip(weighed, weight_norms, strict=True):
-        _add(weight_norm_of, one.column, norm, _hypot)
-    for column, norm in weight_norm_of.items():
-        if norm == 0 or math.isinf(norm):
-            parts = [values for one, values in zip(weighed, weights, strict=True) if one.column == column]
-            weight_norm_of[column] = math.hypot(*_norms_again(parts, read([part.abs().amax() for part in parts])))
-    rms_of = {column: norm / math.sqrt(counts[column]) for column, norm in norm_of.items()}
-    return {
-        name: [numbers.get(column, math.nan) for column in range(layers)]
-        for name, numbers in (
-            ("norm", norm_of),
-            ("rms", rms_of),
-            ("largest", largest_of),
-            ("weight_norm", weight_norm_of),
-            ("non_finite", lost_of),
-        )
-    }, extras
+    sizes = [_largest(high, -low) for high, low in zip(highs, lows, strict=True)]
+    if sizes and not (min(norms) > _SMALL and max(norms) < _LARGE):  # or NaN
+        _check_again(gradients, norms, sizes)
+    columns = [one.column for one in held]
+    lost = [0] * len(sizes)
+    if not math.isfinite(sum(norms)):
+        for place, size in enumerate(sizes):
+            if not math.isfinite(size):
+                lost[place] = int((~gradients[place].isfinite()).sum())
+    norm_of = _joined(columns, norms, _hypot, layers)
+    counts = _joined(columns, [one.size for one in held], operator.add, layers)
+    found = {
+        "norm": norm_of,
+        "rms": [norm / math.sqrt(count) for norm, count in zip(norm_of, counts, strict=True)],
+        "largest": _joined(columns, sizes, _largest, layers),
+        "weight_norm": _joined([one.column for one in owned], weight_norms, _hypot, layers),
+        "non_finite": _joined(columns, lost, operator.add, layers),
+    }
+    for column, norm in enumerate(found["weight_norm"]):
+        if norm < _SMALL or norm > _LARGE:
+            parts = [values for one, values in zip(owned, weights, strict=True) if one.column == column]
+            again = _norms_again(parts, read([part.abs().amax() for part in parts]))
+            found["weight_norm"][column] = functools.reduce(_hypot, again)
+    if scale != 1:
+        for name in ("norm", "rms", "largest"):
+            found[name] = [value / scale for value in found[name]]
+    return found, extras
 
 
 def _check_again(tensors: Sequence[Tensor], norms: list[float], sizes: list[float]) -> None:
@@ -142,13 +188,20 @@ def _norms_again(tensors: Sequence[Tensor], sizes: Sequence[float]) -> list[floa
     return norms
 
 
-def _add(numbers: dict[int, float], column: int, value: float, join: Callable[[float, float], float]) -> None:
-    numbers[column] = join(numbers[column], value) if column in numbers else value
+def _joined(
+    columns: Sequence[int], values: Sequence[float], join: Callable[[float, float], float], layers: int
+) -> list[float]:
+    """A number a layer of numbers a parameter; NaN for a layer without any."""
+    found: list[float | None] = [None] * layers
+    for column, value in zip(columns, values, strict=True):
+        before = found[column]
+        found[column] = value if before is None else join(before, value)
+    return [math.nan if value is None else value for value in found]
 
 
 def _hypot(a: float, b: float) -> float:
-    return math.nan if math.isnan(a) or math.isnan(b) else math.hypot(a, b)
+    return math.hypot(a, b) if a == a and b == b else math.nan  # of an infinity and NaN it would be infinite
 
 
-def _largest(high: float, low: float) -> float:
-    return math.nan if math.isnan(high) or math.isnan(low) else max(abs(high), abs(low))
+def _largest(a: float, b: float) -> float:
+    return (a if a > b else b) if a == a and b == b else math.nan

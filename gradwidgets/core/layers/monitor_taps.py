@@ -1,10 +1,11 @@
 """Statistics of what modules put out, from hooks that stand only during a step that is sampled."""
 
 import contextlib
+import itertools
+import math
 import time
 import weakref
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -20,30 +21,55 @@ class Hook:
     takes anything and returns None.
     """
 
-    __slots__ = ("_method", "_place")
+    __slots__ = ("_method",)
 
-    def __init__(self, method: Callable, place: int | None = None) -> None:
+    def __init__(self, method: Callable) -> None:
         self._method = weakref.WeakMethod(method)
-        self._place = place
 
     def __call__(self, *args: object) -> object:
         """The method's result; None once its owner is gone."""
         method = self._method()
-        if method is None:
-            return None
-        return method(*args) if self._place is None else method(self._place, *args)
+        return None if method is None else method(*args)
 
     def __reduce__(self) -> tuple:
         return getattr, (contextlib.nullcontext(), "__exit__")
 
 
-@dataclass(slots=True)
-class _Reading:
-    mean: Tensor
-    spread: Tensor  # norm of what is left without the mean
-    count: int
-    high: Tensor | None  # largest output of each unit
-    low: Tensor | None
+class _Tap(Hook):
+    """The hook of one module; it runs so often that it spares itself a bound method."""
+
+    __slots__ = ("_place", "_taps")
+
+    def __init__(self, taps: "Taps", place: int) -> None:
+        self._taps, self._place = weakref.ref(taps), place
+
+    def __call__(self, module: nn.Module, inputs: object, output: object) -> None:
+        """Report the output."""
+        taps = self._taps()
+        if taps is not None:
+            taps.seen(self._place, module, output)
+
+
+class _Moments:
+    """Sum and norm of an output; the norm of what is left without the mean where the spread is narrow beside it."""
+
+    __slots__ = ("centred", "count", "norm", "total")
+
+    def __init__(self, tensor: Tensor, centred: bool) -> None:
+        self.centred, self.count, self.total = centred, tensor.numel(), tensor.sum()
+        # Centring takes a new tensor as large as the output, and several times as long.
+        self.norm = torch.linalg.vector_norm(tensor - self.total / self.count if centred else tensor)
+
+
+class _Units:
+    """The largest and the smallest output of each unit."""
+
+    __slots__ = ("high", "low")
+
+    def __init__(self, tensor: Tensor, unit: int, negative: bool) -> None:
+        others = [axis for axis in range(tensor.ndim) if axis != unit % tensor.ndim]
+        self.high = tensor.amax(others)
+        self.low = tensor.amin(others) if negative else self.high
 
 
 class Taps:
@@ -60,8 +86,10 @@ class Taps:
     def __init__(self) -> None:
         self.handles: list[torch.utils.hooks.RemovableHandle] = []
         self.spent = 0.0
-        self._readings: list[_Reading | None] = []
+        self._readings: list[_Moments | _Units | None] = []
         self._nonlinear: list[bool] = []
+        self._negative: list[bool] = []  # whether outputs below zero are possible
+        self._narrow: list[bool] = []  # whether the spread may be small beside the mean
         self._channels_second = False
 
     def arm(self, modules: Sequence[nn.Module]) -> None:
@@ -72,9 +100,10 @@ class Taps:
         if len(self.handles) != len(modules):
             self.disarm()
             self._nonlinear = [is_activation(module) for module in modules]
-            self.handles += [
-                module.register_forward_hook(Hook(self._seen, place)) for place, module in enumerate(modules)
-            ]
+            self._negative = [not isinstance(module, _NEVER_NEGATIVE) for module in modules]
+            if len(self._narrow) != len(modules):
+                self._narrow = [True] * len(modules)
+            self.handles += [module.register_forward_hook(_Tap(self, place)) for place, module in enumerate(modules)]
         self.spent += time.perf_counter() - begin
 
     def disarm(self) -> None:
@@ -84,7 +113,8 @@ class Taps:
             self.handles.pop().remove()
         self.spent += time.perf_counter() - begin
 
-    def _seen(self, place: int, module: nn.Module, inputs: object, output: object) -> None:
+    def seen(self, place: int, module: nn.Module, output: object) -> None:
+        """Reduce an output; keep nothing of it."""
         if self._readings[place] is not None or not torch.is_grad_enabled():
             return
         begin = time.perf_counter()
@@ -93,70 +123,70 @@ class Taps:
             self._channels_second = isinstance(module, _CHANNELS_SECOND)
         tensor = _first_tensor(output)
         if tensor is not None and tensor.numel():
-            # Detached, so that no graph is kept alive and none is made.
-            self._readings[place] = _reading(tensor.detach(), nonlinear, self._channels_second)
+            tensor = tensor.detach()  # no graph is kept alive and none is made
+            if tensor.dtype.itemsize < 4:
+                tensor = tensor.float()
+            if not nonlinear:
+                self._readings[place] = _Moments(tensor, self._narrow[place])
+            elif tensor.ndim > 1:
+                self._readings[place] = _Units(tensor, 1 if self._channels_second else -1, self._negative[place])
         self.spent += time.perf_counter() - begin
 
-    def take(self) -> tuple[list[Tensor], Callable[[Sequence[float]], dict[str, list[float]]]]:
+    def take(self) -> tuple[list[Tensor], list[Tensor], Callable[[Sequence[float]], dict[str, list[float]]]]:
         """What was recorded.
 
         Returns:
-            Tensors of one element to be read, and a function that makes of their values activation_mean,
-            activation_std and dead, each with one number a module (NaN: no call, or no activation for `dead`).
+            Tensors of shape () and of shape (n,) to be read, and a function that makes of their values activation_mean,
+            activation_std and dead, each with one number a module, NaN where there is none.
         """
         readings, self._readings = self._readings, []
-        present = [(place, reading) for place, reading in enumerate(readings) if reading is not None]
-        units = [(place, reading) for place, reading in present if reading.high is not None]
-        scalars = [one for _, reading in present for one in (reading.mean, reading.spread)] + _dead_counts(units)
+        moments = [(place, one) for place, one in enumerate(readings) if isinstance(one, _Moments)]
+        units = [(place, one) for place, one in enumerate(readings) if isinstance(one, _Units)]
+        scalars = [scalar for _, one in moments for scalar in (one.total, one.norm)]
+        rows = _dead_counts([one for _, one in units])
 
         def numbers(values: Sequence[float]) -> dict[str, list[float]]:
-            found = {name: [float("nan")] * len(readings) for name in ("activation_mean", "activation_std", "dead")}
-            for k, (place, reading) in enumerate(present):
-                found["activation_mean"][place] = values[2 * k]
-                found["activation_std"][place] = values[2 * k + 1] / reading.count**0.5
+            means, spreads, dead = ([math.nan] * len(readings) for _ in range(3))
+            for k, (place, one) in enumerate(moments):
+                means[place] = values[2 * k] / one.count
+                spreads[place] = self._spread(
+                    place, means[place], values[2 * k + 1] / math.sqrt(one.count), one.centred
+                )
             before = 0.0
-            for (place, reading), until in zip(units, values[2 * len(present) :], strict=True):
-                found["dead"][place] = (until - before) / reading.high.numel()
+            for (place, one), until in zip(units, values[2 * len(moments) :], strict=True):
+                dead[place] = (until - before) / one.high.numel()
                 before = until
-            return found
+            return {"activation_mean": means, "activation_std": spreads, "dead": dead}
 
-        return scalars, numbers
+        return scalars, rows, numbers
 
-
-def _reading(tensor: Tensor, nonlinear: bool, channels_second: bool) -> _Reading:
-    if tensor.is_complex():
-        tensor = tensor.abs()
-    dtype = torch.float32 if tensor.dtype.itemsize < 4 else None
-    mean = tensor.mean(dtype=dtype)
-    # std() takes twice as long; sums of squares lose a small spread beside a large mean.
-    spread = torch.linalg.vector_norm(tensor - mean)
-    high = low = None
-    if nonlinear and tensor.ndim > 1:
-        unit = 1 if channels_second else tensor.ndim - 1
-        others = [axis for axis in range(tensor.ndim) if axis != unit]
-        high, low = tensor.amax(others), tensor.amin(others)
-    return _Reading(mean, spread, tensor.numel(), high, low)
+    def _spread(self, place: int, mean: float, size: float, centred: bool) -> float:
+        """The standard deviation; NaN where it was lost in the difference of squares. Says how to measure next."""
+        square = mean * mean
+        variance = size * size if centred else size * size - square
+        self._narrow[place] = not variance > _NARROW * square
+        return math.sqrt(variance) if centred or variance > _TELLING * square or size == 0 else math.nan
 
 
-def _dead_counts(units: Sequence[tuple[int, _Reading]]) -> list[Tensor]:
-    """How many units put out nothing but zeros, counted on from module to module."""
+def _dead_counts(units: Sequence[_Units]) -> list[Tensor]:
+    """How many units put out nothing but zeros, counted on from module to module: one tensor, or none."""
     if not units:
         return []
-    device = units[0][1].high.device
-    high = torch.cat([reading.high.to(device, torch.float32) for _, reading in units])
-    low = torch.cat([reading.low.to(device, torch.float32) for _, reading in units])
-    counted = ((high == 0) & (low == 0)).to(torch.float32).cumsum(0)
-    end, ends = 0, []
-    for _, reading in units:
-        end += reading.high.numel()
-        ends.append(counted[end - 1])
-    return ends
+    zero = _side_by_side([one.high for one in units]) == 0
+    if any(one.low is not one.high for one in units):
+        zero &= _side_by_side([one.low for one in units]) == 0
+    ends = itertools.accumulate(one.high.numel() for one in units)
+    return [zero.to(torch.float32).cumsum(0)[[end - 1 for end in ends]]]
+
+
+def _side_by_side(tensors: Sequence[Tensor]) -> Tensor:
+    device = tensors[0].device
+    return torch.cat([one if one.device == device else one.to(device) for one in tensors])
 
 
 def _first_tensor(output: object) -> Tensor | None:
     if isinstance(output, Tensor):
-        usable = output.layout == torch.strided and (output.is_floating_point() or output.is_complex())
-        return output if usable else None
+        return output if output.layout == torch.strided and output.is_floating_point() else None
     if isinstance(output, dict):
         output = tuple(output.values())
     if isinstance(output, (tuple, list)):
@@ -169,3 +199,6 @@ _CHANNELS_SECOND = (
     nn.modules.batchnorm._NormBase,
     nn.GroupNorm,
 )
+_NEVER_NEGATIVE = (nn.ReLU, nn.ReLU6, nn.Sigmoid)
+_NARROW = 1e-2  # variance in mean²
+_TELLING = 1e-5  # below that float32 squares say nothing

@@ -23,7 +23,7 @@ class Updates:
 
     def before(self, owned: Sequence[Owned]) -> None:
         """Copy the weights."""
-        self._before = [(one, _part(one.parameter).clone()) for one in owned if one.parameter.numel()]
+        self._before = [(one, _part(one.parameter).clone()) for one in owned]
 
     @property
     def waiting(self) -> bool:
@@ -37,7 +37,7 @@ class Updates:
         values = read(norms_of([*changes, *(before for _, before in held)]))
         moved, size = [math.nan] * layers, [0.0] * layers
         for (one, before), change, weight in zip(held, values[: len(held)], values[len(held) :], strict=True):
-            whole = math.sqrt(one.parameter.numel() / before.numel())
+            whole = math.sqrt(one.size / before.numel())
             known = moved[one.column]
             moved[one.column] = whole * change if known != known else math.hypot(known, whole * change)
             size[one.column] = math.hypot(size[one.column], whole * weight)
