@@ -14,6 +14,11 @@ What is wrong with a loss
     `assert_loss` for a test suite. `check_gradient` (autograd beside central differences, as a map) and
     `compare_surfaces` (two variants: the angle between their gradients, the differences in words). `EXAMPLES` are
     losses to look at.
+Where the gradient goes in a network
+    `build_network` (`NETWORKS`, `ACTIVATIONS`, `INITS`), `layer_flow` (every layer of any model, which stays as it is),
+    `diagnose` (`CHECKS`), `apply_fix` on a copy (`FIXES`), `clip_gradients` (`CLIPPERS`), `GradientMonitor` in a real
+    training loop, `predicted_factor` (theory); and of a whole model `hessian_spectrum`, `gradient_noise_scale`,
+    `gradient_covariance`.
 Long work in slices
     `descending_each` and `sampling_each` yield the share that is done and return what the plain forms do.
 """
@@ -27,6 +32,25 @@ from gradwidgets.core.descent import descend, descend_each, descending_each
 from gradwidgets.core.examples import EXAMPLES, Example
 from gradwidgets.core.finding import Finding
 from gradwidgets.core.gradient_check import GradientCheck, check_gradient
+from gradwidgets.core.layers import (
+    ACTIVATIONS,
+    CHECKS,
+    CLIPPERS,
+    FIXES,
+    INITS,
+    NETWORKS,
+    GradientMonitor,
+    LayerFlow,
+    LayerStats,
+    apply_fix,
+    build_network,
+    clip_gradients,
+    diagnose,
+    fixes_for,
+    layer_flow,
+    predicted_factor,
+    predicted_factors,
+)
 from gradwidgets.core.loss_call import LossError
 from gradwidgets.core.losses import LOSSES, RegressionLoss
 from gradwidgets.core.objective import Objective
@@ -46,15 +70,29 @@ from gradwidgets.core.probe import ProbeRow, probe
 from gradwidgets.core.regression import Regression, regression, regressions
 from gradwidgets.core.script import script
 from gradwidgets.core.sgd import SGD
+from gradwidgets.core.spectra import (
+    GradientCovariance,
+    NoiseScale,
+    Spectrum,
+    gradient_covariance,
+    gradient_noise_scale,
+    hessian_spectrum,
+)
 from gradwidgets.core.stability import Stability, stability
 from gradwidgets.core.step_parts import StepParts, step_parts
 from gradwidgets.core.surface import SurfaceGrid, sample_surface, sample_surfaces, sampling_each
 from gradwidgets.core.trajectory import Trajectory
 
 __all__ = [
+    "ACTIVATIONS",
+    "CHECKS",
+    "CLIPPERS",
     "DATASETS",
     "EXAMPLES",
+    "FIXES",
+    "INITS",
     "LOSSES",
+    "NETWORKS",
     "OBJECTIVES",
     "PATTERNS",
     "SGD",
@@ -63,8 +101,13 @@ __all__ = [
     "Example",
     "Finding",
     "GradientCheck",
+    "GradientCovariance",
+    "GradientMonitor",
+    "LayerFlow",
+    "LayerStats",
     "LossError",
     "LossReport",
+    "NoiseScale",
     "Objective",
     "ObjectiveError",
     "Outcome",
@@ -72,23 +115,35 @@ __all__ = [
     "ProbeRow",
     "Regression",
     "RegressionLoss",
+    "Spectrum",
     "Stability",
     "StepParts",
     "SurfaceGrid",
     "Trajectory",
+    "apply_fix",
     "as_objective",
     "assert_loss",
     "beale",
+    "build_network",
     "check_gradient",
     "check_loss",
     "choose",
+    "clip_gradients",
     "compare_surfaces",
     "descend",
     "descend_each",
     "descending_each",
+    "diagnose",
     "find_patterns",
+    "fixes_for",
+    "gradient_covariance",
+    "gradient_noise_scale",
+    "hessian_spectrum",
     "himmelblau",
+    "layer_flow",
     "outcome",
+    "predicted_factor",
+    "predicted_factors",
     "probe",
     "product",
     "quadratic",

@@ -2,10 +2,12 @@
 
 from gradwidgets.core.layers.activations import ACTIVATIONS, Activation
 from gradwidgets.core.layers.checks import CHECKS, Check, diagnose
+from gradwidgets.core.layers.clippers import CLIPPERS, Clipped, clip_gradients
 from gradwidgets.core.layers.fingerprint import Certificate
 from gradwidgets.core.layers.fixes import FIXES, Fix, apply_fix, fixes_for
 from gradwidgets.core.layers.flow import FlowError, layer_flow
 from gradwidgets.core.layers.inits import INITS, Init
+from gradwidgets.core.layers.monitor import GradientMonitor
 from gradwidgets.core.layers.networks import NETWORKS, NORMALIZATIONS, Dense, Network, Residual, build_network
 from gradwidgets.core.layers.profile import Trend, gradient_trend, signal_trend
 from gradwidgets.core.layers.stats import LayerFlow, LayerStats
@@ -14,6 +16,7 @@ from gradwidgets.core.layers.theory import predicted_factor, predicted_factors
 __all__ = [
     "ACTIVATIONS",
     "CHECKS",
+    "CLIPPERS",
     "FIXES",
     "INITS",
     "NETWORKS",
@@ -21,9 +24,11 @@ __all__ = [
     "Activation",
     "Certificate",
     "Check",
+    "Clipped",
     "Dense",
     "Fix",
     "FlowError",
+    "GradientMonitor",
     "Init",
     "LayerFlow",
     "LayerStats",
@@ -32,6 +37,7 @@ __all__ = [
     "Trend",
     "apply_fix",
     "build_network",
+    "clip_gradients",
     "diagnose",
     "fixes_for",
     "gradient_trend",

@@ -1,0 +1,232 @@
+"""What a monitor has recorded, in bounded memory."""
+
+import math
+from array import array
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from gradwidgets.core.results import Result
+
+MOST_BYTES = 64 * 2**20
+_FIRST_ROOM = 64  # samples
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """Something that is recorded for each layer.
+
+    Attributes:
+        about: What it is.
+        needs: The argument of `GradientMonitor` that it takes; "" if it is always recorded.
+    """
+
+    about: str
+    needs: str = ""
+
+
+QUANTITIES: dict[str, Quantity] = {
+    "norm": Quantity("Euclidean norm of the gradients of all the layer's own parameters that have one"),
+    "rms": Quantity("that norm divided by √(number of those parameters): comparable between layers of any size"),
+    "largest": Quantity("largest |element| of those gradients"),
+    "weight_norm": Quantity("Euclidean norm of all the layer's own parameters, before the step"),
+    "non_finite": Quantity("how many elements of the gradients are NaN or infinite"),
+    "update_ratio": Quantity("norm of what the step added to the parameters, in their norm before it", "updates"),
+    "activation_mean": Quantity("mean of the output of a layer with parameters", "activations"),
+    "activation_std": Quantity("standard deviation (divisor n) of that output", "activations"),
+    "dead": Quantity("share of an activation's units that put out zero for the whole batch", "activations"),
+}
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class _Recorded(Result):
+    """What a sample and a history hold in common; S is missing from a sample's shapes.
+
+    Attributes:
+        layers: Dotted names, L of them, in the model's order; layers that were added later come last.
+        kinds: Their classes' names.
+        parameters: How many numbers each owns; 0 for an activation module.
+        notes: What could not be recorded, and whatever else is to be known, in sentences.
+        norm: See `QUANTITIES`, as the others: (S, L), float64. NaN where a layer had no gradient.
+        rms: (S, L).
+        largest: (S, L).
+        weight_norm: (S, L).
+        non_finite: (S, L).
+        update_ratio: (S, L); None unless `updates` was asked for.
+        activation_mean: (S, L); None unless `activations` was asked for.
+        activation_std: (S, L), the same.
+        dead: (S, L), the same.
+    """
+
+    layers: tuple[str, ...]
+    kinds: tuple[str, ...]
+    parameters: tuple[int, ...]
+    notes: tuple[str, ...]
+    norm: Tensor
+    rms: Tensor
+    largest: Tensor
+    weight_norm: Tensor
+    non_finite: Tensor
+    update_ratio: Tensor | None
+    activation_mean: Tensor | None
+    activation_std: Tensor | None
+    dead: Tensor | None
+
+    @property
+    def quantities(self) -> dict[str, Tensor]:
+        """The recorded ones of `QUANTITIES` by name."""
+        return {name: getattr(self, name) for name in QUANTITIES if getattr(self, name) is not None}
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Sample(_Recorded):
+    """One sampled step; each quantity has shape (L,).
+
+    Attributes:
+        step: The optimizer's steps since the start, this one included.
+        seconds: Time since the start.
+        loss: What `note_loss` was told for this step; NaN if nothing.
+    """
+
+    step: int
+    seconds: float
+    loss: float
+
+    def to_frame(self):
+        """One row a layer.
+
+        Returns:
+            A pandas DataFrame.
+        """
+        import pandas as pd
+
+        columns = {name: values.tolist() for name, values in self.quantities.items()}
+        return pd.DataFrame({"layer": self.layers, "kind": self.kinds, "parameters": self.parameters, **columns})
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class History(_Recorded):
+    """All sampled steps that are kept; each quantity has shape (S, L).
+
+    Attributes:
+        steps: The optimizer's steps since the start, from 1, (S,), int64.
+        seconds: Time since the start, (S,), float64.
+        loss: What `note_loss` was told, (S,), float64; NaN if nothing.
+    """
+
+    steps: Tensor
+    seconds: Tensor
+    loss: Tensor
+
+    def to_frame(self):
+        """One row a sampled step and layer.
+
+        Returns:
+            A pandas DataFrame.
+        """
+        import pandas as pd
+
+        samples, layers = len(self.steps), len(self.layers)
+        return pd.DataFrame(
+            {
+                "step": self.steps.repeat_interleave(layers).tolist(),
+                "layer": list(self.layers) * samples,
+                "kind": list(self.kinds) * samples,
+                "loss": self.loss.repeat_interleave(layers).tolist(),
+                **{name: values.flatten().tolist() for name, values in self.quantities.items()},
+            }
+        )
+
+
+class Record:
+    """Rows of numbers in bounded memory.
+
+    When it is full every second row is dropped, from the oldest on: the first sample stays, the newest are dense and
+    the past grows coarser. Earlier rows are never written again, so that a history can share their memory.
+
+    Args:
+        quantities: What is recorded.
+        layers: How many columns there are.
+        keep: The most rows; fewer where that would take more than `MOST_BYTES`.
+    """
+
+    def __init__(self, quantities: tuple[str, ...], layers: int, keep: int) -> None:
+        self._quantities, self._keep, self._count = quantities, keep, 0
+        self._allot(0, layers)
+
+    def __len__(self) -> int:
+        """How many samples are kept."""
+        return self._count
+
+    def most(self, layers: int) -> int:
+        """How many samples of so many layers are kept at most."""
+        return max(2, min(self._keep, MOST_BYTES // (8 * max(1, len(self._quantities) * layers))))
+
+    def add(self, step: int, seconds: float, loss: float, numbers: dict[str, list[float]], layers: int) -> None:
+        """Append a sample; what `numbers` lacks, lists or their ends, is NaN."""
+        self._make_room(layers)
+        row = array("d")
+        for name in self._quantities:
+            values = numbers.get(name, [])
+            row.extend(values)
+            row.extend([math.nan] * (layers - len(values)))
+        begin = self._count * len(row)
+        self._row_memory[begin : begin + len(row)] = row
+        self._head_memory[3 * self._count : 3 * self._count + 3] = array("d", (step, seconds, loss))
+        self._count += 1
+
+    def amend(self, name: str, numbers: list[float]) -> None:
+        """Fill in a quantity of the newest sample that is known only after the step."""
+        place = self._quantities.index(name)
+        self._rows[self._count - 1, place, : len(numbers)] = torch.tensor(numbers, dtype=torch.float64)
+
+    def amend_loss(self, loss: float) -> None:
+        """Fill in the newest sample's loss."""
+        self._heads[self._count - 1, 2] = loss
+
+    def history(self, layers: tuple, kinds: tuple, parameters: tuple, notes: tuple) -> History:
+        """All of it as a result."""
+        tensors = self._tensors(slice(self._count), len(layers))
+        steps, seconds, loss = self._heads[: self._count].clone().unbind(1)
+        heads = {"steps": steps.to(torch.int64), "seconds": seconds, "loss": loss}
+        return History(layers, kinds, parameters, notes, **tensors, **heads)
+
+    def latest(self, layers: tuple, kinds: tuple, parameters: tuple, notes: tuple) -> Sample | None:
+        """The newest sample as a result."""
+        if not self._count:
+            return None
+        step, seconds, loss = self._heads[self._count - 1].tolist()
+        tensors = self._tensors(self._count - 1, len(layers))
+        return Sample(layers, kinds, parameters, notes, **tensors, step=int(step), seconds=seconds, loss=loss)
+
+    def _make_room(self, layers: int) -> None:
+        room, _, width = self._rows.shape
+        if self._count < room and layers == width:
+            return
+        rows, heads, most = self._rows[: self._count], self._heads[: self._count], self.most(layers)
+        while len(rows) >= most:
+            rows, heads = rows[::2], heads[::2]
+        self._count = len(rows)
+        self._allot(min(most, max(_FIRST_ROOM, 2 * self._count)), layers)
+        self._rows[: self._count, :, :width] = rows
+        self._heads[: self._count] = heads
+
+    def _allot(self, room: int, layers: int) -> None:
+        # Always new memory: a history that was given out keeps the old as it is. A row is written as Python's own
+        # array, in a tenth of the time that a tensor takes, into memory that tensors share.
+        self._row_memory = array("d", [math.nan]) * (room * len(self._quantities) * layers)
+        self._head_memory = array("d", [math.nan]) * (room * 3)
+        self._rows = _shared(self._row_memory).reshape(room, len(self._quantities), layers)
+        self._heads = _shared(self._head_memory).reshape(room, 3)
+
+    def _tensors(self, which: int | slice, layers: int) -> dict[str, Tensor | None]:
+        rows = self._rows
+        if layers > rows.shape[2]:  # of layers that were added since the last sample nothing is known
+            rows = torch.nn.functional.pad(rows, (0, layers - rows.shape[2]), value=math.nan)
+        places = {name: place for place, name in enumerate(self._quantities)}
+        return {name: rows[which, places[name]] if name in places else None for name in QUANTITIES}
+
+
+def _shared(memory: array) -> Tensor:
+    return torch.frombuffer(memory, dtype=torch.float64) if memory else torch.empty(0, dtype=torch.float64)

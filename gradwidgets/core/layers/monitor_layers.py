@@ -1,0 +1,183 @@
+"""Which module of a model owns which parameter, and whether that has changed since."""
+
+import operator
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+_NAMED = 4  # names in a sentence before "and 9 more"
+
+
+@dataclass(frozen=True)
+class Owned:
+    """A parameter and where its numbers go.
+
+    Attributes:
+        column: Of its layer.
+        name: Dotted, as the model has it.
+        parameter: The parameter itself.
+        size: How many numbers it holds.
+        plain: Whether it is dense and real.
+    """
+
+    column: int
+    name: str
+    parameter: nn.Parameter
+    size: int
+    plain: bool
+
+
+class LayerTable:
+    """The layers of a model: every module that owns parameters and, where asked, every activation module.
+
+    Columns never move: layers that are added later come behind.
+
+    Args:
+        model: Whose layers.
+        activations: Whether modules of `torch.nn.modules.activation` have columns too.
+
+    Attributes:
+        names: Dotted names of the layers, "(Linear)" for a model that owns parameters itself.
+        kinds: Their classes' names.
+        owned: The parameters that numbers can be taken of.
+        modules: Each column's module.
+        opaque: "compiled" or "scripted" if a module is, as Python hooks do not run there; else "".
+        notes: What is to be said about the table, by kind.
+    """
+
+    def __init__(self, model: nn.Module, activations: bool) -> None:
+        self.names: list[str] = []
+        self.kinds: list[str] = []
+        self.owned: list[Owned] = []
+        self.modules: list[nn.Module] = []
+        self.notes: dict[str, str] = {}
+        self.opaque = ""
+        self._activations = activations
+        self._seen: list[nn.Parameter | None] = []
+        self._waiting = False
+        self.read(model)
+
+    def read(self, model: nn.Module) -> None:
+        """Walk the model anew."""
+        columns = {name: column for column, name in enumerate(self.names)}
+        owners: dict[int, str] = {}
+        self.owned, shared, lazy, self._waiting = [], [], [], False
+        for path, module in model.named_modules():
+            # Compiling wraps a module in another; the user knows the name without.
+            path = ".".join(part for part in path.split(".") if part != "_orig_mod")
+            owns = any(parameter is not None for parameter in module._parameters.values())
+            if not (owns or (self._activations and is_activation(module))):
+                continue
+            name = path or f"({type(module).__name__})"
+            if name in columns:
+                self.modules[columns[name]] = module
+            else:
+                columns[name] = len(self.names)
+                self.names.append(name)
+                self.kinds.append(type(module).__name__)
+                self.modules.append(module)
+            for key, parameter in module._parameters.items():
+                if parameter is None:
+                    continue
+                full = f"{path}.{key}" if path else key
+                if id(parameter) in owners:
+                    shared.append(f"{full} is {owners[id(parameter)]}")
+                elif nn.parameter.is_lazy(parameter):
+                    self._waiting = True
+                    lazy.append(full)
+                elif parameter.numel() and (parameter.is_floating_point() or parameter.is_complex()):
+                    owners[id(parameter)] = full
+                    plain = parameter.layout == torch.strided and not parameter.is_complex()
+                    self.owned.append(Owned(columns[name], full, parameter, parameter.numel(), plain))
+        self._seen = _parameters(model)
+        self.opaque = _opaque(model)
+        if shared:
+            self.notes["shared"] = f"shared parameters count once, where they come first: {listed(shared)}"
+        if lazy:
+            self.notes["lazy"] = f"no size yet, so nothing to measure until the first forward pass: {listed(lazy)}"
+        else:
+            self.notes.pop("lazy", None)
+        frozen = [one.name for one in self.owned if not one.parameter.requires_grad]
+        if frozen:
+            self.notes["frozen"] = f"frozen at first, so without a gradient: {listed(frozen)}"
+        else:
+            self.notes.pop("frozen", None)
+
+    def follow(self, model: nn.Module) -> bool:
+        """Read the model again if its parameters are no longer the same; return whether they were not."""
+        now = _parameters(model)
+        if not self._waiting and len(now) == len(self._seen) and all(map(operator.is_, now, self._seen)):
+            return False
+        names = set(self.names)
+        waiting = self._waiting
+        self.read(model)
+        added = [name for name in self.names if name not in names]
+        if added:
+            self.notes["added"] = f"layers that were added after the start: {listed(added)}"
+        elif not waiting:
+            self.notes["replaced"] = "parameters were added or replaced after the start"
+        return True
+
+    @property
+    def counts(self) -> list[int]:
+        """How many numbers each layer owns."""
+        counts = [0] * len(self.names)
+        for one in self.owned:
+            counts[one.column] += one.size
+        return counts
+
+
+def is_activation(module: nn.Module) -> bool:
+    """Whether a module is an elementwise nonlinearity of torch's, by its class or a base of it."""
+    return isinstance(module, _ACTIVATIONS)
+
+
+def listed(names: Iterable[str]) -> str:
+    """Names in a sentence, the first few of many."""
+    names = list(names)
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return ", ".join(names[:_NAMED]) + more
+
+
+def values_of(tensor: Tensor) -> Tensor:
+    """What a tensor stores, as real numbers: a sparse one's values once coalesced, a complex one's sizes."""
+    if tensor.is_sparse:
+        tensor = tensor.coalesce().values()
+    return tensor.abs() if tensor.is_complex() else tensor
+
+
+def _opaque(model: nn.Module) -> str:
+    for module in model.modules():
+        if isinstance(module, torch.jit.ScriptModule):
+            return "scripted"
+        if "_orig_mod" in module._modules or module._compiled_call_impl is not None:
+            return "compiled"
+    return ""
+
+
+def _parameters(model: nn.Module) -> list[nn.Parameter | None]:
+    """Every parameter as it stands in a module: a tenth of the time that `model.parameters()` takes."""
+    found: list[nn.Parameter | None] = []
+    stack: list[nn.Module | None] = [model]
+    seen: set[int] = set()
+    while stack:
+        module = stack.pop()
+        if module is None or id(module) in seen:
+            continue
+        seen.add(id(module))
+        if module._parameters:
+            found.extend(module._parameters.values())
+        if module._modules:
+            stack.extend(module._modules.values())
+    return found
+
+
+# Not all of that file is elementwise: attention and softmax mix elements.
+_ACTIVATIONS = tuple(
+    one
+    for name in torch.nn.modules.activation.__all__
+    if name not in ("MultiheadAttention", "Softmax", "Softmax2d", "LogSoftmax", "Softmin", "GLU")
+    and isinstance(one := getattr(torch.nn, name), type)
+)

@@ -1,0 +1,91 @@
+"""When to sample, so that looking costs no more than a share of the training."""
+
+import math
+import time
+
+_STEP_WEIGHT = 0.1  # of the newest in the running mean of a step's time
+_COST_WEIGHT = 0.3
+_OUTLIER = 4.0  # times the running mean: a validation between two steps is no step
+
+
+class Pace:
+    """Chooses the steps that are sampled and adds up what the samples cost.
+
+    The first step is always sampled. With "auto" a sample is due when the training has lasted long enough since the
+    start for all samples' cost, the next one included, to lie within the budget; and samples are never closer than
+    one sample's cost allows, so that time earned in a long validation is not spent at once.
+
+    Args:
+        every: Steps from one sample to the next, or "auto".
+        budget: The largest share of cost in training time, for "auto".
+
+    Attributes:
+        due: The number of the next step to be sampled, from 1; None while a first step has yet to be timed.
+        spent: Seconds that looking has cost.
+    """
+
+    def __init__(self, every: int | str, budget: float) -> None:
+        self.every, self.budget = every, budget
+        self.due: int | None = 1
+        self.spent = 0.0
+        self._elapsed = 0.0  # in blocks that are over
+        self._since: float | None = None
+        self._last: float | None = None  # when the last step's hook was over
+        self._step_time: float | None = None
+        self._cost: float | None = None
+        self._first_cost = True
+
+    def start(self) -> None:
+        """Begin to measure time."""
+        self._since, self._last = time.perf_counter(), None
+
+    def stop(self) -> None:
+        """Measure no more time until the next start."""
+        if self._since is not None:
+            self._elapsed += time.perf_counter() - self._since
+        self._since = None
+
+    @property
+    def share(self) -> float:
+        """Cost so far in the time of training without it; NaN before any time has passed."""
+        training = self.elapsed - self.spent
+        return self.spent / training if training > 0 else math.nan
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds under watch."""
+        return self._elapsed + (time.perf_counter() - self._since if self._since is not None else 0.0)
+
+    def passed(self, step: int, begin: float, took: float, sampled: bool) -> None:
+        """Note a step.
+
+        Args:
+            step: Its number.
+            begin: When its hook began, by `time.perf_counter`.
+            took: What it cost in seconds, work elsewhere in the step included.
+            sampled: Whether it was sampled.
+        """
+        self.spent += took
+        if self._last is not None:
+            gap = begin - self._last
+            if self._step_time is None:
+                self._step_time = gap
+            else:
+                self._step_time += _STEP_WEIGHT * (min(gap, _OUTLIER * self._step_time) - self._step_time)
+        if sampled:
+            # The very first sample pays for what is done once.
+            fresh = self._cost is None or self._first_cost
+            self._first_cost = self._cost is None
+            self._cost = took if fresh else self._cost + _COST_WEIGHT * (took - self._cost)
+        if sampled or self.due is None or self.due <= step:
+            self.due = self._next(step)
+        self._last = time.perf_counter()
+
+    def _next(self, step: int) -> int | None:
+        if self.every != "auto":
+            return step + self.every
+        if not self._step_time or self._cost is None:
+            return None
+        earned = self.budget * self._step_time  # a step
+        debt = self.spent + self._cost - self.budget * (self.elapsed - self.spent)
+        return step + max(1, math.ceil(self._cost / earned), math.ceil(debt / earned))

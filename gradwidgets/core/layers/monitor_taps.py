@@ -1,0 +1,204 @@
+"""Statistics of what modules put out, from hooks that stand only during a step that is sampled."""
+
+import contextlib
+import itertools
+import math
+import time
+import weakref
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from gradwidgets.core.layers.monitor_layers import is_activation
+
+
+class Hook:
+    """Calls a method of something that it does not keep alive; in a copy or a pickle it is an empty call.
+
+    A model is copied and saved with its hooks. The copy must not report to the original's monitor, and a saved model
+    must load where this package is not installed: so there the hook is a bound method of the standard library that
+    takes anything and returns None.
+    """
+
+    __slots__ = ("_method",)
+
+    def __init__(self, method: Callable) -> None:
+        self._method = weakref.WeakMethod(method)
+
+    def __call__(self, *args: object) -> object:
+        """The method's result; None once its owner is gone."""
+        method = self._method()
+        return None if method is None else method(*args)
+
+    def __reduce__(self) -> tuple:
+        return getattr, (contextlib.nullcontext(), "__exit__")
+
+
+class _Tap(Hook):
+    """The hook of one module; it runs so often that it spares itself a bound method."""
+
+    __slots__ = ("_place", "_taps")
+
+    def __init__(self, taps: "Taps", place: int) -> None:
+        self._taps, self._place = weakref.ref(taps), place
+
+    def __call__(self, module: nn.Module, inputs: object, output: object) -> None:
+        """Report the output."""
+        taps = self._taps()
+        if taps is not None:
+            taps.seen(self._place, module, output)
+
+
+class _Moments:
+    """Sum and norm of an output; the norm of what is left without the mean where the spread is narrow beside it."""
+
+    __slots__ = ("centred", "count", "norm", "total")
+
+    def __init__(self, tensor: Tensor, centred: bool) -> None:
+        self.centred, self.count, self.total = centred, tensor.numel(), tensor.sum()
+        # Centring takes a new tensor as large as the output, and several times as long.
+        self.norm = torch.linalg.vector_norm(tensor - self.total / self.count if centred else tensor)
+
+
+class _Units:
+    """The largest and the smallest output of each unit."""
+
+    __slots__ = ("high", "low")
+
+    def __init__(self, tensor: Tensor, unit: int, negative: bool) -> None:
+        others = [axis for axis in range(tensor.ndim) if axis != unit % tensor.ndim]
+        self.high = tensor.amax(others)
+        self.low = tensor.amin(others) if negative else self.high
+
+
+class Taps:
+    """Forward hooks on some modules.
+
+    Recorded is each module's first call with gradients on since the hooks were put there: a module that is used
+    again, a second micro-batch and a validation under `no_grad` do not count.
+
+    Attributes:
+        handles: Of the hooks that stand.
+        spent: Seconds that this has cost, until somebody sets it back.
+    """
+
+    def __init__(self) -> None:
+        self.handles: list[torch.utils.hooks.RemovableHandle] = []
+        self.spent = 0.0
+        self._readings: list[_Moments | _Units | None] = []
+        self._nonlinear: list[bool] = []
+        self._negative: list[bool] = []  # whether outputs below zero are possible
+        self._narrow: list[bool] = []  # whether the spread may be small beside the mean
+        self._channels_second = False
+
+    def arm(self, modules: Sequence[nn.Module]) -> None:
+        """Put hooks on the modules, unless they stand there already, and forget what was recorded."""
+        begin = time.perf_counter()
+        self._readings = [None] * len(modules)
+        self._channels_second = False
+        if len(self.handles) != len(modules):
+            self.disarm()
+            self._nonlinear = [is_activation(module) for module in modules]
+            self._negative = [not isinstance(module, _NEVER_NEGATIVE) for module in modules]
+            if len(self._narrow) != len(modules):
+                self._narrow = [True] * len(modules)
+            self.handles += [module.register_forward_hook(_Tap(self, place)) for place, module in enumerate(modules)]
+        self.spent += time.perf_counter() - begin
+
+    def disarm(self) -> None:
+        """Take all hooks away."""
+        begin = time.perf_counter()
+        while self.handles:
+            self.handles.pop().remove()
+        self.spent += time.perf_counter() - begin
+
+    def seen(self, place: int, module: nn.Module, output: object) -> None:
+        """Reduce an output; keep nothing of it."""
+        if self._readings[place] is not None or not torch.is_grad_enabled():
+            return
+        begin = time.perf_counter()
+        nonlinear = self._nonlinear[place]
+        if not nonlinear:
+            self._channels_second = isinstance(module, _CHANNELS_SECOND)
+        tensor = _first_tensor(output)
+        if tensor is not None and tensor.numel():
+            tensor = tensor.detach()  # no graph is kept alive and none is made
+            if tensor.dtype.itemsize < 4:
+                tensor = tensor.float()
+            if not nonlinear:
+                self._readings[place] = _Moments(tensor, self._narrow[place])
+            elif tensor.ndim > 1:
+                self._readings[place] = _Units(tensor, 1 if self._channels_second else -1, self._negative[place])
+        self.spent += time.perf_counter() - begin
+
+    def take(self) -> tuple[list[Tensor], list[Tensor], Callable[[Sequence[float]], dict[str, list[float]]]]:
+        """What was recorded.
+
+        Returns:
+            Tensors of shape () and of shape (n,) to be read, and a function that makes of their values activation_mean,
+            activation_std and dead, each with one number a module, NaN where there is none.
+        """
+        readings, self._readings = self._readings, []
+        moments = [(place, one) for place, one in enumerate(readings) if isinstance(one, _Moments)]
+        units = [(place, one) for place, one in enumerate(readings) if isinstance(one, _Units)]
+        scalars = [scalar for _, one in moments for scalar in (one.total, one.norm)]
+        rows = _dead_counts([one for _, one in units])
+
+        def numbers(values: Sequence[float]) -> dict[str, list[float]]:
+            means, spreads, dead = ([math.nan] * len(readings) for _ in range(3))
+            for k, (place, one) in enumerate(moments):
+                means[place] = values[2 * k] / one.count
+                spreads[place] = self._spread(
+                    place, means[place], values[2 * k + 1] / math.sqrt(one.count), one.centred
+                )
+            before = 0.0
+            for (place, one), until in zip(units, values[2 * len(moments) :], strict=True):
+                dead[place] = (until - before) / one.high.numel()
+                before = until
+            return {"activation_mean": means, "activation_std": spreads, "dead": dead}
+
+        return scalars, rows, numbers
+
+    def _spread(self, place: int, mean: float, size: float, centred: bool) -> float:
+        """The standard deviation; NaN where it was lost in the difference of squares. Says how to measure next."""
+        square = mean * mean
+        variance = size * size if centred else size * size - square
+        self._narrow[place] = not variance > _NARROW * square
+        return math.sqrt(variance) if centred or variance > _TELLING * square or size == 0 else math.nan
+
+
+def _dead_counts(units: Sequence[_Units]) -> list[Tensor]:
+    """How many units put out nothing but zeros, counted on from module to module: one tensor, or none."""
+    if not units:
+        return []
+    zero = _side_by_side([one.high for one in units]) == 0
+    if any(one.low is not one.high for one in units):
+        zero &= _side_by_side([one.low for one in units]) == 0
+    ends = itertools.accumulate(one.high.numel() for one in units)
+    return [zero.to(torch.float32).cumsum(0)[[end - 1 for end in ends]]]
+
+
+def _side_by_side(tensors: Sequence[Tensor]) -> Tensor:
+    device = tensors[0].device
+    return torch.cat([one if one.device == device else one.to(device) for one in tensors])
+
+
+def _first_tensor(output: object) -> Tensor | None:
+    if isinstance(output, Tensor):
+        return output if output.layout == torch.strided and output.is_floating_point() else None
+    if isinstance(output, dict):
+        output = tuple(output.values())
+    if isinstance(output, (tuple, list)):
+        return next((found for one in output if (found := _first_tensor(one)) is not None), None)
+    return None
+
+
+_CHANNELS_SECOND = (
+    nn.modules.conv._ConvNd,
+    nn.modules.batchnorm._NormBase,
+    nn.GroupNorm,
+)
+_NEVER_NEGATIVE = (nn.ReLU, nn.ReLU6, nn.Sigmoid)
+_NARROW = 1e-2  # variance in mean²
+_TELLING = 1e-5  # below that float32 squares say nothing
