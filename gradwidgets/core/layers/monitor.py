@@ -1,29 +1,21 @@
 """Watching the gradients of a real training loop, layer by layer, without changing it."""
 
-import contextlib
 import math
 import sys
 import time
 import weakref
-from collections.abc import Iterator
 from numbers import Integral, Real
 
 import torch
 from torch import Tensor, nn
 
-from gradwidgets.core.layers.monitor_amp import scale_of
 from gradwidgets.core.layers.monitor_closure import FirstCall
-from gradwidgets.core.layers.monitor_history import QUANTITIES, History, Record, Sample
-from gradwidgets.core.layers.monitor_layers import LayerTable, Owned, listed
+from gradwidgets.core.layers.monitor_history import History, Sample
 from gradwidgets.core.layers.monitor_loss import NotedLoss, loss_value
-from gradwidgets.core.layers.monitor_numbers import gradient_numbers
 from gradwidgets.core.layers.monitor_pace import Pace
-from gradwidgets.core.layers.monitor_taps import Hook, Taps
-from gradwidgets.core.layers.monitor_updates import Updates
+from gradwidgets.core.layers.monitor_sampler import Sampler
+from gradwidgets.core.layers.monitor_taps import Hook
 from gradwidgets.core.wording import percent
-
-_LOOK_EVERY = 8  # samples, for parameters that are new in the model
-_PATIENCE = 3  # samples that may fail before no more are taken
 
 _watching: "weakref.WeakKeyDictionary[nn.Module, weakref.ref[GradientMonitor]]" = weakref.WeakKeyDictionary()
 
@@ -54,8 +46,9 @@ class GradientMonitor:
             step is always sampled.
         budget: For "auto", the largest share of time in the time of training without it. On an accelerator the time
             of a sample includes waiting for the backward pass, so there the share is rather overestimated.
-        activations: Whether to record the outputs of the layers and of torch's activation modules, from forward hooks
-            that stand during sampled steps only. Activations that are called as functions have no module to hook.
+        activations: Whether to record mean and spread of the layers' outputs, and the dead units of torch's activation
+            modules, from forward hooks that stand during sampled steps only. An activation that is called as a
+            function has no module to hook.
         updates: Whether to record how far each sampled step moves the weights, from copies of at most 65,536 elements
             of each parameter.
         keep: The most samples that are kept (fewer where they would take more than 64 MB). Then every second one is
@@ -87,27 +80,19 @@ class GradientMonitor:
             every = _whole("every", every, 1, ' or "auto"')
         self._model = weakref.ref(model)
         self._optimizer = None if optimizer is None else weakref.ref(optimizer)
-        self._scaler = scaler
-        self._activations = bool(activations)
         self._pace = Pace(every, _share("budget", budget))
-        self._table: LayerTable | None = LayerTable(model, self._activations)
-        self._names: tuple[tuple, tuple, tuple] = self._described()
-        wanted = {"": True, "activations": self._activations, "updates": bool(updates)}
-        recorded = tuple(name for name, quantity in QUANTITIES.items() if wanted[quantity.needs])
-        self._record = Record(recorded, len(self._table.names), _whole("keep", keep, 2))
-        self._updates = Updates() if updates else None
-        self._taps = Taps()
+        self._updates = bool(updates)
+        keep = _whole("keep", keep, 2)
+        self._sampler = Sampler(model, optimizer is not None, bool(activations), self._updates, keep, scaler)
         self._handles: list = []
-        self._held: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()
-        self._notes: dict[str, str] = {}
-        self._failures = 0
         self._active = False
         self._steps = 0
         self._sampled = False  # whether the last step was
         self._in_closure = False  # whether a sample waits for a closure's first call
         self._pending = 0.0  # seconds that the next sample's cost includes
         self._loss = NotedLoss()
-        self._finalizer = weakref.finalize(self, _remove_all, self._handles, self._taps.handles)
+        # Dropped without having been left, it takes its hooks along.
+        self._finalizer = weakref.finalize(self, _remove_all, self._handles, self._sampler.taps.handles)
         self._finalizer.atexit = False
 
     def __enter__(self) -> "GradientMonitor":
@@ -116,28 +101,27 @@ class GradientMonitor:
         optimizer = self._optimizer() if self._optimizer is not None else None
         if model is None or (self._optimizer is not None and optimizer is None):
             raise ValueError("model and optimizer of this monitor are gone: make a new GradientMonitor")
-        before = _watching.get(model)
-        before = before() if before is not None else None
+        known = _watching.get(model)
+        before = known() if known is not None else None
         if before is not None:
-            before._notes["replaced by"] = "a newer monitor of the same model has ended this one"
             before.close()
+            if before is not self:
+                before._sampler.notes["replaced by"] = "a newer monitor of the same model has ended this one"
         _watching[model] = weakref.ref(self)
-        if self._table is None:
-            self._table = LayerTable(model, self._activations)
-            self._names = self._described()
+        self._sampler.open()
         before_step, after_step = Hook(self._before_step), Hook(self._after_step)
         if optimizer is not None:
-            self._handles.append(optimizer.register_step_pre_hook(before_step))
-            if self._updates is not None:
-                self._handles.append(optimizer.register_step_post_hook(after_step))
+            before, after = optimizer.register_step_pre_hook, optimizer.register_step_post_hook
         else:
             everywhere = sys.modules[torch.optim.Optimizer.__module__]  # torch.optim hides it under no other name
-            self._handles.append(everywhere.register_optimizer_step_pre_hook(before_step))
-            if self._updates is not None:
-                self._handles.append(everywhere.register_optimizer_step_post_hook(after_step))
+            before, after = everywhere.register_optimizer_step_pre_hook, everywhere.register_optimizer_step_post_hook
+        self._handles.append(before(before_step))
+        if self._updates:
+            self._handles.append(after(after_step))
         self._active = True
         self._pace.start()
-        self._prepare()
+        if self._pace.due == self._steps + 1:
+            self._sampler.prepare()
         return self
 
     def __exit__(self, *raised: object) -> None:
@@ -148,20 +132,17 @@ class GradientMonitor:
         """End the watch: remove every hook and let go of model and optimizer. What was recorded stays."""
         if not self._active:
             return
-        self._active = False
-        _remove_all(self._handles, self._taps.handles)
+        self._active = self._in_closure = False
+        _remove_all(self._handles)
+        self._sampler.close()
         self._pace.stop()
         model = self._model()
-        if model is not None and (ours := _watching.get(model)) is not None and ours() is self:
+        if model is not None and (known := _watching.get(model)) is not None and known() is self:
             del _watching[model]
         if not self._steps:
-            self._notes["no step"] = "no optimizer that holds parameters of the model made a step"
-        self._notes = {**self._table.notes, **self._notes}
-        self._table = None
-        self._held.clear()
-        self._in_closure = False
-        if self._updates is not None:
-            self._updates.forget()
+            self._sampler.notes["no step"] = "no optimizer that holds parameters of the model made a step"
+        else:
+            self._sampler.notes.pop("no step", None)
 
     @property
     def active(self) -> bool:
@@ -181,17 +162,17 @@ class GradientMonitor:
     @property
     def notes(self) -> tuple[str, ...]:
         """What could not be recorded, and whatever else is to be known, in sentences."""
-        return tuple({**(self._table.notes if self._table is not None else {}), **self._notes}.values())
+        return self._sampler.sentences
 
     @property
     def history(self) -> History:
         """All samples that are kept; cheap, as it shares their memory."""
-        return self._record.history(*self._names, self.notes)
+        return self._sampler.history
 
     @property
     def latest(self) -> Sample | None:
         """The newest sample; None before the first."""
-        return self._record.latest(*self._names, self.notes)
+        return self._sampler.latest
 
     def note_loss(self, value: float | Tensor) -> None:
         """Record the loss beside the gradients; call it once a step, before the optimizer's step or after it.
@@ -206,8 +187,8 @@ class GradientMonitor:
         """
         value = loss_value(value)
         # Within a closure whose step has begun, the sample is still to come.
-        if self._loss.told(value, self._steps - self._in_closure) and self._sampled and len(self._record):
-            self._record.amend_loss(float(value))
+        if self._loss.told(value, self._steps - self._in_closure) and self._sampled and len(self._sampler):
+            self._sampler.amend_loss(float(value))
 
     def sample(self) -> Sample | None:
         """Count a step and take a sample now, whatever `every` says: for loops without a torch optimizer.
@@ -232,16 +213,16 @@ class GradientMonitor:
     def __repr__(self) -> str:
         """How much it has seen."""
         share = "" if math.isnan(self.overhead) else f", overhead {percent(self.overhead)}"
-        samples = f"{len(self._record)} samples of {self._steps} steps"
-        return f"<GradientMonitor: {len(self._names[0])} layers, {samples}{share}>"
+        samples = f"{len(self._sampler)} samples of {self._steps} steps"
+        return f"<GradientMonitor: {self._sampler.layers} layers, {samples}{share}>"
 
     def _before_step(self, optimizer, args: tuple, kwargs: dict) -> tuple[tuple, dict] | None:
         begin = time.perf_counter()
-        if self._optimizer is None and not self._share_of(optimizer):
+        if self._optimizer is None and not self._sampler.share_of(optimizer):
             return None
         self._steps += 1
         self._sampled = False
-        if self._steps != self._pace.due or self._failures >= _PATIENCE:
+        if self._steps != self._pace.due or not self._sampler.willing:
             self._loss.step()
             self._passed(begin, sampled=False)
             return None
@@ -260,113 +241,26 @@ class GradientMonitor:
         self._passed(begin, sampled=self._take(optimizer))
 
     def _after_step(self, optimizer, args: tuple, kwargs: dict) -> None:
-        if not self._updates.waiting:
-            return
         begin = time.perf_counter()
-        if self._sampled:
-            with self._guarded(), torch.no_grad():
-                self._record.amend("update_ratio", self._updates.after(len(self._table.names)))
-        self._updates.forget()
-        self._pending += time.perf_counter() - begin
+        if self._sampler.stepped(self._sampled):
+            self._pending += time.perf_counter() - begin
+
+    def _take(self, optimizer) -> bool:
+        self._sampled = self._sampler.take(self._steps, self._pace.elapsed, self._loss.step(), optimizer)
+        return self._sampled
 
     def _passed(self, begin: float, sampled: bool) -> None:
         """Time the hook that is about to end, and see to the hooks of the next step."""
-        took = time.perf_counter() - begin
+        took, taps = time.perf_counter() - begin, self._sampler.taps
         if sampled:
             # Hooks in the forward pass, and what was done after the last sample.
-            took += self._taps.spent + self._pending
-            self._taps.spent = self._pending = 0.0
+            took += taps.spent + self._pending
+            taps.spent = self._pending = 0.0
         self._pace.passed(self._steps, begin, took, sampled)
         if self._pace.due == self._steps + 1:
-            self._prepare()
-        elif sampled:
-            self._taps.disarm()
-
-    def _prepare(self) -> None:
-        if not self._activations:
-            return
-        if self._table.opaque:
-            self._notes["opaque"] = (
-                f"activations cannot be seen in a {self._table.opaque} module: hooks do not run there"
-            )
-        else:
-            self._taps.arm(self._table.modules)
-
-    def _take(self, optimizer) -> bool:
-        """Take a sample at the step that is about to happen; `optimizer` is None where none is known."""
-        loss = self._loss.step()
-        with self._guarded(), torch.no_grad():
-            if len(self._record) % _LOOK_EVERY == 0:
-                self._follow()
-            owned = self._owned(optimizer)
-            layers = len(self._table.names)
-            scale, note = scale_of(optimizer, self._scaler)
-            if note:
-                self._notes["scaled"] = note
-            scalars, rows, activation_numbers = self._taps.take()
-            numbers, read = gradient_numbers(owned, layers, scale, scalars, rows)
-            numbers.update(activation_numbers(read))
-            if self._updates is not None:
-                self._updates.before(owned)
-            self._note_missing(owned)
-            self._record.add(self._steps, self._pace.elapsed, float(loss), numbers, layers)
-            self._sampled = True
-            return True
-        self._failures += 1
-        return False
-
-    @contextlib.contextmanager
-    def _guarded(self) -> Iterator[None]:
-        """Training goes on whatever happens here."""
-        try:
-            yield
-        except Exception as error:
-            words = f"{type(error).__name__}: {error}"
-            self._notes["failed"] = f"step {self._steps} could not be recorded: {words:.200}"
-
-    def _follow(self) -> None:
-        model = self._model()
-        if model is not None and self._table.follow(model):
-            self._names = self._described()
-            self._taps.disarm()
-
-    def _owned(self, optimizer) -> list[Owned]:
-        """The parameters to record at a step of the optimizer."""
-        if optimizer is None:
-            return self._table.owned
-        held = self._share_of(optimizer)
-        if self._optimizer is None:
-            return held
-        if len(held) < len(self._table.owned) and "outside" not in self._notes:
-            ours = {id(one) for one in held}
-            outside = [one.name for one in self._table.owned if id(one) not in ours and one.parameter.grad is not None]
-            if outside:
-                self._notes["outside"] = f"with a gradient, but not in the optimizer: {listed(outside)}"
-        return self._table.owned
-
-    def _share_of(self, optimizer) -> list[Owned]:
-        """The model's parameters that an optimizer holds."""
-        lengths = [len(group["params"]) for group in optimizer.param_groups]
-        known = self._held.get(optimizer)
-        if known is None or known[0] != lengths:
-            self._follow()  # a new optimizer may hold what is new in the model
-        if known is None or known[0] != lengths or known[1] is not self._table.owned:
-            held = {id(parameter) for group in optimizer.param_groups for parameter in group["params"]}
-            known = lengths, self._table.owned, [one for one in self._table.owned if id(one.parameter) in held]
-            self._held[optimizer] = known
-        return known[2]
-
-    def _note_missing(self, owned: list[Owned]) -> None:
-        if "missing" in self._notes:
-            return
-        missing = [one.name for one in owned if one.parameter.grad is None and one.parameter.requires_grad]
-        if missing:
-            self._notes["missing"] = (
-                f"no gradient at step {self._steps}, so unused in what the loss was made of: {listed(missing)}"
-            )
-
-    def _described(self) -> tuple[tuple[str, ...], tuple[str, ...], tuple[int, ...]]:
-        return tuple(self._table.names), tuple(self._table.kinds), tuple(self._table.counts)
+            self._sampler.prepare()
+        elif taps.handles:
+            taps.disarm()
 
 
 def _remove_all(*handles: list) -> None:

@@ -1,7 +1,7 @@
 """Which module of a model owns which parameter, and whether that has changed since."""
 
 import operator
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -37,6 +37,8 @@ class LayerTable:
     Args:
         model: Whose layers.
         activations: Whether modules of `torch.nn.modules.activation` have columns too.
+        names: Layers that have the first columns, whether they are still there or not.
+        kinds: Their classes' names.
 
     Attributes:
         names: Dotted names of the layers, "(Linear)" for a model that owns parameters itself.
@@ -47,11 +49,13 @@ class LayerTable:
         notes: What is to be said about the table, by kind.
     """
 
-    def __init__(self, model: nn.Module, activations: bool) -> None:
-        self.names: list[str] = []
-        self.kinds: list[str] = []
+    def __init__(
+        self, model: nn.Module, activations: bool, names: Sequence[str] = (), kinds: Sequence[str] = ()
+    ) -> None:
+        self.names: list[str] = list(names)
+        self.kinds: list[str] = list(kinds)
         self.owned: list[Owned] = []
-        self.modules: list[nn.Module] = []
+        self.modules: list[nn.Module] = [nn.Identity() for _ in names]
         self.notes: dict[str, str] = {}
         self.opaque = ""
         self._activations = activations

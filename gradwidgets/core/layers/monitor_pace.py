@@ -5,6 +5,7 @@ import time
 
 _STEP_WEIGHT = 0.1  # of the newest in the running mean of a step's time
 _COST_WEIGHT = 0.3
+_AIM = 0.85  # of the budget: what a sample drives out of the caches is paid for outside it
 _OUTLIER = 4.0  # times the running mean: a validation between two steps is no step
 
 
@@ -33,6 +34,8 @@ class Pace:
         self._last: float | None = None  # when the last step's hook was over
         self._step_time: float | None = None
         self._cost: float | None = None
+        self._sampled = 0
+        self._review: int | None = None
         self._first_cost = True
 
     def start(self) -> None:
@@ -77,15 +80,21 @@ class Pace:
             fresh = self._cost is None or self._first_cost
             self._first_cost = self._cost is None
             self._cost = took if fresh else self._cost + _COST_WEIGHT * (took - self._cost)
-        if sampled or self.due is None or self.due <= step:
+            self._sampled = step
+        if sampled or self.due is None or self.due <= step or step == self._review:
             self.due = self._next(step)
+            # Half-way there it is seen how long the steps, and whatever lies between them, have really taken.
+            self._review = None if self.due is None or self.every != "auto" else (step + self.due) // 2
         self._last = time.perf_counter()
 
     def _next(self, step: int) -> int | None:
         if self.every != "auto":
             return step + self.every
-        if not self._step_time or self._cost is None:
+        if self._cost is None:  # no sample could be taken yet
+            return step + 1
+        if not self._step_time:
             return None
-        earned = self.budget * self._step_time  # a step
-        debt = self.spent + self._cost - self.budget * (self.elapsed - self.spent)
-        return step + max(1, math.ceil(self._cost / earned), math.ceil(debt / earned))
+        aim = _AIM * self.budget
+        earned = aim * self._step_time  # a step
+        debt = self.spent + self._cost - aim * (self.elapsed - self.spent)
+        return max(step + 1, self._sampled + math.ceil(self._cost / earned), step + math.ceil(debt / earned))

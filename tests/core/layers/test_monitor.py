@@ -368,7 +368,7 @@ def test_copies_and_pickles_report_to_nobody():
             for _ in range(3):
                 step(other, theirs)
         assert monitor.steps == 0
-        assert not any(reading is not None for reading in monitor._taps._readings)
+        assert not any(reading is not None for reading in monitor._sampler.taps._readings)
         step(model, optimizer)
         assert monitor.steps == 1
         assert monitor.latest.activation_mean.isfinite().any()
@@ -456,6 +456,24 @@ def test_a_monitor_can_be_entered_again_and_goes_on():
             for _ in range(3):
                 step(model, optimizer)
     assert monitor.history.steps.tolist() == [1, 3, 5]
+
+
+def test_columns_stay_where_they_are_when_the_model_changes_between_two_blocks():
+    model = nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 4))
+    monitor = GradientMonitor(model, every=1, activations=True)
+    with monitor:
+        step(model, sgd(model))
+    model.insert(0, nn.Linear(4, 4))
+    del model[2]
+    with monitor:
+        step(model, sgd(model))
+        step(model, sgd(model))
+    assert monitor.history.layers == ("0", "1")
+    model.append(nn.ReLU())
+    with monitor:
+        step(model, sgd(model))
+    assert monitor.history.layers == ("0", "1", "2")
+    assert monitor.latest.dead.isnan().tolist() == [True, True, False]
 
 
 @pytest.mark.parametrize("make", [lambda p: torch.optim.LBFGS(p, 0.1, max_iter=4), lambda p: torch.optim.SGD(p, 0.1)])
@@ -583,7 +601,7 @@ def test_a_failure_is_a_note_and_training_goes_on(monkeypatch):
     model = net()
     optimizer = sgd(model)
     with GradientMonitor(model, optimizer, every=1) as monitor:
-        monkeypatch.setattr(monitor._record, "add", lambda *_: 1 / 0)
+        monkeypatch.setattr(monitor._sampler._record, "add", lambda *_: 1 / 0)
         before = model[0].weight.clone()
         for _ in range(10):
             step(model, optimizer)

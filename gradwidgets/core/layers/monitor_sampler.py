@@ -1,0 +1,205 @@
+"""One sample of a model's gradients, into the record."""
+
+import contextlib
+import weakref
+from collections.abc import Iterator
+
+import torch
+from torch import nn
+
+from gradwidgets.core.layers.monitor_amp import scale_of
+from gradwidgets.core.layers.monitor_history import QUANTITIES, History, Record, Sample
+from gradwidgets.core.layers.monitor_layers import LayerTable, Owned, listed
+from gradwidgets.core.layers.monitor_numbers import gradient_numbers
+from gradwidgets.core.layers.monitor_taps import Taps
+from gradwidgets.core.layers.monitor_updates import Updates
+
+_LOOK_EVERY = 8  # samples, for parameters that are new in the model
+_PATIENCE = 3  # samples that may fail before no more are taken
+
+
+class Sampler:
+    """Takes the samples of a `GradientMonitor`, which says when.
+
+    Args:
+        model: Kept alive between `open` and `close` alone, as its parameters are.
+        one: Whether one optimizer is watched, so that all of the model is recorded at its steps; else each optimizer's
+            own parameters at its own.
+        activations: Whether outputs are recorded.
+        updates: Whether the steps' own lengths are.
+        keep: The most samples.
+        scaler: That of the loop, if it is known.
+
+    Attributes:
+        notes: Sentences by kind.
+        taps: The hooks in the forward pass.
+    """
+
+    def __init__(
+        self, model: nn.Module, one: bool, activations: bool, updates: bool, keep: int, scaler: object
+    ) -> None:
+        self.notes: dict[str, str] = {}
+        self.taps = Taps()
+        self._model = weakref.ref(model)
+        self._one, self._activations, self._scaler = one, activations, scaler
+        self._updates = Updates() if updates else None
+        self._held: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()
+        self._failures = 0
+        table = LayerTable(model, activations)
+        self._table: LayerTable | None = None
+        self._describe(table)
+        wanted = {"": True, "activations": activations, "updates": updates}
+        recorded = tuple(name for name, quantity in QUANTITIES.items() if wanted[quantity.needs])
+        self._record = Record(recorded, len(table.names), keep)
+
+    def __len__(self) -> int:
+        """How many samples are kept."""
+        return len(self._record)
+
+    @property
+    def layers(self) -> int:
+        """How many layers there are."""
+        return len(self._names[0])
+
+    @property
+    def willing(self) -> bool:
+        """Whether samples may still be tried."""
+        return self._failures < _PATIENCE
+
+    @property
+    def sentences(self) -> tuple[str, ...]:
+        """All notes."""
+        return tuple({**self._table_notes, **self.notes}.values())
+
+    @property
+    def history(self) -> History:
+        """All samples."""
+        return self._record.history(*self._names, self.sentences)
+
+    @property
+    def latest(self) -> Sample | None:
+        """The newest."""
+        return self._record.latest(*self._names, self.sentences)
+
+    def open(self) -> None:
+        """Look at the model; columns that are recorded already stay where they are."""
+        names, kinds, _ = self._names
+        self._table = LayerTable(self._model(), self._activations, names, kinds)
+        self._describe(self._table)
+
+    def close(self) -> None:
+        """Let go of the model and of every hook in it."""
+        self.taps.disarm()
+        self._table = None
+        self._held.clear()
+        if self._updates is not None:
+            self._updates.forget()
+
+    def prepare(self) -> None:
+        """Put hooks on the modules, for a sample of the next step."""
+        if not self._activations:
+            return
+        if self._table.opaque:
+            kind = self._table.opaque
+            self.notes["opaque"] = f"activations cannot be seen in a {kind} module: hooks do not run there"
+            return
+        with self._guarded("prepared"):
+            self.taps.arm(self._table.modules)
+
+    def take(self, step: int, seconds: float, loss: object, optimizer: object) -> bool:
+        """Record the step that is about to happen; training goes on whatever happens here.
+
+        Args:
+            step: Its number.
+            seconds: Time since the start.
+            loss: A number or a tensor of one.
+            optimizer: The one that steps; None where that is unknown.
+
+        Returns:
+            Whether there is a sample.
+        """
+        with self._guarded(f"step {step}"), torch.no_grad():
+            if len(self._record) % _LOOK_EVERY == 0:
+                self._follow()
+            owned = self._owned(optimizer)
+            layers = len(self._table.names)
+            scale, note = scale_of(optimizer, self._scaler)
+            if note:
+                self.notes["scaled"] = note
+            scalars, rows, activation_numbers = self.taps.take()
+            numbers, read = gradient_numbers(owned, layers, scale, scalars, rows)
+            numbers.update(activation_numbers(read))
+            if self._updates is not None:
+                self._updates.before(owned)
+            self._note_missing(owned, step)
+            self._record.add(step, seconds, float(loss), numbers, layers)
+            return True
+        self._failures += 1
+        return False
+
+    def stepped(self, sampled: bool) -> bool:
+        """The optimizer has stepped: add to the sample how far; return whether there was anything to do."""
+        if not self._updates.waiting:
+            return False
+        if sampled:
+            with self._guarded("the update"), torch.no_grad():
+                self._record.amend("update_ratio", self._updates.after(len(self._table.names)))
+        self._updates.forget()
+        return True
+
+    def amend_loss(self, loss: float) -> None:
+        """Give the newest sample its loss."""
+        self._record.amend_loss(loss)
+
+    def share_of(self, optimizer) -> list[Owned]:
+        """The model's parameters that an optimizer holds."""
+        lengths = [len(group["params"]) for group in optimizer.param_groups]
+        known = self._held.get(optimizer)
+        if known is None or known[0] != lengths:
+            self._follow()  # a new optimizer may hold what is new in the model
+        if known is None or known[0] != lengths or known[1] is not self._table.owned:
+            held = {id(parameter) for group in optimizer.param_groups for parameter in group["params"]}
+            known = lengths, self._table.owned, [one for one in self._table.owned if id(one.parameter) in held]
+            self._held[optimizer] = known
+        return known[2]
+
+    @contextlib.contextmanager
+    def _guarded(self, what: str) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:
+            words = f"{type(error).__name__}: {error}"
+            self.notes["failed"] = f"{what} could not be recorded: {words:.200}"
+
+    def _follow(self) -> None:
+        model = self._model()
+        if model is not None and self._table.follow(model):
+            self._describe(self._table)
+            self.taps.disarm()
+
+    def _describe(self, table: LayerTable) -> None:
+        self._names = tuple(table.names), tuple(table.kinds), tuple(table.counts)
+        self._table_notes = dict(table.notes)
+
+    def _owned(self, optimizer) -> list[Owned]:
+        """The parameters to record at a step of the optimizer."""
+        if optimizer is None:
+            return self._table.owned
+        held = self.share_of(optimizer)
+        if not self._one:
+            return held
+        if len(held) < len(self._table.owned) and "outside" not in self.notes:
+            ours = {id(one) for one in held}
+            outside = [one.name for one in self._table.owned if id(one) not in ours and one.parameter.grad is not None]
+            if outside:
+                self.notes["outside"] = f"with a gradient, but not in the optimizer: {listed(outside)}"
+        return self._table.owned
+
+    def _note_missing(self, owned: list[Owned], step: int) -> None:
+        if "missing" in self.notes:
+            return
+        missing = [one.name for one in owned if one.parameter.grad is None and one.parameter.requires_grad]
+        if missing:
+            self.notes["missing"] = (
+                f"no gradient at step {step}, so unused in what the loss was made of: {listed(missing)}"
+            )
