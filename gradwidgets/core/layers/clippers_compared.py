@@ -53,6 +53,7 @@ class Clipped(Result):
 
 
 def compared(name: str, before: Gradients, after: Gradients, coefficient: float | None, threshold: float) -> Clipped:
+    """What a clipper did, told from the gradients before and after it."""
     pairs = [(_wide(a), _wide(b)) for a, b in zip(before, after, strict=True) if a is not None]
     present = torch.tensor([gradient is not None for gradient in before], dtype=torch.bool)
     norms = torch.full((len(before), 2), math.nan, dtype=torch.float64)
