@@ -17,7 +17,8 @@ class Clipped(Result):
 
     Attributes:
         name: The clipper.
-        gradients: New tensors in the order given; None where there was none. Sparse ones are coalesced.
+        gradients: New tensors in the order given; None where there was none. Sparse ones are coalesced. They count in
+            no comparison and no `to_dict`: the numbers below do.
         coefficient: What all gradients were multiplied by; None where each element is clipped for itself.
         threshold: The norm ("norm", "autoclip") or size of an element ("value", "percentile") that was allowed.
         cosine: Of the angle between the gradients before and after, all taken as one vector, in float64; exactly 1
@@ -53,7 +54,7 @@ class Clipped(Result):
 
 
 def compared(name: str, before: Gradients, after: Gradients, coefficient: float | None, threshold: float) -> Clipped:
-    """What a clipper did, told from the gradients before and after it."""
+    """Tell how clipped gradients differ from those before; sparse ones must be coalesced."""
     pairs = [(_wide(a), _wide(b)) for a, b in zip(before, after, strict=True) if a is not None]
     present = torch.tensor([gradient is not None for gradient in before], dtype=torch.bool)
     norms = torch.full((len(before), 2), math.nan, dtype=torch.float64)
