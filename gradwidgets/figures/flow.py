@@ -292,7 +292,7 @@ class FlowFigure:
         return changed
 
     def _show_detail(self, detail: Detail | None) -> list[Axes]:
-        detail = detail or Detail("click a layer to see it from near", (), (0.0, 1.0, 0.0, 1.0))
+        detail = detail or Detail("click a layer", (), (0.0, 1.0, 0.0, 1.0))
         told = (detail.title, detail.limits, tuple(detail.ticks.items()))
         changed = [] if told == self._told else [self.near]
         if changed:

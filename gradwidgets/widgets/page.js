@@ -77,12 +77,16 @@ function initialize({ model }) {
   model.on("change:canvas_id", () => quicken(model));
 }
 
+const ROOMY = 1300; // a panel so wide shows controls and words larger; panel.py knows it too
+
 function render({ model, el }) {
   let host = null, timer = 0;
   const measure = () => {
     if (!host || !host.isConnected) return;
     const width = Math.floor(host.getBoundingClientRect().width);
     if (width < 50) return;
+    // Not a container query: in a cell that was out of view Chromium stops restyling what is inside its container.
+    host.classList.toggle("gradwidgets-roomy", width >= ROOMY);
     const height = window.innerHeight;
     const dark = document.body.dataset.jpThemeLight === "false";
     const before = model.get("size");

@@ -20,7 +20,7 @@ from gradwidgets.widgets.mainloop import Latest
 _log = logging.getLogger(__name__)
 
 CSS = """<style>
-.gradwidgets { overflow: hidden; container-type: inline-size; }
+.gradwidgets { overflow: hidden; contain: inline-size; }
 .gradwidgets .widget-inline-hbox .widget-label { font-size: 12px; }
 .gradwidgets input[type="number"] { appearance: textfield; }
 .gradwidgets input[type="number"]::-webkit-inner-spin-button { display: none; }
@@ -37,11 +37,9 @@ CSS = """<style>
   vertical-align: middle; }
 .gradwidgets-words .alarm { font-weight: 700; }
 .gradwidgets-words .note { color: var(--jp-ui-font-color2, #555); margin-top: 2px; }
-@container (min-width: 1300px) {
-  .gradwidgets-column { zoom: 1.25; }
-  .gradwidgets-words .widget-html-content { font-size: 15px; }
-  .gradwidgets-error { font-size: 15px; }
-}
+.gradwidgets-roomy .gradwidgets-column { zoom: 1.25; }
+.gradwidgets-roomy .gradwidgets-words .widget-html-content { font-size: 15px; }
+.gradwidgets-roomy .gradwidgets-error { font-size: 15px; }
 </style>"""
 
 
