@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from gradwidgets.figures.decades import Decades
 from gradwidgets.figures.flow import FlowFigure, Profile
-from gradwidgets.figures.side_plot import LOOKS, Curve, Detail
+from gradwidgets.figures.side_plot import LOOKS, Detail
 from gradwidgets.figures.style import STYLES
 from tests.figures.pictures import picture
 
