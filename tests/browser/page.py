@@ -154,7 +154,8 @@ class Page:
     def begin(self, index: int) -> None:
         """Run one cell, and do not wait for its end."""
         self.raw.evaluate(
-            "k => { watched.notebook().content.activeCellIndex = k; jupyterapp.commands.execute('notebook:run-cell'); }",
+            "k => { watched.notebook().content.activeCellIndex = k;"
+            " jupyterapp.commands.execute('notebook:run-cell'); }",
             index,
         )
         self.until(_RUNS.format(index))

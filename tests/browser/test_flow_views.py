@@ -1,4 +1,4 @@
-"""The layer panel's doctor and its live view, in a real page: a fix tried, applied, undone; a training that is stopped."""
+"""The layer panel's doctor and live view in a real page: a fix tried, applied, undone; a training that is stopped."""
 
 import pytest
 

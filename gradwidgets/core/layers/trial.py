@@ -3,7 +3,6 @@
 import contextlib
 import copy
 import math
-from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -203,12 +202,13 @@ def _copy(model: nn.Module) -> nn.Module:
     except Exception as failure:
         raise ValueError(f"the model cannot be copied, and a fix is tried on a copy: {failure}") from failure
     for module in copied.modules():
-        for key in ("_backward_hooks", "_backward_pre_hooks"):
-            vars(module)[key] = OrderedDict()
-        for key in ("_forward_hooks", "_forward_pre_hooks"):
-            vars(module)[key] = OrderedDict((k, hook) for k, hook in vars(module)[key].items() if is_torchs(hook))
+        # In place: the handle of a lazy layer's hook knows the dictionary.
+        for key in ("_backward_hooks", "_backward_pre_hooks", "_forward_hooks", "_forward_pre_hooks"):
+            hooks = vars(module)[key]
+            for k in [k for k, hook in hooks.items() if "backward" in key or not is_torchs(hook)]:
+                del hooks[k]
     for parameter in copied.parameters():
-        parameter.grad = None
+        parameter.grad, parameter._backward_hooks = None, None
     return copied
 
 

@@ -83,7 +83,12 @@ class LiveRun:
     @property
     def active(self) -> bool:
         """Whether it still watches."""
-        return self.monitor.active and not self._ended
+        return self.monitor.active and not self.ended
+
+    @property
+    def ended(self) -> bool:
+        """Whether it was closed."""
+        return bool(self._ended)
 
     @property
     def overhead(self) -> tuple[float, float]:

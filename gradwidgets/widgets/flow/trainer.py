@@ -96,9 +96,9 @@ class Trainer:
         return run
 
     def _end(self, run: LiveRun) -> None:
-        if run.active:
+        if not run.ended:
             run.close()
-            self.draw(run, last=True)
+            self._draw_last(run)
             self._panel.measure_again()
 
     # -- the demonstration --------------------------------------------------------------------------------
@@ -129,14 +129,18 @@ class Trainer:
         self._lesson = None
         self._panel.hide_stop()
         self.run.close()
-        self.draw(self.run, last=True)
+        self._draw_last(self.run)
 
     # -- both ---------------------------------------------------------------------------------------------
 
     def _take(self, run: LiveRun) -> None:
         self._view.begin(run)
         self._panel.view = self._view.name
-        self.draw(run, last=True)
+        self._draw_last(run)
+
+    def _draw_last(self, run: LiveRun) -> None:
+        """Draw whether or not it is time; what fails is shown, and the training goes on."""
+        self._panel.attempt(lambda: self.draw(run, last=True))
 
     def draw(self, run: LiveRun, *, last: bool = False) -> bool:
         """Bring the picture up to a training; return whether that was done."""
