@@ -91,13 +91,19 @@ class ModelState:
             if gradient is not None:
                 yield f"{label}.grad", gradient
 
-    def put_back(self) -> Certificate:
-        """Restore what has changed, compare all with what was held, and certify it."""
-        restored = [*self._attributes_put_back(), *self._numbers_put_back(), *self._random_put_back()]
+    def put_back(self, *, random_numbers: bool = True) -> Certificate:
+        """Restore what has changed, compare all with what was held, and certify it.
+
+        Args:
+            random_numbers: Whether the random generators go back too; else they are left where they are.
+        """
+        restored = [*self._attributes_put_back(), *self._numbers_put_back()]
+        if random_numbers:
+            restored += self._random_put_back()
         bits, _ = _bits_of(self._labelled()) if restored else (self._after, None)
-        text = self._describe()
+        text = self._describe(random_numbers)
         same_bits = _same_bits(self._bits, bits)
-        unchanged = same_bits and text == self._text
+        unchanged = same_bits and text == (self._text if random_numbers else self._text.rpartition(" ")[0])
         hooks = sum(
             len(held) for *_, kept in self._attributes for key, _, held in kept if held and key.endswith(_HOOKS)
         )
@@ -111,7 +117,7 @@ class ModelState:
                 "gradients": sum(gradient is not None for *_, gradient in self._tensors.values()),
                 "bytes": sum(size for *_, size in self._bits.spans),
                 "hooks": hooks,
-                "random generators": len(self._random),
+                "random generators": len(self._random) if random_numbers else 0,
             },
             tuple(dict.fromkeys(restored)),
             () if unchanged else ("numbers" if not same_bits else "modes, hooks, attributes or random generators",),
@@ -160,8 +166,8 @@ class ModelState:
                 restore(state)
                 yield f"the random numbers of {name}"
 
-    def _describe(self) -> str:
-        """What is no tensor, as text."""
+    def _describe(self, random_numbers: bool = True) -> str:
+        """What is no tensor, as text; the random generators' part stands last."""
         modes = "".join(["t" if module.training else "e" for _, module, *_ in self._attributes])
         hooks = [
             (name, key, len(container))
@@ -170,7 +176,8 @@ class ModelState:
             if container and key.endswith(_HOOKS)
         ]
         trained = "".join("g" if tensor.requires_grad else "f" for _, tensor, *_ in self._tensors.values())
-        return f"{modes} {hooks} {trained} {self._sizes} {_random_digest()}"
+        text = f"{modes} {hooks} {trained} {self._sizes}"
+        return f"{text} {_random_digest()}" if random_numbers else text
 
 
 @dataclass(frozen=True)
