@@ -12,6 +12,7 @@ from torch.func import functional_call
 from torch.nn import functional
 
 from gradwidgets.core.spectra import Spectrum, hessian_spectrum, measuring_spectrum
+from gradwidgets.core.threads import one_thread
 
 # Forward mode's decompositions, the judge's, are scripted when they are first used.
 pytestmark = pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")
@@ -129,6 +130,20 @@ def test_a_network_against_curvlinops():
     operator = curvlinops.HessianLinearOperator(model, nn.CrossEntropyLoss(), list(model.parameters()), batch)
     matrix = operator @ torch.eye(operator.shape[1], dtype=torch.float64)
     torch.testing.assert_close(spectrum.eigenvalues, torch.linalg.eigvalsh(matrix), rtol=1e-10, atol=1e-12)
+
+
+def test_the_largest_of_100_000_parameters_against_curvlinops_and_scipy():
+    curvlinops, sparse = pytest.importorskip("curvlinops"), pytest.importorskip("scipy.sparse.linalg")
+    model = nn.Sequential(nn.Linear(64, 256), nn.Tanh(), nn.Linear(256, 300), nn.Tanh(), nn.Linear(300, 10))
+    x, y = torch.randn(32, 64), torch.randint(0, 10, (32,))
+    with one_thread():
+        spectrum = hessian_spectrum(model, x, y, functional.cross_entropy, k=1)
+        model, batch = model.double(), [(x.double(), y)]
+        operator = curvlinops.HessianLinearOperator(model, nn.CrossEntropyLoss(), list(model.parameters()), batch)
+        top = sparse.eigsh(operator.to_scipy(), k=1, which="LA", tol=1e-6, return_eigenvectors=False)[0]
+    assert (spectrum.parameters, spectrum.method) == (96_750, "lanczos")
+    assert spectrum.largest == pytest.approx(top, rel=1e-3)
+    assert abs(spectrum.largest - top) <= spectrum.largest_error
 
 
 @pytest.mark.parametrize("k", [1, 2, 5, 10])
