@@ -14,6 +14,7 @@ from gradwidgets.core.layers.networks import NETWORKS, NORMALIZATIONS, Dense, Ne
 from gradwidgets.core.layers.passes import FlowError
 from gradwidgets.core.layers.profile import Trend, gradient_trend, signal_trend
 from gradwidgets.core.layers.stats import LayerFlow, LayerStats
+from gradwidgets.core.layers.steps import training_losses
 from gradwidgets.core.layers.theory import predicted_factor, predicted_factors
 from gradwidgets.core.layers.trial import Trial, try_fix, trying_fix
 
@@ -54,6 +55,7 @@ __all__ = [
     "predicted_factor",
     "predicted_factors",
     "signal_trend",
+    "training_losses",
     "try_fix",
     "trying_fix",
 ]

@@ -21,6 +21,8 @@ class AppliedFix:
         self.name, self.options, self.note = name, options, ""
         before = dict(model.named_parameters())
         self._state: ModelState | None = ModelState(model)
+        # Of another dtype or on another device a parameter is the same object with other numbers' memory.
+        self._data = [(p, p.data) for p in before.values()]
         try:
             FIXES[name].change(model, **options)
         except BaseException:
@@ -42,6 +44,10 @@ class AppliedFix:
         if self._state is None:
             raise RuntimeError(f"{FIXES[self.name].title} was taken back already")
         state, self._state = self._state, None
+        for parameter, data in self._data:
+            if parameter.dtype != data.dtype or parameter.device != data.device:
+                parameter.data = data
+        self._data = []
         return state.put_back(random_numbers=False)
 
     def __repr__(self) -> str:

@@ -54,6 +54,7 @@ class ModelState:
     """
 
     def __init__(self, *models: nn.Module) -> None:
+        self._models = models
         self._attributes: list[tuple[str, nn.Module, dict, list[tuple[str, object, object]]]] = []
         self._tensors: dict[int, tuple[str, Tensor, bool, Tensor | None]] = {}
         for model in models:
@@ -101,16 +102,26 @@ class ModelState:
         if random_numbers:
             restored += self._random_put_back()
         bits, _ = _bits_of(self._labelled()) if restored else (self._after, None)
-        text = self._describe(random_numbers)
+        return self._certificate(bits, self._describe(random_numbers), tuple(dict.fromkeys(restored)), random_numbers)
+
+    def compare(self) -> Certificate:
+        """Compare the models with what was held and certify it; nothing is put back.
+
+        Random generators are left out: whoever else ran in the meantime may have used them.
+        """
+        now = ModelState(*self._models)
+        return self._certificate(now._bits, now._describe(False), (), False)
+
+    def _certificate(self, bits: "_Bits", text: str, restored: tuple[str, ...], random_numbers: bool) -> Certificate:
+        held = self._text if random_numbers else self._text.rpartition(" ")[0]
+        digest = self._digest if random_numbers else _digest(self._bits, held)
         same_bits = _same_bits(self._bits, bits)
-        unchanged = same_bits and text == (self._text if random_numbers else self._text.rpartition(" ")[0])
-        hooks = sum(
-            len(held) for *_, kept in self._attributes for key, _, held in kept if held and key.endswith(_HOOKS)
-        )
+        unchanged = same_bits and text == held
+        hooks = sum(len(one) for *_, kept in self._attributes for key, _, one in kept if one and key.endswith(_HOOKS))
         return Certificate(
             unchanged,
-            self._digest,
-            self._digest if unchanged else _digest(bits, text),
+            digest,
+            digest if unchanged else _digest(bits, text),
             {
                 "modules": len(self._attributes),
                 "tensors": len(self._tensors),
@@ -119,7 +130,7 @@ class ModelState:
                 "hooks": hooks,
                 "random generators": len(self._random) if random_numbers else 0,
             },
-            tuple(dict.fromkeys(restored)),
+            restored,
             () if unchanged else ("numbers" if not same_bits else "modes, hooks, attributes or random generators",),
             self._skipped,
         )

@@ -85,7 +85,8 @@ def batch_norms(model: nn.Module, inputs: object, targets: object, loss_fn: Call
         parts: The most mini-batches.
 
     Returns:
-        The global norms, (n,), float64, n ≤ parts; none where the batch cannot be cut.
+        The global norms, (n,), float64, n ≤ parts; none where the batch cannot be cut: its tensors' first axes
+        differ or hold a single sample, or the model takes the whole and not the pieces.
 
     Raises:
         TypeError: As there, or `parts` is no whole number.
@@ -94,7 +95,12 @@ def batch_norms(model: nn.Module, inputs: object, targets: object, loss_fn: Call
     """
     pieces = cut((inputs, targets), whole("parts", parts, 1, 10_000))
     with quietly(Subject.of(model, inputs, targets, loss_fn).small):
-        norms = [global_norm(parameter_gradients(model, i, t, loss_fn).values()) for i, t in pieces]
+        try:
+            norms = [global_norm(parameter_gradients(model, i, t, loss_fn).values()) for i, t in pieces]
+        except FlowError:
+            # BatchNorm, say, takes no single sample. What refuses the whole batch too is an error.
+            parameter_gradients(model, inputs, targets, loss_fn)
+            norms = []
     return torch.tensor(norms, dtype=torch.float64)
 
 

@@ -1,24 +1,22 @@
 """A fix, tried on a copy: the network and its first steps of training, with and without."""
 
-import contextlib
 import copy
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
 
 from gradwidgets.core.choices import choose
 from gradwidgets.core.finding import Finding
-from gradwidgets.core.layers.arguments import whole
 from gradwidgets.core.layers.checks import diagnose
-from gradwidgets.core.layers.clippers import by_norm
+from gradwidgets.core.layers.fingerprint import Certificate, ModelState
 from gradwidgets.core.layers.fixes import FIXES, apply_fix
 from gradwidgets.core.layers.flow import layer_flow
-from gradwidgets.core.layers.gradients import global_norm, gradients_of
-from gradwidgets.core.layers.passes import Subject, is_torchs, quietly
+from gradwidgets.core.layers.passes import Subject, copied, quietly, run
 from gradwidgets.core.layers.stats import LayerFlow
+from gradwidgets.core.layers.steps import Loss, check_steps, copy_of, hooks_left_out, training_losses
 from gradwidgets.core.results import Result
 from gradwidgets.core.slices import Slices, finish, part_of
 from gradwidgets.core.undisturbed import random_numbers
@@ -33,7 +31,7 @@ class Trial(Result):
         fix: A key of `FIXES`.
         options: All of its options.
         lr: Learning rate of the steps.
-        before: The network as it is; its certificate proves that it still is.
+        before: A copy of the network as it is.
         after: The copy with the fix.
         findings_before: The verdict on the one.
         findings_after: The verdict on the other.
@@ -41,6 +39,9 @@ class Trial(Result):
         losses_after: The same with the fix.
         norms_before: Global norms of the gradients there, before any clipping, (steps + 1,), float64.
         norms_after: The same with the fix.
+        certificate: The proof that the model itself is as it was before the trial. `try_fix` puts back what is not,
+            random generators included; in slices, where others work on the model in between, nothing is put back.
+        note: What is to be known about how it was tried; "" for nothing.
     """
 
     fix: str
@@ -54,6 +55,8 @@ class Trial(Result):
     losses_after: Tensor
     norms_before: Tensor
     norms_after: Tensor
+    certificate: Certificate
+    note: str = ""
 
     @property
     def sentence(self) -> str:
@@ -117,7 +120,13 @@ def try_fix(
         ValueError: One is not allowed, the model cannot be copied, the fix finds nothing that it could change, or
             (FlowError) the model or the loss raised.
     """
-    return finish(trying_fix(model, inputs, targets, loss_fn, name, lr=lr, steps=steps, **options))
+    # Checked here too: a state can be held of nothing but modules.
+    state = _state(Subject.of(model, inputs, targets, loss_fn))
+    try:
+        trial = finish(trying_fix(model, inputs, targets, loss_fn, name, lr=lr, steps=steps, **options))
+    finally:
+        certificate = state.put_back()
+    return replace(trial, certificate=certificate)
 
 
 def trying_fix(
@@ -155,25 +164,25 @@ def trying_fix(
     """
     fix = choose("fix", name, FIXES)
     settled = fix.settled(options)
-    whole("steps", steps, 0, 10_000)
-    if isinstance(lr, bool) or not isinstance(lr, (int, float)):
-        raise TypeError(f"lr must be a number ≥ 0; got {lr!r}")
-    if not 0 <= lr < math.inf:
-        raise ValueError(f"lr must be a number ≥ 0; got {lr!r}")
-    subject = Subject.of(model, inputs, targets, loss_fn)
-    plain = _copy(subject.model)
-    if subject.lazy:  # the first call gives the layers their sizes, the same ones and the same weights in both copies
-        with random_numbers(0):
-            _run_once(plain, subject)
+    check_steps(lr, steps)
+    subject, loss = Subject.of(model, inputs, targets, loss_fn), Loss.of(loss_fn)
+    state = _state(subject)
+    plain = copy_of(subject.model)
+    if subject.lazy:
+        _give_sizes(plain, subject)
     fixed = apply_fix(plain, name, **settled) if fix.changes_model else copy.deepcopy(plain)
     yield 0.05
-    before = layer_flow(model, inputs, targets, loss_fn)
+    with loss.untouched():
+        before = layer_flow(plain, inputs, targets, loss_fn)
     yield 0.1
-    after = layer_flow(fixed, inputs, targets, loss_fn)
+    with loss.untouched():
+        after = layer_flow(fixed, inputs, targets, loss_fn)
     yield 0.15
-    max_norm = settled.get("max_norm") if name == "clip" else None
-    losses_before, norms_before = yield from part_of(_descent(plain, subject, lr, steps, None), 0.15, 0.4)
-    losses_after, norms_after = yield from part_of(_descent(fixed, subject, lr, steps, max_norm), 0.55, 0.45)
+    clip = None if fix.changes_model else settled["max_norm"]
+    work = training_losses(plain, inputs, targets, loss_fn, lr=lr, steps=steps)
+    losses_before, norms_before = yield from part_of(work, 0.15, 0.4)
+    work = training_losses(fixed, inputs, targets, loss_fn, lr=lr, steps=steps, clip=clip)
+    losses_after, norms_after = yield from part_of(work, 0.55, 0.45)
     return Trial(
         fix=name,
         options=settled,
@@ -186,71 +195,30 @@ def trying_fix(
         losses_after=losses_after,
         norms_before=norms_before,
         norms_after=norms_after,
+        certificate=state.compare(),
+        note="; ".join(_notes(subject, loss)),
     )
 
 
-def _run_once(model: nn.Module, subject: Subject) -> None:
-    """Run a model once, so that its lazy layers take their sizes."""
-    with quietly(subject.small), torch.no_grad():
-        Subject.of(model, subject.inputs, subject.targets, subject.loss_fn).loss()
+def _state(subject: Subject) -> ModelState:
+    with quietly(subject.small):
+        return ModelState(subject.model, *([subject.loss_fn] if isinstance(subject.loss_fn, nn.Module) else []))
 
 
-def _copy(model: nn.Module) -> nn.Module:
-    """A copy without the user's hooks: they would log steps that nobody took."""
-    try:
-        copied = copy.deepcopy(model)
-    except Exception as failure:
-        raise ValueError(f"the model cannot be copied, and a fix is tried on a copy: {failure}") from failure
-    for module in copied.modules():
-        # In place: the handle of a lazy layer's hook knows the dictionary.
-        for key in ("_backward_hooks", "_backward_pre_hooks", "_forward_hooks", "_forward_pre_hooks"):
-            hooks = vars(module)[key]
-            for k in [k for k, hook in hooks.items() if "backward" in key or not is_torchs(hook)]:
-                del hooks[k]
-    for parameter in copied.parameters():
-        parameter.grad, parameter._backward_hooks = None, None
-    return copied
+def _give_sizes(model: nn.Module, subject: Subject) -> None:
+    """Run a model once, so that its lazy layers take their sizes and weights, the same ones every time."""
+    with quietly(subject.small), random_numbers(0), torch.no_grad():
+        run("the model", model, copied(subject.inputs), model)
 
 
-def _descent(
-    model: nn.Module, subject: Subject, lr: float, steps: int, max_norm: float | None
-) -> Slices[tuple[Tensor, Tensor]]:
-    """Losses and norms of gradient descent, (steps + 1,) each; the model is trained in place."""
-    loss_fn = copy.deepcopy(subject.loss_fn) if isinstance(subject.loss_fn, nn.Module) else subject.loss_fn
-    own = Subject(model, subject.inputs, subject.targets, loss_fn, [], False, subject.small)
-    trained = {name: p for name, p in model.named_parameters() if p.requires_grad}
-    losses, norms = torch.full((2, steps + 1), math.nan, dtype=torch.float64)
-    for step in range(steps + 1):
-        with quietly(own.small), _seeded(step, model), torch.inference_mode(False), torch.enable_grad():
-            loss = own.loss()
-            if not bool(loss.isfinite()):
-                break
-            losses[step] = loss.detach().double()
-            found = gradients_of(loss, model)
-            norms[step] = global_norm(found.values())
-            if step < steps:
-                gradients = list(found.values())
-                if max_norm is not None:
-                    gradients, *_ = by_norm(gradients, max_norm)
-                with torch.no_grad():
-                    for parameter, gradient in zip(trained.values(), gradients, strict=True):
-                        if gradient is not None:
-                            parameter.add_(gradient, alpha=-lr)
-        yield (step + 1) / (steps + 1)
-    return losses, norms
-
-
-@contextlib.contextmanager
-def _seeded(seed: int, model: nn.Module) -> Iterator[None]:
-    """Random numbers of this seed, the accelerators' too."""
-    cards = sorted({p.device.index for p in model.parameters() if p.device.type == "cuda"})
-    with contextlib.ExitStack() as stack:
-        if cards:
-            stack.enter_context(torch.random.fork_rng(cards))
-            for card in cards:
-                torch.cuda.default_generators[card].manual_seed(seed)
-        stack.enter_context(random_numbers(seed))
-        yield
+def _notes(subject: Subject, loss: Loss) -> Iterator[str]:
+    yield from subject.notes
+    if subject.lazy:
+        yield "lazy layers: the copy's first call gave them their sizes and weights"
+    if hooks := hooks_left_out(subject.model):
+        yield f"{hooks} hooks of the model were left out: they would log or change steps that nobody took"
+    if loss.models:
+        yield f"loss_fn holds {len(loss.models)} models, which no step changes"
 
 
 def _way(losses: Tensor) -> str:

@@ -180,7 +180,7 @@ class DoctorView(View):
         if seen.part is not None:
             trial = seen.part
             better = _worst(trial.findings_after) < _worst(trial.findings_before)
-            tried = card("ok" if better else "info", seen.settings.more[0], trial.sentence.rstrip("."))
+            tried = card("ok" if better else "info", seen.settings.more[0], trial.sentence.rstrip("."), trial.note)
             tried += "".join(
                 card(f.severity, f"after it: {f.name.replace('_', ' ')}", f.message, "") for f in trial.findings_after
             )
