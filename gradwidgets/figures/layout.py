@@ -217,3 +217,80 @@ def _layout(
         label=8.2 * scale,
         title=8.6 * scale,
     )
+
+
+def live_layout(width: float, height: float) -> Layout:
+    """Lay out what is seen of a training run: two plots in a wide column, two in a narrow one.
+
+    Args:
+        width: Figure width in CSS pixels.
+        height: Figure height in CSS pixels.
+
+    Returns:
+        The layout: `maps` holds the layers over the steps and, below, the profile over the layers; `data` is the loss
+        and `losses` the histogram.
+    """
+    scale = _scale(width, height)
+    left, right, top, bottom, gutter, row_gap = (v * scale for v in (47, 16, 28, 35, 46, 56))
+    side = min(0.36 * width, max(0.3 * width, 155 * scale))
+    main = width - left - gutter - side - right
+    plot = (height - top - bottom - row_gap) / 2
+    upper, across = bottom + plot + row_gap, width - right - side
+
+    def box(x: float, y: float, w: float, h: float) -> Box:
+        return x / width, y / height, w / width, h / height
+
+    return _layout(
+        width,
+        height,
+        scale,
+        maps=(box(left, upper, main, plot), box(left, bottom, main, plot)),
+        data=box(across, upper, side, plot),
+        losses=box(across, bottom, side, plot),
+        left_column=frozenset((0, 1)),
+        bottom_row=frozenset((1,)),
+        legend=(across / width, 1 - 0.5 * top / height),
+        map_size=(main, plot),
+        key_left=left,
+    )
+
+
+def curvature_layout(width: float, height: float) -> tuple[Layout, Box]:
+    """Lay out a spectrum over an interval, beside a plot over a square map and its scale.
+
+    Args:
+        width: Figure width in CSS pixels.
+        height: Figure height in CSS pixels.
+
+    Returns:
+        The layout, and the box of the map's scale: `maps` holds the spectrum, the interval below it and the map;
+        `data` is the plot over the map and `losses` the map too.
+    """
+    scale = _scale(width, height)
+    left, right, top, bottom, gutter, row_gap = (v * scale for v in (47, 16, 28, 35, 46, 56))
+    strip, bar, bar_gap, bar_labels = (v * scale for v in (30, 9, 6, 22))
+    side = min(0.36 * width, max(0.3 * width, 155 * scale))
+    main = width - left - gutter - side - right
+    plot = (height - top - bottom - row_gap) / 2
+    upper, across = bottom + plot + row_gap, width - right - side
+    square = min(side - bar_gap - bar - bar_labels, plot)
+    spectrum = bottom + strip + row_gap
+
+    def box(x: float, y: float, w: float, h: float) -> Box:
+        return x / width, y / height, w / width, h / height
+
+    matrix = box(across, bottom + plot - square, square, square)
+    layout = _layout(
+        width,
+        height,
+        scale,
+        maps=(box(left, spectrum, main, height - top - spectrum), box(left, bottom, main, strip), matrix),
+        data=box(across, upper, side, plot),
+        losses=matrix,
+        left_column=frozenset((0, 1)),
+        bottom_row=frozenset((1, 2)),
+        legend=(across / width, 1 - 0.5 * top / height),
+        map_size=(main, plot),
+        key_left=left,
+    )
+    return layout, box(across + square + bar_gap, bottom + plot - square, bar, square)
