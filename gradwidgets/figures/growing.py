@@ -103,13 +103,15 @@ class GrowingLosses:
 
     def __init__(self, axes: Axes) -> None:
         self._axes, self._decades = axes, GrowingDecades(axes)
-        self._limits: tuple[float, float] | None = None
+        self._limits: tuple[float, float] | None = None  # that later ones must hold
+        self._shown: tuple[float, float] | None = None
         self.logarithmic = False
         axes.set_yticks([])
 
     def reset(self) -> None:
         """Forget how far it reached."""
-        self._limits, self.logarithmic = None, False
+        self._limits = self._shown = None
+        self.logarithmic = False
         self._decades.reset()
         self._axes.set_yticks([])
 
@@ -122,30 +124,33 @@ class GrowingLosses:
         if not losses.size:
             return False
         low, high = float(losses.min()), float(losses.max())
-        was = self.logarithmic
+        was, shown = self.logarithmic, self._shown
         self.logarithmic = low > 0 and (was or high / low > 100)
         if self.logarithmic:
-            self._limits = None
+            self._limits = self._shown = None
             return self._decades.fit(losses) or not was
         self._decades.reset()
         if self._limits is not None:
-            if self._limits[0] <= low and high <= self._limits[1] and not was:
-                return False
             low, high = min(low, self._limits[0]), max(high, self._limits[1])
-        if 0 <= low < 0.5 * high:
-            low = 0.0
-        alone = low == high
-        if alone:
-            low, high = min(low, 0.0), max(high, 0.0) or 1.0
-        low, high = round_limits(low, high, 4)
-        # What one value is given for a span is a guess that later ones need not live with.
-        self._limits = None if alone else (low, high)
+        if (low, high) != self._limits:
+            low, high = self._limits_for(low, high)
+        if (low, high) == shown:
+            return False
+        self._shown = low, high
         room = 0.06 * (high / 2 - low / 2)  # halves, as the difference of two floats may be none
         ticks = [low + (high / 4 - low / 4) * k for k in range(5)]
         with own_look():
             self._axes.set_ylim(low - room, high + room)
             self._axes.set_yticks(ticks, [short(tick, max(abs(low), abs(high))) for tick in ticks])
         return True
+
+    def _limits_for(self, low: float, high: float) -> tuple[float, float]:
+        """Round limits, from 0 where that costs less than half of the height."""
+        if low == high:
+            # What one value is given for a span is a guess that later ones need not live with.
+            return round_limits(min(low, 0.0), max(high, 0.0) or 1.0, 4)
+        self._limits = round_limits(0.0 if 0 <= low < 0.5 * high else low, high, 4)
+        return self._limits
 
     def height(self, losses: np.ndarray) -> np.ndarray:
         """Where losses are drawn; NaN for none."""

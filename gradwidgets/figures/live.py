@@ -235,8 +235,8 @@ class LiveFigure:
         zero, broken = np.flatnonzero(now == 0), np.flatnonzero(shown.broken_at(-1, slice(None)))
         lines["zero now"].set_data(positions[zero], np.full(len(zero), low))
         lines["broken now"].set_data(positions[broken], np.full(len(broken), high))
-        at = [] if shown.selected is None else [shown.selected + 1] * 2
-        lines["selected"].set_data(at, list(axis.decades.limits)[: len(at)])
+        at = np.full(0 if shown.selected is None else 2, (shown.selected or 0) + 1)
+        lines["selected"].set_data(at, axis.decades.limits[: len(at)])
         dead = np.full(len(positions), np.nan) if shown.dead is None else shown.dead
         lines.join("dead", positions, dead)
         return changed
