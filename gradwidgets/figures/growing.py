@@ -130,10 +130,7 @@ class GrowingLosses:
             self._limits = self._shown = None
             return self._decades.fit(losses) or not was
         self._decades.reset()
-        if self._limits is not None:
-            low, high = min(low, self._limits[0]), max(high, self._limits[1])
-        if (low, high) != self._limits:
-            low, high = self._limits_for(low, high)
+        low, high = self._limits if self._hold(low, high) else self._limits_for(low, high)
         if (low, high) == shown:
             return False
         self._shown = low, high
@@ -144,8 +141,16 @@ class GrowingLosses:
             self._axes.set_yticks(ticks, [short(tick, max(abs(low), abs(high))) for tick in ticks])
         return True
 
+    def _hold(self, low: float, high: float) -> bool:
+        if self._limits is None:
+            return False
+        nothing = 1e-9 * (self._limits[1] / 2 - self._limits[0] / 2)  # what rounding to limits overlooks
+        return self._limits[0] - nothing <= low and high <= self._limits[1] + nothing
+
     def _limits_for(self, low: float, high: float) -> tuple[float, float]:
         """Round limits, from 0 where that costs less than half of the height."""
+        if self._limits is not None:
+            low, high = min(low, self._limits[0]), max(high, self._limits[1])
         if low == high:
             # What one value is given for a span is a guess that later ones need not live with.
             return round_limits(min(low, 0.0), max(high, 0.0) or 1.0, 4)

@@ -185,7 +185,7 @@ def test_texts_lie_in_the_figure_and_apart(picture, assert_texts_fit, size, stat
         "extreme": training(
             40,
             3,
-            quantity="a quantity with a name that is longer than its plot is wide, whatever that is good for, rms, norm",
+            quantity="a quantity with a name that is longer than its plot is wide, for whatever reason, rms, norm",
             values=10.0 ** np.linspace(-300, 300, 120).reshape(40, 3),
             loss=-(10.0 ** np.linspace(-300, 300, 40)),
             steps=10**9 + np.arange(40) * 10**7,
