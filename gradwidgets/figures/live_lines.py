@@ -81,8 +81,8 @@ class LiveLines:
             "ratio": moving_line(
                 profile, color=RATIO, zorder=3.5, marker="D", markersize=0.75 * size, **alone, **plain
             ),
-            "zero now": moving_line(profile, **zero),
-            "broken now": moving_line(profile, **broken),
+            "zero now": moving_line(profile, **{**zero, "markersize": size + 1.8 * scale}),
+            "broken now": moving_line(profile, **{**broken, "markersize": size + 2.8 * scale}),
             "selected": moving_line(profile, color=style.ink, linewidth=1.0 * scale, linestyle="--", zorder=2),
             "dead": moving_line(health, color=DEAD, zorder=4, marker="o", markersize=0.6 * size, **plain, **line),
             "loss": moving_line(loss, color=blue, zorder=4, **line),

@@ -13,7 +13,7 @@ from gradwidgets.figures.layout import Layout
 from gradwidgets.figures.moving_text import MovingText
 from gradwidgets.figures.style import Style, own_look
 
-_LETTER = 0.56  # mean width of a letter, in font sizes
+_LETTER = 0.53  # mean width of a letter, in font sizes
 
 
 def title(axes: Axes, style: Style, layout: Layout, *, right: bool = False, moving: bool = False) -> Text:
