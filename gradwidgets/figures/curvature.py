@@ -181,7 +181,7 @@ class CurvatureFigure:
         words = f"correlation, {correlation.layer}" if measured and correlation.layer else _CORRELATION
         left, bottom, width, height = self._layout.maps[2]
         axes.set_position((left, bottom, width if measured else self._layout.data[2], height))
-        fit(self._titles[axes], words, self.signal.bbox.width)
+        fit(self._titles[axes], words, axes.bbox.width)
         self._notices[axes].say("" if measured else missing)
         axes.set_xticks([])
         axes.set_yticks([])

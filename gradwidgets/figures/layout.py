@@ -231,7 +231,7 @@ def live_layout(width: float, height: float) -> Layout:
         and `losses` the histogram.
     """
     scale = _scale(width, height)
-    left, right, top, bottom, gutter, row_gap = (v * scale for v in (47, 16, 28, 35, 46, 56))
+    left, right, top, bottom, gutter, row_gap = (v * scale for v in (47, 16, 28, 35, 52, 56))
     side = min(0.36 * width, max(0.3 * width, 155 * scale))
     main = width - left - gutter - side - right
     plot = (height - top - bottom - row_gap) / 2
@@ -267,7 +267,7 @@ def curvature_layout(width: float, height: float) -> tuple[Layout, Box]:
         `data` is the plot over the map and `losses` the map too.
     """
     scale = _scale(width, height)
-    left, right, top, bottom, gutter, row_gap = (v * scale for v in (47, 16, 28, 35, 46, 56))
+    left, right, top, bottom, gutter, row_gap = (v * scale for v in (47, 16, 28, 35, 52, 56))
     strip, bar, bar_gap, bar_labels = (v * scale for v in (30, 9, 6, 22))
     side = min(0.36 * width, max(0.3 * width, 155 * scale))
     main = width - left - gutter - side - right

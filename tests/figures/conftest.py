@@ -41,7 +41,7 @@ def drawn():
 
 @pytest.fixture
 def assert_texts_fit(drawn):
-    """Check that all texts that are seen lie in the figure and apart."""
+    """Check that all texts that are seen lie in the figure and apart, and axes with their labels too."""
 
     def check(figure: Figure) -> None:
         drawn(figure)
@@ -60,6 +60,12 @@ def assert_texts_fit(drawn):
             across = min(box.x1, another.x1) - max(box.x0, another.x0)
             down = min(box.y1, another.y1) - max(box.y0, another.y0)
             assert across < 1 or down < 1, f"{one.get_text()!r} lies on {other.get_text()!r}"
+        # The canvas draws one axes with its labels again and nothing else: 2 pixels around it must be its own.
+        reach = [axes.get_tightbbox(renderer) for axes in figure.axes if axes.get_visible()]
+        for one, other in combinations(reach, 2):
+            across = min(one.x1, other.x1) - max(one.x0, other.x0)
+            down = min(one.y1, other.y1) - max(one.y0, other.y0)
+            assert across < -2 or down < -2, f"axes reach into each other: {one}, {other}"
 
     return check
 

@@ -187,7 +187,7 @@ def test_texts_lie_in_the_figure_and_apart(picture, assert_texts_fit, size, stat
             3,
             quantity="a quantity with a name that is longer than its plot is wide, for whatever reason, rms, norm",
             values=10.0 ** np.linspace(-300, 300, 120).reshape(40, 3),
-            loss=-(10.0 ** np.linspace(-300, 300, 40)),
+            loss=-(10.0 ** np.linspace(-30, 30, 40)),
             steps=10**9 + np.arange(40) * 10**7,
             detail=Histogram("x", np.array([-300.0, 300.0]), np.ones(1)),
         ),
