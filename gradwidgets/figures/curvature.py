@@ -107,6 +107,7 @@ class CurvatureFigure:
             the background.
         """
         changed: list[Axes] = []
+        had_bar = self._bar.axes.get_visible()
         for name in PARTS:
             seen = getattr(shown, name), shown.missing.get(name, MISSING)
             before = self._seen.get(name)
@@ -117,7 +118,7 @@ class CurvatureFigure:
         self._eigenvalues.mark(shown.lr)
         if self._strip.mark(shown.batch):
             changed.append(self.noise)
-        return list(dict.fromkeys(changed)), False
+        return list(dict.fromkeys(changed)), self._bar.axes.get_visible() != had_bar
 
     def _show(self, name: str, part, missing: str) -> list[Axes]:
         if name == "eigenvalues":
@@ -131,7 +132,7 @@ class CurvatureFigure:
             self._collect()
             return [self.signal]
         self._show_correlation(part, missing)
-        return [self.matrix, self._bar.axes]
+        return [self.matrix]
 
     def _show_signal(self, signal: SignalToNoise | None, missing: str) -> None:
         axes, style, scale = self.signal, self._style, self._layout.scale

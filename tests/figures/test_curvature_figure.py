@@ -137,8 +137,9 @@ def test_correlations_have_the_colours_of_their_size(view):
     assert len({tuple(shown[at]) for at in ((0, 0), (0, 1), (0, 2), (1, 2))}) == 4
     low, high = (shown[at][:3].astype(int) for at in ((0, 1), (0, 0)))
     assert high[0] > high[2] and low[2] > low[0]  # red up, blue down
-    view.update(Curvature())
-    assert not view.matrix.get_images() and not view._bar.axes.get_visible()
+    assert view.update(Curvature(correlation=Correlation("layer", matrix.T))) == ([view.matrix], False)
+    _, whole = view.update(Curvature())
+    assert whole and not view.matrix.get_images() and not view._bar.axes.get_visible()
 
 
 def test_what_is_not_measured_is_said_in_its_frame(view):
