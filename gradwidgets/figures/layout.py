@@ -197,82 +197,81 @@ def flow_layout(width: float, height: float) -> Layout:
     )
 
 
-def live_layout(width: float, height: float) -> tuple[Layout, tuple[Box, ...]]:
-    """Lay out a training: a wide plot and one beside it, three in a row below.
+def live_layout(width: float, height: float) -> Layout:
+    """Lay out what is seen of a training run: two plots in a wide column, two in a narrow one.
 
     Args:
         width: Figure width in CSS pixels.
         height: Figure height in CSS pixels.
 
     Returns:
-        The layout, whose `maps` holds the wide plot and `data` the one beside it; and the boxes of the row below.
+        The layout: `maps` holds the layers over the steps and, below, the profile over the layers; `data` is the loss
+        and `losses` the histogram.
     """
     scale = _scale(width, height)
-    left, right, top, bottom, gutter, plot_gap = (v * scale for v in (47, 13, 40, 33, 44, 56))
-    inner = height - top - bottom - plot_gap
-    low = 0.42 * inner
-    third = (width - left - right - 2 * gutter) / 3
-    wide = 2 * third + gutter
+    left, right, top, bottom, gutter, row_gap = (v * scale for v in (47, 16, 28, 35, 52, 56))
+    side = min(0.36 * width, max(0.3 * width, 155 * scale))
+    main = width - left - gutter - side - right
+    plot = (height - top - bottom - row_gap) / 2
+    upper, across = bottom + plot + row_gap, width - right - side
 
     def box(x: float, y: float, w: float, h: float) -> Box:
         return x / width, y / height, w / width, h / height
 
-    raised = bottom + low + plot_gap
-    below = tuple(box(left + k * (third + gutter), bottom, third, low) for k in range(3))
-    layout = _layout(
+    return _layout(
         width,
         height,
         scale,
-        maps=(box(left, raised, wide, inner - low),),
-        data=box(left + wide + gutter, raised, third, inner - low),
-        losses=below[2],
-        left_column=frozenset((0,)),
-        bottom_row=frozenset((0,)),
-        legend=((left + wide + gutter) / width, 1 - 0.5 * 21 * scale / height),
-        map_size=(wide, inner - low),
+        maps=(box(left, upper, main, plot), box(left, bottom, main, plot)),
+        data=box(across, upper, side, plot),
+        losses=box(across, bottom, side, plot),
+        left_column=frozenset((0, 1)),
+        bottom_row=frozenset((1,)),
+        legend=(across / width, 1 - 0.5 * top / height),
+        map_size=(main, plot),
         key_left=left,
     )
-    return layout, below
 
 
 def curvature_layout(width: float, height: float) -> tuple[Layout, Box]:
-    """Lay out a spectrum beside three smaller plots.
+    """Lay out a spectrum over an interval, beside a plot over a square map and its scale.
 
     Args:
         width: Figure width in CSS pixels.
         height: Figure height in CSS pixels.
 
     Returns:
-        The layout, `maps` being the spectrum, `data` the upper plot beside it and `losses` the strip below that; and
-        the box of the image at the bottom.
+        The layout, and the box of the map's scale: `maps` holds the spectrum, the interval below it and the map;
+        `data` is the plot over the map and `losses` the map too.
     """
     scale = _scale(width, height)
-    left, right, top, bottom, gutter, plot_gap = (v * scale for v in (47, 13, 40, 33, 46, 52))
-    side = min(0.34 * width, max(0.27 * width, 155 * scale))
-    inner = height - top - bottom
+    left, right, top, bottom, gutter, row_gap = (v * scale for v in (47, 16, 28, 35, 52, 56))
+    strip, bar, bar_gap, bar_labels = (v * scale for v in (30, 9, 6, 22))
+    side = min(0.36 * width, max(0.3 * width, 155 * scale))
     main = width - left - gutter - side - right
-    strip = 20 * scale
-    plot = (inner - strip - 2 * plot_gap) / 2
+    plot = (height - top - bottom - row_gap) / 2
+    upper, across = bottom + plot + row_gap, width - right - side
+    square = min(side - bar_gap - bar - bar_labels, plot)
+    spectrum = bottom + strip + row_gap
 
     def box(x: float, y: float, w: float, h: float) -> Box:
         return x / width, y / height, w / width, h / height
 
-    across = width - right - side
-    square = min(plot + 18 * scale, side)
+    matrix = box(across, bottom + plot - square, square, square)
     layout = _layout(
         width,
         height,
         scale,
-        maps=(box(left, bottom, main, inner),),
-        data=box(across, height - top - plot, side, plot),
-        losses=box(across, bottom + plot + plot_gap, side, strip),
-        left_column=frozenset((0,)),
-        bottom_row=frozenset((0,)),
-        legend=(across / width, 1 - 0.5 * 21 * scale / height),
-        map_size=(main, inner),
+        maps=(box(left, spectrum, main, height - top - spectrum), box(left, bottom, main, strip), matrix),
+        data=box(across, upper, side, plot),
+        losses=matrix,
+        left_column=frozenset((0, 1)),
+        bottom_row=frozenset((1, 2)),
+        legend=(across / width, 1 - 0.5 * top / height),
+        map_size=(main, plot),
         key_left=left,
     )
-    return layout, box(across, bottom - 18 * scale, square, square)
+    return layout, box(across + square + bar_gap, bottom + plot - square, bar, square)
 
 
 def _scale(width: float, height: float) -> float:

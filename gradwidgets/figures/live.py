@@ -1,85 +1,57 @@
-"""The picture of a training that runs: norms and loss over the steps, the layers now, how large the gradients are."""
+"""The picture of a training run while it goes on: the layers over the steps, the newest profile, the loss.
+
+`LiveFigure.build` makes the artists, `update` changes them. Plain arrays go in; nothing is computed here but pixels.
+What changes with every sample moves over the background, whose axes grow by round steps only. Taking on our own look
+takes as long as all else in `update`, so only what makes artists does, and that is seldom.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-
 import numpy as np
-from matplotlib import colormaps
 from matplotlib.axes import Axes
-from matplotlib.colors import to_rgb
-from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
 
-from gradwidgets.figures.decades import Decades
-from gradwidgets.figures.layout import DPI, live_layout
+from gradwidgets.figures.depth import depth_key
+from gradwidgets.figures.element_sizes import ElementSizes
+from gradwidgets.figures.growing import GrowingDecades, GrowingLosses, GrowingSteps
+from gradwidgets.figures.layout import DPI, Box, live_layout
+from gradwidgets.figures.live_lines import DEAD, FIRST, MEASURED, RATIO, LiveLines
 from gradwidgets.figures.marks import label_axes, plot_axes
-from gradwidgets.figures.moving import moving_line
+from gradwidgets.figures.moving import MovingLine
+from gradwidgets.figures.panel_text import Key, Notice, fit, title, wrapped
 from gradwidgets.figures.picture import Picture
-from gradwidgets.figures.side_plot import PERCENT, Curve, Detail, SidePlot, plot_title
 from gradwidgets.figures.style import LIGHT, Style, own_look
+from gradwidgets.figures.thinning import spaced, thinned
+from gradwidgets.figures.ticks import short
+from gradwidgets.figures.training import Training
 
-LINES = 12  # layers whose curves are drawn
-POINTS = 300  # of a curve
-_SELECTED = "#d7301f"
-
-
-@dataclass(frozen=True, eq=False)
-class Training:
-    """What is known of a training.
-
-    Attributes:
-        steps: (S,) at which samples were taken, ascending.
-        values: (S, L) of the layers.
-        layers: Their names, L.
-        quantity: What `values` is.
-        loss: (S,) NaN where it is not known.
-        dead: (L,) share of dead units at the newest sample; NaN where there are none.
-        edges: (B + 1,) decimal logarithms, of the histogram.
-        counts: (B,).
-        detail: Of what the histogram is.
-        selected: Index of a layer that is looked at, or None.
-        waiting: What to say while there is nothing.
-    """
-
-    steps: np.ndarray
-    values: np.ndarray
-    layers: Sequence[str]
-    quantity: str
-    loss: np.ndarray
-    dead: np.ndarray
-    edges: np.ndarray
-    counts: np.ndarray
-    detail: str
-    selected: int | None = None
-    waiting: str = ""
-
-    @classmethod
-    def empty(cls, waiting: str) -> Training:
-        """Nothing yet.
-
-        Args:
-            waiting: What to say.
-        """
-        none = np.empty(0)
-        return cls(none, np.empty((0, 0)), (), "", none, none, np.arange(2.0), np.zeros(1), "", None, waiting)
+_MARKS = 36  # along one edge of a plot, at most
+_LAYER = "layer, in order of execution"
+_NO_LOSS = "the loss is not known"
 
 
 class LiveFigure:
-    """The plots of a training.
+    """Artists of a training run.
 
     Args:
-        figure: What they are drawn on.
+        figure: What to draw on; other views may draw on it at other times.
 
     Attributes:
         figure: The same.
-        norms: Axes of the layers' curves over the steps.
-        lines: Their curves, first layer first, and after them the selected one's.
+        norms: Axes of the layers' values over the steps.
+        profile: Axes of the newest values over the layers.
+        health: Axes of the share of dead units, below; visible once there are any.
+        loss: Axes of the loss.
+        near: Axes of one layer's histogram.
     """
 
     def __init__(self, figure: Picture) -> None:
         self.figure = figure
-        self.lines: list[Line2D] = []
+
+    @property
+    def lines(self) -> dict[str, MovingLine]:
+        """Name → what moves."""
+        return self._drawn.lines
 
     def build(self, style: Style = LIGHT) -> None:
         """Make all artists anew, for the figure's present size."""
@@ -90,44 +62,45 @@ class LiveFigure:
             figure.clear()
             figure.set_facecolor(style.face)
             width, height = figure.get_size_inches() * DPI
+            layout = self._layout = live_layout(float(width), float(height))
             self._style = style
-            layout, below = live_layout(float(width), float(height))
-            self._layout = layout
             self.norms = plot_axes(figure, layout.maps[0], style, layout)
-            self.norms.grid(color=style.faint, linewidth=0.6)
-            self.norms.set_axisbelow(True)
+            self.profile = plot_axes(figure, layout.maps[1], style, layout)
+            self.health = plot_axes(figure, _lower_part(layout.maps[1]), style, layout)
+            self.loss = plot_axes(figure, layout.data, style, layout)
+            self.near = plot_axes(figure, layout.losses, style, layout)
+            self._plots = self.norms, self.profile, self.loss, self.near
+            for axes in (*self._plots, self.health):
+                axes.grid(color=style.faint, linewidth=0.6)
+                axes.set_axisbelow(True)
             label_axes(self.norms, style, layout, x="step")
-            self._title = plot_title(self.norms, style, layout)
-            self.loss = SidePlot(figure, layout.data, style, layout)
-            self.now, self.health, self.sizes = (SidePlot(figure, box, style, layout) for box in below)
-            dark = bool(np.mean(to_rgb(style.plot)) < 0.5)
-            ramp = colormaps["viridis"](np.linspace(0.28, 1.0, LINES) if dark else np.linspace(0.0, 0.82, LINES))
-            self._ramp = [tuple(color) for color in ramp]
-            usual = {"linewidth": 1.2 * layout.scale}
-            self.lines = [
-                moving_line(self.norms, color=color, zorder=3 + 0.01 * k, **usual) for k, color in enumerate(self._ramp)
-            ]
-            self.lines.append(moving_line(self.norms, color=_SELECTED, linewidth=2.2 * layout.scale, zorder=5))
-            self._waiting = self.norms.text(
-                0.5,
-                0.5,
-                "",
-                transform=self.norms.transAxes,
-                ha="center",
-                va="center",
-                wrap=True,
-                parse_math=False,
-                fontsize=layout.label,
-                color=style.muted,
-            )
-            self._key: list = []
-            self._forget()
+            label_axes(self.loss, style, layout, x="step")
+            self.health.set_ylim(-0.06, 1.06)
+            self.health.set_yticks([0, 1], ["0", "100 %"])
+            self._make_texts(style)
+            self._grown = GrowingDecades(self.norms), GrowingDecades(self.profile), GrowingLosses(self.loss)
+            self._steps = GrowingSteps(self.norms), GrowingSteps(self.loss)
+            self._drawn = LiveLines(self.norms, self.profile, self.health, self.loss, self.near, style, layout)
+            self._run: tuple | None = None
+            self._newest = 0
+            self._quantity = ""
+            self._waiting, self._with_health = None, True
+            self._show_health(False)
+            self._wait("")
 
-    def _forget(self) -> None:
-        self._decades: dict[str, Decades] = {}
-        self._explained: tuple[str, ...] | None = None
-        self._last, self._end, self._told = -1, 0, None
-        self._low_high: tuple[float, float] | None = None
+    def _make_texts(self, style: Style) -> None:
+        layout, figure = self._layout, self.figure
+        self._titles = {axes: title(axes, style, layout) for axes in (self.norms, self.profile, self.loss)}
+        self._sizes = ElementSizes(self.near, style, layout)
+        self._key_width = depth_key(self.norms, style, layout)
+        self._titles[self.loss].set_text("loss")
+        self._titles[self.profile].set_text("layers")
+        self._key = Key(self._titles[self.profile], style, layout)
+        self._news = {axes: title(axes, style, layout, right=True, moving=True) for axes in (self.profile, self.loss)}
+        self._no_loss = Notice(self.loss, style, layout)
+        self._sentence = figure.text(
+            0.5, 0.5, "", ha="center", va="center", parse_math=False, fontsize=layout.title * 1.15, color=style.muted
+        )
 
     def update(self, shown: Training) -> tuple[list[Axes], bool]:
         """Change the picture.
@@ -136,206 +109,169 @@ class LiveFigure:
             shown: What to show.
 
         Returns:
-            The axes that must be drawn again with their labels, and whether all must be.
+            The axes that must be drawn again with their labels, and whether all must be; what else changed moves over
+            the background.
         """
-        with own_look():
-            count = len(shown.steps)
-            newest = int(shown.steps[-1]) if count else 0
-            if newest < self._last or not count:
-                self._forget()
-            self._last = newest
-            ends = (shown.layers[0], shown.layers[-1]) if len(shown.layers) > 1 else tuple(shown.layers)
-            whole = ends != self._explained
-            if whole:
-                self._explain(ends)
-            changed = self._draw_norms(shown)
-            changed += self.loss.update(self._loss_detail(shown))
-            changed += self.now.update(self._now_detail(shown))
-            changed += self.health.update(_dead_detail(shown))
-            title = shown.detail or "how large the gradients are"
-            if count and shown.counts.any():
-                changed += self.sizes.update(Detail.histogram(title, shown.edges, shown.counts))
-            else:
-                changed += self.sizes.update(Detail(title))
+        samples = len(shown.steps)
+        whole = self._wait("" if samples else shown.waiting or " ")
+        if not samples:
+            self._run = None
+            return [], whole
+        goes_on = self._begin(shown)
+        has_dead = shown.dead is not None and bool(np.isfinite(shown.dead).any())
+        whole |= self._show_health(has_dead or (goes_on and self._with_health))
+        changed = [*self._name(shown), *self._fit_steps(shown), *self._show_loss(shown)]
+        if len(shown.layers):
+            changed += [*self._show_norms(shown), *self._show_profile(shown)]
+        changed += [self.near] * self._sizes.show(shown.detail, self._drawn["near"])
+        self._tell_news(shown)
         return list(dict.fromkeys(changed)), whole
 
     def layer_at(self, axes: Axes | None, x: float | None) -> int | None:
         """Return the index of the layer under the mouse, or None."""
-        if axes is None or x is None or axes not in (self.now.axes, self.health.axes):
+        if axes is None or x is None or axes not in (self.profile, self.health) or not self._run or not self._run[0]:
             return None
-        layers = round(self.now.axes.get_xlim()[1] - 0.6)
-        return int(min(max(round(x), 1), layers)) - 1 if layers else None
+        return int(min(max(round(x), 1), len(self._run[0]))) - 1
 
-    # -- the plots ----------------------------------------------------------------------------------------
+    # -- what stays for a while -----------------------------------------------------------------------------
 
-    def _draw_norms(self, shown: Training) -> list[Axes]:
-        decades = self._grown(shown.quantity, shown.values)
-        end = self._round_end(shown.steps)
-        title = shown.quantity + (" over the steps" if shown.quantity else "")
-        told = (decades, end, title, shown.waiting)
-        changed = [] if told == self._told else [self.norms]
-        if changed:
-            self._told = told
-            self.norms.set_ylim(decades.limits)
-            self.norms.set_yticks(list(decades.ticks), list(decades.ticks.values()))
-            self.norms.set_xlim(0, end)
-            self._title.set_text(title)
-            self._waiting.set_text(shown.waiting)
-        which = drawn_layers(len(shown.layers))
-        x, thinned = thin(shown.steps, shown.values[:, which])
-        heights = decades.height(thinned)
-        # Fewer layers than lines: their colours still span the ramp.
-        places = np.linspace(0, LINES - 1, len(which)).round().astype(int) if len(which) else np.empty(0, int)
-        for k, line in enumerate(self.lines[:LINES]):
-            column = np.flatnonzero(places == k)
-            _curve(line, x, heights[:, column[0]] if column.size else None)
-        if shown.selected is None or not len(shown.steps):
-            _curve(self.lines[-1], x, None)
+    def _wait(self, words: str) -> bool:
+        """Show a sentence in place of the plots, or the plots; return whether that is a change."""
+        if words == self._waiting:
+            return False
+        self._waiting = words
+        self._sentence.set_text(wrapped(words, 0.7 * self.figure.bbox.width, self._sentence) if words else "")
+        for axes in self._plots:
+            axes.set_visible(not words)
+        self.health.set_visible(self._with_health and not words)
+        return True
+
+    def _show_health(self, seen: bool) -> bool:
+        """Make room for the dead units, or take it back; return whether that is a change."""
+        if seen == self._with_health:
+            return False
+        self._with_health = seen
+        box = self._layout.maps[1]
+        self.health.set_visible(seen)
+        self.profile.set_position(_upper_part(box) if seen else box)
+        self.profile.tick_params(labelbottom=not seen)
+        self.profile.set_xlabel("")
+        with own_look():
+            label_axes(self.health if seen else self.profile, self._style, self._layout, x=_LAYER)
+        return True
+
+    def _begin(self, shown: Training) -> bool:
+        """Forget the limits where another run, or another quantity, begins; return whether the old one goes on."""
+        run, newest = (tuple(shown.layers), shown.quantity), int(shown.steps[-1])
+        goes_on = run == self._run and newest >= self._newest
+        self._run, self._newest = run, newest
+        if goes_on:
+            return True
+        for axis in (*self._grown, *self._steps):
+            axis.reset()
+        with own_look():
+            self._drawn.begin(len(shown.layers))
+        for axes in (self.profile, self.health):
+            axes.set_xlim(0.4, max(len(shown.layers), 1) + 0.6)
+            axes.xaxis.set_major_locator(MaxNLocator(8, integer=True, min_n_ticks=1))
+        return False
+
+    def _name(self, shown: Training) -> list[Axes]:
+        changed = []
+        if shown.quantity != self._quantity:
+            self._quantity = shown.quantity
+            room = self.norms.bbox.width - self._key_width - 8 * self._layout.scale
+            fit(self._titles[self.norms], shown.quantity, room)
+            changed.append(self.norms)
+        style = self._style
+        parts = [("● now", style.bright.get(MEASURED, MEASURED))]
+        if len(shown.steps) > 1:
+            parts.append(("― first", FIRST))
+        if shown.update_ratio is not None:
+            parts.append(("◆ update/weight", RATIO))
+        if self._with_health:
+            parts.append(("― dead, below", DEAD))
+        return changed + [self.profile] * self._key.show(parts)
+
+    def _fit_steps(self, shown: Training) -> list[Axes]:
+        first, last = int(shown.steps[0]), int(shown.steps[-1])
+        axes = self.norms, self.loss
+        return [one for one, axis in zip(axes, self._steps, strict=True) if axis.fit(first, last)]
+
+    # -- what moves -----------------------------------------------------------------------------------------
+
+    def _show_norms(self, shown: Training) -> list[Axes]:
+        layers, axis = shown.drawn, self._grown[0]
+        rows = np.ascontiguousarray(shown.values[:, layers].T)
+        chosen = [thinned(row) for row in rows]
+        if shown.selected is not None:
+            chosen_own = thinned(shown.values[:, shown.selected])
+            own = shown.values[chosen_own, shown.selected]
         else:
-            x, one = thin(shown.steps, shown.values[:, [shown.selected]])
-            _curve(self.lines[-1], x, decades.height(one)[:, 0])
+            chosen_own, own = np.empty(0, int), np.empty(0)
+        kept = [row[at] for row, at in zip(rows, chosen, strict=True)]
+        changed = [self.norms] if axis.fit(np.concatenate([*kept, own])) else []
+        height, lines = axis.decades.height, self._drawn
+        for line, values, at in zip(lines.of_layers, kept, chosen, strict=True):
+            line.set_data(shown.steps[at], height(values))
+        lines["own"].set_data(shown.steps[chosen_own], height(own))
+        newest = height(rows[:, -1])
+        lines["newest"].set_data(np.full(len(layers), shown.steps[-1]), newest)
+        low, high = axis.edges
+        self._mark("zero", shown.steps[(rows == 0).any(0)], low)
+        self._mark("broken", shown.steps[shown.broken_at(slice(None), layers).any(1)], high)
         return changed
 
-    def _round_end(self, steps: np.ndarray) -> float:
-        """Where the axis of steps ends: far enough that it seldom moves."""
-        last = max(int(steps[-1]) if len(steps) else 1, 10)
-        if last > self._end:
-            decade = 10 ** int(np.floor(np.log10(last)))
-            self._end = next(k * decade for k in (1, 1.5, 2, 3, 4, 5, 6, 8, 10, 15) if k * decade >= last)
-        return float(self._end)
+    def _show_profile(self, shown: Training) -> list[Axes]:
+        positions, axis, lines = np.arange(1, len(shown.layers) + 1), self._grown[1], self._drawn
+        now, first = shown.values[-1], shown.values[0]
+        ratio = np.empty(0) if shown.update_ratio is None else shown.update_ratio
+        changed = [self.profile] if axis.fit(np.concatenate([now, first, ratio])) else []
+        height = axis.decades.height
+        lines.join("now", positions, height(now))
+        lines.join("first", positions, height(first) if len(shown.steps) > 1 else np.full(len(positions), np.nan))
+        lines.join("ratio", positions[: len(ratio)], height(ratio))
+        low, high = axis.edges
+        zero, broken = np.flatnonzero(now == 0), np.flatnonzero(shown.broken_at(-1, slice(None)))
+        lines["zero now"].set_data(positions[zero], np.full(len(zero), low))
+        lines["broken now"].set_data(positions[broken], np.full(len(broken), high))
+        at = np.full(0 if shown.selected is None else 2, (shown.selected or 0) + 1)
+        lines["selected"].set_data(at, axis.decades.limits[: len(at)])
+        dead = np.full(len(positions), np.nan) if shown.dead is None else shown.dead
+        lines.join("dead", positions, dead)
+        return changed
 
-    def _grown(self, name: str, values: np.ndarray) -> Decades:
-        """The decades that hold what is and was shown under a name."""
-        decades = Decades.of(np.asarray(values, float).ravel())
-        known = self._decades.get(name)
-        usable = np.isfinite(values) & (values > 0)
-        if known is not None:
-            low, high = known.low, known.high
-            decades = Decades(min(low, decades.low), max(high, decades.high)) if usable.any() else known
-        if usable.any():
-            self._decades[name] = decades
-        return decades
+    def _show_loss(self, shown: Training) -> list[Axes]:
+        known = np.flatnonzero(np.isfinite(shown.loss))
+        known = known[thinned(shown.loss[known])]
+        changed = [self.loss] * self._no_loss.say(_NO_LOSS if np.isnan(shown.loss).all() else "")
+        axis, lines = self._grown[2], self._drawn
+        if axis.fit(shown.loss[known]):
+            changed.append(self.loss)
+        heights = axis.height(shown.loss[known])
+        lines["loss"].set_data(shown.steps[known], heights)
+        lines["loss now"].set_data(shown.steps[known[-1:]], heights[-1:])
+        low, high = self.loss.get_ylim()
+        self._mark("loss broken", shown.steps[np.isinf(shown.loss)], high - 0.035 * (high - low))
+        return changed
 
-    def _loss_detail(self, shown: Training) -> Detail:
-        known = shown.loss[np.isfinite(shown.loss)]
-        end = self._round_end(shown.steps)
-        if not known.size:
-            return Detail("loss" if not len(shown.steps) else "loss: not noted", (), (0.0, end, 0.0, 1.0))
-        x, y = thin(shown.steps, shown.loss[:, None])
-        if known.min() > 0 and known.max() > 30 * known.min():
-            decades = self._grown("loss", known)
-            limits, ticks, heights = decades.limits, decades.ticks, decades.height(y[:, 0])
-        else:
-            limits, ticks, heights = self._round_loss(known), None, y[:, 0]
-        seen = np.isfinite(heights)
-        return Detail("loss", [Curve("now", x[seen], heights[seen])], (0.0, end, *limits), ticks, x_label="step")
+    def _mark(self, name: str, steps: np.ndarray, height: float) -> None:
+        steps = spaced(steps, self._steps[0].span / _MARKS)
+        self._drawn[name].set_data(steps, np.full(len(steps), height))
 
-    def _round_loss(self, known: np.ndarray) -> tuple[float, float]:
-        low, high = float(known.min()), float(known.max())
-        before = self._low_high
-        if before is None or low < before[0] or high > before[1]:
-            spread = (high - low) or abs(high) or 1.0
-            low, high = low - 0.3 * spread if low < 0 else max(0.0, low - 0.3 * spread), high + 0.1 * spread
-            if before is not None:
-                low, high = min(low, before[0]), max(high, before[1])
-            self._low_high = low, high
-        return self._low_high
-
-    def _now_detail(self, shown: Training) -> Detail:
-        layers = len(shown.layers)
-        limits = 0.4, max(layers, 1) + 0.6
-        if not len(shown.steps):
-            return Detail("the layers now", (), (*limits, 0.0, 1.0))
-        decades = self._grown(f"{shown.quantity} now", shown.values[[0, -1]])
-        at = np.arange(1, layers + 1)
-        curves = []
-        for look, values in (("limit", shown.values[0]), ("now", shown.values[-1])):
-            heights = decades.height(values)
-            seen = np.isfinite(heights)
-            curves.append(Curve(look, at[seen], heights[seen]))
-        if shown.selected is not None:
-            curves.append(Curve("second", np.full(2, shown.selected + 1.0), np.array(decades.limits)))
-        title = "the layers now ―  at first ╌"
-        return Detail(title, curves, (*limits, *decades.limits), decades.ticks, x_label="layer")
-
-    def _explain(self, ends: tuple[str, ...]) -> None:
-        """Say over the norms which colours the first and the last layer have."""
-        for artist in self._key:
-            artist.remove()
-        self._key, self._explained = [], ends
-        layout, figure, style = self._layout, self.figure, self._style
-        if not ends:
-            return
-        at = layout.key_left
-
-        def text(words: str) -> None:
-            nonlocal at
-            label = figure.text(
-                at,
-                layout.key_y,
-                words if len(words) <= 24 else words[:23] + "…",
-                parse_math=False,
-                color=style.muted,
-                fontsize=layout.small,
-                va="center_baseline",
-            )
-            self._key.append(label)
-            at += label.get_window_extent(figure.canvas.get_renderer()).width / figure.bbox.width + layout.key_gap
-
-        text(ends[0])
-        for color in self._ramp if len(ends) > 1 else self._ramp[:1]:
-            piece = Line2D([at, at + layout.key_gap], [layout.key_y] * 2, color=color, linewidth=3 * layout.scale)
-            piece.set_solid_capstyle("butt")
-            self._key.append(figure.add_artist(piece))
-            at += layout.key_gap
-        at += layout.key_gap
-        if len(ends) > 1:
-            text(ends[1])
+    def _tell_news(self, shown: Training) -> None:
+        loss, step = float(shown.loss[-1]), f"step {int(shown.steps[-1]):,}"
+        value = "" if np.isnan(loss) else f"{short(loss)} at " if np.isfinite(loss) else "not finite at "
+        self._news[self.loss].set_text(value + step)
+        known = np.isfinite(shown.overhead)
+        self._news[self.profile].set_text(f"watching +{100 * shown.overhead:.2g} %" if known else "")
 
 
-def drawn_layers(layers: int) -> np.ndarray:
-    """Which of the layers have curves: all up to `LINES`, else the first, the last and some evenly between."""
-    return np.unique(np.linspace(0, layers - 1, min(layers, LINES)).round().astype(int)) if layers else np.empty(0, int)
+def _lower_part(box: Box) -> Box:
+    left, bottom, width, height = box
+    return left, bottom, width, 0.2 * height
 
 
-def thin(steps: np.ndarray, values: np.ndarray, most: int = POINTS) -> tuple[np.ndarray, np.ndarray]:
-    """At most about `most` points of each curve, the extremes and the newest among them.
-
-    Args:
-        steps: (S,).
-        values: (S, L).
-        most: How many.
-
-    Returns:
-        Steps (P,) and values (P, L).
-    """
-    count = len(steps)
-    if count <= most:
-        return steps, values
-    size = -(-2 * count // most)
-    buckets = count // size
-    rest = count - buckets * size  # at the beginning, the newest are whole
-    parts = values[rest:].reshape(buckets, size, -1)
-    usual = np.where(np.isfinite(parts), parts, np.nan)
-    known = np.isfinite(usual).any(axis=1)
-    low = np.where(known, np.where(np.isnan(usual), np.inf, usual).min(axis=1), np.nan)
-    high = np.where(known, np.where(np.isnan(usual), -np.inf, usual).max(axis=1), np.nan)
-    x = steps[rest:].reshape(buckets, size)
-    both = np.stack([low, high], axis=1).reshape(2 * buckets, -1)
-    at = np.stack([x[:, 0], x[:, size // 2]], axis=1).ravel()
-    return np.concatenate([steps[:rest][:1], at, steps[-1:]]), np.concatenate([values[:rest][:1], both, values[-1:]])
-
-
-def _dead_detail(shown: Training) -> Detail:
-    at = np.arange(1, len(shown.dead) + 1)
-    known = np.isfinite(shown.dead)
-    limits = (0.4, max(len(shown.layers), 1) + 0.6, -0.04, 1.04)
-    return Detail("dead units", [Curve("share", at[known], shown.dead[known])], limits, PERCENT, x_label="layer")
-
-
-def _curve(line: Line2D, x: np.ndarray, heights: np.ndarray | None) -> None:
-    if heights is None:
-        line.set_data([], [])
-        return
-    seen = np.isfinite(heights)
-    line.set_data(x[seen], heights[seen])
+def _upper_part(box: Box) -> Box:
+    left, bottom, width, height = box
+    return left, bottom + 0.25 * height, width, 0.75 * height

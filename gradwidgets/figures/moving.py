@@ -20,7 +20,8 @@ from matplotlib.transforms import Affine2D
 class MovingLine(Line2D):
     """An animated `Line2D` on linear axes, with solid or dashed line and filled markers, drawn with little ado.
 
-    Its look is fixed when it is first drawn; `set_data` and `set_visible` may be called at any time.
+    Its look is fixed when it is first drawn, but for its marker: `set_data`, `set_visible` and `set_marker` may be
+    called at any time.
 
     Args:
         casing: Colour of a border that lifts the line off any ground; None for none.
@@ -37,6 +38,12 @@ class MovingLine(Line2D):
         """Set the line's points, each (n,)."""
         super().set_data(x, y)
         self._vertices = np.column_stack([np.asarray(x, float), np.asarray(y, float)])
+
+    def set_marker(self, marker) -> None:
+        """Set the marker; "" for none."""
+        if marker != self.get_marker():
+            self._pens = None
+        super().set_marker(marker)
 
     def draw(self, renderer) -> None:
         """Draw the line."""

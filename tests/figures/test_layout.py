@@ -4,7 +4,7 @@ from itertools import combinations
 
 import pytest
 
-from gradwidgets.figures.layout import playground_layout, surface_layout
+from gradwidgets.figures.layout import curvature_layout, live_layout, playground_layout, surface_layout
 
 SIZES = [(400, 380), (580, 466), (620, 470), (900, 600), (1500, 900)]
 
@@ -62,3 +62,14 @@ def test_sizes_follow_the_picture(size):
     assert 1 <= layout.scale <= 1.7
     assert layout.small >= 7 and layout.label >= layout.small and layout.title >= layout.label
     assert min(layout.arrows) >= 5
+
+
+@pytest.mark.parametrize("size", SIZES, ids=str)
+def test_plots_of_a_training_run_and_of_the_curvature_lie_inside_and_apart(size):
+    live, (curvature, bar) = live_layout(*size), curvature_layout(*size)
+    for boxes in ([*live.maps, live.data, live.losses], [*curvature.maps, curvature.data, bar]):
+        for left, bottom, width, height in boxes:
+            assert left > 0 and bottom > 0 and left + width < 1 and bottom + height < 1
+        assert_apart(boxes)
+    _, _, width, height = curvature.losses
+    assert width * size[0] == pytest.approx(height * size[1])

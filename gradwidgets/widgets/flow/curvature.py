@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable
 
 import ipywidgets as widgets
+import numpy as np
 from matplotlib.axes import Axes
 
 from gradwidgets.core.slices import Slices, part_of
@@ -19,7 +20,8 @@ from gradwidgets.core.spectra import (
     measuring_spectrum,
 )
 from gradwidgets.core.wording import number
-from gradwidgets.figures.curvature import Curvature, CurvatureFigure
+from gradwidgets.figures.curvature import CurvatureFigure
+from gradwidgets.figures.curvature_parts import Correlation, Curvature, Eigenvalues, Noise, SignalToNoise
 from gradwidgets.widgets.controls import Looks
 from gradwidgets.widgets.flow import words
 from gradwidgets.widgets.flow.problem import FlowProblem, FlowResult, FlowSettings
@@ -53,6 +55,26 @@ _TIPS = {
 }
 
 
+_MISSING = {
+    "eigenvalues": "not measured yet: press Spectrum",
+    "noise": "not measured yet: press Noise scale",
+    "signal_to_noise": "press Covariance",
+    "correlation": "press Covariance",
+}
+
+
+def _eigenvalues(spectrum: Spectrum) -> Eigenvalues:
+    parameters = None if spectrum.method == "exact" else spectrum.parameters
+    values, density = spectrum.eigenvalues.numpy(), spectrum.density.numpy()
+    return Eigenvalues(values, density, spectrum.largest, spectrum.rounding, parameters)
+
+
+def _signal(covariance: GradientCovariance) -> SignalToNoise:
+    names = [layer.name or "(model)" for layer in covariance.layers]
+    values = np.array([layer.signal_to_noise for layer in covariance.layers])
+    return SignalToNoise(names, values, 1 / math.sqrt(covariance.batches))
+
+
 class CurvatureView(View):
     """Spectrum, noise scale, covariance."""
 
@@ -65,6 +87,7 @@ class CurvatureView(View):
         self._asked: tuple[str, ...] = ()
         self._of: tuple[FlowSettings, int] | None = None  # whom it was asked of
         self._found: dict[str, Part] = {}
+        self._drawn: dict[str, tuple[object, object]] = {}
 
     def make_figure(self, figure) -> CurvatureFigure:
         """Make the artists' owner."""
@@ -111,33 +134,38 @@ class CurvatureView(View):
         return self.figure.update(self._curvature(seen))
 
     def _curvature(self, seen: Seen) -> Curvature:
-        spectrum: Spectrum | None = seen.part.get("spectrum")
-        noise: NoiseScale | None = seen.part.get("noise scale")
-        covariance: GradientCovariance | None = seen.part.get("covariance")
-        parts: dict[str, object] = {"lr": self.panel.lr}
-        if spectrum is not None and not spectrum.reason:
-            parts |= {
-                "eigenvalues": spectrum.eigenvalues.numpy(),
-                "density": spectrum.density.numpy(),
-                "largest": spectrum.largest,
-                "rounding": spectrum.rounding,
-            }
-        if noise is not None:
-            parts |= {"noise": (noise.value, noise.low, noise.high), "batch": noise.samples}
-        if covariance is not None and not covariance.reason:
-            layers = [one for one in covariance.layers if one.parameters]
-            parts |= {
-                "names": [one.name for one in layers],
-                "signal_to_noise": [one.signal_to_noise for one in layers],
-                "threshold": 1 / math.sqrt(covariance.batches),
-                "correlation": layers[self._chosen(len(layers))].correlation.numpy(),
-                "correlation_of": layers[self._chosen(len(layers))].name,
-            }
-        return Curvature(**parts)
+        """What was measured, as the figure takes it; a part is made once, since the figure knows it by identity."""
+        lr = self.panel.lr or None
+        return Curvature(**self._parts(seen), lr=lr, batch=self._batch(seen), missing=_MISSING)
 
-    def _chosen(self, count: int) -> int:
+    def _batch(self, seen: Seen) -> int | None:
+        noise = seen.part.get("noise scale")
+        return None if noise is None else noise.samples
+
+    def _parts(self, seen: Seen) -> dict[str, object]:
+        made = {
+            "eigenvalues": (seen.part.get("spectrum"), _eigenvalues),
+            "noise": (seen.part.get("noise scale"), lambda one: Noise(one.value, one.low, one.high)),
+            "signal_to_noise": (seen.part.get("covariance"), _signal),
+            "correlation": (seen.part.get("covariance"), self._correlation),
+        }
+        parts = {}
+        for name, (part, make) in made.items():
+            if part is None or (name != "noise" and part.reason):
+                continue
+            key = part, self._chosen(part) if name == "correlation" else None
+            if name not in self._drawn or self._drawn[name][0] != key:
+                self._drawn[name] = key, make(part)
+            parts[name] = self._drawn[name][1]
+        return parts
+
+    def _correlation(self, covariance: GradientCovariance) -> Correlation:
+        layer = covariance.layers[self._chosen(covariance)]
+        return Correlation(layer.name or "(model)", layer.correlation.numpy())
+
+    def _chosen(self, covariance: GradientCovariance) -> int:
         selected = self.panel.selected
-        return selected if selected is not None and selected < count else 0
+        return selected if selected is not None and selected < len(covariance.layers) else 0
 
     def facts(self, seen: Seen) -> list[str]:
         """Say what was measured."""

@@ -11,7 +11,8 @@ from matplotlib.axes import Axes
 
 from gradwidgets.core.layers.monitor_history import History
 from gradwidgets.core.wording import number, percent
-from gradwidgets.figures.live import LiveFigure, Training
+from gradwidgets.figures.live import LiveFigure
+from gradwidgets.figures.training import Histogram, Training
 from gradwidgets.widgets.controls import WIDTH, Looks
 from gradwidgets.widgets.flow import words
 from gradwidgets.widgets.flow.live_run import LiveRun
@@ -41,7 +42,7 @@ class LiveView(View):
         super().__init__(panel)
         self.run: LiveRun | None = None
         self.result = ""  # what a demonstration came to
-        self._counts: tuple[np.ndarray, np.ndarray, str] | None = None
+        self._detail: Histogram | None = None
 
     def make_figure(self, figure) -> LiveFigure:
         """Make the artists' owner."""
@@ -64,7 +65,7 @@ class LiveView(View):
 
     def begin(self, run: LiveRun) -> None:
         """Show this training from now on."""
-        self.run, self.result, self._counts, self.panel.selected = run, "", None, None
+        self.run, self.result, self._detail, self.panel.selected = run, "", None, None
 
     def look(self, run: LiveRun) -> None:
         """Keep how large the elements of the newest gradient are."""
@@ -82,14 +83,14 @@ class LiveView(View):
         parts = [g.detach().flatten()[:: max(1, g.numel() // room)] for _, g in parameters]
         sizes = torch.cat([part.float().abs() for part in parts]) if parts else torch.zeros(0)
         sizes = sizes[(sizes > 0) & sizes.isfinite()].log10().cpu()
-        title = f"{selected or 'all layers'}: log10 |gradient|"
         if not len(sizes):
-            self._counts = np.arange(2.0), np.zeros(1), title
+            self._detail = None
             return
         high = int(np.ceil(float(sizes.max()) + 1e-6))
         low = max(int(np.floor(float(sizes.min()))), high - 10)
         counts = torch.histc(sizes, _BINS, low, high)
-        self._counts = np.linspace(low, high, _BINS + 1), counts.double().numpy(), title
+        edges = np.linspace(low, high, _BINS + 1)
+        self._detail = Histogram(selected or "all layers", edges, counts.double().numpy())
 
     def _selected_name(self) -> str | None:
         history, selected = self._history(), self.panel.selected
@@ -107,30 +108,30 @@ class LiveView(View):
         """What was recorded so far, as the figure takes it."""
         history, panel = self._history(), self.panel
         if history is None or not len(history.steps):
-            return Training.empty(_WAITING)
+            none = np.empty(0)
+            return Training("", (), none, np.empty((0, 0)), none, waiting=_WAITING)
         which, names = _shown(history)
         field = _FIELDS.get((panel.quantity, panel.measure), panel.measure)
-        values = getattr(history, field)
-        if values is None:
-            field, values = panel.measure, getattr(history, panel.measure)
+        if getattr(history, field) is None:
+            field = panel.measure
         title = {
             "rms": "weight gradient, rms",
             "norm": "weight gradient, norm",
-            "activation_std": "output's standard deviation",
+            "activation_std": "standard deviation of the outputs",
             "update_ratio": "update/weight",
         }[field]
-        edges, counts, detail = self._counts or (np.arange(2.0), np.zeros(1), "")
+        ratio = history.update_ratio
         return Training(
-            steps=history.steps.numpy(),
-            values=values[:, which].numpy(),
-            layers=names,
             quantity=title,
+            layers=names,
+            steps=history.steps.numpy(),
+            values=getattr(history, field)[:, which].numpy(),
             loss=history.loss.numpy(),
+            broken=(history.non_finite[:, which] > 0).numpy(),
             dead=_dead(history, which),
-            edges=edges,
-            counts=counts,
-            detail=detail,
+            update_ratio=None if ratio is None or field == "update_ratio" else ratio[-1, which].numpy(),
             selected=panel.selected if panel.selected is not None and panel.selected < len(names) else None,
+            detail=self._detail,
         )
 
     def facts(self, seen: Seen | None) -> list[str]:

@@ -1,0 +1,181 @@
+"""The plot of a Hessian's eigenvalues: how many of which size, and what the learning rate allows."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from matplotlib.axes import Axes
+
+from gradwidgets.figures.curvature_parts import Eigenvalues
+from gradwidgets.figures.decades import Decades
+from gradwidgets.figures.eigenvalue_axis import EigenvalueAxis
+from gradwidgets.figures.layout import Layout
+from gradwidgets.figures.marks import label_axes
+from gradwidgets.figures.moving import MovingLine, moving_line
+from gradwidgets.figures.moving_text import MovingText
+from gradwidgets.figures.panel_text import Key, Notice, title
+from gradwidgets.figures.style import Style
+from gradwidgets.figures.ticks import short
+
+UP, FLAT, DOWN = "#0072b2", "#7d8894", "#d55e00"
+_BASE = math.log10(0.5)  # height of the bars' feet: one eigenvalue still has a bar
+_HEADROOM = 1.28  # for the names of the lines
+_REACH = 0.05  # how far from 0 a density still shows what lies at 0, in widths of its range
+_UPPER, _LOWER = 0.94, 0.87  # heights of those names, in heights of the axes
+
+
+class SpectrumPlot:
+    """Bars, a density over them, λmax and 2/lr.
+
+    Args:
+        axes: Where it goes.
+        style: Colours.
+        layout: Sizes.
+
+    Attributes:
+        axis: Where eigenvalues are drawn; None until there are some.
+    """
+
+    def __init__(self, axes: Axes, style: Style, layout: Layout) -> None:
+        self._axes, self._style, self._layout = axes, style, layout
+        self._title = title(axes, style, layout)
+        self._key = Key(self._title, style, layout)
+        self._notice = Notice(axes, style, layout)
+        self._bars: list = []
+        self._largest = float("nan")
+        self.axis: EigenvalueAxis | None = None
+        scale = layout.scale
+        line = {"linewidth": 1.2 * scale}
+        self.density = moving_line(axes, color=style.ink, zorder=4, **line)
+        self.top = moving_line(axes, color=style.bright.get(UP, UP), zorder=5, **line)
+        self.limit = moving_line(axes, color=style.path, linestyle="--", zorder=6, **line)
+        look = {"transform": axes.get_xaxis_transform(), "clip_on": False, "fontsize": layout.small, "zorder": 7}
+        self.top_name = axes.add_artist(MovingText(color=style.bright.get(UP, UP), **look))
+        self.limit_name = axes.add_artist(MovingText(color=style.path, **look))
+
+    def show(self, spectrum: Eigenvalues | None, missing: str) -> None:
+        """Draw a spectrum.
+
+        Args:
+            spectrum: What to draw.
+            missing: What is said where there is none.
+        """
+        for bars in self._bars:
+            bars.remove()
+        self._bars = []
+        values = np.empty(0) if spectrum is None else np.asarray(spectrum.values, float)
+        values = values[np.isfinite(values)]
+        self._notice.say("" if values.size else missing)
+        self._title.set_text("eigenvalues of the Hessian" if not values.size else "how many eigenvalues")
+        self._axes.grid(bool(values.size))
+        label_axes(self._axes, self._style, self._layout, x="eigenvalue" if values.size else " ")
+        if spectrum is None or not values.size:
+            self.axis = None
+            self._key.show(())
+            self._axes.set_xticks([])
+            self._axes.set_yticks([])
+            self.density.set_data([], [])
+            return
+        self.axis = EigenvalueAxis.of(values, spectrum.rounding)
+        expected = self._expected(spectrum, len(values))
+        most, parts = self._draw_bars(values, spectrum.rounding)
+        self.density.set_data(expected[0], np.log10(expected[1]))
+        if np.isfinite(expected[1]).any():
+            partly = spectrum.parameters is not None and spectrum.parameters > len(values)
+            parts.append((f"― density of all {spectrum.parameters:,}" if partly else "― density", self._style.ink))
+        self._key.show(parts)
+        self._scale(max(most, float(np.nanmax(expected[1], initial=0.0))))
+        self._largest = spectrum.largest
+
+    def mark(self, lr: float | None) -> None:
+        """Draw λmax, and 2/lr, beyond which gradient descent diverges.
+
+        The line farther to the right is the longer one: its name, at its left, lies above the end of the other.
+
+        Args:
+            lr: Learning rate, or None.
+        """
+        limit = 2 / lr if lr is not None and 0 < lr < math.inf else math.nan
+        beyond = limit >= self._largest
+        self._mark_one(self.top, self.top_name, self._largest, "λmax", "", _LOWER if beyond else _UPPER)
+        note = " < λmax: unstable" if limit < self._largest else ""
+        self._mark_one(self.limit, self.limit_name, limit, "2/lr", note, _UPPER if beyond else _LOWER)
+
+    def _mark_one(self, line: MovingLine, text: MovingText, value: float, name: str, note: str, height: float) -> None:
+        """Draw a line up to its name; where it would lie beyond the axis, only the name and an arrow."""
+        if self.axis is None or not math.isfinite(value):
+            line.set_data([], [])
+            text.set_text("")
+            return
+        low, high = self.axis.low, self.axis.high
+        place = float(self.axis.place(np.array(value)))
+        words = f"{name} = {short(value)}{note}"
+        words = f"{words} →" if place > high else f"← {words}" if place < low else words
+        bottom, top = self._axes.get_ylim()
+        end = bottom + (height + 0.045) * (top - bottom)
+        there = low <= place <= high
+        line.set_data([place, place][: 2 * there], [bottom, end][: 2 * there])
+        place = min(max(place, low), high)
+        right = place < low + 0.45 * (high - low)
+        gap = 0.012 * (high - low)
+        text.set(text=words, x=place + (gap if right else -gap), y=height, ha="left" if right else "right")
+
+    def _draw_bars(self, values: np.ndarray, rounding: float) -> tuple[float, list[tuple[str, str]]]:
+        """Draw them; return the largest count, and words and colours of the key."""
+        edges, style = self.axis.edges, self._style
+        places = self.axis.place(values)
+        middles, width = (edges[:-1] + edges[1:]) / 2, edges[1] - edges[0]
+        kinds = {
+            "■ > 0": (values > rounding, style.bright.get(UP, UP)),
+            "■ flat": (np.abs(values) <= rounding, FLAT),
+            "■ < 0": (values < -rounding, DOWN),
+        }
+        feet = np.zeros(len(middles))
+        for chosen, color in kinds.values():
+            counts = np.histogram(places[chosen], edges)[0]
+            # Stacked in counts and drawn in logarithms; the lowest foot stands at a half.
+            tops = np.log10(np.maximum(feet + counts, 0.5))
+            bottoms = np.log10(np.maximum(feet, 0.5))
+            here = counts > 0
+            self._bars.append(
+                self._axes.bar(
+                    middles[here],
+                    (tops - bottoms)[here],
+                    0.92 * width,
+                    bottoms[here],
+                    color=color,
+                    linewidth=0,
+                    zorder=3,
+                )
+            )
+            feet += counts
+        return float(feet.max()), [(words, color) for words, (chosen, color) in kinds.items() if chosen.any()]
+
+    def _expected(self, spectrum: Eigenvalues, known: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return the bins' middles and how many eigenvalues the density puts into each.
+
+        NaN for less than a half, and on a logarithmic axis near 0: bells of 1 % of the range say nothing of how small
+        the small ones are.
+        """
+        if spectrum.density is None:
+            return np.empty(0), np.empty(0)
+        at, density = np.asarray(spectrum.density, float)
+        share = np.concatenate([[0.0], np.cumsum((density[1:] + density[:-1]) / 2 * np.diff(at))])
+        edges = self.axis.edges
+        values = self.axis.value(edges)
+        counts = np.diff(np.interp(values, at, share)) * (spectrum.parameters or known)
+        told = counts >= 0.5
+        if self.axis.logarithmic:
+            told &= np.minimum(np.abs(values[1:]), np.abs(values[:-1])) >= _REACH * (at[-1] - at[0])
+        return (edges[:-1] + edges[1:]) / 2, np.where(told, counts, np.nan)
+
+    def _scale(self, most: float) -> None:
+        axes, axis = self._axes, self.axis
+        top = max(math.log10(max(most, 1.0)), 0.5)
+        axes.set_xlim(axis.low, axis.high)
+        axes.set_xticks(list(axis.ticks), list(axis.ticks.values()))
+        axes.set_ylim(_BASE, _BASE + (top - _BASE) * _HEADROOM)
+        ticks = {math.log10(k): str(k) for k in (1, 2, 5, 10, 20)} if most <= 20 else Decades(0, math.ceil(top)).ticks
+        ticks = {at: text for at, text in ticks.items() if at <= top + 0.2}
+        axes.set_yticks(list(ticks), list(ticks.values()))
