@@ -35,7 +35,8 @@ def depth_key(axes: Axes, style: Style, layout: Layout) -> float:
     taken = last.get_window_extent(renderer).width * 72 / dpi + gap
     lift = ScaledTranslation(-taken / 72, 7 * layout.scale / 72, axes.figure.dpi_scale_trans)
     places = np.linspace(-bar, 0, 25) / 72 * dpi / max(axes.bbox.width, 1)
-    # Each colour reaches to the end and is covered by the next: side by side, seams would show.
+    # Each colour reaches to the end and is covered by the next: side by side, seams would show. Smoothed edges would
+    # add up, and the bar would swell to its end.
     segments = [[(1 + a, 1.0), (1.0, 1.0)] for a in places[:-1]]
     axes.add_artist(
         LineCollection(
@@ -43,6 +44,7 @@ def depth_key(axes: Axes, style: Style, layout: Layout) -> float:
             colors=depth_colors(24, style),
             linewidths=3.2 * layout.scale,
             capstyle="butt",
+            antialiased=False,
             transform=axes.transAxes + lift,
             clip_on=False,
         )

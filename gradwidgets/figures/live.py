@@ -18,7 +18,7 @@ from gradwidgets.figures.layout import DPI, Box, live_layout
 from gradwidgets.figures.live_lines import DEAD, FIRST, MEASURED, RATIO, LiveLines
 from gradwidgets.figures.marks import label_axes, plot_axes
 from gradwidgets.figures.moving import MovingLine
-from gradwidgets.figures.panel_text import Key, Notice, fit, title, wrapped
+from gradwidgets.figures.panel_text import Key, Notice, fit, footnote, title, wrapped
 from gradwidgets.figures.picture import Picture
 from gradwidgets.figures.style import LIGHT, Style, own_look
 from gradwidgets.figures.thinning import spaced, thinned
@@ -28,6 +28,7 @@ from gradwidgets.figures.training import Training
 _MARKS = 36  # along one edge of a plot, at most
 _LAYER = "layer, in order of execution"
 _NO_LOSS = "the loss is not known"
+_ZERO, _BROKEN = "▼ zero", "✖ not finite"
 
 
 class LiveFigure:
@@ -98,6 +99,7 @@ class LiveFigure:
         self._key = Key(self._titles[self.profile], style, layout)
         self._news = {axes: title(axes, style, layout, right=True, moving=True) for axes in (self.profile, self.loss)}
         self._no_loss = Notice(self.loss, style, layout)
+        self._marks = {axes: footnote(axes, style, layout) for axes in (self.norms, self.loss)}
         self._sentence = figure.text(
             0.5, 0.5, "", ha="center", va="center", parse_math=False, fontsize=layout.title * 1.15, color=style.muted
         )
@@ -123,6 +125,8 @@ class LiveFigure:
         changed = [*self._name(shown), *self._fit_steps(shown), *self._show_loss(shown)]
         if len(shown.layers):
             changed += [*self._show_norms(shown), *self._show_profile(shown)]
+        changed += self._explain(self.norms, {_ZERO: ("zero", "zero now"), _BROKEN: ("broken", "broken now")})
+        changed += self._explain(self.loss, {_BROKEN: ("loss broken",)})
         changed += [self.near] * self._sizes.show(shown.detail, self._drawn["near"])
         self._tell_news(shown)
         return list(dict.fromkeys(changed)), whole
@@ -258,6 +262,15 @@ class LiveFigure:
     def _mark(self, name: str, steps: np.ndarray, height: float) -> None:
         steps = spaced(steps, self._steps[0].span / _MARKS)
         self._drawn[name].set_data(steps, np.full(len(steps), height))
+
+    def _explain(self, axes: Axes, marks: dict[str, tuple[str, ...]]) -> list[Axes]:
+        """Say below axes what the marks mean that are seen; return the axes if that is a change."""
+        lines = self._drawn.lines
+        words = "   ".join(text for text, names in marks.items() if any(len(lines[k].get_xdata()) for k in names))
+        if words == self._marks[axes].get_text():
+            return []
+        self._marks[axes].set_text(words)
+        return [axes]
 
     def _tell_news(self, shown: Training) -> None:
         loss, step = float(shown.loss[-1]), f"step {int(shown.steps[-1]):,}"

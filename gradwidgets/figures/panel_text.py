@@ -40,6 +40,24 @@ def title(axes: Axes, style: Style, layout: Layout, *, right: bool = False, movi
     return axes.add_artist(MovingText(**look) if moving else Text(parse_math=False, **look))
 
 
+def footnote(axes: Axes, style: Style, layout: Layout) -> Text:
+    """Add an empty line beside the horizontal axis' name, at the right end, muted and small."""
+    drop = ScaledTranslation(0, -(6.0 + 1.2 * layout.small) / 72, axes.figure.dpi_scale_trans)
+    return axes.add_artist(
+        Text(
+            x=1.0,
+            y=0.0,
+            transform=axes.transAxes + drop,
+            ha="right",
+            va="top",
+            clip_on=False,
+            parse_math=False,
+            fontsize=layout.small,
+            color=style.muted,
+        )
+    )
+
+
 def fit(text: Text, words: str, width: float) -> None:
     """Set a text, shortened in its middle where it is too wide.
 

@@ -87,6 +87,24 @@ def test_what_is_zero_or_not_finite_is_marked_at_the_edges(live, drawn):
     assert len(np.unique(drawn(live.figure).reshape(-1, 4), axis=0)) > 20
 
 
+def test_marks_are_explained_while_they_are_seen(live):
+    def said(axes) -> list[bool]:
+        return [words in words_of(axes) for words in ("▼ zero", "✖ not finite")]
+
+    shown = training(30, 40)
+    live.update(shown)
+    assert not any(said(live.norms) + said(live.loss))
+    shown.values[-1, 1], shown.loss[3] = 0, np.inf
+    assert 1 not in shown.drawn
+    assert live.update(shown) == ([live.norms, live.loss], False)
+    assert said(live.norms) == [True, False] and said(live.loss) == [False, True]
+    shown.values[4, 0] = np.nan
+    assert live.update(shown) == ([live.norms], False)
+    assert said(live.norms) == [True, True]
+    live.update(training(30, 40))
+    assert not any(said(live.norms) + said(live.loss))
+
+
 def test_told_what_was_broken_it_does_not_take_nothing_for_it(live):
     shown = training(5, 2, broken=np.zeros((5, 2), bool))
     shown.values[:, 1] = np.nan
@@ -174,13 +192,16 @@ def test_the_histogram_is_a_staircase_over_whole_decades_that_only_grow(live):
 
 
 @pytest.mark.parametrize("size", SIZES, ids=str)
-@pytest.mark.parametrize("state", ["first", "usual", "deep", "extreme", "waiting"])
+@pytest.mark.parametrize("state", ["first", "usual", "deep", "broken", "extreme", "waiting"])
 def test_texts_lie_in_the_figure_and_apart(picture, assert_texts_fit, size, state):
     shown = {
         "first": training(1, 2),
         "usual": training(300, 24, selected=4, detail=histogram("a.very.long.name.of.a.module." * 4), overhead=0.0213),
         "deep": training(
             2000, 500, dead=np.full(500, 0.3), update_ratio=np.full(500, 1e-3), overhead=0.123, detail=histogram()
+        ),
+        "broken": training(
+            90_000, 2, values=np.tile([0.0, np.nan], (90_000, 1)), loss=np.full(90_000, np.inf), dead=np.zeros(2)
         ),
         "extreme": training(
             40,
