@@ -5,7 +5,7 @@ from torch import nn
 from gradwidgets.core.choices import choose
 from gradwidgets.core.layers.fingerprint import Certificate, ModelState
 from gradwidgets.core.layers.fixes import FIXES
-from gradwidgets.core.layers.passes import inside
+from gradwidgets.core.layers.passes import SMALL, inside, quietly, size_of
 
 
 class AppliedFix:
@@ -19,10 +19,12 @@ class AppliedFix:
 
     def __init__(self, name: str, options: dict[str, object], model: nn.Module) -> None:
         self.name, self.options, self.note = name, options, ""
+        self._small = size_of(model)[0] < SMALL
         before = dict(model.named_parameters())
         self._state: ModelState | None = ModelState(model)
         # Of another dtype or on another device a parameter is the same object with other numbers' memory.
-        self._data = [(p, p.data) for p in before.values()]
+        held = [t for p in before.values() for t in (p, p.grad if p.is_leaf else None) if t is not None]
+        self._data = [(t, t.data) for t in held]
         try:
             FIXES[name].change(model, **options)
         except BaseException:
@@ -44,11 +46,12 @@ class AppliedFix:
         if self._state is None:
             raise RuntimeError(f"{FIXES[self.name].title} was taken back already")
         state, self._state = self._state, None
-        for parameter, data in self._data:
-            if parameter.dtype != data.dtype or parameter.device != data.device:
-                parameter.data = data
+        for tensor, data in self._data:
+            if (tensor.dtype, tensor.device, tensor.shape) != (data.dtype, data.device, data.shape):
+                tensor.data = data
         self._data = []
-        return state.put_back(random_numbers=False)
+        with quietly(self._small):
+            return state.put_back(random_numbers=False)
 
     def __repr__(self) -> str:
         """What was applied."""
@@ -73,7 +76,8 @@ def apply_in_place(model: nn.Module, name: str, **options: object) -> AppliedFix
     Raises:
         TypeError: `model` is no module, or an option is unknown or of the wrong kind.
         ValueError: The name is unknown, an option is not allowed, the fix finds nothing in this model that it could
-            change, or it is one that acts on the training (clipping).
+            change, it is one that acts on the training (clipping), or the model has lazy layers without sizes, which
+            could not be made lazy again.
     """
     if not isinstance(model, nn.Module):
         raise TypeError(f"model must be a torch.nn.Module; got {type(model).__name__} {model!r:.60}")
@@ -83,17 +87,22 @@ def apply_in_place(model: nn.Module, name: str, **options: object) -> AppliedFix
         raise ValueError(
             f"{fix.title} acts on the training, between backward and step, and not on the model: copy its code"
         )
-    return AppliedFix(name, settled, inside(model, []))
+    subject = inside(model, [])
+    numbers, lazy = size_of(subject)
+    if lazy:
+        raise ValueError("model has lazy layers, which have no weights yet: run it once on a batch, then apply the fix")
+    with quietly(numbers < SMALL):
+        return AppliedFix(name, settled, subject)
 
 
 def _difference(before: dict[str, nn.Parameter], after: dict[str, nn.Parameter]) -> str:
     known, now = {id(p) for p in before.values()}, {id(p) for p in after.values()}
     new = [name for name, p in after.items() if id(p) not in known]
     gone = [name for name, p in before.items() if id(p) not in now]
-    parts = [f"{len(new)} parameters are new ({_some(new)})"] if new else []
-    parts += [f"{len(gone)} are gone ({_some(gone)})"] if gone else []
-    return " and ".join(parts) + ": make the optimizer anew" if parts else ""
+    parts = [f"new parameters: {_some(new)}"] if new else []
+    parts += [f"parameters gone: {_some(gone)}"] if gone else []
+    return "; ".join([*parts, "make the optimizer anew"]) if parts else ""
 
 
 def _some(names: list[str]) -> str:
-    return ", ".join(names[:3]) + (", …" if len(names) > 3 else "")
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")

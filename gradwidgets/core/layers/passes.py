@@ -59,10 +59,8 @@ class Subject:
         subject = inside(model, notes)
         if isinstance(inputs, Mapping):
             inputs = dict(inputs)  # whatever its kind, its tensors are to be found
-        own = [t for m in subject.modules() for t in (*m._parameters.values(), *m._buffers.values()) if t is not None]
-        size = _size(inputs) + sum([0 if nn.parameter.is_lazy(one) else one.numel() for one in own])
-        lazy = any(map(nn.parameter.is_lazy, own))
-        return cls(subject, inputs, targets, loss_fn, notes, lazy, size < SMALL)
+        numbers, lazy = size_of(subject)
+        return cls(subject, inputs, targets, loss_fn, notes, lazy, _size(inputs) + numbers < SMALL)
 
     @contextlib.contextmanager
     def untouched(self) -> Iterator[list[Certificate]]:
@@ -94,6 +92,12 @@ class Subject:
         """
         output = run("the model", self.model, copied(self.inputs), self.model)
         return checked(run("the loss", lambda: self.loss_fn(output, copied(self.targets)), (), self.model))
+
+
+def size_of(model: nn.Module) -> tuple[int, bool]:
+    """How many numbers a model holds, and whether it has lazy parameters, which are not counted."""
+    own = [t for m in model.modules() for t in (*m._parameters.values(), *m._buffers.values()) if t is not None]
+    return sum([0 if nn.parameter.is_lazy(one) else one.numel() for one in own]), any(map(nn.parameter.is_lazy, own))
 
 
 def _size(values: object) -> int:

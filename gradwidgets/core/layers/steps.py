@@ -60,23 +60,23 @@ def training_losses(
     check_steps(lr, steps)
     if clip is not None:
         positive("clip", clip)
-    subject = Subject.of(model, inputs, targets, loss_fn)
-    subject.model = copy_of(subject.model)
-    loss = Loss.of(loss_fn)
-    subject.loss_fn = loss.copied()
-    losses, norms = torch.full((2, steps + 1), math.nan, dtype=torch.float64)
+    subject, loss = Subject.of(model, inputs, targets, loss_fn), Loss.of(loss_fn)
+    # A copy that is made in inference mode could not be trained.
+    with quietly(subject.small), torch.inference_mode(False):
+        subject.model, subject.loss_fn = copy_of(subject.model), loss.copied()
+    losses, norms = [math.nan] * (steps + 1), [math.nan] * (steps + 1)
     for step in range(steps + 1):
         with _training(subject, step), loss.untouched():
             value = subject.loss()
             if not bool(value.isfinite()):
                 break
-            losses[step] = value.detach().double()
+            losses[step] = float(value.detach())
             gradients = gradients_of(value, subject.model)
             norms[step] = global_norm(gradients.values())
             if step < steps:
                 _descend(dict(subject.model.named_parameters()), gradients, lr, clip)
         yield (step + 1) / (steps + 1)
-    return losses, norms
+    return torch.tensor(losses, dtype=torch.float64), torch.tensor(norms, dtype=torch.float64)
 
 
 def _descend(

@@ -62,9 +62,7 @@ class Trial(Result):
     def sentence(self) -> str:
         """The trial in words."""
         steps = len(self.losses_before) - 1
-        parts = [
-            f"in {steps} steps the loss goes {_way(self.losses_after)} with it, {_way(self.losses_before)} without"
-        ]
+        parts = [f"loss in {steps} steps: {_way(self.losses_after)} with it, {_way(self.losses_before)} without"]
         ratios = [_ratio(flow) for flow in (self.after, self.before)]
         if all(math.isfinite(ratio) for ratio in ratios) and ratios[0] != ratios[1]:
             told = [number(ratio, 3) for ratio in ratios]
@@ -167,10 +165,12 @@ def trying_fix(
     check_steps(lr, steps)
     subject, loss = Subject.of(model, inputs, targets, loss_fn), Loss.of(loss_fn)
     state = _state(subject)
-    plain = copy_of(subject.model)
-    if subject.lazy:
-        _give_sizes(plain, subject)
-    fixed = apply_fix(plain, name, **settled) if fix.changes_model else copy.deepcopy(plain)
+    # A copy that is made in inference mode could not be trained.
+    with quietly(subject.small), torch.inference_mode(False):
+        plain = copy_of(subject.model)
+        if subject.lazy:
+            _give_sizes(plain, subject)
+        fixed = apply_fix(plain, name, **settled) if fix.changes_model else copy.deepcopy(plain)
     yield 0.05
     with loss.untouched():
         before = layer_flow(plain, inputs, targets, loss_fn)
@@ -207,7 +207,7 @@ def _state(subject: Subject) -> ModelState:
 
 def _give_sizes(model: nn.Module, subject: Subject) -> None:
     """Run a model once, so that its lazy layers take their sizes and weights, the same ones every time."""
-    with quietly(subject.small), random_numbers(0), torch.no_grad():
+    with random_numbers(0), torch.no_grad():
         run("the model", model, copied(subject.inputs), model)
 
 
@@ -222,11 +222,11 @@ def _notes(subject: Subject, loss: Loss) -> Iterator[str]:
 
 
 def _way(losses: Tensor) -> str:
-    known = losses[losses.isfinite()]
-    if not len(known):
-        return "nowhere: it is not finite"
-    end = number(float(losses[-1])) if bool(losses[-1].isfinite()) else f"beyond all bounds after step {len(known) - 1}"
-    return f"{number(float(losses[0]))} → {end}"
+    known = losses[losses.isfinite()].tolist()
+    if not known:
+        return "not finite"
+    end = number(known[-1]) if len(known) == len(losses) else f"beyond all bounds at step {len(known)}"
+    return f"{number(known[0])} → {end}"
 
 
 def _ratio(flow: LayerFlow) -> float:

@@ -1,43 +1,14 @@
 """Whatever the model: after a pass it is as it was, to the last bit, and the certificate says so."""
 
-import importlib.util
 import math
-import sys
-from pathlib import Path
 
 import pytest
 import torch
 from torch import nn
 
 from gradwidgets.core.layers import FlowError, layer_flow
-
-_spec = importlib.util.spec_from_file_location("layers_zoo", Path(__file__).with_name("zoo.py"))
-zoo = importlib.util.module_from_spec(_spec)
-sys.modules["layers_zoo"] = zoo
-_spec.loader.exec_module(zoo)
-ZOO, Restless, square = zoo.ZOO, zoo.Restless, zoo.square
-
-
-def bits(tensor):
-    if tensor is None or nn.parameter.is_lazy(tensor):
-        return None
-    if tensor.is_sparse:
-        return tensor.coalesce().indices().tolist(), tensor.coalesce().values().tolist()
-    return tensor.detach().clone().reshape(-1).view(torch.uint8).tolist()
-
-
-def everything(model):
-    """An account of a model of our own, without the code under test."""
-    return {
-        "state": [(n, id(t), bits(t)) for n, t in [*model.named_parameters(), *model.named_buffers()]],
-        "gradients": [(n, id(p.grad), bits(p.grad)) for n, p in model.named_parameters()],
-        "trained": [p.requires_grad for p in model.parameters()],
-        "modes": [m.training for m in model.modules()],
-        "hooks": [len(v) for m in model.modules() for k, v in vars(m).items() if k.endswith("_hooks") and v],
-        "tensor hooks": [len(p._backward_hooks or ()) for p in model.parameters()],
-        "attributes": [sorted(vars(m)) for m in model.modules()],
-        "kinds": [type(m) for m in model.modules()],
-    }
+from tests.core.layers.account import everything
+from tests.core.layers.zoo import ZOO, Restless, square
 
 
 @pytest.mark.parametrize("name", ZOO)

@@ -27,10 +27,8 @@ def test_each_part_is_the_core_s(panel):
     expected = hessian_spectrum(model, x, y, loss_fn).eigenvalues.numpy()
     np.testing.assert_allclose(spectrum.eigenvalues, expected, atol=1e-12)
     figure = panel.views["curvature"].figure
-    x = {name: figure.lines[name].get_data()[0] for name in ("largest", "2/lr")}
-    assert len(x["largest"]) == 2 and (
-        len(x["2/lr"]) == 0 or (x["2/lr"][0] > x["largest"][0]) == (spectrum.lr_limit > 0.5)
-    )
+    top, limit = (figure.lines[name].get_data()[0] for name in ("largest", "2/lr"))
+    assert len(top) == 2 and (len(limit) == 0 or (limit[0] > top[0]) == (spectrum.lr_limit > 0.5))
     found = panel.measure_curvature()
     assert set(found) == {"spectrum", "noise scale", "covariance"} and found["spectrum"] is spectrum
     noise = gradient_noise_scale(model, x, y, loss_fn)
