@@ -10,7 +10,7 @@ from torch.utils import _pytree as pytree
 
 from gradwidgets.core.layers.reduce import Reducer, numbers_of
 from gradwidgets.core.layers.rows import Row
-from gradwidgets.core.layers.units import FEWEST_VALUES, alive_units, axis_after
+from gradwidgets.core.layers.units import FEWEST_VALUES, axis_after, axis_of_units
 
 # Outputs of one call whose gradients are looked at: of an LSTM, say, only the last state may be used.
 _OUTPUTS = 4
@@ -92,22 +92,29 @@ class Watch:
             return
         if not first.numel():
             row.note("its output is empty")
-        row.pieces += self.numbers.moments(first)
-        if row.units and first.numel():
-            self._units(row, numbers_of(first))
+        self._output(row, numbers_of(first))
         for place, tensor in enumerate(tensors[:_OUTPUTS]):
             if tensor.requires_grad:
                 self._handles.append(tensor.register_hook(partial(self._gradient, row, row.calls, place)))
 
-    def _units(self, row: Row, output: Tensor) -> None:
-        axis = self._axis if self._axis is not None else 1 if output.ndim > 3 else -1
-        alive, values = alive_units(output, axis)
-        if values >= FEWEST_VALUES:
-            row.alive.append((self.numbers.count(alive), alive.numel()))
-        else:
-            row.note(f"{values} values of each unit: too few to tell dead units from chance")
-        if row.saturates is not None:
-            row.saturated.append((self.numbers.count(row.saturates(output)), output.numel()))
+    def _output(self, row: Row, numbers: Tensor) -> None:
+        axis, units, size = None, 0, numbers.numel()
+        if row.units and size:
+            if not numbers.ndim:
+                numbers = numbers[None]
+            after = self._axis if self._axis is not None else 1 if numbers.ndim > 3 else -1
+            place = axis_of_units(numbers.shape, after)
+            units = numbers.shape[place]
+            if size // units >= FEWEST_VALUES:
+                axis = place
+            else:
+                row.note(f"{size // units} values of each unit: too few to tell dead units from chance")
+        pieces, alive, saturated = self.numbers.output(numbers, axis, row.saturates)
+        row.pieces += pieces
+        if alive is not None:
+            row.alive.append((alive, units))
+        if saturated is not None:
+            row.saturated.append((saturated, size))
 
     def _gradient(self, row: Row, call: int, place: int, gradient: Tensor | None) -> None:
         if gradient is not None:  # as it is for an output that goes unused
