@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -58,8 +58,7 @@ def sizes_of(tensors: list[Tensor]) -> "list[float] | Tensor":
     return torch.stack([norm_of(tensor).to(device) for tensor in tensors])
 
 
-@dataclass(frozen=True)
-class Moments:
+class Moments(NamedTuple):
     """Count, mean, standard deviation and extremes of some numbers."""
 
     count: int

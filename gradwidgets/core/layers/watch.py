@@ -52,20 +52,20 @@ class Watch:
 
     def weights(self) -> None:
         """Take the norms of all parameters that have numbers and were not taken yet."""
-        own = {id(p): p for row in self.rows for p in row.own.values() if not nn.parameter.is_lazy(p)}
-        own = {key: parameter for key, parameter in own.items() if key not in self.norms and not parameter.is_meta}
-        for parameter, place in zip(own.values(), self.numbers.norms(list(own.values())), strict=True):
-            self.norms[id(parameter)] = parameter.numel(), place, None
+        new = {id(p): p for row in self.rows for p in row.own.values() if id(p) not in self.norms}
+        new = {key: p for key, p in new.items() if not (nn.parameter.is_lazy(p) or p.is_meta)}
+        for (key, parameter), place in zip(new.items(), self.numbers.norms(list(new.values())), strict=True):
+            self.norms[key] = parameter.numel(), place, None
 
     def gradients(self, gradients: dict[int, Tensor]) -> None:
         """Take the norms of parameters' gradients, which are given by the parameters' ids."""
         known = {key: gradient for key, gradient in gradients.items() if key in self.norms}
         for key, place in zip(known, self.numbers.norms(list(known.values())), strict=True):
             self.norms[key] = *self.norms[key][:2], place
-        for row in self.rows:
+        sparse = {key for key, gradient in gradients.items() if gradient.layout is not torch.strided}
+        for row in self.rows if sparse else ():
             for key, parameter in row.own.items():
-                gradient = gradients.get(id(parameter))
-                if gradient is not None and gradient.layout is not torch.strided:
+                if id(parameter) in sparse:
                     row.note(f"the gradient of {key} is sparse: elements that it leaves out count as 0")
 
     def _begins(self, row: Row, *_: object) -> None:
@@ -76,13 +76,12 @@ class Watch:
     def _ends(self, row: Row, module: nn.Module, arguments: object, output: object) -> None:
         if self.forward_done:
             return
-        self._begins(row)
+        if row.first is None:
+            self._begins(row)
         row.calls += 1
-        kind = type(module)
         if row.own:
-            self._axis = axis_after(kind)
-        tensors = [output] if isinstance(output, Tensor) else [t for t in tensors_in(output) if t is not None]
-        tensors = [t for t in tensors if t.is_floating_point() or t.is_complex()]
+            self._axis = axis_after(type(module))
+        tensors = [t for t in tensors_in(output) if t.is_floating_point() or t.is_complex()]
         if not tensors:
             row.note("its output holds no tensor of floating point")
             return
