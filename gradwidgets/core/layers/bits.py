@@ -96,20 +96,40 @@ def write(tensor: Tensor, bits: Tensor) -> None:
             tensor.copy_(bits.clone().view(tensor.dtype).reshape(tensor.shape))
 
 
-def digest_of(bits: Iterable[Piece], text: str) -> str:
-    """SHA-256 of a text and of bits, those on one device in a row and filled up to whole words."""
-    digest = hashlib.sha256(text.encode())
-    by_device: dict[torch.device, list[Piece]] = {}
-    for piece in bits:
-        by_device.setdefault(piece.words.device, []).append(piece)
-    for pieces in by_device.values():
-        size = 0
-        for piece in pieces:
-            held, end = piece.words.cpu(), sum([size for _, size in piece.spans])
-            digest.update(memoryview(memory_of(held))[:end])
-            size += end
-        digest.update(bytes(-size % 8))
-    return digest.hexdigest()
+class Digest:
+    """SHA-256 of a text and of bits, those on one device in a row and filled up to whole words.
+
+    To hash takes five times as long as to compare, and few look at it: it is done when it is first asked for, and the
+    bits are held until then.
+
+    Args:
+        bits: Copies that nobody else changes.
+        text: Comes first.
+    """
+
+    def __init__(self, bits: Iterable[Piece], text: str) -> None:
+        self._bits, self._text, self._found = list(bits), text, ""
+
+    def __call__(self) -> str:
+        """The digest in hexadecimal."""
+        if not self._found:
+            self._found = self._hash()
+            self._bits = []
+        return self._found
+
+    def _hash(self) -> str:
+        digest = hashlib.sha256(self._text.encode())
+        by_device: dict[torch.device, list[Piece]] = {}
+        for piece in self._bits:
+            by_device.setdefault(piece.words.device, []).append(piece)
+        for pieces in by_device.values():
+            whole = 0
+            for piece in pieces:
+                held, size = piece.words.cpu(), sum([size for _, size in piece.spans])
+                digest.update(memoryview(memory_of(held))[:size])
+                whole += size
+            digest.update(bytes(-whole % 8))
+        return digest.hexdigest()
 
 
 def memory_of(held: Tensor) -> ctypes.Array:

@@ -10,20 +10,40 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from gradwidgets.core.layers.bits import as_bytes, bits_of, digest_of, write
+from gradwidgets.core.layers.bits import Digest, as_bytes, bits_of, write
 from gradwidgets.core.layers.generators import Generator, generators
 from gradwidgets.core.results import Result
 
 _HOOKS = "_hooks"  # what the names of a module's dictionaries of hooks end with
 _CONTAINERS = (dict, list, set)
+_WAITING = 1 << 22  # bytes of a model's copy that may be held for a fingerprint that nobody has asked for
 _PLAIN = {bool, int, float, str, tuple, type(None)}  # kinds of attributes that hold nothing to be looked at
+
+
+class _Fingerprint:
+    """A certificate's text that may be given as a `Digest`, which is then asked when the text is first read."""
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    def __set__(self, certificate: "Certificate", value: str | Digest) -> None:
+        vars(certificate)[self._name] = value
+
+    def __get__(self, certificate: "Certificate | None", owner: type) -> str:
+        if certificate is None:
+            raise AttributeError(self._name)  # tells dataclasses that there is no default
+        value = vars(certificate)[self._name]
+        if isinstance(value, Digest):
+            value = vars(certificate)[self._name] = value()
+        return value
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Certificate(Result):
     """The proof that a model is as it was.
 
-    Everything is compared to the last bit; the fingerprints are SHA-256 digests of what was compared.
+    Everything is compared to the last bit; the fingerprints are SHA-256 digests of what was compared. Those of small
+    models (up to 4 MB) are worked out when they are first read, from the copy that was compared.
 
     Attributes:
         unchanged: Whether all is as before, now that what had changed was put back.
@@ -37,8 +57,8 @@ class Certificate(Result):
     """
 
     unchanged: bool
-    before: str
-    after: str
+    before: str = _Fingerprint()
+    after: str = _Fingerprint()
     compared: dict[str, int]
     put_back: tuple[str, ...] = ()
     changed: tuple[str, ...] = ()
@@ -66,7 +86,6 @@ class ModelState:
         self._skipped = tuple([label for label, _ in self._labelled() if label not in known])
         self._random = generators()
         self._text = self._describe(self._random)
-        self._digest = digest_of(self._bits, self._text)
 
     def _hold(self, name: str, module: nn.Module) -> None:
         attributes, contents = vars(module).copy(), []
@@ -104,15 +123,20 @@ class ModelState:
             same_bits, random_now = self._same_bits(), generators()
         text = self._describe(random_now)
         unchanged = same_bits and text == self._text
+        size = sum([size for _, size in self._sizes])
+        before = Digest(self._bits, self._text)
+        after = before if unchanged else Digest(bits_of(self._labelled()), text)
+        if size > _WAITING:
+            before(), after()
         return Certificate(
             unchanged,
-            self._digest,
-            self._digest if unchanged else digest_of(bits_of(self._labelled()), text),
+            before,
+            after,
             {
                 "modules": len(self._attributes),
                 "tensors": len(self._tensors),
                 "gradients": sum([gradient is not None for *_, gradient in self._tensors.values()]),
-                "bytes": sum([size for _, size in self._sizes]),
+                "bytes": size,
                 "hooks": sum([count for *_, count in self._hooks(before=True)]),
                 "random generators": len(self._random),
             },

@@ -134,7 +134,8 @@ def _without_gradient_hooks(model: nn.Module, notes: list[str]) -> Iterator[None
                 modules.append((held, key, held[key]))
         for key in ("_forward_hooks", "_forward_pre_hooks"):
             # torch's own (of weight norm, of lazy layers) keep nothing outside.
-            calls += any(not _is_torchs(hook) for hook in (held.get(key) or {}).values())
+            if held.get(key):
+                calls += any(not _is_torchs(hook) for hook in held[key].values())
     if tensors or modules:
         notes.append(
             f"{len(tensors) + len(modules)} hooks on gradients were not run: gradients are as they come to them"
