@@ -13,7 +13,7 @@ paints. Everything that a widget shows can be had without one, from `gradwidgets
 
 from gradwidgets.core import assert_loss, check_loss
 from gradwidgets.widgets.explorer import SurfaceExplorer
-from gradwidgets.widgets.flow_panel import LayerFlowPanel
+from gradwidgets.widgets.flow.panel import LayerFlowPanel
 from gradwidgets.widgets.playground import OptimizerPlayground
 
 __version__ = "0.1.0"

@@ -16,11 +16,13 @@ What is wrong with a loss
     losses to look at.
 Where the gradient goes in a network
     `build_network` (`NETWORKS`, `ACTIVATIONS`, `INITS`), `layer_flow` (every layer of any model, which stays as it is),
-    `diagnose` (`CHECKS`), `apply_fix` on a copy (`FIXES`), `clip_gradients` (`CLIPPERS`), `GradientMonitor` in a real
-    training loop, `predicted_factor` (theory); and of a whole model `hessian_spectrum`, `gradient_noise_scale`,
-    `gradient_covariance`.
+    `diagnose` (`CHECKS`), `apply_fix` on a copy (`FIXES`), `try_fix` (both, and the first steps of training),
+    `apply_in_place` (with a way back), `clip_gradients` (`CLIPPERS`), `GradientMonitor` in a real training loop,
+    `predicted_factor` (theory), `parameter_gradients`, `batch_norms`; and of a whole model `hessian_spectrum`,
+    `gradient_noise_scale`, `gradient_covariance`.
 Long work in slices
-    `descending_each` and `sampling_each` yield the share that is done and return what the plain forms do.
+    `descending_each`, `sampling_each`, `trying_fix` and `training_losses` yield the share that is done and return the
+    result.
 """
 
 from gradwidgets.core.check import LossReport, assert_loss, check_loss
@@ -39,17 +41,25 @@ from gradwidgets.core.layers import (
     FIXES,
     INITS,
     NETWORKS,
+    AppliedFix,
     GradientMonitor,
     LayerFlow,
     LayerStats,
+    Trial,
     apply_fix,
+    apply_in_place,
+    batch_norms,
     build_network,
     clip_gradients,
     diagnose,
     fixes_for,
     layer_flow,
+    parameter_gradients,
     predicted_factor,
     predicted_factors,
+    training_losses,
+    try_fix,
+    trying_fix,
 )
 from gradwidgets.core.loss_call import LossError
 from gradwidgets.core.losses import LOSSES, RegressionLoss
@@ -96,6 +106,7 @@ __all__ = [
     "OBJECTIVES",
     "PATTERNS",
     "SGD",
+    "AppliedFix",
     "Comparison",
     "CriticalPoint",
     "Example",
@@ -120,9 +131,12 @@ __all__ = [
     "StepParts",
     "SurfaceGrid",
     "Trajectory",
+    "Trial",
     "apply_fix",
+    "apply_in_place",
     "as_objective",
     "assert_loss",
+    "batch_norms",
     "beale",
     "build_network",
     "check_gradient",
@@ -142,6 +156,7 @@ __all__ = [
     "himmelblau",
     "layer_flow",
     "outcome",
+    "parameter_gradients",
     "predicted_factor",
     "predicted_factors",
     "probe",
@@ -157,4 +172,7 @@ __all__ = [
     "script",
     "stability",
     "step_parts",
+    "training_losses",
+    "try_fix",
+    "trying_fix",
 ]

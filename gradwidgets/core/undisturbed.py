@@ -39,7 +39,7 @@ class Undisturbed:
         """Make calls inside this."""
         dtype, printed = torch.get_default_dtype(), io.StringIO()
         models = [_State(model) for model in self.models]
-        with _random_numbers(self.seed), torch.inference_mode(False), torch.enable_grad():
+        with random_numbers(self.seed), torch.inference_mode(False), torch.enable_grad():
             try:
                 with contextlib.redirect_stdout(printed), warnings.catch_warnings(record=True) as warned:
                     warnings.simplefilter("always")
@@ -141,7 +141,8 @@ def _identical(a: Tensor, b: Tensor) -> bool:
 
 
 @contextlib.contextmanager
-def _random_numbers(seed: int) -> Iterator[None]:
+def random_numbers(seed: int) -> Iterator[None]:
+    """Inside this, random numbers begin at a seed; after it all generators go on where they were."""
     numpy = sys.modules.get("numpy")  # only if the function can know it
     torchs, pythons = torch.get_rng_state(), random.getstate()
     numpys = numpy.random.get_state() if numpy is not None else None

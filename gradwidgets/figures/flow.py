@@ -18,43 +18,11 @@ from gradwidgets.figures.layout import DPI, flow_layout
 from gradwidgets.figures.marks import EDGE, label_axes, plot_axes
 from gradwidgets.figures.moving import MovingLine, moving_line
 from gradwidgets.figures.picture import Picture
+from gradwidgets.figures.side_plot import NOW, PINNED, PINNED_MARKS, Detail, SidePlot, plot_title
 from gradwidgets.figures.style import LIGHT, Style, own_look
 
-MEASURED, THEORY, SICK = "#0072b2", "#7d8894", "#d7301f"
-PINNED = ("#e69f00", "#009e73", "#cc79a7", "#56b4e9")  # in the order in which they were pinned
-_PINNED_MARKS = ("D", "^", "s", "P")
-DEAD, SATURATED = "#d55e00", "#8e24aa"
+THEORY, SICK = "#7d8894", "#d7301f"
 _MARKED = 120  # layers up to which each has a mark of its own
-
-
-@dataclass(frozen=True, eq=False)
-class Detail:
-    """What the lower plot at the side shows: one layer from near, or the activation and its slope.
-
-    Attributes:
-        title: What that is.
-        curves: (x, y), (n,) each, of the first and perhaps of a second curve.
-        limits: Lowest and highest x, lowest and highest y.
-        ticks: Place → text along y; {} for none.
-    """
-
-    title: str
-    curves: tuple[tuple[np.ndarray, np.ndarray], ...]
-    limits: tuple[float, float, float, float]
-    ticks: dict[float, str] = field(default_factory=dict)
-
-    @classmethod
-    def histogram(cls, title: str, edges: np.ndarray, counts: np.ndarray) -> Detail:
-        """A histogram.
-
-        Args:
-            title: Of what.
-            edges: (B + 1,).
-            counts: (B,).
-        """
-        heights = counts / max(float(counts.max(initial=0)), 1.0)
-        steps = np.repeat(edges, 2)[1:-1], np.repeat(heights, 2)
-        return cls(title, (steps,), (float(edges[0]), float(edges[-1]), 0.0, 1.08))
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,10 +36,11 @@ class Profile:
         sick: Indices of layers that a finding names.
         theory: (L,) what theory expects, or None.
         pinned: Name → (M,) profiles that were pinned, spread over the same width.
-        shares: Name → (L,) share of dead or saturated units; NaN where there are none.
         selected: Index of the layer looked at, or None.
-        detail: What is seen of it.
+        above: What the upper plot at the side shows.
+        below: What the lower one shows.
         verdict: In a few words, or "".
+        name: What the key calls `values`.
     """
 
     quantity: str
@@ -80,25 +49,29 @@ class Profile:
     sick: Sequence[int] = ()
     theory: np.ndarray | None = None
     pinned: dict[str, np.ndarray] = field(default_factory=dict)
-    shares: dict[str, np.ndarray] = field(default_factory=dict)
     selected: int | None = None
-    detail: Detail | None = None
+    above: Detail = field(default_factory=Detail)
+    below: Detail = field(default_factory=Detail)
     verdict: str = ""
+    name: str = "now"
 
 
 class FlowFigure:
-    """Artists of the panel.
+    """A profile and two plots at its side.
+
+    Args:
+        figure: What they are drawn on.
 
     Attributes:
-        figure: The Matplotlib figure.
+        figure: The same.
         profile: Axes of the quantity over the layers.
-        health: Axes of the shares of dead and saturated units.
-        near: Axes of one layer's histogram.
-        lines: Name → what moves.
+        above: The upper plot at the side.
+        below: The lower one.
+        lines: Name → what moves in the profile.
     """
 
-    def __init__(self, width: int = 600, height: int = 470) -> None:
-        self.figure = Picture(figsize=(width / DPI, height / DPI), dpi=DPI, layout="none")
+    def __init__(self, figure: Picture) -> None:
+        self.figure = figure
         self.lines: dict[str, MovingLine] = {}
         self._decades = Decades(-2, 0)
         self._layers = 0
@@ -115,39 +88,18 @@ class FlowFigure:
             layout = self._layout = flow_layout(float(width), float(height))
             self._style, self._layers, self._decades = style, 0, Decades(-2, 0)
             self.profile = plot_axes(figure, layout.maps[0], style, layout)
-            self.health = plot_axes(figure, layout.data, style, layout)
-            self.near = plot_axes(figure, layout.losses, style, layout)
-            for axes in (self.profile, self.health, self.near):
-                axes.grid(color=style.faint, linewidth=0.6)
-                axes.set_axisbelow(True)
+            self.profile.grid(color=style.faint, linewidth=0.6)
+            self.profile.set_axisbelow(True)
             label_axes(self.profile, style, layout, x="layer, in order of execution")
-            label_axes(self.health, style, layout, x="layer")
-            self.health.set_ylim(-0.04, 1.04)
-            self.health.set_yticks([0, 0.5, 1], ["0 %", "50 %", "100 %"])
-            self.near.xaxis.set_major_locator(MaxNLocator(5, integer=True))
-            self._told: tuple | None = None
-            self._titles = [self._title(axes) for axes in (self.profile, self.health, self.near)]
-            self._titles[1].set_text("dead ―  saturated ╌")
+            self.above = SidePlot(figure, layout.data, style, layout)
+            self.below = SidePlot(figure, layout.losses, style, layout)
+            self._title = plot_title(self.profile, style, layout)
             self._make_lines(style, layout.scale)
             self._key: list = []
-            self._explain(("now",))
-
-    def _title(self, axes: Axes):
-        layout = self._layout
-        return axes.text(
-            0.0,
-            1.0 + 6 * layout.scale / max(axes.bbox.height, 1) * axes.figure.dpi / DPI,
-            "",
-            transform=axes.transAxes,
-            ha="left",
-            va="bottom",
-            parse_math=False,
-            fontsize=layout.label,
-            color=self._style.ink,
-        )
+            self._explained: tuple = ()
 
     def _make_lines(self, style: Style, scale: float) -> None:
-        blue = style.bright.get(MEASURED, MEASURED)
+        blue = style.bright.get(NOW, NOW)
         line = {"linewidth": 1.5 * scale}
         plain = {"markeredgewidth": 0, **line}
         point = {"linestyle": "none", "markeredgecolor": EDGE, "markeredgewidth": 0.8}
@@ -166,12 +118,8 @@ class FlowFigure:
             "zero": moving_line(self.profile, color=style.halo, marker="v", markersize=7 * scale, zorder=6, **point),
             "broken": moving_line(self.profile, color=SICK, marker="X", markersize=8 * scale, zorder=6, **point),
             "selected": moving_line(self.profile, color=SICK, linewidth=1.0 * scale, linestyle="--", zorder=2),
-            "dead": moving_line(self.health, color=DEAD, zorder=4, **line),
-            "saturated": moving_line(self.health, color=SATURATED, linestyle="--", zorder=3, **line),
-            "near 0": moving_line(self.near, color=blue, zorder=4, **line),
-            "near 1": moving_line(self.near, color=DEAD, linestyle="--", zorder=3, **line),
         }
-        for k, (color, mark) in enumerate(zip(PINNED, _PINNED_MARKS, strict=True)):
+        for k, (color, mark) in enumerate(zip(PINNED, PINNED_MARKS, strict=True)):
             self.lines[f"pinned {k}"] = moving_line(
                 self.profile, color=color, marker=mark, markersize=3.6 * scale, zorder=3 - 0.01 * k, **plain
             )
@@ -184,13 +132,14 @@ class FlowFigure:
         layout, figure, style = self._layout, self.figure, self._style
         usual = {"markersize": 6 * layout.scale, "markeredgewidth": 0.8, "linewidth": 1.6 * layout.scale}
         alone = {"linestyle": "none", "markeredgecolor": EDGE}
-        fixed = {"now", "theory", "sick", "zero", "not finite"}
-        pinned = [name for name in told if name not in fixed]
+        fixed = {"theory", "sick", "zero", "not finite"}
+        now, *others = told
+        pinned = [name for name in others if name not in fixed]
         marks = [
-            ("now", {"color": style.bright.get(MEASURED, MEASURED), "marker": "o", "markeredgewidth": 0}),
+            (now, {"color": style.bright.get(NOW, NOW), "marker": "o", "markeredgewidth": 0}),
             *(
                 (name, {"color": color, "marker": mark, "markeredgewidth": 0})
-                for name, color, mark in zip(pinned, PINNED, _PINNED_MARKS, strict=False)
+                for name, color, mark in zip(pinned, PINNED, PINNED_MARKS, strict=False)
             ),
             ("theory", {"color": THEORY, "linestyle": "--", "marker": ""}),
             ("sick", {"color": SICK, "marker": "s", **alone}),
@@ -253,11 +202,7 @@ class FlowFigure:
             self.lines["broken"].set_data(positions[broken], np.full(len(broken), high - 0.03 * (high - low)))
             at = [] if shown.selected is None else [shown.selected + 1] * 2
             self.lines["selected"].set_data(at, [low, high][: len(at)])
-            for name in ("dead", "saturated"):
-                shares = shown.shares.get(name)
-                here = np.flatnonzero(np.isfinite(shares)) if shares is not None else np.empty(0, int)
-                self.lines[name].set_data(positions[here], [] if shares is None else shares[here])
-            changed += self._show_detail(shown.detail)
+            changed += [*self.above.update(shown.above), *self.below.update(shown.below)]
         return list(dict.fromkeys(changed)), whole
 
     @staticmethod
@@ -266,7 +211,7 @@ class FlowFigure:
         has_theory = shown.theory is not None and bool(np.isfinite(shown.theory).any())
         marks = [("theory", has_theory), ("sick", len(shown.sick) > 0), ("zero", bool((shown.values == 0).any()))]
         marks.append(("not finite", bool(shown.broken.any())))
-        return ("now", *list(shown.pinned)[: len(PINNED)], *(name for name, seen in marks if seen))
+        return (shown.name, *list(shown.pinned)[: len(PINNED)], *(name for name, seen in marks if seen))
 
     def _fit(self, shown: Profile, settle: bool) -> list[Axes]:
         changed = []
@@ -281,33 +226,18 @@ class FlowFigure:
             changed.append(self.profile)
         if len(shown.values) != self._layers:
             self._layers = len(shown.values)
-            for axes in (self.profile, self.health):
-                axes.set_xlim(0.4, max(self._layers, 1) + 0.6)
-                axes.xaxis.set_major_locator(MaxNLocator(8 if axes is self.profile else 4, integer=True, min_n_ticks=1))
-            changed += [self.profile, self.health]
-        title = shown.quantity + (f"   {shown.verdict}" if shown.verdict else "")
-        if self._titles[0].get_text() != title:
-            self._titles[0].set_text(title)
+            self.profile.set_xlim(0.4, max(self._layers, 1) + 0.6)
+            self.profile.xaxis.set_major_locator(MaxNLocator(8, integer=True, min_n_ticks=1))
             changed.append(self.profile)
-        return changed
-
-    def _show_detail(self, detail: Detail | None) -> list[Axes]:
-        detail = detail or Detail("click a layer", (), (0.0, 1.0, 0.0, 1.0))
-        told = (detail.title, detail.limits, tuple(detail.ticks.items()))
-        changed = [] if told == self._told else [self.near]
-        if changed:
-            self._told = told
-            self._titles[2].set_text(detail.title)
-            self.near.set_xlim(detail.limits[:2])
-            self.near.set_ylim(detail.limits[2:])
-            self.near.set_yticks(list(detail.ticks), list(detail.ticks.values()))
-        for k in range(2):
-            self.lines[f"near {k}"].set_data(*(detail.curves[k] if k < len(detail.curves) else ([], [])))
+        title = shown.quantity + (f"   {shown.verdict}" if shown.verdict else "")
+        if self._title.get_text() != title:
+            self._title.set_text(title)
+            changed.append(self.profile)
         return changed
 
     def layer_at(self, axes: Axes | None, x: float | None) -> int | None:
         """Return the index of the layer under the mouse, or None."""
-        if axes is None or x is None or axes not in (self.profile, self.health) or not self._layers:
+        if axes is None or x is None or axes is not self.profile or not self._layers:
             return None
         return int(min(max(round(x), 1), self._layers)) - 1
 

@@ -197,6 +197,84 @@ def flow_layout(width: float, height: float) -> Layout:
     )
 
 
+def live_layout(width: float, height: float) -> tuple[Layout, tuple[Box, ...]]:
+    """Lay out a training: a wide plot and one beside it, three in a row below.
+
+    Args:
+        width: Figure width in CSS pixels.
+        height: Figure height in CSS pixels.
+
+    Returns:
+        The layout, whose `maps` holds the wide plot and `data` the one beside it; and the boxes of the row below.
+    """
+    scale = _scale(width, height)
+    left, right, top, bottom, gutter, plot_gap = (v * scale for v in (47, 13, 40, 33, 44, 56))
+    inner = height - top - bottom - plot_gap
+    low = 0.42 * inner
+    third = (width - left - right - 2 * gutter) / 3
+    wide = 2 * third + gutter
+
+    def box(x: float, y: float, w: float, h: float) -> Box:
+        return x / width, y / height, w / width, h / height
+
+    raised = bottom + low + plot_gap
+    below = tuple(box(left + k * (third + gutter), bottom, third, low) for k in range(3))
+    layout = _layout(
+        width,
+        height,
+        scale,
+        maps=(box(left, raised, wide, inner - low),),
+        data=box(left + wide + gutter, raised, third, inner - low),
+        losses=below[2],
+        left_column=frozenset((0,)),
+        bottom_row=frozenset((0,)),
+        legend=((left + wide + gutter) / width, 1 - 0.5 * 21 * scale / height),
+        map_size=(wide, inner - low),
+        key_left=left,
+    )
+    return layout, below
+
+
+def curvature_layout(width: float, height: float) -> tuple[Layout, Box]:
+    """Lay out a spectrum beside three smaller plots.
+
+    Args:
+        width: Figure width in CSS pixels.
+        height: Figure height in CSS pixels.
+
+    Returns:
+        The layout, `maps` being the spectrum, `data` the upper plot beside it and `losses` the strip below that; and
+        the box of the image at the bottom.
+    """
+    scale = _scale(width, height)
+    left, right, top, bottom, gutter, plot_gap = (v * scale for v in (47, 13, 40, 33, 46, 52))
+    side = min(0.34 * width, max(0.27 * width, 155 * scale))
+    inner = height - top - bottom
+    main = width - left - gutter - side - right
+    strip = 20 * scale
+    plot = (inner - strip - 2 * plot_gap) / 2
+
+    def box(x: float, y: float, w: float, h: float) -> Box:
+        return x / width, y / height, w / width, h / height
+
+    across = width - right - side
+    square = min(plot + 18 * scale, side)
+    layout = _layout(
+        width,
+        height,
+        scale,
+        maps=(box(left, bottom, main, inner),),
+        data=box(across, height - top - plot, side, plot),
+        losses=box(across, bottom + plot + plot_gap, side, strip),
+        left_column=frozenset((0,)),
+        bottom_row=frozenset((0,)),
+        legend=(across / width, 1 - 0.5 * 21 * scale / height),
+        map_size=(main, inner),
+        key_left=left,
+    )
+    return layout, box(across, bottom - 18 * scale, square, square)
+
+
 def _scale(width: float, height: float) -> float:
     return min(1.7, max(1.0, min(width / 620, height / 470)))
 

@@ -9,6 +9,8 @@ _SIGNS = {"ok": ("✓", "fine"), "info": ("i", "note"), "warning": ("▲", "warn
 
 CSS = """<style>
 .gradwidgets-verdict { display: grid; grid-template-columns: minmax(0, 1.15fr) minmax(0, 1fr); gap: 0 14px; }
+.gradwidgets-verdict.whole { grid-template-columns: minmax(0, 1fr); }
+.gradwidgets-verdict.whole td:last-child { white-space: normal; }
 .gradwidgets-verdict > div { max-height: max(172px, 27vh); overflow: auto; }
 .gradwidgets-verdict .card { border-left: 3px solid var(--jp-border-color1, #999); padding: 1px 0 2px 8px;
   margin: 0 0 4px; }

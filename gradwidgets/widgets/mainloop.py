@@ -9,9 +9,11 @@ state wins, and a burst of fifty messages costs what the loop can bear.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 
+import ipywidgets as widgets
 from IPython import get_ipython
 
 
@@ -36,6 +38,23 @@ def call_later(seconds: float, work: Callable[[], None]) -> None:
     loop = main_loop()
     if loop is not None and not loop.is_closed():
         loop.call_soon_threadsafe(loop.call_later, seconds, work)
+
+
+@contextlib.contextmanager
+def heard_meanwhile(those: Iterable[widgets.Widget]) -> Iterator[None]:
+    """Inside this, messages of the page to these widgets are handled while a cell runs, in a thread beside it.
+
+    The page sends them over a subshell, but ipykernel from 7.4 on hands an answer to whichever shell spoke to the page
+    last, which is the main one: busy with the cell. Where there are no subshells they wait until the cell is done.
+    """
+    comms = [one.comm for one in those if hasattr(one.comm, "_reply_subshell_for")]
+    for comm in comms:
+        comm._reply_subshell_for = lambda data, default: default
+    try:
+        yield
+    finally:
+        for comm in comms:
+            vars(comm).pop("_reply_subshell_for", None)
 
 
 class Latest:

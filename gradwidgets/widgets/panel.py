@@ -79,7 +79,7 @@ class Panel(SettingsPanel):
         self._progress = widgets.FloatProgress(min=0, max=1, layout=widgets.Layout(width="220px", margin="2px 8px"))
         stop = widgets.Button(description="Stop", tooltip="stop computing; the picture stays as it is")
         stop.layout.width = "70px"
-        stop.on_click(lambda _: call_soon(self._stop))
+        stop.on_click(lambda _: self._stop_pressed())
         self._busy = widgets.HBox([widgets.Label("computing"), self._progress, stop])
         self._busy.layout.display = "none"
         beside = widgets.Layout(flex="1 1 auto", width="0", margin="0 0 0 6px", overflow="hidden")
@@ -202,6 +202,10 @@ class Panel(SettingsPanel):
             raise failure  # nothing to show yet: whoever makes the panel gets the exception itself
         self._busy.layout.display = "none"
         super()._fail(failure)
+
+    def _stop_pressed(self) -> None:
+        """Take a press of Stop, on whatever thread the page's message comes."""
+        call_soon(self._stop)
 
     def _stop(self) -> None:
         if self._job is not None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import html
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import ipywidgets as widgets
 from traitlets import TraitError, Unicode
@@ -37,6 +37,8 @@ CSS = """<style>
   vertical-align: middle; }
 .gradwidgets-words .alarm { font-weight: 700; }
 .gradwidgets-words .note { color: var(--jp-ui-font-color2, #555); margin-top: 2px; }
+.gradwidgets-tabs .widget-toggle-buttons { flex-flow: row nowrap; }
+.gradwidgets-tabs .widget-toggle-button { flex: 1 1 auto; margin: 1px 2px 3px 0; padding: 0 3px; font-size: 12px; }
 .gradwidgets-roomy .gradwidgets-column { zoom: 1.25; }
 .gradwidgets-roomy .gradwidgets-words .widget-html-content { font-size: 15px; }
 .gradwidgets-roomy .gradwidgets-error { font-size: 15px; }
@@ -262,6 +264,13 @@ class SettingsPanel(widgets.VBox):
             control.connect(lambda: None, lambda message: None)
             control.rest()
         close_all(self)
+
+
+def descendants(widget: widgets.Widget) -> Iterator[widgets.Widget]:
+    """A widget and everything that is shown in it."""
+    yield widget
+    for child in getattr(widget, "children", ()):
+        yield from descendants(child)
 
 
 def close_all(widget: widgets.Widget) -> None:

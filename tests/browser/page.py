@@ -34,6 +34,9 @@ FLAGS = (
 )
 
 
+_RUNS = "watched.notebook().content.widgets[{}].promptNode.textContent.includes('*')"
+
+
 def _is_noise(text: str) -> bool:
     """Whether that is what ipykernel says though nothing is wrong.
 
@@ -147,6 +150,27 @@ class Page:
     def run(self, index: int) -> float:
         """Run one cell to its end; return the page's clock, in ms, from just before."""
         return self.raw.evaluate("watched.runCell", {"index": index, "seconds": 3 * SECONDS})
+
+    def begin(self, index: int) -> None:
+        """Run one cell, and do not wait for its end."""
+        self.raw.evaluate(
+            "k => { watched.notebook().content.activeCellIndex = k;"
+            " jupyterapp.commands.execute('notebook:run-cell'); }",
+            index,
+        )
+        self.until(_RUNS.format(index))
+
+    def runs(self, index: int) -> bool:
+        """Whether a cell runs: the kernel's status tells of messages that are handled beside it, too."""
+        return self.raw.evaluate(_RUNS.format(index))
+
+    def until_ended(self, index: int) -> None:
+        """Wait until a cell does not run any more."""
+        self.until("!" + _RUNS.format(index))
+
+    def frames(self) -> int:
+        """How many frames the page has painted."""
+        return self.raw.evaluate("watched.frames.length")
 
     def run_all(self) -> None:
         """Run all cells to their end."""

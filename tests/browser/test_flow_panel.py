@@ -46,16 +46,16 @@ def test_keys_on_depth_and_gain_change_picture_and_words(page):
 def test_a_click_shows_a_layer_from_near_and_another_hides_it(page):
     place = page.on_map(weight=-8.0, bias=12.0, widget="panel")
     page.raw.mouse.click(*place)
-    page.until_kernel("panel._selected == 11")
+    page.until_kernel("panel.selected == 11")
     page.until_text("linear_12 (Linear, 10,100 parameters)", within=".gradwidgets-verdict")
     page.until_painted("panel")
     page.raw.mouse.click(*place)
-    page.until_kernel("panel._selected is None")
+    page.until_kernel("panel.selected is None")
     page.until_painted("panel")
 
 
 def test_a_preset_pins_and_is_explained(page):
     page.raw.locator(".gradwidgets select").first.select_option("five activations")
-    page.until_kernel("panel.quantity == 'activation gradient' and len(panel._pinned) == 4")
+    page.until_kernel("panel.quantity == 'activation gradient' and len(panel.pinned) == 4")
     page.until_painted("panel")
     page.until_text("vanishing", within=".gradwidgets-verdict .card.error")

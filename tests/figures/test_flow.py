@@ -4,17 +4,17 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from gradwidgets.figures.decades import Decades
-from gradwidgets.figures.flow import Detail, FlowFigure, Profile
+from gradwidgets.figures.flow import FlowFigure, Profile
+from gradwidgets.figures.side_plot import LOOKS, Detail
 from gradwidgets.figures.style import STYLES
+from tests.figures.pictures import picture
 
 
 @pytest.fixture(params=["light", "dark"])
 def figure(request):
-    made = FlowFigure(600, 420)
-    FigureCanvasAgg(made.figure)
+    made = FlowFigure(picture(600, 420))
     made.build(STYLES[request.param])
     return made
 
@@ -47,7 +47,7 @@ def test_any_number_of_layers_is_drawn_in_its_place(figure, count):
     assert x.tolist() == list(range(1, count + 1)) and y == pytest.approx(np.log10(values))
     low, high = figure.profile.get_ylim()
     assert low < y.min() and y.max() < high
-    assert figure.layer_at(figure.profile, count + 3.0) == count - 1 and figure.layer_at(figure.near, 1.0) is None
+    assert figure.layer_at(figure.profile, count + 3.0) == count - 1 and figure.layer_at(figure.below.axes, 1.0) is None
 
 
 def test_zero_and_not_finite_are_marked_and_named(figure):
@@ -82,5 +82,11 @@ def test_while_a_hand_moves_the_axis_only_grows(figure):
 
 def test_a_histogram_is_a_staircase():
     detail = Detail.histogram("a layer", np.array([0.0, 1.0, 2.0]), np.array([2.0, 4.0]))
-    ((x, y),) = detail.curves
-    assert x.tolist() == [0, 1, 1, 2] and y.tolist() == [0.5, 0.5, 1, 1] and detail.limits == (0, 2, 0, 1.08)
+    (curve,) = detail.curves
+    x, y = curve.x, curve.y
+    assert (
+        curve.look in LOOKS
+        and x.tolist() == [0, 1, 1, 2]
+        and y.tolist() == [0.5, 0.5, 1, 1]
+        and detail.limits == (0, 2, 0, 1.08)
+    )

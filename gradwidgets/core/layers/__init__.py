@@ -1,17 +1,22 @@
 """Where the gradient goes in a network: built or your own, measured layer by layer, judged, mended on a copy."""
 
 from gradwidgets.core.layers.activations import ACTIVATIONS, Activation
+from gradwidgets.core.layers.applied import AppliedFix, apply_in_place
 from gradwidgets.core.layers.checks import CHECKS, Check, diagnose
 from gradwidgets.core.layers.clippers import CLIPPERS, Clipped, clip_gradients
 from gradwidgets.core.layers.fingerprint import Certificate
 from gradwidgets.core.layers.fixes import FIXES, Fix, apply_fix, fixes_for
-from gradwidgets.core.layers.flow import FlowError, layer_flow
+from gradwidgets.core.layers.flow import layer_flow
+from gradwidgets.core.layers.gradients import batch_norms, parameter_gradients
 from gradwidgets.core.layers.inits import INITS, Init
 from gradwidgets.core.layers.monitor import GradientMonitor
 from gradwidgets.core.layers.networks import NETWORKS, NORMALIZATIONS, Dense, Network, Residual, build_network
+from gradwidgets.core.layers.passes import FlowError
 from gradwidgets.core.layers.profile import Trend, gradient_trend, signal_trend
 from gradwidgets.core.layers.stats import LayerFlow, LayerStats
+from gradwidgets.core.layers.steps import training_losses
 from gradwidgets.core.layers.theory import predicted_factor, predicted_factors
+from gradwidgets.core.layers.trial import Trial, try_fix, trying_fix
 
 __all__ = [
     "ACTIVATIONS",
@@ -22,6 +27,7 @@ __all__ = [
     "NETWORKS",
     "NORMALIZATIONS",
     "Activation",
+    "AppliedFix",
     "Certificate",
     "Check",
     "Clipped",
@@ -35,14 +41,21 @@ __all__ = [
     "Network",
     "Residual",
     "Trend",
+    "Trial",
     "apply_fix",
+    "apply_in_place",
+    "batch_norms",
     "build_network",
     "clip_gradients",
     "diagnose",
     "fixes_for",
     "gradient_trend",
     "layer_flow",
+    "parameter_gradients",
     "predicted_factor",
     "predicted_factors",
     "signal_trend",
+    "training_losses",
+    "try_fix",
+    "trying_fix",
 ]

@@ -75,6 +75,7 @@ class ModelState:
     """
 
     def __init__(self, *models: nn.Module) -> None:
+        self._models = models
         self._attributes: list[tuple[str, nn.Module, dict, list[tuple[str, object, object]]]] = []
         self._tensors: dict[int, tuple[str, Tensor, bool, Tensor | None]] = {}
         for model in models:
@@ -114,6 +115,7 @@ class ModelState:
             if gradient is not None:
                 yield f"{label}.grad", gradient
 
+<<<<<<< HEAD
     def put_back(self) -> Certificate:
         """Restore what has changed, compare all with what was held, and certify it."""
         restored = [*self._attributes_put_back(), *self._gradients_put_back()]
@@ -139,8 +141,47 @@ class ModelState:
                 "bytes": size,
                 "hooks": sum([count for *_, count in self._hooks(before=True)]),
                 "random generators": len(self._random),
+=======
+    def put_back(self, *, random_numbers: bool = True) -> Certificate:
+        """Restore what has changed, compare all with what was held, and certify it.
+
+        Args:
+            random_numbers: Whether the random generators go back too; else they are left where they are.
+        """
+        restored = [*self._attributes_put_back(), *self._numbers_put_back()]
+        if random_numbers:
+            restored += self._random_put_back()
+        bits, _ = _bits_of(self._labelled()) if restored else (self._after, None)
+        return self._certificate(bits, self._describe(random_numbers), tuple(dict.fromkeys(restored)), random_numbers)
+
+    def compare(self) -> Certificate:
+        """Compare the models with what was held and certify it; nothing is put back.
+
+        Random generators are left out: whoever else ran in the meantime may have used them.
+        """
+        now = ModelState(*self._models)
+        return self._certificate(now._bits, now._describe(False), (), False)
+
+    def _certificate(self, bits: "_Bits", text: str, restored: tuple[str, ...], random_numbers: bool) -> Certificate:
+        held = self._text if random_numbers else self._text.rpartition(" ")[0]
+        digest = self._digest if random_numbers else _digest(self._bits, held)
+        same_bits = _same_bits(self._bits, bits)
+        unchanged = same_bits and text == held
+        hooks = sum(len(one) for *_, kept in self._attributes for key, _, one in kept if one and key.endswith(_HOOKS))
+        return Certificate(
+            unchanged,
+            digest,
+            digest if unchanged else _digest(bits, text),
+            {
+                "modules": len(self._attributes),
+                "tensors": len(self._tensors),
+                "gradients": sum(gradient is not None for *_, gradient in self._tensors.values()),
+                "bytes": sum(size for *_, size in self._bits.spans),
+                "hooks": hooks,
+                "random generators": len(self._random) if random_numbers else 0,
+>>>>>>> 6f905d3
             },
-            tuple(dict.fromkeys(restored)),
+            restored,
             () if unchanged else ("numbers" if not same_bits else "modes, hooks, attributes or random generators",),
             self._skipped,
         )
@@ -193,6 +234,7 @@ class ModelState:
                 generator.restore(generator.state)
                 yield f"the random numbers of {name}"
 
+<<<<<<< HEAD
     def _hooks(self, before: bool) -> list[tuple[str, str, int]]:
         """Module, kind of its hooks, and how many there are of them, or were."""
         return [
@@ -208,6 +250,20 @@ class ModelState:
         trained = "".join(["g" if tensor.requires_grad else "f" for _, tensor, *_ in self._tensors.values()])
         states = hashlib.sha256(b"".join([one.bits for one in generators.values()])).hexdigest()
         return f"{modes} {self._hooks(before=False)} {trained} {self._sizes} {states}"
+=======
+    def _describe(self, random_numbers: bool = True) -> str:
+        """What is no tensor, as text; the random generators' part stands last."""
+        modes = "".join(["t" if module.training else "e" for _, module, *_ in self._attributes])
+        hooks = [
+            (name, key, len(container))
+            for name, *_, contents in self._attributes
+            for key, container, _ in contents
+            if container and key.endswith(_HOOKS)
+        ]
+        trained = "".join("g" if tensor.requires_grad else "f" for _, tensor, *_ in self._tensors.values())
+        text = f"{modes} {hooks} {trained} {self._sizes}"
+        return f"{text} {_random_digest()}" if random_numbers else text
+>>>>>>> 6f905d3
 
 
 def _same_items(now: dict, before: dict) -> bool:

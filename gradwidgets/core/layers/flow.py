@@ -1,28 +1,24 @@
 """One pass forward and backward through a model, watched, without a trace left on it."""
 
-import contextlib
-import copy
-import sys
-from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
-from gradwidgets.core.layers.fingerprint import ModelState
+from gradwidgets.core.layers.passes import (
+    FlowError,
+    Subject,
+    checked,
+    copied,
+    quietly,
+    run,
+    without_gradient_hooks,
+)
 from gradwidgets.core.layers.rows import Row, parameters_of, rows_of, shared_names
 from gradwidgets.core.layers.stats import LayerFlow
 from gradwidgets.core.layers.summary import Measured, summarise
 from gradwidgets.core.layers.watch import Watch
-from gradwidgets.core.threads import one_thread
-
-# Work of fewer numbers than this is done sooner by one thread than by several.
-_SMALL = 2_000_000
-
-
-class FlowError(ValueError):
-    """The model or the loss failed, or the loss is none; the message says which, and the model is as it was."""
 
 
 def layer_flow(model: nn.Module, inputs: object, targets: object, loss_fn: Callable) -> LayerFlow:
@@ -49,30 +45,14 @@ def layer_flow(model: nn.Module, inputs: object, targets: object, loss_fn: Calla
         TypeError: `model` is no module, or `loss_fn` cannot be called.
         FlowError: (a ValueError) The model or the loss raised, or the loss is no real number in a tensor.
     """
-    if not isinstance(model, nn.Module):
-        raise TypeError(f"model must be a torch.nn.Module; got {type(model).__name__} {model!r:.60}")
-    if not callable(loss_fn):
-        raise TypeError(f"loss_fn must be callable; got {type(loss_fn).__name__} {loss_fn!r:.60}")
-    notes: list[str] = []
-    subject = _inside(model, notes)
-    if isinstance(inputs, Mapping):
-        inputs = dict(inputs)  # whatever its kind, its tensors are to be found
-    own = [t for m in subject.modules() for t in (*m._parameters.values(), *m._buffers.values()) if t is not None]
-    is_lazy = any(map(nn.parameter.is_lazy, own))
-    small = _size(inputs) + sum([0 if nn.parameter.is_lazy(one) else one.numel() for one in own]) < _SMALL
-    with _quiet(small), torch.inference_mode(False), torch.enable_grad():
-        state = ModelState(subject, *([loss_fn] if isinstance(loss_fn, nn.Module) else []))
-        try:
-            seen = subject
-            if is_lazy:
-                seen = copy.deepcopy(subject)
-                notes.append("lazy layers: measured on a copy, whose first call gave them their sizes and weights")
-            measured = _measure(seen, _copied(inputs), _copied(targets), loss_fn, notes)
-        finally:
-            certificate = state.put_back()
-        return summarise(measured, certificate, notes)
+    subject = Subject.of(model, inputs, targets, loss_fn)
+    with quietly(subject.small):
+        with subject.untouched() as certificates:
+            measured = _measure(subject)
+        return summarise(measured, certificates[0], subject.notes)
 
 
+<<<<<<< HEAD
 def _inside(model: nn.Module, notes: list[str]) -> nn.Module:
     """The module that does the work."""
     while True:
@@ -160,50 +140,27 @@ def _is_torchs(hook: Callable) -> bool:
 
 
 def _measure(model: nn.Module, inputs: object, targets: object, loss_fn: Callable, notes: list[str]) -> Measured:
+=======
+def _measure(subject: Subject) -> Measured:
+    model, inputs, notes = subject.model, copied(subject.inputs), subject.notes
+>>>>>>> 6f905d3
     rows = rows_of(model)
     for row, key, owner in shared_names(rows):
         row.note(f"{key} is shared with {owner}, and so is its gradient")
     watch = Watch(rows)
-    with _without_gradient_hooks(model, notes):
+    with without_gradient_hooks(model, notes):
         with watch:
             watch.weights()
-            output = _run("the model", model, inputs, model)
+            output = run("the model", model, inputs, model)
             watch.forward_done = True
-            loss = _checked(_run("the loss", lambda: loss_fn(output, targets), (), model))
+            targets = copied(subject.targets)
+            loss = checked(run("the loss", lambda: subject.loss_fn(output, targets), (), model))
             watch.weights()
             gradients = _gradients(loss, rows, inputs, notes)
         watch.gradients(gradients)
         value = float(loss.detach())
     watch.numbers.read()
     return Measured(rows, watch.numbers, watch.norms, value, model.training)
-
-
-def _run(what: str, call: Callable, inputs: object, model: nn.Module) -> object:
-    try:
-        if isinstance(inputs, dict):
-            return call(**inputs)
-        return call(*inputs) if isinstance(inputs, tuple) and not hasattr(inputs, "_fields") else call(inputs)
-    except Exception as error:
-        where = {str(one.device) for one in model.parameters()} or {"cpu"}
-        given = {str(t.device) for t in pytree.tree_leaves(inputs) if isinstance(t, Tensor)}
-        hint = f" (the model is on {', '.join(sorted(where))}, its inputs on {', '.join(sorted(given))})"
-        raise FlowError(
-            f"{what} raised {type(error).__name__}: {error}{hint if given and where != given else ''}"
-        ) from error
-
-
-def _checked(loss: object) -> Tensor:
-    if not isinstance(loss, Tensor):
-        raise FlowError(
-            f"loss_fn must return a tensor; it returned {type(loss).__name__} {loss!r:.60}, which has no gradient"
-        )
-    if loss.numel() != 1:
-        raise FlowError(f"loss_fn must return one number; it returned shape {tuple(loss.shape)}: take its mean or sum")
-    if not loss.is_floating_point():
-        raise FlowError(f"loss_fn must return a real number of floating point; it returned dtype {loss.dtype}")
-    if loss.is_meta:
-        raise FlowError("the model is on the meta device, where tensors have shapes and no numbers")
-    return loss
 
 
 def _gradients(loss: Tensor, rows: list[Row], inputs: object, notes: list[str]) -> dict[int, Tensor]:

@@ -190,13 +190,16 @@ class GradientMonitor:
         if self._loss.told(value, self._steps - self._in_closure) and self._sampled and len(self._sampler):
             self._sampler.amend_loss(float(value))
 
-    def sample(self) -> Sample | None:
-        """Count a step and take a sample now, whatever `every` says: for loops without a torch optimizer.
+    def sample(self, *, paced: bool = False) -> Sample | None:
+        """Count a step and take a sample now: for loops without a torch optimizer.
 
         Call it where the step would come, with the gradients in place.
 
+        Args:
+            paced: Whether to take it only when `every` says so; otherwise always.
+
         Returns:
-            The sample; None if it could not be taken (`notes` says why).
+            The sample; None if none was taken (where one should have been, `notes` says why).
 
         Raises:
             RuntimeError: The monitor is not active.
@@ -206,6 +209,10 @@ class GradientMonitor:
         begin = time.perf_counter()
         self._steps += 1
         self._sampled = False
+        if paced and (self._steps != self._pace.due or not self._sampler.willing):
+            self._loss.step()
+            self._passed(begin, sampled=False)
+            return None
         taken = self._take(None)
         self._passed(begin, sampled=taken)
         return self.latest if taken else None

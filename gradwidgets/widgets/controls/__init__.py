@@ -1,9 +1,9 @@
 """Controls of the panels, one file a kind."""
 
 from gradwidgets.widgets.controls.base import WIDTH, Control, Looks
-from gradwidgets.widgets.controls.choices import Check, Menu, Toggles
+from gradwidgets.widgets.controls.choices import Check, Menu, Tabs, Toggles
 from gradwidgets.widgets.controls.number import Number, log_stops
 from gradwidgets.widgets.controls.point import Point
 from gradwidgets.widgets.controls.scrubber import Scrubber
 
-__all__ = ["WIDTH", "Check", "Control", "Looks", "Menu", "Number", "Point", "Scrubber", "Toggles", "log_stops"]
+__all__ = ["WIDTH", "Check", "Control", "Looks", "Menu", "Number", "Point", "Scrubber", "Tabs", "Toggles", "log_stops"]

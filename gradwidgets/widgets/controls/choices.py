@@ -1,4 +1,4 @@
-"""Choices: yes or no, one among names, several of a few."""
+"""Choices: yes or no, one among names, several of a few, which of a few views."""
 
 from __future__ import annotations
 
@@ -133,3 +133,34 @@ class Toggles(Control):
     def _write(self, value: Sequence[str]) -> None:
         for name, button in self.buttons.items():
             button.value = name in value
+
+
+class Tabs(Control):
+    """Which one of a few views is looked at.
+
+    Args:
+        name: The trait that it sets.
+        tooltips: Name of a view → what it shows, in plain words.
+        looks: Shared layouts and styles.
+    """
+
+    def __init__(self, name: str, tooltips: dict[str, str], looks: Looks | None = None) -> None:
+        looks = looks or Looks()
+        self.tabs = guarded(
+            widgets.ToggleButtons,
+            self,
+            name,
+            options=list(tooltips),
+            tooltips=list(tooltips.values()),
+            layout=looks.layout(width=f"{WIDTH}px", margin="0"),
+            style=looks.of(widgets.ToggleButtonsStyle, button_width="auto"),
+        )
+        super().__init__(name, "", [self.tabs], looks.layout(**ROW))
+        self.add_class("gradwidgets-tabs")
+        self.tabs.observe(self._person, "value")
+
+    def _read(self) -> str:
+        return self.tabs.value
+
+    def _write(self, value: str) -> None:
+        self.tabs.value = value

@@ -30,10 +30,19 @@ class Number(Control):
         name: The trait that it sets.
         tooltip: What the setting does, in plain words.
         stops: Ascending values of the slider's positions.
+        label: Its label, the trait's name if not given.
         looks: Shared layouts and styles.
     """
 
-    def __init__(self, name: str, tooltip: str, stops: Sequence[float], looks: Looks | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        tooltip: str,
+        stops: Sequence[float],
+        label: str | None = None,
+        *,
+        looks: Looks | None = None,
+    ) -> None:
         looks = looks or Looks()
         self.stops = np.asarray(stops, float)
         self.value = float(stops[0])
@@ -44,7 +53,7 @@ class Number(Control):
             min=0,
             max=len(stops) - 1,
             readout=False,
-            description=name,
+            description=label or name,
             tooltip=tooltip,
             layout=looks.layout(width="182px", margin="1px 0"),
             style=looks.of(widgets.SliderStyle, description_width=LABEL),

@@ -2,8 +2,10 @@
 
 import json
 import math
+import warnings
 
 import pytest
+import scipy.sparse.linalg
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -121,14 +123,34 @@ def test_a_network_against_torch_func(loss):
     assert spectrum.trace == pytest.approx(expected.trace().item(), rel=1e-10)
 
 
-def test_a_network_against_curvlinops():
-    curvlinops = pytest.importorskip("curvlinops")
+@pytest.fixture(scope="module")
+def curvlinops():
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # what it needs is deprecated in torch
+        import curvlinops
+    return curvlinops
+
+
+def test_a_network_against_curvlinops(curvlinops):
     model, x, y = classifier()
     spectrum = hessian_spectrum(model, x, y, functional.cross_entropy)
     model, batch = model.double(), [(x.double(), y)]
     operator = curvlinops.HessianLinearOperator(model, nn.CrossEntropyLoss(), list(model.parameters()), batch)
     matrix = operator @ torch.eye(operator.shape[1], dtype=torch.float64)
     torch.testing.assert_close(spectrum.eigenvalues, torch.linalg.eigvalsh(matrix), rtol=1e-10, atol=1e-12)
+
+
+def test_the_largest_of_a_hundred_thousand_against_curvlinops(curvlinops):
+    torch.manual_seed(1)
+    model = nn.Sequential(nn.Linear(64, 250), nn.Tanh(), nn.Linear(250, 250), nn.Tanh(), nn.Linear(250, 84))
+    x, y = torch.randn(16, 64), torch.randint(0, 10, (16,))
+    assert sum(p.numel() for p in model.parameters()) > 100_000
+    spectrum = hessian_spectrum(model, x, y, functional.cross_entropy, k=1)
+    model, batch = model.double(), [(x.double(), y)]
+    operator = curvlinops.HessianLinearOperator(model, nn.CrossEntropyLoss(), list(model.parameters()), batch)
+    judge = scipy.sparse.linalg.eigsh(operator.to_scipy(), k=1, which="LA", tol=1e-4, ncv=12, return_eigenvectors=False)
+    assert spectrum.method == "lanczos"
+    assert spectrum.largest == pytest.approx(float(judge[0]), rel=1e-3)
 
 
 @pytest.mark.parametrize("k", [1, 2, 5, 10])

@@ -17,7 +17,7 @@ from gradwidgets.core.layers import (
     layer_flow,
     predicted_factors,
 )
-from gradwidgets.core.layers.fingerprint import ModelState
+from gradwidgets.core.layers.gradients import cut, parameter_gradients
 from gradwidgets.core.slices import Slices
 
 YOURS = "yours"  # the model that was passed in
@@ -102,7 +102,7 @@ class FlowProblem:
     def work(self, settings: FlowSettings) -> Slices[FlowResult]:
         """Compute a result, in slices."""
         yield 0.0
-        model, inputs, targets, loss_fn = self._made(settings)
+        model, inputs, targets, loss_fn = self.network(settings)
         yield 0.3
         flow = layer_flow(model, inputs, targets, loss_fn)
         return FlowResult(settings, flow, diagnose(flow), _theory(settings))
@@ -114,21 +114,26 @@ class FlowProblem:
             settings: Of which network.
             name: The layer's name.
         """
-        model, inputs, targets, loss_fn = self._made(settings)
-        module = model if name == "(model)" else model.get_submodule(name)
-        state = ModelState(model)
-        try:
-            with torch.inference_mode(False), torch.enable_grad():
-                own = {n: p for n, p in module.named_parameters(recurse=False) if p.requires_grad}
-                weights = [p for n, p in own.items() if "bias" not in n] or list(own.values())
-                output = model(*inputs) if isinstance(inputs, tuple) else _called(model, inputs)
-                gradients = torch.autograd.grad(loss_fn(output, targets), weights, allow_unused=True)
-        finally:
-            state.put_back()
-        known = [g.coalesce().values() if g.is_sparse else g for g in gradients if g is not None]
-        return torch.cat([g.detach().double().flatten().cpu() for g in known]) if known else torch.zeros(0).double()
+        gradients = parameter_gradients(*self.network(settings))
+        own = {n: g for n, g in gradients.items() if g is not None and _owner(n) == name}
+        weights = [g for n, g in own.items() if "bias" not in n] or list(own.values())
+        flat = [(g.coalesce().values() if g.is_sparse else g).double().flatten().cpu() for g in weights]
+        return torch.cat(flat) if flat else torch.zeros(0).double()
 
-    def _made(self, settings: FlowSettings) -> tuple[nn.Module, object, object, Callable]:
+    def batches(self, settings: FlowSettings, count: int = 10) -> list[tuple[object, object]]:
+        """Mini-batches, (inputs, targets) each: fresh ones for a network from the settings, parts of the user's.
+
+        Args:
+            settings: Of which network.
+            count: The most that are made.
+        """
+        if settings.architecture == YOURS:
+            _, inputs, targets, _ = self._own
+            return cut((inputs, targets), count)
+        return [_data(settings, k + 1) for k in range(count)]
+
+    def network(self, settings: FlowSettings) -> tuple[nn.Module, object, object, Callable]:
+        """Return model, inputs, targets and loss_fn; the model is the user's own or a new one."""
         if settings.architecture == YOURS:
             return self._own
         model = build_network(
@@ -141,14 +146,18 @@ class FlowProblem:
             normalization=None if settings.normalization == "none" else settings.normalization,
             seed=settings.seed,
         )
-        generator = torch.Generator().manual_seed(settings.seed + 1)
-        inputs = torch.randn(settings.batch, settings.width, generator=generator)
-        targets = torch.randn(settings.batch, 1, generator=generator)
-        return model, inputs, targets, nn.functional.mse_loss
+        return model, *_data(settings, 1), nn.functional.mse_loss
 
 
-def _called(model: nn.Module, inputs: object) -> object:
-    return model(**inputs) if isinstance(inputs, dict) else model(inputs)
+def _data(settings: FlowSettings, after: int) -> tuple[torch.Tensor, torch.Tensor]:
+    generator = torch.Generator().manual_seed(settings.seed + after)
+    inputs = torch.randn(settings.batch, settings.width, generator=generator)
+    return inputs, torch.randn(settings.batch, 1, generator=generator)
+
+
+def _owner(parameter: str) -> str:
+    """The layer that a parameter of this dotted name belongs to, as `layer_flow` calls it."""
+    return parameter.rpartition(".")[0] or "(model)"
 
 
 def _theory(settings: FlowSettings) -> tuple[float, ...]:

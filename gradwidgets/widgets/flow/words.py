@@ -7,23 +7,33 @@ import html
 from gradwidgets.core.layers import LayerStats
 from gradwidgets.core.wording import number, percent
 from gradwidgets.widgets.cards import card
-from gradwidgets.widgets.flow_picture import shown_layers
-from gradwidgets.widgets.flow_problem import FlowResult
+from gradwidgets.widgets.flow.picture import shown_layers
+from gradwidgets.widgets.flow.problem import FlowResult
 
 _MOST_UNMEASURED = 8
 
 
-def summary(result: FlowResult, selected: int | None) -> str:
+def verdict_lines(result: FlowResult, selected: int | None) -> list[str]:
     """Return the verdict as plain text, a line for each finding and for what else there is to know."""
     lines = [f"{f.severity}: {f.name}: {f.message}. {f.action}" for f in result.findings]
-    return "\n".join([*lines, *_facts(result, selected)])
+    return [*lines, *_facts(result, selected)]
 
 
 def verdict(result: FlowResult, selected: int | None) -> str:
     """Return the same as HTML, everything escaped."""
     cards = [card(f.severity, f.name.replace("_", " "), f.message, f.action) for f in result.findings]
     facts = "".join(f'<div class="note">{html.escape(fact)}</div>' for fact in _facts(result, selected))
-    return f'<div class="gradwidgets-verdict"><div>{"".join(cards)}</div><div>{facts}</div></div>'
+    return two_columns("".join(cards), facts)
+
+
+def two_columns(left: str, right: str) -> str:
+    """Lay out two pieces of HTML side by side."""
+    return f'<div class="gradwidgets-verdict"><div>{left}</div><div>{right}</div></div>'
+
+
+def whole(content: str) -> str:
+    """Give a piece of HTML all of the width."""
+    return f'<div class="gradwidgets-verdict whole"><div>{content}</div></div>'
 
 
 def layer(stats: LayerStats) -> str:

@@ -14,7 +14,7 @@ from traitlets import TraitError
 
 from gradwidgets import LayerFlowPanel
 from gradwidgets.core.layers import ACTIVATIONS, NETWORKS, build_network, diagnose, layer_flow
-from gradwidgets.widgets.flow_presets import PRESETS
+from gradwidgets.widgets.flow.presets import PRESETS
 from tests.widgets.fake_page import FakePage, choose, send
 
 
@@ -62,7 +62,7 @@ def test_the_panel_shows_what_the_core_measures(make, architecture, activation):
     assert [one.name for one in panel.flow.layers] == [one.name for one in flow.layers]
     assert panel.findings == diagnose(flow)
     weighted = [one.weight_grad_rms for one in flow.layers if one.weights and "Norm" not in one.kind]
-    y = panel._figure.lines["measured"].get_data()[1]
+    y = panel.views["flow"].figure.lines["measured"].get_data()[1]
     np.testing.assert_allclose(10.0**y, [v for v in weighted if v > 0], rtol=1e-5)
     assert panel.error == "" and all(f.message in panel.summary for f in panel.findings)
 
@@ -77,14 +77,14 @@ def test_every_quantity_is_the_layers_own(make, quantity, measure):
         wanted = [0.5 * one.weight_grad_norm / one.weight_norm for one in layers]
     else:
         wanted = [getattr(one, f"{field[quantity]}_{measure}") for one in layers]
-    np.testing.assert_allclose(10.0 ** panel._figure.lines["measured"].get_data()[1], wanted, rtol=1e-9)
+    np.testing.assert_allclose(10.0 ** panel.views["flow"].figure.lines["measured"].get_data()[1], wanted, rtol=1e-9)
 
 
 @pytest.mark.parametrize("quantity", ["weight gradient", "activation gradient"])
 def test_theory_lies_along_a_wide_network_s_profile(make, quantity):
     panel = make(quantity=quantity, activation="Tanh", init="Xavier", depth=12, width=400, batch=64)
-    theory = panel._figure.lines["theory"].get_data()[1]
-    measured = panel._figure.lines["measured"].get_data()[1][: len(theory)]
+    theory = panel.views["flow"].figure.lines["theory"].get_data()[1]
+    measured = panel.views["flow"].figure.lines["measured"].get_data()[1][: len(theory)]
     assert len(theory) == 11 and np.abs(theory - measured).max() < np.log10(1.5)
 
 
@@ -95,7 +95,7 @@ def test_a_model_of_ones_own_is_measured_and_left_alone(make):
     state = torch.get_rng_state()
     panel = make(model, inputs, targets, nn.functional.cross_entropy)
     assert panel.architecture == "yours" and panel.flow.layers[0].kind == "Linear"
-    panel._selected = 1
+    panel.selected = 1
     panel._show(panel._shown)
     assert "4 (Linear, 27 parameters)" in panel.summary
     assert all(torch.equal(v, before[k]) for k, v in model.state_dict().items()) and model.training
@@ -108,13 +108,14 @@ def test_a_model_of_ones_own_is_measured_and_left_alone(make):
 
 def test_one_layer_from_near_is_its_gradient_s_histogram(make):
     panel = make(init="He", **SMALL)
-    panel._selected = 2
+    panel.selected = 2
     panel._show(panel._shown)
     name = [one.name for one in panel.flow.layers if one.weights][2]
-    gradient = panel._problem.gradient_of(panel._shown.settings, name)
+    gradient = panel.problem.gradient_of(panel.network_now()[0], name)
     stats = panel.flow[name]
     assert float(gradient.square().mean().sqrt()) == pytest.approx(stats.weight_grad_rms, rel=1e-6)
-    assert f"{name}: |∂/∂weight|" in panel._figure._titles[2].get_text() and name in panel.summary
+    titles = [text.get_text() for text in panel.views["flow"].figure.below.axes.texts]
+    assert f"{name}: log10 |gradient|" in titles and name in panel.summary
 
 
 @pytest.mark.parametrize("preset", PRESETS)
@@ -132,13 +133,13 @@ def test_every_preset_shows_and_pins(make, preset):
 
 def test_a_pinned_profile_stays_while_settings_move(make):
     panel = make(init="default", depth=10, width=20)
-    before = panel._figure.lines["measured"].get_data()[1]
+    before = panel.views["flow"].figure.lines["measured"].get_data()[1]
     panel.compare = True
     panel.init = "He"
-    np.testing.assert_allclose(panel._figure.lines["pinned 0"].get_data()[1], before, rtol=1e-9)
-    assert not np.allclose(panel._figure.lines["measured"].get_data()[1], before)
+    np.testing.assert_allclose(panel.views["flow"].figure.lines["pinned 0"].get_data()[1], before, rtol=1e-9)
+    assert not np.allclose(panel.views["flow"].figure.lines["measured"].get_data()[1], before)
     panel.compare = False
-    assert len(panel._figure.lines["pinned 0"].get_data()[1]) == 0
+    assert len(panel.views["flow"].figure.lines["pinned 0"].get_data()[1]) == 0
 
 
 def test_controls_set_the_traits_and_nonsense_is_refused(make):
@@ -148,7 +149,7 @@ def test_controls_set_the_traits_and_nonsense_is_refused(make):
     page.answer()
     send(panel.controls["depth"].field, value=9)
     page.answer()
-    assert panel.depth == 9 and len(panel._figure.lines["measured"].get_data()[0]) == 9
+    assert panel.depth == 9 and len(panel.views["flow"].figure.lines["measured"].get_data()[0]) == 9
     send(panel.controls["depth"].field, value=1e6)
     page.answer()
     assert panel.depth == 9 and "depth must be a whole number from 1 to 1,000" in panel.error
@@ -192,7 +193,7 @@ def test_names_are_escaped(make):
     model = nn.Sequential()
     model.add_module("<img onerror=x>", nn.Linear(2, 1))
     panel = make(model, torch.randn(4, 2), torch.randn(4, 1), nn.functional.mse_loss)
-    panel._selected = 0
+    panel.selected = 0
     panel._show(panel._shown)
     assert "<img" not in panel._words.value and "&lt;img" in panel._words.value
 

@@ -9,8 +9,10 @@ import numpy as np
 import torch
 
 from gradwidgets.core.layers import ACTIVATIONS, LayerFlow, LayerStats
-from gradwidgets.figures.flow import Detail, Profile
-from gradwidgets.widgets.flow_problem import YOURS, FlowResult
+from gradwidgets.figures.decades import Decades
+from gradwidgets.figures.flow import Profile
+from gradwidgets.figures.side_plot import PERCENT, Curve, Detail
+from gradwidgets.widgets.flow.problem import YOURS, FlowResult
 
 QUANTITIES = ("weight gradient", "activation gradient", "activation", "update/weight")
 MEASURES = ("rms", "norm")
@@ -39,7 +41,8 @@ def profile_of(
     lr: float,
     pinned: Mapping[str, FlowResult],
     selected: int | None,
-    detail: Detail | None,
+    above: Detail,
+    below: Detail,
 ) -> Profile:
     """What the figure shows.
 
@@ -50,7 +53,8 @@ def profile_of(
         lr: Learning rate, of the update.
         pinned: Name → results to compare with.
         selected: Which of the layers shown is looked at.
-        detail: What is seen of it.
+        above: What the upper plot at the side shows.
+        below: What the lower one shows.
     """
     flow = result.flow
     rows = shown_layers(flow)
@@ -66,17 +70,54 @@ def profile_of(
         sick=sick,
         theory=_theory(result, rows, values, quantity, measure),
         pinned={name: values_of(one.flow, quantity, measure, lr) for name, one in pinned.items()},
-        shares={name: _shares(flow, rows, f"{name}_fraction") for name in ("dead", "saturated")},
         selected=selected,
-        detail=detail,
+        above=above,
+        below=below,
         verdict=", ".join(dict.fromkeys(f.name.replace("_", " ") for f in worst)) or "healthy",
     )
 
 
-def activation_detail(result: FlowResult) -> Detail | None:
-    """The activation and its slope."""
+def shares_detail(flow: LayerFlow) -> Detail:
+    """The shares of dead and of saturated units over the layers."""
+    rows = shown_layers(flow)
+    at = np.arange(1, len(rows) + 1)
+    curves = []
+    for look, name in (("share", "dead"), ("other share", "saturated")):
+        shares = _shares(flow, rows, f"{name}_fraction")
+        known = np.isfinite(shares)
+        curves.append(Curve(look, at[known], shares[known]))
+    limits = (0.4, max(len(rows), 1) + 0.6, -0.04, 1.04)
+    return Detail("dead ―  saturated ╌", curves, limits, PERCENT, x_label="layer")
+
+
+def losses_detail(title: str, losses: Mapping[str, np.ndarray]) -> Detail:
+    """Losses of the first steps, on a log axis where they span decades.
+
+    Args:
+        title: Of what.
+        losses: Look → losses before each step, (n,).
+    """
+    everything = np.concatenate([*losses.values()])
+    known = everything[np.isfinite(everything)]
+    steps = max(len(one) for one in losses.values()) - 1
+    if known.size and known.min() > 0 and known.max() > 30 * known.min():
+        decades = Decades.of(known)
+        heights = {look: decades.height(one) for look, one in losses.items()}
+        low, high, ticks = *decades.limits, decades.ticks
+    else:
+        heights, ticks = losses, None
+        low, high = _round_limits(known) if known.size else (0.0, 1.0)
+    curves = []
+    for look, height in heights.items():
+        seen = np.isfinite(height)
+        curves.append(Curve(look, np.arange(len(height))[seen], height[seen]))
+    return Detail(title, curves, (-0.03 * steps, 1.03 * steps, low, high), ticks, x_label="step")
+
+
+def activation_detail(result: FlowResult) -> Detail:
+    """The activation and its slope; of a user's model, what to do to see something here."""
     if result.settings.architecture == YOURS:
-        return None
+        return Detail("click a layer to see its gradient")
     name = result.settings.activation
     x = torch.linspace(-10, 10, 401, dtype=torch.float64, requires_grad=True)
     with torch.inference_mode(False), torch.enable_grad():
@@ -84,20 +125,41 @@ def activation_detail(result: FlowResult) -> Detail | None:
         (slope,) = torch.autograd.grad(y.sum(), x)
     at = x.detach().numpy()
     heights = y.detach().numpy()
-    curves = (at[np.abs(heights) <= 1.3], heights[np.abs(heights) <= 1.3]), (at, slope.numpy())
+    seen = np.abs(heights) <= 1.3
+    curves = Curve("now", at[seen], heights[seen]), Curve("second", at, slope.numpy())
     return Detail(f"{name} ―  and its slope ╌", curves, (-10.0, 10.0, -1.3, 1.3), {-1.0: "−1", 0.0: "0", 1.0: "1"})
 
 
 def gradient_detail(name: str, gradient: np.ndarray) -> Detail:
     """How large the elements of a layer's gradient are."""
-    sizes = np.abs(gradient[np.isfinite(gradient) & (gradient != 0)])
-    if not sizes.size:
-        return Detail(f"{name}: no gradient", (), (0.0, 1.0, 0.0, 1.0))
-    logs = np.log10(sizes)
-    low, high = math.floor(logs.min()), math.ceil(logs.max() + 1e-9)
+    return sizes_detail(f"{name}: log10 |gradient|", gradient)
+
+
+def sizes_detail(title: str, values: np.ndarray, *beside: np.ndarray) -> Detail:
+    """How large numbers are, as a histogram over powers of ten.
+
+    Args:
+        title: Of what.
+        values: (n,).
+        *beside: More of them, over the same bins.
+    """
+    sizes = [np.log10(np.abs(one[np.isfinite(one) & (one != 0)])) for one in (values, *beside)]
+    known = np.concatenate(sizes)
+    if not known.size:
+        return Detail(f"{title}: none but zeros")
+    low, high = math.floor(known.min()), math.ceil(known.max() + 1e-9)
     low = max(low, high - 12)
-    counts, edges = np.histogram(logs, bins=_BINS, range=(low, high))
-    return Detail.histogram(f"{name}: |∂/∂weight|, powers of 10", edges, counts.astype(float))
+    edges = np.linspace(low, high, _BINS + 1)
+    counts, *others = (np.histogram(one, edges)[0].astype(float) for one in sizes)
+    return Detail.histogram(title, edges, counts, others)
+
+
+def _round_limits(values: np.ndarray) -> tuple[float, float]:
+    """Limits with a margin, rounded outwards to two digits of the spread, so that they seldom change."""
+    low, high = float(values.min()), float(values.max())
+    spread = (high - low) or abs(high) or 1.0
+    unit = 10.0 ** math.floor(math.log10(spread)) / 2
+    return math.floor((low - 0.05 * spread) / unit) * unit, math.ceil((high + 0.05 * spread) / unit) * unit
 
 
 def _value(layer: LayerStats, quantity: str, measure: str, lr: float) -> float:

@@ -1,0 +1,99 @@
+"""A fix applied to the model itself, and taken back to the bit."""
+
+from torch import nn
+
+from gradwidgets.core.choices import choose
+from gradwidgets.core.layers.fingerprint import Certificate, ModelState
+from gradwidgets.core.layers.fixes import FIXES
+from gradwidgets.core.layers.passes import inside
+
+
+class AppliedFix:
+    """A change that can be taken back once.
+
+    Attributes:
+        name: The fix, a key of `FIXES`.
+        options: All of its options.
+        note: Which parameters are new or gone, so that an optimizer has to be made anew; "" if none.
+    """
+
+    def __init__(self, name: str, options: dict[str, object], model: nn.Module) -> None:
+        self.name, self.options, self.note = name, options, ""
+        before = dict(model.named_parameters())
+        self._state: ModelState | None = ModelState(model)
+        # Of another dtype or on another device a parameter is the same object with other numbers' memory.
+        self._data = [(p, p.data) for p in before.values()]
+        try:
+            FIXES[name].change(model, **options)
+        except BaseException:
+            self._state.put_back(random_numbers=False)
+            raise
+        self.note = _difference(before, dict(model.named_parameters()))
+
+    def undo(self) -> Certificate:
+        """Bring the model back to what it was before the fix: parameters, gradients, buffers, modules, modes, hooks.
+
+        Whatever happened to it since, training too, is undone as well. Random generators stay where they are.
+
+        Returns:
+            The proof.
+
+        Raises:
+            RuntimeError: It was taken back already.
+        """
+        if self._state is None:
+            raise RuntimeError(f"{FIXES[self.name].title} was taken back already")
+        state, self._state = self._state, None
+        for parameter, data in self._data:
+            if parameter.dtype != data.dtype or parameter.device != data.device:
+                parameter.data = data
+        self._data = []
+        return state.put_back(random_numbers=False)
+
+    def __repr__(self) -> str:
+        """What was applied."""
+        taken = ", taken back" if self._state is None else ""
+        return f"<AppliedFix: {FIXES[self.name].title}{taken}>"
+
+
+def apply_in_place(model: nn.Module, name: str, **options: object) -> AppliedFix:
+    """Apply a fix to a model itself, as `apply_fix` does to a copy; `undo` takes it back.
+
+    Parameters of which only the numbers change stay the same objects, so that an optimizer goes on with them; `note`
+    says if others came or went. If the change fails half-way the model is put back.
+
+    Args:
+        model: Any module; of one that is compiled or wrapped in DataParallel the module inside is changed.
+        name: One of `FIXES`.
+        **options: Of this fix, see its `options`.
+
+    Returns:
+        What was done.
+
+    Raises:
+        TypeError: `model` is no module, or an option is unknown or of the wrong kind.
+        ValueError: The name is unknown, an option is not allowed, the fix finds nothing in this model that it could
+            change, or it is one that acts on the training (clipping).
+    """
+    if not isinstance(model, nn.Module):
+        raise TypeError(f"model must be a torch.nn.Module; got {type(model).__name__} {model!r:.60}")
+    fix = choose("fix", name, FIXES)
+    settled = fix.settled(options)
+    if fix.change is None:
+        raise ValueError(
+            f"{fix.title} acts on the training, between backward and step, and not on the model: copy its code"
+        )
+    return AppliedFix(name, settled, inside(model, []))
+
+
+def _difference(before: dict[str, nn.Parameter], after: dict[str, nn.Parameter]) -> str:
+    known, now = {id(p) for p in before.values()}, {id(p) for p in after.values()}
+    new = [name for name, p in after.items() if id(p) not in known]
+    gone = [name for name, p in before.items() if id(p) not in now]
+    parts = [f"{len(new)} parameters are new ({_some(new)})"] if new else []
+    parts += [f"{len(gone)} are gone ({_some(gone)})"] if gone else []
+    return " and ".join(parts) + ": make the optimizer anew" if parts else ""
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(names[:3]) + (", …" if len(names) > 3 else "")

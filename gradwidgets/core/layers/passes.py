@@ -1,0 +1,212 @@
+"""A pass through somebody's model: taken out of its wrapping, on copies of its inputs, checked, without its hooks."""
+
+import contextlib
+import copy
+import sys
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.utils import _pytree as pytree
+
+from gradwidgets.core.layers.fingerprint import Certificate, ModelState
+from gradwidgets.core.threads import one_thread
+
+# Work of fewer numbers than this is done sooner by one thread than by several.
+SMALL = 2_000_000
+
+
+class FlowError(ValueError):
+    """The model or the loss failed, or the loss is none; the message says which, and the model is as it was."""
+
+
+@dataclass(eq=False)
+class Subject:
+    """Somebody's model with a batch and a loss.
+
+    Attributes:
+        model: The module that does the work, out of any wrapping; of one with lazy layers a copy, once it has run.
+        inputs: A batch.
+        targets: What it should give.
+        loss_fn: As everywhere.
+        notes: What has to be known about what is measured.
+        lazy: Whether the model has parameters without sizes.
+        small: Whether one thread does the work soonest.
+    """
+
+    model: nn.Module
+    inputs: object
+    targets: object
+    loss_fn: Callable
+    notes: list[str]
+    lazy: bool
+    small: bool
+
+    @classmethod
+    def of(cls, model: object, inputs: object, targets: object, loss_fn: object) -> "Subject":
+        """Check them.
+
+        Raises:
+            TypeError: `model` is no module, or `loss_fn` cannot be called.
+        """
+        if not isinstance(model, nn.Module):
+            raise TypeError(f"model must be a torch.nn.Module; got {type(model).__name__} {model!r:.60}")
+        if not callable(loss_fn):
+            raise TypeError(f"loss_fn must be callable; got {type(loss_fn).__name__} {loss_fn!r:.60}")
+        notes: list[str] = []
+        subject = inside(model, notes)
+        if isinstance(inputs, Mapping):
+            inputs = dict(inputs)  # whatever its kind, its tensors are to be found
+        own = [t for m in subject.modules() for t in (*m._parameters.values(), *m._buffers.values()) if t is not None]
+        size = _size(inputs) + sum([0 if nn.parameter.is_lazy(one) else one.numel() for one in own])
+        lazy = any(map(nn.parameter.is_lazy, own))
+        return cls(subject, inputs, targets, loss_fn, notes, lazy, size < SMALL)
+
+    @contextlib.contextmanager
+    def untouched(self) -> Iterator[list[Certificate]]:
+        """Inside, the model may run and be differentiated; at the end all is put back.
+
+        Yields:
+            An empty list, into which the certificate goes at the end.
+        """
+        certificates: list[Certificate] = []
+        with quietly(self.small), torch.inference_mode(False), torch.enable_grad():
+            state = ModelState(self.model, *([self.loss_fn] if isinstance(self.loss_fn, nn.Module) else []))
+            whole = self.model
+            try:
+                if self.lazy:
+                    self.model = copy.deepcopy(whole)
+                    self.notes.append(
+                        "lazy layers: measured on a copy, whose first call gave them their sizes and weights"
+                    )
+                yield certificates
+            finally:
+                self.model = whole
+                certificates.append(state.put_back())
+
+    def loss(self) -> Tensor:
+        """The loss of the batch, on copies of inputs and targets.
+
+        Raises:
+            FlowError: The model or the loss raised, or the loss is no real number in a tensor.
+        """
+        output = run("the model", self.model, copied(self.inputs), self.model)
+        return checked(run("the loss", lambda: self.loss_fn(output, copied(self.targets)), (), self.model))
+
+
+def _size(values: object) -> int:
+    leaves = [values] if isinstance(values, Tensor) else pytree.tree_leaves(values)
+    return sum(leaf.numel() for leaf in leaves if isinstance(leaf, Tensor))
+
+
+def inside(model: nn.Module, notes: list[str]) -> nn.Module:
+    """The module that does the work."""
+    while True:
+        kind = type(model).__name__
+        if kind == "OptimizedModule" and hasattr(model, "_orig_mod"):
+            model = model._orig_mod
+            notes.append("compiled: measured as the module that was compiled, since compiled code shows no layers")
+        elif kind in ("DataParallel", "DistributedDataParallel") and hasattr(model, "module"):
+            model = model.module
+            notes.append(f"{kind}: measured as the one module inside, on its own device")
+        else:
+            return model
+
+
+def copied(values: object) -> object:
+    """The same with copied tensors: the model may change in place what it is given."""
+
+    def one(value: object) -> object:
+        if not isinstance(value, Tensor):
+            return value
+        return value.detach().clone().requires_grad_(value.requires_grad)
+
+    return one(values) if isinstance(values, Tensor) else pytree.tree_map(one, values)
+
+
+@contextlib.contextmanager
+def quietly(small: bool) -> Iterator[None]:
+    """Inside, every module really runs: no compiled code, no fused attention; small work takes one thread."""
+    with contextlib.ExitStack() as stack:
+        if small:
+            stack.enter_context(one_thread())
+        if "torch._dynamo" in sys.modules:
+            stack.enter_context(torch.compiler.set_stance("force_eager"))
+        fused = torch.backends.mha.get_fastpath_enabled()
+        torch.backends.mha.set_fastpath_enabled(False)
+        try:
+            yield
+        finally:
+            torch.backends.mha.set_fastpath_enabled(fused)
+
+
+@contextlib.contextmanager
+def without_gradient_hooks(model: nn.Module, notes: list[str]) -> Iterator[None]:
+    """Take away, for a while, hooks on gradients: they would log or change a pass that is not training's."""
+    tensors: dict[int, tuple[Tensor, object]] = {}
+    modules, calls = [], 0
+    for module in model.modules():
+        held = vars(module)
+        for one in module._parameters.values():
+            if one is not None and one._backward_hooks:
+                tensors[id(one)] = one, one._backward_hooks
+        for key in ("_backward_hooks", "_backward_pre_hooks"):
+            if held.get(key):
+                modules.append((held, key, held[key]))
+        for key in ("_forward_hooks", "_forward_pre_hooks"):
+            # torch's own (of weight norm, of lazy layers) keep nothing outside.
+            calls += any(not is_torchs(hook) for hook in (held.get(key) or {}).values())
+    if tensors or modules:
+        notes.append(
+            f"{len(tensors) + len(modules)} hooks on gradients were not run: gradients are as they come to them"
+        )
+    if calls:
+        notes.append("the model's own forward hooks ran once; what they keep outside the model was not put back")
+    try:
+        for tensor, _ in tensors.values():
+            tensor._backward_hooks = None
+        for held, key, _ in modules:
+            held[key] = OrderedDict()
+        yield
+    finally:
+        for tensor, hooks in tensors.values():
+            tensor._backward_hooks = hooks
+        for held, key, hooks in modules:
+            held[key] = hooks
+
+
+def is_torchs(hook: Callable) -> bool:
+    """Whether a hook is torch's own (of weight norm, of lazy layers)."""
+    return str(getattr(hook, "__module__", None) or type(hook).__module__).startswith("torch.")
+
+
+def run(what: str, call: Callable, inputs: object, model: nn.Module) -> object:
+    """Call something of the user's on inputs; what it raises becomes a `FlowError` that says what was called."""
+    try:
+        if isinstance(inputs, dict):
+            return call(**inputs)
+        return call(*inputs) if isinstance(inputs, tuple) and not hasattr(inputs, "_fields") else call(inputs)
+    except Exception as error:
+        where = {str(one.device) for one in model.parameters()} or {"cpu"}
+        given = {str(t.device) for t in pytree.tree_leaves(inputs) if isinstance(t, Tensor)}
+        hint = f" (the model is on {', '.join(sorted(where))}, its inputs on {', '.join(sorted(given))})"
+        raise FlowError(
+            f"{what} raised {type(error).__name__}: {error}{hint if given and where != given else ''}"
+        ) from error
+
+
+def checked(loss: object) -> Tensor:
+    """The loss, if it is one real number in a tensor; a `FlowError` otherwise."""
+    if not isinstance(loss, Tensor):
+        raise FlowError(
+            f"loss_fn must return a tensor; it returned {type(loss).__name__} {loss!r:.60}, which has no gradient"
+        )
+    if loss.numel() != 1:
+        raise FlowError(f"loss_fn must return one number; it returned shape {tuple(loss.shape)}: take its mean or sum")
+    if not loss.is_floating_point():
+        raise FlowError(f"loss_fn must return a real number of floating point; it returned dtype {loss.dtype}")
+    if loss.is_meta:
+        raise FlowError("the model is on the meta device, where tensors have shapes and no numbers")
+    return loss

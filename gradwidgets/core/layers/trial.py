@@ -1,0 +1,235 @@
+"""A fix, tried on a copy: the network and its first steps of training, with and without."""
+
+import copy
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor, nn
+
+from gradwidgets.core.choices import choose
+from gradwidgets.core.finding import Finding
+from gradwidgets.core.layers.checks import diagnose
+from gradwidgets.core.layers.fingerprint import Certificate, ModelState
+from gradwidgets.core.layers.fixes import FIXES, apply_fix
+from gradwidgets.core.layers.flow import layer_flow
+from gradwidgets.core.layers.passes import Subject, copied, quietly, run
+from gradwidgets.core.layers.stats import LayerFlow
+from gradwidgets.core.layers.steps import Loss, check_steps, copy_of, hooks_left_out, training_losses
+from gradwidgets.core.results import Result
+from gradwidgets.core.slices import Slices, finish, part_of
+from gradwidgets.core.undisturbed import random_numbers
+from gradwidgets.core.wording import number
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Trial(Result):
+    """What a fix does to a network and to its first steps of gradient descent on one batch.
+
+    Attributes:
+        fix: A key of `FIXES`.
+        options: All of its options.
+        lr: Learning rate of the steps.
+        before: A copy of the network as it is.
+        after: The copy with the fix.
+        findings_before: The verdict on the one.
+        findings_after: The verdict on the other.
+        losses_before: Before each step and after the last, (steps + 1,), float64; NaN from where one is not finite.
+        losses_after: The same with the fix.
+        norms_before: Global norms of the gradients there, before any clipping, (steps + 1,), float64.
+        norms_after: The same with the fix.
+        certificate: The proof that the model itself is as it was before the trial. `try_fix` puts back what is not,
+            random generators included; in slices, where others work on the model in between, nothing is put back.
+        note: What is to be known about how it was tried; "" for nothing.
+    """
+
+    fix: str
+    options: dict[str, object]
+    lr: float
+    before: LayerFlow
+    after: LayerFlow
+    findings_before: list[Finding]
+    findings_after: list[Finding]
+    losses_before: Tensor
+    losses_after: Tensor
+    norms_before: Tensor
+    norms_after: Tensor
+    certificate: Certificate
+    note: str = ""
+
+    @property
+    def sentence(self) -> str:
+        """The trial in words."""
+        steps = len(self.losses_before) - 1
+        parts = [
+            f"in {steps} steps the loss goes {_way(self.losses_after)} with it, {_way(self.losses_before)} without"
+        ]
+        ratios = [_ratio(flow) for flow in (self.after, self.before)]
+        if all(math.isfinite(ratio) for ratio in ratios) and ratios[0] != ratios[1]:
+            told = [number(ratio, 3) for ratio in ratios]
+            parts.append(f"weight gradient, first / last layer: {told[0]} with it, {told[1]} without")
+        return "; ".join(parts) + "."
+
+    def to_frame(self):
+        """One row a step: the losses and the norms of the gradients.
+
+        Returns:
+            A pandas DataFrame.
+        """
+        import pandas as pd
+
+        names = ("losses_before", "losses_after", "norms_before", "norms_after")
+        columns = {name: getattr(self, name).tolist() for name in names}
+        return pd.DataFrame({"step": range(len(self.losses_before)), **columns})
+
+
+def try_fix(
+    model: nn.Module,
+    inputs: object,
+    targets: object,
+    loss_fn: Callable,
+    name: str,
+    *,
+    lr: float = 0.01,
+    steps: int = 20,
+    **options: object,
+) -> Trial:
+    """Apply a fix to a copy of a model, measure both, and train copies of both for a few steps on the one batch.
+
+    The steps are plain gradient descent, p ← p − lr·∂loss/∂p, as `torch.optim.SGD` takes them, with the same random
+    numbers (dropout) for both. With "clip" the copy's gradients are clipped by norm in each step. Nothing of the model
+    changes.
+
+    Args:
+        model: Any module that can be deep-copied, in the mode that it is in.
+        inputs: A tuple is handed over as `model(*inputs)`, a mapping as `model(**inputs)`, anything else as
+            `model(inputs)`.
+        targets: Handed to the loss.
+        loss_fn: `loss_fn(model's output, targets)`, a tensor of one real number.
+        name: A key of `FIXES`.
+        lr: Learning rate, ≥ 0.
+        steps: How many, 0 to 10,000.
+        **options: Of the fix, see its `options`.
+
+    Returns:
+        What came of it.
+
+    Raises:
+        TypeError: An argument is of the wrong type, or an option unknown.
+        ValueError: One is not allowed, the model cannot be copied, the fix finds nothing that it could change, or
+            (FlowError) the model or the loss raised.
+    """
+    # Checked here too: a state can be held of nothing but modules.
+    state = _state(Subject.of(model, inputs, targets, loss_fn))
+    try:
+        trial = finish(trying_fix(model, inputs, targets, loss_fn, name, lr=lr, steps=steps, **options))
+    finally:
+        certificate = state.put_back()
+    return replace(trial, certificate=certificate)
+
+
+def trying_fix(
+    model: nn.Module,
+    inputs: object,
+    targets: object,
+    loss_fn: Callable,
+    name: str,
+    *,
+    lr: float = 0.01,
+    steps: int = 20,
+    **options: object,
+) -> Slices[Trial]:
+    """`try_fix` in slices.
+
+    Args:
+        model: As in `try_fix`.
+        inputs: As there.
+        targets: As there.
+        loss_fn: As there.
+        name: As there.
+        lr: As there.
+        steps: As there.
+        **options: As there.
+
+    Yields:
+        The share that is done, after each step.
+
+    Returns:
+        What came of it.
+
+    Raises:
+        TypeError: As there, at the first `next`.
+        ValueError: As there, at the first `next` or later.
+    """
+    fix = choose("fix", name, FIXES)
+    settled = fix.settled(options)
+    check_steps(lr, steps)
+    subject, loss = Subject.of(model, inputs, targets, loss_fn), Loss.of(loss_fn)
+    state = _state(subject)
+    plain = copy_of(subject.model)
+    if subject.lazy:
+        _give_sizes(plain, subject)
+    fixed = apply_fix(plain, name, **settled) if fix.changes_model else copy.deepcopy(plain)
+    yield 0.05
+    with loss.untouched():
+        before = layer_flow(plain, inputs, targets, loss_fn)
+    yield 0.1
+    with loss.untouched():
+        after = layer_flow(fixed, inputs, targets, loss_fn)
+    yield 0.15
+    clip = None if fix.changes_model else settled["max_norm"]
+    work = training_losses(plain, inputs, targets, loss_fn, lr=lr, steps=steps)
+    losses_before, norms_before = yield from part_of(work, 0.15, 0.4)
+    work = training_losses(fixed, inputs, targets, loss_fn, lr=lr, steps=steps, clip=clip)
+    losses_after, norms_after = yield from part_of(work, 0.55, 0.45)
+    return Trial(
+        fix=name,
+        options=settled,
+        lr=float(lr),
+        before=before,
+        after=after,
+        findings_before=diagnose(before),
+        findings_after=diagnose(after),
+        losses_before=losses_before,
+        losses_after=losses_after,
+        norms_before=norms_before,
+        norms_after=norms_after,
+        certificate=state.compare(),
+        note="; ".join(_notes(subject, loss)),
+    )
+
+
+def _state(subject: Subject) -> ModelState:
+    with quietly(subject.small):
+        return ModelState(subject.model, *([subject.loss_fn] if isinstance(subject.loss_fn, nn.Module) else []))
+
+
+def _give_sizes(model: nn.Module, subject: Subject) -> None:
+    """Run a model once, so that its lazy layers take their sizes and weights, the same ones every time."""
+    with quietly(subject.small), random_numbers(0), torch.no_grad():
+        run("the model", model, copied(subject.inputs), model)
+
+
+def _notes(subject: Subject, loss: Loss) -> Iterator[str]:
+    yield from subject.notes
+    if subject.lazy:
+        yield "lazy layers: the copy's first call gave them their sizes and weights"
+    if hooks := hooks_left_out(subject.model):
+        yield f"{hooks} hooks of the model were left out: they would log or change steps that nobody took"
+    if loss.models:
+        yield f"loss_fn holds {len(loss.models)} models, which no step changes"
+
+
+def _way(losses: Tensor) -> str:
+    known = losses[losses.isfinite()]
+    if not len(known):
+        return "nowhere: it is not finite"
+    end = number(float(losses[-1])) if bool(losses[-1].isfinite()) else f"beyond all bounds after step {len(known) - 1}"
+    return f"{number(float(losses[0]))} → {end}"
+
+
+def _ratio(flow: LayerFlow) -> float:
+    """The first weighted layer's gradient RMS in the last one's."""
+    rms = [layer.weight_grad_rms for layer in flow.layers if layer.weights and "Norm" not in layer.kind]
+    return rms[0] / rms[-1] if len(rms) > 1 and rms[-1] > 0 else math.nan

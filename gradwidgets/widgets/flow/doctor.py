@@ -1,0 +1,248 @@
+"""What would help: a fix, tried on a copy of the network, before and after; applied, and taken back."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Mapping
+from types import MappingProxyType
+
+import ipywidgets as widgets
+from matplotlib.axes import Axes
+from torch import nn
+
+from gradwidgets.core.layers import FIXES, AppliedFix, Trial, apply_in_place, fixes_for, trying_fix
+from gradwidgets.core.slices import Slices
+from gradwidgets.figures.flow import FlowFigure
+from gradwidgets.widgets.cards import card
+from gradwidgets.widgets.controls import WIDTH, Looks
+from gradwidgets.widgets.flow import words
+from gradwidgets.widgets.flow.picture import losses_detail, profile_of, shares_detail, values_of
+from gradwidgets.widgets.flow.problem import FlowResult
+from gradwidgets.widgets.flow.view import Seen, View
+
+NONE = "none"
+
+# What the menu offers → the fix and its options.
+TRIES: Mapping[str, tuple[str, dict[str, object]]] = MappingProxyType(
+    {
+        "He init": ("he", {}),
+        "Xavier init": ("xavier", {}),
+        "orthogonal init": ("orthogonal", {}),
+        "ReLU": ("activation", {"to": "ReLU"}),
+        "GELU": ("activation", {"to": "GELU"}),
+        "SiLU": ("activation", {"to": "SiLU"}),
+        "LeakyReLU": ("activation", {"to": "LeakyReLU"}),
+        "LayerNorm": ("normalization", {"kind": "layer"}),
+        "BatchNorm": ("normalization", {"kind": "batch"}),
+        "residual connections": ("residual", {}),
+        "gain": ("gain", {}),
+        "clipping to norm 1": ("clip", {"max_norm": 1.0}),
+    }
+)
+
+
+class DoctorView(View):
+    """Findings, fixes, before and after."""
+
+    name = "doctor"
+    about = "a fix, tried on a copy: profiles and first losses before and after"
+    names = ("fix", "lr", "quantity", "measure")
+
+    def __init__(self, panel) -> None:
+        super().__init__(panel)
+        self._applied: list[tuple[str, AppliedFix | dict[str, object]]] = []
+
+    def make_figure(self, figure) -> FlowFigure:
+        """Make the artists' owner."""
+        return FlowFigure(figure)
+
+    def extras(self, looks: Looks) -> list[widgets.Widget]:
+        """Return the buttons, and how to use them."""
+        self._hint = widgets.HTML(layout=looks.layout(width=f"{WIDTH - 6}px", margin="2px 0 4px 4px"))
+        self._hint.add_class("gradwidgets-words")
+        buttons = [
+            self.button("Apply", "change the model itself as the copy was changed", self.panel.apply_fix, looks, 62),
+            self.button("Undo", "bring the model back, to the bit", self.panel.undo_fix, looks, 62),
+            self.button("Copy fix", "copy torch code that does the same", self._copy, looks, 82),
+        ]
+        return [self._hint, widgets.HBox(buttons)]
+
+    def show_controls(self) -> None:
+        """Say which fixes answer what was found, and which buttons make sense."""
+        panel = self.panel
+        chosen = panel.fix != NONE
+        changes = chosen and FIXES[TRIES[panel.fix][0]].changes_model
+        reason = "it acts on the training: copy its code" if chosen else "choose a fix first"
+        self.allow("Apply", changes, reason)
+        self.allow("Undo", self.can_undo, "nothing was applied")
+        self.allow("Copy fix", chosen, "choose a fix first")
+        if chosen:
+            said = FIXES[TRIES[panel.fix][0]].about
+        else:
+            said = (
+                "Choose a fix: it is tried on a copy, and the first 20 steps of gradient descent are run with and "
+                "without it."
+            )
+        text = f'<div class="note">{html.escape(said)}</div>'
+        if self._hint.value != text:
+            self._hint.value = text
+
+    # -- changing the model ---------------------------------------------------------------------------------
+
+    @property
+    def can_undo(self) -> bool:
+        """Whether something was applied that can be taken back."""
+        return bool(self._applied)
+
+    def apply(self) -> None:
+        """Change the model itself as the fix changed the copy; of a network from sliders, set the sliders.
+
+        Raises:
+            ValueError: No fix is chosen, or it acts on the training and not on the model.
+        """
+        panel, chosen = self.panel, self.panel.fix
+        if chosen == NONE:
+            raise ValueError(f"choose a fix first: one of {', '.join(TRIES)}")
+        name, options = TRIES[chosen]
+        if not FIXES[name].changes_model:
+            raise ValueError(f"{chosen} acts on the training, not on the model: copy its code")
+        if panel.own:
+            model, *_ = panel.problem.network(panel.network_now()[0])
+            self._applied.append((chosen, apply_in_place(model, name, **options)))
+            panel.changed(fix=NONE)
+        else:
+            now = {setting: getattr(panel, setting) for setting in panel.network_settings}
+            self._applied.append((chosen, now))
+            panel.change(**settings_of(name, options, now), fix=NONE)
+
+    def undo(self) -> None:
+        """Take the last one back: the model is as it was before, to the bit.
+
+        Raises:
+            ValueError: Nothing was applied.
+        """
+        if not self._applied:
+            raise ValueError("nothing was applied that could be undone")
+        _, applied = self._applied[-1]
+        if isinstance(applied, AppliedFix):
+            applied.undo()
+            self._applied.pop()
+            self.panel.changed()
+        else:
+            self._applied.pop()
+            self.panel.change(**applied)
+
+    def _copy(self) -> None:
+        name, options = TRIES[self.panel.fix]
+        self.panel.page.copy(FIXES[name].code(**options))
+
+    def more(self) -> object:
+        """The fix and the learning rate of its trial."""
+        return self.panel.fix, self.panel.lr
+
+    def work(self, flow: FlowResult, more: object) -> Slices[Trial | None]:
+        """Try the fix."""
+        fix, lr = more
+        if fix == NONE:
+            return None
+        name, options = TRIES[fix]
+        return (yield from trying_fix(*self.panel.problem.network(flow.settings), name, lr=lr, **options))
+
+    def draw(self, seen: Seen, settle: bool) -> tuple[list[Axes], bool]:
+        """Draw both profiles and both trainings."""
+        panel, trial, fix = self.panel, seen.part, seen.settings.more[0]
+        below = shares_detail(seen.flow.flow if trial is None else trial.after)
+        if trial is None:
+            above = shares_detail(seen.flow.flow)
+            profile = profile_of(seen.flow, panel.quantity, panel.measure, panel.lr, {}, panel.selected, above, below)
+            return self.figure.update(profile, settle=settle)
+        losses = {"now": trial.losses_before.numpy(), "pinned 0": trial.losses_after.numpy()}
+        above = losses_detail("loss of the first steps", losses)
+        profile = profile_of(seen.flow, panel.quantity, panel.measure, panel.lr, {}, panel.selected, above, below)
+        after = values_of(trial.after, panel.quantity, panel.measure, panel.lr)
+        profile.pinned[f"with {fix}"] = after
+        return self.figure.update(profile, settle=settle)
+
+    def facts(self, seen: Seen) -> list[str]:
+        """Say what was found, what answers it, and what the trial gave."""
+        lines = []
+        if seen.part is not None:
+            lines.append(f"{seen.settings.more[0]}: {seen.part.sentence}")
+        lines += [f"{f.severity}: {f.name}: {f.message}. {_remedies(f)}" for f in seen.flow.findings]
+        return [*lines, *self._history()]
+
+    def words(self, seen: Seen) -> str:
+        """Show the findings with their fixes, and the trial."""
+        found = "".join(
+            card(f.severity, f.name.replace("_", " "), f.message, _remedies(f) or f.action) for f in seen.flow.findings
+        )
+        tried = ""
+        if seen.part is not None:
+            trial = seen.part
+            better = _worst(trial.findings_after) < _worst(trial.findings_before)
+            tried = card("ok" if better else "info", seen.settings.more[0], trial.sentence.rstrip("."), trial.note)
+            tried += "".join(
+                card(f.severity, f"after it: {f.name.replace('_', ' ')}", f.message, "") for f in trial.findings_after
+            )
+        notes = "".join(f'<div class="note">{html.escape(line)}</div>' for line in self._history())
+        return words.two_columns(found + notes, tried)
+
+    def _history(self) -> list[str]:
+        notes = []
+        for name, applied in self._applied:
+            said = applied.note if isinstance(applied, AppliedFix) else "set on the sliders"
+            notes.append(f"applied: {name}{': ' + said if said else ''}")
+        return notes
+
+    def code(self) -> list[str]:
+        """Try it."""
+        name, options = TRIES.get(self.panel.fix, ("he", {}))
+        given = "".join(f", {key}={value!r}" for key, value in options.items())
+        return [
+            "from gradwidgets.core.layers import try_fix",
+            "",
+            f"trial = try_fix(model, inputs, targets, loss_fn, {name!r}, lr={self.panel.lr!r}{given})",
+            "print(trial.sentence)",
+            "print(trial.losses_before, trial.losses_after)",
+        ]
+
+
+def settings_of(name: str, options: Mapping[str, object], now: Mapping[str, object]) -> dict[str, object]:
+    """The sliders' settings that do to a network what a fix does.
+
+    Args:
+        name: A key of `FIXES`.
+        options: The fix's.
+        now: The present settings.
+    """
+    match name:
+        case "he":
+            return {"init": "He", "gain": 1.0}
+        case "xavier":
+            return {"init": "Xavier", "gain": 1.0}
+        case "orthogonal":
+            return {"init": "orthogonal", "gain": 1.0}
+        case "activation":
+            return {"activation": options["to"]}
+        case "normalization":
+            return {"normalization": options["kind"]}
+        case "residual":  # a block has two layers
+            return {"architecture": "residual", "depth": max(1, now["depth"] // 2)}
+        case "gain":
+            known = {"Sigmoid": "sigmoid", "Tanh": "tanh", "SELU": "selu", "Identity": "linear"}
+            return {"init": "normal", "gain": nn.init.calculate_gain(known.get(now["activation"], "relu"))}
+    raise ValueError(f"no setting does what {name!r} does")
+
+
+_ORDER = ("ok", "info", "warning", "error")
+
+
+def _worst(findings) -> int:
+    return max((_ORDER.index(f.severity) for f in findings), default=0)
+
+
+def _remedies(finding) -> str:
+    """The names in the menu of the fixes that answer a finding."""
+    answers = fixes_for(finding)
+    fitting = [name for name, (fix, _) in TRIES.items() if fix in answers]
+    return f"Worth a try: {', '.join(fitting)}." if fitting else ""

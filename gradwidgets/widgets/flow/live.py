@@ -1,0 +1,225 @@
+"""Training, seen while it runs: norms over the steps, loss, histogram, health, what it costs."""
+
+from __future__ import annotations
+
+import html
+
+import ipywidgets as widgets
+import numpy as np
+import torch
+from matplotlib.axes import Axes
+
+from gradwidgets.core.layers.monitor_history import History
+from gradwidgets.core.wording import number, percent
+from gradwidgets.figures.live import LiveFigure, Training
+from gradwidgets.widgets.controls import WIDTH, Looks
+from gradwidgets.widgets.flow import words
+from gradwidgets.widgets.flow.live_run import LiveRun
+from gradwidgets.widgets.flow.view import Seen, View
+
+_WAITING = "with panel.watch(optimizer): around your loop, or for batch in panel.track(loader): – or press Train"
+_MOST = 2**15  # elements of a gradient in a histogram
+_BINS = 48
+_FIELDS = {
+    ("weight gradient", "rms"): "rms",
+    ("weight gradient", "norm"): "norm",
+    ("activation", "rms"): "activation_std",
+    ("activation", "norm"): "activation_std",
+    ("update/weight", "rms"): "update_ratio",
+    ("update/weight", "norm"): "update_ratio",
+}
+
+
+class LiveView(View):
+    """A training of the user's, or the demonstration."""
+
+    name = "live"
+    about = "a training, seen while it runs"
+    names = ("quantity", "measure", "lr", "steps", "batch")
+
+    def __init__(self, panel) -> None:
+        super().__init__(panel)
+        self.run: LiveRun | None = None
+        self.result = ""  # what a demonstration came to
+        self._counts: tuple[np.ndarray, np.ndarray, str] | None = None
+
+    def make_figure(self, figure) -> LiveFigure:
+        """Make the artists' owner."""
+        return LiveFigure(figure)
+
+    def extras(self, looks: Looks) -> list[widgets.Widget]:
+        """Return the button of the demonstration."""
+        hint = widgets.HTML(layout=looks.layout(width=f"{WIDTH - 6}px", margin="2px 0 4px 4px"))
+        hint.add_class("gradwidgets-words")
+        own = self.panel.own
+        about = "a copy of your model, on your batch" if own else "the network, on scikit-learn's digits"
+        hint.value = (
+            f'<div class="note">Train shows {about}. Your own loop: <code>with panel.watch(optimizer):</code> around '
+            "it, or <code>for batch in panel.track(loader):</code></div>"
+        )
+        train = self.button("Train", f"train {about}", self.panel.train, looks, 96)
+        return [widgets.HBox([train]), hint]
+
+    # -- what is seen -------------------------------------------------------------------------------------
+
+    def begin(self, run: LiveRun) -> None:
+        """Show this training from now on."""
+        self.run, self.result, self._counts, self.panel.selected = run, "", None, None
+
+    def look(self, run: LiveRun) -> None:
+        """Keep how large the elements of the newest gradient are."""
+        model, selected = run.model(), self._selected_name()
+        if model is None:
+            return
+        parameters = [
+            (name, p.grad)
+            for name, p in model.named_parameters()
+            if p.grad is not None and p.grad.layout is torch.strided
+        ]
+        if selected is not None:
+            parameters = [(n, g) for n, g in parameters if n.rpartition(".")[0] == selected]
+        room = max(64, _MOST // max(1, len(parameters)))
+        parts = [g.detach().flatten()[:: max(1, g.numel() // room)] for _, g in parameters]
+        sizes = torch.cat([part.float().abs() for part in parts]) if parts else torch.zeros(0)
+        sizes = sizes[(sizes > 0) & sizes.isfinite()].log10().cpu()
+        title = f"{selected or 'all layers'}: log10 |gradient|"
+        if not len(sizes):
+            self._counts = np.arange(2.0), np.zeros(1), title
+            return
+        high = int(np.ceil(float(sizes.max()) + 1e-6))
+        low = max(int(np.floor(float(sizes.min()))), high - 10)
+        counts = torch.histc(sizes, _BINS, low, high)
+        self._counts = np.linspace(low, high, _BINS + 1), counts.double().numpy(), title
+
+    def _selected_name(self) -> str | None:
+        history, selected = self._history(), self.panel.selected
+        names = _shown(history)[1] if history is not None else []
+        return names[selected] if selected is not None and selected < len(names) else None
+
+    def _history(self) -> History | None:
+        return None if self.run is None else self.run.monitor.history
+
+    def draw(self, seen: Seen | None, settle: bool) -> tuple[list[Axes], bool]:
+        """Draw what was recorded."""
+        return self.figure.update(self.training())
+
+    def training(self) -> Training:
+        """What was recorded so far, as the figure takes it."""
+        history, panel = self._history(), self.panel
+        if history is None or not len(history.steps):
+            return Training.empty(_WAITING)
+        which, names = _shown(history)
+        field = _FIELDS.get((panel.quantity, panel.measure), panel.measure)
+        values = getattr(history, field)
+        if values is None:
+            field, values = panel.measure, getattr(history, panel.measure)
+        title = {
+            "rms": "weight gradient, rms",
+            "norm": "weight gradient, norm",
+            "activation_std": "output's standard deviation",
+            "update_ratio": "update/weight",
+        }[field]
+        edges, counts, detail = self._counts or (np.arange(2.0), np.zeros(1), "")
+        return Training(
+            steps=history.steps.numpy(),
+            values=values[:, which].numpy(),
+            layers=names,
+            quantity=title,
+            loss=history.loss.numpy(),
+            dead=_dead(history, which),
+            edges=edges,
+            counts=counts,
+            detail=detail,
+            selected=panel.selected if panel.selected is not None and panel.selected < len(names) else None,
+        )
+
+    def facts(self, seen: Seen | None) -> list[str]:
+        """Say where the training stands."""
+        return [*([self.result] if self.result else []), *self._lines()]
+
+    def words(self, seen: Seen | None) -> str:
+        """Show the same."""
+        lines = self.facts(seen)
+        half = (len(lines) + 1) // 2
+        as_html = ["".join(f"<div>{html.escape(line)}</div>" for line in part) for part in (lines[:half], lines[half:])]
+        return words.two_columns(*as_html)
+
+    def _lines(self) -> list[str]:
+        history = self._history()
+        if history is None or not len(history.steps):
+            return ["Nothing is being trained."]
+        which, names = _shown(history)
+        lines = [f"step {int(history.steps[-1]):,}, {len(history.steps):,} samples kept"]
+        losses = history.loss[~history.loss.isnan()]
+        if len(losses):
+            lines[0] += f"; loss {number(float(losses[0]), 4)} → {number(float(losses[-1]), 4)}"
+        else:
+            lines.append("no loss was noted: note_loss(loss) in the loop draws it")
+        rms = history.rms[-1, which]
+        if len(rms) > 1 and float(rms[-1]) > 0:
+            lines.append(f"weight gradient, rms, first / last layer: {number(float(rms[0] / rms[-1]), 3)}")
+        broken = history.non_finite[:, which].nansum(1)
+        if bool((broken > 0).any()):
+            sample = int((broken > 0).nonzero()[0])
+            layer = names[int((history.non_finite[sample, which] > 0).nonzero()[0])]
+            lines.append(f"✗ gradients that are not finite since step {int(history.steps[sample])}, first at {layer}")
+        if history.update_ratio is not None:
+            ratio = history.update_ratio[-1, which]
+            ratio = ratio[ratio.isfinite()]
+            if len(ratio):
+                lines.append(f"update/weight, median of the layers: {number(float(ratio.median()), 3)}")
+        dead = _dead(history, which)
+        if np.isfinite(dead).any():
+            lines.append(f"units dead for the last batch: {percent(float(np.nanmean(dead)))} on average")
+        recording, drawing = self.run.overhead
+        cost = f"watching costs {percent(recording)} of the training, drawing {percent(drawing)}"
+        lines.append(cost if recording == recording else f"drawing costs {percent(drawing)} of the training")
+        return lines + list(history.notes)
+
+    def code(self) -> list[str]:
+        """Watch a loop."""
+        return [
+            "from gradwidgets.core.layers import GradientMonitor",
+            "",
+            "# optimizer and loader are yours.",
+            "with GradientMonitor(model, optimizer, activations=True, updates=True) as monitor:",
+            "    for x, y in loader:",
+            "        optimizer.zero_grad()",
+            "        loss = loss_fn(model(x), y)",
+            "        loss.backward()",
+            "        monitor.note_loss(loss)",
+            "        optimizer.step()",
+            "print(monitor.history.to_frame())",
+        ]
+
+    def click(self, event) -> bool:
+        """Look at one layer from near."""
+        layer = self.figure.layer_at(event.inaxes, event.xdata)
+        if layer is None:
+            return False
+        self.panel.selected = None if layer == self.panel.selected else layer
+        return True
+
+
+def _shown(history: History) -> tuple[list[int], list[str]]:
+    """Places and names of the layers with weights, without normalisations."""
+    which = [
+        k
+        for k, (kind, count) in enumerate(zip(history.kinds, history.parameters, strict=True))
+        if count and "Norm" not in kind
+    ]
+    return which, [history.layers[k] for k in which]
+
+
+def _dead(history: History, which: list[int]) -> np.ndarray:
+    """Share of dead units of the activation that follows each layer shown, at the newest sample, (L,)."""
+    shares = np.full(len(which), np.nan)
+    if history.dead is None:
+        return shares
+    newest = history.dead[-1].numpy()
+    for place, row in enumerate(which):
+        end = which[place + 1] if place + 1 < len(which) else len(newest)
+        known = newest[row:end][np.isfinite(newest[row:end])]
+        if known.size:
+            shares[place] = known[0]
+    return shares

@@ -1,0 +1,130 @@
+"""A training that is watched: the monitor records, the picture follows, Stop is heard while the cell runs."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import sys
+import threading
+import time
+import weakref
+from collections.abc import Callable
+
+import torch
+from torch import nn
+
+from gradwidgets.core.layers import GradientMonitor
+from gradwidgets.core.layers.monitor_taps import Hook
+from gradwidgets.widgets.mainloop import Latest
+
+_log = logging.getLogger(__name__)
+PICTURES = 10.0  # a second, at most
+SHARE = 0.04  # of the time of training that drawing may take
+
+
+class LiveRun:
+    """One watched training.
+
+    Args:
+        model: What is trained.
+        optimizer: Whose steps are watched; None for any optimizer's.
+        draw: Brings the picture up to date; returns whether it did.
+        **options: The monitor's.
+
+    Attributes:
+        monitor: What records.
+        stopped: Whether Stop was pressed.
+        drawing: Seconds spent on pictures.
+        pictures: How many were drawn.
+        model: A weak reference to what is trained.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        optimizer: torch.optim.Optimizer | None,
+        draw: Callable[[LiveRun], bool],
+        **options: object,
+    ) -> None:
+        self.monitor = GradientMonitor(model, optimizer, **{"activations": True, "updates": True, **options})
+        self.stopped = False
+        self.drawing = 0.0
+        self.pictures = 0
+        self.model = weakref.ref(model)
+        self._draw = draw
+        self._optimizer = optimizer
+        self._resources = contextlib.ExitStack()
+        self._drawn_at_step = 0
+        self._due = self._began = self._ended = 0.0
+        self._latest = Latest(self._follow)
+
+    def open(self, *resources: contextlib.AbstractContextManager) -> None:
+        """Begin to watch; what is given stays entered until the end."""
+        with contextlib.ExitStack() as stack:
+            for one in resources:
+                stack.enter_context(one)
+            stack.enter_context(self.monitor)
+            if self._optimizer is not None:
+                register = self._optimizer.register_step_post_hook
+            else:
+                register = sys.modules[torch.optim.Optimizer.__module__].register_optimizer_step_post_hook
+            self._hook = Hook(self._after_step)
+            stack.callback(register(self._hook).remove)
+            self._resources = stack.pop_all()
+        self._began = time.perf_counter()
+
+    def close(self) -> None:
+        """End the watch; what was recorded stays. May be called again."""
+        self._ended = self._ended or time.perf_counter()
+        self._optimizer = None
+        self._latest.cancel()
+        self._resources.close()
+
+    @property
+    def active(self) -> bool:
+        """Whether it still watches."""
+        return self.monitor.active and not self.ended
+
+    @property
+    def ended(self) -> bool:
+        """Whether it was closed."""
+        return bool(self._ended)
+
+    @property
+    def overhead(self) -> tuple[float, float]:
+        """Time spent on recording and on drawing, each in the time of training without both."""
+        whole = (self._ended or time.perf_counter()) - self._began
+        recording = self.monitor.overhead
+        alone = (whole - self.drawing) / (1 + recording if recording == recording else 1)
+        return recording, self.drawing / alone if alone > 0 else 0.0
+
+    def _after_step(self, *_: object) -> None:
+        if time.perf_counter() < self._due:
+            return
+        if threading.current_thread() is threading.main_thread():
+            self._follow()
+        else:
+            self._latest.request()
+
+    def step_seen(self) -> None:
+        """Follow a loop that has no torch optimizer."""
+        self._after_step()
+
+    def _follow(self) -> None:
+        """Bring the picture up to date, if there is anything new; whatever fails, the training goes on."""
+        latest = self.monitor.latest
+        if latest is None or latest.step == self._drawn_at_step or self._ended:
+            return
+        began = time.perf_counter()
+        drawn = False
+        try:
+            drawn = self._draw(self)
+        except Exception:
+            _log.exception("The picture could not follow the training")
+            self._due = float("inf")
+            return
+        took = time.perf_counter() - began
+        self.drawing += took
+        self.pictures += drawn
+        self._drawn_at_step = latest.step if drawn else self._drawn_at_step
+        self._due = began + max(1 / PICTURES, took / SHARE)

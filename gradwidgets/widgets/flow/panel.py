@@ -1,0 +1,507 @@
+"""LayerFlowPanel: where does the gradient die, and what fixes it?
+
+Five views of one network, each with its controls on the left, its picture on the right and its words below: the
+gradient on its way through the layers; a fix tried on a copy; clipping; curvature and noise; a training that runs.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
+
+import ipywidgets as widgets
+import torch
+from torch import nn
+from traitlets import Bool, TraitError, default, validate
+
+from gradwidgets.core import Finding
+from gradwidgets.core.layers import ACTIVATIONS, INITS, GradientMonitor, LayerFlow
+from gradwidgets.core.slices import Slices, finish, part_of
+from gradwidgets.figures.layout import DPI
+from gradwidgets.figures.picture import Picture
+from gradwidgets.figures.style import STYLES
+from gradwidgets.widgets.cards import CSS
+from gradwidgets.widgets.flow.clipping import THRESHOLDS, ClippingView
+from gradwidgets.widgets.flow.controls import NORMALIZATION_NAMES, make_column, make_controls
+from gradwidgets.widgets.flow.curvature import PARTS, CurvatureView, Part
+from gradwidgets.widgets.flow.doctor import NONE, TRIES, DoctorView
+from gradwidgets.widgets.flow.flow_view import FlowView
+from gradwidgets.widgets.flow.live import LiveView
+from gradwidgets.widgets.flow.picture import MEASURES, QUANTITIES, shown_layers
+from gradwidgets.widgets.flow.presets import PRESETS
+from gradwidgets.widgets.flow.problem import YOURS, FlowProblem, FlowResult, FlowSettings
+from gradwidgets.widgets.flow.trainer import Trainer
+from gradwidgets.widgets.flow.view import Seen, View, Wanted
+from gradwidgets.widgets.panel import Panel
+from gradwidgets.widgets.settings_panel import close_all, descendants
+from gradwidgets.widgets.traits import OneOf, Real, Whole
+
+NETWORK = ("architecture", "activation", "init", "gain", "normalization", "depth", "width", "batch", "seed")
+VIEWS: dict[str, type[View]] = {
+    view.name: view for view in (FlowView, DoctorView, ClippingView, CurvatureView, LiveView)
+}
+
+
+class LayerFlowPanel(Panel):
+    """The gradient on its way through a network, layer by layer.
+
+    Without a model, networks are built from the settings, and fed with random data. With one, that model is measured
+    as it is and left bit-identical; only `apply_fix` changes it, and `undo_fix` brings it back.
+
+    Args:
+        model: Any `nn.Module`.
+        inputs: A batch for it; a tuple is handed over as `model(*inputs)`, a dict as `model(**inputs)`.
+        targets: What it should give.
+        loss_fn: `loss_fn(output, targets)`, one number.
+        **settings: Initial values of the traits below, and `layout`.
+
+    Attributes:
+        view: `"flow"`, `"doctor"`, `"clipping"`, `"curvature"` or `"live"`.
+        architecture: `"plain"`, `"residual"`, `"dense"`, or `"yours"` for the model passed in.
+        activation: A name in `gradwidgets.core.ACTIVATIONS`.
+        init: A name in `gradwidgets.core.INITS`.
+        gain: What the initial weights are multiplied by.
+        normalization: `"none"`, `"layer"` or `"batch"`.
+        depth: Layers of a plain network, blocks of the others, 1 to 1000.
+        width: Units of a layer, 1 to 1024.
+        batch: Samples, 1 to 4096.
+        seed: Of weights and data.
+        quantity: What is drawn: `"weight gradient"`, `"activation gradient"`, `"activation"` or `"update/weight"`.
+        measure: `"rms"`, per element, or `"norm"`, of all of a layer.
+        lr: Learning rate, of update/weight, of a fix's trial and of the demonstration.
+        compare: Whether today's profile stays beside the next ones.
+        fix: What the doctor tries: `"none"`, or a name that `panel.fixes` lists.
+        clipper: Whose elements the clipping view shows: a name in `gradwidgets.core.CLIPPERS`.
+        max_norm: Threshold of "norm".
+        clip_value: Threshold of "value".
+        percentile: Of this step's elements, for "percentile".
+        history_percentile: Of the norms so far, for "autoclip".
+        spike: What the step's gradients are multiplied by before they are clipped.
+        steps: Of the demonstration, 1 to 100,000.
+        theme: `"auto"` (JupyterLab's), `"light"` or `"dark"`.
+        error: What went wrong last; empty when all is well.
+        summary: The verdict in words.
+
+    Raises:
+        TraitError: A setting is refused; it says what is allowed.
+        ValueError: The model or the loss fails.
+        TypeError: An argument is unknown, missing or of a wrong type.
+
+    Example:
+        >>> from gradwidgets import LayerFlowPanel
+        >>> panel = LayerFlowPanel(activation="Sigmoid", init="default", depth=20)
+        >>> panel.findings[0].name
+        'vanishing'
+    """
+
+    view = OneOf("flow", lambda self: tuple(VIEWS)).tag(setting=True)
+    architecture = OneOf("", lambda self: self.problem.architectures).tag(setting=True)
+    activation = OneOf("ReLU", lambda self: tuple(ACTIVATIONS)).tag(setting=True)
+    init = OneOf("default", lambda self: tuple(INITS)).tag(setting=True)
+    gain = Real(1.0, low=0, high=100, above=True).tag(setting=True)
+    normalization = OneOf("none", lambda self: NORMALIZATION_NAMES).tag(setting=True)
+    depth = Whole(20, low=1, high=1000).tag(setting=True)
+    width = Whole(100, low=1, high=1024).tag(setting=True)
+    batch = Whole(32, low=1, high=4096).tag(setting=True)
+    seed = Whole(0, low=0, high=2**31 - 1).tag(setting=True)
+    quantity = OneOf("weight gradient", lambda self: QUANTITIES).tag(setting=True)
+    measure = OneOf("rms", lambda self: MEASURES).tag(setting=True)
+    lr = Real(0.01, low=0, high=1e6).tag(setting=True)
+    compare = Bool(False).tag(setting=True)
+    fix = OneOf(NONE, lambda self: self.fixes).tag(setting=True)
+    clipper = OneOf("norm", lambda self: tuple(THRESHOLDS)).tag(setting=True)
+    max_norm = Real(1.0, low=0, high=1e12).tag(setting=True)
+    clip_value = Real(0.01, low=0, high=1e12).tag(setting=True)
+    percentile = Real(90.0, low=0, high=100).tag(setting=True)
+    history_percentile = Real(10.0, low=0, high=100).tag(setting=True)
+    spike = Real(1.0, low=0, high=1e12).tag(setting=True)
+    steps = Whole(300, low=1, high=100_000).tag(setting=True)
+
+    file_name = "gradwidgets-layers"
+    words_height = 150
+    patience = 0.3
+    network_settings = NETWORK
+    selected: int | None = None  # which of the layers shown is looked at
+    _frame: tuple | None = None
+    _column_of = ""
+    _version = 0
+    _known: tuple[tuple, FlowResult] | None = None  # the network that was measured last
+    _pinned_next: tuple | None = None
+    _trainer: Trainer | None = None
+
+    def __init__(
+        self,
+        model: nn.Module | None = None,
+        inputs: object = None,
+        targets: object = None,
+        loss_fn: Callable | None = None,
+        **settings: object,
+    ) -> None:
+        layout, settings = self._apart(settings)
+        self.problem = FlowProblem(model, inputs, targets, loss_fn)
+        self.pinned: dict[str, FlowResult] = {}
+        super().__init__(**layout)
+        try:
+            self._set_up(settings)
+        except Exception:
+            self.close()
+            raise
+        self._follow_page()
+
+    def _set_up(self, settings: Mapping[str, object]) -> None:
+        with self._together():
+            for name, value in {"architecture": self.architecture, **settings}.items():
+                setattr(self, name, value)
+        self._initial = self._values()
+        width, height = self._picture_size()
+        self.figure_shared = Picture(figsize=(width / DPI, height / DPI), dpi=DPI, layout="none")
+        self.views = {name: view(self) for name, view in VIEWS.items()}
+        self._trainer = Trainer(self, self.views["live"])
+        self.controls = make_controls(self.problem.architectures, self.fixes, {n: v.about for n, v in VIEWS.items()})
+        self._column, self._bodies = make_column(self, self.views)
+        self._column_of = self.view
+        self._words.value = CSS
+        self._assemble(self.figure_shared, self._column)
+        self._refresh()
+
+    @default("architecture")
+    def _first_architecture(self) -> str:
+        return self.problem.architectures[0]
+
+    @validate("init")
+    def _init_fits(self, proposal) -> str:
+        kinds = INITS[proposal.value].kinds
+        if self.architecture != YOURS and self.architecture not in kinds and not self._applying:
+            raise TraitError(f"init {proposal.value!r} is for {' and '.join(kinds)} networks")
+        return proposal.value
+
+    # -- results ------------------------------------------------------------------------------------------
+
+    @property
+    def flow(self) -> LayerFlow:
+        """What was measured, layer by layer."""
+        return self._settled().flow.flow
+
+    @property
+    def findings(self) -> list[Finding]:
+        """The verdict, worst first."""
+        return list(self._settled().flow.findings)
+
+    @property
+    def own(self) -> bool:
+        """Whether a model of the user's is looked at."""
+        return self.architecture == YOURS
+
+    def code(self) -> str:
+        """Return a script that does what the present view shows."""
+        lines = ["import torch", "", "from gradwidgets.core.layers import build_network, diagnose, layer_flow", ""]
+        if self.own:
+            lines = ["from gradwidgets.core.layers import diagnose, layer_flow", ""]
+            lines += ["# model, inputs, targets and loss_fn are yours."]
+        else:
+            normalization = None if self.normalization == "none" else self.normalization
+            lines += [
+                f"model = build_network({self.architecture!r}, depth={self.depth}, width={self.width},",
+                f"    activation={self.activation!r}, init={self.init!r}, gain={self.gain!r},",
+                f"    normalization={normalization!r}, seed={self.seed})",
+                f"generator = torch.Generator().manual_seed({self.seed + 1})",
+                f"inputs = torch.randn({self.batch}, {self.width}, generator=generator)",
+                f"targets = torch.randn({self.batch}, 1, generator=generator)",
+                "loss_fn = torch.nn.functional.mse_loss",
+            ]
+        return "\n".join([*lines, *self.views[self.view].code()]) + "\n"
+
+    def measure_again(self) -> None:
+        """Measure a model anew that was changed outside, by training say."""
+        self.changed()
+
+    def changed(self, **settings: object) -> None:
+        """Measure anew, with these settings: the model is another one now."""
+        self._version += 1
+        self.change(**settings)
+
+    def change(self, **settings: object) -> None:
+        """Set several settings at once."""
+        with self._together():
+            for name, value in settings.items():
+                setattr(self, name, value)
+
+    def measure_curvature(self, *parts: str) -> dict[str, Part]:
+        """Measure curvature and noise, and show them.
+
+        Args:
+            *parts: Some of `"spectrum"`, `"noise scale"` and `"covariance"`; none for all.
+
+        Returns:
+            The results by part.
+
+        Raises:
+            ValueError: There is no such part.
+        """
+        for part in parts:
+            if part not in PARTS:
+                raise ValueError(f"a part must be one of {', '.join(map(repr, PARTS))}; got {part!r}")
+        self.view = "curvature"
+        self.views["curvature"].ask(*(parts or PARTS))
+        return dict(self._settled().part)
+
+    # -- the doctor's hands -------------------------------------------------------------------------------
+
+    @property
+    def fixes(self) -> tuple[str, ...]:
+        """What `fix` can be."""
+        return (NONE, *TRIES)
+
+    def apply_fix(self) -> None:
+        """Change the model itself as `fix` changed the copy; of a network from sliders, set the sliders.
+
+        Raises:
+            ValueError: No fix is chosen, or it acts on the training and not on the model.
+        """
+        self.views["doctor"].apply()
+
+    def undo_fix(self) -> None:
+        """Take the last applied fix back: the model is as it was before it, to the bit.
+
+        Raises:
+            ValueError: Nothing was applied.
+        """
+        self.views["doctor"].undo()
+
+    # -- training, live -----------------------------------------------------------------------------------
+
+    @property
+    def monitor(self) -> GradientMonitor | None:
+        """What recorded the last training; None before the first."""
+        run = self._trainer.run
+        return None if run is None else run.monitor
+
+    def watch(
+        self, optimizer: torch.optim.Optimizer | None = None, **options: object
+    ) -> contextlib.AbstractContextManager[GradientMonitor]:
+        """Watch the model of this panel train: `with panel.watch(optimizer) as monitor:` around your own loop.
+
+        The picture follows while the cell runs. The training is the same to the bit as without it.
+        `monitor.note_loss(loss)` in the loop draws the loss too.
+
+        Args:
+            optimizer: Whose steps are watched; None for any that holds parameters of the model.
+            **options: `GradientMonitor`'s: `every`, `budget`, `activations` and `updates` (both on here), `keep`,
+                `scaler`.
+
+        Returns:
+            A context manager that gives the monitor.
+
+        Raises:
+            ValueError: This panel has no model of yours.
+            TypeError: `optimizer` is none, or an option is unknown.
+        """
+        return self._trainer.watch(optimizer, options)
+
+    def track(self, iterable: Iterable, **options: object) -> Iterator:
+        """Watch the model train: `for batch in panel.track(loader):`; the panel's Stop ends the loop.
+
+        Inside `with panel.watch(optimizer):` it adds the progress and the Stop.
+
+        Args:
+            iterable: What is iterated over; it is never read ahead.
+            **options: As for `watch`.
+
+        Returns:
+            An iterator of its items.
+
+        Raises:
+            ValueError: This panel has no model of yours.
+            TypeError: `iterable` cannot be iterated over, or an option is unknown.
+        """
+        return self._trainer.track(iterable, options)
+
+    def note_loss(self, value: float | torch.Tensor) -> None:
+        """Record the loss of this step of a training that is watched; see `GradientMonitor.note_loss`.
+
+        Raises:
+            RuntimeError: No training is watched.
+        """
+        if not self._trainer.active:
+            raise RuntimeError("note_loss() works inside watch() or track()")
+        self.monitor.note_loss(value)
+
+    def train(self) -> None:
+        """Train the network on scikit-learn's digits (or a copy of your model on its batch) for `steps` steps.
+
+        In a notebook it runs beside everything else, and Stop ends it; elsewhere this returns when it is done.
+        """
+        self._trainer.train()
+
+    def show_stop(self, total: int | None) -> None:
+        """Show a Stop, with progress if the end is known."""
+        self._progress.value = 0.0
+        self._progress.layout.visibility = "visible" if total else "hidden"
+        self._busy.layout.display = ""
+
+    def show_share(self, share: float) -> None:
+        """Show how much is done."""
+        if share - self._progress.value >= 0.01 or share >= 1:
+            self._progress.value = share
+
+    def hide_stop(self) -> None:
+        """Take Stop and progress away."""
+        self._busy.layout.display = "none"
+        self._progress.layout.visibility = "visible"
+
+    def read_moved(self) -> None:
+        """Apply what people moved while a cell runs."""
+        if any(control.moved for control in self.controls.values()):
+            super()._read_controls()
+
+    def paint_view(self, *, settle: bool) -> None:
+        """Bring picture and words to what the present view shows by itself."""
+        self._paint(Seen(self._snapshot(), self._shown.flow), settle=settle)
+
+    def _stop_pressed(self) -> None:
+        if not self._trainer.stop_loop():
+            super()._stop_pressed()
+
+    def _stop(self) -> None:
+        if not self._trainer.stop():
+            super()._stop()
+
+    # -- settings -----------------------------------------------------------------------------------------
+
+    def _snapshot(self) -> Wanted:
+        return Wanted(*self.network_now(), self.view, self.views[self.view].more())
+
+    def network_now(self) -> tuple[FlowSettings, int]:
+        """Which network is looked at, and how often it was changed."""
+        return FlowSettings(*(getattr(self, name) for name in NETWORK)), self._version
+
+    def _on_setting(self, change) -> None:
+        if change.name == "compare" and self._ready:
+            self._pin(change.new)
+        super()._on_setting(change)
+
+    def _pin(self, keep: bool) -> None:
+        result = self._result
+        self.pinned = {self._label(result.flow): result.flow} if keep and result is not None else {}
+
+    @staticmethod
+    def _label(result: FlowResult) -> str:
+        s = result.settings
+        return "your model" if s.architecture == YOURS else f"{s.activation}, {s.init}, depth {s.depth}"
+
+    def _meant(self, chosen: Mapping[str, object]) -> dict[str, object]:
+        meant = dict(chosen)
+        preset = meant.pop("preset", "")
+        if preset:
+            settings, beside = PRESETS[preset]
+            meant = {**settings, "seed": self.seed, **meant, "compare": False}
+            self._pinned_next = (settings, beside)
+        kinds = INITS[meant.get("init", self.init)].kinds
+        if meant.get("architecture", self.architecture) not in (*kinds, YOURS):
+            meant["init"] = "He"  # an init for residual networks alone
+        return meant
+
+    def refresh(self) -> None:
+        """Bring everything up to date."""
+        self.attempt(self._refresh)
+
+    def fail(self, failure: Exception) -> None:
+        """Show what went wrong, and log it in full."""
+        self._fail(failure)
+
+    def everything(self) -> list[widgets.Widget]:
+        """All widgets of this panel, those of views that are not shown too."""
+        hidden = [body for body in self._bodies.values() if body not in self._column.children]
+        return [one for top in (self, *hidden) for one in descendants(top)]
+
+    def attempt(self, work: Callable[[], None]) -> None:
+        """Do something; whatever fails is shown in the panel, and the picture stays."""
+        self._attempt(work)
+
+    def _refresh(self) -> None:
+        if self._pinned_next is not None:
+            (settings, beside), self._pinned_next = self._pinned_next, None
+            self.pinned = {name: self._measured({**settings, **change}) for name, change in beside.items()}
+        self._show_column()
+        super()._refresh()
+
+    def _measured(self, settings: Mapping[str, object]) -> FlowResult:
+        wanted = {**{name: getattr(self, name) for name in NETWORK}, **settings}
+        return finish(self.problem.work(FlowSettings(*(wanted[name] for name in NETWORK))))
+
+    def _show_column(self) -> None:
+        if self._column_of != self.view:
+            self._column_of = self.view
+            self._column.children = [self._column.children[0], self._bodies[self.view], self._column.children[2]]
+            self.controls["view"].show(self.view)
+
+    # -- computing and showing ----------------------------------------------------------------------------
+
+    def _work(self, settings: Wanted) -> Slices[Seen]:
+        whom = settings.network, settings.version
+        if self._known is None or self._known[0] != whom:
+            flow = yield from part_of(self.problem.work(settings.network), 0.0, 0.5)
+            self._known = whom, flow
+        flow = self._known[1]
+        part = yield from part_of(self.views[settings.view].work(flow, settings.more), 0.5, 0.5)
+        return Seen(settings, flow, part)
+
+    def _show(self, result: Seen) -> None:
+        self._shown = result
+        count = len(shown_layers(result.flow.flow))
+        if self.selected is not None and self.selected >= count:
+            self.selected = None
+        self._paint(result, settle=not self._by_hand)
+        self._show_controls()
+        self.complain("")
+
+    def _paint(self, result: Seen, *, settle: bool) -> None:
+        view = self.views[result.settings.view]
+        frame = (view.name, self._style_name(), tuple(self.figure.get_size_inches()))
+        if frame != self._frame:
+            self._frame = frame
+            view.figure.build(STYLES[frame[1]])
+            self.canvas.stale()
+        changed, whole = view.draw(result, settle)
+        if whole:
+            self.canvas.stale()
+        elif changed:
+            self.canvas.stale(with_labels=changed)
+        self.canvas.paint()
+        self.summary = "\n".join(view.facts(result))
+        self._words.value = CSS + view.words(result)
+
+    def _show_controls(self) -> None:
+        for name, control in self.controls.items():
+            if name == "preset":
+                control.show("")
+                continue
+            control.show(getattr(self, name))
+            if name in NETWORK[1:] and not (name == "batch" and self.view == "live"):
+                control.enable(not self.own, "the model is yours: it is measured as it is" if self.own else "")
+        wanted = self.view != "flow" or self.quantity == "update/weight"
+        self.controls["lr"].enable(wanted, "" if wanted else "choose update/weight first")
+        self.views[self.view].show_controls()
+
+    def _show_control(self, name: str) -> None:
+        if name != "preset":
+            super()._show_control(name)
+
+    def _move(self, event) -> None:
+        if self.views[self._shown.settings.view].click(event):
+            self._attempt(lambda: self._show(self._shown))
+
+    def _problem_repr(self) -> dict[str, str]:
+        return {"architecture": "model, inputs, targets, loss_fn"} if self.own else {}
+
+    def _usual(self) -> dict[str, object]:
+        return {**super()._usual(), "architecture": self.problem.architectures[0]}
+
+    def close(self) -> None:
+        """Free the picture and everything registered for it; a training that is watched goes on unwatched."""
+        if self._trainer is not None:
+            self._trainer.close()
+        for body in getattr(self, "_bodies", {}).values():
+            if body not in self._column.children:
+                close_all(body)
+        super().close()

@@ -1,0 +1,179 @@
+"""Trainings that a panel follows: a loop of the user's, or the demonstration."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable, Iterator, Mapping
+
+import torch
+
+from gradwidgets.core.layers import GradientMonitor
+from gradwidgets.widgets.flow.demo import lesson, training
+from gradwidgets.widgets.flow.live import LiveView
+from gradwidgets.widgets.flow.live_run import LiveRun
+from gradwidgets.widgets.job import Job
+from gradwidgets.widgets.mainloop import heard_meanwhile
+
+_SHOWN = 0.25  # of the time of the demonstration, which is there to be looked at
+
+
+class Trainer:
+    """Begins and ends trainings, one at a time.
+
+    Args:
+        panel: Whose model it is.
+        view: Where they are seen.
+
+    Attributes:
+        run: The last one; None before the first.
+    """
+
+    def __init__(self, panel, view: LiveView) -> None:
+        self._panel, self._view = panel, view
+        self._lesson: Job | None = None
+
+    @property
+    def run(self) -> LiveRun | None:
+        """The training that runs or ran last."""
+        return self._view.run
+
+    @property
+    def active(self) -> bool:
+        """Whether one runs."""
+        return self.run is not None and self.run.active
+
+    # -- a loop of the user's -----------------------------------------------------------------------------
+
+    @contextlib.contextmanager
+    def watch(
+        self, optimizer: torch.optim.Optimizer | None, options: Mapping[str, object]
+    ) -> Iterator[GradientMonitor]:
+        """See `LayerFlowPanel.watch`."""
+        run = self._begin(optimizer, options)
+        try:
+            yield run.monitor
+        finally:
+            self._end(run)
+
+    def track(self, iterable: Iterable, options: Mapping[str, object]) -> Iterator:
+        """See `LayerFlowPanel.track`."""
+        total = len(iterable) if hasattr(iterable, "__len__") else None
+        items = iter(iterable)
+        outer = self.run if self.active and self._lesson is None else None
+        run = outer or self._begin(None, options)
+        run.stopped = False
+        self._panel.show_stop(total)
+        return self._tracked(run, items, total, ends=outer is None)
+
+    def _tracked(self, run: LiveRun, items: Iterator, total: int | None, *, ends: bool) -> Iterator:
+        done = 0
+        try:
+            for item in items:
+                yield item
+                done += 1
+                run.step_seen()
+                if total:
+                    self._panel.show_share(done / total)
+                if run.stopped:
+                    self._view.result = f"Stopped after {done:,}{f' of {total:,}' if total else ''} batches."
+                    break
+        finally:
+            self._panel.hide_stop()
+            if ends:
+                self._end(run)
+
+    def _begin(self, optimizer: torch.optim.Optimizer | None, options: Mapping[str, object]) -> LiveRun:
+        panel = self._panel
+        if not panel.own:
+            raise ValueError("only a model of yours can be watched: LayerFlowPanel(model, inputs, targets, loss_fn)")
+        model, *_ = panel.problem.network(panel.network_now()[0])
+        run = LiveRun(model, optimizer, self.draw, **options)
+        self.stop()
+        if self.active:
+            self._end(self.run)
+        self._take(run)
+        run.open(heard_meanwhile(panel.everything()))
+        return run
+
+    def _end(self, run: LiveRun) -> None:
+        if not run.ended:
+            run.close()
+            self._draw_last(run)
+            self._panel.measure_again()
+
+    # -- the demonstration --------------------------------------------------------------------------------
+
+    def train(self) -> None:
+        """See `LayerFlowPanel.train`."""
+        panel = self._panel
+        self.stop()
+        settings = panel.network_now()[0]
+        the = lesson(panel.problem, settings)
+        run = LiveRun(the.model, None, self.draw, budget=_SHOWN)
+        self._take(run)
+        run.open()
+        work = training(the, run, lr=panel.lr, steps=panel.steps, seed=settings.seed)
+        panel.show_stop(panel.steps)
+        self._lesson = Job(work, self._learned, self._failed, panel.show_share)
+        self._lesson.go_on()
+
+    def _learned(self, result: str) -> None:
+        self._view.result = result
+        self._close_lesson()
+
+    def _failed(self, failure: Exception) -> None:
+        self._close_lesson()
+        self._panel.fail(failure)
+
+    def _close_lesson(self) -> None:
+        self._lesson = None
+        self._panel.hide_stop()
+        self.run.close()
+        self._draw_last(self.run)
+
+    # -- both ---------------------------------------------------------------------------------------------
+
+    def _take(self, run: LiveRun) -> None:
+        self._view.begin(run)
+        self._panel.view = self._view.name
+        self._draw_last(run)
+
+    def _draw_last(self, run: LiveRun) -> None:
+        """Draw whether or not it is time; what fails is shown, and the training goes on."""
+        self._panel.attempt(lambda: self.draw(run, last=True))
+
+    def draw(self, run: LiveRun, *, last: bool = False) -> bool:
+        """Bring the picture up to a training; return whether that was done."""
+        panel = self._panel
+        if run is not self.run:
+            return False
+        if not last and self._lesson is None:
+            panel.read_moved()
+        if panel.view != self._view.name or not (last or panel.canvas.free()):
+            return False
+        self._view.look(run)
+        panel.paint_view(settle=last)
+        return True
+
+    def stop_loop(self) -> bool:
+        """Have `track` end at the next batch, from any thread; return whether there is one."""
+        if not self.active or self._lesson is not None:
+            return False
+        self.run.stopped = True
+        return True
+
+    def stop(self) -> bool:
+        """Stop the demonstration; return whether there was one."""
+        if self._lesson is None:
+            return False
+        self._lesson.stop()
+        self._view.result = f"Stopped after {self.run.monitor.steps:,} steps."
+        self._close_lesson()
+        return True
+
+    def close(self) -> None:
+        """Let go of everything; a loop of the user's goes on unwatched."""
+        if self._lesson is not None:
+            self._lesson.stop()
+        if self.run is not None:
+            self.run.close()

@@ -1,0 +1,93 @@
+"""The layer panel's doctor and live view in a real page: a fix tried, applied, undone; a training that is stopped."""
+
+import pytest
+
+pytestmark = pytest.mark.browser
+
+CELLS = (
+    """
+import torch
+from torch import nn
+from gradwidgets import LayerFlowPanel
+
+torch.manual_seed(0)
+layers = [nn.Linear(20, 32)] + [layer for _ in range(8) for layer in (nn.Sigmoid(), nn.Linear(32, 32))]
+model = nn.Sequential(*layers)
+inputs, targets = torch.randn(64, 20), torch.randn(64, 32)
+before = {name: p.detach().clone() for name, p in model.named_parameters()}
+panel = LayerFlowPanel(model, inputs, targets, nn.functional.mse_loss)
+panel
+""",
+    """
+import time
+
+optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+steps = 0
+for step in panel.track(range(100_000)):
+    optimizer.zero_grad()
+    loss = nn.functional.mse_loss(model(inputs), targets)
+    loss.backward()
+    panel.note_loss(loss)
+    optimizer.step()
+    steps += 1
+    time.sleep(0.002)
+    if time.monotonic() > globals().setdefault("late", time.monotonic() + 50):
+        break
+print("ended")
+""",
+)
+
+
+@pytest.fixture(scope="module")
+def page(lab, browser, address):
+    from tests.browser.page import Page
+
+    with Page(browser, address, lab.write(CELLS)) as page:
+        page.run(0)
+        page.until_picture()
+        page.until_painted("panel")
+        yield page
+        page.end_kernel()
+
+
+@pytest.fixture(autouse=True)
+def _no_complaints(page):
+    yield
+    assert page.complaints() == [] and page.console == []
+
+
+def press(page, name: str) -> None:
+    page.raw.get_by_role("button", name=name, exact=True).click()
+
+
+def test_a_fix_is_tried_applied_and_undone(page):
+    press(page, "doctor")
+    page.until_kernel("panel.view == 'doctor'")
+    page.until_text("vanishing", within=".gradwidgets-verdict .card.error")
+    page.raw.locator(".gradwidgets select").first.select_option("He init")
+    page.until_text("in 20 steps the loss goes", within=".gradwidgets-verdict")
+    page.until_painted("panel")
+    assert page.value("all(torch.equal(p, before[n]) for n, p in model.named_parameters())")
+    press(page, "Apply")
+    page.until_text("applied: He init", within=".gradwidgets-verdict")
+    assert not page.value("any(torch.equal(p, before[n]) for n, p in model.named_parameters())")
+    press(page, "Undo")
+    page.until_kernel("all(torch.equal(p, before[n]) for n, p in model.named_parameters())")
+    page.until_painted("panel")
+
+
+def test_a_training_is_followed_and_stopped_while_its_cell_runs(page):
+    frames = page.value("panel.canvas.frames")
+    page.begin(1)
+    page.until_text("of the training, drawing", within=".gradwidgets-verdict")
+    page.until_text("loss", within=".gradwidgets-verdict")
+    seen = page.frames()
+    page.until(f"watched.frames.length >= {seen + 3}")
+    assert page.runs(1)
+    press(page, "Stop")
+    page.until_ended(1)
+    page.until_text("Stopped after", within=".gradwidgets-verdict")
+    assert page.value("steps") < 50_000 and page.value("panel.canvas.frames") > frames
+    assert page.value("panel.monitor.active") is False
+    assert page.value("not panel._trainer.run.active and len(panel.monitor.history.steps) > 1")
+    page.until_painted("panel")

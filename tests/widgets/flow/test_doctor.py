@@ -1,0 +1,148 @@
+"""The doctor: what is tried is shown beside what is, what is applied is undone to the bit."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from traitlets import TraitError
+
+from gradwidgets import LayerFlowPanel
+from gradwidgets.core.layers import FIXES, apply_fix, fixes_for, try_fix
+from gradwidgets.core.layers.fingerprint import ModelState
+from gradwidgets.widgets.flow.doctor import TRIES
+from tests.widgets.flow.models import sick
+
+SMALL = {"depth": 8, "width": 12, "batch": 8, "activation": "Sigmoid", "init": "default", "view": "doctor"}
+
+
+@pytest.fixture
+def make():
+    made = []
+
+    def panel(*model, **settings):
+        made.append(LayerFlowPanel(*model, **settings))
+        return made[-1]
+
+    yield panel
+    for one in made:
+        one.close()
+
+
+def test_every_fix_is_on_the_menu():
+    assert {name for name, _ in TRIES.values()} == set(FIXES)
+    for name, options in TRIES.values():
+        FIXES[name].settled(options)
+
+
+@pytest.mark.parametrize("fix", TRIES)
+def test_what_is_shown_is_the_core_s_trial(make, fix):
+    model, x, y, loss_fn = sick()
+    panel = make(model, x, y, loss_fn, view="doctor", fix=fix, lr=0.1)
+    assert panel.error == ""
+    name, options = TRIES[fix]
+    trial = try_fix(model, x, y, loss_fn, name, lr=0.1, **options)
+    figure = panel.views["doctor"].figure
+    after = [one.weight_grad_rms for one in trial.after.layers if one.weights and "Norm" not in one.kind]
+    np.testing.assert_allclose(10.0 ** figure.lines["pinned 0"].get_data()[1], after, rtol=1e-5)
+    losses = figure.above.lines["pinned 0"].get_data()[1], figure.above.lines["now"].get_data()[1]
+    expected = trial.losses_after.numpy(), trial.losses_before.numpy()
+    for drawn, known in zip(losses, expected, strict=True):
+        drawn = drawn if panel_is_linear(figure) else 10.0**drawn
+        np.testing.assert_allclose(drawn, known[np.isfinite(known)], rtol=1e-6)
+    assert trial.sentence in panel.summary and "vanishing" in panel.summary
+
+
+def panel_is_linear(figure) -> bool:
+    return "1e" not in "".join(t.get_text() for t in figure.above.axes.get_yticklabels()) and (
+        figure.above.axes.get_ylim()[0] > -0.5
+    )
+
+
+def test_the_cards_name_the_fixes_that_answer(make):
+    panel = make(*sick(), view="doctor")
+    finding = panel.findings[0]
+    offered = [name for name, (fix, _) in TRIES.items() if fix in fixes_for(finding)]
+    assert finding.name == "vanishing" and all(name in panel.summary for name in offered)
+
+
+def test_apply_changes_the_model_as_the_copy_and_undo_brings_it_back(make):
+    model, x, y, loss_fn = sick()
+    state, expected = ModelState(model), apply_fix(model, "normalization", kind="layer")
+    panel = make(model, x, y, loss_fn, view="doctor", fix="LayerNorm")
+    assert state.put_back().put_back == ()  # trying changes nothing
+    panel.apply_fix()
+    pairs = zip(model.state_dict().items(), expected.state_dict().items(), strict=True)
+    assert all(a == b and torch.equal(p, q) for (a, p), (b, q) in pairs)
+    assert panel.fix == "none" and "applied: LayerNorm" in panel.summary and "make the optimizer anew" in panel.summary
+    assert any("Norm" in layer.kind for layer in panel.flow.layers)
+    panel.fix = "He init"
+    panel.apply_fix()  # one on another
+    panel.undo_fix()
+    panel.undo_fix()
+    assert state.put_back(random_numbers=False).put_back == () and "applied" not in panel.summary
+    assert not any("Norm" in layer.kind for layer in panel.flow.layers)
+    with pytest.raises(ValueError, match="nothing was applied"):
+        panel.undo_fix()
+
+
+@pytest.mark.parametrize("fix", [name for name, (fix, _) in TRIES.items() if FIXES[fix].changes_model])
+def test_of_a_network_from_sliders_the_sliders_are_set(make, fix):
+    panel = make(**SMALL, fix=fix)
+    before = panel.state()
+    panel.apply_fix()
+    after = panel.state()
+    changed = {name for name in after if after[name] != before[name]}
+    assert changed - {"fix"} and changed <= {
+        "fix",
+        "init",
+        "gain",
+        "activation",
+        "normalization",
+        "architecture",
+        "depth",
+    }
+    assert panel.error == ""
+    panel.undo_fix()
+    assert panel.state() == {**before, "fix": "none"}
+
+
+def test_clipping_and_nothing_are_nothing_to_apply(make):
+    panel = make(*sick(), view="doctor")
+    with pytest.raises(ValueError, match="choose a fix first"):
+        panel.apply_fix()
+    panel.fix = "clipping to norm 1"
+    with pytest.raises(ValueError, match="copy its code"):
+        panel.apply_fix()
+    buttons = panel.views["doctor"]._buttons
+    assert buttons["Apply"].disabled and "copy its code" in buttons["Apply"].tooltip
+    assert buttons["Undo"].disabled and not buttons["Copy fix"].disabled
+    with pytest.raises(TraitError):
+        panel.fix = "prayer"
+
+
+def test_a_fix_that_finds_nothing_is_said_and_the_picture_stays(make):
+    panel = make(nn.Linear(4, 2), torch.randn(3, 4), torch.randn(3, 2), nn.functional.mse_loss, view="doctor")
+    shown = panel.summary
+    panel.fix = "GELU"
+    assert "no activation between layers" in panel.error and panel.summary == shown
+    panel.fix = "none"
+    assert panel.error == ""
+
+
+def test_two_panels_on_one_model(make):
+    model, x, y, loss_fn = sick()
+    one, other = (make(model, x, y, loss_fn, view="doctor", fix="He init") for _ in range(2))
+    one.apply_fix()
+    before = other.flow.layers[0].weight_norm
+    other.measure_again()
+    assert other.flow.layers[0].weight_norm == one.flow.layers[0].weight_norm != before
+    one.undo_fix()
+    other.measure_again()
+    assert other.flow.layers[0].weight_norm == before
+
+
+def test_the_script_tries_the_same(make):
+    panel = make(**SMALL, fix="GELU")
+    done = {}
+    exec(panel.code(), done)
+    assert done["trial"].sentence in panel.summary

@@ -1,0 +1,217 @@
+"""A training that is watched: the same to the bit, followed, stopped, left without a trace."""
+
+import gc
+import weakref
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from gradwidgets import LayerFlowPanel
+from gradwidgets.core.layers.fingerprint import ModelState
+from tests.widgets.flow.models import sound
+
+
+@pytest.fixture
+def panel():
+    made = LayerFlowPanel(*sound())
+    yield made
+    made.close()
+
+
+def steps(panel, count, watch=None, **options):
+    """Train the panel's model with torch's Adam; return it and how its losses went."""
+    model, x, y, loss_fn = panel.problem._own
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
+    losses = []
+    with panel.watch(optimizer, **options) as monitor:
+        for _ in range(count):
+            optimizer.zero_grad()
+            loss = loss_fn(model(x), y)
+            loss.backward()
+            monitor.note_loss(loss)
+            optimizer.step()
+            losses.append(float(loss.detach()))
+    return model, losses
+
+
+def alone(count):
+    model, x, y, loss_fn = sound()
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
+    for _ in range(count):
+        optimizer.zero_grad()
+        loss_fn(model(x), y).backward()
+        optimizer.step()
+    return model
+
+
+def test_training_is_the_same_to_the_bit(panel):
+    plain = alone(30)
+    torch.manual_seed(5)
+    model, _ = steps(panel, 30, every=1)
+    drawn = torch.rand(4)
+    torch.manual_seed(5)
+    assert torch.equal(drawn, torch.rand(4))
+    assert all(torch.equal(p, q) for p, q in zip(model.parameters(), plain.parameters(), strict=True))
+    assert not any(m._forward_hooks or m._backward_hooks for m in model.modules())
+
+
+def test_the_picture_shows_what_was_recorded(panel):
+    model, losses = steps(panel, 25, every=1)
+    history, figure = panel.monitor.history, panel.views["live"].figure
+    assert panel.view == "live" and history.steps.tolist() == list(range(1, 26))
+    linear = [k for k, kind in enumerate(history.kinds) if kind == "Linear"]
+    drawn = [line for line in figure.lines[:-1] if len(line.get_data()[0])]
+    assert len(drawn) == len(linear) == 3
+    for line, k in zip(drawn, linear, strict=True):
+        np.testing.assert_allclose(10.0 ** line.get_data()[1], history.rms[:, k], rtol=1e-9)
+    shown = figure.loss.lines["now"].get_data()[1]
+    ticks = [text.get_text() for text in figure.loss.axes.get_yticklabels()]
+    np.testing.assert_allclose(shown if not any("1e" in t for t in ticks) else 10.0**shown, losses, rtol=1e-6)
+    assert "step 25" in panel.summary and "of the training, drawing" in panel.summary
+    assert panel.flow.layers[0].weight_norm == pytest.approx(float(model[0].weight.detach().double().norm()), rel=1e-6)
+
+
+@pytest.mark.parametrize("quantity", ["weight gradient", "activation", "update/weight", "activation gradient"])
+@pytest.mark.parametrize("measure", ["rms", "norm"])
+def test_every_quantity_that_is_recorded_can_be_seen(panel, quantity, measure):
+    steps(panel, 5, every=1)
+    panel.change(quantity=quantity, measure=measure)
+    history = panel.monitor.history
+    field = {"activation": "activation_std", "update/weight": "update_ratio"}.get(quantity, measure)
+    y = panel.views["live"].figure.now.lines["now"].get_data()[1]
+    linear = [k for k, kind in enumerate(history.kinds) if kind == "Linear"]
+    np.testing.assert_allclose(10.0**y, getattr(history, field)[-1, linear], rtol=1e-9)
+
+
+def test_track_gives_every_item_and_takes_stop(panel):
+    model, x, y, loss_fn = panel.problem._own
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    seen = []
+    for item in panel.track(iter("abcdef")):
+        seen.append(item)
+        optimizer.zero_grad()
+        loss_fn(model(x), y).backward()
+        panel.note_loss(0.5)
+        optimizer.step()
+        if item == "c":
+            panel._stop_pressed()
+    assert seen == ["a", "b", "c"] and "Stopped after 3 batches" in panel.summary
+    assert not panel.monitor.active and panel.monitor.steps == 3 and panel._busy.layout.display == "none"
+    assert list(panel.track([1, 2])) == [1, 2]
+    assert "no step" not in panel.error
+
+
+def test_track_inside_watch_uses_its_monitor(panel):
+    model, x, y, loss_fn = panel.problem._own
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    with panel.watch(optimizer, every=1) as monitor:
+        for _ in panel.track(range(4)):
+            optimizer.zero_grad()
+            loss_fn(model(x), y).backward()
+            optimizer.step()
+        assert monitor.active
+    assert panel.monitor is monitor and monitor.steps == 4
+
+
+def test_an_exception_goes_on_its_way_and_nothing_stays(panel):
+    model, *_ = panel.problem._own
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    with pytest.raises(KeyboardInterrupt), panel.watch(optimizer):
+        raise KeyboardInterrupt
+    assert not panel.monitor.active and not optimizer._optimizer_step_post_hooks
+    for _ in panel.track(range(5)):
+        break
+    gc.collect()
+    assert not panel.monitor.active
+    with panel.watch(optimizer):  # the next one works
+        assert panel.monitor.active
+
+
+def test_a_second_watch_ends_the_first(panel):
+    model, *_ = panel.problem._own
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    other = LayerFlowPanel(*panel.problem._own)
+    with panel.watch(optimizer) as first, other.watch(optimizer) as second:
+        assert second.active and not first.active  # never two on one model
+    assert len(optimizer._optimizer_step_post_hooks) == 0
+    other.close()
+
+
+def test_a_picture_that_fails_does_not_stop_the_training(panel, monkeypatch, caplog):
+    monkeypatch.setattr(panel.canvas, "free", lambda: True)
+    monkeypatch.setattr(panel.views["live"], "look", lambda run: 1 / 0)
+    steps(panel, 3, every=1)
+    assert panel.monitor.steps == 3 and "could not follow" in caplog.text and "ZeroDivisionError" in caplog.text
+    monkeypatch.undo()
+    steps(panel, 3, every=1)
+    assert panel.error == "" and "step 3" in panel.summary
+
+
+def test_it_keeps_no_model_alive():
+    panel = LayerFlowPanel(depth=3, width=8, steps=2)
+    panel.train()
+    lesson = weakref.ref(panel._trainer.run)
+    panel.close()
+    del panel
+    gc.collect()
+    assert lesson() is None
+
+
+def test_the_demonstration_learns_the_digits():
+    panel = LayerFlowPanel(depth=3, width=64, init="He", lr=0.1, steps=200)
+    panel.train()
+    assert panel.view == "live" and panel.error == ""
+    share = int(panel.summary.split("After 200 steps: ")[1].split("%")[0])
+    assert share >= 75 and not panel.monitor.active
+    history = panel.monitor.history
+    assert history.loss[-1] < 0.6 * history.loss[0]
+    panel.close()
+
+
+def test_the_demonstration_trains_a_copy_of_a_model_of_one_s_own(panel):
+    state = ModelState(panel.problem._own[0])
+    panel.steps = 20
+    panel.train()
+    assert state.put_back().put_back == () and "yours is as it was" in panel.summary
+
+
+def test_a_demonstration_that_diverges_says_so():
+    panel = LayerFlowPanel(depth=3, width=16, init="He", gain=3, lr=1e4, steps=50)
+    panel.train()
+    assert "not finite" in panel.summary and panel.error == ""
+    panel.lr, panel.gain = 0.01, 1.0
+    panel.train()
+    assert "not finite" not in panel.summary
+    panel.close()
+
+
+def test_what_cannot_be_watched_is_refused():
+    panel = LayerFlowPanel(depth=2, width=4)
+    with pytest.raises(ValueError, match="only a model of yours"), panel.watch():
+        pass
+    with pytest.raises(ValueError, match="only a model of yours"):
+        panel.track([1])
+    with pytest.raises(RuntimeError, match="inside watch"):
+        panel.note_loss(1.0)
+    panel.close()
+    own = LayerFlowPanel(*sound())
+    with pytest.raises(TypeError, match="optimizer must be"), own.watch("adam"):
+        pass
+    with pytest.raises(TypeError), own.watch(colour=1):
+        pass
+    with pytest.raises(TypeError, match="not iterable"):
+        own.track(5)
+    assert own._busy.layout.display == "none" and own.monitor is None
+    own.close()
+
+
+def test_a_model_without_parameters_or_steps_can_be_watched():
+    panel = LayerFlowPanel(
+        nn.Flatten(), torch.randn(2, 3, requires_grad=True), torch.randn(2, 3), nn.functional.mse_loss
+    )
+    with panel.watch():
+        pass
+    assert "Nothing is being trained" in panel.summary or panel.monitor.steps == 0
+    panel.close()
