@@ -4,13 +4,13 @@ import copy
 import hashlib
 import itertools
 import operator
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
-from gradwidgets.core.layers.bits import Digest, as_bytes, bits_of, write
+from gradwidgets.core.layers.bits import Digest, Piece, as_bytes, bits_of, write
 from gradwidgets.core.layers.generators import Generator, generators
 from gradwidgets.core.results import Result
 
@@ -115,19 +115,41 @@ class ModelState:
             if gradient is not None:
                 yield f"{label}.grad", gradient
 
-<<<<<<< HEAD
-    def put_back(self) -> Certificate:
-        """Restore what has changed, compare all with what was held, and certify it."""
+    def put_back(self, *, random_numbers: bool = True) -> Certificate:
+        """Restore what has changed, compare all with what was held, and certify it.
+
+        Args:
+            random_numbers: Whether the random generators go back too; else they are left where they are.
+        """
         restored = [*self._attributes_put_back(), *self._gradients_put_back()]
-        same_bits, random_now = self._same_bits(), generators()
+        same_bits, random_now = self._same_bits(), generators() if random_numbers else {}
         restored += [*(() if same_bits else self._numbers_put_back()), *self._random_put_back(random_now)]
         if restored:
-            same_bits, random_now = self._same_bits(), generators()
+            same_bits, random_now = self._same_bits(), generators() if random_numbers else {}
         text = self._describe(random_now)
-        unchanged = same_bits and text == self._text
+        return self._certificate(same_bits, bits_of(self._labelled()), text, tuple(dict.fromkeys(restored)), random_now)
+
+    def compare(self) -> Certificate:
+        """Compare the models with what was held and certify it; nothing is put back.
+
+        Random generators are left out: whoever else ran in the meantime may have used them.
+        """
+        now = ModelState(*self._models)
+        return self._certificate(_all_same(self._bits, now._bits), now._bits, now._describe({}), (), {})
+
+    def _certificate(
+        self,
+        same_bits: bool,
+        bits: Iterable[Piece],
+        text: str,
+        restored: tuple[str, ...],
+        random_now: dict[str, Generator],
+    ) -> Certificate:
+        held = self._text if random_now else self._text.rpartition(" ")[0]
+        unchanged = same_bits and text == held
         size = sum([size for _, size in self._sizes])
-        before = Digest(self._bits, self._text)
-        after = before if unchanged else Digest(bits_of(self._labelled()), text)
+        before = Digest(self._bits, held)
+        after = before if unchanged else Digest(bits, text)
         if size > _WAITING:
             before(), after()
         return Certificate(
@@ -140,46 +162,7 @@ class ModelState:
                 "gradients": sum([gradient is not None for *_, gradient in self._tensors.values()]),
                 "bytes": size,
                 "hooks": sum([count for *_, count in self._hooks(before=True)]),
-                "random generators": len(self._random),
-=======
-    def put_back(self, *, random_numbers: bool = True) -> Certificate:
-        """Restore what has changed, compare all with what was held, and certify it.
-
-        Args:
-            random_numbers: Whether the random generators go back too; else they are left where they are.
-        """
-        restored = [*self._attributes_put_back(), *self._numbers_put_back()]
-        if random_numbers:
-            restored += self._random_put_back()
-        bits, _ = _bits_of(self._labelled()) if restored else (self._after, None)
-        return self._certificate(bits, self._describe(random_numbers), tuple(dict.fromkeys(restored)), random_numbers)
-
-    def compare(self) -> Certificate:
-        """Compare the models with what was held and certify it; nothing is put back.
-
-        Random generators are left out: whoever else ran in the meantime may have used them.
-        """
-        now = ModelState(*self._models)
-        return self._certificate(now._bits, now._describe(False), (), False)
-
-    def _certificate(self, bits: "_Bits", text: str, restored: tuple[str, ...], random_numbers: bool) -> Certificate:
-        held = self._text if random_numbers else self._text.rpartition(" ")[0]
-        digest = self._digest if random_numbers else _digest(self._bits, held)
-        same_bits = _same_bits(self._bits, bits)
-        unchanged = same_bits and text == held
-        hooks = sum(len(one) for *_, kept in self._attributes for key, _, one in kept if one and key.endswith(_HOOKS))
-        return Certificate(
-            unchanged,
-            digest,
-            digest if unchanged else _digest(bits, text),
-            {
-                "modules": len(self._attributes),
-                "tensors": len(self._tensors),
-                "gradients": sum(gradient is not None for *_, gradient in self._tensors.values()),
-                "bytes": sum(size for *_, size in self._bits.spans),
-                "hooks": hooks,
-                "random generators": len(self._random) if random_numbers else 0,
->>>>>>> 6f905d3
+                "random generators": len(self._random) if random_now else 0,
             },
             restored,
             () if unchanged else ("numbers" if not same_bits else "modes, hooks, attributes or random generators",),
@@ -188,8 +171,7 @@ class ModelState:
 
     def _same_bits(self) -> bool:
         """Whether the tensors hold what they held, read piece by piece."""
-        pairs = itertools.zip_longest(self._bits, bits_of(self._labelled()))
-        return all(before is not None and before.same(now) for before, now in pairs)
+        return _all_same(self._bits, bits_of(self._labelled()))
 
     def _attributes_put_back(self) -> Iterator[str]:
         for name, module, attributes, contents in self._attributes:
@@ -230,11 +212,10 @@ class ModelState:
 
     def _random_put_back(self, now: dict[str, Generator]) -> Iterator[str]:
         for name, generator in self._random.items():
-            if now[name].bits != generator.bits:
+            if name in now and now[name].bits != generator.bits:
                 generator.restore(generator.state)
                 yield f"the random numbers of {name}"
 
-<<<<<<< HEAD
     def _hooks(self, before: bool) -> list[tuple[str, str, int]]:
         """Module, kind of its hooks, and how many there are of them, or were."""
         return [
@@ -245,25 +226,17 @@ class ModelState:
         ]
 
     def _describe(self, generators: dict[str, Generator]) -> str:
-        """What is no tensor, as text."""
-        modes = "".join(["t" if module.training else "e" for _, module, *_ in self._attributes])
-        trained = "".join(["g" if tensor.requires_grad else "f" for _, tensor, *_ in self._tensors.values()])
-        states = hashlib.sha256(b"".join([one.bits for one in generators.values()])).hexdigest()
-        return f"{modes} {self._hooks(before=False)} {trained} {self._sizes} {states}"
-=======
-    def _describe(self, random_numbers: bool = True) -> str:
         """What is no tensor, as text; the random generators' part stands last."""
         modes = "".join(["t" if module.training else "e" for _, module, *_ in self._attributes])
-        hooks = [
-            (name, key, len(container))
-            for name, *_, contents in self._attributes
-            for key, container, _ in contents
-            if container and key.endswith(_HOOKS)
-        ]
-        trained = "".join("g" if tensor.requires_grad else "f" for _, tensor, *_ in self._tensors.values())
-        text = f"{modes} {hooks} {trained} {self._sizes}"
-        return f"{text} {_random_digest()}" if random_numbers else text
->>>>>>> 6f905d3
+        trained = "".join(["g" if tensor.requires_grad else "f" for _, tensor, *_ in self._tensors.values()])
+        text = f"{modes} {self._hooks(before=False)} {trained} {self._sizes}"
+        if not generators:
+            return text
+        return f"{text} {hashlib.sha256(b''.join([one.bits for one in generators.values()])).hexdigest()}"
+
+
+def _all_same(held: Iterable[Piece], now: Iterable[Piece]) -> bool:
+    return all(a is not None and a.same(b) for a, b in itertools.zip_longest(held, now))
 
 
 def _same_items(now: dict, before: dict) -> bool:
