@@ -1,14 +1,18 @@
 """Tensors reduced to a few numbers each, in float64, read all at once."""
 
 import math
-from dataclasses import dataclass
+from collections.abc import Callable
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
+from gradwidgets.core.layers.units import alive_units
+
 _PIECE = 1 << 20  # elements that are widened at a time
 _SAFE = 1e-15, 1e18  # norms that float32 adds up as well as float64
 _SMALL = 1 << 16  # elements of a tensor that may wait for others
+_NEAR = 1 << 16  # elements on the CPU that may wait in all, so that they are still in its caches
 
 
 def wide(device: torch.device) -> torch.dtype:
@@ -19,6 +23,8 @@ def wide(device: torch.device) -> torch.dtype:
 def numbers_of(tensor: Tensor) -> Tensor:
     """The real numbers that a tensor holds: its values if sparse, both parts if complex."""
     tensor = tensor.detach()
+    if tensor.dtype is torch.float32 and tensor.layout is torch.strided:
+        return tensor
     if tensor.layout is torch.sparse_coo:
         tensor = tensor.coalesce().values()
     elif tensor.layout is not torch.strided:
@@ -43,20 +49,16 @@ def norm_of(tensor: Tensor) -> Tensor:
     return torch.where((largest > 0) & largest.isfinite(), scaled, torch.linalg.vector_norm(numbers))
 
 
-def norms_of(tensors: list[Tensor]) -> Tensor:
-    """`norm_of` each of them, (K, 1), where the first one is; many of float32 on the CPU are taken in one go."""
+def sizes_of(tensors: list[Tensor]) -> "list[float] | Tensor":
+    """`norm_of` each of them, (K,), where the first one is; many of float32 on the CPU are taken in one go."""
     device = tensors[0].device
     if all(t.dtype is torch.float32 and t.layout is torch.strided and t.device.type == "cpu" for t in tensors):
-        found = torch.stack(torch._foreach_norm([tensor.detach() for tensor in tensors])).double()
-        for i, size in enumerate(found.tolist()):
-            if not _SAFE[0] < size < _SAFE[1]:
-                found[i] = norm_of(tensors[i])
-        return found[:, None]
-    return torch.stack([norm_of(tensor).to(device) for tensor in tensors])[:, None]
+        found = torch.stack(torch._foreach_norm([tensor.detach() for tensor in tensors])).tolist()
+        return [x if _SAFE[0] < x < _SAFE[1] else float(norm_of(t)) for x, t in zip(found, tensors, strict=True)]
+    return torch.stack([norm_of(tensor).to(device) for tensor in tensors])
 
 
-@dataclass(frozen=True)
-class Moments:
+class Moments(NamedTuple):
     """Count, mean, standard deviation and extremes of some numbers."""
 
     count: int
@@ -88,72 +90,98 @@ Place = tuple[int, int]
 class Reducer:
     """Reduces tensors to numbers, small ones many at a time, and brings the numbers to the CPU at the end.
 
-    Small tensors are copied and wait until there are enough of them, since a layer's numbers cost mostly calls;
+    Small outputs are copied and wait until there are enough of them, since a layer's numbers cost mostly calls;
     large ones are reduced at once, piece by piece. Nothing that was handed over is kept.
     """
 
     def __init__(self) -> None:
-        self._blocks: list[Tensor | None] = []
-        self._rows: list[list[float]] = []
-        self._waiting: dict[tuple, tuple[int, list[Tensor]]] = {}
+        self._blocks: list[Tensor | list | None] = []
+        self._rows: list[list[list[float]]] = []
+        self._waiting: dict[tuple, tuple[list[int], list[Tensor]]] = {}
         self._held = 0
 
-    def moments(self, tensor: Tensor) -> list[tuple[int, Place]]:
-        """Elements and places of (mean, norm about the mean, minimum, maximum), one for each piece."""
-        numbers = numbers_of(tensor)
+    def output(
+        self, numbers: Tensor, axis: int | None, saturates: Callable[[Tensor], Tensor] | None
+    ) -> tuple[list[tuple[int, Place]], Place | None, Place | None]:
+        """Reduce what a layer gave.
+
+        Args:
+            numbers: As `numbers_of` gives them.
+            axis: That of its units; None to count none.
+            saturates: Tells saturated outputs; None to count none.
+
+        Returns:
+            Elements and places of (mean, norm about the mean, minimum, maximum), one for each piece; the place of how
+            many units have an output that is not 0; that of how many outputs are saturated.
+        """
         size = numbers.numel()
         if size == 0:
-            return []
+            return [], None, None
         if size > _SMALL:
-            flat = numbers.reshape(-1)
-            return [(piece.numel(), (self._block(_moments(piece[None])), 0)) for piece in flat.split(_PIECE)]
-        return [(size, self._wait(("moments", numbers.device, numbers.dtype, size), numbers.reshape(-1).clone()))]
+            flat, one = numbers.reshape(1, -1), numbers[None]
+            return (
+                [(piece.numel(), (self._block(_moments(piece)), 0)) for piece in flat.split(_PIECE, dim=1)],
+                None if axis is None else (self._block(alive_units(one, axis)), 0),
+                None if saturates is None else (self._block(_count(saturates(one))), 0),
+            )
+        key = numbers.device, numbers.dtype, numbers.shape, axis, saturates
+        if key not in self._waiting:
+            self._waiting[key] = [self._block(None) for _ in range(3)], []
+        blocks, held = self._waiting[key]
+        row = len(held)
+        held.append(numbers.clone())
+        self._held += size
+        if self._held > (_NEAR if numbers.device.type == "cpu" else _PIECE):
+            self._reduce()
+        moments, alive, saturated = blocks
+        return (
+            [(size, (moments, row))],
+            None if axis is None else (alive, row),
+            None if saturates is None else (saturated, row),
+        )
 
     def norm(self, tensor: Tensor) -> Place:
         """The place of a tensor's Euclidean norm."""
-        if tensor.numel() > _SMALL:
+        if (
+            tensor.numel() > _SMALL
+            or tensor.dtype is not torch.float32
+            or tensor.layout is not torch.strided
+            or tensor.device.type != "cpu"
+        ):
             return self._block(norm_of(tensor).reshape(1, 1)), 0
-        return self._wait(("norms", tensor.device), tensor.detach().clone())
+        tensor = tensor.detach()
+        # An expanded tensor is added up in another order.
+        size = torch.linalg.vector_norm(tensor if tensor.is_contiguous() else tensor.clone()).item()
+        return self._block([[size if _SAFE[0] < size < _SAFE[1] else norm_of(tensor).item()]]), 0
 
     def norms(self, tensors: list[Tensor]) -> list[Place]:
-        """Places of the norms of tensors that stay as they are for the moment."""
-        block = self._block(norms_of(tensors) if tensors else None)
+        """Places of the norms of some tensors."""
+        sizes = sizes_of(tensors) if tensors else []
+        block = self._block(sizes[:, None] if isinstance(sizes, Tensor) else [[size] for size in sizes])
         return [(block, i) for i in range(len(tensors))]
-
-    def count(self, flags: Tensor) -> Place:
-        """The place of how many of some flags, a tensor that is not used any more, are set."""
-        if flags.numel() > _SMALL:
-            return self._block(flags.count_nonzero().reshape(1, 1)), 0
-        return self._wait(("flags", flags.device, flags.numel()), flags)
 
     def read(self) -> None:
         """Bring all of them here."""
         self._reduce()
-        self._rows = [[] if block is None else block.tolist() for block in self._blocks]
+        self._rows = [block.tolist() if isinstance(block, Tensor) else block or [] for block in self._blocks]
 
     def __getitem__(self, place: Place) -> list[float]:
         """The numbers at a place."""
         block, row = place
         return self._rows[block][row]
 
-    def _block(self, block: Tensor | None) -> int:
+    def _block(self, block: Tensor | list | None) -> int:
         self._blocks.append(block)
         return len(self._blocks) - 1
 
-    def _wait(self, key: tuple, tensor: Tensor) -> Place:
-        if key not in self._waiting:
-            self._waiting[key] = self._block(None), []
-        block, held = self._waiting[key]
-        held.append(tensor)
-        place = block, len(held) - 1
-        self._held += tensor.numel()
-        if self._held > _PIECE:
-            self._reduce()
-        return place
-
     def _reduce(self) -> None:
-        for (kind, *_), (block, held) in self._waiting.items():
-            self._blocks[block] = _REDUCTIONS[kind](held)
+        for (*_, axis, saturates), ((moments, alive, saturated), held) in self._waiting.items():
+            stacked = torch.stack(held)
+            self._blocks[moments] = _moments(stacked.reshape(len(held), -1))
+            if axis is not None:
+                self._blocks[alive] = alive_units(stacked, axis)
+            if saturates is not None:
+                self._blocks[saturated] = _count(saturates(stacked))
         self._waiting, self._held = {}, 0
 
 
@@ -168,15 +196,9 @@ def _moments(rows: Tensor) -> Tensor:
     else:
         spread = torch.linalg.vector_norm(apart, dim=1)
     # So does aminmax over one axis.
-    return torch.stack([mean, spread, numbers.amin(1), numbers.amax(1)], 1)
+    return torch.stack([mean, spread, rows.amin(1).to(mean.dtype), rows.amax(1).to(mean.dtype)], 1)
 
 
-def _counts(flags: list[Tensor]) -> Tensor:
-    return torch.stack(flags).reshape(len(flags), -1).sum(1)[:, None]
-
-
-_REDUCTIONS = {
-    "moments": lambda held: _moments(torch.stack(held)),
-    "norms": norms_of,
-    "flags": _counts,
-}
+def _count(flags: Tensor) -> Tensor:
+    """How many flags are set in each row, (K, …) → (K, 1)."""
+    return flags.reshape(len(flags), -1).sum(1, keepdim=True)

@@ -71,7 +71,7 @@ def rows_of(model: nn.Module) -> list[Row]:
         if id(module) in inside:
             continue
         own = {key: one for key, one in module._parameters.items() if one is not None}
-        if parametrize.is_parametrized(module):
+        if "parametrizations" in module._modules and parametrize.is_parametrized(module):
             for one in module.parametrizations.modules():
                 inside.add(id(one))
             own |= dict(module.parametrizations.named_parameters())
@@ -108,4 +108,4 @@ def shared_names(rows: list[Row]) -> Iterator[tuple[Row, str, str]]:
 
 def parameters_of(rows: list[Row]) -> list[Tensor]:
     """Each trained parameter once."""
-    return list({id(p): p for row in rows for p in row.own.values() if p.requires_grad}.values())
+    return [p for p in {id(p): p for row in rows for p in row.own.values()}.values() if p.requires_grad]

@@ -134,5 +134,6 @@ def _pooled(parts: list[tuple], numbers: Reducer) -> tuple[int, float]:
 
 def _share(parts: list[tuple], numbers: Reducer) -> float:
     """Share of things counted in several places; NaN for none."""
-    whole = sum([n for _, n in parts])
-    return sum([numbers[place][0] for place, _ in parts]) / whole if whole else _NAN
+    if not parts:
+        return _NAN
+    return sum([numbers[place][0] for place, _ in parts]) / sum([n for _, n in parts])

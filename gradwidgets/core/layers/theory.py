@@ -4,7 +4,7 @@ import math
 from functools import lru_cache
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from gradwidgets.core.choices import choose
 from gradwidgets.core.layers.activations import ACTIVATIONS
@@ -48,7 +48,7 @@ def predicted_factor(activation: str, init: str, gain: float = 1.0, *, width: in
     if math.isnan(weights):
         return float("nan")
     with one_thread():
-        return math.sqrt(weights * _slope(activation, _settled(activation, weights, biases)))
+        return math.sqrt(weights * _slopes(activation, [_settled(activation, weights, biases)])[0])
 
 
 def predicted_factors(
@@ -83,14 +83,15 @@ def predicted_factors(
 @lru_cache(maxsize=256)
 def _on_the_way(activation: str, weights: float, biases: float, q: float, depth: int) -> tuple[float, ...]:
     """√χ of each inner layer, from variance `q` of the first one's output."""
-    factors: list[float] = []
+    variances: list[float] = []
     for _ in range(depth - 1):
-        factors.append(math.sqrt(weights * _slope(activation, q)))
+        variances.append(q)
         before, q = q, weights * _square(activation, q) + biases
         if abs(q - before) <= _STEADY * before or not _LEAST < q < _MOST:
-            last = math.sqrt(weights * _slope(activation, min(max(q, _LEAST), _MOST)))
-            return (*factors, *(last,) * (depth - 1 - len(factors)))
-    return tuple(factors)
+            variances.append(min(max(q, _LEAST), _MOST))
+            break
+    factors = [math.sqrt(weights * slope) for slope in _slopes(activation, variances)]
+    return (*factors[: depth - 1], *factors[-1:] * (depth - 1 - len(factors)))
 
 
 def _variances(activation: str, init: str, gain: float, width: int | None) -> tuple[float, float]:
@@ -114,20 +115,28 @@ def _normal() -> tuple[Tensor, Tensor]:
     return points, density / density.sum()
 
 
+@lru_cache(maxsize=32)
+def _function(activation: str) -> nn.Module:
+    """φ; to make the module takes as long as to apply it."""
+    return ACTIVATIONS[activation].module()
+
+
 def _square(activation: str, q: float) -> float:
     """E[φ(√q ξ)²]."""
     points, density = _normal()
     with torch.no_grad():
-        return float(density @ ACTIVATIONS[activation].module()(math.sqrt(q) * points).square())
+        return float(density @ _function(activation)(math.sqrt(q) * points).square())
 
 
-def _slope(activation: str, q: float) -> float:
-    """E[φ'(√q ξ)²]."""
+def _slopes(activation: str, variances: list[float]) -> list[float]:
+    """E[φ'(√q ξ)²] for each variance q."""
+    if not variances:
+        return []
     points, density = _normal()
     with torch.enable_grad():
-        at = (math.sqrt(q) * points).requires_grad_()
-        (slope,) = torch.autograd.grad(ACTIVATIONS[activation].module()(at).sum(), at)
-    return float(density @ slope.square())
+        at = torch.stack([math.sqrt(q) * points for q in variances]).requires_grad_()
+        (slopes,) = torch.autograd.grad(_function(activation)(at).sum(), at)
+    return [float(density @ slope) for slope in slopes.square()]
 
 
 @lru_cache(maxsize=256)

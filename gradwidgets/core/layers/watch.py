@@ -10,7 +10,7 @@ from torch.utils import _pytree as pytree
 
 from gradwidgets.core.layers.reduce import Reducer, numbers_of
 from gradwidgets.core.layers.rows import Row
-from gradwidgets.core.layers.units import FEWEST_VALUES, alive_units, axis_after
+from gradwidgets.core.layers.units import FEWEST_VALUES, axis_after, axis_of_units
 
 # Outputs of one call whose gradients are looked at: of an LSTM, say, only the last state may be used.
 _OUTPUTS = 4
@@ -52,20 +52,20 @@ class Watch:
 
     def weights(self) -> None:
         """Take the norms of all parameters that have numbers and were not taken yet."""
-        own = {id(p): p for row in self.rows for p in row.own.values() if not nn.parameter.is_lazy(p)}
-        own = {key: parameter for key, parameter in own.items() if key not in self.norms and not parameter.is_meta}
-        for parameter, place in zip(own.values(), self.numbers.norms(list(own.values())), strict=True):
-            self.norms[id(parameter)] = parameter.numel(), place, None
+        new = {id(p): p for row in self.rows for p in row.own.values() if id(p) not in self.norms}
+        new = {key: p for key, p in new.items() if not (nn.parameter.is_lazy(p) or p.is_meta)}
+        for (key, parameter), place in zip(new.items(), self.numbers.norms(list(new.values())), strict=True):
+            self.norms[key] = parameter.numel(), place, None
 
     def gradients(self, gradients: dict[int, Tensor]) -> None:
         """Take the norms of parameters' gradients, which are given by the parameters' ids."""
         known = {key: gradient for key, gradient in gradients.items() if key in self.norms}
         for key, place in zip(known, self.numbers.norms(list(known.values())), strict=True):
             self.norms[key] = *self.norms[key][:2], place
-        for row in self.rows:
+        sparse = {key for key, gradient in gradients.items() if gradient.layout is not torch.strided}
+        for row in self.rows if sparse else ():
             for key, parameter in row.own.items():
-                gradient = gradients.get(id(parameter))
-                if gradient is not None and gradient.layout is not torch.strided:
+                if id(parameter) in sparse:
                     row.note(f"the gradient of {key} is sparse: elements that it leaves out count as 0")
 
     def _begins(self, row: Row, *_: object) -> None:
@@ -76,13 +76,12 @@ class Watch:
     def _ends(self, row: Row, module: nn.Module, arguments: object, output: object) -> None:
         if self.forward_done:
             return
-        self._begins(row)
+        if row.first is None:
+            self._begins(row)
         row.calls += 1
-        kind = type(module)
         if row.own:
-            self._axis = axis_after(kind)
-        tensors = [output] if isinstance(output, Tensor) else [t for t in tensors_in(output) if t is not None]
-        tensors = [t for t in tensors if t.is_floating_point() or t.is_complex()]
+            self._axis = axis_after(type(module))
+        tensors = [t for t in tensors_in(output) if t.is_floating_point() or t.is_complex()]
         if not tensors:
             row.note("its output holds no tensor of floating point")
             return
@@ -92,22 +91,29 @@ class Watch:
             return
         if not first.numel():
             row.note("its output is empty")
-        row.pieces += self.numbers.moments(first)
-        if row.units and first.numel():
-            self._units(row, numbers_of(first))
+        self._output(row, numbers_of(first))
         for place, tensor in enumerate(tensors[:_OUTPUTS]):
             if tensor.requires_grad:
                 self._handles.append(tensor.register_hook(partial(self._gradient, row, row.calls, place)))
 
-    def _units(self, row: Row, output: Tensor) -> None:
-        axis = self._axis if self._axis is not None else 1 if output.ndim > 3 else -1
-        alive, values = alive_units(output, axis)
-        if values >= FEWEST_VALUES:
-            row.alive.append((self.numbers.count(alive), alive.numel()))
-        else:
-            row.note(f"{values} values of each unit: too few to tell dead units from chance")
-        if row.saturates is not None:
-            row.saturated.append((self.numbers.count(row.saturates(output)), output.numel()))
+    def _output(self, row: Row, numbers: Tensor) -> None:
+        axis, units, size = None, 0, numbers.numel()
+        if row.units and size:
+            if not numbers.ndim:
+                numbers = numbers[None]
+            after = self._axis if self._axis is not None else 1 if numbers.ndim > 3 else -1
+            place = axis_of_units(numbers.shape, after)
+            units = numbers.shape[place]
+            if size // units >= FEWEST_VALUES:
+                axis = place
+            else:
+                row.note(f"{size // units} values of each unit: too few to tell dead units from chance")
+        pieces, alive, saturated = self.numbers.output(numbers, axis, row.saturates)
+        row.pieces += pieces
+        if alive is not None:
+            row.alive.append((alive, units))
+        if saturated is not None:
+            row.saturated.append((saturated, size))
 
     def _gradient(self, row: Row, call: int, place: int, gradient: Tensor | None) -> None:
         if gradient is not None:  # as it is for an output that goes unused
