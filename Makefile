@@ -72,13 +72,13 @@ endif
 
 # One try per index, because an unreachable one is asked for every package. The last step is offline on purpose:
 # it fails if the list of pins lacks anything that the package, JupyterLab or the tests need.
-$(INSTALLED): binder/requirements.txt pyproject.toml
+$(INSTALLED): binder/requirements.txt tests/judges.txt pyproject.toml
 	@command -v $(PYTHON) >/dev/null || { echo "gradwidgets needs Python 3.11 or newer; there is no $(PYTHON)"; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit( \
 		"gradwidgets needs Python 3.11 or newer, $(PYTHON) is %d.%d: try make PYTHON=python3.11" % sys.version_info[:2])'
 	@$(BIN) -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear .venv
 	$(BIN) -m pip install --disable-pip-version-check --no-cache-dir --no-compile \
-		--retries 1 --no-deps -r binder/requirements.txt
+		--retries 1 --no-deps -r binder/requirements.txt -r tests/judges.txt
 	$(BIN) -m pip install --disable-pip-version-check --quiet --no-index \
 		--no-build-isolation -e '.[lab,test]'
 	@# Neither news nor a question about news over the notebook.

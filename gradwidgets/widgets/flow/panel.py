@@ -326,12 +326,17 @@ class LayerFlowPanel(Panel):
             raise RuntimeError("note_loss() works inside watch() or track()")
         self.monitor.note_loss(value)
 
-    def train(self) -> None:
+    def train(self, *, wait: bool = False) -> None:
         """Train the network on scikit-learn's digits (or a copy of your model on its batch) for `steps` steps.
 
         In a notebook it runs beside everything else, and Stop ends it; elsewhere this returns when it is done.
+
+        Args:
+            wait: Whether to return only when it is done, in a notebook too.
         """
         self._trainer.train()
+        if wait:
+            self._trainer.finish()
 
     def show_stop(self, total: int | None) -> None:
         """Show a Stop, with progress if the end is known."""

@@ -117,6 +117,11 @@ class Trainer:
         self._lesson = Job(work, self._learned, self._failed, panel.show_share)
         self._lesson.go_on()
 
+    def finish(self) -> None:
+        """Do the rest of the demonstration now."""
+        if self._lesson is not None:
+            self._lesson.finish()
+
     def _learned(self, result: str) -> None:
         self._view.result = result
         self._close_lesson()
