@@ -41,6 +41,7 @@ CSS = """<style>
 .gradwidgets-tabs .widget-toggle-button { flex: 1 1 auto; margin: 1px 2px 3px 0; padding: 0 3px; font-size: 12px; }
 .gradwidgets-roomy .gradwidgets-column { zoom: 1.25; }
 .gradwidgets-roomy .gradwidgets-words .widget-html-content { font-size: 15px; }
+.gradwidgets-roomy .gradwidgets-column .gradwidgets-words .widget-html-content { font-size: 12px; }
 .gradwidgets-roomy .gradwidgets-error { font-size: 15px; }
 </style>"""
 

@@ -29,6 +29,12 @@ _FIELDS = {
     ("update/weight", "rms"): "update_ratio",
     ("update/weight", "norm"): "update_ratio",
 }
+_TITLES = {
+    "rms": "weight gradient, rms",
+    "norm": "weight gradient, norm",
+    "activation_std": "standard deviation of the outputs",
+    "update_ratio": "update/weight",
+}
 
 
 class LiveView(View):
@@ -111,21 +117,16 @@ class LiveView(View):
             none = np.empty(0)
             return Training("", (), none, np.empty((0, 0)), none, waiting=_WAITING)
         which, names = _shown(history)
+        ratio = self._update_ratio(history)
         field = _FIELDS.get((panel.quantity, panel.measure), panel.measure)
-        if getattr(history, field) is None:
-            field = panel.measure
-        title = {
-            "rms": "weight gradient, rms",
-            "norm": "weight gradient, norm",
-            "activation_std": "standard deviation of the outputs",
-            "update_ratio": "update/weight",
-        }[field]
-        ratio = history.update_ratio
+        values = ratio if field == "update_ratio" else getattr(history, field)
+        if values is None:  # not recorded
+            field, values = panel.measure, getattr(history, panel.measure)
         return Training(
-            quantity=title,
+            quantity=_TITLES[field],
             layers=names,
             steps=history.steps.numpy(),
-            values=getattr(history, field)[:, which].numpy(),
+            values=values[:, which].numpy(),
             loss=history.loss.numpy(),
             broken=(history.non_finite[:, which] > 0).numpy(),
             dead=_dead(history, which),
@@ -133,6 +134,12 @@ class LiveView(View):
             selected=panel.selected if panel.selected is not None and panel.selected < len(names) else None,
             detail=self._detail,
         )
+
+    def _update_ratio(self, history: History) -> torch.Tensor | None:
+        """What each step added to the weights, in their norm; of plain gradient descent from its formula."""
+        if self.run.lr is not None:
+            return self.run.lr * history.norm / history.weight_norm
+        return history.update_ratio
 
     def facts(self, seen: Seen | None) -> list[str]:
         """Say where the training stands."""
@@ -164,8 +171,9 @@ class LiveView(View):
             sample = int((broken > 0).nonzero()[0])
             layer = names[int((history.non_finite[sample, which] > 0).nonzero()[0])]
             lines.append(f"✗ gradients that are not finite since step {int(history.steps[sample])}, first at {layer}")
-        if history.update_ratio is not None:
-            ratio = history.update_ratio[-1, which]
+        ratios = self._update_ratio(history)
+        if ratios is not None:
+            ratio = ratios[-1, which]
             ratio = ratio[ratio.isfinite()]
             if len(ratio):
                 lines.append(f"update/weight, median of the layers: {number(float(ratio.median()), 3)}")

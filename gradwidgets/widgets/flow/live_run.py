@@ -29,6 +29,7 @@ class LiveRun:
         model: What is trained.
         optimizer: Whose steps are watched; None for any optimizer's.
         draw: Brings the picture up to date; returns whether it did.
+        lr: Of plain gradient descent, where that is what trains.
         **options: The monitor's.
 
     Attributes:
@@ -37,6 +38,7 @@ class LiveRun:
         drawing: Seconds spent on pictures.
         pictures: How many were drawn.
         model: A weak reference to what is trained.
+        lr: The learning rate, where it is known.
     """
 
     def __init__(
@@ -44,9 +46,12 @@ class LiveRun:
         model: nn.Module,
         optimizer: torch.optim.Optimizer | None,
         draw: Callable[[LiveRun], bool],
+        *,
+        lr: float | None = None,
         **options: object,
     ) -> None:
         self.monitor = GradientMonitor(model, optimizer, **{"activations": True, "updates": True, **options})
+        self.lr = lr
         self.stopped = False
         self.drawing = 0.0
         self.pictures = 0

@@ -164,6 +164,10 @@ def test_the_demonstration_learns_the_digits():
     assert share >= 75 and not panel.monitor.active
     history = panel.monitor.history
     assert history.loss[-1] < 0.6 * history.loss[0]
+    panel.quantity = "update/weight"
+    linear = [k for k, kind in enumerate(history.kinds) if kind == "Linear"]
+    shown = 10.0 ** panel.views["live"].figure.lines["now"].get_data()[1]
+    np.testing.assert_allclose(shown, (0.1 * history.norm / history.weight_norm)[-1, linear], rtol=1e-9)
     panel.close()
 
 
