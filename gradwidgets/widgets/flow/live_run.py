@@ -20,6 +20,7 @@ from gradwidgets.widgets.mainloop import Latest
 _log = logging.getLogger(__name__)
 PICTURES = 10.0  # a second, at most
 SHARE = 0.04  # of the time of training that drawing may take
+FIRST = 0.1  # seconds more, for the first pictures: all of them must be drawn
 
 
 class LiveRun:
@@ -60,6 +61,7 @@ class LiveRun:
         self._optimizer = optimizer
         self._resources = contextlib.ExitStack()
         self._drawn_at_step = 0
+        self._usual = 0.0  # seconds that a picture takes of which little has changed
         self._due = self._began = self._ended = 0.0
         self._latest = Latest(self._follow)
 
@@ -121,6 +123,10 @@ class LiveRun:
         if latest is None or latest.step == self._drawn_at_step or self._ended:
             return
         began = time.perf_counter()
+        over = self.drawing + self._usual - FIRST - SHARE * (began - self._began)
+        if over > 0:
+            self._due = began + over / SHARE
+            return
         drawn = False
         try:
             drawn = self._draw(self)
@@ -130,6 +136,8 @@ class LiveRun:
             return
         took = time.perf_counter() - began
         self.drawing += took
-        self.pictures += drawn
-        self._drawn_at_step = latest.step if drawn else self._drawn_at_step
-        self._due = began + max(1 / PICTURES, took / SHARE)
+        if drawn:
+            self.pictures += 1
+            self._drawn_at_step = latest.step
+            self._usual = min(took, self._usual or took)
+        self._due = began + 1 / PICTURES
