@@ -13,11 +13,18 @@ from gradwidgets.core.layers.monitor_layers import Owned, values_of
 
 # float32 squares leave its range outside these norms, and norms near them lose digits.
 _SMALL, _LARGE = 1e-15, 1e18
-_FEW = 4096  # elements of tensors that are cheaper to copy together
+_FEW = 4096  # elements of vectors that are cheaper to copy together
+_SOME = 16_384  # elements of tensors on the CPU that are, if it saves three reductions and not one
+_TOGETHER = 131_072  # elements of such copies at a time: they stay in the caches
 
 
 def read(scalars: Sequence[Tensor], rows: Sequence[Tensor] = ()) -> list[float]:
     """Tensors of shape () and then those of shape (n,) as floats, with one transfer for each device."""
+    if all(one.is_cpu for one in (*scalars, *rows)):
+        values = [scalar.item() for scalar in scalars]
+        for row in rows:
+            values += row.tolist()
+        return values
     try:
         pieces = [torch.stack(scalars), *rows] if scalars else list(rows)
         if len(pieces) < 2:
@@ -52,19 +59,30 @@ def norms_of(tensors: Sequence[Tensor]) -> list[Tensor]:
 class _Measures:
     """Norms of many tensors and, where asked, their largest and smallest elements, to be read later.
 
-    What takes time is the number of calls: biases and other short vectors of one length are copied together.
+    What takes time is the number of calls and each new look at the memory: short vectors of one length, and on the CPU
+    small tensors of one shape, are copied together.
     """
 
     def __init__(self, tensors: Sequence[Tensor], extremes: bool) -> None:
         self._kinds = 3 if extremes else 1
         alike: dict[tuple, list[int]] = {}
-        self._alone = []
+        self._alone: list[int] = []
+        self._alike: list[list[int]] = []
         for place, tensor in enumerate(tensors):
-            if tensor.ndim == 1 and len(tensor) <= _FEW:
-                alike.setdefault((len(tensor), tensor.dtype, tensor.device), []).append(place)
+            if tensor.ndim == 1 or extremes:
+                alike.setdefault((tensor.shape, tensor.dtype, tensor.device), []).append(place)
             else:
                 self._alone.append(place)
-        self._alike = list(alike.values())
+        for (shape, _, device), places in alike.items():
+            size = shape.numel()
+            several = extremes and len(places) > 1 and device.type == "cpu"
+            if size <= _FEW and len(shape) == 1:
+                self._alike.append(places)
+            elif size <= _SOME and several:
+                few = max(2, _TOGETHER // size)
+                self._alike += [places[begin : begin + few] for begin in range(0, len(places), few)]
+            else:
+                self._alone += places
         alone = [tensors[place] for place in self._alone]
         self.scalars = norms_of(alone)
         if extremes and alone and all(tensor.is_cuda for tensor in alone):
@@ -75,7 +93,7 @@ class _Measures:
             self.scalars += [tensor.amax() for tensor in alone] + [tensor.amin() for tensor in alone]
         self.rows = []
         for places in self._alike:
-            stacked = torch.stack([tensors[place] for place in places])
+            stacked = torch.stack([tensors[place] for place in places]).flatten(1)
             dtype = torch.float32 if stacked.dtype.itemsize < 4 else None
             self.rows.append(torch.linalg.vector_norm(stacked, dim=1, dtype=dtype))
             if extremes:
@@ -99,7 +117,6 @@ def gradient_numbers(
     layers: int,
     scale: float = 1.0,
     scalars: Sequence[Tensor] = (),
-    rows: Sequence[Tensor] = (),
 ) -> tuple[dict[str, list[float]], list[float]]:
     """Gradients and weights per layer.
 
@@ -108,11 +125,9 @@ def gradient_numbers(
         layers: How many columns there are.
         scale: What the gradients are to be divided by.
         scalars: More tensors of shape (), read in the same transfer.
-        rows: More tensors of shape (n,), the same.
 
     Returns:
-        norm, rms, largest, weight_norm and non_finite by name, NaN for a layer without; and the values of `scalars`
-        and `rows`.
+        norm, rms, largest, weight_norm and non_finite by name, NaN for a layer without; and the values of `scalars`.
     """
     held, gradients, weights = [], [], []
     for one in owned:
@@ -129,11 +144,11 @@ def gradient_numbers(
         gradients.append(gradient)
     of_gradients, of_weights = _Measures(gradients, extremes=True), _Measures(weights, extremes=False)
     single = [*of_gradients.scalars, *of_weights.scalars, *scalars]
-    values = read(single, [*of_gradients.rows, *of_weights.rows, *rows])
+    values = read(single, [*of_gradients.rows, *of_weights.rows])
     first, second = iter(values[: len(single)]), iter(values[len(single) :])
     norms, highs, lows = of_gradients.sorted(first, second)
     (weight_norms,) = of_weights.sorted(first, second)
-    extras = [*first, *second]
+    extras = list(first)
 
     sizes = [_largest(high, -low) for high, low in zip(highs, lows, strict=True)]
     if sizes and not (min(norms) > _SMALL and max(norms) < _LARGE):  # or NaN

@@ -126,8 +126,8 @@ class Sampler:
             scale, note = scale_of(optimizer, self._scaler)
             if note:
                 self.notes["scaled"] = note
-            scalars, rows, activation_numbers = self.taps.take()
-            numbers, read = gradient_numbers(owned, layers, scale, scalars, rows)
+            scalars, activation_numbers = self.taps.take()
+            numbers, read = gradient_numbers(owned, layers, scale, scalars)
             numbers.update(activation_numbers(read))
             if self._updates is not None:
                 self._updates.before(owned)

@@ -1,7 +1,7 @@
 """Statistics of what modules put out, from hooks that stand only during a step that is sampled."""
 
 import contextlib
-import itertools
+import functools
 import math
 import time
 import weakref
@@ -47,29 +47,35 @@ class _Tap(Hook):
         """Report the output."""
         taps = self._taps()
         if taps is not None:
-            taps.seen(self._place, module, output)
+            taps.seen(self._place, output)
 
 
 class _Moments:
     """Sum and norm of an output; the norm of what is left without the mean where the spread is narrow beside it."""
 
-    __slots__ = ("centred", "count", "norm", "total")
+    __slots__ = ("centred", "count", "numbers")
 
     def __init__(self, tensor: Tensor, centred: bool) -> None:
-        self.centred, self.count, self.total = centred, tensor.numel(), tensor.sum()
+        self.centred, self.count = centred, tensor.numel()
+        total = tensor.sum()
         # Centring takes a new tensor as large as the output, and several times as long.
-        self.norm = torch.linalg.vector_norm(tensor - self.total / self.count if centred else tensor)
+        norm = torch.linalg.vector_norm(tensor - total / self.count if centred else tensor)
+        self.numbers = (total.item(), norm.item()) if tensor.is_cpu else (total, norm)
 
 
 class _Units:
-    """The largest and the smallest output of each unit."""
+    """How many units an output has, and how many of them are not zero for the whole batch."""
 
-    __slots__ = ("high", "low")
+    __slots__ = ("count", "numbers")
 
     def __init__(self, tensor: Tensor, unit: int, negative: bool) -> None:
-        others = [axis for axis in range(tensor.ndim) if axis != unit % tensor.ndim]
-        self.high = tensor.amax(others)
-        self.low = tensor.amin(others) if negative else self.high
+        others = _axes_but(unit, tensor.ndim)
+        used = tensor.amax(others)
+        self.count = used.numel()
+        if negative:
+            used = torch.logical_or(used, tensor.amin(others))
+        used = used.count_nonzero()
+        self.numbers = (used.item() if tensor.is_cpu else used,)
 
 
 class Taps:
@@ -90,6 +96,7 @@ class Taps:
         self._nonlinear: list[bool] = []
         self._negative: list[bool] = []  # whether outputs below zero are possible
         self._narrow: list[bool] = []  # whether the spread may be small beside the mean
+        self._second: list[bool] = []  # whether channels come second in the output
         self._channels_second = False
 
     def arm(self, modules: Sequence[nn.Module]) -> None:
@@ -100,6 +107,7 @@ class Taps:
         if len(self.handles) != len(modules):
             self.disarm()
             self._nonlinear = [is_activation(module) for module in modules]
+            self._second = [isinstance(module, _CHANNELS_SECOND) for module in modules]
             self._negative = [not isinstance(module, _NEVER_NEGATIVE) for module in modules]
             if len(self._narrow) != len(modules):
                 self._narrow = [True] * len(modules)
@@ -113,14 +121,17 @@ class Taps:
             self.handles.pop().remove()
         self.spent += time.perf_counter() - begin
 
-    def seen(self, place: int, module: nn.Module, output: object) -> None:
-        """Reduce an output; keep nothing of it."""
+    def seen(self, place: int, output: object) -> None:
+        """Reduce an output and keep nothing of it.
+
+        On the CPU no tensor at all is kept: between the training's own it would make those take fresh memory.
+        """
         if self._readings[place] is not None or not torch.is_grad_enabled():
             return
         begin = time.perf_counter()
         nonlinear = self._nonlinear[place]
         if not nonlinear:
-            self._channels_second = isinstance(module, _CHANNELS_SECOND)
+            self._channels_second = self._second[place]
         tensor = _first_tensor(output)
         if tensor is not None and tensor.numel():
             tensor = tensor.detach()  # no graph is kept alive and none is made
@@ -132,33 +143,30 @@ class Taps:
                 self._readings[place] = _Units(tensor, 1 if self._channels_second else -1, self._negative[place])
         self.spent += time.perf_counter() - begin
 
-    def take(self) -> tuple[list[Tensor], list[Tensor], Callable[[Sequence[float]], dict[str, list[float]]]]:
+    def take(self) -> tuple[list[Tensor], Callable[[Sequence[float]], dict[str, list[float]]]]:
         """What was recorded.
 
         Returns:
-            Tensors of shape () and of shape (n,) to be read, and a function that makes of their values activation_mean,
-            activation_std and dead, each with one number a module, NaN where there is none.
+            Tensors of shape () to be read, and a function that makes of their values activation_mean, activation_std
+            and dead, each with one number a module, NaN where there is none.
         """
         readings, self._readings = self._readings, []
-        moments = [(place, one) for place, one in enumerate(readings) if isinstance(one, _Moments)]
-        units = [(place, one) for place, one in enumerate(readings) if isinstance(one, _Units)]
-        scalars = [scalar for _, one in moments for scalar in (one.total, one.norm)]
-        rows = _dead_counts([one for _, one in units])
+        known = [number for one in readings if one is not None for number in one.numbers]
+        scalars = [number for number in known if isinstance(number, Tensor)]
 
         def numbers(values: Sequence[float]) -> dict[str, list[float]]:
+            read = iter(values)
+            every = iter([next(read) if isinstance(number, Tensor) else number for number in known])
             means, spreads, dead = ([math.nan] * len(readings) for _ in range(3))
-            for k, (place, one) in enumerate(moments):
-                means[place] = values[2 * k] / one.count
-                spreads[place] = self._spread(
-                    place, means[place], values[2 * k + 1] / math.sqrt(one.count), one.centred
-                )
-            before = 0.0
-            for (place, one), until in zip(units, values[2 * len(moments) :], strict=True):
-                dead[place] = (until - before) / one.high.numel()
-                before = until
+            for place, one in enumerate(readings):
+                if isinstance(one, _Moments):
+                    means[place] = mean = next(every) / one.count
+                    spreads[place] = self._spread(place, mean, next(every) / math.sqrt(one.count), one.centred)
+                elif one is not None:
+                    dead[place] = (one.count - next(every)) / one.count
             return {"activation_mean": means, "activation_std": spreads, "dead": dead}
 
-        return scalars, rows, numbers
+        return scalars, numbers
 
     def _spread(self, place: int, mean: float, size: float, centred: bool) -> float:
         """The standard deviation; NaN where it was lost in the difference of squares. Says how to measure next."""
@@ -168,20 +176,9 @@ class Taps:
         return math.sqrt(variance) if centred or variance > _TELLING * square or size == 0 else math.nan
 
 
-def _dead_counts(units: Sequence[_Units]) -> list[Tensor]:
-    """How many units put out nothing but zeros, counted on from module to module: one tensor, or none."""
-    if not units:
-        return []
-    zero = _side_by_side([one.high for one in units]) == 0
-    if any(one.low is not one.high for one in units):
-        zero &= _side_by_side([one.low for one in units]) == 0
-    ends = itertools.accumulate(one.high.numel() for one in units)
-    return [zero.to(torch.float32).cumsum(0)[[end - 1 for end in ends]]]
-
-
-def _side_by_side(tensors: Sequence[Tensor]) -> Tensor:
-    device = tensors[0].device
-    return torch.cat([one if one.device == device else one.to(device) for one in tensors])
+@functools.cache
+def _axes_but(axis: int, dimensions: int) -> tuple[int, ...]:
+    return tuple(other for other in range(dimensions) if other != axis % dimensions)
 
 
 def _first_tensor(output: object) -> Tensor | None:
