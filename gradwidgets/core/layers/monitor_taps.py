@@ -122,10 +122,7 @@ class Taps:
         self.spent += time.perf_counter() - begin
 
     def seen(self, place: int, output: object) -> None:
-        """Reduce an output and keep nothing of it.
-
-        On the CPU no tensor at all is kept: between the training's own it would make those take fresh memory.
-        """
+        """Reduce an output and keep nothing of it; on the CPU, where reading waits for nobody, plain numbers."""
         if self._readings[place] is not None or not torch.is_grad_enabled():
             return
         begin = time.perf_counter()

@@ -1,12 +1,15 @@
 """Whatever the model: after a pass it is as it was, to the last bit, and the certificate says so."""
 
+import hashlib
 import math
+import pickle
 
 import pytest
 import torch
 from torch import nn
 
 from gradwidgets.core.layers import FlowError, layer_flow
+from gradwidgets.core.layers.fingerprint import ModelState
 from tests.core.layers.account import everything
 from tests.core.layers.zoo import ZOO, Restless, square
 
@@ -94,6 +97,30 @@ def test_the_fingerprint_follows_every_bit():
     model.bias.grad = torch.zeros(1)
     prints.add(layer_flow(model, x, None, square).certificate.before)
     assert len(prints) == 6
+
+
+@pytest.mark.parametrize("width", [8, 1200])  # of which the larger takes more than 4 MB
+def test_a_fingerprint_is_of_the_pass_however_late_it_is_read(width):
+    model, x = nn.Linear(width, width), torch.ones(4, width)
+    at_once = layer_flow(model, x, None, square).certificate.before
+    waiting = layer_flow(model, x, None, square).certificate
+    with torch.no_grad():
+        model.weight.zero_()
+    model.eval()
+    later = layer_flow(model, x, None, square).certificate
+    copied = pickle.loads(pickle.dumps(waiting))
+    assert waiting.before == waiting.after == copied.before == waiting.to_dict()["before"] == at_once
+    assert later.before != at_once and len(at_once) == 64
+
+
+def test_the_fingerprint_is_a_sha256_of_the_bits():
+    model = nn.Sequential(nn.Linear(3, 5), nn.BatchNorm1d(5)).eval()
+    state = ModelState(model)
+    held = b"".join(
+        t.detach().numpy().tobytes() for m in model for t in (*m._parameters.values(), *m._buffers.values())
+    )
+    text = state._text.encode()
+    assert state.put_back().before == hashlib.sha256(text + held + bytes(-len(held) % 8)).hexdigest()
 
 
 def test_a_loss_that_is_a_module_is_put_back_too():
