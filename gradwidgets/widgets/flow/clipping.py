@@ -106,7 +106,7 @@ class ClippingView(View):
             broken=~np.isfinite(before),
             pinned=after,
             above=_cosines(clipped),
-            below=sizes_detail("log10 |elements|: before ― after ╌", *elements),
+            below=sizes_detail("log10 |g| before ― after ╌", *elements),
             name="before",
         )
         return self.figure.update(profile, settle=settle)

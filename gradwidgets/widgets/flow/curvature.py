@@ -108,6 +108,10 @@ class CurvatureView(View):
         self._asked = tuple(name for name in PARTS if name in self._asked or name in parts)
         self.panel.refresh()
 
+    def stopped(self) -> None:
+        """What was asked for and not found is not asked for any more."""
+        self._asked = tuple(name for name in self._asked if name in self._found)
+
     def _forget_others(self) -> None:
         """What was asked of another network is not asked of this one."""
         now = self.panel.network_now()

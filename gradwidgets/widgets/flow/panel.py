@@ -370,6 +370,7 @@ class LayerFlowPanel(Panel):
     def _stop(self) -> None:
         if not self._trainer.stop():
             super()._stop()
+            self.views["curvature"].stopped()
 
     # -- settings -----------------------------------------------------------------------------------------
 

@@ -75,3 +75,12 @@ def test_state_is_json_and_comes_back(panel):
     panel.view = "clipping"
     panel.restore(state)
     assert panel.view == "curvature" and panel.lr == 0.5
+
+
+def test_what_was_stopped_is_not_measured_by_the_next_slider(panel):
+    view = panel.views["curvature"]
+    panel.measure_curvature("noise scale")
+    view._asked = ("spectrum", "noise scale")  # as after a press
+    panel._stop()
+    panel.lr = 0.25
+    assert set(view._found) == {"noise scale"} and "sharpest" not in panel.summary and "largest" not in panel.summary
