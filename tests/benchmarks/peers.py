@@ -1,7 +1,7 @@
 """What a slider step is compared with: other ways to show the same descent, each as a notebook of two cells.
 
 The first cell imports, the second makes the widget; what is timed starts with the second. Every peer has a
-slider called lr; the explorer's is called margin.
+slider called lr; the explorer's is called margin, the layer panel's gain.
 """
 
 from __future__ import annotations
@@ -17,6 +17,12 @@ OURS: Cells = (
 EXPLORER: Cells = (
     "from gradwidgets import SurfaceExplorer",
     'explorer = SurfaceExplorer("pair", point=(0.3, -0.3))\nexplorer',
+)
+
+# A slider of a network: 50 layers of 100 units built, run forward and backward, judged and drawn.
+LAYERS: Cells = (
+    "from gradwidgets import LayerFlowPanel",
+    'panel = LayerFlowPanel(depth=50, width=100, batch=32, init="He")\npanel',
 )
 
 # The floor under any widget whose kernel answers: a slider changes a text.
@@ -161,8 +167,9 @@ PEERS: dict[str, Cells] = {
     "ready_picture": READY_PICTURE,
     "ours": OURS,
     "explorer": EXPLORER,
+    "layers": LAYERS,
     "full_redraw": FULL_REDRAW,
     "naive_interact": NAIVE_INTERACT,
     "echo": ECHO,
 }
-SLIDERS = {"explorer": "margin"}  # what is moved, where it is not lr
+SLIDERS = {"explorer": "margin", "layers": "gain"}  # what is moved, where it is not lr
