@@ -23,6 +23,7 @@ from gradwidgets.figures.style import LIGHT, Style, own_look
 
 THEORY, SICK = "#7d8894", "#d7301f"
 _MARKED = 120  # layers up to which each has a mark of its own
+_SIZES = {"sick": (6.2, 2.6), "zero": (7.0, 3.6), "broken": (8.0, 4.6)}  # of marks, and where they are crowded
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,7 +103,7 @@ class FlowFigure:
         blue = style.bright.get(NOW, NOW)
         line = {"linewidth": 1.5 * scale}
         plain = {"markeredgewidth": 0, **line}
-        point = {"linestyle": "none", "markeredgecolor": EDGE, "markeredgewidth": 0.8}
+        point = {"linestyle": "none", "markeredgecolor": EDGE, "markeredgewidth": 0.6}
         self.lines = {
             "theory": moving_line(self.profile, color=THEORY, linestyle="--", zorder=2.5, **line),
             "measured": moving_line(
@@ -114,9 +115,15 @@ class FlowFigure:
                 zorder=4,
                 **line,
             ),
-            "sick": moving_line(self.profile, color=SICK, marker="s", markersize=6.2 * scale, zorder=5, **point),
-            "zero": moving_line(self.profile, color=style.halo, marker="v", markersize=7 * scale, zorder=6, **point),
-            "broken": moving_line(self.profile, color=SICK, marker="X", markersize=8 * scale, zorder=6, **point),
+            "sick": moving_line(
+                self.profile, color=SICK, marker="s", markersize=_SIZES["sick"][0] * scale, zorder=5, **point
+            ),
+            "zero": moving_line(
+                self.profile, color=style.halo, marker="v", markersize=_SIZES["zero"][0] * scale, zorder=6, **point
+            ),
+            "broken": moving_line(
+                self.profile, color=SICK, marker="X", markersize=_SIZES["broken"][0] * scale, zorder=6, **point
+            ),
             "selected": moving_line(self.profile, color=SICK, linewidth=1.0 * scale, linestyle="--", zorder=2),
         }
         for k, (color, mark) in enumerate(zip(PINNED, PINNED_MARKS, strict=True)):
@@ -186,12 +193,16 @@ class FlowFigure:
             heights, positions = self._decades.height(shown.values), np.arange(1, len(shown.values) + 1)
             low, high = self._decades.limits
             measured = self.lines["measured"]
-            measured.set_marker("o" if len(positions) <= _MARKED else "")
+            crowded = len(positions) > _MARKED
+            measured.set_marker("" if crowded else "o")
+            for name, (usual, small) in _SIZES.items():
+                self.lines[name].set_markersize((small if crowded else usual) * self._layout.scale)
             _over(measured, positions, heights)
             _over(self.lines["theory"], positions, None if shown.theory is None else self._decades.height(shown.theory))
             pinned = [*shown.pinned.values()][: len(PINNED)]
             for k in range(len(PINNED)):
                 values = pinned[k] if k < len(pinned) else np.empty(0)
+                self.lines[f"pinned {k}"].set_marker("" if crowded else PINNED_MARKS[k])
                 spread = np.linspace(1, max(len(positions), 1), len(values))
                 _over(self.lines[f"pinned {k}"], spread, self._decades.height(values))
             sick = np.array([k for k in shown.sick if np.isfinite(heights[k])], int)

@@ -20,8 +20,8 @@ from matplotlib.transforms import Affine2D
 class MovingLine(Line2D):
     """An animated `Line2D` on linear axes, with solid or dashed line and filled markers, drawn with little ado.
 
-    Its look is fixed when it is first drawn, but for its marker: `set_data`, `set_visible` and `set_marker` may be
-    called at any time.
+    Its look is fixed when it is first drawn, but for its marker: `set_data`, `set_visible`, `set_marker` and
+    `set_markersize` may be called at any time.
 
     Args:
         casing: Colour of a border that lifts the line off any ground; None for none.
@@ -44,6 +44,12 @@ class MovingLine(Line2D):
         if marker != self.get_marker():
             self._pens = None
         super().set_marker(marker)
+
+    def set_markersize(self, size) -> None:
+        """Set the marker's size, in points."""
+        if size != self.get_markersize():
+            self._pens = None
+        super().set_markersize(size)
 
     def draw(self, renderer) -> None:
         """Draw the line."""

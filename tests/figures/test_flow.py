@@ -90,3 +90,19 @@ def test_a_histogram_is_a_staircase():
         and y.tolist() == [0.5, 0.5, 1, 1]
         and detail.limits == (0, 2, 0, 1.08)
     )
+
+
+def test_marks_give_way_where_there_are_many_layers_and_come_back(figure):
+    def look():
+        return [figure.lines[name].get_marker() for name in ("measured", "pinned 0")], figure.lines[
+            "sick"
+        ].get_markersize()
+
+    few, many = np.full(5, 0.1), np.full(400, 0.1)
+    figure.update(profile(few, sick=[1], pinned={"before": few}))
+    marks, size = look()
+    assert "" not in marks
+    figure.update(profile(many, sick=[1], pinned={"before": many}))
+    assert look()[0] == ["", ""] and look()[1] < size / 2
+    figure.update(profile(few, sick=[1], pinned={"before": few}))
+    assert look() == (marks, size)
