@@ -1,11 +1,16 @@
 """A fix applied to the model itself, and taken back to the bit."""
 
+import weakref
+
 from torch import nn
 
 from gradwidgets.core.choices import choose
 from gradwidgets.core.layers.fingerprint import Certificate, ModelState
 from gradwidgets.core.layers.fixes import FIXES
 from gradwidgets.core.layers.passes import SMALL, inside, quietly, size_of
+
+# Model → what was applied to it, in this order; whoever applied it keeps it alive.
+_in_order: "weakref.WeakKeyDictionary[nn.Module, list[weakref.ref[AppliedFix]]]" = weakref.WeakKeyDictionary()
 
 
 class AppliedFix:
@@ -31,6 +36,8 @@ class AppliedFix:
             self._state.put_back(random_numbers=False)
             raise
         self.note = _difference(before, dict(model.named_parameters()))
+        self._later = _in_order.setdefault(model, [])
+        self._later.append(weakref.ref(self))
 
     def undo(self) -> Certificate:
         """Bring the model back to what it was before the fix: parameters, gradients, buffers, modules, modes, hooks.
@@ -42,9 +49,13 @@ class AppliedFix:
 
         Raises:
             RuntimeError: It was taken back already.
+            ValueError: Another fix was applied to the model after it, here or elsewhere: that one comes first.
         """
         if self._state is None:
             raise RuntimeError(f"{FIXES[self.name].title} was taken back already")
+        standing = [one for ref in self._later if (one := ref()) is not None and one._state is not None]
+        if standing[-1] is not self:
+            raise ValueError(f"{FIXES[standing[-1].name].title} was applied after it: take that back first")
         state, self._state = self._state, None
         for tensor, data in self._data:
             if (tensor.dtype, tensor.device, tensor.shape) != (data.dtype, data.device, data.shape):

@@ -61,6 +61,13 @@ _MISSING = {
     "signal_to_noise": "press Covariance",
     "correlation": "press Covariance",
 }
+# The figure's part → what it is measured as.
+_OF = {
+    "eigenvalues": "spectrum",
+    "noise": "noise scale",
+    "signal_to_noise": "covariance",
+    "correlation": "covariance",
+}
 
 
 def _eigenvalues(spectrum: Spectrum) -> Eigenvalues:
@@ -85,7 +92,7 @@ class CurvatureView(View):
     def __init__(self, panel) -> None:
         super().__init__(panel)
         self._asked: tuple[str, ...] = ()
-        self._of: tuple[FlowSettings, int] | None = None  # whom it was asked of
+        self._of: tuple[FlowSettings, tuple] | None = None  # whom it was asked of
         self._found: dict[str, Part] = {}
         self._drawn: dict[str, tuple[object, object]] = {}
 
@@ -140,7 +147,8 @@ class CurvatureView(View):
     def _curvature(self, seen: Seen) -> Curvature:
         """What was measured, as the figure takes it; a part is made once, since the figure knows it by identity."""
         lr = self.panel.lr or None
-        return Curvature(**self._parts(seen), lr=lr, batch=self._batch(seen), missing=_MISSING)
+        said = {name: "could not be told: see below" for name, part in _OF.items() if part in seen.part}
+        return Curvature(**self._parts(seen), lr=lr, batch=self._batch(seen), missing={**_MISSING, **said})
 
     def _batch(self, seen: Seen) -> int | None:
         noise = seen.part.get("noise scale")

@@ -13,6 +13,7 @@ from torch import nn
 from gradwidgets.core.layers import FIXES, AppliedFix, Trial, apply_in_place, fixes_for, trying_fix
 from gradwidgets.core.slices import Slices
 from gradwidgets.figures.flow import FlowFigure
+from gradwidgets.figures.side_plot import Detail
 from gradwidgets.widgets.cards import card
 from gradwidgets.widgets.controls import WIDTH, Looks
 from gradwidgets.widgets.flow import words
@@ -153,7 +154,7 @@ class DoctorView(View):
         panel, trial, fix = self.panel, seen.part, seen.settings.more[0]
         below = shares_detail(seen.flow.flow if trial is None else trial.after)
         if trial is None:
-            above = shares_detail(seen.flow.flow)
+            above = Detail("choose a fix", x_ticks={})
             profile = profile_of(seen.flow, panel.quantity, panel.measure, panel.lr, {}, panel.selected, above, below)
             return self.figure.update(profile, settle=settle)
         losses = {"now": trial.losses_before.numpy(), "pinned 0": trial.losses_after.numpy()}

@@ -20,7 +20,7 @@ from gradwidgets.widgets.mainloop import Latest
 _log = logging.getLogger(__name__)
 PICTURES = 10.0  # a second, at most
 SHARE = 0.04  # of the time of training that drawing may take
-FIRST = 0.1  # seconds more, for the first pictures: all of them must be drawn
+FIRST = 0.5  # seconds more, for the first pictures: all of them must be drawn, and nobody waits for the second one
 
 
 class LiveRun:
@@ -31,6 +31,7 @@ class LiveRun:
         optimizer: Whose steps are watched; None for any optimizer's.
         draw: Brings the picture up to date; returns whether it did.
         lr: Of plain gradient descent, where that is what trains.
+        share: Of the time of training that drawing may take.
         **options: The monitor's.
 
     Attributes:
@@ -49,10 +50,12 @@ class LiveRun:
         draw: Callable[[LiveRun], bool],
         *,
         lr: float | None = None,
+        share: float = SHARE,
         **options: object,
     ) -> None:
         self.monitor = GradientMonitor(model, optimizer, **{"activations": True, "updates": True, **options})
         self.lr = lr
+        self._share = share
         self.stopped = False
         self.drawing = 0.0
         self.pictures = 0
@@ -123,9 +126,9 @@ class LiveRun:
         if latest is None or latest.step == self._drawn_at_step or self._ended:
             return
         began = time.perf_counter()
-        over = self.drawing + self._usual - FIRST - SHARE * (began - self._began)
+        over = self.drawing + self._usual - FIRST - self._share * (began - self._began)
         if over > 0:
-            self._due = began + over / SHARE
+            self._due = began + over / self._share
             return
         drawn = False
         try:

@@ -358,6 +358,8 @@ class LayerFlowPanel(Panel):
         """Apply what people moved while a cell runs."""
         if any(control.moved for control in self.controls.values()):
             super()._read_controls()
+            if self._job is not None and self._job.running:
+                self._job.finish()  # the main loop, which would go on with it, waits for the cell
 
     def paint_view(self, *, settle: bool) -> None:
         """Bring picture and words to what the present view shows by itself."""
@@ -377,9 +379,10 @@ class LayerFlowPanel(Panel):
     def _snapshot(self) -> Wanted:
         return Wanted(*self.network_now(), self.view, self.views[self.view].more())
 
-    def network_now(self) -> tuple[FlowSettings, int]:
-        """Which network is looked at, and how often it was changed."""
-        return FlowSettings(*(getattr(self, name) for name in NETWORK)), self._version
+    def network_now(self) -> tuple[FlowSettings, tuple]:
+        """Which network is looked at, and what tells whether it was changed since, from here or outside."""
+        settings = FlowSettings(*(getattr(self, name) for name in NETWORK))
+        return settings, (self._version, self.problem.version(settings))
 
     def _on_setting(self, change) -> None:
         if change.name == "compare" and self._ready:

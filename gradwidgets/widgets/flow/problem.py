@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -119,6 +120,20 @@ class FlowProblem:
         weights = [g for n, g in own.items() if "bias" not in n] or list(own.values())
         flat = [(g.coalesce().values() if g.is_sparse else g).double().flatten().cpu() for g in weights]
         return torch.cat(flat) if flat else torch.zeros(0).double()
+
+    def version(self, settings: FlowSettings) -> int:
+        """What is another number once the user's model has other parameters, or an optimizer has changed them.
+
+        Numbers that are written past torch's own count, into `p.data` say, are not noticed.
+
+        Args:
+            settings: Of which network.
+        """
+        if settings.architecture != YOURS:
+            return 0
+        with contextlib.suppress(RuntimeError):  # tensors of inference mode are not counted
+            return hash(tuple([(id(p), p._version) for p in self._own[0].parameters()]))
+        return 0
 
     def batches(self, settings: FlowSettings, count: int = 10) -> list[tuple[object, object]]:
         """Mini-batches, (inputs, targets) each: fresh ones for a network from the settings, parts of the user's.

@@ -109,7 +109,7 @@ class Trainer:
         self.stop()
         settings = panel.network_now()[0]
         the = lesson(panel.problem, settings)
-        run = LiveRun(the.model, None, self.draw, lr=panel.lr, budget=_SHOWN)
+        run = LiveRun(the.model, None, self.draw, lr=panel.lr, share=_SHOWN, budget=_SHOWN)
         self._take(run)
         run.open()
         work = training(the, run, lr=panel.lr, steps=panel.steps, seed=settings.seed)

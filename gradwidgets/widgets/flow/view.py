@@ -21,13 +21,13 @@ class Wanted:
 
     Attributes:
         network: Which network.
-        version: How often the user's model was changed from here.
+        version: Tells whether the user's model was changed since.
         view: How it is looked at.
         more: What else that depends on.
     """
 
     network: FlowSettings
-    version: int
+    version: tuple
     view: str
     more: object = None
 

@@ -131,14 +131,34 @@ def test_a_fix_that_finds_nothing_is_said_and_the_picture_stays(make):
 
 def test_two_panels_on_one_model(make):
     model, x, y, loss_fn = sick()
-    one, other = (make(model, x, y, loss_fn, view="doctor", fix="He init") for _ in range(2))
+    one, other = (make(model, x, y, loss_fn, view="doctor") for _ in range(2))
+    before, state = other.flow.layers[0].weight_norm, ModelState(model)
+    one.fix = "He init"
     one.apply_fix()
-    before = other.flow.layers[0].weight_norm
-    other.measure_again()
+    other.view = "flow"  # what was changed elsewhere is noticed
     assert other.flow.layers[0].weight_norm == one.flow.layers[0].weight_norm != before
+    other.fix = "LayerNorm"
+    other.apply_fix()
+    with pytest.raises(ValueError, match="was applied after it"):
+        one.undo_fix()
+    other.undo_fix()
     one.undo_fix()
-    other.measure_again()
-    assert other.flow.layers[0].weight_norm == before
+    assert state.put_back(random_numbers=False).put_back == ()
+
+
+def test_a_model_that_was_trained_outside_is_measured_anew(make):
+    model, x, y, loss_fn = sick()
+    panel = make(model, x, y, loss_fn)
+    before = panel.flow.layers[0].weight_norm
+    optimizer = torch.optim.SGD(model.parameters(), lr=1.0)
+    loss_fn(model(x), y).backward()
+    optimizer.step()
+    panel.view = "doctor"
+    now = float(model[-1].weight.detach().double().norm())
+    assert panel.flow.layers[-1].weight_norm == pytest.approx(now, rel=1e-6)
+    shown = panel._shown
+    panel.quantity = "activation"  # nothing changed but the view
+    assert panel._shown is shown and before
 
 
 def test_the_script_tries_the_same(make):
