@@ -192,6 +192,17 @@ def test_playing_ends_when_told_to(loop, monkeypatch, end):
     assert loop.errors == []
 
 
+def test_a_step_from_python_ends_the_walk_that_has_a_step_not_yet_read(playground):
+    scrubber = playground.controls["step"]
+    with scrubber.quietly():
+        scrubber.play.value, scrubber.slider.value = True, 7
+    scrubber.moved = True  # the walk went on to 7, and nobody read it yet
+    scrubber.show(None)  # the setting is still what it was: the walk goes on
+    assert scrubber.play.value and scrubber.moved and scrubber.slider.value == 7
+    scrubber.show(40)
+    assert not scrubber.play.value and not scrubber.moved and scrubber.slider.value == 40
+
+
 def test_every_control_has_a_label_and_a_tooltip(playground):
     for name, control in playground.controls.items():
         words = [getattr(child, "description", "") or getattr(child, "value", "") for child in control.children]

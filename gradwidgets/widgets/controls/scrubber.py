@@ -49,6 +49,7 @@ class Scrubber(Control):
             layout=looks.layout(width=f"{WIDTH - 84}px", margin="1px 0"),
             style=looks.of(widgets.SliderStyle, description_width="30px"),
         )
+        self._setting: int | None = None  # what was read or shown last
         super().__init__(
             name, tooltip, [self.play, self.whole, self.slider], looks.layout(width=f"{WIDTH}px", overflow="hidden")
         )
@@ -78,6 +79,19 @@ class Scrubber(Control):
         if value >= self.slider.max:
             self.play.value = False
         self.slider.value = min(value, self.slider.max)
+
+    def take(self) -> int | None:
+        """Return where the slider stands, and forget that it moved."""
+        self._setting = super().take()
+        return self._setting
+
+    def show(self, value: int | None) -> None:
+        """Show the setting's value; one that is neither the walk's nor the last one ends the walk, even amid a step."""
+        with self._lock:
+            if self.moved and self.play.value and value != self._setting:
+                self.play.value = self.moved = False
+            self._setting = value
+        super().show(value)
 
     def rest(self) -> None:
         """Stop playing, and forget what is not yet applied."""
