@@ -13,6 +13,22 @@ class LossError(ValueError):
     """The loss failed, or returned something that is no loss; the message names the call."""
 
 
+def check_loss(loss: object, name: str = "loss") -> None:
+    """Refuse what cannot be a loss.
+
+    Args:
+        loss: What was given.
+        name: Of the argument.
+
+    Raises:
+        TypeError: It cannot be called, or is a class of losses in place of one of them.
+    """
+    if not callable(loss):
+        raise TypeError(f"{name} must be callable; got {type(loss).__name__} {loss!r:.60}")
+    if isinstance(loss, type) and issubclass(loss, nn.Module):
+        raise TypeError(f"{name} is the class {loss.__name__}, which only makes losses: write {loss.__name__}()")
+
+
 class LossCall:
     """A loss as a function of named numbers.
 
@@ -36,8 +52,7 @@ class LossCall:
     """
 
     def __init__(self, loss: Callable, varied: tuple[str, ...], fixed: Mapping[str, object] | None = None) -> None:
-        if not callable(loss):
-            raise TypeError(f"loss must be callable; got {type(loss).__name__} {loss!r:.60}")
+        check_loss(loss)
         if fixed is not None and not isinstance(fixed, Mapping):
             raise TypeError(f"fixed must map parameter names to values; got {fixed!r:.60}")
         self.loss, self.name = loss, loss_name(loss)

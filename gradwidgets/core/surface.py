@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from gradwidgets.core.axes import Axes, check_axes, check_loss_axes
+from gradwidgets.core.loss_call import check_loss
 from gradwidgets.core.loss_function import LossFunction, Method
 from gradwidgets.core.objective import Objective
 from gradwidgets.core.regression import Regression, one_sample
@@ -119,8 +120,7 @@ def sampling(
             raise ValueError(f"an objective has no parameters to fix; got fixed {fixed!r:.60}")
         count = 101 if resolution is None else resolution
         return (yield from sampling_each({"": loss}, axes, count))[""]
-    if not callable(loss):
-        raise TypeError(f"loss must be callable; got {type(loss).__name__} {loss!r:.60}")
+    check_loss(loss)
     count = _check_resolution(81 if resolution is None else resolution)
     checked = check_loss_axes(axes)
     return (yield from sampling_function(LossFunction(loss, tuple(checked), fixed), checked, count))

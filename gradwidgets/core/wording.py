@@ -26,6 +26,12 @@ def percent(share: float) -> str:
     return "under 0.1 %" if 0 < share < 0.001 else f"{100 * share:.3g} %"
 
 
+def counted(count: int, what: str) -> str:
+    """So many of something: "1 sample", "2,000 samples", "2 batches"."""
+    plural = what + ("es" if what.endswith(("ch", "s")) else "s")
+    return f"{count:,} {what if count == 1 else plural}"
+
+
 def place(names: Iterable[str], point: Iterable[float]) -> str:
     """A point in a sentence: "a 0.5, b −1"."""
     return ", ".join(f"{name} {number(value, 3)}" for name, value in zip(names, point, strict=True))

@@ -198,7 +198,7 @@ class LiveFigure:
         return changed + [self.profile] * self._key.show(parts)
 
     def _fit_steps(self, shown: Training) -> list[Axes]:
-        first, last = int(shown.steps[0]), int(shown.steps[-1])
+        first, last = shown.span
         axes = self.norms, self.loss
         return [one for one, axis in zip(axes, self._steps, strict=True) if axis.fit(first, last)]
 
@@ -246,17 +246,18 @@ class LiveFigure:
         return changed
 
     def _show_loss(self, shown: Training) -> list[Axes]:
-        known = np.flatnonzero(np.isfinite(shown.loss))
-        known = known[thinned(shown.loss[known])]
-        changed = [self.loss] * self._no_loss.say(_NO_LOSS if np.isnan(shown.loss).all() else "")
+        steps, losses = shown.noted
+        changed = [self.loss] * self._no_loss.say("" if len(losses) else _NO_LOSS)
         axis, lines = self._grown[2], self._drawn
-        if axis.fit(shown.loss[known]):
+        known = np.flatnonzero(np.isfinite(losses))
+        known = known[thinned(losses[known])]
+        if axis.fit(losses[known]):
             changed.append(self.loss)
-        heights = axis.height(shown.loss[known])
-        lines["loss"].set_data(shown.steps[known], heights)
-        lines["loss now"].set_data(shown.steps[known[-1:]], heights[-1:])
+        heights = axis.height(losses[known])
+        lines["loss"].set_data(steps[known], heights)
+        lines["loss now"].set_data(steps[known[-1:]], heights[-1:])
         low, high = self.loss.get_ylim()
-        self._mark("loss broken", shown.steps[np.isinf(shown.loss)], high - 0.035 * (high - low))
+        self._mark("loss broken", steps[~np.isfinite(losses)], high - 0.035 * (high - low))
         return changed
 
     def _mark(self, name: str, steps: np.ndarray, height: float) -> None:
@@ -273,9 +274,13 @@ class LiveFigure:
         return [axes]
 
     def _tell_news(self, shown: Training) -> None:
-        loss, step = float(shown.loss[-1]), f"step {int(shown.steps[-1]):,}"
-        value = "" if np.isnan(loss) else f"{short(loss)} at " if np.isfinite(loss) else "not finite at "
-        self._news[self.loss].set_text(value + step)
+        steps, losses = shown.noted
+        last = f"step {shown.span[1]:,}"
+        if not len(losses) or steps[-1] != shown.span[1]:
+            value = ""
+        else:
+            value = f"{short(float(losses[-1]))} at " if np.isfinite(losses[-1]) else "not finite at "
+        self._news[self.loss].set_text(value + last)
         known = np.isfinite(shown.overhead)
         self._news[self.profile].set_text(f"watching +{100 * shown.overhead:.2g} %" if known else "")
 

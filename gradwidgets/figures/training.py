@@ -34,7 +34,7 @@ class Training:
         layers: Names, in order.
         steps: Ascending, (S,).
         values: (S, L).
-        loss: (S,); NaN where it is not known.
+        loss: (N,), or (S,) without `loss_steps`; NaN is then no loss, and with them one that is not finite.
         broken: (S, L), where a value was measured and is not finite. None: wherever a value is not finite, so NaN
             then does not mean that nothing was measured.
         dead: (L,) share of dead units at the newest sample, NaN where there are none to count; None for none at all.
@@ -42,6 +42,7 @@ class Training:
         overhead: Share of time that the watching takes; NaN where it is not known.
         selected: Index of the layer looked at, or None.
         detail: Its newest gradient from near.
+        loss_steps: The steps that losses are of, ascending, (N,); None for those of the samples.
         waiting: What is said before the first sample.
     """
 
@@ -56,7 +57,23 @@ class Training:
     overhead: float = float("nan")
     selected: int | None = None
     detail: Histogram | None = None
+    loss_steps: np.ndarray | None = None
     waiting: str = "waiting for the first step"
+
+    @property
+    def noted(self) -> tuple[np.ndarray, np.ndarray]:
+        """Steps and losses that are known."""
+        if self.loss_steps is not None:
+            return self.loss_steps, self.loss
+        known = ~np.isnan(self.loss)
+        return self.steps[known], self.loss[known]
+
+    @property
+    def span(self) -> tuple[int, int]:
+        """The first step and the last, of samples and losses."""
+        steps, _ = self.noted
+        ends = [*self.steps[[0, -1]], *steps[[0, -1]]] if len(steps) else self.steps
+        return int(min(ends)), int(max(ends))
 
     @property
     def drawn(self) -> np.ndarray:

@@ -129,6 +129,20 @@ def test_a_loss_is_logarithmic_once_it_spans_two_decades(live):
     assert live.lines["loss"].get_data()[1][-1] == -3
 
 
+def test_losses_of_steps_between_and_after_the_samples_are_drawn(live):
+    steps = np.arange(1, 51)
+    losses = np.linspace(5, 3, 50)
+    losses[20] = np.nan  # noted so: it is shown as not finite
+    live.update(training(5, 2, steps=np.arange(1, 41, 9)[:5], loss=losses, loss_steps=steps))
+    x, y = live.lines["loss"].get_data()
+    assert x.tolist() == [*range(1, 21), *range(22, 51)] and y[-1] == 3
+    assert live.lines["loss broken"].get_data()[0].tolist() == [21]
+    assert live.norms.get_xlim()[1] > 50 and live.loss.get_xlim()[1] > 50
+    assert "step 50" in live._news[live.loss].get_text()
+    live.update(training(5, 2, loss=np.empty(0), loss_steps=np.empty(0, int)))
+    assert "the loss is not known" in words_of(live.loss)
+
+
 def test_a_loss_that_nobody_told_is_said_to_be_unknown(live):
     live.update(training(9, 2, loss=np.full(9, np.nan)))
     assert "the loss is not known" in words_of(live.loss)

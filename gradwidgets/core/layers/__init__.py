@@ -5,7 +5,7 @@ from gradwidgets.core.layers.applied import AppliedFix, apply_in_place
 from gradwidgets.core.layers.checks import CHECKS, Check, diagnose
 from gradwidgets.core.layers.clippers import CLIPPERS, Clipped, clip_gradients
 from gradwidgets.core.layers.fingerprint import Certificate
-from gradwidgets.core.layers.fixes import FIXES, Fix, apply_fix, fixes_for
+from gradwidgets.core.layers.fixes import FIXES, Fix, apply_fix, completed, fixes_for, refusal
 from gradwidgets.core.layers.flow import layer_flow
 from gradwidgets.core.layers.gradients import batch_norms, parameter_gradients
 from gradwidgets.core.layers.inits import INITS, Init
@@ -47,6 +47,7 @@ __all__ = [
     "batch_norms",
     "build_network",
     "clip_gradients",
+    "completed",
     "diagnose",
     "fixes_for",
     "gradient_trend",
@@ -54,6 +55,7 @@ __all__ = [
     "parameter_gradients",
     "predicted_factor",
     "predicted_factors",
+    "refusal",
     "signal_trend",
     "training_losses",
     "try_fix",

@@ -94,7 +94,7 @@ def apply_in_place(model: nn.Module, name: str, **options: object) -> AppliedFix
         raise TypeError(f"model must be a torch.nn.Module; got {type(model).__name__} {model!r:.60}")
     fix = choose("fix", name, FIXES)
     settled = fix.settled(options)
-    if fix.change is None:
+    if not fix.changes_model:
         raise ValueError(
             f"{fix.title} acts on the training, between backward and step, and not on the model: copy its code"
         )

@@ -97,8 +97,8 @@ def _vanishing(flow: LayerFlow) -> Finding | None:
     underflown = [one.name for one in layers if one.activation_grad_rms == 0]
     evidence = _numbers(line, "lost") | {"layers at 0": len(underflown)}
     message = (
-        f"from output to input the gradient loses {line.largest:.1f} decades over {len(line.names)} layers, a factor "
-        f"of {number(10**-line.slope, 3)} a layer"
+        f"from output to input the activation gradient loses {line.largest:.1f} decades over "
+        f"{len(line.names)} layers, a factor of {number(10**-line.slope, 3)} a layer"
     )
     if underflown:
         message += f"; at {_listed(underflown)} nothing is left"
@@ -108,12 +108,12 @@ def _vanishing(flow: LayerFlow) -> Finding | None:
 
 def _exploding(flow: LayerFlow) -> Finding | None:
     for line, what, way in (
-        (_reversed(gradient_trend(flow)), "the gradient", "from output to input"),
-        (signal_trend(flow), "the signal", "from input to output"),
+        (_reversed(gradient_trend(flow)), "the activation gradient", "from output to input"),
+        (signal_trend(flow), "the activation", "from input to output"),
     ):
         if line is not None and line.rises(DECADES[0]):
             layers = weighted_layers(flow)
-            half = layers[: len(layers) // 2] if what == "the gradient" else layers[len(layers) // 2 :]
+            half = layers[: len(layers) // 2] if what == "the activation gradient" else layers[len(layers) // 2 :]
             message = (
                 f"{way} {what} gains {line.largest:.1f} decades over {len(line.names)} layers, a factor of "
                 f"{number(10**line.slope, 3)} a layer"
@@ -150,10 +150,12 @@ def _healthy(flow: LayerFlow) -> Finding:
     evidence: dict[str, object] = {"loss": flow.loss, "layers": len(flow.layers), "limit in decades": DECADES[0]}
     if line is None:
         return Finding("healthy", "ok", "the gradient reaches every layer, and all is finite", evidence)
-    gradient = f"changes by {number(abs(line.decades), 2)} decades over {len(line.names)} layers"
-    return Finding(
-        "healthy", "ok", f"the gradient reaches every layer and {gradient}", evidence | _numbers(line, "lost")
+    change = max((line.decades, line.ends), key=abs)
+    message = (
+        "the gradient reaches every layer; from output to input the activation gradient "
+        f"{'loses' if change > 0 else 'gains'} {number(abs(change), 2)} decades over {len(line.names)} layers"
     )
+    return Finding("healthy", "ok", message, evidence | _numbers(line, "lost"))
 
 
 CHECKS: dict[str, Check] = {

@@ -1,5 +1,7 @@
 """The fixes as plain torch code, for somebody's own script: it changes `model`."""
 
+from collections.abc import Iterable
+
 _LAYERS = "nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d"
 _ALL = f"{_LAYERS}, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d"
 
@@ -19,8 +21,18 @@ for module in model.modules():
 """
 
 
-def activation(*, to: str) -> str:
-    """Code that replaces the activations that come before the last layer."""
+def activation(*, to: str, which: Iterable[str] | None) -> str:
+    """Code that replaces the activations of these names; for None those that are listed before the last layer."""
+    if which is not None:
+        return f"""\
+from torch import nn
+
+old = [model.get_submodule(name) for name in {list(which)!r}]
+for parent in list(model.modules()):
+    for name, child in list(parent.named_children()):
+        if any(child is module for module in old):
+            setattr(parent, name, nn.{to}())
+"""
     return f"""\
 from torch import nn
 

@@ -12,6 +12,8 @@ from gradwidgets.core.finding import Finding
 from gradwidgets.core.layers import fix_code, rebuild
 from gradwidgets.core.layers.activations import ACTIVATIONS
 from gradwidgets.core.layers.arguments import positive, whole
+from gradwidgets.core.layers.stats import LayerFlow
+from gradwidgets.core.layers.units import has_units
 
 
 @dataclass(frozen=True)
@@ -24,7 +26,8 @@ class Fix:
         about: What it changes, and what it costs.
         text: Gives the code, from all options by name.
         options: What can be chosen, with what holds if nothing is.
-        change: Changes a model in place, given all options by name; None for what acts on the training.
+        plan: Looks at a model, given all options by name, and returns what changes it in place; None for what acts on
+            the training.
         check: Refuses options that are not allowed.
     """
 
@@ -33,13 +36,25 @@ class Fix:
     about: str
     text: Callable[..., str]
     options: Mapping[str, object] = field(default_factory=dict)
-    change: Callable[..., None] | None = None
+    plan: Callable[..., rebuild.Change] | None = None
     check: Callable[..., object] = lambda **options: None
 
     @property
     def changes_model(self) -> bool:
         """Whether there is something to try on a copy."""
-        return self.change is not None
+        return self.plan is not None
+
+    def change(self, model: nn.Module, **options: object) -> None:
+        """Change a model in place.
+
+        Args:
+            model: The model.
+            **options: As in `options`, all of them.
+
+        Raises:
+            ValueError: There is nothing in it that could be changed.
+        """
+        self.plan(model, **options)()
 
     def code(self, **options: object) -> str:
         """Plain torch code that does the same to `model`, or the line to put into the training.
@@ -66,6 +81,12 @@ class Fix:
 
 def _check_seed(seed: object) -> None:
     whole("seed", seed, 0, 2**63 - 1)
+
+
+def _check_swap(to: object, which: object) -> None:
+    choose("activation", to, ACTIVATIONS)
+    if which is not None and (isinstance(which, str) or not all(isinstance(name, str) for name in which)):
+        raise TypeError(f"which must be names of modules, or None; got {which!r}")
 
 
 def _check_kind(kind: object) -> None:
@@ -116,11 +137,11 @@ FIXES: dict[str, Fix] = {
     "activation": Fix(
         "Another activation",
         ("vanishing", "dead_units", "saturated"),
-        "Every activation module that stands before the last layer is replaced; the one that gives the output stays.",
+        "Every activation module between layers is replaced; the one that gives the output stays.",
         fix_code.activation,
-        {"to": "ReLU"},
-        lambda model, to: rebuild.swap_activations(model, to),
-        lambda to: choose("activation", to, ACTIVATIONS),
+        {"to": "ReLU", "which": None},
+        rebuild.swap_activations,
+        _check_swap,
     ),
     "normalization": Fix(
         "Normalisation after each layer",
@@ -130,7 +151,7 @@ FIXES: dict[str, Fix] = {
         "more, since it takes away the mean that all samples share.",
         fix_code.normalization,
         {"kind": "layer"},
-        lambda model, kind: rebuild.normalise(model, kind),
+        rebuild.normalise,
         _check_kind,
     ),
     "residual": Fix(
@@ -140,7 +161,7 @@ FIXES: dict[str, Fix] = {
         "1/√(number of runs) unless given, so that the sum of all branches stays of size 1.",
         fix_code.residual,
         {"layers": 2, "scale": None},
-        lambda model, layers, scale: rebuild.add_residuals(model, layers, scale),
+        rebuild.add_residuals,
         _check_blocks,
     ),
     "gain": Fix(
@@ -150,7 +171,7 @@ FIXES: dict[str, Fix] = {
         "it has learned, stay. The gain is what torch.nn.init.calculate_gain has for the next activation.",
         fix_code.gain,
         {"gain": None},
-        lambda model, gain: rebuild.rescale(model, gain),
+        rebuild.rescale,
         _check_gain,
     ),
     "clip": Fix(
@@ -186,13 +207,65 @@ def apply_fix(model: nn.Module, name: str, **options: object) -> nn.Module:
         raise TypeError(f"model must be a torch.nn.Module; got {type(model).__name__} {model!r:.60}")
     fix = choose("fix", name, FIXES)
     settled = fix.settled(options)
-    if fix.change is None:
+    if not fix.changes_model:
         raise ValueError(
             f"{fix.title} acts on the training, between backward and step, and not on the model: copy its code"
         )
     changed = copy.deepcopy(model)
     fix.change(changed, **settled)
     return changed
+
+
+def refusal(model: nn.Module, name: str, **options: object) -> str:
+    """Say why a fix cannot be applied to a model; "" if it can. The model is only looked at.
+
+    Args:
+        model: Any module.
+        name: One of `FIXES`.
+        **options: Of this fix, see its `options`.
+
+    Raises:
+        TypeError: An option is unknown or of the wrong kind.
+        ValueError: The name is unknown, or an option is not allowed.
+    """
+    fix = choose("fix", name, FIXES)
+    settled = fix.settled(options)
+    try:
+        if fix.changes_model:
+            fix.plan(model, **settled)
+    except rebuild.NothingToChange as failure:
+        return str(failure)
+    return ""
+
+
+def completed(name: str, options: Mapping[str, object], model: nn.Module, flow: LayerFlow) -> dict[str, object]:
+    """Options of a fix, with what only a pass shows filled in.
+
+    For "activation" that is which of them stand between layers, where the order in which the model lists its modules
+    does not tell: those that ran before the last layer with weights, or more than once.
+
+    Args:
+        name: One of `FIXES`.
+        options: What was chosen.
+        model: What it is for.
+        flow: What was measured of the model.
+    """
+    if name != "activation" or options.get("which") is not None:
+        return dict(options)
+    ran = [layer for layer in flow.layers if layer.calls]
+    last = max((k for k, layer in enumerate(ran) if layer.weights and not layer.composite), default=-1)
+    modules = dict(model.named_modules())
+    inner = {
+        layer.name: modules[layer.name]
+        for k, layer in enumerate(ran)
+        if (k < last or layer.calls > 1) and layer.name in modules and has_units(type(modules[layer.name]))
+    }
+    try:
+        told = {id(module) for module in rebuild.listed_inner(model)}
+    except rebuild.NothingToChange:
+        told = None
+    same = told == {id(module) for module in inner.values()}
+    return dict(options) if same else {**options, "which": tuple(inner)}
 
 
 def fixes_for(finding: Finding | str) -> list[str]:

@@ -11,11 +11,11 @@ from torch import Tensor, nn
 
 from gradwidgets.core.layers.monitor_closure import FirstCall
 from gradwidgets.core.layers.monitor_history import History, Sample
-from gradwidgets.core.layers.monitor_loss import NotedLoss, loss_value
+from gradwidgets.core.layers.monitor_loss import Losses, LossRecord, NotedLoss, loss_value
 from gradwidgets.core.layers.monitor_pace import Pace
 from gradwidgets.core.layers.monitor_sampler import Sampler
 from gradwidgets.core.layers.monitor_taps import Hook
-from gradwidgets.core.wording import percent
+from gradwidgets.core.wording import counted, percent
 
 _watching: "weakref.WeakKeyDictionary[nn.Module, weakref.ref[GradientMonitor]]" = weakref.WeakKeyDictionary()
 
@@ -51,8 +51,8 @@ class GradientMonitor:
             function has no module to hook.
         updates: Whether to record how far each sampled step moves the weights, from copies of at most 65,536 elements
             of each parameter.
-        keep: The most samples that are kept (fewer where they would take more than 64 MB). Then every second one is
-            dropped: the past grows coarser, the newest are dense.
+        keep: The most samples that are kept (fewer where they would take more than 64 MB). When there are so many,
+            they are thinned to half, evenly over the steps.
         scaler: A `torch.amp.GradScaler`, so that a step on gradients that are still scaled is noticed and divided.
 
     Raises:
@@ -91,6 +91,7 @@ class GradientMonitor:
         self._in_closure = False  # whether a sample waits for a closure's first call
         self._pending = 0.0  # seconds that the next sample's cost includes
         self._loss = NotedLoss()
+        self._losses = LossRecord()
         # Dropped without having been left, it takes its hooks along.
         self._finalizer = weakref.finalize(self, _remove_all, self._handles, self._sampler.taps.handles)
         self._finalizer.atexit = False
@@ -174,10 +175,16 @@ class GradientMonitor:
         """The newest sample; None before the first."""
         return self._sampler.latest
 
+    @property
+    def losses(self) -> Losses:
+        """All losses that were noted, whether or not their steps were sampled (as far as `note_loss` reads them)."""
+        return self._losses.losses()
+
     def note_loss(self, value: float | Tensor) -> None:
         """Record the loss beside the gradients; call it once a step, before the optimizer's step or after it.
 
-        Of several values for one step the last counts. A tensor on an accelerator is read at sampled steps only.
+        Of several values for one step the last counts. A tensor on an accelerator is read at sampled steps only,
+        and when it is the newest.
 
         Args:
             value: A number or a tensor of one element.
@@ -187,8 +194,12 @@ class GradientMonitor:
         """
         value = loss_value(value)
         # Within a closure whose step has begun, the sample is still to come.
-        if self._loss.told(value, self._steps - self._in_closure) and self._sampled and len(self._sampler):
-            self._sampler.amend_loss(float(value))
+        done = self._steps - self._in_closure
+        if self._loss.told(value, done):
+            if self._sampled and len(self._sampler):
+                value = float(value)
+                self._sampler.amend_loss(value)
+            self._losses.add(done, value)
 
     def sample(self, *, paced: bool = False) -> Sample | None:
         """Count a step and take a sample now: for loops without a torch optimizer.
@@ -210,7 +221,7 @@ class GradientMonitor:
         self._steps += 1
         self._sampled = False
         if paced and (self._steps != self._pace.due or not self._sampler.willing):
-            self._loss.step()
+            self._losses.add(self._steps, self._loss.step())
             self._passed(begin, sampled=False)
             return None
         taken = self._take(None)
@@ -220,8 +231,8 @@ class GradientMonitor:
     def __repr__(self) -> str:
         """How much it has seen."""
         share = "" if math.isnan(self.overhead) else f", overhead {percent(self.overhead)}"
-        samples = f"{len(self._sampler)} samples of {self._steps} steps"
-        return f"<GradientMonitor: {self._sampler.layers} layers, {samples}{share}>"
+        samples = f"{counted(len(self._sampler), 'sample')} of {counted(self._steps, 'step')}"
+        return f"<GradientMonitor: {counted(self._sampler.layers, 'layer')}, {samples}{share}>"
 
     def _before_step(self, optimizer, args: tuple, kwargs: dict) -> tuple[tuple, dict] | None:
         begin = time.perf_counter()
@@ -230,7 +241,7 @@ class GradientMonitor:
         self._steps += 1
         self._sampled = False
         if self._steps != self._pace.due or not self._sampler.willing:
-            self._loss.step()
+            self._losses.add(self._steps, self._loss.step())
             self._passed(begin, sampled=False)
             return None
         # The wrapped step's positional arguments begin with the optimizer itself.
@@ -253,7 +264,9 @@ class GradientMonitor:
             self._pending += time.perf_counter() - begin
 
     def _take(self, optimizer) -> bool:
-        self._sampled = self._sampler.take(self._steps, self._pace.elapsed, self._loss.step(), optimizer)
+        loss = self._loss.step()
+        self._sampled = self._sampler.take(self._steps, self._pace.elapsed, loss, optimizer)
+        self._losses.add(self._steps, self._sampler.loss if self._sampled and loss is not None else loss)
         return self._sampled
 
     def _passed(self, begin: float, sampled: bool) -> None:

@@ -139,11 +139,22 @@ class History(_Recorded):
         )
 
 
+def evenly(steps: Tensor, count: int) -> Tensor:
+    """Indices of at most so many steps, as evenly spaced as they are; the first and the last are among them.
+
+    Args:
+        steps: Ascending, (S,).
+        count: ≥ 1; of 1 the first alone.
+    """
+    wanted = torch.linspace(float(steps[0]), float(steps[-1] if count > 1 else steps[0]), count, dtype=torch.float64)
+    return torch.searchsorted(steps.double().contiguous(), wanted).clamp(max=len(steps) - 1).unique()
+
+
 class Record:
     """Rows of numbers in bounded memory.
 
-    When it is full every second row is dropped, from the oldest on: the first sample stays, the newest are dense and
-    the past grows coarser. Earlier rows are never written again, so that a history can share their memory.
+    When it is full it is thinned to half, evenly over the steps: the first sample and the newest stay, and however long
+    the training, no part of it is lost. Earlier rows are never written again, so that a history can share their memory.
 
     Args:
         quantities: What is recorded.
@@ -205,8 +216,9 @@ class Record:
         if self._count < room and layers == width:
             return
         rows, heads, most = self._rows[: self._count], self._heads[: self._count], self.most(layers)
-        while len(rows) >= most:
-            rows, heads = rows[::2], heads[::2]
+        if len(rows) >= most:
+            kept = evenly(heads[:, 0], max(1, most // 2))
+            rows, heads = rows[kept], heads[kept]
         self._count = len(rows)
         self._allot(min(most, max(_FIRST_ROOM, 2 * self._count)), layers)
         self._rows[: self._count, :, :width] = rows

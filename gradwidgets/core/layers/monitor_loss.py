@@ -1,9 +1,64 @@
 """The loss that is noted beside the gradients."""
 
-import math
+from array import array
+from dataclasses import dataclass
 from numbers import Real
 
+import torch
 from torch import Tensor
+
+from gradwidgets.core.layers.monitor_history import evenly
+from gradwidgets.core.results import Result
+
+_MOST = 20_000  # losses that are kept
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Losses(Result):
+    """The noted losses, those of steps without a sample too.
+
+    Attributes:
+        steps: The optimizer's steps since the start, from 1, ascending, (N,), int64.
+        values: What `note_loss` was told there, (N,), float64.
+    """
+
+    steps: Tensor
+    values: Tensor
+
+
+class LossRecord:
+    """Losses in bounded memory: 20,000 are thinned to half, evenly over the steps.
+
+    A loss on an accelerator is read when it is the newest and somebody looks; otherwise it is let go unread.
+    """
+
+    def __init__(self) -> None:
+        self._steps, self._values = array("q"), array("d")
+        self._newest: tuple[int, float | Tensor] | None = None
+
+    def add(self, step: int, value: float | Tensor | None) -> None:
+        """Take the loss of a step, in place of an earlier one of the same step; None where none was noted."""
+        if value is None:
+            return
+        newest, self._newest = self._newest, (step, value)
+        if newest is None or newest[0] == step or not isinstance(newest[1], float):
+            return
+        if len(self._steps) >= _MOST:
+            kept = evenly(torch.tensor(self._steps), _MOST // 2).tolist()
+            self._steps = array("q", [self._steps[k] for k in kept])
+            self._values = array("d", [self._values[k] for k in kept])
+        self._steps.append(newest[0])
+        self._values.append(newest[1])
+
+    def losses(self) -> Losses:
+        """All of them, copied."""
+        steps, values = self._steps[:], self._values[:]
+        if self._newest is not None:
+            step, value = self._newest
+            self._newest = step, float(value)
+            steps.append(step)
+            values.append(float(value))
+        return Losses(torch.tensor(steps, dtype=torch.int64), torch.tensor(values, dtype=torch.float64))
 
 
 class NotedLoss:
@@ -13,7 +68,7 @@ class NotedLoss:
     """
 
     def __init__(self) -> None:
-        self._value: float | Tensor = math.nan
+        self._value: float | Tensor | None = None
         self._after: bool | None = None
 
     def told(self, value: float | Tensor, steps: int) -> bool:
@@ -24,9 +79,9 @@ class NotedLoss:
             self._value = value
         return self._after
 
-    def step(self) -> float | Tensor:
-        """The loss of the step that is about to happen, NaN for none; the next step begins without."""
-        value, self._value = self._value, math.nan
+    def step(self) -> float | Tensor | None:
+        """The loss of the step that is about to happen, None for none; the next step begins without."""
+        value, self._value = self._value, None
         return value
 
 

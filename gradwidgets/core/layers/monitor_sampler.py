@@ -1,6 +1,7 @@
 """One sample of a model's gradients, into the record."""
 
 import contextlib
+import math
 import weakref
 from collections.abc import Iterator
 
@@ -33,6 +34,7 @@ class Sampler:
     Attributes:
         notes: Sentences by kind.
         taps: The hooks in the forward pass.
+        loss: Of the newest sample; NaN for none.
     """
 
     def __init__(
@@ -40,6 +42,7 @@ class Sampler:
     ) -> None:
         self.notes: dict[str, str] = {}
         self.taps = Taps()
+        self.loss = math.nan
         self._model = weakref.ref(model)
         self._one, self._activations, self._scaler = one, activations, scaler
         self._updates = Updates() if updates else None
@@ -112,7 +115,7 @@ class Sampler:
         Args:
             step: Its number.
             seconds: Time since the start.
-            loss: A number or a tensor of one.
+            loss: A number or a tensor of one; None for none.
             optimizer: The one that steps; None where that is unknown.
 
         Returns:
@@ -132,7 +135,8 @@ class Sampler:
             if self._updates is not None:
                 self._updates.before(owned)
             self._note_missing(owned, step)
-            self._record.add(step, seconds, float(loss), numbers, layers)
+            self.loss = math.nan if loss is None else float(loss)
+            self._record.add(step, seconds, self.loss, numbers, layers)
             return True
         self._failures += 1
         return False

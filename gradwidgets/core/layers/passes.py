@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
 from gradwidgets.core.layers.fingerprint import Certificate, ModelState
+from gradwidgets.core.loss_call import check_loss
 from gradwidgets.core.threads import one_thread
 
 # Work of fewer numbers than this is done sooner by one thread than by several.
@@ -53,8 +54,7 @@ class Subject:
         """
         if not isinstance(model, nn.Module):
             raise TypeError(f"model must be a torch.nn.Module; got {type(model).__name__} {model!r:.60}")
-        if not callable(loss_fn):
-            raise TypeError(f"loss_fn must be callable; got {type(loss_fn).__name__} {loss_fn!r:.60}")
+        check_loss(loss_fn, "loss_fn")
         notes: list[str] = []
         subject = inside(model, notes)
         if isinstance(inputs, Mapping):

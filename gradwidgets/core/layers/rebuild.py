@@ -1,8 +1,11 @@
-"""Changes to a model's modules, in place: what the fixes do to their copy."""
+"""Changes to a model's modules, in place: what the fixes do to their copy.
+
+Each function only looks at the model. It returns what makes the change, or raises `NothingToChange`.
+"""
 
 import math
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import torch
 from torch import nn
@@ -20,24 +23,36 @@ _NORMS = (nn.LayerNorm, nn.GroupNorm, nn.modules.batchnorm._NormBase)
 _BATCH_NORMS = {nn.Conv1d: nn.BatchNorm1d, nn.Conv2d: nn.BatchNorm2d, nn.Conv3d: nn.BatchNorm3d}
 
 
+Change = Callable[[], None]
+_NO_ACTIVATION = (
+    "no activation between layers is a module of its own (nn.ReLU, say): one that is called as a function has to be "
+    "changed in the model's forward"
+)
+
+
 class NothingToChange(ValueError):
     """The fix finds nothing in this model that it could change."""
 
 
-def reinitialise(model: nn.Module, draw: Callable[..., object], seed: int) -> None:
+def reinitialise(model: nn.Module, draw: Callable[..., object], seed: int) -> Change:
     """Draw the weights of all trained linear and convolution layers anew, and set their biases to 0."""
-    generators: dict[torch.device, torch.Generator] = {}
-    for module in _trained(model):
-        device = module.weight.device
-        if device not in generators:
-            generators[device] = torch.Generator(device).manual_seed(whole("seed", seed, 0, 2**63 - 1))
-        with torch.no_grad():
-            draw(module.weight, generator=generators[device])
-            if module.bias is not None:
-                module.bias.zero_()
+    layers, seed = _trained(model), whole("seed", seed, 0, 2**63 - 1)
+
+    def change() -> None:
+        generators: dict[torch.device, torch.Generator] = {}
+        for module in layers:
+            device = module.weight.device
+            if device not in generators:
+                generators[device] = torch.Generator(device).manual_seed(seed)
+            with torch.no_grad():
+                draw(module.weight, generator=generators[device])
+                if module.bias is not None:
+                    module.bias.zero_()
+
+    return change
 
 
-def rescale(model: nn.Module, gain: float | None) -> None:
+def rescale(model: nn.Module, gain: float | None) -> Change:
     """Scale every trained linear and convolution layer to a weight RMS of gain/√inputs, its directions kept.
 
     Args:
@@ -45,42 +60,59 @@ def rescale(model: nn.Module, gain: float | None) -> None:
         gain: None for what torch's `calculate_gain` has for the activation that the model lists next.
     """
     modules, layers = list(model.modules()), _trained(model)
-    for module in layers:
-        following = next(
-            (m for m in modules[modules.index(module) + 1 :] if isinstance(m, WEIGHTED) or has_units(type(m))), None
-        )
-        wanted = positive("gain", gain) if gain is not None else _gain_of(following)
-        fan_in = module.weight[0].numel()
-        with torch.no_grad():
-            rms = float(torch.linalg.vector_norm(module.weight, dtype=torch.float64)) / math.sqrt(module.weight.numel())
-            if rms > 0 and math.isfinite(rms):
-                module.weight.mul_(wanted / math.sqrt(fan_in) / rms)
+    if gain is not None:
+        positive("gain", gain)
+
+    def change() -> None:
+        for module in layers:
+            rest = modules[modules.index(module) + 1 :]
+            following = next((m for m in rest if isinstance(m, WEIGHTED) or has_units(type(m))), None)
+            wanted = _gain_of(following) if gain is None else gain
+            with torch.no_grad():
+                rms = _norm(module.weight) / math.sqrt(module.weight.numel())
+                if rms > 0 and math.isfinite(rms):
+                    module.weight.mul_(wanted / math.sqrt(module.weight[0].numel()) / rms)
+
+    return change
 
 
-def swap_activations(model: nn.Module, to: str) -> None:
-    """Put another activation in the place of all but the one that gives the output."""
-    order = [m for m in model.modules() if isinstance(m, WEIGHTED) or has_units(type(m))]
-    last = max((i for i, m in enumerate(order) if isinstance(m, WEIGHTED)), default=-1)
-    inner = {id(m) for m in order[: last + 1] if not isinstance(m, WEIGHTED)}
-    if not inner:
-        raise NothingToChange(
-            "no activation between layers is a module of its own (nn.ReLU, say): one that is called as a function has "
-            "to be changed in the model's forward"
-        )
+def swap_activations(model: nn.Module, to: str, which: Iterable[str] | None) -> Change:
+    """Put another activation in the place of those between layers.
+
+    Args:
+        model: What to change.
+        to: A name in `ACTIVATIONS`.
+        which: Names of those; None for all that the model lists before its last layer.
+    """
+    if which is None:
+        inner = listed_inner(model)
+    else:
+        modules = dict(model.named_modules())
+        inner = [_activation_named(name, modules) for name in which]
+        if not inner:
+            raise NothingToChange(_NO_ACTIVATION)
     made = ACTIVATIONS[to].module
-    if all(type(m) is type(made()) for m in order if id(m) in inner):
+    if all(type(m) is type(made()) for m in inner):
         raise NothingToChange(f"every activation between layers is {to} already")
-    new: dict[int, nn.Module] = {}
-    for parent in list(model.modules()):
-        for name, child in parent._modules.items():
-            if id(child) in inner:
-                setattr(parent, name, new.setdefault(id(child), made().train(child.training)))
+    places = [
+        (parent, name, child)
+        for parent in model.modules()
+        for name, child in parent._modules.items()
+        if any(child is one for one in inner)
+    ]
+
+    def change() -> None:
+        new: dict[int, nn.Module] = {}
+        for parent, name, child in places:
+            setattr(parent, name, new.setdefault(id(child), made().train(child.training)))
+
+    return change
 
 
-def normalise(model: nn.Module, kind: str) -> None:
+def normalise(model: nn.Module, kind: str) -> Change:
     """Put a normalisation after every linear or convolution layer but the last, where none stands."""
     layers = [m for m in model.modules() if isinstance(m, (*LINEAR, *CONVOLUTIONS))]
-    changed = 0
+    places: list[tuple[nn.Module, str, nn.Module]] = []
     for parent in list(model.modules()):
         if not _is_open(parent):
             continue
@@ -90,14 +122,19 @@ def normalise(model: nn.Module, kind: str) -> None:
                 continue
             if isinstance(parent, nn.Sequential) and i + 1 < len(children) and isinstance(children[i + 1][1], _NORMS):
                 continue
-            parent._modules[name] = nn.Sequential(OrderedDict(layer=child, norm=_norm_for(child, kind)))
-            parent._modules[name].training = child.training
-            changed += 1
-    if not changed:
+            places.append((parent, name, child))
+    if not places:
         raise NothingToChange("no linear or convolution layer but the last is without a normalisation")
 
+    def change() -> None:
+        for parent, name, child in places:
+            parent._modules[name] = nn.Sequential(OrderedDict(layer=child, norm=_norm_for(child, kind)))
+            parent._modules[name].training = child.training
 
-def add_residuals(model: nn.Module, layers: int, scale: float | None) -> None:
+    return change
+
+
+def add_residuals(model: nn.Module, layers: int, scale: float | None) -> Change:
     """Put the identity beside runs of layers that keep the width, in every `nn.Sequential`."""
     last = next((m for m in reversed(list(model.modules())) if isinstance(m, WEIGHTED)), None)
     runs = [
@@ -112,23 +149,32 @@ def add_residuals(model: nn.Module, layers: int, scale: float | None) -> None:
             "stride 1 that keep the size)"
         )
     by = positive("scale", scale) if scale is not None else 1 / math.sqrt(len(runs))
-    for parent in {id(parent): parent for parent, _ in runs}.values():
-        starts = {run[0]: run for owner, run in runs if owner is parent}
-        inside = {name for run in starts.values() for name in run[1:]}
-        kept: list[tuple[str, nn.Module]] = []
-        for name, child in parent._modules.items():
-            if name in starts:
-                branch = nn.Sequential(OrderedDict((one, parent._modules[one]) for one in starts[name]))
-                block = Residual(branch, by)
-                # Not `train`, which would reach the layers inside: each keeps the mode that it has.
-                block.training = branch.training = child.training
-                kept.append((name, block))
-            elif name not in inside:
-                kept.append((name, child))
-        if all(name.isdigit() for name, _ in kept):
-            kept = [(str(i), child) for i, (_, child) in enumerate(kept)]
-        parent._modules.clear()
-        parent._modules.update(kept)
+
+    def change() -> None:
+        for parent in {id(parent): parent for parent, _ in runs}.values():
+            _put_beside(parent, [run for owner, run in runs if owner is parent], by)
+
+    return change
+
+
+def _put_beside(parent: nn.Sequential, runs: list[list[str]], by: float) -> None:
+    """Make a block of each run of a `nn.Sequential`'s children."""
+    starts = {run[0]: run for run in runs}
+    inside = {name for run in starts.values() for name in run[1:]}
+    kept: list[tuple[str, nn.Module]] = []
+    for name, child in parent._modules.items():
+        if name in starts:
+            branch = nn.Sequential(OrderedDict((one, parent._modules[one]) for one in starts[name]))
+            block = Residual(branch, by)
+            # Not `train`, which would reach the layers inside: each keeps the mode that it has.
+            block.training = branch.training = child.training
+            kept.append((name, block))
+        elif name not in inside:
+            kept.append((name, child))
+    if all(name.isdigit() for name, _ in kept):
+        kept = [(str(i), child) for i, (_, child) in enumerate(kept)]
+    parent._modules.clear()
+    parent._modules.update(kept)
 
 
 def _trained(model: nn.Module) -> list[nn.Module]:
@@ -138,6 +184,36 @@ def _trained(model: nn.Module) -> list[nn.Module]:
     if not trained:
         raise NothingToChange("the model has no linear or convolution layer whose weight is trained")
     return trained
+
+
+def _norm(weight: torch.Tensor) -> float:
+    parts = torch.view_as_real(weight) if weight.is_complex() else weight
+    return float(torch.linalg.vector_norm(parts, dtype=torch.float64))
+
+
+def listed_inner(model: nn.Module) -> list[nn.Module]:
+    """The activations that the model lists before its last layer."""
+    order = [m for m in model.modules() if isinstance(m, WEIGHTED) or has_units(type(m))]
+    last = max((i for i, m in enumerate(order) if isinstance(m, WEIGHTED)), default=-1)
+    inner = [m for m in order[: last + 1] if not isinstance(m, WEIGHTED)]
+    if inner:
+        return inner
+    names = [name for name, module in model.named_modules() if any(module is one for one in order[last + 1 :])]
+    if not names:
+        raise NothingToChange(_NO_ACTIVATION)
+    raise NothingToChange(
+        f"{names[0] or 'the activation'} is listed after the last layer, so it may be the one that gives the output: "
+        f"name what is to be replaced, which={tuple(names)!r}"
+    )
+
+
+def _activation_named(name: str, modules: dict[str, nn.Module]) -> nn.Module:
+    if name not in modules or not has_units(type(modules[name])):
+        known = [one for one, module in modules.items() if has_units(type(module))]
+        raise ValueError(
+            f"which must name activations of the model, {', '.join(known) or 'of which it has none'}; got {name!r}"
+        )
+    return modules[name]
 
 
 def _gain_of(activation: nn.Module | None) -> float:

@@ -12,7 +12,7 @@ from gradwidgets.core.choices import choose
 from gradwidgets.core.finding import Finding
 from gradwidgets.core.layers.checks import diagnose
 from gradwidgets.core.layers.fingerprint import Certificate, ModelState
-from gradwidgets.core.layers.fixes import FIXES, apply_fix
+from gradwidgets.core.layers.fixes import FIXES, apply_fix, completed
 from gradwidgets.core.layers.flow import layer_flow
 from gradwidgets.core.layers.passes import Subject, copied, quietly, run
 from gradwidgets.core.layers.stats import LayerFlow
@@ -20,7 +20,7 @@ from gradwidgets.core.layers.steps import Loss, check_steps, copy_of, hooks_left
 from gradwidgets.core.results import Result
 from gradwidgets.core.slices import Slices, finish, part_of
 from gradwidgets.core.undisturbed import random_numbers
-from gradwidgets.core.wording import number
+from gradwidgets.core.wording import counted, number
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -62,7 +62,9 @@ class Trial(Result):
     def sentence(self) -> str:
         """The trial in words."""
         steps = len(self.losses_before) - 1
-        parts = [f"loss in {steps} steps: {_way(self.losses_after)} with it, {_way(self.losses_before)} without"]
+        parts = [
+            f"loss in {counted(steps, 'step')}: {_way(self.losses_after)} with it, {_way(self.losses_before)} without"
+        ]
         ratios = [_ratio(flow) for flow in (self.after, self.before)]
         if all(math.isfinite(ratio) for ratio in ratios) and ratios[0] != ratios[1]:
             told = [number(ratio, 3) for ratio in ratios]
@@ -170,11 +172,13 @@ def trying_fix(
         plain = copy_of(subject.model)
         if subject.lazy:
             _give_sizes(plain, subject)
-        fixed = apply_fix(plain, name, **settled) if fix.changes_model else copy.deepcopy(plain)
     yield 0.05
     with loss.untouched():
         before = layer_flow(plain, inputs, targets, loss_fn)
     yield 0.1
+    settled = completed(name, settled, plain, before)
+    with quietly(subject.small), torch.inference_mode(False):
+        fixed = apply_fix(plain, name, **settled) if fix.changes_model else copy.deepcopy(plain)
     with loss.untouched():
         after = layer_flow(fixed, inputs, targets, loss_fn)
     yield 0.15
@@ -216,9 +220,10 @@ def _notes(subject: Subject, loss: Loss) -> Iterator[str]:
     if subject.lazy:
         yield "lazy layers: the copy's first call gave them their sizes and weights"
     if hooks := hooks_left_out(subject.model):
-        yield f"{hooks} hooks of the model were left out: they would log or change steps that nobody took"
+        were = "hook of the model was" if hooks == 1 else "hooks of the model were"
+        yield f"{hooks} {were} left out, so that steps that nobody took are neither logged nor changed"
     if loss.models:
-        yield f"loss_fn holds {len(loss.models)} models, which no step changes"
+        yield f"loss_fn holds {counted(len(loss.models), 'model')}, which no step changes"
 
 
 def _way(losses: Tensor) -> str:

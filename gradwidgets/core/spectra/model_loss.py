@@ -12,6 +12,7 @@ from torch.func import functional_call
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils._pytree import tree_map
 
+from gradwidgets.core.loss_call import check_loss
 from gradwidgets.core.spectra.checked_model import batch_normalized, call_model, checked_model
 from gradwidgets.core.undisturbed import SEED, Undisturbed
 
@@ -43,8 +44,7 @@ class ModelLoss:
 
     def __init__(self, model: nn.Module, loss_fn: Callable, dtype: torch.dtype | None = None) -> None:
         self.model = checked_model(model)
-        if not callable(loss_fn):
-            raise TypeError(f"loss_fn must be callable; got {type(loss_fn).__name__} {loss_fn!r:.60}")
+        check_loss(loss_fn, "loss_fn")
         self.dtype = dtype
         self.loss_fn = loss_fn
         if dtype is not None and isinstance(loss_fn, nn.Module):

@@ -14,7 +14,7 @@ from gradwidgets.core.spectra.group_gradients import Groups, group_gradients, sa
 from gradwidgets.core.spectra.model_loss import ModelLoss, model_loss
 from gradwidgets.core.spectra.noise_scale import NoiseScale
 from gradwidgets.core.spectra.ratio import Ratio, ratio
-from gradwidgets.core.wording import number
+from gradwidgets.core.wording import counted, number
 
 _FEWEST = 3  # groups in a batch, that one can be left out
 _PER_BATCH = 16  # groups where single samples have no gradient
@@ -106,7 +106,12 @@ def measuring_noise_scale(
         function.notes["groups"] = f"with BatchNorm single samples have no gradient; groups of {small} were taken"
         function.notes.pop("batch norm")
     if whole < _FEWEST * small:
-        return _refused(function, f"{whole} samples are too few: three groups of {small} are needed", small, whole)
+        return _refused(
+            function,
+            f"{counted(whole, 'sample')} {'is' if whole == 1 else 'are'} too few: three groups of {small} are needed",
+            small,
+            whole,
+        )
 
     groups: Groups | None = None
     if small == 1:

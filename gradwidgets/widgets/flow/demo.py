@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from gradwidgets.core.layers import build_network
 from gradwidgets.core.slices import Slices
 from gradwidgets.core.undisturbed import random_numbers
+from gradwidgets.core.wording import counted
 from gradwidgets.widgets.flow.live_run import LiveRun
 from gradwidgets.widgets.flow.problem import YOURS, FlowProblem, FlowSettings
 
@@ -114,7 +115,7 @@ def training(the: Lesson, run: LiveRun, *, lr: float, steps: int, seed: int) -> 
             if not bool(loss.isfinite()):
                 return f"At step {step + 1} the loss is not finite: the training ends there."
         yield (step + 1) / steps
-    return f"After {steps:,} steps" + _tested(the) + "."
+    return f"After {counted(steps, 'step')}" + _tested(the) + "."
 
 
 def _output(model: nn.Module, inputs: object) -> object:

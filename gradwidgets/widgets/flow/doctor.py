@@ -4,13 +4,25 @@ from __future__ import annotations
 
 import html
 from collections.abc import Mapping
+from dataclasses import dataclass
 from types import MappingProxyType
 
 import ipywidgets as widgets
 from matplotlib.axes import Axes
 from torch import nn
 
-from gradwidgets.core.layers import FIXES, AppliedFix, Trial, apply_in_place, fixes_for, trying_fix
+from gradwidgets.core.finding import Finding
+from gradwidgets.core.layers import (
+    FIXES,
+    AppliedFix,
+    Trial,
+    apply_in_place,
+    completed,
+    fixes_for,
+    refusal,
+    trying_fix,
+)
+from gradwidgets.core.layers.passes import inside
 from gradwidgets.core.slices import Slices
 from gradwidgets.figures.flow import FlowFigure
 from gradwidgets.figures.side_plot import Detail
@@ -42,6 +54,17 @@ TRIES: Mapping[str, tuple[str, dict[str, object]]] = MappingProxyType(
 )
 
 
+@dataclass(frozen=True)
+class Refused:
+    """A fix that could not be tried.
+
+    Attributes:
+        reason: Why.
+    """
+
+    reason: str
+
+
 class DoctorView(View):
     """Findings, fixes, before and after."""
 
@@ -52,6 +75,7 @@ class DoctorView(View):
     def __init__(self, panel) -> None:
         super().__init__(panel)
         self._applied: list[tuple[str, AppliedFix | dict[str, object]]] = []
+        self._fitting: tuple[FlowResult, list[str]] | None = None
 
     def make_figure(self, figure) -> FlowFigure:
         """Make the artists' owner."""
@@ -71,12 +95,17 @@ class DoctorView(View):
     def show_controls(self) -> None:
         """Say which fixes answer what was found, and which buttons make sense."""
         panel = self.panel
-        chosen = panel.fix != NONE
-        changes = chosen and FIXES[TRIES[panel.fix][0]].changes_model
-        reason = "it acts on the training: copy its code" if chosen else "choose a fix first"
-        self.allow("Apply", changes, reason)
+        chosen, part = panel.fix != NONE, panel.shown_part
+        reason = ""
+        if not chosen:
+            reason = "choose a fix first"
+        elif isinstance(part, Refused):
+            reason = part.reason
+        elif not FIXES[TRIES[panel.fix][0]].changes_model:
+            reason = "it acts on the training: copy its code"
+        self.allow("Apply", not reason, reason)
         self.allow("Undo", self.can_undo, "nothing was applied")
-        self.allow("Copy fix", chosen, "choose a fix first")
+        self.allow("Copy fix", chosen and not isinstance(part, Refused), reason)
         if chosen:
             said = FIXES[TRIES[panel.fix][0]].about
         else:
@@ -109,6 +138,7 @@ class DoctorView(View):
             raise ValueError(f"{chosen} acts on the training, not on the model: copy its code")
         if panel.own:
             model, *_ = panel.problem.network(panel.network_now()[0])
+            options = completed(name, options, inside(model, []), panel.flow)
             self._applied.append((chosen, apply_in_place(model, name, **options)))
             panel.changed(fix=NONE)
         else:
@@ -135,26 +165,42 @@ class DoctorView(View):
 
     def _copy(self) -> None:
         name, options = TRIES[self.panel.fix]
-        self.panel.page.copy(FIXES[name].code(**options))
+        part = self.panel.shown_part
+        self.panel.page.copy(FIXES[name].code(**(part.options if isinstance(part, Trial) else options)))
 
     def more(self) -> object:
         """The fix and the learning rate of its trial."""
         return self.panel.fix, self.panel.lr
 
-    def work(self, flow: FlowResult, more: object) -> Slices[Trial | None]:
+    def work(self, flow: FlowResult, more: object) -> Slices[Trial | Refused | None]:
         """Try the fix."""
         fix, lr = more
         if fix == NONE:
             return None
         name, options = TRIES[fix]
-        return (yield from trying_fix(*self.panel.problem.network(flow.settings), name, lr=lr, **options))
+        try:
+            return (yield from trying_fix(*self.panel.problem.network(flow.settings), name, lr=lr, **options))
+        except ValueError as failure:
+            return Refused(str(failure))
+
+    def fitting(self, flow: FlowResult) -> list[str]:
+        """The names in the menu of the fixes that can be applied to a network."""
+        if self._fitting is None or self._fitting[0] is not flow:
+            model = inside(self.panel.problem.network(flow.settings)[0], [])
+            fit = []
+            for shown, (name, options) in TRIES.items():
+                if not refusal(model, name, **completed(name, options, model, flow.flow)):
+                    fit.append(shown)
+            self._fitting = flow, fit
+        return self._fitting[1]
 
     def draw(self, seen: Seen, settle: bool) -> tuple[list[Axes], bool]:
         """Draw both profiles and both trainings."""
         panel, trial, fix = self.panel, seen.part, seen.settings.more[0]
-        below = shares_detail(seen.flow.flow if trial is None else trial.after)
-        if trial is None:
-            above = Detail("choose a fix", x_ticks={})
+        tried = isinstance(trial, Trial)
+        below = shares_detail(trial.after if tried else seen.flow.flow)
+        if not tried:
+            above = Detail("choose a fix" if trial is None else "choose another fix", x_ticks={})
             profile = profile_of(seen.flow, panel.quantity, panel.measure, panel.lr, {}, panel.selected, above, below)
             return self.figure.update(profile, settle=settle)
         losses = {"now": trial.losses_before.numpy(), "pinned 0": trial.losses_after.numpy()}
@@ -167,21 +213,27 @@ class DoctorView(View):
     def facts(self, seen: Seen) -> list[str]:
         """Say what was found, what answers it, and what the trial gave."""
         lines = []
-        if seen.part is not None:
-            lines.append(f"{seen.settings.more[0]}: {seen.part.sentence}")
-        lines += [f"{f.severity}: {f.name}: {f.message}. {_remedies(f)}" for f in seen.flow.findings]
+        fix, part = seen.settings.more[0], seen.part
+        if isinstance(part, Refused):
+            lines.append(f"{fix} cannot be tried here: {part.reason}")
+        elif part is not None:
+            lines.append(f"{fix}: {part.sentence}")
+        lines += [f"{f.severity}: {f.name}: {f.message}. {self._remedies(f, seen)}" for f in seen.flow.findings]
         return [*lines, *self._history()]
 
     def words(self, seen: Seen) -> str:
         """Show the findings with their fixes, and the trial."""
         found = "".join(
-            card(f.severity, f.name.replace("_", " "), f.message, _remedies(f) or f.action) for f in seen.flow.findings
+            card(f.severity, f.name.replace("_", " "), f.message, self._remedies(f, seen) or f.action)
+            for f in seen.flow.findings
         )
-        tried = ""
-        if seen.part is not None:
-            trial = seen.part
+        tried, fix, trial = "", seen.settings.more[0], seen.part
+        if isinstance(trial, Refused):
+            tried = card("info", fix, "cannot be tried here", trial.reason)
+        elif trial is not None:
             better = _worst(trial.findings_after) < _worst(trial.findings_before)
-            tried = card("ok" if better else "info", seen.settings.more[0], trial.sentence.rstrip("."), trial.note)
+            helps = better and bool(trial.losses_after[-1] <= trial.losses_before[-1])
+            tried = card("ok" if helps else "info", fix, trial.sentence.rstrip("."), trial.note)
             tried += "".join(
                 card(f.severity, f"after it: {f.name.replace('_', ' ')}", f.message, "") for f in trial.findings_after
             )
@@ -194,6 +246,12 @@ class DoctorView(View):
             said = applied.note if isinstance(applied, AppliedFix) else "set on the sliders"
             notes.append(f"applied: {name}{': ' + said if said else ''}")
         return notes
+
+    def _remedies(self, finding: Finding, seen: Seen) -> str:
+        """The names in the menu of the fixes that answer a finding and fit the network."""
+        answers = fixes_for(finding)
+        names = [name for name in self.fitting(seen.flow) if TRIES[name][0] in answers]
+        return f"Worth a try: {', '.join(names)}." if names else ""
 
     def code(self) -> list[str]:
         """Try it."""
@@ -240,10 +298,3 @@ _ORDER = ("ok", "info", "warning", "error")
 
 def _worst(findings) -> int:
     return max((_ORDER.index(f.severity) for f in findings), default=0)
-
-
-def _remedies(finding) -> str:
-    """The names in the menu of the fixes that answer a finding."""
-    answers = fixes_for(finding)
-    fitting = [name for name, (fix, _) in TRIES.items() if fix in answers]
-    return f"Worth a try: {', '.join(fitting)}." if fitting else ""

@@ -64,11 +64,11 @@ class FlowView(View):
 
     def facts(self, seen: Seen) -> list[str]:
         """Say the verdict and what else there is to know."""
-        return words.verdict_lines(seen.flow, self.panel.selected)
+        return words.verdict_lines(seen.flow, self.panel.selected, self.panel.quantity)
 
     def words(self, seen: Seen) -> str:
         """Show the findings as cards."""
-        return words.verdict(seen.flow, self.panel.selected)
+        return words.verdict(seen.flow, self.panel.selected, self.panel.quantity)
 
     def code(self) -> list[str]:
         """Measure and judge."""

@@ -10,7 +10,7 @@ import torch
 from matplotlib.axes import Axes
 
 from gradwidgets.core.layers.monitor_history import History
-from gradwidgets.core.wording import number, percent
+from gradwidgets.core.wording import counted, number, percent
 from gradwidgets.figures.live import LiveFigure
 from gradwidgets.figures.training import Histogram, Training
 from gradwidgets.widgets.controls import WIDTH, Looks
@@ -117,6 +117,7 @@ class LiveView(View):
             none = np.empty(0)
             return Training("", (), none, np.empty((0, 0)), none, waiting=_WAITING)
         which, names = _shown(history)
+        losses = self.run.monitor.losses
         ratio = self._update_ratio(history)
         field = _FIELDS.get((panel.quantity, panel.measure), panel.measure)
         values = ratio if field == "update_ratio" else getattr(history, field)
@@ -127,7 +128,8 @@ class LiveView(View):
             layers=names,
             steps=history.steps.numpy(),
             values=values[:, which].numpy(),
-            loss=history.loss.numpy(),
+            loss=losses.values.numpy(),
+            loss_steps=losses.steps.numpy(),
             broken=(history.non_finite[:, which] > 0).numpy(),
             dead=_dead(history, which),
             update_ratio=None if ratio is None or field == "update_ratio" else ratio[-1, which].numpy(),
@@ -157,8 +159,8 @@ class LiveView(View):
         if history is None or not len(history.steps):
             return ["Nothing is being trained."]
         which, names = _shown(history)
-        lines = [f"step {int(history.steps[-1]):,}, {len(history.steps):,} samples kept"]
-        losses = history.loss[~history.loss.isnan()]
+        lines = [f"step {self.run.monitor.steps:,}, {counted(len(history.steps), 'sample')} kept"]
+        losses = self.run.monitor.losses.values
         if len(losses):
             lines[0] += f"; loss {number(float(losses[0]), 4)} → {number(float(losses[-1]), 4)}"
         else:

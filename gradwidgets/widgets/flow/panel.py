@@ -374,6 +374,11 @@ class LayerFlowPanel(Panel):
             super()._stop()
             self.views["curvature"].stopped()
 
+    @property
+    def shown_part(self) -> object:
+        """What the present view found out by itself and shows; None for nothing."""
+        return None if self._shown is None else self._shown.part
+
     # -- settings -----------------------------------------------------------------------------------------
 
     def _snapshot(self) -> Wanted:

@@ -85,7 +85,12 @@ def shares_detail(flow: LayerFlow) -> Detail:
     for look, name in (("share", "dead"), ("other share", "saturated")):
         shares = _shares(flow, rows, f"{name}_fraction")
         known = np.isfinite(shares)
-        curves.append(Curve(look, at[known], shares[known]))
+        x, y = at[known], shares[known]
+        if len(x) == 1:  # one point makes no line
+            x, y = x + np.array([-0.3, 0.3]), y.repeat(2)
+        curves.append(Curve(look, x, y))
+    if not any(len(curve.x) for curve in curves):
+        return Detail("no activation modules to look at", x_ticks={})
     limits = (0.4, max(len(rows), 1) + 0.6, -0.04, 1.04)
     return Detail("dead ―  saturated ╌", curves, limits, PERCENT, x_label="layer")
 
@@ -179,7 +184,8 @@ def _shares(flow: LayerFlow, rows: list[int], field: str) -> np.ndarray:
     for k, layer in enumerate(flow.layers):
         value, at = getattr(layer, field), _position(rows, k)
         if math.isfinite(value) and at is not None:
-            shares[at] = value
+            for place in range(at, min(at + layer.calls, len(rows))):  # a shared one's numbers are of all its calls
+                shares[place] = value if place == at or math.isnan(shares[place]) else shares[place]
     return shares
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 import torch
 
 from gradwidgets.core.layers import GradientMonitor
+from gradwidgets.core.wording import counted
 from gradwidgets.widgets.flow.demo import lesson, training
 from gradwidgets.widgets.flow.live import LiveView
 from gradwidgets.widgets.flow.live_run import LiveRun
@@ -75,7 +76,9 @@ class Trainer:
                 if total:
                     self._panel.show_share(done / total)
                 if run.stopped:
-                    self._view.result = f"Stopped after {done:,}{f' of {total:,}' if total else ''} batches."
+                    self._view.result = (
+                        f"Stopped after {f'{done:,} of ' if total else ''}{counted(total or done, 'batch')}."
+                    )
                     break
         finally:
             self._panel.hide_stop()
@@ -172,7 +175,7 @@ class Trainer:
         if self._lesson is None:
             return False
         self._lesson.stop()
-        self._view.result = f"Stopped after {self.run.monitor.steps:,} steps."
+        self._view.result = f"Stopped after {counted(self.run.monitor.steps, 'step')}."
         self._close_lesson()
         return True
 

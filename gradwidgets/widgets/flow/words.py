@@ -5,24 +5,25 @@ from __future__ import annotations
 import html
 
 from gradwidgets.core.layers import LayerStats
-from gradwidgets.core.wording import number, percent
+from gradwidgets.core.wording import counted, number, percent
 from gradwidgets.widgets.cards import card
 from gradwidgets.widgets.flow.picture import shown_layers
 from gradwidgets.widgets.flow.problem import FlowResult
 
 _MOST_UNMEASURED = 8
+_MOST_SHARED = 3
 
 
-def verdict_lines(result: FlowResult, selected: int | None) -> list[str]:
+def verdict_lines(result: FlowResult, selected: int | None, quantity: str) -> list[str]:
     """Return the verdict as plain text, a line for each finding and for what else there is to know."""
     lines = [f"{f.severity}: {f.name}: {f.message}. {f.action}" for f in result.findings]
-    return [*lines, *_facts(result, selected)]
+    return [*lines, *_facts(result, selected, quantity)]
 
 
-def verdict(result: FlowResult, selected: int | None) -> str:
+def verdict(result: FlowResult, selected: int | None, quantity: str) -> str:
     """Return the same as HTML, everything escaped."""
     cards = [card(f.severity, f.name.replace("_", " "), f.message, f.action) for f in result.findings]
-    facts = "".join(f'<div class="note">{html.escape(fact)}</div>' for fact in _facts(result, selected))
+    facts = "".join(f'<div class="note">{html.escape(fact)}</div>' for fact in _facts(result, selected, quantity))
     return two_columns("".join(cards), facts)
 
 
@@ -38,7 +39,7 @@ def whole(content: str) -> str:
 
 def layer(stats: LayerStats) -> str:
     """Say what was measured at one layer."""
-    parts = [f"{stats.name} ({stats.kind}, {stats.parameters:,} parameters)"]
+    parts = [f"{stats.name} ({stats.kind}, {counted(stats.parameters, 'parameter')})"]
     if stats.weights:
         parts.append(f"weights {number(stats.weight_rms, 3)} rms")
         parts.append(f"their gradient {number(stats.weight_grad_rms, 3)} rms, {number(stats.weight_grad_norm, 3)} norm")
@@ -47,13 +48,15 @@ def layer(stats: LayerStats) -> str:
     return ", ".join(parts) + (f". {stats.note}" if stats.note else "")
 
 
-def _facts(result: FlowResult, selected: int | None) -> list[str]:
+def _facts(result: FlowResult, selected: int | None, quantity: str) -> list[str]:
     flow = result.flow
     rows = shown_layers(flow)
     weights = [flow.layers[k].weight_grad_rms for k in rows]
-    facts = [f"loss {number(flow.loss)}; {len(rows)} layers with weights"]
+    facts = [f"loss {number(flow.loss)}; {counted(len(rows), 'layer')} with weights"]
     if len(weights) > 1 and weights[-1] > 0:
         facts[0] += f"; weight gradient, first / last: {number(weights[0] / weights[-1], 3)}"
+    if quantity != "activation gradient" and any("activation gradient" in f.message for f in result.findings):
+        facts.append(f"the verdict goes by the activation gradient; drawn is the {quantity}")
     if result.settings.activation == "Sigmoid" and result.factors:
         deep = len(rows)
         facts.append(f"σ′ ≤ ¼: without the weights' help {deep} sigmoids leave at most {number(0.25**deep, 3)}")
@@ -64,6 +67,11 @@ def _facts(result: FlowResult, selected: int | None) -> list[str]:
             for one in flow.layers[rows[selected] + 1 : rows[selected] + 3]
             if one.dead_fraction > 0
         ]
+    facts += [
+        f"{one.name} runs {one.calls} times in a pass: its numbers are of all calls together"
+        for one in flow.layers
+        if one.calls > 1
+    ][:_MOST_SHARED]
     reasons = [f"{name}: {reason}" for name, reason in flow.unmeasured]
     facts += reasons[:_MOST_UNMEASURED]
     if len(reasons) > _MOST_UNMEASURED:

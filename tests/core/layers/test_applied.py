@@ -139,14 +139,17 @@ def test_one_after_the_other():
 
 
 def test_a_change_that_fails_half_way(monkeypatch):
-    def change(model, gain):
-        torch.rand(1)
-        FIXES["activation"].change(model, "ReLU")
-        FIXES["he"].change(model, 0)
-        model.train()
-        raise KeyboardInterrupt
+    def plan(model, gain):
+        def change():
+            torch.rand(1)
+            FIXES["activation"].change(model, to="ReLU", which=None)
+            FIXES["he"].change(model, seed=0)
+            model.train()
+            raise KeyboardInterrupt
 
-    monkeypatch.setitem(FIXES, "gain", replace(FIXES["gain"], change=change))
+        return change
+
+    monkeypatch.setitem(FIXES, "gain", replace(FIXES["gain"], plan=plan))
     model = mlp()
     before = everything(model)
     with pytest.raises(KeyboardInterrupt):

@@ -14,10 +14,14 @@ from gradwidgets.core.layers import (
     Residual,
     apply_fix,
     build_network,
+    completed,
     diagnose,
     fixes_for,
     layer_flow,
+    refusal,
+    try_fix,
 )
+from gradwidgets.core.layers.fingerprint import ModelState
 from tests.core.layers.gallery import HEALTHY, built, source_demo
 
 ON_MODELS = [name for name, fix in FIXES.items() if fix.changes_model]
@@ -226,6 +230,70 @@ def test_what_is_refused_is_named(arguments, kind, words):
     name, options = arguments
     with pytest.raises(kind, match=words):
         apply_fix(mlp(), name, **options)
+
+
+class SharesOne(nn.Module):
+    """An activation that stands last in the model's list, and runs between all layers."""
+
+    def __init__(self, output: nn.Module | None = None):
+        super().__init__()
+        self.first, self.second, self.last = nn.Linear(6, 6), nn.Linear(6, 6), nn.Linear(6, 1)
+        self.act, self.output = nn.Tanh(), output
+
+    def forward(self, x):
+        x = self.last(self.act(self.second(self.act(self.first(x)))))
+        return x if self.output is None else self.output(x)
+
+
+@pytest.mark.parametrize("output", [None, nn.Sigmoid()])
+def test_what_runs_between_layers_is_swapped_wherever_the_model_lists_it(output):
+    model, x, y = SharesOne(output), torch.randn(8, 6), torch.rand(8, 1)
+    assert "named" not in refusal(model, "activation") and "which=('act'" in refusal(model, "activation")
+    options = completed("activation", {"to": "GELU"}, model, layer_flow(model, x, y, nn.functional.mse_loss))
+    assert options == {"to": "GELU", "which": ("act",)} and refusal(model, "activation", **options) == ""
+    trial = try_fix(model, x, y, nn.functional.mse_loss, "activation", to="GELU")
+    assert trial.options == options and trial.after["act"].kind == "GELU"
+    assert output is None or trial.after["output"].kind == "Sigmoid"
+    fixed = apply_fix(model, "activation", **options)
+    exec(FIXES["activation"].code(**options), {"model": model})
+    assert repr(model) == repr(fixed) and isinstance(fixed.act, nn.GELU)
+
+
+def test_an_activation_that_never_runs_between_layers_stays():
+    class Plain(SharesOne):
+        def forward(self, x):
+            return self.act(self.last(self.second(self.first(x))))
+
+    flow = layer_flow(model := Plain(), torch.randn(8, 6), torch.rand(8, 1), nn.functional.mse_loss)
+    options = completed("activation", {"to": "GELU"}, model, flow)
+    assert options["which"] == () and "no activation between layers" in refusal(model, "activation", **options)
+    with pytest.raises(ValueError, match="which must name activations of the model, act; got 'first'"):
+        apply_fix(model, "activation", which=["first"])
+    with pytest.raises(TypeError, match="which must be names"):
+        apply_fix(model, "activation", which="act")
+
+
+def test_a_refusal_says_what_applying_would_and_only_looks():
+    for model in (mlp(), mlp(nn.ReLU), nn.LSTM(2, 2), nn.Linear(2, 2), SharesOne()):
+        before = ModelState(model)
+        for name in FIXES:
+            why = refusal(model, name)
+            if name == "clip":
+                assert why == ""
+                continue
+            try:
+                apply_fix(model, name)
+            except ValueError as failure:
+                assert why == str(failure)
+            else:
+                assert why == ""
+        assert before.put_back().unchanged
+
+
+def test_complex_weights_are_rescaled_too():
+    model = nn.Sequential(nn.Linear(4, 4, dtype=torch.complex64))
+    weight = apply_fix(model, "gain", gain=1.0)[0].weight.detach()
+    assert float(weight.abs().square().mean().sqrt()) == pytest.approx(0.5)
 
 
 def test_nothing_to_change_is_said():

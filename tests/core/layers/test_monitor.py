@@ -658,6 +658,37 @@ def test_the_loss_goes_to_its_step_wherever_it_is_noted(after, every):
             monitor.note_loss(wrong)
 
 
+@pytest.mark.parametrize("after", [True, False])
+def test_every_loss_is_kept_with_its_step_the_last_too(after):
+    model = net()
+    optimizer = sgd(model)
+    with GradientMonitor(model, optimizer, every=4) as monitor:
+        for k in range(7):
+            if not after:
+                monitor.note_loss(k)
+            step(model, optimizer)
+            if after and k != 2:
+                monitor.note_loss(k + 0.5)
+                monitor.note_loss(k)  # the last one counts
+    kept = [k for k in range(7) if k != 2 or not after]
+    assert monitor.losses.values.tolist() == kept and monitor.losses.steps.tolist() == [k + 1 for k in kept]
+    assert monitor.history.loss.tolist() == [0, 4]
+
+
+def test_losses_that_are_not_finite_are_kept_and_many_grow_coarser():
+    model = net()
+    with GradientMonitor(model, every=10**6) as monitor:
+        for k in range(50_001):
+            monitor.note_loss(math.inf if k == 50_000 else float(k))
+            monitor.sample(paced=True)
+    losses = monitor.losses
+    assert len(losses.steps) <= 20_001 and losses.values[-1] == math.inf and losses.steps[0] == 1
+    assert (losses.values[:-1] == losses.steps[:-1] - 1).all() and (losses.steps.diff() > 0).all()
+    assert losses.steps.diff()[-1] == 1 and losses.steps.diff().max() <= 8
+    early, later = ((losses.steps // 10_000 == part).sum() for part in (0, 3))
+    assert 0.6 * later < early < 1.7 * later  # the beginning is not thinned again and again
+
+
 def test_no_loss_is_not_the_last_loss():
     model = net()
     optimizer = sgd(model)
@@ -684,8 +715,18 @@ def test_old_samples_grow_coarse_and_histories_that_were_given_out_stay():
     steps = monitor.history.steps
     assert steps[0] == 1
     assert steps[-1] == 40
-    gaps = steps.diff()
-    assert (gaps[:-1] >= gaps[1:]).all()
+    assert len(steps) >= 4
+
+
+def test_a_long_training_keeps_its_past():
+    record = Record(("norm",), 1, 100)
+    for k in range(1, 20_001):
+        record.add(k, 0.0, 0.0, {"norm": [float(k)]}, 1)
+    history = record.history(("a",), ("Linear",), (1,), ())
+    assert (
+        history.steps[0] == 1 and history.steps[-1] == 20_000 and torch.equal(history.norm[:, 0].long(), history.steps)
+    )
+    assert torch.histc(history.steps.float(), 4, 1, 20_000).min() >= 7
 
 
 def test_memory_is_bounded_whatever_the_model(monkeypatch):
@@ -757,7 +798,7 @@ def test_frames_and_words():
     assert set(frame["layer"]) == {"(Linear)"}
     assert frame["norm"].tolist() == monitor.history.norm[:, 0].tolist()
     assert monitor.latest.to_frame()["parameters"].tolist() == [3]
-    assert "1 layers, 3 samples of 3 steps" in repr(monitor)
+    assert "1 layer, 3 samples of 3 steps" in repr(monitor)
     assert monitor.history == monitor.history
     assert monitor.latest.to_dict()["step"] == 3
     assert all(quantity.about for quantity in QUANTITIES.values())

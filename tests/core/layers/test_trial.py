@@ -202,7 +202,7 @@ def test_a_fix_that_fails_half_way_leaves_the_model_as_it_was(monkeypatch):
         return weight
 
     fix = dataclasses.replace(
-        FIXES["he"], change=lambda model, seed: rebuild.reinitialise(model, fails, seed), check=lambda seed: None
+        FIXES["he"], plan=lambda model, seed: rebuild.reinitialise(model, fails, seed), check=lambda seed: None
     )
     monkeypatch.setitem(FIXES, "he", fix)
     with pytest.raises(ZeroDivisionError):

@@ -108,7 +108,7 @@ def test_models_that_the_loss_holds_stay():
     model, teacher = mlp(), nn.Sequential(nn.BatchNorm1d(8), nn.Linear(8, 1))
     before = everything(teacher)
     trial = try_fix(model, X, None, lambda out, _: functional.mse_loss(out, teacher(X)), "he", steps=3)
-    assert everything(teacher) == before and "loss_fn holds 1 models" in trial.note
+    assert everything(teacher) == before and "loss_fn holds 1 model," in trial.note
     loss = nn.ModuleList([teacher])
     loss.forward = lambda out, _: functional.mse_loss(out, loss[0](X))
     assert try_fix(model, X, None, loss, "he", steps=3).certificate.unchanged and everything(teacher) == before

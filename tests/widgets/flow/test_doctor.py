@@ -122,11 +122,60 @@ def test_clipping_and_nothing_are_nothing_to_apply(make):
 
 def test_a_fix_that_finds_nothing_is_said_and_the_picture_stays(make):
     panel = make(nn.Linear(4, 2), torch.randn(3, 4), torch.randn(3, 2), nn.functional.mse_loss, view="doctor")
-    shown = panel.summary
     panel.fix = "GELU"
-    assert "no activation between layers" in panel.error and panel.summary == shown
+    assert panel.summary.startswith("GELU cannot be tried here: no activation between layers") and not panel.error
+    assert "cannot be tried here" in panel._words.value
+    assert not len(panel.views["doctor"].figure.lines["pinned 0"].get_xdata())
+    apply, copy = (panel.views["doctor"]._buttons[name] for name in ("Apply", "Copy fix"))
+    assert apply.disabled and copy.disabled and "no activation between layers" in apply.tooltip
+    with pytest.raises(ValueError, match="no activation between layers"):
+        panel.apply_fix()
     panel.fix = "none"
-    assert panel.error == ""
+    assert "cannot be tried" not in panel.summary
+
+
+def test_only_fixes_that_fit_are_worth_a_try(make):
+    model, x, y, loss_fn = sick()
+    panel = make(model, x, y, loss_fn, view="doctor")
+    assert "Worth a try: He init, Xavier init, orthogonal init, ReLU, GELU" in panel.summary
+    functional = make(Functional(), torch.randn(16, 6), torch.randn(16, 6), nn.functional.mse_loss, view="doctor")
+    assert functional.findings[0].name == "vanishing"
+    assert "Worth a try: He init, Xavier init, orthogonal init, LayerNorm, BatchNorm, gain." in functional.summary
+
+
+class Functional(nn.Module):
+    """A deep network without activation modules and without Sequential."""
+
+    def __init__(self):
+        super().__init__()
+        self.layers = nn.ModuleList(nn.Linear(6, 6) for _ in range(12))
+
+    def forward(self, x):
+        for layer in self.layers:
+            x = torch.sigmoid(layer(x))
+        return x
+
+
+def test_an_activation_that_all_layers_share_is_swapped_applied_and_put_back(make):
+    class Shared(Functional):
+        def __init__(self):
+            super().__init__()
+            self.act = nn.Sigmoid()
+
+        def forward(self, x):
+            for layer in self.layers:
+                x = self.act(layer(x))
+            return x
+
+    panel = make(Shared(), torch.randn(16, 6), torch.randn(16, 6), nn.functional.mse_loss, view="doctor", fix="ReLU")
+    assert panel.summary.startswith("ReLU: loss in 20 steps")
+    panel.apply_fix()
+    assert panel.flow["act"].kind == "ReLU" and panel.error == ""
+    panel.undo_fix()
+    assert panel.flow["act"].kind == "Sigmoid"
+    panel.view = "flow"
+    assert "act runs 12 times in a pass: its numbers are of all calls together" in panel.summary
+    assert len(panel.views["flow"].figure.above.lines["share"].get_xdata()) == 12
 
 
 def test_two_panels_on_one_model(make):
