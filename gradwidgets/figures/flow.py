@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
-from matplotlib.ticker import MaxNLocator
 
 from gradwidgets.figures.decades import Decades
+from gradwidgets.figures.layer_names import name_layers
 from gradwidgets.figures.layout import DPI, flow_layout
 from gradwidgets.figures.marks import EDGE, label_axes, plot_axes
 from gradwidgets.figures.moving import MovingLine, moving_line
@@ -42,6 +42,7 @@ class Profile:
         below: What the lower one shows.
         verdict: In a few words, or "".
         name: What the key calls `values`.
+        names: Of the layers, to stand along the axis; () for their numbers.
     """
 
     quantity: str
@@ -55,6 +56,7 @@ class Profile:
     below: Detail = field(default_factory=Detail)
     verdict: str = ""
     name: str = "now"
+    names: tuple[str, ...] = ()
 
 
 class FlowFigure:
@@ -76,6 +78,7 @@ class FlowFigure:
         self.lines: dict[str, MovingLine] = {}
         self._decades = Decades(-2, 0)
         self._layers = 0
+        self._names: tuple[str, ...] = ()
 
     def build(self, style: Style = LIGHT) -> None:
         """Make all artists anew, for the figure's present size."""
@@ -235,10 +238,9 @@ class FlowFigure:
             self.profile.set_ylim(decades.limits)
             self.profile.set_yticks(list(decades.ticks), list(decades.ticks.values()))
             changed.append(self.profile)
-        if len(shown.values) != self._layers:
-            self._layers = len(shown.values)
-            self.profile.set_xlim(0.4, max(self._layers, 1) + 0.6)
-            self.profile.xaxis.set_major_locator(MaxNLocator(8, integer=True, min_n_ticks=1))
+        if len(shown.values) != self._layers or shown.names != self._names:
+            self._layers, self._names = len(shown.values), shown.names
+            name_layers(self.profile, self._layers, self._names)
             changed.append(self.profile)
         title = shown.quantity + (f"   {shown.verdict}" if shown.verdict else "")
         if self._title.get_text() != title:

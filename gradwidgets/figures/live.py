@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.ticker import MaxNLocator
 
 from gradwidgets.figures.depth import depth_key
 from gradwidgets.figures.element_sizes import ElementSizes
 from gradwidgets.figures.growing import GrowingDecades, GrowingLosses, GrowingSteps
+from gradwidgets.figures.layer_names import name_layers
 from gradwidgets.figures.layout import DPI, Box, live_layout
 from gradwidgets.figures.live_lines import DEAD, FIRST, MEASURED, RATIO, LiveLines
 from gradwidgets.figures.marks import label_axes, plot_axes
@@ -176,8 +176,7 @@ class LiveFigure:
         with own_look():
             self._drawn.begin(len(shown.layers))
         for axes in (self.profile, self.health):
-            axes.set_xlim(0.4, max(len(shown.layers), 1) + 0.6)
-            axes.xaxis.set_major_locator(MaxNLocator(8, integer=True, min_n_ticks=1))
+            name_layers(axes, len(shown.layers), shown.layers if shown.named else ())
         return False
 
     def _name(self, shown: Training) -> list[Axes]:

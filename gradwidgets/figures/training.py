@@ -43,6 +43,7 @@ class Training:
         selected: Index of the layer looked at, or None.
         detail: Its newest gradient from near.
         loss_steps: The steps that losses are of, ascending, (N,); None for those of the samples.
+        named: Whether the layers' names stand along their axis, and not their numbers.
         waiting: What is said before the first sample.
     """
 
@@ -58,6 +59,7 @@ class Training:
     selected: int | None = None
     detail: Histogram | None = None
     loss_steps: np.ndarray | None = None
+    named: bool = False
     waiting: str = "waiting for the first step"
 
     @property

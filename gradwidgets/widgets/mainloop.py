@@ -57,6 +57,30 @@ def heard_meanwhile(those: Iterable[widgets.Widget]) -> Iterator[None]:
             vars(comm).pop("_reply_subshell_for", None)
 
 
+def when_cell_fails(work: Callable[[BaseException], None]) -> Callable[[], None]:
+    """Have `work` called with what the cell that runs now raised, if it does, once it has ended.
+
+    Returns:
+        What takes that back.
+    """
+    shell = get_ipython()
+    if shell is None:
+        return lambda: None
+
+    def ended(result) -> None:
+        forget()
+        failure = result.error_before_exec or result.error_in_exec
+        if failure is not None:
+            work(failure)
+
+    def forget() -> None:
+        with contextlib.suppress(ValueError):  # it is gone already
+            shell.events.unregister("post_run_cell", ended)
+
+    shell.events.register("post_run_cell", ended)
+    return forget
+
+
 class Latest:
     """A job of which at most one is pending.
 

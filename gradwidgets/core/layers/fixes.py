@@ -157,8 +157,8 @@ FIXES: dict[str, Fix] = {
     "residual": Fix(
         "Residual connections",
         ("vanishing",),
-        "In every nn.Sequential, runs of `layers` layers that keep the width become x + scale · run(x); scale is "
-        "1/√(number of runs) unless given, so that the sum of all branches stays of size 1.",
+        "In every nn.Sequential, each run of two layers that keep the width becomes x + scale · run(x). The scale is "
+        "1/√(number of runs), so that the sum of all branches stays of size 1.",
         fix_code.residual,
         {"layers": 2, "scale": None},
         rebuild.add_residuals,

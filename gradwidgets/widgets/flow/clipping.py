@@ -16,7 +16,7 @@ from gradwidgets.core.wording import number, percent
 from gradwidgets.figures.flow import FlowFigure, Profile
 from gradwidgets.figures.side_plot import Curve, Detail
 from gradwidgets.widgets.flow import words
-from gradwidgets.widgets.flow.picture import shown_layers, sizes_detail
+from gradwidgets.widgets.flow.picture import names_of, shown_layers, sizes_detail
 from gradwidgets.widgets.flow.problem import FlowResult
 from gradwidgets.widgets.flow.view import Seen, View
 
@@ -108,6 +108,7 @@ class ClippingView(View):
             above=_cosines(clipped),
             below=sizes_detail("log10 |g| before ― after ╌", *elements),
             name="before",
+            names=names_of(seen.flow),
         )
         return self.figure.update(profile, settle=settle)
 
@@ -192,7 +193,10 @@ def _cosines(clipped: dict[str, Clipped]) -> Detail:
 
 
 def _cosine(one: Clipped) -> str:
-    return "exactly 1" if one.cosine == 1 else "none" if np.isnan(one.cosine) else number(one.cosine, 4)
+    if np.isnan(one.cosine):
+        return "none"
+    less = 1 - one.cosine
+    return f"1 − {number(less, 2)}" if 0 < less < 1e-3 else number(one.cosine, 4)
 
 
 def _told(one: Clipped) -> str:

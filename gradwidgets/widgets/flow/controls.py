@@ -56,12 +56,12 @@ def make_controls(architectures: Sequence[str], fixes: Sequence[str], views: Map
         make[Menu]("measure", "per element, or of all of a layer", list(MEASURES), width=132, label_width="58px"),
         make[Check]("compare", "keep today's profile beside the next ones", width="112px"),
         make[Menu]("fix", "what is tried on a copy", list(fixes), label="try"),
-        make[Menu]("clipper", "whose elements are shown", list(THRESHOLDS), label="elements of"),
+        make[Menu]("clipper", "whose elements are shown", list(THRESHOLDS), label="histogram of"),
         make[Number]("max_norm", "norm: the largest norm of all gradients together", _THRESHOLDS),
         make[Number]("clip_value", "value: the largest size of an element", _THRESHOLDS),
-        make[Number]("percentile", "percentile: of this step's elements", _PERCENTILES),
+        make[Number]("percentile", "percentile: of this step's elements, in %", _PERCENTILES),
         make[Number](
-            "history_percentile", "autoclip: percentile of the norms so far", _PERCENTILES, label="… of history"
+            "history_percentile", "autoclip: percentile of the norms so far", _PERCENTILES, label="autoclip %"
         ),
         make[Number]("spike", "what if the step's gradients were so many times larger", log_stops(1e-2, 1e4, 6)),
         make[Number]("steps", "of the demonstration", (10, 20, 50, 100, 200, 300, 500, 1000, 2000, 5000)),
@@ -82,7 +82,7 @@ def make_column(panel, views: Mapping[str, View]) -> tuple[widgets.VBox, dict[st
     """
     looks = Looks()
     buttons = panel.make_buttons(looks, "copy a torch script that does the same")
-    bodies = {name: widgets.VBox(view.column(panel.controls, looks)) for name, view in views.items()}
+    bodies = {name: view.column(panel.controls, looks) for name, view in views.items()}
     shared = widgets.VBox([panel.controls["theme"], buttons])
     column = widgets.VBox(
         [panel.controls["view"], bodies[panel.view], shared],

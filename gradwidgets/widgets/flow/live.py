@@ -130,6 +130,7 @@ class LiveView(View):
             values=values[:, which].numpy(),
             loss=losses.values.numpy(),
             loss_steps=losses.steps.numpy(),
+            named=panel.own,
             broken=(history.non_finite[:, which] > 0).numpy(),
             dead=_dead(history, which),
             update_ratio=None if ratio is None or field == "update_ratio" else ratio[-1, which].numpy(),
@@ -185,6 +186,8 @@ class LiveView(View):
         recording, drawing = self.run.overhead
         cost = f"watching costs {percent(recording)} of the training, drawing {percent(drawing)}"
         lines.append(cost if recording == recording else f"drawing costs {percent(drawing)} of the training")
+        if self.run.lr is not None:
+            lines[-1] += ": a demonstration is there to be looked at, your own loop is held to 3 % and 4 %"
         return lines + list(history.notes)
 
     def code(self) -> list[str]:

@@ -424,9 +424,9 @@ class LayerFlowPanel(Panel):
         self._fail(failure)
 
     def everything(self) -> list[widgets.Widget]:
-        """All widgets of this panel, those of views that are not shown too."""
-        hidden = [body for body in self._bodies.values() if body not in self._column.children]
-        return [one for top in (self, *hidden) for one in descendants(top)]
+        """All widgets of this panel, those that are not shown too."""
+        rows = [row for view in self.views.values() for row in view.everything()]
+        return list(dict.fromkeys(one for top in (self, *self._bodies.values(), *rows) for one in descendants(top)))
 
     def attempt(self, work: Callable[[], None]) -> None:
         """Do something; whatever fails is shown in the panel, and the picture stays."""
@@ -491,10 +491,9 @@ class LayerFlowPanel(Panel):
                 control.show("")
                 continue
             control.show(getattr(self, name))
-            if name in NETWORK[1:] and not (name == "batch" and self.view == "live"):
-                control.enable(not self.own, "the model is yours: it is measured as it is" if self.own else "")
         wanted = self.view != "flow" or self.quantity == "update/weight"
         self.controls["lr"].enable(wanted, "" if wanted else "choose update/weight first")
+        self.views[self.view].leave_out(NETWORK[1:] if self.own else ())
         self.views[self.view].show_controls()
 
     def _show_control(self, name: str) -> None:
@@ -515,6 +514,8 @@ class LayerFlowPanel(Panel):
         """Free the picture and everything registered for it; a training that is watched goes on unwatched."""
         if self._trainer is not None:
             self._trainer.close()
+        for view in getattr(self, "views", {}).values():
+            view.leave_out(())
         for body in getattr(self, "_bodies", {}).values():
             if body not in self._column.children:
                 close_all(body)

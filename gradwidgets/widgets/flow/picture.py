@@ -29,6 +29,13 @@ def shown_layers(flow: LayerFlow) -> list[int]:
     return [k for k, layer in enumerate(flow.layers) if layer.weights and "Norm" not in layer.kind]
 
 
+def names_of(result: FlowResult) -> tuple[str, ...]:
+    """Names of the layers shown, of a user's model; those of a built one have numbers."""
+    if result.settings.architecture != YOURS:
+        return ()
+    return tuple(result.flow.layers[k].name for k in shown_layers(result.flow))
+
+
 def values_of(flow: LayerFlow, quantity: str, measure: str, lr: float) -> np.ndarray:
     """A quantity at the layers shown, (L,)."""
     return np.array([_value(flow.layers[k], quantity, measure, lr) for k in shown_layers(flow)])
@@ -73,6 +80,7 @@ def profile_of(
         selected=selected,
         above=above,
         below=below,
+        names=names_of(result),
         verdict=", ".join(dict.fromkeys(f.name.replace("_", " ") for f in worst)) or "healthy",
     )
 

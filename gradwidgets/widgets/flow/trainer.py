@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator, Mapping
+import weakref
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import torch
 
@@ -13,7 +14,7 @@ from gradwidgets.widgets.flow.demo import lesson, training
 from gradwidgets.widgets.flow.live import LiveView
 from gradwidgets.widgets.flow.live_run import LiveRun
 from gradwidgets.widgets.job import Job
-from gradwidgets.widgets.mainloop import heard_meanwhile
+from gradwidgets.widgets.mainloop import heard_meanwhile, when_cell_fails
 
 _SHOWN = 0.25  # of the time of the demonstration, which is there to be looked at
 
@@ -32,6 +33,7 @@ class Trainer:
     def __init__(self, panel, view: LiveView) -> None:
         self._panel, self._view = panel, view
         self._lesson: Job | None = None
+        self._forget_cell: Callable[[], None] = lambda: None
 
     @property
     def run(self) -> LiveRun | None:
@@ -53,6 +55,9 @@ class Trainer:
         run = self._begin(optimizer, options)
         try:
             yield run.monitor
+        except BaseException as failure:
+            self._view.result = _ended_by(failure, counted(run.monitor.steps, "step"))
+            raise
         finally:
             self._end(run)
 
@@ -62,9 +67,22 @@ class Trainer:
         items = iter(iterable)
         outer = self.run if self.active and self._lesson is None else None
         run = outer or self._begin(None, options)
-        run.stopped = False
+        run.stopped, self._view.result = False, ""
         self._panel.show_stop(total)
-        return self._tracked(run, items, total, ends=outer is None)
+        tracked = self._tracked(run, items, total, ends=outer is None)
+        held = weakref.ref(tracked)
+
+        def failed(failure: BaseException) -> None:
+            tracked = held()
+            if tracked is not None:  # a traceback may keep it from ending
+                tracked.close()
+            if "✗" not in self._view.result:
+                self._view.result = f"{self._view.result} ✗ The cell raised {_said(failure)}".strip()
+                self._draw_last(run)
+
+        self._forget_cell()
+        self._forget_cell = when_cell_fails(failed)
+        return tracked
 
     def _tracked(self, run: LiveRun, items: Iterator, total: int | None, *, ends: bool) -> Iterator:
         done = 0
@@ -76,10 +94,13 @@ class Trainer:
                 if total:
                     self._panel.show_share(done / total)
                 if run.stopped:
-                    self._view.result = (
-                        f"Stopped after {f'{done:,} of ' if total else ''}{counted(total or done, 'batch')}."
-                    )
+                    self._view.result = f"Stopped after {_batches(done, total)}."
                     break
+        except GeneratorExit:  # why, the end of the cell may tell
+            self._view.result = f"The loop was left after {_batches(done, total)}."
+            raise
+        else:
+            self._forget_cell()
         finally:
             self._panel.hide_stop()
             if ends:
@@ -181,7 +202,23 @@ class Trainer:
 
     def close(self) -> None:
         """Let go of everything; a loop of the user's goes on unwatched."""
+        self._forget_cell()
         if self._lesson is not None:
             self._lesson.stop()
         if self.run is not None:
             self.run.close()
+
+
+def _batches(done: int, total: int | None) -> str:
+    return f"{done:,} of {counted(total, 'batch')}" if total else counted(done, "batch")
+
+
+def _ended_by(failure: BaseException, when: str) -> str:
+    if isinstance(failure, KeyboardInterrupt):
+        return f"Interrupted after {when}."
+    return f"✗ After {when} the loop raised {_said(failure)}"
+
+
+def _said(failure: BaseException) -> str:
+    words = " ".join(str(failure).split())
+    return f"{type(failure).__name__}: {words:.200}" if words else type(failure).__name__

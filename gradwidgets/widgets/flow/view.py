@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -59,6 +59,7 @@ class View:
         name: Of the tab.
         about: What it shows, in plain words.
         names: The settings whose controls stand in its column, in order; two in a tuple share a row.
+        body: The column.
     """
 
     name: ClassVar[str]
@@ -69,6 +70,7 @@ class View:
         self.panel = panel
         self.figure = self.make_figure(panel.figure_shared)
         self._buttons: dict[str, widgets.Button] = {}
+        self._rows: list[tuple[str, widgets.Widget]] = []
 
     def make_figure(self, figure):
         """Make the picture's artists' owner, with `build(style)`."""
@@ -76,16 +78,27 @@ class View:
 
     # -- controls -----------------------------------------------------------------------------------------
 
-    def column(self, controls: dict[str, Control], looks: Looks) -> list[widgets.Widget]:
-        """Return the rows of the view's column."""
-        rows = []
+    def column(self, controls: dict[str, Control], looks: Looks) -> widgets.VBox:
+        """Make the view's column."""
         for name in self.names:
             if isinstance(name, tuple):
                 row = [controls[one] for one in name]
-                rows.append(widgets.HBox(row, layout=looks.layout(width=f"{WIDTH}px")))
+                self._rows.append((name[0], widgets.HBox(row, layout=looks.layout(width=f"{WIDTH}px"))))
             else:
-                rows.append(controls[name])
-        return [*rows, *self.extras(looks)]
+                self._rows.append((name, controls[name]))
+        self._rows += [("", extra) for extra in self.extras(looks)]
+        self.body = widgets.VBox([row for _, row in self._rows])
+        return self.body
+
+    def leave_out(self, names: Sequence[str]) -> None:
+        """Show the column without the controls of these settings, which mean nothing at present."""
+        rows = tuple(row for name, row in self._rows if name not in names)
+        if rows != self.body.children:
+            self.body.children = rows
+
+    def everything(self) -> list[widgets.Widget]:
+        """All rows, those that are left out too."""
+        return [row for _, row in self._rows]
 
     def extras(self, looks: Looks) -> list[widgets.Widget]:
         """Return what stands below the controls."""

@@ -101,9 +101,15 @@ def test_a_model_of_ones_own_is_measured_and_left_alone(make):
     assert all(torch.equal(v, before[k]) for k, v in model.state_dict().items()) and model.training
     assert all(p.grad is None for p in model.parameters()) and torch.equal(torch.get_rng_state(), state)
     assert "the model is as it was, bit for bit" in panel.summary
-    assert all(control.children[0].disabled for name, control in panel.controls.items() if name == "depth")
+    depth, body = panel.controls["depth"], panel.views["flow"].body
+    assert depth not in body.children and panel.controls["quantity"] in body.children
+    assert panel.views["flow"].figure.profile.get_xticklabels()[1].get_text() == "4"
     panel.architecture = "plain"
-    assert panel.flow.layers[0].name == "linear_1" and panel.error == ""
+    assert panel.flow.layers[0].name == "linear_1" and panel.error == "" and depth in body.children
+    panel.architecture = "yours"
+    assert depth not in body.children
+    panel.close()
+    assert depth.comm is None  # what is left out is freed too
 
 
 def test_one_layer_from_near_is_its_gradient_s_histogram(make):

@@ -6,6 +6,7 @@ import weakref
 import numpy as np
 import pytest
 import torch
+from IPython.core.interactiveshell import InteractiveShell
 from torch import nn
 
 from gradwidgets import LayerFlowPanel
@@ -118,12 +119,35 @@ def test_an_exception_goes_on_its_way_and_nothing_stays(panel):
     with pytest.raises(KeyboardInterrupt), panel.watch(optimizer):
         raise KeyboardInterrupt
     assert not panel.monitor.active and not optimizer._optimizer_step_post_hooks
-    for _ in panel.track(range(5)):
-        break
-    gc.collect()
-    assert not panel.monitor.active
+    assert panel.summary.startswith("Interrupted after 0 steps.")
+    with pytest.raises(ZeroDivisionError), panel.watch(optimizer):
+        raise ZeroDivisionError("division by zero")
+    assert panel.summary.startswith("✗ After 0 steps the loop raised ZeroDivisionError: division by zero")
+    for k in panel.track(range(5)):
+        if k == 2:
+            break
+    assert not panel.monitor.active and panel.summary.startswith("The loop was left after 2 of 5 batches.")
     with panel.watch(optimizer):  # the next one works
         assert panel.monitor.active
+
+
+def test_a_tracked_loop_that_raises_in_a_cell_ends_with_the_cell(panel, monkeypatch):
+    shell = InteractiveShell.instance()
+    try:
+        shell.user_ns.update(panel=panel)
+        ended = shell.run_cell("for k in panel.track(range(9)):\n    1 / (k - 3)")
+        assert ended.error_in_exec is not None
+        assert not panel.monitor.active and panel._busy.layout.display == "none"
+        left = "The loop was left after 3 of 9 batches. ✗ The cell raised ZeroDivisionError: division by zero"
+        assert panel.summary.startswith(left) and "division by zero" in panel._words.value
+        shell.run_cell("walk = panel.track(range(9))\nfirst = next(walk)")
+        assert panel.monitor.active  # it goes on in another cell
+        shell.run_cell("rest = list(walk)")
+        assert shell.user_ns["rest"] == list(range(1, 9)) and not panel.monitor.active
+        assert not shell.events.callbacks["post_run_cell"]
+    finally:
+        shell.reset()
+        InteractiveShell.clear_instance()
 
 
 def test_a_second_watch_ends_the_first(panel):
