@@ -7,7 +7,7 @@ from gradwidgets.core.layers.clippers import CLIPPERS, Clipped, clip_gradients
 from gradwidgets.core.layers.fingerprint import Certificate
 from gradwidgets.core.layers.fixes import FIXES, Fix, apply_fix, completed, fixes_for, refusal
 from gradwidgets.core.layers.flow import layer_flow
-from gradwidgets.core.layers.gradients import batch_norms, parameter_gradients
+from gradwidgets.core.layers.gradients import batch_norms, measuring_batch_norms, parameter_gradients
 from gradwidgets.core.layers.inits import INITS, Init
 from gradwidgets.core.layers.monitor import GradientMonitor
 from gradwidgets.core.layers.networks import NETWORKS, NORMALIZATIONS, Dense, Network, Residual, build_network
@@ -52,6 +52,7 @@ __all__ = [
     "fixes_for",
     "gradient_trend",
     "layer_flow",
+    "measuring_batch_norms",
     "parameter_gradients",
     "predicted_factor",
     "predicted_factors",

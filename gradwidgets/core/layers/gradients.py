@@ -9,6 +9,7 @@ from torch.utils import _pytree as pytree
 
 from gradwidgets.core.layers.arguments import whole
 from gradwidgets.core.layers.passes import FlowError, Subject, quietly, without_gradient_hooks
+from gradwidgets.core.slices import Slices, finish
 
 
 def parameter_gradients(
@@ -93,14 +94,29 @@ def batch_norms(model: nn.Module, inputs: object, targets: object, loss_fn: Call
         ValueError: `parts` is less than 1.
         FlowError: As there.
     """
+    return finish(measuring_batch_norms(model, inputs, targets, loss_fn, parts))
+
+
+def measuring_batch_norms(
+    model: nn.Module, inputs: object, targets: object, loss_fn: Callable, parts: int = 8
+) -> Slices[Tensor]:
+    """`batch_norms` in slices: arguments, result and errors are the same.
+
+    Yields:
+        The share that is done, after each mini-batch.
+    """
     pieces = cut((inputs, targets), whole("parts", parts, 1, 10_000))
-    with quietly(Subject.of(model, inputs, targets, loss_fn).small):
+    small, norms = Subject.of(model, inputs, targets, loss_fn).small, []
+    for k, (some, its_targets) in enumerate(pieces):
         try:
-            norms = [global_norm(parameter_gradients(model, i, t, loss_fn).values()) for i, t in pieces]
+            with quietly(small):
+                norms.append(global_norm(parameter_gradients(model, some, its_targets, loss_fn).values()))
         except FlowError:
             # BatchNorm, say, takes no single sample. What refuses the whole batch too is an error.
             parameter_gradients(model, inputs, targets, loss_fn)
             norms = []
+            break
+        yield (k + 1) / len(pieces)
     return torch.tensor(norms, dtype=torch.float64)
 
 

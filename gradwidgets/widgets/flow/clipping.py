@@ -10,8 +10,8 @@ import torch
 from matplotlib.axes import Axes
 from torch import Tensor
 
-from gradwidgets.core.layers import CLIPPERS, Clipped, batch_norms, clip_gradients, parameter_gradients
-from gradwidgets.core.slices import Slices
+from gradwidgets.core.layers import CLIPPERS, Clipped, clip_gradients, measuring_batch_norms, parameter_gradients
+from gradwidgets.core.slices import Slices, part_of
 from gradwidgets.core.wording import number, percent
 from gradwidgets.figures.flow import FlowFigure, Profile
 from gradwidgets.figures.side_plot import Curve, Detail
@@ -69,12 +69,13 @@ class ClippingView(View):
         """Take the gradients of one step, and the norms of mini-batches."""
         model, inputs, targets, loss_fn = self.panel.problem.network(flow.settings)
         named = parameter_gradients(model, inputs, targets, loss_fn)
-        yield 0.3
+        yield 0.1
         rows = shown_layers(flow.flow)
         places = {flow.flow.layers[row].name: place for place, row in enumerate(rows)}
         layers = [places.get(name.rpartition(".")[0] or "(model)", -1) for name in named]
-        history = batch_norms(model, inputs, targets, loss_fn, _PARTS).tolist()
-        return StepGradients(np.array(layers, int), len(rows), list(named.values()), history)
+        work = measuring_batch_norms(model, inputs, targets, loss_fn, _PARTS)
+        history = yield from part_of(work, 0.1, 0.9)
+        return StepGradients(np.array(layers, int), len(rows), list(named.values()), history.tolist())
 
     def clipped(self, seen: Seen) -> dict[str, Clipped]:
         """What each clipper makes of the step, at the present thresholds."""

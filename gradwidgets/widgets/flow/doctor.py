@@ -229,7 +229,7 @@ class DoctorView(View):
         )
         tried, fix, trial = "", seen.settings.more[0], seen.part
         if isinstance(trial, Refused):
-            tried = card("info", fix, "cannot be tried here", trial.reason)
+            tried = card("info", fix, "cannot be tried here", trial.reason[:1].upper() + trial.reason[1:])
         elif trial is not None:
             better = _worst(trial.findings_after) < _worst(trial.findings_before)
             helps = better and bool(trial.losses_after[-1] <= trial.losses_before[-1])

@@ -130,7 +130,7 @@ def losses_detail(title: str, losses: Mapping[str, np.ndarray]) -> Detail:
 def activation_detail(result: FlowResult) -> Detail:
     """The activation and its slope; of a user's model, what to do to see something here."""
     if result.settings.architecture == YOURS:
-        return Detail("click a layer")
+        return Detail("click a layer", x_ticks={})
     name = result.settings.activation
     x = torch.linspace(-10, 10, 401, dtype=torch.float64, requires_grad=True)
     with torch.inference_mode(False), torch.enable_grad():
