@@ -46,6 +46,8 @@ class GradientMonitor:
             step is always sampled.
         budget: For "auto", the largest share of time in the time of training without it. On an accelerator the time
             of a sample includes waiting for the backward pass, so there the share is rather overestimated.
+        grace: For "auto", seconds of looking that the budget does not count, so that a short training is seen too;
+            they are spent at up to ten times its rate.
         activations: Whether to record mean and spread of the layers' outputs, and the dead units of torch's activation
             modules, from forward hooks that stand during sampled steps only. An activation that is called as a
             function has no module to hook.
@@ -67,6 +69,7 @@ class GradientMonitor:
         *,
         every: int | str = "auto",
         budget: float = 0.03,
+        grace: float = 0.0,
         activations: bool = False,
         updates: bool = False,
         keep: int = 10_000,
@@ -80,7 +83,7 @@ class GradientMonitor:
             every = _whole("every", every, 1, ' or "auto"')
         self._model = weakref.ref(model)
         self._optimizer = None if optimizer is None else weakref.ref(optimizer)
-        self._pace = Pace(every, _share("budget", budget))
+        self._pace = Pace(every, _share("budget", budget), _seconds("grace", grace))
         self._updates = bool(updates)
         keep = _whole("keep", keep, 2)
         self._sampler = Sampler(model, optimizer is not None, bool(activations), self._updates, keep, scaler)
@@ -296,6 +299,14 @@ def _whole(name: str, value: object, low: int, or_else: str = "") -> int:
     if value < low:
         raise ValueError(f"{name} must be {allowed}; got {value!r}")
     return int(value)
+
+
+def _seconds(name: str, value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise TypeError(f"{name} must be a number ≥ 0; got {value!r}")
+    if not 0 <= value < math.inf:
+        raise ValueError(f"{name} must be a number ≥ 0; got {value!r}")
+    return float(value)
 
 
 def _share(name: str, value: object) -> float:

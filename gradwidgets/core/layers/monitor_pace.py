@@ -6,6 +6,7 @@ import time
 _STEP_WEIGHT = 0.1  # of the newest in the running mean of a step's time
 _COST_WEIGHT = 0.3
 _AIM = 0.85  # of the budget: what a sample drives out of the caches is paid for outside it
+_HASTE = 10.0  # times the budget, while the grace lasts
 _OUTLIER = 4.0  # times the running mean: a validation between two steps is no step
 
 
@@ -19,14 +20,15 @@ class Pace:
     Args:
         every: Steps from one sample to the next, or "auto".
         budget: The largest share of cost in training time, for "auto".
+        grace: Seconds of cost that the budget does not count, spent at up to ten times its rate.
 
     Attributes:
         due: The number of the next step to be sampled, from 1; None while a first step has yet to be timed.
         spent: Seconds that looking has cost.
     """
 
-    def __init__(self, every: int | str, budget: float) -> None:
-        self.every, self.budget = every, budget
+    def __init__(self, every: int | str, budget: float, grace: float = 0.0) -> None:
+        self.every, self.budget, self.grace = every, budget, grace
         self.due: int | None = 1
         self.spent = 0.0
         self._elapsed = 0.0  # in blocks that are over
@@ -96,5 +98,8 @@ class Pace:
             return None
         aim = _AIM * self.budget
         earned = aim * self._step_time  # a step
-        debt = self.spent + self._cost - aim * (self.elapsed - self.spent)
+        owed = self.spent + self._cost - self.grace
+        if owed <= 0:
+            return max(step + 1, self._sampled + math.ceil(self._cost / min(_HASTE * earned, self._step_time)))
+        debt = owed - aim * (self.elapsed - self.spent)
         return max(step + 1, self._sampled + math.ceil(self._cost / earned), step + math.ceil(debt / earned))

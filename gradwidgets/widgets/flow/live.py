@@ -187,7 +187,9 @@ class LiveView(View):
         cost = f"watching costs {percent(recording)} of the training, drawing {percent(drawing)}"
         lines.append(cost if recording == recording else f"drawing costs {percent(drawing)} of the training")
         if self.run.lr is not None:
-            lines[-1] += ": a demonstration is there to be looked at, your own loop is held to 3 % and 4 %"
+            lines[-1] += ": a demonstration is there to be looked at, a loop of yours comes to a few percent"
+        elif recording > 0.05 or drawing > 0.05:
+            lines[-1] += ": more at the beginning, a few percent in a longer training"
         return lines + list(history.notes)
 
     def code(self) -> list[str]:

@@ -20,6 +20,7 @@ from gradwidgets.widgets.mainloop import Latest
 _log = logging.getLogger(__name__)
 PICTURES = 10.0  # a second, at most
 SHARE = 0.04  # of the time of training that drawing may take
+GRACE = 0.3  # seconds of recording that the budget does not count: a training of a second should be seen too
 FIRST = 0.5  # seconds more, for the first pictures: all of them must be drawn, and nobody waits for the second one
 
 
@@ -53,7 +54,9 @@ class LiveRun:
         share: float = SHARE,
         **options: object,
     ) -> None:
-        self.monitor = GradientMonitor(model, optimizer, **{"activations": True, "updates": True, **options})
+        self.monitor = GradientMonitor(
+            model, optimizer, **{"activations": True, "updates": True, "grace": GRACE, **options}
+        )
         self.lr = lr
         self._share = share
         self.stopped = False

@@ -286,8 +286,8 @@ class LayerFlowPanel(Panel):
 
         Args:
             optimizer: Whose steps are watched; None for any that holds parameters of the model.
-            **options: `GradientMonitor`'s: `every`, `budget`, `activations` and `updates` (both on here), `keep`,
-                `scaler`.
+            **options: `GradientMonitor`'s: `every`, `budget`, `grace` (0.3 s here), `activations` and `updates` (both
+                on here), `keep`, `scaler`.
 
         Returns:
             A context manager that gives the monitor.

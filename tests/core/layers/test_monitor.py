@@ -772,6 +772,33 @@ def test_samples_stay_within_the_budget(monkeypatch, cost, budget):
         assert len(sampled) >= min(9_000, 0.5 * budget * 20 / cost)
 
 
+def test_a_short_training_is_seen_by_grace(monkeypatch):
+    """A step takes 2 ms, a sample 2 ms: 400 steps give a dozen samples on a budget of 3 %, and many more by grace."""
+    sampled = {}
+    for grace in (0.0, 0.1):
+        clock = Clock()
+        monkeypatch.setattr("time.perf_counter", clock)
+        pace, sampled[grace] = Pace("auto", 0.03, grace), []
+        pace.start()
+        for step_number in range(1, 20_001):
+            clock.now += 2e-3
+            begin = clock.now
+            if step_number == pace.due:
+                sampled[grace].append(step_number)
+                clock.now += 2e-3
+            pace.passed(step_number, begin, clock.now - begin, step_number == pace.due)
+        assert pace.spent <= grace + 0.03 * (pace.elapsed - pace.spent)
+    early = {grace: sum(k <= 400 for k in steps) for grace, steps in sampled.items()}
+    assert early[0.0] <= 13 and early[0.1] >= 45
+    assert len(sampled[0.1]) - len(sampled[0.0]) <= 0.1 / 2e-3 + 2  # afterwards the budget holds
+
+
+@pytest.mark.parametrize("wrong", [-1, math.inf, math.nan, "1", True])
+def test_a_grace_that_is_none_is_refused(wrong):
+    with pytest.raises((TypeError, ValueError), match="grace must be a number ≥ 0"):
+        GradientMonitor(net(), grace=wrong)
+
+
 def test_every_so_many_steps():
     model = net()
     optimizer = sgd(model)
