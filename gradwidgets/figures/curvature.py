@@ -17,7 +17,7 @@ from matplotlib.ticker import MaxNLocator
 from gradwidgets.figures.color_bar import ColorBar
 from gradwidgets.figures.curvature_parts import Correlation, Curvature, SignalToNoise
 from gradwidgets.figures.decades import Decades
-from gradwidgets.figures.layout import DPI, curvature_layout
+from gradwidgets.figures.layout import curvature_layout
 from gradwidgets.figures.marks import EDGE, label_axes, plot_axes
 from gradwidgets.figures.moving import MovingLine, moving_line
 from gradwidgets.figures.noise_strip import NoiseStrip
@@ -56,12 +56,8 @@ class CurvatureFigure:
         """Make all artists anew, for the figure's present size."""
         with own_look():
             figure = self.figure
-            for axes in figure.axes:
-                figure.delaxes(axes)
-            figure.clear()
-            figure.set_facecolor(style.face)
-            width, height = figure.get_size_inches() * DPI
-            layout, bar = curvature_layout(float(width), float(height))
+            width, height = figure.blank(style.face)
+            layout, bar = curvature_layout(width, height)
             self._style, self._layout = style, layout
             self.spectrum = plot_axes(figure, layout.maps[0], style, layout)
             self.noise = plot_axes(figure, layout.maps[1], style, layout)

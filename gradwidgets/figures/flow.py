@@ -14,7 +14,7 @@ from matplotlib.lines import Line2D
 
 from gradwidgets.figures.decades import Decades
 from gradwidgets.figures.layer_names import name_layers
-from gradwidgets.figures.layout import DPI, flow_layout
+from gradwidgets.figures.layout import flow_layout
 from gradwidgets.figures.marks import EDGE, label_axes, plot_axes
 from gradwidgets.figures.moving import MovingLine, moving_line
 from gradwidgets.figures.picture import Picture
@@ -84,12 +84,8 @@ class FlowFigure:
         """Make all artists anew, for the figure's present size."""
         with own_look():
             figure = self.figure
-            for axes in figure.axes:
-                figure.delaxes(axes)
-            figure.clear()
-            figure.set_facecolor(style.face)
-            width, height = figure.get_size_inches() * DPI
-            layout = self._layout = flow_layout(float(width), float(height))
+            width, height = figure.blank(style.face)
+            layout = self._layout = flow_layout(width, height)
             self._style, self._layers, self._decades = style, 0, Decades(-2, 0)
             self.profile = plot_axes(figure, layout.maps[0], style, layout)
             self.profile.grid(color=style.faint, linewidth=0.6)

@@ -14,7 +14,7 @@ from gradwidgets.figures.depth import depth_key
 from gradwidgets.figures.element_sizes import ElementSizes
 from gradwidgets.figures.growing import GrowingDecades, GrowingLosses, GrowingSteps
 from gradwidgets.figures.layer_names import name_layers
-from gradwidgets.figures.layout import DPI, Box, live_layout
+from gradwidgets.figures.layout import Box, live_layout
 from gradwidgets.figures.live_lines import DEAD, FIRST, MEASURED, RATIO, LiveLines
 from gradwidgets.figures.marks import label_axes, plot_axes
 from gradwidgets.figures.moving import MovingLine
@@ -58,12 +58,8 @@ class LiveFigure:
         """Make all artists anew, for the figure's present size."""
         with own_look():
             figure = self.figure
-            for axes in figure.axes:
-                figure.delaxes(axes)
-            figure.clear()
-            figure.set_facecolor(style.face)
-            width, height = figure.get_size_inches() * DPI
-            layout = self._layout = live_layout(float(width), float(height))
+            width, height = figure.blank(style.face)
+            layout = self._layout = live_layout(width, height)
             self._style = style
             self.norms = plot_axes(figure, layout.maps[0], style, layout)
             self.profile = plot_axes(figure, layout.maps[1], style, layout)

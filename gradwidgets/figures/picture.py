@@ -13,6 +13,22 @@ from gradwidgets.figures.style import own_look
 class Picture(Figure):
     """A figure that shows itself as PNG where it is a cell's last line, with or without pyplot."""
 
+    def blank(self, face: str) -> tuple[float, float]:
+        """Take everything off it.
+
+        Args:
+            face: Its colour from then on.
+
+        Returns:
+            Width and height in CSS pixels, whatever the screen's pixel ratio.
+        """
+        for axes in self.axes:  # `clear` alone would set each up once more before it goes
+            self.delaxes(axes)
+        self.clear()
+        self.set_facecolor(face)
+        width, height = self.get_size_inches() * DPI
+        return float(width), float(height)
+
     def _repr_png_(self) -> bytes:
         file = io.BytesIO()
         with own_look():

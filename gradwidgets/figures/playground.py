@@ -89,12 +89,8 @@ class PlaygroundFigure:
         """Make all artists anew, for the figure's present size."""
         with own_look():
             figure = self.figure
-            for axes in figure.axes:  # `clear` alone would set each up once more before it goes
-                figure.delaxes(axes)
-            figure.clear()
-            figure.set_facecolor(style.face)
-            width, height = figure.get_size_inches() * DPI  # CSS pixels, whatever the screen's pixel ratio
-            layout = playground_layout(len(maps.names), float(width), float(height), maps.data is not None)
+            width, height = figure.blank(style.face)
+            layout = playground_layout(len(maps.names), width, height, maps.data is not None)
             self._arrows = arrows
             self._key = Key(figure, style, layout, minima=any(len(known) for known in maps.minima.values()))
             parameters = (maps.x_name, maps.y_name)

@@ -58,13 +58,9 @@ class SurfaceFigure:
         """
         with own_look():
             figure = self.figure
-            for axes in figure.axes:
-                figure.delaxes(axes)
-            figure.clear()
-            figure.set_facecolor(style.face)
-            width, height = figure.get_size_inches() * DPI
+            width, height = figure.blank(style.face)
             flat = len(names) == 1
-            layout, bars = surface_layout(1 if flat else len(losses), float(width), float(height), aside=aside)
+            layout, bars = surface_layout(1 if flat else len(losses), width, height, aside=aside)
             self._style, self._layout, self._losses, self._key = style, layout, tuple(losses), []
             self._told: tuple | None = None
             self.maps, self.aside, self._bars = [], None, []

@@ -150,10 +150,11 @@ def _healthy(flow: LayerFlow) -> Finding:
     evidence: dict[str, object] = {"loss": flow.loss, "layers": len(flow.layers), "limit in decades": DECADES[0]}
     if line is None:
         return Finding("healthy", "ok", "the gradient reaches every layer, and all is finite", evidence)
-    change = max((line.decades, line.ends), key=abs)
+    change = max([line.ends, *([line.decades] if line.certain else [])], key=abs)
     message = (
         "the gradient reaches every layer; from output to input the activation gradient "
-        f"{'loses' if change > 0 else 'gains'} {number(abs(change), 2)} decades over {len(line.names)} layers"
+        f"{'loses' if change > 0 else 'gains'} {number(abs(change), 2)} decades over {len(line.names)} layers, "
+        f"where {DECADES[0]:g} would be too many"
     )
     return Finding("healthy", "ok", message, evidence | _numbers(line, "lost"))
 

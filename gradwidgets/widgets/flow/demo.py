@@ -9,7 +9,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from gradwidgets.core.layers import build_network
 from gradwidgets.core.slices import Slices
 from gradwidgets.core.undisturbed import random_numbers
 from gradwidgets.core.wording import counted
@@ -52,18 +51,7 @@ def lesson(problem: FlowProblem, settings: FlowSettings) -> Lesson:
         return Lesson(model, lambda generator: (inputs, targets), loss_fn, None)
     x, y = digits()
     train = x[:-_HELD_OUT], y[:-_HELD_OUT]
-    model = build_network(
-        settings.architecture,
-        depth=settings.depth,
-        width=settings.width,
-        activation=settings.activation,
-        init=settings.init,
-        gain=settings.gain,
-        normalization=None if settings.normalization == "none" else settings.normalization,
-        inputs=x.shape[1],
-        outputs=10,
-        seed=settings.seed,
-    )
+    model = settings.build(inputs=x.shape[1], outputs=10)
 
     def batch(generator: torch.Generator) -> tuple[Tensor, Tensor]:
         some = torch.randint(len(train[0]), (settings.batch,), generator=generator)

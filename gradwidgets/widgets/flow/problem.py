@@ -50,6 +50,24 @@ class FlowSettings:
     batch: int
     seed: int
 
+    def build(self, **more: object) -> nn.Module:
+        """Build the network.
+
+        Args:
+            **more: `inputs` and `outputs` of `build_network`.
+        """
+        return build_network(
+            self.architecture,
+            depth=self.depth,
+            width=self.width,
+            activation=self.activation,
+            init=self.init,
+            gain=self.gain,
+            normalization=None if self.normalization == "none" else self.normalization,
+            seed=self.seed,
+            **more,
+        )
+
 
 @dataclass(frozen=True, eq=False)
 class FlowResult:
@@ -151,17 +169,7 @@ class FlowProblem:
         """Return model, inputs, targets and loss_fn; the model is the user's own or a new one."""
         if settings.architecture == YOURS:
             return self._own
-        model = build_network(
-            settings.architecture,
-            depth=settings.depth,
-            width=settings.width,
-            activation=settings.activation,
-            init=settings.init,
-            gain=settings.gain,
-            normalization=None if settings.normalization == "none" else settings.normalization,
-            seed=settings.seed,
-        )
-        return model, *_data(settings, 1), nn.functional.mse_loss
+        return settings.build(), *_data(settings, 1), nn.functional.mse_loss
 
 
 def _data(settings: FlowSettings, after: int) -> tuple[torch.Tensor, torch.Tensor]:
