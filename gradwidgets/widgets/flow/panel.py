@@ -6,16 +6,14 @@ gradient on its way through the layers; a fix tried on a copy; clipping; curvatu
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 
 import ipywidgets as widgets
-import torch
 from torch import nn
 from traitlets import Bool, TraitError, default, validate
 
 from gradwidgets.core import Finding
-from gradwidgets.core.layers import ACTIVATIONS, INITS, GradientMonitor, LayerFlow
+from gradwidgets.core.layers import ACTIVATIONS, INITS, LayerFlow
 from gradwidgets.core.slices import Slices, finish, part_of
 from gradwidgets.figures.layout import DPI
 from gradwidgets.figures.picture import Picture
@@ -31,8 +29,8 @@ from gradwidgets.widgets.flow.picture import MEASURES, QUANTITIES, shown_layers
 from gradwidgets.widgets.flow.presets import PRESETS
 from gradwidgets.widgets.flow.problem import YOURS, FlowProblem, FlowResult, FlowSettings
 from gradwidgets.widgets.flow.trainer import Trainer
+from gradwidgets.widgets.flow.training_panel import TrainingPanel
 from gradwidgets.widgets.flow.view import Seen, View, Wanted
-from gradwidgets.widgets.panel import Panel
 from gradwidgets.widgets.settings_panel import close_all, descendants
 from gradwidgets.widgets.traits import OneOf, Real, Whole
 
@@ -42,7 +40,7 @@ VIEWS: dict[str, type[View]] = {
 }
 
 
-class LayerFlowPanel(Panel):
+class LayerFlowPanel(TrainingPanel):
     """The gradient on its way through a network, layer by layer.
 
     Without a model, networks are built from the settings, and fed with random data. With one, that model is measured
@@ -127,7 +125,6 @@ class LayerFlowPanel(Panel):
     _version = 0
     _known: tuple[tuple, FlowResult] | None = None  # the network that was measured last
     _pinned_next: tuple | None = None
-    _trainer: Trainer | None = None
 
     def __init__(
         self,
@@ -268,117 +265,6 @@ class LayerFlowPanel(Panel):
         """
         self.views["doctor"].undo()
 
-    # -- training, live -----------------------------------------------------------------------------------
-
-    @property
-    def monitor(self) -> GradientMonitor | None:
-        """What recorded the last training; None before the first."""
-        run = self._trainer.run
-        return None if run is None else run.monitor
-
-    def watch(
-        self, optimizer: torch.optim.Optimizer | None = None, **options: object
-    ) -> contextlib.AbstractContextManager[GradientMonitor]:
-        """Watch the model of this panel train: `with panel.watch(optimizer) as monitor:` around your own loop.
-
-        The picture follows while the cell runs. The training is the same to the bit as without it.
-        `monitor.note_loss(loss)` in the loop draws the loss too.
-
-        Args:
-            optimizer: Whose steps are watched; None for any that holds parameters of the model.
-            **options: `GradientMonitor`'s: `every`, `budget`, `grace` (0.3 s here), `activations` and `updates` (both
-                on here), `keep`, `scaler`.
-
-        Returns:
-            A context manager that gives the monitor.
-
-        Raises:
-            ValueError: This panel has no model of yours.
-            TypeError: `optimizer` is none, or an option is unknown.
-        """
-        return self._trainer.watch(optimizer, options)
-
-    def track(self, iterable: Iterable, **options: object) -> Iterator:
-        """Watch the model train: `for batch in panel.track(loader):`; the panel's Stop ends the loop.
-
-        Inside `with panel.watch(optimizer):` it adds the progress and the Stop.
-
-        Args:
-            iterable: What is iterated over; it is never read ahead.
-            **options: As for `watch`.
-
-        Returns:
-            An iterator of its items.
-
-        Raises:
-            ValueError: This panel has no model of yours.
-            TypeError: `iterable` cannot be iterated over, or an option is unknown.
-        """
-        return self._trainer.track(iterable, options)
-
-    def note_loss(self, value: float | torch.Tensor) -> None:
-        """Record the loss of this step of a training that is watched; see `GradientMonitor.note_loss`.
-
-        Raises:
-            RuntimeError: No training is watched.
-        """
-        if not self._trainer.active:
-            raise RuntimeError("note_loss() works inside watch() or track()")
-        self.monitor.note_loss(value)
-
-    def train(self, *, wait: bool = False) -> None:
-        """Train the network on scikit-learn's digits (or a copy of your model on its batch) for `steps` steps.
-
-        In a notebook it runs beside everything else, and Stop ends it; elsewhere this returns when it is done.
-
-        Args:
-            wait: Whether to return only when it is done, in a notebook too.
-        """
-        self._trainer.train()
-        if wait:
-            self._trainer.finish()
-
-    def show_stop(self, total: int | None) -> None:
-        """Show a Stop, with progress if the end is known."""
-        self._progress.value = 0.0
-        self._progress.layout.visibility = "visible" if total else "hidden"
-        self._busy.layout.display = ""
-
-    def show_share(self, share: float) -> None:
-        """Show how much is done."""
-        if share - self._progress.value >= 0.01 or share >= 1:
-            self._progress.value = share
-
-    def hide_stop(self) -> None:
-        """Take Stop and progress away."""
-        self._busy.layout.display = "none"
-        self._progress.layout.visibility = "visible"
-
-    def read_moved(self) -> None:
-        """Apply what people moved while a cell runs."""
-        if any(control.moved for control in self.controls.values()):
-            super()._read_controls()
-            if self._job is not None and self._job.running:
-                self._job.finish()  # the main loop, which would go on with it, waits for the cell
-
-    def paint_view(self, *, settle: bool) -> None:
-        """Bring picture and words to what the present view shows by itself."""
-        self._paint(Seen(self._snapshot(), self._shown.flow), settle=settle)
-
-    def _stop_pressed(self) -> None:
-        if not self._trainer.stop_loop():
-            super()._stop_pressed()
-
-    def _stop(self) -> None:
-        if not self._trainer.stop():
-            super()._stop()
-            self.views["curvature"].stopped()
-
-    @property
-    def shown_part(self) -> object:
-        """What the present view found out by itself and shows; None for nothing."""
-        return None if self._shown is None else self._shown.part
-
     # -- settings -----------------------------------------------------------------------------------------
 
     def _snapshot(self) -> Wanted:
@@ -484,6 +370,19 @@ class LayerFlowPanel(Panel):
         self.canvas.paint()
         self.summary = "\n".join(view.facts(result))
         self._words.value = CSS + view.words(result)
+
+    def paint_view(self, *, settle: bool) -> None:
+        """Bring picture and words to what the present view shows by itself."""
+        self._paint(Seen(self._snapshot(), self._shown.flow), settle=settle)
+
+    def _stop_computing(self) -> None:
+        super()._stop_computing()
+        self.views["curvature"].stopped()
+
+    @property
+    def shown_part(self) -> object:
+        """What the present view found out by itself and shows; None for nothing."""
+        return None if self._shown is None else self._shown.part
 
     def _show_controls(self) -> None:
         for name, control in self.controls.items():
