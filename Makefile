@@ -39,10 +39,17 @@ lab: $(INSTALLED)
 test bench: export XDG_CACHE_HOME := $(CURDIR)/.cache
 test bench: export XDG_CONFIG_HOME := $(CURDIR)/.cache/config
 
+# What needs no page of its own runs in as many processes as there are processors, each with one thread of torch's.
+APART := tests/core tests/figures tests/widgets
+
 test: $(INSTALLED) lint
 	@mkdir -p $(IPYTHONDIR)
 	@CHROMIUM="$$($(BIN) tests/browser/find_chromium.py --install)" && export CHROMIUM && \
-		$(BIN) -m pytest $(ARGS)
+		$(if $(ARGS),$(BIN) -m pytest $(ARGS), \
+		{ failed=0; \
+		OMP_NUM_THREADS=1 $(BIN) -m pytest -n auto --maxprocesses 4 $(APART) || failed=1; \
+		$(BIN) -m pytest $(addprefix --ignore=,$(APART)) || failed=1; \
+		exit $$failed; })
 
 bench: $(INSTALLED)
 	@mkdir -p $(IPYTHONDIR)

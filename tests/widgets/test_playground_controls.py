@@ -168,7 +168,7 @@ def test_play_from_the_end_begins_anew_walks_to_the_end_and_stops(loop, monkeypa
 @pytest.mark.parametrize("end", ["reset", "whole", "pause", "python", "close"])
 def test_playing_ends_when_told_to(loop, monkeypatch, end):
     monkeypatch.setattr("gradwidgets.widgets.controls.scrubber.PACE", 0.001)
-    playground = loop.do(lambda: OptimizerPlayground(steps=5000, losses=["MSE"]))
+    playground = loop.do(lambda: OptimizerPlayground(steps=1000, losses=["MSE"]))
     scrubber = playground.controls["step"]
     send(scrubber.play, value=True)
     loop.until(lambda: (playground.step or 0) > 3)
@@ -176,13 +176,13 @@ def test_playing_ends_when_told_to(loop, monkeypatch, end):
         "reset": playground.reset,
         "whole": lambda: scrubber.whole.click(),
         "pause": lambda: send(scrubber.play, value=False),
-        "python": lambda: setattr(playground, "step", 4000),
+        "python": lambda: setattr(playground, "step", 900),
         "close": playground.close,
     }
     loop.do(ways[end])
     loop.until(lambda: not scrubber.play.value)
     if end != "close":
-        expected = {"reset": None, "whole": None, "python": 4000}.get(end, playground.step)
+        expected = {"reset": None, "whole": None, "python": 900}.get(end, playground.step)
         loop.until(lambda: playground.step == expected)
         here = loop.do(lambda: playground.step)
         for _ in range(3):

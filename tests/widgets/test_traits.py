@@ -41,7 +41,7 @@ REFUSED = [
 ]
 
 
-@pytest.mark.parametrize(("name", "value"), REFUSED, ids=lambda v: repr(v)[:30])
+@pytest.mark.parametrize(("name", "value"), REFUSED, ids=lambda v: repr(v)[:15] if type(v) is object else repr(v)[:30])
 def test_a_refusal_names_setting_and_value_and_says_what_is_taken(name, value):
     holder = Holder()
     before = getattr(holder, name)

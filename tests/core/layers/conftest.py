@@ -10,3 +10,11 @@ def seeded():
     with torch.random.fork_rng(), one_thread():
         torch.manual_seed(0)
         yield
+
+
+@pytest.fixture
+def two_threads(seeded):
+    """For tests that see whether the number of torch's threads is put back."""
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(1)

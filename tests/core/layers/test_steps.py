@@ -119,13 +119,13 @@ def test_nothing_to_train():
     assert losses.shape == (1,)
 
 
-def test_every_step_is_a_slice_and_leaves_random_numbers_alone():
+def test_every_step_is_a_slice_and_leaves_random_numbers_alone(two_threads):
     model = nn.Sequential(nn.Dropout(0.5), nn.Linear(8, 1))
     torchs, pythons, threads = torch.get_rng_state(), random.getstate(), torch.get_num_threads()
     shares = []
     for share in training_losses(model, X, Y, functional.mse_loss, steps=6):
         assert torch.equal(torch.get_rng_state(), torchs) and random.getstate() == pythons
-        assert torch.is_grad_enabled() and torch.get_num_threads() == threads
+        assert torch.is_grad_enabled() and torch.get_num_threads() == threads == 2
         shares.append(share)
     assert shares == [(k + 1) / 7 for k in range(7)]
 

@@ -144,7 +144,7 @@ def test_in_words_and_as_a_table():
     assert "weight gradient" not in try_fix(model, X, Y, functional.mse_loss, "clip", steps=1).sentence
 
 
-def test_in_slices():
+def test_in_slices(two_threads):
     model, before = mlp(), torch.get_num_threads()
     work, shares = trying_fix(model, X, Y, functional.mse_loss, "he", steps=10), []
     while True:
@@ -153,7 +153,7 @@ def test_in_slices():
         except StopIteration as end:
             trial = end.value
             break
-        assert torch.is_grad_enabled() and torch.get_num_threads() == before
+        assert torch.is_grad_enabled() and torch.get_num_threads() == before == 2
         torch.rand(1)
     assert shares == sorted(set(shares)) and len(shares) >= 2 * 11 and shares[-1] <= 1
     assert trial.certificate.unchanged

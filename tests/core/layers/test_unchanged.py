@@ -69,13 +69,13 @@ class Interrupted(Restless):
 
 
 @pytest.mark.parametrize(("kind", "error"), [(Fails, FlowError), (Interrupted, KeyboardInterrupt)])
-def test_a_model_that_fails_half_way_is_put_back(kind, error):
+def test_a_model_that_fails_half_way_is_put_back(kind, error, two_threads):
     model = kind()
     before, random, threads = everything(model), torch.get_rng_state(), torch.get_num_threads()
     with pytest.raises(error):
         layer_flow(model, torch.ones(4, 8), None, square)
     assert everything(model) == before and torch.equal(torch.get_rng_state(), random)
-    assert torch.get_num_threads() == threads
+    assert torch.get_num_threads() == threads == 2
 
 
 def test_the_fingerprint_follows_every_bit():
