@@ -1,4 +1,4 @@
-"""The layer panel's doctor and live view in a real page: a fix tried, applied, undone; a training that is stopped."""
+"""The layer panel's views in a real page: a fix tried, applied, undone; a measurement and a training that are stopped."""
 
 import pytest
 
@@ -74,6 +74,21 @@ def test_a_fix_is_tried_applied_and_undone(page):
     press(page, "Undo")
     page.until_kernel("all(torch.equal(p, before[n]) for n, p in model.named_parameters())")
     page.until_painted("panel")
+
+
+def test_curvature_is_measured_on_demand_and_stopped(page):
+    page.tell("panel.change(view='curvature', architecture='plain', depth=60, width=128)")
+    page.until_text("Nothing is measured yet", within=".gradwidgets-verdict")
+    press(page, "All three")
+    press(page, "Stop")  # once it is there
+    page.until_kernel("not panel._job.running")
+    page.until_text("Stopped before all was computed", within=".gradwidgets-error")
+    page.tell("panel.change(depth=2, width=8)")
+    press(page, "Spectrum")
+    page.until_text("The largest curvature is", within=".gradwidgets-verdict")
+    assert page.value("panel.error") == ""
+    page.until_painted("panel")
+    page.tell("panel.change(architecture='yours', view='flow')")
 
 
 def test_a_training_is_followed_and_stopped_while_its_cell_runs(page):
