@@ -1,4 +1,4 @@
-"""The layer panel's views in a real page: a fix tried, applied, undone; a measurement and a training that are stopped."""
+"""The layer panel's views in a real page: a fix tried, applied, undone; measuring and training that are stopped."""
 
 import pytest
 

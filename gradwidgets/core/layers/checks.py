@@ -50,13 +50,25 @@ def _non_finite(flow: LayerFlow) -> Finding | None:
         if hit:
             i, layer = hit[0]
             others = {"first layer": layer.name, "what": what, "layers with it": len(hit)}
-            return Finding(
-                "non_finite", "error", f"{sentence.format(layer.name)} ({len(hit)} are like that)", loss | others, (i,)
-            )
+            message = sentence.format(layer.name) + (f" ({len(hit)} layers are like that)" if len(hit) > 1 else "")
+            if flow.origin:
+                message = f"{flow.origin}; {message}"
+            return Finding("non_finite", "error", message, loss | others, (i,), _remedy(flow.origin))
     if not math.isfinite(flow.loss):
         message = f"the loss is {number(flow.loss)}, and all outputs are finite: it comes from the loss function"
-        return Finding("non_finite", "error", message, loss | {"what": "loss"})
+        return Finding("non_finite", "error", flow.origin or message, loss | {"what": "loss"}, (), _remedy(flow.origin))
     return None
+
+
+def _remedy(origin: str) -> str:
+    """What to do about numbers that are not finite, by where they come from; "" for what holds in general."""
+    if "the inputs hold" in origin:
+        return "Clean the data: torch.isfinite(inputs) says where."
+    if "the weights themselves" in origin:
+        return "Go back to weights that are sound; then lower the learning rate, or clip the gradient."
+    if "outside of any module" in origin:
+        return "Look at the functions called there: a logarithm or root of 0 or less, a division by 0, an overflow."
+    return ""
 
 
 def _no_gradient(flow: LayerFlow) -> Finding | None:
@@ -65,22 +77,59 @@ def _no_gradient(flow: LayerFlow) -> Finding | None:
     if not trained:
         why = next((reason for name, reason in flow.unmeasured if name == "(model)"), "no weight gets a gradient")
         return Finding("no_gradient", "error", why, {"layers with weights": len(weighted), "with a gradient": 0})
-    severity, action = "error", ""
     missing = [(i, layer) for i, layer in weighted if layer.gradient in ("cut off", "not called")]
-    words = "get no gradient: the loss does not depend on them"
-    if not missing:
-        missing, words = _zero(flow, trained), "get a gradient of exactly 0"
-        late = [layer.name for _, layer in trained if layer.weight_norm == 0 and layer.weight_grad_norm > 0]
-        if missing and late:
-            severity, action = "info", "Nothing: the first step changes that."
-            words = f"get none yet: {_listed(late)} begins at 0 and lets nothing back"
-    elif all(layer.gradient == "not called" for _, layer in missing):
-        severity, words = "warning", "never ran, and get no gradient"
-    if not missing:
-        return None
-    names = [layer.name for _, layer in missing]
-    evidence = {"layers": names, "without": len(names), "of": len(weighted)}
-    return Finding("no_gradient", severity, f"{_listed(names)} {words}", evidence, tuple(i for i, _ in missing), action)
+    if missing:
+        return _unreached(weighted, missing)
+    zero = _zero(flow, trained)
+    return _nothing_arrives(flow, zero, trained) if zero else None
+
+
+def _unreached(weighted: list[tuple[int, LayerStats]], missing: list[tuple[int, LayerStats]]) -> Finding:
+    one = len(missing) == 1
+    if all(layer.gradient == "not called" for _, layer in missing):
+        words = f"never ran, and {'gets' if one else 'get'} no gradient"
+        action = "Call what is meant to run in forward, and take out what is not; an `if` may leave it out."
+        return _about(missing, len(weighted), "warning", words, action)
+    words = f"{'gets' if one else 'get'} no gradient: the loss does not depend on {'it' if one else 'them'}"
+    return _about(missing, len(weighted), "error", words + _cut(weighted, missing))
+
+
+def _nothing_arrives(
+    flow: LayerFlow, zero: list[tuple[int, LayerStats]], trained: list[tuple[int, LayerStats]]
+) -> Finding:
+    """A gradient of exactly 0: which of the ways to get one it is."""
+    get = "gets" if len(zero) == 1 else "get"
+    late = [layer.name for _, layer in trained if layer.weight_norm == 0 and layer.weight_grad_norm > 0]
+    if late:
+        words = f"{get} none yet: {_listed(late)} begins at 0 and lets nothing back"
+        return _about(zero, len(trained), "info", words, "Nothing: the first step changes that.")
+    words, severity = f"{get} a gradient of exactly 0", "error"
+    if all(layer.weight_norm == 0 for _, layer in zero):
+        words += f", and {'its' if len(zero) == 1 else 'their'} weights are all 0"
+        action = "Draw the weights at random: weights that are all 0 let nothing through, neither way."
+        return _about(zero, len(trained), severity, words, action)
+    dead = [layer.name for layer in flow.layers if layer.dead_fraction > DEAD[1]]
+    if dead:
+        words, severity = f"{words}: nothing comes back through the dead units of {_listed(dead)}", "warning"
+    action = (
+        "Look for units that put out 0 for the whole batch (ReLUs behind biases far below 0), and for outputs that "
+        "are multiplied by 0 or rounded."
+    )
+    return _about(zero, len(trained), severity, words, action)
+
+
+def _about(layers: list[tuple[int, LayerStats]], of: int, severity: str, words: str, action: str = "") -> Finding:
+    names = [layer.name for _, layer in layers]
+    evidence = {"layers": names, "without": len(names), "of": of}
+    return Finding("no_gradient", severity, f"{_listed(names)} {words}", evidence, tuple(i for i, _ in layers), action)
+
+
+def _cut(weighted: list[tuple[int, LayerStats]], missing: list[tuple[int, LayerStats]]) -> str:
+    """Between which layers the way back ends, where that can be told."""
+    last = max(i for i, layer in missing if layer.gradient == "cut off")
+    after = next((layer.name for i, layer in weighted if i > last and layer.gradient == "measured"), None)
+    before = next(layer.name for i, layer in missing if i == last)
+    return "" if after is None else f"; it is cut between {before} and {after}"
 
 
 def _zero(flow: LayerFlow, trained: list[tuple[int, LayerStats]]) -> list[tuple[int, LayerStats]]:
@@ -156,6 +205,8 @@ def _healthy(flow: LayerFlow) -> Finding:
         f"{'loses' if change > 0 else 'gains'} {number(abs(change), 2)} decades over {len(line.names)} layers, "
         f"where {DECADES[0]:g} would be too many"
     )
+    if any(layer.kind in ("RNN", "LSTM", "GRU") for layer in flow.layers):
+        message += "; along the time steps of a sequence it is not followed"
     return Finding("healthy", "ok", message, evidence | _numbers(line, "lost"))
 
 

@@ -1,11 +1,13 @@
 """One pass forward and backward through a model, watched, without a trace left on it."""
 
+import math
 from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
+from gradwidgets.core.layers.origin import origin_of_non_finite
 from gradwidgets.core.layers.passes import (
     FlowError,
     Subject,
@@ -49,7 +51,8 @@ def layer_flow(model: nn.Module, inputs: object, targets: object, loss_fn: Calla
     with quietly(subject.small):
         with subject.untouched() as certificates:
             measured = _measure(subject)
-        return summarise(measured, certificates[0], subject.notes)
+            origin = "" if math.isfinite(measured.loss) else origin_of_non_finite(subject)
+        return summarise(measured, certificates[0], subject.notes, origin)
 
 
 def _measure(subject: Subject) -> Measured:

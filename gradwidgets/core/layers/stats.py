@@ -99,6 +99,7 @@ class LayerFlow(Result):
         certificate: The proof that the model is as it was.
         unmeasured: (layer, reason) of all that could not be measured; "(model)" where it is about the whole.
         notes: What else is to be known about the measurement.
+        origin: Where the first number that is not finite comes from, if the loss is not; else "".
     """
 
     layers: tuple[LayerStats, ...]
@@ -106,6 +107,7 @@ class LayerFlow(Result):
     certificate: Certificate
     unmeasured: tuple[tuple[str, str], ...] = ()
     notes: tuple[str, ...] = ()
+    origin: str = ""
 
     def __getitem__(self, name: str) -> LayerStats:
         """Return the layer of this name."""

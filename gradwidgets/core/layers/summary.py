@@ -32,19 +32,29 @@ class Measured:
     training: bool
 
 
-def summarise(measured: Measured, certificate: Certificate, notes: list[str]) -> LayerFlow:
+def summarise(measured: Measured, certificate: Certificate, notes: list[str], origin: str = "") -> LayerFlow:
     """Put the numbers of a pass in order.
 
     Args:
         measured: The numbers.
         certificate: Handed on.
         notes: What was said about the whole on the way.
+        origin: Handed on.
     """
     layers = tuple(_stats(row, measured) for row in in_order(measured.rows))
     unmeasured = [(ROOT, note) for note in notes if note.startswith("no gradient at all")]
     unmeasured += [(layer.name, layer.note) for layer in layers if layer.note and _lacks(layer)]
     mode = "training" if measured.training else "evaluation"
-    return LayerFlow(layers, measured.loss, certificate, tuple(unmeasured), (*notes, f"measured in {mode} mode"))
+    notes += _along_time(measured.rows)
+    whole = (*notes, f"measured in {mode} mode")
+    return LayerFlow(layers, measured.loss, certificate, tuple(unmeasured), whole, origin)
+
+
+def _along_time(rows: list[Row]) -> list[str]:
+    names = [row.name for row in rows if row.calls and isinstance(row.module, nn.RNNBase)]
+    if not names:
+        return []
+    return [f"{', '.join(names)}: measured as a whole; where along the time steps a gradient fades is not seen"]
 
 
 def _lacks(layer: LayerStats) -> bool:

@@ -144,3 +144,80 @@ def test_what_underflows_counts_as_vanished():
 @pytest.mark.parametrize("check", CHECKS)
 def test_every_check_says_what_it_means(check):
     assert CHECKS[check].meaning and (CHECKS[check].action or check == "healthy")
+
+
+class Made(nn.Module):
+    """Three layers, with functions of one's own between them."""
+
+    def __init__(self, between=lambda x: x, after=torch.relu):
+        super().__init__()
+        self.a, self.b, self.c = nn.Linear(6, 6), nn.Linear(6, 6), nn.Linear(6, 2)
+        self.between, self.after = between, after
+
+    def forward(self, x):
+        return self.c(self.after(self.b(self.between(self.a(x)))))
+
+
+def findings(model, x=None):
+    x = torch.randn(16, 6) if x is None else x
+    return diagnose(layer_flow(model, x, torch.zeros(16, 2), nn.functional.mse_loss))
+
+
+def test_nan_is_traced_to_where_it_is_made():
+    x = torch.randn(16, 6)
+    x[3, 2] = math.nan
+    finding = findings(Made(), x)[0]
+    assert finding.message.startswith("the inputs hold NaN") and "Clean the data" in finding.action
+    model = Made()
+    with torch.no_grad():
+        model.b.weight[0, 0] = math.inf
+    finding = findings(model)[0]
+    assert finding.message.startswith("b.weight holds NaN or infinity") and "Go back to weights" in finding.action
+    finding = findings(Made(between=torch.log))[0]
+    assert finding.message.startswith("what goes into b is not finite: it is made after a, outside of any module")
+    assert "logarithm" in finding.action and "(3 layers" not in finding.message
+    finding = findings(nn.Sequential(nn.Linear(6, 2), nn.Softmax(0), nn.Threshold(2.0, math.inf)))[0]
+    assert finding.message.startswith("2 (Threshold) is given finite numbers and puts out others")
+
+
+def test_a_cut_is_placed_and_the_grammar_holds():
+    finding = findings(Made(between=lambda x: x.detach()))[0]
+    words = "a gets no gradient: the loss does not depend on it; it is cut between a and b"
+    assert finding.message == words and "detach" in finding.action
+    finding = findings(Made(after=lambda x: x.detach()))[0]
+    assert finding.message == "a, b get no gradient: the loss does not depend on them; it is cut between b and c"
+
+
+def test_dead_units_are_the_cause_and_the_zero_gradient_their_consequence():
+    model = nn.Sequential(nn.Linear(6, 6), nn.ReLU(), nn.Linear(6, 6), nn.ReLU(), nn.Linear(6, 2))
+    with torch.no_grad():
+        model[0].bias.fill_(-9.0)
+        model[2].bias.fill_(-9.0)
+    dead, zero = findings(model)
+    assert dead.name == "dead_units" and zero.severity == "warning"
+    assert "nothing comes back through the dead units of 1, 3" in zero.message and "detach" not in zero.action
+    functional = Made(between=torch.relu)
+    with torch.no_grad():
+        functional.a.bias.fill_(-9.0)
+        functional.b.bias.fill_(-9.0)
+    (zero,) = findings(functional)
+    assert zero.severity == "error" and "exactly 0" in zero.message and "ReLUs behind biases far below 0" in zero.action
+    with torch.no_grad():
+        for p in functional.parameters():
+            p.zero_()
+    zero = findings(functional)[0]
+    assert "their weights are all 0" in zero.message and "at random" in zero.action
+
+
+def test_a_recurrent_network_is_said_to_be_seen_as_a_whole():
+    class Reader(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.rnn, self.head = nn.LSTM(4, 8, batch_first=True), nn.Linear(8, 2)
+
+        def forward(self, x):
+            return self.head(self.rnn(x)[0][:, -1])
+
+    flow = layer_flow(Reader(), torch.randn(16, 50, 4), torch.zeros(16, 2), nn.functional.mse_loss)
+    assert "along the time steps of a sequence it is not followed" in diagnose(flow)[0].message
+    assert any("where along the time steps a gradient fades is not seen" in note for note in flow.notes)
