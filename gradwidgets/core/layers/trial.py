@@ -138,6 +138,7 @@ def trying_fix(
     *,
     lr: float = 0.01,
     steps: int = 20,
+    made: nn.Module | None = None,
     **options: object,
 ) -> Slices[Trial]:
     """`try_fix` in slices.
@@ -150,6 +151,7 @@ def trying_fix(
         name: As there.
         lr: As there.
         steps: As there.
+        made: What the fix makes of the model, where that was done otherwise: by building it anew, say.
         **options: As there.
 
     Yields:
@@ -178,7 +180,10 @@ def trying_fix(
     yield 0.1
     settled = completed(name, settled, plain, before)
     with quietly(subject.small), torch.inference_mode(False):
-        fixed = apply_fix(plain, name, **settled) if fix.changes_model else copy.deepcopy(plain)
+        if made is not None or not fix.changes_model:
+            fixed = copy.deepcopy(plain if made is None else made)
+        else:
+            fixed = apply_fix(plain, name, **settled)
     with loss.untouched():
         after = layer_flow(fixed, inputs, targets, loss_fn)
     yield 0.15

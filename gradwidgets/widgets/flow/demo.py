@@ -13,7 +13,7 @@ from gradwidgets.core.slices import Slices
 from gradwidgets.core.undisturbed import random_numbers
 from gradwidgets.core.wording import counted
 from gradwidgets.widgets.flow.live_run import LiveRun
-from gradwidgets.widgets.flow.problem import YOURS, FlowProblem, FlowSettings
+from gradwidgets.widgets.flow.problem import FlowProblem, FlowSettings
 
 _HELD_OUT = 360
 
@@ -42,7 +42,7 @@ def lesson(problem: FlowProblem, settings: FlowSettings) -> Lesson:
         ModuleNotFoundError: scikit-learn is not installed, and the network is not the user's.
         ValueError: The user's model cannot be copied.
     """
-    if settings.architecture == YOURS:
+    if settings.own:
         model, inputs, targets, loss_fn = problem.network(settings)
         try:
             model = copy.deepcopy(model)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from types import MappingProxyType
 
 import ipywidgets as widgets
@@ -24,13 +24,14 @@ from gradwidgets.core.layers import (
 )
 from gradwidgets.core.layers.passes import inside
 from gradwidgets.core.slices import Slices
+from gradwidgets.core.wording import number
 from gradwidgets.figures.flow import FlowFigure
 from gradwidgets.figures.side_plot import Detail
 from gradwidgets.widgets.cards import card
 from gradwidgets.widgets.controls import WIDTH, Looks
 from gradwidgets.widgets.flow import words
 from gradwidgets.widgets.flow.picture import losses_detail, profile_of, shares_detail, values_of
-from gradwidgets.widgets.flow.problem import FlowResult
+from gradwidgets.widgets.flow.problem import FlowResult, FlowSettings
 from gradwidgets.widgets.flow.view import Seen, View
 
 NONE = "none"
@@ -75,6 +76,7 @@ class DoctorView(View):
     def __init__(self, panel) -> None:
         super().__init__(panel)
         self._applied: list[tuple[str, AppliedFix | dict[str, object]]] = []
+        self._undone = ""  # what was taken back last, in words
         self._fitting: tuple[FlowResult, list[str]] | None = None
 
     def make_figure(self, figure) -> FlowFigure:
@@ -131,6 +133,7 @@ class DoctorView(View):
             ValueError: No fix is chosen, or it acts on the training and not on the model.
         """
         panel, chosen = self.panel, self.panel.fix
+        self._undone = ""
         if chosen == NONE:
             raise ValueError(f"choose a fix first: one of {', '.join(TRIES)}")
         name, options = TRIES[chosen]
@@ -143,8 +146,11 @@ class DoctorView(View):
             panel.changed(fix=NONE)
         else:
             now = {setting: getattr(panel, setting) for setting in panel.network_settings}
+            if _settled(panel.network_now()[0], name, options) is None:
+                raise ValueError(f"{chosen}: the network is like that already")
+            after = settings_of(name, options, now)
             self._applied.append((chosen, now))
-            panel.change(**settings_of(name, options, now), fix=NONE)
+            panel.change(**after, fix=NONE)
 
     def undo(self) -> None:
         """Take the last one back: the model is as it was before, to the bit.
@@ -154,10 +160,12 @@ class DoctorView(View):
         """
         if not self._applied:
             raise ValueError("nothing was applied that could be undone")
-        _, applied = self._applied[-1]
+        name, applied = self._applied[-1]
         if isinstance(applied, AppliedFix):
             applied.undo()
             self._applied.pop()
+            anew = "; make the optimizer anew" if applied.note else ""
+            self._undone = f"undone: {name}; the model is as it was before it, without what it learned since{anew}"
             self.panel.changed()
         else:
             self._applied.pop()
@@ -178,21 +186,30 @@ class DoctorView(View):
         if fix == NONE:
             return None
         name, options = TRIES[fix]
+        network, made = self.panel.problem.network(flow.settings), None
+        if not flow.settings.own and FIXES[name].changes_model:
+            after = _settled(flow.settings, name, options)
+            if after is None:
+                return Refused("the network is like that already")
+            made = after.build()
         try:
-            return (yield from trying_fix(*self.panel.problem.network(flow.settings), name, lr=lr, **options))
+            return (yield from trying_fix(*network, name, lr=lr, made=made, **options))
         except ValueError as failure:
             return Refused(str(failure))
 
     def fitting(self, flow: FlowResult) -> list[str]:
         """The names in the menu of the fixes that can be applied to a network."""
         if self._fitting is None or self._fitting[0] is not flow:
-            model = inside(self.panel.problem.network(flow.settings)[0], [])
-            fit = []
-            for shown, (name, options) in TRIES.items():
-                if not refusal(model, name, **completed(name, options, model, flow.flow)):
-                    fit.append(shown)
-            self._fitting = flow, fit
+            self._fitting = flow, [shown for shown, (name, options) in TRIES.items() if self._fits(flow, name, options)]
         return self._fitting[1]
+
+    def _fits(self, flow: FlowResult, name: str, options: Mapping[str, object]) -> bool:
+        if not FIXES[name].changes_model:
+            return True
+        if not flow.settings.own:
+            return _settled(flow.settings, name, options) is not None
+        model = inside(self.panel.problem.network(flow.settings)[0], [])
+        return not refusal(model, name, **completed(name, options, model, flow.flow))
 
     def draw(self, seen: Seen, settle: bool) -> tuple[list[Axes], bool]:
         """Draw both profiles and both trainings."""
@@ -217,7 +234,7 @@ class DoctorView(View):
         if isinstance(part, Refused):
             lines.append(f"{fix} cannot be tried here: {part.reason}")
         elif part is not None:
-            lines.append(f"{fix}: {part.sentence}")
+            lines.append(" ".join(one for one in (f"{fix}: {part.sentence}", _judged(part)[1]) if one))
         lines += [f"{f.severity}: {f.name}: {f.message}. {self._remedies(f, seen)}" for f in seen.flow.findings]
         return [*lines, *self._history()]
 
@@ -231,9 +248,8 @@ class DoctorView(View):
         if isinstance(trial, Refused):
             tried = card("info", fix, "cannot be tried here", trial.reason[:1].upper() + trial.reason[1:])
         elif trial is not None:
-            better = _worst(trial.findings_after) < _worst(trial.findings_before)
-            helps = better and bool(trial.losses_after[-1] <= trial.losses_before[-1])
-            tried = card("ok" if helps else "info", fix, trial.sentence.rstrip("."), trial.note)
+            severity, note = _judged(trial)
+            tried = card(severity, fix, trial.sentence.rstrip("."), "; ".join(one for one in (note, trial.note) if one))
             tried += "".join(
                 card(f.severity, f"after it: {f.name.replace('_', ' ')}", f.message, "") for f in trial.findings_after
             )
@@ -241,9 +257,9 @@ class DoctorView(View):
         return words.two_columns(found + notes, tried)
 
     def _history(self) -> list[str]:
-        notes = []
+        notes = [self._undone] if self._undone else []
         for name, applied in self._applied:
-            said = applied.note if isinstance(applied, AppliedFix) else "set on the sliders"
+            said = applied.note if isinstance(applied, AppliedFix) else self._moved(applied)
             notes.append(f"applied: {name}{': ' + said if said else ''}")
         return notes
 
@@ -252,6 +268,11 @@ class DoctorView(View):
         answers = fixes_for(finding)
         names = [name for name in self.fitting(seen.flow) if TRIES[name][0] in answers]
         return f"Worth a try: {', '.join(names)}." if names else ""
+
+    def _moved(self, before: Mapping[str, object]) -> str:
+        """What stands otherwise on the sliders than before a fix."""
+        now = {name: getattr(self.panel, name) for name in before}
+        return ", ".join(f"{name} {before[name]} → {now[name]}" for name in now if now[name] != before[name])
 
     def code(self) -> list[str]:
         """Try it."""
@@ -289,11 +310,28 @@ def settings_of(name: str, options: Mapping[str, object], now: Mapping[str, obje
             return {"architecture": "residual", "depth": max(1, now["depth"] // 2)}
         case "gain":
             known = {"Sigmoid": "sigmoid", "Tanh": "tanh", "SELU": "selu", "Identity": "linear"}
-            return {"init": "normal", "gain": nn.init.calculate_gain(known.get(now["activation"], "relu"))}
+            return {"init": "normal", "gain": round(nn.init.calculate_gain(known.get(now["activation"], "relu")), 3)}
     raise ValueError(f"no setting does what {name!r} does")
 
 
+def _settled(settings: FlowSettings, name: str, options: Mapping[str, object]) -> FlowSettings | None:
+    """The settings after a fix; None where nothing would change."""
+    if name == "residual" and settings.architecture != "plain":
+        return None
+    after = replace(settings, **settings_of(name, options, asdict(settings)))
+    return None if after == settings else after
+
+
 _ORDER = ("ok", "info", "warning", "error")
+
+
+def _judged(trial: Trial) -> tuple[str, str]:
+    """How a trial went, as a severity, and what is to be said about it."""
+    losses = trial.losses_after
+    if not bool(losses[-1].isfinite()) or float(losses[-1]) > float(losses[0]):
+        return "warning", f"With it the loss rises at lr {number(trial.lr, 3)}: a smaller lr may do."
+    better = _worst(trial.findings_after) < _worst(trial.findings_before)
+    return ("ok" if better and bool(losses[-1] <= trial.losses_before[-1]) else "info"), ""
 
 
 def _worst(findings) -> int:

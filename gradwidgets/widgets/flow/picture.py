@@ -12,7 +12,7 @@ from gradwidgets.core.layers import ACTIVATIONS, LayerFlow, LayerStats
 from gradwidgets.figures.decades import Decades
 from gradwidgets.figures.flow import Profile
 from gradwidgets.figures.side_plot import PERCENT, Curve, Detail
-from gradwidgets.widgets.flow.problem import YOURS, FlowResult
+from gradwidgets.widgets.flow.problem import FlowResult
 
 QUANTITIES = ("weight gradient", "activation gradient", "activation", "update/weight")
 MEASURES = ("rms", "norm")
@@ -31,7 +31,7 @@ def shown_layers(flow: LayerFlow) -> list[int]:
 
 def names_of(result: FlowResult) -> tuple[str, ...]:
     """Names of the layers shown, of a user's model; those of a built one have numbers."""
-    if result.settings.architecture != YOURS:
+    if not result.settings.own:
         return ()
     return tuple(result.flow.layers[k].name for k in shown_layers(result.flow))
 
@@ -129,7 +129,7 @@ def losses_detail(title: str, losses: Mapping[str, np.ndarray]) -> Detail:
 
 def activation_detail(result: FlowResult) -> Detail:
     """The activation and its slope; of a user's model, what to do to see something here."""
-    if result.settings.architecture == YOURS:
+    if result.settings.own:
         return Detail("click a layer", x_ticks={})
     name = result.settings.activation
     x = torch.linspace(-10, 10, 401, dtype=torch.float64, requires_grad=True)

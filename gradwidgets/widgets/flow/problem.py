@@ -50,6 +50,11 @@ class FlowSettings:
     batch: int
     seed: int
 
+    @property
+    def own(self) -> bool:
+        """Whether a model of the user's is meant."""
+        return self.architecture == YOURS
+
     def build(self, **more: object) -> nn.Module:
         """Build the network.
 
@@ -147,7 +152,7 @@ class FlowProblem:
         Args:
             settings: Of which network.
         """
-        if settings.architecture != YOURS:
+        if not settings.own:
             return 0
         with contextlib.suppress(RuntimeError):  # tensors of inference mode are not counted
             return hash(tuple([(id(p), p._version) for p in self._own[0].parameters()]))
@@ -160,14 +165,14 @@ class FlowProblem:
             settings: Of which network.
             count: The most that are made.
         """
-        if settings.architecture == YOURS:
+        if settings.own:
             _, inputs, targets, _ = self._own
             return cut((inputs, targets), count)
         return [_data(settings, k + 1) for k in range(count)]
 
     def network(self, settings: FlowSettings) -> tuple[nn.Module, object, object, Callable]:
         """Return model, inputs, targets and loss_fn; the model is the user's own or a new one."""
-        if settings.architecture == YOURS:
+        if settings.own:
             return self._own
         return settings.build(), *_data(settings, 1), nn.functional.mse_loss
 

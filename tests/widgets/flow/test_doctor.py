@@ -215,3 +215,36 @@ def test_the_script_tries_the_same(make):
     done = {}
     exec(panel.code(), done)
     assert done["trial"].sentence in panel.summary
+
+
+@pytest.mark.parametrize("fix", [name for name in TRIES if "clipping" not in name])
+def test_of_a_network_from_sliders_that_is_tried_which_is_applied(make, fix):
+    panel = make(depth=12, activation="Sigmoid", view="doctor", fix=fix)
+    trial = panel._settled().part
+    panel.apply_fix()
+    told = [layer.weight_grad_norm for layer in panel.flow.layers]
+    np.testing.assert_equal(told, [layer.weight_grad_norm for layer in trial.after.layers])
+    assert panel.flow.loss == trial.after.loss and " → " in panel.summary.split("applied: ")[1]
+    panel.fix = fix  # once more: there is nothing left to change
+    assert "the network is like that already" in panel.summary
+    with pytest.raises(ValueError, match="like that already"):
+        panel.apply_fix()
+
+
+def test_what_a_network_from_sliders_is_already_is_not_worth_a_try(make):
+    panel = make(depth=100, activation="ReLU", init="He", width=10, seed=3, view="doctor")
+    named = panel.views["doctor"].fitting(panel._settled().flow)
+    assert "He init" not in named and "ReLU" not in named and "Xavier init" in named
+
+
+def test_a_fix_that_makes_the_loss_rise_is_no_success(make):
+    panel = make(*sick(), view="doctor", fix="residual connections", lr=300.0)
+    assert "With it the loss rises at lr 300" in panel.summary and "card warning" in panel._words.value
+
+
+def test_undo_says_what_is_lost_and_that_the_optimizer_must_be_made_anew(make):
+    panel = make(*sick(), view="doctor", fix="LayerNorm")
+    panel.apply_fix()
+    panel.undo_fix()
+    said = "undone: LayerNorm; the model is as it was before it, without what it learned since; make the optimizer anew"
+    assert said in panel.summary
