@@ -177,7 +177,7 @@ class FlowFigure:
 
         Args:
             shown: What to show.
-            settle: Whether the logarithmic axis may take other decades; while a hand moves it only grows.
+            settle: Whether the logarithmic axis takes the decades that fit best; while a hand moves it seldom shrinks.
 
         Returns:
             The axes that must be drawn again with their labels, and whether all must be; what else changed moves over
@@ -227,7 +227,8 @@ class FlowFigure:
         changed = []
         everything = [shown.values, *([] if shown.theory is None else [shown.theory]), *shown.pinned.values()]
         decades = Decades.of(np.concatenate(everything))
-        if not settle:
+        # While a hand moves the axis grows at once, and shrinks only where half of it would be empty.
+        if not settle and 2 * (decades.high - decades.low) > self._decades.high - self._decades.low:
             decades = Decades(min(decades.low, self._decades.low), max(decades.high, self._decades.high))
         if decades != self._decades or not self._layers:
             self._decades = decades

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
+import weakref
 from collections.abc import Callable, Iterable, Iterator
 
 import ipywidgets as widgets
@@ -63,15 +64,40 @@ def when_cell_fails(work: Callable[[BaseException], None]) -> Callable[[], None]
     Returns:
         What takes that back.
     """
-    shell = get_ipython()
-    if shell is None:
-        return lambda: None
 
     def ended(result) -> None:
         forget()
         failure = result.error_before_exec or result.error_in_exec
         if failure is not None:
             work(failure)
+
+    forget = _when_cells_end(ended)
+    return forget
+
+
+def after_each_cell(work: Callable[[], None]) -> Callable[[], None]:
+    """Have a method called whenever a cell has ended; its object is not kept alive.
+
+    Returns:
+        What takes that back.
+    """
+    method = weakref.WeakMethod(work)
+
+    def ended(result) -> None:
+        work = method()
+        if work is None:
+            forget()
+        else:
+            work()
+
+    forget = _when_cells_end(ended)
+    return forget
+
+
+def _when_cells_end(ended: Callable[[object], None]) -> Callable[[], None]:
+    shell = get_ipython()
+    if shell is None:
+        return lambda: None
 
     def forget() -> None:
         with contextlib.suppress(ValueError):  # it is gone already

@@ -107,6 +107,7 @@ class Panel(SettingsPanel):
             return made
 
         self._copy_button = button("Copy code", code_tooltip, self.copy_code, 96)
+        self._copying = self._copy_button, "Copy code"
         self.page.observe(lambda change: call_soon(self._say_copied), "copied")
         return widgets.HBox(
             [
@@ -120,8 +121,9 @@ class Panel(SettingsPanel):
         if self._closed or self.page.copied is None:
             return
         if self.page.copied:
-            self._copy_button.description = "Copied ✓"
-            call_later(1.5, lambda: setattr(self._copy_button, "description", "Copy code"))
+            button, text = self._copying
+            button.description = "Copied ✓"
+            call_later(1.5, lambda: setattr(button, "description", text))
         else:
             self.complain("The browser did not allow copying; code() in a cell gives the same text.")
 
@@ -278,7 +280,12 @@ class Panel(SettingsPanel):
 
     def copy_code(self) -> None:
         """Put `code()` on the reader's clipboard."""
-        self._attempt(lambda: self.page.copy(self.code()))
+        self._attempt(lambda: self.copy(self.code(), self._copy_button, "Copy code"))
+
+    def copy(self, text: str, button: widgets.Button, name: str) -> None:
+        """Put text on the reader's clipboard; the button of this name says for a moment that it is there."""
+        self._copying = button, name
+        self.page.copy(text)
 
     def save_png(self) -> None:
         """Hand `png()` to the browser as a download."""

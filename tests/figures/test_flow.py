@@ -70,10 +70,12 @@ def test_pins_of_other_depths_are_spread_over_the_same_width_and_named(figure):
     assert figure.update(profile(np.ones(11), pinned={"He": np.full(3, 0.1), "<b>": np.full(11, 10.0)})) == ([], False)
 
 
-def test_while_a_hand_moves_the_axis_only_grows(figure):
+def test_while_a_hand_moves_the_axis_seldom_shrinks(figure):
     figure.update(profile([1e-6, 1.0]))
-    figure.update(profile([1e-2, 1.0]), settle=False)
+    figure.update(profile([1e-4, 1.0]), settle=False)
     assert figure._decades == Decades(-6, 0)
+    figure.update(profile([1e-3, 1.0]), settle=False)  # half of it would be empty
+    assert figure._decades == Decades(-3, 0)
     figure.update(profile([1e-9, 1.0]), settle=False)
     assert figure._decades == Decades(-9, 0)
     figure.update(profile([1e-2, 1.0]))

@@ -174,7 +174,8 @@ class DoctorView(View):
     def _copy(self) -> None:
         name, options = TRIES[self.panel.fix]
         part = self.panel.shown_part
-        self.panel.page.copy(FIXES[name].code(**(part.options if isinstance(part, Trial) else options)))
+        text = FIXES[name].code(**(part.options if isinstance(part, Trial) else options))
+        self.panel.copy(text, self._buttons["Copy fix"], "Copy fix")
 
     def more(self) -> object:
         """The fix and the learning rate of its trial."""

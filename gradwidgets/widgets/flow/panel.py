@@ -6,6 +6,7 @@ gradient on its way through the layers; a fix tried on a copy; clipping; curvatu
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 
 import ipywidgets as widgets
@@ -19,6 +20,7 @@ from gradwidgets.figures.layout import DPI
 from gradwidgets.figures.picture import Picture
 from gradwidgets.figures.style import STYLES
 from gradwidgets.widgets.cards import CSS
+from gradwidgets.widgets.controls import Number
 from gradwidgets.widgets.flow.clipping import THRESHOLDS, ClippingView
 from gradwidgets.widgets.flow.controls import NORMALIZATION_NAMES, make_column, make_controls
 from gradwidgets.widgets.flow.curvature import PARTS, CurvatureView, Part
@@ -31,10 +33,12 @@ from gradwidgets.widgets.flow.problem import YOURS, FlowProblem, FlowResult, Flo
 from gradwidgets.widgets.flow.trainer import Trainer
 from gradwidgets.widgets.flow.training_panel import TrainingPanel
 from gradwidgets.widgets.flow.view import Seen, View, Wanted
+from gradwidgets.widgets.mainloop import after_each_cell
 from gradwidgets.widgets.settings_panel import close_all, descendants
 from gradwidgets.widgets.traits import OneOf, Real, Whole
 
 NETWORK = ("architecture", "activation", "init", "gain", "normalization", "depth", "width", "batch", "seed")
+_SHORT = 1.0  # seconds of measuring that nobody minds at the end of a cell
 VIEWS: dict[str, type[View]] = {
     view.name: view for view in (FlowView, DoctorView, ClippingView, CurvatureView, LiveView)
 }
@@ -122,8 +126,11 @@ class LayerFlowPanel(TrainingPanel):
     selected: int | None = None  # which of the layers shown is looked at
     _frame: tuple | None = None
     _column_of = ""
+    _dragged = False  # whether all that a person changed last is on sliders
     _version = 0
     _known: tuple[tuple, FlowResult] | None = None  # the network that was measured last
+    _took = 0.0  # seconds that that took
+    _forget_cells: Callable[[], None] = staticmethod(lambda: None)
     _pinned_next: tuple | None = None
 
     def __init__(
@@ -144,6 +151,8 @@ class LayerFlowPanel(TrainingPanel):
             self.close()
             raise
         self._follow_page()
+        if model is not None:
+            self._forget_cells = after_each_cell(self._cell_ended)
 
     def _set_up(self, settings: Mapping[str, object]) -> None:
         with self._together():
@@ -165,11 +174,15 @@ class LayerFlowPanel(TrainingPanel):
     def _first_architecture(self) -> str:
         return self.problem.architectures[0]
 
-    @validate("init")
+    @validate("init", "architecture")
     def _init_fits(self, proposal) -> str:
-        kinds = INITS[proposal.value].kinds
-        if self.architecture != YOURS and self.architecture not in kinds and not self._applying:
-            raise TraitError(f"init {proposal.value!r} is for {' and '.join(kinds)} networks")
+        both = {"init": self.init, "architecture": self.architecture, proposal.trait.name: proposal.value}
+        kinds = INITS[both["init"]].kinds
+        if both["architecture"] not in (*kinds, YOURS):
+            raise TraitError(
+                f"init {both['init']!r} is for {' and '.join(kinds)} networks, not for {both['architecture']}: "
+                "choose another with it, panel.change(architecture=…, init=…)"
+            )
         return proposal.value
 
     # -- results ------------------------------------------------------------------------------------------
@@ -211,6 +224,17 @@ class LayerFlowPanel(TrainingPanel):
     def measure_again(self) -> None:
         """Measure a model anew that was changed outside, by training say."""
         self.changed()
+
+    def _cell_ended(self) -> None:
+        """See whether the cell has changed the model: what is shown would be of another one."""
+        if self._closed or self._trainer.active or self._shown is None or not self.own:
+            return
+        if self._shown.settings.version == self.network_now()[1] or (self._job is not None and self._job.running):
+            return
+        if self._took < _SHORT:
+            self.refresh()
+        else:
+            self.complain("The model has changed since it was measured: measure_again() measures it anew.")
 
     def changed(self, **settings: object) -> None:
         """Measure anew, with these settings: the model is another one now."""
@@ -276,13 +300,20 @@ class LayerFlowPanel(TrainingPanel):
         return settings, (self._version, self.problem.version(settings))
 
     def _on_setting(self, change) -> None:
-        if change.name == "compare" and self._ready:
+        if change.name == "compare" and self._ready and self._pinned_next is None:
             self._pin(change.new)
         super()._on_setting(change)
 
     def _pin(self, keep: bool) -> None:
         result = self._result
         self.pinned = {self._label(result.flow): result.flow} if keep and result is not None else {}
+
+    def _preset_now(self) -> str:
+        """The preset whose settings these are, what is pinned included; "" for none."""
+        for name, (settings, beside) in PRESETS.items():
+            if set(self.pinned) == set(beside) and all(getattr(self, one) == value for one, value in settings.items()):
+                return name
+        return ""
 
     @staticmethod
     def _label(result: FlowResult) -> str:
@@ -294,11 +325,12 @@ class LayerFlowPanel(TrainingPanel):
         preset = meant.pop("preset", "")
         if preset:
             settings, beside = PRESETS[preset]
-            meant = {**settings, "seed": self.seed, **meant, "compare": False}
+            meant = {**settings, "seed": self.seed, **meant, "compare": True}
             self._pinned_next = (settings, beside)
         kinds = INITS[meant.get("init", self.init)].kinds
-        if meant.get("architecture", self.architecture) not in (*kinds, YOURS):
-            meant["init"] = "He"  # an init for residual networks alone
+        if "init" not in meant and meant.get("architecture", self.architecture) not in (*kinds, YOURS):
+            meant["init"] = "He"  # the old one is for residual networks alone
+        self._dragged = all(isinstance(self.controls.get(name), Number) for name in chosen)
         return meant
 
     def refresh(self) -> None:
@@ -340,8 +372,9 @@ class LayerFlowPanel(TrainingPanel):
     def _work(self, settings: Wanted) -> Slices[Seen]:
         whom = settings.network, settings.version
         if self._known is None or self._known[0] != whom:
+            began = time.perf_counter()
             flow = yield from part_of(self.problem.work(settings.network), 0.0, 0.5)
-            self._known = whom, flow
+            self._known, self._took = (whom, flow), time.perf_counter() - began
         flow = self._known[1]
         part = yield from part_of(self.views[settings.view].work(flow, settings.more), 0.5, 0.5)
         return Seen(settings, flow, part)
@@ -351,7 +384,7 @@ class LayerFlowPanel(TrainingPanel):
         count = len(shown_layers(result.flow.flow))
         if self.selected is not None and self.selected >= count:
             self.selected = None
-        self._paint(result, settle=not self._by_hand)
+        self._paint(result, settle=not (self._by_hand and self._dragged))
         self._show_controls()
         self.complain("")
 
@@ -387,7 +420,7 @@ class LayerFlowPanel(TrainingPanel):
     def _show_controls(self) -> None:
         for name, control in self.controls.items():
             if name == "preset":
-                control.show("")
+                control.show(self._preset_now())
                 continue
             control.show(getattr(self, name))
         wanted = self.view != "flow" or self.quantity == "update/weight"
@@ -411,6 +444,7 @@ class LayerFlowPanel(TrainingPanel):
 
     def close(self) -> None:
         """Free the picture and everything registered for it; a training that is watched goes on unwatched."""
+        self._forget_cells()
         if self._trainer is not None:
             self._trainer.close()
         for view in getattr(self, "views", {}).values():

@@ -8,6 +8,7 @@ import sys
 import numpy as np
 import pytest
 import torch
+from IPython.core.interactiveshell import InteractiveShell
 from ipywidgets.widgets import widget as registry
 from torch import nn
 from traitlets import TraitError
@@ -16,6 +17,7 @@ from gradwidgets import LayerFlowPanel
 from gradwidgets.core.layers import ACTIVATIONS, NETWORKS, build_network, diagnose, layer_flow
 from gradwidgets.widgets.flow.presets import PRESETS
 from tests.widgets.fake_page import FakePage, choose, send
+from tests.widgets.flow.models import sound
 
 
 @pytest.fixture
@@ -135,6 +137,56 @@ def test_every_preset_shows_and_pins(make, preset):
     settings, beside = PRESETS[preset]
     assert panel.error == "" and {name: getattr(panel, name) for name in settings} == settings
     assert set(beside) <= {text.get_text() for text in panel.figure.texts}
+    assert panel.compare and panel.controls["preset"].menu.value == preset
+    panel.gain = 0.9
+    assert panel.controls["preset"].menu.value == ""
+    panel.reset()
+    assert not panel.compare and not panel.pinned and len(panel.views["flow"].figure.lines["pinned 0"].get_xdata()) == 0
+
+
+def test_an_init_of_residual_networks_is_refused_elsewhere_in_words(make):
+    panel = make(**SMALL)
+    page = FakePage(panel.canvas)
+    page.refresh()
+    page.answer()
+    before = panel.init
+    choose(panel.controls["init"].menu, "zero branch")
+    page.answer()
+    assert "init 'zero branch' is for residual networks, not for plain" in panel.error
+    assert panel.init == before == panel.controls["init"].menu.value
+    panel.change(architecture="residual", init="zero branch")
+    with pytest.raises(TraitError, match="is for residual networks, not for plain: choose another with it"):
+        panel.architecture = "plain"
+    assert panel.architecture == "residual" and panel.flow.layers
+    choose(panel.controls["architecture"].menu, "plain")  # a person gets one that fits
+    page.answer()
+    assert (panel.architecture, panel.init, panel.error) == ("plain", "He", "")
+    with pytest.raises(TraitError, match="not for dense"):
+        panel.change(architecture="dense", init="zero branch")
+    assert (panel.architecture, panel.init) == ("plain", "He")
+
+
+def test_a_model_that_a_cell_has_changed_is_measured_again_when_the_cell_ends(make, monkeypatch):
+    shell = InteractiveShell.instance()
+    try:
+        model, x, y, loss_fn = sound()
+        panel = make(model, x, y, loss_fn)
+        shell.user_ns.update(model=model, x=x, y=y, loss_fn=loss_fn, torch=torch)
+        shell.run_cell("1 + 1")
+        known = panel._shown
+        shell.run_cell("loss_fn(model(x), y).backward(); torch.optim.SGD(model.parameters(), lr=1.0).step()")
+        assert panel._shown is not known and f"{panel._shown.flow.flow.loss:.4g}" in panel.summary
+        assert panel._shown.flow.flow.loss == pytest.approx(float(loss_fn(model(x), y).detach()), rel=1e-5)
+        monkeypatch.setattr("gradwidgets.widgets.flow.panel._SHORT", 0.0)
+        shell.run_cell("torch.optim.SGD(model.parameters(), lr=1.0).step()")
+        assert "has changed since it was measured" in panel.error
+        panel.measure_again()
+        assert panel.error == ""
+        panel.close()
+        assert not shell.events.callbacks["post_run_cell"]
+    finally:
+        shell.reset()
+        InteractiveShell.clear_instance()
 
 
 def test_a_pinned_profile_stays_while_settings_move(make):
