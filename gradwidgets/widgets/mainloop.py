@@ -58,6 +58,12 @@ def heard_meanwhile(those: Iterable[widgets.Widget]) -> Iterator[None]:
             vars(comm).pop("_reply_subshell_for", None)
 
 
+def this_cell() -> int | None:
+    """The number of the cell that runs now; None outside a kernel."""
+    shell = get_ipython()
+    return None if shell is None else shell.execution_count
+
+
 def when_cell_fails(work: Callable[[BaseException], None]) -> Callable[[], None]:
     """Have `work` called with what the cell that runs now raised, if it does, once it has ended.
 

@@ -158,7 +158,8 @@ class LiveView(View):
     def _lines(self) -> list[str]:
         history = self._history()
         if history is None or not len(history.steps):
-            return ["Nothing is being trained."]
+            notes = [] if self.run is None else list(self.run.monitor.notes)
+            return notes or ["Nothing is being trained."]
         which, names = _shown(history)
         lines = [f"step {self.run.monitor.steps:,}, {counted(len(history.steps), 'sample')} kept"]
         losses = self.run.monitor.losses.values

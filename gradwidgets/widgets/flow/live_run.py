@@ -72,7 +72,10 @@ class LiveRun:
         self._latest = Latest(self._follow)
 
     def open(self, *resources: contextlib.AbstractContextManager) -> None:
-        """Begin to watch; what is given stays entered until the end."""
+        """Begin to watch, or go on with it; what is given stays entered until the end."""
+        if self._ended:
+            self._began += time.perf_counter() - self._ended
+            self._ended, self._latest = 0.0, Latest(self._follow)
         with contextlib.ExitStack() as stack:
             for one in resources:
                 stack.enter_context(one)
@@ -84,7 +87,7 @@ class LiveRun:
             self._hook = Hook(self._after_step)
             stack.callback(register(self._hook).remove)
             self._resources = stack.pop_all()
-        self._began = time.perf_counter()
+        self._began = self._began or time.perf_counter()
 
     def close(self) -> None:
         """End the watch; what was recorded stays. May be called again."""

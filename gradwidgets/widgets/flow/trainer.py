@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import inspect
 import weakref
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 
 import torch
 
@@ -14,8 +15,9 @@ from gradwidgets.widgets.flow.demo import lesson, training
 from gradwidgets.widgets.flow.live import LiveView
 from gradwidgets.widgets.flow.live_run import LiveRun
 from gradwidgets.widgets.job import Job
-from gradwidgets.widgets.mainloop import heard_meanwhile, when_cell_fails
+from gradwidgets.widgets.mainloop import heard_meanwhile, this_cell, when_cell_fails
 
+OPTIONS = ("every", "budget", "grace", "activations", "updates", "keep", "scaler")  # of a `GradientMonitor`
 _SHOWN = 0.25  # of the time of the demonstration, which is there to be looked at
 
 
@@ -34,6 +36,9 @@ class Trainer:
         self._panel, self._view = panel, view
         self._lesson: Job | None = None
         self._forget_cell: Callable[[], None] = lambda: None
+        self._watching: LiveRun | None = None  # by `watch`
+        self._tracking: Callable[[], Generator | None] = lambda: None  # the outermost `track` that was begun last
+        self._in_cell: tuple[int | None, dict, LiveRun | None] = (None, {}, None)  # of `track`: cell, options, training
 
     @property
     def run(self) -> LiveRun | None:
@@ -47,29 +52,46 @@ class Trainer:
 
     # -- a loop of the user's -----------------------------------------------------------------------------
 
-    @contextlib.contextmanager
     def watch(
         self, optimizer: torch.optim.Optimizer | None, options: Mapping[str, object]
-    ) -> Iterator[GradientMonitor]:
+    ) -> contextlib.AbstractContextManager[GradientMonitor]:
         """See `LayerFlowPanel.watch`."""
+        self._check(options)
+        return self._watched(optimizer, options)
+
+    @contextlib.contextmanager
+    def _watched(
+        self, optimizer: torch.optim.Optimizer | None, options: Mapping[str, object]
+    ) -> Iterator[GradientMonitor]:
         run = self._begin(optimizer, options)
+        self._watching = run
         try:
             yield run.monitor
         except BaseException as failure:
             self._view.result = _ended_by(failure, counted(run.monitor.steps, "step"))
             raise
         finally:
+            self._watching = None
             self._end(run)
 
     def track(self, iterable: Iterable, options: Mapping[str, object]) -> Iterator:
         """See `LayerFlowPanel.track`."""
+        self._check(options)
         total = len(iterable) if hasattr(iterable, "__len__") else None
         items = iter(iterable)
-        outer = self.run if self.active and self._lesson is None else None
-        run = outer or self._begin(None, options)
-        run.stopped, self._view.result = False, ""
+        outer = self._around()
+        run = outer or self._gone_on(options) or self._begin(None, options)
+        if outer is None:
+            if run.stopped:
+                items = iter(())  # the epochs that would follow in this cell
+            self._in_cell = this_cell(), dict(options), run
+        else:
+            run.stopped = False
+        self._view.result = self._view.result if run.stopped else ""
         self._panel.show_stop(total)
         tracked = self._tracked(run, items, total, ends=outer is None)
+        if outer is None:
+            self._tracking = weakref.ref(tracked)
         held = weakref.ref(tracked)
 
         def failed(failure: BaseException) -> None:
@@ -83,6 +105,27 @@ class Trainer:
         self._forget_cell()
         self._forget_cell = when_cell_fails(failed)
         return tracked
+
+    def _around(self) -> LiveRun | None:
+        """The training that a new `track` belongs to: `watch` around it, or another `track` whose loop it is in."""
+        run = self._watching
+        if run is not None and run.active:
+            return run
+        tracked = self._tracking()
+        if tracked is None or not self.active or self._lesson is not None:
+            return None
+        within = inspect.getgeneratorstate(tracked) in (inspect.GEN_SUSPENDED, inspect.GEN_RUNNING)
+        return self.run if within else None
+
+    def _gone_on(self, options: Mapping[str, object]) -> LiveRun | None:
+        """The training of this very cell, opened again: the next epoch adds to the record."""
+        cell, its_options, run = self._in_cell
+        if cell is None or cell != this_cell() or its_options != dict(options) or run is not self.run or not run.ended:
+            return None
+        if run.model() is None or not self._panel.own:
+            return None
+        run.open(heard_meanwhile(self._panel.everything()))
+        return run
 
     def _tracked(self, run: LiveRun, items: Iterator, total: int | None, *, ends: bool) -> Iterator:
         done = 0
@@ -105,11 +148,18 @@ class Trainer:
             self._panel.hide_stop()
             if ends:
                 self._end(run)
+            else:
+                self._draw_last(run)
+
+    def _check(self, options: Mapping[str, object]) -> None:
+        if not self._panel.own:
+            raise ValueError("only a model of yours can be watched: LayerFlowPanel(model, inputs, targets, loss_fn)")
+        unknown = [name for name in options if name not in OPTIONS]
+        if unknown:
+            raise TypeError(f"unknown option {unknown[0]!r}: there are {', '.join(OPTIONS)}")
 
     def _begin(self, optimizer: torch.optim.Optimizer | None, options: Mapping[str, object]) -> LiveRun:
         panel = self._panel
-        if not panel.own:
-            raise ValueError("only a model of yours can be watched: LayerFlowPanel(model, inputs, targets, loss_fn)")
         model, *_ = panel.problem.network(panel.network_now()[0])
         run = LiveRun(model, optimizer, self.draw, **options)
         self.stop()

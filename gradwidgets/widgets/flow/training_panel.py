@@ -48,7 +48,8 @@ class TrainingPanel(Panel):
     def track(self, iterable: Iterable, **options: object) -> Iterator:
         """Watch the model train: `for batch in panel.track(loader):`; the panel's Stop ends the loop.
 
-        Inside `with panel.watch(optimizer):` it adds the progress and the Stop.
+        Inside `with panel.watch(optimizer):` it adds the progress and the Stop. Loops that follow each other in one
+        cell, epochs say, are one training: the record goes on, and after Stop the rest of them is passed over.
 
         Args:
             iterable: What is iterated over; it is never read ahead.

@@ -131,23 +131,78 @@ def test_an_exception_goes_on_its_way_and_nothing_stays(panel):
         assert panel.monitor.active
 
 
-def test_a_tracked_loop_that_raises_in_a_cell_ends_with_the_cell(panel, monkeypatch):
+@pytest.fixture
+def cell(panel):
+    """Runs a cell that knows `panel`, `model`, `x`, `y`, `loss_fn` and `step(...)`; returns its namespace."""
     shell = InteractiveShell.instance()
-    try:
-        shell.user_ns.update(panel=panel)
-        ended = shell.run_cell("for k in panel.track(range(9)):\n    1 / (k - 3)")
-        assert ended.error_in_exec is not None
-        assert not panel.monitor.active and panel._busy.layout.display == "none"
-        left = "The loop was left after 3 of 9 batches. ✗ The cell raised ZeroDivisionError: division by zero"
-        assert panel.summary.startswith(left) and "division by zero" in panel._words.value
-        shell.run_cell("walk = panel.track(range(9))\nfirst = next(walk)")
-        assert panel.monitor.active  # it goes on in another cell
-        shell.run_cell("rest = list(walk)")
-        assert shell.user_ns["rest"] == list(range(1, 9)) and not panel.monitor.active
-        assert not shell.events.callbacks["post_run_cell"]
-    finally:
-        shell.reset()
-        InteractiveShell.clear_instance()
+    model, x, y, loss_fn = panel.problem._own
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+
+    def step(_=None):
+        optimizer.zero_grad()
+        loss = loss_fn(model(x), y)
+        loss.backward()
+        panel.note_loss(loss)
+        optimizer.step()
+
+    shell.user_ns.update(panel=panel, step=step, optimizer=optimizer)
+
+    def run(text):
+        shell.last = shell.run_cell(text, store_history=True)
+        return shell.user_ns
+
+    run.shell = shell
+    yield run
+    shell.reset()
+    InteractiveShell.clear_instance()
+
+
+def test_a_tracked_loop_that_raises_in_a_cell_ends_with_the_cell(panel, cell):
+    cell("for k in panel.track(range(9)):\n    1 / (k - 3)")
+    assert cell.shell.last.error_in_exec is not None
+    assert not panel.monitor.active and panel._busy.layout.display == "none"
+    left = "The loop was left after 3 of 9 batches. ✗ The cell raised ZeroDivisionError: division by zero"
+    assert panel.summary.startswith(left) and "division by zero" in panel._words.value
+    cell("walk = panel.track(range(9))\nfirst = next(walk)")
+    assert panel.monitor.active  # it goes on in another cell
+    assert cell("rest = list(walk)")["rest"] == list(range(1, 9)) and not panel.monitor.active
+
+
+def test_the_epochs_of_a_cell_are_one_training_and_another_cell_begins_anew(panel, cell):
+    epochs = "for epoch in range(3):\n    for k in panel.track(range(5), every=1):\n        step()"
+    cell(epochs)
+    assert panel.monitor.steps == 15 and panel.monitor.history.steps.tolist() == list(range(1, 16))
+    assert panel.monitor.losses.steps.tolist() == list(range(1, 16)) and "step 15" in panel.summary
+    first = panel.monitor
+    cell(epochs)
+    assert panel.monitor is not first and panel.monitor.steps == 15 and not panel.monitor.active
+
+
+def test_stop_passes_over_the_epochs_that_follow(panel, cell):
+    seen = cell(
+        "seen = []\nfor epoch in range(3):\n    for k in panel.track(range(5)):\n        step()\n"
+        "        seen.append((epoch, k))\n        if seen[-1] == (1, 2):\n            panel._stop_pressed()"
+    )["seen"]
+    assert seen == [(0, k) for k in range(5)] + [(1, k) for k in range(3)]
+    assert panel.summary.startswith("Stopped after 3 of 5 batches.") and panel.monitor.steps == 8
+    cell("again = [step() for _ in panel.track(range(2))]")
+    assert panel.monitor.steps == 2
+
+
+def test_a_track_that_was_never_begun_is_in_nobodys_way(panel, cell):
+    cell("kept = panel.track([])")
+    cell("for k in panel.track(range(7), every=1):\n    step()")
+    assert panel.monitor.steps == 7 and "step 7" in panel.summary and not panel.monitor.active
+    cell("for k in panel.track(range(3), every=1):\n    step()\n    inner = list(panel.track(range(2)))")
+    assert panel.monitor.steps == 3 and not panel.monitor.active
+
+
+def test_a_loop_without_an_optimizer_s_step_is_told_why_nothing_is_seen(panel):
+    assert list(panel.track(range(3))) == [0, 1, 2]
+    assert "no optimizer that holds parameters of the model made a step" in panel.summary
+    for wrong in (lambda: panel.watch(None, evry=3), lambda: panel.track([], evry=3)):
+        with pytest.raises(TypeError, match="unknown option 'evry': there are every, budget"):
+            wrong()
 
 
 def test_a_second_watch_ends_the_first(panel):
