@@ -82,16 +82,19 @@ for parent in list(model.modules()):
 
 
 def residual(*, layers: int, scale: float | None) -> str:
-    """Code for a block of `layers` layers with the identity beside it."""
-    by = "1 / math.sqrt(blocks)" if scale is None else repr(scale)
+    """Code that puts the identity beside every run of `layers` layers that keep the width."""
+    by = "1 / math.sqrt(max(1, sum(map(len, blocks.values()))))" if scale is None else repr(scale)
     return f"""\
 import math
 
 from torch import nn
 
+kinds = ({_ALL})
+activations = (nn.Sigmoid, nn.Tanh, nn.ReLU, nn.LeakyReLU, nn.GELU, nn.SiLU, nn.ELU, nn.SELU)
+norms = (nn.LayerNorm, nn.GroupNorm, nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
+
 
 class Residual(nn.Module):
-    # x + scale * branch(x): the branch must keep the shape
     def __init__(self, branch, scale):
         super().__init__()
         self.branch, self.scale = branch, scale
@@ -100,10 +103,46 @@ class Residual(nn.Module):
         return x + self.scale * self.branch(x)
 
 
-# Each {layers} layers of one width in a row become one block:
-#     Residual(nn.Sequential({", ".join(["nn.Linear(width, width), nn.ReLU()"] * min(layers, 3))}), scale)
-blocks = 10  # how many there are in your model
+def keeps_shape(layer):
+    if isinstance(layer, nn.Linear):
+        return layer.in_features == layer.out_features
+    if not isinstance(layer, ({_LAYERS})) or layer.in_channels != layer.out_channels or set(layer.stride) != {{1}}:
+        return False
+    sizes = zip(layer.kernel_size, layer.padding, layer.dilation)
+    return layer.padding == "same" or all(2 * p == d * (k - 1) for k, p, d in sizes)
+
+
+def runs(parent):
+    found, run, count = [], [], 0
+    for name, child in [*parent._modules.items(), ("", None)]:
+        fits = isinstance(child, kinds) and child is not last and keeps_shape(child)
+        follows = isinstance(child, (*activations, *norms, nn.Dropout))
+        if run and not follows and (not fits or count == {layers}):
+            found += [run] if count == {layers} else []
+            run, count = [], 0
+        if fits:
+            run, count = [*run, name], count + 1
+        elif run and follows:
+            run.append(name)
+    return found
+
+
+last = [module for module in model.modules() if isinstance(module, kinds)][-1]
+blocks = {{parent: runs(parent) for parent in model.modules() if type(parent) is nn.Sequential}}
 scale = {by}
+for parent, its in blocks.items():
+    starts = {{run[0]: run for run in its}}
+    inside = {{name for run in its for name in run[1:]}}
+    kept = []
+    for name, child in parent._modules.items():
+        if name in starts:
+            kept.append((name, Residual(nn.Sequential(*(parent._modules[one] for one in starts[name])), scale)))
+        elif name not in inside:
+            kept.append((name, child))
+    if all(name.isdigit() for name, _ in kept):
+        kept = [(str(k), child) for k, (_, child) in enumerate(kept)]
+    parent._modules.clear()
+    parent._modules.update(kept)
 """
 
 

@@ -140,7 +140,13 @@ class ClippingView(View):
         if not history:
             return ["The batch cannot be cut: autoclip knows no norm but this step's own."]
         low, high = number(min(history), 3), number(max(history), 3)
-        return [f"autoclip's history: the norms of {len(history)} mini-batches cut from this batch, {low} to {high}"]
+        notes = [
+            f"autoclip's history: the norms of {len(history)} mini-batches cut from this batch, {low} to {high}; small "
+            "batches are noisier, and so their norms are longer"
+        ]
+        if 0 < self.panel.percentile <= 1:
+            notes.append(f"percentile {self.panel.percentile:g} is meant in percent: nearly all is clipped")
+        return notes
 
     def code(self) -> list[str]:
         """Clip by each."""

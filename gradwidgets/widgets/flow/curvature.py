@@ -113,11 +113,16 @@ class CurvatureView(View):
         """Measure these too."""
         self._forget_others()
         self._asked = tuple(name for name in PARTS if name in self._asked or name in parts)
+        missing = [name for name in self._asked if name not in self._found]
+        if missing:
+            self.panel.say(words.whole(f"<div>Measuring: {', '.join(missing)} …</div>"))
         self.panel.refresh()
 
     def stopped(self) -> None:
         """What was asked for and not found is not asked for any more."""
         self._asked = tuple(name for name in self._asked if name in self._found)
+        if self.panel.view == self.name and isinstance(self.panel.shown_part, dict):
+            self.panel.paint_view(settle=True)
 
     def _forget_others(self) -> None:
         """What was asked of another network is not asked of this one."""

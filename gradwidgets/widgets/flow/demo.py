@@ -5,7 +5,10 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -62,9 +65,17 @@ def lesson(problem: FlowProblem, settings: FlowSettings) -> Lesson:
 
 def digits() -> tuple[Tensor, Tensor]:
     """scikit-learn's digits: images (1797, 64) with mean 0 and standard deviation 1, and classes (1797,)."""
-    from sklearn.datasets import load_digits
+    found = find_spec("sklearn")
+    if found is None:
+        raise ModuleNotFoundError("the demonstration learns scikit-learn's digits, and scikit-learn is not installed")
+    file = Path(found.submodule_search_locations[0]) / "datasets" / "data" / "digits.csv.gz"
+    if file.exists():  # importing all of scikit-learn takes seconds, and memory that a small machine lacks
+        table = np.loadtxt(file, delimiter=",")
+        x, y = table[:, :-1], table[:, -1].astype(np.int64)
+    else:
+        from sklearn.datasets import load_digits
 
-    x, y = load_digits(return_X_y=True)
+        x, y = load_digits(return_X_y=True)
     x = torch.tensor(x, dtype=torch.float32)
     return (x - x.mean()) / x.std(), torch.tensor(y)
 

@@ -406,7 +406,11 @@ class LayerFlowPanel(TrainingPanel):
 
     def paint_view(self, *, settle: bool) -> None:
         """Bring picture and words to what the present view shows by itself."""
-        self._paint(Seen(self._snapshot(), self._shown.flow), settle=settle)
+        self._paint(Seen(self._snapshot(), self._shown.flow, self._shown.part), settle=settle)
+
+    def say(self, content: str) -> None:
+        """Put HTML in the place of the words until the next picture."""
+        self._words.value = CSS + content
 
     def _stop_computing(self) -> None:
         super()._stop_computing()

@@ -98,7 +98,7 @@ def shares_detail(flow: LayerFlow) -> Detail:
             x, y = x + np.array([-0.3, 0.3]), y.repeat(2)
         curves.append(Curve(look, x, y))
     if not any(len(curve.x) for curve in curves):
-        return Detail("no activation modules to look at", x_ticks={})
+        return Detail("no activation modules", x_ticks={})
     limits = (0.4, max(len(rows), 1) + 0.6, -0.04, 1.04)
     return Detail("dead ―  saturated ╌", curves, limits, PERCENT, x_label="layer")
 

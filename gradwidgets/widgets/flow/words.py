@@ -12,6 +12,7 @@ from gradwidgets.widgets.flow.problem import FlowResult
 
 _MOST_UNMEASURED = 8
 _MOST_SHARED = 3
+_MANY_DEAD = 0.1  # of a layer's units
 
 
 def verdict_lines(result: FlowResult, selected: int | None, quantity: str) -> list[str]:
@@ -48,6 +49,17 @@ def layer(stats: LayerStats) -> str:
     return ", ".join(parts) + (f". {stats.note}" if stats.note else "")
 
 
+def _by_reason(unmeasured: tuple[tuple[str, str], ...]) -> list[str]:
+    """What was not measured, a line for each reason."""
+    names: dict[str, list[str]] = {}
+    for name, reason in unmeasured:
+        names.setdefault(reason, []).append(name)
+    return [
+        f"{', '.join(those[:2])}{f' and {len(those) - 2} more' if len(those) > 2 else ''}: {reason}"
+        for reason, those in names.items()
+    ]
+
+
 def _facts(result: FlowResult, selected: int | None, quantity: str) -> list[str]:
     flow = result.flow
     rows = shown_layers(flow)
@@ -60,6 +72,9 @@ def _facts(result: FlowResult, selected: int | None, quantity: str) -> list[str]
     if result.settings.activation == "Sigmoid" and result.factors:
         deep = len(rows)
         facts.append(f"σ′ ≤ ¼: without the weights' help {deep} sigmoids leave at most {number(0.25**deep, 3)}")
+    dying = max(flow.layers, key=lambda one: one.dead_fraction if one.dead_fraction > 0 else 0.0, default=None)
+    if dying is not None and dying.dead_fraction > _MANY_DEAD:
+        facts.append(f"dead units: {percent(dying.dead_fraction)} of {dying.name}'s, more nowhere")
     if selected is not None and selected < len(rows):
         facts.append(layer(flow.layers[rows[selected]]))
         facts += [
@@ -72,7 +87,7 @@ def _facts(result: FlowResult, selected: int | None, quantity: str) -> list[str]
         for one in flow.layers
         if one.calls > 1
     ][:_MOST_SHARED]
-    reasons = [f"{name}: {reason}" for name, reason in flow.unmeasured]
+    reasons = _by_reason(flow.unmeasured)
     facts += reasons[:_MOST_UNMEASURED]
     if len(reasons) > _MOST_UNMEASURED:
         facts.append(f"and {len(reasons) - _MOST_UNMEASURED} more that could not be measured")

@@ -176,6 +176,17 @@ def test_residual_connections_go_around_runs_of_one_width():
         apply_fix(nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 8), nn.ReLU(), nn.Linear(8, 1)), "residual")
 
 
+@pytest.mark.parametrize("options", [{}, {"layers": 1}, {"scale": 0.5}])
+@pytest.mark.parametrize("make", [mlp, cnn, lambda: nn.Sequential(mlp(layers=3), nn.Tanh(), mlp(nn.ReLU, 6, 1))])
+def test_the_code_for_residual_connections_does_what_the_fix_does(make, options):
+    model = make()
+    x = torch.randn(4, 1, 4, 4) if isinstance(model[0], nn.Conv2d) else X
+    fixed = apply_fix(model, "residual", **options)
+    exec(FIXES["residual"].code(**options), {"model": model})
+    assert repr(model).count("Residual(") == repr(fixed).count("Residual(") > 0
+    assert torch.equal(model(x), fixed(x))
+
+
 @pytest.mark.parametrize("gain", [None, 0.5])
 def test_rescaling_keeps_directions(gain):
     model = mlp(nn.Tanh)

@@ -1,6 +1,8 @@
 """A training that is watched: the same to the bit, followed, stopped, left without a trace."""
 
 import gc
+import subprocess
+import sys
 import weakref
 
 import numpy as np
@@ -11,6 +13,7 @@ from torch import nn
 
 from gradwidgets import LayerFlowPanel
 from gradwidgets.core.layers.fingerprint import ModelState
+from gradwidgets.widgets.flow.demo import digits
 from tests.widgets.flow.models import sound
 
 
@@ -233,6 +236,17 @@ def test_it_keeps_no_model_alive():
     del panel
     gc.collect()
     assert lesson() is None
+
+
+def test_the_digits_are_scikit_learn_s_and_are_there_at_once():
+    from sklearn.datasets import load_digits
+
+    x, y = digits()
+    theirs, classes = load_digits(return_X_y=True)
+    theirs = torch.tensor(theirs, dtype=torch.float32)
+    assert torch.equal(x, (theirs - theirs.mean()) / theirs.std()) and torch.equal(y, torch.tensor(classes))
+    code = "import sys; from gradwidgets.widgets.flow.demo import digits; digits(); assert 'sklearn' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_the_demonstration_learns_the_digits():
