@@ -5,7 +5,7 @@ import time
 
 _STEP_WEIGHT = 0.1  # of the newest in the running mean of a step's time
 _COST_WEIGHT = 0.3
-_AIM = 0.85  # of the budget: what a sample drives out of the caches is paid for outside it
+_AIM = 0.7  # of the budget: what a sample drives out of the caches is paid for outside it
 _HASTE = 10.0  # times the budget, while the grace lasts
 _OUTLIER = 4.0  # times the running mean: a validation between two steps is no step
 

@@ -19,9 +19,9 @@ from gradwidgets.widgets.mainloop import Latest
 
 _log = logging.getLogger(__name__)
 PICTURES = 10.0  # a second, at most
-SHARE = 0.04  # of the time of training that drawing may take
-GRACE = 0.3  # seconds of recording that the budget does not count: a training of a second should be seen too
-FIRST = 0.5  # seconds more, for the first pictures: all of them must be drawn, and nobody waits for the second one
+SHARE = 0.03  # of the time of training that drawing may take
+GRACE = 0.1  # seconds of recording that the budget does not count: a training of a second should be seen too
+FIRST = 0.15  # seconds more, for the first pictures: all of them must be drawn, and nobody waits for the second one
 
 
 class LiveRun:

@@ -33,7 +33,7 @@ class TrainingPanel(Panel):
 
         Args:
             optimizer: Whose steps are watched; None for any that holds parameters of the model.
-            **options: `GradientMonitor`'s: `every`, `budget`, `grace` (0.3 s here), `activations` and `updates` (both
+            **options: `GradientMonitor`'s: `every`, `budget`, `grace` (0.1 s here), `activations` and `updates` (both
                 on here), `keep`, `scaler`.
 
         Returns:
