@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from gradwidgets.figures.decades import Decades
-from gradwidgets.figures.layer_names import name_layers
+from gradwidgets.figures.layer_names import name_layers, room_for
 from gradwidgets.figures.layout import flow_layout
 from gradwidgets.figures.marks import EDGE, label_axes, plot_axes
 from gradwidgets.figures.moving import MovingLine, moving_line
@@ -78,7 +78,7 @@ class FlowFigure:
         self.lines: dict[str, MovingLine] = {}
         self._decades = Decades(-2, 0)
         self._layers = 0
-        self._names: tuple[str, ...] = ()
+        self._along: object = None  # what stands along the layers' axis
 
     def build(self, style: Style = LIGHT) -> None:
         """Make all artists anew, for the figure's present size."""
@@ -86,7 +86,7 @@ class FlowFigure:
             figure = self.figure
             width, height = figure.blank(style.face)
             layout = self._layout = flow_layout(width, height)
-            self._style, self._layers, self._decades = style, 0, Decades(-2, 0)
+            self._style, self._layers, self._along, self._decades = style, 0, None, Decades(-2, 0)
             self.profile = plot_axes(figure, layout.maps[0], style, layout)
             self.profile.grid(color=style.faint, linewidth=0.6)
             self.profile.set_axisbelow(True)
@@ -230,14 +230,16 @@ class FlowFigure:
         # While a hand moves the axis grows at once, and shrinks only where half of it would be empty.
         if not settle and 2 * (decades.high - decades.low) > self._decades.high - self._decades.low:
             decades = Decades(min(decades.low, self._decades.low), max(decades.high, self._decades.high))
-        if decades != self._decades or not self._layers:
+        if decades != self._decades or self._along is None:
             self._decades = decades
             self.profile.set_ylim(decades.limits)
             self.profile.set_yticks(list(decades.ticks), list(decades.ticks.values()))
             changed.append(self.profile)
-        if len(shown.values) != self._layers or shown.names != self._names:
-            self._layers, self._names = len(shown.values), shown.names
-            name_layers(self.profile, self._layers, self._names)
+        self._layers = len(shown.values)
+        along = shown.names or room_for(self._layers)
+        if along != self._along:
+            self._along = along
+            name_layers(self.profile, self._layers, shown.names)
             changed.append(self.profile)
         title = shown.quantity + (f"   {shown.verdict}" if shown.verdict else "")
         if self._title.get_text() != title:

@@ -10,7 +10,14 @@ from matplotlib.ticker import MaxNLocator, ScalarFormatter
 
 _LONGEST = 16  # letters; of longer names the end is shown
 _LETTER = 0.64  # width of one, in its size
+_ROUND = (1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10)
 _APART = 2  # letters between two names
+
+
+def room_for(count: int) -> int:
+    """How many layers an axis has room for that shows so many: a round number, which seldom changes under a hand."""
+    power = 10 ** max(0, len(str(max(count, 1))) - 1)
+    return next(room for step in _ROUND if (room := round(step * power)) >= count and room >= 1)
 
 
 def name_layers(axes: Axes, count: int, names: Sequence[str] = ()) -> None:
@@ -21,14 +28,23 @@ def name_layers(axes: Axes, count: int, names: Sequence[str] = ()) -> None:
         count: How many layers there are.
         names: Theirs; () for their numbers.
     """
-    axes.set_xlim(0.4, max(count, 1) + 0.6)
+    axes.set_xlim(0.4, (max(count, 1) if names else room_for(count)) + 0.6)
     if not names:
         axes.xaxis.set_major_locator(MaxNLocator(8, integer=True, min_n_ticks=1))
         axes.xaxis.set_major_formatter(ScalarFormatter())
         return
-    short = [name if len(name) <= _LONGEST else "…" + name[1 - _LONGEST :] for name in names]
+    short = [_end_of(name) for name in names]
     labels = axes.xaxis.get_ticklabels()
     size = (labels[0].get_fontsize() if labels else 10) * axes.figure.dpi / 72
     room = axes.bbox.width / (count + 0.2)
     every = max(1, math.ceil((max(map(len, short)) + _APART) * _LETTER * size / room))
     axes.set_xticks(range(1, count + 1, every), short[::every], parse_math=False)
+
+
+def _end_of(name: str) -> str:
+    """The end of a long dotted name, from a dot on if there is one."""
+    if len(name) <= _LONGEST:
+        return name
+    end = name[1 - _LONGEST :]
+    _, dot, rest = end.partition(".")
+    return "…" + (rest if dot and rest else end)

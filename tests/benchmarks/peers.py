@@ -168,8 +168,9 @@ PEERS: dict[str, Cells] = {
     "ours": OURS,
     "explorer": EXPLORER,
     "layers": LAYERS,
+    "layers_depth": LAYERS,
     "full_redraw": FULL_REDRAW,
     "naive_interact": NAIVE_INTERACT,
     "echo": ECHO,
 }
-SLIDERS = {"explorer": "margin", "layers": "gain"}  # what is moved, where it is not lr
+SLIDERS = {"explorer": "margin", "layers": "gain", "layers_depth": "depth"}  # what is moved, where it is not lr

@@ -158,12 +158,12 @@ def targets(rows: dict[str, Measured], *, far: bool) -> str:
             ("explorer's drag, frames/s / ready picture's", explorer.rate / floor.rate, "≥", 0.5, 2),
             ("explorer's let-go lag to the fine picture, ms", explorer.lag, "≤", 250, 0),
         ]
-    if "layers" in rows and not far:
-        layers = rows["layers"]
-        goals += [
-            ("layer panel's step / ready picture's", layers.step / floor.step, "≤", 2, 2),
-            ("layer panel's let-go lag, ms", layers.lag, "≤", 250, 0),
-        ]
+    for name, what in (("layers", "gain"), ("layers_depth", "depth")):
+        if name in rows and not far:
+            goals += [
+                (f"layer panel's step of {what} / ready picture's", rows[name].step / floor.step, "≤", 2, 2),
+                (f"layer panel's let-go lag of {what}, ms", rows[name].lag, "≤", 250, 0),
+            ]
     lines = ["| what | measured | target | met |", "|---|---|---|---|"]
     for what, value, sense, limit, digits in goals:
         met = value <= limit if sense == "≤" else value >= limit

@@ -1,5 +1,7 @@
 """The picture of a network's profile: what is there is drawn, what is zero or not finite is marked."""
 
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -7,6 +9,7 @@ from hypothesis import strategies as st
 
 from gradwidgets.figures.decades import Decades
 from gradwidgets.figures.flow import FlowFigure, Profile
+from gradwidgets.figures.layer_names import room_for
 from gradwidgets.figures.side_plot import LOOKS, Detail
 from gradwidgets.figures.style import STYLES
 from tests.figures.pictures import picture
@@ -108,3 +111,25 @@ def test_marks_give_way_where_there_are_many_layers_and_come_back(figure):
     assert look()[0] == ["", ""] and look()[1] < size / 2
     figure.update(profile(few, sick=[1], pinned={"before": few}))
     assert look() == (marks, size)
+
+
+def test_the_axis_of_the_layers_has_room_and_seldom_changes_under_a_hand(figure):
+    for count in (*range(1, 130), 300, 499, 500, 501, 1000):
+        assert count <= room_for(count) <= max(1.34 * count, count + 1)
+    figure.update(profile(np.ones(50)))
+    assert figure.update(profile(np.ones(45))) == ([], False) and figure.profile.get_xlim() == (0.4, 50.6)
+    assert figure.layer_at(figure.profile, 49.0) == 44
+    assert figure.update(profile(np.ones(51)))[0] == [figure.profile]
+
+
+def test_names_stand_along_the_axis_as_many_as_there_is_room_for(figure):
+    few = ("stem", "<b>$x$", "head")
+    figure.update(profile(np.ones(3), names=few))
+    assert [text.get_text() for text in figure.profile.get_xticklabels()] == list(few)
+    many = tuple(f"encoder.layers.{k}.linear1" for k in range(60))
+    figure.update(profile(np.ones(60), names=many))
+    texts = figure.profile.get_xticklabels()
+    assert 2 <= len(texts) < 12 and texts[0].get_text() == "…0.linear1"
+    renderer = figure.figure.canvas.get_renderer()
+    boxes = [text.get_window_extent(renderer) for text in texts]
+    assert all(left.x1 < right.x0 for left, right in itertools.pairwise(boxes))

@@ -11,6 +11,7 @@ import torch
 from gradwidgets.core.layers import ACTIVATIONS, LayerFlow, LayerStats
 from gradwidgets.figures.decades import Decades
 from gradwidgets.figures.flow import Profile
+from gradwidgets.figures.layer_names import room_for
 from gradwidgets.figures.side_plot import PERCENT, Curve, Detail
 from gradwidgets.widgets.flow.problem import FlowResult
 
@@ -99,7 +100,7 @@ def shares_detail(flow: LayerFlow) -> Detail:
         curves.append(Curve(look, x, y))
     if not any(len(curve.x) for curve in curves):
         return Detail("no activation modules", x_ticks={})
-    limits = (0.4, max(len(rows), 1) + 0.6, -0.04, 1.04)
+    limits = (0.4, room_for(len(rows)) + 0.6, -0.04, 1.04)
     return Detail("dead ―  saturated ╌", curves, limits, PERCENT, x_label="layer")
 
 
