@@ -25,6 +25,9 @@ LAYERS: Cells = (
     'panel = LayerFlowPanel(depth=50, width=100, batch=32, init="He")\npanel',
 )
 
+# The same while its depth moves, between 30 and 50 layers a key at a time.
+LAYERS_DEPTH: Cells = (LAYERS[0], LAYERS[1].replace("depth=50", "depth=30"))
+
 # The floor under any widget whose kernel answers: a slider changes a text.
 ECHO: Cells = (
     "import ipywidgets",
@@ -168,7 +171,7 @@ PEERS: dict[str, Cells] = {
     "ours": OURS,
     "explorer": EXPLORER,
     "layers": LAYERS,
-    "layers_depth": LAYERS,
+    "layers_depth": LAYERS_DEPTH,
     "full_redraw": FULL_REDRAW,
     "naive_interact": NAIVE_INTERACT,
     "echo": ECHO,
