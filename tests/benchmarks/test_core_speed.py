@@ -13,6 +13,7 @@ from gradwidgets.core import (
     LOSSES,
     SGD,
     descend_each,
+    hessian_spectrum,
     outcome,
     regressions,
     sample_surface,
@@ -172,3 +173,32 @@ def test_peer_a_backward_for_each_cell(benchmark):
     ours = sample_surface(ten_operations, GROUND)
     torch.testing.assert_close(loss, ours.loss)
     torch.testing.assert_close(gradient, ours.gradient, equal_nan=True)  # at √|…|’s kinks
+
+
+@pytest.fixture(scope="module")
+def small_net():
+    torch.manual_seed(0)
+    model = torch.nn.Sequential(torch.nn.Linear(30, 48), torch.nn.Tanh(), torch.nn.Linear(48, 10))  # 1,978 parameters
+    return model, torch.randn(50, 30), torch.randint(0, 10, (50,)), torch.nn.functional.cross_entropy
+
+
+@pytest.mark.benchmark(group="Hessian of 1,978 parameters, 50 samples")
+def test_hessian_spectrum(benchmark, small_net):
+    spectrum = benchmark.pedantic(lambda: hessian_spectrum(*small_net), rounds=5, warmup_rounds=1)
+    assert spectrum.method == "exact"
+
+
+@pytest.mark.benchmark(group="Hessian of 1,978 parameters, 50 samples")
+@pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")
+def test_peer_torch_func_hessian(benchmark, small_net):
+    model, x, y, loss_fn = small_net
+    names = {name: p.detach() for name, p in model.named_parameters()}
+    shapes = {name: p.shape for name, p in names.items()}
+    flat = torch.cat([p.flatten() for p in names.values()]).double()
+
+    def loss(flat):
+        parts = flat.split([shape.numel() for shape in shapes.values()])
+        given = {name: part.reshape(shape) for (name, shape), part in zip(shapes.items(), parts, strict=True)}
+        return loss_fn(torch.func.functional_call(model, given, (x.double(),)), y)
+
+    benchmark.pedantic(lambda: torch.linalg.eigvalsh(torch.func.hessian(loss)(flat)), rounds=5, warmup_rounds=1)
