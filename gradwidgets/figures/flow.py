@@ -127,7 +127,7 @@ class FlowFigure:
         }
         for k, (color, mark) in enumerate(zip(PINNED, PINNED_MARKS, strict=True)):
             self.lines[f"pinned {k}"] = moving_line(
-                self.profile, color=color, marker=mark, markersize=(3.6 + 1.2 * k) * scale, zorder=3 - 0.01 * k, **plain
+                self.profile, color=color, marker=mark, markersize=(3.6 + 0.8 * k) * scale, zorder=3 - 0.01 * k, **plain
             )
 
     def _explain(self, told: tuple[str, ...]) -> None:

@@ -203,7 +203,7 @@ def _cosine(one: Clipped) -> str:
     if np.isnan(one.cosine):
         return "none"
     less = 1 - one.cosine
-    return f"1 − {number(less, 2)}" if 0 < less < 1e-3 else number(one.cosine, 4)
+    return f"1 − {number(less, 2)}" if 1e-9 < less < 1e-3 else number(one.cosine, 4)
 
 
 def _told(one: Clipped) -> str:
