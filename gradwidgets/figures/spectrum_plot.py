@@ -164,11 +164,13 @@ class SpectrumPlot:
         share = np.concatenate([[0.0], np.cumsum((density[1:] + density[:-1]) / 2 * np.diff(at))])
         edges = self.axis.edges
         values = self.axis.value(edges)
-        counts = np.diff(np.interp(values, at, share)) * (spectrum.parameters or known)
+        counts = _smoothed(np.diff(np.interp(values, at, share)) * (spectrum.parameters or known))
         told = counts >= 0.5
         if self.axis.logarithmic:
             told &= np.minimum(np.abs(values[1:]), np.abs(values[:-1])) >= _REACH * (at[-1] - at[0])
-        return (edges[:-1] + edges[1:]) / 2, np.where(told, counts, np.nan)
+        beside = np.convolve(told, [1, 1, 1], mode="same") > 0  # where the line dives under the bars' feet
+        heights = np.where(told, counts, np.where(beside, 0.8 * 10**_BASE, np.nan))
+        return (edges[:-1] + edges[1:]) / 2, heights
 
     def _scale(self, most: float) -> None:
         axes, axis = self._axes, self.axis
@@ -179,3 +181,10 @@ class SpectrumPlot:
         ticks = {math.log10(k): str(k) for k in (1, 2, 5, 10, 20)} if most <= 20 else Decades(0, math.ceil(top)).ticks
         ticks = {at: text for at, text in ticks.items() if at <= top + 0.2}
         axes.set_yticks(list(ticks), list(ticks.values()))
+
+
+def _smoothed(counts: np.ndarray) -> np.ndarray:
+    """Counts, each spread over its neighbours: bells as narrow as the bins would be as jagged as the bars."""
+    reach = np.arange(-4, 5)
+    bell = np.exp(-0.5 * (reach / 1.5) ** 2)
+    return np.convolve(counts, bell / bell.sum(), mode="same") if len(counts) > len(reach) else counts

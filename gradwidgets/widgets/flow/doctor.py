@@ -30,7 +30,7 @@ from gradwidgets.figures.side_plot import Detail
 from gradwidgets.widgets.cards import card
 from gradwidgets.widgets.controls import WIDTH, Looks
 from gradwidgets.widgets.flow import words
-from gradwidgets.widgets.flow.picture import losses_detail, profile_of, shares_detail, values_of
+from gradwidgets.widgets.flow.picture import losses_detail, names_of, profile_of, shares_detail, values_of
 from gradwidgets.widgets.flow.problem import FlowResult, FlowSettings
 from gradwidgets.widgets.flow.view import Seen, View
 
@@ -216,7 +216,8 @@ class DoctorView(View):
         """Draw both profiles and both trainings."""
         panel, trial, fix = self.panel, seen.part, seen.settings.more[0]
         tried = isinstance(trial, Trial)
-        below = shares_detail(trial.after if tried else seen.flow.flow)
+        names = () if tried else names_of(seen.flow)  # a fix may add layers
+        below = shares_detail(trial.after if tried else seen.flow.flow, names)
         if not tried:
             above = Detail("choose a fix" if trial is None else "choose another fix", x_ticks={})
             profile = profile_of(seen.flow, panel.quantity, panel.measure, panel.lr, {}, panel.selected, above, below)

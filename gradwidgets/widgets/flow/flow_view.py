@@ -7,7 +7,14 @@ from matplotlib.axes import Axes
 from gradwidgets.figures.flow import FlowFigure
 from gradwidgets.figures.side_plot import Detail
 from gradwidgets.widgets.flow import words
-from gradwidgets.widgets.flow.picture import activation_detail, gradient_detail, profile_of, shares_detail, shown_layers
+from gradwidgets.widgets.flow.picture import (
+    activation_detail,
+    gradient_detail,
+    names_of,
+    profile_of,
+    shares_detail,
+    shown_layers,
+)
 from gradwidgets.widgets.flow.view import Seen, View
 
 
@@ -47,7 +54,7 @@ class FlowView(View):
             panel.lr,
             panel.pinned,
             panel.selected,
-            shares_detail(result.flow),
+            shares_detail(result.flow, names_of(result)),
             self._near(seen),
         )
         return self.figure.update(profile, settle=settle)

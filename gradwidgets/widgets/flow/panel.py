@@ -143,6 +143,9 @@ class LayerFlowPanel(TrainingPanel):
     ) -> None:
         layout, settings = self._apart(settings)
         self.problem = FlowProblem(model, inputs, targets, loss_fn)
+        meant = [name for name in NETWORK[1:] if name in settings]
+        if model is not None and meant and settings.get("architecture", YOURS) == YOURS:
+            raise TypeError(f"{meant[0]} is for networks that are built; a model of yours is measured as it is")
         self.pinned: dict[str, FlowResult] = {}
         super().__init__(**layout)
         try:
@@ -444,7 +447,8 @@ class LayerFlowPanel(TrainingPanel):
         return {"architecture": "model, inputs, targets, loss_fn"} if self.own else {}
 
     def _usual(self) -> dict[str, object]:
-        return {**super()._usual(), "architecture": self.problem.architectures[0]}
+        nothing = {name: getattr(self, name) for name in NETWORK[1:]} if self.own else {}
+        return {**super()._usual(), "architecture": self.problem.architectures[0], **nothing}
 
     def close(self) -> None:
         """Free the picture and everything registered for it; a training that is watched goes on unwatched."""

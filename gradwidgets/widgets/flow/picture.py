@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
 
+from gradwidgets.core import Finding
 from gradwidgets.core.layers import ACTIVATIONS, LayerFlow, LayerStats
 from gradwidgets.figures.decades import Decades
 from gradwidgets.figures.flow import Profile
@@ -18,6 +19,7 @@ from gradwidgets.widgets.flow.problem import FlowResult
 QUANTITIES = ("weight gradient", "activation gradient", "activation", "update/weight")
 MEASURES = ("rms", "norm")
 _BINS = 48
+_SHORT = 9  # letters of a name below a small plot
 _FIELDS = {
     "weight gradient": ("weight_grad_rms", "weight_grad_norm"),
     "activation gradient": ("activation_grad_rms", "activation_grad_norm"),
@@ -35,6 +37,16 @@ def names_of(result: FlowResult) -> tuple[str, ...]:
     if not result.settings.own:
         return ()
     return tuple(result.flow.layers[k].name for k in shown_layers(result.flow))
+
+
+def _worst(result: FlowResult) -> list[Finding]:
+    return [f for f in result.findings if f.severity in ("warning", "error")]
+
+
+def sick_places(result: FlowResult) -> list[int]:
+    """Which of the layers shown a finding names."""
+    rows = shown_layers(result.flow)
+    return sorted({_position(rows, k) for f in _worst(result) for k in f.where or ()} - {None})
 
 
 def values_of(flow: LayerFlow, quantity: str, measure: str, lr: float) -> np.ndarray:
@@ -68,14 +80,13 @@ def profile_of(
     rows = shown_layers(flow)
     values = values_of(flow, quantity, measure, lr)
     of = "weight gradient" if quantity == "update/weight" else quantity
-    worst = [f for f in result.findings if f.severity in ("warning", "error")]
-    sick = sorted({_position(rows, k) for f in worst for k in f.where or ()} - {None})
+    worst = _worst(result)
     unit = f" at lr {lr:g}" if quantity == "update/weight" else f", {measure}"
     return Profile(
         quantity=quantity + unit,
         values=values,
         broken=np.array([of in flow.layers[k].non_finite for k in rows]),
-        sick=sick,
+        sick=sick_places(result),
         theory=_theory(result, rows, values, quantity, measure),
         pinned={name: values_of(one.flow, quantity, measure, lr) for name, one in pinned.items()},
         selected=selected,
@@ -86,8 +97,13 @@ def profile_of(
     )
 
 
-def shares_detail(flow: LayerFlow) -> Detail:
-    """The shares of dead and of saturated units over the layers."""
+def shares_detail(flow: LayerFlow, names: Sequence[str] = ()) -> Detail:
+    """The shares of dead and of saturated units over the layers.
+
+    Args:
+        flow: The layers.
+        names: What they are called along the axis; () for their numbers.
+    """
     rows = shown_layers(flow)
     at = np.arange(1, len(rows) + 1)
     curves = []
@@ -100,8 +116,9 @@ def shares_detail(flow: LayerFlow) -> Detail:
         curves.append(Curve(look, x, y))
     if not any(len(curve.x) for curve in curves):
         return Detail("no activation modules", x_ticks={})
-    limits = (0.4, room_for(len(rows)) + 0.6, -0.04, 1.04)
-    return Detail("dead ―  saturated ╌", curves, limits, PERCENT, x_label="layer")
+    limits = (0.4, (len(rows) if names else room_for(len(rows))) + 0.6, -0.04, 1.04)
+    at_ends = {1.0: names[0][-_SHORT:], float(len(rows)): names[-1][-_SHORT:]} if names else None
+    return Detail("dead ―  saturated ╌", curves, limits, PERCENT, at_ends, x_label="layer")
 
 
 def losses_detail(title: str, losses: Mapping[str, np.ndarray]) -> Detail:

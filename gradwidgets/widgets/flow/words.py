@@ -7,7 +7,7 @@ import html
 from gradwidgets.core.layers import LayerStats
 from gradwidgets.core.wording import counted, number, percent
 from gradwidgets.widgets.cards import card
-from gradwidgets.widgets.flow.picture import shown_layers
+from gradwidgets.widgets.flow.picture import shown_layers, sick_places
 from gradwidgets.widgets.flow.problem import FlowResult
 
 _MOST_UNMEASURED = 8
@@ -67,6 +67,9 @@ def _facts(result: FlowResult, selected: int | None, quantity: str) -> list[str]
     facts = [f"loss {number(flow.loss)}; {counted(len(rows), 'layer')} with weights"]
     if len(weights) > 1 and weights[-1] > 0:
         facts[0] += f"; weight gradient, first / last: {number(weights[0] / weights[-1], 3)}"
+    sick = [flow.layers[rows[k]].name for k in sick_places(result)]
+    if sick:
+        facts.append(f"marked as sick: {sick[0]}" + (f" to {sick[-1]}, {len(sick)} layers" if len(sick) > 1 else ""))
     if quantity != "activation gradient" and any("activation gradient" in f.message for f in result.findings):
         facts.append(f"the verdict goes by the activation gradient; drawn is the {quantity}")
     if result.settings.activation == "Sigmoid" and result.factors:
@@ -74,7 +77,7 @@ def _facts(result: FlowResult, selected: int | None, quantity: str) -> list[str]
         facts.append(f"σ′ ≤ ¼: without the weights' help {deep} sigmoids leave at most {number(0.25**deep, 3)}")
     dying = max(flow.layers, key=lambda one: one.dead_fraction if one.dead_fraction > 0 else 0.0, default=None)
     if dying is not None and dying.dead_fraction > _MANY_DEAD:
-        facts.append(f"dead units: {percent(dying.dead_fraction)} of {dying.name}'s, more nowhere")
+        facts.append(f"dead units: up to {percent(dying.dead_fraction)} of a layer's, at {dying.name}")
     if selected is not None and selected < len(rows):
         facts.append(layer(flow.layers[rows[selected]]))
         facts += [

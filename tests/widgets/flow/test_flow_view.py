@@ -144,6 +144,17 @@ def test_every_preset_shows_and_pins(make, preset):
     assert not panel.compare and not panel.pinned and len(panel.views["flow"].figure.lines["pinned 0"].get_xdata()) == 0
 
 
+def test_settings_of_built_networks_are_refused_for_a_model_of_ones_own(make):
+    with pytest.raises(TypeError, match="depth is for networks that are built; a model of yours is measured as it is"):
+        LayerFlowPanel(*sound(), depth=3)
+    panel = make(*sound(), architecture="plain", depth=3)  # to go there and back
+    assert len([one for one in panel.flow.layers if one.weights]) == 3
+    panel.architecture = "yours"
+    assert repr(panel) == "LayerFlowPanel(model, inputs, targets, loss_fn)"
+    ends = [text.get_text() for text in panel.views["flow"].figure.above.axes.get_xticklabels()]
+    assert ends == ["0", "4"] and "marked as sick" not in panel.summary
+
+
 def test_an_init_of_residual_networks_is_refused_elsewhere_in_words(make):
     panel = make(**SMALL)
     page = FakePage(panel.canvas)
