@@ -22,6 +22,7 @@ from gradwidgets.figures.side_plot import NOW, PINNED, PINNED_MARKS, Detail, Sid
 from gradwidgets.figures.style import LIGHT, Style, own_look
 
 THEORY, SICK = "#7d8894", "#d7301f"
+_LAYER = "layer, in order of execution"
 _MARKED = 120  # layers up to which each has a mark of its own
 _SIZES = {"sick": (6.2, 2.6), "zero": (7.0, 3.6), "broken": (8.0, 4.6)}  # of marks, and where they are crowded
 
@@ -90,7 +91,7 @@ class FlowFigure:
             self.profile = plot_axes(figure, layout.maps[0], style, layout)
             self.profile.grid(color=style.faint, linewidth=0.6)
             self.profile.set_axisbelow(True)
-            label_axes(self.profile, style, layout, x="layer, in order of execution")
+            label_axes(self.profile, style, layout, x=_LAYER)
             self.above = SidePlot(figure, layout.data, style, layout)
             self.below = SidePlot(figure, layout.losses, style, layout)
             self._title = plot_title(self.profile, style, layout)
@@ -240,6 +241,11 @@ class FlowFigure:
         if along != self._along:
             self._along = along
             name_layers(self.profile, self._layers, shown.names)
+            changed.append(self.profile)
+        stretched = any(len(one) != self._layers for one in list(shown.pinned.values())[: len(PINNED)])
+        label = _LAYER + ("; other depths are stretched" if stretched else "")
+        if self.profile.get_xlabel() != label:
+            self.profile.set_xlabel(label)
             changed.append(self.profile)
         title = shown.quantity + (f"   {shown.verdict}" if shown.verdict else "")
         if self._title.get_text() != title:

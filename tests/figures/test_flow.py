@@ -71,6 +71,9 @@ def test_pins_of_other_depths_are_spread_over_the_same_width_and_named(figure):
     assert figure.lines["pinned 0"].get_data()[0].tolist() == [1, 6, 11]
     assert {"He", "<b>"} <= {text.get_text() for text in figure.figure.texts}
     assert figure.update(profile(np.ones(11), pinned={"He": np.full(3, 0.1), "<b>": np.full(11, 10.0)})) == ([], False)
+    assert figure.profile.get_xlabel() == "layer, in order of execution; other depths are stretched"
+    figure.update(profile(np.ones(11), pinned={"<b>": np.full(11, 10.0)}))
+    assert figure.profile.get_xlabel() == "layer, in order of execution"
 
 
 def test_while_a_hand_moves_the_axis_seldom_shrinks(figure):
