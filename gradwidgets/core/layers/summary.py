@@ -3,6 +3,7 @@
 import math
 from dataclasses import dataclass
 
+import torch
 from torch import nn
 
 from gradwidgets.core.layers.fingerprint import Certificate
@@ -45,7 +46,7 @@ def summarise(measured: Measured, certificate: Certificate, notes: list[str], or
     unmeasured = [(ROOT, note) for note in notes if note.startswith("no gradient at all")]
     unmeasured += [(layer.name, layer.note) for layer in layers if layer.note and _lacks(layer)]
     mode = "training" if measured.training else "evaluation"
-    notes += _along_time(measured.rows)
+    notes += _along_time(measured.rows) + _alike(measured.rows)
     whole = (*notes, f"measured in {mode} mode")
     return LayerFlow(layers, measured.loss, certificate, tuple(unmeasured), whole, origin)
 
@@ -55,6 +56,22 @@ def _along_time(rows: list[Row]) -> list[str]:
     if not names:
         return []
     return [f"{', '.join(names)}: measured as a whole; where along the time steps a gradient fades is not seen"]
+
+
+def _alike(rows: list[Row]) -> list[str]:
+    """Layers whose units have the same weights: they get the same gradient, and stay the same."""
+    names = []
+    for row in rows:
+        weight = row.weights.get("weight")
+        if row.calls and isinstance(row.module, (nn.Linear, nn.modules.conv._ConvNd)) and weight is not None:
+            told = weight.ndim > 1 and len(weight) > 1 and weight.layout is torch.strided and not weight.is_meta
+            # Two of them tell at once in nearly every layer.
+            if told and torch.equal(weight[0], weight[1]) and bool((weight == weight[:1]).all()):
+                names.append(row.name)
+    if not names:
+        return []
+    listed = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+    return [f"{listed}: all units have the same weights, and will stay the same: draw them at random"]
 
 
 def _lacks(layer: LayerStats) -> bool:

@@ -221,3 +221,18 @@ def test_a_recurrent_network_is_said_to_be_seen_as_a_whole():
     flow = layer_flow(Reader(), torch.randn(16, 50, 4), torch.zeros(16, 2), nn.functional.mse_loss)
     assert "along the time steps of a sequence it is not followed" in diagnose(flow)[0].message
     assert any("where along the time steps a gradient fades is not seen" in note for note in flow.notes)
+
+
+def test_units_that_are_all_the_same_are_noted():
+    model = nn.Sequential(nn.Linear(6, 6), nn.Tanh(), nn.Linear(6, 6), nn.Tanh(), nn.Linear(6, 2))
+    x = torch.randn(16, 6)
+
+    def notes():
+        return " ".join(layer_flow(model, x, torch.zeros(16, 2), nn.functional.mse_loss).notes)
+
+    assert "the same weights" not in notes()
+    with torch.no_grad():
+        model[0].weight.fill_(0.05)
+        model[2].weight.copy_(torch.randn(6).expand(6, 6))
+        model[4].weight[1, 0] += 1
+    assert "0, 2: all units have the same weights, and will stay the same: draw them at random" in notes()
