@@ -23,6 +23,7 @@ from gradwidgets.figures.style import LIGHT, Style, own_look
 
 THEORY, SICK = "#7d8894", "#d7301f"
 _LAYER = "layer, in order of execution"
+_COMES_AND_GOES = {"sick", "zero", "not finite"}  # marks that stay in the key once they were seen
 _MARKED = 120  # layers up to which each has a mark of its own
 _SIZES = {"sick": (6.2, 2.6), "zero": (7.0, 3.6), "broken": (8.0, 4.6)}  # of marks, and where they are crowded
 
@@ -186,6 +187,8 @@ class FlowFigure:
         """
         with own_look():
             told = self._told_of(shown)
+            if set(told) < set(self._explained) and set(self._explained) - set(told) <= _COMES_AND_GOES:
+                told = self._explained  # a key that changes takes a whole picture
             whole = told != self._explained
             if whole:
                 self._explain(told)
