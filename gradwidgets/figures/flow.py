@@ -17,13 +17,15 @@ from gradwidgets.figures.layer_names import name_layers, room_for
 from gradwidgets.figures.layout import flow_layout
 from gradwidgets.figures.marks import EDGE, label_axes, plot_axes
 from gradwidgets.figures.moving import MovingLine, moving_line
+from gradwidgets.figures.panel_text import title
 from gradwidgets.figures.picture import Picture
-from gradwidgets.figures.side_plot import NOW, PINNED, PINNED_MARKS, Detail, SidePlot, plot_title
+from gradwidgets.figures.side_plot import NOW, PINNED, PINNED_MARKS, Detail, SidePlot
 from gradwidgets.figures.style import LIGHT, Style, own_look
 
 THEORY, SICK = "#7d8894", "#d7301f"
 _LAYER = "layer, in order of execution"
 _COMES_AND_GOES = {"sick", "zero", "not finite"}  # marks that stay in the key once they were seen
+_PINNED = (3.6, 4.0, 4.2, 6.6)  # sizes of their marks: one that lies under another still shows
 _MARKED = 120  # layers up to which each has a mark of its own
 _SIZES = {"sick": (6.2, 2.6), "zero": (7.0, 3.6), "broken": (8.0, 4.6)}  # of marks, and where they are crowded
 
@@ -95,7 +97,7 @@ class FlowFigure:
             label_axes(self.profile, style, layout, x=_LAYER)
             self.above = SidePlot(figure, layout.data, style, layout)
             self.below = SidePlot(figure, layout.losses, style, layout)
-            self._title = plot_title(self.profile, style, layout)
+            self._title = title(self.profile, style, layout, moving=True)
             self._make_lines(style, layout.scale)
             self._key: list = []
             self._explained: tuple = ()
@@ -129,7 +131,7 @@ class FlowFigure:
         }
         for k, (color, mark) in enumerate(zip(PINNED, PINNED_MARKS, strict=True)):
             self.lines[f"pinned {k}"] = moving_line(
-                self.profile, color=color, marker=mark, markersize=(3.6 + 0.8 * k) * scale, zorder=3 - 0.01 * k, **plain
+                self.profile, color=color, marker=mark, markersize=_PINNED[k] * scale, zorder=3 - 0.01 * k, **plain
             )
 
     def _explain(self, told: tuple[str, ...]) -> None:
@@ -250,10 +252,7 @@ class FlowFigure:
         if self.profile.get_xlabel() != label:
             self.profile.set_xlabel(label)
             changed.append(self.profile)
-        title = shown.quantity + (f"   {shown.verdict}" if shown.verdict else "")
-        if self._title.get_text() != title:
-            self._title.set_text(title)
-            changed.append(self.profile)
+        self._title.set_text(shown.quantity + (f"   {shown.verdict}" if shown.verdict else ""))
         return changed
 
     def layer_at(self, axes: Axes | None, x: float | None) -> int | None:

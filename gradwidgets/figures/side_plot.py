@@ -11,9 +11,10 @@ from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, ScalarFormatter
 
-from gradwidgets.figures.layout import DPI, Box, Layout
+from gradwidgets.figures.layout import Box, Layout
 from gradwidgets.figures.marks import EDGE, plot_axes
 from gradwidgets.figures.moving import moving_line
+from gradwidgets.figures.panel_text import title
 from gradwidgets.figures.style import Style
 
 NOW = "#0072b2"
@@ -114,7 +115,7 @@ class SidePlot:
         self.axes.set_axisbelow(True)
         self._told: tuple | None = None
         self._label = {"fontsize": layout.label, "color": style.ink, "labelpad": 2}
-        self._title = plot_title(self.axes, style, layout)
+        self._title = title(self.axes, style, layout, moving=True)
         usual = {"linewidth": 1.5 * layout.scale, "markersize": 5 * layout.scale, "markeredgewidth": 0}
         self.lines = {}
         for name, look in LOOKS.items():
@@ -124,11 +125,11 @@ class SidePlot:
 
     def update(self, detail: Detail) -> list[Axes]:
         """Show something; return the axes if they must be drawn again with their labels."""
-        told = (detail.title, detail.limits, _frozen(detail.ticks), _frozen(detail.x_ticks), detail.x_label)
+        self._title.set_text(detail.title)
+        told = (detail.limits, _frozen(detail.ticks), _frozen(detail.x_ticks), detail.x_label)
         changed = [] if told == self._told else [self.axes]
         if changed:
             self._told = told
-            self._title.set_text(detail.title)
             self.axes.set_xlabel(detail.x_label, **self._label)
             self.axes.set_xlim(detail.limits[:2])
             self.axes.set_ylim(detail.limits[2:])
@@ -151,18 +152,3 @@ def _set_ticks(axis: Axis, ticks: dict[float, str] | None, usual: MaxNLocator) -
         axis.set_major_formatter(ScalarFormatter(useOffset=False))
     else:
         axis.set_ticks(list(ticks), list(ticks.values()))
-
-
-def plot_title(axes: Axes, style: Style, layout: Layout):
-    """An empty title over axes, flush with their left edge."""
-    return axes.text(
-        0.0,
-        1.0 + 6 * layout.scale / max(axes.bbox.height, 1) * axes.figure.dpi / DPI,
-        "",
-        transform=axes.transAxes,
-        ha="left",
-        va="bottom",
-        parse_math=False,
-        fontsize=layout.label,
-        color=style.ink,
-    )
