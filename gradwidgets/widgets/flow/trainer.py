@@ -8,6 +8,7 @@ import weakref
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 
 import torch
+from torch import nn
 
 from gradwidgets.core.layers import GradientMonitor
 from gradwidgets.core.wording import counted
@@ -35,6 +36,7 @@ class Trainer:
     def __init__(self, panel, view: LiveView) -> None:
         self._panel, self._view = panel, view
         self._lesson: Job | None = None
+        self._trained: nn.Module | None = None  # by the demonstration: its last gradient can be looked at afterwards
         self._forget_cell: Callable[[], None] = lambda: None
         self._watching: LiveRun | None = None  # by `watch`
         self._tracking: Callable[[], Generator | None] = lambda: None  # the outermost `track` that was begun last
@@ -184,6 +186,7 @@ class Trainer:
         settings = panel.network_now()[0]
         the = lesson(panel.problem, settings)
         run = LiveRun(the.model, None, self.draw, lr=panel.lr, share=_SHOWN, budget=_SHOWN)
+        self._trained = the.model
         self._take(run)
         run.open()
         work = training(the, run, lr=panel.lr, steps=panel.steps, seed=settings.seed)
@@ -253,6 +256,7 @@ class Trainer:
     def close(self) -> None:
         """Let go of everything; a loop of the user's goes on unwatched."""
         self._forget_cell()
+        self._trained = None
         if self._lesson is not None:
             self._lesson.stop()
         if self.run is not None:

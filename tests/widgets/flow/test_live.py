@@ -271,6 +271,22 @@ def test_the_demonstration_trains_a_copy_of_a_model_of_one_s_own(panel):
     assert state.put_back().put_back == () and "yours is as it was" in panel.summary
 
 
+def test_after_the_demonstration_its_last_gradient_can_be_looked_at():
+    panel = LayerFlowPanel(depth=3, width=16, steps=5)
+    panel.train(wait=True)
+    gc.collect()
+    panel._trainer.draw(panel._trainer.run, last=True)
+    detail = panel.views["live"].training().detail
+    assert detail.title == "all layers" and detail.counts.sum() > 0
+    panel.selected = 1
+    panel._trainer.draw(panel._trainer.run, last=True)
+    assert panel.views["live"].training().detail.title == "linear_2"
+    model = panel._trainer.run.model
+    panel.close()
+    gc.collect()
+    assert model() is None
+
+
 def test_a_demonstration_that_diverges_says_so():
     panel = LayerFlowPanel(depth=3, width=16, init="He", gain=3, lr=1e4, steps=50)
     panel.train()
