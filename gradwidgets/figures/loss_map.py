@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from gradwidgets.figures.bands import band_image
 from gradwidgets.figures.layout import Layout
 from gradwidgets.figures.map_axes import map_axes, pixels_per_unit
-from gradwidgets.figures.marks import EDGE, MINIMUM, badge, vector_dash
+from gradwidgets.figures.marks import EDGE, GUESS, MINIMUM, badge, vector_dash
 from gradwidgets.figures.moving import MovingLine, moving_line
 from gradwidgets.figures.pixels import Pixels
 from gradwidgets.figures.style import Style, loss_line
@@ -38,6 +38,7 @@ class LossMap:
         path: The line of visited points.
         start: The mark where the descent starts.
         end: The mark where it ends.
+        guess: The mark where somebody thought that it would end.
         vectors: Name of a step's part to its arrow.
     """
 
@@ -84,6 +85,9 @@ class LossMap:
         )
         self.end = moving_line(
             axes, marker="D", markersize=5.8 * scale, color=style.path, markeredgecolor=style.halo, zorder=6, **mark
+        )
+        self.guess = moving_line(
+            axes, marker="*", markersize=16 * scale, color=GUESS, markeredgecolor=EDGE, zorder=4.5, **mark
         )
         self.vectors: dict[str, MovingLine] = {
             part: moving_line(

@@ -13,7 +13,7 @@ from matplotlib.text import Text
 from gradwidgets.figures.layout import Box, Layout
 from gradwidgets.figures.style import Style
 
-MINIMUM, EDGE = "#f4c20d", "#111111"
+MINIMUM, GUESS, EDGE = "#f4c20d", "#d63af9", "#111111"
 
 
 def plot_axes(figure: Figure, box: Box, style: Style, layout: Layout) -> Axes:

@@ -11,7 +11,13 @@ from gradwidgets.figures.style import own_look
 
 
 class Picture(Figure):
-    """A figure that shows itself as PNG where it is a cell's last line, with or without pyplot."""
+    """A figure that shows itself as PNG where it is a cell's last line, with or without pyplot.
+
+    Attributes:
+        magnified: How much larger than usual text and lines are.
+    """
+
+    magnified = 1.0
 
     def blank(self, face: str) -> tuple[float, float]:
         """Take everything off it.
@@ -20,7 +26,7 @@ class Picture(Figure):
             face: Its colour from then on.
 
         Returns:
-            Width and height in CSS pixels, whatever the screen's pixel ratio.
+            Width and height in CSS pixels of a picture that is not magnified, whatever the screen's pixel ratio.
         """
         for axes in self.axes:  # `clear` alone would set each up once more before it goes
             self.delaxes(axes)
@@ -32,5 +38,5 @@ class Picture(Figure):
     def _repr_png_(self) -> bytes:
         file = io.BytesIO()
         with own_look():
-            self.savefig(file, format="png", dpi=2 * DPI, facecolor=self.get_facecolor())
+            self.savefig(file, format="png", dpi=2 * DPI * self.magnified, facecolor=self.get_facecolor())
         return file.getvalue()

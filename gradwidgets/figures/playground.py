@@ -135,6 +135,17 @@ class PlaygroundFigure:
             if self.data is not None:
                 self.data.move(name, run.fit)
 
+    def mark_guess(self, name: str, point: Sequence[float] | None) -> None:
+        """Put the mark of a guess on a loss's map.
+
+        Args:
+            name: The loss.
+            point: (2,) horizontal first; None for no mark.
+        """
+        for loss, loss_map in self.maps.items():
+            here = point is not None and loss == name
+            loss_map.guess.set_data(*([[point[0]], [point[1]]] if here else [[], []]))
+
     def explain(self, runs: Mapping[str, Run]) -> bool:
         """Have the key name what `runs` shows: marks or vectors; return whether it changed."""
         drawn = {part for run in runs.values() for part in run.vectors}

@@ -29,6 +29,7 @@ from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 from matplotlib.transforms import Bbox
 
+from gradwidgets.figures.layout import DPI
 from gradwidgets.figures.style import own_look
 from gradwidgets.widgets.mainloop import Latest, call_later
 from gradwidgets.widgets.patch import encode_patch
@@ -268,6 +269,16 @@ class LiveCanvas(_ipympl.Canvas):
         self.stale()
         self._sent = None
         self._resize_page()
+
+    def magnify(self, factor: float) -> None:
+        """Draw all text and lines so many times larger; `resize` then keeps the picture's size."""
+        figure = self.figure
+        if figure.magnified == factor:
+            return
+        figure.magnified = factor
+        figure._original_dpi = DPI * factor  # what the screen's pixel ratio multiplies
+        figure._set_dpi(figure._original_dpi * self.device_pixel_ratio, forward=False)
+        self._background = None
 
     def _resize_page(self) -> None:
         width, height = self.get_width_height(physical=True)

@@ -6,15 +6,18 @@ gradient is zero, and cuts through the point where one stands; below them the ve
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from traitlets import Bool, default
 
 from gradwidgets.core import SGD, Finding, ProbeRow, SurfaceGrid
 from gradwidgets.core.slices import Slices
+from gradwidgets.figures.cover import draw_cover
+from gradwidgets.figures.style import STYLES
+from gradwidgets.widgets import explorer_guess as guess
 from gradwidgets.widgets import explorer_words as words
 from gradwidgets.widgets.cards import CSS
-from gradwidgets.widgets.controls import Check
+from gradwidgets.widgets.controls import Check, Control
 from gradwidgets.widgets.explorer_choices import BOTH, moved_window, other_axes, shown_losses, usual_view
 from gradwidgets.widgets.explorer_code import code
 from gradwidgets.widgets.explorer_controls import constant_stops, make_controls
@@ -23,6 +26,7 @@ from gradwidgets.widgets.explorer_point import Here, look_at
 from gradwidgets.widgets.explorer_view import ExplorerView
 from gradwidgets.widgets.loss_problem import NONE, YOURS, LossProblem, LossProblems, LossResult, LossSettings
 from gradwidgets.widgets.panel import Panel
+from gradwidgets.widgets.prediction import Asked, Mark
 from gradwidgets.widgets.traits import Numbers, OneOf, Place, Real, Span, TwoOf, Whole
 
 SCALES = ("linear", "log", "symlog")
@@ -62,6 +66,7 @@ class SurfaceExplorer(Panel):
         lr: Its learning rate.
         momentum: Its momentum.
         theme: `"auto"` (JupyterLab's), `"light"` or `"dark"`.
+        hide, lock, style, predict: What a teacher prepares, see `TaughtPanel`.
         error: What went wrong last; empty when all is well.
         summary: The verdict in words.
 
@@ -334,7 +339,7 @@ class SurfaceExplorer(Panel):
             controls["y_range"].show(spans[1])
         controls["y_range"].enable(len(spans) == 2, "" if len(spans) == 2 else "there is one axis")
         controls["point"].show(place if len(place) == 2 else (*place, 0.0))
-        controls["point"].fields[1].disabled = len(place) == 1
+        controls["point"].fields[1].disabled = len(place) == 1 or controls["point"].locked
         controls["shown"].show(BOTH.join(self._losses()))
         for name in (
             "example",
@@ -357,6 +362,47 @@ class SurfaceExplorer(Panel):
     def _show_control(self, name: str) -> None:
         if self._shown is not None:
             self._show_controls(self._shown, self._place(self._shown))
+
+    # -- a lesson -----------------------------------------------------------------------------------------
+
+    def _lockable(self) -> dict[str, Sequence[Control]]:
+        """Besides the controls: settings that share one, and the constants by their names."""
+        constants = [self.controls[f"constant {k + 1}"] for k in range(len(self._constant_rows))]
+        named = {"component": (self.controls["shown"],), "compare": (self.controls["shown"],), "fixed": constants}
+        return {**super()._lockable(), **named, **{n: (c,) for n, c in zip(self._constants(), constants, strict=False)}}
+
+    def _free(self, meant: dict[str, object]) -> dict[str, object]:
+        locked = [name for name in self._constants() if name in self.lock]
+        if "fixed" in meant and locked:
+            kept = {name: self.fixed[name] for name in locked if name in self.fixed}
+            meant = {**meant, "fixed": {**_without(meant["fixed"], *locked), **kept}}
+        return super()._free(meant)
+
+    def _asked(self) -> list[Asked]:
+        return guess.asked()
+
+    def _asked_about(self) -> object:
+        return self._snapshot(), self.descent, self.lr, self.momentum, self.point
+
+    def _question(self) -> str:
+        return guess.question(self._losses(), descent=self.descent)
+
+    def _marks(self, answer: Mapping[str, object]) -> Sequence[Mark]:
+        result = self._settled()
+        return guess.marks(result, self._descents(result, self._place(result)), answer)
+
+    def _forget_drawing(self) -> None:
+        self._view.forget()
+
+    def _cover(self, result: LossResult) -> None:
+        self._fit_picture()
+        about = [f"over {', '.join(f'{name} from {low:g} to {high:g}' for name, low, high in result.settings.axes)}"]
+        draw_cover(self.figure, STYLES[self._style_name()], " and ".join(result.settings.losses), about)
+        self.canvas.stale()
+        self.canvas.paint()
+        self._show_controls(result, self._place(result))
+
+    # -- what the mouse does ------------------------------------------------------------------------------
 
     def _move(self, event) -> None:
         """Move the operating point to where a person pressed or drags; a drag stays with what it began on."""

@@ -23,11 +23,13 @@ class Descent:
         points: (P, A) visited points as far as they are finite and near, a number for each axis.
         losses: (P,) the loss there.
         sentence: What became of it.
+        kind: The same in one word, see `gradwidgets.core.outcome`.
     """
 
     points: np.ndarray
     losses: np.ndarray
     sentence: str
+    kind: str
 
 
 def descend_from(grid: SurfaceGrid, optimizer: SGD, start: tuple[float, ...]) -> Descent | None:
@@ -56,7 +58,7 @@ def descend_from(grid: SurfaceGrid, optimizer: SGD, start: tuple[float, ...]) ->
     said = f"descent: {fate(end, steps)}"
     if np.isfinite(last).all():
         said += f", at {place(grid.names, last)}, loss {number(float(losses[-1]))}"
-    return Descent(near, losses[alive], said)
+    return Descent(near, losses[alive], said, end.kind)
 
 
 class _Walked(Objective):

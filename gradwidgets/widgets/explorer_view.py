@@ -31,6 +31,10 @@ class ExplorerView:
         self._kept: object = None  # what `_ground` tells by its id
         self._scale: SurfaceScale | None = None
 
+    def forget(self) -> None:
+        """Have the next picture made anew: something else has used the figure."""
+        self._frame = self._ground = None
+
     def show(self, canvas: LiveCanvas, result: LossResult, scale: str, arrows: str, style: str) -> None:
         """Bring the maps to a result.
 

@@ -23,13 +23,15 @@ from gradwidgets.widgets.controls import Looks
 from gradwidgets.widgets.job import Job
 from gradwidgets.widgets.mainloop import call_later, call_soon
 from gradwidgets.widgets.page import Page
-from gradwidgets.widgets.settings_panel import SettingsPanel
+from gradwidgets.widgets.taught_panel import MAGNIFIED, TaughtPanel
 from gradwidgets.widgets.traits import OneOf
 
 _ABOVE = 250  # of the window, CSS pixels: what JupyterLab and the cell put above the picture, and margins
 _ROOMY, _LARGER = 1300, 1.25  # a panel so wide shows controls and words larger: see the style sheet
 _STILL = 0.4  # seconds of work that a picture in a saved notebook is worth waiting for
 _STOPPED = "Stopped before all was computed; the next change starts anew."
+_GUESS = 62  # CSS pixels: the row in which a person guesses, and what came of it
+_NARROWEST = 480  # CSS pixels that a picture needs for its text, where that is not magnified
 _PAGE = (848, 800)  # width of a notebook's output and height of the window, until the page tells
 
 
@@ -45,7 +47,7 @@ class Shown(Protocol):
     exact: bool
 
 
-class Panel(SettingsPanel):
+class Panel(TaughtPanel):
     """A widget of controls, a picture and words.
 
     Attributes:
@@ -57,7 +59,6 @@ class Panel(SettingsPanel):
     theme = OneOf("auto", lambda self: ("auto", *STYLES)).tag(setting=True)
 
     canvas: LiveCanvas | None = None
-    file_name: ClassVar[str] = "gradwidgets"  # of a saved picture, without extension
     patience: ClassVar[float] = 0.0  # seconds of work after which progress is shown
     words_height: ClassVar[int] = 84  # CSS pixels, where there is little room
 
@@ -86,7 +87,16 @@ class Panel(SettingsPanel):
         picture = widgets.Box([self.canvas], layout=beside)
         column.add_class("gradwidgets-column")
         upper = widgets.HBox([column, picture], layout=widgets.Layout(width="100%", align_items="flex-start"))
-        self.children = [self._style_sheet, self.page, upper, self._alert, self._busy, self._words]
+        self.children = [
+            self._style_sheet,
+            self.page,
+            self._heading,
+            self._guess_rows,
+            upper,
+            self._alert,
+            self._busy,
+            self._words,
+        ]
         self.page.canvas_id = self.canvas.model_id
         self.canvas.when_free(self._frame_arrived)
         self.page.observe(lambda change: setattr(self.canvas, "patches", change.new), "patches")
@@ -97,8 +107,8 @@ class Panel(SettingsPanel):
         self._ready = True
         self.page.observe(lambda change: call_soon(self._fit_page), "size")
 
-    def make_buttons(self, looks: Looks, code_tooltip: str) -> widgets.HBox:
-        """Make the row of Reset, Copy code and PNG."""
+    def make_buttons(self, looks: Looks, code_tooltip: str) -> widgets.VBox:
+        """Make the rows of Reset, Copy code and PNG, and of Share, Save and Load."""
 
         def button(text: str, tooltip: str, work, width: int) -> widgets.Button:
             layout, style = looks.layout(width=f"{width}px", margin="2px 3px 2px 0"), looks.of(widgets.ButtonStyle)
@@ -109,13 +119,14 @@ class Panel(SettingsPanel):
         self._copy_button = button("Copy code", code_tooltip, self.copy_code, 96)
         self._copying = self._copy_button, "Copy code"
         self.page.observe(lambda change: call_soon(self._say_copied), "copied")
-        return widgets.HBox(
-            [
-                button("Reset", "back to the settings that this was made with", self.reset, 68),
-                self._copy_button,
-                button("PNG", "save the picture", self.save_png, 68),
-            ]
-        )
+        self._share_button = button("Share", "copy a line that makes this again, with these settings", self._share, 68)
+        reset = button("Reset", "back to the settings that this was made with", self.reset, 68)
+        rows = [reset, self._copy_button, button("PNG", "save the picture", self.save_png, 68)]
+        self._buttons = widgets.VBox([widgets.HBox(rows), widgets.HBox([self._share_button, self._file_buttons()])])
+        return self._buttons
+
+    def _share(self) -> None:
+        self._attempt(lambda: self.copy(repr(self), self._share_button, "Share"))
 
     def _say_copied(self) -> None:
         if self._closed or self.page.copied is None:
@@ -157,6 +168,13 @@ class Panel(SettingsPanel):
     def _move(self, event) -> None:
         """Take a press of the left mouse button, or a drag with it held."""
 
+    def _cover(self, result: Shown) -> None:
+        """Draw what stands in the picture's place until it is guessed, and bring the controls to the settings."""
+        raise NotImplementedError
+
+    def _guess_at(self, event) -> None:
+        """Take a press or a drag while the picture is to be guessed."""
+
     # -- computing ----------------------------------------------------------------------------------------
 
     def _refresh(self) -> None:
@@ -164,7 +182,7 @@ class Panel(SettingsPanel):
         running = self._job is not None and self._job.running
         known = self._shown is not None and (running or self._shown.exact)
         if known and settings == (self._job_settings if running else self._shown.settings):
-            self._show(self._shown)  # only the view changed
+            self._present(self._shown)  # only the view changed
             return
         if self._job is not None:
             self._job.stop()
@@ -175,7 +193,7 @@ class Panel(SettingsPanel):
         self._job_began = time.monotonic()
         preview = self._preview(settings)
         if preview is not None:
-            self._show(preview)
+            self._present(preview)
         if preview is not None or not self._job.start(pause=self._by_hand):
             if self._ready and not self._by_hand and preview is None:
                 self._job.finish_if_short(_STILL)  # on the line after a setting from Python, all is up to date
@@ -184,12 +202,25 @@ class Panel(SettingsPanel):
                 self._job.go_on()
 
     def _show_interim(self, result: Shown) -> None:
-        self._show(result)
+        self._present(result)
 
     def _done(self, result: Shown) -> None:
         self._result = result
         self._busy.layout.display = "none"
-        self._show(result)
+        self._present(result)
+
+    def _present(self, result: Shown) -> None:
+        """Show a result; or, where a guess comes first, what stands in its place."""
+        if self._covered:
+            self._shown = result
+            self._cover(result)
+            self._prediction.ask(self._question())
+            self.summary = self._question()
+            self._words.value = ""
+        else:
+            if self._prediction is not None:
+                self._prediction.keep(self._guess_in_place)
+            self._show(result)
 
     def _settled(self) -> Shown:
         """Return the exact result of the present settings; what is still being computed is computed now."""
@@ -229,8 +260,10 @@ class Panel(SettingsPanel):
             for side, usual in zip(("width", "height"), _PAGE, strict=True)
         )
         larger = _LARGER if width >= _ROOMY else 1.0
+        larger = max(larger, MAGNIFIED[self.style])
         width = width - round(CONTROLS_WIDTH * larger) - 12
-        height = height - _ABOVE - round(self.words_height * larger)
+        height = height - _ABOVE - round(self.words_height * larger) - self._heading_height
+        height -= _GUESS if self._prediction is not None else 0
         width = max(400, min(width, 1500))
         return width, max(380, min(height, 900, round(width * 0.85)))
 
@@ -239,17 +272,35 @@ class Panel(SettingsPanel):
             return self.theme
         return "dark" if self.page.told().get("dark") else "light"
 
+    def _restyle(self) -> None:
+        if self.canvas is not None:
+            self._fit_page()
+
+    def _uncover(self) -> None:
+        if self._shown is not None:
+            self._forget_drawing()
+            self._restyle()
+
+    def _forget_drawing(self) -> None:
+        """Have the next picture made anew."""
+        raise NotImplementedError
+
+    def _guess_changed(self) -> None:
+        if self._shown is not None and self._covered:
+            self._present(self._shown)
+
     def _fit_page(self) -> None:
         """Take the size and the theme that the page told."""
-        if not self._ready or self._shown is None:
+        if self._closed or self._shown is None:
             return
         self._fit_picture()
-        self._attempt(lambda: self._show(self._shown))
+        self._attempt(lambda: self._present(self._shown))
 
     def _fit_picture(self) -> None:
-        """Give the picture the size that it should have."""
-        width, height = self.figure.get_size_inches() * self.figure.dpi / self.canvas.device_pixel_ratio
+        """Give the picture the size that it should have, and the style."""
         size = self._picture_size()
+        self.canvas.magnify(min(MAGNIFIED[self.style], max(1.0, size[0] / _NARROWEST)))
+        width, height = self.figure.get_size_inches() * self.figure.dpi / self.canvas.device_pixel_ratio
         if (round(width), round(height)) != size:
             self.canvas.resize(*size)
 
@@ -257,7 +308,7 @@ class Panel(SettingsPanel):
         pressed = event.name == "button_press_event" and event.button == 1
         dragged = event.name == "motion_notify_event" and 1 in (getattr(event, "buttons", None) or ())
         if (pressed or dragged) and self._shown is not None:
-            self._move(event)
+            (self._guess_at if self._covered else self._move)(event)
 
     def _frame_arrived(self) -> None:
         if self._pull_waiting:

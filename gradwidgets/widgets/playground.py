@@ -6,19 +6,21 @@ of every step; below them one line of words a loss.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from traitlets import Bool, TraitError, validate
 
 from gradwidgets.core import LOSSES, OBJECTIVES, SGD, Stability, SurfaceGrid, Trajectory, script
 from gradwidgets.core.slices import Slices
-from gradwidgets.figures.playground import PlaygroundFigure
+from gradwidgets.figures.playground import PlaygroundFigure, Run
 from gradwidgets.figures.style import STYLES
+from gradwidgets.widgets import playground_guess as guess
 from gradwidgets.widgets import words
 from gradwidgets.widgets.controls import Check
 from gradwidgets.widgets.panel import Panel
 from gradwidgets.widgets.playground_controls import make_controls
 from gradwidgets.widgets.playground_picture import axes_order, maps_of, parts_of, runs_of
+from gradwidgets.widgets.prediction import Asked, Mark
 from gradwidgets.widgets.presets import PRESETS
 from gradwidgets.widgets.problem import YOURS, Problems, Result, Settings
 from gradwidgets.widgets.traits import OneOf, Pair, Real, SomeOf, Whole
@@ -54,6 +56,7 @@ class OptimizerPlayground(Panel):
         dataset: Name of the data or of the ready-made objective; `"yours"` for what was passed in.
         step: Up to which step the run is shown; None for all of it.
         theme: `"auto"` (JupyterLab's), `"light"` or `"dark"`.
+        hide, lock, style, predict: What a teacher prepares, see `TaughtPanel`.
         error: What went wrong last; empty when all is well.
         summary: The outcome in words, one line a loss.
 
@@ -182,19 +185,25 @@ class OptimizerPlayground(Panel):
         self._draw_ground(result)
         k = self._step_shown(result)
         parts = parts_of(result, k)
-        runs = runs_of(result, k, parts)
+        self._draw_runs(result, runs_of(result, k, parts))
+        self._show_words(result, k, parts)
+        self._show_controls(result)
+        self.complain("")
+
+    def _draw_runs(self, result: Result, runs: Mapping[str, Run]) -> None:
+        """Draw what moves over the ground."""
+        seen = self._covered or self._guess_in_place
+        self._figure.mark_guess(*guess.drawn(result, self.answer if seen else {}))
         if self._figure.explain(runs):
             self.canvas.stale()
         self._figure.update(runs, [result.settings.start[i] for i in axes_order(result)])
         self.canvas.paint()
-        self._show_words(result, k, parts)
-        self._show_controls(result)
-        self.complain("")
 
     def _draw_ground(self, result: Result) -> None:
         """Draw what lies under the moving artists, as far as it changed."""
         steps, names = result.settings.steps, tuple(result.objectives)
         frame = (result.settings.dataset, names, result.sampled, self._style_name(), self.arrows, self._picture_size())
+        frame += (self.style,)
         surfaces = tuple(id(result.surfaces[name]) for name in names)
         before, self._drawn = self._drawn, (frame, surfaces, steps)
         if before is None or before[0] != frame:
@@ -258,6 +267,35 @@ class OptimizerPlayground(Panel):
     def _usual(self) -> dict[str, object]:
         suited = {"start": self._problems[self.dataset].base.start, "lr": self._suitable_lr(self.dataset)}
         return {**super()._usual(), **suited}
+
+    # -- a guess before the picture -----------------------------------------------------------------------
+
+    def _asked(self) -> list[Asked]:
+        return guess.asked()
+
+    def _asked_about(self) -> Settings:
+        return self._snapshot()
+
+    def _question(self) -> str:
+        return guess.question(self._shown)
+
+    def _marks(self, answer: Mapping[str, object]) -> Sequence[Mark]:
+        return guess.marks(self._settled(), answer)
+
+    def _forget_drawing(self) -> None:
+        self._drawn = None
+
+    def _cover(self, result: Result) -> None:
+        self._draw_ground(result)
+        self._draw_runs(result, guess.covered_runs(result))
+        self._prediction.asked["end"].control.name_parts(next(iter(result.objectives.values())).parameters)
+        self._show_controls(result)
+
+    def _guess_at(self, event) -> None:
+        point = self._figure.point_at(event.inaxes, event.xdata, event.ydata)
+        if point is not None and event.inaxes is self._figure.maps[guess.asked_loss(self._shown)].axes:
+            end = dict(zip(axes_order(self._shown), point, strict=True))
+            self._prediction.asked["end"].control.choose((float(f"{end[0]:.4g}"), float(f"{end[1]:.4g}")))
 
     # -- what the page does -------------------------------------------------------------------------------
 

@@ -137,7 +137,8 @@ class SettingsPanel(widgets.VBox):
         moved = [control for control in self.controls.values() if control.moved]
         try:
             if moved:
-                self._apply({control.name: control.take() for control in moved})
+                chosen = {control.name: control.take() for control in moved}
+                self._apply({name: value for name, value in chosen.items() if not self.controls[name].locked})
         except Exception as failure:
             self._fail(failure)
 
@@ -147,7 +148,7 @@ class SettingsPanel(widgets.VBox):
         self._applying.add("page")
         try:
             with self.hold_trait_notifications():
-                for name, value in self._meant(chosen).items():
+                for name, value in self._free(self._meant(chosen)).items():
                     setattr(self, name, value)
         except TraitError as error:
             refusal = str(error)
@@ -166,6 +167,10 @@ class SettingsPanel(widgets.VBox):
     def _meant(self, chosen: Mapping[str, object]) -> dict[str, object]:
         """Return the settings that a person's choice stands for; a panel may have controls that set several."""
         return dict(chosen)
+
+    def _free(self, meant: dict[str, object]) -> dict[str, object]:
+        """Return what of that a person may choose."""
+        return meant
 
     def _show_control(self, name: str) -> None:
         """Bring a control to its setting."""

@@ -152,6 +152,33 @@ class SomeOf(traitlets.TraitType):
         return tuple(name for name in self._options if name in names)
 
 
+class Names(traitlets.TraitType):
+    """Any number of a set of names, kept as a tuple in the order given; a wrong one is answered with the right ones.
+
+    Args:
+        options: Gives the names for an object that holds the trait.
+    """
+
+    info_text = "names"
+
+    def __init__(self, options: Callable[[traitlets.HasTraits], Sequence[str]], **kwargs) -> None:
+        self._options = options
+        super().__init__((), **kwargs)
+
+    def validate(self, obj: traitlets.HasTraits, value: object) -> tuple[str, ...]:
+        """Return the names, or raise a TraitError that lists the right ones."""
+        names = (value,) if isinstance(value, str) else value
+        right = tuple(self._options(obj))
+        try:
+            names = tuple(dict.fromkeys(names))
+            known = all(isinstance(name, str) and name in right for name in names)
+        except TypeError:
+            names, known = (), False
+        if not known:
+            raise TraitError(f"{self.name} must be some of {', '.join(map(repr, right))}; got {_shown(value)}")
+        return names
+
+
 class TwoOf(traitlets.TraitType):
     """Two different names out of a set, kept as a tuple; or None.
 

@@ -15,6 +15,7 @@ from traitlets import TraitError
 
 WIDTH = 256  # of the column of controls, CSS pixels
 LABEL = "88px"
+LOCKED = "fixed in this lesson"
 ROW = {"width": f"{WIDTH}px", "overflow": "hidden", "margin": "0", "flex": "0 0 auto"}
 
 
@@ -52,6 +53,8 @@ class Control(widgets.HBox):
         super().__init__(children, layout=layout or widgets.Layout(width=f"{WIDTH}px"))
         self.name = name
         self.moved = False
+        self.locked = False
+        self._wanted = True, ""  # what `enable` was told last
         self._lock = threading.RLock()
         self._own_thread: int | None = None
         self._ask: Callable[[], None] = lambda: None
@@ -105,8 +108,17 @@ class Control(widgets.HBox):
     def _note(self, change) -> None:
         """Remember what moved, where the control has several parts."""
 
+    def lock(self, locked: bool) -> None:
+        """Keep the control from being moved, whatever `enable` says, or let it go again."""
+        if locked != self.locked:
+            self.locked = locked
+            self.enable(*self._wanted)
+
     def enable(self, enabled: bool, reason: str = "") -> None:
         """Enable or disable the control; the tooltip of a disabled one says why."""
+        self._wanted = enabled, reason
+        if self.locked:
+            enabled, reason = False, LOCKED
         for child in self.children:
             if hasattr(child, "disabled") and child.disabled == enabled:
                 child.disabled = not enabled

@@ -81,6 +81,12 @@ class Number(Control):
             self.slider.description = label
             self.slider.tooltip = self.field.tooltip = tooltip
 
+    def choose(self, value: float) -> None:
+        """Take a number that a person chose elsewhere, on a picture say."""
+        with self._lock:
+            self.value, self.moved = float(value), True
+        self._ask()
+
     def _note(self, change) -> None:
         if change.owner is self.slider:
             self.value = float(self.stops[min(max(change.new, 0), len(self.stops) - 1)])

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from matplotlib.axes import Axes
 
 from gradwidgets.figures.flow import FlowFigure
+from gradwidgets.figures.guess_plot import guessed_profile
 from gradwidgets.figures.side_plot import Detail
 from gradwidgets.widgets.flow import words
 from gradwidgets.widgets.flow.picture import (
@@ -16,6 +19,8 @@ from gradwidgets.widgets.flow.picture import (
     shown_layers,
 )
 from gradwidgets.widgets.flow.view import Seen, View
+
+_GUESS = "your guess"
 
 
 class FlowView(View):
@@ -57,6 +62,9 @@ class FlowView(View):
             shares_detail(result.flow, names_of(result)),
             self._near(seen),
         )
+        guessed = guessed_profile(panel.guessed(), len(profile.values), profile.values[-1])
+        if guessed is not None:
+            profile = replace(profile, pinned={_GUESS: guessed, **profile.pinned})
         return self.figure.update(profile, settle=settle)
 
     def _near(self, seen: Seen) -> Detail:

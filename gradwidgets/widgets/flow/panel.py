@@ -7,7 +7,7 @@ gradient on its way through the layers; a fix tried on a copy; clipping; curvatu
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import ipywidgets as widgets
 from torch import nn
@@ -16,11 +16,13 @@ from traitlets import Bool, TraitError, default, validate
 from gradwidgets.core import Finding
 from gradwidgets.core.layers import ACTIVATIONS, INITS, LayerFlow
 from gradwidgets.core.slices import Slices, finish, part_of
+from gradwidgets.figures.guess_plot import GuessPlot
 from gradwidgets.figures.layout import DPI
 from gradwidgets.figures.picture import Picture
 from gradwidgets.figures.style import STYLES
 from gradwidgets.widgets.cards import CSS
 from gradwidgets.widgets.controls import Number
+from gradwidgets.widgets.flow import guess
 from gradwidgets.widgets.flow.clipping import THRESHOLDS, ClippingView
 from gradwidgets.widgets.flow.controls import NORMALIZATION_NAMES, make_column, make_controls
 from gradwidgets.widgets.flow.curvature import PARTS, CurvatureView, Part
@@ -34,6 +36,7 @@ from gradwidgets.widgets.flow.trainer import Trainer
 from gradwidgets.widgets.flow.training_panel import TrainingPanel
 from gradwidgets.widgets.flow.view import Seen, View, Wanted
 from gradwidgets.widgets.mainloop import after_each_cell
+from gradwidgets.widgets.prediction import Asked, Mark
 from gradwidgets.widgets.settings_panel import close_all, descendants
 from gradwidgets.widgets.traits import OneOf, Real, Whole
 
@@ -81,6 +84,7 @@ class LayerFlowPanel(TrainingPanel):
         spike: What the step's gradients are multiplied by before they are clipped.
         steps: Of the demonstration, 1 to 100,000.
         theme: `"auto"` (JupyterLab's), `"light"` or `"dark"`.
+        hide, lock, style, predict: What a teacher prepares, see `TaughtPanel`.
         error: What went wrong last; empty when all is well.
         summary: The verdict in words.
 
@@ -164,6 +168,7 @@ class LayerFlowPanel(TrainingPanel):
         self._initial = self._values()
         width, height = self._picture_size()
         self.figure_shared = Picture(figsize=(width / DPI, height / DPI), dpi=DPI, layout="none")
+        self._guess_plot = GuessPlot(self.figure_shared)
         self.views = {name: view(self) for name, view in VIEWS.items()}
         self._trainer = Trainer(self, self.views["live"])
         self.controls = make_controls(self.problem.architectures, self.fixes, {n: v.about for n, v in VIEWS.items()})
@@ -442,6 +447,43 @@ class LayerFlowPanel(TrainingPanel):
     def _move(self, event) -> None:
         if self.views[self._shown.settings.view].click(event):
             self._attempt(lambda: self._show(self._shown))
+
+    # -- a guess before the picture -----------------------------------------------------------------------
+
+    def _asked(self) -> list[Asked]:
+        return guess.asked()
+
+    def _asked_about(self) -> object:
+        return self.network_now(), self.quantity, self.measure, self.lr if self.quantity == "update/weight" else None
+
+    def _question(self) -> str:
+        return guess.question(self.quantity)
+
+    def _marks(self, answer: Mapping[str, object]) -> Sequence[Mark]:
+        return guess.marks(self._settled().flow, self.quantity, self.measure, self.lr, answer)
+
+    def guessed(self) -> tuple[float | None, float | None]:
+        """What is guessed at the first and the middle layer, in decades; None where nothing is to be seen of it."""
+        return guess.decades_of(self.answer if self._covered or self._guess_in_place else {})
+
+    def _forget_drawing(self) -> None:
+        self._frame = None
+
+    def _cover(self, result: Seen) -> None:
+        layers = len(shown_layers(result.flow.flow))
+        frame = ("guess", self._style_name(), tuple(self.figure.get_size_inches()), self.quantity, layers)
+        if frame != self._frame:
+            self._frame = frame
+            self._guess_plot.build(STYLES[frame[1]], self.quantity, layers)
+            self.canvas.stale()
+        self._guess_plot.show(self.guessed())
+        self.canvas.paint()
+        self._show_controls()
+
+    def _guess_at(self, event) -> None:
+        found = self._guess_plot.guess_at(event.inaxes, event.xdata, event.ydata)
+        if found is not None:
+            self._prediction.asked[("first", "middle")[found[0]]].control.choose(found[1])
 
     def _problem_repr(self) -> dict[str, str]:
         return {"architecture": "model, inputs, targets, loss_fn"} if self.own else {}

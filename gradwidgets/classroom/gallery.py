@@ -1,0 +1,114 @@
+"""A page of all lessons: choose one, and it opens below. As an app, `?lesson=nesterov` in the address chooses one."""
+
+from __future__ import annotations
+
+import html
+import logging
+import os
+from urllib.parse import parse_qs
+
+import ipywidgets as widgets
+
+from gradwidgets.classroom.lessons import LESSONS
+from gradwidgets.classroom.opening import lesson
+from gradwidgets.widgets.mainloop import call_soon
+from gradwidgets.widgets.panel import Panel
+from gradwidgets.widgets.settings_panel import close_all
+
+_log = logging.getLogger(__name__)
+
+
+class Gallery(widgets.VBox):
+    """All lessons, one at a time.
+
+    Args:
+        name: The lesson to begin with; by default what the app's address asks for, else the first one.
+        **settings: Of every lesson's widget, in place of its own: `style="projector"`, `theme="dark"`.
+
+    Attributes:
+        panel: The lesson's widget; None where it could not be opened.
+        error: Why not, in words; empty when all is well.
+
+    Raises:
+        ValueError: There is no such lesson.
+    """
+
+    def __init__(self, name: str | None = None, **settings: object) -> None:
+        asked = name or _asked_for()
+        if name is not None and name not in LESSONS:
+            raise ValueError(f"there is no lesson {name!r}; there are {', '.join(LESSONS)}")
+        self.panel: Panel | None = None
+        self.error = ""
+        self._settings = settings
+        titles = [(f"{k}. {one.title}", key) for k, (key, one) in enumerate(LESSONS.items(), 1)]
+        self._menu = widgets.Dropdown(
+            options=titles,
+            value=asked if asked in LESSONS else next(iter(LESSONS)),
+            description="lesson",
+            layout=widgets.Layout(width="420px"),
+        )
+        beside = widgets.Layout(width="auto")
+        back = widgets.Button(description="◀ Previous", tooltip="the lesson before", layout=beside)
+        on = widgets.Button(description="Next ▶", tooltip="the next lesson", layout=beside)
+        back.on_click(lambda _: self._go(-1))
+        on.on_click(lambda _: self._go(1))
+        self._menu.observe(lambda change: call_soon(self._open), "value")
+        self._alert = widgets.HTML()
+        self._room = widgets.Box(layout=widgets.Layout(width="100%", overflow="hidden"))
+        super().__init__([widgets.HBox([self._menu, back, on]), self._alert, self._room])
+        self._open()
+        if asked not in (None, *LESSONS):
+            self._complain(f"there is no lesson {asked[:60]!r}; this is the first one")
+
+    def _go(self, by: int) -> None:
+        names = list(LESSONS)
+        self._menu.value = names[(names.index(self._menu.value) + by) % len(names)]
+
+    def _open(self) -> None:
+        name = self._menu.value
+        former, self.panel = self.panel, None
+        try:
+            self.panel = lesson(name, **self._settings)
+            self.panel.layout.width = "100%"
+            self._room.children = [self.panel]
+            self._complain("")
+        except Exception as failure:
+            _log.error("The lesson %s could not be opened", name, exc_info=failure)
+            self._room.children = []
+            self._complain(f"{LESSONS[name].title}: {failure}")
+        if former is not None:
+            former.close()
+
+    def _complain(self, message: str) -> None:
+        self.error = message
+        said = f'<div class="gradwidgets-error" role="alert">{html.escape(message)}</div>'
+        self._alert.value = said if message else ""
+
+    def _repr_mimebundle_(self, **kwargs) -> object:
+        bundle = super()._repr_mimebundle_(**kwargs)
+        data = bundle[0] if isinstance(bundle, tuple) else bundle
+        if data is not None and self.panel is not None:
+            shown = self.panel._repr_mimebundle_()
+            shown = shown[0] if isinstance(shown, tuple) else shown
+            data |= {kind: shown[kind] for kind in ("image/png", "text/plain") if kind in shown}
+        return bundle
+
+    def close(self) -> None:
+        """Free everything."""
+        if self.panel is not None:
+            self.panel.close()
+            self.panel = None
+            self._room.children = []
+        for child in self.children:
+            close_all(child)
+        super().close()
+
+
+def _asked_for() -> str | None:
+    """The lesson that an app's address asks for, as Voila hands it on."""
+    return parse_qs(os.environ.get("QUERY_STRING", "")).get("lesson", [None])[0]
+
+
+def gallery(name: str | None = None, **settings: object) -> Gallery:
+    """Show all lessons on one page, see `Gallery`."""
+    return Gallery(name, **settings)

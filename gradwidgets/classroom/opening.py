@@ -1,0 +1,70 @@
+"""Open a lesson: the widget that it prepares, with its words above it."""
+
+from __future__ import annotations
+
+import html
+
+from gradwidgets.classroom.lessons import EXPLORER, LAYERS, LESSONS, PLAYGROUND, Lesson
+from gradwidgets.widgets.explorer import SurfaceExplorer
+from gradwidgets.widgets.flow.panel import LayerFlowPanel
+from gradwidgets.widgets.panel import Panel
+from gradwidgets.widgets.playground import OptimizerPlayground
+
+WIDGETS: dict[str, type[Panel]] = {PLAYGROUND: OptimizerPlayground, EXPLORER: SurfaceExplorer, LAYERS: LayerFlowPanel}
+_HEIGHT = 66  # CSS pixels of a lesson's words while the answer is folded
+
+
+def lesson(name: str, **settings: object) -> Panel:
+    """Open a lesson.
+
+    Args:
+        name: One of `LESSONS`.
+        **settings: Of the widget, in place of the lesson's: `predict=True`, `style="projector"`, `lr=0.5`.
+
+    Returns:
+        The lesson's widget, ready to be shown.
+
+    Raises:
+        ValueError: There is no such lesson.
+        TraitError: A setting is refused.
+        TypeError: The widget has no such setting.
+
+    Example:
+        >>> from gradwidgets import lesson
+        >>> lesson("nesterov").step
+        2
+    """
+    if name not in LESSONS:
+        raise ValueError(f"there is no lesson {name!r}; there are {', '.join(LESSONS)}")
+    wanted = LESSONS[name]
+    panel = WIDGETS[wanted.widget](**{**wanted.settings, **settings})
+    panel.introduce(words(wanted), _HEIGHT)
+    return panel
+
+
+def words(wanted: Lesson) -> str:
+    """Return a lesson's words as HTML, the answer folded."""
+    safe = {name: html.escape(getattr(wanted, name)) for name in ("title", "notice", "question", "answer")}
+    return (
+        '<div class="gradwidgets-lesson"><b>{title}</b> {notice}'
+        "<details><summary>{question}</summary>{answer}</details></div>".format(**safe)
+    )
+
+
+class Lessons(tuple):
+    """Names of lessons, which show themselves as a table."""
+
+    def __repr__(self) -> str:
+        """The table as text."""
+        wide = max(len(name) for name in self)
+        return "\n".join(f"{name:{wide}}  {LESSONS[name].widget:20} {LESSONS[name].title}" for name in self)
+
+    def _repr_html_(self) -> str:
+        cells = ((f"<code>{name}</code>", LESSONS[name].title, LESSONS[name].widget) for name in self)
+        rows = "".join("<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>" for row in cells)
+        return f"<table><tr><th>name</th><th>lesson</th><th>widget</th></tr>{rows}</table>"
+
+
+def lessons() -> Lessons:
+    """List the lessons: a tuple of the names that `lesson` takes."""
+    return Lessons(LESSONS)

@@ -1,0 +1,56 @@
+"""What is guessed about a loss before it is seen, and how near a guess came."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from gradwidgets.core import PATTERNS
+from gradwidgets.widgets.controls import Looks, Menu
+from gradwidgets.widgets.explorer_descent import Descent
+from gradwidgets.widgets.loss_problem import LossResult
+from gradwidgets.widgets.prediction import Asked, Mark, one_of, said
+
+_SECOND = 0.5  # what naming a finding that is not the worst one is worth
+FATES = {"converged": "converges", "oscillating": "oscillates", "diverged": "diverges", "still moving": "still moves"}
+
+
+def asked() -> list[Asked]:
+    """Return the controls of a guess: the verdict, and what SGD does from the point."""
+    looks = Looks()
+    named = [("choose …", ""), *((name.replace("_", " "), name) for name in PATTERNS)]
+    finding = Menu(
+        "finding", "what the verdict says first", named, label="verdict", width=220, label_width="48px", looks=looks
+    )
+    fates = tuple(FATES.values())
+    options = [("choose …", ""), *((fate, fate) for fate in fates)]
+    fate = Menu(
+        "fate", "what SGD does from the point", options, label="a descent", width=196, label_width="64px", looks=looks
+    )
+    return [Asked(finding, one_of("finding", tuple(PATTERNS))), Asked(fate, one_of("fate", fates))]
+
+
+def question(losses: Sequence[str], *, descent: bool) -> str:
+    """Return the question in words."""
+    which = "this loss" if len(losses) == 1 else f"{losses[0]}"
+    return f"What will the verdict on {which} be" + (", and what does SGD do?" if descent else "?")
+
+
+def marks(result: LossResult, descents: Mapping[str, Descent | None], answer: Mapping[str, object]) -> Sequence[Mark]:
+    """Judge a guess by the first loss's findings, worst first, and by the descent on it."""
+    name = next(iter(result.grids))
+    found = result.findings[name]
+    given = []
+    if "finding" in answer:
+        names = [one.name for one in found]
+        share = 1.0 if answer["finding"] == names[0] else _SECOND if answer["finding"] in names else 0.0
+        before = "There is that too, but first" if share == _SECOND else said(share == 1.0)
+        worst = found[0]
+        given.append(Mark(share, f"{before} {worst.name.replace('_', ' ')}, {worst.message.rstrip('.')}"))
+    if "fate" in answer:
+        walk = descents.get(name)
+        if walk is None:
+            given.append(Mark(0.0, "There is no descent to judge: tick descent, and start where there is a loss"))
+        else:
+            right = answer["fate"] == FATES[walk.kind]
+            given.append(Mark(float(right), f"{said(right)} {walk.sentence}"))
+    return given

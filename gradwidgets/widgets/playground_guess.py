@@ -1,0 +1,89 @@
+"""What is guessed about a descent before it is shown, and how near a guess came."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from gradwidgets.figures.playground import Run
+from gradwidgets.widgets import words
+from gradwidgets.widgets.controls import Looks, Menu, Point
+from gradwidgets.widgets.playground_picture import axes_order
+from gradwidgets.widgets.prediction import Asked, Mark, one_of, said
+from gradwidgets.widgets.problem import Result
+
+# What became of a run → what a person says that it does.
+FATES = {
+    "converged": "converges",
+    "oscillating": "oscillates",
+    "diverged": "diverges",
+    "still moving": "still moves",
+}
+
+
+def asked() -> list[Asked]:
+    """Return the controls of a guess: where the path ends, and what the run does."""
+    looks, fates = Looks(), tuple(FATES.values())
+    end = Point("end", "where the path ends; or click on the map", looks)
+    options = [("choose …", ""), *((fate, fate) for fate in fates)]
+    fate = Menu("fate", "what the run does", options, label="the run", width=184, label_width="54px", looks=looks)
+    return [Asked(end, plain_point, (0.0, 0.0)), Asked(fate, one_of("fate", fates))]
+
+
+def plain_point(value: object) -> list[float] | None:
+    """Return two finite numbers as a list."""
+    if value is None:
+        return None
+    try:
+        numbers = [float(number) for number in value]
+    except (TypeError, ValueError):
+        numbers = []
+    if len(numbers) != 2 or not all(math.isfinite(number) and abs(number) <= 1e150 for number in numbers):
+        raise ValueError(f"end must be two finite numbers; got {value!r:.60}")
+    return numbers
+
+
+def asked_loss(result: Result) -> str:
+    """Return the loss whose path is guessed: the first one shown."""
+    return next(iter(result.objectives))
+
+
+def question(result: Result) -> str:
+    """Return the question in words."""
+    steps = result.settings.steps
+    return f"{asked_loss(result)}, {steps} step{'' if steps == 1 else 's'}: where does the path end, and how?"
+
+
+def covered_runs(result: Result) -> dict[str, Run]:
+    """Return runs of which no more than the start is seen."""
+    start = np.array([result.settings.start])[:, axes_order(result)]
+    return {name: Run(path=start, losses=np.empty(0)) for name in result.objectives}
+
+
+def drawn(result: Result, answer: Mapping[str, object]) -> tuple[str, list[float] | None]:
+    """Return on which loss's map the guessed end stands, and where, horizontal first; None for nowhere."""
+    end = answer.get("end")
+    return asked_loss(result), None if end is None else [end[i] for i in axes_order(result)]
+
+
+def marks(result: Result, answer: Mapping[str, object]) -> Sequence[Mark]:
+    """Judge a guess: the end by its distance, half of the map's diagonal being worth nothing; the fate by its name."""
+    name = asked_loss(result)
+    outcome, grid, objective = result.outcomes[name], result.surfaces[name], result.objectives[name]
+    settings = result.settings
+    given = []
+    if "fate" in answer:
+        right = answer["fate"] == FATES[outcome.kind]
+        why = words.limit(result.stability[name], settings.optimizer)
+        given.append(Mark(float(right), f"{said(right)} {words.fate(outcome, settings.steps)}; {why}"))
+    if "end" in answer:
+        if outcome.kind == "diverged":
+            given.append(Mark(0.0, "The path has no end on any map"))
+        else:
+            away = math.dist(answer["end"], outcome.end.tolist())
+            half = math.hypot(float(grid.x[-1] - grid.x[0]), float(grid.y[-1] - grid.y[0])) / 2
+            place = words.place(objective, outcome)
+            given.append(Mark(max(0.0, 1 - away / half), f"The end: {away:.2g} away, {place}"))
+    return given

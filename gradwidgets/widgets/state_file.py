@@ -1,0 +1,45 @@
+"""Settings in a file: what a widget's `save` writes and its `load` reads. Nothing in a file is ever run."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+
+FORMAT = 1
+LARGEST = 100_000  # bytes; a file of settings has a few hundred
+_KEY = "gradwidgets"
+
+
+def to_text(state: Mapping[str, object]) -> str:
+    """Return a widget's `state()` as the text of a JSON file."""
+    return json.dumps({_KEY: FORMAT, **state}, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def from_bytes(content: bytes) -> dict[str, object]:
+    """Return the state that a file holds.
+
+    Args:
+        content: The file's bytes, wherever they come from.
+
+    Raises:
+        ValueError: They are not what `to_text` wrote; one sentence says why.
+    """
+    if len(content) > LARGEST:
+        raise ValueError(f"it has {len(content):,} bytes, and settings have a few hundred")
+    try:
+        text = bytes(content).decode("utf-8")
+    except UnicodeDecodeError:
+        raise ValueError("it is not text") from None
+    try:
+        held = json.loads(text, parse_constant=_refuse)
+    except (ValueError, RecursionError):
+        raise ValueError("it is not JSON") from None
+    if not isinstance(held, dict) or _KEY not in held:
+        raise ValueError("it was not saved by gradwidgets")
+    if held.pop(_KEY) != FORMAT:
+        raise ValueError("it was saved by another version of gradwidgets")
+    return held
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is no number of JSON's")

@@ -1,0 +1,324 @@
+"""A panel in a lesson: what is hidden or fixed, words above it, a guess before the picture, settings in a file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import ClassVar
+
+import ipywidgets as widgets
+from traitlets import Bool, TraitError
+
+from gradwidgets.widgets import state_file
+from gradwidgets.widgets.controls import Control
+from gradwidgets.widgets.files import FileButtons
+from gradwidgets.widgets.mainloop import call_soon
+from gradwidgets.widgets.prediction import Asked, Mark, Prediction
+from gradwidgets.widgets.settings_panel import SettingsPanel, close_all
+from gradwidgets.widgets.traits import Names, OneOf
+
+# Style → how much larger the picture's text and lines are.
+MAGNIFIED = {"page": 1.0, "projector": 1.3}
+_PARTS = ("buttons", "words")  # what can be hidden besides controls
+_HIDDEN, _PROJECTOR = "gradwidgets-hidden", "gradwidgets-projector"
+
+
+class TaughtPanel(SettingsPanel):
+    """A widget of controls and words that a teacher can prepare.
+
+    Attributes:
+        hide: Names of controls that are not shown; also `"buttons"`, the rows below the controls, and `"words"`.
+        lock: Names of controls that stay as they are whatever the page does; from Python they can still be set.
+        style: `"page"`, or `"projector"` for large type.
+        predict: Whether a guess comes before the picture.
+    """
+
+    hide = Names(lambda self: self._hideable()).tag(lesson=True)
+    lock = Names(lambda self: tuple(self._lockable())).tag(lesson=True)
+    style = OneOf("page", lambda self: tuple(MAGNIFIED)).tag(lesson=True)
+    predict = Bool(False).tag(lesson=True)
+
+    file_name: ClassVar[str] = "gradwidgets"  # of what is saved, without extension
+    _prediction: Prediction | None = None
+
+    def __init__(self, **keywords) -> None:
+        self._lesson = {name: keywords.pop(name) for name in self.lesson_settings() if name in keywords}
+        super().__init__(**keywords)
+        self._heading = widgets.HTML(layout=widgets.Layout(margin="0 0 2px 4px", display="none"))
+        self._heading.add_class("gradwidgets-heading")
+        self._heading_height = 0  # CSS pixels
+        self._guess_rows = widgets.VBox(layout=widgets.Layout(margin="0"))
+        self.observe(self._on_lesson, names=list(self.lesson_settings()))
+
+    @classmethod
+    def lesson_settings(cls) -> tuple[str, ...]:
+        """Return the names of what a teacher sets."""
+        return tuple(cls.class_trait_names(lesson=True))
+
+    @classmethod
+    def _apart(cls, keywords: Mapping[str, object]) -> tuple[dict[str, object], dict[str, object]]:
+        lesson = {name: value for name, value in keywords.items() if name in cls.lesson_settings()}
+        layout, settings = super()._apart({k: v for k, v in keywords.items() if k not in lesson})
+        return {**layout, **lesson}, settings
+
+    # -- what a teacher prepares --------------------------------------------------------------------------
+
+    def _lockable(self) -> dict[str, Sequence[Control]]:
+        """Name that a teacher may use → the controls that it means."""
+        return {name: (control,) for name, control in self.controls.items()}
+
+    def _hideable(self) -> tuple[str, ...]:
+        return (*self._lockable(), *_PARTS)
+
+    def _connect(self) -> None:
+        super()._connect()
+        for name, value in self._lesson.items():  # now that there are controls to name
+            setattr(self, name, value)
+
+    def _on_lesson(self, change) -> None:
+        if change.name in ("hide", "lock"):
+            self._prepare_controls()
+        elif change.name == "style":
+            self._dress(self, _PROJECTOR, change.new == "projector")
+            self._restyle()
+        elif change.new:
+            self._begin_prediction()
+        else:
+            self._end_prediction()
+
+    def _prepare_controls(self) -> None:
+        named = self._lockable()
+        hidden = {id(control) for name in self.hide if name in named for control in named[name]}
+        locked = {id(control) for name in self.lock for control in named[name]}
+        for control in self.controls.values():
+            self._dress(control, _HIDDEN, id(control) in hidden)
+            control.lock(id(control) in locked)
+        self._dress(self._buttons, _HIDDEN, "buttons" in self.hide)
+        self._dress(self._words, _HIDDEN, "words" in self.hide)
+
+    @staticmethod
+    def _dress(widget: widgets.Widget, name: str, worn: bool) -> None:
+        (widget.add_class if worn else widget.remove_class)(name)
+
+    def _free(self, meant: dict[str, object]) -> dict[str, object]:
+        return {name: value for name, value in meant.items() if name not in self.lock}
+
+    def introduce(self, content: str, height: int) -> None:
+        """Put words above everything.
+
+        Args:
+            content: HTML, whatever is not ours escaped.
+            height: About what it takes, CSS pixels: the picture gives way.
+        """
+        self._heading.value, self._heading_height = content, height
+        self._heading.layout.display = "" if content else "none"
+        self._restyle()
+
+    def _restyle(self) -> None:
+        """Bring the picture to the room and the style that it has."""
+        raise NotImplementedError  # by Panel
+
+    # -- a guess before the picture -----------------------------------------------------------------------
+
+    @property
+    def answer(self) -> dict[str, object]:
+        """The guess: name → plain value; {} where there is none. Can be set."""
+        return dict(self._prediction.answer) if self._prediction else {}
+
+    @answer.setter
+    def answer(self, answer: Mapping[str, object]) -> None:
+        self._predicting().guess(answer)
+        self._guess_changed()
+
+    @property
+    def score(self) -> float | None:
+        """How near the guess came, from 0 to 1; None before `reveal`."""
+        return self._prediction.score if self._prediction else None
+
+    @property
+    def reason(self) -> str:
+        """What is so, in words; empty before `reveal`."""
+        return self._prediction.reason if self._prediction else ""
+
+    def reveal(self) -> None:
+        """Show the picture, and how near the guess came.
+
+        Raises:
+            ValueError: There is no guess yet.
+        """
+        prediction = self._predicting()
+        if not prediction.answer:
+            raise ValueError(f"there is no guess yet: {self._question()}")
+        if not prediction.revealed:
+            prediction.settle(self._marks(prediction.answer), self._asked_about())
+            self._uncover()
+
+    def guess_again(self) -> None:
+        """Hide the picture of the present settings until it is guessed."""
+        self._predicting().cover()
+        self._uncover()
+
+    def _predicting(self) -> Prediction:
+        if self._prediction is None:
+            raise ValueError("nothing is asked: predict=True asks for a guess before the picture")
+        return self._prediction
+
+    @property
+    def _covered(self) -> bool:
+        return self._prediction is not None and not self._prediction.revealed
+
+    @property
+    def _guess_in_place(self) -> bool:
+        """Whether what is shown is what was guessed, no setting changed since."""
+        prediction = self._prediction
+        return prediction is not None and prediction.revealed and prediction.about == self._asked_about()
+
+    def _begin_prediction(self) -> None:
+        self._prediction = Prediction(
+            self._asked(),
+            changed=lambda: self._attempt(self._guess_changed),
+            reveal=lambda: self._attempt(self._reveal_pressed),
+            again=lambda: self._attempt(self.guess_again),
+            complain=self.complain,
+        )
+        self._guess_rows.children = [self._prediction.row, self._prediction.card]
+        self._uncover()
+
+    def _end_prediction(self) -> None:
+        prediction, self._prediction = self._prediction, None
+        if prediction is not None:
+            prediction.close()
+            self._guess_rows.children = ()
+            for part in (prediction.row, prediction.card):
+                close_all(part)
+            self._uncover()
+
+    def _reveal_pressed(self) -> None:
+        try:
+            self.reveal()
+        except ValueError as refusal:
+            self.complain(f"{refusal}.")
+
+    def _asked(self) -> Sequence[Asked]:
+        """Return what is to be guessed."""
+        raise NotImplementedError  # by each panel
+
+    def _question(self) -> str:
+        """Return the question in words."""
+        raise NotImplementedError
+
+    def _asked_about(self) -> object:
+        """Return the settings that the guess is about."""
+        raise NotImplementedError
+
+    def _marks(self, answer: Mapping[str, object]) -> Sequence[Mark]:
+        """Judge a guess."""
+        raise NotImplementedError
+
+    def _guess_changed(self) -> None:
+        """Show the guess in the covered picture."""
+        raise NotImplementedError  # by Panel
+
+    def _uncover(self) -> None:
+        """Show the picture, or what stands in its place."""
+        raise NotImplementedError  # by Panel
+
+    # -- settings that travel -----------------------------------------------------------------------------
+
+    def __repr__(self) -> str:
+        """Return a call that makes this widget again."""
+        call = super().__repr__()
+        given = [f"{k}={getattr(self, k)!r}" for k in self.lesson_settings() if getattr(self, k) != self._default(k)]
+        return call if not given else f"{call[:-1]}{'' if call.endswith('()') else ', '}{', '.join(given)})"
+
+    def _default(self, name: str) -> object:
+        return self.traits()[name].default_value
+
+    def share(self) -> None:
+        """Print a call that makes this widget again, with exactly these settings."""
+        print(repr(self))
+
+    def state(self) -> dict:
+        """Return all settings as a JSON-safe dict, for `restore`; a guess too, where one is asked for."""
+        state = super().state()
+        if self._prediction is not None:
+            state |= {"answer": self.answer, "revealed": self._prediction.revealed}
+        return state
+
+    def restore(self, state: Mapping[str, object]) -> None:
+        """Take the settings of a `state`, and its guess; all or, if anything is refused, nothing.
+
+        Args:
+            state: What `state` returned, perhaps through JSON.
+
+        Raises:
+            TraitError: A setting is refused; nothing has changed.
+            ValueError: The state is another widget's, or holds a name that is no setting, or a guess that cannot be.
+            TypeError: The state is no dict of settings.
+        """
+        if not isinstance(state, Mapping):
+            raise TypeError(f"state must be a dict that `state()` returned; got {state!r:.80}")
+        settings = {name: value for name, value in state.items() if name not in ("answer", "revealed")}
+        answer, revealed = state.get("answer"), state.get("revealed", False)
+        if not isinstance(revealed, bool):
+            raise ValueError(f"revealed must be true or false; got {revealed!r:.60}")
+        asked = self.predict
+        try:
+            if answer is not None:
+                self.predict = True
+                answer = self._predicting().checked(answer)
+            super().restore(settings)
+        except Exception:
+            self.predict = asked
+            raise
+        if answer is not None:
+            self._prediction.cover()
+            self.answer = answer
+            if revealed and answer:
+                self.reveal()
+            else:
+                self._uncover()
+
+    def save(self, path: str | Path) -> None:
+        """Write `state()` to a JSON file."""
+        Path(path).write_text(state_file.to_text(self.state()), encoding="utf-8")
+
+    def load(self, path: str | Path) -> None:
+        """Take the settings of a file that `save` wrote; all or none.
+
+        Raises:
+            ValueError: It is no such file, another widget's, or what is fixed in a lesson is different in it.
+            TraitError: A setting is refused.
+            OSError: It cannot be read.
+        """
+        with Path(path).open("rb") as file:
+            self._load(file.read(state_file.LARGEST + 1))
+
+    def _load(self, content: bytes) -> None:
+        state = state_file.from_bytes(content)
+        mine = self.state()
+        for name in self.lock:
+            if name in mine and name in state and state[name] != mine[name]:
+                raise ValueError(f"{name} is {mine[name]!r} in this lesson, and {state[name]!r:.40} in the file")
+        self.restore(state)
+
+    def _file_buttons(self) -> FileButtons:
+        """Make the buttons that save and load."""
+
+        def soon(work: Callable[..., None]) -> Callable[..., None]:
+            return lambda *told: call_soon(lambda: self._attempt(lambda: work(*told)))
+
+        self._files = FileButtons(soon(self._save_pressed), soon(self._file_chosen), soon(self._not_loaded))
+        return self._files
+
+    def _save_pressed(self) -> None:
+        self._files.hand(f"{self.file_name}.json", state_file.to_text(self.state()))
+
+    def _file_chosen(self, name: str, content: bytes) -> None:
+        try:
+            self._load(content)
+        except (TraitError, ValueError, TypeError) as refusal:
+            self._not_loaded(name, str(refusal))
+
+    def _not_loaded(self, name: str, why: str) -> None:
+        self.complain(f"{name} was not loaded: {why.rstrip('.')}. Nothing has changed.")
