@@ -7,9 +7,10 @@
 * `lesson(name)` opens one of the `lessons()`, prepared widgets with a question each; `gallery()` shows them all.
 
 Inside, arrows only point to the left: `core` (torch in, frozen results out; knows neither pictures nor pages) ←
-`figures` (Matplotlib artists, changed in place by `update`) ← `widgets` (traits, controls, the live canvas) ← `classroom` (lessons). A
-setting changes, the settings are frozen, one core function makes one result, the figure's artists change, the canvas
-paints. Everything that a widget shows can be had without one, from `gradwidgets.core`.
+`figures` (Matplotlib artists, changed in place by `update`) ← `widgets` (traits, controls, the live canvas) ←
+`classroom` (lessons, the gallery). A setting changes, the settings are frozen, one core function makes one result, the
+figure's artists change, the canvas paints. Everything that a widget shows can be had without one, from
+`gradwidgets.core`.
 """
 
 from gradwidgets.classroom.gallery import gallery

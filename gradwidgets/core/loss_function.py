@@ -16,6 +16,7 @@ from gradwidgets.core.objective import Objective
 from gradwidgets.core.precision import agree, in_single
 from gradwidgets.core.slices import SLICE, Slices, finish
 from gradwidgets.core.threads import all_threads, one_thread
+from gradwidgets.core.twice import Twice
 from gradwidgets.core.undisturbed import SEED, Undisturbed
 
 Method = Literal["vectorized", "vmap", "pointwise"]
@@ -305,7 +306,7 @@ class LossFunction:
         Raises:
             LossError: The loss has no second derivative there.
         """
-        with self._undisturbed():
+        with self._undisturbed(), Twice():
             leaf = point.detach().to(self.dtype).clone().requires_grad_()
             try:
                 if self.method == "vectorized":
@@ -333,7 +334,7 @@ class LossFunction:
         if self.method not in ("vectorized", "vmap"):
             return torch.stack([self.hessian(point) for point in points])
         try:
-            with self._undisturbed():
+            with self._undisturbed(), Twice():
                 value, leaves = self._forward(points.detach().to(self.dtype), self.method)
                 first = torch.autograd.grad(value.sum(), leaves, create_graph=True, allow_unused=True)
                 zeros = torch.zeros_like(leaves[0])

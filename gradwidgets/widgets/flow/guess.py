@@ -67,7 +67,7 @@ def marks(result: FlowResult, quantity: str, measure: str, lr: float, answer: Ma
     values = values_of(result.flow, quantity, measure, lr)
     with np.errstate(divide="ignore", invalid="ignore"):
         decades = np.log10(values / values[-1])
-    if not np.isfinite(decades[0]) and not values[0] == 0:
+    if not np.isfinite(decades[0]) and values[0] != 0:
         return [Mark(0.0, f"The {quantity} could not be measured at the first layer or the last")]
     fade = float(decades[0])
     truth = FATES[1] if abs(fade) <= _SAME else FATES[0] if fade < 0 else FATES[2]
