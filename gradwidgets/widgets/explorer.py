@@ -13,7 +13,6 @@ from traitlets import Bool, default
 from gradwidgets.core import SGD, Finding, ProbeRow, SurfaceGrid
 from gradwidgets.core.slices import Slices
 from gradwidgets.widgets import explorer_words as words
-from gradwidgets.widgets.cards import CSS
 from gradwidgets.widgets.controls import Check
 from gradwidgets.widgets.explorer_choices import BOTH, moved_window, other_axes, shown_losses, usual_view
 from gradwidgets.widgets.explorer_code import code
@@ -123,7 +122,6 @@ class SurfaceExplorer(Panel):
         self._figure = self._view.figure
         constants = max(len(self._problems[name].parameters) for name in {self.example, self._problems.first}) - 1
         self.controls, column, self._constant_rows = make_controls(self, self._problems.names, constants)
-        self._words.value = CSS
         self._assemble(self._figure.figure, column)
         self._refresh()
 
@@ -310,7 +308,7 @@ class SurfaceExplorer(Panel):
             self._verdict = result
             self.summary = words.summary(result, points)
         if self._verdict is not None:
-            self._words.value = CSS + words.verdict(self._verdict, points, waiting=not result.exact)
+            self._words.value = words.verdict(self._verdict, points, waiting=not result.exact)
 
     def _show_controls(self, result: LossResult, place: tuple[float, ...]) -> None:
         problem, controls, axes = self._problem, self.controls, self._axes
