@@ -16,7 +16,6 @@ from gradwidgets.figures.cover import draw_cover
 from gradwidgets.figures.style import STYLES
 from gradwidgets.widgets import explorer_guess as guess
 from gradwidgets.widgets import explorer_words as words
-from gradwidgets.widgets.cards import CSS
 from gradwidgets.widgets.controls import Check, Control
 from gradwidgets.widgets.explorer_choices import BOTH, moved_window, other_axes, shown_losses, usual_view
 from gradwidgets.widgets.explorer_code import code
@@ -128,7 +127,6 @@ class SurfaceExplorer(Panel):
         self._figure = self._view.figure
         constants = max(len(self._problems[name].parameters) for name in {self.example, self._problems.first}) - 1
         self.controls, column, self._constant_rows = make_controls(self, self._problems.names, constants)
-        self._words.value = CSS
         self._assemble(self._figure.figure, column)
         self._refresh()
 
@@ -315,7 +313,7 @@ class SurfaceExplorer(Panel):
             self._verdict = result
             self.summary = words.summary(result, points)
         if self._verdict is not None:
-            self._words.value = CSS + words.verdict(self._verdict, points, waiting=not result.exact)
+            self._words.value = words.verdict(self._verdict, points, waiting=not result.exact)
 
     def _show_controls(self, result: LossResult, place: tuple[float, ...]) -> None:
         problem, controls, axes = self._problem, self.controls, self._axes

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import html
 import logging
+import pathlib
 from collections.abc import Iterator, Mapping
 
 import ipywidgets as widgets
@@ -19,31 +20,8 @@ from gradwidgets.widgets.mainloop import Latest
 
 _log = logging.getLogger(__name__)
 
-CSS = """<style>
-.gradwidgets { overflow: hidden; contain: inline-size; }
-.gradwidgets .widget-inline-hbox .widget-label { font-size: 12px; }
-.gradwidgets input[type="number"] { appearance: textfield; }
-.gradwidgets input[type="number"]::-webkit-inner-spin-button { display: none; }
-.gradwidgets-error { color: var(--jp-error-color1, #b00020); border-left: 3px solid currentColor; padding: 2px 8px;
-  font-weight: 600; line-height: 1.35; overflow-wrap: anywhere; }
-.gradwidgets-words .widget-html-content { line-height: 1.3; font-size: 12px; overflow: auto hidden;
-  color: var(--jp-ui-font-color1, #111); }
-.gradwidgets-words table { border-collapse: collapse; width: 100%; margin: 0; font-variant-numeric: tabular-nums; }
-.gradwidgets-words :is(td, th) { padding: 0 8px 1px 0; text-align: left; white-space: nowrap; vertical-align: top; }
-.gradwidgets-words :is(td, th):last-child { padding-right: 0; }
-.gradwidgets-words th { font-weight: 400; color: var(--jp-ui-font-color2, #555); }
-.gradwidgets-words td:first-child { font-weight: 700; }
-.gradwidgets-words .swatch { display: inline-block; width: 14px; height: 0; border-top: 3px solid; margin-right: 5px;
-  vertical-align: middle; }
-.gradwidgets-words .alarm { font-weight: 700; }
-.gradwidgets-words .note { color: var(--jp-ui-font-color2, #555); margin-top: 2px; }
-.gradwidgets-tabs .widget-toggle-buttons { flex-flow: row nowrap; }
-.gradwidgets-tabs .widget-toggle-button { flex: 1 1 auto; margin: 1px 2px 3px 0; padding: 0 3px; font-size: 12px; }
-.gradwidgets-roomy .gradwidgets-column { zoom: 1.25; }
-.gradwidgets-roomy .gradwidgets-words .widget-html-content { font-size: 15px; }
-.gradwidgets-roomy .gradwidgets-column .gradwidgets-words .widget-html-content { font-size: 12px; }
-.gradwidgets-roomy .gradwidgets-error { font-size: 15px; }
-</style>"""
+# One file for all panels; HTML, because a page without the panels' own script shows that too.
+_STYLE = f"<style>{(pathlib.Path(__file__).parent / 'style.css').read_text(encoding='utf-8')}</style>"
 
 
 class SettingsPanel(widgets.VBox):
@@ -73,7 +51,7 @@ class SettingsPanel(widgets.VBox):
         self._words.add_class("gradwidgets-words")
         self._alert = widgets.HTML(layout=widgets.Layout(margin="0", display="none"))
         self._style_sheet = widgets.HTML(
-            CSS, layout=widgets.Layout(width="0", height="0", margin="0", overflow="hidden")
+            _STYLE, layout=widgets.Layout(width="0", height="0", margin="0", overflow="hidden")
         )
         self.children = [self._style_sheet, self._alert, self._words]
         self._pull = Latest(self._read_controls)

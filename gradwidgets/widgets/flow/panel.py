@@ -20,7 +20,6 @@ from gradwidgets.figures.guess_plot import GuessPlot
 from gradwidgets.figures.layout import DPI
 from gradwidgets.figures.picture import Picture
 from gradwidgets.figures.style import STYLES
-from gradwidgets.widgets.cards import CSS
 from gradwidgets.widgets.controls import Number
 from gradwidgets.widgets.flow import guess
 from gradwidgets.widgets.flow.clipping import THRESHOLDS, ClippingView
@@ -174,7 +173,6 @@ class LayerFlowPanel(TrainingPanel):
         self.controls = make_controls(self.problem.architectures, self.fixes, {n: v.about for n, v in VIEWS.items()})
         self._column, self._bodies = make_column(self, self.views)
         self._column_of = self.view
-        self._words.value = CSS
         self._assemble(self.figure_shared, self._column)
         self._refresh()
 
@@ -410,7 +408,7 @@ class LayerFlowPanel(TrainingPanel):
             self.canvas.stale(with_labels=changed)
         self.canvas.paint()
         self.summary = "\n".join(view.facts(result))
-        self._words.value = CSS + view.words(result)
+        self._words.value = view.words(result)
 
     def paint_view(self, *, settle: bool) -> None:
         """Bring picture and words to what the present view shows by itself."""
@@ -418,7 +416,7 @@ class LayerFlowPanel(TrainingPanel):
 
     def say(self, content: str) -> None:
         """Put HTML in the place of the words until the next picture."""
-        self._words.value = CSS + content
+        self._words.value = content
 
     def _stop_computing(self) -> None:
         super()._stop_computing()
