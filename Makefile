@@ -87,7 +87,7 @@ $(INSTALLED): binder/requirements.txt tests/judges.txt pyproject.toml
 	$(BIN) -m pip install --disable-pip-version-check --no-cache-dir --no-compile \
 		--retries 1 --no-deps -r binder/requirements.txt -r tests/judges.txt
 	$(BIN) -m pip install --disable-pip-version-check --quiet --no-index \
-		--no-build-isolation -e '.[lab,test]'
+		--no-build-isolation -e '.[lab,app,test]'
 	@# Neither news nor a question about news over the notebook.
 	$(BIN) -m jupyterlab.labextensions disable @jupyterlab/apputils-extension:announcements
 	@echo "$(CURDIR)" >$(INSTALLED)
