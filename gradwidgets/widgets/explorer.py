@@ -383,7 +383,7 @@ class SurfaceExplorer(Panel):
         return self._snapshot(), self.descent, self.lr, self.momentum, self.point
 
     def _question(self) -> str:
-        return guess.question(self._losses(), descent=self.descent)
+        return guess.question(self._losses())
 
     def _marks(self, answer: Mapping[str, object]) -> Sequence[Mark]:
         result = self._settled()
@@ -394,11 +394,12 @@ class SurfaceExplorer(Panel):
 
     def _cover(self, result: LossResult) -> None:
         self._fit_picture()
-        about = [f"over {', '.join(f'{name} from {low:g} to {high:g}' for name, low, high in result.settings.axes)}"]
-        draw_cover(self.figure, STYLES[self._style_name()], " and ".join(result.settings.losses), about)
+        title, place = " and ".join(result.settings.losses), self._place(result)
+        draw_cover(self.figure, STYLES[self._style_name()], title, result.settings.axes, place)
         self.canvas.stale()
         self.canvas.paint()
-        self._show_controls(result, self._place(result))
+        self._prediction.asked["fate"].control.enable(self.descent, "" if self.descent else "tick descent first")
+        self._show_controls(result, place)
 
     # -- what the mouse does ------------------------------------------------------------------------------
 

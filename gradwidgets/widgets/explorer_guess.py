@@ -29,10 +29,9 @@ def asked() -> list[Asked]:
     return [Asked(finding, one_of("finding", tuple(PATTERNS))), Asked(fate, one_of("fate", fates))]
 
 
-def question(losses: Sequence[str], *, descent: bool) -> str:
+def question(losses: Sequence[str]) -> str:
     """Return the question in words."""
-    which = "this loss" if len(losses) == 1 else f"{losses[0]}"
-    return f"What will the verdict on {which} be" + (", and what does SGD do?" if descent else "?")
+    return f"What is wrong with {'this loss' if len(losses) == 1 else losses[0]}?"
 
 
 def marks(result: LossResult, descents: Mapping[str, Descent | None], answer: Mapping[str, object]) -> Sequence[Mark]:

@@ -28,7 +28,7 @@ def asked() -> list[Asked]:
     looks, fates = Looks(), tuple(FATES.values())
     end = Point("end", "where the path ends; or click on the map", looks)
     options = [("choose …", ""), *((fate, fate) for fate in fates)]
-    fate = Menu("fate", "what the run does", options, label="the run", width=184, label_width="54px", looks=looks)
+    fate = Menu("fate", "what the run does", options, label="the run", width=180, label_width="50px", looks=looks)
     return [Asked(end, plain_point, (0.0, 0.0)), Asked(fate, one_of("fate", fates))]
 
 
@@ -52,8 +52,7 @@ def asked_loss(result: Result) -> str:
 
 def question(result: Result) -> str:
     """Return the question in words."""
-    steps = result.settings.steps
-    return f"{asked_loss(result)}, {steps} step{'' if steps == 1 else 's'}: where does the path end, and how?"
+    return f"Where does the path of {asked_loss(result)} end?"
 
 
 def covered_runs(result: Result) -> dict[str, Run]:

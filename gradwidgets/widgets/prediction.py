@@ -81,14 +81,16 @@ class Prediction:
         self._read = Latest(self._read_controls)
         for one in asked:
             one.control.connect(self._read.request, complain)
-        button = {"layout": widgets.Layout(width="auto", margin="1px 4px", flex="0 0 auto")}
+        beside = {"width": "auto", "margin": "1px 4px", "flex": "0 0 auto"}
         self._reveal = widgets.Button(
             description="Reveal",
             tooltip="show the picture, and how near the guess came",
             button_style="primary",
-            **button,
+            layout=widgets.Layout(**beside),
         )
-        self._again = widgets.Button(description="Guess again", tooltip="hide the picture, for a new guess", **button)
+        self._again = widgets.Button(
+            description="Guess again", tooltip="hide the picture, for a new guess", layout=widgets.Layout(**beside)
+        )
         self._reveal.on_click(lambda _: call_soon(reveal))
         self._again.on_click(lambda _: call_soon(again))
         self._text = widgets.HTML(layout=widgets.Layout(margin="0 8px 0 4px", flex="0 0 auto"))

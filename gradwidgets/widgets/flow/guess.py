@@ -24,7 +24,7 @@ def asked() -> list[Asked]:
     looks, stops = Looks(), tuple(range(LOWEST, HIGHEST + 1))
     options = [("choose …", ""), *((fate, fate) for fate in FATES)]
     fate = Menu(
-        "fate", "towards the first layer", options, label="the gradient", width=230, label_width="76px", looks=looks
+        "fate", "towards the first layer", options, label="it", width=190, label_width="22px", looks=looks
     )
     first = Number("first", "power of ten at the first layer, relative to the last", stops, "first 10^", looks=looks)
     middle = Number(
@@ -59,7 +59,7 @@ def decades_of(answer: Mapping[str, object]) -> tuple[float | None, float | None
 
 def question(quantity: str) -> str:
     """Return the question in words."""
-    return f"On its way from the last layer to the first, what does the {quantity} do?"
+    return f"Towards the first layer, what does the {quantity} do?"
 
 
 def marks(result: FlowResult, quantity: str, measure: str, lr: float, answer: Mapping[str, object]) -> Sequence[Mark]:
