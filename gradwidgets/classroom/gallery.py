@@ -33,12 +33,15 @@ class Gallery(widgets.VBox):
         ValueError: There is no such lesson.
     """
 
+    panel: Panel | None = None
+    error = ""
+
     def __init__(self, name: str | None = None, **settings: object) -> None:
-        asked = name or _asked_for()
+        super().__init__()
         if name is not None and name not in LESSONS:
+            self.close()
             raise ValueError(f"there is no lesson {name!r}; there are {', '.join(LESSONS)}")
-        self.panel: Panel | None = None
-        self.error = ""
+        asked = name or _asked_for()
         self._settings = settings
         titles = [(f"{k}. {one.title}", key) for k, (key, one) in enumerate(LESSONS.items(), 1)]
         self._menu = widgets.Dropdown(
@@ -55,7 +58,7 @@ class Gallery(widgets.VBox):
         self._menu.observe(lambda change: call_soon(self._open), "value")
         self._alert = widgets.HTML()
         self._room = widgets.Box(layout=widgets.Layout(width="100%", overflow="hidden"))
-        super().__init__([widgets.HBox([self._menu, back, on]), self._alert, self._room])
+        self.children = [widgets.HBox([self._menu, back, on]), self._alert, self._room]
         self._open()
         if asked not in (None, *LESSONS):
             self._complain(f"there is no lesson {asked[:60]!r}; this is the first one")

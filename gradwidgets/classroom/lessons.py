@@ -119,8 +119,8 @@ LESSONS: dict[str, Lesson] = {
         },
         "Eight points lie on a line of slope 1, the ninth far above it. Compare the four fitted lines.",
         "Which losses follow the bad point, and why?",
-        "MSE: it squares the error, so one point of nine turns the line to a weight of 1.79. To L1 every error "
-        "pulls with the same force whatever its size: 1.02. Huber stands between them, nearer to L1.",
+        "MSE: it squares the error, so one point of nine turns its minimum to a weight of 1.79. To L1 every error "
+        "pulls with the same force whatever its size: 1.00. Huber stands between them, nearer to L1: 1.20.",
     ),
     "dead-zone": Lesson(
         "A dead zone at the start",

@@ -96,7 +96,7 @@ def guessed_profile(decades: Sequence[float | None], layers: int, last: float) -
         last: The last layer's value.
     """
     first, middle = decades
-    if first is None:
+    if first is None or not layers:
         return None
     at = np.arange(layers, dtype=float)
     ends = [0.0, layers - 1.0] if middle is None else [0.0, (layers - 1) / 2, layers - 1.0]

@@ -63,8 +63,8 @@ def test_a_guess_is_placed_revealed_saved_and_opened_in_a_new_kernel(open_page, 
     other.until_kernel("playground.score == 0.5 and playground.error == ''")
     other.until_painted()
     assert other.value("playground.state()") == page.value("playground.state()")
-    # Without the lesson's words above it the picture is higher: the numbers are the same, and so is it at the same size.
-    other.tell("playground.canvas.resize(*[int(v) for v in (%d, %d)])" % (revealed.shape[1], revealed.shape[0]))
+    # Without the lesson's words above it the picture is higher; at the same size it is the same.
+    other.tell(f"playground.canvas.resize({revealed.shape[1]}, {revealed.shape[0]})")
     other.tell("playground._forget_drawing(); playground._show(playground._shown)")
     page.tell("playground._forget_drawing(); playground._show(playground._shown)")
     assert (other.drawn() == page.drawn()).all()

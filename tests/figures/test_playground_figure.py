@@ -53,7 +53,7 @@ def test_only_what_moves_is_animated(figure):
     moving = {artist for artist in artists(figure) if artist.get_animated()}
     wanted = {*figure.curves.lines.values(), *figure.data.lines.values()}
     for one in figure.maps.values():
-        wanted |= {one.path, one.start, one.end, one.scale, *one.vectors.values()}
+        wanted |= {one.path, one.start, one.end, one.guess, one.scale, *one.vectors.values()}
     assert moving == wanted
 
 

@@ -62,7 +62,8 @@ class FlowView(View):
             shares_detail(result.flow, names_of(result)),
             self._near(seen),
         )
-        guessed = guessed_profile(panel.guessed(), len(profile.values), profile.values[-1])
+        last = profile.values[-1] if len(profile.values) else 0.0
+        guessed = guessed_profile(panel.guessed(), len(profile.values), last)
         if guessed is not None:
             profile = replace(profile, pinned={_GUESS: guessed, **profile.pinned})
         return self.figure.update(profile, settle=settle)

@@ -23,9 +23,7 @@ def asked() -> list[Asked]:
     """Return the controls of a guess: decades at the first and the middle layer, and what the gradient does."""
     looks, stops = Looks(), tuple(range(LOWEST, HIGHEST + 1))
     options = [("choose …", ""), *((fate, fate) for fate in FATES)]
-    fate = Menu(
-        "fate", "towards the first layer", options, label="it", width=190, label_width="22px", looks=looks
-    )
+    fate = Menu("fate", "towards the first layer", options, label="it", width=190, label_width="22px", looks=looks)
     first = Number("first", "power of ten at the first layer, relative to the last", stops, "first 10^", looks=looks)
     middle = Number(
         "middle", "power of ten at the middle layer, relative to the last", stops, "middle 10^", looks=looks
@@ -65,6 +63,8 @@ def question(quantity: str) -> str:
 def marks(result: FlowResult, quantity: str, measure: str, lr: float, answer: Mapping[str, object]) -> Sequence[Mark]:
     """Judge a guess: the fate by its name, the profile by its mean distance in decades."""
     values = values_of(result.flow, quantity, measure, lr)
+    if not len(values):
+        return [Mark(0.0, "There is no layer with weights")]
     with np.errstate(divide="ignore", invalid="ignore"):
         decades = np.log10(values / values[-1])
     if not np.isfinite(decades[0]) and values[0] != 0:
