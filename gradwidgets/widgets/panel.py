@@ -291,10 +291,11 @@ class Panel(TaughtPanel):
 
     def _fit_page(self) -> None:
         """Take the size and the theme that the page told."""
-        if self._closed or self._shown is None:
+        if self._closed:
             return
         self._fit_picture()
-        self._attempt(lambda: self._present(self._shown))
+        if self._shown is not None:
+            self._attempt(lambda: self._present(self._shown))
 
     def _fit_picture(self) -> None:
         """Give the picture the size that it should have, and the style."""

@@ -110,14 +110,14 @@ class Prediction:
             self._text.value = text
 
     def guess(self, answer: Mapping[str, object]) -> None:
-        """Take a guess from Python, in place of the former one.
+        """Take a guess from Python, in place of the former one; the picture is covered again.
 
         Raises:
             ValueError: It names what is not asked, or holds what cannot be guessed; nothing has changed.
             TypeError: It is no dict.
         """
         self.answer = self.checked(answer)
-        self._show()
+        self.cover()
 
     def checked(self, answer: object) -> dict[str, object]:
         """Return a guess as plain values, or raise as `guess` does."""
@@ -125,9 +125,7 @@ class Prediction:
             raise TypeError(f"answer must be a dict of {', '.join(map(repr, self.asked))}; got {answer!r:.60}")
         unknown = [name for name in answer if name not in self.asked]
         if unknown:
-            raise ValueError(
-                f"answer has {', '.join(map(repr, self.asked))}; got {', '.join(map(repr, unknown))!s:.60}"
-            )
+            raise ValueError(f"answer can hold {', '.join(map(repr, self.asked))}; got {', '.join(map(repr, unknown))}")
         plain = {name: one.plain(answer[name]) for name, one in self.asked.items() if name in answer}
         return {name: value for name, value in plain.items() if value is not None}
 

@@ -117,6 +117,9 @@ class SettingsPanel(widgets.VBox):
             if moved:
                 chosen = {control.name: control.take() for control in moved}
                 self._apply({name: value for name, value in chosen.items() if not self.controls[name].locked})
+                for name in chosen:
+                    if self.controls[name].locked:
+                        self._show_control(name)
         except Exception as failure:
             self._fail(failure)
 

@@ -25,7 +25,7 @@ def from_bytes(content: bytes) -> dict[str, object]:
         ValueError: They are not what `to_text` wrote; one sentence says why.
     """
     if len(content) > LARGEST:
-        raise ValueError(f"it has {len(content):,} bytes, and settings have a few hundred")
+        raise ValueError(f"it has more than {LARGEST:,} bytes, and settings have a few hundred")
     try:
         text = bytes(content).decode("utf-8")
     except UnicodeDecodeError:

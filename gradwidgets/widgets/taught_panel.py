@@ -129,7 +129,7 @@ class TaughtPanel(SettingsPanel):
     @answer.setter
     def answer(self, answer: Mapping[str, object]) -> None:
         self._predicting().guess(answer)
-        self._guess_changed()
+        self._uncover()
 
     @property
     def score(self) -> float | None:
