@@ -133,7 +133,7 @@ LESSONS: dict[str, Lesson] = {
             "hide": ["x_axis", "y_axis", "x_range", "y_range", "resolution", "scale", "gradient_check", "momentum"],
         },
         "Two points pull each other while they are less than margin apart; here they are 1.8 apart. Guess, then look.",
-        "SGD starts where the cross of lines is. What does it do?",
+        "SGD starts at the white mark. What does it do?",
         "Nothing: beyond the margin the loss is 1 but flat, so the gradient is zero, and a step of zero times "
         "anything is zero. A quarter of the view is dead. A larger margin, another start, or a loss with a slope "
         "there helps.",

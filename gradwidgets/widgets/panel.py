@@ -23,6 +23,7 @@ from gradwidgets.widgets.controls import Looks
 from gradwidgets.widgets.job import Job
 from gradwidgets.widgets.mainloop import call_later, call_soon
 from gradwidgets.widgets.page import Page
+from gradwidgets.widgets.still import Still
 from gradwidgets.widgets.taught_panel import MAGNIFIED, TaughtPanel
 from gradwidgets.widgets.traits import OneOf
 
@@ -329,6 +330,18 @@ class Panel(TaughtPanel):
     def png(self) -> bytes:
         """Return the picture as PNG, at twice its size on the page."""
         return self.figure._repr_png_()
+
+    def still(self, note: str = "") -> Still:
+        """Return picture and words that any notebook shows, those too that cannot show the live widget.
+
+        Args:
+            note: A sentence to stand below them.
+        """
+        return Still(self.png(), self.summary, note)
+
+    def _display_(self) -> Still:
+        """Give marimo, which asks for this, what it can show."""
+        return self.still("marimo does not show widgets made of several: a still picture. JupyterLab shows it alive.")
 
     def copy_code(self) -> None:
         """Put `code()` on the reader's clipboard."""

@@ -397,3 +397,17 @@ def test_save_hands_the_page_a_file(make, monkeypatch):
     panel._files._obey(None, ["nonsense"], [])
     panel._files._obey(None, {}, [])
     assert panel.error == ""
+
+
+# -- where it cannot live -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_still_picture_says_what_it_shows(kind, make):
+    panel = make(kind)
+    for still in (panel.still("Alive in JupyterLab."), panel._display_()):
+        assert still.png == panel.png() == still._repr_png_()
+        kind_, page = still._mime_()
+        assert kind_ == "text/html" and page == still._repr_html_()
+        assert "data:image/png;base64," in page and "JupyterLab" in page
+        assert panel.summary.splitlines()[0].split("<")[0].split("'")[0][:40] in page
