@@ -24,7 +24,7 @@ unexport PYTHONDONTWRITEBYTECODE
 help:
 	@echo "make lab     open JupyterLab on the start notebook"
 	@echo "make test    check the style and run all tests, those in a real browser page included"
-	@echo "make bench   time the core and a slider in a real page"
+	@echo "make bench   time the core and a slider in a real page, weigh a kernel"
 	@echo "make lint    check the style alone"
 	@echo "make format  put the style right"
 	@echo "make clean   remove what the tools left here, except the environment"
@@ -58,7 +58,8 @@ bench: $(INSTALLED)
 		$(BIN) tests/benchmarks/slider_latency.py && \
 		$(BIN) tests/benchmarks/slider_latency.py --only ready_picture ours --link-delay-ms 75 --link-mbit 8 && \
 		$(BIN) tests/benchmarks/big_data.py && \
-		$(BIN) tests/benchmarks/slow_loss.py
+		$(BIN) tests/benchmarks/slow_loss.py && \
+		$(BIN) tests/benchmarks/memory.py
 
 lint: $(INSTALLED)
 	$(BIN) -m ruff check .
