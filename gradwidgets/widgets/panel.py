@@ -87,7 +87,7 @@ class Panel(SettingsPanel):
         column.add_class("gradwidgets-column")
         upper = widgets.HBox([column, picture], layout=widgets.Layout(width="100%", align_items="flex-start"))
         self.children = [self._style_sheet, self.page, upper, self._alert, self._busy, self._words]
-        self.page.canvas_id = self.canvas.model_id
+        self.page.panel_id, self.page.canvas_id = self.model_id, self.canvas.model_id
         self.canvas.when_free(self._frame_arrived)
         self.page.observe(lambda change: setattr(self.canvas, "patches", change.new), "patches")
         self._connect()
