@@ -80,7 +80,7 @@ function initialize({ model }) {
 const ROOMY = 1300; // a panel so wide shows controls and words larger; panel.py knows it too
 
 function render({ model, el }) {
-  let host = null, timer = 0;
+  let host = null, timer = 0, leave_alone = () => {};
   const measure = () => {
     if (!host || !host.isConnected) return;
     const width = Math.floor(host.getBoundingClientRect().width);
@@ -101,6 +101,7 @@ function render({ model, el }) {
     host = el.closest(".gradwidgets");
     if (!host) { timer = setTimeout(attach, 10); return; }
     sizes.observe(host);
+    leave_alone = make_accessible(model, host);
     measure();
   };
   attach();
@@ -145,6 +146,7 @@ function render({ model, el }) {
 
   return () => {
     clearTimeout(timer);
+    leave_alone();
     sizes.disconnect();
     themes.disconnect();
     window.removeEventListener("resize", soon);

@@ -1,7 +1,7 @@
 """The page that a panel lives in: its width, its theme, its clipboard, its way of showing pictures.
 
 The kernel cannot know how wide a notebook's output is nor whether JupyterLab is dark, and only a page may copy text.
-This small widget, invisible, does what page.js says.
+This small widget, invisible, does what page.js and accessible.js say.
 """
 
 from __future__ import annotations
@@ -20,14 +20,18 @@ class Page(anywidget.AnyWidget):
         size: `{"width": int, "height": int, "dark": bool}`: the width of the enclosing widget and the height of
             the window in CSS pixels, and whether JupyterLab's theme is dark; empty until a page has answered.
         patches: Whether the page's canvas understands `gradwidgets.widgets.patch`.
+        panel_id: The model id of the panel, whose controls are to be named for screen readers.
         canvas_id: The model id of the canvas whose pictures are to be shown quickly.
         tips: Label of a check box → its tooltip, which ipywidgets does not show.
         copied: Whether the last copy to the clipboard worked; None before the page answered.
     """
 
-    _esm = (pathlib.Path(__file__).parent / "page.js").read_text(encoding="utf-8")
+    _esm = "\n".join(
+        (pathlib.Path(__file__).parent / script).read_text(encoding="utf-8") for script in ("accessible.js", "page.js")
+    )
     size = traitlets.Dict().tag(sync=True)
     patches = traitlets.Bool(False).tag(sync=True)
+    panel_id = traitlets.Unicode("").tag(sync=True)
     canvas_id = traitlets.Unicode("").tag(sync=True)
     tips = traitlets.Dict().tag(sync=True)
     latest: typing.ClassVar[dict] = {}  # what the last page told: the best guess for a new panel

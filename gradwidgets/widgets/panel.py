@@ -98,7 +98,7 @@ class Panel(TaughtPanel):
             self._busy,
             self._words,
         ]
-        self.page.canvas_id = self.canvas.model_id
+        self.page.panel_id, self.page.canvas_id = self.model_id, self.canvas.model_id
         self.canvas.when_free(self._frame_arrived)
         self.page.observe(lambda change: setattr(self.canvas, "patches", change.new), "patches")
         self._connect()

@@ -136,7 +136,7 @@ def step_table(
 
 
 def _table(heads: Sequence[str], names: Iterable[str], rows: Sequence[Sequence[str]], style: Style) -> str:
-    lines = ["<tr><th></th>" + "".join(f"<th>{_safe(head)}</th>" for head in heads) + "</tr>"]
+    lines = ["<tr><td></td>" + "".join(f"<th>{_safe(head)}</th>" for head in heads) + "</tr>"]
     for position, (name, cells) in enumerate(zip(names, rows, strict=True)):
         color, dashes = loss_line(name, position, style)
         look = f"border-color:{color};border-top-style:{'solid' if dashes == '-' else 'dashed'}"

@@ -16,6 +16,7 @@ from traitlets import TraitError
 WIDTH = 256  # of the column of controls, CSS pixels
 LABEL = "88px"
 LOCKED = "fixed in this lesson"
+NAMED = "gradwidgets-named"  # the class of a field whose label is not seen, but read out: see style.css
 ROW = {"width": f"{WIDTH}px", "overflow": "hidden", "margin": "0", "flex": "0 0 auto"}
 
 

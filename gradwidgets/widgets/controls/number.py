@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 import ipywidgets as widgets
 import numpy as np
+import traitlets
 from ipywidgets.widgets.widget_description import DescriptionStyle
 
-from gradwidgets.widgets.controls.base import LABEL, ROW, Control, Looks, guarded
+from gradwidgets.widgets.controls.base import LABEL, NAMED, ROW, Control, Looks, guarded
 
 
 def log_stops(low: float, high: float, per_decade: int) -> tuple[float, ...]:
@@ -21,6 +22,12 @@ def log_stops(low: float, high: float, per_decade: int) -> tuple[float, ...]:
     """
     count = round(np.log10(high / low) * per_decade) + 1
     return tuple(float(f"{value:.3g}") for value in np.geomspace(low, high, count))
+
+
+class _Stops(widgets.IntSlider):
+    """A slider over places that knows the number at each: the page tells that to screen readers."""
+
+    stops = traitlets.List().tag(sync=True)
 
 
 class Number(Control):
@@ -47,11 +54,12 @@ class Number(Control):
         self.stops = np.asarray(stops, float)
         self.value = float(stops[0])
         self.slider = guarded(
-            widgets.IntSlider,
+            _Stops,
             self,
             name,
             min=0,
             max=len(stops) - 1,
+            stops=self.stops.tolist(),
             readout=False,
             description=label or name,
             tooltip=tooltip,
@@ -62,10 +70,12 @@ class Number(Control):
             widgets.FloatText,  # for whole numbers too: the page's field for those reads 1e6 as 1
             self,
             name,
+            description=f"{label or name}, number",
             tooltip=tooltip,
             layout=looks.layout(width="70px", margin="1px 0 1px 4px"),
             style=looks.of(DescriptionStyle),
         )
+        self.field.add_class(NAMED)
         super().__init__(name, tooltip, [self.slider, self.field], looks.layout(**ROW))
         self.slider.observe(self._person, "value")
         self.field.observe(self._person, "value")
@@ -76,9 +86,11 @@ class Number(Control):
             return
         with self._lock, self.quietly(), self.slider.hold_sync():
             self.stops = np.asarray(stops, float)
+            self.slider.stops = self.stops.tolist()
             self.moved = False
             self.slider.max = len(self.stops) - 1
             self.slider.description = label
+            self.field.description = f"{label}, number"
             self.slider.tooltip = self.field.tooltip = tooltip
 
     def choose(self, value: float) -> None:

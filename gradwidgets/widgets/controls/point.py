@@ -8,7 +8,7 @@ import ipywidgets as widgets
 from ipywidgets.widgets.widget_description import DescriptionStyle
 from ipywidgets.widgets.widget_string import LabelStyle
 
-from gradwidgets.widgets.controls.base import LABEL, ROW, Control, Looks, guarded
+from gradwidgets.widgets.controls.base import LABEL, NAMED, ROW, Control, Looks, guarded
 from gradwidgets.widgets.words import short_names
 
 
@@ -18,9 +18,12 @@ class Point(Control):
     Args:
         name: The trait that it sets.
         tooltip: What the setting does, in plain words.
+        parts: What each number is, for readers who do not see which is left.
     """
 
-    def __init__(self, name: str, tooltip: str, looks: Looks | None = None) -> None:
+    def __init__(
+        self, name: str, tooltip: str, parts: tuple[str, str] = ("first", "second"), *, looks: Looks | None = None
+    ) -> None:
         looks = looks or Looks()
         self._label = widgets.Label(
             name,
@@ -32,12 +35,15 @@ class Point(Control):
                 widgets.FloatText,
                 self,
                 name,
+                description=f"{name}, {part}",
                 tooltip=tooltip,
                 layout=looks.layout(width="77px", margin="1px 2px"),
                 style=looks.of(DescriptionStyle),
             )
-            for _ in range(2)
+            for part in parts
         )
+        for field in self.fields:
+            field.add_class(NAMED)
         super().__init__(name, tooltip, [self._label, *self.fields], looks.layout(**ROW))
         self.value = (0.0, 0.0)
         for field in self.fields:
@@ -48,6 +54,8 @@ class Point(Control):
         text = f"{self.name} {short_names(names)}"
         if self._label.value != text:
             self._label.value = text
+            for field, part in zip(self.fields, names, strict=True):
+                field.description = f"{self.name}, {part}"
 
     def choose(self, value: tuple[float, float]) -> None:
         """Take a point that a person chose elsewhere, on a map say."""

@@ -119,7 +119,9 @@ class ClippingView(View):
 
     def words(self, seen: Seen) -> str:
         """Show what each clipper did as a table."""
-        head = "".join(f"<th>{text}</th>" for text in ("clipper", "threshold", "norm", "cosine", "changed", ""))
+        head = "".join(
+            f"<th>{text}</th>" for text in ("clipper", "threshold", "norm", "cosine", "changed", "what it does")
+        )
         rows = []
         for name, one in self.clipped(seen).items():
             cells = (
