@@ -2,6 +2,7 @@
 // Loaded together with page.js. All of it is done once, and again when the controls' column changes; a drag does none.
 
 const CANVAS = ".jupyter-matplotlib-canvas-div";
+const CONTROLS = ".gradwidgets-column, .gradwidgets-guesses";
 
 // The panel of this page's widget and what is shown in it, models.
 async function* family(model, manager) {
@@ -92,7 +93,7 @@ function name_picture(canvas, words) {
 function make_accessible(model, host) {
   let timer = 0, changes = null;
   const name = () => {
-    name_controls(host.querySelector(".gradwidgets-column"));
+    for (const part of host.querySelectorAll(CONTROLS)) name_controls(part);
     say_values(model, host);
   };
   const begin = () => {
@@ -110,7 +111,8 @@ function make_accessible(model, host) {
       clearTimeout(timer);
       timer = setTimeout(name, 30);
     });
-    changes.observe(column, { subtree: true, childList: true, attributes: true, attributeFilter: ["class", "disabled"] });
+    const seen = { subtree: true, childList: true, attributes: true, attributeFilter: ["class", "disabled"] };
+    for (const part of host.querySelectorAll(CONTROLS)) changes.observe(part, seen);
   };
   begin();
   // A click gives ipympl's canvas the keyboard, and it swallows every key: Tab leaves it.

@@ -26,7 +26,7 @@ FATES = {
 def asked() -> list[Asked]:
     """Return the controls of a guess: where the path ends, and what the run does."""
     looks, fates = Looks(), tuple(FATES.values())
-    end = Point("end", "where the path ends; or click on the map", looks)
+    end = Point("end", "where the path ends; or click on the map", looks=looks)
     options = [("choose …", ""), *((fate, fate) for fate in fates)]
     fate = Menu("fate", "what the run does", options, label="the run", width=180, label_width="50px", looks=looks)
     return [Asked(end, plain_point, (0.0, 0.0)), Asked(fate, one_of("fate", fates))]

@@ -48,6 +48,7 @@ class TaughtPanel(SettingsPanel):
         self._heading.add_class("gradwidgets-heading")
         self._heading_height = 0  # CSS pixels
         self._guess_rows = widgets.VBox(layout=widgets.Layout(margin="0"))
+        self._guess_rows.add_class("gradwidgets-guesses")
         self.children = [*self.children, self._heading, self._guess_rows]
         self.observe(self._on_lesson, names=list(self.lesson_settings()))
 
