@@ -102,8 +102,9 @@ def test_jupyterlab_has_the_settings_and_takes_them(plugin, tmp_path):
         assert seen["schema"]["properties"][setting]["default"] == value
 
 
-def test_the_settings_keep_messages_off_subshells_and_news_away():
-    assert OVERRIDES["@jupyterlab/apputils-extension:kernels-settings"]["commsOverSubshells"] == "disabled"
+def test_the_settings_keep_news_away_and_a_training_heard():
+    # Measured in a page: with messages off subshells the panel's Stop was not heard while a cell trained.
+    assert "@jupyterlab/apputils-extension:kernels-settings" not in OVERRIDES
     assert OVERRIDES["@jupyterlab/apputils-extension:notification"]["fetchNews"] == "false"
 
 

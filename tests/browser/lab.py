@@ -25,15 +25,12 @@ SECONDS = 60  # in which a page, a kernel or a cell must answer
 class Lab:
     """A JupyterLab server on loopback, with every folder that it writes to in a temporary one.
 
-    Args:
-        overrides: A folder with an overrides.json, which changes the defaults of JupyterLab's settings.
-
     Attributes:
         root: The folder that its notebooks are in.
         port: The port that it listens on.
     """
 
-    def __init__(self, overrides: Path | None = None) -> None:
+    def __init__(self) -> None:
         self._home = Path(tempfile.mkdtemp(prefix="gradwidgets-lab-"))
         self.root = self._home / "notebooks"
         self.root.mkdir()
@@ -56,8 +53,6 @@ class Lab:
             "LabApp.news_url": None,
             "LabApp.check_for_updates_class": "jupyterlab.NeverCheckForUpdate",
         }
-        if overrides:
-            options["LabApp.app_settings_dir"] = overrides
         self._process = subprocess.Popen(
             [sys.executable, "-m", "jupyterlab", *(f"--{name}={value}" for name, value in options.items())],
             env=self._environment(),
