@@ -1,4 +1,4 @@
-"""What the README promises: its Python runs, its numbers are right, its commands and files exist."""
+"""What the README and the reference promise: their Python runs, numbers are right, commands and files exist."""
 
 import ast
 import re
@@ -13,12 +13,14 @@ from gradwidgets.core import LOSSES
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+REFERENCE = (ROOT / "docs" / "reference.md").read_text(encoding="utf-8")
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
-SECTIONS = {text.split("\n", 1)[0]: text for text in README.split("\n## ")[1:]}
+SECTIONS = {text.split("\n", 1)[0]: text for page in (README, REFERENCE) for text in page.split("\n## ")[1:]}
+SETTINGS = "The playground: what can be changed"
 
 
-def python_blocks() -> list[str]:
-    return re.findall(r"^```python\n(.*?)^```", README, flags=re.DOTALL | re.MULTILINE)
+def python_blocks(page: str) -> list[str]:
+    return re.findall(r"^```python\n(.*?)^```", page, flags=re.DOTALL | re.MULTILINE)
 
 
 def rows(section: str) -> dict[str, list[str]]:
@@ -31,23 +33,24 @@ def ranges() -> list[tuple[str, bool, float, float]]:
     """(trait, whether the lower bound itself is refused, lower bound, upper bound) of every "… to …" in its table."""
     matches = {
         name: re.match(r"(above )?(\d+) to (\w+)", cells[1].replace(",", ""))
-        for name, cells in rows("What can be changed").items()
+        for name, cells in rows(SETTINGS).items()
     }
     return [(name, bool(m[1]), float(m[2]), float(m[3])) for name, m in matches.items() if m]
 
 
 @pytest.fixture(scope="module")
 def session():
-    """The README's Python, block after block in one session, as a reader runs it."""
+    """The Python of both, block after block in one session, as a reader runs it."""
     names: dict[str, object] = {}
-    for number, block in enumerate(python_blocks(), 1):
-        exec(compile(block, f"README.md, Python block {number}", "exec"), names)
+    for name, page in {"README.md": README, "reference.md": REFERENCE}.items():
+        for number, block in enumerate(python_blocks(page), 1):
+            exec(compile(block, f"{name}, Python block {number}", "exec"), names)
     yield names
     names["playground"].close()
 
 
 def test_the_first_code_is_three_lines():
-    assert len(python_blocks()[0].strip().splitlines()) == 3
+    assert len(python_blocks(README)[0].strip().splitlines()) == 3
 
 
 def test_numbers_read_from_the_playground(session):
@@ -58,6 +61,16 @@ def test_numbers_read_from_the_playground(session):
     assert f"{playground.stability['MSE'].lr_limit:.4f}" == "1.8537"
     assert playground.surfaces["Huber"].loss.shape == (101, 101)
     assert len(playground.summary.splitlines()) == 2
+
+
+def test_numbers_of_a_guess(session):
+    quiz = session["quiz"]
+    assert f"{quiz.score:.3f}" == "0.998" and quiz.reason.startswith("Right: still moving")
+
+
+def test_the_number_of_lessons(session):
+    words = {19: "nineteen", 20: "twenty", 21: "twenty-one"}
+    assert f"a table of {words[len(session['lessons']())]}" in README
 
 
 def test_numbers_without_a_widget(session):
@@ -85,12 +98,12 @@ def test_the_files_exist(path):
 
 
 def test_the_table_of_traits_is_complete():
-    assert set(rows("What can be changed")) == set(OptimizerPlayground.settings())
+    assert set(rows(SETTINGS)) == set(OptimizerPlayground.settings())
 
 
-@pytest.mark.parametrize("name", rows("What can be changed"))
+@pytest.mark.parametrize("name", rows(SETTINGS))
 def test_the_defaults_are_right(name):
-    shown = rows("What can be changed")[name][0].strip("`").replace("−", "-")
+    shown = rows(SETTINGS)[name][0].strip("`").replace("−", "-")
     default = OptimizerPlayground.class_traits()[name].default_value
     assert default == (tuple(LOSSES) if shown == "all four" else ast.literal_eval(shown))
 
