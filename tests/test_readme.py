@@ -32,8 +32,7 @@ def rows(section: str) -> dict[str, list[str]]:
 def ranges() -> list[tuple[str, bool, float, float]]:
     """(trait, whether the lower bound itself is refused, lower bound, upper bound) of every "… to …" in its table."""
     matches = {
-        name: re.match(r"(above )?(\d+) to (\w+)", cells[1].replace(",", ""))
-        for name, cells in rows(SETTINGS).items()
+        name: re.match(r"(above )?(\d+) to (\w+)", cells[1].replace(",", "")) for name, cells in rows(SETTINGS).items()
     }
     return [(name, bool(m[1]), float(m[2]), float(m[3])) for name, m in matches.items() if m]
 

@@ -65,7 +65,7 @@ class SurfaceExplorer(Panel):
         lr: Its learning rate.
         momentum: Its momentum.
         theme: `"auto"` (JupyterLab's), `"light"` or `"dark"`.
-        hide, lock, style, predict: What a teacher prepares, see `TaughtPanel`.
+        hide, lock, style, predict: What a teacher prepares, see `TaughtPanel` and `GuessedPanel`.
         error: What went wrong last; empty when all is well.
         summary: The verdict in words.
 

@@ -20,11 +20,12 @@ from gradwidgets.figures.style import STYLES
 from gradwidgets.widgets.canvas import LiveCanvas
 from gradwidgets.widgets.controls import WIDTH as CONTROLS_WIDTH
 from gradwidgets.widgets.controls import Looks
+from gradwidgets.widgets.guessed_panel import GuessedPanel
 from gradwidgets.widgets.job import Job
 from gradwidgets.widgets.mainloop import call_later, call_soon
 from gradwidgets.widgets.page import Page
 from gradwidgets.widgets.still import Still
-from gradwidgets.widgets.taught_panel import MAGNIFIED, TaughtPanel
+from gradwidgets.widgets.taught_panel import MAGNIFIED
 from gradwidgets.widgets.traits import OneOf
 
 _ABOVE = 250  # of the window, CSS pixels: what JupyterLab and the cell put above the picture, and margins
@@ -48,7 +49,7 @@ class Shown(Protocol):
     exact: bool
 
 
-class Panel(TaughtPanel):
+class Panel(GuessedPanel):
     """A widget of controls, a picture and words.
 
     Attributes:

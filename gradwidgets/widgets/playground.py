@@ -56,7 +56,7 @@ class OptimizerPlayground(Panel):
         dataset: Name of the data or of the ready-made objective; `"yours"` for what was passed in.
         step: Up to which step the run is shown; None for all of it.
         theme: `"auto"` (JupyterLab's), `"light"` or `"dark"`.
-        hide, lock, style, predict: What a teacher prepares, see `TaughtPanel`.
+        hide, lock, style, predict: What a teacher prepares, see `TaughtPanel` and `GuessedPanel`.
         error: What went wrong last; empty when all is well.
         summary: The outcome in words, one line a loss.
 

@@ -1,4 +1,4 @@
-"""A panel in a lesson: what is hidden or fixed, words above it, a guess before the picture, settings in a file."""
+"""A panel in a lesson: controls hidden or fixed, words above them, large type, settings that travel."""
 
 from __future__ import annotations
 
@@ -7,14 +7,13 @@ from pathlib import Path
 from typing import ClassVar
 
 import ipywidgets as widgets
-from traitlets import Bool, TraitError
+from traitlets import TraitError
 
 from gradwidgets.widgets import state_file
 from gradwidgets.widgets.controls import Control
 from gradwidgets.widgets.files import FileButtons
 from gradwidgets.widgets.mainloop import call_soon
-from gradwidgets.widgets.prediction import Asked, Mark, Prediction
-from gradwidgets.widgets.settings_panel import SettingsPanel, close_all
+from gradwidgets.widgets.settings_panel import SettingsPanel
 from gradwidgets.widgets.traits import Names, OneOf
 
 # Style → how much larger the picture's text and lines are.
@@ -30,16 +29,13 @@ class TaughtPanel(SettingsPanel):
         hide: Names of controls that are not shown; also `"buttons"`, the rows below the controls, and `"words"`.
         lock: Names of controls that stay as they are whatever the page does; from Python they can still be set.
         style: `"page"`, or `"projector"` for large type.
-        predict: Whether a guess comes before the picture.
     """
 
     hide = Names(lambda self: self._hideable()).tag(lesson=True)
     lock = Names(lambda self: tuple(self._lockable())).tag(lesson=True)
     style = OneOf("page", lambda self: tuple(MAGNIFIED)).tag(lesson=True)
-    predict = Bool(False).tag(lesson=True)
 
     file_name: ClassVar[str] = "gradwidgets"  # of what is saved, without extension
-    _prediction: Prediction | None = None
 
     def __init__(self, **keywords) -> None:
         self._lesson = {name: keywords.pop(name) for name in self.lesson_settings() if name in keywords}
@@ -47,9 +43,7 @@ class TaughtPanel(SettingsPanel):
         self._heading = widgets.HTML(layout=widgets.Layout(margin="0 0 2px 4px", display="none"))
         self._heading.add_class("gradwidgets-heading")
         self._heading_height = 0  # CSS pixels
-        self._guess_rows = widgets.VBox(layout=widgets.Layout(margin="0"))
-        self._guess_rows.add_class("gradwidgets-guesses")
-        self.children = [*self.children, self._heading, self._guess_rows]
+        self.children = [*self.children, self._heading]
         self.observe(self._on_lesson, names=list(self.lesson_settings()))
 
     @classmethod
@@ -83,15 +77,11 @@ class TaughtPanel(SettingsPanel):
         elif change.name == "style":
             self._dress(self, _PROJECTOR, change.new == "projector")
             self._restyle()
-        elif change.new:
-            self._begin_prediction()
-        else:
-            self._end_prediction()
 
     def _prepare_controls(self) -> None:
         named = self._lockable()
-        hidden = {id(control) for name in self.hide if name in named for control in named[name]}
-        locked = {id(control) for name in self.lock for control in named[name]}
+        hidden = {id(control) for name in self.hide for control in named.get(name, ())}
+        locked = {id(control) for name in self.lock for control in named.get(name, ())}
         for control in self.controls.values():
             self._dress(control, _HIDDEN, id(control) in hidden)
             control.lock(id(control) in locked)
@@ -120,111 +110,6 @@ class TaughtPanel(SettingsPanel):
         """Bring the picture to the room and the style that it has."""
         raise NotImplementedError  # by Panel
 
-    # -- a guess before the picture -----------------------------------------------------------------------
-
-    @property
-    def answer(self) -> dict[str, object]:
-        """The guess: name → plain value; {} where there is none. Can be set."""
-        return dict(self._prediction.answer) if self._prediction else {}
-
-    @answer.setter
-    def answer(self, answer: Mapping[str, object]) -> None:
-        self._predicting().guess(answer)
-        self._uncover()
-
-    @property
-    def score(self) -> float | None:
-        """How near the guess came, from 0 to 1; None before `reveal`."""
-        return self._prediction.score if self._prediction else None
-
-    @property
-    def reason(self) -> str:
-        """What is so, in words; empty before `reveal`."""
-        return self._prediction.reason if self._prediction else ""
-
-    def reveal(self) -> None:
-        """Show the picture, and how near the guess came.
-
-        Raises:
-            ValueError: There is no guess yet.
-        """
-        prediction = self._predicting()
-        if not prediction.answer:
-            raise ValueError(f"there is no guess yet: {self._question()}")
-        if not prediction.revealed:
-            prediction.settle(self._marks(prediction.answer), self._asked_about())
-            self._uncover()
-
-    def guess_again(self) -> None:
-        """Hide the picture of the present settings until it is guessed."""
-        self._predicting().cover()
-        self._uncover()
-
-    def _predicting(self) -> Prediction:
-        if self._prediction is None:
-            raise ValueError("nothing is asked: predict=True asks for a guess before the picture")
-        return self._prediction
-
-    @property
-    def _covered(self) -> bool:
-        return self._prediction is not None and not self._prediction.revealed
-
-    @property
-    def _guess_in_place(self) -> bool:
-        """Whether what is shown is what was guessed, no setting changed since."""
-        prediction = self._prediction
-        return prediction is not None and prediction.revealed and prediction.about == self._asked_about()
-
-    def _begin_prediction(self) -> None:
-        self._prediction = Prediction(
-            self._asked(),
-            changed=lambda: self._attempt(self._guess_changed),
-            reveal=lambda: self._attempt(self._reveal_pressed),
-            again=lambda: self._attempt(self.guess_again),
-            complain=self.complain,
-        )
-        self._guess_rows.children = [self._prediction.row, self._prediction.card]
-        self._uncover()
-
-    def _end_prediction(self) -> None:
-        prediction, self._prediction = self._prediction, None
-        if prediction is not None:
-            prediction.close()
-            self._guess_rows.children = ()
-            for part in (prediction.row, prediction.card):
-                close_all(part)
-            self._uncover()
-
-    def _reveal_pressed(self) -> None:
-        try:
-            self.reveal()
-        except ValueError as refusal:
-            self.complain(f"{refusal}.")
-
-    def _asked(self) -> Sequence[Asked]:
-        """Return what is to be guessed."""
-        raise NotImplementedError  # by each panel
-
-    def _question(self) -> str:
-        """Return the question in words."""
-        raise NotImplementedError
-
-    def _asked_about(self) -> object:
-        """Return the settings that the guess is about."""
-        raise NotImplementedError
-
-    def _marks(self, answer: Mapping[str, object]) -> Sequence[Mark]:
-        """Judge a guess."""
-        raise NotImplementedError
-
-    def _guess_changed(self) -> None:
-        """Show the guess in the covered picture."""
-        raise NotImplementedError  # by Panel
-
-    def _uncover(self) -> None:
-        """Show the picture, or what stands in its place."""
-        raise NotImplementedError  # by Panel
-
     # -- settings that travel -----------------------------------------------------------------------------
 
     def __repr__(self) -> str:
@@ -239,47 +124,6 @@ class TaughtPanel(SettingsPanel):
     def share(self) -> None:
         """Print a call that makes this widget again, with exactly these settings."""
         print(repr(self))
-
-    def state(self) -> dict:
-        """Return all settings as a JSON-safe dict, for `restore`; a guess too, where one is asked for."""
-        state = super().state()
-        if self._prediction is not None:
-            state |= {"answer": self.answer, "revealed": self._prediction.revealed}
-        return state
-
-    def restore(self, state: Mapping[str, object]) -> None:
-        """Take the settings of a `state`, and its guess; all or, if anything is refused, nothing.
-
-        Args:
-            state: What `state` returned, perhaps through JSON.
-
-        Raises:
-            TraitError: A setting is refused; nothing has changed.
-            ValueError: The state is another widget's, or holds a name that is no setting, or a guess that cannot be.
-            TypeError: The state is no dict of settings.
-        """
-        if not isinstance(state, Mapping):
-            raise TypeError(f"state must be a dict that `state()` returned; got {state!r:.80}")
-        settings = {name: value for name, value in state.items() if name not in ("answer", "revealed")}
-        answer, revealed = state.get("answer"), state.get("revealed", False)
-        if not isinstance(revealed, bool):
-            raise ValueError(f"revealed must be true or false; got {revealed!r:.60}")
-        asked = self.predict
-        try:
-            if answer is not None:
-                self.predict = True
-                answer = self._predicting().checked(answer)
-            super().restore(settings)
-        except Exception:
-            self.predict = asked
-            raise
-        if answer is not None:
-            self._prediction.cover()
-            self.answer = answer
-            if revealed and answer:
-                self.reveal()
-            else:
-                self._uncover()
 
     def save(self, path: str | Path) -> None:
         """Write `state()` to a JSON file."""

@@ -83,7 +83,7 @@ class LayerFlowPanel(TrainingPanel):
         spike: What the step's gradients are multiplied by before they are clipped.
         steps: Of the demonstration, 1 to 100,000.
         theme: `"auto"` (JupyterLab's), `"light"` or `"dark"`.
-        hide, lock, style, predict: What a teacher prepares, see `TaughtPanel`.
+        hide, lock, style, predict: What a teacher prepares, see `TaughtPanel` and `GuessedPanel`.
         error: What went wrong last; empty when all is well.
         summary: The verdict in words.
 

@@ -1,0 +1,184 @@
+"""A panel whose picture is guessed before it is seen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import ipywidgets as widgets
+from traitlets import Bool
+
+from gradwidgets.widgets.prediction import Asked, Mark, Prediction
+from gradwidgets.widgets.settings_panel import close_all
+from gradwidgets.widgets.taught_panel import TaughtPanel
+
+
+class GuessedPanel(TaughtPanel):
+    """A widget that asks for a guess, covers its picture until there is one, and says how near it came.
+
+    Attributes:
+        predict: Whether a guess comes before the picture.
+    """
+
+    predict = Bool(False).tag(lesson=True)
+
+    _prediction: Prediction | None = None
+
+    def __init__(self, **keywords) -> None:
+        super().__init__(**keywords)
+        self._guess_rows = widgets.VBox(layout=widgets.Layout(margin="0"))
+        self._guess_rows.add_class("gradwidgets-guesses")
+        self.children = [*self.children, self._guess_rows]
+
+    def _on_lesson(self, change) -> None:
+        if change.name != "predict":
+            super()._on_lesson(change)
+        elif change.new:
+            self._begin_prediction()
+        else:
+            self._end_prediction()
+
+    @property
+    def answer(self) -> dict[str, object]:
+        """The guess: name → plain value; {} where there is none. Can be set."""
+        return dict(self._prediction.answer) if self._prediction else {}
+
+    @answer.setter
+    def answer(self, answer: Mapping[str, object]) -> None:
+        self._predicting().guess(answer)
+        self._uncover()
+
+    @property
+    def score(self) -> float | None:
+        """How near the guess came, from 0 to 1; None before `reveal`."""
+        return self._prediction.score if self._prediction else None
+
+    @property
+    def reason(self) -> str:
+        """What is so, in words; empty before `reveal`."""
+        return self._prediction.reason if self._prediction else ""
+
+    def reveal(self) -> None:
+        """Show the picture, and how near the guess came.
+
+        Raises:
+            ValueError: There is no guess yet.
+        """
+        prediction = self._predicting()
+        if not prediction.answer:
+            raise ValueError(f"there is no guess yet: {self._question()}")
+        if not prediction.revealed:
+            prediction.settle(self._marks(prediction.answer), self._asked_about())
+            self._uncover()
+
+    def guess_again(self) -> None:
+        """Hide the picture of the present settings until it is guessed."""
+        self._predicting().cover()
+        self._uncover()
+
+    def _predicting(self) -> Prediction:
+        if self._prediction is None:
+            raise ValueError("nothing is asked: predict=True asks for a guess before the picture")
+        return self._prediction
+
+    @property
+    def _covered(self) -> bool:
+        return self._prediction is not None and not self._prediction.revealed
+
+    @property
+    def _guess_in_place(self) -> bool:
+        """Whether what is shown is what was guessed, no setting changed since."""
+        prediction = self._prediction
+        return prediction is not None and prediction.revealed and prediction.about == self._asked_about()
+
+    def _begin_prediction(self) -> None:
+        self._prediction = Prediction(
+            self._asked(),
+            changed=lambda: self._attempt(self._guess_changed),
+            reveal=lambda: self._attempt(self._reveal_pressed),
+            again=lambda: self._attempt(self.guess_again),
+            complain=self.complain,
+        )
+        self._guess_rows.children = [self._prediction.row, self._prediction.card]
+        self._uncover()
+
+    def _end_prediction(self) -> None:
+        prediction, self._prediction = self._prediction, None
+        if prediction is not None:
+            prediction.close()
+            self._guess_rows.children = ()
+            for part in (prediction.row, prediction.card):
+                close_all(part)
+            self._uncover()
+
+    def _reveal_pressed(self) -> None:
+        try:
+            self.reveal()
+        except ValueError as refusal:
+            self.complain(f"{refusal}.")
+
+    def _asked(self) -> Sequence[Asked]:
+        """Return what is to be guessed."""
+        raise NotImplementedError  # by each panel
+
+    def _question(self) -> str:
+        """Return the question in words."""
+        raise NotImplementedError
+
+    def _asked_about(self) -> object:
+        """Return the settings that the guess is about."""
+        raise NotImplementedError
+
+    def _marks(self, answer: Mapping[str, object]) -> Sequence[Mark]:
+        """Judge a guess."""
+        raise NotImplementedError
+
+    def _guess_changed(self) -> None:
+        """Show the guess in the covered picture."""
+        raise NotImplementedError  # by Panel
+
+    def _uncover(self) -> None:
+        """Show the picture, or what stands in its place."""
+        raise NotImplementedError  # by Panel
+
+    # -- a guess that travels ------------------------------------------------------------------------------
+
+    def state(self) -> dict:
+        """Return all settings as a JSON-safe dict, for `restore`; a guess too, where one is asked for."""
+        state = super().state()
+        if self._prediction is not None:
+            state |= {"answer": self.answer, "revealed": self._prediction.revealed}
+        return state
+
+    def restore(self, state: Mapping[str, object]) -> None:
+        """Take the settings of a `state`, and its guess; all or, if anything is refused, nothing.
+
+        Args:
+            state: What `state` returned, perhaps through JSON.
+
+        Raises:
+            TraitError: A setting is refused; nothing has changed.
+            ValueError: The state is another widget's, or holds a name that is no setting, or a guess that cannot be.
+            TypeError: The state is no dict of settings.
+        """
+        if not isinstance(state, Mapping):
+            raise TypeError(f"state must be a dict that `state()` returned; got {state!r:.80}")
+        settings = {name: value for name, value in state.items() if name not in ("answer", "revealed")}
+        answer, revealed = state.get("answer"), state.get("revealed", False)
+        if not isinstance(revealed, bool):
+            raise ValueError(f"revealed must be true or false; got {revealed!r:.60}")
+        asked = self.predict
+        try:
+            if answer is not None:
+                self.predict = True
+                answer = self._predicting().checked(answer)
+            super().restore(settings)
+        except Exception:
+            self.predict = asked
+            raise
+        if answer is not None:
+            self._prediction.cover()
+            self.answer = answer
+            if revealed and answer:
+                self.reveal()
+            else:
+                self._uncover()
