@@ -77,7 +77,8 @@ function initialize({ model }) {
   model.on("change:canvas_id", () => quicken(model));
 }
 
-const ROOMY = 1300; // a panel so wide shows controls and words larger; panel.py knows it too
+// A panel so wide shows controls and words larger, and one so narrow its picture under the controls; panel.py knows both.
+const ROOMY = 1300, NARROW = 668;
 
 function render({ model, el }) {
   let host = null, timer = 0, leave_alone = () => {};
@@ -87,6 +88,7 @@ function render({ model, el }) {
     if (width < 50) return;
     // Not a container query: in a cell that was out of view Chromium stops restyling what is inside its container.
     host.classList.toggle("gradwidgets-roomy", width >= ROOMY);
+    host.classList.toggle("gradwidgets-narrow", width < NARROW);
     const height = window.innerHeight;
     const dark = document.body.dataset.jpThemeLight === "false";
     const before = model.get("size");

@@ -28,6 +28,7 @@ from gradwidgets.widgets.traits import OneOf
 
 _ABOVE = 250  # of the window, CSS pixels: what JupyterLab and the cell put above the picture, and margins
 _ROOMY, _LARGER = 1300, 1.25  # a panel so wide shows controls and words larger: see the style sheet
+_NARROW = 668  # a panel narrower than this has no room for a picture beside the controls: it stands under them
 _STILL = 0.4  # seconds of work that a picture in a saved notebook is worth waiting for
 _STOPPED = "Stopped before all was computed; the next change starts anew."
 _PAGE = (848, 800)  # width of a notebook's output and height of the window, until the page tells
@@ -229,7 +230,7 @@ class Panel(SettingsPanel):
             for side, usual in zip(("width", "height"), _PAGE, strict=True)
         )
         larger = _LARGER if width >= _ROOMY else 1.0
-        width = width - round(CONTROLS_WIDTH * larger) - 12
+        width = width - 12 - (0 if width < _NARROW else round(CONTROLS_WIDTH * larger))
         height = height - _ABOVE - round(self.words_height * larger)
         width = max(400, min(width, 1500))
         return width, max(380, min(height, 900, round(width * 0.85)))
