@@ -164,7 +164,7 @@ class CurvatureFigure:
         edged = {"linestyle": "none", "markeredgecolor": EDGE, "markeredgewidth": 0.8, "markersize": size + 1.8 * scale}
         self._signal_lines = {
             "threshold": moving_line(axes, color=FLAT, linestyle="--", linewidth=1.2 * scale, zorder=3),
-            "signal": moving_line(axes, color=style.bright.get(UP, UP), zorder=4, **points),
+            "signal": moving_line(axes, color=style.shown(UP), zorder=4, **points),
             "no signal": moving_line(axes, color=style.halo, marker="v", zorder=5, **edged),
         }
         heights = decades.height(values)

@@ -13,7 +13,7 @@ from gradwidgets.figures.panel_text import title
 from gradwidgets.figures.style import DARK, Style
 
 # Lightness rises or falls all along, which any eye can tell; the ends stay clear of the ground.
-_LIGHT_ENDS, _DARK_ENDS = (0.0, 0.68), (0.42, 1.0)
+_LIGHT_ENDS, _DARK_ENDS = (0.0, 0.62), (0.42, 1.0)
 
 
 def depth_colors(count: int, style: Style) -> np.ndarray:

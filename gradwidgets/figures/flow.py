@@ -103,7 +103,7 @@ class FlowFigure:
             self._explained: tuple = ()
 
     def _make_lines(self, style: Style, scale: float) -> None:
-        blue = style.bright.get(NOW, NOW)
+        blue = style.shown(NOW)
         line = {"linewidth": 1.5 * scale}
         plain = {"markeredgewidth": 0, **line}
         point = {"linestyle": "none", "markeredgecolor": EDGE, "markeredgewidth": 0.6}
@@ -131,7 +131,12 @@ class FlowFigure:
         }
         for k, (color, mark) in enumerate(zip(PINNED, PINNED_MARKS, strict=True)):
             self.lines[f"pinned {k}"] = moving_line(
-                self.profile, color=color, marker=mark, markersize=_PINNED[k] * scale, zorder=3 - 0.01 * k, **plain
+                self.profile,
+                color=style.shown(color),
+                marker=mark,
+                markersize=_PINNED[k] * scale,
+                zorder=3 - 0.01 * k,
+                **plain,
             )
 
     def _explain(self, told: tuple[str, ...]) -> None:
@@ -146,9 +151,9 @@ class FlowFigure:
         now, *others = told
         pinned = [name for name in others if name not in fixed]
         marks = [
-            (now, {"color": style.bright.get(NOW, NOW), "marker": "o", "markeredgewidth": 0}),
+            (now, {"color": style.shown(NOW), "marker": "o", "markeredgewidth": 0}),
             *(
-                (name, {"color": color, "marker": mark, "markeredgewidth": 0})
+                (name, {"color": style.shown(color), "marker": mark, "markeredgewidth": 0})
                 for name, color, mark in zip(pinned, PINNED, PINNED_MARKS, strict=False)
             ),
             ("theory", {"color": THEORY, "linestyle": "--", "marker": ""}),

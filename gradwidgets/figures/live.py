@@ -183,7 +183,7 @@ class LiveFigure:
             fit(self._titles[self.norms], shown.quantity, room)
             changed.append(self.norms)
         style = self._style
-        parts = [("● now", style.bright.get(MEASURED, MEASURED))]
+        parts = [("● now", style.shown(MEASURED))]
         if len(shown.steps) > 1:
             parts.append(("― first", FIRST))
         if shown.update_ratio is not None:

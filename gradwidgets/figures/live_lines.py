@@ -58,7 +58,7 @@ class LiveLines:
             line.remove()
         style, scale = self._style, self._scale
         norms, profile, health, loss, near = self._axes
-        blue = style.bright.get(MEASURED, MEASURED)
+        blue = style.shown(MEASURED)
         thin, line = {"linewidth": 1.1 * scale}, {"linewidth": 1.5 * scale}
         alone = {"linestyle": "none"}
         edged = {**alone, "markeredgecolor": EDGE, "markeredgewidth": 0.8}

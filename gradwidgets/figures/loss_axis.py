@@ -12,6 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 from matplotlib.ticker import FixedLocator, Locator, MaxNLocator
 
+_FAR = 30  # decades from 1: there, 1e-30 would be wider than the room beside the axis, and 10⁻³⁰ is not
+_WIDEST = 7  # letters of a plain number
+_RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _DECADES = 8.0  # below the highest loss, where a minimum of zero would ask for all of them
 
 
@@ -65,7 +68,7 @@ class LossAxis:
         powers = np.arange(np.ceil(low), np.floor(high) + 1)
         if len(powers) >= 3:
             return FixedLocator(powers[:: max(1, len(powers) // 5)])
-        steps = (1, 2, 5) if len(powers) == 2 or high - low > 0.8 else (1, 1.5, 2, 3, 5, 7)
+        steps = (1, 2, 5) if len(powers) == 2 or high - low > 0.8 or max(-low, high) >= _FAR else (1, 1.5, 2, 3, 5, 7)
         ticks = [p + np.log10(s) for p in np.arange(np.floor(low), np.ceil(high) + 1) for s in steps]
         inside = [t for t in ticks if low <= t <= high]
         if len(inside) < 2:  # less than a factor of two: evenly spaced losses
@@ -84,7 +87,11 @@ class LossAxis:
     def label(self, height: float) -> str:
         """Return the tick label of a height."""
         value = 10.0**height if self.log else height
-        if not self.log or 1e-3 <= value < 1e5:
-            return f"{value:.10g}"
+        plain = f"{value:.10g}"
+        if 1e-3 <= value < 1e5 if self.log else len(plain) <= _WIDEST:
+            return plain
         mantissa, exponent = f"{value:.3e}".split("e")
-        return f"{mantissa.rstrip('0').rstrip('.')}e{int(exponent)}"
+        mantissa = mantissa.rstrip("0").rstrip(".")
+        if mantissa == "1" and abs(int(exponent)) >= _FAR:
+            return "10" + str(int(exponent)).translate(_RAISED)
+        return f"{mantissa}e{int(exponent)}"

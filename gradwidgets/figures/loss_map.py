@@ -8,7 +8,7 @@ from functools import partial
 import numpy as np
 from matplotlib.figure import Figure
 
-from gradwidgets.figures.bands import band_image
+from gradwidgets.figures.bands import band_edges, band_image
 from gradwidgets.figures.layout import Layout
 from gradwidgets.figures.map_axes import map_axes, pixels_per_unit
 from gradwidgets.figures.marks import EDGE, GUESS, MINIMUM, badge, vector_dash
@@ -73,6 +73,7 @@ class LossMap:
         self.path = moving_line(
             axes,
             color=style.path,
+            casing=style.halo,
             linewidth=1.15 * scale,
             marker="o",
             markersize=2.7 * scale,
@@ -102,7 +103,14 @@ class LossMap:
             )
             for part, color in style.parts.items()
         }
-        badge(axes, name, style, fontsize=layout.title, fontweight="bold", color=loss_line(name, position, style)[0])
+        badge(
+            axes,
+            name,
+            style,
+            fontsize=layout.title,
+            fontweight="bold",
+            color=style.written(loss_line(name, position, style)[0]),
+        )
         self.scale = badge(
             axes, "", style, right=True, fontsize=layout.small, color=style.ink, animated=True, visible=False
         )
@@ -133,7 +141,11 @@ class LossMap:
         return True
 
     def _draw_field(self, gradient: tuple[np.ndarray, np.ndarray]) -> None:
-        self._quiver = draw_field(self.axes, self._layout, self._x, self._y, gradient)
+        self._quiver = draw_field(self.axes, self._layout, self._x, self._y, gradient, self._ground_colors())
+
+    def _ground_colors(self) -> np.ndarray:
+        colors = self._style.bands
+        return colors[np.searchsorted(band_edges(self._loss, len(colors)), self._loss).clip(0, len(colors) - 1)]
 
     def move(
         self,

@@ -46,7 +46,7 @@ def badge(axes: Axes, text: str, style: Style, *, right: bool = False, **options
         va="top",
         zorder=8,
         parse_math=False,
-        bbox={"boxstyle": "round,pad=0.22", "facecolor": style.face, "edgecolor": "none", "alpha": 0.82},
+        bbox={"boxstyle": "round,pad=0.22", "facecolor": style.face, "edgecolor": "none"},
         **options,
     )
 

@@ -36,7 +36,7 @@ class NoiseStrip:
         self._axes, self._style, self._layout = axes, style, layout
         axes.set_yticks([])
         axes.set_ylim(0, 1)
-        scale, blue = layout.scale, style.bright.get(UP, UP)
+        scale, blue = layout.scale, style.shown(UP)
         self._title = title(axes, style, layout)
         self._present = title(axes, style, layout, right=True, moving=True)
         self._notice = Notice(axes, style, layout)

@@ -105,7 +105,7 @@ class Key:
             at += 8 * self._layout.scale
             with own_look():
                 text = title(axes, self._style, self._layout)
-            text.set(text=words, color=color, fontsize=self._layout.small)
+            text.set(text=words, color=self._style.written(color), fontsize=self._layout.small)
             text.set_x(at / max(axes.bbox.width, 1))
             self.texts.append(text)
             at += text.get_window_extent(renderer).width

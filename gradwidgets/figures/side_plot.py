@@ -120,7 +120,7 @@ class SidePlot:
         self.lines = {}
         for name, look in LOOKS.items():
             edge = {"markeredgecolor": EDGE, "markeredgewidth": 0.8} if look.get("linestyle") == "none" else {}
-            color = style.bright.get(look["color"], look["color"])
+            color = style.shown(look["color"])
             self.lines[name] = moving_line(self.axes, **{**usual, **look, **edge, "color": color})
 
     def update(self, detail: Detail) -> list[Axes]:

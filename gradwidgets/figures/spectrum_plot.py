@@ -22,6 +22,7 @@ UP, FLAT, DOWN = "#0072b2", "#7d8894", "#d55e00"
 _BASE = math.log10(0.5)  # height of the bars' feet: one eigenvalue still has a bar
 _HEADROOM = 1.28  # for the names of the lines
 _REACH = 0.05  # how far from 0 a density still shows what lies at 0, in widths of its range
+_LETTER = 0.6  # width of a letter of those names, in font sizes
 _UPPER, _LOWER = 0.94, 0.87  # heights of those names, in heights of the axes
 
 
@@ -48,11 +49,11 @@ class SpectrumPlot:
         scale = layout.scale
         line = {"linewidth": 1.2 * scale}
         self.density = moving_line(axes, color=style.ink, zorder=4, **line)
-        self.top = moving_line(axes, color=style.bright.get(UP, UP), zorder=5, **line)
+        self.top = moving_line(axes, color=style.shown(UP), zorder=5, **line)
         self.limit = moving_line(axes, color=style.path, linestyle="--", zorder=6, **line)
         look = {"transform": axes.get_xaxis_transform(), "clip_on": False, "fontsize": layout.small, "zorder": 7}
-        self.top_name = axes.add_artist(MovingText(color=style.bright.get(UP, UP), **look))
-        self.limit_name = axes.add_artist(MovingText(color=style.path, **look))
+        self.top_name = axes.add_artist(MovingText(color=style.written(UP), **look))
+        self.limit_name = axes.add_artist(MovingText(color=style.written(style.path), **look))
 
     def show(self, spectrum: Eigenvalues | None, missing: str) -> None:
         """Draw a spectrum.
@@ -97,29 +98,70 @@ class SpectrumPlot:
             lr: Learning rate, or None.
         """
         limit = 2 / lr if lr is not None and 0 < lr < math.inf else math.nan
-        beyond = limit >= self._largest
-        self._mark_one(self.top, self.top_name, self._largest, "λmax", "", _LOWER if beyond else _UPPER)
+        top = self.top, self.top_name, self._largest, "λmax", ""
         note = " < λmax: unstable" if limit < self._largest else ""
-        self._mark_one(self.limit, self.limit_name, limit, "2/lr", note, _UPPER if beyond else _LOWER)
+        bound = self.limit, self.limit_name, limit, "2/lr", note
+        longer, shorter = (bound, top) if limit >= self._largest else (top, bound)
+        # The shorter line's name stands beside the longer line, and may not lie on it.
+        clear = self._mark_one(*shorter, _LOWER, beside=longer[2])
+        self._mark_one(*longer, _UPPER, end=None if clear else _LOWER - 0.02)
 
-    def _mark_one(self, line: MovingLine, text: MovingText, value: float, name: str, note: str, height: float) -> None:
-        """Draw a line up to its name; where it would lie beyond the axis, only the name and an arrow."""
+    def _mark_one(
+        self,
+        line: MovingLine,
+        text: MovingText,
+        value: float,
+        name: str,
+        note: str,
+        height: float,
+        *,
+        beside: float = math.nan,
+        end: float | None = None,
+    ) -> bool:
+        """Draw a line up to its name; where it would lie beyond the axis, only the name and an arrow.
+
+        Args:
+            line: The line.
+            text: Its name.
+            value: Where it stands.
+            name: What is called so.
+            note: What is said behind the number.
+            height: Of the name, in heights of the axes.
+            beside: Where a line stands that the name should not lie on.
+            end: Of the line, if not just over its name.
+
+        Returns:
+            Whether the name lies clear of that line.
+        """
         if self.axis is None or not math.isfinite(value):
             line.set_data([], [])
             text.set_text("")
-            return
+            return True
         low, high = self.axis.low, self.axis.high
         place = float(self.axis.place(np.array(value)))
         words = f"{name} = {short(value)}{note}"
         words = f"{words} →" if place > high else f"← {words}" if place < low else words
         bottom, top = self._axes.get_ylim()
-        end = bottom + (height + 0.045) * (top - bottom)
+        end = bottom + (height + 0.045 if end is None else end) * (top - bottom)
         there = low <= place <= high
         line.set_data([place, place][: 2 * there], [bottom, end][: 2 * there])
         place = min(max(place, low), high)
-        right = place < low + 0.45 * (high - low)
-        gap = 0.012 * (high - low)
-        text.set(text=words, x=place + (gap if right else -gap), y=height, ha="left" if right else "right")
+        gap, across = 0.012 * (high - low), self._width(words) * (high - low)
+        other = float(self.axis.place(np.array(beside))) if math.isfinite(beside) else math.nan
+        sides = (1, -1) if place < low + 0.45 * (high - low) else (-1, 1)
+
+        def clear(side: int) -> bool:
+            far = place + side * (gap + across)
+            on_it = min(place, far) - gap <= other <= max(place, far) + gap  # never for NaN
+            return low <= far <= high and not (on_it and low <= other <= high)
+
+        side = next((side for side in sides if clear(side)), sides[0])
+        text.set(text=words, x=place + side * gap, y=height, ha="left" if side > 0 else "right")
+        return clear(side)
+
+    def _width(self, words: str) -> float:
+        """About how wide words are, in widths of the axes."""
+        return len(words) * _LETTER * self._layout.small * self._axes.figure.dpi / 72 / self._axes.bbox.width
 
     def _draw_bars(self, values: np.ndarray, rounding: float) -> tuple[float, list[tuple[str, str]]]:
         """Draw them; return the largest count, and words and colours of the key."""
@@ -127,7 +169,7 @@ class SpectrumPlot:
         places = self.axis.place(values)
         middles, width = (edges[:-1] + edges[1:]) / 2, edges[1] - edges[0]
         kinds = {
-            "■ > 0": (values > rounding, style.bright.get(UP, UP)),
+            "■ > 0": (values > rounding, style.shown(UP)),
             "■ flat": (np.abs(values) <= rounding, FLAT),
             "■ < 0": (values < -rounding, DOWN),
         }

@@ -7,11 +7,14 @@ losses use Okabe and Ito's palette and differ in line style as well.
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
 from matplotlib import colormaps, rc_context, rcParamsDefault
+from matplotlib.colors import to_hex, to_rgb
+from matplotlib.typing import ColorType
 
 _OURS = ("agg.", "axes.", "figure.", "font.", "grid.", "image.", "legend.", "lines.", "markers.", "mathtext.", "patch.",
          "path.", "savefig.", "text.", "xtick.", "ytick.")  # fmt: skip
@@ -44,7 +47,7 @@ class Style:
         bands: Colours of a loss map from low to high, float array (bands, 4).
         aside: Colours of a map of something else, from nothing to much, likewise.
         parts: Colours of the vectors that make up a step, by name.
-        bright: What stands for a loss's colour that is too dark for this theme.
+        instead: What stands for a colour that is too near to this theme's plots.
     """
 
     face: str
@@ -58,7 +61,35 @@ class Style:
     bands: np.ndarray = field(repr=False)
     aside: np.ndarray = field(repr=False)
     parts: dict[str, str] = field(repr=False)
-    bright: dict[str, str] = field(default_factory=dict, repr=False)
+    instead: dict[str, str] = field(default_factory=dict, repr=False)
+
+    def shown(self, color: str) -> str:
+        """Return a line's or a mark's colour as this theme shows it, 3:1 against its plots."""
+        return self.instead.get(color, color)
+
+    def written(self, color: str) -> str:
+        """Return what writes words of a colour: as much of it as leaves 4.5:1 against face and plot."""
+        return _legible(self.shown(color), self.ink, self.face, self.plot)
+
+
+@functools.cache
+def _legible(color: str, ink: str, *grounds: str) -> str:
+    for share in np.linspace(1, 0, 21):
+        mixed = share * np.array(to_rgb(color)) + (1 - share) * np.array(to_rgb(ink))
+        if min(contrast(mixed, ground) for ground in grounds) >= 4.6:  # rounded to eight bits it must do, too
+            return to_hex(mixed)
+    return ink
+
+
+def contrast(one: ColorType, other: ColorType) -> float:
+    """Return the contrast ratio of two colours, 1 to 21, as the Web Content Accessibility Guidelines define it."""
+    dark, light = sorted(float(luminance(np.array(to_rgb(color)))) for color in (one, other))
+    return (light + 0.05) / (dark + 0.05)
+
+
+def luminance(rgb: np.ndarray) -> np.ndarray:
+    """Return the relative luminance of sRGB colours, (…, 3) from 0 to 1, as (…)."""
+    return np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4) @ (0.2126, 0.7152, 0.0722)
 
 
 BANDS = 18
@@ -86,6 +117,7 @@ LIGHT = Style(
         "look-ahead": "#b85c00",
         "step": "#d7301f",
     },
+    instead={"#cc79a7": "#c0649a", "#e69f00": "#b87800", "#56b4e9": "#2f8fcb"},
 )
 DARK = Style(
     face="#111111",
@@ -99,7 +131,7 @@ DARK = Style(
     bands=_bands(0.08, 1.0) * np.array([0.9, 0.9, 0.9, 1.0]),
     aside=_bands(0.05, 1.0, "OrRd") * np.array([0.9, 0.9, 0.9, 1.0]),
     parts=LIGHT.parts,
-    bright={"#0072b2": "#4aa3df"},
+    instead={"#0072b2": "#4aa3df", "#8e24aa": "#c377d8"},
 )
 STYLES = {"light": LIGHT, "dark": DARK}
 
@@ -122,4 +154,4 @@ def loss_line(name: str, position: int, style: Style = LIGHT) -> tuple[str, obje
         style: The theme.
     """
     color, dashes = _OKABE_ITO.get(name, _SPARE[position % len(_SPARE)])
-    return style.bright.get(color, color), dashes
+    return style.shown(color), dashes

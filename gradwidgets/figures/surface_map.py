@@ -140,6 +140,7 @@ class SurfaceMap(PointMap):
         self.path = moving_line(
             self.axes,
             color=POINT,
+            casing=self._style.halo,
             linewidth=1.15 * scale,
             marker="o",
             markersize=2.7 * scale,
@@ -161,7 +162,7 @@ class SurfaceMap(PointMap):
         self._name(surface.name)
         style, several = self._style, len(self._layout.maps) > 1
         if several:  # its curves in the cuts have this colour
-            self._title.set_color(loss_line(surface.name, self._position, style)[0])
+            self._title.set_color(style.written(loss_line(surface.name, self._position, style)[0]))
 
         def painted(width: int, height: int) -> np.ndarray:
             image = even_bands(scale.bands(surface.loss), style.bands, style.plot, width, height)
@@ -173,7 +174,15 @@ class SurfaceMap(PointMap):
         self._ground.paint(painted)
         if arrows != "off":
             self._drawn.append(
-                draw_field(self.axes, self._layout, self._x, self._y, surface.gradient, lengths=arrows == "magnitude")
+                draw_field(
+                    self.axes,
+                    self._layout,
+                    self._x,
+                    self._y,
+                    surface.gradient,
+                    style.bands[np.nan_to_num(scale.bands(surface.loss)).clip(0, len(style.bands) - 1).astype(int)],
+                    lengths=arrows == "magnitude",
+                )
             )
         for kind, (marker, color) in CRITICAL.items():
             places = [(a, b) for k, a, b in surface.critical if k == kind]

@@ -9,6 +9,10 @@ from matplotlib.axes import Axes
 from matplotlib.quiver import Quiver
 
 from gradwidgets.figures.layout import Layout
+from gradwidgets.figures.style import luminance
+
+_DARK, _LIGHT = np.array([0.08, 0.12, 0.16]), np.ones(3)
+_FIELD_ALPHA = 0.9
 
 
 def arrow(vector: np.ndarray, head: float) -> np.ndarray:
@@ -67,12 +71,21 @@ def field_arrows(
     return u, v
 
 
+def field_colors(ground: np.ndarray) -> np.ndarray:
+    """Return colours that stand out from a ground, for each of its colours, (…, 4) both."""
+    light = luminance(ground[..., :3])
+    dark_stands_out = (light + 0.05) / (luminance(_DARK) + 0.05) > (luminance(_LIGHT) + 0.05) / (light + 0.05)
+    colors = np.where(dark_stands_out[..., None], _DARK, _LIGHT)
+    return np.concatenate([colors, np.full((*light.shape, 1), _FIELD_ALPHA)], axis=-1)
+
+
 def draw_field(
     axes: Axes,
     layout: Layout,
     x: np.ndarray,
     y: np.ndarray,
     gradient: tuple[np.ndarray, np.ndarray],
+    ground: np.ndarray,
     *,
     lengths: bool = True,
 ) -> Quiver:
@@ -84,6 +97,7 @@ def draw_field(
         x: (W,) grid of the horizontal parameter.
         y: (H,) grid of the vertical parameter.
         gradient: Its horizontal and vertical parts, (H, W) each.
+        ground: Colours of the map, (H, W, 4): an arrow is dark or light, as the ground under it asks.
         lengths: Whether an arrow's length tells the gradient's size; else all are of one length.
     """
     across, down = (
@@ -101,8 +115,7 @@ def draw_field(
         *np.meshgrid(x[across], y[down]),
         u,
         v,
-        color="#20303c",
-        alpha=0.62,
+        color=field_colors(ground[np.ix_(down, across)]).reshape(-1, 4),
         pivot="mid",
         zorder=2,
         scale_units="inches",

@@ -77,7 +77,9 @@ function initialize({ model }) {
   model.on("change:canvas_id", () => quicken(model));
 }
 
-const ROOMY = 1300; // a panel so wide shows controls and words larger; panel.py knows it too
+// A panel so wide shows controls and words larger, and one with no room for a picture beside its controls has it under
+// them; panel.py knows these numbers too.
+const ROOMY = 1300, COLUMN = 256, PROJECTED = 1.3, LEAST_WIDTH = 412;
 
 function render({ model, el }) {
   let host = null, timer = 0, leave_alone = () => {};
@@ -87,6 +89,8 @@ function render({ model, el }) {
     if (width < 50) return;
     // Not a container query: in a cell that was out of view Chromium stops restyling what is inside its container.
     host.classList.toggle("gradwidgets-roomy", width >= ROOMY);
+    const zoom = host.classList.contains("gradwidgets-projector") ? PROJECTED : 1;
+    host.classList.toggle("gradwidgets-narrow", width < COLUMN * zoom + LEAST_WIDTH);
     const height = window.innerHeight;
     const dark = document.body.dataset.jpThemeLight === "false";
     const before = model.get("size");

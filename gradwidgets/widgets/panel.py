@@ -30,6 +30,7 @@ from gradwidgets.widgets.traits import OneOf
 
 _ABOVE = 250  # of the window, CSS pixels: what JupyterLab and the cell put above the picture, and margins
 _ROOMY, _LARGER = 1300, 1.25  # a panel so wide shows controls and words larger: see the style sheet
+_LEAST_WIDTH = 400  # of a picture; a panel with no room for it beside the controls has it under them: see page.js
 _STILL = 0.4  # seconds of work that a picture in a saved notebook is worth waiting for
 _STOPPED = "Stopped before all was computed; the next change starts anew."
 _GUESS = 62  # CSS pixels: the row in which a person guesses, and what came of it
@@ -263,10 +264,11 @@ class Panel(GuessedPanel):
         )
         larger = _LARGER if width >= _ROOMY else 1.0
         larger = max(larger, MAGNIFIED[self.style])
-        width = width - round(CONTROLS_WIDTH * larger) - 12
+        beside = round(CONTROLS_WIDTH * larger)
+        width -= 12 + (0 if width < beside + 12 + _LEAST_WIDTH else beside)  # the picture stands under them there
         height = height - _ABOVE - round(self.words_height * larger) - self._heading_height
         height -= _GUESS if self._prediction is not None else 0
-        width = max(400, min(width, 1500))
+        width = max(_LEAST_WIDTH, min(width, 1500))
         return width, max(380, min(height, 900, round(width * 0.85)))
 
     def _style_name(self) -> str:

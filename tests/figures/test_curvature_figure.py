@@ -192,3 +192,19 @@ def test_many_decades_of_either_sign_are_named_apart(picture, assert_texts_fit):
     values = np.concatenate([-np.geomspace(1e-7, 1e3, 99)[::-1], np.geomspace(1e-7, 1e5, 99)])
     view.update(Curvature(eigenvalues=Eigenvalues(values, None, 1e5, 1e-12), lr=1e-3))
     assert_texts_fit(view.figure)
+
+
+@pytest.mark.parametrize("size", [(580, 440), (760, 470)])
+def test_no_name_of_a_line_lies_on_the_other_line(picture, size):
+    view = CurvatureFigure(picture(*size))
+    view.build()
+    plot, renderer = view._eigenvalues, view.spectrum.figure.canvas.get_renderer()
+    for limit in (0.3, 2.0, 4.4, 4.62, 7.0, 9.9, 10.0, 10.4, 12.0, 40.0):
+        view.update(Curvature(eigenvalues=eigenvalues(), lr=2 / limit))
+        for text, line in ((plot.limit_name, plot.top), (plot.top_name, plot.limit)):
+            x, y = line.get_data()
+            if len(x):
+                points = view.spectrum.transData.transform(np.column_stack([x, y]))
+                box = text.get_window_extent(renderer)
+                across = box.x0 - 1 <= points[0, 0] <= box.x1 + 1
+                assert not across or points[:, 1].max() < box.y0, f"{text.get_text()} lies on a line"

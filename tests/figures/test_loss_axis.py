@@ -61,3 +61,19 @@ def test_there_are_a_few_ticks_within_the_axis_and_each_is_labelled(low, factor)
     for tick, label in zip(inside, labels, strict=True):
         value = 10.0**tick if axis.log else tick
         assert float(label) == pytest.approx(value, rel=0.05)
+
+
+@pytest.mark.parametrize("scale", [1e-300, 1e-31, 1e31, 1e290])
+@pytest.mark.parametrize("low", [0.5, -300.0])
+def test_numbers_far_from_1_are_no_wider_than_near_ones(scale, low):
+    axis = LossAxis.of([np.array([[low, 500.0]]) * scale], [low * scale])
+    labels = [axis.label(t) for t in axis.locator.tick_values(*axis.limits)]
+    assert labels and len(set(labels)) == len(labels)
+    for label in labels:
+        raised = sum(letter in "⁻⁰¹²³⁴⁵⁶⁷⁸⁹" for letter in label)
+        assert len(label) - 0.4 * raised <= (6 if low > 0 else 8)
+
+
+def test_a_raised_exponent_is_the_power_of_ten():
+    axis = LossAxis.of([np.array([[1e-35, 1e-31]])], [1e-35])
+    assert axis.label(-31.0) == "10⁻³¹" and axis.label(-29.0) == "1e-29"
