@@ -5,6 +5,8 @@ import json
 import numpy as np
 import pytest
 
+from tests.browser.test_accessibility import AXE, violations
+
 pytestmark = pytest.mark.browser
 
 LESSON = "from gradwidgets import lesson\nplayground = lesson('edge-of-stability')\nplayground"
@@ -21,6 +23,8 @@ def test_a_guess_is_placed_revealed_saved_and_opened_in_a_new_kernel(open_page, 
     page = open_page(LESSON)
     ready(page)
     page.until_text("The edge of stability")
+    page.raw.evaluate(AXE.read_text(encoding="utf-8"))
+    assert violations(page) == []
     assert page.raw.locator(".gradwidgets select").filter(has_text="hubble").count() == 1  # there, but not to be seen
     assert not page.raw.locator(".gradwidgets select").filter(has_text="hubble").is_visible()
 
@@ -84,6 +88,8 @@ def test_a_guessed_profile_by_keyboard(open_page):
     page.until_kernel("panel.answer.get('fate') == 'fades'")
     page.raw.get_by_role("button", name="Reveal").press("Enter")
     page.until_text("Right: it fades")
+    page.raw.evaluate(AXE.read_text(encoding="utf-8"))
+    assert violations(page) == []
     page.until_painted("panel")
     assert page.value("panel.score") > 0.9
     page.press("depth", "ArrowRight")
