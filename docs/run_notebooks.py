@@ -1,20 +1,25 @@
-"""Run the lessons and keep their pictures: each output is saved as PNG and text, without the live widget.
+"""Run the notebooks and keep their pictures: each output is saved as PNG and text, without the live widget.
 
     python docs/run_notebooks.py [NOTEBOOK ...]
 
 A saved widget cannot come to life without its kernel: JupyterLab would say "model not found" where GitHub and an
-exported page show the picture. Warnings and anything on stderr are errors here, as in the tests.
+exported page show the picture; and 256 colours are enough for any of them. Warnings and anything on stderr are errors
+here, as in the tests.
 """
 
+import base64
+import io
 import sys
 from pathlib import Path
 
 import nbformat
 from nbclient import NotebookClient
+from PIL import Image
 
 ROOT = Path(__file__).resolve().parent.parent
-LESSONS = (ROOT / "notebooks" / "01_sgd_parameters.ipynb",)
-KEPT = ("image/png", "text/plain")
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+KEPT = ("image/png", "text/html", "text/plain")
+WIDGET = "application/vnd.jupyter.widget-view+json"
 STRICT = (
     "import warnings",
     "warnings.simplefilter('error')",
@@ -40,7 +45,10 @@ def run(path: Path) -> None:
             if output.get("name") == "stderr":
                 sys.exit(f"{path.name}, cell {cell.id}: {output.text}")
             if "data" in output:
-                output.data = {kind: output.data[kind] for kind in KEPT if kind in output.data}
+                kept = [kind for kind in KEPT if kind in output.data and not (WIDGET in output.data and "html" in kind)]
+                output.data = {kind: output.data[kind] for kind in kept}
+                if "image/png" in output.data:
+                    output.data["image/png"] = small(output.data["image/png"])
                 pictures = [kind for kind in output.data if kind.startswith("image/")]
                 output.metadata = {kind: {"alt": output.data["text/plain"]} for kind in pictures}
     book.metadata = {
@@ -50,7 +58,14 @@ def run(path: Path) -> None:
     nbformat.write(book, path)
 
 
+def small(png: str) -> str:
+    """Give a picture a palette; base64 in and out."""
+    picture, file = Image.open(io.BytesIO(base64.b64decode(png))).convert("RGB"), io.BytesIO()
+    picture.quantize(256, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE).save(file, "PNG", optimize=True)
+    return base64.b64encode(file.getvalue()).decode()
+
+
 if __name__ == "__main__":
-    for path in [Path(argument) for argument in sys.argv[1:]] or LESSONS:
+    for path in [Path(argument) for argument in sys.argv[1:]] or NOTEBOOKS:
         run(path)
         print(f"{path.name}: {path.stat().st_size / 1e6:.1f} MB")
