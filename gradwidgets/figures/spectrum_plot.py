@@ -22,7 +22,7 @@ UP, FLAT, DOWN = "#0072b2", "#7d8894", "#d55e00"
 _BASE = math.log10(0.5)  # height of the bars' feet: one eigenvalue still has a bar
 _HEADROOM = 1.28  # for the names of the lines
 _REACH = 0.05  # how far from 0 a density still shows what lies at 0, in widths of its range
-_LETTER = 0.6  # width of a letter of those names, in font sizes
+_LETTER = 0.74  # width of a letter of names and numbers, in font sizes, and a little air
 _UPPER, _LOWER = 0.94, 0.87  # heights of those names, in heights of the axes
 
 
@@ -159,6 +159,17 @@ class SpectrumPlot:
         text.set(text=words, x=place + side * gap, y=height, ha="left" if side > 0 else "right")
         return clear(side)
 
+    def _apart(self, ticks: dict[float, str]) -> dict[float, str]:
+        """Return the ticks whose numbers have room beside each other: 0, and then from the ends."""
+        span, shown = self.axis.high - self.axis.low, {}
+        for at in sorted(ticks, key=lambda at: (at != 0, -abs(at))):
+            if all(
+                abs(at - other) > span * (self._width(ticks[at]) + self._width(text)) / 2
+                for other, text in shown.items()
+            ):
+                shown[at] = ticks[at]
+        return dict(sorted(shown.items()))
+
     def _width(self, words: str) -> float:
         """About how wide words are, in widths of the axes."""
         return len(words) * _LETTER * self._layout.small * self._axes.figure.dpi / 72 / self._axes.bbox.width
@@ -218,7 +229,8 @@ class SpectrumPlot:
         axes, axis = self._axes, self.axis
         top = max(math.log10(max(most, 1.0)), 0.5)
         axes.set_xlim(axis.low, axis.high)
-        axes.set_xticks(list(axis.ticks), list(axis.ticks.values()))
+        shown = self._apart(axis.ticks)
+        axes.set_xticks(list(shown), list(shown.values()))
         axes.set_ylim(_BASE, _BASE + (top - _BASE) * _HEADROOM)
         ticks = {math.log10(k): str(k) for k in (1, 2, 5, 10, 20)} if most <= 20 else Decades(0, math.ceil(top)).ticks
         ticks = {at: text for at, text in ticks.items() if at <= top + 0.2}

@@ -76,7 +76,7 @@ class Style:
 def _legible(color: str, ink: str, *grounds: str) -> str:
     for share in np.linspace(1, 0, 21):
         mixed = share * np.array(to_rgb(color)) + (1 - share) * np.array(to_rgb(ink))
-        if min(contrast(mixed, ground) for ground in grounds) >= 4.6:  # rounded to eight bits it must do, too
+        if min(contrast(mixed, ground) for ground in grounds) >= WORDS + 0.1:  # rounded to eight bits it must do, too
             return to_hex(mixed)
     return ink
 
@@ -93,6 +93,7 @@ def luminance(rgb: np.ndarray) -> np.ndarray:
 
 
 BANDS = 18
+WORDS, MARKS = 4.5, 3.0  # least contrast of words, and of lines and marks, with what is beside them
 
 
 def _bands(low: float, high: float, name: str = "YlGnBu") -> np.ndarray:

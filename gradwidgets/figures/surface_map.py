@@ -14,7 +14,7 @@ from gradwidgets.figures.map_axes import map_axes, pixels_per_unit
 from gradwidgets.figures.marks import EDGE, MINIMUM, badge
 from gradwidgets.figures.moving import MovingLine, moving_line
 from gradwidgets.figures.pixels import Pixels
-from gradwidgets.figures.style import Style, loss_line
+from gradwidgets.figures.style import MARKS, Style, contrast, loss_line
 from gradwidgets.figures.surface_scale import SurfaceScale
 from gradwidgets.figures.vectors import arrow, draw_field
 from gradwidgets.figures.zones import hatch, outline
@@ -47,6 +47,11 @@ class Surface:
     gradient: tuple[np.ndarray, np.ndarray]
     dead: np.ndarray | None = None
     critical: tuple[tuple[str, float, float], ...] = ()
+
+
+def _casing(color: str, style: Style) -> str:
+    """Return the border that lifts a line of a colour off any ground."""
+    return max(style.halo, EDGE, key=lambda border: min(contrast(color, border), MARKS))
 
 
 class PointMap:
@@ -87,7 +92,8 @@ class PointMap:
         self._title = badge(axes, "", style, fontsize=layout.title, fontweight="bold", color=style.ink)
         scale = layout.scale
         self.ways: list[MovingLine] = [
-            moving_line(axes, color=color, casing=style.halo, linewidth=2.0 * scale, zorder=7) for color in ways
+            moving_line(axes, color=color, casing=_casing(color, style), linewidth=2.0 * scale, zorder=7)
+            for color in ways
         ]
         self._title.set_zorder(3.5)  # under what moves
         self.point = moving_line(

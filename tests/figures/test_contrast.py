@@ -132,8 +132,8 @@ def test_the_playground_as_drawn(style):
 def test_the_explorer_as_drawn(style):
     figure = SurfaceFigure()
     side = np.linspace(-1, 1, 11)
-    figure.build(("a", "b"), (side, side), ("one", "another"), style)
-    for surface in figure.maps:
+    figure.build(("a", "b"), (side, side), ("one", "another"), style, aside=True)
+    for surface in (*figure.maps, figure.aside):
         check_map(surface.axes, style)
     check_words(figure.figure, style)
 

@@ -1,5 +1,7 @@
 """The picture of the curvature: what was measured is drawn where it is, what was not is said."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from matplotlib.colors import to_hex
@@ -208,3 +210,17 @@ def test_no_name_of_a_line_lies_on_the_other_line(picture, size):
                 box = text.get_window_extent(renderer)
                 across = box.x0 - 1 <= points[0, 0] <= box.x1 + 1
                 assert not across or points[:, 1].max() < box.y0, f"{text.get_text()} lies on a line"
+
+
+@pytest.mark.parametrize("size", [(580, 440), (580, 380), (760, 470)])
+@pytest.mark.parametrize("smallest", [1e-9, 1e-6, 1e-5, 1e-3])
+def test_eigenvalues_of_many_sizes_are_numbered_without_a_touch(picture, size, smallest):
+    view = CurvatureFigure(picture(*size))
+    view.build()
+    values = np.concatenate([-np.geomspace(smallest, 0.4, 40), np.geomspace(smallest, 2.7, 40)])
+    view.update(Curvature(eigenvalues=eigenvalues(values=np.sort(values), largest=2.7, rounding=1e-12), lr=0.1))
+    renderer = view.spectrum.figure.canvas.get_renderer()
+    labels = [label for label in view.spectrum.get_xticklabels() if label.get_text()]
+    assert len(labels) >= 3 and "0" in [label.get_text() for label in labels]
+    boxes = [label.get_window_extent(renderer) for label in labels]
+    assert all(right.x0 - left.x1 >= 3 for left, right in pairwise(boxes))

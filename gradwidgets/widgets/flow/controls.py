@@ -53,8 +53,8 @@ def make_controls(architectures: Sequence[str], fixes: Sequence[str], views: Map
         make[Number]("seed", "of weights and data", tuple(range(21))),
         make[Menu]("quantity", "what is drawn over the layers", list(QUANTITIES)),
         make[Number]("lr", "learning rate", log_stops(1e-5, 10, 8)),
-        make[Menu]("measure", "per element, or of all of a layer", list(MEASURES), width=132, label_width="58px"),
-        make[Check]("compare", "keep today's profile beside the next ones", width="112px"),
+        make[Menu]("measure", "per element, or of all of a layer", list(MEASURES), width=166),
+        make[Check]("compare", "keep today's profile beside the next ones", width="90px"),
         make[Menu]("fix", "what is tried on a copy", list(fixes), label="try"),
         make[Menu]("clipper", "whose elements are shown", list(THRESHOLDS), label="histogram of"),
         make[Number]("max_norm", "norm: the largest norm of all gradients together", _THRESHOLDS),
@@ -65,7 +65,7 @@ def make_controls(architectures: Sequence[str], fixes: Sequence[str], views: Map
         ),
         make[Number]("spike", "what if the step's gradients were so many times larger", log_stops(1e-2, 1e4, 6)),
         make[Number]("steps", "of the demonstration", (10, 20, 50, 100, 200, 300, 500, 1000, 2000, 5000)),
-        make[Menu]("theme", "colours of the picture", ["auto", "light", "dark"], width=132, label_width="46px"),
+        make[Menu]("theme", "colours of the picture", ["auto", "light", "dark"], width=166),
     ]  # fmt: skip
     return {control.name: control for control in controls}
 
