@@ -236,7 +236,7 @@ def test_a_drag_names_nothing_anew(page):
         window.looks = 0;
         const look = Element.prototype.querySelectorAll;
         Element.prototype.querySelectorAll = function (what) {
-            looks += what.includes("widget-toggle-button");
+            looks += String(what).includes("widget-toggle-button");
             return look.call(this, what);
         };
     }""")
