@@ -49,6 +49,10 @@ def test_losses_are_told_apart_by_colour_or_line(matrix):
         assert gap > 0.1 or dashes != more_dashes
 
 
+def test_losses_are_told_apart_without_colour():
+    assert len({loss_line(name, k)[1] for k, name in enumerate(LOSSES)}) == len(LOSSES)
+
+
 def test_a_loss_keeps_its_line_wherever_it_stands():
     assert {loss_line("MSE", k) for k in range(4)} == {loss_line("MSE", 0)}
     assert loss_line("rosenbrock", 0) != loss_line("beale", 1)
