@@ -1,8 +1,8 @@
-"""Take the README's picture: the playground as JupyterLab shows it, with momentum, after one keystroke.
+"""Take the README's pictures: the widgets as JupyterLab shows them.
 
-    python docs/take_picture.py [OUT.png]
+    python docs/take_picture.py [playground.png ...]
 
-Twice as many pixels as the page has, and few enough colours to stay small.
+Twice as many pixels as the page has, and few enough colours to stay small. Without a name, all are taken.
 """
 
 import sys
@@ -10,45 +10,61 @@ from pathlib import Path
 
 from PIL import Image
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
+sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from tests.browser.find_chromium import find_chromium  # noqa: E402
-from tests.browser.lab import Lab  # noqa: E402
-from tests.browser.page import Page, open_browser  # noqa: E402
+from pictures import DOCS, SHOTS, note
 
-CELL = """\
-from gradwidgets import OptimizerPlayground
+from tests.browser.find_chromium import find_chromium
+from tests.browser.lab import Lab
+from tests.browser.page import Page, open_browser
 
-playground = OptimizerPlayground(lr=0.05, momentum=0.9)
-playground"""
 MARGINS = (6, 2, 3, 4)  # left, top, right, below, in CSS pixels
 
 
-def take(out: Path) -> None:
-    """Run the cell in a page and save how the widget looks."""
-    with Lab() as lab, open_browser(find_chromium()) as browser:
-        address, notebook = f"http://127.0.0.1:{lab.port}", lab.write([CELL])
-        with Page(browser, address, notebook, 1280, 800, pixel_ratio=2) as page:
-            page.raw.add_style_tag(content=".Toastify { display: none }")
-            page.run(0)
-            page.until_picture()
-            page.until_kernel("playground.page.size != {}")
-            page.until_quiet(1.0)
-            box = page.raw.locator(".gradwidgets").first.bounding_box()
-            left, top, right, below = MARGINS
-            area = {
-                "x": box["x"] - left,
-                "y": box["y"] - top,
-                "width": left + box["width"] + right,
-                "height": top + box["height"] + below,
-            }
-            page.raw.screenshot(path=out, clip=area)
-    few_colors = Image.open(out).convert("RGB").quantize(256, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
-    few_colors.save(out, optimize=True)
+def open_widget(page: Page, theme: str) -> dict[str, float]:
+    """Run the first cell and wait until its widget stands still.
+
+    Returns:
+        Where the widget is on the page, with margins, in CSS pixels.
+    """
+    page.raw.add_style_tag(content=".Toastify { display: none }")
+    page.theme(theme)
+    page.run(0)
+    page.until_picture()
+    page.until_kernel("widget.page.size != {}")
+    widget = page.raw.locator(".gradwidgets").first
+    widget.evaluate("one => { one.style.scrollMarginTop = '8px'; one.scrollIntoView({block: 'start'}); }")
+    page.until_quiet(1.0)
+    box = widget.bounding_box()
+    left, top, right, below = MARGINS
+    return {
+        "x": box["x"] - left,
+        "y": box["y"] - top,
+        "width": left + box["width"] + right,
+        "height": top + box["height"] + below,
+    }
+
+
+def few_colors(picture: Image.Image) -> Image.Image:
+    """The picture with a palette of 256 colours."""
+    return picture.convert("RGB").quantize(256, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
+
+
+def take(lab: Lab, browser: object, name: str) -> None:
+    """Take one picture and note its fingerprint."""
+    shot, address = SHOTS[name], f"http://127.0.0.1:{lab.port}"
+    with Page(browser, address, lab.write([shot.cell]), 1280, 800, pixel_ratio=2) as page:
+        area = open_widget(page, shot.theme)
+        page.raw.screenshot(path=DOCS / name, clip=area)
+        told = page.value("widget.page.size")
+        page.end_kernel()
+    few_colors(Image.open(DOCS / name)).save(DOCS / name, optimize=True)
+    note(name, told)
 
 
 if __name__ == "__main__":
-    out = Path(sys.argv[1]) if sys.argv[1:] else ROOT / "docs" / "playground.png"
-    take(out)
-    print(f"{out}: {Image.open(out).size}, {out.stat().st_size / 1000:.0f} kB")
+    names = sys.argv[1:] or [name for name, shot in SHOTS.items() if shot.taker == "take_picture.py"]
+    with Lab() as lab, open_browser(find_chromium()) as browser:
+        for name in names:
+            take(lab, browser, name)
+            print(f"{name}: {Image.open(DOCS / name).size}, {(DOCS / name).stat().st_size / 1000:.0f} kB")
