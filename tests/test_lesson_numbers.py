@@ -173,7 +173,7 @@ def test_factors_of_theory():
 
 # Numbers that are settings to choose, or what a formula is made of.
 GIVEN = {
-    "00_start": {"0.9", "0.2"},
+    "00_start": {"0.9", "0.2", "2.05"},
     "01_sgd_parameters": {
         "0.75",
         "0.1",
@@ -189,7 +189,7 @@ GIVEN = {
         "0.976",
         "2.05",
     },
-    "02_loss_surfaces": {"0.002", "0.5", "0.1", "0.2", "0.18"},
+    "02_loss_surfaces": {"0.002", "0.5", "0.1", "0.2", "0.18", "12.5"},
     "03_gradient_flow": {"1.5", "0.25", "0.37", "0.41", "8.4", "0.01"},
     "04_your_own_model": {"2.303"},
 }

@@ -1,8 +1,8 @@
 """The notebooks run from top to bottom without error or warning, and who only reads them sees pictures."""
 
+import asyncio
 import base64
 import re
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import nbformat
@@ -19,6 +19,11 @@ os.environ["OMP_NUM_THREADS"] = "1"
 import warnings
 warnings.simplefilter("error")
 warnings.filterwarnings("ignore", r"Passing unrecognized arguments to super\\(Toolbar\\)", DeprecationWarning)
+"""
+# However busy the machine is, a verdict is waited for, as it is when the notebooks are saved.
+FIRST += """
+import gradwidgets.widgets.panel
+gradwidgets.widgets.panel._STILL = 60
 """
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 # What a training that is watched tells of the clock: its last line, and how often there was time to look.
@@ -39,7 +44,7 @@ def texts(notebook: nbformat.NotebookNode) -> list[str]:
     return [OF_THE_CLOCK.sub("", text) for text in said]
 
 
-def run(path: Path, folder: Path) -> nbformat.NotebookNode:
+async def run(path: Path, folder: Path) -> nbformat.NotebookNode:
     """Execute a notebook as a person does who runs all cells."""
     notebook = nbformat.read(path, as_version=4)
     notebook.cells.insert(0, nbformat.v4.new_code_cell(FIRST))
@@ -48,6 +53,11 @@ def run(path: Path, folder: Path) -> nbformat.NotebookNode:
     ).execute()
     del notebook.cells[0]
     return notebook
+
+
+async def run_twice(path: Path, folder: Path) -> list[nbformat.NotebookNode]:
+    """Execute a notebook in two kernels side by side."""
+    return await asyncio.gather(run(path, folder), run(path, folder))
 
 
 def test_there_are_notebooks():
@@ -63,8 +73,7 @@ def test_there_are_notebooks():
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_a_notebook_runs_without_error_or_warning_and_says_the_same_twice(path, tmp_path):
-    with ThreadPoolExecutor(2) as two:
-        once, again = two.map(run, (path, path), (tmp_path, tmp_path))
+    once, again = asyncio.run(run_twice(path, tmp_path))
     outputs = [output for cell in once.cells for output in cell.get("outputs", ())]
     assert [output.text for output in outputs if output.get("name") == "stderr"] == []
     assert len(pictures(once)) >= 1
@@ -80,7 +89,7 @@ def test_a_saved_notebook_shows_every_widget_as_a_picture(path):
     assert not any(widget in output.get("data", {}) for output in outputs)
     shown = pictures(notebook)
     assert shown
-    assert all(png.startswith(SIGNATURE) and len(png) > 5_000 for png in shown)
+    assert all(png.startswith(SIGNATURE) and len(png) > 2_000 for png in shown)
     alts = [output.metadata["image/png"]["alt"] for output in outputs if "image/png" in output.get("data", {})]
     assert all(len(alt) > 20 for alt in alts)
     assert path.stat().st_size < 1_000_000
