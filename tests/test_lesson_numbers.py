@@ -174,7 +174,22 @@ def test_factors_of_theory():
 # Numbers that are settings to choose, what a formula is made of, or what a test above computes.
 GIVEN = {
     "00_start": {"0.9", "0.2", "2.05"},
-    "01_sgd_parameters": set("0.75 0.1 0.3 0.8 0.9 0.5 0.99 0.02 1.6 0.39 0.64 2.05 4.93 6.65".split()),
+    "01_sgd_parameters": {
+        "0.75",
+        "0.1",
+        "0.3",
+        "0.8",
+        "0.9",
+        "0.5",
+        "0.99",
+        "0.02",
+        "1.6",
+        "0.39",
+        "0.64",
+        "2.05",
+        "4.93",
+        "6.65",
+    },
     "02_loss_surfaces": {"0.002", "0.5", "0.1", "0.2", "0.18", "12.5"},
     "03_gradient_flow": {"1.5", "0.25", "0.37", "0.41", "8.4", "0.01"},
     "04_your_own_model": {"2.303"},
