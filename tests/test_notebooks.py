@@ -1,107 +1,116 @@
-"""The notebooks run from top to bottom, twice alike, without error or warning; who only reads them sees pictures."""
+"""The notebooks run from top to bottom without error or warning, and who only reads them sees pictures."""
 
+import asyncio
 import base64
 import re
-import subprocess
-import sys
 from pathlib import Path
 
-import nbconvert
 import nbformat
 import pytest
+from nbclient import NotebookClient
+from nbconvert import HTMLExporter
 
 NOTEBOOKS = sorted((Path(__file__).parents[1] / "notebooks").glob("*.ipynb"))
-RUNNER = Path(__file__).with_name("execute_notebook.py")
-LESSONS = [path for path in NOTEBOOKS if re.match(r"0[1-4]_", path.name)]
+LESSONS = [path for path in NOTEBOOKS if re.match(r"0[1-9]_", path.name)]
+# One thread of torch's, so that two kernels share two processors.
+FIRST = """
+import os
+os.environ["OMP_NUM_THREADS"] = "1"
+import warnings
+warnings.simplefilter("error")
+warnings.filterwarnings("ignore", r"Passing unrecognized arguments to super\\(Toolbar\\)", DeprecationWarning)
+"""
+# However busy the machine is, a verdict is waited for, as it is when the notebooks are saved.
+FIRST += """
+import gradwidgets.widgets.panel
+gradwidgets.widgets.panel._STILL = 60
+"""
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
-WIDGET = "application/vnd.jupyter.widget-view+json"
-LARGEST = 1_000_000  # bytes
-
-
-def outputs_of(notebook: nbformat.NotebookNode) -> list:
-    return [output for cell in notebook.cells for output in cell.get("outputs", ())]
+# What a training that is watched tells of the clock: its last line, and how often there was time to look.
+OF_THE_CLOCK = re.compile(r"^(watching|drawing) costs .*$|\d+ samples kept", re.MULTILINE)
 
 
 def pictures(notebook: nbformat.NotebookNode) -> list[bytes]:
     """The PNGs in a notebook's outputs."""
-    found = [output.data["image/png"] for output in outputs_of(notebook) if "image/png" in output.get("data", {})]
+    outputs = [output for cell in notebook.cells for output in cell.get("outputs", ())]
+    found = [output.data["image/png"] for output in outputs if "image/png" in output.get("data", {})]
     return [base64.b64decode(text) for text in found]
 
 
-def said(output: nbformat.NotebookNode) -> str:
-    """The text of an output, without what a clock decides.
-
-    How often a training was looked at within a budget of time, what that cost, and what was seen at the last look; the
-    losses are the training's own.
-    """
-    text = output.get("text") or output.get("data", {}).get("text/plain", "")
-    if "samples kept" in text:
-        return " ".join(re.findall(r"^LayerFlowPanel.*|^step \d+|loss [\d.e−-]+ → [\d.e−-]+", text, flags=re.MULTILINE))
-    return text
+def texts(notebook: nbformat.NotebookNode) -> list[str]:
+    """What a notebook says, cell by cell, but for times."""
+    outputs = [output for cell in notebook.cells for output in cell.get("outputs", ())]
+    said = [output.get("text") or output.get("data", {}).get("text/plain", "") for output in outputs]
+    return [OF_THE_CLOCK.sub("", text) for text in said]
 
 
-def alike(one: nbformat.NotebookNode, other: nbformat.NotebookNode) -> bool:
-    """Whether two outputs say the same; a widget that is still computing says no more than how it was made."""
-    first, second = said(one), said(other)
-    if WIDGET in one.get("data", {}) and "\n" not in (first if len(first) < len(second) else second):
-        return first.split("\n")[0] == second.split("\n")[0]
-    return first == second
+async def run(path: Path, folder: Path) -> nbformat.NotebookNode:
+    """Execute a notebook as a person does who runs all cells."""
+    notebook = nbformat.read(path, as_version=4)
+    notebook.cells.insert(0, nbformat.v4.new_code_cell(FIRST))
+    NotebookClient(
+        notebook, timeout=120, coalesce_streams=True, resources={"metadata": {"path": str(folder)}}
+    ).execute()
+    del notebook.cells[0]
+    return notebook
 
 
-def execute_twice(path: Path, folder: Path) -> list[nbformat.NotebookNode]:
-    """Run a notebook in two processes at once."""
-    results = [folder / str(k) / path.name for k in range(2)]
-    running = []
-    for result in results:
-        result.parent.mkdir()
-        command = [sys.executable, str(RUNNER), str(path), str(result)]
-        running.append(subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True))
-    for process in running:
-        _, errors = process.communicate(timeout=300)
-        assert process.returncode == 0, errors[-3000:]
-    return [nbformat.read(result, as_version=4) for result in results]
+async def run_twice(path: Path, folder: Path) -> list[nbformat.NotebookNode]:
+    """Execute a notebook in two kernels side by side."""
+    return await asyncio.gather(run(path, folder), run(path, folder))
 
 
 def test_there_are_notebooks():
-    names = ["00_start", "01_sgd_parameters", "02_loss_surfaces", "03_gradient_flow", "04_your_own_model"]
-    assert [path.stem for path in NOTEBOOKS] == [*names, "index", "lessons"]
+    assert [path.stem for path in NOTEBOOKS if path.stem != "lessons"] == [
+        "00_start",
+        "01_sgd_parameters",
+        "02_loss_surfaces",
+        "03_gradient_flow",
+        "04_your_own_model",
+        "index",
+    ]
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_a_notebook_runs_twice_alike_without_error_or_warning(path, tmp_path):
-    first, second = execute_twice(path, tmp_path)
-    assert [output.text for output in outputs_of(first) if output.get("name") == "stderr"] == []
-    assert len(pictures(first)) >= 1
-    both = list(zip(outputs_of(first), outputs_of(second), strict=True))
-    assert [(said(one), said(other)) for one, other in both if not alike(one, other)] == []
+def test_a_notebook_runs_without_error_or_warning_and_says_the_same_twice(path, tmp_path):
+    once, again = asyncio.run(run_twice(path, tmp_path))
+    outputs = [output for cell in once.cells for output in cell.get("outputs", ())]
+    assert [output.text for output in outputs if output.get("name") == "stderr"] == []
+    assert len(pictures(once)) >= 1
+    assert texts(once) == texts(again)
+    assert texts(once) == texts(nbformat.read(path, as_version=4)), f"run docs/run_notebooks.py notebooks/{path.name}"
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_a_saved_notebook_shows_every_widget_as_a_picture_and_is_small(path):
+def test_a_saved_notebook_shows_every_widget_as_a_picture(path):
     notebook = nbformat.read(path, as_version=4)
-    shown = [output for output in outputs_of(notebook) if WIDGET in output.get("data", {})]
-    assert all("image/png" in output.data for output in shown)
-    assert pictures(notebook) and all(png.startswith(SIGNATURE) and len(png) > 3_000 for png in pictures(notebook))
-    assert path.stat().st_size < LARGEST
-    assert not any(cell.cell_type == "code" and cell.execution_count is None for cell in notebook.cells)
-
-
-@pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
-def test_a_lesson_has_goals_questions_and_folded_answers(path):
-    texts = [cell.source for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "markdown"]
-    whole = "\n".join(texts)
-    questions, answers = whole.count("**Question:**"), whole.count("<details><summary>Answer</summary>\n\n")
-    assert whole.count("**Goal:**") >= questions == answers >= 4
-    assert answers == whole.count("\n\n</details>")  # Markdown inside needs these lines
-    assert max(len(text.split()) for text in texts) < 170  # no wall of words
+    widget = "application/vnd.jupyter.widget-view+json"
+    outputs = [output for cell in notebook.cells for output in cell.get("outputs", ())]
+    assert not any(widget in output.get("data", {}) for output in outputs)
+    shown = pictures(notebook)
+    assert shown
+    assert all(png.startswith(SIGNATURE) and len(png) > 2_000 for png in shown)
+    alts = [output.metadata["image/png"]["alt"] for output in outputs if "image/png" in output.get("data", {})]
+    assert all(len(alt) > 20 for alt in alts)
+    assert path.stat().st_size < 1_000_000
 
 
 def test_the_long_notebook_is_saved_with_its_pictures():
-    assert len(pictures(nbformat.read(NOTEBOOKS[1], as_version=4))) >= 10
+    assert len(pictures(nbformat.read(LESSONS[0], as_version=4))) >= 10
+
+
+@pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
+def test_a_lesson_asks_and_answers(path):
+    cells = nbformat.read(path, as_version=4).cells
+    text = "\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
+    questions, answers = text.count("**Question:**"), re.findall(r"<details><summary>Answer</summary>\n\n\S", text)
+    assert questions == len(answers) >= 5
+    assert text.count("**Try:**") >= questions
+    assert text.count("**Goal:**") >= questions
 
 
 def test_an_exported_page_shows_the_picture():
-    notebook = nbformat.read(NOTEBOOKS[1], as_version=4)
-    page, _ = nbconvert.HTMLExporter().from_notebook_node(notebook)
+    notebook = nbformat.read(LESSONS[0], as_version=4)
+    page, _ = HTMLExporter().from_notebook_node(notebook)
     shown = re.findall(r'<img[^>]*src="data:image/png;base64,([^"]+)"', page)
     assert [base64.b64decode(text) for text in shown] == pictures(notebook)
