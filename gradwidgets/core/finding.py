@@ -32,7 +32,7 @@ class Finding(Result):
 
     def __str__(self) -> str:
         """The finding as a person reads it."""
-        return f"{self.severity}: {self.name}: {self.message}" + (f" {self.action}" if self.action else "")
+        return f"{self.severity}: {self.name}: {self.message}" + (f". {self.action}" if self.action else "")
 
 
 def worst_first(findings: Iterable[Finding]) -> list[Finding]:
