@@ -39,8 +39,9 @@ lab: $(INSTALLED)
 test bench: export XDG_CACHE_HOME := $(CURDIR)/.cache
 test bench: export XDG_CONFIG_HOME := $(CURDIR)/.cache/config
 
-# What needs no page of its own runs in as many processes as there are processors, each with one thread of torch's.
-APART := tests/core tests/figures tests/widgets
+# What needs no page of its own runs in as many processes as there are processors, each with one thread of torch's;
+# pages two at a time; and what measures alone.
+APART := tests/core tests/figures tests/widgets tests/classroom $(wildcard tests/test_*.py)
 
 test: $(INSTALLED) lint
 	@mkdir -p $(IPYTHONDIR)
@@ -48,7 +49,8 @@ test: $(INSTALLED) lint
 		$(if $(ARGS),$(BIN) -m pytest $(ARGS), \
 		{ failed=0; \
 		OMP_NUM_THREADS=1 $(BIN) -m pytest -n auto --maxprocesses 4 $(APART) || failed=1; \
-		$(BIN) -m pytest $(addprefix --ignore=,$(APART)) || failed=1; \
+		$(BIN) -m pytest -n 2 --dist loadfile tests/browser || failed=1; \
+		$(BIN) -m pytest $(addprefix --ignore=,$(APART) tests/browser) || failed=1; \
 		exit $$failed; })
 
 bench: $(INSTALLED)
