@@ -1,53 +1,23 @@
-"""What a teacher prepares: controls hidden and fixed, large type, a guess first, settings that travel."""
+"""What a teacher prepares: controls hidden and fixed, large type, settings that travel, a still picture."""
 
 import json
-import math
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from traitlets import TraitError
 
-from gradwidgets import LayerFlowPanel, OptimizerPlayground, SurfaceExplorer
+import gradwidgets
+from gradwidgets import OptimizerPlayground
 from gradwidgets.widgets import state_file
 from gradwidgets.widgets.taught_panel import MAGNIFIED
-
-KINDS = {
-    "playground": lambda **given: OptimizerPlayground(**given),
-    "explorer": lambda **given: SurfaceExplorer("pair", **given),
-    "layers": lambda **given: LayerFlowPanel(depth=5, width=8, **given),
-}
-# A setting that each has, two values of it, and a guess that its question takes.
-MOVES = {"playground": ("lr", 0.2, 0.3), "explorer": ("resolution", 21, 31), "layers": ("gain", 1.5, 2.0)}
-GUESSES = {
-    "playground": {"end": [1.0, 2.0], "fate": "converges"},
-    "explorer": {"finding": "dead_zone"},
-    "layers": {"fate": "fades", "first": -3.0, "middle": -1.0},
-}
-WRONG_GUESSES = {
-    "playground": [{"end": (1, "x")}, {"end": (1, 2, 3)}, {"end": (float("nan"), 0)}, {"fate": "explodes"}, {"fin": 1}],
-    "explorer": [{"finding": "ugly"}, {"fate": ["converges"]}, {"verdict": "saddle"}],
-    "layers": [{"first": 1e9}, {"first": "much"}, {"fate": "vanishes"}, {"last": 1}],
-}
+from tests.widgets.taught import GUESSES, KINDS, MOVES, by_hand, maker
 
 
 @pytest.fixture
 def make():
-    made = []
-
-    def make_one(kind, **given):
-        made.append(KINDS[kind](**given))
-        return made[-1]
-
-    yield make_one
-    for panel in made:
-        panel.close()
-
-
-def by_hand(panel, name, value):
-    """Move a control as the page does that has answered all pictures."""
-    panel.canvas._in_flight.clear()
-    panel.controls[name].field.value = value
+    with maker() as make_one:
+        yield make_one
 
 
 # -- hide and lock ----------------------------------------------------------------------------------------
@@ -147,112 +117,6 @@ def test_a_projector_gets_larger_type_in_a_picture_of_its_size(kind, make, monke
     assert (large.canvas.still() == small.canvas.still()) and large.error == ""
 
 
-# -- a guess first ----------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_nothing_is_told_before_the_guess_and_all_after_it(kind, make):
-    open_one, panel = make(kind), make(kind, predict=True)
-    assert panel.summary == panel._question() and panel._words.value == ""
-    assert (panel.answer, panel.score, panel.reason) == ({}, None, "")
-    covered = panel.canvas.still()
-    shown = panel._repr_mimebundle_()
-    assert open_one.summary not in str(shown) and panel._question() in str(shown)
-    with pytest.raises(ValueError, match="there is no guess yet"):
-        panel.reveal()
-    panel.answer = GUESSES[kind]
-    assert panel.answer == GUESSES[kind] and json.loads(json.dumps(panel.answer)) == GUESSES[kind]
-    panel.reveal()
-    assert 0 <= panel.score <= 1 and panel.reason and panel.canvas.still() != covered
-    assert panel.summary == open_one.summary
-    score = panel.score
-    panel.reveal()  # again: nothing more
-    assert panel.score == score
-    panel.guess_again()
-    assert panel.score is None and panel.answer == GUESSES[kind] and panel.summary == panel._question()
-    panel.predict = False
-    assert panel.summary == open_one.summary and panel.answer == {}
-    assert panel.canvas.still() == open_one.canvas.still()
-
-
-@pytest.mark.parametrize(("kind", "wrong"), [(kind, one) for kind, many in WRONG_GUESSES.items() for one in many])
-def test_a_guess_that_cannot_be_is_refused_and_the_former_stays(kind, wrong, make):
-    panel = make(kind, predict=True)
-    panel.answer = GUESSES[kind]
-    with pytest.raises(ValueError, match=next(iter(wrong))):
-        panel.answer = wrong
-    with pytest.raises(TypeError, match="answer must be a dict"):
-        panel.answer = 3
-    assert panel.answer == GUESSES[kind]
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_without_a_question_there_is_nothing_to_answer(kind, make):
-    panel = make(kind)
-    for work in (panel.reveal, panel.guess_again, lambda: setattr(panel, "answer", {})):
-        with pytest.raises(ValueError, match="predict=True"):
-            work()
-
-
-def test_a_right_guess_gets_all_and_a_wrong_one_nothing(make):
-    panel = make("playground", predict=True, losses="MSE")
-    panel.answer = {"end": panel.trajectories["MSE"].end, "fate": "converges"}
-    panel.reveal()
-    assert panel.score == 1.0
-    panel.guess_again()
-    panel.answer = {"end": (1e6, 0), "fate": "diverges"}
-    panel.reveal()
-    assert panel.score == 0.0 and "Not so: converged at step 45" in panel.reason
-
-
-def test_another_guess_covers_the_picture_again(make):
-    panel = make("playground", predict=True, losses="MSE")
-    panel.answer = {"fate": "diverges"}
-    panel.reveal()
-    panel.answer = {"fate": "converges"}
-    assert panel.score is None and panel.summary == panel._question()
-    panel.reveal()
-    assert panel.score == 1.0
-
-
-def test_what_diverges_has_no_end_to_hit(make):
-    panel = make("playground", predict=True, losses="MSE", lr=1.5)
-    panel.answer = {"end": (0, 0), "fate": "diverges"}
-    panel.reveal()
-    assert panel.score == 0.5 and "no end" in panel.reason
-
-
-def test_a_guess_about_layers_is_judged_in_decades(make):
-    panel = make("layers", predict=True, activation="Sigmoid", init="default", quantity="activation gradient")
-    values = [layer.activation_grad_rms for layer in panel.flow.layers if layer.weights]
-    panel.answer = {"fate": "fades", "first": 0.0, "middle": 0.0}
-    panel.reveal()
-    mean = sum(abs(math.log10(v / values[-1])) for v in values) / len(values)
-    assert panel.score == pytest.approx((1 + 1 - mean / 10) / 2)
-
-
-def test_the_second_worst_finding_is_worth_half(make):
-    panel = SurfaceExplorer("saturated BCE", predict=True)
-    panel.answer = {"finding": "vanishes_in_float32"}
-    panel.reveal()
-    assert panel.score == 0.5 and "There is that too" in panel.reason
-    panel.close()
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_the_card_is_about_the_settings_that_were_guessed(kind, make):
-    name, _, second = MOVES[kind]
-    panel = make(kind, predict=True)
-    panel.answer = GUESSES[kind]
-    panel.reveal()
-    assert panel._prediction.card.layout.display == ""
-    before = getattr(panel, name)
-    setattr(panel, name, second)
-    assert panel._prediction.card.layout.display == "none" and panel.summary != panel._question()
-    setattr(panel, name, before)
-    assert panel._prediction.card.layout.display == ""
-
-
 # -- settings that travel ---------------------------------------------------------------------------------
 
 
@@ -263,7 +127,7 @@ def test_a_shared_line_makes_the_same_again(kind, make, capsys):
     panel.share()
     line = capsys.readouterr().out
     assert line.count("\n") == 1
-    again = eval(line)
+    again = eval(line, vars(gradwidgets))
     assert again.state() == panel.state()
     assert [getattr(again, n) for n in again.lesson_settings()] == [getattr(panel, n) for n in panel.lesson_settings()]
     again.close()

@@ -1,0 +1,124 @@
+"""A guess before the picture: nothing is told before it, all after it, and it is judged rightly."""
+
+import json
+import math
+
+import pytest
+
+from gradwidgets import SurfaceExplorer
+from tests.widgets.taught import GUESSES, KINDS, MOVES, maker
+
+WRONG_GUESSES = {
+    "playground": [{"end": (1, "x")}, {"end": (1, 2, 3)}, {"end": (float("nan"), 0)}, {"fate": "explodes"}, {"fin": 1}],
+    "explorer": [{"finding": "ugly"}, {"fate": ["converges"]}, {"verdict": "saddle"}],
+    "layers": [{"first": 1e9}, {"first": "much"}, {"fate": "vanishes"}, {"last": 1}],
+}
+
+
+@pytest.fixture
+def make():
+    with maker() as make_one:
+        yield make_one
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_nothing_is_told_before_the_guess_and_all_after_it(kind, make):
+    open_one, panel = make(kind), make(kind, predict=True)
+    assert panel.summary == panel._question() and panel._words.value == ""
+    assert (panel.answer, panel.score, panel.reason) == ({}, None, "")
+    covered = panel.canvas.still()
+    shown = panel._repr_mimebundle_()
+    assert open_one.summary not in str(shown) and panel._question() in str(shown)
+    with pytest.raises(ValueError, match="there is no guess yet"):
+        panel.reveal()
+    panel.answer = GUESSES[kind]
+    assert panel.answer == GUESSES[kind] and json.loads(json.dumps(panel.answer)) == GUESSES[kind]
+    panel.reveal()
+    assert 0 <= panel.score <= 1 and panel.reason and panel.canvas.still() != covered
+    assert panel.summary == open_one.summary
+    score = panel.score
+    panel.reveal()  # again: nothing more
+    assert panel.score == score
+    panel.guess_again()
+    assert panel.score is None and panel.answer == GUESSES[kind] and panel.summary == panel._question()
+    panel.predict = False
+    assert panel.summary == open_one.summary and panel.answer == {}
+    assert panel.canvas.still() == open_one.canvas.still()
+
+
+@pytest.mark.parametrize(("kind", "wrong"), [(kind, one) for kind, many in WRONG_GUESSES.items() for one in many])
+def test_a_guess_that_cannot_be_is_refused_and_the_former_stays(kind, wrong, make):
+    panel = make(kind, predict=True)
+    panel.answer = GUESSES[kind]
+    with pytest.raises(ValueError, match=next(iter(wrong))):
+        panel.answer = wrong
+    with pytest.raises(TypeError, match="answer must be a dict"):
+        panel.answer = 3
+    assert panel.answer == GUESSES[kind]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_without_a_question_there_is_nothing_to_answer(kind, make):
+    panel = make(kind)
+    for work in (panel.reveal, panel.guess_again, lambda: setattr(panel, "answer", {})):
+        with pytest.raises(ValueError, match="predict=True"):
+            work()
+
+
+def test_a_right_guess_gets_all_and_a_wrong_one_nothing(make):
+    panel = make("playground", predict=True, losses="MSE")
+    panel.answer = {"end": panel.trajectories["MSE"].end, "fate": "converges"}
+    panel.reveal()
+    assert panel.score == 1.0
+    panel.guess_again()
+    panel.answer = {"end": (1e6, 0), "fate": "diverges"}
+    panel.reveal()
+    assert panel.score == 0.0 and "Not so: converged at step 45" in panel.reason
+
+
+def test_another_guess_covers_the_picture_again(make):
+    panel = make("playground", predict=True, losses="MSE")
+    panel.answer = {"fate": "diverges"}
+    panel.reveal()
+    panel.answer = {"fate": "converges"}
+    assert panel.score is None and panel.summary == panel._question()
+    panel.reveal()
+    assert panel.score == 1.0
+
+
+def test_what_diverges_has_no_end_to_hit(make):
+    panel = make("playground", predict=True, losses="MSE", lr=1.5)
+    panel.answer = {"end": (0, 0), "fate": "diverges"}
+    panel.reveal()
+    assert panel.score == 0.5 and "no end" in panel.reason
+
+
+def test_a_guess_about_layers_is_judged_in_decades(make):
+    panel = make("layers", predict=True, activation="Sigmoid", init="default", quantity="activation gradient")
+    values = [layer.activation_grad_rms for layer in panel.flow.layers if layer.weights]
+    panel.answer = {"fate": "fades", "first": 0.0, "middle": 0.0}
+    panel.reveal()
+    mean = sum(abs(math.log10(v / values[-1])) for v in values) / len(values)
+    assert panel.score == pytest.approx((1 + 1 - mean / 10) / 2)
+
+
+def test_the_second_worst_finding_is_worth_half(make):
+    panel = SurfaceExplorer("saturated BCE", predict=True)
+    panel.answer = {"finding": "vanishes_in_float32"}
+    panel.reveal()
+    assert panel.score == 0.5 and "There is that too" in panel.reason
+    panel.close()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_card_is_about_the_settings_that_were_guessed(kind, make):
+    name, _, second = MOVES[kind]
+    panel = make(kind, predict=True)
+    panel.answer = GUESSES[kind]
+    panel.reveal()
+    assert panel._prediction.card.layout.display == ""
+    before = getattr(panel, name)
+    setattr(panel, name, second)
+    assert panel._prediction.card.layout.display == "none" and panel.summary != panel._question()
+    setattr(panel, name, before)
+    assert panel._prediction.card.layout.display == ""
