@@ -26,6 +26,7 @@ from gradwidgets.widgets.problem import YOURS, Problems, Result, Settings
 from gradwidgets.widgets.traits import OneOf, Pair, Real, SomeOf, Whole
 
 _LOSSES = tuple(LOSSES)
+_FEW = 12  # points of somebody's own data that a call spells out
 
 
 class OptimizerPlayground(Panel):
@@ -262,7 +263,10 @@ class OptimizerPlayground(Panel):
             return {}
         problem = self._problems[YOURS]
         named = next((name for name, objective in OBJECTIVES.items() if objective is problem.base), problem.base)
-        return {"dataset": "x, y" if problem.fits_data else f"objective={named!r}"}
+        if not problem.fits_data:
+            return {"dataset": f"objective={named!r}"}
+        sample = problem.base.sample
+        return {"dataset": "x, y" if sample.n > _FEW else f"{sample.x.tolist()}, {sample.y.tolist()}"}
 
     def _usual(self) -> dict[str, object]:
         suited = {"start": self._problems[self.dataset].base.start, "lr": self._suitable_lr(self.dataset)}

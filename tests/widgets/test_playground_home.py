@@ -109,9 +109,18 @@ def test_repr_of_an_objective_by_name_makes_it_again(make):
 
 
 def test_repr_with_data_of_one_s_own_says_where_they_go(make):
-    x, y = [1.0, 2.0, 4.0], [2.0, 2.5, 5.0]
+    x = [float(k) for k in range(20)]
+    y = [2.0 + k / 2 for k in x]
     made = make(x, y, steps=3)
+    assert repr(made).startswith("OptimizerPlayground(x, y")
     again = eval(repr(made), {"OptimizerPlayground": OptimizerPlayground, "x": x, "y": y})
+    assert again.state() == made.state() and again.summary == made.summary
+    again.close()
+
+
+def test_repr_spells_a_few_points_out(make):
+    made = make([1.0, 2.0, 4.0], [2.0, 2.5, 5.0], steps=3)
+    again = eval(repr(made), {"OptimizerPlayground": OptimizerPlayground})
     assert again.state() == made.state() and again.summary == made.summary
     again.close()
 
