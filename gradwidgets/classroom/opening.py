@@ -38,7 +38,7 @@ def lesson(name: str, **settings: object) -> Panel:
         raise ValueError(f"there is no lesson {name!r}; there are {', '.join(LESSONS)}")
     wanted = LESSONS[name]
     panel = WIDGETS[wanted.widget](**{**wanted.settings, **settings})
-    panel.introduce(words(wanted), _HEIGHT)
+    panel.introduce(words(wanted), _HEIGHT, name)
     return panel
 
 
@@ -60,9 +60,14 @@ class Lessons(tuple):
         return "\n".join(f"{name:{wide}}  {LESSONS[name].widget:20} {LESSONS[name].title}" for name in self)
 
     def _repr_html_(self) -> str:
-        cells = ((f"<code>{name}</code>", LESSONS[name].title, LESSONS[name].widget) for name in self)
-        rows = "".join("<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>" for row in cells)
-        return f"<table><tr><th>name</th><th>lesson</th><th>widget</th></tr>{rows}</table>"
+        cells = [("name", "lesson", "widget", "")]
+        for name in self:
+            one = LESSONS[name]
+            first = "guess first" if one.settings.get("predict") else ""
+            cells.append((f"<code>{name}</code>", html.escape(one.title), one.widget, first))
+        left = ' style="text-align: left"'
+        rows = ("<tr>" + "".join(f"<td{left}>{cell}</td>" for cell in row) + "</tr>" for row in cells)
+        return f"<table>{''.join(rows)}</table>"
 
 
 def lessons() -> Lessons:

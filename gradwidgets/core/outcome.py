@@ -17,6 +17,15 @@ Kind = Literal["converged", "still moving", "oscillating", "diverged"]
 # Of the travel: what stays this near to the end has arrived.
 ARRIVED = 1e-3
 
+# Of the travel: steps that would add up to more than this are not the last ones.
+AHEAD = 0.05
+
+# Of the sum of the steps: a way that is as long is straight.
+STRAIGHT = 0.9
+
+# Of the travel: smaller steps are rounding.
+ROUNDING = 1e-12
+
 # The last part of the run, by which it is judged.
 TAIL = 0.25
 
@@ -57,7 +66,8 @@ def outcome(trajectory: Trajectory, objective: Objective) -> Outcome:
        its first, at a loss above the one that it started with: then `step` is the first from which all losses
        are above that one.
     2. converged: the whole tail lies within 0.001 of the travel, or of the objective's view where that is
-       smaller, from the end. `step` is the first step from
+       smaller, from the end, and its steps do not shrink so slowly that they would add up to another 0.05 of the
+       travel, as along a valley that is far longer than wide. `step` is the first step from
        which everything does. A run that never moved has converged, at step 0, if the gradient there is
        exactly zero.
     3. oscillating: in the tail, one of the parameters turns back at least twice, and its swing over the
@@ -92,7 +102,7 @@ def outcome(trajectory: Trajectory, objective: Objective) -> Outcome:
     if arrived_at is None:
         if not trajectory.gradients[-1].any():
             return Outcome("converged", 0, end, loss, distance, amplitude)
-    elif arrived_at <= tail_from:
+    elif arrived_at <= tail_from and not _crawls(points, tail_from):
         return Outcome("converged", arrived_at, end, loss, distance, amplitude)
     elif any(_oscillates(values) for values in tail.T.tolist()):
         return Outcome("oscillating", None, end, loss, distance, amplitude)
@@ -107,6 +117,21 @@ def _arrived_at(points: Tensor, view: float) -> int | None:
         return None
     far = torch.nonzero(away > ARRIVED * min(travel, view))
     return int(far[-1]) + 1 if len(far) else 0
+
+
+def _crawls(points: Tensor, tail_from: int) -> bool:
+    """Whether the tail's steps, small as they are, shrink so slowly that they would still add up to a way to go."""
+    travel = float(torch.linalg.vector_norm(points - points[-1], dim=1).max())
+    moves = torch.linalg.vector_norm(points[tail_from + 1 :] - points[tail_from:-1], dim=1)
+    half = len(moves) // 2
+    if half < 2:
+        return False
+    before, after = float(moves[:half].mean()), float(moves[-half:].mean())
+    way = float(torch.linalg.vector_norm(points[-1] - points[tail_from]))
+    if after <= ROUNDING * travel or way < STRAIGHT * float(moves.sum()):
+        return False  # it stands still, or goes to and fro
+    shrink = min(after / before, 1.0) ** (1 / (len(moves) - half))
+    return shrink == 1 or float(moves[-1]) * shrink / (1 - shrink) > AHEAD * travel
 
 
 def _left_at(trajectory: Trajectory) -> int | None:

@@ -58,7 +58,7 @@ def playground_layout(count: int, width: float, height: float, with_data: bool) 
         height: Figure height in CSS pixels.
         with_data: Whether there is data to plot.
     """
-    scale = _scale(width, height)
+    scale = type_scale(width, height)
     left, right, top, bottom = 47 * scale, 13 * scale, 21 * scale, 33 * scale
     between, gutter, plot_gap = 7 * scale, 47 * scale, 40 * scale
     columns = 1 if count == 1 else 2
@@ -116,7 +116,7 @@ def surface_layout(count: int, width: float, height: float, *, aside: bool = Fal
     Returns:
         The layout, `data` being the first plot and `losses` the second one; and the boxes of the scales.
     """
-    scale = _scale(width, height)
+    scale = type_scale(width, height)
     left, right, top, bottom = 47 * scale, 13 * scale, 21 * scale, 33 * scale
     between, bar, bar_gap, bar_labels, gutter, plot_gap = (v * scale for v in (7, 9, 5, 34, 46, 40))
     inner = height - top - bottom
@@ -171,7 +171,7 @@ def flow_layout(width: float, height: float) -> Layout:
     Returns:
         The layout: `maps` holds the profile, `data` is the upper plot beside it and `losses` the lower one.
     """
-    scale = _scale(width, height)
+    scale = type_scale(width, height)
     left, right, top, bottom, gutter, plot_gap = (v * scale for v in (47, 13, 40, 33, 46, 52))
     side = min(0.34 * width, max(0.27 * width, 155 * scale))
     inner = height - top - bottom
@@ -208,7 +208,7 @@ def live_layout(width: float, height: float) -> Layout:
         The layout: `maps` holds the layers over the steps and, below, the profile over the layers; `data` is the loss
         and `losses` the histogram.
     """
-    scale = _scale(width, height)
+    scale = type_scale(width, height)
     left, right, top, bottom, gutter, row_gap = (v * scale for v in (47, 16, 28, 35, 52, 56))
     side = min(0.36 * width, max(0.3 * width, 155 * scale))
     main = width - left - gutter - side - right
@@ -244,7 +244,7 @@ def curvature_layout(width: float, height: float) -> tuple[Layout, Box]:
         The layout, and the box of the map's scale: `maps` holds the spectrum, the interval below it and the map;
         `data` is the plot over the map and `losses` the map too.
     """
-    scale = _scale(width, height)
+    scale = type_scale(width, height)
     left, right, top, bottom, gutter, row_gap = (v * scale for v in (47, 16, 28, 35, 52, 56))
     strip, bar, bar_gap, bar_labels = (v * scale for v in (30, 9, 6, 22))
     side = min(0.36 * width, max(0.3 * width, 155 * scale))
@@ -274,7 +274,8 @@ def curvature_layout(width: float, height: float) -> tuple[Layout, Box]:
     return layout, box(across + square + bar_gap, bottom + plot - square, bar, square)
 
 
-def _scale(width: float, height: float) -> float:
+def type_scale(width: float, height: float) -> float:
+    """Return how much larger than in the smallest picture text and marks are in one of this size, in CSS pixels."""
     return min(1.7, max(1.0, min(width / 620, height / 470)))
 
 

@@ -132,7 +132,7 @@ DARK = Style(
     bands=_bands(0.08, 1.0) * np.array([0.9, 0.9, 0.9, 1.0]),
     aside=_bands(0.05, 1.0, "OrRd") * np.array([0.9, 0.9, 0.9, 1.0]),
     parts=LIGHT.parts,
-    instead={"#0072b2": "#4aa3df", "#8e24aa": "#c377d8"},
+    instead={"#0072b2": "#4aa3df", "#8e24aa": "#c377d8", "#56b4e9": "#f0e442"},
 )
 STYLES = {"light": LIGHT, "dark": DARK}
 

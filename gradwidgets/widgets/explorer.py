@@ -377,7 +377,7 @@ class SurfaceExplorer(Panel):
         return super()._free(meant)
 
     def _asked(self) -> list[Asked]:
-        return guess.asked()
+        return guess.asked(lambda: "" if self.descent else "tick descent first")
 
     def _asked_about(self) -> object:
         return self._snapshot(), self.descent, self.lr, self.momentum, self.point
@@ -387,7 +387,8 @@ class SurfaceExplorer(Panel):
 
     def _marks(self, answer: Mapping[str, object]) -> Sequence[Mark]:
         result = self._settled()
-        return guess.marks(result, self._descents(result, self._place(result)), answer)
+        place = self._place(result)
+        return guess.marks(result, place, self._descents(result, place), answer)
 
     def _forget_drawing(self) -> None:
         self._view.forget()
@@ -398,7 +399,7 @@ class SurfaceExplorer(Panel):
         draw_cover(self.figure, STYLES[self._style_name()], title, result.settings.axes, place)
         self.canvas.stale()
         self.canvas.paint()
-        self._prediction.asked["fate"].control.enable(self.descent, "" if self.descent else "tick descent first")
+        self._prediction.show()
         self._show_controls(result, place)
 
     # -- what the mouse does ------------------------------------------------------------------------------

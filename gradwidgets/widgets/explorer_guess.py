@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from gradwidgets.core import PATTERNS
 from gradwidgets.widgets.controls import Looks, Menu
 from gradwidgets.widgets.explorer_descent import Descent
 from gradwidgets.widgets.loss_problem import LossResult
+from gradwidgets.widgets.playground_guess import FATES, fate_of
 from gradwidgets.widgets.prediction import Asked, Mark, one_of, said
 
 _SECOND = 0.5  # what naming a finding that is not the worst one is worth
-FATES = {"converged": "converges", "oscillating": "oscillates", "diverged": "diverges", "still moving": "still moves"}
 
 
-def asked() -> list[Asked]:
-    """Return the controls of a guess: the verdict, and what SGD does from the point."""
+def asked(fate_missing: Callable[[], str]) -> list[Asked]:
+    """Return the controls of a guess: the verdict, and what SGD does from the point.
+
+    Args:
+        fate_missing: Says why the second is not asked; "" where it is.
+    """
     looks = Looks()
     named = [("choose …", ""), *((name.replace("_", " "), name) for name in PATTERNS)]
     finding = Menu(
@@ -26,7 +30,10 @@ def asked() -> list[Asked]:
     fate = Menu(
         "fate", "what SGD does from the point", options, label="a descent", width=196, label_width="64px", looks=looks
     )
-    return [Asked(finding, one_of("finding", tuple(PATTERNS))), Asked(fate, one_of("fate", fates))]
+    return [
+        Asked(finding, one_of("finding", tuple(PATTERNS))),
+        Asked(fate, one_of("fate", fates), missing=fate_missing),
+    ]
 
 
 def question(losses: Sequence[str]) -> str:
@@ -34,7 +41,12 @@ def question(losses: Sequence[str]) -> str:
     return f"What is wrong with {'this loss' if len(losses) == 1 else losses[0]}?"
 
 
-def marks(result: LossResult, descents: Mapping[str, Descent | None], answer: Mapping[str, object]) -> Sequence[Mark]:
+def marks(
+    result: LossResult,
+    start: Sequence[float],
+    descents: Mapping[str, Descent | None],
+    answer: Mapping[str, object],
+) -> Sequence[Mark]:
     """Judge a guess by the first loss's findings, worst first, and by the descent on it."""
     name = next(iter(result.grids))
     found = result.findings[name]
@@ -45,11 +57,10 @@ def marks(result: LossResult, descents: Mapping[str, Descent | None], answer: Ma
         before = "There is that too, but first" if share == _SECOND else said(share == 1.0)
         worst = found[0]
         given.append(Mark(share, f"{before} {worst.name.replace('_', ' ')}, {worst.message.rstrip('.')}"))
-    if "fate" in answer:
-        walk = descents.get(name)
-        if walk is None:
-            given.append(Mark(0.0, "There is no descent to judge: tick descent, and start where there is a loss"))
-        else:
-            right = answer["fate"] == FATES[walk.kind]
-            given.append(Mark(float(right), f"{said(right)} {walk.sentence}"))
+    else:
+        given.append(Mark(0.0, f"The verdict was not guessed: {found[0].name.replace('_', ' ')}"))
+    walk = descents.get(name)
+    if walk is not None:
+        right = answer.get("fate") == fate_of(walk.kind, start, walk.points[-1].tolist() if len(walk.points) else ())
+        given.append(Mark(float(right), f"{said(right)} {walk.sentence}"))
     return given

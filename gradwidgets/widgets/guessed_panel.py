@@ -11,6 +11,8 @@ from gradwidgets.widgets.prediction import Asked, Mark, Prediction
 from gradwidgets.widgets.settings_panel import close_all
 from gradwidgets.widgets.taught_panel import TaughtPanel
 
+_GUESS = ("answer", "revealed", "judged")  # what a state holds besides settings
+
 
 class GuessedPanel(TaughtPanel):
     """A widget that asks for a guess, covers its picture until there is one, and says how near it came.
@@ -22,6 +24,7 @@ class GuessedPanel(TaughtPanel):
     predict = Bool(False).tag(lesson=True)
 
     _prediction: Prediction | None = None
+    _judged: dict | None = None  # the settings that the guess was judged for
 
     def __init__(self, **keywords) -> None:
         super().__init__(**keywords)
@@ -65,8 +68,9 @@ class GuessedPanel(TaughtPanel):
         """
         prediction = self._predicting()
         if not prediction.answer:
-            raise ValueError(f"there is no guess yet: {self._question()}")
+            raise ValueError(f"there is no guess yet. {self._question()}")
         if not prediction.revealed:
+            self._judged = self._plain_settings()
             prediction.settle(self._marks(prediction.answer), self._asked_about())
             self._uncover()
 
@@ -112,9 +116,11 @@ class GuessedPanel(TaughtPanel):
 
     def _reveal_pressed(self) -> None:
         try:
+            if self._predicting().answer:
+                self._prediction.take_numbers()
             self.reveal()
         except ValueError as refusal:
-            self.complain(f"{refusal}.")
+            self.complain(str(refusal))
 
     def _asked(self) -> Sequence[Asked]:
         """Return what is to be guessed."""
@@ -147,7 +153,12 @@ class GuessedPanel(TaughtPanel):
         state = super().state()
         if self._prediction is not None:
             state |= {"answer": self.answer, "revealed": self._prediction.revealed}
+            if self._prediction.revealed and not self._guess_in_place:
+                state["judged"] = self._judged
         return state
+
+    def _plain_settings(self) -> dict:
+        return {name: value for name, value in super().state().items() if name in self.settings()}
 
     def restore(self, state: Mapping[str, object]) -> None:
         """Take the settings of a `state`, and its guess; all or, if anything is refused, nothing.
@@ -162,23 +173,25 @@ class GuessedPanel(TaughtPanel):
         """
         if not isinstance(state, Mapping):
             raise TypeError(f"state must be a dict that `state()` returned; got {state!r:.80}")
-        settings = {name: value for name, value in state.items() if name not in ("answer", "revealed")}
-        answer, revealed = state.get("answer"), state.get("revealed", False)
+        settings = {name: value for name, value in state.items() if name not in _GUESS}
+        answer, revealed, judged = state.get("answer"), state.get("revealed", False), state.get("judged")
         if not isinstance(revealed, bool):
             raise ValueError(f"revealed must be true or false; got {revealed!r:.60}")
-        asked = self.predict
+        asked, before = self.predict, self._plain_settings()
         try:
             if answer is not None:
                 self.predict = True
                 answer = self._predicting().checked(answer)
-            super().restore(settings)
+            for one in (settings, *([] if judged is None else [judged])):
+                super().restore(one)
         except Exception:
+            super().restore(before)
             self.predict = asked
             raise
-        if answer is not None:
-            self._prediction.cover()
-            self.answer = answer
-            if revealed and answer:
-                self.reveal()
-            else:
-                self._uncover()
+        if answer is None:
+            return
+        self.answer = answer
+        if revealed and answer:
+            self.reveal()  # for the settings that it was judged for
+        if judged is not None:
+            super().restore(settings)

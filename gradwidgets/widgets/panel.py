@@ -16,6 +16,7 @@ import ipywidgets as widgets
 from matplotlib.figure import Figure
 
 from gradwidgets.core.slices import Slices
+from gradwidgets.figures.layout import type_scale
 from gradwidgets.figures.style import STYLES
 from gradwidgets.widgets.canvas import LiveCanvas
 from gradwidgets.widgets.controls import WIDTH as CONTROLS_WIDTH
@@ -34,7 +35,7 @@ _LEAST_WIDTH = 400  # of a picture; a panel with no room for it beside the contr
 _STILL = 0.4  # seconds of work that a picture in a saved notebook is worth waiting for
 _STOPPED = "Stopped before all was computed; the next change starts anew."
 _GUESS = 62  # CSS pixels: the row in which a person guesses, and what came of it
-_NARROWEST = 480  # CSS pixels that a picture needs for its text, where that is not magnified
+_NARROWEST, _LOWEST = 440, 330  # CSS pixels that a picture needs for its text, where that is not magnified
 _PAGE = (848, 800)  # width of a notebook's output and height of the window, until the page tells
 
 
@@ -220,6 +221,7 @@ class Panel(GuessedPanel):
             self._prediction.ask(self._question())
             self.summary = self._question()
             self._words.value = ""
+            self.complain("")
         else:
             if self._prediction is not None:
                 self._prediction.keep(self._guess_in_place)
@@ -304,10 +306,18 @@ class Panel(GuessedPanel):
     def _fit_picture(self) -> None:
         """Give the picture the size that it should have, and the style."""
         size = self._picture_size()
-        self.canvas.magnify(min(MAGNIFIED[self.style], max(1.0, size[0] / _NARROWEST)))
+        self.canvas.magnify(self._magnified(*size))
         width, height = self.figure.get_size_inches() * self.figure.dpi / self.canvas.device_pixel_ratio
         if (round(width), round(height)) != size:
             self.canvas.resize(*size)
+
+    def _magnified(self, width: int, height: int) -> float:
+        """How much larger text and lines are drawn than they would be in a picture of this size."""
+        factor = MAGNIFIED[self.style]
+        if factor == 1:
+            return 1.0
+        # A large picture has larger text anyway, and a picture that is drawn magnified counts as a smaller one.
+        return max(1.0, min(factor * type_scale(width, height), width / _NARROWEST, height / _LOWEST))
 
     def _on_mouse(self, event) -> None:
         pressed = event.name == "button_press_event" and event.button == 1

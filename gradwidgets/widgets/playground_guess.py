@@ -20,7 +20,13 @@ FATES = {
     "oscillating": "oscillates",
     "diverged": "diverges",
     "still moving": "still moves",
+    "": "never moves",
 }
+
+
+def fate_of(kind: str, start: object, end: object) -> str:
+    """Return what a run does that ended so."""
+    return FATES["" if list(start) == list(end) and kind != "diverged" else kind]
 
 
 def asked() -> list[Asked]:
@@ -41,7 +47,7 @@ def plain_point(value: object) -> list[float] | None:
     except (TypeError, ValueError):
         numbers = []
     if len(numbers) != 2 or not all(math.isfinite(number) and abs(number) <= 1e150 for number in numbers):
-        raise ValueError(f"end must be two finite numbers; got {value!r:.60}")
+        raise ValueError(f"end must be two finite numbers, at most 1e150 in size; got {value!r:.60}")
     return numbers
 
 
@@ -74,12 +80,14 @@ def marks(result: Result, answer: Mapping[str, object]) -> Sequence[Mark]:
     settings = result.settings
     given = []
     if "fate" in answer:
-        right = answer["fate"] == FATES[outcome.kind]
+        right = answer["fate"] == fate_of(outcome.kind, settings.start, outcome.end.tolist())
         why = words.limit(result.stability[name], settings.optimizer)
         given.append(Mark(float(right), f"{said(right)} {words.fate(outcome, settings.steps)}; {why}"))
-    if "end" in answer:
-        if outcome.kind == "diverged":
-            given.append(Mark(0.0, "The path has no end on any map"))
+    else:
+        given.append(Mark(0.0, f"What the run does was not guessed: {words.fate(outcome, settings.steps)}"))
+    if outcome.kind != "diverged":  # else there is no end to guess
+        if "end" not in answer:
+            given.append(Mark(0.0, f"The end was not guessed: {words.place(objective, outcome)}"))
         else:
             away = math.dist(answer["end"], outcome.end.tolist())
             half = math.hypot(float(grid.x[-1] - grid.x[0]), float(grid.y[-1] - grid.y[0])) / 2

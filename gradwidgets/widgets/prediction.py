@@ -12,6 +12,8 @@ from gradwidgets.widgets.controls import Control
 from gradwidgets.widgets.mainloop import Latest, call_soon
 
 NOTHING = ""  # of a menu: nothing chosen
+_REVEAL = "Reveal", "show the picture, and how near the guess came"
+_AGAIN = "Guess again", "hide the picture, for a new guess"
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,11 +25,13 @@ class Asked:
         plain: Takes what the control holds, or what Python hands over, to a plain value that JSON can hold; None for
             no guess. A ValueError says what is taken.
         empty: What the control shows where nothing is guessed.
+        missing: Says why it is not asked at present; "" where it is.
     """
 
     control: Control
     plain: Callable[[object], object]
     empty: object = NOTHING
+    missing: Callable[[], str] = str
 
 
 @dataclass(frozen=True)
@@ -81,27 +85,19 @@ class Prediction:
         self._read = Latest(self._read_controls)
         for one in asked:
             one.control.connect(self._read.request, complain)
-        beside = {"width": "auto", "margin": "1px 4px", "flex": "0 0 auto"}
-        self._reveal = widgets.Button(
-            description="Reveal",
-            tooltip="show the picture, and how near the guess came",
-            button_style="primary",
-            layout=widgets.Layout(**beside),
+        self._button = widgets.Button(
+            button_style="primary", layout=widgets.Layout(width="auto", margin="1px 4px", flex="0 0 auto")
         )
-        self._again = widgets.Button(
-            description="Guess again", tooltip="hide the picture, for a new guess", layout=widgets.Layout(**beside)
-        )
-        self._reveal.on_click(lambda _: call_soon(reveal))
-        self._again.on_click(lambda _: call_soon(again))
+        self._button.on_click(lambda _: call_soon(again if self.revealed else reveal))
         self._text = widgets.HTML(layout=widgets.Layout(margin="0 8px 0 4px", flex="0 0 auto"))
         self.row = widgets.HBox(
-            [self._text, *(one.control for one in asked), self._reveal, self._again],
+            [self._text, *(one.control for one in asked), self._button],
             layout=widgets.Layout(width="100%", flex_flow="row wrap", align_items="center", margin="0"),
         )
         self.card = widgets.HTML(layout=widgets.Layout(margin="0 0 2px 4px", display="none"))
         for part in (self.row, self.card):
             part.add_class("gradwidgets-guess")
-        self._show()
+        self.show()
 
     def ask(self, question: str) -> None:
         """Say in words what is asked."""
@@ -126,6 +122,9 @@ class Prediction:
         unknown = [name for name in answer if name not in self.asked]
         if unknown:
             raise ValueError(f"answer can hold {', '.join(map(repr, self.asked))}; got {', '.join(map(repr, unknown))}")
+        for name in answer:
+            if self.asked[name].missing():
+                raise ValueError(f"{name} is not asked: {self.asked[name].missing()}")
         plain = {name: one.plain(answer[name]) for name, one in self.asked.items() if name in answer}
         return {name: value for name, value in plain.items() if value is not None}
 
@@ -136,23 +135,30 @@ class Prediction:
         self.reason = " ".join(f"{mark.reason}." for mark in marks)
         said = "" if self.score is None else f"{round(100 * self.score)} of 100 points. "
         self.card.value = f"<b>{said}</b>{html.escape(self.reason)}"
-        self._show()
+        self.show()
+
+    def take_numbers(self) -> None:
+        """Take the numbers as they stand in the row: what is seen there is what was guessed."""
+        for name, one in self.asked.items():
+            if one.empty != NOTHING and name not in self.answer and not one.missing():
+                self.answer[name] = one.plain(one.empty)
 
     def cover(self) -> None:
         """Take the picture away again; the guess stays."""
         self.revealed, self.score, self.reason = False, None, ""
-        self._show()
+        self.show()
 
     def keep(self, kept: bool) -> None:
         """Keep the card with what came of it, or take it away: the settings are others now."""
         self.card.layout.display = "" if kept and self.card.value else "none"
 
-    def _show(self) -> None:
+    def show(self) -> None:
+        """Bring the row to the guess."""
         for name, one in self.asked.items():
             one.control.show(self.answer.get(name, one.empty))
-            one.control.enable(not self.revealed, "Guess again comes first" if self.revealed else "")
-        self._reveal.layout.display = "none" if self.revealed else ""
-        self._again.layout.display = "" if self.revealed else "none"
+            reason = "Guess again comes first" if self.revealed else one.missing()
+            one.control.enable(not reason, reason)
+        self._button.description, self._button.tooltip = _AGAIN if self.revealed else _REVEAL
         self.card.layout.display = "" if self.revealed and self.card.value else "none"
 
     def _read_controls(self) -> None:

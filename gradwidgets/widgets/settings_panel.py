@@ -77,8 +77,13 @@ class SettingsPanel(widgets.VBox):
         settings = {name: value for name, value in keywords.items() if name not in layout}
         unknown = sorted(set(settings) - set(cls.settings()))
         if unknown:
-            raise TypeError(f"{cls.__name__} has no setting {', '.join(unknown)}; it has {', '.join(cls.settings())}")
+            raise TypeError(f"{cls.__name__} has no setting {', '.join(unknown)}; it has {', '.join(cls._keywords())}")
         return layout, settings
+
+    @classmethod
+    def _keywords(cls) -> tuple[str, ...]:
+        """Return the names of all that the constructor takes besides what is looked at."""
+        return cls.settings()
 
     def _values(self) -> dict[str, object]:
         return {name: getattr(self, name) for name in self.settings()}
@@ -209,7 +214,7 @@ class SettingsPanel(widgets.VBox):
         wanted = dict(state)
         kind = wanted.pop("widget", type(self).__name__)
         if kind != type(self).__name__:
-            raise ValueError(f"state is of a {kind}, this is a {type(self).__name__}")
+            raise ValueError(f"state is of {kind!s:.40}, this is {type(self).__name__}")
         unknown = sorted(set(wanted) - set(self.settings()))
         if unknown:
             raise ValueError(f"state holds {', '.join(unknown)}; the settings are {', '.join(self.settings())}")

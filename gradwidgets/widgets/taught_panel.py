@@ -36,6 +36,7 @@ class TaughtPanel(SettingsPanel):
     style = OneOf("page", lambda self: tuple(MAGNIFIED)).tag(lesson=True)
 
     file_name: ClassVar[str] = "gradwidgets"  # of what is saved, without extension
+    lesson_name: str = ""
 
     def __init__(self, **keywords) -> None:
         self._lesson = {name: keywords.pop(name) for name in self.lesson_settings() if name in keywords}
@@ -50,6 +51,10 @@ class TaughtPanel(SettingsPanel):
     def lesson_settings(cls) -> tuple[str, ...]:
         """Return the names of what a teacher sets."""
         return tuple(cls.class_trait_names(lesson=True))
+
+    @classmethod
+    def _keywords(cls) -> tuple[str, ...]:
+        return *super()._keywords(), *cls.lesson_settings()
 
     @classmethod
     def _apart(cls, keywords: Mapping[str, object]) -> tuple[dict[str, object], dict[str, object]]:
@@ -95,13 +100,15 @@ class TaughtPanel(SettingsPanel):
     def _free(self, meant: dict[str, object]) -> dict[str, object]:
         return {name: value for name, value in meant.items() if name not in self.lock}
 
-    def introduce(self, content: str, height: int) -> None:
+    def introduce(self, content: str, height: int, lesson: str = "") -> None:
         """Put words above everything.
 
         Args:
             content: HTML, whatever is not ours escaped.
             height: About what it takes, CSS pixels: the picture gives way.
+            lesson: The lesson's name, which a file of its settings carries.
         """
+        self.lesson_name = lesson
         self._heading.value, self._heading_height = content, height
         self._heading.layout.display = "" if content else "none"
         self._restyle()
@@ -127,7 +134,7 @@ class TaughtPanel(SettingsPanel):
 
     def save(self, path: str | Path) -> None:
         """Write `state()` to a JSON file."""
-        Path(path).write_text(state_file.to_text(self.state()), encoding="utf-8")
+        Path(path).write_text(self._file_text(), encoding="utf-8")
 
     def load(self, path: str | Path) -> None:
         """Take the settings of a file that `save` wrote; all or none.
@@ -142,11 +149,19 @@ class TaughtPanel(SettingsPanel):
 
     def _load(self, content: bytes) -> None:
         state = state_file.from_bytes(content)
+        lesson = state.pop("lesson", "")
+        if self.lesson_name and lesson != self.lesson_name:
+            whose = f"of the lesson {lesson!r:.40}" if lesson else "of no lesson"
+            raise ValueError(f"it is {whose}, this is {self.lesson_name!r}")
         mine = self.state()
-        for name in self.lock:
-            if name in mine and name in state and state[name] != mine[name]:
-                raise ValueError(f"{name} is {mine[name]!r} in this lesson, and {state[name]!r:.40} in the file")
+        for held in (state, state.get("judged")):
+            for name in self.lock if isinstance(held, Mapping) else ():
+                if name in mine and name in held and held[name] != mine[name]:
+                    raise ValueError(f"{name} is {mine[name]!r} in this lesson, and {held[name]!r:.40} in the file")
         self.restore(state)
+
+    def _file_text(self) -> str:
+        return state_file.to_text(self.state() | ({"lesson": self.lesson_name} if self.lesson_name else {}))
 
     def _file_buttons(self) -> FileButtons:
         """Make the buttons that save and load."""
@@ -158,7 +173,7 @@ class TaughtPanel(SettingsPanel):
         return self._files
 
     def _save_pressed(self) -> None:
-        self._files.hand(f"{self.file_name}.json", state_file.to_text(self.state()))
+        self._files.hand(f"{self.lesson_name or self.file_name}.json", self._file_text())
 
     def _file_chosen(self, name: str, content: bytes) -> None:
         try:

@@ -19,7 +19,7 @@ def short_names(names: Iterable[str]) -> str:
 def fate(outcome: Outcome, steps: int) -> str:
     """Say what became of a run."""
     if outcome.kind == "converged":
-        return f"converged at step {outcome.step}" if outcome.step else "did not have to move"
+        return f"converged at step {outcome.step}" if outcome.step else "does not move, the gradient is zero"
     if outcome.kind == "diverged" and outcome.step == 0 and not math.isfinite(outcome.loss):
         return "no loss at the start"
     if outcome.kind == "diverged":
@@ -28,6 +28,8 @@ def fate(outcome: Outcome, steps: int) -> str:
         return f"oscillating, ±{number(outcome.amplitude, 2)}"
     if steps == 0:
         return "no step made"
+    if outcome.amplitude == 0:
+        return "does not move"
     return f"still moving after {steps} step{'' if steps == 1 else 's'}"
 
 

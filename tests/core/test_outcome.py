@@ -119,3 +119,12 @@ def test_a_long_way_does_not_make_the_end_less_exact():
     run = descend(objective, SGD(0.1), (1e6, -3), 50)
     assert outcome(run, objective).kind == "still moving"
     assert outcome(descend(objective, SGD(0.1), (1e6, -3), 400), objective).distance < 1e-3
+
+
+def test_a_crawl_along_a_valley_is_not_an_arrival():
+    """A line fitted to years: one way is far flatter than the other, and hardly anything moves along it."""
+    x = torch.arange(1990.0, 2021.0, dtype=torch.float64)
+    objective = regression(x, 354 + 1.9 * (x - 1990) + torch.sin(x), "MSE")
+    for steps in (100, 2000):
+        result = outcome(descend(objective, SGD(1e-7), (0, 350), steps), objective)
+        assert result.kind == "still moving" and result.distance > 1000

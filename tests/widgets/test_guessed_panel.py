@@ -4,13 +4,14 @@ import json
 import math
 
 import pytest
+from traitlets import TraitError
 
-from gradwidgets import SurfaceExplorer
+from gradwidgets import SurfaceExplorer, lesson
 from tests.widgets.taught import GUESSES, KINDS, MOVES, maker
 
 WRONG_GUESSES = {
     "playground": [{"end": (1, "x")}, {"end": (1, 2, 3)}, {"end": (float("nan"), 0)}, {"fate": "explodes"}, {"fin": 1}],
-    "explorer": [{"finding": "ugly"}, {"fate": ["converges"]}, {"verdict": "saddle"}],
+    "explorer": [{"finding": "ugly"}, {"fate": "converges"}, {"verdict": "saddle"}],
     "layers": [{"first": 1e9}, {"first": "much"}, {"fate": "vanishes"}, {"last": 1}],
 }
 
@@ -83,14 +84,14 @@ def test_another_guess_covers_the_picture_again(make):
     panel.answer = {"fate": "converges"}
     assert panel.score is None and panel.summary == panel._question()
     panel.reveal()
-    assert panel.score == 1.0
+    assert panel.score == 0.5 and "The end was not guessed" in panel.reason
 
 
 def test_what_diverges_has_no_end_to_hit(make):
     panel = make("playground", predict=True, losses="MSE", lr=1.5)
     panel.answer = {"end": (0, 0), "fate": "diverges"}
     panel.reveal()
-    assert panel.score == 0.5 and "no end" in panel.reason
+    assert panel.score == 1.0 and "end" not in panel.reason
 
 
 def test_a_guess_about_layers_is_judged_in_decades(make):
@@ -122,3 +123,60 @@ def test_the_card_is_about_the_settings_that_were_guessed(kind, make):
     assert panel._prediction.card.layout.display == "none" and panel.summary != panel._question()
     setattr(panel, name, before)
     assert panel._prediction.card.layout.display == ""
+
+
+def test_a_saved_score_stays_whatever_was_changed_after_it(make):
+    panel = make("playground", predict=True, losses="MSE", lr=0.98)
+    panel.answer = {"fate": "converges"}
+    panel.reveal()
+    panel.lr = 0.1  # now it would be right
+    again = make("playground")
+    again.restore(json.loads(json.dumps(panel.state())))
+    assert again.score == panel.score == 0.0 and again.reason == panel.reason
+    assert again.lr == 0.1 and again.state() == panel.state() and again.summary == panel.summary
+
+
+def test_what_the_row_shows_is_what_was_guessed_when_the_page_reveals(make):
+    panel = make("playground", predict=True, losses="MSE")
+    panel._reveal_pressed()
+    assert panel.error.startswith("there is no guess yet. Where") and panel.score is None
+    panel._prediction.asked["fate"].control.menu.value = "converges"
+    assert panel.error == ""
+    panel._prediction._button.click()
+    assert panel.answer == {"fate": "converges", "end": [0.0, 0.0]} and 0.5 < panel.score < 1
+    assert panel._prediction._button.description == "Guess again"
+
+
+def test_nothing_moves_is_an_answer(make):
+    panel = make("playground", predict=True, losses="MSE", lr=0)
+    panel.answer = {"fate": "never moves", "end": panel.start}
+    panel.reveal()
+    assert panel.score == 1.0 and "does not move" in panel.reason
+    dead = SurfaceExplorer("pair", point=(0.9, -0.9), descent=True, predict=True)
+    dead.answer = {"finding": "dead_zone", "fate": "never moves"}
+    dead.reveal()
+    assert dead.score == 1.0 and "the gradient is zero" in dead.reason
+    dead.close()
+
+
+def test_no_other_view_tells_the_answer(make):
+    panel = make("layers", predict=True, view="live")
+    assert panel.view == "flow" and panel.controls["view"].tabs.disabled
+    with pytest.raises(TraitError, match="view must be 'flow' until the guess is revealed"):
+        panel.view = "live"
+    panel.answer = {"fate": "fades", "first": -3}
+    panel.reveal()
+    panel.view = "doctor"
+    assert panel.view == "doctor" and not panel.controls["view"].tabs.disabled
+
+
+def test_a_lessons_file_is_that_lessons(tmp_path):
+    one, other = lesson("dead-zone"), lesson("two-valleys")
+    one.save(tmp_path / "work.json")
+    with pytest.raises(ValueError, match="it is of the lesson 'dead-zone', this is 'two-valleys'"):
+        other.load(tmp_path / "work.json")
+    again = lesson("dead-zone")
+    again.load(tmp_path / "work.json")
+    assert other.example == "unexpected minimum" and again.state() == one.state()
+    for panel in (one, other, again):
+        panel.close()

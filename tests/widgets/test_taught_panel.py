@@ -108,7 +108,13 @@ def test_a_projector_gets_larger_type_in_a_picture_of_its_size(kind, make, monke
 
     monkeypatch.setattr(Page, "latest", {"width": 1600, "height": 1000, "dark": False})
     small, large = make(kind), make(kind, style="projector")
-    assert large.figure.magnified == MAGNIFIED["projector"] > small.figure.magnified == 1
+    assert small.figure.magnified == 1
+    sizes = [
+        panel.figure.magnified
+        * max(text.get_fontsize() for axes in panel.figure.axes for text in axes.get_xticklabels())
+        for panel in (small, large)
+    ]
+    assert sizes[1] / sizes[0] == pytest.approx(MAGNIFIED["projector"], rel=0.05)
     assert "gradwidgets-projector" in large._dom_classes
     for panel in (small, large):
         assert tuple(panel.figure.bbox.size.round()) == panel._picture_size()
@@ -157,7 +163,7 @@ HOSTILE = {
     "a list": (b"[1, 2]", "not saved by gradwidgets"),
     "another program's": (b'{"lr": 1}', "not saved by gradwidgets"),
     "another version's": (b'{"gradwidgets": 99, "lr": 1}', "another version"),
-    "another widget's": (b'{"gradwidgets": 1, "widget": "Other"}', "of a Other"),
+    "another widget's": (b'{"gradwidgets": 1, "widget": "Other"}', "of Other"),
     "unknown setting": (b'{"gradwidgets": 1, "__class__": 1}', "state holds __class__"),
     "a method": (b'{"gradwidgets": 1, "close": 1}', "state holds close"),
     "a theme": (b'{"gradwidgets": 1, "theme": {"a": []}}', "theme must be one of"),

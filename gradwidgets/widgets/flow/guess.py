@@ -76,10 +76,16 @@ def marks(result: FlowResult, quantity: str, measure: str, lr: float, answer: Ma
     if "fate" in answer:
         right = answer["fate"] == truth
         given.append(Mark(float(right), f"{said(right)} it {truth}, first / last {ratio}"))
+    else:
+        given.append(Mark(0.0, f"What it does was not guessed: it {truth}"))
     profile = guessed_profile(decades_of(answer), len(values), 1.0)
-    if profile is not None:
+    if profile is None:
+        given.append(Mark(0.0, f"The first layer was not guessed: first / last {ratio}"))
+    else:
         known = np.isfinite(decades)
         away = float(np.abs(np.log10(profile[known]) - decades[known]).mean())
-        why = f"the first layer has 10 to the {fade:.1f}" if np.isfinite(fade) else "the first layer has none"
-        given.append(Mark(max(0.0, 1 - away / _WORTHLESS), f"The profile: {away:.1f} decades away on average; {why}"))
+        why = f"first / last is 10 to the {fade:.1f}" if np.isfinite(fade) else "the first layer has none"
+        if "middle" not in answer and np.isfinite(fade):  # nothing was said between the ends
+            away = abs(answer["first"] - fade)
+        given.append(Mark(max(0.0, 1 - away / _WORTHLESS), f"The profile: {away:.1f} decades away; {why}"))
     return given

@@ -180,6 +180,12 @@ class LayerFlowPanel(TrainingPanel):
     def _first_architecture(self) -> str:
         return self.problem.architectures[0]
 
+    @validate("view")
+    def _flow_is_guessed_first(self, proposal) -> str:
+        if self._covered and proposal.value != "flow":
+            raise TraitError("view must be 'flow' until the guess is revealed")
+        return proposal.value
+
     @validate("init", "architecture")
     def _init_fits(self, proposal) -> str:
         both = {"init": self.init, "architecture": self.architecture, proposal.trait.name: proposal.value}
@@ -433,6 +439,7 @@ class LayerFlowPanel(TrainingPanel):
                 control.show(self._preset_now())
                 continue
             control.show(getattr(self, name))
+        self.controls["view"].enable(True)
         wanted = self.view != "flow" or self.quantity == "update/weight"
         self.controls["lr"].enable(wanted, "" if wanted else "choose update/weight first")
         self.views[self.view].leave_out(NETWORK[1:] if self.own else ())
@@ -450,6 +457,10 @@ class LayerFlowPanel(TrainingPanel):
 
     def _asked(self) -> list[Asked]:
         return guess.asked()
+
+    def _begin_prediction(self) -> None:
+        self.view = "flow"
+        super()._begin_prediction()
 
     def _asked_about(self) -> object:
         return self.network_now(), self.quantity, self.measure, self.lr if self.quantity == "update/weight" else None
@@ -477,6 +488,7 @@ class LayerFlowPanel(TrainingPanel):
         self._guess_plot.show(self.guessed())
         self.canvas.paint()
         self._show_controls()
+        self.controls["view"].enable(False, "guess first")
 
     def _guess_at(self, event) -> None:
         found = self._guess_plot.guess_at(event.inaxes, event.xdata, event.ydata)
