@@ -26,12 +26,14 @@ class Asked:
             no guess. A ValueError says what is taken.
         empty: What the control shows where nothing is guessed.
         missing: Says why it is not asked at present; "" where it is.
+        optional: Whether a guess is whole without it.
     """
 
     control: Control
     plain: Callable[[object], object]
     empty: object = NOTHING
     missing: Callable[[], str] = str
+    optional: bool = False
 
 
 @dataclass(frozen=True)
@@ -140,7 +142,7 @@ class Prediction:
     def take_numbers(self) -> None:
         """Take the numbers as they stand in the row: what is seen there is what was guessed."""
         for name, one in self.asked.items():
-            if one.empty != NOTHING and name not in self.answer and not one.missing():
+            if one.empty != NOTHING and name not in self.answer and not one.optional and not one.missing():
                 self.answer[name] = one.plain(one.empty)
 
     def cover(self) -> None:

@@ -40,7 +40,7 @@ def test_a_guess_is_placed_revealed_saved_and_opened_in_a_new_kernel(open_page, 
     page.until_kernel("playground.answer.get('fate') == 'diverges'")
     assert page.value("playground.score") is None
     page.raw.get_by_role("button", name="Reveal").click()
-    page.until_text("50 of 100 points")
+    page.until_text("100 of 100 points")
     page.until_text("diverged at step 10")
     page.until_painted()
     revealed = page.pixels()
@@ -64,7 +64,7 @@ def test_a_guess_is_placed_revealed_saved_and_opened_in_a_new_kernel(open_page, 
     assert other.value("playground.state()") == before
     assert other.raw.locator(".gradwidgets-error img").count() == 0
     chooser.set_input_files(saved)
-    other.until_kernel("playground.score == 0.5 and playground.error == ''")
+    other.until_kernel("playground.score == 1.0 and playground.error == ''")
     other.until_painted()
     assert other.value("playground.state()") == page.value("playground.state()")
     # Without the lesson's words above it the picture is higher; at the same size it is the same.

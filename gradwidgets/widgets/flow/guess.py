@@ -31,7 +31,7 @@ def asked() -> list[Asked]:
     return [
         Asked(fate, one_of("fate", FATES)),
         Asked(first, _decades("first"), 0),
-        Asked(middle, _decades("middle"), 0),
+        Asked(middle, _decades("middle"), 0, optional=True),
     ]
 
 
