@@ -141,7 +141,7 @@ def named_lines(axes: Axes, names: Sequence[str], style: Style, layout: Layout) 
     """Make a moving line in each loss's own colour and dashes."""
     lines = {}
     for position, name in enumerate(names):
-        color, dashes = loss_line(name, position, style)
+        color, dashes = loss_line(name, position, style, alone=len(names) == 1)
         lines[name] = moving_line(
             axes, color=color, linestyle=dashes, linewidth=1.5 * layout.scale, zorder=3 + position
         )

@@ -137,7 +137,8 @@ DARK = Style(
 STYLES = {"light": LIGHT, "dark": DARK}
 
 # No two of the playground's losses have one line style. SmoothL1's dashes lie over Huber's line, where the two are one.
-# A loss keeps its colour and its line in every picture; those not named here take the spare ones in turn.
+# A loss keeps its colour in every picture, and its line wherever it has others beside it; those not named here take the
+# spare ones in turn.
 _OKABE_ITO = {
     "MSE": ("#0072b2", (0, (7.0, 1.4))),
     "L1": ("#d55e00", (0, (4.0, 1.4, 1.0, 1.4))),
@@ -147,13 +148,14 @@ _OKABE_ITO = {
 _SPARE = (("#0072b2", "-"), ("#e69f00", "-"), ("#56b4e9", "-"))
 
 
-def loss_line(name: str, position: int, style: Style = LIGHT) -> tuple[str, object]:
+def loss_line(name: str, position: int, style: Style = LIGHT, *, alone: bool = False) -> tuple[str, object]:
     """Return colour and line style of a loss.
 
     Args:
         name: The loss; the four of the playground have lines of their own.
         position: Its place among the losses shown, for any other name.
         style: The theme.
+        alone: Whether it is the only one shown: then there is nothing that dashes would tell it from.
     """
     color, dashes = _OKABE_ITO.get(name, _SPARE[position % len(_SPARE)])
-    return style.shown(color), dashes
+    return style.shown(color), "-" if alone else dashes

@@ -138,9 +138,10 @@ def step_table(
 
 
 def _table(heads: Sequence[str], names: Iterable[str], rows: Sequence[Sequence[str]], style: Style) -> str:
+    names = list(names)
     lines = ["<tr><td></td>" + "".join(f"<th>{_safe(head)}</th>" for head in heads) + "</tr>"]
     for position, (name, cells) in enumerate(zip(names, rows, strict=True)):
-        color, dashes = loss_line(name, position, style)
+        color, dashes = loss_line(name, position, style, alone=len(names) == 1)
         look = f"border-color:{color};border-top-style:{'solid' if dashes == '-' else 'dashed'}"
         label = f'<td><span class="swatch" style="{look}"></span>{_safe(name)}</td>'
         lines.append(f"<tr>{label}{''.join(cells)}</tr>")

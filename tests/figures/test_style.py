@@ -56,3 +56,9 @@ def test_losses_are_told_apart_without_colour():
 def test_a_loss_keeps_its_line_wherever_it_stands():
     assert {loss_line("MSE", k) for k in range(4)} == {loss_line("MSE", 0)}
     assert loss_line("rosenbrock", 0) != loss_line("beale", 1)
+
+
+def test_a_loss_alone_is_a_solid_line_in_its_own_colour():
+    for name in ("MSE", "L1", "Huber", "SmoothL1"):
+        color, dashes = loss_line(name, 0, STYLES["light"], alone=True)
+        assert dashes == "-" and color == loss_line(name, 0, STYLES["light"])[0]
