@@ -26,8 +26,8 @@ from gradwidgets.core.patterns import Survey, surveying
 from gradwidgets.core.patterns.look import Target
 from gradwidgets.core.probe import as_inputs, probing
 from gradwidgets.core.slices import Slices, part_of
+from gradwidgets.core.subject.threads import in_one_thread
 from gradwidgets.core.surface import sampling_function
-from gradwidgets.core.threads import in_one_thread
 
 YOURS = "yours"  # the name of what was passed in
 NONE = "none"  # the second axis of a curve

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from gradwidgets.core.threads import all_threads, in_one_thread, one_thread
+from gradwidgets.core.subject.threads import all_threads, in_one_thread, one_thread
 
 
 @pytest.fixture(autouse=True)

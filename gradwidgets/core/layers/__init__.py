@@ -4,7 +4,6 @@ from gradwidgets.core.layers.activations import ACTIVATIONS, Activation
 from gradwidgets.core.layers.applied import AppliedFix, apply_in_place
 from gradwidgets.core.layers.checks import CHECKS, Check, diagnose
 from gradwidgets.core.layers.clippers import CLIPPERS, Clipped, clip_gradients
-from gradwidgets.core.layers.fingerprint import Certificate
 from gradwidgets.core.layers.fixes import FIXES, Fix, apply_fix, completed, fixes_for, refusal
 from gradwidgets.core.layers.flow import layer_flow
 from gradwidgets.core.layers.gradients import batch_norms, measuring_batch_norms, parameter_gradients
@@ -17,6 +16,7 @@ from gradwidgets.core.layers.stats import LayerFlow, LayerStats
 from gradwidgets.core.layers.steps import training_losses
 from gradwidgets.core.layers.theory import predicted_factor, predicted_factors
 from gradwidgets.core.layers.trial import Trial, try_fix, trying_fix
+from gradwidgets.core.subject.certificate import Certificate
 
 __all__ = [
     "ACTIVATIONS",

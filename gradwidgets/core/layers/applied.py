@@ -5,9 +5,10 @@ import weakref
 from torch import nn
 
 from gradwidgets.core.choices import choose
-from gradwidgets.core.layers.fingerprint import Certificate, ModelState
 from gradwidgets.core.layers.fixes import FIXES
 from gradwidgets.core.layers.passes import SMALL, inside, quietly, size_of
+from gradwidgets.core.subject.certificate import Certificate
+from gradwidgets.core.subject.held import Held
 
 # Model → what was applied to it, in this order; whoever applied it keeps it alive.
 _in_order: "weakref.WeakKeyDictionary[nn.Module, list[weakref.ref[AppliedFix]]]" = weakref.WeakKeyDictionary()
@@ -26,14 +27,11 @@ class AppliedFix:
         self.name, self.options, self.note = name, options, ""
         self._small = size_of(model)[0] < SMALL
         before = dict(model.named_parameters())
-        self._state: ModelState | None = ModelState(model)
-        # Of another dtype or on another device a parameter is the same object with other numbers' memory.
-        held = [t for p in before.values() for t in (p, p.grad if p.is_leaf else None) if t is not None]
-        self._data = [(t, t.data) for t in held]
+        self._state: Held | None = Held(model, outside=False)
         try:
             FIXES[name].change(model, **options)
         except BaseException:
-            self._state.put_back(random_numbers=False)
+            self._state.restore()
             raise
         self.note = _difference(before, dict(model.named_parameters()))
         self._later = _in_order.setdefault(model, [])
@@ -57,12 +55,8 @@ class AppliedFix:
         if standing[-1] is not self:
             raise ValueError(f"{FIXES[standing[-1].name].title} was applied after it: take that back first")
         state, self._state = self._state, None
-        for tensor, data in self._data:
-            if (tensor.dtype, tensor.device, tensor.shape) != (data.dtype, data.device, data.shape):
-                tensor.data = data
-        self._data = []
         with quietly(self._small):
-            return state.put_back(random_numbers=False)
+            return state.put_back()
 
     def __repr__(self) -> str:
         """What was applied."""

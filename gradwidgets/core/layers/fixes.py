@@ -1,6 +1,5 @@
 """Remedies for what the checks find, tried on a copy of the model."""
 
-import copy
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -14,6 +13,7 @@ from gradwidgets.core.layers.activations import ACTIVATIONS
 from gradwidgets.core.layers.arguments import positive, whole
 from gradwidgets.core.layers.stats import LayerFlow
 from gradwidgets.core.layers.units import has_units
+from gradwidgets.core.subject.clone import Clone
 
 
 @dataclass(frozen=True)
@@ -191,7 +191,7 @@ def apply_fix(model: nn.Module, name: str, **options: object) -> nn.Module:
     """Apply a fix to a copy of a model; the model itself is left alone.
 
     Args:
-        model: Any module that can be deep-copied.
+        model: Any module.
         name: One of `FIXES`.
         **options: Of this fix, see its `options`.
 
@@ -211,7 +211,7 @@ def apply_fix(model: nn.Module, name: str, **options: object) -> nn.Module:
         raise ValueError(
             f"{fix.title} acts on the training, between backward and step, and not on the model: copy its code"
         )
-    changed = copy.deepcopy(model)
+    changed = Clone().of(model)
     fix.change(changed, **settled)
     return changed
 

@@ -13,6 +13,7 @@ from gradwidgets.core.layers.passes import (
     Subject,
     checked,
     copied,
+    hooks_in_words,
     quietly,
     run,
     without_gradient_hooks,
@@ -26,10 +27,10 @@ from gradwidgets.core.layers.watch import Watch
 def layer_flow(model: nn.Module, inputs: object, targets: object, loss_fn: Callable) -> LayerFlow:
     """Run a model forward and backward once, and measure every layer on the way.
 
-    The model is left bit-identical: parameters, `.grad`, buffers, modes, hooks, attributes and random numbers are put
-    back, also when something fails, and `certificate` says so. No `.grad` is touched: gradients come from
-    `torch.autograd.grad`. The model runs in the mode that it is in, on copies of `inputs` and `targets`, with its own
-    forward hooks; hooks on gradients (of tensors and modules) are not run, and `notes` says so.
+    A copy of the model runs. The model itself is left bit-identical, also when something fails or is interrupted, and
+    `certificate` says so: whatever the pass changed beside the copy is put back. The copy runs in the mode that the
+    model is in, on copies of `inputs` and `targets`, with the model's own forward hooks; hooks on gradients (of tensors
+    and modules) are not run, and `notes` says so.
 
     Args:
         model: Any module. One that is compiled, or wrapped in DataParallel, is measured as the module inside; one
@@ -47,12 +48,25 @@ def layer_flow(model: nn.Module, inputs: object, targets: object, loss_fn: Calla
         TypeError: `model` is no module, or `loss_fn` cannot be called.
         FlowError: (a ValueError) The model or the loss raised, or the loss is no real number in a tensor.
     """
-    subject = Subject.of(model, inputs, targets, loss_fn)
+    return flow_of(Subject.of(model, inputs, targets, loss_fn))
+
+
+def flow_of(subject: Subject, *, own: bool = False) -> LayerFlow:
+    """`layer_flow` of a checked subject.
+
+    Args:
+        subject: Model, batch and loss.
+        own: Whether the model is nobody's but ours, so that it need not be copied.
+    """
+
+    def measured(copy: Subject) -> tuple[Measured, str]:
+        found = _measure(copy)
+        return found, "" if math.isfinite(found.loss) else origin_of_non_finite(copy)
+
+    subject.notes += hooks_in_words(subject.model)
+    (found, origin), certificate = subject.looked_at(measured, own=own)
     with quietly(subject.small):
-        with subject.untouched() as certificates:
-            measured = _measure(subject)
-            origin = "" if math.isfinite(measured.loss) else origin_of_non_finite(subject)
-        return summarise(measured, certificates[0], subject.notes, origin)
+        return summarise(found, certificate, subject.notes, origin)
 
 
 def _measure(subject: Subject) -> Measured:
@@ -61,7 +75,7 @@ def _measure(subject: Subject) -> Measured:
     for row, key, owner in shared_names(rows):
         row.note(f"{key} is shared with {owner}, and so is its gradient")
     watch = Watch(rows)
-    with without_gradient_hooks(model, notes):
+    with without_gradient_hooks(model):
         with watch:
             watch.weights()
             output = run("the model", model, inputs, model)

@@ -17,8 +17,7 @@ def parameter_gradients(
 ) -> dict[str, Tensor | None]:
     """The gradient of loss_fn(model(inputs), targets) by every trainable parameter; the model stays as it is.
 
-    No `.grad` is touched, and hooks on gradients are not run. All that the pass changes is put back, as by
-    `layer_flow`.
+    A copy of the model runs, as in `layer_flow`, and hooks on gradients are not run.
 
     Args:
         model: Any module, in the mode that it is in.
@@ -35,10 +34,13 @@ def parameter_gradients(
         TypeError: `model` is no module, or `loss_fn` cannot be called.
         FlowError: (a ValueError) The model, the loss or the backward pass raised, or the loss is no real number.
     """
-    subject = Subject.of(model, inputs, targets, loss_fn)
-    with subject.untouched(), without_gradient_hooks(subject.model, []):
-        loss = subject.loss()
-        return gradients_of(loss, subject.model)
+    found, _ = Subject.of(model, inputs, targets, loss_fn).looked_at(_gradients)
+    return found
+
+
+def _gradients(subject: Subject) -> dict[str, Tensor | None]:
+    with without_gradient_hooks(subject.model):
+        return gradients_of(subject.loss(), subject.model)
 
 
 def gradients_of(loss: Tensor, model: nn.Module) -> dict[str, Tensor | None]:

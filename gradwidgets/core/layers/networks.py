@@ -12,7 +12,7 @@ from gradwidgets.core.choices import choose
 from gradwidgets.core.layers.activations import ACTIVATIONS
 from gradwidgets.core.layers.arguments import positive, whole
 from gradwidgets.core.layers.inits import INITS, Init
-from gradwidgets.core.threads import one_thread
+from gradwidgets.core.subject.threads import one_thread
 
 DEEPEST, WIDEST = 1000, 4096
 _MOST_ENDS = 100_000  # inputs or outputs

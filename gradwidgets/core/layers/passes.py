@@ -1,22 +1,27 @@
 """A pass through somebody's model: taken out of its wrapping, on copies of its inputs, checked, without its hooks."""
 
 import contextlib
-import copy
 import sys
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
-from gradwidgets.core.layers.fingerprint import Certificate, ModelState
 from gradwidgets.core.loss_call import check_loss
-from gradwidgets.core.threads import one_thread
+from gradwidgets.core.subject.certificate import Certificate
+from gradwidgets.core.subject.clone import Clone
+from gradwidgets.core.subject.threads import one_thread
+from gradwidgets.core.subject.untouched import Untouched
+
+T = TypeVar("T")
 
 # Work of fewer numbers than this is done sooner by one thread than by several.
 SMALL = 2_000_000
+_GRADIENT_HOOKS = ("_backward_hooks", "_backward_pre_hooks")
 
 
 class FlowError(ValueError):
@@ -35,6 +40,7 @@ class Subject:
         notes: What has to be known about what is measured.
         lazy: Whether the model has parameters without sizes.
         small: Whether one thread does the work soonest.
+        ours: Of a copy, the ids of what is in it, which belongs to nobody else.
     """
 
     model: nn.Module
@@ -44,6 +50,7 @@ class Subject:
     notes: list[str]
     lazy: bool
     small: bool
+    ours: frozenset[int] = frozenset()
 
     @classmethod
     def of(cls, model: object, inputs: object, targets: object, loss_fn: object) -> "Subject":
@@ -62,27 +69,36 @@ class Subject:
         numbers, lazy = size_of(subject)
         return cls(subject, inputs, targets, loss_fn, notes, lazy, _size(inputs) + numbers < SMALL)
 
-    @contextlib.contextmanager
-    def untouched(self) -> Iterator[list[Certificate]]:
-        """Inside, the model may run and be differentiated; at the end all is put back.
+    @property
+    def roots(self) -> tuple:
+        """What must stay as it is."""
+        return self.model, self.loss_fn
 
-        Yields:
-            An empty list, into which the certificate goes at the end.
+    def looked_at(self, work: Callable[["Subject"], T], *, own: bool = False) -> tuple[T, Certificate]:
+        """Do something with a copy of the model and the loss; the model itself is left as it is, whatever happens.
+
+        Args:
+            work: What to do with the copy, which may run, be differentiated and take hooks.
+            own: Whether the model is nobody's but ours: then it runs itself.
+
+        Returns:
+            What came of it, and the proof that the model is as it was.
         """
-        certificates: list[Certificate] = []
-        with quietly(self.small), torch.inference_mode(False), torch.enable_grad():
-            state = ModelState(self.model, *([self.loss_fn] if isinstance(self.loss_fn, nn.Module) else []))
-            whole = self.model
-            try:
-                if self.lazy:
-                    self.model = copy.deepcopy(whole)
-                    self.notes.append(
-                        "lazy layers: measured on a copy, whose first call gave them their sizes and weights"
-                    )
-                yield certificates
-            finally:
-                self.model = whole
-                certificates.append(state.put_back())
+        block = Untouched(*self.roots)
+        with block, block.again(), quietly(self.small), torch.inference_mode(False), torch.enable_grad():
+            copied = self if own else self.copied()
+            if not own:
+                block.note(copied.model, copied.loss_fn)
+            result = work(copied)
+        return result, block.certificate
+
+    def copied(self, dtype: torch.dtype | None = None) -> "Subject":
+        """The same with copies of everything, which share nothing with it that a call could change."""
+        clone = Clone(dtype)
+        parts = [clone.of(one) for one in (self.model, self.inputs, self.targets, self.loss_fn)]
+        if self.lazy:
+            self.notes.append("lazy layers: measured on a copy, whose first call gave them their sizes and weights")
+        return Subject(*parts, self.notes, self.lazy, self.small, clone.made())
 
     def loss(self) -> Tensor:
         """The loss of the batch, on copies of inputs and targets.
@@ -121,13 +137,7 @@ def inside(model: nn.Module, notes: list[str]) -> nn.Module:
 
 def copied(values: object) -> object:
     """The same with copied tensors: the model may change in place what it is given."""
-
-    def one(value: object) -> object:
-        if not isinstance(value, Tensor):
-            return value
-        return value.detach().clone().requires_grad_(value.requires_grad)
-
-    return one(values) if isinstance(values, Tensor) else pytree.tree_map(one, values)
+    return Clone().of(values)
 
 
 @contextlib.contextmanager
@@ -146,28 +156,31 @@ def quietly(small: bool) -> Iterator[None]:
             torch.backends.mha.set_fastpath_enabled(fused)
 
 
+def hooks_in_words(model: nn.Module) -> list[str]:
+    """What becomes of a model's own hooks when a copy of it is looked at."""
+    tensors = {id(p) for m in model.modules() for p in m._parameters.values() if p is not None and p._backward_hooks}
+    modules = [key for m in model.modules() for key in _GRADIENT_HOOKS if vars(m).get(key)]
+    count, notes = len(tensors) + len(modules), []
+    if count:
+        notes.append(f"{count} hooks on gradients were not run: gradients are as they come to them")
+    calls = [vars(m).get(key) or {} for m in model.modules() for key in ("_forward_hooks", "_forward_pre_hooks")]
+    # torch's own (of weight norm, of lazy layers) keep nothing outside.
+    if any(not is_torchs(hook) for held in calls for hook in held.values()):
+        notes.append("the model's own forward hooks ran once, on the copy; what they keep outside it was put back")
+    return notes
+
+
 @contextlib.contextmanager
-def without_gradient_hooks(model: nn.Module, notes: list[str]) -> Iterator[None]:
+def without_gradient_hooks(model: nn.Module) -> Iterator[None]:
     """Take away, for a while, hooks on gradients: they would log or change a pass that is not training's."""
     tensors: dict[int, tuple[Tensor, object]] = {}
-    modules, calls = [], 0
+    modules = []
     for module in model.modules():
         held = vars(module)
         for one in module._parameters.values():
             if one is not None and one._backward_hooks:
                 tensors[id(one)] = one, one._backward_hooks
-        for key in ("_backward_hooks", "_backward_pre_hooks"):
-            if held.get(key):
-                modules.append((held, key, held[key]))
-        for key in ("_forward_hooks", "_forward_pre_hooks"):
-            # torch's own (of weight norm, of lazy layers) keep nothing outside.
-            calls += any(not is_torchs(hook) for hook in (held.get(key) or {}).values())
-    if tensors or modules:
-        notes.append(
-            f"{len(tensors) + len(modules)} hooks on gradients were not run: gradients are as they come to them"
-        )
-    if calls:
-        notes.append("the model's own forward hooks ran once; what they keep outside the model was not put back")
+        modules += [(held, key, held[key]) for key in _GRADIENT_HOOKS if held.get(key)]
     try:
         for tensor, _ in tensors.values():
             tensor._backward_hooks = None

@@ -4,8 +4,8 @@ import math
 from dataclasses import dataclass, fields
 from typing import Literal
 
-from gradwidgets.core.layers.fingerprint import Certificate
 from gradwidgets.core.results import Result
+from gradwidgets.core.subject.certificate import Certificate
 
 # Why weights have a gradient or none: measured; no weights here; all frozen; the module never ran and no gradient
 # came to its weights; it ran, and the loss does not depend on its weights.

@@ -1,10 +1,9 @@
 """A few steps of gradient descent on a copy of a model, and what the loss and the gradients do meanwhile."""
 
 import contextlib
-import copy
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import replace
 from numbers import Real
 
 import torch
@@ -12,11 +11,12 @@ from torch import Tensor, nn
 
 from gradwidgets.core.layers.arguments import positive, whole
 from gradwidgets.core.layers.clippers import by_norm
-from gradwidgets.core.layers.fingerprint import ModelState
 from gradwidgets.core.layers.gradients import global_norm, gradients_of
-from gradwidgets.core.layers.passes import Subject, is_torchs, quietly
+from gradwidgets.core.layers.passes import Subject, copied, is_torchs, quietly, run
 from gradwidgets.core.slices import Slices
-from gradwidgets.core.undisturbed import models_in, random_numbers
+from gradwidgets.core.subject.held import Held
+from gradwidgets.core.subject.undisturbed import random_numbers
+from gradwidgets.core.subject.untouched import Untouched
 
 
 def training_losses(
@@ -35,7 +35,7 @@ def training_losses(
     stay where they are. Hooks that are not torch's own are left out: they would log steps that nobody took.
 
     Args:
-        model: Any module that can be deep-copied, in the mode that it is in.
+        model: Any module, in the mode that it is in.
         inputs: A tuple is handed over as `model(*inputs)`, a mapping as `model(**inputs)`, anything else as
             `model(inputs)`.
         targets: Handed to the loss.
@@ -54,19 +54,39 @@ def training_losses(
 
     Raises:
         TypeError: An argument is of the wrong type; at the first `next`.
-        ValueError: One is not allowed, the model cannot be copied, or (FlowError) the model, the loss or the backward
-            pass raised.
+        ValueError: One is not allowed, or (FlowError) the model, the loss or the backward pass raised.
     """
     check_steps(lr, steps)
     if clip is not None:
         positive("clip", clip)
-    subject, loss = Subject.of(model, inputs, targets, loss_fn), Loss.of(loss_fn)
+    return (yield from training(trainee(Subject.of(model, inputs, targets, loss_fn)), lr=lr, steps=steps, clip=clip))
+
+
+def trainee(subject: Subject) -> Subject:
+    """A copy that may be trained: without gradients, and without hooks but torch's own.
+
+    Raises:
+        FlowError: The model has lazy layers and fails in its first call.
+    """
     # A copy that is made in inference mode could not be trained.
     with quietly(subject.small), torch.inference_mode(False):
-        subject.model, subject.loss_fn = copy_of(subject.model), loss.copied()
+        copy = replace(subject, notes=[]).copied()
+        subject.notes += copy.notes
+        strip(copy.model)
+    if subject.lazy:
+        held = Held(copy.model, copy.loss_fn, but=copy.ours)
+        with Untouched(held=held) as block, block.again(), _training(copy, 0), torch.no_grad():
+            run("the model", copy.model, copied(copy.inputs), copy.model)
+        copy = replace(copy, lazy=False).copied()
+    return replace(copy, notes=[])
+
+
+def training(subject: Subject, *, lr: float, steps: int, clip: float | None = None) -> Slices[tuple[Tensor, Tensor]]:
+    """`training_losses` of a copy, which is trained itself."""
+    outside = Held(subject.model, subject.loss_fn, but=subject.ours)
     losses, norms = [math.nan] * (steps + 1), [math.nan] * (steps + 1)
     for step in range(steps + 1):
-        with _training(subject, step), loss.untouched():
+        with Untouched(held=outside) as block, block.again(), _training(subject, step):
             value = subject.loss()
             if not bool(value.isfinite()):
                 break
@@ -105,37 +125,20 @@ def check_steps(lr: object, steps: object) -> None:
         raise ValueError(f"lr must be finite and ≥ 0; got {lr!r:.60}")
 
 
-def copy_of(model: nn.Module) -> nn.Module:
-    """A deep copy without gradients and without any hooks but torch's own (of weight norm, of lazy layers).
-
-    Raises:
-        ValueError: The model cannot be copied, or its copy shares numbers with it.
-    """
-    try:
-        copied = copy.deepcopy(model)
-    except Exception as error:
-        raise ValueError(
-            f"the model cannot be copied, and only a copy may be trained: copy.deepcopy raised "
-            f"{type(error).__name__}: {error}"
-        ) from error
-    shared = _places(model) & _places(copied)
-    if shared:
-        raise ValueError(
-            f"the model's copy shares {len(shared)} of its tensors with it, and only a copy may be trained"
-        )
-    for module in copied.modules():
+def strip(model: nn.Module) -> None:
+    """Take gradients and all hooks but torch's own (of weight norm, of lazy layers) from a copy."""
+    for module in model.modules():
         for key in _own_hooks(module):
             hooks = vars(module)[key]  # changed in place: a lazy layer's hook removes itself from this very dict
             for one in [one for one, hook in hooks.items() if not is_torchs(hook)]:
                 del hooks[one]
-    for parameter in copied.parameters():
+    for parameter in model.parameters():
         parameter.grad = None
         parameter._backward_hooks = None
-    return copied
 
 
 def hooks_left_out(model: nn.Module) -> int:
-    """How many hooks `copy_of` leaves out."""
+    """How many hooks `strip` leaves out."""
     parameters = sum(len(p._backward_hooks or ()) for p in model.parameters())
     return parameters + sum(
         not is_torchs(hook)
@@ -148,53 +151,6 @@ def hooks_left_out(model: nn.Module) -> int:
 def _own_hooks(module: nn.Module) -> list[str]:
     keys = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
     return [key for key in keys if vars(module).get(key)]
-
-
-def _places(model: nn.Module) -> set[int]:
-    """Where in memory the model's numbers are."""
-    tensors = [t for t in (*model.parameters(), *model.buffers()) if not nn.parameter.is_lazy(t)]
-    return {t.data_ptr() for t in tensors if t.layout is torch.strided and not t.is_meta and t.numel()}
-
-
-@dataclass(frozen=True)
-class Loss:
-    """A loss function, and the models that it holds: in its closure, say, or as an attribute.
-
-    Attributes:
-        fn: The function; a module is copied before it is used.
-        models: What it holds.
-    """
-
-    fn: Callable
-    models: tuple[nn.Module, ...]
-
-    @classmethod
-    def of(cls, fn: Callable) -> "Loss":
-        """Look for models in a function."""
-        return cls(fn, () if isinstance(fn, nn.Module) else tuple(models_in(fn)))
-
-    def copied(self) -> Callable:
-        """The function, or a copy of it if it is a module, whose own state may then move on.
-
-        Raises:
-            ValueError: It cannot be copied.
-        """
-        if not isinstance(self.fn, nn.Module):
-            return self.fn
-        try:
-            return copy.deepcopy(self.fn)
-        except Exception as error:
-            raise ValueError(f"loss_fn is a module and cannot be copied: {type(error).__name__}: {error}") from error
-
-    @contextlib.contextmanager
-    def untouched(self) -> Iterator[None]:
-        """Inside, the function may be called; at the end the models that it holds are put back."""
-        state = ModelState(*self.models) if self.models else None
-        try:
-            yield
-        finally:
-            if state is not None:
-                state.put_back(random_numbers=False)
 
 
 @contextlib.contextmanager

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from gradwidgets.core.layers.fingerprint import Certificate
 from gradwidgets.core.layers.reduce import Reducer, joined
 from gradwidgets.core.layers.rows import ROOT, Row, in_order
 from gradwidgets.core.layers.stats import LayerFlow, LayerStats, Reached
+from gradwidgets.core.subject.certificate import Certificate
 
 _NAN = float("nan")
 

@@ -11,7 +11,7 @@ from gradwidgets.core.layers.activations import ACTIVATIONS
 from gradwidgets.core.layers.arguments import positive, whole
 from gradwidgets.core.layers.inits import INITS
 from gradwidgets.core.layers.networks import DEEPEST, WIDEST
-from gradwidgets.core.threads import one_thread
+from gradwidgets.core.subject.threads import one_thread
 
 # Midpoints of (−9, 9), so that a corner at zero lies between two of them.
 _POINTS, _END = 1200, 9.0

@@ -1,6 +1,5 @@
 """A fix, tried on a copy: the network and its first steps of training, with and without."""
 
-import copy
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -11,15 +10,17 @@ from torch import Tensor, nn
 from gradwidgets.core.choices import choose
 from gradwidgets.core.finding import Finding
 from gradwidgets.core.layers.checks import diagnose
-from gradwidgets.core.layers.fingerprint import Certificate, ModelState
 from gradwidgets.core.layers.fixes import FIXES, apply_fix, completed
-from gradwidgets.core.layers.flow import layer_flow
-from gradwidgets.core.layers.passes import Subject, copied, quietly, run
+from gradwidgets.core.layers.flow import flow_of
+from gradwidgets.core.layers.passes import Subject, quietly
 from gradwidgets.core.layers.stats import LayerFlow
-from gradwidgets.core.layers.steps import Loss, check_steps, copy_of, hooks_left_out, training_losses
+from gradwidgets.core.layers.steps import check_steps, hooks_left_out, trainee, training
 from gradwidgets.core.results import Result
 from gradwidgets.core.slices import Slices, finish, part_of
-from gradwidgets.core.undisturbed import random_numbers
+from gradwidgets.core.subject.certificate import Certificate
+from gradwidgets.core.subject.held import Held
+from gradwidgets.core.subject.undisturbed import models_in
+from gradwidgets.core.subject.untouched import Untouched
 from gradwidgets.core.wording import counted, number
 
 
@@ -102,7 +103,7 @@ def try_fix(
     changes.
 
     Args:
-        model: Any module that can be deep-copied, in the mode that it is in.
+        model: Any module, in the mode that it is in.
         inputs: A tuple is handed over as `model(*inputs)`, a mapping as `model(**inputs)`, anything else as
             `model(inputs)`.
         targets: Handed to the loss.
@@ -117,16 +118,14 @@ def try_fix(
 
     Raises:
         TypeError: An argument is of the wrong type, or an option unknown.
-        ValueError: One is not allowed, the model cannot be copied, the fix finds nothing that it could change, or
-            (FlowError) the model or the loss raised.
+        ValueError: One is not allowed, the fix finds nothing that it could change, or (FlowError) the model or the
+            loss raised.
     """
     # Checked here too: a state can be held of nothing but modules.
-    state = _state(Subject.of(model, inputs, targets, loss_fn))
-    try:
+    subject = Subject.of(model, inputs, targets, loss_fn)
+    with Untouched(*subject.roots) as block, block.again():
         trial = finish(trying_fix(model, inputs, targets, loss_fn, name, lr=lr, steps=steps, **options))
-    finally:
-        certificate = state.put_back()
-    return replace(trial, certificate=certificate)
+    return replace(trial, certificate=block.certificate)
 
 
 def trying_fix(
@@ -167,31 +166,23 @@ def trying_fix(
     fix = choose("fix", name, FIXES)
     settled = fix.settled(options)
     check_steps(lr, steps)
-    subject, loss = Subject.of(model, inputs, targets, loss_fn), Loss.of(loss_fn)
-    state = _state(subject)
-    # A copy that is made in inference mode could not be trained.
-    with quietly(subject.small), torch.inference_mode(False):
-        plain = copy_of(subject.model)
-        if subject.lazy:
-            _give_sizes(plain, subject)
+    subject = Subject.of(model, inputs, targets, loss_fn)
+    with quietly(subject.small):
+        state = Held(*subject.roots)
+    plain = trainee(subject)
     yield 0.05
-    with loss.untouched():
-        before = layer_flow(plain, inputs, targets, loss_fn)
+    before = flow_of(plain, own=True)
     yield 0.1
-    settled = completed(name, settled, plain, before)
+    settled = completed(name, settled, plain.model, before)
     with quietly(subject.small), torch.inference_mode(False):
-        if made is not None or not fix.changes_model:
-            fixed = copy.deepcopy(plain if made is None else made)
-        else:
-            fixed = apply_fix(plain, name, **settled)
-    with loss.untouched():
-        after = layer_flow(fixed, inputs, targets, loss_fn)
+        if made is None:
+            made = apply_fix(plain.model, name, **settled) if fix.changes_model else plain.model
+        fixed = replace(plain, model=made, notes=[]).copied()
+    after = flow_of(fixed, own=True)
     yield 0.15
     clip = None if fix.changes_model else settled["max_norm"]
-    work = training_losses(plain, inputs, targets, loss_fn, lr=lr, steps=steps)
-    losses_before, norms_before = yield from part_of(work, 0.15, 0.4)
-    work = training_losses(fixed, inputs, targets, loss_fn, lr=lr, steps=steps, clip=clip)
-    losses_after, norms_after = yield from part_of(work, 0.55, 0.45)
+    losses_before, norms_before = yield from part_of(training(plain, lr=lr, steps=steps), 0.15, 0.4)
+    losses_after, norms_after = yield from part_of(training(fixed, lr=lr, steps=steps, clip=clip), 0.55, 0.45)
     return Trial(
         fix=name,
         options=settled,
@@ -205,30 +196,17 @@ def trying_fix(
         norms_before=norms_before,
         norms_after=norms_after,
         certificate=state.compare(),
-        note="; ".join(_notes(subject, loss)),
+        note="; ".join(_notes(subject)),
     )
 
 
-def _state(subject: Subject) -> ModelState:
-    with quietly(subject.small):
-        return ModelState(subject.model, *([subject.loss_fn] if isinstance(subject.loss_fn, nn.Module) else []))
-
-
-def _give_sizes(model: nn.Module, subject: Subject) -> None:
-    """Run a model once, so that its lazy layers take their sizes and weights, the same ones every time."""
-    with random_numbers(0), torch.no_grad():
-        run("the model", model, copied(subject.inputs), model)
-
-
-def _notes(subject: Subject, loss: Loss) -> Iterator[str]:
+def _notes(subject: Subject) -> Iterator[str]:
     yield from subject.notes
-    if subject.lazy:
-        yield "lazy layers: the copy's first call gave them their sizes and weights"
     if hooks := hooks_left_out(subject.model):
         were = "hook of the model was" if hooks == 1 else "hooks of the model were"
         yield f"{hooks} {were} left out, so that steps that nobody took are neither logged nor changed"
-    if loss.models:
-        yield f"loss_fn holds {counted(len(loss.models), 'model')}, which no step changes"
+    if models := [] if isinstance(subject.loss_fn, nn.Module) else models_in(subject.loss_fn):
+        yield f"loss_fn holds {counted(len(models), 'model')}, which no step changes"
 
 
 def _way(losses: Tensor) -> str:

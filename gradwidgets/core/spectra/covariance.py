@@ -2,16 +2,17 @@
 
 import math
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
 
 from gradwidgets.core.results import Result
-from gradwidgets.core.slices import Slices, finish
+from gradwidgets.core.slices import Slices
 from gradwidgets.core.spectra.group_gradients import flat_gradient
 from gradwidgets.core.spectra.model_loss import ModelLoss
-from gradwidgets.core.spectra.products import silent
+from gradwidgets.core.subject.certificate import Certificate
+from gradwidgets.core.subject.proof import certified, proved
 from gradwidgets.core.wording import number
 
 CHOSEN = 40
@@ -57,6 +58,8 @@ class GradientCovariance(Result):
         allows: What this number of batches allows to be said, in words.
         note: What has to be known about the numbers.
         reason: Why nothing could be measured; "" if it could.
+        certificate: The proof that the model is as it was before. In slices, where others work on the model in between,
+            nothing is put back at the end.
     """
 
     layers: tuple[LayerCovariance, ...]
@@ -66,6 +69,7 @@ class GradientCovariance(Result):
     allows: str
     note: str = ""
     reason: str = ""
+    certificate: Certificate | None = field(default=None, compare=False, repr=False)
 
     def to_frame(self):
         """A pandas DataFrame of one row a layer, without the matrices."""
@@ -95,7 +99,7 @@ def gradient_covariance(
         TypeError: The model is no module, `loss_fn` not callable, or `batches` gives no pairs.
         ValueError: There is nothing to differentiate, no batch, or the loss is not one number.
     """
-    return finish(measuring_covariance(model, batches, loss_fn))
+    return proved(measuring_covariance(model, batches, loss_fn), model, loss_fn)
 
 
 def measuring_covariance(
@@ -118,6 +122,12 @@ def measuring_covariance(
         TypeError: As there, when it is met.
         ValueError: As there, when it is met.
     """
+    return (yield from certified(_measuring(model, batches, loss_fn), model, loss_fn))
+
+
+def _measuring(
+    model: nn.Module, batches: Iterable[tuple[object, object]], loss_fn: Callable
+) -> Slices[GradientCovariance]:
     half = (torch.float16, torch.bfloat16)
     function = ModelLoss(model, loss_fn)
     if any(p.dtype in half for p in function.parameters):
@@ -165,8 +175,7 @@ def _gradient(function: ModelLoss, batch: object, index: int) -> Tensor:
         raise TypeError(f"batches must give (inputs, targets) pairs; number {index} is a {what}")
     inputs, targets = map(function.batch, batch)
     # Dropout is a part of the gradient's noise: another mask for each batch.
-    with function.quiet(seed=index), silent():
-        loss, gradients = function.gradients(inputs, targets)
+    loss, gradients = function.quiet(lambda: function.gradients(inputs, targets), seed=index)
     gradient = flat_gradient(function, gradients)
     return gradient if bool(loss.isfinite()) else torch.full_like(gradient, math.nan)
 

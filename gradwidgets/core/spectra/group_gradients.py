@@ -12,7 +12,6 @@ from torch.utils._pytree import tree_flatten, tree_unflatten
 from gradwidgets.core.slices import SLICE, Slices
 from gradwidgets.core.spectra.checked_model import tensors_in
 from gradwidgets.core.spectra.model_loss import ModelLoss
-from gradwidgets.core.spectra.products import silent
 
 _NUMBERS = 2**23  # of gradients that are held at a time
 
@@ -102,12 +101,15 @@ def _gradients(
     function: ModelLoss, inputs: object, targets: object, rows: Tensor, at_once: bool
 ) -> tuple[Tensor, Tensor]:
     """Gradients (groups, P) and losses (groups,) in float64."""
-    # Another draw for each part, the same one when a part is computed again.
-    with function.quiet(seed=int(rows[0, 0])), silent():
+
+    def work() -> tuple[Tensor, Tensor]:
         if at_once:
             return _together(function, inputs, targets, rows[:, 0])
         found = [_one(function, *_taken(inputs, targets, row)) for row in rows]
         return torch.stack([gradient for gradient, _ in found]), torch.stack([loss for _, loss in found])
+
+    # Another draw for each part, the same one when a part is computed again.
+    return function.quiet(work, seed=int(rows[0, 0]))
 
 
 def _one(function: ModelLoss, inputs: object, targets: object) -> tuple[Tensor, Tensor]:

@@ -7,13 +7,14 @@ from numbers import Integral
 import torch
 from torch import Tensor, nn
 
-from gradwidgets.core.slices import Slices, finish, part_of
+from gradwidgets.core.slices import Slices, part_of
 from gradwidgets.core.spectra.density import density
 from gradwidgets.core.spectra.exact import eigenvalues, hessian
 from gradwidgets.core.spectra.lanczos import Ritz, lanczos
 from gradwidgets.core.spectra.model_loss import ModelLoss, model_loss
 from gradwidgets.core.spectra.products import Products, signs
 from gradwidgets.core.spectra.spectrum import Spectrum
+from gradwidgets.core.subject.proof import certified, proved
 from gradwidgets.core.wording import number
 
 EXACT_UP_TO = 2000
@@ -53,7 +54,7 @@ def hessian_spectrum(
         ValueError: There is nothing to differentiate, the loss is not one number, or `k` is
             not positive.
     """
-    return finish(measuring_spectrum(model, inputs, targets, loss_fn, k=k))
+    return proved(measuring_spectrum(model, inputs, targets, loss_fn, k=k), model, loss_fn)
 
 
 def measuring_spectrum(
@@ -78,6 +79,10 @@ def measuring_spectrum(
         TypeError: As there, at the first `next`.
         ValueError: As there, at the first `next` or later.
     """
+    return (yield from certified(_measuring(model, inputs, targets, loss_fn, k), model, loss_fn))
+
+
+def _measuring(model: nn.Module, inputs: object, targets: object, loss_fn: Callable, k: int | None) -> Slices[Spectrum]:
     if k is not None and (isinstance(k, bool) or not isinstance(k, Integral)):
         raise TypeError(f"k must be a whole number of at least 1, or None; got {k!r}")
     if k is not None and k < 1:

@@ -1,20 +1,23 @@
-"""A model's loss as a function of its parameters, computed on copies: the model itself is left as it was."""
+"""A model's loss as a function of its parameters, computed on a copy of the model."""
 
 import contextlib
-import copy
-import functools
+import io
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils._pytree import tree_map
 
 from gradwidgets.core.loss_call import check_loss
 from gradwidgets.core.spectra.checked_model import batch_normalized, call_model, checked_model
-from gradwidgets.core.undisturbed import SEED, Undisturbed
+from gradwidgets.core.subject.clone import Clone
+from gradwidgets.core.subject.held import Held
+from gradwidgets.core.subject.slots import slots_of
+from gradwidgets.core.subject.undisturbed import SEED, random_numbers
+from gradwidgets.core.subject.untouched import Untouched
 
 T = TypeVar("T")
 
@@ -22,10 +25,10 @@ _HALF = (torch.float16, torch.bfloat16)
 
 
 class ModelLoss:
-    """loss_fn(model(inputs), targets) at copies of the model's parameters and buffers.
+    """loss_fn(model(inputs), targets) on a copy of the model and the loss, which nobody else has.
 
-    Every call begins with the same random numbers and the same buffers, so that dropout has one mask and BatchNorm's
-    running statistics stay where they are.
+    Every call begins with the same random numbers and the copy as it was at first, so that dropout has one mask and
+    BatchNorm's running statistics stay where they are.
 
     Args:
         model: The model; one that torch.compile or DataParallel wraps is taken out of the wrapping.
@@ -37,35 +40,36 @@ class ModelLoss:
         ValueError: There is nothing to differentiate by: no parameters, none trainable, without values yet, complex.
 
     Attributes:
+        original: The model itself, out of its wrapping.
+        model: The copy.
+        loss_fn: A copy too, which sees the copy wherever it reads the model.
         names: Names of the trainable parameters, shared ones once.
-        parameters: Their copies, leaves of the graph.
+        parameters: Those of the copy, leaves of the graph.
         notes: What has to be known about the numbers, a sentence each, by subject.
     """
 
     def __init__(self, model: nn.Module, loss_fn: Callable, dtype: torch.dtype | None = None) -> None:
-        self.model = checked_model(model)
+        self.original = checked_model(model)
         check_loss(loss_fn, "loss_fn")
         self.dtype = dtype
-        self.loss_fn = loss_fn
-        if dtype is not None and isinstance(loss_fn, nn.Module):
-            self.loss_fn = copy.deepcopy(loss_fn).to(dtype)
+        with torch.inference_mode(False):
+            clone = Clone(dtype)
+            self.model, self.loss_fn = clone.of(self.original), clone.of(loss_fn)
+        for module in self.model.modules():
+            if getattr(module, "sparse", False) is True:
+                module.sparse = False  # sparse gradients have no second derivative
         trainable = {name: p for name, p in self.model.named_parameters() if p.requires_grad}
-        self.names = tuple(trainable)
-        self.parameters = tuple(self._copy(p).requires_grad_() for p in trainable.values())
+        self.names, self.parameters = tuple(trainable), tuple(trainable.values())
         self.device = self.parameters[0].device
-        self._frozen = {n: self._copy(p) for n, p in self.model.named_parameters() if not p.requires_grad}
-        self._buffers = {name: self._copy(buffer) for name, buffer in self.model.named_buffers()}
-        self._call = _Call(self.model)
-        self._undisturbed = Undisturbed(functools.partial(loss_fn, self.model))
+        self._buffers = {id(buffer): buffer for buffer in self.model.buffers()}.values()
+        self._slots = slots_of((self.model, self.loss_fn), (*self.parameters, *self._buffers))
+        self._own = Held(self.model, self.loss_fn, outside=False)
+        self._outside = Held(self.model, self.loss_fn, but=clone.made())
         self.notes: dict[str, str] = {}
-        own = {p.dtype for p in trainable.values()}
+        own = {p.dtype for p in self.original.parameters() if p.requires_grad}
         if own & set(_HALF) and dtype is not None:
             low, high = ", ".join(sorted(_name(d) for d in own & set(_HALF))), _name(dtype)
             self.notes["dtype"] = f"the model is in {low}; computed in {high} on a copy"
-
-    def _copy(self, tensor: Tensor) -> Tensor:
-        tensor = tensor.detach().clone()
-        return tensor.to(self.dtype) if self.dtype is not None and tensor.is_floating_point() else tensor
 
     def batch(self, tree: object) -> object:
         """Inputs or targets in the dtype of the calls.
@@ -73,44 +77,54 @@ class ModelLoss:
         Args:
             tree: A tensor, or tuples, lists and dicts of tensors and other things.
         """
-        return tree_map(lambda leaf: self._copy(leaf) if isinstance(leaf, Tensor) else leaf, tree)
+        return Clone(self.dtype).of(tree)
 
     @contextlib.contextmanager
-    def quiet(self, seed: int = SEED) -> Iterator[None]:
-        """Within this, somebody's code may run: all that it can change is put back at the end.
-
-        Args:
-            seed: Of the random numbers.
-        """
-        self._undisturbed.seed = seed
-        cards = sorted({p.device.index for p in self.parameters if p.device.type == "cuda"})
+    def _settings(self, seed: int) -> Iterator[None]:
+        """Within this, second derivatives can be had, and random numbers begin at a seed."""
         with contextlib.ExitStack() as stack:
-            if cards:
-                stack.enter_context(torch.random.fork_rng(cards))
-                for card in cards:
-                    torch.cuda.default_generators[card].manual_seed(seed)
-            stack.enter_context(self._undisturbed())
-            stack.enter_context(_attributes_kept(self._undisturbed.models))
+            stack.enter_context(torch.inference_mode(False))
+            stack.enter_context(torch.enable_grad())
             # Fused attention and cuDNN's recurrent nets have no second derivative; their plain forms have.
             stack.enter_context(sdpa_kernel(SDPBackend.MATH))
-            for module in self.model.modules():
-                if isinstance(module, nn.RNNBase):
-                    stack.enter_context(torch.backends.cudnn.flags(enabled=False))
-                if getattr(module, "sparse", False) is True:
-                    module.sparse = False  # put back with the other attributes
+            if any(isinstance(module, nn.RNNBase) for module in self.model.modules()):
+                stack.enter_context(torch.backends.cudnn.flags(enabled=False))
+            stack.enter_context(random_numbers(seed, sorted({p.device for p in self.parameters}, key=str)))
+            stack.enter_context(contextlib.redirect_stdout(io.StringIO()))
+            stack.enter_context(warnings.catch_warnings())
+            warnings.simplefilter("ignore")  # about operations that are slow under vmap, and the model's own
             yield
 
+    def quiet(self, work: Callable[[], T], seed: int = SEED) -> T:
+        """Do something in which somebody's code may run: all that it can change is put back at the end.
+
+        Args:
+            work: What to do.
+            seed: Of the random numbers.
+        """
+        with Untouched(held=self._outside) as block, block.again(), self._settings(seed):
+            try:
+                return work()
+            finally:
+                self._own.restore()
+
     def at(self, parameters: Iterable[Tensor], work: Callable[[], T]) -> T:
-        """Do something while the model has these parameters; to be called within `quiet`.
+        """Do something while the copy has these parameters; to be called within `quiet`.
 
         Args:
             parameters: One for each name.
             work: What to do.
         """
-        # Through a module of our own, so that a loss which reads the model's parameters (weight decay) sees these.
-        state = {**dict(zip(self.names, parameters, strict=True)), **self._frozen}
-        state |= {name: buffer.clone() for name, buffer in self._buffers.items()}
-        return functional_call(self._call, {f"model.{name}": tensor for name, tensor in state.items()}, (work,))
+        wanted = {id(old): new for old, new in zip(self.parameters, parameters, strict=True) if old is not new}
+        wanted |= {id(buffer): buffer.clone() for buffer in self._buffers}
+        changed = [(slot, old) for slot, old in self._slots if id(old) in wanted]
+        try:
+            for slot, old in changed:
+                slot(wanted[id(old)])
+            return work()
+        finally:
+            for slot, old in changed:
+                slot(old)
 
     def value(self, inputs: object, targets: object) -> Tensor:
         """The loss, a scalar; to be called within `at`.
@@ -175,11 +189,15 @@ class ModelLoss:
         Raises:
             ValueError: As `gradients`.
         """
-        with self.quiet():
+
+        def once() -> Tensor:
             before = self._random_state()
             loss, _ = self.gradients(inputs, targets)
             if not all(map(torch.equal, before, self._random_state())):
                 self.notes["random"] = "the model draws random numbers (dropout, say): one draw, the same throughout"
+            return loss
+
+        loss = self.quiet(once)
         if batch_normalized(self.model):
             self.notes["batch norm"] = (
                 "BatchNorm takes this batch's own mean and variance, which tie its samples together"
@@ -228,30 +246,6 @@ def model_loss(
             )
         return function, *batch, loss
     raise refused
-
-
-class _Call(nn.Module):
-    """Holds the model and does as it is told, so that `functional_call` covers the loss function too."""
-
-    def __init__(self, model: nn.Module) -> None:
-        super().__init__()
-        self.model = model
-
-    def forward(self, work: Callable[[], T]) -> T:
-        return work()
-
-
-@contextlib.contextmanager
-def _attributes_kept(models: Iterable[nn.Module]) -> Iterator[None]:
-    """Put back which objects the modules' attributes are: modes, counters, weights that hooks compute anew."""
-    modules = [m for model in models for m in model.modules() if not isinstance(m, torch.jit.ScriptModule)]
-    before = [(module, dict(vars(module))) for module in modules]
-    try:
-        yield
-    finally:
-        for module, attributes in before:
-            vars(module).clear()
-            vars(module).update(attributes)
 
 
 def _cloned(tree: object) -> object:

@@ -8,12 +8,13 @@ from numbers import Integral
 import torch
 from torch import Tensor, nn
 
-from gradwidgets.core.slices import Slices, finish, part_of
+from gradwidgets.core.slices import Slices, part_of
 from gradwidgets.core.spectra.checked_model import batch_normalized
 from gradwidgets.core.spectra.group_gradients import Groups, group_gradients, samples_in
 from gradwidgets.core.spectra.model_loss import ModelLoss, model_loss
 from gradwidgets.core.spectra.noise_scale import NoiseScale
 from gradwidgets.core.spectra.ratio import Ratio, ratio
+from gradwidgets.core.subject.proof import certified, proved
 from gradwidgets.core.wording import counted, number
 
 _FEWEST = 3  # groups in a batch, that one can be left out
@@ -56,7 +57,7 @@ def gradient_noise_scale(
         ValueError: There is nothing to differentiate, the loss is not one number, the tensors' first axes differ,
             or a size is out of range.
     """
-    return finish(measuring_noise_scale(model, inputs, targets, loss_fn, small=small, large=large))
+    return proved(measuring_noise_scale(model, inputs, targets, loss_fn, small=small, large=large), model, loss_fn)
 
 
 def measuring_noise_scale(
@@ -88,6 +89,12 @@ def measuring_noise_scale(
         TypeError: As there, at the first `next`.
         ValueError: As there, at the first `next`.
     """
+    return (yield from certified(_measuring(model, inputs, targets, loss_fn, small, large), model, loss_fn))
+
+
+def _measuring(
+    model: nn.Module, inputs: object, targets: object, loss_fn: Callable, small: int, large: int | None
+) -> Slices[NoiseScale]:
     samples = samples_in(inputs, targets)
     _check_size("small", small, 1, samples)
     if large is not None:

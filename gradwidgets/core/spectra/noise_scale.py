@@ -1,8 +1,9 @@
 """The gradient noise scale as a result."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from gradwidgets.core.results import Result
+from gradwidgets.core.subject.certificate import Certificate
 from gradwidgets.core.wording import number
 
 
@@ -22,6 +23,8 @@ class NoiseScale(Result):
         method: How it was measured, and the interval's kind.
         note: What has to be known about the numbers.
         reason: Why there is no value; "" if there is one.
+        certificate: The proof that the model is as it was before. In slices, where others work on the model in between,
+            nothing is put back at the end.
     """
 
     value: float
@@ -35,6 +38,7 @@ class NoiseScale(Result):
     method: str
     note: str = ""
     reason: str = ""
+    certificate: Certificate | None = field(default=None, compare=False, repr=False)
 
     @property
     def sentence(self) -> str:

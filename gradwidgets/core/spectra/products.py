@@ -1,9 +1,7 @@
 """Products of a loss's Hessian with vectors."""
 
-import contextlib
-import warnings
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Callable
 from itertools import accumulate
 
 import torch
@@ -37,12 +35,11 @@ class Products:
         self.function, self.batch = function, (inputs, targets)
         self.by_differences = self._one_by_one = False
         refused = ""
-        with function.quiet(), silent():
-            try:
-                _, gradients = function.gradients(inputs, targets, graph=True)
-            except (RuntimeError, NotImplementedError) as error:
-                refused = _said(error)
-                _, gradients = function.gradients(inputs, targets)
+        try:
+            _, gradients = function.quiet(lambda: function.gradients(inputs, targets, graph=True))
+        except (RuntimeError, NotImplementedError) as error:
+            refused = _said(error)
+            _, gradients = function.quiet(lambda: function.gradients(inputs, targets))
         self._used = [i for i, gradient in enumerate(gradients) if gradient is not None]
         self._leaves = [function.parameters[i] for i in self._used]
         self._sizes = [leaf.numel() for leaf in self._leaves]
@@ -76,8 +73,7 @@ class Products:
             lengths = vectors.norm(dim=1)
             rows = [self._difference(v / length, step)[1] * length for v, length in zip(vectors, lengths, strict=True)]
             return torch.stack(rows).to(self.dtype)
-        with self.function.quiet(), silent():
-            return self.function.at(self.function.parameters, lambda: self._products(vectors))
+        return self._at_once(lambda: self._products(vectors))
 
     def blocks(self) -> list[tuple[int, int]]:
         """Ranges of entries whose rows of H are had together: parameters in order, small ones in one block."""
@@ -106,8 +102,11 @@ class Products:
         unit[torch.arange(len(within)), start + within] = 1
         if self.by_differences or self._one_by_one:
             return self(unit)[:, start:]
-        with self.function.quiet(), silent():
-            return self.function.at(self.function.parameters, lambda: self._products(unit[:, start:stop], start, stop))
+        return self._at_once(lambda: self._products(unit[:, start:stop], start, stop))
+
+    def _at_once(self, work: Callable[[], Tensor]) -> Tensor:
+        function = self.function
+        return function.quiet(lambda: function.at(function.parameters, work))
 
     def _products(self, vectors: Tensor, start: int = 0, stop: int | None = None) -> Tensor:
         if len(vectors) > 1 and not self._one_by_one:
@@ -190,12 +189,14 @@ class Products:
             for i, part in parts.items():
                 moved[i] += side * part.reshape(moved[i].shape).to(moved[i])
             leaves = tuple(p.requires_grad_() for p in moved)
-            with self.function.quiet(), silent():
-                loss, gradients = self.function.gradients(*self.batch, parameters=leaves)
+            loss, gradients = self._gradients_at(leaves)
             found = [torch.zeros_like(leaves[i]) if gradients[i] is None else gradients[i] for i in self._used]
             ends.append((loss.double(), self._flat(found).double()))
         (loss, ahead), (other, behind) = ends
         return (loss - other) / (2 * step), (ahead - behind) / (2 * step)
+
+    def _gradients_at(self, leaves: tuple[Tensor, ...]) -> tuple[Tensor, tuple[Tensor | None, ...]]:
+        return self.function.quiet(lambda: self.function.gradients(*self.batch, parameters=leaves))
 
     def _flat(self, parts: list[Tensor]) -> Tensor:
         return torch.cat([part.detach().reshape(-1).to(self.function.device) for part in parts])
@@ -222,11 +223,3 @@ def _apart(one: Tensor, other: Tensor, tolerance: float) -> bool:
 def _said(error: Exception) -> str:
     first = str(error).strip().split("\n")[0]
     return f"torch says: {first:.120}"
-
-
-@contextlib.contextmanager
-def silent() -> Iterator[None]:
-    """Hush torch's warnings within this."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # about operations that are slow under vmap
-        yield

@@ -1,12 +1,13 @@
 """A Hessian's eigenvalues as a result."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from torch import Tensor
 
 from gradwidgets.core.results import Result
+from gradwidgets.core.subject.certificate import Certificate
 from gradwidgets.core.wording import number
 
 
@@ -35,6 +36,8 @@ class Spectrum(Result):
         method: "exact" or "lanczos".
         note: What has to be known about the numbers.
         reason: Why nothing could be measured; "" if it could.
+        certificate: The proof that the model is as it was before. In slices, where others work on the model in between,
+            nothing is put back at the end.
     """
 
     eigenvalues: Tensor
@@ -55,6 +58,7 @@ class Spectrum(Result):
     method: Literal["exact", "lanczos"]
     note: str = ""
     reason: str = ""
+    certificate: Certificate | None = field(default=None, compare=False, repr=False)
 
     @property
     def sentence(self) -> str:

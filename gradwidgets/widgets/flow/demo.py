@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from gradwidgets.core.slices import Slices
-from gradwidgets.core.undisturbed import random_numbers
+from gradwidgets.core.subject.undisturbed import random_numbers
 from gradwidgets.core.wording import counted
 from gradwidgets.widgets.flow.live_run import LiveRun
 from gradwidgets.widgets.flow.problem import FlowProblem, FlowSettings

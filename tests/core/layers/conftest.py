@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from gradwidgets.core.threads import one_thread
+from gradwidgets.core.subject.threads import one_thread
 
 
 @pytest.fixture(autouse=True)

@@ -21,7 +21,7 @@ from gradwidgets.core.layers import (
     refusal,
     try_fix,
 )
-from gradwidgets.core.layers.fingerprint import ModelState
+from gradwidgets.core.subject.held import Held
 from tests.core.layers.gallery import HEALTHY, built, source_demo
 
 ON_MODELS = [name for name, fix in FIXES.items() if fix.changes_model]
@@ -286,7 +286,7 @@ def test_an_activation_that_never_runs_between_layers_stays():
 
 def test_a_refusal_says_what_applying_would_and_only_looks():
     for model in (mlp(), mlp(nn.ReLU), nn.LSTM(2, 2), nn.Linear(2, 2), SharesOne()):
-        before = ModelState(model)
+        before = Held(model)
         for name in FIXES:
             why = refusal(model, name)
             if name == "clip":

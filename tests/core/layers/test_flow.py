@@ -3,6 +3,7 @@
 import copy
 import json
 import math
+import queue
 import random
 import sys
 import weakref
@@ -191,28 +192,29 @@ def test_hooks_on_gradients_are_not_run_and_not_lost():
     ]
     model[1].register_forward_hook(lambda *_: ran.append("forward"))
     flow = layer_flow(model, X, None, square)
-    assert ran == ["forward"] and flow.certificate.unchanged
+    assert ran == [] and flow.certificate.unchanged
     assert any("2 hooks on gradients were not run" in note for note in flow.notes)
-    assert any("forward hooks ran" in note for note in flow.notes)
+    assert any("forward hooks ran once, on the copy" in note for note in flow.notes)
     model(X).sum().backward()
-    assert sorted(ran) == ["after", "forward", "forward", "module", "tensor"]
+    assert sorted(ran) == ["after", "forward", "module", "tensor"]
     for hook in hooks:
         hook.remove()
     model(X).sum().backward()
-    assert len(ran) == 6
+    assert len(ran) == 5
 
 
 def test_nothing_is_kept_alive():
-    kept = []
+    kept = queue.SimpleQueue()  # of a library, which is neither copied nor put back
 
     class Keeps(nn.Module):
         def forward(self, x):
             y = x * 2
-            kept.append(weakref.ref(y))
+            kept.put(weakref.ref(y))
             return y
 
     flow = layer_flow(nn.Sequential(nn.Linear(8, 8), Keeps(), nn.ReLU()), X, None, square)
-    assert kept[0]() is None and flow.layers
+    assert kept.get_nowait()() is None and flow.layers
+    assert "queue.SimpleQueue" in " ".join(flow.certificate.not_compared)
 
 
 def test_inputs_and_targets_are_not_touched():

@@ -9,7 +9,7 @@ from torch import nn
 from torch.utils import _pytree as pytree
 
 from gradwidgets.core.layers import FlowError, layer_flow
-from gradwidgets.core.layers.fingerprint import ModelState
+from gradwidgets.core.subject.held import Held
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # what torch's tests import is torch's business
@@ -53,7 +53,7 @@ def test_a_module_of_torch_is_measured_and_left_alone(kind, training):
     met = 0
     for model in samples(KINDS[kind], training):
         met += 1
-        state = ModelState(model)
+        state = Held(model)
         torch.manual_seed(1)
         try:
             flow = layer_flow(model, torch.zeros(1), None, size)
@@ -62,7 +62,7 @@ def test_a_module_of_torch_is_measured_and_left_alone(kind, training):
                 model(None)
             continue
         assert flow.certificate.unchanged
-        certificate = state.put_back(random_numbers=False)
+        certificate = state.put_back()
         assert certificate.unchanged and certificate.put_back == ()
         if any(map(nn.parameter.is_lazy, [*model.parameters(), *model.buffers()])):
             continue  # measured on a copy: no numbers of its own to compare with

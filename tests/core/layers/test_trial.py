@@ -22,7 +22,7 @@ from gradwidgets.core.layers import (
     try_fix,
     trying_fix,
 )
-from gradwidgets.core.layers.fingerprint import ModelState
+from gradwidgets.core.subject.held import Held
 
 CHANGING = [name for name, fix in FIXES.items() if fix.changes_model]
 
@@ -100,7 +100,7 @@ def test_nothing_of_the_model_changes(training):
     calls = []
     model.first.register_forward_hook(lambda *_: calls.append(1))
     model.last.weight.register_hook(lambda g: calls.append(2))
-    state, random = ModelState(model), torch.get_rng_state()
+    state, random = Held(model), torch.get_rng_state()
     trial = try_fix(model, words, y, functional.cross_entropy, "he", lr=0.1, steps=3)
     certificate = state.put_back()
     assert certificate.unchanged and not certificate.put_back
@@ -132,11 +132,6 @@ def test_lazy_layers_take_their_sizes_in_both_copies():
     assert trial.losses_before.isfinite().all() and nn.parameter.is_lazy(model[0].weight)
 
 
-class Uncopied(nn.Linear):
-    def __deepcopy__(self, memo):
-        raise RuntimeError("only one of me")
-
-
 @pytest.mark.parametrize(
     ("change", "error", "words"),
     [
@@ -149,7 +144,6 @@ class Uncopied(nn.Linear):
         ({"steps": -1}, ValueError, "steps must be"),
         ({"steps": 1.5}, TypeError, "steps must be"),
         ({"colour": 1}, TypeError, "unknown option 'colour'"),
-        ({"model": Uncopied(8, 16)}, ValueError, "cannot be copied"),
         ({"x": torch.randn(3, 5)}, FlowError, "the model raised RuntimeError"),
         ({"loss_fn": lambda a, b: a - b}, FlowError, "must return one number"),
         ({"name": "activation", "to": "Sigmoid"}, ValueError, "is Sigmoid already"),
@@ -159,7 +153,7 @@ def test_what_cannot_be_tried_is_refused_in_words(change, error, words):
     model, x, y, loss_fn = sick(2)
     given = {"model": model, "x": x, "y": y, "loss_fn": loss_fn, "name": "he", **change}
     first = [given.pop(key) for key in ("model", "x", "y", "loss_fn", "name")]
-    state = ModelState(model)
+    state = Held(model)
     with pytest.raises(error, match=words):
         try_fix(*first, **given)
     assert state.put_back().unchanged
@@ -169,7 +163,7 @@ def test_what_cannot_be_tried_is_refused_in_words(change, error, words):
 def test_a_fix_in_place_is_the_copy_s_and_is_undone_to_the_bit(name):
     model, x, y, loss_fn = sick()
     loss_fn(model(x), y).backward()
-    whole = ModelState(model)
+    whole = Held(model)
     expected = apply_fix(model, name)
     names = [n for n, _ in model.named_parameters()]
     same_objects = {id(p) for p in model.parameters()}
@@ -186,14 +180,14 @@ def test_a_fix_in_place_is_the_copy_s_and_is_undone_to_the_bit(name):
     assert certificate.unchanged and certificate.compared["random generators"] == 0
     assert not torch.equal(torch.rand(3), drawn)  # the generators go on
     assert [n for n, _ in model.named_parameters()] == names
-    assert "random numbers of torch" in " ".join(whole.put_back().put_back)  # and nothing else had changed
+    assert whole.put_back().put_back == ()
     with pytest.raises(RuntimeError, match="taken back already"):
         applied.undo()
 
 
 def test_a_fix_that_fails_half_way_leaves_the_model_as_it_was(monkeypatch):
     model, *_ = sick(2)
-    state, draw, drawn = ModelState(model), nn.init.kaiming_normal_, []
+    state, draw, drawn = Held(model), nn.init.kaiming_normal_, []
 
     def fails(weight, **options):
         drawn.append(draw(weight, **options))
@@ -221,7 +215,7 @@ def test_gradients_are_backward_s_and_leave_no_trace():
     torch.manual_seed(0)
     model = Zoo()
     words, y = torch.randint(0, 10, (16,)), torch.randint(0, 2, (16,))
-    state = ModelState(model)
+    state = Held(model)
     gradients = parameter_gradients(model, words, y, functional.cross_entropy)
     assert state.put_back().put_back == ()
     random = torch.get_rng_state()

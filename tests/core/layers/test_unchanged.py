@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from gradwidgets.core.layers import FlowError, layer_flow
-from gradwidgets.core.layers.fingerprint import ModelState
+from gradwidgets.core.subject.held import Held
 from tests.core.layers.account import everything
 from tests.core.layers.zoo import ZOO, Restless, square
 
@@ -115,7 +115,7 @@ def test_a_fingerprint_is_of_the_pass_however_late_it_is_read(width):
 
 def test_the_fingerprint_is_a_sha256_of_the_bits():
     model = nn.Sequential(nn.Linear(3, 5), nn.BatchNorm1d(5)).eval()
-    state = ModelState(model)
+    state = Held(model)
     held = b"".join(
         t.detach().numpy().tobytes() for m in model for t in (*m._parameters.values(), *m._buffers.values())
     )

@@ -14,7 +14,7 @@ from torch.func import functional_call
 from torch.nn import functional
 
 from gradwidgets.core.spectra import Spectrum, hessian_spectrum, measuring_spectrum
-from gradwidgets.core.threads import one_thread
+from gradwidgets.core.subject.threads import one_thread
 
 # Forward mode's decompositions, the judge's, are scripted when they are first used.
 pytestmark = pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")

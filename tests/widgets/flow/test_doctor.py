@@ -8,7 +8,7 @@ from traitlets import TraitError
 
 from gradwidgets import LayerFlowPanel
 from gradwidgets.core.layers import FIXES, apply_fix, fixes_for, try_fix
-from gradwidgets.core.layers.fingerprint import ModelState
+from gradwidgets.core.subject.held import Held
 from gradwidgets.widgets.flow.doctor import TRIES
 from tests.widgets.flow.models import sick
 
@@ -67,7 +67,7 @@ def test_the_cards_name_the_fixes_that_answer(make):
 
 def test_apply_changes_the_model_as_the_copy_and_undo_brings_it_back(make):
     model, x, y, loss_fn = sick()
-    state, expected = ModelState(model), apply_fix(model, "normalization", kind="layer")
+    state, expected = Held(model), apply_fix(model, "normalization", kind="layer")
     panel = make(model, x, y, loss_fn, view="doctor", fix="LayerNorm")
     assert state.put_back().put_back == ()  # trying changes nothing
     panel.apply_fix()
@@ -79,7 +79,7 @@ def test_apply_changes_the_model_as_the_copy_and_undo_brings_it_back(make):
     panel.apply_fix()  # one on another
     panel.undo_fix()
     panel.undo_fix()
-    assert state.put_back(random_numbers=False).put_back == () and "applied" not in panel.summary
+    assert state.put_back().put_back == () and "applied" not in panel.summary
     assert not any("Norm" in layer.kind for layer in panel.flow.layers)
     with pytest.raises(ValueError, match="nothing was applied"):
         panel.undo_fix()
@@ -181,7 +181,7 @@ def test_an_activation_that_all_layers_share_is_swapped_applied_and_put_back(mak
 def test_two_panels_on_one_model(make):
     model, x, y, loss_fn = sick()
     one, other = (make(model, x, y, loss_fn, view="doctor") for _ in range(2))
-    before, state = other.flow.layers[0].weight_norm, ModelState(model)
+    before, state = other.flow.layers[0].weight_norm, Held(model)
     one.fix = "He init"
     one.apply_fix()
     other.view = "flow"  # what was changed elsewhere is noticed
@@ -192,7 +192,7 @@ def test_two_panels_on_one_model(make):
         one.undo_fix()
     other.undo_fix()
     one.undo_fix()
-    assert state.put_back(random_numbers=False).put_back == ()
+    assert state.put_back().put_back == ()
 
 
 def test_a_model_that_was_trained_outside_is_measured_anew(make):

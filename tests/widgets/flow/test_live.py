@@ -12,7 +12,7 @@ from IPython.core.interactiveshell import InteractiveShell
 from torch import nn
 
 from gradwidgets import LayerFlowPanel
-from gradwidgets.core.layers.fingerprint import ModelState
+from gradwidgets.core.subject.held import Held
 from gradwidgets.widgets.flow.demo import digits
 from tests.widgets.flow.models import sound
 
@@ -265,7 +265,7 @@ def test_the_demonstration_learns_the_digits():
 
 
 def test_the_demonstration_trains_a_copy_of_a_model_of_one_s_own(panel):
-    state = ModelState(panel.problem._own[0])
+    state = Held(panel.problem._own[0])
     panel.steps = 20
     panel.train()
     assert state.put_back().put_back == () and "yours is as it was" in panel.summary

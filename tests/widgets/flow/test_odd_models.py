@@ -8,7 +8,7 @@ from torch import nn
 from torch.nn import functional
 
 from gradwidgets import LayerFlowPanel
-from gradwidgets.core.layers.fingerprint import ModelState
+from gradwidgets.core.subject.held import Held
 from gradwidgets.widgets.flow.panel import VIEWS
 
 X, Y = torch.randn(16, 6, generator=torch.Generator().manual_seed(0)), torch.randint(0, 3, (16,))
@@ -121,7 +121,7 @@ MODELS = {
 def test_every_view_shows_it_or_says_why_and_leaves_it_alone(kind):
     make, inputs, targets, loss_fn = MODELS[kind]
     model = make()
-    state = ModelState(model)
+    state = Held(model)
     panel = LayerFlowPanel(model, inputs, targets, loss_fn, steps=3)
     for view in (*VIEWS, "flow"):
         panel.view = view

@@ -9,16 +9,26 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from gradwidgets.core.layers.bits import memory_of
+from gradwidgets.core.subject.bits import memory_of
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Generator:
-    """A random generator's state, the same as bytes, and what sets it."""
+    """A random generator's state, and what sets it."""
 
     state: object
-    bits: bytes
     restore: Callable[[object], None]
+
+    @property
+    def bits(self) -> bytes:
+        """The state as bytes."""
+        return bytes(memory_of(self.state)) if isinstance(self.state, Tensor) else pickle.dumps(self.state)
+
+    def same(self, other: "Generator") -> bool:
+        """Whether the other is in the same state."""
+        if isinstance(self.state, Tensor):
+            return torch.equal(self.state, other.state)
+        return all(_same(a, b) for a, b in zip(self.state, other.state, strict=True))
 
 
 def generators() -> dict[str, Generator]:
@@ -33,7 +43,8 @@ def generators() -> dict[str, Generator]:
     if torch.cuda.is_available() and torch.cuda.is_initialized():
         for index in range(torch.cuda.device_count()):
             states[f"cuda:{index}"] = torch.cuda.get_rng_state(index), lambda s, i=index: torch.cuda.set_rng_state(s, i)
-    return {
-        name: Generator(state, bytes(memory_of(state)) if isinstance(state, Tensor) else pickle.dumps(state), restore)
-        for name, (state, restore) in states.items()
-    }
+    return {name: Generator(state, restore) for name, (state, restore) in states.items()}
+
+
+def _same(a: object, b: object) -> bool:
+    return bool((a == b).all()) if hasattr(a, "all") else a == b  # NumPy's state holds an array

@@ -1,0 +1,175 @@
+"""Things beside tensors that somebody's code may change: held, compared, put back."""
+
+import operator
+from collections import OrderedDict, deque
+from collections.abc import Callable, Iterable, Iterator
+
+_HOOKS = "_hooks"  # what the names of a module's dictionaries of hooks end with
+MISSING = object()
+
+
+class Place:
+    """Where something was found.
+
+    Attributes:
+        label: The dotted way to it, "" for a root.
+        module: The label of the module that it is a part of.
+        attribute: The module's attribute that it is in, "" for the module itself.
+    """
+
+    __slots__ = ("attribute", "label", "module")
+
+    def __init__(self, label: str = "", module: str = "", attribute: str = "") -> None:
+        self.label, self.module, self.attribute = label, module, attribute
+
+    def inner(self, name: object) -> "Place":
+        """Of something in it."""
+        label = f"{self.label}.{name}" if self.label else str(name)
+        return Place(label, self.module, self.attribute or str(name))
+
+    def of_module(self) -> "Place":
+        """Of the module that stands there."""
+        return Place(self.label, self.label, "")
+
+    @property
+    def words(self) -> str:
+        """What changed, if something did there."""
+        whose = self.module or "the model"
+        if self.attribute == "training":
+            return f"the mode of {whose}"
+        if self.attribute.endswith(_HOOKS):
+            return f"the hooks of {whose}"
+        return f"{self.attribute.removeprefix('_')} of {whose}" if self.attribute else whose
+
+
+class Contents:
+    """What is in a dictionary, list, set or deque, by identity and in order.
+
+    Attributes:
+        place: Where it was found.
+        held: The container.
+        before: Its items, as they were.
+    """
+
+    __slots__ = ("before", "held", "place")
+
+    def __init__(self, place: Place, held: object) -> None:
+        self.place, self.held = place, held
+        self.before = _items(held)
+
+    def changed(self) -> bool:
+        """Whether other things are in it now."""
+        now, before = self.held, self.before
+        if len(now) != len(before):
+            return True
+        if isinstance(now, dict):
+            return not (all(map(operator.is_, _values(now), before.values())) and all(map(operator.is_, now, before)))
+        return now != before if isinstance(now, set) else not all(map(operator.is_, now, before))
+
+    def refresh(self) -> None:
+        """Take what is in it now for what belongs in it."""
+        self.before = _items(self.held)
+
+    def put_back(self) -> Iterator[str]:
+        """Restore them; say what was changed."""
+        held, before = self.held, self.before
+        words = list(self._words())
+        if isinstance(held, dict):
+            kind = _kind(held)
+            kind.clear(held)
+            for key, value in before.items():
+                kind.__setitem__(held, key, value)
+        elif isinstance(held, set):
+            set.clear(held)
+            set.update(held, before)
+        elif isinstance(held, deque):
+            deque.clear(held)
+            deque.extend(held, before)
+        else:
+            list.__setitem__(held, slice(None), before)
+        yield from words
+
+    def _words(self) -> Iterator[str]:
+        if self.place.attribute or not isinstance(self.held, dict):
+            yield self.place.words
+            return
+        now, before = self.held, self.before
+        for key in {**before, **now}:
+            if now.get(key, MISSING) is not before.get(key, MISSING):
+                yield self.place.inner(key).words
+
+
+class Attribute:
+    """One value that is not in a container: a closure's cell, a slot, a class, an entry among a module's globals.
+
+    Args:
+        place: Where it was found.
+        get: Gives the value; raises where there is none.
+        put: Sets it.
+        remove: Takes it away.
+    """
+
+    __slots__ = ("before", "get", "place", "put", "remove")
+
+    def __init__(self, place: Place, get: Callable, put: Callable, remove: Callable) -> None:
+        self.place, self.get, self.put, self.remove = place, get, put, remove
+        self.before = self._now()
+
+    def _now(self) -> object:
+        try:
+            return self.get()
+        except (ValueError, AttributeError, KeyError):
+            return MISSING
+
+    def changed(self) -> bool:
+        """Whether it is another value now."""
+        return self._now() is not self.before
+
+    def refresh(self) -> None:
+        """Take the value that it has now for the one that belongs there."""
+        self.before = self._now()
+
+    def put_back(self) -> Iterator[str]:
+        """Restore it; say what was changed."""
+        self.remove() if self.before is MISSING else self.put(self.before)
+        yield self.place.words
+
+
+class State:
+    """The inner state of a random generator of one's own, or the numbers of a NumPy array."""
+
+    __slots__ = ("before", "get", "place", "put", "same")
+
+    def __init__(self, place: Place, get: Callable, put: Callable, same: Callable = operator.eq) -> None:
+        self.place, self.get, self.put, self.same = place, get, put, same
+        self.before = get()
+
+    def changed(self) -> bool:
+        """Whether it is another state now."""
+        return not self.same(self.get(), self.before)
+
+    def refresh(self) -> None:
+        """Take the state that it is in now for the one that belongs there."""
+        self.before = self.get()
+
+    def put_back(self) -> Iterator[str]:
+        """Restore it; say what was changed."""
+        self.put(self.before)
+        yield self.place.words
+
+
+def _items(held: object) -> object:
+    """A shallow copy, whatever the container's class makes of `copy`."""
+    if isinstance(held, dict):
+        return dict(held) if type(held) in (dict, OrderedDict) else dict(_kind(held).items(held))
+    if isinstance(held, set):
+        return set(set.__iter__(held))
+    return list(deque.__iter__(held) if isinstance(held, deque) else list.__iter__(held))
+
+
+def _values(held: dict) -> Iterable[object]:
+    return held.values() if type(held) in (dict, OrderedDict) else _kind(held).values(held)
+
+
+def _kind(held: dict) -> type:
+    return OrderedDict if isinstance(held, OrderedDict) else dict

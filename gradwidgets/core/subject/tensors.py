@@ -1,0 +1,101 @@
+"""Tensors as they are: which numbers they hold and where, whether they are trained, their gradients and hooks."""
+
+import contextlib
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor, nn
+
+HOOKS = ("_backward_hooks", "_post_accumulate_grad_hooks")
+
+
+class HeldTensor:
+    """Everything of a tensor but its numbers, which `bits` compares.
+
+    Args:
+        label: What it is called.
+        tensor: The tensor.
+
+    Attributes:
+        gradient: Its gradient, None where it has none.
+        hooks: The dictionaries of its hooks, by name; None where it has none.
+        trained: Whether it requires a gradient.
+    """
+
+    __slots__ = ("_data", "_leaf", "_version", "_where", "gradient", "hooks", "label", "tensor", "trained")
+
+    def __init__(self, label: str, tensor: Tensor) -> None:
+        self.label, self.tensor = label, tensor
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Take the tensor as it is now for how it belongs."""
+        tensor = self.tensor
+        self.trained, self._leaf = tensor.requires_grad, tensor.is_leaf
+        # Reading a gradient that is not kept warns.
+        self.gradient = tensor.grad if self._leaf else None
+        self.hooks = {name: getattr(tensor, name, None) for name in HOOKS}
+        plain = has_numbers(tensor)
+        self._data = tensor.detach() if plain else None
+        self._where = where(tensor) if plain else None
+        self._version = None if nn.parameter.is_lazy(tensor) or tensor.is_inference() else tensor._version
+
+    def put_back(self) -> Iterator[str]:
+        """Restore what has changed; say what that was."""
+        tensor = self.tensor
+        if self._data is not None and where(tensor) != self._where:
+            with writable(tensor):
+                tensor.data = self._data
+            yield f"dtype, shape or memory of {self.label}"
+        if tensor.is_leaf != self._leaf and self._leaf:
+            tensor.detach_()
+            yield f"the graph of {self.label}"
+        if self._leaf and tensor.requires_grad != self.trained:
+            tensor.requires_grad_(self.trained)
+            yield f"whether {self.label} is trained"
+        if self._leaf and tensor.grad is not self.gradient:
+            self._put_gradient()
+            yield f"the gradient of {self.label}"
+        for name, hooks in self.hooks.items():
+            if getattr(tensor, name, None) is not hooks:
+                setattr(tensor, name, hooks)
+                yield f"the hooks of {self.label}"
+
+    def _put_gradient(self) -> None:
+        with contextlib.suppress(RuntimeError):  # another shape or dtype, until the parameter is put back itself
+            self.tensor.grad = self.gradient
+
+    def changed(self) -> bool:
+        """Whether something is not as it was."""
+        tensor = self.tensor
+        return (
+            (self._data is not None and where(tensor) != self._where)
+            or (tensor.is_leaf, tensor.requires_grad) != (self._leaf, self.trained)
+            or (self._leaf and tensor.grad is not self.gradient)
+            or any(getattr(tensor, name, None) is not hooks for name, hooks in self.hooks.items())
+        )
+
+    def put_version(self) -> None:
+        """Let autograd know that the numbers are those that it saved."""
+        tensor = self.tensor
+        if self._version is not None and tensor._version != self._version:
+            torch._C._autograd._unsafe_set_version_counter((tensor,), (self._version,))
+
+
+def has_numbers(tensor: Tensor) -> bool:
+    """Whether a tensor's numbers lie in memory, a row of bytes."""
+    return not (nn.parameter.is_lazy(tensor) or tensor.is_meta) and tensor.layout is torch.strided
+
+
+def where(tensor: Tensor) -> tuple:
+    """Where a tensor's numbers lie, and how they are to be read."""
+    if not has_numbers(tensor):
+        return (tensor.dtype, tuple(tensor.shape))
+    return tensor.dtype, tuple(tensor.shape), tensor.stride(), tensor.data_ptr(), tensor.device
+
+
+@contextlib.contextmanager
+def writable(tensor: Tensor) -> Iterator[None]:
+    """Inside, the tensor may be written to, one that was made in inference mode too."""
+    with torch.inference_mode(tensor.is_inference()), torch.no_grad():
+        yield

@@ -1,0 +1,187 @@
+"""Calling somebody's code and leaving everything as it was: random numbers, models, torch's settings, the screen."""
+
+import contextlib
+import functools
+import io
+import random
+import sys
+import warnings
+from collections.abc import Callable, Iterable, Iterator
+
+import torch
+from torch import nn
+
+from gradwidgets.core.subject.certificate import Certificate
+from gradwidgets.core.subject.generators import generators
+from gradwidgets.core.subject.process import NAMES
+from gradwidgets.core.subject.untouched import Untouched
+
+SEED = 0
+_DEEPEST = 4  # closures in closures that are searched for models
+
+
+class Undisturbed:
+    """Calls of a function that leave no trace, and what they would have done.
+
+        with undisturbed() as block, block.again():
+            fn(...)
+
+    Each block seeds the random numbers anew, so that a function that draws some draws the same ones every time, and
+    puts back all that can be reached from the function, random numbers, settings of the process, and standard output;
+    warnings are kept back.
+
+    Args:
+        fn: The function whose calls are to leave no trace.
+
+    Attributes:
+        notes: One sentence for each kind of thing that had to be put back, in the order met.
+    """
+
+    def __init__(self, fn: Callable) -> None:
+        self._fn = fn
+        self.models = models_in(fn)
+        self.notes: dict[str, str] = {}
+        self.seed = SEED
+        self._last: _Block | None = None
+        self._restored: dict[str, None] = {}
+        self._changed: dict[str, None] = {}
+
+    def __call__(self) -> "_Block":
+        """A block; make calls inside it."""
+        return _Block(self, self._fn)
+
+    def reseed(self) -> None:
+        """Begin the random numbers anew, within a block, before one more call."""
+        _seed(self.seed)
+
+    @property
+    def certificate(self) -> Certificate | None:
+        """The proof that everything is as before each block; None before the first."""
+        return None if self._last is None else self._last.certify(self._restored, self._changed)
+
+    def ended(self, block: "_Block", printed: str, warned: list) -> None:
+        """Take note of what a block had to put back."""
+        self._last = block
+        restored = dict.fromkeys(words for words in block.restored if not _is_ours(words))
+        self._restored |= restored
+        self._changed |= dict.fromkeys(block.changed)
+        if (dtype := "torch's default dtype") in restored:
+            self._note("dtype", f"it changes {dtype}, which was put back")
+        settings = [words for words in restored if words in NAMES and words != dtype]
+        if settings:
+            self._note("settings", f"it changes {', '.join(settings)}: put back")
+        if held := [words for words in restored if words not in NAMES]:
+            self._note("model", f"it changes what it holds ({', '.join(held[:3])}): put back")
+        if warned:
+            said = " ".join(str(warned[0].message).split())
+            self._note("warns", f"it warns, {said!r:.80} say; not shown")
+        if text := printed.strip():
+            self._note("prints", f"it prints, {text.splitlines()[0]!r:.60} say; nothing of that is shown")
+
+    def _note(self, kind: str, sentence: str) -> None:
+        self.notes.setdefault(kind, sentence)
+
+
+class _Block(Untouched):
+    """A block in which random numbers are seeded, gradients are on, and nothing is printed or warned."""
+
+    def __init__(self, whose: Undisturbed, fn: Callable) -> None:
+        super().__init__(fn)
+        self._whose, self._printed, self._warned = whose, io.StringIO(), []
+
+    def __enter__(self) -> Untouched:
+        """Hold everything, then change what is ours to change; the end puts that back as well."""
+        super().__enter__()
+        self._inference = torch.inference_mode(False)
+        self._inference.__enter__()
+        torch.set_grad_enabled(True)
+        sys.stdout = self._printed
+        self._warned = warnings.catch_warnings(record=True).__enter__()
+        warnings.simplefilter("always")
+        self._whose.reseed()
+        return self
+
+    def end(self) -> None:
+        """Put everything back, unless that is done."""
+        if not self._ended:
+            self._inference.__exit__(None, None, None)
+            super().end()
+            self._whose.ended(self, self._printed.getvalue(), self._warned)
+
+    def certify(self, restored: Iterable[str], changed: Iterable[str]) -> Certificate:
+        """The proof for several blocks, of which this is the last."""
+        return self._held.certificate(restored, changed, self._process)
+
+
+def _is_ours(words: str) -> bool:
+    return words.startswith("the random numbers of ") or words in (
+        "gradient mode",
+        "filters of warnings",
+        "standard output",
+    )
+
+
+def models_in(fn: object) -> list[nn.Module]:
+    """Return the modules that a function holds: itself, bound, in partials, closures, defaults and globals it names."""
+    found: dict[int, nn.Module] = {}
+    _search(fn, found, set(), _DEEPEST)
+    return list(found.values())
+
+
+def _search(thing: object, found: dict[int, nn.Module], seen: set[int], depth: int) -> None:
+    if id(thing) in seen or depth < 0:
+        return
+    seen.add(id(thing))
+    if isinstance(thing, nn.Module):
+        found[id(thing)] = thing
+        return
+    if isinstance(thing, functools.partial):
+        held = [thing.func, *thing.args, *thing.keywords.values()]
+    elif isinstance(thing, (list, tuple, set)):
+        held = list(thing)[:100]
+    elif isinstance(thing, dict):
+        held = list(thing.values())[:100]
+    else:
+        held = [getattr(thing, "__self__", None), getattr(thing, "__wrapped__", None)]
+        for cell in getattr(thing, "__closure__", None) or ():
+            with contextlib.suppress(ValueError):  # an empty cell
+                held.append(cell.cell_contents)
+        held += [
+            *(getattr(thing, "__defaults__", None) or ()),
+            *(getattr(thing, "__kwdefaults__", None) or {}).values(),
+        ]
+        code, names = getattr(thing, "__code__", None), getattr(thing, "__globals__", {})
+        if code is not None:
+            held += [names[name] for name in code.co_names if name in names]
+        elif callable(thing) and not isinstance(thing, type):
+            held += list(getattr(thing, "__dict__", {}).values())
+    for one in held:
+        if callable(one) or isinstance(one, (nn.Module, list, tuple, set, dict)):
+            _search(one, found, seen, depth - 1)
+
+
+@contextlib.contextmanager
+def random_numbers(seed: int, devices: Iterable[torch.device] = ()) -> Iterator[None]:
+    """Inside this, random numbers begin at a seed; after it all generators go on where they were.
+
+    Args:
+        seed: For all of them.
+        devices: Whose generators are seeded besides the processor's.
+    """
+    before = generators()
+    try:
+        _seed(seed)
+        for device in devices:
+            if device.type == "cuda":
+                torch.cuda.default_generators[device.index].manual_seed(seed)
+        yield
+    finally:
+        for generator in before.values():
+            generator.restore(generator.state)
+
+
+def _seed(seed: int) -> None:
+    torch.default_generator.manual_seed(seed)
+    random.seed(seed)
+    if "numpy" in sys.modules:
+        sys.modules["numpy"].random.seed(seed)

@@ -1,0 +1,81 @@
+"""A block of work that leaves no trace, however it ends."""
+
+from types import TracebackType
+
+from gradwidgets.core.subject.certificate import Certificate
+from gradwidgets.core.subject.held import Held
+from gradwidgets.core.subject.process import Process
+
+
+class Untouched:
+    """Puts back, at its end, whatever was changed inside.
+
+    An interrupt may come at any line, those that put back included. The block therefore ends twice:
+
+        with Untouched(model) as block, block.again():
+            ...
+
+    The first end does the work; the second has something left to do only where the first was interrupted.
+
+    Args:
+        *roots: What must be as it was: modules, functions, data.
+        held: What must be as it was, where that is known from an earlier block.
+
+    Attributes:
+        restored: What was put back, in words, after the end.
+        changed: What could not be put back, in words, after the end.
+    """
+
+    def __init__(self, *roots: object, held: Held | None = None) -> None:
+        self._roots, self._known = roots, held
+        self._copies: Held | None = None
+        self.restored: list[str] = []
+        self.changed: list[str] = []
+        self._ended = False
+
+    def __enter__(self) -> "Untouched":
+        """Hold everything."""
+        self._process = Process()
+        if self._known is not None:
+            self._known.refresh()
+        self._held = self._known or Held(*self._roots)
+        return self
+
+    def again(self) -> "_Again":
+        """The same block once more, inside the first."""
+        return _Again(self)
+
+    def note(self, *copies: object) -> None:
+        """Tell in the certificate what is changed on copies too; they are put back as well."""
+        self._copies = Held(*copies, outside=False)
+
+    def __exit__(self, kind: type | None, raised: BaseException | None, trace: TracebackType | None) -> None:
+        """Put everything back."""
+        self.end()
+
+    def end(self) -> None:
+        """Put everything back, unless that is done."""
+        if self._ended:
+            return
+        settings = self._process.put_back()
+        if self._copies is not None:
+            self.restored += self._copies.restore()
+        self.restored += self._held.restore() + settings
+        self.changed = self._held.differences() + self._process.differences() if self.restored else []
+        self._ended = True
+
+    @property
+    def certificate(self) -> Certificate:
+        """The proof, after the end."""
+        return self._held.certificate(self.restored, self.changed, self._process)
+
+
+class _Again:
+    def __init__(self, block: Untouched) -> None:
+        self._block = block
+
+    def __enter__(self) -> Untouched:
+        return self._block
+
+    def __exit__(self, kind: type | None, raised: BaseException | None, trace: TracebackType | None) -> None:
+        self._block.end()
