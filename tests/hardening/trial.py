@@ -1,0 +1,254 @@
+"""One trial: a model of the zoo, an analysis, a way to go wrong; and what the judge says to it."""
+
+import contextlib
+import dataclasses
+import signal
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import nn
+from torch.utils import _pytree as pytree
+
+from tests.hardening import zoo_settings
+from tests.hardening.cases import Case, Entry
+from tests.hardening.interrupts import Tally, Tracer
+from tests.hardening.judge import Snapshot
+from tests.hardening.undo import undone
+
+ALLOWED = (ValueError, TypeError)
+REWRITES = ("apply_in_place and undo",)  # whose word it is to write the model's numbers
+
+
+@dataclass(frozen=True)
+class Way:
+    """How a run is disturbed.
+
+    Attributes:
+        kind: "normal"; "forward", "loss" or "backward", which raise at their nth call; "line" or "entry", where a
+            signal comes at the nth place.
+        share: Which place, as a share of all that a run has, 0 ≤ share < 1.
+        at: Or its number.
+        error: What is raised.
+    """
+
+    kind: str = "normal"
+    share: float = 0.0
+    at: int = 0
+    error: type[BaseException] = KeyboardInterrupt
+
+    def place(self, count: int) -> int:
+        return self.at or 1 + int(self.share * count)
+
+
+NORMAL = Way()
+
+
+@dataclass
+class Verdict:
+    """What came of a trial; all well where it has no faults."""
+
+    entry: str
+    analysis: str
+    way: Way
+    outcome: str = ""
+    where: str = ""
+    left: list[str] = field(default_factory=list)  # traces
+    crashed: str = ""  # an outcome that is not allowed
+    lied: str = ""  # a certificate that says unchanged of what is not
+    again: str = ""  # the second run differs from a fresh one
+    lost: str = ""  # the interrupt never came out
+
+    @property
+    def faults(self) -> list[str]:
+        return [*self.left, *[f"{k}: {v}" for k in ("crashed", "lied", "again", "lost") if (v := getattr(self, k))]]
+
+    def __str__(self) -> str:
+        how = f"{self.way.kind} {self.where}".strip()
+        return f"{self.entry} × {self.analysis} × {how} → {self.outcome}: " + "; ".join(self.faults[:4])
+
+
+class Tapped(nn.Module):
+    """A model whose calls are counted."""
+
+    def __init__(self, inner: nn.Module, tally: Tally) -> None:
+        super().__init__()
+        self.inner, self.tally = inner, tally
+        self.train(inner.training) if inner.training else self.__dict__.update(training=False)
+
+    def forward(self, *args, **kwargs):
+        self.tally.met("forward")
+        out = self.inner(*args, **kwargs)
+        for leaf in pytree.tree_leaves(out):
+            if isinstance(leaf, torch.Tensor) and leaf.requires_grad:
+                leaf.register_hook(lambda grad: self.tally.met("backward"))
+        return out
+
+
+def tapped(case: Case, tally: Tally) -> Case:
+    """The same case, its calls counted."""
+
+    def loss(output, targets):
+        tally.met("loss")
+        return case.loss_fn(output, targets)
+
+    return Case(Tapped(case.model, tally), case.inputs, case.targets, loss, {**case.also, "own": case.loss_fn})
+
+
+def outcome(analysis, case: Case) -> tuple[str, object]:
+    """How it ended, in words that are the same for the same numbers, and the exception or result."""
+    torch.manual_seed(11)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            result = analysis(case)
+        except BaseException as error:
+            return f"{type(error).__name__}", error
+    with torch._C.DisableTorchFunction():
+        return f"result {told(result)}", result
+
+
+def told(value: object) -> object:
+    """A result's numbers to the bit, as nested tuples; functions and certificates left out."""
+    if isinstance(value, torch.Tensor):
+        value = value.detach()
+        if value.is_sparse:
+            return "sparse", told(value._indices()), told(value._values())
+        if value.is_meta or nn.parameter.is_lazy(value):
+            return str(value.dtype)
+        flat = value.flatten().clone(memory_format=torch.contiguous_format)
+        return str(value.dtype), tuple(value.shape), hash(np.asarray(flat.view(torch.uint8)).tobytes())
+    if dataclasses.is_dataclass(value):
+        if type(value).__name__ == "Certificate":
+            return "certificate"
+        return type(value).__name__, *[told(getattr(value, f.name)) for f in dataclasses.fields(value)]
+    if isinstance(value, dict):
+        return tuple((key, told(one)) for key, one in value.items())
+    if isinstance(value, (list, tuple)):
+        return tuple(map(told, value))
+    if isinstance(value, float):
+        return value.hex()
+    return value if isinstance(value, (int, str, bool, type(None))) else type(value).__name__
+
+
+def certificates(value: object) -> Iterator[object]:
+    """Those in a result, at any depth."""
+    if dataclasses.is_dataclass(value):
+        if type(value).__name__ == "Certificate":
+            yield value
+            return
+        for one in dataclasses.fields(value):
+            yield from certificates(getattr(value, one.name))
+    elif isinstance(value, (list, tuple)):
+        for one in value:
+            yield from certificates(one)
+
+
+class Bench:
+    """Runs trials; knows what undisturbed runs give, once a pair of model and analysis."""
+
+    def __init__(self, analyses: dict, seconds: int = 60) -> None:
+        self.analyses, self.seconds = analyses, seconds
+        self._expected: dict[tuple[str, str, bool], str] = {}
+        self._counts: dict[tuple[str, str, str], int] = {}
+
+    def expected(self, entry: Entry, name: str, tap: bool) -> str:
+        key = entry.name, name, tap
+        if key not in self._expected:
+            with self._guarded():
+                case = entry.build()
+                self._expected[key] = outcome(self.analyses[name], tapped(case, Tally()) if tap else case)[0]
+        return self._expected[key]
+
+    def places(self, entry: Entry, name: str, kind: str) -> int:
+        """How many an undisturbed run has."""
+        key = entry.name, name, kind
+        if key not in self._counts:
+            with self._guarded():
+                case, tally = entry.build(), Tally()
+                if kind in tally.counts:
+                    outcome(self.analyses[name], tapped(case, tally))
+                    self._counts[key] = tally.counts[kind]
+                else:
+                    outcome(self.analyses[name], case)  # what is imported or made once
+                    with Tracer(kind)() as tracer:
+                        outcome(self.analyses[name], entry.build())
+                    self._counts[key] = tracer.count
+        return self._counts[key]
+
+    def trial(self, entry: Entry, name: str, way: Way = NORMAL) -> Verdict | None:
+        """Do it; None where the run has no such place."""
+        verdict = Verdict(entry.name, name, way)
+        tap = way.kind in ("forward", "loss", "backward")
+        place = 0
+        if way != NORMAL:
+            count = self.places(entry, name, way.kind)
+            place = way.place(count)
+            if place > count:
+                return None
+        expected = self.expected(entry, name, tap)
+        with self._guarded():
+            case = entry.build()
+            tally = Tally(way.kind, place, way.error) if tap else Tally()
+            if tap:
+                case = tapped(case, tally)
+            tracer = Tracer(way.kind, place) if way.kind in ("line", "entry") else None
+            self._judged(case, name, verdict, tracer, (tally, zoo_settings.HELD), expected)
+            if way == NORMAL or verdict.left:
+                return verdict
+            tally.at = 0
+            with undone():
+                again = outcome(self.analyses[name], case)[0]
+            if again != expected:
+                verdict.again = f"again gives {again[:60]}, a fresh one {expected[:60]}"
+        return verdict
+
+    def _judged(self, case, name, verdict, tracer, ignored, expected) -> None:
+        roots = {"model": case.model, "inputs": case.inputs, "targets": case.targets, "loss_fn": case.loss_fn}
+        torch.manual_seed(11)  # as `outcome` does
+        before = Snapshot({**roots, "also": case.also}, ignored, versions=name not in REWRITES)
+        with tracer() if tracer is not None else contextlib.nullcontext():
+            verdict.outcome, result = outcome(self.analyses[name], case)
+        # The exception is still held, as a notebook holds the last one.
+        verdict.left = before.changes()
+        verdict.where = tracer.where if tracer is not None else ""
+        verdict.crashed = crash(verdict, result, expected)
+        if verdict.left and any(one.unchanged for one in certificates(result)):
+            verdict.lied = "the certificate says unchanged"
+        if verdict.way.kind in ("line", "entry") and tracer.where and not isinstance(result, KeyboardInterrupt):
+            verdict.lost = f"the interrupt at {tracer.where}"
+        if verdict.way == NORMAL and not verdict.left:
+            with undone():
+                again = outcome(self.analyses[name], case)[0]
+            if again != verdict.outcome or again != expected:
+                verdict.again = f"again gives {again[:200]}, first {verdict.outcome[:200]}"
+
+    @contextlib.contextmanager
+    def _guarded(self):
+        """Everything is put right at the end; what hangs is ended."""
+
+        def ring(*_):
+            raise TimeoutError(f"{self.seconds} s")
+
+        before = signal.signal(signal.SIGALRM, ring)
+        signal.setitimer(signal.ITIMER_REAL, self.seconds)
+        try:
+            with undone():
+                yield
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.signal(signal.SIGALRM, before)
+
+
+def crash(verdict: Verdict, result: object, expected: str) -> str:
+    """What is no allowed outcome, in words."""
+    if not isinstance(result, BaseException) or isinstance(result, ALLOWED):
+        return ""
+    if isinstance(result, KeyboardInterrupt) and (verdict.way != NORMAL or "KeyboardInterrupt" in verdict.entry):
+        return ""
+    if not isinstance(result, Exception) and type(result).__name__ in verdict.entry:
+        return ""
+    text = " ".join(str(result).split())
+    return f"{type(result).__name__}: {text:.100}"
