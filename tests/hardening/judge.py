@@ -26,8 +26,10 @@ NOT_OURS = {"torch", "numpy", "builtins", "gradwidgets", "_pytest", "pytest", "m
 NOT_OURS |= set(sys.stdlib_module_names)
 MOST = 300_000  # objects; more means that the walk has left the model
 _MISSING = "nothing"
-# What Python itself keeps at a class: copying an object leaves its class's `__slotnames__`, say.
-CACHES = ("__dict__", "__weakref__", "__doc__", "__annotations__", "__annotations_cache__", "_abc_impl", "__slotnames__")
+# What Python itself keeps at a class (copying an object leaves its class's `__slotnames__`, say), and torch's count of
+# all hooks that there ever were.
+CACHES = ("__dict__", "__weakref__", "__doc__", "__annotations__", "__annotations_cache__", "_abc_impl")
+CACHES += ("__slotnames__", "next_id")
 
 
 def changes(before: "Snapshot") -> list[str]:
@@ -215,7 +217,8 @@ def _names(code: types.CodeType) -> set[str]:
 
 
 def _mapping(thing, facts: dict, holds) -> None:
-    facts["its keys, in order"] = " ".join(str(name_of(key)) for key in dict.keys(thing))
+    keys = collections.OrderedDict.__iter__(thing) if isinstance(thing, collections.OrderedDict) else dict.__iter__(thing)
+    facts["its keys, in order"] = " ".join(str(name_of(key)) for key in keys)
     for key, value in list(dict.items(thing)):
         if isinstance(key, PLAIN):
             holds(f"[{key!r}]", value)

@@ -56,6 +56,7 @@ class Verdict:
     outcome: str = ""
     where: str = ""
     left: list[str] = field(default_factory=list)  # traces
+    rewritten: list[str] = field(default_factory=list)  # tensors that were written and hold the same numbers again
     crashed: str = ""  # an outcome that is not allowed
     lied: str = ""  # a certificate that says unchanged of what is not
     again: str = ""  # the second run differs from a fresh one
@@ -63,7 +64,7 @@ class Verdict:
 
     @property
     def faults(self) -> list[str]:
-        return [*self.left, *[f"{k}: {v}" for k in ("crashed", "lied", "again", "lost") if (v := getattr(self, k))]]
+        return [*self.left, *self.rewritten, *[f"{k}: {v}" for k in ("crashed", "lied", "again", "lost") if (v := getattr(self, k))]]
 
     def __str__(self) -> str:
         how = f"{self.way.kind} {self.where}".strip()
@@ -212,7 +213,9 @@ class Bench:
         with tracer() if tracer is not None else contextlib.nullcontext():
             verdict.outcome, result = outcome(self.analyses[name], case)
         # The exception is still held, as a notebook holds the last one.
-        verdict.left = before.changes()
+        changed = before.changes()
+        verdict.left = [words for words in changed if ": version was" not in words]
+        verdict.rewritten = [words for words in changed if ": version was" in words] if not verdict.left else []
         verdict.where = tracer.where if tracer is not None else ""
         verdict.crashed = crash(verdict, result, expected)
         if verdict.left and any(one.unchanged for one in certificates(result)):
