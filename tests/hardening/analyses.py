@@ -127,7 +127,7 @@ def _panel(case):
     with contextlib.redirect_stdout(io.StringIO()):
         panel = LayerFlowPanel(*_four(case))
         try:
-            return panel.error
+            return panel.error or panel.flow
         finally:
             panel.close()
 
@@ -137,7 +137,7 @@ def _explorer(case):
 
     panel = SurfaceExplorer(held(case), AXES)
     try:
-        return panel.error
+        return panel.error or panel.grids
     finally:
         panel.close()
 

@@ -62,6 +62,13 @@ class Verdict:
     again: str = ""  # the second run differs from a fresh one
     lost: str = ""  # the interrupt never came out
 
+    def excuse(self, beyond: str) -> None:
+        """Forgive what a model does to what is not its own: there only a false certificate is a fault."""
+        if beyond and not self.lied:
+            self.left, self.rewritten, self.again = [], [], ""
+        if beyond == "the process":
+            self.left, self.lied, self.again = [], "", ""
+
     @property
     def faults(self) -> list[str]:
         return [*self.left, *self.rewritten, *[f"{k}: {v}" for k in ("crashed", "lied", "again", "lost") if (v := getattr(self, k))]]
@@ -101,12 +108,10 @@ def tapped(case: Case, tally: Tally) -> Case:
 def outcome(analysis, case: Case) -> tuple[str, object]:
     """How it ended, in words that are the same for the same numbers, and the exception or result."""
     torch.manual_seed(11)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            result = analysis(case)
-        except BaseException as error:
-            return f"{type(error).__name__}", error
+    try:
+        result = analysis(case)
+    except BaseException as error:
+        return f"{type(error).__name__}", error
     with torch._C.DisableTorchFunction():
         return f"result {told(result)}", result
 
@@ -181,6 +186,12 @@ class Bench:
 
     def trial(self, entry: Entry, name: str, way: Way = NORMAL) -> Verdict | None:
         """Do it; None where the run has no such place."""
+        verdict = self._trial(entry, name, way)
+        if verdict is not None:
+            verdict.excuse(entry.beyond)
+        return verdict
+
+    def _trial(self, entry: Entry, name: str, way: Way) -> Verdict | None:
         verdict = Verdict(entry.name, name, way)
         tap = way.kind in ("forward", "loss", "backward")
         place = 0
@@ -239,6 +250,7 @@ class Bench:
         signal.setitimer(signal.ITIMER_REAL, self.seconds)
         try:
             with undone():
+                warnings.simplefilter("ignore")  # not by `catch_warnings`, which would put back what the zoo changes
                 yield
         finally:
             signal.setitimer(signal.ITIMER_REAL, 0)

@@ -241,7 +241,7 @@ def read_generator():
     return model
 
 
-@ZOO.entry("a file that is read")
+@ZOO.entry("a file that is read", beyond="a file")
 def read_file():
     def run(m, x):
         m.file.read(1)

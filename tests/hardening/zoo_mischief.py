@@ -71,7 +71,7 @@ mischief(
     "hooks a weight's accumulation",
     lambda m: m.last.weight.register_post_accumulate_grad_hook(nothing) if m.last.weight.is_leaf else 0,
 )
-mischief("hooks all modules", lambda m: nn.modules.module.register_module_forward_hook(nothing), beyond="torch's hooks")
+mischief("hooks all modules", lambda m: nn.modules.module.register_module_forward_hook(nothing))
 mischief("clears its own hooks", lambda m: m.first._forward_hooks.clear())
 # What it is made of.
 mischief("registers a buffer", lambda m: m.register_buffer(f"b{len(m._buffers)}", torch.zeros(2)))
@@ -145,10 +145,15 @@ mischief("seeds everything", _each(lambda m: torch.manual_seed(3), lambda m: ran
 
 @ZOO.entry("draws from its own torch generator")
 def own_generator():
-    generator = torch.Generator().manual_seed(3)
-    model = Mischief(lambda m: torch.rand(2, generator=generator))
-    model.generator = generator
+    model = Mischief(lambda m: torch.rand(2, generator=m.generator))
+    model.generator = torch.Generator().manual_seed(3)
     return model
+
+
+@ZOO.entry("draws from a torch generator in a closure", beyond="a closure")
+def closed_over_generator():
+    generator = torch.Generator().manual_seed(3)
+    return Mischief(lambda m: torch.rand(2, generator=generator))
 
 
 # Beyond the model.

@@ -326,7 +326,7 @@ def partial_method():
     return model
 
 
-@ZOO.entry("a closure that counts")
+@ZOO.entry("a closure that counts", beyond="a closure")
 def counting_closure():
     calls = [0]
 
@@ -337,7 +337,7 @@ def counting_closure():
     return Case(Forward(count, layer=line()), numbers(), None, square, {"calls": calls})
 
 
-@ZOO.entry("a nonlocal that counts")
+@ZOO.entry("a nonlocal that counts", beyond="a closure")
 def counting_nonlocal():
     calls = 0
 
