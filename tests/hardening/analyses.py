@@ -91,9 +91,15 @@ def _surface(case):
 
 
 def _in_place(case):
-    """A fix, put on the model itself and taken back."""
-    apply_in_place(case.model, "he").undo()
-    return 0
+    """A fix, put on the model itself and taken back; what is interrupted in taking it back is asked again."""
+    applied = apply_in_place(case.model, "he")
+    try:
+        applied.undo()
+    except BaseException:
+        with contextlib.suppress(RuntimeError):  # that it was taken back already
+            applied.undo()
+        raise
+    return applied.note
 
 
 MODELS = {

@@ -81,8 +81,8 @@ class Snapshot:
             for node in self.nodes.values():
                 facts, children = describe(node.thing, storages)
                 self._keep.append(children)
-                if not self._versions:
-                    facts["version"] = node.facts.get("version")
+                if not self._versions and "version" in node.facts:
+                    facts["version"] = node.facts["version"]
                 told += [f"{node.path}: {words}" for words in differences(node.facts, facts)]
         told += [f"the process: {words}" for words in differences(self.settings, now)]
         return told
