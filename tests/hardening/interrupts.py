@@ -1,0 +1,107 @@
+"""Ctrl-C at a chosen place: as a signal, so that code which holds signals back for a moment is heard.
+
+Two kinds of places: the nth executed line of a file of gradwidgets, and the nth function that is entered below
+one, wherever it is written. The second is where CPython itself looks for signals. Not counted are the lines that leave
+a `with` block, where CPython never looks.
+"""
+
+import contextlib
+import dis
+import functools
+import signal
+import sys
+from pathlib import Path
+
+import gradwidgets
+
+FOLDER = str(Path(gradwidgets.__file__).parent)
+
+
+class Tracer:
+    """Counts places, and interrupts at one of them.
+
+    Args:
+        kind: "line" or "entry".
+        at: Which place, from 1 on; 0 for none.
+
+    Attributes:
+        count: Places met.
+        where: The place of the interrupt, as file:line; "" for none yet.
+    """
+
+    def __init__(self, kind: str, at: int = 0) -> None:
+        self.kind, self.at, self.count, self.where = kind, at, 0, ""
+        self._inside = 0
+
+    @contextlib.contextmanager
+    def __call__(self):
+        before = sys.gettrace()
+        sys.settrace(self._entered)
+        try:
+            yield self
+        finally:
+            sys.settrace(before)
+
+    def _entered(self, frame, event, argument):
+        ours = frame.f_code.co_filename.startswith(FOLDER)
+        if self.kind == "line":
+            return self._line if ours else None
+        if ours or self._inside:
+            self._met(frame)
+        if ours:
+            self._inside += 1
+            return self._left
+        return None
+
+    def _left(self, frame, event, argument):
+        if event == "return":
+            self._inside -= 1
+        return self._left
+
+    def _line(self, frame, event, argument):
+        if event == "line" and frame.f_lasti not in exits(frame.f_code):
+            self._met(frame)
+        return self._line
+
+    def _met(self, frame) -> None:
+        self.count += 1
+        if self.count == self.at and not self.where:
+            self.where = f"{Path(frame.f_code.co_filename).name}:{frame.f_lineno} {frame.f_code.co_name}"
+            signal.raise_signal(signal.SIGINT)
+
+
+@functools.cache
+def exits(code) -> frozenset[int]:
+    """Where a `with` block is left without an exception: three times None, then the call."""
+    steps = list(dis.get_instructions(code))
+    found = set()
+    for one, two, three, call in zip(steps, steps[1:], steps[2:], steps[3:], strict=False):
+        nones = all(step.opname == "LOAD_CONST" and step.argval is None for step in (one, two, three))
+        if nones and call.opname in ("PRECALL", "CALL"):
+            found.add(one.offset)
+    return frozenset(found)
+
+
+class Tally:
+    """Counts calls, and raises at the nth of one kind; all copies of a model share it."""
+
+    def __init__(self, kind: str = "", at: int = 0, error: type[BaseException] = KeyboardInterrupt) -> None:
+        self.kind, self.at, self.error, self.counts = kind, at, error, {"forward": 0, "backward": 0, "loss": 0}
+
+    def __deepcopy__(self, memo):
+        return self
+
+    def __copy__(self):
+        return self
+
+    def __reduce__(self):
+        return functools.partial(_the, self), ()
+
+    def met(self, kind: str) -> None:
+        self.counts[kind] += 1
+        if kind == self.kind and self.counts[kind] == self.at:
+            raise self.error(f"at {kind} {self.at}")
+
+
+def _the(one):
+    return one

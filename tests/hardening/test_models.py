@@ -1,0 +1,99 @@
+"""Looking at a model leaves it as it was: the zoo × every analysis × normal, raised and interrupted.
+
+The short form is a seeded sample. With GRADWIDGETS_SOAK=1 all is tried with all, and a line of counts is written.
+"""
+
+import os
+import random
+from collections import Counter
+
+import pytest
+
+from tests.hardening.analyses import ALL, LOSSES, MODELS, PANELS
+from tests.hardening.trial import NORMAL, Bench, Verdict, Way
+from tests.hardening.zoo import OURS, whole
+
+SOAK = os.environ.get("GRADWIDGETS_SOAK") == "1"
+SEED = int(os.environ.get("GRADWIDGETS_SEED", "0"))
+BENCH = Bench(ALL)
+# What the issue began with, and one of each kind of trace.
+ALWAYS = [
+    ("a layer twice in a Sequential", "hessian_spectrum"),
+    ("a layer twice in a Sequential", "gradient_noise_scale"),
+    ("a layer twice in a Sequential", "gradient_covariance"),
+    ("hooks a weight", "layer_flow"),
+    ("appends three deep", "hessian_spectrum"),
+    ("sets a weight's data of another dtype", "layer_flow"),
+    ("sets the default dtype", "parameter_gradients"),
+    ("sets inference mode", "check_loss"),
+    ("counts", "check_loss"),
+    ("raises halfway", "batch_norms"),
+    ("everything at once", "LayerFlowPanel"),
+    ("counts", "SurfaceExplorer"),
+]
+
+
+def ways(draw: random.Random) -> list[Way]:
+    """One of each kind."""
+    return [
+        NORMAL,
+        Way("forward", at=2, error=RuntimeError),
+        *[Way(kind, draw.random()) for kind in ("forward", "backward", "loss", "line", "entry")],
+    ]
+
+
+def sample() -> list[tuple[str, str, Way]]:
+    """What is tried every time: a few of each analysis and way."""
+    draw = random.Random(SEED)
+    light = [name for name, entry in OURS.items() if not entry.heavy]
+    chosen = [(entry, analysis, NORMAL) for entry, analysis in ALWAYS]
+    for analysis in [*MODELS, *LOSSES]:
+        chosen += [(name, analysis, NORMAL) for name in draw.sample(light, 5)]
+        chosen += [(draw.choice(light), analysis, way) for way in ways(draw)[1:]]
+    for analysis in PANELS:
+        chosen += [(draw.choice(light), analysis, way) for way in ways(draw)[:2]]
+    return list(dict.fromkeys(chosen))
+
+
+def _label(trial: tuple) -> str:
+    entry, analysis, way = trial
+    return f"{entry} × {analysis} × {way.kind}"
+
+
+@pytest.mark.skipif(SOAK, reason="the long form tries these too")
+@pytest.mark.parametrize("trial", sample(), ids=_label)
+def test_looking_at_a_model_leaves_it_as_it_was(trial):
+    entry, analysis, way = trial
+    verdict = BENCH.trial(OURS[entry], analysis, way)
+    assert verdict is None or not verdict.faults, str(verdict)
+
+
+def counts(verdicts: list[Verdict]) -> Counter:
+    """Tried, survived, lost (the run or the interrupt did not end as it may), leaked (a trace was left)."""
+    return Counter(
+        tried=len(verdicts),
+        survived=sum(not verdict.faults for verdict in verdicts),
+        lost=sum(bool(verdict.crashed or verdict.lost or verdict.again) for verdict in verdicts),
+        leaked=sum(bool(verdict.left or verdict.rewritten or verdict.lied) for verdict in verdicts),
+    )
+
+
+@pytest.mark.skipif(not SOAK, reason="the long form: set GRADWIDGETS_SOAK=1")
+@pytest.mark.parametrize("analysis", ALL)
+def test_looking_at_any_model_leaves_it_as_it_was(analysis, capsys):
+    draw, verdicts = random.Random(f"{SEED} {analysis}"), []
+    for entry in whole().values():
+        for way in ways(draw)[: 2 if analysis in PANELS or entry.heavy else None]:
+            verdict = BENCH.trial(entry, analysis, way)
+            if verdict is not None:
+                verdicts.append(verdict)
+    with capsys.disabled():
+        print(f"\nhardening: {analysis}: " + ", ".join(f"{n} {what}" for what, n in counts(verdicts).items()))
+    faulty = [str(verdict) for verdict in verdicts if verdict.faults]
+    assert not faulty, "\n".join([f"{len(faulty)} of {len(verdicts)}", *faulty])
+
+
+def test_the_zoo_has_a_hundred_models_and_all_are_built_alike_twice():
+    assert len(OURS) >= 100
+    for name in random.Random(SEED).sample(list(OURS), 20):
+        assert type(OURS[name].build().model).__qualname__ == type(OURS[name].build().model).__qualname__
