@@ -217,7 +217,9 @@ def _names(code: types.CodeType) -> set[str]:
 
 
 def _mapping(thing, facts: dict, holds) -> None:
-    keys = collections.OrderedDict.__iter__(thing) if isinstance(thing, collections.OrderedDict) else dict.__iter__(thing)
+    keys = (
+        collections.OrderedDict.__iter__(thing) if isinstance(thing, collections.OrderedDict) else dict.__iter__(thing)
+    )
     facts["its keys, in order"] = " ".join(str(name_of(key)) for key in keys)
     for key, value in list(dict.items(thing)):
         if isinstance(key, PLAIN):

@@ -71,7 +71,11 @@ class Verdict:
 
     @property
     def faults(self) -> list[str]:
-        return [*self.left, *self.rewritten, *[f"{k}: {v}" for k in ("crashed", "lied", "again", "lost") if (v := getattr(self, k))]]
+        return [
+            *self.left,
+            *self.rewritten,
+            *[f"{k}: {v}" for k in ("crashed", "lied", "again", "lost") if (v := getattr(self, k))],
+        ]
 
     def __str__(self) -> str:
         how = f"{self.way.kind} {self.where}".strip()

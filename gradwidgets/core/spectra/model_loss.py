@@ -167,6 +167,7 @@ class ModelLoss:
             ValueError: The loss is not one real number, or depends on no parameter.
         """
         parameters = self.parameters if parameters is None else parameters
+        how = {"create_graph": graph, "allow_unused": True}
 
         def work() -> tuple[Tensor, tuple[Tensor | None, ...]]:
             loss = self.value(inputs, targets)
@@ -175,7 +176,9 @@ class ModelLoss:
                     "the loss has no gradient: nothing leads from it to the trainable parameters (look for detach, "
                     "no_grad, item and numpy on its way)"
                 )
-            return loss.detach(), torch.autograd.grad(loss, parameters, create_graph=graph, allow_unused=True)
+            trained = [p for p in parameters if p.requires_grad]  # a forward may freeze some
+            found = dict(zip(map(id, trained), torch.autograd.grad(loss, trained, **how), strict=True))
+            return loss.detach(), tuple([found.get(id(p)) for p in parameters])
 
         return self.at(parameters, work)
 

@@ -7,18 +7,19 @@ import functools
 import types
 import warnings
 import weakref
-from collections import deque
+from collections import OrderedDict, deque
 
 import torch
 from torch import Tensor, nn
 
-from gradwidgets.core.subject.kinds import ATOMIC, is_library, is_opaque, names_in, root_of
+from gradwidgets.core.subject.kinds import ATOMIC, PROXIES, is_library, is_opaque, names_in, root_of
 from gradwidgets.core.subject.reached import attributes_of
 from gradwidgets.core.subject.storages import Storages
 
 LARGE = 1 << 28  # bytes of one tensor or array outside of any module, beyond which it is shared
 # Of libraries, and made of values alone.
 _VALUES = ("collections", "itertools", "random", "decimal", "fractions", "datetime", "numpy", "dataclasses")
+_COMPILED = "_compiled_call_impl"  # what torch's own copies leave out
 _INSIDE = (dict, list, set, tuple, functools.partial)
 _FOUND: object = object()
 
@@ -53,7 +54,8 @@ class Clone:
         if known is not _FOUND:
             return known
         self._kept.append(thing)
-        made = self._copy(thing)
+        plain = _PLAIN.get(type(thing))
+        made = self._copy(thing) if plain is None else plain(self, thing)
         self._made[id(thing)] = made
         return made
 
@@ -69,10 +71,10 @@ class Clone:
 
     def _copy(self, thing: object) -> object:
         kind = type(thing)
+        if kind in PROXIES:
+            return weakref.proxy(self.of(thing.__repr__.__self__))
         if isinstance(thing, Tensor):
             return self._tensor(thing)
-        if kind in _PLAIN:
-            return _PLAIN[kind](self, thing)
         if isinstance(thing, weakref.ref):
             there = thing()
             return weakref.ref(self.of(there)) if isinstance(there, (nn.Module, Tensor)) else thing
@@ -116,7 +118,7 @@ class Clone:
         self._remember(thing, made)
         own = object.__getattribute__(made, "__dict__")
         for key, value in attributes_of(thing).items():
-            own[key] = self.of(value)
+            own[key] = None if key == _COMPILED else self.of(value)
         for kind in type(thing).__mro__:
             for slot in vars(kind).values() if "__slots__" in vars(kind) else ():
                 if isinstance(slot, types.MemberDescriptorType) and hasattr(thing, slot.__name__):
@@ -161,7 +163,7 @@ class Clone:
         return made
 
     def _dict(self, thing: dict) -> dict:
-        made = self._remember(thing, {})
+        made = self._remember(thing, type(thing)())
         for key, value in thing.items():
             made[self.of(key)] = self.of(value)
         return made
@@ -269,18 +271,16 @@ class Clone:
 
 def _is_simple(kind: type) -> bool:
     """Whether a module's copy is one with copies of its attributes."""
-    usual = (nn.Module.__setstate__, None)
-    return (
-        getattr(kind, "__setstate__", None) in usual
-        and kind.__reduce_ex__ is object.__reduce_ex__
-        and kind.__reduce__ is object.__reduce__
-        and getattr(kind, "__getstate__", None) is getattr(object, "__getstate__", None)
+    return kind.__reduce_ex__ is object.__reduce_ex__ and all(
+        getattr(kind, name) in (getattr(nn.Module, name), getattr(object, name, None))
+        for name in ("__reduce__", "__getstate__", "__setstate__")
     )
 
 
 _PLAIN = {
     list: Clone._list,
     dict: Clone._dict,
+    OrderedDict: Clone._dict,
     set: Clone._set,
     tuple: Clone._tuple,
     deque: Clone._deque,

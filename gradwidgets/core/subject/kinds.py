@@ -39,6 +39,7 @@ ATOMIC = frozenset(
         torch.Size,
     }
 )
+PROXIES = frozenset({weakref.ProxyType, weakref.CallableProxyType})  # which pass for what they stand for
 _OPAQUE = frozenset(
     {
         *sys.stdlib_module_names,

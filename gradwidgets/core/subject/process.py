@@ -1,6 +1,8 @@
 """Settings of the whole process that somebody's code may flip, and random numbers: held, and put back."""
 
+import decimal
 import gc
+import locale
 import logging
 import os
 import signal
@@ -242,6 +244,19 @@ def _put_stance(held: object) -> None:
     dynamo._set_stance(dynamo.DynamoStance() if held is None else held)
 
 
+def _decimal() -> tuple:
+    context = decimal.getcontext()
+    flags, traps = tuple(context.flags.items()), tuple(context.traps.items())
+    return context.prec, context.rounding, context.Emin, context.Emax, context.capitals, context.clamp, flags, traps
+
+
+def _put_decimal(held: tuple) -> None:
+    context = decimal.getcontext()
+    context.prec, context.rounding, context.Emin, context.Emax, context.capitals, context.clamp = held[:6]
+    context.flags.update(held[6])
+    context.traps.update(held[7])
+
+
 Setting = tuple[str, Callable[[], object], Callable[[object], None]]
 
 # Name, how it is read, how it is set; modes that are entered come after the device, which is one of them.
@@ -274,6 +289,8 @@ SETTINGS: tuple[Setting, ...] = (
     ("the search path", lambda: list(sys.path), lambda held: sys.path.__setitem__(slice(None), held)),
     ("the recursion limit", sys.getrecursionlimit, sys.setrecursionlimit),
     ("what an interrupt does", _interrupt, _put_interrupt),
+    ("the locale", lambda: locale.setlocale(locale.LC_ALL), lambda held: locale.setlocale(locale.LC_ALL, held)),
+    ("decimal numbers' context", _decimal, _put_decimal),
     ("collection of garbage", gc.isenabled, _put_collection),
     ("the root logger's level", lambda: (logging.root.level, logging.root.manager.disable), _put_logging),
 )

@@ -2,21 +2,23 @@
 
 import builtins
 import functools
+import io
 import random
 import sys
 import types
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Collection, Iterable
 
 import torch
 from torch import Tensor, nn
 
-from gradwidgets.core.subject.kinds import ATOMIC, is_library, is_opaque, may_change, names_in, root_of
+from gradwidgets.core.subject.kinds import ATOMIC, PROXIES, is_library, is_opaque, may_change, names_in, root_of
 from gradwidgets.core.subject.parts import MISSING, Attribute, Contents, Place, State
 from gradwidgets.core.subject.tensors import HeldTensor
 
 MOST = 300_000  # objects that are looked at
 _DESCRIPTORS = (staticmethod, classmethod, property, types.MemberDescriptorType)
+_USUAL = frozenset({dict, list, set, deque, OrderedDict})
 _REGISTERED = ("_modules", "_parameters", "_buffers")  # whose entries are called by their own names
 
 
@@ -56,6 +58,8 @@ class Reached:
                 self._look(thing, place)
 
     def _look(self, thing: object, place: Place) -> None:
+        if type(thing) in PROXIES:
+            return
         if isinstance(thing, nn.Module):
             self._object(thing, place.of_module())
         elif isinstance(thing, Tensor):
@@ -115,10 +119,15 @@ class Reached:
                 if self._is_new(value):
                     self._record(value, Contents(Place(place.label, place.module, key), value))
                     self._push((place.inner(name), one) for name, one in value.items())
+            elif type(value) in _USUAL and not value:  # most of a module's are hooks that nobody registered
+                if self._is_new(value):
+                    self._record(value, Contents(Place(place.label, place.module, place.attribute or key), value))
             elif type(value) not in ATOMIC:
                 self._waiting.append((value, place.inner(key)))
 
     def _class(self, kind: type) -> None:
+        new = functools.partial(_without_new, kind)
+        self.parts.append(State(Place("", f"the class {kind.__name__}"), lambda: frozenset(vars(kind)), new))
         for name, value in list(vars(kind).items()):
             if name.startswith("__") and name.endswith("__") and not isinstance(value, types.FunctionType):
                 continue
@@ -142,12 +151,14 @@ class Reached:
 
     def _container(self, thing: object, place: Place) -> None:
         self._record(thing, Contents(place, thing))
+        if type(thing) in _USUAL and not thing:
+            return
         if isinstance(thing, dict):
             self._push((place.inner(key) if type(key) in ATOMIC else place, one) for key, one in thing.items())
             self._push((place, key) for key in thing)
         else:
             self._push((place.inner(i), one) for i, one in enumerate(thing))
-        if type(thing) not in (dict, list, set, deque) and (own := attributes_of(thing)):
+        if type(thing) not in _USUAL and (own := attributes_of(thing)):
             self._attributes(thing, own, place)
 
     def _function(self, function: types.FunctionType, place: Place) -> None:
@@ -206,6 +217,11 @@ def _own_attribute(kind: type, name: str) -> object:
     return vars(kind)[name]
 
 
+def _without_new(kind: type, names: frozenset[str]) -> None:
+    for name in vars(kind).keys() - names:
+        delattr(kind, name)
+
+
 def _given(name: str, *ways) -> list:
     return [functools.partial(way, name) for way in ways]
 
@@ -218,6 +234,8 @@ def _state_of(thing: object, place: Place) -> State | None:
         return State(place, thing.getstate, thing.setstate)
     if isinstance(thing, bytearray):
         return State(place, lambda: bytes(thing), functools.partial(thing.__setitem__, slice(None)))
+    if isinstance(thing, io.IOBase):
+        return _position_of(thing, place)
     numpy = sys.modules.get("numpy")
     if numpy is None or root_of(type(thing)) != "numpy":
         return None
@@ -227,6 +245,13 @@ def _state_of(thing: object, place: Place) -> State | None:
     if bits is None:
         return None
     return State(place, lambda: bits.state, functools.partial(setattr, bits, "state"), lambda a, b: repr(a) == repr(b))
+
+
+def _position_of(file: io.IOBase, place: Place) -> State | None:
+    try:
+        return State(place, file.tell, file.seek) if file.seekable() else None
+    except (OSError, ValueError):  # it is closed, or being iterated over
+        return None
 
 
 def _same_array(a: object, b: object) -> bool:
