@@ -1,7 +1,7 @@
 """One loss, checked: its surface, a table at inputs that tell, a verdict; for the eye or for a test suite."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from gradwidgets.core.finding import Finding
 from gradwidgets.core.loss_function import as_function
@@ -12,6 +12,8 @@ from gradwidgets.core.patterns.registry import PATTERNS, find_patterns
 from gradwidgets.core.probe import ProbeRow, probing
 from gradwidgets.core.results import Result
 from gradwidgets.core.slices import finish
+from gradwidgets.core.subject.certificate import Certificate
+from gradwidgets.core.subject.untouched import Untouched
 from gradwidgets.core.surface import SurfaceGrid, sample_surface
 from gradwidgets.core.wording import number, percent
 
@@ -27,12 +29,14 @@ class LossReport(Result):
         grid: Its surface and gradient field.
         rows: The table at representative inputs.
         findings: The verdict, worst first.
+        certificate: The proof that whatever the loss holds is as it was before.
     """
 
     name: str
     grid: SurfaceGrid
     rows: list[ProbeRow]
     findings: list[Finding]
+    certificate: Certificate | None = field(default=None, compare=False, repr=False)
 
     @property
     def ok(self) -> bool:
@@ -106,11 +110,12 @@ def check_loss(
     """
     if isinstance(loss, Mapping):
         raise TypeError(f"check_loss takes one loss; call it for each of {', '.join(map(repr, loss))}")
-    grid = sample_surface(loss, axes, resolution, fixed=fixed)
-    findings = find_patterns(grid, target=target)
-    function = as_function(loss, grid.axes, fixed)
-    rows = finish(probing(function, grid.axes, probes))
-    return LossReport(function.name, grid, rows, findings)
+    with Untouched(loss, fixed) as block, block.again():
+        grid = sample_surface(loss, axes, resolution, fixed=fixed)
+        findings = find_patterns(grid, target=target)
+        function = as_function(loss, grid.axes, fixed)
+        rows = finish(probing(function, grid.axes, probes))
+    return LossReport(function.name, grid, rows, findings, block.certificate)
 
 
 def assert_loss(

@@ -140,9 +140,8 @@ def _one(
     objectives: Mapping[str, Objective], optimizer: SGD, starts: Tensor, steps: int
 ) -> Slices[dict[str, Trajectory]]:
     ((name, objective),) = objectives.items()
-    points, gradients = yield from part_of(
-        descent_loop(_gradients_of(objective, starts), optimizer, starts.reshape(-1, 2).T, steps), 0.0, 0.9
-    )
+    work = descent_loop(_gradients_of(objective, starts), optimizer, starts.reshape(-1, 2).T, steps)
+    points, gradients = yield from part_of(objective.watched(work), 0.0, 0.9)
     path = _points_last(points, starts)
     losses = path.new_empty(path.shape[:-1])
     flat, flat_losses = path.view(-1, 2), losses.view(-1)

@@ -1,11 +1,15 @@
 """What the optimizer walks on: a real function of two parameters."""
 
 from functools import cached_property
+from typing import TypeVar
 
 import torch
 from torch import Tensor
 
 from gradwidgets.core.points import as_points
+from gradwidgets.core.slices import Slices
+
+T = TypeVar("T")
 
 
 class Objective:
@@ -57,6 +61,10 @@ class Objective:
             values = self(leaf)
             (gradients,) = torch.autograd.grad(values.sum(), leaf)
         return values.detach(), gradients
+
+    def watched(self, work: Slices[T]) -> Slices[T]:
+        """The same work, which calls this often; what somebody's own function changes meanwhile is put back."""
+        return work
 
     def hessian(self, point: object) -> Tensor:
         """The matrix of second derivatives at one point.

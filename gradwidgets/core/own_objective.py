@@ -3,6 +3,8 @@
 import inspect
 from collections.abc import Callable, Mapping
 from contextlib import contextmanager
+from functools import partial
+from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -11,6 +13,10 @@ from gradwidgets.core.axes import check_axes
 from gradwidgets.core.function_source import function_source
 from gradwidgets.core.objective import Objective, as_single_point
 from gradwidgets.core.points import as_points, as_start
+from gradwidgets.core.slices import Slices
+from gradwidgets.core.subject.untouched import Untouched
+
+T = TypeVar("T")
 
 
 class ObjectiveError(ValueError):
@@ -81,13 +87,37 @@ class OwnObjective(Objective):
         self.fn, self.split = fn, split
         self.name = _name_of(fn)
         self.parameters, self.view, self.start, self.minima = parameters, view, start, minima
+        self._watched = False  # whether somebody puts back, later, what the function changes
+
+    def watched(self, work: Slices[T]) -> Slices[T]:  # noqa: D102
+        while True:
+            try:
+                step = self._untouched(partial(next, work))
+            except StopIteration as end:
+                return end.value
+            yield step
+
+    def _untouched(self, work: Callable[[], T]) -> T:
+        """Call the function, once or often; what it changes is put back at the end."""
+        if self._watched:
+            return work()
+        with Untouched(self.fn) as block, block.again():
+            self._watched = True
+            try:
+                return work()
+            finally:
+                self._watched = False
 
     def __call__(self, points: object) -> Tensor:  # noqa: D102
         tensor = as_points(points)
         # A clone, so that a function that works in place spoils nothing of the caller's.
-        return self._evaluate(tensor.clone().reshape(-1, 2)).reshape(tensor.shape[:-1])
+        flat = tensor.clone().reshape(-1, 2)
+        return self._untouched(lambda: self._evaluate(flat)).reshape(tensor.shape[:-1])
 
     def value_and_gradient(self, points: object) -> tuple[Tensor, Tensor]:  # noqa: D102
+        return self._untouched(lambda: self._value_and_gradient(points))
+
+    def _value_and_gradient(self, points: object) -> tuple[Tensor, Tensor]:
         tensor = as_points(points)
         with torch.inference_mode(False), torch.enable_grad():
             leaf = tensor.detach().clone().reshape(-1, 2).requires_grad_()
@@ -100,6 +130,9 @@ class OwnObjective(Objective):
         return values.detach().reshape(tensor.shape[:-1]), gradients.reshape(tensor.shape)
 
     def hessian(self, point: object) -> Tensor:  # noqa: D102
+        return self._untouched(lambda: self._hessian(point))
+
+    def _hessian(self, point: object) -> Tensor:
         tensor = as_single_point(point)
         with torch.inference_mode(False), torch.enable_grad():
             leaf = tensor.detach().clone().reshape(1, 2).requires_grad_()

@@ -10,11 +10,10 @@ from torch.utils import _pytree as pytree
 from gradwidgets.core.layers.arguments import whole
 from gradwidgets.core.layers.passes import FlowError, Subject, quietly, without_gradient_hooks
 from gradwidgets.core.slices import Slices, finish
+from gradwidgets.core.subject.certificate import Certificate
 
 
-def parameter_gradients(
-    model: nn.Module, inputs: object, targets: object, loss_fn: Callable
-) -> dict[str, Tensor | None]:
+def parameter_gradients(model: nn.Module, inputs: object, targets: object, loss_fn: Callable) -> "Gradients":
     """The gradient of loss_fn(model(inputs), targets) by every trainable parameter; the model stays as it is.
 
     A copy of the model runs, as in `layer_flow`, and hooks on gradients are not run.
@@ -27,15 +26,27 @@ def parameter_gradients(
         loss_fn: `loss_fn(model's output, targets)`, a tensor of one real number.
 
     Returns:
-        Dotted name → gradient, shaped as the parameter; None where the loss does not depend on it. A parameter that
-        several modules share has one name, its first.
+        A dict, dotted name → gradient, shaped as the parameter; None where the loss does not depend on it. A parameter
+        that several modules share has one name, its first. Its `certificate` proves that the model is as it was.
 
     Raises:
         TypeError: `model` is no module, or `loss_fn` cannot be called.
         FlowError: (a ValueError) The model, the loss or the backward pass raised, or the loss is no real number.
     """
-    found, _ = Subject.of(model, inputs, targets, loss_fn).looked_at(_gradients)
-    return found
+    found, certificate = Subject.of(model, inputs, targets, loss_fn).looked_at(_gradients)
+    return Gradients(found, certificate)
+
+
+class Gradients(dict[str, Tensor | None]):
+    """Gradients by their parameters' dotted names.
+
+    Attributes:
+        certificate: The proof that the model is as it was.
+    """
+
+    def __init__(self, found: dict[str, Tensor | None], certificate: Certificate) -> None:
+        super().__init__(found)
+        self.certificate = certificate
 
 
 def _gradients(subject: Subject) -> dict[str, Tensor | None]:

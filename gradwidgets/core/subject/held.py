@@ -50,6 +50,8 @@ class Held:
 
     def refresh(self) -> None:
         """Take everything as it is now for how it belongs; objects that have come since are not held."""
+        self._reached.classes.refresh()
+        self._reached.empty.refresh()
         for part in self._reached.parts:
             part.refresh()
         for held in self._all():
@@ -58,7 +60,8 @@ class Held:
 
     def restore(self) -> list[str]:
         """Put back whatever has changed; return what that was, in words. May be done again."""
-        restored = [word for part in self._reached.parts if part.changed() for word in part.put_back()]
+        restored = [*self._reached.classes.put_back(), *self._reached.empty.put_back()]
+        restored += [word for part in self._reached.parts if part.changed() for word in part.put_back()]
         restored += [word for held in self._all() if held.changed() for word in held.put_back()]
         if not self._same_bits():
             restored += self._numbers_put_back()
@@ -85,7 +88,8 @@ class Held:
 
     def differences(self) -> list[str]:
         """What is not as it was, in words; nothing is put back."""
-        found = [part.place.words for part in self._reached.parts if part.changed()]
+        found = [*self._reached.classes.changed(), *self._reached.empty.changed()]
+        found += [part.place.words for part in self._reached.parts if part.changed()]
         found += [held.label for held in self._all() if held.changed()]
         return found if self._same_bits() else [*found, "numbers"]
 
@@ -129,7 +133,7 @@ class Held:
             "gradients": len(reached.gradients),
             "bytes": self.size,
             "hooks": sum([len(one.before) for one in self._hooks()]),
-            "attributes and containers": len(reached.parts),
+            "attributes and containers": len(reached.parts) + len(reached.empty) + len(reached.classes),
             "random generators": 0 if process is None else process.generators,
             "settings": 0 if process is None else process.count,
         }

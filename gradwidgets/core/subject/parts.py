@@ -99,6 +99,86 @@ class Contents:
                 yield self.place.inner(key).words
 
 
+class Empty:
+    """Containers in which there is nothing: most of a module's, for hooks that nobody registered.
+
+    Thousands of them are looked at faster than as `Contents` each.
+    """
+
+    def __init__(self) -> None:
+        self._held: list[dict | list | set | deque] = []
+        self._where: list[tuple[Place, str]] = []
+
+    def add(self, held: dict | list | set | deque, owner: Place, key: str) -> None:
+        """Hold one more, an attribute of this name."""
+        self._held.append(held)
+        self._where.append((owner, key))
+
+    def __len__(self) -> int:
+        """How many there are."""
+        return len(self._held)
+
+    def changed(self) -> list[str]:
+        """What has something in it now, in words."""
+        if not any(self._held):
+            return []
+        return [
+            Place(owner.label, owner.module, owner.attribute or key).words
+            for held, (owner, key) in zip(self._held, self._where, strict=True)
+            if held
+        ]
+
+    def put_back(self) -> list[str]:
+        """Empty them again; say what was changed."""
+        words = self.changed()
+        for held in self._held if words else ():
+            held.clear()
+        return words
+
+    def refresh(self) -> None:
+        """Leave out those in which there is something by now."""
+        pairs = [pair for pair in zip(self._held, self._where, strict=True) if not pair[0]]
+        self._held, self._where = [held for held, _ in pairs], [where for _, where in pairs]
+
+
+class Classes:
+    """Which class each of many objects is of."""
+
+    def __init__(self) -> None:
+        self._held: list[object] = []
+        self._kinds: list[type] = []
+        self._where: list[Place] = []
+
+    def add(self, held: object, owner: Place) -> None:
+        """Hold one more object's class."""
+        self._held.append(held)
+        self._kinds.append(type(held))
+        self._where.append(owner)
+
+    def __len__(self) -> int:
+        """How many there are."""
+        return len(self._held)
+
+    def _others(self) -> list[int]:
+        same = map(operator.is_, map(type, self._held), self._kinds)
+        return [i for i, one in enumerate(same) if not one]
+
+    def changed(self) -> list[str]:
+        """What is of another class now, in words."""
+        return [f"the class of {self._where[i].label or 'the model'}" for i in self._others()]
+
+    def put_back(self) -> list[str]:
+        """Give all their classes back; say what was changed."""
+        words = self.changed()
+        for i in self._others():
+            object.__setattr__(self._held[i], "__class__", self._kinds[i])
+        return words
+
+    def refresh(self) -> None:
+        """Take the classes that they are of now for those that belong to them."""
+        self._kinds = list(map(type, self._held))
+
+
 class Attribute:
     """One value that is not in a container: a closure's cell, a slot, a class, an entry among a module's globals.
 

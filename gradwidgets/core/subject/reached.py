@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from gradwidgets.core.subject.kinds import ATOMIC, PROXIES, is_library, is_opaque, may_change, names_in, root_of
-from gradwidgets.core.subject.parts import MISSING, Attribute, Contents, Place, State
+from gradwidgets.core.subject.parts import MISSING, Attribute, Classes, Contents, Empty, Place, State
 from gradwidgets.core.subject.tensors import HeldTensor
 
 MOST = 300_000  # objects that are looked at
@@ -35,6 +35,8 @@ class Reached:
         tensors: Every tensor, held.
         gradients: Their gradients, held.
         parts: Everything else that can change.
+        empty: Attributes that are empty containers.
+        classes: Of modules and other objects.
         opaque: What was not looked into, by its place: its class's name.
     """
 
@@ -43,6 +45,7 @@ class Reached:
         self.tensors: list[HeldTensor] = []
         self.gradients: list[HeldTensor] = []
         self.parts: list[Contents | Attribute | State] = []
+        self.empty, self.classes = Empty(), Classes()
         self.opaque: dict[str, str] = {}
         self._outside, self._but = outside, but
         self._labels: dict[str, int] = {}
@@ -97,8 +100,8 @@ class Reached:
             self._scripted(thing, place)
             return
         kind = type(thing)
-        put = functools.partial(object.__setattr__, thing, "__class__")
-        self._record(thing, Attribute(place.inner("class"), lambda: type(thing), put, lambda: None))
+        if id(thing) not in self._but:
+            self.classes.add(thing, place)
         for one in kind.__mro__ if self._outside else ():
             if self._is_new(one) and not is_opaque(one) and root_of(one) != "torch":
                 self._class(one)
@@ -115,13 +118,13 @@ class Reached:
         self._seen[id(own)] = own
         self._record(owner, Contents(place, own))
         for key, value in reversed(own.items()):
-            if key in _REGISTERED and isinstance(value, dict):
+            if type(value) in _USUAL and not value:
+                if self._is_new(value) and id(value) not in self._but:
+                    self.empty.add(value, place, key)
+            elif key in _REGISTERED and isinstance(value, dict):
                 if self._is_new(value):
                     self._record(value, Contents(Place(place.label, place.module, key), value))
                     self._push((place.inner(name), one) for name, one in value.items())
-            elif type(value) in _USUAL and not value:  # most of a module's are hooks that nobody registered
-                if self._is_new(value):
-                    self._record(value, Contents(Place(place.label, place.module, place.attribute or key), value))
             elif type(value) not in ATOMIC:
                 self._waiting.append((value, place.inner(key)))
 

@@ -15,10 +15,11 @@ from gradwidgets.core.layers import (
     LayerFlow,
     build_network,
     diagnose,
-    layer_flow,
     predicted_factors,
 )
+from gradwidgets.core.layers.flow import flow_of
 from gradwidgets.core.layers.gradients import cut, parameter_gradients
+from gradwidgets.core.layers.passes import Subject
 from gradwidgets.core.slices import Slices
 
 YOURS = "yours"  # the model that was passed in
@@ -128,7 +129,7 @@ class FlowProblem:
         yield 0.0
         model, inputs, targets, loss_fn = self.network(settings)
         yield 0.3
-        flow = layer_flow(model, inputs, targets, loss_fn)
+        flow = flow_of(Subject.of(model, inputs, targets, loss_fn), own=not settings.own)
         return FlowResult(settings, flow, diagnose(flow), _theory(settings))
 
     def gradient_of(self, settings: FlowSettings, name: str) -> torch.Tensor:
