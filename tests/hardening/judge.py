@@ -63,7 +63,12 @@ class Snapshot:
         waiting = collections.deque(waiting)
         while waiting:
             path, thing = waiting.popleft()
-            if isinstance(thing, (*PLAIN, *OPAQUE)) or id(thing) in self.nodes or id(thing) in self._ignored:
+            if (
+                type(thing) in weakref.ProxyTypes
+                or isinstance(thing, (*PLAIN, *OPAQUE))
+                or id(thing) in self.nodes
+                or id(thing) in self._ignored
+            ):
                 continue
             facts, children = describe(thing, self._storages)
             self.nodes[id(thing)] = Node(path, thing, facts)
@@ -121,6 +126,8 @@ def _short(value: object) -> str:
 
 def name_of(thing: object) -> object:
     """How a holder knows what it holds: plain values by value, all else by identity."""
+    if type(thing) in weakref.ProxyTypes:
+        return f"proxy at {id(thing):x}"
     if isinstance(thing, float):
         return f"float {thing.hex()}"
     if isinstance(thing, PLAIN) and type(thing) in PLAIN:
@@ -217,7 +224,9 @@ def _names(code: types.CodeType) -> set[str]:
 
 
 def _mapping(thing, facts: dict, holds) -> None:
-    keys = collections.OrderedDict.__iter__(thing) if isinstance(thing, collections.OrderedDict) else dict.__iter__(thing)
+    keys = (
+        collections.OrderedDict.__iter__(thing) if isinstance(thing, collections.OrderedDict) else dict.__iter__(thing)
+    )
     facts["its keys, in order"] = " ".join(str(name_of(key)) for key in keys)
     for key, value in list(dict.items(thing)):
         if isinstance(key, PLAIN):

@@ -12,6 +12,7 @@ import signal
 import sys
 import warnings
 import weakref
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -33,7 +34,7 @@ class Slotted:
 class Odd(nn.Module):
     """Holds one of everything."""
 
-    shared = []
+    shared: ClassVar[list] = []
 
     def __init__(self):
         super().__init__()

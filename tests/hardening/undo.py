@@ -88,7 +88,11 @@ def _of_python():
     folder, environ = os.getcwd(), dict(os.environ)
     streams = {name: getattr(sys, name) for name in _NAMES}
     depth, profile, trace, collecting = sys.getrecursionlimit(), sys.getprofile(), sys.gettrace(), gc.isenabled()
-    handler, place, digits = signal.getsignal(signal.SIGINT), locale.setlocale(locale.LC_ALL), decimal.getcontext().copy()
+    handler, place, digits = (
+        signal.getsignal(signal.SIGINT),
+        locale.setlocale(locale.LC_ALL),
+        decimal.getcontext().copy(),
+    )
     level, off, handlers = logging.root.level, logging.root.manager.disable, list(logging.root.handlers)
     path, state, numpys = list(sys.path), random.getstate(), np.random.get_state()
     errors, printing = np.geterr(), np.get_printoptions()

@@ -102,7 +102,12 @@ ZOO.entry("no parameters")(lambda: nn.Sequential(nn.ReLU(), nn.BatchNorm1d(4, af
 ZOO.entry("frozen")(lambda: mlp().requires_grad_(False))
 ZOO.entry("a frozen layer")(lambda: nn.Sequential(line().requires_grad_(False), nn.Tanh(), line(1)))
 ZOO.entry("instance norm")(
-    lambda: Case(nn.Sequential(nn.Conv1d(4, 3, 1), nn.InstanceNorm1d(3, track_running_stats=True)), numbers(6, 4, 5), None, square)
+    lambda: Case(
+        nn.Sequential(nn.Conv1d(4, 3, 1), nn.InstanceNorm1d(3, track_running_stats=True)),
+        numbers(6, 4, 5),
+        None,
+        square,
+    )
 )
 
 for _dtype in (torch.float64, torch.float16, torch.bfloat16):
@@ -119,7 +124,9 @@ def two_dtypes():
 
 @ZOO.entry("complex")
 def complex_():
-    return Case(nn.Linear(4, 4, dtype=torch.complex64), numbers().to(torch.complex64), None, lambda o, t: o.abs().mean())
+    return Case(
+        nn.Linear(4, 4, dtype=torch.complex64), numbers().to(torch.complex64), None, lambda o, t: o.abs().mean()
+    )
 
 
 @ZOO.entry("a complex buffer")
@@ -200,7 +207,7 @@ def nan():
 
 # Hard to copy.
 def opened(model) -> object:
-    file = tempfile.TemporaryFile()
+    file = tempfile.TemporaryFile()  # noqa: SIM115 - it stays open as long as the model lives
     weakref.finalize(model, file.close)  # a file that nobody closes warns
     return file
 
@@ -225,7 +232,9 @@ holding("a module of Python", lambda m: threading)
 holding("an exit stack", lambda m: contextlib.ExitStack())
 holding("a hook's handle", lambda m: m.layer.register_forward_hook(lambda *_: None))
 holding("a hooked weight", lambda m: m.layer.weight.register_hook(lambda g: g * 2))
-holding("a weight with a hook of accumulation", lambda m: m.layer.weight.register_post_accumulate_grad_hook(lambda p: None))
+holding(
+    "a weight with a hook of accumulation", lambda m: m.layer.weight.register_post_accumulate_grad_hook(lambda p: None)
+)
 holding("a stream of events", lambda m: threading.Event())
 holding("a memory view", lambda m: memoryview(bytearray(3)))
 
@@ -237,7 +246,7 @@ def read_generator():
         return m.layer(x)
 
     model = Forward(run, layer=line())
-    model.held = iter([k for k in range(10_000)])
+    model.held = iter(list(range(10_000)))
     return model
 
 

@@ -22,7 +22,12 @@ class Mischief(nn.Module):
         self.first, self.norm, self.last = nn.Linear(4, 4), nn.BatchNorm1d(4), nn.Linear(4, 1)
         self.register_buffer("running", torch.zeros(3))
         self.count, self.cache, self.late, self.act = 0, [], late, act
-        self.deep = {"a": [{"b": [torch.zeros(2), 1]}], "c": collections.deque(maxlen=3), "d": {1}, "e": (torch.ones(2),)}
+        self.deep = {
+            "a": [{"b": [torch.zeros(2), 1]}],
+            "c": collections.deque(maxlen=3),
+            "d": {1},
+            "e": (torch.ones(2),),
+        }
         self.table, self.ordered = collections.defaultdict(list), collections.OrderedDict(x=1, y=2)
         self.array, self.raw = np.zeros(3), bytearray(3)
         self.generator_of_numpy, self.own_random = np.random.default_rng(0), random.Random(0)
@@ -75,16 +80,33 @@ mischief("hooks all modules", lambda m: nn.modules.module.register_module_forwar
 mischief("clears its own hooks", lambda m: m.first._forward_hooks.clear())
 # What it is made of.
 mischief("registers a buffer", lambda m: m.register_buffer(f"b{len(m._buffers)}", torch.zeros(2)))
-mischief("registers a parameter", lambda m: m.register_parameter(f"p{len(m._parameters)}", nn.Parameter(torch.zeros(2))))
+mischief(
+    "registers a parameter", lambda m: m.register_parameter(f"p{len(m._parameters)}", nn.Parameter(torch.zeros(2)))
+)
 mischief("registers a submodule", lambda m: m.add_module(f"m{len(m._modules)}", nn.Linear(2, 2)))
 mischief("replaces a parameter", lambda m: _set(m.first, "weight", nn.Parameter(m.first.weight.detach() * 2)))
-mischief("replaces a parameter afterwards", lambda m: _set(m.first, "weight", nn.Parameter(m.first.weight.detach() + 1)), late=True)
+mischief(
+    "replaces a parameter afterwards",
+    lambda m: _set(m.first, "weight", nn.Parameter(m.first.weight.detach() + 1)),
+    late=True,
+)
 mischief("replaces a layer", lambda m: _set(m, "last", copy.deepcopy(m.last)))
 mischief("replaces a buffer", lambda m: _set(m, "running", m.running + 1))
 mischief("takes a buffer away", lambda m: m._buffers.pop("running", None), late=True)
 mischief("takes a parameter away", lambda m: m.last._parameters.pop("bias", None) and _set(m.last, "bias", None))
-mischief("reorders its parameters", lambda m: m.first._parameters.move_to_end("weight") if hasattr(m.first._parameters, "move_to_end") else m.first._parameters.update(weight=m.first._parameters.pop("weight")))
-mischief("puts a parametrization on a layer", lambda m: hasattr(m.last, "parametrizations") or parametrizations.weight_norm(m.last), late=True)
+mischief(
+    "reorders its parameters",
+    lambda m: (
+        m.first._parameters.move_to_end("weight")
+        if hasattr(m.first._parameters, "move_to_end")
+        else m.first._parameters.update(weight=m.first._parameters.pop("weight"))
+    ),
+)
+mischief(
+    "puts a parametrization on a layer",
+    lambda m: hasattr(m.last, "parametrizations") or parametrizations.weight_norm(m.last),
+    late=True,
+)
 mischief("makes a buffer not persistent", lambda m: m._non_persistent_buffers_set.add("running"))
 # Attributes.
 mischief("counts", lambda m: _set(m, "count", m.count + 1))
@@ -92,7 +114,10 @@ mischief("keeps its last weights", lambda m: _set(m, "kept", m.first.weight * 2)
 mischief("deletes an attribute", lambda m: m.__dict__.pop("count", None))
 mischief("deletes an attribute of a child", lambda m: m.first.__dict__.pop("in_features", None))
 mischief("reorders its attributes", lambda m: _set(m, "count", m.__dict__.pop("count")))
-mischief("renames a child's forward", lambda m: _set(m.first, "forward", lambda x, f=m.first: nn.functional.linear(x, f.weight)))
+mischief(
+    "renames a child's forward",
+    lambda m: _set(m.first, "forward", lambda x, f=m.first: nn.functional.linear(x, f.weight)),
+)
 mischief("empties its own dictionary", lambda m: m.__dict__.update(extra=1, cache=None), late=True)
 # Containers at any depth.
 mischief("appends to a list", lambda m: m.cache.append(1))
@@ -116,7 +141,11 @@ mischief("scales its weights without grad", lambda m: torch.no_grad()(lambda: m.
 mischief("changes its weights afterwards", lambda m: m.first.weight.data.add_(1), late=True)
 mischief("sets a weight's data anew", lambda m: _set(m.first.weight, "data", m.first.weight.data * 2))
 mischief("sets a weight's data of another dtype", lambda m: _set(m.running, "data", m.running.data.double()))
-mischief("sets a parameter's data of another dtype", lambda m: _set(m.first.weight, "data", m.first.weight.data.bfloat16()), late=True)
+mischief(
+    "sets a parameter's data of another dtype",
+    lambda m: _set(m.first.weight, "data", m.first.weight.data.bfloat16()),
+    late=True,
+)
 mischief("sets a weight's data of another shape", lambda m: _set(m.last.weight, "data", torch.zeros(2, 4)), late=True)
 mischief("resizes a buffer", lambda m: m.running.resize_(len(m.running) + 1))
 mischief("transposes a weight's data", lambda m: _set(m.first.weight, "data", m.first.weight.data.t()))
@@ -125,7 +154,10 @@ mischief("sets an attribute of a tensor", lambda m: _set(m.first.weight, "note",
 mischief("freezes a layer", lambda m: m.first.requires_grad_(False), late=True)
 mischief("thaws and freezes", lambda m: m.last.requires_grad_(not m.last.weight.requires_grad), late=True)
 mischief("trains a buffer", lambda m: m.running.requires_grad_(True))
-mischief("sets a gradient", lambda m: _set(m.first.weight, "grad", torch.ones_like(m.first.weight.detach())) if m.first.weight.is_leaf else 0)
+mischief(
+    "sets a gradient",
+    lambda m: _set(m.first.weight, "grad", torch.ones_like(m.first.weight.detach())) if m.first.weight.is_leaf else 0,
+)
 mischief("clears all gradients", lambda m: m.zero_grad())
 mischief("casts itself to double afterwards", lambda m: m.last.double(), late=True)
 mischief("calls eval on a child", lambda m: m.norm.eval())
@@ -140,7 +172,9 @@ mischief("draws from Python", lambda m: random.random())
 mischief("draws from NumPy", lambda m: np.random.rand())
 mischief("draws from its own NumPy generator", lambda m: m.generator_of_numpy.random())
 mischief("draws from its own random.Random", lambda m: m.own_random.random())
-mischief("seeds everything", _each(lambda m: torch.manual_seed(3), lambda m: random.seed(3), lambda m: np.random.seed(3)))
+mischief(
+    "seeds everything", _each(lambda m: torch.manual_seed(3), lambda m: random.seed(3), lambda m: np.random.seed(3))
+)
 
 
 @ZOO.entry("draws from its own torch generator")

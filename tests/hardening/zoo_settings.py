@@ -61,7 +61,11 @@ setting("autocast's cache", lambda: torch.set_autocast_cache_enabled(False))
 setting("the threads", lambda: torch.set_num_threads(3))
 setting("the matmul precision", lambda: torch.set_float32_matmul_precision("medium"))
 setting("the print options", lambda: torch.set_printoptions(precision=2, sci_mode=True))
-setting("the filling of memory", lambda: setattr(torch.utils.deterministic, "fill_uninitialized_memory", False), beyond="the process")
+setting(
+    "the filling of memory",
+    lambda: setattr(torch.utils.deterministic, "fill_uninitialized_memory", False),
+    beyond="the process",
+)
 setting("the flushing of denormals", lambda: torch.set_flush_denormal(True), beyond="the process")
 setting("mkldnn off", lambda: torch._C._set_mkldnn_enabled(False))
 setting("cudnn's benchmark", lambda: setattr(torch.backends.cudnn, "benchmark", True))
@@ -71,7 +75,11 @@ setting("plain attention off", lambda: torch.backends.cuda.enable_math_sdp(False
 setting("the fast path of attention", lambda: torch.backends.mha.set_fastpath_enabled(False))
 setting("caching of parametrizations", enter(lambda: nn.utils.parametrize.cached()), beyond="the process")
 setting("hooks of saved tensors", enter(lambda: torch.autograd.graph.save_on_cpu()), beyond="the process")
-setting("checking of distributions", lambda: torch.distributions.Distribution.set_default_validate_args(False), beyond="the process")
+setting(
+    "checking of distributions",
+    lambda: torch.distributions.Distribution.set_default_validate_args(False),
+    beyond="the process",
+)
 setting("a mode of functions", enter(lambda: torch.utils._device.DeviceContext(torch.device("cpu"))))
 setting("torch's seed", lambda: torch.manual_seed(7))
 setting("Python's seed", lambda: random.seed(7))
