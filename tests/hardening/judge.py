@@ -56,7 +56,7 @@ class Snapshot:
         self._storages: dict[int, object] = {}
         self.nodes: dict[int, Node] = {}
         with reading():
-            self._walk([(name, one) for name, one in roots.items()])
+            self._walk(list(roots.items()))
         self.settings = settings() if surroundings else {}
 
     def _walk(self, waiting: list[tuple[str, object]]) -> None:
