@@ -81,7 +81,8 @@ class Snapshot:
         """What differs now."""
         told, storages = [], {}
         # Settings first: reading tensors is to disturb nothing, but let nobody have to believe it.
-        now = settings() if self.settings else {}
+        # What was imported meanwhile has settings that it had not before.
+        now = {key: value for key, value in settings().items() if key in self.settings}
         with reading():
             for node in self.nodes.values():
                 facts, children = describe(node.thing, storages)

@@ -31,6 +31,7 @@ ALWAYS = [
     ("everything at once", "LayerFlowPanel"),
     ("counts", "SurfaceExplorer"),
 ]
+CERTIFIED = ["layer_flow", "hessian_spectrum", "gradient_noise_scale", "gradient_covariance", "try_fix clip"]
 
 
 def ways(draw: random.Random) -> list[Way]:
@@ -90,6 +91,13 @@ def test_looking_at_any_model_leaves_it_as_it_was(analysis, capsys):
         print(f"\nhardening: {analysis}: " + ", ".join(f"{n} {what}" for what, n in counts(verdicts).items()))
     faulty = [str(verdict) for verdict in verdicts if verdict.faults]
     assert not faulty, "\n".join([f"{len(faulty)} of {len(verdicts)}", *faulty])
+
+
+@pytest.mark.parametrize("analysis", CERTIFIED)
+@pytest.mark.parametrize("entry", ["mlp", "counts", "a layer twice in a Sequential"])
+def test_every_result_of_a_model_is_certified(entry, analysis):
+    case = OURS[entry].build()
+    assert MODELS[analysis](case).certificate.unchanged
 
 
 def test_the_zoo_has_a_hundred_models_and_all_are_built_alike_twice():

@@ -5,7 +5,6 @@ import dataclasses
 import re
 import signal
 import warnings
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -164,19 +163,6 @@ def alike(one: object, two: object) -> bool:
     return type(one) is type(two) and one == two
 
 
-def certificates(value: object) -> Iterator[object]:
-    """Those in a result, at any depth."""
-    if dataclasses.is_dataclass(value):
-        if type(value).__name__ == "Certificate":
-            yield value
-            return
-        for one in dataclasses.fields(value):
-            yield from certificates(getattr(value, one.name))
-    elif isinstance(value, (list, tuple)):
-        for one in value:
-            yield from certificates(one)
-
-
 class Bench:
     """Runs trials; knows what undisturbed runs give, once a pair of model and analysis."""
 
@@ -259,7 +245,7 @@ class Bench:
         verdict.rewritten = [words for words in changed if ": version was" in words] if not verdict.left else []
         verdict.where = tracer.where if tracer is not None else ""
         verdict.crashed = crash(verdict, result)
-        if verdict.left and any(one.unchanged for one in certificates(result)):
+        if verdict.left and getattr(getattr(result, "certificate", None), "unchanged", False):
             verdict.lied = "the certificate says unchanged"
         if verdict.way.kind in ("line", "entry") and tracer.where and not isinstance(result, KeyboardInterrupt):
             verdict.lost = f"the interrupt at {tracer.where}"
@@ -277,6 +263,7 @@ class Bench:
         signal.setitimer(signal.ITIMER_REAL, self.seconds)
         try:
             with undone():
+                signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
                 warnings.simplefilter("ignore")  # not by `catch_warnings`, which would put back what the zoo changes
                 yield
         finally:
