@@ -2,7 +2,7 @@
 
 Two kinds of places: the nth executed line of a file of gradwidgets, and the nth function that is entered below
 one, wherever it is written. The second is where CPython itself looks for signals. Not counted are the lines that leave
-a `with` block, where CPython never looks.
+a `with` block, where CPython never looks. And a clock, for an interrupt that comes when it likes.
 """
 
 import contextlib
@@ -80,6 +80,41 @@ def exits(code) -> frozenset[int]:
         if nones and call.opname in ("PRECALL", "CALL"):
             found.add(one.offset)
     return frozenset(found)
+
+
+class Clock:
+    """A real Ctrl-C, after some microseconds of work: wherever CPython then looks for signals.
+
+    Args:
+        at: Microseconds of processor time; 0 for none.
+
+    Attributes:
+        where: "after … µs" once it came.
+    """
+
+    def __init__(self, at: int = 0) -> None:
+        self.at, self.where, self._on = at, "", False
+
+    @contextlib.contextmanager
+    def __call__(self):
+        before = signal.signal(signal.SIGVTALRM, self._ring)
+        self._on = True
+        signal.setitimer(signal.ITIMER_VIRTUAL, self.at / 1e6)
+        try:
+            yield self
+        finally:
+            self.off()
+            signal.signal(signal.SIGVTALRM, before)
+
+    def off(self) -> None:
+        """The work is done: it need not ring any more."""
+        self._on = False
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+
+    def _ring(self, *_) -> None:
+        if self._on:
+            self._on, self.where = False, f"after {self.at} µs"
+            signal.raise_signal(signal.SIGINT)
 
 
 class Tally:

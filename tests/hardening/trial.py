@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import re
 import signal
+import time
 import warnings
 from dataclasses import dataclass, field
 
@@ -14,7 +15,7 @@ from torch.utils import _pytree as pytree
 
 from tests.hardening import zoo_settings
 from tests.hardening.cases import Case, Entry
-from tests.hardening.interrupts import Tally, Tracer
+from tests.hardening.interrupts import Clock, Tally, Tracer
 from tests.hardening.judge import Snapshot, reading
 from tests.hardening.undo import undone
 
@@ -28,7 +29,7 @@ class Way:
 
     Attributes:
         kind: "normal"; "forward", "loss" or "backward", which raise at their nth call; "line" or "entry", where a
-            signal comes at the nth place.
+            signal comes at the nth place; "clock", where it comes at a time.
         share: Which place, as a share of all that a run has, 0 ≤ share < 1.
         at: Or its number.
         error: What is raised.
@@ -44,6 +45,7 @@ class Way:
 
 
 NORMAL = Way()
+SIGNALS = ("line", "entry", "clock")
 
 
 @dataclass
@@ -109,11 +111,13 @@ def tapped(case: Case, tally: Tally) -> Case:
     return Case(Tapped(case.model, tally), case.inputs, case.targets, loss, {**case.also, "own": case.loss_fn})
 
 
-def outcome(analysis, case: Case) -> tuple[object, object]:
-    """How it ended, as numbers or the name of an exception, and the exception or result itself."""
+def outcome(analysis, case: Case, done=None) -> tuple[object, object]:
+    """The name of the exception that ended it, or None; and the exception or result itself."""
     torch.manual_seed(11)
     try:
         result = analysis(case)
+        if done is not None:
+            done()
     except BaseException as error:
         return type(error).__name__, error
     return None, result
@@ -190,10 +194,17 @@ class Bench:
                     self._counts[key] = tally.counts[kind]
                 else:
                     outcome(self.analyses[name], case)  # what is imported or made once
-                    with Tracer(kind)() as tracer:
-                        outcome(self.analyses[name], entry.build())
-                    self._counts[key] = tracer.count
+                    self._counts[key] = self._measured(entry.build(), name, kind)
         return self._counts[key]
+
+    def _measured(self, case: Case, name: str, kind: str) -> int:
+        if kind == "clock":
+            begin = time.process_time_ns()
+            outcome(self.analyses[name], case)
+            return (time.process_time_ns() - begin) // 1000
+        with Tracer(kind)() as tracer:
+            outcome(self.analyses[name], case)
+        return tracer.count
 
     def trial(self, entry: Entry, name: str, way: Way = NORMAL) -> Verdict | None:
         """Do it; None where the run has no such place."""
@@ -217,7 +228,7 @@ class Bench:
             tally = Tally(way.kind, place, way.error) if tap else Tally()
             if tap:
                 case = tapped(case, tally)
-            tracer = Tracer(way.kind, place) if way.kind in ("line", "entry") else None
+            tracer = Clock(place) if way.kind == "clock" else Tracer(way.kind, place) if way.kind in SIGNALS else None
             self._judged(case, name, verdict, tracer, (tally, zoo_settings.HELD), expected)
             if way == NORMAL or verdict.left:
                 return verdict
@@ -237,7 +248,7 @@ class Bench:
         torch.manual_seed(11)  # as `outcome` does
         before = Snapshot({**roots, "also": case.also}, ignored, versions=name not in REWRITES)
         with tracer() if tracer is not None else contextlib.nullcontext():
-            ended, result = outcome(self.analyses[name], case)
+            ended, result = outcome(self.analyses[name], case, tracer.off if isinstance(tracer, Clock) else None)
         # The exception is still held, as a notebook holds the last one.
         changed = before.changes()
         verdict.outcome = ended or "a result"
@@ -247,7 +258,7 @@ class Bench:
         verdict.crashed = crash(verdict, result)
         if verdict.left and getattr(getattr(result, "certificate", None), "unchanged", False):
             verdict.lied = "the certificate says unchanged"
-        if verdict.way.kind in ("line", "entry") and tracer.where and not isinstance(result, KeyboardInterrupt):
+        if verdict.way.kind in SIGNALS and tracer.where and not isinstance(result, KeyboardInterrupt):
             verdict.lost = f"the interrupt at {tracer.where}"
         if verdict.way == NORMAL and not verdict.left:
             self._again(case, verdict, expected)
