@@ -17,6 +17,24 @@ import gradwidgets
 FOLDER = str(Path(gradwidgets.__file__).parent)
 
 
+@contextlib.contextmanager
+def unraised(place):
+    """Inside, an interrupt that Python itself drops, in a generator that is collected, say, is `dropped`."""
+    before = sys.unraisablehook
+
+    def heard(given) -> None:
+        if isinstance(given.exc_value, KeyboardInterrupt):
+            place.dropped = True
+        else:
+            before(given)
+
+    sys.unraisablehook = heard
+    try:
+        yield
+    finally:
+        sys.unraisablehook = before
+
+
 class Tracer:
     """Counts places, and interrupts at one of them.
 
@@ -27,7 +45,10 @@ class Tracer:
     Attributes:
         count: Places met.
         where: The place of the interrupt, as file:line; "" for none yet.
+        dropped: Whether Python dropped the interrupt, which nobody can help.
     """
+
+    dropped = False
 
     def __init__(self, kind: str, at: int = 0) -> None:
         self.kind, self.at, self.count, self.where = kind, at, 0, ""
@@ -36,11 +57,12 @@ class Tracer:
     @contextlib.contextmanager
     def __call__(self):
         before = sys.gettrace()
-        sys.settrace(self._entered)
-        try:
-            yield self
-        finally:
-            sys.settrace(before)
+        with unraised(self):
+            sys.settrace(self._entered)
+            try:
+                yield self
+            finally:
+                sys.settrace(before)
 
     def _entered(self, frame, event, argument):
         ours = frame.f_code.co_filename.startswith(FOLDER)
@@ -90,7 +112,10 @@ class Clock:
 
     Attributes:
         where: "after … µs" once it came.
+        dropped: As of a `Tracer`.
     """
+
+    dropped = False
 
     def __init__(self, at: int = 0) -> None:
         self.at, self.where, self._on = at, "", False
@@ -101,7 +126,8 @@ class Clock:
         self._on = True
         signal.setitimer(signal.ITIMER_VIRTUAL, self.at / 1e6)
         try:
-            yield self
+            with unraised(self):
+                yield self
         finally:
             self.off()
             signal.signal(signal.SIGVTALRM, before)

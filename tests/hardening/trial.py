@@ -258,7 +258,8 @@ class Bench:
         verdict.crashed = crash(verdict, result)
         if verdict.left and getattr(getattr(result, "certificate", None), "unchanged", False):
             verdict.lied = "the certificate says unchanged"
-        if verdict.way.kind in SIGNALS and tracer.where and not isinstance(result, KeyboardInterrupt):
+        heard = isinstance(result, KeyboardInterrupt)
+        if verdict.way.kind in SIGNALS and tracer.where and not heard and not tracer.dropped:
             verdict.lost = f"the interrupt at {tracer.where}"
         if verdict.way == NORMAL and not verdict.left:
             self._again(case, verdict, expected)
