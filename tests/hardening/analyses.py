@@ -8,6 +8,7 @@ import torch
 from torch.utils import _pytree as pytree
 
 from gradwidgets.core import (
+    GradientMonitor,
     apply_fix,
     apply_in_place,
     batch_norms,
@@ -102,6 +103,14 @@ def _in_place(case):
     return applied.note
 
 
+def _watched(case):
+    """A monitor that comes and goes; another that is dropped."""
+    with GradientMonitor(case.model, every=1, activations=True, updates=True) as monitor:
+        steps = monitor.steps
+    GradientMonitor(case.model, every=1).__enter__()
+    return steps
+
+
 MODELS = {
     "layer_flow": _flow,
     "hessian_spectrum": lambda case: hessian_spectrum(*_four(case), k=2),
@@ -114,6 +123,7 @@ MODELS = {
     "try_fix he": lambda case: try_fix(*_four(case), "he", steps=1),
     "apply_fix gain": lambda case: list(apply_fix(case.model, "gain", gain=1.0).state_dict().values()),
     "apply_in_place and undo": _in_place,
+    "GradientMonitor": _watched,
     "training_losses": lambda case: _finish(training_losses(*_four(case), steps=2)),
     "training_losses, closed": lambda case: _closed(training_losses(*_four(case), steps=4), 2),
     "trying_fix, closed": lambda case: _closed(trying_fix(*_four(case), "clip", steps=4), 3),

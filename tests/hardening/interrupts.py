@@ -2,7 +2,7 @@
 
 Two kinds of places: the nth executed line of a file of gradwidgets, and the nth function that is entered below
 one, wherever it is written. The second is where CPython itself looks for signals. Not counted are the lines that leave
-a `with` block, where CPython never looks.
+a `with` block, where CPython never looks. And a clock, for an interrupt that comes when it likes.
 """
 
 import contextlib
@@ -17,6 +17,24 @@ import gradwidgets
 FOLDER = str(Path(gradwidgets.__file__).parent)
 
 
+@contextlib.contextmanager
+def unraised(place):
+    """Inside, an interrupt that Python itself drops, in a generator that is collected, say, is `dropped`."""
+    before = sys.unraisablehook
+
+    def heard(given) -> None:
+        if isinstance(given.exc_value, KeyboardInterrupt):
+            place.dropped = True
+        else:
+            before(given)
+
+    sys.unraisablehook = heard
+    try:
+        yield
+    finally:
+        sys.unraisablehook = before
+
+
 class Tracer:
     """Counts places, and interrupts at one of them.
 
@@ -27,7 +45,10 @@ class Tracer:
     Attributes:
         count: Places met.
         where: The place of the interrupt, as file:line; "" for none yet.
+        dropped: Whether Python dropped the interrupt, which nobody can help.
     """
+
+    dropped = False
 
     def __init__(self, kind: str, at: int = 0) -> None:
         self.kind, self.at, self.count, self.where = kind, at, 0, ""
@@ -36,11 +57,12 @@ class Tracer:
     @contextlib.contextmanager
     def __call__(self):
         before = sys.gettrace()
-        sys.settrace(self._entered)
-        try:
-            yield self
-        finally:
-            sys.settrace(before)
+        with unraised(self):
+            sys.settrace(self._entered)
+            try:
+                yield self
+            finally:
+                sys.settrace(before)
 
     def _entered(self, frame, event, argument):
         ours = frame.f_code.co_filename.startswith(FOLDER)
@@ -80,6 +102,45 @@ def exits(code) -> frozenset[int]:
         if nones and call.opname in ("PRECALL", "CALL"):
             found.add(one.offset)
     return frozenset(found)
+
+
+class Clock:
+    """A real Ctrl-C, after some microseconds of work: wherever CPython then looks for signals.
+
+    Args:
+        at: Microseconds of processor time; 0 for none.
+
+    Attributes:
+        where: "after … µs" once it came.
+        dropped: As of a `Tracer`.
+    """
+
+    dropped = False
+
+    def __init__(self, at: int = 0) -> None:
+        self.at, self.where, self._on = at, "", False
+
+    @contextlib.contextmanager
+    def __call__(self):
+        before = signal.signal(signal.SIGVTALRM, self._ring)
+        self._on = True
+        signal.setitimer(signal.ITIMER_VIRTUAL, self.at / 1e6)
+        try:
+            with unraised(self):
+                yield self
+        finally:
+            self.off()
+            signal.signal(signal.SIGVTALRM, before)
+
+    def off(self) -> None:
+        """The work is done: it need not ring any more."""
+        self._on = False
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+
+    def _ring(self, *_) -> None:
+        if self._on:
+            self._on, self.where = False, f"after {self.at} µs"
+            signal.raise_signal(signal.SIGINT)
 
 
 class Tally:

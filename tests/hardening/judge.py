@@ -56,14 +56,19 @@ class Snapshot:
         self._storages: dict[int, object] = {}
         self.nodes: dict[int, Node] = {}
         with reading():
-            self._walk([(name, one) for name, one in roots.items()])
+            self._walk(list(roots.items()))
         self.settings = settings() if surroundings else {}
 
     def _walk(self, waiting: list[tuple[str, object]]) -> None:
         waiting = collections.deque(waiting)
         while waiting:
             path, thing = waiting.popleft()
-            if isinstance(thing, (*PLAIN, *OPAQUE)) or id(thing) in self.nodes or id(thing) in self._ignored:
+            if (
+                type(thing) in weakref.ProxyTypes
+                or isinstance(thing, (*PLAIN, *OPAQUE))
+                or id(thing) in self.nodes
+                or id(thing) in self._ignored
+            ):
                 continue
             facts, children = describe(thing, self._storages)
             self.nodes[id(thing)] = Node(path, thing, facts)
@@ -76,7 +81,8 @@ class Snapshot:
         """What differs now."""
         told, storages = [], {}
         # Settings first: reading tensors is to disturb nothing, but let nobody have to believe it.
-        now = settings() if self.settings else {}
+        # What was imported meanwhile has settings that it had not before.
+        now = {key: value for key, value in settings().items() if key in self.settings}
         with reading():
             for node in self.nodes.values():
                 facts, children = describe(node.thing, storages)
@@ -121,6 +127,8 @@ def _short(value: object) -> str:
 
 def name_of(thing: object) -> object:
     """How a holder knows what it holds: plain values by value, all else by identity."""
+    if type(thing) in weakref.ProxyTypes:
+        return f"proxy at {id(thing):x}"
     if isinstance(thing, float):
         return f"float {thing.hex()}"
     if isinstance(thing, PLAIN) and type(thing) in PLAIN:

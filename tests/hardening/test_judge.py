@@ -12,6 +12,7 @@ import signal
 import sys
 import warnings
 import weakref
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -33,7 +34,7 @@ class Slotted:
 class Odd(nn.Module):
     """Holds one of everything."""
 
-    shared = []
+    shared: ClassVar[list] = []
 
     def __init__(self):
         super().__init__()
@@ -178,11 +179,10 @@ def test_the_judge_finds_nothing_where_only_was_looked():
     assert before.changes() == []
 
 
-@pytest.mark.parametrize("name", OURS)
-def test_the_judge_finds_nothing_in_a_model_of_the_zoo_that_nobody_touched(name):
-    case = OURS[name].build()
-    before = Snapshot({"case": case})
-    assert before.changes() == []
+def test_the_judge_finds_nothing_in_models_of_the_zoo_that_nobody_touched():
+    for entry in random.Random(0).sample(list(OURS.values()), 80):
+        before = Snapshot({"case": entry.build()}, surroundings=False)
+        assert before.changes() == [], entry.name
 
 
 def _enter(context):

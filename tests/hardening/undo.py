@@ -56,12 +56,14 @@ def _of_torch():
     fill, checks = torch.utils.deterministic.fill_uninitialized_memory, torch.distributions.Distribution._validate_args
 
     def act():
-        torch.set_default_device(None)
+        if torch.get_default_device().type != "cpu":
+            torch.set_default_device(None)
         torch.set_default_dtype(dtype)
         if torch.get_num_threads() != threads:
             torch.set_num_threads(threads)
         torch.set_float32_matmul_precision(precision)
-        torch.use_deterministic_algorithms(determined[0], warn_only=determined[1])
+        # Not by `use_deterministic_algorithms`, which imports half of torch.
+        torch._C._set_deterministic_algorithms(determined[0], warn_only=determined[1])
         torch.autograd.set_detect_anomaly(*anomaly)
         torch.set_autocast_enabled("cpu", auto[0])
         torch.set_autocast_dtype("cpu", auto[1])

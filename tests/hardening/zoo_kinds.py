@@ -207,7 +207,7 @@ def nan():
 
 # Hard to copy.
 def opened(model) -> object:
-    file = tempfile.TemporaryFile()
+    file = tempfile.TemporaryFile()  # noqa: SIM115 - it stays open as long as the model lives
     weakref.finalize(model, file.close)  # a file that nobody closes warns
     return file
 
@@ -246,7 +246,7 @@ def read_generator():
         return m.layer(x)
 
     model = Forward(run, layer=line())
-    model.held = iter([k for k in range(10_000)])
+    model.held = iter(list(range(10_000)))
     return model
 
 
