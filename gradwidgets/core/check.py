@@ -13,6 +13,7 @@ from gradwidgets.core.probe import ProbeRow, probing
 from gradwidgets.core.results import Result
 from gradwidgets.core.slices import finish
 from gradwidgets.core.subject.certificate import Certificate
+from gradwidgets.core.subject.home import at_home
 from gradwidgets.core.subject.untouched import Untouched
 from gradwidgets.core.surface import SurfaceGrid, sample_surface
 from gradwidgets.core.wording import number, percent
@@ -81,6 +82,7 @@ class LossReport(Result):
         return "\n".join(lines)
 
 
+@at_home
 def check_loss(
     loss: Callable | Objective,
     axes: Axes,
@@ -118,6 +120,7 @@ def check_loss(
     return LossReport(function.name, grid, rows, findings, block.certificate)
 
 
+@at_home
 def assert_loss(
     loss: Callable | Objective,
     axes: Axes,

@@ -12,6 +12,7 @@ from gradwidgets.core.patterns.ground import DEAD_SHARE, dead_ground
 from gradwidgets.core.patterns.look import Look
 from gradwidgets.core.results import Result
 from gradwidgets.core.singular import on_lines, singular_lines
+from gradwidgets.core.subject.home import at_home
 from gradwidgets.core.surface import SurfaceGrid
 from gradwidgets.core.wording import number, percent, place
 
@@ -39,6 +40,7 @@ class Comparison(Result):
     sentences: tuple[str, ...]
 
 
+@at_home
 def compare_surfaces(
     first: SurfaceGrid,
     second: SurfaceGrid,

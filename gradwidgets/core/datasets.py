@@ -8,6 +8,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from gradwidgets.core.subject.home import at_home
+
 # NumPy's legacy generator, seed 20240215: fifty standard normals x in float32, then fifty more, e, and
 # y = 0.75 x² + x + 2 + 0.3 e rounded to float32. Written out because the core does without NumPy.
 _ARTICLE_X = (
@@ -116,6 +118,7 @@ _ARTICLE_Y = (
 )
 
 
+@at_home
 def article() -> tuple[Tensor, Tensor]:
     """Fifty points scattered about a parabola, to which a line is fitted.
 
@@ -142,6 +145,7 @@ _ANSCOMBE = {
 
 
 def _anscombe(number: str) -> Callable[[], tuple[Tensor, Tensor]]:
+    @at_home
     def dataset() -> tuple[Tensor, Tensor]:
         x, y = torch.tensor(_ANSCOMBE[number], dtype=torch.float64)
         return x, y
@@ -169,6 +173,7 @@ _HUBBLE = (
 )  # fmt: skip
 
 
+@at_home
 def hubble() -> tuple[Tensor, Tensor]:
     """The 24 nebulae from whose speeds Hubble read the expansion of the universe.
 

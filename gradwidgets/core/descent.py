@@ -14,6 +14,7 @@ from gradwidgets.core.regression import Regression, one_sample
 from gradwidgets.core.residuals import RowGradients, values_in_slices
 from gradwidgets.core.sgd import SGD
 from gradwidgets.core.slices import Slices, finish, part_of
+from gradwidgets.core.subject.home import at_home
 from gradwidgets.core.trajectory import Trajectory, first_diverged
 
 MOST_STEPS = 100_000
@@ -22,6 +23,7 @@ MOST_STEPS = 100_000
 POINTS_AT_ONCE = 2**14
 
 
+@at_home
 def descend(objective: Objective, optimizer: SGD, start: object, steps: int) -> Trajectory:
     """Follow `optimizer` over `objective` for a number of steps.
 
@@ -46,6 +48,7 @@ def descend(objective: Objective, optimizer: SGD, start: object, steps: int) -> 
     return descend_each({"": objective}, optimizer, start, steps)[""]
 
 
+@at_home
 def descend_each(
     objectives: Mapping[str, Objective], optimizer: SGD, start: object, steps: int
 ) -> dict[str, Trajectory]:
@@ -67,6 +70,7 @@ def descend_each(
     return finish(descending_each(objectives, optimizer, start, steps))
 
 
+@at_home
 def descending_each(
     objectives: Mapping[str, Objective], optimizer: SGD, start: object, steps: int
 ) -> Slices[dict[str, Trajectory]]:

@@ -12,6 +12,7 @@ from gradwidgets.core.loss_function import LossFunction
 from gradwidgets.core.patterns.look import Look
 from gradwidgets.core.results import Result
 from gradwidgets.core.slices import Slices, finish, part_of
+from gradwidgets.core.subject.home import at_home
 from gradwidgets.core.surface import SurfaceGrid
 from gradwidgets.core.wording import number, percent, place
 
@@ -79,6 +80,7 @@ class GradientCheck(Result):
         return said
 
 
+@at_home
 def check_gradient(grid: SurfaceGrid) -> GradientCheck:
     """Compare autograd's gradient of a loss with central differences of it, at every grid point.
 

@@ -8,6 +8,8 @@ from numbers import Real
 import torch
 from torch import Tensor, nn
 
+from gradwidgets.core.subject.home import abroad
+
 
 class LossError(ValueError):
     """The loss failed, or returned something that is no loss; the message names the call."""
@@ -103,7 +105,9 @@ class LossCall:
         before = {name: value._version for name, value in handed.items()}
         positional = [arguments.pop(name) for name in self._positional if name in arguments]
         try:
-            return self.loss(*positional, **arguments)
+            # A loss may leave the process in another mode, which is none of the next call's business.
+            with abroad(), torch.inference_mode(False):
+                return self.loss(*positional, **arguments)
         finally:
             self.changed |= {name for name, value in handed.items() if value._version != before[name]}
 

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from gradwidgets.core.objective import Objective
 from gradwidgets.core.results import Result
+from gradwidgets.core.subject.home import at_home
 from gradwidgets.core.trajectory import Trajectory
 
 Kind = Literal["converged", "still moving", "oscillating", "diverged"]
@@ -56,6 +57,7 @@ class Outcome(Result):
     amplitude: float
 
 
+@at_home
 def outcome(trajectory: Trajectory, objective: Objective) -> Outcome:
     """Judge a descent from a single start.
 

@@ -14,6 +14,7 @@ from gradwidgets.core.function_source import function_source
 from gradwidgets.core.objective import Objective, as_single_point
 from gradwidgets.core.points import as_points, as_start
 from gradwidgets.core.slices import Slices
+from gradwidgets.core.subject.home import abroad, at_home
 from gradwidgets.core.subject.untouched import Untouched
 
 T = TypeVar("T")
@@ -23,6 +24,7 @@ class ObjectiveError(ValueError):
     """The user's function failed, or returned something that is not an objective's value."""
 
 
+@at_home
 def as_objective(
     fn: Callable,
     *,
@@ -162,7 +164,7 @@ class OwnObjective(Objective):
         got = (
             f"{len(arguments)} tensors of shape ({len(flat)},)" if self.split else f"a tensor of shape {(len(flat), 2)}"
         )
-        with _blame(f"{call} with {got}"), _same_random_numbers():
+        with _blame(f"{call} with {got}"), _same_random_numbers(), abroad():
             values = self.fn(*arguments)
         if not isinstance(values, Tensor):
             raise ObjectiveError(

@@ -14,6 +14,7 @@ from gradwidgets.core.loss_function import LossFunction, as_function
 from gradwidgets.core.objective import Objective
 from gradwidgets.core.results import Result
 from gradwidgets.core.slices import Slices, finish
+from gradwidgets.core.subject.home import at_home
 
 SMALL = 0.01  # of an axis: how far from zero, or from the middle, the "small" input lies
 _SEARCHED = 17  # points along an axis from which the lowest is refined
@@ -46,6 +47,7 @@ class ProbeRow(Result):
     flag: str
 
 
+@at_home
 def probe(
     loss: Callable | Objective | Mapping[str, Callable],
     axes: Mapping[str, tuple[float, float]],
@@ -79,6 +81,7 @@ def probe(
     ]
 
 
+@at_home
 def probing(
     function: LossFunction,
     axes: Mapping[str, tuple[float, float]],

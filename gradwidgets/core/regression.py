@@ -14,6 +14,7 @@ from gradwidgets.core.objective import Objective, as_single_point
 from gradwidgets.core.points import as_points
 from gradwidgets.core.residuals import values_and_gradients
 from gradwidgets.core.sample import Sample
+from gradwidgets.core.subject.home import at_home
 
 
 class Regression(Objective):
@@ -110,6 +111,7 @@ class Regression(Objective):
         )
 
 
+@at_home
 def regression(x: object, y: object, loss: str = "MSE", *, delta: float = 1.0, beta: float = 1.0) -> Regression:
     """The loss of a fitted line as a function of its weight and bias.
 
@@ -133,6 +135,7 @@ def regression(x: object, y: object, loss: str = "MSE", *, delta: float = 1.0, b
     return Regression(Sample(x, y), kind, setting)
 
 
+@at_home
 def regressions(x: object, y: object, *, delta: float = 1.0, beta: float = 1.0) -> dict[str, Regression]:
     """All of `LOSSES` on the same data, which is checked and kept once.
 

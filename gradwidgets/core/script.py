@@ -9,6 +9,7 @@ from gradwidgets.core.objective import Objective
 from gradwidgets.core.points import as_start
 from gradwidgets.core.regression import Regression, one_sample
 from gradwidgets.core.sgd import SGD
+from gradwidgets.core.subject.home import at_home
 
 # Data of up to this many points are written into the script.
 POINTS_WRITTEN = 200
@@ -16,6 +17,7 @@ POINTS_WRITTEN = 200
 WIDTH = 100
 
 
+@at_home
 def script(objectives: Mapping[str, Objective], optimizer: SGD, start: object, steps: int) -> str:
     """A self-contained script that repeats a run with `torch.optim.SGD` and prints where it ends.
 

@@ -9,6 +9,7 @@ from torch import Tensor
 from gradwidgets.core.objective import Objective
 from gradwidgets.core.results import Result
 from gradwidgets.core.sgd import SGD
+from gradwidgets.core.subject.home import at_home
 
 # A curvature smaller than this share of the larger one is taken for none.
 FLAT = 1e-12
@@ -37,6 +38,7 @@ class Stability(Result):
     note: str = ""
 
 
+@at_home
 def stability(objective: Objective, optimizer: SGD, at: object = None) -> Stability:
     """Linearise the optimizer's step about a point and see what it contracts.
 

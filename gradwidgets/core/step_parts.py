@@ -10,6 +10,7 @@ from torch import Tensor
 from gradwidgets.core.objective import Objective
 from gradwidgets.core.results import Result
 from gradwidgets.core.sgd import SGD
+from gradwidgets.core.subject.home import at_home
 from gradwidgets.core.trajectory import Trajectory
 
 Vector = tuple[float, float]
@@ -45,6 +46,7 @@ class StepParts(Result):
     lookahead_gradient: Tensor | None = None
 
 
+@at_home
 def step_parts(trajectory: Trajectory, objective: Objective, optimizer: SGD, k: int) -> StepParts:
     """Take the step from point k apart.
 

@@ -16,6 +16,7 @@ from gradwidgets.core.regression import Regression, one_sample
 from gradwidgets.core.regression_surface import regression_surfaces
 from gradwidgets.core.results import Result
 from gradwidgets.core.slices import SLICE, Slices, finish, part_of
+from gradwidgets.core.subject.home import at_home
 
 FINEST = 2001
 
@@ -78,6 +79,7 @@ class SurfaceGrid(Result):
         return torch.stack(parts, dim=-1)
 
 
+@at_home
 def sample_surface(
     loss: Objective | Callable,
     axes: Mapping[str, tuple[float, float]] | None = None,
@@ -107,6 +109,7 @@ def sample_surface(
     return finish(sampling(loss, axes, resolution, fixed=fixed))
 
 
+@at_home
 def sampling(
     loss: Objective | Callable,
     axes: Mapping[str, tuple[float, float]] | None = None,
@@ -126,6 +129,7 @@ def sampling(
     return (yield from sampling_function(LossFunction(loss, tuple(checked), fixed), checked, count))
 
 
+@at_home
 def sampling_function(function: LossFunction, axes: Axes, resolution: int) -> Slices[SurfaceGrid]:
     """A loss function over checked axes, in slices."""
     sides = _coordinates(axes, resolution)
@@ -153,6 +157,7 @@ def sampling_function(function: LossFunction, axes: Axes, resolution: int) -> Sl
     )
 
 
+@at_home
 def sample_surfaces(
     objectives: Mapping[str, Objective],
     axes: Mapping[str, tuple[float, float]] | None = None,
@@ -175,6 +180,7 @@ def sample_surfaces(
     return finish(sampling_each(objectives, axes, resolution))
 
 
+@at_home
 def sampling_each(
     objectives: Mapping[str, Objective],
     axes: Mapping[str, tuple[float, float]] | None = None,

@@ -5,10 +5,12 @@ import weakref
 from torch import nn
 
 from gradwidgets.core.choices import choose
-from gradwidgets.core.layers.fixes import FIXES
+from gradwidgets.core.layers.fixes import FIXES, make_change
 from gradwidgets.core.layers.passes import SMALL, inside, quietly, size_of
 from gradwidgets.core.subject.certificate import Certificate
 from gradwidgets.core.subject.held import Held
+from gradwidgets.core.subject.home import at_home
+from gradwidgets.core.subject.untouched import Untouched
 
 # Model → what was applied to it, in this order; whoever applied it keeps it alive.
 _in_order: "weakref.WeakKeyDictionary[nn.Module, list[weakref.ref[AppliedFix]]]" = weakref.WeakKeyDictionary()
@@ -23,16 +25,12 @@ class AppliedFix:
         note: Which parameters are new or gone, so that an optimizer has to be made anew; "" if none.
     """
 
-    def __init__(self, name: str, options: dict[str, object], model: nn.Module) -> None:
+    def __init__(self, name: str, options: dict[str, object], model: nn.Module, held: Held) -> None:
         self.name, self.options, self.note = name, options, ""
         self._small = size_of(model)[0] < SMALL
+        self._state: Held | None = held
         before = dict(model.named_parameters())
-        self._state: Held | None = Held(model, outside=False)
-        try:
-            FIXES[name].change(model, **options)
-        except BaseException:
-            self._state.restore()
-            raise
+        make_change(model, name, **options)
         self.note = _difference(before, dict(model.named_parameters()))
         self._later = _in_order.setdefault(model, [])
         self._later.append(weakref.ref(self))
@@ -54,9 +52,10 @@ class AppliedFix:
         standing = [one for ref in self._later if (one := ref()) is not None and one._state is not None]
         if standing[-1] is not self:
             raise ValueError(f"{FIXES[standing[-1].name].title} was applied after it: take that back first")
-        state, self._state = self._state, None
         with quietly(self._small):
-            return state.put_back()
+            certificate = self._state.put_back()
+        self._state = None
+        return certificate
 
     def __repr__(self) -> str:
         """What was applied."""
@@ -64,6 +63,7 @@ class AppliedFix:
         return f"<AppliedFix: {FIXES[self.name].title}{taken}>"
 
 
+@at_home
 def apply_in_place(model: nn.Module, name: str, **options: object) -> AppliedFix:
     """Apply a fix to a model itself, as `apply_fix` does to a copy; `undo` takes it back.
 
@@ -96,8 +96,18 @@ def apply_in_place(model: nn.Module, name: str, **options: object) -> AppliedFix
     numbers, lazy = size_of(subject)
     if lazy:
         raise ValueError("model has lazy layers, which have no weights yet: run it once on a batch, then apply the fix")
-    with quietly(numbers < SMALL):
-        return AppliedFix(name, settled, subject)
+    held = Held(subject, outside=False)
+    try:
+        try:
+            with Untouched() as block, block.again(), quietly(numbers < SMALL):
+                applied = AppliedFix(name, settled, subject, held)
+            return applied
+        except BaseException:
+            held.restore()
+            raise
+    except BaseException:  # an interrupt may come while it is put back
+        held.restore()
+        raise
 
 
 def _difference(before: dict[str, nn.Parameter], after: dict[str, nn.Parameter]) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from gradwidgets.core.finding import Finding, worst_first
 from gradwidgets.core.layers.profile import Trend, gradient_trend, signal_trend, weighted_layers
 from gradwidgets.core.layers.stats import LayerFlow, LayerStats
+from gradwidgets.core.subject.home import at_home
 from gradwidgets.core.wording import number, percent
 
 # Decades that a gradient may lose or gain from one end of the network to the other; beyond the second it is an error.
@@ -247,6 +248,7 @@ CHECKS: dict[str, Check] = {
 }
 
 
+@at_home
 def diagnose(flow: LayerFlow) -> list[Finding]:
     """Say what is wrong with the flow of gradients, or that nothing is.
 

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from gradwidgets.core.choices import choose
 from gradwidgets.core.layers.clippers_compared import Clipped, Gradients, compared, values_of
+from gradwidgets.core.subject.home import at_home
 
 # What torch adds to the norm before it divides by it.
 EPSILON = 1e-6
@@ -63,6 +64,7 @@ class Clipper:
     needs_history: bool = False
 
 
+@at_home
 def clip_gradients(gradients: Sequence[Tensor | None], name: str, **options: object) -> Clipped:
     """Clip the gradients of one step; the tensors given stay as they are.
 

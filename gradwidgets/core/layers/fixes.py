@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 
+import torch
 from torch import nn
 
 from gradwidgets.core.choices import choose
@@ -14,6 +15,8 @@ from gradwidgets.core.layers.arguments import positive, whole
 from gradwidgets.core.layers.stats import LayerFlow
 from gradwidgets.core.layers.units import has_units
 from gradwidgets.core.subject.clone import Clone
+from gradwidgets.core.subject.home import at_home
+from gradwidgets.core.subject.untouched import Untouched
 
 
 @dataclass(frozen=True)
@@ -187,6 +190,7 @@ FIXES: dict[str, Fix] = {
 }
 
 
+@at_home
 def apply_fix(model: nn.Module, name: str, **options: object) -> nn.Module:
     """Apply a fix to a copy of a model; the model itself is left alone.
 
@@ -211,9 +215,26 @@ def apply_fix(model: nn.Module, name: str, **options: object) -> nn.Module:
         raise ValueError(
             f"{fix.title} acts on the training, between backward and step, and not on the model: copy its code"
         )
-    changed = Clone().of(model)
-    fix.change(changed, **settled)
+    with Untouched() as block, block.again(), torch.inference_mode(False):
+        changed = Clone().of(model)
+        for parameter in changed.parameters():
+            parameter.grad = None
+        make_change(changed, name, **settled)
     return changed
+
+
+def make_change(model: nn.Module, name: str, **options: object) -> None:
+    """Apply a fix to a model itself.
+
+    Raises:
+        ValueError: It finds nothing that it could change, or its tensors do not let themselves be changed.
+    """
+    if any(parameter.is_meta for parameter in model.parameters()):
+        raise ValueError("the model is on the meta device, where tensors have shapes and no numbers")
+    try:
+        FIXES[name].change(model, **options)
+    except RuntimeError as error:
+        raise ValueError(f"{FIXES[name].title} cannot change this model: {error}") from error
 
 
 def refusal(model: nn.Module, name: str, **options: object) -> str:

@@ -22,8 +22,10 @@ from gradwidgets.core.layers.rows import Row, parameters_of, rows_of, shared_nam
 from gradwidgets.core.layers.stats import LayerFlow
 from gradwidgets.core.layers.summary import Measured, summarise
 from gradwidgets.core.layers.watch import Watch
+from gradwidgets.core.subject.home import abroad, at_home
 
 
+@at_home
 def layer_flow(model: nn.Module, inputs: object, targets: object, loss_fn: Callable) -> LayerFlow:
     """Run a model forward and backward once, and measure every layer on the way.
 
@@ -51,6 +53,7 @@ def layer_flow(model: nn.Module, inputs: object, targets: object, loss_fn: Calla
     return flow_of(Subject.of(model, inputs, targets, loss_fn))
 
 
+@at_home
 def flow_of(subject: Subject, *, own: bool = False) -> LayerFlow:
     """`layer_flow` of a checked subject.
 
@@ -108,7 +111,8 @@ def _gradients(loss: Tensor, rows: list[Row], inputs: object, notes: list[str]) 
     if not wanted:
         return {}
     try:
-        found = torch.autograd.grad(loss.reshape(()), wanted, allow_unused=True)
+        with abroad():
+            found = torch.autograd.grad(loss.reshape(()), wanted, allow_unused=True)
     except Exception as error:
         raise FlowError(f"the backward pass raised {type(error).__name__}: {error}") from error
     return {id(one): gradient for one, gradient in zip(wanted, found, strict=True) if gradient is not None}

@@ -11,8 +11,10 @@ from gradwidgets.core.layers.arguments import whole
 from gradwidgets.core.layers.passes import FlowError, Subject, quietly, without_gradient_hooks
 from gradwidgets.core.slices import Slices, finish
 from gradwidgets.core.subject.certificate import Certificate
+from gradwidgets.core.subject.home import abroad, at_home
 
 
+@at_home
 def parameter_gradients(model: nn.Module, inputs: object, targets: object, loss_fn: Callable) -> "Gradients":
     """The gradient of loss_fn(model(inputs), targets) by every trainable parameter; the model stays as it is.
 
@@ -68,7 +70,8 @@ def gradients_of(loss: Tensor, model: nn.Module) -> dict[str, Tensor | None]:
     if not named or not loss.requires_grad:
         return dict.fromkeys(named)
     try:
-        found = torch.autograd.grad(loss.reshape(()), list(named.values()), allow_unused=True)
+        with abroad():
+            found = torch.autograd.grad(loss.reshape(()), list(named.values()), allow_unused=True)
     except Exception as error:
         raise FlowError(f"the backward pass raised {type(error).__name__}: {error}") from error
     return dict(zip(named, found, strict=True))
@@ -110,6 +113,7 @@ def batch_norms(model: nn.Module, inputs: object, targets: object, loss_fn: Call
     return finish(measuring_batch_norms(model, inputs, targets, loss_fn, parts))
 
 
+@at_home
 def measuring_batch_norms(
     model: nn.Module, inputs: object, targets: object, loss_fn: Callable, parts: int = 8
 ) -> Slices[Tensor]:

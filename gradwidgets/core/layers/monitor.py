@@ -15,6 +15,7 @@ from gradwidgets.core.layers.monitor_loss import Losses, LossRecord, NotedLoss, 
 from gradwidgets.core.layers.monitor_pace import Pace
 from gradwidgets.core.layers.monitor_sampler import Sampler
 from gradwidgets.core.layers.monitor_taps import Hook
+from gradwidgets.core.subject.home import at_home
 from gradwidgets.core.wording import counted, percent
 
 _watching: "weakref.WeakKeyDictionary[nn.Module, weakref.ref[GradientMonitor]]" = weakref.WeakKeyDictionary()
@@ -99,6 +100,7 @@ class GradientMonitor:
         self._finalizer = weakref.finalize(self, _remove_all, self._handles, self._sampler.taps.handles)
         self._finalizer.atexit = False
 
+    @at_home
     def __enter__(self) -> "GradientMonitor":
         """Begin to watch; a monitor that watches the model already is closed."""
         model = self._model()
@@ -132,6 +134,7 @@ class GradientMonitor:
         """Leave nothing behind; an exception goes on its way."""
         self.close()
 
+    @at_home
     def close(self) -> None:
         """End the watch: remove every hook and let go of model and optimizer. What was recorded stays."""
         if not self._active:
@@ -183,6 +186,7 @@ class GradientMonitor:
         """All losses that were noted, whether or not their steps were sampled (as far as `note_loss` reads them)."""
         return self._losses.losses()
 
+    @at_home
     def note_loss(self, value: float | Tensor) -> None:
         """Record the loss beside the gradients; call it once a step, before the optimizer's step or after it.
 
@@ -204,6 +208,7 @@ class GradientMonitor:
                 self._sampler.amend_loss(value)
             self._losses.add(done, value)
 
+    @at_home
     def sample(self, *, paced: bool = False) -> Sample | None:
         """Count a step and take a sample now: for loops without a torch optimizer.
 

@@ -29,7 +29,8 @@ class Hook:
     def __call__(self, *args: object) -> object:
         """The method's result; None once its owner is gone."""
         method = self._method()
-        return None if method is None else method(*args)
+        with torch._C.DisableTorchFunction():
+            return None if method is None else method(*args)
 
     def __reduce__(self) -> tuple:
         return getattr, (contextlib.nullcontext(), "__exit__")
@@ -47,7 +48,8 @@ class _Tap(Hook):
         """Report the output."""
         taps = self._taps()
         if taps is not None:
-            taps.seen(self._place, output)
+            with torch._C.DisableTorchFunction():
+                taps.seen(self._place, output)
 
 
 class _Moments:

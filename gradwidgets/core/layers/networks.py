@@ -12,6 +12,7 @@ from gradwidgets.core.choices import choose
 from gradwidgets.core.layers.activations import ACTIVATIONS
 from gradwidgets.core.layers.arguments import positive, whole
 from gradwidgets.core.layers.inits import INITS, Init
+from gradwidgets.core.subject.home import at_home
 from gradwidgets.core.subject.threads import one_thread
 
 DEEPEST, WIDEST = 1000, 4096
@@ -157,6 +158,7 @@ NETWORKS: dict[str, Network] = {
 NORMALIZATIONS: dict[str | None, Callable | None] = {None: None, "layer": nn.LayerNorm, "batch": nn.BatchNorm1d}
 
 
+@at_home
 def build_network(
     kind: str,
     *,

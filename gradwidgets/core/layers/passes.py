@@ -14,6 +14,7 @@ from torch.utils import _pytree as pytree
 from gradwidgets.core.loss_call import check_loss
 from gradwidgets.core.subject.certificate import Certificate
 from gradwidgets.core.subject.clone import Clone
+from gradwidgets.core.subject.home import abroad
 from gradwidgets.core.subject.threads import one_thread
 from gradwidgets.core.subject.untouched import Untouched
 
@@ -202,9 +203,10 @@ def is_torchs(hook: Callable) -> bool:
 def run(what: str, call: Callable, inputs: object, model: nn.Module) -> object:
     """Call something of the user's on inputs; what it raises becomes a `FlowError` that says what was called."""
     try:
-        if isinstance(inputs, dict):
-            return call(**inputs)
-        return call(*inputs) if isinstance(inputs, tuple) and not hasattr(inputs, "_fields") else call(inputs)
+        with abroad():
+            if isinstance(inputs, dict):
+                return call(**inputs)
+            return call(*inputs) if isinstance(inputs, tuple) and not hasattr(inputs, "_fields") else call(inputs)
     except Exception as error:
         where = {str(one.device) for one in model.parameters()} or {"cpu"}
         given = {str(t.device) for t in pytree.tree_leaves(inputs) if isinstance(t, Tensor)}

@@ -15,10 +15,12 @@ from gradwidgets.core.layers.gradients import global_norm, gradients_of
 from gradwidgets.core.layers.passes import Subject, copied, is_torchs, quietly, run
 from gradwidgets.core.slices import Slices
 from gradwidgets.core.subject.held import Held
+from gradwidgets.core.subject.home import at_home
 from gradwidgets.core.subject.undisturbed import random_numbers
 from gradwidgets.core.subject.untouched import Untouched
 
 
+@at_home
 def training_losses(
     model: nn.Module,
     inputs: object,

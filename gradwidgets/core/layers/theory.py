@@ -11,6 +11,7 @@ from gradwidgets.core.layers.activations import ACTIVATIONS
 from gradwidgets.core.layers.arguments import positive, whole
 from gradwidgets.core.layers.inits import INITS
 from gradwidgets.core.layers.networks import DEEPEST, WIDEST
+from gradwidgets.core.subject.home import at_home
 from gradwidgets.core.subject.threads import one_thread
 
 # Midpoints of (−9, 9), so that a corner at zero lies between two of them.
@@ -19,6 +20,7 @@ _LEAST, _MOST = 1e-12, 1e12  # variances below and above which nothing changes a
 _STEADY = 1e-9  # relative change of the variance from layer to layer
 
 
+@at_home
 def predicted_factor(activation: str, init: str, gain: float = 1.0, *, width: int | None = None) -> float:
     """√χ: the factor by which the RMS of the gradient changes from a layer's output to that of the layer before.
 
@@ -51,6 +53,7 @@ def predicted_factor(activation: str, init: str, gain: float = 1.0, *, width: in
         return math.sqrt(weights * _slopes(activation, [_settled(activation, weights, biases)])[0])
 
 
+@at_home
 def predicted_factors(
     activation: str, init: str, gain: float = 1.0, *, depth: int, width: int | None = None, variance: float = 1.0
 ) -> tuple[float, ...]:

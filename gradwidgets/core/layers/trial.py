@@ -19,6 +19,7 @@ from gradwidgets.core.results import Result
 from gradwidgets.core.slices import Slices, finish, part_of
 from gradwidgets.core.subject.certificate import Certificate
 from gradwidgets.core.subject.held import Held
+from gradwidgets.core.subject.home import at_home
 from gradwidgets.core.subject.undisturbed import models_in
 from gradwidgets.core.subject.untouched import Untouched
 from gradwidgets.core.wording import counted, number
@@ -85,6 +86,7 @@ class Trial(Result):
         return pd.DataFrame({"step": range(len(self.losses_before)), **columns})
 
 
+@at_home
 def try_fix(
     model: nn.Module,
     inputs: object,
@@ -128,6 +130,7 @@ def try_fix(
     return replace(trial, certificate=block.certificate)
 
 
+@at_home
 def trying_fix(
     model: nn.Module,
     inputs: object,

@@ -11,6 +11,7 @@ from gradwidgets.core.finding import Finding, worst_first
 from gradwidgets.core.patterns import ground, numerics, points
 from gradwidgets.core.patterns.look import Look, Target
 from gradwidgets.core.slices import Slices, finish, part_of
+from gradwidgets.core.subject.home import at_home
 from gradwidgets.core.surface import SurfaceGrid
 from gradwidgets.core.wording import number, place
 
@@ -109,6 +110,7 @@ PATTERNS: dict[str, Pattern] = {
 }
 
 
+@at_home
 def find_patterns(grid: SurfaceGrid, *, target: Target | None = None) -> list[Finding]:
     """Say what is wrong with a loss, or that nothing is.
 

@@ -12,6 +12,7 @@ from gradwidgets.core.slices import Slices
 from gradwidgets.core.spectra.group_gradients import flat_gradient
 from gradwidgets.core.spectra.model_loss import ModelLoss
 from gradwidgets.core.subject.certificate import Certificate
+from gradwidgets.core.subject.home import at_home
 from gradwidgets.core.subject.proof import certified, proved
 from gradwidgets.core.wording import number
 
@@ -81,6 +82,7 @@ class GradientCovariance(Result):
         )
 
 
+@at_home
 def gradient_covariance(
     model: nn.Module, batches: Iterable[tuple[object, object]], loss_fn: Callable
 ) -> GradientCovariance:
@@ -102,6 +104,7 @@ def gradient_covariance(
     return proved(measuring_covariance(model, batches, loss_fn), model, loss_fn)
 
 
+@at_home
 def measuring_covariance(
     model: nn.Module, batches: Iterable[tuple[object, object]], loss_fn: Callable
 ) -> Slices[GradientCovariance]:

@@ -14,6 +14,7 @@ from gradwidgets.core.spectra.lanczos import Ritz, lanczos
 from gradwidgets.core.spectra.model_loss import ModelLoss, model_loss
 from gradwidgets.core.spectra.products import Products, signs
 from gradwidgets.core.spectra.spectrum import Spectrum
+from gradwidgets.core.subject.home import at_home
 from gradwidgets.core.subject.proof import certified, proved
 from gradwidgets.core.wording import number
 
@@ -28,6 +29,7 @@ _PROBES = 20  # for the trace
 _ROUNDING = 32.0
 
 
+@at_home
 def hessian_spectrum(
     model: nn.Module, inputs: object, targets: object, loss_fn: Callable, *, k: int | None = None
 ) -> Spectrum:
@@ -57,6 +59,7 @@ def hessian_spectrum(
     return proved(measuring_spectrum(model, inputs, targets, loss_fn, k=k), model, loss_fn)
 
 
+@at_home
 def measuring_spectrum(
     model: nn.Module, inputs: object, targets: object, loss_fn: Callable, *, k: int | None = None
 ) -> Slices[Spectrum]:

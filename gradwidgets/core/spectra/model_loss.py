@@ -15,6 +15,7 @@ from gradwidgets.core.loss_call import check_loss
 from gradwidgets.core.spectra.checked_model import batch_normalized, call_model, checked_model
 from gradwidgets.core.subject.clone import Clone
 from gradwidgets.core.subject.held import Held
+from gradwidgets.core.subject.home import abroad
 from gradwidgets.core.subject.slots import slots_of
 from gradwidgets.core.subject.undisturbed import SEED, random_numbers
 from gradwidgets.core.subject.untouched import Untouched
@@ -136,7 +137,9 @@ class ModelLoss:
         Raises:
             ValueError: The loss is not one real number.
         """
-        loss = self.loss_fn(call_model(self.model, _cloned(inputs)), _cloned(targets))
+        inputs, targets = _cloned(inputs), _cloned(targets)
+        with abroad():
+            loss = self.loss_fn(call_model(self.model, inputs), targets)
         if not isinstance(loss, Tensor):
             raise ValueError(
                 f"loss_fn must return a tensor with one number; it returned {type(loss).__name__} {loss!r:.40}"

@@ -14,6 +14,7 @@ from gradwidgets.core.spectra.group_gradients import Groups, group_gradients, sa
 from gradwidgets.core.spectra.model_loss import ModelLoss, model_loss
 from gradwidgets.core.spectra.noise_scale import NoiseScale
 from gradwidgets.core.spectra.ratio import Ratio, ratio
+from gradwidgets.core.subject.home import at_home
 from gradwidgets.core.subject.proof import certified, proved
 from gradwidgets.core.wording import counted, number
 
@@ -23,6 +24,7 @@ _NEAR = 1e-4  # relative: two losses are the same but for rounding
 _INTERVAL = "95 % interval by Fieller's theorem with the jackknife's covariance"
 
 
+@at_home
 def gradient_noise_scale(
     model: nn.Module,
     inputs: object,
@@ -60,6 +62,7 @@ def gradient_noise_scale(
     return proved(measuring_noise_scale(model, inputs, targets, loss_fn, small=small, large=large), model, loss_fn)
 
 
+@at_home
 def measuring_noise_scale(
     model: nn.Module,
     inputs: object,

@@ -22,7 +22,7 @@ class HeldTensor:
         trained: Whether it requires a gradient.
     """
 
-    __slots__ = ("_data", "_leaf", "_version", "_where", "gradient", "hooks", "label", "tensor", "trained")
+    __slots__ = ("_bytes", "_data", "_leaf", "_version", "_where", "gradient", "hooks", "label", "tensor", "trained")
 
     def __init__(self, label: str, tensor: Tensor) -> None:
         self.label, self.tensor = label, tensor
@@ -38,6 +38,7 @@ class HeldTensor:
         plain = has_numbers(tensor)
         self._data = tensor.detach() if plain else None
         self._where = where(tensor) if plain else None
+        self._bytes = tensor.untyped_storage().nbytes() if plain else 0
         self._version = None if nn.parameter.is_lazy(tensor) or tensor.is_inference() else tensor._version
 
     def put_back(self) -> Iterator[str]:
@@ -45,6 +46,8 @@ class HeldTensor:
         tensor = self.tensor
         if self._data is not None and where(tensor) != self._where:
             with writable(tensor):
+                if self._data.untyped_storage().nbytes() != self._bytes:
+                    self._data.untyped_storage().resize_(self._bytes)
                 tensor.data = self._data
             yield f"dtype, shape or memory of {self.label}"
         if tensor.is_leaf != self._leaf and self._leaf:

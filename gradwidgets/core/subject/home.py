@@ -1,0 +1,53 @@
+"""Our own arithmetic under torch's usual settings, whatever somebody has chosen; somebody's code under theirs.
+
+A default device, or a block on one, is a mode of torch's functions. Numbers of ours that are made without a word about
+the device would follow it, to where they have no values, say.
+"""
+
+import contextlib
+import functools
+import inspect
+from collections.abc import Callable, Generator
+from typing import ParamSpec, TypeVar
+
+import torch
+
+P, T = ParamSpec("P"), TypeVar("T")
+
+
+def at_home(function: Callable[P, T]) -> Callable[P, T]:
+    """A function of ours, or one that works in slices, that no mode of torch's functions reaches."""
+    if inspect.isgeneratorfunction(function):
+
+        @functools.wraps(function)
+        def sliced(*arguments: P.args, **keywords: P.kwargs) -> Generator:
+            work = function(*arguments, **keywords)
+            try:
+                while True:
+                    try:
+                        with torch._C.DisableTorchFunction(), _with_gradients():
+                            step = next(work)
+                    except StopIteration as end:
+                        return end.value
+                    yield step
+            finally:
+                work.close()
+
+        return sliced
+
+    @functools.wraps(function)
+    def whole(*arguments: P.args, **keywords: P.kwargs) -> T:
+        with torch._C.DisableTorchFunction(), _with_gradients():
+            return function(*arguments, **keywords)
+
+    return whole
+
+
+def _with_gradients() -> contextlib.AbstractContextManager:
+    """Outside of inference mode, whose tensors take no gradient and cannot be written to elsewhere."""
+    return torch.inference_mode(False) if torch.is_inference_mode_enabled() else contextlib.nullcontext()
+
+
+def abroad() -> "torch._C._EnableTorchFunction":
+    """A block in which somebody's code runs, in the modes that they have entered."""
+    return torch._C._EnableTorchFunction()
