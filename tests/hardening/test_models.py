@@ -65,7 +65,7 @@ def _label(trial: tuple) -> str:
     return f"{entry} × {analysis} × {way.kind}"
 
 
-@pytest.mark.skipif(SOAK, reason="the long form tries these too")
+@pytest.mark.skipif(bool(SOAK), reason="the long form tries these too")
 @pytest.mark.parametrize("trial", sample(), ids=_label)
 def test_looking_at_a_model_leaves_it_as_it_was(trial):
     entry, analysis, way = trial
