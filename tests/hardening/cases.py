@@ -85,3 +85,25 @@ def quiet():
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
+
+
+class Forward(nn.Module):
+    """A module whose forward is a function of it."""
+
+    def __init__(self, run, **parts):
+        super().__init__()
+        for name, part in parts.items():
+            setattr(self, name, part)
+        self.run = run  # a function: copies share it
+
+    def forward(self, x):
+        return self.run(self, x)
+
+
+def line(features: int = 4, **more) -> nn.Linear:
+    return nn.Linear(4, features, **more)
+
+
+def mlp(**like) -> nn.Module:
+    """Two layers."""
+    return nn.Sequential(nn.Linear(4, 4, **like), nn.Tanh(), nn.Linear(4, 1, **like))

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch.nn.modules import module as modules
 
-from tests.hardening import zoo_mischief, zoo_settings
+from tests.hardening import zoo_halfway, zoo_settings
 
 _FLAGS = {
     "_set_mkldnn_enabled": torch._C._get_mkldnn_enabled,
@@ -41,8 +41,8 @@ def undone():
                 zoo_settings.HELD.pop().__exit__(None, None, None)
         for act in put_back:
             act()
-        zoo_mischief.STATE.update(count=0, list=[])
-        zoo_mischief.TIMES = 0
+        zoo_halfway.STATE.update(count=0, list=[])
+        zoo_halfway.TIMES = 0
 
 
 def _of_torch():

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.nn.utils import parametrizations
 
-from tests.hardening.cases import Case, Zoo, numbers, square
+from tests.hardening.cases import Zoo
 
 ZOO = Zoo()
 
@@ -51,11 +51,11 @@ def mischief(name: str, act, **kind) -> None:
     ZOO.entry(name, **kind)(lambda: Mischief(act, late))
 
 
-def _set(owner, name, value):
+def set_of(owner, name, value):
     setattr(owner, name, value)
 
 
-def _each(*acts):
+def act_each(*acts):
     return lambda m: [act(m) for act in acts]
 
 
@@ -84,16 +84,16 @@ mischief(
     "registers a parameter", lambda m: m.register_parameter(f"p{len(m._parameters)}", nn.Parameter(torch.zeros(2)))
 )
 mischief("registers a submodule", lambda m: m.add_module(f"m{len(m._modules)}", nn.Linear(2, 2)))
-mischief("replaces a parameter", lambda m: _set(m.first, "weight", nn.Parameter(m.first.weight.detach() * 2)))
+mischief("replaces a parameter", lambda m: set_of(m.first, "weight", nn.Parameter(m.first.weight.detach() * 2)))
 mischief(
     "replaces a parameter afterwards",
-    lambda m: _set(m.first, "weight", nn.Parameter(m.first.weight.detach() + 1)),
+    lambda m: set_of(m.first, "weight", nn.Parameter(m.first.weight.detach() + 1)),
     late=True,
 )
-mischief("replaces a layer", lambda m: _set(m, "last", copy.deepcopy(m.last)))
-mischief("replaces a buffer", lambda m: _set(m, "running", m.running + 1))
+mischief("replaces a layer", lambda m: set_of(m, "last", copy.deepcopy(m.last)))
+mischief("replaces a buffer", lambda m: set_of(m, "running", m.running + 1))
 mischief("takes a buffer away", lambda m: m._buffers.pop("running", None), late=True)
-mischief("takes a parameter away", lambda m: m.last._parameters.pop("bias", None) and _set(m.last, "bias", None))
+mischief("takes a parameter away", lambda m: m.last._parameters.pop("bias", None) and set_of(m.last, "bias", None))
 mischief(
     "reorders its parameters",
     lambda m: (
@@ -109,14 +109,14 @@ mischief(
 )
 mischief("makes a buffer not persistent", lambda m: m._non_persistent_buffers_set.add("running"))
 # Attributes.
-mischief("counts", lambda m: _set(m, "count", m.count + 1))
-mischief("keeps its last weights", lambda m: _set(m, "kept", m.first.weight * 2))
+mischief("counts", lambda m: set_of(m, "count", m.count + 1))
+mischief("keeps its last weights", lambda m: set_of(m, "kept", m.first.weight * 2))
 mischief("deletes an attribute", lambda m: m.__dict__.pop("count", None))
 mischief("deletes an attribute of a child", lambda m: m.first.__dict__.pop("in_features", None))
-mischief("reorders its attributes", lambda m: _set(m, "count", m.__dict__.pop("count")))
+mischief("reorders its attributes", lambda m: set_of(m, "count", m.__dict__.pop("count")))
 mischief(
     "renames a child's forward",
-    lambda m: _set(m.first, "forward", lambda x, f=m.first: nn.functional.linear(x, f.weight)),
+    lambda m: set_of(m.first, "forward", lambda x, f=m.first: nn.functional.linear(x, f.weight)),
 )
 mischief("empties its own dictionary", lambda m: m.__dict__.update(extra=1, cache=None), late=True)
 # Containers at any depth.
@@ -139,30 +139,30 @@ mischief("sorts a list in place", lambda m: m.cache.extend([3, 1]) or m.cache.so
 mischief("scales its weights by data", lambda m: m.first.weight.data.mul_(2))
 mischief("scales its weights without grad", lambda m: torch.no_grad()(lambda: m.first.weight.mul_(1.5))())
 mischief("changes its weights afterwards", lambda m: m.first.weight.data.add_(1), late=True)
-mischief("sets a weight's data anew", lambda m: _set(m.first.weight, "data", m.first.weight.data * 2))
-mischief("sets a weight's data of another dtype", lambda m: _set(m.running, "data", m.running.data.double()))
+mischief("sets a weight's data anew", lambda m: set_of(m.first.weight, "data", m.first.weight.data * 2))
+mischief("sets a weight's data of another dtype", lambda m: set_of(m.running, "data", m.running.data.double()))
 mischief(
     "sets a parameter's data of another dtype",
-    lambda m: _set(m.first.weight, "data", m.first.weight.data.bfloat16()),
+    lambda m: set_of(m.first.weight, "data", m.first.weight.data.bfloat16()),
     late=True,
 )
-mischief("sets a weight's data of another shape", lambda m: _set(m.last.weight, "data", torch.zeros(2, 4)), late=True)
+mischief("sets a weight's data of another shape", lambda m: set_of(m.last.weight, "data", torch.zeros(2, 4)), late=True)
 mischief("resizes a buffer", lambda m: m.running.resize_(len(m.running) + 1))
-mischief("transposes a weight's data", lambda m: _set(m.first.weight, "data", m.first.weight.data.t()))
+mischief("transposes a weight's data", lambda m: set_of(m.first.weight, "data", m.first.weight.data.t()))
 mischief("moves a running statistic", lambda m: m.running.add_(torch.rand(3)))
-mischief("sets an attribute of a tensor", lambda m: _set(m.first.weight, "note", m.count))
+mischief("sets an attribute of a tensor", lambda m: set_of(m.first.weight, "note", m.count))
 mischief("freezes a layer", lambda m: m.first.requires_grad_(False), late=True)
 mischief("thaws and freezes", lambda m: m.last.requires_grad_(not m.last.weight.requires_grad), late=True)
 mischief("trains a buffer", lambda m: m.running.requires_grad_(True))
 mischief(
     "sets a gradient",
-    lambda m: _set(m.first.weight, "grad", torch.ones_like(m.first.weight.detach())) if m.first.weight.is_leaf else 0,
+    lambda m: set_of(m.first.weight, "grad", torch.ones_like(m.first.weight.detach())) if m.first.weight.is_leaf else 0,
 )
 mischief("clears all gradients", lambda m: m.zero_grad())
 mischief("casts itself to double afterwards", lambda m: m.last.double(), late=True)
 mischief("calls eval on a child", lambda m: m.norm.eval())
 mischief("calls train on a child", lambda m: m.train())
-mischief("changes momentum of its norm", lambda m: _set(m.norm, "momentum", m.norm.momentum / 2))
+mischief("changes momentum of its norm", lambda m: set_of(m.norm, "momentum", m.norm.momentum / 2))
 mischief("resets its parameters", lambda m: m.first.reset_parameters())
 mischief("runs a training step", lambda m: [p.data.sub_(0.1) for p in m.parameters()], late=True)
 mischief("runs backward inside forward", lambda m: m.first(torch.ones(1, 4)).sum().backward())
@@ -173,7 +173,7 @@ mischief("draws from NumPy", lambda m: np.random.rand())
 mischief("draws from its own NumPy generator", lambda m: m.generator_of_numpy.random())
 mischief("draws from its own random.Random", lambda m: m.own_random.random())
 mischief(
-    "seeds everything", _each(lambda m: torch.manual_seed(3), lambda m: random.seed(3), lambda m: np.random.seed(3))
+    "seeds everything", act_each(lambda m: torch.manual_seed(3), lambda m: random.seed(3), lambda m: np.random.seed(3))
 )
 
 
@@ -188,176 +188,3 @@ def own_generator():
 def closed_over_generator():
     generator = torch.Generator().manual_seed(3)
     return Mischief(lambda m: torch.rand(2, generator=generator))
-
-
-# Beyond the model.
-STATE = {"count": 0, "list": []}
-
-
-def _count(m):
-    STATE["count"] += 1
-    STATE["list"].append(m.count)
-
-
-mischief("counts in a global", _count, beyond="a global")
-
-
-@ZOO.entry("rebinds a global", beyond="a global")
-def rebinds():
-    def act(m):
-        global TIMES
-        TIMES += 1
-
-    return Mischief(act)
-
-
-TIMES = 0
-
-
-@ZOO.entry("counts in a class attribute", beyond="its class")
-def class_attribute():
-    class Counted(Mischief):
-        calls, seen = 0, []
-
-        def forward(self, x):
-            type(self).calls += 1
-            self.seen.append(1)
-            return super().forward(x)
-
-    return Counted(nothing)
-
-
-@ZOO.entry("patches its class's forward", beyond="its class")
-def class_method():
-    class Patched(Mischief):
-        def forward(self, x):
-            type(self).helper = lambda self: 1
-            return super().forward(x)
-
-    return Patched(nothing)
-
-
-class Other(Mischief):
-    pass
-
-
-mischief("changes its own class", lambda m: _set(m, "__class__", Other), late=True)
-
-
-@ZOO.entry("changes a child's class")
-def child_class():
-    class Line(nn.Linear):
-        pass
-
-    return Mischief(lambda m: _set(m.last, "__class__", Line))
-
-
-class Error(Exception):
-    pass
-
-
-def _mess(m):
-    m.count += 1
-    m.cache.append(1)
-    m.deep["a"][0]["b"].append(3)
-    m.first.weight.data.mul_(2)
-    m.norm.eval()
-    m.register_buffer("new", torch.zeros(1))
-    m.first.register_forward_hook(nothing)
-    torch.rand(1)
-
-
-def _raise(error):
-    raise error
-
-
-mischief("raises halfway", _each(_mess, lambda m: _raise(Error("halfway"))), late=True)
-mischief("raises KeyboardInterrupt halfway", _each(_mess, lambda m: _raise(KeyboardInterrupt())), late=True)
-mischief("raises SystemExit halfway", _each(_mess, lambda m: _raise(SystemExit(3))), late=True)
-mischief("raises GeneratorExit halfway", _each(_mess, lambda m: _raise(GeneratorExit())), late=True)
-mischief("raises StopIteration halfway", _each(_mess, lambda m: _raise(StopIteration())), late=True)
-mischief("everything at once", _mess)
-
-
-@ZOO.entry("a loss that changes the model")
-def changing_loss():
-    model = Mischief(nothing)
-
-    def loss(output, targets):
-        _mess(model)
-        return output.square().mean()
-
-    return Case(model, numbers(), None, loss)
-
-
-@ZOO.entry("a loss that changes itself and the targets")
-def changing_targets():
-    seen = []
-
-    def loss(output, targets):
-        targets.mul_(0.5)
-        seen.append(1)
-        output.data.mul_(1.0)
-        return (output - targets).square().mean()
-
-    return Case(Mischief(nothing), numbers(), numbers(6, 1), loss, {"seen": seen})
-
-
-@ZOO.entry("inputs in a dict that is changed")
-def changing_inputs():
-    class Keys(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.layer = nn.Linear(4, 1)
-
-        def forward(self, x, extra):
-            x.add_(1)
-            extra["seen"] = True
-            extra["list"].append(1)
-            return self.layer(x)
-
-    return Case(Keys(), {"x": numbers(), "extra": {"list": [1]}}, None, square)
-
-
-class Doubling(torch.autograd.Function):
-    calls = 0
-
-    @staticmethod
-    def forward(ctx, x):
-        return x * 2
-
-    @staticmethod
-    def backward(ctx, grad):
-        random.random()
-        torch.rand(1)
-        return grad * 2
-
-
-@ZOO.entry("draws in its own backward")
-def backward_draws():
-    class Doubled(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.layer = nn.Linear(4, 1)
-
-        def forward(self, x):
-            return Doubling.apply(self.layer(x))
-
-    return Doubled()
-
-
-@ZOO.entry("changes itself in backward")
-def backward_changes():
-    class Changing(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.layer, self.seen = nn.Linear(4, 1), []
-            self.register_buffer("steps", torch.zeros(()))
-
-        def forward(self, x):
-            out = self.layer(x)
-            if out.requires_grad:
-                out.register_hook(lambda grad: (self.seen.append(1), self.steps.add_(1), None)[-1])
-            return out
-
-    return Changing()
