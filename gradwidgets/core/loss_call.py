@@ -50,6 +50,7 @@ class LossCall:
         name: What the loss is called.
         varied: As given.
         fixed: As given; numbers as floats.
+        stand_in: A copy of the loss that is called in its place; None for the loss itself.
         changed: Names of the tensors handed over that some call has changed in place.
     """
 
@@ -68,6 +69,7 @@ class LossCall:
         # A loss that takes its constants as plain numbers only (`delta` of nn.functional's, say) is met halfway.
         self.plain_numbers = False
         self.changed: set[str] = set()
+        self.stand_in: Callable | None = None
 
     def _check_names(self) -> None:
         taken = parameters_of(self.loss)
@@ -107,7 +109,7 @@ class LossCall:
         try:
             # A loss may leave the process in another mode, which is none of the next call's business.
             with abroad(), torch.inference_mode(False):
-                return self.loss(*positional, **arguments)
+                return (self.stand_in or self.loss)(*positional, **arguments)
         finally:
             self.changed |= {name for name, value in handed.items() if value._version != before[name]}
 

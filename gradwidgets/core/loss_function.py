@@ -143,13 +143,13 @@ class LossFunction:
 
     def traced(self, point: Tensor) -> tuple[Tensor, list[Tensor]]:
         """The loss at one point, (P,), with its autograd graph, and the graph's leaves, one a parameter."""
-        with self._undisturbed() as block, block.again():
+        with self._undisturbed(self.call) as block, block.again():
             return self._forward(point.to(self.dtype)[None], "vmap" if self.method == "vmap" else "vectorized")
 
     def _at_once(self, points: Tensor, method: Method, gradient: bool = True) -> Values:
         # Waking a thread takes longer than a block of points does, the more so on a machine that others use too.
         elementwise = method == "vectorized" and not self._undisturbed.models
-        with self._undisturbed() as block, block.again(), one_thread() if elementwise else all_threads():
+        with self._undisturbed(self.call) as block, block.again(), one_thread() if elementwise else all_threads():
             return self._with_gradient(*self._forward(points, method), gradient)
 
     def _forward(self, points: Tensor, method: Method) -> tuple[Tensor, list[Tensor]]:
@@ -186,7 +186,7 @@ class LossFunction:
         reached, failed, first, k = [False] * width, {}, None, 0
         while k < count:
             deadline = time.perf_counter() + SLICE
-            with self._undisturbed() as block, block.again():
+            with self._undisturbed(self.call) as block, block.again():
                 while k < count and time.perf_counter() < deadline:
                     try:
                         one = self._at_point(points[k], with_gradient)
@@ -204,7 +204,7 @@ class LossFunction:
         return Values(loss, gradient, tuple(reached), failed, first)
 
     def _at_point(self, point: Tensor, gradient: bool = True) -> Values:
-        self._undisturbed.reseed()
+        self._undisturbed.renew()
         leaves = [number.clone().requires_grad_() for number in point.unbind(-1)]
         value = self.call.checked(self.call(*leaves))
         if value.numel() != 1:
@@ -253,7 +253,7 @@ class LossFunction:
 
     def _truth(self, few: Tensor) -> list[Tensor | Exception]:
         found = []
-        with self._undisturbed() as block, block.again():
+        with self._undisturbed(self.call) as block, block.again():
             for point in few:
                 try:
                     found.append(self._at_point(point).loss)
@@ -306,7 +306,7 @@ class LossFunction:
         Raises:
             LossError: The loss has no second derivative there.
         """
-        with self._undisturbed() as block, block.again(), Twice():
+        with self._undisturbed(self.call) as block, block.again(), Twice():
             leaf = point.detach().to(self.dtype).clone().requires_grad_()
             try:
                 if self.method == "vectorized":
@@ -334,7 +334,7 @@ class LossFunction:
         if self.method not in ("vectorized", "vmap"):
             return torch.stack([self.hessian(point) for point in points])
         try:
-            with self._undisturbed() as block, block.again(), Twice():
+            with self._undisturbed(self.call) as block, block.again(), Twice():
                 value, leaves = self._forward(points.detach().to(self.dtype), self.method)
                 first = torch.autograd.grad(value.sum(), leaves, create_graph=True, allow_unused=True)
                 zeros = torch.zeros_like(leaves[0])

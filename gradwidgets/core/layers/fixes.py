@@ -215,7 +215,7 @@ def apply_fix(model: nn.Module, name: str, **options: object) -> nn.Module:
         raise ValueError(
             f"{fix.title} acts on the training, between backward and step, and not on the model: copy its code"
         )
-    with Untouched() as block, block.again(), torch.inference_mode(False):
+    with Untouched(model) as block, block.again(), torch.inference_mode(False):
         changed = Clone().of(model)
         for parameter in changed.parameters():
             parameter.grad = None

@@ -147,6 +147,7 @@ def quietly(small: bool) -> Iterator[None]:
     with contextlib.ExitStack() as stack:
         if small:
             stack.enter_context(one_thread())
+        stack.enter_context(torch.autograd.set_detect_anomaly(False))  # what is not finite is a result here
         if "torch._dynamo" in sys.modules:
             stack.enter_context(torch.compiler.set_stance("force_eager"))
         fused = torch.backends.mha.get_fastpath_enabled()

@@ -71,7 +71,7 @@ def trainee(subject: Subject) -> Subject:
         FlowError: The model has lazy layers and fails in its first call.
     """
     # A copy that is made in inference mode could not be trained.
-    with quietly(subject.small), torch.inference_mode(False):
+    with Untouched(*subject.roots) as block, block.again(), quietly(subject.small), torch.inference_mode(False):
         copy = replace(subject, notes=[]).copied()
         subject.notes += copy.notes
         strip(copy.model)

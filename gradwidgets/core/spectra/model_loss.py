@@ -53,7 +53,8 @@ class ModelLoss:
         self.original = checked_model(model)
         check_loss(loss_fn, "loss_fn")
         self.dtype = dtype
-        with torch.inference_mode(False):
+        # Classes may have their own way of being copied, which may leave a trace.
+        with Untouched(self.original, loss_fn) as block, block.again(), torch.inference_mode(False):
             clone = Clone(dtype)
             self.model, self.loss_fn = clone.of(self.original), clone.of(loss_fn)
         for module in self.model.modules():
@@ -86,6 +87,7 @@ class ModelLoss:
         with contextlib.ExitStack() as stack:
             stack.enter_context(torch.inference_mode(False))
             stack.enter_context(torch.enable_grad())
+            stack.enter_context(torch.autograd.set_detect_anomaly(False))
             # Fused attention and cuDNN's recurrent nets have no second derivative; their plain forms have.
             stack.enter_context(sdpa_kernel(SDPBackend.MATH))
             if any(isinstance(module, nn.RNNBase) for module in self.model.modules()):

@@ -7,17 +7,30 @@ import random
 import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator
+from typing import Protocol
 
 import torch
 from torch import nn
 
 from gradwidgets.core.subject.certificate import Certificate
+from gradwidgets.core.subject.clone import Clone
 from gradwidgets.core.subject.generators import generators
 from gradwidgets.core.subject.process import NAMES
 from gradwidgets.core.subject.untouched import Untouched
 
 SEED = 0
+_ENOUGH = 5  # calls in a row that change nothing, after which a function is taken for one that never does
 _DEEPEST = 4  # closures in closures that are searched for models
+
+
+class StoodFor(Protocol):
+    """Calls a function, or what stands in for it.
+
+    Attributes:
+        stand_in: None for the function itself.
+    """
+
+    stand_in: Callable | None
 
 
 class Undisturbed:
@@ -43,21 +56,34 @@ class Undisturbed:
         self.notes: dict[str, str] = {}
         self.seed = SEED
         self._last: _Block | None = None
+        self._open: _Block | None = None
+        self._still = 0  # calls in a row that changed nothing
         self._restored: dict[str, None] = {}
         self._changed: dict[str, None] = {}
 
-    def __call__(self) -> "_Block":
-        """A block; make calls inside it."""
-        return _Block(self, self._fn)
+    def __call__(self, call: StoodFor) -> "_Block":
+        """A block; make calls inside it.
 
-    def reseed(self) -> None:
-        """Begin the random numbers anew, within a block, before one more call."""
+        Args:
+            call: What calls the function. If that holds models, a copy stands in for it inside the block.
+        """
+        return _Block(self, self._fn, call)
+
+    def renew(self) -> None:
+        """Begin anew, within a block, before one more call: random numbers, and what the function holds."""
         _seed(self.seed)
+        if self._still < _ENOUGH:
+            self._still = 0 if self._open.renew() else self._still + 1
 
     @property
     def certificate(self) -> Certificate | None:
         """The proof that everything is as before each block; None before the first."""
         return None if self._last is None else self._last.certify(self._restored, self._changed)
+
+    def begun(self, block: "_Block") -> None:
+        """Seed the random numbers of a block."""
+        self._open, self._still = block, 0
+        _seed(self.seed)
 
     def ended(self, block: "_Block", printed: str, warned: list) -> None:
         """Take note of what a block had to put back."""
@@ -85,9 +111,10 @@ class Undisturbed:
 class _Block(Untouched):
     """A block in which random numbers are seeded, gradients are on, and nothing is printed or warned."""
 
-    def __init__(self, whose: Undisturbed, fn: Callable) -> None:
+    def __init__(self, whose: Undisturbed, fn: Callable, call: StoodFor) -> None:
         super().__init__(fn)
-        self._whose, self._printed, self._warned = whose, io.StringIO(), []
+        self._whose, self._fn, self._call = whose, fn, call
+        self._printed, self._warned = io.StringIO(), []
 
     def __enter__(self) -> Untouched:
         """Hold everything, then change what is ours to change; the end puts that back as well."""
@@ -95,16 +122,27 @@ class _Block(Untouched):
         self._inference = torch.inference_mode(False)
         self._inference.__enter__()
         torch.set_grad_enabled(True)
+        torch.set_anomaly_enabled(False)  # what is not finite is a result here
+        if self._whose.models:
+            self._call.stand_in = Clone().of(self._fn)
+            self.note(self._call.stand_in)
         sys.stdout = self._printed
         self._warned = warnings.catch_warnings(record=True).__enter__()
         warnings.simplefilter("always")
-        self._whose.reseed()
+        self._whose.begun(self)
         return self
+
+    def renew(self) -> list[str]:
+        """Put back what the function holds; say what that was."""
+        restored = (self._copies or self._held).restore()
+        self.restored += restored
+        return restored
 
     def end(self) -> None:
         """Put everything back, unless that is done."""
         if not self._ended:
             self._inference.__exit__(None, None, None)
+            self._call.stand_in = None
             super().end()
             self._whose.ended(self, self._printed.getvalue(), self._warned)
 
@@ -116,6 +154,7 @@ class _Block(Untouched):
 def _is_ours(words: str) -> bool:
     return words.startswith("the random numbers of ") or words in (
         "gradient mode",
+        "anomaly mode",
         "filters of warnings",
         "standard output",
     )
