@@ -116,10 +116,13 @@ def _losses(function: LossFunction, places: Tensor, bounds: Tensor) -> Slices[Te
     if not bool(outside.any()):
         return (yield from function.valuing(places, gradient=False)).loss.double()
     losses = torch.full((len(places),), float("nan"), dtype=torch.float64)
-    losses[~outside] = (yield from function.valuing(places[~outside], gradient=False)).loss.double()
+    share = float((~outside).double().mean())
+    work = function.valuing(places[~outside], gradient=False)
+    losses[~outside] = (yield from part_of(work, 0.0, share)).loss.double()
     # A loss may refuse what is out of view, a probability above 1 say. That must not change how it is called.
     with contextlib.suppress(LossError):
-        losses[outside] = (yield from copy.copy(function).valuing(places[outside], gradient=False)).loss.double()
+        work = copy.copy(function).valuing(places[outside], gradient=False)
+        losses[outside] = (yield from part_of(work, share, 1 - share)).loss.double()
     return losses
 
 

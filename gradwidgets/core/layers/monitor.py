@@ -63,6 +63,7 @@ class GradientMonitor:
         ValueError: One is out of its range.
     """
 
+    @at_home
     def __init__(
         self,
         model: nn.Module,
@@ -103,6 +104,22 @@ class GradientMonitor:
     @at_home
     def __enter__(self) -> "GradientMonitor":
         """Begin to watch; a monitor that watches the model already is closed."""
+        try:
+            try:
+                return self._begin()
+            except BaseException:
+                self._take_hooks_away()
+                raise
+        except BaseException:  # an interrupt may come while they are taken away
+            self._take_hooks_away()
+            raise
+
+    def _take_hooks_away(self) -> None:
+        self._active = False
+        _remove_all(self._handles)
+        self._sampler.close()
+
+    def _begin(self) -> "GradientMonitor":
         model = self._model()
         optimizer = self._optimizer() if self._optimizer is not None else None
         if model is None or (self._optimizer is not None and optimizer is None):
