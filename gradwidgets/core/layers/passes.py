@@ -1,6 +1,7 @@
 """A pass through somebody's model: taken out of its wrapping, on copies of its inputs, checked, without its hooks."""
 
 import contextlib
+import math
 import sys
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
@@ -14,7 +15,9 @@ from torch.utils import _pytree as pytree
 from gradwidgets.core.loss_call import check_loss
 from gradwidgets.core.subject.certificate import Certificate
 from gradwidgets.core.subject.clone import Clone
+from gradwidgets.core.subject.held import Held
 from gradwidgets.core.subject.home import abroad
+from gradwidgets.core.subject.memory import check_room, kept_bytes
 from gradwidgets.core.subject.threads import one_thread
 from gradwidgets.core.subject.untouched import Untouched
 
@@ -22,6 +25,7 @@ T = TypeVar("T")
 
 # Work of fewer numbers than this is done sooner by one thread than by several.
 SMALL = 2_000_000
+_SMALLER = "look at a smaller model, or on a larger machine"
 _GRADIENT_HOOKS = ("_backward_hooks", "_backward_pre_hooks")
 
 
@@ -85,13 +89,33 @@ class Subject:
         Returns:
             What came of it, and the proof that the model is as it was.
         """
+        if not own and not self.small:
+            check_room(3 * bytes_of(self.model), "the weights, their copy and their gradients", _SMALLER)
         block = Untouched(*self.roots)
         with block, block.again(), quietly(self.small), torch.inference_mode(False), torch.enable_grad():
             copied = self if own else self.copied()
             if not own:
                 block.note(copied.model, copied.loss_fn)
+                copied.check_room()
             result = work(copied)
         return result, block.certificate
+
+    def check_room(self) -> None:
+        """Refuse a pass that would not fit, told from a pass of a few samples.
+
+        Raises:
+            TooLarge: (a ValueError) There is too little memory.
+        """
+        if self.small or self.lazy:
+            return
+        held = Held(self.model, self.loss_fn, outside=False)
+        try:
+            batch, weights = (self.inputs, self.targets), [*self.model.parameters(), *self.model.buffers()]
+            kept = kept_bytes(batch, lambda some, its: self.loss_fn(run_plain(self.model, some), its), weights)
+        finally:
+            held.restore()
+        if not math.isnan(kept):
+            check_room(kept + bytes_of(self.model), "activations and gradients of this batch", "take a smaller batch")
 
     def copied(self, dtype: torch.dtype | None = None) -> "Subject":
         """The same with copies of everything, which share nothing with it that a call could change."""
@@ -115,6 +139,12 @@ def size_of(model: nn.Module) -> tuple[int, bool]:
     """How many numbers a model holds, and whether it has lazy parameters, which are not counted."""
     own = [t for m in model.modules() for t in (*m._parameters.values(), *m._buffers.values()) if t is not None]
     return sum([0 if nn.parameter.is_lazy(one) else one.numel() for one in own]), any(map(nn.parameter.is_lazy, own))
+
+
+def bytes_of(model: nn.Module) -> int:
+    """How many bytes a model's weights and buffers take."""
+    own = {id(t): t for m in model.modules() for t in (*m._parameters.values(), *m._buffers.values()) if t is not None}
+    return sum([0 if nn.parameter.is_lazy(one) else one.nbytes for one in own.values()])
 
 
 def _size(values: object) -> int:
@@ -201,13 +231,18 @@ def is_torchs(hook: Callable) -> bool:
     return str(getattr(hook, "__module__", None) or type(hook).__module__).startswith("torch.")
 
 
+def run_plain(call: Callable, inputs: object) -> object:
+    """Call something on inputs: a tuple is its positional arguments, a dict its keyword arguments."""
+    if isinstance(inputs, dict):
+        return call(**inputs)
+    return call(*inputs) if isinstance(inputs, tuple) and not hasattr(inputs, "_fields") else call(inputs)
+
+
 def run(what: str, call: Callable, inputs: object, model: nn.Module) -> object:
     """Call something of the user's on inputs; what it raises becomes a `FlowError` that says what was called."""
     try:
         with abroad():
-            if isinstance(inputs, dict):
-                return call(**inputs)
-            return call(*inputs) if isinstance(inputs, tuple) and not hasattr(inputs, "_fields") else call(inputs)
+            return run_plain(call, inputs)
     except Exception as error:
         where = {str(one.device) for one in model.parameters()} or {"cpu"}
         given = {str(t.device) for t in pytree.tree_leaves(inputs) if isinstance(t, Tensor)}

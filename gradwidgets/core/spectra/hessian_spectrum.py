@@ -15,6 +15,7 @@ from gradwidgets.core.spectra.model_loss import ModelLoss, model_loss
 from gradwidgets.core.spectra.products import Products, signs
 from gradwidgets.core.spectra.spectrum import Spectrum
 from gradwidgets.core.subject.home import at_home
+from gradwidgets.core.subject.memory import check_room
 from gradwidgets.core.subject.proof import certified, proved
 from gradwidgets.core.wording import number
 
@@ -27,6 +28,7 @@ _FAIRLY = 1e-3  # the same for the other extremes
 _RUNS, _RUN_STEPS = 3, 40  # for the density
 _PROBES = 20  # for the trace
 _ROUNDING = 32.0
+_PASSES = 4  # times what a pass keeps, that the graph of a gradient keeps
 
 
 @at_home
@@ -90,7 +92,8 @@ def _measuring(model: nn.Module, inputs: object, targets: object, loss_fn: Calla
         raise TypeError(f"k must be a whole number of at least 1, or None; got {k!r}")
     if k is not None and k < 1:
         raise ValueError(f"k must be a whole number of at least 1, or None; got {k}")
-    function, inputs, targets, loss = model_loss(model, inputs, targets, loss_fn, (torch.float64, torch.float32, None))
+    dtypes = (torch.float64, torch.float32, None)
+    function, inputs, targets, loss = model_loss(model, inputs, targets, loss_fn, dtypes, passes=_PASSES)
     if not bool(loss.isfinite()):
         return _nothing(function, loss, f"the loss is {number(float(loss))}")
     yield 0.0
@@ -142,6 +145,8 @@ def _extremes(products: Products, loss: Tensor, k: int) -> Slices[Spectrum]:
     count = products.count
     above, below = (k + 1) // 2, k // 2
     steps = max(min(_STEPS + 2 * k, _BASIS // count), 20)
+    size = steps * count * products.gradient.itemsize
+    check_room(size, f"the {steps} directions of {count:,} numbers that Lanczos keeps", "look at a smaller model")
 
     def enough(ritz: Ritz) -> bool:
         if len(ritz.values) < min(k, count):

@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import math
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
@@ -12,16 +13,18 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils._pytree import tree_map
 
 from gradwidgets.core.loss_call import check_loss
-from gradwidgets.core.spectra.checked_model import batch_normalized, call_model, checked_model
+from gradwidgets.core.spectra.checked_model import batch_normalized, call_model, checked_model, tensors_in
 from gradwidgets.core.subject.clone import Clone
 from gradwidgets.core.subject.held import Held
 from gradwidgets.core.subject.home import abroad
+from gradwidgets.core.subject.memory import check_room, kept_bytes
 from gradwidgets.core.subject.slots import slots_of
 from gradwidgets.core.subject.undisturbed import SEED, random_numbers
 from gradwidgets.core.subject.untouched import Untouched
 
 T = TypeVar("T")
 
+_LITTLE = 8_000_000  # bytes of weights and data, below which memory is no question
 _HALF = (torch.float16, torch.bfloat16)
 
 
@@ -187,6 +190,26 @@ class ModelLoss:
 
         return self.at(parameters, work)
 
+    def check_room(self, inputs: object, targets: object, passes: int) -> None:
+        """Refuse what would not fit into memory, told from a pass of a few samples.
+
+        Args:
+            inputs: From `batch`.
+            targets: From `batch`.
+            passes: How many times what a pass keeps will be kept.
+
+        Raises:
+            TooLarge: (a ValueError) There is too little memory.
+        """
+        weights = (*self.model.parameters(), *self.model.buffers())
+        held = sum(tensor.nbytes for tensor in weights if not tensor.is_meta)
+        if held + sum(tensor.nbytes for tensor in tensors_in((inputs, targets))) < _LITTLE:
+            return
+        kept = self.quiet(lambda: kept_bytes((inputs, targets), self.value, weights))
+        if not math.isnan(kept):
+            what = "activations, gradients and their graph"
+            check_room(passes * kept + 2 * held, what, "take a smaller batch or a smaller model")
+
     def observe(self, inputs: object, targets: object) -> Tensor:
         """The loss, once, and notes about randomness and BatchNorm.
 
@@ -218,7 +241,13 @@ class ModelLoss:
 
 
 def model_loss(
-    model: nn.Module, inputs: object, targets: object, loss_fn: Callable, dtypes: tuple[torch.dtype | None, ...]
+    model: nn.Module,
+    inputs: object,
+    targets: object,
+    loss_fn: Callable,
+    dtypes: tuple[torch.dtype | None, ...],
+    *,
+    passes: int = 1,
 ) -> tuple[ModelLoss, object, object, Tensor]:
     """A model's loss in the first dtype that the model takes.
 
@@ -228,6 +257,7 @@ def model_loss(
         targets: The loss function's.
         loss_fn: As in `ModelLoss`.
         dtypes: To try; None for the model's own.
+        passes: How many times what a pass keeps will be kept.
 
     Returns:
         The function, inputs and targets in its dtype, and the loss.
@@ -242,6 +272,7 @@ def model_loss(
         if dtype == torch.float64 and function.device.type == "mps":
             continue  # has no float64
         batch = function.batch(inputs), function.batch(targets)
+        function.check_room(*batch, passes)
         try:
             loss = function.observe(*batch)
         except (RuntimeError, TypeError) as error:

@@ -21,7 +21,12 @@ from gradwidgets.core.layers.flow import flow_of
 from gradwidgets.core.layers.gradients import cut, parameter_gradients
 from gradwidgets.core.layers.passes import Subject
 from gradwidgets.core.slices import Slices
+from gradwidgets.core.subject.memory import in_words
+from gradwidgets.core.wording import number
 
+_KEPT = 3  # numbers that a unit of a layer keeps of each sample, for the pass backward and on its way
+_MOST_BYTES = 1.2e9
+_MOST_PRODUCTS = 100e9  # a few seconds on two processors
 YOURS = "yours"  # the model that was passed in
 
 
@@ -55,6 +60,27 @@ class FlowSettings:
     def own(self) -> bool:
         """Whether a model of the user's is meant."""
         return self.architecture == YOURS
+
+    def check_room(self) -> None:
+        """Refuse a network and a batch that would take too much memory or time.
+
+        Raises:
+            ValueError: They would.
+        """
+        weights = NETWORKS[self.architecture].weights(self.depth, self.width, self.width, 1)
+        layers = max(self.depth, weights // self.width**2)
+        # A layer keeps what goes in and what its activation makes of it; weights have gradients and a copy.
+        size = 4 * (_KEPT * layers * self.width * self.batch + 3 * weights)
+        products = 3 * weights * self.batch
+        beyond = [f"{in_words(size)} of memory ({in_words(_MOST_BYTES)} is the most)"] if size > _MOST_BYTES else []
+        if products > _MOST_PRODUCTS:
+            most = number(_MOST_PRODUCTS / 1e9, 3)
+            beyond.append(f"{number(products / 1e9, 3)} billion multiplications ({most} billion are the most)")
+        if beyond:
+            raise ValueError(
+                f"depth {self.depth} and width {self.width} with a batch of {self.batch} would take about "
+                f"{' and '.join(beyond)}: take fewer layers, units or samples"
+            )
 
     def build(self, **more: object) -> nn.Module:
         """Build the network.
@@ -175,6 +201,7 @@ class FlowProblem:
         """Return model, inputs, targets and loss_fn; the model is the user's own or a new one."""
         if settings.own:
             return self._own
+        settings.check_room()
         return settings.build(), *_data(settings, 1), nn.functional.mse_loss
 
 

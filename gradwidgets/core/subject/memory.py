@@ -1,0 +1,109 @@
+"""How much memory a pass would take, told before it is taken."""
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from torch.utils import _pytree as pytree
+
+from gradwidgets.core.subject.tensors import has_numbers
+from gradwidgets.core.wording import number
+
+_TRIED = 2  # samples: BatchNorm takes no single one
+_GROUPS = Path("/sys/fs/cgroup")
+# A container's limit and what it uses, in the newer and in the older kind of files.
+_FILES = (
+    ("memory.max", "memory.current"),
+    ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes"),
+)
+
+
+class TooLarge(ValueError):
+    """It would take more memory than there is; the message says how much and what to do."""
+
+
+def available() -> int | None:
+    """Bytes that may still be taken: what the machine has left, or a container's limit leaves; None if unknown."""
+    rooms = [room for room in (_of_machine(), *_of_groups()) if room is not None]
+    return min(rooms) if rooms else None
+
+
+def _of_machine() -> int | None:
+    try:
+        lines = Path("/proc/meminfo").read_text().splitlines()
+    except OSError:
+        return None
+    return next((1024 * int(line.split()[1]) for line in lines if line.startswith("MemAvailable")), None)
+
+
+def _of_groups() -> list[int]:
+    for most, used in (
+        ("memory.max", "memory.current"),
+        ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes"),
+    ):
+        try:
+            return [int((_GROUPS / most).read_text()) - int((_GROUPS / used).read_text())]
+        except (OSError, ValueError):  # none, or none of this kind
+            continue
+    return []
+
+
+def check_room(needed: float, what: str, remedy: str) -> None:
+    """Refuse what would not fit.
+
+    Args:
+        needed: Bytes.
+        what: What would take them, in words.
+        remedy: What to do.
+
+    Raises:
+        TooLarge: There is less room.
+    """
+    room = available()
+    if room is not None and needed > room:
+        raise TooLarge(f"{what} would take about {in_words(needed)}, and {in_words(room)} are free: {remedy}")
+
+
+def in_words(size: float) -> str:
+    """Bytes as GB or MB."""
+    return f"{number(size / 1e9, 2)} GB" if size >= 1e9 else f"{number(size / 1e6, 2)} MB"
+
+
+def kept_bytes(
+    batch: tuple[object, object], run: Callable[[object, object], object], weights: Iterable[Tensor]
+) -> float:
+    """What a pass forward keeps for the pass backward, told from a few samples of the batch.
+
+    Args:
+        batch: Inputs and targets, samples along the first axis of every tensor.
+        run: The pass forward, of inputs and targets.
+        weights: What is there already, however many samples there are.
+
+    Returns:
+        Bytes; NaN where it cannot be told: the samples cannot be taken apart, or the model takes no few of them.
+    """
+    leaves, shape = pytree.tree_flatten(batch)
+    lengths = {len(leaf) for leaf in leaves if isinstance(leaf, Tensor) and leaf.ndim}
+    if len(lengths) != 1 or (samples := lengths.pop()) <= _TRIED:
+        return float("nan")
+    few = [leaf[:_TRIED].clone() if isinstance(leaf, Tensor) and leaf.ndim else leaf for leaf in leaves]
+    known = {place for weight in weights if (place := _place(weight))}
+    kept: dict[int, int] = {}
+
+    def keep(tensor: Tensor) -> Tensor:
+        place = _place(tensor)
+        if place and place not in known:
+            kept[place] = tensor.untyped_storage().nbytes()
+        return tensor
+
+    try:
+        with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+            run(*pytree.tree_unflatten(few, shape))
+    except Exception:  # whatever the model makes of a few samples; of all of them it will say that itself
+        return float("nan")
+    return sum(kept.values()) * samples / _TRIED
+
+
+def _place(tensor: Tensor) -> int:
+    return tensor.untyped_storage().data_ptr() if has_numbers(tensor) else 0
