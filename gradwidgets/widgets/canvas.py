@@ -31,7 +31,7 @@ from matplotlib.transforms import Bbox
 
 from gradwidgets.figures.layout import DPI
 from gradwidgets.figures.style import own_look
-from gradwidgets.widgets.mainloop import Latest, call_later
+from gradwidgets.widgets.mainloop import AT_WORK, Latest, at_home, call_later
 from gradwidgets.widgets.patch import encode_patch
 from gradwidgets.widgets.png import encode_rgba
 
@@ -90,6 +90,7 @@ class LiveCanvas(_ipympl.Canvas):
         self._in_flight: deque[float] = deque()
         self._flight_lock = threading.Lock()
         self._wanted = False
+        self._half_drawn = False  # whether a picture was begun and not sent
         self._inbox: deque[dict] = deque()
         self._read = Latest(self._read_inbox)
         self._repaint = Latest(self._paint_wanted)
@@ -117,7 +118,14 @@ class LiveCanvas(_ipympl.Canvas):
     def paint(self) -> None:
         """Bring the page up to date: now if a frame may leave, else as soon as one has arrived."""
         self._wanted = True
-        self._paint_wanted()
+        if at_home():
+            self._paint_wanted()
+        else:
+            self._repaint.request()
+
+    def distrust(self) -> None:
+        """Have the next picture drawn and sent whole: one before it was broken off."""
+        self._half_drawn = True
 
     def free(self) -> bool:
         """Whether a frame may leave now."""
@@ -149,8 +157,17 @@ class LiveCanvas(_ipympl.Canvas):
             call_later(ANSWER_TIMEOUT, self._repaint.request)
             return
         self._wanted = False
-        self._render()
-        self._send_frame()
+        with AT_WORK:
+            half, self._half_drawn = self._half_drawn, True
+            if half:
+                self._begin_anew()
+            self._render()
+            self._send_frame()
+            self._half_drawn = False
+
+    def _begin_anew(self) -> None:
+        self._background = self._sent = None
+        self._resize_page()
 
     def _render(self) -> None:
         self.painted_on.add(threading.current_thread().name)
@@ -243,8 +260,11 @@ class LiveCanvas(_ipympl.Canvas):
 
     def still(self) -> bytes:
         """Return the picture as it is now, as PNG, and keep it in the widget's saved state."""
-        self._render()
-        png = encode_rgba(np.asarray(self.get_renderer().buffer_rgba()))
+        with AT_WORK:
+            if self._half_drawn:
+                self._begin_anew()
+            self._render()
+            png = encode_rgba(np.asarray(self.get_renderer().buffer_rgba()))
         ratio = self.device_pixel_ratio
         width, height = self.get_width_height(physical=True)
         with self.hold_sync():
@@ -275,10 +295,10 @@ class LiveCanvas(_ipympl.Canvas):
         figure = self.figure
         if figure.magnified == factor:
             return
-        figure.magnified = factor
+        self._background = None
         figure._original_dpi = DPI * factor  # what the screen's pixel ratio multiplies
         figure._set_dpi(figure._original_dpi * self.device_pixel_ratio, forward=False)
-        self._background = None
+        figure.magnified = factor  # last: it tells that all is done
 
     def _resize_page(self) -> None:
         width, height = self.get_width_height(physical=True)

@@ -109,12 +109,7 @@ class SurfaceExplorer(Panel):
         layout, settings = self._apart(settings)
         self._problems = LossProblems(loss, axes, fixed, probes, target)
         super().__init__(**layout)
-        try:
-            self._set_up(settings)
-        except Exception:
-            self.close()
-            raise
-        self._follow_page()
+        self._begin(settings)
 
     def _set_up(self, settings: Mapping[str, object]) -> None:
         self._values()  # makes the defaults that depend on the loss: what a refused setting falls back to
@@ -208,8 +203,9 @@ class SurfaceExplorer(Panel):
         if change.name == "example":
             along = self._usual_view()
         elif change.name in ("x_axis", "y_axis"):
-            shown = tuple(name for name, _, _ in self._shown.settings.axes)
-            along = other_axes(shown, {change.name: change.new}, self._stood(), self.fixed)
+            x, y = (change.old if change.name == one else getattr(self, one) for one in ("x_axis", "y_axis"))
+            before = (x,) if y in (NONE, x) else (x, y)
+            along = other_axes(before, {change.name: change.new}, self._stood(), self.fixed)
             along = {name: along[name] for name in ("y_axis", "fixed", "point") if name != change.name}
         else:
             super()._on_setting(change)

@@ -94,15 +94,23 @@ class GuessedPanel(TaughtPanel):
         prediction = self._prediction
         return prediction is not None and prediction.revealed and prediction.about == self._asked_about()
 
+    def _prepare_all(self) -> None:
+        super()._prepare_all()
+        if self.predict and self._prediction is None:
+            self._begin_prediction()
+        elif self._prediction is not None and not self.predict:
+            self._end_prediction()
+
     def _begin_prediction(self) -> None:
-        self._prediction = Prediction(
+        prediction = Prediction(
             self._asked(),
             changed=lambda: self._attempt(self._guess_changed),
             reveal=lambda: self._attempt(self._reveal_pressed),
             again=lambda: self._attempt(self.guess_again),
             complain=self.complain,
         )
-        self._guess_rows.children = [self._prediction.row, self._prediction.card]
+        self._guess_rows.children = [prediction.row, prediction.card]
+        self._prediction = prediction
         self._uncover()
 
     def _end_prediction(self) -> None:

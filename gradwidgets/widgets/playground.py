@@ -94,12 +94,7 @@ class OptimizerPlayground(Panel):
         layout, settings = self._apart(settings)
         self._problems = Problems(x, y, objective)
         super().__init__(**layout)
-        try:
-            self._set_up(settings)
-        except Exception:
-            self.close()
-            raise
-        self._follow_page()
+        self._begin(settings)
 
     def _set_up(self, settings: Mapping[str, object]) -> None:
         with self._together():
@@ -167,8 +162,9 @@ class OptimizerPlayground(Panel):
     def _on_setting(self, change) -> None:
         # A new problem brings a start and a learning rate that suit it, unless they are set along with it.
         if change.name == "dataset" and self._ready and not self._applying:
+            start, lr = self._problems[change.new].base.start, self._suitable_lr(change.new)
             with self._together():
-                self.start, self.lr = self._problems[change.new].base.start, self._suitable_lr(change.new)
+                self.start, self.lr = start, lr
         else:
             super()._on_setting(change)
 
@@ -206,7 +202,12 @@ class OptimizerPlayground(Panel):
         frame = (result.settings.dataset, names, result.sampled, self._style_name(), self.arrows, self._picture_size())
         frame += (self.style,)
         surfaces = tuple(id(result.surfaces[name]) for name in names)
-        before, self._drawn = self._drawn, (frame, surfaces, steps)
+        before, self._drawn = self._drawn, None  # until it is
+        self._draw_what_changed(result, before, (frame, surfaces, steps))
+        self._drawn = frame, surfaces, steps
+
+    def _draw_what_changed(self, result: Result, before: tuple | None, now: tuple) -> None:
+        frame, surfaces, steps = now
         if before is None or before[0] != frame:
             style = STYLES[self._style_name()]
             self._figure.build(maps_of(result), style=style, arrows=self.arrows, steps=steps)

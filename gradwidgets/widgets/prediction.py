@@ -132,11 +132,11 @@ class Prediction:
 
     def settle(self, marks: Sequence[Mark], about: object) -> None:
         """Show what came of the guess about these settings."""
-        self.revealed, self.about = True, about
         self.score = sum(mark.share for mark in marks) / len(marks) if marks else None
         self.reason = " ".join(f"{mark.reason}." for mark in marks)
         said = "" if self.score is None else f"{round(100 * self.score)} of 100 points. "
         self.card.value = f"<b>{said}</b>{html.escape(self.reason)}"
+        self.revealed, self.about = True, about
         self.show()
 
     def take_numbers(self) -> None:

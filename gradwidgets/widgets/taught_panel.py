@@ -13,6 +13,7 @@ from gradwidgets.widgets import state_file
 from gradwidgets.widgets.controls import Control
 from gradwidgets.widgets.files import FileButtons
 from gradwidgets.widgets.mainloop import call_soon
+from gradwidgets.widgets.serial_box import shown_at_home
 from gradwidgets.widgets.settings_panel import SettingsPanel
 from gradwidgets.widgets.traits import Names, OneOf
 
@@ -83,6 +84,12 @@ class TaughtPanel(SettingsPanel):
             self._dress(self, _PROJECTOR, change.new == "projector")
             self._restyle()
 
+    def _prepare_all(self) -> None:
+        """Bring everything to what a teacher prepared."""
+        self._prepare_controls()
+        self._dress(self, _PROJECTOR, self.style == "projector")
+
+    @shown_at_home
     def _prepare_controls(self) -> None:
         named = self._lockable()
         hidden = {id(control) for name in self.hide for control in named.get(name, ())}

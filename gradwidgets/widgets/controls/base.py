@@ -89,6 +89,10 @@ class Control(widgets.HBox):
             if not self.moved:  # else a person was faster, and what they chose is about to be read
                 self._write(value)
 
+    def distrust(self) -> None:
+        """Be as if nothing had been begun: an interrupt may have struck while the control was changed."""
+        self._own_thread = None
+
     @contextlib.contextmanager
     def quietly(self):
         """Change the control's widgets without taking that for a person's doing."""
@@ -111,9 +115,8 @@ class Control(widgets.HBox):
 
     def lock(self, locked: bool) -> None:
         """Keep the control from being moved, whatever `enable` says, or let it go again."""
-        if locked != self.locked:
-            self.locked = locked
-            self.enable(*self._wanted)
+        self.locked = locked
+        self.enable(*self._wanted)
 
     def enable(self, enabled: bool, reason: str = "") -> None:
         """Enable or disable the control; the tooltip of a disabled one says why."""

@@ -104,7 +104,7 @@ class TrainingPanel(Panel):
 
     def read_moved(self) -> None:
         """Apply what people moved while a cell runs."""
-        if any(control.moved for control in self.controls.values()):
+        if self._owed or any(control.moved for control in self.controls.values()):
             super()._read_controls()
             if self._job is not None and self._job.running:
                 self._job.finish()  # the main loop, which would go on with it, waits for the cell
