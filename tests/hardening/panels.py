@@ -1,7 +1,5 @@
 """Panels small enough to be made anew many times, and how two are compared: to the pixel."""
 
-from collections.abc import Callable
-
 import numpy as np
 
 from gradwidgets import LayerFlowPanel, OptimizerPlayground, SurfaceExplorer
@@ -40,14 +38,3 @@ def seen_of(panel) -> dict[str, object]:
 def same_pictures(first: np.ndarray, second: np.ndarray) -> bool:
     """Whether two pictures are the same to the pixel."""
     return first.shape == second.shape and bool((first == second).all())
-
-
-def fresh(make: Callable, state: dict) -> tuple[np.ndarray, dict[str, object]]:
-    """Picture and words of a panel that was made for these settings."""
-    panel = make()
-    try:
-        panel.restore(state)
-        panel.canvas.draw()
-        return picture_of(panel), seen_of(panel)
-    finally:
-        panel.close()

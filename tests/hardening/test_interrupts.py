@@ -16,7 +16,7 @@ from tests.hardening.panels import SMALL, in_a_page, picture_of, same_pictures, 
 from tests.widgets.conftest import loop  # noqa: F401
 
 SOAK = os.environ.get("GRADWIDGETS_SOAK") == "1"
-TIMES = int(os.environ.get('TIMES', 60 if SOAK else 1))  # interrupts a change
+TIMES = int(os.environ.get("TIMES", 60 if SOAK else 1))  # interrupts a change
 HERE = str(Path(gradwidgets.__file__).parent)
 
 
