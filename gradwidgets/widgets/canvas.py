@@ -31,6 +31,7 @@ from matplotlib.transforms import Bbox
 
 from gradwidgets.figures.layout import DPI
 from gradwidgets.figures.style import own_look
+from gradwidgets.widgets.hearing import hear_only, take
 from gradwidgets.widgets.mainloop import AT_WORK, Latest, at_home, call_later
 from gradwidgets.widgets.patch import encode_patch
 from gradwidgets.widgets.png import encode_rgba
@@ -51,6 +52,8 @@ _ipympl = _import_ipympl()
 _log = logging.getLogger(__name__)
 
 FRAMES_IN_FLIGHT = 2
+_SYNCED = ("_data_url", "_size", "resizable")
+_MOUSE = ("button_press", "button_release", "dblclick", "motion_notify", "figure_enter", "figure_leave")
 ANSWER_TIMEOUT = 2.0  # seconds after which an unanswered frame is taken for lost (page closed or reloaded)
 
 
@@ -74,6 +77,8 @@ class LiveCanvas(_ipympl.Canvas):
             # Its toolbar hands the canvas on to traitlets, which deprecates that; nothing here could do otherwise.
             warnings.filterwarnings("ignore", "Passing unrecognized arguments", DeprecationWarning)
             self._manager = _ipympl.FigureManager(self, 0)
+        for part in (self.toolbar, self.toolbar.layout, self.layout):
+            hear_only(part)
         self.header_visible = self.footer_visible = self.toolbar_visible = False
         self.resizable = False
         self.syncing_data_url = False  # the picture of a saved notebook is made once, in `still`
@@ -306,7 +311,13 @@ class LiveCanvas(_ipympl.Canvas):
 
     # -- messages from the page ---------------------------------------------------------------------------
 
+    def set_state(self, sync_data) -> None:
+        """Take what a page may change of it."""
+        take(self, super().set_state, sync_data, _SYNCED)
+
     def _handle_message(self, _widget, content, buffers) -> None:
+        if not isinstance(content, dict):
+            return
         kind = content.get("type")
         if kind == "draw":
             self._answered()
@@ -337,6 +348,7 @@ class LiveCanvas(_ipympl.Canvas):
                 _log.exception("The canvas could not handle the message %r", content)
 
     def _obey(self, content: dict) -> None:
+        """Do what a message says; what no page of ours sends does nothing."""
         kind = content.get("type")
         if kind == "initialized":
             self._resize_page()
@@ -356,9 +368,7 @@ class LiveCanvas(_ipympl.Canvas):
             self._closed = True
         elif kind == "send_image_mode":
             self.handle_send_image_mode(None)
-        elif kind in ("key_press", "key_release"):
-            return  # the keyboard's way in is the controls
-        else:
+        elif kind in _MOUSE and _of_a_mouse(content):  # not the keyboard's: its way in is the controls
             self.handle_event(content)
 
     def close(self) -> None:
@@ -377,6 +387,17 @@ class LiveCanvas(_ipympl.Canvas):
 def _within(value: object, low: float, high: float) -> bool:
     """Whether the page sent a number that makes sense."""
     return isinstance(value, int | float) and low <= value <= high
+
+
+def _of_a_mouse(content: dict) -> bool:
+    """Whether the page sent all that a mouse does."""
+    place = all(_within(content.get(side), -1e5, 1e5) for side in ("x", "y"))
+    keys = content.get("modifiers")
+    named = isinstance(keys, list) and all(isinstance(key, str) for key in keys)
+    pressed = all(
+        isinstance(content.get(name), int) and _within(content[name], -1, 31) for name in ("button", "buttons")
+    )
+    return place and named and pressed
 
 
 def _draw_inside(axes: Axes, renderer) -> None:

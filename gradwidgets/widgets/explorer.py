@@ -216,25 +216,30 @@ class SurfaceExplorer(Panel):
 
     def _meant(self, chosen: Mapping[str, object]) -> dict[str, object]:
         meant = dict(chosen)
-        example = meant.get("example", self.example)
-        if example != self.example and example in self._problems:
+        example = meant.get("example", self.example)  # perhaps anything, from a file: it is refused when it is set
+        if isinstance(example, str) and example != self.example and example in self._problems:
             meant = {"example": example, **usual_view(example, self._problems[example]), **meant}
         if "shown" in meant:
             meant |= shown_losses(meant.pop("shown"))
         constants = {name: meant.pop(name) for name in list(meant) if name.startswith("constant ")}
         if constants:
-            names = self._constants()
-            moved = {names[int(name.split()[1]) - 1]: value for name, value in constants.items()}
-            meant["fixed"] = {**self.fixed, **moved}
+            meant["fixed"] = {**self.fixed, **self._moved_constants(constants)}
         for name, old in zip(("x_range", "y_range"), self._ranges(), strict=False):
             if name in meant and meant[name] is not None:
-                meant[name] = moved_window(tuple(meant[name]), old)
+                meant[name] = moved_window(meant[name], old)
         axes = ("x_axis", "y_axis")
         wanted = {name: meant[name] for name in axes if meant.get(name, getattr(self, name)) != getattr(self, name)}
-        if wanted and example == self.example:
-            others = other_axes(self._axes, wanted, self._stood(), meant.get("fixed", self.fixed))
+        fixed = meant.get("fixed", self.fixed)
+        known = all(isinstance(one, str) for one in wanted.values()) and isinstance(fixed, dict)
+        if wanted and known and example == self.example:
+            others = other_axes(self._axes, wanted, self._stood(), fixed)
             meant = {**others, **_without(meant, *axes)}
         return meant
+
+    def _moved_constants(self, moved: Mapping[str, float]) -> dict[str, float]:
+        """Parameter → value, from the sliders' names; one that is hidden moves nothing."""
+        named = {f"constant {k + 1}": name for k, name in enumerate(self._constants())}
+        return {named[slider]: value for slider, value in moved.items() if slider in named}
 
     def _stood(self) -> dict[str, float]:
         """Axis → where the operating point is on it."""

@@ -23,10 +23,12 @@ from gradwidgets.widgets.canvas import LiveCanvas
 from gradwidgets.widgets.controls import WIDTH as CONTROLS_WIDTH
 from gradwidgets.widgets.controls import Looks
 from gradwidgets.widgets.guessed_panel import GuessedPanel
+from gradwidgets.widgets.hearing import hear_only
 from gradwidgets.widgets.job import Job
 from gradwidgets.widgets.mainloop import AT_WORK, at_home, call_later, call_soon
 from gradwidgets.widgets.page import Page
 from gradwidgets.widgets.serial_box import shown_at_home
+from gradwidgets.widgets.settings_panel import descendants
 from gradwidgets.widgets.still import Still
 from gradwidgets.widgets.taught_panel import MAGNIFIED
 from gradwidgets.widgets.traits import OneOf
@@ -123,7 +125,19 @@ class Panel(GuessedPanel):
             self.close()
             raise
         self._ready = True
+        self._hear_little(self)
         self.page.observe(lambda change: call_soon(self._fit_page), "size")
+
+    def _hear_little(self, shown: widgets.Widget) -> None:
+        """Take from the page what it is asked for, of a widget and all in it; what is no control is not the page's."""
+        for one in descendants(shown):
+            if one is self.page:
+                hear_only(one, ("size", "patches"))
+            elif one is not self.canvas and not getattr(one, "guarded", False):
+                hear_only(one)
+            for part in ("style", "layout"):
+                if isinstance(getattr(one, part, None), widgets.Widget):
+                    hear_only(getattr(one, part))
 
     def make_buttons(self, looks: Looks, code_tooltip: str) -> widgets.VBox:
         """Make the rows of Reset, Copy code and PNG, and of Share, Save and Load."""

@@ -307,8 +307,8 @@ class OptimizerPlayground(Panel):
     def _meant(self, chosen: Mapping[str, object]) -> dict[str, object]:
         meant = dict(chosen)
         meant = {**PRESETS.get(meant.pop("preset", None), {}), **meant}
-        dataset = meant.get("dataset", self.dataset)
-        if dataset != self.dataset and dataset in self._problems:
+        dataset = meant.get("dataset", self.dataset)  # perhaps anything, from a file: it is refused when it is set
+        if isinstance(dataset, str) and dataset != self.dataset and dataset in self._problems:
             problem = self._problems[dataset]
             meant = {"start": problem.base.start, "lr": self._suitable_lr(dataset), **meant}
         return meant

@@ -18,6 +18,7 @@ from traitlets import TraitError, Unicode
 from gradwidgets.widgets.controls import Control
 from gradwidgets.widgets.mainloop import at_home
 from gradwidgets.widgets.serial_box import SerialBox
+from gradwidgets.widgets.traits import shown
 
 _log = logging.getLogger(__name__)
 
@@ -218,17 +219,18 @@ class SettingsPanel(SerialBox):
             TypeError: The state is no dict of settings.
         """
         if not isinstance(state, Mapping) or not all(isinstance(name, str) for name in state):
-            raise TypeError(f"state must be a dict that `state()` returned; got {state!r:.80}")
+            raise TypeError(f"state must be a dict that `state()` returned; got {shown(state)}")
         wanted = dict(state)
         kind = wanted.pop("widget", type(self).__name__)
         if kind != type(self).__name__:
-            raise ValueError(f"state is of {kind!s:.40}, this is {type(self).__name__}")
+            raise ValueError(f"state is of {shown(kind)}, this is {type(self).__name__}")
         unknown = sorted(set(wanted) - set(self.settings()))
         if unknown:
             raise ValueError(f"state holds {', '.join(unknown)}; the settings are {', '.join(self.settings())}")
+        meant = self._meant({name: _held(value) for name, value in wanted.items()})
         with self._together():
-            for name, value in self._meant(wanted).items():
-                setattr(self, name, tuple(value) if isinstance(value, list) else value)
+            for name, value in meant.items():
+                setattr(self, name, value)
 
     def reset(self) -> None:
         """Go back to the settings that this was made with."""
@@ -290,3 +292,7 @@ def close_all(widget: widgets.Widget) -> None:
 
 def _plain(value: object) -> object:
     return list(value) if isinstance(value, tuple) else value
+
+
+def _held(value: object) -> object:
+    return tuple(value) if isinstance(value, list) else value

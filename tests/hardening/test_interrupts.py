@@ -6,6 +6,7 @@ import os
 import random
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -127,7 +128,7 @@ def test_after_an_interrupt_at_any_line_the_next_change_shows_the_right_picture(
         picture, seen = right(kind, start, {**change, **after})
         panel.reset()
         panel.restore(start)
-        lines = lines_of(lambda: set_all(panel, change))
+        lines = lines_of(partial(set_all, panel, change))
         for at in sorted(chance.sample(range(1, lines + 1), min(TIMES, lines))):
             panel.reset()
             panel.restore(start)

@@ -13,9 +13,12 @@ from collections.abc import Callable, Sequence
 import ipywidgets as widgets
 from traitlets import TraitError
 
+from gradwidgets.widgets.hearing import heard
+
 WIDTH = 256  # of the column of controls, CSS pixels
 LABEL = "88px"
 LOCKED = "fixed in this lesson"
+_MOVED = ("value", "index")  # what a page changes of a control
 NAMED = "gradwidgets-named"  # the class of a field whose label is not seen, but read out: see style.css
 ROW = {"width": f"{WIDTH}px", "overflow": "hidden", "margin": "0", "flex": "0 0 auto"}
 
@@ -144,11 +147,14 @@ def guarded(kind: type, control: Control, name: str, **options) -> widgets.Widge
     """
 
     class Guarded(kind):
+        guarded = True
+
         def set_state(self, sync_data):
             try:
-                _check_range(self, sync_data.get("value"))
-                super().set_state(sync_data)
-            except (TraitError, TypeError, ValueError, OverflowError) as refusal:
+                sent = heard(sync_data, _MOVED)
+                _check_range(self, sent.get("value"))
+                super().set_state(sent)
+            except (TraitError, TypeError, ValueError, OverflowError, LookupError) as refusal:
                 control.refuse(f"the page sent a value that {name} cannot take: {refusal}")
                 self.send_state()
 

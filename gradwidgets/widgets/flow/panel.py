@@ -312,6 +312,10 @@ class LayerFlowPanel(TrainingPanel):
             self._pin(change.new)
         super()._on_setting(change)
 
+    def _hear_little(self, shown: widgets.Widget) -> None:
+        for one in (shown, *self._bodies.values(), *(row for view in self.views.values() for row in view.everything())):
+            super()._hear_little(one)
+
     def _pin(self, keep: bool) -> None:
         result = self._result
         self.pinned = {self._label(result.flow): result.flow} if keep and result is not None else {}
@@ -335,7 +339,7 @@ class LayerFlowPanel(TrainingPanel):
             settings, beside = PRESETS[preset]
             meant = {**settings, "seed": self.seed, **meant, "compare": True}
             self._pinned_next = (settings, beside)
-        kinds = INITS[meant.get("init", self.init)].kinds
+        kinds = INITS[self.init].kinds
         if "init" not in meant and meant.get("architecture", self.architecture) not in (*kinds, YOURS):
             meant["init"] = "He"  # the old one is for residual networks alone
         self._dragged = all(isinstance(self.controls.get(name), Number) for name in chosen)
