@@ -31,6 +31,7 @@ from matplotlib.transforms import Bbox
 
 from gradwidgets.figures.layout import DPI
 from gradwidgets.figures.style import own_look
+from gradwidgets.widgets.as_usual import as_usual
 from gradwidgets.widgets.hearing import hear_only, take
 from gradwidgets.widgets.mainloop import AT_WORK, Latest, at_home, call_later
 from gradwidgets.widgets.patch import encode_patch
@@ -162,7 +163,7 @@ class LiveCanvas(_ipympl.Canvas):
             call_later(ANSWER_TIMEOUT, self._repaint.request)
             return
         self._wanted = False
-        with AT_WORK:
+        with AT_WORK, as_usual():
             half, self._half_drawn = self._half_drawn, True
             if half:
                 self._begin_anew()
@@ -265,7 +266,7 @@ class LiveCanvas(_ipympl.Canvas):
 
     def still(self) -> bytes:
         """Return the picture as it is now, as PNG, and keep it in the widget's saved state."""
-        with AT_WORK:
+        with AT_WORK, as_usual():
             if self._half_drawn:
                 self._begin_anew()
             self._render()

@@ -16,6 +16,7 @@ from gradwidgets.figures.cover import draw_cover
 from gradwidgets.figures.style import STYLES
 from gradwidgets.widgets import explorer_guess as guess
 from gradwidgets.widgets import explorer_words as words
+from gradwidgets.widgets.as_usual import as_usual
 from gradwidgets.widgets.controls import Check, Control
 from gradwidgets.widgets.explorer_choices import BOTH, moved_window, other_axes, shown_losses, usual_view
 from gradwidgets.widgets.explorer_code import code
@@ -107,7 +108,8 @@ class SurfaceExplorer(Panel):
 
     def __init__(self, loss=None, axes=None, *, fixed=None, probes=None, target=None, **settings: object) -> None:
         layout, settings = self._apart(settings)
-        self._problems = LossProblems(loss, axes, fixed, probes, target)
+        with as_usual():
+            self._problems = LossProblems(loss, axes, fixed, probes, target)
         super().__init__(**layout)
         self._begin(settings)
 

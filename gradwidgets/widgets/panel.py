@@ -19,6 +19,7 @@ from matplotlib.figure import Figure
 from gradwidgets.core.slices import Slices, finish
 from gradwidgets.figures.layout import type_scale
 from gradwidgets.figures.style import STYLES
+from gradwidgets.widgets.as_usual import as_usual
 from gradwidgets.widgets.canvas import LiveCanvas
 from gradwidgets.widgets.controls import WIDTH as CONTROLS_WIDTH
 from gradwidgets.widgets.controls import Looks
@@ -119,7 +120,7 @@ class Panel(GuessedPanel):
     def _begin(self, settings: Mapping[str, object]) -> None:
         """Make everything, with these settings, and follow settings and page from then on; or leave nothing."""
         try:
-            with AT_WORK:
+            with AT_WORK, as_usual():
                 self._set_up(settings)
         except BaseException:
             self.close()
@@ -428,7 +429,7 @@ class Panel(GuessedPanel):
         """Return the picture as PNG, at twice its size on the page."""
         if at_home():
             self._catch_up()
-        with AT_WORK:
+        with AT_WORK, as_usual():
             return self.figure._repr_png_()
 
     def still(self, note: str = "") -> Still:

@@ -16,6 +16,7 @@ from gradwidgets.figures.playground import PlaygroundFigure, Run
 from gradwidgets.figures.style import STYLES
 from gradwidgets.widgets import playground_guess as guess
 from gradwidgets.widgets import words
+from gradwidgets.widgets.as_usual import as_usual
 from gradwidgets.widgets.controls import Check
 from gradwidgets.widgets.panel import Panel
 from gradwidgets.widgets.playground_controls import make_controls
@@ -92,7 +93,8 @@ class OptimizerPlayground(Panel):
 
     def __init__(self, x: object = None, y: object = None, *, objective: object = None, **settings: object) -> None:
         layout, settings = self._apart(settings)
-        self._problems = Problems(x, y, objective)
+        with as_usual():
+            self._problems = Problems(x, y, objective)
         super().__init__(**layout)
         self._begin(settings)
 
@@ -132,7 +134,8 @@ class OptimizerPlayground(Panel):
         """Return a torch script that makes the shown runs with `torch.optim.SGD` and prints where they end."""
         result = self._settled()
         settings = result.settings
-        return script(result.objectives, settings.optimizer, settings.start, settings.steps)
+        with as_usual():
+            return script(result.objectives, settings.optimizer, settings.start, settings.steps)
 
     # -- computing ----------------------------------------------------------------------------------------
 
@@ -154,10 +157,10 @@ class OptimizerPlayground(Panel):
         return Settings(self.dataset, self.losses, self.delta, self.beta, optimizer, self.steps, self.start)
 
     def _suitable_lr(self, dataset: str) -> float:
-        problem = self._problems[dataset]
-        return problem.suitable_lr(
-            Settings(dataset, self.losses, self.delta, self.beta, SGD(0.1), 0, problem.base.start)
-        )
+        with as_usual():
+            problem = self._problems[dataset]
+            start = problem.base.start
+            return problem.suitable_lr(Settings(dataset, self.losses, self.delta, self.beta, SGD(0.1), 0, start))
 
     def _on_setting(self, change) -> None:
         # A new problem brings a start and a learning rate that suit it, unless they are set along with it.

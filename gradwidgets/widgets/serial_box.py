@@ -18,6 +18,7 @@ from typing import TypeVar
 import ipywidgets as widgets
 from traitlets import Bunch
 
+from gradwidgets.widgets.as_usual import as_usual
 from gradwidgets.widgets.mainloop import AT_WORK, Latest, at_home
 
 T = TypeVar("T")
@@ -144,7 +145,7 @@ class SerialBox(widgets.VBox):
 
     def alone(self, work: Callable[[], T]) -> T:
         """Compute or paint while no other thread does; an interrupt is said, and raised."""
-        with AT_WORK:
+        with AT_WORK, contextlib.nullcontext() if self._amidst else as_usual():
             return self._told(work)
 
     def _told(self, work: Callable[[], T]) -> T:

@@ -20,6 +20,13 @@ def in_a_page(panel) -> FakePage:
     return page
 
 
+def painted(panel) -> np.ndarray:
+    """The picture as the kernel paints it now, whether or not a page answers."""
+    panel.canvas._in_flight.clear()
+    panel.canvas.paint()
+    return picture_of(panel)
+
+
 def picture_of(panel) -> np.ndarray:
     """What the kernel has painted."""
     return kernel_picture(panel.canvas)

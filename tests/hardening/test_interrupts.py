@@ -13,7 +13,7 @@ import pytest
 
 import gradwidgets
 from gradwidgets.widgets.page import Page
-from tests.hardening.panels import SMALL, in_a_page, picture_of, same_pictures, seen_of
+from tests.hardening.panels import SMALL, in_a_page, painted, picture_of, same_pictures, seen_of
 from tests.widgets.conftest import loop  # noqa: F401
 
 SOAK = os.environ.get("GRADWIDGETS_SOAK") == "1"
@@ -104,8 +104,7 @@ def right(kind: str, start: dict, *changes: dict) -> tuple:
         in_a_page(one)
         for change in (start, *changes):
             one.restore(change)
-        one.canvas.draw()
-        return picture_of(one), seen_of(one)
+        return painted(one), seen_of(one)
     finally:
         one.close()
 

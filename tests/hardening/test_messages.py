@@ -10,7 +10,7 @@ import pytest
 from gradwidgets.widgets import canvas as canvas_module
 from gradwidgets.widgets.page import Page
 from tests.hardening.events import REFUSALS, Fuzzer
-from tests.hardening.panels import SMALL, in_a_page, picture_of, same_pictures
+from tests.hardening.panels import SMALL, in_a_page, painted, same_pictures
 from tests.widgets.conftest import LOOP_THREAD, LoopThread, loop  # noqa: F401
 
 SOAK = os.environ.get("GRADWIDGETS_SOAK") == "1"
@@ -85,8 +85,7 @@ def compare(kind: str, panel, page) -> str:
     panel._fit_page()
     panel._update()
     panel._settled()
-    page.answer()
-    kept = picture_of(panel)
+    kept = painted(panel)
     if not same_pictures(page.shown(), kept):
         return "the page shows another picture than was painted"
     told = getattr(getattr(panel, "views", {}).get(getattr(panel, "view", ""), None), "figure", None)
@@ -94,15 +93,13 @@ def compare(kind: str, panel, page) -> str:
     panel._forget_drawing()
     panel.canvas.distrust()
     panel._update()
-    page.answer()
-    if explained == getattr(told, "_explained", None) and not same_pictures(kept, picture_of(panel)):
+    if explained == getattr(told, "_explained", None) and not same_pictures(kept, painted(panel)):
         return "what was kept from pictures before shows"
     other = SMALL[kind]()
     try:
         other.restore(panel.state())
         other._settled()
-        other.canvas.draw()
-        if not same_pictures(picture_of(panel), picture_of(other)):
+        if not same_pictures(painted(panel), painted(other)):
             return "the picture is not a fresh panel's"
         if kind != "layers" and panel.summary != other.summary:
             return "the words are not a fresh panel's"

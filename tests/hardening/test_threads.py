@@ -15,7 +15,7 @@ from traitlets import TraitError
 from gradwidgets import LayerFlowPanel
 from gradwidgets.widgets import canvas as canvas_module
 from gradwidgets.widgets.page import Page
-from tests.hardening.panels import SMALL, in_a_page, picture_of, same_pictures, seen_of
+from tests.hardening.panels import SMALL, in_a_page, painted, same_pictures, seen_of
 from tests.widgets.conftest import LOOP_THREAD, LoopThread, loop  # noqa: F401
 
 # A setting, and values that take different amounts of work.
@@ -75,8 +75,7 @@ def shows_its_settings(panel, make: Callable) -> bool:
         other.restore(panel.state())
         for one in (panel, other):
             one._settled()
-            one.canvas.draw()
-        return same_pictures(picture_of(panel), picture_of(other)) and seen_of(panel) == seen_of(other)
+        return same_pictures(painted(panel), painted(other)) and seen_of(panel) == seen_of(other)
     finally:
         other.close()
 

@@ -82,7 +82,7 @@ class TrainingPanel(Panel):
         Args:
             wait: Whether to return only when it is done, in a notebook too.
         """
-        self._trainer.train()
+        self.alone(self._trainer.train)
         if wait:
             self._trainer.finish()
 
