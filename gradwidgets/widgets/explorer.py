@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from traitlets import Bool, default
+from traitlets import default
 
 from gradwidgets.core import SGD, Finding, ProbeRow, SurfaceGrid
 from gradwidgets.core.slices import Slices
@@ -27,7 +27,7 @@ from gradwidgets.widgets.explorer_view import ExplorerView
 from gradwidgets.widgets.loss_problem import NONE, YOURS, LossProblem, LossProblems, LossResult, LossSettings
 from gradwidgets.widgets.panel import Panel
 from gradwidgets.widgets.prediction import Asked, Mark
-from gradwidgets.widgets.traits import Numbers, OneOf, Place, Real, Span, TwoOf, Whole
+from gradwidgets.widgets.traits import Flag, Numbers, OneOf, Place, Real, Span, TwoOf, Whole
 
 SCALES = ("linear", "log", "symlog")
 ARROWS = ("direction", "magnitude", "off")
@@ -93,8 +93,8 @@ class SurfaceExplorer(Panel):
     scale = OneOf("linear", lambda self: SCALES).tag(setting=True)
     arrows = OneOf("direction", lambda self: ARROWS).tag(setting=True)
     point = Place(None, allow_none=True).tag(setting=True)
-    gradient_check = Bool(False).tag(setting=True)
-    descent = Bool(False).tag(setting=True)
+    gradient_check = Flag(False).tag(setting=True)
+    descent = Flag(False).tag(setting=True)
     lr = Real(0.1, low=0, high=1e6).tag(setting=True)
     momentum = Real(0.0, low=0, high=10).tag(setting=True)
 

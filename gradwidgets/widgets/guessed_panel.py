@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import ipywidgets as widgets
-from traitlets import Bool
 
 from gradwidgets.widgets.prediction import Asked, Mark, Prediction
 from gradwidgets.widgets.settings_panel import close_all
 from gradwidgets.widgets.taught_panel import TaughtPanel
-from gradwidgets.widgets.traits import shown
+from gradwidgets.widgets.traits import Flag, shown
 
 _GUESS = ("answer", "revealed", "judged")  # what a state holds besides settings
 
@@ -22,7 +21,7 @@ class GuessedPanel(TaughtPanel):
         predict: Whether a guess comes before the picture.
     """
 
-    predict = Bool(False).tag(lesson=True)
+    predict = Flag(False).tag(lesson=True)
 
     _prediction: Prediction | None = None
     _judged: dict | None = None  # the settings that the guess was judged for

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from traitlets import Bool, TraitError, validate
+from traitlets import TraitError, validate
 
 from gradwidgets.core import LOSSES, OBJECTIVES, SGD, Stability, SurfaceGrid, Trajectory, script
 from gradwidgets.core.slices import Slices
@@ -24,7 +24,7 @@ from gradwidgets.widgets.playground_picture import axes_order, maps_of, parts_of
 from gradwidgets.widgets.prediction import Asked, Mark
 from gradwidgets.widgets.presets import PRESETS
 from gradwidgets.widgets.problem import YOURS, Problems, Result, Settings
-from gradwidgets.widgets.traits import OneOf, Pair, Real, SomeOf, Whole
+from gradwidgets.widgets.traits import Flag, OneOf, Pair, Real, SomeOf, Whole
 
 _LOSSES = tuple(LOSSES)
 _FEW = 12  # points of somebody's own data that a call spells out
@@ -77,14 +77,14 @@ class OptimizerPlayground(Panel):
     momentum = Real(0.0, low=0, high=10).tag(setting=True)
     dampening = Real(0.0, low=0, high=1).tag(setting=True)
     weight_decay = Real(0.0, low=0, high=1e6).tag(setting=True)
-    nesterov = Bool(False).tag(setting=True)
-    maximize = Bool(False).tag(setting=True)
+    nesterov = Flag(False).tag(setting=True)
+    maximize = Flag(False).tag(setting=True)
     steps = Whole(100, low=0, high=100_000).tag(setting=True)
     start = Pair((6.0, -3.0)).tag(setting=True)
     losses = SomeOf(_LOSSES, _LOSSES).tag(setting=True)
     delta = Real(1.0, low=0, high=1e6, above=True).tag(setting=True)
     beta = Real(1.0, low=0, high=1e6).tag(setting=True)
-    arrows = Bool(False).tag(setting=True)
+    arrows = Flag(False).tag(setting=True)
     dataset = OneOf("article", lambda self: self._problems.names).tag(setting=True)
     step = Whole(None, low=0, high=100_000, allow_none=True).tag(setting=True)
 

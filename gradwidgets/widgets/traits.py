@@ -72,6 +72,16 @@ class Real(traitlets.TraitType):
         return (number > self.low if self.above else number >= self.low) and number <= self.high
 
 
+class Flag(traitlets.Bool):
+    """Yes or no; NumPy's count."""
+
+    def validate(self, obj: traitlets.HasTraits, value: object) -> bool:
+        """Return True or False, or raise a TraitError."""
+        if isinstance(value, bool) or (type(value).__name__ in ("bool_", "bool") and hasattr(value, "dtype")):
+            return bool(value)
+        raise TraitError(f"{self.name} must be True or False; got {shown(value)}")
+
+
 class Whole(traitlets.TraitType):
     """A whole number within bounds; 100.0 counts as 100, bools and text do not.
 

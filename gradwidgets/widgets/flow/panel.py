@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import ipywidgets as widgets
 from torch import nn
-from traitlets import Bool, TraitError, default, validate
+from traitlets import TraitError, default, validate
 
 from gradwidgets.core import Finding
 from gradwidgets.core.layers import ACTIVATIONS, INITS, LayerFlow
@@ -38,7 +38,7 @@ from gradwidgets.widgets.mainloop import after_each_cell
 from gradwidgets.widgets.prediction import Asked, Mark
 from gradwidgets.widgets.serial_box import shown_at_home
 from gradwidgets.widgets.settings_panel import close_all, descendants
-from gradwidgets.widgets.traits import OneOf, Real, Whole
+from gradwidgets.widgets.traits import Flag, OneOf, Real, Whole
 
 NETWORK = ("architecture", "activation", "init", "gain", "normalization", "depth", "width", "batch", "seed")
 _SHORT = 1.0  # seconds of measuring that nobody minds at the end of a cell
@@ -113,7 +113,7 @@ class LayerFlowPanel(TrainingPanel):
     quantity = OneOf("weight gradient", lambda self: QUANTITIES).tag(setting=True)
     measure = OneOf("rms", lambda self: MEASURES).tag(setting=True)
     lr = Real(0.01, low=0, high=1e6).tag(setting=True)
-    compare = Bool(False).tag(setting=True)
+    compare = Flag(False).tag(setting=True)
     fix = OneOf(NONE, lambda self: self.fixes).tag(setting=True)
     clipper = OneOf("norm", lambda self: tuple(THRESHOLDS)).tag(setting=True)
     max_norm = Real(1.0, low=0, high=1e12).tag(setting=True)
