@@ -101,6 +101,7 @@ class LiveCanvas(_ipympl.Canvas):
         self._read = Latest(self._read_inbox)
         self._repaint = Latest(self._paint_wanted)
         self._on_free: Callable[[], None] | None = None
+        self._on_rescaled: Callable[[], None] | None = None
         if on_click is not None:
             self.mpl_connect("button_press_event", on_click)
             self.mpl_connect("motion_notify_event", on_click)
@@ -144,6 +145,10 @@ class LiveCanvas(_ipympl.Canvas):
     def when_free(self, work: Callable[[], None] | None) -> None:
         """Call `work`, from any thread, each time that the page answers a frame."""
         self._on_free = work
+
+    def when_rescaled(self, work: Callable[[], None] | None) -> None:
+        """Call `work`, on the main loop, when the page's pixels have another size: what was measured in them is wrong."""
+        self._on_rescaled = work
 
     def draw(self) -> None:
         """Draw everything again and send it."""
@@ -362,6 +367,8 @@ class LiveCanvas(_ipympl.Canvas):
             ratio = content.get("device_pixel_ratio", content.get("dpi_ratio", 1))
             if _within(ratio, 0.25, 8) and self._set_device_pixel_ratio(ratio):
                 self.draw_idle()
+                if self._on_rescaled is not None:
+                    self._on_rescaled()
         elif kind == "resize":
             if _within(content.get("width"), 50, 8_000) and _within(content.get("height"), 50, 8_000):
                 self.handle_event(content)
@@ -376,7 +383,7 @@ class LiveCanvas(_ipympl.Canvas):
         """Free the figure, the toolbar and everything registered for them. May be called again."""
         self._read.cancel()
         self._repaint.cancel()
-        self._on_free = None
+        self._on_free = self._on_rescaled = None
         if self.toolbar is not None:
             toolbar, self.toolbar = self.toolbar, None
             toolbar.layout.close()

@@ -233,7 +233,8 @@ class SurfaceExplorer(Panel):
         wanted = {name: meant[name] for name in axes if meant.get(name, getattr(self, name)) != getattr(self, name)}
         fixed = meant.get("fixed", self.fixed)
         known = all(isinstance(one, str) for one in wanted.values()) and isinstance(fixed, dict)
-        if wanted and known and example == self.example:
+        one_axis = "x_axis" in meant and meant["x_axis"] == meant.get("y_axis")  # a state of a curve
+        if wanted and known and not one_axis and example == self.example:
             others = other_axes(self._axes, wanted, self._stood(), fixed)
             meant = {**others, **_without(meant, *axes)}
         return meant

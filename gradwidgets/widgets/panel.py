@@ -110,6 +110,7 @@ class Panel(GuessedPanel):
         ]
         self.page.panel_id, self.page.canvas_id = self.model_id, self.canvas.model_id
         self.canvas.when_free(self._frame_arrived)
+        self.canvas.when_rescaled(self._uncover)
         self.page.observe(lambda change: setattr(self.canvas, "patches", change.new), "patches")
         self._connect()
 
@@ -482,4 +483,5 @@ class Panel(GuessedPanel):
             self._job.stop()
         if self.canvas is not None:
             self.canvas.when_free(None)
+            self.canvas.when_rescaled(None)
         super().close()

@@ -76,7 +76,7 @@ def compare(kind: str, panel, page) -> str:
     """Say in what a panel is not as one that was made for its settings."""
     panel.controls["step"].rest() if "step" in panel.controls else None
     panel.predict, panel.style, panel.hide, panel.lock = False, "page", (), ()
-    panel._obey_ratio = panel.canvas._set_device_pixel_ratio(1)
+    panel.canvas._obey({"type": "set_device_pixel_ratio", "device_pixel_ratio": 1})
     if kind == "layers":
         panel.compare, panel.selected = False, None
         if panel.view in ("live", "curvature"):

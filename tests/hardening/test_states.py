@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from gradwidgets.widgets.page import Page
 from tests.hardening.events import LARGE, NONSENSE, REFUSALS, SENSIBLE
-from tests.hardening.panels import SMALL
+from tests.hardening.panels import SMALL, painted, same_pictures
 
 SOAK = os.environ.get("GRADWIDGETS_SOAK") == "1"
 ANYTHING = st.recursive(
@@ -109,3 +109,14 @@ def test_any_state_is_taken_or_refused_whole(kind, panel, data):
     panel.predict = False
     panel.reset()
     assert panel.error == ""
+
+
+def test_a_state_of_one_axis_given_twice_is_that_again():
+    explorer = SMALL["explorer"]()
+    explorer.x_axis = "b"
+    explorer.y_axis = "b"
+    state, picture = explorer.state(), painted(explorer)
+    explorer.reset()
+    explorer.restore(state)
+    assert explorer.state() == state and same_pictures(painted(explorer), picture)
+    explorer.close()
