@@ -51,4 +51,5 @@ def map_axes(
 def pixels_per_unit(axes: Axes, x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Return how many pixels one unit of each parameter takes, (2,)."""
     box = axes.bbox
-    return np.array([box.width / (x[-1] - x[0]), box.height / (y[-1] - y[0])])
+    with np.errstate(over="ignore"):
+        return np.array([box.width / (x[-1] - x[0]), box.height / (y[-1] - y[0])])

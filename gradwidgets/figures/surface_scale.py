@@ -52,6 +52,8 @@ class SurfaceScale:
             unit = 10.0 ** math.floor(math.log10(middle) - 1)
         made = cls(kind, zero, unit, 0.0, 1.0)
         low, high = (float(v) for v in made.place(np.array([lowest, max(top, lowest)])))
+        if not np.isfinite(high):  # nothing but the lowest
+            return cls(kind, zero, unit, 0.0, 1.0)
         if kind == "log":
             low = max(low, high - _DECADES) if np.isfinite(low) else high - _DECADES
         high = high if high > low else low + 1.0

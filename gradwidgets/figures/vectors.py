@@ -105,7 +105,8 @@ def draw_field(
         for grid, count in zip((x, y), layout.arrows, strict=True)
     )
     box = axes.bbox
-    scales = box.width / (x[-1] - x[0]), box.height / (y[-1] - y[0])
+    with np.errstate(over="ignore"):
+        scales = box.width / (x[-1] - x[0]), box.height / (y[-1] - y[0])
     u, v = field_arrows(*(part[np.ix_(down, across)] for part in gradient), *scales)
     if not lengths:
         size = np.hypot(u, v)

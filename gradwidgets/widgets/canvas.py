@@ -31,7 +31,9 @@ from matplotlib.transforms import Bbox
 
 from gradwidgets.figures.layout import DPI
 from gradwidgets.figures.style import own_look
-from gradwidgets.widgets.mainloop import Latest, call_later
+from gradwidgets.widgets.as_usual import as_usual
+from gradwidgets.widgets.hearing import hear_only, take
+from gradwidgets.widgets.mainloop import AT_WORK, Latest, at_home, call_later
 from gradwidgets.widgets.patch import encode_patch
 from gradwidgets.widgets.png import encode_rgba
 
@@ -51,6 +53,8 @@ _ipympl = _import_ipympl()
 _log = logging.getLogger(__name__)
 
 FRAMES_IN_FLIGHT = 2
+_SYNCED = ("_data_url", "_size", "resizable")
+_MOUSE = ("button_press", "button_release", "dblclick", "motion_notify", "figure_enter", "figure_leave")
 ANSWER_TIMEOUT = 2.0  # seconds after which an unanswered frame is taken for lost (page closed or reloaded)
 
 
@@ -74,6 +78,8 @@ class LiveCanvas(_ipympl.Canvas):
             # Its toolbar hands the canvas on to traitlets, which deprecates that; nothing here could do otherwise.
             warnings.filterwarnings("ignore", "Passing unrecognized arguments", DeprecationWarning)
             self._manager = _ipympl.FigureManager(self, 0)
+        for part in (self.toolbar, self.toolbar.layout, self.layout):
+            hear_only(part)
         self.header_visible = self.footer_visible = self.toolbar_visible = False
         self.resizable = False
         self.syncing_data_url = False  # the picture of a saved notebook is made once, in `still`
@@ -90,10 +96,12 @@ class LiveCanvas(_ipympl.Canvas):
         self._in_flight: deque[float] = deque()
         self._flight_lock = threading.Lock()
         self._wanted = False
+        self._half_drawn = False  # whether a picture was begun and not sent
         self._inbox: deque[dict] = deque()
         self._read = Latest(self._read_inbox)
         self._repaint = Latest(self._paint_wanted)
         self._on_free: Callable[[], None] | None = None
+        self._on_rescaled: Callable[[], None] | None = None
         if on_click is not None:
             self.mpl_connect("button_press_event", on_click)
             self.mpl_connect("motion_notify_event", on_click)
@@ -117,7 +125,14 @@ class LiveCanvas(_ipympl.Canvas):
     def paint(self) -> None:
         """Bring the page up to date: now if a frame may leave, else as soon as one has arrived."""
         self._wanted = True
-        self._paint_wanted()
+        if at_home():
+            self._paint_wanted()
+        else:
+            self._repaint.request()
+
+    def distrust(self) -> None:
+        """Have the next picture drawn and sent whole: one before it was broken off."""
+        self._half_drawn = True
 
     def free(self) -> bool:
         """Whether a frame may leave now."""
@@ -130,6 +145,10 @@ class LiveCanvas(_ipympl.Canvas):
     def when_free(self, work: Callable[[], None] | None) -> None:
         """Call `work`, from any thread, each time that the page answers a frame."""
         self._on_free = work
+
+    def when_rescaled(self, work: Callable[[], None] | None) -> None:
+        """Call `work`, on the main loop, when the page's pixels have another size: what was measured in them is wrong."""
+        self._on_rescaled = work
 
     def draw(self) -> None:
         """Draw everything again and send it."""
@@ -149,8 +168,17 @@ class LiveCanvas(_ipympl.Canvas):
             call_later(ANSWER_TIMEOUT, self._repaint.request)
             return
         self._wanted = False
-        self._render()
-        self._send_frame()
+        with AT_WORK, as_usual():
+            half, self._half_drawn = self._half_drawn, True
+            if half:
+                self._begin_anew()
+            self._render()
+            self._send_frame()
+            self._half_drawn = False
+
+    def _begin_anew(self) -> None:
+        self._background = self._sent = None
+        self._resize_page()
 
     def _render(self) -> None:
         self.painted_on.add(threading.current_thread().name)
@@ -243,8 +271,11 @@ class LiveCanvas(_ipympl.Canvas):
 
     def still(self) -> bytes:
         """Return the picture as it is now, as PNG, and keep it in the widget's saved state."""
-        self._render()
-        png = encode_rgba(np.asarray(self.get_renderer().buffer_rgba()))
+        with AT_WORK, as_usual():
+            if self._half_drawn:
+                self._begin_anew()
+            self._render()
+            png = encode_rgba(np.asarray(self.get_renderer().buffer_rgba()))
         ratio = self.device_pixel_ratio
         width, height = self.get_width_height(physical=True)
         with self.hold_sync():
@@ -275,10 +306,10 @@ class LiveCanvas(_ipympl.Canvas):
         figure = self.figure
         if figure.magnified == factor:
             return
-        figure.magnified = factor
+        self._background = None
         figure._original_dpi = DPI * factor  # what the screen's pixel ratio multiplies
         figure._set_dpi(figure._original_dpi * self.device_pixel_ratio, forward=False)
-        self._background = None
+        figure.magnified = factor  # last: it tells that all is done
 
     def _resize_page(self) -> None:
         width, height = self.get_width_height(physical=True)
@@ -286,7 +317,13 @@ class LiveCanvas(_ipympl.Canvas):
 
     # -- messages from the page ---------------------------------------------------------------------------
 
+    def set_state(self, sync_data) -> None:
+        """Take what a page may change of it."""
+        take(self, super().set_state, sync_data, _SYNCED)
+
     def _handle_message(self, _widget, content, buffers) -> None:
+        if not isinstance(content, dict):
+            return
         kind = content.get("type")
         if kind == "draw":
             self._answered()
@@ -317,6 +354,7 @@ class LiveCanvas(_ipympl.Canvas):
                 _log.exception("The canvas could not handle the message %r", content)
 
     def _obey(self, content: dict) -> None:
+        """Do what a message says; what no page of ours sends does nothing."""
         kind = content.get("type")
         if kind == "initialized":
             self._resize_page()
@@ -329,6 +367,8 @@ class LiveCanvas(_ipympl.Canvas):
             ratio = content.get("device_pixel_ratio", content.get("dpi_ratio", 1))
             if _within(ratio, 0.25, 8) and self._set_device_pixel_ratio(ratio):
                 self.draw_idle()
+                if self._on_rescaled is not None:
+                    self._on_rescaled()
         elif kind == "resize":
             if _within(content.get("width"), 50, 8_000) and _within(content.get("height"), 50, 8_000):
                 self.handle_event(content)
@@ -336,16 +376,14 @@ class LiveCanvas(_ipympl.Canvas):
             self._closed = True
         elif kind == "send_image_mode":
             self.handle_send_image_mode(None)
-        elif kind in ("key_press", "key_release"):
-            return  # the keyboard's way in is the controls
-        else:
+        elif kind in _MOUSE and _of_a_mouse(content):  # not the keyboard's: its way in is the controls
             self.handle_event(content)
 
     def close(self) -> None:
         """Free the figure, the toolbar and everything registered for them. May be called again."""
         self._read.cancel()
         self._repaint.cancel()
-        self._on_free = None
+        self._on_free = self._on_rescaled = None
         if self.toolbar is not None:
             toolbar, self.toolbar = self.toolbar, None
             toolbar.layout.close()
@@ -357,6 +395,17 @@ class LiveCanvas(_ipympl.Canvas):
 def _within(value: object, low: float, high: float) -> bool:
     """Whether the page sent a number that makes sense."""
     return isinstance(value, int | float) and low <= value <= high
+
+
+def _of_a_mouse(content: dict) -> bool:
+    """Whether the page sent all that a mouse does."""
+    place = all(_within(content.get(side), -1e5, 1e5) for side in ("x", "y"))
+    keys = content.get("modifiers")
+    named = isinstance(keys, list) and all(isinstance(key, str) for key in keys)
+    pressed = all(
+        isinstance(content.get(name), int) and _within(content[name], -1, 31) for name in ("button", "buttons")
+    )
+    return place and named and pressed
 
 
 def _draw_inside(axes: Axes, renderer) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from traitlets import Bool, default
+from traitlets import default
 
 from gradwidgets.core import SGD, Finding, ProbeRow, SurfaceGrid
 from gradwidgets.core.slices import Slices
@@ -16,6 +16,7 @@ from gradwidgets.figures.cover import draw_cover
 from gradwidgets.figures.style import STYLES
 from gradwidgets.widgets import explorer_guess as guess
 from gradwidgets.widgets import explorer_words as words
+from gradwidgets.widgets.as_usual import as_usual
 from gradwidgets.widgets.controls import Check, Control
 from gradwidgets.widgets.explorer_choices import BOTH, moved_window, other_axes, shown_losses, usual_view
 from gradwidgets.widgets.explorer_code import code
@@ -26,7 +27,7 @@ from gradwidgets.widgets.explorer_view import ExplorerView
 from gradwidgets.widgets.loss_problem import NONE, YOURS, LossProblem, LossProblems, LossResult, LossSettings
 from gradwidgets.widgets.panel import Panel
 from gradwidgets.widgets.prediction import Asked, Mark
-from gradwidgets.widgets.traits import Numbers, OneOf, Place, Real, Span, TwoOf, Whole
+from gradwidgets.widgets.traits import Flag, Numbers, OneOf, Place, Real, Span, TwoOf, Whole
 
 SCALES = ("linear", "log", "symlog")
 ARROWS = ("direction", "magnitude", "off")
@@ -92,8 +93,8 @@ class SurfaceExplorer(Panel):
     scale = OneOf("linear", lambda self: SCALES).tag(setting=True)
     arrows = OneOf("direction", lambda self: ARROWS).tag(setting=True)
     point = Place(None, allow_none=True).tag(setting=True)
-    gradient_check = Bool(False).tag(setting=True)
-    descent = Bool(False).tag(setting=True)
+    gradient_check = Flag(False).tag(setting=True)
+    descent = Flag(False).tag(setting=True)
     lr = Real(0.1, low=0, high=1e6).tag(setting=True)
     momentum = Real(0.0, low=0, high=10).tag(setting=True)
 
@@ -107,14 +108,10 @@ class SurfaceExplorer(Panel):
 
     def __init__(self, loss=None, axes=None, *, fixed=None, probes=None, target=None, **settings: object) -> None:
         layout, settings = self._apart(settings)
-        self._problems = LossProblems(loss, axes, fixed, probes, target)
+        with as_usual():
+            self._problems = LossProblems(loss, axes, fixed, probes, target)
         super().__init__(**layout)
-        try:
-            self._set_up(settings)
-        except Exception:
-            self.close()
-            raise
-        self._follow_page()
+        self._begin(settings)
 
     def _set_up(self, settings: Mapping[str, object]) -> None:
         self._values()  # makes the defaults that depend on the loss: what a refused setting falls back to
@@ -208,8 +205,9 @@ class SurfaceExplorer(Panel):
         if change.name == "example":
             along = self._usual_view()
         elif change.name in ("x_axis", "y_axis"):
-            shown = tuple(name for name, _, _ in self._shown.settings.axes)
-            along = other_axes(shown, {change.name: change.new}, self._stood(), self.fixed)
+            x, y = (change.old if change.name == one else getattr(self, one) for one in ("x_axis", "y_axis"))
+            before = (x,) if y in (NONE, x) else (x, y)
+            along = other_axes(before, {change.name: change.new}, self._stood(), self.fixed)
             along = {name: along[name] for name in ("y_axis", "fixed", "point") if name != change.name}
         else:
             super()._on_setting(change)
@@ -220,25 +218,31 @@ class SurfaceExplorer(Panel):
 
     def _meant(self, chosen: Mapping[str, object]) -> dict[str, object]:
         meant = dict(chosen)
-        example = meant.get("example", self.example)
-        if example != self.example and example in self._problems:
+        example = meant.get("example", self.example)  # perhaps anything, from a file: it is refused when it is set
+        if isinstance(example, str) and example != self.example and example in self._problems:
             meant = {"example": example, **usual_view(example, self._problems[example]), **meant}
         if "shown" in meant:
             meant |= shown_losses(meant.pop("shown"))
         constants = {name: meant.pop(name) for name in list(meant) if name.startswith("constant ")}
         if constants:
-            names = self._constants()
-            moved = {names[int(name.split()[1]) - 1]: value for name, value in constants.items()}
-            meant["fixed"] = {**self.fixed, **moved}
+            meant["fixed"] = {**self.fixed, **self._moved_constants(constants)}
         for name, old in zip(("x_range", "y_range"), self._ranges(), strict=False):
             if name in meant and meant[name] is not None:
-                meant[name] = moved_window(tuple(meant[name]), old)
+                meant[name] = moved_window(meant[name], old)
         axes = ("x_axis", "y_axis")
         wanted = {name: meant[name] for name in axes if meant.get(name, getattr(self, name)) != getattr(self, name)}
-        if wanted and example == self.example:
-            others = other_axes(self._axes, wanted, self._stood(), meant.get("fixed", self.fixed))
+        fixed = meant.get("fixed", self.fixed)
+        known = all(isinstance(one, str) for one in wanted.values()) and isinstance(fixed, dict)
+        one_axis = "x_axis" in meant and meant["x_axis"] == meant.get("y_axis")  # a state of a curve
+        if wanted and known and not one_axis and example == self.example:
+            others = other_axes(self._axes, wanted, self._stood(), fixed)
             meant = {**others, **_without(meant, *axes)}
         return meant
+
+    def _moved_constants(self, moved: Mapping[str, float]) -> dict[str, float]:
+        """Parameter → value, from the sliders' names; one that is hidden moves nothing."""
+        named = {f"constant {k + 1}": name for k, name in enumerate(self._constants())}
+        return {named[slider]: value for slider, value in moved.items() if slider in named}
 
     def _stood(self) -> dict[str, float]:
         """Axis → where the operating point is on it."""

@@ -51,20 +51,23 @@ class ExplorerView:
         frame = (result.settings.example, result.settings.losses, result.settings.axes, style, size, result.aside)
         frame += (len(first.x),)
         ground = (*map(id, grids), *map(id, result.surveys.values()), *map(id, result.checks.values()), scale, arrows)
-        new, self._frame = frame != self._frame, frame
+        new, before = frame != self._frame, self._ground
+        self._ground = None  # until it is drawn
         if new:
+            self._frame = None
             sides = [side.numpy() for side in (first.x, first.y) if side is not None]
             beside = bool(result.aside) and not flat
             self.figure.build(first.names, sides, tuple(result.grids), STYLES[style], aside=beside)
             canvas.stale()
-        elif ground == self._ground:
-            return
+            self._frame = frame
+        if (new or ground != before) and not flat:
+            self._show_surfaces(canvas, result, scale, arrows, new=new)
         self._ground, self._kept = ground, result
-        if flat:
-            return
+
+    def _show_surfaces(self, canvas: LiveCanvas, result: LossResult, scale: str, arrows: str, *, new: bool) -> None:
         # While a hand moves, the colours keep their scale: what changes is then the loss.
         if result.exact or new or self._scale is None:
-            self._scale = SurfaceScale.of(scale, [grid.loss.numpy() for grid in grids])
+            self._scale = SurfaceScale.of(scale, [grid.loss.numpy() for grid in result.grids.values()])
         surfaces = [surface_of(name, result) for name in result.grids]
         inside, labels, whole = self.figure.show(surfaces, self._scale, arrows, aside_of(result), explain=result.exact)
         canvas.stale(inside)

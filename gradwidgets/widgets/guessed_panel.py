@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import ipywidgets as widgets
-from traitlets import Bool
 
 from gradwidgets.widgets.prediction import Asked, Mark, Prediction
 from gradwidgets.widgets.settings_panel import close_all
 from gradwidgets.widgets.taught_panel import TaughtPanel
+from gradwidgets.widgets.traits import Flag, shown
 
 _GUESS = ("answer", "revealed", "judged")  # what a state holds besides settings
 
@@ -21,7 +21,7 @@ class GuessedPanel(TaughtPanel):
         predict: Whether a guess comes before the picture.
     """
 
-    predict = Bool(False).tag(lesson=True)
+    predict = Flag(False).tag(lesson=True)
 
     _prediction: Prediction | None = None
     _judged: dict | None = None  # the settings that the guess was judged for
@@ -35,10 +35,8 @@ class GuessedPanel(TaughtPanel):
     def _on_lesson(self, change) -> None:
         if change.name != "predict":
             super()._on_lesson(change)
-        elif change.new:
-            self._begin_prediction()
-        else:
-            self._end_prediction()
+        else:  # not while another thread draws what there is to guess
+            self.alone(self._begin_prediction if change.new else self._end_prediction)
 
     @property
     def answer(self) -> dict[str, object]:
@@ -47,7 +45,7 @@ class GuessedPanel(TaughtPanel):
 
     @answer.setter
     def answer(self, answer: Mapping[str, object]) -> None:
-        self._predicting().guess(answer)
+        self.alone(lambda: self._predicting().guess(answer))
         self._uncover()
 
     @property
@@ -66,6 +64,9 @@ class GuessedPanel(TaughtPanel):
         Raises:
             ValueError: There is no guess yet.
         """
+        self.alone(self._judge)
+
+    def _judge(self) -> None:
         prediction = self._predicting()
         if not prediction.answer:
             raise ValueError(f"there is no guess yet. {self._question()}")
@@ -76,7 +77,7 @@ class GuessedPanel(TaughtPanel):
 
     def guess_again(self) -> None:
         """Hide the picture of the present settings until it is guessed."""
-        self._predicting().cover()
+        self.alone(lambda: self._predicting().cover())
         self._uncover()
 
     def _predicting(self) -> Prediction:
@@ -94,15 +95,25 @@ class GuessedPanel(TaughtPanel):
         prediction = self._prediction
         return prediction is not None and prediction.revealed and prediction.about == self._asked_about()
 
+    def _prepare_all(self) -> None:
+        super()._prepare_all()
+        if self.predict and self._prediction is None:
+            self._begin_prediction()
+        elif self._prediction is not None and not self.predict:
+            self._end_prediction()
+
     def _begin_prediction(self) -> None:
-        self._prediction = Prediction(
+        prediction = Prediction(
             self._asked(),
             changed=lambda: self._attempt(self._guess_changed),
             reveal=lambda: self._attempt(self._reveal_pressed),
             again=lambda: self._attempt(self.guess_again),
             complain=self.complain,
         )
-        self._guess_rows.children = [self._prediction.row, self._prediction.card]
+        for part in (prediction.row, prediction.card):
+            self._hear_little(part)
+        self._guess_rows.children = [prediction.row, prediction.card]
+        self._prediction = prediction
         self._uncover()
 
     def _end_prediction(self) -> None:
@@ -121,6 +132,10 @@ class GuessedPanel(TaughtPanel):
             self.reveal()
         except ValueError as refusal:
             self.complain(str(refusal))
+
+    def _hear_little(self, shown: widgets.Widget) -> None:
+        """Take from the page no more than what it is asked for."""
+        raise NotImplementedError  # by Panel
 
     def _asked(self) -> Sequence[Asked]:
         """Return what is to be guessed."""
@@ -172,11 +187,11 @@ class GuessedPanel(TaughtPanel):
             TypeError: The state is no dict of settings.
         """
         if not isinstance(state, Mapping):
-            raise TypeError(f"state must be a dict that `state()` returned; got {state!r:.80}")
+            raise TypeError(f"state must be a dict that `state()` returned; got {shown(state)}")
         settings = {name: value for name, value in state.items() if name not in _GUESS}
         answer, revealed, judged = state.get("answer"), state.get("revealed", False), state.get("judged")
         if not isinstance(revealed, bool):
-            raise ValueError(f"revealed must be true or false; got {revealed!r:.60}")
+            raise ValueError(f"revealed must be true or false; got {shown(revealed)}")
         asked, before = self.predict, self._plain_settings()
         try:
             if answer is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Generator
 
-from gradwidgets.widgets.mainloop import call_soon, main_loop
+from gradwidgets.widgets.mainloop import at_home, call_later, call_soon, main_loop
 
 AT_ONCE = 0.10  # seconds that work may take before the page is given a turn
 SLICE = 0.05
@@ -21,6 +21,7 @@ class Job:
         failed: Called with the exception that ended the work.
         progress: Called with the progress after each slice.
         interim: Called with each result that can be shown already.
+        guard: Does a part of the work: `guard(part)` returns what `part()` does.
     """
 
     def __init__(
@@ -30,8 +31,10 @@ class Job:
         failed: Callable[[Exception], None],
         progress: Callable[[float], None],
         interim: Callable[[object], None] = lambda result: None,
+        guard: Callable[[Callable[[], bool]], bool] = lambda part: part(),
     ) -> None:
         self._work: Generator | None = work
+        self._guard = guard
         self._interim = interim
         self._done, self._failed, self._progress = done, failed, progress
         self._share = self._worked = 0.0
@@ -40,6 +43,11 @@ class Job:
     def running(self) -> bool:
         """Whether there is work left."""
         return self._work is not None
+
+    @property
+    def amidst(self) -> bool:
+        """Whether a part of it is being done right now, and this is called from there."""
+        return self._work is not None and self._work.gi_running
 
     def start(self, *, pause: bool = False) -> bool:
         """Work for `AT_ONCE`; return whether that was enough.
@@ -58,7 +66,10 @@ class Job:
 
     def finish(self) -> None:
         """Do the rest now."""
-        self._run(float("inf"))
+        if at_home():
+            self._run(float("inf"))
+        while self.running:  # the main thread is to have its turn
+            self._run(SLICE)
 
     def finish_if_short(self, seconds: float) -> None:
         """Do the rest now if, going by what is done, it takes no longer than that; for twice the time at most."""
@@ -68,28 +79,38 @@ class Job:
     def stop(self) -> None:
         """Drop the rest."""
         work, self._work = self._work, None
-        if work is not None:
+        if work is not None and not work.gi_running:  # else it ends with the part that is being done
             work.close()
 
     def _slice(self) -> None:
         if not self.running:
             return
-        if not self._run(SLICE):
+        try:
+            done = self._run(SLICE)
+        except Exception as failure:  # of what shows the result
+            self._failed(failure)
+            return
+        if not done:
             self._progress(self._share)
             # Behind whatever the page has sent in the meantime.
-            main_loop().call_later(0.001, self._slice)
+            call_later(0.001, self._slice)
 
     def _run(self, seconds: float, *, pause: bool = False) -> bool:
         began = time.perf_counter()
         try:
-            return self._run_until(began + seconds, pause=pause)
+            return self._guard(lambda: self._run_until(began + seconds, pause=pause))
         finally:
             self._worked += time.perf_counter() - began
 
     def _run_until(self, end: float, *, pause: bool) -> bool:
-        while self._work is not None:
+        if self.amidst:
+            raise RuntimeError("a result was asked for by what computes it")
+        while (work := self._work) is not None:
             try:
-                step = next(self._work)
+                step = next(work)
+                if self._work is not work:  # stopped by what it called
+                    work.close()
+                    return True
                 if not isinstance(step, float | int):
                     self._interim(step)
                     if pause:
@@ -97,13 +118,18 @@ class Job:
                 else:
                     self._share = step
             except StopIteration as result:
-                self._work = None
-                self._done(result.value)
+                if self._work is work:
+                    self._work = None
+                    self._done(result.value)
                 return True
             except Exception as failure:
-                self._work = None
-                self._failed(failure)
+                if self._work is work:
+                    self._work = None
+                    self._failed(failure)
                 return True
+            except BaseException:
+                self._work = None
+                raise
             if time.perf_counter() >= end:
                 return False
         return True

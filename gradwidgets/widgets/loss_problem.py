@@ -28,6 +28,7 @@ from gradwidgets.core.probe import as_inputs, probing
 from gradwidgets.core.slices import Slices, part_of
 from gradwidgets.core.subject.threads import in_one_thread
 from gradwidgets.core.surface import sampling_function
+from gradwidgets.widgets.as_usual import as_usual
 
 YOURS = "yours"  # the name of what was passed in
 NONE = "none"  # the second axis of a curve
@@ -269,7 +270,8 @@ class LossProblems:
         if name not in self._made:
             example: Example = EXAMPLES[name]
             losses = _by_name(example.loss, name)
-            self._made[name] = LossProblem(losses, example.axes, example.fixed, example.probes, about=example.about)
+            with as_usual():
+                self._made[name] = LossProblem(losses, example.axes, example.fixed, example.probes, about=example.about)
         return self._made[name]
 
 

@@ -10,12 +10,19 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import threading
 import weakref
 from collections.abc import Callable, Iterable, Iterator
 
 import ipywidgets as widgets
 from IPython import get_ipython
+
+_log = logging.getLogger(__name__)
+
+# Held by whoever computes or paints. Matplotlib and a job's generator bear one thread at a time, and a thread may ask
+# for a picture, or make a panel, on the line where it stands.
+AT_WORK = threading.RLock()
 
 
 def main_loop() -> asyncio.AbstractEventLoop | None:
@@ -25,20 +32,37 @@ def main_loop() -> asyncio.AbstractEventLoop | None:
     return getattr(io_loop, "asyncio_loop", None)
 
 
+def at_home() -> bool:
+    """Whether panels compute and paint on this thread: the main loop's, or any where there is no loop."""
+    loop = main_loop()
+    if loop is None or loop.is_closed():
+        return True
+    # Not `get_running_loop`: a cell may run a loop of its own inside the main one.
+    runs_on = getattr(loop, "_thread_id", None)
+    return threading.get_ident() == (threading.main_thread().ident if runs_on is None else runs_on)
+
+
 def call_soon(work: Callable[[], None]) -> None:
     """Run `work` on the main loop soon, from any thread; at once where there is no loop."""
     loop = main_loop()
     if loop is None or loop.is_closed():
         work()
     else:
-        loop.call_soon_threadsafe(work)
+        loop.call_soon_threadsafe(_in_loop, work)
 
 
 def call_later(seconds: float, work: Callable[[], None]) -> None:
     """Run `work` on the main loop after a delay; not at all where there is no loop."""
     loop = main_loop()
     if loop is not None and not loop.is_closed():
-        loop.call_soon_threadsafe(loop.call_later, seconds, work)
+        loop.call_soon_threadsafe(loop.call_later, seconds, _in_loop, work)
+
+
+def _in_loop(work: Callable[[], None]) -> None:
+    try:
+        work()
+    except KeyboardInterrupt:  # asyncio would end the loop, and with it the kernel
+        _log.info("interrupted", exc_info=True)
 
 
 @contextlib.contextmanager

@@ -8,23 +8,28 @@ done, and in `_move` what a mouse on the picture means.
 from __future__ import annotations
 
 import base64
+import contextlib
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import ClassVar, Protocol
 
 import ipywidgets as widgets
 from matplotlib.figure import Figure
 
-from gradwidgets.core.slices import Slices
+from gradwidgets.core.slices import Slices, finish
 from gradwidgets.figures.layout import type_scale
 from gradwidgets.figures.style import STYLES
+from gradwidgets.widgets.as_usual import as_usual
 from gradwidgets.widgets.canvas import LiveCanvas
 from gradwidgets.widgets.controls import WIDTH as CONTROLS_WIDTH
 from gradwidgets.widgets.controls import Looks
 from gradwidgets.widgets.guessed_panel import GuessedPanel
+from gradwidgets.widgets.hearing import hear_only
 from gradwidgets.widgets.job import Job
-from gradwidgets.widgets.mainloop import call_later, call_soon
+from gradwidgets.widgets.mainloop import AT_WORK, at_home, call_later, call_soon
 from gradwidgets.widgets.page import Page
+from gradwidgets.widgets.serial_box import shown_at_home
+from gradwidgets.widgets.settings_panel import descendants
 from gradwidgets.widgets.still import Still
 from gradwidgets.widgets.taught_panel import MAGNIFIED
 from gradwidgets.widgets.traits import OneOf
@@ -34,6 +39,7 @@ _ROOMY, _LARGER = 1300, 1.25  # a panel so wide shows controls and words larger:
 _LEAST_WIDTH = 400  # of a picture; a panel with no room for it beside the controls has it under them: see page.js
 _STILL = 0.4  # seconds of work that a picture in a saved notebook is worth waiting for
 _STOPPED = "Stopped before all was computed; the next change starts anew."
+_INTERRUPTED = "It was interrupted before all was shown; the next change starts anew."
 _GUESS = 62  # CSS pixels: the row in which a person guesses, and what came of it
 _NARROWEST, _LOWEST = 440, 330  # CSS pixels that a picture needs for its text, where that is not magnified
 _PAGE = (848, 800)  # width of a notebook's output and height of the window, until the page tells
@@ -71,6 +77,7 @@ class Panel(GuessedPanel):
     _job: Job | None = None
     _job_settings: object = None
     _job_began = 0.0
+    _half_shown = False  # whether showing was begun and not finished: what is kept for the next time may be wrong
 
     def __init__(self, **layout) -> None:
         super().__init__(**layout)
@@ -103,13 +110,36 @@ class Panel(GuessedPanel):
         ]
         self.page.panel_id, self.page.canvas_id = self.model_id, self.canvas.model_id
         self.canvas.when_free(self._frame_arrived)
+        self.canvas.when_rescaled(self._uncover)
         self.page.observe(lambda change: setattr(self.canvas, "patches", change.new), "patches")
         self._connect()
 
-    def _follow_page(self) -> None:
-        """From now on, follow settings and page."""
+    def _set_up(self, settings: Mapping[str, object]) -> None:
+        """Take the first settings, make all parts and show the first picture."""
+        raise NotImplementedError
+
+    def _begin(self, settings: Mapping[str, object]) -> None:
+        """Make everything, with these settings, and follow settings and page from then on; or leave nothing."""
+        try:
+            with AT_WORK, as_usual():
+                self._set_up(settings)
+        except BaseException:
+            self.close()
+            raise
         self._ready = True
+        self._hear_little(self)
         self.page.observe(lambda change: call_soon(self._fit_page), "size")
+
+    def _hear_little(self, shown: widgets.Widget) -> None:
+        """Take from the page what it is asked for, of a widget and all in it; what is no control is not the page's."""
+        for one in descendants(shown):
+            if one is self.page:
+                hear_only(one, ("size", "patches"))
+            elif one is not self.canvas and not getattr(one, "guarded", False):
+                hear_only(one)
+            for part in ("style", "layout"):
+                if isinstance(getattr(one, part, None), widgets.Widget):
+                    hear_only(getattr(one, part))
 
     def make_buttons(self, looks: Looks, code_tooltip: str) -> widgets.VBox:
         """Make the rows of Reset, Copy code and PNG, and of Share, Save and Load."""
@@ -190,10 +220,11 @@ class Panel(GuessedPanel):
             return
         if self._job is not None:
             self._job.stop()
-        if self.error == _STOPPED:
+        if self.error in (_STOPPED, _INTERRUPTED):
             self.complain("")
         self._job_settings = settings
-        self._job = Job(self._work(settings), self._done, self._fail, self._show_progress, self._show_interim)
+        work = self._work(settings)
+        self._job = Job(work, self._done, self._fail, self._show_progress, self._show_interim, self._do_part)
         self._job_began = time.monotonic()
         preview = self._preview(settings)
         if preview is not None:
@@ -213,8 +244,30 @@ class Panel(GuessedPanel):
         self._busy.layout.display = "none"
         self._present(result)
 
+    def _do_part(self, part: Callable[[], bool]) -> bool:
+        return self.alone(lambda: self.amid(part))
+
     def _present(self, result: Shown) -> None:
         """Show a result; or, where a guess comes first, what stands in its place."""
+        self._showing(lambda: self._present_whole(result))
+
+    def _showing(self, work: Callable[[], None]) -> None:
+        """Show something; if that was broken off the last time, all of it is made anew."""
+        half, self._half_shown = self._half_shown, True
+        if half:
+            self._begin_showing_anew()
+        self.amid(work)
+        self._half_shown = False
+
+    def _begin_showing_anew(self) -> None:
+        """Trust nothing that is kept from pictures before."""
+        self._forget_drawing()
+        self.canvas.distrust()
+        self._prepare_all()
+        for control in self.controls.values():
+            control.distrust()
+
+    def _present_whole(self, result: Shown) -> None:
         if self._covered:
             self._shown = result
             self._cover(result)
@@ -229,11 +282,39 @@ class Panel(GuessedPanel):
 
     def _settled(self) -> Shown:
         """Return the exact result of the present settings; what is still being computed is computed now."""
+        if not at_home():
+            return self.alone(self._computed_here)
+        self._catch_up()
         if self._job is not None and self._job.running:
             self._job.finish()
         if self._result is None:
             raise RuntimeError(f"there is no result: {self.error}")
         return self._result
+
+    def _computed_here(self) -> Shown:
+        """The result of the present settings, computed on another thread than the main one, which shows it later."""
+        settings = self._snapshot()
+        if self._result is None or self._result.settings != settings:
+            return finish(self._work(settings))
+        return self._result
+
+    def _catch_up(self) -> None:
+        """Do now what other threads asked for, and what an interrupt broke off."""
+        self._pay()
+        if self._half_shown and self._shown is not None and not self._amidst:
+            self._attempt(self._refresh)
+
+    def _interrupted(self) -> None:
+        super()._interrupted()
+        if not self._ready:
+            return  # whoever makes the panel gets none
+        self._half_shown, self._by_hand = True, False
+        job, self._job = self._job, None
+        if job is not None:
+            with contextlib.suppress(Exception):
+                job.stop()
+        self._busy.layout.display = "none"
+        self.complain(_INTERRUPTED)
 
     def _fail(self, failure: Exception) -> None:
         if self._shown is None and not self._ready:
@@ -278,10 +359,12 @@ class Panel(GuessedPanel):
             return self.theme
         return "dark" if self.page.told().get("dark") else "light"
 
+    @shown_at_home
     def _restyle(self) -> None:
         if self.canvas is not None:
             self._fit_page()
 
+    @shown_at_home
     def _uncover(self) -> None:
         if self._shown is not None:
             self._forget_drawing()
@@ -291,17 +374,20 @@ class Panel(GuessedPanel):
         """Have the next picture made anew."""
         raise NotImplementedError
 
+    @shown_at_home
     def _guess_changed(self) -> None:
         if self._shown is not None and self._covered:
             self._present(self._shown)
 
     def _fit_page(self) -> None:
         """Take the size and the theme that the page told."""
-        if self._closed:
-            return
+        if not self._closed:
+            self._attempt(self._fit_and_present)
+
+    def _fit_and_present(self) -> None:
         self._fit_picture()
         if self._shown is not None:
-            self._attempt(lambda: self._present(self._shown))
+            self._present(self._shown)
 
     def _fit_picture(self) -> None:
         """Give the picture the size that it should have, and the style."""
@@ -322,8 +408,8 @@ class Panel(GuessedPanel):
     def _on_mouse(self, event) -> None:
         pressed = event.name == "button_press_event" and event.button == 1
         dragged = event.name == "motion_notify_event" and 1 in (getattr(event, "buttons", None) or ())
-        if (pressed or dragged) and self._shown is not None:
-            (self._guess_at if self._covered else self._move)(event)
+        if (pressed or dragged) and self._shown is not None and not self._half_shown:
+            self._attempt(lambda: (self._guess_at if self._covered else self._move)(event))
 
     def _frame_arrived(self) -> None:
         if self._pull_waiting:
@@ -342,7 +428,10 @@ class Panel(GuessedPanel):
 
     def png(self) -> bytes:
         """Return the picture as PNG, at twice its size on the page."""
-        return self.figure._repr_png_()
+        if at_home():
+            self._catch_up()
+        with AT_WORK, as_usual():
+            return self.figure._repr_png_()
 
     def still(self, note: str = "") -> Still:
         """Return picture and words that any notebook shows, those too that cannot show the live widget.
@@ -372,20 +461,27 @@ class Panel(GuessedPanel):
     def _repr_mimebundle_(self, **kwargs) -> Mapping | None:
         if self._closed:
             return {"text/plain": f"{self!r}, closed"}
-        if self._job is not None and self._job.running:
-            self._job.finish_if_short(_STILL)  # a picture that lasts should be the whole one
+        if at_home():
+            self._catch_up()
+            if self._job is not None and self._job.running:
+                self._job.finish_if_short(_STILL)  # a picture that lasts should be the whole one
         bundle = super()._repr_mimebundle_(**kwargs)
         if bundle is None:
             return bundle
         data = bundle[0] if isinstance(bundle, tuple) else bundle
         data["text/plain"] = repr(self) + ("\n" + self.summary if self.summary else "")
-        data["image/png"] = base64.b64encode(self.canvas.still()).decode()
+        data["image/png"] = base64.b64encode(self.canvas.still() if at_home() else self.png()).decode()
         return bundle
 
     def close(self) -> None:
         """Free the picture and everything registered for it. May be called again."""
+        with AT_WORK:  # not while another thread paints
+            self._close()
+
+    def _close(self) -> None:
         if self._job is not None:
             self._job.stop()
         if self.canvas is not None:
             self.canvas.when_free(None)
+            self.canvas.when_rescaled(None)
         super().close()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from traitlets import Bool, TraitError, validate
+from traitlets import TraitError, validate
 
 from gradwidgets.core import LOSSES, OBJECTIVES, SGD, Stability, SurfaceGrid, Trajectory, script
 from gradwidgets.core.slices import Slices
@@ -16,6 +16,7 @@ from gradwidgets.figures.playground import PlaygroundFigure, Run
 from gradwidgets.figures.style import STYLES
 from gradwidgets.widgets import playground_guess as guess
 from gradwidgets.widgets import words
+from gradwidgets.widgets.as_usual import as_usual
 from gradwidgets.widgets.controls import Check
 from gradwidgets.widgets.panel import Panel
 from gradwidgets.widgets.playground_controls import make_controls
@@ -23,7 +24,7 @@ from gradwidgets.widgets.playground_picture import axes_order, maps_of, parts_of
 from gradwidgets.widgets.prediction import Asked, Mark
 from gradwidgets.widgets.presets import PRESETS
 from gradwidgets.widgets.problem import YOURS, Problems, Result, Settings
-from gradwidgets.widgets.traits import OneOf, Pair, Real, SomeOf, Whole
+from gradwidgets.widgets.traits import Flag, OneOf, Pair, Real, SomeOf, Whole
 
 _LOSSES = tuple(LOSSES)
 _FEW = 12  # points of somebody's own data that a call spells out
@@ -76,14 +77,14 @@ class OptimizerPlayground(Panel):
     momentum = Real(0.0, low=0, high=10).tag(setting=True)
     dampening = Real(0.0, low=0, high=1).tag(setting=True)
     weight_decay = Real(0.0, low=0, high=1e6).tag(setting=True)
-    nesterov = Bool(False).tag(setting=True)
-    maximize = Bool(False).tag(setting=True)
+    nesterov = Flag(False).tag(setting=True)
+    maximize = Flag(False).tag(setting=True)
     steps = Whole(100, low=0, high=100_000).tag(setting=True)
     start = Pair((6.0, -3.0)).tag(setting=True)
     losses = SomeOf(_LOSSES, _LOSSES).tag(setting=True)
     delta = Real(1.0, low=0, high=1e6, above=True).tag(setting=True)
     beta = Real(1.0, low=0, high=1e6).tag(setting=True)
-    arrows = Bool(False).tag(setting=True)
+    arrows = Flag(False).tag(setting=True)
     dataset = OneOf("article", lambda self: self._problems.names).tag(setting=True)
     step = Whole(None, low=0, high=100_000, allow_none=True).tag(setting=True)
 
@@ -92,14 +93,10 @@ class OptimizerPlayground(Panel):
 
     def __init__(self, x: object = None, y: object = None, *, objective: object = None, **settings: object) -> None:
         layout, settings = self._apart(settings)
-        self._problems = Problems(x, y, objective)
+        with as_usual():
+            self._problems = Problems(x, y, objective)
         super().__init__(**layout)
-        try:
-            self._set_up(settings)
-        except Exception:
-            self.close()
-            raise
-        self._follow_page()
+        self._begin(settings)
 
     def _set_up(self, settings: Mapping[str, object]) -> None:
         with self._together():
@@ -137,7 +134,8 @@ class OptimizerPlayground(Panel):
         """Return a torch script that makes the shown runs with `torch.optim.SGD` and prints where they end."""
         result = self._settled()
         settings = result.settings
-        return script(result.objectives, settings.optimizer, settings.start, settings.steps)
+        with as_usual():
+            return script(result.objectives, settings.optimizer, settings.start, settings.steps)
 
     # -- computing ----------------------------------------------------------------------------------------
 
@@ -159,16 +157,17 @@ class OptimizerPlayground(Panel):
         return Settings(self.dataset, self.losses, self.delta, self.beta, optimizer, self.steps, self.start)
 
     def _suitable_lr(self, dataset: str) -> float:
-        problem = self._problems[dataset]
-        return problem.suitable_lr(
-            Settings(dataset, self.losses, self.delta, self.beta, SGD(0.1), 0, problem.base.start)
-        )
+        with as_usual():
+            problem = self._problems[dataset]
+            start = problem.base.start
+            return problem.suitable_lr(Settings(dataset, self.losses, self.delta, self.beta, SGD(0.1), 0, start))
 
     def _on_setting(self, change) -> None:
         # A new problem brings a start and a learning rate that suit it, unless they are set along with it.
         if change.name == "dataset" and self._ready and not self._applying:
+            start, lr = self._problems[change.new].base.start, self._suitable_lr(change.new)
             with self._together():
-                self.start, self.lr = self._problems[change.new].base.start, self._suitable_lr(change.new)
+                self.start, self.lr = start, lr
         else:
             super()._on_setting(change)
 
@@ -206,7 +205,12 @@ class OptimizerPlayground(Panel):
         frame = (result.settings.dataset, names, result.sampled, self._style_name(), self.arrows, self._picture_size())
         frame += (self.style,)
         surfaces = tuple(id(result.surfaces[name]) for name in names)
-        before, self._drawn = self._drawn, (frame, surfaces, steps)
+        before, self._drawn = self._drawn, None  # until it is
+        self._draw_what_changed(result, before, (frame, surfaces, steps))
+        self._drawn = frame, surfaces, steps
+
+    def _draw_what_changed(self, result: Result, before: tuple | None, now: tuple) -> None:
+        frame, surfaces, steps = now
         if before is None or before[0] != frame:
             style = STYLES[self._style_name()]
             self._figure.build(maps_of(result), style=style, arrows=self.arrows, steps=steps)
@@ -306,8 +310,8 @@ class OptimizerPlayground(Panel):
     def _meant(self, chosen: Mapping[str, object]) -> dict[str, object]:
         meant = dict(chosen)
         meant = {**PRESETS.get(meant.pop("preset", None), {}), **meant}
-        dataset = meant.get("dataset", self.dataset)
-        if dataset != self.dataset and dataset in self._problems:
+        dataset = meant.get("dataset", self.dataset)  # perhaps anything, from a file: it is refused when it is set
+        if isinstance(dataset, str) and dataset != self.dataset and dataset in self._problems:
             problem = self._problems[dataset]
             meant = {"start": problem.base.start, "lr": self._suitable_lr(dataset), **meant}
         return meant

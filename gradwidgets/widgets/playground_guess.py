@@ -13,6 +13,7 @@ from gradwidgets.widgets.controls import Looks, Menu, Point
 from gradwidgets.widgets.playground_picture import axes_order
 from gradwidgets.widgets.prediction import Asked, Mark, one_of, said
 from gradwidgets.widgets.problem import Result
+from gradwidgets.widgets.traits import as_float, shown
 
 # What became of a run → what a person says that it does.
 FATES = {
@@ -42,12 +43,10 @@ def plain_point(value: object) -> list[float] | None:
     """Return two finite numbers as a list."""
     if value is None:
         return None
-    try:
-        numbers = [float(number) for number in value]
-    except (TypeError, ValueError):
-        numbers = []
-    if len(numbers) != 2 or not all(math.isfinite(number) and abs(number) <= 1e150 for number in numbers):
-        raise ValueError(f"end must be two finite numbers, at most 1e150 in size; got {value!r:.60}")
+    items = value.tolist() if hasattr(value, "tolist") else value
+    numbers = [as_float(item) for item in items] if isinstance(items, list | tuple) else []
+    if len(numbers) != 2 or not all(n is not None and math.isfinite(n) and abs(n) <= 1e150 for n in numbers):
+        raise ValueError(f"end must be two finite numbers, at most 1e150 in size; got {shown(value)}")
     return numbers
 
 

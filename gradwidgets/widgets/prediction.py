@@ -10,6 +10,7 @@ import ipywidgets as widgets
 
 from gradwidgets.widgets.controls import Control
 from gradwidgets.widgets.mainloop import Latest, call_soon
+from gradwidgets.widgets.traits import shown
 
 NOTHING = ""  # of a menu: nothing chosen
 _REVEAL = "Reveal", "show the picture, and how near the guess came"
@@ -120,7 +121,7 @@ class Prediction:
     def checked(self, answer: object) -> dict[str, object]:
         """Return a guess as plain values, or raise as `guess` does."""
         if not isinstance(answer, Mapping):
-            raise TypeError(f"answer must be a dict of {', '.join(map(repr, self.asked))}; got {answer!r:.60}")
+            raise TypeError(f"answer must be a dict of {', '.join(map(repr, self.asked))}; got {shown(answer)}")
         unknown = [name for name in answer if name not in self.asked]
         if unknown:
             raise ValueError(f"answer can hold {', '.join(map(repr, self.asked))}; got {', '.join(map(repr, unknown))}")
@@ -132,11 +133,11 @@ class Prediction:
 
     def settle(self, marks: Sequence[Mark], about: object) -> None:
         """Show what came of the guess about these settings."""
-        self.revealed, self.about = True, about
         self.score = sum(mark.share for mark in marks) / len(marks) if marks else None
         self.reason = " ".join(f"{mark.reason}." for mark in marks)
         said = "" if self.score is None else f"{round(100 * self.score)} of 100 points. "
         self.card.value = f"<b>{said}</b>{html.escape(self.reason)}"
+        self.revealed, self.about = True, about
         self.show()
 
     def take_numbers(self) -> None:
@@ -187,11 +188,11 @@ def one_of(name: str, options: Sequence[str]) -> Callable[[object], str | None]:
     """Return what takes one of these names, or nothing."""
 
     def plain(value: object) -> str | None:
-        if value in (NOTHING, None):
+        if value is None or (isinstance(value, str) and value == NOTHING):
             return None
-        if value not in options:
-            raise ValueError(f"{name} must be one of {', '.join(map(repr, options))}; got {value!r:.60}")
-        return str(value)
+        if not isinstance(value, str) or value not in options:
+            raise ValueError(f"{name} must be one of {', '.join(map(repr, options))}; got {shown(value)}")
+        return value
 
     return plain
 

@@ -26,6 +26,7 @@ from gradwidgets.core import (
     stability,
 )
 from gradwidgets.core.slices import Slices, finish, part_of
+from gradwidgets.widgets.as_usual import as_usual
 
 YOURS = "yours"  # the name of what was passed in
 _MAPS_KEPT = 64
@@ -225,7 +226,8 @@ class Problems:
     def __getitem__(self, name: str) -> Problem:
         """The problem of this name, made when first asked for."""
         if name not in self._made:
-            self._made[name] = Problem(self._makers[name]())
+            with as_usual():
+                self._made[name] = Problem(self._makers[name]())
         return self._made[name]
 
 

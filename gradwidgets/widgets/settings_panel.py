@@ -16,7 +16,9 @@ import ipywidgets as widgets
 from traitlets import TraitError, Unicode
 
 from gradwidgets.widgets.controls import Control
-from gradwidgets.widgets.mainloop import Latest
+from gradwidgets.widgets.mainloop import at_home
+from gradwidgets.widgets.serial_box import SerialBox
+from gradwidgets.widgets.traits import shown
 
 _log = logging.getLogger(__name__)
 
@@ -24,7 +26,7 @@ _log = logging.getLogger(__name__)
 _STYLE = f"<style>{(pathlib.Path(__file__).parent / 'style.css').read_text(encoding='utf-8')}</style>"
 
 
-class SettingsPanel(widgets.VBox):
+class SettingsPanel(SerialBox):
     """A widget of controls and words.
 
     Attributes:
@@ -41,7 +43,6 @@ class SettingsPanel(widgets.VBox):
     _by_hand = False  # whether a change comes from the page, where a picture now beats all of it soon
 
     def __init__(self, **layout) -> None:
-        self._applying: set[str] = set()
         self._initial: dict[str, object] = {}  # what `reset` goes back to
         self.controls: dict[str, Control] = {}
         super().__init__(**layout)
@@ -54,7 +55,6 @@ class SettingsPanel(widgets.VBox):
             _STYLE, layout=widgets.Layout(width="0", height="0", margin="0", overflow="hidden")
         )
         self.children = [self._style_sheet, self._alert, self._words]
-        self._pull = Latest(self._read_controls)
         self.observe(self._on_setting, names=list(self.settings()))
 
     # -- settings -----------------------------------------------------------------------------------------
@@ -63,7 +63,14 @@ class SettingsPanel(widgets.VBox):
         """Refuse a name that means nothing here: a setting misspelt would change nothing and say nothing."""
         if self._ready and not name.startswith("_") and not hasattr(self, name):
             raise AttributeError(f"{type(self).__name__} has no setting {name!r}; it has {', '.join(self.settings())}")
-        super().__setattr__(name, value)
+        if self._ready and name in self._own:
+            self._told(lambda: self._take(name, value))
+        else:
+            super().__setattr__(name, value)
+
+    def _take(self, name: str, value: object) -> None:
+        with self.hold_trait_notifications():
+            super().__setattr__(name, value)
 
     @classmethod
     def settings(cls) -> tuple[str, ...]:
@@ -89,21 +96,23 @@ class SettingsPanel(widgets.VBox):
         return {name: getattr(self, name) for name in self.settings()}
 
     def _on_setting(self, change) -> None:
-        """Bring everything up to date, on the line that set the trait."""
         if self._ready and not self._applying:
-            self._attempt(self._refresh)
+            self._update()
 
     @contextlib.contextmanager
     def _together(self):
         """Set several settings as one change; all or none take effect."""
-        self._applying.add("several")
-        try:
-            with self.hold_trait_notifications():
-                yield
-        finally:
-            self._applying.discard("several")
+        with self._as_one():
+            yield
         if self._ready and not self._applying:
+            self._update()
+
+    def _update(self) -> None:
+        """Bring everything up to date: now on the main thread, else there, soon."""
+        if at_home() and not self._amidst:
             self._attempt(self._refresh)
+        else:
+            self.owe("refresh", lambda: self._attempt(self._refresh))
 
     def _refresh(self) -> None:
         raise NotImplementedError  # by each panel
@@ -116,9 +125,10 @@ class SettingsPanel(widgets.VBox):
             control.connect(self._pull.request, self.complain)
 
     def _read_controls(self) -> None:
-        """Apply what people moved since the last time."""
+        """Apply what people moved since the last time, and do what other threads asked for."""
         moved = [control for control in self.controls.values() if control.moved]
         try:
+            self._pay()
             if moved:
                 chosen = {control.name: control.take() for control in moved}
                 self._apply({name: value for name, value in chosen.items() if not self.controls[name].locked})
@@ -131,18 +141,16 @@ class SettingsPanel(widgets.VBox):
     def _apply(self, chosen: Mapping[str, object]) -> None:
         """Set what a person chose; if it is refused, that is said and the controls go back."""
         refusal = None
-        self._applying.add("page")
         try:
-            with self.hold_trait_notifications():
-                for name, value in self._free(self._meant(chosen)).items():
+            meant = self._free(self._meant(chosen))
+            with self._as_one():
+                for name, value in meant.items():
                     setattr(self, name, value)
         except TraitError as error:
             refusal = str(error)
-        finally:
-            self._applying.discard("page")
         self._by_hand = True
         try:
-            self._refresh()
+            self.alone(self._refresh)
         finally:
             self._by_hand = False
         if refusal:
@@ -167,11 +175,12 @@ class SettingsPanel(widgets.VBox):
     def _attempt(self, work) -> None:
         """Do something; whatever fails is shown in the widget and logged in full, and the picture stays."""
         try:
-            work()
+            self.alone(work)
         except TraitError:
             raise
         except Exception as failure:
             self._fail(failure)
+        self._pay()
 
     def _fail(self, failure: Exception) -> None:
         _log.error("%s could not follow its settings", type(self).__name__, exc_info=failure)
@@ -186,11 +195,11 @@ class SettingsPanel(widgets.VBox):
         message = message if len(message) <= 400 else message[:399] + "…"
         if message == self.error:
             return
-        self.error = message
         self._alert.value = (
             f'<div class="gradwidgets-error" role="alert">{html.escape(message)}</div>' if message else ""
         )
         self._alert.layout.display = "" if message else "none"
+        self.error = message
 
     # -- settings that last -------------------------------------------------------------------------------
 
@@ -210,17 +219,18 @@ class SettingsPanel(widgets.VBox):
             TypeError: The state is no dict of settings.
         """
         if not isinstance(state, Mapping) or not all(isinstance(name, str) for name in state):
-            raise TypeError(f"state must be a dict that `state()` returned; got {state!r:.80}")
+            raise TypeError(f"state must be a dict that `state()` returned; got {shown(state)}")
         wanted = dict(state)
         kind = wanted.pop("widget", type(self).__name__)
         if kind != type(self).__name__:
-            raise ValueError(f"state is of {kind!s:.40}, this is {type(self).__name__}")
+            raise ValueError(f"state is of {shown(kind)}, this is {type(self).__name__}")
         unknown = sorted(set(wanted) - set(self.settings()))
         if unknown:
             raise ValueError(f"state holds {', '.join(unknown)}; the settings are {', '.join(self.settings())}")
+        meant = self._meant({name: _held(value) for name, value in wanted.items()})
         with self._together():
-            for name, value in self._meant(wanted).items():
-                setattr(self, name, tuple(value) if isinstance(value, list) else value)
+            for name, value in meant.items():
+                setattr(self, name, value)
 
     def reset(self) -> None:
         """Go back to the settings that this was made with."""
@@ -282,3 +292,7 @@ def close_all(widget: widgets.Widget) -> None:
 
 def _plain(value: object) -> object:
     return list(value) if isinstance(value, tuple) else value
+
+
+def _held(value: object) -> object:
+    return tuple(value) if isinstance(value, list) else value

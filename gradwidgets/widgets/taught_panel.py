@@ -13,8 +13,9 @@ from gradwidgets.widgets import state_file
 from gradwidgets.widgets.controls import Control
 from gradwidgets.widgets.files import FileButtons
 from gradwidgets.widgets.mainloop import call_soon
+from gradwidgets.widgets.serial_box import shown_at_home
 from gradwidgets.widgets.settings_panel import SettingsPanel
-from gradwidgets.widgets.traits import Names, OneOf
+from gradwidgets.widgets.traits import Names, OneOf, shown
 
 # Style → how much larger the picture's text and lines are.
 MAGNIFIED = {"page": 1.0, "projector": 1.3}
@@ -83,6 +84,12 @@ class TaughtPanel(SettingsPanel):
             self._dress(self, _PROJECTOR, change.new == "projector")
             self._restyle()
 
+    def _prepare_all(self) -> None:
+        """Bring everything to what a teacher prepared."""
+        self._prepare_controls()
+        self._dress(self, _PROJECTOR, self.style == "projector")
+
+    @shown_at_home
     def _prepare_controls(self) -> None:
         named = self._lockable()
         hidden = {id(control) for name in self.hide for control in named.get(name, ())}
@@ -151,13 +158,13 @@ class TaughtPanel(SettingsPanel):
         state = state_file.from_bytes(content)
         lesson = state.pop("lesson", "")
         if self.lesson_name and lesson != self.lesson_name:
-            whose = f"of the lesson {lesson!r:.40}" if lesson else "of no lesson"
+            whose = f"of the lesson {shown(lesson)}" if lesson else "of no lesson"
             raise ValueError(f"it is {whose}, this is {self.lesson_name!r}")
         mine = self.state()
         for held in (state, state.get("judged")):
             for name in self.lock if isinstance(held, Mapping) else ():
                 if name in mine and name in held and held[name] != mine[name]:
-                    raise ValueError(f"{name} is {mine[name]!r} in this lesson, and {held[name]!r:.40} in the file")
+                    raise ValueError(f"{name} is {mine[name]!r} in this lesson, and {shown(held[name])} in the file")
         self.restore(state)
 
     def _file_text(self) -> str:

@@ -4,15 +4,27 @@ from __future__ import annotations
 
 import math
 import numbers
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import traitlets
 from traitlets import TraitError
 
 
-def _shown(value: object) -> str:
-    text = repr(value)
+def shown(value: object) -> str:
+    """Return a value as a refusal shows it, whatever it is."""
+    try:
+        text = repr(value)
+    except Exception:  # a whole number of ten thousand digits has none
+        text = f"a {type(value).__name__}"
     return text if len(text) <= 60 else text[:57] + "…"
+
+
+def _texts(values: object) -> tuple[str, ...] | None:
+    """Several names as a tuple; None for anything else."""
+    if isinstance(values, str) or not isinstance(values, Iterable) or isinstance(values, Mapping):
+        return None
+    values = tuple(values)
+    return values if all(isinstance(one, str) for one in values) else None
 
 
 class Real(traitlets.TraitType):
@@ -51,13 +63,23 @@ class Real(traitlets.TraitType):
 
     def validate(self, obj: traitlets.HasTraits, value: object) -> float:
         """Return the value as a float, or raise a TraitError that says what is taken."""
-        number = _as_float(value)
+        number = as_float(value)
         if number is None or not math.isfinite(number) or not self._inside(number):
-            raise TraitError(f"{self.name} must be {self.allowed()}; got {_shown(value)}")
+            raise TraitError(f"{self.name} must be {self.allowed()}; got {shown(value)}")
         return number
 
     def _inside(self, number: float) -> bool:
         return (number > self.low if self.above else number >= self.low) and number <= self.high
+
+
+class Flag(traitlets.Bool):
+    """Yes or no; NumPy's count."""
+
+    def validate(self, obj: traitlets.HasTraits, value: object) -> bool:
+        """Return True or False, or raise a TraitError."""
+        if isinstance(value, bool) or (type(value).__name__ in ("bool_", "bool") and hasattr(value, "dtype")):
+            return bool(value)
+        raise TraitError(f"{self.name} must be True or False; got {shown(value)}")
 
 
 class Whole(traitlets.TraitType):
@@ -78,10 +100,10 @@ class Whole(traitlets.TraitType):
 
     def validate(self, obj: traitlets.HasTraits, value: object) -> int:
         """Return the value as an int, or raise a TraitError that says what is taken."""
-        number = _as_float(value)
+        number = as_float(value)
         if number is None or not math.isfinite(number) or number != int(number) or not self.low <= number <= self.high:
             raise TraitError(
-                f"{self.name} must be a whole number from {self.low:,} to {self.high:,}; got {_shown(value)}"
+                f"{self.name} must be a whole number from {self.low:,} to {self.high:,}; got {shown(value)}"
             )
         return int(number)
 
@@ -95,10 +117,10 @@ class Pair(traitlets.TraitType):
         """Return the value as a tuple of floats, or raise a TraitError that says what is taken."""
         items = value.tolist() if hasattr(value, "tolist") else value
         numbers_ = (
-            [_as_float(item) for item in items] if isinstance(items, Sequence) and not isinstance(items, str) else []
+            [as_float(item) for item in items] if isinstance(items, Sequence) and not isinstance(items, str) else []
         )
         if len(numbers_) != 2 or any(n is None or not math.isfinite(n) or abs(n) > 1e150 for n in numbers_):
-            raise TraitError(f"{self.name} must be two finite numbers, at most 1e150 in size; got {_shown(value)}")
+            raise TraitError(f"{self.name} must be two finite numbers, at most 1e150 in size; got {shown(value)}")
         return numbers_[0], numbers_[1]
 
 
@@ -120,7 +142,7 @@ class OneOf(traitlets.TraitType):
         """Return the name, or raise a TraitError that lists the right ones."""
         options = tuple(self._options(obj))
         if not isinstance(value, str) or value not in options:
-            raise TraitError(f"{self.name} must be one of {', '.join(map(repr, options))}; got {_shown(value)}")
+            raise TraitError(f"{self.name} must be one of {', '.join(map(repr, options))}; got {shown(value)}")
         return value
 
 
@@ -140,15 +162,10 @@ class SomeOf(traitlets.TraitType):
 
     def validate(self, obj: traitlets.HasTraits, value: object) -> tuple[str, ...]:
         """Return the names in order, or raise a TraitError that lists the right ones."""
-        names = (value,) if isinstance(value, str) else value
-        try:
-            names = tuple(names)
-            known = all(name in self._options for name in names)
-        except TypeError:
-            names, known = (), False
-        if not names or not known:
+        names = (value,) if isinstance(value, str) else _texts(value)
+        if not names or not set(names) <= set(self._options):
             right = ", ".join(map(repr, self._options))
-            raise TraitError(f"{self.name} must be one or more of {right}; got {_shown(value)}")
+            raise TraitError(f"{self.name} must be one or more of {right}; got {shown(value)}")
         return tuple(name for name in self._options if name in names)
 
 
@@ -167,16 +184,11 @@ class Names(traitlets.TraitType):
 
     def validate(self, obj: traitlets.HasTraits, value: object) -> tuple[str, ...]:
         """Return the names, or raise a TraitError that lists the right ones."""
-        names = (value,) if isinstance(value, str) else value
+        names = (value,) if isinstance(value, str) else _texts(value)
         right = tuple(self._options(obj))
-        try:
-            names = tuple(dict.fromkeys(names))
-            known = all(isinstance(name, str) and name in right for name in names)
-        except TypeError:
-            names, known = (), False
-        if not known:
-            raise TraitError(f"{self.name} must be some of {', '.join(map(repr, right))}; got {_shown(value)}")
-        return names
+        if names is None or not set(names) <= set(right):
+            raise TraitError(f"{self.name} must be some of {', '.join(map(repr, right))}; got {shown(value)}")
+        return tuple(dict.fromkeys(names))
 
 
 class TwoOf(traitlets.TraitType):
@@ -196,11 +208,11 @@ class TwoOf(traitlets.TraitType):
         """Return the names, or raise a TraitError that lists the right ones."""
         if value is None:
             return None
-        names = tuple(value) if isinstance(value, (list, tuple)) else ()
+        names = _texts(value) or ()
         right = tuple(self._options(obj))
         if len(names) != 2 or names[0] == names[1] or any(name not in right for name in names):
             listed = ", ".join(map(repr, right))
-            raise TraitError(f"{self.name} must be two of {listed}, or None; got {value!r:.60}")
+            raise TraitError(f"{self.name} must be two of {listed}, or None; got {shown(value)}")
         return names
 
 
@@ -214,12 +226,10 @@ class Place(traitlets.TraitType):
         if value is None:
             return None
         items = value.tolist() if hasattr(value, "tolist") else value
-        try:
-            numbers = tuple(float(v) for v in items)
-        except (TypeError, ValueError):
-            numbers = ()
-        if len(numbers) not in (1, 2) or not all(math.isfinite(n) and abs(n) <= 1e150 for n in numbers):
-            raise TraitError(f"{self.name} must be one finite number for each axis; got {value!r:.60}")
+        known = isinstance(items, Sequence) and not isinstance(items, str) and len(items) in (1, 2)
+        numbers = tuple(as_float(v) for v in items) if known else ()
+        if not numbers or any(n is None or not math.isfinite(n) or abs(n) > 1e150 for n in numbers):
+            raise TraitError(f"{self.name} must be one finite number for each axis; got {shown(value)}")
         return numbers
 
 
@@ -233,10 +243,10 @@ class Span(traitlets.TraitType):
         if value is None:
             return None
         items = value.tolist() if hasattr(value, "tolist") else value
-        ends = [_as_float(v) for v in items] if isinstance(items, Sequence) and not isinstance(items, str) else []
+        ends = [as_float(v) for v in items] if isinstance(items, Sequence) and not isinstance(items, str) else []
         wrong = len(ends) != 2 or any(e is None or not math.isfinite(e) or abs(e) > 1e150 for e in ends)
         if wrong or not ends[0] < ends[1]:
-            raise TraitError(f"{self.name} must be (low, high), finite numbers with low < high; got {_shown(value)}")
+            raise TraitError(f"{self.name} must be (low, high), finite numbers with low < high; got {shown(value)}")
         return ends[0], ends[1]
 
 
@@ -259,16 +269,17 @@ class Numbers(traitlets.TraitType):
         right = tuple(self._names(obj))
         if not isinstance(value, dict) or any(name not in right for name in value):
             raise TraitError(
-                f"{self.name} must map {', '.join(map(repr, right)) or 'nothing'} to numbers; got {_shown(value)}"
+                f"{self.name} must map {', '.join(map(repr, right)) or 'nothing'} to numbers; got {shown(value)}"
             )
-        numbers_ = {name: _as_float(value[name]) for name in right if name in value}
+        numbers_ = {name: as_float(value[name]) for name in right if name in value}
         for name, number in numbers_.items():
             if number is None or not math.isfinite(number) or abs(number) > 1e150:
-                raise TraitError(f"{self.name}[{name!r}] must be a finite number; got {_shown(value[name])}")
+                raise TraitError(f"{self.name}[{name!r}] must be a finite number; got {shown(value[name])}")
         return numbers_
 
 
-def _as_float(value: object) -> float | None:
+def as_float(value: object) -> float | None:
+    """Return a number of any kind as a float; None for what is none, text and bools among it."""
     if isinstance(value, bool | str | bytes) or value is None or str(getattr(value, "dtype", "")).endswith("bool"):
         return None
     if hasattr(value, "detach"):

@@ -113,9 +113,10 @@ def _variances(activation: str, init: str, gain: float, width: int | None) -> tu
 def _normal() -> tuple[Tensor, Tensor]:
     """Points of a standard normal and their weights, (P,) each, float64."""
     step = 2 * _END / _POINTS
-    points = (torch.arange(_POINTS, dtype=torch.float64) + 0.5) * step - _END
-    density = torch.exp(-points.square() / 2)
-    return points, density / density.sum()
+    with torch.inference_mode(False):  # they are kept for later, when gradients may be asked for
+        points = (torch.arange(_POINTS, dtype=torch.float64, device="cpu") + 0.5) * step - _END
+        density = torch.exp(-points.square() / 2)
+        return points, density / density.sum()
 
 
 @lru_cache(maxsize=32)
@@ -136,7 +137,7 @@ def _slopes(activation: str, variances: list[float]) -> list[float]:
     if not variances:
         return []
     points, density = _normal()
-    with torch.enable_grad():
+    with torch.inference_mode(False), torch.enable_grad():
         at = torch.stack([math.sqrt(q) * points for q in variances]).requires_grad_()
         (slopes,) = torch.autograd.grad(_function(activation)(at).sum(), at)
     return [float(density @ slope) for slope in slopes.square()]

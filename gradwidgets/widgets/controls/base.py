@@ -13,9 +13,12 @@ from collections.abc import Callable, Sequence
 import ipywidgets as widgets
 from traitlets import TraitError
 
+from gradwidgets.widgets.hearing import heard
+
 WIDTH = 256  # of the column of controls, CSS pixels
 LABEL = "88px"
 LOCKED = "fixed in this lesson"
+_MOVED = ("value", "index")  # what a page changes of a control
 NAMED = "gradwidgets-named"  # the class of a field whose label is not seen, but read out: see style.css
 ROW = {"width": f"{WIDTH}px", "overflow": "hidden", "margin": "0", "flex": "0 0 auto"}
 
@@ -89,6 +92,10 @@ class Control(widgets.HBox):
             if not self.moved:  # else a person was faster, and what they chose is about to be read
                 self._write(value)
 
+    def distrust(self) -> None:
+        """Be as if nothing had been begun: an interrupt may have struck while the control was changed."""
+        self._own_thread = None
+
     @contextlib.contextmanager
     def quietly(self):
         """Change the control's widgets without taking that for a person's doing."""
@@ -111,9 +118,8 @@ class Control(widgets.HBox):
 
     def lock(self, locked: bool) -> None:
         """Keep the control from being moved, whatever `enable` says, or let it go again."""
-        if locked != self.locked:
-            self.locked = locked
-            self.enable(*self._wanted)
+        self.locked = locked
+        self.enable(*self._wanted)
 
     def enable(self, enabled: bool, reason: str = "") -> None:
         """Enable or disable the control; the tooltip of a disabled one says why."""
@@ -141,11 +147,14 @@ def guarded(kind: type, control: Control, name: str, **options) -> widgets.Widge
     """
 
     class Guarded(kind):
+        guarded = True
+
         def set_state(self, sync_data):
             try:
-                _check_range(self, sync_data.get("value"))
-                super().set_state(sync_data)
-            except (TraitError, TypeError, ValueError, OverflowError) as refusal:
+                sent = heard(sync_data, _MOVED)
+                _check_range(self, sent.get("value"))
+                super().set_state(sent)
+            except (TraitError, TypeError, ValueError, OverflowError, LookupError) as refusal:
                 control.refuse(f"the page sent a value that {name} cannot take: {refusal}")
                 self.send_state()
 

@@ -89,9 +89,9 @@ class Number(Control):
             self.slider.stops = self.stops.tolist()
             self.moved = False
             self.slider.max = len(self.stops) - 1
-            self.slider.description = label
             self.field.description = f"{label}, number"
             self.slider.tooltip = self.field.tooltip = tooltip
+            self.slider.description = label  # last: it tells that all is done
 
     def choose(self, value: float) -> None:
         """Take a number that a person chose elsewhere, on a picture say."""

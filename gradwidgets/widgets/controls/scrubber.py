@@ -98,6 +98,11 @@ class Scrubber(Control):
         self.play.value = False
         super().rest()
 
+    def distrust(self) -> None:
+        """Be as if nothing had been begun."""
+        super().distrust()
+        self._fit()
+
     def span(self, steps: int) -> None:
         """Set how many steps there are; a slider at its end stays there.
 

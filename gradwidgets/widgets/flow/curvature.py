@@ -120,9 +120,13 @@ class CurvatureView(View):
 
     def stopped(self) -> None:
         """What was asked for and not found is not asked for any more."""
-        self._asked = tuple(name for name in self._asked if name in self._found)
+        self.ask_no_more()
         if self.panel.view == self.name and isinstance(self.panel.shown_part, dict):
             self.panel.paint_view(settle=True)
+
+    def ask_no_more(self) -> None:
+        """Be content with what was found."""
+        self._asked = tuple(name for name in self._asked if name in self._found)
 
     def _forget_others(self) -> None:
         """What was asked of another network is not asked of this one."""

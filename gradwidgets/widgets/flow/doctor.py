@@ -172,6 +172,8 @@ class DoctorView(View):
             self.panel.change(**applied)
 
     def _copy(self) -> None:
+        if self.panel.fix == NONE:
+            raise ValueError(f"choose a fix first: one of {', '.join(TRIES)}")
         name, options = TRIES[self.panel.fix]
         part = self.panel.shown_part
         text = FIXES[name].code(**(part.options if isinstance(part, Trial) else options))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
@@ -13,6 +12,7 @@ from gradwidgets.widgets.controls import Looks, Menu, Number
 from gradwidgets.widgets.flow.picture import values_of
 from gradwidgets.widgets.flow.problem import FlowResult
 from gradwidgets.widgets.prediction import Asked, Mark, one_of, said
+from gradwidgets.widgets.traits import as_float, shown
 
 FATES = ("fades", "keeps its size", "grows")
 _SAME = 1.0  # decades between the first layer and the last that count as keeping its size
@@ -39,12 +39,9 @@ def _decades(name: str) -> Callable[[object], float | None]:
     def plain(value: object) -> float | None:
         if value is None:
             return None
-        try:
-            decades = float(value)
-        except (TypeError, ValueError):
-            decades = math.nan
-        if not LOWEST <= decades <= HIGHEST:
-            raise ValueError(f"{name} must be a power of ten from {LOWEST} to {HIGHEST}; got {value!r:.60}")
+        decades = as_float(value)
+        if decades is None or not LOWEST <= decades <= HIGHEST:
+            raise ValueError(f"{name} must be a power of ten from {LOWEST} to {HIGHEST}; got {shown(value)}")
         return decades
 
     return plain

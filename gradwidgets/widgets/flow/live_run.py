@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import sys
-import threading
 import time
 import weakref
 from collections.abc import Callable
@@ -15,7 +14,7 @@ from torch import nn
 
 from gradwidgets.core.layers import GradientMonitor
 from gradwidgets.core.layers.monitor_taps import Hook
-from gradwidgets.widgets.mainloop import Latest
+from gradwidgets.widgets.mainloop import Latest, at_home
 
 _log = logging.getLogger(__name__)
 PICTURES = 10.0  # a second, at most
@@ -117,7 +116,7 @@ class LiveRun:
     def _after_step(self, *_: object) -> None:
         if time.perf_counter() < self._due:
             return
-        if threading.current_thread() is threading.main_thread():
+        if at_home():
             self._follow()
         else:
             self._latest.request()

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import ipywidgets as widgets
 from torch import nn
-from traitlets import Bool, TraitError, default, validate
+from traitlets import TraitError, default, validate
 
 from gradwidgets.core import Finding
 from gradwidgets.core.layers import ACTIVATIONS, INITS, LayerFlow
@@ -36,8 +36,9 @@ from gradwidgets.widgets.flow.training_panel import TrainingPanel
 from gradwidgets.widgets.flow.view import Seen, View, Wanted
 from gradwidgets.widgets.mainloop import after_each_cell
 from gradwidgets.widgets.prediction import Asked, Mark
+from gradwidgets.widgets.serial_box import shown_at_home
 from gradwidgets.widgets.settings_panel import close_all, descendants
-from gradwidgets.widgets.traits import OneOf, Real, Whole
+from gradwidgets.widgets.traits import Flag, OneOf, Real, Whole
 
 NETWORK = ("architecture", "activation", "init", "gain", "normalization", "depth", "width", "batch", "seed")
 _SHORT = 1.0  # seconds of measuring that nobody minds at the end of a cell
@@ -112,7 +113,7 @@ class LayerFlowPanel(TrainingPanel):
     quantity = OneOf("weight gradient", lambda self: QUANTITIES).tag(setting=True)
     measure = OneOf("rms", lambda self: MEASURES).tag(setting=True)
     lr = Real(0.01, low=0, high=1e6).tag(setting=True)
-    compare = Bool(False).tag(setting=True)
+    compare = Flag(False).tag(setting=True)
     fix = OneOf(NONE, lambda self: self.fixes).tag(setting=True)
     clipper = OneOf("norm", lambda self: tuple(THRESHOLDS)).tag(setting=True)
     max_norm = Real(1.0, low=0, high=1e12).tag(setting=True)
@@ -151,12 +152,7 @@ class LayerFlowPanel(TrainingPanel):
             raise TypeError(f"{meant[0]} is for networks that are built; a model of yours is measured as it is")
         self.pinned: dict[str, FlowResult] = {}
         super().__init__(**layout)
-        try:
-            self._set_up(settings)
-        except Exception:
-            self.close()
-            raise
-        self._follow_page()
+        self._begin(settings)
         if model is not None:
             self._forget_cells = after_each_cell(self._cell_ended)
 
@@ -291,7 +287,7 @@ class LayerFlowPanel(TrainingPanel):
         Raises:
             ValueError: No fix is chosen, or it acts on the training and not on the model.
         """
-        self.views["doctor"].apply()
+        self.alone(self.views["doctor"].apply)
 
     def undo_fix(self) -> None:
         """Take the last applied fix back: the model is as it was before it, to the bit.
@@ -299,7 +295,7 @@ class LayerFlowPanel(TrainingPanel):
         Raises:
             ValueError: Nothing was applied.
         """
-        self.views["doctor"].undo()
+        self.alone(self.views["doctor"].undo)
 
     # -- settings -----------------------------------------------------------------------------------------
 
@@ -315,6 +311,10 @@ class LayerFlowPanel(TrainingPanel):
         if change.name == "compare" and self._ready and self._pinned_next is None:
             self._pin(change.new)
         super()._on_setting(change)
+
+    def _hear_little(self, shown: widgets.Widget) -> None:
+        for one in (shown, *self._bodies.values(), *(row for view in self.views.values() for row in view.everything())):
+            super()._hear_little(one)
 
     def _pin(self, keep: bool) -> None:
         result = self._result
@@ -339,7 +339,7 @@ class LayerFlowPanel(TrainingPanel):
             settings, beside = PRESETS[preset]
             meant = {**settings, "seed": self.seed, **meant, "compare": True}
             self._pinned_next = (settings, beside)
-        kinds = INITS[meant.get("init", self.init)].kinds
+        kinds = INITS[self.init].kinds
         if "init" not in meant and meant.get("architecture", self.architecture) not in (*kinds, YOURS):
             meant["init"] = "He"  # the old one is for residual networks alone
         self._dragged = all(isinstance(self.controls.get(name), Number) for name in chosen)
@@ -347,7 +347,7 @@ class LayerFlowPanel(TrainingPanel):
 
     def refresh(self) -> None:
         """Bring everything up to date."""
-        self.attempt(self._refresh)
+        self._update()
 
     def fail(self, failure: Exception) -> None:
         """Show what went wrong, and log it in full."""
@@ -364,10 +364,17 @@ class LayerFlowPanel(TrainingPanel):
 
     def _refresh(self) -> None:
         if self._pinned_next is not None:
-            (settings, beside), self._pinned_next = self._pinned_next, None
-            self.pinned = {name: self._measured({**settings, **change}) for name, change in beside.items()}
+            self._pin_beside(*self._pinned_next)
         self._show_column()
         super()._refresh()
+
+    def _pin_beside(self, settings: Mapping[str, object], beside: Mapping[str, Mapping[str, object]]) -> None:
+        try:
+            self.pinned = {name: self._measured({**settings, **change}) for name, change in beside.items()}
+        except Exception:
+            self._pinned_next = None
+            raise
+        self._pinned_next = None
 
     def _measured(self, settings: Mapping[str, object]) -> FlowResult:
         wanted = {**{name: getattr(self, name) for name in NETWORK}, **settings}
@@ -375,9 +382,9 @@ class LayerFlowPanel(TrainingPanel):
 
     def _show_column(self) -> None:
         if self._column_of != self.view:
-            self._column_of = self.view
             self._column.children = [self._column.children[0], self._bodies[self.view], self._column.children[2]]
             self.controls["view"].show(self.view)
+            self._column_of = self.view
 
     # -- computing and showing ----------------------------------------------------------------------------
 
@@ -404,9 +411,10 @@ class LayerFlowPanel(TrainingPanel):
         view = self.views[result.settings.view]
         frame = (view.name, self._style_name(), tuple(self.figure.get_size_inches()))
         if frame != self._frame:
-            self._frame = frame
+            self._frame = None
             view.figure.build(STYLES[frame[1]])
             self.canvas.stale()
+            self._frame = frame
         changed, whole = view.draw(result, settle)
         if whole:
             self.canvas.stale()
@@ -418,8 +426,10 @@ class LayerFlowPanel(TrainingPanel):
 
     def paint_view(self, *, settle: bool) -> None:
         """Bring picture and words to what the present view shows by itself."""
-        self._paint(Seen(self._snapshot(), self._shown.flow, self._shown.part), settle=settle)
+        seen = Seen(self._snapshot(), self._shown.flow, self._shown.part)
+        self.alone(lambda: self._showing(lambda: self._paint(seen, settle=settle)))
 
+    @shown_at_home
     def say(self, content: str) -> None:
         """Put HTML in the place of the words until the next picture."""
         self._words.value = content
@@ -427,6 +437,11 @@ class LayerFlowPanel(TrainingPanel):
     def _stop_computing(self) -> None:
         super()._stop_computing()
         self.views["curvature"].stopped()
+
+    def _interrupted(self) -> None:
+        if self._ready:
+            self.views["curvature"].ask_no_more()
+        super()._interrupted()
 
     @property
     def shown_part(self) -> object:
@@ -451,7 +466,7 @@ class LayerFlowPanel(TrainingPanel):
 
     def _move(self, event) -> None:
         if self.views[self._shown.settings.view].click(event):
-            self._attempt(lambda: self._show(self._shown))
+            self._present(self._shown)
 
     # -- a guess before the picture -----------------------------------------------------------------------
 
@@ -482,9 +497,10 @@ class LayerFlowPanel(TrainingPanel):
         layers = len(shown_layers(result.flow.flow))
         frame = ("guess", self._style_name(), tuple(self.figure.get_size_inches()), self.quantity, layers)
         if frame != self._frame:
-            self._frame = frame
+            self._frame = None
             self._guess_plot.build(STYLES[frame[1]], self.quantity, layers)
             self.canvas.stale()
+            self._frame = frame
         self._guess_plot.show(self.guessed())
         self.canvas.paint()
         self._show_controls()
@@ -504,6 +520,9 @@ class LayerFlowPanel(TrainingPanel):
 
     def close(self) -> None:
         """Free the picture and everything registered for it; a training that is watched goes on unwatched."""
+        super().close()
+
+    def _close(self) -> None:
         self._forget_cells()
         if self._trainer is not None:
             self._trainer.close()
@@ -512,4 +531,4 @@ class LayerFlowPanel(TrainingPanel):
         for body in getattr(self, "_bodies", {}).values():
             if body not in self._column.children:
                 close_all(body)
-        super().close()
+        super()._close()

@@ -207,8 +207,9 @@ class FlowProblem:
 
 def _data(settings: FlowSettings, after: int) -> tuple[torch.Tensor, torch.Tensor]:
     generator = torch.Generator().manual_seed(settings.seed + after)
-    inputs = torch.randn(settings.batch, settings.width, generator=generator)
-    return inputs, torch.randn(settings.batch, 1, generator=generator)
+    as_the_network = {"generator": generator, "dtype": torch.float32, "device": "cpu"}
+    inputs = torch.randn(settings.batch, settings.width, **as_the_network)
+    return inputs, torch.randn(settings.batch, 1, **as_the_network)
 
 
 def _owner(parameter: str) -> str:

@@ -16,7 +16,7 @@ from gradwidgets.widgets.flow.demo import lesson, training
 from gradwidgets.widgets.flow.live import LiveView
 from gradwidgets.widgets.flow.live_run import LiveRun
 from gradwidgets.widgets.job import Job
-from gradwidgets.widgets.mainloop import heard_meanwhile, this_cell, when_cell_fails
+from gradwidgets.widgets.mainloop import at_home, heard_meanwhile, this_cell, when_cell_fails
 
 OPTIONS = ("every", "budget", "grace", "activations", "updates", "keep", "scaler")  # of a `GradientMonitor`
 _SHOWN = 0.25  # of the time of the demonstration, which is there to be looked at
@@ -176,6 +176,8 @@ class Trainer:
             run.close()
             self._draw_last(run)
             self._panel.measure_again()
+            if not at_home():  # measured while this thread, which trains it, stands still
+                self._panel.attempt(lambda: self._panel.flow)
 
     # -- the demonstration --------------------------------------------------------------------------------
 
@@ -191,8 +193,18 @@ class Trainer:
         run.open()
         work = training(the, run, lr=panel.lr, steps=panel.steps, seed=settings.seed)
         panel.show_stop(panel.steps)
-        self._lesson = Job(work, self._learned, self._failed, panel.show_share)
+        self._lesson = Job(work, self._learned, self._failed, panel.show_share, guard=self._learn)
         self._lesson.go_on()
+
+    def _learn(self, part: Callable[[], bool]) -> bool:
+        try:
+            return self._panel.alone(part)
+        except Exception:
+            raise
+        except BaseException:
+            self._view.result = f"Interrupted after {counted(self.run.monitor.steps, 'step')}."
+            self._close_lesson()
+            raise
 
     def finish(self) -> None:
         """Do the rest of the demonstration now."""
@@ -222,7 +234,10 @@ class Trainer:
 
     def _draw_last(self, run: LiveRun) -> None:
         """Draw whether or not it is time; what fails is shown, and the training goes on."""
-        self._panel.attempt(lambda: self.draw(run, last=True))
+        if at_home():
+            self._panel.attempt(lambda: self.draw(run, last=True))
+        else:
+            self._panel.owe("last picture", lambda: self._panel.attempt(lambda: self.draw(run, last=True)))
 
     def draw(self, run: LiveRun, *, last: bool = False) -> bool:
         """Bring the picture up to a training; return whether that was done."""

@@ -82,7 +82,7 @@ class TrainingPanel(Panel):
         Args:
             wait: Whether to return only when it is done, in a notebook too.
         """
-        self._trainer.train()
+        self.alone(self._trainer.train)
         if wait:
             self._trainer.finish()
 
@@ -104,7 +104,7 @@ class TrainingPanel(Panel):
 
     def read_moved(self) -> None:
         """Apply what people moved while a cell runs."""
-        if any(control.moved for control in self.controls.values()):
+        if self._owed or any(control.moved for control in self.controls.values()):
             super()._read_controls()
             if self._job is not None and self._job.running:
                 self._job.finish()  # the main loop, which would go on with it, waits for the cell

@@ -1,0 +1,47 @@
+"""Panels small enough to be made anew many times, and how two are compared: to the pixel."""
+
+import numpy as np
+
+from gradwidgets import LayerFlowPanel, OptimizerPlayground, SurfaceExplorer
+from tests.widgets.fake_page import FakePage, kernel_picture
+
+SMALL = {
+    "playground": lambda **more: OptimizerPlayground(**{"steps": 20, "losses": ("MSE", "Huber"), **more}),
+    "explorer": lambda **more: SurfaceExplorer("pair", **{"resolution": 15, **more}),
+    "layers": lambda **more: LayerFlowPanel(**{"depth": 4, "width": 6, "batch": 8, "activation": "Tanh", **more}),
+}
+
+
+def in_a_page(panel) -> FakePage:
+    """Show a panel in a page that has answered everything."""
+    page = FakePage(panel.canvas)
+    page.refresh()
+    page.answer()
+    return page
+
+
+def painted(panel) -> np.ndarray:
+    """The picture as the kernel paints it now, whether or not a page answers."""
+    panel.canvas._in_flight.clear()
+    panel.canvas.paint()
+    return picture_of(panel)
+
+
+def picture_of(panel) -> np.ndarray:
+    """What the kernel has painted."""
+    return kernel_picture(panel.canvas)
+
+
+def controls_of(panel) -> dict[str, object]:
+    """What the controls show that stand in the page."""
+    return {name: control._read() for name, control in panel.controls.items() if name != "step"}
+
+
+def seen_of(panel) -> dict[str, object]:
+    """All that a reader sees besides the picture."""
+    return {"summary": panel.summary, "words": panel._words.value, **controls_of(panel)}
+
+
+def same_pictures(first: np.ndarray, second: np.ndarray) -> bool:
+    """Whether two pictures are the same to the pixel."""
+    return first.shape == second.shape and bool((first == second).all())

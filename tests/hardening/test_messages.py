@@ -1,0 +1,137 @@
+"""A panel that anything may happen to stays alive, and shows its settings."""
+
+import contextlib
+import logging
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from gradwidgets.widgets import canvas as canvas_module
+from gradwidgets.widgets.page import Page
+from tests.hardening.events import REFUSALS, Fuzzer
+from tests.hardening.panels import SMALL, in_a_page, painted, same_pictures
+from tests.widgets.conftest import LOOP_THREAD, LoopThread, loop  # noqa: F401
+
+SOAK = os.environ.get("GRADWIDGETS_SOAK") == "1"
+EVENTS = int(os.environ.get("GRADWIDGETS_EVENTS", 10_000 if SOAK else 150))
+EVERY = 50  # events between two comparisons with a fresh panel
+WIDE = {"width": 560, "height": 500, "dark": False}
+
+
+@pytest.fixture(autouse=True)
+def _page(monkeypatch) -> None:
+    monkeypatch.setattr(Page, "latest", dict(WIDE))
+    monkeypatch.setattr(canvas_module, "ANSWER_TIMEOUT", 0.05)
+
+
+class Log(logging.Handler):
+    """What went wrong and was logged; refusals count for themselves."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.refused, self.lost = 0, []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        kind, failure, trace = record.exc_info or (None, None, None)
+        if kind is not None and issubclass(kind, REFUSALS) and "could not follow" in record.getMessage():
+            self.refused += 1
+        else:
+            where = ""
+            while trace is not None:
+                where, trace = f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}", trace.tb_next
+            self.lost.append(f"{record.getMessage()[:200]} {kind and kind.__name__}: {failure} {where}"[:400])
+
+
+@contextlib.contextmanager
+def logged() -> Iterator[Log]:
+    """Listen to every log instead of printing it."""
+    log, loggers = Log(), [logging.getLogger(name) for name in ("", "traitlets")]
+    before = [(one, one.handlers[:], one.propagate) for one in loggers]
+    for one in loggers:
+        one.handlers[:] = [log]
+    loggers[1].propagate = False
+    try:
+        yield log
+    finally:
+        for one, handlers, propagate in before:
+            one.handlers[:], one.propagate = handlers, propagate
+
+
+def settle(panel, page, loop: LoopThread) -> None:  # noqa: F811
+    """Wait until all that was asked for is shown."""
+
+    def settled() -> bool:
+        page.answer()
+        working = panel._job is not None and panel._job.running
+        training = getattr(panel, "_trainer", None) is not None and panel._trainer._lesson is not None
+        moved = any(control.moved for control in panel.controls.values())
+        waiting = panel._owed or panel._pull._pending or panel.canvas._inbox or panel.canvas._wanted
+        return not (working or training or moved or waiting)
+
+    loop.until(settled)
+
+
+def compare(kind: str, panel, page) -> str:
+    """Say in what a panel is not as one that was made for its settings."""
+    panel.controls["step"].rest() if "step" in panel.controls else None
+    panel.predict, panel.style, panel.hide, panel.lock = False, "page", (), ()
+    panel.canvas._obey({"type": "set_device_pixel_ratio", "device_pixel_ratio": 1})
+    if kind == "layers":
+        panel.compare, panel.selected = False, None
+        if panel.view in ("live", "curvature"):
+            panel.view = "flow"
+    panel.page.size = dict(WIDE)
+    panel._fit_page()
+    panel._update()
+    panel._settled()
+    kept = painted(panel)
+    if not same_pictures(page.shown(), kept):
+        return "the page shows another picture than was painted"
+    told = getattr(getattr(panel, "views", {}).get(getattr(panel, "view", ""), None), "figure", None)
+    explained = getattr(told, "_explained", None)
+    panel._forget_drawing()
+    panel.canvas.distrust()
+    panel._update()
+    if explained == getattr(told, "_explained", None) and not same_pictures(kept, painted(panel)):
+        return "what was kept from pictures before shows"
+    other = SMALL[kind]()
+    try:
+        other.restore(panel.state())
+        other._settled()
+        if not same_pictures(painted(panel), painted(other)):
+            return "the picture is not a fresh panel's"
+        if kind != "layers" and panel.summary != other.summary:
+            return "the words are not a fresh panel's"
+    finally:
+        other.close()
+    return ""
+
+
+@pytest.mark.parametrize("kind", list(SMALL))
+def test_whatever_happens_a_panel_lives_and_shows_its_settings(kind, loop):  # noqa: F811
+    panel = loop.do(SMALL[kind])
+    page = loop.do(lambda: in_a_page(panel))
+    fuzzer = Fuzzer(kind, panel, page, loop, seed=1)
+    lost = fuzzer.lost
+    with logged() as log:
+        while fuzzer.count < EVENTS:
+            what = fuzzer.do_one()
+            loop.do(lambda: None)
+            lost += [f"{what}: {one}" for one in log.lost + [str(e) for e in loop.errors]]
+            log.lost.clear()
+            loop.errors.clear()
+            if panel._closed or panel.comm is None or not panel.canvas.painted_on <= {LOOP_THREAD}:
+                lost.append(f"{what}: not alive, or painted on {panel.canvas.painted_on}")
+                break
+            if fuzzer.count % EVERY == 0:
+                settle(panel, page, loop)
+                wrong = loop.do(lambda: compare(kind, panel, page))
+                lost += [f"before {fuzzer.count}: {wrong}"] if wrong else []
+                page.refresh()
+                page.answer()
+    refused = fuzzer.refused + log.refused
+    survived = fuzzer.count - len(lost)
+    print(f"\n{kind}: {fuzzer.count} events, {refused} refused, {survived} survived, {len(lost)} lost")
+    loop.do(panel.close)
+    assert not lost, "\n".join(lost[:40])
