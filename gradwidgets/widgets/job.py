@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Generator
 
-from gradwidgets.widgets.mainloop import call_soon, main_loop
+from gradwidgets.widgets.mainloop import call_soon, main_loop, weakly
 
 AT_ONCE = 0.10  # seconds that work may take before the page is given a turn
 SLICE = 0.05
@@ -54,7 +54,7 @@ class Job:
         if main_loop() is None:
             self.finish()
         else:
-            call_soon(self._slice)
+            call_soon(weakly(self._slice))  # whoever waits for the result keeps the job alive
 
     def finish(self) -> None:
         """Do the rest now."""
@@ -77,7 +77,7 @@ class Job:
         if not self._run(SLICE):
             self._progress(self._share)
             # Behind whatever the page has sent in the meantime.
-            main_loop().call_later(0.001, self._slice)
+            main_loop().call_later(0.001, weakly(self._slice))
 
     def _run(self, seconds: float, *, pause: bool = False) -> bool:
         began = time.perf_counter()

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import base64
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import ClassVar, Protocol
 
 import ipywidgets as widgets
@@ -18,6 +18,7 @@ from matplotlib.figure import Figure
 from gradwidgets.core.slices import Slices
 from gradwidgets.figures.layout import type_scale
 from gradwidgets.figures.style import STYLES
+from gradwidgets.widgets import unheld
 from gradwidgets.widgets.canvas import LiveCanvas
 from gradwidgets.widgets.controls import WIDTH as CONTROLS_WIDTH
 from gradwidgets.widgets.controls import Looks
@@ -62,6 +63,7 @@ class Panel(GuessedPanel):
 
     theme = OneOf("auto", lambda self: ("auto", *STYLES)).tag(setting=True)
 
+    owns_children = True  # all that is in it is made for it alone: see unheld.py
     canvas: LiveCanvas | None = None
     patience: ClassVar[float] = 0.0  # seconds of work after which progress is shown
     words_height: ClassVar[int] = 84  # CSS pixels, where there is little room
@@ -104,6 +106,7 @@ class Panel(GuessedPanel):
         self.page.panel_id, self.page.canvas_id = self.model_id, self.canvas.model_id
         self.canvas.when_free(self._frame_arrived)
         self.page.observe(lambda change: setattr(self.canvas, "patches", change.new), "patches")
+        unheld.watch(self)
         self._connect()
 
     def _follow_page(self) -> None:
@@ -278,6 +281,10 @@ class Panel(GuessedPanel):
             return self.theme
         return "dark" if self.page.told().get("dark") else "light"
 
+    def spare_parts(self) -> Iterable[widgets.Widget]:
+        """Return what was made for the panel and is perhaps not in it now."""
+        return self.controls.values()
+
     def _restyle(self) -> None:
         if self.canvas is not None:
             self._fit_page()
@@ -377,6 +384,7 @@ class Panel(GuessedPanel):
         bundle = super()._repr_mimebundle_(**kwargs)
         if bundle is None:
             return bundle
+        self.page.expect()
         data = bundle[0] if isinstance(bundle, tuple) else bundle
         data["text/plain"] = repr(self) + ("\n" + self.summary if self.summary else "")
         data["image/png"] = base64.b64encode(self.canvas.still()).decode()
@@ -388,4 +396,6 @@ class Panel(GuessedPanel):
             self._job.stop()
         if self.canvas is not None:
             self.canvas.when_free(None)
+        if self.comm is not None:
+            unheld.forget(self.model_id)
         super().close()
