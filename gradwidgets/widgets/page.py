@@ -1,7 +1,7 @@
 """The page that a panel lives in: its width, its theme, its clipboard, its way of showing pictures.
 
 The kernel cannot know how wide a notebook's output is nor whether JupyterLab is dark, and only a page may copy text.
-This small widget, invisible, does what page.js and accessible.js say.
+This small widget, invisible, does what page.js, accessible.js and views.js say.
 """
 
 from __future__ import annotations
@@ -29,7 +29,8 @@ class Page(anywidget.AnyWidget):
     """
 
     _esm = "\n".join(
-        (pathlib.Path(__file__).parent / script).read_text(encoding="utf-8") for script in ("accessible.js", "page.js")
+        (pathlib.Path(__file__).parent / script).read_text(encoding="utf-8")
+        for script in ("accessible.js", "views.js", "page.js")
     )
     size = traitlets.Dict().tag(sync=True)
     patches = traitlets.Bool(False).tag(sync=True)

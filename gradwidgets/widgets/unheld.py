@@ -22,7 +22,9 @@ from IPython import get_ipython
 from ipywidgets.widgets import widget as registry
 
 from gradwidgets.widgets.history import Kept, named
-from gradwidgets.widgets.mainloop import call_soon
+from gradwidgets.widgets.mainloop import call_later, call_soon
+
+_AGAIN = 3.0  # seconds after which what held a panel for a moment, a message that was being handled, is done
 
 
 @dataclass
@@ -68,6 +70,7 @@ def forget(model_id: str) -> None:
 def _page_told(change) -> None:
     if change.new:
         call_soon(close_unheld)
+        call_later(_AGAIN, close_unheld)
 
 
 def _cell_ended(_result) -> None:
