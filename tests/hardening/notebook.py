@@ -77,7 +77,7 @@ class Notebook:
 
     def value(self, expression: str) -> object:
         """What an expression is in the kernel."""
-        return ast.literal_eval(self.run(f"print(repr({expression}))"))
+        return ast.literal_eval(self.run(f"print(repr(({expression})))"))
 
     def until(self, condition: str, seconds: float = 20) -> None:
         """Wait until an expression is true in the kernel."""
