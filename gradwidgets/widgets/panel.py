@@ -376,9 +376,13 @@ class Panel(GuessedPanel):
         """Hand `png()` to the browser as a download."""
         self._attempt(lambda: self.canvas.download_png(self.png(), self.file_name))
 
+    def __repr__(self) -> str:
+        """Return a call that makes this widget again; of a closed one also that it is."""
+        return super().__repr__() + (", closed" if self._closed else "")
+
     def _repr_mimebundle_(self, **kwargs) -> Mapping | None:
         if self._closed:
-            return {"text/plain": f"{self!r}, closed"}
+            return {"text/plain": repr(self)}
         if self._job is not None and self._job.running:
             self._job.finish_if_short(_STILL)  # a picture that lasts should be the whole one
         bundle = super()._repr_mimebundle_(**kwargs)

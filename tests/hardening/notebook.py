@@ -33,6 +33,7 @@ class Notebook:
         """Run code; return what it printed. What the cell of this name showed before leaves the pages."""
         shown: list[str] = []
         said: list[str] = []
+        failed: list[str] = []
 
         def hear(message: dict) -> None:
             kind, content = message["msg_type"], message["content"]
@@ -45,9 +46,10 @@ class Notebook:
             elif kind == "stream" and content["name"] == "stdout":
                 said.append(content["text"])
             elif kind == "error":
-                raise AssertionError("\n".join(content["traceback"]))
+                failed.append("\n".join(content["traceback"]))
 
         self._client.execute_interactive(code, output_hook=hear, timeout=SECONDS, store_history=cell is not None)
+        assert not failed, failed[0]
         if cell is not None:
             self.show(cell, shown)
         return "".join(said)
