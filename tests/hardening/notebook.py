@@ -40,7 +40,7 @@ class Notebook:
             if kind == "comm_open":
                 self._models[content["comm_id"]] = content["data"]["state"]
             elif kind == "comm_msg" and content["data"].get("method") == "update":
-                self._models[content["comm_id"]] |= content["data"]["state"]
+                self._models.setdefault(content["comm_id"], {}).update(content["data"]["state"])
             elif kind in ("display_data", "execute_result") and VIEW in content["data"]:
                 shown.append(content["data"][VIEW]["model_id"])
             elif kind == "stream" and content["name"] == "stdout":
