@@ -19,11 +19,12 @@ export npm_config_cache := $(CURDIR)/.cache/npm
 # The environment is compiled when it is first imported: all of it at once would double the time to install.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help lab test bench lint format clean
+.PHONY: help lab test soak bench lint format clean
 
 help:
 	@echo "make lab     open JupyterLab on the start notebook"
 	@echo "make test    check the style and run all tests, those in a real browser page included"
+	@echo "make soak    run the long forms of the hardening tests: thousands of events, hundreds of widgets"
 	@echo "make bench   time the core and a slider in a real page, weigh a kernel"
 	@echo "make lint    check the style alone"
 	@echo "make format  put the style right"
@@ -36,12 +37,12 @@ lab: $(INSTALLED)
 		--ServerApp.root_dir=notebooks --LabApp.default_url=/lab/tree/00_start.ipynb $(ARGS)
 
 # Chromium keeps things under these, whatever its profile folder.
-test bench: export XDG_CACHE_HOME := $(CURDIR)/.cache
-test bench: export XDG_CONFIG_HOME := $(CURDIR)/.cache/config
+test soak bench: export XDG_CACHE_HOME := $(CURDIR)/.cache
+test soak bench: export XDG_CONFIG_HOME := $(CURDIR)/.cache/config
 
 # What needs no page of its own runs in as many processes as there are processors, each with one thread of torch's;
 # pages two at a time; and what measures alone.
-APART := tests/core tests/figures tests/widgets tests/classroom $(wildcard tests/test_*.py)
+APART := tests/core tests/figures tests/widgets tests/classroom tests/hardening $(wildcard tests/test_*.py)
 
 test: $(INSTALLED) lint
 	@mkdir -p $(IPYTHONDIR)
@@ -52,6 +53,13 @@ test: $(INSTALLED) lint
 		$(BIN) -m pytest -n 2 --dist loadfile tests/browser || failed=1; \
 		$(BIN) -m pytest $(addprefix --ignore=,$(APART) tests/browser) || failed=1; \
 		exit $$failed; })
+
+# What tests/hardening does in short among all tests, at full length, and cells that are run again in a real page.
+soak: export GRADWIDGETS_SOAK := 1
+soak: $(INSTALLED)
+	@mkdir -p $(IPYTHONDIR)
+	@CHROMIUM="$$($(BIN) tests/browser/find_chromium.py --install)" && export CHROMIUM && \
+		$(BIN) -m pytest -s tests/hardening tests/browser/test_leaving.py $(ARGS)
 
 bench: $(INSTALLED)
 	@mkdir -p $(IPYTHONDIR)

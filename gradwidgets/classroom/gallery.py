@@ -33,6 +33,7 @@ class Gallery(widgets.VBox):
         ValueError: There is no such lesson.
     """
 
+    owns_children = True  # see unheld.py
     panel: Panel | None = None
     error = ""
 
@@ -96,6 +97,10 @@ class Gallery(widgets.VBox):
             data |= {kind: shown[kind] for kind in ("image/png", "text/plain") if kind in shown}
         return bundle
 
+    def spare_parts(self) -> tuple[widgets.Widget, ...]:
+        """Return what is not in it, of what is its own: nothing."""
+        return ()
+
     def close(self) -> None:
         """Free everything."""
         if self.panel is not None:
@@ -104,6 +109,7 @@ class Gallery(widgets.VBox):
             self._room.children = []
         for child in self.children:
             close_all(child)
+        self.layout.close()
         super().close()
 
 

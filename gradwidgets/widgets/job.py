@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Generator
 
-from gradwidgets.widgets.mainloop import at_home, call_later, call_soon, main_loop
+from gradwidgets.widgets.mainloop import at_home, call_later, call_soon, main_loop, weakly
 
 AT_ONCE = 0.10  # seconds that work may take before the page is given a turn
 SLICE = 0.05
@@ -62,7 +62,7 @@ class Job:
         if main_loop() is None:
             self.finish()
         else:
-            call_soon(self._slice)
+            call_soon(weakly(self._slice))  # whoever waits for the result keeps the job alive
 
     def finish(self) -> None:
         """Do the rest now."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import inspect
 import logging
 import threading
 import weakref
@@ -52,10 +53,10 @@ def call_soon(work: Callable[[], None]) -> None:
 
 
 def call_later(seconds: float, work: Callable[[], None]) -> None:
-    """Run `work` on the main loop after a delay; not at all where there is no loop."""
+    """Run `work` on the main loop after a delay; not where there is no loop, nor a method of what is gone."""
     loop = main_loop()
     if loop is not None and not loop.is_closed():
-        loop.call_soon_threadsafe(loop.call_later, seconds, _in_loop, work)
+        loop.call_soon_threadsafe(loop.call_later, seconds, _in_loop, weakly(work))
 
 
 def _in_loop(work: Callable[[], None]) -> None:
@@ -63,6 +64,20 @@ def _in_loop(work: Callable[[], None]) -> None:
         work()
     except KeyboardInterrupt:  # asyncio would end the loop, and with it the kernel
         _log.info("interrupted", exc_info=True)
+
+
+def weakly(work: Callable[[], None]) -> Callable[[], None]:
+    """Return what calls a method without keeping its object alive; other work as it is."""
+    if not inspect.ismethod(work):
+        return work
+    method = weakref.WeakMethod(work)
+
+    def call() -> None:
+        work = method()
+        if work is not None:
+            work()
+
+    return call
 
 
 @contextlib.contextmanager

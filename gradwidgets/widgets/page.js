@@ -82,7 +82,7 @@ function initialize({ model }) {
 const ROOMY = 1300, COLUMN = 256, PROJECTED = 1.3, LEAST_WIDTH = 412;
 
 function render({ model, el }) {
-  let host = null, timer = 0, leave_alone = () => {};
+  let host = null, timer = 0, leave_alone = () => {}, leave = () => {};
   const measure = () => {
     if (!host || !host.isConnected) return;
     const width = Math.floor(host.getBoundingClientRect().width);
@@ -106,6 +106,7 @@ function render({ model, el }) {
     if (!host) { timer = setTimeout(attach, 10); return; }
     sizes.observe(host);
     leave_alone = make_accessible(model, host);
+    leave = watch_view(model, host);
     measure();
   };
   attach();
@@ -151,6 +152,7 @@ function render({ model, el }) {
   return () => {
     clearTimeout(timer);
     leave_alone();
+    leave();
     sizes.disconnect();
     themes.disconnect();
     window.removeEventListener("resize", soon);

@@ -1,7 +1,7 @@
 """The page that a panel lives in: its width, its theme, its clipboard, its way of showing pictures.
 
 The kernel cannot know how wide a notebook's output is nor whether JupyterLab is dark, and only a page may copy text.
-This small widget, invisible, does what page.js and accessible.js say.
+This small widget, invisible, does what page.js, accessible.js and views.js say.
 """
 
 from __future__ import annotations
@@ -24,10 +24,13 @@ class Page(anywidget.AnyWidget):
         canvas_id: The model id of the canvas whose pictures are to be shown quickly.
         tips: Label of a check box → its tooltip, which ipywidgets does not show.
         copied: Whether the last copy to the clipboard worked; None before the page answered.
+        gone: Whether the panel was shown and no view of it is left that could be seen again, in whatever page.
+        boxes: Model ids of the boxes around it that left the page with it.
     """
 
     _esm = "\n".join(
-        (pathlib.Path(__file__).parent / script).read_text(encoding="utf-8") for script in ("accessible.js", "page.js")
+        (pathlib.Path(__file__).parent / script).read_text(encoding="utf-8")
+        for script in ("accessible.js", "views.js", "page.js")
     )
     size = traitlets.Dict().tag(sync=True)
     patches = traitlets.Bool(False).tag(sync=True)
@@ -36,9 +39,12 @@ class Page(anywidget.AnyWidget):
     tips = traitlets.Dict().tag(sync=True)
     latest: typing.ClassVar[dict] = {}  # what the last page told: the best guess for a new panel
     copied = traitlets.Bool(None, allow_none=True)
+    gone = traitlets.Bool(False)
 
     def __init__(self, **kwargs) -> None:
         super().__init__(**kwargs)
+        self.boxes: set[str] = set()
+        self._views: dict[str, int] = {}  # in each page
         self.on_msg(self._answer)
         self.observe(self._remember, "size")
 
@@ -54,6 +60,29 @@ class Page(anywidget.AnyWidget):
     def _remember(self, change) -> None:
         Page.latest = change.new
 
+    def expect(self) -> None:
+        """Take it that the panel is about to be shown (again)."""
+        self.boxes.clear()
+        self.gone = False
+
     def _answer(self, _widget, content, _buffers) -> None:
-        if isinstance(content, dict) and "copied" in content:
+        if not isinstance(content, dict):
+            return
+        if "copied" in content:
             self.copied = bool(content["copied"])
+        page, views, boxes = (content.get(name) for name in ("page", "views", "boxes"))
+        if isinstance(page, str) and isinstance(views, int | None) and "views" in content:
+            boxes = boxes if isinstance(boxes, list) else []
+            self._count(page, views, [box for box in boxes if isinstance(box, str)])
+
+    def _count(self, page: str, views: int | None, boxes: list[str]) -> None:
+        """Take how many views there are in a page; None where the page itself is closed, and may come back."""
+        if views is None:
+            self._views.pop(page, None)
+            return
+        self._views[page] = views
+        if any(self._views.values()):
+            self.expect()
+        else:
+            self.boxes.update(boxes)
+            self.gone = True

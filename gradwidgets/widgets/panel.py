@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import ClassVar, Protocol
 
 import ipywidgets as widgets
@@ -19,6 +19,7 @@ from matplotlib.figure import Figure
 from gradwidgets.core.slices import Slices, finish
 from gradwidgets.figures.layout import type_scale
 from gradwidgets.figures.style import STYLES
+from gradwidgets.widgets import unheld
 from gradwidgets.widgets.as_usual import as_usual
 from gradwidgets.widgets.canvas import LiveCanvas
 from gradwidgets.widgets.controls import WIDTH as CONTROLS_WIDTH
@@ -68,6 +69,7 @@ class Panel(GuessedPanel):
 
     theme = OneOf("auto", lambda self: ("auto", *STYLES)).tag(setting=True)
 
+    owns_children = True  # all that is in it is made for it alone: see unheld.py
     canvas: LiveCanvas | None = None
     patience: ClassVar[float] = 0.0  # seconds of work after which progress is shown
     words_height: ClassVar[int] = 84  # CSS pixels, where there is little room
@@ -112,6 +114,7 @@ class Panel(GuessedPanel):
         self.canvas.when_free(self._frame_arrived)
         self.canvas.when_rescaled(self._uncover)
         self.page.observe(lambda change: setattr(self.canvas, "patches", change.new), "patches")
+        unheld.watch(self)
         self._connect()
 
     def _set_up(self, settings: Mapping[str, object]) -> None:
@@ -359,6 +362,10 @@ class Panel(GuessedPanel):
             return self.theme
         return "dark" if self.page.told().get("dark") else "light"
 
+    def spare_parts(self) -> Iterable[widgets.Widget]:
+        """Return what was made for the panel and is perhaps not in it now."""
+        return self.controls.values()
+
     @shown_at_home
     def _restyle(self) -> None:
         if self.canvas is not None:
@@ -458,9 +465,13 @@ class Panel(GuessedPanel):
         """Hand `png()` to the browser as a download."""
         self._attempt(lambda: self.canvas.download_png(self.png(), self.file_name))
 
+    def __repr__(self) -> str:
+        """Return a call that makes this widget again; of a closed one also that it is."""
+        return super().__repr__() + (", closed" if self._closed else "")
+
     def _repr_mimebundle_(self, **kwargs) -> Mapping | None:
         if self._closed:
-            return {"text/plain": f"{self!r}, closed"}
+            return {"text/plain": repr(self)}
         if at_home():
             self._catch_up()
             if self._job is not None and self._job.running:
@@ -468,6 +479,7 @@ class Panel(GuessedPanel):
         bundle = super()._repr_mimebundle_(**kwargs)
         if bundle is None:
             return bundle
+        self.page.expect()
         data = bundle[0] if isinstance(bundle, tuple) else bundle
         data["text/plain"] = repr(self) + ("\n" + self.summary if self.summary else "")
         data["image/png"] = base64.b64encode(self.canvas.still() if at_home() else self.png()).decode()
@@ -484,4 +496,6 @@ class Panel(GuessedPanel):
         if self.canvas is not None:
             self.canvas.when_free(None)
             self.canvas.when_rescaled(None)
+        if self.comm is not None:
+            unheld.forget(self.model_id)
         super().close()

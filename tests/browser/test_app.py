@@ -1,6 +1,7 @@
 """The lessons as an app: no code, no JupyterLab around, the lesson that the address asks for, errors that are seen."""
 
 import contextlib
+import json
 import os
 import subprocess
 import sys
@@ -10,7 +11,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import nbformat
+import psutil
 import pytest
+from jupyter_server.services.kernels.kernelmanager import MappingKernelManager
 
 from gradwidgets import LESSONS
 from tests.browser.lab import ROOT, free_port, wait_until
@@ -21,14 +24,15 @@ FOLDERS = ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "IPY
 
 
 @contextlib.contextmanager
-def served(notebook: Path, home: Path) -> Iterator[str]:
-    """Serve a notebook as an app; gives its address."""
+def served(notebook: Path, home: Path, *more: str) -> Iterator[str]:
+    """Serve a notebook as an app, from this folder; gives its address."""
     port = free_port()
     options = ("--no-browser", f"--port={port}", "--Voila.ip=127.0.0.1", "--show_tracebacks=True")
     own = {name: str(home / name.lower()) for name in FOLDERS}
     with (home / "log").open("w") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "voila", str(notebook), *options],
+            [sys.executable, "-m", "voila", str(notebook), *options, *more],
+            cwd=ROOT,
             env={**os.environ, **own, "PYTHONPATH": str(ROOT)},
             stdout=log,
             stderr=log,
@@ -90,3 +94,35 @@ def test_what_fails_while_an_app_is_made_is_seen(browser, tmp_path):
         page.goto(address)
         page.get_by_text("lr must be a number from 0 to 1e+06; got -1").first.wait_for()
         page.close()
+
+
+def test_a_page_that_is_closed_without_a_goodbye_ends_its_kernel_and_one_that_is_open_keeps_it(browser, tmp_path):
+    ours = json.loads((ROOT / "voila.json").read_text())["MappingKernelManager"]
+    assert ours.keys() <= set(MappingKernelManager.class_trait_names(config=True))
+    soon = ("--MappingKernelManager.cull_idle_timeout=3", "--MappingKernelManager.cull_interval=1")
+
+    def kernels() -> set[int]:
+        (app,) = [one for one in psutil.Process().children() if str(tmp_path) in " ".join(one.environ().values())]
+        return {one.pid for one in app.children() if one.status() != psutil.STATUS_ZOMBIE}
+
+    with served(ROOT / "notebooks" / "lessons.ipynb", tmp_path, *soon) as address:
+        pages = []
+        for _ in range(2):
+            pages.append(browser.new_page())
+            pages[-1].goto(address)
+            pages[-1].locator(".gradwidgets canvas").first.wait_for()
+        assert len(kernels()) == 2
+        pages[0].close(run_before_unload=False)
+        wait_until(lambda: len(kernels()) == 1, "the closed page's kernel to end")
+        slider = pages[1].locator(".noUi-handle").first  # longer idle than three seconds by now, and alive
+        slider.press("ArrowRight")
+        pages[1].wait_for_function("document.querySelector('.gradwidgets input[type=number]').value !== '0.1'")
+        pages[1].close()
+        wait_until(lambda: not kernels(), "the other page's kernel to end")
+    with served(ROOT / "notebooks" / "lessons.ipynb", tmp_path) as address:
+        page = browser.new_page()
+        page.goto(address)
+        page.locator(".gradwidgets canvas").first.wait_for()
+        page.close()
+        idle, every = ours["cull_idle_timeout"], ours["cull_interval"]
+        assert f"idle durations > {idle} seconds at {every} second intervals" in (tmp_path / "log").read_text()

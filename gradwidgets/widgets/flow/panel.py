@@ -518,6 +518,10 @@ class LayerFlowPanel(TrainingPanel):
         nothing = {name: getattr(self, name) for name in NETWORK[1:]} if self.own else {}
         return {**super()._usual(), "architecture": self.problem.architectures[0], **nothing}
 
+    def spare_parts(self) -> Sequence[widgets.Widget]:
+        """Return all controls, those too that the present view leaves out."""
+        return [*super().spare_parts(), *self._bodies.values()]
+
     def close(self) -> None:
         """Free the picture and everything registered for it; a training that is watched goes on unwatched."""
         super().close()

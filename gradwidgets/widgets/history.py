@@ -1,0 +1,92 @@
+"""What IPython keeps of every cell's result: `Out[n]`, `_n`, `_`, `__`, `___`, and the last result by itself.
+
+Nobody chose to keep these, so they alone keep no panel alive. But one that was closed must not look as if it still
+were: a `Closed` stands in its place, which says so.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Collection, Iterator, MutableMapping
+
+import ipywidgets as widgets
+
+_LAST = ("_", "__", "___")
+
+
+class Closed:
+    """What IPython's history shows in place of a panel that was closed.
+
+    Args:
+        call: What made the panel, as text.
+    """
+
+    def __init__(self, call: str) -> None:
+        self._call = call
+
+    def __repr__(self) -> str:
+        """The call, and what became of the panel."""
+        return f"{self._call}, closed: it left the page, and no name held it"
+
+    def __getattr__(self, name: str) -> object:
+        """Say why there is nothing."""
+        raise AttributeError(f"{self!r}. A panel that has a name, as in panel = …, stays.")
+
+
+class Kept:
+    """IPython's places for results that hold one of these widgets, emptied until `give_back`.
+
+    Args:
+        shell: The shell.
+        those: Model ids.
+    """
+
+    def __init__(self, shell: object, those: Collection[str]) -> None:
+        self._places: list[tuple[MutableMapping, object, weakref.ref]] = []
+        found = [
+            (place, key)
+            for place, key in _places(shell)
+            if isinstance(place[key], widgets.Widget) and place[key].comm and place[key].model_id in those
+        ]
+        stand_ins: dict[str, Closed] = {}  # one for each: IPython compares what `_` means with what it gave it
+        for place, key in found:
+            model_id = place[key].model_id
+            if model_id not in stand_ins:
+                stand_ins[model_id] = Closed(_call(place[key]))
+            self._places.append((place, key, weakref.ref(place[key])))
+            place[key] = stand_ins[model_id]
+
+    def give_back(self) -> None:
+        """Put back what is still alive."""
+        for place, key, held in self._places:
+            if held() is not None:
+                place[key] = held()
+
+
+def _places(shell: object) -> Iterator[tuple[MutableMapping, object]]:
+    """Where IPython itself keeps results; a name that a person gave is none of them."""
+    hook, names = getattr(shell, "displayhook", None), getattr(shell, "user_ns", {})
+    if hook is None:
+        return
+    outputs, hidden = names.get("_oh", {}), getattr(shell, "user_ns_hidden", {})
+    own = {f"_{number}": output for number, output in outputs.items() if isinstance(number, int)}
+    own |= {name: vars(hook)[name] for name in _LAST if name in vars(hook)}
+    for name, value in own.items():
+        yield from ((place, name) for place in (names, hidden) if name in place and place[name] is value)
+    yield from ((outputs, number) for number in outputs)
+    yield from ((vars(hook), name) for name in _LAST if name in vars(hook))
+    last = getattr(shell, "last_execution_result", None)
+    if last is not None and "result" in vars(last):
+        yield vars(last), "result"
+
+
+def named(shell: object, widget: widgets.Widget) -> bool:
+    """Whether a name in the notebook stands for a widget, which needs no search through everything."""
+    names = getattr(shell, "user_ns", {})
+    automatic = {key for place, key in _places(shell) if place is names}
+    return any(value is widget for name, value in list(names.items()) if name not in automatic)
+
+
+def _call(widget: widgets.Widget) -> str:
+    """What made a widget: a whole box would be said with all that is in it."""
+    return type(widget).__name__ + "(…)" if type(widget).__repr__ is widgets.Widget.__repr__ else repr(widget)
