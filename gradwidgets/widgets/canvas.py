@@ -147,7 +147,7 @@ class LiveCanvas(_ipympl.Canvas):
         self._on_free = work
 
     def when_rescaled(self, work: Callable[[], None] | None) -> None:
-        """Call `work`, on the main loop, when the page's pixels get another size, and what was measured is wrong."""
+        """Call `work`, on the main loop, when the page's pixels have another size."""
         self._on_rescaled = work
 
     def draw(self) -> None:

@@ -103,21 +103,23 @@ def test_a_panel_says_and_shows_the_same_in_any_environment(usual, environment):
         assert len(panel.code()) > 100 and settings_of_torch() == before
     # What was made there is used elsewhere: a slider moves when the cell is over.
     panel.reset()
-    assert said_after(panel, CHANGES[kind]) == said and panel.error == ""
+    again = CHANGES[kind] if SOAK else CHANGES[kind][:1]
+    assert said_after(panel, again) == said[: len(again) + 1] and panel.error == ""
     panel.close()
 
 
-@pytest.mark.parametrize("environment", list(ENVIRONMENTS))
-def test_a_panel_that_was_made_elsewhere_follows_there(usual, environment):
+def test_panels_that_were_made_elsewhere_follow_there(usual):
     kind, said, picture = usual
     panel = SMALL[kind]()
-    with ENVIRONMENTS[environment]():
-        assert said_after(panel, CHANGES[kind]) == said and panel.error == ""
-        assert same_pictures(painted(panel), picture)
+    for environment in ENVIRONMENTS if SOAK else ("float16", "meta", "inference"):
+        with ENVIRONMENTS[environment]():
+            panel.reset()
+            assert said_after(panel, CHANGES[kind]) == said and panel.error == ""
+            assert same_pictures(painted(panel), picture)
     panel.close()
 
 
-@pytest.mark.parametrize("environment", list(ENVIRONMENTS))
+@pytest.mark.parametrize("environment", list(ENVIRONMENTS) if SOAK else ["meta", "inference"])
 @pytest.mark.parametrize("name", list(LESSONS) if SOAK else ["journey"])
 def test_a_lesson_opens_in_any_environment(name, environment):
     def opened() -> tuple[str, str]:
@@ -132,7 +134,7 @@ def test_a_lesson_opens_in_any_environment(name, environment):
         assert opened() == usual and usual[1] == ""
 
 
-@pytest.mark.parametrize("environment", list(ENVIRONMENTS))
+@pytest.mark.parametrize("environment", list(ENVIRONMENTS) if SOAK else ["float64", "meta", "inference"])
 def test_a_demonstration_trains_in_any_environment(environment):
     panel = SMALL["layers"](steps=3)
     with ENVIRONMENTS[environment]():

@@ -1,6 +1,7 @@
 """Settings set on any thread: one thread paints, nothing fails, the last value is shown."""
 
 import logging
+import os
 import random
 import threading
 from collections.abc import Callable, Iterator
@@ -24,6 +25,10 @@ SET = {
     "explorer": [("scale", ("linear", "log")), ("point", ((0.2, 0.4), (1.0, -0.5))), ("resolution", (9, 17))],
     "layers": [("gain", (0.5, 1.0, 2.0)), ("view", ("flow", "clipping", "doctor")), ("depth", (3, 5))],
 }
+
+
+SOAK = os.environ.get("GRADWIDGETS_SOAK") == "1"
+SETS = {"playground": 100, "explorer": 100 if SOAK else 25, "layers": 100 if SOAK else 25}  # in each thread
 
 
 @pytest.fixture(autouse=True)
@@ -86,7 +91,7 @@ def test_four_threads_set_and_one_paints_the_last_value(kind, loop, record):  # 
 
     def work(number: int) -> None:
         chance = random.Random(number)
-        for _ in range(100):
+        for _ in range(SETS[kind]):
             name, values = chance.choice(SET[kind])
             setattr(panel, name, chance.choice(values))
 
@@ -104,7 +109,7 @@ def test_without_a_loop_threads_take_turns(kind, record):
 
     def work(number: int) -> None:
         chance = random.Random(number)
-        for _ in range(8):
+        for _ in range(8 if SOAK else 3):
             name, values = chance.choice(SET[kind])
             setattr(panel, name, chance.choice(values))
 
@@ -118,7 +123,7 @@ def test_on_the_main_thread_the_next_line_is_up_to_date_while_others_set(loop): 
     panel, seen, over = loop.do(SMALL["playground"]), [], threading.Event()
 
     def set_and_read() -> None:
-        for steps in range(5, 25):
+        for steps in range(5, 15):
             panel.steps = steps
             seen.append((steps, len(panel.trajectories["MSE"].points) - 1))
         over.set()
@@ -254,12 +259,14 @@ def test_the_five_views_and_their_buttons_on_another_thread(loop, record):  # no
         panel.view, panel.fix = "doctor", "He init"
         panel.apply_fix()
         panel.undo_fix()
-        assert set(panel.measure_curvature("noise scale")) == {"noise scale"}
+        panel.view = "curvature"
+        if SOAK:  # torch takes seconds to import what that needs
+            assert set(panel.measure_curvature("noise scale")) == {"noise scale"}
         assert panel.flow.layers
 
     assert in_threads(1, work) == []
     loop.until(lambda: settled(panel))
-    assert panel.view == "curvature" and panel._shown.part["noise scale"] is not None
+    assert panel.view == panel._shown.settings.view == "curvature" and (not SOAK or panel._shown.part["noise scale"])
     assert panel.canvas.painted_on == {LOOP_THREAD} and panel.error == "" and not record and not loop.errors
     loop.do(panel.close)
 
@@ -298,7 +305,7 @@ def test_a_panel_that_is_made_on_a_subshell_is_painted_on_the_main_thread(loop, 
     loop.do(panel.close)
 
 
-@pytest.mark.parametrize("kind", list(SET))
+@pytest.mark.parametrize("kind", list(SET) if SOAK else ["playground"])
 def test_what_listens_to_a_panel_may_set_it(kind, record):
     name, values = SET[kind][0]
     panel = SMALL[kind]()
