@@ -496,6 +496,5 @@ class Panel(GuessedPanel):
         if self.canvas is not None:
             self.canvas.when_free(None)
             self.canvas.when_rescaled(None)
-        if self.comm is not None:
-            unheld.forget(self.model_id)
+        unheld.forget(getattr(self, "_model_id", ""))  # the page may have closed the comm already
         super().close()

@@ -43,28 +43,27 @@ class _Watched:
 
 
 _watched: dict[str, _Watched] = {}
-_forget_cells = None
+_heard: object = None  # the shell that tells when a cell has ended, while there is anything to watch
 
 
 def watch(panel: widgets.Widget) -> None:
     """Have a panel closed once its `page` says that it is gone and nobody holds it."""
-    global _forget_cells
+    global _heard
     _watched[panel.model_id] = _Watched(weakref.ref(panel))
     panel.page.observe(_page_told, "gone")
-    shell = get_ipython()
-    if _forget_cells is None and shell is not None:
+    if _heard is None and (shell := get_ipython()) is not None:
         shell.events.register("post_run_cell", _cell_ended)
-        _forget_cells = lambda: shell.events.unregister("post_run_cell", _cell_ended)  # noqa: E731
+        _heard = shell
 
 
 def forget(model_id: str) -> None:
     """Take `watch` back: the panel is closed."""
-    global _forget_cells
+    global _heard
     _watched.pop(model_id, None)
-    if not _watched and _forget_cells is not None:
-        _forget_cells, forget_cells = None, _forget_cells
-        with contextlib.suppress(ValueError):  # the shell was reset
-            forget_cells()
+    if not _watched and _heard is not None:
+        shell, _heard = _heard, None
+        with contextlib.suppress(ValueError):  # somebody else took it out
+            shell.events.unregister("post_run_cell", _cell_ended)
 
 
 def _page_told(change) -> None:
