@@ -19,6 +19,7 @@ from gradwidgets.core.subject.storages import Storages
 LARGE = 1 << 28  # bytes of one tensor or array outside of any module, beyond which it is shared
 # Of libraries, and made of values alone.
 _VALUES = ("collections", "itertools", "random", "decimal", "fractions", "datetime", "numpy", "dataclasses")
+_PARAMETRIZE = "torch.nn.utils.parametrize"  # whose way of copying is ours, but for the dtype
 _COMPILED = "_compiled_call_impl"  # what torch's own copies leave out
 _INSIDE = (dict, list, set, tuple, functools.partial)
 _FOUND: object = object()
@@ -100,7 +101,7 @@ class Clone:
 
     def _object(self, thing: object) -> object:
         try:
-            if hasattr(type(thing), "__deepcopy__"):
+            if _deepcopy_of(type(thing)) not in (None, _PARAMETRIZE):
                 made = thing.__deepcopy__(self._made)
                 if made is not thing or not isinstance(thing, nn.Module):
                     return made
@@ -267,6 +268,12 @@ class Clone:
         if tensor.is_leaf and tensor.grad is not None and made.is_leaf:
             made.grad = self._storages.copied(tensor.grad)
         return made
+
+
+def _deepcopy_of(kind: type) -> str | None:
+    """The module in which a class's own way of being copied is written; None where it has none."""
+    own = getattr(kind, "__deepcopy__", None)
+    return None if own is None else str(getattr(own, "__module__", ""))
 
 
 def _is_simple(kind: type) -> bool:

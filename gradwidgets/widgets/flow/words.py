@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 
 from gradwidgets.core.layers import LayerStats
+from gradwidgets.core.subject.certificate import Certificate
 from gradwidgets.core.wording import counted, number, percent
 from gradwidgets.widgets.cards import card
 from gradwidgets.widgets.flow.picture import shown_layers, sick_places
@@ -95,6 +96,15 @@ def _facts(result: FlowResult, selected: int | None, quantity: str) -> list[str]
     if len(reasons) > _MOST_UNMEASURED:
         facts.append(f"and {len(reasons) - _MOST_UNMEASURED} more that could not be measured")
     facts += list(flow.notes)
-    changed = flow.certificate
-    facts.append("the model is as it was, bit for bit" if changed.unchanged else f"changed: {changed.changed}")
-    return facts
+    return [*facts, _proof(flow.certificate)]
+
+
+def _proof(certificate: Certificate) -> str:
+    """What can be said of the model afterwards, and of what it cannot be said."""
+    if not certificate.unchanged:
+        return f"changed, and not to be put back: {', '.join(certificate.changed)}"
+    unseen = certificate.not_compared
+    if not unseen:
+        return "the model is as it was, bit for bit"
+    more = f" and {len(unseen) - 2} more" if len(unseen) > 2 else ""
+    return f"the model is as it was, bit for bit, but for what cannot be seen: {', '.join(unseen[:2])}{more}"
