@@ -17,7 +17,7 @@ def as_usual() -> contextlib.AbstractContextManager:
     where that is "meta": a panel made so would be spoilt for the moment when a slider moves. A NumPy that raises where
     a number is too small for a pixel would spoil the picture.
     """
-    inference, meta = torch.is_inference_mode_enabled(), torch.get_default_device().type == "meta"
+    inference, meta = torch.is_inference_mode_enabled(), torch.empty(0).is_meta
     strict = "raise" in np.geterr().values()
     if not inference and not meta and not strict:
         return contextlib.nullcontext()

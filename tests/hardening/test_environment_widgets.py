@@ -46,6 +46,7 @@ ENVIRONMENTS: dict[str, Callable[[], contextlib.AbstractContextManager]] = {
     "no_grad": torch.no_grad,
     "numpy raises": lambda: np.errstate(all="raise"),
 }
+SOME = list(ENVIRONMENTS) if SOAK else ["float16", "meta", "inference", "numpy raises"]
 CHANGES = {
     "playground": [{"lr": 0.3, "delta": 0.3}, {"dataset": "anscombe I"}, {"dataset": "beale", "step": 4}],
     "explorer": [{"scale": "log", "point": (0.5, 0.5), "descent": True}, {"example": "hinge", "gradient_check": True}],
@@ -92,7 +93,7 @@ def usual(request) -> tuple[str, list[str], np.ndarray]:
     return request.param, said, picture
 
 
-@pytest.mark.parametrize("environment", list(ENVIRONMENTS))
+@pytest.mark.parametrize("environment", SOME)
 def test_a_panel_says_and_shows_the_same_in_any_environment(usual, environment):
     kind, said, picture = usual
     with ENVIRONMENTS[environment]():
@@ -111,7 +112,7 @@ def test_a_panel_says_and_shows_the_same_in_any_environment(usual, environment):
 def test_panels_that_were_made_elsewhere_follow_there(usual):
     kind, said, picture = usual
     panel = SMALL[kind]()
-    for environment in ENVIRONMENTS if SOAK else ("float16", "meta", "inference"):
+    for environment in ENVIRONMENTS if SOAK else ("float64", "no_grad"):
         with ENVIRONMENTS[environment]():
             panel.reset()
             assert said_after(panel, CHANGES[kind]) == said and panel.error == ""
@@ -134,7 +135,7 @@ def test_a_lesson_opens_in_any_environment(name, environment):
         assert opened() == usual and usual[1] == ""
 
 
-@pytest.mark.parametrize("environment", list(ENVIRONMENTS) if SOAK else ["float64", "meta", "inference"])
+@pytest.mark.parametrize("environment", list(ENVIRONMENTS) if SOAK else ["float64", "inference"])
 def test_a_demonstration_trains_in_any_environment(environment):
     panel = SMALL["layers"](steps=3)
     with ENVIRONMENTS[environment]():
