@@ -82,7 +82,7 @@ function initialize({ model }) {
 const ROOMY = 1300, COLUMN = 256, PROJECTED = 1.3, LEAST_WIDTH = 412;
 
 function render({ model, el }) {
-  let host = null, timer = 0, leave_alone = () => {}, leave = () => {};
+  let host = null, timer = 0, wait = 10, leave_alone = () => {}, leave = () => {};
   const measure = () => {
     if (!host || !host.isConnected) return;
     const width = Math.floor(host.getBoundingClientRect().width);
@@ -103,7 +103,7 @@ function render({ model, el }) {
   // A view is rendered before it is attached: look for the enclosing widget once it is.
   const attach = () => {
     host = el.closest(".gradwidgets");
-    if (!host) { timer = setTimeout(attach, 10); return; }
+    if (!host?.isConnected) { timer = setTimeout(attach, wait = Math.min(1.2 * wait, 1000)); return; }
     sizes.observe(host);
     leave_alone = make_accessible(model, host);
     leave = watch_view(model, host);

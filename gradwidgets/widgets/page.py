@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import pathlib
 import typing
+from collections.abc import Iterable
 
 import anywidget
 import traitlets
@@ -84,5 +85,14 @@ class Page(anywidget.AnyWidget):
         if any(self._views.values()):
             self.expect()
         else:
-            self.boxes.update(boxes)
-            self.gone = True
+            self.lose(boxes)
+
+    def lose(self, boxes: Iterable[str]) -> None:
+        """Take it that nothing shows the panel any more, nor the boxes that it was in."""
+        self.boxes.update(boxes)
+        self.gone = True
+
+    @property
+    def never_told(self) -> bool:
+        """Whether no page has ever shown the panel, as far as is known."""
+        return not self._views

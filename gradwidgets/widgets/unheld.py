@@ -1,11 +1,11 @@
 """Close panels that no page shows any more and that nobody holds.
 
 ipywidgets keeps every widget for ever, with the model, the figure and the data that it looks at: a cell that is run
-thirty times would leave thirty panels. The page says when the last view of one is gone for good (`Page.gone`). Whether
-anybody holds it is asked of Python's own collector: what keeps every widget (ipywidgets' registry, the comms') and what
-IPython keeps of every result is put aside, and all is collected. A panel that a variable, a list, an attribute, a
-closure, an observer or a link holds survives that and gets its places back. One that nobody holds is collected, and
-closed by that.
+thirty times would leave thirty panels. The page says when the last view of one is gone for good (`Page.gone`); one that
+no page ever drew is gone when the cells that showed it have been run again (`Outputs`). Whether anybody holds it is
+asked of Python's own collector: what keeps every widget (ipywidgets' registry, the comms') and what IPython keeps of
+every result is put aside, and all is collected. A panel that a variable, a list, an attribute, a closure, an observer or
+a link holds survives that and gets its places back. One that nobody holds is collected, and closed by that.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from ipywidgets.widgets import widget as registry
 
 from gradwidgets.widgets.history import Kept, named
 from gradwidgets.widgets.mainloop import call_later, call_soon
+from gradwidgets.widgets.outputs import Outputs
 
 _AGAIN = 3.0  # seconds after which what held a panel for a moment, a message that was being handled, is done
 
@@ -43,27 +44,25 @@ class _Watched:
 
 
 _watched: dict[str, _Watched] = {}
-_heard: object = None  # the shell that tells when a cell has ended, while there is anything to watch
+_outputs: Outputs | None = None  # while there is anything to watch
 
 
 def watch(panel: widgets.Widget) -> None:
     """Have a panel closed once its `page` says that it is gone and nobody holds it."""
-    global _heard
+    global _outputs
     _watched[panel.model_id] = _Watched(weakref.ref(panel))
     panel.page.observe(_page_told, "gone")
-    if _heard is None and (shell := get_ipython()) is not None:
-        shell.events.register("post_run_cell", _cell_ended)
-        _heard = shell
+    if _outputs is None and (shell := get_ipython()) is not None:
+        _outputs = Outputs(shell, _cell_ended)
 
 
 def forget(model_id: str) -> None:
     """Take `watch` back: the panel is closed."""
-    global _heard
+    global _outputs
     _watched.pop(model_id, None)
-    if not _watched and _heard is not None:
-        shell, _heard = _heard, None
-        with contextlib.suppress(ValueError):  # somebody else took it out
-            shell.events.unregister("post_run_cell", _cell_ended)
+    if not _watched and _outputs is not None:
+        outputs, _outputs = _outputs, None
+        outputs.close()
 
 
 def _page_told(change) -> None:
@@ -72,8 +71,14 @@ def _page_told(change) -> None:
         call_later(_AGAIN, close_unheld)
 
 
-def _cell_ended(_result) -> None:
+def _cell_ended() -> None:
     """Look again: a name may mean something else now. Behind the cell, whose own frames hold things."""
+    for key, one in list(_watched.items()):
+        panel = one.panel()
+        if panel is not None and panel.page.never_told:
+            boxes = _outputs.lost_with(key)
+            if boxes is not None:
+                panel.page.lose(boxes)
     if any(_is_gone(one) for one in list(_watched.values())):
         call_soon(lambda: close_unheld(patient=True))
 

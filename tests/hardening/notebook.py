@@ -48,6 +48,7 @@ class Notebook:
             elif kind == "error":
                 failed.append("\n".join(content["traceback"]))
 
+        self._client.session.metadata = {"cellId": cell} if cell is not None else {}
         self._client.execute_interactive(code, output_hook=hear, timeout=SECONDS, store_history=cell is not None)
         assert not failed, failed[0]
         if cell is not None:

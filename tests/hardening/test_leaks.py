@@ -277,3 +277,36 @@ def test_nonsense_about_views_closes_nothing(nonsense, notebook):
     assert notebook.value("len(panels()), panels()[0].page.gone") == (1, False)
     notebook.clear("a")
     notebook.until("not panels()")
+
+
+@pytest.fixture
+def undrawn(notebook):
+    """A page that never comes to drawing what cells show."""
+    notebook.pages = []
+    yield notebook
+    notebook.pages = ["page"]
+
+
+@pytest.mark.parametrize("widget", ["layers()", "gallery('sigmoid')", "ipywidgets.HBox([layers()])"])
+def test_what_was_replaced_before_a_page_drew_it_is_closed_too(widget, undrawn):
+    undrawn.run(widget, "a")
+    once = undrawn.value("left()")
+    for _ in range(3):
+        undrawn.run(widget, "a")
+    undrawn.until("len(panels()) == 1")
+    assert undrawn.value("left()") == once
+
+
+def test_what_another_cell_or_a_widget_s_output_will_draw_stays(undrawn):
+    undrawn.run("box = ipywidgets.HBox([OptimizerPlayground()])\ndisplay(box)", "a")
+    undrawn.run("display(box)\ndel box", "b")
+    undrawn.run("output = ipywidgets.Output()\nwith output: display(OptimizerPlayground())\nNone", "c")
+    undrawn.run("shown = display(None, display_id='there')\nNone", "d")
+    undrawn.run("shown.update(OptimizerPlayground())", "e")
+    undrawn.until("len(panels()) == 3")
+    for cell in "ace":
+        undrawn.run("None", cell)
+    undrawn.run("close_unheld()")
+    assert undrawn.value("[(one.page.gone, one._closed) for one in panels()]") == [(False, False)] * 3
+    undrawn.run("None", "b")
+    undrawn.until("len(panels()) == 2")
