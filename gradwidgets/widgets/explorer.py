@@ -199,22 +199,15 @@ class SurfaceExplorer(Panel):
             self.example, self._losses(), tuple(spans), self.resolution, tuple(values.items()), self.gradient_check
         )
 
-    def _on_setting(self, change) -> None:
-        if not self._ready or self._applying:
-            return
-        if change.name == "example":
-            along = self._usual_view()
-        elif change.name in ("x_axis", "y_axis"):
-            x, y = (change.old if change.name == one else getattr(self, one) for one in ("x_axis", "y_axis"))
-            before = (x,) if y in (NONE, x) else (x, y)
-            along = other_axes(before, {change.name: change.new}, self._stood(), self.fixed)
-            along = {name: along[name] for name in ("y_axis", "fixed", "point") if name != change.name}
-        else:
-            super()._on_setting(change)
-            return
-        with self._together():
-            for name, value in along.items():
-                setattr(self, name, value)
+    def _along(self, name: str, old: object) -> dict[str, object]:
+        if name == "example":
+            return self._usual_view()
+        if name not in ("x_axis", "y_axis"):
+            return {}
+        x, y = (old if name == one else getattr(self, one) for one in ("x_axis", "y_axis"))
+        before = (x,) if y in (NONE, x) else (x, y)
+        along = other_axes(before, {name: getattr(self, name)}, self._stood(), self.fixed)
+        return {one: along[one] for one in ("y_axis", "fixed", "point") if one != name}
 
     def _meant(self, chosen: Mapping[str, object]) -> dict[str, object]:
         meant = dict(chosen)

@@ -162,14 +162,11 @@ class OptimizerPlayground(Panel):
             start = problem.base.start
             return problem.suitable_lr(Settings(dataset, self.losses, self.delta, self.beta, SGD(0.1), 0, start))
 
-    def _on_setting(self, change) -> None:
+    def _along(self, name: str, old: object) -> dict[str, object]:
         # A new problem brings a start and a learning rate that suit it, unless they are set along with it.
-        if change.name == "dataset" and self._ready and not self._applying:
-            start, lr = self._problems[change.new].base.start, self._suitable_lr(change.new)
-            with self._together():
-                self.start, self.lr = start, lr
-        else:
-            super()._on_setting(change)
+        if name != "dataset":
+            return {}
+        return {"start": self._problems[self.dataset].base.start, "lr": self._suitable_lr(self.dataset)}
 
     def _work(self, settings: Settings) -> Slices[Result]:
         return self._problems[settings.dataset].work(settings)

@@ -12,7 +12,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import TypeVar
 
 import ipywidgets as widgets
@@ -80,8 +80,25 @@ class SerialBox(widgets.VBox):
             finally:
                 self._cross_validation_lock = False
                 held, self._held = self._held, None
-        for change in held.values():  # without the lock: who listens may wait for another thread
-            self.notify_change(change)
+        self._tell_all(held)
+
+    def _tell_all(self, held: Mapping[str, Bunch]) -> None:
+        """Tell who listens, without the lock: they may wait for another thread."""
+        own = self._on_thread
+        before, own.followed = getattr(own, "followed", None), False
+        try:
+            for change in held.values():
+                self.notify_change(change)
+        finally:
+            own.followed = before
+
+    def _first_of_several(self) -> bool:
+        """Whether a change is the first that is told of several made as one: what follows is done once."""
+        own = self._on_thread
+        first = not getattr(own, "followed", None)
+        if getattr(own, "followed", None) is not None:
+            own.followed = True
+        return first
 
     def notify_change(self, change: Bunch) -> None:
         """Tell who listens; while changes are held, later."""

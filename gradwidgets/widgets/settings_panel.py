@@ -70,7 +70,15 @@ class SettingsPanel(SerialBox):
 
     def _take(self, name: str, value: object) -> None:
         with self.hold_trait_notifications():
+            old = getattr(self, name)
             super().__setattr__(name, value)
+            if not self._applying and getattr(self, name) != old:
+                for other, suited in self._along(name, old).items():
+                    super().__setattr__(other, suited)
+
+    def _along(self, name: str, old: object) -> dict[str, object]:
+        """Return the settings that change along with one that was set alone: those that suit it."""
+        return {}
 
     @classmethod
     def settings(cls) -> tuple[str, ...]:
@@ -96,7 +104,7 @@ class SettingsPanel(SerialBox):
         return {name: getattr(self, name) for name in self.settings()}
 
     def _on_setting(self, change) -> None:
-        if self._ready and not self._applying:
+        if self._ready and not self._applying and self._first_of_several():
             self._update()
 
     @contextlib.contextmanager
