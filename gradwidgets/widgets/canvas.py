@@ -409,10 +409,10 @@ def _of_a_mouse(content: dict) -> bool:
     place = all(_within(content.get(side), -1e5, 1e5) for side in ("x", "y"))
     keys = content.get("modifiers")
     named = isinstance(keys, list) and all(isinstance(key, str) for key in keys)
-    pressed = all(
-        isinstance(content.get(name), int) and _within(content[name], -1, 31) for name in ("button", "buttons")
+    buttons = all(
+        isinstance(content.get(name), int) and _within(content[name], 0, 31) for name in ("button", "buttons")
     )
-    return place and named and pressed
+    return place and named and buttons
 
 
 def _draw_inside(axes: Axes, renderer) -> None:
