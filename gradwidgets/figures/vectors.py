@@ -40,7 +40,7 @@ def magnification(longest: float, wanted: float) -> float:
         longest: Length of the longest vector in pixels.
         wanted: The length that it may have.
     """
-    if longest <= 0 or longest * 2 > wanted:
+    if longest <= 1e-300 * wanted or longest * 2 > wanted:
         return 1
     decade = 10.0 ** math.floor(math.log10(wanted / longest))
     return max(step * decade for step in (1, 2, 5) if longest * step * decade <= wanted)

@@ -53,6 +53,7 @@ _ipympl = _import_ipympl()
 _log = logging.getLogger(__name__)
 
 FRAMES_IN_FLIGHT = 2
+_LARGEST = 40e6  # pixels of a picture; a screen has at most 33 million
 _SYNCED = ("_data_url", "_size", "resizable")
 _MOUSE = ("button_press", "button_release", "dblclick", "motion_notify", "figure_enter", "figure_leave")
 ANSWER_TIMEOUT = 2.0  # seconds after which an unanswered frame is taken for lost (page closed or reloaded)
@@ -365,12 +366,12 @@ class LiveCanvas(_ipympl.Canvas):
             self.paint()
         elif kind in ("set_dpi_ratio", "set_device_pixel_ratio"):
             ratio = content.get("device_pixel_ratio", content.get("dpi_ratio", 1))
-            if _within(ratio, 0.25, 8) and self._set_device_pixel_ratio(ratio):
+            if self._bearable(*self.get_width_height(), ratio) and self._set_device_pixel_ratio(ratio):
                 self.draw_idle()
                 if self._on_rescaled is not None:
                     self._on_rescaled()
         elif kind == "resize":
-            if _within(content.get("width"), 50, 8_000) and _within(content.get("height"), 50, 8_000):
+            if self._bearable(content.get("width"), content.get("height"), self.device_pixel_ratio):
                 self.handle_event(content)
         elif kind == "closing":
             self._closed = True
@@ -378,6 +379,12 @@ class LiveCanvas(_ipympl.Canvas):
             self.handle_send_image_mode(None)
         elif kind in _MOUSE and _of_a_mouse(content):  # not the keyboard's: its way in is the controls
             self.handle_event(content)
+
+    @staticmethod
+    def _bearable(width: object, height: object, ratio: object) -> bool:
+        """Whether a page's picture can be of this size, in CSS pixels, with so many of the screen's to each."""
+        sensible = _within(width, 50, 8_000) and _within(height, 50, 8_000) and _within(ratio, 0.25, 8)
+        return sensible and width * height * ratio**2 <= _LARGEST
 
     def close(self) -> None:
         """Free the figure, the toolbar and everything registered for them. May be called again."""
@@ -402,10 +409,10 @@ def _of_a_mouse(content: dict) -> bool:
     place = all(_within(content.get(side), -1e5, 1e5) for side in ("x", "y"))
     keys = content.get("modifiers")
     named = isinstance(keys, list) and all(isinstance(key, str) for key in keys)
-    pressed = all(
-        isinstance(content.get(name), int) and _within(content[name], -1, 31) for name in ("button", "buttons")
+    buttons = all(
+        isinstance(content.get(name), int) and _within(content[name], 0, 31) for name in ("button", "buttons")
     )
-    return place and named and pressed
+    return place and named and buttons
 
 
 def _draw_inside(axes: Axes, renderer) -> None:

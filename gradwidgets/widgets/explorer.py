@@ -275,7 +275,6 @@ class SurfaceExplorer(Panel):
 
     def _show(self, result: LossResult) -> None:
         self._shown = result
-        self._fit_picture()
         place, here = self._place(result), self._here(result)
         self._view.show(self.canvas, result, self.scale, self.arrows, self._style_name())
         descents = self._descents(result, place)
@@ -391,7 +390,6 @@ class SurfaceExplorer(Panel):
         self._view.forget()
 
     def _cover(self, result: LossResult) -> None:
-        self._fit_picture()
         title, place = " and ".join(result.settings.losses), self._place(result)
         draw_cover(self.figure, STYLES[self._style_name()], title, result.settings.axes, place)
         self.canvas.stale()

@@ -271,6 +271,7 @@ class Panel(GuessedPanel):
             control.distrust()
 
     def _present_whole(self, result: Shown) -> None:
+        self._fit_picture()  # another thread may have changed what it must leave room for
         if self._covered:
             self._shown = result
             self._cover(result)
@@ -389,12 +390,7 @@ class Panel(GuessedPanel):
     def _fit_page(self) -> None:
         """Take the size and the theme that the page told."""
         if not self._closed:
-            self._attempt(self._fit_and_present)
-
-    def _fit_and_present(self) -> None:
-        self._fit_picture()
-        if self._shown is not None:
-            self._present(self._shown)
+            self._attempt(self._fit_picture if self._shown is None else lambda: self._present(self._shown))
 
     def _fit_picture(self) -> None:
         """Give the picture the size that it should have, and the style."""

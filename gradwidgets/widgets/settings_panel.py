@@ -150,9 +150,8 @@ class SettingsPanel(SerialBox):
         """Set what a person chose; if it is refused, that is said and the controls go back."""
         refusal = None
         try:
-            meant = self._free(self._meant(chosen))
             with self._as_one():
-                for name, value in meant.items():
+                for name, value in self._free(self._meant(chosen)).items():
                     setattr(self, name, value)
         except TraitError as error:
             refusal = str(error)
@@ -235,9 +234,8 @@ class SettingsPanel(SerialBox):
         unknown = sorted(set(wanted) - set(self.settings()))
         if unknown:
             raise ValueError(f"state holds {', '.join(unknown)}; the settings are {', '.join(self.settings())}")
-        meant = self._meant({name: _held(value) for name, value in wanted.items()})
-        with self._together():
-            for name, value in meant.items():
+        with self._together():  # what is meant too: it depends on settings that another thread might change
+            for name, value in self._meant({name: _held(value) for name, value in wanted.items()}).items():
                 setattr(self, name, value)
 
     def reset(self) -> None:

@@ -33,8 +33,12 @@ def picture_of(panel) -> np.ndarray:
 
 
 def controls_of(panel) -> dict[str, object]:
-    """What the controls show that stand in the page."""
-    return {name: control._read() for name, control in panel.controls.items() if name != "step"}
+    """What the controls show that can be moved; the others keep what they showed last."""
+    rows = [row.layout.display for row in getattr(panel, "_constant_rows", ())]
+    hidden = {f"constant {k + 1}" for k, display in enumerate(rows) if display == "none"} | {"step"}
+    return {
+        name: control._read() for name, control in panel.controls.items() if name not in hidden and control._wanted[0]
+    }
 
 
 def seen_of(panel) -> dict[str, object]:

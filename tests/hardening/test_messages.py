@@ -9,7 +9,7 @@ import pytest
 
 from gradwidgets.widgets import canvas as canvas_module
 from gradwidgets.widgets.page import Page
-from tests.hardening.events import REFUSALS, Fuzzer
+from tests.hardening.events import NONSENSE, REFUSALS, Fuzzer
 from tests.hardening.panels import SMALL, in_a_page, painted, same_pictures
 from tests.widgets.conftest import LOOP_THREAD, LoopThread, loop  # noqa: F401
 
@@ -135,3 +135,41 @@ def test_whatever_happens_a_panel_lives_and_shows_its_settings(kind, loop):  # n
     print(f"\n{kind}: {fuzzer.count} events, {refused} refused, {survived} survived, {len(lost)} lost")
     loop.do(panel.close)
     assert not lost, "\n".join(lost[:40])
+
+
+def test_a_canvas_passes_over_what_is_no_message():
+    panel = SMALL["playground"]()
+    page, before = in_a_page(panel), painted(panel)
+    with logged() as log:
+        for content in (*NONSENSE, "text", b"bytes", ["draw"], {"type": ["draw"]}, {"type": "event"}):
+            panel.canvas._handle_msg({"content": {"data": {"method": "custom", "content": content}}, "buffers": []})
+        page.say(type="resize", width=8_000, height=8_000)
+    assert not log.lost and same_pictures(before, painted(panel))
+    panel.lr = 0.2
+    assert panel.error == "" and not same_pictures(before, painted(panel))
+    panel.close()
+
+
+def test_a_slider_of_a_constant_that_is_not_shown_moves_nothing():
+    panel = SMALL["explorer"]()
+    hidden = [
+        panel.controls[f"constant {k + 1}"]
+        for k, row in enumerate(panel._constant_rows)
+        if row.layout.display == "none"
+    ]
+    before = panel.state()
+    for control in hidden:
+        control.slider.set_state({"value": 1})
+    assert hidden and panel.state() == before and panel.error == ""
+    panel.close()
+
+
+def test_copy_fix_without_a_fix_says_what_to_do():
+    panel, sent = SMALL["layers"](view="doctor"), []
+    panel.page.send = sent.append
+    panel.views["doctor"]._buttons["Copy fix"].click()
+    assert panel.error.startswith("choose a fix first") and not sent
+    panel.fix = "He init"
+    panel.views["doctor"]._buttons["Copy fix"].click()
+    assert panel.error == "" and "copy" in sent[0]
+    panel.close()
