@@ -217,7 +217,7 @@ SETTINGS = {
     "numpy's errors": lambda: np.seterr(all="raise"),
     "numpy's printing": lambda: np.set_printoptions(precision=2),
     "fast path": lambda: torch.backends.mha.set_fastpath_enabled(not torch.backends.mha.get_fastpath_enabled()),
-    "cudnn": lambda: _set(torch.backends.cudnn, "benchmark", True),
+    "cudnn": lambda: torch._C._set_cudnn_benchmark(True),
     "mkldnn": lambda: torch._C._set_mkldnn_enabled(False),
     "attention": lambda: torch.backends.cuda.enable_flash_sdp(False),
     "global hooks": lambda: nn.modules.module.register_module_forward_hook(print),

