@@ -253,6 +253,18 @@ class GradientMonitor:
         self._passed(begin, sampled=taken)
         return self.latest if taken else None
 
+    def sample_next(self) -> None:
+        """Have the next step sampled, whatever the pace; call it before that step's pass forward.
+
+        Raises:
+            RuntimeError: The monitor is not active.
+        """
+        if not self._active:
+            raise RuntimeError("sample_next() works inside the monitor's with block")
+        if self._pace.due != self._steps + 1:
+            self._pace.due = self._steps + 1
+            self._sampler.prepare()
+
     def __repr__(self) -> str:
         """How much it has seen."""
         share = "" if math.isnan(self.overhead) else f", overhead {percent(self.overhead)}"

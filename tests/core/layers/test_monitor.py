@@ -278,3 +278,19 @@ def test_reused_modules_and_odd_outputs():
         optimizer.step()
     assert monitor.latest.norm[:3].isfinite().all()
     assert monitor.latest.activation_mean[:3].isfinite().all()
+
+
+def test_the_next_step_is_sampled_if_that_is_asked_for():
+    model = nn.Sequential(nn.Linear(8, 8), nn.ReLU(), nn.Linear(8, 1))
+    monitor = GradientMonitor(model, every=100, activations=True)
+    with monitor:
+        for step in range(1, 6):
+            if step == 4:
+                monitor.sample_next()
+            model.zero_grad()
+            model(torch.randn(16, 8)).square().mean().backward()
+            monitor.sample(paced=True)
+    assert monitor.history.steps.tolist() == [1, 4] and monitor.history.dead[-1].isfinite().any()
+    assert not any(module._forward_hooks for module in model.modules())
+    with pytest.raises(RuntimeError, match=r"sample_next\(\) works inside"):
+        monitor.sample_next()
