@@ -411,7 +411,8 @@ class Panel(GuessedPanel):
     def _on_mouse(self, event) -> None:
         pressed = event.name == "button_press_event" and event.button == 1
         dragged = event.name == "motion_notify_event" and 1 in (getattr(event, "buttons", None) or ())
-        if (pressed or dragged) and self._shown is not None and not self._half_shown:
+        if (pressed or dragged) and self._shown is not None:
+            self._catch_up()
             self._attempt(lambda: (self._guess_at if self._covered else self._move)(event))
 
     def _frame_arrived(self) -> None:

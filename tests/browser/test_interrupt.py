@@ -52,3 +52,30 @@ def test_long_work_ends_when_the_cell_is_interrupted_or_stop_is_pressed_after_a_
     page.until_kernel("playground.error == '' and len(next(iter(playground.trajectories.values())).points) == 31")
     page.until_painted()
     page.forgive()
+
+
+LINKED = """
+import threading
+import ipywidgets, traitlets
+playground = OptimizerPlayground()
+mine = ipywidgets.FloatSlider(description="mine", min=0, max=1, step=0.01, value=0.1)
+seen = set()
+mine.observe(lambda change: seen.add(threading.current_thread().name), "value")
+traitlets.link((mine, "value"), (playground, "lr"))
+ipywidgets.VBox([mine, playground])
+"""
+
+
+def test_a_slider_of_the_reader_s_own_that_is_linked_is_followed_on_the_main_thread(open_page):
+    page = open_page("from gradwidgets import OptimizerPlayground", LINKED)
+    page.run_all()
+    page.until_picture()
+    page.until_quiet()
+    before = page.pixels()
+    page.press("mine", times=40)
+    page.until_kernel("mine.value == 0.5 and playground.controls['lr'].value == 0.5 and not playground._owed")
+    assert page.value("playground.error == '' and playground.canvas.painted_on == {'MainThread'}")
+    assert page.value("seen != {'MainThread'}"), "this page sends over the main shell alone: nothing was tried"
+    page.until_painted()
+    assert (page.pixels() != before).any()
+    assert page.complaints() == []
