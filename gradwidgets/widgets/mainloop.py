@@ -172,6 +172,11 @@ class Latest:
             self._pending = True
         call_soon(self._run)
 
+    @property
+    def pending(self) -> bool:
+        """Whether the job was asked for and has not begun."""
+        return self._pending
+
     def cancel(self) -> None:
         """Forget the job for good."""
         with self._lock:

@@ -295,6 +295,38 @@ def test_a_training_on_another_thread_is_followed_and_the_model_measured_at_its_
     loop.do(panel.close)
 
 
+def test_a_model_that_another_thread_trains_is_not_read_meanwhile(loop, record, monkeypatch):  # noqa: F811
+    monkeypatch.setattr("gradwidgets.widgets.flow.panel.after_each_cell", lambda work: lambda: None)
+    torch.manual_seed(0)
+    model, x, y = nn.Sequential(nn.Linear(4, 8), nn.Tanh(), nn.Linear(8, 1)), torch.randn(16, 4), torch.randn(16, 1)
+    panel = loop.do(lambda: LayerFlowPanel(model, x, y, nn.functional.mse_loss))
+    optimizer, shown, said = torch.optim.SGD(model.parameters(), 0.1), [], []
+
+    def choose(view: str) -> None:
+        panel.view = view
+        said.append((view, panel.error))
+        shown.append(panel._shown.flow)
+
+    def work(number: int) -> None:
+        with panel.watch(optimizer):
+            for view in ("doctor", "curvature", "clipping", "flow", "live"):
+                optimizer.zero_grad()
+                nn.functional.mse_loss(model(x), y).backward()
+                optimizer.step()
+                loop.do(lambda view=view: choose(view))
+
+    before = panel._shown.flow
+    assert in_threads(1, work) == [] and not loop.errors
+    refused = [view for view, error in said if "Another thread is training your model" in error]
+    assert refused == ["doctor", "curvature", "clipping"] and all(flow is before for flow in shown)
+    loop.until(lambda: settled(panel))
+    assert panel.error == "" and panel._shown.flow is not before
+    loop.do(lambda: setattr(panel, "view", "doctor"))
+    assert panel.error == "" and panel._shown.settings.view == "doctor"
+    record.clear()
+    loop.do(panel.close)
+
+
 def test_a_panel_that_is_made_on_a_subshell_is_painted_on_the_main_thread(loop, record):  # noqa: F811
     made = []
     assert in_threads(1, lambda number: made.append(SMALL["playground"]())) == []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import sys
+import threading
 import time
 import weakref
 from collections.abc import Callable
@@ -30,6 +31,7 @@ class LiveRun:
         model: What is trained.
         optimizer: Whose steps are watched; None for any optimizer's.
         draw: Brings the picture up to date; returns whether it did.
+        look: Looks at the newest gradients, on the thread that trains: elsewhere they may go while they are read.
         lr: Of plain gradient descent, where that is what trains.
         share: Of the time of training that drawing may take.
         **options: The monitor's.
@@ -40,6 +42,7 @@ class LiveRun:
         drawing: Seconds spent on pictures.
         pictures: How many were drawn.
         model: A weak reference to what is trained.
+        thread: On which thread it is trained.
         lr: The learning rate, where it is known.
     """
 
@@ -48,6 +51,7 @@ class LiveRun:
         model: nn.Module,
         optimizer: torch.optim.Optimizer | None,
         draw: Callable[[LiveRun], bool],
+        look: Callable[[LiveRun], None],
         *,
         lr: float | None = None,
         share: float = SHARE,
@@ -62,7 +66,8 @@ class LiveRun:
         self.drawing = 0.0
         self.pictures = 0
         self.model = weakref.ref(model)
-        self._draw = draw
+        self.thread = threading.get_ident()
+        self._draw, self._look = draw, look
         self._optimizer = optimizer
         self._resources = contextlib.ExitStack()
         self._drawn_at_step = 0
@@ -118,8 +123,22 @@ class LiveRun:
             return
         if at_home():
             self._follow()
-        else:
+        elif not self._latest.pending:
+            self._look_here()
             self._latest.request()
+
+    def look(self) -> None:
+        """Look at the newest gradients, where this is the thread that trains."""
+        if self.thread == threading.get_ident():
+            self._look(self)
+
+    def _look_here(self) -> None:
+        began = time.perf_counter()
+        try:
+            self.look()
+        except Exception:
+            _log.exception("The gradients could not be looked at")
+        self.drawing += time.perf_counter() - began
 
     def step_seen(self) -> None:
         """Follow a loop that has no torch optimizer."""

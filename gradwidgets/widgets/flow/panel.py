@@ -305,7 +305,14 @@ class LayerFlowPanel(TrainingPanel):
     def network_now(self) -> tuple[FlowSettings, tuple]:
         """Which network is looked at, and what tells whether it was changed since, from here or outside."""
         settings = FlowSettings(*(getattr(self, name) for name in NETWORK))
+        if self._ready and self._trainer.elsewhere and self._known is not None and self._known[0][0] == settings:
+            return self._known[0]  # what was measured last, until the training is over
         return settings, (self._version, self.problem.version(settings))
+
+    def refuse_elsewhere(self) -> None:
+        """Raise a ValueError while another thread trains the model: it cannot be read here meanwhile."""
+        if self._trainer.elsewhere:
+            raise ValueError("Another thread is training your model: it can be measured again when that has ended")
 
     def _on_setting(self, change) -> None:
         if change.name == "compare" and self._ready and self._pinned_next is None:
@@ -390,6 +397,8 @@ class LayerFlowPanel(TrainingPanel):
 
     def _work(self, settings: Wanted) -> Slices[Seen]:
         whom = settings.network, settings.version
+        if self._known is None or self._known[0] != whom or settings.view not in ("flow", "live"):
+            self.refuse_elsewhere()
         if self._known is None or self._known[0] != whom:
             began = time.perf_counter()
             flow = yield from part_of(self.problem.work(settings.network), 0.0, 0.5)

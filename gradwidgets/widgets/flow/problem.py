@@ -146,9 +146,14 @@ class FlowProblem:
         self._own = (model, inputs, targets, loss_fn)
 
     @property
+    def own_model(self) -> nn.Module | None:
+        """The user's model, None without one."""
+        return self._own[0]
+
+    @property
     def architectures(self) -> tuple[str, ...]:
         """What can be looked at."""
-        return ((YOURS,) if self._own[0] is not None else ()) + tuple(NETWORKS)
+        return ((YOURS,) if self.own_model is not None else ()) + tuple(NETWORKS)
 
     def work(self, settings: FlowSettings) -> Slices[FlowResult]:
         """Compute a result, in slices."""

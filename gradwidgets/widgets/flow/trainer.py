@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import inspect
+import threading
 import weakref
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 
@@ -51,6 +52,14 @@ class Trainer:
     def active(self) -> bool:
         """Whether one runs."""
         return self.run is not None and self.run.active
+
+    @property
+    def elsewhere(self) -> bool:
+        """Whether another thread trains the panel's model now: here it would be read while it is written."""
+        run = self.run
+        if run is None or run.ended or run.thread == threading.get_ident() or not self._panel.own:
+            return False
+        return run.model() is self._panel.problem.own_model
 
     # -- a loop of the user's -----------------------------------------------------------------------------
 
@@ -163,7 +172,7 @@ class Trainer:
     def _begin(self, optimizer: torch.optim.Optimizer | None, options: Mapping[str, object]) -> LiveRun:
         panel = self._panel
         model, *_ = panel.problem.network(panel.network_now()[0])
-        run = LiveRun(model, optimizer, self.draw, **options)
+        run = LiveRun(model, optimizer, self.draw, self._view.look, **options)
         self.stop()
         if self.active:
             self._end(self.run)
@@ -184,10 +193,11 @@ class Trainer:
     def train(self) -> None:
         """See `LayerFlowPanel.train`."""
         panel = self._panel
+        panel.refuse_elsewhere()
         self.stop()
         settings = panel.network_now()[0]
         the = lesson(panel.problem, settings)
-        run = LiveRun(the.model, None, self.draw, lr=panel.lr, share=_SHOWN, budget=_SHOWN)
+        run = LiveRun(the.model, None, self.draw, self._view.look, lr=panel.lr, share=_SHOWN, budget=_SHOWN)
         self._trained = the.model
         self._take(run)
         run.open()
@@ -237,6 +247,7 @@ class Trainer:
         if at_home():
             self._panel.attempt(lambda: self.draw(run, last=True))
         else:
+            run.look()
             self._panel.owe("last picture", lambda: self._panel.attempt(lambda: self.draw(run, last=True)))
 
     def draw(self, run: LiveRun, *, last: bool = False) -> bool:
@@ -248,7 +259,7 @@ class Trainer:
             panel.read_moved()
         if panel.view != self._view.name or not (last or panel.canvas.free()):
             return False
-        self._view.look(run)
+        run.look()
         panel.paint_view(settle=last)
         return True
 
