@@ -49,7 +49,7 @@ test: $(INSTALLED) lint
 	@CHROMIUM="$$($(BIN) tests/browser/find_chromium.py --install)" && export CHROMIUM && \
 		$(if $(ARGS),$(BIN) -m pytest $(ARGS), \
 		{ failed=0; \
-		OMP_NUM_THREADS=1 $(BIN) -m pytest -n auto --maxprocesses 4 $(APART) || failed=1; \
+		OMP_NUM_THREADS=1 $(BIN) -m pytest -n auto --maxprocesses 4 --dist worksteal $(APART) || failed=1; \
 		$(BIN) -m pytest -n 2 --dist loadfile tests/browser || failed=1; \
 		$(BIN) -m pytest $(addprefix --ignore=,$(APART) tests/browser) || failed=1; \
 		exit $$failed; })

@@ -8,7 +8,9 @@ from tests.browser.page import Page
 
 pytestmark = pytest.mark.browser
 
-RUNS = 30 if os.environ.get("GRADWIDGETS_SOAK") == "1" else 4
+SOAK = os.environ.get("GRADWIDGETS_SOAK") == "1"
+RUNS = 30 if SOAK else 4
+CELLS = ("HBox([layers()])", "gallery()", "OptimizerPlayground()", "p = layers()\np")
 CANVAS = "document.querySelector('.gradwidgets canvas') !== null"
 NO_CANVAS = "document.querySelector('.gradwidgets canvas') === null"
 START = """
@@ -41,9 +43,7 @@ def memory():
 """
 
 
-@pytest.mark.parametrize("cell", [
-    "OptimizerPlayground()", "p = layers()\np", "HBox([layers()])", "gallery()",
-])  # fmt: skip
+@pytest.mark.parametrize("cell", CELLS if SOAK else CELLS[:2])
 def test_the_same_cell_run_again_and_again_leaves_one_panel(cell, open_page):
     page = open_page(START, cell)
     page.run(0)

@@ -46,7 +46,7 @@ ENVIRONMENTS: dict[str, Callable[[], contextlib.AbstractContextManager]] = {
     "no_grad": torch.no_grad,
     "numpy raises": lambda: np.errstate(all="raise"),
 }
-SOME = list(ENVIRONMENTS) if SOAK else ["float16", "meta", "inference", "numpy raises"]
+SOME = list(ENVIRONMENTS) if SOAK else ["float16", "inference"]
 CHANGES = {
     "playground": [{"lr": 0.3, "delta": 0.3}, {"dataset": "anscombe I"}, {"dataset": "beale", "step": 4}],
     "explorer": [{"scale": "log", "point": (0.5, 0.5), "descent": True}, {"example": "hinge", "gradient_check": True}],
@@ -112,7 +112,7 @@ def test_a_panel_says_and_shows_the_same_in_any_environment(usual, environment):
 def test_panels_that_were_made_elsewhere_follow_there(usual):
     kind, said, picture = usual
     panel = SMALL[kind]()
-    for environment in ENVIRONMENTS if SOAK else ("float64", "no_grad"):
+    for environment in ENVIRONMENTS if SOAK else ("meta",):
         with ENVIRONMENTS[environment]():
             panel.reset()
             assert said_after(panel, CHANGES[kind]) == said and panel.error == ""

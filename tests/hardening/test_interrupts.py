@@ -124,7 +124,7 @@ def test_after_an_interrupt_at_any_line_the_next_change_shows_the_right_picture(
     chance, struck, wrong = random.Random(kind), 0, []
     page = in_a_page(panel)
     changes = list(enumerate(CHANGES[kind]))
-    for number, (start, change, after) in changes if SOAK else chance.sample(changes, 4):
+    for number, (start, change, after) in changes if SOAK else chance.sample(changes, 2):
         picture, seen = right(kind, start, {**change, **after})
         panel.reset()
         panel.restore(start)

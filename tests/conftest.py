@@ -1,0 +1,9 @@
+"""For all tests."""
+
+import gc
+
+import gradwidgets  # noqa: F401 - with torch and Matplotlib
+
+# What is imported stays: collecting need not look at it again after every test.
+gc.collect()
+gc.freeze()
