@@ -1,22 +1,28 @@
 """One loss, checked: its surface, a table at inputs that tell, a verdict; for the eye or for a test suite."""
 
+import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
-from gradwidgets.core.finding import Finding
-from gradwidgets.core.loss_function import as_function
+import torch
+
+from gradwidgets.core.finding import Finding, worst_first
+from gradwidgets.core.loss_function import LossFunction, as_function
+from gradwidgets.core.non_finite import blame
 from gradwidgets.core.objective import Objective
 from gradwidgets.core.patterns.ground import dead_share
 from gradwidgets.core.patterns.look import Look, Target
 from gradwidgets.core.patterns.registry import PATTERNS, find_patterns
 from gradwidgets.core.probe import ProbeRow, probing
+from gradwidgets.core.report_text import as_markdown, as_page, as_text, is_ok, marks
 from gradwidgets.core.results import Result
 from gradwidgets.core.slices import finish
 from gradwidgets.core.subject.certificate import Certificate
 from gradwidgets.core.subject.home import at_home
 from gradwidgets.core.subject.untouched import Untouched
 from gradwidgets.core.surface import SurfaceGrid, sample_surface
-from gradwidgets.core.wording import number, percent
+from gradwidgets.core.wording import number, percent, place
 
 Axes = Mapping[str, tuple[float, float]]
 
@@ -42,7 +48,7 @@ class LossReport(Result):
     @property
     def ok(self) -> bool:
         """Whether there is neither a warning nor an error among the findings."""
-        return all(finding.severity in ("ok", "info") for finding in self.findings)
+        return is_ok(self.findings)
 
     def to_frame(self):
         """The table as a pandas DataFrame, a row for each `ProbeRow`; the inputs' columns are the parameters' names."""
@@ -57,29 +63,41 @@ class LossReport(Result):
             rows.append({**said, **inputs, **found})
         return pandas.DataFrame(rows)
 
+    def to_markdown(self) -> str:
+        """The report as Markdown: a heading with the verdict, a list of the findings, the table with a line an input.
+
+        Returns:
+            The text, with a newline at its end. Whatever a name or a message holds means nothing but itself.
+        """
+        return as_markdown(self.name, self.grid, self.findings, self.rows)
+
+    def to_html(self, path: str | os.PathLike[str]) -> Path:
+        """Write the report as a page of its own: verdict, picture, findings, notes and table, light and dark.
+
+        The loss is not called again. The page needs no other file, fetches nothing and runs nothing.
+
+        Args:
+            path: Where; a file that is there already is replaced.
+
+        Returns:
+            The path.
+
+        Raises:
+            OSError: It cannot be written there: FileNotFoundError where there is no such folder.
+        """
+        from gradwidgets.figures.report_picture import report_picture
+        from gradwidgets.figures.style import STYLES
+
+        path, marked = Path(path), marks(self.findings)
+        pictures = {theme: report_picture(self.grid, marked, style) for theme, style in STYLES.items()}
+        page = as_page(self.name, self.grid, self.findings, self.rows, pictures)
+        # Half of a surrogate pair, which UTF-8 has no bytes for, must not keep a report from being written.
+        path.write_text(page, encoding="utf-8", errors="xmlcharrefreplace", newline="\n")
+        return path
+
     def __str__(self) -> str:
         """The verdict and the table as text."""
-        sides = ", ".join(f"{n} {number(a)} to {number(b)}" for n, (a, b) in self.grid.axes.items())
-        lines = [f"{self.name} over {sides}: {'ok' if self.ok else 'not ok'} ({self.grid.method})"]
-        for finding in self.findings:
-            lines += [f"  {finding.severity:7} {finding.name}: {finding.message}", f"          {finding.action}"]
-        lines += [f"  note    {note}" for note in self.grid.notes]
-        head = ("input", *self.grid.names, "gradient for", "loss", "gradient", "flag")
-        table = [
-            (
-                row.input_name,
-                *(number(row.inputs[name]) for name in self.grid.names),
-                row.parameter,
-                number(row.loss),
-                number(row.gradient),
-                f"◂ {row.flag}" if row.flag else "",
-            )
-            for row in self.rows
-        ]
-        widths = [max(map(len, column)) for column in zip(head, *table, strict=True)]
-        for line in (head, *table):
-            lines.append("  " + "  ".join(f"{cell:{width}}" for cell, width in zip(line, widths, strict=True)).rstrip())
-        return "\n".join(lines)
+        return as_text(self.name, self.grid, self.findings, self.rows, ok=self.ok)
 
 
 @at_home
@@ -91,6 +109,7 @@ def check_loss(
     probes: Mapping[str, object] | None = None,
     target: Target | None = None,
     resolution: int = 81,
+    dtype: torch.dtype | str = "float32",
 ) -> LossReport:
     """Say what is wrong with a loss, or that nothing is.
 
@@ -100,7 +119,9 @@ def check_loss(
         fixed: Its other parameters.
         probes: Inputs of one's own for the table; see `probe`.
         target: Where it should lead; see `find_patterns`.
-        resolution: Grid points along each axis.
+        resolution: Grid points along each axis of the picture; no verdict depends on it.
+        dtype: The precision of the training: the loss is looked at in it, as under autocast, beside float64. "float32",
+            "float16" or "bfloat16", or torch's.
 
     Returns:
         The report; `print` it, or ask for its `ok`.
@@ -114,10 +135,31 @@ def check_loss(
         raise TypeError(f"check_loss takes one loss; call it for each of {', '.join(map(repr, loss))}")
     with Untouched(loss, fixed) as block, block.again():
         grid = sample_surface(loss, axes, resolution, fixed=fixed)
-        findings = find_patterns(grid, target=target)
+        findings = find_patterns(grid, target=target, dtype=dtype)
         function = as_function(loss, grid.axes, fixed)
         rows = finish(probing(function, grid.axes, probes))
+        findings = obeying(findings, function, rows)
     return LossReport(function.name, grid, rows, findings, block.certificate)
+
+
+def obeying(findings: list[Finding], function: LossFunction, rows: Iterable[ProbeRow]) -> list[Finding]:
+    """Findings that know of what the table shows: a value that is not finite is never passed over.
+
+    Args:
+        findings: What was found.
+        function: The loss.
+        rows: The table.
+    """
+    bad = [row for row in rows if row.flag in ("non-finite loss", "non-finite gradient")]
+    if not bad or any(one.name in ("non_finite", "precision", "singular") for one in findings):
+        return findings
+    point = tuple(bad[0].inputs.values())
+    culprit = blame(function, torch.tensor(point, dtype=torch.float64))
+    message = f"the {bad[0].flag.removeprefix('non-finite ')} is not finite at {place(bad[0].inputs, point)}"
+    message += "" if culprit is None else f"; {culprit.sentence}"
+    action = PATTERNS["non_finite"].action if culprit is None else culprit.action
+    found = Finding("non_finite", "error", message, {"share": 0.0, "threshold": 0.0}, point, action)
+    return worst_first([found, *(one for one in findings if one.name != "well_shaped")])
 
 
 @at_home
@@ -132,6 +174,7 @@ def assert_loss(
     probes: Mapping[str, object] | None = None,
     target: Target | None = None,
     resolution: int = 41,
+    dtype: torch.dtype | str = "float32",
 ) -> None:
     """Fail, with the evidence, if a loss has something wrong: for a test suite.
 
@@ -146,17 +189,19 @@ def assert_loss(
             the loss is at its lowest in view.
         target: As in `check_loss`.
         resolution: As in `check_loss`.
+        dtype: As in `check_loss`.
 
     Raises:
-        AssertionError: Something is wrong; the message is the report.
+        AssertionError: Something is wrong; the message says what, and then the report.
         ValueError: As in `check_loss`, or `allow` holds a name that there is not.
         TypeError: As in `check_loss`.
     """
+    __tracebackhide__ = True  # pytest then shows the test and the evidence, not this
     allowed = {allow} if isinstance(allow, str) else set(allow)
     unknown = sorted(allowed - set(PATTERNS))
     if unknown:
         raise ValueError(f"unknown pattern {unknown[0]!r}: choose among {', '.join(map(repr, PATTERNS))}")
-    report = check_loss(loss, axes, fixed=fixed, probes=probes, target=target, resolution=resolution)
+    report = check_loss(loss, axes, fixed=fixed, probes=probes, target=target, resolution=resolution, dtype=dtype)
     wrong = [
         f"{finding.name}: {finding.message}. {finding.action}"
         for finding in report.findings
@@ -177,4 +222,7 @@ def assert_loss(
             inputs = ", ".join(f"{name} {number(value)}" for name, value in row.inputs.items())
             wrong.append(f"{row.flag} for {row.parameter} at {row.input_name!r} ({inputs})")
     if wrong:
-        raise AssertionError("\n".join([f"{report.name}: {len(wrong)} wrong", *wrong, "", str(report)]))
+        # What is wrong at a probe is no finding: that all else is well shaped must not be the verdict then.
+        told = [finding for finding in report.findings if finding.severity != "ok"]
+        evidence = as_text(report.name, report.grid, told, report.rows, ok=False)
+        raise AssertionError("\n".join([f"{report.name}: {len(wrong)} wrong", *wrong, "", evidence]))

@@ -22,6 +22,10 @@ NEAR, AGAINST = 30.0, 90.0  # degrees
 SAME = 1.0  # degrees: gradients so near to each other have one direction
 ALL = 0.999  # of the view counts as all of it
 APART = 2.0  # cells: lowest points so near to each other are the same
+EVEN = 1.25  # from low to high ratios of two gradients' sizes: up to here one number says it
+ALIKE = 1.05  # times: a size so near to another is the same
+
+_ONE_WAY = "the two have the same gradient direction"
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -33,11 +37,19 @@ class Comparison(Result):
             0 or 180 for curves. NaN where either gradient is zero, or a loss or gradient is not finite.
         names: What the losses are called.
         sentences: The differences in words, at least one sentence.
+        ratio: How many times as large as the first loss's gradient the second's is, both by their length in the
+            parameters' plane: the median over the points where there is an angle, so that a pole does not matter. NaN
+            where there is none.
+        ratio_low: The lower quartile of the same.
+        ratio_high: The upper one: half of those points lie between the two.
     """
 
     angle: Tensor
     names: tuple[str, str]
     sentences: tuple[str, ...]
+    ratio: float = math.nan
+    ratio_low: float = math.nan
+    ratio_high: float = math.nan
 
 
 @at_home
@@ -57,9 +69,10 @@ def compare_surfaces(
         surveys: Name → what was found on it already, so that it is not looked for again.
 
     Returns:
-        The angle between their gradients and the differences in words: dead ground, parameters that hardly move, where
-        they are not finite or singular, how far the gradients agree, and the lowest points. The angle and what is said
-        of it do not depend on a loss's scale, nor on a constant added to it.
+        The angle between their gradients, the ratio of their sizes, and the differences in words: dead ground,
+        parameters that hardly move, where they are not finite or singular, how far the gradients agree in direction and
+        size, and the lowest points. The angle and what is said of it do not depend on a loss's scale, nor on a
+        constant added to it.
 
     Raises:
         ValueError: The axes or their points differ, or the names are not two.
@@ -72,18 +85,25 @@ def compare_surfaces(
     angle = _angle(first.gradient, second.gradient)
     angle[~(looks[names[0]].finite & looks[names[1]].finite)] = math.nan
     finite = torch.stack([look.finite for look in looks.values()]).all(0)
+    both = angle.isfinite()
+    ratios = _ratios(first.gradient[both], second.gradient[both])
     if _same(first.loss, second.loss) and _same(first.gradient, second.gradient):
-        return Comparison(angle, names, (f"the two are the same loss {_everywhere(finite)}",))
+        return Comparison(angle, names, (f"the two are the same loss {_everywhere(finite)}",), *_quartiles(ratios))
     lines = {name: singular_lines(look.grid) for name, look in looks.items()}
+    direction, scaled = _direction(angle, finite), ""
+    if direction.startswith(_ONE_WAY):
+        scaled = _scaled(ratios, names, same=_same(first.loss[both], second.loss[both]))
     said = [
         _dead(looks, surveys or {}),
         *_starved(looks),
         *_singular(looks, lines),
-        _direction(angle, finite, first, second, names),
+        direction + scaled,
+        "" if scaled else _sizes(ratios, names, _view(both)),
         _lowest(looks, lines),
     ]
     sentences = tuple(sentence for sentence in said if sentence)
-    return Comparison(angle, names, sentences or ("the two have a gradient in common nowhere in view",))
+    nothing = ("the two have a gradient in common nowhere in view",)
+    return Comparison(angle, names, sentences or nothing, *_quartiles(ratios))
 
 
 def gradient_angle(first: SurfaceGrid, second: SurfaceGrid) -> Tensor:
@@ -185,16 +205,20 @@ def _everywhere(finite: Tensor) -> str:
     return "everywhere in view" if bool(finite.all()) else "wherever both are finite"
 
 
-def _direction(angle: Tensor, finite: Tensor, first: SurfaceGrid, second: SurfaceGrid, names: tuple[str, str]) -> str:
+def _view(both: Tensor) -> str:
+    return "the view" if float(both.double().mean()) >= 0.95 else "the points where both have one"
+
+
+def _direction(angle: Tensor, finite: Tensor) -> str:
     both = angle.isfinite()
     if not bool(both.any()):
         return ""
     angles = angle[both]
     near, against = (float(mask.double().mean()) for mask in (angles <= NEAR, angles > AGAINST))
     where = _everywhere(finite) if float(both[finite].double().mean()) >= 0.95 else "wherever both have one"
-    view = "the view" if float(both.double().mean()) >= 0.95 else "the points where both have one"
+    view = _view(both)
     if float((angles < SAME).double().mean()) >= ALL:
-        return f"the two have the same gradient direction {where}" + _steeper(first, second, names, both)
+        return f"{_ONE_WAY} {where}"
     if float((angles > 180 - SAME).double().mean()) >= ALL:
         return f"the gradients of the two are opposite {where}"
     if angle.ndim == 1:
@@ -208,17 +232,68 @@ def _direction(angle: Tensor, finite: Tensor, first: SurfaceGrid, second: Surfac
     )
 
 
-def _steeper(first: SurfaceGrid, second: SurfaceGrid, names: tuple[str, str], both: Tensor) -> str:
-    ratios = (second.gradient[both].norm(dim=-1) / first.gradient[both].norm(dim=-1)).sort().values
-    low, middle, high = (float(ratios[round(share * (len(ratios) - 1))]) for share in (0.01, 0.5, 0.99))
-    if not (math.isfinite(high) and high - low <= 1e-6 * middle):
+def _ratios(first: Tensor, second: Tensor) -> Tensor:
+    """How many times as large the second's gradients are, ascending, (N,); from gradients of (N, P) both, P 1 or 2."""
+    # hypot squares nothing: sizes may be anything that a float can say.
+    sizes = [torch.hypot(*part.T) if part.shape[-1] == 2 else part[:, 0].abs() for part in (first, second)]
+    return (sizes[1] / sizes[0]).sort().values
+
+
+def _quantile(ordered: Tensor, share: float) -> float:
+    """Between two numbers their geometric mean, so that ratios and their reciprocals have reciprocal quantiles."""
+    place = share * (len(ordered) - 1)
+    low, high = float(ordered[math.floor(place)]), float(ordered[math.ceil(place)])
+    return low if low == high else math.sqrt(low) * math.sqrt(high)
+
+
+def _quartiles(ratios: Tensor) -> tuple[float, float, float]:
+    """The median of sorted ratios, their lower and their upper quartile."""
+    if not len(ratios):
+        return math.nan, math.nan, math.nan
+    median, low, high = (_quantile(ratios, share) for share in (0.5, 0.25, 0.75))
+    return median, low, high
+
+
+def _scaled(ratios: Tensor, names: tuple[str, str], *, same: bool) -> str:
+    """What to add where one gradient is the other times a number; "" where it is not."""
+    middle = _quantile(ratios, 0.5)
+    if not _even(ratios, 0.01, 1 + 1e-6):
         return ""
     if abs(middle - 1) <= 1e-6:
-        return (
-            ": there they are the same" if _same(first.loss[both], second.loss[both]) else ": they differ by a constant"
-        )
-    steep = names[1] if middle > 1 else names[0]
-    return f": {steep} is {number(max(middle, 1 / middle))} times as steep"
+        return ": there they are the same" if same else ": they differ by a constant"
+    return f": {names[1] if middle > 1 else names[0]} is {number(max(middle, 1 / middle))} times as steep"
+
+
+def _even(ratios: Tensor, share: float, most: float) -> bool:
+    """Whether they differ by no more than so many times, without a share of the lowest and of the highest."""
+    low, high = _quantile(ratios, share), _quantile(ratios, 1 - share)
+    return low > 0 and math.isfinite(high) and high / low <= most
+
+
+def _sizes(ratios: Tensor, names: tuple[str, str], view: str) -> str:
+    """How the sizes of the gradients differ, in a sentence; "" where there are none, or beyond what floats can say."""
+    median, low, high = _quartiles(ratios)
+    if not (low > 0 and math.isfinite(high)):
+        return ""
+    one, other = names
+    if not _even(ratios, 0.25, EVEN):
+        span = f"{number(low, 2)} to {number(high, 2)} times in half of {view}"
+        return f"the gradient of {other} is {_as_large(median)} as that of {one} at the median, {span}"
+    about = "" if _even(ratios, 0.01, 1 + 1e-6) else "about "
+    if 1 / ALIKE <= median <= ALIKE:
+        said = f"the gradients of the two are {about}equally large"
+    else:
+        said = f"the gradient of {other} is {about}{_as_large(median)} as that of {one}"
+    if _even(ratios, 0.05, EVEN):
+        return said
+    low, high = _quantile(ratios, 0.05), _quantile(ratios, 0.95)
+    return f"{said} in half of {view}, {number(low, 2)} to {number(high, 2)} times in nine tenths of it"
+
+
+def _as_large(ratio: float) -> str:
+    """How many times as large, "as" to follow."""
+    told = number(ratio, 2)
+    return {"1": "as large", "0.5": "half as large", "2": "twice as large"}.get(told, f"{told} times as large")
 
 
 def _lowest(looks: Mapping[str, Look], lines: Mapping[str, dict[str, tuple[float, ...]]]) -> str:

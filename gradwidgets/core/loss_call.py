@@ -1,9 +1,10 @@
 """What a loss takes, and one call of it: names become arguments, what comes back is checked."""
 
+import contextlib
 import inspect
 import math
 from collections.abc import Callable, Mapping
-from numbers import Real
+from numbers import Integral, Real
 
 import torch
 from torch import Tensor, nn
@@ -38,8 +39,8 @@ class LossCall:
         loss: Any callable that takes tensors by name and returns a tensor; an `nn.Module` loss takes what its
             `forward` takes.
         varied: Names of the parameters that are varied.
-        fixed: The others that are to be set: a number becomes a tensor as large as the varied ones; anything else,
-            a tensor of data say, is handed on as it is.
+        fixed: The others that are to be set: a float becomes a tensor as large as the varied ones; anything else,
+            a whole number, a string or a tensor of data say, is handed on as it is.
 
     Raises:
         TypeError: `loss` is not callable, or a name or fixed value is not usable.
@@ -49,7 +50,9 @@ class LossCall:
     Attributes:
         name: What the loss is called.
         varied: As given.
-        fixed: As given; numbers as floats.
+        fixed: As given; numbers as plain ones.
+        plain_numbers: Whether floats in `fixed` are handed over as they are too.
+        whole_as_tensors: Whether whole numbers in `fixed` become tensors too.
         stand_in: A copy of the loss that is called in its place; None for the loss itself.
         changed: Names of the tensors handed over that some call has changed in place.
     """
@@ -67,7 +70,7 @@ class LossCall:
         self._positional: tuple[str, ...] = ()
         self._check_names()
         # A loss that takes its constants as plain numbers only (`delta` of nn.functional's, say) is met halfway.
-        self.plain_numbers = False
+        self.plain_numbers = self.whole_as_tensors = False
         self.changed: set[str] = set()
         self.stand_in: Callable | None = None
 
@@ -88,16 +91,20 @@ class LossCall:
                 f"{listed})"
             )
 
-    def __call__(self, *varied: Tensor) -> object:
+    def __call__(
+        self, *varied: Tensor, around: Callable[[], contextlib.AbstractContextManager] = contextlib.nullcontext
+    ) -> object:
         """Call the loss; every tensor handed over may be changed in place.
 
         Args:
             *varied: The varied parameters' values, of one shape.
+            around: Makes the block in which the loss runs.
         """
         like = varied[0]
         arguments = {name: value.clone() for name, value in zip(self.varied, varied, strict=True)}
         for name, value in self.fixed.items():
-            if isinstance(value, float) and not self.plain_numbers:
+            whole = isinstance(value, int) and not isinstance(value, bool) and self.whole_as_tensors
+            if whole or (isinstance(value, float) and not self.plain_numbers):
                 value = torch.full_like(like, value, requires_grad=False)
             elif isinstance(value, Tensor):
                 value = value.detach().to(like.dtype) if value.is_floating_point() else value.detach()
@@ -108,7 +115,7 @@ class LossCall:
         positional = [arguments.pop(name) for name in self._positional if name in arguments]
         try:
             # A loss may leave the process in another mode, which is none of the next call's business.
-            with abroad(), torch.inference_mode(False):
+            with abroad(), torch.inference_mode(False), around():
                 return (self.stand_in or self.loss)(*positional, **arguments)
         finally:
             self.changed |= {name for name, value in handed.items() if value._version != before[name]}
@@ -164,6 +171,8 @@ def _plain_number(where: str, value: object) -> object:
         value = float(value)
     if isinstance(value, bool) or not isinstance(value, Real):
         return value
+    if isinstance(value, Integral):
+        return int(value)
     number = float(value)
     if not math.isfinite(number):
         raise ValueError(f"{where} must be finite; got {value!r}")

@@ -1,11 +1,12 @@
 """A loss of named numbers, with its gradient at many points at once, by the fastest way that is right for it."""
 
+import contextlib
 import copy
 import time
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol
 
 import torch
 from torch import Tensor
@@ -14,12 +15,26 @@ from gradwidgets.core.axes import check_loss_axes
 from gradwidgets.core.loss_call import LossCall, LossError
 from gradwidgets.core.objective import Objective
 from gradwidgets.core.precision import agree, in_single
+from gradwidgets.core.reference import Doubled
 from gradwidgets.core.slices import SLICE, Slices, finish
+from gradwidgets.core.subject.home import abroad
 from gradwidgets.core.subject.threads import all_threads, one_thread
 from gradwidgets.core.subject.undisturbed import SEED, Undisturbed
 from gradwidgets.core.twice import Twice
 
 Method = Literal["vectorized", "vmap", "pointwise"]
+
+
+class Watch(Protocol):
+    """A block that sees every operation of a call, and of the way back from it."""
+
+    def __enter__(self) -> object: ...
+
+    def __exit__(self, *raised: object) -> object: ...
+
+    def back(self, value: Tensor, leaves: list[Tensor]) -> None:
+        """Follow a value, a scalar, back to the leaves."""
+
 
 _TRIED = 5  # points on which the ways are compared before one is chosen
 _BLOCK = 2**16  # points in one call
@@ -72,6 +87,7 @@ class LossFunction:
         self.method: Method | None = None
         self.dtype = torch.float64
         self._undisturbed = Undisturbed(loss)
+        self._around: Callable[[], contextlib.AbstractContextManager] = contextlib.nullcontext  # the loss runs in it
         self._in_single = False  # whether a call has computed in less than float64
 
     @property
@@ -93,8 +109,15 @@ class LossFunction:
         """The same loss with other constants, computed the same way."""
         other = copy.copy(self)
         other.call = LossCall(self.call.loss, self.parameters, fixed)
-        other.call.plain_numbers, other.call.changed = self.call.plain_numbers, self.call.changed
+        other.call.plain_numbers, other.call.whole_as_tensors = self.call.plain_numbers, self.call.whole_as_tensors
+        other.call.changed = self.call.changed
         other.fixed = other.call.fixed
+        return other
+
+    def reference(self) -> "LossFunction":
+        """The same loss in float64 whatever its data and its casts are; its way must be known."""
+        other = copy.copy(self)
+        other.dtype, other._around = torch.float64, Doubled
         return other
 
     # -- values -------------------------------------------------------------------------------------------
@@ -128,6 +151,8 @@ class LossFunction:
             except Exception as error:
                 if points.dtype != self.dtype:
                     raise LossError(self._sentence(error)) from error
+                if self._around is not contextlib.nullcontext:
+                    return (yield from self._pointwise(points, gradient))
                 # What a few points allowed, some other point does not: see which.
                 self.method = "pointwise"
         return (yield from self._pointwise(points, gradient))
@@ -141,10 +166,23 @@ class LossFunction:
         with torch.inference_mode(False):
             return Values(torch.cat([p.loss for p in parts]), torch.cat([p.gradient for p in parts]), reached, {})
 
-    def traced(self, point: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """The loss at one point, (P,), with its autograd graph, and the graph's leaves, one a parameter."""
-        with self._undisturbed(self.call) as block, block.again():
-            return self._forward(point.to(self.dtype)[None], "vmap" if self.method == "vmap" else "vectorized")
+    def run_at(self, point: Tensor, dtype: torch.dtype, watch: Watch) -> None:
+        """One plain call at one point, forwards and backwards, whatever the way of computing many.
+
+        Args:
+            point: (P,).
+            dtype: In which.
+            watch: The block in which it runs.
+
+        Raises:
+            Exception: Whatever the loss raises.
+        """
+        with self._undisturbed(self.call) as block, block.again(), torch.inference_mode(False), abroad():
+            shape = (1,) if self.method == "vectorized" else ()
+            leaves = [number.detach().clone().reshape(shape).requires_grad_() for number in point.to(dtype).unbind(-1)]
+            with watch:
+                value = self.call.checked(self.call(*leaves))
+                watch.back(value.sum() if value.ndim else value, leaves)
 
     def _at_once(self, points: Tensor, method: Method, gradient: bool = True) -> Values:
         # Waking a thread takes longer than a block of points does, the more so on a machine that others use too.
@@ -167,13 +205,15 @@ class LossFunction:
         return value, leaves
 
     def _tensor(self, *leaves: Tensor) -> Tensor:
-        return self.call.checked(self.call(*leaves))
+        return self.call.checked(self.call(*leaves, around=self._around))
 
-    @staticmethod
-    def _with_gradient(value: Tensor, leaves: list[Tensor], gradient: bool = True) -> Values:
+    def _with_gradient(self, value: Tensor, leaves: list[Tensor], gradient: bool = True) -> Values:
         gradients = [None] * len(leaves)
         if gradient and value.requires_grad:
-            gradients = torch.autograd.grad(value.sum(), leaves, allow_unused=True)
+            total = value.sum()
+            # Somebody's own backward is somebody's code.
+            with abroad() if self._around is Doubled else contextlib.nullcontext(), self._around():
+                gradients = torch.autograd.grad(total, leaves, allow_unused=True)
         reached = tuple(gradient is not None for gradient in gradients)
         filled = [torch.zeros_like(leaf) if g is None else g for g, leaf in zip(gradients, leaves, strict=True)]
         loss = value.detach().to(leaves[0].dtype)
@@ -206,7 +246,7 @@ class LossFunction:
     def _at_point(self, point: Tensor, gradient: bool = True) -> Values:
         self._undisturbed.renew()
         leaves = [number.clone().requires_grad_() for number in point.unbind(-1)]
-        value = self.call.checked(self.call(*leaves))
+        value = self.call.checked(self.call(*leaves, around=self._around))
         if value.numel() != 1:
             raise LossError(
                 f"{self.name} must return one value; for single numbers it returned shape {tuple(value.shape)}"
@@ -265,8 +305,9 @@ class LossFunction:
         """Find out in which dtype, and with constants in which form, the loss works at all."""
         errors: list[Exception] = []
         for dtype in (torch.float64, torch.float32):
-            for plain in (False, True):
-                self.dtype, self.call.plain_numbers, self._in_single = dtype, plain, False
+            for plain, whole in ((False, False), (True, False), (False, True)):
+                self.dtype, self._in_single = dtype, False
+                self.call.plain_numbers, self.call.whole_as_tensors = plain, whole
                 result = self._truth(point.to(dtype)[None])[0]
                 if not isinstance(result, Exception):
                     if dtype == torch.float32:
@@ -279,10 +320,10 @@ class LossFunction:
                         self._undisturbed.notes["float32"] = "computed in float32, as the tensors that it holds are"
                     return
                 errors.append(result)
-                if not any(isinstance(value, float) for value in self.fixed.values()):
+                if not any(type(value) in (int, float) for value in self.fixed.values()):
                     break
         # None works here. Stay with float32 if that is at least another complaint than about dtypes.
-        self.call.plain_numbers = False
+        self.call.plain_numbers = self.call.whole_as_tensors = False
         if not ("dtype" in str(errors[0]) and str(errors[-1]) != str(errors[0])):
             self.dtype = torch.float64
 
@@ -310,9 +351,9 @@ class LossFunction:
             leaf = point.detach().to(self.dtype).clone().requires_grad_()
             try:
                 if self.method == "vectorized":
-                    value = self.call(*(part[None] for part in leaf.unbind(-1)))
+                    value = self.call(*(part[None] for part in leaf.unbind(-1)), around=self._around)
                 else:
-                    value = self.call(*leaf.unbind(-1))
+                    value = self.call(*leaf.unbind(-1), around=self._around)
                 (gradient,) = torch.autograd.grad(self.call.checked(value).sum(), leaf, create_graph=True)
                 rows = [
                     torch.autograd.grad(entry, leaf, retain_graph=True, allow_unused=True)[0]

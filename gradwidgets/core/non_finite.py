@@ -1,27 +1,40 @@
-"""Which operation made a value or a gradient that is not finite."""
+"""What made a value or a gradient that is not finite: an operation, or the data."""
 
-import re
+import inspect
+import math
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
-from torch.overrides import TorchFunctionMode, resolve_name
+from torch import Tensor, nn
 
 from gradwidgets.core.loss_function import LossFunction
+from gradwidgets.core.watching import Watching, floats_in
 
 _ACTIONS = {
     "log": "Clamp its input away from zero, or use log1p, logsigmoid or log_softmax.",
+    "acos": "Clamp its input a little inside (−1, 1), or take atan2: at ±1 its slope is infinite.",
+    "asin": "Clamp its input a little inside (−1, 1), or take atan2: at ±1 its slope is infinite.",
     "sqrt": "Add a small eps under the root.",
     "norm": "Add a small eps under the root: a norm has no gradient at zero.",
     "div": "Add a small eps to the divisor.",
+    "reciprocal": "Add a small eps to the divisor.",
     "pow": "Keep the base away from zero, or from below it.",
     "exp": "Clamp the exponent, or work with logarithms (logsumexp, softplus).",
     "where": (
         "Put a safe value into the branch that is not taken before it is computed: torch.where hides its value, not "
         "its gradient."
     ),
+    "data": "It is the data, not the formula: mask it before it is used (before the square, not after), or clean it.",
 }
 _GENERAL = "Clamp the input of that operation, or add a small eps."
+# What only hands infinity on, or puts it there on purpose.
+_HANDED_ON = frozenset((
+    "full_like", "full", "clone", "to_copy", "detach", "alias", "view", "expand", "empty", "lift_fresh",
+    "scalar_tensor", "constant_pad_nd", "masked_fill", "copy", "fill", "zeros_like", "ones_like", "select",
+    "unsqueeze", "squeeze", "stack", "cat", "index", "slice",
+))  # fmt: skip
+_FACTORS = ("mul", "mv", "mm", "dot", "addmm", "bmm")
 
 
 @dataclass(frozen=True)
@@ -29,7 +42,7 @@ class Culprit:
     """What made a value that is not finite.
 
     Attributes:
-        operation: torch's name for it.
+        operation: torch's name for it; "data" where no operation made it.
         which: "loss" or "gradient".
         sentence: What happened, in words.
         action: What to do.
@@ -41,105 +54,211 @@ class Culprit:
     action: str
 
 
-def blame(function: LossFunction, point: Tensor) -> Culprit | None:
+def blame(function: LossFunction, point: Tensor, dtype: torch.dtype = torch.float64) -> Culprit | None:
     """Run the loss at one point again and watch every operation.
 
     Args:
         function: The loss.
         point: (P,), where loss or gradient is not finite.
+        dtype: In which to run it.
 
     Returns:
-        The first operation whose result is not finite though its inputs are, or whose backward makes NaN; None if
-        there is none to be seen.
+        The data that are not finite, or the first operation whose result is not finite though its inputs are, or
+        whose backward makes NaN; None if there is none to be seen.
     """
     watch = _Watch()
     try:
-        with watch:
-            value, leaves = function.traced(point)
+        function.run_at(point, dtype, watch)
     except Exception:
-        return None
-    if not bool(value.detach().isfinite().all()):
-        if watch.first is None:
+        if not (watch.data or watch.inf or watch.nan):
             return None
-        name = watch.first
-        return Culprit(name, "loss", f"{name} makes it from finite numbers", _action(name))
-    name = _backward(value, leaves) if value.requires_grad else None
-    if name is None:
-        return None
-    if watch.chose:
-        return Culprit(
-            "where",
-            "gradient",
-            f"torch.where takes the finite branch, but {name} in the other one has no finite gradient, and 0 × that "
-            "is NaN",
-            _ACTIONS["where"],
-        )
-    return Culprit(name, "gradient", f"the backward of {name} makes it", _action(name))
+    if watch.data:
+        named = next(_not_finite(function), None)
+        if named is not None:
+            kind, where = named
+            which = "loss" if not watch.loss_is_finite else "gradient"
+            return Culprit("data", which, f"{where} is {kind}", _ACTIONS["data"])
+    return watch.culprit()
 
 
-class _Watch(TorchFunctionMode):
-    """Notes the first operation that makes something not finite, and whether torch.where chose among values."""
+@dataclass(frozen=True)
+class _Event:
+    """An operation that made something not finite.
+
+    Attributes:
+        who: The operation, or the one whose backward it belongs to.
+        operation: The operation itself.
+        back: Whether that was on the way back.
+        of_infinity: Whether NaN came of infinity.
+    """
+
+    who: str
+    operation: str
+    back: bool
+    of_infinity: bool
+
+
+def largest_growth(function: LossFunction, point: Tensor) -> str:
+    """The operation whose result is largest beside what goes into it, "" where there is none to be seen.
+
+    Args:
+        function: The loss.
+        point: (P,), near to where its slope grows without end.
+    """
+    growth = _Growth()
+    try:
+        function.run_at(point, torch.float64, growth)
+    except Exception:
+        return ""
+    return growth.name
+
+
+class _Growth(Watching):
+    """Notes the operation that makes the largest numbers of what it is given."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.first: str | None = None
-        self.chose = False
+        self.name, self._largest = "", 0.0
 
-    def __torch_function__(self, func, types, args=(), kwargs=None):
-        result = func(*args, **(kwargs or {}))
-        name = (resolve_name(func) or getattr(func, "__name__", "")).rpartition(".")[2]
-        if name == "where":
-            self.chose = True
-        if self.first is None and isinstance(result, Tensor) and name not in ("full_like", "clone", "tensor", "to"):
-            given = [a for a in (*args, *(kwargs or {}).values()) if isinstance(a, Tensor)]
-            if _bad(result) and not any(_bad(a) for a in given):
-                self.first = name.strip("_")
+    def run(self, name: str, func, args: tuple, kwargs: dict) -> object:
+        result = func(*args, **kwargs)
+        given, made = (
+            [float(t.abs().max()) for t in floats_in(part) if t.numel()] for part in ((args, kwargs), result)
+        )
+        if given and made and name not in _HANDED_ON:
+            growth = max(made) / max(*given, 1e-300)
+            if growth > self._largest:
+                self.name, self._largest = self.node or name, growth
         return result
 
 
-def _bad(tensor: Tensor) -> bool:
-    if not tensor.is_floating_point():
-        return False
-    with torch._C.DisableTorchFunction():
-        return not bool(tensor.detach().isfinite().all())
+class _Watch(Watching):
+    """Notes the first infinity made of finite numbers, the first NaN made of none, and data that are not finite.
+
+    Attributes:
+        inf: Where the first infinity came from.
+        nan: Where the first NaN came from.
+        data: Whether something not finite came in that no operation had made.
+        loss_is_finite: Whether the loss is.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.inf: _Event | None = None
+        self.nan: _Event | None = None
+        self.data, self.loss_is_finite = False, True
+        self._made: set[int] = set()
+
+    def run(self, name: str, func, args: tuple, kwargs: dict) -> object:
+        given = floats_in((args, kwargs))
+        nan_in, inf_in = any(map(_has_nan, given)), any(map(_has_inf, given))
+        if not self.node and (nan_in or inf_in):
+            self.data |= any((_has_nan(t) or _has_inf(t)) and t.data_ptr() not in self._made for t in given)
+        result = func(*args, **kwargs)
+        out = floats_in(result)
+        self._made |= {tensor.data_ptr() for tensor in out}
+        who, back = self.node or name, bool(self.node)
+        if self.nan is None and not nan_in and any(map(_has_nan, out)):
+            self.nan = _Event(who, name, back, inf_in)
+        handed_on = name in _HANDED_ON or nan_in or inf_in
+        if self.inf is None and not handed_on and any(map(_has_inf, out)):
+            self.inf = _Event(who, name, back, False)
+        return result
+
+    def back(self, value: Tensor, leaves: list[Tensor]) -> None:
+        self.loss_is_finite = bool(value.detach().isfinite())
+        self.loss_is_nan = bool(value.detach().isnan())
+        super().back(value, leaves)
+
+    def culprit(self) -> Culprit | None:
+        """Who is to blame, in words."""
+        if not self.loss_is_finite:
+            made = [one for one in (self.nan, self.inf) if one is not None and not one.back]
+            if not made:
+                return None
+            first, chain = self._chain(made[0] if self.loss_is_nan or self.inf is None else self.inf)
+            return Culprit(
+                first.who,
+                "loss",
+                f"{chain} from finite numbers" if first.of_infinity is False else chain,
+                action_for(first.who),
+            )
+        made = [one for one in (self.nan, self.inf) if one is not None and one.back]
+        # What the way forward hid behind a choice meets the way back.
+        made = made or [one for one in (self.nan, self.inf) if one is not None]
+        if not made:
+            return None
+        first, chain = self._chain(made[0])
+        if self.chose and (self.nan is not None or not made[0].back):
+            name = (self.inf or first).who
+            return Culprit(
+                "where",
+                "gradient",
+                f"torch.where takes the finite branch, but {name} in the other one has no finite gradient, and 0 × "
+                "that is NaN",
+                _ACTIONS["where"],
+            )
+        return Culprit(first.who, "gradient", chain, action_for(first.who))
+
+    def _chain(self, event: _Event) -> tuple[_Event, str]:
+        """The event to blame, with what came of it."""
+        said = f"the backward of {event.who} makes it" if event.back else f"{event.who} makes it"
+        if not event.of_infinity:
+            return event, said
+        product = "0 × infinity, which is NaN" if event.operation in _FACTORS else "NaN of it"
+        if self.inf is None or self.inf.who == event.who:
+            return event, f"{said}: {product}" if event.operation in _FACTORS else said
+        source = f"the backward of {self.inf.who}" if self.inf.back else self.inf.who
+        target = f"the backward of {event.who}" if event.back else event.who
+        return self.inf, f"{source} makes infinity, and {target} {product}"
 
 
-def _backward(value: Tensor, leaves: list[Tensor]) -> str | None:
-    """The first operation, on the way back, that makes something not finite from finite gradients."""
-    found: list[str] = []
+def _has_nan(tensor: Tensor) -> bool:
+    return bool(tensor.isnan().any())
 
-    def watch(node):
-        def note(into, out) -> None:
-            bad_in, bad_out = (any(g is not None and _bad(g) for g in part) for part in (into, out))
-            if bad_in and not bad_out and not found:
-                found.append(node.name())
 
-        return node.register_hook(note)
+def _has_inf(tensor: Tensor) -> bool:
+    return bool(tensor.isinf().any())
 
-    hooks = [watch(node) for node in _nodes(value.grad_fn)]
+
+def _not_finite(function: LossFunction) -> Iterator[tuple[str, str]]:
+    """Data that are not finite: the kind, and the name with the first index."""
+    for name, value in {**function.fixed, **_held(function.call.loss)}.items():
+        tensors = {name: value} if isinstance(value, Tensor) else {}
+        if isinstance(value, nn.Module):
+            tensors = {f"{name}.{n}": t for n, t in (*value.named_parameters(), *value.named_buffers())}
+        elif isinstance(value, (tuple, list)):
+            tensors = {f"{name}[{i}]": t for i, t in enumerate(value) if isinstance(t, Tensor)}
+        elif isinstance(value, Mapping):
+            tensors = {f"{name}[{key!r}]": t for key, t in value.items() if isinstance(t, Tensor)}
+        elif isinstance(value, float) and not math.isfinite(value):
+            yield ("NaN" if math.isnan(value) else "infinite"), name
+        for where, tensor in tensors.items():
+            tensor = tensor.detach()
+            if not tensor.is_floating_point() or bool(tensor.isfinite().all()):
+                continue
+            index = (~tensor.isfinite()).nonzero()[0].tolist()
+            kind = "NaN" if bool(tensor[tuple(index)].isnan()) else "infinite"
+            yield kind, f"{where}[{', '.join(map(str, index))}]" if index else where
+
+
+def _held(loss: Callable) -> dict[str, object]:
+    """What a loss reads beside its arguments, by name."""
+    held: dict[str, object] = {}
+    if isinstance(loss, nn.Module):
+        held |= dict(loss.named_parameters()) | dict(loss.named_buffers())
+        held |= {name: value for name, value in vars(loss).items() if isinstance(value, Tensor)}
+    function = getattr(loss, "forward", loss)
+    if hasattr(function, "func"):  # functools.partial
+        held |= dict(getattr(function, "keywords", None) or {})
+        function = function.func
     try:
-        torch.autograd.grad(value.sum(), leaves, allow_unused=True)
-    except Exception:
-        return None
-    finally:
-        for hook in hooks:
-            hook.remove()
-    return _plain(re.sub(r"Backward\d*$", "", found[0])) if found else None
+        read = inspect.getclosurevars(function)
+    except TypeError:
+        return held
+    return {**read.globals, **read.nonlocals, **held}
 
 
-def _nodes(root) -> list:
-    nodes, waiting = {}, [root]
-    while waiting:
-        node = waiting.pop()
-        if node is not None and node not in nodes:
-            nodes[node] = None
-            waiting += [before for before, _ in node.next_functions]
-    return list(nodes)
-
-
-def _plain(name: str) -> str:
-    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
-
-
-def _action(name: str) -> str:
+def action_for(name: str) -> str:
+    """What to do about an operation that is not finite."""
     return next((action for part, action in _ACTIONS.items() if part in name), _GENERAL)

@@ -37,3 +37,21 @@ def in_single(value: Tensor) -> bool:
             return True
         waiting += [before for before, _ in node.next_functions]
     return False
+
+
+TRAINING = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16, "float64": torch.float64}
+
+
+def check_dtype(dtype: object) -> torch.dtype:
+    """Accept or refuse the precision of a training, by torch's dtype or its name.
+
+    Raises:
+        TypeError: It is neither.
+        ValueError: It is not one that models train in.
+    """
+    if isinstance(dtype, str) and dtype.removeprefix("torch.") in TRAINING:
+        return TRAINING[dtype.removeprefix("torch.")]
+    if isinstance(dtype, torch.dtype) and dtype in TRAINING.values():
+        return dtype
+    kind = ValueError if isinstance(dtype, (str, torch.dtype)) else TypeError
+    raise kind(f"dtype must be one of {', '.join(map(repr, TRAINING))}, or torch's; got {dtype!r:.60}")

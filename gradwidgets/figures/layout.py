@@ -274,6 +274,44 @@ def curvature_layout(width: float, height: float) -> tuple[Layout, Box]:
     return layout, box(across + square + bar_gap, bottom + plot - square, bar, square)
 
 
+def report_layout(width: float, height: float, *, letters: int = 0) -> tuple[Layout, Box]:
+    """Lay out one loss for a page of text: a map and the scale of its colours, or a curve over its gradient.
+
+    Args:
+        width: Figure width in CSS pixels.
+        height: Figure height in CSS pixels.
+        letters: How long the scale's labels are; 0 for a curve, which has none.
+
+    Returns:
+        The layout, and the box of the scale: `maps` holds the map; for a curve `data` is the loss and `losses` its
+        gradient.
+    """
+    scale = 1.25  # a page's text is larger than a panel's
+    left, right, top, bottom, bar, bar_gap, plot_gap = (v * scale for v in (47, 14, 24, 33, 9, 6, 46))
+    across, inner = width - left - right, height - top - bottom
+    if letters:
+        across -= bar_gap + bar + (6.5 * max(letters, 3) - 4) * scale
+    plot = (inner - plot_gap) / 2
+
+    def box(x: float, y: float, w: float, h: float) -> Box:
+        return x / width, y / height, w / width, h / height
+
+    layout = _layout(
+        width,
+        height,
+        scale,
+        maps=(box(left, bottom, across, inner),),
+        data=box(left, bottom + plot + plot_gap, across, plot),
+        losses=box(left, bottom, across, plot),
+        left_column=frozenset((0,)),
+        bottom_row=frozenset((0,)),
+        legend=(left / width, 1 - 0.52 * top / height),
+        map_size=(across, inner),
+        key_left=left,
+    )
+    return layout, box(left + across + bar_gap, bottom, bar, inner)
+
+
 def type_scale(width: float, height: float) -> float:
     """Return how much larger than in the smallest picture text and marks are in one of this size, in CSS pixels."""
     return min(1.7, max(1.0, min(width / 620, height / 470)))

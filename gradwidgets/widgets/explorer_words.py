@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import html
-import itertools
 import math
 from collections.abc import Mapping, Sequence
 
 from gradwidgets.core import ProbeRow
 from gradwidgets.core.finding import SEVERITIES
+from gradwidgets.core.report_text import ProbeLine, probe_lines
 from gradwidgets.core.wording import number, place
 from gradwidgets.widgets.cards import card
 from gradwidgets.widgets.explorer_point import Here
@@ -103,31 +103,19 @@ def _table(rows: Sequence[ProbeRow]) -> str:
     for component in components:
         if len(components) > 1:
             lines.append(f'<tr><td colspan="{len(heads)}"><b>{html.escape(component)}</b></td></tr>')
-        own = [row for row in rows if row.component == component]
-        inputs = itertools.groupby(own, key=lambda row: (row.input_name, row.inputs))
-        lowest = min((row.loss for row in own if math.isfinite(row.loss)), default=math.nan)
-        lines += [_input(list(group), lowest) for _, group in itertools.islice(inputs, _MOST_INPUTS)]
+        own = probe_lines([row for row in rows if row.component == component])
+        lines += map(_input, own[:_MOST_INPUTS])
     return f"<table>{''.join(lines)}</table>"
 
 
-def _input(rows: Sequence[ProbeRow], lowest: float) -> str:
+def _input(line: ProbeLine) -> str:
     """A line of the table: the gradients for all parameters at one input."""
-    flags = dict.fromkeys(row.flag for row in rows if row.flag)
-    # At the lowest point a gradient of zero is as it should be.
-    expected = set(flags) == {"zero gradient"} and math.isclose(rows[0].loss, lowest, rel_tol=1e-9, abs_tol=1e-12)
-    told = []
-    for flag in flags:
-        where = [row.parameter for row in rows if row.flag == flag]
-        told.append(f"◂ {flag}" + ("" if len(where) == len(rows) else f" for {', '.join(where)}"))
-    if expected:
-        told.append("the lowest here")
-    first = rows[0]
-    flag = f"<br><span>{html.escape(', '.join(told))}</span>" if told else ""
+    flag = f"<br><span>◂ {html.escape(line.flag)}</span>" if line.flag else ""
     cells = [
-        *(number(value, 3) for value in first.inputs.values()),
-        _value(first.loss),
-        *(_value(row.gradient) for row in rows),
+        *(number(value, 3) for value in line.inputs.values()),
+        _value(line.loss),
+        *(_value(value) for value in line.gradients.values()),
     ]
-    kind = ' class="flagged expected"' if expected else ' class="flagged"' if flags else ""
-    name = f"<td>{html.escape(first.input_name)}{flag}</td>"
+    kind = ' class="flagged expected"' if line.expected else ' class="flagged"' if line.flag else ""
+    name = f"<td>{html.escape(line.name)}{flag}</td>"
     return f"<tr{kind}>{name}" + "".join(f"<td>{html.escape(cell)}</td>" for cell in cells) + "</tr>"

@@ -4,7 +4,7 @@ from itertools import combinations
 
 import pytest
 
-from gradwidgets.figures.layout import curvature_layout, live_layout, playground_layout, surface_layout
+from gradwidgets.figures.layout import curvature_layout, live_layout, playground_layout, report_layout, surface_layout
 
 SIZES = [(400, 380), (580, 466), (620, 470), (900, 600), (1500, 900)]
 
@@ -33,6 +33,17 @@ def test_maps_scales_and_cuts_of_a_surface_lie_inside_and_apart(count, aside, si
         assert left > 0 and bottom > 0 and left + width < 1 and bottom + height < 1
     assert all(width * size[0] >= 60 and height * size[1] >= 60 for _, _, width, height in layout.maps)
     assert_apart(boxes)
+
+
+@pytest.mark.parametrize("letters", [0, 3, 8])
+def test_a_report_s_map_and_scale_or_its_two_plots_lie_inside_and_apart(letters):
+    layout, bar = report_layout(620, 520, letters=letters)
+    boxes = [*layout.maps, bar] if letters else [layout.data, layout.losses]
+    for left, bottom, width, height in boxes:
+        assert left > 0 and bottom > 0 and left + width < 1 and bottom + height < 1
+    assert_apart(boxes)
+    if letters:  # the scale's labels have room beside it
+        assert (1 - bar[0] - bar[2]) * 620 > letters * 0.6 * layout.small * layout.dpi / 72
 
 
 def assert_apart(boxes):

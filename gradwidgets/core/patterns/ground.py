@@ -1,22 +1,26 @@
 """Dead zones, axes of very different steepness, gradients that lead the wrong way."""
 
+import math
+
 import torch
 from torch import Tensor
 
 from gradwidgets.core.finding import Finding
-from gradwidgets.core.patterns.look import ABOVE, FLAT, Look, steep_of
+from gradwidgets.core.patterns.look import ABOVE, DEAD, Look, nearest_to_middle, steep_of
 from gradwidgets.core.patterns.regions import grown
 from gradwidgets.core.wording import number, percent, place
 
 DEAD_SHARE = 0.01
 SOFT_EDGE = 0.02  # of the steep slopes: beside saturated ground the slope has died away so far
 IMBALANCE = 100.0
+LIVE_SHARE = 0.2  # of the view: where both parameters have a gradient, for one to be compared with the other
+_NEARER = 1.5  # decades: so far must the nearer quartile be too
 WRONG_SHARE = 0.6  # half would be chance
 
 
 def dead_zone(look: Look) -> Finding | None:
-    """Flat ground of some extent above the lowest loss: a start there never moves, or one parameter does not."""
-    if look.height == 0 and look.steep == 0 and bool(look.finite.any()):
+    """Ground of some extent above the lowest loss on which a start hardly moves, or one parameter does not."""
+    if look.height == 0 and bool(look.finite.any()):
         return Finding(
             "dead_zone",
             "warning",
@@ -24,33 +28,36 @@ def dead_zone(look: Look) -> Finding | None:
             {"share": 1.0, "threshold": DEAD_SHARE},
             look.first(look.finite),
         )
-    if dead_share(look) < DEAD_SHARE:
+    wholly = look.share(look.dead_points)
+    parts = {name: look.share(mask) for name, mask in look.stuck_points.items()}
+    parts = {name: share for name, share in sorted(parts.items(), key=lambda part: -part[1]) if share >= DEAD_SHARE}
+    if wholly < DEAD_SHARE and not parts:
         return None
-    all_dead = torch.stack([torch.zeros_like(look.flat), *look.zones]).any(0)
-    wholly, told = look.share(all_dead), torch.zeros_like(look.flat)
-    parts = sorted(look.stuck.items(), key=lambda part: -look.share(part[1]))
-    said, spot, kind, beside = [], None, "", 0.0
-    if look.zones and (wholly >= DEAD_SHARE or not parts):
-        spot, beside = look.first(look.zones[0]), _beside(look, look.zones[0], look.slope)
-        kind, told = _kind(beside), told | all_dead
+    said, spot, kind, beside, told = [], None, "", 0.0, torch.zeros_like(look.dead_points)
+    if wholly >= DEAD_SHARE:
+        told = told | look.dead_points
+        zone = look.zones[0] if look.zones else look.still
+        spot = look.first(zone) if bool(zone.any()) else _middle(look, look.dead_points)
+        beside = _beside(look, zone, look.slope)
+        kind = _kind(beside)
         said.append(
-            f"{percent(wholly)} of the view is dead: the gradient is zero there though the loss is not at its lowest, "
-            f"around {place(look.names, spot)} say, where it {_HOW[kind]}"
+            f"{percent(wholly)} of the view is dead: the gradient is zero there{_or_small(look, look.dead_points)} "
+            f"though the loss is not at its lowest, around {place(look.names, spot)} say, where it {_HOW[kind]}"
         )
-    for name, mask in parts:
-        if said and look.share(mask) < DEAD_SHARE:
-            continue
-        own = look.first(mask)
+    for name, share in parts.items():
+        mask, points = look.stuck.get(name), look.stuck_points[name]
+        own = _middle(look, points) if mask is None else look.first(mask)
         if spot is None:
             spot = own
-            beside = _beside(look, mask, look.grid.gradient[..., look.names.index(name)].abs())
+            slope = look.grid.gradient[..., look.names.index(name)].abs()
+            beside = 0.0 if mask is None else _beside(look, mask, slope)
             kind = _kind(beside)
-        share_of_it, told = percent(look.share(mask)), told | mask
+        told = told | points
         said.append(
-            f"{share_of_it} of the view is dead for {name}: its gradient is zero there though the loss is "
-            f"lower elsewhere along {name}, around {place(look.names, own)} say"
+            f"{percent(share)} of the view is dead for {name}: its gradient is zero there"
+            f"{_or_small(look, points, look.names.index(name))} though the loss is lower elsewhere along {name}, "
+            f"around {place(look.names, own)} say"
         )
-    named = look.names if wholly >= DEAD_SHARE else [name for name, _ in parts] or look.names
     return Finding(
         "dead_zone",
         "warning",
@@ -58,15 +65,26 @@ def dead_zone(look: Look) -> Finding | None:
         {
             "share": look.share(told),
             "threshold": DEAD_SHARE,
-            "for": ", ".join(named),
+            "for": ", ".join(look.names if wholly >= DEAD_SHARE else parts),
             "zones": len(look.zones) + len(parts),
             "kind": kind,
             "slope beside, of a steep one": beside,
-            "flat below, of a steep slope": FLAT,
+            "dead below, over the view, of what it is above the lowest": DEAD,
             "above the lowest from, of the height": ABOVE,
         },
         spot,
     )
+
+
+def _or_small(look: Look, mask: Tensor, axis: int | None = None) -> str:
+    """Whether gradients of a lattice's points are more than zero, in words."""
+    gradient = look.lattice.gradient[mask]
+    gradient = gradient if axis is None else gradient[:, axis]
+    return ", or too small to lead anywhere," if bool((gradient != 0).any()) else ""
+
+
+def _middle(look: Look, mask: Tensor) -> tuple[float, ...]:
+    return nearest_to_middle(look.lattice.points[mask], look.spans)
 
 
 _HOW = {"saturation": "dies away gradually: it saturates", "plateau": "stops at its edge: a plateau"}
@@ -84,7 +102,7 @@ def _kind(beside: float) -> str:
 
 def dead_share(look: Look) -> float:
     """Which share of the view is dead for all parameters or for one, 0 to 1."""
-    return look.share(look.dead)
+    return look.share(torch.stack([look.dead_points, *look.stuck_points.values()]).any(0))
 
 
 def dead_ground(look: Look) -> Tensor:
@@ -96,21 +114,26 @@ def axis_imbalance(look: Look) -> Finding | None:
     """One axis's gradient is many times the other's: no lr suits both."""
     if look.grid.y is None or look.grid.no_path:
         return None
-    size = look.grid.gradient[look.finite & ~look.flat].abs()
-    if not len(size):
+    lattice = look.lattice
+    size = lattice.gradient.abs()
+    both = lattice.finite & ~look.dead_points & (size > 0).all(-1)
+    if look.share(both) < LIVE_SHARE or dead_share(look) >= DEAD_SHARE:
         return None
+    size = size[both]
+    # Point by point, so that a pole, or a slope that dies away, moves nothing.
+    ratios = (size[:, 0].log10() - size[:, 1].log10()).quantile(torch.tensor([0.25, 0.5, 0.75], dtype=torch.float64))
+    low, middle, high = ratios.tolist()
+    nearer = low if middle > 0 else -high
+    if abs(middle) < math.log10(IMBALANCE) or nearer < _NEARER:
+        return None
+    ratio = 10 ** abs(middle)
+    names = look.names if middle > 0 else look.names[::-1]
     medians = size.median(0).values.tolist()
-    if min(medians) <= 0:
-        return None
-    ratio = max(medians) / min(medians)
-    if ratio < IMBALANCE:
-        return None
-    names = look.names if medians[0] > medians[1] else look.names[::-1]
     return Finding(
         "axis_imbalance",
         "warning",
-        f"the gradient of {names[0]} is {number(ratio)} times that of {names[1]} (medians {number(max(medians))} and "
-        f"{number(min(medians))}): an lr that suits one is wrong for the other",
+        f"the gradient of {names[0]} is {number(ratio)} times that of {names[1]} over half of the view and more: an lr "
+        "that suits one is wrong for the other",
         {
             "ratio": ratio,
             "threshold": IMBALANCE,
@@ -121,7 +144,7 @@ def axis_imbalance(look: Look) -> Finding | None:
 
 def wrong_direction(look: Look) -> Finding | None:
     """From most of the view the straight way to the target leads uphill."""
-    outside = look.finite & ~look.target & ~look.flat
+    outside = look.finite & ~look.target & ~look.still & (look.slope > 0)
     if not bool(outside.any()):
         return None
     points, targets = look.grid.points[outside] / look.spans, look.grid.points[look.target] / look.spans

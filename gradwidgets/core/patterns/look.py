@@ -1,5 +1,6 @@
 """A loss surface with what several patterns ask of it, computed once."""
 
+import dataclasses
 import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
@@ -7,24 +8,29 @@ from numbers import Real
 
 import torch
 from torch import Tensor
-from torch.nn.functional import max_pool2d
 
 from gradwidgets.core.critical_points import CriticalPoint, finding_critical_points
 from gradwidgets.core.differences import Differences, differing
 from gradwidgets.core.loss_call import LossError
 from gradwidgets.core.loss_function import LossFunction, objective_function
 from gradwidgets.core.objective import Objective
+from gradwidgets.core.patterns.descents import Descents, descending
 from gradwidgets.core.patterns.regions import components
+from gradwidgets.core.patterns.training import training_trouble
+from gradwidgets.core.patterns.view import View, finite
+from gradwidgets.core.patterns.zoom import Close, around, looking_closer, polishing
 from gradwidgets.core.slices import Slices, finish, part_of
 from gradwidgets.core.surface import SurfaceGrid
 
-FLAT = 1e-6  # of the steep slopes in view: below, the ground is flat
+DEAD = 1e-3  # of what a loss stands above its lowest: less than so much change over a whole view, and ground is dead
+STUCK = 1e-4  # the same for one parameter alone, above the lowest on its own line
 SMALLEST_EXTENT = 3  # cells: less is a point, not a zone
 LOWEST = 1e-3  # of the height of the view: so near to the lowest loss is as good as lowest
 ABOVE = 0.01  # of the same: flat ground is dead from so far above the lowest loss on
 
-_MANY = 10_000  # points of a sample; of a loss that must be called point by point, fewer
-_FEW = 100
+_LATTICE, _LATTICE_SLOW = {1: 997, 2: 61}, {1: 97, 2: 17}  # points along each axis
+_MANY, _FEW = 997, 100  # points of a sample; the second of a loss that must be called point by point
+_ENDS, _KINKS = 3, 4  # places that are looked at closely: of where descents end, and of kinks
 
 Target = Sequence[float] | Mapping[str, object] | Callable[..., Tensor]
 
@@ -32,51 +38,146 @@ Target = Sequence[float] | Mapping[str, object] | Callable[..., Tensor]
 class Look:
     """A grid and what follows from it.
 
+    Verdicts go by points of their own, so that no grid decides; the grid is what they are drawn on.
+
     Args:
         grid: The surface, or the curve.
         target: Where the loss should lead: a point, a box or a predicate; None for the lowest region.
+        dtype: The precision of the training.
 
     Attributes:
         grid: As given, without a function where it has none.
-        function: The loss itself, or None.
+        own: The loss itself, or None.
+        function: The loss in the reference's float64, or None.
+        view: The same over its axes, or None.
+        dtype: As given.
         critical: The critical points, once `looking` has found them.
+        descents: Where descents end, once `looking` knows; None before, and without a loss.
+        close: What is between points, the same.
+        trouble: What the precision of the training does, the same.
+        untried: Why the loss cannot be had in that precision; "" where it can.
     """
 
-    def __init__(self, grid: SurfaceGrid, target: Target | None = None) -> None:
-        self.grid, self.names = grid, grid.names
-        self.function: LossFunction | None = loss_function_of(grid)
+    def __init__(self, grid: SurfaceGrid, target: Target | None = None, dtype: torch.dtype = torch.float32) -> None:
+        self.grid, self.names, self.dtype = grid, grid.names, dtype
+        self.own: LossFunction | None = loss_function_of(grid)
+        self.view: View | None = None
+        if self.own is not None:
+            if self.own.method is None:
+                self.own.values(grid.points.reshape(-1, len(grid.names))[:7])
+            self.view = View(self.own, self.bounds)
         self.given = target is not None
         self._target = target
         self.critical: list[CriticalPoint] = []
+        self.descents: Descents | None = None
+        self.close, self.trouble, self.untried = Close(), None, ""
+
+    @property
+    def function(self) -> LossFunction | None:
+        """The loss in the reference's float64, or None."""
+        return None if self.view is None else self.view.function
 
     def looking(self) -> Slices[None]:
         """Find the critical points and compute what several patterns need, in slices."""
-        if self.function is not None and self.steep > 0:
+        if self.view is None:
+            return
+        yield from part_of(self._sampling(), 0.0, 0.05)
+        self.descents = yield from part_of(descending(self.view), 0.05, 0.4)
+        self.close = yield from part_of(looking_closer(self.view), 0.45, 0.2)
+        for name in ("lowest", "height", "floor"):
+            self.__dict__.pop(name, None)  # they may have been asked for before
+        yield from part_of(self._looking_at_ends(), 0.65, 0.05)
+        if self.steep > 0:
             # Where much ground is flat, gradients of zero are no points.
-            usable = self.finite & ~self.flat if self.share(self.flat) > 0.01 else self.finite
+            flat = self.still | (self.finite & (self.slope == 0))
+            usable = self.finite & ~flat if self.share(flat) > 0.01 else self.finite
             work = finding_critical_points(self.grid, self.function, usable, self.steep)
-            self.critical = yield from part_of(work, 0.0, 0.6)
+            self.critical = self._settled_kinks((yield from part_of(work, 0.7, 0.1)))
+            self.__dict__.pop("lowest", None)
         # What the cached properties of these names would compute at once.
-        self.__dict__["single"] = yield from part_of(self._in_float32(), 0.6, 0.1)
-        self.__dict__["compared"] = yield from part_of(self._comparing(), 0.7, 0.3)
+        self.__dict__["single"] = yield from part_of(self._in_float32(), 0.8, 0.05)
+        self.__dict__["compared"] = yield from part_of(self._comparing(), 0.85, 0.1)
+        yield from part_of(self._training(), 0.95, 0.05)
+
+    def _sampling(self) -> Slices[None]:
+        count = (_LATTICE_SLOW if self.view.slow else _LATTICE)[self.view.dims]
+        points = self.view.lattice(count)
+        loss, gradient = yield from self.view.at(points)
+        self.__dict__["lattice"] = Lattice(points, loss, gradient, count)
+
+    def _settled_kinks(self, critical: list[CriticalPoint]) -> list[CriticalPoint]:
+        """Kinked minima, of which a grid knows the cell, moved to where the descents beside them end."""
+        ends, losses = self.descents.ends, self.descents.losses
+        cell, moved = self.spans / (self.grid.loss.shape[-1] - 1), []
+        for one in critical:
+            if one.kind == "minimum" and not one.eigenvalues and len(ends):
+                near = ((ends - torch.tensor(one.point, dtype=torch.float64)).abs() <= 1.5 * cell).all(-1)
+                if bool(near.any()):
+                    k = int(torch.where(near, losses, math.inf).argmin())
+                    if float(losses[k]) <= one.loss:
+                        one = dataclasses.replace(one, point=tuple(ends[k].tolist()), loss=float(losses[k]))
+            if all(other.point != one.point for other in moved):
+                moved.append(one)
+        return sorted(moved, key=lambda one: one.loss)
+
+    def _looking_at_ends(self) -> Slices[None]:
+        """Losses are often singular right where they are lowest, and at kinks."""
+        if self.view.slow or not len(self.descents.ends):
+            return
+        order, seen = self.descents.losses.argsort(), []
+        for end in self.descents.ends[order]:
+            if all(bool(((end - other).abs() > 0.02 * self.spans).any()) for other in seen):
+                seen.append(end)
+            if len(seen) == _ENDS:
+                break
+        for point in [*seen, *self.close.kinks[:_KINKS]]:
+            bad = yield from around(self.view, point)
+            if bad is None:
+                bad = yield from polishing(self.view, point)
+            if bad is not None:
+                self.close.bad.append(bad)
+                return
+
+    def _training(self) -> Slices[None]:
+        lattice = self.lattice
+        if not bool(lattice.finite.any()):
+            return
+        sound = bool(lattice.finite.all()) and not self.close.bad
+        try:
+            self.trouble = yield from training_trouble(
+                self.view, self.own, self.dtype, lattice.points, self.floor, self.height, sound=sound
+            )
+        except LossError as error:
+            self.untried = str(error)
 
     def _in_float32(self) -> Slices[Tensor | None]:
-        if self.function is None or self.function.dtype == torch.float32:
+        if self.own is None:
             return None
         try:
-            return (yield from self.function.valuing(self.sample[0], torch.float32)).gradient.double()
+            return (yield from self.own.valuing(self.sample[0], torch.float32)).gradient.double()
         except LossError:
             return None
 
     def _comparing(self) -> Slices[Differences | None]:
-        if self.function is None or self.function.dtype == torch.float32:
+        if self.function is None:
             return None
-        points, exact, _ = self.sample
+        points, exact = self.sample
         # A parameter with no gradient at all is another pattern's.
         axes = [axis for axis in range(points.shape[1]) if bool((exact[:, axis] != 0).any())]
         if not axes:
             return None
         return (yield from differing(self.function, points, exact, self.bounds, self.steep, axes))
+
+    @cached_property
+    def lattice(self) -> "Lattice":
+        """The loss at points that no grid prefers; at the grid's own where the loss is not known."""
+        if self.view is None:
+            points, dims = self.grid.points, len(self.names)
+            swapped = (points, self.grid.loss, self.grid.gradient)
+            points, loss, gradient = (part.transpose(0, 1) if dims == 2 else part for part in swapped)
+            return Lattice(points.reshape(-1, dims), loss.reshape(-1), gradient.reshape(-1, dims), len(points))
+        finish(self._sampling())
+        return self.__dict__["lattice"]
 
     @cached_property
     def single(self) -> Tensor | None:
@@ -89,24 +190,18 @@ class Look:
         return finish(self._comparing())
 
     @cached_property
-    def sample(self) -> tuple[Tensor, Tensor, Tensor]:
-        """Finite points (N, P), autograd's gradients there, and the size of the slope per width of the view (N,).
-
-        The third is zero where a much steeper neighbour shows that the gradient only passes through zero.
-        """
-        slope = self.slope[None, None] if self.grid.y is not None else self.slope[None, None, None]
-        around = max_pool2d(slope, 3, 1, 1).reshape(self.slope.shape)
-        own = torch.where(self.slope > 1e-10 * around, self.slope, torch.zeros_like(self.slope))
-        points, gradient, own = self.grid.points[self.finite], self.grid.gradient[self.finite], own[self.finite]
+    def sample(self) -> tuple[Tensor, Tensor]:
+        """Some finite points of the lattice, (N, P), and autograd's gradients there."""
+        points, gradient = self.lattice.points[self.lattice.finite], self.lattice.gradient[self.lattice.finite]
         most = _FEW if self.grid.method == "pointwise" else _MANY
         if len(points) > most:
             chosen = torch.linspace(0, len(points) - 1, most).round().long()
-            return points[chosen], gradient[chosen], own[chosen]
-        return points, gradient, own
+            return points[chosen], gradient[chosen]
+        return points, gradient
 
     @cached_property
     def finite(self) -> Tensor:
-        """Where loss and gradient are finite, of the loss's shape."""
+        """Where loss and gradient are finite, of the grid's shape."""
         return self.grid.loss.isfinite() & self.grid.gradient.isfinite().all(-1)
 
     @cached_property
@@ -121,34 +216,53 @@ class Look:
 
     @cached_property
     def slope(self) -> Tensor:
-        """The size of the gradient per width of the view, of the loss's shape; 0 where not finite."""
+        """The size of the gradient per width of the view, of the grid's shape; 0 where not finite."""
         size = (self.grid.gradient * self.spans).norm(dim=-1)
         return torch.where(self.finite, size, torch.zeros_like(size))
 
     @cached_property
     def steep(self) -> float:
         """A steep slope in view: of the finite points one in a hundred is steeper."""
-        return steep_of(self.slope[self.finite])
+        lattice = self.lattice
+        return steep_of((lattice.gradient[lattice.finite] * self.spans).norm(dim=-1))
+
+    @cached_property
+    def _usual(self) -> tuple[float, float]:
+        """Of the losses in view, the second and the ninety-eighth hundredth."""
+        losses = self.lattice.loss[self.lattice.finite]
+        if not len(losses):
+            return 0.0, 0.0
+        return tuple(losses.quantile(torch.tensor([0.02, 0.98], dtype=torch.float64)).tolist())
 
     @cached_property
     def height(self) -> float:
-        """How far the loss rises in view, without the highest hundredth, which may be a pole's."""
-        losses = self.grid.loss[self.finite]
-        if not len(losses):
-            return 0.0
-        return float(losses.kthvalue(max(1, round(0.99 * len(losses)))).values - losses.min())
+        """How far the loss rises in view, without the highest fiftieth, which may be a pole's; 0 for a constant."""
+        low, high = self._usual
+        rise = high - low if self.close.poles else max(high - self.lowest, high - low)
+        losses = self.lattice.loss[self.lattice.finite]
+        rounding = 1e-13 * float(losses.abs().max()) if len(losses) else 0.0
+        return rise if rise > rounding else 0.0
 
     @cached_property
     def lowest(self) -> float:
         """The lowest loss in view, a refined minimum's included."""
-        losses = self.grid.loss[self.finite]
+        losses = [part for part in (self.grid.loss[self.finite], self.lattice.loss[self.lattice.finite]) if len(part)]
         refined = [one.loss for one in self.critical if one.kind == "minimum"]
-        return min([*refined, float(losses.min())]) if len(losses) else float("nan")
+        if self.descents is not None and len(self.descents.losses):
+            refined.append(float(self.descents.losses.min()))
+        return min([*refined, *(float(part.min()) for part in losses)]) if losses else float("nan")
 
     @cached_property
-    def flat(self) -> Tensor:
-        """Where the ground is flat."""
-        return self.finite & (self.slope <= FLAT * self.steep)
+    def floor(self) -> float:
+        """The lowest loss in view; beside a pole that leads down without end, a low one that is not the pole's."""
+        low, high = self._usual
+        return max(self.lowest, low - 3 * (high - low)) if self.close.poles else self.lowest
+
+    @cached_property
+    def still(self) -> Tensor:
+        """Where the ground cannot move a descent though it is not lowest, of the grid's shape."""
+        above = self.grid.loss - self.floor
+        return self.finite & (above > ABOVE * self.height) & (self.slope < DEAD * above)
 
     @cached_property
     def bottom(self) -> Tensor:
@@ -160,74 +274,115 @@ class Look:
 
     @cached_property
     def target(self) -> Tensor:
-        """Where the loss should lead, as a mask of the loss's shape; at least one point."""
+        """Where the loss should lead, as a mask of the grid's shape; at least one point."""
         if self._target is None:
             return self.bottom
         return target_mask(self._target, self.grid)
 
     @cached_property
     def zones(self) -> list[Tensor]:
-        """Flat ground of some extent, above the lowest loss and off a given target: dead; masks, the largest first."""
-        dead = self.flat & (self.grid.loss > self.lowest + ABOVE * self.height) & ~self._meant
-        if self.grid.y is not None:
-            # Where one parameter's gradient only passes through zero, the ground is the other's.
-            one, other = self._still.values()
-            dead &= one == other
-        return components(dead, SMALLEST_EXTENT)
+        """Dead ground of some extent, off a given target; masks of the grid's shape, the largest first."""
+        return components(self.still & ~self._meant, SMALLEST_EXTENT)
 
     @cached_property
     def stuck(self) -> dict[str, Tensor]:
         """Parameter → where it alone gets no gradient though the loss is lower elsewhere along its axis: a mask."""
         found = {}
-        losses = torch.where(self.finite, self.grid.loss, float("inf"))
+        losses = torch.where(self.finite, self.grid.loss, math.inf)
         for axis, name in enumerate(self.names if self.grid.y is not None else ()):
             if bool((self.grid.gradient[..., axis][self.finite] == 0).all()):
                 continue  # no gradient anywhere: another pattern's
-            high = losses > losses.amin(-1 - axis, keepdim=True) + ABOVE * self.height
-            mask = self._still[name] & high & ~self._meant & ~self._dead
+            above = losses - losses.amin(-1 - axis, keepdim=True)
+            size = self.grid.gradient[..., axis].abs() * self.spans[axis]
+            mask = self.finite & (above > ABOVE * self.height) & (size < STUCK * above)
+            mask = _long(mask & ~self._meant, -1 - axis) & ~self._dead
             if bool(mask.any()):
                 found[name] = mask
         return found
 
-    @cached_property
-    def _still(self) -> dict[str, Tensor]:
-        """Parameter → where it gets no gradient over some cells along its axis; on a ridge or at a saddle it is one."""
-        found = {}
-        for axis, name in enumerate(self.names):
-            size = self.grid.gradient[..., axis].abs()
-            found[name] = _long(self.finite & (size <= FLAT * steep_of(size[self.finite])), -1 - axis)
-        return found
-
     @property
     def dead(self) -> Tensor:
-        """Where a parameter gets no gradient, or none does, though the loss is lower elsewhere; of the loss's shape."""
+        """Where a parameter gets no gradient, or none does, though the loss is lower elsewhere; of the grid's shape."""
         return torch.stack([self._dead, *self.stuck.values()]).any(0)
 
     @property
     def _dead(self) -> Tensor:
-        return torch.stack([torch.zeros_like(self.flat), *self.zones]).any(0)
+        return torch.stack([torch.zeros_like(self.still), *self.zones]).any(0)
 
     @property
     def _meant(self) -> Tensor:
         """Where a loss may be flat whatever its height: in a target that was given."""
         return self.target if self.given else torch.zeros_like(self.finite)
 
+    @cached_property
+    def dead_points(self) -> Tensor:
+        """Which points of the lattice are dead for all parameters, (N,)."""
+        lattice = self.lattice
+        above = lattice.loss - self.floor
+        size = (lattice.gradient * self.spans).norm(dim=-1)
+        dead = lattice.finite & (above > ABOVE * self.height) & (size < DEAD * above)
+        return dead & ~self.in_targets(lattice.points) if self.given else dead
+
+    @cached_property
+    def stuck_points(self) -> dict[str, Tensor]:
+        """Parameter → which points of the lattice are dead for it alone, (N,); only parameters that have some."""
+        lattice, found = self.lattice, {}
+        losses = torch.where(lattice.finite, lattice.loss, math.inf)
+        for axis, name in enumerate(self.names if self.grid.y is not None else ()):
+            slopes = lattice.gradient[:, axis]
+            if bool((slopes[lattice.finite] == 0).all()):
+                continue  # no gradient anywhere: another pattern's
+            lines = losses.reshape(lattice.count, -1)
+            above = (lines - lines.amin(axis, keepdim=True)).flatten()
+            dead = lattice.finite & (above > ABOVE * self.height) & (slopes.abs() * self.spans[axis] < STUCK * above)
+            dead &= ~self.dead_points
+            if self.given:
+                dead &= ~self.in_targets(lattice.points)
+            if bool(dead.any()):
+                found[name] = dead
+        return found
+
     def in_target(self, point: Sequence[float]) -> bool:
-        """Whether a point lies in the target, or within a cell of it."""
-        cell = torch.stack([self.spans / (size - 1) for size in (self.grid.loss.shape[-1],)]).amax(0)
-        targets = self.grid.points[self.target]
-        return bool(((targets - torch.tensor(point, dtype=torch.float64)).abs() <= 1.01 * cell).all(-1).any())
+        """Whether a point lies in the target, or right beside it."""
+        return bool(self.in_targets(torch.tensor([point], dtype=torch.float64))[0])
+
+    def in_targets(self, points: Tensor) -> Tensor:
+        """Which points, (N, P), lie in the target or within a fiftieth of the view beside it, (N,)."""
+        reach = 0.02 * self.spans
+        if self._target is None or callable(self._target):
+            cell = self.spans / (self.grid.loss.shape[-1] - 1)
+            targets = self.grid.points[self.target]
+            reach = torch.maximum(reach, 1.01 * cell)
+            return torch.stack([((targets - p).abs() <= reach).all(-1).any() for p in points])
+        parts = [part if isinstance(part, tuple) else (part, part) for part in _by_name(self._target, self.names)]
+        low, high = (torch.tensor([part[k] for part in parts], dtype=torch.float64) for k in (0, 1))
+        return ((points >= low - reach) & (points <= high + reach)).all(-1)
 
     def share(self, mask: Tensor) -> float:
         """Which share of the view a mask covers."""
         return float(mask.double().mean())
 
     def first(self, mask: Tensor) -> tuple[float, ...]:
-        """A point of a mask, near its middle."""
-        points = self.grid.points[mask]
-        middle = points.mean(0)
-        nearest = ((points - middle) / self.spans).norm(dim=-1).argmin()
-        return tuple(points[nearest].tolist())
+        """A point of a mask of the grid's shape, near its middle."""
+        return nearest_to_middle(self.grid.points[mask], self.spans)
+
+
+class Lattice:
+    """A loss at points, (N, P), of `count` along each axis; the last axis is the fastest.
+
+    Attributes:
+        finite: Where loss and gradient are finite, (N,).
+    """
+
+    def __init__(self, points: Tensor, loss: Tensor, gradient: Tensor, count: int) -> None:
+        self.points, self.loss, self.gradient, self.count = points, loss.double(), gradient.double(), count
+        self.finite = finite(self.loss, self.gradient)
+
+
+def nearest_to_middle(points: Tensor, spans: Tensor) -> tuple[float, ...]:
+    """That of points, (N, P), which is nearest to their middle."""
+    nearest = ((points - points.mean(0)) / spans).norm(dim=-1).argmin()
+    return tuple(points[nearest].tolist())
 
 
 def steep_of(slopes: Tensor) -> float:

@@ -5,74 +5,170 @@ import torch
 from gradwidgets.core.differences import MISMATCH, sharp
 from gradwidgets.core.finding import Finding
 from gradwidgets.core.loss_call import LossError
-from gradwidgets.core.non_finite import blame
-from gradwidgets.core.patterns.look import Look
+from gradwidgets.core.non_finite import action_for, blame, largest_growth
+from gradwidgets.core.patterns.look import Look, nearest_to_middle
+from gradwidgets.core.patterns.training import LOST_SHARE
+from gradwidgets.core.patterns.view import finite
+from gradwidgets.core.slices import finish
 from gradwidgets.core.wording import number, percent, place
 
-LOST_SHARE = 0.01
 MISMATCH_SHARE = 0.05
 _REFUSED = "The loss refuses these points: keep the view, and the training, inside what it takes."
-_FEWEST = 5  # points along an axis: fewer show no steps
+_MANY_BAD = 441  # points
 _LOWEST_POINTS = 3
 
 
 def non_finite(look: Look) -> Finding | None:
     """NaN or infinity in the loss or its gradient, with the operation that makes it."""
-    bad = ~look.finite
-    if not bool(bad.any()):
+    share = look.share(~look.lattice.finite)
+    spots = [*_bad_on_grid(look), *look.close.bad]
+    if share > 0 and not spots:
+        spots = [torch.tensor(_middle_of(look), dtype=torch.float64)]
+    if not spots:
         return None
-    share, spot = look.share(bad), look.first(bad)
-    loss_too = bool((~look.grid.loss.isfinite()).any())
-    message = f"{percent(share)} of the view is not finite, {'loss' if loss_too else 'only the gradient'}, at "
-    message += f"{place(look.names, spot)} say"
+    bad, alone = look.lattice.points[~look.lattice.finite], share == 0
+    point = spots[0] if alone or not len(bad) else torch.tensor(_middle_of(look), dtype=torch.float64)
+    spot = tuple(point.tolist())
+    culprit = None if look.function is None else blame(look.function, point)
+    loss_too = _loss_is_bad(look, point)
+    where = place(look.names, spot)
+    what = "loss" if loss_too else "only the gradient"
+    if alone:
+        message = f"not finite at {where}, {what}{'' if loss_too else _at_minimum(look, point)}"
+    else:
+        message = f"{percent(share)} of the view is not finite, {what}, at {where} say"
     evidence: dict[str, object] = {"share": share, "threshold": 0.0}
     if look.grid.failed:
         sentence, count = next(iter(look.grid.failed.items()))
         evidence |= {"calls that raised": sum(look.grid.failed.values())}
         message += f"; at {count} points {sentence}"
         return Finding("non_finite", "error", message, evidence, spot, _REFUSED)
-    if look.function is not None:
-        culprit = blame(look.function, torch.tensor(spot, dtype=torch.float64))
-        if culprit is not None:
-            message += f"; {culprit.sentence}"
-            evidence |= {"operation": culprit.operation, "in": culprit.which}
-            return Finding("non_finite", "error", message, evidence, spot, culprit.action)
-    return Finding("non_finite", "error", message, evidence, spot)
+    if culprit is None:
+        return Finding("non_finite", "error", message, evidence, spot)
+    message += f"; {culprit.sentence}"
+    evidence |= {"operation": culprit.operation, "in": culprit.which}
+    return Finding("non_finite", "error", message, evidence, spot, culprit.action)
 
 
-def vanishes_in_float32(look: Look) -> Finding | None:
-    """Gradients that float64 has and float32, in which models train, rounds to zero."""
-    function = look.function
-    if function is None or function.dtype == torch.float32 or look.steep == 0:
+def _bad_on_grid(look: Look) -> list[torch.Tensor]:
+    """Some grid points that are not finite, in the reference either."""
+    points = look.grid.points[~look.finite]
+    if not len(points):
+        return []
+    if len(points) > _MANY_BAD:
+        points = points[torch.linspace(0, len(points) - 1, _MANY_BAD).long()]
+    if look.view is not None and not look.grid.failed:
+        loss, gradient = finish(look.view.at(points))
+        points = points[~finite(loss, gradient)]
+        if not len(points):
+            return []
+    middle = nearest_to_middle(points, look.spans)
+    return [torch.tensor(middle, dtype=torch.float64)]
+
+
+def _middle_of(look: Look) -> tuple[float, ...]:
+    return nearest_to_middle(look.lattice.points[~look.lattice.finite], look.spans)
+
+
+def _loss_is_bad(look: Look, point: torch.Tensor) -> bool:
+    if look.view is None:
+        return bool((~look.grid.loss.isfinite()).any())
+    loss, _ = finish(look.view.at(point[None]))
+    return not bool(loss.isfinite().all())
+
+
+def _at_minimum(look: Look, point: torch.Tensor) -> str:
+    """Whether the loss is lowest at a point, in words."""
+    loss, _ = finish(look.view.at(point[None], gradient=False))
+    return ", where the loss is lowest" if float(loss[0]) <= look.lowest + 1e-6 * look.height else ""
+
+
+def singular(look: Look) -> Finding | None:
+    """A slope that grows without end towards a point or a line, next to which a step leads anywhere."""
+    if not look.close.poles or look.close.bad or not bool(look.lattice.finite.all()):
         return None
-    (points, exact, slope), single = look.sample, look.single
-    if single is None:
-        return None
-    tiny = torch.finfo(torch.float32).tiny
-    gone = (single.abs() < tiny).all(-1) & (exact != 0).any(-1) & exact.isfinite().all(-1)
-    # Beside a point where the gradient passes through zero, rounding alone leaves something in float64.
-    gone &= slope > 0
-    share = float(gone.double().mean())
-    if share < LOST_SHARE:
-        return None
-    spots = points[gone]
-    spot = tuple(spots[len(spots) // 2].tolist())
-    largest = float(exact[gone].abs().max())
+    point = look.close.poles[0]
+    name = largest_growth(look.function, point)
+    said = f"; it is {name} that grows so" if name else ""
     return Finding(
-        "vanishes_in_float32",
+        "singular",
+        "error",
+        f"the slope grows without end towards {place(look.names, point.tolist())}{said}",
+        {"operation": name, "places": len(look.close.poles)},
+        tuple(point.tolist()),
+        action_for(name),
+    )
+
+
+def jump(look: Look) -> Finding | None:
+    """A step of the loss that no gradient knows of."""
+    if not look.close.jumps:
+        return None
+    point, height = max(look.close.jumps, key=lambda one: one[1])
+    spot = tuple(float(f"{value:.6g}") for value in point.tolist())
+    return Finding(
+        "jump",
         "warning",
-        f"in {percent(share)} of the view the gradient is zero in float32 though float64 has one, up to "
-        f"{number(largest)}, at {place(look.names, spot)} say",
-        {"share": share, "threshold": LOST_SHARE, "largest lost": largest},
+        f"the loss jumps by {number(height, 3)} at {place(look.names, spot)}, and no gradient knows of it",
+        {"height": height, "of the loss's height": height / look.height if look.height else 1.0},
         spot,
     )
 
 
+def vanishes_in_float32(look: Look) -> Finding | None:
+    """Gradients that float64 has and float32, in which models train, rounds to zero."""
+    trouble = look.trouble
+    if trouble is None or trouble.kind != "lost" or look.dtype != torch.float32 or trouble.cast is not None:
+        return None
+    return _lost("vanishes_in_float32", look)
+
+
+def precision(look: Look) -> Finding | None:
+    """Values or gradients that the precision of the training makes infinite, NaN, zero or wrong."""
+    trouble = look.trouble
+    if look.untried and look.dtype != torch.float32:
+        message = f"it cannot be looked at in {_name(look.dtype)}: {look.untried}"
+        return Finding("precision", "info", message, {}, None, "Under autocast such a part stays in float32.")
+    if trouble is None or (trouble.kind == "lost" and look.dtype == torch.float32 and trouble.cast is None):
+        return None
+    if trouble.kind == "lost":
+        return _lost("precision", look)
+    dtype, where = _name(trouble.cast or look.dtype), place(look.names, trouble.point.tolist())
+    evidence: dict[str, object] = {"share": trouble.share, "dtype": dtype, "operation": trouble.operation}
+    if trouble.kind == "wrong":
+        said = f": {trouble.operation}" if trouble.operation else ""
+        message = f"in {percent(trouble.share)} of the view the gradient in {dtype} is off by half and more, at {where}"
+        return Finding("precision", "warning", f"{message} say{said}", evidence, tuple(trouble.point.tolist()))
+    begins = [f"{name} {number(value)}" for name, values in trouble.begins.items() for value in values]
+    much = f"in {percent(trouble.share)} of the view" if trouble.share else "at single points"
+    message = f"{much} it is not finite in {dtype} though it is in float64, at {where} say"
+    message += f": {trouble.operation}" if trouble.operation else ""
+    message += f"; along the axes through there that begins or ends at {', '.join(begins)}" if begins else ""
+    evidence["begins"] = trouble.begins
+    return Finding("precision", "error", message, evidence, tuple(trouble.point.tolist()))
+
+
+def _lost(name: str, look: Look) -> Finding:
+    trouble = look.trouble
+    dtype, spot = _name(trouble.cast or look.dtype), tuple(trouble.point.tolist())
+    message = (
+        f"in {percent(trouble.share)} of the view the gradient is zero in {dtype} though float64 has one, up to "
+        f"{number(trouble.largest)} over the view, at {place(look.names, spot)} say"
+    )
+    message += f": {trouble.operation}" if trouble.operation else ""
+    evidence = {"share": trouble.share, "threshold": LOST_SHARE, "largest lost": trouble.largest, "dtype": dtype}
+    return Finding(name, "warning", message, evidence, spot)
+
+
+def _name(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")
+
+
 def gradient_mismatch(look: Look) -> Finding | None:
     """Autograd's gradient is not the slope that central differences of the loss have."""
-    if look.function is None or look.function.dtype == torch.float32:
+    if look.function is None:
         return None
-    (points, exact, _), found = look.sample, look.compared
+    (points, exact), found = look.sample, look.compared
     if found is None:
         return None
     bad, gaps = found.wrong.any(-1), found.relative().amax(-1)
@@ -120,19 +216,17 @@ def _between(look: Look, axis: int) -> bool:
 
 def no_gradient_path(look: Look) -> Finding | None:
     """The loss depends on a parameter that gets no gradient, or does not depend on it at all."""
-    grid = look.grid
+    lattice = look.lattice
     for axis, name in enumerate(look.names):
-        dim = -1 - axis
-        part = grid.gradient[..., axis][look.finite]
-        reached = name not in grid.no_path
+        part = lattice.gradient[lattice.finite, axis]
+        reached = name not in look.grid.no_path
         if not len(part) or (reached and bool((part != 0).any())):
             continue
-        if int(look.finite.sum(dim).max()) < 2:
-            continue  # nowhere two values that could differ
-        lowest = torch.where(look.finite, grid.loss, float("inf")).amin(dim)
-        highest = torch.where(look.finite, grid.loss, -float("inf")).amax(dim)
+        lines = [torch.where(lattice.finite, lattice.loss, end) for end in (torch.inf, -torch.inf)]
+        shape = [lattice.count] * len(look.names)
+        lowest, highest = lines[0].reshape(shape).amin(axis), lines[1].reshape(shape).amax(axis)
         change = float((highest - lowest).clamp_min(0).max())
-        if change <= 1e-12 * float(grid.loss[look.finite].abs().max()):
+        if change <= 1e-12 * float(lattice.loss[lattice.finite].abs().max()):
             if reached and look.height == 0:
                 continue  # a constant: that is the dead zone's to say
             return Finding(
@@ -142,7 +236,7 @@ def no_gradient_path(look: Look) -> Finding | None:
                 {"change of the loss along the axis": change},
                 action=f"Is {name} used at all? Multiplied by zero, or the wrong variable?",
             )
-        if reached and (min(grid.loss.shape) < _FEWEST or _between(look, axis)):
+        if reached and _between(look, axis):
             continue
         cause = "is exactly zero everywhere: it is rounded, compared or cut to a sign" if reached else "does not exist"
         return Finding(

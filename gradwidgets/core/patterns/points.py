@@ -1,9 +1,19 @@
 """Saddles, and minima where none should be."""
 
+import copy
+
+import torch
+
 from gradwidgets.core.critical_points import CriticalPoint
 from gradwidgets.core.finding import Finding
-from gradwidgets.core.patterns.look import LOWEST, Look
-from gradwidgets.core.wording import number, place
+from gradwidgets.core.loss_call import LossError
+from gradwidgets.core.patterns.ground import DEAD_SHARE, dead_share
+from gradwidgets.core.patterns.look import ABOVE, LOWEST, Look
+from gradwidgets.core.wording import number, percent, place
+
+REACHED = 0.9  # of the descents from over the view must end in a target
+_ENDING = 0.02  # of them: so many that end high make a minimum
+_BEYOND = 12  # ends from which it is looked beyond the view
 
 
 def saddle(look: Look) -> Finding | None:
@@ -33,7 +43,7 @@ def unexpected_minimum(look: Look) -> Finding | None:
     else:
         wrong = [one for one in minima if one.loss > look.lowest + LOWEST * look.height]
     if not wrong:
-        return None
+        return None if look.given else _ends_above(look)
     first = wrong[0]
     above = first.loss - look.lowest
     more = f", and {len(wrong) - 1} more" if len(wrong) > 1 else ""
@@ -49,6 +59,92 @@ def unexpected_minimum(look: Look) -> Finding | None:
             "eigenvalues": list(first.eigenvalues),
         },
         first.point,
+    )
+
+
+def _ends_above(look: Look) -> Finding | None:
+    """Descents that end above the lowest loss though no critical point is known there: at an edge, in a kink."""
+    descents = look.descents
+    if descents is None or not len(descents.ends) or look.close.poles or dead_share(look) >= DEAD_SHARE:
+        return None
+    high = descents.settled & (descents.losses > look.lowest + ABOVE * look.height)
+    flat = (descents.gradients == 0).all(-1)
+    share = float(high.double().mean())
+    if share < _ENDING or not bool((high & ~flat).any()):
+        return None
+    which = (high & ~flat).nonzero().flatten()
+    k = int(which[descents.losses[which].argmin()])
+    edge = bool(descents.at_edge(look.view)[k])
+    if edge and any(one.kind == "saddle" for one in look.critical):
+        return None  # both ways down from a saddle, which is said
+    end, loss, above = descents.ends[k].tolist(), float(descents.losses[k]), float(descents.losses[k]) - look.lowest
+    start = descents.starts[k].tolist()
+    where = f"{place(look.names, end)}, at the edge of the view" if edge else place(look.names, end)
+    return Finding(
+        "unexpected_minimum",
+        "warning",
+        f"a descent from {place(look.names, start)} ends at {where} (loss {number(loss)}), {number(above)} above the "
+        f"lowest loss in view, as do {percent(share)} of those from all over the view",
+        {"share": share, "above the lowest": above, "threshold": ABOVE * look.height, "on the edge": edge},
+        tuple(end),
+    )
+
+
+def off_target(look: Look) -> Finding | None:
+    """Descents from over the view do not end in the target that was given."""
+    descents = look.descents
+    if not look.given or descents is None or not len(descents.ends):
+        return None
+    reached = look.in_targets(descents.ends)
+    share = float(reached.double().mean())
+    if share >= REACHED:
+        return None
+    ends, losses = descents.ends[~reached], descents.losses[~reached]
+    end = tuple(ends[int(losses.argmin())].tolist())
+    edge = bool(descents.at_edge(look.view)[~reached][int(losses.argmin())])
+    return Finding(
+        "off_target",
+        "error",
+        f"of the descents from over the view {percent(share)} end in the target: the others end at "
+        f"{place(look.names, end)} say{', at the edge of the view' if edge else ''}",
+        {"share": share, "threshold": REACHED},
+        end,
+    )
+
+
+def falls_without_end(look: Look) -> tuple[float, ...] | None:
+    """Where at the edge of the view a loss goes on to fall for good, in proportion to the way; None if it does not."""
+    descents, view = look.descents, look.view
+    if descents is None or not len(descents.ends) or view.slow:
+        return None
+    blocked = descents.blocked(view)
+    for k in descents.losses.argsort().tolist()[:_BEYOND]:
+        if not bool(blocked[k].any()):
+            continue
+        way = torch.where(blocked[k], -descents.gradients[k].sign(), 0.0) * view.spans
+        far = descents.ends[k] + way * torch.tensor([1.0, 10.0, 100.0, 1000.0], dtype=torch.float64)[:, None]
+        try:
+            losses = copy.copy(look.function).values(far).loss.double()
+        except LossError:
+            continue
+        drops = torch.cat([descents.losses[k][None], losses]).diff()
+        falls = bool(losses.isfinite().all()) and bool((drops < 0).all())
+        if falls and float(drops[3]) < 8 * float(drops[2]) and float(drops[2]) < 8 * float(drops[1]):
+            return tuple(descents.ends[k].tolist())
+    return None
+
+
+def no_bottom(look: Look) -> Finding | None:
+    """A loss that falls without end beyond the view."""
+    end = falls_without_end(look)
+    if end is None:
+        return None
+    return Finding(
+        "no_bottom",
+        "info",
+        f"the loss falls without end beyond {place(look.names, end)}, at the edge of the view",
+        {"looked at, widths beyond": 1000},
+        end,
     )
 
 

@@ -1,7 +1,7 @@
 """The patterns by name, and the search for all of them."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -10,6 +10,7 @@ from gradwidgets.core.critical_points import CriticalPoint
 from gradwidgets.core.finding import Finding, worst_first
 from gradwidgets.core.patterns import ground, numerics, points
 from gradwidgets.core.patterns.look import Look, Target
+from gradwidgets.core.precision import check_dtype
 from gradwidgets.core.slices import Slices, finish, part_of
 from gradwidgets.core.subject.home import at_home
 from gradwidgets.core.surface import SurfaceGrid
@@ -42,14 +43,18 @@ def _well_shaped(look: Look) -> Finding:
     spot = minima[0].point if minima else look.first(inner if bool(inner.any()) else lowest)
     edge = not minima and not bool(inner.any())
     message = f"the arrows lead to the lowest loss, {number(look.lowest)} at {place(look.names, spot)}"
+    endless = edge and points.falls_without_end(look) is not None
     message += ", on the edge of the view" if edge else ""
-    message += "; no flat ground above it, all finite" + ("" if look.grid.y is None else ", both axes comparable")
-    evidence: dict[str, object] = {"lowest loss": look.lowest, "flat share": look.share(look.flat), "on the edge": edge}
+    message += ", beyond which it falls without end" if endless else ""
+    message += "; no dead ground, all finite" + ("" if look.grid.y is None else ", both axes comparable")
+    evidence: dict[str, object] = {"lowest loss": look.lowest, "on the edge": edge, "falls without end": endless}
     condition = _condition(minima[0]) if minima else 1.0
     if condition > _NARROW:
         message += f"; the valley is narrow: the Hessian's condition number at the lowest point is {number(condition)}"
         evidence |= {"condition number": condition, "narrow from": _NARROW}
     action = "The lowest loss may lie beyond the view: widen it to see." if edge else ""
+    if endless:
+        action = "Is it meant to have no bottom? If it is, ship it; if not, something must hold it from below."
     return Finding("well_shaped", "ok", message, evidence, spot, action)
 
 
@@ -66,6 +71,11 @@ PATTERNS: dict[str, Pattern] = {
         "Use eps, clamp, log1p, or the function's stable form.",
         numerics.non_finite,
     ),
+    "singular": Pattern(
+        "the nearer to it, the longer the steps: one of them leads anywhere",
+        "Keep away from it: add a small eps, clamp, or use another form.",
+        numerics.singular,
+    ),
     "no_gradient_path": Pattern(
         "a parameter that the gradient never reaches stays as it is",
         "Look for detach, item, numpy, round, argmax or comparisons on its way; use a soft or a straight-through form.",
@@ -76,10 +86,25 @@ PATTERNS: dict[str, Pattern] = {
         "Look for detach and custom backward functions; torch.autograd.gradcheck tells which.",
         numerics.gradient_mismatch,
     ),
+    "precision": Pattern(
+        "training in this precision meets NaN, infinity or a gradient that is lost or wrong",
+        "Use the stable form (logsumexp, logsigmoid, softplus, log1p), or compute this part in float32 or float64.",
+        numerics.precision,
+    ),
+    "jump": Pattern(
+        "a descent knows nothing of the step",
+        "Look for a comparison, a rounding, or a wrong constant in a piecewise loss: make the pieces meet.",
+        numerics.jump,
+    ),
     "wrong_direction": Pattern(
         "a descent leaves the place that it should reach",
         "The formula is wrong: look for a sign, a swapped argument, a maximum instead of a minimum.",
         ground.wrong_direction,
+    ),
+    "off_target": Pattern(
+        "training ends somewhere else",
+        "The formula is wrong, or the target: look for a missing log, a swapped argument, a sign.",
+        points.off_target,
     ),
     "dead_zone": Pattern(
         "a descent that begins there never moves",
@@ -106,29 +131,48 @@ PATTERNS: dict[str, Pattern] = {
         "Is the formula right? If it is, begin elsewhere, or smooth the loss.",
         points.unexpected_minimum,
     ),
+    "no_bottom": Pattern(
+        "training goes on for ever",
+        "If that is not meant, something must hold the loss from below.",
+        points.no_bottom,
+    ),
     "well_shaped": Pattern("the arrows point to the desired region", "Ship it.", _well_shaped),
 }
 
 
+# One cause is said once: where the first stands, the others are left out.
+_SAID_BY: dict[str, tuple[str, ...]] = {
+    "gradient_mismatch": ("unexpected_minimum", "off_target", "dead_zone", "no_bottom", "precision"),
+    "wrong_direction": ("off_target",),
+    "saddle": ("no_bottom",),
+    "unexpected_minimum": ("off_target",),
+    "non_finite": ("singular",),
+}
+
+
 @at_home
-def find_patterns(grid: SurfaceGrid, *, target: Target | None = None) -> list[Finding]:
+def find_patterns(
+    grid: SurfaceGrid, *, target: Target | None = None, dtype: torch.dtype | str = "float32"
+) -> list[Finding]:
     """Say what is wrong with a loss, or that nothing is.
 
-    No verdict depends on the loss's scale or on a constant added to it.
+    No verdict depends on the loss's scale or on a constant added to it, nor on how fine the grid is.
 
     Args:
         grid: The surface, from `sample_surface`.
         target: Where the loss should lead: a point, a box of (low, high) pairs, or a predicate of the axes; by
             default the lowest region in view.
+        dtype: The precision of the training, that the loss is looked at in beside float64: "float32", "float16" or
+            "bfloat16", or torch's.
 
     Returns:
         The findings, worst first; one "well_shaped" where there is none.
 
     Raises:
-        TypeError: `target` is none of the three.
-        ValueError: `target` does not fit the axes or lies out of view.
+        TypeError: `target` is none of the three, or `dtype` is no dtype.
+        ValueError: `target` does not fit the axes or lies out of view, or there is no such dtype.
     """
-    return finish(surveying(grid, target=target)).findings
+    return finish(surveying(grid, target=target, dtype=dtype)).findings
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,30 +183,40 @@ class Survey:
         findings: As `find_patterns` gives them.
         critical: The critical points in view.
         dead: Where the ground is dead, of the loss's shape.
+        look: What they follow from.
     """
 
     findings: list[Finding]
     critical: list[CriticalPoint]
     dead: Tensor
+    look: Look = field(repr=False, default=None)
 
 
-def surveying(grid: SurfaceGrid, *, target: Target | None = None) -> Slices[Survey]:
+def surveying(
+    grid: SurfaceGrid, *, target: Target | None = None, dtype: torch.dtype | str = "float32"
+) -> Slices[Survey]:
     """`find_patterns` in slices, with what a picture shows of it."""
-    look = Look(grid, target)
+    look = Look(grid, target, check_dtype(dtype))
     if look.given:
         _ = look.target  # refuse a wrong one before anything else
-    if not bool(look.finite.any()):
-        return Survey([_with_action(numerics.non_finite(look))], [], look.flat)
+    if not bool(look.finite.any()) and not bool(look.lattice.finite.any()):
+        return Survey([_with_action(numerics.non_finite(look))], [], look.still, look)
     yield 0.0
-    yield from part_of(look.looking(), 0.0, 0.7)
-    found = []
+    yield from part_of(look.looking(), 0.0, 0.8)
+    found: dict[str, Finding] = {}
     for k, (name, pattern) in enumerate(PATTERNS.items()):
         if name != "well_shaped" and (finding := pattern.find(look)) is not None:
-            found.append(_with_action(finding))
+            found[name] = _with_action(finding)
             if name == "gradient_mismatch":
                 look.critical = []  # points at which another function's gradient is zero
-        yield 0.7 + 0.3 * (k + 1) / len(PATTERNS)
-    return Survey(worst_first(found) or [_with_action(_well_shaped(look))], look.critical, ground.dead_ground(look))
+        yield 0.8 + 0.2 * (k + 1) / len(PATTERNS)
+    for name, others in _SAID_BY.items():
+        for other in others if name in found else ():
+            found.pop(other, None)
+    if all(finding.severity == "info" for finding in found.values()):
+        found.pop("no_bottom", None)
+        found["well_shaped"] = _with_action(_well_shaped(look))
+    return Survey(worst_first(found.values()), look.critical, ground.dead_ground(look), look)
 
 
 def _with_action(finding: Finding) -> Finding:

@@ -37,6 +37,7 @@ def at_home(function: Callable[P, T]) -> Callable[P, T]:
 
     @functools.wraps(function)
     def whole(*arguments: P.args, **keywords: P.kwargs) -> T:
+        __tracebackhide__ = True  # a test that fails has nothing to learn from this frame
         with torch._C.DisableTorchFunction(), _with_gradients():
             return function(*arguments, **keywords)
 

@@ -11,6 +11,8 @@ from torch.nn import functional
 from gradwidgets import assert_loss, check_loss
 from gradwidgets.core import EXAMPLES, sample_surface
 
+pytest_plugins = "pytester"
+
 SQUARE = {"a": (-1.0, 1.0), "b": (-1.0, 1.0)}
 
 
@@ -106,6 +108,38 @@ def test_a_bad_one_fails_with_the_evidence(loss, options, words):
     with pytest.raises(AssertionError, match=words) as failure:
         assert_loss(loss, SQUARE, **options)
     assert "gradient for" in str(failure.value)  # the table comes along
+
+
+def test_what_is_wrong_comes_first_and_nothing_says_that_all_is_well():
+    with pytest.raises(AssertionError) as failure:
+        assert_loss(lambda a, b: a**2 + b**2, SQUARE, probes={"start": (0.0, 0.5)})
+    first, second, empty, report, *_ = str(failure.value).splitlines()
+    assert first == "loss: 1 wrong" and second == "zero gradient for a at 'start' (a 0, b 0.5)" and not empty
+    assert report == "loss over a −1 to 1, b −1 to 1: not ok (vectorized)"
+    assert "well_shaped" not in str(failure.value) and "Ship it" not in str(failure.value)
+
+
+FAILING = """
+from gradwidgets import assert_loss
+
+SQUARE = {"a": (-1.0, 1.0), "b": (-1.0, 1.0)}
+
+def steep(a, b):
+    return 1e4 * a**2 + b**2
+
+def test_the_loss():
+    assert_loss(steep, SQUARE)
+"""
+
+
+def test_a_failing_test_shows_the_evidence_and_none_of_our_frames(pytester):
+    pytester.makepyfile(FAILING)
+    shown = pytester.runpytest_inprocess("-p", "no:cacheprovider", "--tb=long").outlines
+    (line,) = [k for k, text in enumerate(shown) if text.startswith(">")]
+    assert "assert_loss(steep, SQUARE)" in shown[line]
+    assert "AssertionError: steep: 1 wrong" in shown[line + 1]
+    assert "axis_imbalance: the gradient of a is 10000 times that of b" in shown[line + 2]
+    assert not any(file in text for text in shown for file in ("check.py", "home.py", "gradwidgets/core"))
 
 
 def test_what_is_allowed_passes():

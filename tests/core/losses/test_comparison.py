@@ -53,7 +53,8 @@ def test_opposite_losses_are_opposite_everywhere():
     found = compare(bowl, lambda a, b: -bowl(a, b))
     assert torch.equal(found.angle.nan_to_num(180.0), torch.full((41, 41), 180.0, dtype=torch.float64))
     assert found.sentences[0] == "the gradients of the two are opposite everywhere in view"
-    assert "first is lowest at a 0, b 0, second at a " in found.sentences[1] and len(found.sentences) == 2
+    assert found.sentences[1] == "the gradients of the two are equally large"
+    assert "first is lowest at a 0, b 0, second at a " in found.sentences[2] and len(found.sentences) == 3
 
 
 def test_there_is_no_angle_where_a_gradient_is_zero_or_not_finite():
@@ -71,6 +72,8 @@ def test_a_curve_s_angles_are_0_and_180():
     assert set(found.angle[beside].tolist()) == {0.0}
     assert found.sentences == (
         "the gradients of the two have opposite signs in 15 % of the view",
+        "the gradient of second is 1.3 times as large as that of first at the median, 0.56 to 1.7 times in half of "
+        "the view",
         "first is lowest at v 0, second at v 0.3",
     )
 
@@ -91,6 +94,87 @@ def test_no_scale_no_constant_and_no_order_changes_the_angle(p, q, r, s, t, u, p
     assert torch.allclose(back, plain, atol=1e-12, equal_nan=True)
 
 
+# -- the sizes ------------------------------------------------------------------------------------------------
+
+
+def sizes(found):
+    return found.ratio, found.ratio_low, found.ratio_high
+
+
+def test_the_ratio_of_product_and_log_space_is_one_over_their_product():
+    example = EXAMPLES["product and log-space"]
+    grids = {name: sample_surface(loss, example.axes, 41) for name, loss in example.loss.items()}
+    found = compare_surfaces(*grids.values(), names=tuple(grids))
+    side = torch.linspace(-2, 2, 41, dtype=torch.float64)
+    right = 1 / (side[:, None] * side).abs()[found.angle.isfinite()]
+    assert len(right) == 1600  # all but the two lines where A or B is 0
+    low, median, high = (float(right.quantile(share)) for share in (0.25, 0.5, 0.75))
+    assert sizes(found) == pytest.approx((median, low, high), rel=0.02)  # interpolated in another way
+    back = compare_surfaces(*reversed(grids.values()), names=tuple(reversed(grids)))
+    assert sizes(back) == pytest.approx((1 / median, 1 / high, 1 / low), rel=0.02)
+    assert sizes(back) == pytest.approx([1 / found.ratio, 1 / found.ratio_high, 1 / found.ratio_low], rel=1e-12)
+
+
+@pytest.mark.parametrize("factor", [1.0, 0.5, 3.2, 1e-120, 1e120])
+def test_the_ratio_of_a_loss_and_a_multiple_of_it_is_the_factor(factor):
+    found = compare(bowl, lambda a, b: factor * bowl(a, b))
+    assert sizes(found) == pytest.approx((factor,) * 3, rel=1e-12)
+    curve = compare(lambda v: v**2, lambda v: -factor * v**2, {"v": (-1.0, 1.0)})
+    assert sizes(curve) == pytest.approx((factor,) * 3, rel=1e-12)
+
+
+def test_a_pole_does_not_move_the_ratio():
+    plain = compare(bowl, lambda a, b: 2 * bowl(a, b))
+    pole = compare(bowl, lambda a, b: 2 * bowl(a, b) + 1e-7 / ((a - 0.3001) ** 2 + (b - 0.2001) ** 2))
+    assert sizes(pole) == pytest.approx(sizes(plain), rel=1e-3)
+    assert "the gradient of second is about twice as large as that of first" in pole.sentences
+
+
+def test_there_is_no_ratio_where_there_is_no_angle():
+    found = compare(bowl, lambda a, b: 0 * a + 0 * b)
+    assert all(math.isnan(size) for size in sizes(found)) and not any("large" in said for said in found.sentences)
+    assert found == compare(bowl, lambda a, b: 0 * a + 0 * b)
+    half = compare(lambda a, b: torch.relu(a) + 0 * b, lambda a, b: 3 * torch.relu(a) + b * 0)
+    assert sizes(half) == (3.0, 3.0, 3.0)
+
+
+@pytest.mark.parametrize(
+    ("second", "words"),
+    [
+        (lambda a, b: b, "the gradients of the two are equally large"),
+        (lambda a, b: 0.5 * b, "the gradient of second is half as large as that of first"),
+        (lambda a, b: -2 * a, "the gradient of second is twice as large as that of first"),
+        (lambda a, b: 3.2 * b, "the gradient of second is 3.2 times as large as that of first"),
+        (lambda a, b: 3.2 * b + 0.01 * a**2, "the gradient of second is about 3.2 times as large as that of first"),
+        (
+            lambda a, b: torch.where(a > 0.7, 40 * b, 2 * b),
+            "the gradient of second is about twice as large as that of first in half of the view, 2 to 40 times in "
+            "nine tenths of it",
+        ),
+        (
+            lambda a, b: 10 ** (2 * a) / (2 * math.log(10)) + 0 * b,
+            "the gradient of second is as large as that of first at the median, 0.1 to 10 times in half of the view",
+        ),
+        (
+            lambda a, b: 2 * 10 ** (2 * b) / (2 * math.log(10)) + 0 * a,
+            "the gradient of second is twice as large as that of first at the median, 0.2 to 20 times in half of the "
+            "view",
+        ),
+    ],
+)
+def test_the_sizes_in_words(second, words):
+    assert words in compare(lambda a, b: a + 0 * b, second).sentences
+
+
+@given(st.floats(-3, 3), st.floats(0.1, 3), st.floats(-140, 140), st.floats(-1e3, 1e3))
+@settings(max_examples=40)
+def test_the_ratio_follows_a_scale_and_no_constant(q, r, power, shift):
+    one, other = turned(1.0, 0.3, 2.0), turned(2.0, q, r)
+    plain = compare(one, other, resolution=8)
+    changed = compare(one, lambda a, b: 10.0**power * other(a, b) + shift, resolution=8)
+    assert sizes(changed) == pytest.approx([10.0**power * size for size in sizes(plain)], rel=1e-9)
+
+
 # -- the words ------------------------------------------------------------------------------------------------
 
 
@@ -102,12 +186,14 @@ def test_product_and_log_space(resolution, share, where):
     grids = {name: sample_surface(loss, example.axes, resolution) for name, loss in example.loss.items()}
     found = compare_surfaces(*grids.values(), names=tuple(grids))
     assert found.names == ("product", "log-space")
-    assert found.sentences == (
+    assert found.sentences[:3] == (
         f"the gradient for A (likewise B) is under a tenth of its median in {share} of the view for product, nowhere "
         "for log-space",
         "log-space is singular at A = 0 and at B = 0",
         f"the two have the same gradient direction {where}",
     )
+    (said,) = found.sentences[3:]
+    assert said.startswith("the gradient of log-space is 1.") and said.endswith(" times in half of the view")
 
 
 def test_the_same_loss_twice_and_one_that_is_a_scale_or_a_constant_away():
@@ -116,7 +202,11 @@ def test_the_same_loss_twice_and_one_that_is_a_scale_or_a_constant_away():
     assert compare(bowl, lambda a, b: 3 * bowl(a, b) + 1).sentences == (f"{direction}: second is 3 times as steep",)
     assert compare(bowl, lambda a, b: bowl(a, b) / 4).sentences == (f"{direction}: first is 4 times as steep",)
     assert compare(bowl, lambda a, b: bowl(a, b) + 1).sentences == (f"{direction}: they differ by a constant",)
-    assert compare(bowl, lambda a, b: torch.log1p(bowl(a, b))).sentences == (direction,)
+    assert compare(bowl, lambda a, b: torch.log1p(bowl(a, b))).sentences == (
+        direction,
+        "the gradient of second is 0.46 times as large as that of first at the median, 0.32 to 0.64 times in half "
+        "of the view",
+    )
 
 
 def test_the_same_loss_that_is_not_finite_everywhere():
@@ -135,7 +225,8 @@ def test_dead_ground_of_one_and_surveys_known_already():
     found = compare_surfaces(*grids, names=NAMES, surveys=surveys)
     assert found == compare_surfaces(*grids, names=NAMES)
     assert found.sentences[0] == "51.2 % of the view is dead ground for second, nothing for first"
-    assert "of the points where both have one, against each other (over 90°) in" in found.sentences[-2]
+    assert "of the points where both have one, against each other (over 90°) in" in found.sentences[-3]
+    assert found.sentences[-2].endswith("times in half of the points where both have one")
 
 
 def test_a_constant_is_dead_ground_altogether():
@@ -167,6 +258,7 @@ def test_how_far_gradients_agree_and_where_each_is_lowest():
     assert found.sentences == (
         f"the gradients of the two are within 30° of each other in {100 * near:.3g} % of the view, against each other "
         "(over 90°) in 1.66 %",
+        "the gradients of the two are about equally large in half of the view, 0.63 to 1.7 times in nine tenths of it",
         "first is lowest at a 0, b 0, second at a 0.5, b 0",
     )
     shifted = compare(bowl, lambda a, b: bowl(a - 0.03, b), resolution=81)

@@ -1,0 +1,241 @@
+"""What the precision of the training makes of a loss: overflow, NaN, gradients that are lost or wrong."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from gradwidgets.core.loss_call import LossError
+from gradwidgets.core.loss_function import LossFunction
+from gradwidgets.core.patterns.view import View, finite
+from gradwidgets.core.reference import LOW
+from gradwidgets.core.slices import Slices
+from gradwidgets.core.watching import Watching, floats_in
+
+OVERFLOW_SHARE, LOST_SHARE, WRONG_SHARE = 0.01, 0.02, 0.02
+_ABOVE = 0.01  # of the loss's height above the lowest: there a gradient is needed
+_ALONG = 129  # points along each axis where it is looked for where trouble begins
+_TRIED = 5  # bad points of which one shows the operation: scalar kernels overflow elsewhere than vector ones
+
+
+@dataclass(frozen=True, eq=False)
+class Trouble:
+    """What a precision does to a loss.
+
+    Attributes:
+        kind: "overflow" (infinite or NaN though float64 is finite), "lost" (no gradient though float64 has one) or
+            "wrong" (a gradient that is off by half and more).
+        share: Of the view.
+        point: Where, (P,).
+        largest: The largest gradient that is lost, or off.
+        operation: What does it, in words; "" where that is not to be seen.
+        cast: The dtype that it computes in, where the loss itself casts to it; None otherwise.
+        begins: Axis → the values at which it begins along it.
+    """
+
+    kind: str
+    share: float
+    point: Tensor
+    largest: float
+    operation: str
+    cast: torch.dtype | None
+    begins: dict[str, list[float]]
+
+
+def training_trouble(
+    view: View,
+    function: LossFunction,
+    dtype: torch.dtype,
+    points: Tensor,
+    lowest: float,
+    height: float,
+    *,
+    sound: bool,
+) -> Slices[Trouble | None]:
+    """Look at a loss in another precision beside the reference, at the same rounded points.
+
+    Args:
+        view: The loss in the reference.
+        function: The loss as it is.
+        dtype: The precision.
+        points: Where, evenly over the view, (N, P).
+        lowest: The lowest loss in view.
+        height: How far it rises in view.
+        sound: Whether the reference is finite all over the view: then one special point that is not tells.
+
+    Raises:
+        LossError: The loss takes no such dtype.
+    """
+    count = len(points)
+    points = torch.cat([points, view.special()])
+    even = torch.arange(len(points)) < count
+    rounded = points.to(dtype).double()
+    inside = ((rounded >= view.low) & (rounded <= view.high)).all(-1)
+    high, steep = yield from view.at(rounded)
+    low, slope = yield from _in(function, points, dtype)
+    known = finite(high, steep) & inside
+    over = known & ~finite(low, slope)
+    if _share(over, even) >= OVERFLOW_SHARE or (sound and bool((over & ~even).any())):
+        spots = rounded[over]
+        point, operation, cast = _named(function, spots, dtype, "over")
+        begins = yield from _beginnings(view, function, point, dtype)
+        return Trouble("overflow", _share(over, even), point, 0.0, operation, cast, begins)
+    size = (steep * view.spans).norm(dim=-1)
+    biggest = float(size[known].max()) if bool(known.any()) else 0.0
+    tiny = 0.0 if dtype in (torch.float16, torch.bfloat16) else torch.finfo(dtype).tiny
+    gone = known & (slope.abs() <= tiny).all(-1) & (size > 0)
+    above = (high > lowest + _ABOVE * height) & (size > 1e-3 * (high - lowest))
+    lost = gone & (above | ((size > 1e-12 * biggest) & (size > 1e-9 * height)))
+    if _share(lost, even) >= LOST_SHARE:
+        return _trouble("lost", lost, even, rounded, size, function, dtype)
+    off = ((slope - steep) * view.spans).norm(dim=-1)
+    wrong = known & (off > 0.5 * size) & (size > 0.01 * (high - lowest).clamp_min(0)) & (size > 1e-3 * height)
+    if _share(wrong, even) >= WRONG_SHARE:
+        return _trouble("wrong", wrong, even, rounded, off, function, dtype)
+    return None
+
+
+def _trouble(
+    kind: str, mask: Tensor, even: Tensor, points: Tensor, size: Tensor, function: LossFunction, dtype: torch.dtype
+) -> Trouble:
+    spots = points[mask]
+    point, operation, cast = _named(function, spots, dtype, "under")
+    return Trouble(kind, _share(mask, even), point, float(size[mask].max()), operation, cast, {})
+
+
+def _share(mask: Tensor, even: Tensor) -> float:
+    return float(mask[even].double().mean())
+
+
+def _in(function: LossFunction, points: Tensor, dtype: torch.dtype) -> Slices[tuple[Tensor, Tensor]]:
+    values = yield from function.valuing(points, dtype)
+    return values.loss.double(), values.gradient.double()
+
+
+def _beginnings(view: View, function: LossFunction, point: Tensor, dtype: torch.dtype) -> Slices[dict[str, list]]:
+    """Where along each axis through a bad point the bad ground begins and ends."""
+    found: dict[str, list[float]] = {}
+
+    def bad_at(values: Tensor, axis: int) -> Slices[Tensor]:
+        places = point.expand(len(values), -1).clone()
+        places[:, axis] = values
+        try:
+            losses, gradients = yield from _in(function, places, dtype)
+        except LossError:
+            return torch.zeros(len(values), dtype=torch.bool)
+        return ~finite(losses, gradients)
+
+    for axis, name in enumerate(view.names):
+        values = torch.linspace(float(view.low[axis]), float(view.high[axis]), _ALONG, dtype=torch.float64)
+        bad = yield from bad_at(values, axis)
+        for k in (bad[1:] != bad[:-1]).nonzero().flatten()[:2].tolist():
+            start, end, before = values[k], values[k + 1], bool(bad[k])
+            for _ in range(2):
+                finer = torch.linspace(float(start), float(end), 33, dtype=torch.float64)
+                changed = ((yield from bad_at(finer, axis)) != before).nonzero().flatten()
+                at = int(changed[0]) if len(changed) else 32
+                start, end = finer[max(at - 1, 0)], finer[at]
+            found.setdefault(name, []).append(float(end))
+    return found
+
+
+# -- which operation --------------------------------------------------------------------------------------
+
+
+def _named(function: LossFunction, spots: Tensor, dtype: torch.dtype, kind: str) -> tuple[Tensor, str, torch.dtype]:
+    """A point, what happens there in words, and in which dtype."""
+    order = [len(spots) // 2, 0, len(spots) - 1, len(spots) // 4, 3 * len(spots) // 4]
+    for k in order[:_TRIED]:
+        shadow = _Shadow()
+        try:
+            function.run_at(spots[k], dtype, shadow)
+        except Exception:
+            continue
+        parted = shadow.over if kind == "over" else shadow.under
+        if parted is None:
+            continue
+        said = parted.who
+        if kind == "over":
+            said = parted.sentence
+            before = shadow.under
+            if before is not None and before.number < parted.number and before.who != parted.who:
+                said = f"{before.who} is 0, as it underflows, and then {parted.sentence}"
+        else:
+            said = f"{parted.name} underflows to 0"
+        cast = parted.dtype if parted.dtype != dtype else None
+        return spots[k], said, cast
+    return spots[len(spots) // 2], "", None
+
+
+@dataclass(frozen=True)
+class _Parting:
+    """Where the computation parts from float64's.
+
+    Attributes:
+        who: The operation.
+        back: Whether it is part of that one's backward.
+        dtype: Of its result.
+        nan: Whether it is NaN.
+        number: The how-manieth operation it is.
+    """
+
+    who: str
+    back: bool
+    dtype: torch.dtype
+    nan: bool
+    number: int
+
+    @property
+    def name(self) -> str:
+        return f"the backward of {self.who}" if self.back else self.who
+
+    @property
+    def sentence(self) -> str:
+        return f"{self.name} {'is NaN' if self.nan else 'overflows' if self.who not in _OF_ZERO else 'is infinite'}"
+
+
+_OF_ZERO = ("log", "div", "reciprocal", "log2", "log10", "pow")  # infinite at 0, which is no overflow
+
+
+class _Shadow(Watching):
+    """Runs every operation in float64 beside itself and notes where the two part."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.over: _Parting | None = None
+        self.under: _Parting | None = None
+        self._doubles: dict[tuple, Tensor] = {}
+        self._number = 0
+
+    def run(self, name: str, func, args: tuple, kwargs: dict) -> object:
+        self._number += 1
+        try:
+            doubled = func(*map(self._double, args), **{key: self._double(value) for key, value in kwargs.items()})
+        except Exception:
+            doubled = None
+        result = func(*args, **kwargs)
+        self._kept.append(doubled)
+        here, there = floats_in(result), [] if doubled is None else floats_in(doubled)
+        for one, other in zip(here, there, strict=False):
+            self._doubles[_key(one)] = other
+            if len(here) != len(there) or one.shape != other.shape:
+                continue
+            who = self.node or name
+            if self.over is None and bool((~one.isfinite() & other.isfinite()).any()):
+                self.over = _Parting(who, bool(self.node), one.dtype, bool(one.isnan().any()), self._number)
+            if self.under is None and bool(((one == 0) & (other != 0)).any()):
+                self.under = _Parting(who, bool(self.node), one.dtype, False, self._number)
+        return result
+
+    def _double(self, value: object) -> object:
+        if isinstance(value, torch.dtype) and value in LOW:
+            return torch.float64
+        if isinstance(value, (list, tuple)):
+            return type(value)(map(self._double, value))
+        if isinstance(value, Tensor) and value.is_floating_point():
+            return self._doubles.get(_key(value), value.double())
+        return value
+
+
+def _key(tensor: Tensor) -> tuple:
+    return tensor.data_ptr(), tuple(tensor.shape), tuple(tensor.stride()), tensor.dtype

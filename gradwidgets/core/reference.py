@@ -1,0 +1,42 @@
+"""A loss in float64 whatever its data and its own casts are: what its other precisions are measured by."""
+
+import torch
+from torch import Tensor
+from torch.overrides import TorchFunctionMode
+from torch.utils._pytree import tree_map
+
+LOW = (torch.float32, torch.float16, torch.bfloat16)
+
+_CASTS = ("half", "float", "bfloat16")
+# What must see tensors as they are: questions about them, and what is done to them rather than computed with them.
+_AS_IT_IS = frozenset(
+    ("__get__", "backward", "grad", "requires_grad_", "register_hook", "stride", "size", "dim", "is_floating_point")
+)
+
+
+class Doubled(TorchFunctionMode):
+    """A block in which every floating point tensor that enters a function of torch's is one of float64.
+
+    A cast to fewer digits does nothing. Tensors that are written to in place stay of their kind.
+    """
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        kwargs = kwargs or {}
+        name = getattr(func, "__name__", "")
+        if name in _AS_IT_IS:
+            return func(*args, **kwargs)
+        if name in _CASTS:
+            return Tensor.double(args[0])
+        if _in_place(name) and args and isinstance(args[0], Tensor) and args[0].dtype in LOW:
+            return func(*args, **kwargs)
+        return func(*tree_map(_doubled, tuple(args)), **tree_map(_doubled, kwargs))
+
+
+def _in_place(name: str) -> bool:
+    return name.endswith("_") and not name.endswith("__")
+
+
+def _doubled(value: object) -> object:
+    if isinstance(value, Tensor) and value.dtype in LOW:
+        return Tensor.double(value)
+    return torch.float64 if isinstance(value, torch.dtype) and value in LOW else value

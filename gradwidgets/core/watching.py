@@ -1,0 +1,85 @@
+"""Watching every operation of a loss at one point, forwards and backwards."""
+
+import re
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+
+class Watching(TorchDispatchMode):
+    """A block that sees every operation; a subclass says what it looks for.
+
+    Attributes:
+        node: Which operation's backward runs; "" on the way forward.
+        chose: Whether torch.where chose among values on the way forward.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.node, self.chose = "", False
+        self._kept: list[object] = []  # memory that is used again would be taken for what lay there before
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        kwargs = kwargs or {}
+        name = func.__name__.split(".")[0].strip("_")
+        if name == "where" and not self.node:
+            self.chose = True
+        result = self.run(name, func, args, kwargs)
+        self._kept.append((args, kwargs, result))
+        return result
+
+    def run(self, name: str, func, args: tuple, kwargs: dict) -> object:
+        """Run an operation and look at it.
+
+        Args:
+            name: torch's name for it.
+            func: What to call.
+            args: With what.
+            kwargs: With what by name.
+
+        Returns:
+            What it returned.
+        """
+        raise NotImplementedError
+
+    def back(self, value: Tensor, leaves: list[Tensor]) -> None:
+        """Follow a value back to the leaves; meanwhile `node` says whose backward runs."""
+        if not value.requires_grad:
+            return
+
+        def enter(name: str):
+            def note(*_: object) -> None:
+                self.node = name
+
+            return note
+
+        hooks = [node.register_prehook(enter(plain_name(node.name()))) for node in _nodes(value.grad_fn)]
+        self.node = "the way back"
+        try:
+            torch.autograd.grad(value, leaves, allow_unused=True)
+        finally:
+            for hook in hooks:
+                hook.remove()
+
+
+def plain_name(node: str) -> str:
+    """What an operation is called whose backward has this name: "sqrt" of "SqrtBackward0"."""
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", re.sub(r"Backward\d*$", "", node)).lower().strip("_")
+
+
+def floats_in(tree: object) -> list[Tensor]:
+    """The floating point tensors in arguments or results."""
+    return [leaf for leaf in tree_leaves(tree) if isinstance(leaf, Tensor) and leaf.is_floating_point()]
+
+
+def _nodes(root) -> Iterator:
+    seen, waiting = set(), [root]
+    while waiting:
+        node = waiting.pop()
+        if node is not None and node not in seen:
+            seen.add(node)
+            waiting += [before for before, _ in node.next_functions]
+            yield node
