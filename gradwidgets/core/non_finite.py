@@ -98,27 +98,39 @@ class _Event:
     of_infinity: bool
 
 
-def largest_growth(function: LossFunction, point: Tensor) -> str:
-    """The operation whose result is largest beside what goes into it, "" where there is none to be seen.
+def largest_growth(function: LossFunction, point: Tensor, spans: Tensor) -> str:
+    """The operation whose slope grows most towards a point; "" where there is none to be seen.
 
     Args:
         function: The loss.
-        point: (P,), near to where its slope grows without end.
+        point: (P,), towards which its slope grows without end.
+        spans: The widths of the view, (P,).
     """
-    growth = _Growth()
+    ways = torch.cat([torch.eye(len(point), dtype=torch.float64), -torch.eye(len(point), dtype=torch.float64)]) * spans
     try:
-        function.run_at(point, torch.float64, growth)
+        slopes = function.values(point + _NEAR * ways).gradient.double().norm(dim=-1).nan_to_num(0, 0, 0)
+        way, logs = ways[int(slopes.argmax())], []
+        for far in (_NEAR, _FAR):
+            logs.append(_Growth())
+            function.run_at(point + far * way, torch.float64, logs[-1])
     except Exception:
         return ""
-    return growth.name
+    names = [name for name, _ in logs[0].growths]
+    if names != [name for name, _ in logs[1].growths] or not names:
+        return ""
+    growths = [near / max(far, 1e-300) for (_, near), (_, far) in zip(logs[0].growths, logs[1].growths, strict=True)]
+    return names[growths.index(max(growths))]
+
+
+_NEAR, _FAR = 1e-6, 1e-3  # of the view: how far away from a point it is looked at operations
 
 
 class _Growth(Watching):
-    """Notes the operation that makes the largest numbers of what it is given."""
+    """Notes of every operation how much larger what it makes is than what it is given."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.name, self._largest = "", 0.0
+        self.growths: list[tuple[str, float]] = []
 
     def run(self, name: str, func, args: tuple, kwargs: dict) -> object:
         result = func(*args, **kwargs)
@@ -126,9 +138,7 @@ class _Growth(Watching):
             [float(t.abs().max()) for t in floats_in(part) if t.numel()] for part in ((args, kwargs), result)
         )
         if given and made and name not in _HANDED_ON:
-            growth = max(made) / max(*given, 1e-300)
-            if growth > self._largest:
-                self.name, self._largest = self.node or name, growth
+            self.growths.append((self.node or name, max(made) / max(*given, 1e-300)))
         return result
 
 
@@ -177,12 +187,7 @@ class _Watch(Watching):
             if not made:
                 return None
             first, chain = self._chain(made[0] if self.loss_is_nan or self.inf is None else self.inf)
-            return Culprit(
-                first.who,
-                "loss",
-                f"{chain} from finite numbers" if first.of_infinity is False else chain,
-                action_for(first.who),
-            )
+            return Culprit(first.who, "loss", chain, action_for(first.who))
         made = [one for one in (self.nan, self.inf) if one is not None and one.back]
         # What the way forward hid behind a choice meets the way back.
         made = made or [one for one in (self.nan, self.inf) if one is not None]
@@ -204,8 +209,8 @@ class _Watch(Watching):
         """The event to blame, with what came of it."""
         said = f"the backward of {event.who} makes it" if event.back else f"{event.who} makes it"
         if not event.of_infinity:
-            return event, said
-        product = "0 × infinity, which is NaN" if event.operation in _FACTORS else "NaN of it"
+            return event, said if event.back else f"{said} from finite numbers"
+        product = "then 0 × infinity, which is NaN" if event.operation in _FACTORS else "then NaN of it"
         if self.inf is None or self.inf.who == event.who:
             return event, f"{said}: {product}" if event.operation in _FACTORS else said
         source = f"the backward of {self.inf.who}" if self.inf.back else self.inf.who

@@ -13,8 +13,9 @@ STARTS = {1: 23, 2: 9}  # along each axis
 _STARTS_SLOW = {1: 9, 2: 4}
 _FIRST, _LATER = 0.03, 0.003  # of the view's width: a first step of a round
 _LONGEST, _SHORTEST = 0.06, 1e-9
-_LONGER, _SHORTER = 1.3, 0.45
-_STEPS = (110, 40, 40, 40)  # of each round; between rounds it is felt for a way on
+_LENGTHS = (1.5, 0.6, 0.2, 0.04)  # of the last step: these are tried at once, and the lowest is taken
+_SHORTER = 0.02  # of it, where none is lower
+_STEPS = (45, 16, 16, 16)  # of each round; between rounds it is felt for a way on
 _STEPS_SLOW = (25,)
 _FELT = (1e-2, 1e-3, 1e-4, 1e-5)  # of the width: how far away
 _BESIDE = (3e-3, 3e-4, 3e-5)  # of the width: how far away gradients are compared
@@ -82,6 +83,7 @@ class _Walk:
     def go_down(self, first: float, steps: int) -> Slices[None]:
         view, spans = self.view, self.view.spans
         step = torch.full((len(self.at),), first, dtype=torch.float64)
+        lengths = torch.tensor(_LENGTHS, dtype=torch.float64)
         for _ in range(steps):
             slope = self.gradients * spans
             out = ((self.at <= view.low) & (slope > 0)) | ((self.at >= view.high) & (slope < 0))
@@ -90,13 +92,17 @@ class _Walk:
             going = self.live & (size[:, 0] > 0) & (step > _SHORTEST)
             if not bool(going.any()):
                 break
-            to = view.within(self.at - step[:, None] * slope / size.clamp_min(1e-300) * spans)
-            losses, gradients = yield from view.at(to[going])
-            better = (losses < self.losses[going]) & finite(losses, gradients)
+            way = (slope / size.clamp_min(1e-300) * spans)[going]
+            tried = (step[going, None] * lengths).clamp_max(_LONGEST)
+            to = view.within(self.at[going][:, None] - tried[..., None] * way[:, None])
+            losses, gradients = yield from view.at(to.reshape(-1, view.dims))
+            losses = torch.where(finite(losses, gradients), losses, math.inf).reshape(len(to), -1)
+            lowest, best = losses.min(1)
+            better, rows = lowest < self.losses[going], torch.arange(len(to))
+            gradients = gradients.reshape(to.shape)[rows, best]
             which = going.nonzero().flatten()
-            self._move(which[better], to[going][better], losses[better], gradients[better])
-            step[which[better]] = (step[which[better]] * _LONGER).clamp_max(_LONGEST)
-            step[which[~better]] *= _SHORTER
+            self._move(which[better], to[rows, best][better], lowest[better], gradients[better])
+            step[which] = torch.where(better, tried[rows, best], _SHORTER * step[which])
             yield 0.5
 
     def feel(self) -> Slices[bool]:

@@ -2,6 +2,7 @@
 
 import torch
 
+from gradwidgets.core.cuts import cuts_of
 from gradwidgets.core.differences import MISMATCH, sharp
 from gradwidgets.core.finding import Finding
 from gradwidgets.core.loss_call import LossError
@@ -30,9 +31,9 @@ def non_finite(look: Look) -> Finding | None:
     point = spots[0] if alone or not len(bad) else torch.tensor(_middle_of(look), dtype=torch.float64)
     spot = tuple(point.tolist())
     culprit = None if look.function is None else blame(look.function, point)
-    loss_too = _loss_is_bad(look, point)
+    loss_too, kind = _what_is_bad(look, point)
     where = place(look.names, spot)
-    what = "loss" if loss_too else "only the gradient"
+    what = f"the loss is {kind}" if loss_too else f"only the gradient, which is {kind}"
     if alone:
         message = f"not finite at {where}, {what}{'' if loss_too else _at_minimum(look, point)}"
     else:
@@ -70,11 +71,14 @@ def _middle_of(look: Look) -> tuple[float, ...]:
     return nearest_to_middle(look.lattice.points[~look.lattice.finite], look.spans)
 
 
-def _loss_is_bad(look: Look, point: torch.Tensor) -> bool:
+def _what_is_bad(look: Look, point: torch.Tensor) -> tuple[bool, str]:
+    """Whether the loss at a point is not finite, or else the gradient; and what it is, in words."""
     if look.view is None:
-        return bool((~look.grid.loss.isfinite()).any())
-    loss, _ = finish(look.view.at(point[None]))
-    return not bool(loss.isfinite().all())
+        loss, gradient = look.grid.loss[~look.finite][:1], look.grid.gradient[~look.finite][:1]
+    else:
+        loss, gradient = finish(look.view.at(point[None]))
+    bad = not bool(loss.isfinite().all())
+    return bad, "NaN" if bool((loss if bad else gradient).isnan().any()) else "infinite"
 
 
 def _at_minimum(look: Look, point: torch.Tensor) -> str:
@@ -85,26 +89,40 @@ def _at_minimum(look: Look, point: torch.Tensor) -> str:
 
 def singular(look: Look) -> Finding | None:
     """A slope that grows without end towards a point or a line, next to which a step leads anywhere."""
-    if not look.close.poles or look.close.bad or not bool(look.lattice.finite.all()):
+    places = look.close.poles or look.close.roots
+    if not places or look.close.bad or not bool(look.lattice.finite.all()):
         return None
-    point = look.close.poles[0]
-    name = largest_growth(look.function, point)
+    point = places[0]
+    name = largest_growth(look.function, point, look.spans)
     said = f"; it is {name} that grows so" if name else ""
+    bounded = "" if look.close.poles else ", slowly, as a root's does"
     return Finding(
         "singular",
-        "error",
-        f"the slope grows without end towards {place(look.names, point.tolist())}{said}",
-        {"operation": name, "places": len(look.close.poles)},
+        "error" if look.close.poles else "info",
+        f"the slope grows without end towards {_point_or_line(look, places)}{bounded}{said}",
+        {"operation": name, "places": len(places)},
         tuple(point.tolist()),
         action_for(name),
     )
 
 
+def _point_or_line(look: Look, places: list[torch.Tensor]) -> str:
+    """A place in words; of several on a line across an axis, the line."""
+    gaps = (torch.stack(places) - places[0]).abs() / look.spans
+    for axis, name in enumerate(look.names):
+        others = [other for other in range(len(look.names)) if other != axis]
+        on_line = (gaps[:, axis] < 1e-6) & (gaps[:, others] > 1e-3).all(-1)
+        if others and bool(on_line.any()):
+            return place([name], [float(places[0][axis])])
+    return place(look.names, places[0].tolist())
+
+
 def jump(look: Look) -> Finding | None:
     """A step of the loss that no gradient knows of."""
-    if not look.close.jumps:
+    jumps = [one for one in look.close.jumps if _in_float32_too(look, *one)]
+    if not jumps:
         return None
-    point, height = max(look.close.jumps, key=lambda one: one[1])
+    point, height = max(jumps, key=lambda one: one[1])
     spot = tuple(float(f"{value:.6g}") for value in point.tolist())
     return Finding(
         "jump",
@@ -113,6 +131,16 @@ def jump(look: Look) -> Finding | None:
         {"height": height, "of the loss's height": height / look.height if look.height else 1.0},
         spot,
     )
+
+
+def _in_float32_too(look: Look, point: torch.Tensor, height: float) -> bool:
+    """Whether a jump is the formula's: one that rounding makes lies elsewhere in another precision."""
+    beside = point + 1e-4 * look.spans * torch.tensor([[-1.0], [1.0]], dtype=torch.float64)
+    try:
+        losses = look.own.values(look.view.within(beside), torch.float32).loss.double()
+    except LossError:
+        return True
+    return not bool(losses.isfinite().all()) or float((losses[1] - losses[0]).abs()) > 0.5 * height
 
 
 def vanishes_in_float32(look: Look) -> Finding | None:
@@ -164,6 +192,14 @@ def _name(dtype: torch.dtype) -> str:
     return str(dtype).removeprefix("torch.")
 
 
+def _why_cut(look: Look, spot: tuple[float, ...]) -> str:
+    """What cuts the gradient, and whether that may be meant."""
+    cuts = cuts_of(look.function, torch.tensor(spot, dtype=torch.float64))
+    said = cuts.sentence or "something on the way is detached, rounded, or has a backward of its own"
+    # Whoever cuts on purpose, straight through or to stop a gradient, has a loss that follows its input all the same.
+    return f'{said}; if this is meant, allow it: allow=["gradient_mismatch"]'
+
+
 def gradient_mismatch(look: Look) -> Finding | None:
     """Autograd's gradient is not the slope that central differences of the loss have."""
     if look.function is None:
@@ -183,7 +219,7 @@ def gradient_mismatch(look: Look) -> Finding | None:
         "gradient_mismatch",
         "error",
         f"autograd and central differences disagree in {percent(share)} of the view, most at "
-        f"{place(look.names, spot)}: something on the way is detached, rounded, or has a backward of its own",
+        f"{place(look.names, spot)}: {_why_cut(look, spot)}",
         {
             "share": share,
             "threshold": MISMATCH_SHARE,

@@ -67,6 +67,8 @@ def _ends_above(look: Look) -> Finding | None:
     descents = look.descents
     if descents is None or not len(descents.ends) or look.close.poles or dead_share(look) >= DEAD_SHARE:
         return None
+    if not bool(look.lattice.finite.all()):
+        return None  # they may have been stopped by that
     high = descents.settled & (descents.losses > look.lowest + ABOVE * look.height)
     flat = (descents.gradients == 0).all(-1)
     share = float(high.double().mean())

@@ -16,10 +16,11 @@ _SEARCHED, _SEARCHED_SLOW = 8, 2  # intervals an axis and a kind of place
 _PARTS = 16  # an interval is cut into so many, the best of which is cut again
 _WINDOWS = 9
 _GROWS = 2.4  # from window to window, 16 times narrower: a pole like 1/√distance grows 4 times
+_AS_A_POLE = 9.0  # of 1/distance it is 16
 _LEAST_GROWTH = 1e3  # over all windows
 _JUMP = 1e-3  # of the loss's height
 _POINTS, _PEAK = 6, 3.0  # peaks of the slope that are followed: as many, and from so many medians on
-_POINT_WINDOWS, _POINT_GROWS = 16, 1.5
+_POINT_WINDOWS, _POINT_GROWS, _POINT_AS_A_POLE = 16, 1.5, 2.4  # windows 3 times narrower
 _EPS = torch.finfo(torch.float64).eps
 
 
@@ -29,13 +30,15 @@ class Close:
 
     Attributes:
         bad: Points at which loss or gradient is not finite, (P,) each.
-        poles: Points next to which the slope grows without end.
+        poles: Points next to which the slope grows without end, as 1/distance or faster.
+        roots: Points next to which it does so more slowly, as a root's: the loss itself has a bound there.
         jumps: Points at which the loss jumps, with by how much.
         kinks: Points at which the slope jumps.
     """
 
     bad: list[Tensor] = field(default_factory=list)
     poles: list[Tensor] = field(default_factory=list)
+    roots: list[Tensor] = field(default_factory=list)
     jumps: list[tuple[Tensor, float]] = field(default_factory=list)
     kinks: list[Tensor] = field(default_factory=list)
 
@@ -112,7 +115,8 @@ def _along_axes(view: View, mesh: Tensor, loss: Tensor, gradient: Tensor, found:
         if first_bad[k] is not None:
             found.bad.append(first_bad[k])
         if pole[k]:
-            found.poles.append(_snapped(middle, view))
+            fast = float(growth[:8, k].median()) > _AS_A_POLE
+            (found.poles if fast else found.roots).append(_snapped(middle, view))
         elif jump[k]:
             found.jumps.append((middle, float(change[6, k])))
         elif kink[k]:
@@ -171,7 +175,7 @@ def _around_points(view: View, mesh: Tensor, loss: Tensor, gradient: Tensor, fou
     offsets = torch.cartesian_prod(share, share)
     rim = (offsets.abs() > 0.99).any(-1)
     reach = view.spans / (mesh.shape[0] - 1)
-    grown, before = torch.zeros(len(at)), None
+    grown, fast, before = torch.zeros(len(at)), torch.zeros(len(at)), None
     for window in range(_POINT_WINDOWS):
         places = view.within(at[:, None] + offsets * reach)
         losses, gradients = yield from view.at(places.reshape(-1, 2))
@@ -180,10 +184,14 @@ def _around_points(view: View, mesh: Tensor, loss: Tensor, gradient: Tensor, fou
             found.bad.append(places[k][~good[k]][0])
         slopes = torch.where(good, (gradients * view.spans).norm(dim=-1).reshape(len(at), -1), 0.0)
         around = slopes[:, rim].median(1).values
-        grown += 0 if before is None else around > _POINT_GROWS * before
+        if before is not None:
+            grown += around > _POINT_GROWS * before
+            fast += around > _POINT_AS_A_POLE * before
         before, at, reach = around, places[torch.arange(len(at)), slopes.argmax(1)], reach / 3
         yield (window + 1) / _POINT_WINDOWS
-    found.poles += [_snapped(point, view) for point, times in zip(at, grown.tolist(), strict=True) if times >= 14]
+    for point, times, quick in zip(at, grown.tolist(), fast.tolist(), strict=True):
+        if times >= _POINT_WINDOWS - 2:
+            (found.poles if quick >= times / 2 else found.roots).append(_snapped(point, view))
 
 
 def _snapped(point: Tensor, view: View) -> Tensor:

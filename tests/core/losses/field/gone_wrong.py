@@ -17,7 +17,7 @@ LOG_SHARES = (math.log(0.4), math.log(0.6))  # the first two logits that give SH
 
 NOT_FINITE = one_of("non_finite", "singular")
 IN_TRAINING = one_of("precision", "non_finite")
-ASTRAY = one_of("off_target", "wrong_direction", "no_bottom")
+ASTRAY = one_of("off_target", "wrong_direction", "no_bottom", "unexpected_minimum")
 
 
 def three(a, b):
