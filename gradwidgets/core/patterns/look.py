@@ -259,9 +259,27 @@ class Look:
         return max(self.lowest, low - 3 * (high - low)) if self.close.poles else self.lowest
 
     @cached_property
+    def led(self) -> list[int]:
+        """The axes along which there is a gradient somewhere."""
+        slopes = self.lattice.gradient[self.lattice.finite]
+        return [axis for axis in range(len(self.names)) if bool((slopes[:, axis] != 0).any())]
+
+    def _above(self, losses: Tensor, dims: Sequence[int]) -> Tensor:
+        """How far losses, inf where not finite, lie above the lowest that a descent could reach.
+
+        Args:
+            losses: Of a shape with a dimension for each axis.
+            dims: Which dimension is which axis's.
+        """
+        if len(self.led) in (0, len(self.names)):
+            return losses - self.floor
+        return losses - losses.amin([dims[axis] for axis in self.led], keepdim=True)
+
+    @cached_property
     def still(self) -> Tensor:
         """Where the ground cannot move a descent though it is not lowest, of the grid's shape."""
-        above = self.grid.loss - self.floor
+        losses = torch.where(self.finite, self.grid.loss, math.inf)
+        above = self._above(losses, [-1 - axis for axis in range(len(self.names))])
         return self.finite & (above > ABOVE * self.height) & (self.slope < DEAD * above)
 
     @cached_property
@@ -317,8 +335,9 @@ class Look:
     @cached_property
     def dead_points(self) -> Tensor:
         """Which points of the lattice are dead for all parameters, (N,)."""
-        lattice = self.lattice
-        above = lattice.loss - self.floor
+        lattice, dims = self.lattice, len(self.names)
+        losses = torch.where(lattice.finite, lattice.loss, math.inf).reshape([lattice.count] * dims)
+        above = self._above(losses, range(dims)).flatten()
         size = (lattice.gradient * self.spans).norm(dim=-1)
         dead = lattice.finite & (above > ABOVE * self.height) & (size < DEAD * above)
         return dead & ~self.in_targets(lattice.points) if self.given else dead

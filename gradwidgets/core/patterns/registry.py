@@ -213,6 +213,8 @@ def surveying(
     for name, others in _SAID_BY.items():
         for other in others if name in found else ():
             found.pop(other, None)
+    if "no_gradient_path" in found and not look.led:
+        found.pop("dead_zone", None)
     if all(finding.severity == "info" for finding in found.values()):
         found.pop("no_bottom", None)
         found["well_shaped"] = _with_action(_well_shaped(look))

@@ -45,7 +45,7 @@ VERDICTS = {
     "product and log-space": ["saddle", "non_finite"],
     "hinge": ["well_shaped"],
     "saturated BCE": ["dead_zone", "vanishes_in_float32"],
-    "√ under where": ["non_finite", "well_shaped"],
+    "√ under where": ["non_finite", "singular", "well_shaped"],
     "unexpected minimum": ["saddle", "unexpected_minimum"],
     "imbalanced 1000 : 1": ["axis_imbalance"],
 }

@@ -133,14 +133,16 @@ def test_the_higher_of_two_valleys_is_an_unexpected_minimum():
 
 def test_dead_ground_is_measured_and_told_apart():
     plateau = found("dead_zone", ONE["dead_zone"][0])
-    assert plateau.evidence["share"] == pytest.approx(41 / 81) and plateau.evidence["kind"] == "plateau"
+    assert plateau.evidence["share"] == pytest.approx(0.5, abs=0.01) and plateau.evidence["kind"] == "plateau"
     saturated = found(
         "dead_zone",
         lambda z: functional.binary_cross_entropy(torch.sigmoid(z), torch.zeros_like(z), reduction="none"),
         {"z": (-10.0, 60.0)},
     )
     assert saturated.evidence["kind"] == "saturation"
-    assert saturated.evidence["share"] == pytest.approx(23 / 70, abs=0.02)  # σ(37) is 1 in float64
+    # Below z 27.6 the slope is 1, above it e^(27.6 − z), as torch's backward divides by 1e-12 at least: over the 70 of
+    # the view that is less than a thousandth of the loss, z, from 35.2 on.
+    assert saturated.evidence["share"] == pytest.approx((60 - 35.2) / 70, abs=0.005)
 
 
 def test_the_imbalance_is_its_ratio():

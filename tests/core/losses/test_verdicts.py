@@ -20,7 +20,7 @@ def by_name(loss, axes, resolution=81, **options):
 # -- dead ground ----------------------------------------------------------------------------------------------
 
 FAR = {
-    "pair": (PAIR.loss, {"a": (0.0, 100.0), "b": (0.0, 100.0)}, PAIR.fixed, 1 - 1 / 81),
+    "pair": (PAIR.loss, {"a": (0.0, 100.0), "b": (0.0, 100.0)}, PAIR.fixed, 0.98),
     "a spike": (lambda u, v: 1 - torch.exp(-(u**2) - v**2), {"u": (-1e3, 1e3), "v": (-1e3, 1e3)}, {}, 1.0),
     "a small bowl": (lambda u, v: (u**2 + v**2).clamp(max=1), {"u": (-50.0, 50.0), "v": (-50.0, 50.0)}, {}, 1.0),
 }
@@ -30,7 +30,7 @@ FAR = {
 def test_flat_ground_around_a_minimum_as_narrow_as_a_cell_is_dead(loss, axes, fixed, share):
     found = by_name(loss, axes, fixed=fixed)
     assert set(found) == {"dead_zone"}
-    assert found["dead_zone"].evidence["share"] == pytest.approx(share, abs=2e-3)
+    assert found["dead_zone"].evidence["share"] == pytest.approx(share, abs=5e-3)
     assert not found["dead_zone"].message.startswith("100 %")
 
 
@@ -42,8 +42,9 @@ ONE_PARAMETER = {
 
 
 @pytest.mark.parametrize("resolution", [40, 41, 81])
-@pytest.mark.parametrize(("loss", "name", "where"), ONE_PARAMETER.values(), ids=ONE_PARAMETER)
-def test_ground_that_is_dead_for_one_parameter_names_it(loss, name, where, resolution):
+@pytest.mark.parametrize("kind", ONE_PARAMETER)
+def test_ground_that_is_dead_for_one_parameter_names_it(kind, resolution):
+    loss, name, where = ONE_PARAMETER[kind]
     grid = sample_surface(loss, THREE, resolution)
     (finding,) = find_patterns(grid)
     assert finding.name == "dead_zone" and finding.evidence["for"] == name
@@ -52,7 +53,8 @@ def test_ground_that_is_dead_for_one_parameter_names_it(loss, name, where, resol
     )
     look, wanted = Look(grid), where(*grid.points.unbind(-1))
     assert torch.equal(dead_ground(look), wanted)
-    assert dead_share(look) == finding.evidence["share"] == float(wanted.double().mean())
+    # The share is measured on points of its own, whatever the grid.
+    assert dead_share(look) == finding.evidence["share"] == pytest.approx({"relu": 0.5}.get(kind, 2 / 3), abs=0.012)
     assert bool(where(*torch.tensor(finding.where)))
     with pytest.raises(AssertionError, match=f"dead for {name}"):
         assert_loss(loss, THREE)
@@ -88,7 +90,7 @@ def test_flat_ground_in_a_given_target_is_meant():
     assert dead_share(Look(sample_surface(loss, axes, 41), lambda a, b: (a <= 0) | (a > 2.9))) == 0
 
 
-def test_steps_are_still_called_so_and_a_grid_of_few_points_shows_none():
+def test_steps_are_called_so_whatever_the_grid():
     steps = by_name(lambda a, b: (4 * a).round() ** 2 + b**2, THREE, 41)
     assert "exactly zero everywhere" in steps["no_gradient_path"].message
     for resolution in (3, 4):
@@ -154,7 +156,10 @@ def test_a_lowest_loss_on_the_edge_may_lie_beyond(loss, axes, edge):
     finding = by_name(loss, axes)["well_shaped"]
     assert finding.severity == "ok" and finding.evidence["on the edge"] is edge
     assert ("on the edge of the view" in finding.message) is edge
-    assert finding.action.startswith("The lowest loss may lie beyond the view" if edge else "Ship it.")
+    endless = "beyond which it falls without end" in finding.message
+    assert endless == finding.evidence["falls without end"] == (edge and len(axes) == 2)  # the linear one
+    beyond = "Is it meant to have no bottom?" if endless else "The lowest loss may lie beyond the view"
+    assert finding.action.startswith(beyond if edge else "Ship it.")
 
 
 @pytest.mark.parametrize("place", [(0.0, 0.0), (0.3123, -0.2)])
