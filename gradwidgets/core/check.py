@@ -137,7 +137,8 @@ def check_loss(
         grid = sample_surface(loss, axes, resolution, fixed=fixed)
         findings = find_patterns(grid, target=target, dtype=dtype)
         function = as_function(loss, grid.axes, fixed)
-        rows = finish(probing(function, grid.axes, probes))
+        with function.kept():
+            rows = finish(probing(function, grid.axes, probes))
         findings = obeying(findings, function, rows)
     return LossReport(function.name, grid, rows, findings, block.certificate)
 

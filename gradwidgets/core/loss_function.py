@@ -120,6 +120,10 @@ class LossFunction:
         other.dtype, other._around = torch.float64, Doubled
         return other
 
+    def kept(self) -> contextlib.AbstractContextManager[None]:
+        """A block for many calls in a row, see `Undisturbed.kept`."""
+        return self._undisturbed.kept(self.call)
+
     # -- values -------------------------------------------------------------------------------------------
 
     def values(self, points: Tensor, dtype: torch.dtype | None = None) -> Values:

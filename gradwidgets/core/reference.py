@@ -29,7 +29,9 @@ class Doubled(TorchFunctionMode):
             return Tensor.double(args[0])
         if _in_place(name) and args and isinstance(args[0], Tensor) and args[0].dtype in LOW:
             return func(*args, **kwargs)
-        return func(*tree_map(_doubled, tuple(args)), **tree_map(_doubled, kwargs))
+        if kwargs or any(isinstance(value, (list, tuple, dict)) for value in args):
+            return func(*tree_map(_doubled, tuple(args)), **tree_map(_doubled, kwargs))
+        return func(*map(_doubled, args))
 
 
 def _in_place(name: str) -> bool:

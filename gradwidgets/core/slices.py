@@ -1,6 +1,8 @@
 """Long work as generators that yield the share that is done and return the result."""
 
-from collections.abc import Generator
+import time
+from collections.abc import Callable, Generator
+from contextlib import AbstractContextManager
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -28,3 +30,22 @@ def part_of(work: Slices[T], before: float, share: float) -> Slices[T]:
         except StopIteration as end:
             return end.value
         yield before + share * done
+
+
+def together(work: Slices[T], around: Callable[[], AbstractContextManager]) -> Slices[T]:
+    """The same work, its small steps joined to such of about `SLICE`, each within a block of its own.
+
+    Args:
+        work: What to do.
+        around: Makes the block.
+    """
+    while True:
+        end = time.perf_counter() + SLICE
+        with around():
+            done = 0.0
+            while time.perf_counter() < end:
+                try:
+                    done = next(work)
+                except StopIteration as result:
+                    return result.value
+        yield done

@@ -25,7 +25,7 @@ from gradwidgets.core.loss_function import LossFunction
 from gradwidgets.core.patterns import Survey, surveying
 from gradwidgets.core.patterns.look import Target
 from gradwidgets.core.probe import as_inputs, probing
-from gradwidgets.core.slices import Slices, part_of
+from gradwidgets.core.slices import Slices, part_of, together
 from gradwidgets.core.subject.threads import in_one_thread
 from gradwidgets.core.surface import sampling_function
 from gradwidgets.widgets.as_usual import as_usual
@@ -209,7 +209,7 @@ class LossProblem:
                 checks[name] = yield from part_of(checking_gradient(grid), begun + 0.2 / count, 0.1 / count)
             lowest = [one.point for one in surveys[name].critical if one.kind == "minimum"][:1]
             table = probing(functions[name], axes, probes, component=name, lowest=lowest[0] if lowest else None)
-            rows += yield from part_of(table, begun + 0.3 / count, 0.1 / count)
+            rows += yield from part_of(together(table, functions[name].kept), begun + 0.3 / count, 0.1 / count)
         comparison = compare_surfaces(*grids.values(), names=tuple(grids), surveys=surveys) if count == 2 else None
         return LossResult(settings, grids, surveys, rows, checks, comparison, exact=True)
 

@@ -184,7 +184,7 @@ def test_product(opened):
 def test_saturated(opened):
     panel = opened("saturated")
     names = [finding.name for finding in panel.findings["saturated BCE"]]
-    assert names == ["dead_zone", "vanishes_in_float32"] and "33.3 % of the view is dead" in panel.summary
+    assert names == ["dead_zone", "vanishes_in_float32"] and "35.5 % of the view is dead" in panel.summary
     logit = torch.tensor(40.0, requires_grad=True)
     torch.nn.functional.binary_cross_entropy_with_logits(logit, torch.tensor(0.0)).backward()
     assert logit.grad == 1 and "keeps a gradient of 1" in said("saturated")
@@ -199,7 +199,7 @@ def test_imbalanced(opened):
 
 def test_where(opened):
     panel = opened("where")
-    assert panel.findings["√ under where"][0].name == "non_finite" and panel.findings["safe"][0].severity == "ok"
+    assert panel.findings["√ under where"][0].name == "non_finite" and panel.findings["safe"][-1].severity == "ok"
     grid: SurfaceGrid = panel.grids["√ under where"]
     assert bool(grid.loss.isfinite().all()) and 0.45 < float((~grid.grad_x.isfinite()).double().mean()) < 0.55
 

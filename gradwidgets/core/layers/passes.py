@@ -84,14 +84,15 @@ class Subject:
 
         Args:
             work: What to do with the copy, which may run, be differentiated and take hooks.
-            own: Whether the model is nobody's but ours: then it runs itself.
+            own: Whether the model is nobody's but ours, made for this and thrown away: then it runs itself, and only
+                the process is held.
 
         Returns:
             What came of it, and the proof that the model is as it was.
         """
         if not own and not self.small:
             check_room(3 * bytes_of(self.model), "the weights, their copy and their gradients", _SMALLER)
-        block = Untouched(*self.roots)
+        block = Untouched() if own else Untouched(*self.roots)
         with block, block.again(), quietly(self.small), torch.inference_mode(False), torch.enable_grad():
             copied = self if own else self.copied()
             if not own:

@@ -1,5 +1,6 @@
 """The patterns by name, and the search for all of them."""
 
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
@@ -11,7 +12,7 @@ from gradwidgets.core.finding import Finding, worst_first
 from gradwidgets.core.patterns import ground, numerics, points
 from gradwidgets.core.patterns.look import Look, Target
 from gradwidgets.core.precision import check_dtype
-from gradwidgets.core.slices import Slices, finish, part_of
+from gradwidgets.core.slices import Slices, finish, part_of, together
 from gradwidgets.core.subject.home import at_home
 from gradwidgets.core.surface import SurfaceGrid
 from gradwidgets.core.wording import number, place
@@ -202,7 +203,8 @@ def surveying(
     if not bool(look.finite.any()) and not bool(look.lattice.finite.any()):
         return Survey([_with_action(numerics.non_finite(look))], [], look.still, look)
     yield 0.0
-    yield from part_of(look.looking(), 0.0, 0.8)
+    kept = contextlib.nullcontext if look.own is None else look.own.kept
+    yield from part_of(together(look.looking(), kept), 0.0, 0.8)
     found: dict[str, Finding] = {}
     for k, (name, pattern) in enumerate(PATTERNS.items()):
         if name != "well_shaped" and (finding := pattern.find(look)) is not None:

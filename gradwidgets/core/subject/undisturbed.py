@@ -20,6 +20,7 @@ from gradwidgets.core.subject.untouched import Untouched
 
 SEED = 0
 _ENOUGH = 5  # calls in a row that change nothing, after which a function is taken for one that never does
+_TRUSTED = 3  # blocks that changed nothing, after which one may hold many calls
 _DEEPEST = 4  # closures in closures that are searched for models
 
 
@@ -57,6 +58,8 @@ class Undisturbed:
         self.seed = SEED
         self._last: _Block | None = None
         self._open: _Block | None = None
+        self._kept: _Block | None = None  # stays open over many calls
+        self._blocks = 0  # that have ended
         self._still = 0  # calls in a row that changed nothing
         self._restored: dict[str, None] = {}
         self._changed: dict[str, None] = {}
@@ -67,7 +70,28 @@ class Undisturbed:
         Args:
             call: What calls the function. If that holds models, a copy stands in for it inside the block.
         """
-        return _Block(self, self._fn, call)
+        return _Block(self, self._fn, call) if self._kept is None else _Within(self)
+
+    @contextlib.contextmanager
+    def kept(self, call: StoodFor) -> Iterator[None]:
+        """One block for many in a row, as entering and leaving one takes longer than a small call does.
+
+        Only for a function that has never changed anything so far and holds no models; else every block is its own.
+
+        Args:
+            call: As there.
+        """
+        trusted = self._blocks >= _TRUSTED and not (self._restored or self._changed or self.notes or self.models)
+        if not trusted or self._kept is not None:
+            yield
+            return
+        block = _Block(self, self._fn, call)
+        with block, block.again():
+            self._kept = block
+            try:
+                yield
+            finally:
+                self._kept = None
 
     def renew(self) -> None:
         """Begin anew, within a block, before one more call: random numbers, and what the function holds."""
@@ -88,6 +112,7 @@ class Undisturbed:
     def ended(self, block: "_Block", printed: str, warned: list) -> None:
         """Take note of what a block had to put back."""
         self._last = block
+        self._blocks += 1
         restored = dict.fromkeys(words for words in block.restored if not _is_ours(words))
         self._restored |= restored
         self._changed |= dict.fromkeys(block.changed)
@@ -106,6 +131,23 @@ class Undisturbed:
 
     def _note(self, kind: str, sentence: str) -> None:
         self.notes.setdefault(kind, sentence)
+
+
+class _Within:
+    """A block within one that is open: it begins anew, and that one's end puts everything back."""
+
+    def __init__(self, whose: Undisturbed) -> None:
+        self._whose = whose
+
+    def __enter__(self) -> "_Within":
+        self._whose.renew()
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        pass
+
+    def again(self) -> contextlib.AbstractContextManager:
+        return contextlib.nullcontext()
 
 
 class _Block(Untouched):
