@@ -17,6 +17,11 @@ class Watching(TorchDispatchMode):
         chose: Whether torch.where chose among values on the way forward.
     """
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """No: to be kept from torch's compiler, it would be imported at the first operation, which takes seconds."""
+        return False
+
     def __init__(self) -> None:
         super().__init__()
         self.node, self.chose = "", False

@@ -116,14 +116,15 @@ class SurfaceFigure:
             kinds = {kind for surface in surfaces for kind, _, _ in surface.critical}
             dead = any(surface.dead is not None and surface.dead.any() for surface in surfaces)
             blank = any(not np.isfinite(surface.loss).all() for surface in surfaces)
-            told = (tuple(kind for kind in CRITICAL if kind in kinds), dead, blank)
+            lost = any(surface.lost is not None and surface.lost.any() for surface in surfaces)
+            told = (tuple(kind for kind in CRITICAL if kind in kinds), dead, blank, lost)
             changed = explain and told != self._told
             if changed:
                 self._told = told
                 self._explain(*told)
         return inside, labels, changed
 
-    def _explain(self, kinds: Sequence[str], dead: bool, blank: bool) -> None:
+    def _explain(self, kinds: Sequence[str], dead: bool, blank: bool, lost: bool) -> None:
         """Name the marks in one line over the map."""
         for artist in self._key:
             artist.remove()
@@ -133,7 +134,7 @@ class SurfaceFigure:
         self._key, at = [], layout.key_left
         for text, (marker, color) in zip(["point", *kinds], marks, strict=True):
             at = self._name(at, Line2D([at], [layout.key_y], marker=marker, color=color, **usual), text)
-        for text in ["┅ dead"] * dead + ["▨ not finite"] * blank:
+        for text in ["┅ dead"] * dead + ["▨ not finite"] * blank + ["⁘ lost in training"] * lost:
             at = self._name(at - layout.key_gap, None, text)
 
     def _name(self, at: float, line: Line2D | None, text: str) -> float:

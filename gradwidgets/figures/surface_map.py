@@ -17,7 +17,7 @@ from gradwidgets.figures.pixels import Pixels
 from gradwidgets.figures.style import MARKS, Style, contrast, loss_line
 from gradwidgets.figures.surface_scale import SurfaceScale
 from gradwidgets.figures.vectors import arrow, draw_field
-from gradwidgets.figures.zones import hatch, outline
+from gradwidgets.figures.zones import dots, hatch, outline
 
 # Kind of critical point → marker, colour; told apart by shape alone, too.
 CRITICAL = {
@@ -39,6 +39,7 @@ class Surface:
         loss: (H, W).
         gradient: Its horizontal and vertical parts, (H, W) each.
         dead: Where the ground is dead, (H, W), or None.
+        lost: Where the precision of the training loses value or gradient, (H, W), or None.
         critical: (kind, horizontal, vertical) of each critical point.
     """
 
@@ -46,6 +47,7 @@ class Surface:
     loss: np.ndarray
     gradient: tuple[np.ndarray, np.ndarray]
     dead: np.ndarray | None = None
+    lost: np.ndarray | None = None
     critical: tuple[tuple[str, float, float], ...] = ()
 
 
@@ -173,6 +175,8 @@ class SurfaceMap(PointMap):
         def painted(width: int, height: int) -> np.ndarray:
             image = even_bands(scale.bands(surface.loss), style.bands, style.plot, width, height)
             hatch(image, ~np.isfinite(surface.loss), style.muted)
+            if surface.lost is not None:
+                dots(image, surface.lost & np.isfinite(surface.loss), style.ink)
             if surface.dead is not None:
                 outline(image, surface.dead)
             return image

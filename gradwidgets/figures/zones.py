@@ -1,4 +1,4 @@
-"""Marks on zones of a map's image: stripes over what is not finite, a dashed line round what is dead."""
+"""Marks on zones of a map: stripes where it is not finite, dots where a precision loses it, dashes round the dead."""
 
 from __future__ import annotations
 
@@ -19,6 +19,22 @@ def hatch(image: np.ndarray, blank: np.ndarray, color: str) -> None:
     rows, columns = np.indices(mask.shape, sparse=True)
     stripes = mask & ((rows + columns) % 9 < 2)
     image[stripes, :3] = [int(color[i : i + 2], 16) for i in (1, 3, 5)]
+
+
+def dots(image: np.ndarray, zone: np.ndarray, color: str) -> None:
+    """Dot a zone of an image, which stays to be read between the dots.
+
+    Args:
+        image: uint8 (height, width, 4), changed in place.
+        zone: (H, W), of the same view.
+        color: Of the dots, "#rrggbb".
+    """
+    if not zone.any():
+        return
+    mask = _enlarged(zone, image.shape)
+    rows, columns = np.indices(mask.shape, sparse=True)
+    shifted = columns + 6 * ((rows // 12) % 2)
+    image[mask & (rows % 12 < 3) & (shifted % 12 < 3), :3] = [int(color[i : i + 2], 16) for i in (1, 3, 5)]
 
 
 def outline(image: np.ndarray, zone: np.ndarray) -> None:

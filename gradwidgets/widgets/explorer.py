@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from traitlets import default
 
 from gradwidgets.core import SGD, Finding, ProbeRow, SurfaceGrid
+from gradwidgets.core.precision import TRAINING
 from gradwidgets.core.slices import Slices
 from gradwidgets.figures.cover import draw_cover
 from gradwidgets.figures.style import STYLES
@@ -32,7 +33,8 @@ from gradwidgets.widgets.traits import Flag, Numbers, OneOf, Place, Real, Span, 
 SCALES = ("linear", "log", "symlog")
 ARROWS = ("direction", "magnitude", "off")
 _SHOWN_AS_THEY_ARE = (
-    "example", "x_axis", "resolution", "scale", "arrows", "gradient_check", "descent", "lr", "momentum", "theme",
+    "example", "x_axis", "resolution", "scale", "arrows", "dtype", "gradient_check", "descent", "lr", "momentum",
+    "theme",
 )  # fmt: skip
 
 
@@ -61,6 +63,8 @@ class SurfaceExplorer(Panel):
         scale: Of the colours: `"linear"`, `"log"` or `"symlog"`.
         arrows: `"direction"`, `"magnitude"` or `"off"`.
         point: The operating point, a number for each axis.
+        dtype: The precision of the training, that the loss is looked at in beside float64: `"float32"`, `"float16"`,
+            `"bfloat16"` or `"float64"`; dotted is what it loses.
         gradient_check: Whether a map shows how far autograd's gradient is from finite differences.
         descent: Whether SGD descends from the point.
         lr: Its learning rate.
@@ -93,6 +97,7 @@ class SurfaceExplorer(Panel):
     scale = OneOf("linear", lambda self: SCALES).tag(setting=True)
     arrows = OneOf("direction", lambda self: ARROWS).tag(setting=True)
     point = Place(None, allow_none=True).tag(setting=True)
+    dtype = OneOf("float32", lambda self: tuple(TRAINING)).tag(setting=True)
     gradient_check = Flag(False).tag(setting=True)
     descent = Flag(False).tag(setting=True)
     lr = Real(0.1, low=0, high=1e6).tag(setting=True)
@@ -196,7 +201,13 @@ class SurfaceExplorer(Panel):
         values = {name: self.fixed.get(name, problem.value_of(name)) for name in problem.parameters if name not in axes}
         spans = ((name, *span) for name, span in zip(axes, self._ranges(), strict=True))
         return LossSettings(
-            self.example, self._losses(), tuple(spans), self.resolution, tuple(values.items()), self.gradient_check
+            self.example,
+            self._losses(),
+            tuple(spans),
+            self.resolution,
+            tuple(values.items()),
+            self.gradient_check,
+            self.dtype,
         )
 
     def _along(self, name: str, old: object) -> dict[str, object]:
@@ -341,6 +352,7 @@ class SurfaceExplorer(Panel):
             "resolution",
             "scale",
             "arrows",
+            "dtype",
             "gradient_check",
             "descent",
             "lr",

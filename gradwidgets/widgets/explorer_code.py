@@ -30,6 +30,7 @@ def code(problem: LossProblem, settings: LossSettings) -> str:
         lines += ["from gradwidgets.core import EXAMPLES", "", f"loss = EXAMPLES[{settings.example!r}].loss"]
         losses = {name: f"loss[{name!r}]" if several else "loss" for name in settings.losses}
     options, missing = _options(problem, tuple(axes))
+    options += "" if settings.dtype == "float32" else f", dtype={settings.dtype!r}"
     lines += [f"axes = {axes!r}", *missing, ""]
     for name, call in losses.items():
         fixed = {k: v for k, v in dict(settings.fixed).items() if problem.takes(name, k)}

@@ -8,6 +8,7 @@ from functools import partial
 import ipywidgets as widgets
 import numpy as np
 
+from gradwidgets.core.precision import TRAINING
 from gradwidgets.widgets.controls import WIDTH, Check, Control, Looks, Menu, Number, Point, log_stops
 
 _FEWEST, _MOST = 4, 24  # controls for parameters that are on no axis; more can be set from Python
@@ -56,6 +57,7 @@ def make_controls(
         make[Number]("resolution", "points along each axis", _RESOLUTIONS),
         make[Menu]("scale", "of the colours", ["linear", "log", "symlog"], width=124, label_width="38px"),
         make[Menu]("arrows", "the way down", ["direction", "magnitude", "off"]),
+        make[Menu]("dtype", "the training's precision: what it loses is dotted", list(TRAINING), label="trained in"),
         make[Check]("gradient_check", "show how far autograd is from finite differences", label="check gradient"),
         make[Check]("descent", "let SGD descend from the point", width="84px"),
         make[Number]("lr", "SGD's learning rate", log_stops(1e-4, 10, 20)),
@@ -86,6 +88,7 @@ def make_controls(
             by_name["point"],
             by_name["resolution"],
             by_name["arrows"],
+            by_name["dtype"],
             row("scale", "theme"),
             row("descent", "gradient_check"),
             by_name["lr"],

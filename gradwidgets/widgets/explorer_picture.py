@@ -21,6 +21,7 @@ def surface_of(name: str, result: LossResult) -> Surface:
         loss=grid.loss.numpy(),
         gradient=(grid.grad_x.numpy(), grid.grad_y.numpy()),
         dead=None if survey is None else survey.dead.numpy(),
+        lost=None if survey is None or survey.lost is None else survey.lost.numpy(),
         critical=() if survey is None else tuple((one.kind, *one.point) for one in survey.critical),
     )
 

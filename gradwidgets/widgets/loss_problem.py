@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+import torch
 from torch import nn
 
 from gradwidgets.core import (
@@ -20,7 +21,7 @@ from gradwidgets.core import (
 from gradwidgets.core.axes import check_loss_axes
 from gradwidgets.core.choices import choose
 from gradwidgets.core.gradient_check import checking_gradient
-from gradwidgets.core.loss_call import loss_name, parameters_of
+from gradwidgets.core.loss_call import LossError, loss_name, parameters_of
 from gradwidgets.core.loss_function import LossFunction
 from gradwidgets.core.patterns import Survey, surveying
 from gradwidgets.core.patterns.look import Target
@@ -47,6 +48,7 @@ class LossSettings:
         resolution: Grid points along each axis.
         fixed: (name, value) of the numbers that are not on an axis.
         check: Whether autograd's gradient is compared with differences.
+        dtype: The precision of the training.
     """
 
     example: str
@@ -55,6 +57,7 @@ class LossSettings:
     resolution: int
     fixed: tuple[tuple[str, float], ...]
     check: bool = False
+    dtype: str = "float32"
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,9 +133,26 @@ class LossProblem:
             as_inputs(name, value, tuple(self.axes))  # refuse a wrong one now
         self.probes = dict(probes or {})
         everything = {name: value for function in made for name, value in function.fixed.items()}
-        self.numbers = {name: value for name, value in everything.items() if isinstance(value, float)}
+        whole = [name for name, value in everything.items() if type(value) is int and self._may_be_broken(made, name)]
+        self.numbers = {k: float(v) for k, v in everything.items() if isinstance(v, float) or k in whole}
         self.data = {name: value for name, value in everything.items() if name not in self.numbers}
         self._functions: dict[tuple, LossFunction] = {}
+
+    def _may_be_broken(self, made: Sequence[LossFunction], name: str) -> bool:
+        """Whether a whole number may be any number: a loss that counts or picks by it takes no other."""
+        middle = torch.tensor([[(low + high) / 2 for low, high in self.axes.values()]], dtype=torch.float64)
+        for function in made:
+            if name not in function.fixed:
+                continue
+            try:
+                as_it_is = function.values(middle).loss
+                moved = function.with_fixed({**function.fixed, name: function.fixed[name] + 0.25}).values(middle).loss
+                broken = function.with_fixed({**function.fixed, name: float(function.fixed[name])}).values(middle).loss
+            except LossError:
+                return False
+            if not torch.allclose(as_it_is, broken, equal_nan=True) or not bool(moved.isfinite().all()):
+                return False
+        return True
 
     @property
     def parameters(self) -> tuple[str, ...]:
@@ -204,7 +224,7 @@ class LossProblem:
         probes = self.probes if tuple(axes) == tuple(self.axes) else {}
         for k, (name, grid) in enumerate(grids.items()):
             begun = 0.6 + 0.4 * k / count
-            surveys[name] = yield from part_of(surveying(grid, target=target), begun, 0.2 / count)
+            surveys[name] = yield from part_of(surveying(grid, target=target, dtype=settings.dtype), begun, 0.2 / count)
             if settings.check:
                 checks[name] = yield from part_of(checking_gradient(grid), begun + 0.2 / count, 0.1 / count)
             lowest = [one.point for one in surveys[name].critical if one.kind == "minimum"][:1]

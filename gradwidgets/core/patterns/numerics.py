@@ -173,7 +173,9 @@ def precision(look: Look) -> Finding | None:
     message += f": {trouble.operation}" if trouble.operation else ""
     message += f"; along the axes through there that begins or ends at {', '.join(begins)}" if begins else ""
     evidence["begins"] = trouble.begins
-    return Finding("precision", "error", message, evidence, tuple(trouble.point.tolist()))
+    action = "Use the stable form (logsumexp, logsigmoid, softplus, log1p), or compute this part in "
+    action += "float64." if dtype == "float32" else "float32."
+    return Finding("precision", "error", message, evidence, tuple(trouble.point.tolist()), action)
 
 
 def _lost(name: str, look: Look) -> Finding:

@@ -11,6 +11,7 @@ from gradwidgets.core.critical_points import CriticalPoint
 from gradwidgets.core.finding import Finding, worst_first
 from gradwidgets.core.patterns import ground, numerics, points
 from gradwidgets.core.patterns.look import Look, Target
+from gradwidgets.core.patterns.training import lost_ground
 from gradwidgets.core.precision import check_dtype
 from gradwidgets.core.slices import Slices, finish, part_of, together
 from gradwidgets.core.subject.home import at_home
@@ -184,12 +185,14 @@ class Survey:
         findings: As `find_patterns` gives them.
         critical: The critical points in view.
         dead: Where the ground is dead, of the loss's shape.
+        lost: Where the precision of the training loses value or gradient, likewise; None where it does not.
         look: What they follow from.
     """
 
     findings: list[Finding]
     critical: list[CriticalPoint]
     dead: Tensor
+    lost: Tensor | None = None
     look: Look = field(repr=False, default=None)
 
 
@@ -201,7 +204,7 @@ def surveying(
     if look.given:
         _ = look.target  # refuse a wrong one before anything else
     if not bool(look.finite.any()) and not bool(look.lattice.finite.any()):
-        return Survey([_with_action(numerics.non_finite(look))], [], look.still, look)
+        return Survey([_with_action(numerics.non_finite(look))], [], look.still, look=look)
     yield 0.0
     kept = contextlib.nullcontext if look.own is None else look.own.kept
     yield from part_of(together(look.looking(), kept), 0.0, 0.8)
@@ -220,7 +223,10 @@ def surveying(
     if all(finding.severity == "info" for finding in found.values()):
         found.pop("no_bottom", None)
         found["well_shaped"] = _with_action(_well_shaped(look))
-    return Survey(worst_first(found.values()), look.critical, ground.dead_ground(look), look)
+    lost = None
+    if look.trouble is not None and "gradient_mismatch" not in found:
+        lost = yield from lost_ground(look.own, look.dtype, look.grid)
+    return Survey(worst_first(found.values()), look.critical, ground.dead_ground(look), lost, look)
 
 
 def _with_action(finding: Finding) -> Finding:

@@ -10,6 +10,7 @@ from gradwidgets.core.loss_function import LossFunction
 from gradwidgets.core.patterns.view import View, finite
 from gradwidgets.core.reference import LOW
 from gradwidgets.core.slices import Slices
+from gradwidgets.core.surface import SurfaceGrid
 from gradwidgets.core.watching import Watching, floats_in
 
 OVERFLOW_SHARE, LOST_SHARE, WRONG_SHARE = 0.01, 0.02, 0.02
@@ -93,6 +94,28 @@ def training_trouble(
     if _share(wrong, even) >= WRONG_SHARE:
         return _trouble("wrong", wrong, even, rounded, off, function, dtype)
     return None
+
+
+def lost_ground(function: LossFunction, dtype: torch.dtype, grid: SurfaceGrid) -> Slices[Tensor | None]:
+    """Where on a grid a precision makes a loss infinite or NaN, or its gradient zero, though float64 has one.
+
+    Args:
+        function: The loss as it is.
+        dtype: The precision.
+        grid: Its surface or curve.
+
+    Returns:
+        A mask of the grid's shape; None where the loss takes no such dtype.
+    """
+    points = grid.points.reshape(-1, len(grid.names))
+    try:
+        low, slope = yield from _in(function, points, dtype)
+        high, steep = yield from View(function, torch.tensor(list(grid.axes.values()))).at(points)
+    except LossError:
+        return None
+    known = finite(high, steep)
+    lost = ~finite(low, slope) | ((slope == 0).all(-1) & (steep != 0).any(-1))
+    return (known & lost).reshape(grid.loss.shape)
 
 
 def _trouble(
