@@ -28,7 +28,7 @@ SMALLEST_EXTENT = 3  # cells: less is a point, not a zone
 LOWEST = 1e-3  # of the height of the view: so near to the lowest loss is as good as lowest
 ABOVE = 0.01  # of the same: flat ground is dead from so far above the lowest loss on
 
-_LATTICE, _LATTICE_SLOW = {1: 997, 2: 61}, {1: 97, 2: 17}  # points along each axis
+_LATTICE, _LATTICE_SLOW = {1: 1000, 2: 60}, {1: 100, 2: 16}  # points along each axis
 _MANY, _FEW = 997, 100  # points of a sample; the second of a loss that must be called point by point
 _ENDS, _KINKS = 3, 4  # places that are looked at closely: of where descents end, and of kinks
 

@@ -16,6 +16,7 @@ from gradwidgets.core.wording import number, percent, place
 MISMATCH_SHARE = 0.05
 _REFUSED = "The loss refuses these points: keep the view, and the training, inside what it takes."
 _MANY_BAD = 441  # points
+_ON_A_LINE = 3  # places that are not finite make it one
 _LOWEST_POINTS = 3
 
 
@@ -28,14 +29,17 @@ def non_finite(look: Look) -> Finding | None:
     if not spots:
         return None
     bad, alone = look.lattice.points[~look.lattice.finite], share == 0
-    point = spots[0] if alone or not len(bad) else torch.tensor(_middle_of(look), dtype=torch.float64)
+    lines, point = _lines(look, spots)
+    if not alone and len(bad):
+        point = torch.tensor(_middle_of(look), dtype=torch.float64)
     spot = tuple(point.tolist())
     culprit = None if look.function is None else blame(look.function, point)
     loss_too, kind = _what_is_bad(look, point)
     where = place(look.names, spot)
     what = f"the loss is {kind}" if loss_too else f"only the gradient, which is {kind}"
     if alone:
-        message = f"not finite at {where}, {what}{'' if loss_too else _at_minimum(look, point)}"
+        found_at = f"all along {' and '.join(lines)}" if lines else f"at {where}"
+        message = f"not finite {found_at}, {what}{'' if loss_too else _at_minimum(look, point)}"
     else:
         message = f"{percent(share)} of the view is not finite, {what}, at {where} say"
     evidence: dict[str, object] = {"share": share, "threshold": 0.0}
@@ -49,6 +53,23 @@ def non_finite(look: Look) -> Finding | None:
     message += f"; {culprit.sentence}"
     evidence |= {"operation": culprit.operation, "in": culprit.which}
     return Finding("non_finite", "error", message, evidence, spot, culprit.action)
+
+
+def _lines(look: Look, spots: list[torch.Tensor]) -> tuple[list[str], torch.Tensor]:
+    """Lines across an axis on which several places lie, in words, and a place that is typical: on one line at most."""
+    if len(spots) < _ON_A_LINE or len(look.names) == 1:
+        return [], spots[0]
+    places, lines = torch.stack(spots), []
+    on_lines = torch.zeros(len(places))
+    for axis, name in enumerate(look.names):
+        for value in places[:, axis].unique().tolist():
+            on = (places[:, axis] - value).abs() <= 1e-9 * look.spans[axis]
+            others = places[on][:, 1 - axis]
+            if len(others.unique()) >= _ON_A_LINE and float(others.max() - others.min()) > 0.5 * look.spans[1 - axis]:
+                lines.append(place([name], [value]))
+                on_lines += on
+    typical = places[on_lines == 1]
+    return lines, typical[0] if lines and len(typical) else spots[0]
 
 
 def _bad_on_grid(look: Look) -> list[torch.Tensor]:
