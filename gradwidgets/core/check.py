@@ -1,8 +1,10 @@
 """One loss, checked: its surface, a table at inputs that tell, a verdict; for the eye or for a test suite."""
 
 import os
+import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from numbers import Real
 from pathlib import Path
 
 import torch
@@ -13,18 +15,22 @@ from gradwidgets.core.non_finite import blame
 from gradwidgets.core.objective import Objective
 from gradwidgets.core.patterns.ground import dead_share
 from gradwidgets.core.patterns.look import Look, Target
-from gradwidgets.core.patterns.registry import PATTERNS, find_patterns
+from gradwidgets.core.patterns.registry import PATTERNS, surveying
 from gradwidgets.core.probe import ProbeRow, probing
+from gradwidgets.core.progress import finish_with_bar
 from gradwidgets.core.report_text import as_markdown, as_page, as_text, is_ok, marks
 from gradwidgets.core.results import Result
-from gradwidgets.core.slices import finish
+from gradwidgets.core.slices import Slices, part_of, together
 from gradwidgets.core.subject.certificate import Certificate
 from gradwidgets.core.subject.home import at_home
 from gradwidgets.core.subject.untouched import Untouched
-from gradwidgets.core.surface import SurfaceGrid, sample_surface
+from gradwidgets.core.surface import SurfaceGrid, sampling
 from gradwidgets.core.wording import number, percent, place
 
 Axes = Mapping[str, tuple[float, float]]
+
+_TRIED = 5  # points along each axis from which it is told how long one takes
+_GRID_SHARE = 0.3  # of a budget, for the grid
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -110,8 +116,11 @@ def check_loss(
     target: Target | None = None,
     resolution: int = 81,
     dtype: torch.dtype | str = "float32",
+    seconds: float | None = None,
 ) -> LossReport:
     """Say what is wrong with a loss, or that nothing is.
+
+    What takes longer than a second shows how far it is, where tqdm is installed.
 
     Args:
         loss: Any callable that takes tensors by name; see `sample_surface`.
@@ -122,25 +131,66 @@ def check_loss(
         resolution: Grid points along each axis of the picture; no verdict depends on it.
         dtype: The precision of the training: the loss is looked at in it, as under autocast, beside float64. "float32",
             "float16" or "bfloat16", or torch's.
+        seconds: About how long it may take, of a loss that must be called point by point: its grid is coarser then,
+            what there is no time for is left out, and the notes say so. None for as long as it takes.
 
     Returns:
         The report; `print` it, or ask for its `ok`.
 
     Raises:
         TypeError: As in `sample_surface`, `probe` and `find_patterns`.
-        ValueError: Likewise.
+        ValueError: Likewise, or `seconds` is not above 0.
         LossError: The loss cannot be evaluated at all; a ValueError.
     """
     if isinstance(loss, Mapping):
         raise TypeError(f"check_loss takes one loss; call it for each of {', '.join(map(repr, loss))}")
+    if seconds is not None and not (isinstance(seconds, Real) and not isinstance(seconds, bool) and seconds > 0):
+        raise ValueError(f"seconds must be a number above 0, or None; got {seconds!r:.60}")
     with Untouched(loss, fixed) as block, block.again():
-        grid = sample_surface(loss, axes, resolution, fixed=fixed)
-        findings = find_patterns(grid, target=target, dtype=dtype)
-        function = as_function(loss, grid.axes, fixed)
-        with function.kept():
-            rows = finish(probing(function, grid.axes, probes))
-        findings = obeying(findings, function, rows)
-    return LossReport(function.name, grid, rows, findings, block.certificate)
+        work = _checking(loss, axes, fixed, probes, target, resolution, dtype, seconds)
+        name, *parts = finish_with_bar(work, "check_loss")
+    return LossReport(name, *parts, block.certificate)
+
+
+def _checking(
+    loss: Callable | Objective,
+    axes: Axes,
+    fixed: Mapping[str, object] | None,
+    probes: Mapping[str, object] | None,
+    target: Target | None,
+    resolution: int,
+    dtype: torch.dtype | str,
+    seconds: float | None,
+) -> Slices[tuple[str, SurfaceGrid, list[ProbeRow], list[Finding]]]:
+    """Name, grid, table and findings of a loss, in slices."""
+    deadline = None if seconds is None else time.perf_counter() + seconds
+    note = ""
+    if seconds is not None:
+        resolution, note = yield from _afforded(loss, axes, fixed, resolution, seconds)
+    grid = yield from part_of(sampling(loss, axes, resolution, fixed=fixed), 0.0, 0.4)
+    survey = yield from part_of(surveying(grid, target=target, dtype=dtype, deadline=deadline), 0.4, 0.5)
+    if survey.left_out:
+        note = f"{note}; " if note else f"within {number(seconds)} s, "
+        note += f"there was no time for {', '.join(survey.left_out)}"
+    if note:
+        grid = replace(grid, notes=(*grid.notes, note))
+    function = as_function(loss, grid.axes, fixed)
+    rows = yield from part_of(together(probing(function, grid.axes, probes), function.kept), 0.9, 0.1)
+    return function.name, grid, rows, obeying(survey.findings, function, rows)
+
+
+def _afforded(
+    loss: Callable | Objective, axes: Axes, fixed: Mapping[str, object] | None, resolution: int, seconds: float
+) -> Slices[tuple[int, str]]:
+    """How fine a grid there is time for, and a note where that is coarser than was asked for."""
+    began = time.perf_counter()
+    grid = yield from sampling(loss, axes, min(_TRIED, resolution), fixed=fixed)
+    pace = (time.perf_counter() - began) / grid.loss.numel()
+    if grid.method != "pointwise":
+        return resolution, ""
+    points = _GRID_SHARE * seconds / pace
+    fine = max(_TRIED, min(resolution, int(points ** (1 / grid.loss.ndim))))
+    return fine, "" if fine == resolution else f"coarse: within {number(seconds)} s, {fine} points along each axis"
 
 
 def obeying(findings: list[Finding], function: LossFunction, rows: Iterable[ProbeRow]) -> list[Finding]:

@@ -88,6 +88,7 @@ class LossFunction:
         self.dtype = torch.float64
         self._undisturbed = Undisturbed(loss)
         self._around: Callable[[], contextlib.AbstractContextManager] = contextlib.nullcontext  # the loss runs in it
+        self._means, self._per_sample = False, 0  # whether the mean of so many values is taken
         self._in_single = False  # whether a call has computed in less than float64
 
     @property
@@ -185,7 +186,7 @@ class LossFunction:
             shape = (1,) if self.method == "vectorized" else ()
             leaves = [number.detach().clone().reshape(shape).requires_grad_() for number in point.to(dtype).unbind(-1)]
             with watch:
-                value = self.call.checked(self.call(*leaves))
+                value = self._mean(self.call.checked(self.call(*leaves)))
                 watch.back(value.sum() if value.ndim else value, leaves)
 
     def _at_once(self, points: Tensor, method: Method, gradient: bool = True) -> Values:
@@ -209,7 +210,11 @@ class LossFunction:
         return value, leaves
 
     def _tensor(self, *leaves: Tensor) -> Tensor:
-        return self.call.checked(self.call(*leaves, around=self._around))
+        return self._mean(self.call.checked(self.call(*leaves, around=self._around)))
+
+    def _mean(self, value: Tensor) -> Tensor:
+        """A loss's values, one a sample, as one."""
+        return value.mean() if self._means and value.ndim and value.is_floating_point() else value
 
     def _with_gradient(self, value: Tensor, leaves: list[Tensor], gradient: bool = True) -> Values:
         gradients = [None] * len(leaves)
@@ -250,8 +255,9 @@ class LossFunction:
     def _at_point(self, point: Tensor, gradient: bool = True) -> Values:
         self._undisturbed.renew()
         leaves = [number.clone().requires_grad_() for number in point.unbind(-1)]
-        value = self.call.checked(self.call(*leaves, around=self._around))
+        value = self._mean(self.call.checked(self.call(*leaves, around=self._around)))
         if value.numel() != 1:
+            self._per_sample = self._per_sample or value.numel()
             raise LossError(
                 f"{self.name} must return one value; for single numbers it returned shape {tuple(value.shape)}"
             )
@@ -308,12 +314,23 @@ class LossFunction:
     def _find_form(self, point: Tensor) -> None:
         """Find out in which dtype, and with constants in which form, the loss works at all."""
         errors: list[Exception] = []
-        for dtype in (torch.float64, torch.float32):
+        for means, dtype in (
+            (False, torch.float64),
+            (False, torch.float32),
+            (True, torch.float64),
+            (True, torch.float32),
+        ):
+            if means and not self._per_sample:
+                break
             for plain, whole in ((False, False), (True, False), (False, True)):
-                self.dtype, self._in_single = dtype, False
+                self.dtype, self._in_single, self._means = dtype, False, means
                 self.call.plain_numbers, self.call.whole_as_tensors = plain, whole
                 result = self._truth(point.to(dtype)[None])[0]
                 if not isinstance(result, Exception):
+                    if means:
+                        self._undisturbed.notes["mean"] = (
+                            f"it gives {self._per_sample} values for one point, one a sample: their mean is taken"
+                        )
                     if dtype == torch.float32:
                         self._undisturbed.notes["float32"] = (
                             "computed in float32: the loss holds tensors of that kind and takes no float64"
@@ -327,7 +344,7 @@ class LossFunction:
                 if not any(type(value) in (int, float) for value in self.fixed.values()):
                     break
         # None works here. Stay with float32 if that is at least another complaint than about dtypes.
-        self.call.plain_numbers = self.call.whole_as_tensors = False
+        self.call.plain_numbers = self.call.whole_as_tensors = self._means = False
         if not ("dtype" in str(errors[0]) and str(errors[-1]) != str(errors[0])):
             self.dtype = torch.float64
 
@@ -358,7 +375,7 @@ class LossFunction:
                     value = self.call(*(part[None] for part in leaf.unbind(-1)), around=self._around)
                 else:
                     value = self.call(*leaf.unbind(-1), around=self._around)
-                (gradient,) = torch.autograd.grad(self.call.checked(value).sum(), leaf, create_graph=True)
+                (gradient,) = torch.autograd.grad(self._mean(self.call.checked(value)).sum(), leaf, create_graph=True)
                 rows = [
                     torch.autograd.grad(entry, leaf, retain_graph=True, allow_unused=True)[0]
                     if entry.requires_grad

@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from numbers import Real
@@ -44,6 +45,7 @@ class Look:
         grid: The surface, or the curve.
         target: Where the loss should lead: a point, a box or a predicate; None for the lowest region.
         dtype: The precision of the training.
+        deadline: When of `time.perf_counter` no further part is begun; None for never.
 
     Attributes:
         grid: As given, without a function where it has none.
@@ -55,10 +57,18 @@ class Look:
         descents: Where descents end, once `looking` knows; None before, and without a loss.
         close: What is between points, the same.
         trouble: What the precision of the training does, the same.
+        left_out: What there was no time for, in words.
         untried: Why the loss cannot be had in that precision; "" where it can.
     """
 
-    def __init__(self, grid: SurfaceGrid, target: Target | None = None, dtype: torch.dtype = torch.float32) -> None:
+    def __init__(
+        self,
+        grid: SurfaceGrid,
+        target: Target | None = None,
+        dtype: torch.dtype = torch.float32,
+        deadline: float | None = None,
+    ) -> None:
+        self._deadline, self.left_out = deadline, []
         self.grid, self.names, self.dtype = grid, grid.names, dtype
         self.own: LossFunction | None = loss_function_of(grid)
         self.view: View | None = None
@@ -82,12 +92,15 @@ class Look:
         if self.view is None:
             return
         yield from part_of(self._sampling(), 0.0, 0.05)
-        self.descents = yield from part_of(descending(self.view), 0.05, 0.4)
-        self.close = yield from part_of(looking_closer(self.view), 0.45, 0.2)
+        if self._in_time("descents"):
+            self.descents = yield from part_of(descending(self.view), 0.05, 0.4)
+        if self._in_time("a closer look between the points"):
+            self.close = yield from part_of(looking_closer(self.view), 0.45, 0.2)
         for name in ("lowest", "height", "floor"):
             self.__dict__.pop(name, None)  # they may have been asked for before
-        yield from part_of(self._looking_at_ends(), 0.65, 0.05)
-        if self.steep > 0:
+        if self.descents is not None:
+            yield from part_of(self._looking_at_ends(), 0.65, 0.05)
+        if self.steep > 0 and self._in_time("critical points"):
             # Where much ground is flat, gradients of zero are no points.
             flat = self.still | (self.finite & (self.slope == 0))
             usable = self.finite & ~flat if self.share(flat) > 0.01 else self.finite
@@ -95,9 +108,19 @@ class Look:
             self.critical = self._settled_kinks((yield from part_of(work, 0.7, 0.1)))
             self.__dict__.pop("lowest", None)
         # What the cached properties of these names would compute at once.
-        self.__dict__["single"] = yield from part_of(self._in_float32(), 0.8, 0.05)
-        self.__dict__["compared"] = yield from part_of(self._comparing(), 0.85, 0.1)
-        yield from part_of(self._training(), 0.95, 0.05)
+        self.__dict__["single"] = self.__dict__["compared"] = None
+        if self._in_time("a comparison with central differences"):
+            self.__dict__["single"] = yield from part_of(self._in_float32(), 0.8, 0.05)
+            self.__dict__["compared"] = yield from part_of(self._comparing(), 0.85, 0.1)
+        if self._in_time(f"a look at {str(self.dtype).removeprefix('torch.')}"):
+            yield from part_of(self._training(), 0.95, 0.05)
+
+    def _in_time(self, what: str) -> bool:
+        """Whether there is time left for a part; if not, it is noted."""
+        late = self._deadline is not None and time.perf_counter() > self._deadline
+        if late:
+            self.left_out.append(what)
+        return not late
 
     def _sampling(self) -> Slices[None]:
         count = (_LATTICE_SLOW if self.view.slow else _LATTICE)[self.view.dims]
@@ -107,6 +130,8 @@ class Look:
 
     def _settled_kinks(self, critical: list[CriticalPoint]) -> list[CriticalPoint]:
         """Kinked minima, of which a grid knows the cell, moved to where the descents beside them end."""
+        if self.descents is None:
+            return critical
         ends, losses = self.descents.ends, self.descents.losses
         cell, moved = self.spans / (self.grid.loss.shape[-1] - 1), []
         for one in critical:

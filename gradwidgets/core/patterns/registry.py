@@ -57,6 +57,9 @@ def _well_shaped(look: Look) -> Finding:
     action = "The lowest loss may lie beyond the view: widen it to see." if edge else ""
     if endless:
         action = "Is it meant to have no bottom? If it is, ship it; if not, something must hold it from below."
+    if look.left_out:
+        message += f"; as far as there was time, without {', '.join(look.left_out)}"
+        action = "Give it more seconds before you ship it."
     return Finding("well_shaped", "ok", message, evidence, spot, action)
 
 
@@ -186,6 +189,7 @@ class Survey:
         critical: The critical points in view.
         dead: Where the ground is dead, of the loss's shape.
         lost: Where the precision of the training loses value or gradient, likewise; None where it does not.
+        left_out: What there was no time for, in words.
         look: What they follow from.
     """
 
@@ -193,14 +197,26 @@ class Survey:
     critical: list[CriticalPoint]
     dead: Tensor
     lost: Tensor | None = None
+    left_out: tuple[str, ...] = ()
     look: Look = field(repr=False, default=None)
 
 
 def surveying(
-    grid: SurfaceGrid, *, target: Target | None = None, dtype: torch.dtype | str = "float32"
+    grid: SurfaceGrid,
+    *,
+    target: Target | None = None,
+    dtype: torch.dtype | str = "float32",
+    deadline: float | None = None,
 ) -> Slices[Survey]:
-    """`find_patterns` in slices, with what a picture shows of it."""
-    look = Look(grid, target, check_dtype(dtype))
+    """`find_patterns` in slices, with what a picture shows of it.
+
+    Args:
+        grid: As there.
+        target: As there.
+        dtype: As there.
+        deadline: When of `time.perf_counter` no further part is begun; None for never.
+    """
+    look = Look(grid, target, check_dtype(dtype), deadline)
     if look.given:
         _ = look.target  # refuse a wrong one before anything else
     if not bool(look.finite.any()) and not bool(look.lattice.finite.any()):
@@ -226,7 +242,9 @@ def surveying(
     lost = None
     if look.trouble is not None and "gradient_mismatch" not in found:
         lost = yield from lost_ground(look.own, look.dtype, look.grid)
-    return Survey(worst_first(found.values()), look.critical, ground.dead_ground(look), lost, look)
+    return Survey(
+        worst_first(found.values()), look.critical, ground.dead_ground(look), lost, tuple(look.left_out), look
+    )
 
 
 def _with_action(finding: Finding) -> Finding:

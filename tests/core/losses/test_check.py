@@ -1,6 +1,7 @@
 """The whole check, for the eye and for a test suite."""
 
 import json
+import time
 
 import pandas as pd
 import pytest
@@ -159,3 +160,53 @@ def test_what_is_allowed_passes():
 def test_several_losses_are_checked_one_by_one():
     with pytest.raises(TypeError, match="call it for each of 'one', 'two'"):
         check_loss({"one": torch.sin, "two": torch.cos}, SQUARE)
+
+
+def slow(a, b):
+    time.sleep(2e-4)
+    return (a - 0.3) ** 2 + b**2 if float(a.detach()) > 0 else (a - 0.3) ** 2 + 2 * b**2
+
+
+def test_within_a_budget_a_coarser_answer_comes_and_says_what_is_left_out():
+    axes = {"a": (-1.0, 1.0), "b": (-1.0, 1.0)}
+    report = check_loss(slow, axes, seconds=0.2)
+    assert len(report.grid.x) < 81
+    assert any("within 0.2 s" in note and "no time for" in note for note in report.grid.notes)
+    assert "as far as there was time" in report.findings[0].message and "Ship it" not in report.findings[0].action
+    quick = check_loss(lambda a, b: a**2 + b**2, axes, seconds=60)
+    assert len(quick.grid.x) == 81 and quick.grid.notes == () and quick.findings[0].action == "Ship it."
+
+
+@pytest.mark.parametrize("seconds", [0, -1, True, "long", float("nan")])
+def test_a_budget_that_is_none_is_refused(seconds):
+    with pytest.raises(ValueError, match="seconds must be a number above 0, or None"):
+        check_loss(lambda a: a**2, {"a": (-1.0, 1.0)}, seconds=seconds)
+
+
+def test_long_work_shows_a_bar_and_short_work_nothing(capsys, monkeypatch):
+    monkeypatch.setattr("gradwidgets.core.progress.PATIENCE", 0.05)
+    check_loss(slow, {"a": (-1.0, 1.0), "b": (-1.0, 1.0)}, seconds=0.2)
+    assert "check_loss" in capsys.readouterr().err
+    monkeypatch.setattr("gradwidgets.core.progress.PATIENCE", 100.0)
+    check_loss(lambda a: a**2, {"a": (-1.0, 1.0)})
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16"])
+def test_the_precision_is_named_as_it_is(dtype):
+    # exp of what float16, and the other two, do not hold.
+    limit = {"float32": 88.72, "bfloat16": 88.72, "float16": 11.09}[dtype]
+    report = check_loss(lambda z: torch.log1p(torch.exp(z)), {"z": (-5.0, 1.3 * limit)}, dtype=dtype)
+    (finding,) = [one for one in report.findings if one.severity != "info"]
+    assert finding.name == "precision" and f"in {dtype}" in finding.message and "exp overflows" in finding.message
+    assert finding.evidence["begins"]["z"][0] == pytest.approx(limit, rel=0.01)
+    others = {"float32", "float16", "bfloat16"} - {dtype}
+    assert not any(f" {other} " in finding.message for other in others)
+    same = check_loss(functional.softplus, {"input": (-5.0, 1.3 * limit)}, dtype=getattr(torch, dtype))
+    assert same.ok
+
+
+@pytest.mark.parametrize(("dtype", "kind"), [("float8", ValueError), (torch.int64, ValueError), (32, TypeError)])
+def test_a_precision_that_is_none_is_refused(dtype, kind):
+    with pytest.raises(kind, match="dtype must be one of 'float32', 'float16', 'bfloat16', 'float64'"):
+        check_loss(lambda a: a**2, {"a": (-1.0, 1.0)}, dtype=dtype)
