@@ -1,4 +1,4 @@
-"""Verdicts do not change with what says nothing about a loss: scale, constant, names of axes, small shifts of the view."""
+"""Verdicts do not change with what says nothing about a loss: scale, constant, names of axes, a small shift."""
 
 import functools
 
