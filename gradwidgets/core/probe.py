@@ -206,7 +206,9 @@ def _rows(function: LossFunction, component: str, input_names: Sequence[str], po
         inputs = dict(zip(function.parameters, point, strict=True))
         for i, name in enumerate(function.parameters):
             slope = gradients[k][i]
-            flag = _flag(loss, slope, reached[i], None if single is None else single[k][i], (k, i) in stepping)
+            # Where the loss is lowest, what is left of a gradient is rounding.
+            low = None if single is None or input_name == "converged" else single[k][i]
+            flag = _flag(loss, slope, reached[i], low, (k, i) in stepping)
             rows.append(ProbeRow(component, name, input_name, inputs, loss, slope if reached[i] else math.nan, flag))
     return rows
 
