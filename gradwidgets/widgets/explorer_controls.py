@@ -56,8 +56,10 @@ def make_controls(
         make[Point]("point", "where you stand; or click on the map, or drag"),
         make[Number]("resolution", "points along each axis", _RESOLUTIONS),
         make[Menu]("scale", "of the colours", ["linear", "log", "symlog"], width=124, label_width="38px"),
-        make[Menu]("arrows", "the way down", ["direction", "magnitude", "off"]),
-        make[Menu]("dtype", "the training's precision: what it loses is dotted", list(TRAINING), label="trained in"),
+        make[Menu]("arrows", "the way down", ["direction", "magnitude", "off"], width=138, label_width="42px"),
+        make[Menu](
+            "dtype", "the training's precision: what it loses is dotted", list(TRAINING), width=118, label_width="36px"
+        ),
         make[Check]("gradient_check", "show how far autograd is from finite differences", label="check gradient"),
         make[Check]("descent", "let SGD descend from the point", width="84px"),
         make[Number]("lr", "SGD's learning rate", log_stops(1e-4, 10, 20)),
@@ -87,8 +89,7 @@ def make_controls(
             widgets.VBox(rows, layout=widgets.Layout(max_height="226px", overflow="hidden auto", flex="0 0 auto")),
             by_name["point"],
             by_name["resolution"],
-            by_name["arrows"],
-            by_name["dtype"],
+            row("arrows", "dtype"),
             row("scale", "theme"),
             row("descent", "gradient_check"),
             by_name["lr"],
