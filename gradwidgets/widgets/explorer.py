@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from traitlets import default
+from traitlets import TraitError, default, validate
 
 from gradwidgets.core import SGD, Finding, ProbeRow, SurfaceGrid
 from gradwidgets.core.precision import TRAINING
@@ -159,6 +159,16 @@ class SurfaceExplorer(Panel):
     def _second_axis(self) -> str:
         return (*self._problem.axes, NONE)[1]
 
+    @validate("example")
+    def _others_fit(self, proposal) -> str:
+        """Refuse a loss that another setting, fixed in a lesson perhaps, means nothing for."""
+        for name in ("component", "compare", "x_axis", "y_axis", "fixed") if self._ready else ():
+            try:
+                self.traits()[name].validate(self, getattr(self, name))
+            except TraitError as refusal:
+                raise TraitError(f"example cannot be {proposal.value!r} here: {refusal}") from None
+        return proposal.value
+
     # -- results ------------------------------------------------------------------------------------------
 
     @property
@@ -234,11 +244,12 @@ class SurfaceExplorer(Panel):
             if name in meant and meant[name] is not None:
                 meant[name] = moved_window(meant[name], old)
         axes = ("x_axis", "y_axis")
-        wanted = {name: meant[name] for name in axes if meant.get(name, getattr(self, name)) != getattr(self, name)}
+        wanted = {name: meant[name] for name in axes if name in meant}
+        moved = any(value != getattr(self, name) for name, value in wanted.items())
         fixed = meant.get("fixed", self.fixed)
         known = all(isinstance(one, str) for one in wanted.values()) and isinstance(fixed, dict)
         one_axis = "x_axis" in meant and meant["x_axis"] == meant.get("y_axis")  # a state of a curve
-        if wanted and known and not one_axis and example == self.example:
+        if moved and known and not one_axis and example == self.example:
             others = other_axes(self._axes, wanted, self._stood(), fixed)
             meant = {**others, **_without(meant, *axes)}
         return meant

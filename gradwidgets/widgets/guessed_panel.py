@@ -45,8 +45,13 @@ class GuessedPanel(TaughtPanel):
 
     @answer.setter
     def answer(self, answer: Mapping[str, object]) -> None:
-        self.alone(lambda: self._predicting().guess(answer))
+        self.alone(lambda: self._take_guess(answer))
         self._uncover()
+
+    def _take_guess(self, answer: Mapping[str, object]) -> None:
+        checked = self._predicting().checked(answer)
+        self._turn_to_question()
+        self._prediction.guess(checked)
 
     @property
     def score(self) -> float | None:
@@ -68,17 +73,24 @@ class GuessedPanel(TaughtPanel):
 
     def _judge(self) -> None:
         prediction = self._predicting()
-        if not prediction.answer:
+        answer = prediction.answer if prediction.revealed else prediction.asked_of(prediction.answer)
+        if not answer:
             raise ValueError(f"there is no guess yet. {self._question()}")
         if not prediction.revealed:
+            prediction.answer = answer  # what is not asked is not judged
             self._judged = self._plain_settings()
             prediction.settle(self._marks(prediction.answer), self._asked_about())
             self._uncover()
 
     def guess_again(self) -> None:
         """Hide the picture of the present settings until it is guessed."""
-        self.alone(lambda: self._predicting().cover())
+        self.alone(self._cover_again)
         self._uncover()
+
+    def _cover_again(self) -> None:
+        prediction = self._predicting()
+        self._turn_to_question()
+        prediction.cover()
 
     def _predicting(self) -> Prediction:
         if self._prediction is None:
@@ -103,11 +115,12 @@ class GuessedPanel(TaughtPanel):
             self._end_prediction()
 
     def _begin_prediction(self) -> None:
+        self._turn_to_question()
         prediction = Prediction(
             self._asked(),
-            changed=lambda: self._attempt(self._guess_changed),
-            reveal=lambda: self._attempt(self._reveal_pressed),
-            again=lambda: self._attempt(self.guess_again),
+            changed=lambda: self.pressed(self._guess_changed),
+            reveal=lambda: self.pressed(self._reveal_pressed),
+            again=lambda: self.pressed(self.guess_again),
             complain=self.complain,
         )
         for part in (prediction.row, prediction.card):
@@ -132,6 +145,9 @@ class GuessedPanel(TaughtPanel):
             self.reveal()
         except ValueError as refusal:
             self.complain(str(refusal))
+
+    def _turn_to_question(self) -> None:
+        """Show what is to be guessed, before it is covered: what else is shown might tell the answer."""
 
     def _hear_little(self, shown: widgets.Widget) -> None:
         """Take from the page no more than what it is asked for."""
@@ -167,7 +183,8 @@ class GuessedPanel(TaughtPanel):
         """Return all settings as a JSON-safe dict, for `restore`; a guess too, where one is asked for."""
         state = super().state()
         if self._prediction is not None:
-            state |= {"answer": self.answer, "revealed": self._prediction.revealed}
+            answer, revealed = self.answer, self._prediction.revealed
+            state |= {"answer": answer if revealed else self._prediction.asked_of(answer), "revealed": revealed}
             if self._prediction.revealed and not self._guess_in_place:
                 state["judged"] = self._judged
         return state
@@ -192,21 +209,36 @@ class GuessedPanel(TaughtPanel):
         answer, revealed, judged = state.get("answer"), state.get("revealed", False), state.get("judged")
         if not isinstance(revealed, bool):
             raise ValueError(f"revealed must be true or false; got {shown(revealed)}")
-        asked, before = self.predict, self._plain_settings()
+        before, guess = self._plain_settings(), self._guess_so_far()
         try:
             if answer is not None:
                 self.predict = True
-                answer = self._predicting().checked(answer)
-            for one in (settings, *([] if judged is None else [judged])):
-                super().restore(one)
-        except Exception:
-            super().restore(before)
-            self.predict = asked
-            raise
-        if answer is None:
-            return
-        self.answer = answer
-        if revealed and answer:
-            self.reveal()  # for the settings that it was judged for
-        if judged is not None:
+                self._restore_guess(answer, settings if judged is None else judged, revealed)
+            elif judged is not None:
+                super().restore(judged)  # to refuse what cannot be
             super().restore(settings)
+        except Exception:
+            self._go_back(before, guess)
+            raise
+
+    def _restore_guess(self, answer: object, judged: object, revealed: bool) -> None:
+        """Take a guess for the settings that it was judged for: they say what is asked, and how near it came."""
+        self.alone(self._cover_again)
+        super().restore(self._at_present(judged) if isinstance(judged, Mapping) else judged)
+        self.answer = answer
+        if revealed and self.answer:
+            self.reveal()
+
+    def _guess_so_far(self) -> tuple[dict, dict | None] | None:
+        return None if self._prediction is None else (self._prediction.so_far(), self._judged)
+
+    def _go_back(self, settings: Mapping[str, object], guess: tuple[dict, dict | None] | None) -> None:
+        """Be as before a state that was refused; a cover first, under which not every setting can be."""
+        if guess is None:
+            self.predict = False
+        elif self._prediction is not None:
+            so_far, self._judged = guess
+            self._prediction.bring_back(so_far)
+        super().restore(settings)
+        if guess is not None:
+            self._uncover()

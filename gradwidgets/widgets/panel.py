@@ -150,7 +150,7 @@ class Panel(GuessedPanel):
         def button(text: str, tooltip: str, work, width: int) -> widgets.Button:
             layout, style = looks.layout(width=f"{width}px", margin="2px 3px 2px 0"), looks.of(widgets.ButtonStyle)
             made = widgets.Button(description=text, tooltip=tooltip, layout=layout, style=style)
-            made.on_click(lambda _: call_soon(work))
+            made.on_click(lambda _: call_soon(lambda: self.pressed(work)))
             return made
 
         self._copy_button = button("Copy code", code_tooltip, self.copy_code, 96)
@@ -163,7 +163,7 @@ class Panel(GuessedPanel):
         return self._buttons
 
     def _share(self) -> None:
-        self._attempt(lambda: self.copy(repr(self), self._share_button, "Share"))
+        self.copy(repr(self), self._share_button, "Share")
 
     def _say_copied(self) -> None:
         if self._closed or self.page.copied is None:

@@ -140,6 +140,21 @@ class Prediction:
         self.revealed, self.about = True, about
         self.show()
 
+    def asked_of(self, answer: Mapping[str, object]) -> dict[str, object]:
+        """Return what of an answer is asked at present."""
+        return {name: value for name, value in answer.items() if not self.asked[name].missing()}
+
+    def so_far(self) -> dict[str, object]:
+        """Return the guess and what came of it, for `bring_back`."""
+        lasting = {name: getattr(self, name) for name in ("revealed", "score", "reason", "about")}
+        return {"answer": dict(self.answer), "said": self.card.value, **lasting}
+
+    def bring_back(self, so_far: Mapping[str, object]) -> None:
+        """Be as when `so_far` was called."""
+        self.answer, self.revealed, self.score = dict(so_far["answer"]), so_far["revealed"], so_far["score"]
+        self.reason, self.about, self.card.value = so_far["reason"], so_far["about"], so_far["said"]
+        self.show()
+
     def take_numbers(self) -> None:
         """Take the numbers as they stand in the row: what is seen there is what was guessed."""
         for name, one in self.asked.items():

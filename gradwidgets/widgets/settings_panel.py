@@ -10,7 +10,7 @@ import contextlib
 import html
 import logging
 import pathlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 import ipywidgets as widgets
 from traitlets import TraitError, Unicode
@@ -189,6 +189,13 @@ class SettingsPanel(SerialBox):
             self._fail(failure)
         self._pay()
 
+    def pressed(self, work: Callable[[], None]) -> None:
+        """Do what a person asked for with a button: nobody is there to take a refusal, so it is said."""
+        try:
+            self._attempt(work)
+        except TraitError as refusal:
+            self.complain(str(refusal))
+
     def _fail(self, failure: Exception) -> None:
         _log.error("%s could not follow its settings", type(self).__name__, exc_info=failure)
         text = str(failure).strip().splitlines()
@@ -243,8 +250,12 @@ class SettingsPanel(SerialBox):
         for control in self.controls.values():
             control.rest()
         with self._together():
-            for name, value in self._initial.items():
+            for name, value in self._at_present(self._initial).items():
                 setattr(self, name, value)
+
+    def _at_present(self, settings: Mapping[str, object]) -> dict[str, object]:
+        """Return settings without what cannot be now, and can be later."""
+        return dict(settings)
 
     def _problem_repr(self) -> dict[str, str]:
         """Return the arguments, as text, that make what the panel looks at, by the setting that they stand for."""

@@ -174,7 +174,7 @@ class TaughtPanel(SettingsPanel):
         """Make the buttons that save and load."""
 
         def soon(work: Callable[..., None]) -> Callable[..., None]:
-            return lambda *told: call_soon(lambda: self._attempt(lambda: work(*told)))
+            return lambda *told: call_soon(lambda: self.pressed(lambda: work(*told)))
 
         self._files = FileButtons(soon(self._save_pressed), soon(self._file_chosen), soon(self._not_loaded))
         return self._files

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from gradwidgets.widgets.page import Page
 from tests.hardening.events import LARGE, NONSENSE, REFUSALS, SENSIBLE
-from tests.hardening.panels import SMALL, painted, same_pictures
+from tests.hardening.panels import SMALL, in_a_page, painted, same_pictures
+from tests.widgets.fake_page import choose
 
 SOAK = os.environ.get("GRADWIDGETS_SOAK") == "1"
 ANYTHING = st.recursive(
@@ -120,3 +121,36 @@ def test_a_state_of_one_axis_given_twice_is_that_again():
     explorer.restore(state)
     assert explorer.state() == state and same_pictures(painted(explorer), picture)
     explorer.close()
+
+
+@pytest.mark.parametrize("before", [("a", "a"), ("a", "none"), ("b", "none"), ("b", "a"), ("b", "b")])
+@pytest.mark.parametrize("after", [("a", "a"), ("a", "none"), ("b", "none"), ("b", "a"), ("a", "b")])
+def test_a_state_has_its_own_axes_whatever_they_were_before(before, after):
+    explorer, other = SMALL["explorer"](), SMALL["explorer"]()
+    for one, (x, y) in ((explorer, before), (other, after)):
+        one.x_axis = x
+        one.y_axis = y
+    state = other.state()
+    explorer.restore(state)
+    assert explorer.state() == state
+    explorer.close()
+    other.close()
+
+
+def test_a_loss_that_a_locked_setting_does_not_fit_is_refused():
+    explorer = SMALL["explorer"](lock=("x_axis",))
+    page = in_a_page(explorer)
+    before = explorer.state()
+    choose(explorer.controls["example"].menu, "barrier")
+    assert explorer.state() == before
+    assert explorer.error.startswith("example cannot be 'barrier' here: x_axis must be one of")
+    assert explorer.controls["example"].menu.value == "pair"
+    explorer.lock = ()
+    page.answer()
+    choose(explorer.controls["example"].menu, "barrier")
+    assert explorer.example == "barrier" and explorer.error == ""
+    other = SMALL["explorer"]()
+    other.restore(explorer.state())
+    assert other.state() == explorer.state()
+    explorer.close()
+    other.close()

@@ -3,6 +3,7 @@
 import json
 import math
 
+import numpy as np
 import pytest
 from traitlets import TraitError
 
@@ -168,6 +169,88 @@ def test_no_other_view_tells_the_answer(make):
     panel.reveal()
     panel.view = "doctor"
     assert panel.view == "doctor" and not panel.controls["view"].tabs.disabled
+
+
+@pytest.mark.parametrize("cover", [lambda panel: panel.guess_again(), lambda panel: setattr(panel, "answer", {})])
+def test_a_new_guess_goes_back_to_what_is_guessed(cover, make):
+    panel = make("layers", predict=True)
+    panel.answer = GUESSES["layers"]
+    panel.reveal()
+    panel.view = "clipping"
+    cover(panel)
+    assert panel.view == "flow" and panel.summary == panel._question()
+    make("layers").restore(panel.state())
+
+
+@pytest.mark.parametrize("moved", [False, True])
+def test_a_state_seen_in_another_view_is_taken_with_its_guess(moved, make):
+    panel = make("layers", predict=True)
+    panel.answer = GUESSES["layers"]
+    panel.reveal()
+    panel.view = "clipping"
+    if moved:
+        panel.gain = 2.0
+    again = make("layers")
+    again.restore(json.loads(json.dumps(panel.state())))
+    assert again.state() == panel.state() and again.score == panel.score and again.view == "clipping"
+
+
+@pytest.mark.parametrize("judged", [False, True])
+def test_a_guess_is_restored_for_the_settings_that_ask_for_it(judged, make):
+    panel = make("explorer", descent=True, predict=True)
+    panel.answer = {"finding": "dead_zone", "fate": "converges"}
+    if judged:
+        panel.reveal()
+        panel.descent = False
+    again = make("explorer")
+    again.restore(panel.state())
+    assert again.state() == panel.state() and again.answer == panel.answer and again.score == panel.score
+
+
+def test_what_is_not_asked_any_more_is_neither_saved_nor_judged(make):
+    panel = make("explorer", descent=True, predict=True)
+    panel.answer = {"finding": "dead_zone", "fate": "converges"}
+    panel.descent = False
+    make("explorer").restore(panel.state())
+    panel.reveal()
+    assert panel.answer == {"finding": "dead_zone"}
+    make("explorer").restore(panel.state())
+
+
+@pytest.mark.parametrize("predict", [False, True])
+@pytest.mark.parametrize(
+    "wrong",
+    [{"answer": {"fate": 3}}, {"answer": {}, "view": "doctor"}, {"answer": {}, "gain": -1}, {"judged": {"gain": -1}}],
+)
+def test_a_state_with_a_guess_that_is_refused_changes_nothing(predict, wrong, make):
+    panel = make("layers", predict=predict)
+    if predict:
+        panel.answer = GUESSES["layers"]
+        panel.reveal()
+    panel.view = "clipping"
+    before, words, score = panel.state(), panel.summary, panel.score
+    with pytest.raises((ValueError, TraitError)):
+        panel.restore({"depth": 3, **wrong})
+    assert panel.state() == before and panel.summary == words and panel.score == score and panel.predict == predict
+
+
+def test_reset_keeps_the_cover_of_a_panel_that_was_made_for_another_view(make):
+    panel = make("layers", view="clipping", predict=True)
+    panel.gain = 2.0
+    panel.reset()
+    assert panel.view == "flow" and panel.gain == 1.0
+    panel.predict = False
+    panel.reset()
+    assert panel.view == "clipping"
+
+
+@pytest.mark.parametrize("first", [0.0, 1.0])
+def test_nothing_is_judged_relative_to_a_gradient_of_zero(first, make, monkeypatch):
+    panel = make("layers", predict=True)
+    monkeypatch.setattr("gradwidgets.widgets.flow.guess.values_of", lambda *_: np.array([first, 0.5, 0.0]))
+    panel.answer = GUESSES["layers"]
+    panel.reveal()
+    assert panel.score == 0.0 and "is 0 at the last layer" in panel.reason
 
 
 def test_a_lessons_file_is_that_lessons(tmp_path):

@@ -62,13 +62,16 @@ def marks(result: FlowResult, quantity: str, measure: str, lr: float, answer: Ma
     values = values_of(result.flow, quantity, measure, lr)
     if not len(values):
         return [Mark(0.0, "There is no layer with weights")]
-    with np.errstate(divide="ignore", invalid="ignore"):
-        decades = np.log10(values / values[-1])
+    if values[-1] == 0:
+        return [Mark(0.0, f"The {quantity} is 0 at the last layer: nothing is relative to that")]
+    with np.errstate(all="ignore"):
+        relative = values / values[-1]
+        decades = np.log10(relative)
     if not np.isfinite(decades[0]) and values[0] != 0:
         return [Mark(0.0, f"The {quantity} could not be measured at the first layer or the last")]
     fade = float(decades[0])
     truth = FATES[1] if abs(fade) <= _SAME else FATES[0] if fade < 0 else FATES[2]
-    ratio = number(float(values[0] / values[-1]), 3)
+    ratio = number(float(relative[0]), 3)
     given = []
     if "fate" in answer:
         right = answer["fate"] == truth

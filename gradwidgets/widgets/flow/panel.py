@@ -366,7 +366,7 @@ class LayerFlowPanel(TrainingPanel):
         return list(dict.fromkeys(one for top in (self, *self._bodies.values(), *rows) for one in descendants(top)))
 
     def attempt(self, work: Callable[[], None]) -> None:
-        """Do something; whatever fails is shown in the panel, and the picture stays."""
+        """Do something; whatever fails is shown in the panel, and the picture stays; a refusal is raised."""
         self._attempt(work)
 
     def _refresh(self) -> None:
@@ -482,9 +482,11 @@ class LayerFlowPanel(TrainingPanel):
     def _asked(self) -> list[Asked]:
         return guess.asked()
 
-    def _begin_prediction(self) -> None:
+    def _turn_to_question(self) -> None:
         self.view = "flow"
-        super()._begin_prediction()
+
+    def _at_present(self, settings: Mapping[str, object]) -> dict[str, object]:
+        return {**settings, "view": "flow"} if self._covered else dict(settings)
 
     def _asked_about(self) -> object:
         return self.network_now(), self.quantity, self.measure, self.lr if self.quantity == "update/weight" else None

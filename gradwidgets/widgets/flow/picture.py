@@ -222,12 +222,14 @@ def _theory(result: FlowResult, rows: list[int], values: np.ndarray, quantity: s
         return None
     if quantity == "activation" or not np.isfinite(factors).all() or not np.isfinite(values[-2]):
         return None
-    with np.errstate(over="ignore", under="ignore"):
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):  # what is not finite is not drawn
         back = np.append(np.cumprod(factors[:-1][::-1])[::-1], 1.0)  # from layer l to the last inner one
         theory = values[-2] * back
         if quantity == "weight gradient":
             layers = result.flow.layers
             inputs = [1.0] + [_into(layers, rows[k]) for k in range(1, len(rows) - 1)]
+            if not inputs[-1] > 0:  # nothing comes in there: there is no gradient to begin at
+                return None
             theory = theory * np.array(inputs) / inputs[-1]
     return np.append(theory, np.nan)
 

@@ -173,7 +173,7 @@ class Trainer:
         panel = self._panel
         model, *_ = panel.problem.network(panel.network_now()[0])
         run = LiveRun(model, optimizer, self.draw, self._view.look, **options)
-        self.stop()
+        self._turn_to_training()
         if self.active:
             self._end(self.run)
         self._take(run)
@@ -194,7 +194,7 @@ class Trainer:
         """See `LayerFlowPanel.train`."""
         panel = self._panel
         panel.refuse_elsewhere()
-        self.stop()
+        self._turn_to_training()
         settings = panel.network_now()[0]
         the = lesson(panel.problem, settings)
         run = LiveRun(the.model, None, self.draw, self._view.look, lr=panel.lr, share=_SHOWN, budget=_SHOWN)
@@ -237,9 +237,13 @@ class Trainer:
 
     # -- both ---------------------------------------------------------------------------------------------
 
+    def _turn_to_training(self) -> None:
+        """Have room for a training; where that is refused, while the picture is guessed say, none has begun."""
+        self._panel.view = self._view.name
+        self.stop()
+
     def _take(self, run: LiveRun) -> None:
         self._view.begin(run)
-        self._panel.view = self._view.name
         self._draw_last(run)
 
     def _draw_last(self, run: LiveRun) -> None:

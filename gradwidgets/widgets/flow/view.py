@@ -108,7 +108,7 @@ class View:
         """Make a button; whatever fails when it is pressed is shown in the panel."""
         layout, style = looks.layout(width=f"{width}px", margin="2px 3px 2px 0"), looks.of(widgets.ButtonStyle)
         made = widgets.Button(description=text, tooltip=tooltip, layout=layout, style=style)
-        made.on_click(lambda _: call_soon(lambda: self.panel.attempt(work)))
+        made.on_click(lambda _: call_soon(lambda: self.panel.pressed(work)))
         self._buttons[text] = made
         return made
 

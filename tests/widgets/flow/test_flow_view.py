@@ -288,3 +288,9 @@ def test_closing_frees_everything():
     panel.close()
     gc.collect()
     assert len(registry._instances) == before
+
+
+def test_theory_is_left_out_where_nothing_reaches_the_last_layer(make):
+    panel = make(activation="ReLU", init="orthogonal", depth=11, width=2, batch=4, seed=16)
+    assert panel.flow.layers[-2].activation_rms == 0 and panel.error == ""
+    assert not len(panel.views["flow"].figure.lines["theory"].get_xdata())

@@ -10,6 +10,7 @@ import pytest
 import torch
 from IPython.core.interactiveshell import InteractiveShell
 from torch import nn
+from traitlets import TraitError
 
 from gradwidgets import LayerFlowPanel
 from gradwidgets.core.subject.held import Held
@@ -325,3 +326,23 @@ def test_a_model_without_parameters_or_steps_can_be_watched():
         pass
     assert "Nothing is being trained" in panel.summary or panel.monitor.steps == 0
     panel.close()
+
+
+def test_no_training_begins_while_the_picture_is_guessed(panel):
+    panel.predict = True
+    with pytest.raises(TraitError, match="until the guess is revealed"), panel.watch():
+        pass
+    with pytest.raises(TraitError, match="until the guess is revealed"):
+        panel.train()
+    assert panel.monitor is None and panel.view == "flow" and not panel._trainer.elsewhere
+    panel.answer = {"fate": "fades"}
+    panel.reveal()
+    panel.train(wait=True)
+    assert panel.monitor.steps == panel.steps
+
+
+def test_a_refusal_after_a_press_is_said(panel, loop):
+    panel.predict = True
+    panel.views["live"]._buttons["Train"].click()
+    loop.do(lambda: None)
+    assert not loop.errors and "view must be 'flow' until the guess is revealed" in panel.error
