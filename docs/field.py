@@ -25,7 +25,8 @@ _HEAD = """# Losses from the field
 
 Made by `python docs/field.py`; nothing here is written by hand. Each loss was met in somebody's project or is a
 published one, rebuilt small as a function of one or two numbers ([the code](../tests/core/losses/field)). What is right
-to say of it was written down before `check_loss` was asked.
+to say of it was written down before `check_loss` was asked; at that first try 94 of the 98 were named right and none of
+the 96 blamed. Two names were accepted afterwards: a minimum beside the target may be called that or `off_target`.
 
 Each is tried in four views: at 81 and at 41 grid points along each axis, as it stands and moved by an irrational share
 of its width, 1.2 % and −2.2 %. A row shows what is said in the first, its last column in how many of the four that is

@@ -84,7 +84,7 @@ def outside_problem(one: Import) -> str | None:
     top = one.imported.partition(".")[0]
     if is_in(one.imported, "matplotlib.pyplot") or top == "pylab" or is_in(one.imported, "matplotlib.pylab"):
         return "pyplot keeps global state"
-    if layer == 0 and top == "pandas" and one.function == "to_frame":
+    if layer == 0 and (top, one.function) in (("pandas", "to_frame"), ("tqdm", "_bar")):  # where they are installed
         return None
     if layer == 0 and (is_in(one.imported, "torch.optim") or top not in {*sys.stdlib_module_names, "torch"}):
         return "core needs torch alone, without torch.optim"

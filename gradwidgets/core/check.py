@@ -9,6 +9,8 @@ from pathlib import Path
 
 import torch
 
+from gradwidgets.core.axes import check_loss_axes
+from gradwidgets.core.directions import along
 from gradwidgets.core.finding import Finding, worst_first
 from gradwidgets.core.loss_function import LossFunction, as_function
 from gradwidgets.core.non_finite import blame
@@ -117,6 +119,7 @@ def check_loss(
     resolution: int = 81,
     dtype: torch.dtype | str = "float32",
     seconds: float | None = None,
+    directions: Mapping[str, torch.Tensor] | None = None,
 ) -> LossReport:
     """Say what is wrong with a loss, or that nothing is.
 
@@ -133,6 +136,8 @@ def check_loss(
             "float16" or "bfloat16", or torch's.
         seconds: About how long it may take, of a loss that must be called point by point: its grid is coarser then,
             what there is no time for is left out, and the notes say so. None for as long as it takes.
+        directions: For a loss of a whole tensor, logits of shape (B, C) say: axis → a tensor of that shape. The axes
+            are then amounts of these, added to the tensor in `fixed` that has their shape, or to zeros.
 
     Returns:
         The report; `print` it, or ask for its `ok`.
@@ -147,6 +152,8 @@ def check_loss(
     if seconds is not None and not (isinstance(seconds, Real) and not isinstance(seconds, bool) and seconds > 0):
         raise ValueError(f"seconds must be a number above 0, or None; got {seconds!r:.60}")
     with Untouched(loss, fixed) as block, block.again():
+        if directions is not None:
+            loss, fixed = along(loss, check_loss_axes(axes), fixed, directions)
         work = _checking(loss, axes, fixed, probes, target, resolution, dtype, seconds)
         name, *parts = finish_with_bar(work, "check_loss")
     return LossReport(name, *parts, block.certificate)
@@ -226,6 +233,7 @@ def assert_loss(
     target: Target | None = None,
     resolution: int = 41,
     dtype: torch.dtype | str = "float32",
+    directions: Mapping[str, torch.Tensor] | None = None,
 ) -> None:
     """Fail, with the evidence, if a loss has something wrong: for a test suite.
 
@@ -241,6 +249,7 @@ def assert_loss(
         target: As in `check_loss`.
         resolution: As in `check_loss`.
         dtype: As in `check_loss`.
+        directions: As in `check_loss`.
 
     Raises:
         AssertionError: Something is wrong; the message says what, and then the report.
@@ -252,7 +261,9 @@ def assert_loss(
     unknown = sorted(allowed - set(PATTERNS))
     if unknown:
         raise ValueError(f"unknown pattern {unknown[0]!r}: choose among {', '.join(map(repr, PATTERNS))}")
-    report = check_loss(loss, axes, fixed=fixed, probes=probes, target=target, resolution=resolution, dtype=dtype)
+    report = check_loss(
+        loss, axes, fixed=fixed, probes=probes, target=target, resolution=resolution, dtype=dtype, directions=directions
+    )
     wrong = [
         f"{finding.name}: {finding.message}. {finding.action}"
         for finding in report.findings

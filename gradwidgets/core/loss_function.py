@@ -271,6 +271,8 @@ class LossFunction:
         text = " ".join(str(error).split())
         text = text if len(text) <= 200 else text[:199] + "…"
         call = f"{self.name}({', '.join([*self.parameters, *self.fixed])})"
+        if isinstance(error, IndexError) or "dimension" in text.lower():
+            text += ": if it takes a whole tensor, go along directions in it (check_loss's directions=)"
         return f"{call} raised {type(error).__name__}: {text}" if text else f"{call} raised {type(error).__name__}"
 
     # -- which way ----------------------------------------------------------------------------------------

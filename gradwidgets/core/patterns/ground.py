@@ -41,8 +41,9 @@ def dead_zone(look: Look) -> Finding | None:
         beside = _beside(look, zone, look.slope)
         kind = _kind(beside)
         said.append(
-            f"{percent(wholly)} of the view is dead: the gradient is zero there{_or_small(look, look.dead_points)} "
-            f"though the loss is not at its lowest, around {place(look.names, spot)} say, where it {_HOW[kind]}"
+            f"{percent(min(wholly, 1 - 1e-6))} of the view is dead: the gradient is zero there"
+            f"{_or_small(look, look.dead_points)} though the loss is not at its lowest, "
+            f"around {place(look.names, spot)} say, where it {_HOW[kind]}"
         )
     for name, share in parts.items():
         mask, points = look.stuck.get(name), look.stuck_points[name]
@@ -149,7 +150,7 @@ def wrong_direction(look: Look) -> Finding | None:
         return None
     points, targets = look.grid.points[outside] / look.spans, look.grid.points[look.target] / look.spans
     if len(targets) > 400:
-        targets = targets[torch.linspace(0, len(targets) - 1, 400).long()]
+        targets = targets[torch.linspace(0, len(targets) - 1, 400, dtype=torch.float64).long()]
     # Of squared distances, without what all of a point's have in common.
     nearest = torch.addmm((targets**2).sum(1)[None], points, targets.T, alpha=-2).min(1).indices
     way = targets[nearest] - points

@@ -220,7 +220,7 @@ class Look:
         points, gradient = self.lattice.points[self.lattice.finite], self.lattice.gradient[self.lattice.finite]
         most = _FEW if self.grid.method == "pointwise" else _MANY
         if len(points) > most:
-            chosen = torch.linspace(0, len(points) - 1, most).round().long()
+            chosen = torch.linspace(0, len(points) - 1, most, dtype=torch.float64).round().long()
             return points[chosen], gradient[chosen]
         return points, gradient
 

@@ -60,7 +60,7 @@ def _lines(look: Look, spots: list[torch.Tensor]) -> tuple[list[str], torch.Tens
     if len(spots) < _ON_A_LINE or len(look.names) == 1:
         return [], spots[0]
     places, lines = torch.stack(spots), []
-    on_lines = torch.zeros(len(places))
+    on_lines = torch.zeros(len(places), dtype=torch.float64)
     for axis, name in enumerate(look.names):
         for value in places[:, axis].unique().tolist():
             on = (places[:, axis] - value).abs() <= 1e-9 * look.spans[axis]
@@ -78,7 +78,7 @@ def _bad_on_grid(look: Look) -> list[torch.Tensor]:
     if not len(points):
         return []
     if len(points) > _MANY_BAD:
-        points = points[torch.linspace(0, len(points) - 1, _MANY_BAD).long()]
+        points = points[torch.linspace(0, len(points) - 1, _MANY_BAD, dtype=torch.float64).long()]
     if look.view is not None and not look.grid.failed:
         loss, gradient = finish(look.view.at(points))
         points = points[~finite(loss, gradient)]

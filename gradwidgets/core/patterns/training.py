@@ -110,7 +110,7 @@ def lost_ground(function: LossFunction, dtype: torch.dtype, grid: SurfaceGrid) -
     points = grid.points.reshape(-1, len(grid.names))
     try:
         low, slope = yield from _in(function, points, dtype)
-        high, steep = yield from View(function, torch.tensor(list(grid.axes.values()))).at(points)
+        high, steep = yield from View(function, torch.tensor(list(grid.axes.values()), dtype=torch.float64)).at(points)
     except LossError:
         return None
     known = finite(high, steep)

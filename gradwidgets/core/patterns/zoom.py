@@ -175,7 +175,7 @@ def _around_points(view: View, mesh: Tensor, loss: Tensor, gradient: Tensor, fou
     offsets = torch.cartesian_prod(share, share)
     rim = (offsets.abs() > 0.99).any(-1)
     reach = view.spans / (mesh.shape[0] - 1)
-    grown, fast, before = torch.zeros(len(at)), torch.zeros(len(at)), None
+    grown, fast, before = torch.zeros(len(at), dtype=torch.float64), torch.zeros(len(at), dtype=torch.float64), None
     for window in range(_POINT_WINDOWS):
         places = view.within(at[:, None] + offsets * reach)
         losses, gradients = yield from view.at(places.reshape(-1, 2))
