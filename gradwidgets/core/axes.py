@@ -64,5 +64,10 @@ def check_loss_axes(axes: object) -> Axes:
         raise ValueError(
             f"axes must be one or two of the loss's parameters, the others go into fixed; got {len(axes)}: "
             f"{', '.join(map(repr, axes)) or 'none'}"
+            + (
+                ". check_loss(…, pairs=True) looks at every pair of them and says which to open"
+                if len(axes) > 2
+                else ""
+            )
         )
     return {name: check_range(bounds, f"axes[{name!r}]") for name, bounds in axes.items()}

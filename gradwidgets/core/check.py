@@ -1,38 +1,34 @@
 """One loss, checked: its surface, a table at inputs that tell, a verdict; for the eye or for a test suite."""
 
 import os
-import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from numbers import Real
 from pathlib import Path
 
 import torch
 
 from gradwidgets.core.axes import check_loss_axes
+from gradwidgets.core.checking import checking
 from gradwidgets.core.directions import along
-from gradwidgets.core.finding import Finding, worst_first
-from gradwidgets.core.loss_function import LossFunction, as_function
-from gradwidgets.core.non_finite import blame
+from gradwidgets.core.finding import Finding
 from gradwidgets.core.objective import Objective
+from gradwidgets.core.pairs import PairsReport, checking_pairs
 from gradwidgets.core.patterns.ground import dead_share
-from gradwidgets.core.patterns.look import Look, Target
-from gradwidgets.core.patterns.registry import PATTERNS, surveying
-from gradwidgets.core.probe import ProbeRow, probing
+from gradwidgets.core.patterns.look import Look
+from gradwidgets.core.patterns.registry import PATTERNS
+from gradwidgets.core.patterns.target import Target
+from gradwidgets.core.probe import ProbeRow
 from gradwidgets.core.progress import finish_with_bar
 from gradwidgets.core.report_text import as_markdown, as_page, as_text, is_ok, marks
 from gradwidgets.core.results import Result
-from gradwidgets.core.slices import Slices, part_of, together
 from gradwidgets.core.subject.certificate import Certificate
 from gradwidgets.core.subject.home import at_home
 from gradwidgets.core.subject.untouched import Untouched
-from gradwidgets.core.surface import SurfaceGrid, sampling
-from gradwidgets.core.wording import number, percent, place
+from gradwidgets.core.surface import SurfaceGrid
+from gradwidgets.core.wording import number, percent
 
 Axes = Mapping[str, tuple[float, float]]
-
-_TRIED = 5  # points along each axis from which it is told how long one takes
-_GRID_SHARE = 0.3  # of a budget, for the grid
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -116,108 +112,58 @@ def check_loss(
     fixed: Mapping[str, object] | None = None,
     probes: Mapping[str, object] | None = None,
     target: Target | None = None,
-    resolution: int = 81,
+    resolution: int | None = None,
     dtype: torch.dtype | str = "float32",
     seconds: float | None = None,
     directions: Mapping[str, torch.Tensor] | None = None,
-) -> LossReport:
+    pairs: bool = False,
+) -> LossReport | PairsReport:
     """Say what is wrong with a loss, or that nothing is.
 
     What takes longer than a second shows how far it is, where tqdm is installed.
 
     Args:
         loss: Any callable that takes tensors by name; see `sample_surface`.
-        axes: One or two of its parameters, name → (low, high).
+        axes: One or two of its parameters, name → (low, high); with `pairs` three and more.
         fixed: Its other parameters.
         probes: Inputs of one's own for the table; see `probe`.
         target: Where it should lead; see `find_patterns`.
-        resolution: Grid points along each axis of the picture; no verdict depends on it.
+        resolution: Grid points along each axis of the picture; no verdict depends on it. None for 81, or 41 of a loss
+            that must be called point by point.
         dtype: The precision of the training: the loss is looked at in it, as under autocast, beside float64. "float32",
             "float16" or "bfloat16", or torch's.
         seconds: About how long it may take, of a loss that must be called point by point: its grid is coarser then,
             what there is no time for is left out, and the notes say so. None for as long as it takes.
         directions: For a loss of a whole tensor, logits of shape (B, C) say: axis → a tensor of that shape. The axes
             are then amounts of these, added to the tensor in `fixed` that has their shape, or to zeros.
+        pairs: Whether to look at every pair of three axes and more, the others held near the middle of theirs.
 
     Returns:
-        The report; `print` it, or ask for its `ok`.
+        The report; `print` it, or ask for its `ok`. With `pairs` one of all pairs, the worst three in its text.
 
     Raises:
         TypeError: As in `sample_surface`, `probe` and `find_patterns`.
-        ValueError: Likewise, or `seconds` is not above 0.
+        ValueError: Likewise; or `seconds` is not above 0, or something was given that does not go with `pairs`.
         LossError: The loss cannot be evaluated at all; a ValueError.
     """
     if isinstance(loss, Mapping):
         raise TypeError(f"check_loss takes one loss; call it for each of {', '.join(map(repr, loss))}")
     if seconds is not None and not (isinstance(seconds, Real) and not isinstance(seconds, bool) and seconds > 0):
         raise ValueError(f"seconds must be a number above 0, or None; got {seconds!r:.60}")
+    if pairs:
+        alone = {"probes": probes, "target": target, "resolution": resolution, "directions": directions}
+        given = [name for name, value in alone.items() if value is not None]
+        if given:
+            raise ValueError(f"{given[0]} does not go with pairs=True: check one pair by itself")
     with Untouched(loss, fixed) as block, block.again():
+        if pairs:
+            work = checking_pairs(loss, axes, fixed, dtype=dtype, seconds=seconds)
+            return finish_with_bar(work, "check_loss")
         if directions is not None:
             loss, fixed = along(loss, check_loss_axes(axes), fixed, directions)
-        work = _checking(loss, axes, fixed, probes, target, resolution, dtype, seconds)
-        name, *parts = finish_with_bar(work, "check_loss")
-    return LossReport(name, *parts, block.certificate)
-
-
-def _checking(
-    loss: Callable | Objective,
-    axes: Axes,
-    fixed: Mapping[str, object] | None,
-    probes: Mapping[str, object] | None,
-    target: Target | None,
-    resolution: int,
-    dtype: torch.dtype | str,
-    seconds: float | None,
-) -> Slices[tuple[str, SurfaceGrid, list[ProbeRow], list[Finding]]]:
-    """Name, grid, table and findings of a loss, in slices."""
-    deadline = None if seconds is None else time.perf_counter() + seconds
-    note = ""
-    if seconds is not None:
-        resolution, note = yield from _afforded(loss, axes, fixed, resolution, seconds)
-    grid = yield from part_of(sampling(loss, axes, resolution, fixed=fixed), 0.0, 0.4)
-    survey = yield from part_of(surveying(grid, target=target, dtype=dtype, deadline=deadline), 0.4, 0.5)
-    if survey.left_out:
-        note = f"{note}; " if note else f"within {number(seconds)} s, "
-        note += f"there was no time for {', '.join(survey.left_out)}"
-    if note:
-        grid = replace(grid, notes=(*grid.notes, note))
-    function = as_function(loss, grid.axes, fixed)
-    rows = yield from part_of(together(probing(function, grid.axes, probes), function.kept), 0.9, 0.1)
-    return function.name, grid, rows, obeying(survey.findings, function, rows)
-
-
-def _afforded(
-    loss: Callable | Objective, axes: Axes, fixed: Mapping[str, object] | None, resolution: int, seconds: float
-) -> Slices[tuple[int, str]]:
-    """How fine a grid there is time for, and a note where that is coarser than was asked for."""
-    began = time.perf_counter()
-    grid = yield from sampling(loss, axes, min(_TRIED, resolution), fixed=fixed)
-    pace = (time.perf_counter() - began) / grid.loss.numel()
-    if grid.method != "pointwise":
-        return resolution, ""
-    points = _GRID_SHARE * seconds / pace
-    fine = max(_TRIED, min(resolution, int(points ** (1 / grid.loss.ndim))))
-    return fine, "" if fine == resolution else f"coarse: within {number(seconds)} s, {fine} points along each axis"
-
-
-def obeying(findings: list[Finding], function: LossFunction, rows: Iterable[ProbeRow]) -> list[Finding]:
-    """Findings that know of what the table shows: a value that is not finite is never passed over.
-
-    Args:
-        findings: What was found.
-        function: The loss.
-        rows: The table.
-    """
-    bad = [row for row in rows if row.flag in ("non-finite loss", "non-finite gradient")]
-    if not bad or any(one.name in ("non_finite", "precision", "singular") for one in findings):
-        return findings
-    point = tuple(bad[0].inputs.values())
-    culprit = blame(function, torch.tensor(point, dtype=torch.float64))
-    message = f"the {bad[0].flag.removeprefix('non-finite ')} is not finite at {place(bad[0].inputs, point)}"
-    message += "" if culprit is None else f"; {culprit.sentence}"
-    action = PATTERNS["non_finite"].action if culprit is None else culprit.action
-    found = Finding("non_finite", "error", message, {"share": 0.0, "threshold": 0.0}, point, action)
-    return worst_first([found, *(one for one in findings if one.name != "well_shaped")])
+        options = {"probes": probes, "target": target, "resolution": resolution, "dtype": dtype, "seconds": seconds}
+        done = finish_with_bar(checking(loss, axes, fixed=fixed, **options), "check_loss")
+    return LossReport(done.name, done.grid, done.rows, done.findings, block.certificate)
 
 
 @at_home

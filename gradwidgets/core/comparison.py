@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from gradwidgets.core.patterns import Survey
-from gradwidgets.core.patterns.ground import DEAD_SHARE, dead_ground
+from gradwidgets.core.patterns.ground import DEAD_SHARE, dead_share
 from gradwidgets.core.patterns.look import Look
 from gradwidgets.core.results import Result
 from gradwidgets.core.singular import on_lines, singular_lines
@@ -81,7 +81,11 @@ def compare_surfaces(
     if len(names) != 2 or names[0] == names[1]:
         raise ValueError(f"names must be two different ones; got {names!r:.80}")
     _check_same_axes(first, second)
-    looks = dict(zip(names, (Look(first), Look(second)), strict=True))
+    known = surveys or {}
+    looks = {
+        name: known[name].look if name in known else Look(grid)
+        for name, grid in zip(names, (first, second), strict=True)
+    }
     angle = _angle(first.gradient, second.gradient)
     angle[~(looks[names[0]].finite & looks[names[1]].finite)] = math.nan
     finite = torch.stack([look.finite for look in looks.values()]).all(0)
@@ -94,7 +98,7 @@ def compare_surfaces(
     if direction.startswith(_ONE_WAY):
         scaled = _scaled(ratios, names, same=_same(first.loss[both], second.loss[both]))
     said = [
-        _dead(looks, surveys or {}),
+        _dead(looks),
         *_starved(looks),
         *_singular(looks, lines),
         direction + scaled,
@@ -145,12 +149,11 @@ def _same(one: Tensor, other: Tensor) -> bool:
     return bool(((one - other)[finite].abs() <= 1e-12 * size).all())
 
 
-def _dead(looks: Mapping[str, Look], surveys: Mapping[str, Survey]) -> str:
+def _dead(looks: Mapping[str, Look]) -> str:
     shares = {}
     for name, look in looks.items():
-        dead = surveys[name].dead if name in surveys else dead_ground(look)
-        constant = look.height == 0 and look.steep == 0 and bool(look.finite.any())
-        shares[name] = 1.0 if constant else look.share(dead)
+        constant = look.height == 0 and bool(look.finite.any())
+        shares[name] = 1.0 if constant else dead_share(look)
     less, more = sorted(shares, key=shares.get)
     if shares[more] - shares[less] < DEAD_SHARE:
         return ""
@@ -197,7 +200,8 @@ def _singular(looks: Mapping[str, Look], lines: Mapping[str, dict[str, tuple[flo
             said.append(f"{name} is singular at {' and at '.join(its)}")
         if bool(rest[name].any()) and look.share(rest[one] != rest[other]) >= 0.001:
             spot = place(look.names, look.first(rest[name]))
-            said.append(f"{name} is not finite in {percent(look.share(rest[name]))} of the view, at {spot} say")
+            share = look.share(~look.lattice.finite) or look.share(rest[name])
+            said.append(f"{name} is not finite in {percent(share)} of the view, at {spot} say")
     return said
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from gradwidgets.core.graph import nodes_of
 from gradwidgets.core.loss_function import LossFunction
 from gradwidgets.core.watching import Watching
 
@@ -67,12 +68,5 @@ class _Cuts(Watching):
 
     def back(self, value: Tensor, leaves: list[Tensor]) -> None:
         """Look at the graph; nobody needs to follow it."""
-        seen, waiting = set(), [value.grad_fn]
-        while waiting:
-            node = waiting.pop()
-            if node is None or node in seen:
-                continue
-            seen.add(node)
-            waiting += [before for before, _ in node.next_functions]
-            if isinstance(node, torch.autograd.function.BackwardCFunction):
-                self.own.append(node.name().removesuffix("Backward"))
+        own = torch.autograd.function.BackwardCFunction
+        self.own += [node.name().removesuffix("Backward") for node in nodes_of(value) if isinstance(node, own)]

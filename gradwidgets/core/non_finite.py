@@ -135,7 +135,7 @@ class _Growth(Watching):
     def run(self, name: str, func, args: tuple, kwargs: dict) -> object:
         result = func(*args, **kwargs)
         given, made = (
-            [float(t.abs().max()) for t in floats_in(part) if t.numel()] for part in ((args, kwargs), result)
+            [float(t.detach().abs().max()) for t in floats_in(part) if t.numel()] for part in ((args, kwargs), result)
         )
         if given and made and name not in _HANDED_ON:
             self.growths.append((self.node or name, max(made) / max(*given, 1e-300)))

@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor
 
+from gradwidgets.core.graph import nodes_of
+
 
 def agree(values: Tensor, truth: list[Tensor]) -> bool:
     """Whether two ways gave the same numbers, up to their dtype's rounding.
@@ -26,16 +28,10 @@ def in_single(value: Tensor) -> bool:
     """
     if value.is_floating_point() and value.dtype != torch.float64:
         return True
-    seen, waiting = set(), [value.grad_fn]
-    while waiting:
-        node = waiting.pop()
-        if node is None or node in seen:
-            continue
-        seen.add(node)
+    for node in nodes_of(value):
         made = [part.dtype for part in getattr(node, "_input_metadata", ())]
         if any(dtype.is_floating_point and dtype != torch.float64 for dtype in made):
             return True
-        waiting += [before for before, _ in node.next_functions]
     return False
 
 

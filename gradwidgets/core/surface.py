@@ -124,7 +124,7 @@ def sampling(
         count = 101 if resolution is None else resolution
         return (yield from sampling_each({"": loss}, axes, count))[""]
     check_loss(loss)
-    count = _check_resolution(81 if resolution is None else resolution)
+    count = check_resolution(81 if resolution is None else resolution)
     checked = check_loss_axes(axes)
     return (yield from sampling_function(LossFunction(loss, tuple(checked), fixed), checked, count))
 
@@ -203,7 +203,7 @@ def sampling_each(
         TypeError: As in `sample_surface`, at the first `next`.
         ValueError: As in `sample_surface`, at the first `next`.
     """
-    count = _check_resolution(resolution)
+    count = check_resolution(resolution)
     if one_sample(objectives.values()):
         return (yield from _regressions(objectives, axes, count))
     done = {}
@@ -262,7 +262,8 @@ def _coordinates(axes: Axes, resolution: int) -> tuple[Tensor, ...]:
     return tuple(sides)
 
 
-def _check_resolution(resolution: object) -> int:
+def check_resolution(resolution: object) -> int:
+    """Accept or refuse a number of grid points along each axis."""
     if isinstance(resolution, bool) or not isinstance(resolution, Integral):
         raise TypeError(f"resolution must be a whole number from 2 to {FINEST}; got {resolution!r}")
     if not 2 <= resolution <= FINEST:

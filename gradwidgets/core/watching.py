@@ -1,12 +1,13 @@
 """Watching every operation of a loss at one point, forwards and backwards."""
 
 import re
-from collections.abc import Iterator
 
 import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
+
+from gradwidgets.core.graph import nodes_of
 
 
 class Watching(TorchDispatchMode):
@@ -61,7 +62,7 @@ class Watching(TorchDispatchMode):
 
             return note
 
-        hooks = [node.register_prehook(enter(plain_name(node.name()))) for node in _nodes(value.grad_fn)]
+        hooks = [node.register_prehook(enter(plain_name(node.name()))) for node in nodes_of(value)]
         self.node = "the way back"
         try:
             torch.autograd.grad(value, leaves, allow_unused=True)
@@ -78,13 +79,3 @@ def plain_name(node: str) -> str:
 def floats_in(tree: object) -> list[Tensor]:
     """The floating point tensors in arguments or results."""
     return [leaf for leaf in tree_leaves(tree) if isinstance(leaf, Tensor) and leaf.is_floating_point()]
-
-
-def _nodes(root) -> Iterator:
-    seen, waiting = set(), [root]
-    while waiting:
-        node = waiting.pop()
-        if node is not None and node not in seen:
-            seen.add(node)
-            waiting += [before for before, _ in node.next_functions]
-            yield node

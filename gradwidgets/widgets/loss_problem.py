@@ -24,7 +24,7 @@ from gradwidgets.core.gradient_check import checking_gradient
 from gradwidgets.core.loss_call import LossError, loss_name, parameters_of
 from gradwidgets.core.loss_function import LossFunction
 from gradwidgets.core.patterns import Survey, surveying
-from gradwidgets.core.patterns.look import Target
+from gradwidgets.core.patterns.target import Target
 from gradwidgets.core.probe import as_inputs, probing
 from gradwidgets.core.slices import Slices, part_of, together
 from gradwidgets.core.subject.threads import in_one_thread

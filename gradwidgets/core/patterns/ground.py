@@ -6,7 +6,8 @@ import torch
 from torch import Tensor
 
 from gradwidgets.core.finding import Finding
-from gradwidgets.core.patterns.look import ABOVE, DEAD, Look, nearest_to_middle, steep_of
+from gradwidgets.core.patterns.lattice import nearest_to_middle, steep_of
+from gradwidgets.core.patterns.look import ABOVE, DEAD, Look
 from gradwidgets.core.patterns.regions import grown
 from gradwidgets.core.wording import number, percent, place
 
@@ -41,6 +42,7 @@ def dead_zone(look: Look) -> Finding | None:
         beside = _beside(look, zone, look.slope)
         kind = _kind(beside)
         said.append(
+            # Wherever the loss is lowest there is ground that is not dead, be it too narrow for any point.
             f"{percent(min(wholly, 1 - 1e-6))} of the view is dead: the gradient is zero there"
             f"{_or_small(look, look.dead_points)} though the loss is not at its lowest, "
             f"around {place(look.names, spot)} say, where it {_HOW[kind]}"

@@ -3,9 +3,8 @@
 import dataclasses
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from functools import cached_property
-from numbers import Real
 
 import torch
 from torch import Tensor
@@ -16,9 +15,11 @@ from gradwidgets.core.loss_call import LossError
 from gradwidgets.core.loss_function import LossFunction, objective_function
 from gradwidgets.core.objective import Objective
 from gradwidgets.core.patterns.descents import Descents, descending
+from gradwidgets.core.patterns.lattice import Lattice, nearest_to_middle, steep_of
 from gradwidgets.core.patterns.regions import components
+from gradwidgets.core.patterns.target import Target, parts_of, target_mask
 from gradwidgets.core.patterns.training import training_trouble
-from gradwidgets.core.patterns.view import View, finite
+from gradwidgets.core.patterns.view import View
 from gradwidgets.core.patterns.zoom import Close, around, looking_closer, polishing
 from gradwidgets.core.slices import Slices, finish, part_of
 from gradwidgets.core.surface import SurfaceGrid
@@ -32,8 +33,6 @@ ABOVE = 0.01  # of the same: flat ground is dead from so far above the lowest lo
 _LATTICE, _LATTICE_SLOW = {1: 1000, 2: 60}, {1: 100, 2: 16}  # points along each axis
 _MANY, _FEW = 997, 100  # points of a sample; the second of a loss that must be called point by point
 _ENDS, _KINKS = 3, 4  # places that are looked at closely: of where descents end, and of kinks
-
-Target = Sequence[float] | Mapping[str, object] | Callable[..., Tensor]
 
 
 class Look:
@@ -398,7 +397,7 @@ class Look:
             targets = self.grid.points[self.target]
             reach = torch.maximum(reach, 1.01 * cell)
             return torch.stack([((targets - p).abs() <= reach).all(-1).any() for p in points])
-        parts = [part if isinstance(part, tuple) else (part, part) for part in _by_name(self._target, self.names)]
+        parts = [part if isinstance(part, tuple) else (part, part) for part in parts_of(self._target, self.names)]
         low, high = (torch.tensor([part[k] for part in parts], dtype=torch.float64) for k in (0, 1))
         return ((points >= low - reach) & (points <= high + reach)).all(-1)
 
@@ -409,31 +408,6 @@ class Look:
     def first(self, mask: Tensor) -> tuple[float, ...]:
         """A point of a mask of the grid's shape, near its middle."""
         return nearest_to_middle(self.grid.points[mask], self.spans)
-
-
-class Lattice:
-    """A loss at points, (N, P), of `count` along each axis; the last axis is the fastest.
-
-    Attributes:
-        finite: Where loss and gradient are finite, (N,).
-    """
-
-    def __init__(self, points: Tensor, loss: Tensor, gradient: Tensor, count: int) -> None:
-        self.points, self.loss, self.gradient, self.count = points, loss.double(), gradient.double(), count
-        self.finite = finite(self.loss, self.gradient)
-
-
-def nearest_to_middle(points: Tensor, spans: Tensor) -> tuple[float, ...]:
-    """That of points, (N, P), which is nearest to their middle."""
-    nearest = ((points - points.mean(0)) / spans).norm(dim=-1).argmin()
-    return tuple(points[nearest].tolist())
-
-
-def steep_of(slopes: Tensor) -> float:
-    """A steep one among slopes, (N,): one in a hundred is steeper."""
-    if not len(slopes):
-        return 0.0
-    return float(slopes.kthvalue(max(1, round(0.99 * len(slopes)))).values) or float(slopes.max())
 
 
 def _long(mask: Tensor, dim: int) -> Tensor:
@@ -450,66 +424,3 @@ def _long(mask: Tensor, dim: int) -> Tensor:
 def loss_function_of(grid: SurfaceGrid) -> LossFunction | None:
     """What a grid was sampled from, as a function of its axes; None where it does not know."""
     return objective_function(grid.function, grid.names) if isinstance(grid.function, Objective) else grid.function
-
-
-def target_mask(target: Target, grid: SurfaceGrid) -> Tensor:
-    """Turn a target into a mask over a grid.
-
-    Args:
-        target: A point, a number for each axis in order or by name; a box, a pair (low, high) for each axis; or a
-            predicate that takes tensors by the axes' names and returns a boolean one.
-        grid: The surface.
-
-    Raises:
-        TypeError: It is none of the three.
-        ValueError: Its numbers do not fit the axes, or it lies out of view.
-    """
-    points, names = grid.points, grid.names
-    if callable(target):
-        mask = target(**dict(zip(names, points.unbind(-1), strict=True)))
-        if not isinstance(mask, Tensor) or mask.dtype != torch.bool or mask.shape != grid.loss.shape:
-            raise TypeError(
-                f"target as a function takes {', '.join(names)} and returns a boolean tensor of their shape; it "
-                f"returned {mask!r:.60}"
-            )
-    else:
-        parts = _by_name(target, names)
-        inside = []
-        for i, part in enumerate(parts):
-            values, side = points[..., i], grid.x if i == 0 else grid.y
-            cell = float(side[-1] - side[0]) / (len(side) - 1)
-            low, high = part if isinstance(part, tuple) else (part - cell / 2, part + cell / 2)
-            inside.append((values >= low - 1e-9 * cell) & (values <= high + 1e-9 * cell))
-        mask = torch.stack(inside).all(0)
-    if not mask.any():
-        raise ValueError(f"target {target!r:.60} lies nowhere in view")
-    return mask
-
-
-def _by_name(target: object, names: tuple[str, ...]) -> list[float | tuple[float, float]]:
-    if isinstance(target, Mapping):
-        if set(target) != set(names):
-            raise ValueError(f"target must name {', '.join(names)}; got {', '.join(map(str, target))}")
-        parts = [target[name] for name in names]
-    elif isinstance(target, Real):
-        parts = [target]
-    else:
-        try:
-            parts = list(target)
-        except TypeError:
-            raise TypeError(f"target must be a point, a box or a function; got {target!r:.60}") from None
-    if len(parts) != len(names):
-        raise ValueError(f"target needs {len(names)} parts, one for each of {', '.join(names)}; got {target!r:.60}")
-    return [_part(part) for part in parts]
-
-
-def _part(part: object) -> float | tuple[float, float]:
-    if isinstance(part, Real) and not isinstance(part, bool):
-        return float(part)
-    try:
-        low, high = (float(bound) for bound in part)
-    except (TypeError, ValueError):
-        raise TypeError(f"target's parts are numbers or pairs (low, high); got {part!r:.60}") from None
-    if not low <= high:
-        raise ValueError(f"target's pairs are (low, high); got {part!r:.60}")
-    return low, high

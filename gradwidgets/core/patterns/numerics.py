@@ -7,7 +7,8 @@ from gradwidgets.core.differences import MISMATCH, sharp
 from gradwidgets.core.finding import Finding
 from gradwidgets.core.loss_call import LossError
 from gradwidgets.core.non_finite import action_for, blame, largest_growth
-from gradwidgets.core.patterns.look import Look, nearest_to_middle
+from gradwidgets.core.patterns.lattice import nearest_to_middle
+from gradwidgets.core.patterns.look import Look
 from gradwidgets.core.patterns.training import LOST_SHARE
 from gradwidgets.core.patterns.view import finite
 from gradwidgets.core.slices import finish

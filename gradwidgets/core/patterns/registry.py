@@ -10,7 +10,8 @@ from torch import Tensor
 from gradwidgets.core.critical_points import CriticalPoint
 from gradwidgets.core.finding import Finding, worst_first
 from gradwidgets.core.patterns import ground, numerics, points
-from gradwidgets.core.patterns.look import Look, Target
+from gradwidgets.core.patterns.look import Look
+from gradwidgets.core.patterns.target import Target
 from gradwidgets.core.patterns.training import lost_ground
 from gradwidgets.core.precision import check_dtype
 from gradwidgets.core.slices import Slices, finish, part_of, together

@@ -210,3 +210,18 @@ def test_the_precision_is_named_as_it_is(dtype):
 def test_a_precision_that_is_none_is_refused(dtype, kind):
     with pytest.raises(kind, match="dtype must be one of 'float32', 'float16', 'bfloat16', 'float64'"):
         check_loss(lambda a: a**2, {"a": (-1.0, 1.0)}, dtype=dtype)
+
+
+def test_a_slow_loss_is_drawn_coarser_unless_told_and_judged_alike():
+    axes = {"a": (-1.0, 1.0), "b": (-1.0, 1.0)}
+    usual = check_loss(slow, axes)
+    assert usual.grid.loss.shape == (41, 41) and usual.grid.notes == ()
+    fine = check_loss(slow, axes, resolution=51)
+    assert fine.grid.loss.shape == (51, 51)
+    assert [one.name for one in usual.findings] == [one.name for one in fine.findings]
+
+
+def test_what_our_own_arithmetic_warns_of_is_not_said_of_the_loss():
+    # The slope of the root is looked at operation by operation: that takes numbers out of tensors that have gradients.
+    report = check_loss(EXAMPLES["√ under where"].loss["safe"], EXAMPLES["√ under where"].axes)
+    assert report.grid.notes == () and report.grid.function.notes == ()

@@ -224,7 +224,7 @@ def test_dead_ground_of_one_and_surveys_known_already():
     surveys = {name: finish(surveying(grid)) for name, grid in zip(NAMES, grids, strict=True)}
     found = compare_surfaces(*grids, names=NAMES, surveys=surveys)
     assert found == compare_surfaces(*grids, names=NAMES)
-    assert found.sentences[0] == "51.2 % of the view is dead ground for second, nothing for first"
+    assert found.sentences[0] == "50 % of the view is dead ground for second, nothing for first"
     assert "of the points where both have one, against each other (over 90°) in" in found.sentences[-3]
     assert found.sentences[-2].endswith("times in half of the points where both have one")
 
@@ -245,7 +245,7 @@ def test_a_region_that_is_not_finite():
     grids = {name: sample_surface(loss, example.axes, 81) for name, loss in example.loss.items()}
     found = compare_surfaces(*grids.values(), names=tuple(grids))
     assert found.sentences == (
-        "√ under where is not finite in 50.6 % of the view, at x −2, y 0 say",
+        "√ under where is not finite in 50 % of the view, at x −2, y 0 say",
         "the two have the same gradient direction wherever both are finite: there they are the same",
     )
     nothing = compare(lambda a, b: (a - 5).log() + b, bowl)
