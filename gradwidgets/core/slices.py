@@ -33,14 +33,14 @@ def part_of(work: Slices[T], before: float, share: float) -> Slices[T]:
 
 
 def together(work: Slices[T], around: Callable[[], AbstractContextManager]) -> Slices[T]:
-    """The same work, its small steps joined to such of about `SLICE`, each within a block of its own.
+    """The same work, its small steps joined to such of half a `SLICE`, each within a block of its own.
 
     Args:
         work: What to do.
         around: Makes the block.
     """
     while True:
-        end = time.perf_counter() + SLICE
+        end = time.perf_counter() + SLICE / 2
         with around():
             done = 0.0
             while time.perf_counter() < end:

@@ -9,6 +9,7 @@ from gradwidgets.widgets.mainloop import at_home, call_later, call_soon, main_lo
 
 AT_ONCE = 0.10  # seconds that work may take before the page is given a turn
 SLICE = 0.05
+REFINING = 0.012  # the same once something is shown: what a hand does next comes before what is still looked for
 
 
 class Job:
@@ -38,6 +39,7 @@ class Job:
         self._interim = interim
         self._done, self._failed, self._progress = done, failed, progress
         self._share = self._worked = 0.0
+        self._refines = False  # whether something can be seen already
 
     @property
     def running(self) -> bool:
@@ -86,7 +88,7 @@ class Job:
         if not self.running:
             return
         try:
-            done = self._run(SLICE)
+            done = self._run(REFINING if self._refines else SLICE)
         except Exception as failure:  # of what shows the result
             self._failed(failure)
             return
@@ -113,6 +115,7 @@ class Job:
                     return True
                 if not isinstance(step, float | int):
                     self._interim(step)
+                    self._refines = True
                     if pause:
                         return False
                 else:

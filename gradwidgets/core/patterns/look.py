@@ -155,8 +155,8 @@ class Look:
             if len(seen) == _ENDS:
                 break
         for point in [*seen, *self.close.kinks[:_KINKS]]:
-            bad = yield from around(self.view, point)
-            if bad is None:
+            bad, smooth = yield from around(self.view, point)
+            if bad is None and not smooth:
                 bad = yield from polishing(self.view, point)
             if bad is not None:
                 self.close.bad.append(bad)

@@ -21,6 +21,7 @@ _LEAST_GROWTH = 1e3  # over all windows
 _JUMP = 1e-3  # of the loss's height
 _POINTS, _PEAK = 6, 3.0  # peaks of the slope that are followed: as many, and from so many medians on
 _POINT_WINDOWS, _POINT_GROWS, _POINT_AS_A_POLE = 16, 1.5, 2.4  # windows 3 times narrower
+_NEAR, _DIES_AWAY = 12, 0.1  # at a millionth of the view, of the slope at a thousandth
 _EPS = torch.finfo(torch.float64).eps
 
 
@@ -240,8 +241,12 @@ def polishing(view: View, point: Tensor) -> Slices[Tensor | None]:
     return None if bool(finite(losses, gradients).all()) else point
 
 
-def around(view: View, point: Tensor) -> Slices[Tensor | None]:
-    """A point not finite at or very near to another, or None."""
+def around(view: View, point: Tensor) -> Slices[tuple[Tensor | None, bool]]:
+    """Look at and right around a point.
+
+    Returns:
+        A point not finite there, or None; and whether the slope dies away towards it, as at a smooth minimum.
+    """
     if view.dims == 2:
         angles = torch.arange(8, dtype=torch.float64) * (math.pi / 4) + 0.1
         ways = torch.stack([angles.cos(), angles.sin()], -1)
@@ -249,12 +254,16 @@ def around(view: View, point: Tensor) -> Slices[Tensor | None]:
         ways = torch.tensor([[1.0], [-1.0]], dtype=torch.float64)
     far = 10.0 ** torch.arange(-12, -2.9, 0.5, dtype=torch.float64)
     places = torch.cat([point[None], (point + far[:, None, None] * ways * view.spans).reshape(-1, view.dims)])
-    places = places[((places >= view.low) & (places <= view.high)).all(-1)]
-    if not len(places):
-        return None
-    losses, gradients = yield from view.at(places)
-    bad = ~finite(losses, gradients)
-    return places[bad][0] if bool(bad.any()) else None
+    inside = ((places >= view.low) & (places <= view.high)).all(-1)
+    if not bool(inside.any()):
+        return None, False
+    losses, gradients = yield from view.at(view.within(places))
+    bad = inside & ~finite(losses, gradients)
+    if bool(bad.any()):
+        return places[bad][0], False
+    sizes = (gradients[1:] * view.spans).norm(dim=-1).reshape(len(far), -1).amax(1)
+    near, away = float(sizes[_NEAR]), float(sizes[-1])
+    return None, bool(inside.all()) and near < _DIES_AWAY * away
 
 
 def _height(losses: Tensor) -> float:
