@@ -41,7 +41,7 @@ test soak bench: export XDG_CACHE_HOME := $(CURDIR)/.cache
 test soak bench: export XDG_CONFIG_HOME := $(CURDIR)/.cache/config
 
 # What needs no page of its own runs in as many processes as there are processors, each with one thread of torch's;
-# pages two at a time; and what measures alone.
+# pages three at a time, as they wait a good deal; and what measures alone.
 APART := tests/core tests/figures tests/widgets tests/classroom tests/hardening $(wildcard tests/test_*.py)
 
 test: $(INSTALLED) lint
@@ -50,7 +50,7 @@ test: $(INSTALLED) lint
 		$(if $(ARGS),$(BIN) -m pytest $(ARGS), \
 		{ failed=0; \
 		OMP_NUM_THREADS=1 $(BIN) -m pytest -n auto --maxprocesses 4 --dist worksteal $(APART) || failed=1; \
-		$(BIN) -m pytest -n 2 --dist loadfile tests/browser || failed=1; \
+		$(BIN) -m pytest -n 3 --dist loadfile tests/browser || failed=1; \
 		$(BIN) -m pytest $(addprefix --ignore=,$(APART) tests/browser) || failed=1; \
 		exit $$failed; })
 

@@ -213,10 +213,13 @@ def test_a_precision_that_is_none_is_refused(dtype, kind):
 
 
 def test_a_slow_loss_is_drawn_coarser_unless_told_and_judged_alike():
+    def branches(a, b):
+        return (a - 0.3) ** 2 + (1 if float(a.detach()) > 0 else 2) * b**2
+
     axes = {"a": (-1.0, 1.0), "b": (-1.0, 1.0)}
-    usual = check_loss(slow, axes)
-    assert usual.grid.loss.shape == (41, 41) and usual.grid.notes == ()
-    fine = check_loss(slow, axes, resolution=51)
+    usual = check_loss(branches, axes)
+    assert usual.grid.method == "pointwise" and usual.grid.loss.shape == (41, 41) and usual.grid.notes == ()
+    fine = check_loss(branches, axes, resolution=51)
     assert fine.grid.loss.shape == (51, 51)
     assert [one.name for one in usual.findings] == [one.name for one in fine.findings]
 
