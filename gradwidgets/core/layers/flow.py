@@ -21,6 +21,8 @@ from gradwidgets.core.layers.passes import (
 from gradwidgets.core.layers.rows import Row, parameters_of, rows_of, shared_names
 from gradwidgets.core.layers.stats import LayerFlow
 from gradwidgets.core.layers.summary import Measured, summarise
+from gradwidgets.core.layers.tracking import Tracked, names_by_id
+from gradwidgets.core.layers.unlisted import unlisted
 from gradwidgets.core.layers.watch import Watch
 from gradwidgets.core.subject.home import abroad, at_home
 
@@ -77,7 +79,7 @@ def _measure(subject: Subject) -> Measured:
     rows = rows_of(model)
     for row, key, owner in shared_names(rows):
         row.note(f"{key} is shared with {owner}, and so is its gradient")
-    watch = Watch(rows)
+    watch = Watch(model, rows)
     with without_gradient_hooks(model):
         with watch:
             watch.weights()
@@ -86,19 +88,30 @@ def _measure(subject: Subject) -> Measured:
             targets = copied(subject.targets)
             loss = checked(run("the loss", lambda: subject.loss_fn(output, targets), (), model))
             watch.weights()
-            gradients = _gradients(loss, rows, inputs, notes)
+            tracked = Tracked(loss, watch.calls, names_by_id(model.named_parameters()))
+            missed = unlisted(model, tracked.leaves, [*parameters_of(rows), *_tensors((inputs, targets))])
+            tracked.watch(watch.gradients_at)
+            watch.way_back()
+            gradients = _gradients(loss, rows, inputs, [tensor for tensor, _ in tracked.leaves], notes)
         watch.gradients(gradients)
         value = float(loss.detach())
     watch.numbers.read()
-    return Measured(rows, watch.numbers, watch.norms, value, model.training)
+    graph = tracked.graph(watch.gradients_at, watch.numbers, gradients)
+    return Measured(rows, watch.numbers, watch.norms, value, model.training, graph, tuple(missed))
 
 
-def _gradients(loss: Tensor, rows: list[Row], inputs: object, notes: list[str]) -> dict[int, Tensor]:
-    """The loss's gradient by each parameter that it depends on, by the parameter's id."""
+def _tensors(values: object) -> list[Tensor]:
+    return [one for one in pytree.tree_leaves(values) if isinstance(one, Tensor)]
+
+
+def _gradients(
+    loss: Tensor, rows: list[Row], inputs: object, leaves: list[Tensor], notes: list[str]
+) -> dict[int, Tensor]:
+    """The loss's gradient by each tensor that it depends on and that asks for one, by the tensor's id."""
     wanted = parameters_of(rows)
     if not wanted:
         # The gradient still passes the layers on its way to an input that asks for it.
-        wanted = [t for t in pytree.tree_leaves(inputs) if isinstance(t, Tensor) and t.requires_grad]
+        wanted = [one for one in _tensors(inputs) if one.requires_grad]
     if not loss.requires_grad:
         notes.append(
             "no gradient at all: every parameter is frozen"
@@ -110,6 +123,7 @@ def _gradients(loss: Tensor, rows: list[Row], inputs: object, notes: list[str]) 
         return {}
     if not wanted:
         return {}
+    wanted = list({id(one): one for one in (*wanted, *leaves)}.values())
     try:
         with abroad():
             found = torch.autograd.grad(loss.reshape(()), wanted, allow_unused=True)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.graph import Node
 from torch.nn.utils import parametrize
 
 from gradwidgets.core.layers.units import has_units, is_activation, saturation
@@ -27,7 +28,8 @@ class Row:
         first: When it first began to run, counted in modules; None while it has not.
         calls: How often it ran.
         pieces: Elements and place of the moments of each piece of its outputs.
-        gradients: Elements and place of the norm of the gradient, by call and by which of the call's outputs.
+        outputs: The operation that gave it and which of its outputs it is, by call and by which of the call's outputs.
+        gradients: Elements and place of the norm of the gradient, by the same.
         alive: (place of the units that are not dead, units) of each call.
         saturated: (place of the outputs that are saturated, outputs) of each call.
         notes: What is to be said about it.
@@ -42,6 +44,7 @@ class Row:
     first: int | None = None
     calls: int = 0
     pieces: list[tuple] = field(default_factory=list)
+    outputs: dict[tuple[int, int], tuple[Node, int]] = field(default_factory=dict)
     gradients: dict[tuple[int, int], tuple] = field(default_factory=dict)
     alive: list[tuple] = field(default_factory=list)
     saturated: list[tuple] = field(default_factory=list)

@@ -1,9 +1,11 @@
 """What is known of each layer after one pass forward and backward."""
 
 import math
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Literal
 
+from gradwidgets.core.layers.module_graph import ModuleGraph
+from gradwidgets.core.layers.unlisted import Unlisted
 from gradwidgets.core.results import Result
 from gradwidgets.core.subject.certificate import Certificate
 
@@ -44,6 +46,10 @@ class LayerStats(Result):
         weights: Elements that `weight_norm` is of.
         outputs: Elements of its outputs, all calls together.
         composite: Whether it runs other modules inside, so that its output is theirs as well.
+        depth: How many layers with weights the gradient passes on its longest way from the loss to this layer's
+            output, this one included; 0 where it does not come here, or that cannot be told.
+        before: The nearest layers whose outputs come into it, past functions; at most eight.
+        after: The nearest layers that its output goes into.
     """
 
     name: str
@@ -66,6 +72,9 @@ class LayerStats(Result):
     weights: int = 0
     outputs: int = 0
     composite: bool = False
+    depth: int = 0
+    before: tuple[str, ...] = ()
+    after: tuple[str, ...] = ()
 
     @property
     def activation_rms(self) -> float:
@@ -100,6 +109,8 @@ class LayerFlow(Result):
         unmeasured: (layer, reason) of all that could not be measured; "(model)" where it is about the whole.
         notes: What else is to be known about the measurement.
         origin: Where the first number that is not finite comes from, if the loss is not; else "".
+        graph: What fed what, layers and the functions between them; None where that cannot be told.
+        unlisted: Tensors that take part and ask for a gradient, which `model.parameters()` does not list.
     """
 
     layers: tuple[LayerStats, ...]
@@ -108,6 +119,8 @@ class LayerFlow(Result):
     unmeasured: tuple[tuple[str, str], ...] = ()
     notes: tuple[str, ...] = ()
     origin: str = ""
+    graph: ModuleGraph | None = field(default=None, repr=False, compare=False)
+    unlisted: tuple[Unlisted, ...] = ()
 
     def __getitem__(self, name: str) -> LayerStats:
         """Return the layer of this name."""
@@ -120,5 +133,5 @@ class LayerFlow(Result):
         """One row for each layer, its fields as columns, as a pandas DataFrame."""
         import pandas
 
-        names = [field.name for field in fields(LayerStats)]
+        names = [one.name for one in fields(LayerStats)]
         return pandas.DataFrame([[getattr(layer, name) for name in names] for layer in self.layers], columns=names)

@@ -6,9 +6,11 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
+from gradwidgets.core.layers.module_graph import ModuleGraph
 from gradwidgets.core.layers.reduce import Reducer, joined
 from gradwidgets.core.layers.rows import ROOT, Row, in_order
 from gradwidgets.core.layers.stats import LayerFlow, LayerStats, Reached
+from gradwidgets.core.layers.unlisted import Unlisted
 from gradwidgets.core.subject.certificate import Certificate
 
 _NAN = float("nan")
@@ -24,6 +26,8 @@ class Measured:
         norms: See `Watch.norms`.
         loss: Its value.
         training: The model's own mode.
+        graph: What fed what; None where that cannot be told.
+        unlisted: What takes part and is no parameter.
     """
 
     rows: list[Row]
@@ -31,6 +35,8 @@ class Measured:
     norms: dict[int, tuple]
     loss: float
     training: bool
+    graph: ModuleGraph | None = None
+    unlisted: tuple[Unlisted, ...] = ()
 
 
 def summarise(measured: Measured, certificate: Certificate, notes: list[str], origin: str = "") -> LayerFlow:
@@ -42,13 +48,31 @@ def summarise(measured: Measured, certificate: Certificate, notes: list[str], or
         notes: What was said about the whole on the way.
         origin: Handed on.
     """
-    layers = tuple(_stats(row, measured) for row in in_order(measured.rows))
+    ways = _ways(measured.graph)
+    layers = tuple(_stats(row, measured, *ways.get(row.name, (0, (), ()))) for row in in_order(measured.rows))
     unmeasured = [(ROOT, note) for note in notes if note.startswith("no gradient at all")]
     unmeasured += [(layer.name, layer.note) for layer in layers if layer.note and _lacks(layer)]
     mode = "training" if measured.training else "evaluation"
     notes += _along_time(measured.rows) + _alike(measured.rows)
     whole = (*notes, f"measured in {mode} mode")
-    return LayerFlow(layers, measured.loss, certificate, tuple(unmeasured), whole, origin)
+    return LayerFlow(
+        layers, measured.loss, certificate, tuple(unmeasured), whole, origin, measured.graph, measured.unlisted
+    )
+
+
+def _ways(graph: ModuleGraph | None) -> dict[str, tuple[int, tuple[str, ...], tuple[str, ...]]]:
+    """Depth, layers before and layers after, by the layer's name."""
+    if graph is None:
+        return {}
+    before, after = graph.neighbours(onward=False), graph.neighbours(onward=True)
+    return {
+        name: (max([graph.depths[i] for i in calls]), _united(before, calls), _united(after, calls))
+        for name, calls in graph.by_layer().items()
+    }
+
+
+def _united(names: list[tuple[str, ...]], calls: list[int]) -> tuple[str, ...]:
+    return names[calls[0]] if len(calls) == 1 else tuple(dict.fromkeys(name for i in calls for name in names[i]))
 
 
 def _along_time(rows: list[Row]) -> list[str]:
@@ -83,7 +107,7 @@ def _lacks(layer: LayerStats) -> bool:
     )
 
 
-def _stats(row: Row, measured: Measured) -> LayerStats:
+def _stats(row: Row, measured: Measured, depth: int, before: tuple[str, ...], after: tuple[str, ...]) -> LayerStats:
     read = measured.numbers
     held = [(key, p, measured.norms[id(p)]) for key, p in row.weights.items() if id(p) in measured.norms]
     reached = _reached(row, [p for _, p, _ in held], [norms for *_, norms in held if norms[2] is not None])
@@ -126,6 +150,9 @@ def _stats(row: Row, measured: Measured) -> LayerStats:
         size,
         output.count,
         bool(row.module._modules),
+        depth,
+        before,
+        after,
     )
 
 

@@ -1,0 +1,231 @@
+"""From autograd's graph of one pass to a graph of modules, and the gradients on the way back."""
+
+import math
+from collections.abc import Iterable, Mapping
+
+from torch import Tensor
+from torch.autograd.graph import Node
+
+from gradwidgets.core.layers.calls import Call, Calls
+from gradwidgets.core.layers.module_graph import ModuleGraph
+from gradwidgets.core.layers.reduce import Place, Reducer
+from gradwidgets.core.watching import plain_name
+
+# They give what they are given in another shape: the gradient is as large before them as after.
+_VIEWS = frozenset((
+    "view", "unsafe_view", "reshape_alias", "transpose", "permute", "squeeze", "unsqueeze", "t", "alias", "movedim",
+    "contiguous", "clone", "unflatten",
+))  # fmt: skip
+
+
+class NodeGradients:
+    """Sizes of the gradients that come to operations of autograd's graph.
+
+    Args:
+        numbers: Reduces them.
+    """
+
+    def __init__(self, numbers: Reducer) -> None:
+        self._numbers = numbers
+        self._found: dict[Node, dict[int, tuple[int, Place]]] = {}
+        self._handles: list = []
+
+    def watch(self, nodes: Iterable[Node]) -> None:
+        """Note what comes to these, once each."""
+        for node in nodes:
+            if node not in self._found:
+                found = self._found[node] = {}
+                self._handles.append(node.register_prehook(self._noting(found)))
+
+    def remove(self) -> None:
+        """Take all hooks away."""
+        for handle in self._handles:
+            handle.remove()
+        self._handles.clear()
+
+    def at(self, node: Node, output: int) -> tuple[int, Place] | None:
+        """Elements and place of the norm of the gradient by one output of an operation; None where none came."""
+        return self._found.get(node, {}).get(output)
+
+    def all_at(self, nodes: Iterable[Node]) -> list[tuple[int, Place]]:
+        """The same of all outputs of some operations."""
+        return [one for node in nodes for one in self._found.get(node, {}).values()]
+
+    def _noting(self, found: dict[int, tuple[int, Place]]):
+        norm = self._numbers.norm
+
+        def note(gradients: tuple[Tensor | None, ...]) -> None:
+            for output, gradient in enumerate(gradients):
+                if gradient is not None and not gradient.is_nested:
+                    found[output] = gradient.numel(), norm(gradient)
+
+        return note
+
+
+class Tracked:
+    """Autograd's graph behind a loss, its operations put together to the vertices of a `ModuleGraph`.
+
+    Args:
+        loss: A loss.
+        calls: The pass that led to it.
+        names: The model's parameters' names, by id.
+    """
+
+    def __init__(self, loss: Tensor, calls: Calls, names: Mapping[int, str]) -> None:
+        self._names, self._calls = names, calls
+        self._vertex: dict[Node, int] = {}
+        self._label: list[str] = []
+        self._call: list[Call | None] = []
+        self._leaf: list[bool] = []
+        self._parameters: list[list[Tensor]] = []
+        self._exits: list[list[Node]] = []
+        ordered = _ordered(loss.grad_fn)
+        self._sort(ordered)
+        self._connect(ordered)
+
+    @property
+    def leaves(self) -> list[tuple[Tensor, str | None]]:
+        """The tensors that ask for a gradient and took part, each once, and whose call uses it; None for the loss's."""
+        found: dict[int, tuple[Tensor, str | None]] = {}
+        for call, some in zip(self._call, self._parameters, strict=True):
+            for one in some:
+                if id(one) not in found or found[id(one)][1] is None:
+                    found[id(one)] = one, call and call.name
+        return list(found.values())
+
+    def watch(self, gradients: NodeGradients) -> None:
+        """Have the gradient by what each vertex gives noted."""
+        for vertex, exits in enumerate(self._exits):
+            if self._leaf[vertex] or len(self._back[vertex]) > 1 or self._label[vertex] not in _VIEWS:
+                gradients.watch(exits)
+
+    def graph(self, gradients: NodeGradients, numbers: Reducer, found: Mapping[int, Tensor]) -> ModuleGraph | None:
+        """The graph of modules, once the numbers are read.
+
+        Args:
+            gradients: What `watch` was given.
+            numbers: Where the numbers are.
+            found: Gradients by the ids of parameters.
+
+        Returns:
+            None where there is nothing behind the loss, or calls go round in a circle, as autograd's graph has them.
+        """
+        order = self._order() if self._label else None
+        if order is None:
+            return None
+        norms, elements = [], []
+        for exits in self._exits:
+            sizes = gradients.all_at(exits)
+            norms.append(math.hypot(*[numbers[place][0] for _, place in sizes]) if sizes else math.nan)
+            elements.append(sum([count for count, _ in sizes]))
+        own = [[self._names[id(p)] for p in some if id(p) in self._names] for some in self._parameters]
+        return ModuleGraph(
+            tuple(self._label),
+            tuple(call.name if call else None for call in self._call),
+            tuple(self._leaf),
+            tuple(self._weighted(vertex) for vertex in range(len(self._label))),
+            tuple(tuple(dict.fromkeys(some)) for some in own),
+            tuple(self._onward),
+            tuple(self._back),
+            tuple(order),
+            tuple(norms),
+            tuple(elements),
+            frozenset(self._waiting(found)),
+        )
+
+    def _sort(self, ordered: list[Node]) -> None:
+        """Put each operation to its vertex: all of a call that ran no other together, others by themselves."""
+        by_call: dict[Call, int] = {}
+        for node in ordered:
+            if not node.next_functions and hasattr(node, "variable"):
+                continue
+            call = self._calls.of(node._sequence_nr())
+            leaf = call is not None and not call.inner
+            vertex = by_call.get(call) if leaf else None
+            if vertex is None:
+                vertex = len(self._label)
+                self._label.append(call.name if leaf else plain_name(node.name()))
+                self._call.append(call)
+                self._leaf.append(leaf)
+                if leaf:
+                    by_call[call] = vertex
+            self._vertex[node] = vertex
+
+    def _connect(self, ordered: list[Node]) -> None:
+        count = len(self._label)
+        self._parameters = [[] for _ in range(count)]
+        back: list[dict[int, None]] = [{} for _ in range(count)]
+        exits: list[dict[Node, None]] = [{} for _ in range(count)]
+        if ordered:
+            exits[0][ordered[0]] = None
+        vertex_of = self._vertex
+        for node in ordered:
+            vertex = vertex_of.get(node)
+            if vertex is None:
+                continue
+            for other, _ in node.next_functions:
+                if other is None:
+                    continue
+                before = vertex_of.get(other)
+                if before is None:
+                    self._parameters[vertex].append(other.variable)
+                elif before != vertex:
+                    back[vertex][before] = None
+                    exits[before][other] = None
+        self._exits = [list(some) for some in exits]
+        self._back = [list(some) for some in back]
+        onward: list[list[int]] = [[] for _ in range(count)]
+        for vertex, some in enumerate(self._back):
+            for before in some:
+                onward[before].append(vertex)
+        self._onward = onward
+
+    def _order(self) -> list[int] | None:
+        waiting, ready, order = [len(some) for some in self._onward], [0], []
+        while ready:
+            vertex = ready.pop()
+            order.append(vertex)
+            for before in self._back[vertex]:
+                waiting[before] -= 1
+                if not waiting[before]:
+                    ready.append(before)
+        return order if len(order) == len(self._label) else None
+
+    def _weighted(self, vertex: int) -> bool:
+        if not self._leaf[vertex]:
+            return False
+        own = self._call[vertex].module._parameters.values()
+        return any(one is not None for one in own) or any(one.ndim > 1 for one in self._parameters[vertex])
+
+    def _waiting(self, found: Mapping[int, Tensor]) -> Iterable[str]:
+        for one in {id(p): p for some in self._parameters for p in some}.values():
+            gradient, name = found.get(id(one)), self._names.get(id(one))
+            if name and gradient is not None and not bool(one.detach().any()) and bool(gradient.any()):
+                yield name
+
+
+def _ordered(root: Node | None) -> list[Node]:
+    """The operations behind one, each before those that it takes from."""
+    if root is None:
+        return []
+    seen, done = {root}, []
+    waiting = [(root, iter(root.next_functions))]
+    while waiting:  # by hand: a network of a thousand layers would end Python's own recursion
+        node, rest = waiting[-1]
+        for other, _ in rest:
+            if other is not None and other not in seen:
+                seen.add(other)
+                waiting.append((other, iter(other.next_functions)))
+                break
+        else:
+            done.append(node)
+            waiting.pop()
+    return done[::-1]
+
+
+def names_by_id(pairs: Iterable[tuple[str, Tensor]]) -> dict[int, str]:
+    """Names of tensors by their ids, the first where one has several."""
+    found: dict[int, str] = {}
+    for name, tensor in pairs:
+        found.setdefault(id(tensor), name)
+    return found
