@@ -2,7 +2,6 @@
 
 from gradwidgets.core.layers.activations import ACTIVATIONS, Activation
 from gradwidgets.core.layers.applied import AppliedFix, apply_in_place
-from gradwidgets.core.layers.checks import CHECKS, Check, diagnose
 from gradwidgets.core.layers.clippers import CLIPPERS, Clipped, clip_gradients
 from gradwidgets.core.layers.fixes import FIXES, Fix, apply_fix, completed, fixes_for, refusal
 from gradwidgets.core.layers.flow import layer_flow
@@ -16,6 +15,8 @@ from gradwidgets.core.layers.stats import LayerFlow, LayerStats
 from gradwidgets.core.layers.steps import training_losses
 from gradwidgets.core.layers.theory import predicted_factor, predicted_factors
 from gradwidgets.core.layers.trial import Trial, try_fix, trying_fix
+from gradwidgets.core.layers.verdicts.check import Check
+from gradwidgets.core.layers.verdicts.registry import CHECKS, diagnose
 from gradwidgets.core.subject.certificate import Certificate
 
 __all__ = [

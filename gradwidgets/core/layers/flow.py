@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
+from gradwidgets.core.layers.following import cuts_of
 from gradwidgets.core.layers.origin import origin_of_non_finite
 from gradwidgets.core.layers.passes import (
     FlowError,
@@ -66,6 +67,8 @@ def flow_of(subject: Subject, *, own: bool = False) -> LayerFlow:
 
     def measured(copy: Subject) -> tuple[Measured, str]:
         found = _measure(copy)
+        for name, cut in cuts_of(copy, [row for row in found.rows if _is_unreached(row, found)]).items():
+            next(row for row in found.rows if row.name == name).cut = cut
         return found, "" if math.isfinite(found.loss) else origin_of_non_finite(copy)
 
     subject.notes += hooks_in_words(subject.model)
@@ -90,6 +93,7 @@ def _measure(subject: Subject) -> Measured:
             watch.weights()
             tracked = Tracked(loss, watch.calls, names_by_id(model.named_parameters()))
             missed = unlisted(model, tracked.leaves, [*parameters_of(rows), *_tensors((inputs, targets))])
+            slopes = tracked.activations()
             tracked.watch(watch.gradients_at)
             watch.way_back()
             gradients = _gradients(loss, rows, inputs, [tensor for tensor, _ in tracked.leaves], notes)
@@ -97,7 +101,13 @@ def _measure(subject: Subject) -> Measured:
         value = float(loss.detach())
     watch.numbers.read()
     graph = tracked.graph(watch.gradients_at, watch.numbers, gradients)
-    return Measured(rows, watch.numbers, watch.norms, value, model.training, graph, tuple(missed))
+    return Measured(rows, watch.numbers, watch.norms, value, model.training, graph, tuple(missed), slopes)
+
+
+def _is_unreached(row: Row, found: Measured) -> bool:
+    """Whether it ran and should be trained, and no gradient came to its weights."""
+    own = [one for one in row.own.values() if id(one) in found.norms]
+    return row.calls > 0 and any(one.requires_grad for one in own) and all(found.norms[id(o)][2] is None for o in own)
 
 
 def _tensors(values: object) -> list[Tensor]:

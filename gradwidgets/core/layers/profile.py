@@ -60,8 +60,20 @@ def trend(layers: list[LayerStats], quantity: Callable[[LayerStats], float]) -> 
 
 
 def weighted_layers(flow: LayerFlow) -> list[LayerStats]:
-    """The layers that make up the depth: they own weights, run no others inside, and do not normalise."""
-    return [one for one in flow.layers if one.weights and one.calls and not one.composite and "Norm" not in one.kind]
+    """The layers that make up the depth: they own weights, run no others inside, and do not normalise.
+
+    Where the graph is known, those that all of the deepest layer's gradient passes: no branches.
+    """
+    layers = [one for one in flow.layers if one.weights and one.calls and not one.composite and "Norm" not in one.kind]
+    graph = flow.graph
+    if graph is None or not any(graph.weighted):
+        return layers
+    vertex = max(range(len(graph)), key=lambda one: graph.depths[one] * graph.weighted[one])
+    trunk = {graph.names[vertex]}
+    while vertex:
+        vertex = graph.dominators[vertex]
+        trunk.add(graph.names[vertex])
+    return [one for one in layers if one.name in trunk]
 
 
 def gradient_trend(flow: LayerFlow) -> Trend | None:

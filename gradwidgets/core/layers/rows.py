@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.autograd.graph import Node
 from torch.nn.utils import parametrize
 
+from gradwidgets.core.layers.cut import Cut
 from gradwidgets.core.layers.units import has_units, is_activation, saturation
 
 ROOT = "(model)"
@@ -32,6 +33,10 @@ class Row:
         gradients: Elements and place of the norm of the gradient, by the same.
         alive: (place of the units that are not dead, units) of each call.
         saturated: (place of the outputs that are saturated, outputs) of each call.
+        cut: Why no gradient comes to it, where that was looked for.
+        tokens: What an embedding with a padding token was given.
+        padded: See `LayerStats`.
+        alike: Whether its units have the same weights, and the next step keeps them so.
         notes: What is to be said about it.
     """
 
@@ -48,6 +53,10 @@ class Row:
     gradients: dict[tuple[int, int], tuple] = field(default_factory=dict)
     alive: list[tuple] = field(default_factory=list)
     saturated: list[tuple] = field(default_factory=list)
+    cut: Cut | None = None
+    tokens: list[Tensor] = field(default_factory=list)
+    padded: tuple[int, int] | None = None
+    alike: bool = False
     notes: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:

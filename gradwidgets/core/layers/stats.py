@@ -4,14 +4,15 @@ import math
 from dataclasses import dataclass, field, fields
 from typing import Literal
 
+from gradwidgets.core.layers.functional_units import FunctionStats
 from gradwidgets.core.layers.module_graph import ModuleGraph
 from gradwidgets.core.layers.unlisted import Unlisted
 from gradwidgets.core.results import Result
 from gradwidgets.core.subject.certificate import Certificate
 
 # Why weights have a gradient or none: measured; no weights here; all frozen; the module never ran and no gradient
-# came to its weights; it ran, and the loss does not depend on its weights.
-Reached = Literal["measured", "no weights", "frozen", "not called", "cut off"]
+# came to its weights; it ran, and the loss does not use what it gives; it ran, and its gradient is cut off.
+Reached = Literal["measured", "no weights", "frozen", "not called", "unused", "cut off"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -50,6 +51,8 @@ class LayerStats(Result):
             output, this one included; 0 where it does not come here, or that cannot be told.
         before: The nearest layers whose outputs come into it, past functions; at most eight.
         after: The nearest layers that its output goes into.
+        cut: What cuts its gradient off, as the end of a sentence; "".
+        padded: For an embedding whose padding token stands where no padding would: the token, and how often.
     """
 
     name: str
@@ -75,6 +78,8 @@ class LayerStats(Result):
     depth: int = 0
     before: tuple[str, ...] = ()
     after: tuple[str, ...] = ()
+    cut: str = ""
+    padded: tuple[int, int] | None = None
 
     @property
     def activation_rms(self) -> float:
@@ -111,6 +116,7 @@ class LayerFlow(Result):
         origin: Where the first number that is not finite comes from, if the loss is not; else "".
         graph: What fed what, layers and the functions between them; None where that cannot be told.
         unlisted: Tensors that take part and ask for a gradient, which `model.parameters()` does not list.
+        functions: Activations that are called as functions, from the input's side on.
     """
 
     layers: tuple[LayerStats, ...]
@@ -121,6 +127,7 @@ class LayerFlow(Result):
     origin: str = ""
     graph: ModuleGraph | None = field(default=None, repr=False, compare=False)
     unlisted: tuple[Unlisted, ...] = ()
+    functions: tuple[FunctionStats, ...] = ()
 
     def __getitem__(self, name: str) -> LayerStats:
         """Return the layer of this name."""

@@ -1,11 +1,12 @@
 """From the numbers of a pass to a result."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
+from gradwidgets.core.layers.functional_units import FunctionStats
 from gradwidgets.core.layers.module_graph import ModuleGraph
 from gradwidgets.core.layers.reduce import Reducer, joined
 from gradwidgets.core.layers.rows import ROOT, Row, in_order
@@ -28,6 +29,7 @@ class Measured:
         training: The model's own mode.
         graph: What fed what; None where that cannot be told.
         unlisted: What takes part and is no parameter.
+        slopes: Of activations that are called as functions, shares of dead units and saturated outputs, by vertex.
     """
 
     rows: list[Row]
@@ -37,6 +39,7 @@ class Measured:
     training: bool
     graph: ModuleGraph | None = None
     unlisted: tuple[Unlisted, ...] = ()
+    slopes: dict[int, Tensor] = field(default_factory=dict)
 
 
 def summarise(measured: Measured, certificate: Certificate, notes: list[str], origin: str = "") -> LayerFlow:
@@ -56,7 +59,28 @@ def summarise(measured: Measured, certificate: Certificate, notes: list[str], or
     notes += _along_time(measured.rows) + _alike(measured.rows)
     whole = (*notes, f"measured in {mode} mode")
     return LayerFlow(
-        layers, measured.loss, certificate, tuple(unmeasured), whole, origin, measured.graph, measured.unlisted
+        layers,
+        measured.loss,
+        certificate,
+        tuple(unmeasured),
+        whole,
+        origin,
+        measured.graph,
+        measured.unlisted,
+        _functions(measured),
+    )
+
+
+def _functions(measured: Measured) -> tuple[FunctionStats, ...]:
+    graph = measured.graph
+    if graph is None or not measured.slopes:
+        return ()
+    before, shares = graph.neighbours(onward=False), torch.stack(list(measured.slopes.values())).tolist()
+    numbers = dict(zip(measured.slopes, shares, strict=True))
+    return tuple(
+        FunctionStats(graph.names[v], graph.places[v] or "", *numbers[v], before[v])
+        for v in reversed(graph.order)
+        if v in numbers
     )
 
 
@@ -83,15 +107,7 @@ def _along_time(rows: list[Row]) -> list[str]:
 
 
 def _alike(rows: list[Row]) -> list[str]:
-    """Layers whose units have the same weights: they get the same gradient, and stay the same."""
-    names = []
-    for row in rows:
-        weight = row.weights.get("weight")
-        if row.calls and isinstance(row.module, (nn.Linear, nn.modules.conv._ConvNd)) and weight is not None:
-            told = weight.ndim > 1 and len(weight) > 1 and weight.layout is torch.strided and not weight.is_meta
-            # Two of them tell at once in nearly every layer.
-            if told and torch.equal(weight[0], weight[1]) and bool((weight == weight[:1]).all()):
-                names.append(row.name)
+    names = [row.name for row in rows if row.calls and row.alike]
     if not names:
         return []
     listed = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
@@ -118,7 +134,7 @@ def _stats(row: Row, measured: Measured, depth: int, before: tuple[str, ...], af
     output = joined([(count, *read[place]) for count, place in row.pieces])
     first = {call: row.gradients[call, place] for call, place in sorted(row.gradients, reverse=True)}
     elements, back = _pooled(list(first.values()), read)
-    if row.calls and not first and reached not in ("cut off", "frozen"):
+    if row.calls and not first and reached not in ("cut off", "unused", "frozen"):
         row.note("no gradient by its output: nothing that is trained comes before it, or the loss leaves it out")
     wrong = []
     if size and not math.isfinite(norm):
@@ -153,6 +169,8 @@ def _stats(row: Row, measured: Measured, depth: int, before: tuple[str, ...], af
         depth,
         before,
         after,
+        str(row.cut) if reached == "cut off" and row.cut else "",
+        row.padded,
     )
 
 
@@ -173,7 +191,10 @@ def _reached(row: Row, held: list[nn.Parameter], moved: list[tuple]) -> Reached:
     if not row.calls:
         row.note("never ran, and no gradient comes to its weights")
         return "not called"
-    row.note("the loss does not depend on its weights")
+    if row.cut is not None and row.cut.how == "unused":
+        row.note("the loss does not use what it gives")
+        return "unused"
+    row.note("the loss does not depend on its weights" + (f": {row.cut}" if row.cut else ""))
     return "cut off"
 
 

@@ -7,8 +7,10 @@ from torch import Tensor
 from torch.autograd.graph import Node
 
 from gradwidgets.core.layers.calls import Call, Calls
+from gradwidgets.core.layers.functional_units import slopes_of
 from gradwidgets.core.layers.module_graph import ModuleGraph
 from gradwidgets.core.layers.reduce import Place, Reducer
+from gradwidgets.core.layers.units import is_activation
 from gradwidgets.core.watching import plain_name
 
 # They give what they are given in another shape: the gradient is as large before them as after.
@@ -98,6 +100,16 @@ class Tracked:
         for vertex, exits in enumerate(self._exits):
             if self._leaf[vertex] or len(self._back[vertex]) > 1 or self._label[vertex] not in _VIEWS:
                 gradients.watch(exits)
+
+    def activations(self) -> dict[int, Tensor]:
+        """Shares of dead units and saturated outputs of activations that are called as functions, by vertex."""
+        own = {node: vertex for node, vertex in self._vertex.items() if not self._is_modules(vertex)}
+        shares = slopes_of({node: self._call[vertex] for node, vertex in own.items()})
+        return {own[node]: share for node, share in shares.items()}
+
+    def _is_modules(self, vertex: int) -> bool:
+        """Whether an activation's module made it, which is looked at by itself."""
+        return self._leaf[vertex] and is_activation(type(self._call[vertex].module))
 
     def graph(self, gradients: NodeGradients, numbers: Reducer, found: Mapping[int, Tensor]) -> ModuleGraph | None:
         """The graph of modules, once the numbers are read.

@@ -9,12 +9,12 @@ from torch import Tensor, nn
 
 from gradwidgets.core.choices import choose
 from gradwidgets.core.finding import Finding
-from gradwidgets.core.layers.checks import diagnose
 from gradwidgets.core.layers.fixes import FIXES, apply_fix, completed
 from gradwidgets.core.layers.flow import flow_of
 from gradwidgets.core.layers.passes import Subject, quietly
 from gradwidgets.core.layers.stats import LayerFlow
 from gradwidgets.core.layers.steps import check_steps, hooks_left_out, trainee, training
+from gradwidgets.core.layers.verdicts.registry import diagnose
 from gradwidgets.core.results import Result
 from gradwidgets.core.slices import Slices, finish, part_of
 from gradwidgets.core.subject.certificate import Certificate

@@ -12,6 +12,7 @@ from torch.utils import _pytree as pytree
 from gradwidgets.core.layers.calls import Calls
 from gradwidgets.core.layers.reduce import Reducer, numbers_of
 from gradwidgets.core.layers.rows import ROOT, Row
+from gradwidgets.core.layers.rows_seen import are_alike, padded
 from gradwidgets.core.layers.tracking import NodeGradients
 from gradwidgets.core.layers.units import FEWEST_VALUES, axis_after, axis_of_units
 
@@ -77,6 +78,8 @@ class Watch:
                 size = self.gradients_at.at(node, output)
                 if size is not None:
                     row.gradients[key] = size
+            row.alike = are_alike(row, gradients)
+            row.padded = padded(row)
         known = {key: gradient for key, gradient in gradients.items() if key in self.norms}
         for key, place in zip(known, self.numbers.norms(list(known.values())), strict=True):
             self.norms[key] = *self.norms[key][:2], place
@@ -99,6 +102,8 @@ class Watch:
             return
         if row is not None:
             self._gave(row, output)
+            if isinstance(module, nn.Embedding) and module.padding_idx is not None:
+                row.tokens += [one.detach().clone() for one in tensors_in(arguments)]
         self.calls.end(module)
 
     def _gave(self, row: Row, output: object) -> None:

@@ -123,7 +123,7 @@ def test_layers_without_a_gradient_are_told_apart():
     assert (unused.name, unused.severity, unused.evidence["layers"]) == ("no_gradient", "warning", ["0"])
 
     frozen, *_ = small(lambda m: m[0].requires_grad_(False))
-    assert names(diagnose(layer_flow(frozen, inputs, targets, loss)), "info") == []
+    assert names(diagnose(layer_flow(frozen, inputs, targets, loss)), "info") == ["frozen"]
 
 
 def test_a_layer_that_begins_at_zero_is_no_fault():
@@ -182,10 +182,47 @@ def test_nan_is_traced_to_where_it_is_made():
 
 def test_a_cut_is_placed_and_the_grammar_holds():
     finding = findings(Made(between=lambda x: x.detach()))[0]
-    words = "a gets no gradient: the loss does not depend on it; it is cut between a and b"
+    line = test_a_cut_is_placed_and_the_grammar_holds.__code__.co_firstlineno + 1
+    words = f"a gets no gradient: the loss does not depend on it; detach (test_checks.py, line {line}) cuts it off"
     assert finding.message == words and "detach" in finding.action
     finding = findings(Made(after=lambda x: x.detach()))[0]
-    assert finding.message == "a, b get no gradient: the loss does not depend on them; it is cut between b and c"
+    words = "a, b get no gradient: the loss does not depend on them; detach (test_checks.py, line "
+    assert finding.message == f"{words}{line + 4}) cuts it off"
+
+
+class Parted(nn.Module):
+    """Two layers and a head, with something done to what the first gives."""
+
+    def __init__(self, way):
+        super().__init__()
+        self.a, self.b, self.way = nn.Linear(6, 6), nn.Linear(6, 2), way
+
+    def forward(self, x):
+        return self.way(self, x)
+
+
+def _quiet(model, x):
+    with torch.no_grad():
+        h = model.a(x)
+    return model.b(h)
+
+
+@pytest.mark.parametrize(
+    ("way", "severity", "words"),
+    [
+        (_quiet, "error", "it is computed under no_grad"),
+        (lambda m, x: m.b(x * m.a(x).mean().item()), "error", "makes a plain number of it, which no gradient passes"),
+        (lambda m, x: m.b(torch.as_tensor(m.a(x).tolist())), "error", "makes a plain number of it"),
+        (lambda m, x: m.b(x) + m.a(x).argmax(-1, keepdim=True), "error", "argmax (test_checks.py"),
+        (lambda m, x: m.b(m.a(x).data), "error", "data (test_checks.py"),
+        (lambda m, x: m.b(x + m.a(x).sign().int()), "error", "int (test_checks.py"),
+        (lambda m, x: (m.a(x), m.b(x))[1], "warning", "the loss does not use what it gives"),
+    ],
+)
+def test_what_cuts_a_gradient_off_is_named(way, severity, words):
+    finding = findings(Parted(way))[0]
+    assert (finding.name, finding.severity, finding.evidence["layers"]) == ("no_gradient", severity, ["a"])
+    assert words in finding.message and "between" not in finding.message
 
 
 def test_dead_units_are_the_cause_and_the_zero_gradient_their_consequence():
@@ -200,12 +237,13 @@ def test_dead_units_are_the_cause_and_the_zero_gradient_their_consequence():
     with torch.no_grad():
         functional.a.bias.fill_(-9.0)
         functional.b.bias.fill_(-9.0)
-    (zero,) = findings(functional)
-    assert zero.severity == "error" and "exactly 0" in zero.message and "ReLUs behind biases far below 0" in zero.action
+    dead, zero = findings(functional)
+    assert dead.message.startswith("relu after a: 100 % of its units gave 0 for the whole batch, since what a gives")
+    assert zero.severity == "warning" and "through the dead units of relu after a, relu after b" in zero.message
     with torch.no_grad():
         for p in functional.parameters():
             p.zero_()
-    zero = findings(functional)[0]
+    zero = next(one for one in findings(functional) if one.name == "no_gradient")
     assert "their weights are all 0" in zero.message and "at random" in zero.action
 
 
@@ -223,16 +261,25 @@ def test_a_recurrent_network_is_said_to_be_seen_as_a_whole():
     assert any("where along the time steps a gradient fades is not seen" in note for note in flow.notes)
 
 
-def test_units_that_are_all_the_same_are_noted():
+def test_units_that_are_the_same_and_will_stay_so_are_noted():
     model = nn.Sequential(nn.Linear(6, 6), nn.Tanh(), nn.Linear(6, 6), nn.Tanh(), nn.Linear(6, 2))
     x = torch.randn(16, 6)
 
     def notes():
         return " ".join(layer_flow(model, x, torch.zeros(16, 2), nn.functional.mse_loss).notes)
 
+    def stay():
+        """Whether a step of the optimizer leaves the first layer's units alike, as torch computes it."""
+        model.zero_grad()
+        nn.functional.mse_loss(model(x), torch.zeros(16, 2)).backward()
+        moved = model[0].weight - 0.1 * model[0].weight.grad
+        return bool((moved - moved[:1]).abs().max() < 1e-7)
+
     assert "the same weights" not in notes()
     with torch.no_grad():
         model[0].weight.fill_(0.05)
-        model[2].weight.copy_(torch.randn(6).expand(6, 6))
-        model[4].weight[1, 0] += 1
-    assert "0, 2: all units have the same weights, and will stay the same: draw them at random" in notes()
+    assert "the same weights" not in notes() and not stay()  # what comes back differs from unit to unit
+    with torch.no_grad():
+        model[0].bias.fill_(0.1)
+        model[2].weight.copy_(torch.randn(6, 1).expand(6, 6))
+    assert "0: all units have the same weights, and will stay the same: draw them at random" in notes() and stay()

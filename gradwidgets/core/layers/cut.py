@@ -1,0 +1,34 @@
+"""Why no gradient comes to a layer."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Cut:
+    """Why no gradient comes to a layer.
+
+    Attributes:
+        how: "cut" by an operation, "left" torch as a plain number, "unused" by the loss, or "missed": its weights take
+            no part.
+        operation: What cuts it, in torch's words; "".
+        place: File and line of that.
+        quiet: Whether that was under `no_grad`.
+    """
+
+    how: str
+    operation: str = ""
+    place: str = ""
+    quiet: bool = False
+
+    def __str__(self) -> str:
+        """As the end of a sentence on the layer."""
+        if self.how == "unused":
+            return "the loss does not use what it gives"
+        if self.how == "missed":
+            return "its weights take no part in the pass"
+        at = f" ({self.place})" if self.place else ""
+        if self.how == "left":
+            return f"{self.operation}{at} makes a plain number of it, which no gradient passes"
+        if self.quiet:
+            return f"it is computed under no_grad{at}"
+        return f"{self.operation}{at} cuts it off"

@@ -1,0 +1,1 @@
+"""What can be wrong with the flow of gradients, kind by kind."""

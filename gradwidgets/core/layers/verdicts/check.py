@@ -1,0 +1,67 @@
+"""A verdict on a pass: what it looks for, and what it has to look at."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from gradwidgets.core.finding import Finding
+from gradwidgets.core.layers.stats import LayerFlow, LayerStats
+from gradwidgets.core.layers.verdicts.walk import Walk
+
+_NAMED = 3  # layers that a sentence names
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing to look for.
+
+    Attributes:
+        meaning: What it means for training.
+        action: What to do about it.
+        find: Gives the findings; none where all is well.
+    """
+
+    meaning: str
+    action: str
+    find: Callable[["Judged"], list[Finding]]
+
+
+class Judged:
+    """A pass on its way to a verdict.
+
+    Attributes:
+        flow: What was measured.
+    """
+
+    def __init__(self, flow: LayerFlow) -> None:
+        self.flow = flow
+
+    @cached_property
+    def walk(self) -> Walk | None:
+        """The gradient's way down; None where there is no graph."""
+        return None if self.flow.graph is None else Walk(self.flow.graph)
+
+    @cached_property
+    def weighted(self) -> list[tuple[int, LayerStats]]:
+        """The layers with weights, each with its place."""
+        return [(i, layer) for i, layer in enumerate(self.flow.layers) if layer.gradient != "no weights"]
+
+    @cached_property
+    def trained(self) -> list[tuple[int, LayerStats]]:
+        """Those of them that get a gradient."""
+        return [(i, layer) for i, layer in self.weighted if layer.gradient == "measured"]
+
+    def places(self, names: Sequence[str]) -> tuple[int, ...]:
+        """The places of layers."""
+        wanted = set(names)
+        return tuple(i for i, layer in enumerate(self.flow.layers) if layer.name in wanted)
+
+
+def listed(names: Sequence[str]) -> str:
+    """The first names, and how many more there are."""
+    return ", ".join(names[:_NAMED]) + (f" and {len(names) - _NAMED} more" if len(names) > _NAMED else "")
+
+
+def severity_of(value: float, error: float) -> str:
+    """An error from a limit on, a warning below."""
+    return "error" if value >= error else "warning"

@@ -1,0 +1,165 @@
+"""A gradient that is lost or grows on its way from the loss: at one place, or little by little."""
+
+import math
+from dataclasses import replace
+
+from gradwidgets.core.finding import Finding
+from gradwidgets.core.layers.module_graph import ModuleGraph
+from gradwidgets.core.layers.profile import Trend, signal_trend, trend, weighted_layers
+from gradwidgets.core.layers.verdicts.check import Judged, listed, severity_of
+from gradwidgets.core.layers.verdicts.reach import named
+from gradwidgets.core.layers.verdicts.walk import FADE, Fade, Leap, Walk
+from gradwidgets.core.wording import number
+
+ERROR = 5.0  # decades from which it is an error
+SIGNAL = 3.0  # decades that outputs may gain from the first layers to the last
+FEWEST = 4  # layers of which that can be said
+
+
+def cliff(judged: Judged) -> list[Finding]:
+    """Losses and gains of many decades at one place, the largest of each operation."""
+    walk = judged.walk
+    by_place: dict[tuple, list[Leap]] = {}
+    for leap in walk.leaps if walk else ():
+        kind = judged.flow.graph.names[leap.at] if leap.at is not None else ""
+        by_place.setdefault((leap.decades > 0, kind, bool(leap.factors)), []).append(leap)
+    return [_cliff(judged, leaps) for leaps in by_place.values()]
+
+
+def _cliff(judged: Judged, leaps: list[Leap]) -> Finding:
+    walk, worst = judged.walk, max(leaps, key=lambda leap: abs(leap.decades))
+    below, above = _station(judged, worst.below), _above(judged, worst.above)
+    decades, lost = abs(worst.decades), worst.decades > 0
+    at = "" if worst.at is None else named(judged, worst.at)
+    at = "" if at in ("", below, above) else f", at {at}"
+    message = (
+        f"{decades:.1f} decades of the gradient are {'lost' if lost else 'gained'} between {below} and {above}{at}"
+    )
+    if len(leaps) > 1:
+        message += f"; so it is at {len(leaps)} places"
+    severity, action = severity_of(decades, ERROR), ""
+    if worst.factors and lost:
+        message += f"; {listed(worst.factors)}, which goes in there, is trained and begins small"
+        severity, action = "info", "Nothing, where it is meant to begin small, as LayerScale does."
+    names = [walk.graph.names[one] for one in (worst.below, worst.above) if one is not None]
+    evidence = {
+        "decades": worst.decades,
+        "between": [below, above],
+        "at": None if worst.at is None else walk.graph.names[worst.at],
+        "through": [walk.graph.names[one] for one in worst.through],
+        "threshold": FADE,
+    }
+    return Finding("cliff", severity, message, evidence, judged.places(names), action)
+
+
+def vanishing(judged: Judged) -> list[Finding]:
+    """A gradient that gets small on its way, layer by layer."""
+    fade = judged.walk.fading if judged.walk else None
+    if fade is None or fade.decades < FADE:
+        return []
+    return [_fade(judged, fade, "vanishing", "loses", "lost")]
+
+
+def exploding(judged: Judged) -> list[Finding]:
+    """A gradient that gets large on its way, or outputs that do on theirs."""
+    fade = judged.walk.growing if judged.walk else None
+    if fade is not None and fade.decades >= FADE:
+        return [_fade(judged, fade, "exploding", "gains", "gained")]
+    line, layers = signal_trend(judged.flow), weighted_layers(judged.flow)
+    leaps = judged.walk is not None and any(leap.decades < 0 for leap in judged.walk.leaps)
+    if line is None or not line.rises(SIGNAL) or len(layers) < FEWEST or leaps:
+        return []
+    message = (
+        f"from input to output the activation gains {line.largest:.1f} decades over {len(line.names)} layers, a "
+        f"factor of {number(10**line.slope, 3)} a layer"
+    )
+    places = judged.places([layer.name for layer in layers[len(layers) // 2 :]])
+    return [Finding("exploding", severity_of(line.largest, ERROR), message, _numbers(line, "gained"), places)]
+
+
+def _fade(judged: Judged, fade: Fade, name: str, verb: str, word: str) -> Finding:
+    walk = judged.walk
+    stations = walk.stations(fade.below)
+    line, sign = line_through(walk.graph, stations), 1 if name == "vanishing" else -1
+    layers = [one for one in stations if walk.graph.weighted[one]]
+    branch = fade.below != max(
+        range(len(walk.graph)), key=lambda one: walk.graph.depths[one] * walk.graph.weighted[one]
+    )
+    end = f"{walk.graph.names[fade.below]}, on a branch of its own," if branch else "input"
+    factor = 10 ** (-sign * fade.decades / max(1, fade.steps))
+    counted = "layers" if len(layers) > fade.steps / 2 else "steps"
+    count = len(layers) if counted == "layers" else fade.steps
+    if line is not None and counted == "layers":
+        factor = 10**-line.slope
+    message = (
+        f"from output to {end} the activation gradient {verb} {fade.decades:.1f} decades over {count} {counted}, a "
+        f"factor of {number(factor, 3)} a {counted[:-1]}"
+    )
+    evidence = {
+        "decades": fade.decades,
+        "steps": fade.steps,
+        "threshold": FADE,
+        "last layer": walk.graph.names[fade.below],
+    }
+    if line is not None:
+        evidence = _numbers(line if sign > 0 else replace(line, slope=-line.slope, ends=-line.ends), word) | evidence
+    if name == "vanishing":
+        gone = [layer.name for layer in weighted_layers(judged.flow) if layer.activation_grad_rms == 0]
+        evidence |= {"layers at 0": len(gone)}
+        message += f"; at {listed(gone)} nothing is left" if gone else ""
+    half = [walk.graph.names[one] for one in layers[len(layers) // 2 :]]
+    return Finding(name, severity_of(fade.decades, ERROR), message, evidence, judged.places(half))
+
+
+def line_through(graph: ModuleGraph, stations: list[int]) -> Trend | None:
+    """A line through the gradient at the layers among some stations, from the input's side to the output's."""
+    layers = [_At(graph, one) for one in reversed(stations) if graph.weighted[one]]
+    found = [one for one in (trend(layers, lambda s: s.rms), trend(layers, lambda s: s.norm)) if one is not None]
+    return min(found, key=lambda one: max(abs(one.decades), abs(one.ends)), default=None)
+
+
+class _At:
+    def __init__(self, graph: ModuleGraph, vertex: int) -> None:
+        self.name, self.norm, self.rms = graph.names[vertex], graph.norms[vertex], graph.rms(vertex)
+
+
+def _station(judged: Judged, vertex: int) -> str:
+    """A station in words: a layer, or a join by the layers that go into it."""
+    graph = judged.flow.graph
+    if graph.is_layer[vertex]:
+        return graph.names[vertex]
+    before = graph.neighbours(onward=False)[vertex]
+    return f"{graph.names[vertex]} of {', '.join(before[:3])}" if before else named(judged, vertex)
+
+
+def _above(judged: Judged, vertex: int | None) -> str:
+    """The nearest layer from a vertex on towards the loss."""
+    walk, graph = judged.walk, judged.flow.graph
+    while vertex is not None and not graph.weighted[vertex]:
+        chain = walk.chain(vertex)
+        vertex = chain[-2] if len(chain) > 1 else None
+    return "the output" if vertex is None else graph.names[vertex]
+
+
+def _numbers(line: Trend, word: str) -> dict[str, object]:
+    return {
+        f"decades {word} by slope": line.decades,
+        f"decades {word} from end to end": line.ends,
+        "slope": line.slope,
+        "standard error": line.error,
+        "threshold": FADE,
+        "first layer": line.names[0],
+        "last layer": line.names[-1],
+    }
+
+
+def change(walk: Walk) -> tuple[float, int]:
+    """Decades that the gradient loses down to the deepest layer (below 0: gains), and over how many layers."""
+    graph = walk.graph
+    layers = [one for one in range(len(graph)) if graph.weighted[one] and graph.norms[one] == graph.norms[one]]
+    if len(layers) < 2:
+        return 0.0, len(layers)
+    deepest = max(layers, key=lambda one: graph.depths[one])
+    chain = [one for one in walk.stations(deepest) if graph.weighted[one]]
+    lost = walk.lost(chain[0], deepest)
+    return (lost if math.isfinite(lost) else 0.0), len(chain)

@@ -1,0 +1,143 @@
+"""Layers that no gradient comes to, weights that nobody trains, and rows of an embedding that are left out."""
+
+from gradwidgets.core.finding import Finding
+from gradwidgets.core.layers.stats import LayerStats
+from gradwidgets.core.layers.verdicts.check import Judged, listed
+from gradwidgets.core.layers.verdicts.units import DEAD
+from gradwidgets.core.layers.verdicts.walk import FADE
+
+Layers = list[tuple[int, LayerStats]]
+
+
+def no_gradient(judged: Judged) -> list[Finding]:
+    """Layers that the loss does not depend on, that never ran, or to which exactly 0 comes."""
+    if not judged.trained:
+        why = next((why for name, why in judged.flow.unmeasured if name == "(model)"), "no weight gets a gradient")
+        evidence = {"layers with weights": len(judged.weighted), "with a gradient": 0}
+        return [Finding("no_gradient", "error", why, evidence)]
+    found = []
+    for reached, severity, action in (
+        ("cut off", "error", ""),
+        ("unused", "warning", "Use it in the loss, or take it out."),
+        (
+            "not called",
+            "warning",
+            "Call what is meant to run in forward, and take out what is not; an `if` may leave it out.",
+        ),
+    ):
+        layers = [(i, layer) for i, layer in judged.weighted if layer.gradient == reached]
+        if layers:
+            found.append(_without(judged, layers, reached, severity, action))
+    zero = [(i, layer) for i, layer in judged.trained if layer.weight_grad_norm == 0]
+    if zero and not found and not _faded(judged):
+        found.append(_nothing_arrives(judged, zero))
+    return found
+
+
+def unlisted(judged: Judged) -> list[Finding]:
+    """Tensors that take part and that no optimizer of the model's parameters trains."""
+    missed = judged.flow.unlisted
+    if not missed:
+        return []
+    one = len(missed) == 1
+    message = (
+        f"{listed([str(each) for each in missed])}: {'takes' if one else 'take'} part and "
+        f"{'asks' if one else 'ask'} for a gradient, but model.parameters() does not list {'it' if one else 'them'}: "
+        f"no optimizer will train {'it' if one else 'them'}"
+    )
+    evidence = {"tensors": [each.name for each in missed], "shapes": [each.shape for each in missed]}
+    return [Finding("unlisted", "warning", message, evidence, judged.places([each.place for each in missed]))]
+
+
+def padding(judged: Judged) -> list[Finding]:
+    """Embeddings whose padding stands where no padding would."""
+    found = []
+    for i, layer in enumerate(judged.flow.layers):
+        if layer.padded:
+            row, times = layer.padded
+            message = (
+                f"row {row} of {layer.name} gets no gradient, though token {row} occurs {times} times and not only at "
+                f"the ends, where padding stands: padding_idx={row} keeps it as it is"
+            )
+            found.append(Finding("padding", "warning", message, {"row": row, "times": times}, (i,)))
+    return found
+
+
+def frozen(judged: Judged) -> list[Finding]:
+    """Layers that ask for no gradient: said, and no fault by itself."""
+    layers = [(i, layer) for i, layer in judged.weighted if layer.gradient == "frozen"]
+    if not layers or not judged.trained:
+        return []
+    names = [layer.name for _, layer in layers]
+    message = (
+        f"{len(layers)} of {len(judged.weighted)} layers with weights are frozen and stay as they are: {listed(names)}"
+    )
+    evidence = {"layers": names, "of": len(judged.weighted)}
+    return [Finding("frozen", "info", message, evidence, tuple(i for i, _ in layers))]
+
+
+def _without(judged: Judged, layers: Layers, reached: str, severity: str, action: str) -> Finding:
+    one = len(layers) == 1
+    if reached == "not called":
+        why = f"never ran, and {'gets' if one else 'get'} no gradient"
+    elif reached == "unused":
+        why = f"{'gets' if one else 'get'} no gradient: the loss does not use what {'it gives' if one else 'they give'}"
+    else:
+        why = f"{'gets' if one else 'get'} no gradient: the loss does not depend on {'it' if one else 'them'}"
+        told = [(layer.name, layer.cut) for _, layer in layers if layer.cut]
+        if told and len({cut for _, cut in told}) == 1:
+            why += f"; {told[0][1]}"
+        elif told:
+            why += "".join(f"; of {name}: {cut}" for name, cut in told[-2:])
+    return _about(layers, len(judged.weighted), severity, why, action)
+
+
+def _nothing_arrives(judged: Judged, zero: Layers) -> Finding:
+    """A gradient of exactly 0: which of the ways to get one it is."""
+    flow, trained = judged.flow, judged.trained
+    get = "gets" if len(zero) == 1 else "get"
+    ends = judged.walk.ends if judged.walk else []
+    graph = flow.graph
+    waiting = graph.waiting if graph else frozenset()
+    late = {name for end in ends for name in end.factors if name in waiting}
+    late |= {layer.name for _, layer in trained if layer.weight_norm == 0 and layer.weight_grad_norm > 0}
+    if late and all(set(end.factors) & waiting for end in ends):
+        words = f"{get} none yet: {listed(sorted(late))} begins at 0 and lets nothing back"
+        return _about(zero, len(trained), "info", words, "Nothing: the first step changes that.")
+    words, severity = f"{get} a gradient of exactly 0", "error"
+    if all(layer.weight_norm == 0 for _, layer in zero):
+        words += f", and {'its' if len(zero) == 1 else 'their'} weights are all 0"
+        action = "Draw the weights at random: weights that are all 0 let nothing through, neither way."
+        return _about(zero, len(trained), severity, words, action)
+    dead = [layer.name for layer in flow.layers if layer.dead_fraction > DEAD[1]]
+    dead += [str(one) for one in flow.functions if one.dead_fraction > DEAD[1]]
+    if dead:
+        words, severity = f"{words}: nothing comes back through the dead units of {listed(dead)}", "warning"
+    elif ends and ends[-1].at is not None:
+        words += f": nothing comes back through {named(judged, ends[-1].at)}"
+    action = (
+        "Look for units that put out 0 for the whole batch (ReLUs behind biases far below 0), and for outputs that "
+        "are multiplied by 0 or rounded."
+    )
+    return _about(zero, len(trained), severity, words, action)
+
+
+def named(judged: Judged, vertex: int) -> str:
+    """A layer by its name, a function by its own and the module in which it is called."""
+    graph = judged.flow.graph
+    if graph.is_layer[vertex]:
+        return graph.names[vertex]
+    place = graph.places[vertex]
+    return graph.names[vertex] + (f" in {place}" if place and place != "(model)" else "")
+
+
+def _about(layers: Layers, of: int, severity: str, words: str, action: str = "") -> Finding:
+    names = [layer.name for _, layer in layers]
+    evidence = {"layers": names, "without": len(names), "of": of}
+    return Finding("no_gradient", severity, f"{listed(names)} {words}", evidence, tuple(i for i, _ in layers), action)
+
+
+def _faded(judged: Judged) -> bool:
+    """Whether what arrives is 0 because it has become too small on the way."""
+    fading = judged.walk.fading if judged.walk else None
+    return fading is not None and fading.decades >= FADE and not judged.walk.ends

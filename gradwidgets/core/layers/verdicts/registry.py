@@ -1,0 +1,128 @@
+"""All that is looked for in a pass, and the verdict on it."""
+
+from dataclasses import replace
+
+from gradwidgets.core.finding import Finding, worst_first
+from gradwidgets.core.layers.stats import LayerFlow
+from gradwidgets.core.layers.verdicts.check import Check, Judged
+from gradwidgets.core.layers.verdicts.depth import change, cliff, exploding, vanishing
+from gradwidgets.core.layers.verdicts.numerics import non_finite
+from gradwidgets.core.layers.verdicts.reach import frozen, no_gradient, padding, unlisted
+from gradwidgets.core.layers.verdicts.units import dead_units, saturated
+from gradwidgets.core.layers.verdicts.walk import FADE
+from gradwidgets.core.subject.home import at_home
+from gradwidgets.core.wording import number
+
+
+def _healthy(judged: Judged) -> Finding:
+    flow, walk = judged.flow, judged.walk
+    count, still = len(judged.weighted), len(judged.weighted) - len(judged.trained)
+    every = "every layer that is trained" if still else "every layer"
+    evidence: dict[str, object] = {"loss": flow.loss, "layers": len(flow.layers), "limit in decades": FADE}
+    layers = f"{count} layer{'s' if count != 1 else ''} with weights" + (
+        f", {still} of them not trained" if still else ""
+    )
+    message = f"the gradient reaches every layer{' that is trained' if still else ''}, and all is finite"
+    if walk is not None:
+        lost, over = change(walk)
+        evidence |= {"decades lost": lost}
+        if over > 1:
+            message = (
+                f"the gradient reaches {every}; from output to input it {'gains' if lost < 0 else 'loses'} "
+                f"{number(abs(lost), 2)} decades over {over} layers, where {FADE:g} would be too many"
+            )
+    return Finding("healthy", "ok", f"{message}. Looked at: {_looked_at(flow, layers)}", evidence)
+
+
+def _looked_at(flow: LayerFlow, layers: str) -> str:
+    mode = next((note.removeprefix("measured in ") for note in flow.notes if note.startswith("measured in ")), "")
+    return f"one batch in {mode}; {layers}; gradient and units" if mode else f"one batch; {layers}; gradient and units"
+
+
+CHECKS: dict[str, Check] = {
+    "non_finite": Check(
+        "NaN or infinity ends the training at once",
+        "Look at what this layer divides by, takes the logarithm or root of; lower the learning rate; clip; in half "
+        "precision scale the loss.",
+        non_finite,
+    ),
+    "no_gradient": Check(
+        "layers without a gradient stay as they are",
+        "Look for detach, item, no_grad, argmax on the way to the loss, for requires_grad, and for layers that are "
+        "never called.",
+        no_gradient,
+    ),
+    "unlisted": Check(
+        "what no optimizer is given stays as it was drawn",
+        "Register it: nn.ModuleList or nn.ParameterList in place of a list, layers made in __init__ and not in "
+        "forward, nn.Parameter for a tensor.",
+        unlisted,
+    ),
+    "padding": Check(
+        "the row of a padding token is never trained",
+        "Give padding a token of its own, or leave padding_idx out.",
+        padding,
+    ),
+    "cliff": Check(
+        "what is on one side of it learns far more slowly than what is on the other",
+        "Look at the operation there: a factor, a division, a function that is flat.",
+        cliff,
+    ),
+    "vanishing": Check(
+        "the layers near the input learn far more slowly than those near the output",
+        "He's init with ReLU or GELU, normalisation, or residual connections.",
+        vanishing,
+    ),
+    "exploding": Check(
+        "a step that suits one end of the network throws the other away",
+        "A smaller init, normalisation, a lower learning rate; clipping the gradient limits the damage.",
+        exploding,
+    ),
+    "dead_units": Check(
+        "a unit that is 0 for every sample gets no gradient and stays dead",
+        "LeakyReLU or GELU, He's init, a lower learning rate, biases that are not far below 0.",
+        dead_units,
+    ),
+    "saturated": Check(
+        "where an activation is flat, hardly any gradient passes",
+        "Smaller weights (Xavier's init), normalisation before the activation, or ReLU.",
+        saturated,
+    ),
+    "frozen": Check(
+        "frozen layers stay as they are",
+        "Nothing, if it is meant so; requires_grad_(True) trains them again.",
+        frozen,
+    ),
+    "healthy": Check(
+        "every layer gets a gradient of a fitting size", "", lambda judged: [] if _sick(judged) else [_healthy(judged)]
+    ),
+}
+
+
+@at_home
+def diagnose(flow: LayerFlow) -> list[Finding]:
+    """Say what is wrong with the flow of gradients, or that nothing is.
+
+    No verdict depends on the size of the loss or of the layers: gradients are compared with each other, never with a
+    fixed number, and along the ways that they take, not in the order in which layers ran.
+
+    Args:
+        flow: What `layer_flow` measured.
+
+    Returns:
+        Findings, the gravest first; "healthy" where none is a warning or an error. `where` holds the indices of the
+        layers in `flow.layers`, `evidence` the numbers, thresholds and names.
+    """
+    found = _found(Judged(flow))
+    return worst_first(replace(finding, action=finding.action or CHECKS[finding.name].action) for finding in found)
+
+
+def _found(judged: Judged) -> list[Finding]:
+    found = [one for name, check in CHECKS.items() if name != "healthy" for one in check.find(judged)]
+    if all(one.severity in ("ok", "info") for one in found):
+        found.append(_healthy(judged))
+    return found
+
+
+def _sick(judged: Judged) -> bool:
+    return any(one.name != "healthy" and one.severity in ("warning", "error") for one in _found(judged))
