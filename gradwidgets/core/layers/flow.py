@@ -73,7 +73,7 @@ def flow_of(subject: Subject, *, own: bool = False) -> LayerFlow:
 
     subject.notes += hooks_in_words(subject.model)
     (found, origin), certificate = subject.looked_at(measured, own=own)
-    with quietly(subject.small):
+    with quietly(subject.light):
         return summarise(found, certificate, subject.notes, origin)
 
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.autograd.graph import Node
 
 from gradwidgets.core.layers.calls import Call
-from gradwidgets.core.layers.units import FEWEST_VALUES, FLAT
+from gradwidgets.core.layers.units import FEWEST_VALUES, FLAT, alive_units
 from gradwidgets.core.results import Result
 from gradwidgets.core.watching import plain_name
 
@@ -22,6 +22,7 @@ _SLOPES = {
     "hardshrink": math.nan, "sigmoid": 0.25, "tanh": 1.0, "hardtanh": 1.0, "hardsigmoid": 1 / 6, "softsign": 1.0,
     "clamp": 1.0,
 }  # fmt: skip
+_NONE = math.nan
 # They gate by rights.
 _GATED = (nn.RNNBase, nn.RNNCellBase, nn.MultiheadAttention)
 
@@ -69,17 +70,16 @@ def slopes_of(nodes: dict[Node, Call | None]) -> dict[Node, Tensor]:
 def _shares(node: Node, largest: float) -> Tensor | None:
     try:
         meta = node._input_metadata[0]
-        slope = node(torch.ones(meta.shape, dtype=meta.dtype, device=meta.device))
+        slope = node(torch.ones((), dtype=meta.dtype, device=meta.device).expand(meta.shape))
     except (AttributeError, RuntimeError, IndexError, TypeError):
         return None
     slope = slope[0] if isinstance(slope, tuple) else slope
     if slope is None or not slope.ndim or not slope.numel() or slope.layout is not torch.strided:
         return None
-    slope = slope.detach().abs()
-    units = slope.ndim - (3 if slope.ndim > 3 else 1)
-    others = [axis for axis in range(slope.ndim) if axis != units]
-    dead = slope.new_tensor(math.nan)
-    if others and slope.numel() // slope.shape[units] >= FEWEST_VALUES:
-        dead = (slope.amax(others) == 0).float().mean()
-    flat = slope.new_tensor(math.nan) if math.isnan(largest) else (slope < FLAT * largest).float().mean()
-    return torch.stack([dead.float(), flat.float()])
+    slope = slope.detach()
+    units, dead, flat = slope.ndim - (3 if slope.ndim > 3 else 1), _NONE, _NONE
+    if slope.ndim > 1 and slope.numel() // slope.shape[units] >= FEWEST_VALUES:
+        dead = 1 - alive_units(slope[None], units)[0, 0] / slope.shape[units]
+    if not math.isnan(largest):
+        flat = (slope.abs() < FLAT * largest).float().mean()
+    return torch.stack([torch.as_tensor(one, dtype=torch.float32, device=slope.device) for one in (dead, flat)])

@@ -123,10 +123,10 @@ def measuring_batch_norms(
         The share that is done, after each mini-batch.
     """
     pieces = cut((inputs, targets), whole("parts", parts, 1, 10_000))
-    small, norms = Subject.of(model, inputs, targets, loss_fn).small, []
+    light, norms = Subject.of(model, inputs, targets, loss_fn).light, []
     for k, (some, its_targets) in enumerate(pieces):
         try:
-            with quietly(small):
+            with quietly(light):
                 norms.append(global_norm(parameter_gradients(model, some, its_targets, loss_fn).values()))
         except FlowError:
             # BatchNorm, say, takes no single sample. What refuses the whole batch too is an error.

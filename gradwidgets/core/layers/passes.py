@@ -44,7 +44,8 @@ class Subject:
         loss_fn: As everywhere.
         notes: What has to be known about what is measured.
         lazy: Whether the model has parameters without sizes.
-        small: Whether one thread does the work soonest.
+        small: Whether it takes little memory.
+        light: Whether one thread does the work soonest.
         ours: Of a copy, the ids of what is in it, which belongs to nobody else.
     """
 
@@ -55,6 +56,7 @@ class Subject:
     notes: list[str]
     lazy: bool
     small: bool
+    light: bool
     ours: frozenset[int] = frozenset()
 
     @classmethod
@@ -72,7 +74,9 @@ class Subject:
         if isinstance(inputs, Mapping):
             inputs = dict(inputs)  # whatever its kind, its tensors are to be found
         numbers, lazy = size_of(subject)
-        return cls(subject, inputs, targets, loss_fn, notes, lazy, _size(inputs) + numbers < SMALL)
+        size = _size(inputs)
+        light = size + numbers * _places(inputs) < SMALL
+        return cls(subject, inputs, targets, loss_fn, notes, lazy, size + numbers < SMALL, light)
 
     @property
     def roots(self) -> tuple:
@@ -93,7 +97,7 @@ class Subject:
         if not own and not self.small:
             check_room(3 * bytes_of(self.model), "the weights, their copy and their gradients", _SMALLER)
         block = Untouched() if own else Untouched(*self.roots)
-        with block, block.again(), quietly(self.small), torch.inference_mode(False), torch.enable_grad():
+        with block, block.again(), quietly(self.light), torch.inference_mode(False), torch.enable_grad():
             copied = self if own else self.copied()
             if not own:
                 block.note(copied.model, copied.loss_fn)
@@ -124,7 +128,7 @@ class Subject:
         parts = [clone.of(one) for one in (self.model, self.inputs, self.targets, self.loss_fn)]
         if self.lazy:
             self.notes.append("lazy layers: measured on a copy, whose first call gave them their sizes and weights")
-        return Subject(*parts, self.notes, self.lazy, self.small, clone.made())
+        return Subject(*parts, self.notes, self.lazy, self.small, self.light, clone.made())
 
     def loss(self) -> Tensor:
         """The loss of the batch, on copies of inputs and targets.
@@ -153,6 +157,17 @@ def _size(values: object) -> int:
     return sum(leaf.numel() for leaf in leaves if isinstance(leaf, Tensor))
 
 
+def _places(values: object) -> int:
+    """At how many places of one sample a layer works: pixels of a picture, steps of a sequence."""
+    for one in pytree.tree_leaves(values):
+        if isinstance(one, Tensor) and not one.is_nested and one.layout is torch.strided:
+            if one.ndim > 3:
+                return math.prod(one.shape[2:])
+            if one.ndim == 3 or (one.ndim == 2 and not one.is_floating_point()):
+                return one.shape[1]
+    return 1
+
+
 def inside(model: nn.Module, notes: list[str]) -> nn.Module:
     """The module that does the work."""
     while True:
@@ -173,10 +188,10 @@ def copied(values: object) -> object:
 
 
 @contextlib.contextmanager
-def quietly(small: bool) -> Iterator[None]:
-    """Inside, every module really runs: no compiled code, no fused attention; small work takes one thread."""
+def quietly(light: bool) -> Iterator[None]:
+    """Inside, every module really runs: no compiled code, no fused attention; light work takes one thread."""
     with contextlib.ExitStack() as stack:
-        if small:
+        if light:
             stack.enter_context(one_thread())
         stack.enter_context(torch.autograd.set_detect_anomaly(False))  # what is not finite is a result here
         if "torch._dynamo" in sys.modules:

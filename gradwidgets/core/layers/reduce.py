@@ -132,7 +132,7 @@ class Reducer:
         if size > _SMALL:
             flat, one = numbers.reshape(1, -1), numbers[None]
             return (
-                [(piece.numel(), (self._block(_moments(piece)), 0)) for piece in flat.split(_PIECE, dim=1)],
+                [(piece.numel(), (self._block(_moments_of_large(piece)), 0)) for piece in flat.split(_PIECE, dim=1)],
                 None if axis is None else (self._block(alive_units(one, axis)), 0),
                 None if saturates is None else (self._block(_count(saturates(one))), 0),
             )
@@ -209,6 +209,24 @@ def _moments(rows: Tensor) -> Tensor:
         spread = torch.linalg.vector_norm(apart, dim=1)
     # So does aminmax over one axis.
     return torch.stack([mean, spread, rows.amin(1).to(mean.dtype), rows.amax(1).to(mean.dtype)], 1)
+
+
+def _moments_of_large(row: Tensor) -> Tensor:
+    """`_moments` of one long row, (1, N): of float32 on the CPU in sums of few numbers, which are exact enough."""
+    count = row.numel() - row.numel() % _ROW
+    if row.dtype is not torch.float32 or row.device.type != "cpu" or not count:
+        return _moments(row)
+    flat = row.reshape(-1)
+    about = flat[:_ROW].mean()
+    apart = flat - about
+    if not bool(apart.abs().amax() < _SAFE[1]):  # squares would leave float32, or something is not finite
+        return _moments(row)
+    rows, rest = apart[:count].view(-1, _ROW), apart[count:].double()
+    total = rows.mean(1).double().sum() * _ROW + rest.sum()
+    squares = torch.linalg.vector_norm(rows, dim=1).double().square().sum() + rest.square().sum()
+    mean = total / len(flat)
+    spread = (squares - len(flat) * mean.square()).clamp_min(0).sqrt()
+    return torch.stack([about.double() + mean, spread, flat.amin().double(), flat.amax().double()])[None]
 
 
 def _count(flags: Tensor) -> Tensor:

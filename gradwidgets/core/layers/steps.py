@@ -71,7 +71,7 @@ def trainee(subject: Subject) -> Subject:
         FlowError: The model has lazy layers and fails in its first call.
     """
     # A copy that is made in inference mode could not be trained.
-    with Untouched(*subject.roots) as block, block.again(), quietly(subject.small), torch.inference_mode(False):
+    with Untouched(*subject.roots) as block, block.again(), quietly(subject.light), torch.inference_mode(False):
         copy = replace(subject, notes=[]).copied()
         subject.notes += copy.notes
         strip(copy.model)
@@ -160,7 +160,7 @@ def _training(subject: Subject, seed: int) -> Iterator[None]:
     """Gradients on, random numbers from a seed, the accelerators' too; afterwards all as before."""
     cards = sorted({p.device.index for p in subject.model.parameters() if p.device.type == "cuda"})
     with contextlib.ExitStack() as stack:
-        stack.enter_context(quietly(subject.small))
+        stack.enter_context(quietly(subject.light))
         stack.enter_context(torch.inference_mode(False))
         stack.enter_context(torch.enable_grad())
         if cards:

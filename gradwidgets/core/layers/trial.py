@@ -170,14 +170,14 @@ def trying_fix(
     settled = fix.settled(options)
     check_steps(lr, steps)
     subject = Subject.of(model, inputs, targets, loss_fn)
-    with quietly(subject.small):
+    with quietly(subject.light):
         state = Held(*subject.roots)
     plain = trainee(subject)
     yield 0.05
     before = flow_of(plain, own=True)
     yield 0.1
     settled = completed(name, settled, plain.model, before)
-    with quietly(subject.small), torch.inference_mode(False):
+    with quietly(subject.light), torch.inference_mode(False):
         if made is None:
             made = apply_fix(plain.model, name, **settled) if fix.changes_model else plain.model
         fixed = replace(plain, model=made, notes=[]).copied()

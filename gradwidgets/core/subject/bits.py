@@ -33,8 +33,13 @@ class Piece:
         return alike and torch.equal(self.words, other.words)
 
 
-def bits_of(tensors: Iterable[tuple[str, Tensor]]) -> Iterator[Piece]:
-    """Copy tensors' bits, some tensors at a time; those that have none are left out."""
+def bits_of(tensors: Iterable[tuple[str, Tensor]], *, copy: bool = True) -> Iterator[Piece]:
+    """Tensors' bits, some tensors at a time; those that have none are left out.
+
+    Args:
+        tensors: With their labels.
+        copy: Whether all are copied; otherwise a large one's are its own, to be read at once.
+    """
     kind, held, spans, room = None, [], [], 0
     for label, tensor in tensors:
         bits = _direct(tensor)
@@ -42,20 +47,28 @@ def bits_of(tensors: Iterable[tuple[str, Tensor]]) -> Iterator[Piece]:
             continue
         size = bits.numel()
         if held and (room + size > _PIECE or kind != (bits.dtype, bits.device)):
-            yield _joined(held, spans)
+            yield _joined(held, spans, copy)
             held, spans, room = [], [], 0
         kind = bits.dtype, bits.device
         held.append(bits)
         spans.append((label, bits.nbytes))
         room += size
     if held:
-        yield _joined(held, spans)
+        yield _joined(held, spans, copy)
 
 
-def _joined(held: list[Tensor], spans: list[tuple[str, int]]) -> Piece:
+def _joined(held: list[Tensor], spans: list[tuple[str, int]], copy: bool) -> Piece:
+    if not copy and len(held) == 1 and _in_words(held[0]):
+        return Piece(held[0].view(torch.int64), spans)
     missing = -sum([size for _, size in spans]) % 8
     held.append(held[0].new_zeros(missing // held[0].itemsize))
     return Piece(torch.cat(held).view(torch.int64), spans)
+
+
+def _in_words(bits: Tensor) -> bool:
+    """Whether some bits lie in memory as whole words."""
+    size = bits.itemsize
+    return bits.nbytes % 8 == 0 and bits.storage_offset() * size % 8 == 0 and bits.stride() == (1,)
 
 
 def _direct(tensor: Tensor) -> Tensor | None:

@@ -71,7 +71,7 @@ class Held:
 
     def _same_bits(self) -> bool:
         """Whether the tensors hold what they held, read piece by piece."""
-        return all_same(self._bits, bits_of(self._numbered()))
+        return all_same(self._bits, bits_of(self._numbered(), copy=False))
 
     def _numbers_put_back(self) -> Iterator[str]:
         tensors = dict(self._numbered())
