@@ -145,7 +145,7 @@ class _Followed:
                 finally:
                     handle.remove()
                 return
-            self.note = why_not(self.module)
+            self.note = self.note or why_not(self.module)
             if self.note:
                 yield
                 return
@@ -194,7 +194,9 @@ class _Followed:
             gradient = torch.linalg.vector_norm(_by_loss(loss, runs, rows), dim=0)
             memory = torch.stack([_by_last(runs[-1], row) for row in rows])
         names = tuple(self._named(row) for row in rows)
-        reach = tuple(_reach(values.flip(0) if "back" not in n else values) for n, values in zip(names, memory, strict=True))
+        reach = tuple(
+            _reach(values.flip(0) if "back" not in n else values) for n, values in zip(names, memory, strict=True)
+        )
         kind = type(self.module).__name__
         return TimeProfile(self.name, kind, names, gradient, memory, reach, longest, self.calls, self.note)
 

@@ -37,7 +37,7 @@ class Tap:
     def norms(self, rows: Tensor) -> Tensor:
         """Norms of each step's rows, which stand one step's beneath the other's."""
         norms = torch.linalg.vector_norm(rows, dim=1, dtype=torch.float64)
-        largest = norms.max().clamp_min(torch.finfo(torch.float64).tiny)
+        largest = norms.nan_to_num(0, 0, 0).max().clamp_min(torch.finfo(torch.float64).tiny)
         steps = torch.arange(len(self.sizes), device=rows.device)
         counts = torch.tensor(self.sizes, device=rows.device)
         squares = norms.new_zeros(len(self.sizes))

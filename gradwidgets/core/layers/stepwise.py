@@ -138,7 +138,7 @@ def _tanh_slope(output: Tensor) -> Tensor:
 
 
 def _relu_slope(output: Tensor) -> Tensor:
-    return (output > 0).to(output.dtype)
+    return (output <= 0).logical_not().to(output.dtype)  # of NaN, as torch has it, 1
 
 
 _CELLS: dict[str, Callable] = {

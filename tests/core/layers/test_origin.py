@@ -67,7 +67,11 @@ class Torchs(nn.Module):
 
     def __init__(self, key: str, keep=slice(None)) -> None:
         super().__init__()
-        self.embed, self.attention, self.head = nn.Linear(6, 6), nn.MultiheadAttention(6, 2, batch_first=True), nn.Linear(6, 2)
+        self.embed, self.attention, self.head = (
+            nn.Linear(6, 6),
+            nn.MultiheadAttention(6, 2, batch_first=True),
+            nn.Linear(6, 2),
+        )
         self.key, self.keep = key, keep
 
     def forward(self, x, mask):

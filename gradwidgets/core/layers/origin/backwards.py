@@ -174,7 +174,9 @@ def _overflow(name: str, passed: _Passed) -> Cause:
     far = max((float(g.abs().max()) for g in passed.given if g.numel()), default=0.0)
     kind = str(made.dtype).removeprefix("torch.")
     clause = f"gradients up to {far:.3g} grow there until they overflow {kind}"
-    return Cause(clause, "Scale the loss down, clip nothing that is already infinite, and look for large factors there.")
+    return Cause(
+        clause, "Scale the loss down, clip nothing that is already infinite, and look for large factors there."
+    )
 
 
 def _called(node: Node) -> str:

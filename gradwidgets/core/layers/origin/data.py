@@ -80,7 +80,9 @@ def _all(subject: Subject, inputs: object, targets: object) -> Iterator[Datum]:
     for name, tensor in model.named_buffers():
         if not nn.parameter.is_lazy(tensor):
             verdict = "the buffer itself is spoilt, by an earlier batch perhaps"
-            yield Datum(tensor, _owner(name), name, "", verdict, "Set it anew (reset_running_stats), and look at the batches.")
+            yield Datum(
+                tensor, _owner(name), name, "", verdict, "Set it anew (reset_running_stats), and look at the batches."
+            )
     for owner, module in model.named_modules():
         for key, value in list(vars(module).items()):
             for part, tensor in _parts(f"{owner}.{key}" if owner else key, value) if key[:1] != "_" else ():

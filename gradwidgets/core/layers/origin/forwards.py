@@ -96,7 +96,9 @@ class Forwards(Watching):
         if self._record:
             number = torch.autograd._get_sequence_nr() - 1
             if number not in self.records:
-                self.records[number] = Record(name, source.place if source and source.place else self._places.here(), source)
+                self.records[number] = Record(
+                    name, source.place if source and source.place else self._places.here(), source
+                )
         return result
 
     def _note(

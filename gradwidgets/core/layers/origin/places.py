@@ -148,5 +148,3 @@ def _line_of_theirs() -> tuple[str, int] | None:
                 return path, frame.f_lineno
         frame = frame.f_back
     return None
-
-
