@@ -8,12 +8,15 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
+from torch.utils.checkpoint import checkpoint
 
 from gradwidgets.core.layers import layer_flow
 from gradwidgets.core.layers.origin import Origin, origin_of, origin_of_bad_gradient, origin_of_non_finite
+from gradwidgets.core.layers.origin.places import Place
 from gradwidgets.core.layers.passes import Subject
 
 INF = math.inf
+LEAST = torch.finfo(torch.float32).min
 
 
 class Of(nn.Module):
@@ -77,6 +80,22 @@ class Torchs(nn.Module):
     def forward(self, x, mask):
         z = self.embed(x)
         return self.head(self.attention(z, z, z, **{self.key: mask})[0][self.keep])
+
+
+class Biased(nn.Module):
+    """Attention written by hand, its mask added in a way of one's own."""
+
+    def __init__(self, mask: Callable) -> None:
+        super().__init__()
+        self.attn = SelfAttention(lambda scores: scores.softmax(-1))
+        self.attn.softmax, self.mask = self.masked, mask
+
+    def masked(self, scores):
+        return self.mask(scores, self.given).softmax(-1)
+
+    def forward(self, x, mask):
+        self.given = mask
+        return self.attn(x, torch.tensor(False))
 
 
 @dataclass(frozen=True)
@@ -143,6 +162,19 @@ def row_mask() -> torch.Tensor:
 
 def causal() -> torch.Tensor:
     return torch.full((4, 4), -INF).triu(1)
+
+
+def kept() -> torch.Tensor:
+    mask = torch.ones(2, 1, 4)
+    mask[1] = 0
+    return mask
+
+
+def no_direction() -> tuple:
+    model = nn.Sequential(nn.Linear(6, 6), nn.utils.parametrizations.weight_norm(nn.Linear(6, 2)))
+    with torch.no_grad():
+        model[1].parametrizations.weight.original1[0] = 0
+    return model, x(), None, squares
 
 
 def of_logits(hidden: Callable) -> Callable:
@@ -294,6 +326,45 @@ FORWARDS = {
                  None, squares),
         ("attn", "bmm", "overflow", "float16"), "attn", "bmm",
     ),
+    "a mask of 0 and 1 by its logarithm": Case(
+        lambda: (Biased(lambda s, m: s + m.log()), (x(2, 4, 6), kept()), None, squares),
+        ("attn", "softmax", "4 of 8 rows", "mask"), "attn", "softmax",
+    ),
+    "a mask of 0 and 1 times infinity": Case(
+        lambda: (Biased(lambda s, m: s + (1 - m) * -INF), (x(2, 4, 6), kept()), None, squares),
+        ("attn", "mul takes 0 · inf", "mask"), "attn", "mul",
+    ),
+    "two masks of the most negative number": Case(
+        lambda: (Biased(lambda s, m: s + (1 - m) * LEAST + (1 - m) * LEAST), (x(2, 4, 6), kept()), None, squares),
+        ("attn", "softmax", "4 of 8 rows", "mask"), "attn", "softmax",
+    ),
+    "a logarithm in place": Case(
+        lambda: with_mse(Of(lambda z: z.mul(1).log_())), ("part", "log", "negative numbers"), "part", "log",
+    ),
+    "a root behind a checkpoint": Case(
+        lambda: with_mse(Of(lambda z: checkpoint(torch.sqrt, z, use_reentrant=False))),
+        ("part", "sqrt", "negative"), "part", "sqrt",
+    ),
+    "a root under vmap": Case(
+        lambda: with_mse(Of(lambda z: torch.vmap(torch.sqrt)(z))), ("part", "sqrt", "negative"), "part", "sqrt",
+    ),
+    "a cast that overflows": Case(
+        lambda: with_mse(Of(lambda z: (z * 1e6).half().float())), ("part", "cast", "overflows float16"), "part", "cast",
+    ),
+    "a mean over none that count": Case(
+        lambda: (nn.Linear(6, 2), x(), torch.zeros(16, dtype=torch.bool), lambda o, t: (o.mean(1) * t).sum() / t.sum()),
+        ("the loss function", "0 / 0"), "the loss function", "div",
+    ),
+    "a weight without direction": Case(no_direction, ("1 (", "norm of a weight"), "1", "weight_norm_interface"),
+    "NaN in a token's row": Case(
+        lambda: (spoilt(nn.Sequential(nn.Embedding(5, 6), nn.Linear(6, 2)), "0.weight", math.nan),
+                 torch.tensor([0, 1]), None, squares),
+        ("0.weight holds NaN", "1 of 30"), "0", "data",
+    ),
+    "numbers from outside of torch": Case(
+        lambda: with_mse(Of(lambda z: z + torch.from_numpy(z.detach().numpy() + math.nan))),
+        ("no operation of this pass made it", "(16, 6)"), "(unknown)", "data",
+    ),
     "NaN that is written down": Case(
         lambda: (nn.Linear(6, 2), x(), None, lambda o, t: o.mean() * math.nan),
         ("the loss function", "mul", "NaN"), "the loss function", "mul",
@@ -318,6 +389,19 @@ def zeros(z: torch.Tensor) -> torch.Tensor:
 
 
 BACKWARDS = {
+    "an exponential under clamp": Case(
+        lambda: with_mse(Of(lambda z: (z * 1e4).exp().clamp(max=9))),
+        ("part", "exp", "overflows", "clamp leaves that out"), "part", "exp",
+    ),
+    "a root of 0 behind a checkpoint": Case(
+        lambda: with_mse(Of(lambda z: checkpoint(lambda y: zeros(y).sqrt(), z, use_reentrant=False))),
+        ("part", "sqrt", "0"), "part", "sqrt",
+    ),
+    "two eigenvalues the same": Case(
+        lambda: (Of(lambda z: torch.linalg.eigh(torch.eye(6) + zeros(z)).eigenvectors), x(6, 6), None,
+                 lambda o, t: (o * x(6, 2)).sum()),
+        ("part", "eigh", "the same"), "part", "linalg_eigh",
+    ),
     "root of 0 in the loss": Case(
         lambda: (nn.Linear(6, 2), x(), None, lambda o, t: zeros(o).sqrt().mean()),
         ("the loss function", "sqrt", "32 of 32"), "the loss function", "sqrt",
@@ -388,3 +472,62 @@ def test_whose_backward_made_the_gradient_infinite_or_nan(name):
     found = looked_at(case, origin_of_bad_gradient)
     assert_right(found, case)
     assert found.which == "gradient"
+
+
+def test_finite_numbers_have_no_origin():
+    case = Case(lambda: with_mse(Of(torch.tanh)), (), "", "")
+    assert looked_at(case, origin_of) is None and looked_at(case, origin_of_bad_gradient) is None
+    assert looked_at(case, origin_of_non_finite) == ""
+
+
+def test_a_loss_that_is_not_finite_is_told_before_its_gradient():
+    found = looked_at(FORWARDS["NaN in the targets"], origin_of_bad_gradient)
+    assert found == looked_at(FORWARDS["NaN in the targets"], origin_of) and found.which == "loss"
+
+
+def test_a_pass_that_fails_has_no_origin():
+    def fails(*_):
+        raise RuntimeError("no")
+
+    model, inputs, *_ = with_mse(Of(torch.log))
+    for search in (origin_of, origin_of_bad_gradient):
+        assert search(Subject.of(model, inputs, None, fails)) is None
+
+
+@pytest.mark.parametrize("search", [origin_of, origin_of_bad_gradient])
+def test_an_interrupt_leaves_nothing_behind(search):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    model, inputs, *_ = with_mse(Of(torch.log))
+    with pytest.raises(KeyboardInterrupt):
+        search(Subject.of(model, inputs, None, interrupted))
+    assert not any(m._forward_hooks or m._forward_pre_hooks for m in model.modules())
+    assert type(torch.utils._python_dispatch._get_current_dispatch_mode()) is type(None)
+
+
+def test_an_interrupt_on_the_way_back_leaves_no_hook():
+    class Stops(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            return x.clone()
+
+        @staticmethod
+        def backward(ctx, gradient):
+            raise KeyboardInterrupt
+
+    model, inputs, targets, loss_fn = with_mse(Of(Stops.apply))
+    with pytest.raises(KeyboardInterrupt):
+        origin_of_bad_gradient(Subject.of(model, inputs, targets, loss_fn))
+    assert not any(m._forward_hooks or m._forward_pre_hooks for m in model.modules())
+
+
+def test_layer_flow_tells_it():
+    model, inputs, targets, loss_fn = FORWARDS["attention by hand"].make()
+    flow = layer_flow(model, inputs, targets, loss_fn)
+    assert flow.certificate.unchanged and flow.origin.startswith("attn (SelfAttention) is given finite numbers")
+
+
+def test_a_line_of_a_cell_is_said_to_be_one():
+    assert Place("a", code=("/tmp/ipykernel_12/345.py", 7)).line == "the cell, line 7"
+    assert Place("a").line == ""

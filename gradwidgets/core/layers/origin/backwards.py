@@ -19,7 +19,7 @@ from gradwidgets.core.watching import plain_name
 
 # What leaves numbers out on the way forward, so that their gradient is 0 and not missing.
 _LEAVES_OUT = ("where", "nan_to_num", "masked_fill", "index", "select", "slice", "clamp", "masked_select", "gather")
-_LEAVES_OUT += ("index_select", "relu", "threshold", "masked_scatter", "split", "unbind")
+_LEAVES_OUT += ("index_select", "relu", "threshold", "masked_scatter", "split", "unbind", "minimum", "maximum")
 _NEAR = 30  # nodes towards the loss among which that is looked for
 
 
@@ -163,7 +163,7 @@ class Backwards:
 
 
 def _hidden(cause: Cause, by: str) -> Cause:
-    clause = f"{cause.clause}; on the way forward {by or 'a later operation'} leaves that out, on the way back 0 × NaN is NaN"
+    clause = f"{cause.clause}; on the way forward {by or 'a later operation'} leaves that out, on the way back 0 × that is NaN"
     return Cause(clause, cause.action, cause.masked)
 
 
@@ -175,7 +175,7 @@ def _overflow(name: str, passed: _Passed) -> Cause:
     kind = str(made.dtype).removeprefix("torch.")
     clause = f"gradients up to {far:.3g} grow there until they overflow {kind}"
     return Cause(
-        clause, "Scale the loss down, clip nothing that is already infinite, and look for large factors there."
+        clause, "Look for large factors there, and scale the loss down."
     )
 
 

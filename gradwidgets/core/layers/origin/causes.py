@@ -53,9 +53,9 @@ class Call:
     masked: Callable[[Tensor], bool]
 
     def tensor(self, place: int) -> Tensor | None:
-        """One of its arguments, if it is a tensor of floating point."""
+        """One of its arguments, if it is a tensor of real numbers."""
         one = self.args[place] if place < len(self.args) else None
-        return one if isinstance(one, Tensor) and one.is_floating_point() else None
+        return one if isinstance(one, Tensor) and not one.is_complex() else None
 
     def scalar(self, place: int) -> float | None:
         """One of its arguments, if it is a number."""
@@ -72,6 +72,17 @@ def cause_of(call: Call) -> Cause:
     if clause:
         return Cause(clause, action_for(call.name))
     return _overflow(call)
+
+
+def makes_a_mask(call: Call) -> bool:
+    """Whether −inf is made as for a mask: log of 0 and 1, or the sum of masks of the most negative number."""
+    given = [t for t in (call.tensor(0), call.tensor(1)) if t is not None and t.is_floating_point() and t.numel()]
+    if not given or not bool((call.made.isfinite() | (call.made == -math.inf)).all()):
+        return False
+    if call.name == "log":
+        return bool(((given[0] == 0) | (given[0] == 1)).all() and (given[0] == 1).any())
+    least = torch.finfo(call.made.dtype).min / 2
+    return call.name in ("add", "sub", "mul") and any(float(t.min()) <= least for t in given)
 
 
 def rows_masked(scores: Tensor, axis: int = -1) -> tuple[int, int]:
@@ -127,10 +138,10 @@ def _quotient(call: Call) -> Cause | str | None:
     if call.masked(below):
         words = f"in {bad} of {below.numel()} sums of a softmax written by hand everything is masked: exp(−inf) is 0, "
         return Cause(f"{words}and {call.name} takes 0 / 0", _UNMASK, True)
-    ways = "0 / 0" if bool(call.made.isnan().any()) and call.name == "div" else "1 / 0"
+    ways = "takes 0 / 0" if bool(call.made.isnan().any()) and call.name == "div" else "divides by 0"
     maker = call.maker(below)
     source, be = f", as {maker} makes it" if maker else "", "is" if bad == 1 else "are"
-    return f"{call.name} takes {ways}: {bad} of {below.numel()} divisors {be} 0{source}"
+    return f"{call.name} {ways}: {bad} of {below.numel()} divisors {be} 0{source}"
 
 
 def _log(call: Call) -> str | None:
@@ -217,7 +228,11 @@ def _ctc(call: Call) -> Cause:
     )
 
 
-def _product(call: Call) -> str | None:
+def _product(call: Call) -> Cause | str | None:
+    factor = call.scalar(1)
+    if factor is not None and math.isinf(factor):
+        clause = f"{call.name} takes 0 · inf, which is NaN: a mask of 0 and 1 is not to be multiplied by it"
+        return Cause(clause, "Write masked_fill(mask, −inf), which leaves the others as they are.")
     tensors = [t for t in call.args if isinstance(t, Tensor) and t.is_floating_point()]
     if not any(bool(t.isinf().any()) for t in tensors):
         return None
@@ -229,8 +244,14 @@ def _normalised(call: Call) -> Cause | None:
     if given is None or not bool(given.isfinite().all()):
         return None
     return Cause(
-        f"{call.name} divides by a deviation that is 0 (or, of a running one, below it)",
+        f"{call.name} divides by the root of a variance that is 0 (of a running one: or below)",
         "Give it an eps above 0, and look at the running variance.",
+    )
+
+
+def _weight_norm(call: Call) -> Cause:
+    return Cause(
+        f"{call.name} divides by the norm of a weight, which is 0", "Draw the weight at random: its direction is lost."
     )
 
 
@@ -249,7 +270,8 @@ _RULES: tuple[tuple[tuple[str, ...], Callable[[Call], Cause | str | None]], ...]
     (("nll_loss", "nll_loss2d"), _nll),
     (("ctc_loss",), _ctc),
     (("mul", "mm", "bmm", "addmm", "baddbmm", "mv", "dot", "convolution", "sum"), _product),
-    (("layer_norm", "batch_norm", "native_layer_norm", "native_batch_norm", "group_norm", "native_group_norm"), _normalised),
+    (("weight_norm_interface",), _weight_norm),
+    (("layer_norm", "batch_norm", "group_norm"), _normalised),
 )  # fmt: skip
 
 

@@ -8,9 +8,10 @@ import torch
 from torch import Tensor
 from torch.utils import _pytree as pytree
 
-from gradwidgets.core.layers.origin.causes import Call, Cause, cause_of
+from gradwidgets.core.layers.origin.causes import Call, Cause, cause_of, makes_a_mask
 from gradwidgets.core.layers.origin.data import Datum
 from gradwidgets.core.layers.origin.places import Place, Places, has_numbers, is_finite
+from gradwidgets.core.non_finite import ACTIONS
 from gradwidgets.core.watching import Watching
 
 # What torch calls an operation inside, where a person calls it otherwise.
@@ -82,6 +83,7 @@ class Forwards(Watching):
         return None if is_finite(tensor) else self._sources.get(_memory(tensor))
 
     def run(self, name: str, func, args: tuple, kwargs: dict) -> object:
+        """See `Watching.run`."""
         name = _plain(name)
         before = _as_it_is(args) if func._schema.is_mutable else args
         given = _numbers((before, kwargs))
@@ -120,14 +122,13 @@ class Forwards(Watching):
 
     def _source(self, name: str, args: tuple, kwargs: dict, bad: list[tuple], made: Tensor) -> Source:
         if not bad:
-            written = any(isinstance(v, float) and not math.isfinite(v) for v in pytree.tree_leaves((args, kwargs)))
-            return self._begun(name, args, made, written=written)
+            return self._begun(name, args, made, written=_is_written((args, kwargs), made))
         known = [(t, source or _unknown(t)) for t, source in bad]
         nan = [source for t, source in known if bool(t.isnan().any())]
         if nan:
             return nan[0]
         source = next((one for _, one in known if not one.meant), known[0][1])
-        if not bool(made.isnan().any()):
+        if not bool(made.isnan().any()) and name != "logsumexp":
             return source
         if not source.meant:
             source.then = source.then or (name, self._places.here())
@@ -138,19 +139,25 @@ class Forwards(Watching):
     def _begun(self, name: str, args: tuple, made: Tensor, *, written: bool = False) -> Source:
         place = self._places.here()
         self._places.remember(place)
+        call = Call(name, args, made, self._maker, lambda t: self._made.get(_memory(t), ("", False))[1])
         if written:
             return Source(name, place, meant=True)
-        call = Call(name, args, made, self._maker, lambda t: self._made.get(_memory(t), ("", False))[1])
-        return Source(name, place, cause_of(call))
+        return Source(name, place, cause_of(call), meant=makes_a_mask(call))
 
     def _maker(self, tensor: Tensor) -> str:
         return self._made.get(_memory(tensor), ("", False))[0]
 
 
+def _is_written(arguments: tuple, made: Tensor) -> bool:
+    """Whether an operation puts there what stands in its arguments as a number."""
+    numbers = [v for v in pytree.tree_leaves(arguments) if isinstance(v, float) and not math.isfinite(v)]
+    return bool(numbers) and (any(map(math.isnan, numbers)) or not bool(made.isnan().any()))
+
+
 def _unknown(tensor: Tensor) -> Source:
     """Of a tensor that was there before, and that nobody is known to hold."""
     shape = f"a tensor of shape {tuple(tensor.shape)}" if tensor.ndim else "a number"
-    datum = Datum(tensor, "(unknown)", shape, "", "it was made before the pass", "")
+    datum = Datum(tensor, "(unknown)", shape, "", "no operation of this pass made it", ACTIONS["data"])
     return Source("data", None, datum=datum, meant=datum.masks)
 
 

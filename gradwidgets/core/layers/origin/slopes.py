@@ -50,6 +50,10 @@ def _arc(node: Node, name: str) -> str | None:
     return f"{name} is taken of 1 or −1 ({_at(kept.abs() >= 1)} numbers), where its slope is infinite"
 
 
+def _spectrum(node: Node, name: str) -> str:
+    return f"{name} was given a matrix of which two values are the same, or one is 0: their vectors have no slope"
+
+
 _RULES: dict[str, Callable[[Node, str], str | None]] = {
     "sqrt": _zero("result"),
     "rsqrt": _zero("self"),
@@ -64,4 +68,7 @@ _RULES: dict[str, Callable[[Node, str], str | None]] = {
     "acos": _arc,
     "asin": _arc,
     "atanh": _arc,
+    "linalg_eigh": _spectrum,
+    "linalg_eig": _spectrum,
+    "linalg_svd": _spectrum,
 }
