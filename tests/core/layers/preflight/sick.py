@@ -1,5 +1,7 @@
 """Batches and losses that something is wrong with, each with the name of what must be found."""
 
+# ruff: noqa: E501
+
 from collections import namedtuple
 
 import torch

@@ -1,5 +1,7 @@
 """Batches and losses that nothing is wrong with, however odd they look."""
 
+# ruff: noqa: E501
+
 import dataclasses
 import math
 from collections import namedtuple
