@@ -21,9 +21,13 @@ _FAULTS = (
     ("Using a target size", "broadcast", "Give output and targets the same shape."),
     ("Implicit dimension choice", NAME, "Say along which dimension: dim=1 or dim=-1 for classes."),
     ("discards the imaginary part", NAME, "Take abs() or real on purpose."),
-    ("None of the inputs have requires_grad", NAME, "Nothing below that checkpoint gets a gradient: use_reentrant=False."),
+    (
+        "None of the inputs have requires_grad",
+        NAME,
+        "Nothing below that checkpoint gets a gradient: use_reentrant=False.",
+    ),
     ("degrees of freedom is <= 0", NAME, "A deviation of one number is NaN: larger batches, or correction=0."),
-)  # fmt: skip
+)
 
 
 class Warned:

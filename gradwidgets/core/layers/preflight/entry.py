@@ -48,6 +48,7 @@ class Entry:
         self._entered: list[_Entered] = []
         self._made: dict[int, tuple[Tensor, _Entered]] = {}
         self._alone: list[tuple[str, tuple[int, ...]]] = []
+        self._seen: set[int] = set()
         self._begun = False
         self._handles: list = []
 
@@ -96,9 +97,10 @@ class Entry:
 
     def _enter(self, name: str, module: nn.Module, x: Tensor, source: str) -> None:
         values = numbers(x)
-        if values is None or any(one.layer == name for one in self._entered):
+        if values is None or id(module) in self._seen:
             return
-        entered = _Entered(source, name, sizes(values), isinstance(module, _PLAIN))
+        self._seen.add(id(module))
+        entered = _Entered(source, f"{name} ({type(module).__name__})", sizes(values), isinstance(module, _PLAIN))
         self._entered.append(entered)
         self._handles.append(module.register_forward_hook(partial(self._after, entered)))
 

@@ -23,10 +23,11 @@ _BY_NUMBER = (
     "hinge_embedding_loss",
 )
 _SUBTRACTS = ("sub", "rsub", "__sub__", "__rsub__", "subtract")
-_ARITHMETIC = frozenset((
-    *_SUBTRACTS, "mul", "__mul__", "__rmul__", "multiply", "add", "__add__", "__radd__", "div", "__truediv__", "true_divide",
-    "divide", "__rtruediv__", "maximum", "minimum", "max", "min", "pow", "__pow__", "eq", "__eq__", "xlogy", "atan2",
-))  # fmt: skip
+_OPERATORS = (
+    "mul __mul__ __rmul__ multiply add __add__ __radd__ div __truediv__ true_divide divide "
+    "__rtruediv__ maximum minimum max min pow __pow__ eq __eq__ xlogy "
+)
+_ARITHMETIC = frozenset(_SUBTRACTS) | frozenset(_OPERATORS.split())
 _WIDENS = ("unsqueeze", "__getitem__", "view", "reshape", "expand", "unflatten")
 _AT_DEVICES = (labels.LABELS, compared.RANGE, given.SHARES)
 

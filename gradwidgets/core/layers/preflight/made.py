@@ -8,9 +8,13 @@ from torch import Tensor
 from gradwidgets.core.layers.preflight.reading import numbers, some, wide
 
 # Nodes that pass on what they are given in another shape, place or type, or but for a bound.
-_PASSES = frozenset(
-    ["View", "UnsafeView", "ReshapeAlias", "Reshape", "Transpose", "Permute", "T", "Mt", "Squeeze", "Unsqueeze", "Select", "Slice", "ToCopy", "Clone", "Alias", "Index", "AsStrided", "Contiguous", "Expand", "Repeat", "Movedim", "Unbind", "Split", "SplitWithSizes", "Narrow", "Gather", "IndexSelect", "MaskedSelect", "Cat", "Stack", "Detach", "Identity", "Clamp", "ClampMin", "ClampMax", "MaskedFill", "Flip", "Roll", "Diagonal", "CopySlices", "Unfold"]
-)  # fmt: skip
+_PASSING = (
+    "View UnsafeView ReshapeAlias Reshape Transpose Permute T Mt Squeeze Unsqueeze Select Slice ToCopy "
+    "Clone Alias Index AsStrided Contiguous Expand Repeat Movedim Unbind Split SplitWithSizes Narrow "
+    "Gather IndexSelect MaskedSelect Cat Stack Detach Identity Clamp ClampMin ClampMax MaskedFill Flip "
+    "Roll Diagonal CopySlices Unfold "
+)
+_PASSES = frozenset(_PASSING.split())
 _SHARES = frozenset(("Softmax", "SafeSoftmax", "SoftmaxData", "SparseSoftmax"))
 _SQUASHES = frozenset(("Sigmoid", "Hardsigmoid", "SpecialExpit"))
 _LOGS = frozenset(("LogSoftmax", "Log", "Log1P", "LogSigmoid", "Logsumexp", "LogSumExp", "LogSoftmaxData", "Logaddexp"))
