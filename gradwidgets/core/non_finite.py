@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from gradwidgets.core.loss_function import LossFunction
 from gradwidgets.core.watching import Watching, floats_in
 
-_ACTIONS = {
+ACTIONS = {
     "log": "Clamp its input away from zero, or use log1p, logsigmoid or log_softmax.",
     "acos": "Clamp its input a little inside (−1, 1), or take atan2: at ±1 its slope is infinite.",
     "asin": "Clamp its input a little inside (−1, 1), or take atan2: at ±1 its slope is infinite.",
@@ -77,7 +77,7 @@ def blame(function: LossFunction, point: Tensor, dtype: torch.dtype = torch.floa
         if named is not None:
             kind, where = named
             which = "loss" if not watch.loss_is_finite else "gradient"
-            return Culprit("data", which, f"{where} is {kind}", _ACTIONS["data"])
+            return Culprit("data", which, f"{where} is {kind}", ACTIONS["data"])
     return watch.culprit()
 
 
@@ -201,7 +201,7 @@ class _Watch(Watching):
                 "gradient",
                 f"torch.where takes the finite branch, but {name} in the other one has no finite gradient, and 0 × "
                 "that is NaN",
-                _ACTIONS["where"],
+                ACTIONS["where"],
             )
         return Culprit(first.who, "gradient", chain, action_for(first.who))
 
@@ -229,22 +229,36 @@ def _has_inf(tensor: Tensor) -> bool:
 def _not_finite(function: LossFunction) -> Iterator[tuple[str, str]]:
     """Data that are not finite: the kind, and the name with the first index."""
     for name, value in {**function.fixed, **_held(function.call.loss)}.items():
-        tensors = {name: value} if isinstance(value, Tensor) else {}
-        if isinstance(value, nn.Module):
-            tensors = {f"{name}.{n}": t for n, t in (*value.named_parameters(), *value.named_buffers())}
-        elif isinstance(value, (tuple, list)):
-            tensors = {f"{name}[{i}]": t for i, t in enumerate(value) if isinstance(t, Tensor)}
-        elif isinstance(value, Mapping):
-            tensors = {f"{name}[{key!r}]": t for key, t in value.items() if isinstance(t, Tensor)}
-        elif isinstance(value, float) and not math.isfinite(value):
+        if isinstance(value, float) and not math.isfinite(value):
             yield ("NaN" if math.isnan(value) else "infinite"), name
-        for where, tensor in tensors.items():
+        for where, tensor in _tensors_of(name, value):
             tensor = tensor.detach()
             if not tensor.is_floating_point() or bool(tensor.isfinite().all()):
                 continue
-            index = (~tensor.isfinite()).nonzero()[0].tolist()
+            index = first_index(~tensor.isfinite())
             kind = "NaN" if bool(tensor[tuple(index)].isnan()) else "infinite"
-            yield kind, f"{where}[{', '.join(map(str, index))}]" if index else where
+            yield kind, f"{where}{index}" if index else where
+
+
+def first_index(mask: Tensor) -> list[int]:
+    """Where a mask is first true; [] in a tensor of one number without axes."""
+    return mask.nonzero()[0].tolist()
+
+
+def held_tensors(loss: Callable) -> Iterator[tuple[str, Tensor]]:
+    """The tensors that a loss reads beside its arguments, with their names."""
+    for name, value in _held(loss).items():
+        yield from _tensors_of(name, value)
+
+
+def _tensors_of(name: str, value: object) -> Iterator[tuple[str, Tensor]]:
+    if isinstance(value, Tensor):
+        yield name, value
+    elif isinstance(value, nn.Module):
+        yield from ((f"{name}.{n}", t) for n, t in (*value.named_parameters(), *value.named_buffers()))
+    elif isinstance(value, (tuple, list, Mapping)):
+        items = value.items() if isinstance(value, Mapping) else enumerate(value)
+        yield from ((f"{name}[{key!r}]", t) for key, t in items if isinstance(t, Tensor))
 
 
 def _held(loss: Callable) -> dict[str, object]:
@@ -266,4 +280,4 @@ def _held(loss: Callable) -> dict[str, object]:
 
 def action_for(name: str) -> str:
     """What to do about an operation that is not finite."""
-    return next((action for part, action in _ACTIONS.items() if part in name), _GENERAL)
+    return next((action for part, action in ACTIONS.items() if part in name), _GENERAL)

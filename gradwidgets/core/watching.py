@@ -14,9 +14,12 @@ class Watching(TorchDispatchMode):
     """A block that sees every operation; a subclass says what it looks for.
 
     Attributes:
+        keeps: Whether all tensors live until the end, so that one is told from another by where it lies.
         node: Which operation's backward runs; "" on the way forward.
         chose: Whether torch.where chose among values on the way forward.
     """
+
+    keeps = True
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
@@ -34,7 +37,8 @@ class Watching(TorchDispatchMode):
         if name == "where" and not self.node:
             self.chose = True
         result = self.run(name, func, args, kwargs)
-        self._kept.append((args, kwargs, result))
+        if self.keeps:
+            self._kept.append((args, kwargs, result))
         return result
 
     def run(self, name: str, func, args: tuple, kwargs: dict) -> object:

@@ -1,0 +1,293 @@
+"""Why an operation makes something that is not finite of numbers that are, each in a clause of its own."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from gradwidgets.core.non_finite import action_for
+from gradwidgets.core.wording import number
+
+_UNMASK = (
+    "Leave at least one key of every row unmasked, or fill with torch.finfo(dtype).min instead of −inf and drop those "
+    "rows afterwards."
+)
+_NOTHING = "Leave such a batch out, or divide the sum by a count of at least 1."
+_OVERFLOW = "Scale what goes in, or use bfloat16 (the range of float32) or float32 there."
+_ROWS = "{bad} of {all} rows{of} are all −inf: everything in them is masked"
+
+
+@dataclass(frozen=True)
+class Cause:
+    """Why.
+
+    Attributes:
+        clause: In words, the operation's name included.
+        action: What to do.
+        masked: Whether all of a row is masked.
+    """
+
+    clause: str
+    action: str
+    masked: bool = False
+
+
+@dataclass(frozen=True)
+class Call:
+    """An operation as it was called.
+
+    Attributes:
+        name: torch's name for it.
+        args: Its arguments, tensors as they were before.
+        made: What it gave: the first tensor that is not finite.
+        maker: Gives the operation that made a tensor; "" for none.
+        masked: Whether a tensor is made of the exponentials of rows that are all −inf.
+    """
+
+    name: str
+    args: tuple
+    made: Tensor
+    maker: Callable[[Tensor], str]
+    masked: Callable[[Tensor], bool]
+
+    def tensor(self, place: int) -> Tensor | None:
+        """One of its arguments, if it is a tensor of real numbers."""
+        one = self.args[place] if place < len(self.args) else None
+        return one if isinstance(one, Tensor) and not one.is_complex() else None
+
+    def scalar(self, place: int) -> float | None:
+        """One of its arguments, if it is a number."""
+        one = self.args[place] if place < len(self.args) else None
+        return float(one) if isinstance(one, (int, float)) and not isinstance(one, bool) else None
+
+
+def cause_of(call: Call) -> Cause:
+    """Why an operation made what is not finite."""
+    rule = next((rule for names, rule in _RULES if call.name in names), None)
+    clause = None if rule is None else rule(call)
+    if isinstance(clause, Cause):
+        return clause
+    if clause:
+        return Cause(clause, action_for(call.name))
+    return _overflow(call)
+
+
+def makes_a_mask(call: Call) -> bool:
+    """Whether −inf is made as for a mask: log of 0 and 1, or the sum of masks of the most negative number."""
+    given = [t for t in (call.tensor(0), call.tensor(1)) if t is not None and t.is_floating_point() and t.numel()]
+    if not given or not bool((call.made.isfinite() | (call.made == -math.inf)).all()):
+        return False
+    if call.name == "log":
+        return bool(((given[0] == 0) | (given[0] == 1)).all() and (given[0] == 1).any())
+    least = torch.finfo(call.made.dtype).min / 2
+    return call.name in ("add", "sub", "mul") and any(float(t.min()) <= least for t in given)
+
+
+def rows_masked(scores: Tensor, axis: int = -1) -> tuple[int, int]:
+    """How many rows along an axis are all −inf, and how many there are."""
+    rows = (scores == -math.inf).all(axis) if scores.ndim else scores == -math.inf
+    return int(rows.sum()), rows.numel()
+
+
+def _masked(call: Call, scores: Tensor | None, axis: int = -1, of: str = "") -> Cause | None:
+    if scores is None or not scores.ndim or not scores.numel():
+        return None
+    bad, rows = rows_masked(scores, axis)
+    if not bad:
+        return None
+    words = _ROWS.format(bad=bad, all=rows, of=of)
+    if scores.ndim > 2:
+        words += " (in attention: every key of those rows is left out)"
+    return Cause(f"in {call.name} {words}", _UNMASK, True)
+
+
+def _softmax(call: Call) -> Cause | str | None:
+    scores = call.tensor(0)
+    axis = call.args[1] if len(call.args) > 1 and isinstance(call.args[1], int) else -1
+    if (cause := _masked(call, scores, axis)) is not None:
+        return cause
+    return f"{call.name} is given +inf" if scores is not None and bool((scores == math.inf).any()) else None
+
+
+def _attention(call: Call) -> Cause | str | None:
+    masks = [t for t in call.args[3:] if isinstance(t, Tensor) and t.is_floating_point()]
+    found = (_masked(call, mask, of=" of its mask") for mask in masks)
+    return next((cause for cause in found if cause is not None), None)
+
+
+def _difference(call: Call) -> Cause | str | None:
+    first, second = call.tensor(0), call.tensor(1)
+    if first is None or second is None:
+        return None
+    if call.name in ("sub", "rsub") and (cause := _masked(call, first)) is not None:
+        return Cause(f"{cause.clause}, and −inf − (−inf) is NaN", cause.action, True)
+    both = bool(first.isinf().any() and second.isinf().any())
+    return f"{call.name} takes inf − inf" if both else None
+
+
+def _quotient(call: Call) -> Cause | str | None:
+    above, below = call.tensor(0), call.tensor(1)
+    below = above if call.name in ("reciprocal", "rsqrt") else below
+    if below is None:
+        return f"{call.name} divides by 0" if call.scalar(1) == 0 else None
+    bad = int((below == 0).sum())
+    if not bad:
+        return f"{call.name} takes inf / inf" if bool(below.isinf().any()) else None
+    if call.masked(below):
+        words = f"in {bad} of {below.numel()} sums of a softmax written by hand everything is masked: exp(−inf) is 0, "
+        return Cause(f"{words}and {call.name} takes 0 / 0", _UNMASK, True)
+    ways = "takes 0 / 0" if bool(call.made.isnan().any()) and call.name == "div" else "divides by 0"
+    maker = call.maker(below)
+    source, be = f", as {maker} makes it" if maker else "", "is" if bad == 1 else "are"
+    return f"{call.name} {ways}: {bad} of {below.numel()} divisors {be} 0{source}"
+
+
+def _log(call: Call) -> str | None:
+    given = call.tensor(0)
+    if given is None:
+        return None
+    given = given + 1 if call.name == "log1p" else given
+    negative, zero = int((given < 0).sum()), int((given == 0).sum())
+    if bool(call.made.isnan().any()) and negative:
+        return f"{call.name} is taken of negative numbers ({negative} of {given.numel()})"
+    return f"{call.name} is taken of 0 ({zero} of {given.numel()} numbers)" if zero else None
+
+
+def _root(call: Call) -> str | None:
+    given = call.tensor(0)
+    negative = 0 if given is None else int((given < 0).sum())
+    return f"{call.name} is taken of negative numbers ({negative} of {given.numel()})" if negative else _quotient(call)
+
+
+def _power(call: Call) -> str | None:
+    base, exponent = call.tensor(0), call.scalar(1)
+    if base is None:
+        return None
+    if bool(call.made.isnan().any()) and (negative := int((base < 0).sum())):
+        return f"pow raises negative numbers ({negative} of {base.numel()}) to a power that is not whole"
+    zero = int((base == 0).sum())
+    below = exponent is None or exponent < 0
+    return f"pow raises 0 ({zero} of {base.numel()} numbers) to a negative power" if zero and below else None
+
+
+def _arc(call: Call) -> str | None:
+    given = call.tensor(0)
+    if given is None:
+        return None
+    far = float(given.abs().max())
+    return f"{call.name} is defined from −1 to 1, and is given numbers up to ±{number(far)}" if far >= 1 else None
+
+
+def _exponential(call: Call) -> Cause | None:
+    given = call.tensor(0)
+    if given is None or not bool(call.made.isinf().any()):
+        return None
+    return Cause(
+        f"{call.name} of numbers up to {number(float(given.nan_to_num(0, 0, 0).abs().max()))} overflows "
+        f"{_range_of(call.made)}",
+        action_for(call.name),
+    )
+
+
+def _average(call: Call) -> Cause | None:
+    given = call.tensor(0)
+    if given is not None and not given.numel():
+        return Cause(f"{call.name} is taken of no numbers at all", _NOTHING)
+    return None
+
+
+def _deviation(call: Call) -> Cause | str | None:
+    given = call.tensor(0)
+    if given is None:
+        return None
+    if given.numel() <= max(call.made.numel(), 1):
+        return Cause(
+            f"{call.name} is taken of a single number: n − 1 is 0",
+            "Take it over more numbers, or with correction=0.",
+        )
+    return None
+
+
+def _nll(call: Call) -> Cause | None:
+    targets = call.args[1] if len(call.args) > 1 else None
+    if bool(call.made.isnan().any()) and isinstance(targets, Tensor):
+        return Cause(
+            f"{call.name} averages over no target at all: every one of them is ignored (ignore_index), or its class "
+            "has weight 0",
+            _NOTHING,
+        )
+    return None
+
+
+def _ctc(call: Call) -> Cause:
+    return Cause(
+        f"{call.name} finds no way to a target: it is longer than its input (equal neighbours need a blank between them)",
+        "Leave such samples out, make the inputs longer, or pass zero_infinity=True.",
+    )
+
+
+def _product(call: Call) -> Cause | str | None:
+    factor = call.scalar(1)
+    if factor is not None and math.isinf(factor):
+        clause = f"{call.name} takes 0 · inf, which is NaN: a mask of 0 and 1 is not to be multiplied by it"
+        return Cause(clause, "Write masked_fill(mask, −inf), which leaves the others as they are.")
+    tensors = [t for t in call.args if isinstance(t, Tensor) and t.is_floating_point()]
+    if not any(bool(t.isinf().any()) for t in tensors):
+        return None
+    return f"{call.name} takes 0 · inf" if call.name == "mul" else f"{call.name} adds up inf and −inf, or 0 · inf"
+
+
+def _normalised(call: Call) -> Cause | None:
+    given = call.tensor(0)
+    if given is None or not bool(given.isfinite().all()):
+        return None
+    return Cause(
+        f"{call.name} divides by the root of a variance that is 0 (of a running one: or below)",
+        "Give it an eps above 0, and look at the running variance.",
+    )
+
+
+def _weight_norm(call: Call) -> Cause:
+    return Cause(
+        f"{call.name} divides by the norm of a weight, which is 0", "Draw the weight at random: its direction is lost."
+    )
+
+
+_RULES: tuple[tuple[tuple[str, ...], Callable[[Call], Cause | str | None]], ...] = (
+    (("softmax", "log_softmax", "logsumexp"), _softmax),
+    (("scaled_dot_product_attention",), _attention),
+    (("sub", "rsub", "add"), _difference),
+    (("div", "reciprocal", "remainder", "fmod", "true_divide", "addcdiv"), _quotient),
+    (("log", "log1p", "log2", "log10", "xlogy"), _log),
+    (("sqrt", "rsqrt"), _root),
+    (("pow",), _power),
+    (("acos", "asin", "atanh", "acosh", "erfinv"), _arc),
+    (("exp", "exp2", "expm1", "cosh", "sinh"), _exponential),
+    (("mean",), _average),
+    (("std", "var", "std_mean", "var_mean"), _deviation),
+    (("nll_loss", "nll_loss2d"), _nll),
+    (("ctc_loss",), _ctc),
+    (("mul", "mm", "bmm", "addmm", "baddbmm", "mv", "dot", "convolution", "sum"), _product),
+    (("weight_norm_interface",), _weight_norm),
+    (("layer_norm", "batch_norm", "group_norm"), _normalised),
+)  # fmt: skip
+
+
+def _range_of(tensor: Tensor) -> str:
+    name = str(tensor.dtype).removeprefix("torch.")
+    return f"{name}, whose largest number is {number(torch.finfo(tensor.dtype).max, 5)}"
+
+
+def _overflow(call: Call) -> Cause:
+    given = [t for t in call.args if isinstance(t, Tensor) and t.is_floating_point() and t.numel()]
+    if not all(bool(t.isfinite().all()) for t in given):
+        return Cause(f"{call.name} is given infinity", action_for(call.name))
+    if bool(call.made.isnan().any()) and not bool(call.made.isinf().any()):
+        return Cause(f"{call.name} makes NaN of finite numbers", action_for(call.name))
+    far = max((float(t.detach().abs().max()) for t in given), default=0.0)
+    return Cause(
+        f"{call.name} of numbers up to {number(far)} overflows {_range_of(call.made)}",
+        _OVERFLOW,
+    )

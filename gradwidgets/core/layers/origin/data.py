@@ -1,0 +1,106 @@
+"""Numbers that were not finite before any operation ran: in the batch, in weights and buffers, in what the loss holds."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+from gradwidgets.core.layers.origin.found import Origin
+from gradwidgets.core.layers.origin.places import LOSS, has_numbers, is_finite
+from gradwidgets.core.layers.passes import Subject
+from gradwidgets.core.layers.rows import ROOT
+from gradwidgets.core.non_finite import ACTIONS, first_index, held_tensors
+
+_RETURN = "Go back to weights that are sound; then lower the learning rate, or clip the gradient."
+_BATCH = "it is in the batch itself"
+
+
+@dataclass(frozen=True, eq=False)
+class Datum:
+    """A tensor that no operation of the pass made.
+
+    Attributes:
+        tensor: It.
+        where: What holds it: "inputs", "targets", a module, the loss function.
+        name: What it is called in a sentence; for a batch of several tensors "the inputs" all the same.
+        part: Which of several tensors, "inputs[1]" say; "" for the only one.
+        verdict: What that means.
+        action: What to do.
+    """
+
+    tensor: Tensor
+    where: str
+    name: str
+    part: str
+    verdict: str
+    action: str
+
+    @property
+    def masks(self) -> bool:
+        """Whether it may be meant: −inf and numbers, as in a mask."""
+        return not bool((self.tensor.isnan() | (self.tensor == float("inf"))).any())
+
+    def origin(self, which: str) -> Origin:
+        """Blame it."""
+        bad = ~self.tensor.detach().isfinite()
+        index = first_index(bad) if bool(bad.any()) else []
+        nan, infinite = bool(self.tensor.isnan().any()), bool(self.tensor.isinf().any())
+        what = " or ".join(kind for kind, met in (("NaN", nan), ("infinity", infinite)) if met)
+        verb = "hold" if self.where in ("inputs", "targets") else "holds"
+        what = what if verb == "hold" or self.where == LOSS else "NaN or infinity"
+        many = f"{int(bad.sum()):,} of {bad.numel():,} numbers" + (f" of {self.part}" if self.part else "")
+        first = f", first at {index}" if index else ""
+        sentence = f"{self.name} {verb} {what}: {many}{first}; {self.verdict}"
+        return Origin(sentence, self.action, "data", self.where, "", which)
+
+
+def data_of(subject: Subject, inputs: object, targets: object) -> Iterator[Datum]:
+    """All tensors that hold something not finite before the pass.
+
+    Args:
+        subject: Model and loss.
+        inputs: What the model is given.
+        targets: What the loss is given.
+    """
+    for datum in _all(subject, inputs, targets):
+        if has_numbers(datum.tensor) and not is_finite(datum.tensor):
+            yield datum
+
+
+def _all(subject: Subject, inputs: object, targets: object) -> Iterator[Datum]:
+    for where, values in (("inputs", inputs), ("targets", targets)):
+        clean = f"Clean the data: torch.isfinite({where}) says where."
+        for part, tensor in _parts(where, values):
+            yield Datum(tensor, where, f"the {where}", part if part != where else "", _BATCH, clean)
+    model = subject.model
+    for name, tensor in model.named_parameters():
+        if not nn.parameter.is_lazy(tensor):
+            verdict = "the weights themselves are spoilt, by an earlier step perhaps"
+            yield Datum(tensor, _owner(name), name, "", verdict, _RETURN)
+    for name, tensor in model.named_buffers():
+        if not nn.parameter.is_lazy(tensor):
+            verdict = "the buffer itself is spoilt, by an earlier batch perhaps"
+            yield Datum(
+                tensor, _owner(name), name, "", verdict, "Set it anew (reset_running_stats), and look at the batches."
+            )
+    for owner, module in model.named_modules():
+        for key, value in list(vars(module).items()):
+            for part, tensor in _parts(f"{owner}.{key}" if owner else key, value) if key[:1] != "_" else ():
+                yield Datum(tensor, owner or ROOT, part, "", "the model reads it as it is", ACTIONS["data"])
+    for name, tensor in held_tensors(subject.loss_fn):
+        yield Datum(tensor, LOSS, name, "", "the loss function reads it as it is", ACTIONS["data"])
+
+
+def _parts(name: str, values: object) -> Iterator[tuple[str, Tensor]]:
+    if isinstance(values, Tensor):
+        yield name, values
+    elif isinstance(values, Mapping):
+        for key, value in values.items():
+            yield from _parts(f"{name}[{key!r}]", value)
+    elif isinstance(values, (tuple, list)):
+        for place, value in enumerate(values):
+            yield from _parts(f"{name}[{place}]", value)
+
+
+def _owner(name: str) -> str:
+    return name.rpartition(".")[0].split(".parametrizations")[0] or ROOT

@@ -1,0 +1,188 @@
+"""A pass forward in which every tensor that is not finite carries along where that began."""
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.utils import _pytree as pytree
+
+from gradwidgets.core.layers.origin.causes import Call, Cause, cause_of, makes_a_mask
+from gradwidgets.core.layers.origin.data import Datum
+from gradwidgets.core.layers.origin.places import Place, Places, has_numbers, is_finite
+from gradwidgets.core.non_finite import ACTIONS
+from gradwidgets.core.watching import Watching
+
+# What torch calls an operation inside, where a person calls it otherwise.
+_CALLED = {"linalg_vector_norm": "norm", "to_copy": "cast", "nll_loss2d": "nll_loss", "true_divide": "div"}
+_SUMS = ("sum", "add", "cumsum", "unsqueeze", "expand", "clone", "view")
+
+
+@dataclass(eq=False)
+class Source:
+    """Where something not finite began.
+
+    Attributes:
+        operation: The operation that made it, or wrote it down.
+        place: Where that ran; None for data.
+        cause: Why; None for data and for what is written down.
+        datum: The data that held it; None for an operation's.
+        meant: Whether it may be meant: −inf of a mask, or written down as such.
+        then: The operation that first made NaN of this infinity, with its place; None for none.
+    """
+
+    operation: str
+    place: Place | None
+    cause: Cause | None = None
+    datum: Datum | None = None
+    meant: bool = False
+    then: tuple[str, Place] | None = None
+
+
+@dataclass(frozen=True)
+class Record:
+    """An operation that autograd follows.
+
+    Attributes:
+        name: torch's name for it.
+        place: Where it ran.
+        source: Where what it gave began not to be finite; None where it is finite.
+    """
+
+    name: str
+    place: Place
+    source: Source | None
+
+
+class Forwards(Watching):
+    """Follows every operation of a pass; see `Source`.
+
+    Args:
+        places: Follows the modules meanwhile.
+        data: What is not finite to begin with.
+        record: Whether to keep a `Record` of every operation.
+
+    Attributes:
+        records: By autograd's number of the operation.
+    """
+
+    keeps = False
+
+    def __init__(self, places: Places, data: Iterable[Datum], *, record: bool = False) -> None:
+        super().__init__()
+        self._places, self._record = places, record
+        self.records: dict[int, Record] = {}
+        self._made: dict[int, tuple[str, bool]] = {}  # by memory: the operation, whether of masked exponentials
+        self._sources: dict[int, Source] = {}  # by memory
+        for datum in data:
+            self._sources.setdefault(_memory(datum.tensor), Source("data", None, datum=datum, meant=datum.masks))
+
+    def source_of(self, tensor: Tensor) -> Source | None:
+        """Where a tensor began not to be finite; None of one that is finite, or unknown."""
+        return None if is_finite(tensor) else self._sources.get(_memory(tensor))
+
+    def run(self, name: str, func, args: tuple, kwargs: dict) -> object:
+        """See `Watching.run`."""
+        name = _plain(name)
+        before = _as_it_is(args) if func._schema.is_mutable else args
+        given = _numbers((before, kwargs))
+        lies = {_memory(t) for t in _numbers((args, kwargs))}
+        bad = [(t, self._sources.get(_memory(one))) for t, one in _pairs(before, args, kwargs) if not is_finite(t)]
+        masked = self._is_masked(name, given, bad)
+        result = func(*args, **kwargs)
+        made = _numbers(result)
+        spoilt = [] if "empty" in name else [t for t in made if not is_finite(t)]
+        source = self._source(name, before, kwargs, bad, spoilt[0]) if spoilt else None
+        self._note(name, made, {id(t) for t in spoilt}, lies, source, masked)
+        if self._record:
+            number = torch.autograd._get_sequence_nr() - 1
+            if number not in self.records:
+                self.records[number] = Record(
+                    name, source.place if source and source.place else self._places.here(), source
+                )
+        return result
+
+    def _note(
+        self, name: str, made: list[Tensor], spoilt: set[int], lies: set[int], source: Source | None, masked: bool
+    ) -> None:
+        for tensor in made:
+            where = _memory(tensor)
+            if id(tensor) in spoilt:
+                self._sources[where] = source
+            elif where not in lies:
+                self._sources.pop(where, None)
+            if where not in lies:
+                self._made[where] = name, masked
+
+    def _is_masked(self, name: str, given: list[Tensor], bad: list[tuple]) -> bool:
+        if name == "exp":
+            return any(bool((t == -math.inf).any()) for t, _ in bad)
+        return name in _SUMS and any(self._made.get(_memory(t), ("", False))[1] for t in given)
+
+    def _source(self, name: str, args: tuple, kwargs: dict, bad: list[tuple], made: Tensor) -> Source:
+        if not bad:
+            return self._begun(name, args, made, written=_is_written((args, kwargs), made))
+        known = [(t, source or _unknown(t)) for t, source in bad]
+        nan = [source for t, source in known if bool(t.isnan().any())]
+        if nan:
+            return nan[0]
+        source = next((one for _, one in known if not one.meant), known[0][1])
+        if not bool(made.isnan().any()) and name != "logsumexp":
+            return source
+        if not source.meant:
+            source.then = source.then or (name, self._places.here())
+            return source
+        begun = self._begun(name, args, made)
+        return source if source.datum is not None and not begun.cause.masked else begun
+
+    def _begun(self, name: str, args: tuple, made: Tensor, *, written: bool = False) -> Source:
+        place = self._places.here()
+        self._places.remember(place)
+        call = Call(name, args, made, self._maker, lambda t: self._made.get(_memory(t), ("", False))[1])
+        if written:
+            return Source(name, place, meant=True)
+        return Source(name, place, cause_of(call), meant=makes_a_mask(call))
+
+    def _maker(self, tensor: Tensor) -> str:
+        return self._made.get(_memory(tensor), ("", False))[0]
+
+
+def _is_written(arguments: tuple, made: Tensor) -> bool:
+    """Whether an operation puts there what stands in its arguments as a number."""
+    numbers = [v for v in pytree.tree_leaves(arguments) if isinstance(v, float) and not math.isfinite(v)]
+    return bool(numbers) and (any(map(math.isnan, numbers)) or not bool(made.isnan().any()))
+
+
+def _unknown(tensor: Tensor) -> Source:
+    """Of a tensor that was there before, and that nobody is known to hold."""
+    shape = f"a tensor of shape {tuple(tensor.shape)}" if tensor.ndim else "a number"
+    datum = Datum(tensor, "(unknown)", shape, "", "no operation of this pass made it", ACTIONS["data"])
+    return Source("data", None, datum=datum, meant=datum.masks)
+
+
+def _plain(name: str) -> str:
+    name = name.removeprefix("native_").removesuffix("_forward")
+    if "scaled_dot_product" in name:
+        return "scaled_dot_product_attention"
+    return _CALLED.get(name, name)
+
+
+def _numbers(tree: object) -> list[Tensor]:
+    return [leaf for leaf in pytree.tree_leaves(tree) if isinstance(leaf, Tensor) and has_numbers(leaf)]
+
+
+def _pairs(before: tuple, args: tuple, kwargs: dict) -> list[tuple[Tensor, Tensor]]:
+    return list(zip(_numbers((before, kwargs)), _numbers((args, kwargs)), strict=True))
+
+
+def _as_it_is(args: tuple) -> tuple:
+    """The same with copies of the tensors, one of which the operation writes to."""
+    return pytree.tree_map_only(Tensor, lambda t: t.detach().clone() if has_numbers(t) else t, args)
+
+
+def _memory(tensor: Tensor) -> int:
+    try:
+        return tensor.untyped_storage().data_ptr() or id(tensor)
+    except (RuntimeError, NotImplementedError):
+        return id(tensor)

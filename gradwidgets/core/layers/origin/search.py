@@ -1,0 +1,104 @@
+"""The searches: one pass forward, or one forward and one backward, up to a culprit and a sentence."""
+
+import warnings
+from collections.abc import Callable
+from typing import TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from gradwidgets.core.layers.origin.backwards import Backwards
+from gradwidgets.core.layers.origin.data import Datum, data_of
+from gradwidgets.core.layers.origin.forwards import Forwards
+from gradwidgets.core.layers.origin.found import Origin
+from gradwidgets.core.layers.origin.places import Places, is_finite
+from gradwidgets.core.layers.origin.sentences import blamed
+from gradwidgets.core.layers.passes import Subject, copied, run, without_gradient_hooks
+from gradwidgets.core.subject.home import abroad
+
+T = TypeVar("T")
+
+
+def origin_of_non_finite(subject: Subject) -> str:
+    """The sentence of `origin_of`; "" for None."""
+    found = origin_of(subject)
+    return found.sentence if found is not None else ""
+
+
+def origin_of(subject: Subject) -> Origin | None:
+    """Run model and loss once more, and say where what is not finite in the loss began.
+
+    Args:
+        subject: The model and its batch; whoever calls puts the model back afterwards.
+
+    Returns:
+        An operation or the data; None where the loss is finite in this pass, or the pass fails.
+    """
+    return _quietly(lambda: _forwards(subject))
+
+
+def origin_of_bad_gradient(subject: Subject) -> Origin | None:
+    """Run model and loss once more, forwards and backwards, and say where the gradient stops being finite.
+
+    Args:
+        subject: As for `origin_of`.
+
+    Returns:
+        The operation whose backward makes NaN or infinity of finite gradients, or what `origin_of` gives where the loss
+        is not finite either; None where all gradients are finite in this pass, or it fails.
+    """
+    return _quietly(lambda: _backwards(subject))
+
+
+def _quietly(search: Callable[[], T]) -> T | None:
+    """What a search gives; None where it fails: a result without an explanation is better than none."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the pass that is looked into has said them
+            return search()
+    except Exception:
+        return None
+
+
+def _forwards(subject: Subject) -> Origin | None:
+    with without_gradient_hooks(subject.model):
+        loss, watch, data = _followed(subject)
+    return _of_loss(loss, watch, data)
+
+
+def _of_loss(loss: Tensor, watch: Forwards, data: list[Datum]) -> Origin | None:
+    if is_finite(loss):
+        return None
+    source = watch.source_of(loss)
+    if source is not None:
+        return blamed(source, loss)
+    return data[0].origin("loss") if data else None
+
+
+def _followed(subject: Subject, *, record: bool = False) -> tuple[Tensor, Forwards, list[Datum]]:
+    """The loss, with where each tensor that is not finite began, and the data that were not finite before."""
+    inputs, targets = copied(subject.inputs), copied(subject.targets)
+    data = list(data_of(subject, inputs, targets))
+    with Places(subject.model) as places, Forwards(places, data, record=record) as watch:
+        output = run("the model", subject.model, inputs, subject.model)
+        places.in_loss = True
+        loss = run("the loss", lambda: subject.loss_fn(output, targets), (), subject.model)
+    return loss, watch, data
+
+
+def _backwards(subject: Subject) -> Origin | None:
+    with without_gradient_hooks(subject.model):
+        loss, watch, data = _followed(subject, record=True)
+        if not is_finite(loss):
+            return _of_loss(loss, watch, data)
+        wanted = _wanted(subject)
+        if not wanted or not loss.requires_grad:
+            return None
+        with Backwards(loss, watch.records) as back, abroad():
+            back.run(wanted)
+        return back.origin()
+
+
+def _wanted(subject: Subject) -> list[Tensor]:
+    parameters = [p for p in subject.model.parameters() if p.requires_grad and not nn.parameter.is_lazy(p)]
+    return [p for p in parameters if not p.is_meta and p.layout is torch.strided]

@@ -1,0 +1,54 @@
+"""Culprits in words."""
+
+from torch import Tensor
+
+from gradwidgets.core.layers.origin.causes import Cause
+from gradwidgets.core.layers.origin.forwards import Source
+from gradwidgets.core.layers.origin.found import Origin
+from gradwidgets.core.layers.origin.places import LOSS, Place
+from gradwidgets.core.layers.rows import ROOT
+from gradwidgets.core.non_finite import ACTIONS
+
+
+def blamed(source: Source, loss: Tensor) -> Origin:
+    """Whoever made a loss that is not finite."""
+    if source.datum is not None:
+        return source.datum.origin("loss")
+    what = "NaN" if bool(loss.isnan().any()) else "infinity"
+    cause = source.cause or _written(source.operation, what)
+    clause = cause.clause
+    if source.then is not None:
+        name, place = source.then
+        where = f" in {within(place)}" if place.module != source.place.module else ""
+        clause += f", and {name}{where} then makes NaN of it"
+    sentence = f"{_subject(source.place, what)}: {clause}{quoted(source.place)}"
+    return Origin(sentence, cause.action, source.operation, source.place.module, source.place.line, "loss")
+
+
+def _written(operation: str, what: str) -> Cause:
+    if what == "NaN":
+        return Cause(f"{operation} brings in NaN, which is written down there", ACTIONS["data"])
+    clause = f"{operation} writes infinity there, as for a mask, and the loss takes it in"
+    return Cause(clause, "Leave what is masked out of the loss, or fill it with a large finite number.")
+
+
+def _subject(place: Place, what: str) -> str:
+    if place.module == LOSS:
+        return f"{what} comes from {LOSS}"
+    if place.module == ROOT:
+        goes = f"what goes into {place.before}" if place.before else "what the model puts out"
+        since = f"after {place.after}" if place.after else "before any layer"
+        return f"{goes} is not finite: it is made {since}, outside of any module"
+    if place.sound:
+        return f"{within(place)} is given finite numbers and puts out others"
+    return f"{within(place)} makes {what} of what it is given"
+
+
+def within(place: Place) -> str:
+    """A place's module with its class."""
+    return f"{place.module} ({place.kind})" if place.kind and place.module != ROOT else place.module
+
+
+def quoted(place: Place) -> str:
+    """A place's line in brackets; "" for none."""
+    return f" ({place.line})" if place.line else ""

@@ -1,0 +1,74 @@
+"""Where operations have a value and no finite slope, read from what autograd keeps of them."""
+
+from collections.abc import Callable
+
+from torch import Tensor
+from torch.autograd.graph import Node
+
+
+def slope_at(node: Node, name: str) -> str | None:
+    """Why an operation has no finite slope, in a clause; None where that is not to be seen."""
+    rule = _RULES.get(name)
+    return None if rule is None else rule(node, name)
+
+
+def _kept(node: Node, *keys: str) -> Tensor | None:
+    for key in keys:
+        try:
+            value = getattr(node, f"_saved_{key}")
+        except (AttributeError, RuntimeError):  # it was overwritten since
+            continue
+        if isinstance(value, Tensor):
+            return value
+    return None
+
+
+def _at(mask: Tensor) -> str:
+    return f"{int(mask.sum())} of {mask.numel()}"
+
+
+def _zero(*keys: str) -> Callable[[Node, str], str | None]:
+    def rule(node: Node, name: str) -> str | None:
+        kept = _kept(node, *keys)
+        if kept is None or not bool((kept == 0).any()):
+            return None
+        return f"{name} is taken of 0 ({_at(kept == 0)} numbers), where its slope is infinite"
+
+    return rule
+
+
+def _division(node: Node, name: str) -> str | None:
+    kept = _kept(node, "other")
+    bad = 0 if kept is None else int((kept == 0).sum())
+    return f"{bad} of {kept.numel()} divisors {'is' if bad == 1 else 'are'} 0" if bad else None
+
+
+def _arc(node: Node, name: str) -> str | None:
+    kept = _kept(node, "self")
+    if kept is None or not bool((kept.abs() >= 1).any()):
+        return None
+    return f"{name} is taken of 1 or −1 ({_at(kept.abs() >= 1)} numbers), where its slope is infinite"
+
+
+def _spectrum(node: Node, name: str) -> str:
+    return f"{name} was given a matrix of which two values are the same, or one is 0: their vectors have no slope"
+
+
+_RULES: dict[str, Callable[[Node, str], str | None]] = {
+    "sqrt": _zero("result"),
+    "rsqrt": _zero("self"),
+    "pow": _zero("self"),
+    "log": _zero("self"),
+    "log2": _zero("self"),
+    "log10": _zero("self"),
+    "xlogy": _zero("self", "other"),
+    "norm": _zero("result"),
+    "reciprocal": _zero("self"),
+    "div": _division,
+    "acos": _arc,
+    "asin": _arc,
+    "atanh": _arc,
+    "linalg_eigh": _spectrum,
+    "linalg_eig": _spectrum,
+    "linalg_svd": _spectrum,
+}

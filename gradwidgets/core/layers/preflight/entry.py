@@ -1,0 +1,177 @@
+"""Where the inputs enter a model: the scale in which its first layers take them, and batch norm of one sample."""
+
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.modules.conv import _ConvNd
+
+from gradwidgets.core.finding import Finding
+from gradwidgets.core.layers.preflight.reading import left_out, named_tensors, numbers
+from gradwidgets.core.layers.preflight.scale import as_read, input_scale, sizes
+from gradwidgets.core.layers.watch import tensors_in
+
+_PLAIN = (nn.Linear, _ConvNd, nn.Bilinear)
+_WEIGHTED = (*_PLAIN, nn.RNNBase, nn.RNNCellBase, nn.MultiheadAttention)
+_TABLES = (nn.Embedding, nn.EmbeddingBag)
+
+
+@dataclass(eq=False)
+class _Entered:
+    """A layer that took inputs as they came: what it took, what it gave, whether that was normalised at once."""
+
+    name: str
+    layer: str
+    read: Tensor
+    plain: bool
+    given: Tensor | None = None
+    normed: bool = False
+
+
+class Entry:
+    """Watches the first layers of a model within a `with` block around one call of it.
+
+    What a model makes of its inputs before any layer sees them (bytes divided by 255, a time turned into sines) is thus
+    taken into account, and so is a normalisation that comes first, or right behind the first layer.
+
+    Args:
+        model: What will be called; its hooks are there within the block only.
+        inputs: What it will be called with, the very tensors.
+    """
+
+    def __init__(self, model: nn.Module, inputs: object) -> None:
+        self._model = model
+        self._names = dict(_storages(inputs))
+        self._whole = "inputs"
+        self._entered: list[_Entered] = []
+        self._made: dict[int, tuple[Tensor, _Entered]] = {}
+        self._alone: list[tuple[str, tuple[int, ...]]] = []
+        self._seen: set[int] = set()
+        self._begun = False
+        self._handles: list = []
+
+    def __enter__(self) -> "Entry":
+        for name, module in self._model.named_modules():
+            if isinstance(module, torch.jit.ScriptModule):
+                continue
+            kind = _kind(module)
+            if kind:
+                before = partial(self._before, name or "the model", kind)
+                self._handles.append(module.register_forward_pre_hook(before, with_kwargs=True))
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for handle in self._handles:
+            handle.remove()
+        self._handles.clear()
+        self._made.clear()
+
+    def findings(self) -> list[Finding]:
+        """What there is to say after the block, also where the model raised in it."""
+        return [*self._scales(), *self._ones()]
+
+    def _before(self, name: str, kind: str, module: nn.Module, arguments: tuple, keywords: dict) -> None:
+        self._look(name, kind, module, (arguments, keywords))
+
+    @left_out
+    def _look(self, name: str, kind: str, module: nn.Module, given: object) -> list:
+        x = next(tensors_in(given), None)
+        if x is None:
+            return []
+        first, self._begun = not self._begun, True
+        if kind == "norm":
+            self._normed(name, module, x)
+        elif kind == "weighted" and not x.is_nested and x.is_floating_point():
+            source = self._names.get(_storage(x)) if self._names else None
+            if source or (first and not x.requires_grad):
+                self._enter(name, module, x, source or self._whole)
+        return []
+
+    def _normed(self, name: str, module: nn.Module, x: Tensor) -> None:
+        if id(x) in self._made:
+            self._made[id(x)][1].normed = True
+        if isinstance(module, _BatchNorm) and module.training and x.shape[0] == 1:
+            self._alone.append((name, tuple(x.shape)))
+
+    def _enter(self, name: str, module: nn.Module, x: Tensor, source: str) -> None:
+        values = numbers(x)
+        if values is None or id(module) in self._seen:
+            return
+        self._seen.add(id(module))
+        entered = _Entered(source, f"{name} ({type(module).__name__})", sizes(values), isinstance(module, _PLAIN))
+        self._entered.append(entered)
+        self._handles.append(module.register_forward_hook(partial(self._after, entered)))
+
+    def _after(self, entered: _Entered, module: nn.Module, arguments: tuple, output: object) -> None:
+        if entered.plain and isinstance(output, Tensor) and entered.given is None:
+            self._made[id(output)] = output, entered
+            self._give(entered, output)
+
+    @left_out
+    def _give(self, entered: _Entered, output: Tensor) -> list:
+        entered.given = sizes(output.detach())[2]
+        return []
+
+    @left_out
+    def _scales(self) -> list[Finding]:
+        found, told = [], set()
+        for one in self._entered:
+            if one.normed or one.name in told:
+                continue
+            given = None if one.given is None else float(one.given)
+            finding = input_scale(one.name, one.layer, as_read(one.read.tolist()), given)
+            if finding is not None:
+                found.append(finding)
+                told.add(one.name)
+        return found
+
+    def _ones(self) -> list[Finding]:
+        if not self._alone:
+            return []
+        name, shape = self._alone[0]
+        values = torch.Size(shape[2:]).numel()
+        message = (
+            f"{name} normalises over a batch of one in training mode, {values} "
+            f"{'value' if values == 1 else 'values'} of each channel"
+            + (": the result does not depend on the input, and torch refuses it" if values == 1 else
+               ": each sample is normalised by itself, and the running statistics are those of one sample")
+        )  # fmt: skip
+        evidence = {
+            "layer": name,
+            "shape": list(shape),
+            "samples": 1,
+            "threshold": 2,
+            "layers": [n for n, _ in self._alone],
+        }
+        action = "Larger batches (drop_last=True for the last one), GroupNorm instead, or model.eval() to only look."
+        return [Finding("batch_of_one", "error" if values == 1 else "warning", message, evidence, action=action)]
+
+
+def _kind(module: nn.Module) -> str:
+    """What a module is to what comes in: "norm", "table", "weighted", or "" where it only passes it on."""
+    if isinstance(module, _TABLES):
+        return "table"
+    leaf = not any(m._parameters for m in module.modules() if m is not module)
+    if leaf and "norm" in type(module).__name__.lower():
+        return "norm"
+    own = [p for p in module._parameters.values() if p is not None]
+    matrix = any(nn.parameter.is_lazy(p) or p.ndim > 1 for p in own)
+    return "weighted" if isinstance(module, _WEIGHTED) or (leaf and matrix) else ""
+
+
+def _storages(inputs: object) -> list[tuple[int, str]]:
+    found = []
+    for name, tensor in named_tensors(inputs, "inputs"):
+        place = _storage(tensor)
+        if place:
+            found.append((place, name))
+    return found[::-1]  # of two names of one storage, the first counts
+
+
+def _storage(tensor: Tensor) -> int:
+    try:
+        return tensor.untyped_storage().data_ptr()
+    except Exception:  # sparse, nested and meta tensors have none
+        return 0

@@ -1,0 +1,166 @@
+"""What a loss is given, watched while it is called."""
+
+from collections.abc import Callable, Iterable
+from types import MappingProxyType
+
+from torch import Tensor
+from torch.overrides import TorchFunctionMode
+from torch.utils import _pytree as pytree
+
+from gradwidgets.core.finding import Finding
+from gradwidgets.core.layers.preflight import compared, given, labels
+from gradwidgets.core.layers.preflight.call import OUTPUT, TARGET, Call
+from gradwidgets.core.layers.preflight.constant import constant, owns_its_loss
+from gradwidgets.core.layers.preflight.reading import left_out, named_tensors
+
+_REGRESSIONS = ("mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss")
+_BY_NUMBER = (
+    *_REGRESSIONS,
+    "gaussian_nll_loss",
+    "poisson_nll_loss",
+    "kl_div",
+    "soft_margin_loss",
+    "hinge_embedding_loss",
+)
+_SUBTRACTS = ("sub", "rsub", "__sub__", "__rsub__", "subtract")
+_OPERATORS = (
+    "mul __mul__ __rmul__ multiply add __add__ __radd__ div __truediv__ true_divide divide "
+    "__rtruediv__ maximum minimum max min pow __pow__ eq __eq__ xlogy "
+)
+_ARITHMETIC = frozenset(_SUBTRACTS) | frozenset(_OPERATORS.split())
+_WIDENS = ("unsqueeze", "__getitem__", "view", "reshape", "expand", "unflatten")
+_AT_DEVICES = (labels.LABELS, compared.RANGE, given.SHARES)
+
+# What is looked at when a function is called, before it is.
+_CHECKS = MappingProxyType({
+    "cross_entropy": (given.of_classes, labels.of_classes),
+    "log_softmax": (given.of_classes,),
+    "logsumexp": (given.of_classes,),
+    "softmax": (given.of_classes,),
+    "nll_loss": (given.of_logarithms, labels.of_classes),
+    "kl_div": (given.of_logarithms, compared.of_divergence),
+    "ctc_loss": (given.of_logarithms, labels.of_sequences),
+    "binary_cross_entropy": (given.of_probabilities, compared.of_yes_or_no),
+    "binary_cross_entropy_with_logits": (given.of_yes_or_no, compared.of_yes_or_no),
+    "multilabel_soft_margin_loss": (given.of_yes_or_no,),
+    "log_sigmoid": (given.of_yes_or_no,),
+    "sigmoid": (given.of_yes_or_no,),
+    "special_expit": (given.of_yes_or_no,),
+})  # fmt: skip
+
+
+class LossCall(TorchFunctionMode):
+    """Watches one call of a loss within a `with` block; `findings` says afterwards what there is to say.
+
+    It sees what the functions of torch that the loss calls are given, follows what is made of the output and what of
+    the targets, and reads the few numbers that tell. The loss itself is computed as ever. What is known when the loss
+    raises is kept: `findings(None)`.
+
+    Args:
+        output: The model's, the very object that the loss is given.
+        targets: Those that the loss is given.
+    """
+
+    def __init__(self, output: object, targets: object) -> None:
+        super().__init__()
+        self._output = [tensor for _, tensor in named_tensors(output, "output")]
+        self._targets = targets
+        self._roles: dict[int, int] = {}
+        self._kept: list[Tensor] = []  # an id may be given away once its tensor is gone
+        self._widened: set[int] = set()
+        self._found: dict[tuple[str, str], Finding] = {}
+        self._scale_read = False
+        for tensor in self._output:
+            self._mark(tensor, OUTPUT)
+        for _, tensor in named_tensors(targets, "targets"):
+            self._mark(tensor, TARGET)
+
+    def __torch_function__(
+        self, func: Callable, types: Iterable, args: tuple = (), kwargs: dict | None = None
+    ) -> object:
+        """See a call, and make it."""
+        keywords = kwargs or {}
+        name = getattr(func, "__name__", "")
+        tensors = [one for one in (*args, *keywords.values()) if isinstance(one, Tensor)]
+        if not tensors and args and isinstance(args[0], (list, tuple)):
+            tensors = [one for one in args[0] if isinstance(one, Tensor)]
+        role = 0
+        for one in tensors:
+            role |= self._roles.get(id(one), 0)
+        if role:
+            self._before(Call(name, args, keywords, tensors, self._role))
+        result = func(*args, **keywords)
+        if role:
+            self._follow(name, args, tensors, result, role)
+        return result
+
+    def findings(self, loss: Tensor | None, loss_fn: Callable | None = None) -> list[Finding]:
+        """What there is to say of the call.
+
+        Args:
+            loss: What it gave; None where it raised.
+            loss_fn: To be called again on other outputs, but only where the gradient by the output is 0 as if the loss
+                were constant; without it a constant loss goes unsaid.
+
+        Returns:
+            Findings, in the order in which they were met.
+        """
+        found = list(self._found.values())
+        if loss is not None and not any(one.name == given.LOGITS for one in found):
+            found += self._in_graph(loss)
+        if not any(one.name == labels.CONSTANT for one in found):
+            found += constant(loss, self._output, self._targets, loss_fn)
+        return found
+
+    def _role(self, tensor: Tensor) -> int:
+        return self._roles.get(id(tensor), 0)
+
+    def _mark(self, tensor: Tensor, role: int) -> None:
+        self._roles[id(tensor)] = self._roles.get(id(tensor), 0) | role
+        self._kept.append(tensor)
+
+    def _follow(self, name: str, arguments: tuple, tensors: list[Tensor], result: object, role: int) -> None:
+        widens = name in _WIDENS or any(id(one) in self._widened for one in tensors)
+        for one in (result,) if isinstance(result, Tensor) else pytree.tree_leaves(result):
+            if isinstance(one, Tensor):
+                # A view or a sum of what was widened on purpose is so too.
+                if (
+                    widens
+                    and one.ndim >= max(t.ndim for t in tensors)
+                    and (name not in _WIDENS or one.ndim > tensors[0].ndim)
+                ):
+                    self._widened.add(id(one))
+                self._mark(one, role)
+
+    def _before(self, call: Call) -> None:
+        for check in _CHECKS.get(call.name, ()):
+            self._say(left_out(check)(call))
+        if call.name in _BY_NUMBER:
+            self._say(left_out(compared.of_named)(call))
+        elif call.name in _ARITHMETIC:
+            self._say(left_out(compared.by_hand)(call, self._widened))
+        if call.name in _REGRESSIONS or call.name in _SUBTRACTS or call.name == "gaussian_nll_loss":
+            self._scale(call)
+        self._refuse(call)
+
+    def _scale(self, call: Call) -> None:
+        if not self._scale_read and call.pair is not None:
+            self._scale_read = True  # of the first comparison: others may be of parts that are scaled by themselves
+            self._say(left_out(compared.of_scale)(call))
+
+    def _say(self, findings: list[Finding]) -> None:
+        for one in findings:
+            self._found.setdefault((one.name, one.severity), one)
+
+    def _refuse(self, call: Call) -> None:
+        """On an accelerator, such a call would end the process' use of it; on a CPU, torch raises by itself."""
+        if not call.tensors[0].is_cuda or call.name not in ("cross_entropy", "nll_loss", "binary_cross_entropy"):
+            return
+        for one in self._found.values():
+            if one.name in _AT_DEVICES and one.severity == "error":
+                raise IndexError(one.message)
+
+    @left_out
+    def _in_graph(self, loss: Tensor) -> list[Finding]:
+        own = owns_its_loss(loss, self._output)
+        return given.in_graph(loss, [] if own else [one.grad_fn for one in self._output if one.grad_fn is not None])

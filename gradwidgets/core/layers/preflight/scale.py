@@ -1,0 +1,104 @@
+"""Numbers of a size that stalls or blows up a net that begins as torch begins it."""
+
+import math
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from gradwidgets.core.finding import Finding
+from gradwidgets.core.layers.preflight.reading import some, wide
+from gradwidgets.core.wording import number
+
+# Root mean square of inputs, of what is not 0, above which they blow up a default-initialised net, and is an error.
+LARGE, HUGE = 50.0, 1e4
+# The same for whole numbers up to 255, which are pixels that nobody has scaled.
+BYTES = 16.0
+# Below which they stall it: biases are then all that counts.
+SMALL, TINY = 1e-3, 1e-6
+# Mean over standard deviation above which all samples look alike, for means that are not small.
+OFFSET, OFF = 20.0, 2.0
+# What a first layer gives at most where its weights suit its inputs, however large these are.
+SUITED = 8.0
+# Root mean square of targets, above which a step of the usual size does not get there, and is an error.
+FAR, FARTHER = 1e4, 1e6
+# The same of targets that hardly differ, by the offset above; and what a target must exceed the output by.
+FAR_ALIKE, BEYOND = 300.0, 30.0
+
+
+def sizes(tensor: Tensor) -> Tensor:
+    """Mean, deviation, root mean square of what is not 0, least, largest, and whether all are whole: on its device."""
+    values = wide(some(tensor)).double()
+    used = (values != 0).sum().clamp(min=1)
+    parts = values.mean(), values.std(correction=0), (values.square().sum() / used).sqrt(), values.min(), values.max()
+    return torch.stack([*parts, (values == values.round()).all().double()])
+
+
+def input_scale(name: str, layer: str, read: Mapping[str, float], given: float | None) -> Finding | None:
+    """What to say of inputs where a layer first takes them.
+
+    Args:
+        name: Of the inputs.
+        layer: That takes them.
+        read: Of `sizes`.
+        given: Root mean square of what the layer makes of them; None where it is bounded or not known.
+    """
+    size, mean, std = read["rms"], read["mean"], read["std"]
+    if not math.isfinite(size + std):
+        return None
+    is_bytes = bool(read["whole"]) and read["min"] >= 0 and 64 <= read["max"] <= 255
+    suited = given is not None and given < SUITED
+    if size > (BYTES if is_bytes else LARGE) and not suited:
+        how = "blows up"
+    elif 0 < size < SMALL:
+        how = "stalls"
+    elif std > 0 and abs(mean) > max(OFFSET * std, OFF) and not suited:
+        how = "hides the differences between samples from"
+    else:
+        return None
+    severity = "error" if size > HUGE or size < TINY else "warning"
+    what = "whole numbers such as bytes hold, " if is_bytes else ""
+    message = (
+        f"{name}, as {layer} takes them, have a scale that {how} a net that begins with torch's weights: {what}"
+        f"{_described(read)}"
+    )
+    thresholds = {"threshold": BYTES if is_bytes else LARGE, "least": SMALL, "mean over deviation at most": OFFSET}
+    return Finding("input_scale", severity, message, {"tensor": name, "layer": layer} | dict(read) | thresholds,
+                   action=_remedy(read, is_bytes))  # fmt: skip
+
+
+def target_scale(read: Mapping[str, float], output: float) -> Finding | None:
+    """What to say of numbers that an output of that root mean square is compared with."""
+    size, mean, std = read["rms"], read["mean"], read["std"]
+    alike = size > FAR_ALIKE and abs(mean) > OFFSET * std > 0
+    if not ((size > FAR or alike) and size > BEYOND * output):
+        return None
+    message = (
+        f"targets have a scale that an output of about {number(output, 2)} does not reach in steps of the usual size: "
+        f"{_described(read)}"
+    )
+    thresholds = {"output": output, "threshold": FAR, "threshold where they are alike": FAR_ALIKE}
+    severity = "error" if size > FARTHER else "warning"
+    return Finding("target_scale", severity, message, dict(read) | thresholds, action=_remedy(read, False))
+
+
+def as_read(values: list[float]) -> dict[str, float]:
+    """The numbers of `sizes` by name."""
+    return dict(zip(("mean", "std", "rms", "min", "max", "whole"), values, strict=True))
+
+
+def _described(read: Mapping[str, float]) -> str:
+    mean, std, least, most = (number(read[key], 3) for key in ("mean", "std", "min", "max"))
+    return f"mean {mean}, standard deviation {std}, from {least} to {most}"
+
+
+def _remedy(read: Mapping[str, float], is_bytes: bool) -> str:
+    if is_bytes:
+        return "Scale them: divide by 255, and best normalise each channel."
+    if not read["std"]:
+        return f"Scale them: divide by {number(read['rms'], 3)}."
+    mean, std = number(read["mean"], 3), number(read["std"], 3)
+    each = "Scale them, each feature by its own mean and deviation over the training set"
+    if abs(read["mean"]) < 0.1 * read["std"]:
+        return f"{each}; here, divide by {std}."
+    return f"{each}; here, subtract {mean} and divide by {std}."
