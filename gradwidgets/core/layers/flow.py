@@ -7,18 +7,19 @@ import torch
 from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
+from gradwidgets.core.layers.along_time import gradients_along_time
 from gradwidgets.core.layers.following import cuts_of
-from gradwidgets.core.layers.origin import origin_of_non_finite
+from gradwidgets.core.layers.origin import origin_of, origin_of_bad_gradient
 from gradwidgets.core.layers.passes import (
     FlowError,
     Subject,
-    checked,
     copied,
     hooks_in_words,
     quietly,
     run,
     without_gradient_hooks,
 )
+from gradwidgets.core.layers.preflight import Look
 from gradwidgets.core.layers.rows import Row, parameters_of, rows_of, shared_names
 from gradwidgets.core.layers.stats import LayerFlow
 from gradwidgets.core.layers.summary import Measured, summarise
@@ -64,32 +65,40 @@ def flow_of(subject: Subject, *, own: bool = False) -> LayerFlow:
         subject: Model, batch and loss.
         own: Whether the model is nobody's but ours, so that it need not be copied.
     """
-
-    def measured(copy: Subject) -> tuple[Measured, str]:
-        found = _measure(copy)
-        for name, cut in cuts_of(copy, [row for row in found.rows if _is_unreached(row, found)]).items():
-            next(row for row in found.rows if row.name == name).cut = cut
-        return found, "" if math.isfinite(found.loss) else origin_of_non_finite(copy)
-
     subject.notes += hooks_in_words(subject.model)
-    (found, origin), certificate = subject.looked_at(measured, own=own)
+    found, certificate = subject.looked_at(_looked, own=own)
     with quietly(subject.light):
-        return summarise(found, certificate, subject.notes, origin)
+        return summarise(found, certificate, subject.notes)
+
+
+def _looked(subject: Subject) -> Measured:
+    """One pass, and what only further passes tell where there is something to tell."""
+    found = _measure(subject)
+    unreached = [row for row in found.rows if _is_unreached(row, found)]
+    cuts = cuts_of(subject, unreached)
+    for row in unreached:
+        row.cut = cuts.get(row.name)
+    if not math.isfinite(found.loss):
+        found.culprit = origin_of(subject)
+    elif not found.is_finite:
+        found.culprit = origin_of_bad_gradient(subject)
+    found.along_time = gradients_along_time(subject)
+    return found
 
 
 def _measure(subject: Subject) -> Measured:
     model, inputs, notes = subject.model, copied(subject.inputs), subject.notes
+    targets = copied(subject.targets)
     rows = rows_of(model)
     for row, key, owner in shared_names(rows):
         row.note(f"{key} is shared with {owner}, and so is its gradient")
-    watch = Watch(model, rows)
+    watch, look = Watch(model, rows), Look(subject, inputs, targets)
     with without_gradient_hooks(model):
         with watch:
             watch.weights()
-            output = run("the model", model, inputs, model)
+            output = look.at_model(lambda: run("the model", model, inputs, model))
             watch.forward_done = True
-            targets = copied(subject.targets)
-            loss = checked(run("the loss", lambda: subject.loss_fn(output, targets), (), model))
+            loss = look.at_loss(output)
             watch.weights()
             tracked = Tracked(loss, watch.calls, names_by_id(model.named_parameters()))
             missed = unlisted(model, tracked.leaves, [*parameters_of(rows), *_tensors((inputs, targets))])
@@ -101,7 +110,17 @@ def _measure(subject: Subject) -> Measured:
         value = float(loss.detach())
     watch.numbers.read()
     graph = tracked.graph(watch.gradients_at, watch.numbers, gradients)
-    return Measured(rows, watch.numbers, watch.norms, value, model.training, graph, tuple(missed), slopes)
+    return Measured(
+        rows,
+        watch.numbers,
+        watch.norms,
+        value,
+        model.training,
+        graph,
+        tuple(missed),
+        slopes,
+        tuple(look.findings(loss)),
+    )
 
 
 def _is_unreached(row: Row, found: Measured) -> bool:

@@ -56,7 +56,7 @@ class Subject:
     notes: list[str]
     lazy: bool
     small: bool
-    light: bool
+    light: bool = True
     ours: frozenset[int] = frozenset()
 
     @classmethod

@@ -4,8 +4,11 @@ import math
 from dataclasses import dataclass, field, fields
 from typing import Literal
 
+from gradwidgets.core.finding import Finding
+from gradwidgets.core.layers.along_time import TimeProfile
 from gradwidgets.core.layers.functional_units import FunctionStats
 from gradwidgets.core.layers.module_graph import ModuleGraph
+from gradwidgets.core.layers.origin import Origin
 from gradwidgets.core.layers.unlisted import Unlisted
 from gradwidgets.core.results import Result
 from gradwidgets.core.subject.certificate import Certificate
@@ -113,10 +116,12 @@ class LayerFlow(Result):
         certificate: The proof that the model is as it was.
         unmeasured: (layer, reason) of all that could not be measured; "(model)" where it is about the whole.
         notes: What else is to be known about the measurement.
-        origin: Where the first number that is not finite comes from, if the loss is not; else "".
+        culprit: Who made the first number that is not finite, in the loss or in the gradient; None for nobody.
         graph: What fed what, layers and the functions between them; None where that cannot be told.
         unlisted: Tensors that take part and ask for a gradient, which `model.parameters()` does not list.
         functions: Activations that are called as functions, from the input's side on.
+        preflight: What is wrong with the batch and the loss, as `preflight` says it.
+        along_time: The gradient at every time step, of each recurrent module.
     """
 
     layers: tuple[LayerStats, ...]
@@ -124,10 +129,17 @@ class LayerFlow(Result):
     certificate: Certificate
     unmeasured: tuple[tuple[str, str], ...] = ()
     notes: tuple[str, ...] = ()
-    origin: str = ""
+    culprit: Origin | None = None
     graph: ModuleGraph | None = field(default=None, repr=False, compare=False)
     unlisted: tuple[Unlisted, ...] = ()
     functions: tuple[FunctionStats, ...] = ()
+    preflight: tuple[Finding, ...] = ()
+    along_time: tuple[TimeProfile, ...] = ()
+
+    @property
+    def origin(self) -> str:
+        """Where the first number that is not finite comes from, in words; "" where all are finite."""
+        return "" if self.culprit is None else self.culprit.sentence
 
     def __getitem__(self, name: str) -> LayerStats:
         """Return the layer of this name."""

@@ -6,8 +6,11 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
+from gradwidgets.core.finding import Finding
+from gradwidgets.core.layers.along_time import TimeProfile
 from gradwidgets.core.layers.functional_units import FunctionStats
 from gradwidgets.core.layers.module_graph import ModuleGraph
+from gradwidgets.core.layers.origin import Origin
 from gradwidgets.core.layers.reduce import Reducer, joined
 from gradwidgets.core.layers.rows import ROOT, Row, in_order
 from gradwidgets.core.layers.stats import LayerFlow, LayerStats, Reached
@@ -17,7 +20,7 @@ from gradwidgets.core.subject.certificate import Certificate
 _NAN = float("nan")
 
 
-@dataclass(frozen=True)
+@dataclass
 class Measured:
     """A pass as it was seen.
 
@@ -30,6 +33,9 @@ class Measured:
         graph: What fed what; None where that cannot be told.
         unlisted: What takes part and is no parameter.
         slopes: Of activations that are called as functions, shares of dead units and saturated outputs, by vertex.
+        preflight: What is wrong with the batch and the loss.
+        culprit: Who made what is not finite.
+        along_time: The gradient along time, of each recurrent module.
     """
 
     rows: list[Row]
@@ -40,23 +46,32 @@ class Measured:
     graph: ModuleGraph | None = None
     unlisted: tuple[Unlisted, ...] = ()
     slopes: dict[int, Tensor] = field(default_factory=dict)
+    preflight: tuple[Finding, ...] = ()
+    culprit: Origin | None = None
+    along_time: tuple[TimeProfile, ...] = ()
+
+    @property
+    def is_finite(self) -> bool:
+        """Whether all norms of gradients are finite."""
+        norms = [norms[2] for norms in self.norms.values() if norms[2] is not None]
+        norms += [place for row in self.rows for _, place in row.gradients.values()]
+        return all(math.isfinite(self.numbers[place][0]) for place in norms)
 
 
-def summarise(measured: Measured, certificate: Certificate, notes: list[str], origin: str = "") -> LayerFlow:
+def summarise(measured: Measured, certificate: Certificate, notes: list[str]) -> LayerFlow:
     """Put the numbers of a pass in order.
 
     Args:
         measured: The numbers.
         certificate: Handed on.
         notes: What was said about the whole on the way.
-        origin: Handed on.
     """
     ways = _ways(measured.graph)
     layers = tuple(_stats(row, measured, *ways.get(row.name, (0, (), ()))) for row in in_order(measured.rows))
     unmeasured = [(ROOT, note) for note in notes if note.startswith("no gradient at all")]
     unmeasured += [(layer.name, layer.note) for layer in layers if layer.note and _lacks(layer)]
     mode = "training" if measured.training else "evaluation"
-    notes += _along_time(measured.rows) + _alike(measured.rows)
+    notes += _alike(measured.rows)
     whole = (*notes, f"measured in {mode} mode")
     return LayerFlow(
         layers,
@@ -64,10 +79,12 @@ def summarise(measured: Measured, certificate: Certificate, notes: list[str], or
         certificate,
         tuple(unmeasured),
         whole,
-        origin,
+        measured.culprit,
         measured.graph,
         measured.unlisted,
         _functions(measured),
+        measured.preflight,
+        measured.along_time,
     )
 
 
@@ -97,13 +114,6 @@ def _ways(graph: ModuleGraph | None) -> dict[str, tuple[int, tuple[str, ...], tu
 
 def _united(names: list[tuple[str, ...]], calls: list[int]) -> tuple[str, ...]:
     return names[calls[0]] if len(calls) == 1 else tuple(dict.fromkeys(name for i in calls for name in names[i]))
-
-
-def _along_time(rows: list[Row]) -> list[str]:
-    names = [row.name for row in rows if row.calls and isinstance(row.module, nn.RNNBase)]
-    if not names:
-        return []
-    return [f"{', '.join(names)}: measured as a whole; where along the time steps a gradient fades is not seen"]
 
 
 def _alike(rows: list[Row]) -> list[str]:

@@ -175,7 +175,7 @@ def test_nan_is_traced_to_where_it_is_made():
     assert finding.message.startswith("b.weight holds NaN or infinity") and "Go back to weights" in finding.action
     finding = findings(Made(between=torch.log))[0]
     assert finding.message.startswith("what goes into b is not finite: it is made after a, outside of any module")
-    assert "logarithm" in finding.action and "(3 layers" not in finding.message
+    assert "log" in finding.message and "Clamp its input" in finding.action and "(3 layers" not in finding.message
     finding = findings(nn.Sequential(nn.Linear(6, 2), nn.Softmax(0), nn.Threshold(2.0, math.inf)))[0]
     assert finding.message.startswith("2 (Threshold) is given finite numbers and puts out others")
 
@@ -247,18 +247,30 @@ def test_dead_units_are_the_cause_and_the_zero_gradient_their_consequence():
     assert "their weights are all 0" in zero.message and "at random" in zero.action
 
 
-def test_a_recurrent_network_is_said_to_be_seen_as_a_whole():
-    class Reader(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.rnn, self.head = nn.LSTM(4, 8, batch_first=True), nn.Linear(8, 2)
+class Reader(nn.Module):
+    def __init__(self, gain=1.0):
+        super().__init__()
+        self.rnn, self.head = nn.RNN(4, 16, batch_first=True, nonlinearity="relu"), nn.Linear(16, 2)
+        with torch.no_grad():
+            nn.init.orthogonal_(self.rnn.weight_hh_l0).mul_(gain)
 
-        def forward(self, x):
-            return self.head(self.rnn(x)[0][:, -1])
+    def forward(self, x):
+        return self.head(self.rnn(x)[0][:, -1])
 
-    flow = layer_flow(Reader(), torch.randn(16, 50, 4), torch.zeros(16, 2), nn.functional.mse_loss)
-    assert "along the time steps of a sequence it is not followed" in diagnose(flow)[0].message
-    assert any("where along the time steps a gradient fades is not seen" in note for note in flow.notes)
+
+def test_a_recurrent_network_is_followed_along_time():
+    torch.manual_seed(0)
+    x = torch.randn(16, 60, 4)
+
+    def of(gain):
+        found = diagnose(layer_flow(Reader(gain), x, torch.zeros(16, 2), nn.functional.mse_loss))
+        return {one.name: one for one in found}
+
+    grown, faded = of(2.0), of(0.3)
+    assert grown["exploding along time"].severity == "error" and "healthy" not in grown
+    assert "a step" in grown["exploding along time"].message and "of rnn grows" in grown["exploding along time"].message
+    assert faded["along time"].severity == "info" and "of 60 time steps" in faded["along time"].message
+    assert "time steps" in faded["healthy"].message.rpartition("Looked at:")[2]
 
 
 def test_units_that_are_the_same_and_will_stay_so_are_noted():

@@ -1,13 +1,8 @@
 """What goes into a model, and what the loss makes of what comes out: looked at first.
 
-`preflight` is for people. The parts are for a pass that runs anyway: `batch_findings` before it, `Entry` around the
-call of the model, `LossCall` around that of the loss, `Warned` around both, then `reconsidered` and `together`.
+`preflight` is for people; `Look` is for a pass that runs anyway.
 """
 
-from gradwidgets.core.layers.preflight.batch import batch_findings, reconsidered
-from gradwidgets.core.layers.preflight.caught import Warned
-from gradwidgets.core.layers.preflight.entry import Entry
-from gradwidgets.core.layers.preflight.loss_call import LossCall
-from gradwidgets.core.layers.preflight.run import preflight, together
+from gradwidgets.core.layers.preflight.run import Look, preflight
 
-__all__ = ["Entry", "LossCall", "Warned", "batch_findings", "preflight", "reconsidered", "together"]
+__all__ = ["Look", "preflight"]

@@ -40,32 +40,77 @@ def preflight(model: nn.Module, inputs: object, targets: object, loss_fn: Callab
 
 
 def _looked(subject: Subject) -> list[Finding]:
-    model, inputs, targets = subject.model, copied(subject.inputs), copied(subject.targets)
-    before = batch_findings(model, inputs, targets)
-    entry, warned = Entry(model, inputs), Warned()
-    found: list[Finding] = []
-    with without_gradient_hooks(model), warned:
+    look = Look(subject, copied(subject.inputs), copied(subject.targets))
+    with without_gradient_hooks(subject.model):
         try:
-            with entry:
-                output = run("the model", model, inputs, model)
-            found, loss = _loss(subject, output, targets)
+            output = look.at_model(lambda: run("the model", subject.model, look.inputs, subject.model))
+            loss = look.at_loss(output)
         except FlowError as error:
-            found, loss = [_raised(error)], None
-    return together(reconsidered(before, loss), entry.findings(), found, warned.findings())
+            return look.findings(None, error)
+    return look.findings(loss)
 
 
-def _loss(subject: Subject, output: object, targets: object) -> tuple[list[Finding], Tensor | None]:
-    told, loss, raised = LossCall(output, targets), None, []
-    try:
-        with told:
-            loss = run("the loss", lambda: subject.loss_fn(output, targets), (), subject.model)
-        loss = checked(loss)
-    except FlowError as error:
-        loss, raised = None, [_raised(error)]
-    found = told.findings(loss, lambda other: subject.loss_fn(output, other))
-    if not any(one.requires_grad for one in subject.model.parameters()):
-        found = [one for one in found if one.name != "detached_loss"]  # nothing is to be trained
-    return [*found, *raised], loss
+class Look:
+    """The preflight of a pass that runs anyway.
+
+    Args:
+        subject: The model that runs, and its loss.
+        inputs: What it is called with, the very tensors.
+        targets: What the loss is given.
+    """
+
+    def __init__(self, subject: Subject, inputs: object, targets: object) -> None:
+        self.inputs, self._targets, self._subject = inputs, targets, subject
+        self._before = batch_findings(subject.model, inputs, targets)
+        self._entry, self._warned = Entry(subject.model, inputs), Warned()
+        self._told: LossCall | None = None
+
+    def at_model(self, call: Callable[[], object]) -> object:
+        """Call the model."""
+        with self._warned, self._entry:
+            return self._explained(call)
+
+    def at_loss(self, output: object) -> Tensor:
+        """Call the loss on what the model gave.
+
+        Raises:
+            FlowError: It raised, or gave no real number in a tensor.
+        """
+        model, loss_fn, targets = self._subject.model, self._subject.loss_fn, self._targets
+        self._told = LossCall(output, targets)
+
+        def call() -> Tensor:
+            with self._told:
+                loss = run("the loss", lambda: loss_fn(output, targets), (), model)
+            return checked(loss)
+
+        with self._warned:
+            return self._explained(call)
+
+    def findings(self, loss: Tensor | None, error: FlowError | None = None) -> list[Finding]:
+        """What there is to say, the gravest first.
+
+        Args:
+            loss: What the loss gave; None where something raised.
+            error: What was raised.
+        """
+        loss_fn, found = self._subject.loss_fn, []
+        if self._told is not None:
+            found = self._told.findings(loss, lambda other: loss_fn(other, self._targets))
+        if not any(one.requires_grad for one in self._subject.model.parameters()):
+            found = [one for one in found if one.name != "detached_loss"]  # nothing is to be trained
+        raised = [] if error is None else [_raised(error)]
+        parts = reconsidered(self._before, loss), self._entry.findings(), [*found, *raised]
+        return together(*parts, self._warned.findings())
+
+    def _explained(self, call: Callable[[], object]) -> object:
+        try:
+            return call()
+        except FlowError as error:
+            why = [one for one in self.findings(None) if one.severity == "error" and one.name != "torch_warning"]
+            if why:
+                raise FlowError(f"{error}. {why[0].message}. {why[0].action}") from error
+            raise
 
 
 def _raised(error: FlowError) -> Finding:

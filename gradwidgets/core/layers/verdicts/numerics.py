@@ -18,6 +18,7 @@ def non_finite(judged: Judged) -> list[Finding]:
     """The first layer whose numbers are not finite, or the loss itself."""
     flow = judged.flow
     layers, loss = list(enumerate(flow.layers)), {"loss": flow.loss}
+    action = flow.culprit.action if flow.culprit else ""
     for what, backwards, sentence in _WAYS:
         hit = [(i, layer) for i, layer in (layers[::-1] if backwards else layers) if what in layer.non_finite]
         if "gradient" in what and hit and not math.isfinite(flow.loss):
@@ -28,20 +29,9 @@ def non_finite(judged: Judged) -> list[Finding]:
             message = sentence.format(layer.name) + (f" ({len(hit)} layers are like that)" if len(hit) > 1 else "")
             if flow.origin:
                 message = f"{flow.origin}; {message}"
-            return [Finding("non_finite", "error", message, loss | others, (i,), _remedy(flow.origin))]
+            return [Finding("non_finite", "error", message, loss | others, (i,), action)]
     if not math.isfinite(flow.loss):
         message = f"the loss is {number(flow.loss)}, and all outputs are finite: it comes from the loss function"
         evidence = loss | {"what": "loss"}
-        return [Finding("non_finite", "error", flow.origin or message, evidence, (), _remedy(flow.origin))]
+        return [Finding("non_finite", "error", flow.origin or message, evidence, (), action)]
     return []
-
-
-def _remedy(origin: str) -> str:
-    """What to do about numbers that are not finite, by where they come from; "" for what holds in general."""
-    if "the inputs hold" in origin:
-        return "Clean the data: torch.isfinite(inputs) says where."
-    if "the weights themselves" in origin:
-        return "Go back to weights that are sound; then lower the learning rate, or clip the gradient."
-    if "outside of any module" in origin:
-        return "Look at the functions called there: a logarithm or root of 0 or less, a division by 0, an overflow."
-    return ""

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from gradwidgets.core.finding import Finding, worst_first
 from gradwidgets.core.layers.stats import LayerFlow
+from gradwidgets.core.layers.verdicts.along_time import along_time
 from gradwidgets.core.layers.verdicts.check import Check, Judged
 from gradwidgets.core.layers.verdicts.depth import change, cliff, exploding, vanishing
 from gradwidgets.core.layers.verdicts.numerics import non_finite
@@ -17,7 +18,7 @@ from gradwidgets.core.wording import number
 def _healthy(judged: Judged) -> Finding:
     flow, walk = judged.flow, judged.walk
     count, still = len(judged.weighted), len(judged.weighted) - len(judged.trained)
-    every = "every layer that is trained" if still else "every layer"
+    every = "all that is trained" if still else "every layer"
     evidence: dict[str, object] = {"loss": flow.loss, "layers": len(flow.layers), "limit in decades": FADE}
     layers = f"{count} layer{'s' if count != 1 else ''} with weights" + (
         f", {still} of them not trained" if still else ""
@@ -36,7 +37,8 @@ def _healthy(judged: Judged) -> Finding:
 
 def _looked_at(flow: LayerFlow, layers: str) -> str:
     mode = next((note.removeprefix("measured in ") for note in flow.notes if note.startswith("measured in ")), "")
-    return f"one batch in {mode}; {layers}; gradient and units" if mode else f"one batch; {layers}; gradient and units"
+    parts = ["gradient", "units", "inputs", "loss"] + (["time steps"] if flow.along_time else [])
+    return f"one batch in {mode or 'one mode'}; {layers}; {', '.join(parts)}"
 
 
 CHECKS: dict[str, Check] = {
@@ -78,6 +80,11 @@ CHECKS: dict[str, Check] = {
         "A smaller init, normalisation, a lower learning rate; clipping the gradient limits the damage.",
         exploding,
     ),
+    "exploding along time": Check(
+        "one step of training is as large as the longest sequence makes it",
+        "Clip the gradient, and make weight_hh smaller or orthogonal.",
+        along_time,
+    ),
     "dead_units": Check(
         "a unit that is 0 for every sample gets no gradient and stays dead",
         "LeakyReLU or GELU, He's init, a lower learning rate, biases that are not far below 0.",
@@ -88,6 +95,11 @@ CHECKS: dict[str, Check] = {
         "Smaller weights (Xavier's init), normalisation before the activation, or ReLU.",
         saturated,
     ),
+    "along time": Check(
+        "what was further back has no say in training",
+        "Nothing, unless it has to remember for longer.",
+        lambda judged: [],  # said by "exploding along time" where it does not explode
+    ),
     "frozen": Check(
         "frozen layers stay as they are",
         "Nothing, if it is meant so; requires_grad_(True) trains them again.",
@@ -96,6 +108,14 @@ CHECKS: dict[str, Check] = {
     "healthy": Check(
         "every layer gets a gradient of a fitting size", "", lambda judged: [] if _sick(judged) else [_healthy(judged)]
     ),
+}
+
+
+# What need not be said beside a finding, since it follows from it.
+_EXPLAINS = {
+    "non_finite": ("non_finite_data", "non_finite_weights"),
+    "constant_loss": ("no_gradient", "vanishing", "cliff"),
+    "no_gradient": ("detached_loss",),
 }
 
 
@@ -114,14 +134,24 @@ def diagnose(flow: LayerFlow) -> list[Finding]:
         layers in `flow.layers`, `evidence` the numbers, thresholds and names.
     """
     found = _found(Judged(flow))
-    return worst_first(replace(finding, action=finding.action or CHECKS[finding.name].action) for finding in found)
+    return worst_first(
+        replace(one, action=one.action or CHECKS[one.name].action) if one.name in CHECKS else one for one in found
+    )
 
 
 def _found(judged: Judged) -> list[Finding]:
     found = [one for name, check in CHECKS.items() if name != "healthy" for one in check.find(judged)]
+    found = _without_consequences([*judged.flow.preflight, *found])
     if all(one.severity in ("ok", "info") for one in found):
         found.append(_healthy(judged))
     return found
+
+
+def _without_consequences(found: list[Finding]) -> list[Finding]:
+    """Without what another finding explains, or says of the same."""
+    names = {one.name for one in found if one.severity in ("warning", "error")}
+    gone = {name for cause, those in _EXPLAINS.items() if cause in names for name in those}
+    return [one for one in found if one.name not in gone]
 
 
 def _sick(judged: Judged) -> bool:

@@ -1,0 +1,13 @@
+"""A gradient that grows or fades along the time steps of a sequence."""
+
+from dataclasses import replace
+
+from gradwidgets.core.finding import Finding
+from gradwidgets.core.layers.along_time import time_finding
+from gradwidgets.core.layers.verdicts.check import Judged
+
+
+def along_time(judged: Judged) -> list[Finding]:
+    """What the gradient does along time, of each recurrent module."""
+    found = [(profile, time_finding(profile)) for profile in judged.flow.along_time]
+    return [replace(one, where=judged.places([profile.name])) for profile, one in found if one is not None]
