@@ -1,14 +1,13 @@
 """A gradient that is lost or grows on its way from the loss: at one place, or little by little."""
 
-import math
 from dataclasses import replace
 
 from gradwidgets.core.finding import Finding
 from gradwidgets.core.layers.module_graph import ModuleGraph
-from gradwidgets.core.layers.profile import Trend, signal_trend, trend, weighted_layers
+from gradwidgets.core.layers.profile import Trend, gradient_trend, signal_trend, trend, weighted_layers
 from gradwidgets.core.layers.verdicts.check import Judged, listed, severity_of
 from gradwidgets.core.layers.verdicts.reach import named
-from gradwidgets.core.layers.verdicts.walk import FADE, Fade, Leap, Walk
+from gradwidgets.core.layers.verdicts.walk import FADE, Fade, Leap
 from gradwidgets.core.wording import number
 
 ERROR = 5.0  # decades from which it is an error
@@ -65,16 +64,27 @@ def exploding(judged: Judged) -> list[Finding]:
     fade = judged.walk.growing if judged.walk else None
     if fade is not None and fade.decades >= FADE:
         return [_fade(judged, fade, "exploding", "gains", "gained")]
-    line, layers = signal_trend(judged.flow), weighted_layers(judged.flow)
-    leaps = judged.walk is not None and any(leap.decades < 0 for leap in judged.walk.leaps)
-    if line is None or not line.rises(SIGNAL) or len(layers) < FEWEST or leaps:
+    layers = weighted_layers(judged.flow)
+    if len(layers) < FEWEST or (judged.walk is not None and any(leap.decades < 0 for leap in judged.walk.leaps)):
         return []
-    message = (
-        f"from input to output the activation gains {line.largest:.1f} decades over {len(line.names)} layers, a "
-        f"factor of {number(10**line.slope, 3)} a layer"
-    )
-    places = judged.places([layer.name for layer in layers[len(layers) // 2 :]])
-    return [Finding("exploding", severity_of(line.largest, ERROR), message, _numbers(line, "gained"), places)]
+    back, forward = gradient_trend(judged.flow), signal_trend(judged.flow)
+    half = layers[: len(layers) // 2], layers[len(layers) // 2 :]
+    for line, what, way, hit in (
+        (_reversed(back), "activation gradient", "from output to input", half[0]),
+        (forward, "activation", "from input to output", half[1]),
+    ):
+        if line is not None and line.rises(SIGNAL):
+            message = (
+                f"{way} the {what} gains {line.largest:.1f} decades over {len(line.names)} layers, a factor of "
+                f"{number(10**line.slope, 3)} a layer"
+            )
+            places = judged.places([layer.name for layer in hit])
+            return [Finding("exploding", severity_of(line.largest, ERROR), message, _numbers(line, "gained"), places)]
+    return []
+
+
+def _reversed(line: Trend | None) -> Trend | None:
+    return line and replace(line, slope=-line.slope, ends=-line.ends)
 
 
 def _fade(judged: Judged, fade: Fade, name: str, verb: str, word: str) -> Finding:
@@ -86,13 +96,15 @@ def _fade(judged: Judged, fade: Fade, name: str, verb: str, word: str) -> Findin
         range(len(walk.graph)), key=lambda one: walk.graph.depths[one] * walk.graph.weighted[one]
     )
     end = f"{walk.graph.names[fade.below]}, on a branch of its own," if branch else "input"
-    factor = 10 ** (-sign * fade.decades / max(1, fade.steps))
+    factor, shown = 10 ** (-sign * fade.decades / max(1, fade.steps)), fade.decades
     counted = "layers" if len(layers) > fade.steps / 2 else "steps"
     count = len(layers) if counted == "layers" else fade.steps
     if line is not None and counted == "layers":
         factor = 10**-line.slope
+        if not walk.leaps:
+            shown = (line if sign > 0 else _reversed(line)).largest
     message = (
-        f"from output to {end} the activation gradient {verb} {fade.decades:.1f} decades over {count} {counted}, a "
+        f"from output to {end} the activation gradient {verb} {shown:.1f} decades over {count} {counted}, a "
         f"factor of {number(factor, 3)} a {counted[:-1]}"
     )
     evidence = {
@@ -102,13 +114,13 @@ def _fade(judged: Judged, fade: Fade, name: str, verb: str, word: str) -> Findin
         "last layer": walk.graph.names[fade.below],
     }
     if line is not None:
-        evidence = _numbers(line if sign > 0 else replace(line, slope=-line.slope, ends=-line.ends), word) | evidence
+        evidence = _numbers(line if sign > 0 else _reversed(line), word) | evidence
     if name == "vanishing":
         gone = [layer.name for layer in weighted_layers(judged.flow) if layer.activation_grad_rms == 0]
         evidence |= {"layers at 0": len(gone)}
         message += f"; at {listed(gone)} nothing is left" if gone else ""
     half = [walk.graph.names[one] for one in layers[len(layers) // 2 :]]
-    return Finding(name, severity_of(fade.decades, ERROR), message, evidence, judged.places(half))
+    return Finding(name, severity_of(shown, ERROR), message, evidence, judged.places(half))
 
 
 def line_through(graph: ModuleGraph, stations: list[int]) -> Trend | None:
@@ -153,13 +165,9 @@ def _numbers(line: Trend, word: str) -> dict[str, object]:
     }
 
 
-def change(walk: Walk) -> tuple[float, int]:
-    """Decades that the gradient loses down to the deepest layer (below 0: gains), and over how many layers."""
-    graph = walk.graph
-    layers = [one for one in range(len(graph)) if graph.weighted[one] and graph.norms[one] == graph.norms[one]]
-    if len(layers) < 2:
-        return 0.0, len(layers)
-    deepest = max(layers, key=lambda one: graph.depths[one])
-    chain = [one for one in walk.stations(deepest) if graph.weighted[one]]
-    lost = walk.lost(chain[0], deepest)
-    return (lost if math.isfinite(lost) else 0.0), len(chain)
+def change(judged: Judged) -> tuple[float, int]:
+    """Decades that the gradient loses from output to input (below 0: gains), and over how many layers."""
+    line = gradient_trend(judged.flow)
+    if line is None:
+        return 0.0, 0
+    return max([line.ends, *([line.decades] if line.certain else [])], key=abs), len(line.names)

@@ -16,7 +16,7 @@ from gradwidgets.core.wording import number
 
 
 def _healthy(judged: Judged) -> Finding:
-    flow, walk = judged.flow, judged.walk
+    flow = judged.flow
     count, still = len(judged.weighted), len(judged.weighted) - len(judged.trained)
     every = "all that is trained" if still else "every layer"
     evidence: dict[str, object] = {"loss": flow.loss, "layers": len(flow.layers), "limit in decades": FADE}
@@ -24,14 +24,13 @@ def _healthy(judged: Judged) -> Finding:
         f", {still} of them not trained" if still else ""
     )
     message = f"the gradient reaches every layer{' that is trained' if still else ''}, and all is finite"
-    if walk is not None:
-        lost, over = change(walk)
+    lost, over = change(judged)
+    if over > 1:
         evidence |= {"decades lost": lost}
-        if over > 1:
-            message = (
-                f"the gradient reaches {every}; from output to input it {'gains' if lost < 0 else 'loses'} "
-                f"{number(abs(lost), 2)} decades over {over} layers, where {FADE:g} would be too many"
-            )
+        message = (
+            f"the gradient reaches {every}; from output to input it {'gains' if lost < 0 else 'loses'} "
+            f"{number(abs(lost), 2)} decades over {over} layers, where {FADE:g} would be too many"
+        )
     return Finding("healthy", "ok", f"{message}. Looked at: {_looked_at(flow, layers)}", evidence)
 
 
