@@ -1,6 +1,7 @@
 """Watching every operation of a loss at one point, forwards and backwards."""
 
 import re
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -75,6 +76,7 @@ class Watching(TorchDispatchMode):
                 hook.remove()
 
 
+@lru_cache(maxsize=1024)
 def plain_name(node: str) -> str:
     """What an operation is called whose backward has this name: "sqrt" of "SqrtBackward0"."""
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", re.sub(r"Backward\d*$", "", node)).lower().strip("_")

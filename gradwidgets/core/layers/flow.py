@@ -19,7 +19,7 @@ from gradwidgets.core.layers.passes import (
     run,
     without_gradient_hooks,
 )
-from gradwidgets.core.layers.preflight import Look
+from gradwidgets.core.layers.preflight import Glance, Look
 from gradwidgets.core.layers.rows import Row, parameters_of, rows_of, shared_names
 from gradwidgets.core.layers.stats import LayerFlow
 from gradwidgets.core.layers.summary import Measured, summarise
@@ -63,17 +63,20 @@ def flow_of(subject: Subject, *, own: bool = False) -> LayerFlow:
 
     Args:
         subject: Model, batch and loss.
-        own: Whether the model is nobody's but ours, so that it need not be copied.
+        own: Whether the model and its batch are nobody's but ours, so that they need not be copied, and nothing can be
+            wrong with what goes in.
     """
     subject.notes += hooks_in_words(subject.model)
-    found, certificate = subject.looked_at(_looked, own=own)
+    look = _measure_plainly if own else _looked
+    found, certificate = subject.looked_at(look, own=own)
     with quietly(subject.light):
         return summarise(found, certificate, subject.notes)
 
 
 def _looked(subject: Subject) -> Measured:
     """One pass, and what only further passes tell where there is something to tell."""
-    found = _measure(subject)
+    look = Look(subject, copied(subject.inputs), copied(subject.targets))
+    found = _measure(subject, look)
     unreached = [row for row in found.rows if _is_unreached(row, found)]
     cuts = cuts_of(subject, unreached)
     for row in unreached:
@@ -86,13 +89,19 @@ def _looked(subject: Subject) -> Measured:
     return found
 
 
-def _measure(subject: Subject) -> Measured:
-    model, inputs, notes = subject.model, copied(subject.inputs), subject.notes
-    targets = copied(subject.targets)
+def _measure_plainly(subject: Subject) -> Measured:
+    found = _measure(subject, Glance(subject, copied(subject.inputs), copied(subject.targets)))
+    if not math.isfinite(found.loss):
+        found.culprit = origin_of(subject)
+    return found
+
+
+def _measure(subject: Subject, look: Look | Glance) -> Measured:
+    model, inputs, notes = subject.model, look.inputs, subject.notes
     rows = rows_of(model)
     for row, key, owner in shared_names(rows):
         row.note(f"{key} is shared with {owner}, and so is its gradient")
-    watch, look = Watch(model, rows), Look(subject, inputs, targets)
+    watch = Watch(model, rows)
     with without_gradient_hooks(model):
         with watch:
             watch.weights()
@@ -101,26 +110,18 @@ def _measure(subject: Subject) -> Measured:
             loss = look.at_loss(output)
             watch.weights()
             tracked = Tracked(loss, watch.calls, names_by_id(model.named_parameters()))
-            missed = unlisted(model, tracked.leaves, [*parameters_of(rows), *_tensors((inputs, targets))])
             slopes = tracked.activations()
             tracked.watch(watch.gradients_at)
             watch.way_back()
-            gradients = _gradients(loss, rows, inputs, [tensor for tensor, _ in tracked.leaves], notes)
+            leaves = tracked.leaves
+            gradients = _gradients(loss, rows, inputs, [tensor for tensor, _ in leaves], notes)
         watch.gradients(gradients)
         value = float(loss.detach())
     watch.numbers.read()
     graph = tracked.graph(watch.gradients_at, watch.numbers, gradients)
-    return Measured(
-        rows,
-        watch.numbers,
-        watch.norms,
-        value,
-        model.training,
-        graph,
-        tuple(missed),
-        slopes,
-        tuple(look.findings(loss)),
-    )
+    missed = unlisted(model, leaves, [*parameters_of(rows), *_tensors((inputs, look.targets))])
+    said = tuple(look.findings(loss))
+    return Measured(rows, watch.numbers, watch.norms, value, model.training, graph, tuple(missed), slopes, said)
 
 
 def _is_unreached(row: Row, found: Measured) -> bool:

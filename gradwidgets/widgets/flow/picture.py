@@ -10,6 +10,7 @@ import torch
 
 from gradwidgets.core import Finding
 from gradwidgets.core.layers import ACTIVATIONS, LayerFlow, LayerStats
+from gradwidgets.core.layers.along_time import TimeProfile
 from gradwidgets.figures.decades import Decades
 from gradwidgets.figures.flow import Profile
 from gradwidgets.figures.layer_names import room_for
@@ -148,7 +149,8 @@ def losses_detail(title: str, losses: Mapping[str, np.ndarray]) -> Detail:
 def activation_detail(result: FlowResult) -> Detail:
     """The activation and its slope; of a user's model, what to do to see something here."""
     if result.settings.own:
-        return Detail("click a layer", x_ticks={})
+        told = next((one for one in result.flow.along_time if one.steps > 1 and not one.note), None)
+        return Detail("click a layer", x_ticks={}) if told is None else time_detail(told)
     name = result.settings.activation
     x = torch.linspace(-10, 10, 401, dtype=torch.float64, requires_grad=True)
     with torch.inference_mode(False), torch.enable_grad():
@@ -159,6 +161,18 @@ def activation_detail(result: FlowResult) -> Detail:
     seen = np.abs(heights) <= 1.3
     curves = Curve("now", at[seen], heights[seen]), Curve("second", at, slope.numpy())
     return Detail(f"{name} ―  and its slope ╌", curves, (-10.0, 10.0, -1.3, 1.3), {-1.0: "−1", 0.0: "0", 1.0: "1"})
+
+
+def time_detail(profile: TimeProfile) -> Detail:
+    """The gradient by a recurrent module's states over the steps of the sequence, of its first two rows."""
+    rows = [profile.gradient[row].numpy() for row in range(min(2, len(profile.rows)))]
+    decades = Decades.of(np.concatenate(rows))
+    steps = np.arange(1, profile.steps + 1)
+    curves = [Curve(look, steps, decades.height(row)) for look, row in zip(("now", "second"), rows, strict=False)]
+    names = " ―  and " + profile.rows[1] + " ╌" if len(rows) > 1 else ""
+    title = f"{profile.name}: gradient over time" + (f", {profile.rows[0]}{names}" if names else "")
+    limits = (1.0, float(max(2, profile.steps)), *decades.limits)
+    return Detail(title, curves, limits, dict(decades.ticks), x_label="time step")
 
 
 def gradient_detail(name: str, gradient: np.ndarray) -> Detail:

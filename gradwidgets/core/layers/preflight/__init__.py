@@ -3,6 +3,6 @@
 `preflight` is for people; `Look` is for a pass that runs anyway.
 """
 
-from gradwidgets.core.layers.preflight.run import Look, preflight
+from gradwidgets.core.layers.preflight.run import Glance, Look, preflight
 
-__all__ = ["Look", "preflight"]
+__all__ = ["Glance", "Look", "preflight"]

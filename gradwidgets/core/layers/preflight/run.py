@@ -50,7 +50,37 @@ def _looked(subject: Subject) -> list[Finding]:
     return look.findings(loss)
 
 
-class Look:
+class Glance:
+    """A pass that nothing is looked for in.
+
+    Args:
+        subject: The model that runs, and its loss.
+        inputs: What it is called with.
+        targets: What the loss is given.
+    """
+
+    def __init__(self, subject: Subject, inputs: object, targets: object) -> None:
+        self.inputs, self.targets, self._subject = inputs, targets, subject
+
+    def at_model(self, call: Callable[[], object]) -> object:
+        """Call the model."""
+        return call()
+
+    def at_loss(self, output: object) -> Tensor:
+        """Call the loss on what the model gave.
+
+        Raises:
+            FlowError: It raised, or gave no real number in a tensor.
+        """
+        subject = self._subject
+        return checked(run("the loss", lambda: subject.loss_fn(output, self.targets), (), subject.model))
+
+    def findings(self, loss: Tensor | None) -> list[Finding]:
+        """None."""
+        return []
+
+
+class Look(Glance):
     """The preflight of a pass that runs anyway.
 
     Args:
@@ -60,7 +90,7 @@ class Look:
     """
 
     def __init__(self, subject: Subject, inputs: object, targets: object) -> None:
-        self.inputs, self._targets, self._subject = inputs, targets, subject
+        super().__init__(subject, inputs, targets)
         self._before = batch_findings(subject.model, inputs, targets)
         self._entry, self._warned = Entry(subject.model, inputs), Warned()
         self._told: LossCall | None = None
@@ -76,7 +106,7 @@ class Look:
         Raises:
             FlowError: It raised, or gave no real number in a tensor.
         """
-        model, loss_fn, targets = self._subject.model, self._subject.loss_fn, self._targets
+        model, loss_fn, targets = self._subject.model, self._subject.loss_fn, self.targets
         self._told = LossCall(output, targets)
 
         def call() -> Tensor:
@@ -96,7 +126,7 @@ class Look:
         """
         loss_fn, found = self._subject.loss_fn, []
         if self._told is not None:
-            found = self._told.findings(loss, lambda other: loss_fn(other, self._targets))
+            found = self._told.findings(loss, lambda other: loss_fn(other, self.targets))
         if not any(one.requires_grad for one in self._subject.model.parameters()):
             found = [one for one in found if one.name != "detached_loss"]  # nothing is to be trained
         raised = [] if error is None else [_raised(error)]
