@@ -7,9 +7,9 @@ import warnings
 
 import pytest
 import torch
-import torch.nn.functional as F
 from torch import nn
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
+from torch.utils.checkpoint import checkpoint
 
 from gradwidgets.core.layers.along_time import TimeProfile, gradients_along_time, time_finding
 from gradwidgets.core.layers.passes import FlowError, Subject
@@ -366,6 +366,59 @@ def test_what_is_said_of_time(name):
     for word in words:
         assert word in finding.message
     assert finding is None or finding.name == ("along time" if severity == "info" else "exploding along time")
+
+
+class Checkpointed(nn.Module):
+    def __init__(self, module: nn.RNNBase) -> None:
+        super().__init__()
+        self.before, self.r = nn.Linear(4, 4), module
+
+    def forward(self, x):
+        return checkpoint(self.r, self.before(x), use_reentrant=False)[0][:, -1]
+
+
+class InTurns(nn.Module):
+    """One cell for two layers, and a sequence read in two calls."""
+
+    def __init__(self, cell: nn.RNNCell) -> None:
+        super().__init__()
+        self.cell, self.into = cell, nn.Linear(4, 16)
+
+    def forward(self, x):
+        below = above = x.new_zeros(len(x), 16)
+        for step in self.into(x).unbind(1):
+            below = self.cell(step, below)
+            above = self.cell(below, above)
+        return above
+
+
+class InParts(nn.Module):
+    def __init__(self, module: nn.RNNBase, cut=lambda state: state) -> None:
+        super().__init__()
+        self.r, self.cut = module, cut
+
+    def forward(self, x):
+        out, state = self.r(x[:, :120])
+        return self.r(hx=self.cut(state), input=x[:, 120:])[0][:, -1]
+
+
+def test_a_checkpoint_does_not_hide_it():
+    torch.manual_seed(0)
+    module = nn.LSTM(4, 8, batch_first=True)
+    model = Checkpointed(module)
+    (profile,) = profiles(model, X)
+    (plain,) = profiles(nn.Sequential(model.before, Reader(module)), X, lambda out, _: out.sum())
+    assert profile.note == "" and profile.reach == plain.reach and bool((profile.gradient > 0).all())
+
+
+def test_a_sequence_read_in_several_calls_is_one():
+    (profile,) = profiles(InParts(scaled(1.1)), X)
+    assert (profile.steps, profile.calls, profile.note) == (200, 2, "")
+    assert profile.gradient[0, 0] / profile.gradient[0, -1] == pytest.approx(1.1**199, rel=1e-4)
+    (cut,) = profiles(InParts(scaled(1.1), torch.detach), X)
+    assert (cut.steps, cut.note) == (120, "the longest of 2 sequences") and not cut.gradient.any()
+    (turns,) = profiles(InTurns(nn.RNNCell(16, 16)), X)
+    assert (turns.steps, turns.calls, turns.note) == (200, 400, "2 sequences taken together")
 
 
 def test_reach_is_the_number_of_steps_to_a_thousandth():

@@ -174,9 +174,7 @@ def _overflow(name: str, passed: _Passed) -> Cause:
     far = max((float(g.abs().max()) for g in passed.given if g.numel()), default=0.0)
     kind = str(made.dtype).removeprefix("torch.")
     clause = f"gradients up to {far:.3g} grow there until they overflow {kind}"
-    return Cause(
-        clause, "Look for large factors there, and scale the loss down."
-    )
+    return Cause(clause, "Look for large factors there, and scale the loss down.")
 
 
 def _called(node: Node) -> str:
