@@ -134,8 +134,8 @@ def _exploding(profile: TimeProfile, row: int, decades: float, steps: int) -> Fi
     )
     evidence = {"layer": profile.name, "row": profile.rows[row], "decades": decades, "steps": steps, "factor": factor}
     action = (
-        "Clip the gradient, and make weight_hh smaller or orthogonal (of singular values 1); an LSTM or GRU bounds what "
-        "it remembers."
+        "Clip the gradient, and make weight_hh smaller or orthogonal (of singular values 1); an LSTM or a GRU bounds "
+        "its states."
     )
     severity = "error" if decades >= DECADES[1] else "warning"
     return Finding("exploding along time", severity, message, evidence | {"thresholds": DECADES}, action=action)

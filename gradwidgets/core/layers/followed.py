@@ -181,7 +181,7 @@ def _where_from(state: Tensor, runs: list[Run]) -> Run | None:
 def _by_loss(loss: Tensor, runs: list[Run], rows: list[int]) -> Tensor:
     """The norms of the loss's gradient by every state, (runs, rows, steps)."""
     taps = [tap for one in runs for tap in one.taps]
-    _follow(loss.reshape(()), None, taps)
+    _follow(loss.reshape(()), taps)
     return torch.stack([torch.stack([_read(one.rows[row], with_cell=False) for row in rows]) for one in runs])
 
 
@@ -190,23 +190,30 @@ def _by_last(one: Run, row: int) -> Tensor:
     taps = one.rows[row]
     last = taps[-1].last
     seed = torch.randn(last.shape, generator=torch.Generator().manual_seed(_SEED), dtype=torch.float64)
-    _follow(last, (seed / torch.linalg.vector_norm(seed)).to(last.device, last.dtype), taps)
+    # To hand a vector to autograd makes torch import its symbolic shapes, which takes seconds.
+    _follow((last * (seed / torch.linalg.vector_norm(seed)).to(last.device, last.dtype)).sum(), taps)
     return _read(taps, with_cell=True)
 
 
-def _follow(value: Tensor, seed: Tensor | None, taps: list[Tap]) -> None:
+def _follow(value: Tensor, taps: list[Tap]) -> None:
     """Follow a value back, so that taps know the gradients by their states; those that it does not reach have none."""
     for tap in taps:
         tap.hidden = tap.cell = None
     wanted = [one for tap in taps for one in tap.wanted]
     if not (wanted and value.requires_grad):
         return
-    found = torch.autograd.grad(value, wanted, seed, retain_graph=True, allow_unused=True)
+    found = torch.autograd.grad(value, wanted, retain_graph=True, allow_unused=True)
     by_id = {id(one): g for one, g in zip(wanted, found, strict=True) if g is not None}
     for tap in taps:
         if tap.wanted and tap.wanted[0] is tap.last:  # a cell's own output
-            norms = [torch.linalg.vector_norm(by_id[id(t)], dtype=torch.float64) for t in tap.wanted if id(t) in by_id]
-            tap.hidden, tap.cell = [*(one.reshape(1) for one in norms), None, None][:2]
+            norms = [_norm(by_id.get(id(one)), one.device) for one in tap.wanted]
+            tap.hidden, tap.cell = [*norms, None][:2]
+
+
+def _norm(gradient: Tensor | None, device: torch.device) -> Tensor:
+    if gradient is None:
+        return torch.zeros(1, dtype=torch.float64, device=device)
+    return torch.linalg.vector_norm(gradient, dtype=torch.float64).reshape(1)
 
 
 def _read(taps: list[Tap], *, with_cell: bool) -> Tensor:

@@ -2,7 +2,8 @@
 
 The steps of a layer are taken without a graph of their own, which would take several times as long. The way back is
 written out: with δ_t = ∂L/∂h_t, all of which passes h_t, a plain layer h_t = f(g_t + W h_{t−1}) has
-δ_{t−1} = ∂L/∂(its output at t−1) + Wᵀ(f′ δ_t), and likewise the others. Gradients of weights follow in one product each.
+δ_{t−1} = ∂L/∂(its output at t−1) + Wᵀ(f′ δ_t), and likewise the others. Gradients of weights follow in one product
+each.
 """
 
 from collections.abc import Callable, Iterable

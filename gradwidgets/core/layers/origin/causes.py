@@ -223,7 +223,7 @@ def _nll(call: Call) -> Cause | None:
 
 def _ctc(call: Call) -> Cause:
     return Cause(
-        f"{call.name} finds no way to a target: it is longer than its input (equal neighbours need a blank between them)",
+        f"{call.name} finds no way to a target: it is longer than its input (equal neighbours need a blank between)",
         "Leave such samples out, make the inputs longer, or pass zero_infinity=True.",
     )
 
