@@ -425,6 +425,22 @@ def test_a_sequence_read_in_several_calls_is_one():
     assert (turns.steps, turns.calls, turns.note) == (200, 400, "2 sequences taken together")
 
 
+class ByCell(Loop):
+    """The loss sees the cell state alone."""
+
+    def forward(self, x):
+        state = None
+        for step in x.unbind(1):
+            state = self.cell(step, state)
+        return self.head(state[1])
+
+
+def test_a_last_state_that_the_loss_does_not_see_has_no_gradient():
+    (profile,) = profiles(ByCell(nn.LSTMCell(4, 8)), X)
+    assert profile.gradient[0, -1] == 0 and bool((profile.gradient[0, :-1] > 0).all())
+    assert profile.memory[0, -1] > 1  # by h_T itself the vector's length, 1, and by c_T something more
+
+
 def test_reach_is_the_number_of_steps_to_a_thousandth():
     model, x = linear(200, torch.eye(8, dtype=torch.float64)[torch.randperm(8)] * 0.5)
     (profile,) = profiles(model, x)

@@ -344,6 +344,16 @@ FORWARDS = {
         lambda: (Biased(lambda s, m: s + (1 - m) * LEAST + (1 - m) * LEAST), (x(2, 4, 6), kept()), None, squares),
         ("attn", "softmax", "4 of 8 rows", "mask"), "attn", "softmax",
     ),
+    "the largest of a row that is masked": Case(
+        lambda: (Of(lambda z, m: z.masked_fill(m, -INF).amax(1)), (x(2, 4, 6), second_masked()[..., None]), None,
+                 squares),
+        ("part", "in amax 6 of 12 rows", "masked"), "part", "amax",
+    ),
+    "infinity of a mask, subtracted": Case(
+        lambda: (Of(lambda z, m: z.masked_fill(m, -INF) * 0), (x(2, 4, 6), second_masked()[..., None]), None, squares),
+        ("part", "mul", "masked_fill put the infinity there"), "part", "mul",
+    ),
+    "logit of 0": Case(lambda: with_mse(Of(lambda z: (z * 0).logit())), ("part", "logit", "96 of 96"), "part", "logit"),
     "a logarithm in place": Case(
         lambda: with_mse(Of(lambda z: z.mul(1).log_())), ("part", "log", "negative numbers"), "part", "log",
     ),
