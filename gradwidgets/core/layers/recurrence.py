@@ -2,11 +2,13 @@
 
 The steps of a layer are taken without a graph of their own, which would take several times as long. The way back is
 written out: with δ_t = ∂L/∂h_t, all of which passes h_t, a plain layer h_t = f(g_t + W h_{t−1}) has
-δ_{t−1} = ∂L/∂(its output at t−1) + Wᵀ(f′ δ_t), and likewise the others. Gradients of weights follow in one product each.
+δ_{t−1} = ∂L/∂(its output at t−1) + Wᵀ(f′ δ_t), and likewise the others. Gradients of weights follow in one product
+each.
 """
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Protocol
 
 import torch
@@ -63,7 +65,7 @@ class Cell(Protocol):
         """The gradient by what was given to the steps."""
 
 
-class Plain:
+class _Plain:
     """tanh or ReLU of what is given plus W h."""
 
     def __init__(self, act: Callable[[Tensor], Tensor], slope: Callable[[Tensor], Tensor], weight: Tensor, *_: object):
@@ -84,7 +86,7 @@ class Plain:
         return linear
 
 
-class Lstm:
+class _Lstm:
     """Input, forget, cell and output gate."""
 
     def __init__(self, weight: Tensor, *_: object) -> None:
@@ -112,7 +114,7 @@ class Lstm:
         return linear
 
 
-class Gru:
+class _Gru:
     """Reset and update gate; its bias on the state's side stands inside the reset."""
 
     def __init__(self, weight: Tensor, bias: Tensor | None) -> None:
@@ -140,6 +142,23 @@ class Gru:
     def by_given(self, linear, hidden, factors):
         width = hidden.shape[1]
         return torch.cat([linear[:, : 2 * width], factors[2] * hidden], 1)
+
+
+def _tanh_slope(output: Tensor) -> Tensor:
+    return 1 - output * output
+
+
+def _relu_slope(output: Tensor) -> Tensor:
+    return (output <= 0).logical_not().to(output.dtype)  # of NaN, as torch has it, 1
+
+
+# What makes a cell of W and b, by a module's mode.
+CELLS: dict[str, Callable[[Tensor, Tensor | None], Cell]] = {
+    "RNN_TANH": partial(_Plain, torch.tanh, _tanh_slope),
+    "RNN_RELU": partial(_Plain, torch.relu, _relu_slope),
+    "LSTM": _Lstm,
+    "GRU": _Gru,
+}
 
 
 def recur(

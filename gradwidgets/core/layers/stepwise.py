@@ -2,14 +2,13 @@
 
 import contextlib
 from collections.abc import Callable, Iterator
-from functools import partial
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.rnn import PackedSequence
 
-from gradwidgets.core.layers.recurrence import Gru, Lstm, Plain, State, Tap, recur
+from gradwidgets.core.layers.recurrence import CELLS, State, Tap, recur
 
 # Called with the row (layer × directions + direction) and the samples of each step.
 MakeTap = Callable[[int, list[int]], Tap]
@@ -19,7 +18,7 @@ def why_not(module: nn.RNNBase) -> str:
     """Why a recurrent module cannot be replaced; "" if it can."""
     if "forward" in vars(module):
         return "its forward is replaced already"
-    if module.mode not in _CELLS:
+    if module.mode not in CELLS:
         return f"its mode {module.mode} is unknown"
     own = {"LSTM": nn.LSTM, "GRU": nn.GRU}.get(module.mode, nn.RNN)
     return "" if type(module).forward is own.forward else "it is a subclass with a forward of its own"
@@ -33,21 +32,20 @@ def stepwise(module: nn.RNNBase, tap: MakeTap, begin: Callable, end: Callable) -
         module: One that `why_not` has nothing against.
         tap: Gives a tap for each row of a call.
         begin: Called before each call of the module with the initial state, or None.
-        end: Called after each with None, or with what was raised when the steps could not be taken: the module then
-            runs as a whole.
+        end: Called with what was raised when the steps could not be taken; tells whether to run the module as a whole
+            instead.
     """
 
-    def forward(x: Tensor | PackedSequence, hx: object = None) -> object:
+    def forward(input: Tensor | PackedSequence, hx: object = None) -> object:
         begin(hx)
         generator = torch.get_rng_state()
         try:
-            result = _call(module, x, hx, tap)
+            return _call(module, input, hx, tap)
         except Exception as error:
-            end(error)
+            if not end(error):
+                raise
             torch.set_rng_state(generator)
-            return type(module).forward(module, x, hx)
-        end(None)
-        return result
+            return type(module).forward(module, input, hx)
 
     try:
         vars(module)["forward"] = forward
@@ -130,20 +128,4 @@ def _row(module: nn.RNNBase, row: int, rows: Tensor, state: State, tap: Tap) -> 
     if other is not None and module.mode != "GRU":
         bias, other = bias + other, None
     given = functional.linear(rows, weight, bias)
-    return recur(tap, _CELLS[module.mode], bool(back), given, state, (inner, other, project))
-
-
-def _tanh_slope(output: Tensor) -> Tensor:
-    return 1 - output * output
-
-
-def _relu_slope(output: Tensor) -> Tensor:
-    return (output <= 0).logical_not().to(output.dtype)  # of NaN, as torch has it, 1
-
-
-_CELLS: dict[str, Callable] = {
-    "RNN_TANH": partial(Plain, torch.tanh, _tanh_slope),
-    "RNN_RELU": partial(Plain, torch.relu, _relu_slope),
-    "LSTM": Lstm,
-    "GRU": Gru,
-}
+    return recur(tap, CELLS[module.mode], bool(back), given, state, (inner, other, project))

@@ -7,9 +7,9 @@ import warnings
 
 import pytest
 import torch
-import torch.nn.functional as F
 from torch import nn
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
+from torch.utils.checkpoint import checkpoint
 
 from gradwidgets.core.layers.along_time import TimeProfile, gradients_along_time, time_finding
 from gradwidgets.core.layers.passes import FlowError, Subject
@@ -320,6 +320,10 @@ def backwards_alone(gain: float) -> nn.RNN:
     return module
 
 
+def relu_of(width: int) -> nn.RNN:
+    return nn.RNN(4, width, batch_first=True, nonlinearity="relu")
+
+
 def middle_and_a_little(out: torch.Tensor) -> torch.Tensor:
     return out[:, 100] + 1e-6 * out[:, -1]
 
@@ -330,9 +334,9 @@ VERDICTS = {
     "3.5 decades": (lambda: Reader(scaled(10 ** (3.5 / 199))), "warning", ("r ", "3.5 decades", "199", "time", "1.04")),
     "6 decades": (lambda: Reader(scaled(10 ** (6 / 199))), "error", ("time", "1.07")),
     "2.5 decades": (lambda: Reader(scaled(10 ** (2.5 / 199))), None, ()),
-    "random weights, too large": (lambda: Reader(bigger(nn.RNN(4, 32, batch_first=True, nonlinearity="relu"), 4.0)), "error", ("time",)),
+    "random weights, too large": (lambda: Reader(bigger(relu_of(32), 4.0)), "error", ("time",)),
     "packed": (lambda: Packs(scaled(1.1)), "error", ("time", "1.1 times")),
-    "the direction from the end": (lambda: Reader(backwards_alone(1.1), lambda o: o[:, 0]), "error", ("layer 0, backwards", "time")),
+    "from the end": (lambda: Reader(backwards_alone(1.1), lambda o: o[:, 0]), "error", ("layer 0, backwards", "time")),
     "the second layer": (lambda: Reader(later_layer(1.1)), "error", ("layer 1", "time")),
     "a loop over a cell": (lambda: Loop(cell_of(scaled(1.1))), "error", ("cell", "199 time steps", "1.1 times")),
     "a module called once a step": (lambda: LoopOfOne(scaled(1.1)), "error", ("199 time steps", "1.1 times")),
@@ -341,7 +345,7 @@ VERDICTS = {
     "default RNN": (lambda: Reader(nn.RNN(4, 32, batch_first=True)), "info", ("reaches 1",)),
     "default LSTM": (lambda: Reader(nn.LSTM(4, 32, batch_first=True)), "info", ("reaches 1",)),
     "default GRU": (lambda: Reader(nn.GRU(4, 32, batch_first=True)), "info", ("reaches 1",)),
-    "default RNN, loss at every step": (lambda: Reader(nn.RNN(4, 32, batch_first=True), lambda o: o), "info", ("reaches 1",)),
+    "loss at every step": (lambda: Reader(nn.RNN(4, 32, batch_first=True), lambda o: o), "info", ("reaches 1",)),
     "default LSTM cell": (lambda: Loop(nn.LSTMCell(4, 32)), "info", ("reaches 1",)),
     "a norm that is kept, loss at every step": (lambda: Reader(scaled(1.0), lambda o: o), None, ()),
     "a norm that is kept, loss in the middle": (lambda: Reader(scaled(1.0), middle_and_a_little), None, ()),
@@ -366,6 +370,75 @@ def test_what_is_said_of_time(name):
     for word in words:
         assert word in finding.message
     assert finding is None or finding.name == ("along time" if severity == "info" else "exploding along time")
+
+
+class Checkpointed(nn.Module):
+    def __init__(self, module: nn.RNNBase) -> None:
+        super().__init__()
+        self.before, self.r = nn.Linear(4, 4), module
+
+    def forward(self, x):
+        return checkpoint(self.r, self.before(x), use_reentrant=False)[0][:, -1]
+
+
+class InTurns(nn.Module):
+    """One cell for two layers, and a sequence read in two calls."""
+
+    def __init__(self, cell: nn.RNNCell) -> None:
+        super().__init__()
+        self.cell, self.into = cell, nn.Linear(4, 16)
+
+    def forward(self, x):
+        below = above = x.new_zeros(len(x), 16)
+        for step in self.into(x).unbind(1):
+            below = self.cell(step, below)
+            above = self.cell(below, above)
+        return above
+
+
+class InParts(nn.Module):
+    def __init__(self, module: nn.RNNBase, cut=lambda state: state) -> None:
+        super().__init__()
+        self.r, self.cut = module, cut
+
+    def forward(self, x):
+        state = self.r(x[:, :120])[1]
+        return self.r(hx=self.cut(state), input=x[:, 120:])[0][:, -1]
+
+
+def test_a_checkpoint_does_not_hide_it():
+    torch.manual_seed(0)
+    module = nn.LSTM(4, 8, batch_first=True)
+    model = Checkpointed(module)
+    (profile,) = profiles(model, X)
+    (plain,) = profiles(nn.Sequential(model.before, Reader(module)), X, lambda out, _: out.sum())
+    assert profile.note == "" and profile.reach == plain.reach and bool((profile.gradient > 0).all())
+
+
+def test_a_sequence_read_in_several_calls_is_one():
+    (profile,) = profiles(InParts(scaled(1.1)), X)
+    assert (profile.steps, profile.calls, profile.note) == (200, 2, "")
+    assert profile.gradient[0, 0] / profile.gradient[0, -1] == pytest.approx(1.1**199, rel=1e-4)
+    (cut,) = profiles(InParts(scaled(1.1), torch.detach), X)
+    assert (cut.steps, cut.note) == (120, "the longest of 2 sequences") and not cut.gradient.any()
+    (turns,) = profiles(InTurns(nn.RNNCell(16, 16)), X)
+    assert (turns.steps, turns.calls, turns.note) == (200, 400, "2 sequences taken together")
+
+
+class ByCell(Loop):
+    """The loss sees the cell state alone."""
+
+    def forward(self, x):
+        state = None
+        for step in x.unbind(1):
+            state = self.cell(step, state)
+        return self.head(state[1])
+
+
+def test_a_last_state_that_the_loss_does_not_see_has_no_gradient():
+    (profile,) = profiles(ByCell(nn.LSTMCell(4, 8)), X)
+    assert profile.gradient[0, -1] == 0 and bool((profile.gradient[0, :-1] > 0).all())
+    assert profile.memory[0, -1] > 1  # by h_T itself the vector's length, 1, and by c_T something more
 
 
 def test_reach_is_the_number_of_steps_to_a_thousandth():

@@ -1,4 +1,4 @@
-"""Who made the first number that is not finite: known culprits, forwards and backwards, each by name, place and cause."""
+"""Who made the first number that is not finite: known culprits, forwards and backwards, by name, place and cause."""
 
 import math
 from collections.abc import Callable
@@ -251,7 +251,8 @@ FORWARDS = {
         ("b", "after a", "log", "negative", "z.log()"), "(model)", "log",
     ),
     "half precision overflows": Case(
-        lambda: (spoilt(nn.Sequential(nn.Linear(6, 6), nn.Linear(6, 2)).half(), "0.weight", 6e4), x().half(), None, squares),
+        lambda: (spoilt(nn.Sequential(nn.Linear(6, 6), nn.Linear(6, 2)).half(), "0.weight", 6e4), x().half(), None,
+                 squares),
         ("overflow", "float16", "65504"), "0", "addmm",
     ),
     "deviation of a single number": Case(
@@ -296,7 +297,9 @@ FORWARDS = {
         lambda: with_mse(Of(lambda z: torch.where(z > 0, z.log(), z).add(200).exp())),
         ("part", "exp", "overflow"), "part", "exp", ("negative",),
     ),
-    "acos beyond 1": Case(lambda: with_mse(Of(lambda z: (z * 0 + 1.5).acos())), ("part", "acos", "1.5"), "part", "acos"),
+    "acos beyond 1": Case(
+        lambda: with_mse(Of(lambda z: (z * 0 + 1.5).acos())), ("part", "acos", "1.5"), "part", "acos",
+    ),
     "infinity here, NaN later": Case(
         lambda: with_mse(nn.Sequential(nn.Linear(6, 6), Part(steep), nn.LayerNorm(6), nn.Linear(6, 2))),
         ("1 (Part)", "exp", "overflow", "then"), "1", "exp", ("2 (LayerNorm) is given",),
@@ -306,9 +309,12 @@ FORWARDS = {
         ("the loss function", "ctc", "longer"), "the loss function", "ctc_loss",
     ),
     "NaN in a tensor that is no buffer": Case(
-        lambda: with_mse(Holding(changed(math.nan, (1,), torch.zeros(2)))), ("offset holds NaN", "1 of 2"), "(model)", "data",
+        lambda: with_mse(Holding(changed(math.nan, (1,), torch.zeros(2)))),
+        ("offset holds NaN", "1 of 2"), "(model)", "data",
     ),
-    "NaN in what the loss holds": Case(bad_weight_of_classes, ("classes", "NaN", "loss function"), "the loss function", "data"),
+    "NaN in what the loss holds": Case(
+        bad_weight_of_classes, ("classes", "NaN", "loss function"), "the loss function", "data",
+    ),
     "a power of a negative number": Case(
         lambda: with_mse(Of(lambda z: z.pow(1.5))), ("part", "pow", "negative"), "part", "pow",
     ),
@@ -338,6 +344,16 @@ FORWARDS = {
         lambda: (Biased(lambda s, m: s + (1 - m) * LEAST + (1 - m) * LEAST), (x(2, 4, 6), kept()), None, squares),
         ("attn", "softmax", "4 of 8 rows", "mask"), "attn", "softmax",
     ),
+    "the largest of a row that is masked": Case(
+        lambda: (Of(lambda z, m: z.masked_fill(m, -INF).amax(1)), (x(2, 4, 6), second_masked()[..., None]), None,
+                 squares),
+        ("part", "in amax 6 of 12 rows", "masked"), "part", "amax",
+    ),
+    "infinity of a mask, subtracted": Case(
+        lambda: (Of(lambda z, m: z.masked_fill(m, -INF) * 0), (x(2, 4, 6), second_masked()[..., None]), None, squares),
+        ("part", "mul", "masked_fill put the infinity there"), "part", "mul",
+    ),
+    "logit of 0": Case(lambda: with_mse(Of(lambda z: (z * 0).logit())), ("part", "logit", "96 of 96"), "part", "logit"),
     "a logarithm in place": Case(
         lambda: with_mse(Of(lambda z: z.mul(1).log_())), ("part", "log", "negative numbers"), "part", "log",
     ),
@@ -415,7 +431,8 @@ BACKWARDS = {
         ("part", "sqrt", "16 of 16", "zeros(z).square()"), "part", "sqrt",
     ),
     "masked softmax, mended afterwards": Case(
-        lambda: (Block(lambda s: s.softmax(-1), torch.nan_to_num), (x(2, 4, 6), second_masked()[:, None]), None, squares),
+        lambda: (Block(lambda s: s.softmax(-1), torch.nan_to_num), (x(2, 4, 6), second_masked()[:, None]), None,
+                 squares),
         ("attn", "softmax", "4 of 8 rows", "mask"), "attn", "softmax",
     ),
     "a power below 1 at 0": Case(
@@ -428,7 +445,9 @@ BACKWARDS = {
     "one over a root under where": Case(
         lambda: with_mse(Of(lambda z: torch.where(z > 0, z.rsqrt(), z))), ("part", "rsqrt", "where"), "part", "rsqrt",
     ),
-    "a backward of one's own": Case(lambda: with_mse(Of(Inverse.apply)), ("part", "backward of Inverse"), "part", "Inverse"),
+    "a backward of one's own": Case(
+        lambda: with_mse(Of(Inverse.apply)), ("part", "backward of Inverse"), "part", "Inverse",
+    ),
     "the gradient overflows": Case(
         lambda: with_mse(Of(lambda z: z * 1e-38 * 1e30 * 1e12)), ("overflow", "float32"), "part", "mul",
     ),

@@ -163,7 +163,8 @@ class Backwards:
 
 
 def _hidden(cause: Cause, by: str) -> Cause:
-    clause = f"{cause.clause}; on the way forward {by or 'a later operation'} leaves that out, on the way back 0 × that is NaN"
+    hides = f"on the way forward {by or 'a later operation'} leaves that out, on the way back 0 × that is NaN"
+    clause = f"{cause.clause}; {hides}"
     return Cause(clause, cause.action, cause.masked)
 
 

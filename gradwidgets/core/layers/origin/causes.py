@@ -16,6 +16,8 @@ _UNMASK = (
 )
 _NOTHING = "Leave such a batch out, or divide the sum by a count of at least 1."
 _OVERFLOW = "Scale what goes in, or use bfloat16 (the range of float32) or float32 there."
+# What gives −inf where everything that it is taken over is masked.
+REDUCING = ("logsumexp", "amax", "max")
 _ROWS = "{bad} of {all} rows{of} are all −inf: everything in them is masked"
 
 
@@ -98,7 +100,7 @@ def _masked(call: Call, scores: Tensor | None, axis: int = -1, of: str = "") -> 
     if not bad:
         return None
     words = _ROWS.format(bad=bad, all=rows, of=of)
-    if scores.ndim > 2:
+    if scores.ndim > 2 and call.name not in REDUCING:
         words += " (in attention: every key of those rows is left out)"
     return Cause(f"in {call.name} {words}", _UNMASK, True)
 
@@ -109,6 +111,12 @@ def _softmax(call: Call) -> Cause | str | None:
     if (cause := _masked(call, scores, axis)) is not None:
         return cause
     return f"{call.name} is given +inf" if scores is not None and bool((scores == math.inf).any()) else None
+
+
+def _largest(call: Call) -> Cause | None:
+    axis = call.args[1] if len(call.args) > 1 else None
+    axis = axis[0] if isinstance(axis, (list, tuple)) and len(axis) == 1 else axis
+    return _masked(call, call.tensor(0), axis) if isinstance(axis, int) else None
 
 
 def _attention(call: Call) -> Cause | str | None:
@@ -180,6 +188,12 @@ def _arc(call: Call) -> str | None:
     return f"{call.name} is defined from −1 to 1, and is given numbers up to ±{number(far)}" if far >= 1 else None
 
 
+def _logit(call: Call) -> str | None:
+    given = call.tensor(0)
+    bad = 0 if given is None else int(((given <= 0) | (given >= 1)).sum())
+    return f"logit is taken of numbers that are not between 0 and 1 ({bad} of {given.numel()})" if bad else None
+
+
 def _exponential(call: Call) -> Cause | None:
     given = call.tensor(0)
     if given is None or not bool(call.made.isinf().any()):
@@ -223,7 +237,7 @@ def _nll(call: Call) -> Cause | None:
 
 def _ctc(call: Call) -> Cause:
     return Cause(
-        f"{call.name} finds no way to a target: it is longer than its input (equal neighbours need a blank between them)",
+        f"{call.name} finds no way to a target: it is longer than its input (equal neighbours need a blank between)",
         "Leave such samples out, make the inputs longer, or pass zero_infinity=True.",
     )
 
@@ -257,12 +271,14 @@ def _weight_norm(call: Call) -> Cause:
 
 _RULES: tuple[tuple[tuple[str, ...], Callable[[Call], Cause | str | None]], ...] = (
     (("softmax", "log_softmax", "logsumexp"), _softmax),
+    (REDUCING[1:], _largest),
     (("scaled_dot_product_attention",), _attention),
     (("sub", "rsub", "add"), _difference),
     (("div", "reciprocal", "remainder", "fmod", "true_divide", "addcdiv"), _quotient),
     (("log", "log1p", "log2", "log10", "xlogy"), _log),
     (("sqrt", "rsqrt"), _root),
     (("pow",), _power),
+    (("logit",), _logit),
     (("acos", "asin", "atanh", "acosh", "erfinv"), _arc),
     (("exp", "exp2", "expm1", "cosh", "sinh"), _exponential),
     (("mean",), _average),
@@ -287,6 +303,8 @@ def _overflow(call: Call) -> Cause:
     if bool(call.made.isnan().any()) and not bool(call.made.isinf().any()):
         return Cause(f"{call.name} makes NaN of finite numbers", action_for(call.name))
     far = max((float(t.detach().abs().max()) for t in given), default=0.0)
+    if far <= 1:
+        return Cause(f"{call.name} makes infinity of finite numbers", action_for(call.name))
     return Cause(
         f"{call.name} of numbers up to {number(far)} overflows {_range_of(call.made)}",
         _OVERFLOW,

@@ -1,4 +1,4 @@
-"""Numbers that were not finite before any operation ran: in the batch, in weights and buffers, in what the loss holds."""
+"""Numbers that were not finite before any operation ran: in the batch, in weights and buffers, in what a loss holds."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass

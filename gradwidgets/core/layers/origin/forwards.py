@@ -2,13 +2,13 @@
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 from torch.utils import _pytree as pytree
 
-from gradwidgets.core.layers.origin.causes import Call, Cause, cause_of, makes_a_mask
+from gradwidgets.core.layers.origin.causes import REDUCING, Call, Cause, cause_of, makes_a_mask
 from gradwidgets.core.layers.origin.data import Datum
 from gradwidgets.core.layers.origin.places import Place, Places, has_numbers, is_finite
 from gradwidgets.core.non_finite import ACTIONS
@@ -128,13 +128,28 @@ class Forwards(Watching):
         if nan:
             return nan[0]
         source = next((one for _, one in known if not one.meant), known[0][1])
-        if not bool(made.isnan().any()) and name != "logsumexp":
-            return source
-        if not source.meant:
+        if not bool(made.isnan().any()):
+            return self._reduced(name, args, made, source) if source.meant and name in REDUCING else source
+        return self._spoilt(name, args, made, source)
+
+    def _reduced(self, name: str, args: tuple, made: Tensor, source: Source) -> Source:
+        """Of −inf that may be meant, what is left where all is masked; a softmax may still take it away again."""
+        begun = self._begun(name, args, made)
+        begun.meant = True
+        return begun if begun.cause is not None and begun.cause.masked else source
+
+    def _spoilt(self, name: str, args: tuple, made: Tensor, source: Source) -> Source:
+        """Who is to blame for NaN made of infinity."""
+        begun = self._begun(name, args, made) if source.meant else None
+        if begun is not None and begun.cause.masked:
+            return begun
+        if begun is None or (source.cause is not None and source.cause.masked):
             source.then = source.then or (name, self._places.here())
             return source
-        begun = self._begun(name, args, made)
-        return source if source.datum is not None and not begun.cause.masked else begun
+        if source.datum is not None:
+            return source
+        clause = f"{begun.cause.clause}; {source.operation} put the infinity there"
+        return replace(begun, cause=replace(begun.cause, clause=clause))
 
     def _begun(self, name: str, args: tuple, made: Tensor, *, written: bool = False) -> Source:
         place = self._places.here()

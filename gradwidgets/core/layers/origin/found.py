@@ -14,8 +14,8 @@ class Origin(Result):
         sentence: What happened, in words, without a full stop.
         action: What to do about it.
         operation: torch's name for the operation; "data" where it was none.
-        module: The module that it ran in, "(model)" for the model's own forward, "the loss function"; for data "inputs",
-            "targets", or the module that holds them.
+        module: The module that it ran in, "(model)" for the model's own forward, "the loss function"; for data
+            "inputs", "targets", or the module that holds them.
         line: File, number and text of the line that called it; "" where that is not to be seen.
         which: What is not finite: the loss, or only the gradient.
     """
