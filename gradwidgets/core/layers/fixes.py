@@ -346,8 +346,9 @@ def completed(name: str, options: Mapping[str, object], model: nn.Module, flow: 
         flow: What was measured of the model.
     """
     if name == "drop_output_activation" and options.get("which") is None:
-        last = _dead_last(flow) or _last_run(flow, model)
-        return {**options, "which": (last,) if last else ()}
+        last = _last_run(flow, model)
+        same = last == rebuild.output_activation(model)
+        return dict(options) if same else {**options, "which": (last,) if last else ()}
     if FIXES[name].draws and options.get("also") is None:
         also = disguised(model)
         return {**options, "also": also} if also else dict(options)

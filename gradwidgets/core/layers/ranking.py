@@ -26,6 +26,7 @@ from gradwidgets.core.subject.untouched import Untouched
 from gradwidgets.core.wording import counted, number
 
 RATES = (0.001, 0.01, 0.1)  # learning rates that each is tried with where none is given
+_LEAST = 0.01  # of the loss without a fix
 _APART = 10_007  # seeds of random numbers between one training and the next
 WITHOUT = "no fix"
 _NOTHING = "nothing else helps beyond the spread"
@@ -68,7 +69,7 @@ class RankedFix(Result):
         changed: The share of the weights that the fix gives other numbers; 0 for one that leaves them, NaN where that
             is not known.
         diverged: How many seeds led to a loss that is not finite.
-        helps: Whether its worst seed is better than the network's best without it.
+        helps: Whether its worst seed ends below the network's best without it, by 1 % of that or more.
         note: What is to be known: that it changed nothing, say.
     """
 
@@ -247,7 +248,7 @@ def ranking_fixes(
             refused.append((label, str(failure)))
     begin = float(baseline.losses[0, 0])
     baseline = replace(baseline, ratio=_ratio(baseline.loss, begin))
-    fixes = [replace(one, ratio=_ratio(one.loss, begin), helps=one.high < baseline.low) for one in found]
+    fixes = [replace(one, ratio=_ratio(one.loss, begin), helps=_helps(one, baseline)) for one in found]
     note = "; ".join(notes_of(subject))
     return FixRanking(
         tuple(sorted(fixes, key=_place)), baseline, tuple(refused), steps, seeds, state.compare(), note
@@ -335,6 +336,12 @@ def _end(losses: Tensor) -> float:
 
 def _ratio(loss: float, begin: float) -> float:
     return loss / begin if begin > 0 else math.nan
+
+
+def _helps(one: RankedFix, baseline: RankedFix) -> bool:
+    if math.isinf(baseline.low):
+        return math.isfinite(one.high)
+    return baseline.low - one.high > _LEAST * abs(baseline.low)
 
 
 def _place(one: RankedFix) -> tuple[float, float]:

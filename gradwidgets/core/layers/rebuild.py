@@ -85,7 +85,7 @@ def drop_output_activation(model: nn.Module, which: Iterable[str] | None) -> Cha
         model: What to change.
         which: Its name; None for the activation that the model lists last, behind its last layer.
     """
-    name = _output_activation(model) if which is None else next(iter(which), "")
+    name = output_activation(model) if which is None else next(iter(which), "")
     if not name:
         raise NothingToChange(
             "no activation module gives the output: one that is called as a function has to be taken out of the "
@@ -102,7 +102,7 @@ def drop_output_activation(model: nn.Module, which: Iterable[str] | None) -> Cha
     return change
 
 
-def _output_activation(model: nn.Module) -> str:
+def output_activation(model: nn.Module) -> str:
     """The name of the last module, where that is an activation; "" where it is not, or stands between layers too."""
     named = [(name, m) for name, m in model.named_modules(remove_duplicate=False) if name and not m._modules]
     if not named or not is_activation(type(named[-1][1])) or not any(isinstance(m, WEIGHTED) for _, m in named):
