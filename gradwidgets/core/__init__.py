@@ -17,12 +17,12 @@ What is wrong with a loss
 Where the gradient goes in a network
     `build_network` (`NETWORKS`, `ACTIVATIONS`, `INITS`), `layer_flow` (every layer of any model, which stays as it is),
     `diagnose` (`CHECKS`), `apply_fix` on a copy (`FIXES`), `try_fix` (both, and the first steps of training),
-    `apply_in_place` (with a way back), `clip_gradients` (`CLIPPERS`), `GradientMonitor` in a real training loop,
-    `predicted_factor` (theory), `parameter_gradients`, `batch_norms`; and of a whole model `hessian_spectrum`,
-    `gradient_noise_scale`, `gradient_covariance`.
+    `rank_fixes` (all that fit, by what the loss did), `apply_in_place` (with a way back), `clip_gradients`
+    (`CLIPPERS`), `GradientMonitor` in a real training loop, `predicted_factor` (theory), `parameter_gradients`,
+    `batch_norms`; and of a whole model `hessian_spectrum`, `gradient_noise_scale`, `gradient_covariance`.
 Long work in slices
-    `descending_each`, `sampling_each`, `trying_fix` and `training_losses` yield the share that is done and return the
-    result.
+    `descending_each`, `sampling_each`, `trying_fix`, `ranking_fixes` and `training_losses` yield the share that is done
+    and return the result.
 """
 
 from gradwidgets.core.check import LossReport, assert_loss, check_loss
@@ -42,6 +42,7 @@ from gradwidgets.core.layers import (
     INITS,
     NETWORKS,
     AppliedFix,
+    FixRanking,
     GradientMonitor,
     LayerFlow,
     LayerStats,
@@ -57,6 +58,8 @@ from gradwidgets.core.layers import (
     parameter_gradients,
     predicted_factor,
     predicted_factors,
+    rank_fixes,
+    ranking_fixes,
     training_losses,
     try_fix,
     trying_fix,
@@ -111,6 +114,7 @@ __all__ = [
     "CriticalPoint",
     "Example",
     "Finding",
+    "FixRanking",
     "GradientCheck",
     "GradientCovariance",
     "GradientMonitor",
@@ -162,6 +166,8 @@ __all__ = [
     "probe",
     "product",
     "quadratic",
+    "rank_fixes",
+    "ranking_fixes",
     "regression",
     "regressions",
     "rosenbrock",

@@ -11,6 +11,7 @@ from gradwidgets.core.layers.monitor import GradientMonitor
 from gradwidgets.core.layers.networks import NETWORKS, NORMALIZATIONS, Dense, Network, Residual, build_network
 from gradwidgets.core.layers.passes import FlowError
 from gradwidgets.core.layers.profile import Trend, gradient_trend, signal_trend
+from gradwidgets.core.layers.ranking import TRIES, FixRanking, RankedFix, rank_fixes, ranking_fixes
 from gradwidgets.core.layers.stats import LayerFlow, LayerStats
 from gradwidgets.core.layers.steps import training_losses
 from gradwidgets.core.layers.theory import predicted_factor, predicted_factors
@@ -27,6 +28,7 @@ __all__ = [
     "INITS",
     "NETWORKS",
     "NORMALIZATIONS",
+    "TRIES",
     "Activation",
     "AppliedFix",
     "Certificate",
@@ -34,12 +36,14 @@ __all__ = [
     "Clipped",
     "Dense",
     "Fix",
+    "FixRanking",
     "FlowError",
     "GradientMonitor",
     "Init",
     "LayerFlow",
     "LayerStats",
     "Network",
+    "RankedFix",
     "Residual",
     "Trend",
     "Trial",
@@ -57,6 +61,8 @@ __all__ = [
     "parameter_gradients",
     "predicted_factor",
     "predicted_factors",
+    "rank_fixes",
+    "ranking_fixes",
     "refusal",
     "signal_trend",
     "training_losses",

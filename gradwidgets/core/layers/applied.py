@@ -5,7 +5,8 @@ import weakref
 from torch import nn
 
 from gradwidgets.core.choices import choose
-from gradwidgets.core.layers.fixes import FIXES, make_change
+from gradwidgets.core.layers.fixes import FIXES, make_change, reach
+from gradwidgets.core.layers.matrices import share_changed, weights_of
 from gradwidgets.core.layers.passes import SMALL, inside, quietly, size_of
 from gradwidgets.core.subject.certificate import Certificate
 from gradwidgets.core.subject.held import Held
@@ -23,6 +24,10 @@ class AppliedFix:
         name: The fix, a key of `FIXES`.
         options: All of its options.
         note: Which parameters are new or gone, so that an optimizer has to be made anew; "" if none.
+        changed: The share of the weights that the model had (tensors of two axes or more) whose numbers are others
+            now; NaN if it had none.
+        reach: What is to be said of that: for a fix that is for the weights, that it changed nothing or less than half
+            of them; "" otherwise.
     """
 
     def __init__(self, name: str, options: dict[str, object], model: nn.Module, held: Held) -> None:
@@ -30,7 +35,10 @@ class AppliedFix:
         self._small = size_of(model)[0] < SMALL
         self._state: Held | None = held
         before = dict(model.named_parameters())
+        weights = weights_of(model)
         make_change(model, name, **options)
+        self.changed = share_changed(weights, model)
+        self.reach = reach(name, self.changed)
         self.note = _difference(before, dict(model.named_parameters()))
         self._later = _in_order.setdefault(model, [])
         self._later.append(weakref.ref(self))

@@ -1,23 +1,57 @@
 """The fixes as plain torch code, for somebody's own script: it changes `model`."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 _LAYERS = "nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d"
 _ALL = f"{_LAYERS}, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d"
 
 
-def reinitialise(call: str, *, seed: int) -> str:
-    """Code that draws all weights anew with `call`, which names the weight `module.weight`."""
+def reinitialise(call: str, *, seed: int, also: Mapping[str, str | None] | None = None) -> str:
+    """Code that draws all weights anew with `call`, which names each `part`."""
     return f"""\
 import torch
 from torch import nn
 
+{_matrices(also)}
 torch.manual_seed({seed})
-for module in model.modules():
-    if isinstance(module, ({_ALL})) and module.weight.requires_grad:
-        {call}
-        if module.bias is not None:
-            nn.init.zeros_(module.bias)
+with torch.no_grad():
+    for weight, parts, bias in chosen:
+        for part in parts:
+            {call}
+        if bias is not None and bias.requires_grad:
+            bias.zero_()
+"""
+
+
+def _matrices(also: Mapping[str, str | None] | None) -> str:
+    """Code that lists the trained matrices as `chosen`."""
+    more = f"""\
+for name, bias in {dict(also)!r}.items():
+    weight = model.get_parameter(name.removesuffix(".T"))
+    owner = model.get_submodule(name.removesuffix(".T").rpartition(".")[0])
+    part = weight.T if name.endswith(".T") else weight  # .T: stored (inputs, outputs)
+    found.append((owner, weight, [part], bias and model.get_parameter(bias)))
+""" if also else ""  # fmt: skip
+    return f"""\
+
+def matrices(module):
+    own = module._parameters
+    if isinstance(module, ({_ALL}, nn.Bilinear)) and own.get("weight") is not None:
+        weight = own["weight"]
+        yield weight, [weight.flatten(1) if isinstance(module, nn.Bilinear) else weight], own.get("bias")
+    elif isinstance(module, nn.MultiheadAttention):
+        for key in ("in_proj_weight", "q_proj_weight", "k_proj_weight", "v_proj_weight"):
+            if own.get(key) is not None:
+                yield own[key], own[key].chunk(3) if key == "in_proj_weight" else [own[key]], own.get("in_proj_bias")
+
+
+found = [(module, *one) for module in model.modules() for one in matrices(module)]
+{more}own = {{(id(module), id(weight)) for module, weight, _, _ in found}}
+kept = [(id(module), id(p)) for module in model.modules() for p in module._parameters.values() if p is not None]
+left = {{weight for module, weight in kept if (module, weight) not in own}}  # what is an embedding too, say
+once = {{id(one[1]): one[1:] for one in reversed(found)}}
+order = dict.fromkeys(id(one[1]) for one in found)
+chosen = [once[key] for key in order if key not in left and once[key][0].requires_grad]
 """
 
 
@@ -146,7 +180,7 @@ for parent, its in blocks.items():
 """
 
 
-def gain(*, gain: float | None) -> str:
+def gain(*, gain: float | None, also: Mapping[str, str | None] | None = None) -> str:
     """Code that scales every weight to an RMS of gain/√inputs."""
     value = "math.sqrt(2)  # for ReLU; nn.init.calculate_gain knows others" if gain is None else repr(gain)
     return f"""\
@@ -155,12 +189,29 @@ import math
 import torch
 from torch import nn
 
+{_matrices(also)}
 gain = {value}
 with torch.no_grad():
-    for module in model.modules():
-        if isinstance(module, ({_ALL})) and module.weight.requires_grad:
-            inputs = module.weight[0].numel()
-            module.weight.mul_(gain / math.sqrt(inputs) / module.weight.square().mean().sqrt())
+    for weight, parts, bias in chosen:
+        for part in parts:
+            rms = part.abs().square().mean().sqrt()
+            if rms > 0:
+                part.mul_(gain / math.sqrt(part[0].numel()) / rms)
+"""
+
+
+def drop_output_activation(*, which: Iterable[str] | None) -> str:
+    """Code that takes the activation away that gives the output."""
+    if which is None:
+        name = "[name for name, one in model.named_modules(remove_duplicate=False) if name and not one._modules][-1]"
+    else:
+        name = repr(next(iter(which), ""))
+    return f"""\
+from torch import nn
+
+name = {name}
+parent, _, key = name.rpartition(".")
+model.get_submodule(parent)._modules[key] = nn.Identity()
 """
 
 

@@ -12,11 +12,14 @@ from gradwidgets.core.finding import Finding
 from gradwidgets.core.layers import fix_code, rebuild
 from gradwidgets.core.layers.activations import ACTIVATIONS
 from gradwidgets.core.layers.arguments import positive, whole
+from gradwidgets.core.layers.checks import DEAD
+from gradwidgets.core.layers.matrices import disguised
 from gradwidgets.core.layers.stats import LayerFlow
-from gradwidgets.core.layers.units import has_units
+from gradwidgets.core.layers.units import has_units, is_activation
 from gradwidgets.core.subject.clone import Clone
 from gradwidgets.core.subject.home import at_home
 from gradwidgets.core.subject.untouched import Untouched
+from gradwidgets.core.wording import percent
 
 
 @dataclass(frozen=True)
@@ -28,10 +31,14 @@ class Fix:
         answers: The findings that it is for.
         about: What it changes, and what it costs.
         text: Gives the code, from all options by name.
-        options: What can be chosen, with what holds if nothing is.
+        options: What can be chosen, with what holds if nothing is. What draws weights takes `also` besides: further
+            matrices, name of the parameter (with ".T" behind it where it is stored (inputs, outputs)) → name of its
+            bias or None; without it they are looked for.
         plan: Looks at a model, given all options by name, and returns what changes it in place; None for what acts on
             the training.
         check: Refuses options that are not allowed.
+        sometimes: Tells the findings besides that it is for, from what was measured where that is known.
+        draws: Whether it gives the weights other numbers: then how many of them is a question.
     """
 
     title: str
@@ -41,6 +48,8 @@ class Fix:
     options: Mapping[str, object] = field(default_factory=dict)
     plan: Callable[..., rebuild.Change] | None = None
     check: Callable[..., object] = lambda **options: None
+    sometimes: Callable[[Finding, LayerFlow | None], bool] = lambda finding, flow: False
+    draws: bool = False
 
     @property
     def changes_model(self) -> bool:
@@ -73,7 +82,8 @@ class Fix:
 
     def settled(self, options: Mapping[str, object]) -> dict[str, object]:
         """All options, those given in place of what holds otherwise; errors as for `code`."""
-        wrong = [name for name in options if name not in self.options]
+        known = {*self.options, *(["also"] if self.draws else [])}
+        wrong = [name for name in options if name not in known]
         if wrong:
             listed = ", ".join(map(repr, self.options)) or "none"
             raise TypeError(f"unknown option {wrong[0]!r} for {self.title!r}: its options are {listed}")
@@ -82,14 +92,27 @@ class Fix:
         return whole_set
 
 
-def _check_seed(seed: object) -> None:
+def _check_draw(seed: object, also: object = None) -> None:
     whole("seed", seed, 0, 2**63 - 1)
+    _check_also(also)
+
+
+def _check_also(also: object) -> None:
+    fits = also is None or isinstance(also, Mapping)
+    if not fits or not all(
+        isinstance(name, str) and isinstance(bias, str | None) for name, bias in (also or {}).items()
+    ):
+        raise TypeError(f"also must map names of parameters to names of their biases or None, or be None; got {also!r}")
+
+
+def _check_names(which: object) -> None:
+    if which is not None and (isinstance(which, str) or not all(isinstance(name, str) for name in which)):
+        raise TypeError(f"which must be names of modules, or None; got {which!r}")
 
 
 def _check_swap(to: object, which: object) -> None:
     choose("activation", to, ACTIVATIONS)
-    if which is not None and (isinstance(which, str) or not all(isinstance(name, str) for name in which)):
-        raise TypeError(f"which must be names of modules, or None; got {which!r}")
+    _check_names(which)
 
 
 def _check_kind(kind: object) -> None:
@@ -102,40 +125,78 @@ def _check_blocks(layers: object, scale: object) -> None:
         positive("scale", scale)
 
 
-def _check_gain(gain: object) -> None:
+def _check_gain(gain: object, also: object = None) -> None:
+    _check_also(also)
     if gain is not None:
         positive("gain", gain)
 
 
-_LOSES = "What the layers have learned is lost; frozen layers, embeddings and recurrent layers stay as they are."
+_LOSES = (
+    "What the layers have learned is lost; frozen layers, embeddings, what is tied to one, and recurrent layers stay "
+    "as they are."
+)
+
+
+def _all_zero(finding: Finding, flow: LayerFlow | None) -> bool:
+    """Whether what is found comes from weights that are all 0."""
+    if finding.name != "no_gradient":
+        return False
+    if flow is None:
+        return "weights are all 0" in finding.message
+    layers = [layer for layer in flow.layers if layer.weights and "Norm" not in layer.kind]
+    return bool(layers) and all(layer.weight_norm == 0 for layer in layers)
+
+
+def _dead_output(finding: Finding, flow: LayerFlow | None) -> bool:
+    """Whether what is found comes from an activation that gives the output and is 0 throughout."""
+    if finding.name not in ("dead_units", "no_gradient"):
+        return False
+    return finding.name == "dead_units" if flow is None else bool(_dead_last(flow))
+
+
+def _dead_last(flow: LayerFlow) -> str:
+    """The name of the activation that ran last, once, if all of its units are dead; "" otherwise."""
+    ran = [layer for layer in flow.layers if layer.calls and not layer.composite]
+    last = ran[-1] if ran else None
+    return last.name if last is not None and last.calls == 1 and last.dead_fraction > DEAD[1] else ""
+
 
 FIXES: dict[str, Fix] = {
     "he": Fix(
         "He re-initialisation",
         ("vanishing", "dead_units", "exploding"),
-        f"Weights of linear and convolution layers from N(0, 2/inputs), biases 0: for ReLU and its like. {_LOSES}",
-        partial(fix_code.reinitialise, "nn.init.kaiming_normal_(module.weight, nonlinearity='relu')"),
+        "Weights of linear and convolution layers, attention's projections and other matrices from N(0, 2/inputs), "
+        f"biases 0: for ReLU and its like. {_LOSES}",
+        partial(fix_code.reinitialise, "nn.init.kaiming_normal_(part, nonlinearity='relu')"),
         {"seed": 0},
-        lambda model, seed: rebuild.reinitialise(model, partial(nn.init.kaiming_normal_, nonlinearity="relu"), seed),
-        _check_seed,
+        lambda model, **options: rebuild.reinitialise(
+            model, partial(nn.init.kaiming_normal_, nonlinearity="relu"), **options
+        ),
+        _check_draw,
+        _all_zero,
+        draws=True,
     ),
     "xavier": Fix(
         "Xavier re-initialisation",
         ("vanishing", "exploding", "saturated"),
         f"Weights from N(0, 2/(inputs + outputs)), biases 0: for tanh. {_LOSES}",
-        partial(fix_code.reinitialise, "nn.init.xavier_normal_(module.weight)"),
+        partial(fix_code.reinitialise, "nn.init.xavier_normal_(part)"),
         {"seed": 0},
-        lambda model, seed: rebuild.reinitialise(model, nn.init.xavier_normal_, seed),
-        _check_seed,
+        lambda model, **options: rebuild.reinitialise(model, nn.init.xavier_normal_, **options),
+        _check_draw,
+        _all_zero,
+        draws=True,
     ),
     "orthogonal": Fix(
         "Orthogonal re-initialisation",
         ("vanishing", "exploding", "saturated"),
         f"Weights that turn without stretching, biases 0: for deep tanh or linear networks. {_LOSES}",
-        partial(fix_code.reinitialise, "nn.init.orthogonal_(module.weight)"),
+        partial(fix_code.reinitialise, "nn.init.orthogonal_(part)"),
         {"seed": 0},
-        lambda model, seed: rebuild.reinitialise(model, nn.init.orthogonal_, seed),
-        _check_seed,
+        lambda model, **options: rebuild.reinitialise(model, nn.init.orthogonal_, **options),
+        _check_draw,
+        _all_zero,
+        draws=True,
     ),
     "activation": Fix(
         "Another activation",
@@ -149,7 +210,7 @@ FIXES: dict[str, Fix] = {
     "normalization": Fix(
         "Normalisation after each layer",
         ("vanishing", "exploding", "saturated", "dead_units"),
-        "LayerNorm or BatchNorm after every linear and convolution layer but the last (GroupNorm of one group for "
+        "LayerNorm or BatchNorm after every nn.Linear and convolution module but the last (GroupNorm of one group for "
         "'layer' after convolutions). BatchNorm1d needs inputs of shape (samples, features); after sigmoids it helps "
         "more, since it takes away the mean that all samples share.",
         fix_code.normalization,
@@ -170,12 +231,25 @@ FIXES: dict[str, Fix] = {
     "gain": Fix(
         "Rescaled weights",
         ("vanishing", "exploding", "saturated"),
-        "Each linear and convolution weight is scaled to an RMS of gain/√inputs; its directions, and so most of what "
-        "it has learned, stay. The gain is what torch.nn.init.calculate_gain has for the next activation.",
+        "Each weight of linear and convolution layers, attention's and other matrices, is scaled to an RMS of "
+        "gain/√inputs; its directions, and so most of what it has learned, stay. The gain is what "
+        "torch.nn.init.calculate_gain has for the next activation.",
         fix_code.gain,
         {"gain": None},
         rebuild.rescale,
         _check_gain,
+        draws=True,
+    ),
+    "drop_output_activation": Fix(
+        "No activation at the output",
+        (),
+        "The activation module that gives the output is taken away: a ReLU there whose outputs are all 0 lets nothing "
+        "back, and a loss of logits wants none.",
+        fix_code.drop_output_activation,
+        {"which": None},
+        rebuild.drop_output_activation,
+        _check_names,
+        _dead_output,
     ),
     "clip": Fix(
         "Gradient clipping",
@@ -271,6 +345,13 @@ def completed(name: str, options: Mapping[str, object], model: nn.Module, flow: 
         model: What it is for.
         flow: What was measured of the model.
     """
+    if name == "drop_output_activation" and options.get("which") is None:
+        last = _last_run(flow, model)
+        same = last == rebuild.output_activation(model)
+        return dict(options) if same else {**options, "which": (last,) if last else ()}
+    if FIXES[name].draws and options.get("also") is None:
+        also = disguised(model)
+        return {**options, "also": also} if also else dict(options)
     if name != "activation" or options.get("which") is not None:
         return dict(options)
     ran = [layer for layer in flow.layers if layer.calls]
@@ -289,11 +370,36 @@ def completed(name: str, options: Mapping[str, object], model: nn.Module, flow: 
     return dict(options) if same else {**options, "which": tuple(inner)}
 
 
-def fixes_for(finding: Finding | str) -> list[str]:
+def _last_run(flow: LayerFlow, model: nn.Module) -> str:
+    """The name of the activation that ran last, once and after all layers with weights; "" for none."""
+    ran = [layer for layer in flow.layers if layer.calls and not layer.composite]
+    modules = dict(model.named_modules())
+    one = modules.get(ran[-1].name) if ran else None
+    return ran[-1].name if one is not None and ran[-1].calls == 1 and is_activation(type(one)) else ""
+
+
+def fixes_for(finding: Finding | str, flow: LayerFlow | None = None) -> list[str]:
     """Names of the fixes that answer a finding, in the order of `FIXES`.
 
     Args:
         finding: A finding, or its name.
+        flow: Where it was found, by which some are told: a random draw where all weights are 0, the removal of an
+            activation at the output that is dead.
     """
-    name = finding.name if isinstance(finding, Finding) else finding
-    return [key for key, fix in FIXES.items() if name in fix.answers]
+    if not isinstance(finding, Finding):
+        return [key for key, fix in FIXES.items() if finding in fix.answers]
+    return [key for key, fix in FIXES.items() if finding.name in fix.answers or fix.sometimes(finding, flow)]
+
+
+def reach(name: str, share: float) -> str:
+    """What is to be said of how much a fix has changed; "" where it is no question, or most of the weights.
+
+    Args:
+        name: One of `FIXES`.
+        share: Of the weights that have other numbers now.
+    """
+    if not FIXES[name].draws or not share < 0.5:
+        return ""
+    if share == 0:
+        return "it changed nothing: no weight has another number than before"
+    return f"it changed {percent(share)} of the weights only: the rest is frozen, or no layer's that it is for"

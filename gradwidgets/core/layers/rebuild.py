@@ -5,20 +5,17 @@ Each function only looks at the model. It returns what makes the change, or rais
 
 import math
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import torch
 from torch import nn
 
 from gradwidgets.core.layers.activations import ACTIVATIONS
 from gradwidgets.core.layers.arguments import positive, whole
+from gradwidgets.core.layers.matrices import CONVOLUTIONS, LINEAR, WEIGHTED, Matrix, matrices
 from gradwidgets.core.layers.networks import Residual
-from gradwidgets.core.layers.units import has_units
+from gradwidgets.core.layers.units import has_units, is_activation
 
-LINEAR = (nn.Linear,)
-CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
-TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
-WEIGHTED = (*LINEAR, *CONVOLUTIONS, *TRANSPOSED)
 _NORMS = (nn.LayerNorm, nn.GroupNorm, nn.modules.batchnorm._NormBase)
 _BATCH_NORMS = {nn.Conv1d: nn.BatchNorm1d, nn.Conv2d: nn.BatchNorm2d, nn.Conv3d: nn.BatchNorm3d}
 
@@ -34,46 +31,83 @@ class NothingToChange(ValueError):
     """The fix finds nothing in this model that it could change."""
 
 
-def reinitialise(model: nn.Module, draw: Callable[..., object], seed: int) -> Change:
-    """Draw the weights of all trained linear and convolution layers anew, and set their biases to 0."""
-    layers, seed = _trained(model), whole("seed", seed, 0, 2**63 - 1)
+def reinitialise(
+    model: nn.Module, draw: Callable[..., object], seed: int, also: Mapping[str, str | None] | None = None
+) -> Change:
+    """Draw all trained matrices anew, each by itself where several are stacked, and set their biases to 0."""
+    layers, seed = _trained(model, also), whole("seed", seed, 0, 2**63 - 1)
 
+    @torch.no_grad()
     def change() -> None:
         generators: dict[torch.device, torch.Generator] = {}
-        for module in layers:
-            device = module.weight.device
+        for one in layers:
+            device = one.weight.device
             if device not in generators:
                 generators[device] = torch.Generator(device).manual_seed(seed)
-            with torch.no_grad():
-                draw(module.weight, generator=generators[device])
-                if module.bias is not None:
-                    module.bias.zero_()
+            for part in one.parts:
+                draw(part, generator=generators[device])
+            if one.bias is not None and one.bias.requires_grad:
+                one.bias.zero_()
 
     return change
 
 
-def rescale(model: nn.Module, gain: float | None) -> Change:
-    """Scale every trained linear and convolution layer to a weight RMS of gain/√inputs, its directions kept.
+def rescale(model: nn.Module, gain: float | None, also: Mapping[str, str | None] | None = None) -> Change:
+    """Scale every trained matrix to an RMS of gain/√inputs, its directions kept.
 
     Args:
         model: What to change.
         gain: None for what torch's `calculate_gain` has for the activation that the model lists next.
+        also: As for `matrices`.
     """
-    modules, layers = list(model.modules()), _trained(model)
+    modules, layers = list(model.modules()), _trained(model, also)
     if gain is not None:
         positive("gain", gain)
 
+    @torch.no_grad()
     def change() -> None:
-        for module in layers:
-            rest = modules[modules.index(module) + 1 :]
+        for one in layers:
+            rest = modules[modules.index(one.module) + 1 :]
             following = next((m for m in rest if isinstance(m, WEIGHTED) or has_units(type(m))), None)
             wanted = _gain_of(following) if gain is None else gain
-            with torch.no_grad():
-                rms = _norm(module.weight) / math.sqrt(module.weight.numel())
+            for part in one.parts:
+                rms = _norm(part) / math.sqrt(part.numel())
                 if rms > 0 and math.isfinite(rms):
-                    module.weight.mul_(wanted / math.sqrt(module.weight[0].numel()) / rms)
+                    part.mul_(wanted / math.sqrt(part[0].numel()) / rms)
 
     return change
+
+
+def drop_output_activation(model: nn.Module, which: Iterable[str] | None) -> Change:
+    """Put nn.Identity in the place of the activation that gives the output.
+
+    Args:
+        model: What to change.
+        which: Its name; None for the activation that the model lists last, behind its last layer.
+    """
+    name = output_activation(model) if which is None else next(iter(which), "")
+    if not name:
+        raise NothingToChange(
+            "no activation module gives the output: one that is called as a function has to be taken out of the "
+            "model's forward"
+        )
+    modules = dict(model.named_modules(remove_duplicate=False))
+    if name not in modules or not is_activation(type(modules[name])):
+        raise ValueError(f"which must name an activation of the model; got {name!r}")
+    parent, _, key = name.rpartition(".")
+
+    def change() -> None:
+        modules[parent]._modules[key] = nn.Identity().train(modules[name].training)
+
+    return change
+
+
+def output_activation(model: nn.Module) -> str:
+    """The name of the last module, where that is an activation; "" where it is not, or stands between layers too."""
+    named = [(name, m) for name, m in model.named_modules(remove_duplicate=False) if name and not m._modules]
+    if not named or not is_activation(type(named[-1][1])) or not any(isinstance(m, WEIGHTED) for _, m in named):
+        return ""
+    return named[-1][0]
 
 
 def swap_activations(model: nn.Module, to: str, which: Iterable[str] | None) -> Change:
@@ -177,13 +211,11 @@ def _put_beside(parent: nn.Sequential, runs: list[list[str]], by: float) -> None
     parent._modules.update(kept)
 
 
-def _trained(model: nn.Module) -> list[nn.Module]:
-    layers = [m for m in model.modules() if isinstance(m, WEIGHTED)]
-    trained = [m for m in layers if m._parameters.get("weight") is not None and m.weight.requires_grad]
-    trained = [m for m in trained if not nn.parameter.is_lazy(m.weight)]
+def _trained(model: nn.Module, also: Mapping[str, str | None] | None) -> list[Matrix]:
+    trained = matrices(model, also)
     if not trained:
         raise NothingToChange("the model has no linear or convolution layer whose weight is trained")
-    return trained
+    return [one for one in trained if not one.shared]
 
 
 def _norm(weight: torch.Tensor) -> float:

@@ -83,12 +83,14 @@ def trainee(subject: Subject) -> Subject:
     return replace(copy, notes=[])
 
 
-def training(subject: Subject, *, lr: float, steps: int, clip: float | None = None) -> Slices[tuple[Tensor, Tensor]]:
-    """`training_losses` of a copy, which is trained itself."""
+def training(
+    subject: Subject, *, lr: float, steps: int, clip: float | None = None, seed: int = 0
+) -> Slices[tuple[Tensor, Tensor]]:
+    """`training_losses` of a copy, which is trained itself; step k draws its random numbers from `seed` + k."""
     outside = Held(subject.model, subject.loss_fn, but=subject.ours)
     losses, norms = [math.nan] * (steps + 1), [math.nan] * (steps + 1)
     for step in range(steps + 1):
-        with Untouched(held=outside) as block, block.again(), _training(subject, step):
+        with Untouched(held=outside) as block, block.again(), _training(subject, seed + step):
             value = subject.loss()
             if not bool(value.isfinite()):
                 break

@@ -9,8 +9,9 @@ from torch import Tensor, nn
 
 from gradwidgets.core.choices import choose
 from gradwidgets.core.finding import Finding
-from gradwidgets.core.layers.fixes import FIXES, apply_fix, completed
+from gradwidgets.core.layers.fixes import FIXES, apply_fix, completed, reach
 from gradwidgets.core.layers.flow import flow_of
+from gradwidgets.core.layers.matrices import share_changed, weights_of
 from gradwidgets.core.layers.passes import Subject, quietly
 from gradwidgets.core.layers.stats import LayerFlow
 from gradwidgets.core.layers.steps import check_steps, hooks_left_out, trainee, training
@@ -43,7 +44,10 @@ class Trial(Result):
         norms_after: The same with the fix.
         certificate: The proof that the model itself is as it was before the trial. `try_fix` puts back what is not,
             random generators included; in slices, where others work on the model in between, nothing is put back.
-        note: What is to be known about how it was tried; "" for nothing.
+        note: What is to be known about how it was tried, and of a fix that is for the weights whether it changed
+            nothing or less than half of them; "" for nothing.
+        changed: The share of the weights (tensors of two axes or more) whose numbers are others with the fix; NaN for
+            a model without weights, and for one that was built anew.
     """
 
     fix: str
@@ -59,6 +63,7 @@ class Trial(Result):
     norms_after: Tensor
     certificate: Certificate
     note: str = ""
+    changed: float = math.nan
 
     @property
     def sentence(self) -> str:
@@ -178,8 +183,9 @@ def trying_fix(
     yield 0.1
     settled = completed(name, settled, plain.model, before)
     with quietly(subject.light), torch.inference_mode(False):
+        changed = math.nan
         if made is None:
-            made = apply_fix(plain.model, name, **settled) if fix.changes_model else plain.model
+            made, changed = applied(plain.model, name, settled)
         fixed = replace(plain, model=made, notes=[]).copied()
     after = flow_of(fixed, own=True)
     yield 0.15
@@ -199,11 +205,23 @@ def trying_fix(
         norms_before=norms_before,
         norms_after=norms_after,
         certificate=state.compare(),
-        note="; ".join(_notes(subject)),
+        note="; ".join(one for one in (reach(name, changed), *notes_of(subject)) if one),
+        changed=changed,
     )
 
 
-def _notes(subject: Subject) -> Iterator[str]:
+def applied(model: nn.Module, name: str, options: dict[str, object]) -> tuple[nn.Module, float]:
+    """What a fix makes of a model, and the share of the weights that it changes; NaN where they are not its matter."""
+    if not FIXES[name].changes_model:
+        return model, math.nan
+    fixed = apply_fix(model, name, **options)
+    # What has another place in a copy has another name: a module that is wrapped keeps the numbers of its weights.
+    changed = share_changed(weights_of(model), fixed) if FIXES[name].draws else 0.0
+    return fixed, changed
+
+
+def notes_of(subject: Subject) -> Iterator[str]:
+    """What is to be known about how copies of a subject are trained."""
     yield from subject.notes
     if hooks := hooks_left_out(subject.model):
         were = "hook of the model was" if hooks == 1 else "hooks of the model were"

@@ -1,16 +1,21 @@
 """Products of a loss's Hessian with vectors."""
 
+import math
 from bisect import bisect_right
 from collections.abc import Callable
-from itertools import accumulate
+from itertools import accumulate, pairwise
 
 import torch
 from torch import Tensor
 
 from gradwidgets.core.spectra.model_loss import ModelLoss
+from gradwidgets.core.spectra.slope import slope, steps_from
 
 _FINER = 8.0
 _TOGETHER = 128
+_LOST = 64.0  # times the rounding of its type, beyond which a loss has lost digits
+_SURE = 5.0  # times the change from one step to the next
+_ROUGHLY = 0.4
 
 
 class Products:
@@ -34,6 +39,7 @@ class Products:
     def __init__(self, function: ModelLoss, inputs: object, targets: object) -> None:
         self.function, self.batch = function, (inputs, targets)
         self.by_differences = self._one_by_one = False
+        self._noise = 0.0  # of the loss, relative, where it has lost digits
         refused = ""
         try:
             _, gradients = function.quiet(lambda: function.gradients(inputs, targets, graph=True))
@@ -56,8 +62,12 @@ class Products:
     @property
     def eps(self) -> float:
         """The relative rounding of a product."""
-        eps = torch.finfo(self.dtype).eps
+        eps = self._rounding
         return eps ** (2 / 3) if self.by_differences else eps
+
+    @property
+    def _rounding(self) -> float:
+        return max(torch.finfo(self.dtype).eps, self._noise)
 
     def __call__(self, vectors: Tensor) -> Tensor:
         """H times each row of `vectors`.
@@ -69,7 +79,7 @@ class Products:
             (K, P).
         """
         if self.by_differences:
-            step = self._size * torch.finfo(self.dtype).eps ** (1 / 3)
+            step = self._size * self._rounding ** (1 / 3)
             lengths = vectors.norm(dim=1)
             rows = [self._difference(v / length, step)[1] * length for v, length in zip(vectors, lengths, strict=True)]
             return torch.stack(rows).to(self.dtype)
@@ -139,32 +149,27 @@ class Products:
         return torch.cat([row.to(self.device, self.dtype) for row in rows], dim=1)
 
     def check(self) -> None:
-        """Compare a product with differences of gradients, and the gradient with differences of the loss.
+        """Compare the gradient with differences of the loss, and a product with differences of gradients.
 
         A backward of one's own may drop the graph without a word, so that what is left looks like a zero; torch's own
-        weight norm has a wrong second derivative. At a kink it is the differences that are wrong, but then they change
-        with the step.
+        weight norm has a wrong second derivative. At a kink, and where the loss has lost digits, it is the small
+        differences that are wrong: what they say is believed as far as they can know it.
         """
         eps = torch.finfo(self.dtype).eps
         tolerance = 1e-3 if eps < 1e-10 else 0.05
         one, other = signs(2, self.count, self)
         step = self._size * eps**0.4
-        slope, difference = self._difference(one, step)
-        finer_slope, finer = self._difference(one, step / _FINER)
+        rise, difference = self._difference(one, step)
         own = self.gradient.double() @ one.double()
-        if _apart(own, slope, tolerance) and not _apart(finer_slope, slope, tolerance):
-            self.function.notes["cut off"] = (
-                f"along a random direction the gradient gives {float(own):.3g}, the loss changes by "
-                f"{float(slope):.3g}: a part of the model is cut off from the gradient (detach, straight-through, "
-                "reentrant checkpoint); this is the derivative of the gradient that training sees"
-            )
+        if _apart(own, rise, tolerance):
+            self._look_at_slope(float(own), one, step / _FINER, tolerance)
         if not self.by_differences:
             try:
                 product = self(one[None])[0].double()
             except (RuntimeError, NotImplementedError) as error:
                 self._take_differences(_said(error))
             else:
-                if _apart(product, difference, tolerance) and not _apart(finer, difference, tolerance):
+                if _apart(product, difference, tolerance) and self._is_wrong(product, one, step / _FINER, tolerance):
                     self._take_differences(f"size {float(product.norm()):.3g} for {float(difference.norm()):.3g}")
         if self.by_differences or "cut off" in self.function.notes:
             other = other * torch.linspace(0.5, 1.5, self.count).to(other)  # few signs may be the same ones
@@ -175,6 +180,41 @@ class Products:
                     "which Lanczos sees only roughly"
                 )
 
+    def _look_at_slope(self, own: float, direction: Tensor, smallest: float, tolerance: float) -> None:
+        """Tell a gradient that is not the loss's from a loss that has lost digits."""
+        seen = slope(lambda by: self._loss_at(direction, by), smallest, self._size)
+        if seen.noise > _LOST * torch.finfo(self.dtype).eps:
+            self._noise = seen.noise
+            self.function.notes["digits"] = (
+                f"the loss keeps only about {max(1, round(-math.log10(seen.noise)))} digits (a cast or rounding on "
+                "its way): rounding is coarser"
+            )
+        if seen.denies(own, tolerance):
+            known = 0.0 if math.isnan(seen.value) else seen.value
+            self.function.notes["cut off"] = (
+                f"along a random direction the gradient gives {own:.3g}, the loss changes by "
+                f"{known:.3g}: a part of the model is cut off from the gradient (detach, straight-through, "
+                "reentrant checkpoint); this is the derivative of the gradient that training sees"
+            )
+
+    def _is_wrong(self, product: Tensor, direction: Tensor, smallest: float, tolerance: float) -> bool:
+        """Whether a product is not what the gradient does, from whichever step's differences are the surest."""
+        found = [self._difference(direction, step)[1] for step in steps_from(smallest, self._size)]
+        found = [one for one in found if bool(one.isfinite().all())]
+        if "digits" in self.function.notes:
+            # Small steps may move one part of the model and not the other, and agree on what is wrong.
+            return all(_apart(product, one, _ROUGHLY) for one in found)
+        surest, doubt = min(
+            ((one, float((one - before).norm())) for before, one in pairwise(found)), key=lambda pair: pair[1]
+        )
+        size = float(torch.maximum(product.norm(), surest.norm()))
+        return float((product - surest).norm()) > max(tolerance * size, _SURE * doubt)
+
+    def _loss_at(self, direction: Tensor, by: float) -> float:
+        function, leaves = self.function, self._moved(direction, by)
+        loss = function.quiet(lambda: function.at(leaves, lambda: function.value(*self.batch)))
+        return float(loss.detach().double())
+
     def _take_differences(self, reason: str) -> None:
         self.by_differences = True
         self.function.notes["differences"] = (
@@ -183,17 +223,19 @@ class Products:
 
     def _difference(self, direction: Tensor, step: float) -> tuple[Tensor, Tensor]:
         ends = []
-        parts = dict(zip(self._used, direction.split(self._sizes), strict=True))
         for side in (step, -step):
-            moved = [p.detach().clone() for p in self.function.parameters]
-            for i, part in parts.items():
-                moved[i] += side * part.reshape(moved[i].shape).to(moved[i])
-            leaves = tuple(p.requires_grad_() for p in moved)
+            leaves = self._moved(direction, side)
             loss, gradients = self._gradients_at(leaves)
             found = [torch.zeros_like(leaves[i]) if gradients[i] is None else gradients[i] for i in self._used]
             ends.append((loss.double(), self._flat(found).double()))
         (loss, ahead), (other, behind) = ends
         return (loss - other) / (2 * step), (ahead - behind) / (2 * step)
+
+    def _moved(self, direction: Tensor, by: float) -> tuple[Tensor, ...]:
+        moved = [p.detach().clone() for p in self.function.parameters]
+        for i, part in zip(self._used, direction.split(self._sizes), strict=True):
+            moved[i] += by * part.reshape(moved[i].shape).to(moved[i])
+        return tuple(p.requires_grad_() for p in moved)
 
     def _gradients_at(self, leaves: tuple[Tensor, ...]) -> tuple[Tensor, tuple[Tensor | None, ...]]:
         return self.function.quiet(lambda: self.function.gradients(*self.batch, parameters=leaves))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import html
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
-from types import MappingProxyType
 
 import ipywidgets as widgets
 from matplotlib.axes import Axes
@@ -14,17 +13,20 @@ from torch import nn
 from gradwidgets.core.finding import Finding
 from gradwidgets.core.layers import (
     FIXES,
+    TRIES,
     AppliedFix,
+    FixRanking,
     Trial,
     apply_in_place,
     completed,
     fixes_for,
+    ranking_fixes,
     refusal,
     trying_fix,
 )
 from gradwidgets.core.layers.passes import inside
 from gradwidgets.core.slices import Slices
-from gradwidgets.core.wording import number
+from gradwidgets.core.wording import number, percent
 from gradwidgets.figures.flow import FlowFigure
 from gradwidgets.figures.side_plot import Detail
 from gradwidgets.widgets.cards import card
@@ -35,24 +37,6 @@ from gradwidgets.widgets.flow.problem import FlowResult, FlowSettings
 from gradwidgets.widgets.flow.view import Seen, View
 
 NONE = "none"
-
-# What the menu offers → the fix and its options.
-TRIES: Mapping[str, tuple[str, dict[str, object]]] = MappingProxyType(
-    {
-        "He init": ("he", {}),
-        "Xavier init": ("xavier", {}),
-        "orthogonal init": ("orthogonal", {}),
-        "ReLU": ("activation", {"to": "ReLU"}),
-        "GELU": ("activation", {"to": "GELU"}),
-        "SiLU": ("activation", {"to": "SiLU"}),
-        "LeakyReLU": ("activation", {"to": "LeakyReLU"}),
-        "LayerNorm": ("normalization", {"kind": "layer"}),
-        "BatchNorm": ("normalization", {"kind": "batch"}),
-        "residual connections": ("residual", {}),
-        "gain": ("gain", {}),
-        "clipping to norm 1": ("clip", {"max_norm": 1.0}),
-    }
-)
 
 
 @dataclass(frozen=True)
@@ -78,6 +62,9 @@ class DoctorView(View):
         self._applied: list[tuple[str, AppliedFix | dict[str, object]]] = []
         self._undone = ""  # what was taken back last, in words
         self._fitting: tuple[FlowResult, list[str]] | None = None
+        self._asked = False  # whether all fixes are to be tried
+        self._of: tuple[FlowSettings, tuple] | None = None  # on whom
+        self._ranking: FixRanking | None = None
 
     def make_figure(self, figure) -> FlowFigure:
         """Make the artists' owner."""
@@ -92,7 +79,34 @@ class DoctorView(View):
             self.button("Undo", "bring the model back, to the bit", self.panel.undo_fix, looks, 62),
             self.button("Copy fix", "copy torch code that does the same", self._copy, looks, 82),
         ]
-        return [self._hint, widgets.HBox(buttons)]
+        tip = "try every fix that fits, and rank them by the loss after the first steps"
+        return [self._hint, widgets.HBox(buttons), self.button("Try all", tip, self.ask, looks, 122)]
+
+    def ask(self) -> None:
+        """Try all fixes that fit, and show which of them help."""
+        self._forget_others()
+        self._asked = True
+        if self._ranking is None:
+            self.panel.say(words.whole("<div>Trying all fixes …</div>"))
+        if self.panel.fix == NONE:
+            self.panel.refresh()
+        else:
+            self.panel.change(fix=NONE)
+
+    def stopped(self) -> None:
+        """A ranking that was asked for and is not there is not asked for any more."""
+        self.ask_no_more()
+        if self.panel.view == self.name and isinstance(self.panel.shown_part, Trial | Refused | FixRanking | None):
+            self.panel.paint_view(settle=True)
+
+    def ask_no_more(self) -> None:
+        """Be content with what was found."""
+        self._asked = self._asked and self._ranking is not None
+
+    def _forget_others(self) -> None:
+        now = self.panel.network_now()
+        if self._of != now:
+            self._of, self._asked, self._ranking = now, False, None
 
     def show_controls(self) -> None:
         """Say which fixes answer what was found, and which buttons make sense."""
@@ -180,14 +194,19 @@ class DoctorView(View):
         self.panel.copy(text, self._buttons["Copy fix"], "Copy fix")
 
     def more(self) -> object:
-        """The fix and the learning rate of its trial."""
-        return self.panel.fix, self.panel.lr
+        """The fix and the learning rate of its trial; whether all are to be tried."""
+        self._forget_others()
+        return self.panel.fix, self.panel.lr, self._asked
 
-    def work(self, flow: FlowResult, more: object) -> Slices[Trial | Refused | None]:
-        """Try the fix."""
-        fix, lr = more
-        if fix == NONE:
+    def work(self, flow: FlowResult, more: object) -> Slices[Trial | Refused | FixRanking | None]:
+        """Try the fix, or all of them."""
+        fix, lr, everything = more
+        if fix == NONE and not everything:
             return None
+        if fix == NONE:
+            if self._ranking is None:
+                self._ranking = yield from self._ranked(flow)
+            return self._ranking
         name, options = TRIES[fix]
         network, made = self.panel.problem.network(flow.settings), None
         if not flow.settings.own and FIXES[name].changes_model:
@@ -199,6 +218,14 @@ class DoctorView(View):
             return (yield from trying_fix(*network, name, lr=lr, made=made, **options))
         except ValueError as failure:
             return Refused(str(failure))
+
+    def _ranked(self, flow: FlowResult) -> Slices[FixRanking]:
+        def made(name: str, options: dict[str, object], seed: int) -> nn.Module | None:
+            after = _settled(flow.settings, name, options)
+            return None if after is None else replace(after, seed=after.seed + seed).build()
+
+        built = None if flow.settings.own else made
+        return ranking_fixes(*self.panel.problem.network(flow.settings), made=built)
 
     def fitting(self, flow: FlowResult) -> list[str]:
         """The names in the menu of the fixes that can be applied to a network."""
@@ -221,7 +248,10 @@ class DoctorView(View):
         names = () if tried else names_of(seen.flow)  # a fix may add layers
         below = shares_detail(trial.after if tried else seen.flow.flow, names)
         if not tried:
-            above = Detail("choose a fix" if trial is None else "choose another fix", x_ticks={})
+            if isinstance(trial, FixRanking):
+                above = _best_losses(trial)
+            else:
+                above = Detail("choose a fix" if trial is None else "choose another fix", x_ticks={})
             profile = profile_of(seen.flow, panel.quantity, panel.measure, panel.lr, {}, panel.selected, above, below)
             return self.figure.update(profile, settle=settle)
         losses = {"now": trial.losses_before.numpy(), "pinned 0": trial.losses_after.numpy()}
@@ -237,6 +267,8 @@ class DoctorView(View):
         fix, part = seen.settings.more[0], seen.part
         if isinstance(part, Refused):
             lines.append(f"{fix} cannot be tried here: {part.reason}")
+        elif isinstance(part, FixRanking):
+            lines += [part.sentence, *(one.sentence for one in part.fixes), *_refused(part)]
         elif part is not None:
             lines.append(" ".join(one for one in (f"{fix}: {part.sentence}", _judged(part)[1]) if one))
         lines += [f"{f.severity}: {f.name}: {f.message}. {self._remedies(f, seen)}" for f in seen.flow.findings]
@@ -251,6 +283,8 @@ class DoctorView(View):
         tried, fix, trial = "", seen.settings.more[0], seen.part
         if isinstance(trial, Refused):
             tried = card("info", fix, "cannot be tried here", trial.reason[:1].upper() + trial.reason[1:])
+        elif isinstance(trial, FixRanking):
+            tried = _table(trial)
         elif trial is not None:
             severity, note = _judged(trial)
             tried = card(severity, fix, trial.sentence.rstrip("."), "; ".join(one for one in (note, trial.note) if one))
@@ -263,13 +297,16 @@ class DoctorView(View):
     def _history(self) -> list[str]:
         notes = [self._undone] if self._undone else []
         for name, applied in self._applied:
-            said = applied.note if isinstance(applied, AppliedFix) else self._moved(applied)
+            if isinstance(applied, AppliedFix):
+                said = "; ".join(one for one in (applied.reach, applied.note) if one)
+            else:
+                said = self._moved(applied)
             notes.append(f"applied: {name}{': ' + said if said else ''}")
         return notes
 
     def _remedies(self, finding: Finding, seen: Seen) -> str:
         """The names in the menu of the fixes that answer a finding and fit the network."""
-        answers = fixes_for(finding)
+        answers = fixes_for(finding, seen.flow.flow)
         names = [name for name in self.fitting(seen.flow) if TRIES[name][0] in answers]
         return f"Worth a try: {', '.join(names)}." if names else ""
 
@@ -279,7 +316,15 @@ class DoctorView(View):
         return ", ".join(f"{name} {before[name]} → {now[name]}" for name in now if now[name] != before[name])
 
     def code(self) -> list[str]:
-        """Try it."""
+        """Try it, or all."""
+        if self.panel.fix == NONE and self._asked:
+            return [
+                "from gradwidgets.core.layers import rank_fixes",
+                "",
+                "ranking = rank_fixes(model, inputs, targets, loss_fn)",
+                "print(ranking.sentence)",
+                "print(ranking.to_frame())",
+            ]
         name, options = TRIES.get(self.panel.fix, ("he", {}))
         given = "".join(f", {key}={value!r}" for key, value in options.items())
         return [
@@ -320,10 +365,39 @@ def settings_of(name: str, options: Mapping[str, object], now: Mapping[str, obje
 
 def _settled(settings: FlowSettings, name: str, options: Mapping[str, object]) -> FlowSettings | None:
     """The settings after a fix; None where nothing would change."""
-    if name == "residual" and settings.architecture != "plain":
+    if name == "drop_output_activation" or (name == "residual" and settings.architecture != "plain"):
         return None
     after = replace(settings, **settings_of(name, options, asdict(settings)))
     return None if after == settings else after
+
+
+def _best_losses(ranking: FixRanking) -> Detail:
+    """The losses without a fix and with the best one, of the first seed."""
+    losses = {"now": ranking.baseline.losses[0].numpy()}
+    if ranking.fixes:
+        losses["pinned 0"] = ranking.fixes[0].losses[0].numpy()
+    return losses_detail("loss of the first steps", losses)
+
+
+def _refused(ranking: FixRanking) -> list[str]:
+    return [f"not tried: {', '.join(name for name, _ in ranking.refused)}"] if ranking.refused else []
+
+
+def _table(ranking: FixRanking) -> str:
+    """A ranking as HTML, everything escaped."""
+    head = "".join(f"<th>{text}</th>" for text in ("fix", "loss after", "over seeds", "lr", "weights changed", "helps"))
+    rows = []
+    for one in (*ranking.fixes, ranking.baseline):
+        spread = "one run" if len(one.losses) == 1 else f"{number(one.low, 3)} to {number(one.high, 3)}"
+        changed = "not known" if one.changed != one.changed else percent(one.changed)
+        helps = "" if one is ranking.baseline else "yes" if one.helps else "no"
+        loss = f"{one.diverged} of {len(one.losses)} diverged" if one.diverged else number(one.loss, 3)
+        cells = (one.name, loss, spread, number(one.lr, 3), changed, helps)
+        rows.append("<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in cells) + "</tr>")
+    notes = [ranking.sentence, *_refused(ranking), *([ranking.note] if ranking.note else [])]
+    return f"<table><tr>{head}</tr>{''.join(rows)}</table>" + "".join(
+        f'<div class="note">{html.escape(note)}</div>' for note in notes
+    )
 
 
 _ORDER = ("ok", "info", "warning", "error")

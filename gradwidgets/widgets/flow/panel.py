@@ -445,11 +445,13 @@ class LayerFlowPanel(TrainingPanel):
 
     def _stop_computing(self) -> None:
         super()._stop_computing()
-        self.views["curvature"].stopped()
+        for name in ("doctor", "curvature"):
+            self.views[name].stopped()
 
     def _interrupted(self) -> None:
         if self._ready:
-            self.views["curvature"].ask_no_more()
+            for name in ("doctor", "curvature"):
+                self.views[name].ask_no_more()
         super()._interrupted()
 
     @property

@@ -22,7 +22,7 @@ def mlp():
     """With all that a way back has to find: modes, hooks, gradients, buffers, a shared and a frozen layer."""
     shared = nn.Linear(8, 8)
     parts = [nn.Linear(8, 8), nn.Tanh(), shared, nn.Tanh(), shared, nn.Tanh(), nn.Linear(8, 8), nn.BatchNorm1d(8)]
-    model = nn.Sequential(*parts, nn.Tanh(), nn.Dropout(0.2), nn.Linear(8, 1))
+    model = nn.Sequential(*parts, nn.Tanh(), nn.Dropout(0.2), nn.Linear(8, 1), nn.Softplus())
     model[6].requires_grad_(False)
     functional.mse_loss(model(X), Y).backward()
     model[9].eval()

@@ -27,9 +27,10 @@ from gradwidgets.core.subject.held import Held
 CHANGING = [name for name, fix in FIXES.items() if fix.changes_model]
 
 
-def sick(layers: int = 10) -> tuple[nn.Module, torch.Tensor, torch.Tensor, object]:
+def sick(layers: int = 10, fix: str = "") -> tuple[nn.Module, torch.Tensor, torch.Tensor, object]:
     torch.manual_seed(0)
     inner = [layer for _ in range(layers) for layer in (nn.Sigmoid(), nn.Linear(16, 16))]
+    inner += [nn.Softplus()] if fix == "drop_output_activation" else []
     return nn.Sequential(nn.Linear(8, 16), *inner), torch.randn(12, 8), torch.randn(12, 16), functional.mse_loss
 
 
@@ -52,7 +53,7 @@ def by_torch(model, x, y, loss_fn, lr, steps, max_norm=None):
 
 @pytest.mark.parametrize("name", FIXES)
 def test_both_trainings_are_torch_s_own(name):
-    model, x, y, loss_fn = sick()
+    model, x, y, loss_fn = sick(fix=name)
     options = {"max_norm": 0.05} if name == "clip" else {}
     trial = try_fix(model, x, y, loss_fn, name, lr=0.3, steps=7, **options)
     losses, norms = by_torch(copy.deepcopy(model), x, y, loss_fn, 0.3, 7)
@@ -161,7 +162,7 @@ def test_what_cannot_be_tried_is_refused_in_words(change, error, words):
 
 @pytest.mark.parametrize("name", CHANGING)
 def test_a_fix_in_place_is_the_copy_s_and_is_undone_to_the_bit(name):
-    model, x, y, loss_fn = sick()
+    model, x, y, loss_fn = sick(fix=name)
     loss_fn(model(x), y).backward()
     whole = Held(model)
     expected = apply_fix(model, name)
@@ -171,7 +172,7 @@ def test_a_fix_in_place_is_the_copy_s_and_is_undone_to_the_bit(name):
     for (n, p), (m, q) in zip(model.named_parameters(), expected.named_parameters(), strict=True):
         assert n == m and torch.equal(p, q)
     only_numbers = name in ("he", "xavier", "orthogonal", "gain")
-    assert (applied.note == "") == (only_numbers or name in ("activation", "residual"))
+    assert (applied.note == "") == (only_numbers or name in ("activation", "residual", "drop_output_activation"))
     if only_numbers:
         assert {id(p) for p in model.parameters()} == same_objects
     by_torch(model, x, y, loss_fn, 0.1, 2)  # trained in between

@@ -4,11 +4,11 @@ import torch
 from torch import nn
 
 
-def sick(layers: int = 8) -> tuple[nn.Module, torch.Tensor, torch.Tensor, object]:
+def sick(layers: int = 8, last: tuple[nn.Module, ...] = ()) -> tuple[nn.Module, torch.Tensor, torch.Tensor, object]:
     """Sigmoids in a row, with a batch and a loss: the gradient vanishes."""
     torch.manual_seed(0)
     inner = [layer for _ in range(layers) for layer in (nn.Sigmoid(), nn.Linear(16, 16))]
-    model = nn.Sequential(nn.Linear(8, 16), *inner)
+    model = nn.Sequential(nn.Linear(8, 16), *inner, *last)
     return model, torch.randn(24, 8), torch.randn(24, 16), nn.functional.mse_loss
 
 

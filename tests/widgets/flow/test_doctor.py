@@ -1,5 +1,7 @@
 """The doctor: what is tried is shown beside what is, what is applied is undone to the bit."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -7,7 +9,7 @@ from torch import nn
 from traitlets import TraitError
 
 from gradwidgets import LayerFlowPanel
-from gradwidgets.core.layers import FIXES, apply_fix, fixes_for, try_fix
+from gradwidgets.core.layers import FIXES, FixRanking, apply_fix, fixes_for, rank_fixes, try_fix
 from gradwidgets.core.subject.held import Held
 from gradwidgets.widgets.flow.doctor import TRIES
 from tests.widgets.flow.models import sick
@@ -36,7 +38,7 @@ def test_every_fix_is_on_the_menu():
 
 @pytest.mark.parametrize("fix", TRIES)
 def test_what_is_shown_is_the_core_s_trial(make, fix):
-    model, x, y, loss_fn = sick()
+    model, x, y, loss_fn = sick(last=(nn.Softplus(),) if "output" in fix else ())
     panel = make(model, x, y, loss_fn, view="doctor", fix=fix, lr=0.1)
     assert panel.error == ""
     name, options = TRIES[fix]
@@ -85,7 +87,11 @@ def test_apply_changes_the_model_as_the_copy_and_undo_brings_it_back(make):
         panel.undo_fix()
 
 
-@pytest.mark.parametrize("fix", [name for name, (fix, _) in TRIES.items() if FIXES[fix].changes_model])
+# Networks from sliders have no activation at their output.
+ON_SLIDERS = [name for name, (fix, _) in TRIES.items() if FIXES[fix].changes_model and "output" not in fix]
+
+
+@pytest.mark.parametrize("fix", ON_SLIDERS)
 def test_of_a_network_from_sliders_the_sliders_are_set(make, fix):
     panel = make(**SMALL, fix=fix)
     before = panel.state()
@@ -217,7 +223,7 @@ def test_the_script_tries_the_same(make):
     assert done["trial"].sentence in panel.summary
 
 
-@pytest.mark.parametrize("fix", [name for name in TRIES if "clipping" not in name])
+@pytest.mark.parametrize("fix", ON_SLIDERS)
 def test_of_a_network_from_sliders_that_is_tried_which_is_applied(make, fix):
     panel = make(depth=12, activation="Sigmoid", view="doctor", fix=fix)
     trial = panel._settled().part
@@ -248,3 +254,67 @@ def test_undo_says_what_is_lost_and_that_the_optimizer_must_be_made_anew(make):
     panel.undo_fix()
     said = "undone: LayerNorm; the model is as it was before it, without what it learned since; make the optimizer anew"
     assert said in panel.summary
+
+
+def test_all_fixes_are_tried_and_ranked(make):
+    model, x, y, loss_fn = sick()
+    state = Held(model)
+    panel = make(model, x, y, loss_fn, view="doctor", fix="He init")
+    panel.views["doctor"]._buttons["Try all"].click()
+    ranking = panel.shown_part
+    assert panel.error == "" and panel.fix == "none" and state.compare().unchanged
+    expected = rank_fixes(model, x, y, loss_fn)
+    assert ranking == replace(expected, certificate=ranking.certificate)
+    assert ranking.sentence in panel.summary and "not tried: no output activation" in panel.summary
+    assert all(f"<td>{one.name}</td>" in panel._words.value for one in (*ranking.fixes, ranking.baseline))
+    assert "<td>yes</td>" in panel._words.value and "rank_fixes(model" in panel.code()
+    drawn = panel.views["doctor"].figure.above.lines["pinned 0"].get_data()[1]
+    best = ranking.fixes[0].losses[0].numpy()
+    np.testing.assert_allclose(drawn if panel_is_linear(panel.views["doctor"].figure) else 10.0**drawn, best, rtol=1e-6)
+    panel.fix = "gain"  # a trial of one, then the ranking again without a new one
+    assert not isinstance(panel.shown_part, FixRanking)
+    panel.fix = "none"
+    assert panel.shown_part is ranking
+    panel.fix = "gain"
+    panel.apply_fix()  # another model: nothing is known of that
+    assert panel.shown_part is None and "rank_fixes" not in panel.code()
+
+
+def test_of_a_network_from_sliders_all_are_tried_too_with_other_weights_for_each_seed(make):
+    panel = make(**SMALL)
+    panel.views["doctor"]._buttons["Try all"].click()
+    he = next(one for one in panel.shown_part.fixes if one.name == "He init")
+    assert len({float(row[0]) for row in he.losses}) == 3 and panel.error == ""
+    panel.depth = 6
+    assert panel.shown_part is None
+
+
+def test_a_ranking_that_is_stopped_is_not_asked_for_any_more(make):
+    panel = make(*sick(), view="doctor")
+    doctor = panel.views["doctor"]
+    doctor._asked = True
+    panel._stop_computing()
+    assert panel.shown_part is None and doctor.more() == ("none", panel.lr, False)
+    assert "Trying all" not in panel._words.value
+
+
+def test_zeros_are_offered_a_draw_and_a_dead_output_its_removal(make):
+    zeros = nn.Sequential(nn.Linear(8, 16), nn.ReLU(), nn.Linear(16, 4))
+    for parameter in zeros.parameters():
+        nn.init.zeros_(parameter)
+    x, y = torch.randn(24, 8), torch.randn(24, 4)
+    panel = make(zeros, x, y, nn.functional.mse_loss, view="doctor")
+    assert "weights are all 0. Worth a try: He init, Xavier init, orthogonal init." in panel.summary
+    panel.fix = "gain"
+    assert "it changed nothing" in panel._words.value
+    panel.apply_fix()
+    assert "applied: gain: it changed nothing" in panel.summary
+    dead = nn.Sequential(nn.Linear(8, 4), nn.ReLU())
+    nn.init.constant_(dead[0].bias, -99.0)
+    panel = make(dead, x, y, nn.functional.mse_loss, view="doctor")
+    assert "no output activation" in panel.summary.split("Worth a try: ")[1]
+    panel.fix = "no output activation"
+    panel.apply_fix()
+    assert isinstance(dead[1], nn.Identity) and panel.error == ""
+    panel.undo_fix()
+    assert isinstance(dead[1], nn.ReLU)
