@@ -29,8 +29,8 @@ def preflight(model: nn.Module, inputs: object, targets: object, loss_fn: Callab
         What is wrong, the gravest first, each with the numbers that say so and their thresholds in `evidence`; empty
         where nothing is. `name` is one of "non_finite_data", "non_finite_weights", "input_scale", "target_scale",
         "batch_of_one", "broadcast", "not_logits", "not_log_probabilities", "not_probabilities", "labels",
-        "target_range", "ctc", "constant_loss", "detached_loss", "torch_warning" and "raised" (by the model or the loss,
-        which none of the others explains).
+        "target_range", "out_of_reach", "ctc", "constant_loss", "detached_loss", "torch_warning" and "raised" (by the
+        model or the loss, where none of the others explains it).
 
     Raises:
         TypeError: `model` is no module, or `loss_fn` cannot be called.
@@ -62,9 +62,8 @@ def _loss(subject: Subject, output: object, targets: object) -> tuple[list[Findi
         loss = checked(loss)
     except FlowError as error:
         loss, raised = None, [_raised(error)]
-    found = told.findings(loss, lambda other: subject.loss_fn(output, other))
-    if not any(one.requires_grad for one in subject.model.parameters()):
-        found = [one for one in found if one.name != "detached_loss"]  # nothing is to be trained
+    trained = any(one.requires_grad for one in subject.model.parameters())
+    found = told.findings(loss, lambda other: subject.loss_fn(output, other), trained=trained)
     return [*found, *raised], loss
 
 
