@@ -16,10 +16,10 @@ What is wrong with a loss
     losses to look at.
 Where the gradient goes in a network
     `build_network` (`NETWORKS`, `ACTIVATIONS`, `INITS`), `preflight` (what goes in, and what the loss makes of it),
-    `layer_flow` (every layer of any model, which stays as it is), `diagnose` (`CHECKS`), `apply_fix` on a copy (`FIXES`), `try_fix` (both, and the first steps of training),
-    `apply_in_place` (with a way back), `clip_gradients` (`CLIPPERS`), `GradientMonitor` in a real training loop,
-    `predicted_factor` (theory), `parameter_gradients`, `batch_norms`; and of a whole model `hessian_spectrum`,
-    `gradient_noise_scale`, `gradient_covariance`.
+    `layer_flow` (every layer of any model, which stays as it is), `diagnose` (`CHECKS`), `apply_fix` on a copy
+    (`FIXES`), `try_fix` (both, and the first steps of training), `apply_in_place` (with a way back), `clip_gradients`
+    (`CLIPPERS`), `GradientMonitor` in a real training loop, `predicted_factor` (theory), `parameter_gradients`,
+    `batch_norms`; and of a whole model `hessian_spectrum`, `gradient_noise_scale`, `gradient_covariance`.
 Long work in slices
     `descending_each`, `sampling_each`, `trying_fix` and `training_losses` yield the share that is done and return the
     result.

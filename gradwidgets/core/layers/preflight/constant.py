@@ -144,7 +144,7 @@ def _elsewhere(output: list[Tensor], targets: object, loss_fn: Callable, far: fl
     held = [(one, one.detach().clone()) for one in output if numbers(one) is not None]
     found = []
     try:
-        for way in range(3):
+        for way in range(3 if held else 0):
             for place, (one, old) in enumerate(held):
                 one.data.copy_(_other(old, way, place, far))
             with contextlib.suppress(Exception), abroad():  # what a loss refuses says nothing
