@@ -15,9 +15,10 @@ What is wrong with a loss
     `compare_surfaces` (two variants: the angle between their gradients, the differences in words). `EXAMPLES` are
     losses to look at.
 Where the gradient goes in a network
-    `build_network` (`NETWORKS`, `ACTIVATIONS`, `INITS`), `layer_flow` (every layer of any model, which stays as it is),
-    `diagnose` (`CHECKS`), `apply_fix` on a copy (`FIXES`), `try_fix` (both, and the first steps of training),
-    `rank_fixes` (all that fit, by what the loss did), `apply_in_place` (with a way back), `clip_gradients`
+    `build_network` (`NETWORKS`, `ACTIVATIONS`, `INITS`), `preflight` (what goes in, and what the loss makes of it),
+    `layer_flow` (every layer of any model, which stays as it is), `diagnose` (`CHECKS`), `apply_fix` on a copy
+    (`FIXES`), `try_fix` (both, and the first steps of training), `rank_fixes` (all that fit, by what the loss did),
+    `apply_in_place` (with a way back), `clip_gradients`
     (`CLIPPERS`), `GradientMonitor` in a real training loop, `predicted_factor` (theory), `parameter_gradients`,
     `batch_norms`; and of a whole model `hessian_spectrum`, `gradient_noise_scale`, `gradient_covariance`.
 Long work in slices
@@ -58,6 +59,7 @@ from gradwidgets.core.layers import (
     parameter_gradients,
     predicted_factor,
     predicted_factors,
+    preflight,
     rank_fixes,
     ranking_fixes,
     training_losses,
@@ -163,6 +165,7 @@ __all__ = [
     "parameter_gradients",
     "predicted_factor",
     "predicted_factors",
+    "preflight",
     "probe",
     "product",
     "quadratic",

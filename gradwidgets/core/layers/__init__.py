@@ -10,6 +10,7 @@ from gradwidgets.core.layers.inits import INITS, Init
 from gradwidgets.core.layers.monitor import GradientMonitor
 from gradwidgets.core.layers.networks import NETWORKS, NORMALIZATIONS, Dense, Network, Residual, build_network
 from gradwidgets.core.layers.passes import FlowError
+from gradwidgets.core.layers.preflight import preflight
 from gradwidgets.core.layers.profile import Trend, gradient_trend, signal_trend
 from gradwidgets.core.layers.ranking import TRIES, FixRanking, RankedFix, rank_fixes, ranking_fixes
 from gradwidgets.core.layers.stats import LayerFlow, LayerStats
@@ -61,6 +62,7 @@ __all__ = [
     "parameter_gradients",
     "predicted_factor",
     "predicted_factors",
+    "preflight",
     "rank_fixes",
     "ranking_fixes",
     "refusal",

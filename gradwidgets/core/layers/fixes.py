@@ -12,10 +12,10 @@ from gradwidgets.core.finding import Finding
 from gradwidgets.core.layers import fix_code, rebuild
 from gradwidgets.core.layers.activations import ACTIVATIONS
 from gradwidgets.core.layers.arguments import positive, whole
-from gradwidgets.core.layers.checks import DEAD
 from gradwidgets.core.layers.matrices import disguised
 from gradwidgets.core.layers.stats import LayerFlow
 from gradwidgets.core.layers.units import has_units, is_activation
+from gradwidgets.core.layers.verdicts.units import DEAD
 from gradwidgets.core.subject.clone import Clone
 from gradwidgets.core.subject.home import at_home
 from gradwidgets.core.subject.untouched import Untouched

@@ -58,16 +58,16 @@ def layer_flow(model: nn.Module, inputs: object, targets: object, loss_fn: Calla
 
 
 @at_home
-def flow_of(subject: Subject, *, own: bool = False) -> LayerFlow:
+def flow_of(subject: Subject, *, own: bool = False, known: bool = False) -> LayerFlow:
     """`layer_flow` of a checked subject.
 
     Args:
         subject: Model, batch and loss.
-        own: Whether the model and its batch are nobody's but ours, so that they need not be copied, and nothing can be
-            wrong with what goes in.
+        own: Whether the model is nobody's but ours, so that it need not be copied.
+        known: Whether the batch and the loss are ours too, so that nothing can be wrong with them.
     """
     subject.notes += hooks_in_words(subject.model)
-    look = _measure_plainly if own else _looked
+    look = _measure_plainly if known else _looked
     found, certificate = subject.looked_at(look, own=own)
     with quietly(subject.light):
         return summarise(found, certificate, subject.notes)
@@ -120,7 +120,8 @@ def _measure(subject: Subject, look: Look | Glance) -> Measured:
     watch.numbers.read()
     graph = tracked.graph(watch.gradients_at, watch.numbers, gradients)
     missed = unlisted(model, leaves, [*parameters_of(rows), *_tensors((inputs, look.targets))])
-    said = tuple(look.findings(loss))
+    reaches = any(0 < watch.numbers[norms[2]][0] < math.inf for norms in watch.norms.values() if norms[2] is not None)
+    said = tuple(look.findings(loss, reaches=reaches))
     return Measured(rows, watch.numbers, watch.norms, value, model.training, graph, tuple(missed), slopes, said)
 
 

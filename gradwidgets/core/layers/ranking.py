@@ -232,7 +232,7 @@ def ranking_fixes(
     whole("steps", steps, 1, 10_000), whole("seeds", seeds, 1, 100)
     wanted = _wanted(names)
     subject = Subject.of(model, inputs, targets, loss_fn)
-    with quietly(subject.small):
+    with quietly(subject.light):
         state = Held(*subject.roots)
     plain = trainee(subject)
     yield 0.0
@@ -307,7 +307,7 @@ class _Trials:
     def _trained(
         self, subject: Subject, lr: float, clip: float | None, seed: int, before: float, share: float
     ) -> Slices[Tensor]:
-        with quietly(subject.small), torch.inference_mode(False):
+        with quietly(subject.light), torch.inference_mode(False):
             copy = replace(subject, notes=[]).copied()
         work = training(copy, lr=lr, steps=self._steps, clip=clip, seed=_APART * seed)
         losses, _ = yield from part_of(work, before, share)

@@ -160,7 +160,8 @@ class FlowProblem:
         yield 0.0
         model, inputs, targets, loss_fn = self.network(settings)
         yield 0.3
-        flow = flow_of(Subject.of(model, inputs, targets, loss_fn), own=not settings.own)
+        ours = not settings.own
+        flow = flow_of(Subject.of(model, inputs, targets, loss_fn), own=ours, known=ours)
         return FlowResult(settings, flow, diagnose(flow), _theory(settings))
 
     def gradient_of(self, settings: FlowSettings, name: str) -> torch.Tensor:

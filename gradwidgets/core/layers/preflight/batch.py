@@ -32,7 +32,9 @@ def batch_findings(model: nn.Module, inputs: object, targets: object) -> list[Fi
     aims = list(named_tensors(targets, "targets"))
     weights = [*model.named_parameters(), *model.named_buffers()]
     suspects = _suspects([*given, *aims, *weights])
-    found = [_in_data(name, suspects[name], k > 0) for k, (name, _) in enumerate(given) if name in suspects]
+    found = [
+        _in_data(name, suspects[name], k > 0 or "mask" in name) for k, (name, _) in enumerate(given) if name in suspects
+    ]
     found += [_in_data(name, suspects[name], False) for name, _ in aims if name in suspects]
     held = {name for name, _ in model.named_buffers()}
     found.append(_in_weights([(name, suspects[name], name in held) for name, _ in weights if name in suspects]))
@@ -50,7 +52,7 @@ def reconsidered(findings: Iterable[Finding], loss: Tensor | None) -> list[Findi
 
 
 def _harmless(finding: Finding) -> Finding:
-    if finding.evidence.get("infinite"):
+    if finding.evidence["infinite"] and not finding.evidence.get("may be a mask"):
         return finding
     message = f"{finding.message}; the loss is finite all the same, so that they seem to be left out on purpose"
     return replace(finding, severity="info", message=message)
@@ -92,6 +94,7 @@ def _in_data(name: str, values: Tensor, may_mask: bool) -> Finding | None:
     if not spoilt or (may_mask and _masks(values)):
         return None
     message, evidence = _told(name, values, bad, spoilt)
+    evidence |= {"may be a mask": may_mask and not bool((values == torch.inf).any())}
     action = "Clean the data: torch.isfinite says where; drop these samples, or fill the gaps before they go in."
     return Finding(DATA, "error", message, evidence, action=action)
 

@@ -1,22 +1,32 @@
 """Output against target: shapes that broadcast, targets that the loss has no place for, targets of another scale."""
 
+import math
+
 import torch
 from torch import Tensor
 
 from gradwidgets.core.finding import Finding
-from gradwidgets.core.layers.preflight.call import Call, shape
-from gradwidgets.core.layers.preflight.made import rows_sum_to_one
+from gradwidgets.core.layers.preflight.call import OUTPUT, Call, shape
+from gradwidgets.core.layers.preflight.made import maker, rows_sum_to_one, short
 from gradwidgets.core.layers.preflight.reading import numbers
 from gradwidgets.core.layers.preflight.scale import as_read, sizes, target_scale
+from gradwidgets.core.wording import number, percent
 
 BROADCAST = "broadcast"
 RANGE = "target_range"
+# Share of targets that an output may be unable to give, how far beyond its range, and of how many at least.
+UNREACHED, SLACK, FEWEST = 0.2, 0.05, 8
+_REACH = {"Sigmoid": (0, 1), "Softmax": (0, 1), "Tanh": (-1, 1), "Relu": (0, math.inf), "Softplus": (0, math.inf)}
 
 
 def of_named(call: Call) -> list[Finding]:
     """A loss of torch's that compares number by number, given two shapes."""
-    x, y = call.first, call.second
-    if x is None or y is None or x.shape == y.shape or 1 in (x.numel(), y.numel()):
+    if len(call.tensors) < 2:
+        return []
+    x, y = call.tensors[:2]
+    if not call.role(x) & OUTPUT:
+        x, y = y, x
+    if not call.role(x) & OUTPUT or x.shape == y.shape or 1 in (x.numel(), y.numel()):
         return []
     result = _joint(x, y)
     if result is None:
@@ -27,9 +37,13 @@ def of_named(call: Call) -> list[Finding]:
 
 def by_hand(call: Call, widened: set[int]) -> list[Finding]:
     """An operation between output and target that makes every pair of them, unless somebody asked for pairs."""
-    if call.pair is None:
+    if len(call.tensors) < 2:
         return []
-    x, y = call.pair
+    x, y = call.tensors[:2]
+    if not call.role(x) & OUTPUT:
+        x, y = y, x
+    if not call.role(x) & OUTPUT or not call.role(y):
+        return []
     if x.ndim == y.ndim or id(x) in widened or id(y) in widened:
         return []
     if [k for k in x.shape if k > 1] != [k for k in y.shape if k > 1]:
@@ -50,6 +64,34 @@ def of_scale(call: Call) -> list[Finding]:
     output, target = torch.stack([sizes(one).to(values[0].device) for one in values]).tolist()
     finding = target_scale(as_read(target), as_read(output)["rms"])
     return [] if finding is None else [finding]
+
+
+def of_reach(call: Call) -> list[Finding]:
+    """Targets that the function which made the output cannot give."""
+    x, y = call.pair
+    name, values = short(maker(x)) if x.grad_fn is not None else "", numbers(y)
+    if name not in _REACH or values is None or values.numel() < FEWEST:
+        return []
+    least, most = _REACH[name]
+    outside = values[(values < least - SLACK) | (values > most + SLACK)]
+    share = outside.numel() / values.numel()
+    # One number for all of them stands for "unknown", and is masked.
+    if share < UNREACHED or bool((outside == outside[0]).all()):
+        return []
+    message = (
+        f"{percent(share)} of the targets are out of reach: {name.lower()} gives {_range(least, most)}, and they go "
+        f"from {number(float(values.min()), 3)} to {number(float(values.max()), 3)}"
+    )
+    evidence = {"made by": name, "share": share, "threshold": UNREACHED, "least": least, "largest": most}
+    evidence = {key: one for key, one in evidence.items() if one not in (math.inf, -math.inf)}
+    action = f"Leave {name.lower()} out at the end of the model, or scale the targets into its range."
+    return [Finding("out_of_reach", "error" if share > 0.9 else "warning", message, evidence, action=action)]
+
+
+def _range(least: float, most: float) -> str:
+    return (
+        f"numbers from {number(least)} to {number(most)}" if math.isfinite(most) else f"nothing below {number(least)}"
+    )
 
 
 def of_yes_or_no(call: Call) -> list[Finding]:

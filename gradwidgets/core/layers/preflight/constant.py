@@ -37,7 +37,7 @@ def constant(loss: Tensor | None, output: list[Tensor], targets: object, loss_fn
         loss: What the call gave; None where it raised.
         output: The tensors of the model's output.
         targets: As the loss was given them.
-        loss_fn: `loss_fn()` computes the loss anew from the same output.
+        loss_fn: `loss_fn(targets)` computes the loss anew from the same output.
     """
     with torch._C.DisableTorchFunction():
         return _one_number(output) or ([] if loss is None else _depends(loss, output, targets, loss_fn))
@@ -46,18 +46,15 @@ def constant(loss: Tensor | None, output: list[Tensor], targets: object, loss_fn
 @left_out
 def _one_number(output: list[Tensor]) -> list[Finding]:
     """A softmax of one number is 1, whatever that number."""
-    for one in output:
-        if one.grad_fn is None or one.numel() < 2:
-            continue
-        name = short(maker(one))
-        always = {"Softmax": 1.0, "LogSoftmax": 0.0}.get(name)
-        if always is not None and bool((one == always).all()):
-            message = f"{name} of a single number is {always:g} whatever the model says: the loss is constant"
-            evidence = {"output": list(one.shape), "all of it": always, "threshold": 2}
-            return [
-                Finding(CONSTANT, "error", message, evidence, action="Take a sigmoid, or one output for each class.")
-            ]
-    return []
+    learned = [one for one in output if one.grad_fn is not None and one.numel() > 1]
+    names = {short(maker(one)) for one in learned}
+    # Beside other outputs, the attention to a single key is such, and harmless.
+    always = {"Softmax": 1.0, "LogSoftmax": 0.0}.get(*names) if len(names) == 1 else None
+    if always is None or not all(bool((one == always).all()) for one in learned):
+        return []
+    message = f"{names.pop()} of a single number is {always:g} whatever the model says: the loss is constant"
+    evidence = {"output": list(learned[0].shape), "all of it": always, "threshold": 2}
+    return [Finding(CONSTANT, "error", message, evidence, action="Take a sigmoid, or one output for each class.")]
 
 
 @left_out
@@ -72,15 +69,20 @@ def _depends(loss: Tensor, output: list[Tensor], targets: object, loss_fn: Calla
         return []
     with torch.enable_grad():
         found = torch.autograd.grad(loss.reshape(()), leaves, retain_graph=True, allow_unused=True)
-    reached = [(g, one) for g, one in zip(found, leaves, strict=True) if g is not None]
+    reached = [(g.detach(), one.detach()) for g, one in zip(found, leaves, strict=True) if g is not None]
     if not reached:
         return [] if _shared(loss, leaves) else [_unused(value)]
-    pulls = [(g.detach().abs() * one.detach().abs()).sum().double().reshape(()) for g, one in reached]
-    norms = [g.detach().abs().max().double() for g, _ in reached if g.numel()]
-    pull, largest = torch.stack([torch.stack(pulls).sum(), torch.stack(norms).max()]).tolist()
+    largest, pull = _pull(reached)
     if pull > NOTHING * abs(value) and largest:
         return []
-    return _probed(loss, value, pull, leaves, targets, loss_fn) or _rounded(loss, leaves, value, largest)
+    return _probed(value, pull, leaves, targets, loss_fn) or _rounded(loss, leaves, value, largest)
+
+
+def _pull(reached: list[tuple[Tensor, Tensor]]) -> tuple[float, float]:
+    """The norm of the gradient by the output, and of how far the loss goes at most while the output goes to 0."""
+    norms = [(torch.linalg.vector_norm(g).double(), torch.linalg.vector_norm(one).double()) for g, one in reached]
+    parts = torch.stack([torch.stack([g, g * one]) for g, one in norms if g.device == norms[0][0].device])
+    return tuple(parts.sum(0).tolist())
 
 
 def _cut(output: list[Tensor], value: float) -> Finding:
@@ -119,7 +121,7 @@ def _leaves(tensors: list[Tensor]) -> set[int]:
 
 
 def _probed(
-    loss: Tensor, value: float, pull: float, output: list[Tensor], targets: object, loss_fn: Callable | None
+    value: float, pull: float, output: list[Tensor], targets: object, loss_fn: Callable | None
 ) -> list[Finding]:
     """Ask for the loss of other outputs."""
     if loss_fn is None:
@@ -142,7 +144,7 @@ def _elsewhere(output: list[Tensor], targets: object, loss_fn: Callable, far: fl
     held = [(one, one.detach().clone()) for one in output if numbers(one) is not None]
     found = []
     try:
-        for way in range(3):
+        for way in range(3 if held else 0):
             for place, (one, old) in enumerate(held):
                 one.data.copy_(_other(old, way, place, far))
             with contextlib.suppress(Exception), abroad():  # what a loss refuses says nothing

@@ -10,7 +10,7 @@ from torch.nn.modules.conv import _ConvNd
 
 from gradwidgets.core.finding import Finding
 from gradwidgets.core.layers.preflight.reading import left_out, named_tensors, numbers
-from gradwidgets.core.layers.preflight.scale import as_read, input_scale, sizes
+from gradwidgets.core.layers.preflight.scale import as_read, input_scale, size, sizes
 from gradwidgets.core.layers.watch import tensors_in
 
 _PLAIN = (nn.Linear, _ConvNd, nn.Bilinear)
@@ -73,11 +73,14 @@ class Entry:
         return [*self._scales(), *self._ones()]
 
     def _before(self, name: str, kind: str, module: nn.Module, arguments: tuple, keywords: dict) -> None:
-        self._look(name, kind, module, (arguments, keywords))
+        x = arguments[0] if arguments and isinstance(arguments[0], Tensor) else None
+        # Most layers are neither first nor given what came in: they are to cost next to nothing.
+        if self._begun and kind == "weighted" and x is not None and _storage(x) not in self._names:
+            return
+        self._look(name, kind, module, next(tensors_in((arguments, keywords)), None) if x is None else x)
 
     @left_out
-    def _look(self, name: str, kind: str, module: nn.Module, given: object) -> list:
-        x = next(tensors_in(given), None)
+    def _look(self, name: str, kind: str, module: nn.Module, x: Tensor | None) -> list:
         if x is None:
             return []
         first, self._begun = not self._begun, True
@@ -92,7 +95,9 @@ class Entry:
     def _normed(self, name: str, module: nn.Module, x: Tensor) -> None:
         if id(x) in self._made:
             self._made[id(x)][1].normed = True
-        if isinstance(module, _BatchNorm) and module.training and x.shape[0] == 1:
+        if not isinstance(module, _BatchNorm) or isinstance(module, nn.SyncBatchNorm):
+            return
+        if module.training and x.shape[0] == 1:
             self._alone.append((name, tuple(x.shape)))
 
     def _enter(self, name: str, module: nn.Module, x: Tensor, source: str) -> None:
@@ -111,7 +116,7 @@ class Entry:
 
     @left_out
     def _give(self, entered: _Entered, output: Tensor) -> list:
-        entered.given = sizes(output.detach())[2]
+        entered.given = size(output.detach())
         return []
 
     @left_out
@@ -153,7 +158,7 @@ def _kind(module: nn.Module) -> str:
     """What a module is to what comes in: "norm", "table", "weighted", or "" where it only passes it on."""
     if isinstance(module, _TABLES):
         return "table"
-    leaf = not any(m._parameters for m in module.modules() if m is not module)
+    leaf = not module._modules or not any(m._parameters for m in module.modules() if m is not module)
     if leaf and "norm" in type(module).__name__.lower():
         return "norm"
     own = [p for p in module._parameters.values() if p is not None]

@@ -28,6 +28,9 @@ def _indices(classes: int, y: Tensor, ignored: int) -> list[Finding]:
     values = numbers(y)
     if values is None or values.dtype is torch.bool:
         return []
+    least, most = torch.stack(values.aminmax()).tolist()
+    if 0 <= least < most < classes and not least <= ignored <= most:
+        return []
     kept = values != ignored
     least = torch.where(kept, values, torch.iinfo(values.dtype).max).min()
     most = torch.where(kept, values, torch.iinfo(values.dtype).min).max()

@@ -10,7 +10,7 @@ from torch.utils import _pytree as pytree
 from gradwidgets.core.finding import Finding
 from gradwidgets.core.layers.preflight import compared, given, labels
 from gradwidgets.core.layers.preflight.call import OUTPUT, TARGET, Call
-from gradwidgets.core.layers.preflight.constant import constant, owns_its_loss
+from gradwidgets.core.layers.preflight.constant import DETACHED, constant, owns_its_loss
 from gradwidgets.core.layers.preflight.reading import left_out, named_tensors
 
 _REGRESSIONS = ("mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss")
@@ -28,6 +28,8 @@ _OPERATORS = (
     "__rtruediv__ maximum minimum max min pow __pow__ eq __eq__ xlogy "
 )
 _ARITHMETIC = frozenset(_SUBTRACTS) | frozenset(_OPERATORS.split())
+_SUMS = ("add", "__add__", "__radd__")
+_PICKS = ("gather", "take_along_dim", "index_select", "__getitem__", "take")
 _WIDENS = ("unsqueeze", "__getitem__", "view", "reshape", "expand", "unflatten")
 _AT_DEVICES = (labels.LABELS, compared.RANGE, given.SHARES)
 
@@ -68,6 +70,7 @@ class LossCall(TorchFunctionMode):
         self._roles: dict[int, int] = {}
         self._kept: list[Tensor] = []  # an id may be given away once its tensor is gone
         self._widened: set[int] = set()
+        self._pairing: set[int] = set()
         self._found: dict[tuple[str, str], Finding] = {}
         self._scale_read = False
         for tensor in self._output:
@@ -85,22 +88,36 @@ class LossCall(TorchFunctionMode):
         if not tensors and args and isinstance(args[0], (list, tuple)):
             tensors = [one for one in args[0] if isinstance(one, Tensor)]
         role = 0
-        for one in tensors:
+        # What is picked by an index is made of what it is picked from.
+        for one in tensors[:1] if name in _PICKS else tensors:
             role |= self._roles.get(id(one), 0)
         if role:
             self._before(Call(name, args, keywords, tensors, self._role))
         result = func(*args, **keywords)
         if role:
-            self._follow(name, args, tensors, result, role)
+            self._follow(name, tensors, result, role)
+            if keywords.get("keepdim"):
+                self._pairing.update(id(one) for one in pytree.tree_leaves(result))
         return result
 
-    def findings(self, loss: Tensor | None, loss_fn: Callable | None = None) -> list[Finding]:
+    def findings(
+        self,
+        loss: Tensor | None,
+        again: Callable[[object], object] | None = None,
+        *,
+        trained: bool = True,
+        reaches: bool = False,
+    ) -> list[Finding]:
         """What there is to say of the call.
 
         Args:
             loss: What it gave; None where it raised.
-            loss_fn: To be called again on other outputs, but only where the gradient by the output is 0 as if the loss
-                were constant; without it a constant loss goes unsaid.
+            again: `again(targets)` computes the loss anew from the same output, whose numbers are others then. It is
+                called only where the gradient by the output is 0 as if the loss were constant; without it a constant
+                loss goes unsaid.
+            trained: Whether any parameter is to be trained; where none is, a loss without a gradient is no fault.
+            reaches: Whether the loss is known to have a gradient by the parameters that is not 0, so that it need not
+                be asked again: a pass back through the loss is saved, which is dear where the output is large.
 
         Returns:
             Findings, in the order in which they were met.
@@ -108,9 +125,9 @@ class LossCall(TorchFunctionMode):
         found = list(self._found.values())
         if loss is not None and not any(one.name == given.LOGITS for one in found):
             found += self._in_graph(loss)
-        if not any(one.name == labels.CONSTANT for one in found):
-            found += constant(loss, self._output, self._targets, loss_fn)
-        return found
+        if not reaches and not any(one.name == labels.CONSTANT for one in found):
+            found += constant(loss, self._output, self._targets, again)
+        return [one for one in found if trained or one.name != DETACHED]
 
     def _role(self, tensor: Tensor) -> int:
         return self._roles.get(id(tensor), 0)
@@ -119,7 +136,8 @@ class LossCall(TorchFunctionMode):
         self._roles[id(tensor)] = self._roles.get(id(tensor), 0) | role
         self._kept.append(tensor)
 
-    def _follow(self, name: str, arguments: tuple, tensors: list[Tensor], result: object, role: int) -> None:
+    def _follow(self, name: str, tensors: list[Tensor], result: object, role: int) -> None:
+        tensors = tensors[:1] if name in _PICKS else tensors
         widens = name in _WIDENS or any(id(one) in self._widened for one in tensors)
         for one in (result,) if isinstance(result, Tensor) else pytree.tree_leaves(result):
             if isinstance(one, Tensor):
@@ -133,30 +151,31 @@ class LossCall(TorchFunctionMode):
                 self._mark(one, role)
 
     def _before(self, call: Call) -> None:
-        for check in _CHECKS.get(call.name, ()):
-            self._say(left_out(check)(call))
+        found = [one for check in _CHECKS.get(call.name, ()) for one in left_out(check)(call)]
+        self._say(found)
+        self._refuse(call, found)
         if call.name in _BY_NUMBER:
             self._say(left_out(compared.of_named)(call))
         elif call.name in _ARITHMETIC:
-            self._say(left_out(compared.by_hand)(call, self._widened))
+            sums = call.name in _SUMS  # of squares kept as a column and as a row: distances of all pairs
+            self._say(left_out(compared.by_hand)(call, self._widened | self._pairing if sums else self._widened))
         if call.name in _REGRESSIONS or call.name in _SUBTRACTS or call.name == "gaussian_nll_loss":
             self._scale(call)
-        self._refuse(call)
 
     def _scale(self, call: Call) -> None:
         if not self._scale_read and call.pair is not None:
             self._scale_read = True  # of the first comparison: others may be of parts that are scaled by themselves
-            self._say(left_out(compared.of_scale)(call))
+            self._say([*left_out(compared.of_scale)(call), *left_out(compared.of_reach)(call)])
 
     def _say(self, findings: list[Finding]) -> None:
         for one in findings:
             self._found.setdefault((one.name, one.severity), one)
 
-    def _refuse(self, call: Call) -> None:
+    def _refuse(self, call: Call, found: list[Finding]) -> None:
         """On an accelerator, such a call would end the process' use of it; on a CPU, torch raises by itself."""
         if not call.tensors[0].is_cuda or call.name not in ("cross_entropy", "nll_loss", "binary_cross_entropy"):
             return
-        for one in self._found.values():
+        for one in found:
             if one.name in _AT_DEVICES and one.severity == "error":
                 raise IndexError(one.message)
 

@@ -18,8 +18,6 @@ _PASSES = frozenset(_PASSING.split())
 _SHARES = frozenset(("Softmax", "SafeSoftmax", "SoftmaxData", "SparseSoftmax"))
 _SQUASHES = frozenset(("Sigmoid", "Hardsigmoid", "SpecialExpit"))
 _LOGS = frozenset(("LogSoftmax", "Log", "Log1P", "LogSigmoid", "Logsumexp", "LogSumExp", "LogSoftmaxData", "Logaddexp"))
-_SIMPLE = frozenset(("Add", "Sub", "Rsub", "Mul", "Div", "Neg", "Reciprocal", "Clamp", "Exp", "Tanh"))
-_BOUNDED = frozenset(("Exp", "Tanh", "Sigmoid"))
 _FAR = 300  # nodes that are looked at behind a tensor, at most
 
 
@@ -121,7 +119,9 @@ def rows_sum_to_one(x: Tensor, dim: int) -> float | None:
     if values is None or not values.ndim or values.shape[dim] < 2 or values.numel() // values.shape[dim] < 4:
         return None
     rows = wide(some(values.movedim(dim, -1), max(1 << 16, 8 * values.shape[dim]), keep=1))
-    off, least, spread = torch.stack([(rows.sum(-1) - 1).abs().max(), rows.min(), rows.std()]).tolist()
+    if float(rows.min()) < 0:
+        return None
+    off, spread = torch.stack([(rows.sum(-1) - 1).abs().max(), rows.std()]).tolist()
     allowed = 1e-3 if values.dtype in (torch.float32, torch.float64) else 2e-2
     # All alike they may be by chance: a head of zeros with a bias, say.
-    return off if least >= 0 and off < allowed and spread * rows.shape[-1] > 1e-3 else None
+    return off if off < allowed and spread * rows.shape[-1] > 1e-3 else None

@@ -29,8 +29,8 @@ def preflight(model: nn.Module, inputs: object, targets: object, loss_fn: Callab
         What is wrong, the gravest first, each with the numbers that say so and their thresholds in `evidence`; empty
         where nothing is. `name` is one of "non_finite_data", "non_finite_weights", "input_scale", "target_scale",
         "batch_of_one", "broadcast", "not_logits", "not_log_probabilities", "not_probabilities", "labels",
-        "target_range", "ctc", "constant_loss", "detached_loss", "torch_warning" and "raised" (by the model or the loss,
-        which none of the others explains).
+        "target_range", "out_of_reach", "ctc", "constant_loss", "detached_loss", "torch_warning" and "raised" (by the
+        model or the loss, where none of the others explains it).
 
     Raises:
         TypeError: `model` is no module, or `loss_fn` cannot be called.
@@ -75,7 +75,7 @@ class Glance:
         subject = self._subject
         return checked(run("the loss", lambda: subject.loss_fn(output, self.targets), (), subject.model))
 
-    def findings(self, loss: Tensor | None) -> list[Finding]:
+    def findings(self, loss: Tensor | None, *, reaches: bool = False) -> list[Finding]:
         """None."""
         return []
 
@@ -94,6 +94,7 @@ class Look(Glance):
         self._before = batch_findings(subject.model, inputs, targets)
         self._entry, self._warned = Entry(subject.model, inputs), Warned()
         self._told: LossCall | None = None
+        self._output: object = None
 
     def at_model(self, call: Callable[[], object]) -> object:
         """Call the model."""
@@ -107,7 +108,7 @@ class Look(Glance):
             FlowError: It raised, or gave no real number in a tensor.
         """
         model, loss_fn, targets = self._subject.model, self._subject.loss_fn, self.targets
-        self._told = LossCall(output, targets)
+        self._told, self._output = LossCall(output, targets), output
 
         def call() -> Tensor:
             with self._told:
@@ -117,21 +118,24 @@ class Look(Glance):
         with self._warned:
             return self._explained(call)
 
-    def findings(self, loss: Tensor | None, error: FlowError | None = None) -> list[Finding]:
+    def findings(self, loss: Tensor | None, error: FlowError | None = None, *, reaches: bool = False) -> list[Finding]:
         """What there is to say, the gravest first.
 
         Args:
             loss: What the loss gave; None where something raised.
             error: What was raised.
+            reaches: Whether the loss is known to have a gradient by the parameters that is not 0.
         """
-        loss_fn, found = self._subject.loss_fn, []
+        subject, found = self._subject, []
         if self._told is not None:
-            found = self._told.findings(loss, lambda other: loss_fn(other, self.targets))
-        if not any(one.requires_grad for one in self._subject.model.parameters()):
-            found = [one for one in found if one.name != "detached_loss"]  # nothing is to be trained
+            trained = any(one.requires_grad for one in subject.model.parameters())
+            found = self._told.findings(loss, self._again, trained=trained, reaches=reaches)
         raised = [] if error is None else [_raised(error)]
         parts = reconsidered(self._before, loss), self._entry.findings(), [*found, *raised]
         return together(*parts, self._warned.findings())
+
+    def _again(self, targets: object) -> object:
+        return self._subject.loss_fn(self._output, targets)
 
     def _explained(self, call: Callable[[], object]) -> object:
         try:

@@ -29,9 +29,16 @@ FAR_ALIKE, BEYOND = 300.0, 30.0
 def sizes(tensor: Tensor) -> Tensor:
     """Mean, deviation, root mean square of what is not 0, least, largest, and whether all are whole: on its device."""
     values = wide(some(tensor)).double()
-    used = (values != 0).sum().clamp(min=1)
-    parts = values.mean(), values.std(correction=0), (values.square().sum() / used).sqrt(), values.min(), values.max()
-    return torch.stack([*parts, (values == values.round()).all().double()])
+    std, mean = torch.std_mean(values, correction=0)
+    used = values.count_nonzero().clamp(min=1).sqrt()
+    whole = (values == values.trunc()).all()
+    return torch.stack([mean, std, torch.linalg.vector_norm(values) / used, *values.aminmax(), whole.double()])
+
+
+def size(tensor: Tensor) -> Tensor:
+    """The root mean square of all numbers, on their device."""
+    values = wide(some(tensor))
+    return torch.linalg.vector_norm(values, dtype=torch.float64) / values.numel() ** 0.5
 
 
 def input_scale(name: str, layer: str, read: Mapping[str, float], given: float | None) -> Finding | None:
@@ -43,20 +50,20 @@ def input_scale(name: str, layer: str, read: Mapping[str, float], given: float |
         read: Of `sizes`.
         given: Root mean square of what the layer makes of them; None where it is bounded or not known.
     """
-    size, mean, std = read["rms"], read["mean"], read["std"]
-    if not math.isfinite(size + std):
+    rms, mean, std = read["rms"], read["mean"], read["std"]
+    if not math.isfinite(rms + std):
         return None
     is_bytes = bool(read["whole"]) and read["min"] >= 0 and 64 <= read["max"] <= 255
     suited = given is not None and given < SUITED
-    if size > (BYTES if is_bytes else LARGE) and not suited:
+    if rms > (BYTES if is_bytes else LARGE) and not suited:
         how = "blows up"
-    elif 0 < size < SMALL:
+    elif 0 < rms < SMALL:
         how = "stalls"
     elif std > 0 and abs(mean) > max(OFFSET * std, OFF) and not suited:
         how = "hides the differences between samples from"
     else:
         return None
-    severity = "error" if size > HUGE or size < TINY else "warning"
+    severity = "error" if rms > HUGE or rms < TINY else "warning"
     what = "whole numbers such as bytes hold, " if is_bytes else ""
     message = (
         f"{name}, as {layer} takes them, have a scale that {how} a net that begins with torch's weights: {what}"
@@ -69,16 +76,18 @@ def input_scale(name: str, layer: str, read: Mapping[str, float], given: float |
 
 def target_scale(read: Mapping[str, float], output: float) -> Finding | None:
     """What to say of numbers that an output of that root mean square is compared with."""
-    size, mean, std = read["rms"], read["mean"], read["std"]
-    alike = size > FAR_ALIKE and abs(mean) > OFFSET * std > 0
-    if not ((size > FAR or alike) and size > BEYOND * output):
+    rms, mean, std = read["rms"], read["mean"], read["std"]
+    if not math.isfinite(rms + std):
+        return None
+    alike = rms > FAR_ALIKE and abs(mean) > OFFSET * std > 0
+    if not ((rms > FAR or alike) and rms > BEYOND * output):
         return None
     message = (
-        f"targets have a scale that an output of about {number(output, 2)} does not reach in steps of the usual size: "
+        f"targets have a scale that an output of about {number(output, 2)} does not reach in steps of the usual rms: "
         f"{_described(read)}"
     )
     thresholds = {"output": output, "threshold": FAR, "threshold where they are alike": FAR_ALIKE}
-    severity = "error" if size > FARTHER else "warning"
+    severity = "error" if rms > FARTHER else "warning"
     return Finding("target_scale", severity, message, dict(read) | thresholds, action=_remedy(read, False))
 
 

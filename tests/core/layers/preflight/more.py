@@ -40,6 +40,16 @@ class Heads(nn.Module):
         return self.each(*[head(h) for head in self.heads])
 
 
+class Masks(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.attention, self.head = nn.MultiheadAttention(16, 2, batch_first=True), nn.Linear(16, 4)
+
+    def forward(self, x, mask=None, bias=None):
+        z = self.attention(x, x, x, attn_mask=bias if mask is None else mask, need_weights=False)[0]
+        return self.head(z.mean(1))
+
+
 class Raw(nn.Module):
     """Weights without layers."""
 
@@ -173,7 +183,11 @@ def actor_critic(output, told):
     actions, returns = told
     policy = torch.distributions.Categorical(logits=logits)
     gain = (returns - value.squeeze(-1)).detach()
-    return -(policy.log_prob(actions) * gain).mean() + F.mse_loss(value.squeeze(-1), returns) - 0.01 * policy.entropy().mean()
+    return (
+        -(policy.log_prob(actions) * gain).mean()
+        + F.mse_loss(value.squeeze(-1), returns)
+        - 0.01 * policy.entropy().mean()
+    )
 
 
 def balanced(output, targets):
@@ -265,6 +279,13 @@ MORE_SICK = [Sick(*one) for one in (
     ("CTC: left out silently", "ctc", lambda: ctc(torch.randint(1, 6, (4, 15), generator=drawn()), torch.tensor([5, 4, 15, 3]), zero_infinity=True)),
     ("CTC: blank is last, and among the targets", "ctc", lambda: ctc(torch.full((4, 3), 5), torch.tensor([3, 3, 3, 3]), blank=5)),
     ("CTC: a label beyond the classes", "labels", lambda: ctc(torch.full((4, 3), 6), torch.tensor([3, 3, 3, 3]))),
+    ("policy (32, 1) times advantage (32,)", "broadcast", lambda: (net(4), randn(32, 16), (labels(32), randn(32)), lambda o, t: -(o.log_softmax(1).gather(1, t[0][:, None]) * t[1]).mean())),
+    ("losses (32,) times weights (32, 1)", "broadcast", lambda: (net(4), randn(32, 16), (labels(32), torch.rand(32, 1)), lambda o, t: (F.cross_entropy(o, t[0], reduction="none") * t[1]).mean())),
+    ("Q values (32, 1) against their targets (32,)", "broadcast", lambda: (net(4), randn(32, 16), (labels(32), randn(32)), lambda o, t: (o.gather(1, t[0][:, None]) - (t[1] + 0.9 * o.detach().max(1).values)).pow(2).mean())),
+    ("squared error, target first", "broadcast", lambda: regression(loss=lambda o, t: F.mse_loss(t, o))),
+    ("sigmoid for standardised targets", "out_of_reach", lambda: regression(nn.Sigmoid(), target=(32, 1), loss=nn.MSELoss())),
+    ("ReLU for returns of both signs", "out_of_reach", lambda: regression(nn.ReLU(), target=(32, 1), loss=nn.L1Loss())),
+    ("tanh for pixels of 0 to 255", "out_of_reach", lambda: segmented(nn.Tanh(), out=3, targets=torch.randint(0, 256, (4, 3, 8, 8), generator=drawn()).float(), loss=nn.MSELoss())),
     ("classes last", "raised", lambda: (Heads(4, each=lambda z: z), randn(4, 9, 16), labels(4, 9), F.cross_entropy)),
     ("sizes that do not fit", "raised", lambda: (net(4), randn(32, 15), labels(32), F.cross_entropy)),
 )]  # fmt: skip
@@ -313,5 +334,12 @@ MORE_SOUND = [Sound(*one) for one in (
     ("moving averages as targets", lambda: (net(4), randn(32, 16), randn(32, 4), lambda o, t: F.mse_loss(F.normalize(o, dim=1), F.normalize(t, dim=1)))),
     ("a loss in the model's own wrapper", lambda: (Heads(4, each=lambda z: z), two[0], labels(32), nn.CrossEntropyLoss(reduction="sum"))),
     ("log of one minus a sigmoid", lambda: binary(nn.Sigmoid(), loss=lambda o, t: -(t * (o + 1e-7).log() + (1 - t) * (1 - o + 1e-7).log()).mean())),
+    ("distances of all pairs", lambda: (net(8), randn(32, 16), randn(32, 8), lambda o, t: F.cross_entropy(-((o**2).sum(1, keepdim=True) + (t**2).sum(1) - 2 * o @ t.T), torch.arange(32)))),
+    ("attention to a single key", lambda: (Heads(4, 1, each=lambda z, a: (z, a.softmax(1))), randn(32, 16), labels(32), lambda o, t: F.cross_entropy(o[0] * o[1], t))),
+    ("a mask of −inf that comes first", lambda: (Masks(), {"mask": torch.full((6, 6), -math.inf).triu(1), "x": randn(4, 6, 16)}, labels(4), F.cross_entropy)),
+    ("scores lowered by distance, and masked", lambda: (Masks(), {"x": randn(4, 6, 16), "bias": torch.full((6, 6), -math.inf).triu(1) - torch.arange(6.0)}, labels(4), F.cross_entropy)),
+    ("ReLU for depths, unknown ones are −1", lambda: segmented(nn.ReLU(), out=1, targets=torch.where(randn(4, 1, 8, 8) > 0, randn(4, 1, 8, 8).abs(), -1.0), loss=lambda o, t: ((o - t) * (t > 0)).abs().mean())),
+    ("sigmoid for targets with some noise", lambda: regression(nn.Sigmoid(), target=(32, 1), loss=lambda o, t: F.mse_loss(o, 0.5 + 0.2 * t))),
+    ("weights of samples", lambda: (net(4), randn(32, 16), (labels(32), torch.rand(32)), lambda o, t: (F.cross_entropy(o, t[0], reduction="none") * t[1]).mean())),
     ("nothing is to be trained", lambda: (net(4).requires_grad_(False), randn(32, 16), labels(32), F.cross_entropy)),
 )]  # fmt: skip

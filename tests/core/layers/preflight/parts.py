@@ -1,5 +1,7 @@
 """Small nets and batches that the cases are made of, the same every time."""
 
+import warnings
+
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -25,6 +27,13 @@ def images(count=8, size=8):
 
 def net(out=4, *last, wide=16):
     return nn.Sequential(nn.Linear(wide, 32), nn.ReLU(), nn.Linear(32, out), *last)
+
+
+def scripted(what):
+    """As older projects have it; torch calls it deprecated."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        return torch.jit.script(what)
 
 
 class Logits(nn.Module):

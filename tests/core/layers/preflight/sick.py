@@ -22,18 +22,19 @@ from tests.core.layers.preflight.parts import (
     net,
     randn,
     regression,
+    scripted,
     segmented,
 )
 
 Sick = namedtuple("Sick", "name finding make")
 
 
-@torch.jit.script
+@scripted
 def scripted_cross_entropy(output: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
     return F.cross_entropy(output, targets)
 
 
-@torch.jit.script
+@scripted
 def scripted_mse(output: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
     return F.mse_loss(output, targets)
 
@@ -163,7 +164,7 @@ SICK = [Sick(*one) for one in (
     ("softmax, cross entropy by hand", "not_logits", lambda: batch(nn.Softmax(1), loss=gathered)),
     ("softmax in the loss itself", "not_logits", lambda: batch(loss=lambda o, t: F.cross_entropy(F.softmax(o, dim=1), t))),
     ("softmax, then a scripted loss", "not_logits", lambda: batch(nn.Softmax(1), loss=scripted_cross_entropy)),
-    ("scripted model that ends in softmax", "not_logits", lambda: (torch.jit.script(net(4, nn.Softmax(1))), randn(32, 16), labels(32), F.cross_entropy)),
+    ("scripted model that ends in softmax", "not_logits", lambda: (scripted(net(4, nn.Softmax(1))), randn(32, 16), labels(32), F.cross_entropy)),
     ("softmax of an ensemble, averaged", "not_logits", lambda: (Ensemble(), randn(32, 16), labels(32), F.cross_entropy)),
     ("softmax in a dict of outputs", "not_logits", lambda: (captions(softmax=True), randn(4, 9, 16), labels(4, 9), lambda o, t: F.cross_entropy(o["logits"].transpose(1, 2), t))),
     ("softmax in bfloat16", "not_logits", lambda: (net(4, nn.Softmax(1)).bfloat16(), randn(32, 16).bfloat16(), labels(32), F.cross_entropy)),

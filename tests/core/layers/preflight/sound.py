@@ -24,6 +24,7 @@ from tests.core.layers.preflight.parts import (
     net,
     randn,
     regression,
+    scripted,
     segmented,
 )
 
@@ -147,7 +148,7 @@ class Twins(nn.Module):
         return tuple(F.normalize(self.net(view), dim=1) for view in views)
 
 
-@torch.jit.script
+@scripted
 def scripted_loss(output: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
     return F.cross_entropy(output, targets, label_smoothing=0.1) + 0.01 * output.pow(2).mean()
 
@@ -286,7 +287,7 @@ SOUND = [Sound(*one) for one in (
     ("logits that are small and positive", lambda: batch(nn.Softplus())),
     ("ReLU before BCEWithLogits, few values", lambda: binary(nn.ReLU(), loss=nn.BCEWithLogitsLoss())),
     ("scripted loss of logits", lambda: batch(loss=scripted_loss)),
-    ("scripted model", lambda: (torch.jit.script(net(4)), randn(32, 16), labels(32), F.cross_entropy)),
+    ("scripted model", lambda: (scripted(net(4)), randn(32, 16), labels(32), F.cross_entropy)),
     ("pixels left out", lambda: segmented(loss=nn.CrossEntropyLoss(ignore_index=255))),
     ("sequences with padding left out", lambda: (captions(), randn(4, 9, 16), torch.where(labels(4, 9) > 0, labels(4, 9), -100), lambda o, t: F.cross_entropy(o["logits"].transpose(1, 2), t))),
     ("a dataclass that holds its loss", lambda: (OwnLoss(), {"ids": labels(4, 9, most=50), "labels": labels(4, 9, most=50)}, None, lambda o, _: o.loss)),
