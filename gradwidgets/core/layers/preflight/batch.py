@@ -69,13 +69,19 @@ def _suspects(tensors: list[tuple[str, Tensor]]) -> dict[str, Tensor]:
     """Those whose sum is not finite: one read of each, and one wait for each device."""
     sums: dict[torch.device, list[tuple[str, Tensor, Tensor]]] = {}
     for name, tensor in tensors:
-        for values in _read(tensor):
+        for values in [tensor] if _plain(tensor) else _read(tensor):
             sums.setdefault(values.device, []).append((name, values, _sum(values)))
     found = {}
     for device in sums.values():
         finite = torch.stack([one for *_, one in device]).isfinite().tolist()
         found |= {name: values for (name, values, _), fine in zip(device, finite, strict=True) if not fine}
     return found
+
+
+def _plain(tensor: Tensor) -> bool:
+    """Whether a tensor can be read as it is, as nearly all can."""
+    usual = type(tensor) in (Tensor, nn.Parameter) and tensor.layout is torch.strided and tensor.is_floating_point()
+    return usual and not (tensor.is_meta or tensor.is_nested or tensor.dtype.itemsize < 2) and tensor.numel() > 0
 
 
 @left_out

@@ -26,6 +26,7 @@ _SUBTRACTS = ("sub", "rsub", "__sub__", "__rsub__", "subtract")
 _OPERATORS = (
     "mul __mul__ __rmul__ multiply add __add__ __radd__ div __truediv__ true_divide divide "
     "__rtruediv__ maximum minimum max min pow __pow__ eq __eq__ xlogy "
+    " dist pairwise_distance cosine_similarity"
 )
 _ARITHMETIC = frozenset(_SUBTRACTS) | frozenset(_OPERATORS.split())
 _SUMS = ("add", "__add__", "__radd__")

@@ -61,6 +61,15 @@ class Raw(nn.Module):
         return torch.relu(x @ self.a) @ self.b
 
 
+class Conditioned(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.x, self.gate, self.head = nn.Linear(16, 16), nn.Linear(1, 16), nn.Linear(16, 4)
+
+    def forward(self, x, c):
+        return self.head(torch.relu(self.x(x) * self.gate(c)))
+
+
 class Packed(nn.Module):
     def __init__(self):
         super().__init__()
@@ -286,6 +295,13 @@ MORE_SICK = [Sick(*one) for one in (
     ("sigmoid for standardised targets", "out_of_reach", lambda: regression(nn.Sigmoid(), target=(32, 1), loss=nn.MSELoss())),
     ("ReLU for returns of both signs", "out_of_reach", lambda: regression(nn.ReLU(), target=(32, 1), loss=nn.L1Loss())),
     ("tanh for pixels of 0 to 255", "out_of_reach", lambda: segmented(nn.Tanh(), out=3, targets=torch.randint(0, 256, (4, 3, 8, 8), generator=drawn()).float(), loss=nn.MSELoss())),
+    ("a condition from 0 to 1,000", "input_scale", lambda: (Conditioned(), (randn(32, 16), 1000 * torch.rand(32, 1, generator=drawn())), labels(32), F.cross_entropy)),
+    ("squared error of logarithms", "broadcast", lambda: (net(1, nn.Softplus()), randn(32, 16), torch.rand(32), lambda o, t: F.mse_loss(torch.log1p(o), torch.log1p(t)))),
+    ("a hinge by hand", "broadcast", lambda: (net(1), randn(32, 16), 2.0 * labels(32, most=2) - 1, lambda o, t: (1 - o * t).clamp(min=0).mean())),
+    ("a distance of (32, 1) and (32,)", "broadcast", lambda: regression(loss=torch.dist)),
+    ("shares of an ensemble, weighted", "not_logits", lambda: (Heads(4, 4, each=lambda a, b: 0.3 * a.softmax(1) + 0.7 * b.softmax(1)), randn(32, 16), labels(32), F.cross_entropy)),
+    ("places of the largest", "detached_loss", lambda: batch(loss=lambda o, t: (o.topk(1).indices[:, 0] - t).float().abs().mean())),
+    ("a mask that nothing passes", "constant_loss", lambda: batch(loss=lambda o, t: (F.cross_entropy(o, t, reduction="none") * (t > 9)).sum() / ((t > 9).sum() + 1e-6))),
     ("classes last", "raised", lambda: (Heads(4, each=lambda z: z), randn(4, 9, 16), labels(4, 9), F.cross_entropy)),
     ("sizes that do not fit", "raised", lambda: (net(4), randn(32, 15), labels(32), F.cross_entropy)),
 )]  # fmt: skip
@@ -341,5 +357,13 @@ MORE_SOUND = [Sound(*one) for one in (
     ("ReLU for depths, unknown ones are −1", lambda: segmented(nn.ReLU(), out=1, targets=torch.where(randn(4, 1, 8, 8) > 0, randn(4, 1, 8, 8).abs(), -1.0), loss=lambda o, t: ((o - t) * (t > 0)).abs().mean())),
     ("sigmoid for targets with some noise", lambda: regression(nn.Sigmoid(), target=(32, 1), loss=lambda o, t: F.mse_loss(o, 0.5 + 0.2 * t))),
     ("weights of samples", lambda: (net(4), randn(32, 16), (labels(32), torch.rand(32)), lambda o, t: (F.cross_entropy(o, t[0], reduction="none") * t[1]).mean())),
+    ("centres of classes", lambda: (net(8), randn(32, 16), (labels(32), randn(4, 8)), lambda o, t: (o - t[1][t[0]]).pow(2).sum(1).mean())),
+    ("emissions by logsumexp", lambda: batch(loss=lambda o, t: (o.logsumexp(1) - o.gather(1, t[:, None])[:, 0]).mean())),
+    ("noise over signal", lambda: segmented(nn.Sigmoid(), out=3, targets=torch.rand(4, 3, 8, 8, generator=drawn()), loss=lambda o, t: 10 * torch.log10(F.mse_loss(o, t)))),
+    ("depths without a scale", lambda: segmented(nn.Softplus(), out=1, targets=1 + 50 * torch.rand(4, 1, 8, 8, generator=drawn()), loss=lambda o, t: ((o + 1e-3).log() - t.log()).var())),
+    ("correlation", lambda: (net(1), randn(32, 16), randn(32), lambda o, t: -torch.corrcoef(torch.stack([o[:, 0], t]))[0, 1])),
+    ("clipped values", lambda: (net(1), randn(32, 16), (randn(32, 1), randn(32, 1, seed=4)), lambda o, t: torch.max((o - t[0]) ** 2, (t[1] + (o - t[1]).clamp(-0.2, 0.2) - t[0]) ** 2).mean())),
+    ("logits that are large", lambda: batch(Logits(lambda x: 50 * x))),
+    ("metres around a car", lambda: (net(4, wide=3), 20 * randn(64, 3), labels(64), F.cross_entropy)),
     ("nothing is to be trained", lambda: (net(4).requires_grad_(False), randn(32, 16), labels(32), F.cross_entropy)),
 )]  # fmt: skip
