@@ -21,7 +21,7 @@ OFFSET, OFF = 20.0, 2.0
 # What a first layer gives at most where its weights suit its inputs, however large these are.
 SUITED = 8.0
 # Root mean square of targets, above which a step of the usual size does not get there, and is an error.
-FAR, FARTHER = 1e4, 1e6
+FAR, FARTHER = 1e5, 1e6
 # The same of targets that hardly differ, by the offset above; and what a target must exceed the output by.
 FAR_ALIKE, BEYOND = 300.0, 30.0
 

@@ -98,7 +98,7 @@ def _nothing_arrives(judged: Judged, zero: Layers) -> Finding:
     get = "gets" if len(zero) == 1 else "get"
     ends = judged.walk.ends if judged.walk else []
     graph = flow.graph
-    waiting = graph.waiting if graph else frozenset()
+    waiting = {name for name in graph.waiting if "bias" not in name} if graph else set()
     late = {name for end in ends for name in end.factors if name in waiting}
     late |= {layer.name for _, layer in trained if layer.weight_norm == 0 and layer.weight_grad_norm > 0}
     if late and all(set(end.factors) & waiting for end in ends):

@@ -23,7 +23,7 @@ def _healthy(judged: Judged) -> Finding:
     layers = f"{count} layer{'s' if count != 1 else ''} with weights" + (
         f", {still} of them not trained" if still else ""
     )
-    message = f"the gradient reaches every layer{' that is trained' if still else ''}, and all is finite"
+    message = f"the gradient reaches {every}, and all is finite"
     lost, over = change(judged)
     if over > 1:
         evidence |= {"decades lost": lost}
