@@ -8,6 +8,7 @@ from gradwidgets.core.layers.flow import layer_flow
 from gradwidgets.core.layers.gradients import batch_norms, measuring_batch_norms, parameter_gradients
 from gradwidgets.core.layers.inits import INITS, Init
 from gradwidgets.core.layers.monitor import GradientMonitor
+from gradwidgets.core.layers.monitor_history import GradientHistory
 from gradwidgets.core.layers.networks import NETWORKS, NORMALIZATIONS, Dense, Network, Residual, build_network
 from gradwidgets.core.layers.passes import FlowError
 from gradwidgets.core.layers.preflight import preflight
@@ -39,6 +40,7 @@ __all__ = [
     "Fix",
     "FixRanking",
     "FlowError",
+    "GradientHistory",
     "GradientMonitor",
     "Init",
     "LayerFlow",

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from gradwidgets.core.subject.clone import Clone
+from gradwidgets.core.subject.home import abroad
 from gradwidgets.core.subject.untouched import Untouched
 
 LINEAR = (nn.Linear,)
@@ -141,7 +142,7 @@ def _uses(module: nn.Module) -> list[tuple[str, bool, str | None]]:
             seen.found.clear()
             with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()), torch.no_grad():
                 warnings.simplefilter("ignore")
-                with contextlib.suppress(Exception), seen:
+                with contextlib.suppress(Exception), abroad(), seen:
                     type(copy).forward(copy, *inputs)
                     if seen.found:
                         break

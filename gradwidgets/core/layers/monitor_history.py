@@ -1,16 +1,20 @@
 """What a monitor has recorded, in bounded memory."""
 
 import math
+import os
 from array import array
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from torch import Tensor
 
+from gradwidgets.core.layers.history_file import read, write
 from gradwidgets.core.results import Result
 
 MOST_BYTES = 64 * 2**20
 _FIRST_ROOM = 64  # samples
+_WORDS = ("layers", "kinds", "parameters", "notes")
 
 
 @dataclass(frozen=True)
@@ -119,6 +123,47 @@ class History(_Recorded):
     seconds: Tensor
     loss: Tensor
 
+    def save(self, path: str | os.PathLike) -> Path:
+        """Keep it in a file, which `load` reads again: arrays and JSON, without pickles.
+
+        Args:
+            path: Where to; what is there is replaced, by all of it or not at all.
+
+        Returns:
+            The path.
+        """
+        tensors = {"steps": self.steps, "seconds": self.seconds, "loss": self.loss, **self.quantities}
+        return write(path, {name: list(getattr(self, name)) for name in _WORDS}, tensors)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike) -> "History":
+        """Read what `save` kept.
+
+        Args:
+            path: The file.
+
+        Returns:
+            The history, bit for bit.
+
+        Raises:
+            FileNotFoundError: There is none.
+            ValueError: It is none of ours, of a newer version, or not whole.
+        """
+        about, tensors = read(path)
+        names = ("steps", "seconds", "loss", *QUANTITIES)
+        try:
+            words = {name: tuple(about[name]) for name in _WORDS}
+            found = cls(**words, **{name: tensors.get(name) for name in names})
+            needed = {name for name, one in QUANTITIES.items() if not one.needs} <= set(tensors)
+            whole = needed and {tuple(one.shape) for one in found.quantities.values()} == {
+                (len(found.steps), len(found.layers))
+            }
+        except (KeyError, TypeError):
+            whole = False
+        if not whole or not len(found.steps) == len(found.seconds) == len(found.loss):
+            raise ValueError(f"{os.fspath(path)} is no whole record of a training: parts of it are missing")
+        return found
+
     def to_frame(self):
         """One row a sampled step and layer.
 
@@ -137,6 +182,9 @@ class History(_Recorded):
                 **{name: values.flatten().tolist() for name, values in self.quantities.items()},
             }
         )
+
+
+GradientHistory = History  # its public name
 
 
 def evenly(steps: Tensor, count: int) -> Tensor:
