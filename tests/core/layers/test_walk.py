@@ -1,0 +1,162 @@
+"""Where a gradient is lost on its way down: graphs whose answer is known, and networks that are built to have one."""
+
+import math
+from dataclasses import replace
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import nn
+from torch.nn import functional
+
+from gradwidgets.core.layers import diagnose, layer_flow
+from gradwidgets.core.layers.module_graph import ModuleGraph
+from gradwidgets.core.layers.verdicts.walk import FADE, STEP, Walk
+
+
+def chain(decades):
+    """Layers in a row behind a loss, the gradient losing so many decades at each."""
+    names = ("loss", *(f"layer {k}" for k in range(len(decades) + 1)))
+    logs = [0.0]
+    for one in decades:
+        logs.append(logs[-1] - one)
+    count = len(names)
+    return ModuleGraph(
+        names,
+        (None, *names[1:]),
+        (False, *[True] * (count - 1)),
+        (False, *[True] * (count - 1)),
+        tuple(() for _ in names),
+        ((), *((k - 1,) for k in range(1, count))),
+        tuple((k + 1,) if k + 1 < count else () for k in range(count)),
+        tuple(range(count)),
+        (1.0, *(10.0**one for one in logs)),
+        (1, *[16] * (count - 1)),
+    )
+
+
+@given(st.lists(st.floats(-0.9, 0.9), min_size=4, max_size=30), st.integers(0, 29), st.floats(STEP + 0.2, 12))
+def test_one_leap_is_found_where_it_is_whatever_is_around_it(small, place, leap):
+    place = place % len(small)
+    walk = Walk(chain([*small[:place], leap, *small[place:]]))
+    assert [(one.above, one.below) for one in walk.leaps] == [(place + 1, place + 2)]
+    assert walk.leaps[0].decades == pytest.approx(leap)
+    fade = walk.fading
+    assert fade is None or fade.decades <= sum(max(0, one) for one in small) + 1e-9
+
+
+@given(st.floats(0.05, 2.5), st.integers(3, 40))
+def test_a_steady_fade_is_what_all_steps_lose(step, count):
+    walk = Walk(chain([step] * count))
+    whole = step * count
+    assert walk.leaps == [] and walk.growing is None
+    assert walk.fading.steps == count and whole - step - 1e-9 <= walk.fading.decades <= whole + 1e-9
+    assert walk.fading.below == count + 1
+
+
+def test_growth_is_a_fade_turned_round():
+    down, up = Walk(chain([0.5] * 12)), Walk(chain([-0.5] * 12))
+    assert up.fading is None and up.growing.decades == pytest.approx(down.fading.decades)
+
+
+def without_the_last(decades):
+    graph = chain(decades)
+    return replace(graph, norms=(*graph.norms[:-1], 0.0))
+
+
+def test_exactly_nothing_ends_the_way_unless_it_had_faded_before():
+    (end,) = Walk(without_the_last([0.1, 0.1, 0.1])).ends
+    assert (end.above, end.below, end.decades) == (3, 4, math.inf)
+    faded = Walk(without_the_last([2.0, 2.0, 2.0, 2.0]))
+    assert faded.ends == [] and faded.fading.decades >= FADE
+
+
+class Branches(nn.Module):
+    """A trunk of additions, and on each a branch of two layers."""
+
+    def __init__(self, blocks, sick=None, factor=1e-9):
+        super().__init__()
+        self.first = nn.Linear(16, 16)
+        self.blocks = nn.ModuleList(nn.ModuleList([nn.Linear(16, 16), nn.Linear(16, 16)]) for _ in range(blocks))
+        self.head, self.sick, self.factor = nn.Linear(16, 4), sick, factor
+
+    def forward(self, x):
+        x = self.first(x)
+        for k, (a, b) in enumerate(self.blocks):
+            branch = b(torch.tanh(a(x)))
+            x = x + (branch * self.factor if k == self.sick else branch)
+        return self.head(x)
+
+
+def findings(model, seed=0):
+    x = torch.randn(32, 16, generator=torch.Generator().manual_seed(seed))
+    y = torch.randint(0, 4, (32,), generator=torch.Generator().manual_seed(seed + 1))
+    return layer_flow(model, x, y, functional.cross_entropy)
+
+
+@pytest.mark.parametrize("sick", [0, 3, 7])
+def test_of_many_branches_the_sick_one_is_named(sick):
+    torch.manual_seed(0)
+    flow = findings(Branches(8, sick))
+    found = [one for one in diagnose(flow) if one.severity in ("warning", "error")]
+    assert [one.name for one in found] == ["cliff"]
+    assert f"blocks.{sick}.1" in found[0].message and "at mul" in found[0].message
+    assert found[0].evidence["decades"] == pytest.approx(9, abs=0.5)
+
+
+def test_a_layers_place_is_its_place_in_the_graph():
+    torch.manual_seed(0)
+    flow = findings(Branches(3))
+    assert flow["head"].depth == 1 and flow["head"].after == () and "blocks.2.1" in flow["head"].before
+    assert flow["blocks.2.1"].depth == 2 and flow["blocks.2.1"].before == ("blocks.2.0",)
+    assert flow["blocks.2.0"].depth == 3 and flow["first"].depth == 8
+    assert flow["first"].before == () and "blocks.0.0" in flow["first"].after
+
+
+def test_the_gradient_at_each_vertex_is_autograds():
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(6, 5), nn.Tanh(), nn.Linear(5, 4), nn.Linear(4, 2)).double()
+    x, kept = torch.randn(7, 6, dtype=torch.float64), {}
+    handles = [
+        one.register_forward_hook(lambda m, a, out, name=name: (out.retain_grad(), kept.setdefault(name, out))[0])
+        for name, one in model.named_children()
+    ]
+    functional.mse_loss(model(x), torch.zeros(7, 2, dtype=torch.float64)).backward()
+    for handle in handles:
+        handle.remove()
+    graph = layer_flow(model, x, torch.zeros(7, 2, dtype=torch.float64), functional.mse_loss).graph
+    for name, (vertex,) in graph.by_layer().items():
+        assert graph.norms[vertex] == pytest.approx(float(kept[name].grad.norm()), rel=1e-12)
+        assert graph.elements[vertex] == kept[name].numel() and math.isfinite(graph.rms(vertex))
+
+
+def drawn():
+    return torch.randn(16, 8, requires_grad=True)
+
+
+class Hidden(nn.Module):
+    def __init__(self, keep):
+        super().__init__()
+        self.out = nn.Linear(8, 4)
+        keep(self)
+
+    def forward(self, x):
+        return self.out(torch.relu(x @ self.weight()))
+
+
+@pytest.mark.parametrize(
+    ("keep", "name"),
+    [
+        (lambda m: vars(m).update(held=[nn.Linear(16, 8)], weight=lambda: m.held[0].weight.T), "held[0].weight"),
+        (
+            lambda m: vars(m).update(held={"w": torch.randn(16, 8, requires_grad=True)}, weight=lambda: m.held["w"]),
+            "held['w']",
+        ),
+        (lambda m: vars(m).update(weight=drawn), "made in the forward"),
+    ],
+)
+def test_what_takes_part_and_is_no_parameter_is_found(keep, name):
+    finding = next(one for one in diagnose(findings(Hidden(keep))) if one.name == "unlisted")
+    assert name in finding.message and "model.parameters() does not list it" in finding.message
+    assert finding.evidence["shapes"] in ([(16, 8)], [(8, 16)])
