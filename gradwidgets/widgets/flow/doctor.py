@@ -384,20 +384,21 @@ def _refused(ranking: FixRanking) -> list[str]:
 
 
 def _table(ranking: FixRanking) -> str:
-    """A ranking as HTML, everything escaped."""
-    head = "".join(f"<th>{text}</th>" for text in ("fix", "loss after", "over seeds", "lr", "weights changed", "helps"))
+    """A ranking as HTML, everything escaped: the answer first, then all that were tried."""
+    head = "".join(f"<th>{text}</th>" for text in ("fix", "helps", "loss after", "lr", "changed"))
     rows = []
     for one in (*ranking.fixes, ranking.baseline):
-        spread = "one run" if len(one.losses) == 1 else f"{number(one.low, 3)} to {number(one.high, 3)}"
-        changed = "not known" if one.changed != one.changed else percent(one.changed)
-        helps = "" if one is ranking.baseline else "yes" if one.helps else "no"
         loss = f"{one.diverged} of {len(one.losses)} diverged" if one.diverged else number(one.loss, 3)
-        cells = (one.name, loss, spread, number(one.lr, 3), changed, helps)
+        low, high = number(one.low, 3), number(one.high, 3)
+        if low != high and not one.diverged:
+            loss += f" ({low} to {high})"
+        changed = "not known" if one.changed != one.changed else percent(one.changed) if one.changed else "none"
+        helps = "" if one is ranking.baseline else "yes" if one.helps else "no"
+        cells = (one.name, helps, loss, number(one.lr, 3), changed)
         rows.append("<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in cells) + "</tr>")
-    notes = [ranking.sentence, *_refused(ranking), *([ranking.note] if ranking.note else [])]
-    return f"<table><tr>{head}</tr>{''.join(rows)}</table>" + "".join(
-        f'<div class="note">{html.escape(note)}</div>' for note in notes
-    )
+    notes = [*_refused(ranking), *([ranking.note] if ranking.note else [])]
+    said = "".join(f'<div class="note">{html.escape(note)}</div>' for note in notes)
+    return f"<div>{html.escape(ranking.sentence)}</div><table><tr>{head}</tr>{''.join(rows)}</table>{said}"
 
 
 _ORDER = ("ok", "info", "warning", "error")
