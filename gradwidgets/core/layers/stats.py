@@ -6,6 +6,7 @@ from typing import Literal
 
 from gradwidgets.core.finding import Finding
 from gradwidgets.core.layers.along_time import TimeProfile
+from gradwidgets.core.layers.flow_table import flow_table
 from gradwidgets.core.layers.functional_units import FunctionStats
 from gradwidgets.core.layers.module_graph import ModuleGraph
 from gradwidgets.core.layers.origin import Origin
@@ -140,6 +141,10 @@ class LayerFlow(Result):
     def origin(self) -> str:
         """Where the first number that is not finite comes from, in words; "" where all are finite."""
         return "" if self.culprit is None else self.culprit.sentence
+
+    def __str__(self) -> str:
+        """A table: a line for each layer, then what else there is to know."""
+        return flow_table(self)
 
     def __getitem__(self, name: str) -> LayerStats:
         """Return the layer of this name."""

@@ -317,3 +317,14 @@ def test_random_numbers_of_python_and_numpy_are_put_back():
     flow = layer_flow(nn.Sequential(nn.Linear(8, 8), Draws()), X, None, square)
     assert random.getstate() == before[0] and (numpy.random.get_state()[1] == before[1]).all()
     assert set(flow.certificate.put_back) == {"the random numbers of python", "the random numbers of numpy"}
+
+
+def test_a_pass_prints_as_a_table():
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 3).requires_grad_(False))
+    flow = layer_flow(model, torch.randn(16, 4), torch.randn(16, 3), nn.functional.mse_loss)
+    head, first, relu, last, loss, *notes = str(flow).splitlines()
+    assert head.split()[:3] == ["layer", "kind", "depth"] and first.split()[:3] == ["0", "Linear", "2"]
+    assert head.index("its gradient") == first.index(f"{flow['0'].activation_grad_rms:.3g}"[:4])
+    assert relu.split()[1] == "ReLU" and "%" in relu and "frozen" in last
+    assert loss.startswith("loss ") and notes == list(flow.notes)
