@@ -242,7 +242,7 @@ FIXES: dict[str, Fix] = {
     ),
     "drop_output_activation": Fix(
         "No activation at the output",
-        (),
+        ("not_logits",),
         "The activation module that gives the output is taken away: a ReLU there whose outputs are all 0 lets nothing "
         "back, and a loss of logits wants none.",
         fix_code.drop_output_activation,
@@ -253,7 +253,7 @@ FIXES: dict[str, Fix] = {
     ),
     "clip": Fix(
         "Gradient clipping",
-        ("exploding", "non_finite"),
+        ("exploding", "exploding along time", "non_finite"),
         "The gradient of all parameters together is shortened to a norm of `max_norm`, in each step. It acts between "
         "backward and step: there is nothing in the model to change, and one pass looks the same with it.",
         fix_code.clip,

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from gradwidgets.core.layers import apply_fix, diagnose, layer_flow
+from gradwidgets.core.layers import apply_fix, diagnose, fixes_for, layer_flow, try_fix
 
 
 def numbers(*shape, seed=1):
@@ -213,3 +213,13 @@ def test_the_norm_of_a_large_gradient_is_that_of_float64():
 def test_a_draw_leaves_what_is_tied_to_an_embedding():
     model = tied()
     assert torch.equal(apply_fix(nn.Sequential(model, nn.Linear(50, 4)), "he")[0].embed.weight, model.embed.weight)
+
+
+def test_what_is_offered_against_softmax_before_the_loss_takes_it_away():
+    torch.manual_seed(0)
+    batch = plain(net(nn.ReLU(), last=(nn.Softmax(1),)))
+    flow = layer_flow(*batch)
+    assert fixes_for(diagnose(flow)[0], flow) == ["drop_output_activation"]
+    trial = try_fix(*batch, "drop_output_activation")
+    assert [one.name for one in trial.findings_before if one.severity == "error"] == ["not_logits"]
+    assert [one for one in trial.findings_after if one.severity == "error"] == []

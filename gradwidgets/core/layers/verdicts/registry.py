@@ -5,6 +5,7 @@ from dataclasses import replace
 from gradwidgets.core.finding import Finding, worst_first
 from gradwidgets.core.layers.stats import LayerFlow
 from gradwidgets.core.layers.verdicts.along_time import along_time
+from gradwidgets.core.layers.verdicts.before import BEFORE
 from gradwidgets.core.layers.verdicts.check import Check, Judged
 from gradwidgets.core.layers.verdicts.depth import change, cliff, exploding, vanishing
 from gradwidgets.core.layers.verdicts.numerics import non_finite
@@ -41,6 +42,7 @@ def _looked_at(flow: LayerFlow, layers: str) -> str:
 
 
 CHECKS: dict[str, Check] = {
+    **BEFORE,
     "non_finite": Check(
         "NaN or infinity ends the training at once",
         "Look at what this layer divides by, takes the logarithm or root of; lower the learning rate; clip; in half "
@@ -133,14 +135,12 @@ def diagnose(flow: LayerFlow) -> list[Finding]:
         layers in `flow.layers`, `evidence` the numbers, thresholds and names.
     """
     found = _found(Judged(flow))
-    return worst_first(
-        replace(one, action=one.action or CHECKS[one.name].action) if one.name in CHECKS else one for one in found
-    )
+    return worst_first(replace(one, action=one.action or CHECKS[one.name].action) for one in found)
 
 
 def _found(judged: Judged) -> list[Finding]:
     found = [one for name, check in CHECKS.items() if name != "healthy" for one in check.find(judged)]
-    found = _without_consequences([*judged.flow.preflight, *found])
+    found = _without_consequences(found)
     if all(one.severity in ("ok", "info") for one in found):
         found.append(_healthy(judged))
     return found

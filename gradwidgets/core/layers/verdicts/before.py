@@ -1,0 +1,35 @@
+"""What the preflight says of a batch and a loss, as checks: what it means, and what to do where it does not say so."""
+
+from gradwidgets.core.finding import Finding
+from gradwidgets.core.layers.verdicts.check import Check, Judged
+
+# Name → what it means for training, what to do about it.
+_MEANINGS = {
+    "non_finite_data": ("one number that is not finite spoils every weight in one step", "Clean the data, or mask it."),
+    "non_finite_weights": ("the model is spoilt already", "Go back to weights that are sound."),
+    "input_scale": ("the first layers saturate, explode or stand still", "Scale the inputs, each feature by itself."),
+    "target_scale": ("the output needs thousands of steps to get there", "Scale the targets."),
+    "batch_of_one": ("a mean over one sample leaves nothing of it", "Larger batches, or another normalisation."),
+    "broadcast": ("every output is compared with every target", "Give both the same shape."),
+    "not_logits": ("the gradient is small, and smallest where it is sure", "Hand the loss logits."),
+    "not_log_probabilities": ("the loss is no likelihood", "log_softmax before it, or cross_entropy."),
+    "not_probabilities": ("the loss is not defined there", "A sigmoid before it, or BCEWithLogitsLoss."),
+    "labels": ("what is asked for cannot be given", "Labels from 0 to the number of classes less one."),
+    "target_range": ("the loss has no lowest value, or another than is meant", "Bring the targets into its range."),
+    "out_of_reach": ("the output cannot get to the targets", "Another last activation, or scaled targets."),
+    "ctc": ("such samples have an infinite loss", "Longer inputs, shorter targets, or leave them out."),
+    "constant_loss": ("nothing is learned, whatever the model does", "Look at the mask, the labels and the classes."),
+    "detached_loss": ("nothing is learned", "Look for detach, item, no_grad, argmax on the way to the loss."),
+    "torch_warning": ("torch itself warns of it", "Read what it says."),
+    "raised": ("there is no loss yet", "Mend this first."),
+}  # fmt: skip
+
+
+def _said(name: str) -> Check:
+    def find(judged: Judged) -> list[Finding]:
+        return [one for one in judged.flow.preflight if one.name == name]
+
+    return Check(*_MEANINGS[name], find)
+
+
+BEFORE = {name: _said(name) for name in _MEANINGS}
