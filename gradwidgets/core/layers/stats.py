@@ -6,13 +6,15 @@ from typing import Literal
 
 from gradwidgets.core.finding import Finding
 from gradwidgets.core.layers.along_time import TimeProfile
-from gradwidgets.core.layers.flow_table import flow_table
 from gradwidgets.core.layers.functional_units import FunctionStats
 from gradwidgets.core.layers.module_graph import ModuleGraph
 from gradwidgets.core.layers.origin import Origin
 from gradwidgets.core.layers.unlisted import Unlisted
 from gradwidgets.core.results import Result
 from gradwidgets.core.subject.certificate import Certificate
+from gradwidgets.core.wording import number, percent
+
+_HEAD = ("layer", "kind", "depth", "weights", "gradient", "output", "its gradient", "dead", "")  # of a table
 
 # Why weights have a gradient or none: measured; no weights here; all frozen; the module never ran and no gradient
 # came to its weights; it ran, and the loss does not use what it gives; it ran, and its gradient is cut off.
@@ -144,7 +146,11 @@ class LayerFlow(Result):
 
     def __str__(self) -> str:
         """A table: a line for each layer, then what else there is to know."""
-        return flow_table(self)
+        rows = [_HEAD, *(_row(layer) for layer in self.layers)]
+        widths = [max(len(row[k]) for row in rows) for k in range(len(_HEAD) - 1)]
+        lines = ["  ".join([*map(str.ljust, row, widths), row[-1]]) for row in rows]
+        facts = [f"loss {number(self.loss)}; sizes are root mean squares", *self.notes]
+        return "\n".join([line.rstrip() for line in (*lines, *facts)])
 
     def __getitem__(self, name: str) -> LayerStats:
         """Return the layer of this name."""
@@ -159,3 +165,22 @@ class LayerFlow(Result):
 
         names = [one.name for one in fields(LayerStats)]
         return pandas.DataFrame([[getattr(layer, name) for name in names] for layer in self.layers], columns=names)
+
+
+def _row(layer: LayerStats) -> tuple[str, ...]:
+    gradient = number(layer.weight_grad_rms, 3) if layer.gradient == "measured" else layer.gradient
+    return (
+        layer.name,
+        layer.kind,
+        str(layer.depth) if layer.weights and layer.depth else "",
+        _size(layer.weight_rms),
+        "" if layer.gradient == "no weights" else gradient,
+        _size(layer.activation_rms),
+        _size(layer.activation_grad_rms),
+        "" if math.isnan(layer.dead_fraction) else percent(layer.dead_fraction),
+        layer.note,
+    )
+
+
+def _size(value: float) -> str:
+    return "" if math.isnan(value) else number(value, 3)
