@@ -77,7 +77,8 @@ def test_a_notebook_runs_without_error_or_warning_and_says_what_is_saved(path, t
     assert len(pictures(once)) >= 1
     saved = nbformat.read(path, as_version=4)
     rounded = path.stem in TRAINED and texts(once) != texts(saved)
-    assert texts(once) == texts(run(path, tmp_path) if rounded else saved), f"run docs/run_notebooks.py notebooks/{path.name}"
+    again = run(path, tmp_path) if rounded else saved
+    assert texts(once) == texts(again), f"run docs/run_notebooks.py notebooks/{path.name}"
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
