@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 from torch import nn
@@ -53,7 +54,7 @@ def classes(count: int, most: int) -> torch.Tensor:
 
 def through(*sizes: int, act: type[nn.Module] = nn.ReLU) -> nn.Sequential:
     """Linear layers with an activation between each two."""
-    parts = [m for a, b in zip(sizes[:-1], sizes[1:], strict=True) for m in (nn.Linear(a, b), act())]
+    parts = [m for a, b in pairwise(sizes) for m in (nn.Linear(a, b), act())]
     return nn.Sequential(*parts[:-1])
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import torch
 
 from gradwidgets.core.finding import Finding
-from gradwidgets.core.layers import diagnose, layer_flow
+from gradwidgets.core.layers import FlowError, diagnose, layer_flow
 from tests.core.layers.field.case import Case
 
 
@@ -14,7 +14,10 @@ def said(case: Case, *, training: bool = True) -> list[Finding]:
     torch.manual_seed(0)
     model, *batch = case.make()
     model.train(training)
-    return diagnose(layer_flow(model, *batch))
+    try:
+        return diagnose(layer_flow(model, *batch))
+    except FlowError as error:  # torch's own error and what is wrong with the batch, in one message
+        return [Finding("raised", "error", str(error), {})]
 
 
 def shortfall(case: Case, findings: Iterable[Finding]) -> str:

@@ -1,6 +1,9 @@
 """Published architectures for sequences, sets, graphs, fields, tables and decisions, small, drawn as published."""
 
+# ruff: noqa: E501
+
 import math
+from itertools import pairwise
 
 import torch
 from torch import nn
@@ -98,7 +101,7 @@ def gcn():
 
 def pointnet():
     def points(*sizes):
-        return nn.Sequential(*[m for a, b in zip(sizes[:-1], sizes[1:], strict=True)
+        return nn.Sequential(*[m for a, b in pairwise(sizes)
                                for m in (nn.Conv1d(a, b, 1), nn.BatchNorm1d(b), nn.ReLU())])  # fmt: skip
 
     def run(s, x):

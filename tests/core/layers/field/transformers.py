@@ -1,5 +1,7 @@
 """Published architectures with attention, and what mixes without it, small, drawn as published."""
 
+# ruff: noqa: E501
+
 import math
 
 import torch

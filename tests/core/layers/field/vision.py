@@ -1,5 +1,7 @@
 """Published architectures that look at images, small, drawn as published."""
 
+# ruff: noqa: E501
+
 import torch
 from torch import nn
 from torch.nn import functional as F
