@@ -4,6 +4,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor, nn
 
 from gradwidgets.core.results import Result
@@ -40,12 +41,21 @@ def unlisted(model: nn.Module, leaves: Iterable[tuple[Tensor, str | None]], list
         leaves: Tensors that ask for a gradient and took part, each with the module that used it; None for the loss's.
         listed: What somebody trains or handed in: parameters, inputs, targets.
     """
-    known = {id(one) for one in listed}
-    found = [(tensor, place) for tensor, place in leaves if id(tensor) not in known and place is not None]
+    known, memory = {id(one) for one in listed}, {place for one in listed if (place := _memory(one))}
+    found = [
+        (tensor, place)
+        for tensor, place in leaves
+        if place is not None and id(tensor) not in known and _memory(tensor) not in memory
+    ]
     if not found:
         return []
     names = dict(_held(model, {id(tensor) for tensor, _ in found}))
     return [Unlisted(names.get(id(tensor), ""), tuple(tensor.shape), place) for tensor, place in found]
+
+
+def _memory(tensor: Tensor) -> int:
+    """Where a tensor lies: a part of an input that forward asks a gradient of is an input; 0 if that is not told."""
+    return tensor.untyped_storage().data_ptr() if tensor.layout is torch.strided and not tensor.is_meta else 0
 
 
 def _held(model: nn.Module, wanted: set[int]) -> Iterator[tuple[int, str]]:

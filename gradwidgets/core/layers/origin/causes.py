@@ -297,6 +297,8 @@ def _range_of(tensor: Tensor) -> str:
 
 
 def _overflow(call: Call) -> Cause:
+    if any(isinstance(t, Tensor) and not t.numel() for t in call.args) and call.made.numel():
+        return Cause(f"{call.name} is taken of no numbers at all", _NOTHING)
     given = [t for t in call.args if isinstance(t, Tensor) and t.is_floating_point() and t.numel()]
     if not all(bool(t.isfinite().all()) for t in given):
         return Cause(f"{call.name} is given infinity", action_for(call.name))

@@ -20,6 +20,10 @@ STEP, FADE = 3.2, 3.2
 FEWEST_STEPS = 3  # that a fade is made of
 # A fade of even steps, none more than so much of it, and steep ones, so many decades each, counts with its largest.
 EVEN, STEEP = 0.4, 0.6
+# What has a softmax on the way to queries and keys, whose slope is small where scores and values are alike.
+_SOFTMAX = ("softmax", "scaled_dot_product")
+# Always of two tensors, also where one of them asks for no gradient and the graph shows the other alone.
+_PRODUCTS = ("mm", "bmm")
 
 
 @dataclass(frozen=True)
@@ -66,6 +70,7 @@ class _State(NamedTuple):
     least: float = 0.0
     steps: int = 0
     alive: bool = True
+    scores: bool = False
 
 
 @dataclass
@@ -102,7 +107,9 @@ class Walk:
 
     def is_station(self, vertex: int) -> bool:
         """Whether it is a layer with weights, or a join."""
-        return self.graph.weighted[vertex] or len(self.graph.back[vertex]) > 1
+        graph = self.graph
+        product = graph.names[vertex] in _PRODUCTS and not graph.is_layer[vertex]
+        return graph.weighted[vertex] or product or len(graph.back[vertex]) > 1
 
     def lost(self, above: int | None, below: int) -> float:
         """Decades lost from one vertex to another; infinite where nothing is left, 0 where that cannot be told."""
@@ -160,14 +167,24 @@ class Walk:
             return state._replace(alive=False)
         if self._size(vertex)[0] == 0:
             return state._replace(alive=False)
-        if abs(decades) >= STEP:
+        softmax = self._attends(state.last, vertex)
+        attends = softmax or state.scores
+        if abs(decades) >= (2 if attends else 1) * STEP:
             self.leaps.append(self._leap(state.last, vertex, decades))
-            return state._replace(leapt=state.leapt + decades, last=vertex)
+            return state._replace(leapt=state.leapt + decades, last=vertex, scores=False)
+        if attends:  # no change with depth: the values beside this branch do not pass the softmax
+            return state._replace(leapt=state.leapt + decades, last=vertex, scores=softmax)
         if graph.weighted[vertex]:
             self.largest = max(self.largest, abs(decades))
         return state._replace(
             most=max(state.most, decades), least=min(state.least, decades), steps=state.steps + 1, last=vertex
         )
+
+    def _attends(self, above: int | None, below: int) -> bool:
+        """Whether the way from one station to the next goes through a softmax of attention."""
+        path = self.chain(below)
+        path = path[path.index(above) : -1] if above in path else []
+        return any(not self.graph.is_layer[one] and self.graph.names[one].startswith(_SOFTMAX) for one in path)
 
     def _leap(self, above: int | None, below: int, decades: float) -> Leap:
         path = self.chain(below)
@@ -188,8 +205,12 @@ class Walk:
         waiting = [one for one in graph.back[vertex] if one != but]
         while waiting and len(seen) < 20:
             one = waiting.pop()
-            if one not in seen and not graph.weighted[one]:
-                seen.add(one)
+            if one in seen:
+                continue
+            seen.add(one)
+            if graph.weighted[one]:  # a layer's own weights are a factor where they are all 0
+                found += [name for name in graph.parameters[one] if name in graph.waiting and "bias" not in name]
+            else:
                 found += graph.parameters[one]
                 waiting += graph.back[one]
         return tuple(dict.fromkeys(found))
