@@ -19,6 +19,7 @@ from gradwidgets.core.layers.steps import training_losses
 from gradwidgets.core.layers.theory import predicted_factor, predicted_factors
 from gradwidgets.core.layers.trial import Trial, try_fix, trying_fix
 from gradwidgets.core.layers.verdicts.check import Check
+from gradwidgets.core.layers.verdicts.record import RECORD_CHECKS, diagnose_record
 from gradwidgets.core.layers.verdicts.registry import CHECKS, diagnose
 from gradwidgets.core.subject.certificate import Certificate
 
@@ -30,6 +31,7 @@ __all__ = [
     "INITS",
     "NETWORKS",
     "NORMALIZATIONS",
+    "RECORD_CHECKS",
     "TRIES",
     "Activation",
     "AppliedFix",
@@ -57,6 +59,7 @@ __all__ = [
     "clip_gradients",
     "completed",
     "diagnose",
+    "diagnose_record",
     "fixes_for",
     "gradient_trend",
     "layer_flow",

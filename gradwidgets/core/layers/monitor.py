@@ -225,6 +225,19 @@ class GradientMonitor:
                 self._sampler.amend_loss(value)
             self._losses.add(done, value)
 
+    def note_batch(self, index: int) -> None:
+        """Say which batch the next step is of, so that a verdict can name it.
+
+        Args:
+            index: Its place in the loader, say.
+
+        Raises:
+            TypeError: It is no number.
+        """
+        if isinstance(index, bool) or not isinstance(index, Integral):
+            raise TypeError(f"index must be a whole number; got {index!r}")
+        self._sampler.batch = float(index)
+
     @at_home
     def sample(self, *, paced: bool = False) -> Sample | None:
         """Count a step and take a sample now: for loops without a torch optimizer.

@@ -14,7 +14,10 @@ from gradwidgets.core.results import Result
 
 MOST_BYTES = 64 * 2**20
 _FIRST_ROOM = 64  # samples
+_HEAD = 5  # numbers of a sample as a whole: step, seconds, loss, batch, writes
 _WORDS = ("layers", "kinds", "parameters", "notes")
+_MORE_WORDS = ("unheld", "missing")  # files of earlier versions have none
+_HEADS = ("batches", "writes")
 
 
 @dataclass(frozen=True)
@@ -117,11 +120,22 @@ class History(_Recorded):
         steps: The optimizer's steps since the start, from 1, (S,), int64.
         seconds: Time since the start, (S,), float64.
         loss: What `note_loss` was told, (S,), float64; NaN if nothing.
+        batches: What `note_batch` was told, (S,), float64; NaN where nothing, None in a file that has none.
+        writes: How often the memory of the gradients was written to since it was made, (S,), float64: it starts anew
+            at `zero_grad`, unless that fills the old memory with zeros. NaN and None as in `batches`.
+        unheld: Parameters with a gradient that no watched optimizer holds.
+        missing: Parameters that had no gradient at the first sample that lacked some.
+        outputs: How many numbers the model's last layer gives for a sample; 0 where that is unknown.
     """
 
     steps: Tensor
     seconds: Tensor
     loss: Tensor
+    batches: Tensor | None = None
+    writes: Tensor | None = None
+    unheld: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+    outputs: int = 0
 
     def save(self, path: str | os.PathLike) -> Path:
         """Keep it in a file, which `load` reads again: arrays and JSON, without pickles.
@@ -133,7 +147,9 @@ class History(_Recorded):
             The path.
         """
         tensors = {"steps": self.steps, "seconds": self.seconds, "loss": self.loss, **self.quantities}
-        return write(path, {name: list(getattr(self, name)) for name in _WORDS}, tensors)
+        tensors |= {name: value for name in _HEADS if (value := getattr(self, name)) is not None}
+        about = {name: list(getattr(self, name)) for name in (*_WORDS, *_MORE_WORDS)}
+        return write(path, {**about, "outputs": self.outputs}, tensors)
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> "History":
@@ -150,10 +166,11 @@ class History(_Recorded):
             ValueError: It is none of ours, of a newer version, or not whole.
         """
         about, tensors = read(path)
-        names = ("steps", "seconds", "loss", *QUANTITIES)
+        names = ("steps", "seconds", "loss", *_HEADS, *QUANTITIES)
         try:
             words = {name: tuple(about[name]) for name in _WORDS}
-            found = cls(**words, **{name: tensors.get(name) for name in names})
+            words |= {name: tuple(about.get(name, ())) for name in _MORE_WORDS}
+            found = cls(**words, outputs=int(about.get("outputs", 0)), **{name: tensors.get(name) for name in names})
             needed = {name for name, one in QUANTITIES.items() if not one.needs} <= set(tensors)
             whole = needed and {tuple(one.shape) for one in found.quantities.values()} == {
                 (len(found.steps), len(found.layers))
@@ -222,8 +239,10 @@ class Record:
         """How many samples of so many layers are kept at most."""
         return max(2, min(self._keep, MOST_BYTES // (8 * max(1, len(self._quantities) * layers))))
 
-    def add(self, step: int, seconds: float, loss: float, numbers: dict[str, list[float]], layers: int) -> None:
-        """Append a sample; what `numbers` lacks, lists or their ends, is NaN."""
+    def add(
+        self, step: int, seconds: float, loss: float, numbers: dict[str, list[float]], layers: int, *more: float
+    ) -> None:
+        """Append a sample; what `numbers` lacks, lists or their ends, is NaN. `more` are the batch and the writes."""
         self._make_room(layers)
         row = array("d")
         for name in self._quantities:
@@ -232,7 +251,8 @@ class Record:
             row.extend([math.nan] * (layers - len(values)))
         begin = self._count * len(row)
         self._row_memory[begin : begin + len(row)] = row
-        self._head_memory[3 * self._count : 3 * self._count + 3] = array("d", (step, seconds, loss))
+        begin = self._count * _HEAD
+        self._head_memory[begin : begin + _HEAD] = array("d", (step, seconds, loss, *(more or (math.nan, math.nan))))
         self._count += 1
 
     def amend(self, name: str, numbers: list[float]) -> None:
@@ -244,18 +264,18 @@ class Record:
         """Fill in the newest sample's loss."""
         self._heads[self._count - 1, 2] = loss
 
-    def history(self, layers: tuple, kinds: tuple, parameters: tuple, notes: tuple) -> History:
+    def history(self, layers: tuple, kinds: tuple, parameters: tuple, notes: tuple, **more: object) -> History:
         """All of it as a result."""
         tensors = self._tensors(slice(self._count), len(layers))
-        steps, seconds, loss = self._heads[: self._count].clone().unbind(1)
-        heads = {"steps": steps.to(torch.int64), "seconds": seconds, "loss": loss}
-        return History(layers, kinds, parameters, notes, **tensors, **heads)
+        steps, seconds, loss, batches, writes = self._heads[: self._count].clone().unbind(1)
+        heads = {"steps": steps.to(torch.int64), "seconds": seconds, "loss": loss, "batches": batches, "writes": writes}
+        return History(layers, kinds, parameters, notes, **tensors, **heads, **more)
 
     def latest(self, layers: tuple, kinds: tuple, parameters: tuple, notes: tuple) -> Sample | None:
         """The newest sample as a result."""
         if not self._count:
             return None
-        step, seconds, loss = self._heads[self._count - 1].tolist()
+        step, seconds, loss, *_ = self._heads[self._count - 1].tolist()
         tensors = self._tensors(self._count - 1, len(layers))
         return Sample(layers, kinds, parameters, notes, **tensors, step=int(step), seconds=seconds, loss=loss)
 
@@ -276,9 +296,9 @@ class Record:
         # Always new memory: a history that was given out keeps the old as it is. A row is written as Python's own
         # array, in a tenth of the time that a tensor takes, into memory that tensors share.
         self._row_memory = array("d", [math.nan]) * (room * len(self._quantities) * layers)
-        self._head_memory = array("d", [math.nan]) * (room * 3)
+        self._head_memory = array("d", [math.nan]) * (room * _HEAD)
         self._rows = _shared(self._row_memory).reshape(room, len(self._quantities), layers)
-        self._heads = _shared(self._head_memory).reshape(room, 3)
+        self._heads = _shared(self._head_memory).reshape(room, _HEAD)
 
     def _tensors(self, which: int | slice, layers: int) -> dict[str, Tensor | None]:
         rows = self._rows

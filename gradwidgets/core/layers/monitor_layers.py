@@ -1,5 +1,7 @@
 """Which module of a model owns which parameter, and whether that has changed since."""
 
+import itertools
+import math
 import operator
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -7,6 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+_LOOKED_AT = 8  # gradients
 _NAMED = 4  # names in a sentence before "and 9 more"
 
 
@@ -125,12 +128,27 @@ class LayerTable:
         return True
 
     @property
+    def outputs(self) -> int:
+        """How many numbers the last layer gives for a sample; 0 where that is unknown."""
+        return next((width for module in reversed(self.modules) if (width := _width(module))), 0)
+
+    @property
     def counts(self) -> list[int]:
         """How many numbers each layer owns."""
         counts = [0] * len(self.names)
         for one in self.owned:
             counts[one.column] += one.size
         return counts
+
+
+def writes_of(owned: Sequence[Owned]) -> float:
+    """How often the gradients were written to since their memory was made, the least of the first few; NaN for none.
+
+    Autograd adds to the memory that it finds: the count goes up at each pass backward, and begins anew where
+    `zero_grad` has let the memory go.
+    """
+    some = itertools.islice((one.parameter.grad for one in owned if one.parameter.grad is not None), _LOOKED_AT)
+    return min((float(gradient._version) for gradient in some), default=math.nan)
 
 
 def is_activation(module: nn.Module) -> bool:
@@ -143,6 +161,14 @@ def listed(names: Iterable[str]) -> str:
     names = list(names)
     more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
     return ", ".join(names[:_NAMED]) + more
+
+
+def _width(module: nn.Module) -> int:
+    """How many numbers a layer gives for a sample; 0 for one that has no matrix."""
+    weight = module._parameters.get("weight")
+    if weight is None or nn.parameter.is_lazy(weight) or weight.ndim < 2 or isinstance(module, nn.Embedding):
+        return 0
+    return int(getattr(module, "out_features", 0) or getattr(module, "out_channels", 0) or weight.shape[0])
 
 
 def values_of(tensor: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ from torch import nn
 
 from gradwidgets.core.layers.monitor_amp import scale_of
 from gradwidgets.core.layers.monitor_history import QUANTITIES, History, Record, Sample
-from gradwidgets.core.layers.monitor_layers import LayerTable, Owned, listed
+from gradwidgets.core.layers.monitor_layers import LayerTable, Owned, listed, writes_of
 from gradwidgets.core.layers.monitor_numbers import gradient_numbers
 from gradwidgets.core.layers.monitor_taps import Taps
 from gradwidgets.core.layers.monitor_updates import Updates
@@ -35,6 +35,7 @@ class Sampler:
         notes: Sentences by kind.
         taps: The hooks in the forward pass.
         loss: Of the newest sample; NaN for none.
+        batch: The one that the next sample is of; NaN where that is unknown.
     """
 
     def __init__(
@@ -42,7 +43,9 @@ class Sampler:
     ) -> None:
         self.notes: dict[str, str] = {}
         self.taps = Taps()
-        self.loss = math.nan
+        self.loss = self.batch = math.nan
+        self._unheld: tuple[str, ...] = ()
+        self._missing: tuple[str, ...] = ()
         self._model = weakref.ref(model)
         self._one, self._activations, self._scaler = one, activations, scaler
         self._updates = Updates() if updates else None
@@ -77,7 +80,8 @@ class Sampler:
     @property
     def history(self) -> History:
         """All samples."""
-        return self._record.history(*self._names, self.sentences)
+        more = {"unheld": self._unheld, "missing": self._missing, "outputs": self._outputs}
+        return self._record.history(*self._names, self.sentences, **more)
 
     @property
     def latest(self) -> Sample | None:
@@ -135,8 +139,9 @@ class Sampler:
             if self._updates is not None:
                 self._updates.before(owned)
             self._note_missing(owned, step)
+            self._note_unheld(optimizer)
             self.loss = math.nan if loss is None else float(loss)
-            self._record.add(step, seconds, self.loss, numbers, layers)
+            self._record.add(step, seconds, self.loss, numbers, layers, self.batch, writes_of(owned))
             return True
         self._failures += 1
         return False
@@ -184,6 +189,7 @@ class Sampler:
     def _describe(self, table: LayerTable) -> None:
         self._names = tuple(table.names), tuple(table.kinds), tuple(table.counts)
         self._table_notes = dict(table.notes)
+        self._outputs = table.outputs
 
     def _owned(self, optimizer) -> list[Owned]:
         """The parameters to record at a step of the optimizer."""
@@ -192,18 +198,27 @@ class Sampler:
         held = self.share_of(optimizer)
         if not self._one:
             return held
-        if len(held) < len(self._table.owned) and "outside" not in self.notes:
-            ours = {id(one) for one in held}
-            outside = [one.name for one in self._table.owned if id(one) not in ours and one.parameter.grad is not None]
-            if outside:
-                self.notes["outside"] = f"with a gradient, but not in the optimizer: {listed(outside)}"
         return self._table.owned
+
+    def _note_unheld(self, optimizer) -> None:
+        """Look for gradients that no optimizer takes; those that have yet to make their first step get time for it."""
+        due = len(self._record) in (0, 2) or len(self._record) % _LOOK_EVERY == 0
+        if optimizer is None or not due or not (self._one or len(self._record)):
+            return
+        held = {id(one) for _, _, those in self._held.values() for one in those}
+        found = [one.name for one in self._table.owned if id(one) not in held and one.parameter.grad is not None]
+        self._unheld = tuple(found)
+        self.notes.pop("outside", None)
+        if found:
+            whose = "the optimizer" if self._one else "any optimizer that made a step"
+            self.notes["outside"] = f"with a gradient, but not in {whose}: {listed(found)}"
 
     def _note_missing(self, owned: list[Owned], step: int) -> None:
         if "missing" in self.notes:
             return
         missing = [one.name for one in owned if one.parameter.grad is None and one.parameter.requires_grad]
         if missing:
+            self._missing = tuple(missing)
             self.notes["missing"] = (
                 f"no gradient at step {step}, so unused in what the loss was made of: {listed(missing)}"
             )

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from gradwidgets.core.finding import Finding, worst_first
+from gradwidgets.core.layers.monitor_history import History
 from gradwidgets.core.layers.stats import LayerFlow
 from gradwidgets.core.layers.verdicts.along_time import along_time
 from gradwidgets.core.layers.verdicts.before import BEFORE
@@ -10,6 +11,7 @@ from gradwidgets.core.layers.verdicts.check import Check, Judged
 from gradwidgets.core.layers.verdicts.depth import change, cliff, exploding, vanishing
 from gradwidgets.core.layers.verdicts.numerics import non_finite
 from gradwidgets.core.layers.verdicts.reach import frozen, no_gradient, padding, unlisted
+from gradwidgets.core.layers.verdicts.record import diagnose_record
 from gradwidgets.core.layers.verdicts.units import dead_units, saturated
 from gradwidgets.core.layers.verdicts.walk import FADE
 from gradwidgets.core.subject.home import at_home
@@ -121,19 +123,27 @@ _EXPLAINS = {
 
 
 @at_home
-def diagnose(flow: LayerFlow) -> list[Finding]:
-    """Say what is wrong with the flow of gradients, or that nothing is.
+def diagnose(flow: LayerFlow | History, **known: object) -> list[Finding]:
+    """Say what is wrong with the flow of gradients in one pass or with a training, or that nothing is.
 
     No verdict depends on the size of the loss or of the layers: gradients are compared with each other, never with a
     fixed number, and along the ways that they take, not in the order in which layers ran.
 
     Args:
-        flow: What `layer_flow` measured.
+        flow: What `layer_flow` measured, or the `history` that a `GradientMonitor` recorded.
+        **known: For a history alone, see `diagnose_record`: `losses`, `lr`, `largest_curvature`, `max_norm`, `classes`.
 
     Returns:
         Findings, the gravest first; "healthy" where none is a warning or an error. `where` holds the indices of the
         layers in `flow.layers`, `evidence` the numbers, thresholds and names.
+
+    Raises:
+        TypeError: Something is told that does not belong to it.
     """
+    if isinstance(flow, History):
+        return diagnose_record(flow, **known)
+    if known:
+        raise TypeError(f"{', '.join(known)} belong to the history of a training, not to one pass")
     found = _found(Judged(flow))
     return worst_first(replace(one, action=one.action or CHECKS[one.name].action) for one in found)
 

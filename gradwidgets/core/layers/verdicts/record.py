@@ -1,0 +1,160 @@
+"""All that is looked for in the record of a training, and the verdict on it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from gradwidgets.core.finding import Finding, worst_first
+from gradwidgets.core.layers.monitor_history import History
+from gradwidgets.core.layers.verdicts.record_gradients import added_up, always_clipped, not_finite, unheld, without
+from gradwidgets.core.layers.verdicts.record_loss import diverging, guessing
+from gradwidgets.core.layers.verdicts.record_steps import beyond_stable, died, out_of_range
+from gradwidgets.core.layers.verdicts.recorded import JudgedRecord, Known
+from gradwidgets.core.subject.home import at_home
+from gradwidgets.core.wording import counted
+
+_ENOUGH = 3  # samples
+
+
+@dataclass(frozen=True)
+class RecordCheck:
+    """One thing to look for in a record.
+
+    Attributes:
+        meaning: What it means for training.
+        action: What to do about it.
+        find: Gives the findings; none where all is well.
+    """
+
+    meaning: str
+    action: str
+    find: Callable[[JudgedRecord], list[Finding]]
+
+
+RECORD_CHECKS: dict[str, RecordCheck] = {
+    "non_finite": RecordCheck(
+        "NaN or infinity ends the training at once",
+        "Look at that batch and at what divides, takes a logarithm or a root; lower the learning rate; clip.",
+        not_finite,
+    ),
+    "added_up": RecordCheck(
+        "a step goes by all batches since the start",
+        "Call optimizer.zero_grad() before each backward pass.",
+        added_up,
+    ),
+    "no_gradient": RecordCheck(
+        "nothing is learned without a gradient",
+        "Call zero_grad() before backward(), not between it and step(); look for detach and no_grad.",
+        without,
+    ),
+    "unused": RecordCheck(
+        "what the loss is not made of is not trained",
+        "Use these layers in forward, or set requires_grad_(False) where it is meant so.",
+        lambda judged: [],  # said by "no_gradient"
+    ),
+    "unheld": RecordCheck(
+        "what no optimizer holds stays as it was drawn",
+        "Give them to an optimizer (one that is made after them), or set requires_grad_(False) where it is meant so.",
+        unheld,
+    ),
+    "diverging": RecordCheck(
+        "the steps make it worse",
+        "Lower the learning rate; clip; look for a sign that is turned.",
+        diverging,
+    ),
+    "large_updates": RecordCheck(
+        "weights are thrown about and not refined",
+        "Lower the learning rate, tenfold at first.",
+        out_of_range,
+    ),
+    "small_updates": RecordCheck(
+        "the weights hardly move",
+        "Raise the learning rate, tenfold at first.",
+        lambda judged: [],  # said by "large_updates"
+    ),
+    "died": RecordCheck(
+        "a unit that gives 0 for every sample gets no gradient and stays dead",
+        "Lower the learning rate or warm it up; LeakyReLU or GELU; He's init.",
+        died,
+    ),
+    "beyond_stable": RecordCheck(
+        "along the steepest direction each step goes further than it came",
+        "Lower the learning rate below 2/λmax.",
+        beyond_stable,
+    ),
+    "guessing": RecordCheck(
+        "nothing is learned from the inputs",
+        "Try to learn one batch by heart; look at labels against inputs, the learning rate, a softmax before the loss.",
+        guessing,
+    ),
+    "always_clipped": RecordCheck(
+        "every step has the same length, and the gradient's size has no say",
+        "Raise max_norm above the usual norm, and set the learning rate anew.",
+        always_clipped,
+    ),
+}
+
+# What need not be said beside a finding, since it follows from it.
+_EXPLAINS = {
+    "non_finite": ("diverging", "large_updates", "died"),
+    "added_up": ("diverging", "large_updates", "always_clipped"),
+    "no_gradient": ("guessing", "small_updates"),
+    "died": ("guessing",),
+}
+
+
+@at_home
+def diagnose_record(history: History, **known: object) -> list[Finding]:
+    """Say what went wrong in a training, or that nothing did.
+
+    What was not recorded is not judged: updates and units are when the monitor was asked for them, the loss where it
+    was noted.
+
+    Args:
+        history: What a `GradientMonitor` recorded.
+        **known: What else is known of the training: `losses`, all that the monitor noted; `lr` of plain descent
+            and `largest_curvature`, λmax of the loss; `max_norm`, what the gradient is clipped to; `classes`, how many
+            there are, where the width of the last layer does not say it.
+
+    Returns:
+        Findings, the gravest first; "healthy" where none is a warning or an error, "too_short" for a record of less
+        than three samples. `where` holds the indices of layers in `history.layers`, `evidence` numbers and thresholds.
+
+    Raises:
+        TypeError: Something else is told than these.
+    """
+    judged = JudgedRecord(history, Known(**known))
+    found = [one for check in RECORD_CHECKS.values() for one in check.find(judged)] if judged.samples else []
+    gone = {name for one in found for name in _EXPLAINS.get(one.name, ())}
+    found = [replace(one, action=RECORD_CHECKS[one.name].action) for one in found if one.name not in gone]
+    if judged.samples < _ENOUGH:
+        found.append(_too_short(judged))
+    elif not found:
+        found.append(_healthy(judged))
+    return worst_first(found)
+
+
+def _too_short(judged: JudgedRecord) -> Finding:
+    message = f"{counted(judged.samples, 'sample')}: too short a record for a verdict"
+    evidence = {"samples": judged.samples, "needed": _ENOUGH}
+    return Finding("too_short", "info", message, evidence, None, "Train on, or record with every=1.")
+
+
+def _healthy(judged: JudgedRecord) -> Finding:
+    evidence = {"steps": judged.steps, "samples": judged.samples}
+    looked = f"{counted(judged.steps, 'step')}, {counted(judged.samples, 'sample')}; {', '.join(_looked_at(judged))}"
+    return Finding("healthy", "ok", f"nothing went wrong in what was recorded. Looked at: {looked}", evidence)
+
+
+def _looked_at(judged: JudgedRecord) -> list[str]:
+    history, known = judged.history, judged.known
+    return [
+        name
+        for name, there in {
+            "loss": len(judged.losses[1]),
+            "gradients": True,
+            "updates": history.update_ratio is not None,
+            "units": history.dead is not None and not bool(history.dead.isnan().all()),
+            "learning rate": known.lr is not None and known.largest_curvature is not None,
+        }.items()
+        if there
+    ]

@@ -1,0 +1,92 @@
+"""What a verdict on a training looks at."""
+
+import math
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from gradwidgets.core.layers.monitor_history import History
+from gradwidgets.core.layers.monitor_loss import Losses
+
+
+@dataclass(frozen=True)
+class Known:
+    """What is known of a training beside its record.
+
+    Attributes:
+        losses: All that were noted, where there are more than the samples'.
+        lr: The learning rate of plain gradient descent.
+        largest_curvature: The largest eigenvalue of the loss's Hessian.
+        max_norm: What the gradient's norm is clipped to.
+        classes: How many there are to tell apart.
+    """
+
+    losses: Losses | None = None
+    lr: float | None = None
+    largest_curvature: float | None = None
+    max_norm: float | None = None
+    classes: int | None = None
+
+
+@dataclass
+class JudgedRecord:
+    """A record on its way to a verdict.
+
+    Attributes:
+        history: What was recorded.
+        known: What else is known.
+    """
+
+    history: History
+    known: Known = field(default_factory=Known)
+
+    @cached_property
+    def weighted(self) -> list[int]:
+        """The columns of layers with parameters."""
+        return [column for column, count in enumerate(self.history.parameters) if count]
+
+    @cached_property
+    def groups(self) -> list[list[int]]:
+        """Samples by which layers had a gradient: those of one optimizer among several belong together."""
+        found: dict[tuple, list[int]] = {}
+        for sample, row in enumerate(self.history.norm[:, self.weighted].isnan().tolist()):
+            found.setdefault(tuple(row), []).append(sample)
+        return list(found.values())
+
+    @cached_property
+    def total(self) -> Tensor:
+        """The norm of all gradients together, (S,); NaN without any."""
+        norm = self.history.norm[:, self.weighted]
+        whole = norm.nan_to_num(nan=0.0, posinf=math.inf).square().sum(1).sqrt()
+        return torch.where(norm.isnan().all(1), math.nan, whole)
+
+    @cached_property
+    def losses(self) -> tuple[Tensor, Tensor]:
+        """Steps and values of the losses."""
+        if self.known.losses is not None and len(self.known.losses.steps):
+            return self.known.losses.steps, self.known.losses.values
+        noted = ~self.history.loss.isnan() | (self.history.non_finite > 0).any(1)
+        noted &= not bool(self.history.loss.isnan().all())
+        return self.history.steps[noted], self.history.loss[noted]
+
+    @property
+    def samples(self) -> int:
+        """How many there are."""
+        return len(self.history.steps)
+
+    @property
+    def steps(self) -> int:
+        """The last step that is known of."""
+        steps, _ = self.losses
+        return max(int(one[-1]) if len(one) else 0 for one in (steps, self.history.steps))
+
+    def names(self, columns: list[int]) -> list[str]:
+        """The layers' names."""
+        return [self.history.layers[column] for column in columns]
+
+
+def medians(values: Tensor, parts: int) -> list[float]:
+    """The median of each part of a series, of equal lengths."""
+    return [float(part.median()) for part in values.tensor_split(parts)]

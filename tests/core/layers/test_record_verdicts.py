@@ -1,0 +1,73 @@
+"""What is said of a training's record: planted faults are named, a clean training is healthy."""
+
+import pytest
+import torch
+from torch import nn
+
+from gradwidgets.core.layers import GradientHistory, GradientMonitor, diagnose
+
+
+def trained(fault="", steps=40, lr=0.05, **options):
+    torch.manual_seed(0)
+    inputs, labels = torch.randn(64, 6), torch.randint(3, (64,))
+    inputs[:, :3] += 2 * nn.functional.one_hot(labels, 3)
+    model = nn.Sequential(nn.Linear(6, 16), nn.ReLU(), nn.Linear(16, 3))
+    held = model[2].parameters() if fault == "unheld" else model.parameters()
+    optimizer = torch.optim.SGD(held, lr=lr)
+    with GradientMonitor(model, optimizer, every=1, activations=True, updates=True, **options) as monitor:
+        for step in range(steps):
+            monitor.note_batch(step)
+            loss = nn.functional.cross_entropy(model(inputs), labels)
+            if fault == "nan" and step == 20:
+                loss = loss * float("nan")
+            monitor.note_loss(loss)
+            loss.backward()
+            if fault == "no_gradient":
+                optimizer.zero_grad()
+            if "clip" in fault:
+                nn.utils.clip_grad_norm_(model.parameters(), 0.01)
+            optimizer.step()
+            if "added_up" not in fault:
+                optimizer.zero_grad(set_to_none=fault != "in place")
+    return monitor.history
+
+
+@pytest.mark.parametrize(
+    ("fault", "lr", "name"),
+    [
+        ("", 0.05, "healthy"),
+        ("in place", 0.05, "healthy"),
+        ("added_up", 0.01, "added_up"),
+        ("added_up clip", 0.01, "added_up"),
+        ("no_gradient", 0.05, "no_gradient"),
+        ("nan", 0.05, "non_finite"),
+        ("unheld", 0.05, "unheld"),
+        ("clip", 0.05, "always_clipped"),
+        ("", 1e-9, "small_updates"),
+    ],
+)
+def test_what_was_planted_is_what_is_named(fault, lr, name, tmp_path):
+    history = trained(fault, lr=lr)
+    assert [one.name for one in diagnose(history)] == [name]
+    history.save(tmp_path / "record")
+    assert GradientHistory.load(tmp_path / "record") == history
+
+
+def test_the_step_and_the_batch_of_the_first_nan_are_told():
+    (found,) = diagnose(trained("nan"))
+    assert found.evidence["step"] == 21 and found.evidence["batch"] == 20
+
+
+def test_a_record_of_two_samples_is_too_short():
+    assert [one.name for one in diagnose(trained(steps=2))] == ["too_short"]
+
+
+def test_healthy_says_what_was_looked_at():
+    (found,) = diagnose(trained())
+    assert "40 steps, 40 samples; loss, gradients, updates, units" in found.message
+
+
+def test_a_learning_rate_beyond_two_in_the_curvature_is_told():
+    history = trained()
+    assert diagnose(history, lr=0.05, largest_curvature=100.0)[0].name == "beyond_stable"
+    assert diagnose(history, lr=0.05, largest_curvature=30.0)[0].name == "healthy"
