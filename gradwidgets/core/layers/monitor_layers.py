@@ -165,7 +165,7 @@ def listed(names: Iterable[str]) -> str:
 
 def _width(module: nn.Module) -> int:
     """How many numbers a layer gives for a sample; 0 for one that has no matrix."""
-    weight = module._parameters.get("weight")
+    weight = dict(module._parameters.items()).get("weight")  # of a scripted module it is no dict
     if weight is None or nn.parameter.is_lazy(weight) or weight.ndim < 2 or isinstance(module, nn.Embedding):
         return 0
     return int(getattr(module, "out_features", 0) or getattr(module, "out_channels", 0) or weight.shape[0])
