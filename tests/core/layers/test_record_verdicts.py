@@ -1,5 +1,7 @@
 """What is said of a training's record: planted faults are named, a clean training is healthy."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import nn
@@ -65,6 +67,30 @@ def test_a_record_of_two_samples_is_too_short():
 def test_healthy_says_what_was_looked_at():
     (found,) = diagnose(trained())
     assert "40 steps, 40 samples; loss, gradients, updates, units" in found.message
+
+
+def test_layers_of_another_optimizer_are_not_taken_for_weights_that_are_lost():
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 1))
+    optimizers = [torch.optim.SGD(layer.parameters(), lr=0.01) for layer in model]
+    with GradientMonitor(model, every=1) as monitor:
+        for step in range(12):
+            model.zero_grad()
+            model(torch.ones(8, 4)).square().mean().backward()
+            optimizers[step % 2].step()
+    assert [one.name for one in diagnose(monitor.history)] == ["healthy"]
+
+
+def test_a_loss_that_falls_slowly_below_guessing_is_not_blamed():
+    steps, layer = 200, 1
+    none = torch.ones(steps, layer, dtype=torch.float64)
+    base = torch.linspace(2.31, 2.27, steps, dtype=torch.float64)
+    history = GradientHistory(
+        ("a",), ("Linear",), (3,), (), none, none, none, none, 0 * none, None, None, None, None,
+        torch.arange(1, steps + 1), none[:, 0], base, outputs=10,
+    )  # fmt: skip
+    assert [one.name for one in diagnose(history)] == ["healthy"]
+    assert [one.name for one in diagnose(replace(history, loss=0 * base + 2.31))] == ["guessing"]
 
 
 def test_a_learning_rate_beyond_two_in_the_curvature_is_told():

@@ -22,7 +22,7 @@ _NONE = 3  # samples without a gradient that are enough
 def not_finite(judged: JudgedRecord) -> list[Finding]:
     """The first step whose loss, gradients or weights are not finite."""
     history = judged.history
-    broken = (history.non_finite > 0) | history.weight_norm[:, :].isinf() | _lost(history.weight_norm)
+    broken = (history.non_finite > 0) | _lost(history.weight_norm, history.non_finite)
     bad = broken.any(1) | history.loss.isinf()
     steps, losses = judged.losses
     of_loss = (~losses.isfinite()).nonzero().flatten().tolist()
@@ -51,9 +51,9 @@ def not_finite(judged: JudgedRecord) -> list[Finding]:
     return [Finding("non_finite", "error", message, evidence, tuple(layers))]
 
 
-def _lost(weights: Tensor) -> Tensor:
-    """Weights that were numbers and are none."""
-    return weights.isnan() & ~weights[:1].isnan()
+def _lost(weights: Tensor, counted_in: Tensor) -> Tensor:
+    """Weights that are not finite, of layers that the sample is of: another optimizer's have no numbers there."""
+    return ~weights.isfinite() & ~counted_in.isnan()
 
 
 def _growth(total: Tensor) -> float:

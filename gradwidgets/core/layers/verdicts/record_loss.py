@@ -8,6 +8,7 @@ from gradwidgets.core.wording import number
 
 _NEAR = 0.05  # of ln(classes)
 _STILL = 0.03  # that the loss may have fallen
+_BELOW = 0.005  # of ln(classes): what unequal classes give away
 _LONG = 80  # steps, for a verdict on learning nothing
 _LOSSES = 16  # noted
 _UP = 10.0  # times the start, or times the lowest if it is twice the start
@@ -26,6 +27,10 @@ def guessing(judged: JudgedRecord) -> list[Finding]:
     means = [float(part.mean()) for part in values.tensor_split(4)]
     if max(abs(one - chance) for one in means[1:]) > _NEAR * chance or means[-1] < (1 - _STILL) * means[1]:
         return []
+    last = values.tensor_split(4)[-1]
+    noise = 2 * float(last.std()) / math.sqrt(len(last))
+    if means[-1] < chance - max(noise, _BELOW * chance):
+        return []  # slow, but it knows something
     message = f"the loss stays at {number(means[-1], 3)}, which guessing among {classes} classes has: ln {classes} = "
     message += number(chance, 3)
     evidence = {"loss": means[-1], "ln(classes)": chance, "threshold": _NEAR, "quarters": means}
