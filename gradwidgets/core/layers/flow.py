@@ -110,7 +110,7 @@ def _measure(subject: Subject, look: Look | Glance) -> Measured:
             loss = look.at_loss(output)
             watch.weights()
             tracked = Tracked(loss, watch.calls, names_by_id(model.named_parameters()))
-            slopes = tracked.activations()
+            slopes = tracked.activations() if look.looks else {}
             tracked.watch(watch.gradients_at)
             watch.way_back()
             leaves = tracked.leaves
@@ -119,7 +119,8 @@ def _measure(subject: Subject, look: Look | Glance) -> Measured:
         value = float(loss.detach())
     watch.numbers.read()
     graph = tracked.graph(watch.gradients_at, watch.numbers, gradients)
-    missed = unlisted(model, leaves, [*parameters_of(rows), *_tensors((inputs, look.targets))])
+    given = _tensors((inputs, look.targets))
+    missed = unlisted(model, leaves, [*parameters_of(rows), *given]) if look.looks else ()
     reaches = any(0 < watch.numbers[norms[2]][0] < math.inf for norms in watch.norms.values() if norms[2] is not None)
     said = tuple(look.findings(loss, reaches=reaches))
     return Measured(rows, watch.numbers, watch.norms, value, model.training, graph, tuple(missed), slopes, said)

@@ -51,13 +51,18 @@ def _looked(subject: Subject) -> list[Finding]:
 
 
 class Glance:
-    """A pass that nothing is looked for in.
+    """A pass of a network that is ours, in which nothing is looked for but its flow.
 
     Args:
         subject: The model that runs, and its loss.
         inputs: What it is called with.
         targets: What the loss is given.
+
+    Attributes:
+        looks: Whether what only somebody else's model can have is looked for.
     """
+
+    looks = False
 
     def __init__(self, subject: Subject, inputs: object, targets: object) -> None:
         self.inputs, self.targets, self._subject = inputs, targets, subject
@@ -88,6 +93,8 @@ class Look(Glance):
         inputs: What it is called with, the very tensors.
         targets: What the loss is given.
     """
+
+    looks = True
 
     def __init__(self, subject: Subject, inputs: object, targets: object) -> None:
         super().__init__(subject, inputs, targets)

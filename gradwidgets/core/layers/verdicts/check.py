@@ -1,4 +1,4 @@
-"""A verdict on a pass: what it looks for, and what it has to look at."""
+"""A verdict: what it looks for; and of a pass, what it has to look at."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -18,12 +18,12 @@ class Check:
     Attributes:
         meaning: What it means for training.
         action: What to do about it.
-        find: Gives the findings; none where all is well.
+        find: Gives the findings of a `Judged` pass or a `JudgedRecord`; none where all is well.
     """
 
     meaning: str
     action: str
-    find: Callable[["Judged"], list[Finding]]
+    find: Callable[..., list[Finding]]
 
 
 class Judged:

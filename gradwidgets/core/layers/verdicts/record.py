@@ -1,10 +1,10 @@
 """All that is looked for in the record of a training, and the verdict on it."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from gradwidgets.core.finding import Finding, worst_first
 from gradwidgets.core.layers.monitor_history import History
+from gradwidgets.core.layers.verdicts.check import Check
 from gradwidgets.core.layers.verdicts.record_gradients import added_up, always_clipped, not_finite, unheld, without
 from gradwidgets.core.layers.verdicts.record_loss import diverging, guessing
 from gradwidgets.core.layers.verdicts.record_steps import beyond_stable, died, out_of_range
@@ -15,78 +15,63 @@ from gradwidgets.core.wording import counted
 _ENOUGH = 3  # samples
 
 
-@dataclass(frozen=True)
-class RecordCheck:
-    """One thing to look for in a record.
-
-    Attributes:
-        meaning: What it means for training.
-        action: What to do about it.
-        find: Gives the findings; none where all is well.
-    """
-
-    meaning: str
-    action: str
-    find: Callable[[JudgedRecord], list[Finding]]
-
-
-RECORD_CHECKS: dict[str, RecordCheck] = {
-    "non_finite": RecordCheck(
+RECORD_CHECKS: dict[str, Check] = {
+    "non_finite": Check(
         "NaN or infinity ends the training at once",
         "Look at that batch and at what divides, takes a logarithm or a root; lower the learning rate; clip.",
         not_finite,
     ),
-    "added_up": RecordCheck(
+    "added_up": Check(
         "a step goes by all batches since the start",
         "Call optimizer.zero_grad() before each backward pass.",
         added_up,
     ),
-    "no_gradient": RecordCheck(
+    "no_gradient": Check(
         "nothing is learned without a gradient",
         "Call zero_grad() before backward(), not between it and step(); look for detach and no_grad.",
         without,
     ),
-    "unused": RecordCheck(
+    "unused": Check(
         "what the loss is not made of is not trained",
         "Use these layers in forward, or set requires_grad_(False) where it is meant so.",
         lambda judged: [],  # said by "no_gradient"
     ),
-    "unheld": RecordCheck(
+    "unheld": Check(
         "what no optimizer holds stays as it was drawn",
         "Give them to an optimizer (one that is made after them), or set requires_grad_(False) where it is meant so.",
         unheld,
     ),
-    "diverging": RecordCheck(
+    "diverging": Check(
         "the steps make it worse",
         "Lower the learning rate; clip; look for a sign that is turned.",
         diverging,
     ),
-    "large_updates": RecordCheck(
+    "large_updates": Check(
         "weights are thrown about and not refined",
         "Lower the learning rate, tenfold at first.",
         out_of_range,
     ),
-    "small_updates": RecordCheck(
+    "small_updates": Check(
         "the weights hardly move",
         "Raise the learning rate, tenfold at first.",
         lambda judged: [],  # said by "large_updates"
     ),
-    "died": RecordCheck(
+    "died": Check(
         "a unit that gives 0 for every sample gets no gradient and stays dead",
         "Lower the learning rate or warm it up; LeakyReLU or GELU; He's init.",
         died,
     ),
-    "beyond_stable": RecordCheck(
+    "beyond_stable": Check(
         "along the steepest direction each step goes further than it came",
         "Lower the learning rate below 2/λmax.",
         beyond_stable,
     ),
-    "guessing": RecordCheck(
+    "guessing": Check(
         "nothing is learned from the inputs",
         "Try to learn one batch by heart; look at labels against inputs, the learning rate, a softmax before the loss.",
         guessing,
     ),
-    "always_clipped": RecordCheck(
+    "always_clipped": Check(
         "every step has the same length, and the gradient's size has no say",
         "Raise max_norm above the usual norm, and set the learning rate anew.",
         always_clipped,
