@@ -27,6 +27,7 @@ def test_at_200_percent_nothing_overlaps_or_is_cut_off(kind, lab, browser, addre
         page.run_all()
         page.until_picture()
         page.until("document.querySelector('.gradwidgets-narrow') !== null")
+        page.until_kernel("widget.page.told() != {}")  # a busy page tells its width some time after it shows a picture
         page.until_quiet()
         seen = page.raw.evaluate(BOXES)
         panel, column, canvas, words = (seen[what] for what in ("panel", "column", "canvas", "words"))
