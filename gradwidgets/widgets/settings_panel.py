@@ -242,8 +242,12 @@ class SettingsPanel(SerialBox):
         if unknown:
             raise ValueError(f"state holds {', '.join(unknown)}; the settings are {', '.join(self.settings())}")
         with self._together():  # what is meant too: it depends on settings that another thread might change
-            for name, value in self._meant({name: _held(value) for name, value in wanted.items()}).items():
+            for name, value in self._of_state({name: _held(value) for name, value in wanted.items()}).items():
                 setattr(self, name, value)
+
+    def _of_state(self, state: Mapping[str, object]) -> dict[str, object]:
+        """Return the settings that a state stands for: one of another example brings a view of it along, say."""
+        return self._meant(state)
 
     def reset(self) -> None:
         """Go back to the settings that this was made with."""
