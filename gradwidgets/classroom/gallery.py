@@ -13,6 +13,7 @@ from gradwidgets.classroom.lessons import LESSONS
 from gradwidgets.classroom.opening import lesson
 from gradwidgets.widgets.mainloop import call_soon
 from gradwidgets.widgets.panel import Panel
+from gradwidgets.widgets.prose import Prose
 from gradwidgets.widgets.settings_panel import close_all
 
 _log = logging.getLogger(__name__)
@@ -57,7 +58,7 @@ class Gallery(widgets.VBox):
         back.on_click(lambda _: self._go(-1))
         on.on_click(lambda _: self._go(1))
         self._menu.observe(lambda change: call_soon(self._open), "value")
-        self._alert = widgets.HTML()
+        self._alert = Prose()
         self._room = widgets.Box(layout=widgets.Layout(width="100%", overflow="hidden"))
         self.children = [widgets.HBox([self._menu, back, on]), self._alert, self._room]
         self._open()

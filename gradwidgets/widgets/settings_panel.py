@@ -17,6 +17,7 @@ from traitlets import TraitError, Unicode
 
 from gradwidgets.widgets.controls import Control
 from gradwidgets.widgets.mainloop import at_home
+from gradwidgets.widgets.prose import Prose
 from gradwidgets.widgets.serial_box import SerialBox
 from gradwidgets.widgets.traits import shown
 
@@ -48,9 +49,9 @@ class SettingsPanel(SerialBox):
         super().__init__(**layout)
         self._closed = False
         self.add_class("gradwidgets")
-        self._words = widgets.HTML(layout=widgets.Layout(margin="2px 0 0 4px"))
+        self._words = Prose(layout=widgets.Layout(margin="2px 0 0 4px"))
         self._words.add_class("gradwidgets-words")
-        self._alert = widgets.HTML(layout=widgets.Layout(margin="0", display="none"))
+        self._alert = Prose(layout=widgets.Layout(margin="0", display="none"))
         self._style_sheet = widgets.HTML(
             _STYLE, layout=widgets.Layout(width="0", height="0", margin="0", overflow="hidden")
         )

@@ -13,6 +13,7 @@ from gradwidgets.widgets import state_file
 from gradwidgets.widgets.controls import Control
 from gradwidgets.widgets.files import FileButtons
 from gradwidgets.widgets.mainloop import call_soon
+from gradwidgets.widgets.prose import Prose
 from gradwidgets.widgets.serial_box import shown_at_home
 from gradwidgets.widgets.settings_panel import SettingsPanel
 from gradwidgets.widgets.traits import Names, OneOf, shown
@@ -42,7 +43,7 @@ class TaughtPanel(SettingsPanel):
     def __init__(self, **keywords) -> None:
         self._lesson = {name: keywords.pop(name) for name in self.lesson_settings() if name in keywords}
         super().__init__(**keywords)
-        self._heading = widgets.HTML(layout=widgets.Layout(margin="0 0 2px 4px", display="none"))
+        self._heading = Prose(layout=widgets.Layout(margin="0 0 2px 4px", display="none"))
         self._heading.add_class("gradwidgets-heading")
         self._heading_height = 0  # CSS pixels
         self.children = [*self.children, self._heading]
