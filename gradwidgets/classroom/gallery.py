@@ -35,6 +35,7 @@ class Gallery(widgets.VBox):
     """
 
     owns_children = True  # see unheld.py
+    never_shown = True  # likewise
     panel: Panel | None = None
     error = ""
 
@@ -90,6 +91,7 @@ class Gallery(widgets.VBox):
         self._alert.value = said if message else ""
 
     def _repr_mimebundle_(self, **kwargs) -> object:
+        self.never_shown = False
         bundle = super()._repr_mimebundle_(**kwargs)
         data = bundle[0] if isinstance(bundle, tuple) else bundle
         if data is not None and self.panel is not None:
