@@ -2,10 +2,11 @@
 
 ipywidgets keeps every widget for ever, with the model, the figure and the data that it looks at: a cell that is run
 thirty times would leave thirty panels. The page says when the last view of one is gone for good (`Page.gone`); one that
-no page ever drew is gone when the cells that showed it have been run again (`Outputs`); one that was never shown could
-be shown only by somebody who holds it. Whether anybody does is asked of Python's own collector: what keeps every widget (ipywidgets' registry, the comms') and what IPython keeps of
-every result is put aside, and all is collected. A panel that a variable, a list, an attribute, a closure, an observer
-or a link holds survives that and gets its places back. One that nobody holds is collected, and closed by that.
+no page ever drew is gone when the cells that showed it have been run again (`Outputs`); one that was never shown can be
+shown only by somebody who holds it. Whether anybody does is asked of Python's own collector: what keeps every widget
+(ipywidgets' registry, the comms') and what IPython keeps of every result is put aside, and all is collected. A panel
+that a variable, a list, an attribute, a closure, an observer or a link holds survives that and gets its places back.
+One that nobody holds is collected, and closed by that.
 """
 
 from __future__ import annotations
