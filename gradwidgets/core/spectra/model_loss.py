@@ -206,8 +206,8 @@ class ModelLoss:
             TooLarge: (a ValueError) There is too little memory.
         """
         weights = (*self.model.parameters(), *self.model.buffers())
-        held = sum(tensor.nbytes for tensor in weights if not tensor.is_meta)
-        if held + sum(tensor.nbytes for tensor in tensors_in((inputs, targets))) < _LITTLE:
+        held = sum(_bytes_of(tensor) for tensor in weights if not tensor.is_meta)
+        if held + sum(map(_bytes_of, tensors_in((inputs, targets)))) < _LITTLE:
             return
         kept = self.quiet(lambda: kept_bytes((inputs, targets), self.value, weights))
         if not math.isnan(kept):
@@ -289,6 +289,12 @@ def model_loss(
             )
         return function, *batch, loss
     raise refused
+
+
+def _bytes_of(tensor: Tensor) -> int:
+    if tensor.layout is torch.strided:
+        return tensor.nbytes
+    return tensor._nnz() * (tensor.itemsize + 8 * tensor.ndim)  # sparse: numbers and where they are, about
 
 
 def _cloned(tree: object) -> object:

@@ -31,7 +31,9 @@ def saying(analysis: str, work: Slices[T]) -> Slices[T]:
     """
     try:
         return (yield from work)
-    except Exception as error:
+    except Exception as raised:
+        # In a generator a StopIteration of somebody's becomes a RuntimeError without a place.
+        error = raised.__cause__ if isinstance(raised.__cause__, StopIteration) else raised
         who, where = _who(error)
         if not who:  # a refusal of ours
             raise

@@ -98,3 +98,33 @@ def test_what_is_raised_in_a_later_slice_is_said_too():
     with pytest.raises(FlowError, match="hessian_spectrum: the backward pass raised OSError: the way back is closed"):
         for _ in work:
             pass
+
+
+class Sparse(nn.Module):
+    def __init__(self, trained: bool) -> None:
+        super().__init__()
+        self.lin, held = nn.Linear(4, 4), torch.eye(4).to_sparse()
+        if trained:
+            self.weight = nn.Parameter(held)
+        else:
+            self.register_buffer("weight", held)
+
+    def forward(self, x):
+        return torch.sparse.mm(self.weight, self.lin(x).T).T
+
+
+@pytest.mark.parametrize("analysis", ANALYSES)
+def test_sparse_parameters_are_refused_in_a_sentence_and_sparse_buffers_are_none(analysis):
+    loss = lambda output, targets: output.square().mean()  # noqa: E731
+    with pytest.raises(ValueError, match=r"^parameter 'weight' is sparse; only dense parameters can be measured$"):
+        ANALYSES[analysis](Sparse(trained=True), loss)
+    assert ANALYSES[analysis](Sparse(trained=False), loss).certificate.unchanged
+
+
+@pytest.mark.parametrize("analysis", ANALYSES)
+def test_a_stop_of_iteration_is_no_end_of_the_work(analysis):
+    def ended(output, targets):
+        raise StopIteration("no more")
+
+    with pytest.raises(FlowError, match=f"{analysis}: the loss raised StopIteration: no more"):
+        ANALYSES[analysis](model_of(), ended)
