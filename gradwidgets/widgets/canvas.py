@@ -120,7 +120,8 @@ class LiveCanvas(_ipympl.Canvas):
         untold = [axes for axes in with_labels if self._reach.setdefault(axes, None) is None]
         if untold or (inside is None and not with_labels):
             self._background = None
-        self._stale_axes.update(dict.fromkeys(inside or (), False))
+        for axes in inside or ():
+            self._stale_axes.setdefault(axes, False)  # labels that wait for a picture still do
         self._stale_axes.update(dict.fromkeys(with_labels, True))
 
     def paint(self) -> None:
