@@ -33,15 +33,13 @@ def disagreement(look: Look) -> Disagreement | None:
     if look.function is None or look.compared is None:
         return None
     (points, exact), found = look.sample, look.compared
-    wrong = found.wrong.any(-1) & sharp(exact, look.single, look.spans, look.steep)
-    share = float(wrong.double().mean())
+    bad = found.wrong.any(-1)
+    share = float((bad & sharp(exact, look.single, look.spans, look.steep)).double().mean())
     if share < MISMATCH_SHARE:
         return None
-    gaps = torch.where(wrong, found.relative().amax(-1), -1.0)
-    worst = float(gaps.max())
-    # Of places that are as good as equally wrong, the one where most is missing.
-    size = torch.where(gaps >= 0.999 * worst, found.gap.nan_to_num().amax(-1), -1.0)
-    return Disagreement(share, worst, tuple(points[size.argmax()].tolist()))
+    gaps = torch.where(bad, found.relative().amax(-1), 0.0)
+    at = int(gaps.argmax())
+    return Disagreement(share, float(gaps[at]), tuple(points[at].tolist()))
 
 
 def gradient_mismatch(look: Look) -> Finding | None:
