@@ -389,8 +389,9 @@ class LiveCanvas(_ipympl.Canvas):
 
     def close(self) -> None:
         """Free the figure, the toolbar and everything registered for them. May be called again."""
-        self._read.cancel()
-        self._repaint.cancel()
+        for waiting in ("_read", "_repaint"):
+            if waiting in vars(self):  # an interrupt may have come before it was made
+                vars(self)[waiting].cancel()
         self._on_free = self._on_rescaled = None
         if self.toolbar is not None:
             toolbar, self.toolbar = self.toolbar, None
