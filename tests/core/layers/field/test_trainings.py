@@ -4,21 +4,18 @@ import pytest
 
 from tests.core.layers.field.training import shortfall
 from tests.core.layers.field.trainings_clean import FIRST
-from tests.core.layers.field.trainings_other import NEW
+from tests.core.layers.field.trainings_other import NEW, NEWER
 from tests.core.layers.field.trainings_sick import SICK
 
-CLEAN = (*FIRST, *NEW)
+CLEAN = (*FIRST, *NEW, *NEWER)
 
-# What still falls short.
-OPEN = {
-    "SimSiam", "mostly noise", "solved", "one sample a step",
-    "zero_grad forgotten for the critic", "Adam, 0.3, tanh", "schedule by batch", "wild memory", "clipped by value",
-    "guessing by frequencies", "zero_grad forgotten for the maker",
-}  # fmt: skip
+# What still falls short: single samples whose mean wavers about guessing, a loss that stays where the frequencies of the
+# labels put it, of which the record knows nothing, and one of which only "guessing" is said, which it does.
+OPEN = {"one sample a step", "guessing by frequencies", "wild memory"}
 
 
 def test_there_are_as_many_as_are_told_of_and_each_has_a_name_of_its_own():
-    assert len(CLEAN) >= 55 and len(SICK) >= 50
+    assert len(CLEAN) >= 65 and len(SICK) >= 60
     assert len({one.name for one in (*CLEAN, *SICK)}) == len(CLEAN) + len(SICK)
     assert all(one.findings for one in SICK) and not any(one.findings for one in CLEAN)
 

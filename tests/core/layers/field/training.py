@@ -202,13 +202,17 @@ def convolutions() -> nn.Sequential:
     )  # fmt: skip
 
 
-def adversaries(*, forget: str = "", never: str = "", steps: int = STEPS) -> list[Finding]:
+def adversaries(
+    *, forget: str = "", never: str = "", steps: int = STEPS, in_place: bool = False, critics: int = 1
+) -> list[Finding]:
     """A generator and a critic with an optimizer each.
 
     Args:
         forget: Whose gradients are never taken away.
         never: Whose optimizer never steps.
         steps: How many.
+        in_place: Whether the gradients' memory is kept and filled with zeros.
+        critics: Turns of the critic for each of the maker.
     """
     torch.manual_seed(0)
     inputs, _ = digits()
@@ -218,7 +222,7 @@ def adversaries(*, forget: str = "", never: str = "", steps: int = STEPS) -> lis
 
     def turn(name: str, loss: Callable) -> Tensor:
         if name != forget:
-            optimizers[name].zero_grad()
+            optimizers[name].zero_grad(set_to_none=not in_place)
         value = loss()
         value.backward()
         if name != never:
@@ -229,7 +233,8 @@ def adversaries(*, forget: str = "", never: str = "", steps: int = STEPS) -> lis
         made = model["maker"](torch.randn(32, 8))
         real, binary = inputs[rows_of(inputs, step, 32)], F.binary_cross_entropy_with_logits
         critic = model["critic"]
-        turn("critic", lambda: binary(critic(real), true) + binary(critic(made.detach()), false))
+        for _ in range(critics):
+            turn("critic", lambda: binary(critic(real), true) + binary(critic(made.detach()), false))
         return turn("maker", lambda: binary(critic(made), true))
 
     return watched(model, one_step, steps, every=3)

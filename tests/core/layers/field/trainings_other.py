@@ -13,10 +13,12 @@ from torch.optim import lr_scheduler, swa_utils
 from tests.core.layers.field.training import (
     Training,
     adam,
+    adversaries,
     clipped,
     cross_entropy,
     digits,
     mlp,
+    plain,
     rows_of,
     sgd,
     train,
@@ -389,4 +391,37 @@ NEW = (
     Training("tasks in turn", "each head has a gradient every other step", tasks_in_turn),
     Training("VAE", "the divergence's weight rises", with_(make=Variational, loss=of_itself, optimizer=adam(3e-3), after_step=heavier)),
     Training("weights held small", "clamped after each step, as WGAN has it", with_(after_step=kept_small, optimizer=lambda p: torch.optim.RMSprop(p, 5e-4), make=lambda: mlp(64, 32, 1), loss=lambda m, x, y: m(x + torch.randn_like(x)).mean() - m(x).mean())),
+)  # fmt: skip
+
+
+# -- written after the mends, before the verdicts on them were seen -------------------------------------------
+
+
+def tiny():
+    """Drawn fifty times smaller than usual."""
+    model = plain()
+    with torch.no_grad():
+        for one in model.parameters():
+            one.mul_(0.02)
+    return model
+
+
+def settled(optimizer):
+    """Full speed for 60 steps, and then a decay to nothing."""
+    return lr_scheduler.LambdaLR(optimizer, lambda n: 1.0 if n < 60 else 0.5 ** (n - 60))
+
+
+def by_value(model, optimizer, step):
+    nn.utils.clip_grad_value_(model.parameters(), 0.1)
+
+
+NEWER = (
+    Training("adversaries in place", "the memory of the gradients is kept and zeroed", lambda: adversaries(in_place=True)),
+    Training("three turns of the critic", "more steps of one optimizer than of the other", lambda: adversaries(critics=3, steps=60)),
+    Training("three turns in place", "the same, zeroed in place", lambda: adversaries(critics=3, steps=60, in_place=True)),
+    Training("tiny draw", "weights grow many times, and it learns", with_(make=tiny, optimizer=adam(3e-3))),
+    Training("settled", "nothing moves in the latter half, and it has learned", with_(optimizer=adam(5e-3), schedule=settled)),
+    Training("few elements clipped", "by value, and few of them", with_(before_step=by_value, optimizer=sgd(0.2))),
+    Training("pictures of themselves", "an autoencoder", with_(make=lambda: mlp(64, 16, 64), loss=lambda m, x, y: F.mse_loss(m(x), x), optimizer=adam(3e-3))),
+    Training("signs", "only the gradient's signs are used by intention, by an optimizer and not by a clip", with_(optimizer=lambda p: torch.optim.Rprop(p, 1e-3), size=512, steps=60)),
 )  # fmt: skip

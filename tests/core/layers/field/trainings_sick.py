@@ -290,4 +290,35 @@ NEW = (
     Training("1e-5", "a hundredth of a per cent of the way", with_(optimizer=sgd(1e-5)), one_of("small_updates", "guessing")),
 )  # fmt: skip
 
-SICK = (*FIRST, *NEW)
+
+# -- written after the mends, before the verdicts on them were seen -------------------------------------------
+
+
+def two_of_them():
+    """Zeros and ones, with labels by lot."""
+    inputs, labels = digits()
+    some = labels < 2
+    return inputs[some], labels[some][torch.randperm(int(some.sum()))].float()
+
+
+def warmed_for_epochs(optimizer):
+    """A warm-up counted in epochs, and stepped as such: at this pace it would take weeks."""
+    return lr_scheduler.LambdaLR(optimizer, lambda n: 1e-9 * n)
+
+
+def by_a_small_value(model, optimizer, step):
+    nn.utils.clip_grad_value_(model.parameters(), 1e-6)
+
+
+NEWER = (
+    Training("zero_grad forgotten, three turns of the critic", "the gradients of one of two optimizers add up", lambda: adversaries(forget="critic", critics=3, steps=60), ADDED),
+    Training("zero_grad forgotten for the maker, in place for the critic", "the gradients of one of two optimizers add up", lambda: adversaries(forget="maker", in_place=True), ADDED),
+    Training("Adam, 0.5, GELU", "weights are thrown about", with_(make=lambda: mlp(64, 48, 48, 10, act=nn.GELU), optimizer=adam(0.5)), WILD),
+    Training("labels by lot, one logit", "nothing to learn", with_(make=lambda: mlp(64, 16, 1), data=two_of_them, loss=lambda m, x, y: F.binary_cross_entropy_with_logits(m(x)[:, 0], y), optimizer=sgd(0.02)), one_of("guessing")),
+    Training("warm-up for epochs", "nothing moves yet", with_(schedule=warmed_for_epochs), one_of("small_updates")),
+    Training("clipped by value, Adam", "1e-6 for every element", with_(before_step=by_a_small_value, optimizer=adam(1e-3)), one_of("always_clipped")),
+    Training("infinite input", "one picture of infinity, at step 71", with_(data=lambda: (torch.cat((digits()[0][:-1], torch.full((1, 64), float("inf")))), digits()[1]), rows=one_far_out), NOT_FINITE),
+    Training("step before backward", "the gradients are taken away and then used", with_(before_step=too_early, optimizer=adam(1e-3)), one_of("no_gradient")),
+)  # fmt: skip
+
+SICK = (*FIRST, *NEW, *NEWER)
