@@ -9,8 +9,8 @@ from tests.core.layers.field.trainings_sick import SICK
 
 CLEAN = (*FIRST, *NEW, *NEWER)
 
-# What still falls short: single samples whose mean wavers about guessing, a loss that stays where the frequencies of the
-# labels put it, of which the record knows nothing, and one of which only "guessing" is said, which it does.
+# What still falls short: single samples whose mean wavers about guessing, a loss that stays where the frequencies of
+# the labels put it, of which the record knows nothing, and one of which only "guessing" is said, which it does.
 OPEN = {"one sample a step", "guessing by frequencies", "wild memory"}
 
 
