@@ -92,10 +92,12 @@ def _fade(judged: Judged, fade: Fade, name: str, verb: str, word: str) -> Findin
     stations = walk.stations(fade.below)
     line, sign = line_through(walk.graph, stations), 1 if name == "vanishing" else -1
     layers = [one for one in stations if walk.graph.weighted[one]]
-    branch = fade.below != max(
-        range(len(walk.graph)), key=lambda one: walk.graph.depths[one] * walk.graph.weighted[one]
-    )
-    end = f"{walk.graph.names[fade.below]}, on a branch of its own," if branch else "input"
+    deepest = max(range(len(walk.graph)), key=lambda one: walk.graph.depths[one] * walk.graph.weighted[one])
+    end = "input"
+    if not walk.graph.weighted[fade.below]:
+        end = _station(judged, fade.below)
+    elif fade.below != deepest:
+        end = f"{walk.graph.names[fade.below]}, on a branch of its own,"
     factor, shown = 10 ** (-sign * fade.decades / max(1, fade.steps)), fade.decades
     counted = "layers" if len(layers) > fade.steps / 2 else "steps"
     count = len(layers) if counted == "layers" else fade.steps
@@ -111,7 +113,7 @@ def _fade(judged: Judged, fade: Fade, name: str, verb: str, word: str) -> Findin
         "decades": fade.decades,
         "steps": fade.steps,
         "threshold": FADE,
-        "last layer": walk.graph.names[fade.below],
+        "last layer": walk.graph.names[layers[-1] if layers else fade.below],
     }
     if line is not None:
         evidence = _numbers(line if sign > 0 else _reversed(line), word) | evidence
