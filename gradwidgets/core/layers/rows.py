@@ -38,6 +38,7 @@ class Row:
         padded: See `LayerStats`.
         alike: Whether its units have the same weights, and the next step keeps them so.
         notes: What is to be said about it.
+        fresh: See `LayerStats`.
     """
 
     name: str
@@ -58,12 +59,16 @@ class Row:
     padded: tuple[int, int] | None = None
     alike: bool = False
     notes: list[str] = field(default_factory=list)
+    fresh: bool = False
 
     def __post_init__(self) -> None:
         kind = type(self.module)
         self.weights = {name: one for name, one in self.own.items() if "bias" not in name} or self.own
         self.units, self.saturates = has_units(kind), saturation(kind)
         self.scripted = isinstance(self.module, torch.jit.ScriptModule)
+        if _is_fresh(self.module):
+            self.fresh = True
+            self.note("has seen no batch yet, so that in evaluation mode it normalises nothing")
 
     @property
     def kind(self) -> str:
@@ -74,6 +79,14 @@ class Row:
         """Say something about it, once."""
         if text not in self.notes:
             self.notes.append(text)
+
+
+def _is_fresh(module: nn.Module) -> bool:
+    """Whether it would normalise by a mean and a variance that are still those it was made with."""
+    if not isinstance(module, nn.modules.batchnorm._NormBase) or module.training:
+        return False
+    seen = module.num_batches_tracked
+    return module.track_running_stats and seen is not None and not seen.is_meta and int(seen) == 0
 
 
 def rows_of(model: nn.Module) -> list[Row]:

@@ -59,6 +59,7 @@ class LayerStats(Result):
         after: The nearest layers that its output goes into.
         cut: What cuts its gradient off, as the end of a sentence; "".
         padded: For an embedding whose padding token stands where no padding would: the token, and how often.
+        fresh: Whether it is a BatchNorm in evaluation mode that has seen no batch, and so normalises nothing.
     """
 
     name: str
@@ -86,6 +87,7 @@ class LayerStats(Result):
     after: tuple[str, ...] = ()
     cut: str = ""
     padded: tuple[int, int] | None = None
+    fresh: bool = False
 
     @property
     def activation_rms(self) -> float:

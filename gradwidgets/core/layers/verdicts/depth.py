@@ -22,7 +22,7 @@ def cliff(judged: Judged) -> list[Finding]:
     for leap in walk.leaps if walk else ():
         kind = judged.flow.graph.names[leap.at] if leap.at is not None else ""
         by_place.setdefault((leap.decades > 0, kind, bool(leap.factors)), []).append(leap)
-    return [_cliff(judged, leaps) for leaps in by_place.values()]
+    return [_unless_fresh(judged, _cliff(judged, leaps)) for leaps in by_place.values()]
 
 
 def _cliff(judged: Judged, leaps: list[Leap]) -> Finding:
@@ -51,19 +51,29 @@ def _cliff(judged: Judged, leaps: list[Leap]) -> Finding:
     return Finding("cliff", severity, message, evidence, judged.places(names), action)
 
 
+def _unless_fresh(judged: Judged, found: Finding) -> Finding:
+    """No fault where a BatchNorm does not normalise yet: in training it does, and in evaluation once it has learned."""
+    fresh = [layer.name for layer in judged.flow.layers if layer.fresh]
+    if not fresh:
+        return found
+    verbs = ("has", "normalises") if len(fresh) == 1 else ("have", "normalise")
+    message = f"{found.message}; but {listed(fresh)} {verbs[0]} seen no batch and {verbs[1]} nothing in evaluation mode"
+    return replace(found, severity="info", message=message, action="Measure in training mode: model.train().")
+
+
 def vanishing(judged: Judged) -> list[Finding]:
     """A gradient that gets small on its way, layer by layer."""
     fade = judged.walk.fading if judged.walk else None
     if fade is None or fade.decades < FADE:
         return []
-    return [_fade(judged, fade, "vanishing", "loses", "lost")]
+    return [_unless_fresh(judged, _fade(judged, fade, "vanishing", "loses", "lost"))]
 
 
 def exploding(judged: Judged) -> list[Finding]:
     """A gradient that gets large on its way, or outputs that do on theirs."""
     fade = judged.walk.growing if judged.walk else None
     if fade is not None and fade.decades >= FADE:
-        return [_fade(judged, fade, "exploding", "gains", "gained")]
+        return [_unless_fresh(judged, _fade(judged, fade, "exploding", "gains", "gained"))]
     layers = weighted_layers(judged.flow)
     if len(layers) < FEWEST or (judged.walk is not None and any(leap.decades < 0 for leap in judged.walk.leaps)):
         return []
@@ -79,7 +89,8 @@ def exploding(judged: Judged) -> list[Finding]:
                 f"{number(10**line.slope, 3)} a layer"
             )
             places = judged.places([layer.name for layer in hit])
-            return [Finding("exploding", severity_of(line.largest, ERROR), message, _numbers(line, "gained"), places)]
+            found = Finding("exploding", severity_of(line.largest, ERROR), message, _numbers(line, "gained"), places)
+            return [_unless_fresh(judged, found)]
     return []
 
 

@@ -28,7 +28,7 @@ def _healthy(judged: Judged) -> Finding:
     )
     message = f"the gradient reaches {every}, and all is finite"
     lost, over = change(judged)
-    if over > 1:
+    if over > 1 and not any(layer.fresh for layer in flow.layers):
         evidence |= {"decades lost": lost}
         message = (
             f"the gradient reaches {every}; from output to input it {'gains' if lost < 0 else 'loses'} "

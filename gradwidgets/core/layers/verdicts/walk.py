@@ -31,7 +31,7 @@ LONG_STEP, ONE_PLACE = 5.0, 0.6
 # What has a softmax on the way to queries and keys, whose slope is small where scores and values are alike.
 _SOFTMAX = ("softmax", "scaled_dot_product")
 # Always of two tensors, also where one of them asks for no gradient and the graph shows the other alone.
-_PRODUCTS = ("mm", "bmm")
+PRODUCTS = ("mm", "bmm")
 
 
 @dataclass(frozen=True)
@@ -118,7 +118,7 @@ class Walk:
     def is_station(self, vertex: int) -> bool:
         """Whether it is a layer with weights, or a join."""
         graph = self.graph
-        product = graph.names[vertex] in _PRODUCTS and not graph.is_layer[vertex]
+        product = graph.names[vertex] in PRODUCTS and not graph.is_layer[vertex]
         return graph.weighted[vertex] or product or len(graph.back[vertex]) > 1
 
     def lost(self, above: int | None, below: int) -> float:
