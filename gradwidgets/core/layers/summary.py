@@ -182,6 +182,7 @@ def _stats(row: Row, measured: Measured, depth: int, before: tuple[str, ...], af
         str(row.cut) if reached == "cut off" and row.cut else "",
         row.padded,
         row.fresh,
+        row.heads,
     )
 
 
