@@ -22,7 +22,7 @@ import torch  # noqa: E402
 from gradwidgets.core.finding import Finding  # noqa: E402
 from tests.core.layers.field import judge as of_models  # noqa: E402
 from tests.core.layers.field import sick, sound, training, trainings_clean, trainings_other, trainings_sick  # noqa: E402
-from tests.core.layers.field.library import LIBRARY  # noqa: E402
+from tests.core.layers.field.library import LIBRARY, MORE  # noqa: E402
 from tests.core.layers.preflight import sick as before  # noqa: E402
 from tests.core.layers.preflight import sound as unblamed  # noqa: E402
 from tests.core.layers.preflight.more import MORE_SICK, MORE_SOUND  # noqa: E402
@@ -57,11 +57,19 @@ seen; the first tries come nearer to that.
 | … in evaluation mode | – (1 of 49 before the last mends) | {sound_evaluation} |
 | models of the library `transformers`, random weights, that are blamed in training mode | 3 of the first 12, 4 of 16 more | {library_training} |
 | … in evaluation mode | 4 of 28 | {library_evaluation} |
+| … {more} more, after the verdicts were mended on those, in training mode | 4 of {more} | {more_training} |
+| … in evaluation mode | 5 of {more} | {more_evaluation} |
 | models gone wrong that are named right | 33 of 37 | {sick} |
 | batches and losses gone wrong that `preflight` names (cases of the checks' author) | 136 of 139 | all {preflight_sick} of its tests |
 | sound batches and losses that it leaves alone | 165 of 166 | all {preflight_sound} of its tests |
 | sound networks of an earlier trial, not in this repository, that are blamed | – | 0 of 105 passes |
 | sick networks of that trial that are named right | – | 22 of 22 |
+
+Of the four, two were wrong (a cross-attention, a product of gates) and two are true though no fault of the model: a
+parameter that XLNet has for another task, and a pooler of FNet that the loss then did not use. Two vision models were
+tried again with larger pictures, since one patch alone leaves attention nothing to choose from, and three of 41 were left
+out: one that its library cannot run so, one that cannot be differentiated in evaluation mode, and EfficientNet, whose
+draw there is so small that its norms' ε hides it: 32 decades are lost, as is said.
 
 Known to be missed or said too softly: three sigmoid layers before a branch of three more (each for itself is within what
 sound models lose); a softmax within `nn.MultiheadAttention` that is flat, which is not looked into; whatever a BatchNorm
@@ -136,7 +144,13 @@ def models() -> str:
     """The part on models."""
     tables = []
     counts = {"preflight_sick": len((*before.SICK, *MORE_SICK)), "preflight_sound": len((*unblamed.SOUND, *MORE_SOUND))}
-    for title, name, cases in (("Sound models", "sound", sound.SOUND), ("Models of transformers", "library", LIBRARY)):
+    counts["more"] = len(MORE)
+    sets = (
+        ("Sound models", "sound", sound.SOUND),
+        ("Models of transformers", "library", LIBRARY),
+        ("More models of transformers", "more", MORE),
+    )
+    for title, name, cases in sets:
         found, right = of_mode(cases, training=True)
         counts[f"{name}_training"] = f"{len(cases) - right} of {len(cases)}"
         counts[f"{name}_evaluation"] = f"{len(cases) - of_mode(cases, training=False)[1]} of {len(cases)}"

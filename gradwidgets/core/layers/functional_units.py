@@ -23,6 +23,7 @@ _SLOPES = {
     "clamp": 1.0,
 }  # fmt: skip
 _NONE = math.nan
+SOFTMAX = ("softmax", "safe_softmax")
 _SURE = 0.99  # of a softmax's row, for one entry
 # They gate by rights.
 _GATED = (nn.RNNBase, nn.RNNCellBase, nn.MultiheadAttention)
@@ -63,7 +64,7 @@ def slopes_of(nodes: dict[Node, Call | None]) -> dict[Node, Tensor]:
         name = plain_name(node.name().split("::")[-1])
         if call is None or isinstance(call.module, _GATED):
             continue
-        shares = _shares(node, _SLOPES[name]) if name in _SLOPES else _sure(node) if name == "softmax" else None
+        shares = _shares(node, _SLOPES[name]) if name in _SLOPES else _sure(node) if name in SOFTMAX else None
         if shares is not None:
             found[node] = shares
     return found

@@ -5,7 +5,7 @@ from dataclasses import replace
 from gradwidgets.core.finding import Finding
 from gradwidgets.core.layers.module_graph import ModuleGraph
 from gradwidgets.core.layers.profile import Trend, gradient_trend, signal_trend, trend, weighted_layers
-from gradwidgets.core.layers.verdicts.check import Judged, listed, severity_of
+from gradwidgets.core.layers.verdicts.check import Judged, listed, severity_of, unless_fresh
 from gradwidgets.core.layers.verdicts.reach import named
 from gradwidgets.core.layers.verdicts.walk import FADE, Fade, Leap
 from gradwidgets.core.wording import number
@@ -22,7 +22,7 @@ def cliff(judged: Judged) -> list[Finding]:
     for leap in walk.leaps if walk else ():
         kind = judged.flow.graph.names[leap.at] if leap.at is not None else ""
         by_place.setdefault((leap.decades > 0, kind, bool(leap.factors)), []).append(leap)
-    return [_unless_fresh(judged, _cliff(judged, leaps)) for leaps in by_place.values()]
+    return [unless_fresh(judged, _cliff(judged, leaps)) for leaps in by_place.values()]
 
 
 def _cliff(judged: Judged, leaps: list[Leap]) -> Finding:
@@ -40,6 +40,9 @@ def _cliff(judged: Judged, leaps: list[Leap]) -> Finding:
     if worst.factors and lost:
         message += f"; {listed(worst.factors)}, which goes in there, is trained and begins small"
         severity, action = "info", "Nothing, where it is meant to begin small, as LayerScale does."
+    elif worst.gates and lost and decades < ERROR:
+        message += f"; what {listed(worst.gates)} gives is the other factor, is trained and begins small"
+        severity, action = "info", "Nothing, where it is meant to begin small, as gates do."
     names = [walk.graph.names[one] for one in (worst.below, worst.above) if one is not None]
     evidence = {
         "decades": worst.decades,
@@ -51,29 +54,19 @@ def _cliff(judged: Judged, leaps: list[Leap]) -> Finding:
     return Finding("cliff", severity, message, evidence, judged.places(names), action)
 
 
-def _unless_fresh(judged: Judged, found: Finding) -> Finding:
-    """No fault where a BatchNorm does not normalise yet: in training it does, and in evaluation once it has learned."""
-    fresh = [layer.name for layer in judged.flow.layers if layer.fresh]
-    if not fresh:
-        return found
-    verbs = ("has", "normalises") if len(fresh) == 1 else ("have", "normalise")
-    message = f"{found.message}; but {listed(fresh)} {verbs[0]} seen no batch and {verbs[1]} nothing in evaluation mode"
-    return replace(found, severity="info", message=message, action="Measure in training mode: model.train().")
-
-
 def vanishing(judged: Judged) -> list[Finding]:
     """A gradient that gets small on its way, layer by layer."""
     fade = judged.walk.fading if judged.walk else None
     if fade is None or fade.decades < FADE:
         return []
-    return [_unless_fresh(judged, _fade(judged, fade, "vanishing", "loses", "lost"))]
+    return [unless_fresh(judged, _fade(judged, fade, "vanishing", "loses", "lost"))]
 
 
 def exploding(judged: Judged) -> list[Finding]:
     """A gradient that gets large on its way, or outputs that do on theirs."""
     fade = judged.walk.growing if judged.walk else None
     if fade is not None and fade.decades >= FADE:
-        return [_unless_fresh(judged, _fade(judged, fade, "exploding", "gains", "gained"))]
+        return [unless_fresh(judged, _fade(judged, fade, "exploding", "gains", "gained"))]
     layers = weighted_layers(judged.flow)
     if len(layers) < FEWEST or (judged.walk is not None and any(leap.decades < 0 for leap in judged.walk.leaps)):
         return []
@@ -90,7 +83,7 @@ def exploding(judged: Judged) -> list[Finding]:
             )
             places = judged.places([layer.name for layer in hit])
             found = Finding("exploding", severity_of(line.largest, ERROR), message, _numbers(line, "gained"), places)
-            return [_unless_fresh(judged, found)]
+            return [unless_fresh(judged, found)]
     return []
 
 

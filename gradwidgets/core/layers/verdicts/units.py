@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from gradwidgets.core.finding import Finding
-from gradwidgets.core.layers.functional_units import FunctionStats
+from gradwidgets.core.layers.functional_units import SOFTMAX, FunctionStats
 from gradwidgets.core.layers.stats import LayerStats
 from gradwidgets.core.layers.verdicts.check import Judged
 from gradwidgets.core.layers.verdicts.walk import PRODUCTS
@@ -32,7 +32,7 @@ def saturated(judged: Judged) -> list[Finding]:
 
 def _steep(judged: Judged) -> list[Finding]:
     """Attention that looks at one key alone nearly everywhere, so that queries and keys have no gradient."""
-    hit = [one for one in judged.flow.functions if one.name == "softmax" and one.saturated_fraction > ONE_KEY]
+    hit = [one for one in judged.flow.functions if one.name in SOFTMAX and one.saturated_fraction > ONE_KEY]
     hit = [one for one in hit if _weighs(judged, one)]
     if not hit:
         return []
@@ -72,7 +72,7 @@ def _share(
     limits: tuple[float, float],
     words: str,
 ) -> list[Finding]:
-    functions = [one for one in judged.flow.functions if one.name != "softmax"]
+    functions = [one for one in judged.flow.functions if one.name not in SOFTMAX]
     hit = [one for one in (*judged.flow.layers, *functions) if share(one) > limits[0]]
     if not hit:
         return []

@@ -29,7 +29,9 @@ FAR = 5.0  # decades that are too many on a branch and before it together
 # A step of less than so many decades is at one place if so much of it is lost by operations one behind the other.
 LONG_STEP, ONE_PLACE = 5.0, 0.6
 # What has a softmax on the way to queries and keys, whose slope is small where scores and values are alike.
-_SOFTMAX = ("softmax", "scaled_dot_product")
+_SOFTMAX = ("softmax", "safe_softmax", "scaled_dot_product")
+# What gates by being flat: where such is small, it is shut, and not only small at first.
+BOUNDED = ("sigmoid", "tanh", "hardsigmoid", "hardtanh", "softmax", "clamp", "relu", "exp", "erf")
 # Always of two tensors, also where one of them asks for no gradient and the graph shows the other alone.
 PRODUCTS = ("mm", "bmm")
 
@@ -45,6 +47,7 @@ class Leap:
         at: The vertex whose way back changes it most; None where that is outside of the model.
         through: The vertices between the two stations.
         factors: The trained parameters that go into the operation there.
+        gates: The trained layers that give the other factor of a product there.
     """
 
     above: int | None
@@ -53,6 +56,7 @@ class Leap:
     at: int | None
     through: tuple[int, ...]
     factors: tuple[str, ...]
+    gates: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -254,7 +258,27 @@ class Walk:
         else:
             (_, at), (_, under) = max(pairs, key=lambda pair: _ratio(pair[1][0], pair[0][0]))
         factors = self._factors(at, under) if at is not None else ()
-        return Leap(above, below, decades, at, tuple(one for one in path[1:-1] if one is not None), factors)
+        gates = self._gates(at, under) if at is not None and self.graph.names[at] == "mul" else ()
+        return Leap(above, below, decades, at, tuple(one for one in path[1:-1] if one is not None), factors, gates)
+
+    def _gates(self, product: int, but: int) -> tuple[str, ...]:
+        """The layers whose outputs, past functions without bounds, are multiplied with what a gradient comes from."""
+        graph, found, seen = self.graph, [], {but}
+        waiting = [one for one in graph.back[product] if not self._leads(one, but)]
+        while waiting and len(seen) < 20:
+            one = waiting.pop()
+            if one in seen:
+                continue
+            seen.add(one)
+            if graph.weighted[one]:
+                found.append(graph.names[one])
+            elif graph.names[one] not in BOUNDED:
+                waiting += graph.back[one]
+        return tuple(found)
+
+    def _leads(self, vertex: int, below: int) -> bool:
+        """Whether a vertex is what comes from another, or only gives it another shape."""
+        return vertex == below or self._neighbours(vertex, below)
 
     def _factors(self, vertex: int, but: int) -> tuple[str, ...]:
         """Trained parameters that go into a vertex other than through another one, by functions alone."""
