@@ -68,7 +68,7 @@ seen; the first tries come nearer to that.
 Of the four, two were wrong (a cross-attention, a product of gates) and two are true though no fault of the model: a
 parameter that XLNet has for another task, and a pooler of FNet that the loss then did not use. Two vision models were
 tried again with larger pictures, since one patch alone leaves attention nothing to choose from, and three of 41 were left
-out: one that its library cannot run so, one that cannot be differentiated in evaluation mode, and EfficientNet, whose
+out: one that was configured wrongly here, one that cannot be differentiated in evaluation mode, and EfficientNet, whose
 draw there is so small that its norms' ε hides it: 32 decades are lost, as is said.
 
 Known to be missed or said too softly: three sigmoid layers before a branch of three more (each for itself is within what

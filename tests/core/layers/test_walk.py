@@ -201,3 +201,25 @@ def test_two_small_factors_one_behind_the_other_are_one_place():
     torch.manual_seed(0)
     (found,) = [one for one in diagnose(findings(Scaled(0))) if one.name == "cliff"]
     assert "between first and head, at mul" in found.message
+
+
+class Product(nn.Module):
+    """What a layer gives, times what another gives, which is small; or times what is shut."""
+
+    def __init__(self, gate):
+        super().__init__()
+        self.value, self.other, self.head = nn.Linear(16, 16), nn.Linear(16, 16), nn.Linear(16, 4)
+        self.gate = gate
+        nn.init.normal_(self.other.weight, 0, 2e-5)
+        nn.init.zeros_(self.other.bias)
+
+    def forward(self, x):
+        return self.head(x + torch.tanh(self.value(x)) * self.gate(self.other(x)))
+
+
+def test_a_product_with_a_layer_that_begins_small_is_no_fault_and_with_a_gate_that_is_shut_it_is():
+    torch.manual_seed(0)
+    (found,) = [one for one in diagnose(findings(Product(functional.gelu))) if one.name == "cliff"]
+    assert found.severity == "info" and "what other gives is the other factor" in found.message
+    found = [one for one in diagnose(findings(Product(lambda y: torch.sigmoid(y - 9)))) if one.name == "cliff"]
+    assert {one.severity for one in found if "and value" in one.message or "value and" in one.message} == {"warning"}
