@@ -3,7 +3,8 @@
 from gradwidgets.core.layers.activations import ACTIVATIONS, Activation
 from gradwidgets.core.layers.applied import AppliedFix, apply_in_place
 from gradwidgets.core.layers.clippers import CLIPPERS, Clipped, clip_gradients
-from gradwidgets.core.layers.fixes import FIXES, Fix, apply_fix, completed, fixes_for, refusal
+from gradwidgets.core.layers.fix_table import FIXES, Fix
+from gradwidgets.core.layers.fixes import apply_fix, completed, fixes_for, refusal
 from gradwidgets.core.layers.flow import layer_flow
 from gradwidgets.core.layers.gradients import batch_norms, measuring_batch_norms, parameter_gradients
 from gradwidgets.core.layers.inits import INITS, Init

@@ -11,7 +11,8 @@ from torch import Tensor, nn
 
 from gradwidgets.core.choices import choose
 from gradwidgets.core.layers.arguments import whole
-from gradwidgets.core.layers.fixes import FIXES, completed, reach
+from gradwidgets.core.layers.fix_table import FIXES
+from gradwidgets.core.layers.fixes import completed, reach
 from gradwidgets.core.layers.flow import flow_of
 from gradwidgets.core.layers.passes import Subject, quietly
 from gradwidgets.core.layers.stats import LayerFlow
