@@ -14,7 +14,8 @@ from gradwidgets.core.layers.networks import NETWORKS, NORMALIZATIONS, Dense, Ne
 from gradwidgets.core.layers.passes import FlowError
 from gradwidgets.core.layers.preflight import preflight
 from gradwidgets.core.layers.profile import Trend, gradient_trend, signal_trend
-from gradwidgets.core.layers.ranking import TRIES, FixRanking, RankedFix, rank_fixes, ranking_fixes
+from gradwidgets.core.layers.ranked import FixRanking, RankedFix
+from gradwidgets.core.layers.ranking import TRIES, rank_fixes, ranking_fixes
 from gradwidgets.core.layers.stats import LayerFlow, LayerStats
 from gradwidgets.core.layers.steps import training_losses
 from gradwidgets.core.layers.theory import predicted_factor, predicted_factors
