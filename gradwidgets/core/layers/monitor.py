@@ -184,6 +184,11 @@ class GradientMonitor:
         return self._pace.share
 
     @property
+    def lr(self) -> float | None:
+        """The learning rate at the newest sample where plain gradient descent trains; None for other optimizers."""
+        return self._sampler.lr
+
+    @property
     def notes(self) -> tuple[str, ...]:
         """What could not be recorded, and whatever else is to be known, in sentences."""
         return self._sampler.sentences

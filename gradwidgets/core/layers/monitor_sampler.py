@@ -13,7 +13,7 @@ from gradwidgets.core.layers.monitor_history import QUANTITIES, History, Record,
 from gradwidgets.core.layers.monitor_layers import LayerTable, Owned, listed, writes_of
 from gradwidgets.core.layers.monitor_numbers import gradient_numbers
 from gradwidgets.core.layers.monitor_taps import Taps
-from gradwidgets.core.layers.monitor_updates import Updates
+from gradwidgets.core.layers.monitor_updates import Updates, plain_lr
 
 _LOOK_EVERY = 8  # samples, for parameters that are new in the model
 _PATIENCE = 3  # samples that may fail before no more are taken
@@ -44,6 +44,7 @@ class Sampler:
         self.notes: dict[str, str] = {}
         self.taps = Taps()
         self.loss = self.batch = math.nan
+        self._lrs: dict[int, float | None] = {}
         self._unheld: tuple[str, ...] = ()
         self._missing: tuple[str, ...] = ()
         self._model = weakref.ref(model)
@@ -61,6 +62,12 @@ class Sampler:
     def __len__(self) -> int:
         """How many samples are kept."""
         return len(self._record)
+
+    @property
+    def lr(self) -> float | None:
+        """The learning rate, where plain gradient descent trains and one rate is all there is."""
+        rates = set(self._lrs.values())
+        return rates.pop() if len(rates) == 1 else None
 
     @property
     def layers(self) -> int:
@@ -140,6 +147,8 @@ class Sampler:
                 self._updates.before(owned)
             self._note_missing(owned, step)
             self._note_unheld(optimizer)
+            if optimizer is not None:
+                self._lrs[id(optimizer)] = plain_lr(optimizer)
             self.loss = math.nan if loss is None else float(loss)
             self._record.add(step, seconds, self.loss, numbers, layers, self.batch, writes_of(owned))
             return True

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from matplotlib.axes import Axes
 
+from gradwidgets.core.finding import Finding
 from gradwidgets.core.layers.monitor_history import History
 from gradwidgets.core.wording import counted, number, percent
 from gradwidgets.figures.live import LiveFigure
@@ -21,6 +22,7 @@ from gradwidgets.widgets.flow.view import Seen, View
 _WAITING = "with panel.watch(optimizer): around your loop, or for batch in panel.track(loader): – or press Train"
 _MOST = 2**15  # elements of a gradient in a histogram
 _BINS = 48
+_RAISED = "✗"  # in what a training came to
 _FIELDS = {
     ("weight gradient", "rms"): "rms",
     ("weight gradient", "norm"): "norm",
@@ -108,7 +110,19 @@ class LiveView(View):
 
     def draw(self, seen: Seen | None, settle: bool) -> tuple[list[Axes], bool]:
         """Draw what was recorded."""
+        self._judge(settle)
         return self.figure.update(self.training())
+
+    def _judge(self, now: bool) -> None:
+        history = self._history()
+        if history is not None and len(history.steps):
+            self.run.judge(now=now)
+
+    @property
+    def findings(self) -> list[Finding]:
+        """The verdict on what was recorded, the gravest first; a loop that raised is not called healthy."""
+        found = [] if self.run is None else self.run.verdict.findings
+        return [one for one in found if one.severity != "ok" or _RAISED not in self.result]
 
     def training(self) -> Training:
         """What was recorded so far, as the figure takes it."""
@@ -146,14 +160,17 @@ class LiveView(View):
 
     def facts(self, seen: Seen | None) -> list[str]:
         """Say where the training stands."""
-        return [*([self.result] if self.result else []), *self._lines()]
+        return [*self._ended(), *words.finding_lines(self.findings), *self._lines()]
 
     def words(self, seen: Seen | None) -> str:
-        """Show the same."""
-        lines = self.facts(seen)
-        half = (len(lines) + 1) // 2
-        as_html = ["".join(f"<div>{html.escape(line)}</div>" for line in part) for part in (lines[:half], lines[half:])]
-        return words.two_columns(*as_html)
+        """Show the verdict as cards, and the numbers beside it."""
+        said = "".join(f"<div>{html.escape(line)}</div>" for line in self._ended())
+        cards = said + words.finding_cards(self.findings)
+        lines = "".join(f'<div class="note">{html.escape(line)}</div>' for line in self._lines())
+        return words.two_columns(cards, lines) if cards else words.two_columns(lines, "")
+
+    def _ended(self) -> list[str]:
+        return [self.result] if self.result else []
 
     def _lines(self) -> list[str]:
         history = self._history()
@@ -170,11 +187,6 @@ class LiveView(View):
         rms = history.rms[-1, which]
         if len(rms) > 1 and float(rms[-1]) > 0:
             lines.append(f"weight gradient, rms, first / last layer: {number(float(rms[0] / rms[-1]), 3)}")
-        broken = history.non_finite[:, which].nansum(1)
-        if bool((broken > 0).any()):
-            sample = int((broken > 0).nonzero()[0])
-            layer = names[int((history.non_finite[sample, which] > 0).nonzero()[0])]
-            lines.append(f"✗ gradients that are not finite since step {int(history.steps[sample])}, first at {layer}")
         ratios = self._update_ratio(history)
         if ratios is not None:
             ratio = ratios[-1, which]

@@ -274,6 +274,11 @@ class LayerFlowPanel(TrainingPanel):
         self.views["curvature"].ask(*(parts or PARTS))
         return dict(self._settled().part)
 
+    @property
+    def measured_curvature(self) -> float | None:
+        """λmax of the network as it is now, where it was measured; else None."""
+        return self.views["curvature"].largest
+
     # -- the doctor's hands -------------------------------------------------------------------------------
 
     @property
