@@ -9,8 +9,10 @@ import torch
 from torch import nn
 
 from gradwidgets.core.layers.monitor_amp import scale_of
+from gradwidgets.core.layers.monitor_first import FirstLook
 from gradwidgets.core.layers.monitor_history import QUANTITIES, History, Record, Sample
 from gradwidgets.core.layers.monitor_layers import LayerTable, Owned, listed, writes_of
+from gradwidgets.core.layers.monitor_loss import Losses
 from gradwidgets.core.layers.monitor_numbers import gradient_numbers
 from gradwidgets.core.layers.monitor_taps import Taps
 from gradwidgets.core.layers.monitor_updates import Updates, plain_lr
@@ -85,9 +87,16 @@ class Sampler:
         return tuple({**self._table_notes, **self.notes}.values())
 
     @property
-    def history(self) -> History:
-        """All samples."""
+    def opaque(self) -> str:
+        """ "compiled" or "scripted" where hooks do not run; else ""."""
+        return self._table.opaque
+
+    def history(self, losses: Losses, first: FirstLook | None) -> History:
+        """All samples, the losses that were noted, and what was seen of the first pass."""
         more = {"unheld": self._unheld, "missing": self._missing, "outputs": self._outputs}
+        more |= {"noted_steps": losses.steps, "noted_losses": losses.values, "noted_batches": losses.batches}
+        if first is not None:
+            more |= {"preflight": first.findings, "looked_at": first.seen, "unseen": first.unseen}
         return self._record.history(*self._names, self.sentences, **more)
 
     @property

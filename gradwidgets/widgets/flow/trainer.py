@@ -151,6 +151,7 @@ class Trainer:
         try:
             for item in items:
                 run.monitor.note_batch(done)
+                self._expect(run, item)
                 yield item
                 done += 1
                 run.step_seen()
@@ -171,6 +172,12 @@ class Trainer:
             else:
                 self._draw_last(run)
 
+    def _expect(self, run: LiveRun, item: object) -> None:
+        """Tell the monitor that an item of two may be inputs and targets."""
+        if not run.monitor.steps and isinstance(item, (tuple, list)) and len(item) == 2:
+            *_, loss_fn = self._panel.problem.network(self._panel.network_now()[0])
+            run.monitor.expect(*item, loss_fn)
+
     def _check(self, options: Mapping[str, object]) -> None:
         if not self._panel.own:
             raise ValueError("only a model of yours can be watched: LayerFlowPanel(model, inputs, targets, loss_fn)")
@@ -181,10 +188,11 @@ class Trainer:
 
     def _begin(self, optimizer: torch.optim.Optimizer | None, options: Mapping[str, object]) -> LiveRun:
         panel = self._panel
-        model, *_ = panel.problem.network(panel.network_now()[0])
+        model, inputs, targets, loss_fn = panel.problem.network(panel.network_now()[0])
         options = dict(options)
         told = Told(panel.measured_curvature, **{name: options.pop(name) for name in TOLD if name in options})
         run = LiveRun(model, optimizer, self.draw, self._view.look, told=told, **options)
+        run.monitor.expect(inputs, targets, loss_fn)  # the panel's batch may be all there is
         self._turn_to_training()
         if self.active:
             self._end(self.run)
