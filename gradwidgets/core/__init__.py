@@ -54,6 +54,7 @@ from gradwidgets.core.layers import (
     batch_norms,
     build_network,
     clip_gradients,
+    compare_records,
     diagnose,
     fixes_for,
     layer_flow,
