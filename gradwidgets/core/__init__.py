@@ -152,6 +152,7 @@ __all__ = [
     "check_loss",
     "choose",
     "clip_gradients",
+    "compare_records",
     "compare_surfaces",
     "descend",
     "descend_each",

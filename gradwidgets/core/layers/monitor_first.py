@@ -146,7 +146,9 @@ class FirstLook:
         self._end("")
         if expected is None or several:
             self._look_by_hooks(model, inputs, arguments, keywords)
-            self.unseen = "targets and loss were not looked at: several processes train together" if several else _UNTOLD
+            self.unseen = (
+                "targets and loss were not looked at: several processes train together" if several else _UNTOLD
+            )
         else:
             with self._around():
                 self._look_at_copy(model, inputs, expected)
@@ -196,7 +198,7 @@ class FirstLook:
         self.findings = tuple(one for one in self.findings if one.name in _WITHOUT_LOSS)
         self.seen = ("inputs", "weights")
         self.unseen = (
-            f"targets and loss were not looked at: the loop's first loss is {number(noted)}, with the loss function that "
+            f"targets and loss were not looked at: the loop's first loss is {number(noted)}, with the loss that "
             f"was told it would be {number(looked)}"
         )
 
@@ -243,7 +245,7 @@ def _as_inputs(model: nn.Module, arguments: tuple, keywords: dict) -> object:
 
 
 def _same(expected: object, inputs: object) -> bool:
-    """Whether a model was given these inputs: the very tensors, or their numbers on another device or in another type."""
+    """Whether a model was given these: the very tensors, or their numbers on another device or in another type."""
     if isinstance(inputs, tuple) and len(inputs) == 1 and not isinstance(expected, tuple):
         inputs = inputs[0]
     theirs, ours = pytree.tree_leaves(expected), pytree.tree_leaves(inputs)
@@ -275,4 +277,3 @@ def _plain(finding: Finding) -> Finding:
     evidence = json.loads(json.dumps(finding.to_dict()["evidence"], default=str))
     where = None if finding.where is None else tuple(float(one) for one in finding.where)
     return replace(finding, evidence=evidence, where=where)
-

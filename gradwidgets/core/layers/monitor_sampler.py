@@ -88,7 +88,7 @@ class Sampler:
 
     @property
     def opaque(self) -> str:
-        """ "compiled" or "scripted" where hooks do not run; else ""."""
+        """Where hooks do not run, why: "compiled" or "scripted"; else ""."""
         return self._table.opaque
 
     def history(self, losses: Losses, first: FirstLook | None) -> History:

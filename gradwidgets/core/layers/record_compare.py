@@ -259,7 +259,9 @@ class _Pair:
         smooth_a, smooth_b = _rolling(a, width), _rolling(b, width)
         size = torch.minimum(smooth_a.abs(), smooth_b.abs())
         far = (smooth_a - smooth_b).abs() > (APART - 1) * size
-        far &= (smooth_a - smooth_b).abs() > 1e-3 * float(a[a.isfinite()].abs().max() if bool(a.isfinite().any()) else 0)
+        far &= (smooth_a - smooth_b).abs() > 1e-3 * float(
+            a[a.isfinite()].abs().max() if bool(a.isfinite().any()) else 0
+        )
         apart = _lasting((far | broken).unsqueeze(1), torch.ones(len(steps), 1, dtype=torch.bool))[:, 0]
         # What begins to be so may yet end: for good is what lasts to the end.
         apart &= (far | broken).flip(0).cumprod(0).flip(0).bool()
@@ -269,7 +271,7 @@ class _Pair:
         step, last = int(steps[where[0]]), int(steps[-1])
         ends = float(a[-width:].median()), float(b[-width:].median())
         said = " and ".join(f"{_loss(v)} in {who}" for v, who in zip(ends, self.names, strict=True))
-        message = f"the losses part at step {step:,}; at step {last:,} it is {said}"
+        message = f"the losses part at step {step:,}; at step {last:,} they are {said}"
         return Finding("loss_parted", "info", message, {"step": step, "losses": list(ends), "threshold": APART})
 
 

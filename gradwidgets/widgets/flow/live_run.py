@@ -47,6 +47,7 @@ class LiveRun:
         thread: On which thread it is trained.
         lr: The learning rate, where it is known.
         verdict: What is said of the record.
+        whole: Whether a record beside is seen beyond the steps of this one.
     """
 
     def __init__(
@@ -65,6 +66,7 @@ class LiveRun:
             model, optimizer, **{"activations": True, "updates": True, "grace": GRACE, **options}
         )
         self.lr = lr
+        self.whole = False
         self.verdict = LiveVerdict(told)
         self._share = share
         self.stopped = False

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from numbers import Integral, Real
 
 from gradwidgets.core.finding import Finding
-from gradwidgets.core.layers import diagnose_record
+from gradwidgets.core.layers import RecordComparison, compare_records, diagnose_record
 from gradwidgets.core.layers.monitor_history import History
 from gradwidgets.core.layers.monitor_loss import Losses
 
@@ -24,28 +24,35 @@ class Told:
         largest_curvature: λmax of its loss, where that was measured on the model as it was before.
         max_norm: What the loop clips the gradient's norm to.
         classes: How many there are to tell apart.
+        beside: Another record, to be compared with.
+        names: What this training and that record are called.
     """
 
     largest_curvature: float | None = None
     max_norm: float | None = None
     classes: int | None = None
+    beside: History | None = None
+    names: tuple[str, str] = ("this training", "the record")
 
+    @classmethod
+    def checked(cls, *, max_norm: object = None, classes: object = None, **more: object) -> Told:
+        """Make one of what somebody has said.
 
-def check_told(max_norm: object = None, classes: object = None) -> None:
-    """Refuse what a verdict cannot be told.
-
-    Raises:
-        TypeError: It is no number.
-        ValueError: It is none above 0, or there are fewer than two classes.
-    """
-    if max_norm is not None and (isinstance(max_norm, bool) or not isinstance(max_norm, Real)):
-        raise TypeError(f"max_norm must be a number above 0; got {max_norm!r}")
-    if max_norm is not None and not 0 < max_norm < math.inf:
-        raise ValueError(f"max_norm must be a number above 0; got {max_norm!r}")
-    if classes is not None and (isinstance(classes, bool) or not isinstance(classes, Integral)):
-        raise TypeError(f"classes must be a whole number ≥ 2; got {classes!r}")
-    if classes is not None and classes < 2:
-        raise ValueError(f"classes must be a whole number ≥ 2; got {classes!r}")
+        Raises:
+            TypeError: It is no number.
+            ValueError: It is none above 0, or there are fewer than two classes.
+        """
+        for name, value, kind, allowed in (
+            ("max_norm", max_norm, Real, "a number above 0"),
+            ("classes", classes, Integral, "a whole number ≥ 2"),
+        ):
+            if value is None:
+                continue
+            if isinstance(value, bool) or not isinstance(value, kind):
+                raise TypeError(f"{name} must be {allowed}; got {value!r}")
+            if not (value > 1 if kind is Integral else 0 < value < math.inf):
+                raise ValueError(f"{name} must be {allowed}; got {value!r}")
+        return cls(max_norm=max_norm, classes=classes, **more)
 
 
 class LiveVerdict:
@@ -55,12 +62,17 @@ class LiveVerdict:
         told: What else is known of the training.
 
     Attributes:
+        told: The same.
         findings: The newest verdict, the gravest first; empty before the first.
+        comparison: With the record beside; None where there is none.
+        other: The verdict on that record by itself.
     """
 
     def __init__(self, told: Told | None = None) -> None:
         self.findings: list[Finding] = []
-        self._told = told or Told()
+        self.comparison: RecordComparison | None = None
+        self.told = told or Told()
+        self.other: list[Finding] = [] if self.told.beside is None else diagnose_record(self.told.beside)
         self._due = 0.0
         self._of: tuple | None = None  # how far the record had come
 
@@ -80,7 +92,7 @@ class LiveVerdict:
         come = len(history.steps), int(history.steps[-1]), len(losses.steps), lr
         if come == self._of or not (now or began >= self._due or self._broke(history)):
             return self.findings
-        told = self._told
+        told = self.told
         self.findings = diagnose_record(
             history,
             losses=losses,
@@ -89,6 +101,8 @@ class LiveVerdict:
             max_norm=told.max_norm,
             classes=told.classes,
         )
+        if told.beside is not None:
+            self.comparison = compare_records(history, told.beside, told.names)
         self._of = come
         took = time.perf_counter() - began
         self._due = began + max(_PAUSE, took / _SHARE)

@@ -15,14 +15,24 @@ from gradwidgets.core.finding import Finding
 from gradwidgets.core.layers import GradientMonitor
 from gradwidgets.core.wording import counted
 from gradwidgets.widgets.flow.demo import lesson, training
+from gradwidgets.widgets.flow.kept_run import record_of
 from gradwidgets.widgets.flow.live import LiveView
 from gradwidgets.widgets.flow.live_run import LiveRun
-from gradwidgets.widgets.flow.live_verdict import Told, check_told
+from gradwidgets.widgets.flow.live_verdict import Told
 from gradwidgets.widgets.job import Job
 from gradwidgets.widgets.mainloop import at_home, heard_meanwhile, this_cell, when_cell_fails
 
-OPTIONS = ("every", "budget", "grace", "activations", "updates", "keep", "scaler")  # of a `GradientMonitor`
-TOLD = ("max_norm", "classes")  # to the verdict
+OPTIONS = (
+    "every",
+    "budget",
+    "grace",
+    "activations",
+    "updates",
+    "keep",
+    "scaler",
+    "preflight",
+)  # of a `GradientMonitor`
+TOLD = ("max_norm", "classes", "beside")  # to the verdict
 _SHOWN = 0.25  # of the time of the demonstration, which is there to be looked at
 
 
@@ -178,19 +188,27 @@ class Trainer:
             *_, loss_fn = self._panel.problem.network(self._panel.network_now()[0])
             run.monitor.expect(*item, loss_fn)
 
+    def _told(self, options: dict[str, object]) -> Told:
+        """Take out of options what is for the verdict."""
+        given = {name: options.pop(name) for name in TOLD if name in options}
+        beside = given.pop("beside", None)
+        if beside is not None:
+            other = record_of(beside, "beside")
+            given |= {"beside": other.history, "names": ("this training", other.name or "the record")}
+        return Told.checked(largest_curvature=self._panel.measured_curvature, **given)
+
     def _check(self, options: Mapping[str, object]) -> None:
         if not self._panel.own:
             raise ValueError("only a model of yours can be watched: LayerFlowPanel(model, inputs, targets, loss_fn)")
         unknown = [name for name in options if name not in (*OPTIONS, *TOLD)]
         if unknown:
             raise TypeError(f"unknown option {unknown[0]!r}: there are {', '.join((*OPTIONS, *TOLD))}")
-        check_told(**{name: options[name] for name in TOLD if name in options})
 
     def _begin(self, optimizer: torch.optim.Optimizer | None, options: Mapping[str, object]) -> LiveRun:
         panel = self._panel
         model, inputs, targets, loss_fn = panel.problem.network(panel.network_now()[0])
         options = dict(options)
-        told = Told(panel.measured_curvature, **{name: options.pop(name) for name in TOLD if name in options})
+        told = self._told(options)
         run = LiveRun(model, optimizer, self.draw, self._view.look, told=told, **options)
         run.monitor.expect(inputs, targets, loss_fn)  # the panel's batch may be all there is
         self._turn_to_training()
@@ -217,7 +235,9 @@ class Trainer:
         self._turn_to_training()
         settings = panel.network_now()[0]
         the = lesson(panel.problem, settings)
-        told = Told(panel.measured_curvature if panel.own else None)  # the digits are another loss than what was measured
+        told = Told(
+            panel.measured_curvature if panel.own else None
+        )  # the digits are another loss than what was measured
         options = {"share": _SHOWN, "budget": _SHOWN}
         run = LiveRun(the.model, None, self.draw, self._view.look, lr=panel.lr, told=told, **options)
         self._trained = the.model

@@ -40,8 +40,9 @@ class TrainingPanel(Panel):
         Args:
             optimizer: Whose steps are watched; None for any that holds parameters of the model.
             **options: `GradientMonitor`'s: `every`, `budget`, `grace` (0.1 s here), `activations` and `updates` (both
-                on here), `keep`, `scaler`; and what the verdict is to know: `max_norm`, to which the loop clips the
-                gradient, and `classes`, how many there are.
+                on here), `keep`, `scaler`, `preflight`; what the verdict is to know: `max_norm`, to which the loop
+                clips the gradient, and `classes`, how many there are; and `beside`, an earlier record or its file,
+                which is drawn in dashes: it is said where the two part.
 
         Returns:
             A context manager that gives the monitor.
@@ -56,8 +57,10 @@ class TrainingPanel(Panel):
         """Watch the model train: `for batch in panel.track(loader):`; the panel's Stop ends the loop.
 
         Inside `with panel.watch(optimizer):` it adds the progress and the Stop. Loops that follow each other in one
-        cell, epochs say, are one training: the record goes on, and after Stop the rest of them is passed over. The place
-        of each item among them is noted as its batch: `GradientMonitor.note_batch`.
+        cell, epochs say, are one training: the record goes on, and after Stop the rest of them is passed over. Each item's
+        place is noted as its batch (`GradientMonitor.note_batch`), and a first item of two is taken for inputs and
+        targets where the model is given its first part: then the panel's loss is looked at with it before the first
+        step (`GradientMonitor.expect`).
 
         Args:
             iterable: What is iterated over; it is never read ahead.
