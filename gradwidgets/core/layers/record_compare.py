@@ -18,7 +18,7 @@ FACTOR = 3.0  # from which a layer is another one
 APART = 1.5  # the same for losses
 _LASTING = 5  # samples that a median is taken of
 _FROM_NOTHING = 1e300  # the ratio to 0
-_ENOUGH = 0.5  # of the samples of the shorter one that must be of common steps
+_ENOUGH = 0.5  # of the samples of the one that has fewer, which must be of common steps
 _QUANTITIES = {"norm": "the gradient", "update_ratio": "the update"}
 
 
@@ -135,7 +135,7 @@ class _Pair:
             return common, (torch.empty(0, dtype=torch.int64), None)
         low, high = max(int(a[0]), int(b[0])), min(int(a[-1]), int(b[-1]))
         within = [int(((one >= low) & (one <= high)).sum()) for one in (a, b)]
-        if len(common) and len(common) >= _ENOUGH * max(within):
+        if len(common) > _ENOUGH * min(within):
             if len(common) < max(within):
                 self.notes.append(f"compared at the {counted(len(common), 'step')} that both sampled")
             return common, (torch.searchsorted(a, common), torch.searchsorted(b, common))

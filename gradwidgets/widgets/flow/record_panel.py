@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import os
 from collections.abc import Mapping
 from typing import ClassVar
 
@@ -93,7 +94,7 @@ class RecordPanel(LayerFlowPanel):
 
     def _set_up(self, settings: Mapping[str, object]) -> None:
         super()._set_up(settings)
-        self.controls["view"].layout.display = "none"  # there is one view
+        self._column.children = self._column.children[1:]  # there is one view
 
     @validate("predict")
     def _nothing_is_guessed(self, proposal) -> bool:
@@ -162,6 +163,11 @@ class RecordPanel(LayerFlowPanel):
         return len(self.history.layers)
 
     def _problem_repr(self) -> dict[str, str]:
-        record, beside = (repr(one) if isinstance(one, str) else "history" for one in self._given)
-        more = {} if self._given[1] is None else {"": f"beside={beside if beside != 'history' else 'other'}"}
-        return {"view": record, **more}
+        record, beside = self._given
+        more = {} if beside is None else {"": f"beside={_as_text(beside, 'other')}"}
+        return {"view": _as_text(record, "history"), **more}
+
+
+def _as_text(record: object, name: str) -> str:
+    """A path as Python has it; the name of a variable for what is none."""
+    return repr(os.fspath(record)) if isinstance(record, (str, os.PathLike)) else name

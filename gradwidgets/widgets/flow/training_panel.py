@@ -57,10 +57,10 @@ class TrainingPanel(Panel):
         """Watch the model train: `for batch in panel.track(loader):`; the panel's Stop ends the loop.
 
         Inside `with panel.watch(optimizer):` it adds the progress and the Stop. Loops that follow each other in one
-        cell, epochs say, are one training: the record goes on, and after Stop the rest of them is passed over. Each item's
-        place is noted as its batch (`GradientMonitor.note_batch`), and a first item of two is taken for inputs and
-        targets where the model is given its first part: then the panel's loss is looked at with it before the first
-        step (`GradientMonitor.expect`).
+        cell, epochs say, are one training: the record goes on, and after Stop the rest of them is passed over. The
+        place of each item is noted as its batch (`GradientMonitor.note_batch`). A first item of two is taken for inputs
+        and targets where the model is given its first part: then the panel's loss is looked at with it before the
+        first step (`GradientMonitor.expect`).
 
         Args:
             iterable: What is iterated over; it is never read ahead.

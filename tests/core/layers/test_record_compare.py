@@ -111,7 +111,11 @@ def test_samples_of_other_steps_are_read_between_and_that_is_said():
     assert result.same_to == 21  # by the losses, which both noted at each step: the first step that is another
     assert 19 <= result.findings[0].evidence["step"] <= 22 and result.findings[0].evidence["layer"] == "2"
     every = compare_records(trained(every=1), trained(every=2))
-    assert every.notes == ("compared at the 20 steps that both sampled",) and every.findings[0].name == "same"
+    assert (
+        every.notes == ("compared at the 20 steps that both sampled",)
+        and len(every.steps) == 20
+        and every.findings[0].name == "same"
+    )
 
 
 def test_layers_that_one_lacks_or_has_in_another_size_are_named():
