@@ -90,7 +90,8 @@ class LiveVerdict:
         """
         began = time.perf_counter()
         come = len(history.steps), int(history.steps[-1]), len(losses.steps), lr
-        if come == self._of or not (now or began >= self._due or self._broke(history)):
+        due = now or began >= self._due or self._short or self._broke(history)
+        if come == self._of or not due:
             return self.findings
         told = self.told
         self.findings = diagnose_record(
@@ -107,6 +108,11 @@ class LiveVerdict:
         took = time.perf_counter() - began
         self._due = began + max(_PAUSE, took / _SHARE)
         return self.findings
+
+    @property
+    def _short(self) -> bool:
+        """Whether the last verdict was that there is too little to judge, which a few steps may change."""
+        return any(one.name == "too_short" for one in self.findings)
 
     def _broke(self, history: History) -> bool:
         """Whether something is not finite that was so for the last verdict: "healthy" must not stand beside it."""

@@ -170,7 +170,7 @@ def test_a_record_with_other_layers_is_drawn_as_far_as_they_are_the_same(path, s
 
 
 def test_paths_that_lead_to_no_record_are_refused_in_words(tmp_path, path, shown):
-    with pytest.raises(FileNotFoundError, match="record: there is no file .*none.npz"):
+    with pytest.raises(FileNotFoundError, match=r"record: there is no file .*none\.npz"):
         shown(tmp_path / "none.npz")
     with pytest.raises(FileNotFoundError, match="beside: there is no file"):
         shown(path, beside="none.npz")
