@@ -26,6 +26,7 @@ class Told:
         classes: How many there are to tell apart.
         beside: Another record, to be compared with.
         names: What this training and that record are called.
+        grows: Whether this training runs: then sentences say what it is beside the record, else the other way round.
     """
 
     largest_curvature: float | None = None
@@ -33,6 +34,7 @@ class Told:
     classes: int | None = None
     beside: History | None = None
     names: tuple[str, str] = ("this training", "the record")
+    grows: bool = True
 
     @classmethod
     def checked(cls, *, max_norm: object = None, classes: object = None, **more: object) -> Told:
@@ -103,7 +105,10 @@ class LiveVerdict:
             classes=told.classes,
         )
         if told.beside is not None:
-            self.comparison = compare_records(history, told.beside, told.names)
+            first, second, names = history, told.beside, told.names
+            if told.grows:
+                first, second, names = second, first, names[::-1]
+            self.comparison = compare_records(first, second, names)
         self._of = come
         took = time.perf_counter() - began
         self._due = began + max(_PAUSE, took / _SHARE)

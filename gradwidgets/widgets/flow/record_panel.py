@@ -86,8 +86,8 @@ class RecordPanel(LayerFlowPanel):
         second = None if beside is None else record_of(beside, "beside")
         names = names_of_two(first.name, "" if second is None else second.name)
         self.record_names = (first.name, "") if second is None else names
-        told = Told.checked(max_norm=max_norm, classes=classes, beside=None if second is None else second.history,
-                            names=names)  # fmt: skip
+        beside_it = {} if second is None else {"beside": second.history, "names": names, "grows": False}
+        told = Told.checked(max_norm=max_norm, classes=classes, **beside_it)
         self.kept = KeptRun(first, told)
         self._given = record, beside
         super().__init__(**settings)

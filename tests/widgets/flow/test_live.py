@@ -506,7 +506,7 @@ def test_an_earlier_record_is_seen_beside_the_one_that_grows(panel, tmp_path):
     assert lines["twin loss"].get_data()[0].tolist() == list(range(1, 13))  # as far as this one has come
     np.testing.assert_allclose(10.0 ** lines["twin now"].get_data()[1], history.rms[11, [0, 2, 4]], rtol=1e-9)
     assert other.summary.startswith("ok: same: the same to step 12") and "monday by itself: healthy" in other.summary
-    assert "this training has 12 steps and monday has 30 steps" in other.summary
+    assert "monday has 30 steps and this training has 12 steps" in other.summary
     for wrong, kind in ((5, TypeError), (tmp_path / "tuesday.npz", FileNotFoundError), (tmp_path, ValueError)):
         with pytest.raises(kind, match="beside"):
             other.track([], beside=wrong)
