@@ -103,6 +103,7 @@ class LayerFlowPanel(TrainingPanel):
 
     offered: ClassVar[tuple[str, ...]] = tuple(VIEWS)
     view_types: ClassVar[Mapping[str, type[View]]] = VIEWS
+    _for_records: ClassVar[type[LayerFlowPanel]]  # a subclass, which its own file names
 
     view = OneOf("flow", lambda self: self.offered).tag(setting=True)
     architecture = OneOf("", lambda self: self.problem.architectures).tag(setting=True)
@@ -178,9 +179,7 @@ class LayerFlowPanel(TrainingPanel):
             FileNotFoundError: There is no such file.
             ValueError: The file is no record, of a newer version or not whole; or nothing was recorded.
         """
-        from gradwidgets.widgets.flow.record_panel import RecordPanel
-
-        return RecordPanel(record, beside=beside, **settings)
+        return LayerFlowPanel._for_records(record, beside=beside, **settings)
 
     def _set_up(self, settings: Mapping[str, object]) -> None:
         with self._together():

@@ -171,3 +171,6 @@ class RecordPanel(LayerFlowPanel):
 def _as_text(record: object, name: str) -> str:
     """A path as Python has it; the name of a variable for what is none."""
     return repr(os.fspath(record)) if isinstance(record, (str, os.PathLike)) else name
+
+
+LayerFlowPanel._for_records = RecordPanel  # panel.py cannot name what is made of it
