@@ -107,7 +107,8 @@ class GradientMonitor:
         self._loss = NotedLoss()
         self._losses = LossRecord()
         # Dropped without having been left, it takes its hooks along.
-        self._finalizer = weakref.finalize(self, _remove_all, self._handles, self._sampler.taps.handles)
+        first = [] if self._first is None else self._first.handles
+        self._finalizer = weakref.finalize(self, _remove_all, self._handles, self._sampler.taps.handles, first)
         self._finalizer.atexit = False
 
     @at_home

@@ -5,6 +5,7 @@ import inspect
 import json
 import math
 import time
+import weakref
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -57,6 +58,7 @@ class FirstLook:
         seen: What was looked at, in words.
         unseen: What was not, and why; "" where all was.
         seconds: That it has cost.
+        handles: Of the hooks that stand.
     """
 
     def __init__(self) -> None:
@@ -65,11 +67,11 @@ class FirstLook:
         self.unseen = ""
         self.seconds = 0.0
         self._expected: list[_Expected] = []
-        self._handles: list = []
+        self.handles: list = []
         self._done = False
         self._loss: float | None = None  # that was looked at
         self._outputs: list = []  # their nodes in autograd's graph
-        self._around: Callable[[], contextlib.AbstractContextManager] = contextlib.nullcontext
+        self._around: weakref.WeakMethod | None = None
 
     @property
     def done(self) -> bool:
@@ -87,21 +89,21 @@ class FirstLook:
         Args:
             model: Whose.
             opaque: "compiled" or "scripted" if hooks do not run there; else "".
-            around: A block within which a copy of the model may run.
+            around: A method that gives a block within which a copy of the model may run; its object is not kept alive.
         """
-        if self._done or self._handles:
+        if self._done or self.handles:
             return
         if opaque:
             self._end(f"inputs, targets and loss were not looked at: hooks do not run in a {opaque} module")
             return
-        self._around = around
+        self._around = weakref.WeakMethod(around)
         hook = _FirstHook(self._before)
-        self._handles.append(model.register_forward_pre_hook(hook, with_kwargs=True))
+        self.handles.append(model.register_forward_pre_hook(hook, with_kwargs=True))
 
     def disarm(self) -> None:
         """Wait no longer."""
-        while self._handles:
-            self._handles.pop().remove()
+        while self.handles:
+            self.handles.pop().remove()
         self._expected.clear()
         self._outputs = []
 
@@ -130,8 +132,8 @@ class FirstLook:
         if self._done or not torch.is_grad_enabled():
             return
         began = time.perf_counter()
-        while self._handles:
-            self._handles.pop().remove()
+        while self.handles:
+            self.handles.pop().remove()
         try:
             self._look(model, arguments, keywords)
         except Exception as error:
@@ -150,7 +152,7 @@ class FirstLook:
                 "targets and loss were not looked at: several processes train together" if several else _UNTOLD
             )
         else:
-            with self._around():
+            with self._around()():
                 self._look_at_copy(model, inputs, expected)
         self._watch_output(model)  # only now: a copy has the model's hooks
 
@@ -168,16 +170,17 @@ class FirstLook:
         for key, hook in list(model._forward_pre_hooks.items()):
             if key not in stood:  # torch has begun with those that stood
                 hook(model, arguments, keywords)
-        self._handles.append(_Exit(entry))
+        self.handles.append(_Exit(entry))
         self.seen = ("inputs", "weights")
 
     def _watch_output(self, model: nn.Module) -> None:
         hook = _FirstHook(self._after)
-        self._handles.append(model.register_forward_hook(hook, always_call=True))
+        self.handles.append(model.register_forward_hook(hook, always_call=True))
 
     def _after(self, model: nn.Module, arguments: tuple, output: object) -> None:
         began = time.perf_counter()
-        held, self._handles = self._handles, []
+        held = self.handles[:]
+        self.handles.clear()
         with contextlib.suppress(Exception):
             self._outputs = [t.grad_fn for _, t in named_tensors(output, "output") if t.grad_fn is not None]
         for one in held:

@@ -207,6 +207,12 @@ def test_a_copy_or_a_pickle_made_meanwhile_reports_to_nobody():
             assert monitor.history.looked_at == ()
 
 
+def test_a_monitor_that_is_dropped_takes_its_hook_along():
+    model = net()
+    GradientMonitor(model).__enter__()
+    assert hooks(model) == 0
+
+
 def test_the_findings_are_kept_in_the_file(tmp_path):
     history = train(net(nn.Softmax(-1)), scale=255.0, told=with_loss)
     history.save(tmp_path / "record")
