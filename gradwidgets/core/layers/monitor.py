@@ -385,8 +385,8 @@ class GradientMonitor:
     def _passed(self, begin: float, sampled: bool) -> None:
         """Time the hook that is about to end, and see to the hooks of the next step."""
         took, taps = time.perf_counter() - begin, self._sampler.taps
-        if self._first is not None and self._steps > 1:
-            self._first.stepped()
+        if self._first is not None:
+            self._first.forget()
         if sampled:
             # Hooks in the forward pass, and what was done after the last sample.
             took += taps.spent + self._pending

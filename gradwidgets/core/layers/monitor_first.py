@@ -107,11 +107,10 @@ class FirstLook:
         self._expected.clear()
         self._outputs = []
 
-    def stepped(self) -> None:
-        """The first step is made: what the pass was made of is let go."""
-        if self._done and (self._outputs or self._expected):
-            self._expected.clear()
-            self._outputs = []
+    def forget(self, *_: object) -> None:
+        """The next pass or step comes: what the first was made of is let go, or its graph would live on."""
+        if self._done and (self._outputs or self._expected or self.handles):
+            self.disarm()
 
     @at_home
     def note_loss(self, loss: object) -> None:
@@ -126,7 +125,7 @@ class FirstLook:
                 looked = None
             if looked is None and self._outputs and isinstance(loss, Tensor):
                 self._add(_of_graph(loss, self._outputs))
-        self._outputs = []
+        self.forget()
 
     def _before(self, model: nn.Module, arguments: tuple, keywords: dict) -> None:
         if self._done or not torch.is_grad_enabled():
@@ -187,6 +186,8 @@ class FirstLook:
             one.remove()
             if isinstance(one, _Exit):
                 self._add(one.findings())
+        if self._outputs:
+            self.handles.append(model.register_forward_pre_hook(_FirstHook(self.forget)))
         self.seconds += time.perf_counter() - began
 
     def _end(self, unseen: str) -> None:
