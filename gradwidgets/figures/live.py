@@ -26,6 +26,7 @@ from gradwidgets.figures.thinning import spaced, thinned
 from gradwidgets.figures.ticks import short
 from gradwidgets.figures.training import Training
 
+_NAME = 10  # letters of another run's name
 _MARKS = 36  # along one edge of a plot, at most
 _LAYER = "layer, in order of execution"
 _NO_LOSS = "the loss is not known"
@@ -194,9 +195,9 @@ class LiveFigure:
         if shown.update_ratio is not None:
             parts.append(("◆ update/weight", RATIO))
         if shown.beside is not None:
-            parts.append((f"╌ {shown.beside.name}", style.shown(BESIDE)))
+            parts.append((f"╌ {_shortened(shown.beside.name)}", style.shown(BESIDE)))
         if self._with_health:
-            parts.append(("― dead, below", DEAD))
+            parts.append(("― dead, below" if shown.beside is None else "― dead", DEAD))
         return changed + [self.profile] * self._key.show(parts)
 
     def _fit_steps(self, shown: Training) -> list[Axes]:
@@ -269,7 +270,8 @@ class LiveFigure:
     def _explain(self, axes: Axes, marks: dict[str, tuple[str, ...]]) -> list[Axes]:
         """Say below axes what the marks mean that are seen; return the axes if that is a change."""
         lines = self._drawn.lines
-        words = "   ".join(text for text, names in marks.items() if any(len(lines[k].get_xdata()) for k in names))
+        seen = [text for text, names in marks.items() if any(len(lines[k].get_xdata()) for k in names)]
+        words = "   ".join(seen[:2])  # of three the last would reach the axis' name
         if words == self._marks[axes].get_text():
             return []
         self._marks[axes].set_text(words)
@@ -285,6 +287,11 @@ class LiveFigure:
         self._news[self.loss].set_text(value + last)
         known = np.isfinite(shown.overhead)
         self._news[self.profile].set_text(f"watching +{100 * shown.overhead:.2g} %" if known else "")
+
+
+def _shortened(name: str) -> str:
+    """A name that leaves room for the rest of the key."""
+    return name if len(name) <= _NAME else f"{name[: _NAME // 2]}…{name[-(_NAME // 2 - 1) :]}"
 
 
 def _lower_part(box: Box) -> Box:
