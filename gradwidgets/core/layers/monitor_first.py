@@ -22,6 +22,7 @@ from gradwidgets.core.layers.preflight.reading import left_out, named_tensors
 from gradwidgets.core.subject.home import at_home
 from gradwidgets.core.wording import number
 
+_KEPT = 3  # batches that may come, besides the first one told
 _NEAR = 1e-2  # relative: how far the loop's loss may be from the one that was looked at
 _WITHOUT_LOSS = ("non_finite_data", "non_finite_weights", "input_scale", "batch_of_one")
 _UNTOLD = "targets and loss were not looked at: the loop does not tell them"
@@ -82,6 +83,7 @@ class FirstLook:
         """Say what a batch is made of, should the model be given these inputs."""
         if not self._done:
             self._expected.append(_Expected(inputs, targets, loss_fn))
+            del self._expected[1:-_KEPT]  # a loop that never trains is not to be held in memory
 
     def arm(self, model: nn.Module, opaque: str, around: Callable[[], contextlib.AbstractContextManager]) -> None:
         """Wait for the first pass.

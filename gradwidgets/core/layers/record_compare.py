@@ -18,7 +18,6 @@ FACTOR = 3.0  # from which a layer is another one
 APART = 1.5  # the same for losses
 _LASTING = 5  # samples that a median is taken of
 _FROM_NOTHING = 1e300  # the ratio to 0
-_ENOUGH = 0.5  # of the samples of the one that has fewer, which must be of common steps
 _QUANTITIES = {"norm": "the gradient", "update_ratio": "the update"}
 
 
@@ -29,7 +28,7 @@ class RecordComparison(Result):
     Attributes:
         names: What they are called.
         layers: Those with weights that both have, by the first's order, L of them.
-        steps: At which both have numbers, ascending, (S,), int64.
+        steps: That one of them sampled, as far as both go, ascending, (S,), int64.
         ratio: The second's gradients in the first's, by their norms, (S, L), float64; NaN where one of them has none.
         same_to: The last step up to which gradients, updates and losses are the same; 0 where they never are.
         parted: The first step from which on something is lastingly another; None where nothing is.
@@ -56,8 +55,8 @@ class RecordComparison(Result):
 def compare_records(first: History, second: History, names: tuple[str, str] = ("A", "B")) -> RecordComparison:
     """Compare two trainings step by step.
 
-    Layers are matched by name, samples by step. Where the two were sampled at different steps, the second is read
-    between its samples, on a logarithmic scale; losses are compared at all steps that both noted.
+    Layers are matched by name, samples by step. At steps that only one of them sampled, the other is read between its
+    samples, on a logarithmic scale; losses are compared at all steps that both noted.
 
     Args:
         first: What a `GradientMonitor` recorded.
@@ -84,7 +83,7 @@ class _Pair:
         self.notes: list[str] = []
         self._first, self._second = first, second
         self.layers, self._columns = self._match_layers()
-        self.steps, self._rows = self._match_steps()
+        self.steps, self._common = self._match_steps()
 
     def compared(self) -> RecordComparison:
         ratios = {name: self._ratio(name) for name in _QUANTITIES if self._has(name)}
@@ -122,31 +121,28 @@ class _Pair:
             self.notes.append(f"of another size: {listed(resized)}")
         return both, ([a[name] for name in both], [b[name] for name in both])
 
-    def _match_steps(self) -> tuple[Tensor, tuple[Tensor, Tensor | None]]:
-        """Steps at which both are known, and their rows; None for a second one that is read between its samples."""
+    def _match_steps(self) -> tuple[Tensor, Tensor]:
+        """The steps that one of them sampled, as far as both go, and which of those both did."""
         a, b = self._first.steps, self._second.steps
         ends = [self._end(one) for one in (self._first, self._second)]
         if ends[0] != ends[1]:
             spans = " and ".join(f"{who} has {counted(end, 'step')}" for who, end in zip(self.names, ends, strict=True))
             self.notes.append(f"{spans}: compared to step {min(ends):,}")
-        common = a[torch.isin(a, b)]
         if not len(a) or not len(b):
             self.notes.append("no step was sampled in one of them")
-            return common, (torch.empty(0, dtype=torch.int64), None)
+            return a[:0], torch.empty(0, dtype=torch.bool)
         low, high = max(int(a[0]), int(b[0])), min(int(a[-1]), int(b[-1]))
-        within = [int(((one >= low) & (one <= high)).sum()) for one in (a, b)]
-        if len(common) > _ENOUGH * min(within):
-            if len(common) < max(within):
-                self.notes.append(f"compared at the {counted(len(common), 'step')} that both sampled")
-            return common, (torch.searchsorted(a, common), torch.searchsorted(b, common))
-        between = a[(a >= low) & (a <= high)]
-        if not len(between):
+        every = torch.cat([a, b]).unique()
+        steps = every[(every >= low) & (every <= high)]
+        common = torch.isin(steps, a) & torch.isin(steps, b)
+        if not len(steps):
             self.notes.append("they have no step in common")
-        else:
+        elif not bool(common.all()):
             self.notes.append(
-                f"sampled at different steps, {len(common)} in common: {self.names[1]} is read between its samples"
+                f"{int(common.sum())} of {counted(len(steps), 'sampled step')} are common to both: at the others the "
+                "numbers are read between samples"
             )
-        return between, (torch.searchsorted(a, between), None)
+        return steps, common
 
     @staticmethod
     def _end(history: History) -> int:
@@ -158,10 +154,8 @@ class _Pair:
 
     def _both(self, name: str) -> tuple[Tensor, Tensor]:
         """A quantity of both, (S, L) each."""
-        rows, columns = self._rows, self._columns
-        a = getattr(self._first, name)[rows[0]][:, columns[0]]
-        b = getattr(self._second, name)[:, columns[1]]
-        return a, b[rows[1]] if rows[1] is not None else _between(self._second.steps, b, self.steps)
+        pair = zip((self._first, self._second), self._columns, strict=True)
+        return tuple(_between(one.steps, getattr(one, name)[:, columns], self.steps) for one, columns in pair)
 
     def _ratio(self, name: str) -> Tensor:
         """The second's in the first's; 1 where both are 0, NaN where one is not known, infinite where one broke."""
@@ -192,14 +186,13 @@ class _Pair:
     def _same_to(self, ratios: dict[str, Tensor], loss_steps: Tensor, losses: Tensor) -> int:
         """The last step before the first difference."""
         differ = []
-        if self._rows[1] is not None:
-            for ratio in ratios.values():
-                other = ((ratio - 1).abs() > SAME).any(1)  # NaN is none
-                differ += self.steps[other][:1].tolist()
+        for ratio in ratios.values():
+            other = ((ratio - 1).abs() > SAME).any(1) & self._common  # NaN is none
+            differ += self.steps[other][:1].tolist()
         a, b = losses.unbind(1)
         other = ((a - b).abs() > SAME * torch.maximum(a.abs(), b.abs())) | (a.isfinite() != b.isfinite())
         differ += loss_steps[other][:1].tolist()
-        known = torch.cat([self.steps, loss_steps]) if self._rows[1] is not None else loss_steps
+        known = torch.cat([self.steps[self._common], loss_steps])
         before = known[known < min(differ)] if differ else known
         return int(before.max()) if len(before) else 0
 
@@ -207,7 +200,8 @@ class _Pair:
         """The first lasting difference of a layer: its step, a sentence, numbers."""
         found = []
         for place, (name, ratio) in enumerate(ratios.items()):
-            decades = torch.where(ratio.isinf() | (ratio <= 0), math.inf, ratio.clamp(min=1e-300).log10().abs())
+            ended = ratio.isinf() | (ratio <= 0) | (ratio > 0.1 * _FROM_NOTHING)
+            decades = torch.where(ended, math.inf, ratio.clamp(min=1e-300).log10().abs())
             apart = decades >= math.log10(FACTOR)
             apart, known = apart & ~ratio.isnan(), ~ratio.isnan()
             # What is not finite or 0 needs no second sample: a training ends there.
@@ -312,9 +306,10 @@ def _rolling(values: Tensor, width: int) -> Tensor:
 
 def _typical(ratio: Tensor) -> float:
     """The ratio of the first few samples from there, the first where something broke or ended."""
-    if math.isinf(float(ratio[0])) or float(ratio[0]) <= 0:
-        return float(ratio[0])
-    known = ratio[ratio.isfinite() & (ratio > 0)]
+    first = float(ratio[0])
+    if math.isinf(first) or first <= 0 or first > 0.1 * _FROM_NOTHING:
+        return first
+    known = ratio[ratio.isfinite() & (ratio > 0) & (ratio < 0.1 * _FROM_NOTHING)]
     return float(known.log().median().exp())
 
 

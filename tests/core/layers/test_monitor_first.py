@@ -3,6 +3,7 @@
 import copy
 import pickle
 import warnings
+import weakref
 
 import pytest
 import torch
@@ -154,6 +155,15 @@ def test_a_look_that_fails_is_a_reason_and_no_failure(monkeypatch):
     history = train(net(), told=with_loss)
     assert history.unseen == "inputs, targets and loss were not looked at: ZeroDivisionError: division by zero"
     assert names(history) == []
+
+
+def test_a_loop_that_never_trains_is_not_held_in_memory():
+    monitor = GradientMonitor(net())
+    held = [
+        weakref.ref(made) for made in (torch.zeros(2, 8) for _ in range(50)) if not monitor.expect(made, None, LOSS)
+    ]
+    assert sum(one() is not None for one in held) <= 5
+    assert held[0]() is not None and held[-1]() is not None
 
 
 def test_a_single_layer_is_looked_at_too():
