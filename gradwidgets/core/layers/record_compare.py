@@ -89,6 +89,9 @@ class _Pair:
         ratios = {name: self._ratio(name) for name in _QUANTITIES if self._has(name)}
         loss_steps, losses = self._losses()
         same_to = self._same_to(ratios, loss_steps, losses)
+        # What is read between samples may not differ where the losses say that nothing does.
+        known_same = ~self._common & (self.steps < same_to)
+        ratios = {name: torch.where(known_same.unsqueeze(1), 1.0, ratio) for name, ratio in ratios.items()}
         parted, message, evidence = self._parts(ratios)
         findings = []
         loss = self._loss_parts(loss_steps, losses)
@@ -96,7 +99,8 @@ class _Pair:
         if not len(self.steps) and not len(loss_steps):
             pass  # the notes say so
         elif parted is not None:
-            start = f"the same to step {same_to:,}; " if 0 < same_to < parted else ""
+            before = min(same_to, parted - 1)
+            start = f"the same to step {before:,}; " if before > 0 else ""
             findings.append(Finding("parted", "info", start + message, {**evidence, "same to step": same_to}))
         elif loss is None:
             findings.append(self._alike(ratios, same_to, loss_steps))

@@ -110,9 +110,15 @@ def test_samples_of_other_steps_are_read_between_and_that_is_said():
     said = "4 of 19 sampled steps are common to both: at the others the numbers are read between samples"
     assert said in result.notes
     assert result.same_to == 21  # by the losses, which both noted at each step: the first step that is another
-    assert 20 <= result.findings[0].evidence["step"] <= 25 and result.findings[0].evidence["layer"] == "2"
+    assert result.findings[0].evidence["step"] == 21 and result.findings[0].evidence["layer"] == "2"
+    assert result.findings[0].message.startswith("the same to step 20; from step 21 on the gradient of 2 is")
     alike = compare_records(trained(every=1), trained(every=2))
     assert alike.findings[0].name == "same" and alike.notes[0].startswith("20 of 39 sampled steps are common to both")
+
+
+def test_nothing_parts_between_samples_before_the_losses_do():
+    result = compare_records(trained(every=2), trained(every=3, change=scaled(25, 40.0)))
+    assert result.same_to == 24 and result.parted == 25  # both sampled 25, and neither 24
 
 
 def test_the_order_of_the_two_changes_no_step_and_no_layer():
