@@ -5,16 +5,20 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
+from gradwidgets.core.layers.heads import gradient_by_head
 from gradwidgets.core.layers.rows import Row
 
 
 def are_alike(row: Row, gradients: Mapping[int, Tensor]) -> bool:
     """Whether all units of a layer have the same weights and get the same gradient, so that no step tells them apart.
 
+    Of attention the heads' gradients are noted on the way.
+
     Args:
         row: The layer.
         gradients: By the parameters' ids.
     """
+    row.heads = gradient_by_head(row.split, row.weights, gradients) if row.split else ()
     weight = row.weights.get("weight")
     if not isinstance(row.module, (nn.Linear, nn.modules.conv._ConvNd)) or weight is None or not _told(weight):
         return False
