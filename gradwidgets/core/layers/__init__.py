@@ -16,6 +16,7 @@ from gradwidgets.core.layers.preflight import preflight
 from gradwidgets.core.layers.profile import Trend, gradient_trend, signal_trend
 from gradwidgets.core.layers.ranked import FixRanking, RankedFix
 from gradwidgets.core.layers.ranking import TRIES, rank_fixes, ranking_fixes
+from gradwidgets.core.layers.record_compare import RecordComparison, compare_records
 from gradwidgets.core.layers.stats import LayerFlow, LayerStats
 from gradwidgets.core.layers.steps import training_losses
 from gradwidgets.core.layers.theory import predicted_factor, predicted_factors
@@ -51,6 +52,7 @@ __all__ = [
     "LayerStats",
     "Network",
     "RankedFix",
+    "RecordComparison",
     "Residual",
     "Trend",
     "Trial",
@@ -59,6 +61,7 @@ __all__ = [
     "batch_norms",
     "build_network",
     "clip_gradients",
+    "compare_records",
     "completed",
     "diagnose",
     "diagnose_record",

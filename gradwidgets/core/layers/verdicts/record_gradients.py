@@ -35,14 +35,14 @@ def not_finite(judged: JudgedRecord) -> list[Finding]:
     first = min([int(steps[of_loss[0]])] if of_loss else [], [int(history.steps[sampled[0]])] if sampled else [],
                 key=lambda one: one or [math.inf])[0]  # fmt: skip
     layers = [column for column in judged.weighted if sampled and bool(broken[sampled[0], column])]
-    at = (history.steps == first).nonzero().flatten().tolist()
     finite = history.steps[(history.steps < first) & ~bad].tolist()
     evidence: dict[str, object] = {"step": first, "last finite sample": finite[-1] if finite else 0}
     message = f"{'the loss' if of_loss and int(steps[of_loss[0]]) == first else 'a gradient'} is not finite"
     message += f", first seen at step {first:,}"
-    if at and history.batches is not None and math.isfinite(float(history.batches[at[0]])):
-        evidence["batch"] = int(history.batches[at[0]])
-        message += f" (batch {evidence['batch']:,})"
+    batch = judged.batch(first)
+    if batch is not None:
+        evidence["batch"] = batch
+        message += f" (batch {batch:,})"
     if finite and finite[-1] < first - 1:
         message += f"; the sample before it, of step {finite[-1]:,}, was finite"
     if layers:
