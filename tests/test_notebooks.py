@@ -29,7 +29,7 @@ gradwidgets.widgets.panel._STILL = 60
 TRAINED = ("03_gradient_flow", "04_your_own_model")
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 # What a training that is watched tells of the clock: its last line, and how often there was time to look.
-OF_THE_CLOCK = re.compile(r"^(watching|drawing) costs .*$|\d+ samples kept", re.MULTILINE)
+OF_THE_CLOCK = re.compile(r"^(watching|drawing) costs .*$|\d+ samples\b", re.MULTILINE)
 
 
 def pictures(notebook: nbformat.NotebookNode) -> list[bytes]:

@@ -37,15 +37,16 @@ class ElementSizes:
         self._words: str | None = None
         self._limits: tuple[int, int] | None = None
 
-    def show(self, histogram: Histogram | None, line: MovingLine) -> bool:
+    def show(self, histogram: Histogram | None, line: MovingLine, why_none: str = "") -> bool:
         """Draw a histogram; return whether title or limits changed.
 
         Args:
             histogram: What to draw; None for a sentence that says how to get one.
             line: What moves.
+            why_none: Another sentence, where there is no way.
         """
         words = "" if histogram is None else histogram.title
-        changed = self._notice.say(_NONE if histogram is None else "")
+        changed = self._notice.say((why_none or _NONE) if histogram is None else "")
         if histogram is None or not len(histogram.counts):
             line.set_data([], [])
             limits = None

@@ -15,7 +15,8 @@ from gradwidgets.figures.element_sizes import ElementSizes
 from gradwidgets.figures.growing import GrowingDecades, GrowingLosses, GrowingSteps
 from gradwidgets.figures.layer_names import name_layers
 from gradwidgets.figures.layout import Box, live_layout
-from gradwidgets.figures.live_lines import DEAD, FIRST, MEASURED, RATIO, LiveLines
+from gradwidgets.figures.live_lines import BESIDE, DEAD, FIRST, MEASURED, RATIO, LiveLines
+from gradwidgets.figures.live_twin import Twin
 from gradwidgets.figures.marks import label_axes, plot_axes
 from gradwidgets.figures.moving import MovingLine
 from gradwidgets.figures.panel_text import Key, Notice, fit, footnote, title, wrapped
@@ -25,10 +26,11 @@ from gradwidgets.figures.thinning import spaced, thinned
 from gradwidgets.figures.ticks import short
 from gradwidgets.figures.training import Training
 
+_NAME = 10  # letters of another run's name
 _MARKS = 36  # along one edge of a plot, at most
 _LAYER = "layer, in order of execution"
 _NO_LOSS = "the loss is not known"
-_ZERO, _BROKEN = "▼ zero", "✖ not finite"
+_ZERO, _BROKEN, _PART = "▼ zero", "✖ not finite", "┆ they part"
 
 
 class LiveFigure:
@@ -78,6 +80,7 @@ class LiveFigure:
             self._grown = GrowingDecades(self.norms), GrowingDecades(self.profile), GrowingLosses(self.loss)
             self._steps = GrowingSteps(self.norms), GrowingSteps(self.loss)
             self._drawn = LiveLines(self.norms, self.profile, self.health, self.loss, self.near, style, layout)
+            self._twin = Twin((self.norms, self.profile, self.loss), self._grown, self._drawn)
             self._run: tuple | None = None
             self._newest = 0
             self._quantity = ""
@@ -118,12 +121,14 @@ class LiveFigure:
         goes_on = self._begin(shown)
         has_dead = shown.dead is not None and bool(np.isfinite(shown.dead).any())
         whole |= self._show_health(has_dead or (goes_on and self._with_health))
-        changed = [*self._name(shown), *self._fit_steps(shown), *self._show_loss(shown)]
+        changed = [*self._name(shown), *self._fit_steps(shown), *self._twin.fit(shown), *self._show_loss(shown)]
         if len(shown.layers):
             changed += [*self._show_norms(shown), *self._show_profile(shown)]
-        changed += self._explain(self.norms, {_ZERO: ("zero", "zero now"), _BROKEN: ("broken", "broken now")})
+        self._twin.show(shown)
+        marks = {_ZERO: ("zero", "zero now"), _BROKEN: ("broken", "broken now"), _PART: ("part",)}
+        changed += self._explain(self.norms, marks)
         changed += self._explain(self.loss, {_BROKEN: ("loss broken",)})
-        changed += [self.near] * self._sizes.show(shown.detail, self._drawn["near"])
+        changed += [self.near] * self._sizes.show(shown.detail, self._drawn["near"], shown.no_detail)
         self._tell_news(shown)
         return list(dict.fromkeys(changed)), whole
 
@@ -162,7 +167,8 @@ class LiveFigure:
 
     def _begin(self, shown: Training) -> bool:
         """Forget the limits where another run, or another quantity, begins; return whether the old one goes on."""
-        run, newest = (tuple(shown.layers), shown.quantity), int(shown.steps[-1])
+        beside = None if shown.beside is None else shown.beside.name
+        run, newest = (tuple(shown.layers), shown.quantity, beside), int(shown.steps[-1])
         goes_on = run == self._run and newest >= self._newest
         self._run, self._newest = run, newest
         if goes_on:
@@ -188,12 +194,14 @@ class LiveFigure:
             parts.append(("― first", FIRST))
         if shown.update_ratio is not None:
             parts.append(("◆ update/weight", RATIO))
+        if shown.beside is not None:
+            parts.append((f"╌ {_shortened(shown.beside.name)}", style.shown(BESIDE)))
         if self._with_health:
-            parts.append(("― dead, below", DEAD))
+            parts.append(("― dead, below" if shown.beside is None else "― dead", DEAD))
         return changed + [self.profile] * self._key.show(parts)
 
     def _fit_steps(self, shown: Training) -> list[Axes]:
-        first, last = shown.span
+        first, last = shown.reach
         axes = self.norms, self.loss
         return [one for one, axis in zip(axes, self._steps, strict=True) if axis.fit(first, last)]
 
@@ -262,7 +270,8 @@ class LiveFigure:
     def _explain(self, axes: Axes, marks: dict[str, tuple[str, ...]]) -> list[Axes]:
         """Say below axes what the marks mean that are seen; return the axes if that is a change."""
         lines = self._drawn.lines
-        words = "   ".join(text for text, names in marks.items() if any(len(lines[k].get_xdata()) for k in names))
+        seen = [text for text, names in marks.items() if any(len(lines[k].get_xdata()) for k in names)]
+        words = "   ".join(seen[:2])  # of three the last would reach the axis' name
         if words == self._marks[axes].get_text():
             return []
         self._marks[axes].set_text(words)
@@ -278,6 +287,11 @@ class LiveFigure:
         self._news[self.loss].set_text(value + last)
         known = np.isfinite(shown.overhead)
         self._news[self.profile].set_text(f"watching +{100 * shown.overhead:.2g} %" if known else "")
+
+
+def _shortened(name: str) -> str:
+    """A name that leaves room for the rest of the key."""
+    return name if len(name) <= _NAME else f"{name[: _NAME // 2]}…{name[-(_NAME // 2 - 1) :]}"
 
 
 def _lower_part(box: Box) -> Box:

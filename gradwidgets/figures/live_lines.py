@@ -13,6 +13,8 @@ from gradwidgets.figures.style import Style
 from gradwidgets.figures.training import DRAWN
 
 MEASURED, FIRST, SICK, DEAD, RATIO = "#0072b2", "#7d8894", "#d7301f", "#d55e00", "#009e73"
+BESIDE = "#b0558a"
+_TWINS = 3  # layers whose line of another run is drawn
 _MARKED = 120  # layers up to which each has a mark that can be told from the next one
 
 
@@ -33,6 +35,7 @@ class LiveLines:
     Attributes:
         lines: Name → line.
         of_layers: Lines of the layers drawn over the steps.
+        twins: Which of those have a dashed line of another run beside them: the first, the middle and the last.
     """
 
     def __init__(
@@ -42,6 +45,7 @@ class LiveLines:
         self._style, self._scale = style, layout.scale
         self.lines: dict[str, MovingLine] = {}
         self.of_layers: list[MovingLine] = []
+        self.twins: list[int] = []
 
     def __getitem__(self, name: str) -> MovingLine:
         """A line."""
@@ -68,11 +72,22 @@ class LiveLines:
         size = 4.2 * scale if layers <= _MARKED else 1.8 * scale
         colors = depth_colors(min(layers, DRAWN), style)
         self.of_layers = [moving_line(norms, color=color, zorder=3, **thin) for color in colors]
+        self.twins = sorted({round(k) for k in np.linspace(0, len(colors) - 1, min(len(colors), _TWINS))})
+        dashed = {"linestyle": (0, (3.2, 2.0)), "linewidth": 1.3 * scale}
+        other, dotted = style.shown(BESIDE), {"linestyle": ":", "linewidth": 1.2 * scale, "color": style.ink}
         dots = {"linewidth": 0.9 * scale, "marker": "o", "markersize": 2.0 * scale if layers <= _MARKED else 0.0}
         points = {"marker": "o", **alone, **plain}
         self.lines = {
             **{f"layer {k}": one for k, one in enumerate(self.of_layers)},
             "own": moving_line(norms, color=style.ink, zorder=5, casing=style.plot, linewidth=1.9 * scale),
+            **{f"twin {k}": moving_line(norms, color=colors[k], zorder=3.2, **dashed) for k in self.twins},
+            "own twin": moving_line(norms, color=style.ink, zorder=4.9, **dashed),
+            "twin now": moving_line(
+                profile, color=other, zorder=3.8, marker="s", **dashed, **plain, markersize=0.6 * size
+            ),
+            "twin loss": moving_line(loss, color=other, zorder=3.9, **dashed),
+            "part": moving_line(norms, zorder=2.5, **dotted),
+            "loss part": moving_line(loss, zorder=2.5, **dotted),
             "newest": moving_line(norms, color=style.ink, zorder=5.5, **points, markersize=2.6 * scale),
             "zero": moving_line(norms, **zero),
             "broken": moving_line(norms, **broken),

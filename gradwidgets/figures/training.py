@@ -26,6 +26,32 @@ class Histogram:
 
 
 @dataclass(frozen=True, eq=False)
+class Beside:
+    """Another run, to be seen beside one, aligned by step.
+
+    Attributes:
+        name: What it is called, in a word or two.
+        steps: Ascending, (T,).
+        values: Of the same layers, (T, L); NaN for those that it has not.
+        loss: (M,).
+        loss_steps: Ascending, (M,).
+        parted: The step from which on the two are not alike; None for none.
+    """
+
+    name: str
+    steps: np.ndarray
+    values: np.ndarray
+    loss: np.ndarray
+    loss_steps: np.ndarray
+    parted: int | None = None
+
+    def at(self, step: int) -> np.ndarray:
+        """The values of the newest sample by this step, (L,); NaN before the first."""
+        row = int(np.searchsorted(self.steps, step, side="right")) - 1
+        return self.values[row] if row >= 0 else np.full(self.values.shape[1], np.nan)
+
+
+@dataclass(frozen=True, eq=False)
 class Training:
     """S samples of L layers.
 
@@ -45,6 +71,8 @@ class Training:
         loss_steps: The steps that losses are of, ascending, (N,); None for those of the samples.
         named: Whether the layers' names stand along their axis, and not their numbers.
         waiting: What is said before the first sample.
+        beside: Another run; None for none.
+        no_detail: Why a layer cannot be looked at from near; "" where it can.
     """
 
     quantity: str
@@ -61,6 +89,8 @@ class Training:
     loss_steps: np.ndarray | None = None
     named: bool = False
     waiting: str = "waiting for the first step"
+    beside: Beside | None = None
+    no_detail: str = ""
 
     @property
     def noted(self) -> tuple[np.ndarray, np.ndarray]:
@@ -76,6 +106,14 @@ class Training:
         steps, _ = self.noted
         ends = [*self.steps[[0, -1]], *steps[[0, -1]]] if len(steps) else self.steps
         return int(min(ends)), int(max(ends))
+
+    @property
+    def reach(self) -> tuple[int, int]:
+        """The same of both runs, where there are two."""
+        ends, other = [*self.span], self.beside
+        for steps in () if other is None else (other.steps, other.loss_steps):
+            ends += [int(steps[0]), int(steps[-1])] if len(steps) else []
+        return min(ends), max(ends)
 
     @property
     def drawn(self) -> np.ndarray:

@@ -11,6 +11,7 @@ import html
 import logging
 import pathlib
 from collections.abc import Callable, Iterator, Mapping
+from typing import ClassVar
 
 import ipywidgets as widgets
 from traitlets import TraitError, Unicode
@@ -37,6 +38,8 @@ class SettingsPanel(SerialBox):
 
     error = Unicode("", help="what went wrong last, in one line; empty when all is well")
     summary = Unicode("", help="what the picture shows, in words")
+
+    maker: ClassVar[str] = ""  # what is called to make it, where that is not its class
 
     # What close() needs, should the constructor refuse its arguments before it has come far.
     _closed = True
@@ -275,7 +278,7 @@ class SettingsPanel(SerialBox):
         problem = self._problem_repr()
         usual = self._usual()
         changed = [f"{k}={v!r}" for k, v in self._values().items() if v != usual[k] and k not in problem]
-        return f"{type(self).__name__}({', '.join([*problem.values(), *changed])})"
+        return f"{self.maker or type(self).__name__}({', '.join([*problem.values(), *changed])})"
 
     def close(self) -> None:
         """Free everything registered for this, children first. May be called again."""

@@ -5,7 +5,7 @@ import pytest
 
 from gradwidgets.figures.live import LiveFigure
 from gradwidgets.figures.style import STYLES
-from gradwidgets.figures.training import Histogram, Training
+from gradwidgets.figures.training import Beside, Histogram, Training
 
 SIZES = [(760, 470), (1280, 700)]
 
@@ -27,6 +27,13 @@ def training(samples: int, layers: int, **more) -> Training:
         "loss": rng.uniform(1.0, 2.0, samples),
     }
     return Training(**{**given, **more})
+
+
+def another(samples: int, layers: int, parted: int | None = 120, name: str = "a_long_name_of_a_file") -> Beside:
+    rng = np.random.default_rng(7)
+    steps, losses = 1 + 3 * np.arange(samples), np.arange(1, 3 * samples)
+    values = 10.0 ** rng.uniform(-6, -3, (samples, layers))
+    return Beside(name, steps, values, rng.uniform(0.1, 4.0, len(losses)), losses, parted)
 
 
 def histogram(title: str = "layers.1, step 9") -> Histogram:
@@ -206,7 +213,7 @@ def test_the_histogram_is_a_staircase_over_whole_decades_that_only_grow(live):
 
 
 @pytest.mark.parametrize("size", SIZES, ids=str)
-@pytest.mark.parametrize("state", ["first", "usual", "deep", "broken", "extreme", "waiting"])
+@pytest.mark.parametrize("state", ["first", "usual", "deep", "broken", "extreme", "waiting", "beside", "both broken"])
 def test_texts_lie_in_the_figure_and_apart(picture, assert_texts_fit, size, state):
     shown = {
         "first": training(1, 2),
@@ -226,12 +233,65 @@ def test_texts_lie_in_the_figure_and_apart(picture, assert_texts_fit, size, stat
             steps=10**9 + np.arange(40) * 10**7,
             detail=Histogram("x", np.array([-300.0, 300.0]), np.ones(1)),
         ),
+        "beside": training(
+            300, 24, detail=histogram(), dead=np.full(24, 0.3), update_ratio=np.full(24, 1e-3), beside=another(400, 24)
+        ),
+        "both broken": training(
+            900,
+            2,
+            values=np.tile([0.0, np.nan], (900, 1)),
+            loss=np.full(900, np.inf),
+            dead=np.zeros(2),
+            beside=another(900, 2, parted=3),
+        ),
         "waiting": training(0, 3, waiting="waiting for the first step of a loop that somebody has still to run " * 3),
     }[state]
     live = LiveFigure(picture(*size))
     live.build()
     live.update(shown)
     assert_texts_fit(live.figure)
+
+
+def test_another_run_is_drawn_in_dashes_on_the_same_scales(live):
+    shown = training(40, 24, beside=another(30, 24))
+    live.update(shown)
+    other = shown.beside
+    for k, place in zip((0, 11), (0, 23), strict=True):
+        x, y = live.lines[f"twin {k}"].get_data()
+        assert x.tolist() == other.steps.tolist() and y == pytest.approx(np.log10(other.values[:, place]))
+    assert live.lines["twin now"].get_data()[1] == pytest.approx(np.log10(other.values[13]))  # step 40 was the newest
+    assert live.lines["part"].get_data()[0].tolist() == live.lines["loss part"].get_data()[0].tolist() == [120, 120]
+    for line, axes in (("twin 0", live.norms), ("twin now", live.profile), ("twin loss", live.loss)):
+        x, y = live.lines[line].get_data()
+        assert axes.get_xlim()[0] < x.min() <= x.max() < axes.get_xlim()[1]
+        assert axes.get_ylim()[0] < y.min() <= y.max() < axes.get_ylim()[1]
+
+
+def test_of_a_layer_that_is_looked_at_both_runs_have_a_line_and_the_others_none(live):
+    shown = training(40, 24, beside=another(30, 24, parted=None), selected=5)
+    live.update(shown)
+    assert live.lines["own twin"].get_data()[1] == pytest.approx(np.log10(shown.beside.values[:, 5]))
+    assert len(live.lines["twin 0"].get_data()[0]) == len(live.lines["part"].get_data()[0]) == 0
+
+
+def test_without_another_run_nothing_of_it_stays(live):
+    live.update(training(40, 3, beside=another(30, 3)))
+    assert any("a_lon" in text.get_text() for text in live._key.texts)
+    live.update(training(41, 3))
+    assert all(len(live.lines[name].get_data()[0]) == 0 for name in live.lines if "twin" in name or "part" in name)
+    assert not any("a_lon" in text.get_text() for text in live._key.texts)
+
+
+def test_another_run_without_any_number_for_a_layer_is_drawn_without_it(live, drawn):
+    other = another(5, 3)
+    other.values[:, 1] = np.nan
+    live.update(training(1, 3, beside=other))
+    drawn(live.figure)
+    assert live.lines["twin now"].get_data()[0].tolist() == [1, 3]
+    nothing = Beside("none", np.empty(0), np.empty((0, 3)), np.empty(0), np.empty(0))
+    live.update(training(2, 3, beside=nothing))
+    drawn(live.figure)
+    assert len(live.lines["twin now"].get_data()[0]) == 0
 
 
 def test_a_click_finds_the_layer(live):

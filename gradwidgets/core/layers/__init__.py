@@ -3,7 +3,8 @@
 from gradwidgets.core.layers.activations import ACTIVATIONS, Activation
 from gradwidgets.core.layers.applied import AppliedFix, apply_in_place
 from gradwidgets.core.layers.clippers import CLIPPERS, Clipped, clip_gradients
-from gradwidgets.core.layers.fixes import FIXES, Fix, apply_fix, completed, fixes_for, refusal
+from gradwidgets.core.layers.fix_table import FIXES, Fix
+from gradwidgets.core.layers.fixes import apply_fix, completed, fixes_for, refusal
 from gradwidgets.core.layers.flow import layer_flow
 from gradwidgets.core.layers.gradients import batch_norms, measuring_batch_norms, parameter_gradients
 from gradwidgets.core.layers.inits import INITS, Init
@@ -13,7 +14,9 @@ from gradwidgets.core.layers.networks import NETWORKS, NORMALIZATIONS, Dense, Ne
 from gradwidgets.core.layers.passes import FlowError
 from gradwidgets.core.layers.preflight import preflight
 from gradwidgets.core.layers.profile import Trend, gradient_trend, signal_trend
-from gradwidgets.core.layers.ranking import TRIES, FixRanking, RankedFix, rank_fixes, ranking_fixes
+from gradwidgets.core.layers.ranked import FixRanking, RankedFix
+from gradwidgets.core.layers.ranking import TRIES, rank_fixes, ranking_fixes
+from gradwidgets.core.layers.record_compare import RecordComparison, compare_records
 from gradwidgets.core.layers.stats import LayerFlow, LayerStats
 from gradwidgets.core.layers.steps import training_losses
 from gradwidgets.core.layers.theory import predicted_factor, predicted_factors
@@ -49,6 +52,7 @@ __all__ = [
     "LayerStats",
     "Network",
     "RankedFix",
+    "RecordComparison",
     "Residual",
     "Trend",
     "Trial",
@@ -57,6 +61,7 @@ __all__ = [
     "batch_norms",
     "build_network",
     "clip_gradients",
+    "compare_records",
     "completed",
     "diagnose",
     "diagnose_record",

@@ -5,7 +5,8 @@ import weakref
 from torch import nn
 
 from gradwidgets.core.choices import choose
-from gradwidgets.core.layers.fixes import FIXES, make_change, reach
+from gradwidgets.core.layers.fix_table import FIXES
+from gradwidgets.core.layers.fixes import make_change, reach
 from gradwidgets.core.layers.matrices import share_changed, weights_of
 from gradwidgets.core.layers.passes import SMALL, inside, quietly, size_of
 from gradwidgets.core.subject.certificate import Certificate

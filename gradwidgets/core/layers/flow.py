@@ -26,6 +26,7 @@ from gradwidgets.core.layers.summary import Measured, summarise
 from gradwidgets.core.layers.tracking import Tracked, names_by_id
 from gradwidgets.core.layers.unlisted import unlisted
 from gradwidgets.core.layers.watch import Watch
+from gradwidgets.core.subject.collection import NoCollection
 from gradwidgets.core.subject.home import abroad, at_home
 
 
@@ -68,9 +69,10 @@ def flow_of(subject: Subject, *, own: bool = False, known: bool = False) -> Laye
     """
     subject.notes += hooks_in_words(subject.model)
     look = _measure_plainly if known else _looked
-    found, certificate = subject.looked_at(look, own=own)
-    with quietly(subject.light):
-        return summarise(found, certificate, subject.notes)
+    with NoCollection(subject.small) as block, block:
+        found, certificate = subject.looked_at(look, own=own)
+        with quietly(subject.light):
+            return summarise(found, certificate, subject.notes)
 
 
 def _looked(subject: Subject) -> Measured:

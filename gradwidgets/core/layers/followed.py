@@ -199,6 +199,7 @@ def _follow(value: Tensor, taps: list[Tap]) -> None:
     """Follow a value back, so that taps know the gradients by their states; those that it does not reach have none."""
     for tap in taps:
         tap.hidden = tap.cell = None
+        tap.states_only = True
     wanted = [one for tap in taps for one in tap.wanted]
     if not (wanted and value.requires_grad):
         return

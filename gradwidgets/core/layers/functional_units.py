@@ -23,6 +23,8 @@ _SLOPES = {
     "clamp": 1.0,
 }  # fmt: skip
 _NONE = math.nan
+SOFTMAX = ("softmax", "safe_softmax")
+_SURE = 0.99  # of a softmax's row, for one entry
 # They gate by rights.
 _GATED = (nn.RNNBase, nn.RNNCellBase, nn.MultiheadAttention)
 
@@ -36,7 +38,7 @@ class FunctionStats(Result):
         place: The module that calls it.
         dead_fraction: Share of its units whose slope is 0 for the whole batch; NaN for too few samples to tell.
         saturated_fraction: Share of its outputs where the slope is under 5 % of its largest; NaN for one that does not
-            saturate.
+            saturate. For a softmax, the share of its rows in which one entry has it all.
         before: The nearest layers that it takes from.
     """
 
@@ -60,10 +62,11 @@ def slopes_of(nodes: dict[Node, Call | None]) -> dict[Node, Tensor]:
     found = {}
     for node, call in nodes.items():
         name = plain_name(node.name().split("::")[-1])
-        if name in _SLOPES and call is not None and not isinstance(call.module, _GATED):
-            shares = _shares(node, _SLOPES[name])
-            if shares is not None:
-                found[node] = shares
+        if call is None or isinstance(call.module, _GATED):
+            continue
+        shares = _shares(node, _SLOPES[name]) if name in _SLOPES else _sure(node) if name in SOFTMAX else None
+        if shares is not None:
+            found[node] = shares
     return found
 
 
@@ -83,3 +86,15 @@ def _shares(node: Node, largest: float) -> Tensor | None:
     if not math.isnan(largest):
         flat = (slope.abs() < FLAT * largest).float().mean()
     return torch.stack([torch.as_tensor(one, dtype=torch.float32, device=slope.device) for one in (dead, flat)])
+
+
+def _sure(node: Node) -> Tensor | None:
+    """Of a softmax, the share of rows in which nearly all is on one entry."""
+    try:
+        rows, axis = node._saved_result.detach(), node._saved_dim
+    except (AttributeError, RuntimeError):
+        return None
+    axis = axis - 2**64 if axis >= 2**63 else axis  # torch gives a negative axis as an unsigned number
+    if not rows.ndim or not rows.numel() or rows.shape[axis] < 2 or rows.layout is not torch.strided:
+        return None
+    return torch.stack((rows.new_tensor(_NONE), (rows.amax(axis) > _SURE).float().mean())).float()

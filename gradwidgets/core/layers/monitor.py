@@ -1,15 +1,18 @@
 """Watching the gradients of a real training loop, layer by layer, without changing it."""
 
+import contextlib
 import math
 import sys
 import time
 import weakref
+from collections.abc import Callable, Iterator
 from numbers import Integral, Real
 
 import torch
 from torch import Tensor, nn
 
 from gradwidgets.core.layers.monitor_closure import FirstCall
+from gradwidgets.core.layers.monitor_first import FirstLook
 from gradwidgets.core.layers.monitor_history import History, Sample
 from gradwidgets.core.layers.monitor_loss import Losses, LossRecord, NotedLoss, loss_value
 from gradwidgets.core.layers.monitor_pace import Pace
@@ -57,6 +60,9 @@ class GradientMonitor:
         keep: The most samples that are kept (fewer where they would take more than 64 MB). When there are so many,
             they are thinned to half, evenly over the steps.
         scaler: A `torch.amp.GradScaler`, so that a step on gradients that are still scaled is noticed and divided.
+        preflight: Whether the first pass with gradients is looked at as `preflight` does, for the verdict: inputs and
+            weights by hooks that stand during that pass only, and, where `expect` has told them, targets and loss by
+            one pass forward of a copy.
 
     Raises:
         TypeError: An argument is of the wrong type.
@@ -76,6 +82,7 @@ class GradientMonitor:
         updates: bool = False,
         keep: int = 10_000,
         scaler: "torch.amp.GradScaler | None" = None,
+        preflight: bool = True,
     ) -> None:
         if not isinstance(model, nn.Module):
             raise TypeError(f"model must be a torch.nn.Module; got {type(model).__name__}")
@@ -89,16 +96,19 @@ class GradientMonitor:
         self._updates = bool(updates)
         keep = _whole("keep", keep, 2)
         self._sampler = Sampler(model, optimizer is not None, bool(activations), self._updates, keep, scaler)
+        self._first = FirstLook() if preflight else None
         self._handles: list = []
         self._active = False
         self._steps = 0
         self._sampled = False  # whether the last step was
         self._in_closure = False  # whether a sample waits for a closure's first call
         self._pending = 0.0  # seconds that the next sample's cost includes
+        self._lost = False  # whether a loss was not finite
         self._loss = NotedLoss()
         self._losses = LossRecord()
         # Dropped without having been left, it takes its hooks along.
-        self._finalizer = weakref.finalize(self, _remove_all, self._handles, self._sampler.taps.handles)
+        first = [] if self._first is None else self._first.handles
+        self._finalizer = weakref.finalize(self, _remove_all, self._handles, self._sampler.taps.handles, first)
         self._finalizer.atexit = False
 
     @at_home
@@ -114,8 +124,20 @@ class GradientMonitor:
             self._take_hooks_away()
             raise
 
+    @contextlib.contextmanager
+    def _without_taps(self) -> Iterator[None]:
+        """A block within which a copy of the model may run: its hooks would count it as the model's own pass."""
+        self._sampler.taps.disarm()
+        try:
+            yield
+        finally:
+            if self._pace.due == self._steps + 1:
+                self._sampler.prepare()
+
     def _take_hooks_away(self) -> None:
         self._active = False
+        if self._first is not None:
+            self._first.disarm()
         _remove_all(self._handles)
         self._sampler.close()
 
@@ -143,6 +165,8 @@ class GradientMonitor:
             self._handles.append(after(after_step))
         self._active = True
         self._pace.start()
+        if self._first is not None and not self._steps:
+            self._first.arm(model, self._sampler.opaque, self._without_taps)
         if self._pace.due == self._steps + 1:
             self._sampler.prepare()
         return self
@@ -157,6 +181,8 @@ class GradientMonitor:
         if not self._active:
             return
         self._active = self._in_closure = False
+        if self._first is not None:
+            self._first.disarm()
         _remove_all(self._handles)
         self._sampler.close()
         self._pace.stop()
@@ -181,7 +207,12 @@ class GradientMonitor:
     @property
     def overhead(self) -> float:
         """The time spent looking, in the time of training without it; NaN before the start."""
-        return self._pace.share
+        return self._pace.share_with(0.0 if self._first is None else self._first.seconds)
+
+    @property
+    def lr(self) -> float | None:
+        """The learning rate at the newest sample where plain gradient descent trains; None for other optimizers."""
+        return self._sampler.lr
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -191,7 +222,7 @@ class GradientMonitor:
     @property
     def history(self) -> History:
         """All samples that are kept; cheap, as it shares their memory."""
-        return self._sampler.history
+        return self._sampler.history(self._losses.losses(), self._first)
 
     @property
     def latest(self) -> Sample | None:
@@ -216,14 +247,25 @@ class GradientMonitor:
         Raises:
             TypeError: It is neither.
         """
-        value = loss_value(value)
+        loss, value = value, loss_value(value)
+        if self._first is not None and self._steps < 2:
+            self._first.note_loss(loss)
+        self._look_at_loss(value)
         # Within a closure whose step has begun, the sample is still to come.
         done = self._steps - self._in_closure
         if self._loss.told(value, done):
             if self._sampled and len(self._sampler):
                 value = float(value)
                 self._sampler.amend_loss(value)
-            self._losses.add(done, value)
+            self._losses.add(done, value, self._sampler.batch)
+
+    def _look_at_loss(self, value: float | Tensor) -> None:
+        """Have the step of the first loss that is not finite sampled: which gradients are, is asked next."""
+        if self._lost or not self._active or not isinstance(value, float) or math.isfinite(value):
+            return
+        self._lost = True
+        if not self._in_closure and self._pace.due != self._steps + 1:
+            self._pace.due = self._steps + 1
 
     def note_batch(self, index: int) -> None:
         """Say which batch the next step is of, so that a verdict can name it.
@@ -237,6 +279,26 @@ class GradientMonitor:
         if isinstance(index, bool) or not isinstance(index, Integral):
             raise TypeError(f"index must be a whole number; got {index!r}")
         self._sampler.batch = float(index)
+
+    def expect(self, inputs: object, targets: object, loss_fn: Callable) -> None:
+        """Say what the first step may be made of, so that it is looked at as a whole.
+
+        Where the model is then given these inputs, a copy of it makes one pass before its own, and the loss of that is
+        looked at with the targets. May be called for several batches, and for some that never come; after the first
+        pass it does nothing. Neither the model nor the training changes by it.
+
+        Args:
+            inputs: What the model will be given: a tuple as `model(*inputs)`, a dict as `model(**inputs)`.
+            targets: Handed to the loss.
+            loss_fn: `loss_fn(model's output, targets)`.
+
+        Raises:
+            TypeError: `loss_fn` cannot be called.
+        """
+        if not callable(loss_fn):
+            raise TypeError(f"loss_fn must be callable, loss_fn(output, targets); got {loss_fn!r:.60}")
+        if self._first is not None:
+            self._first.expect(inputs, targets, loss_fn)
 
     @at_home
     def sample(self, *, paced: bool = False) -> Sample | None:
@@ -259,7 +321,7 @@ class GradientMonitor:
         self._steps += 1
         self._sampled = False
         if paced and (self._steps != self._pace.due or not self._sampler.willing):
-            self._losses.add(self._steps, self._loss.step())
+            self._losses.add(self._steps, self._loss.step(), self._sampler.batch)
             self._passed(begin, sampled=False)
             return None
         taken = self._take(None)
@@ -291,7 +353,7 @@ class GradientMonitor:
         self._steps += 1
         self._sampled = False
         if self._steps != self._pace.due or not self._sampler.willing:
-            self._losses.add(self._steps, self._loss.step())
+            self._losses.add(self._steps, self._loss.step(), self._sampler.batch)
             self._passed(begin, sampled=False)
             return None
         # The wrapped step's positional arguments begin with the optimizer itself.
@@ -316,12 +378,15 @@ class GradientMonitor:
     def _take(self, optimizer) -> bool:
         loss = self._loss.step()
         self._sampled = self._sampler.take(self._steps, self._pace.elapsed, loss, optimizer)
-        self._losses.add(self._steps, self._sampler.loss if self._sampled and loss is not None else loss)
+        loss = self._sampler.loss if self._sampled and loss is not None else loss
+        self._losses.add(self._steps, loss, self._sampler.batch)
         return self._sampled
 
     def _passed(self, begin: float, sampled: bool) -> None:
         """Time the hook that is about to end, and see to the hooks of the next step."""
         took, taps = time.perf_counter() - begin, self._sampler.taps
+        if self._first is not None:
+            self._first.forget()
         if sampled:
             # Hooks in the forward pass, and what was done after the last sample.
             took += taps.spent + self._pending

@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from gradwidgets.core.finding import SEVERITIES, Finding
 from gradwidgets.core.layers.history_file import read, write
 from gradwidgets.core.results import Result
 
@@ -18,6 +19,7 @@ _HEAD = 5  # numbers of a sample as a whole: step, seconds, loss, batch, writes
 _WORDS = ("layers", "kinds", "parameters", "notes")
 _MORE_WORDS = ("unheld", "missing")  # files of earlier versions have none
 _HEADS = ("batches", "writes")
+_NOTED = ("noted_steps", "noted_losses", "noted_batches")
 
 
 @dataclass(frozen=True)
@@ -123,9 +125,16 @@ class History(_Recorded):
         batches: What `note_batch` was told, (S,), float64; NaN where nothing, None in a file that has none.
         writes: How often the memory of the gradients was written to since it was made, (S,), float64: it starts anew
             at `zero_grad`, unless that fills the old memory with zeros. NaN and None as in `batches`.
+        noted_steps: The steps of all losses that were noted, those of no sample too, ascending, (N,), int64; None in a
+            file that has none.
+        noted_losses: Those losses, (N,), float64.
+        noted_batches: Their batches, (N,), float64; NaN where none was noted.
         unheld: Parameters with a gradient that no watched optimizer holds.
         missing: Parameters that had no gradient at the first sample that lacked some.
         outputs: How many numbers the model's last layer gives for a sample; 0 where that is unknown.
+        preflight: What is wrong with what went into the first pass, and with what the loss makes of it.
+        looked_at: What of that was looked at, in words.
+        unseen: What was not, and why, in a sentence; "" where all was, or nothing was asked.
     """
 
     steps: Tensor
@@ -133,9 +142,15 @@ class History(_Recorded):
     loss: Tensor
     batches: Tensor | None = None
     writes: Tensor | None = None
+    noted_steps: Tensor | None = None
+    noted_losses: Tensor | None = None
+    noted_batches: Tensor | None = None
     unheld: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
     outputs: int = 0
+    preflight: tuple[Finding, ...] = ()
+    looked_at: tuple[str, ...] = ()
+    unseen: str = ""
 
     def save(self, path: str | os.PathLike) -> Path:
         """Keep it in a file, which `load` reads again: arrays and JSON, without pickles.
@@ -147,9 +162,11 @@ class History(_Recorded):
             The path.
         """
         tensors = {"steps": self.steps, "seconds": self.seconds, "loss": self.loss, **self.quantities}
-        tensors |= {name: value for name in _HEADS if (value := getattr(self, name)) is not None}
+        tensors |= {name: value for name in (*_HEADS, *_NOTED) if (value := getattr(self, name)) is not None}
         about = {name: list(getattr(self, name)) for name in (*_WORDS, *_MORE_WORDS)}
-        return write(path, {**about, "outputs": self.outputs}, tensors)
+        about |= {"outputs": self.outputs, "looked_at": list(self.looked_at), "unseen": self.unseen}
+        about["preflight"] = [one.to_dict() for one in self.preflight]
+        return write(path, about, tensors)
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> "History":
@@ -166,18 +183,22 @@ class History(_Recorded):
             ValueError: It is none of ours, of a newer version, or not whole.
         """
         about, tensors = read(path)
-        names = ("steps", "seconds", "loss", *_HEADS, *QUANTITIES)
+        names = ("steps", "seconds", "loss", *_HEADS, *_NOTED, *QUANTITIES)
         try:
             words = {name: tuple(about[name]) for name in _WORDS}
             words |= {name: tuple(about.get(name, ())) for name in _MORE_WORDS}
+            words |= {"looked_at": tuple(about.get("looked_at", ())), "unseen": str(about.get("unseen", ""))}
+            words |= {"preflight": tuple(map(_finding, about.get("preflight", ())))}
             found = cls(**words, outputs=int(about.get("outputs", 0)), **{name: tensors.get(name) for name in names})
             needed = {name for name, one in QUANTITIES.items() if not one.needs} <= set(tensors)
             whole = needed and {tuple(one.shape) for one in found.quantities.values()} == {
                 (len(found.steps), len(found.layers))
             }
-        except (KeyError, TypeError):
+            whole = whole and _agree(found.steps, found.seconds, found.loss, *(getattr(found, one) for one in _HEADS))
+            whole = whole and _agree(*(getattr(found, one) for one in _NOTED))
+        except (AttributeError, KeyError, TypeError, ValueError):
             whole = False
-        if not whole or not len(found.steps) == len(found.seconds) == len(found.loss):
+        if not whole:
             raise ValueError(f"{os.fspath(path)} is no whole record of a training: parts of it are missing")
         return found
 
@@ -202,6 +223,19 @@ class History(_Recorded):
 
 
 GradientHistory = History  # its public name
+
+
+def _finding(held: dict[str, object]) -> Finding:
+    """A finding out of a file."""
+    where, severity = held.get("where"), held.get("severity")
+    if severity not in SEVERITIES or not all(isinstance(held.get(one), str) for one in ("name", "message", "action")):
+        raise TypeError("not a finding")
+    return Finding(**{**held, "where": None if where is None else tuple(where)})
+
+
+def _agree(*columns: Tensor | None) -> bool:
+    """Whether those that are there are of one length."""
+    return len({tuple(one.shape) for one in columns if one is not None}) < 2
 
 
 def evenly(steps: Tensor, count: int) -> Tensor:

@@ -53,8 +53,13 @@ class Pace:
     @property
     def share(self) -> float:
         """Cost so far in the time of training without it; NaN before any time has passed."""
-        training = self.elapsed - self.spent
-        return self.spent / training if training > 0 else math.nan
+        return self.share_with(0.0)
+
+    def share_with(self, once: float) -> float:
+        """The same with seconds that were spent once, which the budget does not count."""
+        spent = self.spent + once
+        training = self.elapsed - spent
+        return spent / training if training > 0 else math.nan
 
     @property
     def elapsed(self) -> float:

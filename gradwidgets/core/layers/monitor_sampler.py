@@ -9,11 +9,13 @@ import torch
 from torch import nn
 
 from gradwidgets.core.layers.monitor_amp import scale_of
+from gradwidgets.core.layers.monitor_first import FirstLook
 from gradwidgets.core.layers.monitor_history import QUANTITIES, History, Record, Sample
 from gradwidgets.core.layers.monitor_layers import LayerTable, Owned, listed, writes_of
+from gradwidgets.core.layers.monitor_loss import Losses
 from gradwidgets.core.layers.monitor_numbers import gradient_numbers
 from gradwidgets.core.layers.monitor_taps import Taps
-from gradwidgets.core.layers.monitor_updates import Updates
+from gradwidgets.core.layers.monitor_updates import Updates, plain_lr
 
 _LOOK_EVERY = 8  # samples, for parameters that are new in the model
 _PATIENCE = 3  # samples that may fail before no more are taken
@@ -44,6 +46,7 @@ class Sampler:
         self.notes: dict[str, str] = {}
         self.taps = Taps()
         self.loss = self.batch = math.nan
+        self._lrs: dict[int, float | None] = {}
         self._unheld: tuple[str, ...] = ()
         self._missing: tuple[str, ...] = ()
         self._model = weakref.ref(model)
@@ -63,6 +66,12 @@ class Sampler:
         return len(self._record)
 
     @property
+    def lr(self) -> float | None:
+        """The learning rate, where plain gradient descent trains and one rate is all there is."""
+        rates = set(self._lrs.values())
+        return rates.pop() if len(rates) == 1 else None
+
+    @property
     def layers(self) -> int:
         """How many layers there are."""
         return len(self._names[0])
@@ -78,9 +87,16 @@ class Sampler:
         return tuple({**self._table_notes, **self.notes}.values())
 
     @property
-    def history(self) -> History:
-        """All samples."""
+    def opaque(self) -> str:
+        """Where hooks do not run, why: "compiled" or "scripted"; else ""."""
+        return self._table.opaque
+
+    def history(self, losses: Losses, first: FirstLook | None) -> History:
+        """All samples, the losses that were noted, and what was seen of the first pass."""
         more = {"unheld": self._unheld, "missing": self._missing, "outputs": self._outputs}
+        more |= {"noted_steps": losses.steps, "noted_losses": losses.values, "noted_batches": losses.batches}
+        if first is not None:
+            more |= {"preflight": first.findings, "looked_at": first.seen, "unseen": first.unseen}
         return self._record.history(*self._names, self.sentences, **more)
 
     @property
@@ -140,6 +156,8 @@ class Sampler:
                 self._updates.before(owned)
             self._note_missing(owned, step)
             self._note_unheld(optimizer)
+            if optimizer is not None:
+                self._lrs[id(optimizer)] = plain_lr(optimizer)
             self.loss = math.nan if loss is None else float(loss)
             self._record.add(step, seconds, self.loss, numbers, layers, self.batch, writes_of(owned))
             return True

@@ -11,6 +11,17 @@ from gradwidgets.core.layers.monitor_numbers import norms_of, read
 _MOST = 65_536  # elements of a parameter that are copied
 
 
+def plain_lr(optimizer: object) -> float | None:
+    """The learning rate of an optimizer that is plain gradient descent with one rate; None of any other."""
+    if type(optimizer).__name__ != "SGD" or not type(optimizer).__module__.startswith("torch.optim"):
+        return None
+    groups = optimizer.param_groups
+    if any(group["momentum"] or group["weight_decay"] or group["maximize"] for group in groups):
+        return None
+    rates = {group["lr"] for group in groups if isinstance(group["lr"], (int, float))}
+    return float(rates.pop()) if len(rates) == 1 and len(groups) == 1 else None
+
+
 class Updates:
     """Copies of weights from before a step, and what the step has made of them.
 

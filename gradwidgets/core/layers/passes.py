@@ -98,9 +98,11 @@ class Subject:
             check_room(3 * bytes_of(self.model), "the weights, their copy and their gradients", _SMALLER)
         block = Untouched() if own else Untouched(*self.roots)
         with block, block.again(), quietly(self.light), torch.inference_mode(False), torch.enable_grad():
-            copied = self if own else self.copied()
+            copied = self
             if not own:
-                block.note(copied.model, copied.loss_fn)
+                clone = Clone()
+                copied = self.copied(clone)
+                block.watch(clone)
                 copied.check_room()
             result = work(copied)
         return result, block.certificate
@@ -113,7 +115,9 @@ class Subject:
         """
         if self.small or self.lazy:
             return
-        held = Held(self.model, self.loss_fn, outside=False)
+        # Weights stay what they are in a pass, but in one that clips them, say, and that has done so then before it.
+        parameters = {id(one) for one in self.model.parameters()}
+        held = Held(self.model, self.loss_fn, outside=False, but=parameters)
         try:
             batch, weights = (self.inputs, self.targets), [*self.model.parameters(), *self.model.buffers()]
             kept = kept_bytes(batch, lambda some, its: self.loss_fn(run_plain(self.model, some), its), weights)
@@ -122,9 +126,9 @@ class Subject:
         if not math.isnan(kept):
             check_room(kept + bytes_of(self.model), "activations and gradients of this batch", "take a smaller batch")
 
-    def copied(self, dtype: torch.dtype | None = None) -> "Subject":
+    def copied(self, clone: Clone | None = None) -> "Subject":
         """The same with copies of everything, which share nothing with it that a call could change."""
-        clone = Clone(dtype)
+        clone = clone or Clone()
         parts = [clone.of(one) for one in (self.model, self.inputs, self.targets, self.loss_fn)]
         if self.lazy:
             self.notes.append("lazy layers: measured on a copy, whose first call gave them their sizes and weights")

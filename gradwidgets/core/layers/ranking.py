@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from statistics import median
 from types import MappingProxyType
 
@@ -11,25 +11,22 @@ from torch import Tensor, nn
 
 from gradwidgets.core.choices import choose
 from gradwidgets.core.layers.arguments import whole
-from gradwidgets.core.layers.fixes import FIXES, completed, reach
+from gradwidgets.core.layers.fix_table import FIXES
+from gradwidgets.core.layers.fixes import completed, reach
 from gradwidgets.core.layers.flow import flow_of
 from gradwidgets.core.layers.passes import Subject, quietly
+from gradwidgets.core.layers.ranked import WITHOUT, FixRanking, RankedFix, place_of
 from gradwidgets.core.layers.stats import LayerFlow
 from gradwidgets.core.layers.steps import check_steps, trainee, training
 from gradwidgets.core.layers.trial import applied, notes_of
-from gradwidgets.core.results import Result
 from gradwidgets.core.slices import Slices, finish, part_of
-from gradwidgets.core.subject.certificate import Certificate
 from gradwidgets.core.subject.held import Held
 from gradwidgets.core.subject.home import at_home
 from gradwidgets.core.subject.untouched import Untouched
-from gradwidgets.core.wording import counted, number
 
 RATES = (0.001, 0.01, 0.1)  # learning rates that each is tried with where none is given
 _LEAST = 0.01  # of the loss without a fix
 _APART = 10_007  # seeds of random numbers between one training and the next
-WITHOUT = "no fix"
-_NOTHING = "nothing else helps beyond the spread"
 
 # What there is to try, by a name of a few words → the fix and its options.
 TRIES: Mapping[str, tuple[str, dict[str, object]]] = MappingProxyType(
@@ -49,104 +46,6 @@ TRIES: Mapping[str, tuple[str, dict[str, object]]] = MappingProxyType(
         "clipping to norm 1": ("clip", {"max_norm": 1.0}),
     }
 )
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class RankedFix(Result):
-    """One fix in a ranking, or the network without any.
-
-    Attributes:
-        name: In a few words, a key of `TRIES` say; `WITHOUT` for none.
-        fix: A key of `FIXES`; "" for none.
-        options: All of its options, but for the seed.
-        lr: Learning rate of its steps.
-        losses: Before each step and after the last, one row a seed, (seeds, steps + 1), float64; NaN from where one is
-            not finite. Where nothing is random there is one row.
-        loss: The median over seeds after the last step, infinite where half of them or more diverged.
-        low: The smallest of them.
-        high: The largest, infinite where one diverged.
-        ratio: `loss` in the loss of the network as it is, before any step; NaN where that is not above 0.
-        changed: The share of the weights that the fix gives other numbers; 0 for one that leaves them, NaN where that
-            is not known.
-        diverged: How many seeds led to a loss that is not finite.
-        helps: Whether its worst seed ends below the network's best without it, by 1 % of that or more.
-        note: What is to be known: that it changed nothing, say.
-    """
-
-    name: str
-    fix: str
-    options: dict[str, object]
-    lr: float
-    losses: Tensor
-    loss: float
-    low: float
-    high: float
-    ratio: float
-    changed: float
-    diverged: int
-    helps: bool = False
-    note: str = ""
-
-    @property
-    def sentence(self) -> str:
-        """The fix in words."""
-        begin = median(self.losses[:, 0].tolist())
-        told = f"{self.name}: loss {number(begin, 3)} → {number(self.loss, 3)}"
-        if self.diverged:
-            told += f", {self.diverged} of {counted(len(self.losses), 'seed')} diverged"
-        elif len(self.losses) > 1:
-            told += f" ({number(self.low, 3)} to {number(self.high, 3)} over {len(self.losses)} seeds)"
-        return told + (f"; {self.note}" if self.note else "")
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class FixRanking(Result):
-    """What every fix that fits does to the first steps of gradient descent on one batch.
-
-    Attributes:
-        fixes: Those that could be tried, the best first.
-        baseline: The network without a fix.
-        refused: Name and reason of those that could not be tried.
-        steps: How many steps each was given.
-        seeds: With how many seeds, where something is random.
-        certificate: The proof that the model itself is as it was before. In slices, where others work on the model in
-            between, nothing is put back.
-        note: What is to be known about how they were tried; "" for nothing.
-    """
-
-    fixes: tuple[RankedFix, ...]
-    baseline: RankedFix
-    refused: tuple[tuple[str, str], ...]
-    steps: int
-    seeds: int
-    certificate: Certificate
-    note: str = ""
-
-    @property
-    def sentence(self) -> str:
-        """What helps, in words."""
-        helping = [one for one in self.fixes if one.helps]
-        without = self.baseline.sentence.removeprefix(f"{WITHOUT}: ")
-        if not helping:
-            return f"In {counted(self.steps, 'step')} nothing helps beyond the spread; without a fix: {without}."
-        best, *more = helping
-        others = ", ".join(one.name for one in more[:3]) + (f" and {len(more) - 3} more" if len(more) > 3 else "")
-        rest = (
-            f"{others} {'helps' if len(more) == 1 else 'help'} too" if more else "nothing else helps beyond the spread"
-        )
-        return f"{best.sentence}; {rest}. Without a fix: {without}."
-
-    def to_frame(self):
-        """One row a fix, the best first, and one for the network without any, at its place among them.
-
-        Returns:
-            A pandas DataFrame.
-        """
-        import pandas as pd
-
-        names = ("name", "fix", "lr", "loss", "low", "high", "ratio", "changed", "diverged", "helps", "note")
-        rows = sorted((*self.fixes, self.baseline), key=_place)
-        return pd.DataFrame([{name: getattr(one, name) for name in names} for one in rows], columns=list(names))
 
 
 @at_home
@@ -251,7 +150,7 @@ def ranking_fixes(
     fixes = [replace(one, ratio=_ratio(one.loss, begin), helps=_helps(one, baseline)) for one in found]
     note = "; ".join(notes_of(subject))
     return FixRanking(
-        tuple(sorted(fixes, key=_place)), baseline, tuple(refused), steps, seeds, state.compare(), note
+        tuple(sorted(fixes, key=place_of)), baseline, tuple(refused), steps, seeds, state.compare(), note
     )  # fmt: skip
 
 
@@ -342,7 +241,3 @@ def _helps(one: RankedFix, baseline: RankedFix) -> bool:
     if math.isinf(baseline.low):
         return math.isfinite(one.high)
     return baseline.low - one.high > _LEAST * abs(baseline.low)
-
-
-def _place(one: RankedFix) -> tuple[float, float]:
-    return one.loss, one.high

@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 State = tuple[Tensor, Tensor | None]
+_WEIGHTS = 6  # where they begin among what `_Steps` takes
 
 
 @dataclass(eq=False)
@@ -28,6 +29,7 @@ class Tap:
         last: The last hidden state, with its graph; each sample's own in a packed batch.
         hidden: After a way back, the norms of the gradient by h_t, (steps,), in the order of the sequence.
         cell: Likewise by an LSTM's c_t; None for others.
+        states_only: Whether the way back leads to states alone, so that nobody asks for gradients of weights.
     """
 
     sizes: list[int]
@@ -35,6 +37,7 @@ class Tap:
     last: Tensor | None = None
     hidden: Tensor | None = None
     cell: Tensor | None = None
+    states_only: bool = False
 
     def norms(self, rows: Tensor) -> Tensor:
         """Norms of each step's rows, which stand one step's beneath the other's."""
@@ -220,7 +223,9 @@ class _Steps(torch.autograd.Function):
         by_state, by_raw, linear = (_beneath(taken, k) for k in range(3))
         tap.hidden = tap.norms(by_state)
         tap.cell = tap.norms(_beneath(taken, 3)) if ctx.has_cell else None
-        needs = ctx.needs_input_grad
+        needs = [
+            needed and not (tap.states_only and place >= _WEIGHTS) for place, needed in enumerate(ctx.needs_input_grad)
+        ]
         return (
             None,
             None,

@@ -211,22 +211,32 @@ def _moments(rows: Tensor) -> Tensor:
     return torch.stack([mean, spread, rows.amin(1).to(mean.dtype), rows.amax(1).to(mean.dtype)], 1)
 
 
-def _moments_of_large(row: Tensor) -> Tensor:
+def _moments_of_large(row: Tensor) -> Tensor | list[list[float]]:
     """`_moments` of one long row, (1, N): of float32 on the CPU in sums of few numbers, which are exact enough."""
-    count = row.numel() - row.numel() % _ROW
-    if row.dtype is not torch.float32 or row.device.type != "cpu" or not count:
+    if row.dtype is not torch.float32 or row.device.type != "cpu" or row.numel() < _ROW:
         return _moments(row)
-    flat = row.reshape(-1)
-    about = flat[:_ROW].mean()
-    apart = flat - about
-    if not bool(apart.abs().amax() < _SAFE[1]):  # squares would leave float32, or something is not finite
+    flat, about = row.view(-1), 0.0
+    mean, spread = _about(flat)
+    if not mean * mean < spread * spread / len(flat):  # far from 0, or not finite: there, differences tell
+        about = float(flat[:_ROW].mean())
+        mean, spread = _about(flat - about)
+    low, high = float(flat.amin()), float(flat.amax())
+    if not (spread > _SAFE[0] and max(-low, high) < _SAFE[1]):  # a square left float32
         return _moments(row)
-    rows, rest = apart[:count].view(-1, _ROW), apart[count:].double()
-    total = rows.mean(1).double().sum() * _ROW + rest.sum()
-    squares = torch.linalg.vector_norm(rows, dim=1).double().square().sum() + rest.square().sum()
+    return [[about + mean, spread, low, high]]
+
+
+def _about(flat: Tensor) -> tuple[float, float]:
+    """Mean of some numbers and their norm about it, of as many as fill rows by rows."""
+    count = len(flat) - len(flat) % _ROW
+    rows = flat[:count].view(-1, _ROW)
+    total = float(rows.mean(1).sum(dtype=torch.float64)) * _ROW
+    squares = float(torch.linalg.vector_norm(torch.linalg.vector_norm(rows, dim=1), dtype=torch.float64)) ** 2
+    if count < len(flat):
+        rest = flat[count:].double()
+        total, squares = total + float(rest.sum()), squares + float(rest.square().sum())
     mean = total / len(flat)
-    spread = (squares - len(flat) * mean.square()).clamp_min(0).sqrt()
-    return torch.stack([about.double() + mean, spread, flat.amin().double(), flat.amax().double()])[None]
+    return mean, math.sqrt(max(squares - len(flat) * mean * mean, 0.0)) if math.isfinite(squares) else math.nan
 
 
 def _count(flags: Tensor) -> Tensor:

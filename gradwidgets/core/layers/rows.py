@@ -9,6 +9,7 @@ from torch.autograd.graph import Node
 from torch.nn.utils import parametrize
 
 from gradwidgets.core.layers.cut import Cut
+from gradwidgets.core.layers.heads import heads_of, split_of
 from gradwidgets.core.layers.units import has_units, is_activation, saturation
 
 ROOT = "(model)"
@@ -38,6 +39,9 @@ class Row:
         padded: See `LayerStats`.
         alike: Whether its units have the same weights, and the next step keeps them so.
         notes: What is to be said about it.
+        fresh: See `LayerStats`.
+        split: Among how many heads of attention the rows of its weights are split, or if below 0 the columns.
+        heads: See `LayerStats`.
     """
 
     name: str
@@ -58,12 +62,18 @@ class Row:
     padded: tuple[int, int] | None = None
     alike: bool = False
     notes: list[str] = field(default_factory=list)
+    fresh: bool = False
+    split: int = 0
+    heads: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         kind = type(self.module)
         self.weights = {name: one for name, one in self.own.items() if "bias" not in name} or self.own
         self.units, self.saturates = has_units(kind), saturation(kind)
         self.scripted = isinstance(self.module, torch.jit.ScriptModule)
+        if _is_fresh(self.module):
+            self.fresh = True
+            self.note("has seen no batch yet, so that in evaluation mode it normalises nothing")
 
     @property
     def kind(self) -> str:
@@ -76,12 +86,21 @@ class Row:
             self.notes.append(text)
 
 
+def _is_fresh(module: nn.Module) -> bool:
+    """Whether it would normalise by a mean and a variance that are still those it was made with."""
+    if not isinstance(module, nn.modules.batchnorm._NormBase) or module.training:
+        return False
+    seen = module.num_batches_tracked
+    return module.track_running_stats and seen is not None and not seen.is_meta and int(seen) == 0
+
+
 def rows_of(model: nn.Module) -> list[Row]:
     """All modules that own parameters, and all activations, in the model's own order."""
-    rows, inside = [], set()
+    rows, inside, heads = [], set(), {}
     for name, module in model.named_modules():
         if id(module) in inside:
             continue
+        heads[name] = heads_of(module)
         own = {key: one for key, one in module._parameters.items() if one is not None}
         if "parametrizations" in module._modules and parametrize.is_parametrized(module):
             for one in module.parametrizations.modules():
@@ -89,6 +108,8 @@ def rows_of(model: nn.Module) -> list[Row]:
             own |= dict(module.parametrizations.named_parameters())
         if own or is_activation(type(module)):
             rows.append(Row(name or ROOT, module, own))
+            above, _, part = name.rpartition(".")
+            rows[-1].split = split_of(module, part, heads.get(above, 0))
     return rows
 
 

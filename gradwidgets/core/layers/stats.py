@@ -59,6 +59,9 @@ class LayerStats(Result):
         after: The nearest layers that its output goes into.
         cut: What cuts its gradient off, as the end of a sentence; "".
         padded: For an embedding whose padding token stands where no padding would: the token, and how often.
+        fresh: Whether it is a BatchNorm in evaluation mode that has seen no batch, and so normalises nothing.
+        heads: For a layer that gives values to the heads of an attention or takes from them, the norm of the gradient
+            by each head's part of its weights.
     """
 
     name: str
@@ -86,6 +89,8 @@ class LayerStats(Result):
     after: tuple[str, ...] = ()
     cut: str = ""
     padded: tuple[int, int] | None = None
+    fresh: bool = False
+    heads: tuple[float, ...] = ()
 
     @property
     def activation_rms(self) -> float:

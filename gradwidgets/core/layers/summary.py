@@ -181,6 +181,8 @@ def _stats(row: Row, measured: Measured, depth: int, before: tuple[str, ...], af
         after,
         str(row.cut) if reached == "cut off" and row.cut else "",
         row.padded,
+        row.fresh,
+        row.heads,
     )
 
 

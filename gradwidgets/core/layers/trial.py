@@ -9,7 +9,8 @@ from torch import Tensor, nn
 
 from gradwidgets.core.choices import choose
 from gradwidgets.core.finding import Finding
-from gradwidgets.core.layers.fixes import FIXES, apply_fix, completed, reach
+from gradwidgets.core.layers.fix_table import FIXES
+from gradwidgets.core.layers.fixes import apply_fix, completed, reach
 from gradwidgets.core.layers.flow import flow_of
 from gradwidgets.core.layers.matrices import share_changed, weights_of
 from gradwidgets.core.layers.passes import Subject, quietly

@@ -10,6 +10,7 @@ from torch.nn.utils import parametrize
 from torch.utils import _pytree as pytree
 
 from gradwidgets.core.layers.calls import Calls
+from gradwidgets.core.layers.heads import gradient_by_head
 from gradwidgets.core.layers.reduce import Reducer, numbers_of
 from gradwidgets.core.layers.rows import ROOT, Row
 from gradwidgets.core.layers.rows_seen import are_alike, padded
@@ -79,6 +80,7 @@ class Watch:
                 if size is not None:
                     row.gradients[key] = size
             row.alike = are_alike(row, gradients)
+            row.heads = gradient_by_head(row.split, row.weights, gradients) if row.split else ()
             row.padded = padded(row)
         known = {key: gradient for key, gradient in gradients.items() if key in self.norms}
         for key, place in zip(known, self.numbers.norms(list(known.values())), strict=True):

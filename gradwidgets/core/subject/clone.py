@@ -12,7 +12,7 @@ from collections import OrderedDict, deque
 import torch
 from torch import Tensor, nn
 
-from gradwidgets.core.subject.kinds import ATOMIC, PROXIES, is_library, is_opaque, names_in, root_of
+from gradwidgets.core.subject.kinds import ATOMIC, PROXIES, UNKNOWN, is_library, is_opaque, names_in, root_of
 from gradwidgets.core.subject.reached import attributes_of
 from gradwidgets.core.subject.storages import Storages
 
@@ -22,7 +22,7 @@ _VALUES = ("collections", "itertools", "random", "decimal", "fractions", "dateti
 _PARAMETRIZE = "torch.nn.utils.parametrize"  # whose way of copying is ours, but for the dtype
 _COMPILED = "_compiled_call_impl"  # what torch's own copies leave out
 _INSIDE = (dict, list, set, tuple, functools.partial)
-_FOUND: object = object()
+_EMPTY = frozenset({dict, OrderedDict, list, set})
 
 
 class Clone:
@@ -51,14 +51,17 @@ class Clone:
         """The copy of something, the same one every time."""
         if type(thing) in ATOMIC:
             return thing
-        known = self._made.get(id(thing), _FOUND)
-        if known is not _FOUND:
+        known = self._made.get(id(thing), UNKNOWN)
+        if known is not UNKNOWN:
             return known
         self._kept.append(thing)
         plain = _PLAIN.get(type(thing))
-        made = self._copy(thing) if plain is None else plain(self, thing)
-        self._made[id(thing)] = made
+        made = self._made[id(thing)] = self._copy(thing) if plain is None else plain(self, thing)
         return made
+
+    def copy_of(self, thing: object) -> object:
+        """What stands for something among the copies; `UNKNOWN` where that was never asked for."""
+        return thing if type(thing) in ATOMIC else self._made.get(id(thing), UNKNOWN)
 
     def made(self) -> frozenset[int]:
         """The ids of all copies that there are by now."""
@@ -117,14 +120,25 @@ class Clone:
     def _filled(self, thing: object, made: object) -> object:
         """A new object with copies of all attributes."""
         self._remember(thing, made)
-        own = object.__getattribute__(made, "__dict__")
-        for key, value in attributes_of(thing).items():
-            own[key] = None if key == _COMPILED else self.of(value)
+        self._fill(attributes_of(thing), attributes_of(made))
         for kind in type(thing).__mro__:
             for slot in vars(kind).values() if "__slots__" in vars(kind) else ():
                 if isinstance(slot, types.MemberDescriptorType) and hasattr(thing, slot.__name__):
                     slot.__set__(made, self.of(slot.__get__(thing)))
         return made
+
+    def _fill(self, attributes: dict, own: dict) -> None:
+        known, kept = self._made, self._kept
+        known[id(attributes)] = own
+        for key, value in attributes.items():
+            kind = type(value)
+            if kind in ATOMIC:
+                own[key] = value
+            elif kind in _EMPTY and not value and id(value) not in known:  # most of a module's, for hooks
+                kept.append(value)
+                own[key] = known[id(value)] = kind()
+            else:
+                own[key] = None if key == _COMPILED else self.of(value)
 
     def _rebuilt(self, thing: object) -> object:
         """As `copy.deepcopy` does it, by the object's own account of itself."""
@@ -143,6 +157,9 @@ class Clone:
             made.append(self.of(one))
         for key, value in pairs or ():
             made[self.of(key)] = self.of(value)
+        attributes, own = attributes_of(thing), attributes_of(made)
+        if attributes is not None and own is not None:
+            self._made[id(attributes)] = own
         return made
 
     @staticmethod
@@ -266,7 +283,9 @@ class Clone:
         if own:
             vars(made).update({key: self.of(value) for key, value in own.items()})
         if tensor.is_leaf and tensor.grad is not None and made.is_leaf:
-            made.grad = self._storages.copied(tensor.grad)
+            gradient = tensor.grad
+            self._kept.append(gradient)
+            made.grad = self._made[id(gradient)] = self._storages.copied(gradient)
         return made
 
 

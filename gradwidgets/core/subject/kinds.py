@@ -39,6 +39,7 @@ ATOMIC = frozenset(
         torch.Size,
     }
 )
+UNKNOWN = object()  # the copy of what was not copied
 PROXIES = frozenset({weakref.ProxyType, weakref.CallableProxyType})  # which pass for what they stand for
 _OPAQUE = frozenset(
     {

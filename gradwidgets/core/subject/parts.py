@@ -4,6 +4,9 @@ import operator
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Iterator
 
+from gradwidgets.core.subject.kinds import UNKNOWN
+
+CopyOf = Callable[[object], object]  # gives the copy of a thing; `UNKNOWN` where there is none
 _HOOKS = "_hooks"  # what the names of a module's dictionaries of hooks end with
 MISSING = object()
 
@@ -59,12 +62,7 @@ class Contents:
 
     def changed(self) -> bool:
         """Whether other things are in it now."""
-        now, before = self.held, self.before
-        if len(now) != len(before):
-            return True
-        if isinstance(now, dict):
-            return not (all(map(operator.is_, _values(now), before.values())) and all(map(operator.is_, now, before)))
-        return now != before if isinstance(now, set) else not all(map(operator.is_, now, before))
+        return not same_items(self.held, self.before)
 
     def refresh(self) -> None:
         """Take what is in it now for what belongs in it."""
@@ -73,7 +71,7 @@ class Contents:
     def put_back(self) -> Iterator[str]:
         """Restore them; say what was changed."""
         held, before = self.held, self.before
-        words = list(self._words())
+        words = list(self.words(held, before))
         if isinstance(held, dict):
             kind = _kind(held)
             kind.clear(held)
@@ -89,11 +87,11 @@ class Contents:
             list.__setitem__(held, slice(None), before)
         yield from words
 
-    def _words(self) -> Iterator[str]:
-        if self.place.attribute or not isinstance(self.held, dict):
+    def words(self, now: object, before: object) -> Iterator[str]:
+        """What differs between two contents of such a container."""
+        if self.place.attribute or not isinstance(now, dict):
             yield self.place.words
             return
-        now, before = self.held, self.before
         for key in {**before, **now}:
             if now.get(key, MISSING) is not before.get(key, MISSING):
                 yield self.place.inner(key).words
@@ -117,6 +115,14 @@ class Empty:
     def __len__(self) -> int:
         """How many there are."""
         return len(self._held)
+
+    def copied(self, copy_of: CopyOf) -> "Empty":
+        """The same of copies; what was not copied stays itself."""
+        made = Empty()
+        copies = [(one, copy_of(one)) for one in self._held]
+        made._held = [one if copy is UNKNOWN else copy for one, copy in copies]
+        made._where = self._where
+        return made
 
     def changed(self) -> list[str]:
         """What has something in it now, in words."""
@@ -159,6 +165,13 @@ class Classes:
         """How many there are."""
         return len(self._held)
 
+    def copied(self, copy_of: CopyOf) -> "Classes":
+        """The same of copies, of whatever classes these are."""
+        made = Classes()
+        made._held, made._where = [copy_of(one) for one in self._held], self._where
+        made.refresh()
+        return made
+
     def _others(self) -> list[int]:
         same = map(operator.is_, map(type, self._held), self._kinds)
         return [i for i, one in enumerate(same) if not one]
@@ -184,58 +197,85 @@ class Attribute:
 
     Args:
         place: Where it was found.
-        get: Gives the value; raises where there is none.
+        owner: What has it.
+        key: Which of the owner's it is.
+        get: Gives the value of an owner by a key; raises where there is none.
         put: Sets it.
         remove: Takes it away.
     """
 
-    __slots__ = ("before", "get", "place", "put", "remove")
+    __slots__ = ("before", "get", "key", "owner", "place", "put", "remove")
 
-    def __init__(self, place: Place, get: Callable, put: Callable, remove: Callable) -> None:
-        self.place, self.get, self.put, self.remove = place, get, put, remove
-        self.before = self._now()
+    def __init__(
+        self, place: Place, owner: object, key: object, get: Callable, put: Callable, remove: Callable
+    ) -> None:
+        self.place, self.owner, self.key = place, owner, key
+        self.get, self.put, self.remove = get, put, remove
+        self.before = self.of(owner)
 
-    def _now(self) -> object:
+    def of(self, owner: object) -> object:
+        """The value that an owner has; `MISSING` where it has none."""
         try:
-            return self.get()
+            return self.get(owner, self.key)
         except (ValueError, AttributeError, KeyError):
             return MISSING
 
     def changed(self) -> bool:
         """Whether it is another value now."""
-        return self._now() is not self.before
+        return self.of(self.owner) is not self.before
 
     def refresh(self) -> None:
         """Take the value that it has now for the one that belongs there."""
-        self.before = self._now()
+        self.before = self.of(self.owner)
 
     def put_back(self) -> Iterator[str]:
         """Restore it; say what was changed."""
-        self.remove() if self.before is MISSING else self.put(self.before)
+        if self.before is MISSING:
+            self.remove(self.owner, self.key)
+        else:
+            self.put(self.owner, self.key, self.before)
         yield self.place.words
 
 
 class State:
-    """The inner state of a random generator of one's own, or the numbers of a NumPy array."""
+    """The inner state of a random generator of one's own, or the numbers of a NumPy array.
 
-    __slots__ = ("before", "get", "place", "put", "same")
+    Args:
+        place: Where it was found.
+        owner: What is in that state.
+        get: Gives the owner's state.
+        put: Sets it.
+        same: Tells whether two states are the same.
+    """
 
-    def __init__(self, place: Place, get: Callable, put: Callable, same: Callable = operator.eq) -> None:
-        self.place, self.get, self.put, self.same = place, get, put, same
-        self.before = get()
+    __slots__ = ("before", "get", "owner", "place", "put", "same")
+
+    def __init__(self, place: Place, owner: object, get: Callable, put: Callable, same: Callable = operator.eq) -> None:
+        self.place, self.owner = place, owner
+        self.get, self.put, self.same = get, put, same
+        self.before = get(owner)
 
     def changed(self) -> bool:
         """Whether it is another state now."""
-        return not self.same(self.get(), self.before)
+        return not self.same(self.get(self.owner), self.before)
 
     def refresh(self) -> None:
         """Take the state that it is in now for the one that belongs there."""
-        self.before = self.get()
+        self.before = self.get(self.owner)
 
     def put_back(self) -> Iterator[str]:
         """Restore it; say what was changed."""
-        self.put(self.before)
+        self.put(self.owner, self.before)
         yield self.place.words
+
+
+def same_items(now: object, before: object) -> bool:
+    """Whether a container holds the very things that another does, in the same order."""
+    if len(now) != len(before):
+        return False
+    if isinstance(now, dict):
+        return all(map(operator.is_, _values(now), before.values())) and all(map(operator.is_, now, before))
+    return now == before if isinstance(now, set) else all(map(operator.is_, now, before))
 
 
 def _items(held: object) -> object:

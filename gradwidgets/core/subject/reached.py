@@ -2,9 +2,7 @@
 
 import builtins
 import functools
-import io
-import random
-import sys
+import operator
 import types
 from collections import OrderedDict, deque
 from collections.abc import Collection, Iterable
@@ -14,6 +12,7 @@ from torch import Tensor, nn
 
 from gradwidgets.core.subject.kinds import ATOMIC, PROXIES, is_library, is_opaque, may_change, names_in, root_of
 from gradwidgets.core.subject.parts import MISSING, Attribute, Classes, Contents, Empty, Place, State
+from gradwidgets.core.subject.states import state_of
 from gradwidgets.core.subject.tensors import HeldTensor
 
 MOST = 300_000  # objects that are looked at
@@ -79,7 +78,7 @@ class Reached:
             self._push([(place, thing.__self__)])
         elif isinstance(thing, functools.partial):
             self._push([(place, thing.func), (place, thing.args), (place, thing.keywords)])
-        elif (state := _state_of(thing, place)) is not None:
+        elif (state := state_of(thing, place)) is not None:
             self._record(thing, state)
         elif not is_opaque(type(thing)):
             self._object(thing, place)
@@ -115,40 +114,43 @@ class Reached:
         self.opaque[place.inner("attributes").label] = "of TorchScript"
 
     def _attributes(self, owner: object, own: dict, place: Place) -> None:
-        self._seen[id(own)] = own
+        seen, but, waiting = self._seen, self._but, self._waiting
+        seen[id(own)] = own
         self._record(owner, Contents(place, own))
         for key, value in reversed(own.items()):
-            if type(value) in _USUAL and not value:
-                if self._is_new(value) and id(value) not in self._but:
-                    self.empty.add(value, place, key)
+            kind = type(value)
+            if kind in ATOMIC:
+                continue
+            if kind in _USUAL and not value:
+                if id(value) not in seen:
+                    seen[id(value)] = value
+                    if id(value) not in but:
+                        self.empty.add(value, place, key)
             elif key in _REGISTERED and isinstance(value, dict):
                 if self._is_new(value):
                     self._record(value, Contents(Place(place.label, place.module, key), value))
                     self._push((place.inner(name), one) for name, one in value.items())
-            elif type(value) not in ATOMIC:
-                self._waiting.append((value, place.inner(key)))
+            else:
+                waiting.append((value, place.inner(key)))
 
     def _class(self, kind: type) -> None:
-        new = functools.partial(_without_new, kind)
-        self.parts.append(State(Place("", f"the class {kind.__name__}"), lambda: frozenset(vars(kind)), new))
+        self.parts.append(State(Place("", f"the class {kind.__name__}"), kind, _names_of, _without_new))
         for name, value in list(vars(kind).items()):
             if name.startswith("__") and name.endswith("__") and not isinstance(value, types.FunctionType):
                 continue
             place = Place(f"{kind.__name__}.{name}", f"the class {kind.__name__}", name)
             if not isinstance(value, _DESCRIPTORS):
-                ways = (functools.partial(way, kind, name) for way in (_own_attribute, setattr, delattr))
-                self.parts.append(Attribute(place, *ways))
+                self.parts.append(Attribute(place, kind, name, _own_attribute, setattr, delattr))
             self._push([(place, getattr(value, "__func__", value))])
 
     def _slots(self, thing: object, place: Place) -> None:
         for one in type(thing).__mro__:
             for name, slot in vars(one).items() if "__slots__" in vars(one) else ():
                 if isinstance(slot, types.MemberDescriptorType):
-                    ways = (functools.partial(way, thing) for way in (slot.__get__, slot.__set__, slot.__delete__))
-                    self._attribute(thing, Attribute(place.inner(name), *ways))
+                    self._attribute(Attribute(place.inner(name), thing, slot, _in_slot, _fill_slot, _empty_slot))
 
-    def _attribute(self, owner: object, held: Attribute) -> None:
-        self._record(owner, held)
+    def _attribute(self, held: Attribute) -> None:
+        self._record(held.owner, held)
         if held.before is not MISSING:
             self._push([(held.place, held.before)])
 
@@ -167,8 +169,8 @@ class Reached:
     def _function(self, function: types.FunctionType, place: Place) -> None:
         for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=False):
             if self._is_new(cell):
-                ways = (functools.partial(way, cell, "cell_contents") for way in (getattr, setattr, delattr))
-                self._attribute(cell, Attribute(Place(name, place.module, name), *ways))
+                there = Place(name, place.module, name)
+                self._attribute(Attribute(there, cell, "cell_contents", getattr, setattr, delattr))
         self._push([(place, function.__defaults__), (place, function.__kwdefaults__)])
         if function.__dict__:
             self._attributes(function, function.__dict__, place)
@@ -181,10 +183,8 @@ class Reached:
             if (id(names), name) in self._seen or (name not in names and hasattr(builtins, name)):
                 continue
             self._seen[id(names), name] = names
-            ways = (getattr(names, way) for way in ("__getitem__", "__setitem__"))
             place = Place(name, "the globals", name)
-            held = Attribute(place, *_given(name, *ways), functools.partial(names.pop, name, None))
-            self._attribute(names, held)
+            self._attribute(Attribute(place, names, name, operator.getitem, operator.setitem, _take_out))
 
     def _tensor(self, tensor: Tensor, place: Place) -> None:
         held = HeldTensor(self._unique(place.label), tensor)
@@ -220,42 +220,26 @@ def _own_attribute(kind: type, name: str) -> object:
     return vars(kind)[name]
 
 
+def _names_of(kind: type) -> frozenset[str]:
+    return frozenset(vars(kind))
+
+
 def _without_new(kind: type, names: frozenset[str]) -> None:
     for name in vars(kind).keys() - names:
         delattr(kind, name)
 
 
-def _given(name: str, *ways) -> list:
-    return [functools.partial(way, name) for way in ways]
+def _in_slot(owner: object, slot: types.MemberDescriptorType) -> object:
+    return slot.__get__(owner)
 
 
-def _state_of(thing: object, place: Place) -> State | None:
-    """A random generator or an array of NumPy's, as something whose state can be held."""
-    if isinstance(thing, torch.Generator):
-        return State(place, thing.get_state, thing.set_state, torch.equal)
-    if isinstance(thing, random.Random):
-        return State(place, thing.getstate, thing.setstate)
-    if isinstance(thing, bytearray):
-        return State(place, lambda: bytes(thing), functools.partial(thing.__setitem__, slice(None)))
-    if isinstance(thing, io.IOBase):
-        return _position_of(thing, place)
-    numpy = sys.modules.get("numpy")
-    if numpy is None or root_of(type(thing)) != "numpy":
-        return None
-    if isinstance(thing, numpy.ndarray):
-        return State(place, thing.copy, functools.partial(numpy.copyto, thing), _same_array)
-    bits = getattr(thing, "bit_generator", getattr(thing, "_bit_generator", None))
-    if bits is None:
-        return None
-    return State(place, lambda: bits.state, functools.partial(setattr, bits, "state"), lambda a, b: repr(a) == repr(b))
+def _fill_slot(owner: object, slot: types.MemberDescriptorType, value: object) -> None:
+    slot.__set__(owner, value)
 
 
-def _position_of(file: io.IOBase, place: Place) -> State | None:
-    try:
-        return State(place, file.tell, file.seek) if file.seekable() else None
-    except (OSError, ValueError):  # it is closed, or being iterated over
-        return None
+def _empty_slot(owner: object, slot: types.MemberDescriptorType) -> None:
+    slot.__delete__(owner)
 
 
-def _same_array(a: object, b: object) -> bool:
-    return a.shape == b.shape and a.dtype == b.dtype and a.tobytes() == b.tobytes()
+def _take_out(names: dict, name: str) -> None:
+    names.pop(name, None)

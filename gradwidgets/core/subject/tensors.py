@@ -1,7 +1,8 @@
 """Tensors as they are: which numbers they hold and where, whether they are trained, their gradients and hooks."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -43,36 +44,48 @@ class HeldTensor:
 
     def put_back(self) -> Iterator[str]:
         """Restore what has changed; say what that was."""
+        for words, restore in self._changes():
+            restore()
+            yield words
+
+    def words(self) -> list[str]:
+        """What is not as it was, in words; nothing is put back."""
+        return [words for words, _ in self._changes()] if self.changed() else []
+
+    def _changes(self) -> Iterator[tuple[str, Callable]]:
+        """What is not as it was, in words, and what restores it; the next is looked for once that is done."""
         tensor = self.tensor
-        if self._data is not None and where(tensor) != self._where:
-            with writable(tensor):
-                if self._data.untyped_storage().nbytes() != self._bytes:
-                    self._data.untyped_storage().resize_(self._bytes)
-                tensor.data = self._data
-            yield f"dtype, shape or memory of {self.label}"
+        if self.moved():
+            yield f"dtype, shape or memory of {self.label}", self._put_numbers
         if tensor.is_leaf != self._leaf and self._leaf:
-            tensor.detach_()
-            yield f"the graph of {self.label}"
+            yield f"the graph of {self.label}", tensor.detach_
         if self._leaf and tensor.requires_grad != self.trained:
-            tensor.requires_grad_(self.trained)
-            yield f"whether {self.label} is trained"
+            yield f"whether {self.label} is trained", partial(tensor.requires_grad_, self.trained)
         if self._leaf and tensor.grad is not self.gradient:
-            self._put_gradient()
-            yield f"the gradient of {self.label}"
+            yield f"the gradient of {self.label}", self._put_gradient
         for name, hooks in self.hooks.items():
             if getattr(tensor, name, None) is not hooks:
-                setattr(tensor, name, hooks)
-                yield f"the hooks of {self.label}"
+                yield f"the hooks of {self.label}", partial(setattr, tensor, name, hooks)
+
+    def _put_numbers(self) -> None:
+        with writable(self.tensor):
+            if self._data.untyped_storage().nbytes() != self._bytes:
+                self._data.untyped_storage().resize_(self._bytes)
+            self.tensor.data = self._data
 
     def _put_gradient(self) -> None:
         with contextlib.suppress(RuntimeError):  # another shape or dtype, until the parameter is put back itself
             self.tensor.grad = self.gradient
 
+    def moved(self) -> bool:
+        """Whether its numbers lie elsewhere, or are to be read in another way."""
+        return self._data is not None and where(self.tensor) != self._where
+
     def changed(self) -> bool:
         """Whether something is not as it was."""
         tensor = self.tensor
         return (
-            (self._data is not None and where(tensor) != self._where)
+            self.moved()
             or (tensor.is_leaf, tensor.requires_grad) != (self._leaf, self.trained)
             or (self._leaf and tensor.grad is not self.gradient)
             or any(getattr(tensor, name, None) is not hooks for name, hooks in self.hooks.items())

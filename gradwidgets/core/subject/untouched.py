@@ -3,6 +3,8 @@
 from types import TracebackType
 
 from gradwidgets.core.subject.certificate import Certificate
+from gradwidgets.core.subject.clone import Clone
+from gradwidgets.core.subject.copies import Copies
 from gradwidgets.core.subject.held import Held
 from gradwidgets.core.subject.process import Process
 
@@ -29,6 +31,7 @@ class Untouched:
     def __init__(self, *roots: object, held: Held | None = None) -> None:
         self._roots, self._known = roots, held
         self._copies: Held | None = None
+        self._copied: Copies | None = None
         self.restored: list[str] = []
         self.changed: list[str] = []
         self._ended = False
@@ -49,6 +52,10 @@ class Untouched:
         """Tell in the certificate what is changed on copies too; they are put back as well."""
         self._copies = Held(*copies, outside=False)
 
+    def watch(self, clone: Clone) -> None:
+        """Tell in the certificate what is changed on copies, which are thrown away and not put back."""
+        self._copied = Copies(self._held, clone.copy_of)
+
     def __exit__(self, kind: type | None, raised: BaseException | None, trace: TracebackType | None) -> None:
         """Put everything back."""
         self.end()
@@ -60,6 +67,8 @@ class Untouched:
         settings = self._process.put_back()
         if self._copies is not None:
             self.restored += self._copies.restore()
+        if self._copied is not None:
+            self.restored += self._copied.changed()
         self.restored += self._held.restore() + settings
         self.changed = self._held.differences() + self._process.differences() if self.restored else []
         self._ended = True

@@ -109,6 +109,12 @@ class CurvatureView(View):
         rows.append(self.button("All three", "measure all of it", lambda: self.ask(*PARTS), looks, 122))
         return [widgets.HBox(rows[:2]), widgets.HBox(rows[2:])]
 
+    @property
+    def largest(self) -> float | None:
+        """The largest curvature of the network as it is now; None where that was not measured."""
+        spectrum = self._found.get("spectrum") if self._of == self.panel.network_now() else None
+        return None if spectrum is None or spectrum.reason or not math.isfinite(spectrum.largest) else spectrum.largest
+
     def ask(self, *parts: str) -> None:
         """Measure these too."""
         self._forget_others()

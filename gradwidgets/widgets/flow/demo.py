@@ -100,6 +100,8 @@ def training(the: Lesson, run: LiveRun, *, lr: float, steps: int, seed: int) -> 
     parameters = [p for p in the.model.parameters() if p.requires_grad]
     for step in range(steps):
         inputs, targets = the.batch(generator)
+        if step == 0:
+            run.monitor.expect(inputs, targets, the.loss_fn)
         if step + 1 == steps:
             run.monitor.sample_next()  # which the words are about
         with random_numbers(seed + step), torch.inference_mode(False), torch.enable_grad():

@@ -3,24 +3,30 @@
 from __future__ import annotations
 
 import html
+from dataclasses import replace
 
 import ipywidgets as widgets
 import numpy as np
 import torch
 from matplotlib.axes import Axes
 
+from gradwidgets.core.finding import Finding, worst_first
+from gradwidgets.core.layers import RecordComparison
 from gradwidgets.core.layers.monitor_history import History
 from gradwidgets.core.wording import counted, number, percent
 from gradwidgets.figures.live import LiveFigure
-from gradwidgets.figures.training import Histogram, Training
+from gradwidgets.figures.training import Beside, Histogram, Training
 from gradwidgets.widgets.controls import WIDTH, Looks
 from gradwidgets.widgets.flow import words
+from gradwidgets.widgets.flow.kept_run import KeptMonitor, KeptRun
 from gradwidgets.widgets.flow.live_run import LiveRun
 from gradwidgets.widgets.flow.view import Seen, View
 
 _WAITING = "with panel.watch(optimizer): around your loop, or for batch in panel.track(loader): – or press Train"
 _MOST = 2**15  # elements of a gradient in a histogram
 _BINS = 48
+_NO_ELEMENTS = "a record keeps no single elements"
+_RAISED = "✗"  # in what a training came to
 _FIELDS = {
     ("weight gradient", "rms"): "rms",
     ("weight gradient", "norm"): "norm",
@@ -46,7 +52,7 @@ class LiveView(View):
 
     def __init__(self, panel) -> None:
         super().__init__(panel)
-        self.run: LiveRun | None = None
+        self.run: LiveRun | KeptRun | None = None
         self.result = ""  # what a demonstration came to
         self._detail: Histogram | None = None
 
@@ -108,7 +114,32 @@ class LiveView(View):
 
     def draw(self, seen: Seen | None, settle: bool) -> tuple[list[Axes], bool]:
         """Draw what was recorded."""
+        self._judge(settle)
         return self.figure.update(self.training())
+
+    def _judge(self, now: bool) -> None:
+        history = self._history()
+        if history is not None and len(history.steps):
+            self.run.judge(now=now)
+
+    @property
+    def findings(self) -> list[Finding]:
+        """The verdict on what was recorded, the gravest first; a loop that raised is not called healthy."""
+        found = [] if self.run is None else self.run.verdict.findings
+        return [one for one in found if one.severity != "ok" or _RAISED not in self.result]
+
+    @property
+    def comparison(self) -> RecordComparison | None:
+        """Where the training parts from the record beside it; None where there is none."""
+        return None if self.run is None else self.run.verdict.comparison
+
+    def _said(self) -> list[Finding]:
+        """All findings; with two records, whose each is."""
+        if self.comparison is None:
+            return self.findings
+        whose = self.run.verdict.told.names[0]
+        own = [replace(one, message=f"{whose}: {one.message}") for one in self.findings]
+        return worst_first([*self.comparison.findings, *own])
 
     def training(self) -> Training:
         """What was recorded so far, as the figure takes it."""
@@ -136,7 +167,27 @@ class LiveView(View):
             update_ratio=None if ratio is None or field == "update_ratio" else ratio[-1, which].numpy(),
             selected=panel.selected if panel.selected is not None and panel.selected < len(names) else None,
             detail=self._detail,
+            beside=self._beside(field, names, int(history.steps[-1])),
+            no_detail=_NO_ELEMENTS if self.run.whole else "",
         )
+
+    def _beside(self, field: str, names: list[str], newest: int) -> Beside | None:
+        """The record beside, its layers in the order of this training's, as far as that has come."""
+        told = self.run.verdict.told
+        other = told.beside
+        if other is None:
+            return None
+        kept = KeptMonitor(other)
+        last = kept.steps if self.run.whole else newest
+        rows, noted = other.steps <= last, kept.losses.steps <= last
+        values = np.full((int(rows.sum()), len(names)), np.nan)
+        recorded = getattr(other, field)
+        for k, name in enumerate(names):
+            if recorded is not None and name in other.layers:
+                values[:, k] = recorded[rows, other.layers.index(name)]
+        parted = None if self.comparison is None else self.comparison.parted
+        loss = kept.losses.values[noted].numpy(), kept.losses.steps[noted].numpy()
+        return Beside(told.names[1], other.steps[rows].numpy(), values, *loss, parted)
 
     def _update_ratio(self, history: History) -> torch.Tensor | None:
         """What each step added to the weights, in their norm; of plain gradient descent from its formula."""
@@ -146,21 +197,24 @@ class LiveView(View):
 
     def facts(self, seen: Seen | None) -> list[str]:
         """Say where the training stands."""
-        return [*([self.result] if self.result else []), *self._lines()]
+        return [*self._ended(), *words.finding_lines(self._said()), *self._lines()]
 
     def words(self, seen: Seen | None) -> str:
-        """Show the same."""
-        lines = self.facts(seen)
-        half = (len(lines) + 1) // 2
-        as_html = ["".join(f"<div>{html.escape(line)}</div>" for line in part) for part in (lines[:half], lines[half:])]
-        return words.two_columns(*as_html)
+        """Show the verdict as cards, and the numbers beside it."""
+        said = "".join(f"<div>{html.escape(line)}</div>" for line in self._ended())
+        cards = said + words.finding_cards(self._said())
+        lines = "".join(f'<div class="note">{html.escape(line)}</div>' for line in self._lines())
+        return words.two_columns(cards, lines) if cards else words.two_columns(lines, "")
+
+    def _ended(self) -> list[str]:
+        return [self.result] if self.result else []
 
     def _lines(self) -> list[str]:
         history = self._history()
         if history is None or not len(history.steps):
             notes = [] if self.run is None else list(self.run.monitor.notes)
             return notes or ["Nothing is being trained."]
-        which, names = _shown(history)
+        which, _ = _shown(history)
         lines = [f"step {self.run.monitor.steps:,}, {counted(len(history.steps), 'sample')} kept"]
         losses = self.run.monitor.losses.values
         if len(losses):
@@ -170,11 +224,6 @@ class LiveView(View):
         rms = history.rms[-1, which]
         if len(rms) > 1 and float(rms[-1]) > 0:
             lines.append(f"weight gradient, rms, first / last layer: {number(float(rms[0] / rms[-1]), 3)}")
-        broken = history.non_finite[:, which].nansum(1)
-        if bool((broken > 0).any()):
-            sample = int((broken > 0).nonzero()[0])
-            layer = names[int((history.non_finite[sample, which] > 0).nonzero()[0])]
-            lines.append(f"✗ gradients that are not finite since step {int(history.steps[sample])}, first at {layer}")
         ratios = self._update_ratio(history)
         if ratios is not None:
             ratio = ratios[-1, which]
@@ -184,6 +233,10 @@ class LiveView(View):
         dead = _dead(history, which)
         if np.isfinite(dead).any():
             lines.append(f"units dead for the last batch: {percent(float(np.nanmean(dead)))} on average")
+        if self.comparison is not None:
+            lines += [*self.comparison.notes, self._other()]
+        if self.run.whole:
+            return lines + self._notes(history)
         recording, drawing = self.run.overhead
         cost = f"watching costs {percent(recording)} of the training, drawing {percent(drawing)}"
         lines.append(cost if recording == recording else f"drawing costs {percent(drawing)} of the training")
@@ -191,7 +244,19 @@ class LiveView(View):
             lines[-1] += ": a demonstration is there to be looked at, a loop of yours comes to a few percent"
         elif recording > 0.05 or drawing > 0.05:
             lines[-1] += ": more at the beginning, a few percent in a longer training"
-        return lines + list(history.notes)
+        return lines + self._notes(history)
+
+    def _other(self) -> str:
+        """How the record beside is judged by itself."""
+        verdict = self.run.verdict
+        return f"{verdict.told.names[1]} by itself: {', '.join(one.name.replace('_', ' ') for one in verdict.other)}"
+
+    def _notes(self, history: History) -> list[str]:
+        """What else there is to know, without what the verdict says."""
+        said = {one.name for one in self.findings}
+        told = [("unheld", "with a gradient, but not in"), ("unused", "no gradient at step")]
+        notes = [n for n in history.notes if not any(name in said and n.startswith(begin) for name, begin in told)]
+        return [*([history.unseen] if history.unseen else []), *notes]
 
     def code(self) -> list[str]:
         """Watch a loop."""

@@ -15,6 +15,7 @@ from torch import nn
 
 from gradwidgets.core.layers import GradientMonitor
 from gradwidgets.core.layers.monitor_taps import Hook
+from gradwidgets.widgets.flow.live_verdict import LiveVerdict, Told
 from gradwidgets.widgets.mainloop import Latest, at_home
 
 _log = logging.getLogger(__name__)
@@ -33,6 +34,7 @@ class LiveRun:
         draw: Brings the picture up to date; returns whether it did.
         look: Looks at the newest gradients, on the thread that trains: elsewhere they may go while they are read.
         lr: Of plain gradient descent, where that is what trains.
+        told: What a verdict on the training cannot see in its record.
         share: Of the time of training that drawing may take.
         **options: The monitor's.
 
@@ -44,6 +46,8 @@ class LiveRun:
         model: A weak reference to what is trained.
         thread: On which thread it is trained.
         lr: The learning rate, where it is known.
+        verdict: What is said of the record.
+        whole: Whether a record beside is seen beyond the steps of this one.
     """
 
     def __init__(
@@ -54,6 +58,7 @@ class LiveRun:
         look: Callable[[LiveRun], None],
         *,
         lr: float | None = None,
+        told: Told | None = None,
         share: float = SHARE,
         **options: object,
     ) -> None:
@@ -61,6 +66,8 @@ class LiveRun:
             model, optimizer, **{"activations": True, "updates": True, "grace": GRACE, **options}
         )
         self.lr = lr
+        self.whole = False
+        self.verdict = LiveVerdict(told)
         self._share = share
         self.stopped = False
         self.drawing = 0.0
@@ -117,6 +124,12 @@ class LiveRun:
         recording = self.monitor.overhead
         alone = (whole - self.drawing) / (1 + recording if recording == recording else 1)
         return recording, self.drawing / alone if alone > 0 else 0.0
+
+    def judge(self, *, now: bool) -> None:
+        """Bring the verdict up to date, where there is something new to judge and it is time, or `now`."""
+        monitor = self.monitor
+        lr = self.lr if self.lr is not None else monitor.lr
+        self.verdict.judge(monitor.history, monitor.losses, lr, now=now)
 
     def _after_step(self, *_: object) -> None:
         if time.perf_counter() < self._due:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from typing import ClassVar
 
 import ipywidgets as widgets
 from torch import nn
@@ -101,7 +102,11 @@ class LayerFlowPanel(TrainingPanel):
         'vanishing'
     """
 
-    view = OneOf("flow", lambda self: tuple(VIEWS)).tag(setting=True)
+    offered: ClassVar[tuple[str, ...]] = tuple(VIEWS)
+    view_types: ClassVar[Mapping[str, type[View]]] = VIEWS
+    _for_records: ClassVar[type[LayerFlowPanel]]  # a subclass, which its own file names
+
+    view = OneOf("flow", lambda self: self.offered).tag(setting=True)
     architecture = OneOf("", lambda self: self.problem.architectures).tag(setting=True)
     activation = OneOf("ReLU", lambda self: tuple(ACTIVATIONS)).tag(setting=True)
     init = OneOf("default", lambda self: tuple(INITS)).tag(setting=True)
@@ -157,6 +162,26 @@ class LayerFlowPanel(TrainingPanel):
         if model is not None:
             self._forget_cells = after_each_cell(self._cell_ended)
 
+    @classmethod
+    def of_record(cls, record: object, *, beside: object = None, **settings: object) -> LayerFlowPanel:
+        """Show a record of a training, without its model: the live view's pictures, and the verdict.
+
+        Args:
+            record: A `GradientHistory`, a `GradientMonitor`, or the path of a file that `history.save(path)` wrote.
+            beside: Another one, drawn in dashes and aligned by step; in words it is said where the two part.
+            **settings: `quantity`, `measure`, `theme` and what a teacher prepares; `max_norm`, to which the gradient
+                was clipped, and `classes`, how many there were, for the verdict.
+
+        Returns:
+            A panel with `history` and `training_findings`.
+
+        Raises:
+            TypeError: It is no record, and no path.
+            FileNotFoundError: There is no such file.
+            ValueError: The file is no record, of a newer version or not whole; or nothing was recorded.
+        """
+        return LayerFlowPanel._for_records(record, beside=beside, **settings)
+
     def _set_up(self, settings: Mapping[str, object]) -> None:
         with self._together():
             for name, value in {"architecture": self.architecture, **settings}.items():
@@ -165,9 +190,10 @@ class LayerFlowPanel(TrainingPanel):
         width, height = self._picture_size()
         self.figure_shared = Picture(figsize=(width / DPI, height / DPI), dpi=DPI, layout="none")
         self._guess_plot = GuessPlot(self.figure_shared)
-        self.views = {name: view(self) for name, view in VIEWS.items()}
+        self.views = {name: view(self) for name, view in self.view_types.items()}
         self._trainer = Trainer(self, self.views["live"])
-        self.controls = make_controls(self.problem.architectures, self.fixes, {n: v.about for n, v in VIEWS.items()})
+        about = {name: self.views[name].about for name in self.offered}
+        self.controls = make_controls(self.problem.architectures, self.fixes, about)
         self._column, self._bodies = make_column(self, self.views)
         self._column_of = self.view
         self._assemble(self.figure_shared, self._column)
@@ -274,6 +300,11 @@ class LayerFlowPanel(TrainingPanel):
         self.view = "curvature"
         self.views["curvature"].ask(*(parts or PARTS))
         return dict(self._settled().part)
+
+    @property
+    def measured_curvature(self) -> float | None:
+        """λmax of the network as it is now, where it was measured; else None."""
+        return self.views["curvature"].largest
 
     # -- the doctor's hands -------------------------------------------------------------------------------
 
@@ -414,12 +445,16 @@ class LayerFlowPanel(TrainingPanel):
 
     def _show(self, result: Seen) -> None:
         self._shown = result
-        count = len(shown_layers(result.flow.flow))
+        count = self._selectable(result)
         if self.selected is not None and self.selected >= count:
             self.selected = None
         self._paint(result, settle=not (self._by_hand and self._dragged))
         self._show_controls()
         self.complain("")
+
+    def _selectable(self, result: Seen) -> int:
+        """How many layers can be looked at."""
+        return len(shown_layers(result.flow.flow))
 
     def _paint(self, result: Seen, *, settle: bool) -> None:
         view = self.views[result.settings.view]

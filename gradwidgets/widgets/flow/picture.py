@@ -116,7 +116,7 @@ def shares_detail(flow: LayerFlow, names: Sequence[str] = ()) -> Detail:
             x, y = x + np.array([-0.3, 0.3]), y.repeat(2)
         curves.append(Curve(look, x, y))
     if not any(len(curve.x) for curve in curves):
-        return Detail("no activation modules", x_ticks={})
+        return Detail("no units that can be dead", x_ticks={})
     limits = (0.4, (len(rows) if names else room_for(len(rows))) + 0.6, -0.04, 1.04)
     at_ends = {1.0: names[0][-_SHORT:], float(len(rows)): names[-1][-_SHORT:]} if names else None
     return Detail("dead ―  saturated ╌", curves, limits, PERCENT, at_ends, x_label="layer")
@@ -226,6 +226,12 @@ def _shares(flow: LayerFlow, rows: list[int], field: str) -> np.ndarray:
         if math.isfinite(value) and at is not None:
             for place in range(at, min(at + layer.calls, len(rows))):  # a shared one's numbers are of all its calls
                 shares[place] = value if place == at or math.isnan(shares[place]) else shares[place]
+    places = {flow.layers[k].name: at for at, k in enumerate(rows)}
+    for one in flow.functions:  # each at the layer that it takes from
+        at = next((places[name] for name in one.before if name in places), None)
+        value = getattr(one, field)
+        if at is not None and math.isfinite(value) and not shares[at] > value:
+            shares[at] = value
     return shares
 
 

@@ -11,15 +11,28 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 import torch
 from torch import nn
 
+from gradwidgets.core.finding import Finding
 from gradwidgets.core.layers import GradientMonitor
 from gradwidgets.core.wording import counted
 from gradwidgets.widgets.flow.demo import lesson, training
+from gradwidgets.widgets.flow.kept_run import record_of
 from gradwidgets.widgets.flow.live import LiveView
 from gradwidgets.widgets.flow.live_run import LiveRun
+from gradwidgets.widgets.flow.live_verdict import Told
 from gradwidgets.widgets.job import Job
 from gradwidgets.widgets.mainloop import at_home, heard_meanwhile, this_cell, when_cell_fails
 
-OPTIONS = ("every", "budget", "grace", "activations", "updates", "keep", "scaler")  # of a `GradientMonitor`
+OPTIONS = (
+    "every",
+    "budget",
+    "grace",
+    "activations",
+    "updates",
+    "keep",
+    "scaler",
+    "preflight",
+)  # of a `GradientMonitor`
+TOLD = ("max_norm", "classes", "beside")  # to the verdict
 _SHOWN = 0.25  # of the time of the demonstration, which is there to be looked at
 
 
@@ -47,6 +60,11 @@ class Trainer:
     def run(self) -> LiveRun | None:
         """The training that runs or ran last."""
         return self._view.run
+
+    @property
+    def findings(self) -> list[Finding]:
+        """The verdict on it."""
+        return self._view.findings
 
     @property
     def active(self) -> bool:
@@ -142,6 +160,8 @@ class Trainer:
         done = 0
         try:
             for item in items:
+                run.monitor.note_batch(done)
+                self._expect(run, item)
                 yield item
                 done += 1
                 run.step_seen()
@@ -162,17 +182,35 @@ class Trainer:
             else:
                 self._draw_last(run)
 
+    def _expect(self, run: LiveRun, item: object) -> None:
+        """Tell the monitor that an item of two may be inputs and targets."""
+        if not run.monitor.steps and isinstance(item, (tuple, list)) and len(item) == 2:
+            *_, loss_fn = self._panel.problem.network(self._panel.network_now()[0])
+            run.monitor.expect(*item, loss_fn)
+
+    def _told(self, options: dict[str, object]) -> Told:
+        """Take out of options what is for the verdict."""
+        given = {name: options.pop(name) for name in TOLD if name in options}
+        beside = given.pop("beside", None)
+        if beside is not None:
+            other = record_of(beside, "beside")
+            given |= {"beside": other.history, "names": ("this training", other.name or "the record")}
+        return Told.checked(largest_curvature=self._panel.measured_curvature, **given)
+
     def _check(self, options: Mapping[str, object]) -> None:
         if not self._panel.own:
             raise ValueError("only a model of yours can be watched: LayerFlowPanel(model, inputs, targets, loss_fn)")
-        unknown = [name for name in options if name not in OPTIONS]
+        unknown = [name for name in options if name not in (*OPTIONS, *TOLD)]
         if unknown:
-            raise TypeError(f"unknown option {unknown[0]!r}: there are {', '.join(OPTIONS)}")
+            raise TypeError(f"unknown option {unknown[0]!r}: there are {', '.join((*OPTIONS, *TOLD))}")
 
     def _begin(self, optimizer: torch.optim.Optimizer | None, options: Mapping[str, object]) -> LiveRun:
         panel = self._panel
-        model, *_ = panel.problem.network(panel.network_now()[0])
-        run = LiveRun(model, optimizer, self.draw, self._view.look, **options)
+        model, inputs, targets, loss_fn = panel.problem.network(panel.network_now()[0])
+        options = dict(options)
+        told = self._told(options)
+        run = LiveRun(model, optimizer, self.draw, self._view.look, told=told, **options)
+        run.monitor.expect(inputs, targets, loss_fn)  # the panel's batch may be all there is
         self._turn_to_training()
         if self.active:
             self._end(self.run)
@@ -197,7 +235,11 @@ class Trainer:
         self._turn_to_training()
         settings = panel.network_now()[0]
         the = lesson(panel.problem, settings)
-        run = LiveRun(the.model, None, self.draw, self._view.look, lr=panel.lr, share=_SHOWN, budget=_SHOWN)
+        told = Told(
+            panel.measured_curvature if panel.own else None
+        )  # the digits are another loss than what was measured
+        options = {"share": _SHOWN, "budget": _SHOWN}
+        run = LiveRun(the.model, None, self.draw, self._view.look, lr=panel.lr, told=told, **options)
         self._trained = the.model
         self._take(run)
         run.open()

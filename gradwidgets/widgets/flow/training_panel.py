@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 
 import torch
 
+from gradwidgets.core.finding import Finding
 from gradwidgets.core.layers import GradientMonitor
 from gradwidgets.widgets.flow.trainer import Trainer
 from gradwidgets.widgets.panel import Panel
@@ -23,6 +24,11 @@ class TrainingPanel(Panel):
         run = self._trainer.run
         return None if run is None else run.monitor
 
+    @property
+    def training_findings(self) -> list[Finding]:
+        """The verdict on the last training, the gravest first; while it runs, of a second ago or so."""
+        return list(self._trainer.findings)
+
     def watch(
         self, optimizer: torch.optim.Optimizer | None = None, **options: object
     ) -> contextlib.AbstractContextManager[GradientMonitor]:
@@ -34,7 +40,9 @@ class TrainingPanel(Panel):
         Args:
             optimizer: Whose steps are watched; None for any that holds parameters of the model.
             **options: `GradientMonitor`'s: `every`, `budget`, `grace` (0.1 s here), `activations` and `updates` (both
-                on here), `keep`, `scaler`.
+                on here), `keep`, `scaler`, `preflight`; what the verdict is to know: `max_norm`, to which the loop
+                clips the gradient, and `classes`, how many there are; and `beside`, an earlier record or its file,
+                which is drawn in dashes: it is said where the two part.
 
         Returns:
             A context manager that gives the monitor.
@@ -49,7 +57,10 @@ class TrainingPanel(Panel):
         """Watch the model train: `for batch in panel.track(loader):`; the panel's Stop ends the loop.
 
         Inside `with panel.watch(optimizer):` it adds the progress and the Stop. Loops that follow each other in one
-        cell, epochs say, are one training: the record goes on, and after Stop the rest of them is passed over.
+        cell, epochs say, are one training: the record goes on, and after Stop the rest of them is passed over. The
+        place of each item is noted as its batch (`GradientMonitor.note_batch`). A first item of two is taken for inputs
+        and targets where the model is given its first part: then the panel's loss is looked at with it before the
+        first step (`GradientMonitor.expect`).
 
         Args:
             iterable: What is iterated over; it is never read ahead.

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import html
+from collections.abc import Iterable
 
+from gradwidgets.core.finding import Finding
 from gradwidgets.core.layers import LayerStats
 from gradwidgets.core.subject.certificate import Certificate
 from gradwidgets.core.wording import counted, number, percent
@@ -18,15 +20,23 @@ _MANY_DEAD = 0.1  # of a layer's units
 
 def verdict_lines(result: FlowResult, selected: int | None, quantity: str) -> list[str]:
     """Return the verdict as plain text, a line for each finding and for what else there is to know."""
-    lines = [f"{f.severity}: {f.name}: {f.message}. {f.action}" for f in result.findings]
-    return [*lines, *_facts(result, selected, quantity)]
+    return [*finding_lines(result.findings), *_facts(result, selected, quantity)]
 
 
 def verdict(result: FlowResult, selected: int | None, quantity: str) -> str:
     """Return the same as HTML, everything escaped."""
-    cards = [card(f.severity, f.name.replace("_", " "), f.message, f.action) for f in result.findings]
     facts = "".join(f'<div class="note">{html.escape(fact)}</div>' for fact in _facts(result, selected, quantity))
-    return two_columns("".join(cards), facts)
+    return two_columns(finding_cards(result.findings), facts)
+
+
+def finding_lines(findings: Iterable[Finding]) -> list[str]:
+    """Return findings as plain text, a line each."""
+    return [f"{f.severity}: {f.name}: {f.message}. {f.action}" for f in findings]
+
+
+def finding_cards(findings: Iterable[Finding]) -> str:
+    """Return the same as HTML, everything escaped."""
+    return "".join(card(f.severity, f.name.replace("_", " "), f.message, f.action) for f in findings)
 
 
 def two_columns(left: str, right: str) -> str:

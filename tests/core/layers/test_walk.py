@@ -160,3 +160,66 @@ def test_what_takes_part_and_is_no_parameter_is_found(keep, name):
     finding = next(one for one in diagnose(findings(Hidden(keep))) if one.name == "unlisted")
     assert name in finding.message and "model.parameters() does not list it" in finding.message
     assert finding.evidence["shapes"] in ([(16, 8)], [(8, 16)])
+
+
+def sigmoids(count):
+    return nn.Sequential(*[part for _ in range(count) for part in (nn.Linear(16, 16), nn.Sigmoid())])
+
+
+class Stem(nn.Module):
+    """Something before blocks with a way around each, and something behind them."""
+
+    def __init__(self, before=0, inside=1, behind=0):
+        super().__init__()
+        self.first = nn.Linear(16, 16)
+        self.before, self.behind = sigmoids(before), sigmoids(behind)
+        self.blocks = nn.ModuleList(sigmoids(inside) for _ in range(3))
+        self.head = nn.Linear(16, 4)
+
+    def forward(self, x):
+        x = self.before(self.first(x))
+        for block in self.blocks:
+            x = x + block(x)
+        return self.head(self.behind(x))
+
+
+@pytest.mark.parametrize(
+    ("parts", "where"),
+    [({"before": 8}, "to input"), ({"behind": 8}, "to add of"), ({"inside": 7}, "on a branch"), ({"inside": 2}, "")],
+)
+def test_a_fade_is_told_for_the_trunk_and_for_a_branch(parts, where):
+    torch.manual_seed(0)
+    found = [one for one in diagnose(findings(Stem(**parts))) if one.name == "vanishing"]
+    assert bool(found) == bool(where) and where in "".join(one.message for one in found)
+
+
+def test_two_small_factors_one_behind_the_other_are_one_place():
+    class Scaled(Branches):
+        def forward(self, x):
+            return self.head(torch.tanh(self.first(x)) * 1e-2 * 1e-2)
+
+    torch.manual_seed(0)
+    (found,) = [one for one in diagnose(findings(Scaled(0))) if one.name == "cliff"]
+    assert "between first and head, at mul" in found.message
+
+
+class Product(nn.Module):
+    """What a layer gives, times what another gives, which is small; or times what is shut."""
+
+    def __init__(self, gate):
+        super().__init__()
+        self.value, self.other, self.head = nn.Linear(16, 16), nn.Linear(16, 16), nn.Linear(16, 4)
+        self.gate = gate
+        nn.init.normal_(self.other.weight, 0, 2e-5)
+        nn.init.zeros_(self.other.bias)
+
+    def forward(self, x):
+        return self.head(x + torch.tanh(self.value(x)) * self.gate(self.other(x)))
+
+
+def test_a_product_with_a_layer_that_begins_small_is_no_fault_and_with_a_gate_that_is_shut_it_is():
+    torch.manual_seed(0)
+    (found,) = [one for one in diagnose(findings(Product(functional.gelu))) if one.name == "cliff"]
+    assert found.severity == "info" and "what other gives is the other factor" in found.message
+    found = [one for one in diagnose(findings(Product(lambda y: torch.sigmoid(y - 9)))) if one.name == "cliff"]
+    assert {one.severity for one in found if "and value" in one.message or "value and" in one.message} == {"warning"}

@@ -15,6 +15,7 @@ from traitlets import TraitError
 
 from gradwidgets import LayerFlowPanel
 from gradwidgets.core.layers import ACTIVATIONS, NETWORKS, build_network, diagnose, layer_flow
+from gradwidgets.widgets.flow.picture import shares_detail
 from gradwidgets.widgets.flow.presets import PRESETS
 from gradwidgets.widgets.outputs import Outputs
 from tests.widgets.fake_page import FakePage, choose, send
@@ -113,6 +114,29 @@ def test_a_model_of_ones_own_is_measured_and_left_alone(make):
     assert depth not in body.children
     panel.close()
     assert depth.comm is None  # what is left out is freed too
+
+
+class Functions(nn.Module):
+    """Activations that are called as functions, the second of them dead."""
+
+    def __init__(self):
+        super().__init__()
+        self.one, self.two, self.out = nn.Linear(4, 8), nn.Linear(8, 8), nn.Linear(8, 1)
+        nn.init.constant_(self.two.bias, -50.0)
+
+    def forward(self, x):
+        return self.out(torch.relu(self.two(torch.tanh(self.one(x)))))
+
+
+def test_units_of_activations_called_as_functions_are_drawn_at_the_layer_before_them():
+    torch.manual_seed(0)
+    flow = layer_flow(Functions(), torch.randn(64, 4), torch.zeros(64, 1), nn.functional.mse_loss)
+    dead, saturated = shares_detail(flow, ("one", "two", "out")).curves
+    assert list(dead.x) == [1, 2] and list(dead.y) == [0.0, 1.0]
+    of_tanh = flow.functions[0].saturated_fraction
+    assert saturated.x == pytest.approx([0.7, 1.3]) and list(saturated.y) == pytest.approx([of_tanh] * 2)
+    plain = layer_flow(nn.Linear(4, 1), torch.randn(64, 4), torch.zeros(64, 1), nn.functional.mse_loss)
+    assert shares_detail(plain).title == "no units that can be dead" and not shares_detail(plain).curves
 
 
 def test_one_layer_from_near_is_its_gradient_s_histogram(make):

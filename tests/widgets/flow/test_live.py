@@ -4,6 +4,7 @@ import gc
 import subprocess
 import sys
 import weakref
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from traitlets import TraitError
 
 from gradwidgets import LayerFlowPanel
 from gradwidgets.core.subject.held import Held
+from gradwidgets.widgets.flow import live_verdict
 from gradwidgets.widgets.flow.demo import digits
 from tests.widgets.flow.models import sound
 
@@ -346,3 +348,175 @@ def test_a_refusal_after_a_press_is_said(panel, loop):
     panel.views["live"]._buttons["Train"].click()
     loop.do(lambda: None)
     assert not loop.errors and "view must be 'flow' until the guess is revealed" in panel.error
+
+
+def names(panel):
+    return [one.name for one in panel.training_findings]
+
+
+def test_the_verdict_on_the_record_stands_beside_the_numbers(panel):
+    steps(panel, 20, every=1)
+    assert names(panel) == ["healthy"]
+    assert panel.summary.startswith("ok: healthy: nothing went wrong in what was recorded. Looked at: 20 steps")
+    assert "of the first batch inputs, weights, targets, loss" in panel.summary
+    assert '<div class="card ok">' in panel._words.value and "step 20, 20 samples kept" in panel._words.value
+
+
+def test_the_verdict_is_there_while_the_training_runs(panel, monkeypatch):
+    monkeypatch.setattr(panel.canvas, "free", lambda: True)
+    model, x, y, loss_fn = panel.problem._own
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    seen = []
+    for k in panel.track(range(40), every=1):
+        loss = loss_fn(model(x), y) * (float("nan") if k == 12 else 1.0)
+        loss.backward()
+        panel.note_loss(loss)
+        optimizer.step()
+        run = panel._trainer.run
+        run._due, run._share = 0.0, 1e9  # as if there were time for a picture at each step
+        run._follow()
+        seen.append(names(panel))
+    assert all("too_short" in one for one in seen[:2]) and "too_short" not in seen[2], seen
+    assert all("non_finite" in one and "healthy" not in one for one in seen[12:]), seen
+    assert panel.training_findings[0].evidence["step"] == 13
+
+
+def test_verdicts_are_at_least_a_second_apart_and_take_a_hundredth_of_the_time(panel, monkeypatch):
+    clock, judged, took = [100.0], [], 0.0
+    steps(panel, 4, every=1)
+    history, losses = panel.monitor.history, panel.monitor.losses
+
+    def judge(*_, **__):
+        judged.append(clock[0])
+        clock[0] += took
+        return []
+
+    monkeypatch.setattr(live_verdict, "diagnose_record", judge)
+    monkeypatch.setattr(live_verdict.time, "perf_counter", lambda: clock[0])
+    for each, gap in ((0.001, 1.0), (0.2, 20.0)):
+        took = each
+        verdict, start = live_verdict.LiveVerdict(), clock[0]
+        judged.clear()
+        for k in range(60):
+            clock[0] = max(clock[0], start + k * 0.5)
+            more = replace(losses, steps=torch.arange(k + 5), values=torch.ones(k + 5).double())
+            verdict.judge(history, more, None, now=False)
+        apart = np.diff(judged)
+        assert len(judged) > 1 and apart.min() >= gap
+        verdict.judge(history, more, None, now=True)
+        count = len(judged)
+        verdict.judge(history, more, None, now=True)
+        assert len(judged) == count  # nothing new
+
+
+def test_what_the_panel_knows_is_passed_on(panel):
+    model, x, y, loss_fn = panel.problem._own
+    panel.measure_curvature("spectrum")
+    limit = 2 / panel.measured_curvature
+    for lr, momentum, blamed in ((1.5 * limit, 0.0, True), (0.5 * limit, 0.0, False), (1.5 * limit, 0.9, False)):
+        optimizer = torch.optim.SGD(model.parameters(), lr=lr, momentum=momentum)
+        panel.measure_curvature("spectrum")
+        limit_now = 2 / panel.measured_curvature
+        optimizer.param_groups[0]["lr"] = lr / limit * limit_now
+        for _ in panel.track(range(4), every=1):
+            optimizer.zero_grad()
+            loss_fn(model(x), y).backward()
+            optimizer.step()
+        assert ("beyond_stable" in names(panel)) == blamed
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
+    for told, blamed in ((0.05, True), (0.07, False)):
+        for _ in panel.track(range(14), every=1, max_norm=told):
+            optimizer.zero_grad()
+            (20 * loss_fn(model(x + 0.1 * torch.randn_like(x)), y)).backward()
+            nn.utils.clip_grad_norm_(model.parameters(), 0.05)
+            optimizer.step()
+        assert ("always_clipped" in names(panel)) == blamed
+
+
+def test_track_tells_which_batch_of_the_epoch_broke(panel, cell):
+    cell(
+        "for epoch in range(3):\n    for k in panel.track(range(7), every=10):\n        step()\n"
+        "        if (epoch, k) == (1, 4):\n            model_breaks()"
+    )
+    assert cell.shell.last.error_in_exec is not None  # nothing breaks: there is no such name
+    model = panel.problem._own[0]
+    cell.shell.user_ns["model_breaks"] = lambda: model[0].weight.data.fill_(float("nan"))
+    cell(
+        "for epoch in range(3):\n    for k in panel.track(range(7), every=10):\n"
+        "        if (epoch, k) == (1, 4):\n            model_breaks()\n        step()"
+    )
+    found = panel.training_findings[0]
+    assert found.name == "non_finite" and (found.evidence["step"], found.evidence["batch"]) == (12, 4)
+    assert "first seen at step 12 (batch 4)" in panel.summary
+
+
+def test_parameters_that_no_optimizer_holds_are_said_in_track(panel):
+    model, x, y, loss_fn = panel.problem._own
+    optimizer = torch.optim.SGD(model[0].parameters(), lr=0.1)
+    for _ in panel.track(range(12), every=1):
+        model.zero_grad()
+        loss_fn(model(x), y).backward()
+        optimizer.step()
+    assert "unheld" in names(panel) and "healthy" not in names(panel)
+    assert panel.summary.count("2.weight") == 1  # the verdict says it, and no note says it again
+
+
+def test_what_is_wrong_with_the_batch_of_the_loop_is_said_first(panel):
+    model, x, y, loss_fn = panel.problem._own
+    optimizer = torch.optim.SGD(model.parameters(), lr=1e-6)
+    for inputs, targets in panel.track([(200 + 50 * x, y)] * 4, every=1):
+        optimizer.zero_grad()
+        loss = loss_fn(model(inputs), targets)
+        loss.backward()
+        panel.note_loss(loss)
+        optimizer.step()
+    assert names(panel)[0] == "input_scale" and panel.summary.startswith("warning: input_scale")
+    assert panel.monitor.history.looked_at == ("inputs", "weights", "targets", "loss")
+    for inputs in panel.track([x + 1] * 3, every=1):
+        loss_fn(model(inputs), y).backward()
+        optimizer.step()
+    assert "targets and loss were not looked at: the loop does not tell them" in panel.summary
+
+
+def test_a_loop_that_raised_is_not_called_healthy(panel):
+    with pytest.raises(ZeroDivisionError):
+        steps_then_raise(panel)
+    assert "healthy" not in panel.summary and panel.summary.startswith("✗ After 6 steps the loop raised")
+
+
+def steps_then_raise(panel):
+    model, x, y, loss_fn = panel.problem._own
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
+    with panel.watch(optimizer, every=1):
+        for k in range(9):
+            optimizer.zero_grad()
+            loss_fn(model(x) / (6 - k if k < 6 else 1), y).backward()
+            optimizer.step()
+            if k == 5:
+                1 / 0  # noqa: B018
+
+
+def test_an_earlier_record_is_seen_beside_the_one_that_grows(panel, tmp_path):
+    steps(panel, 30, every=1)
+    history = panel.monitor.history
+    history.save(tmp_path / "monday.npz")
+    other = LayerFlowPanel(*sound())
+    steps(other, 12, every=1, beside=str(tmp_path / "monday.npz"))
+    lines = other.views["live"].figure.lines
+    assert lines["twin loss"].get_data()[0].tolist() == list(range(1, 13))  # as far as this one has come
+    np.testing.assert_allclose(10.0 ** lines["twin now"].get_data()[1], history.rms[11, [0, 2, 4]], rtol=1e-9)
+    assert other.summary.startswith("ok: same: the same to step 12") and "monday by itself: healthy" in other.summary
+    assert "monday has 30 steps and this training has 12 steps" in other.summary
+    for wrong, kind in ((5, TypeError), (tmp_path / "tuesday.npz", FileNotFoundError), (tmp_path, ValueError)):
+        with pytest.raises(kind, match="beside"):
+            other.track([], beside=wrong)
+    assert not other._trainer.active
+    other.close()
+
+
+def test_a_training_with_a_record_beside_is_the_same_to_the_bit(panel):
+    steps(panel, 10, every=1)
+    other = LayerFlowPanel(*sound())
+    model, _ = steps(other, 30, every=1, beside=panel.monitor)
+    assert all(torch.equal(p, q) for p, q in zip(model.parameters(), alone(30).parameters(), strict=True))
+    other.close()

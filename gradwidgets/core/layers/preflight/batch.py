@@ -13,6 +13,7 @@ from gradwidgets.core.wording import counted, number
 
 DATA = "non_finite_data"
 WEIGHTS = "non_finite_weights"
+_SMALL = 1 << 16  # elements, up to which many tensors are read together
 
 
 @left_out
@@ -68,9 +69,17 @@ def _finite(loss: object) -> bool:
 def _suspects(tensors: list[tuple[str, Tensor]]) -> dict[str, Tensor]:
     """Those whose sum is not finite: one read of each, and one wait for each device."""
     sums: dict[torch.device, list[tuple[str, Tensor, Tensor]]] = {}
+    small: list[tuple[str, Tensor]] = []
     for name, tensor in tensors:
         for values in [tensor] if _plain(tensor) else _read(tensor):
-            sums.setdefault(values.device, []).append((name, values, _sum(values)))
+            if values.dtype is torch.float32 and values.device.type == "cpu" and values.numel() <= _SMALL:
+                small.append((name, values))
+            else:
+                sums.setdefault(values.device, []).append((name, values, _sum(values)))
+    if small:  # many of them in one go; of a norm that is too large the numbers may be finite all the same
+        norms = torch._foreach_norm([values.detach() for _, values in small])
+        pairs = zip(small, norms, strict=True)
+        sums.setdefault(torch.device("cpu"), []).extend([(*one, norm.double()) for one, norm in pairs])
     found = {}
     for device in sums.values():
         finite = torch.stack([one for *_, one in device]).isfinite().tolist()

@@ -158,12 +158,15 @@ def _kind(module: nn.Module) -> str:
     """What a module is to what comes in: "norm", "table", "weighted", or "" where it only passes it on."""
     if isinstance(module, _TABLES):
         return "table"
-    leaf = not module._modules or not any(m._parameters for m in module.modules() if m is not module)
-    if leaf and "norm" in type(module).__name__.lower():
-        return "norm"
-    own = [p for p in module._parameters.values() if p is not None]
-    matrix = any(nn.parameter.is_lazy(p) or p.ndim > 1 for p in own)
-    return "weighted" if isinstance(module, _WEIGHTED) or (leaf and matrix) else ""
+    norm, weighted = "norm" in type(module).__name__.lower(), isinstance(module, _WEIGHTED)
+    own = module._parameters.values()
+    if not norm and (
+        weighted or not any(one is not None and (nn.parameter.is_lazy(one) or one.ndim > 1) for one in own)
+    ):
+        return "weighted" if weighted else ""
+    if any(m._parameters for m in module.modules() if m is not module):
+        return "weighted" if weighted else ""
+    return "norm" if norm else "weighted"
 
 
 def _storages(inputs: object) -> list[tuple[int, str]]:

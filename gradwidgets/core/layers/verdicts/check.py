@@ -1,7 +1,7 @@
 """A verdict: what it looks for; and of a pass, what it has to look at."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from gradwidgets.core.finding import Finding
@@ -65,3 +65,13 @@ def listed(names: Sequence[str]) -> str:
 def severity_of(value: float, error: float) -> str:
     """An error from a limit on, a warning below."""
     return "error" if value >= error else "warning"
+
+
+def unless_fresh(judged: Judged, found: Finding) -> Finding:
+    """No fault where a BatchNorm does not normalise yet: in training it does, and in evaluation once it has learned."""
+    fresh = [layer.name for layer in judged.flow.layers if layer.fresh]
+    if not fresh:
+        return found
+    verbs = ("has", "normalises") if len(fresh) == 1 else ("have", "normalise")
+    message = f"{found.message}; but {listed(fresh)} {verbs[0]} seen no batch and {verbs[1]} nothing in evaluation mode"
+    return replace(found, severity="info", message=message, action="Measure in training mode: model.train().")

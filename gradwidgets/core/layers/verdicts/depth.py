@@ -5,7 +5,7 @@ from dataclasses import replace
 from gradwidgets.core.finding import Finding
 from gradwidgets.core.layers.module_graph import ModuleGraph
 from gradwidgets.core.layers.profile import Trend, gradient_trend, signal_trend, trend, weighted_layers
-from gradwidgets.core.layers.verdicts.check import Judged, listed, severity_of
+from gradwidgets.core.layers.verdicts.check import Judged, listed, severity_of, unless_fresh
 from gradwidgets.core.layers.verdicts.reach import named
 from gradwidgets.core.layers.verdicts.walk import FADE, Fade, Leap
 from gradwidgets.core.wording import number
@@ -22,7 +22,7 @@ def cliff(judged: Judged) -> list[Finding]:
     for leap in walk.leaps if walk else ():
         kind = judged.flow.graph.names[leap.at] if leap.at is not None else ""
         by_place.setdefault((leap.decades > 0, kind, bool(leap.factors)), []).append(leap)
-    return [_cliff(judged, leaps) for leaps in by_place.values()]
+    return [unless_fresh(judged, _cliff(judged, leaps)) for leaps in by_place.values()]
 
 
 def _cliff(judged: Judged, leaps: list[Leap]) -> Finding:
@@ -40,6 +40,9 @@ def _cliff(judged: Judged, leaps: list[Leap]) -> Finding:
     if worst.factors and lost:
         message += f"; {listed(worst.factors)}, which goes in there, is trained and begins small"
         severity, action = "info", "Nothing, where it is meant to begin small, as LayerScale does."
+    elif worst.gates and lost and decades < ERROR:
+        message += f"; what {listed(worst.gates)} gives is the other factor, is trained and begins small"
+        severity, action = "info", "Nothing, where it is meant to begin small, as gates do."
     names = [walk.graph.names[one] for one in (worst.below, worst.above) if one is not None]
     evidence = {
         "decades": worst.decades,
@@ -56,14 +59,14 @@ def vanishing(judged: Judged) -> list[Finding]:
     fade = judged.walk.fading if judged.walk else None
     if fade is None or fade.decades < FADE:
         return []
-    return [_fade(judged, fade, "vanishing", "loses", "lost")]
+    return [unless_fresh(judged, _fade(judged, fade, "vanishing", "loses", "lost"))]
 
 
 def exploding(judged: Judged) -> list[Finding]:
     """A gradient that gets large on its way, or outputs that do on theirs."""
     fade = judged.walk.growing if judged.walk else None
     if fade is not None and fade.decades >= FADE:
-        return [_fade(judged, fade, "exploding", "gains", "gained")]
+        return [unless_fresh(judged, _fade(judged, fade, "exploding", "gains", "gained"))]
     layers = weighted_layers(judged.flow)
     if len(layers) < FEWEST or (judged.walk is not None and any(leap.decades < 0 for leap in judged.walk.leaps)):
         return []
@@ -79,7 +82,8 @@ def exploding(judged: Judged) -> list[Finding]:
                 f"{number(10**line.slope, 3)} a layer"
             )
             places = judged.places([layer.name for layer in hit])
-            return [Finding("exploding", severity_of(line.largest, ERROR), message, _numbers(line, "gained"), places)]
+            found = Finding("exploding", severity_of(line.largest, ERROR), message, _numbers(line, "gained"), places)
+            return [unless_fresh(judged, found)]
     return []
 
 
@@ -92,10 +96,12 @@ def _fade(judged: Judged, fade: Fade, name: str, verb: str, word: str) -> Findin
     stations = walk.stations(fade.below)
     line, sign = line_through(walk.graph, stations), 1 if name == "vanishing" else -1
     layers = [one for one in stations if walk.graph.weighted[one]]
-    branch = fade.below != max(
-        range(len(walk.graph)), key=lambda one: walk.graph.depths[one] * walk.graph.weighted[one]
-    )
-    end = f"{walk.graph.names[fade.below]}, on a branch of its own," if branch else "input"
+    deepest = max(range(len(walk.graph)), key=lambda one: walk.graph.depths[one] * walk.graph.weighted[one])
+    end = "input"
+    if not walk.graph.weighted[fade.below]:
+        end = _station(judged, fade.below)
+    elif fade.below != deepest:
+        end = f"{walk.graph.names[fade.below]}, on a branch of its own,"
     factor, shown = 10 ** (-sign * fade.decades / max(1, fade.steps)), fade.decades
     counted = "layers" if len(layers) > fade.steps / 2 else "steps"
     count = len(layers) if counted == "layers" else fade.steps
@@ -111,7 +117,7 @@ def _fade(judged: Judged, fade: Fade, name: str, verb: str, word: str) -> Findin
         "decades": fade.decades,
         "steps": fade.steps,
         "threshold": FADE,
-        "last layer": walk.graph.names[fade.below],
+        "last layer": walk.graph.names[layers[-1] if layers else fade.below],
     }
     if line is not None:
         evidence = _numbers(line if sign > 0 else _reversed(line), word) | evidence

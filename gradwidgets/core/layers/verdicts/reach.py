@@ -2,7 +2,7 @@
 
 from gradwidgets.core.finding import Finding
 from gradwidgets.core.layers.stats import LayerStats
-from gradwidgets.core.layers.verdicts.check import Judged, listed
+from gradwidgets.core.layers.verdicts.check import Judged, listed, unless_fresh
 from gradwidgets.core.layers.verdicts.units import DEAD
 from gradwidgets.core.layers.verdicts.walk import FADE
 
@@ -30,7 +30,7 @@ def no_gradient(judged: Judged) -> list[Finding]:
             found.append(_without(judged, layers, reached, severity, action))
     zero = [(i, layer) for i, layer in judged.trained if layer.weight_grad_norm == 0]
     if zero and not found and not _faded(judged):
-        found.append(_nothing_arrives(judged, zero))
+        found.append(unless_fresh(judged, _nothing_arrives(judged, zero)))
     return found
 
 

@@ -101,7 +101,8 @@ def diagnose_record(history: History, **known: object) -> list[Finding]:
             there are, where the width of the last layer does not say it.
 
     Returns:
-        Findings, the gravest first; "healthy" where none is a warning or an error, "too_short" for a record of less
+        What the first pass showed of the batch and the loss (`preflight`), then what the steps did, each the gravest
+        first; "healthy" where none is a warning or an error, "too_short" for a record of less
         than three samples. `where` holds the indices of layers in `history.layers`, `evidence` numbers and thresholds.
 
     Raises:
@@ -113,9 +114,9 @@ def diagnose_record(history: History, **known: object) -> list[Finding]:
     found = [replace(one, action=RECORD_CHECKS[one.name].action) for one in found if one.name not in gone]
     if judged.samples < _ENOUGH:
         found.append(_too_short(judged))
-    elif not found:
+    elif not found and not any(one.severity in ("warning", "error") for one in history.preflight):
         found.append(_healthy(judged))
-    return worst_first(found)
+    return [*history.preflight, *worst_first(found)]
 
 
 def _too_short(judged: JudgedRecord) -> Finding:
@@ -142,4 +143,4 @@ def _looked_at(judged: JudgedRecord) -> list[str]:
             "learning rate": known.lr is not None and known.largest_curvature is not None,
         }.items()
         if there
-    ]
+    ] + ([f"of the first batch {', '.join(history.looked_at)}"] if history.looked_at else [])

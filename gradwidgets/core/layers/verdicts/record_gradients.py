@@ -13,9 +13,12 @@ from gradwidgets.core.wording import counted, number, percent
 _FEW = 5  # samples, for a verdict on how gradients add up
 _LINEAR = 0.6, 1.3  # the norm at step n, in n times that at step 1
 _MOSTLY = 0.9  # of the samples
+_ALONG, _SUMMED = 0.8, 0.4  # correlation of a norm with the step, and times the first in the number of steps
+_GROWN, _TWICE = 5.0, 1.5  # times the first, where the memory is written to less often than zeros and a gradient would
 _SAMPLES = 10  # for a verdict on clipping
 _ONE_VALUE = 1e-4  # relative: a clipped norm is its limit but for rounding
 _VARIES = 1e-3  # relative spread of a layer's part of it
+_SIGNS = 0.5  # root mean square in the largest element, from where on most are at it
 _NONE = 3  # samples without a gradient that are enough
 
 
@@ -32,14 +35,14 @@ def not_finite(judged: JudgedRecord) -> list[Finding]:
     first = min([int(steps[of_loss[0]])] if of_loss else [], [int(history.steps[sampled[0]])] if sampled else [],
                 key=lambda one: one or [math.inf])[0]  # fmt: skip
     layers = [column for column in judged.weighted if sampled and bool(broken[sampled[0], column])]
-    at = (history.steps == first).nonzero().flatten().tolist()
     finite = history.steps[(history.steps < first) & ~bad].tolist()
     evidence: dict[str, object] = {"step": first, "last finite sample": finite[-1] if finite else 0}
     message = f"{'the loss' if of_loss and int(steps[of_loss[0]]) == first else 'a gradient'} is not finite"
     message += f", first seen at step {first:,}"
-    if at and history.batches is not None and math.isfinite(float(history.batches[at[0]])):
-        evidence["batch"] = int(history.batches[at[0]])
-        message += f" (batch {evidence['batch']:,})"
+    batch = judged.batch(first)
+    if batch is not None:
+        evidence["batch"] = batch
+        message += f" (batch {batch:,})"
     if finite and finite[-1] < first - 1:
         message += f"; the sample before it, of step {finite[-1]:,}, was finite"
     if layers:
@@ -63,29 +66,79 @@ def _growth(total: Tensor) -> float:
 def added_up(judged: JudgedRecord) -> list[Finding]:
     """Gradients that no `zero_grad` takes away: seen at their memory, else at a norm that is n times the first."""
     history = judged.history
-    if judged.samples < _FEW or len(judged.groups) != 1 or int(history.steps[0]) != 1:
+    if judged.samples < _FEW:
         return []
-    writes = math.nan if history.writes is None else float(history.writes[0])
-    n = history.steps.double()
-    total = judged.total
-    evidence: dict[str, object] = {"norm, first": float(total[0]), "norm, last": float(total[-1])}
-    if math.isfinite(writes):
-        # With zero_grad the memory is new at each step, or is written to once more, with zeros.
-        expected = (writes + 1) * n - 1
-        share = float((history.writes == expected).double().mean())
-        if share < _MOSTLY or int(n[-1]) < 2 * _FEW:
-            return []
-        evidence |= {"share of samples whose gradient holds all before it": share, "threshold": _MOSTLY}
-        why = f"at step {int(n[-1]):,} the gradients still hold those of every step before"
-    else:
-        early = slice(1, 2 * _FEW)
-        ratio = total[early] / (total[0] * n[early])
-        share = float(((ratio > _LINEAR[0]) & (ratio < _LINEAR[1])).double().mean())
-        if share < _MOSTLY or not float(n[early][-1]) >= _FEW:
-            return []
-        evidence |= {"share of early samples with n times the first norm": share, "threshold": _MOSTLY}
-        why = f"their norm at step n is about n times that at the first, over the first {int(n[early][-1])} steps"
-    return [Finding("added_up", "error", f"the gradients of all steps add up: {why}", evidence)]
+    if len(judged.groups) > 1:
+        return _added_up_in_a_group(judged)
+    if int(history.steps[0]) != 1:
+        return []
+    told = _kept(judged) if history.writes is not None and math.isfinite(float(history.writes[0])) else _linear(judged)
+    if told is None:
+        return []
+    evidence, why = told
+    ends: dict[str, object] = {"norm, first": float(judged.total[0]), "norm, last": float(judged.total[-1])}
+    return [Finding("added_up", "error", f"the gradients of all steps add up: {why}", ends | evidence)]
+
+
+def _kept(judged: JudgedRecord) -> tuple[dict[str, object], str] | None:
+    """By memory that is written to as often as there were passes backward."""
+    history, n = judged.history, judged.history.steps.double()
+    # With zero_grad the memory is new at each step, or is written to once more, with zeros.
+    expected = (float(history.writes[0]) + 1) * n - 1
+    share = float((history.writes == expected).double().mean())
+    if share < _MOSTLY or int(n[-1]) < 2 * _FEW:
+        return None
+    evidence = {"share of samples whose gradient holds all before it": share, "threshold": _MOSTLY}
+    return evidence, f"at step {int(n[-1]):,} the gradients still hold those of every step before"
+
+
+def _linear(judged: JudgedRecord) -> tuple[dict[str, object], str] | None:
+    """By a norm that is n times the first."""
+    n, early = judged.history.steps.double(), slice(1, 2 * _FEW)
+    ratio = judged.total[early] / (judged.total[0] * n[early])
+    share = float(((ratio > _LINEAR[0]) & (ratio < _LINEAR[1])).double().mean())
+    if share < _MOSTLY or not float(n[early][-1]) >= _FEW:
+        return None
+    evidence = {"share of early samples with n times the first norm": share, "threshold": _MOSTLY}
+    return (
+        evidence,
+        f"their norm at step n is about n times that at the first, over the first {int(n[early][-1])} steps",
+    )
+
+
+def _added_up_in_a_group(judged: JudgedRecord) -> list[Finding]:
+    """The same for one optimizer among several, whose own steps are reckoned from its share of the samples.
+
+    Memory that is kept and zeroed is written to at least twice a step; where other optimizers' passes write to it too,
+    only a norm that grows with the steps tells.
+    """
+    history, found = judged.history, []
+    for group in judged.groups if history.writes is not None else ():
+        writes, total, steps = history.writes[group], judged.total[group], history.steps[group].double()
+        if len(group) < 2 * _FEW or not bool((writes.isfinite() & total.isfinite()).all()):
+            continue
+        own = float(steps[-1] - steps[0]) * len(group) / judged.samples
+        kept = float((writes.diff() > 0).double().mean())
+        once = float(writes[-1] - writes[0]) < _TWICE * own
+        along = float(torch.corrcoef(torch.stack((steps, total)))[0, 1])
+        grown = float(total[-_FEW:].median() / total[0])
+        if kept < _MOSTLY or not ((grown > _GROWN and once) or (along > _ALONG and grown > _SUMMED * own)):
+            continue
+        columns = [column for column in judged.weighted if math.isfinite(float(history.norm[group[0], column]))]
+        evidence = {
+            "layers": judged.names(columns),
+            "share of samples in the memory of before": kept,
+            "norm, first": float(total[0]),
+            "norm, last": float(total[-1]),
+            "correlation with the step": along,
+            "threshold": _MOSTLY,
+        }
+        message = (
+            f"the gradients of all steps add up in {listed(evidence['layers'])}: they are kept from step to step, and "
+            f"their norm has grown {number(grown, 2)} times with the steps"
+        )
+        found.append(Finding("added_up", "error", message, evidence, tuple(columns)))
+    return found
 
 
 def without(judged: JudgedRecord) -> list[Finding]:
@@ -125,7 +178,7 @@ def unheld(judged: JudgedRecord) -> list[Finding]:
 
 
 def always_clipped(judged: JudgedRecord) -> list[Finding]:
-    """A gradient whose norm is one value at nearly every step."""
+    """A gradient whose norm is one value at nearly every step, or most of whose elements are."""
     for group in judged.groups:
         total = judged.total[group]
         if len(group) < _SAMPLES or not bool(total.isfinite().all()) or not float(total.max()) > 0:
@@ -133,14 +186,28 @@ def always_clipped(judged: JudgedRecord) -> list[Finding]:
         limit = judged.known.max_norm or float(total.median())
         # From below: clip_grad_norm_ divides by the norm and a little more.
         share = float(((total - limit).abs() <= _ONE_VALUE * limit).double().mean())
-        if share < _MOSTLY or not _moves(judged.history.norm[group], judged.history.largest[group]):
-            continue
-        evidence = {"max_norm": limit, "share of samples at it": share, "threshold": _MOSTLY}
-        message = (
-            f"the gradient's norm is {number(limit, 3)} at {percent(share)} of the sampled steps: it is clipped there"
-        )
-        return [Finding("always_clipped", "warning", message, evidence)]
+        if share >= _MOSTLY and _moves(judged.history.norm[group], judged.history.largest[group]):
+            at = f"{number(limit, 3)} at {percent(share)} of the sampled steps"
+            evidence = {"max_norm": limit, "share of samples at it": share, "threshold": _MOSTLY}
+            return [Finding("always_clipped", "warning", f"the gradient's norm is {at}: it is clipped there", evidence)]
+        if found := _clipped_by_value(judged, group):
+            return [found]
     return []
+
+
+def _clipped_by_value(judged: JudgedRecord, group: list[int]) -> Finding | None:
+    """Most elements, and not the largest alone, are at one value in all layers."""
+    largest, rms = (values[group][:, judged.weighted] for values in (judged.history.largest, judged.history.rms))
+    limit = float(largest.nanmedian())
+    at = (largest - limit).abs() <= _ONE_VALUE * limit
+    share = float((at & (rms > _SIGNS * limit))[~largest.isnan()].double().mean())
+    if not share >= _MOSTLY or not limit > 0 or not _moves(judged.history.norm[group]):
+        return None
+    message = (
+        f"the gradient's largest element is {number(limit, 3)} in {percent(share)} of layers and samples, and most "
+        "elements are about as large: it is clipped by value there, and little but signs is left"
+    )
+    return Finding("always_clipped", "warning", message, {"clip_value": limit, "share": share, "threshold": _MOSTLY})
 
 
 def _moves(*quantities: Tensor) -> bool:

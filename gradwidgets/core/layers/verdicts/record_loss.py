@@ -9,6 +9,7 @@ from gradwidgets.core.wording import number
 _NEAR = 0.05  # of ln(classes)
 _STILL = 0.03  # that the loss may have fallen
 _BELOW = 0.005  # of ln(classes): what unequal classes give away
+_WAVERS = 0.05  # of ln(classes): to a model without knowledge every label costs about the same
 _LONG = 80  # steps, for a verdict on learning nothing
 _LOSSES = 16  # noted
 _UP = 10.0  # times the start, or times the lowest if it is twice the start
@@ -28,6 +29,8 @@ def guessing(judged: JudgedRecord) -> list[Finding]:
     if max(abs(one - chance) for one in means[1:]) > _NEAR * chance or means[-1] < (1 - _STILL) * means[1]:
         return []
     last = values.tensor_split(4)[-1]
+    if float(last.std()) > _WAVERS * chance:
+        return []  # single samples, or no cross-entropy
     noise = 2 * float(last.std()) / math.sqrt(len(last))
     if means[-1] < chance - max(noise, _BELOW * chance):
         return []  # slow, but it knows something

@@ -1,6 +1,9 @@
 """Steps over a training: too long or too short for the weights, units that died of them, beyond what is stable."""
 
+import math
+
 import torch
+from torch import Tensor
 
 from gradwidgets.core.finding import Finding
 from gradwidgets.core.layers.verdicts.check import listed
@@ -11,6 +14,8 @@ RATIO = 1e-6, 1e-1  # update / weight, outside of which training is slow or wild
 _MOST_LAYERS = 0.5
 _LONG = 0.5  # of the record above the range
 _ALL_ALONG = 0.9  # of the record below it: where it ends there, the training has converged
+_GROWN = 10.0  # times what weights were, with nothing to show for it
+_GONE, _LEFT = 1e-3, 0.5  # of the gradient and of the loss at first: solved; far from it
 _SAMPLES = 8
 DEAD = 0.75, 0.99  # shares of a layer's units
 _MORE_DEAD = 0.25  # than at first
@@ -19,36 +24,102 @@ _BEYOND = 1.1, 2.0  # lr · λ / 2: a training that goes well comes to its edge
 
 def out_of_range(judged: JudgedRecord) -> list[Finding]:
     """Most layers' updates are out of proportion to the weights, for most of the record."""
-    history = judged.history
-    if history.update_ratio is None or judged.samples < _SAMPLES:
+    if judged.history.update_ratio is None or judged.samples < _SAMPLES:
         return []
+    ratio, columns = _ratios(judged)
+    found = _large(judged, ratio, columns) or _small(judged, ratio, columns) or _thrown(judged, columns)
+    return found[:1]
+
+
+def _ratios(judged: JudgedRecord) -> tuple[Tensor, list[int]]:
+    """Update / weight of the layers that an optimizer holds, NaN where there is no gradient; and their columns."""
+    history = judged.history
     no_one_steps = {name.rpartition(".")[0] for name in history.unheld}
     columns = [column for column in judged.weighted if history.layers[column] not in no_one_steps]
-    ratio = history.update_ratio[:, columns]
-    known = ratio.isfinite() & (history.norm[:, columns] > 0) & history.norm[:, columns].isfinite()
-    low, high = RATIO
-    for name, out, needed in (("large", ratio > high, _LONG), ("small", ratio < low, _ALL_ALONG)):
-        layer_share = (out & known).double().sum(0) / known.double().sum(0)  # NaN for a layer that has no steps
-        hit = [place for place, share in enumerate(layer_share.tolist()) if share >= needed]
-        measured = int(known.any(0).sum())
-        if not hit or len(hit) <= _MOST_LAYERS * measured:
-            continue
-        values = ratio[:, hit][known[:, hit]]
-        where = tuple(columns[place] for place in hit)
-        evidence = {
-            "layers": judged.names(list(where)),
-            "median of update / weight": float(values.median()),
-            "threshold": high if name == "large" else low,
-            "share of the record": float(layer_share[hit].min()),
-        }
-        side = "above" if name == "large" else "below"
-        message = (
-            f"a step changes the weights by {number(float(values.median()), 2)} of their size, {side} "
-            f"{number(evidence['threshold'])} at {percent(evidence['share of the record'])} of the samples or more: "
-            f"{listed(evidence['layers'])}"
-        )
-        return [Finding(f"{name}_updates", "warning", message, evidence, where)]
-    return []
+    ratio, norm = history.update_ratio[:, columns], history.norm[:, columns]
+    known = ratio.isfinite() & (norm > 0) & norm.isfinite()
+    return torch.where(known, ratio, math.nan), columns
+
+
+def _large(judged: JudgedRecord, ratio: Tensor, columns: list[int]) -> list[Finding]:
+    return _most(judged, ratio, columns, "large", ratio > RATIO[1], _LONG)
+
+
+def _small(judged: JudgedRecord, ratio: Tensor, columns: list[int]) -> list[Finding]:
+    """All along; or from some step on, though there is as large a gradient as before and the loss is as high."""
+    if _is_solved(judged):
+        return []
+    late = ratio.clone()
+    late[: judged.samples // 2] = math.nan
+    found = _most(judged, ratio, columns, "small", ratio < RATIO[0], _ALL_ALONG)
+    if not found and _is_unsolved(judged):
+        found = _most(judged, late, columns, "small", late < RATIO[0], _ALL_ALONG, " of the latter half")
+    return found
+
+
+def _most(
+    judged: JudgedRecord, ratio: Tensor, columns: list[int], name: str, out: Tensor, needed: float, part: str = ""
+) -> list[Finding]:
+    known = ~ratio.isnan()
+    layer_share = (out & known).double().sum(0) / known.double().sum(0)  # NaN for a layer that has no steps
+    hit = [place for place, share in enumerate(layer_share.tolist()) if share >= needed]
+    if not hit or len(hit) <= _MOST_LAYERS * int(known.any(0).sum()):
+        return []
+    where = tuple(columns[place] for place in hit)
+    evidence = {
+        "layers": judged.names(list(where)),
+        "median of update / weight": float(ratio[:, hit].nanmedian()),
+        "threshold": RATIO[1] if name == "large" else RATIO[0],
+        "share of the record": float(layer_share[hit].min()),
+    }
+    side = "above" if name == "large" else "below"
+    message = (
+        f"a step changes the weights by {number(evidence['median of update / weight'], 2)} of their size, {side} "
+        f"{number(evidence['threshold'])} at {percent(evidence['share of the record'])} of the samples{part} or more: "
+        f"{listed(evidence['layers'])}"
+    )
+    return [Finding(f"{name}_updates", "warning", message, evidence, where)]
+
+
+def _thrown(judged: JudgedRecord, columns: list[int]) -> list[Finding]:
+    """Most layers' weights are many times what they were, and the loss is no lower for it."""
+    weights = judged.history.weight_norm[:, columns]
+    first = torch.where(weights > 0, weights, math.nan)
+    grown = weights.nan_to_num(nan=0.0).max(0).values / first.nan_to_num(nan=math.inf).min(0).values
+    hit = [place for place, times in enumerate(grown.tolist()) if _GROWN <= times < math.inf]
+    before, after = _ends(judged)
+    if len(hit) <= _MOST_LAYERS * len(columns) or not after >= before:
+        return []
+    where = tuple(columns[place] for place in hit)
+    times = float(grown[hit].median())
+    message = (
+        f"the weights have grown {number(times, 2)} times, and the loss is {number(after, 3)} where it began at "
+        f"{number(before, 3)}: {listed(judged.names(list(where)))}"
+    )
+    evidence = {"layers": judged.names(list(where)), "times": times, "threshold": _GROWN}
+    return [Finding("large_updates", "warning", message, evidence | {"at first": before, "at last": after}, where)]
+
+
+def _ends(judged: JudgedRecord) -> tuple[float, float]:
+    """The loss at first and at last; NaN where it was not noted."""
+    _, values = judged.losses
+    if not len(values):
+        return math.nan, math.nan
+    few = max(1, len(values) // 10)
+    return float(values[:few].min()), float(values[-few:].median())
+
+
+def _is_solved(judged: JudgedRecord) -> bool:
+    """Whether there is next to no gradient any more, since the loss is next to nothing of what it was."""
+    before, after = _ends(judged)
+    gone = float(judged.total[judged.samples // 2 :].nanmedian()) < _GONE * float(judged.total[0])
+    return gone and not after > _GONE * before
+
+
+def _is_unsolved(judged: JudgedRecord) -> bool:
+    before, after = _ends(judged)
+    left = float(judged.total[judged.samples // 2 :].nanmedian()) > _LEFT * float(judged.total[0])
+    return left and after > _LEFT * before
 
 
 def died(judged: JudgedRecord) -> list[Finding]:
@@ -59,7 +130,7 @@ def died(judged: JudgedRecord) -> list[Finding]:
     last = dead[-max(3, judged.samples // 4) :]
     hit = []
     for column, (first, end) in enumerate(zip(dead[0].tolist(), torch.nanmedian(last, 0).values.tolist(), strict=True)):
-        if end >= DEAD[0]:
+        if end > DEAD[0]:
             hit.append((column, first, end))
     if not hit:
         return []
@@ -71,7 +142,7 @@ def died(judged: JudgedRecord) -> list[Finding]:
         message += f"; {len(hit)} layers are above {percent(DEAD[0])}"
     evidence = {"layer": name, "dead at first": first, "dead at last": end, "threshold": DEAD[0]}
     evidence["layers"] = judged.names([one[0] for one in hit])
-    severity = "error" if end >= DEAD[1] else "warning"
+    severity = "error" if end > DEAD[1] else "warning"
     return [Finding("died", severity, message, evidence, tuple(one[0] for one in hit))]
 
 

@@ -67,9 +67,19 @@ class JudgedRecord:
         """Steps and values of the losses."""
         if self.known.losses is not None and len(self.known.losses.steps):
             return self.known.losses.steps, self.known.losses.values
+        if self.history.noted_steps is not None and len(self.history.noted_steps):
+            return self.history.noted_steps, self.history.noted_losses
         noted = ~self.history.loss.isnan() | (self.history.non_finite > 0).any(1)
         noted &= not bool(self.history.loss.isnan().all())
         return self.history.steps[noted], self.history.loss[noted]
+
+    def batch(self, step: int) -> int | None:
+        """Which batch a step was of; None where that was not noted."""
+        history, losses = self.history, self.known.losses
+        kept = [(history.steps, history.batches), (history.noted_steps, history.noted_batches)]
+        kept += [] if losses is None else [(losses.steps, losses.batches)]
+        found = [float(one) for steps, batches in kept if batches is not None for one in batches[steps == step]]
+        return next((int(one) for one in found if math.isfinite(one)), None)
 
     @property
     def samples(self) -> int:

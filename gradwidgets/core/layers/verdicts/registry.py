@@ -9,6 +9,7 @@ from gradwidgets.core.layers.verdicts.along_time import along_time
 from gradwidgets.core.layers.verdicts.before import BEFORE
 from gradwidgets.core.layers.verdicts.check import Check, Judged
 from gradwidgets.core.layers.verdicts.depth import change, cliff, exploding, vanishing
+from gradwidgets.core.layers.verdicts.heads import heads
 from gradwidgets.core.layers.verdicts.numerics import non_finite
 from gradwidgets.core.layers.verdicts.reach import frozen, no_gradient, padding, unlisted
 from gradwidgets.core.layers.verdicts.record import diagnose_record
@@ -28,7 +29,7 @@ def _healthy(judged: Judged) -> Finding:
     )
     message = f"the gradient reaches {every}, and all is finite"
     lost, over = change(judged)
-    if over > 1:
+    if over > 1 and not any(layer.fresh for layer in flow.layers):
         evidence |= {"decades lost": lost}
         message = (
             f"the gradient reaches {every}; from output to input it {'gains' if lost < 0 else 'loses'} "
@@ -97,6 +98,11 @@ CHECKS: dict[str, Check] = {
         "where an activation is flat, hardly any gradient passes",
         "Smaller weights (Xavier's init), normalisation before the activation, or ReLU.",
         saturated,
+    ),
+    "heads": Check(
+        "a head that gets next to no gradient hardly learns",
+        "Nothing, unless it stays so: then draw that head anew, or leave it out.",
+        heads,
     ),
     "along time": Check(
         "what was further back has no say in training",

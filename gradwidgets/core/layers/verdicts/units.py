@@ -3,9 +3,10 @@
 from collections.abc import Callable
 
 from gradwidgets.core.finding import Finding
-from gradwidgets.core.layers.functional_units import FunctionStats
+from gradwidgets.core.layers.functional_units import SOFTMAX, FunctionStats
 from gradwidgets.core.layers.stats import LayerStats
 from gradwidgets.core.layers.verdicts.check import Judged
+from gradwidgets.core.layers.verdicts.walk import PRODUCTS
 from gradwidgets.core.wording import percent
 
 # Shares of a layer's units that may be dead. Half of them may be by rights: deep in a ReLU network all samples look
@@ -13,6 +14,9 @@ from gradwidgets.core.wording import percent
 DEAD = 0.75, 0.99
 # Shares of an activation's outputs that may be saturated.
 SATURATED = 1 / 3, 0.9
+# Share of an attention's rows that look at one key alone: a few do by rights, and after training many.
+ONE_KEY = 0.9
+_BEHIND = 8  # functions from a softmax to the product with the values, at most
 
 
 def dead_units(judged: Judged) -> list[Finding]:
@@ -22,7 +26,43 @@ def dead_units(judged: Judged) -> list[Finding]:
 
 def saturated(judged: Judged) -> list[Finding]:
     """Layers that are where their activation is flat."""
-    return _share(judged, "saturated", lambda s: s.saturated_fraction, SATURATED, "of its outputs are where it is flat")
+    words = "of its outputs are where it is flat"
+    return _share(judged, "saturated", lambda s: s.saturated_fraction, SATURATED, words) or _steep(judged)
+
+
+def _steep(judged: Judged) -> list[Finding]:
+    """Attention that looks at one key alone nearly everywhere, so that queries and keys have no gradient."""
+    hit = [one for one in judged.flow.functions if one.name in SOFTMAX and one.saturated_fraction > ONE_KEY]
+    hit = [one for one in hit if _weighs(judged, one)]
+    if not hit:
+        return []
+    worst = max(hit, key=lambda one: one.saturated_fraction)
+    message = (
+        f"{worst}: {percent(worst.saturated_fraction)} of its rows have all on one entry, where a softmax is flat: the "
+        "scores are large, and next to no gradient comes to what makes them"
+    )
+    if len(hit) > 1:
+        message += f"; {len(hit)} are above {percent(ONE_KEY)}"
+    evidence = {"layer": str(worst), "share": worst.saturated_fraction, "threshold": ONE_KEY}
+    action = "Divide scores by the root of the queries' width; smaller weights; a norm on queries and keys."
+    places = judged.places([(*one.before, one.place)[0] for one in hit])
+    return [Finding("saturated", "warning", message, evidence, places, action)]
+
+
+def _weighs(judged: Judged, softmax: FunctionStats) -> bool:
+    """Whether it is the weights of a sum, as in attention, and not an output or a choice."""
+    graph = judged.flow.graph
+    for vertex, name in enumerate(graph.names if graph else ()):
+        if name != softmax.name or (graph.places[vertex] or "") != softmax.place:
+            continue
+        for _ in range(_BEHIND):
+            ways = graph.onward[vertex]
+            if len(ways) != 1:
+                break
+            vertex = ways[0]
+            if graph.names[vertex] in PRODUCTS and not graph.is_layer[vertex]:
+                return True
+    return False
 
 
 def _share(
@@ -32,7 +72,8 @@ def _share(
     limits: tuple[float, float],
     words: str,
 ) -> list[Finding]:
-    hit = [one for one in (*judged.flow.layers, *judged.flow.functions) if share(one) > limits[0]]
+    functions = [one for one in judged.flow.functions if one.name not in SOFTMAX]
+    hit = [one for one in (*judged.flow.layers, *functions) if share(one) > limits[0]]
     if not hit:
         return []
     dead = name == "dead_units"

@@ -5,6 +5,10 @@ while each branch hangs off them. Of these, layers with weights and joins (what 
 the change of the gradient from one to the next is a *step*, in decades, by norm or root mean square, whichever changes
 less: a narrow layer moves the one, a layer with many outputs the other, and neither is a change with depth. Two that
 disagree on the sign are no change.
+
+Where the gradient has a way around a vertex to what that vertex takes from, a *branch* begins there, as at each block
+of a residual network. What fades little by little is judged on the trunk and on a branch each for itself: branches
+begin small in most that are published, and the gradient passes them by.
 """
 
 import math
@@ -20,10 +24,16 @@ STEP, FADE = 3.2, 3.2
 FEWEST_STEPS = 3  # that a fade is made of
 # A fade of even steps, none more than so much of it, and steep ones, so many decades each, counts with its largest.
 EVEN, STEEP = 0.4, 0.6
+EVEN_STEPS = 5  # of which that can be said of a branch, whose layers begin small together
+FAR = 5.0  # decades that are too many on a branch and before it together
+# A step of less than so many decades is at one place if so much of it is lost by operations one behind the other.
+LONG_STEP, ONE_PLACE = 5.0, 0.6
 # What has a softmax on the way to queries and keys, whose slope is small where scores and values are alike.
-_SOFTMAX = ("softmax", "scaled_dot_product")
+_SOFTMAX = ("softmax", "safe_softmax", "scaled_dot_product")
+# What gates by being flat: where such is small, it is shut, and not only small at first.
+BOUNDED = ("sigmoid", "tanh", "hardsigmoid", "hardtanh", "softmax", "clamp", "relu", "exp", "erf")
 # Always of two tensors, also where one of them asks for no gradient and the graph shows the other alone.
-_PRODUCTS = ("mm", "bmm")
+PRODUCTS = ("mm", "bmm")
 
 
 @dataclass(frozen=True)
@@ -37,6 +47,7 @@ class Leap:
         at: The vertex whose way back changes it most; None where that is outside of the model.
         through: The vertices between the two stations.
         factors: The trained parameters that go into the operation there.
+        gates: The trained layers that give the other factor of a product there.
     """
 
     above: int | None
@@ -45,6 +56,7 @@ class Leap:
     at: int | None
     through: tuple[int, ...]
     factors: tuple[str, ...]
+    gates: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -71,6 +83,7 @@ class _State(NamedTuple):
     steps: int = 0
     alive: bool = True
     scores: bool = False
+    trunk: tuple["Fade", "Fade"] | None = None  # the worst of what goes before a branch, lost and gained
 
 
 @dataclass
@@ -103,12 +116,13 @@ class Walk:
         }
         sizes = [(graph.norms[v], graph.elements[v]) for v in self._tops if graph.norms[v] == graph.norms[v]]
         self._output = math.hypot(*[norm for norm, _ in sizes]), sum([count for _, count in sizes])
+        self._branches = self._bypassed()
         self._go()
 
     def is_station(self, vertex: int) -> bool:
         """Whether it is a layer with weights, or a join."""
         graph = self.graph
-        product = graph.names[vertex] in _PRODUCTS and not graph.is_layer[vertex]
+        product = graph.names[vertex] in PRODUCTS and not graph.is_layer[vertex]
         return graph.weighted[vertex] or product or len(graph.back[vertex]) > 1
 
     def lost(self, above: int | None, below: int) -> float:
@@ -146,11 +160,36 @@ class Walk:
                 state = _State(vertex, vertex) if vertex in self._tops and measured else _State()
             else:
                 state = states[above]
+                if vertex in self._branches and measured and state.alive and state.last == above:
+                    state = self._branch_off(above, state)
             state = states[vertex] = self._step(vertex, state) if measured else state
             if graph.weighted[vertex] and state.alive and measured:
                 lost = self.lost(state.base, vertex) - state.leapt
                 by_layer.setdefault(graph.names[vertex], []).append((lost, vertex, state))
         self._find_fades(by_layer)
+
+    def _bypassed(self) -> set[int]:
+        """Where a branch begins: below it something is taken from that the gradient reaches without it, too."""
+        graph, found = self.graph, set()
+        for vertex in range(len(graph)):
+            for other in graph.back[vertex]:
+                one, join = vertex, graph.dominators[other]
+                while one != join and graph.dominators[one] != join:
+                    one = graph.dominators[one]
+                if one != join:
+                    found.add(one)
+        return found
+
+    def _branch_off(self, join: int, state: _State) -> _State:
+        """The state at the beginning of a branch: nothing is lost yet, and what the trunk has lost is kept."""
+        lost = self.lost(state.base, join) - state.leapt
+        trunk = self._fades(lost, join, state)
+        return _State(join, join, alive=state.alive, scores=state.scores, trunk=trunk)
+
+    def _fades(self, lost: float, vertex: int, state: _State) -> tuple[Fade, Fade]:
+        """What has faded and what has grown down to a vertex, on its branch or before it, whichever is more."""
+        own = self._fade(lost, state.most, vertex, state), self._fade(-lost, -state.least, vertex, state)
+        return own if state.trunk is None else tuple(map(_with_trunk, own, state.trunk))
 
     def _step(self, vertex: int, state: _State) -> _State:
         graph = self.graph
@@ -169,7 +208,7 @@ class Walk:
             return state._replace(alive=False)
         softmax = self._attends(state.last, vertex)
         attends = softmax or state.scores
-        if abs(decades) >= (2 if attends else 1) * STEP:
+        if abs(decades) >= (2 if attends else 1) * STEP and self._at_one_place(state.last, vertex, decades):
             self.leaps.append(self._leap(state.last, vertex, decades))
             return state._replace(leapt=state.leapt + decades, last=vertex, scores=False)
         if attends:  # no change with depth: the values beside this branch do not pass the softmax
@@ -186,18 +225,60 @@ class Walk:
         path = path[path.index(above) : -1] if above in path else []
         return any(not self.graph.is_layer[one] and self.graph.names[one].startswith(_SOFTMAX) for one in path)
 
+    def _at_one_place(self, above: int | None, below: int, decades: float) -> bool:
+        """Whether operations one behind the other lose it, and not a web of them with many ways through."""
+        if decades < 0 or decades >= LONG_STEP:
+            return True
+        several = [
+            math.log10(over / under)
+            for (over, at), (under, of) in pairwise(self._sizes(above, below))
+            if at is not None and not self._neighbours(at, of) and over > 0 and under > 0
+        ]
+        return decades - sum(several) >= ONE_PLACE * decades
+
+    def _neighbours(self, above: int, below: int) -> bool:
+        """Whether nothing is between two vertices but what only gives another shape."""
+        ways = self.graph.onward[below]
+        while len(ways) == 1 and ways[0] != above and self.graph.norms[ways[0]] != self.graph.norms[ways[0]]:
+            ways = self.graph.onward[ways[0]]
+        return above in ways
+
+    def _sizes(self, above: int | None, below: int) -> list[tuple[float, int | None]]:
+        """The norms that are known on the way from one station to the next, with their vertices."""
+        path = self.chain(below)
+        path = path[path.index(above) :] if above in path else [None, *path]
+        return [(size, one) for one in path if (size := self._size(one)[0]) == size]
+
     def _leap(self, above: int | None, below: int, decades: float) -> Leap:
         path = self.chain(below)
         path = path[path.index(above) :] if above in path else [None, *path]
-        sizes = [(self._size(one)[0], one) for one in path]
-        known = [(size, one) for size, one in sizes if size == size]
-        pairs = list(pairwise(known))
+        pairs = list(pairwise(self._sizes(above, below)))
         if decades > 0:
             (_, at), (_, under) = max(pairs, key=lambda pair: _ratio(pair[0][0], pair[1][0]))
         else:
             (_, at), (_, under) = max(pairs, key=lambda pair: _ratio(pair[1][0], pair[0][0]))
         factors = self._factors(at, under) if at is not None else ()
-        return Leap(above, below, decades, at, tuple(one for one in path[1:-1] if one is not None), factors)
+        gates = self._gates(at, under) if at is not None and self.graph.names[at] == "mul" else ()
+        return Leap(above, below, decades, at, tuple(one for one in path[1:-1] if one is not None), factors, gates)
+
+    def _gates(self, product: int, but: int) -> tuple[str, ...]:
+        """The layers whose outputs, past functions without bounds, are multiplied with what a gradient comes from."""
+        graph, found, seen = self.graph, [], {but}
+        waiting = [one for one in graph.back[product] if not self._leads(one, but)]
+        while waiting and len(seen) < 20:
+            one = waiting.pop()
+            if one in seen:
+                continue
+            seen.add(one)
+            if graph.weighted[one]:
+                found.append(graph.names[one])
+            elif graph.names[one] not in BOUNDED:
+                waiting += graph.back[one]
+        return tuple(found)
+
+    def _leads(self, vertex: int, below: int) -> bool:
+        """Whether a vertex is what comes from another, or only gives it another shape."""
+        return vertex == below or self._neighbours(vertex, below)
 
     def _factors(self, vertex: int, but: int) -> tuple[str, ...]:
         """Trained parameters that go into a vertex other than through another one, by functions alone."""
@@ -218,16 +299,26 @@ class Walk:
     def _find_fades(self, by_layer: dict[str, list[tuple[float, int, _State]]]) -> None:
         for calls in by_layer.values():
             # A layer that is called several times is as well off as its best call.
-            self.fading = _worse(self.fading, [self._fade(lost, state.most, v, state) for lost, v, state in calls])
-            self.growing = _worse(self.growing, [self._fade(-lost, -state.least, v, state) for lost, v, state in calls])
+            fades = [self._fades(lost, v, state) for lost, v, state in calls]
+            self.fading = _worse(self.fading, [lost for lost, _ in fades])
+            self.growing = _worse(self.growing, [gained for _, gained in fades])
 
     def _fade(self, whole: float, largest: float, vertex: int, state: _State) -> Fade:
-        steep = largest <= EVEN * whole and whole >= STEEP * state.steps
+        enough = state.trunk is None or state.steps >= EVEN_STEPS
+        steep = enough and largest <= EVEN * whole and whole >= STEEP * state.steps
         return Fade(whole if steep else whole - largest, vertex, state.steps)
 
     def stations(self, vertex: int) -> list[int]:
         """The stations on the way down to a vertex, itself included."""
         return [one for one in self.chain(vertex) if self.is_station(one)]
+
+
+def _with_trunk(own: Fade, before: Fade) -> Fade:
+    """The worse of what fades on a branch and before it, or both where together they are far too much."""
+    both = Fade(own.decades + before.decades, own.below, own.steps + before.steps)
+    if own.decades > 0 and before.decades > 0 and both.decades >= FAR:
+        return both
+    return max((own, before), key=lambda fade: (fade.steps >= FEWEST_STEPS, fade.decades))
 
 
 def _worse(known: Fade | None, calls: list[Fade]) -> Fade | None:

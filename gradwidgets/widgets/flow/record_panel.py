@@ -1,0 +1,176 @@
+"""A saved record of a training, shown as the live view shows a training: no model is needed."""
+
+from __future__ import annotations
+
+import html
+import os
+from collections.abc import Mapping
+from typing import ClassVar
+
+import ipywidgets as widgets
+from traitlets import TraitError, validate
+
+from gradwidgets.core.finding import Finding
+from gradwidgets.core.layers import LayerFlow
+from gradwidgets.core.layers.monitor_history import History
+from gradwidgets.core.slices import Slices
+from gradwidgets.widgets.controls import WIDTH, Looks
+from gradwidgets.widgets.flow.kept_run import KeptRun, names_of_two, record_of
+from gradwidgets.widgets.flow.live import LiveView
+from gradwidgets.widgets.flow.live_verdict import Told
+from gradwidgets.widgets.flow.panel import VIEWS, LayerFlowPanel
+from gradwidgets.widgets.flow.view import Seen, Wanted
+from gradwidgets.widgets.traits import OneOf
+
+_NO_MODEL = "a record is shown here, without a model: LayerFlowPanel(model, inputs, targets, loss_fn) looks at one"
+
+
+class RecordView(LiveView):
+    """A training that is over."""
+
+    about = "a training that was recorded"
+    names = ("quantity", "measure")
+
+    def __init__(self, panel) -> None:
+        super().__init__(panel)
+        self.run = panel.kept
+
+    def extras(self, looks: Looks) -> list[widgets.Widget]:
+        """Say what is seen."""
+        hint = widgets.HTML(layout=looks.layout(width=f"{WIDTH - 6}px", margin="2px 0 4px 4px"))
+        hint.add_class("gradwidgets-words")
+        name, other = self.panel.record_names
+        said = f"<b>{html.escape(name)}</b>, a record" if name else "A record"
+        said += f"; in dashes <b>{html.escape(other)}</b>" if other else ""
+        hint.value = f'<div class="note">{said}. A click on a layer follows it alone.</div>'
+        return [hint]
+
+    def code(self) -> list[str]:
+        """Read the record and judge it."""
+        lines = ["from gradwidgets.core import GradientHistory, diagnose", "", 'history = GradientHistory.load("…")']
+        lines += ["for finding in diagnose(history):", "    print(finding)", "print(history.to_frame())"]
+        return lines
+
+
+class RecordPanel(LayerFlowPanel):
+    """A record of a training: the live view's pictures and its verdict; made by `LayerFlowPanel.of_record`.
+
+    Args:
+        record: A `GradientHistory`, a `GradientMonitor`, or the path of a file that `history.save` wrote.
+        beside: Another one, in dashes beside it; None for none.
+        max_norm: To which the gradient's norm was clipped, for the verdict.
+        classes: How many there were to tell apart, for the verdict.
+        **settings: `LayerFlowPanel`'s, as far as they are the live view's.
+
+    Attributes:
+        kept: The record, as a training that is over.
+        record_names: What the record and the one beside it are called; "" for none.
+    """
+
+    offered: ClassVar[tuple[str, ...]] = ("live",)
+    view_types: ClassVar[Mapping[str, type]] = {**VIEWS, "live": RecordView}
+    maker: ClassVar[str] = "LayerFlowPanel.of_record"
+    file_name = "gradwidgets-record"
+    view = OneOf("live", lambda self: self.offered).tag(setting=True)
+
+    def __init__(
+        self,
+        record: object,
+        *,
+        beside: object = None,
+        max_norm: float | None = None,
+        classes: int | None = None,
+        **settings: object,
+    ) -> None:
+        first = record_of(record)
+        second = None if beside is None else record_of(beside, "beside")
+        names = names_of_two(first.name, "" if second is None else second.name)
+        self.record_names = (first.name, "") if second is None else names
+        beside_it = {} if second is None else {"beside": second.history, "names": names, "grows": False}
+        told = Told.checked(max_norm=max_norm, classes=classes, **beside_it)
+        self.kept = KeptRun(first, told)
+        self._given = record, beside
+        super().__init__(**settings)
+
+    def _set_up(self, settings: Mapping[str, object]) -> None:
+        super()._set_up(settings)
+        self._column.children = self._column.children[1:]  # there is one view
+
+    @validate("predict")
+    def _nothing_is_guessed(self, proposal) -> bool:
+        if proposal.value:
+            raise TraitError("predict must be False: there is nothing to guess in a record")
+        return proposal.value
+
+    @property
+    def history(self) -> History:
+        """The record."""
+        return self.kept.monitor.history
+
+    @property
+    def monitor(self) -> None:
+        """There is none: `history` is what it recorded."""
+
+    @property
+    def findings(self) -> list[Finding]:
+        """The verdict on the record; the same as `training_findings`."""
+        return self.training_findings
+
+    @property
+    def flow(self) -> LayerFlow:
+        """There is none.
+
+        Raises:
+            ValueError: Always.
+        """
+        raise ValueError(_NO_MODEL)
+
+    def train(self, *, wait: bool = False) -> None:
+        """There is nothing to train.
+
+        Raises:
+            ValueError: Always.
+        """
+        raise ValueError(_NO_MODEL)
+
+    def measure_curvature(self, *parts: str) -> dict:
+        """There is nothing to measure.
+
+        Raises:
+            ValueError: Always.
+        """
+        raise ValueError(_NO_MODEL)
+
+    def apply_fix(self) -> None:
+        """There is nothing to mend.
+
+        Raises:
+            ValueError: Always.
+        """
+        raise ValueError(_NO_MODEL)
+
+    undo_fix = measure_again = apply_fix
+
+    def code(self) -> str:
+        """Return a script that reads the record and judges it."""
+        return "\n".join(self.views["live"].code()) + "\n"
+
+    def _work(self, settings: Wanted) -> Slices[Seen]:
+        return Seen(settings, None)
+        yield
+
+    def _selectable(self, result: Seen) -> int:
+        return len(self.history.layers)
+
+    def _problem_repr(self) -> dict[str, str]:
+        record, beside = self._given
+        more = {} if beside is None else {"": f"beside={_as_text(beside, 'other')}"}
+        return {"view": _as_text(record, "history"), **more}
+
+
+def _as_text(record: object, name: str) -> str:
+    """A path as Python has it; the name of a variable for what is none."""
+    return repr(os.fspath(record)) if isinstance(record, (str, os.PathLike)) else name
+
+
+LayerFlowPanel._for_records = RecordPanel  # panel.py cannot name what is made of it

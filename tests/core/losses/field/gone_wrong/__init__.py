@@ -1,0 +1,15 @@
+"""Losses that went wrong in somebody's project, each cut down to one or two numbers.
+
+The facts come from public reports; the code is our own. A case may deserve more findings than it asks for.
+"""
+
+from tests.core.losses.field.gone_wrong.cut_gradients import CUT
+from tests.core.losses.field.gone_wrong.formulas import FORMULAS
+from tests.core.losses.field.gone_wrong.half_precision import HALF_PRECISION
+from tests.core.losses.field.gone_wrong.jumps import JUMPS
+from tests.core.losses.field.gone_wrong.minima import MINIMA
+from tests.core.losses.field.gone_wrong.no_gradient import DEAD
+from tests.core.losses.field.gone_wrong.single_precision import SINGLE_PRECISION
+from tests.core.losses.field.gone_wrong.undefined import UNDEFINED
+
+GONE_WRONG = (*FORMULAS, *MINIMA, *DEAD, *CUT, *JUMPS, *UNDEFINED, *SINGLE_PRECISION, *HALF_PRECISION)
