@@ -13,6 +13,7 @@ from gradwidgets.classroom.lessons import LESSONS
 from gradwidgets.classroom.opening import lesson
 from gradwidgets.widgets.mainloop import call_soon
 from gradwidgets.widgets.panel import Panel
+from gradwidgets.widgets.prose import Prose
 from gradwidgets.widgets.settings_panel import close_all
 
 _log = logging.getLogger(__name__)
@@ -34,6 +35,7 @@ class Gallery(widgets.VBox):
     """
 
     owns_children = True  # see unheld.py
+    never_shown = True  # likewise
     panel: Panel | None = None
     error = ""
 
@@ -57,7 +59,7 @@ class Gallery(widgets.VBox):
         back.on_click(lambda _: self._go(-1))
         on.on_click(lambda _: self._go(1))
         self._menu.observe(lambda change: call_soon(self._open), "value")
-        self._alert = widgets.HTML()
+        self._alert = Prose()
         self._room = widgets.Box(layout=widgets.Layout(width="100%", overflow="hidden"))
         self.children = [widgets.HBox([self._menu, back, on]), self._alert, self._room]
         self._open()
@@ -89,6 +91,7 @@ class Gallery(widgets.VBox):
         self._alert.value = said if message else ""
 
     def _repr_mimebundle_(self, **kwargs) -> object:
+        self.never_shown = False
         bundle = super()._repr_mimebundle_(**kwargs)
         data = bundle[0] if isinstance(bundle, tuple) else bundle
         if data is not None and self.panel is not None:

@@ -10,6 +10,7 @@ from gradwidgets.core.differences import Differences, differing, sharp
 from gradwidgets.core.loss_call import LossError
 from gradwidgets.core.loss_function import LossFunction
 from gradwidgets.core.patterns.look import Look
+from gradwidgets.core.patterns.mismatch import disagreement
 from gradwidgets.core.results import Result
 from gradwidgets.core.slices import Slices, finish, part_of
 from gradwidgets.core.subject.home import at_home
@@ -37,6 +38,8 @@ class GradientCheck(Result):
         unclear: Where differences cannot tell, of the same shape.
         worst: The largest gap where differences can tell, among the wrong ones if there are any; NaN if there is none.
         where: At which point that is, in the order of the axes; None if there is none.
+        share: In how much of the view they disagree. Beside a survey this, `worst` and `where` are those that it says,
+            of points that no grid decides.
         names: The axes, the horizontal one first.
         checked: How many points along each axis were checked, as the loss's shape; the others have their nearest's
             result.
@@ -49,6 +52,7 @@ class GradientCheck(Result):
     unclear: Tensor
     worst: float
     where: tuple[float, ...] | None
+    share: float = 0.0
     names: tuple[str, ...] = ()
     checked: tuple[int, ...] = ()
     why_unclear: dict[str, float] = field(default_factory=dict)
@@ -63,7 +67,7 @@ class GradientCheck(Result):
             said = "nowhere in view can differences tell whether the gradient is right"
         elif bool(self.wrong.any()):
             said = (
-                f"autograd and central differences disagree in {percent(float(self.wrong.double().mean()))} of the "
+                f"autograd and central differences disagree in {percent(self.share)} of the "
                 f"view, most at {place(self.names, self.where)}, by {percent(self.worst)} of the larger slope"
             )
         else:
@@ -96,8 +100,12 @@ def check_gradient(grid: SurfaceGrid) -> GradientCheck:
     return finish(checking_gradient(grid))
 
 
-def checking_gradient(grid: SurfaceGrid) -> Slices[GradientCheck]:
+def checking_gradient(grid: SurfaceGrid, look: Look | None = None) -> Slices[GradientCheck]:
     """`check_gradient` in slices.
+
+    Args:
+        grid: As there.
+        look: What is known of it already, from a survey of the same grid.
 
     Yields:
         The share that is done, 0 to 1.
@@ -105,7 +113,7 @@ def checking_gradient(grid: SurfaceGrid) -> Slices[GradientCheck]:
     Raises:
         ValueError: As in `check_gradient`, at the first `next`.
     """
-    look = Look(grid)
+    surveyed, look = look is not None, Look(grid) if look is None else look
     if look.function is None:
         raise ValueError("the grid must know its loss: take one from sample_surface")
     if not bool(look.finite.any()):
@@ -125,6 +133,7 @@ def checking_gradient(grid: SurfaceGrid) -> Slices[GradientCheck]:
     gap, wrong, reasons = _judged(found, sharp(own, single, look.spans, look.steep), look)
     unclear = reasons.any(0)
     worst, where = _worst(found, gap, wrong, unclear, points)
+    told = disagreement(look) if surveyed and bool(wrong.any()) else None
 
     nearest = torch.meshgrid(*map(_nearest, chosen, grid.loss.shape), indexing="ij")
 
@@ -138,7 +147,10 @@ def checking_gradient(grid: SurfaceGrid) -> Slices[GradientCheck]:
     whys = zip((_KINK, _ROUNDING, _EDGE), reasons, strict=True)
     why = {reason: look.share(spread(mask, no)) for reason, mask in whys if bool(mask.any())}
     gap, wrong, unclear = spread(gap, nan), spread(wrong, no), spread(unclear, no)
-    return GradientCheck(gap, wrong, unclear, worst, where, grid.names, tuple(shape), why)
+    share = float(wrong.double().mean())
+    if told is not None:
+        share, worst, where = told.share, told.gap, told.point
+    return GradientCheck(gap, wrong, unclear, worst, where, share, grid.names, tuple(shape), why)
 
 
 def _judged(found: Differences, sharp_at: Tensor, look: Look) -> tuple[Tensor, Tensor, Tensor]:
@@ -175,7 +187,9 @@ def _worst(
 def _nothing(look: Look, obstacle: str) -> GradientCheck:
     loss, none = look.grid.loss, torch.zeros_like(look.finite)
     nan = torch.full_like(loss, math.nan)
-    return GradientCheck(nan, none, look.finite, math.nan, None, look.names, tuple(loss.shape), obstacle=obstacle)
+    return GradientCheck(
+        nan, none, look.finite, math.nan, None, names=look.names, checked=tuple(loss.shape), obstacle=obstacle
+    )
 
 
 def _in_float32(function: LossFunction, points: Tensor) -> Slices[Tensor | None]:

@@ -12,7 +12,7 @@ from pathlib import Path
 from gradwidgets.core.finding import SEVERITIES, Finding
 from gradwidgets.core.probe import ProbeRow
 from gradwidgets.core.surface import SurfaceGrid
-from gradwidgets.core.wording import counted, number
+from gradwidgets.core.wording import counted, number, unbroken
 
 _SIGNS = {"ok": "✓", "info": "i", "warning": "▲", "error": "✗"}  # nothing is told by colour alone
 # Of a page: it fetches nothing and runs nothing, whatever a name may hold.
@@ -286,4 +286,4 @@ def _escaped(text: str) -> str:
 
 
 def _safe(text: str) -> str:
-    return html.escape(text)
+    return html.escape(unbroken(text))

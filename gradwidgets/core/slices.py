@@ -11,6 +11,7 @@ Slices = Generator[float, None, T]
 
 # Seconds of work between two yields.
 SLICE = 0.02
+_WORTH, _LONGEST = 10, 2 * SLICE  # work in a block: so many times what entering and leaving it takes; seconds
 
 
 def finish(work: Slices[T]) -> T:
@@ -35,17 +36,23 @@ def part_of(work: Slices[T], before: float, share: float) -> Slices[T]:
 def together(work: Slices[T], around: Callable[[], AbstractContextManager]) -> Slices[T]:
     """The same work, its small steps joined to such of half a `SLICE`, each within a block of its own.
 
+    Where entering and leaving the block takes a good part of that, on a busy machine say, they are longer.
+
     Args:
         work: What to do.
         around: Makes the block.
     """
+    length = SLICE / 2
     while True:
-        end = time.perf_counter() + SLICE / 2
+        asked = time.perf_counter()
         with around():
-            done = 0.0
-            while time.perf_counter() < end:
+            begun, done = time.perf_counter(), 0.0
+            while time.perf_counter() < begun + length:
                 try:
                     done = next(work)
                 except StopIteration as result:
                     return result.value
+            ended = time.perf_counter()
+        block = time.perf_counter() - ended + begun - asked
+        length = min(max(SLICE / 2, _WORTH * block), _LONGEST)
         yield done

@@ -1,7 +1,11 @@
 """Numbers, shares and places in sentences."""
 
 import math
+import re
 from collections.abc import Iterable
+
+_UNIT = r"(?:%|‰|×|[kMGT]?i?B|[kM]?bit|min|[mµn]?s|h|px|°C?)"
+_BESIDE = re.compile(rf"(?<=\d) (?={_UNIT}(?!\w))|(?<=×) (?=[\d−])")
 
 
 def number(value: float | None, digits: int = 4) -> str:
@@ -35,3 +39,8 @@ def counted(count: int, what: str) -> str:
 def place(names: Iterable[str], point: Iterable[float]) -> str:
     """A point in a sentence: "a 0.5, b −1"."""
     return ", ".join(f"{name} {number(value, 3)}" for name, value in zip(names, point, strict=True))
+
+
+def unbroken(text: str) -> str:
+    """The same text or HTML, in which no line can end between a number and its unit."""
+    return _BESIDE.sub("\u00a0", text)

@@ -33,7 +33,7 @@ class ColorBar:
         axes.set_ylim(0, 1)
         axes.xaxis.set_visible(False)
         axes.yaxis.tick_right()
-        self._ticks: dict[float, str] = {}
+        self._ticks: dict[float, str] | None = None  # Matplotlib's own, which are no losses
 
     def show(self, ticks: Mapping[float, str]) -> bool:
         """Name levels; return whether that is a change.
@@ -45,4 +45,5 @@ class ColorBar:
             return False
         self._ticks = dict(ticks)
         self.axes.set_yticks(list(ticks), list(ticks.values()))
+        self.axes.set_ylim(0, 1)  # which a tick that rounding puts beyond an end has moved for good
         return True

@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.text import Text
 from matplotlib.transforms import ScaledTranslation
 
+from gradwidgets.core.wording import unbroken
 from gradwidgets.figures.layout import Layout
 from gradwidgets.figures.moving_text import MovingText
 from gradwidgets.figures.style import Style, own_look
@@ -158,4 +159,4 @@ def wrapped(words: str, width: float, text: Text) -> str:
         text: Whose font it will have.
     """
     letter = _LETTER * text.get_fontsize() * text.figure.dpi / 72
-    return textwrap.fill(words, max(8, int(width / letter)))
+    return textwrap.fill(unbroken(words), max(8, int(width / letter))).replace("\u00a0", " ")

@@ -120,7 +120,8 @@ class LiveCanvas(_ipympl.Canvas):
         untold = [axes for axes in with_labels if self._reach.setdefault(axes, None) is None]
         if untold or (inside is None and not with_labels):
             self._background = None
-        self._stale_axes.update(dict.fromkeys(inside or (), False))
+        for axes in inside or ():
+            self._stale_axes.setdefault(axes, False)  # labels that wait for a picture still do
         self._stale_axes.update(dict.fromkeys(with_labels, True))
 
     def paint(self) -> None:
@@ -388,8 +389,9 @@ class LiveCanvas(_ipympl.Canvas):
 
     def close(self) -> None:
         """Free the figure, the toolbar and everything registered for them. May be called again."""
-        self._read.cancel()
-        self._repaint.cancel()
+        for waiting in ("_read", "_repaint"):
+            if waiting in vars(self):  # an interrupt may have come before it was made
+                vars(self)[waiting].cancel()
         self._on_free = self._on_rescaled = None
         if self.toolbar is not None:
             toolbar, self.toolbar = self.toolbar, None

@@ -6,7 +6,7 @@ gradient is zero, and cuts through the point where one stands; below them the ve
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from traitlets import TraitError, default, validate
 
@@ -388,12 +388,29 @@ class SurfaceExplorer(Panel):
         named = {"component": (self.controls["shown"],), "compare": (self.controls["shown"],), "fixed": constants}
         return {**super()._lockable(), **named, **{n: (c,) for n, c in zip(self._constants(), constants, strict=False)}}
 
+    def _fast(self) -> set[str]:
+        # A constant that is locked alone stays within the others: see `_free`.
+        return super()._fast() - ({"fixed"} - set(self.lock))
+
+    def _locked_constants(self) -> list[str]:
+        """The constants that stay as they are, whatever name they were locked by."""
+        locked = self._locked_controls()
+        return [n for k, n in enumerate(self._constants()) if id(self.controls[f"constant {k + 1}"]) in locked]
+
     def _free(self, meant: dict[str, object]) -> dict[str, object]:
-        locked = [name for name in self._constants() if name in self.lock]
+        locked = self._locked_constants()
         if "fixed" in meant and locked:
             kept = {name: self.fixed[name] for name in locked if name in self.fixed}
             meant = {**meant, "fixed": {**_without(meant["fixed"], *locked), **kept}}
         return super()._free(meant)
+
+    def _moved_from_lock(self, held: Mapping[str, object]) -> Iterator[tuple[str, object, object]]:
+        yield from super()._moved_from_lock(held)
+        fixed = held.get("fixed")
+        for name in self._locked_constants() if isinstance(fixed, Mapping) else ():
+            mine = self.fixed.get(name, self._problem.value_of(name))
+            if fixed.get(name, mine) != mine:
+                yield name, mine, fixed[name]
 
     def _asked(self) -> list[Asked]:
         return guess.asked(lambda: "" if self.descent else "tick descent first")

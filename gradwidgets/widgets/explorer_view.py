@@ -70,8 +70,8 @@ class ExplorerView:
             self._scale = SurfaceScale.of(scale, [grid.loss.numpy() for grid in result.grids.values()])
         surfaces = [surface_of(name, result) for name in result.grids]
         inside, labels, whole = self.figure.show(surfaces, self._scale, arrows, aside_of(result), explain=result.exact)
-        canvas.stale(inside)
-        if whole or labels:
+        canvas.stale(inside, with_labels=labels)
+        if whole:
             canvas.stale()
 
     def move(

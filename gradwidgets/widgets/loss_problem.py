@@ -226,7 +226,9 @@ class LossProblem:
             begun = 0.6 + 0.4 * k / count
             surveys[name] = yield from part_of(surveying(grid, target=target, dtype=settings.dtype), begun, 0.2 / count)
             if settings.check:
-                checks[name] = yield from part_of(checking_gradient(grid), begun + 0.2 / count, 0.1 / count)
+                checks[name] = yield from part_of(
+                    checking_gradient(grid, surveys[name].look), begun + 0.2 / count, 0.1 / count
+                )
             lowest = [one.point for one in surveys[name].critical if one.kind == "minimum"][:1]
             table = probing(functions[name], axes, probes, component=name, lowest=lowest[0] if lowest else None)
             rows += yield from part_of(together(table, functions[name].kept), begun + 0.3 / count, 0.1 / count)

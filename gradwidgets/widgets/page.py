@@ -46,6 +46,7 @@ class Page(anywidget.AnyWidget):
         super().__init__(**kwargs)
         self.boxes: set[str] = set()
         self._views: dict[str, int] = {}  # in each page
+        self._expected = False
         self.on_msg(self._answer)
         self.observe(self._remember, "size")
 
@@ -63,6 +64,7 @@ class Page(anywidget.AnyWidget):
 
     def expect(self) -> None:
         """Take it that the panel is about to be shown (again)."""
+        self._expected = True
         self.boxes.clear()
         self.gone = False
 
@@ -96,3 +98,8 @@ class Page(anywidget.AnyWidget):
     def never_told(self) -> bool:
         """Whether no page has ever shown the panel, as far as is known."""
         return not self._views
+
+    @property
+    def never_shown(self) -> bool:
+        """Whether nobody has ever asked for a view of the panel by itself, nor has a page shown one."""
+        return not self._expected and not self._views

@@ -30,7 +30,7 @@ from gradwidgets.widgets.job import Job
 from gradwidgets.widgets.mainloop import AT_WORK, at_home, call_later, call_soon
 from gradwidgets.widgets.page import Page
 from gradwidgets.widgets.serial_box import shown_at_home
-from gradwidgets.widgets.settings_panel import descendants
+from gradwidgets.widgets.settings_panel import close_all, descendants
 from gradwidgets.widgets.still import Still
 from gradwidgets.widgets.taught_panel import MAGNIFIED
 from gradwidgets.widgets.traits import OneOf
@@ -127,11 +127,18 @@ class Panel(GuessedPanel):
             with AT_WORK, as_usual():
                 self._set_up(settings)
         except BaseException:
-            self.close()
+            self._give_up()
             raise
         self._ready = True
         self._hear_little(self)
         self.page.observe(lambda change: call_soon(self._fit_page), "size")
+
+    def _give_up(self) -> None:
+        """Close what there is of a panel that was broken off in its making; what broke it off is what is said."""
+        try:
+            self.close()
+        except Exception:  # it asks for parts that were not made yet
+            close_all(self)
 
     def _hear_little(self, shown: widgets.Widget) -> None:
         """Take from the page what it is asked for, of a widget and all in it; what is no control is not the page's."""
@@ -285,22 +292,32 @@ class Panel(GuessedPanel):
             self._show(result)
 
     def _settled(self) -> Shown:
-        """Return the exact result of the present settings; what is still being computed is computed now."""
-        if not at_home():
+        """Return the exact result of the present settings; what is still to be computed is computed now."""
+        if not at_home() or self._closed:
             return self.alone(self._computed_here)
         self._catch_up()
         if self._job is not None and self._job.running:
             self._job.finish()
-        if self._result is None:
+        if not self._up_to_date() and self._amidst:  # asked by what listens to a picture of other settings
+            return self.alone(self._computed_here)
+        if not self._up_to_date():  # it was stopped, or failed
+            self._attempt(self._refresh)
+            if self._job is not None and self._job.running:
+                self._job.finish()
+        if not self._up_to_date():
             raise RuntimeError(f"there is no result: {self.error}")
         return self._result
 
+    def _up_to_date(self) -> bool:
+        return self._result is not None and self._answers(self._result.settings, self._snapshot())
+
+    def _answers(self, measured: object, asked: object) -> bool:
+        """Whether a result of these settings is what somebody asks for who has set those."""
+        return measured == asked
+
     def _computed_here(self) -> Shown:
         """The result of the present settings, computed on another thread than the main one, which shows it later."""
-        settings = self._snapshot()
-        if self._result is None or self._result.settings != settings:
-            return finish(self._work(settings))
-        return self._result
+        return self._result if self._up_to_date() else finish(self._work(self._snapshot()))
 
     def _catch_up(self) -> None:
         """Do now what other threads asked for, and what an interrupt broke off."""

@@ -10,6 +10,7 @@ import ipywidgets as widgets
 
 from gradwidgets.widgets.controls import Control
 from gradwidgets.widgets.mainloop import Latest, call_soon
+from gradwidgets.widgets.prose import Prose
 from gradwidgets.widgets.traits import shown
 
 NOTHING = ""  # of a menu: nothing chosen
@@ -92,12 +93,12 @@ class Prediction:
             button_style="primary", layout=widgets.Layout(width="auto", margin="1px 4px", flex="0 0 auto")
         )
         self._button.on_click(lambda _: call_soon(again if self.revealed else reveal))
-        self._text = widgets.HTML(layout=widgets.Layout(margin="0 8px 0 4px", flex="0 0 auto"))
+        self._text = Prose(layout=widgets.Layout(margin="0 8px 0 4px", flex="0 0 auto"))
         self.row = widgets.HBox(
             [self._text, *(one.control for one in asked), self._button],
             layout=widgets.Layout(width="100%", flex_flow="row wrap", align_items="center", margin="0"),
         )
-        self.card = widgets.HTML(layout=widgets.Layout(margin="0 0 2px 4px", display="none"))
+        self.card = Prose(layout=widgets.Layout(margin="0 0 2px 4px", display="none"))
         for part in (self.row, self.card):
             part.add_class("gradwidgets-guess")
         self.show()

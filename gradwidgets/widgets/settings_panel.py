@@ -18,6 +18,7 @@ from traitlets import TraitError, Unicode
 
 from gradwidgets.widgets.controls import Control
 from gradwidgets.widgets.mainloop import at_home
+from gradwidgets.widgets.prose import Prose
 from gradwidgets.widgets.serial_box import SerialBox
 from gradwidgets.widgets.traits import shown
 
@@ -51,9 +52,9 @@ class SettingsPanel(SerialBox):
         super().__init__(**layout)
         self._closed = False
         self.add_class("gradwidgets")
-        self._words = widgets.HTML(layout=widgets.Layout(margin="2px 0 0 4px"))
+        self._words = Prose(layout=widgets.Layout(margin="2px 0 0 4px"))
         self._words.add_class("gradwidgets-words")
-        self._alert = widgets.HTML(layout=widgets.Layout(margin="0", display="none"))
+        self._alert = Prose(layout=widgets.Layout(margin="0", display="none"))
         self._style_sheet = widgets.HTML(
             _STYLE, layout=widgets.Layout(width="0", height="0", margin="0", overflow="hidden")
         )
@@ -245,8 +246,12 @@ class SettingsPanel(SerialBox):
         if unknown:
             raise ValueError(f"state holds {', '.join(unknown)}; the settings are {', '.join(self.settings())}")
         with self._together():  # what is meant too: it depends on settings that another thread might change
-            for name, value in self._meant({name: _held(value) for name, value in wanted.items()}).items():
+            for name, value in self._of_state({name: _held(value) for name, value in wanted.items()}).items():
                 setattr(self, name, value)
+
+    def _of_state(self, state: Mapping[str, object]) -> dict[str, object]:
+        """Return the settings that a state stands for: one of another example brings a view of it along, say."""
+        return self._meant(state)
 
     def reset(self) -> None:
         """Go back to the settings that this was made with."""

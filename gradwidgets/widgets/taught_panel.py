@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
 
@@ -13,6 +13,7 @@ from gradwidgets.widgets import state_file
 from gradwidgets.widgets.controls import Control
 from gradwidgets.widgets.files import FileButtons
 from gradwidgets.widgets.mainloop import call_soon
+from gradwidgets.widgets.prose import Prose
 from gradwidgets.widgets.serial_box import shown_at_home
 from gradwidgets.widgets.settings_panel import SettingsPanel
 from gradwidgets.widgets.traits import Names, OneOf, shown
@@ -42,7 +43,7 @@ class TaughtPanel(SettingsPanel):
     def __init__(self, **keywords) -> None:
         self._lesson = {name: keywords.pop(name) for name in self.lesson_settings() if name in keywords}
         super().__init__(**keywords)
-        self._heading = widgets.HTML(layout=widgets.Layout(margin="0 0 2px 4px", display="none"))
+        self._heading = Prose(layout=widgets.Layout(margin="0 0 2px 4px", display="none"))
         self._heading.add_class("gradwidgets-heading")
         self._heading_height = 0  # CSS pixels
         self.children = [*self.children, self._heading]
@@ -91,9 +92,8 @@ class TaughtPanel(SettingsPanel):
 
     @shown_at_home
     def _prepare_controls(self) -> None:
-        named = self._lockable()
+        named, locked = self._lockable(), self._locked_controls()
         hidden = {id(control) for name in self.hide for control in named.get(name, ())}
-        locked = {id(control) for name in self.lock for control in named.get(name, ())}
         for control in self.controls.values():
             self._dress(control, _HIDDEN, id(control) in hidden)
             control.lock(id(control) in locked)
@@ -104,8 +104,23 @@ class TaughtPanel(SettingsPanel):
     def _dress(widget: widgets.Widget, name: str, worn: bool) -> None:
         (widget.add_class if worn else widget.remove_class)(name)
 
+    def _locked_controls(self) -> set[int]:
+        """The ids of the controls that stay as they are."""
+        named = self._lockable()
+        return {id(control) for name in self.lock for control in named.get(name, ())}
+
+    def _fast(self) -> set[str]:
+        """The settings that only locked controls stand for, whatever name they were locked by."""
+        locked, settings = self._locked_controls(), self.settings()
+        return {
+            name
+            for name, controls in self._lockable().items()
+            if name in settings and controls and all(id(control) in locked for control in controls)
+        }
+
     def _free(self, meant: dict[str, object]) -> dict[str, object]:
-        return {name: value for name, value in meant.items() if name not in self.lock}
+        fast = self._fast()
+        return {name: value for name, value in meant.items() if name not in fast}
 
     def introduce(self, content: str, height: int, lesson: str = "") -> None:
         """Put words above everything.
@@ -160,12 +175,24 @@ class TaughtPanel(SettingsPanel):
         if self.lesson_name and lesson != self.lesson_name:
             whose = f"of the lesson {shown(lesson)}" if lesson else "of no lesson"
             raise ValueError(f"it is {whose}, this is {self.lesson_name!r}")
-        mine = self.state()
         for held in (state, state.get("judged")):
-            for name in self.lock if isinstance(held, Mapping) else ():
-                if name in mine and name in held and held[name] != mine[name]:
-                    raise ValueError(f"{name} is {mine[name]!r} in this lesson, and {shown(held[name])} in the file")
-        self.restore(state)
+            for name, mine, other in self._moved_from_lock(held) if isinstance(held, Mapping) else ():
+                raise ValueError(f"{name} is {mine!r} in this lesson, and {shown(other)} in the file")
+        self._on_thread.from_file = True
+        try:
+            self.restore(state)
+        finally:
+            self._on_thread.from_file = False
+
+    def _moved_from_lock(self, held: Mapping[str, object]) -> Iterator[tuple[str, object, object]]:
+        """What is locked and different in a state: name, value here, value there."""
+        mine = self.state()
+        yield from ((name, mine[name], held[name]) for name in self._fast() if held.get(name, mine[name]) != mine[name])
+
+    def _of_state(self, state: Mapping[str, object]) -> dict[str, object]:
+        meant = super()._of_state(state)
+        # What a file brings along without saying so is a person's choice, as that of a control is.
+        return self._free(meant) if getattr(self._on_thread, "from_file", False) else meant
 
     def _file_text(self) -> str:
         return state_file.to_text(self.state() | ({"lesson": self.lesson_name} if self.lesson_name else {}))

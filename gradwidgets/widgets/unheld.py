@@ -1,11 +1,12 @@
-"""Close panels that no page shows any more and that nobody holds.
+"""Close panels that no page shows and that nobody holds.
 
 ipywidgets keeps every widget for ever, with the model, the figure and the data that it looks at: a cell that is run
 thirty times would leave thirty panels. The page says when the last view of one is gone for good (`Page.gone`); one that
-no page ever drew is gone when the cells that showed it have been run again (`Outputs`). Whether anybody holds it is
-asked of Python's own collector: what keeps every widget (ipywidgets' registry, the comms') and what IPython keeps of
-every result is put aside, and all is collected. A panel that a variable, a list, an attribute, a closure, an observer
-or a link holds survives that and gets its places back. One that nobody holds is collected, and closed by that.
+no page ever drew is gone when the cells that showed it have been run again (`Outputs`); one that was never shown can be
+shown only by somebody who holds it. Whether anybody does is asked of Python's own collector: what keeps every widget
+(ipywidgets' registry, the comms') and what IPython keeps of every result is put aside, and all is collected. A panel
+that a variable, a list, an attribute, a closure, an observer or a link holds survives that and gets its places back.
+One that nobody holds is collected, and closed by that.
 """
 
 from __future__ import annotations
@@ -50,9 +51,12 @@ _outputs: Outputs | None = None  # while there is anything to watch
 def watch(panel: widgets.Widget) -> None:
     """Have a panel closed once its `page` says that it is gone and nobody holds it."""
     global _outputs
+    shell = get_ipython()
+    if shell is None:
+        close_unheld(patient=True)  # no cell ends here, so those before are looked at now
     _watched[panel.model_id] = _Watched(weakref.ref(panel))
     panel.page.observe(_page_told, "gone")
-    if _outputs is None and (shell := get_ipython()) is not None:
+    if _outputs is None and shell is not None:
         _outputs = Outputs(shell, _cell_ended)
 
 
@@ -84,7 +88,7 @@ def _cell_ended() -> None:
 
 
 def close_unheld(*, patient: bool = False) -> None:
-    """Close every panel that is gone from all pages and that nobody holds.
+    """Close every panel that no page shows, any more or yet, and that nobody holds.
 
     Args:
         patient: Whether one that was found held is left for a while.
@@ -104,7 +108,7 @@ def close_unheld(*, patient: bool = False) -> None:
 
 def _is_gone(one: _Watched) -> bool:
     panel = one.panel()
-    return panel is not None and panel.page.gone
+    return panel is not None and (panel.page.gone or panel.page.never_shown)
 
 
 def _rests(one: _Watched, *, patient: bool) -> bool:
@@ -122,8 +126,15 @@ def _with_their_own(gone: Iterable[str]) -> set[str]:
         panel = _watched[key].panel()
         if panel is not None:
             boxes = [box for box in map(registry._instances.get, panel.page.boxes) if box is not None]
+            boxes += _unshown_around(panel)
             ids |= {one.model_id for whole in (panel, *boxes) for one in _own(whole) if one.comm is not None}
     return ids
+
+
+def _unshown_around(panel: widgets.Widget) -> list[widgets.Widget]:
+    """The gallery that a panel was opened in, if nobody has asked for a view of that either."""
+    found = [box for box in list(registry._instances.values()) if getattr(box, "never_shown", False)]
+    return [box for box in found if getattr(box, "panel", None) is panel]
 
 
 def _own(widget: widgets.Widget) -> list[widgets.Widget]:

@@ -151,7 +151,7 @@ def _panel(case):
 def _explorer(case):
     from gradwidgets import SurfaceExplorer
 
-    panel = SurfaceExplorer(held(case), AXES)
+    panel = SurfaceExplorer(held(case), AXES, resolution=3 * GRID)
     try:
         return panel.error or panel.grids
     finally:

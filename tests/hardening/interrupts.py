@@ -123,14 +123,17 @@ class Clock:
     @contextlib.contextmanager
     def __call__(self):
         before = signal.signal(signal.SIGVTALRM, self._ring)
-        self._on = True
-        signal.setitimer(signal.ITIMER_VIRTUAL, self.at / 1e6)
         try:
             with unraised(self):
                 yield self
         finally:
             self.off()
             signal.signal(signal.SIGVTALRM, before)
+
+    def on(self) -> None:
+        """The work begins."""
+        self._on = True
+        signal.setitimer(signal.ITIMER_VIRTUAL, self.at / 1e6)
 
     def off(self) -> None:
         """The work is done: it need not ring any more."""

@@ -49,3 +49,11 @@ def seen_of(panel) -> dict[str, object]:
 def same_pictures(first: np.ndarray, second: np.ndarray) -> bool:
     """Whether two pictures are the same to the pixel."""
     return first.shape == second.shape and bool((first == second).all())
+
+
+def where_they_differ(first: np.ndarray, second: np.ndarray) -> str:
+    """Of two pictures of one size the pixels that differ: how many, and in which box."""
+    if first.shape != second.shape:
+        return f"{first.shape} and {second.shape}"
+    rows, columns = np.nonzero((first != second).any(-1))
+    return f"{len(rows)} pixels, rows {rows.min()} to {rows.max()}, columns {columns.min()} to {columns.max()}"

@@ -10,9 +10,13 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from ipywidgets.widgets import widget as registry
 
 import gradwidgets
+from gradwidgets.widgets.canvas import LiveCanvas
+from gradwidgets.widgets.flow.view import View
 from gradwidgets.widgets.page import Page
+from gradwidgets.widgets.panel import Panel
 from tests.hardening.panels import SMALL, in_a_page, painted, picture_of, same_pictures, seen_of
 from tests.widgets.conftest import loop  # noqa: F401
 
@@ -165,3 +169,21 @@ def quiet_log():
     logging.disable(logging.ERROR)
     yield
     logging.disable(logging.NOTSET)
+
+
+@pytest.mark.parametrize("number", range(3))
+def test_an_interrupt_while_a_panel_of_several_views_is_made_is_what_comes_out(number, monkeypatch):
+    made, column = [], View.column
+
+    def interrupted(self, *parts):
+        made.append(self)
+        if len(made) > number:
+            raise KeyboardInterrupt
+        return column(self, *parts)
+
+    before = set(registry._instances)
+    monkeypatch.setattr(View, "column", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        SMALL["layers"]()
+    left = [one for key, one in registry._instances.items() if key not in before]
+    assert not any(isinstance(one, Panel | LiveCanvas) for one in left)

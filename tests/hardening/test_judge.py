@@ -19,7 +19,9 @@ import pytest
 import torch
 from torch import nn
 
+from tests.hardening.interrupts import Clock
 from tests.hardening.judge import Snapshot
+from tests.hardening.trial import outcome
 from tests.hardening.undo import undone
 from tests.hardening.zoo import OURS
 
@@ -251,3 +253,22 @@ def test_the_judge_reads_in_any_mode_without_changing_it():
     with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
         found = before.changes()
     assert all(words.startswith("the process") for words in found), found
+
+
+class Late(Clock):
+    """Rings when the work is over already."""
+
+    def off(self) -> None:
+        if self._on:
+            self._ring()
+        super().off()
+
+
+def test_a_clock_that_rings_when_an_analysis_has_just_raised_ends_that_trial_alone(monkeypatch):
+    monkeypatch.setattr(signal, "setitimer", lambda *_: None)
+
+    def analysis(case):
+        raise ValueError("refused")
+
+    name, error = outcome(analysis, None, Late(5))
+    assert name == "KeyboardInterrupt" and isinstance(error.__context__, ValueError)

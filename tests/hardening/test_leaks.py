@@ -1,9 +1,11 @@
 """Nothing is left of a widget that is closed, nor of one that no page shows and nobody holds."""
 
 import os
+import weakref
 
 import pytest
 
+from gradwidgets import OptimizerPlayground
 from tests.hardening.notebook import Notebook, open_notebook
 
 LONG = os.environ.get("GRADWIDGETS_SOAK") == "1"
@@ -310,3 +312,40 @@ def test_what_another_cell_or_a_widget_s_output_will_draw_stays(undrawn):
     assert undrawn.value("[(one.page.gone, one._closed) for one in panels()]") == [(False, False)] * 3
     undrawn.run("None", "b")
     undrawn.until("len(panels()) == 2")
+
+
+@pytest.mark.parametrize("widget", ["layers()", "SurfaceExplorer('pair')", "lesson('sigmoid')", "gallery('sigmoid')"])
+def test_what_was_made_and_never_shown_is_closed_when_it_is_dropped(widget, notebook):
+    notebook.run(f"made = {widget}")
+    before = notebook.value("left()")
+    notebook.run("close_unheld()")
+    assert notebook.value("len(panels()), panels()[0]._closed, made.comm is not None") == (1, False, True)
+    notebook.run(f"for _ in range(3): made = {widget}")
+    notebook.until("len(panels()) == 1")
+    assert notebook.value("left()") == before
+    notebook.run("made = [made]\nclose_unheld()")  # held without a name
+    assert notebook.value("len(panels())") == 1
+    notebook.run("made[0]", "a")  # shown after all, it is as it was
+    assert notebook.value("panels()[0].error, panels()[0]._closed") == ("", False)
+    notebook.run("made = None\nclose_unheld()")
+    assert notebook.value("len(panels())") == 1
+    notebook.clear("a")
+    notebook.until("not panels()")
+
+
+def test_one_that_a_box_will_show_stays(notebook):
+    notebook.run("box = ipywidgets.HBox([OptimizerPlayground()])\nclose_unheld()")
+    assert notebook.value("len(panels()), box.children[0]._closed") == (1, False)
+    notebook.run("box.close()\ndel box")
+    notebook.until("not panels()")
+
+
+def test_outside_of_a_notebook_one_that_is_dropped_goes_when_another_is_made():
+    kept = [OptimizerPlayground(steps=3)]
+    dropped = weakref.ref(OptimizerPlayground(steps=3))
+    assert dropped() is not None  # ipywidgets holds it
+    kept.append(OptimizerPlayground(steps=3))
+    assert dropped() is None
+    assert not any(panel._closed for panel in kept) and kept[0].trajectories
+    for panel in kept:
+        panel.close()

@@ -10,11 +10,12 @@ import pytest
 from gradwidgets.widgets import canvas as canvas_module
 from gradwidgets.widgets.page import Page
 from tests.hardening.events import NONSENSE, REFUSALS, Fuzzer
-from tests.hardening.panels import SMALL, in_a_page, painted, same_pictures
+from tests.hardening.panels import SMALL, in_a_page, painted, same_pictures, where_they_differ
 from tests.widgets.conftest import LOOP_THREAD, LoopThread, loop  # noqa: F401
 
 SOAK = os.environ.get("GRADWIDGETS_SOAK") == "1"
 EVENTS = int(os.environ.get("GRADWIDGETS_EVENTS", 10_000 if SOAK else 90))
+SEED = int(os.environ.get("GRADWIDGETS_SEED", 1))
 EVERY = 75  # events between two comparisons with a fresh panel
 KEPT = "The last good picture stays."
 WIDE = {"width": 560, "height": 500, "dark": False}
@@ -94,8 +95,9 @@ def compare(kind: str, panel, page) -> str:
     panel._forget_drawing()
     panel.canvas.distrust()
     panel._update()
-    if explained == getattr(told, "_explained", None) and not same_pictures(kept, painted(panel)):
-        return "what was kept from pictures before shows"
+    anew = painted(panel)
+    if explained == getattr(told, "_explained", None) and not same_pictures(kept, anew):
+        return f"what was kept from pictures before shows: {where_they_differ(kept, anew)}; {panel.state()}"
     other = SMALL[kind]()
     try:
         other.restore(panel.state())
@@ -115,7 +117,7 @@ def compare(kind: str, panel, page) -> str:
 def test_whatever_happens_a_panel_lives_and_shows_its_settings(kind, loop):  # noqa: F811
     panel = loop.do(SMALL[kind])
     page = loop.do(lambda: in_a_page(panel))
-    fuzzer = Fuzzer(kind, panel, page, loop, seed=1)
+    fuzzer = Fuzzer(kind, panel, page, loop, seed=SEED)
     lost = fuzzer.lost
     with logged() as log:
         while fuzzer.count < EVENTS:

@@ -111,13 +111,18 @@ def tapped(case: Case, tally: Tally) -> Case:
     return Case(Tapped(case.model, tally), case.inputs, case.targets, loss, {**case.also, "own": case.loss_fn})
 
 
-def outcome(analysis, case: Case, done=None) -> tuple[object, object]:
+def outcome(analysis, case: Case, clock: Clock | None = None) -> tuple[object, object]:
     """The name of the exception that ended it, or None; and the exception or result itself."""
     torch.manual_seed(11)
     try:
-        result = analysis(case)
-        if done is not None:
-            done()
+        if clock is None:
+            result = analysis(case)
+        else:  # nowhere else may it ring
+            try:
+                clock.on()
+                result = analysis(case)
+            finally:
+                clock.off()
     except BaseException as error:
         return type(error).__name__, error
     return None, result
@@ -248,7 +253,7 @@ class Bench:
         torch.manual_seed(11)  # as `outcome` does
         before = Snapshot({**roots, "also": case.also}, ignored, versions=name not in REWRITES)
         with tracer() if tracer is not None else contextlib.nullcontext():
-            ended, result = outcome(self.analyses[name], case, tracer.off if isinstance(tracer, Clock) else None)
+            ended, result = outcome(self.analyses[name], case, tracer if isinstance(tracer, Clock) else None)
         # The exception is still held, as a notebook holds the last one.
         changed = before.changes()
         verdict.outcome = ended or "a result"

@@ -151,6 +151,18 @@ def test_stale_axes_are_drawn_again_and_the_rest_is_kept(live):
     assert np.abs(live.page.shown().astype(int) - plain_picture(live)).max() <= 2
 
 
+def test_labels_that_wait_for_a_picture_are_drawn_though_the_inside_changes_meanwhile(live):
+    live.canvas.stale(with_labels=[live.axes])
+    live.move(0.5)
+    live.page.answer()
+    live.axes.set_ylim(0, 3)
+    live.canvas.stale(with_labels=[live.axes])
+    live.canvas.stale([live.axes])
+    live.canvas.paint()
+    live.page.answer()
+    assert np.abs(live.page.shown().astype(int) - plain_picture(live)).max() <= 2
+
+
 def test_hidden_artists_and_axes_stay_hidden(live):
     live.move(0.5)
     live.page.answer()

@@ -2,6 +2,7 @@
 
 import gc
 import json
+import re
 import subprocess
 import sys
 
@@ -248,8 +249,20 @@ def test_a_wrong_backward_is_seen_and_said_by_the_gradient_check(make):
     check = next(iter(explorer._result.checks.values()))
     assert bool(check.wrong.any()) and check.sentence in explorer.summary
     assert "✗" in explorer._words.value and "gradient check" in explorer._words.value
+    found = next(one for one in next(iter(explorer.findings.values())) if one.name == "gradient_mismatch")
+    said = found.message.partition(":")[0]  # the share and the place, once said by the finding and once by the check
+    assert explorer.summary.count(said) == 2 and found.evidence["share"] == check.share
     explorer.y_axis = "none"
     assert explorer._figure.aside is None and explorer.error == "" and "gradient check" in explorer.summary
+
+
+def test_no_line_of_the_words_ends_between_a_number_and_its_unit(make):
+    explorer = make(lambda a, b: (a.detach() * b - 1) ** 2 + a * b, BOWL, resolution=31, gradient_check=True)
+    said = explorer._words.value
+    assert "\u00a0% of the view" in said and not re.search(r"\d\s+%", said.replace("\u00a0", "_"))
+    assert re.search(r"\d %", explorer.summary)  # plain text stays plain
+    explorer.complain("at 99 % of 1,000 ms and 3 × 4 points")
+    assert "at 99\u00a0% of 1,000\u00a0ms and 3\u00a0×\u00a04 points" in explorer._alert.value
 
 
 def test_what_a_loss_does_on_the_side_is_said(make):

@@ -1,6 +1,7 @@
 """What a teacher prepares: controls hidden and fixed, large type, settings that travel, a still picture."""
 
 import json
+import re
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -248,6 +249,32 @@ def test_what_is_locked_may_not_be_different_in_a_file(make, tmp_path):
     assert other.lr == 0.1
     other.lr = 0.5
     other.load(tmp_path / "work.json")
+
+
+@pytest.mark.parametrize(("kind", "lock", "file", "said"), [
+    ("explorer", "x_axis", {"example": "hinge"}, "example cannot be 'hinge' here: x_axis must be one of"),
+    ("explorer", "shown", {"example": "hinge"}, "example cannot be 'hinge' here: component must be one of"),
+    ("explorer", "component", {"compare": ["pair", "swap"]}, "compare is None in this lesson"),
+    ("explorer", "margin", {"fixed": {"margin": 0.25}}, "margin is 1.0 in this lesson, and 0.25 in the file"),
+    ("explorer", "constant 1", {"fixed": {"margin": 0.25}}, "margin is 1.0 in this lesson, and 0.25 in the file"),
+    ("explorer", "x_axis", {"example": "hinge", "x_axis": "score"}, "x_axis is 'a' in this lesson, and 'score'"),
+])  # fmt: skip
+def test_a_file_moves_nothing_that_is_locked_by_saying_something_else(make, kind, lock, file, said):
+    panel = make(kind, lock=[lock])
+    before = panel.state()
+    with pytest.raises((TraitError, ValueError), match=re.escape(said)):
+        panel._load(state_file.to_text(file).encode())
+    assert panel.state() == before
+    panel._file_chosen("mine.json", state_file.to_text(file).encode())
+    assert panel.state() == before and panel.error.startswith(f"mine.json was not loaded: {said[:20]}")
+
+
+def test_what_a_file_s_data_set_brings_along_leaves_what_is_locked(make):
+    panel = make("playground", lock=["lr"])
+    panel._load(state_file.to_text({"dataset": "beale"}).encode())
+    assert (panel.dataset, panel.lr, panel.start) == ("beale", 0.1, (1.0, 1.5))
+    panel.restore({"dataset": "beale", "lr": 0.3})  # a line of Python may
+    assert panel.lr == 0.3
 
 
 def test_a_file_that_is_too_large_is_refused_by_the_page(make):

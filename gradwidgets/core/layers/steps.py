@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from gradwidgets.core.layers.arguments import positive, whole
 from gradwidgets.core.layers.clippers import by_norm
 from gradwidgets.core.layers.gradients import global_norm, gradients_of
-from gradwidgets.core.layers.passes import Subject, copied, is_torchs, quietly, run
+from gradwidgets.core.layers.passes import FlowError, Subject, copied, is_torchs, quietly, run
 from gradwidgets.core.slices import Slices
 from gradwidgets.core.subject.held import Held
 from gradwidgets.core.subject.home import at_home
@@ -112,7 +112,14 @@ def _descend(
             steps, *_ = by_norm([g.coalesce() if g is not None and g.is_sparse else g for g in steps], clip)
         for name, step in zip(gradients, steps, strict=True):
             if step is not None:
-                parameters[name].add_(step, alpha=-lr)
+                _move(name, parameters[name], step, lr)
+
+
+def _move(name: str, parameter: nn.Parameter, step: Tensor, lr: float) -> None:
+    try:
+        parameter.add_(step, alpha=-lr)
+    except RuntimeError as error:  # its numbers share memory with one another, say
+        raise FlowError(f"parameter {name!r} takes no step, here or from an optimizer: {error}") from error
 
 
 def check_steps(lr: object, steps: object) -> None:

@@ -1,9 +1,7 @@
-"""Values that are not finite, gradients that float32 loses, that are cut off, or that are not the loss's."""
+"""Values that are not finite, gradients that float32 loses or that are cut off."""
 
 import torch
 
-from gradwidgets.core.cuts import cuts_of
-from gradwidgets.core.differences import MISMATCH, sharp
 from gradwidgets.core.finding import Finding
 from gradwidgets.core.loss_call import LossError
 from gradwidgets.core.non_finite import action_for, blame, largest_growth
@@ -14,7 +12,6 @@ from gradwidgets.core.patterns.view import finite
 from gradwidgets.core.slices import finish
 from gradwidgets.core.wording import number, percent, place
 
-MISMATCH_SHARE = 0.05
 _REFUSED = "The loss refuses these points: keep the view, and the training, inside what it takes."
 _MANY_BAD = 441  # points
 _ON_A_LINE = 3  # places that are not finite make it one
@@ -214,44 +211,6 @@ def _lost(name: str, look: Look) -> Finding:
 
 def _name(dtype: torch.dtype) -> str:
     return str(dtype).removeprefix("torch.")
-
-
-def _why_cut(look: Look, spot: tuple[float, ...]) -> str:
-    """What cuts the gradient, and whether that may be meant."""
-    cuts = cuts_of(look.function, torch.tensor(spot, dtype=torch.float64))
-    said = cuts.sentence or "something on the way is detached, rounded, or has a backward of its own"
-    # Whoever cuts on purpose, straight through or to stop a gradient, has a loss that follows its input all the same.
-    return f'{said}; if this is meant, allow it: allow=["gradient_mismatch"]'
-
-
-def gradient_mismatch(look: Look) -> Finding | None:
-    """Autograd's gradient is not the slope that central differences of the loss have."""
-    if look.function is None:
-        return None
-    (points, exact), found = look.sample, look.compared
-    if found is None:
-        return None
-    bad, gaps = found.wrong.any(-1), found.relative().amax(-1)
-    gaps = torch.where(bad, gaps, torch.zeros_like(gaps))
-    wrong = bad & sharp(exact, look.single, look.spans, look.steep)
-    share = float(wrong.double().mean())
-    if share < MISMATCH_SHARE:
-        return None
-    at = int(gaps.argmax())
-    spot = tuple(points[at].tolist())
-    return Finding(
-        "gradient_mismatch",
-        "error",
-        f"autograd and central differences disagree in {percent(share)} of the view, most at "
-        f"{place(look.names, spot)}: {_why_cut(look, spot)}",
-        {
-            "share": share,
-            "threshold": MISMATCH_SHARE,
-            "largest relative gap": float(gaps[at]),
-            "gap counted from": MISMATCH,
-        },
-        spot,
-    )
 
 
 def _between(look: Look, axis: int) -> bool:

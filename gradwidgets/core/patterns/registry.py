@@ -9,7 +9,7 @@ from torch import Tensor
 
 from gradwidgets.core.critical_points import CriticalPoint
 from gradwidgets.core.finding import Finding, worst_first
-from gradwidgets.core.patterns import ground, numerics, points
+from gradwidgets.core.patterns import ground, mismatch, numerics, points
 from gradwidgets.core.patterns.look import Look
 from gradwidgets.core.patterns.target import Target
 from gradwidgets.core.patterns.training import lost_ground
@@ -90,7 +90,7 @@ PATTERNS: dict[str, Pattern] = {
     "gradient_mismatch": Pattern(
         "autograd follows another function than the loss",
         "Look for detach and custom backward functions; torch.autograd.gradcheck tells which.",
-        numerics.gradient_mismatch,
+        mismatch.gradient_mismatch,
     ),
     "precision": Pattern(
         "training in this precision meets NaN, infinity or a gradient that is lost or wrong",

@@ -1,5 +1,6 @@
 """Which models can be measured, and how they are called."""
 
+import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils._pytree import tree_leaves
@@ -42,6 +43,8 @@ def checked_model(model: object) -> nn.Module:
             raise ValueError(f"parameter {name!r} has no values (it is on the meta device)")
         if parameter.is_complex() and parameter.requires_grad:
             raise ValueError(f"parameter {name!r} is complex; only real parameters can be measured")
+        if parameter.layout is not torch.strided and parameter.requires_grad:
+            raise ValueError(f"parameter {name!r} is sparse; only dense parameters can be measured")
     if not any(parameter.requires_grad for _, parameter in named):
         raise ValueError(f"all {len(named)} parameters of the model are frozen (requires_grad is False)")
     return model

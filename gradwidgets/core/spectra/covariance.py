@@ -11,6 +11,7 @@ from gradwidgets.core.results import Result
 from gradwidgets.core.slices import Slices
 from gradwidgets.core.spectra.group_gradients import flat_gradient
 from gradwidgets.core.spectra.model_loss import ModelLoss
+from gradwidgets.core.spectra.raised import saying
 from gradwidgets.core.subject.certificate import Certificate
 from gradwidgets.core.subject.home import at_home
 from gradwidgets.core.subject.proof import certified, proved
@@ -100,6 +101,7 @@ def gradient_covariance(
     Raises:
         TypeError: The model is no module, `loss_fn` not callable, or `batches` gives no pairs.
         ValueError: There is nothing to differentiate, no batch, or the loss is not one number.
+        FlowError: (a ValueError) The model, the loss or the backward pass raised; says where.
     """
     return proved(measuring_covariance(model, batches, loss_fn), model, loss_fn)
 
@@ -125,7 +127,8 @@ def measuring_covariance(
         TypeError: As there, when it is met.
         ValueError: As there, when it is met.
     """
-    return (yield from certified(_measuring(model, batches, loss_fn), model, loss_fn))
+    work = saying("gradient_covariance", _measuring(model, batches, loss_fn))
+    return (yield from certified(work, model, loss_fn))
 
 
 def _measuring(

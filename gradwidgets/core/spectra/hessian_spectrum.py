@@ -13,6 +13,7 @@ from gradwidgets.core.spectra.exact import eigenvalues, hessian
 from gradwidgets.core.spectra.lanczos import Ritz, lanczos
 from gradwidgets.core.spectra.model_loss import ModelLoss, model_loss
 from gradwidgets.core.spectra.products import Products, signs
+from gradwidgets.core.spectra.raised import saying
 from gradwidgets.core.spectra.spectrum import Spectrum
 from gradwidgets.core.subject.home import at_home
 from gradwidgets.core.subject.memory import check_room
@@ -57,6 +58,7 @@ def hessian_spectrum(
         TypeError: The model is no module, `loss_fn` not callable, or `k` no whole number.
         ValueError: There is nothing to differentiate, the loss is not one number, or `k` is
             not positive.
+        FlowError: (a ValueError) The model, the loss or the backward pass raised; says where.
     """
     return proved(measuring_spectrum(model, inputs, targets, loss_fn, k=k), model, loss_fn)
 
@@ -84,7 +86,8 @@ def measuring_spectrum(
         TypeError: As there, at the first `next`.
         ValueError: As there, at the first `next` or later.
     """
-    return (yield from certified(_measuring(model, inputs, targets, loss_fn, k), model, loss_fn))
+    work = saying("hessian_spectrum", _measuring(model, inputs, targets, loss_fn, k))
+    return (yield from certified(work, model, loss_fn))
 
 
 def _measuring(model: nn.Module, inputs: object, targets: object, loss_fn: Callable, k: int | None) -> Slices[Spectrum]:

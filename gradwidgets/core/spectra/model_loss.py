@@ -143,8 +143,7 @@ class ModelLoss:
             ValueError: The loss is not one real number.
         """
         inputs, targets = _cloned(inputs), _cloned(targets)
-        with abroad():
-            loss = self.loss_fn(call_model(self.model, inputs), targets)
+        loss = self.output_and_loss(inputs, targets)
         if not isinstance(loss, Tensor):
             raise ValueError(
                 f"loss_fn must return a tensor with one number; it returned {type(loss).__name__} {loss!r:.40}"
@@ -156,6 +155,11 @@ class ModelLoss:
         if not loss.is_floating_point():
             raise ValueError(f"loss_fn must return a real number; it returned dtype {_name(loss.dtype)}")
         return loss.reshape(())
+
+    def output_and_loss(self, inputs: object, targets: object) -> object:
+        """What the loss gives, whatever that is; all that is raised here is somebody's code's."""
+        with abroad():
+            return self.loss_fn(call_model(self.model, inputs), targets)
 
     def gradients(
         self, inputs: object, targets: object, parameters: tuple[Tensor, ...] | None = None, *, graph: bool = False
@@ -202,8 +206,8 @@ class ModelLoss:
             TooLarge: (a ValueError) There is too little memory.
         """
         weights = (*self.model.parameters(), *self.model.buffers())
-        held = sum(tensor.nbytes for tensor in weights if not tensor.is_meta)
-        if held + sum(tensor.nbytes for tensor in tensors_in((inputs, targets))) < _LITTLE:
+        held = sum(_bytes_of(tensor) for tensor in weights if not tensor.is_meta)
+        if held + sum(map(_bytes_of, tensors_in((inputs, targets)))) < _LITTLE:
             return
         kept = self.quiet(lambda: kept_bytes((inputs, targets), self.value, weights))
         if not math.isnan(kept):
@@ -264,7 +268,7 @@ def model_loss(
 
     Raises:
         TypeError: As `ModelLoss`.
-        ValueError: As `ModelLoss` and `ModelLoss.gradients`. What the model itself raises comes through.
+        ValueError: As `ModelLoss` and `ModelLoss.gradients`. What the model itself raises comes through: see `saying`.
     """
     refused: Exception | None = None
     for dtype in dtypes:
@@ -285,6 +289,12 @@ def model_loss(
             )
         return function, *batch, loss
     raise refused
+
+
+def _bytes_of(tensor: Tensor) -> int:
+    if tensor.layout is torch.strided:
+        return tensor.nbytes
+    return tensor._nnz() * (tensor.itemsize + 8 * tensor.ndim)  # sparse: numbers and where they are, about
 
 
 def _cloned(tree: object) -> object:

@@ -13,6 +13,7 @@ from gradwidgets.core.spectra.checked_model import batch_normalized
 from gradwidgets.core.spectra.group_gradients import Groups, group_gradients, samples_in
 from gradwidgets.core.spectra.model_loss import ModelLoss, model_loss
 from gradwidgets.core.spectra.noise_scale import NoiseScale
+from gradwidgets.core.spectra.raised import saying
 from gradwidgets.core.spectra.ratio import Ratio, ratio
 from gradwidgets.core.subject.home import at_home
 from gradwidgets.core.subject.proof import certified, proved
@@ -58,6 +59,7 @@ def gradient_noise_scale(
         TypeError: The model is no module, `loss_fn` not callable, or a size no whole number.
         ValueError: There is nothing to differentiate, the loss is not one number, the tensors' first axes differ,
             or a size is out of range.
+        FlowError: (a ValueError) The model, the loss or the backward pass raised; says where.
     """
     return proved(measuring_noise_scale(model, inputs, targets, loss_fn, small=small, large=large), model, loss_fn)
 
@@ -92,7 +94,8 @@ def measuring_noise_scale(
         TypeError: As there, at the first `next`.
         ValueError: As there, at the first `next`.
     """
-    return (yield from certified(_measuring(model, inputs, targets, loss_fn, small, large), model, loss_fn))
+    work = saying("gradient_noise_scale", _measuring(model, inputs, targets, loss_fn, small, large))
+    return (yield from certified(work, model, loss_fn))
 
 
 def _measuring(

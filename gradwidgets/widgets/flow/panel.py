@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import ClassVar
 
 import ipywidgets as widgets
@@ -332,6 +333,10 @@ class LayerFlowPanel(TrainingPanel):
 
     def _snapshot(self) -> Wanted:
         return Wanted(*self.network_now(), self.view, self.views[self.view].more())
+
+    def _answers(self, measured: Wanted, asked: Wanted) -> bool:
+        # A model that was trained since is said to be another one, and not measured unasked.
+        return measured.version[0] == asked.version[0] and replace(measured, version=asked.version) == asked
 
     def network_now(self) -> tuple[FlowSettings, tuple]:
         """Which network is looked at, and what tells whether it was changed since, from here or outside."""

@@ -188,3 +188,13 @@ def test_losses_that_are_none(loss, words):
         finish(training_losses(MODELS["mlp"](), X, Y, None))
     with pytest.raises(TypeError, match=r"model must be a torch\.nn\.Module"):
         finish(training_losses("model", X, Y, functional.mse_loss))
+
+
+def test_a_parameter_that_no_optimizer_can_move_is_named():
+    model = nn.Sequential(nn.Linear(8, 4, bias=False), nn.Linear(4, 1))
+    model[0].weight = nn.Parameter(torch.ones(4, 1).expand(4, 8))
+    with pytest.raises(RuntimeError, match="single memory location"):
+        torch.optim.SGD(model.parameters(), lr=0.1).step(lambda: functional.mse_loss(model(X), Y).backward())
+    with pytest.raises(FlowError, match=r"parameter '0\.weight' takes no step, here or from an optimizer: unsupported"):
+        finish(training_losses(model, X, Y, functional.mse_loss, steps=1))
+    assert model[0].weight.stride() == (1, 0) and bool((model[0].weight == 1).all())

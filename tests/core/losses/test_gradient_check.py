@@ -8,6 +8,8 @@ from torch.nn import functional
 
 from gradwidgets.core import OBJECTIVES, check_gradient, sample_surface
 from gradwidgets.core.gradient_check import SLOW, checking_gradient
+from gradwidgets.core.patterns import surveying
+from gradwidgets.core.slices import finish
 from gradwidgets.core.surface import SurfaceGrid
 
 SQUARE = {"a": (-1.0, 1.0), "b": (-1.0, 1.0)}
@@ -189,3 +191,26 @@ def test_a_check_is_plain_json_and_needs_the_loss():
     alone = SurfaceGrid(grid.x_name, grid.y_name, grid.x, grid.y, grid.loss, grid.grad_x, grid.grad_y)
     with pytest.raises(ValueError, match="sample_surface"):
         check_gradient(alone)
+
+
+@pytest.mark.parametrize("resolution", [15, 41, 81])
+def test_a_survey_and_a_check_beside_it_state_one_share_and_one_place(resolution):
+    class Bent(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, a):
+            ctx.save_for_backward(a)
+            return a**2
+
+        @staticmethod
+        def backward(ctx, grad):
+            (a,) = ctx.saved_tensors
+            return grad * torch.where(a > 0.3, 2 * a, a)
+
+    grid = sample_surface(lambda a, b: Bent.apply(a) + b**2, SQUARE, resolution)
+    survey = finish(surveying(grid))
+    found = next(one for one in survey.findings if one.name == "gradient_mismatch")
+    checked = finish(checking_gradient(grid, survey.look))
+    assert (checked.share, checked.where) == (found.evidence["share"], found.where)
+    assert checked.worst == found.evidence["largest relative gap"] == pytest.approx(0.5)
+    said = found.message.partition(":")[0]
+    assert said.startswith("autograd and central differences disagree in") and said in checked.sentence

@@ -267,7 +267,7 @@ WRONG = {
     "no tensor": (linear, lambda out, y: 1.5, ValueError, "a tensor with one number; it returned float 1.5"),
     "whole number": (linear, lambda out, y: out.argmax(), ValueError, "a real number; it returned dtype int64"),
     "detached": (linear, lambda out, y: out.detach().mean(), ValueError, "the loss has no gradient"),
-    "raises": (linear, raises, KeyError, "half-way"),
+    "raises": (linear, raises, ValueError, "the loss raised KeyError: 'half-way'"),
 }
 
 

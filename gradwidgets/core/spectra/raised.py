@@ -1,0 +1,69 @@
+"""What somebody's model raises while it is measured: said as what was measured, and where in the model."""
+
+from collections.abc import Iterator
+from traceback import walk_tb
+from types import FrameType
+from typing import TypeVar
+
+from torch import nn
+
+from gradwidgets.core.layers.passes import FlowError
+from gradwidgets.core.slices import Slices
+from gradwidgets.core.spectra.checked_model import call_model
+from gradwidgets.core.spectra.model_loss import ModelLoss
+
+T = TypeVar("T")
+
+_DIFFERENTIATES = ("torch.autograd", "torch._functorch", "torch.func")
+
+
+def saying(analysis: str, work: Slices[T]) -> Slices[T]:
+    """The same work; what somebody's model or loss raises on the way becomes a `FlowError`.
+
+    Only at the end: what a model does not take in one way is tried in another, by the exceptions that it raises.
+
+    Args:
+        analysis: What is measured.
+        work: In slices.
+
+    Raises:
+        FlowError: (a ValueError) The model, the loss or the backward pass raised; the cause is what it was.
+    """
+    try:
+        return (yield from work)
+    except Exception as raised:
+        # In a generator a StopIteration of somebody's becomes a RuntimeError without a place.
+        error = raised.__cause__ if isinstance(raised.__cause__, StopIteration) else raised
+        who, where = _who(error)
+        if not who:  # a refusal of ours
+            raise
+        text = " ".join(str(error).split())
+        raise FlowError(f"{analysis}: {who} raised {type(error).__name__}{where}: {text}") from error
+
+
+def _who(error: Exception) -> tuple[str, str]:
+    """Whose code raised, and where in it, in words; "" where it is ours."""
+    frames = [frame for frame, _ in walk_tb(error.__traceback__)]
+    codes = [frame.f_code for frame in frames]
+    if call_model.__code__ in codes:
+        begun = codes.index(call_model.__code__)
+        return "the model", _where(frames[begun].f_locals["model"], frames[begun:])
+    if ModelLoss.output_and_loss.__code__ in codes:
+        return "the loss", ""
+    innermost = frames[-1].f_globals.get("__name__", "") if frames else ""
+    differentiated = any(frame.f_globals.get("__name__", "").startswith(_DIFFERENTIATES) for frame in frames)
+    return ("the backward pass" if differentiated and not innermost.startswith("gradwidgets.") else ""), ""
+
+
+def _where(model: nn.Module, frames: list[FrameType]) -> str:
+    """The innermost module of the model that ran, in words; "" for the model itself."""
+    names = {id(module): name for name, module in model.named_modules()}
+    for module in _modules(reversed(frames)):
+        name = names.get(id(module))
+        if name is not None:
+            return f" in {name!r}, a {type(module).__name__}" if name else ""
+    return ""
+
+
+def _modules(frames: Iterator[FrameType]) -> Iterator[nn.Module]:
+    return (one for frame in frames if isinstance(one := frame.f_locals.get("self"), nn.Module))

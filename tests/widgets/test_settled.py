@@ -1,0 +1,141 @@
+"""A result that is asked for is that of the present settings, whatever became of the last computation."""
+
+import time
+
+import pytest
+import torch
+from torch import nn
+
+from gradwidgets import LayerFlowPanel, OptimizerPlayground, SurfaceExplorer
+from gradwidgets.widgets.flow import panel as panel_module
+
+SQUARE = {"a": (-1.0, 1.0), "b": (-1.0, 1.0)}
+
+
+def slowly(a, b):
+    time.sleep(0.0005)
+    return float(a) ** 2 * 0 + a * a + b * b
+
+
+@pytest.fixture
+def explorer():
+    made = []
+
+    def make(loss, **settings):
+        made.append(SurfaceExplorer(loss, SQUARE, resolution=7, **settings))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()
+
+
+def spans(panel) -> list[tuple[float, float]]:
+    return [tuple(grid.axes["a"]) for grid in panel.grids.values()]
+
+
+def test_after_stop_a_result_is_not_that_of_the_settings_before(explorer, loop):
+    panel = loop.do(lambda: explorer(slowly))
+    loop.do(panel._settled)
+
+    def move_and_stop():
+        panel._by_hand = True  # as when a page moves it: the rest is left to the loop
+        panel.x_range = (0.0, 3.0)
+        assert panel._job.running
+        panel._stop()
+        panel._by_hand = False
+
+    loop.do(move_and_stop)
+    assert loop.do(lambda: spans(panel)) == [(0.0, 3.0)]
+    assert panel.error == "" and loop.do(lambda: panel._shown.settings.axes[0]) == ("a", 0.0, 3.0)
+
+
+def test_after_a_failure_there_is_no_result_rather_than_the_one_before(explorer, quiet_log):
+    broken = []
+
+    def loss(a, b):
+        if broken:
+            raise ArithmeticError("out of order")
+        return a * a + b * b
+
+    panel = explorer(loss)
+    broken.append(True)
+    panel.x_range = (0.0, 3.0)
+    assert "out of order" in panel.error
+    for asked in (lambda: panel.grids, lambda: panel.findings, panel.code):
+        with pytest.raises(RuntimeError, match=r"there is no result: .*out of order"):
+            asked()
+    broken.clear()
+    assert spans(panel) == [(0.0, 3.0)] and panel.error == ""
+
+
+def test_what_listens_to_a_picture_and_changes_a_setting_gets_the_result_of_the_new_one():
+    panel, got = OptimizerPlayground(steps=7, losses="MSE"), []
+
+    def follow(_change):
+        if panel.steps != 3:
+            panel.steps = 3
+            got.append(panel.trajectories["MSE"].steps)
+
+    panel.observe(follow, "summary")
+    panel.steps = 9
+    assert got == [3] and panel.trajectories["MSE"].steps == 3 and "3 steps" in panel.summary
+    panel.close()
+
+
+def test_a_closed_panel_gives_what_its_settings_say(explorer):
+    panel = explorer(lambda a, b: a * b)
+    before = panel.grids
+    panel.close()
+    assert panel.grids == before
+    panel.x_range = (0.0, 3.0)
+    assert spans(panel) == [(0.0, 3.0)] and panel.error == ""
+
+
+@pytest.mark.parametrize("closed", [False, True])
+def test_after_an_interrupt_the_result_is_that_of_the_present_settings(explorer, closed):
+    struck = []
+
+    def loss(a, b):
+        if struck:
+            raise KeyboardInterrupt
+        return a * a + b * b
+
+    panel = explorer(loss)
+    struck.append(True)
+    with pytest.raises(KeyboardInterrupt):
+        panel.x_range = (0.0, 3.0)
+    struck.clear()
+    assert panel.error.startswith("It was interrupted")
+    if closed:
+        panel.close()
+    assert spans(panel) == [(0.0, 3.0)]
+
+
+def test_a_loss_that_asks_for_the_result_that_it_is_needed_for_is_told(explorer, quiet_log):
+    asked = []
+
+    def loss(a, b):
+        if asked:
+            assert asked[0].grids
+        return a * a + b * b
+
+    panel = explorer(loss)
+    asked.append(panel)
+    panel.x_range = (0.0, 3.0)
+    assert "a result was asked for by what computes it" in panel.error
+    asked.clear()
+    assert spans(panel) == [(0.0, 3.0)]
+
+
+def test_a_model_that_was_trained_since_is_not_measured_unasked(monkeypatch):
+    monkeypatch.setattr(panel_module, "_SHORT", -1.0)
+    model = nn.Sequential(nn.Linear(3, 4), nn.Linear(4, 1))
+    panel = LayerFlowPanel(model, torch.randn(5, 3), torch.randn(5, 1), nn.functional.mse_loss)
+    flow = panel.flow
+    with torch.no_grad():
+        model[0].weight.mul_(2)
+    assert panel.flow is flow
+    panel.measure_again()
+    assert panel.flow is not flow
+    panel.close()
