@@ -292,7 +292,10 @@ class Panel(GuessedPanel):
             self._show(result)
 
     def _settled(self) -> Shown:
-        """Return the exact result of the present settings; what is still to be computed is computed now."""
+        """Return the exact result of the present settings; what is still to be computed is computed now.
+
+        Where that fails, `error` says why, and the result is that of the last good picture, which stays.
+        """
         if not at_home() or self._closed:
             return self.alone(self._computed_here)
         self._catch_up()
@@ -304,7 +307,7 @@ class Panel(GuessedPanel):
             self._attempt(self._refresh)
             if self._job is not None and self._job.running:
                 self._job.finish()
-        if not self._up_to_date():
+        if self._result is None:
             raise RuntimeError(f"there is no result: {self.error}")
         return self._result
 
