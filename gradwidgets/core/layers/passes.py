@@ -198,6 +198,8 @@ def quietly(light: bool) -> Iterator[None]:
         if light:
             stack.enter_context(one_thread())
         stack.enter_context(torch.autograd.set_detect_anomaly(False))  # what is not finite is a result here
+        # What is scripted is rewritten as it is run again, into one operation.
+        stack.enter_context(torch.jit.optimized_execution(False))
         if "torch._dynamo" in sys.modules:
             stack.enter_context(torch.compiler.set_stance("force_eager"))
         fused = torch.backends.mha.get_fastpath_enabled()

@@ -280,6 +280,7 @@ SETTINGS: tuple[Setting, ...] = (
     ("precision of matrix products", torch.get_float32_matmul_precision, torch.set_float32_matmul_precision),
     ("torch's backends", _backends, _put_backends),
     ("whether compiled code runs", _stance, _put_stance),
+    ("rewriting of scripted code", torch._C._get_graph_executor_optimize, torch._C._set_graph_executor_optimize),
     ("torch's print options", lambda: dict(vars(torch._tensor_str.PRINT_OPTS)), _put_print_options),
     ("hooks of all modules", _global_hooks, _put_global_hooks),
     ("torch's repeated warnings", torch.is_warn_always_enabled, torch.set_warn_always),

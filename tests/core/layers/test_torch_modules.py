@@ -80,3 +80,19 @@ def test_a_module_of_torch_is_measured_and_left_alone(kind, training):
             else:
                 assert all(p.grad is None for p in weights.values())
     assert met
+
+
+class Scripted(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.one, self.two = nn.Linear(4, 8), nn.Linear(8, 1)
+
+    def forward(self, x):
+        return self.two(torch.tanh(self.one(x)) * 2 + 1)
+
+
+def test_a_scripted_model_is_measured_alike_however_often_it_has_run():
+    model = torch.jit.script(Scripted())
+    flows = [layer_flow(model, torch.ones(16, 4), torch.zeros(16, 1), nn.functional.mse_loss) for _ in range(3)]
+    assert {flow.graph.names for flow in flows} == {flows[0].graph.names} and "tanh" in flows[0].graph.names
+    assert torch._C._get_graph_executor_optimize()
