@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from gradwidgets.core.layers import GradientHistory, GradientMonitor, diagnose
+from gradwidgets.core.layers.verdicts.recorded import JudgedRecord, Known
 
 
 def trained(fault="", steps=40, lr=0.05, **options):
@@ -97,3 +98,63 @@ def test_a_learning_rate_beyond_two_in_the_curvature_is_told():
     history = trained()
     assert diagnose(history, lr=0.05, largest_curvature=100.0)[0].name == "beyond_stable"
     assert diagnose(history, lr=0.05, largest_curvature=30.0)[0].name == "healthy"
+
+
+def noted(losses):
+    """A record of a training with these losses."""
+    torch.manual_seed(0)
+    model = nn.Linear(3, 2)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
+    with GradientMonitor(model, optimizer, every=1) as monitor:
+        for value in losses:
+            optimizer.zero_grad()
+            model(torch.randn(4, 3)).square().mean().backward()
+            monitor.note_loss(float(value))
+            optimizer.step()
+    return monitor.history
+
+
+@pytest.mark.parametrize(
+    ("losses", "severity"),
+    [
+        (torch.linspace(1.1, 7.8, 100), "error"),  # a sign that is turned
+        (torch.cat([torch.tensor([1.1, 5.0]), torch.full((30,), 800.0), torch.full((68,), 1.08)]), "warning"),
+        (
+            torch.cat([torch.tensor([1.1]), torch.full((30,), 800.0), torch.full((69,), 0.1)]),
+            "",
+        ),  # it came to something
+        (torch.cat([torch.full((50,), 1.1), torch.tensor([90.0]), torch.full((49,), 1.0)]), ""),  # one bad batch
+        (torch.linspace(1.1, 1.6, 100), ""),
+    ],
+)
+def test_a_loss_that_climbs_or_was_thrown_up_for_nothing_is_named(losses, severity):
+    found = [one.severity for one in diagnose(noted(losses)) if one.name == "diverging"]
+    assert found == ([severity] if severity else [])
+
+
+def test_a_gradient_that_is_not_finite_is_not_said_to_be_missing():
+    history = trained(lr=1e4, steps=60)
+    names = [one.name for one in diagnose(history)]
+    assert "non_finite" in names and "no_gradient" not in names
+
+
+def test_the_rate_that_is_told_gives_the_updates_that_were_not_recorded():
+    history = replace(trained(lr=1e-9), update_ratio=None)
+    assert "small_updates" not in [one.name for one in diagnose(history)]
+    assert "small_updates" in [one.name for one in diagnose(history, lr=1e-9)]
+    recorded = trained(lr=0.05)
+    told = JudgedRecord(replace(recorded, update_ratio=None), Known(lr=0.05)).updates
+    assert torch.allclose(told, recorded.update_ratio, rtol=1e-3, equal_nan=True)
+
+
+@pytest.mark.parametrize("given", [nn.Linear(2, 2), "record.npz", None])
+def test_what_is_no_pass_and_no_record_is_refused_in_words(given):
+    with pytest.raises(TypeError, match="takes what layer_flow measured or a GradientMonitor's history"):
+        diagnose(given)
+
+
+def test_a_monitor_is_told_from_its_history_and_an_unknown_word_is_refused():
+    with pytest.raises(TypeError, match="give its history"):
+        diagnose(GradientMonitor(nn.Linear(2, 2)))
+    with pytest.raises(TypeError, match=r"may be told losses, lr, .*; got foo"):
+        diagnose(trained(steps=4), foo=1)

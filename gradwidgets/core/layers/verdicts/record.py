@@ -1,6 +1,6 @@
 """All that is looked for in the record of a training, and the verdict on it."""
 
-from dataclasses import replace
+from dataclasses import fields, replace
 
 from gradwidgets.core.finding import Finding, worst_first
 from gradwidgets.core.layers.monitor_history import History
@@ -108,6 +108,10 @@ def diagnose_record(history: History, **known: object) -> list[Finding]:
     Raises:
         TypeError: Something else is told than these.
     """
+    names = [one.name for one in fields(Known)]
+    wrong = [name for name in known if name not in names]
+    if wrong:
+        raise TypeError(f"a record's verdict may be told {', '.join(names)}; got {', '.join(wrong)}")
     judged = JudgedRecord(history, Known(**known))
     found = [one for check in RECORD_CHECKS.values() for one in check.find(judged)] if judged.samples else []
     gone = {name for one in found for name in _EXPLAINS.get(one.name, ())}
@@ -138,7 +142,7 @@ def _looked_at(judged: JudgedRecord) -> list[str]:
         for name, there in {
             "loss": len(judged.losses[1]),
             "gradients": True,
-            "updates": history.update_ratio is not None,
+            "updates": judged.updates is not None,
             "units": history.dead is not None and not bool(history.dead.isnan().all()),
             "learning rate": known.lr is not None and known.largest_curvature is not None,
         }.items()

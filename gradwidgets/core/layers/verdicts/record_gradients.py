@@ -146,7 +146,8 @@ def without(judged: JudgedRecord) -> list[Finding]:
     norm = judged.history.norm[:, judged.weighted]
     if judged.samples < _NONE or not judged.weighted:
         return []
-    none = (norm.isnan() | (norm == 0)).all(1)
+    # One that is not finite has no norm either, but it is there.
+    none = ((norm.isnan() & ~(judged.history.non_finite[:, judged.weighted] > 0)) | (norm == 0)).all(1)
     share = float(none.double().mean())
     evidence: dict[str, object] = {"share of samples without a gradient": share, "threshold": _MOSTLY}
     if share >= _MOSTLY:

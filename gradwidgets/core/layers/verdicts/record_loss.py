@@ -13,6 +13,9 @@ _WAVERS = 0.05  # of ln(classes): to a model without knowledge every label costs
 _LONG = 80  # steps, for a verdict on learning nothing
 _LOSSES = 16  # noted
 _UP = 10.0  # times the start, or times the lowest if it is twice the start
+_CLIMBS = 2.0  # times the start, for a loss that never came down again
+_LEFT = 0.5  # of the start: where more is left after a peak, nothing was gained by it
+_TOP = 5  # losses in a row that make a peak
 
 
 def guessing(judged: JudgedRecord) -> list[Finding]:
@@ -50,12 +53,19 @@ def diverging(judged: JudgedRecord) -> list[Finding]:
         float(values[: max(1, len(values) // 10)].median()),
         float(values[-max(3, len(values) // 10) :].median()),
     )
+    highest_at_first = float(values[: max(1, len(values) // 10)].max())
     start = min(start, float(values[0]))
-    lowest = min(medians(values, 4))
-    if not start > 0 or not (end > _UP * start or (end > 2 * start and end > _UP * max(lowest, 0.0))):
+    lowest, top = min(medians(values, 4)), float(values.unfold(0, min(_TOP, len(values)), 1).min(1).values.max())
+    if not start > 0:
         return []
+    evidence = {"at first": start, "at last": end, "best quarter": lowest, "highest": top, "threshold": _UP}
     message = f"the loss ends at {number(end, 3)}; it began at {number(start, 3)}"
-    if lowest < start:
-        message += f" and was {number(lowest, 3)} in its best quarter"
-    evidence = {"at first": start, "at last": end, "best quarter": lowest, "threshold": _UP}
-    return [Finding("diverging", "error", message, evidence)]
+    climbs = end > _CLIMBS * start and float(values[len(values) // 2 :].min()) > highest_at_first
+    if end > _UP * start or climbs or (end > 2 * start and end > _UP * max(lowest, 0.0)):
+        if lowest < start:
+            message += f" and was {number(lowest, 3)} in its best quarter"
+        return [Finding("diverging", "error", message, evidence)]
+    if top > _UP * start and end > _LEFT * start:
+        message += f" and was {number(top, 3)} or more for {_TOP} steps in a row: nothing was gained by it"
+        return [Finding("diverging", "warning", message, evidence)]
+    return []

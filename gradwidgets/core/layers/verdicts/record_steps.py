@@ -24,7 +24,7 @@ _BEYOND = 1.1, 2.0  # lr · λ / 2: a training that goes well comes to its edge
 
 def out_of_range(judged: JudgedRecord) -> list[Finding]:
     """Most layers' updates are out of proportion to the weights, for most of the record."""
-    if judged.history.update_ratio is None or judged.samples < _SAMPLES:
+    if judged.updates is None or judged.samples < _SAMPLES:
         return []
     ratio, columns = _ratios(judged)
     found = _large(judged, ratio, columns) or _small(judged, ratio, columns) or _thrown(judged, columns)
@@ -36,7 +36,7 @@ def _ratios(judged: JudgedRecord) -> tuple[Tensor, list[int]]:
     history = judged.history
     no_one_steps = {name.rpartition(".")[0] for name in history.unheld}
     columns = [column for column in judged.weighted if history.layers[column] not in no_one_steps]
-    ratio, norm = history.update_ratio[:, columns], history.norm[:, columns]
+    ratio, norm = judged.updates[:, columns], history.norm[:, columns]
     known = ratio.isfinite() & (norm > 0) & norm.isfinite()
     return torch.where(known, ratio, math.nan), columns
 

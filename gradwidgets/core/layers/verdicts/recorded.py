@@ -63,6 +63,14 @@ class JudgedRecord:
         return torch.where(norm.isnan().all(1), math.nan, whole)
 
     @cached_property
+    def updates(self) -> Tensor | None:
+        """Update / weight, (S, L): recorded, or of plain descent lr · gradient / weight; None where it is not known."""
+        history = self.history
+        if history.update_ratio is not None or self.known.lr is None:
+            return history.update_ratio
+        return self.known.lr * history.norm / history.weight_norm
+
+    @cached_property
     def losses(self) -> tuple[Tensor, Tensor]:
         """Steps and values of the losses."""
         if self.known.losses is not None and len(self.known.losses.steps):

@@ -144,10 +144,13 @@ def diagnose(flow: LayerFlow | History, **known: object) -> list[Finding]:
         layers in `flow.layers`, `evidence` the numbers, thresholds and names.
 
     Raises:
-        TypeError: Something is told that does not belong to it.
+        TypeError: It is neither, or something is told that does not belong to it.
     """
     if isinstance(flow, History):
         return diagnose_record(flow, **known)
+    if not isinstance(flow, LayerFlow):
+        kind, hint = type(flow).__name__, "; give its history" if hasattr(flow, "history") else ""
+        raise TypeError(f"diagnose takes what layer_flow measured or a GradientMonitor's history; got {kind}{hint}")
     if known:
         raise TypeError(f"{', '.join(known)} belong to the history of a training, not to one pass")
     found = _found(Judged(flow))
