@@ -26,6 +26,7 @@ _KEPT = 3  # batches that may come, besides the first one told
 _NEAR = 1e-2  # relative: how far the loop's loss may be from the one that was looked at
 _WITHOUT_LOSS = ("non_finite_data", "non_finite_weights", "input_scale", "batch_of_one")
 _UNTOLD = "targets and loss were not looked at: the loop does not tell them"
+_OF_ITS_GRAPH = "targets were not looked at, and of the loss only what its graph shows: the loop does not tell them"
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,6 +128,7 @@ class FirstLook:
                 looked = None
             if looked is None and self._outputs and isinstance(loss, Tensor):
                 self._add(_of_graph(loss, self._outputs))
+                self.unseen = _OF_ITS_GRAPH if self.unseen == _UNTOLD else self.unseen
         self.forget()
 
     def _before(self, model: nn.Module, arguments: tuple, keywords: dict) -> None:

@@ -92,7 +92,9 @@ def test_a_loop_that_tells_nothing_is_looked_at_by_hooks_and_that_is_said():
     history = train(plain(), scale=255.0)
     assert names(history)[0] == "input_scale"
     assert history.looked_at == ("inputs", "weights")
-    assert history.unseen == "targets and loss were not looked at: the loop does not tell them"
+    assert history.unseen == (
+        "targets were not looked at, and of the loss only what its graph shows: the loop does not tell them"
+    )
 
 
 def test_a_softmax_is_seen_in_the_graph_of_the_loss_that_the_loop_notes():
