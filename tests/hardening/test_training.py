@@ -10,7 +10,7 @@ from torch import nn
 
 from gradwidgets.core.layers import GradientMonitor
 from gradwidgets.core.layers.passes import run_plain
-from gradwidgets.core.subject.untouched import Untouched
+from tests.hardening.undo import undone
 from tests.hardening.zoo import OURS, whole
 
 SOAK = os.environ.get("GRADWIDGETS_SOAK", "")
@@ -32,7 +32,7 @@ def trained(entry, watched: str) -> tuple[object, ...]:
     monitor = GradientMonitor(model, every=1, activations=True, updates=True, preflight=watched != "not looked at")
     if watched == "told":
         monitor.expect(case.inputs, case.targets, case.loss_fn)
-    with Untouched(), warnings.catch_warnings(), torch.inference_mode(False), torch.enable_grad():
+    with undone(), warnings.catch_warnings(), torch.inference_mode(False), torch.enable_grad():
         warnings.simplefilter("ignore")
         try:
             if watched:
