@@ -294,7 +294,8 @@ class Panel(GuessedPanel):
     def _settled(self) -> Shown:
         """Return the exact result of the present settings; what is still to be computed is computed now.
 
-        Where that fails, `error` says why, and the result is that of the last good picture, which stays.
+        Where that fails, or somebody has stopped it, `error` says so, and the result is that of the last good picture,
+        which stays.
         """
         if not at_home() or self._closed:
             return self.alone(self._computed_here)
@@ -303,7 +304,7 @@ class Panel(GuessedPanel):
             self._job.finish()
         if not self._up_to_date() and self._amidst:  # asked by what listens to a picture of other settings
             return self.alone(self._computed_here)
-        if not self._up_to_date():  # it was stopped, or failed
+        if not self._up_to_date() and self.error != _STOPPED:  # it failed, or was interrupted
             self._attempt(self._refresh)
             if self._job is not None and self._job.running:
                 self._job.finish()

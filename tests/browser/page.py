@@ -90,7 +90,8 @@ class Page:
 
     def _note(self, message: ConsoleMessage) -> None:
         ours = "willReadFrequently" in message.text  # a hint about how `pixels` reads a canvas
-        if message.type in ("error", "warning") and not ours:
+        slow = message.text.startswith("Plugin ") and "to activate." in message.text  # what a busy machine brings about
+        if message.type in ("error", "warning") and not (ours or slow):
             self.console.append(f"{message.type}: {message.text}")
 
     def _wait_until_ready(self) -> None:
