@@ -14,7 +14,10 @@ from gradwidgets.core.layers.preflight.reading import left_out, named_tensors
 from gradwidgets.core.layers.watch import tensors_in
 
 _NOT_A_TENSOR = re.compile(r"must be Tensor, not ([\w.]+)")
-_TYPES = re.compile(r"same dtype|should be the same|expected scalar type|desired output type|Found dtype|scalar types")
+_TYPES = re.compile(
+    r"same dtype|should be the same|expected scalar type|desired output type|Found dtype|scalar types|"
+    r"match weight dtype|share same datatype"
+)
 _BINARY = re.compile(r"(?i)target size .* (must be the same as|that is different to the) (the )?input size")
 _TABLES = (nn.Embedding, nn.EmbeddingBag)
 _FIRST = "Mend this first: there is no loss yet."
@@ -103,13 +106,29 @@ def _no_tensor_in(raised: Raised, _: _Place | None) -> list[str]:
     found = _NOT_A_TENSOR.search(raised.text)
     if found is None:
         return []
-    return [_made_tensor("inputs", raised.inputs)] if _kind(raised.inputs) == found[1] else []
+    given = raised.inputs
+    parts = [("inputs", given)]
+    if isinstance(given, dict):
+        parts = [(f"inputs[{key!r}]", one) for key, one in given.items()]
+    elif isinstance(given, tuple):  # of arguments by position
+        parts = [(f"inputs[{k}]", one) for k, one in enumerate(given)]
+    return [_made_tensor(name, one) for name, one in parts if _kind(one) == found[1] and _numeric(one)]
+
+
+def _several_in(raised: Raised, place: _Place | None) -> list[str]:
+    """Layers that give several tensors, as recurrent ones do, before one that takes a single one."""
+    found = _NOT_A_TENSOR.search(raised.text)
+    if found is None or found[1] != "tuple" or place is None or place.given is None:
+        return []
+    return [f"{place.name} is given a tuple, as recurrent layers and attention return: hand it the first of it, [0]."]
 
 
 def _no_tensor_for(raised: Raised, _: _Place | None) -> list[str]:
     """Targets of another kind than tensors."""
     found = _NOT_A_TENSOR.search(raised.text)
     if found is None or _kind(raised.targets) != found[1] or _kind(raised.output) == found[1]:
+        return []
+    if not _numeric(raised.targets):
         return []
     return [_made_tensor("targets", raised.targets)]
 
@@ -119,6 +138,13 @@ def _kind(value: object) -> str:
     return kind.__name__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__name__}"
 
 
+def _numeric(value: object) -> bool:
+    """Whether torch can make a tensor of something."""
+    while isinstance(value, (list, tuple)) and value:
+        value = value[0]
+    return isinstance(value, (Tensor, int, float)) or hasattr(value, "__array__")
+
+
 def _made_tensor(name: str, value: object) -> str:
     if not isinstance(value, (list, tuple)):
         how = f"torch.as_tensor({name})"
@@ -126,7 +152,7 @@ def _made_tensor(name: str, value: object) -> str:
         how = f"torch.stack({name})" if len({one.shape for one in value}) == 1 else f"pad_sequence({name})"
     else:
         how = f"torch.tensor({name})"
-    return f"{name} are of type {type(value).__name__}, and a tensor is wanted: {how}."
+    return f"{name} {'is' if '[' in name else 'are'} of type {type(value).__name__}, and a tensor is wanted: {how}."
 
 
 def _types(raised: Raised, place: _Place | None) -> list[str]:
@@ -190,7 +216,7 @@ def _packed(raised: Raised, _: _Place | None) -> list[str]:
         return []
     name = next((name for name, _ in held if "logits" in name), held[0][0])
     first = dict(held)[name]
-    what = "a dict" if isinstance(output, Mapping) else f"a {kind}"
+    what = f"a {kind}" if isinstance(output, (Mapping, tuple, list)) else kind
     return [f"The model returns {what}, and the loss takes a tensor: hand it the one that is meant, "
             f"lambda output, targets: loss({name}, targets) for that of {shape(first)}."]  # fmt: skip
 
@@ -232,5 +258,5 @@ def _type_of_targets(raised: Raised, _: _Place | None) -> list[str]:
 
 
 _Cure = Callable[[Raised, _Place | None], list[str]]
-_OF_MODEL: tuple[_Cure, ...] = (_table, _no_tensor_in, _types)
+_OF_MODEL: tuple[_Cure, ...] = (_table, _no_tensor_in, _several_in, _types)
 _OF_LOSS: tuple[_Cure, ...] = (_packed, _no_tensor_for, _binary, _type_of_targets)

@@ -85,7 +85,7 @@ def of_softmax(call: Call) -> list[Finding]:
     if classes_last(x, y) is not None:
         return []
     node = _softmax(x)
-    if node is None or _off(x, 1) < UNEVEN:
+    if node is None or _off(x, 1) < UNEVEN or not _whole(node, x):
         return []
     return [_normalised(node, x, 1, call.name, _off(x, 1))]
 
@@ -146,6 +146,15 @@ def _kept(node: object | None) -> Iterator[object]:
         yield node
         before = [one for one, _ in node.next_functions if one is not None]
         node = before[0] if short(node) in _KEEPS and len(before) == 1 else None
+
+
+def _whole(node: object, x: Tensor) -> bool:
+    """Whether the shares of a softmax are all there as they were: nothing was added to them, or cut off."""
+    result, along = node._saved_result, _along(node)
+    if result.shape == x.shape and along == 1:
+        return False
+    ones = result.numel() / result.shape[along]
+    return abs(float(wide(numbers(x)).exp().sum()) / ones - 1) < EVEN
 
 
 def _along(node: object) -> int:

@@ -158,7 +158,8 @@ class Look(Glance):
                 text = str(error).rstrip(".")
                 raise FlowError(f"{text}. {why[0].message}. {why[0].action}") from error
             message, action = self._raised.message, self._raised.action
-            raise FlowError(f"{message}. {action}" if has_cure(self._raised) else message) from error
+            text = f"{message}. {action}" if has_cure(self._raised) else message
+            raise FlowError(text) from (error.__cause__ or error)
 
     def _told_of(self, error: FlowError) -> Finding:
         return told(Raised(error, self._subject.model, self.inputs, self.targets, self._output, self._told is not None))

@@ -11,7 +11,7 @@ from torch import nn
 
 from gradwidgets.core.finding import Finding
 from gradwidgets.core.layers import layer_flow, preflight
-from tests.core.layers.preflight.parts import Logits, drawn, labels, net, randn
+from tests.core.layers.preflight.parts import Calls, Logits, drawn, labels, net, randn
 
 
 class Named(nn.Module):
@@ -111,6 +111,10 @@ SAID = {
     "a list of lists": Said("raised", "error", "not list", "torch.tensor(inputs)", into(net(4), x.tolist(), y, F.cross_entropy)),
     "a list of tensors": Said("raised", "error", "not list", "torch.stack(inputs)", into(net(4), list(x), y, F.cross_entropy)),
     "an array": Said("raised", "error", "(in 0 (Linear))", "torch.as_tensor(inputs)", into(net(4), x.numpy(), y, F.cross_entropy)),
+    "a list by name": Said("raised", "error", "(in net.0 (Linear))", "inputs['x'] is of type list", into(Named(lambda z: z), {"x": x.tolist()}, y, F.cross_entropy)),
+    "double sequences": Said("raised", "error", "(in body (LSTM))", "inputs.float()", into(Calls(16, 4, nn.LSTM(16, 8)), randn(5, 4, 16).double(), labels(5, 4), F.cross_entropy)),
+    "double inputs into batch norm": Said("raised", "error", "(in 0 (BatchNorm1d))", "inputs.float()", into(nn.Sequential(nn.BatchNorm1d(16), net(4)), x.double(), y, F.cross_entropy)),
+    "a tuple within the model": Said("raised", "error", "(in 1 (Linear))", "[0]", into(nn.Sequential(nn.LSTM(16, 8), nn.Linear(8, 4)), randn(5, 4, 16), labels(5), F.cross_entropy)),
     "targets in a list": Said("raised", "error", "not list", "torch.tensor(targets)", into(net(4), x, y.tolist(), F.cross_entropy)),
     "an index too large": Said("raised", "error", "(in 0 (Embedding))", "up to 57, the table has 50 rows", into(table(), torch.tensor([[1, 2, 57]] * 4), y[:4], F.cross_entropy)),
     "an index below 0": Said("raised", "error", "(in 0 (Embedding))", "from −1 to 2", into(table(), torch.tensor([[1, 2, -1]] * 4), y[:4], F.cross_entropy)),
@@ -154,6 +158,9 @@ QUIET = {
     "softmax over the steps is the classes'": into(words(30, nn.LogSoftmax(-1)), ids, ids, lambda o, t: F.nll_loss(o.transpose(1, 2), t)),
     "softmax of channels": into(nn.Sequential(spatial(), nn.LogSoftmax(1)), randn(2, 3, 4, 4), labels(2, 4, 4), nn.NLLLoss()),
     "some classes left out": into(net(6), x, y, lambda o, t: F.nll_loss(o.log_softmax(1)[:, :4], t)),
+    "priors added to the logarithms": into(net(4), x, y, lambda o, t: F.nll_loss(o.log_softmax(1) + torch.tensor([0.1, 0.2, 0.3, 0.4]).log(), t)),
+    "priors added, steps": into(words(), ids, ids, lambda o, t: F.nll_loss((o.log_softmax(-1) + torch.rand(30, generator=drawn()).log()).transpose(1, 2), t)),
+    "logarithms bounded from below": into(net(40), x, y, lambda o, t: F.nll_loss(o.log_softmax(1).clamp(min=-1.5), t)),
     "pairs both ways": into(net(16), x, x, lambda o, t: (F.nll_loss((o @ t.T).log_softmax(0), torch.arange(32)) + F.nll_loss((o @ t.T).log_softmax(1), torch.arange(32))) / 2),
     "kl_div over places": into(net(4), x, randn(32, 4).softmax(0), lambda o, t: F.kl_div(o.log_softmax(0), t, reduction="sum")),
     "a policy's own actions": into(net(4), x, y, lambda o, t: -o.log_softmax(1).gather(1, t[:, None]).mean()),
@@ -182,6 +189,19 @@ def test_a_message_that_ends_in_a_full_stop_gets_no_other():
         str(Finding("raised", "error", "It was raised.", {}, action="Mend it."))
         == "error: raised: It was raised. Mend it."
     )
+
+
+@pytest.mark.parametrize("targets", [None, "cats", ["a cat", "a dog"]])
+def test_what_no_tensor_can_be_made_of_gets_no_such_cure(targets):
+    (one,) = preflight(net(4), x, targets, F.cross_entropy)
+    assert one.action.startswith("Mend this first")
+
+
+def test_what_was_raised_stays_the_cause():
+    for case in (SAID["double inputs"].case, into(net(4), randn(32, 15), y, F.cross_entropy)):
+        with pytest.raises(ValueError) as raised:
+            layer_flow(*case)
+        assert type(raised.value.__cause__) is RuntimeError
 
 
 def test_what_has_no_cure_is_passed_on_with_its_place():
