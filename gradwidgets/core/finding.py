@@ -32,7 +32,8 @@ class Finding(Result):
 
     def __str__(self) -> str:
         """The finding as a person reads it."""
-        return f"{self.severity}: {self.name}: {self.message}" + (f". {self.action}" if self.action else "")
+        told = f"{self.severity}: {self.name}: {self.message}"
+        return f"{told.rstrip('.')}. {self.action}" if self.action else told
 
 
 def worst_first(findings: Iterable[Finding]) -> list[Finding]:

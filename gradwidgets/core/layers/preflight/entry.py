@@ -9,6 +9,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.conv import _ConvNd
 
 from gradwidgets.core.finding import Finding
+from gradwidgets.core.layers.preflight.cures import beyond_rows
 from gradwidgets.core.layers.preflight.reading import left_out, named_tensors, numbers
 from gradwidgets.core.layers.preflight.scale import as_read, input_scale, size, sizes
 from gradwidgets.core.layers.watch import tensors_in
@@ -75,9 +76,18 @@ class Entry:
     def _before(self, name: str, kind: str, module: nn.Module, arguments: tuple, keywords: dict) -> None:
         x = arguments[0] if arguments and isinstance(arguments[0], Tensor) else None
         # Most layers are neither first nor given what came in: they are to cost next to nothing.
+        if kind == "table" and x is not None and x.is_cuda:
+            self._refuse(module, x)
         if self._begun and kind == "weighted" and x is not None and _storage(x) not in self._names:
             return
         self._look(name, kind, module, next(tensors_in((arguments, keywords)), None) if x is None else x)
+
+    def _refuse(self, module: nn.Module, x: Tensor) -> None:
+        """On an accelerator, a row that is not there would end the process' use of it; a CPU refuses it by itself."""
+        own = type(module).forward not in (nn.Embedding.forward, nn.EmbeddingBag.forward)
+        beyond = [] if own else left_out(lambda: [beyond_rows(module, x)])()
+        if any(beyond):
+            raise IndexError(beyond[0])
 
     @left_out
     def _look(self, name: str, kind: str, module: nn.Module, x: Tensor | None) -> list:

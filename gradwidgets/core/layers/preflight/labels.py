@@ -7,6 +7,7 @@ from torch import Tensor
 
 from gradwidgets.core.finding import Finding
 from gradwidgets.core.layers.preflight.call import Call
+from gradwidgets.core.layers.preflight.dimensions import classes_last, of_labels
 from gradwidgets.core.layers.preflight.reading import numbers
 from gradwidgets.core.wording import counted
 
@@ -18,10 +19,14 @@ def of_classes(call: Call) -> list[Finding]:
     x, y = call.get(0, "input"), call.second
     if not isinstance(x, Tensor) or y is None or not x.ndim:
         return []
-    classes = x.shape[1 if x.ndim > 1 else 0]
-    if y.is_floating_point():
-        return _shares(x, y)
-    return _indices(classes, y, call.keywords.get("ignore_index", -100))
+    ignored = call.keywords.get("ignore_index", -100)
+    last = classes_last(x, y)
+    if last is not None:
+        return [last, *_indices(x.shape[-1], y, ignored)]
+    shaped = of_labels(x, y)
+    if shaped is not None:
+        return [shaped]
+    return _shares(x, y) if y.is_floating_point() else _indices(x.shape[1 if x.ndim > 1 else 0], y, ignored)
 
 
 def _indices(classes: int, y: Tensor, ignored: int) -> list[Finding]:

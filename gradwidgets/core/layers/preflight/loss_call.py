@@ -8,7 +8,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils import _pytree as pytree
 
 from gradwidgets.core.finding import Finding
-from gradwidgets.core.layers.preflight import compared, given, labels
+from gradwidgets.core.layers.preflight import compared, dimensions, given, labels
 from gradwidgets.core.layers.preflight.call import OUTPUT, TARGET, Call
 from gradwidgets.core.layers.preflight.constant import DETACHED, constant, owns_its_loss
 from gradwidgets.core.layers.preflight.reading import left_out, named_tensors
@@ -40,8 +40,11 @@ _CHECKS = MappingProxyType({
     "log_softmax": (given.of_classes,),
     "logsumexp": (given.of_classes,),
     "softmax": (given.of_classes,),
-    "nll_loss": (given.of_logarithms, labels.of_classes),
-    "kl_div": (given.of_logarithms, compared.of_divergence),
+    "nll_loss": (given.of_logarithms, dimensions.of_softmax, labels.of_classes),
+    "kl_div": (given.of_logarithms, dimensions.of_divergence, compared.of_divergence),
+    "gather": (dimensions.of_pick,),
+    "take_along_dim": (dimensions.of_pick,),
+    "__getitem__": (dimensions.of_pick,),
     "ctc_loss": (given.of_logarithms, labels.of_sequences),
     "binary_cross_entropy": (given.of_probabilities, compared.of_yes_or_no),
     "binary_cross_entropy_with_logits": (given.of_yes_or_no, compared.of_yes_or_no),

@@ -6,8 +6,10 @@ from torch import Tensor, nn
 
 from gradwidgets.core.finding import Finding, worst_first
 from gradwidgets.core.layers.passes import FlowError, Subject, checked, copied, run, without_gradient_hooks
+from gradwidgets.core.layers.preflight.amount import samples
 from gradwidgets.core.layers.preflight.batch import batch_findings, reconsidered
 from gradwidgets.core.layers.preflight.caught import Warned
+from gradwidgets.core.layers.preflight.cures import Raised, has_cure, told
 from gradwidgets.core.layers.preflight.entry import Entry
 from gradwidgets.core.layers.preflight.loss_call import LossCall
 from gradwidgets.core.subject.home import at_home
@@ -28,9 +30,9 @@ def preflight(model: nn.Module, inputs: object, targets: object, loss_fn: Callab
     Returns:
         What is wrong, the gravest first, each with the numbers that say so and their thresholds in `evidence`; empty
         where nothing is. `name` is one of "non_finite_data", "non_finite_weights", "input_scale", "target_scale",
-        "batch_of_one", "broadcast", "not_logits", "not_log_probabilities", "not_probabilities", "labels",
-        "target_range", "out_of_reach", "ctc", "constant_loss", "detached_loss", "torch_warning" and "raised" (by the
-        model or the loss, where none of the others explains it).
+        "batch_of_one", "empty_batch", "constant_inputs", "broadcast", "not_logits", "not_log_probabilities",
+        "not_probabilities", "labels", "target_range", "out_of_reach", "ctc", "constant_loss", "detached_loss",
+        "torch_warning" and "raised" (by the model or the loss, where none of the others explains it).
 
     Raises:
         TypeError: `model` is no module, or `loss_fn` cannot be called.
@@ -102,6 +104,7 @@ class Look(Glance):
         self._entry, self._warned = Entry(subject.model, inputs), Warned()
         self._told: LossCall | None = None
         self._output: object = None
+        self._raised: Finding | None = None
 
     def at_model(self, call: Callable[[], object]) -> object:
         """Call the model."""
@@ -137,8 +140,9 @@ class Look(Glance):
         if self._told is not None:
             trained = any(one.requires_grad for one in subject.model.parameters())
             found = self._told.findings(loss, self._again, trained=trained, reaches=reaches)
-        raised = [] if error is None else [_raised(error)]
-        parts = reconsidered(self._before, loss), self._entry.findings(), [*found, *raised]
+        raised = [] if error is None else [self._raised or self._told_of(error)]
+        amount = samples(subject.model, self.inputs, loss)
+        parts = reconsidered(self._before, loss), self._entry.findings(), amount, [*found, *raised]
         return together(*parts, self._warned.findings())
 
     def _again(self, targets: object) -> object:
@@ -149,14 +153,16 @@ class Look(Glance):
             return call()
         except FlowError as error:
             why = [one for one in self.findings(None) if one.severity == "error" and one.name != "torch_warning"]
+            self._raised = self._told_of(error)
             if why:
-                raise FlowError(f"{error}. {why[0].message}. {why[0].action}") from error
-            raise
+                text = str(error).rstrip(".")
+                raise FlowError(f"{text}. {why[0].message}. {why[0].action}") from error
+            message, action = self._raised.message, self._raised.action
+            text = f"{message}. {action}" if has_cure(self._raised) else message
+            raise FlowError(text) from (error.__cause__ or error)
 
-
-def _raised(error: FlowError) -> Finding:
-    cause = type(error.__cause__ or error).__name__
-    return Finding("raised", "error", str(error), {"exception": cause}, action="Mend this first: there is no loss yet.")
+    def _told_of(self, error: FlowError) -> Finding:
+        return told(Raised(error, self._subject.model, self.inputs, self.targets, self._output, self._told is not None))
 
 
 def together(*parts: list[Finding]) -> list[Finding]:

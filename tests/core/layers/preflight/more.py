@@ -302,7 +302,7 @@ MORE_SICK = [Sick(*one) for one in (
     ("shares of an ensemble, weighted", "not_logits", lambda: (Heads(4, 4, each=lambda a, b: 0.3 * a.softmax(1) + 0.7 * b.softmax(1)), randn(32, 16), labels(32), F.cross_entropy)),
     ("places of the largest", "detached_loss", lambda: batch(loss=lambda o, t: (o.topk(1).indices[:, 0] - t).float().abs().mean())),
     ("a mask that nothing passes", "constant_loss", lambda: batch(loss=lambda o, t: (F.cross_entropy(o, t, reduction="none") * (t > 9)).sum() / ((t > 9).sum() + 1e-6))),
-    ("classes last", "raised", lambda: (Heads(4, each=lambda z: z), randn(4, 9, 16), labels(4, 9), F.cross_entropy)),
+    ("classes last", "labels", lambda: (Heads(4, each=lambda z: z), randn(4, 9, 16), labels(4, 9), F.cross_entropy)),
     ("sizes that do not fit", "raised", lambda: (net(4), randn(32, 15), labels(32), F.cross_entropy)),
 )]  # fmt: skip
 

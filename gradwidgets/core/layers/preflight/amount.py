@@ -1,0 +1,71 @@
+"""How much a batch has to say: no samples, or samples that are all the same."""
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from gradwidgets.core.finding import Finding
+from gradwidgets.core.layers.preflight.call import shape
+from gradwidgets.core.layers.preflight.reading import left_out, named_tensors
+from gradwidgets.core.wording import counted, number
+
+EMPTY, ALIKE = "empty_batch", "constant_inputs"
+# Inputs by these names say where to look or what was before, and are often alike.
+_OTHERS = ("mask", "state", "hidden", "memory", "cache", "h0", "c0", "hx", "position", "weight")
+
+
+@left_out
+def samples(model: nn.Module, inputs: object, loss: Tensor | None) -> list[Finding]:
+    """What to say of how many samples there are, and of how they differ.
+
+    Args:
+        model: That takes them.
+        inputs: The batch.
+        loss: What came of it; None where something raised.
+    """
+    given = [(name, one) for name, one in named_tensors(inputs, "inputs") if one.ndim and not one.is_nested]
+    if given and all(not one.shape[0] for _, one in given):
+        return [_empty(*given[0], loss)]
+    return _alike(model, given)
+
+
+def _empty(name: str, tensor: Tensor, loss: Tensor | None) -> Finding:
+    finite = loss is not None and math.isfinite(float(loss.detach()))
+    message = f"the batch is empty: {name} has shape {shape(tensor)}, 0 samples" + (
+        "" if finite else ", and a mean over none is NaN"
+    )
+    evidence = {"tensor": name, "shape": list(tensor.shape), "samples": 0, "threshold": 1}
+    action = "Look at the filter or the indices that choose the samples, and at len(dataset)."
+    return Finding(EMPTY, "info" if finite else "error", message, evidence, action=action)
+
+
+def _alike(model: nn.Module, given: list[tuple[str, Tensor]]) -> list[Finding]:
+    floating = [(name, one) for name, one in given if one.is_floating_point()]
+    # The first tensor is what is looked at, unless it only says where.
+    if len(floating) != 1 or floating[0][0] != given[0][0] or any(one in floating[0][0].lower() for one in _OTHERS):
+        return []
+    name, x = floating[0]
+    if (
+        x.layout is not torch.strided
+        or x.is_meta
+        or x.ndim < 2
+        or x.shape[0] < 2
+        or not x[0].numel()
+        or _indexes(model, x)
+    ):
+        return []
+    x = x.detach()
+    if not torch.equal(x[0], x[-1]) or not bool((x == x[:1]).all()):
+        return []
+    count, value, single = x.shape[0], float(x.reshape(-1)[0]), bool((x == x.reshape(-1)[0]).all())
+    what = f"are all {number(value)}" if single else "are the same for every sample"
+    message = f"{name} {what}, {counted(count, 'sample')} of {shape(x[0])}: nothing in them tells one from another"
+    evidence = {"tensor": name, "samples": count, "different samples": 1, "threshold": 2}
+    return [Finding(ALIKE, "info", message, evidence, action="Is the data what it should be?")]
+
+
+def _indexes(model: nn.Module, x: Tensor) -> bool:
+    """Whether numbers may be the indices of a table, which come as floats at times."""
+    tables = any(isinstance(one, (nn.Embedding, nn.EmbeddingBag)) for one in model.modules())
+    return tables and bool((x[0] == x[0].trunc()).all())

@@ -1,0 +1,262 @@
+"""What torch or Python raised, told with its place and a cure where its kind is certain."""
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from types import FrameType
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from gradwidgets.core.finding import Finding
+from gradwidgets.core.layers.preflight.call import shape
+from gradwidgets.core.layers.preflight.reading import left_out, named_tensors
+from gradwidgets.core.layers.watch import tensors_in
+
+_NOT_A_TENSOR = re.compile(r"must be Tensor, not ([\w.]+)")
+_TYPES = re.compile(
+    r"same dtype|should be the same|expected scalar type|desired output type|Found dtype|scalar types|"
+    r"match weight dtype|share same datatype"
+)
+_BINARY = re.compile(r"(?i)target size .* (must be the same as|that is different to the) (the )?input size")
+_TABLES = (nn.Embedding, nn.EmbeddingBag)
+_FIRST = "Mend this first: there is no loss yet."
+
+
+class Raised(NamedTuple):
+    """An error, with all that it happened to.
+
+    Attributes:
+        error: With what caused it.
+        model: That ran.
+        inputs: What the model was given.
+        targets: What the loss was given.
+        output: The model's, if it gave one.
+        by_loss: Whether the loss raised.
+    """
+
+    error: Exception
+    model: nn.Module
+    inputs: object
+    targets: object
+    output: object
+    by_loss: bool
+
+    @property
+    def cause(self) -> BaseException:
+        """What was raised at first."""
+        return self.error.__cause__ or self.error
+
+    @property
+    def text(self) -> str:
+        """What that says."""
+        return str(self.cause)
+
+
+def told(raised: Raised) -> Finding:
+    """What was raised, in which module, and what helps."""
+    # A check of this kind may fail on objects of other libraries, and then there is no cure.
+    place = next(iter(left_out(_place)(raised)), None)
+    cures = _OF_LOSS if raised.by_loss else _OF_MODEL
+    cure = next((one for check in cures for one in left_out(check)(raised, place)), None)
+    message, evidence = str(raised.error).rstrip("."), {"exception": type(raised.cause).__name__}
+    if place is not None:
+        message += f" (in {place.name})"
+        evidence["layer"] = place.name
+    return Finding("raised", "error", message, evidence, action=cure or _FIRST)
+
+
+def has_cure(finding: Finding) -> bool:
+    """Whether more is known than that it was raised."""
+    return finding.action != _FIRST
+
+
+class _Place(NamedTuple):
+    name: str
+    module: nn.Module
+    given: Tensor | None
+
+
+def _place(raised: Raised) -> list[_Place]:
+    """The innermost module that was being called, where it is not the model itself."""
+    names = {id(module): name for name, module in raised.model.named_modules() if name}
+    found: list[_Place] = []
+    for frame in _frames(raised.cause):
+        variables = frame.f_code.co_varnames[: frame.f_code.co_argcount]
+        module = frame.f_locals.get("self")
+        if id(module) in names:
+            given = [frame.f_locals.get(one) for one in variables[1:]] + [frame.f_locals.get("args")]
+            x = next(tensors_in(given), None)
+            # Frames of torch's own call come first, and those of the module's methods behind it know less.
+            before = found[-1] if found and found[-1].module is module else None
+            x = before.given if before is not None and before.given is not None else x
+            found.append(_Place(f"{names[id(module)]} ({type(module).__name__})", module, x))
+    return found[-1:]
+
+
+def _frames(error: BaseException) -> Iterator[FrameType]:
+    trace = error.__traceback__
+    while trace is not None:
+        yield trace.tb_frame
+        trace = trace.tb_next
+
+
+def _no_tensor_in(raised: Raised, _: _Place | None) -> list[str]:
+    """A batch of another kind than tensors."""
+    found = _NOT_A_TENSOR.search(raised.text)
+    if found is None:
+        return []
+    given = raised.inputs
+    parts = [("inputs", given)]
+    if isinstance(given, dict):
+        parts = [(f"inputs[{key!r}]", one) for key, one in given.items()]
+    elif isinstance(given, tuple):  # of arguments by position
+        parts = [(f"inputs[{k}]", one) for k, one in enumerate(given)]
+    return [_made_tensor(name, one) for name, one in parts if _kind(one) == found[1] and _numeric(one)]
+
+
+def _several_in(raised: Raised, place: _Place | None) -> list[str]:
+    """Layers that give several tensors, as recurrent ones do, before one that takes a single one."""
+    found = _NOT_A_TENSOR.search(raised.text)
+    if found is None or found[1] != "tuple" or place is None or place.given is None:
+        return []
+    return [f"{place.name} is given a tuple, as recurrent layers and attention return: hand it the first of it, [0]."]
+
+
+def _no_tensor_for(raised: Raised, _: _Place | None) -> list[str]:
+    """Targets of another kind than tensors."""
+    found = _NOT_A_TENSOR.search(raised.text)
+    if found is None or _kind(raised.targets) != found[1] or _kind(raised.output) == found[1]:
+        return []
+    if not _numeric(raised.targets):
+        return []
+    return [_made_tensor("targets", raised.targets)]
+
+
+def _kind(value: object) -> str:
+    kind = type(value)
+    return kind.__name__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__name__}"
+
+
+def _numeric(value: object) -> bool:
+    """Whether torch can make a tensor of something."""
+    while isinstance(value, (list, tuple)) and value:
+        value = value[0]
+    return isinstance(value, (Tensor, int, float)) or hasattr(value, "__array__")
+
+
+def _made_tensor(name: str, value: object) -> str:
+    if not isinstance(value, (list, tuple)):
+        how = f"torch.as_tensor({name})"
+    elif value and all(isinstance(one, Tensor) for one in value):
+        how = f"torch.stack({name})" if len({one.shape for one in value}) == 1 else f"pad_sequence({name})"
+    else:
+        how = f"torch.tensor({name})"
+    return f"{name} {'is' if '[' in name else 'are'} of type {type(value).__name__}, and a tensor is wanted: {how}."
+
+
+def _types(raised: Raised, place: _Place | None) -> list[str]:
+    """Inputs of another type than the weights they meet."""
+    if place is None or place.given is None or isinstance(place.module, _TABLES) or not _TYPES.search(raised.text):
+        return []
+    kinds = {one.dtype for one in place.module.parameters(recurse=False) if one.is_floating_point()}
+    given = place.given
+    if len(kinds) != 1 or given.dtype in kinds or given.is_complex():
+        return []
+    kind = kinds.pop()
+    names = [name for name, one in named_tensors(raised.inputs, "inputs") if one.dtype is given.dtype]
+    name, way = names[0] if len(names) == 1 else f"what {place.name} is given", _way(kind)
+    return [f"{name} {'are' if name == 'inputs' else 'is'} {_type(given)}, and the weights of {place.name} are "
+            f"{_type(kind)}: {names[0] if len(names) == 1 else ''}.{way}."]  # fmt: skip
+
+
+def _way(kind: torch.dtype) -> str:
+    """What converts a tensor."""
+    ways = {torch.float32: "float()", torch.float64: "double()", torch.float16: "half()", torch.bfloat16: "bfloat16()"}
+    return ways.get(kind, f"to({kind})")
+
+
+def _type(of: Tensor | torch.dtype) -> str:
+    return str(of.dtype if isinstance(of, Tensor) else of).removeprefix("torch.")
+
+
+def _table(raised: Raised, place: _Place | None) -> list[str]:
+    """A table of rows that is asked by numbers of a floating type, or for rows that it does not have."""
+    if place is None or not isinstance(place.module, _TABLES) or place.given is None:
+        return []
+    given = place.given
+    if not given.is_floating_point():
+        beyond = beyond_rows(place.module, given)
+        return [f"{beyond[0].upper()}{beyond[1:]}, or look for the indices that are wrong."] if beyond else []
+    if not _TYPES.search(raised.text):
+        return []
+    return [f"{place.name} is given {_type(given)}, and indices are whole numbers: .long()."]
+
+
+def beyond_rows(table: nn.Embedding | nn.EmbeddingBag, indices: Tensor) -> str:
+    """What to say of indices that a table has no rows for; "" where there are none."""
+    rows = table.num_embeddings
+    least, most = (int(one) for one in torch.stack(indices.detach().aminmax())) if indices.numel() else (0, 0)
+    if least >= 0 and most < rows:
+        return ""
+    ends = f"up to {most}" if least >= 0 else f"from {least} to {most}".replace("-", "−")
+    more = f"make num_embeddings {most + 1}" if most >= rows else "pad with an index of its own (padding_idx)"
+    return f"indices go {ends}, the table has {rows} rows, 0 to {rows - 1}: {more}"
+
+
+def _packed(raised: Raised, _: _Place | None) -> list[str]:
+    """An output that holds several things, where one tensor is taken."""
+    output, kind = raised.output, type(raised.output).__name__
+    if isinstance(output, Tensor) or not isinstance(raised.cause, (TypeError, AttributeError)):
+        return []
+    if not re.search(rf"(?<![\w.])'?{re.escape(kind)}'?(?!\w)", raised.text.replace(_kind(output), kind)):
+        return []
+    held = [(name, one) for name, one in named_tensors(output, "output") if one.is_floating_point()]
+    if not held:
+        return []
+    name = next((name for name, _ in held if "logits" in name), held[0][0])
+    first = dict(held)[name]
+    what = f"a {kind}" if isinstance(output, (Mapping, tuple, list)) else kind
+    return [f"The model returns {what}, and the loss takes a tensor: hand it the one that is meant, "
+            f"lambda output, targets: loss({name}, targets) for that of {shape(first)}."]  # fmt: skip
+
+
+def _pair(raised: Raised) -> tuple[Tensor, Tensor] | None:
+    output, targets = raised.output, raised.targets
+    return (output, targets) if isinstance(output, Tensor) and isinstance(targets, Tensor) else None
+
+
+def _binary(raised: Raised, _: _Place | None) -> list[str]:
+    """A binary cross entropy of a column and a row."""
+    pair = _pair(raised)
+    if pair is None or not _BINARY.search(raised.text):
+        return []
+    x, y = pair
+    for longer, other, names in ((x, y, ("targets", "output")), (y, x, ("output", "targets"))):
+        k = _added(longer, other)
+        if k is not None:
+            return [f"Give both the same shape: {names[0]}.unsqueeze({k}), or {names[1]}.squeeze({k})."]
+    return []
+
+
+def _added(longer: Tensor, other: Tensor) -> int | None:
+    """The dimension of size 1 that one tensor has and the other lacks."""
+    if longer.ndim != other.ndim + 1:
+        return None
+    return next((k for k in range(1, longer.ndim) if other.unsqueeze(k).shape == longer.shape), None)
+
+
+def _type_of_targets(raised: Raised, _: _Place | None) -> list[str]:
+    """Targets of another type than the output."""
+    pair = _pair(raised)
+    if pair is None or not _TYPES.search(raised.text) or pair[0].dtype is pair[1].dtype:
+        return []
+    x, y = pair
+    if not x.is_floating_point() or y.is_complex() or x.shape != y.shape:
+        return []
+    return [f"targets are {_type(y)}, and the output is {_type(x)}: targets.{_way(x.dtype)}."]
+
+
+_Cure = Callable[[Raised, _Place | None], list[str]]
+_OF_MODEL: tuple[_Cure, ...] = (_table, _no_tensor_in, _several_in, _types)
+_OF_LOSS: tuple[_Cure, ...] = (_packed, _no_tensor_for, _binary, _type_of_targets)
