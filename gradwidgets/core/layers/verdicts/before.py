@@ -10,6 +10,8 @@ _MEANINGS = {
     "input_scale": ("the first layers saturate, explode or stand still", "Scale the inputs, each feature by itself."),
     "target_scale": ("the output needs thousands of steps to get there", "Scale the targets."),
     "batch_of_one": ("a mean over one sample leaves nothing of it", "Larger batches, or another normalisation."),
+    "empty_batch": ("a mean over no sample is no number", "Look at what makes the batches: a filter, the last one."),
+    "constant_inputs": ("there is nothing in the inputs to tell samples apart", "Look at what loads and scales them."),
     "broadcast": ("every output is compared with every target", "Give both the same shape."),
     "not_logits": ("the gradient is small, and smallest where it is sure", "Hand the loss logits."),
     "not_log_probabilities": ("the loss is no likelihood", "log_softmax before it, or cross_entropy."),
