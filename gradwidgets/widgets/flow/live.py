@@ -20,6 +20,7 @@ from gradwidgets.widgets.controls import WIDTH, Looks
 from gradwidgets.widgets.flow import words
 from gradwidgets.widgets.flow.kept_run import KeptMonitor, KeptRun
 from gradwidgets.widgets.flow.live_run import LiveRun
+from gradwidgets.widgets.flow.recorded import FIELDS, TITLES, held_quantities, not_held
 from gradwidgets.widgets.flow.view import Seen, View
 
 _WAITING = "with panel.watch(optimizer): around your loop, or for batch in panel.track(loader): – or press Train"
@@ -27,20 +28,6 @@ _MOST = 2**15  # elements of a gradient in a histogram
 _BINS = 48
 _NO_ELEMENTS = "a record keeps no single elements"
 _RAISED = "✗"  # in what a training came to
-_FIELDS = {
-    ("weight gradient", "rms"): "rms",
-    ("weight gradient", "norm"): "norm",
-    ("activation", "rms"): "activation_std",
-    ("activation", "norm"): "activation_std",
-    ("update/weight", "rms"): "update_ratio",
-    ("update/weight", "norm"): "update_ratio",
-}
-_TITLES = {
-    "rms": "weight gradient, rms",
-    "norm": "weight gradient, norm",
-    "activation_std": "standard deviation of the outputs",
-    "update_ratio": "update/weight",
-}
 
 
 class LiveView(View):
@@ -150,12 +137,9 @@ class LiveView(View):
         which, names = _shown(history)
         losses = self.run.monitor.losses
         ratio = self._update_ratio(history)
-        field = _FIELDS.get((panel.quantity, panel.measure), panel.measure)
-        values = ratio if field == "update_ratio" else getattr(history, field)
-        if values is None:  # not recorded
-            field, values = panel.measure, getattr(history, panel.measure)
+        field, values = self._drawn(history)
         return Training(
-            quantity=_TITLES[field],
+            quantity=TITLES[field],
             layers=names,
             steps=history.steps.numpy(),
             values=values[:, which].numpy(),
@@ -170,6 +154,19 @@ class LiveView(View):
             beside=self._beside(field, names, int(history.steps[-1])),
             no_detail=_NO_ELEMENTS if self.run.whole else "",
         )
+
+    def _drawn(self, history: History) -> tuple[str, torch.Tensor]:
+        """The field of what is drawn, and its values; of a quantity that is not held, the weight gradient's."""
+        panel = self.panel
+        field = FIELDS.get((panel.quantity, panel.measure))
+        values = self._update_ratio(history) if field == "update_ratio" else field and getattr(history, field)
+        return (panel.measure, getattr(history, panel.measure)) if values is None else (field, values)
+
+    def _unrecorded(self, history: History) -> list[str]:
+        """Say that what was chosen is not drawn, and why."""
+        chosen = self.panel.quantity
+        missing = chosen not in held_quantities(history) and TITLES[self._drawn(history)[0]] != chosen
+        return [f"drawn is the weight gradient: {not_held(chosen)}"] if missing else []
 
     def _beside(self, field: str, names: list[str], newest: int) -> Beside | None:
         """The record beside, its layers in the order of this training's, as far as that has come."""
@@ -235,6 +232,7 @@ class LiveView(View):
             lines.append(f"units dead for the last batch: {percent(float(np.nanmean(dead)))} on average")
         if self.comparison is not None:
             lines += [*self.comparison.notes, self._other()]
+        lines = self._unrecorded(history) + lines
         if self.run.whole:
             return lines + self._notes(history)
         recording, drawing = self.run.overhead

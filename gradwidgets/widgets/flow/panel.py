@@ -193,7 +193,7 @@ class LayerFlowPanel(TrainingPanel):
         self.views = {name: view(self) for name, view in self.view_types.items()}
         self._trainer = Trainer(self, self.views["live"])
         about = {name: self.views[name].about for name in self.offered}
-        self.controls = make_controls(self.problem.architectures, self.fixes, about)
+        self.controls = make_controls(self.problem.architectures, self.fixes, about, self.quantities)
         self._column, self._bodies = make_column(self, self.views)
         self._column_of = self.view
         self._assemble(self.figure_shared, self._column)
@@ -300,6 +300,11 @@ class LayerFlowPanel(TrainingPanel):
         self.view = "curvature"
         self.views["curvature"].ask(*(parts or PARTS))
         return dict(self._settled().part)
+
+    @property
+    def quantities(self) -> tuple[str, ...]:
+        """What can be drawn over the layers."""
+        return QUANTITIES
 
     @property
     def measured_curvature(self) -> float | None:

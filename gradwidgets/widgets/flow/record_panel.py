@@ -19,6 +19,7 @@ from gradwidgets.widgets.flow.kept_run import KeptRun, names_of_two, record_of
 from gradwidgets.widgets.flow.live import LiveView
 from gradwidgets.widgets.flow.live_verdict import Told
 from gradwidgets.widgets.flow.panel import VIEWS, LayerFlowPanel
+from gradwidgets.widgets.flow.recorded import held_quantities, not_held
 from gradwidgets.widgets.flow.view import Seen, Wanted
 from gradwidgets.widgets.traits import OneOf
 
@@ -95,6 +96,18 @@ class RecordPanel(LayerFlowPanel):
     def _set_up(self, settings: Mapping[str, object]) -> None:
         super()._set_up(settings)
         self._column.children = self._column.children[1:]  # there is one view
+
+    @property
+    def quantities(self) -> tuple[str, ...]:
+        """Those that the record holds."""
+        return held_quantities(self.history)
+
+    @validate("quantity")
+    def _only_what_is_held(self, proposal) -> str:
+        if proposal.value not in self.quantities:
+            held = ", ".join(map(repr, self.quantities))
+            raise TraitError(f"quantity must be one of {held} for this record: {not_held(proposal.value)}")
+        return proposal.value
 
     @validate("predict")
     def _nothing_is_guessed(self, proposal) -> bool:

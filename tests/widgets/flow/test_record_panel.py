@@ -253,3 +253,18 @@ def test_it_lets_go_of_everything(path):
     del panel
     gc.collect()
     assert held() is None
+
+
+def test_only_what_the_record_holds_can_be_chosen(path, shown):
+    panel = shown(path)
+    assert panel.controls["quantity"].menu.options == ("weight gradient", "activation", "update/weight")
+    with pytest.raises(TraitError, match="a training's record never holds the activation gradient"):
+        panel.quantity = "activation gradient"
+    fewer = replace(panel.history, activation_std=None, activation_mean=None, dead=None, update_ratio=None)
+    poor = shown(fewer)
+    for quantity, argument in (("update/weight", "updates=True"), ("activation", "activations=True")):
+        with pytest.raises(TraitError, match=f"quantity must be one of 'weight gradient' .*{argument}"):
+            poor.quantity = quantity
+        with pytest.raises(TraitError, match=argument):
+            shown(fewer, quantity=quantity)
+    assert poor.quantity == "weight gradient" and panel.quantity == "weight gradient"
