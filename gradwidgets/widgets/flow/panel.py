@@ -500,6 +500,13 @@ class LayerFlowPanel(TrainingPanel):
         super()._interrupted()
 
     @property
+    def shown_here(self) -> Seen | None:
+        """What is shown, where that is of the present network; else None."""
+        seen = self._shown
+        known = seen is not None and (seen.settings.network, seen.settings.version) == self.network_now()
+        return seen if known else None
+
+    @property
     def shown_part(self) -> object:
         """What the present view found out by itself and shows; None for nothing."""
         return None if self._shown is None else self._shown.part
