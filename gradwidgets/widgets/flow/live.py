@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from matplotlib.axes import Axes
 
-from gradwidgets.core.finding import Finding, worst_first
+from gradwidgets.core.finding import Finding
 from gradwidgets.core.layers import RecordComparison
 from gradwidgets.core.layers.monitor_history import History
 from gradwidgets.core.wording import counted, number, percent
@@ -27,6 +27,7 @@ _WAITING = "with panel.watch(optimizer): around your loop, or for batch in panel
 _MOST = 2**15  # elements of a gradient in a histogram
 _BINS = 48
 _NO_ELEMENTS = "a record keeps no single elements"
+DASHED = "over the steps its first, middle and last layer"
 _RAISED = "✗"  # in what a training came to
 
 
@@ -121,12 +122,17 @@ class LiveView(View):
         return None if self.run is None else self.run.verdict.comparison
 
     def _said(self) -> list[Finding]:
-        """All findings; with two records, whose each is."""
+        """All findings; with two records, where they part comes first, and it is said whose each of the others is."""
         if self.comparison is None:
             return self.findings
         whose = self.run.verdict.told.names[0]
         own = [replace(one, message=f"{whose}: {one.message}") for one in self.findings]
-        return worst_first([*self.comparison.findings, *own])
+        return [*self.comparison.findings, *own]
+
+    @property
+    def named(self) -> bool:
+        """Whether the layers go by their names and not by numbers."""
+        return self.panel.own
 
     def training(self) -> Training:
         """What was recorded so far, as the figure takes it."""
@@ -145,7 +151,7 @@ class LiveView(View):
             values=values[:, which].numpy(),
             loss=losses.values.numpy(),
             loss_steps=losses.steps.numpy(),
-            named=panel.own,
+            named=self.named,
             broken=(history.non_finite[:, which] > 0).numpy(),
             dead=_dead(history, which),
             update_ratio=None if ratio is None or field == "update_ratio" else ratio[-1, which].numpy(),
@@ -167,6 +173,18 @@ class LiveView(View):
         chosen = self.panel.quantity
         missing = chosen not in held_quantities(history) and TITLES[self._drawn(history)[0]] != chosen
         return [f"drawn is the weight gradient: {not_held(chosen)}"] if missing else []
+
+    def _followed(self, history: History) -> list[str]:
+        """Say which layer is followed alone, and what it has come to."""
+        name = self._selected_name()
+        if name is None:
+            return []
+        k = history.layers.index(name)
+        said = f"{name} ({history.kinds[k]}) alone, until it is clicked again"
+        said += f": weight gradient {number(float(history.rms[-1, k]), 3)} rms"
+        ratios = self._update_ratio(history)
+        known = ratios is not None and bool(ratios[-1, k].isfinite())
+        return [said + (f", update/weight {number(float(ratios[-1, k]), 3)}" if known else "")]
 
     def _beside(self, field: str, names: list[str], newest: int) -> Beside | None:
         """The record beside, its layers in the order of this training's, as far as that has come."""
@@ -232,7 +250,9 @@ class LiveView(View):
             lines.append(f"units dead for the last batch: {percent(float(np.nanmean(dead)))} on average")
         if self.comparison is not None:
             lines += [*self.comparison.notes, self._other()]
-        lines = self._unrecorded(history) + lines
+            if not self.run.whole:
+                lines.append(f"{self.run.verdict.told.names[1]} in dashes: {DASHED}")
+        lines = [*self._unrecorded(history), *self._followed(history), *lines]
         if self.run.whole:
             return lines + self._notes(history)
         recording, drawing = self.run.overhead
