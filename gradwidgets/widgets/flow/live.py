@@ -20,7 +20,7 @@ from gradwidgets.widgets.controls import WIDTH, Looks
 from gradwidgets.widgets.flow import words
 from gradwidgets.widgets.flow.kept_run import KeptMonitor, KeptRun
 from gradwidgets.widgets.flow.live_run import LiveRun
-from gradwidgets.widgets.flow.recorded import FIELDS, TITLES, held_quantities, not_held
+from gradwidgets.widgets.flow.recorded import FIELDS, TITLES, dead_shares, held_quantities, not_held, shown_rows
 from gradwidgets.widgets.flow.view import Seen, View
 
 _WAITING = "with panel.watch(optimizer): around your loop, or for batch in panel.track(loader): – or press Train"
@@ -94,7 +94,7 @@ class LiveView(View):
 
     def _selected_name(self) -> str | None:
         history, selected = self._history(), self.panel.selected
-        names = _shown(history)[1] if history is not None else []
+        names = shown_rows(history)[1] if history is not None else []
         return names[selected] if selected is not None and selected < len(names) else None
 
     def _history(self) -> History | None:
@@ -140,7 +140,7 @@ class LiveView(View):
         if history is None or not len(history.steps):
             none = np.empty(0)
             return Training("", (), none, np.empty((0, 0)), none, waiting=_WAITING)
-        which, names = _shown(history)
+        which, names = shown_rows(history)
         losses = self.run.monitor.losses
         ratio = self._update_ratio(history)
         field, values = self._drawn(history)
@@ -153,7 +153,7 @@ class LiveView(View):
             loss_steps=losses.steps.numpy(),
             named=self.named,
             broken=(history.non_finite[:, which] > 0).numpy(),
-            dead=_dead(history, which),
+            dead=dead_shares(history, which),
             update_ratio=None if ratio is None or field == "update_ratio" else ratio[-1, which].numpy(),
             selected=panel.selected if panel.selected is not None and panel.selected < len(names) else None,
             detail=self._detail,
@@ -229,7 +229,7 @@ class LiveView(View):
         if history is None or not len(history.steps):
             notes = [] if self.run is None else list(self.run.monitor.notes)
             return notes or ["Nothing is being trained."]
-        which, _ = _shown(history)
+        which, _ = shown_rows(history)
         lines = [f"step {self.run.monitor.steps:,}, {counted(len(history.steps), 'sample')} kept"]
         losses = self.run.monitor.losses.values
         if len(losses):
@@ -245,7 +245,7 @@ class LiveView(View):
             ratio = ratio[ratio.isfinite()]
             if len(ratio):
                 lines.append(f"update/weight, median of the layers: {number(float(ratio.median()), 3)}")
-        dead = _dead(history, which)
+        dead = dead_shares(history, which)
         if np.isfinite(dead).any():
             lines.append(f"units dead for the last batch: {percent(float(np.nanmean(dead)))} on average")
         if self.comparison is not None:
@@ -299,27 +299,3 @@ class LiveView(View):
             return False
         self.panel.selected = None if layer == self.panel.selected else layer
         return True
-
-
-def _shown(history: History) -> tuple[list[int], list[str]]:
-    """Places and names of the layers with weights, without normalisations."""
-    which = [
-        k
-        for k, (kind, count) in enumerate(zip(history.kinds, history.parameters, strict=True))
-        if count and "Norm" not in kind
-    ]
-    return which, [history.layers[k] for k in which]
-
-
-def _dead(history: History, which: list[int]) -> np.ndarray:
-    """Share of dead units of the activation that follows each layer shown, at the newest sample, (L,)."""
-    shares = np.full(len(which), np.nan)
-    if history.dead is None:
-        return shares
-    newest = history.dead[-1].numpy()
-    for place, row in enumerate(which):
-        end = which[place + 1] if place + 1 < len(which) else len(newest)
-        known = newest[row:end][np.isfinite(newest[row:end])]
-        if known.size:
-            shares[place] = known[0]
-    return shares
