@@ -183,11 +183,10 @@ class LiveFigure:
 
     def _name(self, shown: Training) -> list[Axes]:
         changed = []
-        quantity = shown.quantity if shown.selected is None else f"{shown.layers[shown.selected]}: {shown.quantity}"
-        if quantity != self._quantity:
-            self._quantity = quantity
+        if shown.title != self._quantity:
+            self._quantity = shown.title
             room = self.norms.bbox.width - self._key_width - 8 * self._layout.scale
-            fit(self._titles[self.norms], quantity, room)
+            fit(self._titles[self.norms], shown.title, room)
             changed.append(self.norms)
         style = self._style
         parts = [("● now", style.shown(MEASURED))]

@@ -20,7 +20,7 @@ from gradwidgets.widgets.controls import WIDTH, Looks
 from gradwidgets.widgets.flow import words
 from gradwidgets.widgets.flow.kept_run import KeptMonitor, KeptRun
 from gradwidgets.widgets.flow.live_run import LiveRun
-from gradwidgets.widgets.flow.recorded import FIELDS, TITLES, dead_shares, held_quantities, not_held, shown_rows
+from gradwidgets.widgets.flow.recorded import BRIEF, FIELDS, TITLES, dead_shares, held_quantities, not_held, shown_rows
 from gradwidgets.widgets.flow.view import Seen, View
 
 _WAITING = "with panel.watch(optimizer): around your loop, or for batch in panel.track(loader): – or press Train"
@@ -146,6 +146,7 @@ class LiveView(View):
         field, values = self._drawn(history)
         return Training(
             quantity=TITLES[field],
+            brief=BRIEF[field],
             layers=names,
             steps=history.steps.numpy(),
             values=values[:, which].numpy(),

@@ -22,6 +22,12 @@ TITLES = {
     "activation_std": "standard deviation of the outputs",
     "update_ratio": "update/weight",
 }
+BRIEF = {  # behind a layer's name
+    "rms": "gradient, rms",
+    "norm": "gradient, norm",
+    "activation_std": "std of outputs",
+    "update_ratio": "update/weight",
+}
 _ARGUMENTS = {"activation": "activations", "update/weight": "updates"}  # that record a quantity
 
 
