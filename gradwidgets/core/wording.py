@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 _UNIT = r"(?:%|‰|×|[kMGT]?i?B|[kM]?bit|min|[mµn]?s|h|px|°C?)"
 _BESIDE = re.compile(rf"(?<=\d) (?={_UNIT}(?!\w))|(?<=×) (?=[\d−])")
@@ -44,3 +44,9 @@ def place(names: Iterable[str], point: Iterable[float]) -> str:
 def unbroken(text: str) -> str:
     """The same text or HTML, in which no line can end between a number and its unit."""
     return _BESIDE.sub("\u00a0", text)
+
+
+def table(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Rows of as many texts each, as lines whose columns stand below each other."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]

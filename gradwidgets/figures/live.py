@@ -183,10 +183,10 @@ class LiveFigure:
 
     def _name(self, shown: Training) -> list[Axes]:
         changed = []
-        if shown.quantity != self._quantity:
-            self._quantity = shown.quantity
+        if shown.title != self._quantity:
+            self._quantity = shown.title
             room = self.norms.bbox.width - self._key_width - 8 * self._layout.scale
-            fit(self._titles[self.norms], shown.quantity, room)
+            fit(self._titles[self.norms], shown.title, room)
             changed.append(self.norms)
         style = self._style
         parts = [("● now", style.shown(MEASURED))]

@@ -72,6 +72,7 @@ class Training:
         named: Whether the layers' names stand along their axis, and not their numbers.
         waiting: What is said before the first sample.
         beside: Another run; None for none.
+        brief: What `values` are in few letters, behind the name of the layer looked at; "" for `quantity`.
         no_detail: Why a layer cannot be looked at from near; "" where it can.
     """
 
@@ -91,6 +92,14 @@ class Training:
     waiting: str = "waiting for the first step"
     beside: Beside | None = None
     no_detail: str = ""
+    brief: str = ""
+
+    @property
+    def title(self) -> str:
+        """What is drawn over the steps; of the layer looked at, where there is one."""
+        if self.selected is None:
+            return self.quantity
+        return f"{self.layers[self.selected]}: {self.brief or self.quantity}"
 
     @property
     def noted(self) -> tuple[np.ndarray, np.ndarray]:

@@ -94,6 +94,11 @@ def test_a_kept_record_is_shown_with_its_verdict_and_one_beside(lab, browser, ad
         page.until_painted("kept")
         page.until_text("the gradients of all steps add up", within=".gradwidgets-verdict .card.error")
         page.until_text("the same to step 40", within=".gradwidgets-verdict .card.ok")
+        assert page.raw.locator(".gradwidgets-verdict .card b").first.inner_text() == "same"
+        shade = page.raw.evaluate(
+            "() => getComputedStyle(document.querySelector('.gradwidgets-verdict > div')).backgroundAttachment"
+        )
+        assert shade == "local, local, scroll, scroll"  # covers scroll along with the words, shades do not
         assert page.raw.get_by_role("button", name="Train", exact=True).count() == 0
         page.raw.locator(".gradwidgets select").first.select_option("update/weight")
         page.until_kernel("kept.quantity == 'update/weight'")

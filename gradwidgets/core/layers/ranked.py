@@ -7,9 +7,10 @@ from torch import Tensor
 
 from gradwidgets.core.results import Result
 from gradwidgets.core.subject.certificate import Certificate
-from gradwidgets.core.wording import counted, number
+from gradwidgets.core.wording import counted, number, percent, table
 
 WITHOUT = "no fix"
+HEAD = ("fix", "helps", "loss after", "lr", "changed")  # of a table
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -97,6 +98,14 @@ class FixRanking(Result):
         )
         return f"{best.sentence}; {rest}. Without a fix: {without}."
 
+    def __str__(self) -> str:
+        """What helps, then a table: a line for each fix and one without any, then what could not be tried."""
+        rows = sorted((*self.fixes, self.baseline), key=place_of)
+        noted = [f"{one.name}: {one.note}" for one in rows if one.note]
+        refused = [f"not tried: {name}: {reason}" for name, reason in self.refused]
+        lines = table([HEAD, *map(row_of, rows)])
+        return "\n".join([self.sentence, "", *lines, *noted, *refused, *([self.note] if self.note else [])])
+
     def to_frame(self):
         """One row a fix, the best first, and one for the network without any, at its place among them.
 
@@ -108,6 +117,17 @@ class FixRanking(Result):
         names = ("name", "fix", "lr", "loss", "low", "high", "ratio", "changed", "diverged", "helps", "note")
         rows = sorted((*self.fixes, self.baseline), key=place_of)
         return pd.DataFrame([{name: getattr(one, name) for name in names} for one in rows], columns=list(names))
+
+
+def row_of(one: RankedFix) -> tuple[str, ...]:
+    """A fix as texts below `HEAD`."""
+    loss = f"{one.diverged} of {len(one.losses)} diverged" if one.diverged else number(one.loss, 3)
+    low, high = number(one.low, 3), number(one.high, 3)
+    if low != high and not one.diverged:
+        loss += f" ({low} to {high})"
+    changed = "not known" if one.changed != one.changed else percent(one.changed) if one.changed else "none"
+    helps = "" if one.name == WITHOUT else "yes" if one.helps else "no"
+    return one.name, helps, loss, number(one.lr, 3), changed
 
 
 def place_of(one: RankedFix) -> tuple[float, float]:

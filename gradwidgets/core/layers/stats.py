@@ -12,7 +12,7 @@ from gradwidgets.core.layers.origin import Origin
 from gradwidgets.core.layers.unlisted import Unlisted
 from gradwidgets.core.results import Result
 from gradwidgets.core.subject.certificate import Certificate
-from gradwidgets.core.wording import number, percent
+from gradwidgets.core.wording import number, percent, table
 
 _HEAD = ("layer", "kind", "depth", "weights", "gradient", "output", "its gradient", "dead", "")  # of a table
 
@@ -151,11 +151,9 @@ class LayerFlow(Result):
 
     def __str__(self) -> str:
         """A table: a line for each layer, then what else there is to know."""
-        rows = [_HEAD, *(_row(layer) for layer in self.layers)]
-        widths = [max(len(row[k]) for row in rows) for k in range(len(_HEAD) - 1)]
-        lines = ["  ".join([*map(str.ljust, row, widths), row[-1]]) for row in rows]
+        lines = table([_HEAD, *(_row(layer) for layer in self.layers)])
         facts = [f"loss {number(self.loss)}; sizes are root mean squares", *self.notes]
-        return "\n".join([line.rstrip() for line in (*lines, *facts)])
+        return "\n".join([*lines, *map(str.rstrip, facts)])
 
     def __getitem__(self, name: str) -> LayerStats:
         """Return the layer of this name."""

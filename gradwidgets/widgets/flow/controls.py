@@ -11,7 +11,7 @@ import numpy as np
 from gradwidgets.core.layers import ACTIVATIONS, INITS, NORMALIZATIONS
 from gradwidgets.widgets.controls import WIDTH, Check, Control, Looks, Menu, Number, Tabs, log_stops
 from gradwidgets.widgets.flow.clipping import THRESHOLDS
-from gradwidgets.widgets.flow.picture import MEASURES, QUANTITIES
+from gradwidgets.widgets.flow.picture import MEASURES
 from gradwidgets.widgets.flow.presets import PRESETS
 from gradwidgets.widgets.flow.view import View
 
@@ -26,13 +26,16 @@ _GAINS = tuple(np.arange(0.05, 3.0001, 0.05).round(2))
 _THRESHOLDS = log_stops(1e-6, 1e3, 6)
 
 
-def make_controls(architectures: Sequence[str], fixes: Sequence[str], views: Mapping[str, str]) -> dict[str, Control]:
+def make_controls(
+    architectures: Sequence[str], fixes: Sequence[str], views: Mapping[str, str], quantities: Sequence[str]
+) -> dict[str, Control]:
     """Make the controls of a layer panel.
 
     Args:
         architectures: What it can look at.
         fixes: What the doctor can try.
         views: Name → what that view shows.
+        quantities: What can be drawn over the layers.
 
     Returns:
         The controls by the trait that they set.
@@ -51,7 +54,7 @@ def make_controls(architectures: Sequence[str], fixes: Sequence[str], views: Map
         make[Number]("width", "units of a layer", _WIDTHS),
         make[Number]("batch", "samples that are looked at, or in a step of training", _BATCHES),
         make[Number]("seed", "of weights and data", tuple(range(21))),
-        make[Menu]("quantity", "what is drawn over the layers", list(QUANTITIES)),
+        make[Menu]("quantity", "what is drawn over the layers", list(quantities)),
         make[Number]("lr", "learning rate", log_stops(1e-5, 10, 8)),
         make[Menu]("measure", "per element, or of all of a layer", list(MEASURES), width=166),
         make[Check]("compare", "keep today's profile beside the next ones", width="90px"),

@@ -25,8 +25,9 @@ from gradwidgets.core.layers import (
     trying_fix,
 )
 from gradwidgets.core.layers.passes import inside
+from gradwidgets.core.layers.ranked import HEAD, row_of
 from gradwidgets.core.slices import Slices
-from gradwidgets.core.wording import number, percent
+from gradwidgets.core.wording import number
 from gradwidgets.figures.flow import FlowFigure
 from gradwidgets.figures.side_plot import Detail
 from gradwidgets.widgets.cards import card
@@ -37,6 +38,8 @@ from gradwidgets.widgets.flow.problem import FlowResult, FlowSettings
 from gradwidgets.widgets.flow.view import Seen, View
 
 NONE = "none"
+_LOSSES = "loss of the first steps"
+_TRYING = "<div>Trying all fixes …</div>"
 
 
 @dataclass(frozen=True)
@@ -87,7 +90,8 @@ class DoctorView(View):
         self._forget_others()
         self._asked = True
         if self._ranking is None:
-            self.panel.say(words.whole("<div>Trying all fixes …</div>"))
+            seen = self.panel.shown_here
+            self.panel.say(words.whole(_TRYING) if seen is None else words.two_columns(self._found(seen), _TRYING))
         if self.panel.fix == NONE:
             self.panel.refresh()
         else:
@@ -245,8 +249,8 @@ class DoctorView(View):
         """Draw both profiles and both trainings."""
         panel, trial, fix = self.panel, seen.part, seen.settings.more[0]
         tried = isinstance(trial, Trial)
-        names = () if tried else names_of(seen.flow)  # a fix may add layers
-        below = shares_detail(trial.after if tried else seen.flow.flow, names)
+        flow = trial.after if tried else seen.flow.flow  # a fix may add layers
+        below = shares_detail(flow, names_of(seen.flow, flow))
         if not tried:
             if isinstance(trial, FixRanking):
                 above = _best_losses(trial)
@@ -255,7 +259,7 @@ class DoctorView(View):
             profile = profile_of(seen.flow, panel.quantity, panel.measure, panel.lr, {}, panel.selected, above, below)
             return self.figure.update(profile, settle=settle)
         losses = {"now": trial.losses_before.numpy(), "pinned 0": trial.losses_after.numpy()}
-        above = losses_detail("loss of the first steps", losses)
+        above = losses_detail(_LOSSES, losses)
         profile = profile_of(seen.flow, panel.quantity, panel.measure, panel.lr, {}, panel.selected, above, below)
         after = values_of(trial.after, panel.quantity, panel.measure, panel.lr)
         profile.pinned[f"with {fix}"] = after
@@ -276,10 +280,6 @@ class DoctorView(View):
 
     def words(self, seen: Seen) -> str:
         """Show the findings with their fixes, and the trial."""
-        found = "".join(
-            card(f.severity, f.name.replace("_", " "), f.message, self._remedies(f, seen) or f.action)
-            for f in seen.flow.findings
-        )
         tried, fix, trial = "", seen.settings.more[0], seen.part
         if isinstance(trial, Refused):
             tried = card("info", fix, "cannot be tried here", trial.reason[:1].upper() + trial.reason[1:])
@@ -291,8 +291,15 @@ class DoctorView(View):
             tried += "".join(
                 card(f.severity, f"after it: {f.name.replace('_', ' ')}", f.message, "") for f in trial.findings_after
             )
-        notes = "".join(f'<div class="note">{html.escape(line)}</div>' for line in self._history())
-        return words.two_columns(found + notes, tried)
+        return words.two_columns(self._found(seen), tried)
+
+    def _found(self, seen: Seen) -> str:
+        """The findings with their fixes, and what was applied."""
+        found = "".join(
+            card(f.severity, f.name.replace("_", " "), f.message, self._remedies(f, seen) or f.action)
+            for f in seen.flow.findings
+        )
+        return found + "".join(f'<div class="note">{html.escape(line)}</div>' for line in self._history())
 
     def _history(self) -> list[str]:
         notes = [self._undone] if self._undone else []
@@ -322,8 +329,7 @@ class DoctorView(View):
                 "from gradwidgets.core.layers import rank_fixes",
                 "",
                 "ranking = rank_fixes(model, inputs, targets, loss_fn)",
-                "print(ranking.sentence)",
-                "print(ranking.to_frame())",
+                "print(ranking)",
             ]
         name, options = TRIES.get(self.panel.fix, ("he", {}))
         given = "".join(f", {key}={value!r}" for key, value in options.items())
@@ -374,9 +380,10 @@ def _settled(settings: FlowSettings, name: str, options: Mapping[str, object]) -
 def _best_losses(ranking: FixRanking) -> Detail:
     """The losses without a fix and with the best one, of the first seed."""
     losses = {"now": ranking.baseline.losses[0].numpy()}
-    if ranking.fixes:
-        losses["pinned 0"] = ranking.fixes[0].losses[0].numpy()
-    return losses_detail("loss of the first steps", losses)
+    if not ranking.fixes:
+        return losses_detail(_LOSSES, losses)
+    best = ranking.fixes[0]
+    return losses_detail(f"loss, ◆ {best.name}", {**losses, "pinned 0": best.losses[0].numpy()})
 
 
 def _refused(ranking: FixRanking) -> list[str]:
@@ -385,17 +392,11 @@ def _refused(ranking: FixRanking) -> list[str]:
 
 def _table(ranking: FixRanking) -> str:
     """A ranking as HTML, everything escaped: the answer first, then all that were tried."""
-    head = "".join(f"<th>{text}</th>" for text in ("fix", "helps", "loss after", "lr", "changed"))
-    rows = []
-    for one in (*ranking.fixes, ranking.baseline):
-        loss = f"{one.diverged} of {len(one.losses)} diverged" if one.diverged else number(one.loss, 3)
-        low, high = number(one.low, 3), number(one.high, 3)
-        if low != high and not one.diverged:
-            loss += f" ({low} to {high})"
-        changed = "not known" if one.changed != one.changed else percent(one.changed) if one.changed else "none"
-        helps = "" if one is ranking.baseline else "yes" if one.helps else "no"
-        cells = (one.name, helps, loss, number(one.lr, 3), changed)
-        rows.append("<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in cells) + "</tr>")
+    head = "".join(f"<th>{text}</th>" for text in HEAD)
+    rows = [
+        "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row_of(one)) + "</tr>"
+        for one in (*ranking.fixes, ranking.baseline)
+    ]
     notes = [*_refused(ranking), *([ranking.note] if ranking.note else [])]
     said = "".join(f'<div class="note">{html.escape(note)}</div>' for note in notes)
     return f"<div>{html.escape(ranking.sentence)}</div><table><tr>{head}</tr>{''.join(rows)}</table>{said}"

@@ -44,6 +44,8 @@ def record_of(record: object, name: str = "record") -> Named:
     if isinstance(record, GradientMonitor):
         record = record.history
     if isinstance(record, (str, os.PathLike)):
+        if not os.fspath(record):
+            raise ValueError(f"{name} must be the path of a file that history.save(path) wrote; got an empty one")
         path = Path(record)
         if not path.exists():
             raise FileNotFoundError(f"{name}: there is no file {os.fspath(record)}")

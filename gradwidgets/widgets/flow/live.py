@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from matplotlib.axes import Axes
 
-from gradwidgets.core.finding import Finding, worst_first
+from gradwidgets.core.finding import Finding
 from gradwidgets.core.layers import RecordComparison
 from gradwidgets.core.layers.monitor_history import History
 from gradwidgets.core.wording import counted, number, percent
@@ -20,27 +20,15 @@ from gradwidgets.widgets.controls import WIDTH, Looks
 from gradwidgets.widgets.flow import words
 from gradwidgets.widgets.flow.kept_run import KeptMonitor, KeptRun
 from gradwidgets.widgets.flow.live_run import LiveRun
+from gradwidgets.widgets.flow.recorded import BRIEF, FIELDS, TITLES, dead_shares, held_quantities, not_held, shown_rows
 from gradwidgets.widgets.flow.view import Seen, View
 
 _WAITING = "with panel.watch(optimizer): around your loop, or for batch in panel.track(loader): – or press Train"
 _MOST = 2**15  # elements of a gradient in a histogram
 _BINS = 48
 _NO_ELEMENTS = "a record keeps no single elements"
+DASHED = "over the steps its first, middle and last layer"
 _RAISED = "✗"  # in what a training came to
-_FIELDS = {
-    ("weight gradient", "rms"): "rms",
-    ("weight gradient", "norm"): "norm",
-    ("activation", "rms"): "activation_std",
-    ("activation", "norm"): "activation_std",
-    ("update/weight", "rms"): "update_ratio",
-    ("update/weight", "norm"): "update_ratio",
-}
-_TITLES = {
-    "rms": "weight gradient, rms",
-    "norm": "weight gradient, norm",
-    "activation_std": "standard deviation of the outputs",
-    "update_ratio": "update/weight",
-}
 
 
 class LiveView(View):
@@ -106,7 +94,7 @@ class LiveView(View):
 
     def _selected_name(self) -> str | None:
         history, selected = self._history(), self.panel.selected
-        names = _shown(history)[1] if history is not None else []
+        names = shown_rows(history)[1] if history is not None else []
         return names[selected] if selected is not None and selected < len(names) else None
 
     def _history(self) -> History | None:
@@ -134,12 +122,17 @@ class LiveView(View):
         return None if self.run is None else self.run.verdict.comparison
 
     def _said(self) -> list[Finding]:
-        """All findings; with two records, whose each is."""
+        """All findings; with two records, where they part comes first, and it is said whose each of the others is."""
         if self.comparison is None:
             return self.findings
         whose = self.run.verdict.told.names[0]
         own = [replace(one, message=f"{whose}: {one.message}") for one in self.findings]
-        return worst_first([*self.comparison.findings, *own])
+        return [*self.comparison.findings, *own]
+
+    @property
+    def named(self) -> bool:
+        """Whether the layers go by their names and not by numbers."""
+        return self.panel.own
 
     def training(self) -> Training:
         """What was recorded so far, as the figure takes it."""
@@ -147,29 +140,52 @@ class LiveView(View):
         if history is None or not len(history.steps):
             none = np.empty(0)
             return Training("", (), none, np.empty((0, 0)), none, waiting=_WAITING)
-        which, names = _shown(history)
+        which, names = shown_rows(history)
         losses = self.run.monitor.losses
         ratio = self._update_ratio(history)
-        field = _FIELDS.get((panel.quantity, panel.measure), panel.measure)
-        values = ratio if field == "update_ratio" else getattr(history, field)
-        if values is None:  # not recorded
-            field, values = panel.measure, getattr(history, panel.measure)
+        field, values = self._drawn(history)
         return Training(
-            quantity=_TITLES[field],
+            quantity=TITLES[field],
+            brief=BRIEF[field],
             layers=names,
             steps=history.steps.numpy(),
             values=values[:, which].numpy(),
             loss=losses.values.numpy(),
             loss_steps=losses.steps.numpy(),
-            named=panel.own,
+            named=self.named,
             broken=(history.non_finite[:, which] > 0).numpy(),
-            dead=_dead(history, which),
+            dead=dead_shares(history, which),
             update_ratio=None if ratio is None or field == "update_ratio" else ratio[-1, which].numpy(),
             selected=panel.selected if panel.selected is not None and panel.selected < len(names) else None,
             detail=self._detail,
             beside=self._beside(field, names, int(history.steps[-1])),
             no_detail=_NO_ELEMENTS if self.run.whole else "",
         )
+
+    def _drawn(self, history: History) -> tuple[str, torch.Tensor]:
+        """The field of what is drawn, and its values; of a quantity that is not held, the weight gradient's."""
+        panel = self.panel
+        field = FIELDS.get((panel.quantity, panel.measure))
+        values = self._update_ratio(history) if field == "update_ratio" else field and getattr(history, field)
+        return (panel.measure, getattr(history, panel.measure)) if values is None else (field, values)
+
+    def _unrecorded(self, history: History) -> list[str]:
+        """Say that what was chosen is not drawn, and why."""
+        chosen = self.panel.quantity
+        missing = chosen not in held_quantities(history) and TITLES[self._drawn(history)[0]] != chosen
+        return [f"drawn is the weight gradient: {not_held(chosen)}"] if missing else []
+
+    def _followed(self, history: History) -> list[str]:
+        """Say which layer is followed alone, and what it has come to."""
+        name = self._selected_name()
+        if name is None:
+            return []
+        k = history.layers.index(name)
+        said = f"{name} ({history.kinds[k]}) alone, until it is clicked again"
+        said += f": weight gradient {number(float(history.rms[-1, k]), 3)} rms"
+        ratios = self._update_ratio(history)
+        known = ratios is not None and bool(ratios[-1, k].isfinite())
+        return [said + (f", update/weight {number(float(ratios[-1, k]), 3)}" if known else "")]
 
     def _beside(self, field: str, names: list[str], newest: int) -> Beside | None:
         """The record beside, its layers in the order of this training's, as far as that has come."""
@@ -214,7 +230,7 @@ class LiveView(View):
         if history is None or not len(history.steps):
             notes = [] if self.run is None else list(self.run.monitor.notes)
             return notes or ["Nothing is being trained."]
-        which, _ = _shown(history)
+        which, _ = shown_rows(history)
         lines = [f"step {self.run.monitor.steps:,}, {counted(len(history.steps), 'sample')} kept"]
         losses = self.run.monitor.losses.values
         if len(losses):
@@ -230,11 +246,14 @@ class LiveView(View):
             ratio = ratio[ratio.isfinite()]
             if len(ratio):
                 lines.append(f"update/weight, median of the layers: {number(float(ratio.median()), 3)}")
-        dead = _dead(history, which)
+        dead = dead_shares(history, which)
         if np.isfinite(dead).any():
             lines.append(f"units dead for the last batch: {percent(float(np.nanmean(dead)))} on average")
         if self.comparison is not None:
             lines += [*self.comparison.notes, self._other()]
+            if not self.run.whole:
+                lines.append(f"{self.run.verdict.told.names[1]} in dashes: {DASHED}")
+        lines = [*self._unrecorded(history), *self._followed(history), *lines]
         if self.run.whole:
             return lines + self._notes(history)
         recording, drawing = self.run.overhead
@@ -281,27 +300,3 @@ class LiveView(View):
             return False
         self.panel.selected = None if layer == self.panel.selected else layer
         return True
-
-
-def _shown(history: History) -> tuple[list[int], list[str]]:
-    """Places and names of the layers with weights, without normalisations."""
-    which = [
-        k
-        for k, (kind, count) in enumerate(zip(history.kinds, history.parameters, strict=True))
-        if count and "Norm" not in kind
-    ]
-    return which, [history.layers[k] for k in which]
-
-
-def _dead(history: History, which: list[int]) -> np.ndarray:
-    """Share of dead units of the activation that follows each layer shown, at the newest sample, (L,)."""
-    shares = np.full(len(which), np.nan)
-    if history.dead is None:
-        return shares
-    newest = history.dead[-1].numpy()
-    for place, row in enumerate(which):
-        end = which[place + 1] if place + 1 < len(which) else len(newest)
-        known = newest[row:end][np.isfinite(newest[row:end])]
-        if known.size:
-            shares[place] = known[0]
-    return shares

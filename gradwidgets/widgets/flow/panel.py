@@ -193,7 +193,7 @@ class LayerFlowPanel(TrainingPanel):
         self.views = {name: view(self) for name, view in self.view_types.items()}
         self._trainer = Trainer(self, self.views["live"])
         about = {name: self.views[name].about for name in self.offered}
-        self.controls = make_controls(self.problem.architectures, self.fixes, about)
+        self.controls = make_controls(self.problem.architectures, self.fixes, about, self.quantities)
         self._column, self._bodies = make_column(self, self.views)
         self._column_of = self.view
         self._assemble(self.figure_shared, self._column)
@@ -300,6 +300,11 @@ class LayerFlowPanel(TrainingPanel):
         self.view = "curvature"
         self.views["curvature"].ask(*(parts or PARTS))
         return dict(self._settled().part)
+
+    @property
+    def quantities(self) -> tuple[str, ...]:
+        """What can be drawn over the layers."""
+        return QUANTITIES
 
     @property
     def measured_curvature(self) -> float | None:
@@ -493,6 +498,13 @@ class LayerFlowPanel(TrainingPanel):
             for name in ("doctor", "curvature"):
                 self.views[name].ask_no_more()
         super()._interrupted()
+
+    @property
+    def shown_here(self) -> Seen | None:
+        """What is shown, where that is of the present network; else None."""
+        seen = self._shown
+        known = seen is not None and (seen.settings.network, seen.settings.version) == self.network_now()
+        return seen if known else None
 
     @property
     def shown_part(self) -> object:

@@ -33,11 +33,10 @@ def shown_layers(flow: LayerFlow) -> list[int]:
     return [k for k, layer in enumerate(flow.layers) if layer.weights and "Norm" not in layer.kind]
 
 
-def names_of(result: FlowResult) -> tuple[str, ...]:
-    """Names of the layers shown, of a user's model; those of a built one have numbers."""
-    if not result.settings.own:
-        return ()
-    return tuple(result.flow.layers[k].name for k in shown_layers(result.flow))
+def names_of(result: FlowResult, flow: LayerFlow | None = None) -> tuple[str, ...]:
+    """Names of the layers shown, of a user's model or in another `flow` of it; those of a built one have numbers."""
+    flow = flow or result.flow
+    return tuple(flow.layers[k].name for k in shown_layers(flow)) if result.settings.own else ()
 
 
 def _worst(result: FlowResult) -> list[Finding]:

@@ -16,9 +16,10 @@ from gradwidgets.core.layers.monitor_history import History
 from gradwidgets.core.slices import Slices
 from gradwidgets.widgets.controls import WIDTH, Looks
 from gradwidgets.widgets.flow.kept_run import KeptRun, names_of_two, record_of
-from gradwidgets.widgets.flow.live import LiveView
+from gradwidgets.widgets.flow.live import DASHED, LiveView
 from gradwidgets.widgets.flow.live_verdict import Told
 from gradwidgets.widgets.flow.panel import VIEWS, LayerFlowPanel
+from gradwidgets.widgets.flow.recorded import held_quantities, not_held
 from gradwidgets.widgets.flow.view import Seen, Wanted
 from gradwidgets.widgets.traits import OneOf
 
@@ -30,6 +31,7 @@ class RecordView(LiveView):
 
     about = "a training that was recorded"
     names = ("quantity", "measure")
+    named = True
 
     def __init__(self, panel) -> None:
         super().__init__(panel)
@@ -41,15 +43,26 @@ class RecordView(LiveView):
         hint.add_class("gradwidgets-words")
         name, other = self.panel.record_names
         said = f"<b>{html.escape(name)}</b>, a record" if name else "A record"
-        said += f"; in dashes <b>{html.escape(other)}</b>" if other else ""
+        said += f"; in dashes <b>{html.escape(other)}</b>, {DASHED}" if other else ""
         hint.value = f'<div class="note">{said}. A click on a layer follows it alone.</div>'
         return [hint]
 
     def code(self) -> list[str]:
-        """Read the record and judge it."""
-        lines = ["from gradwidgets.core import GradientHistory, diagnose", "", 'history = GradientHistory.load("…")']
-        lines += ["for finding in diagnose(history):", "    print(finding)", "print(history.to_frame())"]
-        return lines
+        """Read the record, or both, and judge."""
+        panel, told = self.panel, self.run.verdict.told
+        records = dict(
+            zip(("history", "other") if told.beside is not None else ("history",), panel.given, strict=False)
+        )
+        needed = ["compare_records"] * (len(records) > 1) + ["diagnose"]
+        if any(map(_is_path, records.values())):
+            needed.insert(0, "GradientHistory")
+        known = {"max_norm": told.max_norm, "classes": told.classes}
+        given = "".join(f", {name}={value!r}" for name, value in known.items() if value is not None)
+        lines = [f"from gradwidgets.core import {', '.join(needed)}", ""]
+        lines += [_loaded(name, record) for name, record in records.items()]
+        if len(records) > 1:
+            lines.append(f"print(compare_records(history, other, names={told.names!r}).sentence)")
+        return [*lines, f"for finding in diagnose(history{given}):", "    print(finding)", "print(history.to_frame())"]
 
 
 class RecordPanel(LayerFlowPanel):
@@ -65,6 +78,7 @@ class RecordPanel(LayerFlowPanel):
     Attributes:
         kept: The record, as a training that is over.
         record_names: What the record and the one beside it are called; "" for none.
+        given: The record and the one beside it as they were given.
     """
 
     offered: ClassVar[tuple[str, ...]] = ("live",)
@@ -89,12 +103,24 @@ class RecordPanel(LayerFlowPanel):
         beside_it = {} if second is None else {"beside": second.history, "names": names, "grows": False}
         told = Told.checked(max_norm=max_norm, classes=classes, **beside_it)
         self.kept = KeptRun(first, told)
-        self._given = record, beside
+        self.given = record, beside
         super().__init__(**settings)
 
     def _set_up(self, settings: Mapping[str, object]) -> None:
         super()._set_up(settings)
         self._column.children = self._column.children[1:]  # there is one view
+
+    @property
+    def quantities(self) -> tuple[str, ...]:
+        """Those that the record holds."""
+        return held_quantities(self.history)
+
+    @validate("quantity")
+    def _only_what_is_held(self, proposal) -> str:
+        if proposal.value not in self.quantities:
+            held = ", ".join(map(repr, self.quantities))
+            raise TraitError(f"quantity must be one of {held} for this record: {not_held(proposal.value)}")
+        return proposal.value
 
     @validate("predict")
     def _nothing_is_guessed(self, proposal) -> bool:
@@ -163,14 +189,25 @@ class RecordPanel(LayerFlowPanel):
         return len(self.history.layers)
 
     def _problem_repr(self) -> dict[str, str]:
-        record, beside = self._given
+        record, beside = self.given
         more = {} if beside is None else {"": f"beside={_as_text(beside, 'other')}"}
         return {"view": _as_text(record, "history"), **more}
 
 
 def _as_text(record: object, name: str) -> str:
     """A path as Python has it; the name of a variable for what is none."""
-    return repr(os.fspath(record)) if isinstance(record, (str, os.PathLike)) else name
+    return repr(os.fspath(record)) if _is_path(record) else name
+
+
+def _is_path(record: object) -> bool:
+    return isinstance(record, (str, os.PathLike))
+
+
+def _loaded(name: str, record: object) -> str:
+    """A line of a script that reads a record; of one that came from no file, a comment on what the name stands for."""
+    if _is_path(record):
+        return f"{name} = GradientHistory.load({os.fspath(record)!r})"
+    return f"# {name} is a record of yours that came from no file: a GradientHistory, monitor.history say."
 
 
 LayerFlowPanel._for_records = RecordPanel  # panel.py cannot name what is made of it

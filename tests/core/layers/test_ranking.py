@@ -113,3 +113,19 @@ def test_in_slices_the_share_grows_and_it_can_be_given_up():
     assert shares == sorted(shares) and 0 <= shares[0] < shares[-1] < 1
     work.close()
     assert before.compare().unchanged
+
+
+def test_it_prints_as_a_sentence_and_a_table():
+    ranking = rank_fixes(*deep(), steps=5)
+    first, gap, head, *lines = str(ranking).splitlines()
+    assert (
+        first == ranking.sentence and gap == "" and head.split() == ["fix", "helps", "loss", "after", "lr", "changed"]
+    )
+    names = [one.name for one in sorted((*ranking.fixes, ranking.baseline), key=lambda one: one.loss)]
+    rows = lines[: len(names)]
+    assert all(line.startswith(f"{name} ") for line, name in zip(rows, names, strict=True))
+    at = head.index("loss after")
+    shown = {line[:at].rsplit(maxsplit=1)[0].strip(): line[at:] for line in rows if not line.startswith("no fix")}
+    assert all(shown[one.name].startswith(f"{one.loss:.3g}") for one in ranking.fixes)
+    assert any(line == "not tried: ReLU: every activation between layers is ReLU already" for line in lines)
+    assert "RankedFix(" not in str(ranking) and max(map(len, rows)) < 90

@@ -318,3 +318,30 @@ def test_zeros_are_offered_a_draw_and_a_dead_output_its_removal(make):
     assert isinstance(dead[1], nn.Identity) and panel.error == ""
     panel.undo_fix()
     assert isinstance(dead[1], nn.ReLU)
+
+
+def test_findings_stay_while_all_fixes_are_tried(make, monkeypatch):
+    panel = make(*sick(), view="doctor")
+    said = []
+    monkeypatch.setattr(panel, "say", said.append)
+    panel.views["doctor"].ask()
+    assert len(said) == 1 and "Trying all fixes" in said[0] and "card error" in said[0]
+    assert panel.findings[0].message.split("<")[0] in said[0]
+
+
+def test_the_best_fix_s_loss_is_named_where_it_is_drawn(make):
+    panel = make(*sick(), view="doctor")
+    panel.views["doctor"].ask()
+    above = panel.views["doctor"].figure.above
+    best = panel.shown_part.fixes[0].name
+    assert above._title.get_text() == f"loss, ◆ {best}" and above.lines["pinned 0"].get_marker() == "D"
+    panel.fix = "gain"
+    assert above._title.get_text() == "loss of the first steps"
+
+
+def test_layers_keep_their_names_where_a_fix_is_tried(make):
+    panel = make(*sick(), view="doctor")
+    below = panel.views["doctor"].figure.below.axes
+    before = [one.get_text() for one in below.get_xticklabels()]
+    panel.fix = "He init"
+    assert [one.get_text() for one in below.get_xticklabels()] == before and before[0] == panel.flow.layers[0].name

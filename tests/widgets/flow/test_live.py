@@ -520,3 +520,17 @@ def test_a_training_with_a_record_beside_is_the_same_to_the_bit(panel):
     model, _ = steps(other, 30, every=1, beside=panel.monitor)
     assert all(torch.equal(p, q) for p, q in zip(model.parameters(), alone(30).parameters(), strict=True))
     other.close()
+
+
+def test_a_quantity_that_is_not_recorded_is_said_and_what_records_it(panel):
+    steps(panel, 5, every=1, updates=False)
+    for quantity, said in (
+        ("activation gradient", "never holds the activation gradient"),
+        ("update/weight", "updates=True"),
+    ):
+        panel.quantity = quantity
+        assert "drawn is the weight gradient" in panel.summary and said in panel.summary and said in panel._words.value
+    panel.quantity = "activation"
+    assert "drawn is" not in panel.summary
+    panel.change(quantity="weight gradient", measure="norm")
+    assert "drawn is" not in panel.summary

@@ -174,6 +174,9 @@ def test_paths_that_lead_to_no_record_are_refused_in_words(tmp_path, path, shown
         shown(tmp_path / "none.npz")
     with pytest.raises(FileNotFoundError, match="beside: there is no file"):
         shown(path, beside="none.npz")
+    for given, name in (({"record": ""}, "record"), ({"record": path, "beside": ""}, "beside")):
+        with pytest.raises(ValueError, match=rf"^{name} must be the path of a file .* got an empty one$"):
+            shown(**given)
     with pytest.raises(ValueError, match="is a folder, not a file that"):
         shown(tmp_path)
     for wrong in (5, None, {"a": 1}, torch.nn.Linear(2, 2)):
@@ -253,3 +256,71 @@ def test_it_lets_go_of_everything(path):
     del panel
     gc.collect()
     assert held() is None
+
+
+def test_only_what_the_record_holds_can_be_chosen(path, shown):
+    panel = shown(path)
+    assert panel.controls["quantity"].menu.options == ("weight gradient", "activation", "update/weight")
+    with pytest.raises(TraitError, match="a training's record never holds the activation gradient"):
+        panel.quantity = "activation gradient"
+    fewer = replace(panel.history, activation_std=None, activation_mean=None, dead=None, update_ratio=None)
+    poor = shown(fewer)
+    for quantity, argument in (("update/weight", "updates=True"), ("activation", "activations=True")):
+        with pytest.raises(TraitError, match=f"quantity must be one of 'weight gradient' .*{argument}"):
+            poor.quantity = quantity
+        with pytest.raises(TraitError, match=argument):
+            shown(fewer, quantity=quantity)
+    assert poor.quantity == "weight gradient" and panel.quantity == "weight gradient"
+
+
+def two_in_fact(tmp_path, path, shown, **settings):
+    """A panel of two records that part, of which the first has something of its own to be warned of."""
+    other = trained(lr=0.5, steps=60, spoil=30)
+    other.monitor.history.save(tmp_path / "second.npz")
+    other.close()
+    return shown(str(tmp_path / "second.npz"), beside=str(path), **settings)
+
+
+def test_where_two_records_part_is_said_before_all_else(tmp_path, path, shown):
+    panel = two_in_fact(tmp_path, path, shown)
+    first, second, *_ = panel.summary.splitlines()
+    assert first.startswith("info: parted: from step 1 on") and second.startswith(("info: loss_parted", "error: "))
+    assert panel.training_findings[0].severity == "error"  # grave as it is, it comes after
+    assert panel._words.value.index("<b>parted</b>") < panel._words.value.index("card error")
+
+
+def test_layers_go_by_their_names_and_the_one_that_is_followed_is_said(path, shown):
+    panel = shown(path)
+    figure = panel.views["live"].figure
+    assert [one.get_text() for one in figure.health.get_xticklabels()] == ["0", "2", "4"]
+    assert "alone" not in panel.summary
+    panel.selected = 1
+    panel._present(panel._shown)
+    assert panel.views["live"].training().named
+    assert "2 (Linear) alone, until it is clicked again: weight gradient" in panel.summary
+    assert "2 (Linear) alone" in panel._words.value
+    assert figure._titles[figure.norms].get_text() == "2: gradient, rms"
+    panel.selected = None
+    panel._present(panel._shown)
+    assert "alone" not in panel.summary and figure._titles[figure.norms].get_text() == "weight gradient, rms"
+
+
+def test_copied_code_runs_and_says_what_the_panel_says(tmp_path, path, shown, capsys):
+    panel = two_in_fact(tmp_path, path, shown, max_norm=2.0, classes=3)
+    exec(compile(panel.code(), "code", "exec"), {})
+    said = capsys.readouterr().out
+    assert panel.views["live"].comparison.sentence in said and "max_norm=2.0, classes=3" in panel.code()
+    assert all(one.message in said for one in panel.training_findings)
+    mixed = shown(panel.history, beside=path)
+    assert "# history is a record of yours that came from no file" in mixed.code()
+    exec(compile(mixed.code(), "code", "exec"), {"history": panel.history})
+    alone = shown(panel.history).code()
+    assert "load" not in alone and "compare_records" not in alone and "import diagnose" in alone
+    exec(compile(alone, "code", "exec"), {"history": panel.history})
+
+
+def test_it_is_said_which_layers_are_dashed(tmp_path, path, shown):
+    panel = two_in_fact(tmp_path, path, shown)
+    hint = panel.views["live"].body.children[-1].value
+    assert "in dashes <b>first</b>, over the steps its first, middle and last layer" in hint
+    assert "in dashes" not in shown(path).views["live"].body.children[-1].value
