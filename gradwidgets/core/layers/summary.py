@@ -117,7 +117,7 @@ def _united(names: list[tuple[str, ...]], calls: list[int]) -> tuple[str, ...]:
 
 
 def _alike(rows: list[Row]) -> list[str]:
-    names = [row.name for row in rows if row.calls and row.alike]
+    names = [row.name for row in rows if row.calls and row.alike == "for good"]
     if not names:
         return []
     listed = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
@@ -183,6 +183,7 @@ def _stats(row: Row, measured: Measured, depth: int, before: tuple[str, ...], af
         row.padded,
         row.fresh,
         row.heads,
+        row.alike,
     )
 
 

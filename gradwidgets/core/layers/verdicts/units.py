@@ -5,7 +5,7 @@ from collections.abc import Callable
 from gradwidgets.core.finding import Finding
 from gradwidgets.core.layers.functional_units import SOFTMAX, FunctionStats
 from gradwidgets.core.layers.stats import LayerStats
-from gradwidgets.core.layers.verdicts.check import Judged
+from gradwidgets.core.layers.verdicts.check import Judged, listed
 from gradwidgets.core.layers.verdicts.walk import PRODUCTS
 from gradwidgets.core.wording import percent
 
@@ -28,6 +28,19 @@ def saturated(judged: Judged) -> list[Finding]:
     """Layers that are where their activation is flat."""
     words = "of its outputs are where it is flat"
     return _share(judged, "saturated", lambda s: s.saturated_fraction, SATURATED, words) or _steep(judged)
+
+
+def units_alike(judged: Judged) -> list[Finding]:
+    """Layers all of whose units are the same and will stay so."""
+    layers = [layer for _, layer in judged.trained if layer.calls and layer.alike == "for good"]
+    if not layers:
+        return []
+    names, one = [layer.name for layer in layers], len(layers) == 1
+    message = (
+        f"{listed(names)}: all units of {'it' if one else 'each'} have the same weights and get the same gradient, so "
+        "that no step will tell them apart"
+    )
+    return [Finding("units alike", "error", message, {"layers": names}, judged.places(names))]
 
 
 def _steep(judged: Judged) -> list[Finding]:
