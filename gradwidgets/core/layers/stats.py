@@ -64,6 +64,7 @@ class LayerStats(Result):
             by each head's part of its weights.
         alike: Whether all of its units have the same weights: "at first", where the next step tells them apart, or "for
             good"; "" where they have not.
+        bias_grad_norm: Euclidean norm of the loss's gradient by its biases, where it has weights besides; NaN for none.
     """
 
     name: str
@@ -94,6 +95,7 @@ class LayerStats(Result):
     fresh: bool = False
     heads: tuple[float, ...] = ()
     alike: str = ""
+    bias_grad_norm: float = math.nan
 
     @property
     def activation_rms(self) -> float:

@@ -103,7 +103,7 @@ class Tracked:
                 gradients.watch(exits)
 
     def activations(self) -> dict[int, Tensor]:
-        """Shares of dead units and saturated outputs of activations that are called as functions, by vertex."""
+        """What `slopes_of` tells of activations that are called as functions, by vertex."""
         own = {node: vertex for node, vertex in self._vertex.items() if not self._is_modules(vertex)}
         shares = slopes_of({node: self._call[vertex] for node, vertex in own.items()})
         return {own[node]: share for node, share in shares.items()}
