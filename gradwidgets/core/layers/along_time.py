@@ -16,7 +16,7 @@ from gradwidgets.core.layers.followed import Followed, followed_in
 from gradwidgets.core.layers.passes import Subject, checked, copied, run, without_gradient_hooks
 from gradwidgets.core.results import Result
 from gradwidgets.core.subject.home import abroad
-from gradwidgets.core.wording import number
+from gradwidgets.core.wording import counted, number
 
 # Decades that a gradient may grow along time; beyond the second it is an error.
 DECADES = 3.0, 5.0
@@ -42,6 +42,7 @@ class TimeProfile(Result):
         steps: How many steps there are.
         calls: How often the module was called.
         note: Why something was not measured, or what the rows are of; "" for nothing.
+        whole: Steps of the longest sequence where its state is detached on the way, so that `steps` are a part of it.
     """
 
     name: str
@@ -53,6 +54,7 @@ class TimeProfile(Result):
     steps: int
     calls: int
     note: str = ""
+    whole: int = 0
 
 
 def gradients_along_time(subject: Subject) -> tuple[TimeProfile, ...]:
@@ -84,10 +86,10 @@ def gradients_along_time(subject: Subject) -> tuple[TimeProfile, ...]:
 
 
 def _profile(followed: Followed, loss: Tensor) -> TimeProfile:
-    rows, gradient, memory, steps, note = followed.measured(loss)
+    rows, gradient, memory, steps, note, whole = followed.measured(loss)
     kind = type(followed.module).__name__
     reach = tuple(_reach(one if is_back(row) else one.flip(0)) for row, one in zip(rows, memory, strict=True))
-    return TimeProfile(followed.name, kind, rows, gradient, memory, reach, steps, followed.calls, note)
+    return TimeProfile(followed.name, kind, rows, gradient, memory, reach, steps, followed.calls, note, whole)
 
 
 def is_back(row: str) -> bool:
@@ -113,6 +115,8 @@ def time_finding(profile: TimeProfile) -> Finding | None:
     worst = max(grown, key=lambda one: one[0], default=(0.0, 0))
     if worst[0] >= DECADES[0]:
         return _exploding(profile, grown.index(worst), *worst)
+    if profile.whole > profile.steps:
+        return _detached(profile)
     reach = [one for one in profile.reach if one is not None]
     if not reach or len(reach) < len(profile.reach) or max(reach) >= profile.steps:
         return None
@@ -122,6 +126,17 @@ def time_finding(profile: TimeProfile) -> Finding | None:
     )
     evidence = {"layer": profile.name, "steps": profile.steps, "reach": list(profile.reach), "share": REACH}
     return Finding("along time", "info", message, evidence, action="Nothing, unless it has to remember for longer.")
+
+
+def _detached(profile: TimeProfile) -> Finding:
+    often = "at every step" if profile.steps == 1 else "on the way"
+    message = (
+        f"the state of {profile.name} is detached {often}: of {profile.whole:,} time steps, no gradient reaches "
+        f"further back than {counted(profile.steps, 'step')}"
+    )
+    evidence = {"layer": profile.name, "steps": profile.whole, "reach": [profile.steps]}
+    action = "Nothing, if it is meant so, to save memory; else leave the detach out, or do it every so many steps."
+    return Finding("along time", "info", message, evidence, action=action)
 
 
 def _exploding(profile: TimeProfile, row: int, decades: float, steps: int) -> Finding:

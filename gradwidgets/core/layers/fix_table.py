@@ -157,7 +157,7 @@ def _dead_last(flow: LayerFlow) -> str:
 FIXES: dict[str, Fix] = {
     "he": Fix(
         "He re-initialisation",
-        ("vanishing", "dead_units", "exploding"),
+        ("vanishing", "dead_units", "exploding", "units alike"),
         "Weights of linear and convolution layers, attention's projections and other matrices from N(0, 2/inputs), "
         f"biases 0: for ReLU and its like. {_LOSES}",
         partial(fix_code.reinitialise, "nn.init.kaiming_normal_(part, nonlinearity='relu')"),
@@ -171,7 +171,7 @@ FIXES: dict[str, Fix] = {
     ),
     "xavier": Fix(
         "Xavier re-initialisation",
-        ("vanishing", "exploding", "saturated"),
+        ("vanishing", "exploding", "saturated", "units alike"),
         f"Weights from N(0, 2/(inputs + outputs)), biases 0: for tanh. {_LOSES}",
         partial(fix_code.reinitialise, "nn.init.xavier_normal_(part)"),
         {"seed": 0},
@@ -182,7 +182,7 @@ FIXES: dict[str, Fix] = {
     ),
     "orthogonal": Fix(
         "Orthogonal re-initialisation",
-        ("vanishing", "exploding", "saturated"),
+        ("vanishing", "exploding", "saturated", "units alike"),
         f"Weights that turn without stretching, biases 0: for deep tanh or linear networks. {_LOSES}",
         partial(fix_code.reinitialise, "nn.init.orthogonal_(part)"),
         {"seed": 0},

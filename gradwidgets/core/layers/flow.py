@@ -120,7 +120,7 @@ def _measure(subject: Subject, look: Look | Glance) -> Measured:
         watch.gradients(gradients)
         value = float(loss.detach())
     watch.numbers.read()
-    graph = tracked.graph(watch.gradients_at, watch.numbers, gradients)
+    graph = tracked.graph(watch.gradients_at, watch.numbers, gradients, watch.norms)
     given = _tensors((inputs, look.targets))
     missed = unlisted(model, leaves, [*parameters_of(rows), *given]) if look.looks else ()
     reaches = any(0 < watch.numbers[norms[2]][0] < math.inf for norms in watch.norms.values() if norms[2] is not None)

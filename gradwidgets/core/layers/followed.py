@@ -26,6 +26,7 @@ class Measured(NamedTuple):
     memory: Tensor
     steps: int
     note: str
+    whole: int
 
 
 @dataclass(eq=False)
@@ -34,9 +35,11 @@ class Run:
 
     Attributes:
         rows: Row → a tap of each call.
+        before: Steps of the same sequence before its state was detached.
     """
 
     rows: dict[int, list[Tap]] = field(default_factory=dict)
+    before: int = 0
 
     @property
     def steps(self) -> int:
@@ -101,7 +104,8 @@ class Followed:
         state = next((t for t in (hx if isinstance(hx, (tuple, list)) else (hx,)) if isinstance(t, Tensor)), None)
         begun = None if state is None else _where_from(state, self._runs[-_OPEN:])
         if begun is None:
-            self._runs.append(Run())
+            cut = None if state is None else _detached_from(state, self._runs[-_OPEN:])
+            self._runs.append(Run(before=cut.before + cut.steps if cut else 0))
         else:  # the last one is the one that is added to
             self._runs.remove(begun)
             self._runs.append(begun)
@@ -136,7 +140,13 @@ class Followed:
             gradient = torch.linalg.vector_norm(_by_loss(loss, runs, rows), dim=0)
             memory = torch.stack([_by_last(runs[-1], row) for row in rows])
         names = tuple(self._named(row) for row in rows)
-        return Measured(names, gradient, memory, longest, self.note or self._said(len(runs), alive=alive))
+        return Measured(
+            names, gradient, memory, longest, self.note or self._said(len(runs), alive=alive), self._whole()
+        )
+
+    def _whole(self) -> int:
+        """Steps of the longest sequence, whether its state is detached on the way or not."""
+        return max((one.before + one.steps for one in self._runs), default=0)
 
     def _said(self, longest: int, *, alive: bool) -> str:
         if longest and not alive:
@@ -175,6 +185,18 @@ def _where_from(state: Tensor, runs: list[Run]) -> Run | None:
         if node is not None and node not in met:
             met.add(node)
             waiting += [behind for behind, _ in node.next_functions]
+    return None
+
+
+def _detached_from(state: Tensor, runs: list[Run]) -> Run | None:
+    """The sequence whose last state so far another state is a detached copy of; None for none."""
+    if state.requires_grad or not bool(state.any()):
+        return None
+    for one in reversed(runs):
+        for end in one.ends():
+            parts = state if state.ndim > end.ndim else [state]
+            if end.requires_grad and any(part.shape == end.shape and torch.equal(part, end.detach()) for part in parts):
+                return one
     return None
 
 

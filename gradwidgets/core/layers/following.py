@@ -13,6 +13,7 @@ from gradwidgets.core.layers.passes import FlowError, Subject
 from gradwidgets.core.layers.rows import Row
 
 _TORCH = os.path.dirname(torch.__file__)
+_CUTTING = ("detach", "detach_", "data")
 _OURS = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 _LEAVING = ("item", "tolist", "numpy", "__float__", "__int__", "__index__", "__array__", "__bool__")
 
@@ -46,6 +47,7 @@ class _Following(TorchFunctionMode):
         self._alive: dict[int, frozenset[str]] = {}
         self._lost: dict[int, frozenset[tuple[str, Cut]]] = {}
         self._left: dict[str, Cut] = {}
+        self._detached: dict[str, Cut] = {}  # what is done with such a copy need not be seen, in numpy say
         self._used: set[str] = set()
         self._kept: list[object] = []  # memory that is used again would be taken for what lay there before
         for row in rows:
@@ -70,8 +72,9 @@ class _Following(TorchFunctionMode):
         for name, cut in sorted(self._lost.get(id(loss), ()), key=lambda pair: str(pair[1])):
             if name == row.name:
                 return cut
-        if row.name in self._left:
-            return self._left[row.name]
+        for known in (self._left, self._detached):
+            if row.name in known:
+                return known[row.name]
         return Cut("unused" if row.name in self._used else "missed")
 
     def _note(self, func, result: object, alive: frozenset[str], lost: frozenset[tuple[str, Cut]]) -> None:
@@ -84,8 +87,12 @@ class _Following(TorchFunctionMode):
         if not gave and plain in _LEAVING:
             for layer in alive:
                 self._left.setdefault(layer, Cut("left", plain, _place()))
+            for layer, cut in sorted(lost, key=lambda pair: str(pair[1])):
+                self._left.setdefault(layer, cut)
         cuts = alive and any(not one.requires_grad for one in gave)
         cut = Cut("cut", plain, _place(), not torch.is_grad_enabled()) if cuts else None
+        for layer in alive if cut and plain in _CUTTING else ():
+            self._detached.setdefault(layer, cut)
         for one in gave:
             if one.requires_grad:
                 self._alive[id(one)] = self._alive.get(id(one), frozenset()) | alive

@@ -6,6 +6,7 @@ is dead, and where it is a small part of its largest, the output is saturated.
 
 import math
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -23,6 +24,9 @@ _SLOPES = {
     "clamp": 1.0,
 }  # fmt: skip
 _NONE = math.nan
+# Flat below 0 for all of what they give there: 0.
+_RECTIFIERS = ("relu", "softshrink", "hardshrink", "hardswish")
+_GATE = 3.0  # a hardsigmoid is flat below minus this and above this, and gives 0 and 1 there
 SOFTMAX = ("softmax", "safe_softmax")
 _SURE = 0.99  # of a softmax's row, for one entry
 # They gate by rights.
@@ -38,7 +42,9 @@ class FunctionStats(Result):
         place: The module that calls it.
         dead_fraction: Share of its units whose slope is 0 for the whole batch; NaN for too few samples to tell.
         saturated_fraction: Share of its outputs where the slope is under 5 % of its largest; NaN for one that does not
-            saturate. For a softmax, the share of its rows in which one entry has it all.
+            saturate. For a softmax, the share of its rows in which one entry has it all. Of what is 0 below as a ReLU
+            is, only the outputs at the upper bound count.
+        rests_at: What its dead units give; NaN where they do not all give the same, or that cannot be told.
         before: The nearest layers that it takes from.
     """
 
@@ -46,7 +52,13 @@ class FunctionStats(Result):
     place: str
     dead_fraction: float
     saturated_fraction: float
+    rests_at: float = math.nan
     before: tuple[str, ...] = ()
+
+    @property
+    def is_stuck(self) -> bool:
+        """Whether its dead units are at a bound that is not 0, or not all at the same one."""
+        return self.dead_fraction > 0 and self.rests_at != 0
 
     def __str__(self) -> str:
         """Where it is, in words."""
@@ -54,7 +66,7 @@ class FunctionStats(Result):
 
 
 def slopes_of(nodes: dict[Node, Call | None]) -> dict[Node, Tensor]:
-    """Shares of dead units and of saturated outputs, (2,), of each operation that is an activation.
+    """Share of dead units, share of saturated outputs, and what the dead units give, (3,), of each activation.
 
     Args:
         nodes: Operations and the calls that recorded them; to be called before the way back frees what they keep.
@@ -79,13 +91,67 @@ def _shares(node: Node, largest: float) -> Tensor | None:
     slope = slope[0] if isinstance(slope, tuple) else slope
     if slope is None or not slope.ndim or not slope.numel() or slope.layout is not torch.strided:
         return None
-    slope = slope.detach()
-    units, dead, flat = slope.ndim - (3 if slope.ndim > 3 else 1), _NONE, _NONE
+    slope, bounds = slope.detach(), _bounds(node)
+    units, dead, flat, rest = slope.ndim - (3 if slope.ndim > 3 else 1), _NONE, _NONE, _NONE
     if slope.ndim > 1 and slope.numel() // slope.shape[units] >= FEWEST_VALUES:
         dead = 1 - alive_units(slope[None], units)[0, 0] / slope.shape[units]
-    if not math.isnan(largest):
-        flat = (slope.abs() < FLAT * largest).float().mean()
-    return torch.stack([torch.as_tensor(one, dtype=torch.float32, device=slope.device) for one in (dead, flat)])
+        rest = _rest(node, bounds, _never(slope, units))
+    if not math.isnan(largest) and not (bounds and math.inf in map(abs, bounds.at)):
+        is_flat = slope.abs() < FLAT * largest
+        if bounds and bounds.at[0] == 0 and bounds.rectifies:
+            is_flat &= node._saved_self.detach() >= bounds.at[1]
+        flat = is_flat.float().mean()
+    return torch.stack([torch.as_tensor(one, dtype=torch.float32, device=slope.device) for one in (dead, flat, rest)])
+
+
+class _Bounds(NamedTuple):
+    """Where a function becomes flat below and above, what it gives there, and whether it is a ReLU in between."""
+
+    at: tuple[float, float]
+    gives: tuple[float, float]
+    rectifies: bool = True
+
+
+def _bounds(node: Node) -> _Bounds | None:
+    """Of a function that keeps what it is given; None for others, and for bounds that are tensors."""
+    name = plain_name(node.name().split("::")[-1])
+    if name == "hardsigmoid":
+        return _Bounds((-_GATE, _GATE), (0.0, 1.0), rectifies=False)
+    keys = {"hardtanh": ("_saved_min_val", "_saved_max_val"), "clamp": ("_saved_min", "_saved_max")}
+    keys["clamp_min"] = ("_saved_min", "")
+    try:
+        found = [getattr(node, key) if key else None for key in (*keys[name], "_saved_self")][:2]
+    except (AttributeError, KeyError, RuntimeError):
+        return None
+    if any(isinstance(one, Tensor) for one in found):
+        return None
+    low, high = (
+        (-math.inf if found[0] is None else float(found[0])),
+        (math.inf if found[1] is None else float(found[1])),
+    )
+    return _Bounds((low, high), (low, high))
+
+
+def _never(slope: Tensor, units: int) -> Tensor:
+    """Where the units are whose slope is 0 everywhere, a mask that fits."""
+    others = [axis for axis in range(slope.ndim) if axis != units]
+    mask = slope == 0
+    for axis in others:
+        mask = mask.all(axis, keepdim=True)
+    return mask
+
+
+def _rest(node: Node, bounds: _Bounds | None, dead: Tensor) -> float | Tensor:
+    """What dead units give; NaN where they differ, or that cannot be told."""
+    name = plain_name(node.name().split("::")[-1])
+    if name in _RECTIFIERS:
+        return 0.0
+    if bounds is None:
+        return _NONE
+    inputs = node._saved_self.detach()
+    below, above = ((inputs <= bounds.at[0]) | ~dead).all(), ((inputs >= bounds.at[1]) | ~dead).all()
+    low, high = (inputs.new_tensor(one, dtype=torch.float32) for one in bounds.gives)
+    return torch.where(below, low, torch.where(above, high, _NONE))
 
 
 def _sure(node: Node) -> Tensor | None:
@@ -97,4 +163,5 @@ def _sure(node: Node) -> Tensor | None:
     axis = axis - 2**64 if axis >= 2**63 else axis  # torch gives a negative axis as an unsigned number
     if not rows.ndim or not rows.numel() or rows.shape[axis] < 2 or rows.layout is not torch.strided:
         return None
-    return torch.stack((rows.new_tensor(_NONE), (rows.amax(axis) > _SURE).float().mean())).float()
+    none = rows.new_tensor(_NONE)
+    return torch.stack((none, (rows.amax(axis) > _SURE).float().mean(), none)).float()

@@ -1,7 +1,7 @@
 """A pass as a graph of layers and the functions between them, with the size of the gradient at each."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -27,6 +27,7 @@ class ModuleGraph:
         norms: Euclidean norm of the loss's gradient by what it gives; NaN where that was not measured.
         elements: Of how many numbers that gradient is.
         waiting: Parameters that are all 0 and get a gradient: what they hold back, the next step lets through.
+        sizes: Root mean squares of parameters, by their names.
     """
 
     names: tuple[str, ...]
@@ -40,6 +41,7 @@ class ModuleGraph:
     norms: tuple[float, ...]
     elements: tuple[int, ...]
     waiting: frozenset[str] = field(default=frozenset())
+    sizes: Mapping[str, float] = field(default_factory=dict)
 
     def __len__(self) -> int:
         """How many vertices there are."""

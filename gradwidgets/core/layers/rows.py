@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +14,8 @@ from gradwidgets.core.layers.heads import heads_of, split_of
 from gradwidgets.core.layers.units import has_units, is_activation, saturation
 
 ROOT = "(model)"
+# Whether all units of a layer have the same weights: no; until the next step; and it keeps them so.
+Likeness = Literal["", "at first", "for good"]
 
 
 @dataclass(eq=False)
@@ -37,7 +40,7 @@ class Row:
         cut: Why no gradient comes to it, where that was looked for.
         tokens: What an embedding with a padding token was given.
         padded: See `LayerStats`.
-        alike: Whether its units have the same weights, and the next step keeps them so.
+        alike: Whether its units have the same weights, and for how long.
         notes: What is to be said about it.
         fresh: See `LayerStats`.
         split: Among how many heads of attention the rows of its weights are split, or if below 0 the columns.
@@ -60,7 +63,7 @@ class Row:
     cut: Cut | None = None
     tokens: list[Tensor] = field(default_factory=list)
     padded: tuple[int, int] | None = None
-    alike: bool = False
+    alike: Likeness = ""
     notes: list[str] = field(default_factory=list)
     fresh: bool = False
     split: int = 0

@@ -62,6 +62,9 @@ class LayerStats(Result):
         fresh: Whether it is a BatchNorm in evaluation mode that has seen no batch, and so normalises nothing.
         heads: For a layer that gives values to the heads of an attention or takes from them, the norm of the gradient
             by each head's part of its weights.
+        alike: Whether all of its units have the same weights: "at first", where the next step tells them apart, or "for
+            good"; "" where they have not.
+        bias_grad_norm: Euclidean norm of the loss's gradient by its biases, where it has weights besides; NaN for none.
     """
 
     name: str
@@ -91,6 +94,8 @@ class LayerStats(Result):
     padded: tuple[int, int] | None = None
     fresh: bool = False
     heads: tuple[float, ...] = ()
+    alike: str = ""
+    bias_grad_norm: float = math.nan
 
     @property
     def activation_rms(self) -> float:

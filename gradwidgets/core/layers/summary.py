@@ -32,7 +32,7 @@ class Measured:
         training: The model's own mode.
         graph: What fed what; None where that cannot be told.
         unlisted: What takes part and is no parameter.
-        slopes: Of activations that are called as functions, shares of dead units and saturated outputs, by vertex.
+        slopes: What `slopes_of` tells of activations that are called as functions, by vertex.
         preflight: What is wrong with the batch and the loss.
         culprit: Who made what is not finite.
         along_time: The gradient along time, of each recurrent module.
@@ -117,7 +117,7 @@ def _united(names: list[tuple[str, ...]], calls: list[int]) -> tuple[str, ...]:
 
 
 def _alike(rows: list[Row]) -> list[str]:
-    names = [row.name for row in rows if row.calls and row.alike]
+    names = [row.name for row in rows if row.calls and row.alike == "for good"]
     if not names:
         return []
     listed = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
@@ -183,7 +183,15 @@ def _stats(row: Row, measured: Measured, depth: int, before: tuple[str, ...], af
         row.padded,
         row.fresh,
         row.heads,
+        row.alike,
+        _of_biases(row, measured),
     )
+
+
+def _of_biases(row: Row, measured: Measured) -> float:
+    biases = [measured.norms.get(id(one)) for key, one in row.own.items() if key not in row.weights]
+    found = [measured.numbers[norms[2]][0] for norms in biases if norms is not None and norms[2] is not None]
+    return math.hypot(*found) if found else _NAN
 
 
 def _reached(row: Row, held: list[nn.Parameter], moved: list[tuple]) -> Reached:

@@ -103,7 +103,7 @@ class Tracked:
                 gradients.watch(exits)
 
     def activations(self) -> dict[int, Tensor]:
-        """Shares of dead units and saturated outputs of activations that are called as functions, by vertex."""
+        """What `slopes_of` tells of activations that are called as functions, by vertex."""
         own = {node: vertex for node, vertex in self._vertex.items() if not self._is_modules(vertex)}
         shares = slopes_of({node: self._call[vertex] for node, vertex in own.items()})
         return {own[node]: share for node, share in shares.items()}
@@ -112,13 +112,16 @@ class Tracked:
         """Whether an activation's module made it, which is looked at by itself."""
         return self._leaf[vertex] and is_activation(type(self._call[vertex].module))
 
-    def graph(self, gradients: NodeGradients, numbers: Reducer, found: Mapping[int, Tensor]) -> ModuleGraph | None:
+    def graph(
+        self, gradients: NodeGradients, numbers: Reducer, found: Mapping[int, Tensor], weights: Mapping[int, tuple]
+    ) -> ModuleGraph | None:
         """The graph of modules, once the numbers are read.
 
         Args:
             gradients: What `watch` was given.
             numbers: Where the numbers are.
             found: Gradients by the ids of parameters.
+            weights: Elements and place of the norm of each parameter, by its id.
 
         Returns:
             None where there is nothing behind the loss, or calls go round in a circle, as autograd's graph has them.
@@ -144,6 +147,11 @@ class Tracked:
             tuple(norms),
             tuple(elements),
             frozenset(self._waiting(found)),
+            {
+                self._names[key]: numbers[place][0] / math.sqrt(count)
+                for key, (count, place, *_) in weights.items()
+                if count and key in self._names
+            },
         )
 
     def _sort(self, ordered: list[Node]) -> None:

@@ -13,7 +13,7 @@ from gradwidgets.core.layers.calls import Calls
 from gradwidgets.core.layers.heads import gradient_by_head
 from gradwidgets.core.layers.reduce import Reducer, numbers_of
 from gradwidgets.core.layers.rows import ROOT, Row
-from gradwidgets.core.layers.rows_seen import are_alike, padded
+from gradwidgets.core.layers.rows_seen import likeness, padded
 from gradwidgets.core.layers.tracking import NodeGradients
 from gradwidgets.core.layers.units import FEWEST_VALUES, axis_after, axis_of_units
 
@@ -79,7 +79,7 @@ class Watch:
                 size = self.gradients_at.at(node, output)
                 if size is not None:
                     row.gradients[key] = size
-            row.alike = are_alike(row, gradients)
+            row.alike = likeness(row, gradients)
             row.heads = gradient_by_head(row.split, row.weights, gradients) if row.split else ()
             row.padded = padded(row)
         known = {key: gradient for key, gradient in gradients.items() if key in self.norms}

@@ -11,6 +11,7 @@ from torch import nn
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 from torch.utils.checkpoint import checkpoint
 
+from gradwidgets.core.layers import diagnose, layer_flow
 from gradwidgets.core.layers.along_time import TimeProfile, gradients_along_time, time_finding
 from gradwidgets.core.layers.passes import FlowError, Subject
 
@@ -503,3 +504,26 @@ def test_a_failure_leaves_nothing_either(module, error):
 
 def test_a_model_without_recurrent_modules_has_no_profile():
     assert profiles(nn.Linear(4, 4), X) == ()
+
+
+@pytest.mark.parametrize(("every", "words"), [(1, "at every step"), (5, "on the way")])
+def test_a_state_that_is_detached_on_the_way_is_told_with_how_far_back_a_gradient_reaches(every, words):
+    class Stepping(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.cell, self.head = nn.GRUCell(5, 8), nn.Linear(8, 3)
+
+        def forward(self, x):
+            h = torch.zeros(len(x), 8)
+            for t in range(x.shape[1]):
+                h = self.cell(x[:, t], h.detach() if t % every == 0 else h)
+            return self.head(h)
+
+    def found(steps):
+        flow = layer_flow(Stepping(), torch.randn(16, steps, 5), torch.zeros(16, 3), nn.functional.mse_loss)
+        return [one for one in diagnose(flow) if one.name == "along time" and "detached" in one.message]
+
+    (one,) = found(20)
+    assert one.severity == "info" and f"the state of cell is detached {words}: of 20 time steps" in one.message
+    assert one.message.endswith(f"than {every} step{'s' if every > 1 else ''}")
+    assert found(every) == []

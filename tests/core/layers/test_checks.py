@@ -295,3 +295,118 @@ def test_units_that_are_the_same_and_will_stay_so_are_noted():
         model[0].bias.fill_(0.1)
         model[2].weight.copy_(torch.randn(6, 1).expand(6, 6))
     assert "0: all units have the same weights, and will stay the same: draw them at random" in notes() and stay()
+
+
+class Bounded(nn.Module):
+    def __init__(self, function, bias):
+        super().__init__()
+        self.inner, self.outer, self.function = nn.Linear(20, 64), nn.Linear(64, 3), function
+        nn.init.constant_(self.inner.bias, bias)
+
+    def forward(self, x):
+        return self.outer(self.function(self.inner(x)))
+
+
+def judged(model, inputs=None):
+    generator = torch.Generator().manual_seed(3)
+    x = torch.randn(64, 20, generator=generator) if inputs is None else inputs
+    targets = torch.randint(0, 3, (64,), generator=generator)
+    return {one.name: one for one in diagnose(layer_flow(model, x, targets, nn.functional.cross_entropy))}
+
+
+@pytest.mark.parametrize(
+    ("function", "bias", "bound"),
+    [
+        (lambda x: x.clamp(0, 1), 12, "1"),
+        (lambda x: x.clamp(max=1), 12, "1"),
+        (nn.functional.hardtanh, 12, "1"),
+        (nn.functional.hardtanh, -12, "−1"),
+        (nn.functional.hardsigmoid, 12, "1"),
+        (nn.functional.relu6, 12, "6"),
+    ],
+)
+def test_units_at_a_bound_that_is_not_0_are_saturated_and_not_dead(function, bias, bound):
+    found = judged(Bounded(function, bias))
+    assert "dead_units" not in found and found["saturated"].message.endswith(f"flat, at its bound {bound}")
+    assert "dead" not in found["no_gradient"].message and "where its slope is 0" in found["no_gradient"].message
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x: x.clamp(0, 1),
+        lambda x: x.clamp(min=0),
+        nn.functional.hardsigmoid,
+        nn.functional.relu6,
+        nn.Hardsigmoid(),
+        nn.ReLU6(),
+    ],
+)
+def test_units_at_0_are_dead_and_not_saturated_besides(function):
+    found = judged(Bounded(function, -12))
+    assert "saturated" not in found and "100 % of its units gave 0" in found["dead_units"].message
+
+
+def test_units_at_either_bound_are_where_the_slope_is_0_and_no_bound_is_named():
+    model = Bounded(lambda x: x.clamp(0, 1), 12)
+    with torch.no_grad():
+        model.inner.bias[::2] = -12
+    found = judged(model)
+    assert "dead_units" not in found and found["saturated"].message.endswith("are where it is flat")
+
+
+def test_what_lies_between_a_layer_and_a_dead_relu_is_not_said_of_the_layer():
+    found = judged(Bounded(lambda x: torch.relu(x - 30), 12))
+    assert "since" not in found["dead_units"].message
+
+
+@pytest.mark.parametrize("function", [lambda x: x.clamp(min=0), nn.functional.relu6, lambda x: x.clamp(0, 6)])
+def test_a_rectifier_that_is_written_as_a_clamp_is_no_more_saturated_than_a_relu(function):
+    assert "saturated" not in judged(Bounded(function, -0.3))
+
+
+@pytest.mark.parametrize("module", [nn.Hardtanh(), nn.ReLU6(), nn.Hardsigmoid()])
+def test_a_module_that_gives_one_number_throughout_is_named_with_it(module):
+    bound = 6 if isinstance(module, nn.ReLU6) else 1
+    message = judged(Bounded(module, 12))["no_gradient"].message
+    assert (
+        message
+        == f"inner gets a gradient of exactly 0: nothing comes back through function, which gives {bound} throughout"
+    )
+
+
+def relus(*, change=lambda model: None):
+    model = nn.Sequential(nn.Linear(20, 64), nn.ReLU(), nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 3))
+    with torch.no_grad():
+        change(model)
+    return model
+
+
+def test_weights_that_get_nothing_of_inputs_of_zeros_are_told_from_those_to_which_nothing_comes_back():
+    found = judged(relus(), torch.zeros(64, 20))["no_gradient"]
+    assert found.message == (
+        "0: its weight gets a gradient of exactly 0 (its bias does not), since all of the model's input is 0"
+    )
+    assert "ReLU" not in found.action and found.evidence["layers"] == ["0"]
+
+
+def test_the_layer_behind_dead_units_is_said_to_get_zeros_and_not_to_be_cut_off_by_them():
+    found = judged(relus(change=lambda model: model[2].bias.fill_(-100)))["no_gradient"]
+    assert found.message == (
+        "0, 2 get a gradient of exactly 0: nothing comes back through the dead units of 3; 4: its weight gets a "
+        "gradient of exactly 0 (its bias does not), since all that comes into it is 0"
+    )
+    assert found.evidence["layers"] == ["0", "2", "4"]
+
+
+def test_a_frozen_layer_before_is_not_taken_for_the_models_input():
+    model = relus(change=lambda model: model[0].bias.fill_(-100))
+    model[0].requires_grad_(False)
+    assert "since all that comes into it is 0" in judged(model)["no_gradient"].message
+
+
+def test_of_weights_that_are_all_0_the_bias_that_gets_a_gradient_is_left_out():
+    found = judged(relus(change=lambda model: [one.zero_() for one in model.parameters()]))["no_gradient"]
+    assert found.message == (
+        "0, 2, 4 get a gradient of exactly 0 by their weights (not so the bias of 4), and their weights are all 0"
+    )

@@ -223,3 +223,28 @@ def test_what_is_offered_against_softmax_before_the_loss_takes_it_away():
     trial = try_fix(*batch, "drop_output_activation")
     assert [one.name for one in trial.findings_before if one.severity == "error"] == ["not_logits"]
     assert [one for one in trial.findings_after if one.severity == "error"] == []
+
+
+@pytest.mark.parametrize(
+    ("way", "named"),
+    [
+        (lambda z: torch.from_numpy(z.detach().numpy()), "detach"),
+        (lambda z: torch.from_numpy(z.detach().cpu().numpy().copy()), "detach"),
+        (lambda z: torch.tensor(z.data.numpy()), "data"),
+        (lambda z: torch.tensor(z.detach().tolist()), "detach"),
+        (lambda z: torch.utils.dlpack.from_dlpack(torch.utils.dlpack.to_dlpack(z.detach())), "detach"),
+    ],
+)
+def test_what_leaves_torch_as_a_detached_copy_is_used_and_the_line_that_detaches_it_is_named(way, named):
+    model = Calling(lambda self, x: self.d(way(self.e(x))), e=nn.Linear(16, 8), d=nn.Linear(8, 4))
+    found = diagnose(layer_flow(model, numbers(8, 16), classes(8), functional.cross_entropy))
+    cut = next(one for one in found if one.name == "no_gradient")
+    assert cut.severity == "error" and "does not use" not in cut.message and cut.evidence["layers"] == ["e"]
+    line = way.__code__.co_firstlineno
+    assert f"{named} (test_reports.py, line {line}) cuts it off" in cut.message
+
+
+def test_what_is_not_used_at_all_is_still_said_to_be_unused():
+    model = Calling(lambda self, x: (self.e(x), self.d(x))[1], e=nn.Linear(16, 8), d=nn.Linear(16, 4))
+    found = diagnose(layer_flow(model, numbers(8, 16), classes(8), functional.cross_entropy))
+    assert "the loss does not use what it gives" in next(one for one in found if one.name == "no_gradient").message

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.nn import functional
 
-from gradwidgets.core.layers import diagnose, layer_flow
+from gradwidgets.core.layers import diagnose, fixes_for, layer_flow
 from gradwidgets.core.layers.module_graph import ModuleGraph
 from gradwidgets.core.layers.verdicts.walk import FADE, STEP, Walk
 
@@ -223,3 +223,72 @@ def test_a_product_with_a_layer_that_begins_small_is_no_fault_and_with_a_gate_th
     assert found.severity == "info" and "what other gives is the other factor" in found.message
     found = [one for one in diagnose(findings(Product(lambda y: torch.sigmoid(y - 9)))) if one.name == "cliff"]
     assert {one.severity for one in found if "and value" in one.message or "value and" in one.message} == {"warning"}
+
+
+def constant(value, *layers):
+    model = nn.Sequential(*layers)
+    for parameter in model.parameters():
+        nn.init.constant_(parameter, value)
+    return model
+
+
+def of_classes(model, shape=(64, 20)):
+    inputs = torch.randn(*shape, generator=torch.Generator().manual_seed(1))
+    targets = torch.randint(0, 3, (shape[0],), generator=torch.Generator().manual_seed(2))
+    return layer_flow(model, inputs, targets, functional.cross_entropy)
+
+
+DEEP = nn.Linear(20, 64), nn.ReLU(), nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 3)
+
+
+@pytest.mark.parametrize(
+    ("model", "layers"),
+    [
+        (lambda: constant(0.05, *DEEP), ["0", "2"]),
+        (lambda: constant(0.1, nn.Linear(20, 64), nn.ReLU(), nn.Linear(64, 3)), ["0"]),
+        (lambda: constant(1.0, nn.Linear(20, 64), nn.Sigmoid(), nn.Linear(64, 3)), ["0"]),
+    ],
+)
+def test_units_that_begin_as_copies_are_named_and_no_cliff_is_made_of_what_cancels_out(model, layers):
+    flow = of_classes(model())
+    found = {one.name: one for one in diagnose(flow)}
+    assert found["units alike"].severity == "error" and found["units alike"].evidence["layers"] == layers
+    assert "healthy" not in found and "cliff" not in found
+    assert {"he", "xavier", "orthogonal"} <= set(fixes_for(found["units alike"], flow))
+
+
+def test_copies_in_a_recurrent_layer_are_named_too():
+    class Reader(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.rnn, self.head = nn.GRU(5, 8, batch_first=True), nn.Linear(8, 3)
+
+        def forward(self, x):
+            return self.head(self.rnn(x)[1][0])
+
+    model = Reader()
+    assert "units alike" not in [one.name for one in diagnose(of_classes(model, (64, 4, 5)))]
+    for parameter in model.parameters():
+        nn.init.constant_(parameter, 0.1)
+    found = next(one for one in diagnose(of_classes(model, (64, 4, 5))) if one.name == "units alike")
+    assert found.evidence["layers"] == ["rnn"]
+
+
+def test_a_head_of_equal_weights_is_told_apart_by_the_first_step_and_is_not_said_to_be_small():
+    model = nn.Sequential(nn.Linear(20, 64), nn.ReLU(), nn.Linear(64, 3))
+    nn.init.constant_(model[2].weight, 0.05)
+    nn.init.zeros_(model[2].bias)
+    cliff, healthy = diagnose(of_classes(model))
+    assert (cliff.name, cliff.severity, healthy.name) == ("cliff", "info", "healthy")
+    assert "all units of 2 have the same weights" in cliff.message and "small" not in cliff.message
+    assert "would be too many" not in healthy.message
+
+
+def test_what_is_no_weight_of_units_or_is_not_trained_is_no_copy():
+    average = nn.Linear(20, 64)
+    nn.init.constant_(average.weight, 0.05)
+    nn.init.constant_(average.bias, 0.0)
+    average.requires_grad_(False)
+    parts = nn.LayerNorm(64), nn.Linear(64, 1), nn.BatchNorm1d(1), nn.Linear(1, 3)
+    flow = of_classes(nn.Sequential(average, *parts))
+    assert [layer.name for layer in flow.layers if layer.alike] == []

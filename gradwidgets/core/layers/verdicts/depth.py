@@ -12,6 +12,7 @@ from gradwidgets.core.wording import number
 
 ERROR = 5.0  # decades from which it is an error
 SIGNAL = 3.0  # decades that outputs may gain from the first layers to the last
+SMALL = 0.4  # of a loss's decades that a factor must be small by, to be what loses them
 FEWEST = 4  # layers of which that can be said
 
 
@@ -37,9 +38,13 @@ def _cliff(judged: Judged, leaps: list[Leap]) -> Finding:
     if len(leaps) > 1:
         message += f"; so it is at {len(leaps)} places"
     severity, action = severity_of(decades, ERROR), ""
-    if worst.factors and lost:
-        message += f"; {listed(worst.factors)}, which goes in there, is trained and begins small"
+    factors, same = _small(judged, worst), _same_at_first(judged, worst)
+    if factors and lost:
+        message += f"; {listed(factors)}, which goes in there, is trained and begins small"
         severity, action = "info", "Nothing, where it is meant to begin small, as LayerScale does."
+    elif same and lost:
+        message += f"; all units of {same} have the same weights, so that what comes back through them cancels out"
+        severity, action = "info", f"Nothing: the first step tells them apart; or draw the weights of {same} at random."
     elif worst.gates and lost and decades < ERROR:
         message += f"; what {listed(worst.gates)} gives is the other factor, is trained and begins small"
         severity, action = "info", "Nothing, where it is meant to begin small, as gates do."
@@ -52,6 +57,20 @@ def _cliff(judged: Judged, leaps: list[Leap]) -> Finding:
         "threshold": FADE,
     }
     return Finding("cliff", severity, message, evidence, judged.places(names), action)
+
+
+def _small(judged: Judged, leap: Leap) -> tuple[str, ...]:
+    """The trained factors that begin small; of what goes in through a function its size says nothing."""
+    graph, most = judged.flow.graph, 10 ** (-SMALL * leap.decades)
+    direct = graph.parameters[leap.at] if leap.at is not None else ()
+    factors = [one for one in leap.factors if not (one in direct and graph.weighted[leap.at] and "bias" in one)]
+    return tuple(one for one in factors if one not in direct or graph.sizes.get(one, 0.0) <= most)
+
+
+def _same_at_first(judged: Judged, leap: Leap) -> str:
+    """The layer at a leap if all of its units are the same until the first step; "" otherwise."""
+    name = judged.flow.graph.names[leap.at] if leap.at is not None and judged.flow.graph.is_layer[leap.at] else ""
+    return next((layer.name for layer in judged.flow.layers if layer.name == name and layer.alike == "at first"), "")
 
 
 def vanishing(judged: Judged) -> list[Finding]:

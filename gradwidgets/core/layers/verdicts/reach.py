@@ -1,12 +1,21 @@
 """Layers that no gradient comes to, weights that nobody trains, and rows of an embedding that are left out."""
 
+from dataclasses import replace
+
 from gradwidgets.core.finding import Finding
 from gradwidgets.core.layers.stats import LayerStats
 from gradwidgets.core.layers.verdicts.check import Judged, listed, unless_fresh
 from gradwidgets.core.layers.verdicts.units import DEAD
 from gradwidgets.core.layers.verdicts.walk import FADE
+from gradwidgets.core.wording import number
 
 Layers = list[tuple[int, LayerStats]]
+_ACTION = (
+    "Look for units that put out 0 for the whole batch (ReLUs behind biases far below 0), for outputs that are at the "
+    "bound of a clamp, and for what is multiplied by 0 or rounded."
+)
+# Multiply what comes in by their weights, whose gradient is 0 where that is.
+_PRODUCTS = ("Linear", *(f"Conv{'Transpose' * turned}{n}d" for n in (1, 2, 3) for turned in (False, True)))
 
 
 def no_gradient(judged: Judged) -> list[Finding]:
@@ -106,20 +115,67 @@ def _nothing_arrives(judged: Judged, zero: Layers) -> Finding:
         return _about(zero, len(trained), "info", words, "Nothing: the first step changes that.")
     words, severity = f"{get} a gradient of exactly 0", "error"
     if all(layer.weight_norm == 0 for _, layer in zero):
+        moved = [layer.name for _, layer in zero if layer.bias_grad_norm > 0]
+        words += f" by their weights (not so the bias of {listed(moved)})" if moved else ""
         words += f", and {'its' if len(zero) == 1 else 'their'} weights are all 0"
         action = "Draw the weights at random: weights that are all 0 let nothing through, neither way."
         return _about(zero, len(trained), severity, words, action)
+    starved = [layer for _, layer in zero if _is_starved(layer)]
+    blocked = [(i, layer) for i, layer in zero if not _is_starved(layer)]
+    if not starved:
+        return _blocked(judged, zero)
+    words = _starved(judged, starved)
+    places = judged.places([layer.name for _, layer in zero])
+    evidence = {"layers": [layer.name for _, layer in zero], "without": len(zero), "of": len(trained)}
+    if blocked:
+        found = _blocked(judged, blocked)
+        return replace(found, message=f"{found.message}; {words}", evidence=evidence, where=places)
+    action = "Look at the inputs: of zeros no weight learns." if _is_first(judged, starved[0]) else _ACTION
+    return Finding("no_gradient", severity, words, evidence, places, action)
+
+
+def _blocked(judged: Judged, zero: Layers) -> Finding:
+    """Layers to which nothing comes back, and what stops it."""
+    flow, trained, ends = judged.flow, judged.trained, judged.walk.ends if judged.walk else []
+    words, severity = f"{'gets' if len(zero) == 1 else 'get'} a gradient of exactly 0", "error"
     dead = [layer.name for layer in flow.layers if layer.dead_fraction > DEAD[1]]
-    dead += [str(one) for one in flow.functions if one.dead_fraction > DEAD[1]]
-    if dead:
-        words, severity = f"{words}: nothing comes back through the dead units of {listed(dead)}", "warning"
+    dead += [str(one) for one in flow.functions if one.dead_fraction > DEAD[1] and not one.is_stuck]
+    stuck = [str(one) for one in flow.functions if one.dead_fraction > DEAD[1] and one.is_stuck]
+    if dead or stuck:
+        where = f"the dead units of {listed(dead)}" if dead else f"{listed(stuck)}, where its slope is 0"
+        words, severity = f"{words}: nothing comes back through {where}", "warning"
     elif ends and ends[-1].at is not None:
-        words += f": nothing comes back through {named(judged, ends[-1].at)}"
-    action = (
-        "Look for units that put out 0 for the whole batch (ReLUs behind biases far below 0), and for outputs that "
-        "are multiplied by 0 or rounded."
-    )
-    return _about(zero, len(trained), severity, words, action)
+        words += f": nothing comes back through {named(judged, ends[-1].at)}{_gives(judged, ends[-1].at)}"
+    return _about(zero, len(trained), severity, words, _ACTION)
+
+
+def _gives(judged: Judged, vertex: int) -> str:
+    """What a layer gives, where that is one number throughout."""
+    graph = judged.flow.graph
+    name = graph.names[vertex] if graph.is_layer[vertex] else None
+    one = next((layer for layer in judged.flow.layers if layer.name == name), None)
+    constant = one is not None and one.activation_min == one.activation_max
+    return f", which gives {number(one.activation_min)} throughout" if constant else ""
+
+
+def _is_starved(layer: LayerStats) -> bool:
+    """Whether a gradient comes to what it gives, so that it is for want of an input that its weights get none."""
+    return layer.activation_grad_rms > 0 and layer.kind in _PRODUCTS
+
+
+def _is_first(judged: Judged, layer: LayerStats) -> bool:
+    return layer is next((one for one in judged.flow.layers if one.calls), None)
+
+
+def _starved(judged: Judged, layers: list[LayerStats]) -> str:
+    """What is to be said of layers to whose outputs a gradient comes, and none to their weights."""
+    said = []
+    for layer in layers[:3]:
+        bias = " (its bias does not)" if layer.bias_grad_norm > 0 else ""
+        zeros = "all of the model's input is 0" if _is_first(judged, layer) else "all that comes into it is 0"
+        said.append(f"{layer.name}: its weight gets a gradient of exactly 0{bias}, since {zeros}")
+    more = f", and so it is with {len(layers) - 3} more" if len(layers) > 3 else ""
+    return "; ".join(said) + more
 
 
 def named(judged: Judged, vertex: int) -> str:

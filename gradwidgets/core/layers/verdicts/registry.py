@@ -13,7 +13,7 @@ from gradwidgets.core.layers.verdicts.heads import heads
 from gradwidgets.core.layers.verdicts.numerics import non_finite
 from gradwidgets.core.layers.verdicts.reach import frozen, no_gradient, padding, unlisted
 from gradwidgets.core.layers.verdicts.record import diagnose_record
-from gradwidgets.core.layers.verdicts.units import dead_units, saturated
+from gradwidgets.core.layers.verdicts.units import dead_units, saturated, units_alike
 from gradwidgets.core.layers.verdicts.walk import FADE
 from gradwidgets.core.subject.home import at_home
 from gradwidgets.core.wording import number
@@ -29,7 +29,7 @@ def _healthy(judged: Judged) -> Finding:
     )
     message = f"the gradient reaches {every}, and all is finite"
     lost, over = change(judged)
-    if over > 1 and not any(layer.fresh for layer in flow.layers):
+    if over > 1 and abs(lost) < FADE and not any(layer.fresh for layer in flow.layers):
         evidence |= {"decades lost": lost}
         message = (
             f"the gradient reaches {every}; from output to input it {'gains' if lost < 0 else 'loses'} "
@@ -68,6 +68,11 @@ CHECKS: dict[str, Check] = {
         "the row of a padding token is never trained",
         "Give padding a token of its own, or leave padding_idx out.",
         padding,
+    ),
+    "units alike": Check(
+        "units that get the same gradient stay copies of each other: however wide, the layer is worth one unit",
+        "Draw the weights at random, as He's, Xavier's or an orthogonal init does.",
+        units_alike,
     ),
     "cliff": Check(
         "what is on one side of it learns far more slowly than what is on the other",
@@ -125,6 +130,7 @@ _EXPLAINS = {
     "non_finite": ("non_finite_data", "non_finite_weights"),
     "constant_loss": ("no_gradient", "vanishing", "cliff"),
     "no_gradient": ("detached_loss",),
+    "units alike": ("cliff", "vanishing"),  # what comes back through units that are the same may cancel out
 }
 
 

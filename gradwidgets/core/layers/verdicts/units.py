@@ -1,13 +1,14 @@
 """Units that are dead, and outputs where the activation is flat."""
 
+import math
 from collections.abc import Callable
 
 from gradwidgets.core.finding import Finding
 from gradwidgets.core.layers.functional_units import SOFTMAX, FunctionStats
 from gradwidgets.core.layers.stats import LayerStats
-from gradwidgets.core.layers.verdicts.check import Judged
+from gradwidgets.core.layers.verdicts.check import Judged, listed
 from gradwidgets.core.layers.verdicts.walk import PRODUCTS
-from gradwidgets.core.wording import percent
+from gradwidgets.core.wording import number, percent
 
 # Shares of a layer's units that may be dead. Half of them may be by rights: deep in a ReLU network all samples look
 # alike, and each unit is then on for all of them or for none.
@@ -21,13 +22,39 @@ _BEHIND = 8  # functions from a softmax to the product with the values, at most
 
 def dead_units(judged: Judged) -> list[Finding]:
     """Layers most of whose units give 0 whatever comes in; the first is a cause, those behind it may not be."""
-    return _share(judged, "dead_units", lambda s: s.dead_fraction, DEAD, "of its units gave 0 for the whole batch")
+    return _share(judged, "dead_units", _dead, DEAD, "of its units gave 0 for the whole batch")
 
 
 def saturated(judged: Judged) -> list[Finding]:
     """Layers that are where their activation is flat."""
     words = "of its outputs are where it is flat"
-    return _share(judged, "saturated", lambda s: s.saturated_fraction, SATURATED, words) or _steep(judged)
+    return _share(judged, "saturated", _flat, SATURATED, words) or _steep(judged)
+
+
+def _dead(one: LayerStats | FunctionStats) -> float:
+    """The share of units that give 0 throughout; NaN for those that are stuck elsewhere."""
+    return math.nan if isinstance(one, FunctionStats) and one.is_stuck else one.dead_fraction
+
+
+def _flat(one: LayerStats | FunctionStats) -> float:
+    """The share of saturated outputs, of those that are not said to be dead already."""
+    if _dead(one) > DEAD[0]:
+        return math.nan
+    stuck = one.dead_fraction if isinstance(one, FunctionStats) and one.dead_fraction > DEAD[0] else 0.0
+    return max(stuck, one.saturated_fraction) if stuck else one.saturated_fraction
+
+
+def units_alike(judged: Judged) -> list[Finding]:
+    """Layers all of whose units are the same and will stay so."""
+    layers = [layer for _, layer in judged.trained if layer.calls and layer.alike == "for good"]
+    if not layers:
+        return []
+    names, one = [layer.name for layer in layers], len(layers) == 1
+    message = (
+        f"{listed(names)}: all units of {'it' if one else 'each'} have the same weights and get the same gradient, so "
+        "that no step will tell them apart"
+    )
+    return [Finding("units alike", "error", message, {"layers": names}, judged.places(names))]
 
 
 def _steep(judged: Judged) -> list[Finding]:
@@ -79,8 +106,7 @@ def _share(
     dead = name == "dead_units"
     worst = _cause(judged, hit) if dead else max(hit, key=share)
     message = f"{_called(worst)}: {percent(share(worst))} {words}"
-    if dead and worst.before:
-        message += f", since what {worst.before[0]} gives them is never above 0"
+    message += _since(judged, worst) if dead else _where(worst)
     if len(hit) > 1:
         behind = ", those behind it perhaps by it" if dead else ""
         message += f"; {len(hit)} layers are above {percent(limits[0])}{behind}"
@@ -89,6 +115,27 @@ def _share(
     severity = "error" if share(worst) > limits[1] else "warning"
     layers = [one.name if isinstance(one, LayerStats) else (*one.before, one.place)[0] for one in hit]
     return [Finding(name, severity, message, evidence, judged.places(layers))]
+
+
+# Give 0 for what is not above 0, and for nothing else.
+_RECTIFIERS = ("ReLU", "ReLU6", "relu", "hardtanh", "clamp", "clamp_min")
+
+
+def _since(judged: Judged, one: LayerStats | FunctionStats) -> str:
+    """Why units are dead, where that is sure."""
+    if not one.before or (one.kind if isinstance(one, LayerStats) else one.name) not in _RECTIFIERS:
+        return ""
+    source = next((layer for layer in judged.flow.layers if layer.name == one.before[0]), None)
+    if source is None or (one.dead_fraction == 1 and source.activation_max > 0):
+        return ""  # something between them takes it below 0
+    return f", since what {source.name} gives them is never above 0"
+
+
+def _where(one: LayerStats | FunctionStats) -> str:
+    """At which value its stuck units are, where that is known."""
+    if not isinstance(one, FunctionStats) or not one.dead_fraction > DEAD[0] or math.isnan(one.rests_at):
+        return ""
+    return f", at its bound {number(one.rests_at)}"
 
 
 def _called(one: LayerStats | FunctionStats) -> str:

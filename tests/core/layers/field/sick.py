@@ -290,7 +290,7 @@ SICK = (
     Case("tanh of big weights", "N(0, 1) for each weight", tanh_of_big_weights, one_of("saturated"), ("1:",)),
     Case("ReLU of what is negative", "weights that lost their sign", negative_and_relu, one_of("dead_units"), ("3:",)),
     Case("clamped", "a clamp far narrower than what comes", clamped, one_of("saturated"), ("clamp",)),
-    Case("frozen gain of 0", "a norm loaded with zeros", gain_0, CUT, ("0, 3 get", "what 1 gives")),
+    Case("frozen gain of 0", "a norm loaded with zeros", gain_0, CUT, ("0 gets", "3: its weight", "what 1 gives")),
     Case("all dropped", "dropout 1.0 for 0.1", all_dropped, CUT, ("0", "dropout|2")),
     Case("small branch", "a weight of 1e-6 left in",
          lambda: net(small_branch, deep=through(32, 32, 32)), LOST, ("mul", "deep.2")),
