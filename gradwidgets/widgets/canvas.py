@@ -23,15 +23,12 @@ from collections.abc import Callable, Iterable
 import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
-from matplotlib.transforms import Bbox
 
 from gradwidgets.figures.layout import DPI
-from gradwidgets.figures.style import own_look
 from gradwidgets.widgets.as_usual import as_usual
+from gradwidgets.widgets.background import Background
 from gradwidgets.widgets.hearing import hear_only, take
 from gradwidgets.widgets.mainloop import AT_WORK, Latest, at_home, call_later
 from gradwidgets.widgets.patch import encode_patch
@@ -87,11 +84,7 @@ class LiveCanvas(_ipympl.Canvas):
         self.frames = 0
         self.patches = False
         self.painted_on: set[str] = set()
-        self._background: np.ndarray | None = None
-        self._stale_axes: dict[Axes, bool] = {}  # whether the labels are stale too
-        # Of each axes with its labels, when it was drawn last; only of those whose labels ever changed, None until
-        # a full draw has told: asking every axes would add a third to a full draw.
-        self._reach: dict[Axes, Bbox | None] = {}
+        self._background = Background(figure)
         self._sent: np.ndarray | None = None  # what the page shows once all frames have arrived
         self._changed: deque[np.ndarray] = deque(maxlen=FRAMES_IN_FLIGHT)
         self._in_flight: deque[float] = deque()
@@ -116,13 +109,10 @@ class LiveCanvas(_ipympl.Canvas):
             inside: Axes of which only what lies within their frame changed; they have no grid.
             with_labels: Axes whose ticks and labels changed too.
         """
-        with_labels = tuple(with_labels or ())
-        untold = [axes for axes in with_labels if self._reach.setdefault(axes, None) is None]
-        if untold or (inside is None and not with_labels):
-            self._background = None
-        for axes in inside or ():
-            self._stale_axes.setdefault(axes, False)  # labels that wait for a picture still do
-        self._stale_axes.update(dict.fromkeys(with_labels, True))
+        if inside is None and with_labels is None:
+            self._background.forget()
+        else:
+            self._background.stale(inside or (), with_labels or ())
 
     def paint(self) -> None:
         """Bring the page up to date: now if a frame may leave, else as soon as one has arrived."""
@@ -179,54 +169,22 @@ class LiveCanvas(_ipympl.Canvas):
             self._half_drawn = False
 
     def _begin_anew(self) -> None:
-        self._background = self._sent = None
+        self._background.forget()
+        self._sent = None
         self._resize_page()
 
     def _render(self) -> None:
         self.painted_on.add(threading.current_thread().name)
         renderer = self.get_renderer()
-        if self._background is None or self._background.shape[:2] != (renderer.height, renderer.width):
-            with own_look():
+        if self._background.lacks(renderer):
+            with self._background.without_what_lies_over():
                 FigureCanvasAgg.draw(self)
             renderer = self.get_renderer()
-            self._background = np.array(renderer.buffer_rgba())
-            self._reach = {axes: axes.get_tightbbox(renderer) for axes in self._reach if axes in self.figure.axes}
+            self._background.take(renderer)
         else:
-            np.copyto(np.asarray(renderer.buffer_rgba()), self._background)
-            if self._stale_axes:
-                self._redraw_axes(renderer)
-        self._stale_axes.clear()
+            self._background.freshen(renderer)
         for artist in self._moving_artists():
             artist.draw(renderer)
-
-    def _redraw_axes(self, renderer) -> None:
-        """Draw some axes again and take over into the background what lies where they changed, and no more."""
-        face = np.rint(np.array(to_rgba(self.figure.get_facecolor())) * 255).astype(np.uint8)
-        pixels, background = np.asarray(renderer.buffer_rgba()), self._background
-        for axes, labels in self._stale_axes.items():
-            box = Bbox(axes.bbox.get_points().round())
-            if labels:
-                now = axes.get_tightbbox(renderer)
-                box = Bbox.union([now, self._reach[axes]]).padded(2)
-                self._reach[axes] = now
-            region = _region(box, renderer.height)
-            own = np.ones(background[region].shape[:2], bool)
-            rows, columns = region
-            for other in self.figure.axes:
-                if other is not axes and other.get_visible():
-                    theirs = _region(other.bbox.padded(1), renderer.height)
-                    own[_shifted(theirs[0], rows.start), _shifted(theirs[1], columns.start)] = False
-            pixels[region] = face
-            with own_look():
-                if labels:
-                    axes.draw(renderer)
-                else:
-                    _draw_inside(axes, renderer)
-            if own.all():
-                background[region] = pixels[region]
-            else:
-                background[region][own] = pixels[region][own]
-            np.copyto(pixels, background)
 
     def _moving_artists(self) -> list:
         figure = self.figure
@@ -308,7 +266,7 @@ class LiveCanvas(_ipympl.Canvas):
         figure = self.figure
         if figure.magnified == factor:
             return
-        self._background = None
+        self._background.forget()
         figure._original_dpi = DPI * factor  # what the screen's pixel ratio multiplies
         figure._set_dpi(figure._original_dpi * self.device_pixel_ratio, forward=False)
         figure.magnified = factor  # last: it tells that all is done
@@ -415,26 +373,3 @@ def _of_a_mouse(content: dict) -> bool:
         isinstance(content.get(name), int) and _within(content[name], 0, 31) for name in ("button", "buttons")
     )
     return place and named and buttons
-
-
-def _draw_inside(axes: Axes, renderer) -> None:
-    """Draw what lies within a frame; of the ticks only the strokes: their text is most of what drawing axes takes."""
-    parts = []
-    for artist in axes.get_children():
-        if isinstance(artist, Axis):
-            parts += [(artist.zorder, line) for line in artist.get_majorticklines()]
-        elif not artist.get_animated():
-            parts.append((-np.inf if artist is axes.patch else artist.zorder, artist))
-    for _, artist in sorted(parts, key=lambda part: part[0]):
-        if artist.get_visible():
-            artist.draw(renderer)
-
-
-def _region(box: Bbox, height: float) -> tuple[slice, slice]:
-    """Return the rows and columns of a buffer, first row on top, that a box in pixels touches."""
-    rows = slice(max(0, int(height - box.y1)), max(0, int(np.ceil(height - box.y0))))
-    return rows, slice(max(0, int(box.x0)), max(0, int(np.ceil(box.x1))))
-
-
-def _shifted(part: slice, by: int) -> slice:
-    return slice(max(0, part.start - by), max(0, part.stop - by))

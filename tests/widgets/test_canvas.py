@@ -151,6 +151,26 @@ def test_stale_axes_are_drawn_again_and_the_rest_is_kept(live):
     assert np.abs(live.page.shown().astype(int) - plain_picture(live)).max() <= 2
 
 
+def test_labels_that_change_leave_those_in_their_corner_alone(live):
+    # The left plot's last label lies in the corner between what the right one says above and what it says beside.
+    live.axes.set_position((0.1, 0.15, 0.4, 0.75))
+    live.axes.set_xticks([1.0], ["1,000,000"])
+    beside = live.figure.add_axes((0.6, 0.4, 0.15, 0.5))
+    beside.set_xticks([])
+    beside.yaxis.tick_right()
+    beside.set_yticks([0.0, 0.5], ["a long one\n\n\n\n\n", "another"], va="top")
+    live.move(0.5)
+    live.page.answer()
+    for level in ("another one", "the last one"):
+        beside.set_yticks([0.0, 0.5], ["a long one\n\n\n\n\n", level], va="top")
+        live.canvas.stale(with_labels=[beside])
+        live.canvas.paint()
+        live.page.answer()
+    overlap = live.axes.get_tightbbox().x1 > beside.get_tightbbox().x0
+    assert overlap and beside.get_tightbbox().y0 < live.axes.get_tightbbox().y0, "this tries nothing"
+    assert np.abs(live.page.shown().astype(int) - plain_picture(live)).max() <= 2
+
+
 def test_labels_that_wait_for_a_picture_are_drawn_though_the_inside_changes_meanwhile(live):
     live.canvas.stale(with_labels=[live.axes])
     live.move(0.5)
