@@ -46,6 +46,7 @@ class Page(anywidget.AnyWidget):
         super().__init__(**kwargs)
         self.boxes: set[str] = set()
         self._views: dict[str, int] = {}  # in each page
+        self._turns: dict[str, int] = {}  # of what each page told last
         self._expected = False
         self.on_msg(self._answer)
         self.observe(self._remember, "size")
@@ -73,8 +74,10 @@ class Page(anywidget.AnyWidget):
             return
         if "copied" in content:
             self.copied = bool(content["copied"])
-        page, views, boxes = (content.get(name) for name in ("page", "views", "boxes"))
-        if isinstance(page, str) and isinstance(views, int | None) and "views" in content:
+        page, turn, views, boxes = (content.get(name) for name in ("page", "turn", "views", "boxes"))
+        known = isinstance(page, str) and isinstance(turn, int) and isinstance(views, int | None)
+        if known and "views" in content and turn > self._turns.get(page, 0):  # the kernel's threads may swap two
+            self._turns[page] = turn
             boxes = boxes if isinstance(boxes, list) else []
             self._count(page, views, [box for box in boxes if isinstance(box, str)])
 

@@ -79,7 +79,7 @@ def _cell_ended() -> None:
     """Look again: a name may mean something else now. Behind the cell, whose own frames hold things."""
     for key, one in list(_watched.items()):
         panel = one.panel()
-        if panel is not None and panel.page.never_told:
+        if panel is not None and (panel.page.never_told or panel.page.gone):
             boxes = _outputs.lost_with(key)
             if boxes is not None:
                 panel.page.lose(boxes)

@@ -7,7 +7,7 @@ const AREA = ".jp-OutputArea", CELL = ".jp-Cell", NOTEBOOK = ".jp-Notebook";
 const SETTLED = 500; // milliseconds in which a cell that is moved is there again
 const MOVED = 1000; // … and in which its new view may come before the former one goes
 
-const here = (globalThis.gradwidgets_views ??= { page: `${Date.now()}-${Math.random()}`, panels: new Map() });
+const here = (globalThis.gradwidgets_views ??= { page: `${Date.now()}-${Math.random()}`, panels: new Map(), told: 0 });
 
 function outputs_around(element) {
   const outputs = [];
@@ -37,7 +37,7 @@ function watch_view(model, host) {
   const boxes = boxes_around(model, host).catch(() => []);
   const send = (views) => {
     try {
-      model.send({ page: here.page, views, boxes: [...panel.boxes] });
+      model.send({ page: here.page, turn: ++here.told, views, boxes: [...panel.boxes] });
     } catch {} // the kernel is gone
   };
   const tell = () => send(panel.views.size + panel.awaited);

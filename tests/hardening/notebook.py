@@ -6,6 +6,7 @@ import ast
 import contextlib
 from collections import Counter
 from collections.abc import Iterator
+from itertools import count
 
 from jupyter_client.blocking import BlockingKernelClient
 from jupyter_client.manager import KernelManager
@@ -27,6 +28,7 @@ class Notebook:
         self._client = client
         self._models: dict[str, dict] = {}
         self._outputs: dict[str, list[str]] = {}  # cell → the models that it shows
+        self._turns = count(1)
         self.pages = ["page"]  # every one shows every cell
 
     def run(self, code: str, cell: str | None = None) -> str:
@@ -74,8 +76,8 @@ class Notebook:
         self.show(cell, [])
 
     def tell(self, model: str, **content: object) -> None:
-        """Send a model's other half in the kernel a message."""
-        data = {"method": "custom", "content": content}
+        """Send a model's other half in the kernel a message; it comes after those before unless its turn is given."""
+        data = {"method": "custom", "content": {"turn": next(self._turns), **content}}
         self._client.shell_channel.send(self._client.session.msg("comm_msg", {"comm_id": model, "data": data}))
 
     def value(self, expression: str) -> object:

@@ -226,6 +226,28 @@ def test_one_that_another_page_shows_stays_and_a_page_that_is_reloaded_takes_not
     notebook.pages = ["page"]
 
 
+def test_a_view_that_comes_and_goes_may_be_told_of_in_the_wrong_order(notebook):
+    notebook.pages = []  # what this one tells is written out below
+    notebook.run("OptimizerPlayground()", "a")
+    model = notebook.value("panels()[0].page.model_id")
+    notebook.tell(model, page="page", views=0, turn=10_002)
+    notebook.tell(model, page="page", views=1, turn=10_001)
+    notebook.until("not panels()")
+    notebook.pages = ["page"]
+
+
+def test_a_box_that_the_page_lost_sight_of_is_closed_once_its_cell_is_run_again(notebook):
+    notebook.pages = []
+    notebook.run("ipywidgets.HBox([layers()])", "a")
+    model = notebook.value("panels()[0].page.model_id")
+    notebook.tell(model, page="page", views=1)
+    notebook.tell(model, page="page", views=0, boxes=[])
+    notebook.until("panels()[0].page.gone")
+    notebook.run("None", "a")
+    notebook.until("not panels()")
+    notebook.pages = ["page"]
+
+
 def test_a_box_that_left_with_its_panel_is_closed_too_and_one_that_is_held_holds_it(notebook):
     notebook.run("None")
     before = notebook.value("left()")
@@ -271,6 +293,7 @@ def slow(a, b):
 @pytest.mark.parametrize("nonsense", [
     {"page": 1, "views": 0}, {"page": "page"}, {"views": 0}, {"page": "page", "views": "0"},
     {"page": "page", "views": -1.5}, {"page": "page", "views": [0]},
+    {"page": "page", "views": 0, "turn": None},
 ], ids=repr)  # fmt: skip
 def test_nonsense_about_views_closes_nothing(nonsense, notebook):
     notebook.run("OptimizerPlayground()", "a")
