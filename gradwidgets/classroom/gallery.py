@@ -12,6 +12,7 @@ import ipywidgets as widgets
 from gradwidgets.classroom.lessons import LESSONS
 from gradwidgets.classroom.opening import lesson
 from gradwidgets.widgets.mainloop import call_soon
+from gradwidgets.widgets.making import whole_or_nothing
 from gradwidgets.widgets.panel import Panel
 from gradwidgets.widgets.prose import Prose
 from gradwidgets.widgets.settings_panel import close_all
@@ -39,6 +40,7 @@ class Gallery(widgets.VBox):
     panel: Panel | None = None
     error = ""
 
+    @whole_or_nothing
     def __init__(self, name: str | None = None, **settings: object) -> None:
         super().__init__()
         if name is not None and name not in LESSONS:

@@ -26,6 +26,7 @@ from gradwidgets.widgets.explorer_descent import Descent, descend_from
 from gradwidgets.widgets.explorer_point import Here, look_at
 from gradwidgets.widgets.explorer_view import ExplorerView
 from gradwidgets.widgets.loss_problem import NONE, YOURS, LossProblem, LossProblems, LossResult, LossSettings
+from gradwidgets.widgets.making import whole_or_nothing
 from gradwidgets.widgets.panel import Panel
 from gradwidgets.widgets.prediction import Asked, Mark
 from gradwidgets.widgets.traits import Flag, Numbers, OneOf, Place, Real, Span, TwoOf, Whole
@@ -111,6 +112,7 @@ class SurfaceExplorer(Panel):
     _walked: tuple | None = None  # the same for the descents
     _grip: object = None  # the axes on which the mouse was pressed
 
+    @whole_or_nothing
     def __init__(self, loss=None, axes=None, *, fixed=None, probes=None, target=None, **settings: object) -> None:
         layout, settings = self._apart(settings)
         with as_usual():

@@ -18,6 +18,7 @@ from gradwidgets.widgets import playground_guess as guess
 from gradwidgets.widgets import words
 from gradwidgets.widgets.as_usual import as_usual
 from gradwidgets.widgets.controls import Check
+from gradwidgets.widgets.making import whole_or_nothing
 from gradwidgets.widgets.panel import Panel
 from gradwidgets.widgets.playground_controls import make_controls
 from gradwidgets.widgets.playground_picture import axes_order, maps_of, parts_of, runs_of
@@ -91,6 +92,7 @@ class OptimizerPlayground(Panel):
     file_name = "gradwidgets-playground"
     _drawn: tuple | None = None
 
+    @whole_or_nothing
     def __init__(self, x: object = None, y: object = None, *, objective: object = None, **settings: object) -> None:
         layout, settings = self._apart(settings)
         with as_usual():

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+import comm
 import pytest
 from ipywidgets.widgets import widget as registry
 
@@ -169,6 +170,31 @@ def quiet_log():
     logging.disable(logging.ERROR)
     yield
     logging.disable(logging.NOTSET)
+
+
+@pytest.mark.parametrize("kind", list(SMALL))
+def test_of_a_panel_whose_making_is_interrupted_at_any_line_nothing_stays_registered(kind, quiet_log):
+    made = []
+
+    def make() -> None:
+        made.append(SMALL[kind]())
+
+    def close() -> None:
+        while made:
+            made.pop().close()
+
+    lines, chance, struck = lines_of(make), random.Random(kind), 0
+    close()
+    before, comms = set(registry._instances), set(comm.get_comm_manager().comms)
+    for at in sorted(chance.sample(range(1, lines + 1), 8 * TIMES)):
+        with contextlib.suppress(KeyboardInterrupt), Interrupt(at) as interrupt:
+            make()
+        struck += not made
+        close()
+        left = registry._instances.keys() - before
+        assert not left, f"{interrupt.where}: {[registry._instances[key] for key in left]}"
+        assert not set(comm.get_comm_manager().comms) - comms, interrupt.where
+    assert struck >= 5
 
 
 @pytest.mark.parametrize("number", range(3))

@@ -37,6 +37,7 @@ from gradwidgets.widgets.flow.trainer import Trainer
 from gradwidgets.widgets.flow.training_panel import TrainingPanel
 from gradwidgets.widgets.flow.view import Seen, View, Wanted
 from gradwidgets.widgets.mainloop import after_each_cell
+from gradwidgets.widgets.making import whole_or_nothing
 from gradwidgets.widgets.prediction import Asked, Mark
 from gradwidgets.widgets.serial_box import shown_at_home
 from gradwidgets.widgets.settings_panel import close_all, descendants
@@ -143,6 +144,7 @@ class LayerFlowPanel(TrainingPanel):
     _forget_cells: Callable[[], None] = staticmethod(lambda: None)
     _pinned_next: tuple | None = None
 
+    @whole_or_nothing
     def __init__(
         self,
         model: nn.Module | None = None,
