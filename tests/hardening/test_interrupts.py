@@ -18,6 +18,7 @@ from gradwidgets.widgets.canvas import LiveCanvas
 from gradwidgets.widgets.flow.view import View
 from gradwidgets.widgets.page import Page
 from gradwidgets.widgets.panel import Panel
+from tests.hardening.interrupts import Tracer
 from tests.hardening.panels import SMALL, in_a_page, painted, picture_of, same_pictures, seen_of
 from tests.widgets.conftest import loop  # noqa: F401
 
@@ -183,11 +184,13 @@ def test_of_a_panel_whose_making_is_interrupted_at_any_line_nothing_stays_regist
         while made:
             made.pop().close()
 
-    lines, chance, struck = lines_of(make), random.Random(kind), 0
+    with Tracer("line")() as whole:
+        make()
     close()
+    chance, struck = random.Random(kind), 0
     before, comms = set(registry._instances), set(comm.get_comm_manager().comms)
-    for at in sorted(chance.sample(range(1, lines + 1), 8 * TIMES)):
-        with contextlib.suppress(KeyboardInterrupt), Interrupt(at) as interrupt:
+    for at in sorted(chance.sample(range(1, whole.count + 1), 8 * TIMES)):
+        with contextlib.suppress(KeyboardInterrupt), Tracer("line", at)() as interrupt:
             make()
         struck += not made
         close()
