@@ -1,5 +1,6 @@
 """One JupyterLab and one Chromium for all tests of a session, one page for the tests that can share it."""
 
+import contextlib
 import os
 from collections.abc import Callable, Iterator
 
@@ -72,3 +73,19 @@ def page(shared_page) -> Iterator[Page]:
     yield shared_page
     assert shared_page.complaints() == []
     assert shared_page.console == []
+
+
+@pytest.fixture(scope="module")
+def open_panel(lab, browser, address) -> Callable[[tuple[str, ...]], contextlib.AbstractContextManager[Page]]:
+    """Opens cells whose first makes and shows a `panel`, and runs that one; ended with its kernel."""
+
+    @contextlib.contextmanager
+    def open_cells(cells: tuple[str, ...]) -> Iterator[Page]:
+        with Page(browser, address, lab.write(cells)) as page:
+            page.run(0)
+            page.until_picture()
+            page.until_painted("panel")
+            yield page
+            page.end_kernel()
+
+    return open_cells

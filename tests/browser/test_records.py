@@ -57,15 +57,9 @@ kept
 
 
 @pytest.fixture(scope="module")
-def page(lab, browser, address):
-    from tests.browser.page import Page
-
-    with Page(browser, address, lab.write(CELLS)) as page:
-        page.run(0)
-        page.until_picture()
-        page.until_painted("panel")
+def page(open_panel):
+    with open_panel(CELLS) as page:
         yield page
-        page.end_kernel()
 
 
 @pytest.fixture(autouse=True)

@@ -118,3 +118,21 @@ def quiet_log():
     logging.disable(logging.ERROR)
     yield
     logging.disable(logging.NOTSET)
+
+
+@pytest.fixture
+def shown() -> Iterator[Callable]:
+    """Makes panels of any kind, each in a page that has answered everything; all are closed after the test."""
+    made = []
+
+    def show(kind: type, *arguments, **settings):
+        made.append(kind(*arguments, **settings))
+        page = FakePage(made[-1].canvas)
+        page.refresh()
+        page.answer()
+        return made[-1]
+
+    yield show
+    for one in made:
+        one.close()
+    gc.collect()

@@ -5,6 +5,7 @@ import json
 import re
 import subprocess
 import sys
+from functools import partial
 
 import numpy as np
 import pytest
@@ -26,20 +27,8 @@ def bowl(a, b, tilt):
 
 
 @pytest.fixture
-def make():
-    made = []
-
-    def make(*args, **settings) -> SurfaceExplorer:
-        made.append(SurfaceExplorer(*args, **settings))
-        page = FakePage(made[-1].canvas)
-        page.refresh()
-        page.answer()
-        return made[-1]
-
-    yield make
-    for one in made:
-        one.close()
-    gc.collect()
+def make(shown):
+    return partial(shown, SurfaceExplorer)
 
 
 def test_every_promised_name_is_there(make):

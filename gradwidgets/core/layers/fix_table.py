@@ -154,42 +154,43 @@ def _dead_last(flow: LayerFlow) -> str:
     return last.name if last is not None and last.calls == 1 and last.dead_fraction > DEAD[1] else ""
 
 
+def _draw(title: str, answers: tuple[str, ...], about: str, code: str, init: Callable[..., object]) -> Fix:
+    """Draw the weights anew; `code` is the text of what `init` does to a part."""
+    return Fix(
+        f"{title} re-initialisation",
+        answers,
+        f"{about} {_LOSES}",
+        partial(fix_code.reinitialise, code),
+        {"seed": 0},
+        lambda model, **options: rebuild.reinitialise(model, init, **options),
+        _check_draw,
+        _all_zero,
+        draws=True,
+    )
+
+
 FIXES: dict[str, Fix] = {
-    "he": Fix(
-        "He re-initialisation",
+    "he": _draw(
+        "He",
         ("vanishing", "dead_units", "exploding", "units alike"),
         "Weights of linear and convolution layers, attention's projections and other matrices from N(0, 2/inputs), "
-        f"biases 0: for ReLU and its like. {_LOSES}",
-        partial(fix_code.reinitialise, "nn.init.kaiming_normal_(part, nonlinearity='relu')"),
-        {"seed": 0},
-        lambda model, **options: rebuild.reinitialise(
-            model, partial(nn.init.kaiming_normal_, nonlinearity="relu"), **options
-        ),
-        _check_draw,
-        _all_zero,
-        draws=True,
+        "biases 0: for ReLU and its like.",
+        "nn.init.kaiming_normal_(part, nonlinearity='relu')",
+        partial(nn.init.kaiming_normal_, nonlinearity="relu"),
     ),
-    "xavier": Fix(
-        "Xavier re-initialisation",
+    "xavier": _draw(
+        "Xavier",
         ("vanishing", "exploding", "saturated", "units alike"),
-        f"Weights from N(0, 2/(inputs + outputs)), biases 0: for tanh. {_LOSES}",
-        partial(fix_code.reinitialise, "nn.init.xavier_normal_(part)"),
-        {"seed": 0},
-        lambda model, **options: rebuild.reinitialise(model, nn.init.xavier_normal_, **options),
-        _check_draw,
-        _all_zero,
-        draws=True,
+        "Weights from N(0, 2/(inputs + outputs)), biases 0: for tanh.",
+        "nn.init.xavier_normal_(part)",
+        nn.init.xavier_normal_,
     ),
-    "orthogonal": Fix(
-        "Orthogonal re-initialisation",
+    "orthogonal": _draw(
+        "Orthogonal",
         ("vanishing", "exploding", "saturated", "units alike"),
-        f"Weights that turn without stretching, biases 0: for deep tanh or linear networks. {_LOSES}",
-        partial(fix_code.reinitialise, "nn.init.orthogonal_(part)"),
-        {"seed": 0},
-        lambda model, **options: rebuild.reinitialise(model, nn.init.orthogonal_, **options),
-        _check_draw,
-        _all_zero,
-        draws=True,
+        "Weights that turn without stretching, biases 0: for deep tanh or linear networks.",
+        "nn.init.orthogonal_(part)",
+        nn.init.orthogonal_,
     ),
     "activation": Fix(
         "Another activation",

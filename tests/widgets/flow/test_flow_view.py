@@ -4,6 +4,7 @@ import gc
 import json
 import subprocess
 import sys
+from functools import partial
 
 import numpy as np
 import pytest
@@ -23,20 +24,8 @@ from tests.widgets.flow.models import sound
 
 
 @pytest.fixture
-def make():
-    made = []
-
-    def make(*args, **settings) -> LayerFlowPanel:
-        made.append(LayerFlowPanel(*args, **settings))
-        page = FakePage(made[-1].canvas)
-        page.refresh()
-        page.answer()
-        return made[-1]
-
-    yield make
-    for one in made:
-        one.close()
-    gc.collect()
+def make(shown):
+    return partial(shown, LayerFlowPanel)
 
 
 def expected(panel: LayerFlowPanel):
