@@ -103,6 +103,7 @@ class GradientMonitor:
         self._sampled = False  # whether the last step was
         self._in_closure = False  # whether a sample waits for a closure's first call
         self._pending = 0.0  # seconds that the next sample's cost includes
+        self._once = 0.0  # seconds that the budget does not count
         self._lost = False  # whether a loss was not finite
         self._loss = NotedLoss()
         self._losses = LossRecord()
@@ -207,7 +208,7 @@ class GradientMonitor:
     @property
     def overhead(self) -> float:
         """The time spent looking, in the time of training without it; NaN before the start."""
-        return self._pace.share_with(0.0 if self._first is None else self._first.seconds)
+        return self._pace.share_with(self._once + (0.0 if self._first is None else self._first.seconds))
 
     @property
     def lr(self) -> float | None:
@@ -286,7 +287,7 @@ class GradientMonitor:
         """Say what the next step's batch should give, so that a verdict knows what a mere guess would cost.
 
         Kept are the frequencies of classes, or mean and spread of numbers, and no target itself. Of the batches on an
-        accelerator every seventh is read, and of others after the first 512.
+        accelerator every seventh is read, and of others after the first 256.
 
         Args:
             targets: Labels or numbers; a negative label is one to ignore.
@@ -298,7 +299,7 @@ class GradientMonitor:
             raise TypeError(f"targets must be a tensor; got {type(targets).__name__}")
         begin = time.perf_counter()
         self._sampler.note_targets(targets)
-        self._pending += time.perf_counter() - begin
+        self._once += time.perf_counter() - begin
 
     def expect(self, inputs: object, targets: object, loss_fn: Callable) -> None:
         """Say what the first step may be made of, so that it is looked at as a whole.

@@ -125,14 +125,14 @@ class History(_Recorded):
         batches: What `note_batch` was told, (S,), float64; NaN where nothing, None in a file that has none.
         writes: How often the memory of the gradients was written to since it was made, (S,), float64: it starts anew
             at `zero_grad`, unless that fills the old memory with zeros. NaN and None as in `batches`.
-        written: 0 where no pass backward, and nothing else, has written to the gradients since the sample before, 1 where
-            something has, (S,), float64. NaN and None as in `batches`.
+        written: 0 where no pass backward, and nothing else, has written to the gradients since the sample before, 1
+            where something has, (S,), float64. NaN and None as in `batches`.
         noted_steps: The steps of all losses that were noted, those of no sample too, ascending, (N,), int64; None in a
             file that has none.
         noted_losses: Those losses, (N,), float64.
         noted_batches: Their batches, (N,), float64; NaN where none was noted.
-        noted_entropies: What guessing by the frequencies of all targets so far costs in that batch, as cross-entropy, (N,),
-            float64; NaN where `note_targets` was told nothing of it, or numbers other than 0 and 1.
+        noted_entropies: What guessing by the frequencies of all targets so far costs in that batch, as cross-entropy,
+            (N,), float64; NaN where `note_targets` was told nothing of it, or numbers other than 0 and 1.
         noted_variances: What guessing their mean costs there as mean square, (N,), float64; NaN for labels.
         unheld: Parameters with a gradient that no watched optimizer holds.
         missing: Parameters that had no gradient at the first sample that lacked some.

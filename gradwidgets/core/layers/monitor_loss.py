@@ -22,8 +22,8 @@ class Losses(Result):
         steps: The optimizer's steps since the start, from 1, ascending, (N,), int64.
         values: What `note_loss` was told there, (N,), float64.
         batches: What `note_batch` was told there, (N,), float64; NaN where nothing.
-        entropies: What guessing by the frequencies of the targets costs in that batch as cross-entropy, (N,), float64; NaN
-            where `note_targets` was told nothing of it.
+        entropies: What guessing by the frequencies of the targets costs in that batch as cross-entropy, (N,), float64;
+            NaN where `note_targets` was told nothing of it.
         variances: What guessing their mean costs there as mean square, (N,), float64.
     """
 

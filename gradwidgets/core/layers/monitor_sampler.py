@@ -177,7 +177,9 @@ class Sampler:
             if optimizer is not None:
                 self._lrs[id(optimizer)] = plain_lr(optimizer)
             self.loss = math.nan if loss is None else float(loss)
-            self._record.add(step, seconds, self.loss, numbers, layers, self.batch, writes_of(owned), self._written(owned))
+            self._record.add(
+                step, seconds, self.loss, numbers, layers, self.batch, writes_of(owned), self._written(owned)
+            )
             return True
         self._failures += 1
         return False

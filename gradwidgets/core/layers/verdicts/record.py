@@ -136,11 +136,11 @@ def diagnose_record(history: History, **known: object) -> list[Finding]:
     if wrong:
         raise TypeError(f"a record's verdict may be told {', '.join(names)}; got {', '.join(wrong)}")
     judged = JudgedRecord(history, Known(**known))
-    found = [one for check in RECORD_CHECKS.values() for one in check.find(judged)] if judged.samples else no_step(judged)
+    found = (
+        [one for check in RECORD_CHECKS.values() for one in check.find(judged)] if judged.samples else no_step(judged)
+    )
     gone = {name for one in found for name in _EXPLAINS.get(one.name, ())}
-    found = [
-        replace(one, action=one.action or RECORD_CHECKS[one.name].action) for one in found if one.name not in gone
-    ]
+    found = [replace(one, action=one.action or RECORD_CHECKS[one.name].action) for one in found if one.name not in gone]
     if judged.samples < _ENOUGH and "too_short" not in gone:
         found.append(_too_short(judged))
     elif not found and not any(one.severity in ("warning", "error") for one in history.preflight):

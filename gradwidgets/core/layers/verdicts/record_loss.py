@@ -37,7 +37,11 @@ def guessing(judged: JudgedRecord) -> list[Finding]:
     """A loss that stays at ln(classes), which a model without knowledge has."""
     classes = judged.known.classes or judged.history.outputs
     steps, values = judged.losses
-    if len(values) < _LOSSES or int(steps[-1] - steps[0]) + 1 < _LONG * _patience(judged) or not bool(values.isfinite().all()):
+    if (
+        len(values) < _LOSSES
+        or int(steps[-1] - steps[0]) + 1 < _LONG * _patience(judged)
+        or not bool(values.isfinite().all())
+    ):
         return []
     classes = 2 if classes == 1 else classes  # one logit tells two apart
     if classes < 2:

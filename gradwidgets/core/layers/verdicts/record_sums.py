@@ -111,4 +111,3 @@ def put_back(judged: JudgedRecord) -> list[Finding]:
         f"their norms are what they were, in {percent(share)} of layers and samples: something puts them back"
     )
     return [Finding("put_back", "error", message, {"share": share, "threshold": _ALWAYS})]
-

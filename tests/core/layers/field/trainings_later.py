@@ -5,8 +5,6 @@
 import copy
 
 import torch
-from torch import nn
-from torch.nn import functional as F
 from torch.optim import lr_scheduler
 
 from tests.core.layers.field.case import one_of
