@@ -19,7 +19,7 @@ _HEAD = 6  # numbers of a sample as a whole: step, seconds, loss, batch, writes,
 _WORDS = ("layers", "kinds", "parameters", "notes")
 _MORE_WORDS = ("unheld", "missing")  # files of earlier versions have none
 _HEADS = ("batches", "writes", "written")
-_NOTED = ("noted_steps", "noted_losses", "noted_batches", "noted_entropies", "noted_variances")
+_NOTED = ("noted_steps", "noted_losses", "noted_batches", "noted_entropies", "noted_rates", "noted_variances")
 
 
 @dataclass(frozen=True)
@@ -132,7 +132,8 @@ class History(_Recorded):
         noted_losses: Those losses, (N,), float64.
         noted_batches: Their batches, (N,), float64; NaN where none was noted.
         noted_entropies: What guessing by the frequencies of all targets so far costs in that batch, as cross-entropy,
-            (N,), float64; NaN where `note_targets` was told nothing of it, or numbers other than 0 and 1.
+            (N,), float64; NaN where `note_targets` was told nothing of it, or numbers that are no classes.
+        noted_rates: The same of targets that are 0 or 1, each for itself, as binary cross-entropy, (N,), float64.
         noted_variances: What guessing their mean costs there as mean square, (N,), float64; NaN for labels.
         unheld: Parameters with a gradient that no watched optimizer holds.
         missing: Parameters that had no gradient at the first sample that lacked some.
@@ -158,6 +159,7 @@ class History(_Recorded):
     noted_losses: Tensor | None = None
     noted_batches: Tensor | None = None
     noted_entropies: Tensor | None = None
+    noted_rates: Tensor | None = None
     noted_variances: Tensor | None = None
     unheld: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()

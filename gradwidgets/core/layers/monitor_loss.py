@@ -12,6 +12,7 @@ from gradwidgets.core.layers.monitor_history import evenly
 from gradwidgets.core.results import Result
 
 _MOST = 20_000  # losses that are kept
+_COSTS = 3  # of guesses
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -24,6 +25,7 @@ class Losses(Result):
         batches: What `note_batch` was told there, (N,), float64; NaN where nothing.
         entropies: What guessing by the frequencies of the targets costs in that batch as cross-entropy, (N,), float64;
             NaN where `note_targets` was told nothing of it.
+        rates: The same of targets that are 0 or 1, each for itself, as binary cross-entropy, (N,), float64.
         variances: What guessing their mean costs there as mean square, (N,), float64.
     """
 
@@ -31,6 +33,7 @@ class Losses(Result):
     values: Tensor
     batches: Tensor | None = None
     entropies: Tensor | None = None
+    rates: Tensor | None = None
     variances: Tensor | None = None
 
 
@@ -41,7 +44,7 @@ class LossRecord:
     """
 
     def __init__(self) -> None:
-        self._steps, self._columns = array("q"), [array("d") for _ in range(4)]  # values, batches, entropies, variances
+        self._steps, self._columns = array("q"), [array("d") for _ in range(2 + _COSTS)]  # values and batches first
         self._newest: tuple[int, float | Tensor, tuple[float, ...]] | None = None
 
     def add(self, step: int, value: float | Tensor | None, batch: float = math.nan, *costs: float) -> None:
@@ -51,11 +54,11 @@ class LossRecord:
             step: Which.
             value: Its loss.
             batch: Which it was of.
-            costs: What a guess costs there, as cross-entropy and as mean square.
+            costs: What guesses cost there, as in `Losses`.
         """
         if value is None:
             return
-        more = (batch, *costs, *[math.nan] * (2 - len(costs)))
+        more = (batch, *costs, *[math.nan] * (_COSTS - len(costs)))
         newest, self._newest = self._newest, (step, value, more)
         if newest is None or newest[0] == step or not isinstance(newest[1], float):
             return

@@ -77,8 +77,8 @@ class Sampler:
         return rates.pop() if len(rates) == 1 else None
 
     @property
-    def about(self) -> tuple[float, float, float]:
-        """The batch that the next step is of, and what a guess costs there as cross-entropy and as mean square."""
+    def about(self) -> tuple[float, ...]:
+        """The batch that the next step is of, and what guesses cost there, as in `Losses`."""
         return self.batch, *self._targets.cost
 
     @property
@@ -105,7 +105,7 @@ class Sampler:
         """All samples, the losses that were noted, and what was seen of the first pass."""
         more = {"unheld": self._unheld, "missing": self._missing, "outputs": self._outputs}
         more |= {"noted_steps": losses.steps, "noted_losses": losses.values, "noted_batches": losses.batches}
-        more |= {"noted_entropies": losses.entropies, "noted_variances": losses.variances}
+        more |= {f"noted_{name}": getattr(losses, name) for name in ("entropies", "rates", "variances")}
         more |= {"waiting": self.waiting, "chance": self._targets.chance, "size": self._targets.size}
         if first is not None:
             more["size"] = max(self._targets.size, first.size)

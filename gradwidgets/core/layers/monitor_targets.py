@@ -13,7 +13,7 @@ _WIDE = 4096  # numbers of a sample
 _EACH = 256  # batches that are read one and all; later ones, and those on an accelerator, are read seldom
 _SELDOM = 7  # so that of several batches a step the last is met too
 _SUM_TO_ONE = 1e-4
-_UNKNOWN = math.nan, math.nan
+_UNKNOWN = math.nan, math.nan, math.nan
 
 
 class TargetRecord:
@@ -21,8 +21,8 @@ class TargetRecord:
 
     Attributes:
         size: Samples in the largest batch; 0 before the first.
-        cost: What guessing by all that came so far costs in the newest batch: as cross-entropy, and as mean square; NaN
-            where that is no loss for such targets, or the batch was not read.
+        cost: What guessing by all that came so far costs in the newest batch: as cross-entropy of classes, as that of
+            zeros and ones, and as mean square; NaN where that is no loss for such targets, or the batch was not read.
     """
 
     def __init__(self) -> None:
@@ -54,7 +54,7 @@ class TargetRecord:
             return {}
         return self._classes.chance if self._numbers is None else self._numbers.chance
 
-    def _add_numbers(self, targets: Tensor) -> tuple[float, float] | None:
+    def _add_numbers(self, targets: Tensor) -> tuple[float, float, float] | None:
         rows = targets.reshape(targets.shape[0] if targets.ndim else 1, -1)
         if self._numbers is None:
             self._numbers = _Numbers(rows.shape[1])
@@ -74,7 +74,7 @@ class _Classes:
     def known(self) -> bool:
         return bool(self._total)
 
-    def add(self, labels: Tensor) -> tuple[float, float] | None:
+    def add(self, labels: Tensor) -> tuple[float, float, float] | None:
         """Take labels; return what a guess costs in them, None where there are too many classes."""
         some = labels.reshape(-1)
         # A list is counted in a tenth of the time that tensors of this size take.
@@ -89,7 +89,8 @@ class _Classes:
         if len(self._counts) > _CLASSES:
             return None
         every = math.log(self._total)
-        return sum(n * (every - math.log(self._counts[one])) for one, n in now.items()) / count, math.nan
+        cost = sum(n * (every - math.log(self._counts[one])) for one, n in now.items()) / count
+        return cost, math.nan, math.nan  # of two classes it is the same for one logit
 
     @property
     def chance(self) -> dict[str, float]:
@@ -109,7 +110,7 @@ class _Numbers:
         self._sum, self._square = self._about.clone(), self._about.clone()
         self._yes_or_no = self._shares = True
 
-    def add(self, rows: Tensor) -> tuple[float, float]:
+    def add(self, rows: Tensor) -> tuple[float, float, float]:
         """Take targets; return what a guess costs in them."""
         if not self._count:
             self._about = rows.mean(0)
@@ -121,12 +122,12 @@ class _Numbers:
         self._shares = self._shares and self.width > 1 and bool(((rows.sum(1) - 1).abs() < _SUM_TO_ONE).all())
         self._shares = self._shares and bool((rows >= 0).all())
         now, mean = rows.mean(0), self._mean
-        entropy = math.nan
+        of_classes = of_ones = math.nan
         if self._shares:
-            entropy = float(_cost(now, mean))
-        elif self._yes_or_no:
-            entropy = float(_cost(now, mean) + _cost(1 - now, 1 - mean)) / self.width
-        return entropy, float((rows - mean).square().mean())
+            of_classes = float(_cost(now, mean))
+        if self._yes_or_no:
+            of_ones = float(_cost(now, mean) + _cost(1 - now, 1 - mean)) / self.width
+        return of_classes, of_ones, float((rows - mean).square().mean())
 
     @property
     def _mean(self) -> Tensor:
@@ -139,7 +140,7 @@ class _Numbers:
         found = {"variance": float(spread.mean())}
         if self._shares:
             found |= {"frequencies": float(torch.special.entr(mean).sum()), "largest share": float(mean.max())}
-        elif self._yes_or_no:
+        if self._yes_or_no:
             entropy = torch.special.entr(mean) + torch.special.entr(1 - mean)
             found |= {"base rate": float(entropy.mean()), "share of ones": float(mean.mean())}
         return {name: value for name, value in found.items() if math.isfinite(value)}

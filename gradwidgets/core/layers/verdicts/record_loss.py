@@ -108,8 +108,8 @@ def _at_chance(judged: JudgedRecord, name: str, values: Tensor, costs: Tensor) -
     elif name == "base rate":
         message += f" ({percent(chance['share of ones'])} are 1)"
     action = (
-        "Look whether targets belong to their inputs, and at the inputs' scale; try to learn one batch by heart. If that "
-        "works, there may be no more in the inputs to know."
+        "Look whether targets belong to their inputs, and at the inputs' scale; try to learn one batch by heart. If "
+        "that works, there may be no more in the inputs to know."
     )
     return Finding("guessing", "warning", message, evidence, action=action)
 
@@ -131,16 +131,16 @@ def single(judged: JudgedRecord) -> list[Finding]:
     _, values = judged.losses
     if not _is_single(judged) or len(values) < _LOSSES or not bool(values.isfinite().all()):
         return []
-    if any(one.name == "batch_of_one" for one in judged.history.preflight):
-        return []
+    if any(one.name == "batch_of_one" for one in judged.history.preflight) or bool((values < 0).any()):
+        return []  # told already; or a loss that need not fall, of a policy say
     first, *_, last = values.tensor_split(4)
     off = math.hypot(_of_mean(first), _of_mean(last))
     spread = float(last.std())
     if float(last.mean()) < float(first.mean()) - 2 * off or not spread > _HARDLY * abs(float(last.mean())):
         return []
     message = (
-        f"each step goes by one sample: the loss wavers by {number(spread, 2)} about {number(float(last.mean()), 3)}, and "
-        f"does not fall beyond that (it was {number(float(first.mean()), 3)} in the first quarter)"
+        f"each step goes by one sample: the loss wavers by {number(spread, 2)} about {number(float(last.mean()), 3)}, "
+        f"and does not fall beyond that (it was {number(float(first.mean()), 3)} in the first quarter)"
     )
     evidence = {"batch": 1, "at first": float(first.mean()), "at last": float(last.mean()), "spread": spread}
     return [Finding("single_samples", "info", message, evidence)]

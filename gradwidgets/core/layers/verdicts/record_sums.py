@@ -55,7 +55,10 @@ def _at_times(judged: JudgedRecord, usual: float, kept: Tensor) -> list[Finding]
     """Sums that are taken away after several steps; batches that are added up for one step are let go after each."""
     writes, total = judged.history.writes, judged.total
     share = float(kept.double().mean())
-    if len(kept) < 2 * _PAIRS or share < _OFTEN or not bool((writes.diff() < 0).any()):
+    if len(kept) < 2 * _PAIRS or not bool((writes.diff() < 0).any()):
+        return []
+    in_a_row = bool(kept.unfold(0, 2 * _PAIRS, 1).all(1).any())
+    if share < _OFTEN and not in_a_row:
         return []
     sums = (writes + 1) / usual
     most, high = int(sums.max()), sums >= _SUMS
@@ -107,7 +110,7 @@ def put_back(judged: JudgedRecord) -> list[Finding]:
     if share < _ALWAYS:
         return []
     message = (
-        f"each step moves the weights, by {number(float(moved[moves].median()), 2)} of their size, and at the next sample "
-        f"their norms are what they were, in {percent(share)} of layers and samples: something puts them back"
+        f"each step moves the weights, by {number(float(moved[moves].median()), 2)} of their size, and at the next "
+        f"sample their norms are what they were, in {percent(share)} of layers and samples: something puts them back"
     )
     return [Finding("put_back", "error", message, {"share": share, "threshold": _ALWAYS})]

@@ -86,12 +86,11 @@ class JudgedRecord:
         """What guesses that look at no input cost, by the losses that there are for such targets: one for each loss."""
         history, losses = self.history, self.known.losses
         if losses is not None and len(losses.steps):
-            entropies, variances = losses.entropies, losses.variances
+            costs = losses.entropies, losses.rates, losses.variances
         else:
-            entropies, variances = history.noted_entropies, history.noted_variances
-        name = "base rate" if "base rate" in history.chance else "frequencies"
-        found = {name: entropies, "variance": variances}
-        return {key: one for key, one in found.items() if key in history.chance and one is not None}
+            costs = history.noted_entropies, history.noted_rates, history.noted_variances
+        named = zip(("frequencies", "base rate", "variance"), costs, strict=True)
+        return {name: one for name, one in named if name in history.chance and one is not None}
 
     def batch(self, step: int) -> int | None:
         """Which batch a step was of; None where that was not noted."""
