@@ -84,7 +84,10 @@ def _stays_at(values: Tensor, costs: Tensor) -> bool:
     level, whole = float(costs.nanmean()), torch.cat(thirds)
     above, noise = [float(one.mean()) for one in thirds], [_of_mean(one) for one in thirds]
     below = float(whole.mean()) < -_CLEARLY * _of_mean(whole)
-    falls = above[-1] < above[0] - _CLEARLY * math.hypot(noise[0], noise[-1])
+    fallen = above[0] - above[-1]
+    # What comes down to a guess from above, and hardly, learns to guess.
+    arrives = above[-1] > noise[-1] and fallen < 2 * _BELOW * level
+    falls = fallen > _CLEARLY * math.hypot(noise[0], noise[-1]) and not arrives
     if not level > 0 or below or falls:
         return False
     return all(
