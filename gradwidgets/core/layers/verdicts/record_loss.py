@@ -20,7 +20,8 @@ _CLIMBS = 2.0  # times the start, for a loss that never came down again
 _LEFT = 0.5  # of the start: where more is left after a peak, nothing was gained by it
 _TOP = 5  # losses in a row that make a peak
 _AT = 0.03  # of what a guess by the frequencies costs
-_CLEARLY = 1.5  # standard errors, to be below or to fall
+_CLEARLY = 2.0  # standard errors, to be below or to fall
+_LITTLE = 1e-3  # of what a guess costs: by so much it is not known itself
 _PART = 5  # losses in each third of those that are looked at
 _SEVERAL = 8  # samples in a batch: with fewer a record must be longer
 _HARDLY = 1e-2  # of the loss: it does not waver
@@ -83,11 +84,12 @@ def _stays_at(values: Tensor, costs: Tensor) -> bool:
         return False
     level, whole = float(costs.nanmean()), torch.cat(thirds)
     above, noise = [float(one.mean()) for one in thirds], [_of_mean(one) for one in thirds]
-    below = float(whole.mean()) < -_CLEARLY * _of_mean(whole)
+    little = _LITTLE * level
+    below = float(whole.mean()) < -max(_CLEARLY * _of_mean(whole), little)
     fallen = above[0] - above[-1]
     # What comes down to a guess from above, and hardly, learns to guess.
     arrives = above[-1] > noise[-1] and fallen < 2 * _BELOW * level
-    falls = fallen > _CLEARLY * math.hypot(noise[0], noise[-1]) and not arrives
+    falls = fallen > max(_CLEARLY * math.hypot(noise[0], noise[-1]), little) and not arrives
     if not level > 0 or below or falls:
         return False
     return all(

@@ -16,7 +16,7 @@ _LARGER = 1.5  # times the norm, for a sum of those
 _AGAIN = 0.25  # of the samples without anything new in the gradients
 _MOVED = 1e-3  # update / weight, from where on a norm in float32 shows it, across the weights too
 _ALWAYS = 0.99  # of layers and samples
-_LESS = 0.97  # of the loss at first: something was gained
+_LESS = 0.9  # of the loss at first: something was gained
 
 
 def added_up_later(judged: JudgedRecord) -> list[Finding]:
@@ -100,7 +100,8 @@ def put_back(judged: JudgedRecord) -> list[Finding]:
     _, losses = judged.losses
     if ratio is None or judged.samples < 2 * _PAIRS or not len(losses) >= 2 * _PAIRS:
         return []
-    if not float(losses[-_PAIRS:].mean()) > _LESS * float(losses[:_PAIRS].mean()):
+    first, *_, last = losses.tensor_split(4)
+    if not float(last.mean()) > _LESS * float(first.mean()):
         return []
     moved = ratio[:, judged.weighted]
     moves = (moved > _MOVED) & (moved < torch.inf) & (weights > 0)
