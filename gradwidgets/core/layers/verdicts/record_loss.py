@@ -37,12 +37,8 @@ _CHANCES = {
 def guessing(judged: JudgedRecord) -> list[Finding]:
     """A loss that stays at ln(classes), which a model without knowledge has."""
     classes = judged.known.classes or judged.history.outputs
-    steps, values = judged.losses
-    if (
-        len(values) < _LOSSES
-        or int(steps[-1] - steps[0]) + 1 < _LONG * _patience(judged)
-        or not bool(values.isfinite().all())
-    ):
+    _, values = judged.losses
+    if not _is_long(judged):
         return []
     classes = 2 if classes == 1 else classes  # one logit tells two apart
     if classes < 2:
@@ -57,6 +53,8 @@ def guessing(judged: JudgedRecord) -> list[Finding]:
     noise = 2 * float(last.std()) / math.sqrt(len(last))
     if means[-1] < chance - max(noise, _BELOW * chance):
         return []  # slow, but it knows something
+    if any(_knows(*_later(judged, name)) for name in judged.costs if name != "variance"):
+        return []  # the same, held against its very batches
     message = f"the loss stays at {number(means[-1], 3)}, which guessing among {classes} classes has: ln {classes} = "
     message += number(chance, 3)
     evidence = {"loss": means[-1], "ln(classes)": chance, "threshold": _NEAR, "quarters": means}
@@ -65,36 +63,60 @@ def guessing(judged: JudgedRecord) -> list[Finding]:
 
 def by_frequencies(judged: JudgedRecord) -> list[Finding]:
     """A loss that stays at what a guess costs which looks at no input, batch for batch."""
-    steps, values = judged.losses
-    long = _LONG * _patience(judged)
-    if len(values) < _LOSSES or int(steps[-1] - steps[0]) + 1 < long or not bool(values.isfinite().all()):
+    if not _is_long(judged):
         return []
-    # Of a record that is long enough the latter half; what came before it may have been spent on the way there.
-    begin = len(values) // (2 if int(steps[-1] - steps[0]) + 1 >= 2 * long else 4)
-    for name, costs in judged.costs.items():
-        if _stays_at(values[begin:], costs[begin:]):
-            return [_at_chance(judged, name, values[begin:], costs[begin:])]
+    for name in judged.costs:
+        values, costs = _later(judged, name)
+        if _is_at(values, costs) and not _knows(values, costs):
+            return [_at_chance(judged, name, values, costs)]
     return []
 
 
-def _stays_at(values: Tensor, costs: Tensor) -> bool:
-    """Whether losses are at what a guess costs, are not below and do not fall; some costs may not be known."""
+def _is_long(judged: JudgedRecord, times: int = 1) -> bool:
+    """Whether there are enough losses, all of them finite, for a verdict on learning nothing."""
+    steps, values = judged.losses
+    if len(values) < _LOSSES or not bool(values.isfinite().all()):
+        return False
+    few = max(1, -(-_SEVERAL // judged.history.size)) if judged.history.size else 1  # samples in a batch
+    return int(steps[-1] - steps[0]) + 1 >= times * few * _LONG
+
+
+def _later(judged: JudgedRecord, name: str) -> tuple[Tensor, Tensor]:
+    """Losses, and what a guess costs there, of the latter half; of a short record of the latter three quarters.
+
+    What came before may have been spent on the way to a guess.
+    """
+    _, values = judged.losses
+    begin = len(values) // (2 if _is_long(judged, 2) else 4)
+    return values[begin:], judged.costs[name][begin:]
+
+
+def _thirds(values: Tensor, costs: Tensor) -> list[Tensor]:
+    """How far losses are above what a guess costs, where that is known; no thirds where it is hardly known."""
     thirds = [one[one.isfinite()] for one in (values - costs).tensor_split(3)]
-    if any(len(one) < _PART for one in thirds):
-        return False
-    level, whole = float(costs.nanmean()), torch.cat(thirds)
-    above, noise = [float(one.mean()) for one in thirds], [_of_mean(one) for one in thirds]
-    little = _LITTLE * level
-    below = float(whole.mean()) < -max(_CLEARLY * _of_mean(whole), little)
-    fallen = above[0] - above[-1]
-    # What comes down to a guess from above, and hardly, learns to guess.
-    arrives = above[-1] > noise[-1] and fallen < 2 * _BELOW * level
-    falls = fallen > max(_CLEARLY * math.hypot(noise[0], noise[-1]), little) and not arrives
-    if not level > 0 or below or falls:
-        return False
-    return all(
-        abs(one) <= min(max(_AT * level, 3 * off), 2 * _AT * level) for one, off in zip(above, noise, strict=True)
+    return thirds if all(len(one) >= _PART for one in thirds) else []
+
+
+def _is_at(values: Tensor, costs: Tensor) -> bool:
+    """Whether losses are at what a guess costs."""
+    thirds, level = _thirds(values, costs), float(costs.nanmean())
+    near = [max(_AT * level, 3 * _of_mean(one)) for one in thirds]
+    return bool(thirds) and all(
+        abs(float(one.mean())) <= min(off, 2 * _AT * level) for one, off in zip(thirds, near, strict=True)
     )
+
+
+def _knows(values: Tensor, costs: Tensor) -> bool:
+    """Whether losses are below what a guess costs, or fall."""
+    thirds, level = _thirds(values, costs), float(costs.nanmean())
+    if not thirds:
+        return False
+    whole, little = torch.cat(thirds), _LITTLE * level
+    fallen, end = float(thirds[0].mean() - thirds[-1].mean()), float(thirds[-1].mean())
+    # What comes down to a guess from above, and hardly, learns to guess.
+    arrives = end > _of_mean(thirds[-1]) and fallen < 2 * _BELOW * level
+    falls = fallen > max(_CLEARLY * math.hypot(_of_mean(thirds[0]), _of_mean(thirds[-1])), little)
+    return float(whole.mean()) < -max(_CLEARLY * _of_mean(whole), little) or (falls and not arrives)
 
 
 def _of_mean(values: Tensor) -> float:
@@ -117,11 +139,6 @@ def _at_chance(judged: JudgedRecord, name: str, values: Tensor, costs: Tensor) -
         "that works, there may be no more in the inputs to know."
     )
     return Finding("guessing", "warning", message, evidence, action=action)
-
-
-def _patience(judged: JudgedRecord) -> int:
-    """How many times longer a record must be, where its losses are of a few samples each."""
-    return max(1, -(-_SEVERAL // judged.history.size)) if judged.history.size else 1
 
 
 def _is_single(judged: JudgedRecord) -> bool:
