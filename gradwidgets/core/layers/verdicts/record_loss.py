@@ -53,8 +53,6 @@ def guessing(judged: JudgedRecord) -> list[Finding]:
     noise = 2 * float(last.std()) / math.sqrt(len(last))
     if means[-1] < chance - max(noise, _BELOW * chance):
         return []  # slow, but it knows something
-    if any(_knows(*_later(judged, name)) for name in judged.costs if name != "variance"):
-        return []  # the same, held against its very batches
     message = f"the loss stays at {number(means[-1], 3)}, which guessing among {classes} classes has: ln {classes} = "
     message += number(chance, 3)
     evidence = {"loss": means[-1], "ln(classes)": chance, "threshold": _NEAR, "quarters": means}
