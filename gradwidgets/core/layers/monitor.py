@@ -103,6 +103,7 @@ class GradientMonitor:
         self._sampled = False  # whether the last step was
         self._in_closure = False  # whether a sample waits for a closure's first call
         self._pending = 0.0  # seconds that the next sample's cost includes
+        self._once = 0.0  # seconds that the budget does not count
         self._lost = False  # whether a loss was not finite
         self._loss = NotedLoss()
         self._losses = LossRecord()
@@ -207,7 +208,7 @@ class GradientMonitor:
     @property
     def overhead(self) -> float:
         """The time spent looking, in the time of training without it; NaN before the start."""
-        return self._pace.share_with(0.0 if self._first is None else self._first.seconds)
+        return self._pace.share_with(self._once + (0.0 if self._first is None else self._first.seconds))
 
     @property
     def lr(self) -> float | None:
@@ -250,6 +251,7 @@ class GradientMonitor:
         loss, value = value, loss_value(value)
         if self._first is not None and self._steps < 2:
             self._first.note_loss(loss)
+        self._sampler.waiting += 1
         self._look_at_loss(value)
         # Within a closure whose step has begun, the sample is still to come.
         done = self._steps - self._in_closure
@@ -257,7 +259,7 @@ class GradientMonitor:
             if self._sampled and len(self._sampler):
                 value = float(value)
                 self._sampler.amend_loss(value)
-            self._losses.add(done, value, self._sampler.batch)
+            self._losses.add(done, value, *self._sampler.about)
 
     def _look_at_loss(self, value: float | Tensor) -> None:
         """Have the step of the first loss that is not finite sampled: which gradients are, is asked next."""
@@ -279,6 +281,25 @@ class GradientMonitor:
         if isinstance(index, bool) or not isinstance(index, Integral):
             raise TypeError(f"index must be a whole number; got {index!r}")
         self._sampler.batch = float(index)
+
+    @at_home
+    def note_targets(self, targets: Tensor) -> None:
+        """Say what the next step's batch should give, so that a verdict knows what a mere guess would cost.
+
+        Kept are the frequencies of classes, or mean and spread of numbers, and no target itself. Of the batches on an
+        accelerator every seventh is read, and of others after the first 256.
+
+        Args:
+            targets: Labels or numbers; a negative label is one to ignore.
+
+        Raises:
+            TypeError: It is no tensor.
+        """
+        if not isinstance(targets, Tensor):
+            raise TypeError(f"targets must be a tensor; got {type(targets).__name__}")
+        begin = time.perf_counter()
+        self._sampler.note_targets(targets)
+        self._once += time.perf_counter() - begin
 
     def expect(self, inputs: object, targets: object, loss_fn: Callable) -> None:
         """Say what the first step may be made of, so that it is looked at as a whole.
@@ -318,10 +339,9 @@ class GradientMonitor:
         if not self._active:
             raise RuntimeError("sample() works inside the monitor's with block")
         begin = time.perf_counter()
-        self._steps += 1
-        self._sampled = False
+        self._count_step()
         if paced and (self._steps != self._pace.due or not self._sampler.willing):
-            self._losses.add(self._steps, self._loss.step(), self._sampler.batch)
+            self._losses.add(self._steps, self._loss.step(), *self._sampler.about)
             self._passed(begin, sampled=False)
             return None
         taken = self._take(None)
@@ -350,10 +370,9 @@ class GradientMonitor:
         begin = time.perf_counter()
         if self._optimizer is None and not self._sampler.share_of(optimizer):
             return None
-        self._steps += 1
-        self._sampled = False
+        self._count_step()
         if self._steps != self._pace.due or not self._sampler.willing:
-            self._losses.add(self._steps, self._loss.step(), self._sampler.batch)
+            self._losses.add(self._steps, self._loss.step(), *self._sampler.about)
             self._passed(begin, sampled=False)
             return None
         # The wrapped step's positional arguments begin with the optimizer itself.
@@ -364,6 +383,11 @@ class GradientMonitor:
         self._in_closure = True
         first = FirstCall(closure, Hook(self._take_in_closure), optimizer)
         return ((args[0], first, *args[2:]), kwargs) if len(args) > 1 else (args, {**kwargs, "closure": first})
+
+    def _count_step(self) -> None:
+        self._steps += 1
+        self._sampled = False
+        self._sampler.waiting = 0
 
     def _take_in_closure(self, optimizer) -> None:
         begin = time.perf_counter()
@@ -379,7 +403,7 @@ class GradientMonitor:
         loss = self._loss.step()
         self._sampled = self._sampler.take(self._steps, self._pace.elapsed, loss, optimizer)
         loss = self._sampler.loss if self._sampled and loss is not None else loss
-        self._losses.add(self._steps, loss, self._sampler.batch)
+        self._losses.add(self._steps, loss, *self._sampler.about)
         return self._sampled
 
     def _passed(self, begin: float, sampled: bool) -> None:

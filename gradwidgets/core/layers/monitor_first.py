@@ -60,6 +60,7 @@ class FirstLook:
         seen: What was looked at, in words.
         unseen: What was not, and why; "" where all was.
         seconds: That it has cost.
+        size: The largest first dimension of its inputs, so 1 for a sample by itself; 0 where there is none.
         handles: Of the hooks that stand.
     """
 
@@ -68,6 +69,7 @@ class FirstLook:
         self.seen: tuple[str, ...] = ()
         self.unseen = ""
         self.seconds = 0.0
+        self.size = 0
         self._expected: list[_Expected] = []
         self.handles: list = []
         self._done = False
@@ -146,6 +148,7 @@ class FirstLook:
 
     def _look(self, model: nn.Module, arguments: tuple, keywords: dict) -> None:
         inputs = _as_inputs(model, arguments, keywords)
+        self.size = max((one.shape[0] for _, one in named_tensors(inputs, "inputs") if one.ndim), default=0)
         expected = next((one for one in reversed(self._expected) if _same(one.inputs, inputs)), None)
         several = torch.distributed.is_available() and torch.distributed.is_initialized()
         self._end("")

@@ -3,7 +3,7 @@
 import math
 import os
 from array import array
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
@@ -15,11 +15,11 @@ from gradwidgets.core.results import Result
 
 MOST_BYTES = 64 * 2**20
 _FIRST_ROOM = 64  # samples
-_HEAD = 5  # numbers of a sample as a whole: step, seconds, loss, batch, writes
+_HEAD = 6  # numbers of a sample as a whole: step, seconds, loss, batch, writes, written
 _WORDS = ("layers", "kinds", "parameters", "notes")
 _MORE_WORDS = ("unheld", "missing")  # files of earlier versions have none
-_HEADS = ("batches", "writes")
-_NOTED = ("noted_steps", "noted_losses", "noted_batches")
+_HEADS = ("batches", "writes", "written")
+_NOTED = ("noted_steps", "noted_losses", "noted_batches", "noted_entropies", "noted_rates", "noted_variances")
 
 
 @dataclass(frozen=True)
@@ -125,16 +125,28 @@ class History(_Recorded):
         batches: What `note_batch` was told, (S,), float64; NaN where nothing, None in a file that has none.
         writes: How often the memory of the gradients was written to since it was made, (S,), float64: it starts anew
             at `zero_grad`, unless that fills the old memory with zeros. NaN and None as in `batches`.
+        written: 0 where no pass backward, and nothing else, has written to the gradients since the sample before, 1
+            where something has, (S,), float64. NaN and None as in `batches`.
         noted_steps: The steps of all losses that were noted, those of no sample too, ascending, (N,), int64; None in a
             file that has none.
         noted_losses: Those losses, (N,), float64.
         noted_batches: Their batches, (N,), float64; NaN where none was noted.
+        noted_entropies: What guessing by the frequencies of all targets so far costs in that batch, as cross-entropy,
+            (N,), float64; NaN where `note_targets` was told nothing of it, or numbers that are no classes.
+        noted_rates: The same of targets that are 0 or 1, each for itself, as binary cross-entropy, (N,), float64.
+        noted_variances: What guessing their mean costs there as mean square, (N,), float64; NaN for labels.
         unheld: Parameters with a gradient that no watched optimizer holds.
         missing: Parameters that had no gradient at the first sample that lacked some.
         outputs: How many numbers the model's last layer gives for a sample; 0 where that is unknown.
         preflight: What is wrong with what went into the first pass, and with what the loss makes of it.
         looked_at: What of that was looked at, in words.
         unseen: What was not, and why, in a sentence; "" where all was, or nothing was asked.
+        waiting: How many losses were noted since the last step.
+        size: How many samples the largest batch had, of the first pass's and of those that `note_targets` was told; 0
+            where that is unknown.
+        chance: What a guess costs that never looks at the inputs, by what `note_targets` was told: for classes the
+            entropy of their "frequencies", for zeros and ones that of their "base rate", for numbers their "variance";
+            and the "largest share" of a class, or the "share of ones".
     """
 
     steps: Tensor
@@ -142,15 +154,22 @@ class History(_Recorded):
     loss: Tensor
     batches: Tensor | None = None
     writes: Tensor | None = None
+    written: Tensor | None = None
     noted_steps: Tensor | None = None
     noted_losses: Tensor | None = None
     noted_batches: Tensor | None = None
+    noted_entropies: Tensor | None = None
+    noted_rates: Tensor | None = None
+    noted_variances: Tensor | None = None
     unheld: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
     outputs: int = 0
     preflight: tuple[Finding, ...] = ()
     looked_at: tuple[str, ...] = ()
     unseen: str = ""
+    waiting: int = 0
+    size: int = 0
+    chance: dict[str, float] = field(default_factory=dict)
 
     def save(self, path: str | os.PathLike) -> Path:
         """Keep it in a file, which `load` reads again: arrays and JSON, without pickles.
@@ -165,6 +184,7 @@ class History(_Recorded):
         tensors |= {name: value for name in (*_HEADS, *_NOTED) if (value := getattr(self, name)) is not None}
         about = {name: list(getattr(self, name)) for name in (*_WORDS, *_MORE_WORDS)}
         about |= {"outputs": self.outputs, "looked_at": list(self.looked_at), "unseen": self.unseen}
+        about |= {"waiting": self.waiting, "size": self.size, "chance": self.chance}
         about["preflight"] = [one.to_dict() for one in self.preflight]
         return write(path, about, tensors)
 
@@ -189,6 +209,8 @@ class History(_Recorded):
             words |= {name: tuple(about.get(name, ())) for name in _MORE_WORDS}
             words |= {"looked_at": tuple(about.get("looked_at", ())), "unseen": str(about.get("unseen", ""))}
             words |= {"preflight": tuple(map(_finding, about.get("preflight", ())))}
+            words |= {name: int(about.get(name, 0)) for name in ("waiting", "size")}
+            words["chance"] = {str(name): float(value) for name, value in dict(about.get("chance", {})).items()}
             found = cls(**words, outputs=int(about.get("outputs", 0)), **{name: tensors.get(name) for name in names})
             needed = {name for name, one in QUANTITIES.items() if not one.needs} <= set(tensors)
             whole = needed and {tuple(one.shape) for one in found.quantities.values()} == {
@@ -276,7 +298,7 @@ class Record:
     def add(
         self, step: int, seconds: float, loss: float, numbers: dict[str, list[float]], layers: int, *more: float
     ) -> None:
-        """Append a sample; what `numbers` lacks, lists or their ends, is NaN. `more` are the batch and the writes."""
+        """Append a sample; what `numbers` lacks, lists or their ends, is NaN. `more` are the last of its head."""
         self._make_room(layers)
         row = array("d")
         for name in self._quantities:
@@ -286,7 +308,9 @@ class Record:
         begin = self._count * len(row)
         self._row_memory[begin : begin + len(row)] = row
         begin = self._count * _HEAD
-        self._head_memory[begin : begin + _HEAD] = array("d", (step, seconds, loss, *(more or (math.nan, math.nan))))
+        self._head_memory[begin : begin + _HEAD] = array(
+            "d", (step, seconds, loss, *more, *[math.nan] * (_HEAD - 3 - len(more)))
+        )
         self._count += 1
 
     def amend(self, name: str, numbers: list[float]) -> None:
@@ -301,8 +325,9 @@ class Record:
     def history(self, layers: tuple, kinds: tuple, parameters: tuple, notes: tuple, **more: object) -> History:
         """All of it as a result."""
         tensors = self._tensors(slice(self._count), len(layers))
-        steps, seconds, loss, batches, writes = self._heads[: self._count].clone().unbind(1)
-        heads = {"steps": steps.to(torch.int64), "seconds": seconds, "loss": loss, "batches": batches, "writes": writes}
+        steps, seconds, loss, batches, writes, written = self._heads[: self._count].clone().unbind(1)
+        heads = {"steps": steps.to(torch.int64), "seconds": seconds, "loss": loss}
+        heads |= {"batches": batches, "writes": writes, "written": written}
         return History(layers, kinds, parameters, notes, **tensors, **heads, **more)
 
     def latest(self, layers: tuple, kinds: tuple, parameters: tuple, notes: tuple) -> Sample | None:

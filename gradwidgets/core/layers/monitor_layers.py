@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+from torch.utils.weak import TensorWeakRef
 
 _LOOKED_AT = 8  # gradients
 _NAMED = 4  # names in a sentence before "and 9 more"
@@ -147,8 +148,30 @@ def writes_of(owned: Sequence[Owned]) -> float:
     Autograd adds to the memory that it finds: the count goes up at each pass backward, and begins anew where
     `zero_grad` has let the memory go.
     """
-    some = itertools.islice((one.parameter.grad for one in owned if one.parameter.grad is not None), _LOOKED_AT)
-    return min((float(gradient._version) for gradient in some), default=math.nan)
+    return min((float(gradient._version) for gradient in _first_gradients(owned)), default=math.nan)
+
+
+class Written:
+    """Whether gradients were written to between one sample and the next. They are not kept alive for it."""
+
+    def __init__(self) -> None:
+        self._before: dict[str, tuple[TensorWeakRef, int]] = {}
+
+    def __call__(self, owned: Sequence[Owned]) -> float:
+        """1 where any of the first few was, or is new; 0 where all are as they were; NaN for none to compare."""
+        some = list(itertools.islice((one for one in owned if one.parameter.grad is not None), _LOOKED_AT))
+        known = [self._before.get(one.name) for one in some]
+        for one in some:
+            self._before[one.name] = TensorWeakRef(one.parameter.grad), one.parameter.grad._version
+        if not some or None in known:
+            return math.nan
+        pairs = zip(some, known, strict=True)
+        same = [one.parameter.grad is ref() and one.parameter.grad._version == version for one, (ref, version) in pairs]
+        return float(not all(same))
+
+
+def _first_gradients(owned: Sequence[Owned]) -> Iterable[Tensor]:
+    return itertools.islice((one.parameter.grad for one in owned if one.parameter.grad is not None), _LOOKED_AT)
 
 
 def is_activation(module: nn.Module) -> bool:

@@ -12,6 +12,7 @@ from gradwidgets.core.layers.monitor_history import evenly
 from gradwidgets.core.results import Result
 
 _MOST = 20_000  # losses that are kept
+_COSTS = 3  # of guesses
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -22,11 +23,18 @@ class Losses(Result):
         steps: The optimizer's steps since the start, from 1, ascending, (N,), int64.
         values: What `note_loss` was told there, (N,), float64.
         batches: What `note_batch` was told there, (N,), float64; NaN where nothing.
+        entropies: What guessing by the frequencies of the targets costs in that batch as cross-entropy, (N,), float64;
+            NaN where `note_targets` was told nothing of it.
+        rates: The same of targets that are 0 or 1, each for itself, as binary cross-entropy, (N,), float64.
+        variances: What guessing their mean costs there as mean square, (N,), float64.
     """
 
     steps: Tensor
     values: Tensor
     batches: Tensor | None = None
+    entropies: Tensor | None = None
+    rates: Tensor | None = None
+    variances: Tensor | None = None
 
 
 class LossRecord:
@@ -36,35 +44,44 @@ class LossRecord:
     """
 
     def __init__(self) -> None:
-        self._steps, self._values, self._batches = array("q"), array("d"), array("d")
-        self._newest: tuple[int, float | Tensor, float] | None = None
+        self._steps, self._columns = array("q"), [array("d") for _ in range(2 + _COSTS)]  # values and batches first
+        self._newest: tuple[int, float | Tensor, tuple[float, ...]] | None = None
 
-    def add(self, step: int, value: float | Tensor | None, batch: float = math.nan) -> None:
-        """Take the loss of a step, in place of an earlier one of the same step; None where none was noted."""
+    def add(self, step: int, value: float | Tensor | None, batch: float = math.nan, *costs: float) -> None:
+        """Take the loss of a step, in place of an earlier one of the same step; None where none was noted.
+
+        Args:
+            step: Which.
+            value: Its loss.
+            batch: Which it was of.
+            costs: What guesses cost there, as in `Losses`.
+        """
         if value is None:
             return
-        newest, self._newest = self._newest, (step, value, batch)
+        more = (batch, *costs, *[math.nan] * (_COSTS - len(costs)))
+        newest, self._newest = self._newest, (step, value, more)
         if newest is None or newest[0] == step or not isinstance(newest[1], float):
             return
         if len(self._steps) >= _MOST:
             kept = evenly(torch.tensor(self._steps), _MOST // 2).tolist()
-            self._steps = array("q", [self._steps[k] for k in kept])
-            self._values = array("d", [self._values[k] for k in kept])
-            self._batches = array("d", [self._batches[k] for k in kept])
-        self._steps.append(newest[0])
-        self._values.append(newest[1])
-        self._batches.append(newest[2])
+            self._steps, *self._columns = (
+                array(one.typecode, [one[k] for k in kept]) for one in (self._steps, *self._columns)
+            )
+        step, value, more = newest
+        self._steps.append(step)
+        for column, one in zip(self._columns, (value, *more), strict=True):
+            column.append(one)
 
     def losses(self) -> Losses:
         """All of them, copied."""
-        steps, values, batches = self._steps[:], self._values[:], self._batches[:]
+        steps, columns = self._steps[:], [one[:] for one in self._columns]
         if self._newest is not None:
-            step, value, batch = self._newest
-            self._newest = step, float(value), batch
+            step, value, more = self._newest
+            self._newest = step, float(value), more
             steps.append(step)
-            values.append(float(value))
-            batches.append(batch)
-        return Losses(_shared(steps, torch.int64), _shared(values, torch.float64), _shared(batches, torch.float64))
+            for column, one in zip(columns, (float(value), *more), strict=True):
+                column.append(one)
+        return Losses(_shared(steps, torch.int64), *(_shared(one, torch.float64) for one in columns))
 
 
 def _shared(held: array, dtype: torch.dtype) -> Tensor:

@@ -6,15 +6,16 @@ import weakref
 from collections.abc import Iterator
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from gradwidgets.core.layers.monitor_amp import scale_of
 from gradwidgets.core.layers.monitor_first import FirstLook
 from gradwidgets.core.layers.monitor_history import QUANTITIES, History, Record, Sample
-from gradwidgets.core.layers.monitor_layers import LayerTable, Owned, listed, writes_of
+from gradwidgets.core.layers.monitor_layers import LayerTable, Owned, Written, listed, writes_of
 from gradwidgets.core.layers.monitor_loss import Losses
 from gradwidgets.core.layers.monitor_numbers import gradient_numbers
 from gradwidgets.core.layers.monitor_taps import Taps
+from gradwidgets.core.layers.monitor_targets import TargetRecord
 from gradwidgets.core.layers.monitor_updates import Updates, plain_lr
 
 _LOOK_EVERY = 8  # samples, for parameters that are new in the model
@@ -38,6 +39,7 @@ class Sampler:
         taps: The hooks in the forward pass.
         loss: Of the newest sample; NaN for none.
         batch: The one that the next sample is of; NaN where that is unknown.
+        waiting: Losses that were noted since the last step.
     """
 
     def __init__(
@@ -46,6 +48,9 @@ class Sampler:
         self.notes: dict[str, str] = {}
         self.taps = Taps()
         self.loss = self.batch = math.nan
+        self.waiting = 0
+        self._targets = TargetRecord()
+        self._written = Written()
         self._lrs: dict[int, float | None] = {}
         self._unheld: tuple[str, ...] = ()
         self._missing: tuple[str, ...] = ()
@@ -72,6 +77,11 @@ class Sampler:
         return rates.pop() if len(rates) == 1 else None
 
     @property
+    def about(self) -> tuple[float, ...]:
+        """The batch that the next step is of, and what guesses cost there, as in `Losses`."""
+        return self.batch, *self._targets.cost
+
+    @property
     def layers(self) -> int:
         """How many layers there are."""
         return len(self._names[0])
@@ -95,9 +105,17 @@ class Sampler:
         """All samples, the losses that were noted, and what was seen of the first pass."""
         more = {"unheld": self._unheld, "missing": self._missing, "outputs": self._outputs}
         more |= {"noted_steps": losses.steps, "noted_losses": losses.values, "noted_batches": losses.batches}
+        more |= {f"noted_{name}": getattr(losses, name) for name in ("entropies", "rates", "variances")}
+        more |= {"waiting": self.waiting, "chance": self._targets.chance, "size": self._targets.size}
         if first is not None:
+            more["size"] = max(self._targets.size, first.size)
             more |= {"preflight": first.findings, "looked_at": first.seen, "unseen": first.unseen}
         return self._record.history(*self._names, self.sentences, **more)
+
+    def note_targets(self, targets: Tensor) -> None:
+        """Take a batch's targets; training goes on whatever happens here."""
+        with self._guarded("the targets"), torch.no_grad():
+            self._targets.add(targets)
 
     @property
     def latest(self) -> Sample | None:
@@ -159,7 +177,9 @@ class Sampler:
             if optimizer is not None:
                 self._lrs[id(optimizer)] = plain_lr(optimizer)
             self.loss = math.nan if loss is None else float(loss)
-            self._record.add(step, seconds, self.loss, numbers, layers, self.batch, writes_of(owned))
+            self._record.add(
+                step, seconds, self.loss, numbers, layers, self.batch, writes_of(owned), self._written(owned)
+            )
             return True
         self._failures += 1
         return False

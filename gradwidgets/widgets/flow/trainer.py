@@ -9,7 +9,7 @@ import weakref
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from gradwidgets.core.finding import Finding
 from gradwidgets.core.layers import GradientMonitor
@@ -184,7 +184,11 @@ class Trainer:
 
     def _expect(self, run: LiveRun, item: object) -> None:
         """Tell the monitor that an item of two may be inputs and targets."""
-        if not run.monitor.steps and isinstance(item, (tuple, list)) and len(item) == 2:
+        if not isinstance(item, (tuple, list)) or len(item) != 2:
+            return
+        if isinstance(item[1], Tensor):
+            run.monitor.note_targets(item[1])
+        if not run.monitor.steps:
             *_, loss_fn = self._panel.problem.network(self._panel.network_now()[0])
             run.monitor.expect(*item, loss_fn)
 

@@ -6,8 +6,9 @@ from gradwidgets.core.finding import Finding, worst_first
 from gradwidgets.core.layers.monitor_history import History
 from gradwidgets.core.layers.verdicts.check import Check
 from gradwidgets.core.layers.verdicts.record_gradients import added_up, always_clipped, not_finite, unheld, without
-from gradwidgets.core.layers.verdicts.record_loss import diverging, guessing
+from gradwidgets.core.layers.verdicts.record_loss import by_frequencies, diverging, guessing, no_step, single
 from gradwidgets.core.layers.verdicts.record_steps import beyond_stable, died, out_of_range
+from gradwidgets.core.layers.verdicts.record_sums import added_up_later, put_back, stale
 from gradwidgets.core.layers.verdicts.recorded import JudgedRecord, Known
 from gradwidgets.core.subject.home import at_home
 from gradwidgets.core.wording import counted
@@ -24,7 +25,22 @@ RECORD_CHECKS: dict[str, Check] = {
     "added_up": Check(
         "a step goes by all batches since the start",
         "Call optimizer.zero_grad() before each backward pass.",
-        added_up,
+        lambda judged: added_up(judged) or added_up_later(judged),
+    ),
+    "stale": Check(
+        "a step by an old gradient goes on in a direction that may be none any more",
+        "Call backward() once before each optimizer.step(); to accumulate, step with the last of the batches only.",
+        stale,
+    ),
+    "no_step": Check(
+        "without a step nothing is learned",
+        "Call optimizer.step(); make the optimizer of the model that is trained, after all its parts are in place.",
+        no_step,
+    ),
+    "put_back": Check(
+        "every step is undone",
+        "Look for load_state_dict, copy_ or a new draw of the weights within the loop.",
+        put_back,
     ),
     "no_gradient": Check(
         "nothing is learned without a gradient",
@@ -69,7 +85,12 @@ RECORD_CHECKS: dict[str, Check] = {
     "guessing": Check(
         "nothing is learned from the inputs",
         "Try to learn one batch by heart; look at labels against inputs, the learning rate, a softmax before the loss.",
-        guessing,
+        lambda judged: guessing(judged) or by_frequencies(judged),
+    ),
+    "single_samples": Check(
+        "one sample's gradient is mostly noise",
+        "Take larger batches, or add up the gradients of several samples for a step; else a smaller learning rate.",
+        single,
     ),
     "always_clipped": Check(
         "every step has the same length, and the gradient's size has no say",
@@ -84,6 +105,8 @@ _EXPLAINS = {
     "added_up": ("diverging", "large_updates", "always_clipped"),
     "no_gradient": ("guessing", "small_updates"),
     "died": ("guessing",),
+    "put_back": ("guessing", "small_updates"),
+    "no_step": ("too_short",),
 }
 
 
@@ -113,10 +136,12 @@ def diagnose_record(history: History, **known: object) -> list[Finding]:
     if wrong:
         raise TypeError(f"a record's verdict may be told {', '.join(names)}; got {', '.join(wrong)}")
     judged = JudgedRecord(history, Known(**known))
-    found = [one for check in RECORD_CHECKS.values() for one in check.find(judged)] if judged.samples else []
+    found = (
+        [one for check in RECORD_CHECKS.values() for one in check.find(judged)] if judged.samples else no_step(judged)
+    )
     gone = {name for one in found for name in _EXPLAINS.get(one.name, ())}
-    found = [replace(one, action=RECORD_CHECKS[one.name].action) for one in found if one.name not in gone]
-    if judged.samples < _ENOUGH:
+    found = [replace(one, action=one.action or RECORD_CHECKS[one.name].action) for one in found if one.name not in gone]
+    if judged.samples < _ENOUGH and "too_short" not in gone:
         found.append(_too_short(judged))
     elif not found and not any(one.severity in ("warning", "error") for one in history.preflight):
         found.append(_healthy(judged))

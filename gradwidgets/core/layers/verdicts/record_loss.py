@@ -2,9 +2,12 @@
 
 import math
 
+import torch
+from torch import Tensor
+
 from gradwidgets.core.finding import Finding
 from gradwidgets.core.layers.verdicts.recorded import JudgedRecord, medians
-from gradwidgets.core.wording import number
+from gradwidgets.core.wording import number, percent
 
 _NEAR = 0.05  # of ln(classes)
 _STILL = 0.03  # that the loss may have fallen
@@ -16,13 +19,26 @@ _UP = 10.0  # times the start, or times the lowest if it is twice the start
 _CLIMBS = 2.0  # times the start, for a loss that never came down again
 _LEFT = 0.5  # of the start: where more is left after a peak, nothing was gained by it
 _TOP = 5  # losses in a row that make a peak
+_AT = 0.03  # of what a guess by the frequencies costs
+_CLEARLY = 2.0  # standard errors, to be below or to fall
+_LITTLE = 1e-3  # of what a guess costs: by so much it is not known itself
+_PART = 5  # losses in each third of those that are looked at
+_SEVERAL = 8  # samples in a batch: with fewer a record must be longer
+_HARDLY = 1e-2  # of the loss: it does not waver
+_NO_STEP = 5  # losses without a step
+
+_CHANCES = {
+    "frequencies": "guessing by the frequencies of the classes",
+    "base rate": "guessing by the share of ones",
+    "variance": "always guessing the targets' mean",
+}
 
 
 def guessing(judged: JudgedRecord) -> list[Finding]:
     """A loss that stays at ln(classes), which a model without knowledge has."""
     classes = judged.known.classes or judged.history.outputs
-    steps, values = judged.losses
-    if len(values) < _LOSSES or int(steps[-1] - steps[0]) + 1 < _LONG or not bool(values.isfinite().all()):
+    _, values = judged.losses
+    if not _is_long(judged):
         return []
     classes = 2 if classes == 1 else classes  # one logit tells two apart
     if classes < 2:
@@ -41,6 +57,122 @@ def guessing(judged: JudgedRecord) -> list[Finding]:
     message += number(chance, 3)
     evidence = {"loss": means[-1], "ln(classes)": chance, "threshold": _NEAR, "quarters": means}
     return [Finding("guessing", "warning", message, evidence)]
+
+
+def by_frequencies(judged: JudgedRecord) -> list[Finding]:
+    """A loss that stays at what a guess costs which looks at no input, batch for batch."""
+    if not _is_long(judged):
+        return []
+    for name in judged.costs:
+        values, costs = _later(judged, name)
+        if _is_at(values, costs) and not _knows(values, costs):
+            return [_at_chance(judged, name, values, costs)]
+    return []
+
+
+def _is_long(judged: JudgedRecord, times: int = 1) -> bool:
+    """Whether there are enough losses, all of them finite, for a verdict on learning nothing."""
+    steps, values = judged.losses
+    if len(values) < _LOSSES or not bool(values.isfinite().all()):
+        return False
+    few = max(1, -(-_SEVERAL // judged.history.size)) if judged.history.size else 1  # samples in a batch
+    return int(steps[-1] - steps[0]) + 1 >= times * few * _LONG
+
+
+def _later(judged: JudgedRecord, name: str) -> tuple[Tensor, Tensor]:
+    """Losses, and what a guess costs there, of the latter half; of a short record of the latter three quarters.
+
+    What came before may have been spent on the way to a guess.
+    """
+    _, values = judged.losses
+    begin = len(values) // (2 if _is_long(judged, 2) else 4)
+    return values[begin:], judged.costs[name][begin:]
+
+
+def _thirds(values: Tensor, costs: Tensor) -> list[Tensor]:
+    """How far losses are above what a guess costs, where that is known; no thirds where it is hardly known."""
+    thirds = [one[one.isfinite()] for one in (values - costs).tensor_split(3)]
+    return thirds if all(len(one) >= _PART for one in thirds) else []
+
+
+def _is_at(values: Tensor, costs: Tensor) -> bool:
+    """Whether losses are at what a guess costs."""
+    thirds, level = _thirds(values, costs), float(costs.nanmean())
+    near = [max(_AT * level, 3 * _of_mean(one)) for one in thirds]
+    return bool(thirds) and all(
+        abs(float(one.mean())) <= min(off, 2 * _AT * level) for one, off in zip(thirds, near, strict=True)
+    )
+
+
+def _knows(values: Tensor, costs: Tensor) -> bool:
+    """Whether losses are below what a guess costs, or fall."""
+    thirds, level = _thirds(values, costs), float(costs.nanmean())
+    if not thirds:
+        return False
+    whole, little = torch.cat(thirds), _LITTLE * level
+    fallen, end = float(thirds[0].mean() - thirds[-1].mean()), float(thirds[-1].mean())
+    # What comes down to a guess from above, and hardly, learns to guess.
+    arrives = end > _of_mean(thirds[-1]) and fallen < 2 * _BELOW * level
+    falls = fallen > max(_CLEARLY * math.hypot(_of_mean(thirds[0]), _of_mean(thirds[-1])), little)
+    return float(whole.mean()) < -max(_CLEARLY * _of_mean(whole), little) or (falls and not arrives)
+
+
+def _of_mean(values: Tensor) -> float:
+    """The standard error of a mean."""
+    return float(values.std()) / math.sqrt(len(values))
+
+
+def _at_chance(judged: JudgedRecord, name: str, values: Tensor, costs: Tensor) -> Finding:
+    chance = judged.history.chance
+    known = costs.isfinite()
+    loss, cost = float(values[known].mean()), float(costs[known].mean())
+    message = f"the loss stays at {number(loss, 3)}, and {_CHANCES[name]} would cost {number(cost, 3)} in these batches"
+    evidence: dict[str, object] = {"loss": loss, "guess": cost, "by": name, "threshold": _AT, **chance}
+    if name == "frequencies":
+        message += f" (the most frequent class has {percent(chance['largest share'])})"
+    elif name == "base rate":
+        message += f" ({percent(chance['share of ones'])} are 1)"
+    action = (
+        "Look whether targets belong to their inputs, and at the inputs' scale; try to learn one batch by heart. If "
+        "that works, there may be no more in the inputs to know."
+    )
+    return Finding("guessing", "warning", message, evidence, action=action)
+
+
+def _is_single(judged: JudgedRecord) -> bool:
+    """Whether a step is of one sample: so are the batches, and they are not added up."""
+    history = judged.history
+    writes = None if history.writes is None else float(history.writes[0])  # a clip writes once, too
+    return history.size == 1 and writes is not None and writes <= 1
+
+
+def single(judged: JudgedRecord) -> list[Finding]:
+    """Steps by one sample each, whose loss wavers and does not fall."""
+    _, values = judged.losses
+    if not _is_single(judged) or len(values) < _LOSSES or not bool(values.isfinite().all()):
+        return []
+    if any(one.name == "batch_of_one" for one in judged.history.preflight) or bool((values < 0).any()):
+        return []  # told already; or a loss that need not fall, of a policy say
+    first, *_, last = values.tensor_split(4)
+    off = math.hypot(_of_mean(first), _of_mean(last))
+    spread = float(last.std())
+    if float(last.mean()) < float(first.mean()) - 2 * off or not spread > _HARDLY * abs(float(last.mean())):
+        return []
+    message = (
+        f"each step goes by one sample: the loss wavers by {number(spread, 2)} about {number(float(last.mean()), 3)}, "
+        f"and does not fall beyond that (it was {number(float(first.mean()), 3)} in the first quarter)"
+    )
+    evidence = {"batch": 1, "at first": float(first.mean()), "at last": float(last.mean()), "spread": spread}
+    return [Finding("single_samples", "info", message, evidence)]
+
+
+def no_step(judged: JudgedRecord) -> list[Finding]:
+    """Losses, and no step of an optimizer that holds the model."""
+    waiting = judged.history.waiting
+    if judged.samples or waiting < _NO_STEP:
+        return []
+    message = f"{waiting:,} losses were noted, and no optimizer that holds parameters of the model made a step"
+    return [Finding("no_step", "error", message, {"losses": waiting, "threshold": _NO_STEP})]
 
 
 def diverging(judged: JudgedRecord) -> list[Finding]:

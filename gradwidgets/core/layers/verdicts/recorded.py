@@ -81,6 +81,17 @@ class JudgedRecord:
         noted &= not bool(self.history.loss.isnan().all())
         return self.history.steps[noted], self.history.loss[noted]
 
+    @property
+    def costs(self) -> dict[str, Tensor]:
+        """What guesses that look at no input cost, by the losses that there are for such targets: one for each loss."""
+        history, losses = self.history, self.known.losses
+        if losses is not None and len(losses.steps):
+            costs = losses.entropies, losses.rates, losses.variances
+        else:
+            costs = history.noted_entropies, history.noted_rates, history.noted_variances
+        named = zip(("frequencies", "base rate", "variance"), costs, strict=True)
+        return {name: one for name, one in named if name in history.chance and one is not None}
+
     def batch(self, step: int) -> int | None:
         """Which batch a step was of; None where that was not noted."""
         history, losses = self.history, self.known.losses

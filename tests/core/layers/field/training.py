@@ -101,6 +101,7 @@ def train(
     data: Callable = digits,
     rows: Callable = rows_of,
     given: bool = True,
+    told: bool = True,
     every: int = 4,
     **known: object,
 ) -> list[Finding]:
@@ -122,6 +123,7 @@ def train(
         data: Gives inputs and labels.
         rows: Gives a batch's rows, of the data, the step and the size.
         given: Whether the monitor is told the optimizer.
+        told: Whether it is told the labels.
         every: Steps from sample to sample.
         known: See `diagnose_record`.
     """
@@ -134,6 +136,8 @@ def train(
         for step in range(steps):
             for _ in range(micro):
                 some = rows(inputs, step, size)
+                if told:
+                    monitor.note_targets(labels[some])
                 value = changed(loss(model, inputs[some], labels[some]), model, step)
                 (value / micro).backward()
             monitor.note_loss(value.detach())

@@ -1,0 +1,151 @@
+"""What the targets of a training are like, for what a guess that never looks at the inputs would cost."""
+
+import math
+from collections import Counter
+
+import torch
+from torch import Tensor
+
+_MOST = 65_536  # numbers of a batch that are read
+_LABELS = 1024
+_CLASSES = 1 << 18
+_WIDE = 4096  # numbers of a sample
+_EACH = 256  # batches that are read one and all; later ones, and those on an accelerator, are read seldom
+_SELDOM = 7  # so that of several batches a step the last is met too
+_SUM_TO_ONE = 1e-4
+_UNKNOWN = math.nan, math.nan, math.nan
+
+
+class TargetRecord:
+    """Frequencies of classes, or means and spreads of numbers, over the batches of a training.
+
+    Attributes:
+        size: Samples in the largest batch; 0 before the first.
+        cost: What guessing by all that came so far costs in the newest batch: as cross-entropy of classes, as that of
+            zeros and ones, and as mean square; NaN where that is no loss for such targets, or the batch was not read.
+    """
+
+    def __init__(self) -> None:
+        self.size = 0
+        self.cost = _UNKNOWN
+        self._batches = 0
+        self._classes = _Classes()
+        self._numbers: _Numbers | None = None
+        self._unclear = False
+
+    def add(self, targets: Tensor) -> None:
+        """Take a batch's targets."""
+        self._batches += 1
+        self.size = max(self.size, targets.shape[0] if targets.ndim else 1)
+        self.cost = _UNKNOWN
+        often = targets.device.type == "cpu" and self._batches <= _EACH
+        if self._unclear or not (often or self._batches % _SELDOM == 1) or not targets.numel() or targets.is_complex():
+            return
+        targets = targets.detach()
+        numeric = targets.is_floating_point()
+        self.cost = self._add_numbers(targets) if numeric else self._classes.add(targets)
+        if self.cost is None or (self._classes.known and self._numbers is not None):
+            self._unclear, self.cost = True, _UNKNOWN
+
+    @property
+    def chance(self) -> dict[str, float]:
+        """What guessing costs on the average, and the largest share; empty where that cannot be told."""
+        if self._unclear:
+            return {}
+        return self._classes.chance if self._numbers is None else self._numbers.chance
+
+    def _add_numbers(self, targets: Tensor) -> tuple[float, float, float] | None:
+        rows = targets.reshape(targets.shape[0] if targets.ndim else 1, -1)
+        if self._numbers is None:
+            self._numbers = _Numbers(rows.shape[1])
+        if rows.shape[1] != self._numbers.width or rows.shape[1] > _WIDE:
+            return None
+        return self._numbers.add(rows[:: -(-rows.numel() // _MOST)].cpu().double())
+
+
+class _Classes:
+    """How often each class came."""
+
+    def __init__(self) -> None:
+        self._counts: Counter[int] = Counter()
+        self._total = 0
+
+    @property
+    def known(self) -> bool:
+        return bool(self._total)
+
+    def add(self, labels: Tensor) -> tuple[float, float, float] | None:
+        """Take labels; return what a guess costs in them, None where there are too many classes."""
+        some = labels.reshape(-1)
+        # A list is counted in a tenth of the time that tensors of this size take.
+        now = Counter(some[:: -(-some.numel() // _LABELS)].tolist())
+        for one in [one for one in now if one < 0]:  # ignored, by custom
+            del now[one]
+        count = sum(now.values())
+        if not count:
+            return _UNKNOWN
+        self._counts.update(now)
+        self._total += count
+        if len(self._counts) > _CLASSES:
+            return None
+        every = math.log(self._total)
+        cost = sum(n * (every - math.log(self._counts[one])) for one, n in now.items()) / count
+        return cost, math.nan, math.nan  # of two classes it is the same for one logit
+
+    @property
+    def chance(self) -> dict[str, float]:
+        if not self.known:
+            return {}
+        shares = [n / self._total for n in self._counts.values()]
+        return {"frequencies": -sum(one * math.log(one) for one in shares), "largest share": max(shares)}
+
+
+class _Numbers:
+    """Sums of targets that are numbers, column by column, about the first batch's mean."""
+
+    def __init__(self, width: int) -> None:
+        self.width = width
+        self._count = 0
+        self._about = torch.zeros(width, dtype=torch.float64)
+        self._sum, self._square = self._about.clone(), self._about.clone()
+        self._yes_or_no = self._shares = True
+
+    def add(self, rows: Tensor) -> tuple[float, float, float]:
+        """Take targets; return what a guess costs in them."""
+        if not self._count:
+            self._about = rows.mean(0)
+        off = rows - self._about
+        self._count += len(rows)
+        self._sum += off.sum(0)
+        self._square += off.square().sum(0)
+        self._yes_or_no = self._yes_or_no and bool(((rows == 0) | (rows == 1)).all())
+        self._shares = self._shares and self.width > 1 and bool(((rows.sum(1) - 1).abs() < _SUM_TO_ONE).all())
+        self._shares = self._shares and bool((rows >= 0).all())
+        now, mean = rows.mean(0), self._mean
+        of_classes = of_ones = math.nan
+        if self._shares:
+            of_classes = float(_cost(now, mean))
+        if self._yes_or_no:
+            of_ones = float(_cost(now, mean) + _cost(1 - now, 1 - mean)) / self.width
+        return of_classes, of_ones, float((rows - mean).square().mean())
+
+    @property
+    def _mean(self) -> Tensor:
+        return self._about + self._sum / self._count
+
+    @property
+    def chance(self) -> dict[str, float]:
+        mean = self._mean
+        spread = (self._square / self._count - (mean - self._about).square()).clamp(min=0)
+        found = {"variance": float(spread.mean())}
+        if self._shares:
+            found |= {"frequencies": float(torch.special.entr(mean).sum()), "largest share": float(mean.max())}
+        if self._yes_or_no:
+            entropy = torch.special.entr(mean) + torch.special.entr(1 - mean)
+            found |= {"base rate": float(entropy.mean()), "share of ones": float(mean.mean())}
+        return {name: value for name, value in found.items() if math.isfinite(value)}
+
+
+def _cost(shares: Tensor, by: Tensor) -> Tensor:
+    """Cross-entropy of shares by others, 0 where there is nothing."""
+    return -torch.special.xlogy(shares, by.clamp(min=0)).sum()
