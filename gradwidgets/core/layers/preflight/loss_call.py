@@ -36,7 +36,7 @@ _AT_DEVICES = (labels.LABELS, compared.RANGE, given.SHARES)
 
 # What is looked at when a function is called, before it is.
 _CHECKS = MappingProxyType({
-    "cross_entropy": (given.of_classes, labels.of_classes),
+    "cross_entropy": (given.of_classes, dimensions.of_doubled, labels.of_classes),
     "log_softmax": (given.of_classes,),
     "logsumexp": (given.of_classes,),
     "softmax": (given.of_classes,),
