@@ -193,6 +193,42 @@ def test_a_fade_is_told_for_the_trunk_and_for_a_branch(parts, where):
     assert bool(found) == bool(where) and where in "".join(one.message for one in found)
 
 
+@pytest.mark.parametrize("count", [1, 2, 3, 5])
+def test_blocks_in_a_row_do_not_hide_what_fades_in_the_first_of_them(count):
+    class Row(nn.Module):
+        """The input needs no gradient: nothing goes around the first block."""
+
+        def __init__(self):
+            super().__init__()
+            self.blocks, self.head = nn.ModuleList(sigmoids(4) for _ in range(count)), nn.Linear(16, 4)
+
+        def forward(self, x):
+            for block in self.blocks:
+                x = x + block(x)
+            return self.head(x)
+
+    torch.manual_seed(0)
+    (found,) = [one for one in diagnose(findings(Row())) if one.name == "vanishing"]
+    assert found.severity == "warning" and 3.2 < found.evidence["decades"] < 3.8
+
+
+@pytest.mark.parametrize("count", [2, 3, 5])
+@pytest.mark.parametrize("join", [sum, lambda parts: torch.stack(list(parts)).mean(0)])
+def test_branches_side_by_side_that_all_fade_are_no_excuse_for_each_other(count, join):
+    class Beside(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.first, self.head = nn.Linear(16, 16), nn.Linear(16, 4)
+            self.branches = nn.ModuleList(sigmoids(6) for _ in range(count))
+
+        def forward(self, x):
+            x = self.first(x)
+            return self.head(join(branch(x) for branch in self.branches))
+
+    torch.manual_seed(0)
+    assert "vanishing" in {one.name for one in diagnose(findings(Beside())) if one.severity == "error"}
+
+
 def test_two_small_factors_one_behind_the_other_are_one_place():
     class Scaled(Branches):
         def forward(self, x):

@@ -81,6 +81,7 @@ class _State(NamedTuple):
     most: float = 0.0
     least: float = 0.0
     steps: int = 0
+    layers: int = 0  # among the steps, those down to a layer
     alive: bool = True
     scores: bool = False
     trunk: tuple["Fade", "Fade"] | None = None  # the worst of what goes before a branch, lost and gained
@@ -216,7 +217,11 @@ class Walk:
         if graph.weighted[vertex]:
             self.largest = max(self.largest, abs(decades))
         return state._replace(
-            most=max(state.most, decades), least=min(state.least, decades), steps=state.steps + 1, last=vertex
+            most=max(state.most, decades),
+            least=min(state.least, decades),
+            steps=state.steps + 1,
+            layers=state.layers + graph.weighted[vertex],
+            last=vertex,
         )
 
     def _attends(self, above: int | None, below: int) -> bool:
@@ -304,8 +309,9 @@ class Walk:
             self.growing = _worse(self.growing, [gained for _, gained in fades])
 
     def _fade(self, whole: float, largest: float, vertex: int, state: _State) -> Fade:
-        enough = state.trunk is None or state.steps >= EVEN_STEPS
-        steep = enough and largest <= EVEN * whole and whole >= STEEP * state.steps
+        # Joins are not counted: of branches in a row, each addition is a step of the trunk at which nothing is lost.
+        enough = state.trunk is None or state.layers >= EVEN_STEPS
+        steep = enough and largest <= EVEN * whole and whole >= STEEP * state.layers
         return Fade(whole if steep else whole - largest, vertex, state.steps)
 
     def stations(self, vertex: int) -> list[int]:
