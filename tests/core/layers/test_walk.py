@@ -293,6 +293,42 @@ def test_units_that_begin_as_copies_are_named_and_no_cliff_is_made_of_what_cance
     assert {"he", "xavier", "orthogonal"} <= set(fixes_for(found["units alike"], flow))
 
 
+class Copies(nn.Module):
+    """Something, and layers behind it whose units are copies of one another."""
+
+    def __init__(self, before):
+        super().__init__()
+        self.first, self.before = nn.Linear(20, 16), before
+        self.copied = constant(0.05, nn.Linear(16, 16), nn.ReLU(), nn.Linear(16, 3))
+
+    def forward(self, x):
+        return self.copied(self.before(torch.tanh(self.first(x))))
+
+
+class Times(nn.Module):
+    def __init__(self, factor):
+        super().__init__()
+        self.layer, self.factor = nn.Linear(16, 16), factor
+
+    def forward(self, x):
+        return torch.tanh(self.layer(x * self.factor))
+
+
+@pytest.mark.parametrize(
+    ("before", "told"),
+    [
+        (lambda: Times(1e-7), {"cliff": "between first and before.layer, at mul"}),
+        (lambda: sigmoids(10), {"vanishing": "to input"}),
+        (lambda: Times(1.0), {}),
+    ],
+)
+def test_copies_among_units_do_not_hide_what_else_is_wrong(before, told):
+    torch.manual_seed(0)
+    found = {one.name: one for one in diagnose(of_classes(Copies(before()))) if one.severity == "error"}
+    assert set(found) == {"units alike", *told}
+    assert all(words in found[name].message for name, words in told.items())
+
+
 def test_copies_in_a_recurrent_layer_are_named_too():
     class Reader(nn.Module):
         def __init__(self):
