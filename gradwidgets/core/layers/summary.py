@@ -185,6 +185,7 @@ def _stats(row: Row, measured: Measured, depth: int, before: tuple[str, ...], af
         row.heads,
         row.alike,
         _of_biases(row, measured),
+        row.bounds,
     )
 
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 from gradwidgets.core.finding import Finding
 from gradwidgets.core.layers.stats import LayerStats
 from gradwidgets.core.layers.verdicts.check import Judged, listed, unless_fresh
-from gradwidgets.core.layers.verdicts.units import DEAD
+from gradwidgets.core.layers.verdicts.units import DEAD, SATURATED
 from gradwidgets.core.layers.verdicts.walk import FADE
 from gradwidgets.core.wording import number
 
@@ -146,14 +146,25 @@ def _blocked(judged: Judged, zero: Layers) -> Finding:
         words, severity = f"{words}: nothing comes back through {where}", "warning"
     elif ends and ends[-1].at is not None:
         words += f": nothing comes back through {named(judged, ends[-1].at)}{_gives(judged, ends[-1].at)}"
+        severity = "warning" if _is_flat(judged, ends[-1].at) else severity
     return _about(zero, len(trained), severity, words, _ACTION)
+
+
+def _layer(judged: Judged, vertex: int) -> LayerStats | None:
+    graph = judged.flow.graph
+    name = graph.names[vertex] if graph.is_layer[vertex] else None
+    return next((layer for layer in judged.flow.layers if layer.name == name), None)
+
+
+def _is_flat(judged: Judged, vertex: int) -> bool:
+    """Whether it is a layer of which it is said already that it is saturated."""
+    one = _layer(judged, vertex)
+    return one is not None and one.saturated_fraction > SATURATED[1]
 
 
 def _gives(judged: Judged, vertex: int) -> str:
     """What a layer gives, where that is one number throughout."""
-    graph = judged.flow.graph
-    name = graph.names[vertex] if graph.is_layer[vertex] else None
-    one = next((layer for layer in judged.flow.layers if layer.name == name), None)
+    one = _layer(judged, vertex)
     constant = one is not None and one.activation_min == one.activation_max
     return f", which gives {number(one.activation_min)} throughout" if constant else ""
 

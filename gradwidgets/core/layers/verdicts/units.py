@@ -15,8 +15,12 @@ from gradwidgets.core.wording import number, percent
 DEAD = 0.75, 0.99
 # Shares of an activation's outputs that may be saturated.
 SATURATED = 1 / 3, 0.9
+# The same of a clamp, which is flat for a third of what has mean 0 and variance 1, as a BatchNorm before it gives.
+CLAMPED = 0.6
+_CLAMPS = ("Hardtanh", "ReLU6", "hardtanh", "clamp")
 # Share of an attention's rows that look at one key alone: a few do by rights, and after training many.
 ONE_KEY = 0.9
+_ROUNDED = 5e-3  # as far as half precision may put an output from a bound
 _BEHIND = 8  # functions from a softmax to the product with the values, at most
 
 
@@ -37,11 +41,12 @@ def _dead(one: LayerStats | FunctionStats) -> float:
 
 
 def _flat(one: LayerStats | FunctionStats) -> float:
-    """The share of saturated outputs, of those that are not said to be dead already."""
+    """The share of saturated outputs, of those that are not said to be dead already, and where it is no share to tell."""
     if _dead(one) > DEAD[0]:
         return math.nan
     stuck = one.dead_fraction if isinstance(one, FunctionStats) and one.dead_fraction > DEAD[0] else 0.0
-    return max(stuck, one.saturated_fraction) if stuck else one.saturated_fraction
+    share = max(stuck, one.saturated_fraction) if stuck else one.saturated_fraction
+    return math.nan if _kind(one) in _CLAMPS and share <= CLAMPED else share
 
 
 def units_alike(judged: Judged) -> list[Finding]:
@@ -123,7 +128,7 @@ _RECTIFIERS = ("ReLU", "ReLU6", "relu", "hardtanh", "clamp", "clamp_min")
 
 def _since(judged: Judged, one: LayerStats | FunctionStats) -> str:
     """Why units are dead, where that is sure."""
-    if not one.before or (one.kind if isinstance(one, LayerStats) else one.name) not in _RECTIFIERS:
+    if not one.before or _kind(one) not in _RECTIFIERS:
         return ""
     source = next((layer for layer in judged.flow.layers if layer.name == one.before[0]), None)
     if source is None or (one.dead_fraction == 1 and source.activation_max > 0):
@@ -132,10 +137,19 @@ def _since(judged: Judged, one: LayerStats | FunctionStats) -> str:
 
 
 def _where(one: LayerStats | FunctionStats) -> str:
-    """At which value its stuck units are, where that is known."""
-    if not isinstance(one, FunctionStats) or not one.dead_fraction > DEAD[0] or math.isnan(one.rests_at):
+    """At which value its stuck units or outputs are, where that is known."""
+    if isinstance(one, LayerStats):
+        low = one.bounds[:1] if one.kind not in _CLAMPS or one.bounds[:1] != (0.0,) else ()
+        ends = [(at, one.activation_min) for at in low] + [(at, one.activation_max) for at in one.bounds[1:]]
+        met = [at for at, end in ends if math.isclose(at, end, rel_tol=_ROUNDED)]
+        return f", at its bound{'s' * (len(met) - 1)} {' and '.join(map(number, met))}" if met else ""
+    if not one.dead_fraction > DEAD[0] or math.isnan(one.rests_at):
         return ""
     return f", at its bound {number(one.rests_at)}"
+
+
+def _kind(one: LayerStats | FunctionStats) -> str:
+    return one.kind if isinstance(one, LayerStats) else one.name
 
 
 def _called(one: LayerStats | FunctionStats) -> str:
