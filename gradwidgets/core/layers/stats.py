@@ -66,6 +66,9 @@ class LayerStats(Result):
             good"; "" where they have not.
         bias_grad_norm: Euclidean norm of the loss's gradient by its biases, where it has weights besides; NaN for none.
         bounds: The lowest and the highest output of an activation that has no slope at either; () for others.
+        aside: Whether it is cut off together with all of a part of the model that stands beside what is trained, as a
+            teacher or a target network does.
+        twin: The part of the same shapes that is trained and with which that part is compared; "" for none.
     """
 
     name: str
@@ -98,6 +101,8 @@ class LayerStats(Result):
     alike: str = ""
     bias_grad_norm: float = math.nan
     bounds: tuple[float, ...] = ()
+    aside: bool = False
+    twin: str = ""
 
     @property
     def activation_rms(self) -> float:

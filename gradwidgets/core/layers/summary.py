@@ -186,6 +186,8 @@ def _stats(row: Row, measured: Measured, depth: int, before: tuple[str, ...], af
         row.alike,
         _of_biases(row, measured),
         row.bounds,
+        reached == "cut off" and row.cut is not None and row.cut.aside,
+        row.cut.twin if reached == "cut off" and row.cut is not None else "",
     )
 
 

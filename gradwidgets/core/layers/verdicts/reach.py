@@ -34,12 +34,31 @@ def no_gradient(judged: Judged) -> list[Finding]:
             "Call what is meant to run in forward, and take out what is not; an `if` may leave it out.",
         ),
     ):
-        layers = [(i, layer) for i, layer in judged.weighted if layer.gradient == reached]
+        layers = [(i, layer) for i, layer in judged.weighted if layer.gradient == reached and not layer.aside]
         if layers:
             found.append(_without(judged, layers, reached, severity, action))
     zero = [(i, layer) for i, layer in judged.trained if layer.weight_grad_norm == 0]
-    if zero and not found and not _faded(judged):
+    found += _beside(judged)
+    if zero and all(one.severity == "info" for one in found) and not _faded(judged):
         found.append(unless_fresh(judged, _nothing_arrives(judged, zero)))
+    return found
+
+
+def _beside(judged: Judged) -> list[Finding]:
+    """Parts that are cut off and stand beside what is trained: those that have a twin there, and the others."""
+    aside = [(i, layer) for i, layer in judged.weighted if layer.aside]
+    found = []
+    for twin in dict.fromkeys(layer.twin for _, layer in aside):
+        layers = [(i, layer) for i, layer in aside if layer.twin == twin]
+        action = "Nothing, if that is so: requires_grad_(False) says it to readers and saves work."
+        one = _without(judged, layers, "cut off", "info" if twin else "warning", action)
+        like = f" beside {twin}" if twin else ""
+        them = "it" if len(layers) == 1 else "them"
+        message = (
+            f"{one.message}; no trained layer takes from {them} alone: if this is a teacher or a target network{like}, "
+            "that is right"
+        )
+        found.append(replace(one, message=message))
     return found
 
 
