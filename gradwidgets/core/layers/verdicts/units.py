@@ -4,7 +4,8 @@ import math
 from collections.abc import Callable
 
 from gradwidgets.core.finding import Finding
-from gradwidgets.core.layers.functional_units import SOFTMAX, FunctionStats
+from gradwidgets.core.layers.functional_units import FunctionStats
+from gradwidgets.core.layers.softmax_rows import ATTENTION, SOFTMAX
 from gradwidgets.core.layers.stats import LayerStats
 from gradwidgets.core.layers.verdicts.check import Judged, listed
 from gradwidgets.core.layers.verdicts.walk import PRODUCTS
@@ -41,7 +42,7 @@ def _dead(one: LayerStats | FunctionStats) -> float:
 
 
 def _flat(one: LayerStats | FunctionStats) -> float:
-    """The share of saturated outputs, of those that are not said to be dead already, and where it is no share to tell."""
+    """The share of saturated outputs; NaN where they are said to be dead already, or as many as are so by rights."""
     if _dead(one) > DEAD[0]:
         return math.nan
     stuck = one.dead_fraction if isinstance(one, FunctionStats) and one.dead_fraction > DEAD[0] else 0.0
@@ -77,13 +78,15 @@ def _steep(judged: Judged) -> list[Finding]:
         message += f"; {len(hit)} are above {percent(ONE_KEY)}"
     evidence = {"layer": str(worst), "share": worst.saturated_fraction, "threshold": ONE_KEY}
     action = "Divide scores by the root of the queries' width; smaller weights; a norm on queries and keys."
-    places = judged.places([(*one.before, one.place)[0] for one in hit])
+    places = judged.places([one.at for one in hit])
     return [Finding("saturated", "warning", message, evidence, places, action)]
 
 
 def _weighs(judged: Judged, softmax: FunctionStats) -> bool:
     """Whether it is the weights of a sum, as in attention, and not an output or a choice."""
     graph = judged.flow.graph
+    if softmax.name == ATTENTION or _is_attention(judged, softmax.place):
+        return True
     for vertex, name in enumerate(graph.names if graph else ()):
         if name != softmax.name or (graph.places[vertex] or "") != softmax.place:
             continue
@@ -95,6 +98,10 @@ def _weighs(judged: Judged, softmax: FunctionStats) -> bool:
             if graph.names[vertex] in PRODUCTS and not graph.is_layer[vertex]:
                 return True
     return False
+
+
+def _is_attention(judged: Judged, name: str) -> bool:
+    return any(one.name == name and one.kind == "MultiheadAttention" for one in judged.flow.layers)
 
 
 def _share(
@@ -118,7 +125,7 @@ def _share(
     evidence = {"layer": _called(worst), "share": share(worst), "threshold": limits[0]}
     evidence |= {"layers": [_called(one) for one in hit]}
     severity = "error" if share(worst) > limits[1] else "warning"
-    layers = [one.name if isinstance(one, LayerStats) else (*one.before, one.place)[0] for one in hit]
+    layers = [one.name if isinstance(one, LayerStats) else one.at for one in hit]
     return [Finding(name, severity, message, evidence, judged.places(layers))]
 
 
@@ -159,4 +166,4 @@ def _called(one: LayerStats | FunctionStats) -> str:
 def _cause(judged: Judged, hit: list[LayerStats | FunctionStats]) -> LayerStats | FunctionStats:
     """The worst of those that come first: the others get what it gives."""
     ran = {layer.name: i for i, layer in enumerate(judged.flow.layers)}
-    return min(hit, key=lambda one: ran.get(one.name if isinstance(one, LayerStats) else (*one.before, "")[0], 0))
+    return min(hit, key=lambda one: ran.get(one.name if isinstance(one, LayerStats) else one.at, 0))
