@@ -197,3 +197,13 @@ def test_a_batchnorm_that_has_seen_no_batch_excuses_a_fade_in_evaluation_mode():
     model.train()(10 * torch.randn(64, 32))
     found = said(layer_flow(model.eval(), *batch, functional.cross_entropy))
     assert found.get("vanishing") is None or found["vanishing"].severity != "info"
+
+
+def test_a_batchnorm_that_has_seen_no_batch_excuses_what_is_flat_behind_it_in_evaluation_mode():
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(32, 32), nn.BatchNorm1d(32), nn.Hardtanh(), nn.Linear(32, 3))
+    nn.init.normal_(model[0].weight, 0, 2.0)
+    batch = torch.randn(64, 32), torch.randint(0, 3, (64,))
+    assert "saturated" not in said(layer_flow(model, *batch, functional.cross_entropy))
+    found = said(layer_flow(model.eval(), *batch, functional.cross_entropy))["saturated"]
+    assert found.severity == "info" and "seen no batch" in found.message

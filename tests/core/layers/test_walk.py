@@ -329,6 +329,16 @@ def test_copies_among_units_do_not_hide_what_else_is_wrong(before, told):
     assert all(words in found[name].message for name, words in told.items())
 
 
+def test_nothing_that_comes_back_through_copies_is_laid_to_them_and_not_to_dead_units():
+    model = nn.Sequential(nn.Linear(20, 32), nn.Tanh(), nn.Linear(32, 3))
+    nn.init.constant_(model[2].weight, 0.0625)
+    nn.init.zeros_(model[2].bias)
+    inputs, loss = torch.randn(64, 20), lambda output, _: (output * output.new_tensor([1.0, 1.0, -2.0])).sum()
+    found = {one.name: one for one in diagnose(layer_flow(model, inputs, None, loss))}
+    assert "0 gets a gradient of exactly 0: all units of 2 have the same weights" in found["no_gradient"].message
+    assert found["no_gradient"].severity == "info" and "healthy" in found
+
+
 def test_copies_in_a_recurrent_layer_are_named_too():
     class Reader(nn.Module):
         def __init__(self):

@@ -118,6 +118,17 @@ def of_pick(call: Call) -> list[Finding]:
     return [_normalised(node, x, dim, "the loss", _off(logs, dim))]
 
 
+def of_frames(call: Call) -> list[Finding]:
+    """The same for `ctc_loss`, whose classes come last: behind the frames, and the samples."""
+    x = call.first
+    node = None if x is None or x.ndim < 2 or x.shape[-1] < 2 else _softmax(x)
+    if node is None or node._saved_result.shape != x.shape or _along(node) == x.ndim - 1:
+        return []
+    if _off(x, x.ndim - 1) < UNEVEN or _off(x, _along(node)) > EVEN:
+        return []
+    return [_normalised(node, x, x.ndim - 1, call.name, _off(x, x.ndim - 1))]
+
+
 def of_divergence(call: Call) -> list[Finding]:
     """The same for `kl_div`, whose targets tell what sums to 1."""
     x, y = call.first, call.second

@@ -45,7 +45,7 @@ _CHECKS = MappingProxyType({
     "gather": (dimensions.of_pick,),
     "take_along_dim": (dimensions.of_pick,),
     "__getitem__": (dimensions.of_pick,),
-    "ctc_loss": (given.of_logarithms, labels.of_sequences),
+    "ctc_loss": (given.of_logarithms, dimensions.of_frames, labels.of_sequences),
     "binary_cross_entropy": (given.of_probabilities, compared.of_yes_or_no),
     "binary_cross_entropy_with_logits": (given.of_yes_or_no, compared.of_yes_or_no),
     "multilabel_soft_margin_loss": (given.of_yes_or_no,),

@@ -132,6 +132,9 @@ def _nothing_arrives(judged: Judged, zero: Layers) -> Finding:
     if late and all(set(end.factors) & waiting for end in ends):
         words = f"{get} none yet: {listed(sorted(late))} begins at 0 and lets nothing back"
         return _about(zero, len(trained), "info", words, "Nothing: the first step changes that.")
+    copies = [_layer(judged, end.at) for end in ends if end.at is not None]
+    if copies and len(copies) == len(ends) and all(one and one.alike and one.weight_norm > 0 for one in copies):
+        return _cancelled(judged, zero, copies)
     words, severity = f"{get} a gradient of exactly 0", "error"
     if all(layer.weight_norm == 0 for _, layer in zero):
         moved = [layer.name for _, layer in zero if layer.bias_grad_norm > 0]
@@ -151,6 +154,18 @@ def _nothing_arrives(judged: Judged, zero: Layers) -> Finding:
         return replace(found, message=f"{found.message}; {words}", evidence=evidence, where=places)
     action = "Look at the inputs: of zeros no weight learns." if _is_first(judged, starved[0]) else _ACTION
     return Finding("no_gradient", severity, words, evidence, places, action)
+
+
+def _cancelled(judged: Judged, zero: Layers, copies: list[LayerStats]) -> Finding:
+    """Layers to which nothing comes back since all units behind them have the same weights."""
+    names = listed([one.name for one in copies])
+    words = f"{'gets' if len(zero) == 1 else 'get'} a gradient of exactly 0: all units of {names} have the same weights"
+    words += ", so that what comes back through them cancels out"
+    soon = all(one.alike == "at first" for one in copies)
+    action = (
+        f"{'Nothing: the first step tells them apart; or draw' if soon else 'Draw'} the weights of {names} at random."
+    )
+    return _about(zero, len(judged.trained), "info" if soon else "warning", words, action)
 
 
 def _blocked(judged: Judged, zero: Layers) -> Finding:

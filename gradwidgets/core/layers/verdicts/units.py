@@ -7,7 +7,7 @@ from gradwidgets.core.finding import Finding
 from gradwidgets.core.layers.functional_units import FunctionStats
 from gradwidgets.core.layers.softmax_rows import ATTENTION, SOFTMAX
 from gradwidgets.core.layers.stats import LayerStats
-from gradwidgets.core.layers.verdicts.check import Judged, listed
+from gradwidgets.core.layers.verdicts.check import Judged, listed, unless_fresh
 from gradwidgets.core.layers.verdicts.walk import PRODUCTS
 from gradwidgets.core.wording import number, percent
 
@@ -126,7 +126,7 @@ def _share(
     evidence |= {"layers": [_called(one) for one in hit]}
     severity = "error" if share(worst) > limits[1] else "warning"
     layers = [one.name if isinstance(one, LayerStats) else one.at for one in hit]
-    return [Finding(name, severity, message, evidence, judged.places(layers))]
+    return [unless_fresh(judged, Finding(name, severity, message, evidence, judged.places(layers)))]
 
 
 # Give 0 for what is not above 0, and for nothing else.

@@ -102,6 +102,7 @@ SAID = {
     "the same by hand": Said("not_logits", "error", "softmax is taken along dimension 0 of (32, 4)", "dim=1", into(Named(lambda z: (lambda e: e / e.sum(0, keepdim=True))(z.exp())), x, y, F.cross_entropy)),
     "softmax over the rows of a picture": Said("not_logits", "error", "along dimension 2 of (2, 5, 4, 4), and the 5 classes lie along dimension 1", "dim=1", into(nn.Sequential(spatial(), nn.Softmax(2)), randn(2, 3, 4, 4), labels(2, 4, 4), F.cross_entropy)),
     "log_softmax over the samples before cross_entropy": Said("not_log_probabilities", "error", "log_softmax is taken along dimension 0", "dim=1", into(net(4, nn.LogSoftmax(0)), x, y, F.cross_entropy)),
+    "ctc over the frames": Said("not_log_probabilities", "error", "log_softmax is taken along dimension 0 of (30, 4, 6), and ctc_loss reads 6 classes along dimension 2", "dim=2", into(nn.Sequential(nn.Linear(8, 6), nn.LogSoftmax(0)), randn(30, 4, 8), 1 + labels(4, 5), lambda o, t: F.ctc_loss(o, t, torch.full((4,), 30), torch.full((4,), 5)))),
     "kl_div over the samples": Said("not_log_probabilities", "error", "along dimension 0", "dim=1", into(net(4), x, randn(32, 4).softmax(1), lambda o, t: F.kl_div(o.log_softmax(0), t, reduction="batchmean"))),
     "double inputs": Said("raised", "error", "(in 0 (Linear))", "inputs.float()", into(net(4), x.double(), y, F.cross_entropy)),
     "whole numbers as inputs": Said("raised", "error", "(in 0 (Linear))", "inputs.float()", into(net(4), x.long(), y, F.cross_entropy)),
