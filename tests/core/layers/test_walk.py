@@ -185,7 +185,16 @@ class Stem(nn.Module):
 
 @pytest.mark.parametrize(
     ("parts", "where"),
-    [({"before": 8}, "to input"), ({"behind": 8}, "to add of"), ({"inside": 7}, "on a branch"), ({"inside": 2}, "")],
+    [
+        ({"before": 8}, "to input"),
+        ({"behind": 8}, "to add of"),
+        ({"inside": 7}, "on a branch"),
+        ({"inside": 3, "behind": 3}, "on a branch"),
+        ({"inside": 2}, ""),
+        ({"inside": 3}, ""),
+        ({"inside": 2, "behind": 2}, ""),
+        ({"before": 3, "inside": 3}, ""),
+    ],
 )
 def test_a_fade_is_told_for_the_trunk_and_for_a_branch(parts, where):
     torch.manual_seed(0)

@@ -12,7 +12,7 @@ begin small in most that are published, and the gradient passes them by.
 """
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -22,7 +22,7 @@ from gradwidgets.core.layers.module_graph import ModuleGraph
 # Of 86 networks that train well the worst reach 2.3 and 2.9; of 56 sick ones the mildest reaches 3.7.
 STEP, FADE = 3.2, 3.2
 FEWEST_STEPS = 3  # that a fade is made of
-# A fade of even steps, none more than so much of it, and steep ones, so many decades each, counts with its largest.
+# A fade of even steps, none more than so much of it, and steep ones, so many decades a layer, counts with its largest.
 EVEN, STEEP = 0.4, 0.6
 EVEN_STEPS = 5  # of which that can be said of a branch, whose layers begin small together
 FAR = 5.0  # decades that are too many on a branch and before it together
@@ -67,11 +67,22 @@ class Fade:
         decades: What is lost in small steps (or gained), without the largest of them unless all are alike and steep.
         below: The layer where most is lost.
         steps: How many steps that are.
+        whole: What is lost in all of its small steps, those before a branch included.
+        largest: What is lost in the largest of them.
+        layers: To how many layers they lead.
     """
 
     decades: float
     below: int
     steps: int
+    whole: float = 0.0
+    largest: float = 0.0
+    layers: int = 0
+
+    @property
+    def is_steep(self) -> bool:
+        """Whether its steps are alike, and much is lost in each."""
+        return self.largest <= EVEN * self.whole and self.whole >= STEEP * self.layers
 
 
 class _State(NamedTuple):
@@ -311,8 +322,8 @@ class Walk:
     def _fade(self, whole: float, largest: float, vertex: int, state: _State) -> Fade:
         # Joins are not counted: of branches in a row, each addition is a step of the trunk at which nothing is lost.
         enough = state.trunk is None or state.layers >= EVEN_STEPS
-        steep = enough and largest <= EVEN * whole and whole >= STEEP * state.layers
-        return Fade(whole if steep else whole - largest, vertex, state.steps)
+        fade = Fade(whole - largest, vertex, state.steps, whole, largest, state.layers)
+        return replace(fade, decades=whole) if enough and fade.is_steep else fade
 
     def stations(self, vertex: int) -> list[int]:
         """The stations on the way down to a vertex, itself included."""
@@ -321,10 +332,20 @@ class Walk:
 
 def _with_trunk(own: Fade, before: Fade) -> Fade:
     """The worse of what fades on a branch and before it, or both where together they are far too much."""
-    both = Fade(own.decades + before.decades, own.below, own.steps + before.steps)
-    if own.decades > 0 and before.decades > 0 and both.decades >= FAR:
+    both = Fade(
+        own.decades + before.decades,
+        own.below,
+        own.steps + before.steps,
+        own.whole + before.whole,
+        max(own.largest, before.largest),
+        own.layers + before.layers,
+    )
+    if min(own.decades, before.decades) > 0 and both.decades >= FAR:
         return both
-    return max((own, before), key=lambda fade: (fade.steps >= FEWEST_STEPS, fade.decades))
+    if min(own.whole, before.whole) > 0 and both.is_steep and both.whole >= FAR:
+        return replace(both, decades=both.whole)
+    worse = max((own, before), key=lambda fade: (fade.steps >= FEWEST_STEPS, fade.decades))
+    return replace(both, decades=worse.decades, below=worse.below, steps=worse.steps)
 
 
 def _worse(known: Fade | None, calls: list[Fade]) -> Fade | None:
