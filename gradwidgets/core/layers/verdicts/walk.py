@@ -342,9 +342,9 @@ def _with_trunk(own: Fade, before: Fade) -> Fade:
     )
     if min(own.decades, before.decades) > 0 and both.decades >= FAR:
         return both
-    if min(own.whole, before.whole) > 0 and both.is_steep and both.whole >= FAR:
-        return replace(both, decades=both.whole)
     worse = max((own, before), key=lambda fade: (fade.steps >= FEWEST_STEPS, fade.decades))
+    if worse.decades < FADE and min(own.whole, before.whole) > 0 and both.is_steep and both.whole >= FAR:
+        return replace(both, decades=both.whole)
     return replace(both, decades=worse.decades, below=worse.below, steps=worse.steps)
 
 
