@@ -24,6 +24,7 @@ STEP, FADE = 3.2, 3.2
 FEWEST_STEPS = 3  # that a fade is made of
 # A fade of even steps, none more than so much of it, and steep ones, so many decades a layer, counts with its largest.
 EVEN, STEEP = 0.4, 0.6
+IDLE = 0.1  # decades that count as none
 EVEN_STEPS = 5  # of which that can be said of a branch, whose layers begin small together
 FAR = 5.0  # decades that are too many on a branch and before it together
 # A step of less than so many decades is at one place if so much of it is lost by operations one behind the other.
@@ -69,7 +70,7 @@ class Fade:
         steps: How many steps that are.
         whole: What is lost in all of its small steps, those before a branch included.
         largest: What is lost in the largest of them.
-        layers: To how many layers they lead.
+        count: How many of the steps are one by rights.
     """
 
     decades: float
@@ -77,12 +78,12 @@ class Fade:
     steps: int
     whole: float = 0.0
     largest: float = 0.0
-    layers: int = 0
+    count: int = 0
 
     @property
     def is_steep(self) -> bool:
         """Whether its steps are alike, and much is lost in each."""
-        return self.largest <= EVEN * self.whole and self.whole >= STEEP * self.layers
+        return self.whole > 0 and self.largest <= EVEN * self.whole and self.whole >= STEEP * self.count
 
 
 class _State(NamedTuple):
@@ -92,7 +93,7 @@ class _State(NamedTuple):
     most: float = 0.0
     least: float = 0.0
     steps: int = 0
-    layers: int = 0  # among the steps, those down to a layer
+    idle: int = 0  # among the steps, joins at which nothing is lost
     alive: bool = True
     scores: bool = False
     trunk: tuple["Fade", "Fade"] | None = None  # the worst of what goes before a branch, lost and gained
@@ -195,12 +196,12 @@ class Walk:
     def _branch_off(self, join: int, state: _State) -> _State:
         """The state at the beginning of a branch: nothing is lost yet, and what the trunk has lost is kept."""
         lost = self.lost(state.base, join) - state.leapt
-        trunk = self._fades(lost, join, state)
+        trunk = self._fades(lost, join, state, state.steps)
         return _State(join, join, alive=state.alive, scores=state.scores, trunk=trunk)
 
-    def _fades(self, lost: float, vertex: int, state: _State) -> tuple[Fade, Fade]:
+    def _fades(self, lost: float, vertex: int, state: _State, count: int) -> tuple[Fade, Fade]:
         """What has faded and what has grown down to a vertex, on its branch or before it, whichever is more."""
-        own = self._fade(lost, state.most, vertex, state), self._fade(-lost, -state.least, vertex, state)
+        own = self._fade(lost, state.most, vertex, state, count), self._fade(-lost, -state.least, vertex, state, count)
         return own if state.trunk is None else tuple(map(_with_trunk, own, state.trunk))
 
     def _step(self, vertex: int, state: _State) -> _State:
@@ -231,7 +232,7 @@ class Walk:
             most=max(state.most, decades),
             least=min(state.least, decades),
             steps=state.steps + 1,
-            layers=state.layers + graph.weighted[vertex],
+            idle=state.idle + (not graph.weighted[vertex] and abs(decades) < IDLE),
             last=vertex,
         )
 
@@ -315,19 +316,24 @@ class Walk:
     def _find_fades(self, by_layer: dict[str, list[tuple[float, int, _State]]]) -> None:
         for calls in by_layer.values():
             # A layer that is called several times is as well off as its best call.
-            fades = [self._fades(lost, v, state) for lost, v, state in calls]
+            fades = [self._fades(lost, v, state, _counted(state)) for lost, v, state in calls]
             self.fading = _worse(self.fading, [lost for lost, _ in fades])
             self.growing = _worse(self.growing, [gained for _, gained in fades])
 
-    def _fade(self, whole: float, largest: float, vertex: int, state: _State) -> Fade:
-        # Joins are not counted: of branches in a row, each addition is a step of the trunk at which nothing is lost.
-        enough = state.trunk is None or state.layers >= EVEN_STEPS
-        fade = Fade(whole - largest, vertex, state.steps, whole, largest, state.layers)
+    def _fade(self, whole: float, largest: float, vertex: int, state: _State, count: int) -> Fade:
+        fade = Fade(whole - largest, vertex, state.steps, whole, largest, count)
+        enough = state.trunk is None or state.steps >= EVEN_STEPS
         return replace(fade, decades=whole) if enough and fade.is_steep else fade
 
     def stations(self, vertex: int) -> list[int]:
         """The stations on the way down to a vertex, itself included."""
         return [one for one in self.chain(vertex) if self.is_station(one)]
+
+
+def _counted(state: _State) -> int:
+    """The steps over which a fade is spread; not the additions of blocks in a row, where all else goes one way."""
+    one_way = min(state.most, -state.least) < IDLE
+    return state.steps - state.idle if state.trunk is None and one_way else state.steps
 
 
 def _with_trunk(own: Fade, before: Fade) -> Fade:
@@ -338,12 +344,12 @@ def _with_trunk(own: Fade, before: Fade) -> Fade:
         own.steps + before.steps,
         own.whole + before.whole,
         max(own.largest, before.largest),
-        own.layers + before.layers,
+        own.count + before.count,
     )
     if min(own.decades, before.decades) > 0 and both.decades >= FAR:
         return both
     worse = max((own, before), key=lambda fade: (fade.steps >= FEWEST_STEPS, fade.decades))
-    if worse.decades < FADE and min(own.whole, before.whole) > 0 and both.is_steep and both.whole >= FAR:
+    if worse.decades < FADE and own.is_steep and before.is_steep and both.whole >= FAR:
         return replace(both, decades=both.whole)
     return replace(both, decades=worse.decades, below=worse.below, steps=worse.steps)
 
