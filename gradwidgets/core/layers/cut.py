@@ -13,12 +13,17 @@ class Cut:
         operation: What cuts it, in torch's words; "".
         place: File and line of that.
         quiet: Whether that was under `no_grad`.
+        aside: Whether that is of a part of the model that stands beside what is trained, as a teacher or a target
+            network does: it takes nothing from what is trained, and no trained layer, sum or concatenation needs it.
+        twin: The part that is trained, of the same shapes, with whose outputs its own are compared; "" for none.
     """
 
     how: str
     operation: str = ""
     place: str = ""
     quiet: bool = False
+    aside: bool = False
+    twin: str = ""
 
     def __str__(self) -> str:
         """As the end of a sentence on the layer."""

@@ -112,7 +112,7 @@ def _measure(subject: Subject, look: Look | Glance) -> Measured:
             loss = look.at_loss(output)
             watch.weights()
             tracked = Tracked(loss, watch.calls, names_by_id(model.named_parameters()))
-            slopes = tracked.activations() if look.looks else {}
+            slopes = tracked.activations() if look.looks else []
             tracked.watch(watch.gradients_at)
             watch.way_back()
             leaves = tracked.leaves

@@ -4,16 +4,18 @@ import os
 import sys
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode, resolve_name
 from torch.utils import _pytree as pytree
 
+from gradwidgets.core.layers.aside import set_aside
 from gradwidgets.core.layers.cut import Cut
 from gradwidgets.core.layers.passes import FlowError, Subject
 from gradwidgets.core.layers.rows import Row
 
 _TORCH = os.path.dirname(torch.__file__)
 _CUTTING = ("detach", "detach_", "data")
+_JOINS = ("add", "__add__", "__radd__", "add_", "__iadd__", "cat", "concat", "concatenate", "stack", "hstack", "vstack")
 _OURS = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 _LEAVING = ("item", "tolist", "numpy", "__float__", "__int__", "__index__", "__array__", "__bool__")
 
@@ -36,7 +38,8 @@ def cuts_of(subject: Subject, rows: list[Row]) -> dict[str, Cut]:
             loss = subject.loss()
     except FlowError:
         return {}
-    return {row.name: cut for row in rows if (cut := followed.cut(row, loss)) is not None}
+    cuts = {row.name: cut for row in rows if (cut := followed.cut(row, loss)) is not None}
+    return set_aside(subject.model, cuts, followed.needed(rows, loss), followed.compared)
 
 
 class _Following(TorchFunctionMode):
@@ -49,6 +52,12 @@ class _Following(TorchFunctionMode):
         self._left: dict[str, Cut] = {}
         self._detached: dict[str, Cut] = {}  # what is done with such a copy need not be seen, in numpy say
         self._used: set[str] = set()
+        # Layers that stand in the way of what is trained, and those that meet it in a comparison.
+        self._chained: set[str] = set()
+        self.compared: set[str] = set()
+        self._own = {id(one) for row in rows for one in row.own.values()}
+        self._fed: dict[int, set[str]] = {}
+        self._reached: set[int] = set()  # parameters that something else comes to as well
         self._kept: list[object] = []  # memory that is used again would be taken for what lay there before
         for row in rows:
             for one in row.own.values():
@@ -63,7 +72,35 @@ class _Following(TorchFunctionMode):
         if alive or lost:
             self._kept.append((given, result))
             self._note(func, result, alive, lost)
+        self._meet(func, given, result, {name for name, _ in lost})
         return result
+
+    def _meet(self, func, given: list[Tensor], result: object, lost: set[str]) -> None:
+        """See who of the lost is needed by what is trained, and who of the others takes from it."""
+        trained = [one for one in given if one.requires_grad and id(one) not in self._alive]
+        mine = frozenset().union(*[self._alive[id(one)] for one in given if id(one) in self._own])
+        if mine and any(not isinstance(one, nn.Parameter) for one in trained):
+            self._chained |= mine
+        if not any(one.requires_grad for one in _tensors(result)):
+            return
+        weights = [id(one) for one in trained if isinstance(one, nn.Parameter) and one.numel() > 1]
+        if not lost:
+            self._reached.update(weights)
+            return
+        for one in weights:
+            self._fed.setdefault(one, set()).update(lost)
+        if any(not isinstance(one, nn.Parameter) and one.numel() > 1 for one in trained):
+            if getattr(func, "__name__", "") not in _JOINS:
+                self.compared |= lost
+            else:  # of what was compared already, something else is added up
+                bare = [self._lost.get(id(one), ()) for one in given if not one.requires_grad]
+                self._chained |= {name for some in bare for name, _ in some}
+
+    def needed(self, rows: list[Row], loss: Tensor) -> set[str]:
+        """The layers that stand in the way of what is trained, or of which that is not known."""
+        fed = [names for one, names in self._fed.items() if one not in self._reached]
+        known = {name for name, _ in self._lost.get(id(loss), ())}
+        return self._chained.union({row.name for row in rows} - known, *fed)
 
     def cut(self, row: Row, loss: Tensor) -> Cut | None:
         """Where a layer is lost; None where it is not."""

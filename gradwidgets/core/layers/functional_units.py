@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.autograd.graph import Node
 
 from gradwidgets.core.layers.calls import Call
+from gradwidgets.core.layers.softmax_rows import ATTENTION, SOFTMAX, sure
 from gradwidgets.core.layers.units import FEWEST_VALUES, FLAT, alive_units
 from gradwidgets.core.results import Result
 from gradwidgets.core.watching import plain_name
@@ -27,10 +28,8 @@ _NONE = math.nan
 # Flat below 0 for all of what they give there: 0.
 _RECTIFIERS = ("relu", "softshrink", "hardshrink", "hardswish")
 _GATE = 3.0  # a hardsigmoid is flat below minus this and above this, and gives 0 and 1 there
-SOFTMAX = ("softmax", "safe_softmax")
-_SURE = 0.99  # of a softmax's row, for one entry
 # They gate by rights.
-_GATED = (nn.RNNBase, nn.RNNCellBase, nn.MultiheadAttention)
+_GATED = (nn.RNNBase, nn.RNNCellBase)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -46,6 +45,7 @@ class FunctionStats(Result):
             is, only the outputs at the upper bound count.
         rests_at: What its dead units give; NaN where they do not all give the same, or that cannot be told.
         before: The nearest layers that it takes from.
+        within: Whether it is one of the functions of a layer that runs no other.
     """
 
     name: str
@@ -54,6 +54,12 @@ class FunctionStats(Result):
     saturated_fraction: float
     rests_at: float = math.nan
     before: tuple[str, ...] = ()
+    within: bool = False
+
+    @property
+    def at(self) -> str:
+        """The layer at which it stands: the one that it is part of, or else that it takes from."""
+        return self.before[0] if self.before and not self.within else self.place
 
     @property
     def is_stuck(self) -> bool:
@@ -62,11 +68,11 @@ class FunctionStats(Result):
 
     def __str__(self) -> str:
         """Where it is, in words."""
-        return f"{self.name} after {self.before[0]}" if self.before else f"{self.name} in {self.place}"
+        return f"{self.name} {'after' if self.before and not self.within else 'in'} {self.at}"
 
 
-def slopes_of(nodes: dict[Node, Call | None]) -> dict[Node, Tensor]:
-    """Share of dead units, share of saturated outputs, and what the dead units give, (3,), of each activation.
+def slopes_of(nodes: dict[Node, Call | None]) -> dict[Node, tuple[str, Tensor]]:
+    """What each activation is called; share of dead units, share of saturated outputs, what the dead units give, (3,).
 
     Args:
         nodes: Operations and the calls that recorded them; to be called before the way back frees what they keep.
@@ -76,9 +82,11 @@ def slopes_of(nodes: dict[Node, Call | None]) -> dict[Node, Tensor]:
         name = plain_name(node.name().split("::")[-1])
         if call is None or isinstance(call.module, _GATED):
             continue
-        shares = _shares(node, _SLOPES[name]) if name in _SLOPES else _sure(node) if name in SOFTMAX else None
+        attends = name.startswith(ATTENTION)
+        known = name in _SLOPES and not isinstance(call.module, nn.MultiheadAttention)
+        shares = _shares(node, _SLOPES[name]) if known else sure(node) if attends or name in SOFTMAX else None
         if shares is not None:
-            found[node] = shares
+            found[node] = ATTENTION if attends else name, shares
     return found
 
 
@@ -152,16 +160,3 @@ def _rest(node: Node, bounds: _Bounds | None, dead: Tensor) -> float | Tensor:
     below, above = ((inputs <= bounds.at[0]) | ~dead).all(), ((inputs >= bounds.at[1]) | ~dead).all()
     low, high = (inputs.new_tensor(one, dtype=torch.float32) for one in bounds.gives)
     return torch.where(below, low, torch.where(above, high, _NONE))
-
-
-def _sure(node: Node) -> Tensor | None:
-    """Of a softmax, the share of rows in which nearly all is on one entry."""
-    try:
-        rows, axis = node._saved_result.detach(), node._saved_dim
-    except (AttributeError, RuntimeError):
-        return None
-    axis = axis - 2**64 if axis >= 2**63 else axis  # torch gives a negative axis as an unsigned number
-    if not rows.ndim or not rows.numel() or rows.shape[axis] < 2 or rows.layout is not torch.strided:
-        return None
-    none = rows.new_tensor(_NONE)
-    return torch.stack((none, (rows.amax(axis) > _SURE).float().mean(), none)).float()

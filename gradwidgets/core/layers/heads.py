@@ -26,7 +26,7 @@ def split_of(module: nn.Module, part: str, heads: int) -> int:
         heads: How many heads that has.
     """
     if isinstance(module, nn.MultiheadAttention):
-        return module.num_heads if module.num_heads > 1 and module.in_proj_weight is not None else 0
+        return module.num_heads if module.num_heads > 1 else 0
     if not heads or not isinstance(module, nn.Linear):
         return 0
     if part in _VALUES and module.out_features % heads == 0:
@@ -42,7 +42,7 @@ def gradient_by_head(split: int, weights: Mapping[str, Tensor], gradients: Mappi
         weights: By name.
         gradients: By the parameters' ids.
     """
-    weight = weights.get("in_proj_weight", weights.get("weight"))
+    weight = next((weights[name] for name in ("in_proj_weight", "v_proj_weight", "weight") if name in weights), None)
     gradient = gradients.get(id(weight)) if split and weight is not None else None
     if gradient is None or gradient.layout is not torch.strided or gradient.ndim != 2:
         return ()

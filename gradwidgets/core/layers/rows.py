@@ -11,7 +11,7 @@ from torch.nn.utils import parametrize
 
 from gradwidgets.core.layers.cut import Cut
 from gradwidgets.core.layers.heads import heads_of, split_of
-from gradwidgets.core.layers.units import has_units, is_activation, saturation
+from gradwidgets.core.layers.units import bounds_of, has_units, is_activation, saturation
 
 ROOT = "(model)"
 # Whether all units of a layer have the same weights: no; until the next step; and it keeps them so.
@@ -30,6 +30,7 @@ class Row:
         units: Whether its outputs belong to units that can be dead.
         scripted: Whether it is compiled to TorchScript, which takes no hooks.
         saturates: Tells saturated outputs; None where nothing saturates.
+        bounds: See `LayerStats`.
         first: When it first began to run, counted in modules; None while it has not.
         calls: How often it ran.
         pieces: Elements and place of the moments of each piece of its outputs.
@@ -53,6 +54,7 @@ class Row:
     weights: dict[str, nn.Parameter] = field(init=False)
     units: bool = field(init=False)
     scripted: bool = field(init=False)
+    bounds: tuple[float, ...] = field(init=False)
     first: int | None = None
     calls: int = 0
     pieces: list[tuple] = field(default_factory=list)
@@ -72,7 +74,8 @@ class Row:
     def __post_init__(self) -> None:
         kind = type(self.module)
         self.weights = {name: one for name, one in self.own.items() if "bias" not in name} or self.own
-        self.units, self.saturates = has_units(kind), saturation(kind)
+        self.units, self.saturates = has_units(kind), saturation(self.module)
+        self.bounds = bounds_of(self.module)
         self.scripted = isinstance(self.module, torch.jit.ScriptModule)
         if _is_fresh(self.module):
             self.fresh = True

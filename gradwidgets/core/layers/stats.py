@@ -46,7 +46,7 @@ class LayerStats(Result):
         dead_fraction: For an activation, the share of its units (channels, features) that gave exactly 0 for the
             whole batch, at each call; NaN for other layers.
         saturated_fraction: For a sigmoid-like activation, the share of outputs where its slope is under 5 % of its
-            largest; NaN for others.
+            largest, for a clamp (Hardtanh, ReLU6) of those at a bound that is not a ReLU's 0; NaN for others.
         note: What could not be measured, or is to be known; "" for nothing.
         gradient: Why its weights have a gradient, or none.
         non_finite: Which of "weight", "activation", "activation gradient", "weight gradient" hold NaN or infinity.
@@ -65,6 +65,10 @@ class LayerStats(Result):
         alike: Whether all of its units have the same weights: "at first", where the next step tells them apart, or "for
             good"; "" where they have not.
         bias_grad_norm: Euclidean norm of the loss's gradient by its biases, where it has weights besides; NaN for none.
+        bounds: The lowest and the highest output of an activation that has no slope at either; () for others.
+        aside: Whether it is cut off together with all of a part of the model that stands beside what is trained, as a
+            teacher or a target network does.
+        twin: The part of the same shapes that is trained and with which that part is compared; "" for none.
     """
 
     name: str
@@ -96,6 +100,9 @@ class LayerStats(Result):
     heads: tuple[float, ...] = ()
     alike: str = ""
     bias_grad_norm: float = math.nan
+    bounds: tuple[float, ...] = ()
+    aside: bool = False
+    twin: str = ""
 
     @property
     def activation_rms(self) -> float:

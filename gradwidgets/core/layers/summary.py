@@ -32,7 +32,7 @@ class Measured:
         training: The model's own mode.
         graph: What fed what; None where that cannot be told.
         unlisted: What takes part and is no parameter.
-        slopes: What `slopes_of` tells of activations that are called as functions, by vertex.
+        slopes: What `slopes_of` tells of activations that are called as functions, with vertices.
         preflight: What is wrong with the batch and the loss.
         culprit: Who made what is not finite.
         along_time: The gradient along time, of each recurrent module.
@@ -45,7 +45,7 @@ class Measured:
     training: bool
     graph: ModuleGraph | None = None
     unlisted: tuple[Unlisted, ...] = ()
-    slopes: dict[int, Tensor] = field(default_factory=dict)
+    slopes: list[tuple[int, str, Tensor]] = field(default_factory=list)
     preflight: tuple[Finding, ...] = ()
     culprit: Origin | None = None
     along_time: tuple[TimeProfile, ...] = ()
@@ -92,12 +92,13 @@ def _functions(measured: Measured) -> tuple[FunctionStats, ...]:
     graph = measured.graph
     if graph is None or not measured.slopes:
         return ()
-    before, shares = graph.neighbours(onward=False), torch.stack(list(measured.slopes.values())).tolist()
-    numbers = dict(zip(measured.slopes, shares, strict=True))
+    before, place = graph.neighbours(onward=False), {vertex: i for i, vertex in enumerate(reversed(graph.order))}
+    told = sorted(((v, name, share) for v, name, share in measured.slopes if v in place), key=lambda one: place[one[0]])
+    numbers = torch.stack([share for *_, share in told]).tolist() if told else []
+    # Behind a layer's own weights, what comes before the layer does not come before it.
     return tuple(
-        FunctionStats(graph.names[v], graph.places[v] or "", *numbers[v], before[v])
-        for v in reversed(graph.order)
-        if v in numbers
+        FunctionStats(name, graph.places[v] or "", *shares, () if graph.weighted[v] else before[v], graph.is_layer[v])
+        for (v, name, _), shares in zip(told, numbers, strict=True)
     )
 
 
@@ -185,6 +186,9 @@ def _stats(row: Row, measured: Measured, depth: int, before: tuple[str, ...], af
         row.heads,
         row.alike,
         _of_biases(row, measured),
+        row.bounds,
+        reached == "cut off" and row.cut is not None and row.cut.aside,
+        row.cut.twin if reached == "cut off" and row.cut is not None else "",
     )
 
 

@@ -102,11 +102,11 @@ class Tracked:
             if self._leaf[vertex] or len(self._back[vertex]) > 1 or self._label[vertex] not in _VIEWS:
                 gradients.watch(exits)
 
-    def activations(self) -> dict[int, Tensor]:
-        """What `slopes_of` tells of activations that are called as functions, by vertex."""
+    def activations(self) -> list[tuple[int, str, Tensor]]:
+        """What `slopes_of` tells of activations that are called as functions, each with its vertex."""
         own = {node: vertex for node, vertex in self._vertex.items() if not self._is_modules(vertex)}
         shares = slopes_of({node: self._call[vertex] for node, vertex in own.items()})
-        return {own[node]: share for node, share in shares.items()}
+        return [(own[node], *told) for node, told in shares.items()]
 
     def _is_modules(self, vertex: int) -> bool:
         """Whether an activation's module made it, which is looked at by itself."""

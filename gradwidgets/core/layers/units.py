@@ -29,6 +29,8 @@ SATURATED: dict[type[nn.Module], Callable[[Tensor], Tensor]] = {
     nn.Hardsigmoid: lambda y: (y <= 0) | (y >= 1),
 }
 
+_CLAMPS = nn.Hardtanh, nn.ReLU6
+
 _CONVOLUTIONS = {
     1: (nn.Conv1d, nn.ConvTranspose1d),
     2: (nn.Conv2d, nn.ConvTranspose2d),
@@ -48,10 +50,23 @@ def has_units(kind: type[nn.Module]) -> bool:
     return is_activation(kind) and not issubclass(kind, _SHARES)
 
 
+def saturation(module: nn.Module) -> Callable[[Tensor], Tensor] | None:
+    """Tells a module's saturated outputs from others; None for one that does not saturate."""
+    kind = type(module)
+    return _at(*bounds_of(module)) if kind in _CLAMPS else SATURATED.get(kind)
+
+
+def bounds_of(module: nn.Module) -> tuple[float, ...]:
+    """The lowest and the highest output of an activation that has no slope at either; () for others."""
+    if type(module) in _CLAMPS:
+        return float(module.min_val), float(module.max_val)
+    return (0.0, 1.0) if type(module) is nn.Hardsigmoid else ()
+
+
 @lru_cache(maxsize=512)
-def saturation(kind: type[nn.Module]) -> Callable[[Tensor], Tensor] | None:
-    """Tells saturated outputs of this kind from others; None for one that does not saturate."""
-    return SATURATED.get(kind)
+def _at(low: float, high: float) -> Callable[[Tensor], Tensor]:
+    """Tells outputs at a bound; at 0, as a ReLU's, they are not saturated."""
+    return (lambda y: y >= high) if low == 0 else lambda y: (y <= low) | (y >= high)
 
 
 @lru_cache(maxsize=512)

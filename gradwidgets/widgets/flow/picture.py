@@ -227,7 +227,7 @@ def _shares(flow: LayerFlow, rows: list[int], field: str) -> np.ndarray:
                 shares[place] = value if place == at or math.isnan(shares[place]) else shares[place]
     places = {flow.layers[k].name: at for at, k in enumerate(rows)}
     for one in flow.functions:  # each at the layer that it takes from
-        at = next((places[name] for name in one.before if name in places), None)
+        at = next((places[name] for name in (one.at, *one.before) if name in places), None)
         value = getattr(one, field)
         if at is not None and math.isfinite(value) and not shares[at] > value:
             shares[at] = value

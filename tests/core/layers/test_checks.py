@@ -8,6 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
+from torch.distributions import Normal
 
 from gradwidgets.core.layers import CHECKS, diagnose, gradient_trend, layer_flow, predicted_factor
 from gradwidgets.core.layers.profile import trend
@@ -307,6 +308,15 @@ class Bounded(nn.Module):
         return self.outer(self.function(self.inner(x)))
 
 
+class Applied(nn.Module):
+    def __init__(self, function):
+        super().__init__()
+        self.function = function
+
+    def forward(self, x):
+        return self.function(x)
+
+
 def judged(model, inputs=None):
     generator = torch.Generator().manual_seed(3)
     x = torch.randn(64, 20, generator=generator) if inputs is None else inputs
@@ -323,12 +333,19 @@ def judged(model, inputs=None):
         (nn.functional.hardtanh, -12, "−1"),
         (nn.functional.hardsigmoid, 12, "1"),
         (nn.functional.relu6, 12, "6"),
+        (nn.Hardtanh(), 12, "1"),
+        (nn.Hardtanh(), -12, "−1"),
+        (nn.Hardtanh(0.0, 0.3), 12, "0.3"),
+        (nn.Hardsigmoid(), 12, "1"),
+        (nn.ReLU6(), 12, "6"),
     ],
 )
 def test_units_at_a_bound_that_is_not_0_are_saturated_and_not_dead(function, bias, bound):
     found = judged(Bounded(function, bias))
     assert "dead_units" not in found and found["saturated"].message.endswith(f"flat, at its bound {bound}")
-    assert "dead" not in found["no_gradient"].message and "where its slope is 0" in found["no_gradient"].message
+    words = f"which gives {bound} throughout" if isinstance(function, nn.Module) else "where its slope is 0"
+    assert "dead" not in found["no_gradient"].message and words in found["no_gradient"].message
+    assert (found["saturated"].severity, found["no_gradient"].severity) == ("error", "warning")
 
 
 @pytest.mark.parametrize(
@@ -340,6 +357,9 @@ def test_units_at_a_bound_that_is_not_0_are_saturated_and_not_dead(function, bia
         nn.functional.relu6,
         nn.Hardsigmoid(),
         nn.ReLU6(),
+        nn.Hardtanh(0.0, 1.0),
+        nn.Hardswish(),
+        nn.functional.hardswish,
     ],
 )
 def test_units_at_0_are_dead_and_not_saturated_besides(function):
@@ -353,6 +373,19 @@ def test_units_at_either_bound_are_where_the_slope_is_0_and_no_bound_is_named():
         model.inner.bias[::2] = -12
     found = judged(model)
     assert "dead_units" not in found and found["saturated"].message.endswith("are where it is flat")
+
+
+@pytest.mark.parametrize("scale", [1.0, 4.0])
+@pytest.mark.parametrize("function", [nn.Hardtanh(), nn.functional.hardtanh, lambda x: x.clamp(-1, 1)])
+def test_a_clamp_is_saturated_where_most_is_at_its_bounds_and_not_behind_a_plain_norm(function, scale):
+    model = Bounded(nn.Sequential(nn.BatchNorm1d(64), Applied(function)), 0)
+    nn.init.constant_(model.function[0].weight, scale)
+    found = judged(model)
+    assert ("saturated" in found) == (scale > 1)
+    if isinstance(function, nn.Module) and scale > 1:
+        assert found["saturated"].message.endswith("are where it is flat, at its bounds −1 and 1")
+        beyond = 2 * (1 - float(Normal(0, 1).cdf(torch.tensor(1 / scale))))
+        assert found["saturated"].evidence["share"] == pytest.approx(beyond, abs=0.03)
 
 
 def test_what_lies_between_a_layer_and_a_dead_relu_is_not_said_of_the_layer():

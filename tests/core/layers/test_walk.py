@@ -185,12 +185,57 @@ class Stem(nn.Module):
 
 @pytest.mark.parametrize(
     ("parts", "where"),
-    [({"before": 8}, "to input"), ({"behind": 8}, "to add of"), ({"inside": 7}, "on a branch"), ({"inside": 2}, "")],
+    [
+        ({"before": 8}, "to input"),
+        ({"behind": 8}, "to add of"),
+        ({"inside": 7}, "on a branch"),
+        ({"inside": 3, "behind": 3}, "on a branch"),
+        ({"inside": 2}, ""),
+        ({"inside": 3}, ""),
+        ({"inside": 2, "behind": 2}, ""),
+        ({"before": 3, "inside": 3}, ""),
+    ],
 )
 def test_a_fade_is_told_for_the_trunk_and_for_a_branch(parts, where):
     torch.manual_seed(0)
     found = [one for one in diagnose(findings(Stem(**parts))) if one.name == "vanishing"]
     assert bool(found) == bool(where) and where in "".join(one.message for one in found)
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 5])
+def test_blocks_in_a_row_do_not_hide_what_fades_in_the_first_of_them(count):
+    class Row(nn.Module):
+        """The input needs no gradient: nothing goes around the first block."""
+
+        def __init__(self):
+            super().__init__()
+            self.blocks, self.head = nn.ModuleList(sigmoids(4) for _ in range(count)), nn.Linear(16, 4)
+
+        def forward(self, x):
+            for block in self.blocks:
+                x = x + block(x)
+            return self.head(x)
+
+    torch.manual_seed(0)
+    (found,) = [one for one in diagnose(findings(Row())) if one.name == "vanishing"]
+    assert found.severity == "warning" and 3.2 < found.evidence["decades"] < 3.8
+
+
+@pytest.mark.parametrize("count", [2, 3, 5])
+@pytest.mark.parametrize("join", [sum, lambda parts: torch.stack(list(parts)).mean(0)])
+def test_branches_side_by_side_that_all_fade_are_no_excuse_for_each_other(count, join):
+    class Beside(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.first, self.head = nn.Linear(16, 16), nn.Linear(16, 4)
+            self.branches = nn.ModuleList(sigmoids(6) for _ in range(count))
+
+        def forward(self, x):
+            x = self.first(x)
+            return self.head(join(branch(x) for branch in self.branches))
+
+    torch.manual_seed(0)
+    assert "vanishing" in {one.name for one in diagnose(findings(Beside())) if one.severity == "error"}
 
 
 def test_two_small_factors_one_behind_the_other_are_one_place():
@@ -255,6 +300,52 @@ def test_units_that_begin_as_copies_are_named_and_no_cliff_is_made_of_what_cance
     assert found["units alike"].severity == "error" and found["units alike"].evidence["layers"] == layers
     assert "healthy" not in found and "cliff" not in found
     assert {"he", "xavier", "orthogonal"} <= set(fixes_for(found["units alike"], flow))
+
+
+class Copies(nn.Module):
+    """Something, and layers behind it whose units are copies of one another."""
+
+    def __init__(self, before):
+        super().__init__()
+        self.first, self.before = nn.Linear(20, 16), before
+        self.copied = constant(0.05, nn.Linear(16, 16), nn.ReLU(), nn.Linear(16, 3))
+
+    def forward(self, x):
+        return self.copied(self.before(torch.tanh(self.first(x))))
+
+
+class Times(nn.Module):
+    def __init__(self, factor):
+        super().__init__()
+        self.layer, self.factor = nn.Linear(16, 16), factor
+
+    def forward(self, x):
+        return torch.tanh(self.layer(x * self.factor))
+
+
+@pytest.mark.parametrize(
+    ("before", "told"),
+    [
+        (lambda: Times(1e-7), {"cliff": "between first and before.layer, at mul"}),
+        (lambda: sigmoids(10), {"vanishing": "to input"}),
+        (lambda: Times(1.0), {}),
+    ],
+)
+def test_copies_among_units_do_not_hide_what_else_is_wrong(before, told):
+    torch.manual_seed(0)
+    found = {one.name: one for one in diagnose(of_classes(Copies(before()))) if one.severity == "error"}
+    assert set(found) == {"units alike", *told}
+    assert all(words in found[name].message for name, words in told.items())
+
+
+def test_nothing_that_comes_back_through_copies_is_laid_to_them_and_not_to_dead_units():
+    model = nn.Sequential(nn.Linear(20, 32), nn.Tanh(), nn.Linear(32, 3))
+    nn.init.constant_(model[2].weight, 0.0625)
+    nn.init.zeros_(model[2].bias)
+    inputs, loss = torch.randn(64, 20), lambda output, _: (output * output.new_tensor([1.0, 1.0, -2.0])).sum()
+    found = {one.name: one for one in diagnose(layer_flow(model, inputs, None, loss))}
+    assert "0 gets a gradient of exactly 0: all units of 2 have the same weights" in found["no_gradient"].message
+    assert found["no_gradient"].severity == "info" and "healthy" in found
 
 
 def test_copies_in_a_recurrent_layer_are_named_too():

@@ -90,6 +90,19 @@ def of_softmax(call: Call) -> list[Finding]:
     return [_normalised(node, x, 1, call.name, _off(x, 1))]
 
 
+def of_doubled(call: Call) -> list[Finding]:
+    """A log_softmax before `cross_entropy`: harmless over the classes, and over the samples or places it is not."""
+    x, y = call.first, call.second
+    if x is None or x.ndim < 2 or y is None or x.shape[1] < 2 or _paired(x, y) or classes_last(x, y) is not None:
+        return []
+    node = _softmax(x)
+    if node is None or short(node) != "LogSoftmax" or node._saved_result.shape != x.shape or _along(node) == 1:
+        return []
+    if _off(x, 1) < UNEVEN or _off(x, _along(node)) > EVEN:
+        return []
+    return [_normalised(node, x, 1, call.name, _off(x, 1))]
+
+
 def of_pick(call: Call) -> list[Finding]:
     """The same where the loss picks the target's probability by hand."""
     x = call.first
@@ -103,6 +116,17 @@ def of_pick(call: Call) -> list[Finding]:
     if _along(node) == dim or _off(logs, dim) < UNEVEN or _off(logs, _along(node)) > EVEN:
         return []
     return [_normalised(node, x, dim, "the loss", _off(logs, dim))]
+
+
+def of_frames(call: Call) -> list[Finding]:
+    """The same for `ctc_loss`, whose classes come last: behind the frames, and the samples."""
+    x = call.first
+    node = None if x is None or x.ndim < 2 or x.shape[-1] < 2 else _softmax(x)
+    if node is None or node._saved_result.shape != x.shape or _along(node) == x.ndim - 1:
+        return []
+    if _off(x, x.ndim - 1) < UNEVEN or _off(x, _along(node)) > EVEN:
+        return []
+    return [_normalised(node, x, x.ndim - 1, call.name, _off(x, x.ndim - 1))]
 
 
 def of_divergence(call: Call) -> list[Finding]:

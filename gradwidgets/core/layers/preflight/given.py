@@ -1,10 +1,12 @@
 """Whether a loss is given logits, their logarithms or probabilities, as it wants them."""
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor
 
 from gradwidgets.core.finding import Finding
-from gradwidgets.core.layers.preflight.call import Call
+from gradwidgets.core.layers.preflight.call import Call, shape
 from gradwidgets.core.layers.preflight.made import (
     behind,
     has_logarithm,
@@ -14,6 +16,7 @@ from gradwidgets.core.layers.preflight.made import (
     probabilities,
     rows_sum_to_one,
     short,
+    summed,
 )
 from gradwidgets.core.layers.preflight.reading import numbers, some, wide
 from gradwidgets.core.wording import number
@@ -43,7 +46,8 @@ def of_classes(call: Call) -> list[Finding]:
     off = None if by else rows_sum_to_one(x, dim)
     if not by and off is None:
         return []
-    return [_not_logits(call.name, x, by or "", off)]
+    found = _not_logits(call.name, x, by or "", off)
+    return [_beside(found, x, dim) if by == "softmax" else found]
 
 
 def of_yes_or_no(call: Call) -> list[Finding]:
@@ -161,6 +165,20 @@ def _told_not_logits(function: str, by: str, evidence: dict[str, object]) -> Fin
     message += ": within 0 to 1 it can never be sure, and its gradient is small"
     return Finding(LOGITS, "warning" if by == "sigmoid" and function == "cross_entropy" else "error", message, evidence,
                    action=LOGITS_ACTION)  # fmt: skip
+
+
+def _beside(found: Finding, x: Tensor, dim: int) -> Finding:
+    """The same, with the dimension of its softmax where that is not the classes': to take it out cures both."""
+    along = summed(x)
+    if along is None or along == dim % x.ndim or x.shape[dim] < 2:
+        return found
+    message = (
+        f"{found.message}; besides, that softmax is taken along dimension {along} of {shape(x)}, and the "
+        f"{x.shape[dim]} classes lie along dimension {dim % x.ndim}"
+    )
+    action = f"{found.action} Where predictions are read, take it over the classes: dim={dim % x.ndim}."
+    evidence = found.evidence | {"softmax along": along, "classes along": dim % x.ndim}
+    return replace(found, message=message, action=action, evidence=evidence)
 
 
 def _by(function: str) -> str:

@@ -36,7 +36,7 @@ _AT_DEVICES = (labels.LABELS, compared.RANGE, given.SHARES)
 
 # What is looked at when a function is called, before it is.
 _CHECKS = MappingProxyType({
-    "cross_entropy": (given.of_classes, labels.of_classes),
+    "cross_entropy": (given.of_classes, dimensions.of_doubled, labels.of_classes),
     "log_softmax": (given.of_classes,),
     "logsumexp": (given.of_classes,),
     "softmax": (given.of_classes,),
@@ -45,7 +45,7 @@ _CHECKS = MappingProxyType({
     "gather": (dimensions.of_pick,),
     "take_along_dim": (dimensions.of_pick,),
     "__getitem__": (dimensions.of_pick,),
-    "ctc_loss": (given.of_logarithms, labels.of_sequences),
+    "ctc_loss": (given.of_logarithms, dimensions.of_frames, labels.of_sequences),
     "binary_cross_entropy": (given.of_probabilities, compared.of_yes_or_no),
     "binary_cross_entropy_with_logits": (given.of_yes_or_no, compared.of_yes_or_no),
     "multilabel_soft_margin_loss": (given.of_yes_or_no,),

@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable, Iterator
 import torch
 from torch import Tensor
 
-from gradwidgets.core.layers.preflight.reading import numbers, some, wide
+from gradwidgets.core.layers.preflight.reading import ENOUGH, numbers, some, wide
 
 # Nodes that pass on what they are given in another shape, place or type, or but for a bound.
 _PASSING = (
@@ -125,3 +125,13 @@ def rows_sum_to_one(x: Tensor, dim: int) -> float | None:
     allowed = 1e-3 if values.dtype in (torch.float32, torch.float64) else 2e-2
     # All alike they may be by chance: a head of zeros with a bias, say.
     return off if off < allowed and spread * rows.shape[-1] > 1e-3 else None
+
+
+def summed(x: Tensor) -> int | None:
+    """The one dimension along which all numbers sum to 1; None where there is none, or several."""
+    values = numbers(x)
+    if values is None or values.numel() > ENOUGH:
+        return None
+    values = wide(values)
+    found = [dim for dim in range(x.ndim) if x.shape[dim] > 1 and float((values.sum(dim) - 1).abs().max()) < 1e-2]
+    return found[0] if len(found) == 1 else None

@@ -51,6 +51,12 @@ class Judged:
         """Those of them that get a gradient."""
         return [(i, layer) for i, layer in self.weighted if layer.gradient == "measured"]
 
+    @cached_property
+    def copies(self) -> frozenset[str]:
+        """The layers whose units are all the same, now or for good; none unless those of some stay so for good."""
+        alike = {layer.name: layer.alike for _, layer in self.trained if layer.calls and layer.alike}
+        return frozenset(alike) if "for good" in alike.values() else frozenset()
+
     def places(self, names: Sequence[str]) -> tuple[int, ...]:
         """The places of layers."""
         wanted = set(names)

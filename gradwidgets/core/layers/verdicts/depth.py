@@ -1,6 +1,7 @@
 """A gradient that is lost or grows on its way from the loss: at one place, or little by little."""
 
 from dataclasses import replace
+from itertools import pairwise
 
 from gradwidgets.core.finding import Finding
 from gradwidgets.core.layers.module_graph import ModuleGraph
@@ -21,6 +22,8 @@ def cliff(judged: Judged) -> list[Finding]:
     walk = judged.walk
     by_place: dict[tuple, list[Leap]] = {}
     for leap in walk.leaps if walk else ():
+        if _cancels(judged, leap.at):
+            continue
         kind = judged.flow.graph.names[leap.at] if leap.at is not None else ""
         by_place.setdefault((leap.decades > 0, kind, bool(leap.factors)), []).append(leap)
     return [unless_fresh(judged, _cliff(judged, leaps)) for leaps in by_place.values()]
@@ -73,12 +76,26 @@ def _same_at_first(judged: Judged, leap: Leap) -> str:
     return next((layer.name for layer in judged.flow.layers if layer.name == name and layer.alike == "at first"), "")
 
 
+def _cancels(judged: Judged, vertex: int | None) -> bool:
+    """Whether a vertex is a layer of copies: what comes back through units that are the same may cancel out."""
+    graph = judged.flow.graph
+    return vertex is not None and graph.is_layer[vertex] and graph.names[vertex] in judged.copies
+
+
 def vanishing(judged: Judged) -> list[Finding]:
     """A gradient that gets small on its way, layer by layer."""
     fade = judged.walk.fading if judged.walk else None
-    if fade is None or fade.decades < FADE:
+    if fade is None or fade.decades < FADE or (judged.copies and _beside_copies(judged, fade) < FADE):
         return []
     return [unless_fresh(judged, _fade(judged, fade, "vanishing", "loses", "lost"))]
+
+
+def _beside_copies(judged: Judged, fade: Fade) -> float:
+    """Decades that are lost little by little elsewhere than in layers of copies."""
+    walk = judged.walk
+    steps = {(leap.above, leap.below) for leap in walk.leaps}
+    ways = pairwise(walk.stations(fade.below))
+    return sum(walk.lost(*way) for way in ways if way not in steps and not _cancels(judged, way[0]))
 
 
 def exploding(judged: Judged) -> list[Finding]:

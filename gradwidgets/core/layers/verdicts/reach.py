@@ -5,7 +5,7 @@ from dataclasses import replace
 from gradwidgets.core.finding import Finding
 from gradwidgets.core.layers.stats import LayerStats
 from gradwidgets.core.layers.verdicts.check import Judged, listed, unless_fresh
-from gradwidgets.core.layers.verdicts.units import DEAD
+from gradwidgets.core.layers.verdicts.units import DEAD, SATURATED
 from gradwidgets.core.layers.verdicts.walk import FADE
 from gradwidgets.core.wording import number
 
@@ -34,12 +34,31 @@ def no_gradient(judged: Judged) -> list[Finding]:
             "Call what is meant to run in forward, and take out what is not; an `if` may leave it out.",
         ),
     ):
-        layers = [(i, layer) for i, layer in judged.weighted if layer.gradient == reached]
+        layers = [(i, layer) for i, layer in judged.weighted if layer.gradient == reached and not layer.aside]
         if layers:
             found.append(_without(judged, layers, reached, severity, action))
     zero = [(i, layer) for i, layer in judged.trained if layer.weight_grad_norm == 0]
-    if zero and not found and not _faded(judged):
+    found += _beside(judged)
+    if zero and all(one.severity == "info" for one in found) and not _faded(judged):
         found.append(unless_fresh(judged, _nothing_arrives(judged, zero)))
+    return found
+
+
+def _beside(judged: Judged) -> list[Finding]:
+    """Parts that are cut off and stand beside what is trained: those that have a twin there, and the others."""
+    aside = [(i, layer) for i, layer in judged.weighted if layer.aside]
+    found = []
+    for twin in dict.fromkeys(layer.twin for _, layer in aside):
+        layers = [(i, layer) for i, layer in aside if layer.twin == twin]
+        action = "Nothing, if that is so: requires_grad_(False) says it to readers and saves work."
+        one = _without(judged, layers, "cut off", "info" if twin else "warning", action)
+        like = f" beside {twin}" if twin else ""
+        them = "it" if len(layers) == 1 else "them"
+        message = (
+            f"{one.message}; no trained layer takes from {them} alone: if this is a teacher or a target network{like}, "
+            "that is right"
+        )
+        found.append(replace(one, message=message))
     return found
 
 
@@ -113,6 +132,9 @@ def _nothing_arrives(judged: Judged, zero: Layers) -> Finding:
     if late and all(set(end.factors) & waiting for end in ends):
         words = f"{get} none yet: {listed(sorted(late))} begins at 0 and lets nothing back"
         return _about(zero, len(trained), "info", words, "Nothing: the first step changes that.")
+    copies = [_layer(judged, end.at) for end in ends if end.at is not None]
+    if copies and len(copies) == len(ends) and all(one and one.alike and one.weight_norm > 0 for one in copies):
+        return _cancelled(judged, zero, copies)
     words, severity = f"{get} a gradient of exactly 0", "error"
     if all(layer.weight_norm == 0 for _, layer in zero):
         moved = [layer.name for _, layer in zero if layer.bias_grad_norm > 0]
@@ -134,6 +156,18 @@ def _nothing_arrives(judged: Judged, zero: Layers) -> Finding:
     return Finding("no_gradient", severity, words, evidence, places, action)
 
 
+def _cancelled(judged: Judged, zero: Layers, copies: list[LayerStats]) -> Finding:
+    """Layers to which nothing comes back since all units behind them have the same weights."""
+    names = listed([one.name for one in copies])
+    words = f"{'gets' if len(zero) == 1 else 'get'} a gradient of exactly 0: all units of {names} have the same weights"
+    words += ", so that what comes back through them cancels out"
+    soon = all(one.alike == "at first" for one in copies)
+    action = (
+        f"{'Nothing: the first step tells them apart; or draw' if soon else 'Draw'} the weights of {names} at random."
+    )
+    return _about(zero, len(judged.trained), "info" if soon else "warning", words, action)
+
+
 def _blocked(judged: Judged, zero: Layers) -> Finding:
     """Layers to which nothing comes back, and what stops it."""
     flow, trained, ends = judged.flow, judged.trained, judged.walk.ends if judged.walk else []
@@ -146,14 +180,25 @@ def _blocked(judged: Judged, zero: Layers) -> Finding:
         words, severity = f"{words}: nothing comes back through {where}", "warning"
     elif ends and ends[-1].at is not None:
         words += f": nothing comes back through {named(judged, ends[-1].at)}{_gives(judged, ends[-1].at)}"
+        severity = "warning" if _is_flat(judged, ends[-1].at) else severity
     return _about(zero, len(trained), severity, words, _ACTION)
+
+
+def _layer(judged: Judged, vertex: int) -> LayerStats | None:
+    graph = judged.flow.graph
+    name = graph.names[vertex] if graph.is_layer[vertex] else None
+    return next((layer for layer in judged.flow.layers if layer.name == name), None)
+
+
+def _is_flat(judged: Judged, vertex: int) -> bool:
+    """Whether it is a layer of which it is said already that it is saturated."""
+    one = _layer(judged, vertex)
+    return one is not None and one.saturated_fraction > SATURATED[1]
 
 
 def _gives(judged: Judged, vertex: int) -> str:
     """What a layer gives, where that is one number throughout."""
-    graph = judged.flow.graph
-    name = graph.names[vertex] if graph.is_layer[vertex] else None
-    one = next((layer for layer in judged.flow.layers if layer.name == name), None)
+    one = _layer(judged, vertex)
     constant = one is not None and one.activation_min == one.activation_max
     return f", which gives {number(one.activation_min)} throughout" if constant else ""
 

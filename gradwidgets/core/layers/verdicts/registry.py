@@ -130,7 +130,6 @@ _EXPLAINS = {
     "non_finite": ("non_finite_data", "non_finite_weights"),
     "constant_loss": ("no_gradient", "vanishing", "cliff"),
     "no_gradient": ("detached_loss",),
-    "units alike": ("cliff", "vanishing"),  # what comes back through units that are the same may cancel out
 }
 
 

@@ -4,9 +4,10 @@ import math
 from collections.abc import Callable
 
 from gradwidgets.core.finding import Finding
-from gradwidgets.core.layers.functional_units import SOFTMAX, FunctionStats
+from gradwidgets.core.layers.functional_units import FunctionStats
+from gradwidgets.core.layers.softmax_rows import ATTENTION, SOFTMAX
 from gradwidgets.core.layers.stats import LayerStats
-from gradwidgets.core.layers.verdicts.check import Judged, listed
+from gradwidgets.core.layers.verdicts.check import Judged, listed, unless_fresh
 from gradwidgets.core.layers.verdicts.walk import PRODUCTS
 from gradwidgets.core.wording import number, percent
 
@@ -15,8 +16,12 @@ from gradwidgets.core.wording import number, percent
 DEAD = 0.75, 0.99
 # Shares of an activation's outputs that may be saturated.
 SATURATED = 1 / 3, 0.9
+# The same of a clamp, which is flat for a third of what has mean 0 and variance 1, as a BatchNorm before it gives.
+CLAMPED = 0.6
+_CLAMPS = ("Hardtanh", "ReLU6", "hardtanh", "clamp")
 # Share of an attention's rows that look at one key alone: a few do by rights, and after training many.
 ONE_KEY = 0.9
+_ROUNDED = 5e-3  # as far as half precision may put an output from a bound
 _BEHIND = 8  # functions from a softmax to the product with the values, at most
 
 
@@ -37,11 +42,12 @@ def _dead(one: LayerStats | FunctionStats) -> float:
 
 
 def _flat(one: LayerStats | FunctionStats) -> float:
-    """The share of saturated outputs, of those that are not said to be dead already."""
+    """The share of saturated outputs; NaN where they are said to be dead already, or as many as are so by rights."""
     if _dead(one) > DEAD[0]:
         return math.nan
     stuck = one.dead_fraction if isinstance(one, FunctionStats) and one.dead_fraction > DEAD[0] else 0.0
-    return max(stuck, one.saturated_fraction) if stuck else one.saturated_fraction
+    share = max(stuck, one.saturated_fraction) if stuck else one.saturated_fraction
+    return math.nan if _kind(one) in _CLAMPS and share <= CLAMPED else share
 
 
 def units_alike(judged: Judged) -> list[Finding]:
@@ -72,13 +78,15 @@ def _steep(judged: Judged) -> list[Finding]:
         message += f"; {len(hit)} are above {percent(ONE_KEY)}"
     evidence = {"layer": str(worst), "share": worst.saturated_fraction, "threshold": ONE_KEY}
     action = "Divide scores by the root of the queries' width; smaller weights; a norm on queries and keys."
-    places = judged.places([(*one.before, one.place)[0] for one in hit])
+    places = judged.places([one.at for one in hit])
     return [Finding("saturated", "warning", message, evidence, places, action)]
 
 
 def _weighs(judged: Judged, softmax: FunctionStats) -> bool:
     """Whether it is the weights of a sum, as in attention, and not an output or a choice."""
     graph = judged.flow.graph
+    if softmax.name == ATTENTION or _is_attention(judged, softmax.place):
+        return True
     for vertex, name in enumerate(graph.names if graph else ()):
         if name != softmax.name or (graph.places[vertex] or "") != softmax.place:
             continue
@@ -90,6 +98,10 @@ def _weighs(judged: Judged, softmax: FunctionStats) -> bool:
             if graph.names[vertex] in PRODUCTS and not graph.is_layer[vertex]:
                 return True
     return False
+
+
+def _is_attention(judged: Judged, name: str) -> bool:
+    return any(one.name == name and one.kind == "MultiheadAttention" for one in judged.flow.layers)
 
 
 def _share(
@@ -113,8 +125,8 @@ def _share(
     evidence = {"layer": _called(worst), "share": share(worst), "threshold": limits[0]}
     evidence |= {"layers": [_called(one) for one in hit]}
     severity = "error" if share(worst) > limits[1] else "warning"
-    layers = [one.name if isinstance(one, LayerStats) else (*one.before, one.place)[0] for one in hit]
-    return [Finding(name, severity, message, evidence, judged.places(layers))]
+    layers = [one.name if isinstance(one, LayerStats) else one.at for one in hit]
+    return [unless_fresh(judged, Finding(name, severity, message, evidence, judged.places(layers)))]
 
 
 # Give 0 for what is not above 0, and for nothing else.
@@ -123,7 +135,7 @@ _RECTIFIERS = ("ReLU", "ReLU6", "relu", "hardtanh", "clamp", "clamp_min")
 
 def _since(judged: Judged, one: LayerStats | FunctionStats) -> str:
     """Why units are dead, where that is sure."""
-    if not one.before or (one.kind if isinstance(one, LayerStats) else one.name) not in _RECTIFIERS:
+    if not one.before or _kind(one) not in _RECTIFIERS:
         return ""
     source = next((layer for layer in judged.flow.layers if layer.name == one.before[0]), None)
     if source is None or (one.dead_fraction == 1 and source.activation_max > 0):
@@ -132,10 +144,19 @@ def _since(judged: Judged, one: LayerStats | FunctionStats) -> str:
 
 
 def _where(one: LayerStats | FunctionStats) -> str:
-    """At which value its stuck units are, where that is known."""
-    if not isinstance(one, FunctionStats) or not one.dead_fraction > DEAD[0] or math.isnan(one.rests_at):
+    """At which value its stuck units or outputs are, where that is known."""
+    if isinstance(one, LayerStats):
+        low = one.bounds[:1] if one.kind not in _CLAMPS or one.bounds[:1] != (0.0,) else ()
+        ends = [(at, one.activation_min) for at in low] + [(at, one.activation_max) for at in one.bounds[1:]]
+        met = [at for at, end in ends if math.isclose(at, end, rel_tol=_ROUNDED)]
+        return f", at its bound{'s' * (len(met) - 1)} {' and '.join(map(number, met))}" if met else ""
+    if not one.dead_fraction > DEAD[0] or math.isnan(one.rests_at):
         return ""
     return f", at its bound {number(one.rests_at)}"
+
+
+def _kind(one: LayerStats | FunctionStats) -> str:
+    return one.kind if isinstance(one, LayerStats) else one.name
 
 
 def _called(one: LayerStats | FunctionStats) -> str:
@@ -145,4 +166,4 @@ def _called(one: LayerStats | FunctionStats) -> str:
 def _cause(judged: Judged, hit: list[LayerStats | FunctionStats]) -> LayerStats | FunctionStats:
     """The worst of those that come first: the others get what it gives."""
     ran = {layer.name: i for i, layer in enumerate(judged.flow.layers)}
-    return min(hit, key=lambda one: ran.get(one.name if isinstance(one, LayerStats) else (*one.before, "")[0], 0))
+    return min(hit, key=lambda one: ran.get(one.name if isinstance(one, LayerStats) else one.at, 0))

@@ -1,6 +1,7 @@
 """Published architectures are not blamed, in training or not, and what went wrong in the field is named right.
 
-The short form is a part of them, by lot. With GRADWIDGETS_SOAK=1 it is all of them, the sound ones in both modes.
+The short form is a part of the first of them, by lot, and all that came later. With GRADWIDGETS_SOAK=1 it is all of
+them, the sound ones in both modes.
 """
 
 import os
@@ -9,6 +10,7 @@ import random
 import pytest
 
 from tests.core.layers.field.judge import said, shortfall
+from tests.core.layers.field.more import MORE_SICK, MORE_SOUND
 from tests.core.layers.field.sick import SICK
 from tests.core.layers.field.sound import SOUND
 
@@ -21,16 +23,19 @@ OPEN: set[tuple[str, bool]] = set()
 def chosen() -> list[tuple]:
     both = [(case, training) for case in SOUND for training in (True, False)]
     sick = [(case, True) for case in SICK]
+    later = [(case, training) for case in MORE_SOUND for training in (True, False)]
+    later += [(case, True) for case in MORE_SICK]
     if SOAK:
-        return [*both, *sick]
+        return [*both, *sick, *later]
     draw = random.Random(15)
-    return [*draw.sample(both, len(both) // SHORT), *draw.sample(sick, len(sick) // SHORT)]
+    return [*later, *draw.sample(both, len(both) // SHORT), *draw.sample(sick, len(sick) // SHORT)]
 
 
 def test_there_are_as_many_as_are_told_of_and_each_has_a_name_of_its_own():
     assert len(SOUND) >= 45 and len(SICK) >= 35
-    assert len({case.name for case in (*SOUND, *SICK)}) == len(SOUND) + len(SICK)
-    assert all(case.findings and case.words for case in SICK) and not any(case.findings for case in SOUND)
+    sound, sick = (*SOUND, *MORE_SOUND), (*SICK, *MORE_SICK)
+    assert len({case.name for case in (*sound, *sick)}) == len(sound) + len(sick)
+    assert all(case.findings and case.words for case in sick) and not any(case.findings for case in sound)
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")  # torch's own, which is said as a finding
