@@ -29,6 +29,7 @@ class Background:
         # Axes whose labels ever changed lie over the rest: labels have no frame, and reach into each other's room.
         self._over: set[Axes] = set()
         self._below: np.ndarray | None = None  # the pixels without them, if there are any
+        self._drawn: dict[Axes, tuple[np.ndarray, np.ndarray]] = {}  # of each of them the pixels, where and which
 
     def forget(self) -> None:
         """Have all drawn anew."""
@@ -57,6 +58,7 @@ class Background:
         """Take what the renderer holds as new, and draw over it what lies over the rest."""
         self._pixels, self._below = np.array(renderer.buffer_rgba()), None
         self._stale.clear()
+        self._drawn.clear()
         if self._over:
             self._below = self._pixels.copy()
             self._draw_over(renderer)
@@ -73,12 +75,21 @@ class Background:
         self._stale.clear()
 
     def _draw_over(self, renderer) -> None:
+        """Lay the axes that lie over the rest over it, those that are stale drawn again."""
         pixels = np.asarray(renderer.buffer_rgba())
-        np.copyto(pixels, self._below)
-        with own_look():
-            for axes in sorted(self._over.intersection(self._figure.axes), key=_drawing_order):
-                axes.draw(renderer)
-        np.copyto(self._pixels, pixels)
+        below, laid = _whole(self._below).ravel(), _whole(self._pixels).ravel()
+        np.copyto(laid, below)
+        for axes in sorted(self._over.intersection(self._figure.axes), key=_drawing_order):
+            if axes in self._stale or axes not in self._drawn:
+                np.copyto(pixels, self._below)
+                with own_look():
+                    axes.draw(renderer)
+                alone = _whole(pixels).ravel()
+                where = np.flatnonzero(alone != below)
+                self._drawn[axes] = where, alone[where]
+            where, which = self._drawn[axes]
+            laid[where] = which
+        np.copyto(pixels, self._pixels)
 
     def _redraw_inside(self, axes: Axes, renderer, layers: list[np.ndarray]) -> None:
         face = np.rint(np.array(to_rgba(self._figure.get_facecolor())) * 255).astype(np.uint8)

@@ -95,6 +95,5 @@ class ExplorerView:
         walks = [descents.get(name) for name in result.grids]
         paths = [None if walk is None else (walk.points, walk.losses) for walk in walks]
         changed = self.figure.move(place, gradients, cuts_of(result, place), paths, settle=result.exact)
-        if changed:  # the plots' labels reach into each other's room
-            canvas.stale()
+        canvas.stale((), with_labels=changed)
         canvas.paint()

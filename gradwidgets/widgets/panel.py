@@ -358,8 +358,10 @@ class Panel(GuessedPanel):
         self.complain(_STOPPED)
 
     def _show_progress(self, share: float) -> None:
+        if time.monotonic() - self._job_began < self.patience:
+            return  # a message for each slice would be more work than some slices are
         self._progress.value = share
-        if time.monotonic() - self._job_began >= self.patience and self._busy.layout.display:
+        if self._busy.layout.display:
             self._busy.layout.display = ""
 
     # -- the page -----------------------------------------------------------------------------------------

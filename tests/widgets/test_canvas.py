@@ -166,6 +166,12 @@ def test_labels_that_change_leave_those_in_their_corner_alone(live):
         live.canvas.stale(with_labels=[beside])
         live.canvas.paint()
         live.page.answer()
+    live.axes.set_ylim(0, 3)
+    for changed in (live.axes, beside):
+        live.canvas.stale(with_labels=[changed])
+        beside.set_yticks([0.0, 0.5], ["a long one\n\n\n\n\n", "the very last one"], va="top")
+        live.canvas.paint()
+        live.page.answer()
     overlap = live.axes.get_tightbbox().x1 > beside.get_tightbbox().x0
     assert overlap and beside.get_tightbbox().y0 < live.axes.get_tightbbox().y0, "this tries nothing"
     assert np.abs(live.page.shown().astype(int) - plain_picture(live)).max() <= 2
