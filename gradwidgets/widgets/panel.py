@@ -79,6 +79,8 @@ class Panel(GuessedPanel):
     _job: Job | None = None
     _job_settings: object = None
     _job_began = 0.0
+    _keeps_error = False  # whether an error stays though a picture can be shown
+    _unfit = ""  # the error that fitting the picture to the page met last
     _half_shown = False  # whether showing was begun and not finished: what is kept for the next time may be wrong
 
     def __init__(self, **layout) -> None:
@@ -411,9 +413,20 @@ class Panel(GuessedPanel):
             self._present(self._shown)
 
     def _fit_page(self) -> None:
-        """Take the size and the theme that the page told."""
-        if not self._closed:
+        """Take the size and the theme that the page told: nothing that was said is less true for that."""
+        if self._closed:
+            return
+        before, self._keeps_error = self.error, self.error != self._unfit
+        try:
             self._attempt(self._fit_picture if self._shown is None else lambda: self._present(self._shown))
+        finally:
+            self._keeps_error = False
+        self._unfit = "" if self.error == before else self.error
+
+    def complain(self, message: str) -> None:
+        """Show one line of plain text as the panel's error; an empty one clears it."""
+        if message or not self._keeps_error:
+            super().complain(message)
 
     def _fit_picture(self) -> None:
         """Give the picture the size that it should have, and the style."""

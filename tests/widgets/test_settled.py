@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from gradwidgets import LayerFlowPanel, OptimizerPlayground, SurfaceExplorer
+from gradwidgets.widgets import job
 from gradwidgets.widgets.flow import panel as panel_module
 
 SQUARE = {"a": (-1.0, 1.0), "b": (-1.0, 1.0)}
@@ -49,6 +50,51 @@ def test_after_stop_the_result_is_the_last_picture_s_and_the_error_says_so(explo
     assert loop.do(lambda: spans(panel)) == [(-1.0, 1.0)] and panel.error.startswith("Stopped before")
     loop.do(lambda: setattr(panel, "x_range", (0.0, 2.0)))
     assert loop.do(lambda: spans(panel)) == [(0.0, 2.0)] and panel.error == ""
+
+
+def test_what_is_said_stays_though_the_page_is_another_size_now(loop, monkeypatch):
+    monkeypatch.setattr(job, "AT_ONCE", 0.0)
+    panel = loop.do(lambda: OptimizerPlayground(steps=20, losses=("MSE",)))
+
+    def move_and_stop():
+        panel._by_hand = True
+        panel.steps = 100_000
+        assert panel._job.running
+        panel._stop()
+        panel._by_hand = False
+
+    def resize(width):
+        loop.do(lambda: panel.page.set_trait("size", {"width": width, "height": 800, "dark": False}))
+        loop.do(lambda: None)
+
+    loop.do(move_and_stop)
+    for width in (700, 900):  # the words below the picture make room for themselves
+        resize(width)
+        assert panel.error.startswith("Stopped before")
+        assert loop.do(lambda: len(panel.trajectories["MSE"].points)) == 21
+    loop.do(lambda: setattr(panel, "steps", 30))
+    assert loop.do(lambda: len(panel.trajectories["MSE"].points)) == 31 and panel.error == ""
+    loop.do(lambda: panel.complain("refused"))
+    resize(800)
+    assert panel.error == "refused"
+    loop.do(lambda: setattr(panel, "steps", 40))
+    assert loop.do(lambda: len(panel.trajectories["MSE"].points)) == 41 and panel.error == ""
+    loop.do(panel.close)
+
+
+def test_an_error_of_fitting_the_picture_goes_once_it_fits(explorer, monkeypatch, quiet_log):
+    panel, fitted = explorer(lambda a, b: a * a + b * b), SurfaceExplorer._fit_picture
+
+    def fit(self):
+        if self.page.size.get("width") == 500:
+            raise ArithmeticError("too small for words")
+        fitted(self)
+
+    monkeypatch.setattr(SurfaceExplorer, "_fit_picture", fit)
+    panel.page.size = {"width": 500, "height": 800}
+    assert "too small for words" in panel.error
+    panel.page.size = {"width": 900, "height": 800}
+    assert panel.error == ""
 
 
 def test_after_a_failure_the_result_is_the_last_good_picture_s_and_the_error_says_so(explorer, quiet_log):
