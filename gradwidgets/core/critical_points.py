@@ -68,6 +68,8 @@ def finding_critical_points(grid, function: LossFunction, usable: Tensor, steep:
     last = torch.full((len(at),), float("inf"), dtype=torch.float64)
     for k in range(steps):
         gradient, hessian = yield from differences_of_gradients(function, at, STEP * spans)
+        alive &= _finite(gradient, hessian)  # LAPACK refuses what is not
+        hessian, gradient = (torch.where(alive.view(-1, *(1,) * (t.ndim - 1)), t, 0.0) for t in (hessian, gradient))
         moved = at - torch.linalg.lstsq(hessian, gradient[..., None]).solution[..., 0]
         alive &= moved.isfinite().all(-1)
         near = ((moved - home).abs() <= 1.5 * cell).all(-1)
@@ -81,7 +83,7 @@ def finding_critical_points(grid, function: LossFunction, usable: Tensor, steep:
     gradient, hessian = yield from differences_of_gradients(function, at, STEP * spans)
     arrived = ((gradient * spans).norm(dim=-1) <= 1e-4 * steep) & (last <= _ARRIVED)
     at = torch.where(at.abs() < _ARRIVED * spans, 0.0, at)
-    smooth = alive & arrived
+    smooth = alive & arrived & _finite(gradient, hessian)
     candidates: list[CriticalPoint | None] = [None] * len(at)
     if bool(smooth.any()):
         judged = yield from part_of(_smooth(function, at[smooth], hessian[smooth], spans), 0.7, 0.15)
@@ -96,6 +98,11 @@ def finding_critical_points(grid, function: LossFunction, usable: Tensor, steep:
         if one is not None and _inside(one, grid) and not any(_same(one, other, 0.75 * cell) for other in found):
             found.append(one)
     return sorted(found, key=lambda one: one.loss)
+
+
+def _finite(gradient: torch.Tensor, hessian: torch.Tensor) -> torch.Tensor:
+    """Where both are, (N,)."""
+    return gradient.isfinite().all(-1) & hessian.isfinite().flatten(1).all(-1)
 
 
 def _corners(grid, usable: Tensor, function: LossFunction) -> tuple[Tensor, Tensor]:

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional
 
-from gradwidgets.core import OBJECTIVES, PATTERNS, find_patterns, sample_surface
+from gradwidgets.core import OBJECTIVES, PATTERNS, check_loss, find_patterns, sample_surface
 from gradwidgets.core.patterns import surveying
 from gradwidgets.core.patterns.regions import components
 from gradwidgets.core.slices import finish
@@ -297,3 +297,9 @@ def test_an_axis_of_which_little_is_finite_is_not_taken_for_unused(loss):
     found = find_patterns(sample_surface(loss, {"a": (-2, 2), "b": (-1, 3)}, 21))
     assert "non_finite" in [one.name for one in found]
     assert not any("does not depend on a" in one.message for one in found)
+
+
+@pytest.mark.parametrize("level", [0.0, 0.137, 0.25, 0.5, 0.7, 1.1, 1.5])
+def test_a_crease_whose_slope_is_not_a_number_is_told_wherever_it_lies(level):
+    report = check_loss(lambda a, b: ((a + b - level) ** 2).sqrt(), {"a": (-2.0, 2.0), "b": (-2.0, 2.0)})
+    assert [finding.name for finding in report.findings] == ["non_finite"]
