@@ -10,6 +10,8 @@ import comm
 import ipywidgets as widgets
 from ipywidgets.widgets import widget as registry
 
+from gradwidgets.widgets.mainloop import AT_WORK
+
 Init = TypeVar("Init", bound=Callable[..., None])
 
 
@@ -18,13 +20,14 @@ def whole_or_nothing(init: Init) -> Init:
 
     @functools.wraps(init)
     def make(self, *arguments, **keywords) -> None:
-        before = {*registry._instances, *comm.get_comm_manager().comms}
-        try:
-            init(self, *arguments, **keywords)
-        except BaseException:
-            _close_all_but(before)
-            vars(self)["close"] = _nothing  # which is called once more when half a widget is collected
-            raise
+        with AT_WORK:  # else what another thread makes meanwhile would be taken for a part of this
+            before = {*registry._instances, *comm.get_comm_manager().comms}
+            try:
+                init(self, *arguments, **keywords)
+            except BaseException:
+                _close_all_but(before)
+                vars(self)["close"] = _nothing  # which is called once more when half a widget is collected
+                raise
 
     return make
 

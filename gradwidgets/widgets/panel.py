@@ -30,7 +30,7 @@ from gradwidgets.widgets.job import Job
 from gradwidgets.widgets.mainloop import AT_WORK, at_home, call_later, call_soon
 from gradwidgets.widgets.page import Page
 from gradwidgets.widgets.serial_box import shown_at_home
-from gradwidgets.widgets.settings_panel import close_all, descendants
+from gradwidgets.widgets.settings_panel import descendants
 from gradwidgets.widgets.still import Still
 from gradwidgets.widgets.taught_panel import MAGNIFIED
 from gradwidgets.widgets.traits import OneOf
@@ -124,23 +124,12 @@ class Panel(GuessedPanel):
         raise NotImplementedError
 
     def _begin(self, settings: Mapping[str, object]) -> None:
-        """Make everything, with these settings, and follow settings and page from then on; or leave nothing."""
-        try:
-            with AT_WORK, as_usual():
-                self._set_up(settings)
-        except BaseException:
-            self._give_up()
-            raise
+        """Make everything, with these settings, and follow settings and page from then on."""
+        with AT_WORK, as_usual():
+            self._set_up(settings)
         self._ready = True
         self._hear_little(self)
         self.page.observe(lambda change: call_soon(self._fit_page), "size")
-
-    def _give_up(self) -> None:
-        """Close what there is of a panel that was broken off in its making; what broke it off is what is said."""
-        try:
-            self.close()
-        except Exception:  # it asks for parts that were not made yet
-            close_all(self)
 
     def _hear_little(self, shown: widgets.Widget) -> None:
         """Take from the page what it is asked for, of a widget and all in it; what is no control is not the page's."""
