@@ -23,6 +23,7 @@ PICTURES = 10.0  # a second, at most
 SHARE = 0.03  # of the time of training that drawing may take
 GRACE = 0.1  # seconds of recording that the budget does not count: a training of a second should be seen too
 FIRST = 0.15  # seconds more, for the first pictures: all of them must be drawn, and nobody waits for the second one
+PATIENCE = 5.0  # seconds between two pictures at most, whatever they cost: one that stands still is taken for stuck
 
 
 class LiveRun:
@@ -41,7 +42,7 @@ class LiveRun:
     Attributes:
         monitor: What records.
         stopped: Whether Stop was pressed.
-        drawing: Seconds spent on pictures.
+        drawing: Seconds that pictures took of the processor: waiting for a busy machine is not their cost.
         pictures: How many were drawn.
         model: A weak reference to what is trained.
         thread: On which thread it is trained.
@@ -79,7 +80,7 @@ class LiveRun:
         self._resources = contextlib.ExitStack()
         self._drawn_at_step = 0
         self._usual = 0.0  # seconds that a picture takes of which little has changed
-        self._due = self._began = self._ended = 0.0
+        self._due = self._began = self._ended = self._shown_at = 0.0
         self._latest = Latest(self._follow)
 
     def open(self, *resources: contextlib.AbstractContextManager) -> None:
@@ -146,12 +147,12 @@ class LiveRun:
             self._look(self)
 
     def _look_here(self) -> None:
-        began = time.perf_counter()
+        began = time.thread_time()
         try:
             self.look()
         except Exception:
             _log.exception("The gradients could not be looked at")
-        self.drawing += time.perf_counter() - began
+        self.drawing += time.thread_time() - began
 
     def step_seen(self) -> None:
         """Follow a loop that has no torch optimizer."""
@@ -165,17 +166,19 @@ class LiveRun:
         began = time.perf_counter()
         over = self.drawing + self._usual - FIRST - self._share * (began - self._began)
         if over > 0:
-            self._due = began + over / self._share
+            self._due = min(began + over / self._share, self._shown_at + PATIENCE)
+        if began < self._due:
             return
-        drawn = False
+        drawn, worked = False, time.thread_time()
         try:
             drawn = self._draw(self)
         except Exception:
             _log.exception("The picture could not follow the training")
             self._due = float("inf")
             return
-        took = time.perf_counter() - began
+        took = time.thread_time() - worked
         self.drawing += took
+        self._shown_at = time.perf_counter()
         if drawn:
             self.pictures += 1
             self._drawn_at_step = latest.step

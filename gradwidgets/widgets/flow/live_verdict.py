@@ -14,6 +14,7 @@ from gradwidgets.core.layers.monitor_loss import Losses
 
 _PAUSE = 1.0  # seconds between two verdicts, at least
 _SHARE = 0.01  # of the time of training that verdicts may take
+_PATIENCE = 20.0  # seconds between two at most, whatever they cost
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,7 @@ class LiveVerdict:
         due = now or began >= self._due or self._short or self._broke(history)
         if come == self._of or not due:
             return self.findings
-        told = self.told
+        told, worked = self.told, time.thread_time()
         self.findings = diagnose_record(
             history,
             losses=losses,
@@ -110,8 +111,8 @@ class LiveVerdict:
                 first, second, names = second, first, names[::-1]
             self.comparison = compare_records(first, second, names)
         self._of = come
-        took = time.perf_counter() - began
-        self._due = began + max(_PAUSE, took / _SHARE)
+        took = time.thread_time() - worked  # and not how long a busy machine let it wait
+        self._due = began + min(max(_PAUSE, took / _SHARE), _PATIENCE)
         return self.findings
 
     @property
