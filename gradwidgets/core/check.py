@@ -10,6 +10,7 @@ import torch
 
 from gradwidgets.core.axes import check_loss_axes
 from gradwidgets.core.checking import checking
+from gradwidgets.core.choices import check_flag
 from gradwidgets.core.directions import along
 from gradwidgets.core.finding import Finding
 from gradwidgets.core.objective import Objective
@@ -150,6 +151,7 @@ def check_loss(
         raise TypeError(f"check_loss takes one loss; call it for each of {', '.join(map(repr, loss))}")
     if seconds is not None and not (isinstance(seconds, Real) and not isinstance(seconds, bool) and seconds > 0):
         raise ValueError(f"seconds must be a number above 0, or None; got {seconds!r:.60}")
+    check_flag("pairs", pairs)
     if pairs:
         alone = {"probes": probes, "target": target, "resolution": resolution, "directions": directions}
         given = [name for name, value in alone.items() if value is not None]
@@ -203,10 +205,10 @@ def assert_loss(
         TypeError: As in `check_loss`.
     """
     __tracebackhide__ = True  # pytest then shows the test and the evidence, not this
-    allowed = {allow} if isinstance(allow, str) else set(allow)
-    unknown = sorted(allowed - set(PATTERNS))
-    if unknown:
-        raise ValueError(f"unknown pattern {unknown[0]!r}: choose among {', '.join(map(repr, PATTERNS))}")
+    check_flag("finite", finite)
+    if isinstance(max_dead, bool) or not (isinstance(max_dead, Real) and 0 <= max_dead <= 1):
+        raise ValueError(f"max_dead must be a share from 0 to 1; got {max_dead!r:.60}")
+    allowed = _allowed(allow)
     report = check_loss(
         loss, axes, fixed=fixed, probes=probes, target=target, resolution=resolution, dtype=dtype, directions=directions
     )
@@ -234,3 +236,14 @@ def assert_loss(
         told = [finding for finding in report.findings if finding.severity != "ok"]
         evidence = as_text(report.name, report.grid, told, report.rows, ok=False)
         raise AssertionError("\n".join([f"{report.name}: {len(wrong)} wrong", *wrong, "", evidence]))
+
+
+def _allowed(allow: object) -> set[str]:
+    """The names in `allow`, all of them known."""
+    if not isinstance(allow, Iterable):
+        raise TypeError(f"allow must be names of patterns, ['saddle'] say; got {allow!r:.60}")
+    names = [allow] if isinstance(allow, str) else list(allow)
+    for name in names:
+        if not isinstance(name, str) or name not in PATTERNS:
+            raise ValueError(f"unknown pattern {name!r:.60}: choose among {', '.join(map(repr, PATTERNS))}")
+    return set(names)

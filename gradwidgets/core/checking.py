@@ -13,7 +13,7 @@ from gradwidgets.core.non_finite import blame
 from gradwidgets.core.objective import Objective
 from gradwidgets.core.patterns.registry import PATTERNS, surveying
 from gradwidgets.core.patterns.target import Target
-from gradwidgets.core.probe import ProbeRow, probing
+from gradwidgets.core.probe import ProbeRow, as_points, probing
 from gradwidgets.core.slices import Slices, part_of, together
 from gradwidgets.core.surface import SurfaceGrid, check_resolution, sampling, sampling_function
 from gradwidgets.core.wording import number, place
@@ -54,6 +54,7 @@ def checking(
     """Check a loss; the arguments are `check_loss`'s."""
     deadline = None if seconds is None else time.perf_counter() + seconds
     function, note = as_function(loss, axes, fixed), ""
+    starts = as_points(probes, function.parameters)
     if isinstance(loss, Objective):
         grid = yield from part_of(sampling(loss, axes, resolution or FINE, fixed=fixed), 0.0, 0.4)
         function.values(grid.points.reshape(-1, 2)[:_TRIED])
@@ -64,7 +65,8 @@ def checking(
         pace = yield from _pace(function, axes)
         fine, note = _afforded(resolution, len(axes), pace if function.method == "pointwise" else 0.0, seconds)
         grid = yield from part_of(sampling_function(function, axes, fine), 0.0, 0.4)
-    survey = yield from part_of(surveying(grid, target=target, dtype=dtype, deadline=deadline), 0.4, 0.5)
+    work = surveying(grid, target=target, dtype=dtype, deadline=deadline, starts=starts)
+    survey = yield from part_of(work, 0.4, 0.5)
     if survey.left_out:
         note = f"{note}; " if note else f"within {number(seconds)} s, "
         note += f"there was no time for {', '.join(survey.left_out)}"

@@ -1,4 +1,4 @@
-"""One sentence for every wrong name."""
+"""One sentence for every wrong name, and for what is no yes or no."""
 
 from collections.abc import Mapping
 from typing import TypeVar
@@ -24,3 +24,13 @@ def choose(kind: str, name: object, options: Mapping[str, T]) -> T:
         return options[name]
     right = ", ".join(repr(option) for option in options)
     raise ValueError(f"unknown {kind} {name!r}: choose one of {right}")
+
+
+def check_flag(name: str, value: object) -> None:
+    """Refuse anything but True and False: "no" would be taken for yes.
+
+    Raises:
+        TypeError: It is neither.
+    """
+    if not isinstance(value, bool):
+        raise TypeError(f"{name} must be True or False; got {value!r:.60}")

@@ -28,6 +28,10 @@ ACTIONS = {
     "data": "It is the data, not the formula: mask it before it is used (before the square, not after), or clean it.",
 }
 _GENERAL = "Clamp the input of that operation, or add a small eps."
+_MASKED = (
+    "A mask that is multiplied in afterwards does not hide infinity: choose before that operation, by an index or with "
+    "torch.where on its input, or clamp its input."
+)
 # What only hands infinity on, or puts it there on purpose.
 _HANDED_ON = frozenset((
     "full_like", "full", "clone", "to_copy", "detach", "alias", "view", "expand", "empty", "lift_fresh",
@@ -186,8 +190,10 @@ class _Watch(Watching):
             made = [one for one in (self.nan, self.inf) if one is not None and not one.back]
             if not made:
                 return None
-            first, chain = self._chain(made[0] if self.loss_is_nan or self.inf is None else self.inf)
-            return Culprit(first.who, "loss", chain, action_for(first.who))
+            event = made[0] if self.loss_is_nan or self.inf is None else self.inf
+            first, chain = self._chain(event)
+            masked = event.of_infinity and event.operation in _FACTORS and first is not event
+            return Culprit(first.who, "loss", chain, _MASKED if masked else action_for(first.who))
         made = [one for one in (self.nan, self.inf) if one is not None and one.back]
         # What the way forward hid behind a choice meets the way back.
         made = made or [one for one in (self.nan, self.inf) if one is not None]

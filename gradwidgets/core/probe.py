@@ -101,7 +101,7 @@ def probing(
     """
     checked = check_loss_axes(axes)
     low, high = (torch.tensor([bounds[i] for bounds in checked.values()], dtype=torch.float64) for i in (0, 1))
-    own = {name: as_inputs(name, value, function.parameters) for name, value in (probes or {}).items()}
+    own = as_points(probes, function.parameters)
     converged = yield from _lowest(function, low, high, lowest)
     inputs = [
         (name, point)
@@ -114,6 +114,18 @@ def probing(
         rows += _rows(function, component or function.name, names, torch.stack(points))
         yield 0.9
     return rows
+
+
+def as_points(probes: Mapping[str, object] | None, parameters: tuple[str, ...]) -> dict[str, Tensor]:
+    """Probes by name as points, (P,) each.
+
+    Raises:
+        TypeError: They are no mapping, or one is not made of numbers.
+        ValueError: One has another number of parts than there are axes.
+    """
+    if probes is not None and not isinstance(probes, Mapping):
+        raise TypeError(f"probes must be name → a number for each axis; got {probes!r:.60}")
+    return {name: as_inputs(name, value, parameters) for name, value in (probes or {}).items()}
 
 
 def as_inputs(name: str, value: object, parameters: tuple[str, ...]) -> Tensor:

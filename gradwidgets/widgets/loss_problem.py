@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import nn
@@ -19,13 +19,14 @@ from gradwidgets.core import (
     compare_surfaces,
 )
 from gradwidgets.core.axes import check_loss_axes
+from gradwidgets.core.checking import obeying
 from gradwidgets.core.choices import choose
 from gradwidgets.core.gradient_check import checking_gradient
 from gradwidgets.core.loss_call import LossError, loss_name, parameters_of
 from gradwidgets.core.loss_function import LossFunction
 from gradwidgets.core.patterns import Survey, surveying
 from gradwidgets.core.patterns.target import Target
-from gradwidgets.core.probe import as_inputs, probing
+from gradwidgets.core.probe import as_points, probing
 from gradwidgets.core.slices import Slices, part_of, together
 from gradwidgets.core.subject.threads import in_one_thread
 from gradwidgets.core.surface import sampling_function
@@ -129,8 +130,7 @@ class LossProblem:
         for name, loss in self.losses.items():
             own = {k: v for k, v in given.items() if k in nobodys or self.takes(name, k)}
             made.append(LossFunction(loss, tuple(self.axes), own))
-        for name, value in (probes or {}).items():
-            as_inputs(name, value, tuple(self.axes))  # refuse a wrong one now
+        self._starts = as_points(probes, tuple(self.axes))
         self.probes = dict(probes or {})
         everything = {name: value for function in made for name, value in function.fixed.items()}
         whole = [name for name, value in everything.items() if type(value) is int and self._may_be_broken(made, name)]
@@ -221,17 +221,21 @@ class LossProblem:
         yield LossResult(settings, dict(grids))
         surveys, rows, checks = {}, [], {}
         target = self.target if set(axes) == set(self.axes) else None
-        probes = self.probes if tuple(axes) == tuple(self.axes) else {}
+        same = tuple(axes) == tuple(self.axes)
+        probes, starts = (self.probes, self._starts) if same else ({}, {})
         for k, (name, grid) in enumerate(grids.items()):
             begun = 0.6 + 0.4 * k / count
-            surveys[name] = yield from part_of(surveying(grid, target=target, dtype=settings.dtype), begun, 0.2 / count)
+            work = surveying(grid, target=target, dtype=settings.dtype, starts=starts)
+            surveys[name] = yield from part_of(work, begun, 0.2 / count)
             if settings.check:
                 checks[name] = yield from part_of(
                     checking_gradient(grid, surveys[name].look), begun + 0.2 / count, 0.1 / count
                 )
             lowest = [one.point for one in surveys[name].critical if one.kind == "minimum"][:1]
             table = probing(functions[name], axes, probes, component=name, lowest=lowest[0] if lowest else None)
-            rows += yield from part_of(together(table, functions[name].kept), begun + 0.3 / count, 0.1 / count)
+            own = yield from part_of(together(table, functions[name].kept), begun + 0.3 / count, 0.1 / count)
+            surveys[name] = replace(surveys[name], findings=obeying(surveys[name].findings, functions[name], own))
+            rows += own
         comparison = compare_surfaces(*grids.values(), names=tuple(grids), surveys=surveys) if count == 2 else None
         return LossResult(settings, grids, surveys, rows, checks, comparison, exact=True)
 

@@ -9,6 +9,7 @@ from gradwidgets.core.finding import Finding
 from gradwidgets.core.patterns.lattice import nearest_to_middle, steep_of
 from gradwidgets.core.patterns.look import ABOVE, DEAD, Look
 from gradwidgets.core.patterns.regions import grown
+from gradwidgets.core.stopping import action_for, stopping
 from gradwidgets.core.wording import number, percent, place
 
 DEAD_SHARE = 0.01
@@ -61,6 +62,10 @@ def dead_zone(look: Look) -> Finding | None:
             f"{_or_small(look, points, look.names.index(name))} though the loss is lower elsewhere along {name}, "
             f"around {place(look.names, own)} say"
         )
+    axis = None if wholly >= DEAD_SHARE else look.names.index(next(iter(parts)))
+    stop = "" if look.function is None else stopping(look.function, torch.tensor(spot, dtype=torch.float64), axis)
+    if action := action_for(stop):
+        said.append(f"it is {stop} that lets no gradient through")
     return Finding(
         "dead_zone",
         "warning",
@@ -74,8 +79,10 @@ def dead_zone(look: Look) -> Finding | None:
             "slope beside, of a steep one": beside,
             "dead below, over the view, of what it is above the lowest": DEAD,
             "above the lowest from, of the height": ABOVE,
+            "operation": stop,
         },
         spot,
+        action,
     )
 
 

@@ -3,7 +3,7 @@
 import dataclasses
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 
 import torch
@@ -45,6 +45,7 @@ class Look:
         target: Where the loss should lead: a point, a box or a predicate; None for the lowest region.
         dtype: The precision of the training.
         deadline: When of `time.perf_counter` no further part is begun; None for never.
+        starts: Where descents are to begin, name → point, (P,).
 
     Attributes:
         grid: As given, without a function where it has none.
@@ -57,6 +58,7 @@ class Look:
         close: What is between points, the same.
         trouble: What the precision of the training does, the same.
         left_out: What there was no time for, in words.
+        starts: As given.
         untried: Why the loss cannot be had in that precision; "" where it can.
     """
 
@@ -66,8 +68,9 @@ class Look:
         target: Target | None = None,
         dtype: torch.dtype = torch.float32,
         deadline: float | None = None,
+        starts: Mapping[str, Tensor] | None = None,
     ) -> None:
-        self._deadline, self.left_out = deadline, []
+        self._deadline, self.left_out, self.starts = deadline, [], dict(starts or {})
         self.grid, self.names, self.dtype = grid, grid.names, dtype
         self.own: LossFunction | None = loss_function_of(grid)
         self.view: View | None = None

@@ -1,19 +1,24 @@
 """Saddles, and minima where none should be."""
 
 import copy
+import math
+from collections.abc import Sequence
 
 import torch
+from torch import Tensor
 
 from gradwidgets.core.critical_points import CriticalPoint
 from gradwidgets.core.finding import Finding
 from gradwidgets.core.loss_call import LossError
 from gradwidgets.core.patterns.ground import DEAD_SHARE, dead_share
 from gradwidgets.core.patterns.look import ABOVE, LOWEST, Look
+from gradwidgets.core.slices import finish
 from gradwidgets.core.wording import number, percent, place
 
 REACHED = 0.9  # of the descents from over the view must end in a target
 _ENDING = 0.02  # of them: so many that end high make a minimum
 _BEYOND = 12  # ends from which it is looked beyond the view
+_SAME = 1e-6  # of the view's widths: so near to each other two points are one
 
 
 def saddle(look: Look) -> Finding | None:
@@ -92,6 +97,47 @@ def _ends_above(look: Look) -> Finding | None:
     )
 
 
+def stuck_start(look: Look) -> Finding | None:
+    """A named start above the lowest loss at which the gradient is zero, in float32 at the latest."""
+    if look.view is None or look.height == 0 or not look.led:
+        return None
+    for name, point in look.starts.items():
+        loss, gradient = finish(look.view.at(point[None]))
+        above = float(loss[0]) - look.lowest
+        known = any(one.kind == "saddle" and _same(one.point, point, look) for one in look.critical)
+        if known or not (math.isfinite(above) and above > LOWEST * look.height):
+            continue
+        if look.given and look.in_target(point.tolist()):
+            continue
+        rounded = _is_zero_in_float32(look, point)
+        if rounded or bool((gradient[0] == 0).all()):
+            return Finding(
+                "stuck_start",
+                "warning",
+                f"at {name!r} ({place(look.names, point.tolist())}) the gradient is zero{' in float32' * rounded}, and "
+                f"the loss is {number(above)} above the lowest in view",
+                {"above the lowest": above, "threshold": LOWEST * look.height},
+                tuple(point.tolist()),
+            )
+    return None
+
+
+def _same(point: Sequence[float], other: Tensor, look: Look) -> bool:
+    return bool(((torch.tensor(point, dtype=torch.float64) - other).abs() <= _SAME * look.spans).all())
+
+
+def _is_zero_in_float32(look: Look, point: Tensor) -> bool:
+    """Whether float32 alone has no gradient at a point: where the reference has none either, that is said of both."""
+    _, exact = finish(look.view.at(point[None]))
+    if bool((exact == 0).all()) or look.own.dtype == torch.float32:
+        return False
+    try:
+        single = look.own.values(point[None], torch.float32).gradient.double()
+    except LossError:
+        return False
+    return bool((single.abs() < torch.finfo(torch.float32).tiny).all())
+
+
 def off_target(look: Look) -> Finding | None:
     """Descents from over the view do not end in the target that was given."""
     descents = look.descents
@@ -138,7 +184,7 @@ def falls_without_end(look: Look) -> tuple[float, ...] | None:
 
 def no_bottom(look: Look) -> Finding | None:
     """A loss that falls without end beyond the view."""
-    end = falls_without_end(look)
+    end = falls_without_end(look) if look.height else None
     if end is None:
         return None
     return Finding(

@@ -1,7 +1,7 @@
 """The patterns by name, and the search for all of them."""
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 import torch
@@ -137,6 +137,11 @@ PATTERNS: dict[str, Pattern] = {
         "Is the formula right? If it is, begin elsewhere, or smooth the loss.",
         points.unexpected_minimum,
     ),
+    "stuck_start": Pattern(
+        "a descent that begins exactly there never moves",
+        "Begin beside it: a small random part in the initialisation is enough at a maximum or a saddle.",
+        points.stuck_start,
+    ),
     "no_bottom": Pattern(
         "training goes on for ever",
         "If that is not meant, something must hold the loss from below.",
@@ -152,6 +157,9 @@ _SAID_BY: dict[str, tuple[str, ...]] = {
     "wrong_direction": ("off_target",),
     "saddle": ("no_bottom",),
     "unexpected_minimum": ("off_target",),
+    "dead_zone": ("stuck_start",),
+    "no_gradient_path": ("stuck_start",),
+    "vanishes_in_float32": ("stuck_start",),
     "non_finite": ("singular",),
 }
 
@@ -208,6 +216,7 @@ def surveying(
     target: Target | None = None,
     dtype: torch.dtype | str = "float32",
     deadline: float | None = None,
+    starts: Mapping[str, Tensor] | None = None,
 ) -> Slices[Survey]:
     """`find_patterns` in slices, with what a picture shows of it.
 
@@ -216,8 +225,9 @@ def surveying(
         target: As there.
         dtype: As there.
         deadline: When of `time.perf_counter` no further part is begun; None for never.
+        starts: Where descents are to begin, name → point, (P,).
     """
-    look = Look(grid, target, check_dtype(dtype), deadline)
+    look = Look(grid, target, check_dtype(dtype), deadline, starts)
     if look.given:
         _ = look.target  # refuse a wrong one before anything else
     if not bool(look.finite.any()) and not bool(look.lattice.finite.any()):
@@ -237,6 +247,8 @@ def surveying(
             found.pop(other, None)
     if "no_gradient_path" in found and not look.led:
         found.pop("dead_zone", None)
+    if "no_gradient_path" in found and found["no_gradient_path"].severity == "error":
+        found.pop("unexpected_minimum", None)  # of descents that could not move one parameter
     if all(finding.severity == "info" for finding in found.values()):
         found.pop("no_bottom", None)
         found["well_shaped"] = _with_action(_well_shaped(look))

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import max_pool2d
 
+from gradwidgets.core.patterns.tips import following_tips
 from gradwidgets.core.patterns.view import View, finite
 from gradwidgets.core.slices import Slices, part_of
 
@@ -58,7 +59,8 @@ def looking_closer(view: View) -> Slices[Close]:
     losses, gradients = yield from view.at(special)
     found.bad += list(special[~finite(losses, gradients)])
     if view.dims == 2 and not view.slow:
-        yield from part_of(_around_points(view, mesh, loss, gradient, found), 0.7, 0.3)
+        yield from part_of(_around_points(view, mesh, loss, gradient, found), 0.7, 0.2)
+        found.bad += yield from part_of(following_tips(view, mesh, gradient), 0.9, 0.1)
     return found
 
 

@@ -228,3 +228,32 @@ def test_what_our_own_arithmetic_warns_of_is_not_said_of_the_loss():
     # The slope of the root is looked at operation by operation: that takes numbers out of tensors that have gradients.
     report = check_loss(EXAMPLES["√ under where"].loss["safe"], EXAMPLES["√ under where"].axes)
     assert report.grid.notes == () and report.grid.function.notes == ()
+
+
+@pytest.mark.parametrize(
+    ("options", "kind", "words"),
+    [
+        ({"probes": 7}, TypeError, "probes must be name"),
+        ({"pairs": "no"}, TypeError, "pairs must be True or False; got 'no'"),
+        ({"axes": {"a": (0, 1e-320), "b": (0, 1)}}, ValueError, "narrower than a float"),
+    ],
+)
+def test_what_makes_no_sense_is_refused_by_name(options, kind, words):
+    options = {"axes": {"a": (-1, 1), "b": (-1, 1)}, **options}
+    with pytest.raises(kind, match=words):
+        check_loss(lambda a, b: a**2 + b**2, **options)
+
+
+@pytest.mark.parametrize(
+    ("options", "kind", "words"),
+    [
+        ({"allow": 3}, TypeError, "allow must be names of patterns"),
+        ({"allow": None}, TypeError, "allow must be names of patterns"),
+        ({"allow": [["saddle"]]}, ValueError, "unknown pattern"),
+        ({"max_dead": "0.1"}, ValueError, "max_dead must be a share from 0 to 1"),
+        ({"finite": "no"}, TypeError, "finite must be True or False"),
+    ],
+)
+def test_a_test_s_options_that_make_no_sense_are_refused_by_name(options, kind, words):
+    with pytest.raises(kind, match=words):
+        assert_loss(lambda a, b: a**2 + b**2, {"a": (-1, 1), "b": (-1, 1)}, **options)

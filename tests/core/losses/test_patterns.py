@@ -303,3 +303,55 @@ def test_an_axis_of_which_little_is_finite_is_not_taken_for_unused(loss):
 def test_a_crease_whose_slope_is_not_a_number_is_told_wherever_it_lies(level):
     report = check_loss(lambda a, b: ((a + b - level) ** 2).sqrt(), {"a": (-2.0, 2.0), "b": (-2.0, 2.0)})
     assert [finding.name for finding in report.findings] == ["non_finite"]
+
+
+@pytest.mark.parametrize(
+    ("loss", "start", "stuck"),
+    [
+        (lambda a, b: (a**2 + b**2 - 1) ** 2, (0, 0), True),
+        (lambda a, b: (a**2 + b**2 - 1) ** 2, (0.6, 0.8), False),  # the lowest
+        (lambda a, b: (a**2 + b**2 - 1) ** 2, (1e-9, 0), False),  # little, but it moves
+        (lambda a, b: torch.cos(3 * a) + b**2, (0, 0), False),  # the saddle is said
+        (lambda a, b: (torch.sigmoid(a) - 0.3) ** 2 + (b - 0.2) ** 2, (0, 0.2), False),
+        (lambda a, b: (torch.exp(-60 * (a**2 + b**2)) - 1) ** 2, (1.9, 1.9), False),  # dead ground is said
+    ],
+)
+def test_a_named_start_at_which_the_gradient_is_zero_is_no_place_to_ship_from(loss, start, stuck):
+    view = {"a": (-2, 2), "b": (-2, 2)}
+    report = check_loss(loss, view, probes={"start": start})
+    found = {one.name: one for one in report.findings}
+    assert ("stuck_start" in found) == stuck
+    if stuck:
+        assert not report.ok and "well_shaped" not in found
+        assert "at 'start' (a 0, b 0)" in found["stuck_start"].message and found["stuck_start"].where == (0.0, 0.0)
+    assert "stuck_start" not in {one.name for one in check_loss(loss, view).findings}
+
+
+def test_a_start_without_a_gradient_in_float32_alone_is_named_as_that():
+    view, start = {"a": (-2, 2), "b": (-2, 2)}, (1e-42, 0)
+    found = check_loss(lambda a, b: (a**2 + b**2 - 1) ** 2, view, probes={"start": start}).findings[0]
+    assert found.name == "stuck_start" and "the gradient is zero in float32" in found.message
+
+
+def test_no_minimum_is_told_of_a_parameter_that_no_gradient_reaches():
+    names = [one.name for one in check_loss(lambda a, b: float(a) ** 2 + b, {"a": (-2, 2), "b": (-2, 2)}).findings]
+    assert names == ["no_gradient_path"]
+
+
+@pytest.mark.parametrize(
+    ("loss", "operation"),
+    [
+        (lambda a, b: (a.clamp(0, 1) - 0.4) ** 2 + (b - 0.3) ** 2, "clamp"),
+        (lambda a, b: (torch.relu(a + b - 1) - 0.5) ** 2, "relu"),
+        (lambda a, b: (functional.hardtanh(2 * a) - 0.4) ** 2 + (functional.hardtanh(b) - 0.3) ** 2, "hardtanh"),
+        (lambda a, b: (torch.tanh(50 * a) - 0.5) ** 2 + b * b, "tanh"),
+        (lambda a, b: (torch.sigmoid(40 * a) - 0.5) ** 2 + 0 * b, "sigmoid"),
+        (lambda a, b: 1 - torch.exp(-20 * (a**2 + b**2)), "exp"),
+        (lambda a, b: functional.relu(1 - a.abs()) * -functional.relu(1 - b.abs()), "relu"),
+    ],
+)
+def test_what_makes_ground_dead_is_named_with_its_cure(loss, operation):
+    found = {one.name: one for one in check_loss(loss, {"a": (-2, 2), "b": (-2, 2)}).findings}
+    dead = found["dead_zone"]
+    assert dead.evidence["operation"] == operation and f"it is {operation} that lets no gradient" in dead.message
+    assert dead.action and dead.action != PATTERNS["dead_zone"].action

@@ -781,4 +781,29 @@ PAIRS = (
     ),
 )
 
-SOUND = (*TORCH, *REGRESSION, *LIKELIHOODS, *CLASSIFICATION, *PAIRS)
+_AROUND = {"x": (-2.0, 2.0), "y": (-2.0, 2.0)}
+ROOTS = (
+    sound(
+        "penalty on a length, with an eps",
+        "a gradient penalty as it should be",
+        lambda x, y: (torch.sqrt((x - 0.137) ** 2 + (y + 0.211) ** 2 + 1e-12) - 1) ** 2,
+        _AROUND,
+        "a ring; in its middle the gradient is zero and finite",
+    ),
+    sound(
+        "penalty on a norm",
+        "torch's norm, whose gradient at zero is zero",
+        lambda x, y: (torch.linalg.vector_norm(torch.stack([x - 0.137, y + 0.211]), dim=0) - 1) ** 2,
+        _AROUND,
+        "a ring; in its middle there is a tip, and the gradient finite",
+    ),
+    sound(
+        "largest of three",
+        "a convex loss with kinks that meet",
+        lambda x, y: torch.maximum(torch.maximum((x - 0.3).abs(), (y - 0.1).abs()), (x + y).abs()),
+        _AROUND,
+        "kinks all over, and every gradient finite",
+    ),
+)
+
+SOUND = (*ROOTS, *TORCH, *REGRESSION, *LIKELIHOODS, *CLASSIFICATION, *PAIRS)

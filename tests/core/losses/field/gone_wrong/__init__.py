@@ -10,6 +10,7 @@ from tests.core.losses.field.gone_wrong.jumps import JUMPS
 from tests.core.losses.field.gone_wrong.minima import MINIMA
 from tests.core.losses.field.gone_wrong.no_gradient import DEAD
 from tests.core.losses.field.gone_wrong.single_precision import SINGLE_PRECISION
+from tests.core.losses.field.gone_wrong.tips import TIPS
 from tests.core.losses.field.gone_wrong.undefined import UNDEFINED
 
-GONE_WRONG = (*FORMULAS, *MINIMA, *DEAD, *CUT, *JUMPS, *UNDEFINED, *SINGLE_PRECISION, *HALF_PRECISION)
+GONE_WRONG = (*FORMULAS, *MINIMA, *DEAD, *CUT, *JUMPS, *UNDEFINED, *TIPS, *SINGLE_PRECISION, *HALF_PRECISION)

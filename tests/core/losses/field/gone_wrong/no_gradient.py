@@ -89,4 +89,22 @@ DEAD = (
         "1 without a slope all around a small bowl",
         (one_of("dead_zone"),),
     ),
+    Case(
+        "a product behind a clamp",
+        "outputs clamped to a range before the loss",
+        lambda x, y: ((x * y).clamp(-0.5, 0.5) - 0.4) ** 2,
+        {"x": (-2.0, 2.0), "y": (-2.0, 2.0)},
+        "outside of the clamp nothing moves, and it is the clamp that must go",
+        (one_of("dead_zone"),),
+        ("clamp that lets no gradient", "after each step"),
+    ),
+    Case(
+        "the smaller of two",
+        "a loss capped by minimum",
+        lambda x, y: torch.minimum((x - 1) ** 2 + (y - 0.5) ** 2, torch.full_like(x, 0.5)),
+        {"x": (-2.0, 2.0), "y": (-2.0, 2.0)},
+        "beyond the cap there is no slope",
+        (one_of("dead_zone"),),
+        ("minimum",),
+    ),
 )

@@ -356,4 +356,13 @@ UNDEFINED = (
         (one_of("non_finite"),),
         ("sensor",),
     ),
+    Case(
+        "a mask after the logarithm",
+        "padded entries multiplied by zero after the log",
+        lambda x, y: (torch.log(torch.stack([x + 3, F.relu(y)])) * torch.tensor([[1.0], [0.0]])).sum(0) + x**2 + y**2,
+        UNIT,
+        "log 0 is −∞, and times zero NaN, over half of the view",
+        (NOT_FINITE,),
+        ("log", "mask", "where|index"),
+    ),
 )

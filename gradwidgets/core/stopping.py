@@ -1,0 +1,110 @@
+"""Which operation lets no gradient through, where a loss has none."""
+
+import torch
+from torch import Tensor
+from torch.autograd.graph import Node
+
+from gradwidgets.core.graph import nodes_of
+from gradwidgets.core.loss_function import LossFunction
+from gradwidgets.core.watching import Watching, plain_name
+
+_LITTLE = 1e-3  # of a gradient that comes in: less is none
+_BOUNDS = (
+    "Bound it smoothly (sigmoid, tanh, softplus); a parameter itself may be clamped after each step, under "
+    "torch.no_grad()."
+)
+_SATURATES = "Keep its input small: scale it, begin nearer to zero, or work with logits and the loss made for them."
+_CHOICE = "Use a soft form (logsumexp, softplus of the difference), or let the other branch go on growing."
+ACTIONS = {
+    "hardtanh": _BOUNDS,
+    "hardsigmoid": _BOUNDS,
+    "clamp": _BOUNDS,
+    "relu": "Use leaky_relu or softplus, or begin where it is above zero.",
+    "threshold": "Use leaky_relu or softplus, or begin where it is above zero.",
+    "sigmoid": _SATURATES,
+    "tanh": _SATURATES,
+    "softmax": _SATURATES,
+    "exp": "Work with logarithms, or scale its input: it is as good as zero there.",
+    "minimum": _CHOICE,
+    "maximum": _CHOICE,
+    "where": _CHOICE,
+}
+
+
+def stopping(function: LossFunction, point: Tensor, axis: int | None = None) -> str:
+    """Run the loss at one point, and see where its gradient ends.
+
+    Args:
+        function: The loss.
+        point: (P,), where the gradient is zero or as good as zero.
+        axis: Of which parameter; None for all.
+
+    Returns:
+        torch's name of the operation nearest to the loss that is given a gradient and passes none on; "" where there
+        is none in `ACTIONS` that does.
+    """
+    watch = _Stops(axis)
+    try:
+        function.run_at(point, torch.float64, watch)
+    except Exception:
+        return ""
+    return watch.name
+
+
+def action_for(name: str) -> str:
+    """What to do about an operation that stops the gradient; "" for one that is not in `ACTIONS`."""
+    return next((action for part, action in ACTIONS.items() if part in name), "")
+
+
+class _Stops(Watching):
+    """Notes the first operation that is given a gradient and passes none on, on the way back to a leaf."""
+
+    keeps = False
+
+    def __init__(self, axis: int | None) -> None:
+        super().__init__()
+        self.name, self._axis = "", axis
+
+    def run(self, name: str, func, args: tuple, kwargs: dict) -> object:
+        return func(*args, **kwargs)
+
+    def back(self, value: Tensor, leaves: list[Tensor]) -> None:
+        if not value.requires_grad:
+            return
+        wanted = leaves if self._axis is None else [leaves[self._axis]]
+        leads = _leading_to(value.grad_fn, {id(leaf) for leaf in wanted})
+        hooks = [node.register_hook(self._noting(node)) for node in nodes_of(value) if node in leads]
+        try:
+            torch.autograd.grad(value, leaves, allow_unused=True)
+        finally:
+            for hook in hooks:
+                hook.remove()
+
+    def _noting(self, node: Node):
+        def note(passed: tuple, given: tuple) -> None:
+            come, gone = _largest(given), _largest(passed)
+            if not self.name and come > 0 and gone <= _LITTLE * come:
+                name = plain_name(node.name())
+                self.name = name if action_for(name) else ""
+
+        return note
+
+
+def _leading_to(root: Node, leaves: set[int]) -> set[Node]:
+    """The nodes of a graph from which one of the leaves is reached."""
+    leads: dict[Node, bool] = {}
+    stack = [root]
+    while stack:
+        node = stack[-1]
+        children = [child for child, _ in node.next_functions if child is not None]
+        missing = [child for child in children if child not in leads]
+        if missing:
+            stack += missing
+            continue
+        leads[node] = any(leads[child] for child in children) or id(getattr(node, "variable", None)) in leaves
+        stack.pop()
+    return {node for node, does in leads.items() if does}
+
+
+def _largest(gradients: tuple) -> float:
+    return max((float(one.abs().max()) for one in gradients if one is not None and one.numel()), default=0.0)
