@@ -94,13 +94,16 @@ class Tracer:
 
 @functools.cache
 def exits(code) -> frozenset[int]:
-    """Where a `with` block is left without an exception: three times None, then the call."""
+    """Where a `with` block is left without an exception: three times None, then the call.
+
+    Where it is left by `return`, what is returned is put below first, and the line begins with that.
+    """
     steps = list(dis.get_instructions(code))
     found = set()
-    for one, two, three, call in zip(steps, steps[1:], steps[2:], steps[3:], strict=False):
+    for before, one, two, three, call in zip([None, *steps], steps, steps[1:], steps[2:], steps[3:], strict=False):
         nones = all(step.opname == "LOAD_CONST" and step.argval is None for step in (one, two, three))
         if nones and call.opname in ("PRECALL", "CALL"):
-            found.add(one.offset)
+            found |= {one.offset} if before is None or before.opname != "SWAP" else {before.offset, one.offset}
     return frozenset(found)
 
 

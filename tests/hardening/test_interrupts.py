@@ -139,14 +139,18 @@ def test_after_an_interrupt_at_any_line_the_next_change_shows_the_right_picture(
         panel.restore(start)
         page.answer()
         lines = lines_of(partial(set_all, panel, change))
-        for at in sorted(chance.sample(range(1, lines + 1), min(TIMES, lines))):
-            panel.reset()
-            panel.restore(start)
-            page.answer()
-            assert panel.error == ""
-            with contextlib.suppress(KeyboardInterrupt), Interrupt(at) as interrupt:
-                set_all(panel, change)
-                continue  # what is kept from before made it shorter
+        for _ in range(TIMES):
+            at = lines
+            while True:
+                at = chance.randint(1, at)
+                panel.reset()
+                panel.restore(start)
+                page.answer()
+                assert panel.error == ""
+                with contextlib.suppress(KeyboardInterrupt), Interrupt(at) as interrupt:
+                    set_all(panel, change)
+                    continue  # it was shorter, by what is kept from before or on a faster day
+                break
             struck += 1
             begun = {name: getattr(panel, name) for name in change} == change
             told = "interrupted" in panel.error or not begun
@@ -191,7 +195,8 @@ def test_of_a_panel_whose_making_is_interrupted_at_any_line_nothing_stays_regist
     close()
     chance, struck = random.Random(kind), 0
     before, comms = set(registry._instances), set(comm.get_comm_manager().comms)
-    for at in sorted(chance.sample(range(1, whole.count + 1), 8 * TIMES)):
+    for _ in range(8 * TIMES):
+        at = chance.randint(1, whole.count)
         with contextlib.suppress(KeyboardInterrupt), Tracer("line", at)() as interrupt:
             make()
         struck += not made
@@ -199,7 +204,7 @@ def test_of_a_panel_whose_making_is_interrupted_at_any_line_nothing_stays_regist
         left = registry._instances.keys() - before
         assert not left, f"{interrupt.where}: {[registry._instances[key] for key in left]}"
         assert not set(comm.get_comm_manager().comms) - comms, interrupt.where
-    assert struck >= 5
+    assert struck >= 3  # a slower day has more lines, on which what is done waits
 
 
 @pytest.mark.parametrize("number", range(3))

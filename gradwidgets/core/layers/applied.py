@@ -61,7 +61,7 @@ class AppliedFix:
         standing = [one for ref in self._later if (one := ref()) is not None and one._state is not None]
         if standing[-1] is not self:
             raise ValueError(f"{FIXES[standing[-1].name].title} was applied after it: take that back first")
-        with quietly(self._small):
+        with quietly(self._small) as quiet, quiet.again():
             certificate = self._state.put_back()
         self._state = None
         return certificate

@@ -71,7 +71,7 @@ def flow_of(subject: Subject, *, own: bool = False, known: bool = False) -> Laye
     look = _measure_plainly if known else _looked
     with NoCollection(subject.small) as block, block:
         found, certificate = subject.looked_at(look, own=own)
-        with quietly(subject.light):
+        with quietly(subject.light) as quiet, quiet.again():
             return summarise(found, certificate, subject.notes)
 
 

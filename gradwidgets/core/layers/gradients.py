@@ -126,7 +126,7 @@ def measuring_batch_norms(
     light, norms = Subject.of(model, inputs, targets, loss_fn).light, []
     for k, (some, its_targets) in enumerate(pieces):
         try:
-            with quietly(light):
+            with quietly(light) as quiet, quiet.again():
                 norms.append(global_norm(parameter_gradients(model, some, its_targets, loss_fn).values()))
         except FlowError:
             # BatchNorm, say, takes no single sample. What refuses the whole batch too is an error.

@@ -1,6 +1,5 @@
 """Networks of any depth and width, built fast enough to sit under a slider."""
 
-import contextlib
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from gradwidgets.core.layers.activations import ACTIVATIONS
 from gradwidgets.core.layers.arguments import positive, whole
 from gradwidgets.core.layers.inits import INITS, Init
 from gradwidgets.core.subject.home import at_home
+from gradwidgets.core.subject.settings import Settings
 from gradwidgets.core.subject.threads import one_thread
 
 DEEPEST, WIDEST = 1000, 4096
@@ -215,5 +215,5 @@ def build_network(
             "is the most: make it less deep or less wide"
         )
     parts = _Parts(function.module, start, gain, NORMALIZATIONS[normalization], bias, seed)
-    with one_thread() if weights < _FEW_WEIGHTS else contextlib.nullcontext():
+    with one_thread() if weights < _FEW_WEIGHTS else Settings({}) as threads, threads.again():
         return network.build(parts, depth, width, inputs, outputs)

@@ -18,7 +18,8 @@ from gradwidgets.core.subject.clone import Clone
 from gradwidgets.core.subject.held import Held
 from gradwidgets.core.subject.home import abroad
 from gradwidgets.core.subject.memory import check_room, kept_bytes
-from gradwidgets.core.subject.threads import one_thread
+from gradwidgets.core.subject.process import put_stance, stance
+from gradwidgets.core.subject.settings import Settings
 from gradwidgets.core.subject.untouched import Untouched
 
 T = TypeVar("T")
@@ -191,23 +192,26 @@ def copied(values: object) -> object:
     return Clone().of(values)
 
 
-@contextlib.contextmanager
-def quietly(light: bool) -> Iterator[None]:
-    """Inside, every module really runs: no compiled code, no fused attention; light work takes one thread."""
-    with contextlib.ExitStack() as stack:
-        if light:
-            stack.enter_context(one_thread())
-        stack.enter_context(torch.autograd.set_detect_anomaly(False))  # what is not finite is a result here
-        # What is scripted is rewritten as it is run again, into one operation.
-        stack.enter_context(torch.jit.optimized_execution(False))
-        if "torch._dynamo" in sys.modules:
-            stack.enter_context(torch.compiler.set_stance("force_eager"))
-        fused = torch.backends.mha.get_fastpath_enabled()
-        torch.backends.mha.set_fastpath_enabled(False)
-        try:
-            yield
-        finally:
-            torch.backends.mha.set_fastpath_enabled(fused)
+_ANOMALY = (
+    lambda: (torch.is_anomaly_enabled(), torch.is_anomaly_check_nan_enabled()),
+    lambda held: torch.set_anomaly_enabled(*held),
+)
+_REWRITING = torch._C._get_graph_executor_optimize, torch._C._set_graph_executor_optimize
+_FUSED = torch.backends.mha.get_fastpath_enabled, torch.backends.mha.set_fastpath_enabled
+
+
+def quietly(light: bool) -> Settings:
+    """Inside, every module really runs: no compiled code, no fused attention; light work takes one thread.
+
+    With `again`, as an `Untouched`.
+    """
+    # What is not finite is a result here; what is scripted is rewritten as it is run again, into one operation.
+    wanted = {_ANOMALY: (False, True), _REWRITING: False, _FUSED: False}
+    if "torch._dynamo" in sys.modules:
+        wanted[stance, put_stance] = sys.modules["torch._dynamo.eval_frame"].DynamoStance("force_eager")
+    if light:
+        wanted[torch.get_num_threads, torch.set_num_threads] = 1
+    return Settings(wanted)
 
 
 def hooks_in_words(model: nn.Module) -> list[str]:

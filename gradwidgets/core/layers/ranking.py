@@ -131,7 +131,7 @@ def ranking_fixes(
     whole("steps", steps, 1, 10_000), whole("seeds", seeds, 1, 100)
     wanted = _wanted(names)
     subject = Subject.of(model, inputs, targets, loss_fn)
-    with quietly(subject.light):
+    with quietly(subject.light) as quiet, quiet.again():
         state = Held(*subject.roots)
     plain = trainee(subject)
     yield 0.0
@@ -192,7 +192,7 @@ class _Trials:
 
     def _fixed(self, name: str, settled: dict[str, object], seed: int) -> tuple[Subject, float]:
         model, changed = self._plain.model, 0.0
-        with quietly(self._plain.small), torch.inference_mode(False):
+        with quietly(self._plain.small) as quiet, quiet.again(), torch.inference_mode(False):
             if name and FIXES[name].changes_model:
                 own = {"seed": settled["seed"] + seed} if "seed" in settled else {}
                 if self._made is None:
@@ -206,7 +206,7 @@ class _Trials:
     def _trained(
         self, subject: Subject, lr: float, clip: float | None, seed: int, before: float, share: float
     ) -> Slices[Tensor]:
-        with quietly(subject.light), torch.inference_mode(False):
+        with quietly(subject.light) as quiet, quiet.again(), torch.inference_mode(False):
             copy = replace(subject, notes=[]).copied()
         work = training(copy, lr=lr, steps=self._steps, clip=clip, seed=_APART * seed)
         losses, _ = yield from part_of(work, before, share)

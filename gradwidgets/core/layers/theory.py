@@ -49,7 +49,7 @@ def predicted_factor(activation: str, init: str, gain: float = 1.0, *, width: in
         return 1.0
     if math.isnan(weights):
         return float("nan")
-    with one_thread():
+    with one_thread() as threads, threads.again():
         return math.sqrt(weights * _slopes(activation, [_settled(activation, weights, biases)])[0])
 
 
@@ -79,7 +79,7 @@ def predicted_factors(
     depth, variance = whole("depth", depth, 1, DEEPEST), positive("variance", variance)
     if INITS[init].branches_at_zero or math.isnan(weights):
         return (1.0 if INITS[init].branches_at_zero else float("nan"),) * (depth - 1)
-    with one_thread():
+    with one_thread() as threads, threads.again():
         return _on_the_way(activation, weights, biases, weights * variance + biases, depth)
 
 

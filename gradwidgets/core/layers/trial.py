@@ -176,14 +176,14 @@ def trying_fix(
     settled = fix.settled(options)
     check_steps(lr, steps)
     subject = Subject.of(model, inputs, targets, loss_fn)
-    with quietly(subject.light):
+    with quietly(subject.light) as quiet, quiet.again():
         state = Held(*subject.roots)
     plain = trainee(subject)
     yield 0.05
     before = flow_of(plain, own=True)
     yield 0.1
     settled = completed(name, settled, plain.model, before)
-    with quietly(subject.light), torch.inference_mode(False):
+    with quietly(subject.light) as quiet, quiet.again(), torch.inference_mode(False):
         changed = math.nan
         if made is None:
             made, changed = applied(plain.model, name, settled)

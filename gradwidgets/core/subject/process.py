@@ -235,13 +235,14 @@ def _put_logging(held: tuple[int, int]) -> None:
     logging.root.manager._clear_cache()
 
 
-def _stance() -> object:
+def stance() -> object:
     """How torch.compile's code runs; None for as usual, or while nobody has asked for it."""
     dynamo = sys.modules.get("torch._dynamo.eval_frame")
     return None if dynamo is None or dynamo._stance == dynamo.DynamoStance() else dynamo._stance
 
 
-def _put_stance(held: object) -> None:
+def put_stance(held: object) -> None:
+    """Have it run like that again."""
     dynamo = sys.modules["torch._dynamo.eval_frame"]
     dynamo._set_stance(dynamo.DynamoStance() if held is None else held)
 
@@ -279,7 +280,7 @@ SETTINGS: tuple[Setting, ...] = (
     ("torch's threads", torch.get_num_threads, torch.set_num_threads),
     ("precision of matrix products", torch.get_float32_matmul_precision, torch.set_float32_matmul_precision),
     ("torch's backends", _backends, _put_backends),
-    ("whether compiled code runs", _stance, _put_stance),
+    ("whether compiled code runs", stance, put_stance),
     ("rewriting of scripted code", torch._C._get_graph_executor_optimize, torch._C._set_graph_executor_optimize),
     ("torch's print options", lambda: dict(vars(torch._tensor_str.PRINT_OPTS)), _put_print_options),
     ("hooks of all modules", _global_hooks, _put_global_hooks),

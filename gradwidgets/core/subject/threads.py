@@ -3,49 +3,44 @@
 Waking a thread takes longer than a few thousand numbers do, and on a machine that others use too it takes far longer.
 """
 
-import contextlib
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 from typing import TypeVar
 
 import torch
+
+from gradwidgets.core.subject.settings import Settings
 
 T = TypeVar("T")
 _outside: list[int] = []  # how many there were before each `one_thread` that is open
 
 
-@contextlib.contextmanager
-def one_thread() -> Iterator[None]:
+def _read() -> tuple[int, tuple[int, ...]]:
+    return torch.get_num_threads(), tuple(_outside)
+
+
+def _put(wanted: tuple[int, tuple[int, ...]]) -> None:
+    threads, _outside[:] = wanted
+    if torch.get_num_threads() != threads:
+        torch.set_num_threads(threads)
+
+
+def one_thread() -> Settings:
     """Work with one of torch's threads inside this, and with as many as before after it."""
-    threads = torch.get_num_threads()
-    if threads == 1:
-        yield
-        return
-    _outside.append(threads)
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(_outside.pop())
+    threads, outside = _read()
+    return Settings({} if threads == 1 else {(_read, _put): (1, (*outside, threads))})
 
 
-@contextlib.contextmanager
-def all_threads() -> Iterator[None]:
+def all_threads() -> Settings:
     """Inside `one_thread`, work with as many as there were before it."""
-    if not _outside:
-        yield
-        return
-    torch.set_num_threads(_outside[-1])
-    try:
-        yield
-    finally:
-        torch.set_num_threads(1)
+    _, outside = _read()
+    return Settings({(_read, _put): (outside[-1], outside)} if outside else {})
 
 
 def in_one_thread(work: Generator[object, None, T]) -> Generator[object, None, T]:
     """The same work in slices, each of them with one thread; between them there are as many as before."""
     try:
         while True:
-            with one_thread():
+            with one_thread() as threads, threads.again():
                 step = next(work)
             yield step
     except StopIteration as end:

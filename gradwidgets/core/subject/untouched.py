@@ -1,23 +1,17 @@
 """A block of work that leaves no trace, however it ends."""
 
-from types import TracebackType
-
 from gradwidgets.core.subject.certificate import Certificate
 from gradwidgets.core.subject.clone import Clone
 from gradwidgets.core.subject.copies import Copies
 from gradwidgets.core.subject.held import Held
 from gradwidgets.core.subject.process import Process
+from gradwidgets.core.subject.settings import EndsTwice
 
 
-class Untouched:
+class Untouched(EndsTwice):
     """Puts back, at its end, whatever was changed inside.
 
-    An interrupt may come at any line, those that put back included. The block therefore ends twice:
-
-        with Untouched(model) as block, block.again():
-            ...
-
-    The first end does the work; the second has something left to do only where the first was interrupted.
+    An interrupt may come at any line, those that put back included: `with Untouched(model) as block, block.again():`.
 
     Args:
         *roots: What must be as it was: modules, functions, data.
@@ -44,10 +38,6 @@ class Untouched:
         self._held = self._known or Held(*self._roots)
         return self
 
-    def again(self) -> "_Again":
-        """The same block once more, inside the first."""
-        return _Again(self)
-
     def note(self, *copies: object) -> None:
         """Tell in the certificate what is changed on copies too; they are put back as well."""
         self._copies = Held(*copies, outside=False)
@@ -55,10 +45,6 @@ class Untouched:
     def watch(self, clone: Clone) -> None:
         """Tell in the certificate what is changed on copies, which are thrown away and not put back."""
         self._copied = Copies(self._held, clone.copy_of)
-
-    def __exit__(self, kind: type | None, raised: BaseException | None, trace: TracebackType | None) -> None:
-        """Put everything back."""
-        self.end()
 
     def end(self) -> None:
         """Put everything back, unless that is done."""
@@ -77,14 +63,3 @@ class Untouched:
     def certificate(self) -> Certificate:
         """The proof, after the end."""
         return self._held.certificate(self.restored, self.changed, self._process)
-
-
-class _Again:
-    def __init__(self, block: Untouched) -> None:
-        self._block = block
-
-    def __enter__(self) -> Untouched:
-        return self._block
-
-    def __exit__(self, kind: type | None, raised: BaseException | None, trace: TracebackType | None) -> None:
-        self._block.end()

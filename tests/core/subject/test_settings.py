@@ -1,0 +1,71 @@
+"""Settings for a while are put back, be it the end of the while that is interrupted."""
+
+import pytest
+import torch
+
+from gradwidgets.core.layers.passes import quietly
+from gradwidgets.core.subject.settings import Settings
+from gradwidgets.core.subject.threads import all_threads, in_one_thread, one_thread
+
+held = {"a": 1, "b": 2}
+
+
+def way(name):
+    def put(value):
+        if value == "refused":
+            raise ValueError(name)
+        held[name] = value
+
+    return (lambda: held[name]), put
+
+
+def test_settings_hold_inside_and_are_put_back():
+    with Settings({way("a"): 5, way("b"): 6}) as block, block.again():
+        assert held == {"a": 5, "b": 6}
+    assert held == {"a": 1, "b": 2}
+
+
+def test_one_that_is_refused_leaves_none_set():
+    with pytest.raises(ValueError, match="b"), Settings({way("a"): 5, way("b"): "refused"}):
+        raise AssertionError
+    assert held == {"a": 1, "b": 2}
+
+
+def test_an_interrupt_before_the_end_s_first_line_leaves_nothing(monkeypatch):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    before = torch.backends.mha.get_fastpath_enabled(), torch.is_anomaly_enabled(), torch.get_num_threads()
+    with torch.autograd.set_detect_anomaly(True):
+        for block in (quietly(True), Settings({way("a"): 5})):
+            with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+                patch.setattr(Settings, "__exit__", interrupted)
+                with block, block.again():
+                    assert held["a"] == 5 or not torch.backends.mha.get_fastpath_enabled()
+            assert held == {"a": 1, "b": 2} and torch.is_anomaly_enabled()
+    assert before == (torch.backends.mha.get_fastpath_enabled(), torch.is_anomaly_enabled(), torch.get_num_threads())
+
+
+@pytest.fixture
+def three_threads():
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    yield
+    torch.set_num_threads(before)
+
+
+def test_somebody_s_code_has_all_threads_inside_ours_with_one(three_threads):
+    seen = []
+
+    def work():
+        seen.append(torch.get_num_threads())
+        yield
+        with all_threads():
+            seen.append(torch.get_num_threads())
+            with one_thread():
+                seen.append(torch.get_num_threads())
+        seen.append(torch.get_num_threads())
+
+    for _ in in_one_thread(work()):
+        seen.append(torch.get_num_threads())
+    assert seen == [1, 3, 3, 1, 1] and torch.get_num_threads() == 3
