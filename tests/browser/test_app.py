@@ -14,9 +14,11 @@ import nbformat
 import psutil
 import pytest
 from jupyter_server.services.kernels.kernelmanager import MappingKernelManager
+from playwright.sync_api import Browser
+from playwright.sync_api import Page as RawPage
 
 from gradwidgets import LESSONS
-from tests.browser.lab import ROOT, free_port, wait_until
+from tests.browser.lab import ROOT, SECONDS, free_port, wait_until
 
 pytestmark = pytest.mark.browser
 
@@ -53,9 +55,15 @@ def served(notebook: Path, home: Path, *more: str) -> Iterator[str]:
             process.wait(20)
 
 
+def _page(browser: Browser, **options: object) -> RawPage:
+    page = browser.new_page(**options)
+    page.set_default_timeout(1000 * SECONDS)
+    return page
+
+
 def test_every_lesson_opens_from_the_gallery_and_follows_a_hand(browser, tmp_path):
     with served(ROOT / "notebooks" / "lessons.ipynb", tmp_path) as address:
-        page = browser.new_page(viewport={"width": 1280, "height": 800})
+        page = _page(browser, viewport={"width": 1280, "height": 800})
         uncaught: list[str] = []
         page.on("pageerror", lambda error: uncaught.append(str(error)))
         page.goto(f"{address}?lesson=nesterov")
@@ -94,7 +102,7 @@ def test_what_fails_while_an_app_is_made_is_seen(browser, tmp_path):
     notebook.metadata.kernelspec = {"name": "python3", "display_name": "Python 3", "language": "python"}
     nbformat.write(notebook, tmp_path / "wrong.ipynb")
     with served(tmp_path / "wrong.ipynb", tmp_path) as address:
-        page = browser.new_page()
+        page = _page(browser)
         page.goto(address)
         page.get_by_text("lr must be a number from 0 to 1e+06; got -1").first.wait_for()
         page.close()
@@ -102,7 +110,7 @@ def test_what_fails_while_an_app_is_made_is_seen(browser, tmp_path):
 
 def test_a_page_that_is_closed_without_a_goodbye_ends_its_kernel_and_one_that_is_open_keeps_it(browser, tmp_path):
     assert OURS.keys() <= set(MappingKernelManager.class_trait_names(config=True))
-    soon = ("--MappingKernelManager.cull_idle_timeout=3", "--MappingKernelManager.cull_interval=1")
+    soon = ("--MappingKernelManager.cull_idle_timeout=8", "--MappingKernelManager.cull_interval=1")
 
     def kernels() -> set[int]:
         (app,) = [one for one in psutil.Process().children() if str(tmp_path) in " ".join(one.environ().values())]
@@ -111,13 +119,13 @@ def test_a_page_that_is_closed_without_a_goodbye_ends_its_kernel_and_one_that_is
     with served(ROOT / "notebooks" / "lessons.ipynb", tmp_path, *soon) as address:
         pages = []
         for _ in range(2):
-            pages.append(browser.new_page())
+            pages.append(_page(browser))
             pages[-1].goto(address)
             pages[-1].locator(".gradwidgets canvas").first.wait_for()
         assert len(kernels()) == 2
         pages[0].close(run_before_unload=False)
         wait_until(lambda: len(kernels()) == 1, "the closed page's kernel to end")
-        slider = pages[1].locator(".noUi-handle").first  # longer idle than three seconds by now, and alive
+        slider = pages[1].locator(".noUi-handle").first  # longer idle than that by now, and alive
         slider.press("ArrowRight")
         pages[1].wait_for_function("document.querySelector('.gradwidgets input[type=number]').value !== '0.1'")
         pages[1].close()

@@ -11,8 +11,8 @@ from gradwidgets.core.slices import Slices
 
 _TIPS = 8  # places that are followed
 _ACROSS = 7  # points of a window along an axis; the next is three times narrower
-_WINDOWS = 34  # to the last digit of float64
-_SETTLED = 2  # windows in which the turn of the smooth rest dies away
+_WINDOWS, _CERTAIN = 34, 20  # to the last digit of float64; from the second on it is a tip, and the rest is rounding
+_SETTLED = 4  # windows in which the turn of the smooth rest dies away
 _STAYS = 0.45  # of it from a window to the next: of a smooth turn a third is left, of a tip's more
 _DIGITS = 12  # of a number that somebody has written
 _ULPS = 3  # around the last window
@@ -43,7 +43,8 @@ def following_tips(view: View, mesh: Tensor, gradient: Tensor) -> Slices[list[Te
         bad += [places[k][~good[k]][0] for k in (~good).any(1).nonzero().flatten().tolist()]
         turns = _turns((gradients * view.spans).reshape(len(at), _ACROSS, _ACROSS, 2)).flatten(1)
         most, where = turns.max(1)
-        stays = good.all(1) & ((window <= _SETTLED) | (most > _STAYS * before))
+        told = _SETTLED < window < _CERTAIN
+        stays = good.all(1) & ((most > _STAYS * before) | (not told))
         corners = places.reshape(len(at), _ACROSS, _ACROSS, 2)
         middles = ((corners[:, :-1, :-1] + corners[:, 1:, 1:]) / 2).reshape(len(at), -1, 2)
         at = middles[torch.arange(len(at)), where][stays]
