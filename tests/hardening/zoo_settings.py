@@ -72,6 +72,8 @@ setting("cudnn's benchmark", lambda: setattr(torch.backends.cudnn, "benchmark", 
 setting("cudnn off", lambda: setattr(torch.backends.cudnn, "enabled", False))
 setting("flash attention off", lambda: torch.backends.cuda.enable_flash_sdp(False))
 setting("plain attention off", lambda: torch.backends.cuda.enable_math_sdp(False))
+setting("attention of other devices off", lambda: torch._C._set_sdp_use_overrideable(False))
+setting("the order of attention's ways", lambda: torch._C._set_sdp_priority_order([2, 1, 0, 3, 4]))
 setting("the fast path of attention", lambda: torch.backends.mha.set_fastpath_enabled(False))
 setting("caching of parametrizations", enter(lambda: nn.utils.parametrize.cached()), beyond="the process")
 setting("hooks of saved tensors", enter(lambda: torch.autograd.graph.save_on_cpu()), beyond="the process")

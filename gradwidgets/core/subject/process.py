@@ -21,6 +21,11 @@ from gradwidgets.core.subject.generators import generators
 
 _HOOKS = [name for name, held in vars(torch_module).items() if name.startswith("_global_") and hasattr(held, "items")]
 _AUTOCAST = ("cpu", "cuda")
+_WAYS = [  # in which attention is computed
+    name
+    for name in ("flash", "mem_efficient", "math", "cudnn", "overrideable", "fa3")
+    if hasattr(torch._C, f"_get_{name}_sdp_enabled") and hasattr(torch._C, f"_set_sdp_use_{name}")
+]
 
 
 class Process:
@@ -116,24 +121,21 @@ def _backends() -> tuple[bool, ...]:
     return (
         torch.backends.mha.get_fastpath_enabled(),
         *(torch._C._get_cudnn_enabled(), torch._C._get_cudnn_benchmark(), torch._C._get_cudnn_deterministic()),
-        torch.backends.cuda.flash_sdp_enabled(),
-        torch.backends.cuda.mem_efficient_sdp_enabled(),
-        torch.backends.cuda.math_sdp_enabled(),
-        torch.backends.cuda.cudnn_sdp_enabled(),
         torch._C._get_mkldnn_enabled(),
+        *(getattr(torch._C, f"_get_{name}_sdp_enabled")() for name in _WAYS),
+        *torch._C._get_sdp_priority_order(),
     )
 
 
 def _put_backends(held: tuple[bool, ...]) -> None:
-    cuda = torch.backends.cuda
     torch.backends.mha.set_fastpath_enabled(held[0])
     torch._C._set_cudnn_enabled(held[1])
     torch._C._set_cudnn_benchmark(held[2])
     torch._C._set_cudnn_deterministic(held[3])
-    ways = (cuda.enable_flash_sdp, cuda.enable_mem_efficient_sdp, cuda.enable_math_sdp, cuda.enable_cudnn_sdp)
-    for enable, wanted in zip(ways, held[4:8], strict=True):
-        enable(wanted)
-    torch._C._set_mkldnn_enabled(held[8])
+    torch._C._set_mkldnn_enabled(held[4])
+    for name, wanted in zip(_WAYS, held[5:], strict=False):
+        getattr(torch._C, f"_set_sdp_use_{name}")(wanted)
+    torch._C._set_sdp_priority_order(list(held[5 + len(_WAYS) :]))
 
 
 def _put_print_options(held: dict) -> None:
