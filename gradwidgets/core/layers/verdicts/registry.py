@@ -11,9 +11,9 @@ from gradwidgets.core.layers.verdicts.check import Check, Judged
 from gradwidgets.core.layers.verdicts.depth import change, cliff, exploding, vanishing
 from gradwidgets.core.layers.verdicts.heads import heads
 from gradwidgets.core.layers.verdicts.numerics import non_finite
-from gradwidgets.core.layers.verdicts.reach import frozen, no_gradient, padding, unlisted
+from gradwidgets.core.layers.verdicts.reach import frozen, mixed_samples, no_gradient, padding, unlisted
 from gradwidgets.core.layers.verdicts.record import diagnose_record
-from gradwidgets.core.layers.verdicts.units import dead_units, saturated, units_alike
+from gradwidgets.core.layers.verdicts.units import dead_units, even, saturated, units_alike
 from gradwidgets.core.layers.verdicts.walk import FADE
 from gradwidgets.core.subject.home import at_home
 from gradwidgets.core.wording import number
@@ -57,6 +57,12 @@ CHECKS: dict[str, Check] = {
         "Look for detach, item, no_grad, argmax on the way to the loss, for requires_grad, and for layers that are "
         "never called.",
         no_gradient,
+    ),
+    "mixed samples": Check(
+        "a sample is judged by parts of others, and what one batch teaches does not hold for the next",
+        "view and reshape count anew and move nothing: transpose (or permute) changes axes over, before them where both "
+        "are needed.",
+        mixed_samples,
     ),
     "unlisted": Check(
         "what no optimizer is given stays as it was drawn",
@@ -103,6 +109,11 @@ CHECKS: dict[str, Check] = {
         "where an activation is flat, hardly any gradient passes",
         "Smaller weights (Xavier's init), normalisation before the activation, or ReLU.",
         saturated,
+    ),
+    "even attention": Check(
+        "a sum over keys that weighs all alike is a mean, and what makes its scores hardly learns",
+        "Look at the temperature: divide scores by the root of the queries' width, and by no more.",
+        even,
     ),
     "heads": Check(
         "a head that gets next to no gradient hardly learns",
