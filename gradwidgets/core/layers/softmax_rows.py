@@ -14,12 +14,17 @@ SOFTMAX = ("softmax", "safe_softmax", ATTENTION)
 _SURE = 0.99  # of a softmax's row, for one entry
 _BEFORE = 8  # operations before a softmax among which the product of queries and keys is looked for
 _PASSING = ("view", "unsafe_view", "reshape_alias", "expand", "masked_fill", "add", "clone", "squeeze", "unsqueeze")
-_READ = 1 << 14  # shares that are read for how far scores spread
+_FACTORS = {
+    "mm": ("_saved_self", "_saved_mat2"),
+    "bmm": ("_saved_self", "_saved_mat2"),
+    "baddbmm": ("_saved_batch1", "_saved_batch2"),
+}
+_HEADS = 8  # heads of samples whose scores are computed anew
 _ROWS, _MOST = 64, 1 << 18  # queries of a head, and scores in all, that are computed anew
 
 
 def sure(node: Node) -> Tensor | None:
-    """The share of rows in which nearly all is on one entry, how far scores spread and are scaled, and two unknowns, (5,)."""
+    """Five numbers, see `slopes_of`: in how many rows nearly all is on one entry, how scores spread and are scaled."""
     try:
         rows, axis = (
             (node._saved_result.detach(), node._saved_dim) if hasattr(node, "_saved_dim") else (_scored(node), -1)
@@ -30,45 +35,52 @@ def sure(node: Node) -> Tensor | None:
     if rows is None or not rows.ndim or not rows.numel() or rows.shape[axis] < 2 or rows.layout is not torch.strided:
         return None
     none = rows.new_tensor(math.nan)
-    steep, spread = (rows.amax(axis) > _SURE).float().mean(), _spread(rows.movedim(axis, -1))
-    return torch.stack((none, steep, none, spread.to(steep.dtype), torch.full_like(none, _scale(node))))
+    steep = (rows.amax(axis) > _SURE).float().mean()
+    spread, scale = _scores(node, rows.shape[-1]) if axis in (-1, rows.ndim - 1) else (none, math.nan)
+    return torch.stack((none, steep, none, spread.to(steep.dtype), torch.full_like(none, scale))).float()
 
 
-def _scale(node: Node) -> float:
-    """By what the product of queries and keys is multiplied, times the root of their width; NaN if that is not told."""
+@torch.no_grad()
+def _scores(node: Node, many: int) -> tuple[Tensor, float]:
+    """How far products of queries and keys spread within a row, and what they are multiplied by; see `FunctionStats`.
+
+    Both are NaN where such a product is not found: what is added to it, a mask or a bias of places, is no score.
+    """
+    found = _product(node)
+    if found is None or found[1].ndim not in (2, 3) or found[1].shape[-1] != many:
+        return torch.tensor(math.nan), math.nan
+    queries, keys, scale = found
+    if keys.ndim == 3:
+        some = slice(None, None, -(-len(keys) // _HEADS))
+        queries, keys = queries[some], keys[some]
+    queries = queries[..., :: -(-queries.shape[-2] // _ROWS), :].detach()
+    scores = (queries @ keys.detach()).double() * scale
+    return scores.std(-1).mean().float(), scale * math.sqrt(queries.shape[-1])
+
+
+def _product(node: Node) -> tuple[Tensor, Tensor, float] | None:
+    """Queries, keys (their rows as columns) and the factor of the product that a softmax is taken of."""
     if hasattr(node, "_saved_query"):
-        width = node._saved_query.shape[-1]
-        return 1.0 if node._saved_scale is None else float(node._saved_scale) * math.sqrt(width)
-    scale, found = 1.0, False
+        queries, keys, scale = node._saved_query, node._saved_key, node._saved_scale
+        if queries.ndim != 4 or queries.shape[:2] != keys.shape[:2]:
+            return None
+        scale = 1 / math.sqrt(queries.shape[-1]) if scale is None else float(scale)
+        return queries.flatten(0, 1), keys.flatten(0, 1).mT, scale
+    scale = 1.0
     for _ in range(_BEFORE):
         node = next((one for one, _ in node.next_functions if one is not None), None)
         name = plain_name(node.name()) if node is not None else ""
         if name in ("mul", "div"):
             other = node._saved_other
             if other is None or other.ndim or node.next_functions[1][0] is not None:
-                return math.nan
-            scale, found = (scale * float(other) if name == "mul" else scale / float(other)), True
-        elif name in ("mm", "bmm"):
-            keys = node._saved_mat2
-            return scale * math.sqrt(keys.shape[-2]) if found and keys is not None else math.nan
+                return None
+            scale = scale * float(other) if name == "mul" else scale / float(other)
+        elif name in _FACTORS:
+            queries, keys = (getattr(node, key) for key in _FACTORS[name])
+            return None if queries is None or keys is None else (queries, keys, scale)
         elif name not in _PASSING:
-            return math.nan
-    return math.nan
-
-
-def _spread(rows: Tensor) -> Tensor:
-    """The standard deviation of the scores within a row, the mean over some rows; NaN where all but one are masked.
-
-    Logarithms of the shares are the scores, but for a number that is the same for all of a row.
-    """
-    rows = rows.reshape(-1, rows.shape[-1])
-    rows = rows[:: -(-len(rows) * rows.shape[1] // _READ)].double()
-    known = rows > 0  # what is masked has no score, and what has underflowed none that is left
-    count = known.sum(-1)
-    scores = torch.where(known, rows, 1.0).log()
-    mean = scores.sum(-1, keepdim=True) / count.clamp(min=1)[:, None]
-    square = torch.where(known, (scores - mean).square(), 0.0).sum(-1) / count
-    return square[count > 1].sqrt().mean()
+            return None
+    return None
 
 
 @torch.no_grad()

@@ -50,6 +50,11 @@ def of_size(call: Call, names: Mapping[int, str]) -> list[Finding]:
     return [_far(names[id(weight)], weight, loss, guess, spread, x.shape[1])]
 
 
+def follows(found: Finding) -> bool:
+    """Whether it is a first loss that is high by what comes into the last layer, and so may follow from something else."""
+    return found.name == FIRST and found.evidence["weights"] <= DRAWN * found.evidence["usual"]
+
+
 def _weight(node: object | None) -> Tensor | None:
     """The parameter that a product takes; None where both of its factors are computed."""
     if node is None or short(node) not in _PRODUCTS:

@@ -11,6 +11,7 @@ from gradwidgets.core.layers.preflight.batch import batch_findings, reconsidered
 from gradwidgets.core.layers.preflight.caught import Warned
 from gradwidgets.core.layers.preflight.cures import Raised, has_cure, told
 from gradwidgets.core.layers.preflight.entry import Entry
+from gradwidgets.core.layers.preflight.first import follows
 from gradwidgets.core.layers.preflight.loss_call import LossCall
 from gradwidgets.core.subject.home import at_home
 
@@ -186,4 +187,6 @@ def together(*parts: list[Finding]) -> list[Finding]:
     found = list(kept.values())
     if any(one.severity == "error" and one.name != "raised" for one in found):
         found = [one for one in found if one.name != "raised"]
+    if any(one.name == "input_scale" for one in found):
+        found = [one for one in found if not follows(one)]
     return worst_first(found)

@@ -14,7 +14,7 @@ _ACTION = (
     "Look for units that put out 0 for the whole batch (ReLUs behind biases far below 0), for outputs that are at the "
     "bound of a clamp, and for what is multiplied by 0 or rounded."
 )
-_DRAW = "Draw the weights at random: weights that are all 0 let nothing through, neither way."
+_DRAW = "Draw the weights at random: weights that are all 0 (zero init) let nothing through, neither way."
 # Multiply what comes in by their weights, whose gradient is 0 where that is.
 _PRODUCTS = ("Linear", *(f"Conv{'Transpose' * turned}{n}d" for n in (1, 2, 3) for turned in (False, True)))
 
@@ -175,7 +175,7 @@ def _nothing_arrives(judged: Judged, zero: Layers) -> Finding:
         moved = [layer.name for _, layer in zero if layer.bias_grad_norm > 0]
         words += f" by their weights (not so the bias of {listed(moved)})" if moved else ""
         words += f", and {'its' if len(zero) == 1 else 'their'} weights are all 0"
-        return _about(zero, len(trained), severity, f"{words} (zero init)", _DRAW)
+        return _about(zero, len(trained), severity, words, _DRAW)
     if any(layer.weight_norm == 0 for _, layer in zero):
         return _begun_at_zero(judged, zero)
     starved = [layer for _, layer in zero if _is_starved(layer)]

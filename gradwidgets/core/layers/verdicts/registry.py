@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from gradwidgets.core.finding import Finding, worst_first
 from gradwidgets.core.layers.monitor_history import History
+from gradwidgets.core.layers.preflight.first import follows
 from gradwidgets.core.layers.stats import LayerFlow
 from gradwidgets.core.layers.verdicts.along_time import along_time
 from gradwidgets.core.layers.verdicts.before import BEFORE
@@ -144,6 +145,10 @@ _EXPLAINS = {
 }
 
 
+# They make what comes into the last layer large.
+_GROWN = {"exploding", "exploding along time", "cliff"}
+
+
 @at_home
 def diagnose(flow: LayerFlow | History, **known: object) -> list[Finding]:
     """Say what is wrong with the flow of gradients in one pass or with a training, or that nothing is.
@@ -184,6 +189,8 @@ def _found(judged: Judged) -> list[Finding]:
 def _without_consequences(found: list[Finding]) -> list[Finding]:
     """Without what another finding explains, or says of the same."""
     names = {one.name for one in found if one.severity in ("warning", "error")}
+    if names & _GROWN:
+        found = [one for one in found if not follows(one)]
     gone = {name for cause, those in _EXPLAINS.items() if cause in names for name in those}
     return [one for one in found if one.name not in gone]
 

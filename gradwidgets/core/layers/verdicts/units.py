@@ -24,9 +24,10 @@ OUTSIDE = 0.75, 0.9
 _CLAMPS = ("Hardtanh", "ReLU6", "hardtanh", "clamp")
 # Share of an attention's rows that look at one key alone: a few do by rights, and after training many.
 ONE_KEY = 0.9
-# How far the scores of a row spread, in which keys may be alike and then share a row. Of sound models that begin, none
-# is above 1; scores of queries and keys of variance 1 that nothing scales have the root of their width, 8 for 64.
-SPREAD = 7.0
+# How far the scores of a row spread, in which keys may be alike and then share a row. Of 60 sound models that begin, one
+# is at 6 (Switch), the others are below 1.2; scores of queries and keys of variance 1 that nothing scales have the root
+# of their width, 8 for 64.
+SPREAD = 7.5
 # A scale this many times below 1 / √width, and scores that hardly differ by it.
 FAINT, EVEN = 0.02, 1e-2
 _ROUNDED = 5e-3  # as far as half precision may put an output from a bound
