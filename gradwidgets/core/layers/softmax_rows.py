@@ -13,7 +13,10 @@ ATTENTION = "scaled_dot_product"
 SOFTMAX = ("softmax", "safe_softmax", ATTENTION)
 _SURE = 0.99  # of a softmax's row, for one entry
 _BEFORE = 8  # operations before a softmax among which the product of queries and keys is looked for
-_PASSING = ("view", "unsafe_view", "reshape_alias", "expand", "masked_fill", "add", "clone", "squeeze", "unsqueeze")
+_PASSING = (
+    "view", "unsafe_view", "reshape_alias", "expand", "masked_fill", "add", "clone", "squeeze", "unsqueeze", "permute",
+    "transpose",
+)  # fmt: skip
 _FACTORS = {
     "mm": ("_saved_self", "_saved_mat2"),
     "bmm": ("_saved_self", "_saved_mat2"),

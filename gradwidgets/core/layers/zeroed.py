@@ -37,6 +37,11 @@ class Zeroed(Result):
         return f"{self.name}{f' ({self.place})' if self.place else ''} gives 0 throughout: {self.why}"
 
 
+def drops_all(model: nn.Module) -> bool:
+    """Whether a dropout of a model leaves nothing."""
+    return any(isinstance(one, _DropoutNd) and one.training and one.p >= 1 for one in model.modules())
+
+
 def zeroed_in(subject: Subject) -> tuple[Zeroed, ...]:
     """Run the model and its loss forward once more, and see what is multiplied by 0 at every call.
 

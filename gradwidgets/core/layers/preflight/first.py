@@ -51,7 +51,7 @@ def of_size(call: Call, names: Mapping[int, str]) -> list[Finding]:
 
 
 def follows(found: Finding) -> bool:
-    """Whether it is a first loss that is high by what comes into the last layer, and so may follow from something else."""
+    """Whether a first loss is high by what comes into the last layer, and so may follow from something else."""
     return found.name == FIRST and found.evidence["weights"] <= DRAWN * found.evidence["usual"]
 
 
@@ -89,16 +89,16 @@ def _far(name: str, weight: Tensor, loss: float, guess: float, spread: float, cl
     usual = 1 / math.sqrt(max(1, weight.numel() // classes))
     drawn = size > DRAWN * usual
     message = (
-        f"the loss is {number(loss, 3)}, and guessing among {classes} classes costs {number(guess, 3)}: the logits of a "
-        f"row have a standard deviation of {number(spread, 2)}, where about 1 is usual at first; they come of {name}, "
-        f"whose weights have a root mean square of {number(size, 2)} ({number(usual, 2)} is usual)"
+        f"the loss is {number(loss, 3)}, and guessing among {classes} classes costs {number(guess, 3)}: the logits of "
+        f"a row have a standard deviation of {number(spread, 2)}, where about 1 is usual at first; they come of "
+        f"{name}, whose weights have a root mean square of {number(size, 2)} ({number(usual, 2)} is usual)"
     )
     evidence = {"loss": loss, "guess": guess, "threshold": TIMES * guess, "spread": spread, "parameter": name}
     action = (
         f"Draw {name} about {number(size / usual, 2)} times smaller, or scale what comes out by that."
         if drawn
-        else f"It is what comes into that layer that is large: normalise it, or make it about {number(spread, 2)} times "
-        "smaller."
+        else f"It is what comes into that layer that is large: normalise it, or make it about {number(spread, 2)} "
+        "times smaller."
     )
     action += " If it has been trained already, look whether the labels are those of that training."
     return Finding(FIRST, "warning", message, evidence | {"weights": size, "usual": usual}, action=action)

@@ -140,8 +140,8 @@ def _rectified(call: Call, x: Tensor) -> Finding | None:
     if share < ZEROS or (call.name != "cross_entropy" and values.numel() < MANY):
         return None
     message = (
-        f"{_name(call.name)} takes logits and gets what {by} gives: none is below 0, and {percent(share)} are exactly 0, "
-        "where no gradient comes back"
+        f"{_name(call.name)} takes logits and gets what {by} gives: none is below 0, and {percent(share)} are exactly "
+        "0, where no gradient comes back"
     )
     evidence = {"function": call.name, "made by": by, "share of zeros": share, "threshold": ZEROS}
     action = f"Take the {by} at the end of the model out: logits go below 0 as well as above."

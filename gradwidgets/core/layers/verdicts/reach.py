@@ -7,7 +7,7 @@ from gradwidgets.core.layers.stats import LayerStats
 from gradwidgets.core.layers.verdicts.check import Judged, listed, unless_fresh
 from gradwidgets.core.layers.verdicts.units import DEAD, SATURATED
 from gradwidgets.core.layers.verdicts.walk import FADE
-from gradwidgets.core.wording import counted, number
+from gradwidgets.core.wording import number
 
 Layers = list[tuple[int, LayerStats]]
 _ACTION = (
@@ -81,20 +81,6 @@ def _beside(judged: Judged) -> list[Finding]:
         )
         found.append(replace(one, message=message))
     return found
-
-
-def mixed_samples(judged: Judged) -> list[Finding]:
-    """A view where a transpose was meant, so that what one sample gets depends on others."""
-    mixed = judged.flow.mixed
-    if mixed is None:
-        return []
-    at = f" ({mixed.place})" if mixed.place else ""
-    message = (
-        f"{mixed.operation}{at} makes {mixed.after} of {mixed.before}, and so takes parts of several samples for one: with "
-        f"other samples exchanged, {mixed.changed} of {counted(mixed.of, 'sample')} that stayed got another output"
-    )
-    evidence = {"before": mixed.before, "after": mixed.after, "changed": mixed.changed, "of": mixed.of, "threshold": 0}
-    return [Finding("mixed samples", "error" if mixed.is_sure else "warning", message, evidence)]
 
 
 def unlisted(judged: Judged) -> list[Finding]:
@@ -196,10 +182,10 @@ def _begun_at_zero(judged: Judged, zero: Layers) -> Finding:
     """Layers that begin at 0 and stay so, among others that get nothing by it."""
     names = [layer.name for _, layer in zero if layer.weight_norm == 0]
     others = [layer.name for _, layer in zero if layer.weight_norm > 0]
-    one = len(names) == 1
+    one, get = len(names) == 1, "gets" if len(others) == 1 else "get"
     words = (
-        f"{listed(names)}: zero init: {'its' if one else 'their'} weights are all 0 and get a gradient of exactly 0, so "
-        f"that no step moves {'it' if one else 'them'}; {listed(others)} {'gets' if len(others) == 1 else 'get'} none either"
+        f"{listed(names)}: zero init: {'its' if one else 'their'} weights are all 0 and get a gradient of exactly 0, "
+        f"so that no step moves {'it' if one else 'them'}; {listed(others)} {get} none either"
     )
     evidence = {"layers": [layer.name for _, layer in zero], "all 0": names, "without": len(zero)}
     places = judged.places(evidence["layers"])

@@ -7,14 +7,16 @@ from gradwidgets.core.layers.monitor_history import History
 from gradwidgets.core.layers.preflight.first import follows
 from gradwidgets.core.layers.stats import LayerFlow
 from gradwidgets.core.layers.verdicts.along_time import along_time
+from gradwidgets.core.layers.verdicts.attention import even
 from gradwidgets.core.layers.verdicts.before import BEFORE
 from gradwidgets.core.layers.verdicts.check import Check, Judged
 from gradwidgets.core.layers.verdicts.depth import change, cliff, exploding, vanishing
 from gradwidgets.core.layers.verdicts.heads import heads
 from gradwidgets.core.layers.verdicts.numerics import non_finite
-from gradwidgets.core.layers.verdicts.reach import frozen, mixed_samples, no_gradient, padding, unlisted
+from gradwidgets.core.layers.verdicts.reach import frozen, no_gradient, padding, unlisted
 from gradwidgets.core.layers.verdicts.record import diagnose_record
-from gradwidgets.core.layers.verdicts.units import dead_units, even, saturated, units_alike
+from gradwidgets.core.layers.verdicts.samples import mixed_samples
+from gradwidgets.core.layers.verdicts.units import dead_units, saturated, units_alike
 from gradwidgets.core.layers.verdicts.walk import FADE
 from gradwidgets.core.subject.home import at_home
 from gradwidgets.core.wording import number
@@ -61,8 +63,8 @@ CHECKS: dict[str, Check] = {
     ),
     "mixed samples": Check(
         "a sample is judged by parts of others, and what one batch teaches does not hold for the next",
-        "view and reshape count anew and move nothing: transpose (or permute) changes axes over, before them where both "
-        "are needed.",
+        "view and reshape count anew and move nothing: transpose (or permute) changes axes over, before them where "
+        "both are needed.",
         mixed_samples,
     ),
     "unlisted": Check(

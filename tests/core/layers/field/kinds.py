@@ -375,7 +375,7 @@ KINDS_SICK = (
     Case("steps by view", "view where transpose was meant", steps_by_view, one_of("mixed samples"), ("kinds.py, line", "view", "transpose")),
     Case("directions by view", "h_n of both directions reshaped", directions_by_view, one_of("mixed samples"), ("reshape", "transpose")),
     Case("keeps nothing", "keep_prob handed over as p", keeps_nothing, one_of("no_gradient"), ("drop", "p = 1")),
-    Case("empty mask", "a buffer of zeros nobody fills", empty_mask, one_of("no_gradient"), ("kinds.py, line", "all 0")),
+    Case("mask of zeros", "a buffer of zeros nobody fills", empty_mask, one_of("no_gradient"), ("kinds.py, line", "all 0")),
     Case("clamped probability", "clamp(0, 1) for a probability", clamped_probability, one_of("dead_units", "saturated"), ("clamp", "sigmoid")),
     Case("clamped picture", "clamp(0, 1) in training", clamped_picture, one_of("saturated"), ("clamp", "sigmoid")),
     Case("rectified logits", "ReLU on the logits", rectified_logits, one_of("not_logits"), ("relu", "cross_entropy")),
