@@ -70,7 +70,7 @@ def moves(shapes: Shapes, count: int) -> bool:
     before, after = (
         {math.prod(one[i + 1 :]) for i, size in enumerate(one) if size == count} for one in map(tuple, shapes)
     )
-    return bool(before) and bool(after) and not before & after
+    return bool(before - after) and bool(after - before)  # other axes may be as long, and stay
 
 
 def mixed_in(subject: Subject, output: object, views: Iterable[Shapes]) -> Mixed | None:

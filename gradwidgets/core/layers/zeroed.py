@@ -25,12 +25,14 @@ class Zeroed(Result):
         why: What makes it so, as a clause.
         place: File and line; "" for a module.
         cure: What to do about it.
+        is_term: Whether it is a single number that counts 0: a term of a loss, or what makes all parameters take part.
     """
 
     name: str
     why: str
     place: str
     cure: str
+    is_term: bool = False
 
     def __str__(self) -> str:
         """As a clause on it."""
@@ -92,13 +94,14 @@ class _Seen(TorchFunctionMode):
         kwargs, name = kwargs or {}, getattr(func, "__name__", "")
         told = _WAYS[name](name, args, kwargs) if name in _WAYS and args else None
         if told is not None:
-            self._note(name, *told)
+            term = name in _PRODUCTS and all(one.numel() == 1 for one in args if isinstance(one, Tensor))
+            self._note(name, *told, term)
         return func(*args, **kwargs)
 
-    def _note(self, name: str, is_zero: bool, why: str, cure: str) -> None:
+    def _note(self, name: str, is_zero: bool, why: str, cure: str, term: bool) -> None:
         place = "" if self.module else place_of_call()
         key = self.module or name, place
-        one = Zeroed(self.module or name.strip("_"), why, place, cure)
+        one = Zeroed(self.module or name.strip("_"), why, place, _NOTHING if term else cure, term)
         known = self.found.get(key)
         self.found[key] = (one, is_zero and (known is None or known[1]))
 
@@ -130,6 +133,7 @@ def _fill(name: str, args: tuple, kwargs: dict) -> tuple[bool, str, str] | None:
     return value == 0 and bool(mask.all()), "the mask is True everywhere, and fills in 0", _LOOK
 
 
+_NOTHING = "Nothing, if it is meant to count 0 now."
 _LOOK = "Look at how that is made: a mask the wrong way round, a buffer that is never filled, a weight that stays at 0."
 _WAYS = {
     **dict.fromkeys(_DROPOUTS, _dropout),

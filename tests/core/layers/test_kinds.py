@@ -49,6 +49,15 @@ def test_a_factor_that_is_0_at_some_calls_is_none_that_always_is():
     assert flow_of(model).zeroed == () and "no_gradient" not in found(model)
 
 
+def test_a_term_that_counts_0_is_a_note():
+    def run(s, x):
+        return s.out(torch.relu(s.a(x))) + 0.0 * s.unused(x).sum()
+
+    said = found(Runs(run, a=nn.Linear(16, 32), unused=nn.Linear(16, 4), out=nn.Linear(32, 4)))
+    assert said["no_gradient"].severity == "info" and "the other factor is 0" in said["no_gradient"].message
+    assert said["no_gradient"].evidence["layers"] == ["unused"] and "healthy" in said
+
+
 def test_zeros_that_a_step_ends_take_no_further_pass(monkeypatch):
     passes = []
     monkeypatch.setattr(flow, "zeroed_in", lambda subject: passes.append(1) or ())

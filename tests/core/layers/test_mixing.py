@@ -95,6 +95,7 @@ def test_a_norm_over_the_batch_mixes_by_rights():
         ((32, 6, 8), (32, 48), 32, False),
         ((8, 6, 32), (8, 6, 4, 8), 8, False),  # as many heads as samples
         ((8, 6, 8), (48, 8), 8, False),
+        ((16, 8, 8, 8), (8, 16, 8, 8), 8, True),  # pictures as wide as there are samples
     ],
 )
 def test_an_axis_is_told_by_what_lies_behind_it(before, after, count, moved):

@@ -9,7 +9,7 @@ from torch import Tensor
 from gradwidgets.core.finding import Finding
 from gradwidgets.core.layers.preflight.call import OUTPUT, Call
 from gradwidgets.core.layers.preflight.made import past, short
-from gradwidgets.core.layers.preflight.reading import numbers
+from gradwidgets.core.layers.preflight.reading import ENOUGH, numbers
 from gradwidgets.core.wording import number
 
 FIRST = "first_loss"
@@ -72,8 +72,8 @@ def _costs(x: Tensor, y: Tensor, ignored: int) -> tuple[float, float] | None:
     values, labels = numbers(x), numbers(y)
     if values is None or labels is None or values.shape[1] < 2 or labels.numel() * values.shape[1] != values.numel():
         return None
-    rows, labels = values.movedim(1, -1).flatten(0, -2), labels.reshape(-1)
-    step = -(-len(rows) // _ROWS)
+    rows, labels = values.movedim(1, -1).reshape(-1, values.shape[1]), labels.reshape(-1)
+    step = max(-(-len(rows) // _ROWS), -(-rows.numel() // ENOUGH))
     rows, labels = rows[::step].double(), labels[::step]
     kept = (labels != ignored) & (labels >= 0) & (labels < rows.shape[1])
     rows, labels = rows[kept], labels[kept].long()

@@ -57,7 +57,9 @@ def _of_zeroed(judged: Judged, found: Finding) -> Finding:
         return found
     message = f"{'; '.join(map(str, told))}; so {found.message}"
     evidence = found.evidence | {"zeroed": [one.name for one in told]}
-    return replace(found, message=message, evidence=evidence, action=told[0].cure, severity="error")
+    meant = all(one.is_term for one in told) and ends == {"mul"}
+    severity = "info" if meant else "error"
+    return replace(found, message=message, evidence=evidence, action=told[0].cure, severity=severity)
 
 
 def _plain(name: str) -> str:
