@@ -72,9 +72,10 @@ def _costs(x: Tensor, y: Tensor, ignored: int) -> tuple[float, float] | None:
     values, labels = numbers(x), numbers(y)
     if values is None or labels is None or values.shape[1] < 2 or labels.numel() * values.shape[1] != values.numel():
         return None
-    rows, labels = values.movedim(1, -1).reshape(-1, values.shape[1]), labels.reshape(-1)
-    step = max(-(-len(rows) // _ROWS), -(-rows.numel() // ENOUGH))
-    rows, labels = rows[::step].double(), labels[::step]
+    # Only what is read is brought together: classes may lie far apart in a large output.
+    step = max(-(-labels.numel() // _ROWS), -(-values.numel() // ENOUGH))
+    some = torch.unravel_index(torch.arange(0, labels.numel(), step, device=labels.device), labels.shape)
+    rows, labels = values.movedim(1, -1)[some].double(), labels[some]
     kept = (labels != ignored) & (labels >= 0) & (labels < rows.shape[1])
     rows, labels = rows[kept], labels[kept].long()
     if not len(rows):
