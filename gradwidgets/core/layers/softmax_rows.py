@@ -22,7 +22,7 @@ _FACTORS = {
     "bmm": ("_saved_self", "_saved_mat2"),
     "baddbmm": ("_saved_batch1", "_saved_batch2"),
 }
-_HEADS = 8  # heads of samples whose scores are computed anew
+_HEADS, _QUERIES = 8, 16  # heads of samples, and queries of each, whose scores are computed anew
 _ROWS, _MOST = 64, 1 << 18  # queries of a head, and scores in all, that are computed anew
 
 
@@ -56,9 +56,9 @@ def _scores(node: Node, many: int) -> tuple[Tensor, float]:
     if keys.ndim == 3:
         some = slice(None, None, -(-len(keys) // _HEADS))
         queries, keys = queries[some], keys[some]
-    queries = queries[..., :: -(-queries.shape[-2] // _ROWS), :].detach()
-    scores = (queries @ keys.detach()).double() * scale
-    return scores.std(-1).mean().float(), scale * math.sqrt(queries.shape[-1])
+    queries = queries[..., :: -(-queries.shape[-2] // _QUERIES), :].detach()
+    scores = (queries @ keys.detach()).float() * scale
+    return scores.std(-1).mean(), scale * math.sqrt(queries.shape[-1])
 
 
 def _product(node: Node) -> tuple[Tensor, Tensor, float] | None:
