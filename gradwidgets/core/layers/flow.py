@@ -9,6 +9,7 @@ from torch.utils import _pytree as pytree
 
 from gradwidgets.core.layers.along_time import gradients_along_time
 from gradwidgets.core.layers.following import cuts_of
+from gradwidgets.core.layers.mixing import mixed_in
 from gradwidgets.core.layers.origin import origin_of, origin_of_bad_gradient
 from gradwidgets.core.layers.passes import (
     FlowError,
@@ -26,6 +27,7 @@ from gradwidgets.core.layers.summary import Measured, summarise
 from gradwidgets.core.layers.tracking import Tracked, names_by_id
 from gradwidgets.core.layers.unlisted import unlisted
 from gradwidgets.core.layers.watch import Watch
+from gradwidgets.core.layers.zeroed import drops_all, zeroed_in
 from gradwidgets.core.subject.collection import NoCollection
 from gradwidgets.core.subject.home import abroad, at_home
 
@@ -87,6 +89,9 @@ def _looked(subject: Subject) -> Measured:
         found.culprit = origin_of(subject)
     elif not found.is_finite:
         found.culprit = origin_of_bad_gradient(subject)
+    found.mixed, found.output = mixed_in(subject, found.output, found.views), None
+    if _has_zeros(found) and (not _waits(found) or drops_all(subject.model)):
+        found.zeroed = zeroed_in(subject)
     found.along_time = gradients_along_time(subject)
     return found
 
@@ -125,13 +130,27 @@ def _measure(subject: Subject, look: Look | Glance) -> Measured:
     missed = unlisted(model, leaves, [*parameters_of(rows), *given]) if look.looks else ()
     reaches = any(0 < watch.numbers[norms[2]][0] < math.inf for norms in watch.norms.values() if norms[2] is not None)
     said = tuple(look.findings(loss, reaches=reaches))
-    return Measured(rows, watch.numbers, watch.norms, value, model.training, graph, tuple(missed), slopes, said)
+    seen = Measured(rows, watch.numbers, watch.norms, value, model.training, graph, tuple(missed), slopes, said)
+    seen.output, seen.views = output, (*tracked.views(), *look.taken()) if look.looks else ()
+    return seen
 
 
 def _is_unreached(row: Row, found: Measured) -> bool:
     """Whether it ran and should be trained, and no gradient came to its weights."""
     own = [one for one in row.own.values() if id(one) in found.norms]
     return row.calls > 0 and any(one.requires_grad for one in own) and all(found.norms[id(o)][2] is None for o in own)
+
+
+def _has_zeros(found: Measured) -> bool:
+    """Whether a gradient of exactly 0 comes to some layer's weights."""
+    known = {key: norms[2] for key, norms in found.norms.items() if norms[2] is not None}
+    places = [[known[id(one)] for one in row.weights.values() if id(one) in known] for row in found.rows]
+    return any(some and all(found.numbers[place][0] == 0 for place in some) for some in places)
+
+
+def _waits(found: Measured) -> bool:
+    """Whether weights that begin at 0 explain it, and the next step ends it: a further pass would tell nothing."""
+    return found.graph is not None and any("bias" not in name for name in found.graph.waiting)
 
 
 def _tensors(values: object) -> list[Tensor]:

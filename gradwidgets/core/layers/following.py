@@ -123,11 +123,11 @@ class _Following(TorchFunctionMode):
         self._used |= alive if gave and plain not in ("grad_fn", "requires_grad", "shape", "size") else set()
         if not gave and plain in _LEAVING:
             for layer in alive:
-                self._left.setdefault(layer, Cut("left", plain, _place()))
+                self._left.setdefault(layer, Cut("left", plain, place_of_call()))
             for layer, cut in sorted(lost, key=lambda pair: str(pair[1])):
                 self._left.setdefault(layer, cut)
         cuts = alive and any(not one.requires_grad for one in gave)
-        cut = Cut("cut", plain, _place(), not torch.is_grad_enabled()) if cuts else None
+        cut = Cut("cut", plain, place_of_call(), not torch.is_grad_enabled()) if cuts else None
         for layer in alive if cut and plain in _CUTTING else ():
             self._detached.setdefault(layer, cut)
         for one in gave:
@@ -143,7 +143,7 @@ def _tensors(values: object) -> list[Tensor]:
     return [one for one in pytree.tree_leaves(values) if isinstance(one, Tensor)]
 
 
-def _place() -> str:
+def place_of_call() -> str:
     """File and line of what is neither torch's nor ours."""
     frame = sys._getframe(1)
     while frame and (frame.f_code.co_filename.startswith((_TORCH, _OURS)) or frame.f_code.co_name == "__exit__"):

@@ -46,6 +46,10 @@ class FunctionStats(Result):
         rests_at: What its dead units give; NaN where they do not all give the same, or that cannot be told.
         before: The nearest layers that it takes from.
         within: Whether it is one of the functions of a layer that runs no other.
+        outside: For a clamp, the share of what comes in that lies at its bounds or beyond; NaN for others.
+        spread: For a softmax, the standard deviation of its scores within a row, the mean over rows; NaN for others.
+        scale: By what number those scores are multiplied, times the root of the width of queries and keys: 1 is usual.
+            NaN where that cannot be told.
     """
 
     name: str
@@ -55,6 +59,9 @@ class FunctionStats(Result):
     rests_at: float = math.nan
     before: tuple[str, ...] = ()
     within: bool = False
+    outside: float = math.nan
+    spread: float = math.nan
+    scale: float = math.nan
 
     @property
     def at(self) -> str:
@@ -72,7 +79,10 @@ class FunctionStats(Result):
 
 
 def slopes_of(nodes: dict[Node, Call | None]) -> dict[Node, tuple[str, Tensor]]:
-    """What each activation is called; share of dead units, share of saturated outputs, what the dead units give, (3,).
+    """What each activation is called, and five numbers.
+
+    They are the share of dead units, the share of saturated outputs, what the dead units give, and how much lies beyond
+    a clamp's bounds or how far a softmax's scores spread, and how these are scaled.
 
     Args:
         nodes: Operations and the calls that recorded them; to be called before the way back frees what they keep.
@@ -100,16 +110,19 @@ def _shares(node: Node, largest: float) -> Tensor | None:
     if slope is None or not slope.ndim or not slope.numel() or slope.layout is not torch.strided:
         return None
     slope, bounds = slope.detach(), _bounds(node)
-    units, dead, flat, rest = slope.ndim - (3 if slope.ndim > 3 else 1), _NONE, _NONE, _NONE
+    units, dead, flat, rest, out = slope.ndim - (3 if slope.ndim > 3 else 1), _NONE, _NONE, _NONE, _NONE
     if slope.ndim > 1 and slope.numel() // slope.shape[units] >= FEWEST_VALUES:
         dead = 1 - alive_units(slope[None], units)[0, 0] / slope.shape[units]
         rest = _rest(node, bounds, _never(slope, units))
     if not math.isnan(largest) and not (bounds and math.inf in map(abs, bounds.at)):
         is_flat = slope.abs() < FLAT * largest
+        out = (slope == 0).float().mean() if bounds and bounds.rectifies else _NONE
         if bounds and bounds.at[0] == 0 and bounds.rectifies:
             is_flat &= node._saved_self.detach() >= bounds.at[1]
         flat = is_flat.float().mean()
-    return torch.stack([torch.as_tensor(one, dtype=torch.float32, device=slope.device) for one in (dead, flat, rest)])
+    return torch.stack(
+        [torch.as_tensor(one, dtype=torch.float32, device=slope.device) for one in (dead, flat, rest, out, _NONE)]
+    )
 
 
 class _Bounds(NamedTuple):

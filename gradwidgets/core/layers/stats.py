@@ -7,9 +7,11 @@ from typing import Literal
 from gradwidgets.core.finding import Finding
 from gradwidgets.core.layers.along_time import TimeProfile
 from gradwidgets.core.layers.functional_units import FunctionStats
+from gradwidgets.core.layers.mixing import Mixed
 from gradwidgets.core.layers.module_graph import ModuleGraph
 from gradwidgets.core.layers.origin import Origin
 from gradwidgets.core.layers.unlisted import Unlisted
+from gradwidgets.core.layers.zeroed import Zeroed
 from gradwidgets.core.results import Result
 from gradwidgets.core.subject.certificate import Certificate
 from gradwidgets.core.wording import number, percent, table
@@ -142,6 +144,8 @@ class LayerFlow(Result):
         functions: Activations that are called as functions, from the input's side on.
         preflight: What is wrong with the batch and the loss, as `preflight` says it.
         along_time: The gradient at every time step, of each recurrent module.
+        zeroed: What gives 0 whatever comes in, where a gradient is exactly 0.
+        mixed: A view that mixes samples; None for none.
     """
 
     layers: tuple[LayerStats, ...]
@@ -155,6 +159,8 @@ class LayerFlow(Result):
     functions: tuple[FunctionStats, ...] = ()
     preflight: tuple[Finding, ...] = ()
     along_time: tuple[TimeProfile, ...] = ()
+    zeroed: tuple[Zeroed, ...] = ()
+    mixed: Mixed | None = None
 
     @property
     def origin(self) -> str:

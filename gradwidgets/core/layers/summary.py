@@ -9,12 +9,15 @@ from torch import Tensor, nn
 from gradwidgets.core.finding import Finding
 from gradwidgets.core.layers.along_time import TimeProfile
 from gradwidgets.core.layers.functional_units import FunctionStats
+from gradwidgets.core.layers.mixing import Mixed, Shapes
 from gradwidgets.core.layers.module_graph import ModuleGraph
 from gradwidgets.core.layers.origin import Origin
 from gradwidgets.core.layers.reduce import Reducer, joined
 from gradwidgets.core.layers.rows import ROOT, Row, in_order
+from gradwidgets.core.layers.softmax_rows import SOFTMAX
 from gradwidgets.core.layers.stats import LayerFlow, LayerStats, Reached
 from gradwidgets.core.layers.unlisted import Unlisted
+from gradwidgets.core.layers.zeroed import Zeroed
 from gradwidgets.core.subject.certificate import Certificate
 
 _NAN = float("nan")
@@ -36,6 +39,10 @@ class Measured:
         preflight: What is wrong with the batch and the loss.
         culprit: Who made what is not finite.
         along_time: The gradient along time, of each recurrent module.
+        zeroed: What gives 0 whatever comes in, looked for where a gradient is exactly 0.
+        mixed: A view that mixes samples.
+        views: Shapes before and after what counts anew.
+        output: What the model gave.
     """
 
     rows: list[Row]
@@ -49,6 +56,10 @@ class Measured:
     preflight: tuple[Finding, ...] = ()
     culprit: Origin | None = None
     along_time: tuple[TimeProfile, ...] = ()
+    zeroed: tuple[Zeroed, ...] = ()
+    mixed: Mixed | None = None
+    views: tuple[Shapes, ...] = ()
+    output: object = None
 
     @property
     def is_finite(self) -> bool:
@@ -85,6 +96,8 @@ def summarise(measured: Measured, certificate: Certificate, notes: list[str]) ->
         _functions(measured),
         measured.preflight,
         measured.along_time,
+        measured.zeroed,
+        measured.mixed,
     )
 
 
@@ -97,7 +110,14 @@ def _functions(measured: Measured) -> tuple[FunctionStats, ...]:
     numbers = torch.stack([share for *_, share in told]).tolist() if told else []
     # Behind a layer's own weights, what comes before the layer does not come before it.
     return tuple(
-        FunctionStats(name, graph.places[v] or "", *shares, () if graph.weighted[v] else before[v], graph.is_layer[v])
+        FunctionStats(
+            name,
+            graph.places[v] or "",
+            *shares[:3],
+            () if graph.weighted[v] else before[v],
+            graph.is_layer[v],
+            *((_NAN, *shares[3:]) if name in SOFTMAX else (shares[3], _NAN, _NAN)),
+        )
         for (v, name, _), shares in zip(told, numbers, strict=True)
     )
 

@@ -9,6 +9,7 @@ from torch.autograd.graph import Node
 
 from gradwidgets.core.layers.calls import Call, Calls
 from gradwidgets.core.layers.functional_units import slopes_of
+from gradwidgets.core.layers.mixing import VIEWS, Shapes
 from gradwidgets.core.layers.module_graph import ModuleGraph
 from gradwidgets.core.layers.reduce import Place, Reducer
 from gradwidgets.core.layers.units import is_activation
@@ -107,6 +108,12 @@ class Tracked:
         own = {node: vertex for node, vertex in self._vertex.items() if not self._is_modules(vertex)}
         shares = slopes_of({node: self._call[vertex] for node, vertex in own.items()})
         return [(own[node], *told) for node, told in shares.items()]
+
+    def views(self) -> set[Shapes]:
+        """Shapes before and after what counts anew, outside of layers."""
+        nodes = [n for n, v in self._vertex.items() if not self._leaf[v] and self._label[v] in VIEWS]
+        shapes = ((getattr(n, "_saved_self_sym_sizes", ()), n._input_metadata[0].shape) for n in nodes)
+        return {(tuple(before), tuple(after)) for before, after in shapes if len(before)}
 
     def _is_modules(self, vertex: int) -> bool:
         """Whether an activation's module made it, which is looked at by itself."""

@@ -1,5 +1,6 @@
 """Where the inputs enter a model: the scale in which its first layers take them, and batch norm of one sample."""
 
+import math
 from dataclasses import dataclass
 from functools import partial
 
@@ -40,11 +41,16 @@ class Entry:
     Args:
         model: What will be called; its hooks are there within the block only.
         inputs: What it will be called with, the very tensors.
+
+    Attributes:
+        taken: Shapes of inputs, and those in which layers take them where these are views of them.
     """
 
     def __init__(self, model: nn.Module, inputs: object) -> None:
         self._model = model
+        self.taken: list[tuple[tuple[int, ...], tuple[int, ...]]] = []
         self._names = dict(_storages(inputs))
+        self._shapes = {_storage(one): tuple(one.shape) for _, one in named_tensors(inputs, "inputs")}
         self._whole = "inputs"
         self._entered: list[_Entered] = []
         self._made: dict[int, tuple[Tensor, _Entered]] = {}
@@ -94,6 +100,9 @@ class Entry:
         if x is None:
             return []
         first, self._begun = not self._begun, True
+        before = self._shapes.get(_storage(x))
+        if before and x.is_contiguous() and before != tuple(x.shape) and x.numel() == math.prod(before):
+            self.taken.append((before, tuple(x.shape)))
         if kind == "norm":
             self._normed(name, module, x)
         elif kind == "weighted" and not x.is_nested and x.is_floating_point():

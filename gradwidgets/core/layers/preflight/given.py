@@ -14,18 +14,22 @@ from gradwidgets.core.layers.preflight.made import (
     opaque,
     past,
     probabilities,
+    rectifier,
     rows_sum_to_one,
     short,
     summed,
 )
 from gradwidgets.core.layers.preflight.reading import numbers, some, wide
-from gradwidgets.core.wording import number
+from gradwidgets.core.wording import number, percent
 
 LOGITS, LOGARITHMS, SHARES = "not_logits", "not_log_probabilities", "not_probabilities"
 # Numbers from 0 to 1 that are no chance, of a function that cannot be told.
 MANY = 64
 # How far the sum of e^x in a row may be from 1 in its logarithm.
 UNEVEN = 1e-2
+# Share of what a ReLU gives to such a loss that is 0, below which it does no harm.
+ZEROS = 0.1
+_OF_LOGITS = ("cross_entropy", "log_softmax", "binary_cross_entropy_with_logits")
 _NAMES = {"log_sigmoid": "logsigmoid", "special_expit": "sigmoid", "__log_softmax__": "log_softmax"}
 _TWICE = {"softmax": "softmax", "sigmoid": "sigmoid", "special_expit": "sigmoid"}
 LOGITS_ACTION = (
@@ -41,6 +45,8 @@ def of_classes(call: Call) -> list[Finding]:
         return []
     by = probabilities(maker(x))
     dim = _dimension(call, x)
+    if not by and call.name in _OF_LOGITS and (found := _rectified(call, x)):
+        return [found]
     if by == "sigmoid" and (x.ndim == 0 or x.shape[dim] < 2 or call.name == "softmax"):
         return []
     off = None if by else rows_sum_to_one(x, dim)
@@ -59,6 +65,8 @@ def of_yes_or_no(call: Call) -> list[Finding]:
     by = probabilities(node)
     if call.name in _TWICE and by != "sigmoid":
         return []
+    if not by and call.name in _OF_LOGITS and (found := _rectified(call, x)):
+        return [found]
     if by or _bounded(x, node):
         return [_not_logits(call.name, x, by, None)]
     return []
@@ -121,6 +129,23 @@ def in_graph(loss: Tensor, stop: list) -> list[Finding]:
             wanted = "cross_entropy" if name == "LogSoftmax" else name
             return [_told_not_logits(wanted, by, {"function": name, "made by": by})]
     return []
+
+
+def _rectified(call: Call, x: Tensor) -> Finding | None:
+    """Logits of which none can be below 0, and those that are 0 get no gradient."""
+    by, values = rectifier(x.grad_fn), numbers(x)
+    if not by or values is None:
+        return None
+    share = float((some(values) == 0).float().mean())
+    if share < ZEROS or (call.name != "cross_entropy" and values.numel() < MANY):
+        return None
+    message = (
+        f"{_name(call.name)} takes logits and gets what {by} gives: none is below 0, and {percent(share)} are exactly "
+        "0, where no gradient comes back"
+    )
+    evidence = {"function": call.name, "made by": by, "share of zeros": share, "threshold": ZEROS}
+    action = f"Take the {by} at the end of the model out: logits go below 0 as well as above."
+    return Finding(LOGITS, "warning", message, evidence, action=action)
 
 
 def _dimension(call: Call, x: Tensor) -> int:

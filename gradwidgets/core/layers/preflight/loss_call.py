@@ -1,6 +1,6 @@
 """What a loss is given, watched while it is called."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 
 from torch import Tensor
@@ -8,7 +8,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils import _pytree as pytree
 
 from gradwidgets.core.finding import Finding
-from gradwidgets.core.layers.preflight import compared, dimensions, given, labels
+from gradwidgets.core.layers.preflight import compared, dimensions, first, given, labels
 from gradwidgets.core.layers.preflight.call import OUTPUT, TARGET, Call
 from gradwidgets.core.layers.preflight.constant import DETACHED, constant, owns_its_loss
 from gradwidgets.core.layers.preflight.reading import left_out, named_tensors
@@ -32,6 +32,7 @@ _ARITHMETIC = frozenset(_SUBTRACTS) | frozenset(_OPERATORS.split())
 _SUMS = ("add", "__add__", "__radd__")
 _PICKS = ("gather", "take_along_dim", "index_select", "__getitem__", "take")
 _WIDENS = ("unsqueeze", "__getitem__", "view", "reshape", "expand", "unflatten")
+NO_NAMES: Mapping[int, str] = MappingProxyType({})
 _AT_DEVICES = (labels.LABELS, compared.RANGE, given.SHARES)
 
 # What is looked at when a function is called, before it is.
@@ -65,10 +66,12 @@ class LossCall(TorchFunctionMode):
     Args:
         output: The model's, the very object that the loss is given.
         targets: Those that the loss is given.
+        names: The model's parameters' names, by id; without them, nothing is said of a first loss that is too high.
     """
 
-    def __init__(self, output: object, targets: object) -> None:
+    def __init__(self, output: object, targets: object, names: Mapping[int, str] = NO_NAMES) -> None:
         super().__init__()
+        self._names = names
         self._output = [tensor for _, tensor in named_tensors(output, "output")]
         self._targets = targets
         self._roles: dict[int, int] = {}
@@ -158,6 +161,8 @@ class LossCall(TorchFunctionMode):
         found = [one for check in _CHECKS.get(call.name, ()) for one in left_out(check)(call)]
         self._say(found)
         self._refuse(call, found)
+        if call.name in ("cross_entropy", "nll_loss") and not found:
+            self._say(left_out(first.of_size)(call, self._names))
         if call.name in _BY_NUMBER:
             self._say(left_out(compared.of_named)(call))
         elif call.name in _ARITHMETIC:

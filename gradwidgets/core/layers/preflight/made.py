@@ -18,6 +18,7 @@ _PASSES = frozenset(_PASSING.split())
 _SHARES = frozenset(("Softmax", "SafeSoftmax", "SoftmaxData", "SparseSoftmax"))
 _SQUASHES = frozenset(("Sigmoid", "Hardsigmoid", "SpecialExpit"))
 _LOGS = frozenset(("LogSoftmax", "Log", "Log1P", "LogSigmoid", "Logsumexp", "LogSumExp", "LogSoftmaxData", "Logaddexp"))
+_FLOORS = {"Hardtanh": "_saved_min_val", "Clamp": "_saved_min", "ClampMin": "_saved_min"}
 _FAR = 300  # nodes that are looked at behind a tensor, at most
 
 
@@ -58,6 +59,22 @@ def probabilities(node: object | None) -> str:
         return "softmax"
     if name in _SQUASHES or _sigmoid_by_hand(node):
         return "sigmoid"
+    return ""
+
+
+def rectifier(node: object | None) -> str:
+    """Which function that gives nothing below 0 made a tensor, past what only passes it on; "" for others."""
+    for _ in range(_FAR):
+        if node is None or not node.next_functions:
+            return ""
+        name = short(node)
+        if name == "Relu":
+            return "relu"
+        if name in _FLOORS and getattr(node, _FLOORS[name], None) == 0:
+            return name.lower().replace("clampmin", "clamp")
+        if name not in _PASSES:
+            return ""
+        node = next((one for one, _ in node.next_functions if one is not None), None)
     return ""
 
 

@@ -11,6 +11,7 @@ from gradwidgets.core.layers.preflight.batch import batch_findings, reconsidered
 from gradwidgets.core.layers.preflight.caught import Warned
 from gradwidgets.core.layers.preflight.cures import Raised, has_cure, told
 from gradwidgets.core.layers.preflight.entry import Entry
+from gradwidgets.core.layers.preflight.first import follows
 from gradwidgets.core.layers.preflight.loss_call import LossCall
 from gradwidgets.core.subject.home import at_home
 
@@ -32,7 +33,7 @@ def preflight(model: nn.Module, inputs: object, targets: object, loss_fn: Callab
         where nothing is. `name` is one of "non_finite_data", "non_finite_weights", "input_scale", "target_scale",
         "batch_of_one", "empty_batch", "constant_inputs", "broadcast", "not_logits", "not_log_probabilities",
         "not_probabilities", "labels", "target_range", "out_of_reach", "ctc", "constant_loss", "detached_loss",
-        "torch_warning" and "raised" (by the model or the loss, where none of the others explains it).
+        "first_loss", "torch_warning" and "raised" (by the model or the loss, where none of the others explains it).
 
     Raises:
         TypeError: `model` is no module, or `loss_fn` cannot be called.
@@ -86,6 +87,10 @@ class Glance:
         """None."""
         return []
 
+    def taken(self) -> list[tuple[tuple[int, ...], tuple[int, ...]]]:
+        """None."""
+        return []
+
 
 class Look(Glance):
     """The preflight of a pass that runs anyway.
@@ -118,7 +123,7 @@ class Look(Glance):
             FlowError: It raised, or gave no real number in a tensor.
         """
         model, loss_fn, targets = self._subject.model, self._subject.loss_fn, self.targets
-        self._told, self._output = LossCall(output, targets), output
+        self._told, self._output = LossCall(output, targets, _names(model)), output
 
         def call() -> Tensor:
             with self._told:
@@ -145,6 +150,10 @@ class Look(Glance):
         parts = reconsidered(self._before, loss), self._entry.findings(), amount, [*found, *raised]
         return together(*parts, self._warned.findings())
 
+    def taken(self) -> list[tuple[tuple[int, ...], tuple[int, ...]]]:
+        """Shapes of inputs, and those in which layers take them where these are views of them."""
+        return self._entry.taken
+
     def _again(self, targets: object) -> object:
         return self._subject.loss_fn(self._output, targets)
 
@@ -165,6 +174,10 @@ class Look(Glance):
         return told(Raised(error, self._subject.model, self.inputs, self.targets, self._output, self._told is not None))
 
 
+def _names(model: nn.Module) -> dict[int, str]:
+    return {id(one): name for name, one in model.named_parameters()}
+
+
 def together(*parts: list[Finding]) -> list[Finding]:
     """Findings of all parts, the gravest first: one of each kind and tensor, and no failure that another explains."""
     kept: dict[object, Finding] = {}
@@ -174,4 +187,6 @@ def together(*parts: list[Finding]) -> list[Finding]:
     found = list(kept.values())
     if any(one.severity == "error" and one.name != "raised" for one in found):
         found = [one for one in found if one.name != "raised"]
+    if any(one.name == "input_scale" for one in found):
+        found = [one for one in found if not follows(one)]
     return worst_first(found)

@@ -14,6 +14,7 @@ _ACTION = (
     "Look for units that put out 0 for the whole batch (ReLUs behind biases far below 0), for outputs that are at the "
     "bound of a clamp, and for what is multiplied by 0 or rounded."
 )
+_DRAW = "Draw the weights at random: weights that are all 0 (zero init) let nothing through, neither way."
 # Multiply what comes in by their weights, whose gradient is 0 where that is.
 _PRODUCTS = ("Linear", *(f"Conv{'Transpose' * turned}{n}d" for n in (1, 2, 3) for turned in (False, True)))
 
@@ -22,6 +23,9 @@ def no_gradient(judged: Judged) -> list[Finding]:
     """Layers that the loss does not depend on, that never ran, or to which exactly 0 comes."""
     if not judged.trained:
         why = next((why for name, why in judged.flow.unmeasured if name == "(model)"), "no weight gets a gradient")
+        why += "".join(
+            f"; {one}" for one in dict.fromkeys([layer.cut for _, layer in judged.weighted if layer.cut][-1:])
+        )
         evidence = {"layers with weights": len(judged.weighted), "with a gradient": 0}
         return [Finding("no_gradient", "error", why, evidence)]
     found = []
@@ -39,9 +43,28 @@ def no_gradient(judged: Judged) -> list[Finding]:
             found.append(_without(judged, layers, reached, severity, action))
     zero = [(i, layer) for i, layer in judged.trained if layer.weight_grad_norm == 0]
     found += _beside(judged)
-    if zero and all(one.severity == "info" for one in found) and not _faded(judged):
-        found.append(unless_fresh(judged, _nothing_arrives(judged, zero)))
+    if zero and not _faded(judged):
+        found.append(unless_fresh(judged, _of_zeroed(judged, _nothing_arrives(judged, zero))))
     return found
+
+
+def _of_zeroed(judged: Judged, found: Finding) -> Finding:
+    """The same, led by what is multiplied by 0 if that is how it comes."""
+    zeroed = judged.flow.zeroed
+    ends = {named(judged, end.at).partition(" in ")[0] for end in (judged.walk.ends if judged.walk else ()) if end.at}
+    told = [one for one in zeroed if one.name in ends or _plain(one.name) in ends]
+    if not told or found.severity == "info":
+        return found
+    message = f"{'; '.join(map(str, told))}; so {found.message}"
+    evidence = found.evidence | {"zeroed": [one.name for one in told]}
+    meant = all(one.is_term for one in told) and ends == {"mul"}
+    severity = "info" if meant else "error"
+    return replace(found, message=message, evidence=evidence, action=told[0].cure, severity=severity)
+
+
+def _plain(name: str) -> str:
+    """What autograd's graph calls a function: a dropout is a product with its mask."""
+    return name if name == "masked_fill" else "mul"
 
 
 def _beside(judged: Judged) -> list[Finding]:
@@ -140,8 +163,9 @@ def _nothing_arrives(judged: Judged, zero: Layers) -> Finding:
         moved = [layer.name for _, layer in zero if layer.bias_grad_norm > 0]
         words += f" by their weights (not so the bias of {listed(moved)})" if moved else ""
         words += f", and {'its' if len(zero) == 1 else 'their'} weights are all 0"
-        action = "Draw the weights at random: weights that are all 0 let nothing through, neither way."
-        return _about(zero, len(trained), severity, words, action)
+        return _about(zero, len(trained), severity, words, _DRAW)
+    if any(layer.weight_norm == 0 for _, layer in zero):
+        return _begun_at_zero(judged, zero)
     starved = [layer for _, layer in zero if _is_starved(layer)]
     blocked = [(i, layer) for i, layer in zero if not _is_starved(layer)]
     if not starved:
@@ -154,6 +178,20 @@ def _nothing_arrives(judged: Judged, zero: Layers) -> Finding:
         return replace(found, message=f"{found.message}; {words}", evidence=evidence, where=places)
     action = "Look at the inputs: of zeros no weight learns." if _is_first(judged, starved[0]) else _ACTION
     return Finding("no_gradient", severity, words, evidence, places, action)
+
+
+def _begun_at_zero(judged: Judged, zero: Layers) -> Finding:
+    """Layers that begin at 0 and stay so, among others that get nothing by it."""
+    names = [layer.name for _, layer in zero if layer.weight_norm == 0]
+    others = [layer.name for _, layer in zero if layer.weight_norm > 0]
+    one, get = len(names) == 1, "gets" if len(others) == 1 else "get"
+    words = (
+        f"{listed(names)}: zero init: {'its' if one else 'their'} weights are all 0 and get a gradient of exactly 0, "
+        f"so that no step moves {'it' if one else 'them'}; {listed(others)} {get} none either"
+    )
+    evidence = {"layers": [layer.name for _, layer in zero], "all 0": names, "without": len(zero)}
+    places = judged.places(evidence["layers"])
+    return Finding("no_gradient", "error", words, evidence | {"of": len(judged.trained)}, places, _DRAW)
 
 
 def _cancelled(judged: Judged, zero: Layers, copies: list[LayerStats]) -> Finding:

@@ -4,8 +4,10 @@ from dataclasses import replace
 
 from gradwidgets.core.finding import Finding, worst_first
 from gradwidgets.core.layers.monitor_history import History
+from gradwidgets.core.layers.preflight.first import follows
 from gradwidgets.core.layers.stats import LayerFlow
 from gradwidgets.core.layers.verdicts.along_time import along_time
+from gradwidgets.core.layers.verdicts.attention import even
 from gradwidgets.core.layers.verdicts.before import BEFORE
 from gradwidgets.core.layers.verdicts.check import Check, Judged
 from gradwidgets.core.layers.verdicts.depth import change, cliff, exploding, vanishing
@@ -13,6 +15,7 @@ from gradwidgets.core.layers.verdicts.heads import heads
 from gradwidgets.core.layers.verdicts.numerics import non_finite
 from gradwidgets.core.layers.verdicts.reach import frozen, no_gradient, padding, unlisted
 from gradwidgets.core.layers.verdicts.record import diagnose_record
+from gradwidgets.core.layers.verdicts.samples import mixed_samples
 from gradwidgets.core.layers.verdicts.units import dead_units, saturated, units_alike
 from gradwidgets.core.layers.verdicts.walk import FADE
 from gradwidgets.core.subject.home import at_home
@@ -57,6 +60,12 @@ CHECKS: dict[str, Check] = {
         "Look for detach, item, no_grad, argmax on the way to the loss, for requires_grad, and for layers that are "
         "never called.",
         no_gradient,
+    ),
+    "mixed samples": Check(
+        "a sample is judged by parts of others, and what one batch teaches does not hold for the next",
+        "view and reshape count anew and move nothing: transpose (or permute) changes axes over, before them where "
+        "both are needed.",
+        mixed_samples,
     ),
     "unlisted": Check(
         "what no optimizer is given stays as it was drawn",
@@ -104,6 +113,11 @@ CHECKS: dict[str, Check] = {
         "Smaller weights (Xavier's init), normalisation before the activation, or ReLU.",
         saturated,
     ),
+    "even attention": Check(
+        "a sum over keys that weighs all alike is a mean, and what makes its scores hardly learns",
+        "Look at the temperature: divide scores by the root of the queries' width, and by no more.",
+        even,
+    ),
     "heads": Check(
         "a head that gets next to no gradient hardly learns",
         "Nothing, unless it stays so: then draw that head anew, or leave it out.",
@@ -131,6 +145,10 @@ _EXPLAINS = {
     "constant_loss": ("no_gradient", "vanishing", "cliff"),
     "no_gradient": ("detached_loss",),
 }
+
+
+# They make what comes into the last layer large.
+_GROWN = {"exploding", "exploding along time", "cliff"}
 
 
 @at_home
@@ -173,6 +191,8 @@ def _found(judged: Judged) -> list[Finding]:
 def _without_consequences(found: list[Finding]) -> list[Finding]:
     """Without what another finding explains, or says of the same."""
     names = {one.name for one in found if one.severity in ("warning", "error")}
+    if names & _GROWN:
+        found = [one for one in found if not follows(one)]
     gone = {name for cause, those in _EXPLAINS.items() if cause in names for name in those}
     return [one for one in found if one.name not in gone]
 

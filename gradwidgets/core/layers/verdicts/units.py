@@ -2,13 +2,15 @@
 
 import math
 from collections.abc import Callable
+from functools import partial
 
 from gradwidgets.core.finding import Finding
 from gradwidgets.core.layers.functional_units import FunctionStats
-from gradwidgets.core.layers.softmax_rows import ATTENTION, SOFTMAX
+from gradwidgets.core.layers.softmax_rows import SOFTMAX
 from gradwidgets.core.layers.stats import LayerStats
+from gradwidgets.core.layers.verdicts.attention import steep
 from gradwidgets.core.layers.verdicts.check import Judged, listed, unless_fresh
-from gradwidgets.core.layers.verdicts.walk import PRODUCTS
+from gradwidgets.core.layers.verdicts.clamps import HARD, OUTSIDE, is_last, of_clamp
 from gradwidgets.core.wording import number, percent
 
 # Shares of a layer's units that may be dead. Half of them may be by rights: deep in a ReLU network all samples look
@@ -19,10 +21,7 @@ SATURATED = 1 / 3, 0.9
 # The same of a clamp, which is flat for a third of what has mean 0 and variance 1, as a BatchNorm before it gives.
 CLAMPED = 0.6
 _CLAMPS = ("Hardtanh", "ReLU6", "hardtanh", "clamp")
-# Share of an attention's rows that look at one key alone: a few do by rights, and after training many.
-ONE_KEY = 0.9
 _ROUNDED = 5e-3  # as far as half precision may put an output from a bound
-_BEHIND = 8  # functions from a softmax to the product with the values, at most
 
 
 def dead_units(judged: Judged) -> list[Finding]:
@@ -33,7 +32,7 @@ def dead_units(judged: Judged) -> list[Finding]:
 def saturated(judged: Judged) -> list[Finding]:
     """Layers that are where their activation is flat."""
     words = "of its outputs are where it is flat"
-    return _share(judged, "saturated", _flat, SATURATED, words) or _steep(judged)
+    return _share(judged, "saturated", partial(_flat, judged), SATURATED, words) + steep(judged)
 
 
 def _dead(one: LayerStats | FunctionStats) -> float:
@@ -41,12 +40,15 @@ def _dead(one: LayerStats | FunctionStats) -> float:
     return math.nan if isinstance(one, FunctionStats) and one.is_stuck else one.dead_fraction
 
 
-def _flat(one: LayerStats | FunctionStats) -> float:
+def _flat(judged: Judged, one: LayerStats | FunctionStats) -> float:
     """The share of saturated outputs; NaN where they are said to be dead already, or as many as are so by rights."""
     if _dead(one) > DEAD[0]:
         return math.nan
     stuck = one.dead_fraction if isinstance(one, FunctionStats) and one.dead_fraction > DEAD[0] else 0.0
     share = max(stuck, one.saturated_fraction) if stuck else one.saturated_fraction
+    outside = one.outside if isinstance(one, FunctionStats) else math.nan
+    if outside > (OUTSIDE[0] if is_last(judged, one) else OUTSIDE[1]):
+        return outside
     return math.nan if _kind(one) in _CLAMPS and share <= CLAMPED else share
 
 
@@ -61,47 +63,6 @@ def units_alike(judged: Judged) -> list[Finding]:
         "that no step will tell them apart"
     )
     return [Finding("units alike", "error", message, {"layers": names}, judged.places(names))]
-
-
-def _steep(judged: Judged) -> list[Finding]:
-    """Attention that looks at one key alone nearly everywhere, so that queries and keys have no gradient."""
-    hit = [one for one in judged.flow.functions if one.name in SOFTMAX and one.saturated_fraction > ONE_KEY]
-    hit = [one for one in hit if _weighs(judged, one)]
-    if not hit:
-        return []
-    worst = max(hit, key=lambda one: one.saturated_fraction)
-    message = (
-        f"{worst}: {percent(worst.saturated_fraction)} of its rows have all on one entry, where a softmax is flat: the "
-        "scores are large, and next to no gradient comes to what makes them"
-    )
-    if len(hit) > 1:
-        message += f"; {len(hit)} are above {percent(ONE_KEY)}"
-    evidence = {"layer": str(worst), "share": worst.saturated_fraction, "threshold": ONE_KEY}
-    action = "Divide scores by the root of the queries' width; smaller weights; a norm on queries and keys."
-    places = judged.places([one.at for one in hit])
-    return [Finding("saturated", "warning", message, evidence, places, action)]
-
-
-def _weighs(judged: Judged, softmax: FunctionStats) -> bool:
-    """Whether it is the weights of a sum, as in attention, and not an output or a choice."""
-    graph = judged.flow.graph
-    if softmax.name == ATTENTION or _is_attention(judged, softmax.place):
-        return True
-    for vertex, name in enumerate(graph.names if graph else ()):
-        if name != softmax.name or (graph.places[vertex] or "") != softmax.place:
-            continue
-        for _ in range(_BEHIND):
-            ways = graph.onward[vertex]
-            if len(ways) != 1:
-                break
-            vertex = ways[0]
-            if graph.names[vertex] in PRODUCTS and not graph.is_layer[vertex]:
-                return True
-    return False
-
-
-def _is_attention(judged: Judged, name: str) -> bool:
-    return any(one.name == name and one.kind == "MultiheadAttention" for one in judged.flow.layers)
 
 
 def _share(
@@ -126,7 +87,11 @@ def _share(
     evidence |= {"layers": [_called(one) for one in hit]}
     severity = "error" if share(worst) > limits[1] else "warning"
     layers = [one.name if isinstance(one, LayerStats) else one.at for one in hit]
-    return [unless_fresh(judged, Finding(name, severity, message, evidence, judged.places(layers)))]
+    action = of_clamp(judged, worst) if _kind(worst) in HARD else ""
+    source = _source(judged, worst)
+    if dead and source is not None and source.weight_norm == 0:
+        severity, action = "warning", f"Draw the weights of {source.name} at random: they are all 0."
+    return [unless_fresh(judged, Finding(name, severity, message, evidence, judged.places(layers), action))]
 
 
 # Give 0 for what is not above 0, and for nothing else.
@@ -137,10 +102,15 @@ def _since(judged: Judged, one: LayerStats | FunctionStats) -> str:
     """Why units are dead, where that is sure."""
     if not one.before or _kind(one) not in _RECTIFIERS:
         return ""
-    source = next((layer for layer in judged.flow.layers if layer.name == one.before[0]), None)
+    source = _source(judged, one)
     if source is None or (one.dead_fraction == 1 and source.activation_max > 0):
         return ""  # something between them takes it below 0
     return f", since what {source.name} gives them is never above 0"
+
+
+def _source(judged: Judged, one: LayerStats | FunctionStats) -> LayerStats | None:
+    """The layer from which it takes."""
+    return next((layer for layer in judged.flow.layers if layer.name in one.before[:1]), None)
 
 
 def _where(one: LayerStats | FunctionStats) -> str:

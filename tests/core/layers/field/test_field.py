@@ -10,12 +10,15 @@ import random
 import pytest
 
 from tests.core.layers.field.judge import said, shortfall
+from tests.core.layers.field.kinds import KINDS_SICK, KINDS_SOUND
+from tests.core.layers.field.kinds_later import LATER_SICK, LATER_SOUND
 from tests.core.layers.field.more import MORE_SICK, MORE_SOUND
 from tests.core.layers.field.sick import SICK
 from tests.core.layers.field.sound import SOUND
 
 SOAK = os.environ.get("GRADWIDGETS_SOAK") == "1"
 SHORT = 3  # of the short form: one in so many
+ALL_SICK, ALL_SOUND = (*MORE_SICK, *KINDS_SICK, *LATER_SICK), (*MORE_SOUND, *KINDS_SOUND, *LATER_SOUND)
 # What still falls short.
 OPEN: set[tuple[str, bool]] = set()
 
@@ -23,8 +26,8 @@ OPEN: set[tuple[str, bool]] = set()
 def chosen() -> list[tuple]:
     both = [(case, training) for case in SOUND for training in (True, False)]
     sick = [(case, True) for case in SICK]
-    later = [(case, training) for case in MORE_SOUND for training in (True, False)]
-    later += [(case, True) for case in MORE_SICK]
+    later = [(case, training) for case in ALL_SOUND for training in (True, False)]
+    later += [(case, True) for case in ALL_SICK]
     if SOAK:
         return [*both, *sick, *later]
     draw = random.Random(15)
@@ -33,7 +36,7 @@ def chosen() -> list[tuple]:
 
 def test_there_are_as_many_as_are_told_of_and_each_has_a_name_of_its_own():
     assert len(SOUND) >= 45 and len(SICK) >= 35
-    sound, sick = (*SOUND, *MORE_SOUND), (*SICK, *MORE_SICK)
+    sound, sick = (*SOUND, *ALL_SOUND), (*SICK, *ALL_SICK)
     assert len({case.name for case in (*sound, *sick)}) == len(sound) + len(sick)
     assert all(case.findings and case.words for case in sick) and not any(case.findings for case in sound)
 
