@@ -1,12 +1,14 @@
 """Which operation lets no gradient through, where a loss has none."""
 
+import contextlib
+
 import torch
 from torch import Tensor
 from torch.autograd.graph import Node
 
 from gradwidgets.core.graph import nodes_of
 from gradwidgets.core.loss_function import LossFunction
-from gradwidgets.core.watching import Watching, plain_name
+from gradwidgets.core.watching import plain_name
 
 _LITTLE = 1e-3  # of a gradient that comes in: less is none
 _BOUNDS = (
@@ -56,17 +58,12 @@ def action_for(name: str) -> str:
     return next((action for part, action in ACTIONS.items() if part in name), "")
 
 
-class _Stops(Watching):
+class _Stops(contextlib.nullcontext):
     """Notes the first operation that is given a gradient and passes none on, on the way back to a leaf."""
-
-    keeps = False
 
     def __init__(self, axis: int | None) -> None:
         super().__init__()
         self.name, self._axis = "", axis
-
-    def run(self, name: str, func, args: tuple, kwargs: dict) -> object:
-        return func(*args, **kwargs)
 
     def back(self, value: Tensor, leaves: list[Tensor]) -> None:
         if not value.requires_grad:
