@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
 from gradwidgets.core.finding import Finding, worst_first
+from gradwidgets.core.layers.monitor_graph import Strays, of_loss, span_of
 from gradwidgets.core.layers.monitor_taps import Hook
 from gradwidgets.core.layers.passes import FlowError, Subject, copied, run, without_gradient_hooks
 from gradwidgets.core.layers.preflight import Entry, Look, batch_findings
@@ -61,6 +62,9 @@ class FirstLook:
         unseen: What was not, and why; "" where all was.
         seconds: That it has cost.
         size: The largest first dimension of its inputs, so 1 for a sample by itself; 0 where there is none.
+        made: What the loss is made of, as `of_loss` says it.
+        span: Of the first output, as `span_of` says it.
+        strays: The tensors that take part and that the model does not list; None before the first pass.
         handles: Of the hooks that stand.
     """
 
@@ -70,12 +74,16 @@ class FirstLook:
         self.unseen = ""
         self.seconds = 0.0
         self.size = 0
+        self.made: tuple[str, ...] = ()
+        self.span = math.nan
+        self.strays: Strays | None = None
         self._expected: list[_Expected] = []
         self.handles: list = []
         self._done = False
         self._loss: float | None = None  # that was looked at
         self._outputs: list = []  # their nodes in autograd's graph
         self._around: weakref.WeakMethod | None = None
+        self._model: weakref.ref[nn.Module] | None = None
 
     @property
     def done(self) -> bool:
@@ -101,7 +109,7 @@ class FirstLook:
         if opaque:
             self._end(f"inputs, targets and loss were not looked at: hooks do not run in a {opaque} module")
             return
-        self._around = weakref.WeakMethod(around)
+        self._around, self._model = weakref.WeakMethod(around), weakref.ref(model)
         hook = _FirstHook(self._before)
         self.handles.append(model.register_forward_pre_hook(hook, with_kwargs=True))
 
@@ -111,6 +119,10 @@ class FirstLook:
             self.handles.pop().remove()
         self._expected.clear()
         self._outputs = []
+
+    def strayed(self) -> dict[str, Tensor]:
+        """The tensors that take part and that the model does not list, by where they hang on it."""
+        return {} if self.strays is None else self.strays.tensors
 
     def forget(self, *_: object) -> None:
         """The next pass or step comes: what the first was made of is let go, or its graph would live on."""
@@ -123,6 +135,8 @@ class FirstLook:
         if not self._done or not isinstance(loss, Tensor | float | int):
             return
         looked, self._loss = self._loss, None
+        if isinstance(loss, Tensor) and loss.grad_fn is not None and not self.made:
+            self.made = tuple(of_loss(loss, self._model and self._model()))
         with contextlib.suppress(Exception):
             noted = float(loss.detach() if isinstance(loss, Tensor) else loss) if looked is not None else 0.0
             if looked is not None and not _near(looked, noted):
@@ -189,6 +203,8 @@ class FirstLook:
         self.handles.clear()
         with contextlib.suppress(Exception):
             self._outputs = [t.grad_fn for _, t in named_tensors(output, "output") if t.grad_fn is not None]
+            self.span = span_of(output)
+            self.strays = Strays(model, self._outputs, arguments)
         for one in held:
             one.remove()
             if isinstance(one, _Exit):
