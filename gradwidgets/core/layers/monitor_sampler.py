@@ -256,7 +256,7 @@ class Sampler:
         if optimizer is None or not due or not (self._one or len(self._record)):
             return
         held = {id(one) for _, _, those in self._held.values() for one in those}
-        owned = [one for one in self._table.owned if id(one) not in held and one.parameter.grad is not None]
+        owned = [one for one in self._table.owned if id(one) not in held and _is_taught(one.parameter)]
         found = list(self._still((one.name, one.parameter) for one in owned))
         self._unheld, self._strays = tuple(found), tuple(self._still(self._stray(optimizer)))
         self.notes.pop("outside", None)
@@ -267,7 +267,7 @@ class Sampler:
     def _stray(self, optimizer) -> Iterator[tuple[str, Tensor]]:
         held = {id(one) for group in optimizer.param_groups for one in group["params"]}
         for name, tensor in self.strays().items():
-            if id(tensor) not in held and tensor.grad is not None:
+            if id(tensor) not in held and _is_taught(tensor):
                 yield name, tensor
 
     def _note_missing(self, owned: list[Owned], step: int) -> None:
@@ -279,3 +279,8 @@ class Sampler:
             self.notes["missing"] = (
                 f"no gradient at step {step}, so unused in what the loss was made of: {listed(missing)}"
             )
+
+
+def _is_taught(parameter: Tensor) -> bool:
+    """Whether it gets a gradient: what was frozen later may hold one from before."""
+    return parameter.requires_grad and parameter.grad is not None

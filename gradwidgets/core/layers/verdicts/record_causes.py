@@ -20,6 +20,7 @@ _MOST_LAYERS = 0.5
 _PULL = 1.0  # times the gradient
 _FAST = 1e-2  # lr · decay where it is decoupled: a hundred times what is usual
 _GAINED = 0.95  # of the loss at first
+_NOTHING, _HARDLY = 0.1, 0.8  # of what weights were; of the loss, where so little is left of them
 
 
 def negated(judged: JudgedRecord) -> list[Finding]:
@@ -142,11 +143,12 @@ def decay(judged: JudgedRecord) -> list[Finding]:
     _, values = judged.losses
     if len(shrunk) <= _MOST_LAYERS * len(judged.weighted) or not len(values):
         return []
+    share = float(left[shrunk].median())
     first, last = float(values[0]), float(values[-max(1, len(values) // 10) :].median())
-    if not last > _GAINED * min(first, judged.guess if judged.guess == judged.guess else first):
+    gained = _HARDLY if share < _NOTHING else _GAINED
+    if not last > gained * min(first, judged.guess if judged.guess == judged.guess else first):
         return []
     where = tuple(judged.weighted[place] for place in shrunk)
-    share = float(left[shrunk].median())
     message = (
         f"weight decay draws the weights to 0: with a decay of {number(value, 2)} and a learning rate of "
         f"{number(rate, 2)} they are {number(share, 2)} of what they were, and the loss is {number(last, 3)} where it "

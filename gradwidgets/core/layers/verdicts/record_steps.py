@@ -72,6 +72,9 @@ def _small(judged: JudgedRecord, ratio: Tensor, columns: list[int]) -> list[Find
     """All along; or from some step on, though there is as large a gradient as before and the loss is as high."""
     if _is_solved(judged) or _warms_up(judged, ratio) or _knew(judged) or _are_moved(judged, ratio, columns):
         return []
+    still = (ratio.nan_to_num(nan=0.0) == 0).all(0)
+    if bool((ratio > RATIO[0]).any()):
+        ratio = torch.where(still, math.nan, ratio)  # nobody's, or of a rate of 0, by intention: others do move
     late = ratio.clone()
     late[: judged.samples // 2] = math.nan
     found = _most(judged, ratio, columns, "small", ratio < RATIO[0], _ALL_ALONG)
