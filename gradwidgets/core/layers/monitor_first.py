@@ -18,6 +18,7 @@ from gradwidgets.core.layers.monitor_graph import Strays, of_loss, span_of
 from gradwidgets.core.layers.monitor_taps import Hook
 from gradwidgets.core.layers.passes import FlowError, Subject, copied, run, without_gradient_hooks
 from gradwidgets.core.layers.preflight import Entry, Look, batch_findings
+from gradwidgets.core.layers.preflight.amount import samples
 from gradwidgets.core.layers.preflight.given import in_graph
 from gradwidgets.core.layers.preflight.reading import left_out, named_tensors
 from gradwidgets.core.subject.home import at_home
@@ -25,7 +26,7 @@ from gradwidgets.core.wording import number
 
 _KEPT = 3  # batches that may come, besides the first one told
 _NEAR = 1e-2  # relative: how far the loop's loss may be from the one that was looked at
-_WITHOUT_LOSS = ("non_finite_data", "non_finite_weights", "input_scale", "batch_of_one")
+_WITHOUT_LOSS = ("non_finite_data", "non_finite_weights", "input_scale", "batch_of_one", "constant_inputs")
 _UNTOLD = "targets and loss were not looked at: the loop does not tell them"
 _OF_ITS_GRAPH = "targets were not looked at, and of the loss only what its graph shows: the loop does not tell them"
 
@@ -184,7 +185,7 @@ class FirstLook:
         self.seen = ("inputs", "weights", "targets", "loss")
 
     def _look_by_hooks(self, model: nn.Module, inputs: object, arguments: tuple, keywords: dict) -> None:
-        self._add(batch_findings(model, inputs, ()))
+        self._add([*batch_findings(model, inputs, ()), *samples(model, inputs, None)])
         entry, stood = Entry(model, inputs), set(model._forward_pre_hooks)
         entry.__enter__()
         for key, hook in list(model._forward_pre_hooks.items()):

@@ -258,6 +258,9 @@ class Sampler:
         held = {id(one) for _, _, those in self._held.values() for one in those}
         owned = [one for one in self._table.owned if id(one) not in held and _is_taught(one.parameter)]
         found = list(self._still((one.name, one.parameter) for one in owned))
+        names = set(self._missing)
+        missing = [(one.name, one.parameter) for one in self._table.owned if one.name in names]
+        self._missing = tuple(self._still(missing))  # of what another optimizer trains, none is said to be unused
         self._unheld, self._strays = tuple(found), tuple(self._still(self._stray(optimizer)))
         self.notes.pop("outside", None)
         if found:

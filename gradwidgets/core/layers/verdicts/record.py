@@ -197,9 +197,19 @@ def diagnose_record(history: History, **known: object) -> list[Finding]:
     found = [replace(one, action=one.action or RECORD_CHECKS[one.name].action) for one in found if one.name not in gone]
     if judged.samples < _ENOUGH and "too_short" not in gone:
         found.append(_too_short(judged))
-    elif not found and not any(one.severity in ("warning", "error") for one in history.preflight):
+    before = [_of_a_training(judged, one) for one in history.preflight]
+    if not found and not any(one.severity in ("warning", "error") for one in before):
         found.append(_healthy(judged))
-    return [*history.preflight, *worst_first(found)]
+    return [*worst_first(before), *worst_first(found)]
+
+
+def _of_a_training(judged: JudgedRecord, finding: Finding) -> Finding:
+    """What is a note on one pass, and a fault of a training: inputs that are all the same, for targets that are not."""
+    chance = judged.history.chance
+    differ = finding.evidence.get("targets differ") or any(
+        chance.get(name, 0.0) > 0 for name in ("frequencies", "base rate", "variance")
+    )
+    return replace(finding, severity="warning") if finding.name == "constant_inputs" and differ else finding
 
 
 def _explained(finding: Finding) -> tuple[str, ...]:
