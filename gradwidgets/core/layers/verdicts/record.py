@@ -122,6 +122,11 @@ RECORD_CHECKS: dict[str, Check] = {
         "Lower the learning rate below 2/λmax.",
         beyond_stable,
     ),
+    "always_clipped": Check(
+        "every step has the same length, and the gradient's size has no say",
+        "Raise max_norm above the usual norm, and set the learning rate anew.",
+        always_clipped,
+    ),
     "guessing": Check(
         "nothing is learned from the inputs",
         "Try to learn one batch by heart; look at labels against inputs, the learning rate, a softmax before the loss.",
@@ -131,11 +136,6 @@ RECORD_CHECKS: dict[str, Check] = {
         "one sample's gradient is mostly noise",
         "Take larger batches, or add up the gradients of several samples for a step; else a smaller learning rate.",
         single,
-    ),
-    "always_clipped": Check(
-        "every step has the same length, and the gradient's size has no say",
-        "Raise max_norm above the usual norm, and set the learning rate anew.",
-        always_clipped,
     ),
 }
 
@@ -219,8 +219,10 @@ def _explained(finding: Finding) -> tuple[str, ...]:
 
 def _with_causes(found: list[Finding]) -> list[Finding]:
     """Causes as grave as what they lead to; a sum is none by itself."""
-    graver = []
+    graver, names = [], {one.name for one in found}
     for one in found:
+        if one.name == "small_updates" and "always_clipped" in names and "learning rate" not in one.evidence:
+            continue  # since it is clipped
         after = [other.severity for other in found if other.name in _LEADS_TO.get(one.name, ())]
         if after or one.name != "summed":
             graver.append(replace(one, severity=max([one.severity, *after], key=SEVERITIES.index)))

@@ -8,7 +8,7 @@ from gradwidgets.core.wording import number
 
 _LOSSES = 12  # noted, for a verdict on how the loss goes on
 _NEAR_GUESS = 0.5, 2.0  # times what a guess costs: where a loss begins whose sign is turned
-_DOUBLED = 2.0  # times the first, below 0, where the graph shows the sign
+_LOWER, _DOUBLED = 1.1, 2.0  # times the first, below 0, where the graph shows the sign
 _FALLS = 3.0, 20.0  # the same where it does not, of classes and of numbers: a density's logarithm may fall, slowly
 _SURELY = 3  # classes, from which on a loss begins near the logarithm by no chance
 _BATCH = 4  # samples: with fewer a sum is hardly told from a mean
@@ -33,9 +33,11 @@ def negated(judged: JudgedRecord) -> list[Finding]:
     half = float(values[len(values) // 2])
     quickens = last - half <= half - first
     shown = "negated" in judged.history.of_loss
-    if shown and len(judged.groups) > 1:
+    if shown and _take_turns(judged):
         return []  # one of two that play against each other
-    if not (last < _DOUBLED * first if shown else quickens and _begins_at_minus_a_guess(judged, first, last)):
+    # A generator's loss may be minus its critic's, of zeros and ones, and is bounded by what the critic knows.
+    falls = last < (_DOUBLED if judged.kind == "shares" else _LOWER) * first
+    if not (falls if shown else quickens and _begins_at_minus_a_guess(judged, first, last)):
         return []
     what = "that of one of torch's losses, with its sign turned" if shown else f"about −{number(judged_guess(judged), 3)} at first"
     message = (
@@ -45,6 +47,12 @@ def negated(judged: JudgedRecord) -> list[Finding]:
     evidence = {"at first": first, "at last": last, "by its graph": shown, "guess": judged_guess(judged)}
     action = "Take the minus sign away: a loss is what is made smaller (or, to make something larger, bound it)."
     return [Finding("negated", "error", message, evidence, action=action)]
+
+
+def _take_turns(judged: JudgedRecord) -> bool:
+    """Whether several optimizers step, each with layers of its own."""
+    finite = (judged.history.non_finite.nan_to_num(nan=0.0) == 0).all(1)
+    return len({tuple(row) for row in judged.history.norm[finite][:, judged.weighted].isnan().tolist()}) > 1
 
 
 def judged_guess(judged: JudgedRecord) -> float:

@@ -82,21 +82,23 @@ def _small(judged: JudgedRecord, ratio: Tensor, columns: list[int]) -> list[Find
         found = _most(judged, ratio, columns, "small", ratio < _HARDLY, _ALL_ALONG, limit=_HARDLY)
     if not found and _is_unsolved(judged):
         found = _most(judged, late, columns, "small", late < RATIO[0], _ALL_ALONG, " of the latter half")
-    return [replace(one, action=_faster(judged, one)) for one in found]
+    return [_with_the_rate(judged, one) for one in found]
 
 
-def _faster(judged: JudgedRecord, found: Finding) -> str:
-    """Which learning rate would do; "" where none is known, or it is not at fault."""
-    rates, ratio = judged.history.rates, found.evidence["median of update / weight"]
-    if rates is None or not math.isfinite(rate := float(rates.nanmedian())) or not ratio > 0 or not rate > 0:
-        return ""
-    if not _has_a_tiny_rate(judged):
-        return ""
+def _with_the_rate(judged: JudgedRecord, found: Finding) -> Finding:
+    """With which learning rate would do, where the one that is known is at fault."""
+    ratio, tiny = found.evidence["median of update / weight"], _has_a_tiny_rate(judged)
+    if not tiny:
+        return found
+    rate = float(judged.history.rates.nanmedian())
+    if not ratio > 0 or not rate > 0:
+        return replace(found, evidence=found.evidence | {"learning rate": rate})
     better = float(f"{rate * _USUAL / ratio:.0e}")
-    return (
+    action = (
         f"Raise the learning rate from {number(rate, 2)}, tenfold at first: with about {number(better, 1)} a step would "
         f"change the weights by {number(_USUAL, 1)} of their size."
     )
+    return replace(found, evidence=found.evidence | {"learning rate": rate}, action=action)
 
 
 def _are_moved(judged: JudgedRecord, ratio: Tensor, columns: list[int]) -> bool:
