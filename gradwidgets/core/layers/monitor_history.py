@@ -156,7 +156,7 @@ class History(_Recorded):
             where that is unknown.
         chance: What a guess costs that never looks at the inputs, by what `note_targets` was told: for classes the
             entropy of their "frequencies", for zeros and ones that of their "base rate", for numbers their "variance";
-            and the "largest share" of a class, or the "share of ones".
+            the "largest share" of a class, or the "share of ones"; and how many "labels" there were of whole numbers.
     """
 
     steps: Tensor

@@ -105,7 +105,9 @@ class _Classes:
             return {}
         shares = [n / self._total for n in self._counts.values()]
         found = {"frequencies": -sum(one * math.log(one) for one in shares), "largest share": max(shares)}
-        return found | {"labels": float(len(shares))} | ({} if self._negative else {"variance": self._off(self._counts, self._total)})
+        if not self._negative:
+            found["variance"] = self._off(self._counts, self._total)
+        return found | {"labels": float(len(shares))}
 
 
 class _Numbers:

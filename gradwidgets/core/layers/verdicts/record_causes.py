@@ -39,12 +39,17 @@ def negated(judged: JudgedRecord) -> list[Finding]:
     falls = last < (_DOUBLED if judged.kind == "shares" else _LOWER) * first
     if not (falls if shown else quickens and _begins_at_minus_a_guess(judged, first, last)):
         return []
-    what = "that of one of torch's losses, with its sign turned" if shown else f"about −{number(judged_guess(judged), 3)} at first"
-    message = (
-        f"the loss is below 0 and falls without end, from {number(first, 3)} to {number(last, 3)}: it is {what}, and what "
-        "is learned is to be wrong"
+    guess = _guess_with_outputs(judged)
+    what = (
+        "it is one of torch's losses with its sign turned"
+        if shown
+        else f"it began at minus a guess, {number(guess, 3)}"
     )
-    evidence = {"at first": first, "at last": last, "by its graph": shown, "guess": judged_guess(judged)}
+    message = (
+        f"the loss is below 0 and falls without end, from {number(first, 3)} to {number(last, 3)}: {what}, and what is "
+        "learned is to be wrong"
+    )
+    evidence = {"at first": first, "at last": last, "by its graph": shown, "guess": guess}
     action = "Take the minus sign away: a loss is what is made smaller (or, to make something larger, bound it)."
     return [Finding("negated", "error", message, evidence, action=action)]
 
@@ -55,8 +60,8 @@ def _take_turns(judged: JudgedRecord) -> bool:
     return len({tuple(row) for row in judged.history.norm[finite][:, judged.weighted].isnan().tolist()}) > 1
 
 
-def judged_guess(judged: JudgedRecord) -> float:
-    """What a guess costs, where it is not told by the number of outputs alone."""
+def _guess_with_outputs(judged: JudgedRecord) -> float:
+    """What a guess costs, by the number of outputs where nothing is told of the targets."""
     outputs = judged.history.outputs
     if math.isnan(judged.guess) and not judged.history.chance and outputs >= _SURELY:
         return math.log(outputs)
@@ -64,10 +69,10 @@ def judged_guess(judged: JudgedRecord) -> float:
 
 
 def _begins_at_minus_a_guess(judged: JudgedRecord, first: float, last: float) -> bool:
-    guess = judged_guess(judged)
-    numbers = judged.kind == "numbers" or "frequencies" not in judged.history.chance and bool(judged.history.chance)
+    guess, chance = _guess_with_outputs(judged), judged.history.chance
+    are_numbers = judged.kind == "numbers" or (bool(chance) and "frequencies" not in chance)
     near = _NEAR_GUESS[0] * guess <= -first <= _NEAR_GUESS[1] * guess
-    return near and last < _FALLS[numbers] * first
+    return near and last < _FALLS[are_numbers] * first
 
 
 def summed(judged: JudgedRecord) -> list[Finding]:
@@ -111,8 +116,9 @@ def first_loss(judged: JudgedRecord) -> list[Finding]:
         f"{number(span, 3)} apart before anything is learned, so it is sure of what is wrong"
     )
     action = (
-        "Draw the last layer smaller (torch's own init, or its weights times 0.1; weights that are tied to an embedding "
-        "with a spread of 0.02, or the output divided by the root of its width), or normalise what goes into it."
+        "Draw the last layer smaller (torch's own init, or its weights times 0.1; weights that are tied to an "
+        "embedding with a spread of 0.02, or the output divided by the root of its width), or normalise what goes into "
+        "it."
     )
     evidence = {"at first": first, "guess": guess, "threshold": _FAR, "outputs apart": span}
     return [Finding("first_loss", "warning", message, evidence, action=action)]
@@ -129,8 +135,8 @@ def penalty(judged: JudgedRecord) -> list[Finding]:
     if not (first > _FAR * guess and first > 2 * most and last > _GAINED * guess):
         return []
     message = (
-        f"most of the loss is a penalty on the weights: it is {number(first, 3)} at first, of which the data's part can "
-        f"be {number(most, 3)} at most, and at last {number(last, 3)}, where guessing costs {number(guess, 3)}"
+        f"most of the loss is a penalty on the weights: it is {number(first, 3)} at first, of which the data's part "
+        f"can be {number(most, 3)} at most, and at last {number(last, 3)}, where guessing costs {number(guess, 3)}"
     )
     action = "Make the penalty's factor smaller, so that it begins at a tenth of the data's loss; or take its mean."
     evidence = {"at first": first, "at last": last, "guess": guess, "data at most": most, "threshold": _FAR}

@@ -190,12 +190,10 @@ def _all_are(judged: JudgedRecord, layers: set[str]) -> bool:
 
 def _of_another(names: list[str], where: tuple[int, ...]) -> Finding:
     message = (
-        f"the optimizer holds none of the parameters that get a gradient, {listed(names)}: it steps on those of another "
-        "model, or of a copy of this one, and nobody moves these"
+        f"the optimizer holds none of the parameters that get a gradient, {listed(names)}: it steps on those of "
+        "another model, or of a copy of this one, and nobody moves these"
     )
-    action = (
-        "Make the optimizer of the parameters of the model that is trained, after it is copied, moved, wrapped or loaded."
-    )
+    action = "Make the optimizer of the parameters of the model that is trained, after it is copied, wrapped or loaded."
     evidence = {"parameters": names, "count": len(names), "all": True}
     return Finding("unheld", "error", message, evidence, where, action)
 

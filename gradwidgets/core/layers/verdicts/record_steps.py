@@ -42,7 +42,7 @@ def out_of_range(judged: JudgedRecord) -> list[Finding]:
 
 
 def at_most(judged: JudgedRecord) -> Tensor | None:
-    """What update / weight can hardly be above, (S, L), by the optimizer's rule and its learning rate; None if unknown."""
+    """What update / weight can hardly be above, (S, L), by the optimizer's rule and its rate; None if unknown."""
     history, rule = judged.history, judged.history.rule
     if history.rates is None or not rule or not (rule.get("scaled") or rule.get("plain")):
         return None
@@ -95,8 +95,8 @@ def _with_the_rate(judged: JudgedRecord, found: Finding) -> Finding:
         return replace(found, evidence=found.evidence | {"learning rate": rate})
     better = float(f"{rate * _USUAL / ratio:.0e}")
     action = (
-        f"Raise the learning rate from {number(rate, 2)}, tenfold at first: with about {number(better, 1)} a step would "
-        f"change the weights by {number(_USUAL, 1)} of their size."
+        f"Raise the learning rate from {number(rate, 2)}, tenfold at first: with about {number(better, 1)} a step "
+        f"would change the weights by {number(_USUAL, 1)} of their size."
     )
     return replace(found, evidence=found.evidence | {"learning rate": rate}, action=action)
 
@@ -106,7 +106,9 @@ def _are_moved(judged: JudgedRecord, ratio: Tensor, columns: list[int]) -> bool:
     weights = judged.history.weight_norm[:, columns]
     gone = (weights[-1] - weights[0]).abs() / weights[0]
     apart = float(judged.history.steps[-1] - judged.history.steps[0])
-    return bool((gone > _ELSEWHERE * apart * ratio.nanmedian(0).values.clamp(min=RATIO[0])).double().mean() > _MOST_LAYERS)
+    return bool(
+        (gone > _ELSEWHERE * apart * ratio.nanmedian(0).values.clamp(min=RATIO[0])).double().mean() > _MOST_LAYERS
+    )
 
 
 def _has_a_tiny_rate(judged: JudgedRecord) -> bool:
@@ -125,7 +127,7 @@ def _warms_up(judged: JudgedRecord, ratio: Tensor) -> bool:
 
 
 def _knew(judged: JudgedRecord) -> bool:
-    """Whether it began far below guessing, with a learning rate as is usual: what is learned already has small steps."""
+    """Whether it began far below guessing, at a usual learning rate: what is learned already has small steps."""
     before, _ = _ends(judged)
     return before < _LEFT * judged.guess and not _has_a_tiny_rate(judged)
 

@@ -12,7 +12,6 @@ from torch.optim import lr_scheduler
 
 from tests.core.layers.field.case import one_of
 from tests.core.layers.field.training import (
-    STEPS,
     Gru,
     Training,
     adam,
@@ -24,7 +23,6 @@ from tests.core.layers.field.training import (
     rows_of,
     sgd,
     train,
-    watched,
 )
 from tests.core.layers.field.trainings_clean import shuffled, with_
 from tests.core.layers.field.trainings_last import Next, of_words, words

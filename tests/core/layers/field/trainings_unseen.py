@@ -2,7 +2,6 @@
 
 # ruff: noqa: E501
 
-import copy
 from functools import partial
 
 import torch
@@ -104,7 +103,7 @@ def by_hand_beside():
     return train(held=lambda model: model[:-1].parameters(), after_step=after, optimizer=sgd(0.1))
 
 
-def adversary_alone(**options):
+def adversary_alone():
     """The critic's optimizer is the one that is told; the maker has its own."""
     torch.manual_seed(0)
     inputs, _ = digits()
@@ -125,11 +124,6 @@ def adversary_alone(**options):
         return loss
 
     return watched(model, one_step, STEPS, ours)
-
-
-def once_more(name, **options):
-    """A training that goes on from where it was."""
-    return partial(train, **options)
 
 
 class Mixer(nn.Module):
@@ -155,7 +149,11 @@ def with_weights(scale):
 
 
 def elastic(loss, model, step):
-    return loss + 1e-5 * sum(one.abs().sum() for one in model.parameters()) + 1e-4 * sum(one.pow(2).sum() for one in model.parameters())
+    return (
+        loss
+        + 1e-5 * sum(one.abs().sum() for one in model.parameters())
+        + 1e-4 * sum(one.pow(2).sum() for one in model.parameters())
+    )
 
 
 def squares_by_hand(model, inputs, targets):
@@ -253,11 +251,6 @@ def as_numbers(model, inputs, labels):
     return F.smooth_l1_loss(model(inputs)[:, 0], labels.float())
 
 
-def everything():
-    inputs, labels = digits()
-    return inputs, labels, F.cross_entropy
-
-
 def expected_with(loss_fn):
     inputs, labels = digits()
     return lambda: (inputs, labels, loss_fn)
@@ -312,3 +305,121 @@ UNSEEN_CLEAN = (
     Training("ages", "whole numbers told as numbers", with_(make=lambda: mlp(64, 32, 1), data=ages(), loss=as_numbers, optimizer=adam(3e-3), steps=160)),
     Training("another loss expected", "label smoothing in the loop, none in what was told", with_(expected=expected_with(F.cross_entropy), loss=lambda m, x, y: F.cross_entropy(m(x), y, label_smoothing=0.1), optimizer=adam(2e-3), **NOTED)),
 )  # fmt: skip
+
+
+# -- once those were mended ------------------------------------------------------------------------------------
+
+
+class Weights(nn.Module):
+    """Matrices by themselves, in a list."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.out = nn.Linear(32, 10)
+        self.matrices = [nn.Parameter(torch.randn(64, 32) / 8), nn.Parameter(torch.randn(32, 32) / 6)]
+
+    def forward(self, inputs):
+        return self.out((inputs @ self.matrices[0]).relu() @ self.matrices[1])
+
+
+class Alias(nn.Module):
+    """A list of layers that are registered besides."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body = mlp(64, 32, 32, 10)
+        self.order = [*self.body]
+
+    def forward(self, inputs):
+        for one in self.order:
+            inputs = one(inputs)
+        return inputs
+
+
+class Made(nn.Module):
+    """One network gives the weights of another."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gives, self.tables = mlp(4, 16, 650), [torch.eye(4)]
+
+    def forward(self, inputs):
+        made = self.gives(self.tables[0]).mean(0)
+        return inputs @ made[:640].reshape(64, 10) + made[640:]
+
+
+def without_the_middle():
+    return train(lambda: mlp(64, 48, 48, 48, 10), adam(2e-3), held=lambda m: [*m[0].parameters(), *m[-1].parameters()])
+
+
+def mean_followed(held):
+    """The optimizer is made of the running mean of a model, or of the model."""
+    torch.manual_seed(0)
+    inputs, labels = digits()
+    model = convolutions()
+    mean = torch.optim.swa_utils.AveragedModel(model)
+    optimizer = torch.optim.AdamW((mean if held == "mean" else model).parameters(), 2e-3)
+
+    def one_step(step):
+        some = rows_of(inputs, step, 32)
+        optimizer.zero_grad()
+        loss = cross_entropy(model, inputs[some], labels[some])
+        loss.backward()
+        optimizer.step()
+        if held != "mean":
+            mean.update_parameters(model)
+        return loss
+
+    return watched(model, one_step, STEPS, optimizer)
+
+
+def summed_by_hand(model, inputs, labels):
+    return F.cross_entropy(model(inputs), labels, reduction="none").sum()
+
+
+def gaussian(model, inputs, targets):
+    mean, log_spread = model(inputs).chunk(2, 1)
+    return -torch.distributions.Normal(mean[:, 0], log_spread[:, 0].exp()).log_prob(0.02 * targets).mean()
+
+
+def pixels(model, inputs, labels):
+    return F.mse_loss(model(inputs), inputs, reduction="none").sum(1).mean()
+
+
+AFTER_SICK = (
+    Leading("the middle not given", "nobody moves it", without_the_middle, UNHELD),
+    Leading("the running mean's weights", "nobody moves these", lambda: mean_followed("mean"), UNHELD),
+    Leading("AdamW, 1e-8, shades", "nothing moves", with_(make=Grey, optimizer=lambda p: torch.optim.AdamW(p, 1e-8)), SMALL),
+    Leading("Nesterov, 1e-8, GRU", "nothing moves", with_(make=Gru, optimizer=sgd(1e-8, momentum=0.9, nesterov=True), updates=False), SMALL),
+    Leading("Adam, decay of 2, LSTM", "weights shrink to nothing", with_(make=Lstm, optimizer=adam(5e-3, weight_decay=2.0), steps=200), DECAY),
+    Leading("decay of 0.6, LSTM", "weights shrink to nothing", with_(make=Lstm, optimizer=sgd(0.2, weight_decay=0.6), steps=160), DECAY),
+    Leading("cross-entropy times −1, convolutions", "the loss falls without end", with_(make=convolutions, changed=lambda loss, model, step: -1.0 * loss, optimizer=adam(1e-3), **NOTED), NEGATED),
+    Leading("minus mean square, mixer", "the loss falls without end", with_(make=lambda: nn.Sequential(Mixer(), nn.Linear(10, 1)), data=ink, loss=against, changed=minus, optimizer=adam(3e-3), steps=160), NEGATED),
+    Leading("each sample's loss, added, GRU", "128 times the gradient", with_(make=Gru, loss=summed_by_hand, size=128, optimizer=sgd(0.5), **NOTED), SUM),
+    Leading("sum for mean, convolutions, value alone", "256 times the gradient", with_(make=convolutions, loss=summed, size=256, optimizer=sgd(0.1)), SUM),
+    Leading("a penalty times 5, LSTM", "it outweighs the data's loss", with_(make=Lstm, changed=lambda loss, model, step: loss + 5 * sum(one.square().sum() for one in model.parameters()), optimizer=adam(5e-3), steps=240, **NOTED), PENALTY),
+    Leading("a last layer of 200, GRU", "it begins far above guessing", with_(make=lambda: _last(Gru(), 200), optimizer=adam(2e-3)), BEGINS),
+    Leading("a last layer of 100, mixer", "it begins far above guessing", with_(make=lambda: _last(Mixer(), 100), optimizer=sgd(0.01), **NOTED), BEGINS),
+    Leading("matrices in a list", "nobody trains them", with_(make=Weights, optimizer=adam(2e-3)), UNLISTED, "matrices[0]"),
+)  # fmt: skip
+
+AFTER_CLEAN = (
+    Training("a running mean that follows", "the optimizer holds the model", lambda: mean_followed("model")),
+    Training("fine-tuned, Adam, 3e-6, shades", "small steps are meant", with_(make=partial(learned, Grey), optimizer=adam(3e-6))),
+    Training("a sum of 256, 5e-5", "a tiny rate for a large gradient", with_(loss=summed, size=256, optimizer=sgd(5e-5, momentum=0.9), updates=False, steps=200)),
+    Training("AdamW, decay of 0.05, LSTM", "it learns", with_(make=Lstm, optimizer=lambda p: torch.optim.AdamW(p, 5e-3, weight_decay=0.05))),
+    Training("decay of 0.05 under norms", "norms make the weights' size no matter", with_(make=lambda: mlp(64, 48, 32, 10, norm=nn.BatchNorm1d), optimizer=sgd(0.1, weight_decay=0.05, momentum=0.9), steps=160)),
+    Training("a Gaussian's logarithm by hand", "a loss below 0 by right", with_(make=lambda: mlp(64, 32, 2), data=ink, loss=gaussian, optimizer=adam(3e-3), steps=300, **NOTED)),
+    Training("minus a cosine", "between −1 and 1", with_(make=lambda: mlp(64, 16, 64), loss=lambda m, x, y: -F.cosine_similarity(m(x), x).mean(), optimizer=adam(3e-3), **NOTED)),
+    Training("pixels added up", "and a mean over the pictures", with_(make=lambda: mlp(64, 16, 64), loss=pixels, optimizer=adam(3e-3), **NOTED)),
+    Training("twenty classes, ten of them asked for", "it begins a little above guessing", with_(make=lambda: mlp(64, 48, 20), optimizer=adam(3e-3), **NOTED)),
+    Training("convolutions three times as large", "it begins above guessing", with_(make=lambda: _last(convolutions(), 3), optimizer=adam(1e-3), **NOTED)),
+    Training("a list of registered layers", "they are trained", with_(make=Alias, optimizer=adam(2e-3))),
+    Training("weights that are made", "tables in a list ask for no gradient", with_(make=Made, optimizer=adam(2e-3), steps=200)),
+)  # fmt: skip
+
+
+def _last(model, times):
+    with torch.no_grad():
+        list(model.parameters())[-2].mul_(times)
+    return model
