@@ -78,6 +78,7 @@ class FirstLook:
         self.made: tuple[str, ...] = ()
         self.span = math.nan
         self.strays: Strays | None = None
+        self._alike: list[Finding] = []  # a fault where targets differ, and nothing else
         self._expected: list[_Expected] = []
         self.handles: list = []
         self._done = False
@@ -120,6 +121,11 @@ class FirstLook:
             self.handles.pop().remove()
         self._expected.clear()
         self._outputs = []
+
+    def told_of(self, chance: dict[str, float]) -> tuple[Finding, ...]:
+        """The findings, with those that are faults by what is known of the targets."""
+        differ = any(chance.get(name, 0.0) > 0 for name in ("frequencies", "base rate", "variance"))
+        return tuple(worst_first([*self.findings, *(map(_plain, self._alike) if differ else ())]))
 
     def strayed(self) -> dict[str, Tensor]:
         """The tensors that take part and that the model does not list, by where they hang on it."""
@@ -185,7 +191,8 @@ class FirstLook:
         self.seen = ("inputs", "weights", "targets", "loss")
 
     def _look_by_hooks(self, model: nn.Module, inputs: object, arguments: tuple, keywords: dict) -> None:
-        self._add([*batch_findings(model, inputs, ()), *samples(model, inputs, None)])
+        self._add(batch_findings(model, inputs, ()))
+        self._alike = samples(model, inputs, None)
         entry, stood = Entry(model, inputs), set(model._forward_pre_hooks)
         entry.__enter__()
         for key, hook in list(model._forward_pre_hooks.items()):

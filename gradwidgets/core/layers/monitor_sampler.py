@@ -118,7 +118,7 @@ class Sampler:
         more |= {"waiting": self.waiting, "chance": self._targets.chance, "size": self._targets.size}
         if first is not None:
             more["size"] = max(self._targets.size, first.size)
-            more |= {"preflight": first.findings, "looked_at": first.seen, "unseen": first.unseen}
+            more |= {"preflight": first.told_of(self._targets.chance), "looked_at": first.seen, "unseen": first.unseen}
             more |= {"of_loss": first.made, "span": first.span}
         return self._record.history(*self._names, self.sentences, **more)
 
