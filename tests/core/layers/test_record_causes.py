@@ -28,7 +28,7 @@ def recorded(model, optimizer, loss, steps=6, **options):
         (lambda o, y: F.cross_entropy(o, y), ["classes"]),
         (lambda o, y: -F.cross_entropy(o, y), ["classes", "negated"]),
         (lambda o, y: -2 * F.cross_entropy(o, y), ["classes", "negated"]),
-        (lambda o, y: -(-F.cross_entropy(o, y)), ["classes"]),
+        (lambda o, y: torch.neg(-F.cross_entropy(o, y)), ["classes"]),
         (lambda o, y: F.cross_entropy(o, y, reduction="sum"), ["classes", "sum"]),
         (lambda o, y: F.cross_entropy(o, y, reduction="none").sum(), ["classes", "sum"]),
         (lambda o, y: F.cross_entropy(o, y, reduction="none").mean(), ["classes"]),
