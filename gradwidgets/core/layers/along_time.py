@@ -21,6 +21,7 @@ from gradwidgets.core.wording import counted, number
 # Decades that a gradient may grow along time; beyond the second it is an error.
 DECADES = 3.0, 5.0
 REACH = 1e-3  # of the gradient at the last state: where less is left, memory ends
+_MOSTLY = 0.5  # of the time steps: to reach back farther is nothing to speak of
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -118,7 +119,7 @@ def time_finding(profile: TimeProfile) -> Finding | None:
     if profile.whole > profile.steps:
         return _detached(profile)
     reach = [one for one in profile.reach if one is not None]
-    if not reach or len(reach) < len(profile.reach) or max(reach) >= profile.steps:
+    if not reach or len(reach) < len(profile.reach) or max(reach) > _MOSTLY * profile.steps:
         return None
     message = (
         f"{profile.name} reaches {max(reach)} of {profile.steps:,} time steps: of a change further back, under 1/1000 "
@@ -136,7 +137,8 @@ def _detached(profile: TimeProfile) -> Finding:
     )
     evidence = {"layer": profile.name, "steps": profile.whole, "reach": [profile.steps]}
     action = "Nothing, if it is meant so, to save memory; else leave the detach out, or do it every so many steps."
-    return Finding("along time", "info", message, evidence, action=action)
+    # After every step there is no learning along time at all, and no more memory to save than by a step at a time.
+    return Finding("along time", "warning" if profile.steps == 1 else "info", message, evidence, action=action)
 
 
 def _exploding(profile: TimeProfile, row: int, decades: float, steps: int) -> Finding:

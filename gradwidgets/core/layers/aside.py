@@ -11,7 +11,11 @@ _ON_PURPOSE = ("detach", "detach_", "data")
 
 
 def set_aside(
-    model: nn.Module, cuts: Mapping[str, Cut], needed: Collection[str], compared: Collection[str]
+    model: nn.Module,
+    cuts: Mapping[str, Cut],
+    needed: Collection[str],
+    compared: Collection[str],
+    judged: Collection[str] = (),
 ) -> dict[str, Cut]:
     """Say of layers that are cut off which of them stand beside what is trained.
 
@@ -20,12 +24,14 @@ def set_aside(
         cuts: What cuts layers off, by their names.
         needed: Those that stand in the way of what is trained.
         compared: Those whose outputs meet what is trained otherwise, in a distance or a product.
+        judged: Those whose outputs go through what is trained on other data as well.
     """
     found = dict(cuts)
     for part, names in _parts(model, cuts):
         if names.isdisjoint(needed) and all(_is_deliberate(cuts[name]) for name in names):
             twin = _twin(model, part, cuts) if len(names) > 1 and names & set(compared) else ""
-            found |= {name: replace(cuts[name], aside=True, twin=twin) for name in names}
+            beside = len(names) > 1 and not names.isdisjoint(judged)
+            found |= {name: replace(cuts[name], aside=True, twin=twin, judged=beside) for name in names}
     return found
 
 

@@ -15,6 +15,8 @@ class Cut:
         quiet: Whether that was under `no_grad`.
         aside: Whether that is of a part of the model that stands beside what is trained, as a teacher or a target
             network does: it takes nothing from what is trained, and no trained layer, sum or concatenation needs it.
+        judged: Whether what that part gives goes through layers that are trained on other data as well, as what a
+            generator gives does in its critic's step.
         twin: The part that is trained, of the same shapes, with whose outputs its own are compared; "" for none.
     """
 
@@ -24,6 +26,7 @@ class Cut:
     quiet: bool = False
     aside: bool = False
     twin: str = ""
+    judged: bool = False
 
     def __str__(self) -> str:
         """As the end of a sentence on the layer."""

@@ -16,6 +16,7 @@ from gradwidgets.core.layers.rows import Row
 _TORCH = os.path.dirname(torch.__file__)
 _CUTTING = ("detach", "detach_", "data")
 _JOINS = ("add", "__add__", "__radd__", "add_", "__iadd__", "cat", "concat", "concatenate", "stack", "hstack", "vstack")
+_ROWS = ("cat", "concat", "concatenate")
 _OURS = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 _LEAVING = ("item", "tolist", "numpy", "__float__", "__int__", "__index__", "__array__", "__bool__")
 
@@ -39,7 +40,7 @@ def cuts_of(subject: Subject, rows: list[Row]) -> dict[str, Cut]:
     except FlowError:
         return {}
     cuts = {row.name: cut for row in rows if (cut := followed.cut(row, loss)) is not None}
-    return set_aside(subject.model, cuts, followed.needed(rows, loss), followed.compared)
+    return set_aside(subject.model, cuts, followed.needed(rows, loss), followed.compared, followed.judged)
 
 
 class _Following(TorchFunctionMode):
@@ -58,6 +59,7 @@ class _Following(TorchFunctionMode):
         self._own = {id(one) for row in rows for one in row.own.values()}
         self._fed: dict[int, set[str]] = {}
         self._reached: set[int] = set()  # parameters that something else comes to as well
+        self._among: set[int] = set()  # what holds rows of the lost among rows of data
         self._kept: list[object] = []  # memory that is used again would be taken for what lay there before
         for row in rows:
             for one in row.own.values():
@@ -72,6 +74,8 @@ class _Following(TorchFunctionMode):
         if alive or lost:
             self._kept.append((given, result))
             self._note(func, result, alive, lost)
+        if lost and self._is_among(func, given, args, kwargs):
+            self._among.update(id(one) for one in _tensors(result))
         self._meet(func, given, result, {name for name, _ in lost})
         return result
 
@@ -87,6 +91,8 @@ class _Following(TorchFunctionMode):
         if not lost:
             self._reached.update(weights)
             return
+        if any(id(one) in self._among for one in given):
+            self._reached.update(weights)
         for one in weights:
             self._fed.setdefault(one, set()).update(lost)
         if any(not isinstance(one, nn.Parameter) and one.numel() > 1 for one in trained):
@@ -95,6 +101,21 @@ class _Following(TorchFunctionMode):
             else:  # of what was compared already, something else is added up
                 bare = [self._lost.get(id(one), ()) for one in given if not one.requires_grad]
                 self._chained |= {name for some in bare for name, _ in some}
+
+    def _is_among(self, func, given: list[Tensor], args: tuple, kwargs: dict) -> bool:
+        """Whether rows of the lost are put below rows that nobody makes, or came from such."""
+        if any(id(one) in self._among for one in given):
+            return True
+        name = getattr(func, "__name__", "")
+        rows = name == "vstack" or (name in _ROWS and not (kwargs.get("dim", args[1] if len(args) > 1 else 0)))
+        data = [one for one in given if not one.requires_grad and not self._lost.get(id(one)) and one.ndim > 1]
+        return rows and bool(data) and not any(one.requires_grad for one in given)
+
+    @property
+    def judged(self) -> set[str]:
+        """The layers whose outputs go through weights, and none of these but takes from something else as well."""
+        through = {name for names in self._fed.values() for name in names}
+        return through.difference(*[names for one, names in self._fed.items() if one not in self._reached])
 
     def needed(self, rows: list[Row], loss: Tensor) -> set[str]:
         """The layers that stand in the way of what is trained, or of which that is not known."""

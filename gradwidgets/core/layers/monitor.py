@@ -97,6 +97,8 @@ class GradientMonitor:
         keep = _whole("keep", keep, 2)
         self._sampler = Sampler(model, optimizer is not None, bool(activations), self._updates, keep, scaler)
         self._first = FirstLook() if preflight else None
+        if self._first is not None:
+            self._sampler.strays = self._first.strayed
         self._handles: list = []
         self._active = False
         self._steps = 0

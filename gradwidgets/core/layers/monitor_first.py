@@ -14,9 +14,11 @@ from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
 from gradwidgets.core.finding import Finding, worst_first
+from gradwidgets.core.layers.monitor_graph import Strays, of_loss, span_of
 from gradwidgets.core.layers.monitor_taps import Hook
 from gradwidgets.core.layers.passes import FlowError, Subject, copied, run, without_gradient_hooks
 from gradwidgets.core.layers.preflight import Entry, Look, batch_findings
+from gradwidgets.core.layers.preflight.amount import samples
 from gradwidgets.core.layers.preflight.given import in_graph
 from gradwidgets.core.layers.preflight.reading import left_out, named_tensors
 from gradwidgets.core.subject.home import at_home
@@ -24,7 +26,7 @@ from gradwidgets.core.wording import number
 
 _KEPT = 3  # batches that may come, besides the first one told
 _NEAR = 1e-2  # relative: how far the loop's loss may be from the one that was looked at
-_WITHOUT_LOSS = ("non_finite_data", "non_finite_weights", "input_scale", "batch_of_one")
+_WITHOUT_LOSS = ("non_finite_data", "non_finite_weights", "input_scale", "batch_of_one", "constant_inputs")
 _UNTOLD = "targets and loss were not looked at: the loop does not tell them"
 _OF_ITS_GRAPH = "targets were not looked at, and of the loss only what its graph shows: the loop does not tell them"
 
@@ -61,6 +63,9 @@ class FirstLook:
         unseen: What was not, and why; "" where all was.
         seconds: That it has cost.
         size: The largest first dimension of its inputs, so 1 for a sample by itself; 0 where there is none.
+        made: What the loss is made of, as `of_loss` says it.
+        span: Of the first output, as `span_of` says it.
+        strays: The tensors that take part and that the model does not list; None before the first pass.
         handles: Of the hooks that stand.
     """
 
@@ -70,12 +75,17 @@ class FirstLook:
         self.unseen = ""
         self.seconds = 0.0
         self.size = 0
+        self.made: tuple[str, ...] = ()
+        self.span = math.nan
+        self.strays: Strays | None = None
+        self._alike: list[Finding] = []  # a fault where targets differ, and nothing else
         self._expected: list[_Expected] = []
         self.handles: list = []
         self._done = False
         self._loss: float | None = None  # that was looked at
         self._outputs: list = []  # their nodes in autograd's graph
         self._around: weakref.WeakMethod | None = None
+        self._model: weakref.ref[nn.Module] | None = None
 
     @property
     def done(self) -> bool:
@@ -101,7 +111,7 @@ class FirstLook:
         if opaque:
             self._end(f"inputs, targets and loss were not looked at: hooks do not run in a {opaque} module")
             return
-        self._around = weakref.WeakMethod(around)
+        self._around, self._model = weakref.WeakMethod(around), weakref.ref(model)
         hook = _FirstHook(self._before)
         self.handles.append(model.register_forward_pre_hook(hook, with_kwargs=True))
 
@@ -111,6 +121,15 @@ class FirstLook:
             self.handles.pop().remove()
         self._expected.clear()
         self._outputs = []
+
+    def told_of(self, chance: dict[str, float]) -> tuple[Finding, ...]:
+        """The findings, with those that are faults by what is known of the targets."""
+        differ = any(chance.get(name, 0.0) > 0 for name in ("frequencies", "base rate", "variance"))
+        return tuple(worst_first([*self.findings, *(map(_plain, self._alike) if differ else ())]))
+
+    def strayed(self) -> dict[str, Tensor]:
+        """The tensors that take part and that the model does not list, by where they hang on it."""
+        return {} if self.strays is None else self.strays.tensors
 
     def forget(self, *_: object) -> None:
         """The next pass or step comes: what the first was made of is let go, or its graph would live on."""
@@ -123,6 +142,8 @@ class FirstLook:
         if not self._done or not isinstance(loss, Tensor | float | int):
             return
         looked, self._loss = self._loss, None
+        if isinstance(loss, Tensor) and loss.grad_fn is not None and not self.made:
+            self.made = tuple(of_loss(loss, self._model and self._model()))
         with contextlib.suppress(Exception):
             noted = float(loss.detach() if isinstance(loss, Tensor) else loss) if looked is not None else 0.0
             if looked is not None and not _near(looked, noted):
@@ -171,6 +192,7 @@ class FirstLook:
 
     def _look_by_hooks(self, model: nn.Module, inputs: object, arguments: tuple, keywords: dict) -> None:
         self._add(batch_findings(model, inputs, ()))
+        self._alike = samples(model, inputs, None)
         entry, stood = Entry(model, inputs), set(model._forward_pre_hooks)
         entry.__enter__()
         for key, hook in list(model._forward_pre_hooks.items()):
@@ -189,6 +211,8 @@ class FirstLook:
         self.handles.clear()
         with contextlib.suppress(Exception):
             self._outputs = [t.grad_fn for _, t in named_tensors(output, "output") if t.grad_fn is not None]
+            self.span = span_of(output)
+            self.strays = Strays(model, self._outputs, arguments)
         for one in held:
             one.remove()
             if isinstance(one, _Exit):

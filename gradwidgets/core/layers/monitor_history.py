@@ -15,10 +15,10 @@ from gradwidgets.core.results import Result
 
 MOST_BYTES = 64 * 2**20
 _FIRST_ROOM = 64  # samples
-_HEAD = 6  # numbers of a sample as a whole: step, seconds, loss, batch, writes, written
+_HEAD = 8  # numbers of a sample as a whole: step, seconds, loss, batch, writes, written, rate, decay
 _WORDS = ("layers", "kinds", "parameters", "notes")
-_MORE_WORDS = ("unheld", "missing")  # files of earlier versions have none
-_HEADS = ("batches", "writes", "written")
+_MORE_WORDS = ("unheld", "missing", "strays", "of_loss")  # files of earlier versions have none
+_HEADS = ("batches", "writes", "written", "rates", "decays")
 _NOTED = ("noted_steps", "noted_losses", "noted_batches", "noted_entropies", "noted_rates", "noted_variances")
 
 
@@ -127,6 +127,8 @@ class History(_Recorded):
             at `zero_grad`, unless that fills the old memory with zeros. NaN and None as in `batches`.
         written: 0 where no pass backward, and nothing else, has written to the gradients since the sample before, 1
             where something has, (S,), float64. NaN and None as in `batches`.
+        rates: The optimizer's learning rate, the largest of its groups, (S,), float64. NaN and None as in `batches`.
+        decays: Its weight decay, likewise.
         noted_steps: The steps of all losses that were noted, those of no sample too, ascending, (N,), int64; None in a
             file that has none.
         noted_losses: Those losses, (N,), float64.
@@ -135,7 +137,15 @@ class History(_Recorded):
             (N,), float64; NaN where `note_targets` was told nothing of it, or numbers that are no classes.
         noted_rates: The same of targets that are 0 or 1, each for itself, as binary cross-entropy, (N,), float64.
         noted_variances: What guessing their mean costs there as mean square, (N,), float64; NaN for labels.
-        unheld: Parameters with a gradient that no watched optimizer holds.
+        unheld: Parameters with a gradient that no watched optimizer holds, and that nobody has moved.
+        strays: Tensors of the model that take part and ask for a gradient, that its parameters do not list, and that
+            nobody has moved.
+        of_loss: What the first loss is made of, as far as its graph was noted: "classes", "shares" or "numbers" for one
+            of torch's losses, "sum" over a batch, "negated", with a "penalty" of most weights.
+        span: How far the largest number of a row of the first output is above the smallest, on the average; NaN where
+            that is unknown.
+        rule: How the optimizer makes a step of a gradient: its "name", whether steps are "scaled" to the learning rate,
+            its "momentum" and so on; empty where several differ or none is known.
         missing: Parameters that had no gradient at the first sample that lacked some.
         outputs: How many numbers the model's last layer gives for a sample; 0 where that is unknown.
         preflight: What is wrong with what went into the first pass, and with what the loss makes of it.
@@ -146,7 +156,7 @@ class History(_Recorded):
             where that is unknown.
         chance: What a guess costs that never looks at the inputs, by what `note_targets` was told: for classes the
             entropy of their "frequencies", for zeros and ones that of their "base rate", for numbers their "variance";
-            and the "largest share" of a class, or the "share of ones".
+            the "largest share" of a class, or the "share of ones"; and how many "labels" there were of whole numbers.
     """
 
     steps: Tensor
@@ -155,6 +165,8 @@ class History(_Recorded):
     batches: Tensor | None = None
     writes: Tensor | None = None
     written: Tensor | None = None
+    rates: Tensor | None = None
+    decays: Tensor | None = None
     noted_steps: Tensor | None = None
     noted_losses: Tensor | None = None
     noted_batches: Tensor | None = None
@@ -163,6 +175,10 @@ class History(_Recorded):
     noted_variances: Tensor | None = None
     unheld: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
+    strays: tuple[str, ...] = ()
+    of_loss: tuple[str, ...] = ()
+    span: float = math.nan
+    rule: dict[str, object] = field(default_factory=dict)
     outputs: int = 0
     preflight: tuple[Finding, ...] = ()
     looked_at: tuple[str, ...] = ()
@@ -185,6 +201,7 @@ class History(_Recorded):
         about = {name: list(getattr(self, name)) for name in (*_WORDS, *_MORE_WORDS)}
         about |= {"outputs": self.outputs, "looked_at": list(self.looked_at), "unseen": self.unseen}
         about |= {"waiting": self.waiting, "size": self.size, "chance": self.chance}
+        about |= {"span": self.span if math.isfinite(self.span) else None, "rule": self.rule}
         about["preflight"] = [one.to_dict() for one in self.preflight]
         return write(path, about, tensors)
 
@@ -211,6 +228,7 @@ class History(_Recorded):
             words |= {"preflight": tuple(map(_finding, about.get("preflight", ())))}
             words |= {name: int(about.get(name, 0)) for name in ("waiting", "size")}
             words["chance"] = {str(name): float(value) for name, value in dict(about.get("chance", {})).items()}
+            words |= {"span": _number(about.get("span")), "rule": dict(about.get("rule", {}))}
             found = cls(**words, outputs=int(about.get("outputs", 0)), **{name: tensors.get(name) for name in names})
             needed = {name for name, one in QUANTITIES.items() if not one.needs} <= set(tensors)
             whole = needed and {tuple(one.shape) for one in found.quantities.values()} == {
@@ -245,6 +263,10 @@ class History(_Recorded):
 
 
 GradientHistory = History  # its public name
+
+
+def _number(held: object) -> float:
+    return math.nan if held is None else float(held)
 
 
 def _finding(held: dict[str, object]) -> Finding:
@@ -325,9 +347,9 @@ class Record:
     def history(self, layers: tuple, kinds: tuple, parameters: tuple, notes: tuple, **more: object) -> History:
         """All of it as a result."""
         tensors = self._tensors(slice(self._count), len(layers))
-        steps, seconds, loss, batches, writes, written = self._heads[: self._count].clone().unbind(1)
+        steps, seconds, loss, *others = self._heads[: self._count].clone().unbind(1)
         heads = {"steps": steps.to(torch.int64), "seconds": seconds, "loss": loss}
-        heads |= {"batches": batches, "writes": writes, "written": written}
+        heads |= dict(zip(_HEADS, others, strict=True))
         return History(layers, kinds, parameters, notes, **tensors, **heads, **more)
 
     def latest(self, layers: tuple, kinds: tuple, parameters: tuple, notes: tuple) -> Sample | None:

@@ -3,17 +3,19 @@
 import contextlib
 import math
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor, nn
 
 from gradwidgets.core.layers.monitor_amp import scale_of
 from gradwidgets.core.layers.monitor_first import FirstLook
+from gradwidgets.core.layers.monitor_graph import StandStill
 from gradwidgets.core.layers.monitor_history import QUANTITIES, History, Record, Sample
 from gradwidgets.core.layers.monitor_layers import LayerTable, Owned, Written, listed, writes_of
 from gradwidgets.core.layers.monitor_loss import Losses
 from gradwidgets.core.layers.monitor_numbers import gradient_numbers
+from gradwidgets.core.layers.monitor_optimizer import rule_of, settings_of
 from gradwidgets.core.layers.monitor_taps import Taps
 from gradwidgets.core.layers.monitor_targets import TargetRecord
 from gradwidgets.core.layers.monitor_updates import Updates, plain_lr
@@ -40,6 +42,7 @@ class Sampler:
         loss: Of the newest sample; NaN for none.
         batch: The one that the next sample is of; NaN where that is unknown.
         waiting: Losses that were noted since the last step.
+        strays: Gives the tensors that take part and that the model does not list, by name.
     """
 
     def __init__(
@@ -49,10 +52,14 @@ class Sampler:
         self.taps = Taps()
         self.loss = self.batch = math.nan
         self.waiting = 0
+        self.strays: Callable[[], dict[str, Tensor]] = dict
         self._targets = TargetRecord()
         self._written = Written()
         self._lrs: dict[int, float | None] = {}
+        self._rules: dict[int, dict[str, object]] = {}
         self._unheld: tuple[str, ...] = ()
+        self._strays: tuple[str, ...] = ()
+        self._still = StandStill()
         self._missing: tuple[str, ...] = ()
         self._model = weakref.ref(model)
         self._one, self._activations, self._scaler = one, activations, scaler
@@ -103,13 +110,16 @@ class Sampler:
 
     def history(self, losses: Losses, first: FirstLook | None) -> History:
         """All samples, the losses that were noted, and what was seen of the first pass."""
-        more = {"unheld": self._unheld, "missing": self._missing, "outputs": self._outputs}
+        more = {"unheld": self._unheld, "missing": self._missing, "outputs": self._outputs, "strays": self._strays}
+        rules = list(self._rules.values())
+        more["rule"] = rules[0] if rules and all(one == rules[0] for one in rules) else {}
         more |= {"noted_steps": losses.steps, "noted_losses": losses.values, "noted_batches": losses.batches}
         more |= {f"noted_{name}": getattr(losses, name) for name in ("entropies", "rates", "variances")}
         more |= {"waiting": self.waiting, "chance": self._targets.chance, "size": self._targets.size}
         if first is not None:
             more["size"] = max(self._targets.size, first.size)
-            more |= {"preflight": first.findings, "looked_at": first.seen, "unseen": first.unseen}
+            more |= {"preflight": first.told_of(self._targets.chance), "looked_at": first.seen, "unseen": first.unseen}
+            more |= {"of_loss": first.made, "span": first.span}
         return self._record.history(*self._names, self.sentences, **more)
 
     def note_targets(self, targets: Tensor) -> None:
@@ -176,10 +186,12 @@ class Sampler:
             self._note_unheld(optimizer)
             if optimizer is not None:
                 self._lrs[id(optimizer)] = plain_lr(optimizer)
+                self._rules[id(optimizer)] = rule_of(optimizer)
             self.loss = math.nan if loss is None else float(loss)
-            self._record.add(
-                step, seconds, self.loss, numbers, layers, self.batch, writes_of(owned), self._written(owned)
-            )
+            # What nobody trains may add up.
+            trained = (optimizer is not None and self.share_of(optimizer)) or owned
+            head = self.batch, writes_of(trained), self._written(trained), *settings_of(optimizer)
+            self._record.add(step, seconds, self.loss, numbers, layers, *head)
             return True
         self._failures += 1
         return False
@@ -244,12 +256,22 @@ class Sampler:
         if optimizer is None or not due or not (self._one or len(self._record)):
             return
         held = {id(one) for _, _, those in self._held.values() for one in those}
-        found = [one.name for one in self._table.owned if id(one) not in held and one.parameter.grad is not None]
-        self._unheld = tuple(found)
+        owned = [one for one in self._table.owned if id(one) not in held and _is_taught(one.parameter)]
+        found = list(self._still((one.name, one.parameter) for one in owned))
+        names = set(self._missing)
+        missing = [(one.name, one.parameter) for one in self._table.owned if one.name in names]
+        self._missing = tuple(self._still(missing))  # of what another optimizer trains, none is said to be unused
+        self._unheld, self._strays = tuple(found), tuple(self._still(self._stray(optimizer)))
         self.notes.pop("outside", None)
         if found:
             whose = "the optimizer" if self._one else "any optimizer that made a step"
             self.notes["outside"] = f"with a gradient, but not in {whose}: {listed(found)}"
+
+    def _stray(self, optimizer) -> Iterator[tuple[str, Tensor]]:
+        held = {id(one) for group in optimizer.param_groups for one in group["params"]}
+        for name, tensor in self.strays().items():
+            if id(tensor) not in held and _is_taught(tensor):
+                yield name, tensor
 
     def _note_missing(self, owned: list[Owned], step: int) -> None:
         if "missing" in self.notes:
@@ -260,3 +282,8 @@ class Sampler:
             self.notes["missing"] = (
                 f"no gradient at step {step}, so unused in what the loss was made of: {listed(missing)}"
             )
+
+
+def _is_taught(parameter: Tensor) -> bool:
+    """Whether it gets a gradient: what was frozen later may hold one from before."""
+    return parameter.requires_grad and parameter.grad is not None

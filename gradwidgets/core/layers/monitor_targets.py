@@ -69,6 +69,7 @@ class _Classes:
     def __init__(self) -> None:
         self._counts: Counter[int] = Counter()
         self._total = 0
+        self._negative = False  # whether there were some below 0, which were left out
 
     @property
     def known(self) -> bool:
@@ -79,6 +80,7 @@ class _Classes:
         some = labels.reshape(-1)
         # A list is counted in a tenth of the time that tensors of this size take.
         now = Counter(some[:: -(-some.numel() // _LABELS)].tolist())
+        self._negative = self._negative or min(now) < 0
         for one in [one for one in now if one < 0]:  # ignored, by custom
             del now[one]
         count = sum(now.values())
@@ -90,14 +92,22 @@ class _Classes:
             return None
         every = math.log(self._total)
         cost = sum(n * (every - math.log(self._counts[one])) for one, n in now.items()) / count
-        return cost, math.nan, math.nan  # of two classes it is the same for one logit
+        return cost, math.nan, self._off(now, count)  # of two classes the first is the same for one logit
+
+    def _off(self, now: Counter, count: int) -> float:
+        """The mean square about the mean of all so far, should these be numbers and no classes."""
+        mean = sum(one * n for one, n in self._counts.items()) / self._total
+        return math.nan if self._negative else sum(n * (one - mean) ** 2 for one, n in now.items()) / count
 
     @property
     def chance(self) -> dict[str, float]:
         if not self.known:
             return {}
         shares = [n / self._total for n in self._counts.values()]
-        return {"frequencies": -sum(one * math.log(one) for one in shares), "largest share": max(shares)}
+        found = {"frequencies": -sum(one * math.log(one) for one in shares), "largest share": max(shares)}
+        if not self._negative:
+            found["variance"] = self._off(self._counts, self._total)
+        return found | {"labels": float(len(shares))}
 
 
 class _Numbers:

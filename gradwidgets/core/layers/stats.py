@@ -71,6 +71,7 @@ class LayerStats(Result):
         aside: Whether it is cut off together with all of a part of the model that stands beside what is trained, as a
             teacher or a target network does.
         twin: The part of the same shapes that is trained and with which that part is compared; "" for none.
+        judged: Whether what that part gives goes through layers that are trained on other data as well.
     """
 
     name: str
@@ -105,6 +106,7 @@ class LayerStats(Result):
     bounds: tuple[float, ...] = ()
     aside: bool = False
     twin: str = ""
+    judged: bool = False
 
     @property
     def activation_rms(self) -> float:

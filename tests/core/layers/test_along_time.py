@@ -524,6 +524,7 @@ def test_a_state_that_is_detached_on_the_way_is_told_with_how_far_back_a_gradien
         return [one for one in diagnose(flow) if one.name == "along time" and "detached" in one.message]
 
     (one,) = found(20)
-    assert one.severity == "info" and f"the state of cell is detached {words}: of 20 time steps" in one.message
+    assert one.severity == ("warning" if every == 1 else "info")
+    assert f"the state of cell is detached {words}: of 20 time steps" in one.message
     assert one.message.endswith(f"than {every} step{'s' if every > 1 else ''}")
     assert found(every) == []

@@ -74,17 +74,26 @@ def test_a_teacher_with_a_twin_that_is_trained_is_noted_and_no_fault(run, loss):
             lambda o, _: to_first(o[0], _) + to_first(o[1], _),
             (16, 32, 8),
         ),
-        # What a generator gives is judged by what is trained on data as well.
-        (
-            lambda s, x: (s.student(x), s.student(quietly(s.teacher, x))),
-            lambda o, _: to_first(torch.cat(o), _),
-            (16, 16),
-        ),
     ],
 )
 def test_a_part_that_stands_beside_and_has_no_twin_is_a_warning(run, loss, teacher):
     found = judged(run, loss, teacher)
     assert found.severity == "warning" and "or a target network, that is right" in found.message
+
+
+@pytest.mark.parametrize(
+    "run",
+    [
+        lambda s, x: torch.cat((s.student(x), s.student(quietly(s.teacher, x)))),
+        lambda s, x: torch.cat((s.student(x), s.student(s.teacher(x).detach()))),
+        lambda s, x: s.student(torch.cat((x, s.teacher(x).detach()))),
+        lambda s, x: s.student(torch.cat((x, s.teacher(x).detach())) * 0.5),
+    ],
+)
+def test_a_generator_in_its_critics_step_is_noted_and_no_fault(run):
+    found = judged(run, to_first, (16, 24, 16))
+    assert found.severity == "info" and found.evidence["layers"] == ["teacher.0", "teacher.2"]
+    assert "a generator in its critic's step" in found.message
 
 
 @pytest.mark.parametrize(
@@ -95,6 +104,8 @@ def test_a_part_that_stands_beside_and_has_no_twin_is_a_warning(run, loss, teach
         (lambda s, x: s.student(x) + s.teacher(x).detach(), {}),
         (lambda s, x: s.head(s.student(x) * s.teacher(x).detach().sigmoid()), {"head": nn.Linear(8, 8)}),
         (lambda s, x: s.student(s.stem(x)) * s.teacher(s.stem(x)).detach(), {"stem": nn.Linear(16, 16)}),
+        (lambda s, x: s.head(torch.cat((s.student(x), s.teacher(x).detach()))), {"head": nn.Linear(8, 8)}),
+        (lambda s, x: s.head(torch.cat((x, s.teacher(x).detach()), 1)), {"head": nn.Linear(24, 8)}),
         (lambda s, x: s.student(x) * torch.from_numpy(s.teacher(x).detach().numpy()), {}),
     ],
 )

@@ -139,7 +139,7 @@ def test_a_gradient_that_is_not_finite_is_not_said_to_be_missing():
 
 
 def test_the_rate_that_is_told_gives_the_updates_that_were_not_recorded():
-    history = replace(trained(lr=1e-9), update_ratio=None)
+    history = replace(trained(lr=1e-9), update_ratio=None, rates=None)
     assert "small_updates" not in [one.name for one in diagnose(history)]
     assert "small_updates" in [one.name for one in diagnose(history, lr=1e-9)]
     recorded = trained(lr=0.05)

@@ -1,6 +1,7 @@
 """How much a batch has to say: no samples, or samples that are all the same."""
 
 import math
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
@@ -16,18 +17,26 @@ _OTHERS = ("mask", "state", "hidden", "memory", "cache", "h0", "c0", "hx", "posi
 
 
 @left_out
-def samples(model: nn.Module, inputs: object, loss: Tensor | None) -> list[Finding]:
+def samples(model: nn.Module, inputs: object, loss: Tensor | None, targets: object = None) -> list[Finding]:
     """What to say of how many samples there are, and of how they differ.
 
     Args:
         model: That takes them.
         inputs: The batch.
         loss: What came of it; None where something raised.
+        targets: What is asked of them.
     """
     given = [(name, one) for name, one in named_tensors(inputs, "inputs") if one.ndim and not one.is_nested]
     if given and all(not one.shape[0] for _, one in given):
         return [_empty(*given[0], loss)]
-    return _alike(model, given)
+    asked = {"targets differ": _differ(targets)}
+    return [replace(one, evidence=one.evidence | asked) for one in _alike(model, given)]
+
+
+def _differ(targets: object) -> bool:
+    """Whether samples are asked for different things."""
+    asked = [one for _, one in named_tensors(targets, "targets") if one.ndim and one.layout is torch.strided]
+    return any(one.shape[0] > 1 and bool((one[1:] != one[:1]).any()) for one in asked)
 
 
 def _empty(name: str, tensor: Tensor, loss: Tensor | None) -> Finding:

@@ -146,7 +146,7 @@ class Look(Glance):
             trained = any(one.requires_grad for one in subject.model.parameters())
             found = self._told.findings(loss, self._again, trained=trained, reaches=reaches)
         raised = [] if error is None else [self._raised or self._told_of(error)]
-        amount = samples(subject.model, self.inputs, loss)
+        amount = samples(subject.model, self.inputs, loss, self.targets)
         parts = reconsidered(self._before, loss), self._entry.findings(), amount, [*found, *raised]
         return together(*parts, self._warned.findings())
 

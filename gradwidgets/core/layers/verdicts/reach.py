@@ -71,16 +71,14 @@ def _beside(judged: Judged) -> list[Finding]:
     """Parts that are cut off and stand beside what is trained: those that have a twin there, and the others."""
     aside = [(i, layer) for i, layer in judged.weighted if layer.aside]
     found = []
-    for twin in dict.fromkeys(layer.twin for _, layer in aside):
-        layers = [(i, layer) for i, layer in aside if layer.twin == twin]
+    for twin, apart in dict.fromkeys((layer.twin, layer.judged) for _, layer in aside):
+        layers = [(i, layer) for i, layer in aside if (layer.twin, layer.judged) == (twin, apart)]
         action = "Nothing, if that is so: requires_grad_(False) says it to readers and saves work."
-        one = _without(judged, layers, "cut off", "info" if twin else "warning", action)
+        one = _without(judged, layers, "cut off", "info" if twin or apart else "warning", action)
         like = f" beside {twin}" if twin else ""
         them = "it" if len(layers) == 1 else "them"
-        message = (
-            f"{one.message}; no trained layer takes from {them} alone: if this is a teacher or a target network{like}, "
-            "that is right"
-        )
+        whose = "a generator in its critic's step, or a teacher" if apart else "a teacher or a target network"
+        message = f"{one.message}; no trained layer takes from {them} alone: if this is {whose}{like}, that is right"
         found.append(replace(one, message=message))
     return found
 

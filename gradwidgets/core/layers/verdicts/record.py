@@ -2,10 +2,18 @@
 
 from dataclasses import fields, replace
 
-from gradwidgets.core.finding import Finding, worst_first
+from gradwidgets.core.finding import SEVERITIES, Finding, worst_first
 from gradwidgets.core.layers.monitor_history import History
 from gradwidgets.core.layers.verdicts.check import Check
-from gradwidgets.core.layers.verdicts.record_gradients import added_up, always_clipped, not_finite, unheld, without
+from gradwidgets.core.layers.verdicts.record_causes import decay, first_loss, negated, penalty, summed
+from gradwidgets.core.layers.verdicts.record_gradients import (
+    added_up,
+    always_clipped,
+    not_finite,
+    unheld,
+    unlisted,
+    without,
+)
 from gradwidgets.core.layers.verdicts.record_loss import by_frequencies, diverging, guessing, no_step, single
 from gradwidgets.core.layers.verdicts.record_steps import beyond_stable, died, out_of_range
 from gradwidgets.core.layers.verdicts.record_sums import added_up_later, put_back, stale
@@ -17,6 +25,43 @@ _ENOUGH = 3  # samples
 
 
 RECORD_CHECKS: dict[str, Check] = {
+    # Causes first: of two that are as grave, what comes first is told first.
+    "unheld": Check(
+        "what no optimizer holds stays as it was drawn",
+        "Give them to an optimizer (one that is made after them), or set requires_grad_(False) where it is meant so.",
+        unheld,
+    ),
+    "unlisted": Check(
+        "what no optimizer is given stays as it was drawn",
+        "Register it: nn.ModuleList or nn.ParameterList in place of a list, nn.ModuleDict in place of a dict, "
+        "nn.Parameter for a tensor.",
+        unlisted,
+    ),
+    "negated": Check(
+        "what is made smaller is how right it is",
+        "Take the minus sign away.",
+        negated,
+    ),
+    "summed": Check(
+        "the gradient grows with the batch",
+        "Take the mean, or divide the learning rate by the size of a batch.",
+        summed,
+    ),
+    "penalty": Check(
+        "the weights are made small, whatever the data say",
+        "Make the penalty's factor smaller.",
+        penalty,
+    ),
+    "decay": Check(
+        "the weights are drawn to 0, whatever the data say",
+        "Make weight decay smaller.",
+        decay,
+    ),
+    "first_loss": Check(
+        "the first steps are spent on taking back what was drawn",
+        "Draw the last layer smaller.",
+        first_loss,
+    ),
     "non_finite": Check(
         "NaN or infinity ends the training at once",
         "Look at that batch and at what divides, takes a logarithm or a root; lower the learning rate; clip.",
@@ -52,11 +97,6 @@ RECORD_CHECKS: dict[str, Check] = {
         "Use these layers in forward, or set requires_grad_(False) where it is meant so.",
         lambda judged: [],  # said by "no_gradient"
     ),
-    "unheld": Check(
-        "what no optimizer holds stays as it was drawn",
-        "Give them to an optimizer (one that is made after them), or set requires_grad_(False) where it is meant so.",
-        unheld,
-    ),
     "diverging": Check(
         "the steps make it worse",
         "Lower the learning rate; clip; look for a sign that is turned.",
@@ -82,6 +122,11 @@ RECORD_CHECKS: dict[str, Check] = {
         "Lower the learning rate below 2/λmax.",
         beyond_stable,
     ),
+    "always_clipped": Check(
+        "every step has the same length, and the gradient's size has no say",
+        "Raise max_norm above the usual norm, and set the learning rate anew.",
+        always_clipped,
+    ),
     "guessing": Check(
         "nothing is learned from the inputs",
         "Try to learn one batch by heart; look at labels against inputs, the learning rate, a softmax before the loss.",
@@ -91,11 +136,6 @@ RECORD_CHECKS: dict[str, Check] = {
         "one sample's gradient is mostly noise",
         "Take larger batches, or add up the gradients of several samples for a step; else a smaller learning rate.",
         single,
-    ),
-    "always_clipped": Check(
-        "every step has the same length, and the gradient's size has no say",
-        "Raise max_norm above the usual norm, and set the learning rate anew.",
-        always_clipped,
     ),
 }
 
@@ -107,6 +147,19 @@ _EXPLAINS = {
     "died": ("guessing",),
     "put_back": ("guessing", "small_updates"),
     "no_step": ("too_short",),
+    "decay": ("large_updates", "small_updates"),
+    "penalty": ("guessing", "large_updates", "first_loss"),
+    "small_updates": ("guessing",),
+    "unlisted": ("guessing",),
+}
+_ALL_UNHELD = ("added_up", "guessing", "small_updates")
+
+# What a fault leads to: it is as grave as the gravest of these.
+_LEADS_TO = {
+    "negated": ("non_finite", "diverging", "large_updates", "died"),
+    "summed": ("non_finite", "diverging", "large_updates", "died", "guessing"),
+    "penalty": ("diverging", "large_updates"),
+    "decay": ("died", "guessing"),
 }
 
 
@@ -139,13 +192,41 @@ def diagnose_record(history: History, **known: object) -> list[Finding]:
     found = (
         [one for check in RECORD_CHECKS.values() for one in check.find(judged)] if judged.samples else no_step(judged)
     )
-    gone = {name for one in found for name in _EXPLAINS.get(one.name, ())}
+    found = _with_causes(found)
+    gone = {name for one in found for name in _explained(one)}
     found = [replace(one, action=one.action or RECORD_CHECKS[one.name].action) for one in found if one.name not in gone]
     if judged.samples < _ENOUGH and "too_short" not in gone:
         found.append(_too_short(judged))
-    elif not found and not any(one.severity in ("warning", "error") for one in history.preflight):
+    before = [_of_a_training(judged, one) for one in history.preflight]
+    if not found and not any(one.severity in ("warning", "error") for one in before):
         found.append(_healthy(judged))
-    return [*history.preflight, *worst_first(found)]
+    return [*worst_first(before), *worst_first(found)]
+
+
+def _of_a_training(judged: JudgedRecord, finding: Finding) -> Finding:
+    """What is a note on one pass, and a fault of a training: inputs that are all the same, for targets that are not."""
+    chance = judged.history.chance
+    differ = finding.evidence.get("targets differ") or any(
+        chance.get(name, 0.0) > 0 for name in ("frequencies", "base rate", "variance")
+    )
+    return replace(finding, severity="warning") if finding.name == "constant_inputs" and differ else finding
+
+
+def _explained(finding: Finding) -> tuple[str, ...]:
+    """What need not be said beside a finding."""
+    return _ALL_UNHELD if finding.evidence.get("all") else _EXPLAINS.get(finding.name, ())
+
+
+def _with_causes(found: list[Finding]) -> list[Finding]:
+    """Causes as grave as what they lead to; a sum is none by itself."""
+    graver, names = [], {one.name for one in found}
+    for one in found:
+        if one.name == "small_updates" and "always_clipped" in names and "learning rate" not in one.evidence:
+            continue  # since it is clipped
+        after = [other.severity for other in found if other.name in _LEADS_TO.get(one.name, ())]
+        if after or one.name != "summed":
+            graver.append(replace(one, severity=max([one.severity, *after], key=SEVERITIES.index)))
+    return graver
 
 
 def _too_short(judged: JudgedRecord) -> Finding:

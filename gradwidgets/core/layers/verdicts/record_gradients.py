@@ -173,9 +173,42 @@ def unheld(judged: JudgedRecord) -> list[Finding]:
         return []
     those = {name.rpartition(".")[0] for name in names}
     where = tuple(column for column in judged.weighted if judged.history.layers[column] in those)
+    if _all_are(judged, those):
+        return [_of_another(names, where)]
     verb = "get a gradient" if len(names) > 1 else "gets a gradient"
     message = f"{listed(names)} {verb}, and no optimizer that was watched holds {'them' if len(names) > 1 else 'it'}"
     return [Finding("unheld", "warning", message, {"parameters": names, "count": len(names)}, where)]
+
+
+def _all_are(judged: JudgedRecord, layers: set[str]) -> bool:
+    """Whether all that has a gradient is in some layers, whose weights are as they were."""
+    history = judged.history
+    taught = [column for column in judged.weighted if bool((history.norm[:, column] > 0).any())]
+    weights = history.weight_norm[:, taught]
+    return {history.layers[column] for column in taught} <= layers and bool((weights == weights[0]).all())
+
+
+def _of_another(names: list[str], where: tuple[int, ...]) -> Finding:
+    message = (
+        f"the optimizer holds none of the parameters that get a gradient, {listed(names)}: it steps on those of "
+        "another model, or of a copy of this one, and nobody moves these"
+    )
+    action = "Make the optimizer of the parameters of the model that is trained, after it is copied, wrapped or loaded."
+    evidence = {"parameters": names, "count": len(names), "all": True}
+    return Finding("unheld", "error", message, evidence, where, action)
+
+
+def unlisted(judged: JudgedRecord) -> list[Finding]:
+    """Tensors that take part in the model, and that its parameters do not list."""
+    names = list(judged.history.strays)
+    if not names:
+        return []
+    verb, whom = ("get a gradient", "them") if len(names) > 1 else ("gets a gradient", "it")
+    message = (
+        f"{listed(names)} {verb}, but model.parameters() does not list {whom}: no optimizer that was watched holds "
+        f"{whom}, and nobody moves {whom}"
+    )
+    return [Finding("unlisted", "warning", message, {"tensors": names, "count": len(names)})]
 
 
 def always_clipped(judged: JudgedRecord) -> list[Finding]:

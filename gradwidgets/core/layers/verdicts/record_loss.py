@@ -38,7 +38,7 @@ def guessing(judged: JudgedRecord) -> list[Finding]:
     """A loss that stays at ln(classes), which a model without knowledge has."""
     classes = judged.known.classes or judged.history.outputs
     _, values = judged.losses
-    if not _is_long(judged):
+    if not _is_long(judged) or not judged.has_classes:
         return []
     classes = 2 if classes == 1 else classes  # one logit tells two apart
     if classes < 2:

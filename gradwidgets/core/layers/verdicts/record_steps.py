@@ -1,6 +1,7 @@
 """Steps over a training: too long or too short for the weights, units that died of them, beyond what is stable."""
 
 import math
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -19,24 +20,46 @@ _GONE, _LEFT = 1e-3, 0.5  # of the gradient and of the loss at first: solved; fa
 _SAMPLES = 8
 DEAD = 0.75, 0.99  # shares of a layer's units
 _MORE_DEAD = 0.25  # than at first
+_HARDLY = 1e-5  # update / weight that is too small where the learning rate is tiny and the loss stays
+_TINY = {False: 1e-4, True: 1e-6}  # learning rates below any that is usual: of gradients, of steps that are scaled
+_USUAL = 1e-3  # update / weight of most trainings that go well
+_RISES, _SOON = 1.5, 10.0  # times the first learning rate in a warm-up; times the record until it suffices
+_ELSEWHERE = 3.0  # times as far as the steps together can have gone
+_FLAT = 0.01  # of the loss
 _BEYOND = 1.1, 2.0  # lr · λ / 2: a training that goes well comes to its edge
 
 
 def out_of_range(judged: JudgedRecord) -> list[Finding]:
     """Most layers' updates are out of proportion to the weights, for most of the record."""
-    if judged.updates is None or judged.samples < _SAMPLES:
+    if judged.samples < _SAMPLES:
         return []
-    ratio, columns = _ratios(judged)
+    if judged.updates is None:
+        reach = at_most(judged)
+        return [] if reach is None else _small(judged, *_ratios(judged, reach))[:1]
+    ratio, columns = _ratios(judged, judged.updates)
     found = _large(judged, ratio, columns) or _small(judged, ratio, columns) or _thrown(judged, columns)
     return found[:1]
 
 
-def _ratios(judged: JudgedRecord) -> tuple[Tensor, list[int]]:
+def at_most(judged: JudgedRecord) -> Tensor | None:
+    """What update / weight can hardly be above, (S, L), by the optimizer's rule and its rate; None if unknown."""
+    history, rule = judged.history, judged.history.rule
+    if history.rates is None or not rule or not (rule.get("scaled") or rule.get("plain")):
+        return None
+    if rule.get("scaled"):
+        step = torch.tensor(history.parameters, dtype=torch.float64).sqrt().expand_as(history.norm)
+    else:
+        decay = history.decays.nan_to_num(nan=0.0)[:, None] * history.weight_norm
+        step = (history.norm + decay) / max(1 - float(rule.get("momentum", 0.0)), 1e-3)
+    return history.rates[:, None] * step / history.weight_norm
+
+
+def _ratios(judged: JudgedRecord, updates: Tensor) -> tuple[Tensor, list[int]]:
     """Update / weight of the layers that an optimizer holds, NaN where there is no gradient; and their columns."""
     history = judged.history
     no_one_steps = {name.rpartition(".")[0] for name in history.unheld}
     columns = [column for column in judged.weighted if history.layers[column] not in no_one_steps]
-    ratio, norm = judged.updates[:, columns], history.norm[:, columns]
+    ratio, norm = updates[:, columns], history.norm[:, columns]
     known = ratio.isfinite() & (norm > 0) & norm.isfinite()
     return torch.where(known, ratio, math.nan), columns
 
@@ -47,18 +70,87 @@ def _large(judged: JudgedRecord, ratio: Tensor, columns: list[int]) -> list[Find
 
 def _small(judged: JudgedRecord, ratio: Tensor, columns: list[int]) -> list[Finding]:
     """All along; or from some step on, though there is as large a gradient as before and the loss is as high."""
-    if _is_solved(judged):
+    if _is_solved(judged) or _warms_up(judged, ratio) or _knew(judged) or _are_moved(judged, ratio, columns):
         return []
+    still = (ratio.nan_to_num(nan=0.0) == 0).all(0)
+    if bool((ratio > RATIO[0]).any()):
+        ratio = torch.where(still, math.nan, ratio)  # nobody's, or of a rate of 0, by intention: others do move
     late = ratio.clone()
     late[: judged.samples // 2] = math.nan
     found = _most(judged, ratio, columns, "small", ratio < RATIO[0], _ALL_ALONG)
+    if not found and _has_a_tiny_rate(judged) and _is_flat(judged):
+        found = _most(judged, ratio, columns, "small", ratio < _HARDLY, _ALL_ALONG, limit=_HARDLY)
     if not found and _is_unsolved(judged):
         found = _most(judged, late, columns, "small", late < RATIO[0], _ALL_ALONG, " of the latter half")
-    return found
+    return [_with_the_rate(judged, one) for one in found]
+
+
+def _with_the_rate(judged: JudgedRecord, found: Finding) -> Finding:
+    """With which learning rate would do, where the one that is known is at fault."""
+    ratio, tiny = found.evidence["median of update / weight"], _has_a_tiny_rate(judged)
+    if not tiny:
+        return found
+    rate = float(judged.history.rates.nanmedian())
+    if not ratio > 0 or not rate > 0:
+        return replace(found, evidence=found.evidence | {"learning rate": rate})
+    better = float(f"{rate * _USUAL / ratio:.0e}")
+    action = (
+        f"Raise the learning rate from {number(rate, 2)}, tenfold at first: with about {number(better, 1)} a step "
+        f"would change the weights by {number(_USUAL, 1)} of their size."
+    )
+    return replace(found, evidence=found.evidence | {"learning rate": rate}, action=action)
+
+
+def _are_moved(judged: JudgedRecord, ratio: Tensor, columns: list[int]) -> bool:
+    """Whether most layers' weights have gone farther than the steps account for: something else moves them."""
+    weights = judged.history.weight_norm[:, columns]
+    gone = (weights[-1] - weights[0]).abs() / weights[0]
+    apart = float(judged.history.steps[-1] - judged.history.steps[0])
+    return bool(
+        (gone > _ELSEWHERE * apart * ratio.nanmedian(0).values.clamp(min=RATIO[0])).double().mean() > _MOST_LAYERS
+    )
+
+
+def _has_a_tiny_rate(judged: JudgedRecord) -> bool:
+    history = judged.history
+    if history.rates is None or not history.rule:
+        return False
+    return float(history.rates.nan_to_num(nan=math.inf).max()) < _TINY[bool(history.rule.get("scaled"))]
+
+
+def _warms_up(judged: JudgedRecord, ratio: Tensor) -> bool:
+    """Whether the learning rate rises, and will soon be large enough if it goes on so."""
+    rates = judged.history.rates
+    if rates is None or not bool((rates.diff() >= 0).all()) or not float(rates[-1]) > _RISES * float(rates[0]):
+        return False
+    return float(ratio[-1].nanmedian()) * _SOON > RATIO[0]
+
+
+def _knew(judged: JudgedRecord) -> bool:
+    """Whether it began far below guessing, at a usual learning rate: what is learned already has small steps."""
+    before, _ = _ends(judged)
+    return before < _LEFT * judged.guess and not _has_a_tiny_rate(judged)
+
+
+def _is_flat(judged: JudgedRecord) -> bool:
+    """Whether the loss is no lower at last than at first, but for noise."""
+    _, values = judged.losses
+    if len(values) < _SAMPLES or not bool(values.isfinite().all()):
+        return False
+    first, *_, last = values.tensor_split(4)
+    noise = 2 * math.hypot(float(first.std()) / len(first) ** 0.5, float(last.std()) / len(last) ** 0.5)
+    return float(first.mean() - last.mean()) < max(noise, _FLAT * abs(float(first.mean())))
 
 
 def _most(
-    judged: JudgedRecord, ratio: Tensor, columns: list[int], name: str, out: Tensor, needed: float, part: str = ""
+    judged: JudgedRecord,
+    ratio: Tensor,
+    columns: list[int],
+    name: str,
+    out: Tensor,
+    needed: float,
+    part: str = "",
+    limit: float = RATIO[0],
 ) -> list[Finding]:
     known = ~ratio.isnan()
     layer_share = (out & known).double().sum(0) / known.double().sum(0)  # NaN for a layer that has no steps
@@ -69,11 +161,11 @@ def _most(
     evidence = {
         "layers": judged.names(list(where)),
         "median of update / weight": float(ratio[:, hit].nanmedian()),
-        "threshold": RATIO[1] if name == "large" else RATIO[0],
+        "threshold": RATIO[1] if name == "large" else limit,
         "share of the record": float(layer_share[hit].min()),
     }
     side = "above" if name == "large" else "below"
-    message = (
+    message = ("the weights hardly move: " if name == "small" else "") + (
         f"a step changes the weights by {number(evidence['median of update / weight'], 2)} of their size, {side} "
         f"{number(evidence['threshold'])} at {percent(evidence['share of the record'])} of the samples{part} or more: "
         f"{listed(evidence['layers'])}"
@@ -84,8 +176,8 @@ def _most(
 def _thrown(judged: JudgedRecord, columns: list[int]) -> list[Finding]:
     """Most layers' weights are many times what they were, and the loss is no lower for it."""
     weights = judged.history.weight_norm[:, columns]
-    first = torch.where(weights > 0, weights, math.nan)
-    grown = weights.nan_to_num(nan=0.0).max(0).values / first.nan_to_num(nan=math.inf).min(0).values
+    before = torch.where(weights > 0, weights, math.inf).nan_to_num(nan=math.inf).cummin(0).values
+    grown = (weights.nan_to_num(nan=0.0) / before).max(0).values
     hit = [place for place, times in enumerate(grown.tolist()) if _GROWN <= times < math.inf]
     before, after = _ends(judged)
     if len(hit) <= _MOST_LAYERS * len(columns) or not after >= before:

@@ -90,7 +90,48 @@ class JudgedRecord:
         else:
             costs = history.noted_entropies, history.noted_rates, history.noted_variances
         named = zip(("frequencies", "base rate", "variance"), costs, strict=True)
-        return {name: one for name, one in named if name in history.chance and one is not None}
+        wanted = self._kinds_of_guess
+        return {name: one for name, one in named if name in history.chance and one is not None and name in wanted}
+
+    @property
+    def _kinds_of_guess(self) -> tuple[str, ...]:
+        """Of whole numbers it shows at the loss, or at the model's output, whether they are classes."""
+        by_loss = {"classes": ("frequencies",), "shares": ("base rate", "frequencies"), "numbers": ("variance",)}
+        if self.kind:
+            return by_loss[self.kind]
+        if "labels" not in self.history.chance:
+            return "frequencies", "base rate", "variance"
+        return ("variance",) if self._are_counts else ("frequencies",)
+
+    @property
+    def _are_counts(self) -> bool:
+        """Whether more whole numbers are asked for than an output of one number could tell apart."""
+        return self.history.outputs == 1 and self.history.chance.get("labels", 0) > 2
+
+    @property
+    def kind(self) -> str:
+        """What the loss is of, by its graph: "classes", "shares" or "numbers"; "" where that is unknown."""
+        return next((one for one in self.history.of_loss if one in ("classes", "shares", "numbers")), "")
+
+    @property
+    def has_classes(self) -> bool:
+        """Whether the loss may be a cross-entropy of classes."""
+        return self.kind in ("", "classes", "shares") and not (not self.kind and self._are_counts)
+
+    @property
+    def guess(self) -> float:
+        """What a model without knowledge has for its first loss, as a mean over the samples; NaN if unknown.
+
+        Of classes the logarithm of how many there are, of numbers their variance.
+        """
+        chance, classes = self.history.chance, self.known.classes or self.history.outputs
+        if self.kind == "numbers" or (not self.kind and "frequencies" not in chance):
+            return chance.get("variance", math.nan) if "base rate" not in chance else math.nan
+        if self.kind == "shares" or (not self.kind and self._are_counts):
+            return math.log(2) if self.kind else chance.get("variance", math.nan)
+        if not self.kind and "labels" not in chance:
+            return math.nan  # rows of shares may be compared by squares too
+        return max(math.log(classes) if classes > 1 else math.log(2), chance.get("frequencies", 0.0))
 
     def batch(self, step: int) -> int | None:
         """Which batch a step was of; None where that was not noted."""

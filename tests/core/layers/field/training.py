@@ -26,12 +26,16 @@ class Training:
         run: Trains, and gives the findings of the record.
         findings: Names of which at least one must be a warning or an error; none for a clean training, which gets no
             warning and no error at all.
+        words: What must stand in the message or the action of the first of them; "a|b" is one or the other.
+        leads: Whether that one must be the first of all warnings and errors, as a cause is.
     """
 
     name: str
     right: str
     run: Callable[[], list[Finding]]
     findings: frozenset[str] = frozenset()
+    words: tuple[str, ...] = ()
+    leads: bool = False
 
 
 def shortfall(training: Training, findings: list[Finding]) -> str:
@@ -39,9 +43,11 @@ def shortfall(training: Training, findings: list[Finding]) -> str:
     blamed = [one for one in findings if one.severity in ("warning", "error")]
     if not training.findings:
         return f"a clean training is blamed: {'; '.join(map(str, blamed))}" if blamed else ""
-    if training.findings & {one.name for one in blamed}:
-        return ""
-    return f"{' or '.join(sorted(training.findings))} missing: {'; '.join(map(str, findings))}"
+    named = [one for one in (blamed[:1] if training.leads else blamed) if one.name in training.findings]
+    text = " ".join(map(str, named)).lower()
+    missing = [] if named else [" or ".join(sorted(training.findings))]
+    missing += [repr(one) for one in training.words if not any(word.lower() in text for word in one.split("|"))]
+    return f"{' and '.join(missing)} missing: {'; '.join(map(str, findings))}" if missing else ""
 
 
 @cache
@@ -103,6 +109,9 @@ def train(
     given: bool = True,
     told: bool = True,
     every: int = 4,
+    updates: bool = True,
+    noted: Callable = Tensor.detach,
+    expected: Callable | None = None,
     **known: object,
 ) -> list[Finding]:
     """Train on digits, watched, and say what the record says.
@@ -125,6 +134,9 @@ def train(
         given: Whether the monitor is told the optimizer.
         told: Whether it is told the labels.
         every: Steps from sample to sample.
+        updates: Whether the steps' lengths are recorded.
+        noted: What is noted of a loss: its value, or itself with its graph.
+        expected: Gives what the monitor is told to expect.
         known: See `diagnose_record`.
     """
     torch.manual_seed(0)
@@ -132,7 +144,10 @@ def train(
     inputs, labels = data()
     steps_of = optimizer(list(held(model)))
     scheduled = schedule(steps_of) if schedule else None
-    with GradientMonitor(model, steps_of if given else None, every=every, activations=True, updates=True) as monitor:
+    watch = {"every": every, "activations": True, "updates": updates}
+    with GradientMonitor(model, steps_of if given else None, **watch) as monitor:
+        if expected:
+            monitor.expect(*expected())
         for step in range(steps):
             for _ in range(micro):
                 some = rows(inputs, step, size)
@@ -140,7 +155,7 @@ def train(
                     monitor.note_targets(labels[some])
                 value = changed(loss(model, inputs[some], labels[some]), model, step)
                 (value / micro).backward()
-            monitor.note_loss(value.detach())
+            monitor.note_loss(noted(value))
             monitor.note_batch(step)
             before_step(model, steps_of, step)
             steps_of.step()
