@@ -21,6 +21,7 @@ from gradwidgets.core.subject.generators import generators
 
 _HOOKS = [name for name, held in vars(torch_module).items() if name.startswith("_global_") and hasattr(held, "items")]
 _AUTOCAST = ("cpu", "cuda")
+_MODES_KEYS = torch._C.DispatchKey.Python, torch._C.DispatchKey.PythonTLSSnapshot
 _WAYS = [  # in which attention is computed
     name
     for name in ("flash", "mem_efficient", "math", "cudnn", "overrideable", "fa3")
@@ -164,6 +165,16 @@ def _put_modes(held: tuple[list, list]) -> None:
         _pop_dispatch_mode()
 
 
+def _dispatch() -> tuple[bool, ...]:
+    return tuple([torch._C._dispatch_tls_is_dispatch_key_included(key) for key in _MODES_KEYS])
+
+
+def _put_dispatch(held: tuple[bool, ...]) -> None:
+    # Who enters inference mode inside a mode that sees operations, and leaves it after that one, brings it back empty.
+    for key, included in zip(_MODES_KEYS, held, strict=True):
+        torch._C._dispatch_tls_set_dispatch_key_included(key, included)
+
+
 def _saved_tensors_hooks() -> object:
     return torch._C._autograd._top_saved_tensors_default_hooks(True)
 
@@ -269,6 +280,7 @@ SETTINGS: tuple[Setting, ...] = (
     ("torch's default dtype", torch.get_default_dtype, torch.set_default_dtype),
     ("torch's default device", _default_device, torch.set_default_device),
     ("torch's modes", _modes, _put_modes),
+    ("torch's dispatch", _dispatch, _put_dispatch),
     ("gradient mode", torch.is_grad_enabled, torch._C._set_grad_enabled),
     ("deterministic mode", _deterministic, _put_deterministic),
     (

@@ -55,7 +55,10 @@ class Untouched(EndsTwice):
             self.restored += self._copies.restore()
         if self._copied is not None:
             self.restored += self._copied.changed()
-        self.restored += self._held.restore() + settings
+        things = self._held.restore()
+        if things:  # what goes with them may flip a setting as it goes
+            settings += [words for words in self._process.put_back() if words not in settings]
+        self.restored += things + settings
         self.changed = self._held.differences() + self._process.differences() if self.restored else []
         self._ended = True
 

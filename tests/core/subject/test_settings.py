@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from gradwidgets import check_loss
 from gradwidgets.core.layers.passes import quietly
 from gradwidgets.core.subject.settings import Settings
 from gradwidgets.core.subject.threads import all_threads, in_one_thread, one_thread
@@ -69,3 +70,22 @@ def test_somebody_s_code_has_all_threads_inside_ours_with_one(three_threads):
     for _ in in_one_thread(work()):
         seen.append(torch.get_num_threads())
     assert seen == [1, 3, 3, 1, 1] and torch.get_num_threads() == 3
+
+
+class Entering:
+    """A loss that is not finite, and enters inference mode without ever leaving it."""
+
+    def __init__(self):
+        self.entered = []
+
+    def __call__(self, a, b):
+        self.entered.append(torch.inference_mode())
+        self.entered[-1].__enter__()
+        return a.log() + b**2
+
+
+def test_a_loss_that_enters_a_mode_while_its_operations_are_watched_leaves_torch_whole():
+    loss = Entering()
+    names = [one.name for one in check_loss(loss, {"a": (-1, 1), "b": (-1, 1)}).findings]
+    assert "non_finite" in names and loss.entered == [] and not torch.is_inference_mode_enabled()
+    assert torch.nn.Linear(2, 2)(torch.ones(2)).requires_grad
