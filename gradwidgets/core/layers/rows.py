@@ -100,6 +100,10 @@ def _is_fresh(module: nn.Module) -> bool:
     return module.track_running_stats and seen is not None and not seen.is_meta and int(seen) == 0
 
 
+def _has_numbers(parameter: Tensor) -> bool:
+    return nn.parameter.is_lazy(parameter) or parameter.numel() > 0
+
+
 def rows_of(model: nn.Module) -> list[Row]:
     """All modules that own parameters, and all activations, in the model's own order."""
     rows, inside, heads = [], set(), {}
@@ -107,7 +111,7 @@ def rows_of(model: nn.Module) -> list[Row]:
         if id(module) in inside:
             continue
         heads[name] = heads_of(module)
-        own = {key: one for key, one in module._parameters.items() if one is not None}
+        own = {key: one for key, one in module._parameters.items() if one is not None and _has_numbers(one)}
         if "parametrizations" in module._modules and parametrize.is_parametrized(module):
             for one in module.parametrizations.modules():
                 inside.add(id(one))

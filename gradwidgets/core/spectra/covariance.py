@@ -196,6 +196,8 @@ def _layers(function: ModelLoss) -> dict[str, tuple[int, int, Tensor]]:
     generator = torch.Generator().manual_seed(0)
     layers, start = {}, 0
     for name, size in sizes.items():
+        if not size:
+            continue
         some = torch.randint(0, size, (8 * CHOSEN,), generator=generator).unique()
         some = some[torch.randperm(len(some), generator=generator)[:CHOSEN]] if size > CHOSEN else torch.arange(size)
         layers[name] = (start, size, some.sort().values)

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from gradwidgets.core import diagnose, layer_flow
 from gradwidgets.core.spectra import gradient_covariance, measuring_covariance
 
 
@@ -131,3 +132,23 @@ def test_wrong_batches():
         gradient_covariance(network(), [*batches(1), (1, 2, 3)], functional.mse_loss)
     with pytest.raises(TypeError, match=r"pairs; number 0 is a Tensor"):
         gradient_covariance(network(), [torch.zeros(2, 6)], functional.mse_loss)
+
+
+class _WithNothing(nn.Module):
+    """Has a parameter that holds no numbers, as a placeholder does."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer, self.none = nn.Linear(4, 3), nn.Parameter(torch.zeros(0, 4))
+
+    def forward(self, x):
+        return self.layer(x) + self.none.sum()
+
+
+def test_a_parameter_that_holds_no_numbers_is_no_layer():
+    torch.manual_seed(0)
+    model, x, y = _WithNothing(), torch.randn(16, 4), torch.arange(16) % 3
+    found = gradient_covariance(model, [(x, y), (x.flip(0), y)], nn.functional.cross_entropy)
+    assert [one.name for one in found.layers] == ["layer"]
+    flow = layer_flow(model, x, y, nn.functional.cross_entropy)
+    assert [one.name for one in flow.layers] == ["layer"] and [one.name for one in diagnose(flow)] == ["healthy"]

@@ -182,16 +182,16 @@ def diagnose(flow: LayerFlow | History, **known: object) -> list[Finding]:
 
 def _found(judged: Judged) -> list[Finding]:
     found = [one for name, check in CHECKS.items() if name != "healthy" for one in check.find(judged)]
-    found = _without_consequences(found)
+    found = _without_consequences(found, judged)
     if all(one.severity in ("ok", "info") for one in found):
         found.append(_healthy(judged))
     return found
 
 
-def _without_consequences(found: list[Finding]) -> list[Finding]:
-    """Without what another finding explains, or says of the same."""
+def _without_consequences(found: list[Finding], judged: Judged) -> list[Finding]:
+    """Without what another finding explains, or says of the same; or a norm that normalises nothing yet."""
     names = {one.name for one in found if one.severity in ("warning", "error")}
-    if names & _GROWN:
+    if names & _GROWN or any(layer.fresh for layer in judged.flow.layers):
         found = [one for one in found if not follows(one)]
     gone = {name for cause, those in _EXPLAINS.items() if cause in names for name in those}
     return [one for one in found if one.name not in gone]
