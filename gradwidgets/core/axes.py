@@ -4,7 +4,6 @@ import math
 from collections.abc import Mapping
 from numbers import Real
 
-_NARROWEST = 1e-280  # its square's inverse need not be finite, but its own must be, over any loss of everyday size
 Axes = dict[str, tuple[float, float]]
 
 
@@ -46,7 +45,7 @@ def check_range(bounds: object, where: str) -> tuple[float, float]:
         raise ValueError(f"{where} must be finite with low < high; got ({low:g}, {high:g})")
     if not math.isfinite(high - low):
         raise ValueError(f"{where} is wider than a float can say; got ({low:g}, {high:g})")
-    if high - low < _NARROWEST:
+    if not math.isfinite(1 / (high - low)):
         raise ValueError(f"{where} is narrower than a float can divide; got ({low:g}, {high:g})")
     return low, high
 

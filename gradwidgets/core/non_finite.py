@@ -29,8 +29,8 @@ ACTIONS = {
 }
 _GENERAL = "Clamp the input of that operation, or add a small eps."
 _MASKED = (
-    "A mask that is multiplied in afterwards does not hide infinity: choose before that operation, by an index or with "
-    "torch.where on its input, or clamp its input."
+    " A factor of 0 behind it, a mask say, does not hide infinity: choose before it, by an index or with torch.where on "
+    "its input."
 )
 # What only hands infinity on, or puts it there on purpose.
 _HANDED_ON = frozenset((
@@ -193,7 +193,7 @@ class _Watch(Watching):
             event = made[0] if self.loss_is_nan or self.inf is None else self.inf
             first, chain = self._chain(event)
             masked = event.of_infinity and event.operation in _FACTORS and first is not event
-            return Culprit(first.who, "loss", chain, _MASKED if masked else action_for(first.who))
+            return Culprit(first.who, "loss", chain, action_for(first.who) + _MASKED * masked)
         made = [one for one in (self.nan, self.inf) if one is not None and one.back]
         # What the way forward hid behind a choice meets the way back.
         made = made or [one for one in (self.nan, self.inf) if one is not None]

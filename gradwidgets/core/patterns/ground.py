@@ -65,7 +65,7 @@ def dead_zone(look: Look) -> Finding | None:
     axis = None if wholly >= DEAD_SHARE else look.names.index(next(iter(parts)))
     stop = "" if look.function is None else stopping(look.function, torch.tensor(spot, dtype=torch.float64), axis)
     if action := action_for(stop):
-        said.append(f"it is {stop} that lets no gradient through")
+        said.append(f"it is {'torch.' * (stop == 'where')}{stop} that lets no gradient through")
     return Finding(
         "dead_zone",
         "warning",
