@@ -23,7 +23,8 @@ PICTURES = 10.0  # a second, at most
 SHARE = 0.03  # of the time of training that drawing may take
 GRACE = 0.1  # seconds of recording that the budget does not count: a training of a second should be seen too
 FIRST = 0.15  # seconds more, for the first pictures: all of them must be drawn, and nobody waits for the second one
-PATIENCE = 5.0  # seconds between two pictures at most, whatever they cost: one that stands still is taken for stuck
+PATIENCE = 5.0  # seconds between two pictures at most: one that stands still is taken for stuck
+DEAR = 10.0  # times what a picture takes, where that is more
 
 
 class LiveRun:
@@ -166,7 +167,7 @@ class LiveRun:
         began = time.perf_counter()
         over = self.drawing + self._usual - FIRST - self._share * (began - self._began)
         if over > 0:
-            self._due = min(began + over / self._share, self._shown_at + PATIENCE)
+            self._due = min(began + over / self._share, self._shown_at + max(PATIENCE, DEAR * self._usual))
         if began < self._due:
             return
         drawn, worked = False, time.thread_time()
