@@ -29,8 +29,8 @@ ACTIONS = {
 }
 _GENERAL = "Clamp the input of that operation, or add a small eps."
 _MASKED = (
-    " A factor of 0 behind it, a mask say, does not hide infinity: choose before it, by an index or with torch.where on "
-    "its input."
+    " A factor of 0 behind it, a mask say, does not hide infinity: choose before it, by an index or with torch.where "
+    "on its input."
 )
 # What only hands infinity on, or puts it there on purpose.
 _HANDED_ON = frozenset((
