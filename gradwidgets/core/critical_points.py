@@ -1,5 +1,6 @@
 """Where a gradient is zero at a point, and what kind of point that is."""
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -15,12 +16,14 @@ Kind = Literal["minimum", "maximum", "saddle", "degenerate"]
 
 _MOST = 40  # candidates that are looked at; of a loss that is slow, fewer
 _MOST_SLOW = 4
+_ABOVE = 0.01  # of the usual loss's height above the lowest: so high ground is none of a lowest valley's
 _ITERATIONS = 12
 _INSIDE = 9  # places along each side of a cell, where it is looked for a kink
 _KINKS = 0.23  # of those places: a line and another across hold fewer
 _RING = 16
 _ARRIVED = 1e-7  # of the view's width: a last step so short ends Newton's method
 _SETTLED = 1e-10  # the same: after a step so short another would be rounding
+_BENT = 1e-8  # of a steep slope, over the view: what bends less is flat ground, where a slope dies away
 _FLAT = 1e-6  # of the larger eigenvalue: a smaller one counts as zero
 
 
@@ -75,7 +78,7 @@ def finding_critical_points(grid, function: LossFunction, usable: Tensor, steep:
         near = ((moved - home).abs() <= 1.5 * cell).all(-1)
         # A step out of the cell and its neighbours is no refinement; half the way may be.
         moved = torch.where(near[:, None], moved, (at + home) / 2)
-        last = ((moved - at) / spans).norm(dim=-1)
+        last = torch.where(near, ((moved - at) / spans).norm(dim=-1), math.inf)  # half of the way is no arrival
         at = torch.where(alive[:, None], moved, at)
         yield 0.1 + 0.6 * (k + 1) / steps
         if bool((~alive | (last <= _SETTLED)).all()):
@@ -86,7 +89,7 @@ def finding_critical_points(grid, function: LossFunction, usable: Tensor, steep:
     smooth = alive & arrived & _finite(gradient, hessian)
     candidates: list[CriticalPoint | None] = [None] * len(at)
     if bool(smooth.any()):
-        judged = yield from part_of(_smooth(function, at[smooth], hessian[smooth], spans), 0.7, 0.15)
+        judged = yield from part_of(_smooth(function, at[smooth], hessian[smooth], spans, steep), 0.7, 0.15)
         for i, one in zip(smooth.nonzero().flatten().tolist(), judged, strict=True):
             candidates[i] = one
     if not bool(smooth.all()):
@@ -119,23 +122,30 @@ def _corners(grid, usable: Tensor, function: LossFunction) -> tuple[Tensor, Tens
     where = changes.nonzero()
     most = _MOST if function.method != "pointwise" else _MOST_SLOW
     if len(where) > most:
-        size = all_of[:, *where.T].norm(dim=-1).amin(0)
-        where = where[size.argsort()[:most]]
+        order = all_of[:, *where.T].norm(dim=-1).amin(0).argsort()
+        # A valley along which the loss is lowest has more of them than a saddle above it: each has half of the places.
+        losses = torch.stack([grid.loss[corner] for corner in corners])[:, *where.T].amin(0)[order]
+        least, usual = grid.loss[usable].min(), grid.loss[usable].median()
+        high = losses > least + _ABOVE * (usual - least)
+        above, lowest = order[high], order[~high]
+        some = max(most // 2, most - len(lowest))
+        where = where[torch.cat([above[:some], lowest[: most - min(some, len(above))]])]
     low, high = points[tuple(where.T)], points[tuple((where + 1).T)]
     return low, high
 
 
 def _smooth(
-    function: LossFunction, points: Tensor, differences: Tensor, spans: Tensor
+    function: LossFunction, points: Tensor, differences: Tensor, spans: Tensor, steep: float
 ) -> Slices[list[CriticalPoint | None]]:
     """Judge points where the gradient is zero, (K, P), by their curvature."""
     hessians = yield from hessians_at(function, points, spans, differences)
     hessians = torch.where(hessians.isnan(), differences, hessians)
     losses = (yield from function.valuing(points, gradient=False)).loss.tolist()
     eigenvalues = torch.linalg.eigvalsh(hessians)
+    bent = ((hessians * spans[:, None] * spans).abs().amax((1, 2)) > _BENT * steep).tolist()
     return [
-        CriticalPoint(tuple(point), _kind(own), loss, tuple(own.tolist()))
-        for point, own, loss in zip(points.tolist(), eigenvalues, losses, strict=True)
+        CriticalPoint(tuple(point), _kind(own), loss, tuple(own.tolist())) if curved else None
+        for point, own, loss, curved in zip(points.tolist(), eigenvalues, losses, bent, strict=True)
     ]
 
 

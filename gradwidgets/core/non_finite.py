@@ -7,12 +7,15 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+from torch.utils._pytree import tree_leaves
 
 from gradwidgets.core.loss_function import LossFunction
 from gradwidgets.core.watching import Watching, floats_in
 
 ACTIONS = {
     "log": "Clamp its input away from zero, or use log1p, logsigmoid or log_softmax.",
+    "acosh": "Clamp its input a little above 1: there its slope is infinite, and below it acosh is not defined.",
+    "atanh": "Clamp its input a little inside (−1, 1): there it is infinite.",
     "acos": "Clamp its input a little inside (−1, 1), or take atan2: at ±1 its slope is infinite.",
     "asin": "Clamp its input a little inside (−1, 1), or take atan2: at ±1 its slope is infinite.",
     "sqrt": "Add a small eps under the root.",
@@ -38,6 +41,7 @@ _HANDED_ON = frozenset((
     "scalar_tensor", "constant_pad_nd", "masked_fill", "copy", "fill", "zeros_like", "ones_like", "select",
     "unsqueeze", "squeeze", "stack", "cat", "index", "slice",
 ))  # fmt: skip
+_CONSTANTS = frozenset(("scalar_tensor", "full", "full_like"))
 _FACTORS = ("mul", "mv", "mm", "dot", "addmm", "bmm")
 
 
@@ -112,29 +116,44 @@ def largest_growth(function: LossFunction, point: Tensor, spans: Tensor) -> str:
     """
     ways = torch.cat([torch.eye(len(point), dtype=torch.float64), -torch.eye(len(point), dtype=torch.float64)]) * spans
     try:
-        slopes = function.values(point + _NEAR * ways).gradient.double().norm(dim=-1).nan_to_num(0, 0, 0)
-        way, logs = ways[int(slopes.argmax())], []
+        places = torch.stack([point + _NEAR * ways, point + _FAR * ways])
+        slopes = function.values(places.flatten(0, 1)).gradient.double().norm(dim=-1).nan_to_num(0, 0, 0)
+        near, away = slopes.reshape(2, -1)
+        way, logs = ways[int((near / away.clamp_min(1e-300)).argmax())], []  # not along a line that is singular itself
         for far in (_NEAR, _FAR):
             logs.append(_Growth())
             function.run_at(point + far * way, torch.float64, logs[-1])
     except Exception:
         return ""
-    names = [name for name, _ in logs[0].growths]
-    if names != [name for name, _ in logs[1].growths] or not names:
+    names = [name for name, *_ in logs[0].sizes]
+    if names != [name for name, *_ in logs[1].sizes] or not names:
         return ""
-    growths = [near / max(far, 1e-300) for (_, near), (_, far) in zip(logs[0].growths, logs[1].growths, strict=True)]
-    return names[growths.index(max(growths))]
+    growths = [
+        _times(made, made_away) / max(1.0, _times(given, given_away))
+        for (_, given, made), (_, given_away, made_away) in zip(logs[0].sizes, logs[1].sizes, strict=True)
+    ]
+    # What grows on the way forward makes the way back grow, in whatever multiplies by it.
+    forward = [growth * (not back) for growth, back in zip(growths, logs[0].back_from, strict=True)]
+    grown = forward if max(forward) > _GROWN else growths
+    return names[next(k for k, growth in enumerate(grown) if growth >= _ALIKE * max(grown))]
+
+
+def _times(near: float, away: float) -> float:
+    return near / max(away, 1e-300)
 
 
 _NEAR, _FAR = 1e-6, 1e-3  # of the view: how far away from a point it is looked at operations
+_ALIKE = 0.5  # of the largest growth: a square of what grows grows as much again, and is not the cause
+_GROWN = 10.0  # times from there to here: a logarithm grows less
 
 
 class _Growth(Watching):
-    """Notes of every operation how much larger what it makes is than what it is given."""
+    """Notes of every operation how large what it is given is, and what it makes."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.growths: list[tuple[str, float]] = []
+        self.sizes: list[tuple[str, float, float]] = []
+        self.back_from: list[bool] = []
 
     def run(self, name: str, func, args: tuple, kwargs: dict) -> object:
         result = func(*args, **kwargs)
@@ -142,7 +161,8 @@ class _Growth(Watching):
             [float(t.detach().abs().max()) for t in floats_in(part) if t.numel()] for part in ((args, kwargs), result)
         )
         if given and made and name not in _HANDED_ON:
-            self.growths.append((self.node or name, max(made) / max(*given, 1e-300)))
+            self.sizes.append((self.node or name, max(given), max(made)))
+            self.back_from.append(bool(self.node))
         return result
 
 
@@ -166,6 +186,10 @@ class _Watch(Watching):
     def run(self, name: str, func, args: tuple, kwargs: dict) -> object:
         given = floats_in((args, kwargs))
         nan_in, inf_in = any(map(_has_nan, given)), any(map(_has_inf, given))
+        # NaN that stands in the formula as a number: no operation has made it.
+        nan_in |= name in _CONSTANTS or any(
+            isinstance(one, float) and one != one for one in tree_leaves((args, kwargs))
+        )
         if not self.node and (nan_in or inf_in):
             self.data |= any((_has_nan(t) or _has_inf(t)) and t.data_ptr() not in self._made for t in given)
         result = func(*args, **kwargs)

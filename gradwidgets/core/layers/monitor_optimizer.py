@@ -22,7 +22,7 @@ def rule_of(optimizer: object) -> dict[str, object]:
 
     Returns:
         Its "name"; whether steps are "scaled" to the learning rate; its "momentum"; whether its decay is "decoupled"
-        from the gradient. Empty where none is known.
+        from the gradient; whether it "climbs", as with maximize. Empty where none is known.
     """
     groups = getattr(optimizer, "param_groups", ())
     name = type(optimizer).__name__
@@ -36,6 +36,7 @@ def rule_of(optimizer: object) -> dict[str, object]:
         "plain": name == "SGD",
         "momentum": 0.0 if math.isnan(momentum) else momentum,
         "decoupled": bool(decoupled),
+        "climbs": all(group.get("maximize", False) for group in groups),
     }
 
 

@@ -99,17 +99,22 @@ def _along_axes(view: View, mesh: Tensor, loss: Tensor, gradient: Tensor, found:
         excess = _excess(change, left, right, part).nan_to_num(0)
         bend = (right - left).abs().nan_to_num(0, 0, 0)
         steep = torch.maximum(left.abs(), right.abs()).nan_to_num(0, 0, 0)
+        gentle = torch.minimum(left.abs(), right.abs()).nan_to_num(0, 0, 0)
         score = torch.zeros_like(excess)
         for kind, values in (("jump", excess), ("kink", bend), ("pole", steep)):
             score = torch.where(kinds[kind][:, None], values, score)
         best = score.argmax(1)
-        seen.append([change.abs()[rows, best], bend[rows, best], steep[rows, best], part[:, 0], losses[rows, best]])
+        parts = (change.abs(), bend, steep, gentle, losses)
+        seen.append([*(values[rows, best] for values in parts), part[:, 0]])
         start, end = at[rows, best], at[rows, best + 1]
         yield 0.1 + 0.9 * (window + 1) / _WINDOWS
-    change, bend, steep, part, losses = (torch.stack(parts) for parts in zip(*seen, strict=True))
-    growth = steep[1:] / steep[:-1].clamp_min(1e-300)
+    change, bend, steep, gentle, losses, part = (torch.stack(parts) for parts in zip(*seen, strict=True))
     usual = height / view.spans[axis]
-    pole = ((growth[:8] > _GROWS).sum(0) >= 7) & (steep[6] > _LEAST_GROWTH * torch.maximum(steep[0], usual))
+    pole, growth = _grows(steep, usual)
+    # At the end of a view a pole is a number, as tan(π/2) is one: what does not grow there grows beside it.
+    beside, growth_beside = _grows(gentle, usual)
+    growth = torch.where(pole, growth, growth_beside)
+    pole |= beside
     jump = (change[6] > _JUMP * height) & (change[6] > 0.3 * change[1])
     jump &= (change[6] > 1e3 * _EPS * losses[6].abs()) & (change[6] > 100 * part[6] * steep[6])
     kink = (bend[5] > 0.3 * bend[0]) & (bend[5] > 0.1 * steep[5]) & (bend[5] * view.spans[axis] > 0.01 * height)
@@ -124,6 +129,13 @@ def _along_axes(view: View, mesh: Tensor, loss: Tensor, gradient: Tensor, found:
             found.jumps.append((middle, float(change[6, k])))
         elif kink[k]:
             found.kinks.append(middle)
+
+
+def _grows(steep: Tensor, usual: Tensor) -> tuple[Tensor, Tensor]:
+    """Whether slopes, window by window (W, N), grow without end; and how much from each to the next."""
+    growth = steep[1:] / steep[:-1].clamp_min(1e-300)
+    least = _LEAST_GROWTH * torch.maximum(steep[0], usual)
+    return ((growth[:8] > _GROWS).sum(0) >= 7) & (steep[6] > least), growth
 
 
 def _intervals(view: View, mesh: Tensor, loss: Tensor, gradient: Tensor, height: float) -> _Intervals:

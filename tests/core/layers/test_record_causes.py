@@ -109,3 +109,33 @@ def test_what_another_optimizer_trains_is_not_said_to_be_unused():
 
     names = [one.name for one in diagnose(recorded(model, first, loss, 12))]
     assert "unused" not in names and "unheld" not in names
+
+
+def _found(make, schedule=None, steps=80):
+    torch.manual_seed(0)
+    model, x = nn.Sequential(nn.Linear(8, 16), nn.ReLU(), nn.Linear(16, 4)), torch.randn(64, 8)
+    y, optimizer = x[:, :4].argmax(1), make(model.parameters())
+    if schedule is not None:
+        scheduler = schedule(optimizer)
+        optimizer.register_step_post_hook(lambda *_: scheduler.step())
+
+    def loss():
+        return F.cross_entropy(model(x), y)
+
+    return {one.name: one for one in diagnose(recorded(model, optimizer, loss, steps, updates=True))}
+
+
+@pytest.mark.parametrize("kind", [torch.optim.SGD, torch.optim.Adam])
+def test_an_optimizer_that_climbs_a_loss_is_told_and_one_that_descends_is_not(kind):
+    found = _found(lambda p: kind(p, 0.003, maximize=True))
+    assert found["negated"].severity == "error" and "maximize=True" in found["negated"].message
+    assert "healthy" not in found and "negated" not in _found(lambda p: kind(p, 0.003))
+
+
+def test_a_schedule_that_has_ended_is_named_and_one_that_anneals_is_not():
+    found = _found(
+        lambda p: torch.optim.SGD(p, 0.01), lambda o: torch.optim.lr_scheduler.LambdaLR(o, lambda k: max(0, 1 - k / 9))
+    )
+    assert "look at the schedule" in found["small_updates"].action
+    found = _found(lambda p: torch.optim.SGD(p, 0.1), lambda o: torch.optim.lr_scheduler.CosineAnnealingLR(o, 80))
+    assert "small_updates" not in found

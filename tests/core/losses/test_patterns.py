@@ -355,3 +355,56 @@ def test_what_makes_ground_dead_is_named_with_its_cure(loss, operation):
     dead = found["dead_zone"]
     assert dead.evidence["operation"] == operation and f"it is {operation} that lets no gradient" in dead.message
     assert dead.action and dead.action != PATTERNS["dead_zone"].action
+
+
+@pytest.mark.parametrize("height", [0.1, 0.3, 0.73, 1.0])
+@pytest.mark.parametrize("view", [{"a": (-1.3, 1.7), "b": (-1.1, 1.9)}, {"a": (-0.9, 0.8), "b": (-0.7, 1.1)}])
+def test_a_saddle_is_found_beside_a_long_valley_wherever_the_grid_s_points_fall(view, height):
+    found = {one.name: one for one in check_loss(lambda a, b: (a * b - height) ** 2, view).findings}
+    assert found["saddle"].where == pytest.approx((0, 0), abs=1e-9)
+    assert found["saddle"].evidence["eigenvalues"] == pytest.approx([-2 * height, 2 * height], rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("loss", "view"),
+    [
+        (lambda a, b: (a / b - 0.73) ** 2, {"a": (0.13, 2.7), "b": (0.17, 2.3)}),
+        (lambda a, b: (a / b - 1.31) ** 2, {"a": (0.07, 3.1), "b": (0.11, 1.9)}),
+        (lambda a, b: (a**2 / b - 0.4) ** 2, {"a": (0.13, 2.7), "b": (0.17, 2.3)}),
+        (lambda a, b: (torch.atan2(a, b) - 0.83) ** 2, {"a": (0.2, 1.7), "b": (0.3, 1.9)}),
+        (lambda a, b: (a * torch.exp(b) - 2.2) ** 2, {"a": (0.3, 2.1), "b": (-0.7, 1.3)}),
+        (lambda a, b: functional.softplus((b - a) * 40) / 40 + 0.01 * a, {"a": (-3.0, 3.0), "b": (-3.0, 3.0)}),
+    ],
+)
+def test_a_curved_valley_and_a_tail_have_no_saddles(loss, view):
+    assert [one.name for one in check_loss(loss, view).findings if one.severity != "info"] == ["well_shaped"]
+
+
+@pytest.mark.parametrize(
+    ("loss", "view", "operation"),
+    [
+        (lambda x: (torch.tan(x) - 0.7) ** 2, {"x": (-0.3, torch.pi / 2)}, "tan"),
+        (lambda t: (0.4 / torch.cos(t * torch.pi / 2) - 0.33) ** 2, {"t": (0.07, 1.0)}, "reciprocal"),
+        (
+            lambda t, e: ((0.71 - torch.sin(t) * e) / torch.cos(t) - 0.33) ** 2,
+            {"t": (0.1, 1.9), "e": (-2.1, 2.7)},
+            "div",
+        ),
+    ],
+)
+def test_a_pole_at_the_end_of_a_view_or_along_a_line_is_named_with_its_operation(loss, view, operation):
+    found = {one.name: one for one in check_loss(loss, view).findings}
+    assert found["singular"].evidence["operation"] == operation
+
+
+def test_each_inverse_function_is_told_where_it_is_defined():
+    def told(loss, view):
+        return check_loss(loss, view).findings[0].action
+
+    assert "above 1" in told(lambda x: torch.acosh(x) ** 2, {"x": (0.31, 2.7)})
+    assert "inside (−1, 1)" in told(lambda x: torch.acos(x) ** 2, {"x": (-1.3, 1.1)})
+
+
+def test_a_number_that_is_not_one_is_no_operation_s_fault():
+    found = check_loss(lambda a: a * float("nan"), {"a": (-1, 1)}).findings[0]
+    assert found.name == "non_finite" and "makes it" not in found.message

@@ -2,6 +2,8 @@
 
 import math
 
+from torch import Tensor
+
 from gradwidgets.core.finding import Finding
 from gradwidgets.core.layers.verdicts.recorded import JudgedRecord
 from gradwidgets.core.wording import number
@@ -24,9 +26,11 @@ _NOTHING, _HARDLY = 0.1, 0.8  # of what weights were; of the loss, where so litt
 
 
 def negated(judged: JudgedRecord) -> list[Finding]:
-    """A loss that falls below 0 without end, since its sign is turned."""
+    """A loss that falls below 0 without end, since its sign is turned; or one that an optimizer is told to climb."""
     steps, values = judged.losses
     values = values[values.isfinite()]
+    if judged.history.rule.get("climbs"):
+        return _climbs(judged, values)
     if len(values) < _LOSSES or int(steps[0]) > 1 or not bool((values < 0).all()):
         return []
     first, last = float(values[0]), float(values[-max(1, len(values) // 10) :].median())
@@ -52,6 +56,23 @@ def negated(judged: JudgedRecord) -> list[Finding]:
     evidence = {"at first": first, "at last": last, "by its graph": shown, "guess": guess}
     action = "Take the minus sign away: a loss is what is made smaller (or, to make something larger, bound it)."
     return [Finding("negated", "error", message, evidence, action=action)]
+
+
+def _climbs(judged: JudgedRecord, values: Tensor) -> list[Finding]:
+    if len(values) < _LOSSES:
+        return []
+    part = max(1, len(values) // 10)
+    first, last = float(values[:part].median()), float(values[-part:].median())
+    if not last > first:
+        return []
+    message = (
+        f"{judged.history.rule['name']} climbs, as maximize=True asks of it: the loss rises from {number(first, 3)} to "
+        f"{number(last, 3)}"
+    )
+    surely = not math.isnan(judged.guess)  # it is compared with targets, and not a reward
+    evidence = {"at first": first, "at last": last, "guess": judged.guess}
+    action = "Leave maximize out, unless what was noted is not a loss but something to be made larger."
+    return [Finding("negated", "error" if surely else "warning", message, evidence, action=action)]
 
 
 def _take_turns(judged: JudgedRecord) -> bool:

@@ -24,6 +24,7 @@ _HARDLY = 1e-5  # update / weight that is too small where the learning rate is t
 _TINY = {False: 1e-4, True: 1e-6}  # learning rates below any that is usual: of gradients, of steps that are scaled
 _USUAL = 1e-3  # update / weight of most trainings that go well
 _RISES, _SOON = 1.5, 10.0  # times the first learning rate in a warm-up; times the record until it suffices
+_ENDED = 1e-3  # of the largest learning rate: to less than that a schedule has brought it down
 _ELSEWHERE = 3.0  # times as far as the steps together can have gone
 _FLAT = 0.01  # of the loss
 _BEYOND = 1.1, 2.0  # lr · λ / 2: a training that goes well comes to its edge
@@ -88,6 +89,14 @@ def _small(judged: JudgedRecord, ratio: Tensor, columns: list[int]) -> list[Find
 def _with_the_rate(judged: JudgedRecord, found: Finding) -> Finding:
     """With which learning rate would do, where the one that is known is at fault."""
     ratio, tiny = found.evidence["median of update / weight"], _has_a_tiny_rate(judged)
+    ended = _schedule_ended(judged)
+    if ended is not None:
+        step, before, now = ended
+        action = (
+            f"The learning rate has come down from {number(before, 2)} to {number(now, 2)} by step {step}: look at the "
+            "schedule, how many steps it is made for and how often scheduler.step() is called."
+        )
+        return replace(found, evidence=found.evidence | {"learning rate": now, "at first": before}, action=action)
     if not tiny:
         return found
     rate = float(judged.history.rates.nanmedian())
@@ -99,6 +108,19 @@ def _with_the_rate(judged: JudgedRecord, found: Finding) -> Finding:
         f"would change the weights by {number(_USUAL, 1)} of their size."
     )
     return replace(found, evidence=found.evidence | {"learning rate": rate}, action=action)
+
+
+def _schedule_ended(judged: JudgedRecord) -> tuple[int, float, float] | None:
+    """By which step a schedule has brought the rate to nearly nothing, from where, to where; None if it has not."""
+    history = judged.history
+    if history.rates is None:
+        return None
+    rates = history.rates.nan_to_num(nan=0.0)
+    most, now = float(rates.max()), float(rates[-1])
+    ended = (rates <= _ENDED * most).nonzero().flatten()
+    if not most > 0 or now > _ENDED * most or not len(ended):
+        return None
+    return int(history.steps[int(ended[0])]), most, now
 
 
 def _are_moved(judged: JudgedRecord, ratio: Tensor, columns: list[int]) -> bool:
