@@ -111,8 +111,8 @@ def _along_axes(view: View, mesh: Tensor, loss: Tensor, gradient: Tensor, found:
     change, bend, steep, gentle, losses, part = (torch.stack(parts) for parts in zip(*seen, strict=True))
     usual = height / view.spans[axis]
     pole, growth = _grows(steep, usual)
-    # At the end of a view a pole is a number, as tan(π/2) is one: what does not grow there grows beside it. Not meant is
-    # the end of a logarithm, of which the loss itself hardly grows.
+    # At the end of a view a pole is a number, as tan(π/2) is one: what does not grow there grows beside it. The end of
+    # a logarithm is not meant, of which the loss itself hardly grows.
     beside, growth_beside = _grows(gentle, usual)
     beside &= losses[7].nan_to_num(0, 0, 0).abs() > _LEAST_GROWTH * height
     growth = torch.where(pole, growth, growth_beside)
