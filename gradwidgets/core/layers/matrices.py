@@ -125,7 +125,7 @@ def _is_there(weight: nn.Parameter | None) -> bool:
 
 
 def _is_flat(weight: nn.Parameter | None) -> bool:
-    return _is_there(weight) and weight.ndim == 2 and weight.is_floating_point()
+    return _is_there(weight) and weight.ndim == 2 and weight.is_floating_point() and weight.layout is torch.strided
 
 
 # -- what a module does with its matrices -------------------------------------------------------------------------
@@ -220,9 +220,9 @@ def _by_shape(module: nn.Module) -> list[tuple[str, bool, str | None]]:
 
 
 def weights_of(model: nn.Module) -> dict[str, tuple[nn.Parameter, Tensor]]:
-    """A model's weights, tensors of two axes or more, by name, with copies of them."""
-    named = ((name, p) for name, p in model.named_parameters() if _is_there(p) and p.ndim > 1 and not p.is_meta)
-    return {name: (p, p.detach().clone()) for name, p in named}
+    """A model's weights, dense tensors of two axes or more, by name, with copies of them."""
+    there = {name: p for name, p in model.named_parameters() if _is_there(p) and p.ndim > 1 and not p.is_meta}
+    return {name: (p, p.detach().clone()) for name, p in there.items() if p.layout is torch.strided}
 
 
 def share_changed(before: Mapping[str, tuple[nn.Parameter, Tensor]], model: nn.Module) -> float:

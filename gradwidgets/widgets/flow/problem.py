@@ -188,7 +188,9 @@ class FlowProblem:
         if not settings.own:
             return 0
         with contextlib.suppress(RuntimeError):  # tensors of inference mode are not counted
-            return hash(tuple([(id(p), p._version) for p in self._own[0].parameters()]))
+            # Not by `parameters()`, which may be the model's own and leave a trace.
+            held = [p for m in nn.Module.modules(self._own[0]) for p in m._parameters.values() if p is not None]
+            return hash(tuple([(id(p), p._version) for p in held]))
         return 0
 
     def batches(self, settings: FlowSettings, count: int = 10) -> list[tuple[object, object]]:

@@ -249,3 +249,16 @@ def test_norms_of_mini_batches_are_those_of_their_gradients():
         batch_norms(model, x, y, functional.mse_loss, 0)
     with pytest.raises(FlowError, match="the model raised"):
         parameter_gradients(model, torch.randn(2, 3), y, functional.mse_loss)
+
+
+def test_a_fix_leaves_a_sparse_parameter_alone():
+    class Linked(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer, self.links = nn.Linear(6, 3), nn.Parameter(torch.eye(6).to_sparse())
+
+        def forward(self, x):
+            return self.layer(torch.sparse.mm(self.links, x))
+
+    trial = try_fix(Linked(), torch.randn(6, 6), torch.randn(6, 3), nn.functional.mse_loss, "he")
+    assert trial.changed == 1.0

@@ -160,3 +160,25 @@ def test_settings_out_of_range_are_refused_and_the_next_works(setting):
     panel.depth = 3
     assert len([one for one in panel.flow.layers if one.weights]) == 3 and panel.error == ""
     panel.close()
+
+
+class CountsQuestions(nn.Module):
+    """Counts how often it is asked for its parameters."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer, self.asked = nn.Linear(6, 3), 0
+
+    def parameters(self, recurse=True):
+        self.asked += 1
+        return super().parameters(recurse)
+
+    def forward(self, x):
+        return self.layer(x)
+
+
+def test_a_model_s_own_parameters_method_is_left_alone():
+    model = CountsQuestions()
+    panel = LayerFlowPanel(model, X, Y, functional.cross_entropy)
+    assert panel.error == "" and model.asked == 0
+    panel.close()
