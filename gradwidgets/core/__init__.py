@@ -80,13 +80,13 @@ from gradwidgets.core.objectives import (
     rosenbrock,
     saddle,
 )
+from gradwidgets.core.optimizers import OPTIMIZERS, SGD, Adam, Optimizer
 from gradwidgets.core.outcome import Outcome, outcome
 from gradwidgets.core.own_objective import ObjectiveError, as_objective
 from gradwidgets.core.patterns import PATTERNS, Pattern, find_patterns
 from gradwidgets.core.probe import ProbeRow, probe
 from gradwidgets.core.regression import Regression, regression, regressions
 from gradwidgets.core.script import script
-from gradwidgets.core.sgd import SGD
 from gradwidgets.core.spectra import (
     GradientCovariance,
     NoiseScale,
@@ -111,8 +111,10 @@ __all__ = [
     "LOSSES",
     "NETWORKS",
     "OBJECTIVES",
+    "OPTIMIZERS",
     "PATTERNS",
     "SGD",
+    "Adam",
     "AppliedFix",
     "Comparison",
     "CriticalPoint",
@@ -130,6 +132,7 @@ __all__ = [
     "NoiseScale",
     "Objective",
     "ObjectiveError",
+    "Optimizer",
     "Outcome",
     "Pattern",
     "ProbeRow",

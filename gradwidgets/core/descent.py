@@ -9,10 +9,10 @@ from torch import Tensor
 from gradwidgets.core.descent_loop import Gradients, descent_loop
 from gradwidgets.core.long_sample import BLOCK, LongSample
 from gradwidgets.core.objective import Objective
+from gradwidgets.core.optimizers.optimizer import Optimizer, State, of_column
 from gradwidgets.core.points import as_start
 from gradwidgets.core.regression import Regression, one_sample
 from gradwidgets.core.residuals import RowGradients, values_in_slices
-from gradwidgets.core.sgd import SGD
 from gradwidgets.core.slices import Slices, finish, part_of
 from gradwidgets.core.subject.home import at_home
 from gradwidgets.core.trajectory import Trajectory, first_diverged
@@ -24,11 +24,11 @@ POINTS_AT_ONCE = 2**14
 
 
 @at_home
-def descend(objective: Objective, optimizer: SGD, start: object, steps: int) -> Trajectory:
+def descend(objective: Objective, optimizer: Optimizer, start: object, steps: int) -> Trajectory:
     """Follow `optimizer` over `objective` for a number of steps.
 
-    The points are those of `torch.optim.SGD` with the same settings, bit for bit in the same dtype as long as the
-    objective's gradients are (a regression's are).
+    The points are those of torch's optimizer of that name with the same settings, bit for bit in the same dtype as
+    long as the objective's gradients are (a regression's are).
 
     Args:
         objective: What to descend.
@@ -50,7 +50,7 @@ def descend(objective: Objective, optimizer: SGD, start: object, steps: int) -> 
 
 @at_home
 def descend_each(
-    objectives: Mapping[str, Objective], optimizer: SGD, start: object, steps: int
+    objectives: Mapping[str, Objective], optimizer: Optimizer, start: object, steps: int
 ) -> dict[str, Trajectory]:
     """`descend` for several objectives from the same start; regressions on the same data go in one loop.
 
@@ -72,7 +72,7 @@ def descend_each(
 
 @at_home
 def descending_each(
-    objectives: Mapping[str, Objective], optimizer: SGD, start: object, steps: int
+    objectives: Mapping[str, Objective], optimizer: Optimizer, start: object, steps: int
 ) -> Slices[dict[str, Trajectory]]:
     """`descend_each` in slices, for a caller that has other things to do in between.
 
@@ -113,7 +113,7 @@ def check_steps(steps: object) -> int:
 
 
 def _regressions(
-    objectives: Mapping[str, Regression], optimizer: SGD, starts: Tensor, steps: int
+    objectives: Mapping[str, Regression], optimizer: Optimizer, starts: Tensor, steps: int
 ) -> Slices[dict[str, Trajectory]]:
     flat = starts.reshape(-1, 2)
     lines = list(objectives.values())
@@ -122,7 +122,7 @@ def _regressions(
     long = LongSample(sample, clips) if sample.n > BLOCK else None
     gradients_at = long or RowGradients(sample, clips, flat.dtype)
     start = flat.T.repeat(1, len(lines))
-    points, gradients = yield from part_of(descent_loop(gradients_at, optimizer, start, steps), 0.0, 0.7)
+    points, gradients, states = yield from part_of(descent_loop(gradients_at, optimizer, start, steps), 0.0, 0.7)
     result = {}
     for i, (name, line) in enumerate(objectives.items()):
         rows = slice(i * len(flat), (i + 1) * len(flat))
@@ -136,16 +136,17 @@ def _regressions(
         )
         for share in slices:
             yield 0.7 + 0.3 * (i + share) / len(lines)
-        result[name] = _trajectory(line, path, losses, _points_last(gradients[:, :, rows], starts))
+        slopes = _points_last(gradients[:, :, rows], starts)
+        result[name] = _trajectory(line, path, losses, slopes, states, rows.start)
     return result
 
 
 def _one(
-    objectives: Mapping[str, Objective], optimizer: SGD, starts: Tensor, steps: int
+    objectives: Mapping[str, Objective], optimizer: Optimizer, starts: Tensor, steps: int
 ) -> Slices[dict[str, Trajectory]]:
     ((name, objective),) = objectives.items()
     work = descent_loop(_gradients_of(objective, starts), optimizer, starts.reshape(-1, 2).T, steps)
-    points, gradients = yield from part_of(objective.watched(work), 0.0, 0.9)
+    points, gradients, states = yield from part_of(objective.watched(work), 0.0, 0.9)
     path = _points_last(points, starts)
     losses = path.new_empty(path.shape[:-1])
     flat, flat_losses = path.view(-1, 2), losses.view(-1)
@@ -153,7 +154,7 @@ def _one(
         with torch.no_grad():
             flat_losses[k : k + POINTS_AT_ONCE] = objective(flat[k : k + POINTS_AT_ONCE])
         yield 0.9 + 0.1 * k / len(flat)
-    return {name: _trajectory(objective, path, losses, _points_last(gradients, starts))}
+    return {name: _trajectory(objective, path, losses, _points_last(gradients, starts), states)}
 
 
 def _gradients_of(objective: Objective, starts: Tensor) -> Gradients:
@@ -170,6 +171,11 @@ def _points_last(history: Tensor, starts: Tensor) -> Tensor:
     return history.transpose(1, 2).clone(memory_format=torch.contiguous_format).view(-1, *starts.shape)
 
 
-def _trajectory(objective: Objective, points: Tensor, losses: Tensor, gradients: Tensor) -> Trajectory:
-    diverged_at = first_diverged(objective, points, losses) if points.ndim == 2 else None
-    return Trajectory(points, losses, gradients, diverged_at, objective.parameters)
+def _trajectory(
+    objective: Objective, points: Tensor, losses: Tensor, gradients: Tensor, states: list[State], column: int = 0
+) -> Trajectory:
+    if points.ndim > 2:
+        return Trajectory(points, losses, gradients, None, objective.parameters)
+    remembered = tuple(of_column(state, column) for state in states)
+    diverged_at = first_diverged(objective, points, losses)
+    return Trajectory(points, losses, gradients, diverged_at, objective.parameters, remembered)

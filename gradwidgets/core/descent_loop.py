@@ -6,7 +6,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from gradwidgets.core.sgd import SGD
+from gradwidgets.core.optimizers.optimizer import Optimizer, State, repeats
 from gradwidgets.core.slices import SLICE, Slices
 
 # Writes the gradients at (weight, bias), two columns (B, 1), into its last argument, shape (2, B).
@@ -15,8 +15,13 @@ Gradients = Callable[[Tensor, Tensor, Tensor], None]
 # Steps between looks at whether anything still moves.
 STRETCH = 64
 
+# Steps between two states that are kept, for whoever asks later what a step was made of.
+STATES_EVERY = 16
 
-def descent_loop(gradients_at: Gradients, optimizer: SGD, start: Tensor, steps: int) -> Slices[tuple[Tensor, Tensor]]:
+
+def descent_loop(
+    gradients_at: Gradients, optimizer: Optimizer, start: Tensor, steps: int
+) -> Slices[tuple[Tensor, Tensor, list[State]]]:
     """Take `steps` steps with the optimizer from each of B starts.
 
     Args:
@@ -29,74 +34,70 @@ def descent_loop(gradients_at: Gradients, optimizer: SGD, start: Tensor, steps: 
         The share of steps done.
 
     Returns:
-        Points and gradients, each (steps + 1, 2, B). Once every run is NaN, or repeats exactly what it did
-        two steps before, the rest is copied instead of computed.
+        Points and gradients, each (steps + 1, 2, B), and the optimizer's state before every sixteenth step. Once
+        every run is NaN, or repeats exactly what it did two steps before, the rest is copied instead of computed,
+        as far as the optimizer allows.
     """
     loop = _Loop(gradients_at, optimizer, start, steps)
     while loop.done < steps:
         loop.stretch()
         yield loop.done / steps
     loop.last_gradient()
-    return loop.points, loop.gradients
+    return loop.points, loop.gradients, loop.states
 
 
 class _Loop:
-    def __init__(self, gradients_at: Gradients, optimizer: SGD, start: Tensor, steps: int) -> None:
+    def __init__(self, gradients_at: Gradients, optimizer: Optimizer, start: Tensor, steps: int) -> None:
         self.gradients_at, self.optimizer, self.steps, self.done = gradients_at, optimizer, steps, 0
         # Inference tensors, which skip autograd's bookkeeping; nothing outside this module sees them.
         with torch.inference_mode():
             self.points = start.new_empty(steps + 1, *start.shape)
             self.points[0] = start
             self.gradients = torch.empty_like(self.points)
-            self.buffer = torch.zeros_like(self.points[0])
-            self.scratch = torch.empty_like(self.buffer)
+            self.state = optimizer.init(self.points[0])
+        self.states = [self.state]
 
     def stretch(self) -> None:
         """Some steps, for about a slice of time."""
-        s, buffer, scratch = self.optimizer, self.buffer, self.scratch
-        first, last = self.done, min(self.done + STRETCH, self.steps)
+        step, state, first = self.optimizer.step, self.state, self.done
+        last = min(first + STRETCH, self.steps)
         deadline = time.perf_counter() + SLICE
         with torch.inference_mode():
             points = self.points[first : last + 1].unbind(0)
             weights, biases = (c.unbind(0) for c in self.points[first:last].unsqueeze(-1).unbind(1))
             gradients = self.gradients[first:last].unbind(0)
-            snapshots = []
-            for k, (point, following, weight, bias, gradient) in enumerate(
-                zip(points, points[1:], weights, biases, gradients, strict=False), start=first
+            states = []
+            for point, following, weight, bias, gradient in zip(
+                points, points[1:], weights, biases, gradients, strict=False
             ):
                 self.gradients_at(weight, bias, gradient)
-                direction = gradient
-                if s.maximize:
-                    direction = torch.neg(direction, out=scratch)
-                if s.weight_decay != 0:
-                    direction = torch.add(direction, point, alpha=s.weight_decay, out=scratch)
-                if s.momentum != 0:
-                    if k == 0:
-                        buffer.copy_(direction)
-                    else:
-                        buffer.mul_(s.momentum).add_(direction, alpha=1 - s.dampening)
-                    direction = torch.add(direction, buffer, alpha=s.momentum, out=scratch) if s.nesterov else buffer
-                torch.add(point, direction, alpha=-s.lr, out=following)
-                self.done = k + 1
-                if k + 3 >= last:
-                    snapshots.append(buffer.clone())
+                _, state = step(point, gradient, state, following)
+                states.append(state)
                 if time.perf_counter() > deadline:
                     break
-            if len(snapshots) == 3 and self.done < self.steps:
-                self._copy_if_settled(snapshots)
+            self.state, self.done = state, first + len(states)
+            self._keep(states, first)
+            if self.optimizer.autonomous and len(states) > 2 and self.done < self.steps:
+                self._copy_if_settled(states)
 
-    def _copy_if_settled(self, snapshots: list[Tensor]) -> None:
-        # The step is a function of (point, buffer): once both are what they were two steps ago, so is all
+    def _keep(self, states: list[State], first: int) -> None:
+        # states[k] is the one before step first + k + 1.
+        self.states += states[(-first - 1) % STATES_EVERY :: STATES_EVERY]
+
+    def _copy_if_settled(self, states: list[State]) -> None:
+        # The step is a function of point and state: once both are what they were two steps ago, so is all
         # that follows. Two, because rounding often leaves a run hopping between two neighbouring numbers.
         k = self.done
         now, before = self.points[k], self.points[k - 2]
         lost = now.isnan()
-        same = ((now == before) & (snapshots[2] == snapshots[0])) | lost
+        same = ((now == before) & repeats(states[-1], states[-3])) | lost
         if not bool(same.all()):
             return
         for history in (self.points, self.gradients):
             history[k::2] = history[k - 2]
             history[k + 1 :: 2] = history[k - 1]
+        wanted = range(len(self.states) * STATES_EVERY, self.steps + 1, STATES_EVERY)
+        self.states += [states[-1 - (later - k) % 2] for later in wanted]
         self.done = self.steps
 
     def last_gradient(self) -> None:

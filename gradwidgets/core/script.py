@@ -6,9 +6,9 @@ from torch import Tensor
 
 from gradwidgets.core.descent import check_steps
 from gradwidgets.core.objective import Objective
+from gradwidgets.core.optimizers.optimizer import Optimizer
 from gradwidgets.core.points import as_start
 from gradwidgets.core.regression import Regression, one_sample
-from gradwidgets.core.sgd import SGD
 from gradwidgets.core.subject.home import at_home
 
 # Data of up to this many points are written into the script.
@@ -18,8 +18,8 @@ WIDTH = 100
 
 
 @at_home
-def script(objectives: Mapping[str, Objective], optimizer: SGD, start: object, steps: int) -> str:
-    """A self-contained script that repeats a run with `torch.optim.SGD` and prints where it ends.
+def script(objectives: Mapping[str, Objective], optimizer: Optimizer, start: object, steps: int) -> str:
+    """A self-contained script that repeats a run with `torch.optim` and prints where it ends.
 
     It prints one line for each objective: its name, the two parameters and the loss, to nine significant
     digits. Nothing is run here.
@@ -59,15 +59,13 @@ def _needs_math(objectives: Mapping[str, Objective]) -> bool:
     return any("math." in objective.source() for objective in objectives.values())
 
 
-def _run(s: SGD, start: Tensor, steps: int, dtype: str) -> str:
-    settings = f"lr={s.lr!r}"
-    for name in ("momentum", "dampening", "weight_decay", "nesterov", "maximize"):
-        if getattr(s, name):
-            settings += f", {name}={getattr(s, name)!r}"
+def _run(optimizer: Optimizer, start: Tensor, steps: int, dtype: str) -> str:
+    rule, keywords = optimizer.torch()
+    settings = ", ".join(f"{name}={value!r}" for name, value in keywords.items())
     return (
         "def run(name, objective, first, second):\n"
         f"    point = torch.tensor({start.tolist()!r}, dtype={dtype}, requires_grad=True)\n"
-        f"    optimizer = torch.optim.SGD([point], {settings})\n"
+        f"    optimizer = torch.optim.{rule}([point], {settings})\n"
         f"    for _ in range({steps}):\n"
         "        optimizer.zero_grad()\n"
         "        objective(point).backward()\n"

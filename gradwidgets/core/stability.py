@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from gradwidgets.core.objective import Objective
+from gradwidgets.core.optimizers import Optimizer
 from gradwidgets.core.results import Result
-from gradwidgets.core.sgd import SGD
 from gradwidgets.core.subject.home import at_home
 
 # A curvature smaller than this share of the larger one is taken for none.
@@ -39,19 +39,12 @@ class Stability(Result):
 
 
 @at_home
-def stability(objective: Objective, optimizer: SGD, at: object = None) -> Stability:
+def stability(objective: Objective, optimizer: Optimizer, at: object = None) -> Stability:
     """Linearise the optimizer's step about a point and see what it contracts.
 
-    Along each eigenvector of the Hessian, with eigenvalue λ, the step acts on (displacement, buffer) as a 2
-    × 2 matrix. With λ′ = weight_decay + λ (− λ when maximizing), momentum m, dampening d and a = lr (1 − d)
-    λ′, its trace and determinant are
-
-        momentum 0   one number, 1 − lr λ′               contracts for lr λ′ < 2
-        plain        T = 1 + m − a, D = m                contracts for a < 2 (1 + m)
-        Nesterov     T = (1 + m)(1 − a), D = m (1 − a)   contracts for a < 2 (1 + m) / (1 + 2 m)
-
-    The limit belongs to the largest λ′. The best lr balances the two: 2 / (λ₁′ + λ₂′), times (1 + m) / (1 −
-    d) with plain momentum; for Nesterov it is found by bisection.
+    Along each eigenvector of the Hessian the step is linear, with a radius, a largest stable lr and a best one; see
+    `LinearSGD` for the formulas. The largest stable lr belongs to the largest curvature, the best one balances the
+    two. A rule whose step is not linear, as Adam's, has no limit, and `note` says why.
 
     Args:
         objective: Whose Hessian is used.
@@ -65,10 +58,6 @@ def stability(objective: Objective, optimizer: SGD, at: object = None) -> Stabil
     Raises:
         TypeError: `at` is not made of numbers.
         ValueError: `at` is not a single point.
-
-    References:
-        B. T. Polyak, Some methods of speeding up the convergence of iteration methods, 1964;
-        E. I. Jury, Theory and Application of the z-Transform Method, 1964, for the conditions on T and D.
     """
     low, high = _eigenvalues(*_hessian(objective, at))
     curvatures = torch.tensor([low, high], dtype=torch.float64)
@@ -80,20 +69,26 @@ def stability(objective: Objective, optimizer: SGD, at: object = None) -> Stabil
         return unlimited(math.nan, "no curvature but at kinks: with any fixed lr the end hops about the minimum")
     if not (math.isfinite(low) and math.isfinite(high)):
         return unlimited(math.nan, "the curvature here is not finite")
-    sign = -1.0 if optimizer.maximize else 1.0
-    felt = [optimizer.weight_decay + sign * curvature for curvature in (low, high)]
-    radius = max(_radius(optimizer, optimizer.lr, value) for value in felt)
-    size = max(abs(low), abs(high), optimizer.weight_decay)
+    step = optimizer.linearised()
+    if step is None:
+        return unlimited(math.nan, optimizer.nonlinear)
+    felt = [step.felt(curvature) for curvature in (low, high)]
+    # Rounding is measured by what went into the felt curvatures: they themselves may cancel.
+    size = max(abs(low), abs(high), abs(step.felt(0.0)))
     steep = sorted(value for value in felt if abs(value) > FLAT * size)
-    why = _why_never(optimizer, steep)
+
+    def radius(lr: float, values: list[float]) -> float:
+        return max(step.radius(lr, value) for value in values)
+
+    now = radius(optimizer.lr, felt)
+    why = step.why_never(steep) if steep else "no curvature here: nothing draws the point to any place"
     if why:
-        return unlimited(radius, why)
-    best = _best_lr(optimizer, steep)
-    if max(_radius(optimizer, best, value) for value in steep) >= 1:
-        return unlimited(radius, f"no lr contracts: momentum {optimizer.momentum:g} never contracts both directions")
-    stable = max(_radius(optimizer, optimizer.lr, value) for value in steep) < 1
+        return unlimited(now, why)
+    best = step.optimal_lr(steep)
+    if radius(best, steep) >= 1:
+        return unlimited(now, step.why_not_all())
     note = "" if len(steep) == 2 else "flat along one direction: the limit is the other one's"
-    return Stability(curvatures, radius, _lr_limit(optimizer, steep), best, stable, note)
+    return Stability(curvatures, now, step.lr_limit(steep), best, radius(optimizer.lr, steep) < 1, note)
 
 
 def _hessian(objective: Objective, at: object) -> tuple[float, float, float]:
@@ -110,62 +105,3 @@ def _eigenvalues(aa: float, ab: float, bb: float) -> tuple[float, float]:
     large = mean + math.copysign(reach, mean)
     small = (aa * bb - ab * ab) / large if large else 0.0
     return min(large, small), max(large, small)
-
-
-def _radius(s: SGD, lr: float, curvature: float) -> float:
-    """Spectral radius of the step along one eigenvector; `curvature` is λ′ of `stability`."""
-    if s.momentum == 0:
-        return abs(1 - lr * curvature)
-    a = lr * (1 - s.dampening) * curvature
-    if a == 0:
-        return max(1.0, s.momentum)
-    if s.nesterov:
-        trace, determinant = (1 + s.momentum) * (1 - a), s.momentum * (1 - a)
-    else:
-        trace, determinant = 1 + s.momentum - a, s.momentum
-    squared = trace * trace - 4 * determinant
-    return (abs(trace) + math.sqrt(squared)) / 2 if squared >= 0 else math.sqrt(determinant)
-
-
-def _why_never(s: SGD, steep: list[float]) -> str:
-    if not steep:
-        return "no curvature here: nothing draws the point to any place"
-    share = 1 - s.dampening if s.momentum else 1.0
-    if share == 0:
-        return "no lr contracts: with dampening 1 only the first gradient reaches the momentum buffer"
-    if share * steep[0] < 0:
-        if share < 0:
-            return f"no lr contracts: dampening {s.dampening:g} is above 1 and turns the gradient round"
-        return "uphill is away from here: no lr contracts" if s.maximize else "curvature below 0: no lr contracts"
-    if s.momentum >= 1 and not s.nesterov:
-        return f"no lr contracts: with momentum {s.momentum:g}, not below 1, nothing slows the motion down"
-    return ""
-
-
-def _lr_limit(s: SGD, steep: list[float]) -> float:
-    m = s.momentum
-    if s.nesterov:
-        return 2 * (1 + m) / (1 + 2 * m) / steep[-1]
-    return 2 * (1 + m) / _fed(s, steep)[-1]
-
-
-def _best_lr(s: SGD, steep: list[float]) -> float:
-    if not s.nesterov:
-        fed = _fed(s, steep)
-        return 2 * (1 + s.momentum) / (fed[0] + fed[-1])
-    # Along each direction the radius falls until lr = 1 / λ′, where it is 0, and then rises: the larger of
-    # the two is least where they cross.
-    low, high = 1 / steep[-1], 1 / steep[0]
-    for _ in range(60):
-        middle = (low + high) / 2
-        if _radius(s, middle, steep[-1]) < _radius(s, middle, steep[0]):
-            low = middle
-        else:
-            high = middle
-    return (low + high) / 2
-
-
-def _fed(s: SGD, steep: list[float]) -> list[float]:
-    """The curvatures as the momentum buffer is fed with them, ascending."""
-    share = 1 - s.dampening if s.momentum else 1.0
-    return sorted(share * value for value in steep)

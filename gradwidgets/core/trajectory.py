@@ -1,12 +1,13 @@
 """What a descent leaves behind."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
 from gradwidgets.core.objective import Objective
+from gradwidgets.core.optimizers.optimizer import State
 from gradwidgets.core.results import Result
 
 # A run farther from the view's centre than this many view widths is lost to every picture.
@@ -25,6 +26,8 @@ class Trajectory(Result):
             off: 10 000 view widths from the view's centre, or 10 000 times as far as the start if that is
             more. None if there is none, and for a batch of starts.
         parameters: The names of the two parameters.
+        states: For a single start, what the optimizer remembered before every sixteenth step, the first included.
+            Empty for a batch of starts.
     """
 
     points: Tensor
@@ -32,6 +35,7 @@ class Trajectory(Result):
     gradients: Tensor
     diverged_at: int | None = None
     parameters: tuple[str, str] = ("first", "second")
+    states: tuple[State, ...] = field(default=(), repr=False, compare=False)
 
     @property
     def steps(self) -> int:

@@ -18,10 +18,10 @@ def torch_line(x, y, name, **settings):
     return lambda p: loss(p[0] * x + p[1], y)
 
 
-def torch_run(objective, start, steps, **settings):
-    """Points, losses and gradients of a real torch.optim.SGD run."""
+def torch_run(objective, start, steps, rule="SGD", **settings):
+    """Points, losses and gradients of a real run of torch.optim."""
     p = start.clone().requires_grad_()
-    optimizer = torch.optim.SGD([p], **settings)
+    optimizer = getattr(torch.optim, rule)([p], **settings)
     points, losses, gradients = [], [], []
     for step in range(steps + 1):
         optimizer.zero_grad()

@@ -1,0 +1,97 @@
+"""SGD's step along one eigenvector of the Hessian: what it contracts, and up to which learning rate."""
+
+import math
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class LinearSGD:
+    """SGD near a minimum, where it acts on (displacement, buffer) as a 2 × 2 matrix of trace T and determinant D.
+
+    With λ′ the curvature that it feels, momentum m, dampening d and a = lr (1 − d) λ′,
+
+        momentum 0   one number, 1 − lr λ′               contracts for lr λ′ < 2
+        plain        T = 1 + m − a, D = m                contracts for a < 2 (1 + m)
+        Nesterov     T = (1 + m)(1 − a), D = m (1 − a)   contracts for a < 2 (1 + m) / (1 + 2 m)
+
+    Attributes:
+        momentum: As in `SGD`, like the others.
+        dampening: …
+        weight_decay: …
+        nesterov: …
+        maximize: …
+
+    References:
+        B. T. Polyak, Some methods of speeding up the convergence of iteration methods, 1964;
+        E. I. Jury, Theory and Application of the z-Transform Method, 1964, for the conditions on T and D.
+    """
+
+    momentum: float
+    dampening: float
+    weight_decay: float
+    nesterov: bool
+    maximize: bool
+
+    def felt(self, curvature: float) -> float:
+        """λ′ = weight_decay + λ, or − λ when maximizing."""
+        return self.weight_decay + (-curvature if self.maximize else curvature)
+
+    def radius(self, lr: float, felt: float) -> float:
+        """The spectral radius of the step."""
+        m = self.momentum
+        if m == 0:
+            return abs(1 - lr * felt)
+        a = lr * (1 - self.dampening) * felt
+        if a == 0:
+            return max(1.0, m)
+        trace, determinant = ((1 + m) * (1 - a), m * (1 - a)) if self.nesterov else (1 + m - a, m)
+        squared = trace * trace - 4 * determinant
+        return (abs(trace) + math.sqrt(squared)) / 2 if squared >= 0 else math.sqrt(determinant)
+
+    def why_never(self, felt: list[float]) -> str:
+        """Why no lr contracts these, ascending; "" where one may."""
+        share = self._share()
+        if share == 0:
+            return "no lr contracts: with dampening 1 only the first gradient reaches the momentum buffer"
+        if share * felt[0] < 0:
+            if share < 0:
+                return f"no lr contracts: dampening {self.dampening:g} is above 1 and turns the gradient round"
+            up = "uphill is away from here: no lr contracts"
+            return up if self.maximize else "curvature below 0: no lr contracts"
+        if self.momentum >= 1 and not self.nesterov:
+            return f"no lr contracts: with momentum {self.momentum:g}, not below 1, nothing slows the motion down"
+        return ""
+
+    def why_not_all(self) -> str:
+        """Why even the best lr does not contract all of them at once."""
+        return f"no lr contracts: momentum {self.momentum:g} never contracts both directions"
+
+    def lr_limit(self, felt: list[float]) -> float:
+        """The limit that belongs to the largest of these."""
+        m = self.momentum
+        if self.nesterov:
+            return 2 * (1 + m) / (1 + 2 * m) / felt[-1]
+        return 2 * (1 + m) / self._fed(felt)[-1]
+
+    def optimal_lr(self, felt: list[float]) -> float:
+        """The lr that balances the two: 2 / (λ₁′ + λ₂′), times (1 + m) / (1 − d) with plain momentum."""
+        if not self.nesterov:
+            fed = self._fed(felt)
+            return 2 * (1 + self.momentum) / (fed[0] + fed[-1])
+        # Along each direction the radius falls until lr = 1 / λ′, where it is 0, and then rises: the larger of
+        # the two is least where they cross.
+        low, high = 1 / felt[-1], 1 / felt[0]
+        for _ in range(60):
+            middle = (low + high) / 2
+            if self.radius(middle, felt[-1]) < self.radius(middle, felt[0]):
+                low = middle
+            else:
+                high = middle
+        return (low + high) / 2
+
+    def _share(self) -> float:
+        return 1 - self.dampening if self.momentum else 1.0
+
+    def _fed(self, felt: list[float]) -> list[float]:
+        """The curvatures as the momentum buffer is fed with them, ascending."""
+        return sorted(self._share() * value for value in felt)

@@ -1,0 +1,99 @@
+"""Stochastic gradient descent with every setting of `torch.optim.SGD`, as one pure step."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from gradwidgets.core.optimizers.checks import as_number, check_flag
+from gradwidgets.core.optimizers.linear_sgd import LinearSGD
+from gradwidgets.core.optimizers.optimizer import Optimizer
+
+
+@dataclass(frozen=True)
+class SGD(Optimizer):
+    """The settings of `torch.optim.SGD` and the step they make.
+
+    With g the gradient at point p (−g when `maximize`), step t = 1, 2, … does, in this order,
+
+        d ← g + weight_decay · p
+        b ← d at t = 1, then momentum · b + (1 − dampening) · d      (only if momentum ≠ 0)
+        u ← d + momentum · b if nesterov else b                       (d if momentum = 0)
+        p ← p − lr · u
+
+    so that the first step is not dampened, and weight decay pulls to the origin even when maximizing.
+
+    Attributes:
+        lr: Learning rate, ≥ 0.
+        momentum: ≥ 0. Values of 1 and more are allowed, as in torch; they never come to rest by themselves.
+        dampening: Share of the gradient kept out of the buffer; any finite number, as in torch.
+        weight_decay: ≥ 0.
+        nesterov: Needs momentum > 0 and dampening = 0.
+        maximize: Climb instead of descend.
+
+    Raises:
+        ValueError: A setting is out of range, in torch's words; or is not a finite number (true or false
+            for the last two), in words of the same kind.
+    """
+
+    autonomous: ClassVar[bool] = True
+
+    lr: float = 1e-3
+    momentum: float = 0.0
+    dampening: float = 0.0
+    weight_decay: float = 0.0
+    nesterov: bool = False
+    maximize: bool = False
+
+    def __post_init__(self) -> None:
+        words = {"lr": "learning rate", "momentum": "momentum value", "weight_decay": "weight_decay value"}
+        for name, said in words.items():
+            object.__setattr__(self, name, as_number(said, getattr(self, name), low=0))
+        object.__setattr__(self, "dampening", as_number("dampening value", self.dampening))
+        for name in ("nesterov", "maximize"):
+            check_flag(name, getattr(self, name))
+        if self.nesterov and (self.momentum <= 0 or self.dampening != 0):
+            raise ValueError("Nesterov momentum requires a momentum and zero dampening")
+
+    def step(
+        self, point: Tensor, gradient: Tensor, state: Tensor | None = None, out: Tensor | None = None
+    ) -> tuple[Tensor, Tensor | None]:
+        """One step, in `torch.optim.SGD`'s order of operations, see `Optimizer.step`.
+
+        The state is the momentum buffer: None at the first step, and as long as momentum is 0.
+        """
+        direction = -gradient if self.maximize else gradient
+        if self.weight_decay != 0:
+            direction = torch.add(direction, point, alpha=self.weight_decay)
+        if self.momentum != 0:
+            if state is None:
+                state = direction.clone()
+            else:
+                state = torch.add(state * self.momentum, direction, alpha=1 - self.dampening)
+            direction = torch.add(direction, state, alpha=self.momentum) if self.nesterov else state
+        return torch.add(point, direction, alpha=-self.lr, out=out), state
+
+    def parts(self, point: Tensor, gradient: Tensor, state: Tensor | None) -> dict[str, Tensor]:
+        """The step as gradient, weight decay and what is left of earlier steps, see `Optimizer.parts`."""
+        # How much of this step's own direction goes into the update, and how much of the buffer before it.
+        own, carried = (1.0, 0.0) if state is None else (1 - self.dampening, self.momentum)
+        if self.nesterov:
+            own, carried = 1 + self.momentum * own, self.momentum * carried
+        sign = -1.0 if self.maximize else 1.0
+        found = {"gradient": -self.lr * own * sign * gradient}
+        if self.weight_decay:
+            found["weight decay"] = -self.lr * own * self.weight_decay * point
+        if carried:
+            found["momentum"] = -self.lr * carried * state
+        return found
+
+    def lookahead(self, point: Tensor, state: Tensor | None) -> Tensor | None:
+        """With Nesterov, where momentum alone would carry the point: point − lr · momentum · buffer."""
+        if not self.nesterov:
+            return None
+        return point.clone() if state is None else torch.add(point, state, alpha=-self.lr * self.momentum)
+
+    def linearised(self) -> LinearSGD:
+        """The step on displacement and buffer, see `LinearSGD`."""
+        return LinearSGD(self.momentum, self.dampening, self.weight_decay, self.nesterov, self.maximize)
