@@ -1,4 +1,4 @@
-"""OptimizerPlayground: drag SGD's settings and watch what they do to a descent.
+"""OptimizerPlayground: drag an optimizer's settings and watch what they do to a descent.
 
 Left the controls; right the loss maps with the paths of all losses shown, the data with the fitted lines, the loss
 of every step; below them one line of words a loss.
@@ -10,11 +10,12 @@ from collections.abc import Mapping, Sequence
 
 from traitlets import TraitError, validate
 
-from gradwidgets.core import LOSSES, OBJECTIVES, SGD, Stability, SurfaceGrid, Trajectory, script
+from gradwidgets.core import LOSSES, OBJECTIVES, OPTIMIZERS, Stability, SurfaceGrid, Trajectory, script
 from gradwidgets.core.slices import Slices
 from gradwidgets.figures.playground import PlaygroundFigure, Run
 from gradwidgets.figures.style import STYLES
 from gradwidgets.widgets import playground_guess as guess
+from gradwidgets.widgets import playground_rules as rules
 from gradwidgets.widgets import words
 from gradwidgets.widgets.as_usual import as_usual
 from gradwidgets.widgets.controls import Check
@@ -32,7 +33,7 @@ _FEW = 12  # points of somebody's own data that a call spells out
 
 
 class OptimizerPlayground(Panel):
-    """What SGD's settings do to a descent, followed by hand.
+    """What an optimizer's settings do to a descent, followed by hand.
 
     Without arguments one neuron, y = weight·x + bias, is fitted to 50 points under four losses.
 
@@ -44,7 +45,13 @@ class OptimizerPlayground(Panel):
         **settings: Initial values of the traits below, and `layout`.
 
     Attributes:
+        optimizer: The rule, by its name in torch: one of `gradwidgets.core.OPTIMIZERS`. The settings below are those
+            of torch's class, and count where the rule has them. Another rule brings an `lr` that suits it in place
+            of one that nobody chose.
         lr: Learning rate.
+        betas: Adam: how much of the averages of the gradient and of its square is kept.
+        eps: Adam: what keeps the divisor from 0.
+        amsgrad: Adam: whether to divide by the largest average so far.
         momentum: Share of the last step's buffer that is kept.
         dampening: Share of the gradient that is kept out of the buffer.
         weight_decay: Pull towards the origin, as a multiple of the parameters.
@@ -74,12 +81,8 @@ class OptimizerPlayground(Panel):
         >>> print(playground.summary)  # doctest: +SKIP
     """
 
-    lr = Real(0.1, low=0, high=1e6).tag(setting=True)
-    momentum = Real(0.0, low=0, high=10).tag(setting=True)
-    dampening = Real(0.0, low=0, high=1).tag(setting=True)
-    weight_decay = Real(0.0, low=0, high=1e6).tag(setting=True)
-    nesterov = Flag(False).tag(setting=True)
-    maximize = Flag(False).tag(setting=True)
+    optimizer = OneOf("SGD", lambda self: tuple(OPTIMIZERS)).tag(setting=True)
+    locals().update(rules.traits(lr=0.1))  # lr, momentum, betas …: a trait for every setting of every rule
     steps = Whole(100, low=0, high=100_000).tag(setting=True)
     start = Pair((6.0, -3.0)).tag(setting=True)
     losses = SomeOf(_LOSSES, _LOSSES).tag(setting=True)
@@ -111,7 +114,7 @@ class OptimizerPlayground(Panel):
                 self.lr = self._suitable_lr(self.dataset)
         self._initial = self._values()
         self._figure = PlaygroundFigure(*self._picture_size())
-        self.controls, column = make_controls(self)
+        self.controls, column, self._looks = make_controls(self)
         self._assemble(self._figure.figure, column)
         self._refresh()
 
@@ -133,7 +136,7 @@ class OptimizerPlayground(Panel):
         return dict(self._settled().stability)
 
     def code(self) -> str:
-        """Return a torch script that makes the shown runs with `torch.optim.SGD` and prints where they end."""
+        """Return a torch script that makes the shown runs with `torch.optim` and prints where they end."""
         result = self._settled()
         settings = result.settings
         with as_usual():
@@ -153,22 +156,31 @@ class OptimizerPlayground(Panel):
         return proposal["value"]
 
     def _snapshot(self) -> Settings:
-        optimizer = SGD(
-            self.lr, self.momentum, self.dampening, self.weight_decay, self.nesterov, maximize=self.maximize
-        )
+        optimizer = rules.rule_of(self)
         return Settings(self.dataset, self.losses, self.delta, self.beta, optimizer, self.steps, self.start)
 
-    def _suitable_lr(self, dataset: str) -> float:
+    def _suitable_lr(self, dataset: str, optimizer: str | None = None) -> float:
+        rule = OPTIMIZERS[optimizer or self.optimizer](lr=0.1)
         with as_usual():
             problem = self._problems[dataset]
             start = problem.base.start
-            return problem.suitable_lr(Settings(dataset, self.losses, self.delta, self.beta, SGD(0.1), 0, start))
+            return problem.suitable_lr(Settings(dataset, self.losses, self.delta, self.beta, rule, 0, start))
+
+    def _suited(self, dataset: str, optimizer: str, now: tuple[str, str]) -> dict[str, object]:
+        """The settings that come with a problem or a rule: a start and a learning rate that suit it.
+
+        Another rule brings another learning rate only in place of one that nobody chose.
+        """
+        if dataset != now[0]:
+            return {"start": self._problems[dataset].base.start, "lr": self._suitable_lr(dataset, optimizer)}
+        if optimizer != now[1] and self.lr == self._suitable_lr(*now):
+            return {"lr": self._suitable_lr(dataset, optimizer)}
+        return {}
 
     def _along(self, name: str, old: object) -> dict[str, object]:
-        # A new problem brings a start and a learning rate that suit it, unless they are set along with it.
-        if name != "dataset":
-            return {}
-        return {"start": self._problems[self.dataset].base.start, "lr": self._suitable_lr(self.dataset)}
+        # What a problem or a rule brings, unless it is set along with it.
+        now = {"dataset": self.dataset, "optimizer": self.optimizer, name: old}
+        return self._suited(self.dataset, self.optimizer, (now["dataset"], now["optimizer"]))
 
     def _work(self, settings: Settings) -> Slices[Result]:
         return self._problems[settings.dataset].work(settings)
@@ -231,7 +243,8 @@ class OptimizerPlayground(Panel):
         if k is None:
             table = words.table(*facts, style=style)
         else:
-            table = words.step_table(parts, result.trajectories, k, style=style)
+            own_part = settings.optimizer.own_part
+            table = words.step_table(parts, result.trajectories, k, own_part=own_part, style=style)
             text = "\n".join((text, f"step {k} of {settings.steps}", *words.step_notes(parts)))
         if result.sampled is not None:
             used, total = result.sampled
@@ -243,6 +256,7 @@ class OptimizerPlayground(Panel):
     def _show_controls(self, result: Result) -> None:
         controls = self.controls
         controls["step"].span(self.steps)
+        rules.show_those_of(self.optimizer, controls, self._looks)
         for name in controls:
             self._show_control(name)
         fits = self._problems[self.dataset].fits_data
@@ -309,10 +323,12 @@ class OptimizerPlayground(Panel):
     def _meant(self, chosen: Mapping[str, object]) -> dict[str, object]:
         meant = dict(chosen)
         meant = {**PRESETS.get(meant.pop("preset", None), {}), **meant}
-        dataset = meant.get("dataset", self.dataset)  # perhaps anything, from a file: it is refused when it is set
-        if isinstance(dataset, str) and dataset != self.dataset and dataset in self._problems:
-            problem = self._problems[dataset]
-            meant = {"start": problem.base.start, "lr": self._suitable_lr(dataset), **meant}
+        now = self.dataset, self.optimizer
+        # Perhaps anything, from a file: it is refused when it is set.
+        dataset, optimizer = (meant.get(name, value) for name, value in zip(("dataset", "optimizer"), now, strict=True))
+        known = isinstance(dataset, str) and dataset in self._problems
+        if known and isinstance(optimizer, str) and optimizer in OPTIMIZERS:
+            meant = self._suited(dataset, optimizer, now) | meant
         return meant
 
     def _show_control(self, name: str) -> None:

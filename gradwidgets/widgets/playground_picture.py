@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 import torch
 
-from gradwidgets.core import SGD, Objective, Regression, StepParts, Trajectory, step_parts
+from gradwidgets.core import Objective, Optimizer, Regression, StepParts, Trajectory, step_parts
 from gradwidgets.figures.playground import Maps, Run
 from gradwidgets.widgets.problem import Result
 
@@ -93,7 +93,7 @@ def _thinned(path: np.ndarray) -> np.ndarray:
     return path[np.concatenate([np.arange(head), later])]
 
 
-def _vectors(part: StepParts, order: list[int], optimizer: SGD) -> dict[str, np.ndarray]:
+def _vectors(part: StepParts, order: list[int], optimizer: Optimizer) -> dict[str, np.ndarray]:
     """Return the parts of a step that are not zero: name to (from where, how far), (2, 2), horizontal first."""
     here = torch.zeros(2, dtype=torch.float64)
     vectors = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 _PLAIN = {
+    "optimizer": "SGD",
     "lr": 0.1,
     "momentum": 0.0,
     "dampening": 0.0,

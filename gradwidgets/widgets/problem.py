@@ -10,8 +10,8 @@ import torch
 from gradwidgets.core import (
     DATASETS,
     OBJECTIVES,
-    SGD,
     Objective,
+    Optimizer,
     Outcome,
     Regression,
     Stability,
@@ -41,7 +41,7 @@ class Settings:
     losses: tuple[str, ...]
     delta: float
     beta: float
-    optimizer: SGD
+    optimizer: Optimizer
     steps: int
     start: tuple[float, float]
 
@@ -231,7 +231,7 @@ class Problems:
         return self._made[name]
 
 
-def stability_at_minimum(objective: Objective, optimizer: SGD) -> Stability | None:
+def stability_at_minimum(objective: Objective, optimizer: Optimizer) -> Stability | None:
     """Return the stability at the objective's minimum; None where no minimum is known."""
     return stability(objective, optimizer) if objective.minima else None
 

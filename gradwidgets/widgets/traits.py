@@ -109,9 +109,27 @@ class Whole(traitlets.TraitType):
 
 
 class Pair(traitlets.TraitType):
-    """Two finite numbers, kept as a tuple."""
+    """Two finite numbers, kept as a tuple.
+
+    Args:
+        default_value: The default.
+        low: The smallest that either may be.
+        high: The largest.
+    """
 
     info_text = "two finite numbers"
+
+    def __init__(
+        self, default_value: tuple[float, float], *, low: float = -1e150, high: float = 1e150, **kwargs
+    ) -> None:
+        self.low, self.high = low, high
+        super().__init__(default_value, **kwargs)
+
+    def allowed(self) -> str:
+        """Say which values are taken."""
+        if self.high == 1e150:
+            return "two finite numbers, at most 1e150 in size"
+        return f"two numbers from {self.low:g} to {'below 1' if 0.9999 < self.high < 1 else f'{self.high:g}'}"
 
     def validate(self, obj: traitlets.HasTraits, value: object) -> tuple[float, float]:
         """Return the value as a tuple of floats, or raise a TraitError that says what is taken."""
@@ -119,8 +137,8 @@ class Pair(traitlets.TraitType):
         numbers_ = (
             [as_float(item) for item in items] if isinstance(items, Sequence) and not isinstance(items, str) else []
         )
-        if len(numbers_) != 2 or any(n is None or not math.isfinite(n) or abs(n) > 1e150 for n in numbers_):
-            raise TraitError(f"{self.name} must be two finite numbers, at most 1e150 in size; got {shown(value)}")
+        if len(numbers_) != 2 or any(n is None or not self.low <= n <= self.high for n in numbers_):
+            raise TraitError(f"{self.name} must be {self.allowed()}; got {shown(value)}")
         return numbers_[0], numbers_[1]
 
 

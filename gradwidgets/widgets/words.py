@@ -6,7 +6,7 @@ import html
 import math
 from collections.abc import Iterable, Mapping, Sequence
 
-from gradwidgets.core import SGD, Objective, Outcome, Stability, StepParts, Trajectory
+from gradwidgets.core import Objective, Optimizer, Outcome, Stability, StepParts, Trajectory
 from gradwidgets.core.wording import number
 from gradwidgets.figures.style import LIGHT, Style, loss_line
 
@@ -52,7 +52,7 @@ def distance(objective: Objective, outcome: Outcome) -> str:
     return f"{number(outcome.distance, 3)} from {which}"
 
 
-def limit(stability: Stability | None, optimizer: SGD) -> str:
+def limit(stability: Stability | None, optimizer: Optimizer) -> str:
     """Say how far lr is from the largest that is stable."""
     if stability is None:
         return "no minimum to be stable at"
@@ -66,7 +66,7 @@ def summary(
     objectives: Mapping[str, Objective],
     outcomes: Mapping[str, Outcome],
     stabilities: Mapping[str, Stability | None],
-    optimizer: SGD,
+    optimizer: Optimizer,
     steps: int,
 ) -> str:
     """Return the summary, one line of plain text a loss."""
@@ -81,7 +81,7 @@ def table(
     objectives: Mapping[str, Objective],
     outcomes: Mapping[str, Outcome],
     stabilities: Mapping[str, Stability | None],
-    optimizer: SGD,
+    optimizer: Optimizer,
     steps: int,
     *,
     style: Style = LIGHT,
@@ -107,7 +107,12 @@ def table(
 
 
 def step_table(
-    parts: Mapping[str, StepParts], trajectories: Mapping[str, Trajectory], k: int, *, style: Style = LIGHT
+    parts: Mapping[str, StepParts],
+    trajectories: Mapping[str, Trajectory],
+    k: int,
+    *,
+    own_part: str = "−lr·gradient",
+    style: Style = LIGHT,
 ) -> str:
     """Return what makes up step k, in numbers, as an HTML table, everything escaped.
 
@@ -115,13 +120,14 @@ def step_table(
         parts: Loss name to the step's parts; a loss whose run has ended is left out.
         trajectories: Loss name to its run.
         k: The step.
+        own_part: What the present gradient contributes, as a heading.
         style: The picture's theme, for the swatches.
     """
     first = next(iter(trajectories.values()))
     pair = short_names(first.parameters)
     ahead = any(part.lookahead_gradient is not None for part in parts.values())
     decays = any(bool((part.weight_decay_part != 0).any()) for part in parts.values())
-    heads = [f"step {k}: {pair}", "−lr·gradient", "+ momentum", *(["+ weight decay"] if decays else []), "= step"]
+    heads = [f"step {k}: {pair}", own_part, "+ momentum", *(["+ weight decay"] if decays else []), "= step"]
     heads += ["gradient here", "at the look-ahead"] if ahead else []
     rows = []
     for name, run in trajectories.items():
@@ -153,11 +159,11 @@ def _cell(text: str, *, alarm: bool = False, title: str = "") -> str:
     return f"<td{marks}>{_safe(text)}</td>"
 
 
-def _too_fast(stability: Stability | None, optimizer: SGD) -> bool:
+def _too_fast(stability: Stability | None, optimizer: Optimizer) -> bool:
     return stability is not None and stability.lr_limit is not None and optimizer.lr > stability.lr_limit
 
 
-def _limit_cell(stability: Stability | None, optimizer: SGD) -> str:
+def _limit_cell(stability: Stability | None, optimizer: Optimizer) -> str:
     if stability is None:
         return "no minimum known"
     if stability.lr_limit is None:

@@ -6,6 +6,7 @@ and chosen in the playground. `Optimizer` says what a rule has to be.
 
 from gradwidgets.core.optimizers.adam import Adam
 from gradwidgets.core.optimizers.optimizer import Optimizer, State
+from gradwidgets.core.optimizers.setting import Setting, settings_of
 from gradwidgets.core.optimizers.sgd import SGD
 
 OPTIMIZERS: dict[str, type[Optimizer]] = {
@@ -13,4 +14,4 @@ OPTIMIZERS: dict[str, type[Optimizer]] = {
     "Adam": Adam,
 }
 
-__all__ = ["OPTIMIZERS", "SGD", "Adam", "Optimizer", "State"]
+__all__ = ["OPTIMIZERS", "SGD", "Adam", "Optimizer", "Setting", "State", "settings_of"]

@@ -1,13 +1,14 @@
 """Adam with every setting of `torch.optim.Adam`, as one pure step."""
 
+import math
 from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
 
 import torch
 from torch import Tensor
 
-from gradwidgets.core.optimizers.checks import as_number, check_flag
 from gradwidgets.core.optimizers.optimizer import Optimizer
+from gradwidgets.core.optimizers.setting import lr, maximize, setting, weight_decay
 
 
 class AdamState(NamedTuple):
@@ -60,26 +61,26 @@ class Adam(Optimizer):
     autonomous: ClassVar[bool] = False  # the corrections depend on how many steps were made
     nonlinear: ClassVar[str] = "no fixed limit: Adam divides every step by the size of its gradients"
 
-    lr: float = 1e-3
-    betas: tuple[float, float] = (0.9, 0.999)
-    eps: float = 1e-8
-    weight_decay: float = 0.0
-    amsgrad: bool = False
-    maximize: bool = False
+    own_part: ClassVar[str] = "gradient / √v"
 
-    def __post_init__(self) -> None:
-        for name, words in {
-            "lr": "learning rate",
-            "eps": "epsilon value",
-            "weight_decay": "weight_decay value",
-        }.items():
-            object.__setattr__(self, name, as_number(words, getattr(self, name), low=0))
-        if not isinstance(self.betas, (tuple, list)) or len(self.betas) != 2:
-            raise ValueError(f"Invalid betas: {self.betas}")
-        betas = (as_number(f"beta parameter at index {i}", beta, low=0, below=1) for i, beta in enumerate(self.betas))
-        object.__setattr__(self, "betas", tuple(betas))
-        for name in ("amsgrad", "maximize"):
-            check_flag(name, getattr(self, name))
+    lr: float = lr()
+    betas: tuple[float, float] = setting(
+        (0.9, 0.999),
+        "how much of the averages is kept at every step: of the gradient, and of its square",
+        "beta parameter",
+        below=1.0,
+        range=(0, math.nextafter(1.0, 0.0)),
+    )
+    eps: float = setting(
+        1e-8,
+        "keeps the divisor from 0: larger makes small gradients count less",
+        "epsilon value",
+        stops=(1e-10, 1),
+        scale="0 and log",
+    )
+    weight_decay: float = weight_decay()
+    amsgrad: bool = setting(False, "divide by the largest average of squares so far, so that steps never grow again")
+    maximize: bool = maximize()
 
     def init(self, point: Tensor) -> AdamState:
         """Return averages of nothing yet."""

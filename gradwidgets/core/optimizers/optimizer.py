@@ -7,6 +7,8 @@ from typing import ClassVar, Protocol, TypeVar
 import torch
 from torch import Tensor
 
+from gradwidgets.core.optimizers.setting import settings_of
+
 # What a rule remembers from step to step: tensors of the point's shape, and numbers, in a tuple of its own.
 State = Tensor | tuple | None
 S = TypeVar("S", Tensor, tuple, None)
@@ -45,13 +47,19 @@ class Optimizer(ABC):
         maximize: Climb instead of descend.
         autonomous: Whether a step depends on the point, the gradient and the state's tensors alone. A run that has
             come to repeat itself then does so for ever, and the rest need not be computed.
+        own_part: How a table heads what the present gradient contributes to a step.
         nonlinear: Why the rule has no linear step, in words; "" if it has one.
     """
 
     autonomous: ClassVar[bool]
+    own_part: ClassVar[str] = "−lr·gradient"
     nonlinear: ClassVar[str] = ""
     lr: float
     maximize: bool
+
+    def __post_init__(self) -> None:
+        for field, setting in settings_of(self):
+            object.__setattr__(self, field.name, setting.check(field.name, getattr(self, field.name), field.default))
 
     def init(self, point: Tensor) -> State:
         """Return what is remembered before the first step from `point`."""

@@ -1,14 +1,15 @@
 """Stochastic gradient descent with every setting of `torch.optim.SGD`, as one pure step."""
 
+import math
 from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
 from torch import Tensor
 
-from gradwidgets.core.optimizers.checks import as_number, check_flag
 from gradwidgets.core.optimizers.linear_sgd import LinearSGD
 from gradwidgets.core.optimizers.optimizer import Optimizer
+from gradwidgets.core.optimizers.setting import lr, maximize, setting, weight_decay
 
 
 @dataclass(frozen=True)
@@ -39,20 +40,27 @@ class SGD(Optimizer):
 
     autonomous: ClassVar[bool] = True
 
-    lr: float = 1e-3
-    momentum: float = 0.0
-    dampening: float = 0.0
-    weight_decay: float = 0.0
-    nesterov: bool = False
-    maximize: bool = False
+    lr: float = lr()
+    momentum: float = setting(
+        0.0,
+        "how much of the last step is kept: a ball that rolls on",
+        "momentum value",
+        range=(0, 10),
+        scale="near 1",
+    )
+    dampening: float = setting(
+        0.0,
+        "how much of the gradient stays out of the momentum",
+        "dampening value",
+        least=-math.inf,
+        range=(0, 1),
+    )
+    weight_decay: float = weight_decay()
+    nesterov: bool = setting(False, "Nesterov: take the gradient after the momentum has moved")
+    maximize: bool = maximize()
 
     def __post_init__(self) -> None:
-        words = {"lr": "learning rate", "momentum": "momentum value", "weight_decay": "weight_decay value"}
-        for name, said in words.items():
-            object.__setattr__(self, name, as_number(said, getattr(self, name), low=0))
-        object.__setattr__(self, "dampening", as_number("dampening value", self.dampening))
-        for name in ("nesterov", "maximize"):
-            check_flag(name, getattr(self, name))
+        super().__post_init__()
         if self.nesterov and (self.momentum <= 0 or self.dampening != 0):
             raise ValueError("Nesterov momentum requires a momentum and zero dampening")
 

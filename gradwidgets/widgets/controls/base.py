@@ -56,6 +56,7 @@ class Control(widgets.HBox):
     ) -> None:
         super().__init__(children, layout=layout or widgets.Layout(width=f"{WIDTH}px"))
         self.name = name
+        self._place = self.layout
         self.moved = False
         self.locked = False
         self._wanted = True, ""  # what `enable` was told last
@@ -115,6 +116,12 @@ class Control(widgets.HBox):
 
     def _note(self, change) -> None:
         """Remember what moved, where the control has several parts."""
+
+    def reveal(self, seen: bool, looks: Looks) -> None:
+        """Show the control, or take it off the page, where its setting plays no part."""
+        layout = self._place if seen else looks.layout(display="none")
+        if self.layout is not layout:
+            self.layout = layout
 
     def lock(self, locked: bool) -> None:
         """Keep the control from being moved, whatever `enable` says, or let it go again."""
