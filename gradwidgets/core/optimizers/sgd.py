@@ -78,7 +78,7 @@ class SGD(Optimizer):
             if state is None:
                 state = direction.clone()
             else:
-                state = torch.add(state * self.momentum, direction, alpha=1 - self.dampening)
+                state = torch.mul(state, self.momentum).add_(direction, alpha=1 - self.dampening)
             direction = torch.add(direction, state, alpha=self.momentum) if self.nesterov else state
         return torch.add(point, direction, alpha=-self.lr, out=out), state
 
