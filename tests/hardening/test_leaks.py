@@ -9,7 +9,7 @@ from gradwidgets import OptimizerPlayground
 from tests.hardening.notebook import Notebook, open_notebook
 
 LONG = os.environ.get("GRADWIDGETS_SOAK") == "1"
-TIMES, RUNS = (200, 30) if LONG else (3, 4)  # of each of five
+TIMES, RUNS = (200, 30) if LONG else (4, 4)  # of each of five
 
 START = """
 import asyncio, gc, threading, weakref

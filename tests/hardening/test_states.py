@@ -141,9 +141,8 @@ AXES = [(a, b) for i, a in enumerate(BEFORE) for j, b in enumerate(AFTER) if SOA
 def test_a_state_has_its_own_axes_whatever_they_were_before(before, after, two):
     explorer, other = two
     for one, (x, y) in ((explorer, before), (other, after)):
-        one.reset()
-        one.x_axis = x
-        one.y_axis = y
+        one.restore({"x_axis": x, "y_axis": y})
+        assert (one.x_axis, one.y_axis) == (x, y)
     state = other.state()
     explorer.restore(state)
     assert explorer.state() == state
