@@ -21,14 +21,14 @@ def rule_of(optimizer: object) -> dict[str, object]:
     """How an optimizer makes a step of a gradient.
 
     Returns:
-        Its "name"; whether steps are "scaled" to the learning rate; its "momentum"; whether its decay is "decoupled"
+        Its "name"; whether steps are "scaled" to the learning rate; its "momentum" (of Adam's kind the first beta); whether its decay is "decoupled"
         from the gradient; whether it "climbs", as with maximize. Empty where none is known.
     """
     groups = getattr(optimizer, "param_groups", ())
     name = type(optimizer).__name__
     if not groups:
         return {}
-    momentum = _largest(groups, "momentum")
+    momentum = max(_largest(groups, "momentum"), _largest(groups, "betas"), key=lambda one: (one == one, one))
     decoupled = name in _DECOUPLED or any(group.get("decoupled_weight_decay") for group in groups)
     return {
         "name": name,
@@ -42,5 +42,6 @@ def rule_of(optimizer: object) -> dict[str, object]:
 
 def _largest(groups: Iterable[dict], name: str) -> float:
     values = [group.get(name) for group in groups]
+    values = [one[0] if isinstance(one, tuple) else one for one in values]
     known = [float(one) for one in values if isinstance(one, Real) or (isinstance(one, Tensor) and one.numel() == 1)]
     return max(known, default=math.nan)

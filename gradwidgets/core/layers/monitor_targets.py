@@ -69,6 +69,8 @@ class _Classes:
     def __init__(self) -> None:
         self._counts: Counter[int] = Counter()
         self._total = 0
+        self._batches = self._of_one = 0
+        self._size = 0
         self._negative = False  # whether there were some below 0, which were left out
 
     @property
@@ -88,6 +90,9 @@ class _Classes:
             return _UNKNOWN
         self._counts.update(now)
         self._total += count
+        self._batches += 1
+        self._of_one += len(now) == 1
+        self._size = count if self._batches == 1 else min(self._size, count)
         if len(self._counts) > _CLASSES:
             return None
         every = math.log(self._total)
@@ -107,6 +112,10 @@ class _Classes:
         found = {"frequencies": -sum(one * math.log(one) for one in shares), "largest share": max(shares)}
         if not self._negative:
             found["variance"] = self._off(self._counts, self._total)
+        found["rms"] = math.sqrt(sum(one * one * n for one, n in self._counts.items()) / self._total)
+        found["batches"] = float(self._batches)
+        found["batches of one class"] = self._of_one / self._batches
+        found["if shuffled"] = sum(one**self._size for one in shares)
         return found | {"labels": float(len(shares))}
 
 
@@ -147,7 +156,8 @@ class _Numbers:
     def chance(self) -> dict[str, float]:
         mean = self._mean
         spread = (self._square / self._count - (mean - self._about).square()).clamp(min=0)
-        found = {"variance": float(spread.mean())}
+        found = {"variance": float(spread.mean()), "mean": float(mean.mean())}
+        found["rms"] = math.sqrt(float((spread + mean.square()).mean()))
         if self._shares:
             found |= {"frequencies": float(torch.special.entr(mean).sum()), "largest share": float(mean.max())}
         if self._yes_or_no:

@@ -14,7 +14,10 @@ from gradwidgets.core.layers.verdicts.record_gradients import (
     unlisted,
     without,
 )
+from gradwidgets.core.layers.verdicts.record_given import cut, evaluation, one_class, target_scale
+from gradwidgets.core.layers.verdicts.record_jumps import jumped, momentum
 from gradwidgets.core.layers.verdicts.record_loss import by_frequencies, diverging, guessing, no_step, single
+from gradwidgets.core.layers.verdicts.record_outside import drawn_again, drawn_back, two_optimizers
 from gradwidgets.core.layers.verdicts.record_steps import beyond_stable, died, out_of_range
 from gradwidgets.core.layers.verdicts.record_sums import added_up_later, put_back, stale
 from gradwidgets.core.layers.verdicts.recorded import JudgedRecord, Known
@@ -36,6 +39,36 @@ RECORD_CHECKS: dict[str, Check] = {
         "Register it: nn.ModuleList or nn.ParameterList in place of a list, nn.ModuleDict in place of a dict, "
         "nn.Parameter for a tensor.",
         unlisted,
+    ),
+    "two_optimizers": Check(
+        "each gradient moves the weights twice, by rules that do not know of each other",
+        "Give each parameter to one optimizer.",
+        two_optimizers,
+    ),
+    "target_scale": Check(
+        "the gradient is as large as the targets, or they are out of reach of the steps",
+        "Scale the targets before the training, and the predictions back.",
+        target_scale,
+    ),
+    "one_class": Check(
+        "there is nothing to tell apart",
+        "Look at how the labels are read.",
+        one_class,
+    ),
+    "one_class_a_batch": Check(
+        "each batch undoes what the last one taught",
+        "Shuffle.",
+        lambda judged: [],  # said by "one_class"
+    ),
+    "evaluation": Check(
+        "dropout and batch norms are not what they are in training",
+        "Call model.train() before the training and after each evaluation.",
+        evaluation,
+    ),
+    "momentum": Check(
+        "old gradients go on for longer than the training lasts",
+        "Take a momentum of 0.9.",
+        momentum,
     ),
     "negated": Check(
         "what is made smaller is how right it is",
@@ -85,7 +118,17 @@ RECORD_CHECKS: dict[str, Check] = {
     "put_back": Check(
         "every step is undone",
         "Look for load_state_dict, copy_ or a new draw of the weights within the loop.",
-        put_back,
+        lambda judged: put_back(judged) or drawn_back(judged),
+    ),
+    "drawn_again": Check(
+        "what was learned is thrown away again and again",
+        "Draw the weights once, before the loop.",
+        drawn_again,
+    ),
+    "cut": Check(
+        "what runs without a graph is not trained",
+        "Take torch.no_grad() or detach away; or set requires_grad_(False) where it is meant so.",
+        cut,
     ),
     "no_gradient": Check(
         "nothing is learned without a gradient",
@@ -100,7 +143,7 @@ RECORD_CHECKS: dict[str, Check] = {
     "diverging": Check(
         "the steps make it worse",
         "Lower the learning rate; clip; look for a sign that is turned.",
-        diverging,
+        lambda judged: diverging(judged) or jumped(judged),
     ),
     "large_updates": Check(
         "weights are thrown about and not refined",
@@ -145,6 +188,12 @@ _EXPLAINS = {
     "added_up": ("diverging", "large_updates", "always_clipped"),
     "no_gradient": ("guessing", "small_updates"),
     "died": ("guessing",),
+    "diverging": ("guessing",),
+    "large_updates": ("guessing",),
+    "target_scale": ("diverging", "guessing", "large_updates", "small_updates"),
+    "two_optimizers": ("stale",),
+    "momentum": ("diverging", "large_updates"),
+    "one_class": ("guessing",),
     "put_back": ("guessing", "small_updates"),
     "no_step": ("too_short",),
     "decay": ("large_updates", "small_updates"),
@@ -160,6 +209,11 @@ _LEADS_TO = {
     "summed": ("non_finite", "diverging", "large_updates", "died", "guessing"),
     "penalty": ("diverging", "large_updates"),
     "decay": ("died", "guessing"),
+    "two_optimizers": ("non_finite", "diverging", "large_updates", "died"),
+    "target_scale": ("non_finite", "diverging", "large_updates", "died"),
+    "momentum": ("non_finite", "diverging", "large_updates", "died"),
+    "diverging": ("died",),
+    "large_updates": ("died",),
 }
 
 

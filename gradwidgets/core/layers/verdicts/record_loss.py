@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from gradwidgets.core.finding import Finding
-from gradwidgets.core.layers.verdicts.recorded import JudgedRecord, medians
+from gradwidgets.core.layers.verdicts.recorded import JudgedRecord, first_and_last, medians
 from gradwidgets.core.wording import number, percent
 
 _NEAR = 0.05  # of ln(classes)
@@ -186,15 +186,18 @@ def diverging(judged: JudgedRecord) -> list[Finding]:
         float(values[-max(3, len(values) // 10) :].median()),
     )
     highest_at_first = float(values[: max(1, len(values) // 10)].max())
-    start = min(start, float(values[0]))
+    first, last = first_and_last(values)
+    start = min(start, first)
     lowest, top = min(medians(values, 4)), float(values.unfold(0, min(_TOP, len(values)), 1).min(1).values.max())
     if not start > 0:
         return []
     evidence = {"at first": start, "at last": end, "best quarter": lowest, "highest": top, "threshold": _UP}
-    message = f"the loss ends at {number(end, 3)}; it began at {number(start, 3)}"
+    if not end > _LEFT * first:
+        return []  # it has risen on the way, as a harder task has it, and all the same something was learned
+    message = f"the loss is {number(last, 3)} at last; it began at {number(first, 3)}"
     climbs = end > _CLIMBS * start and float(values[len(values) // 2 :].min()) > highest_at_first
     if end > _UP * start or climbs or (end > 2 * start and end > _UP * max(lowest, 0.0)):
-        if lowest < start:
+        if lowest < first:
             message += f" and was {number(lowest, 3)} in its best quarter"
         return [Finding("diverging", "error", message, evidence)]
     if top > _UP * start and end > _LEFT * start:
