@@ -1,6 +1,6 @@
 """Whether what has no gradient is used all the same, and where its graph ends."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import torch
 from torch import nn
@@ -27,16 +27,25 @@ class CutLook:
 
     Attributes:
         handles: Of the hooks that stand.
-        found: By module's name "no_grad" where it ran without a graph, "detached" where what it gave had one.
+        found: By module's name "no_grad" where it ran without a graph, "detached" where what it gave had one;
+            "aside" for either where no optimizer holds it, as for what is not to be trained.
     """
 
     def __init__(self) -> None:
         self.handles: list = []
         self.found: dict[str, str] = {}
         self._validating = False
+        self._aside: frozenset[str] = frozenset()
 
-    def arm(self, model: nn.Module, modules: Mapping[str, nn.Module]) -> None:
-        """Wait for the next pass."""
+    def arm(self, model: nn.Module, modules: Mapping[str, nn.Module], aside: Iterable[str] = ()) -> None:
+        """Wait for the next pass.
+
+        Args:
+            model: Whose.
+            modules: Those to look at, by their names.
+            aside: Names of those that no optimizer holds.
+        """
+        self._aside = frozenset(aside)
         self.handles.append(model.register_forward_pre_hook(Hook(self._enters)))
         self.handles.append(model.register_forward_hook(Hook(self._leaves), always_call=True))
         self.handles += [one.register_forward_hook(_At(self._seen, name)) for name, one in modules.items()]
@@ -55,4 +64,5 @@ class CutLook:
     def _seen(self, name: str, output: object) -> None:
         tensor = first_tensor(output)
         if not self._validating and tensor is not None:
-            self.found[name] = "detached" if tensor.requires_grad else self.found.get(name, "no_grad")
+            how = "detached" if tensor.requires_grad else self.found.get(name, "no_grad")
+            self.found[name] = "aside" if name in self._aside else how

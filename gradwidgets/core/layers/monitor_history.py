@@ -162,12 +162,12 @@ class History(_Recorded):
             where that is unknown.
         chance: What a guess costs that never looks at the inputs, by what `note_targets` was told: for classes the
             entropy of their "frequencies", for zeros and ones that of their "base rate", for numbers their "variance";
-            the "largest share" of a class, or the "share of ones"; how many "labels" there were of whole numbers, in how
-            many "batches"; the share of "batches of one class", and what it would be "if shuffled"; of numbers the
+            the "largest share" of a class, or the "share of ones"; how many "labels" there were of whole numbers, in
+            how many "batches"; the share of "batches of one class", and what it would be "if shuffled"; of numbers the
             "mean", and the root mean square "rms".
         outside: Steps before which something else than an optimizer had written to the weights.
         cut: How the graph of layers ends that are used and get no gradient, by their names: "no_grad" where they run
-            without one, "detached" where it is cut behind them.
+            without one, "detached" where it is cut behind them, "aside" where no optimizer holds them.
         turned_off: What evaluation mode turned off where the model was in it, as `monitor_mode.turned_off` says it.
         rivals: Two optimizers that step by the same gradient, by their "names", the parameters "shared", at how many
             "steps" and how many of them by a gradient used "again"; empty where there are none.

@@ -18,7 +18,7 @@ from gradwidgets.core.layers.monitor_layers import LayerTable, Owned, Written, l
 from gradwidgets.core.layers.monitor_loss import Losses
 from gradwidgets.core.layers.monitor_mode import is_evaluating, turned_off
 from gradwidgets.core.layers.monitor_numbers import gradient_numbers
-from gradwidgets.core.layers.monitor_optimizer import rule_of, settings_of
+from gradwidgets.core.layers.monitor_optimizer import rule_of, settings_of, shares_of
 from gradwidgets.core.layers.monitor_taps import Taps
 from gradwidgets.core.layers.monitor_targets import TargetRecord
 from gradwidgets.core.layers.monitor_updates import Updates, plain_lr
@@ -199,7 +199,9 @@ class Sampler:
             self._note_unheld(optimizer)
             if optimizer is not None:
                 self._lrs[id(optimizer)] = plain_lr(optimizer)
-                self._rules[id(optimizer)] = rule_of(optimizer)
+                self._rules[id(optimizer)] = rule_of(optimizer) | shares_of(
+                    optimizer, self.share_of(optimizer), self._table.names
+                )
             self.loss = math.nan if loss is None else float(loss)
             # What nobody trains may add up.
             trained = (optimizer is not None and self.share_of(optimizer)) or owned
@@ -315,10 +317,12 @@ class Sampler:
 
     def _look_for_cuts(self, missing: list[Owned]) -> None:
         model = self._model()
+        held = {id(one) for _, _, those in self._held.values() for one in those}
         if model is not None and not self._table.opaque:
             places = {one.column for one in missing}
             modules = {self._table.names[place]: self._table.modules[place] for place in places}
-            self._cut.arm(model, {name: one for name, one in modules.items() if one is not model})
+            aside = {self._table.names[one.column] for one in missing if held and id(one) not in held}
+            self._cut.arm(model, {name: one for name, one in modules.items() if one is not model}, aside)
 
     def _note_missing(self, owned: list[Owned], step: int) -> None:
         if "missing" in self.notes:

@@ -92,7 +92,8 @@ class _Classes:
         self._total += count
         self._batches += 1
         self._of_one += len(now) == 1
-        self._size = count if self._batches == 1 else min(self._size, count)
+        size = labels.shape[0] if labels.ndim else 1
+        self._size = size if self._batches == 1 else min(self._size, size)
         if len(self._counts) > _CLASSES:
             return None
         every = math.log(self._total)

@@ -6,6 +6,7 @@ from gradwidgets.core.finding import SEVERITIES, Finding, worst_first
 from gradwidgets.core.layers.monitor_history import History
 from gradwidgets.core.layers.verdicts.check import Check
 from gradwidgets.core.layers.verdicts.record_causes import decay, first_loss, negated, penalty, summed
+from gradwidgets.core.layers.verdicts.record_given import cut, evaluation, one_class, target_scale
 from gradwidgets.core.layers.verdicts.record_gradients import (
     added_up,
     always_clipped,
@@ -14,9 +15,8 @@ from gradwidgets.core.layers.verdicts.record_gradients import (
     unlisted,
     without,
 )
-from gradwidgets.core.layers.verdicts.record_given import cut, evaluation, one_class, target_scale
 from gradwidgets.core.layers.verdicts.record_jumps import jumped, momentum
-from gradwidgets.core.layers.verdicts.record_loss import by_frequencies, diverging, guessing, no_step, single
+from gradwidgets.core.layers.verdicts.record_loss import by_frequencies, diverging, guessing, hardly, no_step, single
 from gradwidgets.core.layers.verdicts.record_outside import drawn_again, drawn_back, two_optimizers
 from gradwidgets.core.layers.verdicts.record_steps import beyond_stable, died, out_of_range
 from gradwidgets.core.layers.verdicts.record_sums import added_up_later, put_back, stale
@@ -173,7 +173,7 @@ RECORD_CHECKS: dict[str, Check] = {
     "guessing": Check(
         "nothing is learned from the inputs",
         "Try to learn one batch by heart; look at labels against inputs, the learning rate, a softmax before the loss.",
-        lambda judged: guessing(judged) or by_frequencies(judged),
+        lambda judged: guessing(judged) or by_frequencies(judged) or hardly(judged),
     ),
     "single_samples": Check(
         "one sample's gradient is mostly noise",
@@ -186,7 +186,7 @@ RECORD_CHECKS: dict[str, Check] = {
 _EXPLAINS = {
     "non_finite": ("diverging", "large_updates", "died"),
     "added_up": ("diverging", "large_updates", "always_clipped"),
-    "no_gradient": ("guessing", "small_updates"),
+    "no_gradient": ("guessing", "small_updates", "cut"),
     "died": ("guessing",),
     "diverging": ("guessing",),
     "large_updates": ("guessing",),

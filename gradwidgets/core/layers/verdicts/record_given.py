@@ -13,6 +13,7 @@ _FAR = 100.0  # root mean square of targets
 _SQUARED = 10.0  # times that: a first loss from there on is of squares
 _ALL = 0.5  # of what guessing the mean costs: where more is left, nothing is learned
 _BLOWN = 10.0  # times the first loss
+_MANY = 500  # samples, of which a rare class would have come
 _MOSTLY, _CHANCE = 0.5, 0.1  # shares of batches of one class, as they come and as they would if shuffled
 _SOME = 3  # samples in evaluation mode
 _KNEW = 0.5  # of what a guess costs
@@ -26,6 +27,8 @@ def target_scale(judged: JudgedRecord) -> list[Finding]:
     if any(one.name == "target_scale" for one in judged.history.preflight):
         return []
     chance, first = judged.history.chance, float(values[0])
+    if "rms" not in chance and judged.history.outputs != 1:
+        return []  # the loss may be a sum of many
     rms = chance.get("rms", math.sqrt(max(first, 0.0)))
     squares = first > _SQUARED * rms
     spread = math.sqrt(chance["variance"]) if "variance" in chance else rms
@@ -62,7 +65,7 @@ def one_class(judged: JudgedRecord) -> list[Finding]:
         return []
     if chance.get("batches", 0) < _BATCHES:
         return []
-    if chance["labels"] == 1:
+    if chance["labels"] == 1 and chance["batches"] * judged.history.size >= _MANY:
         message = f"all targets of {int(chance['batches']):,} batches are of one class: there is nothing to tell apart"
         if judged.history.outputs > 1:
             message += f", though the model has {judged.history.outputs} outputs"
@@ -121,20 +124,22 @@ def cut(judged: JudgedRecord) -> list[Finding]:
     columns = [
         column
         for column in judged.weighted
-        if history.layers[column] in history.cut
+        if history.cut.get(history.layers[column], "aside") != "aside"
         and history.layers[column] in owners
         and bool(history.norm[:, column].isnan().all())
     ]
-    if not columns:
+    if not columns or len(columns) == len(judged.weighted):
         return []
     names = judged.names(columns)
     without = [name for name in names if history.cut[name] == "no_grad"]
-    verb = ("runs", "is", "its", "it has") if len(names) == 1 else ("run", "are", "their", "they have")
+    verb, gets = ("runs", "it gets") if len(names) == 1 else ("run", "they get")
     if without:
-        message = f"{listed(names)} {verb[0]} under no_grad (or detach): {verb[1]} used, and {verb[3]} no gradient"
-        action = "Take torch.no_grad() away from around them in forward"
+        message = (
+            f"{listed(names)} {verb} in forward, but under no_grad: no graph is made there, and {gets} no gradient"
+        )
+        action = "Take torch.no_grad() away from there"
     else:
-        message = f"{listed(names)} {verb[1]} used, but {verb[2]} graph is cut behind them: {verb[3]} no gradient"
+        message = f"{listed(names)} {verb} in forward, but the graph is cut behind: {gets} no gradient"
         action = "Look for detach, .data, item, argmax and torch.tensor(…) between them and the loss"
     action += "; or set requires_grad_(False) where it is meant so."
     evidence = {"layers": names, "how": {name: history.cut[name] for name in names}, "samples": judged.samples}

@@ -8,7 +8,8 @@ from gradwidgets.core.wording import number
 
 _LOSSES = 12
 _JUMP = 3.0  # times what a guess costs, or the first loss
-_FIRST = 0.25  # of the record
+_FIRST = 20, 0.1  # steps, or of the record
+_SETTLES = 0.5  # of the highest, to which it comes down at most: a loss that only rises may be another's
 _NEAR = 0.4, 2.5  # times what a guess costs: where a model without knowledge begins
 _NOTHING = 0.9  # of what a guess costs
 _LONG = 0.99  # momentum: the memory of a hundred steps
@@ -22,14 +23,16 @@ def jumped(judged: JudgedRecord) -> list[Finding]:
     guess = judged.likely_guess
     if len(values) < _LOSSES or judged.takes_turns or not bool(values.isfinite().all()) or not guess > 0:
         return []
-    first, early = float(values[0]), values[: max(_LOSSES // 2, int(_FIRST * len(values)))]
+    first, early = float(values[0]), values[: max(_FIRST[0], int(_FIRST[1] * len(values)))]
     if not _NEAR[0] * guess < first < _NEAR[1] * guess:
         return []
     # Of two losses in a row the lower one: a single batch may be odd.
     pairs = early.unfold(0, 2, 1).min(1).values
     top = float(pairs.max())
     end, last = float(values[-max(3, len(values) // 4) :].median()), float(values[-1])
-    if not top > _JUMP * max(guess, first) or not end > _NOTHING * guess or not float(values.min()) > _LEFT * guess:
+    if not top > _JUMP * max(guess, first) or not _NOTHING * guess < end < _SETTLES * top:
+        return []
+    if not float(values.min()) > _LEFT * guess:
         return []
     at = int(judged.losses[0][int(pairs.argmax())])
     message = (

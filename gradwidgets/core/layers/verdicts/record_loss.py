@@ -25,6 +25,7 @@ _LITTLE = 1e-3  # of what a guess costs: by so much it is not known itself
 _PART = 5  # losses in each third of those that are looked at
 _SEVERAL = 8  # samples in a batch: with fewer a record must be longer
 _HARDLY = 1e-2  # of the loss: it does not waver
+_HARDLY_BELOW = 0.03  # of a guess
 _NO_STEP = 5  # losses without a step
 
 _CHANCES = {
@@ -192,8 +193,9 @@ def diverging(judged: JudgedRecord) -> list[Finding]:
     if not start > 0:
         return []
     evidence = {"at first": start, "at last": end, "best quarter": lowest, "highest": top, "threshold": _UP}
-    if not end > _LEFT * first:
-        return []  # it has risen on the way, as a harder task has it, and all the same something was learned
+    guess = judged.likely_guess
+    if not end > _LEFT * (min(first, 2 * guess) if guess > 0 else first):
+        return _risen(evidence) if end > 2 * start and end > _UP * max(lowest, 0.0) else []
     message = f"the loss is {number(last, 3)} at last; it began at {number(first, 3)}"
     climbs = end > _CLIMBS * start and float(values[len(values) // 2 :].min()) > highest_at_first
     if end > _UP * start or climbs or (end > 2 * start and end > _UP * max(lowest, 0.0)):
@@ -204,3 +206,36 @@ def diverging(judged: JudgedRecord) -> list[Finding]:
         message += f" and was {number(top, 3)} or more for {_TOP} steps in a row: nothing was gained by it"
         return [Finding("diverging", "warning", message, evidence)]
     return []
+
+
+def _risen(evidence: dict[str, object]) -> list[Finding]:
+    """It is higher than it was, and lower than at first: a harder task has that, too."""
+    message = (
+        f"the loss is {number(evidence['at last'], 3)} in the last tenth, and was {number(evidence['best quarter'], 3)} "
+        "in its best quarter"
+    )
+    action = "If the task was made harder on the way, all is well; if not, lower the learning rate."
+    return [Finding("diverging", "info", message, evidence, action=action)]
+
+
+def hardly(judged: JudgedRecord) -> list[Finding]:
+    """A loss that is next to nothing below a guess after a while: slow, or nothing to be learned but by heart."""
+    _, values = judged.losses
+    if not _is_long(judged, 2) or not judged.has_classes:
+        return []
+    last = len(values) - len(values) // 4
+    costs = judged.costs.get("frequencies")
+    guess = judged.likely_guess if costs is None else float(costs[last:].nanmean())
+    end = float(values[last:].mean())
+    if not (1 - _HARDLY_BELOW) * guess < end < guess:
+        return []
+    message = (
+        f"after {judged.steps:,} steps the loss is {number(end, 3)}, {percent(1 - end / guess)} below what guessing "
+        f"costs, {number(guess, 3)}"
+    )
+    action = (
+        "Train on, and if it stays so, see whether a batch can be learned by heart; if it can, whether targets belong "
+        "to their inputs; if it cannot, look at the learning rate."
+    )
+    evidence = {"loss": end, "guess": guess, "threshold": _HARDLY_BELOW}
+    return [Finding("guessing", "info", message, evidence, action=action)]

@@ -16,6 +16,7 @@ _SELDOM = 0.25  # of the steps: what is written at more of them does not begin a
 _BACK = 0.5  # of the way from the losses before to the first one
 _FALLEN = 0.9  # of the first loss, for something to be lost
 _BEFORE = 5  # losses
+_SEVERAL, _SURELY = 4, 4.0  # times it happens; standard errors
 _MOSTLY = 0.7  # of the times
 _AGAIN = 0.4  # of the steps that two optimizers make: of each pair one is by a gradient that was used already
 
@@ -51,7 +52,7 @@ def drawn_again(judged: JudgedRecord) -> list[Finding]:
     if len(outside) < 2 or len(outside) > _SELDOM * judged.steps or not len(values) or int(steps[0]) != 1:
         return []
     lost = [(step, one) for step in outside if (one := _lost(steps, values, step)) is not None]
-    fell = [one for one in lost if one[1][0] < _FALLEN * float(values[0])]
+    fell = [one for one in lost if one[1][0] < _FALLEN * float(values[0])] or _surely_below(lost, float(values[0]))
     back = [(step, *one) for step, one in fell if one[1] > one[0] + _BACK * (float(values[0]) - one[0])]
     if len(back) < 2 or len(back) < _MOSTLY * len(fell):
         return []
@@ -64,6 +65,16 @@ def drawn_again(judged: JudgedRecord) -> list[Finding]:
     action = "Draw the weights once, before the loop: look for reset_parameters, init and a new model within it."
     evidence = {"steps": [one[0] for one in back], "before": before, "after": after, "at first": float(values[0])}
     return [Finding("drawn_again", "warning", message, evidence, action=action)]
+
+
+def _surely_below(lost: list, first: float) -> list:
+    """All of them, where the loss rises by more than chance would have it, from below its first value."""
+    if len(lost) < _SEVERAL:
+        return []
+    before, after = torch.tensor([one for _, one in lost], dtype=torch.float64).unbind(1)
+    rises = after - before
+    surely = float(rises.mean()) > _SURELY * float(rises.std()) / len(lost) ** 0.5
+    return lost if surely and float(before.max()) < first else []
 
 
 def _lost(steps: Tensor, values: Tensor, step: int) -> tuple[float, float] | None:

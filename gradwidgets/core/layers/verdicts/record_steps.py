@@ -52,7 +52,8 @@ def at_most(judged: JudgedRecord) -> Tensor | None:
     else:
         decay = history.decays.nan_to_num(nan=0.0)[:, None] * history.weight_norm
         step = (history.norm + decay) / max(1 - float(rule.get("momentum", 0.0)), 1e-3)
-    return history.rates[:, None] * step / history.weight_norm
+    shares = torch.tensor([float(rule.get("shares", {}).get(name, 1.0)) for name in history.layers])
+    return shares * history.rates[:, None] * step / history.weight_norm
 
 
 def _ratios(judged: JudgedRecord, updates: Tensor) -> tuple[Tensor, list[int]]:
@@ -76,8 +77,8 @@ def _small(judged: JudgedRecord, ratio: Tensor, columns: list[int]) -> list[Find
     still = (ratio.nan_to_num(nan=0.0) == 0).all(0)
     if bool((ratio > RATIO[0]).any()):
         ratio = torch.where(still, math.nan, ratio)  # nobody's, or of a rate of 0, by intention: others do move
-    late = ratio.clone()
-    late[: judged.samples // 2] = math.nan
+    late, steps = ratio.clone(), judged.history.steps
+    late[steps <= (int(steps[0]) + int(steps[-1])) / 2] = math.nan  # samples may be denser at first
     found = _most(judged, ratio, columns, "small", ratio < RATIO[0], _ALL_ALONG)
     if not found and _has_a_tiny_rate(judged) and _is_flat(judged):
         found = _most(judged, ratio, columns, "small", ratio < _HARDLY, _ALL_ALONG, limit=_HARDLY)
@@ -97,6 +98,15 @@ def _with_the_rate(judged: JudgedRecord, found: Finding) -> Finding:
             "schedule, how many steps it is made for and how often scheduler.step() is called."
         )
         return replace(found, evidence=found.evidence | {"learning rate": now, "at first": before}, action=action)
+    slow = judged.history.rule.get("shares", {})
+    of_group = [slow[name] for name in found.evidence["layers"] if name in slow]
+    if of_group and not tiny:
+        most = float(judged.history.rates.nan_to_num(nan=0.0).max())
+        action = (
+            f"Raise the learning rate of their group: it is {number(most * max(of_group), 2)}, where another's is "
+            f"{number(most, 2)}."
+        )
+        return replace(found, evidence=found.evidence | {"learning rate": most * max(of_group)}, action=action)
     if not tiny:
         return found
     rate = float(judged.history.rates.nanmedian())

@@ -149,7 +149,7 @@ class JudgedRecord:
         if self.kind:
             return self.kind == "numbers"
         chance = self.history.chance
-        return "variance" in chance and "frequencies" not in chance and "base rate" not in chance or self._are_counts
+        return ("variance" in chance and "frequencies" not in chance and "base rate" not in chance) or self._are_counts
 
     @property
     def takes_turns(self) -> bool:

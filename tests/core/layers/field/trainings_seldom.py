@@ -10,7 +10,18 @@ from torch.nn import functional as F
 from torch.optim import lr_scheduler
 
 from tests.core.layers.field.case import one_of
-from tests.core.layers.field.training import Training, adam, cross_entropy, digits, mlp, plain, rows_of, sgd, train, watched
+from tests.core.layers.field.training import (
+    Training,
+    adam,
+    cross_entropy,
+    digits,
+    mlp,
+    plain,
+    rows_of,
+    sgd,
+    train,
+    watched,
+)
 from tests.core.layers.field.trainings_causes import Leading, ink, learned
 from tests.core.layers.field.trainings_clean import shuffled
 
