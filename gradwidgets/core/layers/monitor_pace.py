@@ -42,7 +42,7 @@ class Pace:
         self._sampled = 0
         self._review: int | None = None
         self._first_cost = True
-        self._once = 0.0
+        self._once, self._least = 0.0, math.inf
 
     def start(self) -> None:
         """Begin to measure time."""
@@ -92,6 +92,7 @@ class Pace:
             self._first_cost = self._cost is None
             self._cost = took if fresh else self._cost + _COST_WEIGHT * (took - self._cost)
             self._sampled = step
+            self._least = math.inf if self._first_cost else min(self._least, took)
             if self._first_cost and self.grace:
                 self._once = took
         if sampled or self.due is None or self.due <= step or step == self._review:
@@ -107,6 +108,8 @@ class Pace:
             return step + 1
         if not self._step_time:
             return None
+        if self.grace and self._first_cost:
+            return step + 1  # what a sample costs the second one will tell
         aim = _AIM * self.budget
         earned = aim * self._step_time  # a step
         owed = self.spent - self._once + self._cost - self.grace
@@ -115,6 +118,6 @@ class Pace:
         else:
             debt = owed - aim * (self.elapsed - self.spent)
             due = max(self._sampled + math.ceil(self._cost / earned), step + math.ceil(debt / earned))
-        if self.grace and self._cost < self._step_time:
+        if self.grace and self._least < self._step_time:
             due = min(due, math.ceil(_SPARSE * self._sampled) + 1)
         return max(step + 1, due)

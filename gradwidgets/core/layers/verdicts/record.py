@@ -173,7 +173,7 @@ RECORD_CHECKS: dict[str, Check] = {
     "guessing": Check(
         "nothing is learned from the inputs",
         "Try to learn one batch by heart; look at labels against inputs, the learning rate, a softmax before the loss.",
-        lambda judged: guessing(judged) or by_frequencies(judged) or hardly(judged),
+        lambda judged: guessing(judged) or by_frequencies(judged),
     ),
     "single_samples": Check(
         "one sample's gradient is mostly noise",
@@ -189,7 +189,6 @@ _EXPLAINS = {
     "no_gradient": ("guessing", "small_updates", "cut"),
     "died": ("guessing",),
     "diverging": ("guessing",),
-    "large_updates": ("guessing",),
     "target_scale": ("diverging", "guessing", "large_updates", "small_updates"),
     "two_optimizers": ("stale",),
     "momentum": ("diverging", "large_updates"),
@@ -292,7 +291,8 @@ def _too_short(judged: JudgedRecord) -> Finding:
 def _healthy(judged: JudgedRecord) -> Finding:
     evidence = {"steps": judged.steps, "samples": judged.samples}
     looked = f"{counted(judged.steps, 'step')}, {counted(judged.samples, 'sample')}; {', '.join(_looked_at(judged))}"
-    return Finding("healthy", "ok", f"nothing went wrong in what was recorded. Looked at: {looked}", evidence)
+    message = ", ".join(filter(None, ("nothing went wrong in what was recorded", hardly(judged))))
+    return Finding("healthy", "ok", f"{message}. Looked at: {looked}", evidence)
 
 
 def _looked_at(judged: JudgedRecord) -> list[str]:

@@ -46,7 +46,7 @@ def target_scale(judged: JudgedRecord) -> list[Finding]:
     how = (
         f"the gradient by them is as large, and the loss goes from {number(first, 3)} to {number(last, 3)}"
         if blown
-        else f"steps of the usual size do not reach them: the loss is {number(last, 3)} at last, from {number(first, 3)}"
+        else f"steps of the usual size do not reach them: the loss goes from {number(first, 3)} to {number(last, 3)}"
     )
     mean = chance.get("mean", 0.0)
     subtract = f"subtract {number(mean, 2)} and " if abs(mean) > 0.1 * spread else ""

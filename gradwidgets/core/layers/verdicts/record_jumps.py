@@ -7,7 +7,7 @@ from gradwidgets.core.layers.verdicts.recorded import JudgedRecord, first_and_la
 from gradwidgets.core.wording import number
 
 _LOSSES = 12
-_JUMP = 3.0  # times what a guess costs, or the first loss
+_JUMP = 2.0  # times what a guess costs, or the first loss
 _FIRST = 20, 0.1  # steps, or of the record
 _SETTLES = 0.5  # of the highest, to which it comes down at most: a loss that only rises may be another's
 _NEAR = 0.4, 2.5  # times what a guess costs: where a model without knowledge begins
@@ -34,13 +34,13 @@ def jumped(judged: JudgedRecord) -> list[Finding]:
         return []
     if not float(values.min()) > _LEFT * guess:
         return []
-    at = int(judged.losses[0][int(pairs.argmax())])
+    at = int(judged.losses[0][int(early.argmax())])
     message = (
-        f"the loss goes from {number(first, 3)} to {number(top, 3)} by step {at:,}, and is {number(last, 3)} at last, "
+        f"the loss goes from {number(first, 3)} to {number(float(early.max()), 3)} by step {at:,}, and is {number(last, 3)} at last, "
         f"no better than a guess, which costs {number(guess, 3)}: the first steps have thrown the weights out of all "
         "proportion"
     )
-    evidence = {"at first": first, "highest": top, "at last": last, "guess": guess, "threshold": _JUMP}
+    evidence = {"at first": first, "highest": float(early.max()), "at last": last, "guess": guess, "threshold": _JUMP}
     action = f"Lower the learning rate{_now(judged)}, tenfold at first, or warm it up; clip."
     return [Finding("diverging", "warning", message, evidence, action=action)]
 

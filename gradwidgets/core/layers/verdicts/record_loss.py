@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from gradwidgets.core.finding import Finding
+from gradwidgets.core.layers.verdicts.record_steps import steps_are_small
 from gradwidgets.core.layers.verdicts.recorded import JudgedRecord, first_and_last, medians
 from gradwidgets.core.wording import number, percent
 
@@ -26,8 +27,11 @@ _PART = 5  # losses in each third of those that are looked at
 _SEVERAL = 8  # samples in a batch: with fewer a record must be longer
 _HARDLY = 1e-2  # of the loss: it does not waver
 _HARDLY_BELOW = 0.03  # of a guess
+_NEGATIVE = 0.1  # of the loss at first, below 0
+_HARDER, _KNOWS = 1.5, 0.9  # times what a guess costs at first; of what it costs at last
 _NO_STEP = 5  # losses without a step
 
+_IF_HARDER = "If the task was made harder on the way, all is well; if not, lower the learning rate."
 _CHANCES = {
     "frequencies": "guessing by the frequencies of the classes",
     "base rate": "guessing by the share of ones",
@@ -190,10 +194,12 @@ def diverging(judged: JudgedRecord) -> list[Finding]:
     first, last = first_and_last(values)
     start = min(start, first)
     lowest, top = min(medians(values, 4)), float(values.unfold(0, min(_TOP, len(values)), 1).min(1).values.max())
-    if not start > 0:
-        return []
+    if not start > 0 or float(values.min()) < -_NEGATIVE * start:
+        return []  # one that goes below 0 has no level that it could be many times of
     evidence = {"at first": start, "at last": end, "best quarter": lowest, "highest": top, "threshold": _UP}
     guess = judged.likely_guess
+    if _knows_more(judged):
+        return []
     if not end > _LEFT * (min(first, 2 * guess) if guess > 0 else first):
         return _risen(evidence) if end > 2 * start and end > _UP * max(lowest, 0.0) else []
     message = f"the loss is {number(last, 3)} at last; it began at {number(first, 3)}"
@@ -201,6 +207,8 @@ def diverging(judged: JudgedRecord) -> list[Finding]:
     if end > _UP * start or climbs or (end > 2 * start and end > _UP * max(lowest, 0.0)):
         if lowest < first:
             message += f" and was {number(lowest, 3)} in its best quarter"
+        if not end > guess and steps_are_small(judged):
+            return [Finding("diverging", "info", f"{message}, by steps of a usual size", evidence, action=_IF_HARDER)]
         return [Finding("diverging", "error", message, evidence)]
     if top > _UP * start and end > _LEFT * start:
         message += f" and was {number(top, 3)} or more for {_TOP} steps in a row: nothing was gained by it"
@@ -208,34 +216,38 @@ def diverging(judged: JudgedRecord) -> list[Finding]:
     return []
 
 
+def _knows_more(judged: JudgedRecord) -> bool:
+    """Whether it ends below what a guess costs in those batches, which have become harder to guess."""
+    _, values = judged.losses
+    for costs in judged.costs.values():
+        first, *_, last = costs.tensor_split(10)
+        end = values[-len(last) :]
+        if float(last.nanmean()) > _HARDER * float(first.nanmean()) and float((end - _KNOWS * last).nanmean()) < 0:
+            return True
+    return False
+
+
 def _risen(evidence: dict[str, object]) -> list[Finding]:
     """It is higher than it was, and lower than at first: a harder task has that, too."""
     message = (
-        f"the loss is {number(evidence['at last'], 3)} in the last tenth, and was {number(evidence['best quarter'], 3)} "
-        "in its best quarter"
+        f"the loss is {number(evidence['at last'], 3)} in the last tenth, and was "
+        f"{number(evidence['best quarter'], 3)} in its best quarter"
     )
-    action = "If the task was made harder on the way, all is well; if not, lower the learning rate."
-    return [Finding("diverging", "info", message, evidence, action=action)]
+    return [Finding("diverging", "info", message, evidence, action=_IF_HARDER)]
 
 
-def hardly(judged: JudgedRecord) -> list[Finding]:
-    """A loss that is next to nothing below a guess after a while: slow, or nothing to be learned but by heart."""
+def hardly(judged: JudgedRecord) -> str:
+    """What to say of a loss that is next to nothing below a guess after a while: slow, or nothing to be learned."""
     _, values = judged.losses
     if not _is_long(judged, 2) or not judged.has_classes:
-        return []
+        return ""
     last = len(values) - len(values) // 4
     costs = judged.costs.get("frequencies")
     guess = judged.likely_guess if costs is None else float(costs[last:].nanmean())
     end = float(values[last:].mean())
     if not (1 - _HARDLY_BELOW) * guess < end < guess:
-        return []
-    message = (
-        f"after {judged.steps:,} steps the loss is {number(end, 3)}, {percent(1 - end / guess)} below what guessing "
-        f"costs, {number(guess, 3)}"
+        return ""
+    return (
+        f"but the loss is {number(end, 3)} in the last quarter, {percent(1 - end / guess)} below what guessing costs: "
+        "if it stays so, look whether targets belong to their inputs, and at the learning rate"
     )
-    action = (
-        "Train on, and if it stays so, see whether a batch can be learned by heart; if it can, whether targets belong "
-        "to their inputs; if it cannot, look at the learning rate."
-    )
-    evidence = {"loss": end, "guess": guess, "threshold": _HARDLY_BELOW}
-    return [Finding("guessing", "info", message, evidence, action=action)]

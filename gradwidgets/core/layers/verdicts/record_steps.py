@@ -26,6 +26,7 @@ _USUAL = 1e-3  # update / weight of most trainings that go well
 _RISES, _SOON = 1.5, 10.0  # times the first learning rate in a warm-up; times the record until it suffices
 _ENDED = 1e-3  # of the largest learning rate: to less than that a schedule has brought it down
 _ELSEWHERE = 3.0  # times as far as the steps together can have gone
+_ABOUT = 3.0  # times what weights were
 _FLAT = 0.01  # of the loss
 _BEYOND = 1.1, 2.0  # lr · λ / 2: a training that goes well comes to its edge
 
@@ -54,6 +55,18 @@ def at_most(judged: JudgedRecord) -> Tensor | None:
         step = (history.norm + decay) / max(1 - float(rule.get("momentum", 0.0)), 1e-3)
     shares = torch.tensor([float(rule.get("shares", {}).get(name, 1.0)) for name in history.layers])
     return shares * history.rates[:, None] * step / history.weight_norm
+
+
+def steps_are_small(judged: JudgedRecord) -> bool:
+    """Whether nearly all steps are known to be of a usual size, and the weights about as large as they were."""
+    updates = at_most(judged) if judged.updates is None else judged.updates
+    if updates is None or judged.samples < _SAMPLES:
+        return False
+    ratio, columns = _ratios(judged, updates)
+    steps = ratio.nanmedian(1).values
+    steps, weights = steps[~steps.isnan()], judged.history.weight_norm[:, columns]
+    grown = (weights[-1] / weights[0]).nanmedian()
+    return len(steps) >= _SAMPLES and float(steps.quantile(0.9)) < RATIO[1] and float(grown) < _ABOUT
 
 
 def _ratios(judged: JudgedRecord, updates: Tensor) -> tuple[Tensor, list[int]]:
