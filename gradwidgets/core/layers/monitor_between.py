@@ -115,7 +115,7 @@ class Rivals:
     def forget(self) -> None:
         """Let go of the optimizers."""
         self._held: dict[int, tuple[str, Sequence[Owned]]] = {}
-        self._pairs: dict[tuple[int, int], tuple[Owned, list[Owned]]] = {}
+        self._pairs: dict[tuple[int, int], list[Owned]] = {}
         self._last: dict[tuple[int, int], tuple[int, TensorWeakRef, int]] = {}
 
     def step(self, optimizer: object, held: Sequence[Owned]) -> None:
@@ -131,8 +131,8 @@ class Rivals:
             self._note(key, pair)
 
     def _note(self, key: int, pair: tuple[int, int]) -> None:
-        one, both = self._pairs[pair]
-        gradient = one.parameter.grad
+        both = self._pairs[pair]
+        gradient = next((one.parameter.grad for one in both if one.parameter.grad is not None), None)
         last = self._last.get(pair)
         if gradient is None:
             return
@@ -149,4 +149,4 @@ class Rivals:
             common = [one for one in theirs if id(one.parameter) in ours] if other != key else []
             self._pairs.pop(pair, None)
             if common:
-                self._pairs[pair] = common[0], common
+                self._pairs[pair] = common

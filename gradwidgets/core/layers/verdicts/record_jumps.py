@@ -34,13 +34,13 @@ def jumped(judged: JudgedRecord) -> list[Finding]:
         return []
     if not float(values.min()) > _LEFT * guess:
         return []
-    at = int(judged.losses[0][int(early.argmax())])
+    at, highest = int(judged.losses[0][int(early.argmax())]), float(early.max())
     message = (
-        f"the loss goes from {number(first, 3)} to {number(float(early.max()), 3)} by step {at:,}, and is {number(last, 3)} at last, "
-        f"no better than a guess, which costs {number(guess, 3)}: the first steps have thrown the weights out of all "
-        "proportion"
+        f"the loss goes from {number(first, 3)} to {number(highest, 3)} by step {at:,}, and is {number(last, 3)} at "
+        f"last, no better than a guess, which costs {number(guess, 3)}: the first steps have thrown the weights out of "
+        "all proportion"
     )
-    evidence = {"at first": first, "highest": float(early.max()), "at last": last, "guess": guess, "threshold": _JUMP}
+    evidence = {"at first": first, "highest": highest, "at last": last, "guess": guess, "threshold": _JUMP}
     action = f"Lower the learning rate{_now(judged)}, tenfold at first, or warm it up; clip."
     return [Finding("diverging", "warning", message, evidence, action=action)]
 

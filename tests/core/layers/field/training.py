@@ -180,6 +180,34 @@ def watched(
     return diagnose(monitor.history, losses=monitor.losses)
 
 
+def looped(
+    model: nn.Module, loss: Callable, steps: int = STEPS, *optimizers: torch.optim.Optimizer, **watch: object
+) -> list[Finding]:
+    """Train on `loss(step)` by all of these optimizers, of which the monitor is told where it is one alone."""
+
+    def one_step(step: int) -> Tensor:
+        value = loss(step)
+        model.zero_grad()
+        value.backward()
+        for one in optimizers:
+            one.step()
+        return value.detach()
+
+    told = optimizers[0] if len(optimizers) == 1 else None
+    return watched(model, one_step, steps, **{"optimizer": told} | watch)
+
+
+def of_digits(model: nn.Module, size: int = 32) -> Callable:
+    """The cross-entropy of a batch at random, step by step."""
+    inputs, labels = digits()
+
+    def loss(step: int) -> Tensor:
+        some = rows_of(inputs, step, size)
+        return cross_entropy(model, inputs[some], labels[some])
+
+    return loss
+
+
 def clipped(limit: float) -> Callable:
     """Clips the whole gradient's norm."""
     return lambda model, optimizer, step: nn.utils.clip_grad_norm_(model.parameters(), limit)

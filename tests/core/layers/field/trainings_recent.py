@@ -20,7 +20,9 @@ from tests.core.layers.field.training import (
     convolutions,
     cross_entropy,
     digits,
+    looped,
     mlp,
+    of_digits,
     plain,
     rows_of,
     sgd,
@@ -81,19 +83,9 @@ def best_again(every):
 def head_twice():
     """One optimizer holds all, and another the head once more."""
     torch.manual_seed(0)
-    model, (inputs, labels) = plain(), digits()
+    model = plain()
     both = torch.optim.AdamW(model.parameters(), 1e-3), torch.optim.SGD(model[-1].parameters(), 0.05)
-
-    def one_step(step):
-        some = rows_of(inputs, step, 32)
-        model.zero_grad()
-        loss = cross_entropy(model, inputs[some], labels[some])
-        loss.backward()
-        for one in both:
-            one.step()
-        return loss.item()
-
-    return watched(model, one_step, STEPS, both[0], seldom=True)
+    return looped(model, of_digits(model), STEPS, *both, optimizer=both[0], seldom=True)
 
 
 class Cut(nn.Module):

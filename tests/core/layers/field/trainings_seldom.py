@@ -11,13 +11,14 @@ from torch.optim import lr_scheduler
 
 from tests.core.layers.field.case import one_of
 from tests.core.layers.field.training import (
+    STEPS,
     Training,
     adam,
-    cross_entropy,
     digits,
+    looped,
     mlp,
+    of_digits,
     plain,
-    rows_of,
     sgd,
     train,
     watched,
@@ -122,22 +123,34 @@ def lookahead(every):
     return after
 
 
-def with_two(first, second, *, given=True, in_turn=False, steps=150, **options):
-    """Two optimizers hold all of the weights; both step on each gradient, or one after the other on its own."""
+def with_two(first, second, *, given=True):
+    """Two optimizers hold all of the weights, and both step on each gradient."""
+
+    def run():
+        torch.manual_seed(0)
+        model = plain()
+        both = [first(model.parameters()), second(model.parameters())]
+        told = both[0] if given else None
+        return looped(model, of_digits(model), 150, *both, optimizer=told, seldom=True)
+
+    return run
+
+
+def one_then_another():
+    """Adam for the first half, and SGD from there on."""
     torch.manual_seed(0)
-    model, (inputs, labels) = plain(), digits()
-    both = [first(model.parameters()), second(model.parameters())]
+    model = plain()
+    both = [torch.optim.Adam(model.parameters(), 2e-3), torch.optim.SGD(model.parameters(), 0.05)]
+    loss = of_digits(model)
 
     def one_step(step):
-        some = rows_of(inputs, step, 32)
         model.zero_grad()
-        loss = cross_entropy(model, inputs[some], labels[some])
-        loss.backward()
-        for one in [both[2 * step // steps]] if in_turn else both:
-            one.step()
-        return loss.item()
+        value = loss(step)
+        value.backward()
+        both[step // 60].step()
+        return value.detach()
 
-    return lambda: watched(model, one_step, steps, both[0] if given else None, seldom=True)
+    return watched(model, one_step, STEPS, seldom=True)
 
 
 # -- how it is run ---------------------------------------------------------------------------------------------
@@ -168,14 +181,14 @@ def evaluated(*, every, back=True):
 
 def with_norms_held():
     """Fine-tuned, its norms in evaluation mode by intention."""
-    model = learned(lambda: dropping(), steps=60)
+    model = learned(dropping, steps=60)
     model[1].eval()
     return model
 
 
 def probed():
     """A body that has learned, frozen and in evaluation mode, and a new head."""
-    model = learned(lambda: dropping(), steps=60)
+    model = learned(dropping, steps=60)
     model[4] = nn.Linear(48, 10)
     for one in model[:4].parameters():
         one.requires_grad_(False)
@@ -252,16 +265,6 @@ def more_classes(every):
     return rows
 
 
-def louder(loss, model, step):
-    return loss
-
-
-def noisier(model, inputs, targets):
-    """Inputs whose noise grows as the training goes on."""
-    model.seen = getattr(model, "seen", 0) + 1
-    return F.mse_loss(model(inputs)[:, 0], targets)
-
-
 def growing(scale):
     """A curriculum of numbers that get larger: sums over more and more terms."""
 
@@ -318,7 +321,7 @@ SELDOM_CLEAN = (
     Training("weights held within a range", "by intention", seldom(after_step=within(0.1), optimizer=adam(2e-3))),
     Training("sharpness-aware", "there and back before each step", seldom(before_step=sharpness)),
     Training("lookahead", "drawn back each fifth step", seldom(after_step=lookahead(5), optimizer=sgd(0.2))),
-    Training("Adam first, then SGD", "one after the other", with_two(adam(2e-3), sgd(0.05), given=False, in_turn=True)),
+    Training("Adam first, then SGD", "one after the other", one_then_another),
     Training("rare ones in small batches", "most batches hold zeros alone", seldom(make=lambda: mlp(64, 32, 2), data=rare_ones, size=8, optimizer=adam(2e-3), steps=200)),
     Training("targets of 20", "a scale that is got used to", seldom(make=numbers, data=times(20.0), loss=of_numbers, optimizer=adam(1e-2), steps=200)),
     Training("targets of 1e3, a rate that suits", "it gets there", seldom(make=numbers, data=times(1e3), loss=of_numbers, optimizer=adam(0.5), steps=200)),
