@@ -1,7 +1,7 @@
 """Who else writes to the weights: between one step of an optimizer and the next, and other optimizers."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -31,6 +31,7 @@ class Between:
         self._table: Sequence[Owned] | None = None
         self._parts: list[Tensor] = []
         self._ones: list[Tensor] = []
+        self._readable: list[Tensor] = []
         self._print: tuple | None = None
         self._before: list[Tensor] | None = None
         self._after: list[Tensor] | None = None
@@ -47,6 +48,7 @@ class Between:
             flat = one.parameter.detach().view(-1)  # it shares the parameter's count of writes
             self._parts.append(flat[:: -(-flat.numel() // _NUMBERS)])
             self._ones.append(flat[flat.numel() // 2])
+        self._readable = [one for one in self._ones if one.is_cpu][-1:]
 
     def begins(self, step: int) -> float | None:
         """A step is about to come.
@@ -76,7 +78,7 @@ class Between:
 
     def _printed(self) -> tuple:
         # What is written by way of `.data` is not counted; to read a number elsewhere would wait for the device.
-        return tuple((one._version, one.item() if one.is_cpu else None) for one in self._ones)
+        return *[one._version for one in self._ones], *[one.item() for one in self._readable]
 
 
 def _spread_over(some: list[Owned]) -> list[Owned]:
@@ -118,10 +120,12 @@ class Rivals:
         self._pairs: dict[tuple[int, int], list[Owned]] = {}
         self._last: dict[tuple[int, int], tuple[int, TensorWeakRef, int]] = {}
 
-    def step(self, optimizer: object, held: Sequence[Owned]) -> None:
-        """An optimizer that holds these is about to step."""
+    def step(self, optimizer: object, share_of: Callable[[object], Sequence[Owned]]) -> None:
+        """An optimizer is about to step, of which `share_of` tells what it holds."""
         key = id(optimizer)
-        known = self._held.get(key)
+        if key in self._held and not self._pairs:
+            return
+        known, held = self._held.get(key), share_of(optimizer)
         if known is None or known[1] is not held:
             self._held[key] = type(optimizer).__name__, held
             self._pair(key)

@@ -215,24 +215,29 @@ class Sampler:
         """A step is about to come, sampled or not: see who else has written to the weights since the last."""
         if self._cut.handles:
             self._cut.disarm()
-        with self._guarded(f"what came before step {step}"), torch.no_grad():
+        try:
             left = self._between.begins(step)
             if left is not None and len(self._record):
                 self._record.amend_last(left)
             self._between.watch(self._table.owned)
             if optimizer is not None:
-                self._rivals.step(optimizer, self.share_of(optimizer))
+                self._rivals.step(optimizer, self.share_of)
+        except Exception as error:
+            self._note_failure(f"what came before step {step}", error)
 
     def other(self, optimizer: object) -> None:
         """An optimizer that is not watched is about to step: it may hold what another does."""
-        with self._guarded("another optimizer"):
-            if held := self.share_of(optimizer):
-                self._rivals.step(optimizer, held)
+        try:
+            self._rivals.step(optimizer, self.share_of)
+        except Exception as error:
+            self._note_failure("another optimizer", error)
 
     def stepped(self, sampled: bool) -> bool:
         """The optimizer has stepped: add to the sample how far; return whether there was anything to do."""
-        with self._guarded("what comes after a step"), torch.no_grad():
+        try:
             self._between.ended()
+        except Exception as error:
+            self._note_failure("what comes after a step", error)
         if self._updates is None or not self._updates.waiting:
             return False
         if sampled:
@@ -262,8 +267,11 @@ class Sampler:
         try:
             yield
         except Exception as error:
-            words = f"{type(error).__name__}: {error}"
-            self.notes["failed"] = f"{what} could not be recorded: {words:.200}"
+            self._note_failure(what, error)
+
+    def _note_failure(self, what: str, error: Exception) -> None:
+        words = f"{type(error).__name__}: {error}"
+        self.notes["failed"] = f"{what} could not be recorded: {words:.200}"
 
     def _follow(self) -> None:
         model = self._model()
