@@ -207,8 +207,10 @@ def diverging(judged: JudgedRecord) -> list[Finding]:
     if end > _UP * start or climbs or (end > 2 * start and end > _UP * max(lowest, 0.0)):
         if lowest < first:
             message += f" and was {number(lowest, 3)} in its best quarter"
-        if not end > guess and steps_are_small(judged):
-            return [Finding("diverging", "info", f"{message}, by steps of a usual size", evidence, action=_IF_HARDER)]
+        if steps_are_small(judged):
+            message, harder = f"{message}, by steps of a usual size", end <= guess
+            action = _IF_HARDER if harder else f"Look for a sign that is turned. {_IF_HARDER}"
+            return [Finding("diverging", "info" if harder else "error", message, evidence, action=action)]
         return [Finding("diverging", "error", message, evidence)]
     if top > _UP * start and end > _LEFT * start:
         message += f" and was {number(top, 3)} or more for {_TOP} steps in a row: nothing was gained by it"
