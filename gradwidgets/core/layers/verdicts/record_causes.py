@@ -168,10 +168,10 @@ def decay(judged: JudgedRecord) -> list[Finding]:
     gained = _HARDLY if share < _NOTHING else _GAINED
     if not last > gained * min(first, judged.guess if judged.guess == judged.guess else first):
         return []
-    where = tuple(judged.weighted[place] for place in shrunk)
+    where, now = tuple(judged.weighted[place] for place in shrunk), float(values[-1])
     message = (
         f"weight decay draws the weights to 0: with a decay of {number(value, 2)} and a learning rate of "
-        f"{number(rate, 2)} they are {number(share, 2)} of what they were, and the loss is {number(last, 3)} where it "
+        f"{number(rate, 2)} they are {number(share, 2)} of what they were, and the loss is {number(now, 3)} where it "
         f"began at {number(first, 3)}"
     )
     evidence = {"weight decay": value, "lr": rate, "left of the weights": share, "layers": judged.names(list(where))}

@@ -98,17 +98,26 @@ def evaluation(judged: JudgedRecord) -> list[Finding]:
     since = others[-1] + 1 if others else 0
     if judged.samples - since < _SOME:
         return []
-    what = [counted(off["dropout"], "dropout layer") + " drop nothing"] if off["dropout"] else []
-    if off["norms"]:
-        fresh = f", of which {off['fresh']} had seen no batch and normalise nothing" if off["fresh"] else ""
-        what.append(f"{counted(off['norms'], 'batch norm')} go by running statistics{fresh}")
+    what = _what_is_off(off)
     when = f"from step {int(history.steps[since]):,} on" if since else "throughout"
-    message = f"the model is in evaluation mode {when}, while it is trained: {' and '.join(what)}"
+    message = f"the model is in evaluation mode {when}, while it is trained: {', '.join(what)}"
     meant = not since and not off["fresh"] and (off["frozen"] or not off["dropout"] or _knew(judged))
     action = "Call model.train() before the training and after each evaluation"
     action += "; where evaluation mode is meant, all is well." if meant else "."
     evidence = dict(off) | {"since sample": since, "samples": judged.samples - since}
     return [Finding("evaluation", "info" if meant else "warning", message, evidence, action=action)]
+
+
+def _what_is_off(off: dict[str, int]) -> list[str]:
+    what = []
+    if count := off["dropout"]:
+        what.append(f"{counted(count, 'dropout layer')} {'drops' if count == 1 else 'drop'} nothing")
+    if count := off["norms"]:
+        verb = "goes by its" if count == 1 else "go by their"
+        what.append(f"{counted(count, 'batch norm')} {verb} running statistics")
+    if count := off["fresh"]:
+        what.append(f"{count} of them {'has' if count == 1 else 'have'} seen no batch and so normalised nothing")
+    return what
 
 
 def _knew(judged: JudgedRecord) -> bool:

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from gradwidgets.core.finding import Finding
 from gradwidgets.core.layers.verdicts.check import listed
-from gradwidgets.core.layers.verdicts.recorded import JudgedRecord
+from gradwidgets.core.layers.verdicts.recorded import JudgedRecord, first_and_last
 from gradwidgets.core.wording import number, percent
 
 RATIO = 1e-6, 1e-1  # update / weight, outside of which training is slow or wild
@@ -229,12 +229,13 @@ def _thrown(judged: JudgedRecord, columns: list[int]) -> list[Finding]:
         return []
     where = tuple(columns[place] for place in hit)
     times = float(grown[hit].median())
+    first, last = first_and_last(judged.losses[1])
     message = (
-        f"the weights have grown {number(times, 2)} times, and the loss is {number(after, 3)} where it began at "
-        f"{number(before, 3)}: {listed(judged.names(list(where)))}"
+        f"the weights have grown {number(times, 2)} times, and the loss is {number(last, 3)} where it began at "
+        f"{number(first, 3)}: {listed(judged.names(list(where)))}"
     )
     evidence = {"layers": judged.names(list(where)), "times": times, "threshold": _GROWN}
-    return [Finding("large_updates", "warning", message, evidence | {"at first": before, "at last": after}, where)]
+    return [Finding("large_updates", "warning", message, evidence | {"at first": first, "at last": last}, where)]
 
 
 def _ends(judged: JudgedRecord) -> tuple[float, float]:
