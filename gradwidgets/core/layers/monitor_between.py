@@ -60,6 +60,8 @@ class Between:
         """
         before, after, self._before, self._after = self._before, self._after, None, None
         written = self._print is not None and self._print != self._printed()
+        # After a sampled step all of the numbers are looked at: one by itself may have no gradient.
+        written = written or (after is not None and not all(map(torch.equal, after, self._parts)))
         if written and len(self.steps) < _MOST:
             self.steps.append(step)
         if before is None or after is None:

@@ -11,6 +11,7 @@ from torch import nn
 from torch.nn import functional as F
 from torch.optim import lr_scheduler, swa_utils
 
+from gradwidgets.core.layers import GradientMonitor, diagnose
 from tests.core.layers.field.training import (
     STEPS,
     Gru,
@@ -28,7 +29,7 @@ from tests.core.layers.field.training import (
     sgd,
     watched,
 )
-from tests.core.layers.field.trainings_causes import Leading, learned
+from tests.core.layers.field.trainings_causes import Leading, itself, learned
 from tests.core.layers.field.trainings_seldom import (
     AGAIN,
     BACK,
@@ -63,6 +64,34 @@ def loaded_again(every):
             model.load_state_dict(first)
 
     return {"before_step": before, "after_step": after}
+
+
+def head_again(model, optimizer, step):
+    """The last layer is drawn anew each 30 steps."""
+    if step % 30 == 29:
+        model[-1].reset_parameters()
+
+
+def unanswered():
+    """A generator whose output is detached in its own step, too."""
+    torch.manual_seed(0)
+    inputs, _ = digits()
+    model = nn.ModuleDict({"maker": mlp(8, 32, 64), "critic": mlp(64, 32, 1)})
+    ours = {name: torch.optim.Adam(part.parameters(), 1e-3) for name, part in model.items()}
+    binary, true, false = F.binary_cross_entropy_with_logits, torch.ones(32, 1), torch.zeros(32, 1)
+
+    def one_step(step):
+        made, real = model["maker"](torch.randn(32, 8)).detach(), inputs[rows_of(inputs, step, 32)]
+        model.zero_grad()
+        (binary(model["critic"](real), true) + binary(model["critic"](made), false)).backward()
+        ours["critic"].step()
+        model.zero_grad()
+        loss = binary(model["critic"](made), true)
+        loss.backward()
+        ours["maker"].step()
+        return loss.detach()
+
+    return watched(model, one_step, 60, seldom=True)
 
 
 def best_again(every):
@@ -168,6 +197,9 @@ RECENT_SICK = (
     Training("labels shuffled in each batch, GRU", "labels of others", seldom(make=Gru, loss=of_others, optimizer=adam(2e-3), steps=160), one_of("guessing")),
     Leading("a rate that falls each batch", "nothing moves soon", seldom(optimizer=sgd(0.05), schedule=lambda o: lr_scheduler.ExponentialLR(o, 0.8), steps=200), one_of("small_updates"), "schedule"),
     Leading("a head's group of 1e-9", "it hardly moves", seldom(optimizer=groups_of, steps=150), one_of("small_updates"), "group"),
+    Leading("targets of 1e6, untold", "it never gets there", seldom(make=numbers, data=times(1e6), loss=of_numbers, optimizer=adam(1e-3), told=False, noted=itself, steps=100), SCALE, "scale"),
+    Training("the head drawn again each 30 steps", "it begins anew", seldom(after_step=head_again, optimizer=adam(3e-3), steps=160), AGAIN, ("once",)),
+    Leading("a generator that is never answered", "its graph is cut", unanswered, CUT, "detach", "maker"),
     Leading("clipped to 1e-3, seldom", "steps of one length", seldom(before_step=clipped(1e-3), steps=200), one_of("always_clipped"), "max_norm"),
     Leading("gradients never taken away, Adam, seldom", "they add up", seldom(zero=None, optimizer=adam(1e-3)), one_of("added_up"), "zero_grad"),
 )  # fmt: skip
@@ -199,7 +231,7 @@ def with_clipped_critic():
         turn("maker", loss)
         return loss.item()
 
-    return watched(model, one_step, 100, seldom=True)
+    return watched(model, one_step, 60, seldom=True)
 
 
 class Teacher(nn.Module):
@@ -302,7 +334,57 @@ def frozen_norms():
     return model
 
 
+def by_class_in_parts():
+    """Each step goes by the sum of ten batches, each of one class."""
+    torch.manual_seed(0)
+    model, (inputs, labels) = plain(), digits()
+    optimizer = torch.optim.SGD(model.parameters(), 0.1)
+    with GradientMonitor(model, optimizer) as monitor:
+        for _ in range(40):
+            optimizer.zero_grad()
+            losses = []
+            for label in range(10):
+                (rows,) = (labels == label).nonzero(as_tuple=True)
+                some = rows[torch.randint(len(rows), (8,))]
+                monitor.note_targets(labels[some])
+                losses.append(cross_entropy(model, inputs[some], labels[some]) / 10)
+                losses[-1].backward()
+            monitor.note_loss(float(sum(losses)))
+            optimizer.step()
+    return diagnose(monitor.history)
+
+
+def signs_alone():
+    """The model computes with the signs of weights that are kept apart, and moved in float."""
+    kept = {}
+
+    def before(model, optimizer, step):
+        with torch.no_grad():
+            for name, one in model.named_parameters():
+                one.copy_(kept.get(name, one))
+
+    def after(model, optimizer, step):
+        with torch.no_grad():
+            for name, one in model.named_parameters():
+                kept[name] = one.detach().clone().clamp(-1, 1)
+                if one.ndim > 1:
+                    one.copy_(kept[name].sign() * kept[name].abs().mean())
+
+    return {"before_step": before, "after_step": after}
+
+
+def half_of_them(model, optimizer, step):
+    """Every other weight is held at 0."""
+    with torch.no_grad():
+        for one in model.parameters():
+            one.view(-1)[::2] = 0.0
+
+
 RECENT_CLEAN = (
+    Training("a class in each of ten parts of a step", "they are added up", by_class_in_parts),
+    Training("signs of weights that are kept apart", "by intention", seldom(**signs_alone(), optimizer=adam(2e-3))),
+    Training("half of the weights held at 0", "by intention", seldom(after_step=half_of_them, optimizer=adam(2e-3))),
+    Training("fifteen steps", "too few for much to be said", seldom(steps=15)),
     Training("Adam, a first beta of 0.999", "it learns all the same", seldom(optimizer=adam(0.02, betas=(0.999, 0.999)), steps=300)),
     Training("a critic within 0.01", "held there by intention", with_clipped_critic),
     Training("a teacher that is an average", "it is moved without a gradient", seldom(make=Teacher, loss=of_both, after_step=followed, optimizer=adam(2e-3), held=lambda m: m.student.parameters())),
