@@ -163,7 +163,8 @@ class History(_Recorded):
         chance: What a guess costs that never looks at the inputs, by what `note_targets` was told: for classes the
             entropy of their "frequencies", for zeros and ones that of their "base rate", for numbers their "variance";
             the "largest share" of a class, or the "share of ones"; how many "labels" there were of whole numbers, in
-            how many "batches"; the share of "batches of one class", and what it would be "if shuffled"; of numbers the
+            how many "batches"; the share of "batches of one class", and what it would be "if shuffled", and of those
+            "of the same labels" as the first; of numbers the
             "mean", and the root mean square "rms".
         outside: Steps before which something else than an optimizer had written to the weights.
         cut: How the graph of layers ends that are used and get no gradient, by their names: "no_grad" where they run

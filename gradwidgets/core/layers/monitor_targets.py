@@ -71,6 +71,8 @@ class _Classes:
         self._total = 0
         self._batches = self._of_one = 0
         self._size = 0
+        self._first: list[int] = []
+        self._again = 0  # batches whose labels are the first's, one by one
         self._negative = False  # whether there were some below 0, which were left out
 
     @property
@@ -81,7 +83,10 @@ class _Classes:
         """Take labels; return what a guess costs in them, None where there are too many classes."""
         some = labels.reshape(-1)
         # A list is counted in a tenth of the time that tensors of this size take.
-        now = Counter(some[:: -(-some.numel() // _LABELS)].tolist())
+        labels_now = some[:: -(-some.numel() // _LABELS)].tolist()
+        self._first = self._first or labels_now
+        self._again += labels_now == self._first
+        now = Counter(labels_now)
         self._negative = self._negative or min(now) < 0
         for one in [one for one in now if one < 0]:  # ignored, by custom
             del now[one]
@@ -114,7 +119,7 @@ class _Classes:
         if not self._negative:
             found["variance"] = self._off(self._counts, self._total)
         found["rms"] = math.sqrt(sum(one * one * n for one, n in self._counts.items()) / self._total)
-        found["batches"] = float(self._batches)
+        found["batches"], found["of the same labels"] = float(self._batches), self._again / self._batches
         found["batches of one class"] = self._of_one / self._batches
         found["if shuffled"] = sum(one**self._size for one in shares)
         return found | {"labels": float(len(shares))}

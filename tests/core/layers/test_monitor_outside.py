@@ -151,6 +151,21 @@ def test_what_was_noted_is_kept_in_a_file(tmp_path):
     assert history.chance["batches of one class"] == 0.5 and history.chance["labels"] == 2
 
 
+@pytest.mark.parametrize("same", [True, False])
+def test_one_batch_that_comes_again_and_again_is_told_beside_what_is_healthy(same):
+    model = net()
+    optimizer, inputs = sgd(model), torch.randn(20, 6, 4)
+    labels = torch.randint(0, 3, (20, 6))
+    with GradientMonitor(model, optimizer, every=1) as monitor:
+        for k in range(20):
+            model(inputs[0 if same else k]).square().mean().backward()
+            monitor.note_targets(labels[0 if same else k])
+            optimizer.step()
+            optimizer.zero_grad()
+    (found,) = diagnose(monitor.history)
+    assert found.name == "healthy" and ("very same targets" in found.message) == same
+
+
 def test_losses_that_strike_are_few_and_far_above_those_before():
     striking = Striking()
     assert [striking(one) for one in (1.0, 1.1, 2.0, 9.0, math.nan, math.nan, 1.0)] == [False] * 3 + [

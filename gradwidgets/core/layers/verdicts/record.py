@@ -5,6 +5,7 @@ from dataclasses import fields, replace
 from gradwidgets.core.finding import SEVERITIES, Finding, worst_first
 from gradwidgets.core.layers.monitor_history import History
 from gradwidgets.core.layers.verdicts.record_checks import ALL_UNHELD, EXPLAINS, LEADS_TO, RECORD_CHECKS
+from gradwidgets.core.layers.verdicts.record_given import same_batch
 from gradwidgets.core.layers.verdicts.record_loss import hardly, no_step
 from gradwidgets.core.layers.verdicts.recorded import JudgedRecord, Known
 from gradwidgets.core.subject.home import at_home
@@ -89,7 +90,7 @@ def _too_short(judged: JudgedRecord) -> Finding:
 def _healthy(judged: JudgedRecord) -> Finding:
     evidence = {"steps": judged.steps, "samples": judged.samples}
     looked = f"{counted(judged.steps, 'step')}, {counted(judged.samples, 'sample')}; {', '.join(_looked_at(judged))}"
-    message = ", ".join(filter(None, ("nothing went wrong in what was recorded", hardly(judged))))
+    message = ", ".join(filter(None, ("nothing went wrong in what was recorded", hardly(judged), same_batch(judged))))
     return Finding("healthy", "ok", f"{message}. Looked at: {looked}", evidence)
 
 

@@ -13,6 +13,7 @@ _FAR = 100.0  # root mean square of targets
 _SQUARED = 10.0  # times that: a first loss from there on is of squares
 _ALL = 0.5  # of what guessing the mean costs: where more is left, nothing is learned
 _BLOWN = 10.0  # times the first loss
+_EASY = 0.5  # of the first loss, where there is nothing to tell apart
 _MANY = 500  # samples, of which a rare class would have come
 _MOSTLY, _CHANCE = 0.5, 0.1  # shares of batches of one class, as they come and as they would if shuffled
 _SOME = 3  # samples in evaluation mode
@@ -70,9 +71,14 @@ def one_class(judged: JudgedRecord) -> list[Finding]:
         if judged.history.outputs > 1:
             message += f", though the model has {judged.history.outputs} outputs"
         action = "Look at how the labels are read: a product with 0, a wrong column, a loader that is not shuffled."
-        return [Finding("one_class", "warning", message, {"labels": 1, "batches": chance["batches"]}, action=action)]
+        severity = "warning" if _is_easy(judged) else "info"
+        if severity == "info":
+            action = (
+                "If the first of several is the right one by the loss's making, all is well; else look at the labels."
+            )
+        return [Finding("one_class", severity, message, {"labels": 1, "batches": chance["batches"]}, action=action)]
     share, expected = chance["batches of one class"], chance["if shuffled"]
-    if share < _MOSTLY or expected > _CHANCE or _are_added(judged):
+    if share < _MOSTLY or expected > _CHANCE or _are_added(judged) or judged.takes_turns:
         return []
     message = (
         f"{percent(share)} of the batches hold one class alone, which of shuffled data {percent(expected)} would: each "
@@ -81,6 +87,23 @@ def one_class(judged: JudgedRecord) -> list[Finding]:
     action = "Shuffle: DataLoader(…, shuffle=True), or draw the rows of a batch at random from all of the data."
     evidence = {"share": share, "if shuffled": expected, "threshold": _MOSTLY}
     return [Finding("one_class_a_batch", "warning", message, evidence, action=action)]
+
+
+def same_batch(judged: JudgedRecord) -> str:
+    """What to say of a training whose batches all have the very same targets."""
+    chance = judged.history.chance
+    if chance.get("of the same labels") != 1 or chance["batches"] < _BATCHES or chance["labels"] < 2:
+        return ""
+    return (
+        f"but all {int(chance['batches']):,} batches have the very same targets: unless that is all of the data, the "
+        "loader gives one batch again and again"
+    )
+
+
+def _is_easy(judged: JudgedRecord) -> bool:
+    """Whether the loss falls at once: of contrasts, say, the first is always the right one, and hard to tell."""
+    _, values = judged.losses
+    return len(values) < _LOSSES or float(values[-len(values) // 4 :].mean()) < _EASY * float(values[0])
 
 
 def _are_added(judged: JudgedRecord) -> bool:

@@ -380,7 +380,27 @@ def half_of_them(model, optimizer, step):
             one.view(-1)[::2] = 0.0
 
 
+def against_many():
+    """Contrasts with 128 others, of which the first is always the right one."""
+    torch.manual_seed(0)
+    model, (inputs, _) = mlp(64, 48, 16), digits()
+    optimizer, right = torch.optim.Adam(model.parameters(), 2e-3), torch.zeros(32, dtype=torch.long)
+    with GradientMonitor(model, optimizer) as monitor:
+        for step in range(100):
+            some = inputs[rows_of(inputs, step, 32)]
+            one, two = (F.normalize(model(some + 0.1 * torch.randn_like(some)), dim=1) for _ in range(2))
+            others = F.normalize(torch.randn(128, 16), dim=1)
+            loss = F.cross_entropy(torch.cat([(one * two).sum(1, keepdim=True), one @ others.T], 1) / 0.2, right)
+            optimizer.zero_grad()
+            loss.backward()
+            monitor.note_targets(right)
+            monitor.note_loss(loss)
+            optimizer.step()
+    return diagnose(monitor.history)
+
+
 RECENT_CLEAN = (
+    Training("contrasts whose label is always 0", "by their making", against_many),
     Training("a class in each of ten parts of a step", "they are added up", by_class_in_parts),
     Training("signs of weights that are kept apart", "by intention", seldom(**signs_alone(), optimizer=adam(2e-3))),
     Training("half of the weights held at 0", "by intention", seldom(after_step=half_of_them, optimizer=adam(2e-3))),
