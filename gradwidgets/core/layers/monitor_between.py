@@ -29,6 +29,7 @@ class Between:
     def forget(self) -> None:
         """Let go of the weights."""
         self._table: Sequence[Owned] | None = None
+        self._places: list[tuple[Tensor, int]] = []
         self._parts: list[Tensor] = []
         self._ones: list[Tensor] = []
         self._readable: list[Tensor] = []
@@ -38,14 +39,17 @@ class Between:
 
     def watch(self, owned: Sequence[Owned]) -> None:
         """Take some of these parameters, unless they are those that are watched already."""
-        if owned is self._table:
-            return
+        if owned is self._table and all(one.data_ptr() == place for one, place in self._places):
+            return  # weights that were moved elsewhere are not to be held where they were
         self.forget()
         self._table = owned
-        some = [one for one in owned if one.plain and one.parameter.requires_grad and one.parameter.is_contiguous()]
+        # Of one that is spread over several processes, all of them would have to ask.
+        some = [one for one in owned if one.plain and type(one.parameter.detach()) is Tensor]
+        some = [one for one in some if one.parameter.requires_grad and one.parameter.is_contiguous()]
         some = [one for one in some if one.parameter.ndim > 1] or some
         for one in _spread_over(some):
             flat = one.parameter.detach().view(-1)  # it shares the parameter's count of writes
+            self._places.append((one.parameter, one.parameter.data_ptr()))
             self._parts.append(flat[:: -(-flat.numel() // _NUMBERS)])
             self._ones.append(flat[flat.numel() // 2])
         self._readable = [one for one in self._ones if one.is_cpu][-1:]
