@@ -21,7 +21,7 @@ from gradwidgets.core.layers.monitor_taps import Hook
 from gradwidgets.core.subject.home import at_home
 from gradwidgets.core.wording import counted, percent
 
-GRACE = 0.05
+GRACE = 0.05  # seconds
 
 _watching: "weakref.WeakKeyDictionary[nn.Module, weakref.ref[GradientMonitor]]" = weakref.WeakKeyDictionary()
 
