@@ -22,7 +22,8 @@ from gradwidgets.core.layers.steps import training_losses
 from gradwidgets.core.layers.theory import predicted_factor, predicted_factors
 from gradwidgets.core.layers.trial import Trial, try_fix, trying_fix
 from gradwidgets.core.layers.verdicts.check import Check
-from gradwidgets.core.layers.verdicts.record import RECORD_CHECKS, diagnose_record
+from gradwidgets.core.layers.verdicts.record import diagnose_record
+from gradwidgets.core.layers.verdicts.record_checks import RECORD_CHECKS
 from gradwidgets.core.layers.verdicts.registry import CHECKS, diagnose
 from gradwidgets.core.subject.certificate import Certificate
 

@@ -14,12 +14,14 @@ from torch import Tensor, nn
 from gradwidgets.core.layers.monitor_closure import FirstCall
 from gradwidgets.core.layers.monitor_first import FirstLook
 from gradwidgets.core.layers.monitor_history import History, Sample
-from gradwidgets.core.layers.monitor_loss import Losses, LossRecord, NotedLoss, loss_value
+from gradwidgets.core.layers.monitor_loss import Losses, LossRecord, NotedLoss, Striking, loss_value
 from gradwidgets.core.layers.monitor_pace import Pace
 from gradwidgets.core.layers.monitor_sampler import Sampler
 from gradwidgets.core.layers.monitor_taps import Hook
 from gradwidgets.core.subject.home import at_home
 from gradwidgets.core.wording import counted, percent
+
+GRACE = 0.05  # seconds
 
 _watching: "weakref.WeakKeyDictionary[nn.Module, weakref.ref[GradientMonitor]]" = weakref.WeakKeyDictionary()
 
@@ -50,8 +52,8 @@ class GradientMonitor:
             step is always sampled.
         budget: For "auto", the largest share of time in the time of training without it. On an accelerator the time
             of a sample includes waiting for the backward pass, so there the share is rather overestimated.
-        grace: For "auto", seconds of looking that the budget does not count, so that a short training is seen too;
-            they are spent at up to ten times its rate.
+        grace: For "auto", seconds of looking that the budget does not count, so that a short training is seen too:
+            of one of a few dozen steps some ten samples. They are spent at up to ten times its rate.
         activations: Whether to record mean and spread of the layers' outputs, and the dead units of torch's activation
             modules, from forward hooks that stand during sampled steps only. An activation that is called as a
             function has no module to hook.
@@ -77,7 +79,7 @@ class GradientMonitor:
         *,
         every: int | str = "auto",
         budget: float = 0.03,
-        grace: float = 0.0,
+        grace: float = GRACE,
         activations: bool = False,
         updates: bool = False,
         keep: int = 10_000,
@@ -106,7 +108,7 @@ class GradientMonitor:
         self._in_closure = False  # whether a sample waits for a closure's first call
         self._pending = 0.0  # seconds that the next sample's cost includes
         self._once = 0.0  # seconds that the budget does not count
-        self._lost = False  # whether a loss was not finite
+        self._striking = Striking()
         self._loss = NotedLoss()
         self._losses = LossRecord()
         # Dropped without having been left, it takes its hooks along.
@@ -163,9 +165,10 @@ class GradientMonitor:
         else:
             everywhere = sys.modules[torch.optim.Optimizer.__module__]  # torch.optim hides it under no other name
             before, after = everywhere.register_optimizer_step_pre_hook, everywhere.register_optimizer_step_post_hook
-        self._handles.append(before(before_step))
-        if self._updates:
-            self._handles.append(after(after_step))
+        self._handles += [before(before_step), after(after_step)]
+        if optimizer is not None:
+            everywhere = sys.modules[torch.optim.Optimizer.__module__]
+            self._handles.append(everywhere.register_optimizer_step_pre_hook(Hook(self._before_other)))
         self._active = True
         self._pace.start()
         if self._first is not None and not self._steps:
@@ -264,10 +267,11 @@ class GradientMonitor:
             self._losses.add(done, value, *self._sampler.about)
 
     def _look_at_loss(self, value: float | Tensor) -> None:
-        """Have the step of the first loss that is not finite sampled: which gradients are, is asked next."""
-        if self._lost or not self._active or not isinstance(value, float) or math.isfinite(value):
+        """Have the step of a striking loss sampled: what the gradients are there, is asked next."""
+        if not self._active or not isinstance(value, float) or not self._striking(value):
             return
-        self._lost = True
+        if math.isfinite(value) and self._pace.every != "auto":
+            return
         if not self._in_closure and self._pace.due != self._steps + 1:
             self._pace.due = self._steps + 1
 
@@ -373,6 +377,7 @@ class GradientMonitor:
         if self._optimizer is None and not self._sampler.share_of(optimizer):
             return None
         self._count_step()
+        self._sampler.begins(self._steps, optimizer)
         if self._steps != self._pace.due or not self._sampler.willing:
             self._losses.add(self._steps, self._loss.step(), *self._sampler.about)
             self._passed(begin, sampled=False)
@@ -396,10 +401,18 @@ class GradientMonitor:
         self._in_closure = False
         self._passed(begin, sampled=self._take(optimizer))
 
+    def _before_other(self, optimizer, args: tuple, kwargs: dict) -> None:
+        if self._optimizer is None or optimizer is not self._optimizer():
+            self._sampler.other(optimizer)
+
     def _after_step(self, optimizer, args: tuple, kwargs: dict) -> None:
         begin = time.perf_counter()
+        if self._optimizer is None and not self._sampler.share_of(optimizer):
+            return
         if self._sampler.stepped(self._sampled):
             self._pending += time.perf_counter() - begin
+        else:
+            self._pace.spent += time.perf_counter() - begin
 
     def _take(self, optimizer) -> bool:
         loss = self._loss.step()

@@ -15,10 +15,11 @@ from gradwidgets.core.results import Result
 
 MOST_BYTES = 64 * 2**20
 _FIRST_ROOM = 64  # samples
-_HEAD = 8  # numbers of a sample as a whole: step, seconds, loss, batch, writes, written, rate, decay
+_HEAD = 10  # numbers of a sample as a whole: step, seconds, loss, and those of _HEADS
 _WORDS = ("layers", "kinds", "parameters", "notes")
 _MORE_WORDS = ("unheld", "missing", "strays", "of_loss")  # files of earlier versions have none
-_HEADS = ("batches", "writes", "written", "rates", "decays")
+_HEADS = ("batches", "writes", "written", "rates", "decays", "evaluating", "left")
+_TOLD = ("cut", "turned_off", "rivals")
 _NOTED = ("noted_steps", "noted_losses", "noted_batches", "noted_entropies", "noted_rates", "noted_variances")
 
 
@@ -129,6 +130,11 @@ class History(_Recorded):
             where something has, (S,), float64. NaN and None as in `batches`.
         rates: The optimizer's learning rate, the largest of its groups, (S,), float64. NaN and None as in `batches`.
         decays: Its weight decay, likewise.
+        evaluating: 1 where all of the model was in evaluation mode at the step, else 0, (S,), float64. NaN and None as
+            in `batches`.
+        left: How much of the step was left before the next one, (S,), float64: 1 where nothing but the optimizer has
+            written to the weights, 0 where they were put back. NaN where that is unknown, or what was written has
+            nothing to do with the step.
         noted_steps: The steps of all losses that were noted, those of no sample too, ascending, (N,), int64; None in a
             file that has none.
         noted_losses: Those losses, (N,), float64.
@@ -156,7 +162,16 @@ class History(_Recorded):
             where that is unknown.
         chance: What a guess costs that never looks at the inputs, by what `note_targets` was told: for classes the
             entropy of their "frequencies", for zeros and ones that of their "base rate", for numbers their "variance";
-            the "largest share" of a class, or the "share of ones"; and how many "labels" there were of whole numbers.
+            the "largest share" of a class, or the "share of ones"; how many "labels" there were of whole numbers, in
+            how many "batches"; the share of "batches of one class", and what it would be "if shuffled", and of those
+            "of the same labels" as the first; of numbers the
+            "mean", and the root mean square "rms".
+        outside: Steps before which something else than an optimizer had written to the weights.
+        cut: How the graph of layers ends that are used and get no gradient, by their names: "no_grad" where they run
+            without one, "detached" where it is cut behind them, "aside" where no optimizer holds them.
+        turned_off: What evaluation mode turned off where the model was in it, as `monitor_mode.turned_off` says it.
+        rivals: Two optimizers that step by the same gradient, by their "names", the parameters "shared", at how many
+            "steps" and how many of them by a gradient used "again"; empty where there are none.
     """
 
     steps: Tensor
@@ -167,6 +182,8 @@ class History(_Recorded):
     written: Tensor | None = None
     rates: Tensor | None = None
     decays: Tensor | None = None
+    evaluating: Tensor | None = None
+    left: Tensor | None = None
     noted_steps: Tensor | None = None
     noted_losses: Tensor | None = None
     noted_batches: Tensor | None = None
@@ -186,6 +203,10 @@ class History(_Recorded):
     waiting: int = 0
     size: int = 0
     chance: dict[str, float] = field(default_factory=dict)
+    outside: tuple[int, ...] = ()
+    cut: dict[str, str] = field(default_factory=dict)
+    turned_off: dict[str, int] = field(default_factory=dict)
+    rivals: dict[str, object] = field(default_factory=dict)
 
     def save(self, path: str | os.PathLike) -> Path:
         """Keep it in a file, which `load` reads again: arrays and JSON, without pickles.
@@ -202,6 +223,7 @@ class History(_Recorded):
         about |= {"outputs": self.outputs, "looked_at": list(self.looked_at), "unseen": self.unseen}
         about |= {"waiting": self.waiting, "size": self.size, "chance": self.chance}
         about |= {"span": self.span if math.isfinite(self.span) else None, "rule": self.rule}
+        about |= {"outside": list(self.outside)} | {name: getattr(self, name) for name in _TOLD}
         about["preflight"] = [one.to_dict() for one in self.preflight]
         return write(path, about, tensors)
 
@@ -228,6 +250,8 @@ class History(_Recorded):
             words |= {"preflight": tuple(map(_finding, about.get("preflight", ())))}
             words |= {name: int(about.get(name, 0)) for name in ("waiting", "size")}
             words["chance"] = {str(name): float(value) for name, value in dict(about.get("chance", {})).items()}
+            words["outside"] = tuple(map(int, about.get("outside", ())))
+            words |= {name: dict(about.get(name, {})) for name in _TOLD}
             words |= {"span": _number(about.get("span")), "rule": dict(about.get("rule", {}))}
             found = cls(**words, outputs=int(about.get("outputs", 0)), **{name: tensors.get(name) for name in names})
             needed = {name for name, one in QUANTITIES.items() if not one.needs} <= set(tensors)
@@ -343,6 +367,10 @@ class Record:
     def amend_loss(self, loss: float) -> None:
         """Fill in the newest sample's loss."""
         self._heads[self._count - 1, 2] = loss
+
+    def amend_last(self, value: float) -> None:
+        """Fill in the last number of the newest sample's head."""
+        self._heads[self._count - 1, _HEAD - 1] = value
 
     def history(self, layers: tuple, kinds: tuple, parameters: tuple, notes: tuple, **more: object) -> History:
         """All of it as a result."""

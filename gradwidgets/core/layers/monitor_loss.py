@@ -13,6 +13,9 @@ from gradwidgets.core.results import Result
 
 _MOST = 20_000  # losses that are kept
 _COSTS = 3  # of guesses
+_STRIKING = 16  # losses that are far above those before
+_JUMP = 3.0  # times a running mean
+_NEWEST = 0.2  # of the newest in it
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -111,6 +114,23 @@ class NotedLoss:
         """The loss of the step that is about to happen, None for none; the next step begins without."""
         value, self._value = self._value, None
         return value
+
+
+class Striking:
+    """Tells losses that are worth a look: the first that is not finite, and a few that are far above those before."""
+
+    def __init__(self) -> None:
+        self._lost, self._level, self._left = False, math.nan, _STRIKING
+
+    def __call__(self, value: float) -> bool:
+        """Whether this one is."""
+        if not math.isfinite(value):
+            first, self._lost = not self._lost, True
+            return first
+        jumps = self._left > 0 and value > _JUMP * self._level > 0
+        self._left -= jumps
+        self._level = value if math.isnan(self._level) else self._level + _NEWEST * (value - self._level)
+        return jumps
 
 
 def loss_value(value: object) -> float | Tensor:

@@ -1,10 +1,12 @@
 """What an optimizer is set to, as far as a verdict on its steps needs it."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from numbers import Real
 
 from torch import Tensor
+
+from gradwidgets.core.layers.monitor_layers import Owned
 
 # Each element's step is about the learning rate, whatever the gradient's size.
 _SCALED = ("adam", "rmsprop", "adagrad", "lion", "rprop", "lamb", "adafactor")
@@ -21,14 +23,15 @@ def rule_of(optimizer: object) -> dict[str, object]:
     """How an optimizer makes a step of a gradient.
 
     Returns:
-        Its "name"; whether steps are "scaled" to the learning rate; its "momentum"; whether its decay is "decoupled"
-        from the gradient; whether it "climbs", as with maximize. Empty where none is known.
+        Its "name"; whether steps are "scaled" to the learning rate; its "momentum" (of Adam's kind the first beta);
+        whether its decay is "decoupled" from the gradient; whether it "climbs", as with maximize. Empty where none is
+        known.
     """
     groups = getattr(optimizer, "param_groups", ())
     name = type(optimizer).__name__
     if not groups:
         return {}
-    momentum = _largest(groups, "momentum")
+    momentum = max(_largest(groups, "momentum"), _largest(groups, "betas"), key=lambda one: (one == one, one))
     decoupled = name in _DECOUPLED or any(group.get("decoupled_weight_decay") for group in groups)
     return {
         "name": name,
@@ -40,7 +43,22 @@ def rule_of(optimizer: object) -> dict[str, object]:
     }
 
 
+def shares_of(optimizer: object, held: Iterable[Owned], layers: Sequence[str]) -> dict[str, dict[str, float]]:
+    """The "shares" of the largest learning rate that layers of other groups have, by their names; or nothing."""
+    groups = getattr(optimizer, "param_groups", ())
+    most = _largest(groups, "lr")
+    if len(groups) < 2 or not most > 0:
+        return {}
+    rates = {id(one): _largest([group], "lr") / most for group in groups for one in group["params"]}
+    found: dict[str, float] = {}
+    for one in held:
+        name = layers[one.column]
+        found[name] = max(found.get(name, 0.0), rates.get(id(one.parameter), 1.0))
+    return {"shares": slow} if (slow := {name: share for name, share in found.items() if share < 1}) else {}
+
+
 def _largest(groups: Iterable[dict], name: str) -> float:
     values = [group.get(name) for group in groups]
+    values = [one[0] if isinstance(one, tuple) else one for one in values]
     known = [float(one) for one in values if isinstance(one, Real) or (isinstance(one, Tensor) and one.numel() == 1)]
     return max(known, default=math.nan)

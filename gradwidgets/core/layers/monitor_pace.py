@@ -7,6 +7,7 @@ _STEP_WEIGHT = 0.1  # of the newest in the running mean of a step's time
 _COST_WEIGHT = 0.3
 _AIM = 0.7  # of the budget: what a sample drives out of the caches is paid for outside it
 _HASTE = 10.0  # times the budget, while the grace lasts
+_SPARSE = 1.3  # times the steps so far, to the next sample at most, while there is a grace
 _OUTLIER = 4.0  # times the running mean: a validation between two steps is no step
 
 
@@ -15,7 +16,9 @@ class Pace:
 
     The first step is always sampled. With "auto" a sample is due when the training has lasted long enough since the
     start for all samples' cost, the next one included, to lie within the budget; and samples are never closer than
-    one sample's cost allows, so that time earned in a long validation is not spent at once.
+    one sample's cost allows, so that time earned in a long validation is not spent at once. With a grace, the first
+    sample, which pays for what is done once, is none of the budget's, and where a sample costs less than a step, some
+    are spread over all of the training: the more seldom the longer it is.
 
     Args:
         every: Steps from one sample to the next, or "auto".
@@ -39,6 +42,7 @@ class Pace:
         self._sampled = 0
         self._review: int | None = None
         self._first_cost = True
+        self._once, self._least = 0.0, math.inf
 
     def start(self) -> None:
         """Begin to measure time."""
@@ -88,6 +92,9 @@ class Pace:
             self._first_cost = self._cost is None
             self._cost = took if fresh else self._cost + _COST_WEIGHT * (took - self._cost)
             self._sampled = step
+            self._least = math.inf if self._first_cost else min(self._least, took)
+            if self._first_cost and self.grace:
+                self._once = took
         if sampled or self.due is None or self.due <= step or step == self._review:
             self.due = self._next(step)
             # Half-way there it is seen how long the steps, and whatever lies between them, have really taken.
@@ -101,10 +108,16 @@ class Pace:
             return step + 1
         if not self._step_time:
             return None
+        if self.grace and self._first_cost:
+            return step + 1  # what a sample costs the second one will tell
         aim = _AIM * self.budget
         earned = aim * self._step_time  # a step
-        owed = self.spent + self._cost - self.grace
+        owed = self.spent - self._once + self._cost - self.grace
         if owed <= 0:
-            return max(step + 1, self._sampled + math.ceil(self._cost / min(_HASTE * earned, self._step_time)))
-        debt = owed - aim * (self.elapsed - self.spent)
-        return max(step + 1, self._sampled + math.ceil(self._cost / earned), step + math.ceil(debt / earned))
+            due = self._sampled + math.ceil(self._cost / min(_HASTE * earned, self._step_time))
+        else:
+            debt = owed - aim * (self.elapsed - self.spent)
+            due = max(self._sampled + math.ceil(self._cost / earned), step + math.ceil(debt / earned))
+        if self.grace and self._least < self._step_time:
+            due = min(due, math.ceil(_SPARSE * self._sampled) + 1)
+        return max(step + 1, due)

@@ -9,13 +9,16 @@ import torch
 from torch import Tensor, nn
 
 from gradwidgets.core.layers.monitor_amp import scale_of
+from gradwidgets.core.layers.monitor_between import Between, Rivals
+from gradwidgets.core.layers.monitor_cut import CutLook
 from gradwidgets.core.layers.monitor_first import FirstLook
 from gradwidgets.core.layers.monitor_graph import StandStill
 from gradwidgets.core.layers.monitor_history import QUANTITIES, History, Record, Sample
 from gradwidgets.core.layers.monitor_layers import LayerTable, Owned, Written, listed, writes_of
 from gradwidgets.core.layers.monitor_loss import Losses
+from gradwidgets.core.layers.monitor_mode import is_evaluating, turned_off
 from gradwidgets.core.layers.monitor_numbers import gradient_numbers
-from gradwidgets.core.layers.monitor_optimizer import rule_of, settings_of
+from gradwidgets.core.layers.monitor_optimizer import rule_of, settings_of, shares_of
 from gradwidgets.core.layers.monitor_taps import Taps
 from gradwidgets.core.layers.monitor_targets import TargetRecord
 from gradwidgets.core.layers.monitor_updates import Updates, plain_lr
@@ -55,6 +58,8 @@ class Sampler:
         self.strays: Callable[[], dict[str, Tensor]] = dict
         self._targets = TargetRecord()
         self._written = Written()
+        self._between, self._rivals, self._cut = Between(), Rivals(), CutLook()
+        self._turned_off: dict[str, int] = {}
         self._lrs: dict[int, float | None] = {}
         self._rules: dict[int, dict[str, object]] = {}
         self._unheld: tuple[str, ...] = ()
@@ -115,6 +120,10 @@ class Sampler:
         more["rule"] = rules[0] if rules and all(one == rules[0] for one in rules) else {}
         more |= {"noted_steps": losses.steps, "noted_losses": losses.values, "noted_batches": losses.batches}
         more |= {f"noted_{name}": getattr(losses, name) for name in ("entropies", "rates", "variances")}
+        more |= {"outside": tuple(self._between.steps), "cut": dict(self._cut.found), "turned_off": self._turned_off}
+        if (rivals := self._rivals).again:
+            named = {"names": list(rivals.names), "shared": list(rivals.shared)}
+            more["rivals"] = named | {"steps": rivals.steps, "again": rivals.again}
         more |= {"waiting": self.waiting, "chance": self._targets.chance, "size": self._targets.size}
         if first is not None:
             more["size"] = max(self._targets.size, first.size)
@@ -141,6 +150,9 @@ class Sampler:
     def close(self) -> None:
         """Let go of the model and of every hook in it."""
         self.taps.disarm()
+        self._cut.disarm()
+        self._between.forget()
+        self._rivals.forget()
         self._table = None
         self._held.clear()
         if self._updates is not None:
@@ -182,23 +194,51 @@ class Sampler:
             numbers.update(activation_numbers(read))
             if self._updates is not None:
                 self._updates.before(owned)
+            self._between.sampled()
             self._note_missing(owned, step)
             self._note_unheld(optimizer)
             if optimizer is not None:
                 self._lrs[id(optimizer)] = plain_lr(optimizer)
-                self._rules[id(optimizer)] = rule_of(optimizer)
+                self._rules[id(optimizer)] = rule_of(optimizer) | shares_of(
+                    optimizer, self.share_of(optimizer), self._table.names
+                )
             self.loss = math.nan if loss is None else float(loss)
             # What nobody trains may add up.
             trained = (optimizer is not None and self.share_of(optimizer)) or owned
-            head = self.batch, writes_of(trained), self._written(trained), *settings_of(optimizer)
+            head = self.batch, writes_of(trained), self._written(trained), *settings_of(optimizer), self._mode()
             self._record.add(step, seconds, self.loss, numbers, layers, *head)
             return True
         self._failures += 1
         return False
 
+    def begins(self, step: int, optimizer: object) -> None:
+        """A step is about to come, sampled or not: see who else has written to the weights since the last."""
+        if self._cut.handles:
+            self._cut.disarm()
+        try:
+            left = self._between.begins(step)
+            if left is not None and len(self._record):
+                self._record.amend_last(left)
+            self._between.watch(self._table.owned)
+            if optimizer is not None:
+                self._rivals.step(optimizer, self.share_of)
+        except Exception as error:
+            self._note_failure(f"what came before step {step}", error)
+
+    def other(self, optimizer: object) -> None:
+        """An optimizer that is not watched is about to step: it may hold what another does."""
+        try:
+            self._rivals.step(optimizer, self.share_of)
+        except Exception as error:
+            self._note_failure("another optimizer", error)
+
     def stepped(self, sampled: bool) -> bool:
         """The optimizer has stepped: add to the sample how far; return whether there was anything to do."""
-        if not self._updates.waiting:
+        try:
+            self._between.ended()
+        except Exception as error:
+            self._note_failure("what comes after a step", error)
+        if self._updates is None or not self._updates.waiting:
             return False
         if sampled:
             with self._guarded("the update"), torch.no_grad():
@@ -227,8 +267,11 @@ class Sampler:
         try:
             yield
         except Exception as error:
-            words = f"{type(error).__name__}: {error}"
-            self.notes["failed"] = f"{what} could not be recorded: {words:.200}"
+            self._note_failure(what, error)
+
+    def _note_failure(self, what: str, error: Exception) -> None:
+        words = f"{type(error).__name__}: {error}"
+        self.notes["failed"] = f"{what} could not be recorded: {words:.200}"
 
     def _follow(self) -> None:
         model = self._model()
@@ -273,11 +316,29 @@ class Sampler:
             if id(tensor) not in held and _is_taught(tensor):
                 yield name, tensor
 
+    def _mode(self) -> float:
+        model = self._model()
+        if model is None or not is_evaluating(model):
+            return 0.0
+        self._turned_off = self._turned_off or turned_off(model)
+        return 1.0
+
+    def _look_for_cuts(self, missing: list[Owned]) -> None:
+        model = self._model()
+        held = {id(one) for _, _, those in self._held.values() for one in those}
+        if model is not None and not self._table.opaque:
+            places = {one.column for one in missing}
+            modules = {self._table.names[place]: self._table.modules[place] for place in places}
+            aside = {self._table.names[one.column] for one in missing if held and id(one) not in held}
+            self._cut.arm(model, {name: one for name, one in modules.items() if one is not model}, aside)
+
     def _note_missing(self, owned: list[Owned], step: int) -> None:
         if "missing" in self.notes:
             return
-        missing = [one.name for one in owned if one.parameter.grad is None and one.parameter.requires_grad]
+        without = [one for one in owned if one.parameter.grad is None and one.parameter.requires_grad]
+        missing = [one.name for one in without]
         if missing:
+            self._look_for_cuts(without)
             self._missing = tuple(missing)
             self.notes["missing"] = (
                 f"no gradient at step {step}, so unused in what the loss was made of: {listed(missing)}"

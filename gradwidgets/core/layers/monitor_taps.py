@@ -131,7 +131,7 @@ class Taps:
         nonlinear = self._nonlinear[place]
         if not nonlinear:
             self._channels_second = self._second[place]
-        tensor = _first_tensor(output)
+        tensor = first_tensor(output)
         if tensor is not None and tensor.numel():
             tensor = tensor.detach()  # no graph is kept alive and none is made
             if tensor.dtype.itemsize < 4:
@@ -180,13 +180,14 @@ def _axes_but(axis: int, dimensions: int) -> tuple[int, ...]:
     return tuple(other for other in range(dimensions) if other != axis % dimensions)
 
 
-def _first_tensor(output: object) -> Tensor | None:
+def first_tensor(output: object) -> Tensor | None:
+    """The first dense tensor of numbers in what a module gave; None where there is none."""
     if isinstance(output, Tensor):
         return output if output.layout == torch.strided and output.is_floating_point() else None
     if isinstance(output, dict):
         output = tuple(output.values())
     if isinstance(output, (tuple, list)):
-        return next((found for one in output if (found := _first_tensor(one)) is not None), None)
+        return next((found for one in output if (found := first_tensor(one)) is not None), None)
     return None
 
 

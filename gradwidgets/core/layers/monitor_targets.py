@@ -69,6 +69,10 @@ class _Classes:
     def __init__(self) -> None:
         self._counts: Counter[int] = Counter()
         self._total = 0
+        self._batches = self._of_one = 0
+        self._size = 0
+        self._first: list[int] = []
+        self._again = 0  # batches whose labels are the first's, one by one
         self._negative = False  # whether there were some below 0, which were left out
 
     @property
@@ -79,7 +83,10 @@ class _Classes:
         """Take labels; return what a guess costs in them, None where there are too many classes."""
         some = labels.reshape(-1)
         # A list is counted in a tenth of the time that tensors of this size take.
-        now = Counter(some[:: -(-some.numel() // _LABELS)].tolist())
+        labels_now = some[:: -(-some.numel() // _LABELS)].tolist()
+        self._first = self._first or labels_now
+        self._again += labels_now == self._first
+        now = Counter(labels_now)
         self._negative = self._negative or min(now) < 0
         for one in [one for one in now if one < 0]:  # ignored, by custom
             del now[one]
@@ -88,6 +95,10 @@ class _Classes:
             return _UNKNOWN
         self._counts.update(now)
         self._total += count
+        self._batches += 1
+        self._of_one += len(now) == 1
+        size = labels.shape[0] if labels.ndim else 1
+        self._size = size if self._batches == 1 else min(self._size, size)
         if len(self._counts) > _CLASSES:
             return None
         every = math.log(self._total)
@@ -107,6 +118,10 @@ class _Classes:
         found = {"frequencies": -sum(one * math.log(one) for one in shares), "largest share": max(shares)}
         if not self._negative:
             found["variance"] = self._off(self._counts, self._total)
+        found["rms"] = math.sqrt(sum(one * one * n for one, n in self._counts.items()) / self._total)
+        found["batches"], found["of the same labels"] = float(self._batches), self._again / self._batches
+        found["batches of one class"] = self._of_one / self._batches
+        found["if shuffled"] = sum(one**self._size for one in shares)
         return found | {"labels": float(len(shares))}
 
 
@@ -147,7 +162,8 @@ class _Numbers:
     def chance(self) -> dict[str, float]:
         mean = self._mean
         spread = (self._square / self._count - (mean - self._about).square()).clamp(min=0)
-        found = {"variance": float(spread.mean())}
+        found = {"variance": float(spread.mean()), "mean": float(mean.mean())}
+        found["rms"] = math.sqrt(float((spread + mean.square()).mean()))
         if self._shares:
             found |= {"frequencies": float(torch.special.entr(mean).sum()), "largest share": float(mean.max())}
         if self._yes_or_no:

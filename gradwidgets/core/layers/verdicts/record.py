@@ -1,166 +1,17 @@
-"""All that is looked for in the record of a training, and the verdict on it."""
+"""The verdict on the record of a training."""
 
 from dataclasses import fields, replace
 
 from gradwidgets.core.finding import SEVERITIES, Finding, worst_first
 from gradwidgets.core.layers.monitor_history import History
-from gradwidgets.core.layers.verdicts.check import Check
-from gradwidgets.core.layers.verdicts.record_causes import decay, first_loss, negated, penalty, summed
-from gradwidgets.core.layers.verdicts.record_gradients import (
-    added_up,
-    always_clipped,
-    not_finite,
-    unheld,
-    unlisted,
-    without,
-)
-from gradwidgets.core.layers.verdicts.record_loss import by_frequencies, diverging, guessing, no_step, single
-from gradwidgets.core.layers.verdicts.record_steps import beyond_stable, died, out_of_range
-from gradwidgets.core.layers.verdicts.record_sums import added_up_later, put_back, stale
+from gradwidgets.core.layers.verdicts.record_checks import ALL_UNHELD, EXPLAINS, LEADS_TO, RECORD_CHECKS
+from gradwidgets.core.layers.verdicts.record_given import same_batch
+from gradwidgets.core.layers.verdicts.record_loss import hardly, no_step
 from gradwidgets.core.layers.verdicts.recorded import JudgedRecord, Known
 from gradwidgets.core.subject.home import at_home
 from gradwidgets.core.wording import counted
 
 _ENOUGH = 3  # samples
-
-
-RECORD_CHECKS: dict[str, Check] = {
-    # Causes first: of two that are as grave, what comes first is told first.
-    "unheld": Check(
-        "what no optimizer holds stays as it was drawn",
-        "Give them to an optimizer (one that is made after them), or set requires_grad_(False) where it is meant so.",
-        unheld,
-    ),
-    "unlisted": Check(
-        "what no optimizer is given stays as it was drawn",
-        "Register it: nn.ModuleList or nn.ParameterList in place of a list, nn.ModuleDict in place of a dict, "
-        "nn.Parameter for a tensor.",
-        unlisted,
-    ),
-    "negated": Check(
-        "what is made smaller is how right it is",
-        "Take the minus sign away.",
-        negated,
-    ),
-    "summed": Check(
-        "the gradient grows with the batch",
-        "Take the mean, or divide the learning rate by the size of a batch.",
-        summed,
-    ),
-    "penalty": Check(
-        "the weights are made small, whatever the data say",
-        "Make the penalty's factor smaller.",
-        penalty,
-    ),
-    "decay": Check(
-        "the weights are drawn to 0, whatever the data say",
-        "Make weight decay smaller.",
-        decay,
-    ),
-    "first_loss": Check(
-        "the first steps are spent on taking back what was drawn",
-        "Draw the last layer smaller.",
-        first_loss,
-    ),
-    "non_finite": Check(
-        "NaN or infinity ends the training at once",
-        "Look at that batch and at what divides, takes a logarithm or a root; lower the learning rate; clip.",
-        not_finite,
-    ),
-    "added_up": Check(
-        "a step goes by all batches since the start",
-        "Call optimizer.zero_grad() before each backward pass.",
-        lambda judged: added_up(judged) or added_up_later(judged),
-    ),
-    "stale": Check(
-        "a step by an old gradient goes on in a direction that may be none any more",
-        "Call backward() once before each optimizer.step(); to accumulate, step with the last of the batches only.",
-        stale,
-    ),
-    "no_step": Check(
-        "without a step nothing is learned",
-        "Call optimizer.step(); make the optimizer of the model that is trained, after all its parts are in place.",
-        no_step,
-    ),
-    "put_back": Check(
-        "every step is undone",
-        "Look for load_state_dict, copy_ or a new draw of the weights within the loop.",
-        put_back,
-    ),
-    "no_gradient": Check(
-        "nothing is learned without a gradient",
-        "Call zero_grad() before backward(), not between it and step(); look for detach and no_grad.",
-        without,
-    ),
-    "unused": Check(
-        "what the loss is not made of is not trained",
-        "Use these layers in forward, or set requires_grad_(False) where it is meant so.",
-        lambda judged: [],  # said by "no_gradient"
-    ),
-    "diverging": Check(
-        "the steps make it worse",
-        "Lower the learning rate; clip; look for a sign that is turned.",
-        diverging,
-    ),
-    "large_updates": Check(
-        "weights are thrown about and not refined",
-        "Lower the learning rate, tenfold at first.",
-        out_of_range,
-    ),
-    "small_updates": Check(
-        "the weights hardly move",
-        "Raise the learning rate, tenfold at first.",
-        lambda judged: [],  # said by "large_updates"
-    ),
-    "died": Check(
-        "a unit that gives 0 for every sample gets no gradient and stays dead",
-        "Lower the learning rate or warm it up; LeakyReLU or GELU; He's init.",
-        died,
-    ),
-    "beyond_stable": Check(
-        "along the steepest direction each step goes further than it came",
-        "Lower the learning rate below 2/λmax.",
-        beyond_stable,
-    ),
-    "always_clipped": Check(
-        "every step has the same length, and the gradient's size has no say",
-        "Raise max_norm above the usual norm, and set the learning rate anew.",
-        always_clipped,
-    ),
-    "guessing": Check(
-        "nothing is learned from the inputs",
-        "Try to learn one batch by heart; look at labels against inputs, the learning rate, a softmax before the loss.",
-        lambda judged: guessing(judged) or by_frequencies(judged),
-    ),
-    "single_samples": Check(
-        "one sample's gradient is mostly noise",
-        "Take larger batches, or add up the gradients of several samples for a step; else a smaller learning rate.",
-        single,
-    ),
-}
-
-# What need not be said beside a finding, since it follows from it.
-_EXPLAINS = {
-    "non_finite": ("diverging", "large_updates", "died"),
-    "added_up": ("diverging", "large_updates", "always_clipped"),
-    "no_gradient": ("guessing", "small_updates"),
-    "died": ("guessing",),
-    "put_back": ("guessing", "small_updates"),
-    "no_step": ("too_short",),
-    "decay": ("large_updates", "small_updates"),
-    "penalty": ("guessing", "large_updates", "first_loss"),
-    "small_updates": ("guessing",),
-    "unlisted": ("guessing",),
-}
-_ALL_UNHELD = ("added_up", "guessing", "small_updates")
-
-# What a fault leads to: it is as grave as the gravest of these.
-_LEADS_TO = {
-    "negated": ("non_finite", "diverging", "large_updates", "died"),
-    "summed": ("non_finite", "diverging", "large_updates", "died", "guessing"),
-    "penalty": ("diverging", "large_updates"),
-    "decay": ("died", "guessing"),
-}
 
 
 @at_home
@@ -214,7 +65,7 @@ def _of_a_training(judged: JudgedRecord, finding: Finding) -> Finding:
 
 def _explained(finding: Finding) -> tuple[str, ...]:
     """What need not be said beside a finding."""
-    return _ALL_UNHELD if finding.evidence.get("all") else _EXPLAINS.get(finding.name, ())
+    return ALL_UNHELD if finding.evidence.get("all") else EXPLAINS.get(finding.name, ())
 
 
 def _with_causes(found: list[Finding]) -> list[Finding]:
@@ -223,14 +74,15 @@ def _with_causes(found: list[Finding]) -> list[Finding]:
     for one in found:
         if one.name == "small_updates" and "always_clipped" in names and "learning rate" not in one.evidence:
             continue  # since it is clipped
-        after = [other.severity for other in found if other.name in _LEADS_TO.get(one.name, ())]
+        after = [other.severity for other in found if other.name in LEADS_TO.get(one.name, ())]
         if after or one.name != "summed":
             graver.append(replace(one, severity=max([one.severity, *after], key=SEVERITIES.index)))
     return graver
 
 
 def _too_short(judged: JudgedRecord) -> Finding:
-    message = f"{counted(judged.samples, 'sample')}: too short a record for a verdict"
+    of = f" of {counted(judged.steps, 'step')}" if judged.steps > judged.samples else ""
+    message = f"{counted(judged.samples, 'sample')}{of}: too short a record for a verdict"
     evidence = {"samples": judged.samples, "needed": _ENOUGH}
     return Finding("too_short", "info", message, evidence, None, "Train on, or record with every=1.")
 
@@ -238,7 +90,8 @@ def _too_short(judged: JudgedRecord) -> Finding:
 def _healthy(judged: JudgedRecord) -> Finding:
     evidence = {"steps": judged.steps, "samples": judged.samples}
     looked = f"{counted(judged.steps, 'step')}, {counted(judged.samples, 'sample')}; {', '.join(_looked_at(judged))}"
-    return Finding("healthy", "ok", f"nothing went wrong in what was recorded. Looked at: {looked}", evidence)
+    message = ", ".join(filter(None, ("nothing went wrong in what was recorded", hardly(judged), same_batch(judged))))
+    return Finding("healthy", "ok", f"{message}. Looked at: {looked}", evidence)
 
 
 def _looked_at(judged: JudgedRecord) -> list[str]:

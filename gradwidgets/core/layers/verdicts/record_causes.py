@@ -12,7 +12,6 @@ _LOSSES = 12  # noted, for a verdict on how the loss goes on
 _NEAR_GUESS = 0.5, 2.0  # times what a guess costs: where a loss begins whose sign is turned
 _LOWER, _DOUBLED = 1.1, 2.0  # times the first, below 0, where the graph shows the sign
 _FALLS = 3.0, 20.0  # the same where it does not, of classes and of numbers: a density's logarithm may fall, slowly
-_SURELY = 3  # classes, from which on a loss begins near the logarithm by no chance
 _BATCH = 4  # samples: with fewer a sum is hardly told from a mean
 _AS_MANY = 0.6, 1.8  # times the samples of a batch
 _FAR = 5.0  # times what a guess costs
@@ -37,13 +36,13 @@ def negated(judged: JudgedRecord) -> list[Finding]:
     half = float(values[len(values) // 2])
     quickens = last - half <= half - first
     shown = "negated" in judged.history.of_loss
-    if shown and _take_turns(judged):
+    if shown and judged.takes_turns:
         return []  # one of two that play against each other
     # A generator's loss may be minus its critic's, of zeros and ones, and is bounded by what the critic knows.
     falls = last < (_DOUBLED if judged.kind == "shares" else _LOWER) * first
     if not (falls if shown else quickens and _begins_at_minus_a_guess(judged, first, last)):
         return []
-    guess = _guess_with_outputs(judged)
+    guess = judged.likely_guess
     what = (
         "it is one of torch's losses with its sign turned"
         if shown
@@ -75,22 +74,8 @@ def _climbs(judged: JudgedRecord, values: Tensor) -> list[Finding]:
     return [Finding("negated", "error" if surely else "warning", message, evidence, action=action)]
 
 
-def _take_turns(judged: JudgedRecord) -> bool:
-    """Whether several optimizers step, each with layers of its own."""
-    finite = (judged.history.non_finite.nan_to_num(nan=0.0) == 0).all(1)
-    return len({tuple(row) for row in judged.history.norm[finite][:, judged.weighted].isnan().tolist()}) > 1
-
-
-def _guess_with_outputs(judged: JudgedRecord) -> float:
-    """What a guess costs, by the number of outputs where nothing is told of the targets."""
-    outputs = judged.history.outputs
-    if math.isnan(judged.guess) and not judged.history.chance and outputs >= _SURELY:
-        return math.log(outputs)
-    return judged.guess
-
-
 def _begins_at_minus_a_guess(judged: JudgedRecord, first: float, last: float) -> bool:
-    guess, chance = _guess_with_outputs(judged), judged.history.chance
+    guess, chance = judged.likely_guess, judged.history.chance
     are_numbers = judged.kind == "numbers" or (bool(chance) and "frequencies" not in chance)
     near = _NEAR_GUESS[0] * guess <= -first <= _NEAR_GUESS[1] * guess
     return near and last < _FALLS[are_numbers] * first
@@ -183,10 +168,10 @@ def decay(judged: JudgedRecord) -> list[Finding]:
     gained = _HARDLY if share < _NOTHING else _GAINED
     if not last > gained * min(first, judged.guess if judged.guess == judged.guess else first):
         return []
-    where = tuple(judged.weighted[place] for place in shrunk)
+    where, now = tuple(judged.weighted[place] for place in shrunk), float(values[-1])
     message = (
         f"weight decay draws the weights to 0: with a decay of {number(value, 2)} and a learning rate of "
-        f"{number(rate, 2)} they are {number(share, 2)} of what they were, and the loss is {number(last, 3)} where it "
+        f"{number(rate, 2)} they are {number(share, 2)} of what they were, and the loss is {number(now, 3)} where it "
         f"began at {number(first, 3)}"
     )
     evidence = {"weight decay": value, "lr": rate, "left of the weights": share, "layers": judged.names(list(where))}

@@ -157,7 +157,7 @@ def without(judged: JudgedRecord) -> list[Finding]:
     never = [
         column
         for place, column in enumerate(judged.weighted)
-        if judged.history.layers[column] in owners and bool(norm[:, place].isnan().all())
+        if judged.history.layers[column] in owners - set(judged.history.cut) and bool(norm[:, place].isnan().all())
     ]
     if not never:
         return []

@@ -6,7 +6,8 @@ import torch
 from torch import Tensor
 
 from gradwidgets.core.finding import Finding
-from gradwidgets.core.layers.verdicts.recorded import JudgedRecord, medians
+from gradwidgets.core.layers.verdicts.record_steps import steps_are_small
+from gradwidgets.core.layers.verdicts.recorded import JudgedRecord, first_and_last, medians
 from gradwidgets.core.wording import number, percent
 
 _NEAR = 0.05  # of ln(classes)
@@ -25,8 +26,12 @@ _LITTLE = 1e-3  # of what a guess costs: by so much it is not known itself
 _PART = 5  # losses in each third of those that are looked at
 _SEVERAL = 8  # samples in a batch: with fewer a record must be longer
 _HARDLY = 1e-2  # of the loss: it does not waver
+_HARDLY_BELOW = 0.03  # of a guess
+_NEGATIVE = 0.1  # of the loss at first, below 0
+_HARDER, _KNOWS = 1.5, 0.9  # times what a guess costs at first; of what it costs at last
 _NO_STEP = 5  # losses without a step
 
+_IF_HARDER = "If the task was made harder on the way, all is well; if not, lower the learning rate."
 _CHANCES = {
     "frequencies": "guessing by the frequencies of the classes",
     "base rate": "guessing by the share of ones",
@@ -186,18 +191,65 @@ def diverging(judged: JudgedRecord) -> list[Finding]:
         float(values[-max(3, len(values) // 10) :].median()),
     )
     highest_at_first = float(values[: max(1, len(values) // 10)].max())
-    start = min(start, float(values[0]))
+    first, last = first_and_last(values)
+    start = min(start, first)
     lowest, top = min(medians(values, 4)), float(values.unfold(0, min(_TOP, len(values)), 1).min(1).values.max())
-    if not start > 0:
-        return []
+    if not start > 0 or float(values.min()) < -_NEGATIVE * start:
+        return []  # one that goes below 0 has no level that it could be many times of
     evidence = {"at first": start, "at last": end, "best quarter": lowest, "highest": top, "threshold": _UP}
-    message = f"the loss ends at {number(end, 3)}; it began at {number(start, 3)}"
+    guess = judged.likely_guess
+    if _knows_more(judged):
+        return []
+    if not end > _LEFT * (min(first, 2 * guess) if guess > 0 else first):
+        return _risen(evidence) if end > 2 * start and end > _UP * max(lowest, 0.0) else []
+    message = f"the loss is {number(last, 3)} at last; it began at {number(first, 3)}"
     climbs = end > _CLIMBS * start and float(values[len(values) // 2 :].min()) > highest_at_first
     if end > _UP * start or climbs or (end > 2 * start and end > _UP * max(lowest, 0.0)):
-        if lowest < start:
+        if lowest < first:
             message += f" and was {number(lowest, 3)} in its best quarter"
+        if steps_are_small(judged):
+            message, harder = f"{message}, by steps of a usual size", end <= guess
+            action = _IF_HARDER if harder else f"Look for a sign that is turned. {_IF_HARDER}"
+            return [Finding("diverging", "info" if harder else "error", message, evidence, action=action)]
         return [Finding("diverging", "error", message, evidence)]
     if top > _UP * start and end > _LEFT * start:
         message += f" and was {number(top, 3)} or more for {_TOP} steps in a row: nothing was gained by it"
         return [Finding("diverging", "warning", message, evidence)]
     return []
+
+
+def _knows_more(judged: JudgedRecord) -> bool:
+    """Whether it ends below what a guess costs in those batches, which have become harder to guess."""
+    _, values = judged.losses
+    for costs in judged.costs.values():
+        first, *_, last = costs.tensor_split(10)
+        end = values[-len(last) :]
+        if float(last.nanmean()) > _HARDER * float(first.nanmean()) and float((end - _KNOWS * last).nanmean()) < 0:
+            return True
+    return False
+
+
+def _risen(evidence: dict[str, object]) -> list[Finding]:
+    """It is higher than it was, and lower than at first: a harder task has that, too."""
+    message = (
+        f"the loss is {number(evidence['at last'], 3)} in the last tenth, and was "
+        f"{number(evidence['best quarter'], 3)} in its best quarter"
+    )
+    return [Finding("diverging", "info", message, evidence, action=_IF_HARDER)]
+
+
+def hardly(judged: JudgedRecord) -> str:
+    """What to say of a loss that is next to nothing below a guess after a while: slow, or nothing to be learned."""
+    _, values = judged.losses
+    if not _is_long(judged, 2) or not judged.has_classes:
+        return ""
+    last = len(values) - len(values) // 4
+    costs = judged.costs.get("frequencies")
+    guess = judged.likely_guess if costs is None else float(costs[last:].nanmean())
+    end = float(values[last:].mean())
+    if not (1 - _HARDLY_BELOW) * guess < end < guess:
+        return ""
+    return (
+        f"but the loss is {number(end, 3)} in the last quarter, {percent(1 - end / guess)} below what guessing costs: "
+        "if it stays so, look whether targets belong to their inputs, and at the learning rate"
+    )

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from gradwidgets.core.finding import Finding
 from gradwidgets.core.layers.verdicts.check import listed
-from gradwidgets.core.layers.verdicts.recorded import JudgedRecord
+from gradwidgets.core.layers.verdicts.recorded import JudgedRecord, first_and_last
 from gradwidgets.core.wording import number, percent
 
 RATIO = 1e-6, 1e-1  # update / weight, outside of which training is slow or wild
@@ -26,6 +26,7 @@ _USUAL = 1e-3  # update / weight of most trainings that go well
 _RISES, _SOON = 1.5, 10.0  # times the first learning rate in a warm-up; times the record until it suffices
 _ENDED = 1e-3  # of the largest learning rate: to less than that a schedule has brought it down
 _ELSEWHERE = 3.0  # times as far as the steps together can have gone
+_ABOUT = 3.0  # times what weights were
 _FLAT = 0.01  # of the loss
 _BEYOND = 1.1, 2.0  # lr · λ / 2: a training that goes well comes to its edge
 
@@ -52,7 +53,20 @@ def at_most(judged: JudgedRecord) -> Tensor | None:
     else:
         decay = history.decays.nan_to_num(nan=0.0)[:, None] * history.weight_norm
         step = (history.norm + decay) / max(1 - float(rule.get("momentum", 0.0)), 1e-3)
-    return history.rates[:, None] * step / history.weight_norm
+    shares = torch.tensor([float(rule.get("shares", {}).get(name, 1.0)) for name in history.layers])
+    return shares * history.rates[:, None] * step / history.weight_norm
+
+
+def steps_are_small(judged: JudgedRecord) -> bool:
+    """Whether nearly all steps are known to be of a usual size, and the weights about as large as they were."""
+    updates = at_most(judged) if judged.updates is None else judged.updates
+    if updates is None or judged.samples < _SAMPLES:
+        return False
+    ratio, columns = _ratios(judged, updates)
+    steps = ratio.nanmedian(1).values
+    steps, weights = steps[~steps.isnan()], judged.history.weight_norm[:, columns]
+    grown = (weights[-1] / weights[0]).nanmedian()
+    return len(steps) >= _SAMPLES and float(steps.quantile(0.9)) < RATIO[1] and float(grown) < _ABOUT
 
 
 def _ratios(judged: JudgedRecord, updates: Tensor) -> tuple[Tensor, list[int]]:
@@ -76,8 +90,8 @@ def _small(judged: JudgedRecord, ratio: Tensor, columns: list[int]) -> list[Find
     still = (ratio.nan_to_num(nan=0.0) == 0).all(0)
     if bool((ratio > RATIO[0]).any()):
         ratio = torch.where(still, math.nan, ratio)  # nobody's, or of a rate of 0, by intention: others do move
-    late = ratio.clone()
-    late[: judged.samples // 2] = math.nan
+    late, steps = ratio.clone(), judged.history.steps
+    late[steps <= (int(steps[0]) + int(steps[-1])) / 2] = math.nan  # samples may be denser at first
     found = _most(judged, ratio, columns, "small", ratio < RATIO[0], _ALL_ALONG)
     if not found and _has_a_tiny_rate(judged) and _is_flat(judged):
         found = _most(judged, ratio, columns, "small", ratio < _HARDLY, _ALL_ALONG, limit=_HARDLY)
@@ -97,6 +111,15 @@ def _with_the_rate(judged: JudgedRecord, found: Finding) -> Finding:
             "schedule, how many steps it is made for and how often scheduler.step() is called."
         )
         return replace(found, evidence=found.evidence | {"learning rate": now, "at first": before}, action=action)
+    slow = judged.history.rule.get("shares", {})
+    of_group = [slow[name] for name in found.evidence["layers"] if name in slow]
+    if of_group and not tiny:
+        most = float(judged.history.rates.nan_to_num(nan=0.0).max())
+        action = (
+            f"Raise the learning rate of their group: it is {number(most * max(of_group), 2)}, where another's is "
+            f"{number(most, 2)}."
+        )
+        return replace(found, evidence=found.evidence | {"learning rate": most * max(of_group)}, action=action)
     if not tiny:
         return found
     rate = float(judged.history.rates.nanmedian())
@@ -206,12 +229,13 @@ def _thrown(judged: JudgedRecord, columns: list[int]) -> list[Finding]:
         return []
     where = tuple(columns[place] for place in hit)
     times = float(grown[hit].median())
+    first, last = first_and_last(judged.losses[1])
     message = (
-        f"the weights have grown {number(times, 2)} times, and the loss is {number(after, 3)} where it began at "
-        f"{number(before, 3)}: {listed(judged.names(list(where)))}"
+        f"the weights have grown {number(times, 2)} times, and the loss is {number(last, 3)} where it began at "
+        f"{number(first, 3)}: {listed(judged.names(list(where)))}"
     )
     evidence = {"layers": judged.names(list(where)), "times": times, "threshold": _GROWN}
-    return [Finding("large_updates", "warning", message, evidence | {"at first": before, "at last": after}, where)]
+    return [Finding("large_updates", "warning", message, evidence | {"at first": first, "at last": last}, where)]
 
 
 def _ends(judged: JudgedRecord) -> tuple[float, float]:

@@ -10,6 +10,8 @@ from torch import Tensor
 from gradwidgets.core.layers.monitor_history import History
 from gradwidgets.core.layers.monitor_loss import Losses
 
+_SURELY = 3  # classes, from which on a loss begins near the logarithm by no chance
+
 
 @dataclass(frozen=True)
 class Known:
@@ -133,6 +135,28 @@ class JudgedRecord:
             return math.nan  # rows of shares may be compared by squares too
         return max(math.log(classes) if classes > 1 else math.log(2), chance.get("frequencies", 0.0))
 
+    @property
+    def likely_guess(self) -> float:
+        """The same, by the number of outputs where nothing is told of the targets."""
+        outputs = self.history.outputs
+        if math.isnan(self.guess) and not self.history.chance and self.kind in ("", "classes") and outputs >= _SURELY:
+            return math.log(outputs)
+        return self.guess
+
+    @property
+    def is_of_numbers(self) -> bool:
+        """Whether targets are numbers that outputs are compared with, and no classes."""
+        if self.kind:
+            return self.kind == "numbers"
+        chance = self.history.chance
+        return ("variance" in chance and "frequencies" not in chance and "base rate" not in chance) or self._are_counts
+
+    @property
+    def takes_turns(self) -> bool:
+        """Whether several optimizers step, each with layers of its own."""
+        finite = (self.history.non_finite.nan_to_num(nan=0.0) == 0).all(1)
+        return len({tuple(row) for row in self.history.norm[finite][:, self.weighted].isnan().tolist()}) > 1
+
     def batch(self, step: int) -> int | None:
         """Which batch a step was of; None where that was not noted."""
         history, losses = self.history, self.known.losses
@@ -155,6 +179,11 @@ class JudgedRecord:
     def names(self, columns: list[int]) -> list[str]:
         """The layers' names."""
         return [self.history.layers[column] for column in columns]
+
+
+def first_and_last(values: Tensor) -> tuple[float, float]:
+    """The very first and the very last of the losses, as they are quoted; NaN for none."""
+    return (float(values[0]), float(values[-1])) if len(values) else (math.nan, math.nan)
 
 
 def medians(values: Tensor, parts: int) -> list[float]:

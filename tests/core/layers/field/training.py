@@ -110,6 +110,7 @@ def train(
     told: bool = True,
     every: int = 4,
     updates: bool = True,
+    seldom: bool = False,
     noted: Callable = Tensor.detach,
     expected: Callable | None = None,
     **known: object,
@@ -135,6 +136,7 @@ def train(
         told: Whether it is told the labels.
         every: Steps from sample to sample.
         updates: Whether the steps' lengths are recorded.
+        seldom: Whether the monitor is left to itself, which samples as its budget allows and no activations.
         noted: What is noted of a loss: its value, or itself with its graph.
         expected: Gives what the monitor is told to expect.
         known: See `diagnose_record`.
@@ -144,7 +146,7 @@ def train(
     inputs, labels = data()
     steps_of = optimizer(list(held(model)))
     scheduled = schedule(steps_of) if schedule else None
-    watch = {"every": every, "activations": True, "updates": updates}
+    watch = {} if seldom else {"every": every, "activations": True, "updates": updates}
     with GradientMonitor(model, steps_of if given else None, **watch) as monitor:
         if expected:
             monitor.expect(*expected())
@@ -167,12 +169,43 @@ def train(
     return diagnose(monitor.history, losses=monitor.losses, **known)
 
 
-def watched(model: nn.Module, one_step: Callable, steps: int = STEPS, optimizer=None, every: int = 4) -> list[Finding]:
+def watched(
+    model: nn.Module, one_step: Callable, steps: int = STEPS, optimizer=None, every: int = 4, seldom: bool = False
+) -> list[Finding]:
     """Train with a step of its own, `one_step(step)`, which gives the loss, and say what the record says."""
-    with GradientMonitor(model, optimizer, every=every, activations=True, updates=True) as monitor:
+    watch = {} if seldom else {"every": every, "activations": True, "updates": True}
+    with GradientMonitor(model, optimizer, **watch) as monitor:
         for step in range(steps):
             monitor.note_loss(one_step(step))
     return diagnose(monitor.history, losses=monitor.losses)
+
+
+def looped(
+    model: nn.Module, loss: Callable, steps: int = STEPS, *optimizers: torch.optim.Optimizer, **watch: object
+) -> list[Finding]:
+    """Train on `loss(step)` by all of these optimizers, of which the monitor is told where it is one alone."""
+
+    def one_step(step: int) -> Tensor:
+        value = loss(step)
+        model.zero_grad()
+        value.backward()
+        for one in optimizers:
+            one.step()
+        return value.detach()
+
+    told = optimizers[0] if len(optimizers) == 1 else None
+    return watched(model, one_step, steps, **{"optimizer": told} | watch)
+
+
+def of_digits(model: nn.Module, size: int = 32) -> Callable:
+    """The cross-entropy of a batch at random, step by step."""
+    inputs, labels = digits()
+
+    def loss(step: int) -> Tensor:
+        some = rows_of(inputs, step, size)
+        return cross_entropy(model, inputs[some], labels[some])
+
+    return loss
 
 
 def clipped(limit: float) -> Callable:

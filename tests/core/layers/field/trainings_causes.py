@@ -3,7 +3,7 @@
 # ruff: noqa: E501
 
 import copy
-from functools import partial
+from functools import cache, partial
 
 import torch
 from torch import nn
@@ -127,7 +127,12 @@ def one_of_two_watched():
 
 
 def learned(make, *, steps=150, lr=5e-3, new_head=False):
-    """A model that has learned already."""
+    """A model that has learned already; each way of learning is gone once."""
+    return copy.deepcopy(_learned(make, steps, lr, new_head))
+
+
+@cache
+def _learned(make, steps, lr, new_head):
     torch.manual_seed(1)
     model, (inputs, labels) = make(), digits()
     optimizer = torch.optim.Adam(model.parameters(), lr)

@@ -13,6 +13,7 @@ from tests.core.layers.field.training import (
     clipped,
     cross_entropy,
     digits,
+    looped,
     mlp,
     plain,
     rows_of,
@@ -181,12 +182,9 @@ def reinforced_singly():
         pay = float(arm == labels[some])
         loss = -(chosen.log_prob(arm) * (pay - base[0])).mean()
         base[0] = 0.99 * base[0] + 0.01 * pay
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        return loss.detach()
+        return loss
 
-    return watched(model, one_step, 400, optimizer)
+    return looped(model, one_step, 400, optimizer)
 
 
 LAST_SICK = (

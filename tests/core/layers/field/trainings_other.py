@@ -17,6 +17,7 @@ from tests.core.layers.field.training import (
     clipped,
     cross_entropy,
     digits,
+    looped,
     mlp,
     plain,
     rows_of,
@@ -98,12 +99,9 @@ def reinforced():
         pay = (arms == labels[some]).float() + 0.3 * torch.randn(32)
         loss = -(chosen.log_prob(arms) * (pay - base[0])).mean() - 0.01 * chosen.entropy().mean()
         base[0] = 0.9 * base[0] + 0.1 * float(pay.mean())
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        return loss.detach()
+        return loss
 
-    return watched(model, one_step, 200, optimizer)
+    return looped(model, one_step, 200, optimizer)
 
 
 def values_that_spread():
@@ -117,18 +115,15 @@ def values_that_spread():
     states = torch.eye(20)
 
     def one_step(step):
+        if step % 10 == 0:
+            target.load_state_dict(model.state_dict())
         some = torch.randint(0, 20, (32,))
         pay = 5.0 * (some == 19).float()
         following = target(states[(some + 1).clamp(max=19)])[:, 0] * (some < 19)
         loss = F.mse_loss(model(states[some])[:, 0], pay + 0.95 * following)
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        if step % 10 == 9:
-            target.load_state_dict(model.state_dict())
-        return loss.detach()
+        return loss
 
-    return watched(model, one_step, 200, optimizer)
+    return looped(model, one_step, 200, optimizer)
 
 
 def near_zero_and_wavering():
@@ -148,12 +143,9 @@ def near_zero_and_wavering():
         now = torch.distributions.Categorical(logits=model(inputs[old["some"]])).log_prob(old["arms"])
         ratio = (now - old["log"]).exp()
         loss = -torch.min(ratio * old["gain"], ratio.clamp(0.8, 1.2) * old["gain"]).mean()
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        return loss.detach()
+        return loss
 
-    return watched(model, one_step, 200, optimizer)
+    return looped(model, one_step, 200, optimizer)
 
 
 def contrast(model, inputs, labels):
@@ -225,12 +217,9 @@ def plateau_then_drop():
     def one_step(step):
         bits = torch.randint(0, 2, (128, 10))
         loss = F.cross_entropy(model(2.0 * bits - 1), bits[:, :3].sum(1) % 2)
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        return loss.detach()
+        return loss
 
-    return watched(model, one_step, 200, optimizer)
+    return looped(model, one_step, 200, optimizer)
 
 
 def sparse_rows():
@@ -244,14 +233,9 @@ def sparse_rows():
     def one_step(step):
         words = (400 * torch.rand(32, 5).pow(3)).long()
         loss = F.cross_entropy(model["out"](model["words"](words).mean(1)), words[:, 0] % 4)
-        for one in optimizers:
-            one.zero_grad()
-        loss.backward()
-        for one in optimizers:
-            one.step()
-        return loss.detach()
+        return loss
 
-    return watched(model, one_step, 160, every=3)
+    return looped(model, one_step, 160, *optimizers, every=3)
 
 
 def hinge(model, inputs, labels):
@@ -275,12 +259,9 @@ def solved():
 
     def one_step(step):
         loss = F.mse_loss(model(inputs), targets)
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        return loss.detach()
+        return loss
 
-    return watched(model, one_step, 400, optimizer)
+    return looped(model, one_step, 400, optimizer)
 
 
 def rare():
@@ -331,12 +312,9 @@ def tasks_in_turn():
             loss = F.cross_entropy(model.digit(body), labels[some])
         else:
             loss = F.mse_loss(model.ink(body)[:, 0], inputs[some].sum(1) / 16)
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        return loss.detach()
+        return loss
 
-    return watched(model, one_step, 160, optimizer, every=3)
+    return looped(model, one_step, 160, optimizer, every=3)
 
 
 class Variational(nn.Module):
