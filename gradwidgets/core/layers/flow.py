@@ -89,7 +89,7 @@ def _looked(subject: Subject) -> Measured:
         found.culprit = origin_of(subject)
     elif not found.is_finite:
         found.culprit = origin_of_bad_gradient(subject)
-    found.mixed, found.output = mixed_in(subject, found.output, found.views), None
+    found.mixed, found.output = mixed_in(subject, found.output, found.views, found.along), None
     if _has_zeros(found) and (not _waits(found) or drops_all(subject.model)):
         found.zeroed = zeroed_in(subject)
     found.along_time = gradients_along_time(subject)
@@ -131,7 +131,9 @@ def _measure(subject: Subject, look: Look | Glance) -> Measured:
     reaches = any(0 < watch.numbers[norms[2]][0] < math.inf for norms in watch.norms.values() if norms[2] is not None)
     said = tuple(look.findings(loss, reaches=reaches))
     seen = Measured(rows, watch.numbers, watch.norms, value, model.training, graph, tuple(missed), slopes, said)
-    seen.output, seen.views = output, (*tracked.views(), *look.taken()) if look.looks else ()
+    if look.looks:
+        seen.output, seen.views = output, (*tracked.views(), *look.taken())
+        seen.along = (*look.steps_first(), *tracked.along_samples())
     return seen
 
 

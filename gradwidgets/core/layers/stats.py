@@ -147,7 +147,7 @@ class LayerFlow(Result):
         preflight: What is wrong with the batch and the loss, as `preflight` says it.
         along_time: The gradient at every time step, of each recurrent module.
         zeroed: What gives 0 whatever comes in, where a gradient is exactly 0.
-        mixed: A view that mixes samples; None for none.
+        mixed: What mixes the samples of the batch; None for nothing.
     """
 
     layers: tuple[LayerStats, ...]

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from gradwidgets.core.finding import Finding
+from gradwidgets.core.layers.along_samples import Along
 from gradwidgets.core.layers.along_time import TimeProfile
 from gradwidgets.core.layers.functional_units import FunctionStats
 from gradwidgets.core.layers.mixing import Mixed, Shapes
@@ -40,8 +41,9 @@ class Measured:
         culprit: Who made what is not finite.
         along_time: The gradient along time, of each recurrent module.
         zeroed: What gives 0 whatever comes in, looked for where a gradient is exactly 0.
-        mixed: A view that mixes samples.
+        mixed: What mixes samples.
         views: Shapes before and after what counts anew.
+        along: What runs along a first axis.
         output: What the model gave.
     """
 
@@ -59,6 +61,7 @@ class Measured:
     zeroed: tuple[Zeroed, ...] = ()
     mixed: Mixed | None = None
     views: tuple[Shapes, ...] = ()
+    along: tuple[Along, ...] = ()
     output: object = None
 
     @property

@@ -4,9 +4,10 @@ import math
 from collections.abc import Iterable, Mapping
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.autograd.graph import Node
 
+from gradwidgets.core.layers.along_samples import SOFTMAX, Along, softmaxes
 from gradwidgets.core.layers.calls import Call, Calls
 from gradwidgets.core.layers.functional_units import slopes_of
 from gradwidgets.core.layers.mixing import VIEWS, Shapes
@@ -114,6 +115,14 @@ class Tracked:
         nodes = [n for n, v in self._vertex.items() if not self._leaf[v] and self._label[v] in VIEWS]
         shapes = ((getattr(n, "_saved_self_sym_sizes", ()), n._input_metadata[0].shape) for n in nodes)
         return {(tuple(before), tuple(after)) for before, after in shapes if len(before)}
+
+    def along_samples(self) -> list[Along]:
+        """The model's softmaxes that run along a first axis."""
+        nodes = [n for n, v in self._vertex.items() if self._label[v] in SOFTMAX or self._is_softmax(v)]
+        return softmaxes([n for n in nodes if self._call[self._vertex[n]] is not None], self._vertex)
+
+    def _is_softmax(self, vertex: int) -> bool:
+        return self._leaf[vertex] and isinstance(self._call[vertex].module, nn.Softmax)
 
     def _is_modules(self, vertex: int) -> bool:
         """Whether an activation's module made it, which is looked at by itself."""

@@ -10,6 +10,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.conv import _ConvNd
 
 from gradwidgets.core.finding import Finding
+from gradwidgets.core.layers.along_samples import Along, takes_steps_first
 from gradwidgets.core.layers.preflight.cures import beyond_rows
 from gradwidgets.core.layers.preflight.reading import left_out, named_tensors, numbers
 from gradwidgets.core.layers.preflight.scale import as_read, input_scale, size, sizes
@@ -44,11 +45,13 @@ class Entry:
 
     Attributes:
         taken: Shapes of inputs, and those in which layers take them where these are views of them.
+        steps_first: Layers that take steps first, with the shapes of what they were given.
     """
 
     def __init__(self, model: nn.Module, inputs: object) -> None:
         self._model = model
         self.taken: list[tuple[tuple[int, ...], tuple[int, ...]]] = []
+        self.steps_first: list[Along] = []
         self._names = dict(_storages(inputs))
         self._shapes = {_storage(one): tuple(one.shape) for _, one in named_tensors(inputs, "inputs")}
         self._whole = "inputs"
@@ -67,6 +70,8 @@ class Entry:
             if kind:
                 before = partial(self._before, name or "the model", kind)
                 self._handles.append(module.register_forward_pre_hook(before, with_kwargs=True))
+            if takes_steps_first(module):
+                self._handles.append(module.register_forward_pre_hook(partial(self._runs, name), with_kwargs=True))
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -87,6 +92,11 @@ class Entry:
         if self._begun and kind == "weighted" and x is not None and _storage(x) not in self._names:
             return
         self._look(name, kind, module, next(tensors_in((arguments, keywords)), None) if x is None else x)
+
+    def _runs(self, name: str, module: nn.Module, arguments: tuple, keywords: dict) -> None:
+        x = next((one for one in (*arguments, *keywords.values()) if isinstance(one, Tensor)), None)
+        if x is not None and x.ndim == 3:
+            self.steps_first.append(Along(name, type(module).__name__, tuple(x.shape)))
 
     def _refuse(self, module: nn.Module, x: Tensor) -> None:
         """On an accelerator, a row that is not there would end the process' use of it; a CPU refuses it by itself."""

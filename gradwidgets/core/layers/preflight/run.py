@@ -5,6 +5,7 @@ from collections.abc import Callable
 from torch import Tensor, nn
 
 from gradwidgets.core.finding import Finding, worst_first
+from gradwidgets.core.layers.along_samples import Along
 from gradwidgets.core.layers.passes import FlowError, Subject, checked, copied, run, without_gradient_hooks
 from gradwidgets.core.layers.preflight.amount import samples
 from gradwidgets.core.layers.preflight.batch import batch_findings, reconsidered
@@ -153,6 +154,10 @@ class Look(Glance):
     def taken(self) -> list[tuple[tuple[int, ...], tuple[int, ...]]]:
         """Shapes of inputs, and those in which layers take them where these are views of them."""
         return self._entry.taken
+
+    def steps_first(self) -> list[Along]:
+        """Layers that take steps first, with the shapes of what they were given."""
+        return self._entry.steps_first
 
     def _again(self, targets: object) -> object:
         return self._subject.loss_fn(self._output, targets)
