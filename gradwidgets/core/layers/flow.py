@@ -10,6 +10,7 @@ from torch.utils import _pytree as pytree
 from gradwidgets.core.layers.along_time import gradients_along_time
 from gradwidgets.core.layers.following import cuts_of
 from gradwidgets.core.layers.mixing import mixed_in
+from gradwidgets.core.layers.operations.look import LOOKED_AT, of_axes, of_graph
 from gradwidgets.core.layers.origin import origin_of, origin_of_bad_gradient
 from gradwidgets.core.layers.passes import (
     FlowError,
@@ -22,6 +23,7 @@ from gradwidgets.core.layers.passes import (
 )
 from gradwidgets.core.layers.preflight import Glance, Look
 from gradwidgets.core.layers.rows import Row, parameters_of, rows_of, shared_names
+from gradwidgets.core.layers.scrambled import place_of
 from gradwidgets.core.layers.stats import LayerFlow
 from gradwidgets.core.layers.summary import Measured, summarise
 from gradwidgets.core.layers.tracking import Tracked, names_by_id
@@ -92,6 +94,8 @@ def _looked(subject: Subject) -> Measured:
     found.mixed, found.output = mixed_in(subject, found.output, found.views, found.along), None
     if _has_zeros(found) and (not _waits(found) or drops_all(subject.model)):
         found.zeroed = zeroed_in(subject)
+    if found.scrambling:
+        found.operations.append(of_axes(found.scrambling[0], *place_of(subject, found.scrambling[0])))
     found.along_time = gradients_along_time(subject)
     return found
 
@@ -118,6 +122,7 @@ def _measure(subject: Subject, look: Look | Glance) -> Measured:
             watch.weights()
             tracked = Tracked(loss, watch.calls, names_by_id(model.named_parameters()))
             slopes = tracked.activations() if look.looks else []
+            operations = of_graph(tracked.operations(LOOKED_AT)) if look.looks else []
             tracked.watch(watch.gradients_at)
             watch.way_back()
             leaves = tracked.leaves
@@ -133,6 +138,8 @@ def _measure(subject: Subject, look: Look | Glance) -> Measured:
     seen = Measured(rows, watch.numbers, watch.norms, value, model.training, graph, tuple(missed), slopes, said)
     if look.looks:
         seen.output, seen.views = output, (*tracked.views(), *look.taken())
+        seen.operations += operations
+        seen.scrambling = tracked.scrambling()
         seen.along = (*look.steps_first(), *tracked.along_samples())
     return seen
 

@@ -25,7 +25,7 @@ from gradwidgets.core.results import Result
 Shapes = tuple[tuple[int, ...], tuple[int, ...]]
 # What counts anew, in autograd's words and in torch's.
 VIEWS = ("view", "unsafe_view", "reshape_alias")
-_COUNTING = ("view", "reshape", "flatten", "unflatten", "view_as", "reshape_as")
+COUNTING = ("view", "reshape", "flatten", "unflatten", "view_as", "reshape_as")
 # Share of the largest output up to which a change is none: another order of sums.
 SAME = 1e-4
 FEWEST = 4  # samples that are needed to exchange some of them
@@ -199,7 +199,7 @@ class _Seen(TorchFunctionMode):
         if not args or not isinstance(args[0], Tensor) or not isinstance(result, Tensor):
             return result
         shapes = tuple(args[0].shape), tuple(result.shape)
-        if name in _COUNTING and moves(shapes, self._count):
+        if name in COUNTING and moves(shapes, self._count):
             self.views.append((name, *shapes, place_of_call()))
         if name == "softmax" and self._soft and shapes[1][0] == self._count and _first_axis(result, args, kwargs or {}):
             self.along.append((name, name, shapes[1], place_of_call()))

@@ -148,6 +148,8 @@ class LayerFlow(Result):
         along_time: The gradient at every time step, of each recurrent module.
         zeroed: What gives 0 whatever comes in, where a gradient is exactly 0.
         mixed: What mixes the samples of the batch; None for nothing.
+        operations: What is wrong with single operations of the model, whatever the gradient: norms over one number,
+            masks that hide all, axes that a view changes over.
     """
 
     layers: tuple[LayerStats, ...]
@@ -163,6 +165,7 @@ class LayerFlow(Result):
     along_time: tuple[TimeProfile, ...] = ()
     zeroed: tuple[Zeroed, ...] = ()
     mixed: Mixed | None = None
+    operations: tuple[Finding, ...] = ()
 
     @property
     def origin(self) -> str:

@@ -44,6 +44,8 @@ class Measured:
         mixed: What mixes samples.
         views: Shapes before and after what counts anew.
         along: What runs along a first axis.
+        scrambling: Shapes before and after of views that change axes over.
+        operations: What is wrong with single operations.
         output: What the model gave.
     """
 
@@ -62,6 +64,8 @@ class Measured:
     mixed: Mixed | None = None
     views: tuple[Shapes, ...] = ()
     along: tuple[Along, ...] = ()
+    scrambling: list[Shapes] = field(default_factory=list)
+    operations: list[Finding] = field(default_factory=list)
     output: object = None
 
     @property
@@ -101,6 +105,7 @@ def summarise(measured: Measured, certificate: Certificate, notes: list[str]) ->
         measured.along_time,
         measured.zeroed,
         measured.mixed,
+        tuple(measured.operations),
     )
 
 

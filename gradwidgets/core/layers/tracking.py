@@ -1,7 +1,7 @@
 """From autograd's graph of one pass to a graph of modules, and the gradients on the way back."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 import torch
 from torch import Tensor, nn
@@ -12,7 +12,10 @@ from gradwidgets.core.layers.calls import Call, Calls
 from gradwidgets.core.layers.functional_units import slopes_of
 from gradwidgets.core.layers.mixing import VIEWS, Shapes
 from gradwidgets.core.layers.module_graph import ModuleGraph
+from gradwidgets.core.layers.operations.operation import Operation
 from gradwidgets.core.layers.reduce import Place, Reducer
+from gradwidgets.core.layers.scrambled import scrambles
+from gradwidgets.core.layers.softmax_rows import ATTENTION
 from gradwidgets.core.layers.units import is_activation
 from gradwidgets.core.watching import plain_name
 
@@ -21,6 +24,12 @@ _VIEWS = frozenset((
     "view", "unsafe_view", "reshape_alias", "transpose", "permute", "squeeze", "unsqueeze", "t", "alias", "movedim",
     "contiguous", "clone", "unflatten",
 ))  # fmt: skip
+
+
+# What cuts off or adds at an end of an axis.
+_MOVING = ("slice", "cat", "constant_pad_nd")
+# Layers whose own operations are looked at.
+_KINDS = (nn.LayerNorm, nn.GroupNorm, nn.MultiheadAttention)
 
 
 class NodeGradients:
@@ -115,6 +124,36 @@ class Tracked:
         nodes = [n for n, v in self._vertex.items() if not self._leaf[v] and self._label[v] in VIEWS]
         shapes = ((getattr(n, "_saved_self_sym_sizes", ()), n._input_metadata[0].shape) for n in nodes)
         return {(tuple(before), tuple(after)) for before, after in shapes if len(before)}
+
+    def scrambling(self) -> list[Shapes]:
+        """Shapes before and after of the model's views that change axes over.
+
+        Where a slice stands beside one, it is the trick by which each row moves on by one, and meant.
+        """
+        nodes = [n for n, v in self._vertex.items() if not self._leaf[v] and self._label[v] in VIEWS]
+        shapes = {n: (tuple(getattr(n, "_saved_self_sym_sizes", ())), tuple(n._input_metadata[0].shape)) for n in nodes}
+        found = {n: one for n, one in shapes.items() if self._call[self._vertex[n]] is not None and scrambles(*one)}
+        if not found:
+            return []
+        sliced = {other for n, v in self._vertex.items() if self._label[v] == "slice" for other, _ in n.next_functions}
+        beside = {n for n in found if n in sliced or any(self._is(one, _MOVING) for one, _ in n.next_functions)}
+        return [one for n, one in found.items() if n not in beside]
+
+    def _is(self, node: Node, names: Iterable[str]) -> bool:
+        return node in self._vertex and self._label[self._vertex[node]] in names
+
+    def operations(self, names: Collection[str]) -> list[Operation]:
+        """Those of the model's operations that have one of these names."""
+        found = []
+        for node, vertex in self._vertex.items():
+            call, leaf = self._call[vertex], self._leaf[vertex]
+            if call is None or (leaf and not isinstance(call.module, _KINDS)):
+                continue
+            name = plain_name(node.name().split("::")[-1]) if leaf else self._label[vertex]
+            name = ATTENTION if name.startswith(ATTENTION) else name
+            if name in names:
+                found.append(Operation(name, node, call.name, leaf))
+        return found
 
     def along_samples(self) -> list[Along]:
         """The model's softmaxes that run along a first axis."""

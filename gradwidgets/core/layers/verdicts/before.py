@@ -1,4 +1,6 @@
-"""What the preflight says of a batch and a loss, as checks: what it means, and what to do where it does not say so."""
+"""What is said at once of a batch, a loss and single operations, as checks: its meaning, and a cure for want of one."""
+
+from dataclasses import replace
 
 from gradwidgets.core.finding import Finding
 from gradwidgets.core.layers.verdicts.check import Check, Judged
@@ -26,6 +28,16 @@ _MEANINGS = {
     "torch_warning": ("torch itself warns of it", "Read what it says."),
     "raised": ("there is no loss yet", "Mend this first."),
 }  # fmt: skip
+# The same of single operations of the model.
+_OPERATIONS = {
+    "norm_of_one": ("nothing of what comes in is left", "A norm over several numbers, or none."),
+    "mask": ("attention sees what it should not, or nothing", "Look at what True stands for, and at the diagonal."),
+    "mixed axes": (
+        "what belongs to one step or channel is taken for another's",
+        "transpose (or permute) changes axes over, before view and reshape where both are needed: these count anew and "
+        "move nothing.",
+    ),
+}
 
 
 def _said(name: str) -> Check:
@@ -35,4 +47,16 @@ def _said(name: str) -> Check:
     return Check(*_MEANINGS[name], find)
 
 
+def _of_operation(name: str) -> Check:
+    def find(judged: Judged) -> list[Finding]:
+        return [
+            replace(one, where=judged.places([one.evidence.get("layer", "")]))
+            for one in judged.flow.operations
+            if one.name == name
+        ]
+
+    return Check(*_OPERATIONS[name], find)
+
+
 BEFORE = {name: _said(name) for name in _MEANINGS}
+OPERATIONS = {name: _of_operation(name) for name in _OPERATIONS}

@@ -8,7 +8,7 @@ from gradwidgets.core.layers.preflight.first import follows
 from gradwidgets.core.layers.stats import LayerFlow
 from gradwidgets.core.layers.verdicts.along_time import along_time
 from gradwidgets.core.layers.verdicts.attention import even
-from gradwidgets.core.layers.verdicts.before import BEFORE
+from gradwidgets.core.layers.verdicts.before import BEFORE, OPERATIONS
 from gradwidgets.core.layers.verdicts.check import Check, Judged
 from gradwidgets.core.layers.verdicts.depth import change, cliff, exploding, vanishing
 from gradwidgets.core.layers.verdicts.heads import heads
@@ -49,6 +49,7 @@ def _looked_at(flow: LayerFlow, layers: str) -> str:
 
 CHECKS: dict[str, Check] = {
     **BEFORE,
+    **OPERATIONS,
     "non_finite": Check(
         "NaN or infinity ends the training at once",
         "Look at what this layer divides by, takes the logarithm or root of; lower the learning rate; clip; in half "
