@@ -27,6 +27,7 @@ from gradwidgets.core.layers.scrambled import place_of
 from gradwidgets.core.layers.stats import LayerFlow
 from gradwidgets.core.layers.summary import Measured, summarise
 from gradwidgets.core.layers.tracking import Tracked, names_by_id
+from gradwidgets.core.layers.underflow import underflowing
 from gradwidgets.core.layers.unlisted import unlisted
 from gradwidgets.core.layers.watch import Watch
 from gradwidgets.core.layers.zeroed import drops_all, zeroed_in
@@ -92,6 +93,8 @@ def _looked(subject: Subject) -> Measured:
     elif not found.is_finite:
         found.culprit = origin_of_bad_gradient(subject)
     found.mixed, found.output = mixed_in(subject, found.output, found.views, found.along), None
+    if found.half:
+        found.underflowing = underflowing(subject, [row for row in found.rows if _is_zero(row, found)])
     if _has_zeros(found) and (not _waits(found) or drops_all(subject.model)):
         found.zeroed = zeroed_in(subject)
     if found.scrambling:
@@ -140,6 +143,7 @@ def _measure(subject: Subject, look: Look | Glance) -> Measured:
         seen.output, seen.views = output, (*tracked.views(), *look.taken())
         seen.operations += operations
         seen.scrambling = tracked.scrambling()
+        seen.half = _has_zeros(seen) and tracked.is_half()
         seen.along = (*look.steps_first(), *tracked.along_samples())
     return seen
 
@@ -152,9 +156,13 @@ def _is_unreached(row: Row, found: Measured) -> bool:
 
 def _has_zeros(found: Measured) -> bool:
     """Whether a gradient of exactly 0 comes to some layer's weights."""
-    known = {key: norms[2] for key, norms in found.norms.items() if norms[2] is not None}
-    places = [[known[id(one)] for one in row.weights.values() if id(one) in known] for row in found.rows]
-    return any(some and all(found.numbers[place][0] == 0 for place in some) for some in places)
+    return any(_is_zero(row, found) for row in found.rows)
+
+
+def _is_zero(row: Row, found: Measured) -> bool:
+    norms = [found.norms[id(one)][2] for one in row.weights.values() if id(one) in found.norms]
+    places = [place for place in norms if place is not None]
+    return bool(places) and all(found.numbers[place][0] == 0 for place in places)
 
 
 def _waits(found: Measured) -> bool:

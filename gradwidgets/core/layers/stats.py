@@ -150,6 +150,7 @@ class LayerFlow(Result):
         mixed: What mixes the samples of the batch; None for nothing.
         operations: What is wrong with single operations of the model, whatever the gradient: norms over one number,
             masks that hide all, axes that a view changes over.
+        underflowing: Layers whose gradient is exactly 0 since half precision holds no number as small.
     """
 
     layers: tuple[LayerStats, ...]
@@ -166,6 +167,7 @@ class LayerFlow(Result):
     zeroed: tuple[Zeroed, ...] = ()
     mixed: Mixed | None = None
     operations: tuple[Finding, ...] = ()
+    underflowing: tuple[str, ...] = ()
 
     @property
     def origin(self) -> str:

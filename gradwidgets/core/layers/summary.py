@@ -46,6 +46,8 @@ class Measured:
         along: What runs along a first axis.
         scrambling: Shapes before and after of views that change axes over.
         operations: What is wrong with single operations.
+        half: Whether some gradient is exactly 0, and something is computed in half precision.
+        underflowing: Layers whose gradient is 0 for want of smaller numbers.
         output: What the model gave.
     """
 
@@ -66,6 +68,8 @@ class Measured:
     along: tuple[Along, ...] = ()
     scrambling: list[Shapes] = field(default_factory=list)
     operations: list[Finding] = field(default_factory=list)
+    half: bool = False
+    underflowing: tuple[str, ...] = ()
     output: object = None
 
     @property
@@ -106,6 +110,7 @@ def summarise(measured: Measured, certificate: Certificate, notes: list[str]) ->
         measured.zeroed,
         measured.mixed,
         tuple(measured.operations),
+        measured.underflowing,
     )
 
 

@@ -139,6 +139,10 @@ class Tracked:
         beside = {n for n in found if n in sliced or any(self._is(one, _MOVING) for one, _ in n.next_functions)}
         return [one for n, one in found.items() if n not in beside]
 
+    def is_half(self) -> bool:
+        """Whether something is computed in half precision, whose smallest number is 6e−8."""
+        return any(meta.dtype is torch.float16 for node in self._vertex for meta in node._input_metadata[:1])
+
     def _is(self, node: Node, names: Iterable[str]) -> bool:
         return node in self._vertex and self._label[self._vertex[node]] in names
 

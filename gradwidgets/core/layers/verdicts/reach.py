@@ -6,9 +6,18 @@ from gradwidgets.core.finding import Finding
 from gradwidgets.core.layers.stats import LayerStats
 from gradwidgets.core.layers.verdicts.check import Judged, listed, unless_fresh
 from gradwidgets.core.layers.verdicts.units import DEAD, SATURATED
+from gradwidgets.core.layers.verdicts.unused import LOOSE, is_loose_end
 from gradwidgets.core.layers.verdicts.walk import FADE
 from gradwidgets.core.wording import number
 
+_UNDERFLOW = (
+    "{} a gradient of exactly 0 by half precision: it underflows, for float16 holds no number below 6e−8; of a loss "
+    "that is scaled up, there is one"
+)
+_SCALE = (
+    "Scale the loss before the way back and the gradients after it (torch.amp.GradScaler), keep such layers in "
+    "float32, or take bfloat16, which holds numbers as small as float32 does."
+)
 Layers = list[tuple[int, LayerStats]]
 _ACTION = (
     "Look for units that put out 0 for the whole batch (ReLUs behind biases far below 0), for outputs that are at the "
@@ -39,10 +48,18 @@ def no_gradient(judged: Judged) -> list[Finding]:
         ),
     ):
         layers = [(i, layer) for i, layer in judged.weighted if layer.gradient == reached and not layer.aside]
+        loose = [one for one in layers if reached == "unused" and is_loose_end(judged, one[1])]
+        layers = [one for one in layers if one not in loose]
         if layers:
             found.append(_without(judged, layers, reached, severity, action))
+        if loose:
+            found.append(_without(judged, loose, reached, "info", LOOSE))
     zero = [(i, layer) for i, layer in judged.trained if layer.weight_grad_norm == 0]
+    small = [one for one in zero if one[1].name in judged.flow.underflowing]
+    zero = [one for one in zero if one not in small]
     found += _beside(judged)
+    if small:
+        found.append(_about(small, len(judged.trained), "error", _UNDERFLOW.format(_gets(small)), _SCALE))
     if zero and not _faded(judged):
         found.append(unless_fresh(judged, _of_zeroed(judged, _nothing_arrives(judged, zero))))
     return found
@@ -266,6 +283,10 @@ def named(judged: Judged, vertex: int) -> str:
         return graph.names[vertex]
     place = graph.places[vertex]
     return graph.names[vertex] + (f" in {place}" if place and place != "(model)" else "")
+
+
+def _gets(layers: Layers) -> str:
+    return "gets" if len(layers) == 1 else "get"
 
 
 def _about(layers: Layers, of: int, severity: str, words: str, action: str = "") -> Finding:
