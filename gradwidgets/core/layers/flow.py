@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
 from gradwidgets.core.layers.along_time import gradients_along_time
-from gradwidgets.core.layers.following import cuts_of
+from gradwidgets.core.layers.following import cuts_of, stops_of
 from gradwidgets.core.layers.mixing import mixed_in
 from gradwidgets.core.layers.operations.look import LOOKED_AT, of_axes, of_graph
 from gradwidgets.core.layers.origin import origin_of, origin_of_bad_gradient
@@ -95,6 +95,8 @@ def _looked(subject: Subject) -> Measured:
     found.mixed, found.output = mixed_in(subject, found.output, found.views, found.along), None
     if found.half:
         found.underflowing = underflowing(subject, [row for row in found.rows if _is_zero(row, found)])
+    if _has_zeros(found) and not _waits(found):
+        found.stops = stops_of(subject, [row for row in found.rows if _is_zero(row, found)])
     if _has_zeros(found) and (not _waits(found) or drops_all(subject.model)):
         found.zeroed = zeroed_in(subject)
     if found.scrambling:

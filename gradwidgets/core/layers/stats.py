@@ -1,6 +1,7 @@
 """What is known of each layer after one pass forward and backward."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Literal
 
@@ -151,6 +152,8 @@ class LayerFlow(Result):
         operations: What is wrong with single operations of the model, whatever the gradient: norms over one number,
             masks that hide all, axes that a view changes over.
         underflowing: Layers whose gradient is exactly 0 since half precision holds no number as small.
+        stops: By the names of layers whose gradient is exactly 0, what keeps them from the loss besides, a comparison
+            say, as the end of a sentence.
     """
 
     layers: tuple[LayerStats, ...]
@@ -168,6 +171,7 @@ class LayerFlow(Result):
     mixed: Mixed | None = None
     operations: tuple[Finding, ...] = ()
     underflowing: tuple[str, ...] = ()
+    stops: Mapping[str, str] = field(default_factory=dict, compare=False)
 
     @property
     def origin(self) -> str:

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from gradwidgets.core.finding import Finding
 from gradwidgets.core.layers.along_samples import Along
 from gradwidgets.core.layers.along_time import TimeProfile
+from gradwidgets.core.layers.cut import Cut
 from gradwidgets.core.layers.functional_units import FunctionStats
 from gradwidgets.core.layers.mixing import Mixed, Shapes
 from gradwidgets.core.layers.module_graph import ModuleGraph
@@ -46,6 +47,7 @@ class Measured:
         along: What runs along a first axis.
         scrambling: Shapes before and after of views that change axes over.
         operations: What is wrong with single operations.
+        stops: What keeps layers whose gradient is exactly 0 from the loss, by their names.
         half: Whether some gradient is exactly 0, and something is computed in half precision.
         underflowing: Layers whose gradient is 0 for want of smaller numbers.
         output: What the model gave.
@@ -68,6 +70,7 @@ class Measured:
     along: tuple[Along, ...] = ()
     scrambling: list[Shapes] = field(default_factory=list)
     operations: list[Finding] = field(default_factory=list)
+    stops: dict[str, Cut] = field(default_factory=dict)
     half: bool = False
     underflowing: tuple[str, ...] = ()
     output: object = None
@@ -111,6 +114,7 @@ def summarise(measured: Measured, certificate: Certificate, notes: list[str]) ->
         measured.mixed,
         tuple(measured.operations),
         measured.underflowing,
+        {name: str(cut) for name, cut in measured.stops.items()},
     )
 
 

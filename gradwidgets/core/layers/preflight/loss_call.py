@@ -8,7 +8,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils import _pytree as pytree
 
 from gradwidgets.core.finding import Finding
-from gradwidgets.core.layers.preflight import compared, dimensions, first, given, labels
+from gradwidgets.core.layers.preflight import compared, dimensions, first, given, labels, pairs
 from gradwidgets.core.layers.preflight.call import OUTPUT, TARGET, Call
 from gradwidgets.core.layers.preflight.constant import DETACHED, constant, owns_its_loss
 from gradwidgets.core.layers.preflight.reading import left_out, named_tensors
@@ -37,7 +37,7 @@ _AT_DEVICES = (labels.LABELS, compared.RANGE, given.SHARES)
 
 # What is looked at when a function is called, before it is.
 _CHECKS = MappingProxyType({
-    "cross_entropy": (given.of_classes, dimensions.of_doubled, labels.of_classes),
+    "cross_entropy": (given.of_classes, dimensions.of_doubled, labels.of_classes, pairs.of_labels),
     "log_softmax": (given.of_classes,),
     "logsumexp": (given.of_classes,),
     "softmax": (given.of_classes,),
@@ -80,6 +80,7 @@ class LossCall(TorchFunctionMode):
         self._pairing: set[int] = set()
         self._found: dict[tuple[str, str], Finding] = {}
         self._scale_read = False
+        self._pairs = pairs.Pairs()
         for tensor in self._output:
             self._mark(tensor, OUTPUT)
         for _, tensor in named_tensors(targets, "targets"):
@@ -101,6 +102,8 @@ class LossCall(TorchFunctionMode):
         if role:
             self._before(Call(name, args, keywords, tensors, self._role))
         result = func(*args, **keywords)
+        if role and name in pairs.SEEN and tensors:
+            self._say(left_out(self._pairs.see)(name, tensors, keywords, result))
         if role:
             self._follow(name, tensors, result, role)
             if keywords.get("keepdim"):

@@ -23,6 +23,10 @@ _ACTION = (
     "Look for units that put out 0 for the whole batch (ReLUs behind biases far below 0), for outputs that are at the "
     "bound of a clamp, and for what is multiplied by 0 or rounded."
 )
+_SMOOTH = (
+    "Compute the loss of what comes before that, probabilities or logits, and keep decisions, rounding and counts for "
+    "where results are read."
+)
 _DRAW = "Draw the weights at random: weights that are all 0 (zero init) let nothing through, neither way."
 # Multiply what comes in by their weights, whose gradient is 0 where that is.
 _PRODUCTS = ("Linear", *(f"Conv{'Transpose' * turned}{n}d" for n in (1, 2, 3) for turned in (False, True)))
@@ -74,7 +78,7 @@ def _of_zeroed(judged: Judged, found: Finding) -> Finding:
         return found
     message = f"{'; '.join(map(str, told))}; so {found.message}"
     evidence = found.evidence | {"zeroed": [one.name for one in told]}
-    meant = all(one.is_term for one in told) and ends == {"mul"}
+    meant = not judged.flow.stops and all(one.is_term for one in told) and ends == {"mul"}
     severity = "info" if meant else "error"
     return replace(found, message=message, evidence=evidence, action=told[0].cure, severity=severity)
 
@@ -234,6 +238,9 @@ def _blocked(judged: Judged, zero: Layers) -> Finding:
     elif ends and ends[-1].at is not None:
         words += f": nothing comes back through {named(judged, ends[-1].at)}{_gives(judged, ends[-1].at)}"
         severity = "warning" if _is_flat(judged, ends[-1].at) else severity
+    stop = "" if dead or stuck else next((flow.stops[one.name] for _, one in zero if one.name in flow.stops), "")
+    if stop:
+        return _about(zero, len(trained), severity, f"{words}; {stop}", _SMOOTH)
     return _about(zero, len(trained), severity, words, _ACTION)
 
 

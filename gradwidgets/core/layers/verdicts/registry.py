@@ -151,6 +151,11 @@ _EXPLAINS = {
 # They make what comes into the last layer large.
 _GROWN = {"exploding", "exploding along time", "cliff"}
 
+# Inputs of a wrong scale are a cause of these, and as grave.
+_OF_INPUTS = ("saturated", "dead_units", "exploding", "vanishing", "cliff")
+# What is flat or dead lets no gradient through.
+_OF_UNITS = ("cliff", "vanishing")
+
 
 @at_home
 def diagnose(flow: LayerFlow | History, **known: object) -> list[Finding]:
@@ -164,8 +169,9 @@ def diagnose(flow: LayerFlow | History, **known: object) -> list[Finding]:
         **known: For a history alone, see `diagnose_record`: `losses`, `lr`, `largest_curvature`, `max_norm`, `classes`.
 
     Returns:
-        Findings, the gravest first; "healthy" where none is a warning or an error. `where` holds the indices of the
-        layers in `flow.layers`, `evidence` the numbers, thresholds and names.
+        Findings, the gravest first, and of those as grave causes before what follows from them; "healthy" where none is
+        a warning or an error. `where` holds the indices of the layers in `flow.layers`, `evidence` the numbers,
+        thresholds and names.
 
     Raises:
         TypeError: It is neither, or something is told that does not belong to it.
@@ -178,7 +184,24 @@ def diagnose(flow: LayerFlow | History, **known: object) -> list[Finding]:
     if known:
         raise TypeError(f"{', '.join(known)} belong to the history of a training, not to one pass")
     found = _found(Judged(flow))
+    found = _causes_first(found)
     return worst_first(replace(one, action=one.action or CHECKS[one.name].action) for one in found)
+
+
+def _causes_first(found: list[Finding]) -> list[Finding]:
+    """The same in an order in which causes stand before what follows from them, where they are as grave."""
+    by_inputs = [one for one in found if one.name == "input_scale"]
+    after = [one for one in found if one.name in _OF_INPUTS]
+    if by_inputs and after:
+        worst = worst_first([*by_inputs, *after])[0].severity
+        said = {id(one): replace(one, message=f"{one.message}; the scale of the inputs may be why") for one in after}
+        said |= {id(one): replace(one, severity=worst) for one in by_inputs}
+        found = [said.get(id(one), one) for one in found]
+    units = [one for one in found if one.name in ("saturated", "dead_units")]
+    late = [one for one in found if one.name in _OF_UNITS] if units else []
+    rest = [one for one in found if one not in late]
+    place = max((rest.index(one) for one in units), default=-1) + 1
+    return [*rest[:place], *late, *rest[place:]]
 
 
 def _found(judged: Judged) -> list[Finding]:
