@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
 from gradwidgets.core.layers.along_time import gradients_along_time
+from gradwidgets.core.layers.drawn import drawn_in
 from gradwidgets.core.layers.following import cuts_of, stops_of
 from gradwidgets.core.layers.mixing import mixed_in
 from gradwidgets.core.layers.operations.look import LOOKED_AT, of_axes, of_graph
@@ -93,6 +94,8 @@ def _looked(subject: Subject) -> Measured:
     elif not found.is_finite:
         found.culprit = origin_of_bad_gradient(subject)
     found.mixed, found.output = mixed_in(subject, found.output, found.views, found.along), None
+    if found.draws:
+        found.drawn = drawn_in(subject)
     if found.half:
         found.underflowing = underflowing(subject, [row for row in found.rows if _is_zero(row, found)])
     if _has_zeros(found) and not _waits(found):
@@ -146,6 +149,7 @@ def _measure(subject: Subject, look: Look | Glance) -> Measured:
         seen.operations += operations
         seen.scrambling = tracked.scrambling()
         seen.half = _has_zeros(seen) and tracked.is_half()
+        seen.draws = look.drew()
         seen.along = (*look.steps_first(), *tracked.along_samples())
     return seen
 

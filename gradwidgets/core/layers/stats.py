@@ -7,6 +7,7 @@ from typing import Literal
 
 from gradwidgets.core.finding import Finding
 from gradwidgets.core.layers.along_time import TimeProfile
+from gradwidgets.core.layers.drawn import Drawn
 from gradwidgets.core.layers.functional_units import FunctionStats
 from gradwidgets.core.layers.mixing import Mixed
 from gradwidgets.core.layers.module_graph import ModuleGraph
@@ -152,6 +153,7 @@ class LayerFlow(Result):
         operations: What is wrong with single operations of the model, whatever the gradient: norms over one number,
             masks that hide all, axes that a view changes over.
         underflowing: Layers whose gradient is exactly 0 since half precision holds no number as small.
+        drawn: A draw that cuts off what it is drawn from, or from what data says; None for none.
         stops: By the names of layers whose gradient is exactly 0, what keeps them from the loss besides, a comparison
             say, as the end of a sentence.
     """
@@ -171,6 +173,7 @@ class LayerFlow(Result):
     mixed: Mixed | None = None
     operations: tuple[Finding, ...] = ()
     underflowing: tuple[str, ...] = ()
+    drawn: Drawn | None = None
     stops: Mapping[str, str] = field(default_factory=dict, compare=False)
 
     @property

@@ -10,6 +10,7 @@ from gradwidgets.core.finding import Finding
 from gradwidgets.core.layers.along_samples import Along
 from gradwidgets.core.layers.along_time import TimeProfile
 from gradwidgets.core.layers.cut import Cut
+from gradwidgets.core.layers.drawn import Drawn
 from gradwidgets.core.layers.functional_units import FunctionStats
 from gradwidgets.core.layers.mixing import Mixed, Shapes
 from gradwidgets.core.layers.module_graph import ModuleGraph
@@ -48,6 +49,8 @@ class Measured:
         scrambling: Shapes before and after of views that change axes over.
         operations: What is wrong with single operations.
         stops: What keeps layers whose gradient is exactly 0 from the loss, by their names.
+        draws: Whether numbers were drawn at random, other than by dropout.
+        drawn: A draw that cuts off what it is drawn from.
         half: Whether some gradient is exactly 0, and something is computed in half precision.
         underflowing: Layers whose gradient is 0 for want of smaller numbers.
         output: What the model gave.
@@ -71,6 +74,8 @@ class Measured:
     scrambling: list[Shapes] = field(default_factory=list)
     operations: list[Finding] = field(default_factory=list)
     stops: dict[str, Cut] = field(default_factory=dict)
+    draws: bool = False
+    drawn: Drawn | None = None
     half: bool = False
     underflowing: tuple[str, ...] = ()
     output: object = None
@@ -114,6 +119,7 @@ def summarise(measured: Measured, certificate: Certificate, notes: list[str]) ->
         measured.mixed,
         tuple(measured.operations),
         measured.underflowing,
+        measured.drawn,
         {name: str(cut) for name, cut in measured.stops.items()},
     )
 

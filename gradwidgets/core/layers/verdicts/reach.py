@@ -5,6 +5,7 @@ from dataclasses import replace
 from gradwidgets.core.finding import Finding
 from gradwidgets.core.layers.stats import LayerStats
 from gradwidgets.core.layers.verdicts.check import Judged, listed, unless_fresh
+from gradwidgets.core.layers.verdicts.draws import cutting
 from gradwidgets.core.layers.verdicts.units import DEAD, SATURATED
 from gradwidgets.core.layers.verdicts.unused import LOOSE, is_loose_end
 from gradwidgets.core.layers.verdicts.walk import FADE
@@ -155,7 +156,10 @@ def _without(judged: Judged, layers: Layers, reached: str, severity: str, action
     else:
         why = f"{'gets' if one else 'get'} no gradient: the loss does not depend on {'it' if one else 'them'}"
         told = [(layer.name, layer.cut) for _, layer in layers if layer.cut]
-        if told and len({cut for _, cut in told}) == 1:
+        draw = cutting(judged, [layer.name for _, layer in layers])
+        if draw is not None:
+            why, action = f"{why}; {draw[0]}", draw[1]
+        elif told and len({cut for _, cut in told}) == 1:
             why += f"; {told[0][1]}"
         elif told:
             why += "".join(f"; of {name}: {cut}" for name, cut in told[-2:])

@@ -11,6 +11,7 @@ from gradwidgets.core.layers.verdicts.attention import even
 from gradwidgets.core.layers.verdicts.before import BEFORE, OPERATIONS
 from gradwidgets.core.layers.verdicts.check import Check, Judged
 from gradwidgets.core.layers.verdicts.depth import change, cliff, exploding, vanishing
+from gradwidgets.core.layers.verdicts.draws import drawn
 from gradwidgets.core.layers.verdicts.heads import heads
 from gradwidgets.core.layers.verdicts.numerics import non_finite
 from gradwidgets.core.layers.verdicts.reach import frozen, no_gradient, padding, unlisted
@@ -61,6 +62,11 @@ CHECKS: dict[str, Check] = {
         "Look for detach, item, no_grad, argmax on the way to the loss, for requires_grad, and for layers that are "
         "never called.",
         no_gradient,
+    ),
+    "drawn": Check(
+        "what a draw is made from learns nothing of what comes of it",
+        "Let a gradient pass the draw, or weigh its chance by what comes of it.",
+        drawn,
     ),
     "mixed samples": Check(
         "a sample is judged by parts of others, and what one batch teaches does not hold for the next",
