@@ -10,6 +10,7 @@ from torch.utils import _pytree as pytree
 from gradwidgets.core.layers.along_time import gradients_along_time
 from gradwidgets.core.layers.drawn import drawn_in
 from gradwidgets.core.layers.following import cuts_of, stops_of
+from gradwidgets.core.layers.in_place import told_in_place
 from gradwidgets.core.layers.mixing import mixed_in
 from gradwidgets.core.layers.operations.look import LOOKED_AT, of_axes, of_graph
 from gradwidgets.core.layers.origin import origin_of, origin_of_bad_gradient
@@ -84,7 +85,13 @@ def flow_of(subject: Subject, *, own: bool = False, known: bool = False) -> Laye
 def _looked(subject: Subject) -> Measured:
     """One pass, and what only further passes tell where there is something to tell."""
     look = Look(subject, copied(subject.inputs), copied(subject.targets))
-    found = _measure(subject, look)
+    try:
+        found = _measure(subject, look)
+    except FlowError as error:
+        told = told_in_place(subject, error)
+        if told is None:
+            raise
+        raise told from error.__cause__
     unreached = [row for row in found.rows if _is_unreached(row, found)]
     cuts = cuts_of(subject, unreached)
     for row in unreached:

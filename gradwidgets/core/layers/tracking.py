@@ -29,7 +29,7 @@ _VIEWS = frozenset((
 # What cuts off or adds at an end of an axis.
 _MOVING = ("slice", "cat", "constant_pad_nd")
 # Layers whose own operations are looked at.
-_KINDS = (nn.LayerNorm, nn.GroupNorm, nn.MultiheadAttention)
+_KINDS = (nn.LayerNorm, nn.GroupNorm, nn.MultiheadAttention, nn.Softmax)
 
 
 class NodeGradients:

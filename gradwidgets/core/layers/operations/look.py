@@ -4,12 +4,13 @@ from collections.abc import Iterable
 
 from gradwidgets.core.finding import Finding
 from gradwidgets.core.layers.operations.attention_masks import MASKED, of_masks
+from gradwidgets.core.layers.operations.lone_softmax import SOFTMAXES, of_softmaxes
 from gradwidgets.core.layers.operations.operation import Operation
 from gradwidgets.core.layers.operations.small_norms import NORMS, of_norms
 from gradwidgets.core.layers.preflight.reading import left_out
 
 AXES = "mixed axes"
-LOOKED_AT = frozenset((*MASKED, *NORMS))
+LOOKED_AT = frozenset((*MASKED, *NORMS, *SOFTMAXES))
 
 
 def of_graph(operations: Iterable[Operation]) -> list[Finding]:
@@ -20,7 +21,7 @@ def of_graph(operations: Iterable[Operation]) -> list[Finding]:
     """
     operations = list(operations)
     found = []
-    for names, check in ((NORMS, of_norms), (MASKED, of_masks)):
+    for names, check in ((NORMS, of_norms), (MASKED, of_masks), (SOFTMAXES, of_softmaxes)):
         some = [one for one in operations if one.name in names]
         found += left_out(check)(some) if some else []
     return found

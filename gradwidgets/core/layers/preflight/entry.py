@@ -14,6 +14,7 @@ from gradwidgets.core.layers.along_samples import Along, takes_steps_first
 from gradwidgets.core.layers.preflight.cures import beyond_rows
 from gradwidgets.core.layers.preflight.reading import left_out, named_tensors, numbers
 from gradwidgets.core.layers.preflight.scale import as_read, input_scale, size, sizes
+from gradwidgets.core.layers.preflight.tokens import tokens
 from gradwidgets.core.layers.watch import tensors_in
 
 _PLAIN = (nn.Linear, _ConvNd, nn.Bilinear)
@@ -60,6 +61,8 @@ class Entry:
         self._alone: list[tuple[str, tuple[int, ...]]] = []
         self._seen: set[int] = set()
         self._begun = False
+        self._floating = [(n, t) for n, t in named_tensors(inputs, "inputs") if t.is_floating_point()]
+        self._cut: list[Finding] = []
         self._handles: list = []
 
     def __enter__(self) -> "Entry":
@@ -82,13 +85,16 @@ class Entry:
 
     def findings(self) -> list[Finding]:
         """What there is to say after the block, also where the model raised in it."""
-        return [*self._scales(), *self._ones()]
+        return [*self._scales(), *self._ones(), *self._cut[:1]]
 
     def _before(self, name: str, kind: str, module: nn.Module, arguments: tuple, keywords: dict) -> None:
         x = arguments[0] if arguments and isinstance(arguments[0], Tensor) else None
         # Most layers are neither first nor given what came in: they are to cost next to nothing.
-        if kind == "table" and x is not None and x.is_cuda:
-            self._refuse(module, x)
+        if kind == "table" and x is not None:
+            if x.is_cuda:
+                self._refuse(module, x)
+            if self._floating and not x.is_floating_point():
+                self._cut += left_out(tokens)(name, x, self._floating)
         if self._begun and kind == "weighted" and x is not None and _storage(x) not in self._names:
             return
         self._look(name, kind, module, next(tensors_in((arguments, keywords)), None) if x is None else x)

@@ -8,7 +8,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils import _pytree as pytree
 
 from gradwidgets.core.finding import Finding
-from gradwidgets.core.layers.preflight import compared, dimensions, first, given, labels, pairs
+from gradwidgets.core.layers.preflight import compared, dimensions, first, given, labels, pairs, signs
 from gradwidgets.core.layers.preflight.call import OUTPUT, TARGET, Call
 from gradwidgets.core.layers.preflight.constant import DETACHED, constant, owns_its_loss
 from gradwidgets.core.layers.preflight.reading import left_out, named_tensors
@@ -49,6 +49,8 @@ _CHECKS = MappingProxyType({
     "ctc_loss": (given.of_logarithms, dimensions.of_frames, labels.of_sequences),
     "binary_cross_entropy": (given.of_probabilities, compared.of_yes_or_no),
     "binary_cross_entropy_with_logits": (given.of_yes_or_no, compared.of_yes_or_no),
+    "poisson_nll_loss": (signs.of_rates,),
+    **dict.fromkeys(signs.SIGNED, (signs.of_signs,)),
     "multilabel_soft_margin_loss": (given.of_yes_or_no,),
     "log_sigmoid": (given.of_yes_or_no,),
     "sigmoid": (given.of_yes_or_no,),

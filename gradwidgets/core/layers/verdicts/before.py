@@ -14,6 +14,7 @@ _MEANINGS = {
     "batch_of_one": ("a mean over one sample leaves nothing of it", "Larger batches, or another normalisation."),
     "empty_batch": ("a mean over no sample is no number", "Look at what makes the batches: a filter, the last one."),
     "constant_inputs": ("there is nothing in the inputs to tell samples apart", "Look at what loads and scales them."),
+    "tokens": ("a table of which one row is used tells nothing apart", "Take bins as tokens."),
     "broadcast": ("every output is compared with every target", "Give both the same shape."),
     "not_logits": ("the gradient is small, and smallest where it is sure", "Hand the loss logits."),
     "not_log_probabilities": ("the loss is no likelihood", "log_softmax before it, or cross_entropy."),
@@ -32,6 +33,7 @@ _MEANINGS = {
 # The same of single operations of the model.
 _OPERATIONS = {
     "norm_of_one": ("nothing of what comes in is left", "A norm over several numbers, or none."),
+    "softmax_of_one": ("a share of one thing is all of it", "Another axis, or a sigmoid."),
     "mask": ("attention sees what it should not, or nothing", "Look at what True stands for, and at the diagonal."),
     "mixed axes": (
         "what belongs to one step or channel is taken for another's",
