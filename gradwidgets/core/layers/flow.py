@@ -25,7 +25,7 @@ from gradwidgets.core.layers.passes import (
 )
 from gradwidgets.core.layers.preflight import Glance, Look
 from gradwidgets.core.layers.rows import Row, parameters_of, rows_of, shared_names
-from gradwidgets.core.layers.scrambled import place_of
+from gradwidgets.core.layers.scrambled import place_of, scrambles
 from gradwidgets.core.layers.stats import LayerFlow
 from gradwidgets.core.layers.summary import Measured, summarise
 from gradwidgets.core.layers.tracking import Tracked, names_by_id
@@ -154,7 +154,7 @@ def _measure(subject: Subject, look: Look | Glance) -> Measured:
     if look.looks:
         seen.output, seen.views = output, (*tracked.views(), *look.taken())
         seen.operations += operations
-        seen.scrambling = tracked.scrambling()
+        seen.scrambling = [*(one for one in look.taken() if scrambles(*one)), *tracked.scrambling()]
         seen.half = _has_zeros(seen) and tracked.is_half()
         seen.draws = look.drew()
         seen.along = (*look.steps_first(), *tracked.along_samples())

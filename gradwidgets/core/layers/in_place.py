@@ -36,11 +36,8 @@ def told_in_place(subject: Subject, error: FlowError) -> FlowError | None:
         return None
     operation, place, maker = seen.found[-1]
     what = f"what {maker} gave" if maker else "a tensor"
-    text = (
-        f"{str(error).rstrip('.')}. {operation} ({place}) changes {what}, of shape {shape}, in place, and the way back needs it as it "
-        f"was. {_CURE}"
-    )
-    return FlowError(text)
+    told = f"{operation} ({place}) changes {what}, of shape {shape}, in place, and the way back needs it"
+    return FlowError(f"{str(error).rstrip('.')}. {told}. {_CURE}")
 
 
 class _Seen(TorchFunctionMode):

@@ -80,7 +80,7 @@ class Routes:
         roots = [root for one in sources for root in self._roots(one)]
         if not roots or id(loss) not in after:
             return None
-        reached = self._reach({id(one) for one in roots}, {id(one) for one in draw.gave}, after, loss)
+        reached = self._reach(self._with_twins(roots), {id(one) for one in draw.gave}, after, loss)
         return None if reached is None else Told([one for root in roots for one in self._made_by(root)], reached)
 
     def _is_fixed(self, one: Tensor) -> bool:
@@ -107,6 +107,18 @@ class Routes:
             return [one]
         found = {id(root): root for t in before for root in self._roots(t)}
         return list(found.values()) if len(found) == 1 else [one]
+
+    def _with_twins(self, roots: Sequence[Tensor]) -> set[int]:
+        """Ids of roots, and of what the same layers gave at other calls."""
+        found = {id(one) for one in roots}
+        own = [self._own(step) for one in roots if (step := self._maker.get(id(one))) is not None]
+        for step in self._steps if any(own) else ():
+            if any(some and some == self._own(step) for some in own):
+                found.update(id(one) for one in step.gave)
+        return found
+
+    def _own(self, step: Step) -> set[int]:
+        return {id(one) for one in step.given if id(one) in self._given}
 
     def _made_by(self, root: Tensor) -> list[int]:
         """The nearest parameters that something is made with."""

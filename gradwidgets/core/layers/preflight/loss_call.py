@@ -41,7 +41,7 @@ _CHECKS = MappingProxyType({
     "log_softmax": (given.of_classes,),
     "logsumexp": (given.of_classes,),
     "softmax": (given.of_classes,),
-    "nll_loss": (given.of_logarithms, dimensions.of_softmax, labels.of_classes),
+    "nll_loss": (given.of_logarithms, dimensions.of_softmax, labels.of_classes, pairs.of_labels),
     "kl_div": (given.of_logarithms, dimensions.of_divergence, compared.of_divergence),
     "gather": (dimensions.of_pick,),
     "take_along_dim": (dimensions.of_pick,),

@@ -23,7 +23,8 @@ _ACTION = (
 def of_labels(call: Call) -> list[Finding]:
     """`cross_entropy` of all pairs' similarities, whose label is never the sample itself."""
     x, y = call.first, call.second
-    told = None if x is None or y is None or y.is_floating_point() or y.ndim != 1 else _with_itself(x)
+    logarithms = call.name == "nll_loss"  # of shares: of each row, something is taken off
+    told = None if x is None or y is None or y.is_floating_point() or y.ndim != 1 else _with_itself(x, less=logarithms)
     if told is None or len(y) != len(x) or bool((y == torch.arange(len(y), device=y.device)).any()):
         return []
     return [_found(call.name, "a class that is never right", "error", *told)]
@@ -57,17 +58,18 @@ class Pairs:
         return []
 
 
-def _with_itself(x: Tensor) -> tuple[float, float, float] | None:
+def _with_itself(x: Tensor, *, less: bool = False) -> tuple[float, float, float] | None:
     """Of all pairs' similarities: in how many rows that with itself is the largest, and it and the others' mean."""
     values = numbers(x) if x.ndim == 2 and x.shape[0] == x.shape[1] >= _FEWEST and x.is_floating_point() else None
     if values is None or x.grad_fn is None:
         return None
+    values = values - values.diagonal()[:, None] if less else values
     own = values.diagonal()
     away = (values - values.T).abs().max() <= 1e-4 * values.abs().max()
     most = (own >= values.amax(1)).float().mean()
     others = (values.sum() - own.sum()) / (values.numel() - len(own))
     alike, most, mean, others = torch.stack([away.to(own.dtype), most.to(own.dtype), own.mean(), others]).tolist()
-    return (most, mean, others) if alike and most >= _ROWS and mean > max(0.0, others) else None
+    return (most, mean, others) if alike and most >= _ROWS and mean > (others if less else max(0.0, others)) else None
 
 
 def _found(where: str, as_what: str, severity: str, share: float, own: float, others: float) -> Finding:

@@ -20,7 +20,7 @@ def drawn(judged: Judged) -> list[Finding]:
     whose = f" ({listed(one.layers)})" if one.layers else ""
     message = (
         f"{one.operation} ({one.place}) draws, and no gradient passes a draw: what it is drawn from{whose} is reached "
-        "only by terms of the loss in which no data has a say, a divergence or an entropy, and learns nothing of what"
+        "only by terms of the loss in which no data has a say, a divergence or an entropy, and learns nothing of what "
         "comes of the draw"
     )
     evidence = {"operation": one.operation, "place": one.place, "layers": one.layers, "threshold": 0}

@@ -5,7 +5,10 @@ from gradwidgets.core.layers.mixing import Mixed
 from gradwidgets.core.layers.verdicts.check import Judged
 from gradwidgets.core.wording import counted
 
-_STEPS = "batch_first=True, or transpose(0, 1) before it and after it; nothing, if samples are to look at each other."
+_STEPS = (
+    "Give it batch_first=True, or transpose(0, 1) before it and after it; nothing, if samples are to look at each "
+    "other."
+)
 _SOFTMAX = (
     "Name the axis whose shares are to sum to 1: dim=-1 for scores of keys, dim=1 for steps or channels; without dim, "
     "torch takes the first of three axes. Nothing, if samples are to be weighed against each other."
