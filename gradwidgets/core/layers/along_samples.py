@@ -40,7 +40,7 @@ class Along(NamedTuple):
 
 def takes_steps_first(module: nn.Module) -> bool:
     """Whether it is a layer that was not told that samples come first."""
-    return isinstance(module, STEPS_FIRST) and not module.batch_first
+    return not module.__dict__.get("batch_first", True) and isinstance(module, STEPS_FIRST)
 
 
 def are_samples(one: Along, count: int, given: Sequence[Sequence[int]], gave: Sequence[Sequence[int]]) -> bool:

@@ -104,10 +104,10 @@ def _looked(subject: Subject) -> Measured:
     if found.draws:
         found.drawn = drawn_in(subject)
     if found.half:
-        found.underflowing = underflowing(subject, [row for row in found.rows if _is_zero(row, found)])
-    if _has_zeros(found) and not _waits(found):
-        found.stops = stops_of(subject, [row for row in found.rows if _is_zero(row, found)])
-    if _has_zeros(found) and (not _waits(found) or drops_all(subject.model)):
+        found.underflowing = underflowing(subject, found.zeros)
+    if found.zeros and not _waits(found):
+        found.stops = stops_of(subject, found.zeros)
+    if found.zeros and (not _waits(found) or drops_all(subject.model)):
         found.zeroed = zeroed_in(subject)
     if found.scrambling:
         found.operations.append(of_axes(found.scrambling[0], *place_of(subject, found.scrambling[0])))
@@ -145,7 +145,7 @@ def _measure(subject: Subject, look: Look | Glance) -> Measured:
         watch.gradients(gradients)
         value = float(loss.detach())
     watch.numbers.read()
-    graph = tracked.graph(watch.gradients_at, watch.numbers, gradients, watch.norms)
+    graph = tracked.graph(watch.gradients_at, watch.numbers, watch.norms)
     given = _tensors((inputs, look.targets))
     missed = unlisted(model, leaves, [*model.parameters(), *given]) if look.looks else ()
     reaches = any(0 < watch.numbers[norms[2]][0] < math.inf for norms in watch.norms.values() if norms[2] is not None)
@@ -155,7 +155,7 @@ def _measure(subject: Subject, look: Look | Glance) -> Measured:
         seen.output, seen.views = output, (*tracked.views(), *look.taken())
         seen.operations += operations
         seen.scrambling = [*(one for one in look.taken() if scrambles(*one)), *tracked.scrambling()]
-        seen.half = _has_zeros(seen) and tracked.is_half()
+        seen.half = bool(seen.zeros) and tracked.is_half()
         seen.draws = look.drew()
         seen.along = (*look.steps_first(), *tracked.along_samples())
     return seen
@@ -165,17 +165,6 @@ def _is_unreached(row: Row, found: Measured) -> bool:
     """Whether it ran and should be trained, and no gradient came to its weights."""
     own = [one for one in row.own.values() if id(one) in found.norms]
     return row.calls > 0 and any(one.requires_grad for one in own) and all(found.norms[id(o)][2] is None for o in own)
-
-
-def _has_zeros(found: Measured) -> bool:
-    """Whether a gradient of exactly 0 comes to some layer's weights."""
-    return any(_is_zero(row, found) for row in found.rows)
-
-
-def _is_zero(row: Row, found: Measured) -> bool:
-    norms = [found.norms[id(one)][2] for one in row.weights.values() if id(one) in found.norms]
-    places = [place for place in norms if place is not None]
-    return bool(places) and all(found.numbers[place][0] == 0 for place in places)
 
 
 def _waits(found: Measured) -> bool:

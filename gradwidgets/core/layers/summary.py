@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import torch
 from torch import Tensor, nn
@@ -79,6 +80,18 @@ class Measured:
     half: bool = False
     underflowing: tuple[str, ...] = ()
     output: object = None
+
+    @cached_property
+    def zeros(self) -> list[Row]:
+        """The layers to whose weights a gradient of exactly 0 comes, once the numbers are read."""
+        found = []
+        for row in self.rows:
+            places = [
+                norms[2] for one in row.weights.values() if (norms := self.norms.get(id(one))) and norms[2] is not None
+            ]
+            if places and all(self.numbers[place][0] == 0 for place in places):
+                found.append(row)
+        return found
 
     @property
     def is_finite(self) -> bool:

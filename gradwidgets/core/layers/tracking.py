@@ -171,16 +171,13 @@ class Tracked:
         """Whether an activation's module made it, which is looked at by itself."""
         return self._leaf[vertex] and is_activation(type(self._call[vertex].module))
 
-    def graph(
-        self, gradients: NodeGradients, numbers: Reducer, found: Mapping[int, Tensor], weights: Mapping[int, tuple]
-    ) -> ModuleGraph | None:
+    def graph(self, gradients: NodeGradients, numbers: Reducer, weights: Mapping[int, tuple]) -> ModuleGraph | None:
         """The graph of modules, once the numbers are read.
 
         Args:
             gradients: What `watch` was given.
             numbers: Where the numbers are.
-            found: Gradients by the ids of parameters.
-            weights: Elements and place of the norm of each parameter, by its id.
+            weights: Elements, place of its norm, and place of its gradient's norm or None, of each parameter by its id.
 
         Returns:
             None where there is nothing behind the loss, or calls go round in a circle, as autograd's graph has them.
@@ -205,7 +202,7 @@ class Tracked:
             tuple(order),
             tuple(norms),
             tuple(elements),
-            frozenset(self._waiting(found)),
+            frozenset(self._waiting(numbers, weights)),
             {
                 self._names[key]: numbers[place][0] / math.sqrt(count)
                 for key, (count, place, *_) in weights.items()
@@ -277,18 +274,11 @@ class Tracked:
         own = self._call[vertex].module._parameters.values()
         return any(one is not None for one in own) or any(one.ndim > 1 for one in self._parameters[vertex])
 
-    def _waiting(self, found: Mapping[int, Tensor]) -> Iterable[str]:
-        for one in {id(p): p for some in self._parameters for p in some}.values():
-            gradient, name = found.get(id(one)), self._names.get(id(one))
-            if name and gradient is not None and _is_zero(one.detach()) and bool(gradient.any()):
-                yield name
-
-
-def _is_zero(tensor: Tensor) -> bool:
-    """Whether all of a tensor is 0; its first elements tell of nearly every one that it is not."""
-    if tensor.layout is torch.strided and tensor.is_contiguous() and bool(tensor.view(-1)[:16].any()):
-        return False
-    return not bool(tensor.any())
+    def _waiting(self, numbers: Reducer, weights: Mapping[int, tuple]) -> Iterable[str]:
+        for key in {id(p): None for some in self._parameters for p in some}:
+            _, own, gradient = weights.get(key, (0, None, None))
+            if gradient is not None and key in self._names and not numbers[own][0] and numbers[gradient][0]:
+                yield self._names[key]
 
 
 def _ordered(root: Node | None) -> list[Node]:

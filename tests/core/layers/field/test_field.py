@@ -1,7 +1,7 @@
 """Published architectures are not blamed, in training or not, and what went wrong in the field is named right.
 
-The short form is a part of the first of them, by lot, and all that came later, the last of them in training alone. With GRADWIDGETS_SOAK=1 it is all of
-them, the sound ones in both modes.
+The short form is a part of the first of them, by lot, and all that came later, the last sound ones in training alone.
+With GRADWIDGETS_SOAK=1 it is all of them, the sound ones in both modes.
 """
 
 import os
