@@ -36,8 +36,8 @@ def preflight(model: nn.Module, inputs: object, targets: object, loss_fn: Callab
         where nothing is. `name` is one of "non_finite_data", "non_finite_weights", "input_scale", "target_scale",
         "batch_of_one", "empty_batch", "constant_inputs", "tokens", "broadcast", "not_logits", "not_log_probabilities",
         "not_probabilities", "labels", "target_range", "out_of_reach", "ctc", "constant_loss", "detached_loss",
-        "self_similarity", "first_loss", "torch_warning" and "raised" (by the model or the loss, where none of the
-        others explains it).
+        "swapped", "term_without_gradient", "self_similarity", "first_loss", "torch_warning" and "raised" (by the model
+        or the loss, where none of the others explains it).
 
     Raises:
         TypeError: `model` is no module, or `loss_fn` cannot be called.

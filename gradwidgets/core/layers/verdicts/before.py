@@ -25,6 +25,8 @@ _MEANINGS = {
     "ctc": ("such samples have an infinite loss", "Longer inputs, shorter targets, or leave them out."),
     "constant_loss": ("nothing is learned, whatever the model does", "Look at the mask, the labels and the classes."),
     "detached_loss": ("nothing is learned", "Look for detach, item, no_grad, argmax on the way to the loss."),
+    "swapped": ("the loss is another than is meant", "Change the arguments over."),
+    "term_without_gradient": ("a part of the loss trains nothing", "Let a gradient pass it, or leave it out."),
     "self_similarity": ("a sample cannot be closer to its partner than to itself", "Mask the diagonal."),
     "first_loss": ("the first steps only make the output smaller", "A smaller draw of the last layer."),
     "torch_warning": ("torch itself warns of it", "Read what it says."),
