@@ -16,7 +16,7 @@ STEPS_FIRST = (nn.RNNBase, nn.MultiheadAttention)
 SOFTMAX = ("softmax", "safe_softmax")
 # They change axes over: what a softmax gives is then no factor of each sample's own numbers.
 _TURNS = ("transpose", "permute", "t", "movedim")
-_PASSING = ("view", "unsafe_view", "reshape_alias", "expand", "mul", "clone", "native_dropout")
+_PASSING = ("view", "unsafe_view", "reshape_alias", "expand", "mul", "clone", "native_dropout", "unsqueeze", "squeeze")
 
 
 class Along(NamedTuple):

@@ -137,7 +137,7 @@ def _measure(subject: Subject, look: Look | Glance) -> Measured:
             watch.weights()
             tracked = Tracked(loss, watch.calls, names_by_id(model.named_parameters()))
             slopes = tracked.activations() if look.looks else []
-            operations = of_graph(tracked.operations(LOOKED_AT)) if look.looks else []
+            operations = of_graph(tracked.operations(LOOKED_AT), look.masks()) if look.looks else []
             tracked.watch(watch.gradients_at)
             watch.way_back()
             leaves = tracked.leaves

@@ -22,15 +22,23 @@ _FAR = -1e4  # below which a number that is added to a score hides it
 
 def of_masks(operations: Sequence[Operation]) -> list[Finding]:
     """The first mask that hides all keys of a query from it for every sample, and the first that hides nothing."""
+    return _of_masks([(str(one), one.place, mask) for one in operations if (mask := _mask(one)) is not None])
+
+
+def of_given_masks(masks: Sequence[tuple[str, Tensor]]) -> list[Finding]:
+    """The same of masks that `nn.MultiheadAttention` is given, by its name: not all ways to compute it keep them."""
+    return _of_masks([(name, name, _filled(one) if one.dtype is torch.bool else one) for name, one in masks])
+
+
+def _of_masks(masks: Sequence[tuple[str, str, Tensor]]) -> list[Finding]:
     found: dict[bool, Finding] = {}
-    for one in operations:
-        mask = _mask(one)
-        if mask is None or mask.ndim < 2 or not mask.numel():
+    for where, layer, mask in masks:
+        if mask.ndim < 2 or not mask.numel():
             continue
         if _adds_yes_or_no(mask):
-            found.setdefault(False, _added(one))
+            found.setdefault(False, _added(where, layer))
         elif rows := _blind(mask):
-            found.setdefault(True, _hides(one, rows, mask.shape[-2]))
+            found.setdefault(True, _hides(where, layer, rows, mask.shape[-2]))
     return list(found.values())
 
 
@@ -76,26 +84,29 @@ def _blind(mask: Tensor) -> list[int]:
     return hidden.reshape(-1, mask.shape[-2]).all(0).nonzero().flatten().tolist()
 
 
-def _hides(one: Operation, rows: list[int], of: int) -> Finding:
+def _hides(where: str, layer: str, rows: list[int], of: int) -> Finding:
     which = f"query {rows[0]}" if len(rows) == 1 else f"queries {rows[0]} to {rows[-1]}"
     if rows != list(range(rows[0], rows[-1] + 1)):
         which = f"{len(rows)} queries, {rows[0]} the first,"
     message = (
-        f"{one}: the mask hides every key from {which} of {of}, for all samples alike: what attention gives there "
+        f"{where}: the mask hides every key from {which} of {of}, for all samples alike: what attention gives there "
         "tells nothing of them"
     )
     action = (
         "Leave each query a key: a causal mask begins behind the diagonal, triu(…, diagonal=1), so that each sees "
         "itself. Where True stands for what may be seen, and where for what may not, differs between functions."
+        " Nothing, if the first is to see none."
     )
-    evidence = {"layer": one.place, "queries": rows, "of": of, "threshold": 0}
+    evidence = {"layer": layer, "queries": rows, "of": of, "threshold": 0}
     return Finding(MASK, "warning", message, evidence, action=action)
 
 
-def _added(one: Operation) -> Finding:
+def _added(where: str, layer: str) -> Finding:
     message = (
-        f"{one}: the mask is of numbers, 0 and 1, which are added to the scores: it hides nothing, and only puts a "
+        f"{where}: the mask is of numbers, 0 and 1, which are added to the scores: it hides nothing, and only puts a "
         "little weight on the ones"
     )
-    action = "Give a mask of type bool (True: may be seen), or 0 where a key may be seen and −inf where not."
-    return Finding(MASK, "warning", message, {"layer": one.place, "values": [0, 1]}, action=action)
+    action = (
+        "Give a mask of type bool, or 0 where a key may be seen and −inf where not; nothing, if it is meant as a bias."
+    )
+    return Finding(MASK, "warning", message, {"layer": layer, "values": [0, 1]}, action=action)

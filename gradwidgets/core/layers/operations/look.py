@@ -1,9 +1,11 @@
 """All that is looked for at single operations, before the way back frees what they keep."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+
+from torch import Tensor
 
 from gradwidgets.core.finding import Finding
-from gradwidgets.core.layers.operations.attention_masks import MASKED, of_masks
+from gradwidgets.core.layers.operations.attention_masks import MASKED, of_given_masks, of_masks
 from gradwidgets.core.layers.operations.lone_softmax import SOFTMAXES, of_softmaxes
 from gradwidgets.core.layers.operations.operation import Operation
 from gradwidgets.core.layers.operations.small_norms import NORMS, of_norms
@@ -13,17 +15,18 @@ AXES = "mixed axes"
 LOOKED_AT = frozenset((*MASKED, *NORMS, *SOFTMAXES))
 
 
-def of_graph(operations: Iterable[Operation]) -> list[Finding]:
+def of_graph(operations: Iterable[Operation], masks: Sequence[tuple[str, Tensor]] = ()) -> list[Finding]:
     """What there is to say.
 
     Args:
         operations: Those of `LOOKED_AT`.
+        masks: What attention layers were given as masks, with their names.
     """
     operations = list(operations)
-    found = []
+    found = left_out(of_given_masks)(masks) if masks else []
     for names, check in ((NORMS, of_norms), (MASKED, of_masks), (SOFTMAXES, of_softmaxes)):
         some = [one for one in operations if one.name in names]
-        found += left_out(check)(some) if some else []
+        found += left_out(check)(some) if some and not (found and check is of_masks) else []
     return found
 
 

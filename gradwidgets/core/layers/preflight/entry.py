@@ -47,12 +47,14 @@ class Entry:
     Attributes:
         taken: Shapes of inputs, and those in which layers take them where these are views of them.
         steps_first: Layers that take steps first, with the shapes of what they were given.
+        masks: What attention layers are given as masks, with their names.
     """
 
     def __init__(self, model: nn.Module, inputs: object) -> None:
         self._model = model
         self.taken: list[tuple[tuple[int, ...], tuple[int, ...]]] = []
         self.steps_first: list[Along] = []
+        self.masks: list[tuple[str, Tensor]] = []
         self._names = dict(_storages(inputs))
         self._shapes = {_storage(one): tuple(one.shape) for _, one in named_tensors(inputs, "inputs")}
         self._whole = "inputs"
@@ -73,6 +75,8 @@ class Entry:
             if kind:
                 before = partial(self._before, name or "the model", kind)
                 self._handles.append(module.register_forward_pre_hook(before, with_kwargs=True))
+            if isinstance(module, nn.MultiheadAttention):
+                self._handles.append(module.register_forward_pre_hook(partial(self._masks, name), with_kwargs=True))
             if takes_steps_first(module):
                 self._handles.append(module.register_forward_pre_hook(partial(self._runs, name), with_kwargs=True))
         return self
@@ -103,6 +107,11 @@ class Entry:
         x = next((one for one in (*arguments, *keywords.values()) if isinstance(one, Tensor)), None)
         if x is not None and x.ndim == 3:
             self.steps_first.append(Along(name, type(module).__name__, tuple(x.shape)))
+
+    def _masks(self, name: str, module: nn.Module, arguments: tuple, keywords: dict) -> None:
+        mask = keywords.get("attn_mask", arguments[5] if len(arguments) > 5 else None)
+        if isinstance(mask, Tensor) and not any(mask is one for _, one in self.masks):
+            self.masks.append((name, mask))
 
     def _refuse(self, module: nn.Module, x: Tensor) -> None:
         """On an accelerator, a row that is not there would end the process' use of it; a CPU refuses it by itself."""

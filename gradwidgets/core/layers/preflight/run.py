@@ -163,6 +163,10 @@ class Look(Glance):
         """Layers that take steps first, with the shapes of what they were given."""
         return self._entry.steps_first
 
+    def masks(self) -> list[tuple[str, Tensor]]:
+        """What attention layers were given as masks, with their names."""
+        return self._entry.masks
+
     def drew(self) -> bool:
         """Whether numbers were drawn at random since, other than by dropout as far as the code says."""
         if not any(not torch.equal(one, other) for one, other in zip(random_state(), self._state, strict=True)):

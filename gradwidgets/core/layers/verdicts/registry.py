@@ -224,6 +224,7 @@ def _without_consequences(found: list[Finding], judged: Judged) -> list[Finding]
     if names & _GROWN or any(layer.fresh for layer in judged.flow.layers):
         found = [one for one in found if not follows(one)]
     gone = {name for cause, those in _EXPLAINS.items() if cause in names for name in those}
+    gone |= {"term_without_gradient"} if judged.flow.stops else set()  # it is said where nothing comes back
     return [one for one in found if one.name not in gone]
 
 
