@@ -87,3 +87,23 @@ def test_a_last_layer_of_a_chain_is_no_loose_end_where_the_rest_of_its_block_is_
     flow = layer_flow(model, torch.randn(16, 8), torch.randint(0, 4, (16,)), functional.cross_entropy)
     (one,) = [one for one in diagnose(flow) if one.name == "no_gradient"]
     assert one.severity == "warning" and one.message.startswith("layers.2 gets no gradient")
+
+
+@pytest.mark.parametrize(
+    ("mask", "told"),
+    [
+        (torch.ones(6, 6).triu(0).bool(), True),
+        (torch.ones(6, 6).triu(1).bool(), False),
+        (torch.arange(6).expand(6, 6) >= 4, False),  # padding as keys
+        ((torch.arange(6) >= 4) | (torch.arange(6) >= 4)[:, None], False),  # and as queries
+        (torch.ones(6, 6).tril(), True),  # added
+        (torch.zeros(6, 6).masked_fill(torch.ones(6, 6).triu(1).bool(), -torch.inf), False),
+    ],
+)
+def test_a_mask_is_blamed_where_it_hides_all_keys_of_a_query_that_is_seen_or_none(mask, told):
+    def run(s, x):
+        return s.out(s.attend(x, x, x, attn_mask=mask, need_weights=False)[0].mean(1))
+
+    model = Runs(run, attend=nn.MultiheadAttention(8, 2, batch_first=True), out=nn.Linear(8, 3))
+    flow = layer_flow(model, torch.randn(12, 6, 8), torch.randint(0, 3, (12,)), functional.cross_entropy)
+    assert ("mask" in {one.name for one in diagnose(flow)}) == told

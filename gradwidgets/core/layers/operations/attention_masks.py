@@ -80,8 +80,11 @@ def _blind(mask: Tensor) -> list[int]:
     """
     if min(mask.shape[-2:]) < 2 or (mask.ndim > 2 and not bool((mask == mask[:1]).all())):
         return []
-    hidden = (mask.detach() < _FAR).all(-1)
-    return hidden.reshape(-1, mask.shape[-2]).all(0).nonzero().flatten().tolist()
+    hidden = (mask.detach() < _FAR).reshape(-1, *mask.shape[-2:])
+    blind, unseen = hidden.all(-1).all(0), hidden.all(-2).all(0)
+    if len(blind) == len(unseen):
+        blind &= ~unseen  # who sees none and is seen by none is padding
+    return blind.nonzero().flatten().tolist()
 
 
 def _hides(where: str, layer: str, rows: list[int], of: int) -> Finding:
