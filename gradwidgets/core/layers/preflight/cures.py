@@ -21,6 +21,9 @@ _TYPES = re.compile(
     r"match weight dtype|share same datatype"
 )
 _SIZES = re.compile(r"to have \d+ channels, but got|shapes cannot be multiplied")
+_STEPS = re.compile(
+    r"batch number of src and tgt|Expected hidden(?:\[\d\])? size \(\d+, (\d+), \d+\), got \[\d+, (\d+), \d+\]"
+)
 _BINARY = re.compile(r"(?i)target size .* (must be the same as|that is different to the) (the )?input size")
 _TABLES = (nn.Embedding, nn.EmbeddingBag)
 _FIRST = "Mend this first: there is no loss yet."
@@ -228,6 +231,17 @@ def _axes(raised: Raised, place: _Place | None) -> list[str]:
     return []
 
 
+def _steps_first(raised: Raised, place: _Place | None) -> list[str]:
+    """A layer that takes steps first and is given samples first, so that the sizes of two things differ."""
+    if place is None or place.given is None or place.given.ndim != 3 or getattr(place.module, "batch_first", True):
+        return []
+    sizes = _STEPS.search(raised.text)
+    if sizes is None or (sizes[1] and [int(one) for one in sizes.groups()] != [*place.given.shape[1::-1]]):
+        return []
+    return [f"{place.name} takes steps first, as batch_first=False has it, and is given {shape(place.given)}: "
+            "batch_first=True where samples come first."]  # fmt: skip
+
+
 def _variance(raised: Raised, _: _Place | None) -> list[str]:
     """A variance that is not above 0, as its logarithm may be."""
     if "var has negative" not in raised.text:
@@ -289,5 +303,5 @@ def _type_of_targets(raised: Raised, _: _Place | None) -> list[str]:
 
 
 _Cure = Callable[[Raised, _Place | None], list[str]]
-_OF_MODEL: tuple[_Cure, ...] = (_table, _no_tensor_in, _several_in, _types, _axes)
+_OF_MODEL: tuple[_Cure, ...] = (_table, _no_tensor_in, _several_in, _types, _axes, _steps_first)
 _OF_LOSS: tuple[_Cure, ...] = (_packed, _no_tensor_for, _binary, _type_of_targets, _variance)

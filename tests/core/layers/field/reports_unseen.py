@@ -99,6 +99,25 @@ def flat_pictures():
     return nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Linear(288, 4)), torch.randn(12, 3, 8, 8), classes(12, 4), F.cross_entropy  # fmt: skip
 
 
+def state_of_samples():
+    """A state for each sample, and inputs with samples first, for an LSTM that takes steps first."""
+
+    def run(s, x):
+        state = torch.zeros(1, len(x), 16)
+        return s.out(s.rnn(x, (state, state))[0][:, -1])
+
+    return Runs(run, rnn=nn.LSTM(6, 16), out=nn.Linear(16, 3)), torch.randn(12, 7, 6), classes(12, 3), F.cross_entropy
+
+
+def translator():
+    def run(s, a, b):
+        return s.out(s.both(s.embed(a), s.embed(b))).transpose(1, 2)
+
+    model = Runs(run, embed=nn.Embedding(20, 16), both=nn.Transformer(16, 2, 1, 1, 32), out=nn.Linear(16, 20))
+    y = torch.randint(0, 20, (12, 5))
+    return model, (torch.randint(0, 20, (12, 7)), y), y, F.cross_entropy
+
+
 # -- sound -----------------------------------------------------------------------------------------------------
 
 
@@ -187,6 +206,8 @@ REPORTS_UNSEEN_SICK = (
     Case("rates by softplus", "log_input=True", rates_by_softplus, one_of("not_log_probabilities"), ("softplus", "log_input")),
     Case("ranks of 0 and 1", "wants 1 and −1", ranks_of_0_and_1, one_of("target_range"), ("margin_ranking_loss", "−1")),
     Case("several labels of pixels", "multi-hot maps", several_labels_of_pixels, one_of("labels"), ("bcewithlogits",)),
+    Case("state of samples", "batch_first forgotten", state_of_samples, one_of("raised"), ("batch_first=true", "rnn")),
+    Case("translator", "batch_first forgotten", translator, one_of("raised"), ("batch_first=true", "both")),
     Case("flat pictures", "no flatten", flat_pictures, one_of("raised"), ("flatten(1)",)),
 )  # fmt: skip
 
