@@ -148,7 +148,7 @@ def _measure(subject: Subject, look: Look | Glance) -> Measured:
     graph = tracked.graph(watch.gradients_at, watch.numbers, watch.norms)
     given = _tensors((inputs, look.targets))
     missed = unlisted(model, leaves, [*model.parameters(), *given]) if look.looks else ()
-    reaches = any(0 < watch.numbers[norms[2]][0] < math.inf for norms in watch.norms.values() if norms[2] is not None)
+    reaches = any(watch.numbers[norms[2]][0] != 0 for norms in watch.norms.values() if norms[2] is not None)
     said = tuple(look.findings(loss, reaches=reaches))
     seen = Measured(rows, watch.numbers, watch.norms, value, model.training, graph, tuple(missed), slopes, said)
     if look.looks:
