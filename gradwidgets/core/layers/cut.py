@@ -2,10 +2,9 @@
 
 from dataclasses import dataclass
 
-_SIGNS = {name: f"the comparison {sign}" for name, sign in (
-    ("gt", ">"), ("greater", ">"), ("ge", "≥"), ("greater_equal", "≥"), ("lt", "<"), ("less", "<"), ("le", "≤"),
-    ("less_equal", "≤"), ("eq", "="), ("ne", "≠"), ("not_equal", "≠"),
-)}  # fmt: skip
+_COMPARISONS = (
+    "gt", "greater", "ge", "greater_equal", "lt", "less", "le", "less_equal", "eq", "ne", "not_equal",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -46,4 +45,5 @@ class Cut:
             return f"{self.operation}{at} goes in steps, whose slope is 0"
         if self.quiet:
             return f"it is computed under no_grad{at}"
-        return f"{_SIGNS.get(self.operation.strip('_'), self.operation)}{at} cuts it off"
+        plain = self.operation.strip("_")
+        return f"{f'the comparison {plain}' if plain in _COMPARISONS else self.operation}{at} cuts it off"

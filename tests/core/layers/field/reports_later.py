@@ -226,7 +226,7 @@ def even_experts():
 
 REPORTS_LATER_SICK = (
     Case("several labels", "multi-hot into cross_entropy", several_labels, one_of("labels"), ("cross_entropy", "sum", "bcewithlogits|binary_cross_entropy_with_logits")),
-    Case("hard term", "a Dice of decisions beside BCE", hard_term, one_of("term_without_gradient"), ("the comparison > (reports_later.py, line",)),
+    Case("hard term", "a Dice of decisions beside BCE", hard_term, one_of("term_without_gradient"), ("the comparison gt (reports_later.py, line",)),
     Case("checkpointed, re-entrant", "no input asks for a gradient", lambda: checkpointed(True), one_of("no_gradient"), ("checkpoint", "use_reentrant")),
     Case("swapped chances", "arguments changed over", swapped_chances, one_of("swapped"), ("binary_cross_entropy", "first")),
     Case("swapped variance", "arguments changed over", swapped_variance, one_of("swapped"), ("gaussian_nll_loss", "var")),
