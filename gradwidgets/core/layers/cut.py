@@ -2,14 +2,18 @@
 
 from dataclasses import dataclass
 
+_COMPARISONS = (
+    "gt", "greater", "ge", "greater_equal", "lt", "less", "le", "less_equal", "eq", "ne", "not_equal",
+)  # fmt: skip
+
 
 @dataclass(frozen=True)
 class Cut:
     """Why no gradient comes to a layer.
 
     Attributes:
-        how: "cut" by an operation, "left" torch as a plain number, "unused" by the loss, or "missed": its weights take
-            no part.
+        how: "cut" by an operation, "steps" where it goes in steps, "left" torch as a plain number, "unused" by the
+            loss, or "missed": its weights take no part.
         operation: What cuts it, in torch's words; "".
         place: File and line of that.
         quiet: Whether that was under `no_grad`.
@@ -37,6 +41,9 @@ class Cut:
         at = f" ({self.place})" if self.place else ""
         if self.how == "left":
             return f"{self.operation}{at} makes a plain number of it, which no gradient passes"
+        if self.how == "steps":
+            return f"{self.operation}{at} goes in steps, whose slope is 0"
         if self.quiet:
             return f"it is computed under no_grad{at}"
-        return f"{self.operation}{at} cuts it off"
+        plain = self.operation.strip("_")
+        return f"{f'the comparison {plain}' if plain in _COMPARISONS else self.operation}{at} cuts it off"

@@ -8,8 +8,11 @@ from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
 from gradwidgets.core.layers.along_time import gradients_along_time
-from gradwidgets.core.layers.following import cuts_of
+from gradwidgets.core.layers.drawn import drawn_in
+from gradwidgets.core.layers.following import cuts_of, stops_of
+from gradwidgets.core.layers.in_place import told_in_place
 from gradwidgets.core.layers.mixing import mixed_in
+from gradwidgets.core.layers.operations.look import LOOKED_AT, of_axes, of_graph
 from gradwidgets.core.layers.origin import origin_of, origin_of_bad_gradient
 from gradwidgets.core.layers.passes import (
     FlowError,
@@ -22,9 +25,11 @@ from gradwidgets.core.layers.passes import (
 )
 from gradwidgets.core.layers.preflight import Glance, Look
 from gradwidgets.core.layers.rows import Row, parameters_of, rows_of, shared_names
+from gradwidgets.core.layers.scrambled import place_of, scrambles
 from gradwidgets.core.layers.stats import LayerFlow
 from gradwidgets.core.layers.summary import Measured, summarise
 from gradwidgets.core.layers.tracking import Tracked, names_by_id
+from gradwidgets.core.layers.underflow import underflowing
 from gradwidgets.core.layers.unlisted import unlisted
 from gradwidgets.core.layers.watch import Watch
 from gradwidgets.core.layers.zeroed import drops_all, zeroed_in
@@ -80,7 +85,13 @@ def flow_of(subject: Subject, *, own: bool = False, known: bool = False) -> Laye
 def _looked(subject: Subject) -> Measured:
     """One pass, and what only further passes tell where there is something to tell."""
     look = Look(subject, copied(subject.inputs), copied(subject.targets))
-    found = _measure(subject, look)
+    try:
+        found = _measure(subject, look)
+    except FlowError as error:
+        told = told_in_place(subject, error)
+        if told is None:
+            raise
+        raise told from error.__cause__
     unreached = [row for row in found.rows if _is_unreached(row, found)]
     cuts = cuts_of(subject, unreached)
     for row in unreached:
@@ -89,9 +100,17 @@ def _looked(subject: Subject) -> Measured:
         found.culprit = origin_of(subject)
     elif not found.is_finite:
         found.culprit = origin_of_bad_gradient(subject)
-    found.mixed, found.output = mixed_in(subject, found.output, found.views), None
-    if _has_zeros(found) and (not _waits(found) or drops_all(subject.model)):
+    found.mixed, found.output = mixed_in(subject, found.output, found.views, found.along), None
+    if found.draws:
+        found.drawn = drawn_in(subject)
+    if found.half:
+        found.underflowing = underflowing(subject, found.zeros)
+    if found.zeros and not _waits(found):
+        found.stops = stops_of(subject, found.zeros)
+    if found.zeros and (not _waits(found) or drops_all(subject.model)):
         found.zeroed = zeroed_in(subject)
+    if found.scrambling:
+        found.operations.append(of_axes(found.scrambling[0], *place_of(subject, found.scrambling[0])))
     found.along_time = gradients_along_time(subject)
     return found
 
@@ -118,6 +137,7 @@ def _measure(subject: Subject, look: Look | Glance) -> Measured:
             watch.weights()
             tracked = Tracked(loss, watch.calls, names_by_id(model.named_parameters()))
             slopes = tracked.activations() if look.looks else []
+            operations = of_graph(tracked.operations(LOOKED_AT), look.masks()) if look.looks else []
             tracked.watch(watch.gradients_at)
             watch.way_back()
             leaves = tracked.leaves
@@ -125,13 +145,19 @@ def _measure(subject: Subject, look: Look | Glance) -> Measured:
         watch.gradients(gradients)
         value = float(loss.detach())
     watch.numbers.read()
-    graph = tracked.graph(watch.gradients_at, watch.numbers, gradients, watch.norms)
+    graph = tracked.graph(watch.gradients_at, watch.numbers, watch.norms)
     given = _tensors((inputs, look.targets))
     missed = unlisted(model, leaves, [*model.parameters(), *given]) if look.looks else ()
-    reaches = any(0 < watch.numbers[norms[2]][0] < math.inf for norms in watch.norms.values() if norms[2] is not None)
+    reaches = any(watch.numbers[norms[2]][0] != 0 for norms in watch.norms.values() if norms[2] is not None)
     said = tuple(look.findings(loss, reaches=reaches))
     seen = Measured(rows, watch.numbers, watch.norms, value, model.training, graph, tuple(missed), slopes, said)
-    seen.output, seen.views = output, (*tracked.views(), *look.taken()) if look.looks else ()
+    if look.looks:
+        seen.output, seen.views = output, (*tracked.views(), *look.taken())
+        seen.operations += operations
+        seen.scrambling = [*(one for one in look.taken() if scrambles(*one)), *tracked.scrambling()]
+        seen.half = bool(seen.zeros) and tracked.is_half()
+        seen.draws = look.drew()
+        seen.along = (*look.steps_first(), *tracked.along_samples())
     return seen
 
 
@@ -139,13 +165,6 @@ def _is_unreached(row: Row, found: Measured) -> bool:
     """Whether it ran and should be trained, and no gradient came to its weights."""
     own = [one for one in row.own.values() if id(one) in found.norms]
     return row.calls > 0 and any(one.requires_grad for one in own) and all(found.norms[id(o)][2] is None for o in own)
-
-
-def _has_zeros(found: Measured) -> bool:
-    """Whether a gradient of exactly 0 comes to some layer's weights."""
-    known = {key: norms[2] for key, norms in found.norms.items() if norms[2] is not None}
-    places = [[known[id(one)] for one in row.weights.values() if id(one) in known] for row in found.rows]
-    return any(some and all(found.numbers[place][0] == 0 for place in some) for some in places)
 
 
 def _waits(found: Measured) -> bool:

@@ -18,6 +18,8 @@ _CUTTING = ("detach", "detach_", "data")
 _JOINS = ("add", "__add__", "__radd__", "add_", "__iadd__", "cat", "concat", "concatenate", "stack", "hstack", "vstack")
 _ROWS = ("cat", "concat", "concatenate")
 _OURS = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+# They have a slope, and it is 0 nearly everywhere.
+STEPS = ("round", "floor", "ceil", "trunc", "fix", "sign", "sgn", "heaviside", "floor_divide")
 _LEAVING = ("item", "tolist", "numpy", "__float__", "__int__", "__index__", "__array__", "__bool__")
 
 
@@ -43,6 +45,27 @@ def cuts_of(subject: Subject, rows: list[Row]) -> dict[str, Cut]:
     return set_aside(subject.model, cuts, followed.needed(rows, loss), followed.compared, followed.judged)
 
 
+def stops_of(subject: Subject, rows: list[Row]) -> dict[str, Cut]:
+    """Run the model forward once more, and see what keeps these layers' numbers from the loss without ending the way.
+
+    Args:
+        subject: A copy that may run.
+        rows: Layers whose gradient is exactly 0.
+
+    Returns:
+        By the layer's name, what cuts off another way from it to the loss, or the function of steps on its way; without
+        those of which nothing is seen.
+    """
+    followed = _Following(rows)
+    try:
+        with followed:
+            loss = subject.loss()
+    except FlowError:
+        return {}
+    lost = sorted(followed.lost(loss), key=lambda pair: str(pair[1]))
+    return followed.steps | {name: cut for name, cut in lost if not cut.quiet and cut.operation not in _CUTTING}
+
+
 class _Following(TorchFunctionMode):
     """Follows what depends on some layers' weights through all functions of a pass."""
 
@@ -56,6 +79,7 @@ class _Following(TorchFunctionMode):
         # Layers that stand in the way of what is trained, and those that meet it in a comparison.
         self._chained: set[str] = set()
         self.compared: set[str] = set()
+        self.steps: dict[str, Cut] = {}
         self._own = {id(one) for row in rows for one in row.own.values()}
         self._fed: dict[int, set[str]] = {}
         self._reached: set[int] = set()  # parameters that something else comes to as well
@@ -123,6 +147,10 @@ class _Following(TorchFunctionMode):
         known = {name for name, _ in self._lost.get(id(loss), ())}
         return self._chained.union({row.name for row in rows} - known, *fed)
 
+    def lost(self, loss: Tensor) -> frozenset[tuple[str, Cut]]:
+        """Layers that the loss depends on without a gradient, and what cuts them off."""
+        return self._lost.get(id(loss), frozenset())
+
     def cut(self, row: Row, loss: Tensor) -> Cut | None:
         """Where a layer is lost; None where it is not."""
         if row.name in self._alive.get(id(loss), ()):
@@ -147,6 +175,8 @@ class _Following(TorchFunctionMode):
                 self._left.setdefault(layer, Cut("left", plain, place_of_call()))
             for layer, cut in sorted(lost, key=lambda pair: str(pair[1])):
                 self._left.setdefault(layer, cut)
+        for layer in alive if plain.strip("_") in STEPS else ():
+            self.steps.setdefault(layer, Cut("steps", plain.strip("_"), place_of_call()))
         cuts = alive and any(not one.requires_grad for one in gave)
         cut = Cut("cut", plain, place_of_call(), not torch.is_grad_enabled()) if cuts else None
         for layer in alive if cut and plain in _CUTTING else ():

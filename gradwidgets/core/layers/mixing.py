@@ -1,8 +1,9 @@
-"""Samples of a batch that a `view` mixes where a `transpose` was meant: what one gives depends on others.
+"""Samples of a batch that are mixed: what a model gives for one depends on others.
 
 A view counts numbers anew and moves none. Where the axis of samples stands elsewhere after it than its numbers do, what
-follows takes parts of several samples for one. Whether that is so is asked of the model itself: some samples are
-exchanged for others, and what it gives for the rest has to stay as it was.
+follows takes parts of several samples for one; and so does what runs along that axis, see `along_samples`. Whether that
+is so is asked of the model itself: some samples are exchanged for others, and what it gives for the rest has to stay as
+it was.
 """
 
 import contextlib
@@ -16,6 +17,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.overrides import TorchFunctionMode
 from torch.utils import _pytree as pytree
 
+from gradwidgets.core.layers.along_samples import Along, are_samples
 from gradwidgets.core.layers.following import place_of_call
 from gradwidgets.core.layers.passes import FlowError, Subject, copied, run
 from gradwidgets.core.results import Result
@@ -23,7 +25,7 @@ from gradwidgets.core.results import Result
 Shapes = tuple[tuple[int, ...], tuple[int, ...]]
 # What counts anew, in autograd's words and in torch's.
 VIEWS = ("view", "unsafe_view", "reshape_alias")
-_COUNTING = ("view", "reshape", "flatten", "unflatten", "view_as", "reshape_as")
+COUNTING = ("view", "reshape", "flatten", "unflatten", "view_as", "reshape_as")
 # Share of the largest output up to which a change is none: another order of sums.
 SAME = 1e-4
 FEWEST = 4  # samples that are needed to exchange some of them
@@ -31,16 +33,18 @@ FEWEST = 4  # samples that are needed to exchange some of them
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Mixed(Result):
-    """A view that mixes samples.
+    """What mixes samples.
 
     Attributes:
-        operation: "view" or "reshape"; "view" where that cannot be told.
+        operation: "view" or "reshape" ("view" where that cannot be told), "softmax", or a layer's name.
         before: The shape of what it is given.
-        after: The shape of what it gives.
+        after: The shape of what it gives; of what runs along the samples, the same.
         place: File and line; "" where that cannot be told.
         changed: How many of the samples that stayed as they were got another output.
         of: How many that are.
         is_sure: Whether it follows the number of samples, so that it is no axis that happens to be as long.
+        along: How it runs along the axis of samples: as a "softmax", or, a layer that takes steps first, by its kind;
+            "" for a view.
     """
 
     operation: str
@@ -50,6 +54,7 @@ class Mixed(Result):
     changed: int
     of: int
     is_sure: bool
+    along: str = ""
 
 
 def batch_of(inputs: object, output: object) -> tuple[int, int] | None:
@@ -73,32 +78,37 @@ def moves(shapes: Shapes, count: int) -> bool:
     return bool(before - after) and bool(after - before)  # other axes may be as long, and stay
 
 
-def mixed_in(subject: Subject, output: object, views: Iterable[Shapes]) -> Mixed | None:
-    """The view that mixes the samples of a batch; None where there is none.
+def mixed_in(subject: Subject, output: object, views: Iterable[Shapes], along: Iterable[Along] = ()) -> Mixed | None:
+    """What mixes the samples of a batch; None where nothing does.
 
     Args:
         subject: A copy that may run.
         output: What the model gave.
-        views: Shapes before and after of what counts anew: only where one of them moves the samples, the model is
-            asked, in passes without gradients.
+        views: Shapes before and after of what counts anew: only where one of them moves the samples, or something runs
+            along them, the model is asked, in passes without gradients.
+        along: What runs along the first axis of what it is given.
     """
     batch = batch_of(subject.inputs, output)
-    suspects = [one for one in views if batch and moves(one, batch[1])]
+    if batch is None:
+        return None
+    suspects = [one for one in views if moves(one, batch[1])]
+    given, gave = (tuple(one.shape for one in _tensors(some)) for some in (subject.inputs, output))
+    running = [one for one in along if batch[0] == 0 and are_samples(one, batch[1], given, gave)]
     norms = [one for one in subject.model.modules() if isinstance(one, _BatchNorm)]
-    if not suspects or any(not one.track_running_stats for one in norms):
+    if not (suspects or running) or any(not one.track_running_stats for one in norms):
         return None
     with _evaluated(subject.model):
         try:
-            return _asked(subject, *batch, suspects[0])
+            return _asked(subject, *batch, suspects, running)
         except FlowError:
             return None
 
 
-def _asked(subject: Subject, axis: int, count: int, shapes: Shapes) -> Mixed | None:
+def _asked(subject: Subject, axis: int, count: int, views: list[Shapes], running: list[Along]) -> Mixed | None:
     half = count // 2
     kept, other = torch.arange(count), torch.arange(count)
-    other[half:] = other[: count - half]
-    one, two = (_first(_output(subject, axis, count, some), half) for some in (kept, other))
+    other[: count - half] = other[half:].clone()  # the first ones: what runs on sees none that come later
+    one, two = (_last(_output(subject, axis, count, some), half) for some in (kept, other))
     changed = [
         (a - b).abs().flatten(1).amax(1) > SAME * a.abs().max() for a, b in zip(one, two, strict=True) if a.numel()
     ]
@@ -106,13 +116,16 @@ def _asked(subject: Subject, axis: int, count: int, shapes: Shapes) -> Mixed | N
     if not many:
         return None
     for fewer in (count - 1, count - 2):
-        seen = _Views(fewer)
+        seen = _Seen(fewer, subject.model, running)
         with contextlib.suppress(FlowError), seen:
             _output(subject, axis, count, kept[:fewer])
-        if seen.found:
-            operation, before, after, place = seen.found[0]
+        if views and seen.views:
+            operation, before, after, place = seen.views[0]
             return Mixed(operation, *_of(before, after, fewer, count), place, many, half, True)
-    return Mixed("view", *shapes, "", many, half, False)
+        if seen.along:
+            name, how, shape, place = seen.along[0]
+            return Mixed(name, *_of(shape, shape, fewer, count), place, many, half, True, how)
+    return Mixed("view", *views[0], "", many, half, False) if views else None
 
 
 def _of(before: tuple[int, ...], after: tuple[int, ...], fewer: int, count: int) -> Shapes:
@@ -133,8 +146,8 @@ def _taken(value: object, axis: int, count: int, some: Tensor) -> object:
     return value
 
 
-def _first(output: object, half: int) -> list[Tensor]:
-    return [one[:half].detach() for one in _tensors(output) if one.ndim and one.is_floating_point()]
+def _last(output: object, half: int) -> list[Tensor]:
+    return [one[-half:].detach() for one in _tensors(output) if one.ndim and one.is_floating_point()]
 
 
 @contextlib.contextmanager
@@ -150,24 +163,53 @@ def _evaluated(model: nn.Module) -> Iterator[None]:
             one.training = training
 
 
-class _Views(TorchFunctionMode):
-    """Notes what counts anew and moves an axis of so many samples."""
+class _Seen(TorchFunctionMode):
+    """Notes what counts anew and moves an axis of so many samples, and what runs along it."""
 
-    def __init__(self, count: int) -> None:
+    def __init__(self, count: int, model: nn.Module, running: Iterable[Along]) -> None:
         super().__init__()
-        self.found: list[tuple[str, tuple[int, ...], tuple[int, ...], str]] = []
+        self.views: list[tuple[str, tuple[int, ...], tuple[int, ...], str]] = []
+        self.along: list[tuple[str, str, tuple[int, ...], str]] = []
         self._count = count
+        self._layers = {id(model.get_submodule(one.name)): one for one in running if one.is_layer}
+        self._soft = any(not one.is_layer for one in running)
+        self._model, self._handles = model, []
+
+    def __enter__(self) -> "_Seen":
+        for module in self._model.modules():
+            if id(module) in self._layers:
+                self._handles.append(module.register_forward_pre_hook(self._begins))
+        return super().__enter__()
+
+    def __exit__(self, *error: object) -> None:
+        for handle in self._handles:
+            handle.remove()
+        super().__exit__(*error)
+
+    def _begins(self, module: nn.Module, arguments: tuple) -> None:
+        one, x = self._layers[id(module)], arguments[0] if arguments else None
+        if isinstance(x, Tensor) and x.shape[0] == self._count:
+            self.along.append((one.name, one.kind, tuple(x.shape), ""))
 
     def __torch_function__(
         self, func: Callable, types: Iterable, args: tuple = (), kwargs: dict | None = None
     ) -> object:
         """See a call, and make it."""
         result, name = func(*args, **(kwargs or {})), getattr(func, "__name__", "")
-        if name in _COUNTING and args and isinstance(args[0], Tensor) and isinstance(result, Tensor):
-            shapes = tuple(args[0].shape), tuple(result.shape)
-            if moves(shapes, self._count):
-                self.found.append((name, *shapes, place_of_call()))
+        if not args or not isinstance(args[0], Tensor) or not isinstance(result, Tensor):
+            return result
+        shapes = tuple(args[0].shape), tuple(result.shape)
+        if name in COUNTING and moves(shapes, self._count):
+            self.views.append((name, *shapes, place_of_call()))
+        if name == "softmax" and self._soft and shapes[1][0] == self._count and _first_axis(result, args, kwargs or {}):
+            self.along.append((name, name, shapes[1], place_of_call()))
         return result
+
+
+def _first_axis(result: Tensor, arguments: tuple, keywords: dict) -> bool:
+    """Whether a softmax runs along the first axis, as it does of three axes where none is named."""
+    axis = arguments[1] if len(arguments) > 1 else keywords.get("dim")
+    return axis in (0, -result.ndim) or (axis is None and result.ndim == 3)
 
 
 def _tensors(values: object) -> Sequence[Tensor]:

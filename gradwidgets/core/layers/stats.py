@@ -1,11 +1,13 @@
 """What is known of each layer after one pass forward and backward."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Literal
 
 from gradwidgets.core.finding import Finding
 from gradwidgets.core.layers.along_time import TimeProfile
+from gradwidgets.core.layers.drawn import Drawn
 from gradwidgets.core.layers.functional_units import FunctionStats
 from gradwidgets.core.layers.mixing import Mixed
 from gradwidgets.core.layers.module_graph import ModuleGraph
@@ -147,7 +149,13 @@ class LayerFlow(Result):
         preflight: What is wrong with the batch and the loss, as `preflight` says it.
         along_time: The gradient at every time step, of each recurrent module.
         zeroed: What gives 0 whatever comes in, where a gradient is exactly 0.
-        mixed: A view that mixes samples; None for none.
+        mixed: What mixes the samples of the batch; None for nothing.
+        operations: What is wrong with single operations of the model, whatever the gradient: norms over one number,
+            masks that hide all, axes that a view changes over.
+        underflowing: Layers whose gradient is exactly 0 since half precision holds no number as small.
+        drawn: A draw that cuts off what it is drawn from, or from what data says; None for none.
+        stops: By the names of layers whose gradient is exactly 0, what keeps them from the loss besides, a comparison
+            say, as the end of a sentence.
     """
 
     layers: tuple[LayerStats, ...]
@@ -163,6 +171,10 @@ class LayerFlow(Result):
     along_time: tuple[TimeProfile, ...] = ()
     zeroed: tuple[Zeroed, ...] = ()
     mixed: Mixed | None = None
+    operations: tuple[Finding, ...] = ()
+    underflowing: tuple[str, ...] = ()
+    drawn: Drawn | None = None
+    stops: Mapping[str, str] = field(default_factory=dict, compare=False)
 
     @property
     def origin(self) -> str:

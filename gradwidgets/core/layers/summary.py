@@ -2,12 +2,16 @@
 
 import math
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import torch
 from torch import Tensor, nn
 
 from gradwidgets.core.finding import Finding
+from gradwidgets.core.layers.along_samples import Along
 from gradwidgets.core.layers.along_time import TimeProfile
+from gradwidgets.core.layers.cut import Cut
+from gradwidgets.core.layers.drawn import Drawn
 from gradwidgets.core.layers.functional_units import FunctionStats
 from gradwidgets.core.layers.mixing import Mixed, Shapes
 from gradwidgets.core.layers.module_graph import ModuleGraph
@@ -40,8 +44,16 @@ class Measured:
         culprit: Who made what is not finite.
         along_time: The gradient along time, of each recurrent module.
         zeroed: What gives 0 whatever comes in, looked for where a gradient is exactly 0.
-        mixed: A view that mixes samples.
+        mixed: What mixes samples.
         views: Shapes before and after what counts anew.
+        along: What runs along a first axis.
+        scrambling: Shapes before and after of views that change axes over.
+        operations: What is wrong with single operations.
+        stops: What keeps layers whose gradient is exactly 0 from the loss, by their names.
+        draws: Whether numbers were drawn at random, other than by dropout.
+        drawn: A draw that cuts off what it is drawn from.
+        half: Whether some gradient is exactly 0, and something is computed in half precision.
+        underflowing: Layers whose gradient is 0 for want of smaller numbers.
         output: What the model gave.
     """
 
@@ -59,7 +71,27 @@ class Measured:
     zeroed: tuple[Zeroed, ...] = ()
     mixed: Mixed | None = None
     views: tuple[Shapes, ...] = ()
+    along: tuple[Along, ...] = ()
+    scrambling: list[Shapes] = field(default_factory=list)
+    operations: list[Finding] = field(default_factory=list)
+    stops: dict[str, Cut] = field(default_factory=dict)
+    draws: bool = False
+    drawn: Drawn | None = None
+    half: bool = False
+    underflowing: tuple[str, ...] = ()
     output: object = None
+
+    @cached_property
+    def zeros(self) -> list[Row]:
+        """The layers to whose weights a gradient of exactly 0 comes, once the numbers are read."""
+        found = []
+        for row in self.rows:
+            places = [
+                norms[2] for one in row.weights.values() if (norms := self.norms.get(id(one))) and norms[2] is not None
+            ]
+            if places and all(self.numbers[place][0] == 0 for place in places):
+                found.append(row)
+        return found
 
     @property
     def is_finite(self) -> bool:
@@ -98,6 +130,10 @@ def summarise(measured: Measured, certificate: Certificate, notes: list[str]) ->
         measured.along_time,
         measured.zeroed,
         measured.mixed,
+        tuple(measured.operations),
+        measured.underflowing,
+        measured.drawn,
+        {name: str(cut) for name, cut in measured.stops.items()},
     )
 
 

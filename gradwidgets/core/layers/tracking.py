@@ -1,17 +1,21 @@
 """From autograd's graph of one pass to a graph of modules, and the gradients on the way back."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.autograd.graph import Node
 
+from gradwidgets.core.layers.along_samples import SOFTMAX, Along, softmaxes
 from gradwidgets.core.layers.calls import Call, Calls
 from gradwidgets.core.layers.functional_units import slopes_of
 from gradwidgets.core.layers.mixing import VIEWS, Shapes
 from gradwidgets.core.layers.module_graph import ModuleGraph
+from gradwidgets.core.layers.operations.operation import Operation
 from gradwidgets.core.layers.reduce import Place, Reducer
+from gradwidgets.core.layers.scrambled import scrambles
+from gradwidgets.core.layers.softmax_rows import ATTENTION
 from gradwidgets.core.layers.units import is_activation
 from gradwidgets.core.watching import plain_name
 
@@ -20,6 +24,12 @@ _VIEWS = frozenset((
     "view", "unsafe_view", "reshape_alias", "transpose", "permute", "squeeze", "unsqueeze", "t", "alias", "movedim",
     "contiguous", "clone", "unflatten",
 ))  # fmt: skip
+
+
+# What cuts off or adds at an end of an axis.
+_MOVING = ("slice", "cat", "constant_pad_nd")
+# Layers whose own operations are looked at.
+_KINDS = (nn.LayerNorm, nn.GroupNorm, nn.MultiheadAttention, nn.Softmax)
 
 
 class NodeGradients:
@@ -115,20 +125,59 @@ class Tracked:
         shapes = ((getattr(n, "_saved_self_sym_sizes", ()), n._input_metadata[0].shape) for n in nodes)
         return {(tuple(before), tuple(after)) for before, after in shapes if len(before)}
 
+    def scrambling(self) -> list[Shapes]:
+        """Shapes before and after of the model's views that change axes over.
+
+        Where a slice stands beside one, it is the trick by which each row moves on by one, and meant.
+        """
+        nodes = [n for n, v in self._vertex.items() if not self._leaf[v] and self._label[v] in VIEWS]
+        shapes = {n: (tuple(getattr(n, "_saved_self_sym_sizes", ())), tuple(n._input_metadata[0].shape)) for n in nodes}
+        found = {n: one for n, one in shapes.items() if self._call[self._vertex[n]] is not None and scrambles(*one)}
+        if not found:
+            return []
+        sliced = {other for n, v in self._vertex.items() if self._label[v] == "slice" for other, _ in n.next_functions}
+        beside = {n for n in found if n in sliced or any(self._is(one, _MOVING) for one, _ in n.next_functions)}
+        return [one for n, one in found.items() if n not in beside]
+
+    def is_half(self) -> bool:
+        """Whether something is computed in half precision, whose smallest number is 6e−8."""
+        return any(meta.dtype is torch.float16 for node in self._vertex for meta in node._input_metadata[:1])
+
+    def _is(self, node: Node, names: Iterable[str]) -> bool:
+        return node in self._vertex and self._label[self._vertex[node]] in names
+
+    def operations(self, names: Collection[str]) -> list[Operation]:
+        """Those of the model's operations that have one of these names."""
+        found = []
+        for node, vertex in self._vertex.items():
+            call, leaf = self._call[vertex], self._leaf[vertex]
+            if call is None or (leaf and not isinstance(call.module, _KINDS)):
+                continue
+            name = plain_name(node.name().split("::")[-1]) if leaf else self._label[vertex]
+            name = ATTENTION if name.startswith(ATTENTION) else name
+            if name in names:
+                found.append(Operation(name, node, call.name, leaf))
+        return found
+
+    def along_samples(self) -> list[Along]:
+        """The model's softmaxes that run along a first axis."""
+        nodes = [n for n, v in self._vertex.items() if self._label[v] in SOFTMAX or self._is_softmax(v)]
+        return softmaxes([n for n in nodes if self._call[self._vertex[n]] is not None], self._vertex)
+
+    def _is_softmax(self, vertex: int) -> bool:
+        return self._leaf[vertex] and isinstance(self._call[vertex].module, nn.Softmax)
+
     def _is_modules(self, vertex: int) -> bool:
         """Whether an activation's module made it, which is looked at by itself."""
         return self._leaf[vertex] and is_activation(type(self._call[vertex].module))
 
-    def graph(
-        self, gradients: NodeGradients, numbers: Reducer, found: Mapping[int, Tensor], weights: Mapping[int, tuple]
-    ) -> ModuleGraph | None:
+    def graph(self, gradients: NodeGradients, numbers: Reducer, weights: Mapping[int, tuple]) -> ModuleGraph | None:
         """The graph of modules, once the numbers are read.
 
         Args:
             gradients: What `watch` was given.
             numbers: Where the numbers are.
-            found: Gradients by the ids of parameters.
-            weights: Elements and place of the norm of each parameter, by its id.
+            weights: Elements, place of its norm, and place of its gradient's norm or None, of each parameter by its id.
 
         Returns:
             None where there is nothing behind the loss, or calls go round in a circle, as autograd's graph has them.
@@ -153,7 +202,7 @@ class Tracked:
             tuple(order),
             tuple(norms),
             tuple(elements),
-            frozenset(self._waiting(found)),
+            frozenset(self._waiting(numbers, weights)),
             {
                 self._names[key]: numbers[place][0] / math.sqrt(count)
                 for key, (count, place, *_) in weights.items()
@@ -225,18 +274,11 @@ class Tracked:
         own = self._call[vertex].module._parameters.values()
         return any(one is not None for one in own) or any(one.ndim > 1 for one in self._parameters[vertex])
 
-    def _waiting(self, found: Mapping[int, Tensor]) -> Iterable[str]:
-        for one in {id(p): p for some in self._parameters for p in some}.values():
-            gradient, name = found.get(id(one)), self._names.get(id(one))
-            if name and gradient is not None and _is_zero(one.detach()) and bool(gradient.any()):
-                yield name
-
-
-def _is_zero(tensor: Tensor) -> bool:
-    """Whether all of a tensor is 0; its first elements tell of nearly every one that it is not."""
-    if tensor.layout is torch.strided and tensor.is_contiguous() and bool(tensor.view(-1)[:16].any()):
-        return False
-    return not bool(tensor.any())
+    def _waiting(self, numbers: Reducer, weights: Mapping[int, tuple]) -> Iterable[str]:
+        for key in {id(p): None for some in self._parameters for p in some}:
+            _, own, gradient = weights.get(key, (0, None, None))
+            if gradient is not None and key in self._names and not numbers[own][0] and numbers[gradient][0]:
+                yield self._names[key]
 
 
 def _ordered(root: Node | None) -> list[Node]:

@@ -40,6 +40,8 @@ def unlisted(model: nn.Module, leaves: Iterable[tuple[Tensor, str | None]], list
         model: The model that ran.
         leaves: Tensors that ask for a gradient and took part, each with the module that used it; None for the loss's.
         listed: What somebody trains or handed in: parameters, inputs, targets.
+
+    What a layer with weights is given, and hangs nowhere, is data that is asked for its gradient, as a penalty does.
     """
     known, memory = {id(one) for one in listed}, {place for one in listed if (place := _memory(one))}
     found = [
@@ -50,7 +52,12 @@ def unlisted(model: nn.Module, leaves: Iterable[tuple[Tensor, str | None]], list
     if not found:
         return []
     names = dict(_held(model, {id(tensor) for tensor, _ in found}))
-    return [Unlisted(names.get(id(tensor), ""), tuple(tensor.shape), place) for tensor, place in found]
+    layers = {name for name, module in model.named_modules() if not module._modules and module._parameters}
+    return [
+        Unlisted(names.get(id(tensor), ""), tuple(tensor.shape), place)
+        for tensor, place in found
+        if id(tensor) in names or place not in layers or isinstance(tensor, nn.Parameter)
+    ]
 
 
 def _memory(tensor: Tensor) -> int:

@@ -67,8 +67,11 @@ def _depends(loss: Tensor, output: list[Tensor], targets: object, loss_fn: Calla
     leaves = [one for one in output if one.requires_grad and not one.is_nested]
     if not leaves or not math.isfinite(value) or owns_its_loss(loss, leaves):
         return []
-    with torch.enable_grad():
-        found = torch.autograd.grad(loss.reshape(()), leaves, retain_graph=True, allow_unused=True)
+    try:
+        with torch.enable_grad():
+            found = torch.autograd.grad(loss.reshape(()), leaves, retain_graph=True, allow_unused=True)
+    except RuntimeError:  # the way back was gone already, and no gradient came to any weight
+        return _probed(value, 0.0, leaves, targets, loss_fn)
     reached = [(g.detach(), one.detach()) for g, one in zip(found, leaves, strict=True) if g is not None]
     if not reached:
         return [] if _shared(loss, leaves) else [_unused(value)]

@@ -1,5 +1,6 @@
 """What torch or Python raised, told with its place and a cure where its kind is certain."""
 
+import math
 import re
 from collections.abc import Callable, Iterator, Mapping
 from types import FrameType
@@ -7,6 +8,7 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.conv import _ConvNd
 
 from gradwidgets.core.finding import Finding
 from gradwidgets.core.layers.preflight.call import shape
@@ -17,6 +19,10 @@ _NOT_A_TENSOR = re.compile(r"must be Tensor, not ([\w.]+)")
 _TYPES = re.compile(
     r"same dtype|should be the same|expected scalar type|desired output type|Found dtype|scalar types|"
     r"match weight dtype|share same datatype"
+)
+_SIZES = re.compile(r"to have \d+ channels, but got|shapes cannot be multiplied")
+_STEPS = re.compile(
+    r"batch number of src and tgt|Expected hidden(?:\[\d\])? size \(\d+, (\d+), \d+\), got \[\d+, (\d+), \d+\]"
 )
 _BINARY = re.compile(r"(?i)target size .* (must be the same as|that is different to the) (the )?input size")
 _TABLES = (nn.Embedding, nn.EmbeddingBag)
@@ -204,6 +210,45 @@ def beyond_rows(table: nn.Embedding | nn.EmbeddingBag, indices: Tensor) -> str:
     return f"indices go {ends}, the table has {rows} rows, 0 to {rows - 1}: {more}"
 
 
+def _axes(raised: Raised, place: _Place | None) -> list[str]:
+    """Channels or features that stand along another axis than a layer takes them along, or are not yet one axis."""
+    if place is None or place.given is None or not _SIZES.search(raised.text):
+        return []
+    given, module = place.given, place.module
+    if isinstance(module, _ConvNd) and given.ndim == 2 + len(module.kernel_size):
+        last = given.ndim - 1
+        order = ", ".join(map(str, (0, last, *range(1, last))))
+        if given.shape[-1] == module.in_channels != given.shape[1]:
+            return [f"{place.name} takes {module.in_channels} channels along axis 1, and they stand last in what it is "
+                    f"given, {shape(given)}: permute({order})."]  # fmt: skip
+    if isinstance(module, nn.Linear) and given.ndim > 2:
+        if math.prod(given.shape[1:]) == module.in_features:
+            return [f"{place.name} takes {module.in_features} features along the last axis, and is given "
+                    f"{shape(given)}: flatten(1) before it."]  # fmt: skip
+        if given.shape[1] == module.in_features:
+            return [f"{place.name} takes {module.in_features} features along the last axis, and they stand second in "
+                    f"what it is given, {shape(given)}: movedim(1, -1)."]  # fmt: skip
+    return []
+
+
+def _steps_first(raised: Raised, place: _Place | None) -> list[str]:
+    """A layer that takes steps first and is given samples first, so that the sizes of two things differ."""
+    if place is None or place.given is None or place.given.ndim != 3 or getattr(place.module, "batch_first", True):
+        return []
+    sizes = _STEPS.search(raised.text)
+    if sizes is None or (sizes[1] and [int(one) for one in sizes.groups()] != [*place.given.shape[1::-1]]):
+        return []
+    return [f"{place.name} takes steps first, as batch_first=False has it, and is given {shape(place.given)}: "
+            "batch_first=True where samples come first."]  # fmt: skip
+
+
+def _variance(raised: Raised, _: _Place | None) -> list[str]:
+    """A variance that is not above 0, as its logarithm may be."""
+    if "var has negative" not in raised.text:
+        return []
+    return ["var is a variance, which is above 0: exp() of its logarithm, or a softplus; a deviation is to be squared."]
+
+
 def _packed(raised: Raised, _: _Place | None) -> list[str]:
     """An output that holds several things, where one tensor is taken."""
     output, kind = raised.output, type(raised.output).__name__
@@ -258,5 +303,5 @@ def _type_of_targets(raised: Raised, _: _Place | None) -> list[str]:
 
 
 _Cure = Callable[[Raised, _Place | None], list[str]]
-_OF_MODEL: tuple[_Cure, ...] = (_table, _no_tensor_in, _several_in, _types)
-_OF_LOSS: tuple[_Cure, ...] = (_packed, _no_tensor_for, _binary, _type_of_targets)
+_OF_MODEL: tuple[_Cure, ...] = (_table, _no_tensor_in, _several_in, _types, _axes, _steps_first)
+_OF_LOSS: tuple[_Cure, ...] = (_packed, _no_tensor_for, _binary, _type_of_targets, _variance)

@@ -10,9 +10,11 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.conv import _ConvNd
 
 from gradwidgets.core.finding import Finding
+from gradwidgets.core.layers.along_samples import Along, takes_steps_first
 from gradwidgets.core.layers.preflight.cures import beyond_rows
 from gradwidgets.core.layers.preflight.reading import left_out, named_tensors, numbers
 from gradwidgets.core.layers.preflight.scale import as_read, input_scale, size, sizes
+from gradwidgets.core.layers.preflight.tokens import tokens
 from gradwidgets.core.layers.watch import tensors_in
 
 _PLAIN = (nn.Linear, _ConvNd, nn.Bilinear)
@@ -44,11 +46,15 @@ class Entry:
 
     Attributes:
         taken: Shapes of inputs, and those in which layers take them where these are views of them.
+        steps_first: Layers that take steps first, with the shapes of what they were given.
+        masks: What attention layers are given as masks, with their names.
     """
 
     def __init__(self, model: nn.Module, inputs: object) -> None:
         self._model = model
         self.taken: list[tuple[tuple[int, ...], tuple[int, ...]]] = []
+        self.steps_first: list[Along] = []
+        self.masks: list[tuple[str, Tensor]] = []
         self._names = dict(_storages(inputs))
         self._shapes = {_storage(one): tuple(one.shape) for _, one in named_tensors(inputs, "inputs")}
         self._whole = "inputs"
@@ -57,6 +63,8 @@ class Entry:
         self._alone: list[tuple[str, tuple[int, ...]]] = []
         self._seen: set[int] = set()
         self._begun = False
+        self._floating = [(n, t) for n, t in named_tensors(inputs, "inputs") if t.is_floating_point()]
+        self._cut: list[Finding] = []
         self._handles: list = []
 
     def __enter__(self) -> "Entry":
@@ -67,6 +75,10 @@ class Entry:
             if kind:
                 before = partial(self._before, name or "the model", kind)
                 self._handles.append(module.register_forward_pre_hook(before, with_kwargs=True))
+            if isinstance(module, nn.MultiheadAttention):
+                self._handles.append(module.register_forward_pre_hook(partial(self._masks, name), with_kwargs=True))
+            if takes_steps_first(module):
+                self._handles.append(module.register_forward_pre_hook(partial(self._runs, name), with_kwargs=True))
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -77,16 +89,29 @@ class Entry:
 
     def findings(self) -> list[Finding]:
         """What there is to say after the block, also where the model raised in it."""
-        return [*self._scales(), *self._ones()]
+        return [*self._scales(), *self._ones(), *self._cut[:1]]
 
     def _before(self, name: str, kind: str, module: nn.Module, arguments: tuple, keywords: dict) -> None:
         x = arguments[0] if arguments and isinstance(arguments[0], Tensor) else None
         # Most layers are neither first nor given what came in: they are to cost next to nothing.
-        if kind == "table" and x is not None and x.is_cuda:
-            self._refuse(module, x)
+        if kind == "table" and x is not None:
+            if x.is_cuda:
+                self._refuse(module, x)
+            if self._floating and not x.is_floating_point():
+                self._cut += left_out(tokens)(name, x, self._floating)
         if self._begun and kind == "weighted" and x is not None and _storage(x) not in self._names:
             return
         self._look(name, kind, module, next(tensors_in((arguments, keywords)), None) if x is None else x)
+
+    def _runs(self, name: str, module: nn.Module, arguments: tuple, keywords: dict) -> None:
+        x = next((one for one in (*arguments, *keywords.values()) if isinstance(one, Tensor)), None)
+        if x is not None and x.ndim == 3:
+            self.steps_first.append(Along(name, type(module).__name__, tuple(x.shape)))
+
+    def _masks(self, name: str, module: nn.Module, arguments: tuple, keywords: dict) -> None:
+        mask = keywords.get("attn_mask", arguments[5] if len(arguments) > 5 else None)
+        if isinstance(mask, Tensor) and not any(mask is one for _, one in self.masks):
+            self.masks.append((name, mask))
 
     def _refuse(self, module: nn.Module, x: Tensor) -> None:
         """On an accelerator, a row that is not there would end the process' use of it; a CPU refuses it by itself."""

@@ -87,9 +87,25 @@ def _shares(x: Tensor, y: Tensor) -> list[Finding]:
                         action="Convert them: targets.long().")]  # fmt: skip
     least = float(numbers(y).min())
     if not least < 0:
-        return []
+        return _several(x, y)
     message = f"targets that are probabilities of the classes go down to −{-least:g}"
     return [Finding(LABELS, "error", message, {"least": least, "threshold": 0.0}, action="Apply softmax to them.")]
+
+
+def _several(x: Tensor, y: Tensor) -> list[Finding]:
+    """Targets of 0 and 1 that name several classes at once, where shares are taken that sum to 1."""
+    values = numbers(y)
+    if x.ndim < 2 or not bool(((values == 0) | (values == 1)).all()):
+        return []
+    most = int(values.sum(1).max())
+    if most < 2:
+        return []
+    message = (
+        f"cross_entropy takes one class, or shares that sum to 1, and gets targets of 0 and 1 that name up to {most} "
+        "classes at once: their softmax cannot be sure of more than one"
+    )
+    action = "Take BCEWithLogitsLoss for a yes or no of each class, or divide targets by their sum for shares."
+    return [Finding(LABELS, "warning", message, {"classes at once": most, "threshold": 1}, action=action)]
 
 
 def of_sequences(call: Call) -> list[Finding]:

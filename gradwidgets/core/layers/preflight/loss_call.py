@@ -8,10 +8,11 @@ from torch.overrides import TorchFunctionMode
 from torch.utils import _pytree as pytree
 
 from gradwidgets.core.finding import Finding
-from gradwidgets.core.layers.preflight import compared, dimensions, first, given, labels
+from gradwidgets.core.layers.preflight import compared, dimensions, first, given, labels, pairs, signs, swapped
 from gradwidgets.core.layers.preflight.call import OUTPUT, TARGET, Call
 from gradwidgets.core.layers.preflight.constant import DETACHED, constant, owns_its_loss
 from gradwidgets.core.layers.preflight.reading import left_out, named_tensors
+from gradwidgets.core.layers.preflight.terms import Terms
 
 _REGRESSIONS = ("mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss")
 _BY_NUMBER = (
@@ -37,18 +38,21 @@ _AT_DEVICES = (labels.LABELS, compared.RANGE, given.SHARES)
 
 # What is looked at when a function is called, before it is.
 _CHECKS = MappingProxyType({
-    "cross_entropy": (given.of_classes, dimensions.of_doubled, labels.of_classes),
+    "cross_entropy": (given.of_classes, dimensions.of_doubled, labels.of_classes, pairs.of_labels),
     "log_softmax": (given.of_classes,),
     "logsumexp": (given.of_classes,),
     "softmax": (given.of_classes,),
-    "nll_loss": (given.of_logarithms, dimensions.of_softmax, labels.of_classes),
+    "nll_loss": (given.of_logarithms, dimensions.of_softmax, labels.of_classes, pairs.of_labels),
     "kl_div": (given.of_logarithms, dimensions.of_divergence, compared.of_divergence),
     "gather": (dimensions.of_pick,),
     "take_along_dim": (dimensions.of_pick,),
     "__getitem__": (dimensions.of_pick,),
     "ctc_loss": (given.of_logarithms, dimensions.of_frames, labels.of_sequences),
-    "binary_cross_entropy": (given.of_probabilities, compared.of_yes_or_no),
-    "binary_cross_entropy_with_logits": (given.of_yes_or_no, compared.of_yes_or_no),
+    "binary_cross_entropy": (swapped.of_order, given.of_probabilities, compared.of_yes_or_no),
+    "binary_cross_entropy_with_logits": (swapped.of_order, given.of_yes_or_no, compared.of_yes_or_no),
+    "poisson_nll_loss": (swapped.of_order, signs.of_rates),
+    "gaussian_nll_loss": (swapped.of_variance,),
+    **dict.fromkeys(signs.SIGNED, (signs.of_signs,)),
     "multilabel_soft_margin_loss": (given.of_yes_or_no,),
     "log_sigmoid": (given.of_yes_or_no,),
     "sigmoid": (given.of_yes_or_no,),
@@ -80,6 +84,7 @@ class LossCall(TorchFunctionMode):
         self._pairing: set[int] = set()
         self._found: dict[tuple[str, str], Finding] = {}
         self._scale_read = False
+        self._pairs, self._terms = pairs.Pairs(), Terms(self._output)
         for tensor in self._output:
             self._mark(tensor, OUTPUT)
         for _, tensor in named_tensors(targets, "targets"):
@@ -101,7 +106,10 @@ class LossCall(TorchFunctionMode):
         if role:
             self._before(Call(name, args, keywords, tensors, self._role))
         result = func(*args, **keywords)
+        if role and name in pairs.SEEN and tensors:
+            self._say(left_out(self._pairs.see)(name, tensors, keywords, result))
         if role:
+            self._terms.see(name, tensors, result)
             self._follow(name, tensors, result, role)
             if keywords.get("keepdim"):
                 self._pairing.update(id(one) for one in pytree.tree_leaves(result))
@@ -129,7 +137,7 @@ class LossCall(TorchFunctionMode):
         Returns:
             Findings, in the order in which they were met.
         """
-        found = list(self._found.values())
+        found = [*self._found.values(), *self._terms.findings()]
         if loss is not None and not any(one.name == given.LOGITS for one in found):
             found += self._in_graph(loss)
         if not reaches and not any(one.name == labels.CONSTANT for one in found):

@@ -2,9 +2,12 @@
 
 from collections.abc import Callable
 
+import torch
 from torch import Tensor, nn
 
 from gradwidgets.core.finding import Finding, worst_first
+from gradwidgets.core.layers.along_samples import Along
+from gradwidgets.core.layers.drawn import drops, may_draw, random_state
 from gradwidgets.core.layers.passes import FlowError, Subject, checked, copied, run, without_gradient_hooks
 from gradwidgets.core.layers.preflight.amount import samples
 from gradwidgets.core.layers.preflight.batch import batch_findings, reconsidered
@@ -31,9 +34,10 @@ def preflight(model: nn.Module, inputs: object, targets: object, loss_fn: Callab
     Returns:
         What is wrong, the gravest first, each with the numbers that say so and their thresholds in `evidence`; empty
         where nothing is. `name` is one of "non_finite_data", "non_finite_weights", "input_scale", "target_scale",
-        "batch_of_one", "empty_batch", "constant_inputs", "broadcast", "not_logits", "not_log_probabilities",
+        "batch_of_one", "empty_batch", "constant_inputs", "tokens", "broadcast", "not_logits", "not_log_probabilities",
         "not_probabilities", "labels", "target_range", "out_of_reach", "ctc", "constant_loss", "detached_loss",
-        "first_loss", "torch_warning" and "raised" (by the model or the loss, where none of the others explains it).
+        "swapped", "term_without_gradient", "self_similarity", "first_loss", "torch_warning" and "raised" (by the model
+        or the loss, where none of the others explains it).
 
     Raises:
         TypeError: `model` is no module, or `loss_fn` cannot be called.
@@ -110,6 +114,7 @@ class Look(Glance):
         self._told: LossCall | None = None
         self._output: object = None
         self._raised: Finding | None = None
+        self._state = random_state()
 
     def at_model(self, call: Callable[[], object]) -> object:
         """Call the model."""
@@ -153,6 +158,21 @@ class Look(Glance):
     def taken(self) -> list[tuple[tuple[int, ...], tuple[int, ...]]]:
         """Shapes of inputs, and those in which layers take them where these are views of them."""
         return self._entry.taken
+
+    def steps_first(self) -> list[Along]:
+        """Layers that take steps first, with the shapes of what they were given."""
+        return self._entry.steps_first
+
+    def masks(self) -> list[tuple[str, Tensor]]:
+        """What attention layers were given as masks, with their names."""
+        return self._entry.masks
+
+    def drew(self) -> bool:
+        """Whether numbers were drawn at random since, other than by dropout as far as the code says."""
+        if not any(not torch.equal(one, other) for one, other in zip(random_state(), self._state, strict=True)):
+            return False
+        model = self._subject.model
+        return not drops(model) or may_draw(model, self._subject.loss_fn)
 
     def _again(self, targets: object) -> object:
         return self._subject.loss_fn(self._output, targets)

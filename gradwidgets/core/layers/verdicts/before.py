@@ -1,4 +1,6 @@
-"""What the preflight says of a batch and a loss, as checks: what it means, and what to do where it does not say so."""
+"""What is said at once of a batch, a loss and single operations, as checks: its meaning, and a cure for want of one."""
+
+from dataclasses import replace
 
 from gradwidgets.core.finding import Finding
 from gradwidgets.core.layers.verdicts.check import Check, Judged
@@ -12,6 +14,7 @@ _MEANINGS = {
     "batch_of_one": ("a mean over one sample leaves nothing of it", "Larger batches, or another normalisation."),
     "empty_batch": ("a mean over no sample is no number", "Look at what makes the batches: a filter, the last one."),
     "constant_inputs": ("there is nothing in the inputs to tell samples apart", "Look at what loads and scales them."),
+    "tokens": ("a table of which one row is used tells nothing apart", "Take bins as tokens."),
     "broadcast": ("every output is compared with every target", "Give both the same shape."),
     "not_logits": ("the gradient is small, and smallest where it is sure", "Hand the loss logits."),
     "not_log_probabilities": ("the loss is no likelihood", "log_softmax before it, or cross_entropy."),
@@ -22,10 +25,24 @@ _MEANINGS = {
     "ctc": ("such samples have an infinite loss", "Longer inputs, shorter targets, or leave them out."),
     "constant_loss": ("nothing is learned, whatever the model does", "Look at the mask, the labels and the classes."),
     "detached_loss": ("nothing is learned", "Look for detach, item, no_grad, argmax on the way to the loss."),
+    "swapped": ("the loss is another than is meant", "Change the arguments over."),
+    "term_without_gradient": ("a part of the loss trains nothing", "Let a gradient pass it, or leave it out."),
+    "self_similarity": ("a sample cannot be closer to its partner than to itself", "Mask the diagonal."),
     "first_loss": ("the first steps only make the output smaller", "A smaller draw of the last layer."),
     "torch_warning": ("torch itself warns of it", "Read what it says."),
     "raised": ("there is no loss yet", "Mend this first."),
 }  # fmt: skip
+# The same of single operations of the model.
+_OPERATIONS = {
+    "norm_of_one": ("nothing of what comes in is left", "A norm over several numbers, or none."),
+    "softmax_of_one": ("a share of one thing is all of it", "Another axis, or a sigmoid."),
+    "mask": ("attention sees what it should not, or nothing", "Look at what True stands for, and at the diagonal."),
+    "mixed axes": (
+        "what belongs to one step or channel is taken for another's",
+        "transpose (or permute) changes axes over, before view and reshape where both are needed: these count anew and "
+        "move nothing.",
+    ),
+}
 
 
 def _said(name: str) -> Check:
@@ -35,4 +52,16 @@ def _said(name: str) -> Check:
     return Check(*_MEANINGS[name], find)
 
 
+def _of_operation(name: str) -> Check:
+    def find(judged: Judged) -> list[Finding]:
+        return [
+            replace(one, where=judged.places([one.evidence.get("layer", "")]))
+            for one in judged.flow.operations
+            if one.name == name
+        ]
+
+    return Check(*_OPERATIONS[name], find)
+
+
 BEFORE = {name: _said(name) for name in _MEANINGS}
+OPERATIONS = {name: _of_operation(name) for name in _OPERATIONS}

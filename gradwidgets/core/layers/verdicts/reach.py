@@ -5,14 +5,28 @@ from dataclasses import replace
 from gradwidgets.core.finding import Finding
 from gradwidgets.core.layers.stats import LayerStats
 from gradwidgets.core.layers.verdicts.check import Judged, listed, unless_fresh
+from gradwidgets.core.layers.verdicts.draws import cutting
 from gradwidgets.core.layers.verdicts.units import DEAD, SATURATED
+from gradwidgets.core.layers.verdicts.unused import LOOSE, is_loose_end
 from gradwidgets.core.layers.verdicts.walk import FADE
 from gradwidgets.core.wording import number
 
+_UNDERFLOW = (
+    "{} a gradient of exactly 0 by half precision: it underflows, for float16 holds no number below 6e−8; of a loss "
+    "that is scaled up, there is one"
+)
+_SCALE = (
+    "Scale the loss before the way back and the gradients after it (torch.amp.GradScaler), keep such layers in "
+    "float32, or take bfloat16, which holds numbers as small as float32 does."
+)
 Layers = list[tuple[int, LayerStats]]
 _ACTION = (
     "Look for units that put out 0 for the whole batch (ReLUs behind biases far below 0), for outputs that are at the "
     "bound of a clamp, and for what is multiplied by 0 or rounded."
+)
+_SMOOTH = (
+    "Compute the loss of what comes before that, probabilities or logits, and keep decisions, rounding and counts for "
+    "where results are read."
 )
 _DRAW = "Draw the weights at random: weights that are all 0 (zero init) let nothing through, neither way."
 # Multiply what comes in by their weights, whose gradient is 0 where that is.
@@ -39,10 +53,18 @@ def no_gradient(judged: Judged) -> list[Finding]:
         ),
     ):
         layers = [(i, layer) for i, layer in judged.weighted if layer.gradient == reached and not layer.aside]
+        loose = [one for one in layers if reached == "unused" and is_loose_end(judged, one[1])]
+        layers = [one for one in layers if one not in loose]
         if layers:
             found.append(_without(judged, layers, reached, severity, action))
+        if loose:
+            found.append(_without(judged, loose, reached, "info", LOOSE))
     zero = [(i, layer) for i, layer in judged.trained if layer.weight_grad_norm == 0]
+    small = [one for one in zero if one[1].name in judged.flow.underflowing]
+    zero = [one for one in zero if one not in small]
     found += _beside(judged)
+    if small:
+        found.append(_about(small, len(judged.trained), "error", _UNDERFLOW.format(_gets(small)), _SCALE))
     if zero and not _faded(judged):
         found.append(unless_fresh(judged, _of_zeroed(judged, _nothing_arrives(judged, zero))))
     return found
@@ -57,7 +79,7 @@ def _of_zeroed(judged: Judged, found: Finding) -> Finding:
         return found
     message = f"{'; '.join(map(str, told))}; so {found.message}"
     evidence = found.evidence | {"zeroed": [one.name for one in told]}
-    meant = all(one.is_term for one in told) and ends == {"mul"}
+    meant = not judged.flow.stops and all(one.is_term for one in told) and ends == {"mul"}
     severity = "info" if meant else "error"
     return replace(found, message=message, evidence=evidence, action=told[0].cure, severity=severity)
 
@@ -134,7 +156,10 @@ def _without(judged: Judged, layers: Layers, reached: str, severity: str, action
     else:
         why = f"{'gets' if one else 'get'} no gradient: the loss does not depend on {'it' if one else 'them'}"
         told = [(layer.name, layer.cut) for _, layer in layers if layer.cut]
-        if told and len({cut for _, cut in told}) == 1:
+        draw = cutting(judged, [layer.name for _, layer in layers])
+        if draw is not None:
+            why, action = f"{why}; {draw[0]}", draw[1]
+        elif told and len({cut for _, cut in told}) == 1:
             why += f"; {told[0][1]}"
         elif told:
             why += "".join(f"; of {name}: {cut}" for name, cut in told[-2:])
@@ -217,6 +242,9 @@ def _blocked(judged: Judged, zero: Layers) -> Finding:
     elif ends and ends[-1].at is not None:
         words += f": nothing comes back through {named(judged, ends[-1].at)}{_gives(judged, ends[-1].at)}"
         severity = "warning" if _is_flat(judged, ends[-1].at) else severity
+    stop = "" if dead or stuck else next((flow.stops[one.name] for _, one in zero if one.name in flow.stops), "")
+    if stop:
+        return _about(zero, len(trained), severity, f"{words}; {stop}", _SMOOTH)
     return _about(zero, len(trained), severity, words, _ACTION)
 
 
@@ -266,6 +294,10 @@ def named(judged: Judged, vertex: int) -> str:
         return graph.names[vertex]
     place = graph.places[vertex]
     return graph.names[vertex] + (f" in {place}" if place and place != "(model)" else "")
+
+
+def _gets(layers: Layers) -> str:
+    return "gets" if len(layers) == 1 else "get"
 
 
 def _about(layers: Layers, of: int, severity: str, words: str, action: str = "") -> Finding:

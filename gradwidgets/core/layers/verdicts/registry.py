@@ -8,9 +8,10 @@ from gradwidgets.core.layers.preflight.first import follows
 from gradwidgets.core.layers.stats import LayerFlow
 from gradwidgets.core.layers.verdicts.along_time import along_time
 from gradwidgets.core.layers.verdicts.attention import even
-from gradwidgets.core.layers.verdicts.before import BEFORE
+from gradwidgets.core.layers.verdicts.before import BEFORE, OPERATIONS
 from gradwidgets.core.layers.verdicts.check import Check, Judged
 from gradwidgets.core.layers.verdicts.depth import change, cliff, exploding, vanishing
+from gradwidgets.core.layers.verdicts.draws import drawn
 from gradwidgets.core.layers.verdicts.heads import heads
 from gradwidgets.core.layers.verdicts.numerics import non_finite
 from gradwidgets.core.layers.verdicts.reach import frozen, no_gradient, padding, unlisted
@@ -49,6 +50,7 @@ def _looked_at(flow: LayerFlow, layers: str) -> str:
 
 CHECKS: dict[str, Check] = {
     **BEFORE,
+    **OPERATIONS,
     "non_finite": Check(
         "NaN or infinity ends the training at once",
         "Look at what this layer divides by, takes the logarithm or root of; lower the learning rate; clip; in half "
@@ -60,6 +62,11 @@ CHECKS: dict[str, Check] = {
         "Look for detach, item, no_grad, argmax on the way to the loss, for requires_grad, and for layers that are "
         "never called.",
         no_gradient,
+    ),
+    "drawn": Check(
+        "what a draw is made from learns nothing of what comes of it",
+        "Let a gradient pass the draw, or weigh its chance by what comes of it.",
+        drawn,
     ),
     "mixed samples": Check(
         "a sample is judged by parts of others, and what one batch teaches does not hold for the next",
@@ -150,6 +157,11 @@ _EXPLAINS = {
 # They make what comes into the last layer large.
 _GROWN = {"exploding", "exploding along time", "cliff"}
 
+# Inputs of a wrong scale are a cause of these, and as grave.
+_OF_INPUTS = ("saturated", "dead_units", "exploding", "vanishing", "cliff")
+# What is flat or dead lets no gradient through.
+_OF_UNITS = ("cliff", "vanishing")
+
 
 @at_home
 def diagnose(flow: LayerFlow | History, **known: object) -> list[Finding]:
@@ -163,8 +175,9 @@ def diagnose(flow: LayerFlow | History, **known: object) -> list[Finding]:
         **known: For a history alone, see `diagnose_record`: `losses`, `lr`, `largest_curvature`, `max_norm`, `classes`.
 
     Returns:
-        Findings, the gravest first; "healthy" where none is a warning or an error. `where` holds the indices of the
-        layers in `flow.layers`, `evidence` the numbers, thresholds and names.
+        Findings, the gravest first, and of those as grave causes before what follows from them; "healthy" where none is
+        a warning or an error. `where` holds the indices of the layers in `flow.layers`, `evidence` the numbers,
+        thresholds and names.
 
     Raises:
         TypeError: It is neither, or something is told that does not belong to it.
@@ -177,7 +190,24 @@ def diagnose(flow: LayerFlow | History, **known: object) -> list[Finding]:
     if known:
         raise TypeError(f"{', '.join(known)} belong to the history of a training, not to one pass")
     found = _found(Judged(flow))
+    found = _causes_first(found)
     return worst_first(replace(one, action=one.action or CHECKS[one.name].action) for one in found)
+
+
+def _causes_first(found: list[Finding]) -> list[Finding]:
+    """The same in an order in which causes stand before what follows from them, where they are as grave."""
+    by_inputs = [one for one in found if one.name == "input_scale"]
+    after = [one for one in found if one.name in _OF_INPUTS]
+    if by_inputs and after:
+        worst = worst_first([*by_inputs, *after])[0].severity
+        said = {id(one): replace(one, message=f"{one.message}; the scale of the inputs may be why") for one in after}
+        said |= {id(one): replace(one, severity=worst) for one in by_inputs}
+        found = [said.get(id(one), one) for one in found]
+    units = [one for one in found if one.name in ("saturated", "dead_units")]
+    late = [one for one in found if one.name in _OF_UNITS] if units else []
+    rest = [one for one in found if one not in late]
+    place = max((rest.index(one) for one in units), default=-1) + 1
+    return [*rest[:place], *late, *rest[place:]]
 
 
 def _found(judged: Judged) -> list[Finding]:
@@ -194,6 +224,7 @@ def _without_consequences(found: list[Finding], judged: Judged) -> list[Finding]
     if names & _GROWN or any(layer.fresh for layer in judged.flow.layers):
         found = [one for one in found if not follows(one)]
     gone = {name for cause, those in _EXPLAINS.items() if cause in names for name in those}
+    gone |= {"term_without_gradient"} if judged.flow.stops else set()  # it is said where nothing comes back
     return [one for one in found if one.name not in gone]
 
 

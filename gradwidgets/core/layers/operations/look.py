@@ -1,0 +1,47 @@
+"""All that is looked for at single operations, before the way back frees what they keep."""
+
+from collections.abc import Iterable, Sequence
+
+from torch import Tensor
+
+from gradwidgets.core.finding import Finding
+from gradwidgets.core.layers.operations.attention_masks import MASKED, of_given_masks, of_masks
+from gradwidgets.core.layers.operations.lone_softmax import SOFTMAXES, of_softmaxes
+from gradwidgets.core.layers.operations.operation import Operation
+from gradwidgets.core.layers.operations.small_norms import NORMS, of_norms
+from gradwidgets.core.layers.preflight.reading import left_out
+
+AXES = "mixed axes"
+LOOKED_AT = frozenset((*MASKED, *NORMS, *SOFTMAXES))
+
+
+def of_graph(operations: Iterable[Operation], masks: Sequence[tuple[str, Tensor]] = ()) -> list[Finding]:
+    """What there is to say.
+
+    Args:
+        operations: Those of `LOOKED_AT`.
+        masks: What attention layers were given as masks, with their names.
+    """
+    operations = list(operations)
+    found = left_out(of_given_masks)(masks) if masks else []
+    for names, check in ((NORMS, of_norms), (MASKED, of_masks), (SOFTMAXES, of_softmaxes)):
+        some = [one for one in operations if one.name in names]
+        found += left_out(check)(some) if some and not (found and check is of_masks) else []
+    return found
+
+
+def of_axes(shapes: tuple[tuple[int, ...], tuple[int, ...]], operation: str, place: str) -> Finding:
+    """A view that changes axes over.
+
+    Args:
+        shapes: Before and after.
+        operation: "view" or "reshape".
+        place: File and line; "" where that cannot be told.
+    """
+    before, after = shapes
+    at = f" ({place})" if place else ""
+    message = (
+        f"{operation}{at} makes {after} of {before}: it counts numbers anew in their order, and what stood along one "
+        "axis then stands along another"
+    )
+    return Finding(AXES, "warning", message, {"before": before, "after": after, "threshold": 0})

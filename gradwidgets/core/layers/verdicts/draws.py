@@ -1,0 +1,37 @@
+"""Draws that no gradient passes, where one was meant to."""
+
+from collections.abc import Iterable
+
+from gradwidgets.core.finding import Finding
+from gradwidgets.core.layers.verdicts.check import Judged, listed
+
+CONTINUOUS = "rsample() in place of sample(), or the mean plus the deviation times torch.randn_like of it."
+DISCRETE = (
+    "F.gumbel_softmax, or straight through (hard + chance − chance.detach()), or the logarithm of its chance times what"
+    " came of it, less a baseline."
+)
+
+
+def drawn(judged: Judged) -> list[Finding]:
+    """A draw behind which what it is drawn from learns nothing of the data."""
+    one = judged.flow.drawn
+    if one is None or not one.reached:
+        return []
+    whose = f" ({listed(one.layers)})" if one.layers else ""
+    message = (
+        f"{one.operation} ({one.place}) draws, and no gradient passes a draw: what it is drawn from{whose} is reached "
+        "only by terms of the loss in which no data has a say, a divergence or an entropy, and learns nothing of what "
+        "comes of the draw"
+    )
+    evidence = {"operation": one.operation, "place": one.place, "layers": one.layers, "threshold": 0}
+    action = DISCRETE if one.discrete else CONTINUOUS
+    return [Finding("drawn", "warning", message, evidence, judged.places(one.layers), action)]
+
+
+def cutting(judged: Judged, names: Iterable[str]) -> tuple[str, str] | None:
+    """Of layers that are cut off altogether, the draw that does it, as the end of a sentence, and a cure."""
+    one = judged.flow.drawn
+    if one is None or one.reached or not set(one.layers) & set(names):
+        return None
+    cure = DISCRETE if one.discrete else CONTINUOUS
+    return f"{one.operation} ({one.place}) draws, and no gradient passes a draw", cure

@@ -1,0 +1,109 @@
+"""What is told of single operations from shapes, graphs and code, and in which order causes are told."""
+
+import pytest
+import torch
+from torch import nn
+from torch.distributions import Normal
+from torch.nn import functional
+
+from gradwidgets.core.layers import diagnose, layer_flow
+from gradwidgets.core.layers.along_samples import Along, are_samples
+from gradwidgets.core.layers.drawn import may_draw
+from gradwidgets.core.layers.scrambled import scrambles
+from tests.core.layers.field.case import Runs, through
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "changes"),
+    [
+        ((8, 12, 5), (8, 5, 12), True),
+        ((8, 7, 32), (8, 4, 7, 8), True),  # heads before steps
+        ((8, 4, 7, 8), (8, 7, 32), True),  # and not turned back
+        ((8, 16, 4, 10), (8, 10, 64), True),  # columns before channels
+        ((8, 7, 32), (8, 7, 4, 8), False),
+        ((8, 12, 16), (8, 6, 32), False),  # two frames become one
+        ((8, 16, 4, 4), (8, 4, 64), False),  # groups of channels
+        ((8, 3, 8, 8), (8, 3, 4, 2, 4, 2), False),
+        ((8, 1, 28, 28), (8, 28, 28), False),
+        ((8, 60), (8, 12, 5), False),
+        ((6, 8, 4), (8, 6, 4), False),  # samples: that is asked of the model
+    ],
+)
+def test_a_view_that_changes_axes_over_is_told_by_its_shapes(before, after, changes):
+    assert scrambles(before, after) == changes
+
+
+@pytest.mark.parametrize(
+    ("given", "gave", "sure"),
+    [
+        ((16, 9), (16, 4), True),
+        ((16, 9, 8), (16, 9, 5), False),  # steps and samples, either way round
+        ((16, 16, 8), (16, 4), False),
+        ((16,), (16, 4), False),  # the words of one sentence
+    ],
+)
+def test_an_axis_is_that_of_samples_where_no_other_reading_is_left(given, gave, sure):
+    assert are_samples(Along("rnn", "GRU", (16, 9, 8)), 16, [given], [gave]) == sure
+
+
+def helper(mean, deviation):
+    return Normal(mean, deviation).sample()
+
+
+def test_code_that_draws_is_found_behind_functions_that_it_calls():
+    model = Runs(lambda s, x: helper(s.net(x), 1.0), net=through(4, 8, 2))
+    assert may_draw(model, functional.mse_loss)
+    assert not may_draw(nn.Sequential(nn.Linear(4, 8), nn.Dropout(0.5)), functional.mse_loss)
+
+
+def test_no_pass_is_made_for_draws_where_nothing_is_drawn_but_dropout(monkeypatch):
+    from gradwidgets.core.layers import flow
+
+    asked = []
+    monkeypatch.setattr(flow, "drawn_in", lambda subject: asked.append(subject))
+    x, y = torch.randn(8, 4), torch.randint(0, 2, (8,))
+    for model in (through(4, 8, 2), nn.Sequential(nn.Linear(4, 8), nn.Dropout(0.5), nn.Linear(8, 2))):
+        layer_flow(model, x, y, functional.cross_entropy)
+    assert not asked
+    layer_flow(Runs(lambda s, x: s.net(x + torch.randn_like(x)), net=through(4, 8, 2)), x, y, functional.cross_entropy)
+    assert len(asked) == 1
+
+
+def test_inputs_of_a_wrong_scale_come_before_what_they_saturate_and_are_as_grave():
+    model = nn.Sequential(nn.Linear(64, 32), nn.Tanh(), nn.Linear(32, 4))
+    flow = layer_flow(model, torch.rand(32, 64) * 255, torch.randint(0, 4, (32,)), functional.cross_entropy)
+    found = [one for one in diagnose(flow) if one.name in ("input_scale", "saturated")]
+    assert [one.name for one in found] == ["input_scale", "saturated"]
+    assert found[0].severity == found[1].severity and "the scale of the inputs" in found[1].message
+
+
+def test_a_last_layer_of_a_chain_is_no_loose_end_where_the_rest_of_its_block_is_unused_too():
+    def run(s, x):
+        for layer in s.layers:
+            before, x = x, torch.tanh(layer(x))
+        return s.out(before)
+
+    model = Runs(run, layers=nn.ModuleList(nn.Linear(8, 8) for _ in range(3)), out=nn.Linear(8, 4))
+    flow = layer_flow(model, torch.randn(16, 8), torch.randint(0, 4, (16,)), functional.cross_entropy)
+    (one,) = [one for one in diagnose(flow) if one.name == "no_gradient"]
+    assert one.severity == "warning" and one.message.startswith("layers.2 gets no gradient")
+
+
+@pytest.mark.parametrize(
+    ("mask", "told"),
+    [
+        (torch.ones(6, 6).triu(0).bool(), True),
+        (torch.ones(6, 6).triu(1).bool(), False),
+        (torch.arange(6).expand(6, 6) >= 4, False),  # padding as keys
+        ((torch.arange(6) >= 4) | (torch.arange(6) >= 4)[:, None], False),  # and as queries
+        (torch.ones(6, 6).tril(), True),  # added
+        (torch.zeros(6, 6).masked_fill(torch.ones(6, 6).triu(1).bool(), -torch.inf), False),
+    ],
+)
+def test_a_mask_is_blamed_where_it_hides_all_keys_of_a_query_that_is_seen_or_none(mask, told):
+    def run(s, x):
+        return s.out(s.attend(x, x, x, attn_mask=mask, need_weights=False)[0].mean(1))
+
+    model = Runs(run, attend=nn.MultiheadAttention(8, 2, batch_first=True), out=nn.Linear(8, 3))
+    flow = layer_flow(model, torch.randn(12, 6, 8), torch.randint(0, 3, (12,)), functional.cross_entropy)
+    assert ("mask" in {one.name for one in diagnose(flow)}) == told
