@@ -105,7 +105,7 @@ def probing(
     converged = yield from _lowest(function, low, high, lowest)
     inputs = [
         (name, point)
-        for name, place in {**own, **_usual(low, high), "converged": converged, **own}.items()
+        for name, place in {**own, **usual_inputs(low, high), "converged": converged, **own}.items()
         for point in (place if place.ndim == 2 else place[None])
     ]
     rows = []
@@ -149,7 +149,8 @@ def as_inputs(name: str, value: object, parameters: tuple[str, ...]) -> Tensor:
     return torch.tensor([float(part) for part in parts], dtype=torch.float64)
 
 
-def _usual(low: Tensor, high: Tensor) -> dict[str, Tensor]:
+def usual_inputs(low: Tensor, high: Tensor) -> dict[str, Tensor]:
+    """The inputs that every table has, by name: a point, (P,), or several, (N, P)."""
     inside = (low <= 0) & (high >= 0)
     zero = torch.where(inside, 0.0, (low + high) / 2)
     small = torch.minimum(zero + SMALL * (high - low), high)

@@ -16,7 +16,9 @@ from gradwidgets.core.loss_function import LossFunction, objective_function
 from gradwidgets.core.objective import Objective
 from gradwidgets.core.patterns.descents import Descents, descending
 from gradwidgets.core.patterns.lattice import Lattice, nearest_to_middle, steep_of
+from gradwidgets.core.patterns.of_note import places_of_note
 from gradwidgets.core.patterns.regions import components
+from gradwidgets.core.patterns.spikes import Spike, spike_of
 from gradwidgets.core.patterns.target import Target, parts_of, target_mask
 from gradwidgets.core.patterns.training import training_trouble
 from gradwidgets.core.patterns.view import View
@@ -59,6 +61,7 @@ class Look:
         trouble: What the precision of the training does, the same.
         left_out: What there was no time for, in words.
         starts: As given.
+        wanted: The target, as given.
         untried: Why the loss cannot be had in that precision; "" where it can.
     """
 
@@ -79,7 +82,7 @@ class Look:
                 self.own.values(grid.points.reshape(-1, len(grid.names))[:7])
             self.view = View(self.own, self.bounds)
         self.given = target is not None
-        self._target = target
+        self.wanted = target
         self.critical: list[CriticalPoint] = []
         self.descents: Descents | None = None
         self.close, self.trouble, self.untried = Close(), None, ""
@@ -172,7 +175,14 @@ class Look:
         sound = bool(lattice.finite.all()) and not self.close.bad
         try:
             self.trouble = yield from training_trouble(
-                self.view, self.own, self.dtype, lattice.points, self.floor, self.height, sound=sound
+                self.view,
+                self.own,
+                self.dtype,
+                lattice.points,
+                self.floor,
+                self.height,
+                beside=places_of_note(self),
+                sound=sound,
             )
         except LossError as error:
             self.untried = str(error)
@@ -286,6 +296,13 @@ class Look:
         return max(self.lowest, low - 3 * (high - low)) if self.close.poles else self.lowest
 
     @cached_property
+    def spike(self) -> Spike | None:
+        """Where the loss falls without end on ground ever narrower, or None."""
+        if self.view is None or self.descents is None or not len(self.descents.ends):
+            return None
+        return spike_of(self.view, self.descents)
+
+    @cached_property
     def led(self) -> list[int]:
         """The axes along which there is a gradient somewhere."""
         slopes = self.lattice.gradient[self.lattice.finite]
@@ -320,9 +337,9 @@ class Look:
     @cached_property
     def target(self) -> Tensor:
         """Where the loss should lead, as a mask of the grid's shape; at least one point."""
-        if self._target is None:
+        if self.wanted is None:
             return self.bottom
-        return target_mask(self._target, self.grid)
+        return target_mask(self.wanted, self.grid)
 
     @cached_property
     def zones(self) -> list[Tensor]:
@@ -395,12 +412,12 @@ class Look:
     def in_targets(self, points: Tensor) -> Tensor:
         """Which points, (N, P), lie in the target or within a fiftieth of the view beside it, (N,)."""
         reach = 0.02 * self.spans
-        if self._target is None or callable(self._target):
+        if self.wanted is None or callable(self.wanted):
             cell = self.spans / (self.grid.loss.shape[-1] - 1)
             targets = self.grid.points[self.target]
             reach = torch.maximum(reach, 1.01 * cell)
             return torch.stack([((targets - p).abs() <= reach).all(-1).any() for p in points])
-        parts = [part if isinstance(part, tuple) else (part, part) for part in parts_of(self._target, self.names)]
+        parts = [part if isinstance(part, tuple) else (part, part) for part in parts_of(self.wanted, self.names)]
         low, high = (torch.tensor([part[k] for part in parts], dtype=torch.float64) for k in (0, 1))
         return ((points >= low - reach) & (points <= high + reach)).all(-1)
 

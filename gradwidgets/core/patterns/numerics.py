@@ -7,7 +7,7 @@ from gradwidgets.core.loss_call import LossError
 from gradwidgets.core.non_finite import action_for, blame, largest_growth
 from gradwidgets.core.patterns.lattice import nearest_to_middle
 from gradwidgets.core.patterns.look import Look
-from gradwidgets.core.patterns.training import LOST_SHARE
+from gradwidgets.core.patterns.training import LOST_SHARE, OFF, Trouble
 from gradwidgets.core.patterns.view import finite
 from gradwidgets.core.slices import finish
 from gradwidgets.core.wording import number, percent, place
@@ -186,6 +186,8 @@ def precision(look: Look) -> Finding | None:
         said = f": {trouble.operation}" if trouble.operation else ""
         message = f"in {percent(trouble.share)} of the view the gradient in {dtype} is off by half and more, at {where}"
         return Finding("precision", "warning", f"{message} say{said}", evidence, tuple(trouble.point.tolist()))
+    if trouble.kind == "off":
+        return _off(dtype, where, evidence, trouble)
     begins = [f"{name} {number(value)}" for name, values in trouble.begins.items() for value in values]
     much = f"in {percent(trouble.share)} of the view" if trouble.share else "at single points"
     message = f"{much} it is not finite in {dtype} though it is in float64, at {where} say"
@@ -195,6 +197,21 @@ def precision(look: Look) -> Finding | None:
     action = "Use the stable form (logsumexp, logsigmoid, softplus, log1p), or compute this part in "
     action += "float64." if dtype == "float32" else "float32."
     return Finding("precision", "error", message, evidence, tuple(trouble.point.tolist()), action)
+
+
+def _off(dtype: str, where: str, evidence: dict[str, object], trouble: Trouble) -> Finding:
+    """A value that is rounded so much that it does not show how the loss changes."""
+    message = (
+        f"in {percent(trouble.share)} of the view the loss in {dtype} is off by more than {percent(OFF)} of its change "
+        f"over the view, by up to {number(trouble.largest, 3)}, at {where} say"
+    )
+    message += f": {trouble.operation}" if trouble.operation else ""
+    action = (
+        f"Compute this part in {'float64' if dtype == 'float32' else 'float32'}: sums of many, and differences of "
+        "numbers that are nearly the same. Take out before what they have in common; log1p and expm1 keep what is small."
+    )
+    evidence |= {"largest": trouble.largest, "threshold": OFF}
+    return Finding("precision", "warning", message, evidence, tuple(trouble.point.tolist()), action)
 
 
 def _lost(name: str, look: Look) -> Finding:

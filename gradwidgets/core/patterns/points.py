@@ -12,6 +12,7 @@ from gradwidgets.core.finding import Finding
 from gradwidgets.core.loss_call import LossError
 from gradwidgets.core.patterns.ground import DEAD_SHARE, dead_share
 from gradwidgets.core.patterns.look import ABOVE, LOWEST, Look
+from gradwidgets.core.patterns.spikes import NARROW, Spike
 from gradwidgets.core.slices import finish
 from gradwidgets.core.wording import number, percent, place
 
@@ -184,6 +185,9 @@ def falls_without_end(look: Look) -> tuple[float, ...] | None:
 
 def no_bottom(look: Look) -> Finding | None:
     """A loss that falls without end beyond the view."""
+    spike = look.spike if look.height else None
+    if spike is not None:
+        return _spike(look, spike)
     end = falls_without_end(look) if look.height else None
     if end is None:
         return None
@@ -193,6 +197,22 @@ def no_bottom(look: Look) -> Finding | None:
         f"the loss falls without end beyond {place(look.names, end)}, at the edge of the view",
         {"looked at, widths beyond": 1000},
         end,
+    )
+
+
+def _spike(look: Look, spike: Spike) -> Finding:
+    """A loss that falls without end beside one point, on ground ever narrower, as a likelihood does."""
+    scale, other = look.names[spike.axis], look.names[1 - spike.axis]
+    return Finding(
+        "no_bottom",
+        "warning",
+        f"the loss falls without end as {scale} goes to {spike.target} at {place([other], [spike.point[1 - spike.axis]])}, "
+        f"on ground ever narrower, {percent(spike.width)} of the view at its edge: a spike, as a likelihood has "
+        "where it fits a sample exactly",
+        {"width at the edge, of the view": spike.width, "narrow below": NARROW},
+        spike.point,
+        f"Give {scale} a floor that no step undercuts (σ = 0.01 + softplus(…), say, or a clamp of log σ from below), or "
+        "a prior.",
     )
 
 

@@ -155,13 +155,15 @@ PATTERNS: dict[str, Pattern] = {
 _SAID_BY: dict[str, tuple[str, ...]] = {
     "gradient_mismatch": ("unexpected_minimum", "off_target", "dead_zone", "no_bottom", "precision"),
     "wrong_direction": ("off_target",),
-    "saddle": ("no_bottom",),
     "unexpected_minimum": ("off_target",),
     "dead_zone": ("stuck_start",),
     "no_gradient_path": ("stuck_start",),
     "vanishes_in_float32": ("stuck_start",),
     "non_finite": ("singular",),
 }
+
+# Where the loss has no bottom the lowest of its minima is the one that is wanted, and saddles lead away from it.
+_BESIDE_A_SPIKE = ("unexpected_minimum", "saddle", "off_target")
 
 
 @at_home
@@ -245,6 +247,11 @@ def surveying(
     for name, others in _SAID_BY.items():
         for other in others if name in found else ():
             found.pop(other, None)
+    if look.spike is not None and "no_bottom" in found:
+        for other in _BESIDE_A_SPIKE:
+            found.pop(other, None)
+    elif "saddle" in found:
+        found.pop("no_bottom", None)
     if "no_gradient_path" in found and not look.led:
         found.pop("dead_zone", None)
     if "no_gradient_path" in found and found["no_gradient_path"].severity == "error":
