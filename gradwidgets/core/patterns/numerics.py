@@ -4,11 +4,14 @@ import torch
 
 from gradwidgets.core.finding import Finding
 from gradwidgets.core.loss_call import LossError
-from gradwidgets.core.non_finite import action_for, blame, largest_growth
+from gradwidgets.core.cuts import Cuts, cuts_of
+from gradwidgets.core.divisors import divisor_turns
+from gradwidgets.core.non_finite import blame, largest_growth
 from gradwidgets.core.patterns.lattice import nearest_to_middle
 from gradwidgets.core.patterns.look import Look
 from gradwidgets.core.patterns.training import LOST_SHARE, OFF, Trouble
 from gradwidgets.core.patterns.view import finite
+from gradwidgets.core.remedies import TURNS, action_for
 from gradwidgets.core.slices import finish
 from gradwidgets.core.wording import number, percent, place
 
@@ -50,7 +53,8 @@ def non_finite(look: Look) -> Finding | None:
         return Finding("non_finite", "error", message, evidence, spot)
     message += f"; {culprit.sentence}"
     evidence |= {"operation": culprit.operation, "in": culprit.which}
-    return Finding("non_finite", "error", message, evidence, spot, culprit.action)
+    turns = culprit.action == action_for(culprit.operation) and divisor_turns(look.function, point, look.spans)
+    return Finding("non_finite", "error", message, evidence, spot, TURNS if turns else culprit.action)
 
 
 def _lines(look: Look, spots: list[torch.Tensor]) -> tuple[list[str], torch.Tensor]:
@@ -121,7 +125,7 @@ def singular(look: Look) -> Finding | None:
         f"the slope grows without end towards {_point_or_line(look, places)}{bounded}{said}",
         {"operation": name, "places": len(places)},
         tuple(point.tolist()),
-        action_for(name),
+        TURNS if divisor_turns(look.function, point, look.spans) else action_for(name),
     )
 
 
@@ -275,10 +279,13 @@ def no_gradient_path(look: Look) -> Finding | None:
         if reached and _between(look, axis):
             continue
         cause = "is exactly zero everywhere: it is rounded, compared or cut to a sign" if reached else "does not exist"
+        cuts = Cuts() if look.function is None else cuts_of(look.function, lattice.points[lattice.finite][0])
+        cause += f": {cuts.sentence}" if cuts.constant else ""
         return Finding(
             "no_gradient_path",
             "error",
             f"the loss changes by {number(change)} along {name}, yet its gradient {cause}",
             {"change of the loss along the axis": change, "gradient path": reached},
+            action=cuts.action,
         )
     return None

@@ -247,6 +247,8 @@ def surveying(
     for name, others in _SAID_BY.items():
         for other in others if name in found else ():
             found.pop(other, None)
+    if str(getattr(found.get("non_finite"), "evidence", {}).get("operation", "")).startswith("linalg_"):
+        found.pop("gradient_mismatch", None)  # near to where there is no gradient it is wrong as well
     if look.spike is not None and "no_bottom" in found:
         for other in _BESIDE_A_SPIKE:
             found.pop(other, None)
