@@ -4,11 +4,13 @@ import torch
 
 from gradwidgets.core.finding import Finding
 from gradwidgets.core.loss_call import LossError
+from gradwidgets.core.cancellation import rounded_there
 from gradwidgets.core.cuts import Cuts, cuts_of
 from gradwidgets.core.divisors import divisor_turns
 from gradwidgets.core.non_finite import blame, largest_growth
 from gradwidgets.core.patterns.lattice import nearest_to_middle
 from gradwidgets.core.patterns.look import Look
+from gradwidgets.core.patterns.resolution import unresolved_in_training
 from gradwidgets.core.patterns.training import LOST_SHARE, OFF, Trouble
 from gradwidgets.core.patterns.view import finite
 from gradwidgets.core.remedies import TURNS, action_for
@@ -142,7 +144,7 @@ def _point_or_line(look: Look, places: list[torch.Tensor]) -> str:
 
 def jump(look: Look) -> Finding | None:
     """A step of the loss that no gradient knows of."""
-    jumps = [one for one in look.close.jumps if _in_float32_too(look, *one)]
+    jumps = [one for one in look.close.jumps if _is_meant(look, *one)]
     if not jumps:
         return None
     point, height = max(jumps, key=lambda one: one[1])
@@ -156,14 +158,16 @@ def jump(look: Look) -> Finding | None:
     )
 
 
-def _in_float32_too(look: Look, point: torch.Tensor, height: float) -> bool:
+def _is_meant(look: Look, point: torch.Tensor, height: float) -> bool:
     """Whether a jump is the formula's: one that rounding makes lies elsewhere in another precision."""
     beside = point + 1e-4 * look.spans * torch.tensor([[-1.0], [1.0]], dtype=torch.float64)
     try:
         losses = look.own.values(look.view.within(beside), torch.float32).loss.double()
     except LossError:
         return True
-    return not bool(losses.isfinite().all()) or float((losses[1] - losses[0]).abs()) > 0.5 * height
+    if bool(losses.isfinite().all()):
+        return float((losses[1] - losses[0]).abs()) > 0.5 * height
+    return not rounded_there(look.function, point, look.spans)
 
 
 def vanishes_in_float32(look: Look) -> Finding | None:
@@ -176,7 +180,9 @@ def vanishes_in_float32(look: Look) -> Finding | None:
 
 def precision(look: Look) -> Finding | None:
     """Values or gradients that the precision of the training makes infinite, NaN, zero or wrong."""
-    trouble = look.trouble
+    trouble, coarse = look.trouble, unresolved_in_training(look.grid.axes, look.dtype)
+    if coarse is not None:
+        return coarse
     if look.untried and look.dtype != torch.float32:
         message = f"it cannot be looked at in {_name(look.dtype)}: {look.untried}"
         return Finding("precision", "info", message, {}, None, "Under autocast such a part stays in float32.")
@@ -189,7 +195,8 @@ def precision(look: Look) -> Finding | None:
     if trouble.kind == "wrong":
         said = f": {trouble.operation}" if trouble.operation else ""
         message = f"in {percent(trouble.share)} of the view the gradient in {dtype} is off by half and more, at {where}"
-        return Finding("precision", "warning", f"{message} say{said}", evidence, tuple(trouble.point.tolist()))
+        action = _in_more_digits(dtype)
+        return Finding("precision", "warning", f"{message} say{said}", evidence, tuple(trouble.point.tolist()), action)
     if trouble.kind == "off":
         return _off(dtype, where, evidence, trouble)
     begins = [f"{name} {number(value)}" for name, values in trouble.begins.items() for value in values]
@@ -210,12 +217,16 @@ def _off(dtype: str, where: str, evidence: dict[str, object], trouble: Trouble) 
         f"over the view, by up to {number(trouble.largest, 3)}, at {where} say"
     )
     message += f": {trouble.operation}" if trouble.operation else ""
-    action = (
-        f"Compute this part in {'float64' if dtype == 'float32' else 'float32'}: sums of many, and differences of "
-        "numbers that are nearly the same. Take out before what they have in common; log1p and expm1 keep what is small."
-    )
     evidence |= {"largest": trouble.largest, "threshold": OFF}
+    action = _in_more_digits(dtype)
     return Finding("precision", "warning", message, evidence, tuple(trouble.point.tolist()), action)
+
+
+def _in_more_digits(dtype: str) -> str:
+    return (
+        f"Compute this part in {'float64' if dtype == 'float32' else 'float32'}: sums of many, and differences of numbers "
+        "that are nearly the same, or take the stable form: what they have in common out before, log1p, expm1."
+    )
 
 
 def _lost(name: str, look: Look) -> Finding:

@@ -136,7 +136,9 @@ class _Shadow(Watching):
             self.off = self._parting(name, one, self._why_off(name, args, one))
 
     def _parting(self, name: str, made: Tensor, how: str, then: str = "") -> _Parting:
-        return _Parting(self.node or name, bool(self.node), made.dtype, self._number, how, then or how)
+        # Gradients that meet are summed between two operations, not by one of them.
+        who, back = ("the sum of gradients", False) if self.node and name == "add" else (self.node or name, bool(self.node))
+        return _Parting(who, back, made.dtype, self._number, how, then or how)
 
     def _note_sum(self, name: str, args: tuple, made: Tensor) -> None:
         """Take note of a sum beside whose larger part the smaller one is as good as rounded off."""

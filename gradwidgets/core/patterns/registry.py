@@ -11,6 +11,7 @@ from gradwidgets.core.critical_points import CriticalPoint
 from gradwidgets.core.finding import Finding, worst_first
 from gradwidgets.core.patterns import ground, mismatch, numerics, points
 from gradwidgets.core.patterns.look import Look
+from gradwidgets.core.patterns.resolution import unresolved
 from gradwidgets.core.patterns.target import Target
 from gradwidgets.core.patterns.training import lost_ground
 from gradwidgets.core.precision import check_dtype
@@ -234,6 +235,9 @@ def surveying(
         _ = look.target  # refuse a wrong one before anything else
     if not bool(look.finite.any()) and not bool(look.lattice.finite.any()):
         return Survey([_with_action(numerics.non_finite(look))], [], look.still, look=look)
+    coarse = unresolved(grid.axes, look.dtype)
+    if coarse is not None:
+        return Survey([coarse], [], torch.zeros_like(look.finite), look=look)
     yield 0.0
     kept = contextlib.nullcontext if look.own is None else look.own.kept
     yield from part_of(together(look.looking(), kept), 0.0, 0.8)
