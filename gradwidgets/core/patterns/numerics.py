@@ -17,7 +17,14 @@ from gradwidgets.core.remedies import TURNS, action_for
 from gradwidgets.core.slices import finish
 from gradwidgets.core.wording import number, percent, place
 
-_REFUSED = "The loss refuses these points: keep the view, and the training, inside what it takes."
+_KEEP_INSIDE = "The loss refuses these points: keep the view, and the training, inside what it takes."
+_REFUSED = {
+    "returned nothing": "One way through it ends without a return: give a value there too.",
+    "cholesky": (
+        "The matrix is not positive definite there: make it so by its making (L Lᵀ with a positive diagonal), or add a "
+        "small multiple of the identity."
+    ),
+}
 _MANY_BAD = 441  # points
 _ON_A_LINE = 3  # places that are not finite make it one
 _LOWEST_POINTS = 3
@@ -47,16 +54,26 @@ def non_finite(look: Look) -> Finding | None:
         message = f"{percent(share)} of the view is not finite, {what}, at {where} say"
     evidence: dict[str, object] = {"share": share, "threshold": 0.0}
     if look.grid.failed:
-        sentence, count = next(iter(look.grid.failed.items()))
-        evidence |= {"calls that raised": sum(look.grid.failed.values())}
-        message += f"; at {count} points {sentence}"
-        return Finding("non_finite", "error", message, evidence, spot, _REFUSED)
+        return _refused(look, message, spot, evidence)
     if culprit is None:
         return Finding("non_finite", "error", message, evidence, spot)
     message += f"; {culprit.sentence}"
     evidence |= {"operation": culprit.operation, "in": culprit.which}
     turns = culprit.action == action_for(culprit.operation) and divisor_turns(look.function, point, look.spans)
     return Finding("non_finite", "error", message, evidence, spot, TURNS if turns else culprit.action)
+
+
+def _refused(look: Look, message: str, spot: tuple[float, ...], evidence: dict[str, object]) -> Finding:
+    """Points at which the loss raises, or gives nothing."""
+    (sentence, count), failed = next(iter(look.grid.failed.items())), sum(look.grid.failed.values())
+    evidence |= {"calls that raised": failed}
+    if failed == int((~look.finite).sum()):
+        where = f"at {place(look.names, spot)} say"
+        message = f"in {percent(max(float(evidence['share']), failed / look.finite.numel()))} of the view, {where}, {sentence}"
+    else:
+        message += f"; at {count} points {sentence}"
+    action = next((action for part, action in _REFUSED.items() if part in sentence), _KEEP_INSIDE)
+    return Finding("non_finite", "error", message, evidence, spot, action)
 
 
 def _lines(look: Look, spots: list[torch.Tensor]) -> tuple[list[str], torch.Tensor]:
