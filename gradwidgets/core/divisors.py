@@ -20,7 +20,7 @@ def divisor_turns(function: LossFunction, point: Tensor, spans: Tensor) -> bool:
     """
     for way in torch.eye(len(point), dtype=torch.float64) * spans * _BESIDE:
         logs = [_divisors(function, point + side * way) for side in (-1, 0, 1)]
-        if not len({len(log) for log in logs}) == 1:
+        if len({len(log) for log in logs}) != 1:
             continue
         for left, here, right in zip(*logs, strict=True):
             if left.shape == right.shape == here.shape and bool(_through_zero(left, here, right).any()):

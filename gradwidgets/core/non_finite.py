@@ -6,9 +6,9 @@ import torch
 from torch import Tensor
 from torch.utils._pytree import tree_leaves
 
-from gradwidgets.core.loss_data import MASK, first_index, flaw_of, held_tensors, zero_of
+from gradwidgets.core.loss_data import MASK, flaw_of, zero_of
 from gradwidgets.core.loss_function import LossFunction
-from gradwidgets.core.remedies import ACTIONS, MASK_HIDES, MASKED, action_for, cure
+from gradwidgets.core.remedies import ACTIONS, MASK_HIDES, MASKED, cure
 from gradwidgets.core.watching import Watching, floats_in
 
 # What only hands infinity on, or puts it there on purpose.
@@ -85,7 +85,8 @@ class _Event:
         back: Whether that was on the way back.
         of_infinity: Whether NaN came of infinity.
         of_data: Whether it came of data that are not finite.
-        why: What is special about its input: "below" zero, a "constant" divisor of 0, "empty", a "single" value; else "".
+        why: What is special about its input: "below" zero, a "constant" divisor of 0, "empty", a "single" value; or
+            "".
         zeros: Where its input is 0, of its shape; None where it is not.
     """
 

@@ -1,9 +1,9 @@
 """What to do about an operation that makes something that is not finite."""
 
 _EQUAL = (
-    "The gradient of its vectors divides by the differences of its {0}: where two are equal there is none. Take a loss of "
-    "the {0} alone ({1}), or one in which the vectors' choice does not count, or keep them apart by a small diagonal of "
-    "unequal numbers."
+    "The gradient of its vectors divides by the differences of its {0}: where two are equal there is none. Take a loss "
+    "of the {0} alone ({1}), or one in which the choice of vectors does not count, or keep them apart by a small "
+    "diagonal of unequal numbers."
 )
 ACTIONS = {
     "log": "Clamp its input away from zero, or use log1p, logsigmoid or log_softmax.",
@@ -45,12 +45,12 @@ _BECAUSE = {
 }
 _BELOW = {
     "log": (
-        "Its input is below zero there, where no eps helps: keep it above, by softplus or a clamp, or work with logarithms "
-        "from the start (logsigmoid, log1p, logsumexp)."
+        "Its input is below zero there, where no eps helps: keep it above, by softplus or a clamp, or work with "
+        "logarithms from the start (logsigmoid, log1p, logsumexp)."
     ),
     "sqrt": (
-        "Its input is below zero there, where no eps helps: clamp it from below, or make it of what cannot be negative, "
-        "squares or a softplus."
+        "Its input is below zero there, where no eps helps: clamp it from below, or make it of what cannot be "
+        "negative, squares or a softplus."
     ),
     "pow": "Its base is below zero there, where a power that is no whole number is not real: take abs(), or clamp it.",
 }

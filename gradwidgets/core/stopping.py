@@ -16,13 +16,13 @@ _BOUNDS = (
     "torch.no_grad()."
 )
 _ONE_SIDE = (
-    "Is it clamped on the right side? A hinge keeps what is wrong and stops what is right: clamp(min=0) of the margin that "
-    "is missing. If it is, use softplus in its place."
+    "Is it clamped on the right side? A hinge keeps what is wrong and stops what is right: clamp(min=0) of the margin "
+    "that is missing. If it is, use softplus in its place."
 )
 _CLIPPED = (
-    "If the clip is meant, as PPO's is, take the worse of clipped and unclipped (torch.minimum of both objectives), so that "
-    "there is a way back; else bound it smoothly (sigmoid, tanh, softplus), or clamp the parameter itself after each step, "
-    "under torch.no_grad()."
+    "If the clip is meant, as PPO's is, take the worse of clipped and unclipped (torch.minimum of both objectives), so "
+    "that there is a way back; else bound it smoothly (sigmoid, tanh, softplus), or clamp the parameter itself after "
+    "each step, under torch.no_grad()."
 )
 _SATURATES = "Keep its input small: scale it, begin nearer to zero, or work with logits and the loss made for them."
 _CHOICE = "Use a soft form (logsumexp, softplus of the difference), or let the other branch go on growing."

@@ -2,11 +2,11 @@
 
 import torch
 
-from gradwidgets.core.finding import Finding
-from gradwidgets.core.loss_call import LossError
 from gradwidgets.core.cancellation import rounded_there
 from gradwidgets.core.cuts import Cuts, cuts_of
 from gradwidgets.core.divisors import divisor_turns
+from gradwidgets.core.finding import Finding
+from gradwidgets.core.loss_call import LossError
 from gradwidgets.core.non_finite import blame, largest_growth
 from gradwidgets.core.patterns.lattice import nearest_to_middle
 from gradwidgets.core.patterns.look import Look
@@ -28,6 +28,7 @@ _REFUSED = {
 _MANY_BAD = 441  # points
 _ON_A_LINE = 3  # places that are not finite make it one
 _LOWEST_POINTS = 3
+_STEPS_BESIDE = 4.0  # numbers of float32: no nearer to a jump it is looked for in that
 
 
 def non_finite(look: Look) -> Finding | None:
@@ -68,8 +69,8 @@ def _refused(look: Look, message: str, spot: tuple[float, ...], evidence: dict[s
     (sentence, count), failed = next(iter(look.grid.failed.items())), sum(look.grid.failed.values())
     evidence |= {"calls that raised": failed}
     if failed == int((~look.finite).sum()):
-        where = f"at {place(look.names, spot)} say"
-        message = f"in {percent(max(float(evidence['share']), failed / look.finite.numel()))} of the view, {where}, {sentence}"
+        share = max(float(evidence["share"]), failed / look.finite.numel())
+        message = f"in {percent(share)} of the view, at {place(look.names, spot)} say, {sentence}"
     else:
         message += f"; at {count} points {sentence}"
     action = next((action for part, action in _REFUSED.items() if part in sentence), _KEEP_INSIDE)
@@ -177,7 +178,8 @@ def jump(look: Look) -> Finding | None:
 
 def _is_meant(look: Look, point: torch.Tensor, height: float) -> bool:
     """Whether a jump is the formula's: one that rounding makes lies elsewhere in another precision."""
-    beside = point + 1e-4 * look.spans * torch.tensor([[-1.0], [1.0]], dtype=torch.float64)
+    far = torch.maximum(1e-4 * look.spans, _STEPS_BESIDE * torch.finfo(torch.float32).eps * point.abs())
+    beside = point + far * torch.tensor([[-1.0], [1.0]], dtype=torch.float64)
     try:
         losses = look.own.values(look.view.within(beside), torch.float32).loss.double()
     except LossError:
@@ -241,8 +243,8 @@ def _off(dtype: str, where: str, evidence: dict[str, object], trouble: Trouble) 
 
 def _in_more_digits(dtype: str) -> str:
     return (
-        f"Compute this part in {'float64' if dtype == 'float32' else 'float32'}: sums of many, and differences of numbers "
-        "that are nearly the same, or take the stable form: what they have in common out before, log1p, expm1."
+        f"Compute this part in {'float64' if dtype == 'float32' else 'float32'}: sums of many, differences of numbers "
+        "that are nearly the same; or take its stable form: log1p, expm1, what they have in common taken out before."
     )
 
 

@@ -137,14 +137,18 @@ class _Shadow(Watching):
 
     def _parting(self, name: str, made: Tensor, how: str, then: str = "") -> _Parting:
         # Gradients that meet are summed between two operations, not by one of them.
-        who, back = ("the sum of gradients", False) if self.node and name == "add" else (self.node or name, bool(self.node))
+        who, back = (
+            ("the sum of gradients", False) if self.node and name == "add" else (self.node or name, bool(self.node))
+        )
         return _Parting(who, back, made.dtype, self._number, how, then or how)
 
     def _note_sum(self, name: str, args: tuple, made: Tensor) -> None:
         """Take note of a sum beside whose larger part the smaller one is as good as rounded off."""
         if name not in _SUMS:
             return
-        sizes = [abs(float(part)) if not isinstance(part, Tensor) else part.detach().double().abs() for part in args[:2]]
+        sizes = [
+            abs(float(part)) if not isinstance(part, Tensor) else part.detach().double().abs() for part in args[:2]
+        ]
         if len(sizes) == 2:
             small, large = (torch.as_tensor(size) for size in sizes)
             small, large = torch.minimum(small, large), torch.maximum(small, large)

@@ -202,17 +202,18 @@ def no_bottom(look: Look) -> Finding | None:
 
 def _spike(look: Look, spike: Spike) -> Finding:
     """A loss that falls without end beside one point, on ground ever narrower, as a likelihood does."""
-    scale, other = look.names[spike.axis], look.names[1 - spike.axis]
+    scale, other = look.names[spike.axis], 1 - spike.axis
+    where = place([look.names[other]], [spike.point[other]])
     return Finding(
         "no_bottom",
         "warning",
-        f"the loss falls without end as {scale} goes to {spike.target} at {place([other], [spike.point[1 - spike.axis]])}, "
-        f"on ground ever narrower, {percent(spike.width)} of the view at its edge: a spike, as a likelihood has "
+        f"the loss falls without end as {scale} goes to {spike.target} at {where}, on ground ever narrower, "
+        f"{percent(spike.width)} of the view at its edge: a spike, as a likelihood has "
         "where it fits a sample exactly",
         {"width at the edge, of the view": spike.width, "narrow below": NARROW},
         spike.point,
-        f"Give {scale} a floor that no step undercuts (σ = 0.01 + softplus(…), say, or a clamp of log σ from below), or "
-        "a prior.",
+        "Give the scale a floor that no step undercuts (σ = 0.01 + softplus(…), say, or a clamp of log σ from below), "
+        "or a prior.",
     )
 
 

@@ -33,11 +33,15 @@ def _finding(
     message = f"along {name}, from {low:.17g} to {high:.17g}, {_name(dtype)} has {_few(count)}"
     if other is not None and other != dtype:
         message += f", and {_name(other)} {_few(_numbers(low, high, other))}"
-    message += ": nothing can be told of the loss there" if other is not None else ": it hardly tells one place in view from the next"
+    message += (
+        ": nothing can be told of the loss there"
+        if other is not None
+        else ": it hardly tells one place in view from the next"
+    )
     evidence = {f"numbers of {_name(dtype)}": count, "needed": fewest}
     action = (
-        f"Widen the view, or take out what all of it has in common: a parameter that is {name} less {low:.6g} has digits "
-        "to spare."
+        f"Widen the view, or take out what all of it has in common: a parameter that is {name} less {low:.6g} has "
+        "digits to spare."
     )
     return Finding("precision", severity, message, evidence, None, action)
 
