@@ -315,7 +315,8 @@ class Look:
         """Where the loss falls without end on ground ever narrower, or None."""
         if self.view is None or self.descents is None or not len(self.descents.ends):
             return None
-        return spike_of(self.view, self.descents)
+        minima = [one.point for one in self.critical if one.kind == "minimum" and one.eigenvalues]
+        return spike_of(self.view, self.descents, minima)
 
     @cached_property
     def led(self) -> list[int]:

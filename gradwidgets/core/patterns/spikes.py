@@ -1,6 +1,7 @@
 """Spikes of a likelihood: beside one sample the scale may go to 0, and the loss falls without end."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -12,7 +13,7 @@ from gradwidgets.core.slices import finish
 
 NARROW = 0.01  # of the view: a spike is no wider at the view's edge
 _CANDIDATES = 2  # ends of descents, the lowest
-_SAME = 1e-3  # of the view: ends so near to each other are one
+_SAME = 0.02  # of the view: ends so near to each other are one
 _STEPS = 6  # from where a descent has stopped to the edge
 _BACK = (0.05, 0.1, 0.15)  # of the scale's axis, from the edge
 _BEYOND = (0.05, 0.1, 0.15)  # the same, beyond the edge
@@ -40,22 +41,31 @@ class Spike:
     target: str
 
 
-def spike_of(view: View, descents: Descents) -> Spike | None:
-    """The spike that one of the lowest ends at an edge of a view over two axes lies in, or None."""
+def spike_of(view: View, descents: Descents, minima: Sequence[Sequence[float]]) -> Spike | None:
+    """The spike that descents lead into over two axes, or None.
+
+    Args:
+        view: Where.
+        descents: From all over it.
+        minima: Points at which the loss has a smooth minimum: what ends near to one is on its way there.
+    """
     if view.dims != 2 or view.slow:
         return None
-    blocked, seen = descents.blocked(view), []
+    blocked = descents.blocked(view)
+    known = [torch.tensor(point, dtype=torch.float64) for point in minima]
     for k in descents.losses.argsort().tolist():
-        end = descents.ends[k]
-        if any(bool(((end - other).abs() < _SAME * view.spans).all()) for other in seen):
+        end, slopes = descents.ends[k], descents.gradients[k]
+        if bool(descents.settled[k]) and int(blocked[k].sum()) != 1:
             continue
-        seen.append(end)
-        for axis in range(2) if bool((descents.gradients[k] != 0).all()) else ():
-            edge = _at_edge(view, end, axis, float(descents.gradients[k, axis]), bool(blocked[k, axis]))
+        if any(bool(((end - other).abs() < _SAME * view.spans).all()) for other in known):
+            continue
+        known.append(end)
+        for axis in range(2) if bool((slopes != 0).all()) else ():
+            edge = _at_edge(view, end, axis, float(slopes[axis]), bool(blocked[k, axis]))
             found = None if edge is None else _at(view, edge, axis)
             if found is not None:
                 return found
-        if len(seen) == _CANDIDATES:
+        if len(known) == len(minima) + _CANDIDATES:
             break
     return None
 
