@@ -104,7 +104,7 @@ class _Shadow(Watching):
         if kind == "under":
             return self.under, _after(self.over, self.under)
         parted = self.off or self.under
-        return parted, "" if parted is None else parted.sentence
+        return parted, _after(self.over, parted)
 
     def run(self, name: str, func, args: tuple, kwargs: dict) -> object:
         self._number += 1
@@ -133,7 +133,7 @@ class _Shadow(Watching):
         self._note_sum(name, args, one)
         apart = (one.double() - other).abs() > _OFF * other.abs()
         if self.off is None and bool((apart & one.isfinite() & other.isfinite()).any()):
-            self.off = self._parting(name, one, self._why_off(name, args, one))
+            self.off = self._parting(name, one, self._why_off(name, args, one), "is off")
 
     def _parting(self, name: str, made: Tensor, how: str, then: str = "") -> _Parting:
         # Gradients that meet are summed between two operations, not by one of them.
