@@ -3,7 +3,7 @@
 import dataclasses
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 
 import torch
@@ -16,7 +16,7 @@ from gradwidgets.core.loss_function import LossFunction, objective_function
 from gradwidgets.core.objective import Objective
 from gradwidgets.core.patterns.descents import Descents, descending
 from gradwidgets.core.patterns.lattice import Lattice, nearest_to_middle, steep_of
-from gradwidgets.core.patterns.of_note import places_of_note
+from gradwidgets.core.patterns.of_note import ENDS, places_of_note, target_point
 from gradwidgets.core.patterns.regions import components
 from gradwidgets.core.patterns.spikes import Spike, spike_of
 from gradwidgets.core.patterns.target import Target, parts_of, target_mask
@@ -158,9 +158,15 @@ class Look:
                 moved.append(one)
         return sorted(moved, key=lambda one: one.loss)
 
+    def _places_of_note(self, starts: Iterable[Tensor] = ()) -> Tensor:
+        ends = [torch.tensor(one.point, dtype=torch.float64) for one in self.critical if one.kind == "minimum"][:ENDS]
+        if self.descents is not None:
+            ends += list(self.descents.ends[self.descents.losses.argsort()[:ENDS]])
+        return places_of_note(self.bounds, ends, [*starts, *target_point(self.wanted, self.names)])
+
     def _looking_at_places_of_note(self) -> Slices[None]:
         """Right at a minimum, a number that somebody has written, a loss may be 0 by 0 though it is fine beside it."""
-        places = places_of_note(self, starts=False)
+        places = self._places_of_note()
         loss, gradient = yield from self.view.at(places)
         inside = ((places >= self.view.low) & (places <= self.view.high)).all(-1)
         self.close.bad += list(places[inside & ~finite(loss, gradient)])
@@ -196,7 +202,7 @@ class Look:
                 lattice.points,
                 self.floor,
                 self.height,
-                beside=places_of_note(self),
+                beside=self._places_of_note(self.starts.values()),
                 sound=sound,
             )
         except LossError as error:

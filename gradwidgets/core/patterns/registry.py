@@ -9,7 +9,7 @@ from torch import Tensor
 
 from gradwidgets.core.critical_points import CriticalPoint
 from gradwidgets.core.finding import Finding, worst_first
-from gradwidgets.core.patterns import ground, mismatch, numerics, points
+from gradwidgets.core.patterns import ground, in_training, mismatch, numerics, points
 from gradwidgets.core.patterns.look import Look
 from gradwidgets.core.patterns.resolution import unresolved
 from gradwidgets.core.patterns.target import Target
@@ -96,7 +96,7 @@ PATTERNS: dict[str, Pattern] = {
     "precision": Pattern(
         "training in this precision meets NaN, infinity or a gradient that is lost or wrong",
         "Use the stable form (logsumexp, logsigmoid, softplus, log1p), or compute this part in float32 or float64.",
-        numerics.precision,
+        in_training.precision,
     ),
     "jump": Pattern(
         "a descent knows nothing of the step",
@@ -121,7 +121,7 @@ PATTERNS: dict[str, Pattern] = {
     "vanishes_in_float32": Pattern(
         "training in float32 gets no gradient where float64 has one",
         "Work with logarithms, scale the loss, or use its stable form.",
-        numerics.vanishes_in_float32,
+        in_training.vanishes_in_float32,
     ),
     "axis_imbalance": Pattern(
         "no learning rate suits both parameters",
