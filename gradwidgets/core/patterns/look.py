@@ -139,24 +139,21 @@ class Look:
         """Kinked minima, of which a grid knows the cell, moved to where the descents beside them end."""
         if self.descents is None:
             return critical
-        ends, losses = self.descents.ends, self.descents.losses
-        cell, moved = self.spans / (self.grid.loss.shape[-1] - 1), []
+        cell, moved, alone = self.spans / (self.grid.loss.shape[-1] - 1), [], []
         for one in critical:
-            if one.kind == "minimum" and not one.eigenvalues and len(ends):
-                point = torch.tensor(one.point, dtype=torch.float64)
-                near = ((ends - point).abs() <= 1.5 * cell).all(-1)
-                if bool(near.any()):
-                    k = int(torch.where(near, losses, math.inf).argmin())
-                    if float(losses[k]) <= one.loss:
-                        one = dataclasses.replace(one, point=tuple(ends[k].tolist()), loss=float(losses[k]))
-                elif not self.view.slow:
-                    # In a curved valley with a kink for its floor the lowest of a cell's places is no minimum.
-                    further = yield from descending(self.view, point[None])
-                    if not len(further.ends) or bool(((further.ends[0] - point).abs() > 1.5 * cell).any()):
-                        continue
-            if all(other.point != one.point for other in moved):
-                moved.append(one)
-        return sorted(moved, key=lambda one: one.loss)
+            if one.kind == "minimum" and not one.eigenvalues:
+                end = _lowest_near(one, self.descents, 1.5 * cell)
+                alone += [one] if end is None and not self.view.slow else []
+                one = one if end is None or end.loss > one.loss else end
+            moved.append(one)
+        if alone:
+            # In a curved valley with a kink for its floor the lowest of a cell's places is no minimum.
+            places = torch.tensor([one.point for one in alone], dtype=torch.float64)
+            further = yield from descending(self.view, places)
+            left = [one for one in alone if _lowest_near(one, further, 1.5 * cell) is None]
+            moved = [one for one in moved if one not in left]
+        single = {one.point: one for one in reversed(moved)}
+        return sorted(single.values(), key=lambda one: one.loss)
 
     def _places_of_note(self, starts: Iterable[Tensor] = ()) -> Tensor:
         ends = [torch.tensor(one.point, dtype=torch.float64) for one in self.critical if one.kind == "minimum"][:ENDS]
@@ -450,6 +447,17 @@ class Look:
     def first(self, mask: Tensor) -> tuple[float, ...]:
         """A point of a mask of the grid's shape, near its middle."""
         return nearest_to_middle(self.grid.points[mask], self.spans)
+
+
+def _lowest_near(one: CriticalPoint, descents: Descents, reach: Tensor) -> CriticalPoint | None:
+    """A kinked minimum where the lowest descent ends that does so near to it; None if none does."""
+    if not len(descents.ends):
+        return None
+    near = ((descents.ends - torch.tensor(one.point, dtype=torch.float64)).abs() <= reach).all(-1)
+    if not bool(near.any()):
+        return None
+    k = int(torch.where(near, descents.losses, math.inf).argmin())
+    return dataclasses.replace(one, point=tuple(descents.ends[k].tolist()), loss=float(descents.losses[k]))
 
 
 def _long(mask: Tensor, dim: int) -> Tensor:

@@ -1,6 +1,7 @@
 """Saddles, and minima where none should be."""
 
 import copy
+import itertools
 import math
 from collections.abc import Sequence
 
@@ -176,9 +177,11 @@ def falls_without_end(look: Look) -> tuple[float, ...] | None:
             losses = copy.copy(look.function).values(far).loss.double()
         except LossError:
             continue
-        drops = torch.cat([descents.losses[k][None], losses]).diff()
-        falls = bool(losses.isfinite().all()) and bool((drops < 0).all())
-        if falls and float(drops[3]) < 8 * float(drops[2]) and float(drops[2]) < 8 * float(drops[1]):
+        # Far out a loss may be no number any more, that has fallen all the way there.
+        seen = int(losses.isfinite().int().cumprod(0).sum())
+        drops = torch.cat([descents.losses[k][None], losses[:seen]]).diff().tolist()
+        last = list(itertools.pairwise(drops))[-2:]
+        if seen > 1 and max(drops) < 0 and all(after < 8 * before for before, after in last):
             return tuple(descents.ends[k].tolist())
     return None
 

@@ -46,6 +46,9 @@ def _well_shaped(look: Look) -> Finding:
     inner = lowest & ((look.grid.points > look.bounds[:, 0]) & (look.grid.points < look.bounds[:, 1])).all(-1)
     spot = minima[0].point if minima else look.first(inner if bool(inner.any()) else lowest)
     edge = not minima and not bool(inner.any())
+    end = None if minima else _lowest_end(look, float(losses.min()))
+    if end is not None:
+        spot, edge = end
     message = f"the arrows lead to the lowest loss, {number(look.lowest)} at {place(look.names, spot)}"
     endless = edge and points.falls_without_end(look) is not None
     message += ", on the edge of the view" if edge else ""
@@ -63,6 +66,17 @@ def _well_shaped(look: Look) -> Finding:
         message += f"; as far as there was time, without {', '.join(look.left_out)}"
         action = "Give it more seconds before you ship it."
     return Finding("well_shaped", "ok", message, evidence, spot, action)
+
+
+def _lowest_end(look: Look, known: float) -> tuple[tuple[float, ...], bool] | None:
+    """Where a descent has ended lower than any point of the grid, and whether at the edge; None if none has."""
+    descents = look.descents
+    if descents is None or not len(descents.ends):
+        return None
+    k = int(descents.losses.argmin())
+    if not float(descents.losses[k]) < known - 1e-9 * look.height:
+        return None
+    return tuple(descents.ends[k].tolist()), bool(descents.blocked(look.view)[k].any())
 
 
 def _condition(minimum: CriticalPoint) -> float:

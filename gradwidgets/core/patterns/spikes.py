@@ -131,7 +131,7 @@ def _bottoms(view: View, start: Tensor, axis: int, values: Tensor) -> tuple[Tens
 
 def _widths(view: View, points: Tensor, losses: Tensor, axis: int, rise: float) -> Tensor:
     """How far from each point along the other axis a loss has risen by so much, on both sides, of the view, (N,)."""
-    other, shares = 1 - axis, 2.0 ** torch.arange(-30, 1, 0.5, dtype=torch.float64)
+    other, shares = 1 - axis, 2.0 ** torch.arange(-30, 0.1, 0.125, dtype=torch.float64)
     places = points[:, None, None].expand(-1, len(shares), 2, 2).clone()
     places[..., other] += (shares * view.spans[other])[:, None] * torch.tensor([-1.0, 1.0], dtype=torch.float64)
     found, _ = finish(view.at(places.reshape(-1, 2), gradient=False))

@@ -144,7 +144,19 @@ def unbalanced(a):
     return torch.expm1(a) - a + 0.3 * (a - 0.2) ** 2
 
 
+def directions(mu, log_kappa):
+    each = [torch.exp(log_kappa) * (torch.cos(mu - x) - 1) + 0.5 * log_kappa for x in (0.1, 0.9, -0.4)]
+    return -sum(each) / 3
+
+
 MORE_SOUND = (
+    Case(
+        "three directions",
+        "von Mises' likelihood of three directions",
+        directions,
+        {"mu": (-1.0, 1.6), "log_kappa": (-2.0, 3.0)},
+        "sound",
+    ),
     Case(
         "squares in bfloat16",
         "mean squares in bfloat16",

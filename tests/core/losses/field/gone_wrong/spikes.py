@@ -52,7 +52,20 @@ def inv_precision(mu, log_prec, y):
     return -torch.logaddexp(one, two).sum()
 
 
+def direction(mu, log_kappa):
+    return -(torch.exp(log_kappa) * (torch.cos(mu - 0.4) - 1) + 0.5 * log_kappa)
+
+
 SPIKES = (
+    Case(
+        "a direction met once",
+        "von Mises' likelihood of one direction",
+        direction,
+        {"mu": (-1.0, 1.8), "log_kappa": (-1.0, 12.0)},
+        "the concentration grows and the loss falls without end where mu is that direction",
+        (one_of("no_bottom"),),
+        ("without end", "floor"),
+    ),
     Case(
         "a mixture that fits one sample",
         "mixture density networks",
