@@ -80,7 +80,7 @@ SPIKES = (
         "the same with σ itself",
         "mixture density networks",
         gmm_sigma,
-        {"mu": (-3.0, 3.4), "sigma": (0.001, 2.0)},
+        {"mu": (-3.0, 3.4), "sigma": (0.001, 0.5)},
         "beside each sample the loss falls without end as σ goes to 0",
         (one_of("no_bottom"),),
         ("floor", "without end"),
