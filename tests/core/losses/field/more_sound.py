@@ -307,7 +307,14 @@ MORE_SOUND = (
     ),
     Case("Tweedie", "Tweedie deviance", tweedie, {"log_mu": (-2.0, 3.0)}, "sound", keywords={}),
     Case("an angular margin", "ArcFace", arc_margin, {"theta": (-0.1, 2.2)}, "sound", keywords={}),
-    Case("Charbonnier over a line", "Charbonnier's loss", charbonnier, {"w": (-2.0, 3.0), "b": (-2.0, 2.5)}, "sound", keywords={}),
+    Case(
+        "Charbonnier over a line",
+        "Charbonnier's loss",
+        charbonnier,
+        {"w": (-2.0, 3.0), "b": (-2.0, 2.5)},
+        "sound",
+        keywords={},
+    ),
     Case(
         "a divergence from softmax",
         "KL divergence",
