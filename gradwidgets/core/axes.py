@@ -37,6 +37,7 @@ def check_range(bounds: object, where: str) -> tuple[float, float]:
         low, high = bounds
     except (TypeError, ValueError):
         raise TypeError(f"{where} must be (low, high); got {bounds!r:.80}") from None
+    low, high = plain(low), plain(high)
     for bound in (low, high):
         if isinstance(bound, bool) or not isinstance(bound, Real):
             raise TypeError(f"{where} must be two numbers; got {bounds!r:.80}")
@@ -48,6 +49,11 @@ def check_range(bounds: object, where: str) -> tuple[float, float]:
     if not math.isfinite(1 / (high - low)):
         raise ValueError(f"{where} is narrower than a float can divide; got ({low:g}, {high:g})")
     return low, high
+
+
+def plain(value: object) -> object:
+    """A tensor or an array of one number without axes as that number; anything else as it is."""
+    return value.item() if getattr(value, "ndim", None) == 0 and hasattr(value, "item") else value
 
 
 def check_loss_axes(axes: object) -> Axes:

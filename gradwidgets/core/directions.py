@@ -25,7 +25,8 @@ def along(
 
     Raises:
         TypeError: `directions` does not map names to floating point tensors.
-        ValueError: Their names are not the axes', their shapes differ, or it is not clear which parameter is meant.
+        ValueError: Their names are not the axes', their shapes differ, one is 0, both are parallel, or it is not clear
+            which parameter is meant.
     """
     check_loss(loss)
     if not isinstance(directions, Mapping) or not all(isinstance(d, Tensor) for d in directions.values()):
@@ -36,6 +37,7 @@ def along(
     shapes = {tuple(direction.shape) for direction in directions.values()}
     if len(shapes) != 1 or not all(direction.is_floating_point() for direction in directions.values()):
         raise ValueError(f"directions must be floating point tensors of one shape; got shapes {sorted(shapes)}")
+    _check_apart(directions)
     (shape,), given = shapes, dict(fixed or {})
     name = _which(loss, given, shape)
     base = given.pop(name, None)
@@ -56,6 +58,19 @@ def along(
     parts = [inspect.Parameter(part, inspect.Parameter.KEYWORD_ONLY) for part in (*axes, *given)]
     moved_along.__signature__ = inspect.Signature(parts)
     return moved_along, given
+
+
+def _check_apart(directions: Mapping[str, Tensor]) -> None:
+    """Refuse directions that are nothing, or that lie on one line."""
+    units = {name: direction.detach().double().flatten() for name, direction in directions.items()}
+    for name, unit in units.items():
+        if not bool((unit != 0).any()):
+            raise ValueError(f"directions[{name!r}] is 0 everywhere: it leads nowhere")
+    names = list(units)
+    if len(names) == 2:
+        one, other = (unit / unit.norm() for unit in units.values())
+        if float((one @ other).abs()) > 1 - 1e-9:
+            raise ValueError(f"directions of {names[0]!r} and {names[1]!r} are parallel: both axes are the same line")
 
 
 def _which(loss: Callable, given: Mapping[str, object], shape: tuple[int, ...]) -> str:

@@ -37,6 +37,7 @@ class Watch(Protocol):
 
 
 _TRIED = 5  # points on which the ways are compared before one is chosen
+_SPREAD = 64  # points at which a loss is called that raises at all of these
 _BLOCK = 2**16  # points in one call
 
 
@@ -90,6 +91,7 @@ class LossFunction:
         self._around: Callable[[], contextlib.AbstractContextManager] = contextlib.nullcontext  # the loss runs in it
         self._means, self._per_sample = False, 0  # whether the mean of so many values is taken
         self._in_single = False  # whether a call has computed in less than float64
+        self._has_worked = False  # whether a call has given a value: then a point that raises is one of its own
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -112,7 +114,7 @@ class LossFunction:
         other.call = LossCall(self.call.loss, self.parameters, fixed)
         other.call.plain_numbers, other.call.whole_as_tensors = self.call.plain_numbers, self.call.whole_as_tensors
         other.call.changed = self.call.changed
-        other.fixed = other.call.fixed
+        other.fixed, other._has_worked = other.call.fixed, False
         return other
 
     def reference(self) -> "LossFunction":
@@ -249,7 +251,10 @@ class LossFunction:
                     k += 1
             yield k / count
         if count and sum(failed.values()) == count:
-            raise LossError(next(iter(failed)))
+            known = self._has_worked and self._around is contextlib.nullcontext and points.dtype == self.dtype
+            if not known:
+                raise LossError(next(iter(failed)))
+            reached = [True] * width  # nothing says that it is not
         return Values(loss, gradient, tuple(reached), failed, first)
 
     def _at_point(self, point: Tensor, gradient: bool = True) -> Values:
@@ -263,6 +268,7 @@ class LossFunction:
             )
         if self.method is None and not self._in_single:
             self._in_single = in_single(value)
+        self._has_worked = True
         return self._with_gradient(value.reshape(()), leaves, gradient)
 
     def _sentence(self, error: Exception) -> str:
@@ -279,7 +285,7 @@ class LossFunction:
 
     def _choose_method(self, points: Tensor) -> None:
         few = points[torch.linspace(0.13, 0.91, _TRIED).mul(len(points)).long()] if len(points) > _TRIED else points
-        self._find_form(few[0])
+        any(self._find_form(point) for point in few)
         few = few.to(self.dtype)
         truth = self._truth(few)
         self._look_for_chance(few[0], truth[0])
@@ -299,7 +305,7 @@ class LossFunction:
             if right:
                 self.method = method
                 return
-        if len(errors) >= len(truth):
+        if len(errors) >= len(truth) and not any(self._find_form(point) for point in _spread(points)):
             raise LossError(self._sentence(errors[0])) from errors[0]
         self.method = "pointwise"
 
@@ -313,8 +319,8 @@ class LossFunction:
                     found.append(error)
         return found
 
-    def _find_form(self, point: Tensor) -> None:
-        """Find out in which dtype, and with constants in which form, the loss works at all."""
+    def _find_form(self, point: Tensor) -> bool:
+        """Find out in which dtype, and with constants in which form, the loss works at a point; whether it does."""
         errors: list[Exception] = []
         for means, dtype in (
             (False, torch.float64),
@@ -341,7 +347,7 @@ class LossFunction:
                         # Beside tensors of data a single number's dtype does not count.
                         self.dtype = torch.float32
                         self._undisturbed.notes["float32"] = "computed in float32, as the tensors that it holds are"
-                    return
+                    return True
                 errors.append(result)
                 if not any(type(value) in (int, float) for value in self.fixed.values()):
                     break
@@ -349,6 +355,7 @@ class LossFunction:
         self.call.plain_numbers = self.call.whole_as_tensors = self._means = False
         if not ("dtype" in str(errors[0]) and str(errors[-1]) != str(errors[0])):
             self.dtype = torch.float64
+        return False
 
     def _look_for_chance(self, point: Tensor, known: Tensor | Exception) -> None:
         if isinstance(known, Exception):
@@ -413,6 +420,13 @@ class LossFunction:
         with torch.inference_mode(False):
             matrices = torch.stack(rows, dim=-2)
             return (matrices + matrices.mT) / 2
+
+
+def _spread(points: Tensor) -> Tensor:
+    """Points all over the box of others, (N, P), where a loss may work that raises at those."""
+    low, high, dims = points.amin(0), points.amax(0), points.shape[1]
+    side = (torch.arange(round(_SPREAD ** (1 / dims)), dtype=points.dtype) + 0.43) / round(_SPREAD ** (1 / dims))
+    return low + torch.cartesian_prod(*[side] * dims).reshape(-1, dims) * (high - low)
 
 
 def as_function(

@@ -1,40 +1,16 @@
 """What made a value or a gradient that is not finite: an operation, or the data."""
 
-import inspect
-import math
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.utils._pytree import tree_leaves
 
+from gradwidgets.core.loss_data import MASK, flaw_of, zero_of
 from gradwidgets.core.loss_function import LossFunction
+from gradwidgets.core.remedies import ACTIONS, MASK_HIDES, MASKED, cure
 from gradwidgets.core.watching import Watching, floats_in
 
-ACTIONS = {
-    "log": "Clamp its input away from zero, or use log1p, logsigmoid or log_softmax.",
-    "acosh": "Clamp its input a little above 1: there its slope is infinite, and below it acosh is not defined.",
-    "atanh": "Clamp its input a little inside (−1, 1): there it is infinite.",
-    "acos": "Clamp its input a little inside (−1, 1), or take atan2: at ±1 its slope is infinite.",
-    "asin": "Clamp its input a little inside (−1, 1), or take atan2: at ±1 its slope is infinite.",
-    "sqrt": "Add a small eps under the root.",
-    "norm": "Add a small eps under the root: a norm has no gradient at zero.",
-    "div": "Add a small eps to the divisor.",
-    "reciprocal": "Add a small eps to the divisor.",
-    "pow": "Keep the base away from zero, or from below it.",
-    "exp": "Clamp the exponent, or work with logarithms (logsumexp, softplus).",
-    "where": (
-        "Put a safe value into the branch that is not taken before it is computed: torch.where hides its value, not "
-        "its gradient."
-    ),
-    "data": "It is the data, not the formula: mask it before it is used (before the square, not after), or clean it.",
-}
-_GENERAL = "Clamp the input of that operation, or add a small eps."
-_MASKED = (
-    " A factor of 0 behind it, a mask say, does not hide infinity: choose before it, by an index or with torch.where "
-    "on its input."
-)
 # What only hands infinity on, or puts it there on purpose.
 _HANDED_ON = frozenset((
     "full_like", "full", "clone", "to_copy", "detach", "alias", "view", "expand", "empty", "lift_fresh",
@@ -80,13 +56,23 @@ def blame(function: LossFunction, point: Tensor, dtype: torch.dtype = torch.floa
     except Exception:
         if not (watch.data or watch.inf or watch.nan):
             return None
-    if watch.data:
-        named = next(_not_finite(function), None)
-        if named is not None:
-            kind, where = named
-            which = "loss" if not watch.loss_is_finite else "gradient"
-            return Culprit("data", which, f"{where} is {kind}", ACTIONS["data"])
-    return watch.culprit()
+    flaw, event = flaw_of(function) if watch.data else None, watch.event()
+    if flaw is not None and (event is None or event.of_data or flaw[1] == "NaN"):
+        return _of_data(*flaw, event, "gradient" if watch.loss_is_finite else "loss")
+    culprit = watch.culprit()
+    if event is not None and culprit is not None and event.zeros is not None:
+        where = zero_of(function, event.zeros)
+        if where:
+            return replace(culprit, sentence=f"{culprit.sentence}; {where} is 0", action=cure(event.who, "data"))
+    return culprit
+
+
+def _of_data(where: str, kind: str, event: "_Event | None", which: str) -> Culprit:
+    """Data that are to blame; of a mask, of minus infinity, what makes it show."""
+    if not kind.startswith(MASK):
+        return Culprit("data", which, f"{where} is {kind}", ACTIONS["data"])
+    then = "it comes through to the loss" if event is None else f"{event.operation} makes NaN of it"
+    return Culprit("data", which, f"{where} is {kind}, and {then}", MASK_HIDES)
 
 
 @dataclass(frozen=True)
@@ -98,12 +84,32 @@ class _Event:
         operation: The operation itself.
         back: Whether that was on the way back.
         of_infinity: Whether NaN came of infinity.
+        of_data: Whether it came of data that are not finite.
+        why: What is special about its input: "below" zero, a "constant" divisor of 0, "empty", a "single" value; or
+            "".
+        zeros: Where its input is 0, of its shape; None where it is not.
     """
 
     who: str
     operation: str
     back: bool
     of_infinity: bool
+    of_data: bool = False
+    why: str = ""
+    zeros: Tensor | None = None
+
+    @property
+    def made(self) -> str:
+        """What it makes its result of, in words."""
+        return _MADE_OF.get(self.why, "from finite numbers")
+
+
+_MADE_OF = {
+    "below": "of a number below zero",
+    "constant": "of a divisor that is 0 whatever the parameters are",
+    "empty": "of nothing: its input is empty",
+    "single": "of a single value",
+}
 
 
 def largest_growth(function: LossFunction, point: Tensor, spans: Tensor) -> str:
@@ -182,6 +188,7 @@ class _Watch(Watching):
         self.nan: _Event | None = None
         self.data, self.loss_is_finite = False, True
         self._made: set[int] = set()
+        self._of_data: set[int] = set()  # where results lie that are not finite as the data are not
 
     def run(self, name: str, func, args: tuple, kwargs: dict) -> object:
         given = floats_in((args, kwargs))
@@ -190,17 +197,21 @@ class _Watch(Watching):
         nan_in |= name in _CONSTANTS or any(
             isinstance(one, float) and one != one for one in tree_leaves((args, kwargs))
         )
+        of_data = any(t.data_ptr() in self._of_data for t in given)
         if not self.node and (nan_in or inf_in):
-            self.data |= any((_has_nan(t) or _has_inf(t)) and t.data_ptr() not in self._made for t in given)
+            fresh = any((_has_nan(t) or _has_inf(t)) and t.data_ptr() not in self._made for t in given)
+            self.data, of_data = self.data or fresh, of_data or fresh
         result = func(*args, **kwargs)
         out = floats_in(result)
         self._made |= {tensor.data_ptr() for tensor in out}
+        if of_data:
+            self._of_data |= {tensor.data_ptr() for tensor in out if _has_nan(tensor) or _has_inf(tensor)}
         who, back = self.node or name, bool(self.node)
         if self.nan is None and not nan_in and any(map(_has_nan, out)):
-            self.nan = _Event(who, name, back, inf_in)
+            self.nan = _Event(who, name, back, inf_in, of_data, *_reason(name, args, out))
         handed_on = name in _HANDED_ON or nan_in or inf_in
         if self.inf is None and not handed_on and any(map(_has_inf, out)):
-            self.inf = _Event(who, name, back, False)
+            self.inf = _Event(who, name, back, False, of_data, *_reason(name, args, out))
         return result
 
     def back(self, value: Tensor, leaves: list[Tensor]) -> None:
@@ -208,23 +219,25 @@ class _Watch(Watching):
         self.loss_is_nan = bool(value.detach().isnan())
         super().back(value, leaves)
 
+    def event(self) -> _Event | None:
+        """The operation that decides, first of all one of the way that is not finite."""
+        both = [one for one in (self.nan, self.inf) if one is not None]
+        if not self.loss_is_finite:
+            made = [one for one in both if not one.back]
+            return (made[0] if self.loss_is_nan or self.inf is None else self.inf) if made else None
+        # What the way forward hid behind a choice meets the way back.
+        return next(iter([one for one in both if one.back] or both), None)
+
     def culprit(self) -> Culprit | None:
         """Who is to blame, in words."""
-        if not self.loss_is_finite:
-            made = [one for one in (self.nan, self.inf) if one is not None and not one.back]
-            if not made:
-                return None
-            event = made[0] if self.loss_is_nan or self.inf is None else self.inf
-            first, chain = self._chain(event)
-            masked = event.of_infinity and event.operation in _FACTORS and first is not event
-            return Culprit(first.who, "loss", chain, action_for(first.who) + _MASKED * masked)
-        made = [one for one in (self.nan, self.inf) if one is not None and one.back]
-        # What the way forward hid behind a choice meets the way back.
-        made = made or [one for one in (self.nan, self.inf) if one is not None]
-        if not made:
+        event = self.event()
+        if event is None:
             return None
-        first, chain = self._chain(made[0])
-        if self.chose and (self.nan is not None or not made[0].back):
+        first, chain = self._chain(event)
+        if not self.loss_is_finite:
+            masked = event.of_infinity and event.operation in _FACTORS and first is not event
+            return Culprit(first.who, "loss", chain, cure(first.who, first.why) + MASKED * masked)
+        if self.chose and (self.nan is not None or not event.back):
             name = (self.inf or first).who
             return Culprit(
                 "where",
@@ -233,13 +246,13 @@ class _Watch(Watching):
                 "that is NaN",
                 ACTIONS["where"],
             )
-        return Culprit(first.who, "gradient", chain, action_for(first.who))
+        return Culprit(first.who, "gradient", chain, cure(first.who, "" if first.back else first.why))
 
     def _chain(self, event: _Event) -> tuple[_Event, str]:
         """The event to blame, with what came of it."""
         said = f"the backward of {event.who} makes it" if event.back else f"{event.who} makes it"
         if not event.of_infinity:
-            return event, said if event.back else f"{said} from finite numbers"
+            return event, said if event.back else f"{said} {event.made}"
         product = "then 0 × infinity, which is NaN" if event.operation in _FACTORS else "then NaN of it"
         if self.inf is None or self.inf.who == event.who:
             return event, f"{said}: {product}" if event.operation in _FACTORS else said
@@ -256,58 +269,22 @@ def _has_inf(tensor: Tensor) -> bool:
     return bool(tensor.isinf().any())
 
 
-def _not_finite(function: LossFunction) -> Iterator[tuple[str, str]]:
-    """Data that are not finite: the kind, and the name with the first index."""
-    for name, value in {**function.fixed, **_held(function.call.loss)}.items():
-        if isinstance(value, float) and not math.isfinite(value):
-            yield ("NaN" if math.isnan(value) else "infinite"), name
-        for where, tensor in _tensors_of(name, value):
-            tensor = tensor.detach()
-            if not tensor.is_floating_point() or bool(tensor.isfinite().all()):
-                continue
-            index = first_index(~tensor.isfinite())
-            kind = "NaN" if bool(tensor[tuple(index)].isnan()) else "infinite"
-            yield kind, f"{where}{index}" if index else where
-
-
-def first_index(mask: Tensor) -> list[int]:
-    """Where a mask is first true; [] in a tensor of one number without axes."""
-    return mask.nonzero()[0].tolist()
-
-
-def held_tensors(loss: Callable) -> Iterator[tuple[str, Tensor]]:
-    """The tensors that a loss reads beside its arguments, with their names."""
-    for name, value in _held(loss).items():
-        yield from _tensors_of(name, value)
-
-
-def _tensors_of(name: str, value: object) -> Iterator[tuple[str, Tensor]]:
-    if isinstance(value, Tensor):
-        yield name, value
-    elif isinstance(value, nn.Module):
-        yield from ((f"{name}.{n}", t) for n, t in (*value.named_parameters(), *value.named_buffers()))
-    elif isinstance(value, (tuple, list, Mapping)):
-        items = value.items() if isinstance(value, Mapping) else enumerate(value)
-        yield from ((f"{name}[{key!r}]", t) for key, t in items if isinstance(t, Tensor))
-
-
-def _held(loss: Callable) -> dict[str, object]:
-    """What a loss reads beside its arguments, by name."""
-    held: dict[str, object] = {}
-    if isinstance(loss, nn.Module):
-        held |= dict(loss.named_parameters()) | dict(loss.named_buffers())
-        held |= {name: value for name, value in vars(loss).items() if isinstance(value, Tensor)}
-    function = getattr(loss, "forward", loss)
-    if hasattr(function, "func"):  # functools.partial
-        held |= dict(getattr(function, "keywords", None) or {})
-        function = function.func
-    try:
-        read = inspect.getclosurevars(function)
-    except TypeError:
-        return held
-    return {**read.globals, **read.nonlocals, **held}
-
-
-def action_for(name: str) -> str:
-    """What to do about an operation that is not finite."""
-    return next((action for part, action in ACTIONS.items() if part in name), _GENERAL)
+def _reason(name: str, args: tuple, made: list[Tensor]) -> tuple[str, Tensor | None]:
+    """What is special about the input of an operation that is not finite, see `_Event`."""
+    given = [part for part in args if isinstance(part, Tensor) and part.is_floating_point()]
+    if not given or not made:
+        return "", None
+    first, bad = given[0], ~made[0].isfinite()
+    if first.numel() == 0:
+        return "empty", None
+    if name in ("std", "var") and first.numel() == made[0].numel():
+        return "single", None
+    if name in ("div", "reciprocal"):
+        divisor = given[-1]
+        constant = not divisor.requires_grad and bool((divisor == 0).all())
+        return ("constant" if constant and name == "div" and len(given) > 1 else ""), None
+    if any(part in name for part in ("log", "sqrt", "pow")) and first.shape == bad.shape:
+        if bool((first < 0)[bad].any()):
+            return "below", None
+        return "", first == 0
+    return "", None

@@ -8,7 +8,7 @@ from numbers import Real
 import torch
 from torch import Tensor
 
-from gradwidgets.core.axes import check_loss_axes
+from gradwidgets.core.axes import check_loss_axes, plain
 from gradwidgets.core.loss_call import LossError
 from gradwidgets.core.loss_function import LossFunction, as_function
 from gradwidgets.core.objective import Objective
@@ -105,7 +105,7 @@ def probing(
     converged = yield from _lowest(function, low, high, lowest)
     inputs = [
         (name, point)
-        for name, place in {**own, **_usual(low, high), "converged": converged, **own}.items()
+        for name, place in {**own, **usual_inputs(low, high), "converged": converged, **own}.items()
         for point in (place if place.ndim == 2 else place[None])
     ]
     rows = []
@@ -130,6 +130,7 @@ def as_points(probes: Mapping[str, object] | None, parameters: tuple[str, ...]) 
 
 def as_inputs(name: str, value: object, parameters: tuple[str, ...]) -> Tensor:
     """A probe as a point, (P,)."""
+    value = plain(value)
     if isinstance(value, Mapping):
         if set(value) != set(parameters):
             raise ValueError(f"probes[{name!r}] must name {', '.join(parameters)}; got {', '.join(map(str, value))}")
@@ -141,6 +142,7 @@ def as_inputs(name: str, value: object, parameters: tuple[str, ...]) -> Tensor:
             parts = list(value)
         except TypeError:
             raise TypeError(f"probes[{name!r}] must be a number for each axis; got {value!r:.60}") from None
+    parts = list(map(plain, parts))
     if len(parts) != len(parameters):
         needed = ", ".join(parameters)
         raise ValueError(f"probes[{name!r}] needs {len(parameters)} numbers, for {needed}; got {value!r:.60}")
@@ -149,7 +151,8 @@ def as_inputs(name: str, value: object, parameters: tuple[str, ...]) -> Tensor:
     return torch.tensor([float(part) for part in parts], dtype=torch.float64)
 
 
-def _usual(low: Tensor, high: Tensor) -> dict[str, Tensor]:
+def usual_inputs(low: Tensor, high: Tensor) -> dict[str, Tensor]:
+    """The inputs that every table has, by name: a point, (P,), or several, (N, P)."""
     inside = (low <= 0) & (high >= 0)
     zero = torch.where(inside, 0.0, (low + high) / 2)
     small = torch.minimum(zero + SMALL * (high - low), high)

@@ -264,7 +264,16 @@ def _verdict(ok: bool) -> str:
 
 
 def _view(grid: SurfaceGrid) -> str:
-    return ", ".join(f"{name} {number(low)} to {number(high)}" for name, (low, high) in grid.axes.items())
+    return ", ".join(f"{name} {_range(low, high)}" for name, (low, high) in grid.axes.items())
+
+
+def _range(low: float, high: float) -> str:
+    """Two numbers, with as many digits as it takes to tell them apart."""
+    for digits in (4, 8, 17):
+        ends = [number(end, digits) if digits == 4 else f"{end:.{digits}g}".replace("-", "−") for end in (low, high)]
+        if ends[0] != ends[1]:
+            break
+    return " to ".join(ends)
 
 
 def _sampled(grid: SurfaceGrid) -> str:

@@ -15,12 +15,23 @@ _BOUNDS = (
     "Bound it smoothly (sigmoid, tanh, softplus); a parameter itself may be clamped after each step, under "
     "torch.no_grad()."
 )
+_ONE_SIDE = (
+    "Is it clamped on the right side? A hinge keeps what is wrong and stops what is right: clamp(min=0) of the margin "
+    "that is missing. If it is, use softplus in its place."
+)
+_CLIPPED = (
+    "If the clip is meant, as PPO's is, take the worse of clipped and unclipped (torch.minimum of both objectives), so "
+    "that there is a way back; else bound it smoothly (sigmoid, tanh, softplus), or clamp the parameter itself after "
+    "each step, under torch.no_grad()."
+)
 _SATURATES = "Keep its input small: scale it, begin nearer to zero, or work with logits and the loss made for them."
 _CHOICE = "Use a soft form (logsumexp, softplus of the difference), or let the other branch go on growing."
 ACTIONS = {
     "hardtanh": _BOUNDS,
     "hardsigmoid": _BOUNDS,
-    "clamp": _BOUNDS,
+    "clamp_min": _ONE_SIDE,
+    "clamp_max": _ONE_SIDE,
+    "clamp": _CLIPPED,
     "relu": "Use leaky_relu or softplus, or begin where it is above zero.",
     "threshold": "Use leaky_relu or softplus, or begin where it is above zero.",
     "sigmoid": _SATURATES,
@@ -81,10 +92,18 @@ class _Stops(contextlib.nullcontext):
         def note(passed: tuple, given: tuple) -> None:
             come, gone = _largest(given), _largest(passed)
             if not self.name and come > 0 and gone <= _LITTLE * come:
-                name = plain_name(node.name())
+                name = plain_name(node.name()) + _side(node)
                 self.name = name if action_for(name) else ""
 
         return note
+
+
+def _side(node: Node) -> str:
+    """Of a clamp that stops on one side alone, which it is."""
+    bounds = [getattr(node, f"_saved_{side}", None) for side in ("min", "max")]
+    if "Clamp" not in node.name() or (bounds[0] is None) == (bounds[1] is None):
+        return ""
+    return "_max" if bounds[0] is None else "_min"
 
 
 def _leading_to(root: Node, leaves: set[int]) -> set[Node]:

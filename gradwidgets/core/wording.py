@@ -41,6 +41,14 @@ def place(names: Iterable[str], point: Iterable[float]) -> str:
     return ", ".join(f"{name} {number(value, 3)}" for name, value in zip(names, point, strict=True))
 
 
+def shortened(text: str, most: int) -> str:
+    """A text of so many characters at most, cut between two words where it is longer."""
+    if len(text) <= most:
+        return text
+    whole = text[: most - 1]
+    return f"{whole.rsplit(maxsplit=1)[0] if ' ' in whole else whole}…"
+
+
 def unbroken(text: str) -> str:
     """The same text or HTML, in which no line can end between a number and its unit."""
     return _BESIDE.sub("\u00a0", text)

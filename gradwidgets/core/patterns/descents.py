@@ -51,9 +51,14 @@ class Descents:
         return ((self.ends <= view.low + near) | (self.ends >= view.high - near)).any(-1)
 
 
-def descending(view: View) -> Slices[Descents]:
-    """Go down from all over the view by normalised steps, longer where they help and shorter where they do not."""
-    starts = view.lattice((_STARTS_SLOW if view.slow else STARTS)[view.dims])
+def descending(view: View, starts: Tensor | None = None) -> Slices[Descents]:
+    """Go down by normalised steps, longer where they help and shorter where they do not.
+
+    Args:
+        view: Where.
+        starts: From which points, (N, P); None for all over the view.
+    """
+    starts = view.lattice((_STARTS_SLOW if view.slow else STARTS)[view.dims]) if starts is None else starts
     losses, gradients = yield from view.at(starts)
     walk = _Walk(view, starts, losses, gradients)
     for number, steps in enumerate(_STEPS_SLOW if view.slow else _STEPS):

@@ -65,7 +65,7 @@ def dead_zone(look: Look) -> Finding | None:
     axis = None if wholly >= DEAD_SHARE else look.names.index(next(iter(parts)))
     stop = "" if look.function is None else stopping(look.function, torch.tensor(spot, dtype=torch.float64), axis)
     if action := action_for(stop):
-        said.append(f"it is {'torch.' * (stop == 'where')}{stop} that lets no gradient through")
+        said.append(f"it is {_NAMES.get(stop, stop)} that lets no gradient through")
     return Finding(
         "dead_zone",
         "warning",
@@ -97,6 +97,7 @@ def _middle(look: Look, mask: Tensor) -> tuple[float, ...]:
     return nearest_to_middle(look.lattice.points[mask], look.spans)
 
 
+_NAMES = {"where": "torch.where", "clamp_min": "clamp(min=…)", "clamp_max": "clamp(max=…)"}
 _HOW = {"saturation": "dies away gradually: it saturates", "plateau": "stops at its edge: a plateau"}
 
 

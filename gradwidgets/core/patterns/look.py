@@ -3,7 +3,7 @@
 import dataclasses
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 
 import torch
@@ -16,10 +16,12 @@ from gradwidgets.core.loss_function import LossFunction, objective_function
 from gradwidgets.core.objective import Objective
 from gradwidgets.core.patterns.descents import Descents, descending
 from gradwidgets.core.patterns.lattice import Lattice, nearest_to_middle, steep_of
+from gradwidgets.core.patterns.of_note import ENDS, places_of_note, target_point
 from gradwidgets.core.patterns.regions import components
+from gradwidgets.core.patterns.spikes import Spike, spike_of
 from gradwidgets.core.patterns.target import Target, parts_of, target_mask
 from gradwidgets.core.patterns.training import training_trouble
-from gradwidgets.core.patterns.view import View
+from gradwidgets.core.patterns.view import View, finite
 from gradwidgets.core.patterns.zoom import Close, around, looking_closer, polishing
 from gradwidgets.core.slices import Slices, finish, part_of
 from gradwidgets.core.surface import SurfaceGrid
@@ -59,6 +61,7 @@ class Look:
         trouble: What the precision of the training does, the same.
         left_out: What there was no time for, in words.
         starts: As given.
+        wanted: The target, as given.
         untried: Why the loss cannot be had in that precision; "" where it can.
     """
 
@@ -79,7 +82,7 @@ class Look:
                 self.own.values(grid.points.reshape(-1, len(grid.names))[:7])
             self.view = View(self.own, self.bounds)
         self.given = target is not None
-        self._target = target
+        self.wanted = target
         self.critical: list[CriticalPoint] = []
         self.descents: Descents | None = None
         self.close, self.trouble, self.untried = Close(), None, ""
@@ -107,8 +110,10 @@ class Look:
             flat = self.still | (self.finite & (self.slope == 0))
             usable = self.finite & ~flat if self.share(flat) > 0.01 else self.finite
             work = finding_critical_points(self.grid, self.function, usable, self.steep)
-            self.critical = self._settled_kinks((yield from part_of(work, 0.7, 0.1)))
+            found = yield from part_of(work, 0.7, 0.09)
+            self.critical = yield from part_of(self._settled_kinks(found), 0.79, 0.005)
             self.__dict__.pop("lowest", None)
+        yield from part_of(self._looking_at_places_of_note(), 0.795, 0.005)
         # What the cached properties of these names would compute at once.
         self.__dict__["single"] = self.__dict__["compared"] = None
         if self._in_time("a comparison with central differences"):
@@ -130,22 +135,38 @@ class Look:
         loss, gradient = yield from self.view.at(points)
         self.__dict__["lattice"] = Lattice(points, loss, gradient, count)
 
-    def _settled_kinks(self, critical: list[CriticalPoint]) -> list[CriticalPoint]:
+    def _settled_kinks(self, critical: list[CriticalPoint]) -> Slices[list[CriticalPoint]]:
         """Kinked minima, of which a grid knows the cell, moved to where the descents beside them end."""
         if self.descents is None:
             return critical
-        ends, losses = self.descents.ends, self.descents.losses
-        cell, moved = self.spans / (self.grid.loss.shape[-1] - 1), []
+        cell, moved, alone = self.spans / (self.grid.loss.shape[-1] - 1), [], []
         for one in critical:
-            if one.kind == "minimum" and not one.eigenvalues and len(ends):
-                near = ((ends - torch.tensor(one.point, dtype=torch.float64)).abs() <= 1.5 * cell).all(-1)
-                if bool(near.any()):
-                    k = int(torch.where(near, losses, math.inf).argmin())
-                    if float(losses[k]) <= one.loss:
-                        one = dataclasses.replace(one, point=tuple(ends[k].tolist()), loss=float(losses[k]))
-            if all(other.point != one.point for other in moved):
-                moved.append(one)
-        return sorted(moved, key=lambda one: one.loss)
+            if one.kind == "minimum" and not one.eigenvalues:
+                end = _lowest_near(one, self.descents, 1.5 * cell)
+                alone += [one] if end is None and not self.view.slow else []
+                one = one if end is None or end.loss > one.loss else end
+            moved.append(one)
+        if alone:
+            # In a curved valley with a kink for its floor the lowest of a cell's places is no minimum.
+            places = torch.tensor([one.point for one in alone], dtype=torch.float64)
+            further = yield from descending(self.view, places)
+            left = [one for one in alone if _lowest_near(one, further, 1.5 * cell) is None]
+            moved = [one for one in moved if one not in left]
+        single = {one.point: one for one in reversed(moved)}
+        return sorted(single.values(), key=lambda one: one.loss)
+
+    def _places_of_note(self, starts: Iterable[Tensor] = ()) -> Tensor:
+        ends = [torch.tensor(one.point, dtype=torch.float64) for one in self.critical if one.kind == "minimum"][:ENDS]
+        if self.descents is not None:
+            ends += list(self.descents.ends[self.descents.losses.argsort()[:ENDS]])
+        return places_of_note(self.bounds, ends, [*starts, *target_point(self.wanted, self.names)])
+
+    def _looking_at_places_of_note(self) -> Slices[None]:
+        """Right at a minimum, a number that somebody has written, a loss may be 0 by 0 though it is fine beside it."""
+        places = self._places_of_note()
+        loss, gradient = yield from self.view.at(places)
+        inside = ((places >= self.view.low) & (places <= self.view.high)).all(-1)
+        self.close.bad += list(places[inside & ~finite(loss, gradient)])
 
     def _looking_at_ends(self) -> Slices[None]:
         """Losses are often singular right where they are lowest, and at kinks."""
@@ -172,7 +193,14 @@ class Look:
         sound = bool(lattice.finite.all()) and not self.close.bad
         try:
             self.trouble = yield from training_trouble(
-                self.view, self.own, self.dtype, lattice.points, self.floor, self.height, sound=sound
+                self.view,
+                self.own,
+                self.dtype,
+                lattice.points,
+                self.floor,
+                self.height,
+                beside=self._places_of_note(self.starts.values()),
+                sound=sound,
             )
         except LossError as error:
             self.untried = str(error)
@@ -286,6 +314,14 @@ class Look:
         return max(self.lowest, low - 3 * (high - low)) if self.close.poles else self.lowest
 
     @cached_property
+    def spike(self) -> Spike | None:
+        """Where the loss falls without end on ground ever narrower, or None."""
+        if self.view is None or self.descents is None or not len(self.descents.ends):
+            return None
+        minima = [one.point for one in self.critical if one.kind == "minimum" and one.eigenvalues]
+        return spike_of(self.view, self.descents, minima)
+
+    @cached_property
     def led(self) -> list[int]:
         """The axes along which there is a gradient somewhere."""
         slopes = self.lattice.gradient[self.lattice.finite]
@@ -320,9 +356,9 @@ class Look:
     @cached_property
     def target(self) -> Tensor:
         """Where the loss should lead, as a mask of the grid's shape; at least one point."""
-        if self._target is None:
+        if self.wanted is None:
             return self.bottom
-        return target_mask(self._target, self.grid)
+        return target_mask(self.wanted, self.grid)
 
     @cached_property
     def zones(self) -> list[Tensor]:
@@ -395,12 +431,12 @@ class Look:
     def in_targets(self, points: Tensor) -> Tensor:
         """Which points, (N, P), lie in the target or within a fiftieth of the view beside it, (N,)."""
         reach = 0.02 * self.spans
-        if self._target is None or callable(self._target):
+        if self.wanted is None or callable(self.wanted):
             cell = self.spans / (self.grid.loss.shape[-1] - 1)
             targets = self.grid.points[self.target]
             reach = torch.maximum(reach, 1.01 * cell)
             return torch.stack([((targets - p).abs() <= reach).all(-1).any() for p in points])
-        parts = [part if isinstance(part, tuple) else (part, part) for part in parts_of(self._target, self.names)]
+        parts = [part if isinstance(part, tuple) else (part, part) for part in parts_of(self.wanted, self.names)]
         low, high = (torch.tensor([part[k] for part in parts], dtype=torch.float64) for k in (0, 1))
         return ((points >= low - reach) & (points <= high + reach)).all(-1)
 
@@ -411,6 +447,17 @@ class Look:
     def first(self, mask: Tensor) -> tuple[float, ...]:
         """A point of a mask of the grid's shape, near its middle."""
         return nearest_to_middle(self.grid.points[mask], self.spans)
+
+
+def _lowest_near(one: CriticalPoint, descents: Descents, reach: Tensor) -> CriticalPoint | None:
+    """A kinked minimum where the lowest descent ends that does so near to it; None if none does."""
+    if not len(descents.ends):
+        return None
+    near = ((descents.ends - torch.tensor(one.point, dtype=torch.float64)).abs() <= reach).all(-1)
+    if not bool(near.any()):
+        return None
+    k = int(torch.where(near, descents.losses, math.inf).argmin())
+    return dataclasses.replace(one, point=tuple(descents.ends[k].tolist()), loss=float(descents.losses[k]))
 
 
 def _long(mask: Tensor, dim: int) -> Tensor:

@@ -47,11 +47,15 @@ def gradient_mismatch(look: Look) -> Finding | None:
     found = disagreement(look)
     if found is None:
         return None
+    cuts = cuts_of(look.function, torch.tensor(found.point, dtype=torch.float64))
+    said = cuts.sentence or "something on the way is detached, rounded, or has a backward of its own"
+    # Whoever cuts on purpose, straight through or to stop a gradient, has a loss that follows its input all the same.
+    said += '; if this is meant, allow it: allow=["gradient_mismatch"]'
     return Finding(
         "gradient_mismatch",
         "error",
         f"autograd and central differences disagree in {percent(found.share)} of the view, most at "
-        f"{place(look.names, found.point)}: {_why_cut(look, found.point)}",
+        f"{place(look.names, found.point)}: {said}",
         {
             "share": found.share,
             "threshold": MISMATCH_SHARE,
@@ -59,12 +63,5 @@ def gradient_mismatch(look: Look) -> Finding | None:
             "gap counted from": MISMATCH,
         },
         found.point,
+        cuts.action,
     )
-
-
-def _why_cut(look: Look, spot: tuple[float, ...]) -> str:
-    """What cuts the gradient, and whether that may be meant."""
-    cuts = cuts_of(look.function, torch.tensor(spot, dtype=torch.float64))
-    said = cuts.sentence or "something on the way is detached, rounded, or has a backward of its own"
-    # Whoever cuts on purpose, straight through or to stop a gradient, has a loss that follows its input all the same.
-    return f'{said}; if this is meant, allow it: allow=["gradient_mismatch"]'

@@ -1,21 +1,32 @@
-"""Values that are not finite, gradients that float32 loses or that are cut off."""
+"""Values that are not finite, poles, jumps, gradients that are cut off."""
 
 import torch
 
+from gradwidgets.core.cancellation import rounded_there
+from gradwidgets.core.cuts import Cuts, cuts_of
+from gradwidgets.core.divisors import divisor_turns
 from gradwidgets.core.finding import Finding
 from gradwidgets.core.loss_call import LossError
-from gradwidgets.core.non_finite import action_for, blame, largest_growth
+from gradwidgets.core.non_finite import blame, largest_growth
 from gradwidgets.core.patterns.lattice import nearest_to_middle
 from gradwidgets.core.patterns.look import Look
-from gradwidgets.core.patterns.training import LOST_SHARE
 from gradwidgets.core.patterns.view import finite
+from gradwidgets.core.remedies import TURNS, action_for
 from gradwidgets.core.slices import finish
 from gradwidgets.core.wording import number, percent, place
 
-_REFUSED = "The loss refuses these points: keep the view, and the training, inside what it takes."
+_KEEP_INSIDE = "The loss refuses these points: keep the view, and the training, inside what it takes."
+_REFUSED = {
+    "returned nothing": "One way through it ends without a return: give a value there too.",
+    "cholesky": (
+        "The matrix is not positive definite there: make it so by its making (L Lᵀ with a positive diagonal), or add a "
+        "small multiple of the identity."
+    ),
+}
 _MANY_BAD = 441  # points
 _ON_A_LINE = 3  # places that are not finite make it one
 _LOWEST_POINTS = 3
+_STEPS_BESIDE = 4.0  # numbers of float32: no nearer to a jump it is looked for in that
 
 
 def non_finite(look: Look) -> Finding | None:
@@ -42,15 +53,26 @@ def non_finite(look: Look) -> Finding | None:
         message = f"{percent(share)} of the view is not finite, {what}, at {where} say"
     evidence: dict[str, object] = {"share": share, "threshold": 0.0}
     if look.grid.failed:
-        sentence, count = next(iter(look.grid.failed.items()))
-        evidence |= {"calls that raised": sum(look.grid.failed.values())}
-        message += f"; at {count} points {sentence}"
-        return Finding("non_finite", "error", message, evidence, spot, _REFUSED)
+        return _refused(look, message, spot, evidence)
     if culprit is None:
         return Finding("non_finite", "error", message, evidence, spot)
     message += f"; {culprit.sentence}"
     evidence |= {"operation": culprit.operation, "in": culprit.which}
-    return Finding("non_finite", "error", message, evidence, spot, culprit.action)
+    turns = culprit.action == action_for(culprit.operation) and divisor_turns(look.function, point, look.spans)
+    return Finding("non_finite", "error", message, evidence, spot, TURNS if turns else culprit.action)
+
+
+def _refused(look: Look, message: str, spot: tuple[float, ...], evidence: dict[str, object]) -> Finding:
+    """Points at which the loss raises, or gives nothing."""
+    (sentence, count), failed = next(iter(look.grid.failed.items())), sum(look.grid.failed.values())
+    evidence |= {"calls that raised": failed}
+    if failed == int((~look.finite).sum()):
+        share = max(float(evidence["share"]), failed / look.finite.numel())
+        message = f"in {percent(share)} of the view, at {place(look.names, spot)} say, {sentence}"
+    else:
+        message += f"; at {count} points {sentence}"
+    action = next((action for part, action in _REFUSED.items() if part in sentence), _KEEP_INSIDE)
+    return Finding("non_finite", "error", message, evidence, spot, action)
 
 
 def _lines(look: Look, spots: list[torch.Tensor]) -> tuple[list[str], torch.Tensor]:
@@ -121,7 +143,7 @@ def singular(look: Look) -> Finding | None:
         f"the slope grows without end towards {_point_or_line(look, places)}{bounded}{said}",
         {"operation": name, "places": len(places)},
         tuple(point.tolist()),
-        action_for(name),
+        TURNS if divisor_turns(look.function, point, look.spans) else action_for(name),
     )
 
 
@@ -138,7 +160,7 @@ def _point_or_line(look: Look, places: list[torch.Tensor]) -> str:
 
 def jump(look: Look) -> Finding | None:
     """A step of the loss that no gradient knows of."""
-    jumps = [one for one in look.close.jumps if _in_float32_too(look, *one)]
+    jumps = [one for one in look.close.jumps if _is_meant(look, *one)]
     if not jumps:
         return None
     point, height = max(jumps, key=lambda one: one[1])
@@ -152,65 +174,17 @@ def jump(look: Look) -> Finding | None:
     )
 
 
-def _in_float32_too(look: Look, point: torch.Tensor, height: float) -> bool:
+def _is_meant(look: Look, point: torch.Tensor, height: float) -> bool:
     """Whether a jump is the formula's: one that rounding makes lies elsewhere in another precision."""
-    beside = point + 1e-4 * look.spans * torch.tensor([[-1.0], [1.0]], dtype=torch.float64)
+    far = torch.maximum(1e-4 * look.spans, _STEPS_BESIDE * torch.finfo(torch.float32).eps * point.abs())
+    beside = point + far * torch.tensor([[-1.0], [1.0]], dtype=torch.float64)
     try:
         losses = look.own.values(look.view.within(beside), torch.float32).loss.double()
     except LossError:
         return True
-    return not bool(losses.isfinite().all()) or float((losses[1] - losses[0]).abs()) > 0.5 * height
-
-
-def vanishes_in_float32(look: Look) -> Finding | None:
-    """Gradients that float64 has and float32, in which models train, rounds to zero."""
-    trouble = look.trouble
-    if trouble is None or trouble.kind != "lost" or look.dtype != torch.float32 or trouble.cast is not None:
-        return None
-    return _lost("vanishes_in_float32", look)
-
-
-def precision(look: Look) -> Finding | None:
-    """Values or gradients that the precision of the training makes infinite, NaN, zero or wrong."""
-    trouble = look.trouble
-    if look.untried and look.dtype != torch.float32:
-        message = f"it cannot be looked at in {_name(look.dtype)}: {look.untried}"
-        return Finding("precision", "info", message, {}, None, "Under autocast such a part stays in float32.")
-    if trouble is None or (trouble.kind == "lost" and look.dtype == torch.float32 and trouble.cast is None):
-        return None
-    if trouble.kind == "lost":
-        return _lost("precision", look)
-    dtype, where = _name(trouble.cast or look.dtype), place(look.names, trouble.point.tolist())
-    evidence: dict[str, object] = {"share": trouble.share, "dtype": dtype, "operation": trouble.operation}
-    if trouble.kind == "wrong":
-        said = f": {trouble.operation}" if trouble.operation else ""
-        message = f"in {percent(trouble.share)} of the view the gradient in {dtype} is off by half and more, at {where}"
-        return Finding("precision", "warning", f"{message} say{said}", evidence, tuple(trouble.point.tolist()))
-    begins = [f"{name} {number(value)}" for name, values in trouble.begins.items() for value in values]
-    much = f"in {percent(trouble.share)} of the view" if trouble.share else "at single points"
-    message = f"{much} it is not finite in {dtype} though it is in float64, at {where} say"
-    message += f": {trouble.operation}" if trouble.operation else ""
-    message += f"; along the axes through there that begins or ends at {', '.join(begins)}" if begins else ""
-    evidence["begins"] = trouble.begins
-    action = "Use the stable form (logsumexp, logsigmoid, softplus, log1p), or compute this part in "
-    action += "float64." if dtype == "float32" else "float32."
-    return Finding("precision", "error", message, evidence, tuple(trouble.point.tolist()), action)
-
-
-def _lost(name: str, look: Look) -> Finding:
-    trouble = look.trouble
-    dtype, spot = _name(trouble.cast or look.dtype), tuple(trouble.point.tolist())
-    message = (
-        f"in {percent(trouble.share)} of the view the gradient is zero in {dtype} though float64 has one, up to "
-        f"{number(trouble.largest)} over the view, at {place(look.names, spot)} say"
-    )
-    message += f": {trouble.operation}" if trouble.operation else ""
-    evidence = {"share": trouble.share, "threshold": LOST_SHARE, "largest lost": trouble.largest, "dtype": dtype}
-    return Finding(name, "warning", message, evidence, spot)
-
-
-def _name(dtype: torch.dtype) -> str:
-    return str(dtype).removeprefix("torch.")
+    if bool(losses.isfinite().all()):
+        return float((losses[1] - losses[0]).abs()) > 0.5 * height
+    return not rounded_there(look.function, point, look.spans)
 
 
 def _between(look: Look, axis: int) -> bool:
@@ -258,10 +232,13 @@ def no_gradient_path(look: Look) -> Finding | None:
         if reached and _between(look, axis):
             continue
         cause = "is exactly zero everywhere: it is rounded, compared or cut to a sign" if reached else "does not exist"
+        cuts = Cuts() if look.function is None else cuts_of(look.function, lattice.points[lattice.finite][0])
+        cause += f": {cuts.sentence}" if cuts.constant else ""
         return Finding(
             "no_gradient_path",
             "error",
             f"the loss changes by {number(change)} along {name}, yet its gradient {cause}",
             {"change of the loss along the axis": change, "gradient path": reached},
+            action=cuts.action,
         )
     return None

@@ -1,6 +1,7 @@
 """Saddles, and minima where none should be."""
 
 import copy
+import itertools
 import math
 from collections.abc import Sequence
 
@@ -12,6 +13,7 @@ from gradwidgets.core.finding import Finding
 from gradwidgets.core.loss_call import LossError
 from gradwidgets.core.patterns.ground import DEAD_SHARE, dead_share
 from gradwidgets.core.patterns.look import ABOVE, LOWEST, Look
+from gradwidgets.core.patterns.spikes import NARROW, Spike
 from gradwidgets.core.slices import finish
 from gradwidgets.core.wording import number, percent, place
 
@@ -175,15 +177,20 @@ def falls_without_end(look: Look) -> tuple[float, ...] | None:
             losses = copy.copy(look.function).values(far).loss.double()
         except LossError:
             continue
-        drops = torch.cat([descents.losses[k][None], losses]).diff()
-        falls = bool(losses.isfinite().all()) and bool((drops < 0).all())
-        if falls and float(drops[3]) < 8 * float(drops[2]) and float(drops[2]) < 8 * float(drops[1]):
+        # Far out a loss may be no number any more, that has fallen all the way there.
+        seen = int(losses.isfinite().int().cumprod(0).sum())
+        drops = torch.cat([descents.losses[k][None], losses[:seen]]).diff().tolist()
+        last = list(itertools.pairwise(drops))[-2:]
+        if seen > 1 and max(drops) < 0 and all(after < 8 * before for before, after in last):
             return tuple(descents.ends[k].tolist())
     return None
 
 
 def no_bottom(look: Look) -> Finding | None:
     """A loss that falls without end beyond the view."""
+    spike = look.spike if look.height else None
+    if spike is not None:
+        return _spike(look, spike)
     end = falls_without_end(look) if look.height else None
     if end is None:
         return None
@@ -193,6 +200,23 @@ def no_bottom(look: Look) -> Finding | None:
         f"the loss falls without end beyond {place(look.names, end)}, at the edge of the view",
         {"looked at, widths beyond": 1000},
         end,
+    )
+
+
+def _spike(look: Look, spike: Spike) -> Finding:
+    """A loss that falls without end beside one point, on ground ever narrower, as a likelihood does."""
+    scale, other = look.names[spike.axis], 1 - spike.axis
+    where = place([look.names[other]], [spike.point[other]])
+    return Finding(
+        "no_bottom",
+        "warning",
+        f"the loss falls without end as {scale} goes to {spike.target} at {where}, on ground ever narrower, "
+        f"{percent(spike.width)} of the view at its edge: a spike, as a likelihood has "
+        "where it fits a sample exactly",
+        {"width at the edge, of the view": spike.width, "narrow below": NARROW},
+        spike.point,
+        "Give the scale a floor that no step undercuts (σ = 0.01 + softplus(…), say, or a clamp of log σ from below), "
+        "or a prior.",
     )
 
 

@@ -9,8 +9,9 @@ from torch import Tensor
 
 from gradwidgets.core.critical_points import CriticalPoint
 from gradwidgets.core.finding import Finding, worst_first
-from gradwidgets.core.patterns import ground, mismatch, numerics, points
+from gradwidgets.core.patterns import ground, in_training, mismatch, numerics, points
 from gradwidgets.core.patterns.look import Look
+from gradwidgets.core.patterns.resolution import unresolved
 from gradwidgets.core.patterns.target import Target
 from gradwidgets.core.patterns.training import lost_ground
 from gradwidgets.core.precision import check_dtype
@@ -45,6 +46,9 @@ def _well_shaped(look: Look) -> Finding:
     inner = lowest & ((look.grid.points > look.bounds[:, 0]) & (look.grid.points < look.bounds[:, 1])).all(-1)
     spot = minima[0].point if minima else look.first(inner if bool(inner.any()) else lowest)
     edge = not minima and not bool(inner.any())
+    end = None if minima else _lowest_end(look, float(losses.min()))
+    if end is not None:
+        spot, edge = end
     message = f"the arrows lead to the lowest loss, {number(look.lowest)} at {place(look.names, spot)}"
     endless = edge and points.falls_without_end(look) is not None
     message += ", on the edge of the view" if edge else ""
@@ -62,6 +66,17 @@ def _well_shaped(look: Look) -> Finding:
         message += f"; as far as there was time, without {', '.join(look.left_out)}"
         action = "Give it more seconds before you ship it."
     return Finding("well_shaped", "ok", message, evidence, spot, action)
+
+
+def _lowest_end(look: Look, known: float) -> tuple[tuple[float, ...], bool] | None:
+    """Where a descent has ended lower than any point of the grid, and whether at the edge; None if none has."""
+    descents = look.descents
+    if descents is None or not len(descents.ends):
+        return None
+    k = int(descents.losses.argmin())
+    if not float(descents.losses[k]) < known - 1e-9 * look.height:
+        return None
+    return tuple(descents.ends[k].tolist()), bool(descents.blocked(look.view)[k].any())
 
 
 def _condition(minimum: CriticalPoint) -> float:
@@ -95,7 +110,7 @@ PATTERNS: dict[str, Pattern] = {
     "precision": Pattern(
         "training in this precision meets NaN, infinity or a gradient that is lost or wrong",
         "Use the stable form (logsumexp, logsigmoid, softplus, log1p), or compute this part in float32 or float64.",
-        numerics.precision,
+        in_training.precision,
     ),
     "jump": Pattern(
         "a descent knows nothing of the step",
@@ -120,7 +135,7 @@ PATTERNS: dict[str, Pattern] = {
     "vanishes_in_float32": Pattern(
         "training in float32 gets no gradient where float64 has one",
         "Work with logarithms, scale the loss, or use its stable form.",
-        numerics.vanishes_in_float32,
+        in_training.vanishes_in_float32,
     ),
     "axis_imbalance": Pattern(
         "no learning rate suits both parameters",
@@ -155,13 +170,15 @@ PATTERNS: dict[str, Pattern] = {
 _SAID_BY: dict[str, tuple[str, ...]] = {
     "gradient_mismatch": ("unexpected_minimum", "off_target", "dead_zone", "no_bottom", "precision"),
     "wrong_direction": ("off_target",),
-    "saddle": ("no_bottom",),
     "unexpected_minimum": ("off_target",),
     "dead_zone": ("stuck_start",),
     "no_gradient_path": ("stuck_start",),
     "vanishes_in_float32": ("stuck_start",),
     "non_finite": ("singular",),
 }
+
+# Where the loss has no bottom the lowest of its minima is the one that is wanted, and saddles lead away from it.
+_BESIDE_A_SPIKE = ("unexpected_minimum", "saddle", "off_target")
 
 
 @at_home
@@ -232,6 +249,9 @@ def surveying(
         _ = look.target  # refuse a wrong one before anything else
     if not bool(look.finite.any()) and not bool(look.lattice.finite.any()):
         return Survey([_with_action(numerics.non_finite(look))], [], look.still, look=look)
+    coarse = unresolved(grid.axes, look.dtype)
+    if coarse is not None:
+        return Survey([coarse], [], torch.zeros_like(look.finite), look=look)
     yield 0.0
     kept = contextlib.nullcontext if look.own is None else look.own.kept
     yield from part_of(together(look.looking(), kept), 0.0, 0.8)
@@ -245,6 +265,13 @@ def surveying(
     for name, others in _SAID_BY.items():
         for other in others if name in found else ():
             found.pop(other, None)
+    if str(getattr(found.get("non_finite"), "evidence", {}).get("operation", "")).startswith("linalg_"):
+        found.pop("gradient_mismatch", None)  # near to where there is no gradient it is wrong as well
+    if look.spike is not None and "no_bottom" in found:
+        for other in _BESIDE_A_SPIKE:
+            found.pop(other, None)
+    elif "saddle" in found:
+        found.pop("no_bottom", None)
     if "no_gradient_path" in found and not look.led:
         found.pop("dead_zone", None)
     if "no_gradient_path" in found and found["no_gradient_path"].severity == "error":

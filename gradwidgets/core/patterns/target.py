@@ -6,6 +6,7 @@ from numbers import Real
 import torch
 from torch import Tensor
 
+from gradwidgets.core.axes import plain
 from gradwidgets.core.surface import SurfaceGrid
 
 Target = Sequence[float] | Mapping[str, object] | Callable[..., Tensor]
@@ -52,6 +53,7 @@ def parts_of(target: object, names: tuple[str, ...]) -> list[float | tuple[float
         TypeError: They are none.
         ValueError: They do not fit the axes.
     """
+    target = plain(target)
     if isinstance(target, Mapping):
         if set(target) != set(names):
             raise ValueError(f"target must name {', '.join(names)}; got {', '.join(map(str, target))}")
@@ -69,6 +71,7 @@ def parts_of(target: object, names: tuple[str, ...]) -> list[float | tuple[float
 
 
 def _part(part: object) -> float | tuple[float, float]:
+    part = plain(part)
     if isinstance(part, Real) and not isinstance(part, bool):
         return float(part)
     try:

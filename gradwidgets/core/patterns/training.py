@@ -7,16 +7,15 @@ from torch import Tensor
 
 from gradwidgets.core.loss_call import LossError
 from gradwidgets.core.loss_function import LossFunction
+from gradwidgets.core.patterns.parting import named
 from gradwidgets.core.patterns.view import View, finite
-from gradwidgets.core.reference import LOW
 from gradwidgets.core.slices import Slices
 from gradwidgets.core.surface import SurfaceGrid
-from gradwidgets.core.watching import Watching, floats_in
 
-OVERFLOW_SHARE, LOST_SHARE, WRONG_SHARE = 0.01, 0.02, 0.02
+OVERFLOW_SHARE, LOST_SHARE, WRONG_SHARE, OFF_SHARE = 0.01, 0.02, 0.02, 0.05
+OFF = 0.05  # of a loss's change over the view: a value that is off by more does not show how it changes
 _ABOVE = 0.01  # of the loss's height above the lowest: there a gradient is needed
 _ALONG = 129  # points along each axis where it is looked for where trouble begins
-_TRIED = 5  # bad points of which one shows the operation: scalar kernels overflow elsewhere than vector ones
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,11 +23,11 @@ class Trouble:
     """What a precision does to a loss.
 
     Attributes:
-        kind: "overflow" (infinite or NaN though float64 is finite), "lost" (no gradient though float64 has one) or
-            "wrong" (a gradient that is off by half and more).
+        kind: "overflow" (infinite or NaN though float64 is finite), "lost" (no gradient though float64 has one),
+            "wrong" (a gradient that is off by half and more) or "off" (a value that is, by much of the loss's change).
         share: Of the view.
         point: Where, (P,).
-        largest: The largest gradient that is lost, or off.
+        largest: The largest gradient that is lost, or off; of "off" by how much the value is at most.
         operation: What does it, in words; "" where that is not to be seen.
         cast: The dtype that it computes in, where the loss itself casts to it; None otherwise.
         begins: Axis → the values at which it begins along it.
@@ -51,6 +50,7 @@ def training_trouble(
     lowest: float,
     height: float,
     *,
+    beside: Tensor,
     sound: bool,
 ) -> Slices[Trouble | None]:
     """Look at a loss in another precision beside the reference, at the same rounded points.
@@ -62,13 +62,14 @@ def training_trouble(
         points: Where, evenly over the view, (N, P).
         lowest: The lowest loss in view.
         height: How far it rises in view.
+        beside: Where else, (M, P): where it is lowest, where a training begins.
         sound: Whether the reference is finite all over the view: then one special point that is not tells.
 
     Raises:
         LossError: The loss takes no such dtype.
     """
     count = len(points)
-    points = torch.cat([points, view.special()])
+    points = torch.cat([points, view.special(), beside])
     even = torch.arange(len(points)) < count
     rounded = points.to(dtype).double()
     inside = ((rounded >= view.low) & (rounded <= view.high)).all(-1)
@@ -78,7 +79,7 @@ def training_trouble(
     over = known & ~finite(low, slope)
     if _share(over, even) >= OVERFLOW_SHARE or (sound and bool((over & ~even).any())):
         spots = rounded[over]
-        point, operation, cast = _named(function, spots, dtype, "over")
+        point, operation, cast = named(function, spots, dtype, "over")
         begins = yield from _beginnings(view, function, point, dtype)
         return Trouble("overflow", _share(over, even), point, 0.0, operation, cast, begins)
     size = (steep * view.spans).norm(dim=-1)
@@ -93,6 +94,11 @@ def training_trouble(
     wrong = known & (off > 0.5 * size) & (size > 0.01 * (high - lowest).clamp_min(0)) & (size > 1e-3 * height)
     if _share(wrong, even) >= WRONG_SHARE:
         return _trouble("wrong", wrong, even, rounded, off, function, dtype)
+    # Of a loss that is large itself a part is rounding wherever it is.
+    gap = (low - high).abs()
+    far = known & (gap > OFF * torch.maximum(high - lowest, torch.tensor(height)))
+    if height > 0 and _share(far, even) >= OFF_SHARE:
+        return _trouble("off", far, even, rounded, gap, function, dtype)
     return None
 
 
@@ -122,7 +128,7 @@ def _trouble(
     kind: str, mask: Tensor, even: Tensor, points: Tensor, size: Tensor, function: LossFunction, dtype: torch.dtype
 ) -> Trouble:
     spots = points[mask]
-    point, operation, cast = _named(function, spots, dtype, "under")
+    point, operation, cast = named(function, spots, dtype, "under" if kind == "lost" else kind)
     return Trouble(kind, _share(mask, even), point, float(size[mask].max()), operation, cast, {})
 
 
@@ -160,105 +166,3 @@ def _beginnings(view: View, function: LossFunction, point: Tensor, dtype: torch.
                 start, end = finer[max(at - 1, 0)], finer[at]
             found.setdefault(name, []).append(float(end))
     return found
-
-
-# -- which operation --------------------------------------------------------------------------------------
-
-
-def _named(function: LossFunction, spots: Tensor, dtype: torch.dtype, kind: str) -> tuple[Tensor, str, torch.dtype]:
-    """A point, what happens there in words, and in which dtype."""
-    order = [len(spots) // 2, 0, len(spots) - 1, len(spots) // 4, 3 * len(spots) // 4]
-    for k in order[:_TRIED]:
-        shadow = _Shadow()
-        try:
-            function.run_at(spots[k], dtype, shadow)
-        except Exception:
-            continue
-        parted = shadow.over if kind == "over" else shadow.under
-        if parted is None:
-            continue
-        said = parted.who
-        if kind == "over":
-            said = parted.sentence
-            before = shadow.under
-            if before is not None and before.number < parted.number and before.who != parted.who:
-                said = f"{before.who} is 0, as it underflows, and then {parted.sentence}"
-        else:
-            said = f"{parted.name} underflows to 0"
-        cast = parted.dtype if parted.dtype != dtype else None
-        return spots[k], said, cast
-    return spots[len(spots) // 2], "", None
-
-
-@dataclass(frozen=True)
-class _Parting:
-    """Where the computation parts from float64's.
-
-    Attributes:
-        who: The operation.
-        back: Whether it is part of that one's backward.
-        dtype: Of its result.
-        nan: Whether it is NaN.
-        number: The how-manieth operation it is.
-    """
-
-    who: str
-    back: bool
-    dtype: torch.dtype
-    nan: bool
-    number: int
-
-    @property
-    def name(self) -> str:
-        return f"the backward of {self.who}" if self.back else self.who
-
-    @property
-    def sentence(self) -> str:
-        return f"{self.name} {'is NaN' if self.nan else 'overflows' if self.who not in _OF_ZERO else 'is infinite'}"
-
-
-_OF_ZERO = ("log", "div", "reciprocal", "log2", "log10", "pow")  # infinite at 0, which is no overflow
-
-
-class _Shadow(Watching):
-    """Runs every operation in float64 beside itself and notes where the two part."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.over: _Parting | None = None
-        self.under: _Parting | None = None
-        self._doubles: dict[tuple, Tensor] = {}
-        self._number = 0
-
-    def run(self, name: str, func, args: tuple, kwargs: dict) -> object:
-        self._number += 1
-        try:
-            doubled = func(*map(self._double, args), **{key: self._double(value) for key, value in kwargs.items()})
-        except Exception:
-            doubled = None
-        result = func(*args, **kwargs)
-        self._kept.append(doubled)
-        here, there = floats_in(result), [] if doubled is None else floats_in(doubled)
-        for one, other in zip(here, there, strict=False):
-            self._doubles[_key(one)] = other
-            if len(here) != len(there) or one.shape != other.shape:
-                continue
-            who = self.node or name
-            if self.over is None and bool((~one.isfinite() & other.isfinite()).any()):
-                self.over = _Parting(who, bool(self.node), one.dtype, bool(one.isnan().any()), self._number)
-            if self.under is None and bool(((one == 0) & (other != 0)).any()):
-                self.under = _Parting(who, bool(self.node), one.dtype, False, self._number)
-        return result
-
-    def _double(self, value: object) -> object:
-        if isinstance(value, torch.dtype) and value in LOW:
-            return torch.float64
-        if isinstance(value, (list, tuple)):
-            return type(value)(map(self._double, value))
-        if isinstance(value, Tensor) and value.is_floating_point():
-            return self._doubles.get(_key(value), value.double())
-        return value
-
-
-def _key(tensor: Tensor) -> tuple:
-    return tensor.data_ptr(), tuple(tensor.shape), tuple(tensor.stride()), tensor.dtype

@@ -171,7 +171,7 @@ class Reached:
             if self._is_new(cell):
                 there = Place(name, place.module, name)
                 self._attribute(Attribute(there, cell, "cell_contents", getattr, setattr, delattr))
-        self._push([(place, function.__defaults__), (place, function.__kwdefaults__)])
+        self._push((Place(name, "the defaults", name), one) for name, one in _defaults_of(function))
         if function.__dict__:
             self._attributes(function, function.__dict__, place)
         if self._outside and not is_library(function):
@@ -214,6 +214,13 @@ def attributes_of(thing: object) -> dict | None:
         return object.__getattribute__(thing, "__dict__")
     except AttributeError:
         return None
+
+
+def _defaults_of(function: types.FunctionType) -> list[tuple[str, object]]:
+    """What a function's arguments are where they are not given, by their names."""
+    code, values = function.__code__, function.__defaults__ or ()
+    names = code.co_varnames[: code.co_argcount][code.co_argcount - len(values) :]
+    return [*zip(names, values, strict=False), *(function.__kwdefaults__ or {}).items()]
 
 
 def _own_attribute(kind: type, name: str) -> object:

@@ -18,6 +18,7 @@ from gradwidgets.core.subject.clone import Clone
 from gradwidgets.core.subject.generators import generators
 from gradwidgets.core.subject.process import NAMES
 from gradwidgets.core.subject.untouched import Untouched
+from gradwidgets.core.wording import shortened
 
 SEED = 0
 _ENOUGH = 5  # calls in a row that change nothing, after which a function is taken for one that never does
@@ -129,9 +130,9 @@ class Undisturbed:
         warned = [one for one in warned if not one.filename.startswith(_PACKAGE)]
         if warned:
             said = " ".join(str(warned[0].message).split())
-            self._note("warns", f"it warns, {said!r:.80} say; not shown")
+            self._note("warns", f"it warns, {shortened(said, 80)!r} say; not shown")
         if text := printed.strip():
-            self._note("prints", f"it prints, {text.splitlines()[0]!r:.60} say; nothing of that is shown")
+            self._note("prints", f"it prints, {shortened(text.splitlines()[0], 60)!r} say; nothing of that is shown")
 
     def _note(self, kind: str, sentence: str) -> None:
         self.notes.setdefault(kind, sentence)

@@ -14,7 +14,7 @@ from gradwidgets.core.layers.origin.found import Origin
 from gradwidgets.core.layers.origin.places import LOSS, Place, has_numbers, is_finite
 from gradwidgets.core.layers.origin.sentences import quoted, within
 from gradwidgets.core.layers.origin.slopes import slope_at
-from gradwidgets.core.non_finite import ACTIONS, action_for
+from gradwidgets.core.remedies import ACTIONS, action_for
 from gradwidgets.core.watching import plain_name
 
 # What leaves numbers out on the way forward, so that their gradient is 0 and not missing.

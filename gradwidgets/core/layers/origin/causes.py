@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from gradwidgets.core.non_finite import action_for
+from gradwidgets.core.remedies import action_for
 from gradwidgets.core.wording import number
 
 _UNMASK = (

@@ -11,7 +11,7 @@ from torch.utils import _pytree as pytree
 from gradwidgets.core.layers.origin.causes import REDUCING, Call, Cause, cause_of, makes_a_mask
 from gradwidgets.core.layers.origin.data import Datum
 from gradwidgets.core.layers.origin.places import Place, Places, has_numbers, is_finite
-from gradwidgets.core.non_finite import ACTIONS
+from gradwidgets.core.remedies import ACTIONS
 from gradwidgets.core.watching import Watching
 
 # What torch calls an operation inside, where a person calls it otherwise.

@@ -7,7 +7,7 @@ from gradwidgets.core.layers.origin.forwards import Source
 from gradwidgets.core.layers.origin.found import Origin
 from gradwidgets.core.layers.origin.places import LOSS, Place
 from gradwidgets.core.layers.rows import ROOT
-from gradwidgets.core.non_finite import ACTIONS
+from gradwidgets.core.remedies import ACTIONS
 
 
 def blamed(source: Source, loss: Tensor) -> Origin:

@@ -11,6 +11,7 @@ import torch
 from torch.nn import functional as F
 
 from tests.core.losses.field.case import Case
+from tests.core.losses.field.more_sound import MORE_SOUND
 
 LINE = {"slope": (-2.0, 3.0), "offset": (-3.0, 2.0)}
 PAIR = {"a": (-3.0, 3.0), "b": (-3.0, 3.0)}
@@ -806,4 +807,12 @@ ROOTS = (
     ),
 )
 
-SOUND = (*ROOTS, *TORCH, *REGRESSION, *LIKELIHOODS, *CLASSIFICATION, *PAIRS)
+SOUND = (
+    *ROOTS,
+    *TORCH,
+    *REGRESSION,
+    *LIKELIHOODS,
+    *CLASSIFICATION,
+    *PAIRS,
+    *MORE_SOUND,
+)

@@ -7,10 +7,17 @@ from tests.core.losses.field.gone_wrong.cut_gradients import CUT
 from tests.core.losses.field.gone_wrong.formulas import FORMULAS
 from tests.core.losses.field.gone_wrong.half_precision import HALF_PRECISION
 from tests.core.losses.field.gone_wrong.jumps import JUMPS
+from tests.core.losses.field.gone_wrong.masked import MASKED
 from tests.core.losses.field.gone_wrong.minima import MINIMA
 from tests.core.losses.field.gone_wrong.no_gradient import DEAD
+from tests.core.losses.field.gone_wrong.remedied import REMEDIED
+from tests.core.losses.field.gone_wrong.rounding import ROUNDING
 from tests.core.losses.field.gone_wrong.single_precision import SINGLE_PRECISION
+from tests.core.losses.field.gone_wrong.spikes import SPIKES
 from tests.core.losses.field.gone_wrong.tips import TIPS
 from tests.core.losses.field.gone_wrong.undefined import UNDEFINED
 
-GONE_WRONG = (*FORMULAS, *MINIMA, *DEAD, *CUT, *JUMPS, *UNDEFINED, *TIPS, *SINGLE_PRECISION, *HALF_PRECISION)
+GONE_WRONG = (
+    *FORMULAS, *MINIMA, *DEAD, *CUT, *JUMPS, *UNDEFINED, *TIPS, *SINGLE_PRECISION, *HALF_PRECISION, *ROUNDING, *SPIKES,
+    *REMEDIED, *MASKED,
+)  # fmt: skip

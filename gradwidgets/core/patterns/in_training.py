@@ -1,0 +1,84 @@
+"""What the precision of the training makes of a loss, as findings."""
+
+import torch
+
+from gradwidgets.core.finding import Finding
+from gradwidgets.core.patterns.look import Look
+from gradwidgets.core.patterns.resolution import unresolved_in_training
+from gradwidgets.core.patterns.training import LOST_SHARE, OFF, Trouble
+from gradwidgets.core.wording import number, percent, place
+
+
+def vanishes_in_float32(look: Look) -> Finding | None:
+    """Gradients that float64 has and float32, in which models train, rounds to zero."""
+    trouble = look.trouble
+    if trouble is None or trouble.kind != "lost" or look.dtype != torch.float32 or trouble.cast is not None:
+        return None
+    return _lost("vanishes_in_float32", look)
+
+
+def precision(look: Look) -> Finding | None:
+    """Values or gradients that the precision of the training makes infinite, NaN, zero or wrong."""
+    trouble, coarse = look.trouble, unresolved_in_training(look.grid.axes, look.dtype)
+    if coarse is not None:
+        return coarse
+    if look.untried and look.dtype != torch.float32:
+        message = f"it cannot be looked at in {_name(look.dtype)}: {look.untried}"
+        return Finding("precision", "info", message, {}, None, "Under autocast such a part stays in float32.")
+    if trouble is None or (trouble.kind == "lost" and look.dtype == torch.float32 and trouble.cast is None):
+        return None
+    if trouble.kind == "lost":
+        return _lost("precision", look)
+    dtype, where = _name(trouble.cast or look.dtype), place(look.names, trouble.point.tolist())
+    evidence: dict[str, object] = {"share": trouble.share, "dtype": dtype, "operation": trouble.operation}
+    if trouble.kind == "wrong":
+        said = f": {trouble.operation}" if trouble.operation else ""
+        message = f"in {percent(trouble.share)} of the view the gradient in {dtype} is off by half and more, at {where}"
+        action = _in_more_digits(dtype)
+        return Finding("precision", "warning", f"{message} say{said}", evidence, tuple(trouble.point.tolist()), action)
+    if trouble.kind == "off":
+        return _off(dtype, where, evidence, trouble)
+    begins = [f"{name} {number(value)}" for name, values in trouble.begins.items() for value in values]
+    much = f"in {percent(trouble.share)} of the view" if trouble.share else "at single points"
+    message = f"{much} it is not finite in {dtype} though it is in float64, at {where} say"
+    message += f": {trouble.operation}" if trouble.operation else ""
+    message += f"; along the axes through there that begins or ends at {', '.join(begins)}" if begins else ""
+    evidence["begins"] = trouble.begins
+    action = "Use the stable form (logsumexp, logsigmoid, softplus, log1p), or compute this part in "
+    action += "float64." if dtype == "float32" else "float32."
+    return Finding("precision", "error", message, evidence, tuple(trouble.point.tolist()), action)
+
+
+def _off(dtype: str, where: str, evidence: dict[str, object], trouble: Trouble) -> Finding:
+    """A value that is rounded so much that it does not show how the loss changes."""
+    message = (
+        f"in {percent(trouble.share)} of the view the loss in {dtype} is off by more than {percent(OFF)} of its change "
+        f"over the view, by up to {number(trouble.largest, 3)}, at {where} say"
+    )
+    message += f": {trouble.operation}" if trouble.operation else ""
+    evidence |= {"largest": trouble.largest, "threshold": OFF}
+    action = _in_more_digits(dtype)
+    return Finding("precision", "warning", message, evidence, tuple(trouble.point.tolist()), action)
+
+
+def _in_more_digits(dtype: str) -> str:
+    return (
+        f"Compute this part in {'float64' if dtype == 'float32' else 'float32'}: sums of many, differences of numbers "
+        "that are nearly the same; or take its stable form: log1p, expm1, what they have in common taken out before."
+    )
+
+
+def _lost(name: str, look: Look) -> Finding:
+    trouble = look.trouble
+    dtype, spot = _name(trouble.cast or look.dtype), tuple(trouble.point.tolist())
+    message = (
+        f"in {percent(trouble.share)} of the view the gradient is zero in {dtype} though float64 has one, up to "
+        f"{number(trouble.largest)} over the view, at {place(look.names, spot)} say"
+    )
+    message += f": {trouble.operation}" if trouble.operation else ""
+    evidence = {"share": trouble.share, "threshold": LOST_SHARE, "largest lost": trouble.largest, "dtype": dtype}
+    return Finding(name, "warning", message, evidence, spot)
+
+
+def _name(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")

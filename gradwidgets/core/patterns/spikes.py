@@ -1,0 +1,140 @@
+"""Spikes of a likelihood: beside one sample the scale may go to 0, and the loss falls without end."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from gradwidgets.core.patterns.descents import Descents
+from gradwidgets.core.patterns.view import View
+from gradwidgets.core.slices import finish
+
+NARROW = 0.01  # of the view: a spike is no wider at the view's edge
+_CANDIDATES = 2  # ends of descents, the lowest
+_SAME = 0.02  # of the view: ends so near to each other are one
+_STEPS = 6  # from where a descent has stopped to the edge
+_BACK = (0.05, 0.1, 0.15)  # of the scale's axis, from the edge
+_BEYOND = (0.05, 0.1, 0.15)  # the same, beyond the edge
+_TOWARDS_ZERO = (0.3, 0.09, 0.027)  # of the edge's value, where the axis is the scale itself, that has an end at 0
+_NEAR_ZERO = 0.05  # of the axis: from there on it is that
+_LIKE = 0.6  # of one fall: the next is as large, give or take
+_SHRINKS = 0.9  # of a width: the next one nearer to the edge is smaller
+_POLLS = 3
+
+
+@dataclass(frozen=True)
+class Spike:
+    """Where a loss falls without end, ever narrower.
+
+    Attributes:
+        axis: The scale's.
+        point: On the edge of the view.
+        width: Of the spike there, as a share of the view along the other axis.
+        target: What the scale goes to, in words.
+    """
+
+    axis: int
+    point: tuple[float, ...]
+    width: float
+    target: str
+
+
+def spike_of(view: View, descents: Descents, minima: Sequence[Sequence[float]]) -> Spike | None:
+    """The spike that descents lead into over two axes, or None.
+
+    Args:
+        view: Where.
+        descents: From all over it.
+        minima: Points at which the loss has a smooth minimum: what ends near to one is on its way there.
+    """
+    if view.dims != 2 or view.slow:
+        return None
+    blocked = descents.blocked(view)
+    known = [torch.tensor(point, dtype=torch.float64) for point in minima]
+    for k in descents.losses.argsort().tolist():
+        end, slopes = descents.ends[k], descents.gradients[k]
+        if bool(descents.settled[k]) and int(blocked[k].sum()) != 1:
+            continue
+        if any(bool(((end - other).abs() < _SAME * view.spans).all()) for other in known):
+            continue
+        known.append(end)
+        for axis in range(2) if bool((slopes != 0).all()) else ():
+            edge = _at_edge(view, end, axis, float(slopes[axis]), bool(blocked[k, axis]))
+            found = None if edge is None else _at(view, edge, axis)
+            if found is not None:
+                return found
+        if len(known) == len(minima) + _CANDIDATES:
+            break
+    return None
+
+
+def _at_edge(view: View, end: Tensor, axis: int, slope: float, there: bool) -> Tensor | None:
+    """Where the valley in which a descent has stopped comes to the edge of the view, or None."""
+    if there:
+        return end
+    edge, at = float(view.low[axis] if slope > 0 else view.high[axis]), end
+    if edge == float(end[axis]):
+        return None
+    loss = None
+    for value in torch.linspace(float(end[axis]), edge, _STEPS + 1, dtype=torch.float64):
+        points, losses = _bottoms(view, at, axis, value[None])
+        if loss is not None and not float(losses[0]) < loss:
+            return None
+        at, loss = points[0], float(losses[0])
+    return at
+
+
+def _at(view: View, end: Tensor, axis: int) -> Spike | None:
+    inward = 1.0 if float(end[axis]) <= float(view.low[axis]) else -1.0
+    span, edge = float(view.spans[axis]), float(end[axis])
+    inside = torch.tensor([edge, *(edge + inward * share * span for share in _BACK)], dtype=torch.float64)
+    points, losses = _bottoms(view, end, axis, inside)
+    falls = losses.diff()
+    if not bool((falls > 0).all()):
+        return None
+    widths = _widths(view, points, losses, axis, float(falls[0]))
+    if not float(widths[0]) < min(NARROW, _SHRINKS * float(widths[1])) or not bool((widths.diff() >= 0).all()):
+        return None
+    scale = inward > 0 and 0 < edge < _NEAR_ZERO * span
+    beyond = [edge * share for share in _TOWARDS_ZERO] if scale else [edge - inward * s * span for s in _BEYOND]
+    _, further = _bottoms(view, end, axis, torch.tensor([edge, *beyond], dtype=torch.float64))
+    falls = -further.diff()
+    if not bool(further.isfinite().all()) or not bool((falls > 0).all()):
+        return None
+    if float(falls.min()) < _LIKE * float(falls.max()):
+        return None
+    target = "0" if scale else "−∞" if inward > 0 else "∞"
+    return Spike(axis, tuple(points[0].tolist()), float(widths[0]), target)
+
+
+def _bottoms(view: View, start: Tensor, axis: int, values: Tensor) -> tuple[Tensor, Tensor]:
+    """The lowest points along the other axis at values of one, (N, 2), each begun at the last, and their losses."""
+    other, sizes = 1 - axis, 0.03 * 0.5 ** torch.arange(36, dtype=torch.float64)
+    steps = torch.cat([-sizes, torch.zeros(1, dtype=torch.float64), sizes]) * view.spans[other]
+    at, points, losses = start.clone(), [], []
+    for value in values.tolist():
+        at[axis] = value
+        for _ in range(_POLLS):
+            places = at.expand(len(steps), 2).clone()
+            places[:, other] += steps
+            found, _ = finish(view.at(places, gradient=False))
+            found = found.nan_to_num(math.inf, math.inf, math.inf)
+            at, loss = places[int(found.argmin())].clone(), found.min()
+            if bool((places[len(sizes)] == at).all()):
+                break
+        points.append(at.clone())
+        losses.append(loss)
+    return torch.stack(points), torch.stack(losses)
+
+
+def _widths(view: View, points: Tensor, losses: Tensor, axis: int, rise: float) -> Tensor:
+    """How far from each point along the other axis a loss has risen by so much, on both sides, of the view, (N,)."""
+    other, shares = 1 - axis, 2.0 ** torch.arange(-30, 0.1, 0.125, dtype=torch.float64)
+    places = points[:, None, None].expand(-1, len(shares), 2, 2).clone()
+    places[..., other] += (shares * view.spans[other])[:, None] * torch.tensor([-1.0, 1.0], dtype=torch.float64)
+    found, _ = finish(view.at(places.reshape(-1, 2), gradient=False))
+    risen = (found.reshape(len(points), len(shares), 2) - losses[:, None, None] > rise).all(-1)
+    first = torch.where(risen.any(1), risen.double().argmax(1), len(shares) - 1)
+    return shares[first]
