@@ -13,7 +13,7 @@ from torch import Tensor
 
 from gradwidgets.core.finding import Finding
 from gradwidgets.core.layers.followed import Followed, followed_in
-from gradwidgets.core.layers.passes import Subject, checked, copied, run, without_gradient_hooks
+from gradwidgets.core.layers.passes import Subject, checked, run, without_gradient_hooks
 from gradwidgets.core.results import Result
 from gradwidgets.core.subject.home import abroad
 from gradwidgets.core.wording import counted, number
@@ -77,7 +77,7 @@ def gradients_along_time(subject: Subject) -> tuple[TimeProfile, ...]:
     with without_gradient_hooks(subject.model), contextlib.ExitStack() as stack:
         for one in followed:
             stack.enter_context(one.watching())
-        inputs, targets = copied(subject.inputs), copied(subject.targets)
+        inputs, targets = subject.batch()
         output = run("the model", subject.model, inputs, subject.model)
         loss = checked(run("the loss", lambda: subject.loss_fn(output, targets), (), subject.model))
         for one in followed:

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
 from gradwidgets.core.layers.along_time import gradients_along_time
+from gradwidgets.core.layers.asked import without_asked
 from gradwidgets.core.layers.drawn import drawn_in
 from gradwidgets.core.layers.following import cuts_of, stops_of
 from gradwidgets.core.layers.in_place import told_in_place
@@ -17,7 +18,6 @@ from gradwidgets.core.layers.origin import origin_of, origin_of_bad_gradient
 from gradwidgets.core.layers.passes import (
     FlowError,
     Subject,
-    copied,
     hooks_in_words,
     quietly,
     run,
@@ -84,7 +84,7 @@ def flow_of(subject: Subject, *, own: bool = False, known: bool = False) -> Laye
 
 def _looked(subject: Subject) -> Measured:
     """One pass, and what only further passes tell where there is something to tell."""
-    look = Look(subject, copied(subject.inputs), copied(subject.targets))
+    look = Look(subject, *subject.batch())
     try:
         found = _measure(subject, look)
     except FlowError as error:
@@ -92,6 +92,8 @@ def _looked(subject: Subject) -> Measured:
         if told is None:
             raise
         raise told from error.__cause__
+    if found.unlisted:
+        found.unlisted = tuple(without_asked(subject, found.unlisted))
     unreached = [row for row in found.rows if _is_unreached(row, found)]
     cuts = cuts_of(subject, unreached)
     for row in unreached:
@@ -116,7 +118,7 @@ def _looked(subject: Subject) -> Measured:
 
 
 def _measure_plainly(subject: Subject) -> Measured:
-    found = _measure(subject, Glance(subject, copied(subject.inputs), copied(subject.targets)))
+    found = _measure(subject, Glance(subject, *subject.batch()))
     if not math.isfinite(found.loss):
         found.culprit = origin_of(subject)
     return found

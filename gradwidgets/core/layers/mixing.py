@@ -19,7 +19,7 @@ from torch.utils import _pytree as pytree
 
 from gradwidgets.core.layers.along_samples import Along, are_samples
 from gradwidgets.core.layers.following import place_of_call
-from gradwidgets.core.layers.passes import FlowError, Subject, copied, run
+from gradwidgets.core.layers.passes import FlowError, Subject, run
 from gradwidgets.core.results import Result
 
 Shapes = tuple[tuple[int, ...], tuple[int, ...]]
@@ -135,7 +135,7 @@ def _of(before: tuple[int, ...], after: tuple[int, ...], fewer: int, count: int)
 
 def _output(subject: Subject, axis: int, count: int, some: Tensor) -> object:
     """What the model gives for some of the samples."""
-    inputs = pytree.tree_map(lambda one: _taken(one, axis, count, some), copied(subject.inputs))
+    inputs = pytree.tree_map(lambda one: _taken(one, axis, count, some), subject.batch()[0])
     torch.manual_seed(0)
     return run("the model", subject.model, inputs, subject.model)
 

@@ -16,7 +16,7 @@ from torch.utils import _pytree as pytree
 from gradwidgets.core.finding import Finding, worst_first
 from gradwidgets.core.layers.monitor_graph import Strays, of_loss, span_of
 from gradwidgets.core.layers.monitor_taps import Hook
-from gradwidgets.core.layers.passes import FlowError, Subject, copied, run, without_gradient_hooks
+from gradwidgets.core.layers.passes import FlowError, Subject, run, without_gradient_hooks
 from gradwidgets.core.layers.preflight import Entry, Look, batch_findings
 from gradwidgets.core.layers.preflight.amount import samples
 from gradwidgets.core.layers.preflight.given import in_graph
@@ -254,7 +254,7 @@ class _Exit:
 
 
 def _looked(subject: Subject) -> tuple[list[Finding], float]:
-    look = Look(subject, copied(subject.inputs), copied(subject.targets))
+    look = Look(subject, *subject.batch())
     with without_gradient_hooks(subject.model):
         try:
             output = look.at_model(lambda: run("the model", subject.model, look.inputs, subject.model))

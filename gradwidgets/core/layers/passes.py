@@ -5,7 +5,7 @@ import math
 import sys
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 import torch
@@ -15,6 +15,7 @@ from torch.utils import _pytree as pytree
 from gradwidgets.core.loss_call import check_loss
 from gradwidgets.core.subject.certificate import Certificate
 from gradwidgets.core.subject.clone import Clone
+from gradwidgets.core.subject.handed import Handed, tensors_of
 from gradwidgets.core.subject.held import Held
 from gradwidgets.core.subject.home import abroad
 from gradwidgets.core.subject.memory import check_room, kept_bytes
@@ -48,6 +49,7 @@ class Subject:
         small: Whether it takes little memory.
         light: Whether one thread does the work soonest.
         ours: Of a copy, the ids of what is in it, which belongs to nobody else.
+        handed: Of a copy, what of the batch the model or the loss holds as well.
     """
 
     model: nn.Module
@@ -59,6 +61,7 @@ class Subject:
     small: bool
     light: bool = True
     ours: frozenset[int] = frozenset()
+    handed: Handed = field(default_factory=Handed)
 
     @classmethod
     def of(cls, model: object, inputs: object, targets: object, loss_fn: object) -> "Subject":
@@ -101,7 +104,7 @@ class Subject:
         with block, block.again(), quietly(self.light), torch.inference_mode(False), torch.enable_grad():
             copied = self
             if not own:
-                clone = Clone()
+                clone = Clone(batch=tensors_of((self.inputs, self.targets)))
                 copied = self.copied(clone)
                 block.watch(clone)
                 copied.check_room()
@@ -129,11 +132,17 @@ class Subject:
 
     def copied(self, clone: Clone | None = None) -> "Subject":
         """The same with copies of everything, which share nothing with it that a call could change."""
-        clone = clone or Clone()
-        parts = [clone.of(one) for one in (self.model, self.inputs, self.targets, self.loss_fn)]
+        clone = clone or Clone(batch=tensors_of((self.inputs, self.targets)))
+        model, loss_fn = clone.of(self.model), clone.of(self.loss_fn)
+        handed = Handed.among(clone, self.inputs, self.targets)
+        parts = model, clone.of(self.inputs), clone.of(self.targets), loss_fn
         if self.lazy:
             self.notes.append("lazy layers: measured on a copy, whose first call gave them their sizes and weights")
-        return Subject(*parts, self.notes, self.lazy, self.small, self.light, clone.made())
+        return Subject(*parts, self.notes, self.lazy, self.small, self.light, clone.made(), handed)
+
+    def batch(self) -> list[object]:
+        """Copies of inputs and targets for one pass, which may change in place what it is given."""
+        return self.handed.copied(self.inputs, self.targets)
 
     def loss(self) -> Tensor:
         """The loss of the batch, on copies of inputs and targets.
@@ -141,8 +150,12 @@ class Subject:
         Raises:
             FlowError: The model or the loss raised, or the loss is no real number in a tensor.
         """
-        output = run("the model", self.model, copied(self.inputs), self.model)
-        return checked(run("the loss", lambda: self.loss_fn(output, copied(self.targets)), (), self.model))
+        return self.loss_of(*self.batch())
+
+    def loss_of(self, inputs: object, targets: object) -> Tensor:
+        """The loss of these very inputs and targets, as there."""
+        output = run("the model", self.model, inputs, self.model)
+        return checked(run("the loss", lambda: self.loss_fn(output, targets), (), self.model))
 
 
 def size_of(model: nn.Module) -> tuple[int, bool]:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from gradwidgets.core.layers.arguments import positive, whole
 from gradwidgets.core.layers.clippers import by_norm
 from gradwidgets.core.layers.gradients import global_norm, gradients_of
-from gradwidgets.core.layers.passes import FlowError, Subject, copied, is_torchs, quietly, run
+from gradwidgets.core.layers.passes import FlowError, Subject, is_torchs, quietly, run
 from gradwidgets.core.slices import Slices
 from gradwidgets.core.subject.held import Held
 from gradwidgets.core.subject.home import at_home
@@ -78,7 +78,7 @@ def trainee(subject: Subject) -> Subject:
     if subject.lazy:
         held = Held(copy.model, copy.loss_fn, but=copy.ours)
         with Untouched(held=held) as block, block.again(), _training(copy, 0), torch.no_grad():
-            run("the model", copy.model, copied(copy.inputs), copy.model)
+            run("the model", copy.model, copy.batch()[0], copy.model)
         copy = replace(copy, lazy=False).copied()
     return replace(copy, notes=[])
 

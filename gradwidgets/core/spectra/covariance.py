@@ -135,9 +135,10 @@ def _measuring(
     model: nn.Module, batches: Iterable[tuple[object, object]], loss_fn: Callable
 ) -> Slices[GradientCovariance]:
     half = (torch.float16, torch.bfloat16)
-    function = ModelLoss(model, loss_fn)
+    data = batches if isinstance(batches, (list, tuple)) else ()
+    function = ModelLoss(model, loss_fn, data=data)
     if any(p.dtype in half for p in function.parameters):
-        function = ModelLoss(model, loss_fn, torch.float32)
+        function = ModelLoss(model, loss_fn, torch.float32, data)
     layers = _layers(function)
     chosen = torch.cat([start + some for start, _, some in layers.values()]).to(function.device)
     length = sum(p.numel() for p in function.parameters)
@@ -179,7 +180,7 @@ def _gradient(function: ModelLoss, batch: object, index: int) -> Tensor:
     if not isinstance(batch, (tuple, list)) or len(batch) != 2:
         what = f"{type(batch).__name__} of {len(batch)}" if hasattr(batch, "__len__") else type(batch).__name__
         raise TypeError(f"batches must give (inputs, targets) pairs; number {index} is a {what}")
-    inputs, targets = map(function.batch, batch)
+    inputs, targets = function.batch(*batch)
     # Dropout is a part of the gradient's noise: another mask for each batch.
     loss, gradients = function.quiet(lambda: function.gradients(inputs, targets), seed=index)
     gradient = flat_gradient(function, gradients)

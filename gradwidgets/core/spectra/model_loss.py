@@ -17,6 +17,7 @@ from gradwidgets.core.spectra.checked_model import batch_normalized, call_model,
 from gradwidgets.core.subject.clone import Clone
 from gradwidgets.core.subject.held import Held
 from gradwidgets.core.subject.home import abroad
+from gradwidgets.core.subject.kinds import UNKNOWN
 from gradwidgets.core.subject.memory import check_room, kept_bytes
 from gradwidgets.core.subject.slots import slots_of
 from gradwidgets.core.subject.undisturbed import SEED, random_numbers
@@ -38,6 +39,7 @@ class ModelLoss:
         model: The model; one that torch.compile or DataParallel wraps is taken out of the wrapping.
         loss_fn: Takes the model's output and the targets, returns one number.
         dtype: What floating point parameters, buffers, inputs and targets are converted to; None keeps their own.
+        data: What batches will be made of, as far as that is known: what model or loss hold of it is the same there.
 
     Raises:
         TypeError: `model` is no module, or `loss_fn` not callable.
@@ -52,14 +54,18 @@ class ModelLoss:
         notes: What has to be known about the numbers, a sentence each, by subject.
     """
 
-    def __init__(self, model: nn.Module, loss_fn: Callable, dtype: torch.dtype | None = None) -> None:
+    def __init__(
+        self, model: nn.Module, loss_fn: Callable, dtype: torch.dtype | None = None, data: object = ()
+    ) -> None:
         self.original = checked_model(model)
         check_loss(loss_fn, "loss_fn")
         self.dtype = dtype
         # Classes may have their own way of being copied, which may leave a trace.
         with Untouched(self.original, loss_fn) as block, block.again(), torch.inference_mode(False):
-            clone = Clone(dtype)
+            clone = Clone(dtype, tensors_in(data))
             self.model, self.loss_fn = clone.of(self.original), clone.of(loss_fn)
+        pairs = [(one, clone.copy_of(one)) for one in clone.batch.values()]
+        self._handed = [(one, made) for one, made in pairs if made is not UNKNOWN]
         for module in self.model.modules():
             if getattr(module, "sparse", False) is True:
                 module.sparse = False  # sparse gradients have no second derivative
@@ -76,13 +82,17 @@ class ModelLoss:
             low, high = ", ".join(sorted(_name(d) for d in own & set(_HALF))), _name(dtype)
             self.notes["dtype"] = f"the model is in {low}; computed in {high} on a copy"
 
-    def batch(self, tree: object) -> object:
-        """Inputs or targets in the dtype of the calls.
+    def batch(self, inputs: object, targets: object) -> tuple[object, object]:
+        """Inputs and targets in the dtype of the calls.
 
         Args:
-            tree: A tensor, or tuples, lists and dicts of tensors and other things.
+            inputs: A tensor, or tuples, lists and dicts of tensors and other things.
+            targets: The same.
         """
-        return Clone(self.dtype).of(tree)
+        clone = Clone(self.dtype)
+        for one, made in self._handed:
+            clone.keep(one, made)
+        return clone.of(inputs), clone.of(targets)
 
     @contextlib.contextmanager
     def _settings(self, seed: int) -> Iterator[None]:
@@ -142,7 +152,7 @@ class ModelLoss:
         Raises:
             ValueError: The loss is not one real number.
         """
-        inputs, targets = _cloned(inputs), _cloned(targets)
+        inputs, targets = _cloned((inputs, targets), {id(made): made for _, made in self._handed})
         loss = self.output_and_loss(inputs, targets)
         if not isinstance(loss, Tensor):
             raise ValueError(
@@ -272,10 +282,10 @@ def model_loss(
     """
     refused: Exception | None = None
     for dtype in dtypes:
-        function = ModelLoss(model, loss_fn, dtype)
+        function = ModelLoss(model, loss_fn, dtype, (inputs, targets))
         if dtype == torch.float64 and function.device.type == "mps":
             continue  # has no float64
-        batch = function.batch(inputs), function.batch(targets)
+        batch = function.batch(inputs, targets)
         function.check_room(*batch, passes)
         try:
             loss = function.observe(*batch)
@@ -297,9 +307,14 @@ def _bytes_of(tensor: Tensor) -> int:
     return tensor._nnz() * (tensor.itemsize + 8 * tensor.ndim)  # sparse: numbers and where they are, about
 
 
-def _cloned(tree: object) -> object:
-    # A model may change its inputs in place.
-    return tree_map(lambda leaf: leaf.clone() if isinstance(leaf, Tensor) else leaf, tree)
+def _cloned(tree: object, made: dict[int, Tensor]) -> object:
+    # A model may change its inputs in place. What is one tensor stays one, and what the loss holds is itself.
+    def clone(leaf: object) -> object:
+        if isinstance(leaf, Tensor) and id(leaf) not in made:
+            made[id(leaf)] = leaf.clone()
+        return made.get(id(leaf), leaf)
+
+    return tree_map(clone, tree)
 
 
 def _name(dtype: torch.dtype | None) -> str:

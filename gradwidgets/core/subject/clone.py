@@ -8,12 +8,14 @@ import types
 import warnings
 import weakref
 from collections import OrderedDict, deque
+from collections.abc import Iterable
 
 import torch
 from torch import Tensor, nn
 
-from gradwidgets.core.subject.kinds import ATOMIC, PROXIES, UNKNOWN, is_library, is_opaque, names_in, root_of
+from gradwidgets.core.subject.kinds import ATOMIC, PROXIES, UNKNOWN, is_opaque, names_in, root_of
 from gradwidgets.core.subject.reached import attributes_of
+from gradwidgets.core.subject.readers import Readers
 from gradwidgets.core.subject.storages import Storages
 
 LARGE = 1 << 28  # bytes of one tensor or array outside of any module, beyond which it is shared
@@ -34,17 +36,20 @@ class Clone:
 
     Args:
         dtype: What floating point tensors become; None keeps their own.
+        batch: Tensors that a function may hold as well, as a loss does that differentiates by an input: what reads them
+            as globals is bound to their copies too.
 
     Attributes:
         shared: What is not copied, by its class's name.
     """
 
-    def __init__(self, dtype: torch.dtype | None = None) -> None:
+    def __init__(self, dtype: torch.dtype | None = None, batch: Iterable[Tensor] = ()) -> None:
+        self.batch = {id(one): one for one in batch}
+        self._readers = Readers(self.batch)
         self.shared: set[str] = set()
         self._made: dict[int, object] = {}  # as `copy.deepcopy`'s memo, for classes with a `__deepcopy__`
         self._kept: list[object] = []  # so that no id comes twice
         self._spaces: dict[int, dict] = {}
-        self._needs: dict[int, bool] = {}
         self._storages = Storages(dtype)
 
     def of(self, thing: object) -> object:
@@ -58,6 +63,11 @@ class Clone:
         plain = _PLAIN.get(type(thing))
         made = self._made[id(thing)] = self._copy(thing) if plain is None else plain(self, thing)
         return made
+
+    def keep(self, thing: object, made: object) -> None:
+        """Say what stands for something among the copies: itself, or a copy made before."""
+        self._kept.append(thing)
+        self._made[id(thing)] = made
 
     def copy_of(self, thing: object) -> object:
         """What stands for something among the copies; `UNKNOWN` where that was never asked for."""
@@ -216,7 +226,8 @@ class Clone:
         return function if made is owner else getattr(made, function.__name__)
 
     def _function(self, function: types.FunctionType) -> types.FunctionType:
-        if not function.__closure__ and not function.__dict__ and not self._names_a_model(function):
+        names_a_part = self._readers.names_a_part(function)
+        if not (function.__closure__ or function.__dict__ or names_a_part or self._readers.holds(function)):
             return function
         closure = function.__closure__ or ()
         new = [cell for cell in closure if id(cell) not in self._made]
@@ -224,7 +235,7 @@ class Clone:
             self._kept.append(cell)
             self._made[id(cell)] = types.CellType()
         cells = tuple([self._made[id(cell)] for cell in closure])
-        space = self._space(function) if self._names_a_model(function) else function.__globals__
+        space = self._space(function) if names_a_part else function.__globals__
         made = types.FunctionType(function.__code__, space, function.__name__, None, cells or None)
         self._remember(function, made)
         for name in functools.WRAPPER_ASSIGNMENTS:
@@ -246,30 +257,8 @@ class Clone:
     def _rebind(self, function: types.FunctionType, space: dict) -> None:
         for name in names_in(function.__code__):
             value = function.__globals__.get(name)
-            if self._is_model(value):
+            if self._readers.is_part(value):
                 space[name] = self.of(value)
-
-    def _names_a_model(self, function: types.FunctionType) -> bool:
-        """Whether a function reads a module or a trained tensor among its globals, by way of others too."""
-        if is_library(function):
-            return False
-        known = self._needs.get(id(function))
-        if known is None:
-            self._needs[id(function)] = False  # of a function that calls itself
-            self._kept.append(function)
-            names = function.__globals__
-            known = any(self._is_model(names.get(name)) for name in names_in(function.__code__))
-            self._needs[id(function)] = known
-        return known
-
-    def _is_model(self, value: object) -> bool:
-        if isinstance(value, types.FunctionType):
-            return self._names_a_model(value)
-        if isinstance(value, (list, tuple)):
-            return any(isinstance(one, (nn.Module, nn.Parameter)) for one in value)
-        if isinstance(value, dict):
-            return any(isinstance(one, (nn.Module, nn.Parameter)) for one in value.values())
-        return isinstance(value, nn.Module) or (isinstance(value, Tensor) and value.requires_grad)
 
     # -- tensors ------------------------------------------------------------------------------------------
 

@@ -13,7 +13,7 @@ from gradwidgets.core.layers.origin.forwards import Forwards
 from gradwidgets.core.layers.origin.found import Origin
 from gradwidgets.core.layers.origin.places import Places, is_finite
 from gradwidgets.core.layers.origin.sentences import blamed
-from gradwidgets.core.layers.passes import Subject, copied, run, without_gradient_hooks
+from gradwidgets.core.layers.passes import Subject, run, without_gradient_hooks
 from gradwidgets.core.subject.home import abroad
 
 T = TypeVar("T")
@@ -77,7 +77,7 @@ def _of_loss(loss: Tensor, watch: Forwards, data: list[Datum]) -> Origin | None:
 
 def _followed(subject: Subject, *, record: bool = False) -> tuple[Tensor, Forwards, list[Datum]]:
     """The loss, with where each tensor that is not finite began, and the data that were not finite before."""
-    inputs, targets = copied(subject.inputs), copied(subject.targets)
+    inputs, targets = subject.batch()
     data = list(data_of(subject, inputs, targets))
     with Places(subject.model) as places, Forwards(places, data, record=record) as watch:
         output = run("the model", subject.model, inputs, subject.model)

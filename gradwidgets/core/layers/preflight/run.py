@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from gradwidgets.core.finding import Finding, worst_first
 from gradwidgets.core.layers.along_samples import Along
 from gradwidgets.core.layers.drawn import drops, may_draw, random_state
-from gradwidgets.core.layers.passes import FlowError, Subject, checked, copied, run, without_gradient_hooks
+from gradwidgets.core.layers.passes import FlowError, Subject, checked, run, without_gradient_hooks
 from gradwidgets.core.layers.preflight.amount import samples
 from gradwidgets.core.layers.preflight.batch import batch_findings, reconsidered
 from gradwidgets.core.layers.preflight.caught import Warned
@@ -47,7 +47,7 @@ def preflight(model: nn.Module, inputs: object, targets: object, loss_fn: Callab
 
 
 def _looked(subject: Subject) -> list[Finding]:
-    look = Look(subject, copied(subject.inputs), copied(subject.targets))
+    look = Look(subject, *subject.batch())
     with without_gradient_hooks(subject.model):
         try:
             output = look.at_model(lambda: run("the model", subject.model, look.inputs, subject.model))
