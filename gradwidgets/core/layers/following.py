@@ -1,5 +1,6 @@
 """Where the way back from the loss is cut: a pass that follows what depends on the layers that it does not reach."""
 
+import math
 import os
 import sys
 
@@ -20,6 +21,8 @@ _ROWS = ("cat", "concat", "concatenate")
 _OURS = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 # They have a slope, and it is 0 nearly everywhere.
 STEPS = ("round", "floor", "ceil", "trunc", "fix", "sign", "sgn", "heaviside", "floor_divide")
+_AS_ANOTHER = ("view_as", "reshape_as", "expand_as", "type_as", "to")
+_EACH = ("broadcast_tensors", "meshgrid", "atleast_1d", "atleast_2d", "atleast_3d")  # one after the other, as it is
 _LEAVING = ("item", "tolist", "numpy", "__float__", "__int__", "__index__", "__array__", "__bool__")
 
 
@@ -73,7 +76,7 @@ class _Following(TorchFunctionMode):
         super().__init__()
         self._alive: dict[int, frozenset[str]] = {}
         self._lost: dict[int, frozenset[tuple[str, Cut]]] = {}
-        self._left: dict[str, Cut] = {}
+        self._left: dict[str, list[tuple[Cut, object]]] = {}  # each with what was left with
         self._detached: dict[str, Cut] = {}  # what is done with such a copy need not be seen, in numpy say
         self._used: set[str] = set()
         # Layers that stand in the way of what is trained, and those that meet it in a comparison.
@@ -91,7 +94,7 @@ class _Following(TorchFunctionMode):
 
     def __torch_function__(self, func, types, args=(), kwargs=None):
         kwargs = kwargs or {}
-        given = _tensors((args, kwargs))
+        given = _tensors(_taken(func, args, kwargs))
         alive = frozenset().union(*[self._alive.get(id(one), ()) for one in given])
         lost = frozenset().union(*[self._lost.get(id(one), ()) for one in given])
         result = func(*args, **kwargs)
@@ -158,9 +161,9 @@ class _Following(TorchFunctionMode):
         for name, cut in sorted(self._lost.get(id(loss), ()), key=lambda pair: str(pair[1])):
             if name == row.name:
                 return cut
-        for known in (self._left, self._detached):
-            if row.name in known:
-                return known[row.name]
+        left = _nearest(self._left.get(row.name, []), loss)
+        if left is not None or row.name in self._detached:
+            return left or self._detached[row.name]
         return Cut("unused" if row.name in self._used else "missed")
 
     def _note(self, func, result: object, alive: frozenset[str], lost: frozenset[tuple[str, Cut]]) -> None:
@@ -170,14 +173,16 @@ class _Following(TorchFunctionMode):
             plain = name[0].rsplit(".", 1)[-1]
         gave = _tensors(result)
         self._used |= alive if gave and plain not in ("grad_fn", "requires_grad", "shape", "size") else set()
-        if not gave and plain in _LEAVING:
+        # What torch itself asks in an `if`, of a distribution's arguments say, is on nobody's way to the loss.
+        if not gave and plain in _LEAVING and not (plain == "__bool__" and _is_asked_by_torch()):
             for layer in alive:
-                self._left.setdefault(layer, Cut("left", plain, place_of_call()))
-            for layer, cut in sorted(lost, key=lambda pair: str(pair[1])):
-                self._left.setdefault(layer, cut)
+                self._left.setdefault(layer, []).append((Cut("left", plain, place_of_call()), result))
+            for layer, cut in sorted(lost, key=lambda pair: str(pair[1]), reverse=True):
+                if layer not in alive:
+                    self._left.setdefault(layer, []).append((cut, result))
         for layer in alive if plain.strip("_") in STEPS else ():
             self.steps.setdefault(layer, Cut("steps", plain.strip("_"), place_of_call()))
-        cuts = alive and any(not one.requires_grad for one in gave)
+        cuts = alive and plain not in _EACH and any(not one.requires_grad for one in gave)
         cut = Cut("cut", plain, place_of_call(), not torch.is_grad_enabled()) if cuts else None
         for layer in alive if cut and plain in _CUTTING else ():
             self._detached.setdefault(layer, cut)
@@ -187,11 +192,41 @@ class _Following(TorchFunctionMode):
                 self._lost[id(one)] = self._lost.get(id(one), frozenset()) | lost
             else:
                 self._alive.pop(id(one), None)
-                self._lost[id(one)] = lost | {(layer, cut) for layer in alive}
+                self._lost[id(one)] = lost | {(layer, cut) for layer in alive if cut}
+
+
+def _taken(func, args: tuple, kwargs: dict) -> tuple:
+    """Of what a function is given, that whose numbers it takes, and not only the shape or the kind."""
+    name = getattr(func, "__name__", "")
+    if name.endswith("_like") or name.startswith("new_"):
+        return ()
+    return args[:1] if name in _AS_ANOTHER else (args, kwargs)
 
 
 def _tensors(values: object) -> list[Tensor]:
     return [one for one in pytree.tree_leaves(values) if isinstance(one, Tensor)]
+
+
+def _nearest(left: list[tuple[Cut, object]], loss: Tensor) -> Cut | None:
+    """Of the places where plain numbers were made, each with what was made, the one that led to the loss."""
+    value = float(loss.detach())
+    same = [cut for cut, made in left if _is_number(made, value)]
+    numbers = [cut for cut, made in left if not isinstance(made, bool)]
+    return next((some[-1] for some in (same, numbers, [cut for cut, _ in left]) if some), None)
+
+
+def _is_number(made: object, value: float) -> bool:
+    """Whether what was made is this number, by itself or alone in an array."""
+    made = made.item() if getattr(made, "size", 0) == 1 else made
+    return isinstance(made, float) and (made == value or (math.isnan(made) and math.isnan(value)))
+
+
+def _is_asked_by_torch() -> bool:
+    """Whether it is torch's own code that calls a function now."""
+    frame = sys._getframe(1)
+    while frame and frame.f_code.co_filename.startswith(_OURS):
+        frame = frame.f_back
+    return bool(frame) and frame.f_code.co_filename.startswith(_TORCH)
 
 
 def place_of_call() -> str:

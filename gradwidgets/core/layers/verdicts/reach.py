@@ -29,6 +29,11 @@ _SMOOTH = (
     "where results are read."
 )
 _DRAW = "Draw the weights at random: weights that are all 0 (zero init) let nothing through, neither way."
+_CHOICES = ("argmax", "argmin", "argsort", "topk", "min", "max", "sort", "searchsorted", "bucketize")
+_CHOSEN = (
+    "No gradient passes a choice: for the code q that is chosen for z, go straight through with z + (q − z).detach(); "
+    "multiply what a chosen expert gives by its chance; and compute a loss of scores, not of what was chosen."
+)
 # Multiply what comes in by their weights, whose gradient is 0 where that is.
 _PRODUCTS = ("Linear", *(f"Conv{'Transpose' * turned}{n}d" for n in (1, 2, 3) for turned in (False, True)))
 
@@ -49,7 +54,8 @@ def no_gradient(judged: Judged) -> list[Finding]:
         (
             "not called",
             "warning",
-            "Call what is meant to run in forward, and take out what is not; an `if` may leave it out.",
+            "Call what is meant to run in forward, and take out what is not; an `if` may leave it out; or, where "
+            "samples are routed, see that all experts get some.",
         ),
     ):
         layers = [(i, layer) for i, layer in judged.weighted if layer.gradient == reached and not layer.aside]
@@ -161,6 +167,7 @@ def _without(judged: Judged, layers: Layers, reached: str, severity: str, action
             why, action = f"{why}; {draw[0]}", draw[1]
         elif told and len({cut for _, cut in told}) == 1:
             why += f"; {told[0][1]}"
+            action = _CHOSEN if told[0][1].partition(" ")[0] in _CHOICES else action
         elif told:
             why += "".join(f"; of {name}: {cut}" for name, cut in told[-2:])
     return _about(layers, len(judged.weighted), severity, why, action)
