@@ -1,0 +1,94 @@
+"""Axes changed over by views, also in the loss; and models that say the same of every sample."""
+
+# ruff: noqa: E501
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from tests.core.layers.field.case import Case, Runs, classes, one_of
+
+
+def tokens_of_a_map(turn, width: int = 16, *, positions: bool = True):
+    """A small vision transformer, whose map of patches becomes tokens by `turn`."""
+
+    def run(s, x):
+        z = turn(s.patches(x))
+        z = s.block(z + s.places if positions else z)
+        return s.head(z.mean(1))
+
+    parts = {"places": nn.Parameter(torch.randn(1, 64, width) * 0.02)} if positions else {}
+    block = nn.TransformerEncoderLayer(width, 2, 32, dropout=0.0, batch_first=True, norm_first=True)
+    return Runs(run, patches=nn.Conv2d(3, width, 2, 2), block=block, head=nn.Linear(width, 4), **parts), torch.randn(8, 3, 16, 16), classes(8, 4), F.cross_entropy  # fmt: skip
+
+
+def by_view(z):
+    return z.view(z.shape[0], -1, z.shape[1])
+
+
+def map_of_tokens(turn):
+    """Tokens that become a map again, for a head that convolves."""
+
+    def run(s, x):
+        z = s.block(s.patches(x).flatten(2).transpose(1, 2))
+        return s.head(turn(z))
+
+    block = nn.Sequential(nn.LayerNorm(32), nn.Linear(32, 32), nn.GELU())
+    return Runs(run, patches=nn.Conv2d(3, 32, 2, 2), block=block, head=nn.Conv2d(32, 1, 3, padding=1)), torch.randn(8, 3, 16, 16), torch.randn(8, 1, 8, 8), F.mse_loss  # fmt: skip
+
+
+def attention_by_hand(join):
+    """Four heads over sixteen steps, joined again by `join`."""
+
+    def run(s, x):
+        q, k, v = (part(x).view(8, 16, 4, 8).transpose(1, 2) for part in (s.q, s.k, s.v))
+        return s.head(s.out(join((q @ k.transpose(-2, -1) / 8**0.5).softmax(-1) @ v)).mean(1))
+
+    parts = {name: nn.Linear(32, 32) for name in ("q", "k", "v", "out")}
+    return Runs(run, head=nn.Linear(32, 4), **parts), torch.randn(8, 16, 32), classes(8, 4), F.cross_entropy
+
+
+def channels_last_pictures(turn):
+    """Pictures of four channels as they are stored, given to a convolution."""
+    net = nn.Sequential(nn.Conv2d(4, 8, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(2), nn.Flatten(), nn.Linear(32, 4))
+    return Runs(lambda s, x: s.net(turn(x)), net=net), torch.rand(8, 16, 16, 4), classes(8, 4), F.cross_entropy
+
+
+def groups_by_hand_as_many_as_places():
+    """A norm of 16 groups by hand, of a map of 16 places."""
+
+    def run(s, x):
+        z = s.conv(x)
+        g = z.view(8, 16, 64)
+        g = (g - g.mean(-1, keepdim=True)) / g.std(-1, keepdim=True)
+        return s.head(F.relu(g.view(8, 64, 4, 4)).flatten(1))
+
+    return Runs(run, conv=nn.Conv2d(3, 64, 3, 2, 1), head=nn.Linear(1024, 4)), torch.randn(8, 3, 8, 8), classes(8, 4), F.cross_entropy  # fmt: skip
+
+
+def stacked_pairs(turn):
+    """Frames taken together, as many as there are features."""
+
+    def run(s, x):
+        return s.head(F.relu(s.hidden(turn(F.relu(s.frames(x))))).mean(1))
+
+    return Runs(run, frames=nn.Linear(5, 16), hidden=nn.Linear(32, 32), head=nn.Linear(32, 4)), torch.randn(8, 32, 5), classes(8, 4), F.cross_entropy  # fmt: skip
+
+
+LINE = "(kinds_same.py, line"
+SAME_SICK = (
+    Case("tokens by view", "view for transpose", lambda: tokens_of_a_map(by_view), one_of("mixed axes"), (f"view {LINE}", "transpose")),
+    Case("wide tokens by reshape", "view for transpose", lambda: tokens_of_a_map(lambda z: z.reshape(8, -1, 32), 32, positions=False), one_of("mixed axes"), (f"reshape {LINE}", "transpose")),
+    Case("a map by view", "no transpose", lambda: map_of_tokens(lambda z: z.reshape(8, 32, 8, 8)), one_of("mixed axes"), (f"reshape {LINE}", "transpose")),
+    Case("four heads never turned back", "no transpose", lambda: attention_by_hand(lambda z: z.reshape(8, 16, 32)), one_of("mixed axes"), (f"reshape {LINE}", "transpose")),
+    Case("stored pictures by view", "no permute", lambda: channels_last_pictures(lambda x: x.view(8, 4, 16, 16)), one_of("mixed axes"), ("view", "permute")),
+)  # fmt: skip
+SAME_SOUND = (
+    Case("tokens by transpose", "Dosovitskiy 2020", lambda: tokens_of_a_map(lambda z: z.flatten(2).transpose(1, 2))),
+    Case("tokens by permute", "", lambda: tokens_of_a_map(lambda z: z.permute(0, 2, 3, 1).reshape(8, 64, 16))),
+    Case("a map by transpose", "", lambda: map_of_tokens(lambda z: z.transpose(1, 2).reshape(8, 32, 8, 8))),
+    Case("four heads turned back", "", lambda: attention_by_hand(lambda z: z.transpose(1, 2).reshape(8, 16, 32))),
+    Case("stored pictures by permute", "", lambda: channels_last_pictures(lambda x: x.permute(0, 3, 1, 2))),
+    Case("as many groups as places", "Wu 2018", groups_by_hand_as_many_as_places),
+    Case("pairs of frames", "Chan 2015", lambda: stacked_pairs(lambda z: z.reshape(8, 16, 32))),
+)  # fmt: skip
