@@ -37,7 +37,7 @@ def exchanges(before: Sequence[int], after: Sequence[int]) -> bool:
     That has no other reading, whatever divides what. Where sizes are alike, the view may as well merge or split.
     """
     given, gives = _that_differ(before, after)
-    if max(len(given), len(gives)) < 3 or _merges(given, gives) or _merges(gives, given):
+    if max(len(given), len(gives)) < 3 or merges(given, gives) or merges(gives, given):
         return False
     return _turned(given, gives) or _turned(gives, given)
 
@@ -66,7 +66,7 @@ def _that_differ(before: Sequence[int], after: Sequence[int]) -> tuple[list[int]
     return given, gives
 
 
-def _merges(given: list[int], gives: list[int]) -> bool:
+def merges(given: Sequence[int], gives: Sequence[int]) -> bool:
     """Whether a view only takes neighbours together."""
     return set(_cuts(gives)) <= set(_cuts(given))
 
@@ -87,7 +87,7 @@ def _is_cut_across(given: list[int], gives: list[int]) -> bool:
     return False
 
 
-def _cuts(sizes: list[int]) -> list[int]:
+def _cuts(sizes: Sequence[int]) -> list[int]:
     """How many numbers lie behind each place between axes, from the first on."""
     return [math.prod(sizes[place:]) for place in range(len(sizes) + 1)]
 

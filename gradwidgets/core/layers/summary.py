@@ -48,6 +48,7 @@ class Measured:
         views: Shapes before and after what counts anew.
         along: What runs along a first axis.
         scrambling: Shapes before and after of views that change axes over.
+        turned: The same of the loss's.
         operations: What is wrong with single operations.
         stops: What keeps layers whose gradient is exactly 0 from the loss, by their names.
         draws: Whether numbers were drawn at random, other than by dropout.
@@ -73,6 +74,7 @@ class Measured:
     views: tuple[Shapes, ...] = ()
     along: tuple[Along, ...] = ()
     scrambling: list[Shapes] = field(default_factory=list)
+    turned: list[Shapes] = field(default_factory=list)
     operations: list[Finding] = field(default_factory=list)
     stops: dict[str, Cut] = field(default_factory=dict)
     draws: bool = False

@@ -156,6 +156,10 @@ class Tracked:
                 return name == "bmm" or name.startswith(ATTENTION)
         return False
 
+    def of_loss(self) -> list[Node]:
+        """The operations of the loss itself."""
+        return [n for n, v in self._vertex.items() if self._call[v] is None]
+
     def is_half(self) -> bool:
         """Whether something is computed in half precision, whose smallest number is 6e−8."""
         return any(meta.dtype is torch.float16 for node in self._vertex for meta in node._input_metadata[:1])

@@ -75,6 +75,30 @@ def stacked_pairs(turn):
     return Runs(run, frames=nn.Linear(5, 16), hidden=nn.Linear(32, 32), head=nn.Linear(32, 4)), torch.randn(8, 32, 5), classes(8, 4), F.cross_entropy  # fmt: skip
 
 
+def next_word(loss, *, steps_first: bool = False):
+    """A word model that gives (samples, 12, 24), or (12, samples, 24), and a loss of its own."""
+    net = nn.Sequential(nn.Embedding(24, 16), nn.Linear(16, 32), nn.GELU(), nn.Linear(32, 24))
+    x = torch.randint(0, 24, (8, 12))
+    return Runs(lambda s, x: s.net(x.T if steps_first else x), net=net), x, torch.randint(0, 24, (8, 12)), loss
+
+
+def flat(o, t):
+    return F.cross_entropy(o.reshape(-1, 24), t.reshape(-1))
+
+
+def overlap_of_shares(o, t):
+    """A soft overlap, as Dice's, of classes on the second axis."""
+    share = o.reshape(8, 24, 12).softmax(1)
+    wanted = F.one_hot(t, 24).transpose(1, 2)
+    return 1 - (2 * (share * wanted).sum((0, 2)) / (share + wanted).sum((0, 2)).clamp_min(1e-6)).mean()
+
+
+def forecast(loss, *shape):
+    """Three channels, sixteen steps ahead."""
+    net = nn.Sequential(nn.Linear(7, 32), nn.ReLU(), nn.Linear(32, 48), nn.Unflatten(1, (16, 3)))
+    return net, torch.randn(32, 7), torch.randn(32, *shape), loss
+
+
 LINE = "(kinds_same.py, line"
 SAME_SICK = (
     Case("tokens by view", "view for transpose", lambda: tokens_of_a_map(by_view), one_of("mixed axes"), (f"view {LINE}", "transpose")),
@@ -82,6 +106,11 @@ SAME_SICK = (
     Case("a map by view", "no transpose", lambda: map_of_tokens(lambda z: z.reshape(8, 32, 8, 8)), one_of("mixed axes"), (f"reshape {LINE}", "transpose")),
     Case("four heads never turned back", "no transpose", lambda: attention_by_hand(lambda z: z.reshape(8, 16, 32)), one_of("mixed axes"), (f"reshape {LINE}", "transpose")),
     Case("stored pictures by view", "no permute", lambda: channels_last_pictures(lambda x: x.view(8, 4, 16, 16)), one_of("mixed axes"), ("view", "permute")),
+    Case("classes by view in the loss", "view for transpose", lambda: next_word(lambda o, t: F.cross_entropy(o.view(8, 24, 12), t)), one_of("mixed axes"), (f"view {LINE}", "transpose(1, 2)")),
+    Case("shares by reshape in the loss", "view for transpose", lambda: next_word(overlap_of_shares), one_of("mixed axes"), (f"reshape {LINE}", "transpose(1, 2)")),
+    Case("output turned, targets not", "one transpose of two", lambda: next_word(lambda o, t: flat(o.transpose(0, 1), t)), one_of("mixed axes"), ("(12, 8)", "transpose(0, 1)")),
+    Case("steps first, targets not", "no transpose", lambda: next_word(flat, steps_first=True), one_of("mixed axes", "mixed samples"), ("transpose(0, 1)",)),
+    Case("forecast by view", "view for transpose", lambda: forecast(lambda o, t: F.mse_loss(o.view(32, 3, 16), t), 3, 16), one_of("mixed axes"), (f"view {LINE}", "transpose(1, 2)")),
 )  # fmt: skip
 SAME_SOUND = (
     Case("tokens by transpose", "Dosovitskiy 2020", lambda: tokens_of_a_map(lambda z: z.flatten(2).transpose(1, 2))),
@@ -91,4 +120,11 @@ SAME_SOUND = (
     Case("stored pictures by permute", "", lambda: channels_last_pictures(lambda x: x.permute(0, 3, 1, 2))),
     Case("as many groups as places", "Wu 2018", groups_by_hand_as_many_as_places),
     Case("pairs of frames", "Chan 2015", lambda: stacked_pairs(lambda z: z.reshape(8, 16, 32))),
+    Case("classes by transpose in the loss", "", lambda: next_word(lambda o, t: F.cross_entropy(o.transpose(1, 2), t))),
+    Case("both turned alike", "", lambda: next_word(lambda o, t: flat(o.transpose(0, 1), t.T))),
+    Case("neither turned", "", lambda: next_word(flat)),
+    Case("steps first, turned in the loss", "", lambda: next_word(lambda o, t: flat(o.transpose(0, 1), t), steps_first=True)),
+    Case("steps first, targets turned", "", lambda: next_word(lambda o, t: flat(o, t.T), steps_first=True)),
+    Case("forecast, both by view", "", lambda: forecast(lambda o, t: F.mse_loss(o.view(32, 3, 16), t.view(32, 3, 16)), 16, 3)),
+    Case("forecast by transpose", "", lambda: forecast(lambda o, t: F.mse_loss(o.transpose(1, 2), t), 3, 16)),
 )  # fmt: skip
