@@ -27,6 +27,7 @@ from gradwidgets.core.layers.passes import (
 from gradwidgets.core.layers.preflight import Glance, Look
 from gradwidgets.core.layers.preflight.reading import left_out
 from gradwidgets.core.layers.rows import Row, parameters_of, rows_of, shared_names
+from gradwidgets.core.layers.sameness import same_in
 from gradwidgets.core.layers.scrambled import place_of, scrambles
 from gradwidgets.core.layers.stats import LayerFlow
 from gradwidgets.core.layers.summary import Measured, summarise
@@ -102,7 +103,10 @@ def _looked(subject: Subject) -> Measured:
         found.culprit = origin_of(subject)
     elif not found.is_finite:
         found.culprit = origin_of_bad_gradient(subject)
-    found.mixed, found.output = mixed_in(subject, found.output, found.views, found.along), None
+    found.mixed = mixed_in(subject, found.output, found.views, found.along)
+    if math.isfinite(found.loss):
+        found.same = same_in(subject, found.output, found.graph.waiting if found.graph else ())
+    found.output = None
     if found.draws:
         found.drawn = drawn_in(subject)
     if found.half:

@@ -18,6 +18,7 @@ from gradwidgets.core.layers.module_graph import ModuleGraph
 from gradwidgets.core.layers.origin import Origin
 from gradwidgets.core.layers.reduce import Reducer, joined
 from gradwidgets.core.layers.rows import ROOT, Row, in_order
+from gradwidgets.core.layers.sameness import Same
 from gradwidgets.core.layers.softmax_rows import SOFTMAX
 from gradwidgets.core.layers.stats import LayerFlow, LayerStats, Reached
 from gradwidgets.core.layers.unlisted import Unlisted
@@ -56,6 +57,7 @@ class Measured:
         half: Whether some gradient is exactly 0, and something is computed in half precision.
         underflowing: Layers whose gradient is 0 for want of smaller numbers.
         output: What the model gave.
+        same: What it gives for samples that it does not tell apart.
     """
 
     rows: list[Row]
@@ -82,6 +84,7 @@ class Measured:
     half: bool = False
     underflowing: tuple[str, ...] = ()
     output: object = None
+    same: Same | None = None
 
     @cached_property
     def zeros(self) -> list[Row]:
@@ -136,6 +139,7 @@ def summarise(measured: Measured, certificate: Certificate, notes: list[str]) ->
         measured.underflowing,
         measured.drawn,
         {name: str(cut) for name, cut in measured.stops.items()},
+        measured.same,
     )
 
 

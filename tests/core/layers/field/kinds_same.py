@@ -6,7 +6,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from tests.core.layers.field.case import Case, Runs, classes, one_of
+from tests.core.layers.field.case import Case, Runs, classes, one_of, through
 
 
 def tokens_of_a_map(turn, width: int = 16, *, positions: bool = True):
@@ -99,6 +99,47 @@ def forecast(loss, *shape):
     return net, torch.randn(32, 7), torch.randn(32, *shape), loss
 
 
+def sentences(read, kind=nn.LSTM, *, steps: int = 100, dropout: float = 0.0, front: bool = False):
+    """A recurrent reader of short sentences that are padded to many steps."""
+    x = torch.zeros(12, steps, dtype=torch.long)
+    for i in range(12):
+        words = torch.randint(1, 30, (5 + i % 4,))
+        x[i, slice(steps - len(words), None) if front else slice(len(words))] = words
+    parts = {"embed": nn.Embedding(30, 12, padding_idx=0), "net": kind(12, 16, batch_first=True)}
+    return Runs(lambda s, x: s.head(s.drop(read(s, x))), drop=nn.Dropout(dropout), head=nn.Linear(16, 2), **parts), x, classes(12, 2), F.cross_entropy  # fmt: skip
+
+
+def last_step(s, x):
+    return s.net(s.embed(x))[0][:, -1]
+
+
+def last_state(s, x):
+    return s.net(s.embed(x))[1][-1]
+
+
+def last_word(s, x):
+    return s.net(s.embed(x))[0][torch.arange(len(x)), (x > 0).sum(1) - 1]
+
+
+def packed(s, x):
+    lengths = (x > 0).sum(1)
+    read = nn.utils.rnn.pack_padded_sequence(s.embed(x), lengths, batch_first=True, enforce_sorted=False)
+    return s.net(read)[1][0][-1]
+
+
+def scaled_away():
+    """Features that a factor makes as good as nothing."""
+    return Runs(lambda s, x: s.head(torch.tanh(s.body(x)) * 1e-9), body=nn.Linear(8, 16), head=nn.Linear(16, 3)), torch.randn(32, 8), classes(32, 3), F.cross_entropy  # fmt: skip
+
+
+def with_a_head(weight: float, bias: float):
+    """A regression whose last layer begins at a weight and a bias."""
+    net = through(8, 32, 32, 1)
+    nn.init.normal_(net[-1].weight, std=weight)
+    nn.init.constant_(net[-1].bias, bias)
+    return net, torch.randn(32, 8), bias + torch.randn(32, 1), F.mse_loss
+
+
 LINE = "(kinds_same.py, line"
 SAME_SICK = (
     Case("tokens by view", "view for transpose", lambda: tokens_of_a_map(by_view), one_of("mixed axes"), (f"view {LINE}", "transpose")),
@@ -111,6 +152,10 @@ SAME_SICK = (
     Case("output turned, targets not", "one transpose of two", lambda: next_word(lambda o, t: flat(o.transpose(0, 1), t)), one_of("mixed axes"), ("(12, 8)", "transpose(0, 1)")),
     Case("steps first, targets not", "no transpose", lambda: next_word(flat, steps_first=True), one_of("mixed axes", "mixed samples"), ("transpose(0, 1)",)),
     Case("forecast by view", "view for transpose", lambda: forecast(lambda o, t: F.mse_loss(o.view(32, 3, 16), t), 3, 16), one_of("mixed axes"), (f"view {LINE}", "transpose(1, 2)")),
+    Case("reads padding last", "padded behind", lambda: sentences(last_step), one_of("same output"), ("net (LSTM)", "head", "pack_padded_sequence", "gather")),
+    Case("reads padding last, and drops", "padded behind", lambda: sentences(last_step, nn.GRU, dropout=0.5), one_of("same output"), ("net (GRU)", "pack_padded_sequence")),
+    Case("state after padding", "padded behind", lambda: sentences(last_state, nn.GRU), one_of("same output"), ("pack_padded_sequence",)),
+    Case("scaled away", "a factor of 1e−9", scaled_away, one_of("same output"), ("all 32 samples", "head (Linear)")),
 )  # fmt: skip
 SAME_SOUND = (
     Case("tokens by transpose", "Dosovitskiy 2020", lambda: tokens_of_a_map(lambda z: z.flatten(2).transpose(1, 2))),
@@ -127,4 +172,11 @@ SAME_SOUND = (
     Case("steps first, targets turned", "", lambda: next_word(lambda o, t: flat(o, t.T), steps_first=True)),
     Case("forecast, both by view", "", lambda: forecast(lambda o, t: F.mse_loss(o.view(32, 3, 16), t.view(32, 3, 16)), 16, 3)),
     Case("forecast by transpose", "", lambda: forecast(lambda o, t: F.mse_loss(o.transpose(1, 2), t), 3, 16)),
+    Case("reads the last word", "", lambda: sentences(last_word)),
+    Case("packed sentences", "", lambda: sentences(packed)),
+    Case("padded in front", "Sutskever 2014", lambda: sentences(last_step, front=True)),
+    Case("mean over all steps", "", lambda: sentences(lambda s, x: s.net(s.embed(x))[0].mean(1), steps=30)),
+    Case("head of zeros", "", lambda: with_a_head(0.0, 0.1)),
+    Case("head near zero", "Balakrishnan 2018", lambda: with_a_head(1e-7, 0.1)),
+    Case("bias at the mean", "large targets", lambda: with_a_head(0.2, 3e5)),
 )  # fmt: skip
