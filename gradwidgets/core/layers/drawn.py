@@ -77,10 +77,11 @@ def random_state() -> list[Tensor]:
 
 def drops(model: nn.Module) -> bool:
     """Whether a layer of a model draws by itself: dropout, or what has it inside."""
-    return any(one.training and _dropout(one) for one in model.modules())
+    return any(one.training and draws_itself(one) for one in model.modules())
 
 
-def _dropout(module: nn.Module) -> bool:
+def draws_itself(module: nn.Module) -> bool:
+    """Whether a layer is a dropout, or has one inside."""
     share = module.p if isinstance(module, _DropoutNd) else getattr(module, "dropout", 0.0)
     return isinstance(share, float) and share > 0
 

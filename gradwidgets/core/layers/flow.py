@@ -14,6 +14,7 @@ from gradwidgets.core.layers.following import cuts_of, stops_of
 from gradwidgets.core.layers.in_place import told_in_place
 from gradwidgets.core.layers.mixing import mixed_in
 from gradwidgets.core.layers.operations.look import LOOKED_AT, of_axes, of_graph
+from gradwidgets.core.layers.operations.loss_views import of_order, views_in
 from gradwidgets.core.layers.origin import origin_of, origin_of_bad_gradient
 from gradwidgets.core.layers.passes import (
     FlowError,
@@ -24,7 +25,9 @@ from gradwidgets.core.layers.passes import (
     without_gradient_hooks,
 )
 from gradwidgets.core.layers.preflight import Glance, Look
+from gradwidgets.core.layers.preflight.reading import left_out
 from gradwidgets.core.layers.rows import Row, parameters_of, rows_of, shared_names
+from gradwidgets.core.layers.sameness import same_in
 from gradwidgets.core.layers.scrambled import place_of, scrambles
 from gradwidgets.core.layers.stats import LayerFlow
 from gradwidgets.core.layers.summary import Measured, summarise
@@ -102,7 +105,10 @@ def _looked(subject: Subject) -> Measured:
         found.culprit = origin_of(subject)
     elif not found.is_finite:
         found.culprit = origin_of_bad_gradient(subject)
-    found.mixed, found.output = mixed_in(subject, found.output, found.views, found.along), None
+    found.mixed = mixed_in(subject, found.output, found.views, found.along)
+    if math.isfinite(found.loss):
+        found.same = same_in(subject, found.output, found.graph.waiting if found.graph else ())
+    found.output = None
     if found.draws:
         found.drawn = drawn_in(subject)
     if found.half:
@@ -113,6 +119,8 @@ def _looked(subject: Subject) -> Measured:
         found.zeroed = zeroed_in(subject)
     if found.scrambling:
         found.operations.append(of_axes(found.scrambling[0], *place_of(subject, found.scrambling[0])))
+    elif found.turned:
+        found.operations.append(of_axes(found.turned[0], *place_of(subject, found.turned[0]), in_loss=True))
     found.along_time = gradients_along_time(subject)
     return found
 
@@ -140,6 +148,8 @@ def _measure(subject: Subject, look: Look | Glance) -> Measured:
             tracked = Tracked(loss, watch.calls, names_by_id(model.named_parameters()))
             slopes = tracked.activations() if look.looks else []
             operations = of_graph(tracked.operations(LOOKED_AT), look.masks()) if look.looks else []
+            compared = (tracked.of_loss(), _tensors(look.targets)) if look.looks else ([], [])
+            operations += left_out(of_order)(*compared)
             tracked.watch(watch.gradients_at)
             watch.way_back()
             leaves = tracked.leaves
@@ -157,6 +167,7 @@ def _measure(subject: Subject, look: Look | Glance) -> Measured:
         seen.output, seen.views = output, (*tracked.views(), *look.taken())
         seen.operations += operations
         seen.scrambling = [*(one for one in look.taken() if scrambles(*one)), *tracked.scrambling()]
+        seen.turned = left_out(views_in)(*compared)
         seen.half = bool(seen.zeros) and tracked.is_half()
         seen.draws = look.drew()
         seen.along = (*look.steps_first(), *tracked.along_samples())

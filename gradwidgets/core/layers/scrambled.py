@@ -31,6 +31,52 @@ def scrambles(before: Sequence[int], after: Sequence[int]) -> bool:
     return _is_cut_across(given, gives) and _are_products(fine, coarse)
 
 
+def exchanges(before: Sequence[int], after: Sequence[int]) -> bool:
+    """Whether a view makes (height · width, channels) of (channels, height, width), or the other way round.
+
+    That has no other reading, whatever divides what. Where sizes are alike, the view may as well merge or split.
+    """
+    given, gives = _that_differ(before, after)
+    if max(len(given), len(gives)) < 3 or merges(given, gives) or merges(gives, given):
+        return False
+    return _turned(given, gives) or _turned(gives, given)
+
+
+def joins_heads(before: Sequence[int], after: Sequence[int]) -> bool:
+    """Whether (heads, steps, width) becomes (steps, heads · width) and no head could be a group of steps."""
+    given, gives = _that_differ(before, after)
+    if len(given) != 3 or gives != [given[1], given[0] * given[2]]:
+        return False
+    return bool(given[0] % given[1])
+
+
+def groups_channels(before: Sequence[int], after: Sequence[int]) -> bool:
+    """Whether a view may be meant to put whole channels of a map together to groups, or to take these apart again."""
+    fine, coarse = sorted(_that_differ(before, after), key=len, reverse=True)
+    return fine[0] % coarse[0] == 0
+
+
+def _that_differ(before: Sequence[int], after: Sequence[int]) -> tuple[list[int], list[int]]:
+    """The axes of more than one place, from the first on that differ: none where the first one of all does."""
+    if not before or not after or before[0] != after[0]:
+        return [], []
+    given, gives = ([size for size in shape[1:] if size > 1] for shape in (before, after))
+    while given and gives and given[0] == gives[0]:
+        given, gives = given[1:], gives[1:]
+    return given, gives
+
+
+def merges(given: Sequence[int], gives: Sequence[int]) -> bool:
+    """Whether a view only takes neighbours together."""
+    return set(_cuts(gives)) <= set(_cuts(given))
+
+
+def _turned(channels_first: list[int], other: list[int]) -> bool:
+    """Whether the first axis of one stands last in the other, and the rest before it, in places or in one."""
+    first, *places = channels_first
+    return len(places) > 1 and other in ([*places, first], [math.prod(places), first])
+
+
 def _is_cut_across(given: list[int], gives: list[int]) -> bool:
     """Whether some axis afterwards begins and ends within axes before, or at no whole part of one."""
     cuts = _cuts(given)
@@ -41,7 +87,7 @@ def _is_cut_across(given: list[int], gives: list[int]) -> bool:
     return False
 
 
-def _cuts(sizes: list[int]) -> list[int]:
+def _cuts(sizes: Sequence[int]) -> list[int]:
     """How many numbers lie behind each place between axes, from the first on."""
     return [math.prod(sizes[place:]) for place in range(len(sizes) + 1)]
 

@@ -12,6 +12,7 @@ from gradwidgets.core.layers.functional_units import FunctionStats
 from gradwidgets.core.layers.mixing import Mixed
 from gradwidgets.core.layers.module_graph import ModuleGraph
 from gradwidgets.core.layers.origin import Origin
+from gradwidgets.core.layers.sameness import Same
 from gradwidgets.core.layers.unlisted import Unlisted
 from gradwidgets.core.layers.zeroed import Zeroed
 from gradwidgets.core.results import Result
@@ -156,6 +157,7 @@ class LayerFlow(Result):
         drawn: A draw that cuts off what it is drawn from, or from what data says; None for none.
         stops: By the names of layers whose gradient is exactly 0, what keeps them from the loss besides, a comparison
             say, as the end of a sentence.
+        same: What the model gives for samples that it does not tell apart; None where it tells them apart.
     """
 
     layers: tuple[LayerStats, ...]
@@ -175,6 +177,7 @@ class LayerFlow(Result):
     underflowing: tuple[str, ...] = ()
     drawn: Drawn | None = None
     stops: Mapping[str, str] = field(default_factory=dict, compare=False)
+    same: Same | None = None
 
     @property
     def origin(self) -> str:

@@ -18,6 +18,7 @@ from gradwidgets.core.layers.module_graph import ModuleGraph
 from gradwidgets.core.layers.origin import Origin
 from gradwidgets.core.layers.reduce import Reducer, joined
 from gradwidgets.core.layers.rows import ROOT, Row, in_order
+from gradwidgets.core.layers.sameness import Same
 from gradwidgets.core.layers.softmax_rows import SOFTMAX
 from gradwidgets.core.layers.stats import LayerFlow, LayerStats, Reached
 from gradwidgets.core.layers.unlisted import Unlisted
@@ -48,6 +49,7 @@ class Measured:
         views: Shapes before and after what counts anew.
         along: What runs along a first axis.
         scrambling: Shapes before and after of views that change axes over.
+        turned: The same of the loss's.
         operations: What is wrong with single operations.
         stops: What keeps layers whose gradient is exactly 0 from the loss, by their names.
         draws: Whether numbers were drawn at random, other than by dropout.
@@ -55,6 +57,7 @@ class Measured:
         half: Whether some gradient is exactly 0, and something is computed in half precision.
         underflowing: Layers whose gradient is 0 for want of smaller numbers.
         output: What the model gave.
+        same: What it gives for samples that it does not tell apart.
     """
 
     rows: list[Row]
@@ -73,6 +76,7 @@ class Measured:
     views: tuple[Shapes, ...] = ()
     along: tuple[Along, ...] = ()
     scrambling: list[Shapes] = field(default_factory=list)
+    turned: list[Shapes] = field(default_factory=list)
     operations: list[Finding] = field(default_factory=list)
     stops: dict[str, Cut] = field(default_factory=dict)
     draws: bool = False
@@ -80,6 +84,7 @@ class Measured:
     half: bool = False
     underflowing: tuple[str, ...] = ()
     output: object = None
+    same: Same | None = None
 
     @cached_property
     def zeros(self) -> list[Row]:
@@ -134,6 +139,7 @@ def summarise(measured: Measured, certificate: Certificate, notes: list[str]) ->
         measured.underflowing,
         measured.drawn,
         {name: str(cut) for name, cut in measured.stops.items()},
+        measured.same,
     )
 
 

@@ -14,7 +14,7 @@ from gradwidgets.core.layers.mixing import VIEWS, Shapes
 from gradwidgets.core.layers.module_graph import ModuleGraph
 from gradwidgets.core.layers.operations.operation import Operation
 from gradwidgets.core.layers.reduce import Place, Reducer
-from gradwidgets.core.layers.scrambled import scrambles
+from gradwidgets.core.layers.scrambled import exchanges, groups_channels, joins_heads, scrambles
 from gradwidgets.core.layers.softmax_rows import ATTENTION
 from gradwidgets.core.layers.units import is_activation
 from gradwidgets.core.watching import plain_name
@@ -28,6 +28,7 @@ _VIEWS = frozenset((
 
 # What cuts off or adds at an end of an axis.
 _MOVING = ("slice", "cat", "constant_pad_nd")
+_PRODUCT_PASSES = (*VIEWS, "clone", "native_dropout")
 # Layers whose own operations are looked at.
 _KINDS = (nn.LayerNorm, nn.GroupNorm, nn.MultiheadAttention, nn.Softmax)
 
@@ -132,12 +133,32 @@ class Tracked:
         """
         nodes = [n for n, v in self._vertex.items() if not self._leaf[v] and self._label[v] in VIEWS]
         shapes = {n: (tuple(getattr(n, "_saved_self_sym_sizes", ())), tuple(n._input_metadata[0].shape)) for n in nodes}
-        found = {n: one for n, one in shapes.items() if self._call[self._vertex[n]] is not None and scrambles(*one)}
+        own = {n: one for n, one in shapes.items() if self._call[self._vertex[n]] is not None}
+        found = {n: one for n, one in own.items() if scrambles(*one) or self._exchanges(n, one, own.values())}
         if not found:
             return []
         sliced = {other for n, v in self._vertex.items() if self._label[v] == "slice" for other, _ in n.next_functions}
         beside = {n for n in found if n in sliced or any(self._is(one, _MOVING) for one, _ in n.next_functions)}
         return [one for n, one in found.items() if n not in beside]
+
+    def _exchanges(self, node: Node, shapes: Shapes, others: Collection[Shapes]) -> bool:
+        """Whether it changes axes over though their sizes would allow another reading."""
+        if exchanges(*shapes):
+            return not (groups_channels(*shapes) and shapes[::-1] in others)  # as a norm of groups by hand has it
+        return joins_heads(*shapes) and self._is_of_attention(node)
+
+    def _is_of_attention(self, node: Node) -> bool:
+        """Whether what is counted anew was made by a product of matrices, or by torch's own attention."""
+        while node in self._vertex:
+            node = next((one for one, _ in node.next_functions), None)
+            name = self._label[self._vertex[node]] if node in self._vertex else ""
+            if name not in _PRODUCT_PASSES:
+                return name == "bmm" or name.startswith(ATTENTION)
+        return False
+
+    def of_loss(self) -> list[Node]:
+        """The operations of the loss itself."""
+        return [n for n, v in self._vertex.items() if self._call[v] is None]
 
     def is_half(self) -> bool:
         """Whether something is computed in half precision, whose smallest number is 6e−8."""

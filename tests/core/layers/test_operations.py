@@ -9,7 +9,7 @@ from torch.nn import functional
 from gradwidgets.core.layers import diagnose, layer_flow
 from gradwidgets.core.layers.along_samples import Along, are_samples
 from gradwidgets.core.layers.drawn import may_draw
-from gradwidgets.core.layers.scrambled import scrambles
+from gradwidgets.core.layers.scrambled import exchanges, joins_heads, scrambles
 from tests.core.layers.field.case import Runs, through
 
 
@@ -31,6 +31,41 @@ from tests.core.layers.field.case import Runs, through
 )
 def test_a_view_that_changes_axes_over_is_told_by_its_shapes(before, after, changes):
     assert scrambles(before, after) == changes
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "changes"),
+    [
+        *[((8, d, side, side), (8, side * side, d), True) for d in (16, 24, 32) for side in (7, 8)],
+        ((8, 64, 4, 4), (8, 16, 64), True),
+        ((8, 64, 16), (8, 16, 8, 8), True),  # and back to a map
+        ((8, 5, 16, 8, 8), (8, 5, 64, 16), True),  # frames before
+        ((8, 32, 32, 4), (8, 4, 32, 32), True),
+        ((8, 16, 4, 4), (8, 16, 16), False),  # as many channels as places: it may merge places
+        ((8, 8, 8, 16), (8, 64, 16), False),  # channels last
+        ((8, 16, 64), (8, 8, 128), False),  # frames stacked
+        ((8, 16, 8), (8, 8, 16), False),  # the same, by as many as there are
+        ((8, 8, 8, 32), (8, 32, 64), False),
+        ((8, 16, 8, 8), (8, 4, 256), False),
+        ((8, 16, 8, 8), (8, 4, 2, 2, 8, 8), False),
+        ((8, 1, 8, 64), (8, 64, 8), False),
+    ],
+)
+def test_a_map_whose_channels_stand_elsewhere_is_told_whatever_divides_what(before, after, changes):
+    assert exchanges(before, after) == changes
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "joins"),
+    [
+        ((8, 4, 16, 8), (8, 16, 32), True),
+        ((8, 4, 4, 8), (8, 4, 32), False),
+        ((8, 16, 4, 8), (8, 4, 128), False),  # may be groups
+        ((8, 16, 4, 8), (8, 16, 32), False),
+    ],
+)
+def test_heads_that_are_joined_across_steps_are_told_from_a_merge(before, after, joins):
+    assert joins_heads(before, after) == joins
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from torch import Tensor
 
 from gradwidgets.core.finding import Finding
+from gradwidgets.core.layers.mixing import Shapes
 from gradwidgets.core.layers.operations.attention_masks import MASKED, of_given_masks, of_masks
 from gradwidgets.core.layers.operations.lone_softmax import SOFTMAXES, of_softmaxes
 from gradwidgets.core.layers.operations.operation import Operation
@@ -12,6 +13,10 @@ from gradwidgets.core.layers.operations.small_norms import NORMS, of_norms
 from gradwidgets.core.layers.preflight.reading import left_out
 
 AXES = "mixed axes"
+_CLASSES = (
+    "Change the axes over in place of it, by transpose(1, 2) or movedim(-1, 1): view and reshape count anew and move "
+    "nothing."
+)
 LOOKED_AT = frozenset((*MASKED, *NORMS, *SOFTMAXES))
 
 
@@ -30,18 +35,20 @@ def of_graph(operations: Iterable[Operation], masks: Sequence[tuple[str, Tensor]
     return found
 
 
-def of_axes(shapes: tuple[tuple[int, ...], tuple[int, ...]], operation: str, place: str) -> Finding:
+def of_axes(shapes: Shapes, operation: str, place: str, *, in_loss: bool = False) -> Finding:
     """A view that changes axes over.
 
     Args:
         shapes: Before and after.
         operation: "view" or "reshape".
         place: File and line; "" where that cannot be told.
+        in_loss: Whether the loss does it.
     """
     before, after = shapes
+    action = _CLASSES if in_loss else ""
     at = f" ({place})" if place else ""
     message = (
         f"{operation}{at} makes {after} of {before}: it counts numbers anew in their order, and what stood along one "
         "axis then stands along another"
     )
-    return Finding(AXES, "warning", message, {"before": before, "after": after, "threshold": 0})
+    return Finding(AXES, "warning", message, {"before": before, "after": after, "threshold": 0}, action=action)

@@ -16,6 +16,7 @@ from gradwidgets.core.layers.verdicts.heads import heads
 from gradwidgets.core.layers.verdicts.numerics import non_finite
 from gradwidgets.core.layers.verdicts.reach import frozen, no_gradient, padding, unlisted
 from gradwidgets.core.layers.verdicts.record import diagnose_record
+from gradwidgets.core.layers.verdicts.sameness import same_for_all
 from gradwidgets.core.layers.verdicts.samples import mixed_samples
 from gradwidgets.core.layers.verdicts.units import dead_units, saturated, units_alike
 from gradwidgets.core.layers.verdicts.walk import FADE
@@ -124,6 +125,12 @@ CHECKS: dict[str, Check] = {
         "a sum over keys that weighs all alike is a mean, and what makes its scores hardly learns",
         "Look at the temperature: divide scores by the root of the queries' width, and by no more.",
         even,
+    ),
+    "same output": Check(
+        "what says the same of every sample has nothing to learn from, whatever goes in",
+        "Look at what comes in there: a factor far too small, units that are dead or flat for all samples (smaller "
+        "weights, scaled inputs, normalisation), a mean or a mask that leaves nothing.",
+        same_for_all,
     ),
     "heads": Check(
         "a head that gets next to no gradient hardly learns",

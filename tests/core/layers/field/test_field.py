@@ -15,6 +15,7 @@ from tests.core.layers.field.kinds import KINDS_SICK, KINDS_SOUND
 from tests.core.layers.field.kinds_drawn import DRAWN_SICK, DRAWN_SOUND
 from tests.core.layers.field.kinds_drawn_later import DRAWN_LATER_SICK, DRAWN_LATER_SOUND
 from tests.core.layers.field.kinds_later import LATER_SICK, LATER_SOUND
+from tests.core.layers.field.kinds_same import SAME_SICK, SAME_SOUND
 from tests.core.layers.field.more import MORE_SICK, MORE_SOUND
 from tests.core.layers.field.reports import REPORTS_SICK, REPORTS_SOUND
 from tests.core.layers.field.reports_later import REPORTS_LATER_SICK, REPORTS_LATER_SOUND
@@ -25,8 +26,24 @@ from tests.core.layers.field.sound import SOUND
 SOAK = os.environ.get("GRADWIDGETS_SOAK") == "1"
 SHORT = 3  # of the short form: one in so many
 LAST_SICK, LAST_SOUND = (
-    (*REPORTS_SICK, *REPORTS_LATER_SICK, *REPORTS_UNSEEN_SICK, *DRAWN_SICK, *DRAWN_LATER_SICK, *HELD_SICK),
-    (*REPORTS_SOUND, *REPORTS_LATER_SOUND, *REPORTS_UNSEEN_SOUND, *DRAWN_SOUND, *DRAWN_LATER_SOUND, *HELD_SOUND),
+    (
+        *REPORTS_SICK,
+        *REPORTS_LATER_SICK,
+        *REPORTS_UNSEEN_SICK,
+        *DRAWN_SICK,
+        *DRAWN_LATER_SICK,
+        *HELD_SICK,
+        *SAME_SICK,
+    ),
+    (
+        *REPORTS_SOUND,
+        *REPORTS_LATER_SOUND,
+        *REPORTS_UNSEEN_SOUND,
+        *DRAWN_SOUND,
+        *DRAWN_LATER_SOUND,
+        *HELD_SOUND,
+        *SAME_SOUND,
+    ),
 )
 ALL_SICK, ALL_SOUND = (
     (*MORE_SICK, *KINDS_SICK, *LATER_SICK, *LAST_SICK),

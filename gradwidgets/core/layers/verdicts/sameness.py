@@ -1,0 +1,44 @@
+"""A model that says the same of every sample."""
+
+from gradwidgets.core.finding import Finding
+from gradwidgets.core.layers.sameness import SAME, Same
+from gradwidgets.core.layers.verdicts.check import Judged
+from gradwidgets.core.wording import counted, number
+
+_LAST_STEP = (
+    "Take the last step that is no padding: nn.utils.rnn.pack_padded_sequence before the recurrent layer, or gather "
+    "its output at length − 1; or pad in front, or take a mean over the real steps."
+)
+_RECURRENT = ("RNN", "LSTM", "GRU")
+
+
+def same_for_all(judged: Judged) -> list[Finding]:
+    """An output that is the same for all samples, though the inputs differ."""
+    same = judged.flow.same
+    if same is None:
+        return []
+    message = (
+        f"the model says the same of all {counted(same.count, 'sample')}, though their inputs differ: what it gives "
+        f"differs by {number(same.share, 2)} of its size. {_where(same)}"
+    )
+    evidence = {"share": same.share, "samples": same.count, "layer": same.layer or same.before, "threshold": SAME}
+    places = judged.places([name for name in (same.layer, same.before) if name])
+    action = _LAST_STEP if same.ends and same.before_kind in _RECURRENT and same.is_between else ""
+    return [Finding("same output", "warning", message, evidence, places, action)]
+
+
+def _where(same: Same) -> str:
+    before = f"{same.before} ({same.before_kind})"
+    if not same.layer:
+        after = f"after {before}, whose output differs by {number(same.before_gave, 2)}" if same.before else "all along"
+        return f"It becomes so {after}"
+    here = f"{same.layer} ({same.kind})"
+    if not same.is_between:
+        return f"It becomes so in {here}: what it is given differs by {number(same.given, 2)}"
+    if not same.before:
+        return f"It becomes so before {here}, the first layer"
+    between = f"It becomes so between {before}, whose output differs by {number(same.before_gave, 2)}, and {here}"
+    if same.ends and same.before_kind in _RECURRENT:
+        steps = f"the last {counted(same.ends, 'step')} of each sequence"
+        return f"{between}: {steps} are the same for all, as padding is, and by then the state has forgotten the rest"
+    return between
