@@ -14,6 +14,7 @@ from gradwidgets.core.layers.verdicts.record_gradients import (
 from gradwidgets.core.layers.verdicts.record_jumps import jumped, momentum
 from gradwidgets.core.layers.verdicts.record_loss import by_frequencies, diverging, guessing, no_step, single
 from gradwidgets.core.layers.verdicts.record_outside import drawn_again, drawn_back, two_optimizers
+from gradwidgets.core.layers.verdicts.record_schedule import ended
 from gradwidgets.core.layers.verdicts.record_steps import beyond_stable, died, out_of_range
 from gradwidgets.core.layers.verdicts.record_sums import added_up_later, put_back, stale
 
@@ -145,6 +146,11 @@ RECORD_CHECKS: dict[str, Check] = {
         "Raise the learning rate, tenfold at first.",
         lambda judged: [],  # said by "large_updates"
     ),
+    "schedule": Check(
+        "what is left of the training is spent on nothing",
+        "Look at the schedule, how many steps it is made for and how often scheduler.step() is called.",
+        ended,
+    ),
     "died": Check(
         "a unit that gives 0 for every sample gets no gradient and stays dead",
         "Lower the learning rate or warm it up; LeakyReLU or GELU; He's init.",
@@ -174,11 +180,10 @@ RECORD_CHECKS: dict[str, Check] = {
 
 # What need not be said beside a finding, since it follows from it.
 EXPLAINS = {
-    "non_finite": ("diverging", "large_updates", "died"),
+    "non_finite": ("diverging", "large_updates", "died", "schedule"),
     "added_up": ("diverging", "large_updates", "always_clipped"),
     "no_gradient": ("guessing", "small_updates", "cut"),
     "died": ("guessing",),
-    "diverging": ("guessing",),
     "target_scale": ("diverging", "guessing", "large_updates", "small_updates"),
     "two_optimizers": ("stale",),
     "momentum": ("diverging", "large_updates"),
@@ -187,7 +192,9 @@ EXPLAINS = {
     "no_step": ("too_short",),
     "decay": ("large_updates", "small_updates"),
     "penalty": ("guessing", "large_updates", "first_loss"),
-    "small_updates": ("guessing",),
+    "small_updates": ("guessing", "schedule"),
+    "large_updates": ("schedule",),
+    "diverging": ("guessing", "schedule"),
     "unlisted": ("guessing",),
 }
 ALL_UNHELD = ("added_up", "guessing", "small_updates")
