@@ -12,6 +12,7 @@ from gradwidgets.core.layers.verdicts.record_gradients import (
     without,
 )
 from gradwidgets.core.layers.verdicts.record_jumps import jumped, momentum
+from gradwidgets.core.layers.verdicts.record_level import above_a_guess
 from gradwidgets.core.layers.verdicts.record_loss import by_frequencies, diverging, guessing, no_step, single
 from gradwidgets.core.layers.verdicts.record_outside import drawn_again, drawn_back, two_optimizers
 from gradwidgets.core.layers.verdicts.record_schedule import ended
@@ -169,7 +170,7 @@ RECORD_CHECKS: dict[str, Check] = {
     "guessing": Check(
         "nothing is learned from the inputs",
         "Try to learn one batch by heart; look at labels against inputs, the learning rate, a softmax before the loss.",
-        lambda judged: guessing(judged) or by_frequencies(judged),
+        lambda judged: guessing(judged) or by_frequencies(judged) or above_a_guess(judged),
     ),
     "single_samples": Check(
         "one sample's gradient is mostly noise",
