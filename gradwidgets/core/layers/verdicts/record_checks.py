@@ -2,10 +2,10 @@
 
 from gradwidgets.core.layers.verdicts.check import Check
 from gradwidgets.core.layers.verdicts.record_causes import decay, first_loss, negated, penalty, summed
+from gradwidgets.core.layers.verdicts.record_clips import always_clipped
 from gradwidgets.core.layers.verdicts.record_given import cut, evaluation, one_class, target_scale
 from gradwidgets.core.layers.verdicts.record_gradients import (
     added_up,
-    always_clipped,
     not_finite,
     unheld,
     unlisted,

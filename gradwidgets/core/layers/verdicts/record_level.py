@@ -9,7 +9,7 @@ from gradwidgets.core.layers.verdicts.record_schedule import lower_rate
 from gradwidgets.core.layers.verdicts.recorded import JudgedRecord
 from gradwidgets.core.wording import number
 
-_LOSSES = 40
+_LOSSES = 60
 _PARTS = 10
 _MOST = 4  # parts of these at most, before it is level
 _ALIKE = 0.03  # of the level
