@@ -90,7 +90,7 @@ def test_a_loss_that_falls_slowly_below_guessing_is_not_blamed():
         ("a",), ("Linear",), (3,), (), none, none, none, none, 0 * none, None, None, None, None,
         torch.arange(1, steps + 1), none[:, 0], base, outputs=10,
     )  # fmt: skip
-    assert [one.name for one in diagnose(history)] == ["healthy"]
+    assert [(one.name, one.severity) for one in diagnose(history)] == [("hardly_learned", "info")]
     assert [one.name for one in diagnose(replace(history, loss=0 * base + 2.31))] == ["guessing"]
 
 

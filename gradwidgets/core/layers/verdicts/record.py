@@ -6,6 +6,7 @@ from gradwidgets.core.finding import SEVERITIES, Finding, worst_first
 from gradwidgets.core.layers.monitor_history import History
 from gradwidgets.core.layers.verdicts.record_checks import ALL_UNHELD, EXPLAINS, LEADS_TO, RECORD_CHECKS
 from gradwidgets.core.layers.verdicts.record_given import same_batch
+from gradwidgets.core.layers.verdicts.record_level import level
 from gradwidgets.core.layers.verdicts.record_loss import hardly, no_step
 from gradwidgets.core.layers.verdicts.recorded import JudgedRecord, Known
 from gradwidgets.core.subject.home import at_home
@@ -29,8 +30,9 @@ def diagnose_record(history: History, **known: object) -> list[Finding]:
 
     Returns:
         What the first pass showed of the batch and the loss (`preflight`), then what the steps did, each the gravest
-        first; "healthy" where none is a warning or an error, "too_short" for a record of less
-        than three samples. `where` holds the indices of layers in `history.layers`, `evidence` numbers and thresholds.
+        first; "healthy" where there is nothing to say of them, or "hardly_learned" where the loss is next to
+        nothing below a guess, "too_short" for a record of less than three samples. `where` holds the indices of layers
+        in `history.layers`, `evidence` numbers and thresholds.
 
     Raises:
         TypeError: Something else is told than these.
@@ -50,7 +52,7 @@ def diagnose_record(history: History, **known: object) -> list[Finding]:
         found.append(_too_short(judged))
     before = [_of_a_training(judged, one) for one in history.preflight]
     if not found and not any(one.severity in ("warning", "error") for one in before):
-        found.append(_healthy(judged))
+        found += hardly(judged) or [_healthy(judged)]
     return [*worst_first(before), *worst_first(found)]
 
 
@@ -90,7 +92,8 @@ def _too_short(judged: JudgedRecord) -> Finding:
 def _healthy(judged: JudgedRecord) -> Finding:
     evidence = {"steps": judged.steps, "samples": judged.samples}
     looked = f"{counted(judged.steps, 'step')}, {counted(judged.samples, 'sample')}; {', '.join(_looked_at(judged))}"
-    message = ", ".join(filter(None, ("nothing went wrong in what was recorded", hardly(judged), same_batch(judged))))
+    message = ", ".join(filter(None, ("nothing went wrong in what was recorded", same_batch(judged))))
+    message = "; ".join(filter(None, (message, level(judged))))
     return Finding("healthy", "ok", f"{message}. Looked at: {looked}", evidence)
 
 

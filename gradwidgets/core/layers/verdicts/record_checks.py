@@ -2,18 +2,20 @@
 
 from gradwidgets.core.layers.verdicts.check import Check
 from gradwidgets.core.layers.verdicts.record_causes import decay, first_loss, negated, penalty, summed
+from gradwidgets.core.layers.verdicts.record_clips import always_clipped
 from gradwidgets.core.layers.verdicts.record_given import cut, evaluation, one_class, target_scale
 from gradwidgets.core.layers.verdicts.record_gradients import (
     added_up,
-    always_clipped,
     not_finite,
     unheld,
     unlisted,
     without,
 )
 from gradwidgets.core.layers.verdicts.record_jumps import jumped, momentum
+from gradwidgets.core.layers.verdicts.record_level import above_a_guess
 from gradwidgets.core.layers.verdicts.record_loss import by_frequencies, diverging, guessing, no_step, single
 from gradwidgets.core.layers.verdicts.record_outside import drawn_again, drawn_back, two_optimizers
+from gradwidgets.core.layers.verdicts.record_schedule import ended
 from gradwidgets.core.layers.verdicts.record_steps import beyond_stable, died, out_of_range
 from gradwidgets.core.layers.verdicts.record_sums import added_up_later, put_back, stale
 
@@ -145,6 +147,11 @@ RECORD_CHECKS: dict[str, Check] = {
         "Raise the learning rate, tenfold at first.",
         lambda judged: [],  # said by "large_updates"
     ),
+    "schedule": Check(
+        "what is left of the training is spent on nothing",
+        "Look at the schedule, how many steps it is made for and how often scheduler.step() is called.",
+        ended,
+    ),
     "died": Check(
         "a unit that gives 0 for every sample gets no gradient and stays dead",
         "Lower the learning rate or warm it up; LeakyReLU or GELU; He's init.",
@@ -163,7 +170,7 @@ RECORD_CHECKS: dict[str, Check] = {
     "guessing": Check(
         "nothing is learned from the inputs",
         "Try to learn one batch by heart; look at labels against inputs, the learning rate, a softmax before the loss.",
-        lambda judged: guessing(judged) or by_frequencies(judged),
+        lambda judged: guessing(judged) or by_frequencies(judged) or above_a_guess(judged),
     ),
     "single_samples": Check(
         "one sample's gradient is mostly noise",
@@ -174,11 +181,10 @@ RECORD_CHECKS: dict[str, Check] = {
 
 # What need not be said beside a finding, since it follows from it.
 EXPLAINS = {
-    "non_finite": ("diverging", "large_updates", "died"),
+    "non_finite": ("diverging", "large_updates", "died", "schedule"),
     "added_up": ("diverging", "large_updates", "always_clipped"),
     "no_gradient": ("guessing", "small_updates", "cut"),
     "died": ("guessing",),
-    "diverging": ("guessing",),
     "target_scale": ("diverging", "guessing", "large_updates", "small_updates"),
     "two_optimizers": ("stale",),
     "momentum": ("diverging", "large_updates"),
@@ -187,7 +193,9 @@ EXPLAINS = {
     "no_step": ("too_short",),
     "decay": ("large_updates", "small_updates"),
     "penalty": ("guessing", "large_updates", "first_loss"),
-    "small_updates": ("guessing",),
+    "small_updates": ("guessing", "schedule"),
+    "large_updates": ("schedule",),
+    "diverging": ("guessing", "schedule"),
     "unlisted": ("guessing",),
 }
 ALL_UNHELD = ("added_up", "guessing", "small_updates")

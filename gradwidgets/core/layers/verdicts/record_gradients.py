@@ -15,10 +15,6 @@ _LINEAR = 0.6, 1.3  # the norm at step n, in n times that at step 1
 _MOSTLY = 0.9  # of the samples
 _ALONG, _SUMMED = 0.8, 0.4  # correlation of a norm with the step, and times the first in the number of steps
 _GROWN, _TWICE = 5.0, 1.5  # times the first, where the memory is written to less often than zeros and a gradient would
-_SAMPLES = 10  # for a verdict on clipping
-_ONE_VALUE = 1e-4  # relative: a clipped norm is its limit but for rounding
-_VARIES = 1e-3  # relative spread of a layer's part of it
-_SIGNS = 0.5  # root mean square in the largest element, from where on most are at it
 _NONE = 3  # samples without a gradient that are enough
 
 
@@ -209,44 +205,3 @@ def unlisted(judged: JudgedRecord) -> list[Finding]:
         f"{whom}, and nobody moves {whom}"
     )
     return [Finding("unlisted", "warning", message, {"tensors": names, "count": len(names)})]
-
-
-def always_clipped(judged: JudgedRecord) -> list[Finding]:
-    """A gradient whose norm is one value at nearly every step, or most of whose elements are."""
-    for group in judged.groups:
-        total = judged.total[group]
-        if len(group) < _SAMPLES or not bool(total.isfinite().all()) or not float(total.max()) > 0:
-            continue
-        limit = judged.known.max_norm or float(total.median())
-        # From below: clip_grad_norm_ divides by the norm and a little more.
-        share = float(((total - limit).abs() <= _ONE_VALUE * limit).double().mean())
-        if share >= _MOSTLY and _moves(judged.history.norm[group], judged.history.largest[group]):
-            at = f"{number(limit, 3)} at {percent(share)} of the sampled steps"
-            evidence = {"max_norm": limit, "share of samples at it": share, "threshold": _MOSTLY}
-            return [Finding("always_clipped", "warning", f"the gradient's norm is {at}: it is clipped there", evidence)]
-        if found := _clipped_by_value(judged, group):
-            return [found]
-    return []
-
-
-def _clipped_by_value(judged: JudgedRecord, group: list[int]) -> Finding | None:
-    """Most elements, and not the largest alone, are at one value in all layers."""
-    largest, rms = (values[group][:, judged.weighted] for values in (judged.history.largest, judged.history.rms))
-    limit = float(largest.nanmedian())
-    at = (largest - limit).abs() <= _ONE_VALUE * limit
-    share = float((at & (rms > _SIGNS * limit))[~largest.isnan()].double().mean())
-    if not share >= _MOSTLY or not limit > 0 or not _moves(judged.history.norm[group]):
-        return None
-    message = (
-        f"the gradient's largest element is {number(limit, 3)} in {percent(share)} of layers and samples, and most "
-        "elements are about as large: it is clipped by value there, and little but signs is left"
-    )
-    return Finding("always_clipped", "warning", message, {"clip_value": limit, "share": share, "threshold": _MOSTLY})
-
-
-def _moves(*quantities: Tensor) -> bool:
-    """Whether layers' numbers change though their sum does not: else nothing is clipped, nothing happens."""
-    values = torch.cat(quantities, 1)
-    values = values[:, values.isfinite().all(0)]
-    spread = values.std(0) / values.mean(0).clamp(min=1e-300)
-    return bool((spread > _VARIES).any())

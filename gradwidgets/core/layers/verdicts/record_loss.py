@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from gradwidgets.core.finding import Finding
+from gradwidgets.core.layers.verdicts.record_schedule import lower_rate
 from gradwidgets.core.layers.verdicts.record_steps import steps_are_small
 from gradwidgets.core.layers.verdicts.recorded import JudgedRecord, first_and_last, medians
 from gradwidgets.core.wording import number, percent
@@ -61,7 +62,7 @@ def guessing(judged: JudgedRecord) -> list[Finding]:
     message = f"the loss stays at {number(means[-1], 3)}, which guessing among {classes} classes has: ln {classes} = "
     message += number(chance, 3)
     evidence = {"loss": means[-1], "ln(classes)": chance, "threshold": _NEAR, "quarters": means}
-    return [Finding("guessing", "warning", message, evidence)]
+    return [Finding("guessing", "warning", message, evidence, action=lower_rate(judged))]
 
 
 def by_frequencies(judged: JudgedRecord) -> list[Finding]:
@@ -141,7 +142,7 @@ def _at_chance(judged: JudgedRecord, name: str, values: Tensor, costs: Tensor) -
         "Look whether targets belong to their inputs, and at the inputs' scale; try to learn one batch by heart. If "
         "that works, there may be no more in the inputs to know."
     )
-    return Finding("guessing", "warning", message, evidence, action=action)
+    return Finding("guessing", "warning", message, evidence, action=lower_rate(judged) or action)
 
 
 def _is_single(judged: JudgedRecord) -> bool:
@@ -238,18 +239,23 @@ def _risen(evidence: dict[str, object]) -> list[Finding]:
     return [Finding("diverging", "info", message, evidence, action=_IF_HARDER)]
 
 
-def hardly(judged: JudgedRecord) -> str:
-    """What to say of a loss that is next to nothing below a guess after a while: slow, or nothing to be learned."""
+def hardly(judged: JudgedRecord) -> list[Finding]:
+    """A loss that is next to nothing below a guess after a while: slow, or nothing to be learned."""
     _, values = judged.losses
     if not _is_long(judged, 2) or not judged.has_classes:
-        return ""
+        return []
     last = len(values) - len(values) // 4
     costs = judged.costs.get("frequencies")
     guess = judged.likely_guess if costs is None else float(costs[last:].nanmean())
     end = float(values[last:].mean())
     if not (1 - _HARDLY_BELOW) * guess < end < guess:
-        return ""
-    return (
-        f"but the loss is {number(end, 3)} in the last quarter, {percent(1 - end / guess)} below what guessing costs: "
-        "if it stays so, look whether targets belong to their inputs, and at the learning rate"
+        return []
+    message = (
+        f"hardly anything is learned so far: the loss is {number(end, 3)} in the last quarter, "
+        f"{percent(1 - end / guess)} below what guessing costs"
     )
+    action = (
+        "If it stays so, look whether targets belong to their inputs, and at the learning rate; else it is only slow."
+    )
+    evidence = {"loss": end, "guess": guess, "threshold": _HARDLY_BELOW}
+    return [Finding("hardly_learned", "info", message, evidence, action=lower_rate(judged) or action)]
