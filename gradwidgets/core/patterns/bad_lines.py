@@ -13,7 +13,7 @@ from gradwidgets.core.wording import place
 
 ON_A_LINE = 3  # places make one
 _SAME = 1e-9  # of the view's width: values so near to each other are one, which rounding has moved
-_WIDE = 0.5  # of the view: over so much of it places on a line must lie
+_WIDE = 0.45  # of the view: over so much of it places on a line must lie
 _LOOKED_AT = 32  # places along a line
 ALL, _MUCH = 0.9, 0.25  # of them
 _VALUES = 8  # of a line, of which any may be the one that is hit exactly
