@@ -22,8 +22,8 @@ _ENDING = 0.02  # of them: so many that end high make a minimum
 _BEYOND = 12  # ends from which it is looked beyond the view
 _TWIN = 1e-6  # of the loss's height: two minima are as low as each other
 TELL_APART = (
-    "The loss cannot tell the two apart: if one alone is meant, add what does (for an angle 1 − cos of all of it, for a "
-    "vector its direction or sign as a term of its own). If either will do, let the target take both."
+    "The loss cannot tell the two apart: if one alone is meant, add what does (for an angle 1 − cos of all of it, for "
+    "a vector its direction or sign as a term of its own). If either will do, let the target take both."
 )
 _SAME = 1e-6  # of the view's widths: so near to each other two points are one
 

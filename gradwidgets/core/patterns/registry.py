@@ -9,7 +9,7 @@ from torch import Tensor
 
 from gradwidgets.core.critical_points import CriticalPoint
 from gradwidgets.core.finding import Finding, worst_first
-from gradwidgets.core.patterns import ground, in_training, mismatch, numerics, points, undefined
+from gradwidgets.core.patterns import broadcast, ground, in_training, mismatch, numerics, points, undefined
 from gradwidgets.core.patterns.look import Look
 from gradwidgets.core.patterns.resolution import unresolved
 from gradwidgets.core.patterns.target import Target
@@ -107,6 +107,11 @@ PATTERNS: dict[str, Pattern] = {
         "Look for detach and custom backward functions; torch.autograd.gradcheck tells which.",
         mismatch.gradient_mismatch,
     ),
+    "broadcast": Pattern(
+        "it is lowest where every output is the targets' mean",
+        "Give both the same shape: squeeze(-1) the input, or unsqueeze(-1) the target.",
+        broadcast.broadcast,
+    ),
     "precision": Pattern(
         "training in this precision meets NaN, infinity or a gradient that is lost or wrong",
         "Use the stable form (logsumexp, logsigmoid, softplus, log1p), or compute this part in float32 or float64.",
@@ -169,6 +174,7 @@ PATTERNS: dict[str, Pattern] = {
 # One cause is said once: where the first stands, the others are left out.
 _SAID_BY: dict[str, tuple[str, ...]] = {
     "gradient_mismatch": ("unexpected_minimum", "off_target", "dead_zone", "no_bottom", "precision"),
+    "broadcast": ("unexpected_minimum", "off_target", "wrong_direction"),
     "wrong_direction": ("off_target",),
     "unexpected_minimum": ("off_target",),
     "dead_zone": ("stuck_start",),
