@@ -11,6 +11,7 @@ from gradwidgets.core.finding import Finding, worst_first
 from gradwidgets.core.loss_function import LossFunction, as_function
 from gradwidgets.core.non_finite import blame
 from gradwidgets.core.objective import Objective
+from gradwidgets.core.patterns.broadcast import TORCHS_WORDS
 from gradwidgets.core.patterns.registry import PATTERNS, surveying
 from gradwidgets.core.patterns.target import Target
 from gradwidgets.core.probe import ProbeRow, as_points, probing
@@ -70,6 +71,8 @@ def checking(
     if survey.left_out:
         note = f"{note}; " if note else f"within {number(seconds)} s, "
         note += f"there was no time for {', '.join(survey.left_out)}"
+    if any(one.name == "broadcast" for one in survey.findings):
+        grid = replace(grid, notes=tuple(one for one in grid.notes if TORCHS_WORDS not in one))
     if note:
         grid = replace(grid, notes=(*grid.notes, note))
     rows = yield from part_of(together(probing(function, grid.axes, probes), function.kept), 0.9, 0.1)

@@ -20,6 +20,11 @@ from gradwidgets.core.wording import number, percent, place
 REACHED = 0.9  # of the descents from over the view must end in a target
 _ENDING = 0.02  # of them: so many that end high make a minimum
 _BEYOND = 12  # ends from which it is looked beyond the view
+_TWIN = 1e-6  # of the loss's height: two minima are as low as each other
+TELL_APART = (
+    "The loss cannot tell the two apart: if one alone is meant, add what does (for an angle 1 − cos of all of it, for "
+    "a vector its direction or sign as a term of its own). If either will do, let the target take both."
+)
 _SAME = 1e-6  # of the view's widths: so near to each other two points are one
 
 
@@ -46,6 +51,8 @@ def unexpected_minimum(look: Look) -> Finding | None:
         return None
     minima = [one for one in look.critical if one.kind == "minimum"]
     if look.given:
+        if not _is_reached(look, minima):
+            return None  # all of it is off the target: not one minimum too many
         wrong = [one for one in minima if not look.in_target(one.point)]
     else:
         wrong = [one for one in minima if one.loss > look.lowest + LOWEST * look.height]
@@ -54,7 +61,9 @@ def unexpected_minimum(look: Look) -> Finding | None:
     first = wrong[0]
     above = first.loss - look.lowest
     more = f", and {len(wrong) - 1} more" if len(wrong) > 1 else ""
+    twin = look.given and abs(first.loss - _lowest_at_target(look, minima)) <= _TWIN * look.height
     why = "off the target" if look.given else f"{number(above)} above the lowest loss in view"
+    why += ", as low as at the target" * twin
     return Finding(
         "unexpected_minimum",
         "warning",
@@ -66,7 +75,23 @@ def unexpected_minimum(look: Look) -> Finding | None:
             "eigenvalues": list(first.eigenvalues),
         },
         first.point,
+        TELL_APART if twin else "",
     )
+
+
+def _is_reached(look: Look, minima: Sequence[CriticalPoint]) -> bool:
+    """Whether a minimum lies at the target that was given, or some descents end there; so where that is not known."""
+    if look.descents is None or not len(look.descents.ends) or any(look.in_target(one.point) for one in minima):
+        return True
+    return float(look.in_targets(look.descents.ends).double().mean()) >= _ENDING
+
+
+def _lowest_at_target(look: Look, minima: Sequence[CriticalPoint]) -> float:
+    """The lowest loss known at the target that was given; infinite where none is."""
+    losses = [one.loss for one in minima if look.in_target(one.point)]
+    if look.descents is not None and len(look.descents.ends):
+        losses += look.descents.losses[look.in_targets(look.descents.ends)].tolist()
+    return min(losses, default=math.inf)
 
 
 def _ends_above(look: Look) -> Finding | None:
@@ -150,7 +175,7 @@ def off_target(look: Look) -> Finding | None:
     if share >= REACHED:
         return None
     ends, losses = descents.ends[~reached], descents.losses[~reached]
-    end = tuple(ends[int(losses.argmin())].tolist())
+    end = _as_known(look, ends[int(losses.argmin())])
     edge = bool(descents.at_edge(look.view)[~reached][int(losses.argmin())])
     return Finding(
         "off_target",
@@ -160,6 +185,12 @@ def off_target(look: Look) -> Finding | None:
         {"share": share, "threshold": REACHED},
         end,
     )
+
+
+def _as_known(look: Look, end: Tensor) -> tuple[float, ...]:
+    """Where a descent has ended; as the minimum that is known right there, where one is."""
+    known = [one.point for one in look.critical if one.kind == "minimum" and _same(one.point, end, look)]
+    return known[0] if known else tuple(end.tolist())
 
 
 def falls_without_end(look: Look) -> tuple[float, ...] | None:

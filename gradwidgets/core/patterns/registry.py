@@ -9,7 +9,7 @@ from torch import Tensor
 
 from gradwidgets.core.critical_points import CriticalPoint
 from gradwidgets.core.finding import Finding, worst_first
-from gradwidgets.core.patterns import ground, in_training, mismatch, numerics, points
+from gradwidgets.core.patterns import broadcast, ground, in_training, mismatch, numerics, points, undefined
 from gradwidgets.core.patterns.look import Look
 from gradwidgets.core.patterns.resolution import unresolved
 from gradwidgets.core.patterns.target import Target
@@ -90,12 +90,12 @@ PATTERNS: dict[str, Pattern] = {
     "non_finite": Pattern(
         "NaN or infinity ends the training at once",
         "Use eps, clamp, log1p, or the function's stable form.",
-        numerics.non_finite,
+        undefined.non_finite,
     ),
     "singular": Pattern(
         "the nearer to it, the longer the steps: one of them leads anywhere",
         "Keep away from it: add a small eps, clamp, or use another form.",
-        numerics.singular,
+        undefined.singular,
     ),
     "no_gradient_path": Pattern(
         "a parameter that the gradient never reaches stays as it is",
@@ -106,6 +106,11 @@ PATTERNS: dict[str, Pattern] = {
         "autograd follows another function than the loss",
         "Look for detach and custom backward functions; torch.autograd.gradcheck tells which.",
         mismatch.gradient_mismatch,
+    ),
+    "broadcast": Pattern(
+        "it is lowest where every output is the targets' mean",
+        "Give both the same shape: squeeze(-1) the input, or unsqueeze(-1) the target.",
+        broadcast.broadcast,
     ),
     "precision": Pattern(
         "training in this precision meets NaN, infinity or a gradient that is lost or wrong",
@@ -169,12 +174,12 @@ PATTERNS: dict[str, Pattern] = {
 # One cause is said once: where the first stands, the others are left out.
 _SAID_BY: dict[str, tuple[str, ...]] = {
     "gradient_mismatch": ("unexpected_minimum", "off_target", "dead_zone", "no_bottom", "precision"),
+    "broadcast": ("unexpected_minimum", "off_target", "wrong_direction"),
     "wrong_direction": ("off_target",),
     "unexpected_minimum": ("off_target",),
     "dead_zone": ("stuck_start",),
     "no_gradient_path": ("stuck_start",),
     "vanishes_in_float32": ("stuck_start",),
-    "non_finite": ("singular",),
 }
 
 # Where the loss has no bottom the lowest of its minima is the one that is wanted, and saddles lead away from it.
@@ -248,7 +253,7 @@ def surveying(
     if look.given:
         _ = look.target  # refuse a wrong one before anything else
     if not bool(look.finite.any()) and not bool(look.lattice.finite.any()):
-        return Survey([_with_action(numerics.non_finite(look))], [], look.still, look=look)
+        return Survey([_with_action(undefined.non_finite(look))], [], look.still, look=look)
     coarse = unresolved(grid.axes, look.dtype)
     if coarse is not None:
         return Survey([coarse], [], torch.zeros_like(look.finite), look=look)

@@ -131,6 +131,26 @@ def test_the_higher_of_two_valleys_is_an_unexpected_minimum():
     assert "unexpected_minimum" not in names_of(tilted, axes, target=lambda a, b: (a.abs() < 1.2) & (b.abs() < 0.2))
 
 
+BOWLS = {
+    "a curve": (lambda a: a**2, {"a": (-4.0, 4.0)}, (2.0,)),
+    "a surface": (lambda a, b: a**2 + b**2, {"a": (-4.0, 4.0), "b": (-4.0, 4.0)}, (2.0, 1.0)),
+    "two bowls": (lambda a: (a**2 - 1) ** 2, {"a": (-2.0, 2.0)}, (0.0,)),
+}
+
+
+@pytest.mark.parametrize(("loss", "axes", "target"), BOWLS.values(), ids=BOWLS)
+def test_where_no_minimum_lies_at_the_target_it_is_missed_however_many_axes_there_are(loss, axes, target):
+    names = names_of(loss, axes, target=target)
+    assert "off_target" in names and "unexpected_minimum" not in names
+
+
+def test_a_second_minimum_as_low_as_that_at_the_target_needs_a_term_that_tells_them_apart():
+    finding = found("unexpected_minimum", lambda yaw: torch.sin(yaw - 0.6) ** 2, {"yaw": (-3.1, 3.1)}, target=(0.6,))
+    assert "as low as at the target" in finding.message and "1 − cos" in finding.action
+    lower = found("unexpected_minimum", lambda a: (a**2 - 1) ** 2 + 0.1 * a, {"a": (-2.0, 2.0)}, target=(-1.0,))
+    assert "as low as" not in lower.message and "1 − cos" not in lower.action
+
+
 def test_dead_ground_is_measured_and_told_apart():
     plateau = found("dead_zone", ONE["dead_zone"][0])
     assert plateau.evidence["share"] == pytest.approx(0.5, abs=0.01) and plateau.evidence["kind"] == "plateau"

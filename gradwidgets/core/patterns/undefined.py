@@ -1,0 +1,230 @@
+"""Values and gradients that are not finite, and slopes that grow without end."""
+
+import torch
+from torch import Tensor
+
+from gradwidgets.core.divisors import divisor_turns
+from gradwidgets.core.finding import Finding
+from gradwidgets.core.non_finite import Culprit, blame, largest_growth
+from gradwidgets.core.patterns.bad_lines import ALL, ON_A_LINE, BadLine, bad_lines, in_words, shares_along
+from gradwidgets.core.patterns.lattice import nearest_to_middle
+from gradwidgets.core.patterns.look import Look
+from gradwidgets.core.patterns.view import finite
+from gradwidgets.core.remedies import TURNS, action_for
+from gradwidgets.core.slices import finish
+from gradwidgets.core.wording import percent, place
+
+_KEEP_INSIDE = "The loss refuses these points: keep the view, and the training, inside what it takes."
+_REFUSED = {
+    "returned nothing": "One way through it ends without a return: give a value there too.",
+    "cholesky": (
+        "The matrix is not positive definite there: make it so by its making (L Lᵀ with a positive diagonal), or add a "
+        "small multiple of the identity."
+    ),
+}
+_MANY_BAD = 441  # points
+_OTHERS = 4  # places beside the first that are asked for another cause
+_APART = 1e-3  # of the view: a pole so far from what is not finite is another place
+_ON_LINE = 1e-6  # of the view
+
+
+def non_finite(look: Look) -> Finding | None:
+    """NaN or infinity in the loss or its gradient, with the operation that makes it."""
+    share = look.share(~look.lattice.finite)
+    spots = [*_bad_on_grid(look), *look.close.bad]
+    if share > 0 and not spots:
+        spots = [torch.tensor(_middle_of(look), dtype=torch.float64)]
+    if not spots:
+        return None
+    bad, alone = look.lattice.points[~look.lattice.finite], share == 0
+    places, lines, point = torch.stack(spots), [], spots[0]
+    if not alone and len(bad):
+        point = torch.tensor(_middle_of(look), dtype=torch.float64)
+    elif alone:
+        lines = bad_lines(look, places)
+        point = _typical(look, places, lines)
+    spot = tuple(point.tolist())
+    culprit = None if look.function is None else blame(look.function, point)
+    loss_too, kind = _what_is_bad(look, point)
+    where = place(look.names, spot)
+    what = f"the loss is {kind}" if loss_too else f"only the gradient, which is {kind}"
+    if alone:
+        lines = [line for line in lines if line.loss_too == loss_too]
+        found_at = in_words(lines, look.names) or f"at {where}"
+        message = f"not finite {found_at}, {what}{'' if loss_too else _at_minimum(look, point)}"
+    else:
+        message = f"{percent(share)} of the view is not finite, {what}, at {where} say"
+    evidence: dict[str, object] = {"share": share, "threshold": 0.0}
+    if look.grid.failed:
+        return _refused(look, message, spot, evidence)
+    if culprit is None:
+        return Finding("non_finite", "error", message, evidence, spot)
+    message += f"; {culprit.sentence}"
+    evidence |= {"operation": culprit.operation, "in": culprit.which}
+    action = _cure_at(look, culprit, point)
+    if alone and (other := _another(look, places, lines, point, culprit)) is not None:
+        sentence, cure = other
+        message += sentence
+        action += f" {cure}" * (cure not in action)
+    return Finding("non_finite", "error", message, evidence, spot, action)
+
+
+def _cure_at(look: Look, culprit: Culprit, point: Tensor) -> str:
+    turns = culprit.action == action_for(culprit.operation) and divisor_turns(look.function, point, look.spans)
+    return TURNS if turns else culprit.action
+
+
+def _another(look: Look, places: Tensor, lines: list[BadLine], point: Tensor, first: Culprit) -> tuple[str, str] | None:
+    """Another place that is not finite, by another operation or in the loss itself, in words, with its cure."""
+    if look.view is None:
+        return None
+    loss, _ = finish(look.view.at(places, gradient=False))
+    alike = loss.isfinite() == (first.which == "gradient")
+    near = ((places - point).abs() <= _APART * look.spans).all(-1)
+    told = alike & torch.stack([near, *(line.on for line in lines)]).any(0)
+    for one in _one_of_each([*_plainest(places[~told & ~alike]), *_plainest(places[~told & alike])], look)[:_OTHERS]:
+        culprit = blame(look.function, one)
+        if culprit is None or (culprit.operation == first.operation and culprit.which in (first.which, "gradient")):
+            continue
+        loss_too, kind = _what_is_bad(look, one)
+        what = f"the loss itself is {kind}" if loss_too else f"the gradient is {kind}"
+        said = f"; at {place(look.names, one.tolist())} {what} too: {culprit.sentence}"
+        return said, _cure_at(look, culprit, one)
+    return None
+
+
+def _plainest(places: Tensor) -> list[Tensor]:
+    """Places, those first that somebody may have written."""
+    return sorted(places, key=lambda one: len(repr(one.tolist())))
+
+
+def _one_of_each(places: list[Tensor], look: Look) -> list[Tensor]:
+    """Of places next to each other the first."""
+    kept: list[Tensor] = []
+    for one in places:
+        if all(bool(((one - other).abs() > _APART * look.spans).any()) for other in kept):
+            kept.append(one)
+    return kept
+
+
+def _typical(look: Look, places: Tensor, lines: list[BadLine]) -> Tensor:
+    """A place at which that is so which is said: of a line's, one on that line alone, and as bad as the line is."""
+    if not lines:
+        return places[0]
+    loss, gradient = finish(look.view.at(places))
+    whole = [line for line in lines if line.loss_too] or lines
+    counts = torch.stack([line.on for line in lines]).sum(0)
+    for line in whole:
+        alike = line.on & (loss.isfinite() != line.loss_too) & (~finite(loss, gradient))
+        for chosen in (alike & (counts == 1), alike):
+            if bool(chosen.any()):
+                return places[chosen][0]
+    return places[0]
+
+
+def _refused(look: Look, message: str, spot: tuple[float, ...], evidence: dict[str, object]) -> Finding:
+    """Points at which the loss raises, or gives nothing."""
+    (sentence, count), failed = next(iter(look.grid.failed.items())), sum(look.grid.failed.values())
+    evidence |= {"calls that raised": failed}
+    if failed == int((~look.finite).sum()):
+        share = max(float(evidence["share"]), failed / look.finite.numel())
+        message = f"in {percent(share)} of the view, at {place(look.names, spot)} say, {sentence}"
+    else:
+        message += f"; at {count} points {sentence}"
+    action = next((action for part, action in _REFUSED.items() if part in sentence), _KEEP_INSIDE)
+    return Finding("non_finite", "error", message, evidence, spot, action)
+
+
+def _bad_on_grid(look: Look) -> list[torch.Tensor]:
+    """Some grid points that are not finite, in the reference either."""
+    points = look.grid.points[~look.finite]
+    if not len(points):
+        return []
+    if len(points) > _MANY_BAD:
+        points = points[torch.linspace(0, len(points) - 1, _MANY_BAD, dtype=torch.float64).long()]
+    if look.view is not None and not look.grid.failed:
+        loss, gradient = finish(look.view.at(points))
+        points = points[~finite(loss, gradient)]
+        if not len(points):
+            return []
+    middle = nearest_to_middle(points, look.spans)
+    return [torch.tensor(middle, dtype=torch.float64)]
+
+
+def _middle_of(look: Look) -> tuple[float, ...]:
+    return nearest_to_middle(look.lattice.points[~look.lattice.finite], look.spans)
+
+
+def _what_is_bad(look: Look, point: torch.Tensor) -> tuple[bool, str]:
+    """Whether the loss at a point is not finite, or else the gradient; and what it is, in words."""
+    if look.view is None:
+        loss, gradient = look.grid.loss[~look.finite][:1], look.grid.gradient[~look.finite][:1]
+    else:
+        loss, gradient = finish(look.view.at(point[None]))
+    bad = not bool(loss.isfinite().all())
+    return bad, "NaN" if bool((loss if bad else gradient).isnan().any()) else "infinite"
+
+
+def _at_minimum(look: Look, point: torch.Tensor) -> str:
+    """Whether the loss is lowest at a point, in words."""
+    loss, _ = finish(look.view.at(point[None], gradient=False))
+    return ", where the loss is lowest" if float(loss[0]) <= look.lowest + 1e-6 * look.height else ""
+
+
+def singular(look: Look) -> Finding | None:
+    """A slope that grows without end towards a point or a line, next to which a step leads anywhere."""
+    sound = not look.close.bad and bool(look.lattice.finite.all())
+    places = look.close.poles or look.close.roots if sound else _poles_apart(look)
+    if not places:
+        return None
+    point = places[0]
+    name = largest_growth(look.function, point, look.spans)
+    said = f"; it is {name} that grows so" if name else ""
+    bounded = "" if look.close.poles else ", slowly, as a root's does"
+    return Finding(
+        "singular",
+        "error" if look.close.poles else "info",
+        f"the slope grows without end towards {_point_or_line(look, places)}{bounded}{said}",
+        {"operation": name, "places": len(places)},
+        tuple(point.tolist()),
+        TURNS if divisor_turns(look.function, point, look.spans) else action_for(name),
+    )
+
+
+def _poles_apart(look: Look) -> list[Tensor]:
+    """Poles that are no side of what is not finite elsewhere in view: points of a curve, lines across an axis."""
+    if look.view is None or not look.close.poles:
+        return []
+    bad = torch.stack([*_bad_on_grid(look), *look.close.bad, *look.lattice.points[~look.lattice.finite]])
+    poles = torch.stack(look.close.poles)
+    if len(look.names) == 1:
+        return [one for one in poles if bool(((bad - one).abs() > _APART * look.spans).all())]
+    bad = torch.stack(look.close.bad) if look.close.bad else bad[:0]
+    for axis in range(len(look.names)):
+        for value in poles[:, axis].unique():
+            on = (poles[:, axis] - value).abs() <= _ON_LINE * look.spans[axis]
+            near = (bad[:, axis] - value).abs() <= _APART * look.spans[axis]
+            if int(on.sum()) < ON_A_LINE or len(bad[near][:, 1 - axis].unique()) >= ON_A_LINE:
+                continue
+            if _is_no_side(look, axis, value):
+                return list(poles[on])
+    return []
+
+
+def _is_no_side(look: Look, axis: int, value: Tensor) -> bool:
+    """Whether as much is not finite on a line as right beside it: it bounds nothing then."""
+    beside = [value, value - _APART * look.spans[axis], value + _APART * look.spans[axis]]
+    low, high = look.bounds[axis]
+    shares = {shares_along(look, axis, at[None])[1] for at in beside if low <= at <= high}
+    return len(shares) == 1 and max(shares) < ALL
+
+
+def _point_or_line(look: Look, places: list[torch.Tensor]) -> str:
+    """A place in words; of several on a line across an axis, the line."""
+    gaps = (torch.stack(places) - places[0]).abs() / look.spans
+    for axis, name in enumerate(look.names):
+        others = [other for other in range(len(look.names)) if other != axis]
+        on_line = (gaps[:, axis] < 1e-6) & (gaps[:, others] > 1e-3).all(-1)
+        if others and bool(on_line.any()):
+            return place([name], [float(places[0][axis])])
+    return place(look.names, places[0].tolist())
