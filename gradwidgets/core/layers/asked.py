@@ -12,6 +12,8 @@ from gradwidgets.core.graph import nodes_of
 from gradwidgets.core.layers.passes import FlowError, Subject
 from gradwidgets.core.layers.unlisted import Unlisted
 
+_READ = Tensor.grad.__get__
+
 
 def without_asked(subject: Subject, missed: Sequence[Unlisted]) -> list[Unlisted]:
     """Run the model forward once more, and leave out of what it does not list what is no parameter at all.
@@ -58,6 +60,8 @@ class _Asking(TorchFunctionMode):
         kwargs = kwargs or {}
         if func is torch.autograd.grad:
             self._note(args[1] if len(args) > 1 else kwargs.get("inputs"))
+        elif func == _READ:  # what a backward within the forward has left there
+            self._note(args)
         made = not _is_shape_alone(getattr(func, "__name__", ""))
         of_data = made and any(id(one) in self.data for one in pytree.tree_leaves((args, kwargs)))
         result = func(*args, **kwargs)

@@ -40,6 +40,12 @@ def of_data(self, x):
     return (self.score(points * 1) + points.square().sum(1, keepdim=True)).mean()
 
 
+def by_backward(self, x):
+    noise = torch.zeros(len(x), 6, requires_grad=True)
+    self.score(x + noise).sum().backward(create_graph=False)
+    return self.score(x + noise + noise.grad.sign() / 9).mean()
+
+
 def layer(self, x):
     return nn.Linear(1, 1)(self.score(x)).mean()
 
@@ -59,7 +65,7 @@ def said(run):
     return [one.evidence["shapes"] for one in found if one.name == "unlisted"]
 
 
-@pytest.mark.parametrize("run", [between, moved, of_data])
+@pytest.mark.parametrize("run", [between, moved, of_data, by_backward])
 def test_a_leaf_of_data_or_one_that_forward_differentiates_by_is_no_parameter(run):
     assert said(run) == []
 

@@ -115,8 +115,8 @@ LINE = "(held.py, line"
 HELD_SICK = (
     Case("codes, not straight through", "argmin and a table", lambda: codes(False), one_of("no_gradient"), (f"argmin {LINE}", "straight through", "(q − z).detach()")),
     Case("nearest by hand", "topk and an index", nearest_by_hand, one_of("no_gradient"), (f"topk {LINE}", "straight through")),
-    Case("made anew", "torch.tensor(loss.item())", made_anew, one_of("no_gradient"), (f"item {LINE}",)),
-    Case("made anew behind a log", "numpy", made_anew_behind_a_log, one_of("no_gradient"), (f"detach {LINE}",)),
+    Case("a loss made anew", "torch.tensor(loss.item())", made_anew, one_of("no_gradient"), (f"item {LINE}",)),
+    Case("a loss made anew behind a log", "numpy", made_anew_behind_a_log, one_of("no_gradient"), (f"detach {LINE}",)),
     Case("expert without samples", "a router that sends none", expert_without_samples, one_of("no_gradient"), ("experts.2 never ran", "routed")),
 )  # fmt: skip
 
