@@ -149,6 +149,7 @@ SAME_SICK = (
     Case("stored pictures by view", "no permute", lambda: channels_last_pictures(lambda x: x.view(8, 4, 16, 16)), one_of("mixed axes"), ("view", "permute")),
     Case("classes by view in the loss", "view for transpose", lambda: next_word(lambda o, t: F.cross_entropy(o.view(8, 24, 12), t)), one_of("mixed axes"), (f"view {LINE}", "transpose(1, 2)")),
     Case("shares by reshape in the loss", "view for transpose", lambda: next_word(overlap_of_shares), one_of("mixed axes"), (f"reshape {LINE}", "transpose(1, 2)")),
+    Case("classes by view, with a temperature", "view for transpose", lambda: next_word(lambda o, t: F.cross_entropy(o.view(8, 24, 12) / 2, t, label_smoothing=0.1)), one_of("mixed axes"), (f"view {LINE}", "transpose(1, 2)")),
     Case("output turned, targets not", "one transpose of two", lambda: next_word(lambda o, t: flat(o.transpose(0, 1), t)), one_of("mixed axes"), ("(12, 8)", "transpose(0, 1)")),
     Case("steps first, targets not", "no transpose", lambda: next_word(flat, steps_first=True), one_of("mixed axes", "mixed samples"), ("transpose(0, 1)",)),
     Case("forecast by view", "view for transpose", lambda: forecast(lambda o, t: F.mse_loss(o.view(32, 3, 16), t), 3, 16), one_of("mixed axes"), (f"view {LINE}", "transpose(1, 2)")),
