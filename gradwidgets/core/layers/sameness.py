@@ -17,6 +17,7 @@ from gradwidgets.core.results import Result
 
 # Share of the largest number, up to which samples are the same. Of the sound models that begin, none is below 1e-3.
 SAME = 1e-5
+_RECURRENT = ("RNN", "LSTM", "GRU")
 _EXACT = (torch.float32, torch.float64)
 # Weights that shrink what comes in this much are meant to begin near 0; so is what is as small beside a bias.
 _NEAR_ZERO = 1e-3
@@ -52,6 +53,11 @@ class Same(Result):
     def is_between(self) -> bool:
         """Whether samples are the same already as they come to the layer."""
         return self.given <= SAME
+
+    @property
+    def is_padding(self) -> bool:
+        """Whether a recurrent layer is read behind steps that are the same for all."""
+        return self.ends > 0 and self.before_kind in _RECURRENT and self.is_between
 
 
 def same_in(subject: Subject, output: object, waiting: Iterable[str]) -> Same | None:
