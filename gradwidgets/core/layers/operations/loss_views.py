@@ -17,6 +17,7 @@ from gradwidgets.core.layers.scrambled import exchanges, merges, scrambles
 from gradwidgets.core.watching import plain_name
 
 _SHARES = ("softmax", "log_softmax", "safe_softmax")
+_SCALES = ("mul", "div")  # a temperature
 
 
 def views_in(nodes: Iterable[Node], targets: Collection[Tensor]) -> list[Shapes]:
@@ -30,7 +31,7 @@ def views_in(nodes: Iterable[Node], targets: Collection[Tensor]) -> list[Shapes]
     found = []
     for node in nodes:
         if plain_name(node.name()) in _SHARES and node._input_metadata[0].shape[1:2]:
-            found += [one for one in _before(node) if _along(node) == 1 and _puts_classes_first(*one)]
+            found += [one for one in _before(node, passing=_SCALES) if _along(node) == 1 and _puts_classes_first(*one)]
         found += [one for one in _shapes(node) if _turns(one) and one[1] in given and one[0] not in given]
     return found
 
@@ -41,7 +42,7 @@ def of_order(nodes: Iterable[Node], targets: Collection[Tensor]) -> list[Finding
         compared = getattr(node, "_saved_target", None)
         if not isinstance(compared, Tensor) or not compared.ndim:
             continue
-        for before, after in _before(node, passing=_SHARES):
+        for before, after in _before(node, passing=(*_SHARES, *_SCALES)):
             if len(before) < 2 or before[0] == before[1] or math.prod(before[:2]) != after[0]:
                 continue
             if any(_is_other_way_round(before, one, compared) for one in targets):
@@ -90,11 +91,16 @@ def _along(node: Node) -> int:
 
 
 def _before(node: Node, passing: Collection[str] = ()) -> list[Shapes]:
-    """The shapes of the view that an operation takes its first argument from; none where it is no view."""
-    before = node.next_functions[0][0] if node.next_functions else None
+    """The shapes of the view that an operation takes its numbers from; none where it is no view."""
+    before = _first(node)
     while before is not None and plain_name(before.name()) in passing:
-        before = before.next_functions[0][0]
+        before = _first(before)
     return [] if before is None else _shapes(before)
+
+
+def _first(node: Node) -> Node | None:
+    """The operation that it takes its first argument with a gradient from."""
+    return next((one for one, _ in node.next_functions if one is not None), None)
 
 
 def _shapes(node: Node) -> list[Shapes]:

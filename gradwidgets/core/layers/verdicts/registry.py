@@ -166,6 +166,8 @@ _GROWN = {"exploding", "exploding along time", "cliff"}
 
 # Inputs of a wrong scale are a cause of these, and as grave.
 _OF_INPUTS = ("saturated", "dead_units", "exploding", "vanishing", "cliff")
+# They make samples the same.
+_MAKES_SAME = ("cliff", "vanishing", "dead_units", "saturated", "norm_of_one", "softmax_of_one", "mask", "tokens")
 # What is flat or dead lets no gradient through.
 _OF_UNITS = ("cliff", "vanishing")
 
@@ -232,7 +234,19 @@ def _without_consequences(found: list[Finding], judged: Judged) -> list[Finding]
         found = [one for one in found if not follows(one)]
     gone = {name for cause, those in _EXPLAINS.items() if cause in names for name in those}
     gone |= {"term_without_gradient"} if judged.flow.stops else set()  # it is said where nothing comes back
+    same = judged.flow.same
+    if same is not None and not same.is_padding and _has_cause(found):
+        gone.add("same output")
     return [one for one in found if one.name not in gone]
+
+
+def _has_cause(found: list[Finding]) -> bool:
+    """Whether it is said already why samples become the same: a few units that are dead or flat do not make it so."""
+    return any(
+        one.severity == "error" or (one.name in _OF_UNITS and one.severity == "warning")
+        for one in found
+        if one.name in _MAKES_SAME
+    )
 
 
 def _sick(judged: Judged) -> bool:

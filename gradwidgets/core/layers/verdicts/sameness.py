@@ -9,7 +9,6 @@ _LAST_STEP = (
     "Take the last step that is no padding: nn.utils.rnn.pack_padded_sequence before the recurrent layer, or gather "
     "its output at length − 1; or pad in front, or take a mean over the real steps."
 )
-_RECURRENT = ("RNN", "LSTM", "GRU")
 
 
 def same_for_all(judged: Judged) -> list[Finding]:
@@ -23,7 +22,7 @@ def same_for_all(judged: Judged) -> list[Finding]:
     )
     evidence = {"share": same.share, "samples": same.count, "layer": same.layer or same.before, "threshold": SAME}
     places = judged.places([name for name in (same.layer, same.before) if name])
-    action = _LAST_STEP if same.ends and same.before_kind in _RECURRENT and same.is_between else ""
+    action = _LAST_STEP if same.is_padding else ""
     return [Finding("same output", "warning", message, evidence, places, action)]
 
 
@@ -38,7 +37,7 @@ def _where(same: Same) -> str:
     if not same.before:
         return f"It becomes so before {here}, the first layer"
     between = f"It becomes so between {before}, whose output differs by {number(same.before_gave, 2)}, and {here}"
-    if same.ends and same.before_kind in _RECURRENT:
+    if same.is_padding:
         steps = f"the last {counted(same.ends, 'step')} of each sequence"
         return f"{between}: {steps} are the same for all, as padding is, and by then the state has forgotten the rest"
     return between

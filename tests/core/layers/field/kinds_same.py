@@ -132,6 +132,13 @@ def scaled_away():
     return Runs(lambda s, x: s.head(torch.tanh(s.body(x)) * 1e-9), body=nn.Linear(8, 16), head=nn.Linear(16, 3)), torch.randn(32, 8), classes(32, 3), F.cross_entropy  # fmt: skip
 
 
+def read_at_a_fixed_place():
+    """Sentences of which a place behind the last word is read."""
+    x = torch.zeros(16, 12, dtype=torch.long)
+    x[:, :5] = torch.randint(1, 20, (16, 5))
+    return Runs(lambda s, x: s.head(F.gelu(s.mix(s.embed(x)[:, 8]))), embed=nn.Embedding(20, 8), mix=nn.Linear(8, 16), head=nn.Linear(16, 3)), x, classes(16, 3), F.cross_entropy  # fmt: skip
+
+
 def with_a_head(weight: float, bias: float):
     """A regression whose last layer begins at a weight and a bias."""
     net = through(8, 32, 32, 1)
@@ -149,13 +156,15 @@ SAME_SICK = (
     Case("stored pictures by view", "no permute", lambda: channels_last_pictures(lambda x: x.view(8, 4, 16, 16)), one_of("mixed axes"), ("view", "permute")),
     Case("classes by view in the loss", "view for transpose", lambda: next_word(lambda o, t: F.cross_entropy(o.view(8, 24, 12), t)), one_of("mixed axes"), (f"view {LINE}", "transpose(1, 2)")),
     Case("shares by reshape in the loss", "view for transpose", lambda: next_word(overlap_of_shares), one_of("mixed axes"), (f"reshape {LINE}", "transpose(1, 2)")),
+    Case("classes by view, with a temperature", "view for transpose", lambda: next_word(lambda o, t: F.cross_entropy(o.view(8, 24, 12) / 2, t, label_smoothing=0.1)), one_of("mixed axes"), (f"view {LINE}", "transpose(1, 2)")),
     Case("output turned, targets not", "one transpose of two", lambda: next_word(lambda o, t: flat(o.transpose(0, 1), t)), one_of("mixed axes"), ("(12, 8)", "transpose(0, 1)")),
     Case("steps first, targets not", "no transpose", lambda: next_word(flat, steps_first=True), one_of("mixed axes", "mixed samples"), ("transpose(0, 1)",)),
     Case("forecast by view", "view for transpose", lambda: forecast(lambda o, t: F.mse_loss(o.view(32, 3, 16), t), 3, 16), one_of("mixed axes"), (f"view {LINE}", "transpose(1, 2)")),
     Case("reads padding last", "padded behind", lambda: sentences(last_step), one_of("same output"), ("net (LSTM)", "head", "pack_padded_sequence", "gather")),
     Case("reads padding last, and drops", "padded behind", lambda: sentences(last_step, nn.GRU, dropout=0.5), one_of("same output"), ("net (GRU)", "pack_padded_sequence")),
     Case("state after padding", "padded behind", lambda: sentences(last_state, nn.GRU), one_of("same output"), ("pack_padded_sequence",)),
-    Case("scaled away", "a factor of 1e−9", scaled_away, one_of("same output"), ("all 32 samples", "head (Linear)")),
+    Case("scaled away", "a factor of 1e−9", scaled_away, one_of("cliff"), ("1e|mul", "head|body")),
+    Case("read at a fixed place", "an index behind the words", read_at_a_fixed_place, one_of("same output"), ("all 16 samples", "between embed (embedding)", "mix (linear)")),
 )  # fmt: skip
 SAME_SOUND = (
     Case("tokens by transpose", "Dosovitskiy 2020", lambda: tokens_of_a_map(lambda z: z.flatten(2).transpose(1, 2))),
