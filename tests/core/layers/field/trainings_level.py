@@ -4,7 +4,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from tests.core.layers.field.training import Training, adam, cross_entropy, digits, mlp, rows_of, sgd, train, watched
+from tests.core.layers.field.training import Training, adam, cross_entropy, digits, mlp, rows_of, sgd, watched
+from tests.core.layers.field.trainings_causes import itself
 from tests.core.layers.field.trainings_seldom import seldom
 
 CLIPPED, GUESSING = frozenset({"always_clipped"}), frozenset({"guessing"})
@@ -90,7 +91,15 @@ LEVEL_SICK = (
     Training(
         "class after class, norms",
         "batches undo each other",
-        lambda: train(with_a_norm, sgd(0.1, momentum=0.9), rows=in_order, data=clouds, steps=180, told=False),
+        seldom(
+            make=with_a_norm,
+            optimizer=sgd(0.1, momentum=0.9),
+            rows=in_order,
+            data=clouds,
+            steps=180,
+            told=False,
+            noted=itself,
+        ),
         GUESSING,
         ("shuffle",),
     ),
