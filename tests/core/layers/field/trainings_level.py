@@ -1,10 +1,11 @@
-"""Trainings that stay above a guess, are clipped while they are scaled, or have a rate far too high; and look-alikes."""
+"""Trainings above a guess, clipped while they are scaled, or of a rate far too high; and look-alikes."""
 
 import torch
 from torch import nn
 from torch.nn import functional as F
 
-from tests.core.layers.field.training import Training, adam, cross_entropy, digits, mlp, rows_of, sgd, train, watched
+from tests.core.layers.field.training import Training, adam, cross_entropy, digits, mlp, rows_of, sgd, watched
+from tests.core.layers.field.trainings_causes import itself
 from tests.core.layers.field.trainings_seldom import seldom
 
 CLIPPED, GUESSING = frozenset({"always_clipped"}), frozenset({"guessing"})
@@ -47,13 +48,18 @@ def scaled(clip, *, rate=0.1, unscaled=False, scale=2.0**16, interval=2000):
 
 
 def in_order(some, step, size):
-    """The rows class by class, as a loader gives them that does not shuffle."""
-    order = digits()[1].argsort(stable=True)
-    return order[torch.arange(step * size, (step + 1) * size) % len(order)]
+    """The rows one after the other, as a loader gives them that does not shuffle."""
+    return torch.arange(step * size, (step + 1) * size) % len(some)
+
+
+def clouds():
+    """Six clouds of points, one after the other."""
+    labels = torch.arange(6).repeat_interleave(96)
+    return 1.2 * torch.randn(6, 20)[labels] + torch.randn(len(labels), 20), labels
 
 
 def with_a_norm():
-    return mlp(64, 64, 10, norm=nn.BatchNorm1d)
+    return mlp(20, 64, 6, norm=nn.BatchNorm1d)
 
 
 class Block(nn.Module):
@@ -62,7 +68,8 @@ class Block(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.start = nn.Linear(8, 16)
-        self.block = nn.TransformerEncoderLayer(16, 2, 32, dropout=0.0, batch_first=True)
+        layer = nn.TransformerEncoderLayer(16, 2, 32, dropout=0.0, batch_first=True)
+        self.block = nn.TransformerEncoder(layer, 3, enable_nested_tensor=False)
         self.out = nn.Linear(16, 10)
 
     def forward(self, inputs):
@@ -84,7 +91,15 @@ LEVEL_SICK = (
     Training(
         "class after class, norms",
         "batches undo each other",
-        lambda: train(with_a_norm, sgd(0.3, momentum=0.9), rows=in_order, size=48, steps=150, told=False),
+        seldom(
+            make=with_a_norm,
+            optimizer=sgd(0.1, momentum=0.9),
+            rows=in_order,
+            data=clouds,
+            steps=180,
+            told=False,
+            noted=itself,
+        ),
         GUESSING,
         ("shuffle",),
     ),
