@@ -59,8 +59,8 @@ _BELOW = {
     "pow": "Its base is below zero there, where a power that is no whole number is not real: take abs(), or clamp it.",
 }
 EVERYWHERE = (
-    "What goes into it is below zero in all of the view: look at the sign of what makes it, which is likely to be "
-    "turned round. abs() or a clamp would only hide that."
+    "It is given numbers below zero in all of the view: look at the sign of what makes it, which may be turned round. "
+    "abs() or a clamp would only hide that."
 )
 TURNS = (
     "The divisor changes its sign there, and an eps only moves the pole: keep it on one side (softplus, abs() + eps, a "
