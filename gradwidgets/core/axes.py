@@ -41,7 +41,10 @@ def check_range(bounds: object, where: str) -> tuple[float, float]:
     for bound in (low, high):
         if isinstance(bound, bool) or not isinstance(bound, Real):
             raise TypeError(f"{where} must be two numbers; got {bounds!r:.80}")
-    low, high = float(low), float(high)
+    try:
+        low, high = float(low), float(high)
+    except OverflowError:
+        raise ValueError(f"{where} is wider than a float can say") from None
     if not (math.isfinite(low) and math.isfinite(high) and low < high):
         raise ValueError(f"{where} must be finite with low < high; got ({low:g}, {high:g})")
     if not math.isfinite(high - low):
@@ -66,8 +69,10 @@ def check_loss_axes(axes: object) -> Axes:
         TypeError: Not a mapping of names, or a bound is not a number.
         ValueError: Not one or two axes, a bound is not finite, or low ≥ high.
     """
-    if not isinstance(axes, Mapping) or not all(isinstance(name, str) for name in axes):
+    if not isinstance(axes, Mapping):
         raise TypeError(f"axes must map parameter names to (low, high); got {axes!r:.80}")
+    if wrong := [name for name in axes if not isinstance(name, str)]:
+        raise TypeError(f"the names in axes must be strings, the loss's parameters; got {wrong[0]!r:.60}")
     if len(axes) not in (1, 2):
         raise ValueError(
             f"axes must be one or two of the loss's parameters, the others go into fixed; got {len(axes)}: "

@@ -88,11 +88,14 @@ class LossReport(Result):
             The path.
 
         Raises:
+            TypeError: `path` is no path.
             OSError: It cannot be written there: FileNotFoundError where there is no such folder.
         """
         from gradwidgets.figures.report_picture import report_picture
         from gradwidgets.figures.style import STYLES
 
+        if not isinstance(path, (str, os.PathLike)):
+            raise TypeError(f"path must be a path, a string say; got {path!r:.60}")
         path, marked = Path(path), marks(self.findings)
         pictures = {theme: report_picture(self.grid, marked, style) for theme, style in STYLES.items()}
         page = as_page(self.name, self.grid, self.findings, self.rows, pictures)

@@ -25,6 +25,9 @@ _CUTTING = {
 }
 
 
+_COMPARING = dict.fromkeys(("gt", "lt", "ge", "le", "eq", "ne"), "a comparison")
+
+
 @dataclass(frozen=True)
 class Cuts:
     """What was met on the way.
@@ -64,6 +67,65 @@ def cuts_of(function: LossFunction, point: Tensor) -> Cuts:
     except Exception:
         return Cuts()
     return Cuts(tuple(dict.fromkeys(watch.operations)), tuple(dict.fromkeys(watch.own)), watch.inner.constant)
+
+
+def cutting_along(function: LossFunction, point: Tensor, other: Tensor) -> tuple[str, ...]:
+    """What cuts the gradient along a way, in words: operations without one whose input differs at two points, (P,)."""
+    logs = [_Inputs(), _Inputs()]
+    try:
+        for place, log in zip((point, other), logs, strict=True):
+            function.run_at(place, torch.float64, log)
+    except Exception:
+        return ()
+    here, there = (log.seen for log in logs)
+    if [name for name, _ in here] != [name for name, _ in there]:
+        return ()
+    pairs = zip(here, there, strict=True)
+    return tuple(dict.fromkeys(name for (name, one), (_, two) in pairs if not torch.equal(one, two)))
+
+
+class _Detached(TorchFunctionMode):
+    """Notes what is detached by name: autograd detaches on its own, too, what it keeps."""
+
+    def __init__(self, seen: list[tuple[str, Tensor]]) -> None:
+        super().__init__()
+        self._seen = seen
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        result = func(*args, **(kwargs or {}))
+        if func in _DETACHING and args[0].is_floating_point():
+            self._seen.append((_DETACHING[func], args[0].detach().flatten().clone()))
+        return result
+
+
+_DETACHING = {Tensor.detach: "detach", torch.detach: "detach", Tensor.data.__get__: ".data", Tensor.item: "item"}
+
+
+class _Inputs(Watching):
+    """Notes what operations are given that have no gradient of use."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[tuple[str, Tensor]] = []
+        self._inner = _Detached(self.seen)
+
+    def __enter__(self) -> "_Inputs":
+        self._inner.__enter__()
+        return super().__enter__()
+
+    def __exit__(self, *raised: object) -> None:
+        super().__exit__(*raised)
+        self._inner.__exit__(*raised)
+
+    def run(self, name: str, func, args: tuple, kwargs: dict) -> object:
+        said = "" if name == "detach" else (_CUTTING | _COMPARING).get(name)
+        given = [part for part in args if isinstance(part, Tensor) and part.is_floating_point()]
+        if said and given and not self.node:
+            self.seen.append((said, torch.cat([part.detach().flatten() for part in given])))
+        return func(*args, **kwargs)
+
+    def back(self, value: Tensor, leaves: list[Tensor]) -> None:
+        """Nothing: what is cut shows on the way forward."""
 
 
 class _InnerGradients(TorchFunctionMode):

@@ -35,7 +35,12 @@ def along(
         wanted, got = (", ".join(map(repr, names)) or "none" for names in (axes, directions))
         raise ValueError(f"directions must name the axes, {wanted}; got {got}")
     shapes = {tuple(direction.shape) for direction in directions.values()}
-    if len(shapes) != 1 or not all(direction.is_floating_point() for direction in directions.values()):
+    for axis, direction in directions.items():
+        if not direction.is_floating_point():
+            raise ValueError(f"directions must be floating point tensors; directions[{axis!r}] is {direction.dtype}")
+        if not bool(direction.isfinite().all()):
+            raise ValueError(f"directions[{axis!r}] holds NaN or infinity")
+    if len(shapes) != 1:
         raise ValueError(f"directions must be floating point tensors of one shape; got shapes {sorted(shapes)}")
     _check_apart(directions)
     (shape,), given = shapes, dict(fixed or {})

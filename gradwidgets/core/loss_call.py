@@ -30,6 +30,8 @@ def check_loss(loss: object, name: str = "loss") -> None:
         raise TypeError(f"{name} must be callable; got {type(loss).__name__} {loss!r:.60}")
     if isinstance(loss, type) and issubclass(loss, nn.Module):
         raise TypeError(f"{name} is the class {loss.__name__}, which only makes losses: write {loss.__name__}()")
+    if inspect.iscoroutinefunction(loss) or inspect.iscoroutinefunction(getattr(loss, "__call__", None)):  # noqa: B004
+        raise TypeError(f"{name} is a coroutine function (async def), which gives no value when it is called")
 
 
 class LossCall:

@@ -39,6 +39,11 @@ class Watch(Protocol):
 _TRIED = 5  # points on which the ways are compared before one is chosen
 _SPREAD = 64  # points at which a loss is called that raises at all of these
 _BLOCK = 2**16  # points in one call
+# What torch says of a number that was to be a tensor with axes.
+_OF_A_NUMBER = (
+    "0-dim", "0-d ", "0d and", "of dimension 0", "[-1, 0]", "zero-dimensional", "(got 0)", "must have at least",
+    "tuple index out of range",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
@@ -277,7 +282,7 @@ class LossFunction:
         text = " ".join(str(error).split())
         text = text if len(text) <= 200 else text[:199] + "…"
         call = f"{self.name}({', '.join([*self.parameters, *self.fixed])})"
-        if isinstance(error, IndexError) or "dimension" in text.lower():
+        if any(sign in text.lower() for sign in _OF_A_NUMBER):
             text += ": if it takes a whole tensor, go along directions in it (check_loss's directions=)"
         return f"{call} raised {type(error).__name__}: {text}" if text else f"{call} raised {type(error).__name__}"
 

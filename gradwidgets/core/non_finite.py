@@ -18,6 +18,7 @@ _HANDED_ON = frozenset((
     "unsqueeze", "squeeze", "stack", "cat", "index", "slice",
 ))  # fmt: skip
 _CONSTANTS = frozenset(("scalar_tensor", "full", "full_like"))
+_CUTTING_OFF = frozenset(("relu", "clamp", "clamp_min", "threshold"))
 _FACTORS = ("mul", "mv", "mm", "dot", "addmm", "bmm")
 
 
@@ -188,6 +189,7 @@ class _Watch(Watching):
         self.nan: _Event | None = None
         self.data, self.loss_is_finite = False, True
         self._made: set[int] = set()
+        self._cut_off: set[int] = set()  # where results lie of what a clamp has cut off
         self._of_data: set[int] = set()  # where results lie that are not finite as the data are not
 
     def run(self, name: str, func, args: tuple, kwargs: dict) -> object:
@@ -206,12 +208,16 @@ class _Watch(Watching):
         self._made |= {tensor.data_ptr() for tensor in out}
         if of_data:
             self._of_data |= {tensor.data_ptr() for tensor in out if _has_nan(tensor) or _has_inf(tensor)}
+        self._cut_off |= {tensor.data_ptr() for tensor in out} if name in _CUTTING_OFF else set()
         who, back = self.node or name, bool(self.node)
         if self.nan is None and not nan_in and any(map(_has_nan, out)):
             self.nan = _Event(who, name, back, inf_in, of_data, *_reason(name, args, out))
         handed_on = name in _HANDED_ON or nan_in or inf_in
         if self.inf is None and not handed_on and any(map(_has_inf, out)):
-            self.inf = _Event(who, name, back, False, of_data, *_reason(name, args, out))
+            why, zeros = _reason(name, args, out)
+            if not why and _of_what_is_cut_off(name, args, self._cut_off):
+                why, zeros = "cut off", None
+            self.inf = _Event(who, name, back, False, of_data, why, zeros)
         return result
 
     def back(self, value: Tensor, leaves: list[Tensor]) -> None:
@@ -259,6 +265,12 @@ class _Watch(Watching):
         source = f"the backward of {self.inf.who}" if self.inf.back else self.inf.who
         target = f"the backward of {event.who}" if event.back else event.who
         return self.inf, f"{source} makes infinity, and {target} {product}"
+
+
+def _of_what_is_cut_off(name: str, args: tuple, cut_off: set[int]) -> bool:
+    """Whether an operation that is infinite at 0 is given what a clamp has cut off there."""
+    given = [part for part in args if isinstance(part, Tensor)]
+    return bool(given) and name in ("log", "log2", "log10", "reciprocal", "div") and given[-1].data_ptr() in cut_off
 
 
 def _has_nan(tensor: Tensor) -> bool:

@@ -116,6 +116,13 @@ def probing(
     return rows
 
 
+def _is_finite(number: Real) -> bool:
+    try:
+        return math.isfinite(number)
+    except OverflowError:
+        return False
+
+
 def as_points(probes: Mapping[str, object] | None, parameters: tuple[str, ...]) -> dict[str, Tensor]:
     """Probes by name as points, (P,) each.
 
@@ -125,6 +132,8 @@ def as_points(probes: Mapping[str, object] | None, parameters: tuple[str, ...]) 
     """
     if probes is not None and not isinstance(probes, Mapping):
         raise TypeError(f"probes must be name → a number for each axis; got {probes!r:.60}")
+    if wrong := [name for name in probes or () if not isinstance(name, str)]:
+        raise TypeError(f"the names in probes must be strings; got {wrong[0]!r:.60}")
     return {name: as_inputs(name, value, parameters) for name, value in (probes or {}).items()}
 
 
@@ -146,7 +155,7 @@ def as_inputs(name: str, value: object, parameters: tuple[str, ...]) -> Tensor:
     if len(parts) != len(parameters):
         needed = ", ".join(parameters)
         raise ValueError(f"probes[{name!r}] needs {len(parameters)} numbers, for {needed}; got {value!r:.60}")
-    if not all(isinstance(part, Real) and not isinstance(part, bool) and math.isfinite(part) for part in parts):
+    if not all(isinstance(part, Real) and not isinstance(part, bool) and _is_finite(part) for part in parts):
         raise TypeError(f"probes[{name!r}] must be finite numbers; got {value!r:.60}")
     return torch.tensor([float(part) for part in parts], dtype=torch.float64)
 

@@ -42,6 +42,10 @@ _BECAUSE = {
     "empty": _NOTHING,
     "single": "One value has no spread: take correction=0 (unbiased=False), or more values.",
     "data": "It is 0 in the data: clamp it before, or leave it out.",
+    "cut off": (
+        "It is cut off at 0 before that (relu, a clamp): make it of softplus(…) + eps in place of that, or take its "
+        "logarithm for the parameter."
+    ),
 }
 _BELOW = {
     "log": (
@@ -54,10 +58,19 @@ _BELOW = {
     ),
     "pow": "Its base is below zero there, where a power that is no whole number is not real: take abs(), or clamp it.",
 }
+EVERYWHERE = (
+    "It is given numbers below zero in all of the view: look at the sign of what makes it, which may be turned round. "
+    "abs() or a clamp would only hide that."
+)
 TURNS = (
     "The divisor changes its sign there, and an eps only moves the pole: keep it on one side (softplus, abs() + eps, a "
     "square). Should it be able to be 0 at all?"
 )
+
+
+def is_below(action: str) -> bool:
+    """Whether an action is one for an input below zero."""
+    return action in _BELOW.values()
 
 
 def cure(name: str, why: str) -> str:

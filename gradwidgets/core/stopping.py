@@ -32,6 +32,14 @@ ACTIONS = {
     "clamp_min": _ONE_SIDE,
     "clamp_max": _ONE_SIDE,
     "clamp": _CLIPPED,
+    "overlap": (
+        "Where two do not overlap, nothing of how far apart they are is left in the loss: add a term that sees the "
+        "distance, that of the centres say, as DIoU and GIoU do."
+    ),
+    "softplus": (
+        "It dies away on its low side: is its sign right? softplus of the margin that is missing is steep where "
+        "something is wrong."
+    ),
     "relu": "Use leaky_relu or softplus, or begin where it is above zero.",
     "threshold": "Use leaky_relu or softplus, or begin where it is above zero.",
     "sigmoid": _SATURATES,
@@ -92,7 +100,7 @@ class _Stops(contextlib.nullcontext):
         def note(passed: tuple, given: tuple) -> None:
             come, gone = _largest(given), _largest(passed)
             if not self.name and come > 0 and gone <= _LITTLE * come:
-                name = plain_name(node.name()) + _side(node)
+                name = "overlap" if _is_overlap(node) else plain_name(node.name()) + _side(node)
                 self.name = name if action_for(name) else ""
 
         return note
@@ -104,6 +112,17 @@ def _side(node: Node) -> str:
     if "Clamp" not in node.name() or (bounds[0] is None) == (bounds[1] is None):
         return ""
     return "_max" if bounds[0] is None else "_min"
+
+
+def _is_overlap(node: Node) -> bool:
+    """Whether a clamp, or a relu, cuts off the lower of two ends less the higher of two starts."""
+    if not node.name().startswith(("Clamp", "Relu")):
+        return False
+    below = [child for child, _ in node.next_functions if child is not None]
+    if not below or not below[0].name().startswith("Sub"):
+        return False
+    ends = [child.name() for child, _ in below[0].next_functions if child is not None]
+    return len(ends) == 2 and ends[0].startswith("Minimum") and ends[1].startswith("Maximum")
 
 
 def _leading_to(root: Node, leaves: set[int]) -> set[Node]:

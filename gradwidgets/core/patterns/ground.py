@@ -64,7 +64,10 @@ def dead_zone(look: Look) -> Finding | None:
         )
     axis = None if wholly >= DEAD_SHARE else look.names.index(next(iter(parts)))
     stop = "" if look.function is None else stopping(look.function, torch.tensor(spot, dtype=torch.float64), axis)
-    if action := action_for(stop):
+    action = action_for(stop)
+    if action and any(part in stop for part in _ONE_SIDED) and _goes_on_falling(look):
+        action = TURN_ROUND
+    if action:
         said.append(f"it is {_NAMES.get(stop, stop)} that lets no gradient through")
     return Finding(
         "dead_zone",
@@ -97,7 +100,34 @@ def _middle(look: Look, mask: Tensor) -> tuple[float, ...]:
     return nearest_to_middle(look.lattice.points[mask], look.spans)
 
 
-_NAMES = {"where": "torch.where", "clamp_min": "clamp(min=…)", "clamp_max": "clamp(max=…)"}
+TURN_ROUND = (
+    "It is flat where it is highest, and falls on where it is lowest: it saturates where there is most to learn, which "
+    "logits do not cure. Take the other sign: −logsigmoid(x) in place of log(1 − sigmoid(x)), which goes down the same "
+    "way and is steepest at its worst."
+)
+_ONE_SIDED = ("sigmoid", "softplus")
+_FALLING, _HIGHEST = 0.5, 0.9  # of a steep slope; of the loss's height
+
+
+def _goes_on_falling(look: Look) -> bool:
+    """Whether dead ground is highest, and the lowest loss in view at an edge at which it is as steep as anywhere."""
+    descents = look.descents
+    if descents is None or not len(descents.ends):
+        return False
+    dead = look.lattice.loss[look.dead_points]
+    if not len(dead) or float(dead.min()) < look.floor + _HIGHEST * look.height:
+        return False
+    k = int(descents.losses.argmin())
+    slope = float((descents.gradients[k] * look.spans).norm())
+    return bool(descents.blocked(look.view)[k].any()) and slope > _FALLING * look.steep
+
+
+_NAMES = {
+    "where": "torch.where",
+    "clamp_min": "clamp(min=…)",
+    "clamp_max": "clamp(max=…)",
+    "overlap": "the clamp of the overlap",
+}
 _HOW = {"saturation": "dies away gradually: it saturates", "plateau": "stops at its edge: a plateau"}
 
 

@@ -6,6 +6,7 @@ from gradwidgets.core.finding import Finding
 from gradwidgets.core.patterns.look import Look
 from gradwidgets.core.patterns.resolution import unresolved_in_training
 from gradwidgets.core.patterns.training import LOST_SHARE, OFF, Trouble
+from gradwidgets.core.small_numbers import rounded_to_zero
 from gradwidgets.core.wording import number, percent, place
 
 
@@ -44,8 +45,13 @@ def precision(look: Look) -> Finding | None:
     message += f": {trouble.operation}" if trouble.operation else ""
     message += f"; along the axes through there that begins or ends at {', '.join(begins)}" if begins else ""
     evidence["begins"] = trouble.begins
+    lost = 0.0 if look.own is None else rounded_to_zero(look.own, trouble.point, trouble.cast or look.dtype)
+    message += f"; the {number(lost)} in it is 0 in {dtype}" if lost else ""
     action = "Use the stable form (logsumexp, logsigmoid, softplus, log1p), or compute this part in "
     action += "float64." if dtype == "float32" else "float32."
+    if lost:
+        least = number(torch.finfo(trouble.cast or look.dtype).tiny, 2)
+        action += f" An eps must be a number of {dtype}: {least} and more keep their digits."
     return Finding("precision", "error", message, evidence, tuple(trouble.point.tolist()), action)
 
 

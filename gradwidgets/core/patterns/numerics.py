@@ -3,7 +3,7 @@
 import torch
 
 from gradwidgets.core.cancellation import rounded_there
-from gradwidgets.core.cuts import Cuts, cuts_of
+from gradwidgets.core.cuts import Cuts, cuts_of, cutting_along
 from gradwidgets.core.finding import Finding
 from gradwidgets.core.loss_call import LossError
 from gradwidgets.core.patterns.look import Look
@@ -62,6 +62,17 @@ def _between(look: Look, axis: int) -> bool:
     return bool((slopes.isfinite() & (slopes != 0)).any())
 
 
+def _cutting(look: Look, axis: int) -> tuple[str, ...]:
+    """What on the way from a parameter to the loss has no gradient, in words."""
+    if look.function is None:
+        return ()
+    point = look.lattice.points[look.lattice.finite][0]
+    other = point.clone()
+    middle = look.bounds[axis].mean()
+    other[axis] = middle + 0.37 * (1 if point[axis] < middle else -1) * look.spans[axis]
+    return cutting_along(look.function, point, other)
+
+
 def no_gradient_path(look: Look) -> Finding | None:
     """The loss depends on a parameter that gets no gradient, or does not depend on it at all."""
     lattice = look.lattice
@@ -86,9 +97,14 @@ def no_gradient_path(look: Look) -> Finding | None:
             )
         if reached and _between(look, axis):
             continue
-        cause = "is exactly zero everywhere: it is rounded, compared or cut to a sign" if reached else "does not exist"
         cuts = Cuts() if look.function is None else cuts_of(look.function, lattice.points[lattice.finite][0])
-        cause += f": {cuts.sentence}" if cuts.constant else ""
+        cause = "is exactly zero everywhere" if reached else "does not exist"
+        if cuts.constant:
+            cause += f": {cuts.sentence}"
+        elif cutting := _cutting(look, axis):
+            cause += f": {' and '.join(cutting)} on the way cut{'s' * (len(cutting) == 1)} it off"
+        elif reached:
+            cause += ": it is rounded, compared or cut to a sign"
         return Finding(
             "no_gradient_path",
             "error",

@@ -1,5 +1,7 @@
 """Where a loss should lead: a point, a box or a predicate."""
 
+import inspect
+import math
 from collections.abc import Callable, Mapping, Sequence
 from numbers import Real
 
@@ -26,6 +28,7 @@ def target_mask(target: Target, grid: SurfaceGrid) -> Tensor:
     """
     points, names = grid.points, grid.names
     if callable(target):
+        _check_takes(target, names)
         mask = target(**dict(zip(names, points.unbind(-1), strict=True)))
         if not isinstance(mask, Tensor) or mask.dtype != torch.bool or mask.shape != grid.loss.shape:
             raise TypeError(
@@ -56,7 +59,8 @@ def parts_of(target: object, names: tuple[str, ...]) -> list[float | tuple[float
     target = plain(target)
     if isinstance(target, Mapping):
         if set(target) != set(names):
-            raise ValueError(f"target must name {', '.join(names)}; got {', '.join(map(str, target))}")
+            got = ", ".join(map(str, target)) or "none"
+            raise ValueError(f"target must name {', '.join(names)}; got {got}")
         parts = [target[name] for name in names]
     elif isinstance(target, Real):
         parts = [target]
@@ -73,11 +77,33 @@ def parts_of(target: object, names: tuple[str, ...]) -> list[float | tuple[float
 def _part(part: object) -> float | tuple[float, float]:
     part = plain(part)
     if isinstance(part, Real) and not isinstance(part, bool):
-        return float(part)
+        return _no_nan(part)
     try:
-        low, high = (float(bound) for bound in part)
+        low, high = map(float, part)
     except (TypeError, ValueError):
         raise TypeError(f"target's parts are numbers or pairs (low, high); got {part!r:.60}") from None
     if not low <= high:
         raise ValueError(f"target's pairs are (low, high); got {part!r:.60}")
     return low, high
+
+
+def _no_nan(part: Real) -> float:
+    try:
+        number = float(part)
+    except OverflowError:
+        number = math.inf
+    if math.isnan(number):
+        raise ValueError("target's parts must be numbers; one is NaN")
+    return number
+
+
+def _check_takes(target: Callable[..., Tensor], names: tuple[str, ...]) -> None:
+    """Refuse a function that does not take the axes by their names."""
+    try:
+        signature = inspect.signature(target)
+    except (TypeError, ValueError):
+        return
+    try:
+        signature.bind(**dict.fromkeys(names))
+    except TypeError as error:
+        raise TypeError(f"target as a function takes {', '.join(names)} by name; this one does not: {error}") from None

@@ -10,7 +10,7 @@ from gradwidgets.core.patterns.bad_lines import ALL, ON_A_LINE, BadLine, bad_lin
 from gradwidgets.core.patterns.lattice import nearest_to_middle
 from gradwidgets.core.patterns.look import Look
 from gradwidgets.core.patterns.view import finite
-from gradwidgets.core.remedies import TURNS, action_for
+from gradwidgets.core.remedies import EVERYWHERE, TURNS, action_for, is_below
 from gradwidgets.core.slices import finish
 from gradwidgets.core.wording import percent, place
 
@@ -61,7 +61,7 @@ def non_finite(look: Look) -> Finding | None:
         return Finding("non_finite", "error", message, evidence, spot)
     message += f"; {culprit.sentence}"
     evidence |= {"operation": culprit.operation, "in": culprit.which}
-    action = _cure_at(look, culprit, point)
+    action = EVERYWHERE if share == 1 and is_below(culprit.action) else _cure_at(look, culprit, point)
     if alone and (other := _another(look, places, lines, point, culprit)) is not None:
         sentence, cure = other
         message += sentence

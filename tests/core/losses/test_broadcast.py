@@ -1,4 +1,4 @@
-"""Shapes of which a loss of torch makes pairs are a fault, with both shapes and the cure; pairs that are meant are none."""
+"""Shapes of which a loss of torch makes pairs are a fault, with both shapes and the cure; meant pairs are none."""
 
 import pytest
 import torch

@@ -4,6 +4,7 @@ The facts come from public reports; the code is our own. A case may deserve more
 """
 
 from tests.core.losses.field.gone_wrong.cut_gradients import CUT
+from tests.core.losses.field.gone_wrong.fitting_cures import FITTING_CURES
 from tests.core.losses.field.gone_wrong.formulas import FORMULAS
 from tests.core.losses.field.gone_wrong.half_precision import HALF_PRECISION
 from tests.core.losses.field.gone_wrong.jumps import JUMPS
@@ -19,5 +20,5 @@ from tests.core.losses.field.gone_wrong.undefined import UNDEFINED
 
 GONE_WRONG = (
     *FORMULAS, *MINIMA, *DEAD, *CUT, *JUMPS, *UNDEFINED, *TIPS, *SINGLE_PRECISION, *HALF_PRECISION, *ROUNDING, *SPIKES,
-    *REMEDIED, *MASKED,
+    *REMEDIED, *MASKED, *FITTING_CURES,
 )  # fmt: skip
