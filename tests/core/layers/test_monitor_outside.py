@@ -40,7 +40,9 @@ def anew(before, after):
 
 @pytest.mark.parametrize("data", [False, True])
 @pytest.mark.parametrize(
-    ("written", "left"), [(nobody, 1.0), (put_back, 0.0), (a_tenth, 0.1), (anew, math.nan)], ids=lambda one: str(one)
+    ("written", "left"),
+    [(nobody, 1.0), (put_back, 0.0), (a_tenth, 0.1), (anew, math.nan)],
+    ids=lambda one: getattr(one, "__name__", str(one)),
 )
 def test_what_is_left_of_a_step_is_measured(written, left, data):
     model, between = nn.Linear(40, 30, dtype=torch.float64), Between()
