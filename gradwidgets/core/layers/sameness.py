@@ -96,12 +96,17 @@ def _largest(values: Tensor) -> float:
 
 
 def _is_same(output: object, count: int) -> bool:
-    given = [one.detach() for one in _tensors(output) if one.is_floating_point() and one.ndim]
-    given = [one for one in given if one.shape[0] == count and one.numel()]
+    given = _given(output, count)
     # The first two of a large output tell as a rule.
     if not given or any(one.dtype not in _EXACT or not apart(one[:2]) <= SAME for one in given):
         return False
     return all(apart(one) <= SAME for one in given)
+
+
+def _given(output: object, count: int) -> list[Tensor]:
+    """What a model gives for each sample; a loss beside it, one number for all, is left out."""
+    numbers = [one.detach() for one in _tensors(output) if one.is_floating_point() and one.ndim and one.numel()]
+    return [one for one in numbers if one.shape[0] == count]
 
 
 def _differ(inputs: Sequence[Tensor], axis: int, count: int) -> bool:
@@ -126,7 +131,7 @@ def _where(subject: Subject, count: int, ends: int) -> Same | None:
         output = run("the model", subject.model, copied(subject.inputs), subject.model)
     if not _is_same(output, count):
         return None
-    share = max(apart(one.detach()) for one in _tensors(output) if one.is_floating_point() and one.shape[0] == count)
+    share = max(apart(one) for one in _given(output, count))
     told = partial(Same, count, share, ends=ends)
     first = len(seen.calls)
     while first and seen.calls[first - 1].gave <= SAME:
