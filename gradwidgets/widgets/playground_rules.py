@@ -85,7 +85,7 @@ def _trait(field: Field, setting: Setting, defaults: Mapping[str, object]) -> Tr
 
 def _control(make: Mapping[type, Any], field: Field, setting: Setting) -> Control:
     if isinstance(field.default, bool):
-        return make[Check](field.name, setting.meaning, width="112px")
+        return make[Check](field.name, setting.meaning, width="90px")
     if isinstance(field.default, tuple):
         return make[Point](field.name, setting.meaning)
     return make[Number](field.name, setting.meaning, _stops(setting))
