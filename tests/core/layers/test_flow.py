@@ -5,6 +5,7 @@ import json
 import math
 import queue
 import random
+import subprocess
 import sys
 import weakref
 
@@ -24,6 +25,16 @@ def square(output, targets):
 def mlp(*activations):
     activations = activations or (nn.Tanh(),)
     return nn.Sequential(*(m for a in activations for m in (nn.Linear(8, 8), a)), nn.Linear(8, 1))
+
+
+def test_the_first_look_waits_for_no_library_that_it_does_not_need():
+    code = (
+        "import sys, torch; from gradwidgets.core.layers import diagnose, layer_flow\n"
+        "net, loss = torch.nn.Linear(4, 3), torch.nn.functional.cross_entropy\n"
+        "diagnose(layer_flow(net, torch.ones(5, 4), torch.zeros(5, dtype=torch.long), loss))\n"
+        "sys.exit('sympy' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])

@@ -74,7 +74,7 @@ def _costs(x: Tensor, y: Tensor, ignored: int) -> tuple[float, float] | None:
         return None
     # Only what is read is brought together: classes may lie far apart in a large output.
     step = max(-(-labels.numel() // _ROWS), -(-values.numel() // ENOUGH))
-    some = torch.unravel_index(torch.arange(0, labels.numel(), step, device=labels.device), labels.shape)
+    some = _places(torch.arange(0, labels.numel(), step, device=labels.device), labels.shape)
     rows, labels = values.movedim(1, -1)[some].double(), labels[some]
     kept = (labels != ignored) & (labels >= 0) & (labels < rows.shape[1])
     rows, labels = rows[kept], labels[kept].long()
@@ -82,6 +82,15 @@ def _costs(x: Tensor, y: Tensor, ignored: int) -> tuple[float, float] | None:
         return None
     losses = rows.logsumexp(-1) - rows.gather(1, labels[:, None])[:, 0]
     return tuple(torch.stack([losses.mean(), rows.std(1).mean()]).tolist())
+
+
+def _places(flat: Tensor, shape: torch.Size) -> tuple[Tensor, ...]:
+    """Where flat indices lie; torch's own `unravel_index` imports SymPy first, which takes seconds."""
+    places = []
+    for size in reversed(shape):
+        places.append(flat % size)
+        flat = flat // size
+    return tuple(reversed(places))
 
 
 def _far(name: str, weight: Tensor, loss: float, guess: float, spread: float, classes: int) -> Finding:
