@@ -89,6 +89,7 @@ class Tracer:
         self.count += 1
         if self.count == self.at and not self.where:
             self.where = f"{Path(frame.f_code.co_filename).name}:{frame.f_lineno} {frame.f_code.co_name}"
+            self.dropped |= _switched_off()
             signal.raise_signal(signal.SIGINT)
 
 
@@ -146,7 +147,13 @@ class Clock:
     def _ring(self, *_) -> None:
         if self._on:
             self._on, self.where = False, f"after {self.at} µs"
+            self.dropped |= _switched_off()
             signal.raise_signal(signal.SIGINT)
+
+
+def _switched_off() -> bool:
+    """Whether the model's own code has just had interrupts ignored, as nothing of ours does."""
+    return signal.getsignal(signal.SIGINT) is signal.SIG_IGN
 
 
 class Tally:

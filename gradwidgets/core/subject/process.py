@@ -248,6 +248,16 @@ def _put_logging(held: tuple[int, int]) -> None:
     logging.root.manager._clear_cache()
 
 
+def _levels() -> int:
+    return len(torch._C._functorch.get_interpreter_stack() or ())
+
+
+def _put_levels(held: int) -> None:
+    """An interrupt may come between the step into a level and the block that leaves it again."""
+    while _levels() > held:
+        torch._C._functorch.pop_dynamic_layer_stack()
+
+
 def stance() -> object:
     """How torch.compile's code runs; None for as usual, or while nobody has asked for it."""
     dynamo = sys.modules.get("torch._dynamo.eval_frame")
@@ -290,6 +300,7 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     ("autocast", _autocast, _put_autocast),
     ("saved tensors' hooks", _saved_tensors_hooks, _put_saved_tensors_hooks),
+    ("levels of vmap and grad", _levels, _put_levels),
     ("threads of autograd", torch._C._is_multithreading_enabled, torch._C._set_multithreading_enabled),
     ("torch's threads", torch.get_num_threads, torch.set_num_threads),
     ("precision of matrix products", torch.get_float32_matmul_precision, torch.set_float32_matmul_precision),

@@ -7,6 +7,7 @@ from gradwidgets import check_loss
 from gradwidgets.core.layers.passes import quietly
 from gradwidgets.core.subject.settings import Settings
 from gradwidgets.core.subject.threads import all_threads, in_one_thread, one_thread
+from gradwidgets.core.subject.untouched import Untouched
 
 held = {"a": 1, "b": 2}
 
@@ -45,6 +46,20 @@ def test_an_interrupt_before_the_end_s_first_line_leaves_nothing(monkeypatch):
                     assert held["a"] == 5 or not torch.backends.mha.get_fastpath_enabled()
             assert held == {"a": 1, "b": 2} and torch.is_anomaly_enabled()
     assert before == (torch.backends.mha.get_fastpath_enabled(), torch.is_anomaly_enabled(), torch.get_num_threads())
+
+
+def test_levels_of_vmap_that_an_interrupt_left_open_are_closed():
+    functorch = torch._C._functorch
+    functorch._vmap_increment_nesting(2, "error")
+    try:
+        with pytest.raises(KeyboardInterrupt), Untouched() as block, block.again():
+            functorch._grad_increment_nesting()
+            functorch._vmap_increment_nesting(3, "error")
+            raise KeyboardInterrupt
+        assert functorch.maybe_current_level() == 1
+        assert block.certificate.unchanged
+    finally:
+        functorch.pop_dynamic_layer_stack()
 
 
 @pytest.fixture
