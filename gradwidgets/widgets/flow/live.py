@@ -53,7 +53,7 @@ class LiveView(View):
         hint = widgets.HTML(layout=looks.layout(width=f"{WIDTH - 6}px", margin="2px 0 4px 4px"))
         hint.add_class("gradwidgets-words")
         own = self.panel.own
-        about = "a copy of your model, on your batch" if own else "the network, on scikit-learn's digits"
+        about = "a copy of your model, on your batch" if own else "the network, on scanned digits"
         hint.value = (
             f'<div class="note">Train shows {about}. Your own loop: <code>with panel.watch(optimizer):</code> around '
             "it, or <code>for batch in panel.track(loader):</code></div>"

@@ -86,7 +86,7 @@ class TrainingPanel(Panel):
         self.monitor.note_loss(value)
 
     def train(self, *, wait: bool = False) -> None:
-        """Train the network on scikit-learn's digits (or a copy of your model on its batch) for `steps` steps.
+        """Train the network on scanned digits (or a copy of your model on its batch) for `steps` steps.
 
         In a notebook it runs beside everything else, and Stop ends it; elsewhere this returns when it is done.
 
