@@ -104,9 +104,14 @@ def _in_place(case):
 
 
 def _watched(case):
-    """A monitor that comes and goes; another that is dropped."""
-    with GradientMonitor(case.model, every=1, activations=True, updates=True) as monitor:
-        steps = monitor.steps
+    """A monitor that comes and goes, and is asked again to go where that was interrupted; another that is dropped."""
+    monitor = GradientMonitor(case.model, every=1, activations=True, updates=True)
+    try:
+        with monitor:
+            steps = monitor.steps
+    except BaseException:
+        monitor.close()
+        raise
     GradientMonitor(case.model, every=1).__enter__()
     return steps
 

@@ -17,7 +17,7 @@ from gradwidgets.core.layers.monitor_history import History, Sample
 from gradwidgets.core.layers.monitor_loss import Losses, LossRecord, NotedLoss, Striking, loss_value
 from gradwidgets.core.layers.monitor_pace import Pace
 from gradwidgets.core.layers.monitor_sampler import Sampler
-from gradwidgets.core.layers.monitor_taps import Hook
+from gradwidgets.core.layers.monitor_taps import Hook, take_away
 from gradwidgets.core.subject.home import at_home
 from gradwidgets.core.wording import counted, percent
 
@@ -165,7 +165,8 @@ class GradientMonitor:
         else:
             everywhere = sys.modules[torch.optim.Optimizer.__module__]  # torch.optim hides it under no other name
             before, after = everywhere.register_optimizer_step_pre_hook, everywhere.register_optimizer_step_post_hook
-        self._handles += [before(before_step), after(after_step)]
+        self._handles.append(before(before_step))
+        self._handles.append(after(after_step))
         if optimizer is not None:
             everywhere = sys.modules[torch.optim.Optimizer.__module__]
             self._handles.append(everywhere.register_optimizer_step_pre_hook(Hook(self._before_other)))
@@ -179,18 +180,20 @@ class GradientMonitor:
 
     def __exit__(self, *raised: object) -> None:
         """Leave nothing behind; an exception goes on its way."""
-        self.close()
+        try:
+            self.close()
+        except BaseException:  # an interrupt, which comes only once
+            self._take_hooks_away()
+            raise
 
     @at_home
     def close(self) -> None:
         """End the watch: remove every hook and let go of model and optimizer. What was recorded stays."""
-        if not self._active:
+        was_active = self._active
+        self._in_closure = False
+        self._take_hooks_away()  # of an earlier call that was interrupted, too
+        if not was_active:
             return
-        self._active = self._in_closure = False
-        if self._first is not None:
-            self._first.disarm()
-        _remove_all(self._handles)
-        self._sampler.close()
         self._pace.stop()
         model = self._model()
         if model is not None and (known := _watching.get(model)) is not None and known() is self:
@@ -439,8 +442,7 @@ class GradientMonitor:
 
 def _remove_all(*handles: list) -> None:
     for some in handles:
-        while some:
-            some.pop().remove()
+        take_away(some)
 
 
 def _whole(name: str, value: object, low: int, or_else: str = "") -> int:

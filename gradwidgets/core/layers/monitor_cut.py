@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 import torch
 from torch import nn
 
-from gradwidgets.core.layers.monitor_taps import Hook, first_tensor
+from gradwidgets.core.layers.monitor_taps import Hook, first_tensor, take_away
 
 
 class _At(Hook):
@@ -48,12 +48,12 @@ class CutLook:
         self._aside = frozenset(aside)
         self.handles.append(model.register_forward_pre_hook(Hook(self._enters)))
         self.handles.append(model.register_forward_hook(Hook(self._leaves), always_call=True))
-        self.handles += [one.register_forward_hook(_At(self._seen, name)) for name, one in modules.items()]
+        for name, one in modules.items():
+            self.handles.append(one.register_forward_hook(_At(self._seen, name)))
 
     def disarm(self) -> None:
         """Take all hooks away."""
-        while self.handles:
-            self.handles.pop().remove()
+        take_away(self.handles)
 
     def _enters(self, *_: object) -> None:
         self._validating = not torch.is_grad_enabled()

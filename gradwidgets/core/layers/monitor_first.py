@@ -15,7 +15,7 @@ from torch.utils import _pytree as pytree
 
 from gradwidgets.core.finding import Finding, worst_first
 from gradwidgets.core.layers.monitor_graph import Strays, of_loss, span_of
-from gradwidgets.core.layers.monitor_taps import Hook
+from gradwidgets.core.layers.monitor_taps import Hook, take_away
 from gradwidgets.core.layers.passes import FlowError, Subject, run, without_gradient_hooks
 from gradwidgets.core.layers.preflight import Entry, Look, batch_findings
 from gradwidgets.core.layers.preflight.amount import samples
@@ -117,8 +117,7 @@ class FirstLook:
 
     def disarm(self) -> None:
         """Wait no longer."""
-        while self.handles:
-            self.handles.pop().remove()
+        take_away(self.handles)
         self._expected.clear()
         self._outputs = []
 
@@ -158,8 +157,7 @@ class FirstLook:
         if self._done or not torch.is_grad_enabled():
             return
         began = time.perf_counter()
-        while self.handles:
-            self.handles.pop().remove()
+        take_away(self.handles)
         try:
             self._look(model, arguments, keywords)
         except Exception as error:

@@ -36,6 +36,13 @@ class Hook:
         return getattr, (contextlib.nullcontext(), "__exit__")
 
 
+def take_away(handles: list) -> None:
+    """Remove hooks, each before its handle is let go: what is interrupted goes on where it was when asked again."""
+    while handles:
+        handles[-1].remove()
+        handles.pop()
+
+
 class _Tap(Hook):
     """The hook of one module; it runs so often that it spares itself a bound method."""
 
@@ -113,14 +120,14 @@ class Taps:
             self._negative = [not isinstance(module, _NEVER_NEGATIVE) for module in modules]
             if len(self._narrow) != len(modules):
                 self._narrow = [True] * len(modules)
-            self.handles += [module.register_forward_hook(_Tap(self, place)) for place, module in enumerate(modules)]
+            for place, module in enumerate(modules):
+                self.handles.append(module.register_forward_hook(_Tap(self, place)))
         self.spent += time.perf_counter() - begin
 
     def disarm(self) -> None:
         """Take all hooks away."""
         begin = time.perf_counter()
-        while self.handles:
-            self.handles.pop().remove()
+        take_away(self.handles)
         self.spent += time.perf_counter() - begin
 
     def seen(self, place: int, output: object) -> None:

@@ -1,7 +1,7 @@
 """A training that needs nothing of the user's: the network of the sliders on scanned digits.
 
 `digits.csv.gz` holds the 1,797 test images of "Optical Recognition of Handwritten Digits" by E. Alpaydin and C. Kaynak
-(UCI Machine Learning Repository, 1998, doi:10.24432/C50P49, CC BY 4.0), unchanged, in the file that scikit-learn hands out.
+(UCI Machine Learning Repository, 1998, doi:10.24432/C50P49, CC BY 4.0), in the file that scikit-learn hands out.
 """
 
 from __future__ import annotations
