@@ -251,7 +251,7 @@ def test_the_digits_are_scikit_learn_s_and_are_there_at_once():
     theirs, classes = load_digits(return_X_y=True)
     theirs = torch.tensor(theirs, dtype=torch.float32)
     assert torch.equal(x, (theirs - theirs.mean()) / theirs.std()) and torch.equal(y, torch.tensor(classes))
-    code = "import sys; sys.modules['sklearn'] = None; from gradwidgets.widgets.flow.demo import digits; digits()"
+    code = "import sys; sys.modules['sklearn'] = None\nfrom gradwidgets.widgets.flow import demo\ndemo.digits()"
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
