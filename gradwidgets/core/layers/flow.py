@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
+from gradwidgets.core.finding import Finding
 from gradwidgets.core.layers.along_time import gradients_along_time
 from gradwidgets.core.layers.asked import without_asked
 from gradwidgets.core.layers.drawn import drawn_in
@@ -25,7 +26,7 @@ from gradwidgets.core.layers.passes import (
     without_gradient_hooks,
 )
 from gradwidgets.core.layers.preflight import Glance, Look
-from gradwidgets.core.layers.preflight.reading import left_out
+from gradwidgets.core.layers.preflight.reading import left_out, named_tensors
 from gradwidgets.core.layers.rows import Row, parameters_of, rows_of, shared_names
 from gradwidgets.core.layers.sameness import same_in
 from gradwidgets.core.layers.scrambled import place_of, scrambles
@@ -147,7 +148,7 @@ def _measure(subject: Subject, look: Look | Glance) -> Measured:
             watch.weights()
             tracked = Tracked(loss, watch.calls, names_by_id(model.named_parameters()))
             slopes = tracked.activations() if look.looks else []
-            operations = of_graph(tracked.operations(LOOKED_AT), look.masks()) if look.looks else []
+            operations = _at_operations(tracked, look) if look.looks else []
             compared = (tracked.of_loss(), _tensors(look.targets)) if look.looks else ([], [])
             operations += left_out(of_order)(*compared)
             tracked.watch(watch.gradients_at)
@@ -172,6 +173,11 @@ def _measure(subject: Subject, look: Look | Glance) -> Measured:
         seen.draws = look.drew()
         seen.along = (*look.steps_first(), *tracked.along_samples())
     return seen
+
+
+def _at_operations(tracked: Tracked, look: Look) -> list[Finding]:
+    given = list(named_tensors(look.inputs, "inputs"))
+    return of_graph(tracked.operations(LOOKED_AT), look.masks(), look.hiding(), given)
 
 
 def _is_unreached(row: Row, found: Measured) -> bool:
