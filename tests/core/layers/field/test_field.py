@@ -12,6 +12,7 @@ import pytest
 from tests.core.layers.field.held import HELD_SICK, HELD_SOUND
 from tests.core.layers.field.judge import said, shortfall
 from tests.core.layers.field.kinds import KINDS_SICK, KINDS_SOUND
+from tests.core.layers.field.kinds_derivatives import DERIVATIVES_SICK, DERIVATIVES_SOUND
 from tests.core.layers.field.kinds_drawn import DRAWN_SICK, DRAWN_SOUND
 from tests.core.layers.field.kinds_drawn_later import DRAWN_LATER_SICK, DRAWN_LATER_SOUND
 from tests.core.layers.field.kinds_later import LATER_SICK, LATER_SOUND
@@ -36,6 +37,7 @@ LAST_SICK, LAST_SOUND = (
         *HELD_SICK,
         *SAME_SICK,
         *MASKS_SICK,
+        *DERIVATIVES_SICK,
     ),
     (
         *REPORTS_SOUND,
@@ -46,6 +48,7 @@ LAST_SICK, LAST_SOUND = (
         *HELD_SOUND,
         *SAME_SOUND,
         *MASKS_SOUND,
+        *DERIVATIVES_SOUND,
     ),
 )
 ALL_SICK, ALL_SOUND = (
