@@ -30,6 +30,7 @@ from gradwidgets.core.layers.preflight.reading import left_out, named_tensors
 from gradwidgets.core.layers.rows import Row, parameters_of, rows_of, shared_names
 from gradwidgets.core.layers.sameness import same_in
 from gradwidgets.core.layers.scrambled import place_of, scrambles
+from gradwidgets.core.layers.smoothing import smoothed_in
 from gradwidgets.core.layers.stats import LayerFlow
 from gradwidgets.core.layers.summary import Measured, summarise
 from gradwidgets.core.layers.tracking import Tracked, names_by_id
@@ -109,6 +110,7 @@ def _looked(subject: Subject) -> Measured:
     found.mixed = mixed_in(subject, found.output, found.views, found.along)
     if math.isfinite(found.loss):
         found.same = same_in(subject, found.output, found.graph.waiting if found.graph else ())
+        found.operations += smoothed_in(subject, found.output)
     found.output = None
     if found.draws:
         found.drawn = drawn_in(subject)

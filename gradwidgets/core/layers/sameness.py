@@ -131,7 +131,7 @@ def _ends(subject: Subject, axis: int, count: int) -> int:
 
 def _where(subject: Subject, count: int, ends: int) -> Same | None:
     seen = _Seen(count)
-    with _without_dropout(subject.model), torch.no_grad(), seen.watching(subject.model):
+    with without_dropout(subject.model), torch.no_grad(), seen.watching(subject.model):
         output = run("the model", subject.model, copied(subject.inputs), subject.model)
     if not _is_same(output, count):
         return None
@@ -157,7 +157,7 @@ def _unseen(subject: Subject, count: int) -> int:
     if not fresh:
         return 0
     try:
-        with _by_the_batch(fresh), _without_dropout(subject.model), torch.no_grad():
+        with _by_the_batch(fresh), without_dropout(subject.model), torch.no_grad():
             output = run("the model", subject.model, copied(subject.inputs), subject.model)
     except FlowError:  # one value a channel has no variance
         return 0
@@ -235,7 +235,7 @@ def _is_by_its_bias(module: nn.Module) -> bool:
 
 
 @contextlib.contextmanager
-def _without_dropout(model: nn.Module) -> Iterator[None]:
+def without_dropout(model: nn.Module) -> Iterator[None]:
     """Inside, nothing is dropped at random."""
     dropping = [one for one in model.modules() if one.training and draws_itself(one)]
     try:
