@@ -65,14 +65,15 @@ def endless(judged: JudgedRecord) -> list[Finding]:
     values = values[values.isfinite()]
     if len(values) < _LOSSES or int(steps[0]) > 1 or judged.takes_turns or judged.history.rule.get("climbs"):
         return []
-    first, last = float(values[: len(values) // 10 + 1].max()), float(values[-max(1, len(values) // 10) :].median())
+    early, last = values[: len(values) // 10 + 1], float(values[-max(1, len(values) // 10) :].median())
+    first = float(early.abs().max())  # an actor's loss begins at 0, and wavers about it
     middle = len(values) // 2
     half, later = float(values[:middle].min()), float(values[-(middle // 2) :].quantile(0.9))
     quickens = later < half and half - last > first - half
-    if not first > 0 or not last < -_ENDLESS[not quickens] * first:
+    if not bool((early > 0).any()) or not last < -_ENDLESS[not quickens] * first:
         return []
     message = (
-        f"the loss falls below 0 without end, from {number(first, 3)} to {number(last, 3)}: a term of it "
+        f"the loss falls below 0 without end, from {number(float(values[0]), 3)} to {number(last, 3)}: a term of it "
         "has no lowest value, as a divergence (KL) or a penalty whose sign is turned"
     )
     evidence = {"at first": first, "half-way": half, "at last": last, "threshold": _ENDLESS[not quickens]}

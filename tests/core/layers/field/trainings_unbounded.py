@@ -146,7 +146,7 @@ UNBOUNDED_CLEAN = (
     Training("weights' divergence", "as it should be", lambda: train(make=Uncertain, loss=of_uncertain(1), optimizer=adam(1e-2), steps=300)),
     Training("a teacher's divergence", "as it should be", lambda: train(make=Two, loss=of_two(1), optimizer=adam(5e-3), steps=250, held=lambda m: m.student.parameters())),
     Training("a density's logarithm", "it falls below 0 by rights", lambda: train(make=Spread, loss=of_spread, optimizer=adam(3e-3), steps=300, told=False)),
-    Training("minus a cosine", "it ends at −1", lambda: train(loss=likeness, optimizer=adam(2e-3), steps=200)),
+    Training("minus a cosine with the labels", "it ends at −1", lambda: train(loss=likeness, optimizer=adam(2e-3), steps=200)),
     Training("less a part of the entropy", "a small part", lambda: train(loss=with_entropy, optimizer=adam(2e-3), steps=200)),
     Training("a flow's density", "it falls below 0 by rights", lambda: train(make=Flow, loss=lambda m, x, y: m(x).mean(), optimizer=adam(1e-3), steps=250, told=False)),
 )  # fmt: skip
