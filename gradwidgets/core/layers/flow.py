@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
+from gradwidgets.core.finding import Finding
 from gradwidgets.core.layers.along_time import gradients_along_time
 from gradwidgets.core.layers.asked import without_asked
 from gradwidgets.core.layers.drawn import drawn_in
@@ -25,10 +26,11 @@ from gradwidgets.core.layers.passes import (
     without_gradient_hooks,
 )
 from gradwidgets.core.layers.preflight import Glance, Look
-from gradwidgets.core.layers.preflight.reading import left_out
+from gradwidgets.core.layers.preflight.reading import left_out, named_tensors
 from gradwidgets.core.layers.rows import Row, parameters_of, rows_of, shared_names
 from gradwidgets.core.layers.sameness import same_in
 from gradwidgets.core.layers.scrambled import place_of, scrambles
+from gradwidgets.core.layers.smoothing import smoothed_in
 from gradwidgets.core.layers.stats import LayerFlow
 from gradwidgets.core.layers.summary import Measured, summarise
 from gradwidgets.core.layers.tracking import Tracked, names_by_id
@@ -108,6 +110,7 @@ def _looked(subject: Subject) -> Measured:
     found.mixed = mixed_in(subject, found.output, found.views, found.along)
     if math.isfinite(found.loss):
         found.same = same_in(subject, found.output, found.graph.waiting if found.graph else ())
+        found.operations += smoothed_in(subject, found.output)
     found.output = None
     if found.draws:
         found.drawn = drawn_in(subject)
@@ -147,7 +150,7 @@ def _measure(subject: Subject, look: Look | Glance) -> Measured:
             watch.weights()
             tracked = Tracked(loss, watch.calls, names_by_id(model.named_parameters()))
             slopes = tracked.activations() if look.looks else []
-            operations = of_graph(tracked.operations(LOOKED_AT), look.masks()) if look.looks else []
+            operations = _at_operations(tracked, look) if look.looks else []
             compared = (tracked.of_loss(), _tensors(look.targets)) if look.looks else ([], [])
             operations += left_out(of_order)(*compared)
             tracked.watch(watch.gradients_at)
@@ -172,6 +175,11 @@ def _measure(subject: Subject, look: Look | Glance) -> Measured:
         seen.draws = look.drew()
         seen.along = (*look.steps_first(), *tracked.along_samples())
     return seen
+
+
+def _at_operations(tracked: Tracked, look: Look) -> list[Finding]:
+    given = list(named_tensors(look.inputs, "inputs"))
+    return of_graph(tracked.operations(LOOKED_AT), look.masks(), look.hiding(), given)
 
 
 def _is_unreached(row: Row, found: Measured) -> bool:

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from gradwidgets.core.layers.monitor_closure import FirstCall
 from gradwidgets.core.layers.monitor_first import FirstLook
+from gradwidgets.core.layers.monitor_given import Given
 from gradwidgets.core.layers.monitor_history import History, Sample
 from gradwidgets.core.layers.monitor_loss import Losses, LossRecord, NotedLoss, Striking, loss_value
 from gradwidgets.core.layers.monitor_pace import Pace
@@ -99,6 +100,7 @@ class GradientMonitor:
         keep = _whole("keep", keep, 2)
         self._sampler = Sampler(model, optimizer is not None, bool(activations), self._updates, keep, scaler)
         self._first = FirstLook() if preflight else None
+        self._given = Given()
         if self._first is not None:
             self._sampler.strays = self._first.strayed
         self._handles: list = []
@@ -113,7 +115,8 @@ class GradientMonitor:
         self._losses = LossRecord()
         # Dropped without having been left, it takes its hooks along.
         first = [] if self._first is None else self._first.handles
-        self._finalizer = weakref.finalize(self, _remove_all, self._handles, self._sampler.taps.handles, first)
+        hooks = self._handles, self._sampler.taps.handles, first, self._given.handles
+        self._finalizer = weakref.finalize(self, _remove_all, *hooks)
         self._finalizer.atexit = False
 
     @at_home
@@ -143,6 +146,7 @@ class GradientMonitor:
         self._active = False
         if self._first is not None:
             self._first.disarm()
+        self._given.disarm()
         _remove_all(self._handles)
         self._sampler.close()
 
@@ -174,6 +178,8 @@ class GradientMonitor:
         self._pace.start()
         if self._first is not None and not self._steps:
             self._first.arm(model, self._sampler.opaque, self._without_taps)
+        if self._first is not None and not self._sampler.opaque:
+            self._given.arm(model)
         if self._pace.due == self._steps + 1:
             self._sampler.prepare()
         return self
@@ -273,6 +279,8 @@ class GradientMonitor:
         """Have the step of a striking loss sampled: what the gradients are there, is asked next."""
         if not self._active or not isinstance(value, float) or not self._striking(value):
             return
+        if self._first is not None and not math.isfinite(value):
+            self._first.add(self._given.findings(self._loss.step_of(self._steps - self._in_closure)))
         if math.isfinite(value) and self._pace.every != "auto":
             return
         if not self._in_closure and self._pace.due != self._steps + 1:
@@ -308,6 +316,7 @@ class GradientMonitor:
             raise TypeError(f"targets must be a tensor; got {type(targets).__name__}")
         begin = time.perf_counter()
         self._sampler.note_targets(targets)
+        self._given.note_targets(targets)
         self._once += time.perf_counter() - begin
 
     def expect(self, inputs: object, targets: object, loss_fn: Callable) -> None:

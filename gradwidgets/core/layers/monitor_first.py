@@ -126,6 +126,11 @@ class FirstLook:
         differ = any(chance.get(name, 0.0) > 0 for name in ("frequencies", "base rate", "variance"))
         return tuple(worst_first([*self.findings, *(map(_plain, self._alike) if differ else ())]))
 
+    def add(self, found: list[Finding]) -> None:
+        """Take what a later pass has shown of the data, unless the first has shown it."""
+        if not any(one.name == known.name for one in found for known in self.findings):
+            self._add(found)
+
     def strayed(self) -> dict[str, Tensor]:
         """The tensors that take part and that the model does not list, by where they hang on it."""
         return {} if self.strays is None else self.strays.tensors

@@ -110,6 +110,11 @@ class NotedLoss:
             self._value = value
         return self._after
 
+    def step_of(self, steps: int) -> int:
+        """The step of a loss that is told after so many of them."""
+        after = steps > 0 if self._after is None else self._after
+        return steps if after else steps + 1
+
     def step(self) -> float | Tensor | None:
         """The loss of the step that is about to happen, None for none; the next step begins without."""
         value, self._value = self._value, None

@@ -9,6 +9,9 @@ _AIM = 0.7  # of the budget: what a sample drives out of the caches is paid for 
 _HASTE = 10.0  # times the budget, while the grace lasts
 _SPARSE = 1.3  # times the steps so far, to the next sample at most, while there is a grace
 _OUTLIER = 4.0  # times the running mean: a validation between two steps is no step
+_CYCLES = (2, 3, 4, 5, 6)  # steps after which a loop may begin anew: a critic's five and the generator's one, say
+_CROWDED = 1.3  # times its share of the latest samples: a turn that is waited past, if others can be had soon
+_RECENT = 0.05  # of the newest sample in those shares
 
 
 class Pace:
@@ -18,7 +21,9 @@ class Pace:
     start for all samples' cost, the next one included, to lie within the budget; and samples are never closer than
     one sample's cost allows, so that time earned in a long validation is not spent at once. With a grace, the first
     sample, which pays for what is done once, is none of the budget's, and where a sample costs less than a step, some
-    are spread over all of the training: the more seldom the longer it is.
+    are spread over all of the training: the more seldom the longer it is. Steps may come in turns, as those of two
+    optimizers do: so that no stride falls in with them, "auto" waits up to half as long again where the turn that is
+    due has had more than its share of the latest samples.
 
     Args:
         every: Steps from one sample to the next, or "auto".
@@ -43,6 +48,7 @@ class Pace:
         self._review: int | None = None
         self._first_cost = True
         self._once, self._least = 0.0, math.inf
+        self._seen = {cycle: [1 / cycle] * cycle for cycle in _CYCLES}
 
     def start(self) -> None:
         """Begin to measure time."""
@@ -92,6 +98,10 @@ class Pace:
             self._first_cost = self._cost is None
             self._cost = took if fresh else self._cost + _COST_WEIGHT * (took - self._cost)
             self._sampled = step
+            for cycle, shares in self._seen.items():
+                shares[:] = [
+                    share * (1 - _RECENT) + _RECENT * (step % cycle == turn) for turn, share in enumerate(shares)
+                ]
             self._least = math.inf if self._first_cost else min(self._least, took)
             if self._first_cost and self.grace:
                 self._once = took
@@ -118,6 +128,14 @@ class Pace:
         else:
             debt = owed - aim * (self.elapsed - self.spent)
             due = max(self._sampled + math.ceil(self._cost / earned), step + math.ceil(debt / earned))
+        due = max(step + 1, due)
+        last = due + min(max(_CYCLES) - 1, (due - self._sampled) // 2)
         if self.grace and self._least < self._step_time:
-            due = min(due, math.ceil(_SPARSE * self._sampled) + 1)
-        return max(step + 1, due)
+            last = min(last, max(step, math.ceil(_SPARSE * self._sampled)) + 1)
+            due = min(due, last)
+        steps = range(due, last + 1)
+        return next((one for one in steps if self._crowd(one) <= _CROWDED), min(steps, key=self._crowd))
+
+    def _crowd(self, step: int) -> float:
+        """The share of its turn in the latest samples as a multiple of an even one, in the cycle where it is most."""
+        return max(cycle * shares[step % cycle] for cycle, shares in self._seen.items())

@@ -77,7 +77,7 @@ class Row:
         self.units, self.saturates = has_units(kind), saturation(self.module)
         self.bounds = bounds_of(self.module)
         self.scripted = isinstance(self.module, torch.jit.ScriptModule)
-        if _is_fresh(self.module):
+        if is_fresh(self.module):
             self.fresh = True
             self.note("has seen no batch yet, so that in evaluation mode it normalises nothing")
 
@@ -92,7 +92,7 @@ class Row:
             self.notes.append(text)
 
 
-def _is_fresh(module: nn.Module) -> bool:
+def is_fresh(module: nn.Module) -> bool:
     """Whether it would normalise by a mean and a variance that are still those it was made with."""
     if not isinstance(module, nn.modules.batchnorm._NormBase) or module.training:
         return False

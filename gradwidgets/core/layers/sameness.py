@@ -13,6 +13,7 @@ from torch.utils import _pytree as pytree
 from gradwidgets.core.layers.drawn import draws_itself, drops
 from gradwidgets.core.layers.mixing import batch_of
 from gradwidgets.core.layers.passes import FlowError, Subject, copied, run
+from gradwidgets.core.layers.rows import is_fresh
 from gradwidgets.core.results import Result
 
 # Share of the largest number, up to which samples are the same. Of the sound models that begin, none is below 1e-3.
@@ -37,6 +38,8 @@ class Same(Result):
         before_kind: Its class.
         before_gave: By how much what that gives differs.
         ends: At how many of the last steps of each sequence the inputs are the same; 0 where no recurrent layer reads.
+        unseen: How many BatchNorms that have seen no batch it takes to make it so: normalised by this batch's own mean
+            and variance, the model tells its samples apart. 0 where it does not.
     """
 
     count: int
@@ -48,6 +51,7 @@ class Same(Result):
     before_kind: str = ""
     before_gave: float = 0.0
     ends: int = 0
+    unseen: int = 0
 
     @property
     def is_between(self) -> bool:
@@ -127,12 +131,12 @@ def _ends(subject: Subject, axis: int, count: int) -> int:
 
 def _where(subject: Subject, count: int, ends: int) -> Same | None:
     seen = _Seen(count)
-    with _without_dropout(subject.model), torch.no_grad(), seen.watching(subject.model):
+    with without_dropout(subject.model), torch.no_grad(), seen.watching(subject.model):
         output = run("the model", subject.model, copied(subject.inputs), subject.model)
     if not _is_same(output, count):
         return None
     share = max(apart(one) for one in _given(output, count))
-    told = partial(Same, count, share, ends=ends)
+    told = partial(Same, count, share, ends=ends, unseen=_unseen(subject, count))
     first = len(seen.calls)
     while first and seen.calls[first - 1].gave <= SAME:
         first -= 1
@@ -146,6 +150,30 @@ def _where(subject: Subject, count: int, ends: int) -> Same | None:
     here, before = seen.calls[first], seen.calls[first - 1] if first else None
     told = partial(told, here.name, here.kind, here.given)
     return told(before.name, before.kind, before.gave) if before else told()
+
+
+def _unseen(subject: Subject, count: int) -> int:
+    fresh = [one for one in subject.model.modules() if is_fresh(one)]
+    if not fresh:
+        return 0
+    try:
+        with _by_the_batch(fresh), without_dropout(subject.model), torch.no_grad():
+            output = run("the model", subject.model, copied(subject.inputs), subject.model)
+    except FlowError:  # one value a channel has no variance
+        return 0
+    return 0 if _is_same(output, count) else len(fresh)
+
+
+@contextlib.contextmanager
+def _by_the_batch(norms: Sequence[nn.Module]) -> Iterator[None]:
+    """Inside, they normalise by the batch's own mean and variance, and keep nothing of it."""
+    for one in norms:
+        one.training, one.track_running_stats = True, False
+    try:
+        yield
+    finally:
+        for one in norms:
+            one.training, one.track_running_stats = False, True
 
 
 @dataclass
@@ -207,7 +235,7 @@ def _is_by_its_bias(module: nn.Module) -> bool:
 
 
 @contextlib.contextmanager
-def _without_dropout(model: nn.Module) -> Iterator[None]:
+def without_dropout(model: nn.Module) -> Iterator[None]:
     """Inside, nothing is dropped at random."""
     dropping = [one for one in model.modules() if one.training and draws_itself(one)]
     try:

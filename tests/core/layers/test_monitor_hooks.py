@@ -35,8 +35,9 @@ def test_hooks_stand_during_sampled_steps_only():
         for _ in range(7):
             step(model, optimizer)
             counts.append(hooks(model))
-    # Steps 1, 4 and 7; at first one more, with its flag, for what goes in; for other optimizers' steps one throughout.
-    assert counts == [7, 1, 1, 5, 1, 1, 5, 1]
+    # Steps 1, 4 and 7; at first one more, with its flag, for what goes in; throughout one for other optimizers' steps
+    # and one, with its flag, that knows the last batch.
+    assert counts == [9, 3, 3, 7, 3, 3, 7, 3]
     assert hooks(model, optimizer) == 0
 
 

@@ -191,6 +191,23 @@ def test_a_short_training_is_seen_by_grace(monkeypatch):
     assert len(sampled[0.1]) - len(sampled[0.0]) <= 0.1 / 2e-3 + 2  # afterwards the budget holds
 
 
+@pytest.mark.parametrize("turns", [2, 3, 4, 6])
+@pytest.mark.parametrize("cost", [1e-5, 5e-5, 1e-4, 3e-4, 1e-3])
+def test_no_stride_falls_in_with_steps_that_come_in_turns(monkeypatch, cost, turns):
+    """Whichever stride the budget asks for, each of the turns gets at least half of its share of the samples."""
+    clock, seen = Clock(), [0] * turns
+    monkeypatch.setattr("time.perf_counter", clock)
+    pace = Pace("auto", 0.03, 0.05)
+    pace.start()
+    for k in range(1, 3001):
+        clock.now += 1e-3
+        begin, due = clock.now, k == pace.due
+        clock.now += cost if due else 0
+        seen[k % turns] += due
+        pace.passed(k, begin, clock.now - begin, due)
+    assert min(seen) >= 0.5 * sum(seen) / turns
+
+
 @pytest.mark.parametrize("wrong", [-1, math.inf, math.nan, "1", True])
 def test_a_grace_that_is_none_is_refused(wrong):
     with pytest.raises((TypeError, ValueError), match="grace must be a number ≥ 0"):

@@ -14,6 +14,7 @@ from gradwidgets.core.layers.softmax_rows import ATTENTION
 from gradwidgets.core.watching import plain_name
 
 MASK = "mask"
+Placed = tuple[str, str, Tensor]  # where a mask is, in which layer, and it
 MASKED = (ATTENTION, "softmax", "safe_softmax")
 _PASSING = ("view", "unsafe_view", "reshape_alias", "expand", "clone", "mul", "div")
 _FEW = 4  # operations between a mask and its softmax
@@ -22,15 +23,25 @@ _FAR = -1e4  # below which a number that is added to a score hides it
 
 def of_masks(operations: Sequence[Operation]) -> list[Finding]:
     """The first mask that hides all keys of a query from it for every sample, and the first that hides nothing."""
-    return _of_masks([(str(one), one.place, mask) for one in operations if (mask := _mask(one)) is not None])
+    return _of_masks(kept(operations))
 
 
 def of_given_masks(masks: Sequence[tuple[str, Tensor]]) -> list[Finding]:
     """The same of masks that `nn.MultiheadAttention` is given, by its name: not all ways to compute it keep them."""
-    return _of_masks([(name, name, _filled(one) if one.dtype is torch.bool else one) for name, one in masks])
+    return _of_masks(given(masks))
 
 
-def _of_masks(masks: Sequence[tuple[str, str, Tensor]]) -> list[Finding]:
+def kept(operations: Sequence[Operation]) -> list[Placed]:
+    """The masks that operations keep, as numbers that are added to scores."""
+    return [(str(one), one.place, mask) for one in operations if (mask := _mask(one)) is not None]
+
+
+def given(masks: Sequence[tuple[str, Tensor]]) -> list[Placed]:
+    """Masks that layers are given, the same way."""
+    return [(name, name, _filled(one) if one.dtype is torch.bool else one) for name, one in masks]
+
+
+def _of_masks(masks: Sequence[Placed]) -> list[Finding]:
     found: dict[bool, Finding] = {}
     for where, layer, mask in masks:
         if mask.ndim < 2 or not mask.numel():

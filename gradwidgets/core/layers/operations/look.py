@@ -6,9 +6,10 @@ from torch import Tensor
 
 from gradwidgets.core.finding import Finding
 from gradwidgets.core.layers.mixing import Shapes
-from gradwidgets.core.layers.operations.attention_masks import MASKED, of_given_masks, of_masks
+from gradwidgets.core.layers.operations.attention_masks import MASK, MASKED, given, kept, of_given_masks, of_masks
 from gradwidgets.core.layers.operations.lone_softmax import SOFTMAXES, of_softmaxes
 from gradwidgets.core.layers.operations.operation import Operation
+from gradwidgets.core.layers.operations.padding import of_padding
 from gradwidgets.core.layers.operations.small_norms import NORMS, of_norms
 from gradwidgets.core.layers.preflight.reading import left_out
 
@@ -20,18 +21,28 @@ _CLASSES = (
 LOOKED_AT = frozenset((*MASKED, *NORMS, *SOFTMAXES))
 
 
-def of_graph(operations: Iterable[Operation], masks: Sequence[tuple[str, Tensor]] = ()) -> list[Finding]:
+def of_graph(
+    operations: Iterable[Operation],
+    masks: Sequence[tuple[str, Tensor]] = (),
+    hiding: Sequence[tuple[str, Tensor]] = (),
+    inputs: Sequence[tuple[str, Tensor]] = (),
+) -> list[Finding]:
     """What there is to say.
 
     Args:
         operations: Those of `LOOKED_AT`.
         masks: What attention layers were given as masks, with their names.
+        hiding: What they were given as masks of the padding.
+        inputs: What the model was given, with names.
     """
     operations = list(operations)
     found = left_out(of_given_masks)(masks) if masks else []
     for names, check in ((NORMS, of_norms), (MASKED, of_masks), (SOFTMAXES, of_softmaxes)):
         some = [one for one in operations if one.name in names]
         found += left_out(check)(some) if some and not (found and check is of_masks) else []
+    some = [one for one in operations if one.name in MASKED]
+    if (some or hiding) and not any(one.name == MASK for one in found):
+        found += left_out(lambda: of_padding(some, [*given(hiding), *kept(some)], inputs))()
     return found
 
 

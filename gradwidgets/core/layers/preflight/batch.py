@@ -13,6 +13,7 @@ from gradwidgets.core.wording import counted, number
 
 DATA = "non_finite_data"
 WEIGHTS = "non_finite_weights"
+Named = list[tuple[str, Tensor]]
 _SMALL = 1 << 16  # elements, up to which many tensors are read together
 
 
@@ -33,12 +34,23 @@ def batch_findings(model: nn.Module, inputs: object, targets: object) -> list[Fi
     aims = list(named_tensors(targets, "targets"))
     weights = [*model.named_parameters(), *model.named_buffers()]
     suspects = _suspects([*given, *aims, *weights])
+    found: list[Finding | None] = [*_of_data(given, aims, suspects)]
+    held = {name for name, _ in model.named_buffers()}
+    found.append(_in_weights([(name, suspects[name], name in held) for name, _ in weights if name in suspects]))
+    return [one for one in found if one is not None]
+
+
+@left_out
+def data_findings(given: Named, aims: Named) -> list[Finding]:
+    """The same of inputs and targets alone, by their names."""
+    return _of_data(given, aims, _suspects([*given, *aims]))
+
+
+def _of_data(given: Named, aims: Named, suspects: dict[str, Tensor]) -> list[Finding]:
     found = [
         _in_data(name, suspects[name], k > 0 or "mask" in name) for k, (name, _) in enumerate(given) if name in suspects
     ]
     found += [_in_data(name, suspects[name], False) for name, _ in aims if name in suspects]
-    held = {name for name, _ in model.named_buffers()}
-    found.append(_in_weights([(name, suspects[name], name in held) for name, _ in weights if name in suspects]))
     return [one for one in found if one is not None]
 
 

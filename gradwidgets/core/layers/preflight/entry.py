@@ -48,6 +48,7 @@ class Entry:
         taken: Shapes of inputs, and those in which layers take them where these are views of them.
         steps_first: Layers that take steps first, with the shapes of what they were given.
         masks: What attention layers are given as masks, with their names.
+        hiding: What they are given as masks of the padding.
     """
 
     def __init__(self, model: nn.Module, inputs: object) -> None:
@@ -55,6 +56,7 @@ class Entry:
         self.taken: list[tuple[tuple[int, ...], tuple[int, ...]]] = []
         self.steps_first: list[Along] = []
         self.masks: list[tuple[str, Tensor]] = []
+        self.hiding: list[tuple[str, Tensor]] = []
         self._names = dict(_storages(inputs))
         self._shapes = {_storage(one): tuple(one.shape) for _, one in named_tensors(inputs, "inputs")}
         self._whole = "inputs"
@@ -109,9 +111,10 @@ class Entry:
             self.steps_first.append(Along(name, type(module).__name__, tuple(x.shape)))
 
     def _masks(self, name: str, module: nn.Module, arguments: tuple, keywords: dict) -> None:
-        mask = keywords.get("attn_mask", arguments[5] if len(arguments) > 5 else None)
-        if isinstance(mask, Tensor) and not any(mask is one for _, one in self.masks):
-            self.masks.append((name, mask))
+        for key, place, masks in (("attn_mask", 5, self.masks), ("key_padding_mask", 3, self.hiding)):
+            mask = keywords.get(key, arguments[place] if len(arguments) > place else None)
+            if isinstance(mask, Tensor) and not any(mask is one for _, one in masks):
+                masks.append((name, mask))
 
     def _refuse(self, module: nn.Module, x: Tensor) -> None:
         """On an accelerator, a row that is not there would end the process' use of it; a CPU refuses it by itself."""

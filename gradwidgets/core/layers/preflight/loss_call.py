@@ -3,12 +3,23 @@
 from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 
+import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 from torch.utils import _pytree as pytree
 
 from gradwidgets.core.finding import Finding
-from gradwidgets.core.layers.preflight import compared, dimensions, first, given, labels, pairs, signs, swapped
+from gradwidgets.core.layers.preflight import (
+    compared,
+    derivatives,
+    dimensions,
+    first,
+    given,
+    labels,
+    pairs,
+    signs,
+    swapped,
+)
 from gradwidgets.core.layers.preflight.call import OUTPUT, TARGET, Call
 from gradwidgets.core.layers.preflight.constant import DETACHED, constant, owns_its_loss
 from gradwidgets.core.layers.preflight.reading import left_out, named_tensors
@@ -106,6 +117,8 @@ class LossCall(TorchFunctionMode):
         if role:
             self._before(Call(name, args, keywords, tensors, self._role))
         result = func(*args, **keywords)
+        if func is torch.autograd.grad:
+            self._say(left_out(derivatives.of_kinks)(args[0] if args else keywords["outputs"], result))
         if role and name in pairs.SEEN and tensors:
             self._say(left_out(self._pairs.see)(name, tensors, keywords, result))
         if role:

@@ -167,6 +167,10 @@ class Look(Glance):
         """What attention layers were given as masks, with their names."""
         return self._entry.masks
 
+    def hiding(self) -> list[tuple[str, Tensor]]:
+        """What they were given as masks of the padding."""
+        return self._entry.hiding
+
     def drew(self) -> bool:
         """Whether numbers were drawn at random since, other than by dropout as far as the code says."""
         if not any(not torch.equal(one, other) for one, other in zip(random_state(), self._state, strict=True)):

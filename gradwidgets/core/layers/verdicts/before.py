@@ -37,6 +37,11 @@ _OPERATIONS = {
     "norm_of_one": ("nothing of what comes in is left", "A norm over several numbers, or none."),
     "softmax_of_one": ("a share of one thing is all of it", "Another axis, or a sigmoid."),
     "mask": ("attention sees what it should not, or nothing", "Look at what True stands for, and at the diagonal."),
+    "nodes alike": (
+        "what nodes have in common is all that the last layers see",
+        "Fewer layers; a residual connection, or the first features again in each layer; the features of all layers "
+        "side by side at last. A norm makes what is left larger, and does not bring back what is lost.",
+    ),
     "mixed axes": (
         "what belongs to one step or channel is taken for another's",
         "transpose (or permute) changes axes over, before view and reshape where both are needed: these count anew and "

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from gradwidgets.core.finding import Finding
+from gradwidgets.core.layers.rows import ROOT
 from gradwidgets.core.layers.stats import LayerStats
 from gradwidgets.core.layers.verdicts.check import Judged, listed, unless_fresh
 from gradwidgets.core.layers.verdicts.draws import cutting
@@ -212,7 +213,7 @@ def _nothing_arrives(judged: Judged, zero: Layers) -> Finding:
 
 def _begun_at_zero(judged: Judged, zero: Layers) -> Finding:
     """Layers that begin at 0 and stay so, among others that get nothing by it."""
-    names = [layer.name for _, layer in zero if layer.weight_norm == 0]
+    names = [name for _, layer in zero if layer.weight_norm == 0 for name in _factors(judged, layer.name)]
     others = [layer.name for _, layer in zero if layer.weight_norm > 0]
     one, get = len(names) == 1, "gets" if len(others) == 1 else "get"
     words = (
@@ -222,6 +223,15 @@ def _begun_at_zero(judged: Judged, zero: Layers) -> Finding:
     evidence = {"layers": [layer.name for _, layer in zero], "all 0": names, "without": len(zero)}
     places = judged.places(evidence["layers"])
     return Finding("no_gradient", "error", words, evidence | {"of": len(judged.trained)}, places, _DRAW)
+
+
+def _factors(judged: Judged, layer: str) -> list[str]:
+    """The layer's name, or those of its parameters where it has several that are all 0, as gates have."""
+    sizes = judged.flow.graph.sizes if judged.flow.graph else {}
+    inside = "" if layer == ROOT else layer
+    own = [name for name, size in sizes.items() if name.rpartition(".")[0] == inside and not size]
+    own = [name for name in own if "bias" not in name]
+    return own if len(own) > 1 else [layer]
 
 
 def _cancelled(judged: Judged, zero: Layers, copies: list[LayerStats]) -> Finding:

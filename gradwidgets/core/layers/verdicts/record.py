@@ -57,7 +57,16 @@ def diagnose_record(history: History, **known: object) -> list[Finding]:
 
 
 def _of_a_training(judged: JudgedRecord, finding: Finding) -> Finding:
-    """What is a note on one pass, and a fault of a training: inputs that are all the same, for targets that are not."""
+    """What is a note on one pass, and a fault of a training: inputs that are all the same, for targets that are not.
+
+    Of data that are no numbers in a later step, which step and batch it was.
+    """
+    step = finding.evidence.get("step")
+    if step is not None:
+        batch = judged.batch(step)
+        where = f"step {step:,}" + ("" if batch is None else f" (batch {batch:,})")
+        more = {} if batch is None else {"batch": batch}
+        return replace(finding, message=f"at {where}: {finding.message}", evidence={**finding.evidence, **more})
     chance = judged.history.chance
     differ = finding.evidence.get("targets differ") or any(
         chance.get(name, 0.0) > 0 for name in ("frequencies", "base rate", "variance")

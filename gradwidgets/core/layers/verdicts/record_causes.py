@@ -12,6 +12,8 @@ _LOSSES = 12  # noted, for a verdict on how the loss goes on
 _NEAR_GUESS = 0.5, 2.0  # times what a guess costs: where a loss begins whose sign is turned
 _LOWER, _DOUBLED = 1.1, 2.0  # times the first, below 0, where the graph shows the sign
 _FALLS = 3.0, 20.0  # the same where it does not, of classes and of numbers: a density's logarithm may fall, slowly
+# Times the first, below 0: where it falls ever faster, and however it does. A density's logarithm slows down.
+_ENDLESS = 20.0, 1e3
 _BATCH = 4  # samples: with fewer a sum is hardly told from a mean
 _AS_MANY = 0.6, 1.8  # times the samples of a batch
 _FAR = 5.0  # times what a guess costs
@@ -54,6 +56,28 @@ def negated(judged: JudgedRecord) -> list[Finding]:
     )
     evidence = {"at first": first, "at last": last, "by its graph": shown, "guess": guess}
     action = "Take the minus sign away: a loss is what is made smaller (or, to make something larger, bound it)."
+    return [Finding("negated", "error", message, evidence, action=action)]
+
+
+def endless(judged: JudgedRecord) -> list[Finding]:
+    """A loss above 0 that falls below it ever faster, so that a term of it has no lowest value."""
+    steps, values = judged.losses
+    values = values[values.isfinite()]
+    if len(values) < _LOSSES or int(steps[0]) > 1 or judged.takes_turns or judged.history.rule.get("climbs"):
+        return []
+    early, last = values[: len(values) // 10 + 1], float(values[-max(1, len(values) // 10) :].median())
+    first = float(early.abs().max())  # an actor's loss begins at 0, and wavers about it
+    middle = len(values) // 2
+    half, later = float(values[:middle].min()), float(values[-(middle // 2) :].quantile(0.9))
+    quickens = later < half and half - last > first - half
+    if not bool((early > 0).any()) or not last < -_ENDLESS[not quickens] * first:
+        return []
+    message = (
+        f"the loss falls below 0 without end, from {number(float(values[0]), 3)} to {number(last, 3)}: a term of it "
+        "has no lowest value, as a divergence (KL) or a penalty whose sign is turned"
+    )
+    evidence = {"at first": first, "half-way": half, "at last": last, "threshold": _ENDLESS[not quickens]}
+    action = "Note each term by itself: what should be small, a divergence, a distance or a penalty, is added."
     return [Finding("negated", "error", message, evidence, action=action)]
 
 

@@ -1,7 +1,7 @@
 """All that is looked for in the record of a training, and what follows from what."""
 
 from gradwidgets.core.layers.verdicts.check import Check
-from gradwidgets.core.layers.verdicts.record_causes import decay, first_loss, negated, penalty, summed
+from gradwidgets.core.layers.verdicts.record_causes import decay, endless, first_loss, negated, penalty, summed
 from gradwidgets.core.layers.verdicts.record_clips import always_clipped
 from gradwidgets.core.layers.verdicts.record_given import cut, evaluation, one_class, target_scale
 from gradwidgets.core.layers.verdicts.record_gradients import (
@@ -65,7 +65,7 @@ RECORD_CHECKS: dict[str, Check] = {
     "negated": Check(
         "what is made smaller is how right it is",
         "Take the minus sign away.",
-        negated,
+        lambda judged: negated(judged) or endless(judged),
     ),
     "summed": Check(
         "the gradient grows with the batch",

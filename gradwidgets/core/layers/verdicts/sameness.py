@@ -9,6 +9,7 @@ _LAST_STEP = (
     "Take the last step that is no padding: nn.utils.rnn.pack_padded_sequence before the recurrent layer, or gather "
     "its output at length − 1; or pad in front, or take a mean over the real steps."
 )
+_TRAIN_FIRST = "Measure in training mode: model.train()."
 
 
 def same_for_all(judged: Judged) -> list[Finding]:
@@ -22,6 +23,11 @@ def same_for_all(judged: Judged) -> list[Finding]:
     )
     evidence = {"share": same.share, "samples": same.count, "layer": same.layer or same.before, "threshold": SAME}
     places = judged.places([name for name in (same.layer, same.before) if name])
+    if same.unseen:
+        norms, one = counted(same.unseen, "BatchNorm"), same.unseen == 1
+        verb, acts = ("has", "normalises") if one else ("have", "normalise")
+        message = f"{message}; but it tells them apart once {norms}, which so far {verb} seen no batch, {acts} this one"
+        return [Finding("same output", "info", message, evidence, places, _TRAIN_FIRST)]
     action = _LAST_STEP if same.is_padding else ""
     return [Finding("same output", "warning", message, evidence, places, action)]
 

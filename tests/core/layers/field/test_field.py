@@ -12,10 +12,14 @@ import pytest
 from tests.core.layers.field.held import HELD_SICK, HELD_SOUND
 from tests.core.layers.field.judge import said, shortfall
 from tests.core.layers.field.kinds import KINDS_SICK, KINDS_SOUND
+from tests.core.layers.field.kinds_derivatives import DERIVATIVES_SICK, DERIVATIVES_SOUND
 from tests.core.layers.field.kinds_drawn import DRAWN_SICK, DRAWN_SOUND
 from tests.core.layers.field.kinds_drawn_later import DRAWN_LATER_SICK, DRAWN_LATER_SOUND
+from tests.core.layers.field.kinds_graphs import GRAPHS_SICK, GRAPHS_SOUND
 from tests.core.layers.field.kinds_later import LATER_SICK, LATER_SOUND
+from tests.core.layers.field.kinds_masks import MASKS_SICK, MASKS_SOUND
 from tests.core.layers.field.kinds_same import SAME_SICK, SAME_SOUND
+from tests.core.layers.field.kinds_zeros import ZEROS_SICK, ZEROS_SOUND
 from tests.core.layers.field.more import MORE_SICK, MORE_SOUND
 from tests.core.layers.field.reports import REPORTS_SICK, REPORTS_SOUND
 from tests.core.layers.field.reports_later import REPORTS_LATER_SICK, REPORTS_LATER_SOUND
@@ -34,6 +38,10 @@ LAST_SICK, LAST_SOUND = (
         *DRAWN_LATER_SICK,
         *HELD_SICK,
         *SAME_SICK,
+        *MASKS_SICK,
+        *DERIVATIVES_SICK,
+        *GRAPHS_SICK,
+        *ZEROS_SICK,
     ),
     (
         *REPORTS_SOUND,
@@ -43,6 +51,10 @@ LAST_SICK, LAST_SOUND = (
         *DRAWN_LATER_SOUND,
         *HELD_SOUND,
         *SAME_SOUND,
+        *MASKS_SOUND,
+        *DERIVATIVES_SOUND,
+        *GRAPHS_SOUND,
+        *ZEROS_SOUND,
     ),
 )
 ALL_SICK, ALL_SOUND = (

@@ -13,6 +13,8 @@ from tests.core.layers.field.trainings_other import NEW, NEWER
 from tests.core.layers.field.trainings_recent import RECENT_CLEAN, RECENT_SICK
 from tests.core.layers.field.trainings_seldom import SELDOM_CLEAN, SELDOM_SICK
 from tests.core.layers.field.trainings_sick import SICK as SICK_BEFORE
+from tests.core.layers.field.trainings_spoilt import SPOILT_CLEAN, SPOILT_SICK
+from tests.core.layers.field.trainings_unbounded import UNBOUNDED_CLEAN, UNBOUNDED_SICK
 from tests.core.layers.field.trainings_unseen import AFTER_CLEAN, AFTER_SICK, UNSEEN_CLEAN, UNSEEN_SICK
 
 CLEAN = (
@@ -29,6 +31,8 @@ CLEAN = (
     *ENDED_CLEAN,
     *LATE_CLEAN,
     *LEVEL_CLEAN,
+    *UNBOUNDED_CLEAN,
+    *SPOILT_CLEAN,
 )
 
 SICK = (
@@ -43,6 +47,8 @@ SICK = (
     *ENDED_SICK,
     *LATE_SICK,
     *LEVEL_SICK,
+    *UNBOUNDED_SICK,
+    *SPOILT_SICK,
 )
 
 # What still falls short: one of which only "guessing" is said, which it does.
