@@ -50,9 +50,9 @@ def _well_shaped(look: Look) -> Finding:
     if end is not None:
         spot, edge = end
     message = f"the arrows lead to the lowest loss, {number(look.lowest)} at {place(look.names, spot)}"
-    endless = edge and points.falls_without_end(look) is not None
+    endless = edge and look.fall is not None
     message += ", on the edge of the view" if edge else ""
-    message += ", beyond which it falls without end" if endless else ""
+    message += f", beyond which it falls without end {look.fall.towards}".rstrip() if endless else ""
     message += "; no dead ground, all finite" + ("" if look.grid.y is None else ", both axes comparable")
     evidence: dict[str, object] = {"lowest loss": look.lowest, "on the edge": edge, "falls without end": endless}
     condition = _condition(minima[0]) if minima else 1.0
