@@ -1,7 +1,6 @@
 """Whether a loss that is lowest at an edge of the view falls on beyond it without end, or comes to a bottom there."""
 
 import copy
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -49,16 +48,22 @@ def fall_beyond(view: View, descents: Descents) -> Fall | None:
     beyond.function = copy.copy(view.function)  # a point out there that raises decides nothing in here
     for k in _candidates(view, descents):
         end, loss = descents.ends[k], float(descents.losses[k])
-        axes = descents.blocked(view)[k].nonzero().flatten().tolist()
+        axes = descents.blocked(view)[k].nonzero().flatten()
         outward = -descents.gradients[k].sign() * view.spans * _FIRST
-        if _goes_on(_losses(beyond, end, axes, lambda j, axis: end[axis] + outward[axis] * (2.0 ** (j + 1) - 1), DOUBLINGS), loss):
+        if _goes_on(_losses(beyond, end, axes, _away(end, outward, axes)), loss):
             return Fall(tuple(end.tolist()))
-        axis = axes[0]
-        if len(axes) == 1 and float(end[axis] * outward[axis]) < 0:
-            halved = _losses(beyond, end, axes, lambda j, axis: end[axis] * 0.5 ** (j + 1), _HALVINGS)
-            if _ends_at_zero(beyond, end, axis) and _goes_on(halved, loss):
+        axis = int(axes[0])
+        if len(axes) == 1 and float(end[axis] * outward[axis]) < 0 and _ends_at_zero(beyond, end, axis):
+            halved = end[axes] * 0.5 ** torch.arange(1, _HALVINGS + 1, dtype=torch.float64)[:, None]
+            if _goes_on(_losses(beyond, end, axes, halved), loss):
                 return Fall(tuple(end.tolist()), f"as {view.names[axis]} goes to 0")
     return None
+
+
+def _away(end: Tensor, outward: Tensor, axes: Tensor) -> Tensor:
+    """Ever farther values of axes, (N, A), from an edge on outward, each way twice the one before."""
+    ways = 2.0 ** torch.arange(1, DOUBLINGS + 2, dtype=torch.float64) - 1
+    return end[axes] + ways[:, None] * outward[axes]
 
 
 def _candidates(view: View, descents: Descents) -> list[int]:
@@ -75,14 +80,13 @@ def _candidates(view: View, descents: Descents) -> list[int]:
     return kept
 
 
-def _losses(view: View, end: Tensor, axes: list[int], value: Callable[[int, int], Tensor], count: int) -> list[float]:
-    """The losses at ever farther values of axes, in the valley that leads there; up to the first that tells nothing."""
-    ways = torch.stack([end.clone() for _ in range(count + 1)])
-    for axis in axes:
-        ways[:, axis] = torch.stack([value(j, axis) for j in range(count + 1)])
+def _losses(view: View, end: Tensor, axes: Tensor, values: Tensor) -> list[float]:
+    """The losses at values of axes, (N, A), in the valley that leads there; up to the first that tells nothing."""
+    ways = end.repeat(len(values), 1)
+    ways[:, axes] = values
     if view.dims == 1 or len(axes) > 1 or view.slow:
         return _known(view, ways)
-    return _along_valley(view, end, axes[0], ways)
+    return _along_valley(view, end, int(axes[0]), ways)
 
 
 def _known(view: View, points: Tensor) -> list[float]:

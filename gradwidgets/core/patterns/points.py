@@ -208,11 +208,13 @@ def no_bottom(look: Look) -> Finding | None:
 def _spike(look: Look, spike: Spike) -> Finding:
     """A loss that falls without end beside one point, on ground ever narrower, as a likelihood does."""
     scale, other = look.names[spike.axis], 1 - spike.axis
-    where = place([look.names[other]], [spike.point[other]])
+    where = f"at {place([look.names[other]], [spike.point[other]])}"
+    if spike.slants:
+        where = f"along a slanting valley through {place(look.names, spike.point)}"
     return Finding(
         "no_bottom",
         "warning",
-        f"the loss falls without end as {scale} goes to {spike.target} at {where}, on ground ever narrower, "
+        f"the loss falls without end as {scale} goes to {spike.target} {where}, on ground ever narrower, "
         f"{percent(spike.width)} of the view at its edge: a spike, as a likelihood has "
         "where it fits a sample exactly",
         {"width at the edge, of the view": spike.width, "narrow below": NARROW},
