@@ -65,24 +65,27 @@ def spike_of(view: View, descents: Descents, minima: Sequence[Sequence[float]]) 
             continue
         known.append(end)
         for axis in range(2) if bool((slopes != 0).all()) else ():
-            edge = _at_edge(view, end, axis, float(slopes[axis]), bool(blocked[k, axis]))
-            found = None if edge is None else _at(view, edge, axis)
-            if found is not None:
-                return found
+            for edge in _at_edges(view, end, axis, bool(blocked[k, axis])):
+                found = _at(view, edge, axis)
+                if found is not None:
+                    return found
         if len(known) == len(minima) + _CANDIDATES:
             break
     return None
 
 
-def _at_edge(view: View, end: Tensor, axis: int, slope: float, there: bool) -> Tensor | None:
-    """Where the valley in which a descent has stopped comes to the edge of the view, or None."""
+def _at_edges(view: View, end: Tensor, axis: int, there: bool) -> list[Tensor]:
+    """Where the valley in which a descent has stopped comes lower and lower to an edge of the view, (2,) each."""
     if there:
-        return end
-    edge = float(view.low[axis] if slope > 0 else view.high[axis])
-    if edge == float(end[axis]):
-        return None
-    points, losses = _bottoms(view, end, axis, torch.linspace(float(end[axis]), edge, _STEPS + 1, dtype=torch.float64))
-    return points[-1] if bool((losses.diff() < 0).all()) else None
+        return [end]
+    found = []
+    # Both ways: across a valley that lies aslant the slope tells nothing of the way along it.
+    for edge in (float(view.low[axis]), float(view.high[axis])):
+        way = torch.linspace(float(end[axis]), edge, _STEPS + 1, dtype=torch.float64)
+        points, losses = _bottoms(view, end, axis, way)
+        if edge != float(end[axis]) and bool((losses.diff() < 0).all()):
+            found.append(points[-1])
+    return found
 
 
 def _at(view: View, end: Tensor, axis: int) -> Spike | None:
