@@ -185,6 +185,9 @@ _SAID_BY: dict[str, tuple[str, ...]] = {
 # Where the loss has no bottom the lowest of its minima is the one that is wanted, and saddles lead away from it.
 _BESIDE_A_SPIKE = ("unexpected_minimum", "saddle", "off_target")
 
+# Where a descent may not get as far as an edge of the view it is not told what lies beyond.
+_BEFORE_THE_BOTTOM = ("saddle", "non_finite", "no_gradient_path")
+
 
 @at_home
 def find_patterns(
@@ -275,7 +278,7 @@ def surveying(
     if look.spike is not None and "no_bottom" in found:
         for other in _BESIDE_A_SPIKE:
             found.pop(other, None)
-    elif "saddle" in found:
+    elif any(name in found for name in _BEFORE_THE_BOTTOM):
         found.pop("no_bottom", None)
     if "no_gradient_path" in found and not look.led:
         found.pop("dead_zone", None)

@@ -234,9 +234,12 @@ def _poles_apart(look: Look) -> list[Tensor]:
 
 def _off_the_axes(look: Look, poles: list[Tensor], bad: Tensor) -> list[Tensor]:
     """Poles, not of a line across an axis, that are none of what is not finite, (N, P): no side of it, nor the same."""
-    whole = [line.on for line in bad_lines(look, bad)] if len(bad) else []
-    single = bad[~torch.stack(whole).any(0)] if whole else bad
+    lines = bad_lines(look, bad) if len(bad) else []
+    single = bad[~torch.stack([line.on for line in lines]).any(0)] if lines else bad
     apart = [one for one in surrounded(look, poles) if bool(((bad - one).abs() > APART * look.spans).any(-1).all())]
+    for line in lines:
+        beside = APART * float(look.spans[line.axis])
+        apart = [one for one in apart if abs(float(one[line.axis]) - line.value) > beside]
     if bool(look.lattice.finite.all()):
         told = list(_some(single)) if len(single) else []
     else:
