@@ -21,6 +21,7 @@ from gradwidgets.core.patterns.registry import PATTERNS
 from gradwidgets.core.patterns.target import Target
 from gradwidgets.core.probe import ProbeRow
 from gradwidgets.core.progress import finish_with_bar
+from gradwidgets.core.proportion import OUT
 from gradwidgets.core.report_text import as_markdown, as_page, as_text, is_ok, marks
 from gradwidgets.core.results import Result
 from gradwidgets.core.subject.certificate import Certificate
@@ -231,7 +232,7 @@ def assert_loss(
     for row in report.rows:
         # Where the loss is lowest there is nothing to descend.
         arrived = row.flag == "zero gradient" and row.loss <= lowest + 1e-9 * look.height
-        if row.input_name in (probes or {}) and row.flag and not arrived:
+        if row.input_name in (probes or {}) and row.flag not in ("", OUT) and not arrived:
             inputs = ", ".join(f"{name} {number(value)}" for name, value in row.inputs.items())
             wrong.append(f"{row.flag} for {row.parameter} at {row.input_name!r} ({inputs})")
     if wrong:

@@ -15,6 +15,7 @@ from gradwidgets.core.patterns.broadcast import TORCHS_WORDS
 from gradwidgets.core.patterns.registry import PATTERNS, surveying
 from gradwidgets.core.patterns.target import Target
 from gradwidgets.core.probe import ProbeRow, as_points, probing
+from gradwidgets.core.proportion import marked, told
 from gradwidgets.core.slices import Slices, part_of, together
 from gradwidgets.core.surface import SurfaceGrid, check_resolution, sampling, sampling_function
 from gradwidgets.core.wording import number, place
@@ -76,7 +77,8 @@ def checking(
     if note:
         grid = replace(grid, notes=(*grid.notes, note))
     rows = yield from part_of(together(probing(function, grid.axes, probes), function.kept), 0.9, 0.1)
-    return Checked(function.name, grid, rows, obeying(survey.findings, function, rows))
+    rows = marked(rows, survey.look)
+    return Checked(function.name, grid, rows, obeying(survey.findings, function, rows, told(rows, survey.look)))
 
 
 def _pace(function: LossFunction, axes: Mapping[str, tuple[float, float]]) -> Slices[float]:
@@ -98,17 +100,22 @@ def _afforded(resolution: int | None, dims: int, pace: float, seconds: float | N
     return fine, "" if fine == wanted else f"coarse: within {number(seconds)} s, {fine} points along each axis"
 
 
-def obeying(findings: list[Finding], function: LossFunction, rows: Iterable[ProbeRow]) -> list[Finding]:
-    """Findings that know of what the table shows: a value that is not finite is never passed over.
+def obeying(
+    findings: list[Finding], function: LossFunction, rows: Iterable[ProbeRow], absurd: Finding | None
+) -> list[Finding]:
+    """Findings that know of what the table shows: a value that is not finite, or absurd, is never passed over.
 
     Args:
         findings: What was found.
         function: The loss.
         rows: The table.
+        absurd: What is to be said of rows that are out of all proportion, or None.
     """
-    bad = [row for row in rows if row.flag in ("non-finite loss", "non-finite gradient")]
-    if not bad or any(one.name in ("non_finite", "precision", "singular") for one in findings):
+    if any(one.name in ("non_finite", "precision", "singular") for one in findings):
         return findings
+    bad = [row for row in rows if row.flag in ("non-finite loss", "non-finite gradient")]
+    if not bad:
+        return findings if absurd is None else worst_first([*findings, absurd])
     point = tuple(bad[0].inputs.values())
     culprit = blame(function, torch.tensor(point, dtype=torch.float64))
     message = f"the {bad[0].flag.removeprefix('non-finite ')} is not finite at {place(bad[0].inputs, point)}"

@@ -15,6 +15,7 @@ from gradwidgets.core.axes import check_loss_axes
 from gradwidgets.core.loss_call import LossCall, LossError
 from gradwidgets.core.objective import Objective
 from gradwidgets.core.precision import agree, in_single
+from gradwidgets.core.recorded import Recorded
 from gradwidgets.core.reference import Doubled
 from gradwidgets.core.slices import SLICE, Slices, finish
 from gradwidgets.core.subject.home import abroad
@@ -69,7 +70,8 @@ class LossFunction:
     """A loss at many points.
 
     Three ways give the same numbers. "vectorized": one call with all points at once, for a loss that works
-    elementwise. "vmap": `torch.func.vmap` over the points, for one that reduces to a scalar or mixes its inputs.
+    elementwise. "vmap": `torch.func.vmap` over the points, for one that reduces to a scalar or mixes its inputs, or
+    over its recorded operations, see `Recorded`, for one that takes gradients itself.
     "pointwise": one call a point, for one whose Python depends on its values. Which one is found out by comparing
     them on a few points, when the first values are asked for.
 
@@ -96,6 +98,7 @@ class LossFunction:
         self._around: Callable[[], contextlib.AbstractContextManager] = contextlib.nullcontext  # the loss runs in it
         self._means, self._per_sample = False, 0  # whether the mean of so many values is taken
         self._in_single = False  # whether a call has computed in less than float64
+        self._recorded: dict[tuple, Recorded] | None = None  # by dtype and block, of a loss that must be recorded
         self._has_worked = False  # whether a call has given a value: then a point that raises is one of its own
 
     @property
@@ -120,6 +123,7 @@ class LossFunction:
         other.call.plain_numbers, other.call.whole_as_tensors = self.call.plain_numbers, self.call.whole_as_tensors
         other.call.changed = self.call.changed
         other.fixed, other._has_worked = other.call.fixed, False
+        other._recorded = None if self._recorded is None else {}
         return other
 
     def reference(self) -> "LossFunction":
@@ -200,7 +204,17 @@ class LossFunction:
         # Waking a thread takes longer than a block of points does, the more so on a machine that others use too.
         elementwise = method == "vectorized" and not self._undisturbed.models
         with self._undisturbed(self.call) as block, block.again(), one_thread() if elementwise else all_threads():
+            if method == "vmap" and self._recorded is not None:
+                return self._by_recording(points)
             return self._with_gradient(*self._forward(points, method), gradient)
+
+    def _by_recording(self, points: Tensor) -> Values:
+        key = points.dtype, self._around
+        if key not in self._recorded:
+            self._recorded[key] = Recorded(self._tensor, self._slopes, points[len(points) // 2].unbind(-1))
+        recorded = self._recorded[key]
+        loss, gradient = recorded.at(points.unbind(-1))
+        return Values(loss.to(points.dtype), gradient.to(points.dtype), recorded.reached, {})
 
     def _forward(self, points: Tensor, method: Method) -> tuple[Tensor, list[Tensor]]:
         """The losses with their graph, and its leaves; to be called, and followed back, undisturbed."""
@@ -226,14 +240,16 @@ class LossFunction:
     def _with_gradient(self, value: Tensor, leaves: list[Tensor], gradient: bool = True) -> Values:
         gradients = [None] * len(leaves)
         if gradient and value.requires_grad:
-            total = value.sum()
-            # Somebody's own backward is somebody's code.
-            with abroad() if self._around is Doubled else contextlib.nullcontext(), self._around():
-                gradients = torch.autograd.grad(total, leaves, allow_unused=True)
+            gradients = self._slopes(value.sum(), leaves)
         reached = tuple(gradient is not None for gradient in gradients)
         filled = [torch.zeros_like(leaf) if g is None else g for g, leaf in zip(gradients, leaves, strict=True)]
         loss = value.detach().to(leaves[0].dtype)
         return Values(loss, torch.stack([g.detach() for g in filled], dim=-1), reached, {})
+
+    def _slopes(self, total: Tensor, leaves: list[Tensor]) -> tuple[Tensor | None, ...]:
+        # Somebody's own backward is somebody's code.
+        with abroad() if self._around is Doubled else contextlib.nullcontext(), self._around():
+            return torch.autograd.grad(total, leaves, allow_unused=True)
 
     def _pointwise(self, points: Tensor, with_gradient: bool) -> Slices[Values]:
         count, width = points.shape
@@ -310,9 +326,28 @@ class LossFunction:
             if right:
                 self.method = method
                 return
+        if not errors and self._can_be_recorded(few):
+            self.method = "vmap"
+            return
         if len(errors) >= len(truth) and not any(self._find_form(point) for point in _spread(points)):
             raise LossError(self._sentence(errors[0])) from errors[0]
         self.method = "pointwise"
+
+    def _can_be_recorded(self, few: Tensor) -> bool:
+        """Whether a recording at one of a few points gives what a call gives at each, gradients included."""
+        self._recorded = {}
+        try:
+            tried = self._at_once(few, "vmap")
+            known = finish(self._pointwise(few, True))
+            if not known.failed and all(
+                agree(got.flatten(), list(right.flatten()))
+                for got, right in ((tried.loss, known.loss), (tried.gradient, known.gradient))
+            ):
+                return True
+        except Exception:  # whatever it is, there is another way
+            pass
+        self._recorded = None
+        return False
 
     def _truth(self, few: Tensor) -> list[Tensor | Exception]:
         found = []
@@ -407,7 +442,7 @@ class LossFunction:
         Raises:
             LossError: The loss has no second derivative at one of them, or none that is had at once.
         """
-        if self.method not in ("vectorized", "vmap"):
+        if self.method == "pointwise" or self._recorded is not None:
             return torch.stack([self.hessian(point) for point in points])
         try:
             with self._undisturbed(self.call) as block, block.again(), Twice():

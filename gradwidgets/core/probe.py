@@ -35,7 +35,7 @@ class ProbeRow(Result):
         loss: The loss there.
         gradient: ∂loss/∂parameter there; NaN where there is no gradient path.
         flag: What is to be seen to: "zero gradient", "non-finite loss", "non-finite gradient", "no gradient path",
-            "vanishes in float32"; "" if nothing is.
+            "vanishes in float32"; in a report "overflows in float32" and "out of all proportion" too; "" if nothing is.
     """
 
     component: str

@@ -27,6 +27,7 @@ from gradwidgets.core.loss_function import LossFunction
 from gradwidgets.core.patterns import Survey, surveying
 from gradwidgets.core.patterns.target import Target
 from gradwidgets.core.probe import as_points, probing
+from gradwidgets.core.proportion import marked, told
 from gradwidgets.core.slices import Slices, part_of, together
 from gradwidgets.core.subject.threads import in_one_thread
 from gradwidgets.core.surface import sampling_function
@@ -234,7 +235,10 @@ class LossProblem:
             lowest = [one.point for one in surveys[name].critical if one.kind == "minimum"][:1]
             table = probing(functions[name], axes, probes, component=name, lowest=lowest[0] if lowest else None)
             own = yield from part_of(together(table, functions[name].kept), begun + 0.3 / count, 0.1 / count)
-            surveys[name] = replace(surveys[name], findings=obeying(surveys[name].findings, functions[name], own))
+            own = marked(own, surveys[name].look)
+            absurd = told(own, surveys[name].look)
+            findings = obeying(surveys[name].findings, functions[name], own, absurd)
+            surveys[name] = replace(surveys[name], findings=findings)
             rows += own
         comparison = compare_surfaces(*grids.values(), names=tuple(grids), surveys=surveys) if count == 2 else None
         return LossResult(settings, grids, surveys, rows, checks, comparison, exact=True)

@@ -14,6 +14,7 @@ from gradwidgets.core.differences import Differences, differing
 from gradwidgets.core.loss_call import LossError
 from gradwidgets.core.loss_function import LossFunction, objective_function
 from gradwidgets.core.objective import Objective
+from gradwidgets.core.patterns.bottomless import Fall, fall_beyond
 from gradwidgets.core.patterns.descents import Descents, descending
 from gradwidgets.core.patterns.lattice import Lattice, nearest_to_middle, steep_of
 from gradwidgets.core.patterns.of_note import ENDS, places_of_note, target_point
@@ -320,6 +321,13 @@ class Look:
             return None
         minima = [one.point for one in self.critical if one.kind == "minimum" and one.eigenvalues]
         return spike_of(self.view, self.descents, minima)
+
+    @cached_property
+    def fall(self) -> Fall | None:
+        """Where the loss falls without end beyond an edge of the view, or None."""
+        if self.view is None or self.descents is None or not len(self.descents.ends):
+            return None
+        return fall_beyond(self.view, self.descents)
 
     @cached_property
     def led(self) -> list[int]:

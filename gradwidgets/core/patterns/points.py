@@ -1,7 +1,5 @@
 """Saddles, and minima where none should be."""
 
-import copy
-import itertools
 import math
 from collections.abc import Sequence
 
@@ -11,6 +9,7 @@ from torch import Tensor
 from gradwidgets.core.critical_points import CriticalPoint
 from gradwidgets.core.finding import Finding
 from gradwidgets.core.loss_call import LossError
+from gradwidgets.core.patterns.bottomless import DOUBLINGS
 from gradwidgets.core.patterns.ground import DEAD_SHARE, dead_share
 from gradwidgets.core.patterns.look import ABOVE, LOWEST, Look
 from gradwidgets.core.patterns.spikes import NARROW, Spike
@@ -19,7 +18,6 @@ from gradwidgets.core.wording import number, percent, place
 
 REACHED = 0.9  # of the descents from over the view must end in a target
 _ENDING = 0.02  # of them: so many that end high make a minimum
-_BEYOND = 12  # ends from which it is looked beyond the view
 _TWIN = 1e-6  # of the loss's height: two minima are as low as each other
 TELL_APART = (
     "The loss cannot tell the two apart: if one alone is meant, add what does (for an angle 1 − cos of all of it, for "
@@ -193,55 +191,30 @@ def _as_known(look: Look, end: Tensor) -> tuple[float, ...]:
     return known[0] if known else tuple(end.tolist())
 
 
-def falls_without_end(look: Look) -> tuple[float, ...] | None:
-    """Where at the edge of the view a loss goes on to fall for good, in proportion to the way; None if it does not."""
-    descents, view = look.descents, look.view
-    if descents is None or not len(descents.ends) or view.slow:
-        return None
-    blocked = descents.blocked(view)
-    for k in descents.losses.argsort().tolist()[:_BEYOND]:
-        if not bool(blocked[k].any()):
-            continue
-        way = torch.where(blocked[k], -descents.gradients[k].sign(), 0.0) * view.spans
-        far = descents.ends[k] + way * torch.tensor([1.0, 10.0, 100.0, 1000.0], dtype=torch.float64)[:, None]
-        try:
-            losses = copy.copy(look.function).values(far).loss.double()
-        except LossError:
-            continue
-        # Far out a loss may be no number any more, that has fallen all the way there.
-        seen = int(losses.isfinite().int().cumprod(0).sum())
-        drops = torch.cat([descents.losses[k][None], losses[:seen]]).diff().tolist()
-        last = list(itertools.pairwise(drops))[-2:]
-        if seen > 1 and max(drops) < 0 and all(after < 8 * before for before, after in last):
-            return tuple(descents.ends[k].tolist())
-    return None
-
-
 def no_bottom(look: Look) -> Finding | None:
     """A loss that falls without end beyond the view."""
     spike = look.spike if look.height else None
     if spike is not None:
         return _spike(look, spike)
-    end = falls_without_end(look) if look.height else None
-    if end is None:
+    fall = look.fall if look.height else None
+    if fall is None:
         return None
-    return Finding(
-        "no_bottom",
-        "info",
-        f"the loss falls without end beyond {place(look.names, end)}, at the edge of the view",
-        {"looked at, widths beyond": 1000},
-        end,
-    )
+    evidence = {"looked at, doublings of the way": DOUBLINGS}
+    where = f"{fall.towards} beyond {place(look.names, fall.point)}".lstrip()
+    message = f"the loss falls without end {where}, at the edge of the view"
+    return Finding("no_bottom", "info", message, evidence, fall.point)
 
 
 def _spike(look: Look, spike: Spike) -> Finding:
     """A loss that falls without end beside one point, on ground ever narrower, as a likelihood does."""
     scale, other = look.names[spike.axis], 1 - spike.axis
-    where = place([look.names[other]], [spike.point[other]])
+    where = f"at {place([look.names[other]], [spike.point[other]])}"
+    if spike.slants:
+        where = f"along a slanting valley through {place(look.names, spike.point)}"
     return Finding(
         "no_bottom",
         "warning",
-        f"the loss falls without end as {scale} goes to {spike.target} at {where}, on ground ever narrower, "
+        f"the loss falls without end as {scale} goes to {spike.target} {where}, on ground ever narrower, "
         f"{percent(spike.width)} of the view at its edge: a spike, as a likelihood has "
         "where it fits a sample exactly",
         {"width at the edge, of the view": spike.width, "narrow below": NARROW},

@@ -50,9 +50,9 @@ def _well_shaped(look: Look) -> Finding:
     if end is not None:
         spot, edge = end
     message = f"the arrows lead to the lowest loss, {number(look.lowest)} at {place(look.names, spot)}"
-    endless = edge and points.falls_without_end(look) is not None
+    endless = edge and look.fall is not None
     message += ", on the edge of the view" if edge else ""
-    message += ", beyond which it falls without end" if endless else ""
+    message += f", beyond which it falls without end {look.fall.towards}".rstrip() if endless else ""
     message += "; no dead ground, all finite" + ("" if look.grid.y is None else ", both axes comparable")
     evidence: dict[str, object] = {"lowest loss": look.lowest, "on the edge": edge, "falls without end": endless}
     condition = _condition(minima[0]) if minima else 1.0
@@ -185,6 +185,9 @@ _SAID_BY: dict[str, tuple[str, ...]] = {
 # Where the loss has no bottom the lowest of its minima is the one that is wanted, and saddles lead away from it.
 _BESIDE_A_SPIKE = ("unexpected_minimum", "saddle", "off_target")
 
+# Where a descent may not get as far as an edge of the view it is not told what lies beyond.
+_BEFORE_THE_BOTTOM = ("saddle", "non_finite", "no_gradient_path")
+
 
 @at_home
 def find_patterns(
@@ -275,7 +278,7 @@ def surveying(
     if look.spike is not None and "no_bottom" in found:
         for other in _BESIDE_A_SPIKE:
             found.pop(other, None)
-    elif "saddle" in found:
+    elif any(name in found for name in _BEFORE_THE_BOTTOM):
         found.pop("no_bottom", None)
     if "no_gradient_path" in found and not look.led:
         found.pop("dead_zone", None)

@@ -22,6 +22,8 @@ _NEAR_ZERO = 0.05  # of the axis: from there on it is that
 _LIKE = 0.6  # of one fall: the next is as large, give or take
 _SHRINKS = 0.9  # of a width: the next one nearer to the edge is smaller
 _POLLS = 3
+_FIRST_STEPS = (0.01, 0.03, 0.1, 0.3, 1.0)  # of a stretch of which it is not known how the valley leads
+_SLANTS = 0.05  # of the way along the scale's axis: a valley that goes so far along the other lies aslant
 
 
 @dataclass(frozen=True)
@@ -33,12 +35,14 @@ class Spike:
         point: On the edge of the view.
         width: Of the spike there, as a share of the view along the other axis.
         target: What the scale goes to, in words.
+        slants: Whether the valley lies aslant to the axes.
     """
 
     axis: int
     point: tuple[float, ...]
     width: float
     target: str
+    slants: bool = False
 
 
 def spike_of(view: View, descents: Descents, minima: Sequence[Sequence[float]]) -> Spike | None:
@@ -61,29 +65,27 @@ def spike_of(view: View, descents: Descents, minima: Sequence[Sequence[float]]) 
             continue
         known.append(end)
         for axis in range(2) if bool((slopes != 0).all()) else ():
-            edge = _at_edge(view, end, axis, float(slopes[axis]), bool(blocked[k, axis]))
-            found = None if edge is None else _at(view, edge, axis)
-            if found is not None:
-                return found
+            for edge in _at_edges(view, end, axis, bool(blocked[k, axis])):
+                found = _at(view, edge, axis)
+                if found is not None:
+                    return found
         if len(known) == len(minima) + _CANDIDATES:
             break
     return None
 
 
-def _at_edge(view: View, end: Tensor, axis: int, slope: float, there: bool) -> Tensor | None:
-    """Where the valley in which a descent has stopped comes to the edge of the view, or None."""
+def _at_edges(view: View, end: Tensor, axis: int, there: bool) -> list[Tensor]:
+    """Where the valley in which a descent has stopped comes lower and lower to an edge of the view, (2,) each."""
     if there:
-        return end
-    edge, at = float(view.low[axis] if slope > 0 else view.high[axis]), end
-    if edge == float(end[axis]):
-        return None
-    loss = None
-    for value in torch.linspace(float(end[axis]), edge, _STEPS + 1, dtype=torch.float64):
-        points, losses = _bottoms(view, at, axis, value[None])
-        if loss is not None and not float(losses[0]) < loss:
-            return None
-        at, loss = points[0], float(losses[0])
-    return at
+        return [end]
+    found = []
+    # Both ways: across a valley that lies aslant the slope tells nothing of the way along it.
+    for edge in (float(view.low[axis]), float(view.high[axis])):
+        way = torch.linspace(float(end[axis]), edge, _STEPS + 1, dtype=torch.float64)
+        points, losses = _bottoms(view, end, axis, way)
+        if edge != float(end[axis]) and bool((losses.diff() < 0).all()):
+            found.append(points[-1])
+    return found
 
 
 def _at(view: View, end: Tensor, axis: int) -> Spike | None:
@@ -92,7 +94,7 @@ def _at(view: View, end: Tensor, axis: int) -> Spike | None:
     inside = torch.tensor([edge, *(edge + inward * share * span for share in _BACK)], dtype=torch.float64)
     points, losses = _bottoms(view, end, axis, inside)
     falls = losses.diff()
-    if not bool((falls > 0).all()):
+    if not bool((falls > 0).all()) or not bool(((points[0] >= view.low) & (points[0] <= view.high)).all()):
         return None
     widths = _widths(view, points, losses, axis, float(falls[0]))
     if not float(widths[0]) < min(NARROW, _SHRINKS * float(widths[1])) or not bool((widths.diff() >= 0).all()):
@@ -106,24 +108,35 @@ def _at(view: View, end: Tensor, axis: int) -> Spike | None:
     if float(falls.min()) < _LIKE * float(falls.max()):
         return None
     target = "0" if scale else "−∞" if inward > 0 else "∞"
-    return Spike(axis, tuple(points[0].tolist()), float(widths[0]), target)
+    moved = (points[1] - points[0]).abs() / view.spans
+    slants = float(moved[1 - axis]) > _SLANTS * float(moved[axis])
+    return Spike(axis, tuple(points[0].tolist()), float(widths[0]), target, slants)
 
 
 def _bottoms(view: View, start: Tensor, axis: int, values: Tensor) -> tuple[Tensor, Tensor]:
-    """The lowest points along the other axis at values of one, (N, 2), each begun at the last, and their losses."""
+    """The lowest points along the other axis at values of one, (N, 2), and their losses.
+
+    Each is begun where the valley leads from those before; the first steps are small, to find out where that is.
+    """
     other, sizes = 1 - axis, 0.03 * 0.5 ** torch.arange(36, dtype=torch.float64)
     steps = torch.cat([-sizes, torch.zeros(1, dtype=torch.float64), sizes]) * view.spans[other]
-    at, points, losses = start.clone(), [], []
+    at, before, points, losses = start.clone(), None, [], []
     for value in values.tolist():
-        at[axis] = value
-        for _ in range(_POLLS):
-            places = at.expand(len(steps), 2).clone()
-            places[:, other] += steps
-            found, _ = finish(view.at(places, gradient=False))
-            found = found.nan_to_num(math.inf, math.inf, math.inf)
-            at, loss = places[int(found.argmin())].clone(), found.min()
-            if bool((places[len(sizes)] == at).all()):
-                break
+        begun = float(at[axis])
+        for share in _FIRST_STEPS if before is None and value != begun else (1.0,):
+            to = at.clone()
+            to[axis] = begun + share * (value - begun)
+            if before is not None and float(at[axis]) != float(before[axis]):
+                to[other] += (at - before)[other] / (at - before)[axis] * (to - at)[axis]
+            for _ in range(_POLLS):
+                places = to.expand(len(steps), 2).clone()
+                places[:, other] += steps
+                found, _ = finish(view.at(places, gradient=False))
+                found = found.nan_to_num(math.inf, math.inf, math.inf)
+                to, loss = places[int(found.argmin())].clone(), found.min()
+                if bool((places[len(sizes)] == to).all()):
+                    break
+            before, at = (at, to) if float(to[axis]) != float(at[axis]) else (before, to)
         points.append(at.clone())
         losses.append(loss)
     return torch.stack(points), torch.stack(losses)

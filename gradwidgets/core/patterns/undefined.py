@@ -9,6 +9,8 @@ from gradwidgets.core.non_finite import Culprit, blame, largest_growth
 from gradwidgets.core.patterns.bad_lines import ALL, ON_A_LINE, BadLine, bad_lines, in_words, shares_along
 from gradwidgets.core.patterns.lattice import nearest_to_middle
 from gradwidgets.core.patterns.look import Look
+from gradwidgets.core.patterns.poles import APART, NAMED, is_a_line, spots_of, surrounded
+from gradwidgets.core.patterns.poles import in_words as spots_in_words
 from gradwidgets.core.patterns.view import finite
 from gradwidgets.core.remedies import EVERYWHERE, TURNS, action_for, is_below
 from gradwidgets.core.slices import finish
@@ -24,7 +26,6 @@ _REFUSED = {
 }
 _MANY_BAD = 441  # points
 _OTHERS = 4  # places beside the first that are asked for another cause
-_APART = 1e-3  # of the view: a pole so far from what is not finite is another place
 _ON_LINE = 1e-6  # of the view
 
 
@@ -50,7 +51,7 @@ def non_finite(look: Look) -> Finding | None:
     what = f"the loss is {kind}" if loss_too else f"only the gradient, which is {kind}"
     if alone:
         lines = [line for line in lines if line.loss_too == loss_too]
-        found_at = in_words(lines, look.names) or f"at {where}"
+        found_at = in_words(lines, look.names) or f"at {_all_alike(look, places, point, loss_too)}"
         message = f"not finite {found_at}, {what}{'' if loss_too else _at_minimum(look, point)}"
     else:
         message = f"{percent(share)} of the view is not finite, {what}, at {where} say"
@@ -69,6 +70,13 @@ def non_finite(look: Look) -> Finding | None:
     return Finding("non_finite", "error", message, evidence, spot, action)
 
 
+def _all_alike(look: Look, places: Tensor, point: Tensor, loss_too: bool) -> str:
+    """All places, (N, P), that are not finite as a point is, in words."""
+    loss, _ = finish(look.view.at(places, gradient=False)) if look.view is not None else (None, None)
+    alike = [] if loss is None else list(places[~loss.isfinite() if loss_too else loss.isfinite()])
+    return spots_in_words(spots_of(look, [point, *alike], lines=False))
+
+
 def _cure_at(look: Look, culprit: Culprit, point: Tensor) -> str:
     turns = culprit.action == action_for(culprit.operation) and divisor_turns(look.function, point, look.spans)
     return TURNS if turns else culprit.action
@@ -80,7 +88,7 @@ def _another(look: Look, places: Tensor, lines: list[BadLine], point: Tensor, fi
         return None
     loss, _ = finish(look.view.at(places, gradient=False))
     alike = loss.isfinite() == (first.which == "gradient")
-    near = ((places - point).abs() <= _APART * look.spans).all(-1)
+    near = ((places - point).abs() <= APART * look.spans).all(-1)
     told = alike & torch.stack([near, *(line.on for line in lines)]).any(0)
     for one in _one_of_each([*_plainest(places[~told & ~alike]), *_plainest(places[~told & alike])], look)[:_OTHERS]:
         culprit = blame(look.function, one)
@@ -102,7 +110,7 @@ def _one_of_each(places: list[Tensor], look: Look) -> list[Tensor]:
     """Of places next to each other the first."""
     kept: list[Tensor] = []
     for one in places:
-        if all(bool(((one - other).abs() > _APART * look.spans).any()) for other in kept):
+        if all(bool(((one - other).abs() > APART * look.spans).any()) for other in kept):
             kept.append(one)
     return kept
 
@@ -177,18 +185,29 @@ def singular(look: Look) -> Finding | None:
     places = look.close.poles or look.close.roots if sound else _poles_apart(look)
     if not places:
         return None
-    point = places[0]
-    name = largest_growth(look.function, point, look.spans)
-    said = f"; it is {name} that grows so" if name else ""
+    spots = spots_of(look, places)
+    cures = _growths(look, [spot.point for spot in spots[:NAMED]])
+    names = [name for name in cures if name]
+    said = f"; it is {' and '.join(names)} that grow{'s' * (len(names) == 1)} so" if names else ""
     bounded = "" if look.close.poles else ", slowly, as a root's does"
     return Finding(
         "singular",
         "error" if look.close.poles else "info",
-        f"the slope grows without end towards {_point_or_line(look, places)}{bounded}{said}",
-        {"operation": name, "places": len(places)},
-        tuple(point.tolist()),
-        TURNS if divisor_turns(look.function, point, look.spans) else action_for(name),
+        f"the slope grows without end towards {spots_in_words(spots)}{bounded}{said}",
+        {"operation": names[0] if names else "", "places": len(spots)},
+        tuple(spots[0].point.tolist()),
+        " ".join(dict.fromkeys(cures.values())),
     )
+
+
+def _growths(look: Look, points: list[Tensor]) -> dict[str, str]:
+    """The operations whose slopes grow most towards points, each with its cure."""
+    cures: dict[str, str] = {}
+    for point in points:
+        name = largest_growth(look.function, point, look.spans)
+        turns = divisor_turns(look.function, point, look.spans)
+        cures[name] = TURNS if turns else cures.get(name) or action_for(name)
+    return cures
 
 
 def _poles_apart(look: Look) -> list[Tensor]:
@@ -198,33 +217,47 @@ def _poles_apart(look: Look) -> list[Tensor]:
     bad = torch.stack([*_bad_on_grid(look), *look.close.bad, *look.lattice.points[~look.lattice.finite]])
     poles = torch.stack(look.close.poles)
     if len(look.names) == 1:
-        return [one for one in poles if bool(((bad - one).abs() > _APART * look.spans).all())]
+        return [one for one in poles if bool(((bad - one).abs() > APART * look.spans).all())]
     bad = torch.stack(look.close.bad) if look.close.bad else bad[:0]
+    apart, left = [], torch.ones(len(poles), dtype=torch.bool)
     for axis in range(len(look.names)):
         for value in poles[:, axis].unique():
             on = (poles[:, axis] - value).abs() <= _ON_LINE * look.spans[axis]
-            near = (bad[:, axis] - value).abs() <= _APART * look.spans[axis]
-            if int(on.sum()) < ON_A_LINE or len(bad[near][:, 1 - axis].unique()) >= ON_A_LINE:
+            if int(on.sum()) < ON_A_LINE or not is_a_line(look, axis, float(value)):
                 continue
-            if _is_no_side(look, axis, value):
-                return list(poles[on])
-    return []
+            left &= ~on
+            near = (bad[:, axis] - value).abs() <= APART * look.spans[axis]
+            if len(bad[near][:, 1 - axis].unique()) < ON_A_LINE and _is_no_side(look, axis, value):
+                apart += list(poles[on])
+    return apart + _off_the_axes(look, list(poles[left]), bad)
+
+
+def _off_the_axes(look: Look, poles: list[Tensor], bad: Tensor) -> list[Tensor]:
+    """Poles, not of a line across an axis, that are none of what is not finite, (N, P): no side of it, nor the same."""
+    lines = bad_lines(look, bad) if len(bad) else []
+    single = bad[~torch.stack([line.on for line in lines]).any(0)] if lines else bad
+    apart = [one for one in surrounded(look, poles) if bool(((bad - one).abs() > APART * look.spans).any(-1).all())]
+    for line in lines:
+        beside = APART * float(look.spans[line.axis])
+        apart = [one for one in apart if abs(float(one[line.axis]) - line.value) > beside]
+    if bool(look.lattice.finite.all()):
+        told = list(_some(single)) if len(single) else []
+    else:
+        told = [torch.tensor(_middle_of(look), dtype=torch.float64)]
+    if not apart or not told:
+        return apart
+    # A curve that some numbers hit exactly is bad there, and a pole where none does.
+    causes = {None if (made := blame(look.function, one)) is None else made.operation for one in told}
+    return [] if largest_growth(look.function, apart[0], look.spans) in causes else apart
+
+
+def _some(points: Tensor) -> Tensor:
+    return points[torch.linspace(0, len(points) - 1, min(len(points), _OTHERS), dtype=torch.float64).long()]
 
 
 def _is_no_side(look: Look, axis: int, value: Tensor) -> bool:
     """Whether as much is not finite on a line as right beside it: it bounds nothing then."""
-    beside = [value, value - _APART * look.spans[axis], value + _APART * look.spans[axis]]
+    beside = [value, value - APART * look.spans[axis], value + APART * look.spans[axis]]
     low, high = look.bounds[axis]
     shares = {shares_along(look, axis, at[None])[1] for at in beside if low <= at <= high}
     return len(shares) == 1 and max(shares) < ALL
-
-
-def _point_or_line(look: Look, places: list[torch.Tensor]) -> str:
-    """A place in words; of several on a line across an axis, the line."""
-    gaps = (torch.stack(places) - places[0]).abs() / look.spans
-    for axis, name in enumerate(look.names):
-        others = [other for other in range(len(look.names)) if other != axis]
-        on_line = (gaps[:, axis] < 1e-6) & (gaps[:, others] > 1e-3).all(-1)
-        if others and bool(on_line.any()):
-            return place([name], [float(places[0][axis])])
-    return place(look.names, places[0].tolist())

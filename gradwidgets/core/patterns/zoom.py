@@ -14,6 +14,7 @@ from gradwidgets.core.slices import Slices, part_of
 MESH = {1: 257, 2: 61}  # points along each axis from which it is looked closer
 _MESH_SLOW = {1: 65, 2: 17}
 _SEARCHED, _SEARCHED_SLOW = 8, 2  # intervals an axis and a kind of place
+_PEAKS, _OF_ONE_PLACE = 48, 4  # intervals an axis that may hold a pole; of lines across it at one place
 _PARTS = 16  # an interval is cut into so many, the best of which is cut again
 _WINDOWS = 9
 _GROWS = 2.4  # from window to window, 16 times narrower: a pole like 1/√distance grows 4 times
@@ -101,7 +102,7 @@ def _along_axes(view: View, mesh: Tensor, loss: Tensor, gradient: Tensor, found:
         steep = torch.maximum(left.abs(), right.abs()).nan_to_num(0, 0, 0)
         gentle = torch.minimum(left.abs(), right.abs()).nan_to_num(0, 0, 0)
         score = torch.zeros_like(excess)
-        for kind, values in (("jump", excess), ("kink", bend), ("pole", steep)):
+        for kind, values in (("jump", excess), ("kink", bend), ("pole", steep + gentle)):
             score = torch.where(kinds[kind][:, None], values, score)
         best = score.argmax(1)
         parts = (change.abs(), bend, steep, gentle, losses)
@@ -155,14 +156,17 @@ def _intervals(view: View, mesh: Tensor, loss: Tensor, gradient: Tensor, height:
         scores = {
             "jump": _excess(losses.diff(dim=-1), left, right, part),
             "kink": (right - left).abs() * part,
-            "pole": torch.maximum(left.abs(), right.abs()) * part,
+            "pole": (left.abs() + right.abs()) * part,
         }
         for kind, score in scores.items():
             score = torch.where(both, score, 0.0)
-            if score.ndim == 2:  # not all from one place
-                score = torch.where(score == score.amax(-1, keepdim=True), score, 0.0)
-            values, which = score.flatten().topk(min(most, score.numel()))
-            which = which[values > 1e-9 * height]
+            if kind == "pole" and not view.slow:
+                which = _peaks(score, 1e-9 * height)
+            else:
+                if score.ndim == 2:  # not all from one place
+                    score = torch.where(score == score.amax(-1, keepdim=True), score, 0.0)
+                values, which = score.flatten().topk(min(most, score.numel()))
+                which = which[values > 1e-9 * height]
             axes += [axis] * len(which)
             kinds += [kind] * len(which)
             starts += list(points[..., :-1, :].reshape(-1, view.dims)[which])
@@ -170,6 +174,29 @@ def _intervals(view: View, mesh: Tensor, loss: Tensor, gradient: Tensor, height:
     if not kinds:
         return _Intervals(torch.empty(0), torch.empty(0), torch.empty(0), [])
     return _Intervals(torch.tensor(axes), torch.stack(starts), torch.stack(ends), kinds)
+
+
+def _peaks(score: Tensor, least: float) -> Tensor:
+    """The intervals, as indices, that stand out among those beside them on their line, few of them from one place.
+
+    Args:
+        score: For each interval along the last axis, (…, N).
+        least: Only from there on.
+    """
+    beyond = torch.nn.functional.pad(score, (1, 1))
+    peaks = (score >= beyond[..., :-2]) & (score >= beyond[..., 2:]) & (score > least)
+    which = peaks.flatten().nonzero().flatten()
+    which = which[score.flatten()[which].argsort(descending=True, stable=True)]
+    places = (which % score.shape[-1]).tolist()
+    seen: dict[int, int] = {}
+    kept = []
+    for k, at in zip(which.tolist(), places, strict=True):
+        seen[at] = seen.get(at, 0) + 1
+        if seen[at] <= _OF_ONE_PLACE:
+            kept.append(k)
+        if len(kept) == _PEAKS:
+            break
+    return torch.tensor(kept, dtype=torch.long)
 
 
 def _excess(change: Tensor, left: Tensor, right: Tensor, part: Tensor | float) -> Tensor:

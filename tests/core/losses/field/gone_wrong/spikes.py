@@ -56,7 +56,30 @@ def direction(mu, log_kappa):
     return -(torch.exp(log_kappa) * (torch.cos(mu - 0.4) - 1) + 0.5 * log_kappa)
 
 
+# What spikes in mean and scale spikes aslant where each of the two parameters moves both.
+ASLANT = (
+    Case(
+        "a mixture of both ends of an interval",
+        "a component told by log σ = a − b and mean a + b",
+        lambda a, b: gmm(a + b, a - b, SAMPLES.to(a)),
+        {"a": (-3.0, 1.0), "b": (-1.5, 3.0)},
+        "along the lines a + b of a sample the loss falls without end",
+        (one_of("no_bottom"),),
+        ("without end", "slanting", "floor"),
+    ),
+    Case(
+        "heavy tails, the scale tied to the mean",
+        "a location in units of its own scale's logarithm",
+        lambda m, t: student_spike(m + 0.3 * t, t, THREE.to(m)),
+        {"m": (-3.0, 3.4), "t": (-7.0, 1.5)},
+        "the same, along valleys that cross the view",
+        (one_of("no_bottom"),),
+        ("without end", "slanting", "floor"),
+    ),
+)
+
 SPIKES = (
+    *ASLANT,
     Case(
         "a direction met once",
         "von Mises' likelihood of one direction",

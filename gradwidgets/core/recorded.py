@@ -1,0 +1,139 @@
+"""A loss that takes gradients itself, recorded once as plain operations, so that it can be had at many points at once.
+
+`torch.func.vmap` refuses `torch.autograd.grad` and `requires_grad_`: below it there is no graph to follow. So loss and
+gradient are recorded together at one point, backward passes and all; what is recorded follows no graph any more.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_flatten, tree_leaves, tree_unflatten
+
+_VALUES = frozenset(("_local_scalar_dense", "item", "equal", "is_nonzero"))  # what hands a value to Python
+
+
+class NotRecordable(Exception):
+    """A loss whose operations are not the same at every point, or that writes to what it holds."""
+
+
+@dataclass(frozen=True)
+class _Ref:
+    """A result, by its number."""
+
+    number: int
+
+
+@dataclass(frozen=True, eq=False)
+class _Step:
+    """An operation, what it is given with results as `_Ref`, and the numbers of its own results."""
+
+    operation: Callable
+    given: list
+    shape: object
+    results: list[tuple[int, int]]  # which of its results, and their number
+
+
+class Recorded:
+    """A loss and its gradient as recorded operations.
+
+    Args:
+        loss: A scalar of P scalars.
+        gradient_of: Gives its gradients for them, None for those that it does not depend on.
+        point: P numbers, at which it is recorded.
+
+    Attributes:
+        reached: For each of the P whether any gradient path leads to it.
+
+    Raises:
+        Exception: Whatever the loss raises; `NotRecordable` where it cannot be recorded.
+    """
+
+    def __init__(
+        self,
+        loss: Callable[..., Tensor],
+        gradient_of: Callable[[Tensor, list[Tensor]], Sequence[Tensor | None]],
+        point: Sequence[Tensor],
+    ) -> None:
+        numbers = [number.detach().clone() for number in point]
+        self._recording = recording = _Recording(numbers)
+        with recording:
+            leaves = [number.detach().requires_grad_() for number in numbers]
+            value = loss(*leaves).reshape(())
+            slopes = gradient_of(value, leaves) if value.requires_grad else [None] * len(leaves)
+            filled = [torch.zeros_like(leaf) if s is None else s for s, leaf in zip(slopes, leaves, strict=True)]
+            results = [value.detach(), torch.stack(filled).detach()]
+        self.reached = tuple(slope is not None for slope in slopes)
+        recording.check()
+        self._results = [recording.known(result) for result in results]
+
+    def at(self, columns: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+        """Loss (N,) and gradient (N, P) at points by their columns, (N,) each."""
+        with torch.no_grad():
+            return torch.func.vmap(self._replay, randomness="same")(*columns)
+
+    def _replay(self, *numbers: Tensor) -> list[Tensor]:
+        made: dict[int, Tensor] = dict(enumerate(numbers))
+        for step in self._recording.steps:
+            given = [made[part.number] if isinstance(part, _Ref) else part for part in step.given]
+            args, kwargs = tree_unflatten(given, step.shape)
+            results = tree_leaves(step.operation(*args, **kwargs))
+            made.update((number, results[k]) for k, number in step.results)
+        return [made[one.number] if isinstance(one, _Ref) else one.clone() for one in self._results]
+
+
+class _Recording(TorchDispatchMode):
+    """Notes every operation that follows from some numbers; what does not is a constant."""
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """No: to be kept from torch's compiler, it would be imported at the first operation, which takes seconds."""
+        return False
+
+    def __init__(self, numbers: Sequence[Tensor]) -> None:
+        super().__init__()
+        self.steps: list[_Step] = []
+        # All are kept: the place of a tensor that is gone would be another's.
+        self._kept: list[Tensor] = list(numbers)
+        self._numbers = {id(number): k for k, number in enumerate(numbers)}
+        self._versions: list[tuple[Tensor, int]] = []
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        flat, shape = tree_flatten((args, kwargs or {}))
+        given = [self.known(part) for part in flat]
+        follows, writes = any(isinstance(part, _Ref) for part in given), func._schema.is_mutable
+        if follows and func.overloadpacket.__name__ in _VALUES:
+            raise NotRecordable("its Python depends on a value")
+        if follows and writes and not isinstance(given[0], _Ref):
+            raise NotRecordable("it writes to a constant")
+        result = func(*args, **(kwargs or {}))
+        if follows:
+            self._versions += [(part, part._version) for part in given if isinstance(part, Tensor)]
+            self.steps.append(_Step(func, given, shape, self._numbered(result)))
+        else:
+            self._kept += [part for part in tree_leaves(result) if isinstance(part, Tensor)]
+        return result
+
+    def known(self, part: object) -> object:
+        """A tensor that follows from the numbers as a `_Ref`; anything else as it is."""
+        return _Ref(self._numbers[id(part)]) if isinstance(part, Tensor) and id(part) in self._numbers else part
+
+    def check(self) -> None:
+        """Refuse constants that have changed since they were used.
+
+        Raises:
+            NotRecordable: There are some.
+        """
+        if any(tensor._version != version for tensor, version in self._versions):
+            raise NotRecordable("it writes to what it holds")
+
+    def _numbered(self, result: object) -> list[tuple[int, int]]:
+        numbered = []
+        for k, part in enumerate(tree_leaves(result)):
+            if isinstance(part, Tensor):
+                self._kept.append(part)
+                self._numbers[id(part)] = len(self._kept) - 1
+                numbered.append((k, len(self._kept) - 1))
+        return numbered
