@@ -10,6 +10,7 @@ from gradwidgets.core.patterns.look import Look
 from gradwidgets.core.wording import number, place
 
 _LOWEST_POINTS = 3
+_NOTHING = 1e-9  # of the view: a jump so near to 0 is at 0
 _STEPS_BESIDE = 4.0  # numbers of float32: no nearer to a jump it is looked for in that
 
 
@@ -19,6 +20,7 @@ def jump(look: Look) -> Finding | None:
     if not jumps:
         return None
     point, height = max(jumps, key=lambda one: one[1])
+    point = torch.where(point.abs() < _NOTHING * look.spans, 0.0, point)
     spot = tuple(float(f"{value:.6g}") for value in point.tolist())
     return Finding(
         "jump",
