@@ -1,5 +1,7 @@
 """What the precision of the training makes of a loss, as findings."""
 
+from dataclasses import replace
+
 import torch
 
 from gradwidgets.core.finding import Finding
@@ -89,6 +91,18 @@ def _lost(name: str, look: Look) -> Finding:
     message += f": {trouble.operation}" if trouble.operation else ""
     evidence = {"share": trouble.share, "threshold": LOST_SHARE, "largest lost": trouble.largest, "dtype": dtype}
     return Finding(name, "warning", message, evidence, spot, _or_in_more_digits(kept_gradient(trouble.parted), dtype))
+
+
+def beside(finding: Finding, other: Finding) -> Finding:
+    """What few digits do to a loss that is not finite in float64 either: a cure of both is said once.
+
+    Args:
+        finding: What is said of the training's precision.
+        other: What is said of float64.
+    """
+    if not other.action or not finding.action.startswith(other.action):
+        return finding
+    return replace(finding, action="What mends it in float64 mends it here too.")
 
 
 def _or_in_more_digits(form: str, dtype: str) -> str:

@@ -2,6 +2,7 @@
 
 import torch
 
+from gradwidgets.core.angle_cuts import CUT, crosses_cut
 from gradwidgets.core.cancellation import rounded_there
 from gradwidgets.core.cuts import Cuts, cuts_of, cutting_along
 from gradwidgets.core.finding import Finding
@@ -28,6 +29,7 @@ def jump(look: Look) -> Finding | None:
         f"the loss jumps by {number(height, 3)} at {place(look.names, spot)}, and no gradient knows of it",
         {"height": height, "of the loss's height": height / look.height if look.height else 1.0},
         spot,
+        CUT if crosses_cut(look.function, point, look.spans, height) else "",
     )
 
 

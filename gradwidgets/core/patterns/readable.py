@@ -31,8 +31,7 @@ def readable(look: Look, point: Tensor) -> tuple[Tensor, str]:
 
 
 def _kinds(look: Look, points: Tensor) -> list[tuple[bool, ...]]:
-    """What loss and gradient are at points, (N, P), as far as it is told: what of the loss is no number, or of them."""
+    """What is not finite at points, (N, P): the loss as NaN or as infinity, or only the gradient, as either."""
     loss, gradient = finish(look.view.at(points))
-    gradient = torch.where(loss.isfinite()[:, None], gradient, 0.0)
-    told = [loss.isnan(), loss.isinf(), gradient.isnan().any(-1), gradient.isinf().any(-1)]
-    return [tuple(row) for row in torch.stack(told, -1).tolist()]
+    alone = loss.isfinite() & ~gradient.isfinite().all(-1)
+    return [tuple(row) for row in torch.stack([loss.isnan(), loss.isinf(), alone], -1).tolist()]

@@ -47,6 +47,13 @@ def test_of_loss_and_gradient_both_shares_are_told():
     assert "35" in found.message and "the loss is infinite" in found.message
 
 
+def test_a_cure_of_float64_and_of_the_training_is_said_once():
+    found = check_loss(lambda m: -torch.log(torch.exp(-0.5 * m**2)), {"m": (-60.0, 60.0)}).findings
+    actions = {one.name: one.action for one in found}
+    assert "logsumexp" in actions["non_finite"] and "float64" not in actions["non_finite"]
+    assert actions["precision"] == "What mends it in float64 mends it here too."
+
+
 def test_of_the_gradient_alone_it_is_said_alone():
     message = told(lambda x: torch.where(x > 0, x**1.5, -x), {"x": (-2.0, 2.0)}).message
     assert "only the gradient" in message and "the loss itself" not in message
