@@ -78,7 +78,7 @@ def _culprit(watch: NonFiniteWatch, event: Event) -> Culprit:
     if not watch.loss_is_finite:
         masked = event.of_infinity and event.operation in _FACTORS and first is not event
         return Culprit(first.who, "loss", chain, cure(first.who, first.why, first.lost_by) + MASKED * masked)
-    if watch.chose and (watch.nan is not None or not event.back):
+    if watch.hid or event.of_where:
         steep = list(dict.fromkeys([*watch.steep, (watch.inf or first).who]))
         has = "have" if len(steep) > 1 else "has"
         said = f"torch.where takes the finite branch, but {' and '.join(steep)} in the other one {has} no finite "

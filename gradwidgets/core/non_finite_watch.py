@@ -28,6 +28,7 @@ class Event:
         zeros: Where its input is 0, of its shape; None where it is not.
         lost_by: The operation that has made its input next to 0, as "exp" or "1 − sigmoid"; "" for none.
         own: Whether it belongs to a backward of somebody's own.
+        of_where: Whether it is given the gradient of 0 that torch.where hands to what it has not taken.
     """
 
     who: str
@@ -39,6 +40,7 @@ class Event:
     zeros: Tensor | None = None
     lost_by: str = ""
     own: bool = False
+    of_where: bool = False
 
     @property
     def is_sum(self) -> bool:
@@ -73,6 +75,7 @@ class NonFiniteWatch(Watching):
         self._made: set[int] = set()
         self._cut_off: set[int] = set()  # where results lie of what a clamp has cut off
         self._of_data: set[int] = set()  # where results lie that are not finite as the data are not
+        self._from_where: set[int] = set()  # where gradients lie that torch.where has handed on
         self._turned = False  # whether a determinant is below zero
 
     def run(self, name: str, func, args: tuple, kwargs: dict) -> object:
@@ -95,6 +98,8 @@ class NonFiniteWatch(Watching):
         self._cut_off |= {tensor.data_ptr() for tensor in out} if name in _CUTTING_OFF else set()
         self._note_steep(name, given)
         self._note_turned(name, out)
+        if self.node == "where" or (self.node and any(t.data_ptr() in self._from_where for t in given)):
+            self._from_where |= {tensor.data_ptr() for tensor in out}
         if self.nan is None and any(map(_has_nan, out)):
             if not nan_in:
                 self.nan = self._event(name, args, out, inf_in, of_data)
@@ -127,7 +132,13 @@ class NonFiniteWatch(Watching):
             why, zeros = "cut off", None
         who, back = self.node or name, bool(self.node)
         lost_by = self._provenance.lost_by(floats_in(args))
-        return Event(who, name, back, of_infinity, of_data, why, zeros, lost_by, back and self.own)
+        own, of_where = back and self.own, back and self._is_of_where(args, out)
+        return Event(who, name, back, of_infinity, of_data, why, zeros, lost_by, own, of_where)
+
+    def _is_of_where(self, args: tuple, out: list[Tensor]) -> bool:
+        bad = ~out[0].isfinite()
+        handed = [one for one in floats_in(args) if one.data_ptr() in self._from_where]
+        return any(bool(((one == 0)[bad] if one.shape == bad.shape else one == 0).any()) for one in handed)
 
     def _note_steep(self, name: str, given: list[Tensor]) -> None:
         new = self.node and self.node not in self.steep

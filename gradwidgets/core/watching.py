@@ -26,7 +26,7 @@ class Watching(TorchDispatchMode):
         keeps: Whether all tensors live until the end, so that one is told from another by where it lies.
         node: Which operation's backward runs; "" on the way forward.
         own: Whether that backward is somebody's own.
-        chose: Whether torch.where chose among values on the way forward.
+        hid: Whether torch.where left out, on the way forward, what is not finite.
     """
 
     keeps = True
@@ -38,15 +38,15 @@ class Watching(TorchDispatchMode):
 
     def __init__(self) -> None:
         super().__init__()
-        self.node, self.own, self.chose = "", False, False
+        self.node, self.own, self.hid = "", False, False
         self._kept: list[object] = []  # memory that is used again would be taken for what lay there before
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
         kwargs = kwargs or {}
         name = func.__name__.split(".")[0].strip("_")
-        if name == "where" and not self.node:
-            self.chose = True
         result = self.run(name, func, args, kwargs)
+        if name == "where" and not self.node:
+            self.hid |= not _is_finite(args) and _is_finite(result)
         if self.keeps:
             self._kept.append((args, kwargs, result))
         return result
@@ -83,6 +83,10 @@ class Watching(TorchDispatchMode):
         finally:
             for hook in hooks:
                 hook.remove()
+
+
+def _is_finite(tree: object) -> bool:
+    return all(bool(tensor.isfinite().all()) for tensor in floats_in(tree))
 
 
 def is_own(node: Node) -> bool:

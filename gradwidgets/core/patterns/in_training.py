@@ -48,7 +48,7 @@ def precision(look: Look) -> Finding | None:
     what = "the gradient, and it alone," if trouble.only_gradient else "it"
     message = f"{much} {what} is not finite in {dtype} though it is in float64, at {where} say"
     message += f": {trouble.operation}" if trouble.operation else ""
-    hidden = trouble.only_gradient and trouble.parted.chose and not trouble.parted.back
+    hidden = trouble.only_gradient and trouble.parted.hid and not trouble.parted.back
     message += "; torch.where does not take it, but 0 × infinity is NaN" if hidden else ""
     message += f"; along the axes through there that begins or ends at {', '.join(begins)}" if begins else ""
     evidence["begins"] = trouble.begins

@@ -30,7 +30,7 @@ class Parted:
         back: Whether it happens in its backward.
         lost_by: Which operation has made next to 0 before it what it is given; "" for none.
         own: Whether it belongs to a backward of somebody's own.
-        chose: Whether torch.where chose among values.
+        hid: Whether torch.where left out what is not finite.
     """
 
     point: Tensor
@@ -40,7 +40,7 @@ class Parted:
     back: bool = False
     lost_by: str = ""
     own: bool = False
-    chose: bool = False
+    hid: bool = False
 
 
 def named(function: LossFunction, spots: Tensor, dtype: torch.dtype, kind: str) -> Parted:
@@ -62,7 +62,7 @@ def named(function: LossFunction, spots: Tensor, dtype: torch.dtype, kind: str) 
         parted = shadow.told(kind)
         if parted is not None:
             cast = parted.dtype if parted.dtype != dtype else None
-            how = parted.who, parted.back, parted.lost_by, parted.own, shadow.chose
+            how = parted.who, parted.back, parted.lost_by, parted.own, shadow.hid
             return Parted(spots[k], parted.sentence, cast, *how)
     return Parted(spots[len(spots) // 2])
 

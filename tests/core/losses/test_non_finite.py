@@ -86,6 +86,19 @@ def test_all_that_is_steep_in_the_other_branch_is_named_the_first_of_the_way_fir
 
 
 @pytest.mark.parametrize(
+    ("loss", "at", "words"),
+    [
+        (lambda x: 1 / (1 + torch.exp(x)) + torch.where(x > 0, x, -x), 800.0, "backward of exp"),
+        (lambda x: torch.where(x >= 0, torch.sqrt(x * x), x), 0.0, "backward of sqrt"),
+    ],
+    ids=("beside", "taken"),
+)
+def test_a_choice_that_hides_nothing_is_not_blamed(loss, at, words):
+    culprit = blamed(loss, at)
+    assert culprit.operation != "where" and words in culprit.sentence
+
+
+@pytest.mark.parametrize(
     ("loss", "at", "lost", "words"),
     [
         (lambda x: -torch.log(torch.exp(-x)), 800.0, "exp underflows", "logsumexp"),
