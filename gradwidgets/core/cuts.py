@@ -8,7 +8,7 @@ from torch.overrides import TorchFunctionMode
 
 from gradwidgets.core.graph import nodes_of
 from gradwidgets.core.loss_function import LossFunction
-from gradwidgets.core.watching import Watching
+from gradwidgets.core.watching import Watching, is_own, name_of
 
 _CUTTING = {
     "detach": "detach or no_grad",
@@ -167,5 +167,4 @@ class _Cuts(Watching):
 
     def back(self, value: Tensor, leaves: list[Tensor]) -> None:
         """Look at the graph; nobody needs to follow it."""
-        own = torch.autograd.function.BackwardCFunction
-        self.own += [node.name().removesuffix("Backward") for node in nodes_of(value) if isinstance(node, own)]
+        self.own += [name_of(node) for node in nodes_of(value) if is_own(node)]

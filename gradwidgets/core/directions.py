@@ -25,8 +25,8 @@ def along(
 
     Raises:
         TypeError: `directions` does not map names to floating point tensors.
-        ValueError: Their names are not the axes', their shapes differ, one is 0, both are parallel, or it is not clear
-            which parameter is meant.
+        ValueError: Their names are not the axes', their shapes differ, one is empty or 0, both are parallel, or it is
+            not clear which parameter is meant.
     """
     check_loss(loss)
     if not isinstance(directions, Mapping) or not all(isinstance(d, Tensor) for d in directions.values()):
@@ -36,6 +36,8 @@ def along(
         raise ValueError(f"directions must name the axes, {wanted}; got {got}")
     shapes = {tuple(direction.shape) for direction in directions.values()}
     for axis, direction in directions.items():
+        if not direction.numel():
+            raise ValueError(f"directions[{axis!r}] has no numbers: its shape is {tuple(direction.shape)}")
         if not direction.is_floating_point():
             raise ValueError(f"directions must be floating point tensors; directions[{axis!r}] is {direction.dtype}")
         if not bool(direction.isfinite().all()):

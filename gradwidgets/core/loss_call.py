@@ -16,6 +16,11 @@ class LossError(ValueError):
     """The loss failed, or returned something that is no loss; the message names the call."""
 
 
+def cause_of(error: Exception) -> BaseException | None:
+    """What a `LossError` that tells of another error is raised from: not from one that says the same."""
+    return error.__cause__ if isinstance(error, LossError) else error
+
+
 def check_loss(loss: object, name: str = "loss") -> None:
     """Refuse what cannot be a loss.
 
@@ -101,6 +106,10 @@ class LossCall:
         Args:
             *varied: The varied parameters' values, of one shape.
             around: Makes the block in which the loss runs.
+
+        Raises:
+            LossError: It tries to end Python.
+            Exception: Whatever else the loss raises.
         """
         like = varied[0]
         arguments = {name: value.clone() for name, value in zip(self.varied, varied, strict=True)}
@@ -119,6 +128,10 @@ class LossCall:
             # A loss may leave the process in another mode, which is none of the next call's business.
             with abroad(), torch.inference_mode(False), around():
                 return (self.stand_in or self.loss)(*positional, **arguments)
+        except SystemExit as left:
+            # Whoever looks at a loss does not mean to end with it.
+            names = ", ".join([*self.varied, *self.fixed])
+            raise LossError(f"{self.name}({names}) raised SystemExit: {left.code}") from left
         finally:
             self.changed |= {name for name, value in handed.items() if value._version != before[name]}
 

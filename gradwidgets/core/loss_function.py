@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from gradwidgets.core.axes import check_loss_axes
-from gradwidgets.core.loss_call import LossCall, LossError
+from gradwidgets.core.loss_call import LossCall, LossError, cause_of
 from gradwidgets.core.objective import Objective
 from gradwidgets.core.precision import agree, in_single
 from gradwidgets.core.recorded import Recorded
@@ -166,7 +166,7 @@ class LossFunction:
                 return (yield from self._in_blocks(points, gradient))
             except Exception as error:
                 if points.dtype != self.dtype:
-                    raise LossError(self._sentence(error)) from error
+                    raise LossError(self._sentence(error)) from cause_of(error)
                 if self._around is not contextlib.nullcontext:
                     return (yield from self._pointwise(points, gradient))
                 # What a few points allowed, some other point does not: see which.
@@ -330,7 +330,7 @@ class LossFunction:
             self.method = "vmap"
             return
         if len(errors) >= len(truth) and not any(self._find_form(point) for point in _spread(points)):
-            raise LossError(self._sentence(errors[0])) from errors[0]
+            raise LossError(self._sentence(errors[0])) from cause_of(errors[0])
         self.method = "pointwise"
 
     def _can_be_recorded(self, few: Tensor) -> bool:

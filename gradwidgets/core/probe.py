@@ -19,6 +19,7 @@ from gradwidgets.core.subject.home import at_home
 SMALL = 0.01  # of an axis: how far from zero, or from the middle, the "small" input lies
 _SEARCHED = 17  # points along an axis from which the lowest is refined
 _SCALES, _SCALES_SLOW = 10, 2  # lengths of a step along an axis, each half the one before; all pairs in one call
+_OFFSETS = 41  # places along a parameter at which it is told whether a loss moves in steps
 _FINEST = 2.0**-59  # of the first step: where the refinement ends
 _REFINED, _REFINED_SLOW = 60, 3  # calls at most; of a loss that is called point by point, fewer and smaller
 
@@ -70,7 +71,8 @@ def probe(
 
     Raises:
         TypeError: As in `sample_surface`, or a probe is not made of numbers.
-        ValueError: As in `sample_surface`, or a probe has another number of parts than there are axes.
+        ValueError: As in `sample_surface`, or a probe has another number of parts than there are axes, or one that is
+            not finite.
         LossError: The loss cannot be evaluated at all; a ValueError.
     """
     parts = loss if isinstance(loss, Mapping) else {None: loss}
@@ -103,9 +105,12 @@ def probing(
     low, high = (torch.tensor([bounds[i] for bounds in checked.values()], dtype=torch.float64) for i in (0, 1))
     own = as_points(probes, function.parameters)
     converged = yield from _lowest(function, low, high, lowest)
+    ended = yield from function.valuing(converged[None], gradient=False)
+    # Where the loss is not finite anywhere, nothing has converged.
+    lowest_found = {"converged": converged} if bool(ended.loss.isfinite().all()) else {}
     inputs = [
         (name, point)
-        for name, place in {**own, **usual_inputs(low, high), "converged": converged, **own}.items()
+        for name, place in {**own, **usual_inputs(low, high), **lowest_found, **own}.items()
         for point in (place if place.ndim == 2 else place[None])
     ]
     rows = []
@@ -128,7 +133,7 @@ def as_points(probes: Mapping[str, object] | None, parameters: tuple[str, ...]) 
 
     Raises:
         TypeError: They are no mapping, or one is not made of numbers.
-        ValueError: One has another number of parts than there are axes.
+        ValueError: One has another number of parts than there are axes, or one that is not finite.
     """
     if probes is not None and not isinstance(probes, Mapping):
         raise TypeError(f"probes must be name → a number for each axis; got {probes!r:.60}")
@@ -155,8 +160,10 @@ def as_inputs(name: str, value: object, parameters: tuple[str, ...]) -> Tensor:
     if len(parts) != len(parameters):
         needed = ", ".join(parameters)
         raise ValueError(f"probes[{name!r}] needs {len(parameters)} numbers, for {needed}; got {value!r:.60}")
-    if not all(isinstance(part, Real) and not isinstance(part, bool) and _is_finite(part) for part in parts):
-        raise TypeError(f"probes[{name!r}] must be finite numbers; got {value!r:.60}")
+    if not all(isinstance(part, Real) and not isinstance(part, bool) for part in parts):
+        raise TypeError(f"probes[{name!r}] must be numbers; got {value!r:.60}")
+    if not all(map(_is_finite, parts)):
+        raise ValueError(f"probes[{name!r}] must be finite numbers; got {value!r:.60}")
     return torch.tensor([float(part) for part in parts], dtype=torch.float64)
 
 
@@ -261,7 +268,7 @@ def _flag(loss: float, slope: float, reached: bool, single: float | None, steps:
 
 
 def _steps(function: LossFunction, points: Tensor, which: list[tuple[int, int]]) -> list[bool]:
-    """Whether the loss moves in steps: flat beside a point and elsewhere along a parameter, yet not the same.
+    """Whether the loss moves in steps: flat all along a parameter, here and beside, yet not the same.
 
     Args:
         function: The loss.
@@ -270,18 +277,25 @@ def _steps(function: LossFunction, points: Tensor, which: list[tuple[int, int]])
     """
     if not which:
         return []
-    offsets = torch.linspace(-1, 1, 41, dtype=torch.float64) * 1.037
-    places = torch.stack([points[k].expand(41, -1) for k, _ in which]).clone()
-    for place, (k, i) in zip(places, which, strict=True):
-        place[:, i] += max(1.0, abs(float(points[k, i]))) * offsets
+    offsets = torch.linspace(-1, 1, _OFFSETS, dtype=torch.float64) * 1.037
+    # On one line alone a slope may be zero by symmetry.
+    aside = torch.tensor([0.0, 0.173, -0.291], dtype=torch.float64)
+    lines, many = [], len(aside) * _OFFSETS
+    for k, i in which:
+        scale = points[k].abs().clamp_min(1.0)
+        places = (points[k] + aside[:, None] * scale).repeat_interleave(_OFFSETS, 0)
+        places[:, i] = points[k, i] + scale[i] * offsets.repeat(len(aside))
+        lines.append(places)
     try:
-        values = function.values(places.flatten(0, 1))
+        values = function.values(torch.cat(lines))
     except LossError:
         return [False] * len(which)
-    told = []
-    losses, gradients = values.loss.reshape(len(which), 41), values.gradient.reshape(*places.shape)
-    for loss, gradient, (_, i) in zip(losses, gradients, which, strict=True):
-        finite = loss.isfinite()
-        changes = bool((loss[finite] != loss[finite][:1]).any())
-        told.append(changes and bool((gradient[finite, i] == 0).all()))
-    return told
+    losses, gradients = values.loss.split(many), values.gradient.split(many)
+    return [_is_stepped(loss, slopes[:, i]) for loss, slopes, (_, i) in zip(losses, gradients, which, strict=True)]
+
+
+def _is_stepped(losses: Tensor, slopes: Tensor) -> bool:
+    """Whether slopes are zero all along lines, the first of which the loss changes along."""
+    first = losses[:_OFFSETS]
+    first = first[first.isfinite()]
+    return bool((first != first[:1]).any()) and bool((slopes[losses.isfinite()] == 0).all())

@@ -1,11 +1,21 @@
 """What to do about an operation that makes something that is not finite."""
 
+from collections.abc import Sequence
+
+from gradwidgets.core.stable_forms import of_what_is_lost
+
 _EQUAL = (
     "The gradient of its vectors divides by the differences of its {0}: where two are equal there is none. Take a loss "
-    "of the {0} alone ({1}), or one in which the choice of vectors does not count, or keep them apart by a small "
-    "diagonal of unequal numbers."
+    "of the {0} alone ({1}), or one in which the choice of vectors does not count. Where they are equal because it "
+    "begins so, as a multiple of the identity, begin with small unequal numbers on the diagonal: the same one all "
+    "along it keeps nothing apart."
 )
+_POSITIVE = "make it positive definite by its making (L Lᵀ, the diagonal of L positive by softplus + eps or exp)"
 ACTIONS = {
+    "slogdet": (
+        f"The matrix is singular there, where its determinant is 0: {_POSITIVE}, and take twice the sum of the "
+        "logarithms of L's diagonal."
+    ),
     "log": "Clamp its input away from zero, or use log1p, logsigmoid or log_softmax.",
     "acosh": "Clamp its input a little above 1: there its slope is infinite, and below it acosh is not defined.",
     "atanh": "Clamp its input a little inside (−1, 1): there it is infinite.",
@@ -15,15 +25,18 @@ ACTIONS = {
     "norm": "Add a small eps under the root: a norm has no gradient at zero.",
     "div": "Add a small eps to the divisor.",
     "reciprocal": "Add a small eps to the divisor.",
-    "pow": "Keep the base away from zero, or from below it.",
+    "atan2": (
+        "At (0, 0) there is no angle, and an eps only moves that place. Compare the pair itself with (sin, cos) of the "
+        "angle that is wanted, (s − sin t)² + (c − cos t)²: that has a gradient everywhere, and no cut at ±π either."
+    ),
+    "pow": (
+        "At a base of 0 a power below 1 has an infinite slope, and a negative one is infinite itself: add a small eps "
+        "to the base."
+    ),
     "linalg_eigh": _EQUAL.format("eigenvalues", "eigvalsh's"),
     "linalg_eig": _EQUAL.format("eigenvalues", "eigvals's"),
     "linalg_svd": _EQUAL.format("singular values", "svdvals's"),
     "exp": "Clamp the exponent, or work with logarithms (logsumexp, softplus).",
-    "where": (
-        "Put a safe value into the branch that is not taken before it is computed: torch.where hides its value, not "
-        "its gradient."
-    ),
     "data": "It is the data, not the formula: mask it before it is used (before the square, not after), or clean it.",
 }
 _GENERAL = "Clamp the input of that operation, or add a small eps."
@@ -31,14 +44,23 @@ MASKED = (
     " A factor of 0 behind it, a mask say, does not hide infinity: choose before it, by an index or with torch.where "
     "on its input."
 )
-MASK_HIDES = (
-    "A −∞ must leave something finite to choose: leave rows out of which all is masked, or mask with a large negative "
-    "number (−1e4) in place of it; and a target must not be among what is masked."
+_LARGE = "mask with a large negative number (−1e4) in place of −∞"
+MASKED_WHOLE = f"A −∞ must leave something finite to choose: leave such rows out, or {_LARGE}."
+MASK_TIMES = (
+    "0 × −∞ is NaN: put a 0 in place of the −∞ before the product, log_p.masked_fill(masked, 0) for p · log p; or "
+    f"{_LARGE}."
 )
+MASK_HIDES = f"A target must not be among what is masked, nor all that there is to choose; or {_LARGE}."
 # Why an operation is not finite → what is done about that, whatever the operation.
 _NOTHING = "Nothing is counted, a mask is empty say: divide by count.clamp(min=1), or leave such a batch out."
 _BECAUSE = {
     "constant": _NOTHING,
+    "count": _NOTHING,
+    "indefinite": (
+        f"No eps helps where the determinant is below zero: {_POSITIVE}, and take twice the sum of the logarithms of "
+        "L's diagonal in place of logdet."
+    ),
+    "own": "It is that backward itself: write it in a form that stays finite (s · (1 − s) for a sigmoid's, say).",
     "empty": _NOTHING,
     "single": "One value has no spread: take correction=0 (unbiased=False), or more values.",
     "data": "It is 0 in the data: clamp it before, or leave it out.",
@@ -73,13 +95,40 @@ def is_below(action: str) -> bool:
     return action in _BELOW.values()
 
 
-def cure(name: str, why: str) -> str:
-    """What to do about an operation that is not finite for a reason, one of `Event.why`."""
+def cure(name: str, why: str, lost_by: str = "") -> str:
+    """What to do about an operation that is not finite.
+
+    Args:
+        name: The operation.
+        why: For what reason, as `Event.why`; "own" where it is somebody's own backward.
+        lost_by: What has made its input next to 0, as `Event.lost_by`.
+    """
     if why == "below":
         return next(action for part, action in _BELOW.items() if part in name)
-    return _BECAUSE.get(why) or action_for(name)
+    return _BECAUSE.get(why) or of_what_is_lost(name, lost_by) or action_for(name)
+
+
+def hidden_by_where(names: Sequence[str]) -> str:
+    """What to do about operations without a finite gradient in a branch that torch.where does not take.
+
+    Args:
+        names: The operations, in the order of the way forward.
+    """
+    hides = "torch.where hides a value, not its gradient."
+    if names[0].startswith("exp"):
+        return f"Clamp what {names[0]} is given, before it: torch.{names[0]}(x.clamp(max=…)) in that branch. {hides}"
+    first = ", the first of them" * (len(names) > 1)
+    return (
+        f"Put a safe value into what {names[0]}{first}, is given where that branch is not taken: "
+        f"{names[0]}(torch.where(taken, x, 1)). {hides}"
+    ).replace(f"{names[0]}, is", f"{names[0]} is")
 
 
 def action_for(name: str) -> str:
     """What to do about an operation that is not finite."""
-    return next((action for part, action in ACTIONS.items() if part in name), _GENERAL)
+    return known_for(name) or _GENERAL
+
+
+def known_for(name: str) -> str:
+    """The same; "" where nothing is known of that operation."""
+    return next((action for part, action in ACTIONS.items() if part in name), "")

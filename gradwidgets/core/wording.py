@@ -19,7 +19,7 @@ def number(value: float | None, digits: int = 4) -> str:
     if 1e-3 <= abs(value) < 1e6:
         text = f"{value:.{digits}g}" if abs(value) < 10**digits else f"{value:.0f}"
         return text.replace("-", "−")
-    mantissa, exponent = f"{value:.2e}".split("e")
+    mantissa, exponent = f"{value:.{2 if digits <= 4 else digits - 1}e}".split("e")
     return f"{mantissa.rstrip('0').rstrip('.')}e{int(exponent)}".replace("-", "−")
 
 
@@ -36,9 +36,14 @@ def counted(count: int, what: str) -> str:
     return f"{count:,} {what if count == 1 else plural}"
 
 
-def place(names: Iterable[str], point: Iterable[float]) -> str:
+def place(names: Iterable[str], point: Iterable[float], digits: int = 3) -> str:
     """A point in a sentence: "a 0.5, b −1"."""
-    return ", ".join(f"{name} {number(value, 3)}" for name, value in zip(names, point, strict=True))
+    return ", ".join(f"{name} {number(value, digits)}" for name, value in zip(names, point, strict=True))
+
+
+def as_read(value: float, digits: int = 3) -> float:
+    """The number that somebody reads who is told of a finite one in so many digits."""
+    return float(number(value, digits).replace("−", "-"))
 
 
 def shortened(text: str, most: int) -> str:

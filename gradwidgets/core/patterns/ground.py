@@ -5,15 +5,18 @@ import math
 import torch
 from torch import Tensor
 
+from gradwidgets.core.constant import why_constant
 from gradwidgets.core.finding import Finding
 from gradwidgets.core.patterns.lattice import nearest_to_middle, steep_of
 from gradwidgets.core.patterns.look import ABOVE, DEAD, Look
 from gradwidgets.core.patterns.regions import grown
+from gradwidgets.core.patterns.resolution import unresolved_in_training
 from gradwidgets.core.stopping import action_for, stopping
 from gradwidgets.core.wording import number, percent, place
 
 DEAD_SHARE = 0.01
 SOFT_EDGE = 0.02  # of the steep slopes: beside saturated ground the slope has died away so far
+_FADING = 10.0  # times from the middle of dead ground to its rim: a slight slope all over changes by less
 IMBALANCE = 100.0
 LIVE_SHARE = 0.2  # of the view: where both parameters have a gradient, for one to be compared with the other
 _NEARER = 1.5  # decades: so far must the nearer quartile be too
@@ -23,13 +26,7 @@ WRONG_SHARE = 0.6  # half would be chance
 def dead_zone(look: Look) -> Finding | None:
     """Ground of some extent above the lowest loss on which a start hardly moves, or one parameter does not."""
     if look.height == 0 and bool(look.finite.any()):
-        return Finding(
-            "dead_zone",
-            "warning",
-            "the loss is the same everywhere in view: there is nothing to descend",
-            {"share": 1.0, "threshold": DEAD_SHARE},
-            look.first(look.finite),
-        )
+        return _constant(look)
     wholly = look.share(look.dead_points)
     parts = {name: look.share(mask) for name, mask in look.stuck_points.items()}
     parts = {name: share for name, share in sorted(parts.items(), key=lambda part: -part[1]) if share >= DEAD_SHARE}
@@ -41,7 +38,7 @@ def dead_zone(look: Look) -> Finding | None:
         zone = look.zones[0] if look.zones else look.still
         spot = look.first(zone) if bool(zone.any()) else _middle(look, look.dead_points)
         beside = _beside(look, zone, look.slope)
-        kind = _kind(beside)
+        kind = _kind(beside, _dies_away(zone, look.slope))
         said.append(
             # Wherever the loss is lowest there is ground that is not dead, be it too narrow for any point.
             f"{percent(min(wholly, 1 - 1e-6))} of the view is dead: the gradient is zero there"
@@ -55,7 +52,7 @@ def dead_zone(look: Look) -> Finding | None:
             spot = own
             slope = look.grid.gradient[..., look.names.index(name)].abs()
             beside = 0.0 if mask is None else _beside(look, mask, slope)
-            kind = _kind(beside)
+            kind = _kind(beside, mask is not None and _dies_away(mask, slope))
         told = told | points
         said.append(
             f"{percent(share)} of the view is dead for {name}: its gradient is zero there"
@@ -87,6 +84,19 @@ def dead_zone(look: Look) -> Finding | None:
         spot,
         action,
     )
+
+
+def _constant(look: Look) -> Finding | None:
+    """A loss that is the same everywhere, and why; None where the view is too narrow to tell."""
+    if unresolved_in_training(look.grid.axes, look.dtype) is not None:
+        return None
+    spot, why, action = look.first(look.finite), "", ""
+    # Off the middle, where a product may be 0 by itself.
+    some = look.lattice.points[look.lattice.finite][:1]
+    if look.function is not None and len(some):
+        why, action = why_constant(look.function, some[0])
+    message = f"the loss is the same everywhere in view: there is nothing to descend{f'; {why}' if why else ''}"
+    return Finding("dead_zone", "warning", message, {"share": 1.0, "threshold": DEAD_SHARE}, spot, action)
 
 
 def _or_small(look: Look, mask: Tensor, axis: int | None = None) -> str:
@@ -137,8 +147,17 @@ def _beside(look: Look, zone: Tensor, slope: Tensor) -> float:
     return float(slope[edge].mean()) / steep if steep and bool(edge.any()) else 0.0
 
 
-def _kind(beside: float) -> str:
-    return "saturation" if 0 < beside < SOFT_EDGE else "plateau"
+def _dies_away(zone: Tensor, slope: Tensor) -> bool:
+    """Whether the slope just within a zone is still many times what it is in the middle of it."""
+    rim, inner = zone & grown(~zone, 1), zone & ~grown(~zone, 2)
+    if not bool(rim.any()) or not bool(inner.any()):
+        return False
+    within = float(slope[inner].median())
+    return 0 < _FADING * within < float(slope[rim].median())
+
+
+def _kind(beside: float, dies_away: bool) -> str:
+    return "saturation" if 0 < beside < SOFT_EDGE or dies_away else "plateau"
 
 
 def dead_share(look: Look) -> float:

@@ -1,11 +1,15 @@
 """What the precision of the training makes of a loss, as findings."""
 
+from dataclasses import replace
+
 import torch
 
 from gradwidgets.core.finding import Finding
 from gradwidgets.core.patterns.look import Look
 from gradwidgets.core.patterns.resolution import unresolved_in_training
+from gradwidgets.core.patterns.stable import kept_gradient, stable_form
 from gradwidgets.core.patterns.training import LOST_SHARE, OFF, Trouble
+from gradwidgets.core.remedies import hidden_by_where
 from gradwidgets.core.small_numbers import rounded_to_zero
 from gradwidgets.core.wording import number, percent, place
 
@@ -41,14 +45,16 @@ def precision(look: Look) -> Finding | None:
         return _off(dtype, where, evidence, trouble)
     begins = [f"{name} {number(value)}" for name, values in trouble.begins.items() for value in values]
     much = f"in {percent(trouble.share)} of the view" if trouble.share else "at single points"
-    message = f"{much} it is not finite in {dtype} though it is in float64, at {where} say"
+    what = "the gradient, and it alone," if trouble.only_gradient else "it"
+    message = f"{much} {what} is not finite in {dtype} though it is in float64, at {where} say"
     message += f": {trouble.operation}" if trouble.operation else ""
+    hidden = trouble.only_gradient and trouble.parted.hid and not trouble.parted.back
+    message += "; torch.where does not take it, but 0 × infinity is NaN" if hidden else ""
     message += f"; along the axes through there that begins or ends at {', '.join(begins)}" if begins else ""
     evidence["begins"] = trouble.begins
     lost = 0.0 if look.own is None else rounded_to_zero(look.own, trouble.point, trouble.cast or look.dtype)
     message += f"; the {number(lost)} in it is 0 in {dtype}" if lost else ""
-    action = "Use the stable form (logsumexp, logsigmoid, softplus, log1p), or compute this part in "
-    action += "float64." if dtype == "float32" else "float32."
+    action = hidden_by_where([trouble.parted.who]) if hidden else _or_in_more_digits(stable_form(trouble.parted), dtype)
     if lost:
         least = number(torch.finfo(trouble.cast or look.dtype).tiny, 2)
         action += f" An eps must be a number of {dtype}: {least} and more keep their digits."
@@ -78,12 +84,31 @@ def _lost(name: str, look: Look) -> Finding:
     trouble = look.trouble
     dtype, spot = _name(trouble.cast or look.dtype), tuple(trouble.point.tolist())
     message = (
-        f"in {percent(trouble.share)} of the view the gradient is zero in {dtype} though float64 has one, up to "
-        f"{number(trouble.largest)} over the view, at {place(look.names, spot)} say"
+        f"in {percent(trouble.share)} of the view the gradient is zero in {dtype} though float64 has one, which "
+        f"changes the loss by up to {number(trouble.largest)} over the width of the view, at "
+        f"{place(look.names, spot)} say"
     )
     message += f": {trouble.operation}" if trouble.operation else ""
     evidence = {"share": trouble.share, "threshold": LOST_SHARE, "largest lost": trouble.largest, "dtype": dtype}
-    return Finding(name, "warning", message, evidence, spot)
+    return Finding(name, "warning", message, evidence, spot, _or_in_more_digits(kept_gradient(trouble.parted), dtype))
+
+
+def beside(finding: Finding, other: Finding) -> Finding:
+    """What few digits do to a loss that is not finite in float64 either: a cure of both is said once.
+
+    Args:
+        finding: What is said of the training's precision.
+        other: What is said of float64.
+    """
+    if not other.action or not finding.action.startswith(other.action):
+        return finding
+    return replace(finding, action="What mends it in float64 mends it here too.")
+
+
+def _or_in_more_digits(form: str, dtype: str) -> str:
+    """What to do, with the way out that there is always."""
+    digits = f"ompute this part in {'float64' if dtype == 'float32' else 'float32'}."
+    return f"{form} Or c{digits}" if form else f"C{digits}"
 
 
 def _name(dtype: torch.dtype) -> str:

@@ -2,6 +2,7 @@
 
 import torch
 
+from gradwidgets.core.angle_cuts import CUT, crosses_cut
 from gradwidgets.core.cancellation import rounded_there
 from gradwidgets.core.cuts import Cuts, cuts_of, cutting_along
 from gradwidgets.core.finding import Finding
@@ -10,6 +11,7 @@ from gradwidgets.core.patterns.look import Look
 from gradwidgets.core.wording import number, place
 
 _LOWEST_POINTS = 3
+_NOTHING = 1e-9  # of the view: a jump so near to 0 is at 0
 _STEPS_BESIDE = 4.0  # numbers of float32: no nearer to a jump it is looked for in that
 
 
@@ -19,6 +21,7 @@ def jump(look: Look) -> Finding | None:
     if not jumps:
         return None
     point, height = max(jumps, key=lambda one: one[1])
+    point = torch.where(point.abs() < _NOTHING * look.spans, 0.0, point)
     spot = tuple(float(f"{value:.6g}") for value in point.tolist())
     return Finding(
         "jump",
@@ -26,6 +29,7 @@ def jump(look: Look) -> Finding | None:
         f"the loss jumps by {number(height, 3)} at {place(look.names, spot)}, and no gradient knows of it",
         {"height": height, "of the loss's height": height / look.height if look.height else 1.0},
         spot,
+        CUT if crosses_cut(look.function, point, look.spans, height) else "",
     )
 
 

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from gradwidgets.core.loss_function import LossFunction
+from gradwidgets.core.provenance import Provenance
 from gradwidgets.core.reference import LOW
 from gradwidgets.core.watching import Watching, floats_in
 from gradwidgets.core.wording import percent
@@ -17,10 +18,33 @@ _NEAR = 0.1  # of two numbers: a difference that is smaller shows their rounding
 _SUMS = ("add", "sub", "rsub")
 
 
-def named(
-    function: LossFunction, spots: Tensor, dtype: torch.dtype, kind: str
-) -> tuple[Tensor, str, torch.dtype | None]:
-    """A point, what happens there in words, and in which dtype if not in the training's.
+@dataclass(frozen=True, eq=False)
+class Parted:
+    """Where and how a computation in few digits parts from float64's.
+
+    Attributes:
+        point: Where, (P,).
+        said: What happens there, in words; "" where that is not to be seen.
+        cast: In which dtype, if not in the training's.
+        who: The operation; "" where that is not to be seen.
+        back: Whether it happens in its backward.
+        lost_by: Which operation has made next to 0 before it what it is given; "" for none.
+        own: Whether it belongs to a backward of somebody's own.
+        hid: Whether torch.where left out what is not finite.
+    """
+
+    point: Tensor
+    said: str = ""
+    cast: torch.dtype | None = None
+    who: str = ""
+    back: bool = False
+    lost_by: str = ""
+    own: bool = False
+    hid: bool = False
+
+
+def named(function: LossFunction, spots: Tensor, dtype: torch.dtype, kind: str) -> Parted:
+    """A point, and what happens there.
 
     Args:
         function: The loss.
@@ -35,13 +59,15 @@ def named(
             function.run_at(spots[k], dtype, shadow)
         except Exception:
             continue
-        parted, said = shadow.told(kind)
+        parted = shadow.told(kind)
         if parted is not None:
-            return spots[k], said, parted.dtype if parted.dtype != dtype else None
-    return spots[len(spots) // 2], "", None
+            cast = parted.dtype if parted.dtype != dtype else None
+            how = parted.who, parted.back, parted.lost_by, parted.own, shadow.hid
+            return Parted(spots[k], parted.sentence, cast, *how)
+    return Parted(spots[len(spots) // 2])
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Parting:
     """Where the computation parts from float64's.
 
@@ -49,34 +75,36 @@ class _Parting:
         who: The operation.
         back: Whether it is part of that one's backward.
         dtype: Of its result.
-        number: The how-manieth operation it is.
         how: What becomes of its result, in words.
         then: The same, where something else has led to it.
+        before: What has led to it, in another operation.
+        lost_by: Which operation has made next to 0 what it is given; "" for none.
+        inside: The operation itself, within a backward of somebody's own; else "".
     """
 
     who: str
     back: bool
     dtype: torch.dtype
-    number: int
     how: str
     then: str
+    before: "_Parting | None" = None
+    lost_by: str = ""
+    inside: str = ""
+
+    @property
+    def own(self) -> bool:
+        return bool(self.inside)
 
     @property
     def name(self) -> str:
-        return f"the backward of {self.who}" if self.back else self.who
+        inside = f"{self.inside} in " if self.inside else ""
+        return f"{inside}the backward of {self.who}" if self.back else self.who
 
     @property
     def sentence(self) -> str:
-        return f"{self.name} {self.how}"
-
-
-def _after(before: _Parting | None, parted: _Parting | None) -> str:
-    """What happens, and what has happened before it in another operation."""
-    if parted is None:
-        return ""
-    if before is None or before.number >= parted.number or before.who == parted.who:
-        return parted.sentence
-    return f"{before.sentence}, and {parted.name} then {parted.then}"
+        if self.before is None or self.before.who == self.who:
+            return f"{self.name} {self.how}"
+        return f"{self.before.name} {self.before.how}, and {self.name} then {self.then}"
 
 
 class _Shadow(Watching):
@@ -93,21 +121,16 @@ class _Shadow(Watching):
         self.over: _Parting | None = None
         self.under: _Parting | None = None
         self.off: _Parting | None = None
+        self._provenance = Provenance()
+        self._after: dict[int, list[_Parting]] = {}  # where results lie of what has parted, and of what came of it
         self._doubles: dict[tuple, Tensor] = {}
         self._rounded_off: dict[int, str] = {}  # where a sum lies that has lost its smaller part, with its name
-        self._number = 0
 
-    def told(self, kind: str) -> tuple[_Parting | None, str]:
-        """The parting that a kind of trouble is about, with what led to it, in words."""
-        if kind == "over":
-            return self.over, _after(self.under, self.over)
-        if kind == "under":
-            return self.under, _after(self.over, self.under)
-        parted = self.off or self.under
-        return parted, _after(self.over, parted)
+    def told(self, kind: str) -> _Parting | None:
+        """The parting that a kind of trouble is about."""
+        return {"over": self.over, "under": self.under}.get(kind, self.off or self.under)
 
     def run(self, name: str, func, args: tuple, kwargs: dict) -> object:
-        self._number += 1
         try:
             doubled = func(*map(self._double, args), **{key: self._double(value) for key, value in kwargs.items()})
         except Exception:
@@ -115,32 +138,45 @@ class _Shadow(Watching):
         result = func(*args, **kwargs)
         self._kept.append(doubled)
         here, there = floats_in(result), [] if doubled is None else floats_in(doubled)
+        led = [one for given in floats_in((args, kwargs)) for one in self._after.get(given.data_ptr(), ())]
+        for one in here if led else ():
+            self._after[one.data_ptr()] = list(dict.fromkeys([*self._after.get(one.data_ptr(), ()), *led]))
         for one, other in zip(here, there, strict=False):
             self._doubles[_key(one)] = other
             if len(here) == len(there) and one.shape == other.shape:
                 self._compare(name, args, one, other)
+        self._provenance.note(name, (args, kwargs), result)
         return result
 
     def _compare(self, name: str, args: tuple, one: Tensor, other: Tensor) -> None:
         if self.over is None and bool((~one.isfinite() & other.isfinite()).any()):
             at_zero = name in _OF_ZERO and any(bool((given == 0).any()) for given in floats_in(args))
             how = "is NaN" if bool(one.isnan().any()) else "is infinite" if at_zero else "overflows"
-            self.over = self._parting(name, one, how)
+            self.over = self._parting(name, args, one, how, self.under)
         if self.under is None and bool(((one == 0) & (other != 0)).any()):
-            self.under = self._parting(name, one, "is rounded to 0" if name in _SUMS else "underflows to 0", "is 0")
+            how = "is rounded to 0" if name in _SUMS else "underflows to 0"
+            self.under = self._parting(name, args, one, how, self.over, "is 0")
         if one.dtype not in LOW:
             return
         self._note_sum(name, args, one)
         apart = (one.double() - other).abs() > _OFF * other.abs()
         if self.off is None and bool((apart & one.isfinite() & other.isfinite()).any()):
-            self.off = self._parting(name, one, self._why_off(name, args, one), "is off")
+            self.off = self._parting(name, args, one, self._why_off(name, args, one), self.over, "is off")
 
-    def _parting(self, name: str, made: Tensor, how: str, then: str = "") -> _Parting:
+    def _parting(
+        self, name: str, args: tuple, made: Tensor, how: str, before: _Parting | None, then: str = ""
+    ) -> _Parting:
         # Gradients that meet are summed between two operations, not by one of them.
         who, back = (
             ("the sum of gradients", False) if self.node and name == "add" else (self.node or name, bool(self.node))
         )
-        return _Parting(who, back, made.dtype, self._number, how, then or how)
+        given = floats_in(args)
+        led = before if any(before in self._after.get(one.data_ptr(), ()) for one in given) else None
+        inside = name if back and self.own else ""
+        lost_by = self._provenance.lost_by(given)
+        parted = _Parting(who, back, made.dtype, how, then or how, led, lost_by, inside)
+        self._after.setdefault(made.data_ptr(), []).append(parted)
+        return parted
 
     def _note_sum(self, name: str, args: tuple, made: Tensor) -> None:
         """Take note of a sum beside whose larger part the smaller one is as good as rounded off."""

@@ -287,6 +287,8 @@ def surveying(
     if all(finding.severity == "info" for finding in found.values()):
         found.pop("no_bottom", None)
         found["well_shaped"] = _with_action(_well_shaped(look))
+    if "non_finite" in found and "precision" in found:
+        found["precision"] = in_training.beside(found["precision"], found["non_finite"])
     lost = None
     if look.trouble is not None and "gradient_mismatch" not in found:
         lost = yield from lost_ground(look.own, look.dtype, look.grid)

@@ -39,18 +39,21 @@ def _finding(
         else ": it hardly tells one place in view from the next"
     )
     evidence = {f"numbers of {_name(dtype)}": count, "needed": fewest}
-    action = (
-        f"Widen the view, or take out what all of it has in common: a parameter that is {name} less {low:.6g} has "
-        "digits to spare."
+    tiny = max(abs(low), abs(high)) < torch.finfo(dtype).tiny
+    instead = (
+        f"scale {name}: numbers so small are as good as 0 in {_name(dtype)}."
+        if tiny
+        else f"take out what all of it has in common: a parameter that is {name} less {low:.6g} has digits to spare."
     )
+    action = f"Widen the view, or {instead}"
     return Finding("precision", severity, message, evidence, None, action)
 
 
 def _numbers(low: float, high: float, dtype: torch.dtype) -> int:
     """About how many numbers of a precision lie in an interval; many around 0."""
     largest = max(abs(low), abs(high))
-    apart = torch.finfo(dtype).eps * 2.0 ** math.floor(math.log2(largest))
-    return int(min((high - low) / apart, 1e9)) if apart > 0 else 10**9
+    apart = torch.finfo(dtype).eps * max(2.0 ** math.floor(math.log2(largest)), torch.finfo(dtype).tiny)
+    return int(min((high - low) / apart, 1e9))
 
 
 def _few(count: int) -> str:

@@ -64,6 +64,8 @@ def parts_of(target: object, names: tuple[str, ...]) -> list[float | tuple[float
         parts = [target[name] for name in names]
     elif isinstance(target, Real):
         parts = [target]
+    elif isinstance(target, str):
+        raise TypeError(f"target must be a point, a box or a function; got {target!r:.60}")
     else:
         try:
             parts = list(target)

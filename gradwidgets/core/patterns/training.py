@@ -7,7 +7,7 @@ from torch import Tensor
 
 from gradwidgets.core.loss_call import LossError
 from gradwidgets.core.loss_function import LossFunction
-from gradwidgets.core.patterns.parting import named
+from gradwidgets.core.patterns.parting import Parted, named
 from gradwidgets.core.patterns.view import View, finite
 from gradwidgets.core.slices import Slices
 from gradwidgets.core.surface import SurfaceGrid
@@ -31,6 +31,8 @@ class Trouble:
         operation: What does it, in words; "" where that is not to be seen.
         cast: The dtype that it computes in, where the loss itself casts to it; None otherwise.
         begins: Axis → the values at which it begins along it.
+        parted: What does it, at that point.
+        only_gradient: Whether the loss is finite there, of "overflow".
     """
 
     kind: str
@@ -40,6 +42,8 @@ class Trouble:
     operation: str
     cast: torch.dtype | None
     begins: dict[str, list[float]]
+    parted: Parted
+    only_gradient: bool = False
 
 
 def training_trouble(
@@ -79,9 +83,11 @@ def training_trouble(
     over = known & ~finite(low, slope)
     if _share(over, even) >= OVERFLOW_SHARE or (sound and bool((over & ~even).any())):
         spots = rounded[over]
-        point, operation, cast = named(function, spots, dtype, "over")
-        begins = yield from _beginnings(view, function, point, dtype)
-        return Trouble("overflow", _share(over, even), point, 0.0, operation, cast, begins)
+        parted = named(function, spots, dtype, "over")
+        begins = yield from _beginnings(view, function, parted.point, dtype)
+        alone = bool(low[over].isfinite().all())
+        said = parted.point, 0.0, parted.said, parted.cast, begins, parted, alone
+        return Trouble("overflow", _share(over, even), *said)
     size = (steep * view.spans).norm(dim=-1)
     biggest = float(size[known].max()) if bool(known.any()) else 0.0
     tiny = 0.0 if dtype in (torch.float16, torch.bfloat16) else torch.finfo(dtype).tiny
@@ -128,8 +134,9 @@ def _trouble(
     kind: str, mask: Tensor, even: Tensor, points: Tensor, size: Tensor, function: LossFunction, dtype: torch.dtype
 ) -> Trouble:
     spots = points[mask]
-    point, operation, cast = named(function, spots, dtype, "under" if kind == "lost" else kind)
-    return Trouble(kind, _share(mask, even), point, float(size[mask].max()), operation, cast, {})
+    parted = named(function, spots, dtype, "under" if kind == "lost" else kind)
+    said = parted.point, float(size[mask].max()), parted.said, parted.cast
+    return Trouble(kind, _share(mask, even), *said, {}, parted)
 
 
 def _share(mask: Tensor, even: Tensor) -> float:

@@ -5,12 +5,14 @@ from torch import Tensor
 
 from gradwidgets.core.divisors import divisor_turns
 from gradwidgets.core.finding import Finding
-from gradwidgets.core.non_finite import Culprit, blame, largest_growth
+from gradwidgets.core.growth import largest_growth
+from gradwidgets.core.non_finite import Culprit, blame
 from gradwidgets.core.patterns.bad_lines import ALL, ON_A_LINE, BadLine, bad_lines, in_words, shares_along
 from gradwidgets.core.patterns.lattice import nearest_to_middle
 from gradwidgets.core.patterns.look import Look
 from gradwidgets.core.patterns.poles import APART, NAMED, is_a_line, spots_of, surrounded
 from gradwidgets.core.patterns.poles import in_words as spots_in_words
+from gradwidgets.core.patterns.readable import readable
 from gradwidgets.core.patterns.view import finite
 from gradwidgets.core.remedies import EVERYWHERE, TURNS, action_for, is_below
 from gradwidgets.core.slices import finish
@@ -20,8 +22,8 @@ _KEEP_INSIDE = "The loss refuses these points: keep the view, and the training, 
 _REFUSED = {
     "returned nothing": "One way through it ends without a return: give a value there too.",
     "cholesky": (
-        "The matrix is not positive definite there: make it so by its making (L Lᵀ with a positive diagonal), or add a "
-        "small multiple of the identity."
+        "The matrix is not positive definite there: make it so by its making (L Lᵀ with a positive diagonal). A small "
+        "multiple of the identity helps only where rounding alone has made it indefinite."
     ),
 }
 _MANY_BAD = 441  # points
@@ -37,24 +39,24 @@ def non_finite(look: Look) -> Finding | None:
         spots = [torch.tensor(_middle_of(look), dtype=torch.float64)]
     if not spots:
         return None
-    bad, alone = look.lattice.points[~look.lattice.finite], share == 0
+    alone = share == 0
     places, lines, point = torch.stack(spots), [], spots[0]
-    if not alone and len(bad):
+    if not alone:
         point = torch.tensor(_middle_of(look), dtype=torch.float64)
-    elif alone:
+    else:
         lines = bad_lines(look, places)
         point = _typical(look, places, lines)
+    point, where = readable(look, point)
     spot = tuple(point.tolist())
     culprit = None if look.function is None else blame(look.function, point)
     loss_too, kind = _what_is_bad(look, point)
-    where = place(look.names, spot)
     what = f"the loss is {kind}" if loss_too else f"only the gradient, which is {kind}"
     if alone:
         lines = [line for line in lines if line.loss_too == loss_too]
         found_at = in_words(lines, look.names) or f"at {_all_alike(look, places, point, loss_too)}"
         message = f"not finite {found_at}, {what}{'' if loss_too else _at_minimum(look, point)}"
     else:
-        message = f"{percent(share)} of the view is not finite, {what}, at {where} say"
+        message = f"{percent(share)} of the view is not finite{_in_shares(look, what, loss_too)}, at {where} say"
     evidence: dict[str, object] = {"share": share, "threshold": 0.0}
     if look.grid.failed:
         return _refused(look, message, spot, evidence)
@@ -77,6 +79,22 @@ def _all_alike(look: Look, places: Tensor, point: Tensor, loss_too: bool) -> str
     return spots_in_words(spots_of(look, [point, *alike], lines=False))
 
 
+def _in_shares(look: Look, what: str, loss_too: bool) -> str:
+    """What is not finite, in words, in shares of the view where both loss and gradient are."""
+    of_loss, of_gradient = (look.share(mask) for mask in _kinds(look))
+    if not of_loss or not of_gradient:
+        return f", {what}"
+    both = [f"{percent(of_loss)} the loss itself", f"{percent(of_gradient)} only the gradient"]
+    first, other = both if loss_too else reversed(both)
+    return f", in {first} and in {other}: {what}"
+
+
+def _kinds(look: Look) -> tuple[Tensor, Tensor]:
+    """Which points of the lattice have no finite loss, and which have one but no finite gradient, (N,) both."""
+    of_loss = ~look.lattice.loss.isfinite()
+    return of_loss, ~look.lattice.finite & ~of_loss
+
+
 def _cure_at(look: Look, culprit: Culprit, point: Tensor) -> str:
     turns = culprit.action == action_for(culprit.operation) and divisor_turns(look.function, point, look.spans)
     return TURNS if turns else culprit.action
@@ -96,7 +114,7 @@ def _another(look: Look, places: Tensor, lines: list[BadLine], point: Tensor, fi
             continue
         loss_too, kind = _what_is_bad(look, one)
         what = f"the loss itself is {kind}" if loss_too else f"the gradient is {kind}"
-        said = f"; at {place(look.names, one.tolist())} {what} too: {culprit.sentence}"
+        said = f"; at {readable(look, one)[1]} {what} too: {culprit.sentence}"
         return said, _cure_at(look, culprit, one)
     return None
 
@@ -160,7 +178,9 @@ def _bad_on_grid(look: Look) -> list[torch.Tensor]:
 
 
 def _middle_of(look: Look) -> tuple[float, ...]:
-    return nearest_to_middle(look.lattice.points[~look.lattice.finite], look.spans)
+    """A point of the lattice that is not finite, of the kind of which there are more, loss or gradient."""
+    kind = max(_kinds(look), key=lambda mask: int(mask.sum()))
+    return nearest_to_middle(look.lattice.points[kind], look.spans)
 
 
 def _what_is_bad(look: Look, point: torch.Tensor) -> tuple[bool, str]:

@@ -12,6 +12,8 @@ from typing import ParamSpec, TypeVar
 
 import torch
 
+from gradwidgets.core.subject.refusals import is_refusal, shortened
+
 P, T = ParamSpec("P"), TypeVar("T")
 
 
@@ -38,8 +40,17 @@ def at_home(function: Callable[P, T]) -> Callable[P, T]:
     @functools.wraps(function)
     def whole(*arguments: P.args, **keywords: P.kwargs) -> T:
         __tracebackhide__ = True  # a test that fails has nothing to learn from this frame
-        with torch._C.DisableTorchFunction(), _with_gradients():
-            return function(*arguments, **keywords)
+        try:
+            with torch._C.DisableTorchFunction(), _with_gradients():
+                return function(*arguments, **keywords)
+        except Exception as error:
+            if not is_refusal(error):
+                raise
+            refusal = shortened(error)
+        try:
+            raise refusal
+        finally:
+            del refusal  # or it and this frame would keep each other
 
     return whole
 

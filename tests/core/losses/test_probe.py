@@ -79,6 +79,16 @@ def test_steps_are_no_gradient_path(loss):
     assert rows_of(loss)["small", "b"][0].flag == ""
 
 
+def test_a_slope_that_is_zero_along_one_line_alone_is_a_zero_gradient():
+    rows = rows_of(lambda a, b: (torch.atan2(a, b) - 2) ** 2)
+    assert rows["zero", "a"][0].flag == rows["zero", "b"][0].flag == "zero gradient"
+
+
+def test_where_the_loss_is_not_finite_anywhere_nothing_has_converged():
+    rows = rows_of(lambda a, b: torch.log(-1 - a * a - b * b))
+    assert not any(kind == "converged" for kind, _ in rows) and ("zero", "a") in rows
+
+
 def test_components_are_looked_at_each_by_itself():
     rows = probe({"pull": lambda a, b: (a - b) ** 2, "push": lambda a, b: functional.relu(1 - a)}, SQUARE)
     assert {row.component for row in rows} == {"pull", "push"}
@@ -90,8 +100,8 @@ def test_components_are_looked_at_each_by_itself():
     [
         ({"now": (1.0,)}, ValueError, "needs 2 numbers, for a, b"),
         ({"now": {"a": 1.0, "c": 2.0}}, ValueError, "must name a, b"),
-        ({"now": ("x", 1)}, TypeError, "finite numbers"),
-        ({"now": (float("nan"), 1)}, TypeError, "finite numbers"),
+        ({"now": ("x", 1)}, TypeError, "must be numbers"),
+        ({"now": (float("nan"), 1)}, ValueError, "finite numbers"),
         ({"now": None}, TypeError, "a number for each axis"),
     ],
 )

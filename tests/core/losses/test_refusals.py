@@ -5,6 +5,7 @@ import torch
 from torch.nn import functional as F
 
 from gradwidgets import check_loss
+from gradwidgets.core.loss_call import LossError
 
 VIEW = {"a": (-1.0, 1.0), "b": (-1.0, 1.0)}
 LABELS = torch.tensor([0])
@@ -20,7 +21,9 @@ async def later(a, b):
 
 REFUSED = {
     "a probe without a name": ({"probes": {None: (0, 0)}}, TypeError, "names in probes must be strings; got None"),
-    "a probe beyond floats": ({"probes": {"far": (10**400, 0)}}, TypeError, "must be finite numbers"),
+    "a probe beyond floats": ({"probes": {"far": (10**400, 0)}}, ValueError, "must be finite numbers"),
+    "a probe that is NaN": ({"probes": {"now": (float("nan"), 0)}}, ValueError, "must be finite numbers"),
+    "a target in a word": ({"target": "min"}, TypeError, "must be a point, a box or a function; got 'min'"),
     "a target of no names": ({"target": {}}, ValueError, "must name a, b; got none"),
     "a target that is NaN": ({"target": (float("nan"), 0)}, ValueError, "one is NaN"),
     "a target of other names": ({"target": lambda x, y: x > y}, TypeError, "takes a, b by name; this one does not"),
@@ -47,7 +50,12 @@ def test_a_coroutine_function_is_refused_before_it_is_called():
 
 
 @pytest.mark.parametrize(
-    ("direction", "words"), [(torch.tensor([[1, 0]]), "is torch.int64"), (torch.tensor([[float("nan"), 0.0]]), "NaN")]
+    ("direction", "words"),
+    [
+        (torch.tensor([[1, 0]]), "is torch.int64"),
+        (torch.tensor([[float("nan"), 0.0]]), "NaN"),
+        (torch.zeros(1, 0), "no numbers"),
+    ],
 )
 def test_a_direction_is_refused_for_what_is_wrong_with_it(direction, words):
     along = {"a": direction, "b": torch.tensor([[0.0, 1.0]])}
@@ -59,6 +67,19 @@ def test_a_direction_is_refused_for_what_is_wrong_with_it(direction, words):
 def test_a_page_is_written_to_a_path_alone(path):
     with pytest.raises(TypeError, match="path must be a path, a string say"):
         check_loss(bowl, VIEW, resolution=9).to_html(path)
+
+
+def test_a_loss_that_ends_python_is_refused_and_an_interrupt_is_none():
+    def leaves(a, b):
+        raise SystemExit(3)
+
+    def interrupted(a, b):
+        raise KeyboardInterrupt
+
+    with pytest.raises(LossError, match=r"leaves\(a, b\) raised SystemExit: 3"):
+        check_loss(leaves, VIEW)
+    with pytest.raises(KeyboardInterrupt):
+        check_loss(interrupted, VIEW)
 
 
 WRONG_INSIDE = {

@@ -23,6 +23,7 @@ class Case:
         keywords: More for `check_loss`.
         domain: "free" if the view may be moved by 3 % of its width either way and the same stays right, "in" if the
             loss ends where the view does, so that a moved view must lie inside this one.
+        unsaid: What must not stand in a message or an action, in lower case.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Case:
     words: tuple[str, ...] = ()
     keywords: Mapping[str, object] = field(default_factory=dict)
     domain: Literal["free", "in"] = "free"
+    unsaid: tuple[str, ...] = ()
 
 
 def one_of(*names: str) -> frozenset[str]:

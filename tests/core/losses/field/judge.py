@@ -35,4 +35,8 @@ def shortfall(case: Case, findings: Iterable[Finding]) -> str:
     text = " ".join(f"{one.name} {one.message} {one.action}" for one in blamed).lower()
     missing = [" or ".join(sorted(some)) for some in case.findings if not some & names]
     missing += [repr(words) for words in case.words if not any(word.lower() in text for word in words.split("|"))]
-    return f"{' and '.join(missing)} missing: {'; '.join(map(str, blamed)) or 'nothing is said'}" if missing else ""
+    wrong = [repr(words) for words in case.unsaid if words.lower() in text]
+    told = "; ".join(map(str, blamed)) or "nothing is said"
+    if wrong:
+        return f"{' and '.join(wrong)} said, which is false: {told}"
+    return f"{' and '.join(missing)} missing: {told}" if missing else ""

@@ -16,9 +16,10 @@ from tests.core.losses.field.gone_wrong.rounding import ROUNDING
 from tests.core.losses.field.gone_wrong.single_precision import SINGLE_PRECISION
 from tests.core.losses.field.gone_wrong.spikes import SPIKES
 from tests.core.losses.field.gone_wrong.tips import TIPS
+from tests.core.losses.field.gone_wrong.told_truly import TOLD_TRULY
 from tests.core.losses.field.gone_wrong.undefined import UNDEFINED
 
 GONE_WRONG = (
     *FORMULAS, *MINIMA, *DEAD, *CUT, *JUMPS, *UNDEFINED, *TIPS, *SINGLE_PRECISION, *HALF_PRECISION, *ROUNDING, *SPIKES,
-    *REMEDIED, *MASKED, *FITTING_CURES,
+    *REMEDIED, *MASKED, *FITTING_CURES, *TOLD_TRULY,
 )  # fmt: skip

@@ -1,0 +1,72 @@
+"""Where the numbers of a computation come from: whether from the parameters, and which operation has lost one to 0."""
+
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor
+from torch.utils._pytree import tree_leaves
+
+# What gives a number above 0 on paper, whatever it is given.
+_ABOVE_ZERO = frozenset(("exp", "exp2", "sigmoid", "softmax", "erfc", "special_ndtr", "prod", "mul"))
+_TENDS_TO_ONE = frozenset(("sigmoid", "softmax", "tanh", "exp", "erf"))
+_DIFFERENCES = ("sub", "rsub")
+
+
+class Provenance:
+    """Follows numbers through operations, by where they lie; all tensors must live as long as this does."""
+
+    def __init__(self) -> None:
+        self._counts: dict[int, bool] = {}  # of the parameters: whether only by way of comparisons and counts
+        self._lost: dict[int, str] = {}  # next to 0: which operation has made it so
+        self._makers: dict[int, str] = {}
+
+    def note(self, name: str, given: object, made: object) -> None:
+        """Take note of an operation.
+
+        Args:
+            name: torch's name for it.
+            given: Its arguments.
+            made: Its result.
+        """
+        given, made = _tensors(given), _tensors(made)
+        from_parameters = [
+            self._counts.get(t.data_ptr(), False) for t in given if t.requires_grad or t.data_ptr() in self._counts
+        ]
+        lost = self.lost_by(given) or self._loses(name, given, made)
+        for tensor in made:
+            if from_parameters:
+                self._counts[tensor.data_ptr()] = all(from_parameters) or not tensor.is_floating_point()
+            if lost and _is_next_to_zero(tensor):
+                self._lost[tensor.data_ptr()] = lost
+            self._makers.setdefault(tensor.data_ptr(), name)
+
+    def of_parameters(self, tensor: Tensor) -> bool:
+        """Whether a tensor is computed from the parameters, with or without a gradient."""
+        return tensor.requires_grad or tensor.data_ptr() in self._counts
+
+    def is_count(self, tensor: Tensor) -> bool:
+        """Whether the parameters reach a tensor by way of comparisons and counts alone."""
+        return self._counts.get(tensor.data_ptr(), False)
+
+    def lost_by(self, given: Iterable[Tensor]) -> str:
+        """The operation that made a number of these next to 0 that is above 0 on paper; "" if there is none."""
+        return next((self._lost[t.data_ptr()] for t in given if t.data_ptr() in self._lost), "")
+
+    def _loses(self, name: str, given: list[Tensor], made: list[Tensor]) -> str:
+        floats = [t for t in given if t.is_floating_point()]
+        if not floats or not any(map(_is_next_to_zero, made)) or not all(bool(t.isfinite().all()) for t in floats):
+            return ""
+        if name in _ABOVE_ZERO:
+            whole = name not in ("mul", "prod") or not any(bool((t == 0).any()) for t in given)
+            return name if whole else ""
+        makers = [self._makers.get(t.data_ptr(), "") for t in floats]
+        tends = next((one for one in makers if one in _TENDS_TO_ONE), "")
+        return f"1 − {tends}" if name in _DIFFERENCES and tends else ""
+
+
+def _is_next_to_zero(tensor: Tensor) -> bool:
+    return tensor.is_floating_point() and bool((tensor.abs() < torch.finfo(tensor.dtype).tiny).any())
+
+
+def _tensors(tree: object) -> list[Tensor]:
+    return [leaf for leaf in tree_leaves(tree) if isinstance(leaf, Tensor) and leaf.numel()]
