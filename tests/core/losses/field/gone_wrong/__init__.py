@@ -17,8 +17,9 @@ from tests.core.losses.field.gone_wrong.single_precision import SINGLE_PRECISION
 from tests.core.losses.field.gone_wrong.spikes import SPIKES
 from tests.core.losses.field.gone_wrong.tips import TIPS
 from tests.core.losses.field.gone_wrong.undefined import UNDEFINED
+from tests.core.losses.field.gone_wrong.unmeant_pairs import UNMEANT_PAIRS
 
 GONE_WRONG = (
     *FORMULAS, *MINIMA, *DEAD, *CUT, *JUMPS, *UNDEFINED, *TIPS, *SINGLE_PRECISION, *HALF_PRECISION, *ROUNDING, *SPIKES,
-    *REMEDIED, *MASKED, *FITTING_CURES,
+    *REMEDIED, *MASKED, *FITTING_CURES, *UNMEANT_PAIRS,
 )  # fmt: skip

@@ -1,0 +1,87 @@
+"""Sound losses that stand right beside those that go wrong."""
+
+import math
+
+import torch
+
+from tests.core.losses.field.case import Case
+
+TIMES = torch.linspace(0, 6, 40)
+COLUMN = torch.linspace(-1, 1, 11)[:, None]
+WAVE = {"phase": (-math.pi, math.pi)}
+LINE = {"slope": (-1.0, 4.0), "offset": (-2.0, 3.0)}
+
+
+def sound(name, source, loss, axes, right, **keywords):
+    return Case(name, source, loss, axes, right, keywords=keywords)
+
+
+TURNS = (
+    sound(
+        "an angle all round",
+        "1 − cos over a whole turn",
+        lambda theta: 1 - torch.cos(theta - 1.1),
+        {"theta": (-math.pi, math.pi)},
+        "one valley that goes on beyond the edge",
+    ),
+    sound(
+        "a bearing in degrees",
+        "1 − cos of degrees, with the target",
+        lambda d: 1 - torch.cos(torch.deg2rad(d - 250.0)),
+        {"d": (0.0, 360.0)},
+        "what begins left of 70 leaves at 0 and comes to 250 a turn before",
+        target={"d": (245.0, 255.0)},
+    ),
+    sound(
+        "a fitted phase",
+        "the phase of a sine by least squares",
+        lambda phase, t: ((torch.sin(t + phase) - torch.sin(t - 1.2)) ** 2).mean(),
+        WAVE,
+        "one valley that goes on beyond the edge",
+        fixed={"t": TIMES},
+    ),
+    sound(
+        "phase and amplitude",
+        "a phasor by least squares",
+        lambda phase, size: (size * torch.cos(phase) + 0.9) ** 2 + (size * torch.sin(phase) - 1.2) ** 2,
+        {"phase": (-math.pi, math.pi), "size": (0.4, 3.0)},
+        "one valley that goes on beyond the edges of the phase",
+    ),
+)
+
+PAIRS = (
+    sound(
+        "a column beside a column",
+        "least squares of columns",
+        lambda slope, offset, x, y: ((slope * x + offset - y) ** 2).mean(),
+        LINE,
+        "a bowl: both have one column",
+        fixed={"x": COLUMN, "y": 2 * COLUMN + 0.5 + 0.1 * torch.sin(9 * COLUMN)},
+    ),
+    sound(
+        "all distances on purpose",
+        "distances of all pairs, a dimension put in for them",
+        lambda slope, offset, x, y: (((slope * x + offset)[:, None] - y[None, :]) ** 2).mean(),
+        LINE,
+        "lowest where all outputs are the targets' mean, which is what is asked for",
+        fixed={"x": COLUMN[:, 0], "y": 2 * COLUMN[:, 0] + 0.5},
+    ),
+    sound(
+        "the density of columns",
+        "a kernel's density, of samples in a column beside centres in a row",
+        lambda h, x, centres: -torch.exp(-(((x - centres) / h) ** 2)).div(h).mean(1).log().mean(),
+        {"h": (0.2, 3.0)},
+        "every sample meets every centre, as it should",
+        fixed={"x": COLUMN, "centres": torch.linspace(-1.2, 1.1, 11)},
+    ),
+    sound(
+        "a field over a mesh",
+        "rows and columns of an open mesh, beside values all over it",
+        lambda slope, offset, x, y, values: ((slope * x - offset * y - values) ** 2).mean(),
+        LINE,
+        "a bowl: the pairs are the mesh's points",
+        fixed={"x": COLUMN, "y": COLUMN[:, 0], "values": 2 * COLUMN - 0.4 * COLUMN[:, 0]},
+    ),
+)
+
+NEIGHBOURS = (*TURNS, *PAIRS)
