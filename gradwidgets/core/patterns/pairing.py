@@ -73,9 +73,8 @@ class Pairing(TorchFunctionMode):
         """Nothing: the way back tells no more."""
 
     def _follow(self, name: str, given: list[Tensor], result: Tensor) -> None:
-        if name in _ON_PURPOSE and result.ndim > given[0].ndim - (name in ("T", "t", "transpose")):
-            self._put_in.add(id(result))
-        elif name not in _LAYERS and any(id(one) in self._put_in for one in given):
+        wider = name in _ON_PURPOSE and result.ndim > given[0].ndim - (name in ("T", "t", "transpose"))
+        if wider or (name not in _LAYERS and any(id(one) in self._put_in for one in given)):
             self._put_in.add(id(result))
         if name in OF_PAIRS:
             self._pairs.clear()
@@ -107,13 +106,12 @@ class Pairing(TorchFunctionMode):
         one, other = given
         alike = meant_alike(one.shape, other.shape)
         errors = [id(part) in self._errors for part in given]
-        if name in _DIFFERENCES and not alike and one.requires_grad != other.requires_grad:
-            self._errors.add(id(result))
-        elif any(errors) and not alike:
+        differ = name in _DIFFERENCES and one.requires_grad != other.requires_grad
+        if not alike and (differ or any(errors)):
             self._errors.add(id(result))
         if not alike or any(id(part) in self._put_in for part in given) or one.data_ptr() == other.data_ptr():
             return
-        if name in _DIFFERENCES and one.requires_grad != other.requires_grad:
+        if differ:
             self._pairs[id(result)] = Pairs("difference", (one.shape, other.shape))
         elif name in _WEIGHTS and any(errors):
             self._pairs[id(result)] = Pairs("product" if "mul" in name else "quotient", (one.shape, other.shape))

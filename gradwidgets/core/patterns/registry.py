@@ -54,6 +54,7 @@ def _well_shaped(look: Look) -> Finding:
     message += ", on the edge of the view" if edge else ""
     message += ", beyond which it falls without end" if endless else ""
     message += "; no dead ground, all finite" + ("" if look.grid.y is None else ", both axes comparable")
+    message += ", each over its view" if ground.axis_imbalance(look) is not None else ""
     evidence: dict[str, object] = {"lowest loss": look.lowest, "on the edge": edge, "falls without end": endless}
     condition = _condition(minima[0]) if minima else 1.0
     if condition > _NARROW:

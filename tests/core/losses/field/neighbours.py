@@ -84,4 +84,23 @@ PAIRS = (
     ),
 )
 
-NEIGHBOURS = (*TURNS, *PAIRS)
+UNITS = (
+    sound(
+        "a sharp von Mises",
+        "an angle with its concentration",
+        lambda mu, kappa, x: (torch.log(torch.special.i0e(kappa)) + kappa * (1 - torch.cos(mu - x))).mean(),
+        {"mu": (-3.0, 3.0), "kappa": (0.5, 450.0)},
+        "the angle's slope is many times as large, as its view is that much narrower",
+        fixed={"x": torch.tensor([0.3, 0.4, 0.52])},
+    ),
+    sound(
+        "a normal by its precision",
+        "a likelihood",
+        lambda mu, tau, y: (0.5 * tau * (y - mu) ** 2 - 0.5 * torch.log(tau)).mean(),
+        {"mu": (-1.0, 1.0), "tau": (0.5, 900.0)},
+        "the mean's slope is many times as large, as its view is that much narrower",
+        fixed={"y": torch.tensor([0.05, -0.1, 0.1])},
+    ),
+)
+
+NEIGHBOURS = (*TURNS, *PAIRS, *UNITS)
