@@ -9,7 +9,7 @@ from torch import Tensor
 
 from gradwidgets.core.critical_points import CriticalPoint
 from gradwidgets.core.finding import Finding, worst_first
-from gradwidgets.core.patterns import broadcast, ground, in_training, mismatch, numerics, points, undefined
+from gradwidgets.core.patterns import broadcast, ground, in_training, mismatch, numerics, points, seams, undefined
 from gradwidgets.core.patterns.look import Look
 from gradwidgets.core.patterns.resolution import unresolved
 from gradwidgets.core.patterns.target import Target
@@ -158,6 +158,11 @@ PATTERNS: dict[str, Pattern] = {
         "Is the formula right? If it is, begin elsewhere, or smooth the loss.",
         points.unexpected_minimum,
     ),
+    "seam": Pattern(
+        "a descent ends where two formulas are joined, not where either is lowest",
+        "Is the constant that joins them right, and the slope? Where one formula goes on for the other, both agree.",
+        seams.seam,
+    ),
     "stuck_start": Pattern(
         "a descent that begins exactly there never moves",
         "Begin beside it: a small random part in the initialisation is enough at a maximum or a saddle.",
@@ -174,10 +179,11 @@ PATTERNS: dict[str, Pattern] = {
 
 # One cause is said once: where the first stands, the others are left out.
 _SAID_BY: dict[str, tuple[str, ...]] = {
-    "gradient_mismatch": ("unexpected_minimum", "off_target", "dead_zone", "no_bottom", "precision"),
+    "gradient_mismatch": ("unexpected_minimum", "off_target", "dead_zone", "no_bottom", "precision", "seam"),
     "broadcast": ("unexpected_minimum", "off_target", "wrong_direction"),
     "wrong_direction": ("off_target",),
     "unexpected_minimum": ("off_target",),
+    "jump": ("seam",),
     "dead_zone": ("stuck_start",),
     "no_gradient_path": ("stuck_start",),
     "vanishes_in_float32": ("stuck_start",),

@@ -12,8 +12,8 @@ WAVE = {"phase": (-math.pi, math.pi)}
 LINE = {"slope": (-1.0, 4.0), "offset": (-2.0, 3.0)}
 
 
-def sound(name, source, loss, axes, right, **keywords):
-    return Case(name, source, loss, axes, right, keywords=keywords)
+def sound(name, source, loss, axes, right, domain="free", **keywords):
+    return Case(name, source, loss, axes, right, keywords=keywords, domain=domain)
 
 
 TURNS = (
@@ -91,6 +91,7 @@ UNITS = (
         lambda mu, kappa, x: (torch.log(torch.special.i0e(kappa)) + kappa * (1 - torch.cos(mu - x))).mean(),
         {"mu": (-3.0, 3.0), "kappa": (0.5, 450.0)},
         "the angle's slope is many times as large, as its view is that much narrower",
+        "in",
         fixed={"x": torch.tensor([0.3, 0.4, 0.52])},
     ),
     sound(
@@ -99,8 +100,41 @@ UNITS = (
         lambda mu, tau, y: (0.5 * tau * (y - mu) ** 2 - 0.5 * torch.log(tau)).mean(),
         {"mu": (-1.0, 1.0), "tau": (0.5, 900.0)},
         "the mean's slope is many times as large, as its view is that much narrower",
+        "in",
         fixed={"y": torch.tensor([0.05, -0.1, 0.1])},
     ),
 )
 
-NEIGHBOURS = (*TURNS, *PAIRS, *UNITS)
+SEAMS = (
+    sound(
+        "a quantile by where",
+        "the pinball loss, its sides by torch.where",
+        lambda q, y: torch.where(q < y, 0.8 * (y - q), 0.2 * (q - y)).mean(),
+        {"q": (-4.0, 4.0)},
+        "convex; its lowest point is a sample, where it has a kink",
+        fixed={"y": 2 * torch.sin(1.7 * torch.arange(21.0))},
+    ),
+    sound(
+        "a hinge by where",
+        "a hinge with weight decay",
+        lambda a: torch.where(a < 1, 1 - a, 0 * a) + 0.05 * a**2,
+        {"a": (-3.0, 3.0)},
+        "convex; lowest at its kink",
+    ),
+    sound(
+        "too few and too many",
+        "the cost of stock, dearer when it runs out",
+        lambda q: torch.where(q < 10, 60 - 4 * q, 20 + 2 * (q - 10)),
+        {"q": (0.0, 30.0)},
+        "two straight lines that meet where it is lowest",
+    ),
+    sound(
+        "a smooth seam",
+        "two parabolas that go on for each other",
+        lambda a: torch.where(a < 0.5, (a - 1) ** 2, 0.25 - (a - 0.5) + 3 * (a - 0.5) ** 2),
+        {"a": (-2.0, 3.0)},
+        "value and slope agree at the seam",
+    ),
+)
+
+NEIGHBOURS = (*TURNS, *PAIRS, *UNITS, *SEAMS)

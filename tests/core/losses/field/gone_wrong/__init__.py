@@ -13,6 +13,7 @@ from tests.core.losses.field.gone_wrong.minima import MINIMA
 from tests.core.losses.field.gone_wrong.no_gradient import DEAD
 from tests.core.losses.field.gone_wrong.remedied import REMEDIED
 from tests.core.losses.field.gone_wrong.rounding import ROUNDING
+from tests.core.losses.field.gone_wrong.seams import SEAMS
 from tests.core.losses.field.gone_wrong.single_precision import SINGLE_PRECISION
 from tests.core.losses.field.gone_wrong.spikes import SPIKES
 from tests.core.losses.field.gone_wrong.tips import TIPS
@@ -21,5 +22,5 @@ from tests.core.losses.field.gone_wrong.unmeant_pairs import UNMEANT_PAIRS
 
 GONE_WRONG = (
     *FORMULAS, *MINIMA, *DEAD, *CUT, *JUMPS, *UNDEFINED, *TIPS, *SINGLE_PRECISION, *HALF_PRECISION, *ROUNDING, *SPIKES,
-    *REMEDIED, *MASKED, *FITTING_CURES, *UNMEANT_PAIRS,
+    *REMEDIED, *MASKED, *FITTING_CURES, *UNMEANT_PAIRS, *SEAMS,
 )  # fmt: skip
