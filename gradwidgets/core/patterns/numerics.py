@@ -5,6 +5,7 @@ import torch
 from gradwidgets.core.cancellation import rounded_there
 from gradwidgets.core.cuts import Cuts, cuts_of, cutting_along
 from gradwidgets.core.finding import Finding
+from gradwidgets.core.jumping import jumping_at
 from gradwidgets.core.loss_call import LossError
 from gradwidgets.core.patterns.look import Look
 from gradwidgets.core.wording import number, place
@@ -20,13 +21,15 @@ def jump(look: Look) -> Finding | None:
         return None
     point, height = max(jumps, key=lambda one: one[1])
     spot = tuple(float(f"{value:.6g}") for value in point.tolist())
-    return Finding(
-        "jump",
-        "warning",
-        f"the loss jumps by {number(height, 3)} at {place(look.names, spot)}, and no gradient knows of it",
-        {"height": height, "of the loss's height": height / look.height if look.height else 1.0},
-        spot,
-    )
+    cause = jumping_at(look.function, point, look.spans)
+    message = f"the loss jumps by {number(height, 3)} at {place(look.names, spot)}, and no gradient knows of it"
+    message += f": {cause.sentence}" if cause else ""
+    evidence: dict[str, object] = {
+        "height": height,
+        "of the loss's height": height / look.height if look.height else 1.0,
+        "operation": cause.operation if cause else "",
+    }
+    return Finding("jump", "warning", message, evidence, spot, cause.action if cause else "")
 
 
 def _is_meant(look: Look, point: torch.Tensor, height: float) -> bool:
