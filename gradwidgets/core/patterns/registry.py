@@ -9,7 +9,17 @@ from torch import Tensor
 
 from gradwidgets.core.critical_points import CriticalPoint
 from gradwidgets.core.finding import Finding, worst_first
-from gradwidgets.core.patterns import broadcast, ground, in_training, mismatch, numerics, points, seams, undefined
+from gradwidgets.core.patterns import (
+    broadcast,
+    ground,
+    in_training,
+    inputs,
+    mismatch,
+    numerics,
+    points,
+    seams,
+    undefined,
+)
 from gradwidgets.core.patterns.look import Look
 from gradwidgets.core.patterns.resolution import unresolved
 from gradwidgets.core.patterns.target import Target
@@ -113,6 +123,11 @@ PATTERNS: dict[str, Pattern] = {
         "Give both the same shape: squeeze(-1) the input, or unsqueeze(-1) the target.",
         broadcast.broadcast,
     ),
+    "wrong_input": Pattern(
+        "the loss is another one than its name says",
+        "Look at what that operation takes: logits, shares, or logarithms of shares.",
+        inputs.wrong_input,
+    ),
     "precision": Pattern(
         "training in this precision meets NaN, infinity or a gradient that is lost or wrong",
         "Use the stable form (logsumexp, logsigmoid, softplus, log1p), or compute this part in float32 or float64.",
@@ -181,6 +196,7 @@ PATTERNS: dict[str, Pattern] = {
 _SAID_BY: dict[str, tuple[str, ...]] = {
     "gradient_mismatch": ("unexpected_minimum", "off_target", "dead_zone", "no_bottom", "precision", "seam"),
     "broadcast": ("unexpected_minimum", "off_target", "wrong_direction"),
+    "wrong_input": ("unexpected_minimum", "off_target", "wrong_direction", "no_bottom"),
     "wrong_direction": ("off_target",),
     "unexpected_minimum": ("off_target",),
     "jump": ("seam",),

@@ -3,6 +3,7 @@
 import math
 
 import torch
+from torch.nn import functional as F
 
 from tests.core.losses.field.case import Case
 
@@ -137,4 +138,45 @@ SEAMS = (
     ),
 )
 
-NEIGHBOURS = (*TURNS, *PAIRS, *UNITS, *SEAMS)
+
+def _three(a, b):
+    return torch.stack((a, b, torch.zeros_like(a)), -1)
+
+
+_LOGITS = {"a": (-4.0, 5.0), "b": (-4.0, 5.0)}
+INPUTS = (
+    sound(
+        "normalised twice",
+        "cross_entropy of log_softmax",
+        lambda a, b: F.cross_entropy(F.log_softmax(_three(a, b), -1)[None], torch.tensor([1])),
+        _LOGITS,
+        "log_softmax changes nothing the second time",
+    ),
+    sound(
+        "logarithms of shares",
+        "kl_div as it should be",
+        lambda z, shares: F.kl_div(F.logsigmoid(torch.stack((z, -z))), shares, reduction="sum"),
+        {"z": (-4.0, 4.0)},
+        "convex, lowest where both agree",
+        fixed={"shares": torch.tensor([0.25, 0.75])},
+    ),
+    sound(
+        "shares made sharper",
+        "a softmax of shares times ten, as in attention over attention",
+        lambda a, b: (
+            (torch.softmax(10 * torch.softmax(_three(a, b), -1), -1)[..., 0] - 0.6) ** 2 + 0.01 * (a**2 + b**2)
+        ),
+        {"a": (-2.0, 2.0), "b": (-2.0, 2.0)},
+        "the factor is a temperature: it is meant",
+    ),
+    sound(
+        "attention before the classes",
+        "values weighed by a softmax, and cross_entropy of what comes of it",
+        lambda a, b, values: F.cross_entropy((torch.softmax(_three(a, b), -1) @ values)[None], torch.tensor([0])),
+        _LOGITS,
+        "lowest where the best value has all the weight",
+        fixed={"values": torch.tensor([[2.0, 0.0, 0.1], [0.3, 1.5, 0.0], [0.2, 0.1, 1.0]])},
+    ),
+)
+
+NEIGHBOURS = (*TURNS, *PAIRS, *UNITS, *SEAMS, *INPUTS)

@@ -19,8 +19,9 @@ from tests.core.losses.field.gone_wrong.spikes import SPIKES
 from tests.core.losses.field.gone_wrong.tips import TIPS
 from tests.core.losses.field.gone_wrong.undefined import UNDEFINED
 from tests.core.losses.field.gone_wrong.unmeant_pairs import UNMEANT_PAIRS
+from tests.core.losses.field.gone_wrong.wrong_inputs import WRONG_INPUTS
 
 GONE_WRONG = (
     *FORMULAS, *MINIMA, *DEAD, *CUT, *JUMPS, *UNDEFINED, *TIPS, *SINGLE_PRECISION, *HALF_PRECISION, *ROUNDING, *SPIKES,
-    *REMEDIED, *MASKED, *FITTING_CURES, *UNMEANT_PAIRS, *SEAMS,
+    *REMEDIED, *MASKED, *FITTING_CURES, *UNMEANT_PAIRS, *SEAMS, *WRONG_INPUTS,
 )  # fmt: skip
