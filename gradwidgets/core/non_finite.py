@@ -19,6 +19,7 @@ _HANDED_ON = frozenset((
 ))  # fmt: skip
 _CONSTANTS = frozenset(("scalar_tensor", "full", "full_like"))
 _CUTTING_OFF = frozenset(("relu", "clamp", "clamp_min", "threshold"))
+_DETERMINANTS = frozenset(("linalg_slogdet", "linalg_det"))
 _FACTORS = ("mul", "mv", "mm", "dot", "addmm", "bmm")
 
 
@@ -86,8 +87,8 @@ class _Event:
         back: Whether that was on the way back.
         of_infinity: Whether NaN came of infinity.
         of_data: Whether it came of data that are not finite.
-        why: What is special about its input: "below" zero, a "constant" divisor of 0, "empty", a "single" value; or
-            "".
+        why: What is special about its input: "below" zero, a "constant" divisor of 0, "empty", a "single" value, an
+            "indefinite" matrix; or "".
         zeros: Where its input is 0, of its shape; None where it is not.
     """
 
@@ -110,6 +111,7 @@ _MADE_OF = {
     "constant": "of a divisor that is 0 whatever the parameters are",
     "empty": "of nothing: its input is empty",
     "single": "of a single value",
+    "indefinite": "of a determinant below zero",
 }
 
 
@@ -190,6 +192,7 @@ class _Watch(Watching):
         self.data, self.loss_is_finite = False, True
         self._made: set[int] = set()
         self._cut_off: set[int] = set()  # where results lie of what a clamp has cut off
+        self._indefinite: set[int] = set()  # where determinants lie that are below zero, or their signs
         self._of_data: set[int] = set()  # where results lie that are not finite as the data are not
 
     def run(self, name: str, func, args: tuple, kwargs: dict) -> object:
@@ -210,6 +213,10 @@ class _Watch(Watching):
             self._of_data |= {tensor.data_ptr() for tensor in out if _has_nan(tensor) or _has_inf(tensor)}
         self._cut_off |= {tensor.data_ptr() for tensor in out} if name in _CUTTING_OFF else set()
         who, back = self.node or name, bool(self.node)
+        self._indefinite |= {out[0].data_ptr()} if name in _DETERMINANTS and bool((out[0] < 0).any()) else set()
+        if self.nan is None and self._is_of_indefinite(name, given, out):
+            name = "logdet" if name == "where" else name
+            self.nan = _Event(name, name, back, False, of_data, "indefinite")
         if self.nan is None and not nan_in and any(map(_has_nan, out)):
             self.nan = _Event(who, name, back, inf_in, of_data, *_reason(name, args, out))
         handed_on = name in _HANDED_ON or nan_in or inf_in
@@ -219,6 +226,12 @@ class _Watch(Watching):
                 why, zeros = "cut off", None
             self.inf = _Event(who, name, back, False, of_data, why, zeros)
         return result
+
+    def _is_of_indefinite(self, name: str, given: list[Tensor], out: list[Tensor]) -> bool:
+        """Whether it takes the logarithm of a determinant below zero: torch's logdet chooses NaN for it itself."""
+        if self.node or not self._indefinite or not any(map(_has_nan, out)):
+            return False
+        return name == "where" or (name == "log" and given[0].data_ptr() in self._indefinite)
 
     def back(self, value: Tensor, leaves: list[Tensor]) -> None:
         self.loss_is_finite = bool(value.detach().isfinite())

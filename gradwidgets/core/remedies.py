@@ -42,6 +42,11 @@ _BECAUSE = {
     "empty": _NOTHING,
     "single": "One value has no spread: take correction=0 (unbiased=False), or more values.",
     "data": "It is 0 in the data: clamp it before, or leave it out.",
+    "indefinite": (
+        "No covariance has such a determinant: make the matrix positive definite by its making, L Lᵀ with a positive "
+        "diagonal of L (softplus or exp), of which the log-determinant is 2·log(diagonal).sum(). slogdet would "
+        "only hide the sign."
+    ),
     "cut off": (
         "It is cut off at 0 before that (relu, a clamp): make it of softplus(…) + eps in place of that, or take its "
         "logarithm for the parameter."

@@ -29,7 +29,10 @@ def jump(look: Look) -> Finding | None:
         "of the loss's height": height / look.height if look.height else 1.0,
         "operation": cause.operation if cause else "",
     }
-    return Finding("jump", "warning", message, evidence, spot, cause.action if cause else "")
+    action = cause.action if cause else ""
+    if cause and cuts_of(look.function, point).own:
+        action = 'It has a backward of its own: if that is meant to lead over the step, allow it: allow=["jump"].'
+    return Finding("jump", "warning", message, evidence, spot, action)
 
 
 def _is_meant(look: Look, point: torch.Tensor, height: float) -> bool:

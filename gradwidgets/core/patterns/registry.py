@@ -292,7 +292,8 @@ def surveying(
         yield 0.8 + 0.2 * (k + 1) / len(PATTERNS)
     for name, others in _SAID_BY.items():
         for other in others if name in found else ():
-            found.pop(other, None)
+            if not (other == "precision" and found.get(other) and found[other].severity == "error"):
+                found.pop(other, None)  # but what is not finite is no other gradient's
     if str(getattr(found.get("non_finite"), "evidence", {}).get("operation", "")).startswith("linalg_"):
         found.pop("gradient_mismatch", None)  # near to where there is no gradient it is wrong as well
     if look.spike is not None and "no_bottom" in found:
@@ -308,7 +309,7 @@ def surveying(
         found.pop("no_bottom", None)
         found["well_shaped"] = _with_action(_well_shaped(look))
     lost = None
-    if look.trouble is not None and "gradient_mismatch" not in found:
+    if look.trouble is not None and ("precision" in found or "gradient_mismatch" not in found):
         lost = yield from lost_ground(look.own, look.dtype, look.grid)
     return Survey(
         worst_first(found.values()), look.critical, ground.dead_ground(look), lost, tuple(look.left_out), look
