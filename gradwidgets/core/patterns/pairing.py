@@ -16,6 +16,7 @@ _WEIGHTS = frozenset(("mul", "multiply", "rmul", "div", "divide", "true_divide",
 _SUMS = frozenset(("add", "radd"))
 _REDUCING = frozenset(("mean", "sum", "nanmean", "nansum"))
 _LAYERS = frozenset(("linear", "bilinear", "matmul", "mm", "addmm", "bmm", "einsum"))  # whose input has to have one
+_LIKELIHOODS = frozenset(("log", "log1p", "log2", "logsigmoid", "softplus"))  # by hand, whose factor is the target
 _ON_PURPOSE = frozenset(("unsqueeze", "getitem", "reshape", "view", "expand", "repeat", "T", "t", "transpose", "cdist"))
 
 
@@ -54,7 +55,7 @@ class Pairing(TorchFunctionMode):
         self.found: list[Pairs] = []
         self._kept: list[object] = []
         self._put_in: set[int] = set()  # tensors with a dimension put in
-        self._errors: set[int] = set()  # tensors of differences, one by one
+        self._errors: set[int] = set()  # tensors of differences or of logarithms, one by one
         self._pairs: dict[int, Pairs] = {}
         self._rows: dict[int, Pairs] = {}  # pairs of which one dimension is reduced
 
@@ -86,7 +87,7 @@ class Pairing(TorchFunctionMode):
                 self.found.append(row)
         elif len(given) == 2:
             self._look_at(name, given, result)
-        elif name not in _REDUCING and any(id(one) in self._errors for one in given):
+        elif name in _LIKELIHOODS or (name not in _REDUCING and any(id(one) in self._errors for one in given)):
             self._errors.add(id(result))
 
     def _follow_pairs(self, name: str, met: Pairs, given: list[Tensor], result: Tensor) -> None:
