@@ -42,7 +42,7 @@ _KNOWN = {
     "atan2": ("atan2 turns over there, from π to −π", _TURN),
     "angle": ("angle turns over there, from π to −π", _TURN),
     "remainder": (
-        "remainder begins again there",
+        "{0} begins again there",
         "Put what is folded back around 0: remainder(d + p/2, p) − p/2, p the period; for an angle take 1 − cos(d).",
     ),
     "div": (
@@ -57,7 +57,8 @@ _KNOWN = {
     "if": ("an if of Python's takes another branch there, and the two do not meet", _MEET),
 }
 _ALIKE = {
-    "fmod": "remainder", "reciprocal": "div", "sgn": "sign", "heaviside": "comparison", "bucketize": "comparison",
+    "fmod": "remainder", "frac": "remainder", "reciprocal": "div", "sgn": "sign", "heaviside": "comparison",
+    "bucketize": "comparison",
     "searchsorted": "comparison", "floor": "round", "ceil": "round", "trunc": "round", "to_copy": "round",
     "floor_divide": "round", "argmax": "choice", "argmin": "choice", "sort": "choice", "topk": "choice",
     "index": "choice", "gather": "choice",

@@ -64,7 +64,7 @@ class _Inputs(TorchFunctionMode):
             return
         made, axis = self._made.get(id(given), ("", 0))
         shares, largest = _is_shares(given, _classes(name, given)), float(given.detach().max())
-        if name in _OF_LOGS and (shares or (name == "kl_div" and largest > 0 and not kwargs.get("log_target"))):
+        if name in _OF_LOGS and (shares or (name == "kl_div" and largest > _SUM and not kwargs.get("log_target"))):
             self.found.append(_Given(name, "logs", shares, largest))
         elif (name in _SOFTMAXES and made == "softmax" and axis == _axis(name, given, kwargs, args[1:])) or (
             name == "cross_entropy" and shares
@@ -122,9 +122,9 @@ def wrong_input(look: Look) -> Finding | None:
         except Exception:
             return None
         found.append(watch.found)
-        if not watch.found:
-            return None
     always = [one for one in found[0] if all(any(_alike(one, other) for other in rest) for rest in found)]
+    # The logarithm of a share is above 0 nowhere.
+    always += [one for rest in found for one in rest if one.of == "logs" and not one.shares]
     return _found(always[0]) if always else None
 
 
