@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from gradwidgets.core.axes import check_loss_axes
+from gradwidgets.core.batched import Batched
 from gradwidgets.core.loss_call import LossCall, LossError, cause_of
 from gradwidgets.core.objective import Objective
 from gradwidgets.core.precision import agree, in_single
@@ -221,8 +222,11 @@ class LossFunction:
         leaves = [column.clone().requires_grad_() for column in points.unbind(-1)]
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "There is a performance drop", UserWarning)
-            way = torch.func.vmap(self._tensor, randomness="same") if method == "vmap" else self._tensor
-            value = way(*leaves)
+            if method == "vmap":
+                with Batched():
+                    value = torch.func.vmap(self._tensor, randomness="same")(*leaves)
+            else:
+                value = self._tensor(*leaves)
         if value.shape != (len(points),):
             raise LossError(
                 f"{self.name} must return one value a point, shape ({len(points)},) for {len(points)} points; it "

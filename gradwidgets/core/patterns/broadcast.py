@@ -10,12 +10,12 @@ from torch.overrides import TorchFunctionMode
 
 from gradwidgets.core.finding import Finding
 from gradwidgets.core.patterns.look import Look
+from gradwidgets.core.patterns.pairing import OF_PAIRS, Pairing, Pairs, meant_alike
 
 TORCHS_WORDS = "Using a target size"
-# What picks among pairs, or weighs them: then they are meant.
-_OF_PAIRS = frozenset(
-    ("min", "amin", "max", "amax", "argmin", "topk", "sort", "kthvalue", "softmax", "logsumexp", "diagonal", "diag")
-)
+_SILENT = frozenset(
+    ("poisson_nll_loss", "kl_div", "soft_margin_loss", "hinge_embedding_loss")
+)  # these do not even warn
 
 
 @dataclass(frozen=True)
@@ -36,12 +36,12 @@ class _Calls(TorchFunctionMode):
 
     def __torch_function__(self, func, types, args=(), kwargs=None):
         name = getattr(func, "__name__", "")
-        if name in _OF_PAIRS:
+        if name in OF_PAIRS:
             self.found.clear()
         with warnings.catch_warnings(record=True) as warned:
             warnings.simplefilter("always")
             result = func(*args, **(kwargs or {}))
-        if any(str(one.message).startswith(TORCHS_WORDS) for one in warned):
+        if any(str(one.message).startswith(TORCHS_WORDS) for one in warned) or name in _SILENT:
             self._note(name, func, args, kwargs or {})
         return result
 
@@ -59,14 +59,20 @@ def broadcast(look: Look) -> Finding | None:
     """As many outputs as targets in another shape: a loss of torch's compares all with all, and only warns."""
     if look.function is None or look.function.method == "vectorized" or not bool(look.lattice.finite.any()):
         return None
-    calls = _Calls()
+    point = look.lattice.points[look.lattice.finite][0]
+    calls, pairing = _Calls(), Pairing()
     try:
-        look.function.run_at(look.lattice.points[look.lattice.finite][0], torch.float64, calls)
+        for watch in (calls, pairing):
+            look.own.run_at(point, look.own.dtype, watch)
     except Exception:
         return None
-    call = next((one for one in calls.found if _is_meant_alike(*one.shapes)), None)
-    if call is None:
-        return None
+    call = next((one for one in calls.found if meant_alike(*one.shapes)), None)
+    if call is not None:
+        return _of_loss(call)
+    return _by_hand(pairing.found[0]) if pairing.found else None
+
+
+def _of_loss(call: _Call) -> Finding:
     x, y = (tuple(shape) for shape in call.shapes)
     return Finding(
         "broadcast",
@@ -74,19 +80,27 @@ def broadcast(look: Look) -> Finding | None:
         f"{call.name}: an input of shape {x} against a target of shape {y} broadcasts to {tuple(call.result)}: every "
         "number is compared with every target",
         {"input": list(x), "target": list(y), "result": list(call.result)},
-        action=_cure(x, y),
+        action=_cure(x, y, ("input", "target")),
     )
 
 
-def _cure(x: tuple[int, ...], y: tuple[int, ...]) -> str:
-    longer, shorter = ("input", "target") if len(x) > len(y) else ("target", "input")
+def _by_hand(pairs: Pairs) -> Finding:
+    x, y = (tuple(shape) for shape in pairs.shapes)
+    result = tuple(torch.broadcast_shapes(x, y))
+    return Finding(
+        "broadcast",
+        "error",
+        f"a {pairs.what} of shapes {x} and {y} broadcasts to {result}: every number meets every other, and the mean or "
+        "sum is taken of all pairs",
+        {"input": list(x), "target": list(y), "result": list(result)},
+        action=_cure(x, y, ("the first", "the second")),
+    )
+
+
+def _cure(x: tuple[int, ...], y: tuple[int, ...], names: tuple[str, str]) -> str:
+    longer, shorter = names if len(x) > len(y) else names[::-1]
     sizes = x if len(x) > len(y) else y
     at = -1 if sizes[-1] == 1 else sizes.index(1)
+    if " " in longer:
+        return f"Give both the same shape: squeeze({at}) {longer}, or unsqueeze({at}) {shorter}."
     return f"Give both the same shape: {longer}.squeeze({at}), or {shorter}.unsqueeze({at})."
-
-
-def _is_meant_alike(one: torch.Size, other: torch.Size) -> bool:
-    """Whether two shapes hold the same, but for dimensions of 1 that make pairs of them."""
-    most = max(one.numel(), other.numel())
-    same = [k for k in one if k > 1] == [k for k in other if k > 1]
-    return len(one) != len(other) and same and torch.broadcast_shapes(one, other).numel() > most

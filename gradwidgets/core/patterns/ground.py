@@ -19,6 +19,7 @@ SOFT_EDGE = 0.02  # of the steep slopes: beside saturated ground the slope has d
 _FADING = 10.0  # times from the middle of dead ground to its rim: a slight slope all over changes by less
 IMBALANCE = 100.0
 LIVE_SHARE = 0.2  # of the view: where both parameters have a gradient, for one to be compared with the other
+_LEFT = 10.0  # times: what the widths of the view leave of it. Below that it is a matter of units, not of the loss
 _NEARER = 1.5  # decades: so far must the nearer quartile be too
 WRONG_SHARE = 0.6  # half would be chance
 
@@ -189,17 +190,32 @@ def axis_imbalance(look: Look) -> Finding | None:
     ratio = 10 ** abs(middle)
     names = look.names if middle > 0 else look.names[::-1]
     medians = size.median(0).values.tolist()
+    wider = float(look.spans[look.names.index(names[1])] / look.spans[look.names.index(names[0])])
+    units = ratio < _LEFT * wider
+    message = f"the gradient of {names[0]} is {number(ratio)} times that of {names[1]} over half of the view and more"
+    message += (
+        f", as the view of {names[1]} is {number(wider, 3)} times as wide: over their views both change the loss alike"
+        if units
+        else ": an lr that suits one is wrong for the other"
+    )
     return Finding(
         "axis_imbalance",
-        "warning",
-        f"the gradient of {names[0]} is {number(ratio)} times that of {names[1]} over half of the view and more: an lr "
-        "that suits one is wrong for the other",
+        "info" if units else "warning",
+        message,
         {
             "ratio": ratio,
             "threshold": IMBALANCE,
+            "left of it, per width of the view": ratio / wider,
+            "left from": _LEFT,
             **{f"median |∂/∂{n}|": m for n, m in zip(look.names, medians, strict=True)},
         },
+        action=_in_units(look, names[1]) if units else "",
     )
+
+
+def _in_units(look: Look, name: str) -> str:
+    positive = float(look.bounds[look.names.index(name), 0]) > 0
+    return f"Give {name} an lr of its own, or take it in units of its view{', or its logarithm' * positive}."
 
 
 def wrong_direction(look: Look) -> Finding | None:

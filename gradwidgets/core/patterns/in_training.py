@@ -40,7 +40,8 @@ def precision(look: Look) -> Finding | None:
         said = f": {trouble.operation}" if trouble.operation else ""
         message = f"in {percent(trouble.share)} of the view the gradient in {dtype} is off by half and more, at {where}"
         action = _in_more_digits(dtype)
-        return Finding("precision", "warning", f"{message} say{said}", evidence, tuple(trouble.point.tolist()), action)
+        message = f"{message} say{said}{_off_too(look, trouble, evidence)}"
+        return Finding("precision", "warning", message, evidence, tuple(trouble.point.tolist()), action)
     if trouble.kind == "off":
         return _off(dtype, where, evidence, trouble)
     begins = [f"{name} {number(value)}" for name, values in trouble.begins.items() for value in values]
@@ -90,7 +91,21 @@ def _lost(name: str, look: Look) -> Finding:
     )
     message += f": {trouble.operation}" if trouble.operation else ""
     evidence = {"share": trouble.share, "threshold": LOST_SHARE, "largest lost": trouble.largest, "dtype": dtype}
-    return Finding(name, "warning", message, evidence, spot, _or_in_more_digits(kept_gradient(trouble.parted), dtype))
+    message += _off_too(look, trouble, evidence)
+    kept = "" if trouble.off else kept_gradient(trouble.parted)
+    return Finding(name, "warning", message, evidence, spot, _or_in_more_digits(kept, dtype))
+
+
+def _off_too(look: Look, trouble: Trouble, evidence: dict[str, object]) -> str:
+    """By how much the value is off besides, in words."""
+    if not trouble.off:
+        return ""
+    share = trouble.off / look.height
+    evidence |= {"value off by": trouble.off, "of the loss's height": share}
+    return (
+        f"; the loss itself is off by up to {number(trouble.off, 3)}, {number(share, 2)} times its change over the "
+        f"view, at {place(look.names, trouble.off_at.tolist())} say"
+    )
 
 
 def beside(finding: Finding, other: Finding) -> Finding:

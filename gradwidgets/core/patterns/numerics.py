@@ -2,10 +2,10 @@
 
 import torch
 
-from gradwidgets.core.angle_cuts import CUT, crosses_cut
 from gradwidgets.core.cancellation import rounded_there
 from gradwidgets.core.cuts import Cuts, cuts_of, cutting_along
 from gradwidgets.core.finding import Finding
+from gradwidgets.core.jumping import jumping_at
 from gradwidgets.core.loss_call import LossError
 from gradwidgets.core.patterns.look import Look
 from gradwidgets.core.wording import number, place
@@ -23,14 +23,18 @@ def jump(look: Look) -> Finding | None:
     point, height = max(jumps, key=lambda one: one[1])
     point = torch.where(point.abs() < _NOTHING * look.spans, 0.0, point)
     spot = tuple(float(f"{value:.6g}") for value in point.tolist())
-    return Finding(
-        "jump",
-        "warning",
-        f"the loss jumps by {number(height, 3)} at {place(look.names, spot)}, and no gradient knows of it",
-        {"height": height, "of the loss's height": height / look.height if look.height else 1.0},
-        spot,
-        CUT if crosses_cut(look.function, point, look.spans, height) else "",
-    )
+    cause = jumping_at(look.function, point, look.spans)
+    message = f"the loss jumps by {number(height, 3)} at {place(look.names, spot)}, and no gradient knows of it"
+    message += f": {cause.sentence}" if cause else ""
+    evidence: dict[str, object] = {
+        "height": height,
+        "of the loss's height": height / look.height if look.height else 1.0,
+        "operation": cause.operation if cause else "",
+    }
+    action = cause.action if cause else ""
+    if cause and cuts_of(look.function, point).own:
+        action = 'It has a backward of its own: if that is meant to lead over the step, allow it: allow=["jump"].'
+    return Finding("jump", "warning", message, evidence, spot, action)
 
 
 def _is_meant(look: Look, point: torch.Tensor, height: float) -> bool:

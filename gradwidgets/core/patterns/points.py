@@ -9,6 +9,7 @@ from torch import Tensor
 from gradwidgets.core.critical_points import CriticalPoint
 from gradwidgets.core.finding import Finding
 from gradwidgets.core.loss_call import LossError
+from gradwidgets.core.patterns.beyond import as_low_beyond
 from gradwidgets.core.patterns.bottomless import DOUBLINGS
 from gradwidgets.core.patterns.ground import DEAD_SHARE, dead_share
 from gradwidgets.core.patterns.look import ABOVE, LOWEST, Look
@@ -100,6 +101,8 @@ def _ends_above(look: Look) -> Finding | None:
     if not bool(look.lattice.finite.all()):
         return None  # they may have been stopped by that
     high = descents.settled & (descents.losses > look.lowest + ABOVE * look.height)
+    if float(high.double().mean()) >= _ENDING:
+        high &= ~as_low_beyond(look, high, look.lowest)
     flat = (descents.gradients == 0).all(-1)
     share = float(high.double().mean())
     if share < _ENDING or not bool((high & ~flat).any()):
@@ -169,6 +172,8 @@ def off_target(look: Look) -> Finding | None:
     if not look.given or descents is None or not len(descents.ends):
         return None
     reached = look.in_targets(descents.ends)
+    if float(reached.double().mean()) < REACHED and bool(reached.any()):
+        reached |= as_low_beyond(look, ~reached, float(descents.losses[reached].min()))
     share = float(reached.double().mean())
     if share >= REACHED:
         return None

@@ -9,7 +9,17 @@ from torch import Tensor
 
 from gradwidgets.core.critical_points import CriticalPoint
 from gradwidgets.core.finding import Finding, worst_first
-from gradwidgets.core.patterns import broadcast, ground, in_training, mismatch, numerics, points, undefined
+from gradwidgets.core.patterns import (
+    broadcast,
+    ground,
+    in_training,
+    inputs,
+    mismatch,
+    numerics,
+    points,
+    seams,
+    undefined,
+)
 from gradwidgets.core.patterns.look import Look
 from gradwidgets.core.patterns.resolution import unresolved
 from gradwidgets.core.patterns.target import Target
@@ -54,6 +64,7 @@ def _well_shaped(look: Look) -> Finding:
     message += ", on the edge of the view" if edge else ""
     message += f", beyond which it falls without end {look.fall.towards}".rstrip() if endless else ""
     message += "; no dead ground, all finite" + ("" if look.grid.y is None else ", both axes comparable")
+    message += ", each over its view" if ground.axis_imbalance(look) is not None else ""
     evidence: dict[str, object] = {"lowest loss": look.lowest, "on the edge": edge, "falls without end": endless}
     condition = _condition(minima[0]) if minima else 1.0
     if condition > _NARROW:
@@ -112,6 +123,11 @@ PATTERNS: dict[str, Pattern] = {
         "Give both the same shape: squeeze(-1) the input, or unsqueeze(-1) the target.",
         broadcast.broadcast,
     ),
+    "wrong_input": Pattern(
+        "the loss is another one than its name says",
+        "Look at what that operation takes: logits, shares, or logarithms of shares.",
+        inputs.wrong_input,
+    ),
     "precision": Pattern(
         "training in this precision meets NaN, infinity or a gradient that is lost or wrong",
         "Use the stable form (logsumexp, logsigmoid, softplus, log1p), or compute this part in float32 or float64.",
@@ -157,6 +173,11 @@ PATTERNS: dict[str, Pattern] = {
         "Is the formula right? If it is, begin elsewhere, or smooth the loss.",
         points.unexpected_minimum,
     ),
+    "seam": Pattern(
+        "a descent ends where two formulas are joined, not where either is lowest",
+        "Is the constant that joins them right, and the slope? Where one formula goes on for the other, both agree.",
+        seams.seam,
+    ),
     "stuck_start": Pattern(
         "a descent that begins exactly there never moves",
         "Begin beside it: a small random part in the initialisation is enough at a maximum or a saddle.",
@@ -173,10 +194,12 @@ PATTERNS: dict[str, Pattern] = {
 
 # One cause is said once: where the first stands, the others are left out.
 _SAID_BY: dict[str, tuple[str, ...]] = {
-    "gradient_mismatch": ("unexpected_minimum", "off_target", "dead_zone", "no_bottom", "precision"),
+    "gradient_mismatch": ("unexpected_minimum", "off_target", "dead_zone", "no_bottom", "precision", "seam"),
     "broadcast": ("unexpected_minimum", "off_target", "wrong_direction"),
+    "wrong_input": ("unexpected_minimum", "off_target", "wrong_direction", "no_bottom"),
     "wrong_direction": ("off_target",),
     "unexpected_minimum": ("off_target",),
+    "jump": ("seam",),
     "dead_zone": ("stuck_start",),
     "no_gradient_path": ("stuck_start",),
     "vanishes_in_float32": ("stuck_start",),
@@ -272,7 +295,8 @@ def surveying(
         yield 0.8 + 0.2 * (k + 1) / len(PATTERNS)
     for name, others in _SAID_BY.items():
         for other in others if name in found else ():
-            found.pop(other, None)
+            if not (other == "precision" and found.get(other) and found[other].severity == "error"):
+                found.pop(other, None)  # but what is not finite is no other gradient's
     if str(getattr(found.get("non_finite"), "evidence", {}).get("operation", "")).startswith("linalg_"):
         found.pop("gradient_mismatch", None)  # near to where there is no gradient it is wrong as well
     if look.spike is not None and "no_bottom" in found:
@@ -290,7 +314,7 @@ def surveying(
     if "non_finite" in found and "precision" in found:
         found["precision"] = in_training.beside(found["precision"], found["non_finite"])
     lost = None
-    if look.trouble is not None and "gradient_mismatch" not in found:
+    if look.trouble is not None and ("precision" in found or "gradient_mismatch" not in found):
         lost = yield from lost_ground(look.own, look.dtype, look.grid)
     return Survey(
         worst_first(found.values()), look.critical, ground.dead_ground(look), lost, tuple(look.left_out), look

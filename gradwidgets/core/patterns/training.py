@@ -33,6 +33,8 @@ class Trouble:
         begins: Axis → the values at which it begins along it.
         parted: What does it, at that point.
         only_gradient: Whether the loss is finite there, of "overflow".
+        off: By how much the value is off besides, where that is much of its change over the view; else 0.
+        off_at: Where it is off most, (P,); None where it is not.
     """
 
     kind: str
@@ -44,6 +46,8 @@ class Trouble:
     begins: dict[str, list[float]]
     parted: Parted
     only_gradient: bool = False
+    off: float = 0.0
+    off_at: Tensor | None = None
 
 
 def training_trouble(
@@ -94,16 +98,17 @@ def training_trouble(
     gone = known & (slope.abs() <= tiny).all(-1) & (size > 0)
     above = (high > lowest + _ABOVE * height) & (size > 1e-3 * (high - lowest))
     lost = gone & (above | ((size > 1e-12 * biggest) & (size > 1e-9 * height)))
+    # Of a loss that is large itself a part is rounding wherever it is.
+    gap = (low - high).abs()
+    far = known & (gap > OFF * torch.maximum(high - lowest, torch.tensor(height))) & (height > 0)
+    also = (float(gap[far].max()), rounded[far][gap[far].argmax()]) if _share(far, even) >= OFF_SHARE else (0.0, None)
     if _share(lost, even) >= LOST_SHARE:
-        return _trouble("lost", lost, even, rounded, size, function, dtype)
+        return _trouble("lost", lost, even, rounded, size, function, dtype, *also)
     off = ((slope - steep) * view.spans).norm(dim=-1)
     wrong = known & (off > 0.5 * size) & (size > 0.01 * (high - lowest).clamp_min(0)) & (size > 1e-3 * height)
     if _share(wrong, even) >= WRONG_SHARE:
-        return _trouble("wrong", wrong, even, rounded, off, function, dtype)
-    # Of a loss that is large itself a part is rounding wherever it is.
-    gap = (low - high).abs()
-    far = known & (gap > OFF * torch.maximum(high - lowest, torch.tensor(height)))
-    if height > 0 and _share(far, even) >= OFF_SHARE:
+        return _trouble("wrong", wrong, even, rounded, off, function, dtype, *also)
+    if also[0]:
         return _trouble("off", far, even, rounded, gap, function, dtype)
     return None
 
@@ -131,12 +136,20 @@ def lost_ground(function: LossFunction, dtype: torch.dtype, grid: SurfaceGrid) -
 
 
 def _trouble(
-    kind: str, mask: Tensor, even: Tensor, points: Tensor, size: Tensor, function: LossFunction, dtype: torch.dtype
+    kind: str,
+    mask: Tensor,
+    even: Tensor,
+    points: Tensor,
+    size: Tensor,
+    function: LossFunction,
+    dtype: torch.dtype,
+    off: float = 0.0,
+    off_at: Tensor | None = None,
 ) -> Trouble:
     spots = points[mask]
     parted = named(function, spots, dtype, "under" if kind == "lost" else kind)
     said = parted.point, float(size[mask].max()), parted.said, parted.cast
-    return Trouble(kind, _share(mask, even), *said, {}, parted)
+    return Trouble(kind, _share(mask, even), *said, {}, parted, off=off, off_at=off_at)
 
 
 def _share(mask: Tensor, even: Tensor) -> float:

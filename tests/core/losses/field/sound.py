@@ -12,6 +12,7 @@ from torch.nn import functional as F
 
 from tests.core.losses.field.case import Case
 from tests.core.losses.field.more_sound import MORE_SOUND
+from tests.core.losses.field.neighbours import NEIGHBOURS
 
 LINE = {"slope": (-2.0, 3.0), "offset": (-3.0, 2.0)}
 PAIR = {"a": (-3.0, 3.0), "b": (-3.0, 3.0)}
@@ -815,4 +816,5 @@ SOUND = (
     *CLASSIFICATION,
     *PAIRS,
     *MORE_SOUND,
+    *NEIGHBOURS,
 )

@@ -13,13 +13,16 @@ from tests.core.losses.field.gone_wrong.minima import MINIMA
 from tests.core.losses.field.gone_wrong.no_gradient import DEAD
 from tests.core.losses.field.gone_wrong.remedied import REMEDIED
 from tests.core.losses.field.gone_wrong.rounding import ROUNDING
+from tests.core.losses.field.gone_wrong.seams import SEAMS
 from tests.core.losses.field.gone_wrong.single_precision import SINGLE_PRECISION
 from tests.core.losses.field.gone_wrong.spikes import SPIKES
 from tests.core.losses.field.gone_wrong.tips import TIPS
 from tests.core.losses.field.gone_wrong.told_truly import TOLD_TRULY
 from tests.core.losses.field.gone_wrong.undefined import UNDEFINED
+from tests.core.losses.field.gone_wrong.unmeant_pairs import UNMEANT_PAIRS
+from tests.core.losses.field.gone_wrong.wrong_inputs import WRONG_INPUTS
 
 GONE_WRONG = (
     *FORMULAS, *MINIMA, *DEAD, *CUT, *JUMPS, *UNDEFINED, *TIPS, *SINGLE_PRECISION, *HALF_PRECISION, *ROUNDING, *SPIKES,
-    *REMEDIED, *MASKED, *FITTING_CURES, *TOLD_TRULY,
+    *REMEDIED, *MASKED, *FITTING_CURES, *TOLD_TRULY, *UNMEANT_PAIRS, *SEAMS, *WRONG_INPUTS,
 )  # fmt: skip

@@ -6,6 +6,21 @@ from torch.nn import functional as F
 from tests.core.losses.field.case import Case, one_of
 
 
+class Spike(torch.autograd.Function):
+    """A step whose backward is a sigmoid's, by a formula that overflows."""
+
+    @staticmethod
+    def forward(ctx, x):
+        ctx.save_for_backward(x)
+        return (x > 0).to(x.dtype)
+
+    @staticmethod
+    def backward(ctx, gradient):
+        (x,) = ctx.saved_tensors
+        small = torch.exp(-25 * x)
+        return gradient * 25 * small / (small + 1) ** 2
+
+
 class DropsWhatComesFromAbove(torch.autograd.Function):
     """x / sqrt(1 + x²) for a negative x, else x; its backward returns the slope alone."""
 
@@ -94,5 +109,23 @@ CUT = (
         "the weight's own slope is missing from the gradient",
         (one_of("gradient_mismatch"),),
         ("detach",),
+    ),
+    Case(
+        "a spike with a steep surrogate",
+        "jeshraghian/snntorch#433",
+        lambda u: (Spike.apply(u) - 1) ** 2 + 0.01 * u**2,
+        {"u": (-6.0, 4.0)},
+        "a backward of its own, a step, and NaN of it in float32 left of −3.4: three faults",
+        (one_of("gradient_mismatch"), one_of("precision"), one_of("jump")),
+        ("spike has a backward of its own", "float32", "−3.39|−3.4"),
+    ),
+    Case(
+        "a gate with a steep surrogate",
+        "the same of another slope, over two axes",
+        lambda u, w: (w * Spike.apply(2 * u) - 1) ** 2 + 0.01 * (u**2 + w**2),
+        {"u": (-4.0, 3.0), "w": (0.5, 2.0)},
+        "a backward of its own, and NaN of it in float32 left of −1.7",
+        (one_of("gradient_mismatch"), one_of("precision")),
+        ("spike has a backward of its own", "float32"),
     ),
 )

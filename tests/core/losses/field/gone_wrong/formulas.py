@@ -53,8 +53,8 @@ FORMULAS = (
         divergence_without_a_log,
         WIDE,
         "kl_div wants logarithms and gets probabilities: it is lowest elsewhere than at the target",
-        (ASTRAY,),
-        ("target",),
+        (ASTRAY | one_of("wrong_input"),),
+        ("target|kl_div",),
         {"fixed": {"shares": SHARES}, "target": LOG_SHARES},
     ),
     Case(
@@ -63,8 +63,8 @@ FORMULAS = (
         both_divergences_without_a_log,
         WIDE,
         "negative, and lowest elsewhere than where student and teacher agree",
-        (ASTRAY,),
-        ("target",),
+        (ASTRAY | one_of("wrong_input"),),
+        ("target|kl_div",),
         {"target": (math.log(6.0), math.log(3.0))},
     ),
     Case(

@@ -18,6 +18,10 @@ def smooth_l1_undivided(r):
     return torch.where(size < 2, 0.5 * size**2, size - 0.5)
 
 
+def two_pieces(x):
+    return x * x + 1 if x > 0.4 else x * x
+
+
 JUMPS = (
     Case(
         "a penalty by comparison",
@@ -71,5 +75,41 @@ JUMPS = (
         UNIT,
         "cut along the negative x, and towards the origin its slope grows without bound",
         (one_of("jump"), NOT_FINITE),
+    ),
+    Case(
+        "an angle past its cut",
+        "a heading of sine and cosine beside one near π",
+        lambda s, c: (torch.atan2(s, c) - 2.9) ** 2,
+        {"s": (-1.0, 1.0), "c": (-1.6, -0.3)},
+        "the cut lies beside the minimum: one turn away it is as far as can be",
+        (one_of("jump"),),
+        ("atan2 turns over", "1 − cos"),
+    ),
+    Case(
+        "a mask as a factor",
+        "a hard mask, multiplied",
+        lambda x, y: ((x - 0.3) ** 2 + 2) * (x + y > 0.7) + y * y,
+        {"x": (-2.0, 2.0), "y": (-2.0, 2.0)},
+        "2 and more higher beyond a slanting line",
+        (one_of("jump"),),
+        ("a comparison", "sigmoid"),
+    ),
+    Case(
+        "a level of its own",
+        "a penalty on a rounded count",
+        lambda n: (n - 2.3) ** 2 + 0.7 * torch.ceil(1.3 * n),
+        {"n": (0.0, 5.0)},
+        "steps of 0.7",
+        (one_of("jump"),),
+        ("ceil", "straight-through"),
+    ),
+    Case(
+        "two pieces by an if",
+        "an if of Python's",
+        two_pieces,
+        {"x": (-2.0, 2.0)},
+        "1 higher right of 0.4",
+        (one_of("jump"),),
+        ("an if of python", "0.4"),
     ),
 )

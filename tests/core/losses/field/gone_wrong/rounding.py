@@ -10,6 +10,15 @@ from tests.core.losses.field.gone_wrong.shared import in_dtype
 RIGHT_BOX = (1.21, 0.93)
 
 
+NEAR_ZERO = (0.1, 0.9, -0.4, 1.3)
+
+
+def dispersed(log_theta):
+    y, theta, mean = in_dtype([2.0, 6.0, 1.0, 8.0], log_theta), torch.exp(log_theta), 4.25
+    ways = torch.lgamma(y + theta) - torch.lgamma(theta) - torch.lgamma(y + 1)
+    return -(ways + theta * torch.log(theta / (theta + mean)) + y * torch.log(mean / (theta + mean))).mean()
+
+
 def rms_norm(x, g):
     return (g * x * torch.rsqrt((x * x + 2.7) / 2 + 1e-6) - 0.8) ** 2
 
@@ -159,5 +168,24 @@ ROUNDING = (
         (one_of("precision"),),
         ("exp", "overflow"),
         {},
+    ),
+    Case(
+        "a count's spread, far out",
+        "scverse/scvi-tools#2965",
+        dispersed,
+        {"log_theta": (0.0, 16.0)},
+        "differences of lgammas of large numbers: in float32 no gradient is left and the value is off by more than its"
+        " change",
+        (one_of("precision"),),
+        ("the loss itself is off by up to",),
+    ),
+    Case(
+        "a variance by squares, far out",
+        "the mean of squares less the square of the mean",
+        lambda m: ((in_dtype(NEAR_ZERO, m) + m) ** 2).mean() - (in_dtype(NEAR_ZERO, m) + m).mean() ** 2 + 1e-9 * m**2,
+        {"m": (0.0, 2e4)},
+        "the two are nearly the same, and what is left of them is rounding",
+        (one_of("precision"),),
+        ("off by",),
     ),
 )

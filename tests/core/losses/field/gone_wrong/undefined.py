@@ -9,6 +9,10 @@ from tests.core.losses.field.case import Case, one_of
 from tests.core.losses.field.gone_wrong.shared import NOT_FINITE, SHARES, UNIT, WIDE, in_dtype, three
 
 
+def two_by_two(a, b, c):
+    return torch.stack([torch.stack([a, b], -1), torch.stack([b, c], -1)], -2)
+
+
 def spherical_angle(a, b, shares):
     return torch.acos(torch.sqrt(three(a, b).softmax(0) * shares).sum())
 
@@ -364,5 +368,23 @@ UNDEFINED = (
         "log 0 is −∞, and times zero NaN, over half of the view",
         (NOT_FINITE,),
         ("log", "mask", "where|index"),
+    ),
+    Case(
+        "a covariance that is none",
+        "a Gaussian's log-determinant, of a matrix by its entries",
+        lambda a, b: 0.5 * (a + b * b) - torch.logdet(two_by_two(a, b, torch.ones_like(a))),
+        {"a": (0.1, 4.0), "b": (-2.0, 2.0)},
+        "not positive definite where b² is more than a",
+        (one_of("non_finite"),),
+        ("logdet makes it", "positive definite"),
+    ),
+    Case(
+        "the logarithm of a determinant",
+        "the same by hand, of a correlation",
+        lambda r: r**2 - torch.log(torch.linalg.det(two_by_two(1 + 0 * r, r, 1 + 0 * r))),
+        {"r": (-2.0, 2.0)},
+        "not positive definite beyond ±1",
+        (one_of("non_finite"),),
+        ("log makes it of a determinant", "positive definite"),
     ),
 )

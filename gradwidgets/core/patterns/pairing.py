@@ -1,0 +1,120 @@
+"""Differences by hand of numbers in two shapes, of which every one meets every other."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.overrides import TorchFunctionMode
+from torch.utils._pytree import tree_leaves
+
+# What picks among pairs, or weighs them: then they are meant.
+OF_PAIRS = frozenset(
+    ("min", "amin", "max", "amax", "argmin", "topk", "sort", "kthvalue", "softmax", "logsumexp", "diagonal", "diag")
+)
+_DIFFERENCES = frozenset(("sub", "rsub", "subtract"))
+_WEIGHTS = frozenset(("mul", "multiply", "rmul", "div", "divide", "true_divide", "truediv", "rdiv", "rtruediv"))
+_SUMS = frozenset(("add", "radd"))
+_REDUCING = frozenset(("mean", "sum", "nanmean", "nansum"))
+_LAYERS = frozenset(("linear", "bilinear", "matmul", "mm", "addmm", "bmm", "einsum"))  # whose input has to have one
+_LIKELIHOODS = frozenset(("log", "log1p", "log2", "logsigmoid", "softplus"))  # by hand, whose factor is the target
+_ON_PURPOSE = frozenset(("unsqueeze", "getitem", "reshape", "view", "expand", "repeat", "T", "t", "transpose", "cdist"))
+
+
+def meant_alike(one: torch.Size, other: torch.Size) -> bool:
+    """Whether two shapes hold the same, but for dimensions of 1 that make pairs of them."""
+    most = max(one.numel(), other.numel())
+    same = [k for k in one if k > 1] == [k for k in other if k > 1]
+    return len(one) != len(other) and same and torch.broadcast_shapes(one, other).numel() > most
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """An operation that has made pairs of what is meant one by one.
+
+    Attributes:
+        what: The operation, as a noun.
+        shapes: Of what it was given.
+    """
+
+    what: str
+    shapes: tuple[torch.Size, torch.Size]
+
+
+class Pairing(TorchFunctionMode):
+    """Notes pairs that nobody has asked for, and that a mean or a sum is taken of as they are.
+
+    Asked for they are where a dimension was put in for them, or where something else goes over the pairs: a choice
+    among them, a tensor of their own shape.
+
+    Attributes:
+        found: What was met, in order.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[Pairs] = []
+        self._kept: list[object] = []
+        self._put_in: set[int] = set()  # tensors with a dimension put in
+        self._errors: set[int] = set()  # tensors of differences or of logarithms, one by one
+        self._pairs: dict[int, Pairs] = {}
+        self._rows: dict[int, Pairs] = {}  # pairs of which one dimension is reduced
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        result = func(*args, **(kwargs or {}))
+        if isinstance(result, Tensor):
+            self._kept.append(result)
+            name = getattr(func, "__name__", "").strip("_")
+            given = [part for part in tree_leaves((args, kwargs)) if isinstance(part, Tensor)]
+            self._follow(name, given, result)
+        elif getattr(func, "__name__", "") in OF_PAIRS:
+            self._pairs.clear()
+        return result
+
+    def back(self, value: Tensor, leaves: list[Tensor]) -> None:
+        """Nothing: the way back tells no more."""
+
+    def _follow(self, name: str, given: list[Tensor], result: Tensor) -> None:
+        wider = name in _ON_PURPOSE and result.ndim > given[0].ndim - (name in ("T", "t", "transpose"))
+        if wider or (name not in _LAYERS and any(id(one) in self._put_in for one in given)):
+            self._put_in.add(id(result))
+        if name in OF_PAIRS:
+            self._pairs.clear()
+        met = next((self._pairs[id(one)] for one in given if id(one) in self._pairs), None)
+        if met is not None:
+            self._follow_pairs(name, met, given, result)
+        elif (row := next((self._rows[id(one)] for one in given if id(one) in self._rows), None)) is not None:
+            if name in _REDUCING:
+                self.found.append(row)
+        elif len(given) == 2:
+            self._look_at(name, given, result)
+        elif name in _LIKELIHOODS or (name not in _REDUCING and any(id(one) in self._errors for one in given)):
+            self._errors.add(id(result))
+
+    def _follow_pairs(self, name: str, met: Pairs, given: list[Tensor], result: Tensor) -> None:
+        whole = torch.broadcast_shapes(*met.shapes)
+        others = [one for one in given if id(one) not in self._pairs and one.numel() > 1]
+        if any(one.numel() == whole.numel() for one in others):
+            return  # something of the pairs' own shape: they are meant
+        if name not in _REDUCING:
+            if result.shape == whole:
+                self._pairs[id(result)] = met
+        elif result.numel() == 1:
+            self.found.append(met)
+        else:
+            self._rows[id(result)] = met
+
+    def _look_at(self, name: str, given: list[Tensor], result: Tensor) -> None:
+        one, other = given
+        alike = meant_alike(one.shape, other.shape)
+        errors = [id(part) in self._errors for part in given]
+        differ = name in _DIFFERENCES and one.requires_grad != other.requires_grad
+        if not alike and (differ or any(errors)):
+            self._errors.add(id(result))
+        if not alike or any(id(part) in self._put_in for part in given) or one.data_ptr() == other.data_ptr():
+            return
+        if differ:
+            self._pairs[id(result)] = Pairs("difference", (one.shape, other.shape))
+        elif name in _WEIGHTS and any(errors):
+            self._pairs[id(result)] = Pairs("product" if "mul" in name else "quotient", (one.shape, other.shape))
+        elif name in _SUMS and all(errors):
+            self._pairs[id(result)] = Pairs("sum", (one.shape, other.shape))
