@@ -5,6 +5,7 @@ from dataclasses import replace
 from gradwidgets.core.finding import Finding
 from gradwidgets.core.layers.stats import LayerStats
 from gradwidgets.core.layers.verdicts.check import Judged, listed, unless_fresh
+from gradwidgets.core.layers.verdicts.cut_off import cure, stop_cure
 from gradwidgets.core.layers.verdicts.draws import cutting
 from gradwidgets.core.layers.verdicts.units import DEAD, SATURATED
 from gradwidgets.core.layers.verdicts.unused import LOOSE, is_loose_end
@@ -24,22 +25,13 @@ _ACTION = (
     "Look for units that put out 0 for the whole batch (ReLUs behind biases far below 0), for outputs that are at the "
     "bound of a clamp, and for what is multiplied by 0 or rounded."
 )
-_SMOOTH = (
-    "Compute the loss of what comes before that, probabilities or logits, and keep decisions, rounding and counts for "
-    "where results are read."
-)
 _DRAW = "Draw the weights at random: weights that are all 0 (zero init) let nothing through, neither way."
-_CHOICES = ("argmax", "argmin", "argsort", "topk", "min", "max", "sort", "searchsorted", "bucketize")
-_CHOSEN = (
-    "No gradient passes a choice: for the code q that is chosen for z, go straight through with z + (q − z).detach(); "
-    "multiply what a chosen expert gives by its chance; and compute a loss of scores, not of what was chosen."
-)
 # Multiply what comes in by their weights, whose gradient is 0 where that is.
 _PRODUCTS = ("Linear", *(f"Conv{'Transpose' * turned}{n}d" for n in (1, 2, 3) for turned in (False, True)))
 
 
 def no_gradient(judged: Judged) -> list[Finding]:
-    """Layers that the loss does not depend on, that never ran, or to which exactly 0 comes."""
+    """Layers to which no gradient leads, that never ran, or to which exactly 0 comes."""
     if not judged.trained:
         why = next((why for name, why in judged.flow.unmeasured if name == "(model)"), "no weight gets a gradient")
         why += "".join(
@@ -160,14 +152,16 @@ def _without(judged: Judged, layers: Layers, reached: str, severity: str, action
     elif reached == "unused":
         why = f"{'gets' if one else 'get'} no gradient: the loss does not use what {'it gives' if one else 'they give'}"
     else:
-        why = f"{'gets' if one else 'get'} no gradient: the loss does not depend on {'it' if one else 'them'}"
+        why = (
+            f"{'gets' if one else 'get'} no gradient: no gradient path leads to {'it' if one else 'them'} from the loss"
+        )
         told = [(layer.name, layer.cut) for _, layer in layers if layer.cut]
         draw = cutting(judged, [layer.name for _, layer in layers])
         if draw is not None:
             why, action = f"{why}; {draw[0]}", draw[1]
         elif told and len({cut for _, cut in told}) == 1:
             why += f"; {told[0][1]}"
-            action = _CHOSEN if told[0][1].partition(" ")[0] in _CHOICES else action
+            action = action or cure(judged.flow.cuts[told[0][0]])
         elif told:
             why += "".join(f"; of {name}: {cut}" for name, cut in told[-2:])
     return _about(layers, len(judged.weighted), severity, why, action)
@@ -249,9 +243,9 @@ def _blocked(judged: Judged, zero: Layers) -> Finding:
     elif ends and ends[-1].at is not None:
         words += f": nothing comes back through {named(judged, ends[-1].at)}{_gives(judged, ends[-1].at)}"
         severity = "warning" if _is_flat(judged, ends[-1].at) else severity
-    stop = "" if dead or stuck else next((flow.stops[one.name] for _, one in zero if one.name in flow.stops), "")
+    stop = "" if dead or stuck else next((one.name for _, one in zero if one.name in flow.stops), "")
     if stop:
-        return _about(zero, len(trained), severity, f"{words}; {stop}", _SMOOTH)
+        return _about(zero, len(trained), severity, f"{words}; {flow.stops[stop]}", stop_cure(flow.cuts[stop]))
     return _about(zero, len(trained), severity, words, _ACTION)
 
 
