@@ -189,7 +189,7 @@ def test_a_cut_is_placed_and_the_grammar_holds():
     assert finding.message == words and "detach" in finding.action
     finding = findings(Made(after=lambda x: x.detach()))[0]
     words = "a, b get no gradient: no gradient path leads to them from the loss; detach (test_checks.py, line "
-    assert finding.message == f"{words}{line + 4}) cuts it off"
+    assert finding.message == f"{words}{line + 5}) cuts it off"
 
 
 class Parted(nn.Module):

@@ -148,7 +148,7 @@ def _quotient(call: Call) -> Cause | str | None:
         return Cause(f"{words}and {call.name} takes 0 / 0", _UNMASK, True)
     ways = "takes 0 / 0" if bool(call.made.isnan().any()) and call.name == "div" else "divides by 0"
     maker = call.maker(below)
-    source, be = f", as {maker} makes it" if maker else "", "is" if bad == 1 else "are"
+    source, be = f" (the divisor is what {maker} gives)" if maker else "", "is" if bad == 1 else "are"
     return f"{call.name} {ways}: {bad} of {below.numel()} divisors {be} 0{source}"
 
 
