@@ -226,6 +226,8 @@ def _deviation(call: Call) -> Cause | str | None:
 
 def _nll(call: Call) -> Cause | None:
     targets = call.args[1] if len(call.args) > 1 else None
+    if isinstance(targets, Tensor) and not targets.numel():
+        return Cause(f"{call.name} averages over no target at all: it is given none", _NOTHING)
     if bool(call.made.isnan().any()) and isinstance(targets, Tensor):
         return Cause(
             f"{call.name} averages over no target at all: every one of them is ignored (ignore_index), or its class "

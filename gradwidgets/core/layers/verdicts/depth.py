@@ -22,7 +22,7 @@ def cliff(judged: Judged) -> list[Finding]:
     walk = judged.walk
     by_place: dict[tuple, list[Leap]] = {}
     for leap in walk.leaps if walk else ():
-        if _cancels(judged, leap.at):
+        if _cancels(judged, leap.at) or leap.at in judged.blocked:
             continue
         kind = judged.flow.graph.names[leap.at] if leap.at is not None else ""
         by_place.setdefault((leap.decades > 0, kind, bool(leap.factors)), []).append(leap)

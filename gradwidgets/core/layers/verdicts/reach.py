@@ -1,5 +1,7 @@
 """Layers that no gradient comes to, weights that nobody trains, and rows of an embedding that are left out."""
 
+import re
+from collections.abc import Set
 from dataclasses import replace
 
 from gradwidgets.core.finding import Finding
@@ -20,6 +22,7 @@ _SCALE = (
     "Scale the loss before the way back and the gradients after it (torch.amp.GradScaler), keep such layers in "
     "float32, or take bfloat16, which holds numbers as small as float32 does."
 )
+_NUMBERS = re.compile(r"(\d+)")
 Layers = list[tuple[int, LayerStats]]
 _ACTION = (
     "Look for units that put out 0 for the whole batch (ReLUs behind biases far below 0), for outputs that are at the "
@@ -63,9 +66,16 @@ def no_gradient(judged: Judged) -> list[Finding]:
     found += _beside(judged)
     if small:
         found.append(_about(small, len(judged.trained), "error", _UNDERFLOW.format(_gets(small)), _SCALE))
-    if zero and not _faded(judged):
+    if zero and not _faded(judged) and not _is_told(judged, zero):
         found.append(unless_fresh(judged, _of_zeroed(judged, _nothing_arrives(judged, zero))))
     return found
+
+
+def _is_told(judged: Judged, zero: Layers) -> bool:
+    """Whether it is said already, of all places where nothing comes back, that nothing can."""
+    ends = judged.walk.ends if judged.walk else []
+    told = bool(ends) and all(end.at in judged.blocked for end in ends)
+    return told and not any(_is_starved(layer) for _, layer in zero)
 
 
 def _of_zeroed(judged: Judged, found: Finding) -> Finding:
@@ -174,10 +184,10 @@ def _nothing_arrives(judged: Judged, zero: Layers) -> Finding:
     ends = judged.walk.ends if judged.walk else []
     graph = flow.graph
     waiting = {name for name in graph.waiting if "bias" not in name} if graph else set()
-    late = {name for end in ends for name in end.factors if name in waiting}
-    late |= {layer.name for _, layer in trained if layer.weight_norm == 0 and layer.weight_grad_norm > 0}
+    late = _late(trained, {name for end in ends for name in end.factors if name in waiting})
     if late and all(set(end.factors) & waiting for end in ends):
-        words = f"{get} none yet: {listed(sorted(late))} begins at 0 and lets nothing back"
+        verbs = ("begins", "lets") if len(late) == 1 else ("begin", "let")
+        words = f"{get} none yet: {listed(late)} {verbs[0]} at 0 and {verbs[1]} nothing back"
         return _about(zero, len(trained), "info", words, "Nothing: the first step changes that.")
     copies = [_layer(judged, end.at) for end in ends if end.at is not None]
     if copies and len(copies) == len(ends) and all(one and one.alike and one.weight_norm > 0 for one in copies):
@@ -202,6 +212,18 @@ def _nothing_arrives(judged: Judged, zero: Layers) -> Finding:
         return replace(found, message=f"{found.message}; {words}", evidence=evidence, where=places)
     action = "Look at the inputs: of zeros no weight learns." if _is_first(judged, starved[0]) else _ACTION
     return Finding("no_gradient", severity, words, evidence, places, action)
+
+
+def _late(trained: Layers, parameters: Set[str]) -> list[str]:
+    """What begins at 0 and waits for the first step: parameters, and layers by their weights, each once, in order."""
+    layers = {layer.name for _, layer in trained if layer.weight_norm == 0 and layer.weight_grad_norm > 0}
+    layers -= {name.rpartition(".")[0] for name in parameters}
+    return sorted(layers | {name.removesuffix(".weight") for name in parameters}, key=_numbered)
+
+
+def _numbered(name: str) -> list[str | int]:
+    """What sorts names by the numbers in them: 2 before 10."""
+    return [int(part) if part.isdigit() else part for part in _NUMBERS.split(name)]
 
 
 def _begun_at_zero(judged: Judged, zero: Layers) -> Finding:
