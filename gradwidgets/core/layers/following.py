@@ -4,6 +4,7 @@ import math
 import os
 import sys
 from dataclasses import replace
+from types import FrameType
 
 import torch
 from torch import Tensor, nn
@@ -276,9 +277,14 @@ def _is_asked_by_torch() -> bool:
     return bool(frame) and frame.f_code.co_filename.startswith(_TORCH)
 
 
+def is_theirs(frame: FrameType) -> bool:
+    """Whether it is neither torch's code that runs in a frame nor ours."""
+    return not (frame.f_code.co_filename.startswith((_TORCH, _OURS)) or frame.f_code.co_name == "__exit__")
+
+
 def place_of_call() -> str:
     """File and line of what is neither torch's nor ours."""
     frame = sys._getframe(1)
-    while frame and (frame.f_code.co_filename.startswith((_TORCH, _OURS)) or frame.f_code.co_name == "__exit__"):
+    while frame and not is_theirs(frame):
         frame = frame.f_back
     return f"{os.path.basename(frame.f_code.co_filename)}, line {frame.f_lineno}" if frame else ""

@@ -41,7 +41,7 @@ def test_another_layer_without_a_gradient_is_said_beside_a_softmax_of_one():
     model = attending(lambda s, x: weighed(s, x) + 0 * s.other(x[:, 0]))
     model.other = nn.Linear(6, 2)
     said = found(model, torch.randn(9, 5, 6), torch.randn(9, 2))
-    assert [one.name for one in said if one.severity != "info"][0] == "softmax_of_one"
+    assert next(one.name for one in said if one.severity != "info") == "softmax_of_one"
     assert any("other" in one.message for one in said)
 
 
@@ -52,7 +52,7 @@ def test_another_layer_without_a_gradient_is_said_beside_a_softmax_of_one():
 def test_a_norm_over_one_number_is_all_that_is_said_whatever_rounding_leaves_of_the_gradient(norm, dtype):
     torch.manual_seed(0)
     size = 6 if isinstance(norm(), nn.Sequential) else 1
-    kernel = dict(kernel_size=3, padding=1) if size > 1 else dict(kernel_size=1)
+    kernel = {"kernel_size": 3, "padding": 1} if size > 1 else {"kernel_size": 1}
     model = nn.Sequential(nn.Conv2d(3, 8, **kernel), nn.ReLU(), nn.Conv2d(8, 8, **kernel), norm(), nn.Flatten(1))
     model.append(nn.Linear(8, 3)).to(dtype)
     x, y = torch.randn(12, 3, size, size, dtype=dtype), torch.randint(0, 3, (12,))

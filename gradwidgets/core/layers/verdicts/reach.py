@@ -35,13 +35,17 @@ _PRODUCTS = ("Linear", *(f"Conv{'Transpose' * turned}{n}d" for n in (1, 2, 3) fo
 
 def no_gradient(judged: Judged) -> list[Finding]:
     """Layers to which no gradient leads, that never ran, or to which exactly 0 comes."""
+    said = [one for one in judged.flow.preflight if one.name == "no_gradient"]
+    if said and not judged.trained:
+        return [replace(one, severity="error") for one in said]
     if not judged.trained:
         why = next((why for name, why in judged.flow.unmeasured if name == "(model)"), "no weight gets a gradient")
         why += "".join(
             f"; {one}" for one in dict.fromkeys([layer.cut for _, layer in judged.weighted if layer.cut][-1:])
         )
         evidence = {"layers with weights": len(judged.weighted), "with a gradient": 0}
-        return [Finding("no_gradient", "error", why, evidence)]
+        cuts = [judged.flow.cuts[layer.name] for _, layer in judged.weighted if layer.cut]
+        return [Finding("no_gradient", "error", why, evidence, action=cure(cuts[-1]) if cuts else "")]
     found = []
     for reached, severity, action in (
         ("cut off", "error", ""),

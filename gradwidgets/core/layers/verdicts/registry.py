@@ -213,7 +213,11 @@ def diagnose(flow: LayerFlow | History, **known: object) -> list[Finding]:
         kind, hint = type(flow).__name__, "; give its history" if hasattr(flow, "history") else ""
         raise TypeError(f"diagnose takes what layer_flow measured or a GradientMonitor's history; got {kind}{hint}")
     if known:
-        raise TypeError(f"{', '.join(known)} belong to the history of a training, not to one pass")
+        names = ", ".join(f"{name}=…" for name in known)
+        raise TypeError(
+            f"diagnose takes {names} with the history of a training (a GradientMonitor's) alone; with one pass of "
+            f"layer_flow, leave {'it' if len(known) == 1 else 'them'} out"
+        )
     found = _found(Judged(flow))
     found = _causes_first(found)
     return worst_first(replace(one, action=one.action or CHECKS[one.name].action) for one in found)

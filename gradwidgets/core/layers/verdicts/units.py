@@ -11,7 +11,7 @@ from gradwidgets.core.layers.stats import LayerStats
 from gradwidgets.core.layers.verdicts.attention import steep
 from gradwidgets.core.layers.verdicts.check import Judged, listed, unless_fresh
 from gradwidgets.core.layers.verdicts.clamps import HARD, OUTSIDE, is_last, of_clamp
-from gradwidgets.core.layers.verdicts.outputs import of_output
+from gradwidgets.core.layers.verdicts.last_activation import of_output
 from gradwidgets.core.wording import number, percent
 
 # Shares of a layer's units that may be dead. Half of them may be by rights: deep in a ReLU network all samples look
