@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-_COMPARISONS = (
+COMPARISONS = (
     "gt", "greater", "ge", "greater_equal", "lt", "less", "le", "less_equal", "eq", "ne", "not_equal",
 )  # fmt: skip
 
@@ -57,4 +57,4 @@ class Cut:
         if self.quiet:
             return f"it is computed under no_grad{at}"
         plain = self.operation.strip("_")
-        return f"{f'the comparison {plain}' if plain in _COMPARISONS else self.operation}{at} cuts it off"
+        return f"{f'the comparison {plain}' if plain in COMPARISONS else self.operation}{at} cuts it off"

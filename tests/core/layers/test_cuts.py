@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
-from gradwidgets.core.layers import diagnose, layer_flow
+from gradwidgets.core.layers import FlowError, diagnose, layer_flow
 from tests.core.layers.field.case import Runs
 
 
@@ -123,6 +123,18 @@ def test_steps_within_a_network_are_to_be_gone_straight_through(run):
     assert finding.name == "no_gradient" and "goes in steps, whose slope is 0" in finding.message
     assert "Go straight through" in finding.action and ".detach()" in finding.action
     assert "where results are read" not in finding.action
+
+
+def test_a_comparison_within_a_network_is_to_be_gone_straight_through_too():
+    model = Runs(lambda s, x: s.b((s.a(x) > 0).float()), a=nn.Linear(6, 8), b=nn.Linear(8, 2))
+    finding = found(model, torch.randn(30, 6), torch.randn(30, 2))[0]
+    assert "the comparison gt (test_cuts.py" in finding.message and "hard + soft − soft.detach()" in finding.action
+
+
+def test_steps_of_which_torch_knows_no_gradient_are_to_be_gone_straight_through():
+    model = Runs(lambda s, x: s.b(torch.heaviside(s.a(x), torch.tensor(0.0))), a=nn.Linear(6, 8), b=nn.Linear(8, 2))
+    with pytest.raises(FlowError, match=r"no gradient of heaviside: .* go straight through"):
+        layer_flow(model, torch.randn(30, 6), torch.randn(30, 2), F.mse_loss)
 
 
 def test_steps_of_what_the_model_says_at_last_are_for_where_results_are_read():

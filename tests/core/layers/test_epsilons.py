@@ -8,6 +8,8 @@ from torch import nn
 from gradwidgets.core.layers import diagnose, layer_flow
 from tests.core.layers.field.case import Runs
 
+SMALL = torch.tensor(1e-9)
+
 
 def told(run, dtype=torch.float16):
     torch.manual_seed(0)
@@ -36,10 +38,11 @@ def root(s, x):
         (normed(1e-8), "1e−8"),
         (lambda s, x: s.b(torch.tanh(s.a(F.normalize(x, dim=-1)))), "1e−12"),
         (deviation, "1e−8"),
+        (lambda s, x: s.b(torch.tanh(s.a(x / torch.maximum(x.norm(dim=1, keepdim=True), SMALL.half())))), "1e−9"),
         (root, "1e−8"),
         (lambda s, x: s.b(torch.tanh(s.a((x.abs() + 1e-10).log()))), "1e−10"),
     ],
-    ids=["norm", "normalize", "deviation", "slope of a root", "logarithm"],
+    ids=["norm", "normalize", "deviation", "a tensor", "slope of a root", "logarithm"],
 )
 def test_an_eps_that_is_0_in_half_precision_is_said_to_be(run, eps):
     finding = next(one for one in told(run) if one.name == "non_finite")

@@ -60,6 +60,12 @@ def test_a_norm_over_one_number_is_all_that_is_said_whatever_rounding_leaves_of_
     assert not {"cliff", "vanishing"} & {one.name for one in said} and said[0].name == "norm_of_one"
 
 
+def test_a_norm_of_one_that_gives_zeros_throughout_is_all_that_is_said_of_the_layer_behind_it():
+    model = nn.Sequential(nn.Linear(6, 8), nn.Tanh(), nn.Linear(8, 1), nn.LayerNorm(1), nn.Linear(1, 3))
+    said = found(model, torch.randn(20, 6), torch.arange(20) % 3, F.cross_entropy)
+    assert [one.name for one in said if one.severity == "error"] == ["norm_of_one"]
+
+
 @pytest.mark.parametrize("loss", [lambda out, y: F.cross_entropy(out, y), lambda out, y: out.sum()])
 def test_of_an_empty_batch_nothing_else_is_said(loss):
     said = found(through(6, 8, 3), torch.zeros(0, 6), torch.zeros(0, dtype=torch.long), loss)

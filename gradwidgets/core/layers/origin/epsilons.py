@@ -11,7 +11,21 @@ from gradwidgets.core.wording import number
 
 _ADDS = ("add", "clamp", "clamp_min", "maximum")
 # Of 0 they make 0.
-_KEEPS = ("sqrt", "mul", "expand", "view", "unsqueeze", "squeeze", "clone", "cast", "pow", "abs", "sum")
+_KEEPS = (
+    "add",
+    "maximum",
+    "sqrt",
+    "mul",
+    "expand",
+    "view",
+    "unsqueeze",
+    "squeeze",
+    "clone",
+    "cast",
+    "pow",
+    "abs",
+    "sum",
+)
 
 
 def lost_epsilon(name: str, args: tuple, made: Sequence[Tensor]) -> str:
@@ -22,10 +36,12 @@ def lost_epsilon(name: str, args: tuple, made: Sequence[Tensor]) -> str:
         args: Its arguments.
         made: What it gave.
     """
-    if name not in _ADDS or not made or not made[0].is_floating_point():
+    if not made or not made[0].is_floating_point():
         return ""
     kind = made[0].dtype
-    numbers = [abs(one) for one in args[1:] if isinstance(one, float) and one]
+    numbers = [abs(one) for one in args[1:] if isinstance(one, float) and one] if name in _ADDS else []
+    if name == "cast" and args[0].numel() == 1 and args[0].is_floating_point():
+        numbers = [abs(float(args[0]))] if args[0].any() else []
     small = next((one for one in numbers if one <= smallest(kind) / 2), 0.0)
     if not small:
         return ""

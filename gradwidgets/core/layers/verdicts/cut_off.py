@@ -1,6 +1,6 @@
 """What to do where the way of a gradient is cut off, or stops at a function of steps: each cut has its own cure."""
 
-from gradwidgets.core.layers.cut import CUTTING, Cut
+from gradwidgets.core.layers.cut import COMPARISONS, CUTTING, Cut
 
 _CHOICES = ("argmax", "argmin", "argsort", "topk", "min", "max", "sort", "searchsorted", "bucketize")
 _CHOSEN = (
@@ -17,6 +17,10 @@ _QUIET = (
 )
 _CHECKPOINT = (
     "checkpoint(…, use_reentrant=False), which needs no input that asks for a gradient; or x.requires_grad_()."
+)
+_COMPARED = (
+    "No gradient passes a comparison: compute the loss of what is compared, logits or probabilities; and within a "
+    "network go straight through, hard + soft − soft.detach(), with a sigmoid of the same as soft."
 )
 _SMOOTH = (
     "Compute the loss of what comes before that, probabilities or logits, and keep decisions, rounding and counts for "
@@ -40,6 +44,8 @@ def cure(cut: Cut) -> str:
         return _QUIET
     if cut.operation in CUTTING:
         return _DETACHED
+    if cut.operation.strip("_") in COMPARISONS:
+        return _COMPARED
     return _CHOSEN if cut.operation in _CHOICES else ""
 
 

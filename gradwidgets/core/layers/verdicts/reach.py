@@ -78,8 +78,9 @@ def no_gradient(judged: Judged) -> list[Finding]:
 def _is_told(judged: Judged, zero: Layers) -> bool:
     """Whether it is said already, of all places where nothing comes back, that nothing can."""
     ends = judged.walk.ends if judged.walk else []
-    told = bool(ends) and all(end.at in judged.blocked for end in ends)
-    return told and not any(_is_starved(layer) for _, layer in zero)
+    names = {judged.flow.graph.names[one] for one in judged.blocked} if judged.blocked else set()
+    behind = all(names & set(layer.before) for _, layer in zero if _is_starved(layer))
+    return bool(ends) and all(end.at in judged.blocked for end in ends) and behind
 
 
 def _of_zeroed(judged: Judged, found: Finding) -> Finding:
