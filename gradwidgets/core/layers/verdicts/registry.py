@@ -14,11 +14,12 @@ from gradwidgets.core.layers.verdicts.depth import change, cliff, exploding, van
 from gradwidgets.core.layers.verdicts.draws import drawn
 from gradwidgets.core.layers.verdicts.heads import heads
 from gradwidgets.core.layers.verdicts.numerics import non_finite
-from gradwidgets.core.layers.verdicts.reach import frozen, no_gradient, padding, unlisted
+from gradwidgets.core.layers.verdicts.reach import no_gradient
 from gradwidgets.core.layers.verdicts.record import diagnose_record
 from gradwidgets.core.layers.verdicts.sameness import same_for_all
 from gradwidgets.core.layers.verdicts.samples import mixed_samples
 from gradwidgets.core.layers.verdicts.units import dead_units, saturated, units_alike
+from gradwidgets.core.layers.verdicts.untrained_parts import frozen, padding, unlisted
 from gradwidgets.core.layers.verdicts.walk import FADE
 from gradwidgets.core.subject.home import at_home
 from gradwidgets.core.wording import number
