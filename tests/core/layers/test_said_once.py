@@ -160,6 +160,12 @@ def test_a_probability_that_is_flat_in_a_logarithm_is_to_be_a_logit(loss, genera
     assert ("non-saturating" in finding.action) == generator
 
 
+@pytest.mark.parametrize("last", [nn.Sigmoid(), Runs(lambda s, x: torch.sigmoid(x))])
+def test_what_a_flat_output_takes_of_the_gradient_is_not_said_a_second_time(last):
+    said = found(judged_by(last, -40.0), torch.randn(20, 4), None, lambda p, _: torch.log(1 - p).mean())
+    assert [one.name for one in said] == ["saturated"] and "non-saturating" in said[0].action
+
+
 def test_a_last_activation_that_is_flat_is_not_to_be_a_relu():
     model = nn.Sequential(nn.Linear(6, 8), nn.ReLU(), nn.Linear(8, 1), nn.Tanh())
     nn.init.constant_(model[2].bias, 9.0)

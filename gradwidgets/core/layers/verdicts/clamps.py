@@ -34,6 +34,7 @@ def last_of(judged: Judged, one: LayerStats | FunctionStats) -> int | None:
     graph = judged.flow.graph
     for vertex in range(len(graph) if graph else 0):
         name, place = (one.name, one.name) if isinstance(one, LayerStats) else (one.name, one.place)
-        if (graph.names[vertex], graph.places[vertex] or "") == (name, place):
+        bare = graph.is_layer[vertex] and not graph.weighted[vertex]  # a module around nothing but functions
+        if (graph.names[vertex], graph.places[vertex] or "") == (place if bare else name, place):
             return vertex if all(graph.places[other] is None for other in graph.onward[vertex]) else None
     return None
