@@ -2,9 +2,13 @@
 
 from dataclasses import dataclass
 
-_COMPARISONS = (
+COMPARISONS = (
     "gt", "greater", "ge", "greater_equal", "lt", "less", "le", "less_equal", "eq", "ne", "not_equal",
 )  # fmt: skip
+
+
+# They end a gradient's way on purpose.
+CUTTING = ("detach", "detach_", "data")
 
 
 @dataclass(frozen=True)
@@ -12,8 +16,8 @@ class Cut:
     """Why no gradient comes to a layer.
 
     Attributes:
-        how: "cut" by an operation, "steps" where it goes in steps, "left" torch as a plain number, "unused" by the
-            loss, or "missed": its weights take no part.
+        how: "cut" by an operation, by a "checkpoint" that runs without a graph, "steps" where it goes in steps, "left"
+            torch as a plain number, "unused" by the loss, or "missed": its weights take no part.
         operation: What cuts it, in torch's words; "".
         place: File and line of that.
         quiet: Whether that was under `no_grad`.
@@ -22,6 +26,7 @@ class Cut:
         judged: Whether what that part gives goes through layers that are trained on other data as well, as what a
             generator gives does in its critic's step.
         twin: The part that is trained, of the same shapes, with whose outputs its own are compared; "" for none.
+        within: Of steps, whether more of the network follows, or weights are what goes in.
     """
 
     how: str
@@ -31,6 +36,7 @@ class Cut:
     aside: bool = False
     twin: str = ""
     judged: bool = False
+    within: bool = False
 
     def __str__(self) -> str:
         """As the end of a sentence on the layer."""
@@ -43,7 +49,12 @@ class Cut:
             return f"{self.operation}{at} makes a plain number of it, which no gradient passes"
         if self.how == "steps":
             return f"{self.operation}{at} goes in steps, whose slope is 0"
+        if self.how == "checkpoint":
+            return (
+                f"the checkpoint{at} has use_reentrant=True and runs it without a graph, to run it again on the way "
+                "back if one of its inputs asks for a gradient, and none of them does"
+            )
         if self.quiet:
             return f"it is computed under no_grad{at}"
         plain = self.operation.strip("_")
-        return f"{f'the comparison {plain}' if plain in _COMPARISONS else self.operation}{at} cuts it off"
+        return f"{f'the comparison {plain}' if plain in COMPARISONS else self.operation}{at} cuts it off"

@@ -1,6 +1,7 @@
 """One pass forward and backward through a model, watched, without a trace left on it."""
 
 import math
+import warnings
 from collections.abc import Callable
 
 import torch
@@ -97,6 +98,13 @@ def _looked(subject: Subject) -> Measured:
         if told is None:
             raise
         raise told from error.__cause__
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # further passes warn of what is told of the first
+        return _told_by_further_passes(subject, found)
+
+
+def _told_by_further_passes(subject: Subject, found: Measured) -> Measured:
+    """The same with what only they tell."""
     if found.unlisted:
         found.unlisted = tuple(without_asked(subject, found.unlisted))
     unreached = [row for row in found.rows if _is_unreached(row, found)]
@@ -156,7 +164,9 @@ def _measure(subject: Subject, look: Look | Glance) -> Measured:
             tracked.watch(watch.gradients_at)
             watch.way_back()
             leaves = tracked.leaves
-            gradients = _gradients(loss, rows, inputs, [tensor for tensor, _ in leaves], notes)
+            gradients = look.at_gradients(
+                lambda: _gradients(loss, rows, inputs, [tensor for tensor, _ in leaves], notes), watch.calls
+            )
         watch.gradients(gradients)
         value = float(loss.detach())
     watch.numbers.read()
@@ -221,5 +231,5 @@ def _gradients(
         with abroad():
             found = torch.autograd.grad(loss.reshape(()), wanted, allow_unused=True)
     except Exception as error:
-        raise FlowError(f"the backward pass raised {type(error).__name__}: {error}") from error
+        raise FlowError(f"the backward pass raised {type(error).__name__}: {error}".rstrip(".")) from error
     return {id(one): gradient for one, gradient in zip(wanted, found, strict=True) if gradient is not None}

@@ -3,6 +3,8 @@
 import math
 import os
 import sys
+from dataclasses import replace
+from types import FrameType
 
 import torch
 from torch import Tensor, nn
@@ -10,17 +12,19 @@ from torch.overrides import TorchFunctionMode, resolve_name
 from torch.utils import _pytree as pytree
 
 from gradwidgets.core.layers.aside import set_aside
-from gradwidgets.core.layers.cut import Cut
+from gradwidgets.core.layers.cut import CUTTING, Cut
 from gradwidgets.core.layers.passes import FlowError, Subject
 from gradwidgets.core.layers.rows import Row
 
 _TORCH = os.path.dirname(torch.__file__)
-_CUTTING = ("detach", "detach_", "data")
+_CHECKPOINT = os.path.join(_TORCH, "utils", "checkpoint.py")
 _JOINS = ("add", "__add__", "__radd__", "add_", "__iadd__", "cat", "concat", "concatenate", "stack", "hstack", "vstack")
 _ROWS = ("cat", "concat", "concatenate")
 _OURS = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 # They have a slope, and it is 0 nearly everywhere.
 STEPS = ("round", "floor", "ceil", "trunc", "fix", "sign", "sgn", "heaviside", "floor_divide")
+_PRODUCTS = ("linear", "matmul", "__matmul__", "__rmatmul__", "mm", "bmm", "mv", "addmm", "einsum", "bilinear",
+             *(f"conv{turned}{n}d" for n in (1, 2, 3) for turned in ("", "_transpose")))  # fmt: skip
 _AS_ANOTHER = ("view_as", "reshape_as", "expand_as", "type_as", "to")
 _EACH = ("broadcast_tensors", "meshgrid", "atleast_1d", "atleast_2d", "atleast_3d")  # one after the other, as it is
 _LEAVING = ("item", "tolist", "numpy", "__float__", "__int__", "__index__", "__array__", "__bool__")
@@ -66,7 +70,7 @@ def stops_of(subject: Subject, rows: list[Row]) -> dict[str, Cut]:
     except FlowError:
         return {}
     lost = sorted(followed.lost(loss), key=lambda pair: str(pair[1]))
-    return followed.steps | {name: cut for name, cut in lost if not cut.quiet and cut.operation not in _CUTTING}
+    return followed.steps | {name: cut for name, cut in lost if not cut.quiet and cut.operation not in CUTTING}
 
 
 class _Following(TorchFunctionMode):
@@ -83,6 +87,9 @@ class _Following(TorchFunctionMode):
         self._chained: set[str] = set()
         self.compared: set[str] = set()
         self.steps: dict[str, Cut] = {}
+        self._stepped: dict[int, frozenset[str]] = {}  # what is made of functions of steps
+        # Of a layer that is used again behind a cut, that cut is not what stands in the way if another follows: which.
+        self._passed: dict[tuple[str, Cut], set[Cut]] = {}
         self._own = {id(one) for row in rows for one in row.own.values()}
         self._fed: dict[int, set[str]] = {}
         self._reached: set[int] = set()  # parameters that something else comes to as well
@@ -98,7 +105,9 @@ class _Following(TorchFunctionMode):
         alive = frozenset().union(*[self._alive.get(id(one), ()) for one in given])
         lost = frozenset().union(*[self._lost.get(id(one), ()) for one in given])
         result = func(*args, **kwargs)
+        self._step(func, given, result)
         if alive or lost:
+            self._choose(given)
             self._kept.append((given, result))
             self._note(func, result, alive, lost)
         if lost and self._is_among(func, given, args, kwargs):
@@ -138,6 +147,25 @@ class _Following(TorchFunctionMode):
         data = [one for one in given if not one.requires_grad and not self._lost.get(id(one)) and one.ndim > 1]
         return rows and bool(data) and not any(one.requires_grad for one in given)
 
+    def _choose(self, given: list[Tensor]) -> None:
+        """Of indices into what the same layer gives, and is cut off by itself, no choice of them stands in the way."""
+        indices = [one for one in given if not one.is_floating_point() and self._lost.get(id(one))]
+        for layer, cut in [pair for one in indices for pair in self._lost[id(one)]]:
+            values = [self._lost.get(id(one), ()) for one in given if one.is_floating_point()]
+            later = {other for some in values for name, other in some if name == layer and other != cut}
+            self._passed.setdefault((layer, cut), set()).update(later)
+
+    def _step(self, func, given: list[Tensor], result: object) -> None:
+        """Follow what is made of functions of steps up to a product, which says that more of the network follows."""
+        stepped = frozenset().union(*[self._stepped.get(id(one), ()) for one in given])
+        if not stepped:
+            return
+        if getattr(func, "__name__", "") in _PRODUCTS:
+            self.steps |= {name: replace(self.steps[name], within=True) for name in stepped}
+        for one in _tensors(result):
+            self._stepped[id(one)] = stepped
+        self._kept.append(result)
+
     @property
     def judged(self) -> set[str]:
         """The layers whose outputs go through weights, and none of these but takes from something else as well."""
@@ -158,9 +186,9 @@ class _Following(TorchFunctionMode):
         """Where a layer is lost; None where it is not."""
         if row.name in self._alive.get(id(loss), ()):
             return None
-        for name, cut in sorted(self._lost.get(id(loss), ()), key=lambda pair: str(pair[1])):
-            if name == row.name:
-                return cut
+        found = {cut for name, cut in self.lost(loss) if name == row.name}
+        if found:
+            return min(found, key=lambda cut: (bool(self._passed.get((row.name, cut), set()) & found), str(cut)))
         left = _nearest(self._left.get(row.name, []), loss)
         if left is not None or row.name in self._detached:
             return left or self._detached[row.name]
@@ -182,10 +210,15 @@ class _Following(TorchFunctionMode):
                     self._left.setdefault(layer, []).append((cut, result))
         for layer in alive if plain.strip("_") in STEPS else ():
             self.steps.setdefault(layer, Cut("steps", plain.strip("_"), place_of_call()))
+            for one in gave:
+                self._stepped[id(one)] = self._stepped.get(id(one), frozenset()) | {layer}
         cuts = alive and plain not in _EACH and any(not one.requires_grad for one in gave)
-        cut = Cut("cut", plain, place_of_call(), not torch.is_grad_enabled()) if cuts else None
-        for layer in alive if cut and plain in _CUTTING else ():
+        cut = _cut(plain) if cuts else None
+        for layer in alive if cut and plain in CUTTING else ():
             self._detached.setdefault(layer, cut)
+        for pair in lost if cut else ():
+            if pair[0] in alive and pair[1] != cut:
+                self._passed.setdefault(pair, set()).add(cut)
         for one in gave:
             if one.requires_grad:
                 self._alive[id(one)] = self._alive.get(id(one), frozenset()) | alive
@@ -193,6 +226,21 @@ class _Following(TorchFunctionMode):
             else:
                 self._alive.pop(id(one), None)
                 self._lost[id(one)] = lost | {(layer, cut) for layer in alive if cut}
+
+
+def _cut(operation: str) -> Cut:
+    """What a function of this name cuts where it is called now."""
+    quiet = not torch.is_grad_enabled()
+    how = "checkpoint" if quiet and _is_in_checkpoint() else "cut"
+    return Cut(how, operation, place_of_call(), quiet)
+
+
+def _is_in_checkpoint() -> bool:
+    """Whether a reentrant checkpoint runs what it will run again on the way back."""
+    frame = sys._getframe(1)
+    while frame and not (frame.f_code.co_filename == _CHECKPOINT and frame.f_code.co_name == "forward"):
+        frame = frame.f_back
+    return frame is not None
 
 
 def _taken(func, args: tuple, kwargs: dict) -> tuple:
@@ -229,9 +277,14 @@ def _is_asked_by_torch() -> bool:
     return bool(frame) and frame.f_code.co_filename.startswith(_TORCH)
 
 
+def is_theirs(frame: FrameType) -> bool:
+    """Whether it is neither torch's code that runs in a frame nor ours."""
+    return not (frame.f_code.co_filename.startswith((_TORCH, _OURS)) or frame.f_code.co_name == "__exit__")
+
+
 def place_of_call() -> str:
     """File and line of what is neither torch's nor ours."""
     frame = sys._getframe(1)
-    while frame and (frame.f_code.co_filename.startswith((_TORCH, _OURS)) or frame.f_code.co_name == "__exit__"):
+    while frame and not is_theirs(frame):
         frame = frame.f_back
     return f"{os.path.basename(frame.f_code.co_filename)}, line {frame.f_lineno}" if frame else ""

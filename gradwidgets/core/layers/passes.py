@@ -282,7 +282,7 @@ def run(what: str, call: Callable, inputs: object, model: nn.Module) -> object:
     try:
         with abroad():
             return run_plain(call, inputs)
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # what ends the process is theirs; an interrupt is the person's
         where = {str(one.device) for one in model.parameters()} or {"cpu"}
         given = {str(t.device) for t in pytree.tree_leaves(inputs) if isinstance(t, Tensor)}
         hint = f" (the model is on {', '.join(sorted(where))}, its inputs on {', '.join(sorted(given))})"

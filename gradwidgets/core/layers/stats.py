@@ -7,6 +7,7 @@ from typing import Literal
 
 from gradwidgets.core.finding import Finding
 from gradwidgets.core.layers.along_time import TimeProfile
+from gradwidgets.core.layers.cut import Cut
 from gradwidgets.core.layers.drawn import Drawn
 from gradwidgets.core.layers.functional_units import FunctionStats
 from gradwidgets.core.layers.mixing import Mixed
@@ -158,6 +159,7 @@ class LayerFlow(Result):
         stops: By the names of layers whose gradient is exactly 0, what keeps them from the loss besides, a comparison
             say, as the end of a sentence.
         same: What the model gives for samples that it does not tell apart; None where it tells them apart.
+        cuts: By the names of layers, what cuts their gradient off or, of those in `stops`, stops it.
     """
 
     layers: tuple[LayerStats, ...]
@@ -178,6 +180,7 @@ class LayerFlow(Result):
     drawn: Drawn | None = None
     stops: Mapping[str, str] = field(default_factory=dict, compare=False)
     same: Same | None = None
+    cuts: Mapping[str, Cut] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def origin(self) -> str:

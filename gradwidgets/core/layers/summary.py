@@ -140,6 +140,7 @@ def summarise(measured: Measured, certificate: Certificate, notes: list[str]) ->
         measured.drawn,
         {name: str(cut) for name, cut in measured.stops.items()},
         measured.same,
+        {row.name: row.cut for row in measured.rows if row.cut is not None} | measured.stops,
     )
 
 
@@ -281,7 +282,7 @@ def _reached(row: Row, held: list[nn.Parameter], moved: list[tuple]) -> Reached:
     if row.cut is not None and row.cut.how == "unused":
         row.note("the loss does not use what it gives")
         return "unused"
-    row.note("the loss does not depend on its weights" + (f": {row.cut}" if row.cut else ""))
+    row.note("no gradient path leads to its weights from the loss" + (f": {row.cut}" if row.cut else ""))
     return "cut off"
 
 

@@ -184,11 +184,12 @@ def test_nan_is_traced_to_where_it_is_made():
 def test_a_cut_is_placed_and_the_grammar_holds():
     finding = findings(Made(between=lambda x: x.detach()))[0]
     line = test_a_cut_is_placed_and_the_grammar_holds.__code__.co_firstlineno + 1
-    words = f"a gets no gradient: the loss does not depend on it; detach (test_checks.py, line {line}) cuts it off"
+    words = "a gets no gradient: no gradient path leads to it from the loss; "
+    words += f"detach (test_checks.py, line {line}) cuts it off"
     assert finding.message == words and "detach" in finding.action
     finding = findings(Made(after=lambda x: x.detach()))[0]
-    words = "a, b get no gradient: the loss does not depend on them; detach (test_checks.py, line "
-    assert finding.message == f"{words}{line + 4}) cuts it off"
+    words = "a, b get no gradient: no gradient path leads to them from the loss; detach (test_checks.py, line "
+    assert finding.message == f"{words}{line + 5}) cuts it off"
 
 
 class Parted(nn.Module):

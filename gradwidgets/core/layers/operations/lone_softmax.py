@@ -10,21 +10,28 @@ from gradwidgets.core.watching import plain_name
 
 LONE = "softmax_of_one"
 SOFTMAXES = ("softmax", "safe_softmax")
+_LONG = "Name the axis along which shares are to sum to 1: dim=1 for the steps of (samples, steps, 1)."
+_FLAT = (
+    "No axis of this shape will do: the scores that are weighed against each other all lie on the first. Bring them to "
+    "(samples, steps) before the softmax, by view or squeeze, and take it over the steps; where there is one score for "
+    "a sample, take a sigmoid."
+)
 _PASSING = ("view", "unsafe_view", "reshape_alias", "squeeze", "unsqueeze", "clone", "mul", "div", "add")
 _PRODUCTS = ("addmm", "mm", "linear", "convolution")
 _FEW = 6  # operations between a layer and a softmax
 
 
 def of_softmaxes(operations: Sequence[Operation]) -> list[Finding]:
-    """The first softmax of the single number that a layer gives for each place."""
+    """The softmaxes of the single number that a layer gives for each place, told of the first."""
+    lone = []
     for one in operations:
         shape = tuple(one.node._input_metadata[0].shape)
         axis = one.node._saved_dim
         axis = axis - 2**64 if axis >= 2**63 else axis
         # Along steps, or keys, one is a short sequence; along what a layer gives, the axis is wrong.
         if axis in (-1, len(shape) - 1) and shape and shape[-1] == 1 < len(shape) and _is_score(one.node):
-            return [_found(one, shape)]
-    return []
+            lone.append((one, shape))
+    return [_found(*lone[0], [one.place for one, _ in lone])] if lone else []
 
 
 def _is_score(node: Node) -> bool:
@@ -45,10 +52,10 @@ def _is_weight(node: Node | None) -> bool:
     return hasattr(node, "variable")
 
 
-def _found(one: Operation, shape: tuple[int, ...]) -> Finding:
+def _found(one: Operation, shape: tuple[int, ...], places: list[str]) -> Finding:
     message = (
         f"{one}: a softmax along the last axis of {shape}, which has a single entry: all it gives is 1, whatever the "
         "scores, and what makes them gets no gradient"
     )
-    action = "Name the axis along which shares are to sum to 1: dim=1 for the steps of (samples, steps, 1)."
-    return Finding(LONE, "error", message, {"layer": one.place, "shape": shape, "threshold": 2}, action=action)
+    evidence = {"layer": one.place, "shape": shape, "threshold": 2, "all": places}
+    return Finding(LONE, "error", message, evidence, action=_FLAT if len(shape) == 2 else _LONG)

@@ -35,6 +35,7 @@ def of_norms(operations: Sequence[Operation]) -> list[Finding]:
     if len(places) > 1:
         message += f"; so it is at {len(places)} places"
     evidence = {"layer": one.place, "numbers": count, "threshold": FEWEST, "places": places}
+    evidence |= {"all": [other.place for other_count, other in few if other_count == count]}
     return [Finding(NORM_OF_ONE, "error" if count == 1 else "warning", message, evidence, action=_ACTIONS[one.name])]
 
 

@@ -9,6 +9,7 @@ from torch.autograd.graph import Node
 
 from gradwidgets.core.graph import nodes_of
 from gradwidgets.core.layers.origin.causes import Cause
+from gradwidgets.core.layers.origin.epsilons import with_epsilon
 from gradwidgets.core.layers.origin.forwards import Record, Source
 from gradwidgets.core.layers.origin.found import Origin
 from gradwidgets.core.layers.origin.places import LOSS, Place, has_numbers, is_finite
@@ -139,7 +140,9 @@ class Backwards:
             clause = f"torch.where takes the other branch there, but {name} has no finite slope, and 0 × that is not 0"
             return Cause(clause, ACTIONS["where"]), None
         if (clause := slope_at(node, name)) is not None:
-            return Cause(clause, action_for(name)), None
+            cause, made = Cause(clause, action_for(name)), next(iter(passed.made), None)
+            lost = record.epsilon if record is not None and made is not None else ""
+            return with_epsilon(cause, lost, made.dtype) if lost else cause, None
         if source is not None:
             return _hidden(source.cause, hidden), source
         if isinstance(node, torch.autograd.function.BackwardCFunction):

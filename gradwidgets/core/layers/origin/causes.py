@@ -148,7 +148,7 @@ def _quotient(call: Call) -> Cause | str | None:
         return Cause(f"{words}and {call.name} takes 0 / 0", _UNMASK, True)
     ways = "takes 0 / 0" if bool(call.made.isnan().any()) and call.name == "div" else "divides by 0"
     maker = call.maker(below)
-    source, be = f", as {maker} makes it" if maker else "", "is" if bad == 1 else "are"
+    source, be = f" (the divisor is what {maker} gives)" if maker else "", "is" if bad == 1 else "are"
     return f"{call.name} {ways}: {bad} of {below.numel()} divisors {be} 0{source}"
 
 
@@ -226,6 +226,8 @@ def _deviation(call: Call) -> Cause | str | None:
 
 def _nll(call: Call) -> Cause | None:
     targets = call.args[1] if len(call.args) > 1 else None
+    if isinstance(targets, Tensor) and not targets.numel():
+        return Cause(f"{call.name} averages over no target at all: it is given none", _NOTHING)
     if bool(call.made.isnan().any()) and isinstance(targets, Tensor):
         return Cause(
             f"{call.name} averages over no target at all: every one of them is ignored (ignore_index), or its class "

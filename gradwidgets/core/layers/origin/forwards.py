@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -10,6 +11,7 @@ from torch.utils import _pytree as pytree
 
 from gradwidgets.core.layers.origin.causes import REDUCING, Call, Cause, cause_of, makes_a_mask
 from gradwidgets.core.layers.origin.data import Datum
+from gradwidgets.core.layers.origin.epsilons import keeps, lost_epsilon, with_epsilon
 from gradwidgets.core.layers.origin.places import Place, Places, has_numbers, is_finite
 from gradwidgets.core.remedies import ACTIONS
 from gradwidgets.core.watching import Watching
@@ -48,11 +50,21 @@ class Record:
         name: torch's name for it.
         place: Where it ran.
         source: Where what it gave began not to be finite; None where it is finite.
+        epsilon: The number that was to keep what it is given from 0 and is 0 itself, in a clause; "" for none.
     """
 
     name: str
     place: Place
     source: Source | None
+    epsilon: str = ""
+
+
+class _Made(NamedTuple):
+    """What made a tensor: the operation; whether of exponentials of what is masked; an eps that was lost, or ""."""
+
+    operation: str = ""
+    masked: bool = False
+    epsilon: str = ""
 
 
 class Forwards(Watching):
@@ -73,7 +85,7 @@ class Forwards(Watching):
         super().__init__()
         self._places, self._record = places, record
         self.records: dict[int, Record] = {}
-        self._made: dict[int, tuple[str, bool]] = {}  # by memory: the operation, whether of masked exponentials
+        self._made: dict[int, _Made] = {}  # by memory
         self._sources: dict[int, Source] = {}  # by memory
         for datum in data:
             self._sources.setdefault(_memory(datum.tensor), Source("data", None, datum=datum, meant=datum.masks))
@@ -89,23 +101,22 @@ class Forwards(Watching):
         given = _numbers((before, kwargs))
         lies = {_memory(t) for t in _numbers((args, kwargs))}
         bad = [(t, self._sources.get(_memory(one))) for t, one in _pairs(before, args, kwargs) if not is_finite(t)]
-        masked = self._is_masked(name, given, bad)
+        masked, epsilon = self._is_masked(name, given, bad), self._epsilon(given)
         result = func(*args, **kwargs)
         made = _numbers(result)
+        now = _Made(name, masked, lost_epsilon(name, args, made) or (epsilon if keeps(name) else ""))
         spoilt = [] if "empty" in name else [t for t in made if not is_finite(t)]
         source = self._source(name, before, kwargs, bad, spoilt[0]) if spoilt else None
-        self._note(name, made, {id(t) for t in spoilt}, lies, source, masked)
+        self._note(now, made, {id(t) for t in spoilt}, lies, source)
         if self._record:
             number = torch.autograd._get_sequence_nr() - 1
             if number not in self.records:
                 self.records[number] = Record(
-                    name, source.place if source and source.place else self._places.here(), source
+                    name, source.place if source and source.place else self._places.here(), source, epsilon
                 )
         return result
 
-    def _note(
-        self, name: str, made: list[Tensor], spoilt: set[int], lies: set[int], source: Source | None, masked: bool
-    ) -> None:
+    def _note(self, now: _Made, made: list[Tensor], spoilt: set[int], lies: set[int], source: Source | None) -> None:
         for tensor in made:
             where = _memory(tensor)
             if id(tensor) in spoilt:
@@ -113,12 +124,12 @@ class Forwards(Watching):
             elif where not in lies:
                 self._sources.pop(where, None)
             if where not in lies:
-                self._made[where] = name, masked
+                self._made[where] = now
 
     def _is_masked(self, name: str, given: list[Tensor], bad: list[tuple]) -> bool:
         if name == "exp":
             return any(bool((t == -math.inf).any()) for t, _ in bad)
-        return name in _SUMS and any(self._made.get(_memory(t), ("", False))[1] for t in given)
+        return name in _SUMS and any(self._of(t).masked for t in given)
 
     def _source(self, name: str, args: tuple, kwargs: dict, bad: list[tuple], made: Tensor) -> Source:
         if not bad:
@@ -154,13 +165,19 @@ class Forwards(Watching):
     def _begun(self, name: str, args: tuple, made: Tensor, *, written: bool = False) -> Source:
         place = self._places.here()
         self._places.remember(place)
-        call = Call(name, args, made, self._maker, lambda t: self._made.get(_memory(t), ("", False))[1])
         if written:
             return Source(name, place, meant=True)
-        return Source(name, place, cause_of(call), meant=makes_a_mask(call))
+        call = Call(name, args, made, lambda t: self._of(t).operation, lambda t: self._of(t).masked)
+        cause, epsilon = cause_of(call), self._epsilon(_numbers(args))
+        cause = with_epsilon(cause, epsilon, made.dtype) if epsilon and not cause.masked else cause
+        return Source(name, place, cause, meant=makes_a_mask(call))
 
-    def _maker(self, tensor: Tensor) -> str:
-        return self._made.get(_memory(tensor), ("", False))[0]
+    def _of(self, tensor: Tensor) -> _Made:
+        return self._made.get(_memory(tensor), _Made())
+
+    def _epsilon(self, given: Iterable[Tensor]) -> str:
+        """The eps that was lost of what an operation is given and is 0 somewhere; "" for none."""
+        return next((self._of(t).epsilon for t in given if self._of(t).epsilon and bool((t == 0).any())), "")
 
 
 def _is_written(arguments: tuple, made: Tensor) -> bool:

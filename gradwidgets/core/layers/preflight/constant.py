@@ -93,13 +93,13 @@ def _cut(output: list[Tensor], value: float) -> Finding:
     where = "the output has no gradient either: the model cuts it off, or all of it is frozen" if by_model else (
         "the output has one, and the loss cuts it off"
     )  # fmt: skip
-    message = f"the loss does not depend on the model: it has no gradient ({where})"
+    message = f"no gradient leads from the loss to the model: the loss has none ({where})"
     evidence = {"loss": value, "outputs with a gradient": sum(one.requires_grad for one in output), "threshold": 1}
     return Finding(DETACHED, "error", message, evidence, action=_DETACHED_ACTION)
 
 
 def _unused(value: float) -> Finding:
-    message = "the loss does not depend on the model: it has a gradient, and none by the model's output"
+    message = "no gradient leads from the loss to the model: the loss has one, and none by the model's output"
     return Finding(DETACHED, "error", message, {"loss": value, "outputs that it uses": 0, "threshold": 1},
                    action="Hand the loss the model's output. " + _DETACHED_ACTION)  # fmt: skip
 

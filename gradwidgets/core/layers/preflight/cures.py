@@ -2,9 +2,7 @@
 
 import math
 import re
-from collections.abc import Callable, Iterator, Mapping
-from types import FrameType
-from typing import NamedTuple
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
@@ -12,7 +10,9 @@ from torch.nn.modules.conv import _ConvNd
 
 from gradwidgets.core.finding import Finding
 from gradwidgets.core.layers.preflight.call import shape
+from gradwidgets.core.layers.preflight.failure import Place, Raised, frames, kind_of
 from gradwidgets.core.layers.preflight.reading import left_out, named_tensors
+from gradwidgets.core.layers.preflight.returned import of_exits, of_nothing, of_several
 from gradwidgets.core.layers.watch import tensors_in
 
 _NOT_A_TENSOR = re.compile(r"must be Tensor, not ([\w.]+)")
@@ -26,37 +26,10 @@ _STEPS = re.compile(
 )
 _BINARY = re.compile(r"(?i)target size .* (must be the same as|that is different to the) (the )?input size")
 _TABLES = (nn.Embedding, nn.EmbeddingBag)
+_EXCHANGED = (
+    "Inputs and targets seem to be exchanged: the inputs are {}, as labels are, and the targets {}, as {} takes them."
+)
 _FIRST = "Mend this first: there is no loss yet."
-
-
-class Raised(NamedTuple):
-    """An error, with all that it happened to.
-
-    Attributes:
-        error: With what caused it.
-        model: That ran.
-        inputs: What the model was given.
-        targets: What the loss was given.
-        output: The model's, if it gave one.
-        by_loss: Whether the loss raised.
-    """
-
-    error: Exception
-    model: nn.Module
-    inputs: object
-    targets: object
-    output: object
-    by_loss: bool
-
-    @property
-    def cause(self) -> BaseException:
-        """What was raised at first."""
-        return self.error.__cause__ or self.error
-
-    @property
-    def text(self) -> str:
-        """What that says."""
-        return str(self.cause)
 
 
 def told(raised: Raised) -> Finding:
@@ -77,17 +50,11 @@ def has_cure(finding: Finding) -> bool:
     return finding.action != _FIRST
 
 
-class _Place(NamedTuple):
-    name: str
-    module: nn.Module
-    given: Tensor | None
-
-
-def _place(raised: Raised) -> list[_Place]:
+def _place(raised: Raised) -> list[Place]:
     """The innermost module that was being called, where it is not the model itself."""
     names = {id(module): name for name, module in raised.model.named_modules() if name}
-    found: list[_Place] = []
-    for frame in _frames(raised.cause):
+    found: list[Place] = []
+    for frame in frames(raised.cause):
         variables = frame.f_code.co_varnames[: frame.f_code.co_argcount]
         module = frame.f_locals.get("self")
         if id(module) in names:
@@ -96,18 +63,11 @@ def _place(raised: Raised) -> list[_Place]:
             # Frames of torch's own call come first, and those of the module's methods behind it know less.
             before = found[-1] if found and found[-1].module is module else None
             x = before.given if before is not None and before.given is not None else x
-            found.append(_Place(f"{names[id(module)]} ({type(module).__name__})", module, x))
+            found.append(Place(f"{names[id(module)]} ({type(module).__name__})", module, x))
     return found[-1:]
 
 
-def _frames(error: BaseException) -> Iterator[FrameType]:
-    trace = error.__traceback__
-    while trace is not None:
-        yield trace.tb_frame
-        trace = trace.tb_next
-
-
-def _no_tensor_in(raised: Raised, _: _Place | None) -> list[str]:
+def _no_tensor_in(raised: Raised, _: Place | None) -> list[str]:
     """A batch of another kind than tensors."""
     found = _NOT_A_TENSOR.search(raised.text)
     if found is None:
@@ -118,10 +78,10 @@ def _no_tensor_in(raised: Raised, _: _Place | None) -> list[str]:
         parts = [(f"inputs[{key!r}]", one) for key, one in given.items()]
     elif isinstance(given, tuple):  # of arguments by position
         parts = [(f"inputs[{k}]", one) for k, one in enumerate(given)]
-    return [_made_tensor(name, one) for name, one in parts if _kind(one) == found[1] and _numeric(one)]
+    return [_made_tensor(name, one) for name, one in parts if kind_of(one) == found[1] and _numeric(one)]
 
 
-def _several_in(raised: Raised, place: _Place | None) -> list[str]:
+def _several_in(raised: Raised, place: Place | None) -> list[str]:
     """Layers that give several tensors, as recurrent ones do, before one that takes a single one."""
     found = _NOT_A_TENSOR.search(raised.text)
     if found is None or found[1] != "tuple" or place is None or place.given is None:
@@ -129,19 +89,14 @@ def _several_in(raised: Raised, place: _Place | None) -> list[str]:
     return [f"{place.name} is given a tuple, as recurrent layers and attention return: hand it the first of it, [0]."]
 
 
-def _no_tensor_for(raised: Raised, _: _Place | None) -> list[str]:
+def _no_tensor_for(raised: Raised, _: Place | None) -> list[str]:
     """Targets of another kind than tensors."""
     found = _NOT_A_TENSOR.search(raised.text)
-    if found is None or _kind(raised.targets) != found[1] or _kind(raised.output) == found[1]:
+    if found is None or kind_of(raised.targets) != found[1] or kind_of(raised.output) == found[1]:
         return []
     if not _numeric(raised.targets):
         return []
     return [_made_tensor("targets", raised.targets)]
-
-
-def _kind(value: object) -> str:
-    kind = type(value)
-    return kind.__name__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__name__}"
 
 
 def _numeric(value: object) -> bool:
@@ -161,7 +116,7 @@ def _made_tensor(name: str, value: object) -> str:
     return f"{name} {'is' if '[' in name else 'are'} of type {type(value).__name__}, and a tensor is wanted: {how}."
 
 
-def _types(raised: Raised, place: _Place | None) -> list[str]:
+def _types(raised: Raised, place: Place | None) -> list[str]:
     """Inputs of another type than the weights they meet."""
     if place is None or place.given is None or isinstance(place.module, _TABLES) or not _TYPES.search(raised.text):
         return []
@@ -176,6 +131,27 @@ def _types(raised: Raised, place: _Place | None) -> list[str]:
             f"{_type(kind)}: {names[0] if len(names) == 1 else ''}.{way}."]  # fmt: skip
 
 
+def _exchanged(raised: Raised, place: Place | None) -> list[str]:
+    """Whole numbers, as labels are, for a layer that could take the targets."""
+    x, y = raised.inputs, raised.targets
+    if place is None or not (isinstance(x, Tensor) and isinstance(y, Tensor)) or place.given is None:
+        return []
+    kinds = {one.dtype for one in place.module.parameters(recurse=False)}
+    if x.is_floating_point() or place.given.is_floating_point() or kinds != {y.dtype} or x.shape[:1] != y.shape[:1]:
+        return []
+    return [_EXCHANGED.format(_type(x), f"{_type(y)} {shape(y)}", place.name)] if _takes(place.module, y, x) else []
+
+
+def _takes(module: nn.Module, targets: Tensor, inputs: Tensor) -> bool:
+    """Whether a layer's width is that of the targets and not that of the inputs."""
+    if isinstance(module, _ConvNd):
+        return targets.ndim == 2 + len(module.kernel_size) and targets.shape[1] == module.in_channels
+    if targets.ndim < 2:
+        return False
+    width = getattr(module, "in_features", getattr(module, "input_size", None))
+    return targets.shape[-1] == width and inputs.shape[-1:] != (width,)
+
+
 def _way(kind: torch.dtype) -> str:
     """What converts a tensor."""
     ways = {torch.float32: "float()", torch.float64: "double()", torch.float16: "half()", torch.bfloat16: "bfloat16()"}
@@ -186,7 +162,7 @@ def _type(of: Tensor | torch.dtype) -> str:
     return str(of.dtype if isinstance(of, Tensor) else of).removeprefix("torch.")
 
 
-def _table(raised: Raised, place: _Place | None) -> list[str]:
+def _table(raised: Raised, place: Place | None) -> list[str]:
     """A table of rows that is asked by numbers of a floating type, or for rows that it does not have."""
     if place is None or not isinstance(place.module, _TABLES) or place.given is None:
         return []
@@ -210,7 +186,7 @@ def beyond_rows(table: nn.Embedding | nn.EmbeddingBag, indices: Tensor) -> str:
     return f"indices go {ends}, the table has {rows} rows, 0 to {rows - 1}: {more}"
 
 
-def _axes(raised: Raised, place: _Place | None) -> list[str]:
+def _axes(raised: Raised, place: Place | None) -> list[str]:
     """Channels or features that stand along another axis than a layer takes them along, or are not yet one axis."""
     if place is None or place.given is None or not _SIZES.search(raised.text):
         return []
@@ -231,7 +207,7 @@ def _axes(raised: Raised, place: _Place | None) -> list[str]:
     return []
 
 
-def _steps_first(raised: Raised, place: _Place | None) -> list[str]:
+def _steps_first(raised: Raised, place: Place | None) -> list[str]:
     """A layer that takes steps first and is given samples first, so that the sizes of two things differ."""
     if place is None or place.given is None or place.given.ndim != 3 or getattr(place.module, "batch_first", True):
         return []
@@ -242,28 +218,11 @@ def _steps_first(raised: Raised, place: _Place | None) -> list[str]:
             "batch_first=True where samples come first."]  # fmt: skip
 
 
-def _variance(raised: Raised, _: _Place | None) -> list[str]:
+def _variance(raised: Raised, _: Place | None) -> list[str]:
     """A variance that is not above 0, as its logarithm may be."""
     if "var has negative" not in raised.text:
         return []
     return ["var is a variance, which is above 0: exp() of its logarithm, or a softplus; a deviation is to be squared."]
-
-
-def _packed(raised: Raised, _: _Place | None) -> list[str]:
-    """An output that holds several things, where one tensor is taken."""
-    output, kind = raised.output, type(raised.output).__name__
-    if isinstance(output, Tensor) or not isinstance(raised.cause, (TypeError, AttributeError)):
-        return []
-    if not re.search(rf"(?<![\w.])'?{re.escape(kind)}'?(?!\w)", raised.text.replace(_kind(output), kind)):
-        return []
-    held = [(name, one) for name, one in named_tensors(output, "output") if one.is_floating_point()]
-    if not held:
-        return []
-    name = next((name for name, _ in held if "logits" in name), held[0][0])
-    first = dict(held)[name]
-    what = f"a {kind}" if isinstance(output, (Mapping, tuple, list)) else kind
-    return [f"The model returns {what}, and the loss takes a tensor: hand it the one that is meant, "
-            f"lambda output, targets: loss({name}, targets) for that of {shape(first)}."]  # fmt: skip
 
 
 def _pair(raised: Raised) -> tuple[Tensor, Tensor] | None:
@@ -271,7 +230,7 @@ def _pair(raised: Raised) -> tuple[Tensor, Tensor] | None:
     return (output, targets) if isinstance(output, Tensor) and isinstance(targets, Tensor) else None
 
 
-def _binary(raised: Raised, _: _Place | None) -> list[str]:
+def _binary(raised: Raised, _: Place | None) -> list[str]:
     """A binary cross entropy of a column and a row."""
     pair = _pair(raised)
     if pair is None or not _BINARY.search(raised.text):
@@ -291,7 +250,7 @@ def _added(longer: Tensor, other: Tensor) -> int | None:
     return next((k for k in range(1, longer.ndim) if other.unsqueeze(k).shape == longer.shape), None)
 
 
-def _type_of_targets(raised: Raised, _: _Place | None) -> list[str]:
+def _type_of_targets(raised: Raised, _: Place | None) -> list[str]:
     """Targets of another type than the output."""
     pair = _pair(raised)
     if pair is None or not _TYPES.search(raised.text) or pair[0].dtype is pair[1].dtype:
@@ -302,6 +261,6 @@ def _type_of_targets(raised: Raised, _: _Place | None) -> list[str]:
     return [f"targets are {_type(y)}, and the output is {_type(x)}: targets.{_way(x.dtype)}."]
 
 
-_Cure = Callable[[Raised, _Place | None], list[str]]
-_OF_MODEL: tuple[_Cure, ...] = (_table, _no_tensor_in, _several_in, _types, _axes, _steps_first)
-_OF_LOSS: tuple[_Cure, ...] = (_packed, _no_tensor_for, _binary, _type_of_targets, _variance)
+_Cure = Callable[[Raised, Place | None], list[str]]
+_OF_MODEL: tuple[_Cure, ...] = (of_exits, _exchanged, _table, _no_tensor_in, _several_in, _types, _axes, _steps_first)
+_OF_LOSS: tuple[_Cure, ...] = (of_exits, of_nothing, of_several, _no_tensor_for, _binary, _type_of_targets, _variance)

@@ -44,6 +44,12 @@ _ARITHMETIC = frozenset(_SUBTRACTS) | frozenset(_OPERATORS.split())
 _SUMS = ("add", "__add__", "__radd__")
 _PICKS = ("gather", "take_along_dim", "index_select", "__getitem__", "take")
 _WIDENS = ("unsqueeze", "__getitem__", "view", "reshape", "expand", "unflatten")
+WENT_BACK = "backward_in_loss"
+BACKWARD = (
+    "loss_fn calls backward() itself, which is for the training loop to call: it frees the graph behind the loss, "
+    "and a second backward() fails, or counts every gradient twice"
+)
+ONCE = "Let loss_fn return the loss and nothing more."
 NO_NAMES: Mapping[int, str] = MappingProxyType({})
 _AT_DEVICES = (labels.LABELS, compared.RANGE, given.SHARES)
 
@@ -95,6 +101,7 @@ class LossCall(TorchFunctionMode):
         self._pairing: set[int] = set()
         self._found: dict[tuple[str, str], Finding] = {}
         self._scale_read = False
+        self._back: list[Tensor] = []  # from which a backward was called
         self._pairs, self._terms = pairs.Pairs(), Terms(self._output)
         for tensor in self._output:
             self._mark(tensor, OUTPUT)
@@ -110,6 +117,8 @@ class LossCall(TorchFunctionMode):
         tensors = [one for one in (*args, *keywords.values()) if isinstance(one, Tensor)]
         if not tensors and args and isinstance(args[0], (list, tuple)):
             tensors = [one for one in args[0] if isinstance(one, Tensor)]
+        if name == "backward":
+            self._back += tensors
         role = 0
         # What is picked by an index is made of what it is picked from.
         for one in tensors[:1] if name in _PICKS else tensors:
@@ -155,7 +164,14 @@ class LossCall(TorchFunctionMode):
             found += self._in_graph(loss)
         if not reaches and not any(one.name == labels.CONSTANT for one in found):
             found += constant(loss, self._output, self._targets, again)
+        if any(_is_same(one, loss) for one in self._back):
+            found.append(Finding(WENT_BACK, "error", BACKWARD, {"backward": len(self._back), "most": 0}, action=ONCE))
         return [one for one in found if trained or one.name != DETACHED]
+
+    @property
+    def went_back(self) -> bool:
+        """Whether the loss called backward, on whatever tensor."""
+        return bool(self._back)
 
     def _role(self, tensor: Tensor) -> int:
         return self._roles.get(id(tensor), 0)
@@ -213,3 +229,8 @@ class LossCall(TorchFunctionMode):
     def _in_graph(self, loss: Tensor) -> list[Finding]:
         own = owns_its_loss(loss, self._output)
         return given.in_graph(loss, [] if own else [one.grad_fn for one in self._output if one.grad_fn is not None])
+
+
+def _is_same(one: Tensor, loss: Tensor | None) -> bool:
+    """Whether a loss is a tensor, or a view or copy of none of its own operations."""
+    return one is loss or (loss is not None and one.grad_fn is not None and one.grad_fn is loss.grad_fn)

@@ -1,22 +1,30 @@
 """A batch, a model and a loss looked at before anything is trained."""
 
 from collections.abc import Callable
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from gradwidgets.core.finding import Finding, worst_first
 from gradwidgets.core.layers.along_samples import Along
+from gradwidgets.core.layers.calls import Calls
 from gradwidgets.core.layers.drawn import drops, may_draw, random_state
 from gradwidgets.core.layers.passes import FlowError, Subject, checked, run, without_gradient_hooks
 from gradwidgets.core.layers.preflight.amount import samples
 from gradwidgets.core.layers.preflight.batch import batch_findings, reconsidered
 from gradwidgets.core.layers.preflight.caught import Warned
-from gradwidgets.core.layers.preflight.cures import Raised, has_cure, told
+from gradwidgets.core.layers.preflight.cures import has_cure, told
 from gradwidgets.core.layers.preflight.entry import Entry
+from gradwidgets.core.layers.preflight.failure import Raised
 from gradwidgets.core.layers.preflight.first import follows
-from gradwidgets.core.layers.preflight.loss_call import LossCall
+from gradwidgets.core.layers.preflight.loss_call import BACKWARD, ONCE, LossCall
+from gradwidgets.core.layers.preflight.reading import left_out
+from gradwidgets.core.layers.preflight.untrained import nothing_to_train
+from gradwidgets.core.layers.way_back import failed_at
 from gradwidgets.core.subject.home import at_home
+
+T = TypeVar("T")
 
 
 @at_home
@@ -36,8 +44,9 @@ def preflight(model: nn.Module, inputs: object, targets: object, loss_fn: Callab
         where nothing is. `name` is one of "non_finite_data", "non_finite_weights", "input_scale", "target_scale",
         "batch_of_one", "empty_batch", "constant_inputs", "tokens", "broadcast", "not_logits", "not_log_probabilities",
         "not_probabilities", "labels", "target_range", "out_of_reach", "ctc", "constant_loss", "detached_loss",
-        "swapped", "term_without_gradient", "self_similarity", "first_loss", "torch_warning" and "raised" (by the model
-        or the loss, where none of the others explains it).
+        "swapped", "term_without_gradient", "self_similarity", "first_loss", "no_gradient" (there is nothing to train),
+        "backward_in_loss", "torch_warning" and "raised" (by the model or the loss, where none of the others explains
+        it).
 
     Raises:
         TypeError: `model` is no module, or `loss_fn` cannot be called.
@@ -86,6 +95,15 @@ class Glance:
         """
         subject = self._subject
         return checked(run("the loss", lambda: subject.loss_fn(output, self.targets), (), subject.model))
+
+    def at_gradients(self, call: Callable[[], T], calls: Calls) -> T:
+        """Go back from the loss.
+
+        Args:
+            call: Does it.
+            calls: Of the pass forward.
+        """
+        return call()
 
     def findings(self, loss: Tensor | None, *, reaches: bool = False) -> list[Finding]:
         """None."""
@@ -138,6 +156,19 @@ class Look(Glance):
         with self._warned:
             return self._explained(call)
 
+    def at_gradients(self, call: Callable[[], T], calls: Calls) -> T:
+        """Go back from the loss.
+
+        Raises:
+            FlowError: Something on the way raised; it says where, or that the loss has gone back already.
+        """
+        try:
+            return call()
+        except FlowError as error:
+            if self._told is not None and self._told.went_back:
+                raise FlowError(f"{BACKWARD}. {ONCE}") from error.__cause__
+            raise FlowError(f"{error}{failed_at(error.__cause__ or error, calls)}") from error.__cause__
+
     def findings(self, loss: Tensor | None, error: FlowError | None = None, *, reaches: bool = False) -> list[Finding]:
         """What there is to say, the gravest first.
 
@@ -150,6 +181,7 @@ class Look(Glance):
         if self._told is not None:
             trained = any(one.requires_grad for one in subject.model.parameters())
             found = self._told.findings(loss, self._again, trained=trained, reaches=reaches)
+        found += [] if loss is None else left_out(nothing_to_train)(subject.model, self.inputs, loss)
         raised = [] if error is None else [self._raised or self._told_of(error)]
         amount = samples(subject.model, self.inputs, loss, self.targets)
         parts = reconsidered(self._before, loss), self._entry.findings(), amount, [*found, *raised]

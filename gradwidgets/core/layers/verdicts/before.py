@@ -29,6 +29,7 @@ _MEANINGS = {
     "term_without_gradient": ("a part of the loss trains nothing", "Let a gradient pass it, or leave it out."),
     "self_similarity": ("a sample cannot be closer to its partner than to itself", "Mask the diagonal."),
     "first_loss": ("the first steps only make the output smaller", "A smaller draw of the last layer."),
+    "backward_in_loss": ("every gradient is counted twice", "Call backward once, in the training loop."),
     "torch_warning": ("torch itself warns of it", "Read what it says."),
     "raised": ("there is no loss yet", "Mend this first."),
 }  # fmt: skip

@@ -5,10 +5,13 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from gradwidgets.core.finding import Finding
+from gradwidgets.core.layers.operations.lone_softmax import LONE, SOFTMAXES
+from gradwidgets.core.layers.operations.small_norms import NORM_OF_ONE, NORMS
 from gradwidgets.core.layers.stats import LayerFlow, LayerStats
 from gradwidgets.core.layers.verdicts.walk import Walk
 
 _NAMED = 3  # layers that a sentence names
+_KINDS = {NORM_OF_ONE: NORMS, LONE: SOFTMAXES}
 
 
 @dataclass(frozen=True)
@@ -56,6 +59,19 @@ class Judged:
         """The layers whose units are all the same, now or for good; none unless those of some stay so for good."""
         alike = {layer.name: layer.alike for _, layer in self.trained if layer.calls and layer.alike}
         return frozenset(alike) if "for good" in alike.values() else frozenset()
+
+    @cached_property
+    def blocked(self) -> frozenset[int]:
+        """The vertices of which it is said already that nothing of what comes in goes on: what comes back is 0."""
+        said = [(one.evidence["all"], _KINDS[one.name]) for one in self.flow.operations if one.name in _KINDS]
+        said = said if self.flow.graph else []
+        graph = self.flow.graph
+        return frozenset(
+            vertex
+            for places, kinds in said
+            for vertex in range(len(graph))
+            if graph.places[vertex] in places and (graph.is_layer[vertex] or graph.names[vertex] in kinds)
+        )
 
     def places(self, names: Sequence[str]) -> tuple[int, ...]:
         """The places of layers."""

@@ -26,9 +26,15 @@ def of_clamp(judged: Judged, one: LayerStats | FunctionStats) -> str:
 
 def is_last(judged: Judged, one: LayerStats | FunctionStats) -> bool:
     """Whether what it gives leaves the model, and goes into nothing else."""
+    return last_of(judged, one) is not None
+
+
+def last_of(judged: Judged, one: LayerStats | FunctionStats) -> int | None:
+    """Its vertex, if what it gives leaves the model and goes into nothing else."""
     graph = judged.flow.graph
     for vertex in range(len(graph) if graph else 0):
         name, place = (one.name, one.name) if isinstance(one, LayerStats) else (one.name, one.place)
-        if (graph.names[vertex], graph.places[vertex] or "") == (name, place):
-            return all(graph.places[other] is None for other in graph.onward[vertex])
-    return False
+        bare = graph.is_layer[vertex] and not graph.weighted[vertex]  # a module around nothing but functions
+        if (graph.names[vertex], graph.places[vertex] or "") == (place if bare else name, place):
+            return vertex if all(graph.places[other] is None for other in graph.onward[vertex]) else None
+    return None

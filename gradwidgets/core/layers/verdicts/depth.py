@@ -8,6 +8,7 @@ from gradwidgets.core.layers.module_graph import ModuleGraph
 from gradwidgets.core.layers.profile import Trend, gradient_trend, signal_trend, trend, weighted_layers
 from gradwidgets.core.layers.verdicts.check import Judged, listed, severity_of, unless_fresh
 from gradwidgets.core.layers.verdicts.reach import named
+from gradwidgets.core.layers.verdicts.units import SATURATED
 from gradwidgets.core.layers.verdicts.walk import FADE, Fade, Leap
 from gradwidgets.core.wording import number
 
@@ -22,7 +23,7 @@ def cliff(judged: Judged) -> list[Finding]:
     walk = judged.walk
     by_place: dict[tuple, list[Leap]] = {}
     for leap in walk.leaps if walk else ():
-        if _cancels(judged, leap.at):
+        if _cancels(judged, leap.at) or leap.at in judged.blocked or _is_said_flat(judged, leap):
             continue
         kind = judged.flow.graph.names[leap.at] if leap.at is not None else ""
         by_place.setdefault((leap.decades > 0, kind, bool(leap.factors)), []).append(leap)
@@ -60,6 +61,19 @@ def _cliff(judged: Judged, leaps: list[Leap]) -> Finding:
         "threshold": FADE,
     }
     return Finding("cliff", severity, message, evidence, judged.places(names), action)
+
+
+def _is_said_flat(judged: Judged, leap: Leap) -> bool:
+    """Whether it is lost at an activation of which it is said already that nearly all of it is flat."""
+    if leap.at is None or leap.decades < 0:
+        return False
+    flow = judged.flow
+    vertex = flow.graph.names[leap.at], flow.graph.places[leap.at]
+    flat = [(one.name, one.name) for one in flow.layers if one.saturated_fraction > SATURATED[1]]
+    functions = [one for one in flow.functions if one.saturated_fraction > SATURATED[1]]
+    # Within a module that runs no other, functions have no vertex of their own.
+    flat += [(name, one.place) for one in functions for name in (one.name, one.place)]
+    return vertex in flat
 
 
 def _small(judged: Judged, leap: Leap) -> tuple[str, ...]:

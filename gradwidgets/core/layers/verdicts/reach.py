@@ -1,11 +1,14 @@
-"""Layers that no gradient comes to, weights that nobody trains, and rows of an embedding that are left out."""
+"""Layers that no gradient comes to."""
 
+import re
+from collections.abc import Set
 from dataclasses import replace
 
 from gradwidgets.core.finding import Finding
 from gradwidgets.core.layers.rows import ROOT
 from gradwidgets.core.layers.stats import LayerStats
 from gradwidgets.core.layers.verdicts.check import Judged, listed, unless_fresh
+from gradwidgets.core.layers.verdicts.cut_off import cure, stop_cure
 from gradwidgets.core.layers.verdicts.draws import cutting
 from gradwidgets.core.layers.verdicts.units import DEAD, SATURATED
 from gradwidgets.core.layers.verdicts.unused import LOOSE, is_loose_end
@@ -20,34 +23,30 @@ _SCALE = (
     "Scale the loss before the way back and the gradients after it (torch.amp.GradScaler), keep such layers in "
     "float32, or take bfloat16, which holds numbers as small as float32 does."
 )
+_NUMBERS = re.compile(r"(\d+)")
 Layers = list[tuple[int, LayerStats]]
 _ACTION = (
     "Look for units that put out 0 for the whole batch (ReLUs behind biases far below 0), for outputs that are at the "
     "bound of a clamp, and for what is multiplied by 0 or rounded."
 )
-_SMOOTH = (
-    "Compute the loss of what comes before that, probabilities or logits, and keep decisions, rounding and counts for "
-    "where results are read."
-)
 _DRAW = "Draw the weights at random: weights that are all 0 (zero init) let nothing through, neither way."
-_CHOICES = ("argmax", "argmin", "argsort", "topk", "min", "max", "sort", "searchsorted", "bucketize")
-_CHOSEN = (
-    "No gradient passes a choice: for the code q that is chosen for z, go straight through with z + (q − z).detach(); "
-    "multiply what a chosen expert gives by its chance; and compute a loss of scores, not of what was chosen."
-)
 # Multiply what comes in by their weights, whose gradient is 0 where that is.
 _PRODUCTS = ("Linear", *(f"Conv{'Transpose' * turned}{n}d" for n in (1, 2, 3) for turned in (False, True)))
 
 
 def no_gradient(judged: Judged) -> list[Finding]:
-    """Layers that the loss does not depend on, that never ran, or to which exactly 0 comes."""
+    """Layers to which no gradient leads, that never ran, or to which exactly 0 comes."""
+    said = [one for one in judged.flow.preflight if one.name == "no_gradient"]
+    if said and not judged.trained:
+        return [replace(one, severity="error") for one in said]
     if not judged.trained:
         why = next((why for name, why in judged.flow.unmeasured if name == "(model)"), "no weight gets a gradient")
         why += "".join(
             f"; {one}" for one in dict.fromkeys([layer.cut for _, layer in judged.weighted if layer.cut][-1:])
         )
         evidence = {"layers with weights": len(judged.weighted), "with a gradient": 0}
-        return [Finding("no_gradient", "error", why, evidence)]
+        cuts = [judged.flow.cuts[layer.name] for _, layer in judged.weighted if layer.cut]
+        return [Finding("no_gradient", "error", why, evidence, action=cure(cuts[-1]) if cuts else "")]
     found = []
     for reached, severity, action in (
         ("cut off", "error", ""),
@@ -72,9 +71,17 @@ def no_gradient(judged: Judged) -> list[Finding]:
     found += _beside(judged)
     if small:
         found.append(_about(small, len(judged.trained), "error", _UNDERFLOW.format(_gets(small)), _SCALE))
-    if zero and not _faded(judged):
+    if zero and not _faded(judged) and not _is_told(judged, zero):
         found.append(unless_fresh(judged, _of_zeroed(judged, _nothing_arrives(judged, zero))))
     return found
+
+
+def _is_told(judged: Judged, zero: Layers) -> bool:
+    """Whether it is said already, of all places where nothing comes back, that nothing can."""
+    ends = judged.walk.ends if judged.walk else []
+    names = {judged.flow.graph.names[one] for one in judged.blocked} if judged.blocked else set()
+    behind = all(names & set(layer.before) for _, layer in zero if _is_starved(layer))
+    return bool(ends) and all(end.at in judged.blocked for end in ends) and behind
 
 
 def _of_zeroed(judged: Judged, found: Finding) -> Finding:
@@ -112,48 +119,6 @@ def _beside(judged: Judged) -> list[Finding]:
     return found
 
 
-def unlisted(judged: Judged) -> list[Finding]:
-    """Tensors that take part and that no optimizer of the model's parameters trains."""
-    missed = judged.flow.unlisted
-    if not missed:
-        return []
-    one = len(missed) == 1
-    message = (
-        f"{listed([str(each) for each in missed])}: {'takes' if one else 'take'} part and "
-        f"{'asks' if one else 'ask'} for a gradient, but model.parameters() does not list {'it' if one else 'them'}: "
-        f"no optimizer will train {'it' if one else 'them'}"
-    )
-    evidence = {"tensors": [each.name for each in missed], "shapes": [each.shape for each in missed]}
-    return [Finding("unlisted", "warning", message, evidence, judged.places([each.place for each in missed]))]
-
-
-def padding(judged: Judged) -> list[Finding]:
-    """Embeddings whose padding stands where no padding would."""
-    found = []
-    for i, layer in enumerate(judged.flow.layers):
-        if layer.padded:
-            row, times = layer.padded
-            message = (
-                f"row {row} of {layer.name} gets no gradient, though token {row} occurs {times} times and not only at "
-                f"the ends, where padding stands: padding_idx={row} keeps it as it is"
-            )
-            found.append(Finding("padding", "warning", message, {"row": row, "times": times}, (i,)))
-    return found
-
-
-def frozen(judged: Judged) -> list[Finding]:
-    """Layers that ask for no gradient: said, and no fault by itself."""
-    layers = [(i, layer) for i, layer in judged.weighted if layer.gradient == "frozen"]
-    if not layers or not judged.trained:
-        return []
-    names = [layer.name for _, layer in layers]
-    message = (
-        f"{len(layers)} of {len(judged.weighted)} layers with weights are frozen and stay as they are: {listed(names)}"
-    )
-    evidence = {"layers": names, "of": len(judged.weighted)}
-    return [Finding("frozen", "info", message, evidence, tuple(i for i, _ in layers))]
-
-
 def _without(judged: Judged, layers: Layers, reached: str, severity: str, action: str) -> Finding:
     one = len(layers) == 1
     if reached == "not called":
@@ -161,14 +126,16 @@ def _without(judged: Judged, layers: Layers, reached: str, severity: str, action
     elif reached == "unused":
         why = f"{'gets' if one else 'get'} no gradient: the loss does not use what {'it gives' if one else 'they give'}"
     else:
-        why = f"{'gets' if one else 'get'} no gradient: the loss does not depend on {'it' if one else 'them'}"
+        why = (
+            f"{'gets' if one else 'get'} no gradient: no gradient path leads to {'it' if one else 'them'} from the loss"
+        )
         told = [(layer.name, layer.cut) for _, layer in layers if layer.cut]
         draw = cutting(judged, [layer.name for _, layer in layers])
         if draw is not None:
             why, action = f"{why}; {draw[0]}", draw[1]
         elif told and len({cut for _, cut in told}) == 1:
             why += f"; {told[0][1]}"
-            action = _CHOSEN if told[0][1].partition(" ")[0] in _CHOICES else action
+            action = action or cure(judged.flow.cuts[told[0][0]])
         elif told:
             why += "".join(f"; of {name}: {cut}" for name, cut in told[-2:])
     return _about(layers, len(judged.weighted), severity, why, action)
@@ -181,10 +148,10 @@ def _nothing_arrives(judged: Judged, zero: Layers) -> Finding:
     ends = judged.walk.ends if judged.walk else []
     graph = flow.graph
     waiting = {name for name in graph.waiting if "bias" not in name} if graph else set()
-    late = {name for end in ends for name in end.factors if name in waiting}
-    late |= {layer.name for _, layer in trained if layer.weight_norm == 0 and layer.weight_grad_norm > 0}
+    late = _late(trained, {name for end in ends for name in end.factors if name in waiting})
     if late and all(set(end.factors) & waiting for end in ends):
-        words = f"{get} none yet: {listed(sorted(late))} begins at 0 and lets nothing back"
+        verbs = ("begins", "lets") if len(late) == 1 else ("begin", "let")
+        words = f"{get} none yet: {listed(late)} {verbs[0]} at 0 and {verbs[1]} nothing back"
         return _about(zero, len(trained), "info", words, "Nothing: the first step changes that.")
     copies = [_layer(judged, end.at) for end in ends if end.at is not None]
     if copies and len(copies) == len(ends) and all(one and one.alike and one.weight_norm > 0 for one in copies):
@@ -209,6 +176,18 @@ def _nothing_arrives(judged: Judged, zero: Layers) -> Finding:
         return replace(found, message=f"{found.message}; {words}", evidence=evidence, where=places)
     action = "Look at the inputs: of zeros no weight learns." if _is_first(judged, starved[0]) else _ACTION
     return Finding("no_gradient", severity, words, evidence, places, action)
+
+
+def _late(trained: Layers, parameters: Set[str]) -> list[str]:
+    """What begins at 0 and waits for the first step: parameters, and layers by their weights, each once, in order."""
+    layers = {layer.name for _, layer in trained if layer.weight_norm == 0 and layer.weight_grad_norm > 0}
+    layers -= {name.rpartition(".")[0] for name in parameters}
+    return sorted(layers | {name.removesuffix(".weight") for name in parameters}, key=_numbered)
+
+
+def _numbered(name: str) -> list[str | int]:
+    """What sorts names by the numbers in them: 2 before 10."""
+    return [int(part) if part.isdigit() else part for part in _NUMBERS.split(name)]
 
 
 def _begun_at_zero(judged: Judged, zero: Layers) -> Finding:
@@ -259,9 +238,9 @@ def _blocked(judged: Judged, zero: Layers) -> Finding:
     elif ends and ends[-1].at is not None:
         words += f": nothing comes back through {named(judged, ends[-1].at)}{_gives(judged, ends[-1].at)}"
         severity = "warning" if _is_flat(judged, ends[-1].at) else severity
-    stop = "" if dead or stuck else next((flow.stops[one.name] for _, one in zero if one.name in flow.stops), "")
+    stop = "" if dead or stuck else next((one.name for _, one in zero if one.name in flow.stops), "")
     if stop:
-        return _about(zero, len(trained), severity, f"{words}; {stop}", _SMOOTH)
+        return _about(zero, len(trained), severity, f"{words}; {flow.stops[stop]}", stop_cure(flow.cuts[stop]))
     return _about(zero, len(trained), severity, words, _ACTION)
 
 

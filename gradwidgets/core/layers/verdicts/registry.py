@@ -14,11 +14,12 @@ from gradwidgets.core.layers.verdicts.depth import change, cliff, exploding, van
 from gradwidgets.core.layers.verdicts.draws import drawn
 from gradwidgets.core.layers.verdicts.heads import heads
 from gradwidgets.core.layers.verdicts.numerics import non_finite
-from gradwidgets.core.layers.verdicts.reach import frozen, no_gradient, padding, unlisted
+from gradwidgets.core.layers.verdicts.reach import no_gradient
 from gradwidgets.core.layers.verdicts.record import diagnose_record
 from gradwidgets.core.layers.verdicts.sameness import same_for_all
 from gradwidgets.core.layers.verdicts.samples import mixed_samples
 from gradwidgets.core.layers.verdicts.units import dead_units, saturated, units_alike
+from gradwidgets.core.layers.verdicts.untrained_parts import frozen, padding, unlisted
 from gradwidgets.core.layers.verdicts.walk import FADE
 from gradwidgets.core.subject.home import at_home
 from gradwidgets.core.wording import number
@@ -28,6 +29,8 @@ def _healthy(judged: Judged) -> Finding:
     flow = judged.flow
     count, still = len(judged.weighted), len(judged.weighted) - len(judged.trained)
     every = "all that is trained" if still else "every layer"
+    waiting = [layer.name for _, layer in judged.trained if layer.weight_grad_norm == 0]
+    every += f" but {len(waiting)} that {'get' if len(waiting) > 1 else 'gets'} none yet" if waiting else ""
     evidence: dict[str, object] = {"loss": flow.loss, "layers": len(flow.layers), "limit in decades": FADE}
     layers = f"{count} layer{'s' if count != 1 else ''} with weights" + (
         f", {still} of them not trained" if still else ""
@@ -37,10 +40,24 @@ def _healthy(judged: Judged) -> Finding:
     if over > 1 and abs(lost) < FADE and not any(layer.fresh for layer in flow.layers):
         evidence |= {"decades lost": lost}
         message = (
-            f"the gradient reaches {every}; from output to input it {'gains' if lost < 0 else 'loses'} "
-            f"{number(abs(lost), 2)} decades over {over} layers, where {FADE:g} would be too many"
+            f"the gradient reaches {every}; from output to input it {_changed(lost)} ({number(abs(lost), 2)} decades, "
+            f"where {FADE:g} would be too many) over {_counted(judged, over)}"
         )
     return Finding("healthy", "ok", f"{message}. Looked at: {_looked_at(flow, layers)}", evidence)
+
+
+def _changed(lost: float) -> str:
+    """How a gradient changes that loses so many decades."""
+    factor = number(10 ** abs(lost), 2)
+    return "keeps its size" if factor == "1" else f"{'gains' if lost < 0 else 'loses'} a factor of {factor}"
+
+
+def _counted(judged: Judged, over: int) -> str:
+    """The layers that a change with depth is told from: in a network with branches, those that are on none."""
+    deep = [layer for _, layer in judged.weighted if layer.calls and not layer.composite and "Norm" not in layer.kind]
+    return (
+        f"{over} layers" if over >= len(deep) else f"the {over} layers that all of it passes, others being on branches"
+    )
 
 
 def _looked_at(flow: LayerFlow, layers: str) -> str:
@@ -197,7 +214,11 @@ def diagnose(flow: LayerFlow | History, **known: object) -> list[Finding]:
         kind, hint = type(flow).__name__, "; give its history" if hasattr(flow, "history") else ""
         raise TypeError(f"diagnose takes what layer_flow measured or a GradientMonitor's history; got {kind}{hint}")
     if known:
-        raise TypeError(f"{', '.join(known)} belong to the history of a training, not to one pass")
+        names = ", ".join(f"{name}=…" for name in known)
+        raise TypeError(
+            f"diagnose takes {names} with the history of a training (a GradientMonitor's) alone; with one pass of "
+            f"layer_flow, leave {'it' if len(known) == 1 else 'them'} out"
+        )
     found = _found(Judged(flow))
     found = _causes_first(found)
     return worst_first(replace(one, action=one.action or CHECKS[one.name].action) for one in found)
@@ -221,6 +242,8 @@ def _causes_first(found: list[Finding]) -> list[Finding]:
 
 def _found(judged: Judged) -> list[Finding]:
     found = [one for name, check in CHECKS.items() if name != "healthy" for one in check.find(judged)]
+    if any(one.name == "empty_batch" for one in found):  # of no sample, nothing else is to be said
+        return [one for one in found if one.name in ("empty_batch", "non_finite_weights")]
     found = _without_consequences(found, judged)
     if all(one.severity in ("ok", "info") for one in found):
         found.append(_healthy(judged))

@@ -11,6 +11,7 @@ from gradwidgets.core.layers.stats import LayerStats
 from gradwidgets.core.layers.verdicts.attention import steep
 from gradwidgets.core.layers.verdicts.check import Judged, listed, unless_fresh
 from gradwidgets.core.layers.verdicts.clamps import HARD, OUTSIDE, is_last, of_clamp
+from gradwidgets.core.layers.verdicts.last_activation import of_output
 from gradwidgets.core.wording import number, percent
 
 # Shares of a layer's units that may be dead. Half of them may be by rights: deep in a ReLU network all samples look
@@ -87,7 +88,7 @@ def _share(
     evidence |= {"layers": [_called(one) for one in hit]}
     severity = "error" if share(worst) > limits[1] else "warning"
     layers = [one.name if isinstance(one, LayerStats) else one.at for one in hit]
-    action = of_clamp(judged, worst) if _kind(worst) in HARD else ""
+    action = of_clamp(judged, worst) if _kind(worst) in HARD else "" if dead else of_output(judged, worst)
     source = _source(judged, worst)
     if dead and source is not None and source.weight_norm == 0:
         severity, action = "warning", f"Draw the weights of {source.name} at random: they are all 0."

@@ -377,7 +377,7 @@ REPORTS_SICK = (
     Case("heads by view", "no transpose", heads_by_view, one_of("mixed axes", "mixed samples"), ("view (reports.py, line", "transpose")),
     Case("columns by view", "no permute", columns_by_view, one_of("mixed axes", "mixed samples"), ("view (reports.py, line", "permute")),
     Case("logarithm for a variance", "var below 0", logarithm_for_a_variance, one_of("raised", "target_range"), ("exp|softplus", "var")),
-    Case("weights of one", "softmax along an axis of 1", weights_of_one, one_of("no_gradient"), ("softmax", "one|single")),
+    Case("weights of one", "softmax along an axis of 1", weights_of_one, one_of("softmax_of_one"), ("softmax", "one|single")),
     Case("written over", "in place", written_over, one_of("raised"), ("in place|inplace|in-place", "reports.py, line")),
 )  # fmt: skip
 
