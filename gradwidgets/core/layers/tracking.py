@@ -14,7 +14,7 @@ from gradwidgets.core.layers.mixing import VIEWS, Shapes
 from gradwidgets.core.layers.module_graph import ModuleGraph
 from gradwidgets.core.layers.operations.operation import Operation
 from gradwidgets.core.layers.reduce import Place, Reducer
-from gradwidgets.core.layers.scrambled import exchanges, groups_channels, joins_heads, scrambles
+from gradwidgets.core.layers.scrambled import exchanges, groups_channels, joins_heads, reorders, scrambles
 from gradwidgets.core.layers.softmax_rows import ATTENTION
 from gradwidgets.core.layers.units import is_activation
 from gradwidgets.core.watching import plain_name
@@ -26,6 +26,8 @@ _VIEWS = frozenset((
 ))  # fmt: skip
 
 
+# What leaves numbers in the order in which they are counted.
+_SAME_ORDER = ("squeeze", "unsqueeze", "clone", "contiguous", "alias")
 # What cuts off or adds at an end of an axis.
 _MOVING = ("slice", "cat", "constant_pad_nd")
 _PRODUCT_PASSES = (*VIEWS, "clone", "native_dropout")
@@ -135,11 +137,25 @@ class Tracked:
         shapes = {n: (tuple(getattr(n, "_saved_self_sym_sizes", ())), tuple(n._input_metadata[0].shape)) for n in nodes}
         own = {n: one for n, one in shapes.items() if self._call[self._vertex[n]] is not None}
         found = {n: one for n, one in own.items() if scrambles(*one) or self._exchanges(n, one, own.values())}
+        found |= {one: own[one] for n in own if n not in found and (one := self._in_steps(n, own)) is not None}
         if not found:
             return []
         sliced = {other for n, v in self._vertex.items() if self._label[v] == "slice" for other, _ in n.next_functions}
         beside = {n for n in found if n in sliced or any(self._is(one, _MOVING) for one, _ in n.next_functions)}
         return [one for n, one in found.items() if n not in beside]
+
+    def _in_steps(self, node: Node, shapes: Mapping[Node, Shapes]) -> Node | None:
+        """Of views one behind the other, which together change axes over, the one that does it; None for none."""
+        chain, after = [], shapes[node][1]
+        one: Node | None = node
+        while one in shapes or (one is not None and self._is(one, _SAME_ORDER)):
+            chain += [one] if one in shapes else []
+            one = next((other for other, _ in one.next_functions if other is not None), None)
+        turned = next((one for one in chain if reorders(*shapes[one])), None)
+        whole = shapes[chain[-1]][0], after
+        if turned is None or len(chain) < 2:
+            return None
+        return turned if scrambles(*whole) or self._exchanges(node, whole, shapes.values()) else None
 
     def _exchanges(self, node: Node, shapes: Shapes, others: Collection[Shapes]) -> bool:
         """Whether it changes axes over though their sizes would allow another reading."""

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -16,6 +16,7 @@ _UNMASK = (
 )
 _NOTHING = "Leave such a batch out, or divide the sum by a count of at least 1."
 _OVERFLOW = "Scale what goes in, or use bfloat16 (the range of float32) or float32 there."
+_FIRST = 5  # samples that a sentence names
 # What gives −inf where everything that it is taken over is masked.
 REDUCING = ("logsumexp", "amax", "max")
 _ROWS = "{bad} of {all} rows{of} are all −inf: everything in them is masked"
@@ -29,11 +30,13 @@ class Cause:
         clause: In words, the operation's name included.
         action: What to do.
         masked: Whether all of a row is masked.
+        samples: Of which samples, where that is known.
     """
 
     clause: str
     action: str
     masked: bool = False
+    samples: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,7 @@ class Call:
         made: What it gave: the first tensor that is not finite.
         maker: Gives the operation that made a tensor; "" for none.
         masked: Whether a tensor is made of the exponentials of rows that are all −inf.
+        samples: How many samples the batch has; 0 where that is not known.
     """
 
     name: str
@@ -53,6 +57,7 @@ class Call:
     made: Tensor
     maker: Callable[[Tensor], str]
     masked: Callable[[Tensor], bool]
+    samples: int = 0
 
     def tensor(self, place: int) -> Tensor | None:
         """One of its arguments, if it is a tensor of real numbers."""
@@ -87,22 +92,45 @@ def makes_a_mask(call: Call) -> bool:
     return call.name in ("add", "sub", "mul") and any(float(t.min()) <= least for t in given)
 
 
-def rows_masked(scores: Tensor, axis: int = -1) -> tuple[int, int]:
-    """How many rows along an axis are all −inf, and how many there are."""
-    rows = (scores == -math.inf).all(axis) if scores.ndim else scores == -math.inf
-    return int(rows.sum()), rows.numel()
+def rows_masked(scores: Tensor, axis: int = -1) -> Tensor:
+    """Which rows along an axis are all −inf."""
+    return (scores == -math.inf).all(axis) if scores.ndim else scores == -math.inf
+
+
+def samples_of(rows: Tensor, samples: int, axis: int = -1) -> tuple[int, ...]:
+    """Of which samples some rows are; () where that cannot be told.
+
+    Args:
+        rows: Which they are, (samples, …), or (samples · heads, …) where each sample's heads stand together.
+        samples: How many there are.
+        axis: Along which they were, so that it is none of them.
+    """
+    if not samples or axis == 0 or not rows.ndim or rows.shape[0] % samples:
+        return ()
+    return tuple(rows.reshape(samples, -1).any(1).nonzero().flatten().tolist())
 
 
 def _masked(call: Call, scores: Tensor | None, axis: int = -1, of: str = "") -> Cause | None:
     if scores is None or not scores.ndim or not scores.numel():
         return None
-    bad, rows = rows_masked(scores, axis)
+    rows = rows_masked(scores, axis)
+    bad = int(rows.sum())
     if not bad:
         return None
-    words = _ROWS.format(bad=bad, all=rows, of=of)
+    words = _ROWS.format(bad=bad, all=rows.numel(), of=of)
+    samples = samples_of(rows, call.samples, axis % scores.ndim)
+    words += _in_samples(samples, call.samples)
     if scores.ndim > 2 and call.name not in REDUCING:
         words += " (in attention: every key of those rows is left out)"
-    return Cause(f"in {call.name} {words}", _UNMASK, True)
+    return Cause(f"in {call.name} {words}", _UNMASK, True, samples)
+
+
+def _in_samples(samples: tuple[int, ...], of: int) -> str:
+    if not samples or len(samples) == of:
+        return ", in every sample" if samples else ""
+    first = ", ".join(map(str, samples[:_FIRST]))
+    more = f" and {len(samples) - _FIRST} more" if len(samples) > _FIRST else ""
+    return f"; sample{'s' * (len(samples) > 1)} {first}{more} of {of}"
 
 
 def _softmax(call: Call) -> Cause | str | None:
@@ -130,7 +158,7 @@ def _difference(call: Call) -> Cause | str | None:
     if first is None or second is None:
         return None
     if call.name in ("sub", "rsub") and (cause := _masked(call, first)) is not None:
-        return Cause(f"{cause.clause}, and −inf − (−inf) is NaN", cause.action, True)
+        return replace(cause, clause=f"{cause.clause}, and −inf − (−inf) is NaN")
     both = bool(first.isinf().any() and second.isinf().any())
     return f"{call.name} takes inf − inf" if both else None
 
@@ -144,8 +172,10 @@ def _quotient(call: Call) -> Cause | str | None:
     if not bad:
         return f"{call.name} takes inf / inf" if bool(below.isinf().any()) else None
     if call.masked(below):
+        samples = samples_of(below == 0, call.samples)
         words = f"in {bad} of {below.numel()} sums of a softmax written by hand everything is masked: exp(−inf) is 0, "
-        return Cause(f"{words}and {call.name} takes 0 / 0", _UNMASK, True)
+        words += f"and {call.name} takes 0 / 0{_in_samples(samples, call.samples)}"
+        return Cause(words, _UNMASK, True, samples)
     ways = "takes 0 / 0" if bool(call.made.isnan().any()) and call.name == "div" else "divides by 0"
     maker = call.maker(below)
     source, be = f", as {maker} makes it" if maker else "", "is" if bad == 1 else "are"

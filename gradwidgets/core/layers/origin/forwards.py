@@ -62,6 +62,7 @@ class Forwards(Watching):
         places: Follows the modules meanwhile.
         data: What is not finite to begin with.
         record: Whether to keep a `Record` of every operation.
+        samples: How many samples the batch has; 0 where that is not known.
 
     Attributes:
         records: By autograd's number of the operation.
@@ -69,9 +70,9 @@ class Forwards(Watching):
 
     keeps = False
 
-    def __init__(self, places: Places, data: Iterable[Datum], *, record: bool = False) -> None:
+    def __init__(self, places: Places, data: Iterable[Datum], *, record: bool = False, samples: int = 0) -> None:
         super().__init__()
-        self._places, self._record = places, record
+        self._places, self._record, self._samples = places, record, samples
         self.records: dict[int, Record] = {}
         self._made: dict[int, tuple[str, bool]] = {}  # by memory: the operation, whether of masked exponentials
         self._sources: dict[int, Source] = {}  # by memory
@@ -154,7 +155,8 @@ class Forwards(Watching):
     def _begun(self, name: str, args: tuple, made: Tensor, *, written: bool = False) -> Source:
         place = self._places.here()
         self._places.remember(place)
-        call = Call(name, args, made, self._maker, lambda t: self._made.get(_memory(t), ("", False))[1])
+        masked = lambda t: self._made.get(_memory(t), ("", False))[1]  # noqa: E731
+        call = Call(name, args, made, self._maker, masked, self._samples)
         if written:
             return Source(name, place, meant=True)
         return Source(name, place, cause_of(call), meant=makes_a_mask(call))

@@ -6,7 +6,7 @@ from gradwidgets.core.finding import Finding, worst_first
 from gradwidgets.core.layers.monitor_history import History
 from gradwidgets.core.layers.preflight.first import follows
 from gradwidgets.core.layers.stats import LayerFlow
-from gradwidgets.core.layers.verdicts.along_time import along_time
+from gradwidgets.core.layers.verdicts.along_time import along_time, limits
 from gradwidgets.core.layers.verdicts.attention import even
 from gradwidgets.core.layers.verdicts.before import BEFORE, OPERATIONS
 from gradwidgets.core.layers.verdicts.check import Check, Judged
@@ -40,6 +40,8 @@ def _healthy(judged: Judged) -> Finding:
             f"the gradient reaches {every}; from output to input it {'gains' if lost < 0 else 'loses'} "
             f"{number(abs(lost), 2)} decades over {over} layers, where {FADE:g} would be too many"
         )
+    short = limits(judged)
+    message += "".join(f"; but {one}" for one in short[:1])
     return Finding("healthy", "ok", f"{message}. Looked at: {_looked_at(flow, layers)}", evidence)
 
 
