@@ -13,8 +13,11 @@ from gradwidgets.core.layers.drawn import drawn_in
 from gradwidgets.core.layers.following import cuts_of, stops_of
 from gradwidgets.core.layers.in_place import told_in_place
 from gradwidgets.core.layers.mixing import mixed_in
+from gradwidgets.core.layers.operations.added_masks import added_masks, may_add_masks
+from gradwidgets.core.layers.operations.attention_masks import MASK
 from gradwidgets.core.layers.operations.look import LOOKED_AT, of_axes, of_graph
 from gradwidgets.core.layers.operations.loss_views import of_order, views_in
+from gradwidgets.core.layers.operations.place_codes import place_codes, sizes_of_sums
 from gradwidgets.core.layers.origin import origin_of, origin_of_bad_gradient
 from gradwidgets.core.layers.passes import (
     FlowError,
@@ -29,6 +32,7 @@ from gradwidgets.core.layers.preflight.reading import left_out
 from gradwidgets.core.layers.rows import Row, parameters_of, rows_of, shared_names
 from gradwidgets.core.layers.sameness import same_in
 from gradwidgets.core.layers.scrambled import place_of, scrambles
+from gradwidgets.core.layers.softmax_rows import SOFTMAX
 from gradwidgets.core.layers.stats import LayerFlow
 from gradwidgets.core.layers.summary import Measured, summarise
 from gradwidgets.core.layers.tracking import Tracked, names_by_id
@@ -108,6 +112,7 @@ def _looked(subject: Subject) -> Measured:
     found.mixed = mixed_in(subject, found.output, found.views, found.along)
     if math.isfinite(found.loss):
         found.same = same_in(subject, found.output, found.graph.waiting if found.graph else ())
+    found.operations += left_out(place_codes)(subject, found.output, found.added)
     found.output = None
     if found.draws:
         found.drawn = drawn_in(subject)
@@ -117,6 +122,8 @@ def _looked(subject: Subject) -> Measured:
         found.stops = stops_of(subject, found.zeros)
     if found.zeros and (not _waits(found) or drops_all(subject.model)):
         found.zeroed = zeroed_in(subject)
+    if found.sums and not any(one.name == MASK for one in found.operations):
+        found.operations += left_out(added_masks)(subject)
     if found.scrambling:
         found.operations.append(of_axes(found.scrambling[0], *place_of(subject, found.scrambling[0])))
     elif found.turned:
@@ -147,7 +154,9 @@ def _measure(subject: Subject, look: Look | Glance) -> Measured:
             watch.weights()
             tracked = Tracked(loss, watch.calls, names_by_id(model.named_parameters()))
             slopes = tracked.activations() if look.looks else []
-            operations = of_graph(tracked.operations(LOOKED_AT), look.masks()) if look.looks else []
+            looked_at = tracked.operations(LOOKED_AT) if look.looks else []
+            operations = of_graph(looked_at, look.masks()) if look.looks else []
+            sums = may_add_masks(one for one in looked_at if one.name in SOFTMAX)
             compared = (tracked.of_loss(), _tensors(look.targets)) if look.looks else ([], [])
             operations += left_out(of_order)(*compared)
             tracked.watch(watch.gradients_at)
@@ -170,6 +179,8 @@ def _measure(subject: Subject, look: Look | Glance) -> Measured:
         seen.turned = left_out(views_in)(*compared)
         seen.half = bool(seen.zeros) and tracked.is_half()
         seen.draws = look.drew()
+        seen.sums = sums
+        seen.added = left_out(sizes_of_sums)(tracked.sums())
         seen.along = (*look.steps_first(), *tracked.along_samples())
     return seen
 

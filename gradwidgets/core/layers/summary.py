@@ -57,6 +57,8 @@ class Measured:
         half: Whether some gradient is exactly 0, and something is computed in half precision.
         underflowing: Layers whose gradient is 0 for want of smaller numbers.
         output: What the model gave.
+        sums: Whether something without a gradient is added to what a softmax is taken of.
+        added: Shapes of sums in which a code of places may be added.
         same: What it gives for samples that it does not tell apart.
     """
 
@@ -84,6 +86,8 @@ class Measured:
     half: bool = False
     underflowing: tuple[str, ...] = ()
     output: object = None
+    sums: bool = False
+    added: list[tuple[int, ...]] = field(default_factory=list)
     same: Same | None = None
 
     @cached_property

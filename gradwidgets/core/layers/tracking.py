@@ -172,6 +172,11 @@ class Tracked:
                 return name == "bmm" or name.startswith(ATTENTION)
         return False
 
+    def sums(self) -> list[Node]:
+        """The model's operations that add, outside of layers."""
+        own = ((n, v) for n, v in self._vertex.items() if self._label[v] == "add" and not self._leaf[v])
+        return [n for n, v in own if self._call[v] is not None]
+
     def of_loss(self) -> list[Node]:
         """The operations of the loss itself."""
         return [n for n, v in self._vertex.items() if self._call[v] is None]

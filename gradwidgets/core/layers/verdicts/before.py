@@ -37,6 +37,7 @@ _OPERATIONS = {
     "norm_of_one": ("nothing of what comes in is left", "A norm over several numbers, or none."),
     "softmax_of_one": ("a share of one thing is all of it", "Another axis, or a sigmoid."),
     "mask": ("attention sees what it should not, or nothing", "Look at what True stands for, and at the diagonal."),
+    "position code": ("places of one sample are not told apart", "Let the code run along the axis of places."),
     "mixed axes": (
         "what belongs to one step or channel is taken for another's",
         "transpose (or permute) changes axes over, before view and reshape where both are needed: these count anew and "
