@@ -43,6 +43,9 @@ from gradwidgets.core.layers.zeroed import drops_all, zeroed_in
 from gradwidgets.core.subject.collection import NoCollection
 from gradwidgets.core.subject.home import abroad, at_home
 
+# Norm of a gradient by a layer's weights, up to which the loss itself is asked for a slope.
+FAINT = 1e-7
+
 
 @at_home
 def layer_flow(model: nn.Module, inputs: object, targets: object, loss_fn: Callable) -> LayerFlow:
@@ -169,7 +172,7 @@ def _measure(subject: Subject, look: Look | Glance) -> Measured:
     graph = tracked.graph(watch.gradients_at, watch.numbers, watch.norms)
     given = _tensors((inputs, look.targets))
     missed = unlisted(model, leaves, [*model.parameters(), *given]) if look.looks else ()
-    reaches = any(watch.numbers[norms[2]][0] != 0 for norms in watch.norms.values() if norms[2] is not None)
+    reaches = any(not watch.numbers[norms[2]][0] <= FAINT for norms in watch.norms.values() if norms[2] is not None)
     said = tuple(look.findings(loss, reaches=reaches))
     seen = Measured(rows, watch.numbers, watch.norms, value, model.training, graph, tuple(missed), slopes, said)
     if look.looks:

@@ -1,6 +1,6 @@
 """Masks of 0 and 1 that are added to scores before a softmax by hand, of which autograd's graph keeps nothing."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 
 import torch
 from torch import Tensor
@@ -20,6 +20,7 @@ _BEFORE = (
     "sub", "to_copy", "clamp", "transpose", "permute",
 )  # fmt: skip
 ADDS = ("add", "__add__", "__radd__", "add_", "__iadd__")
+_ATTENTION = "scaled_dot_product_attention"  # of which the graph shows single operations where it drops weights out
 # What gives scores as they were, but for a factor or their shape. What else masks them makes the sum a bias.
 _PASSING = (
     "view", "reshape", "expand", "clone", "contiguous", "mul", "__mul__", "mul_", "div", "__truediv__", "div_", "float",
@@ -55,7 +56,7 @@ def added_masks(subject: Subject) -> list[Finding]:
             subject.loss()
     except FlowError:
         return []
-    return [added(f"add ({seen.found})" if seen.found else "add", "")] if seen.found is not None else []
+    return [] if seen.found is None else [added(seen.found, "")]
 
 
 class _Seen(TorchFunctionMode):
@@ -74,20 +75,32 @@ class _Seen(TorchFunctionMode):
         known = next((self._sums.get(id(one)) for one in args[:1]), None)
         if name == "softmax" and known is not None and self.found is None:
             self.found = known[1]
+        if name == _ATTENTION and self.found is None and _is_given_mask(*args[3:4], **kwargs):
+            self.found = _at(name)
         pair = [one for one in args if isinstance(one, Tensor)] if name in ADDS and self.found is None else []
         masks = len(pair) == 2 and _is_mask(*pair)
         result = func(*args, **kwargs)
         if masks and isinstance(result, Tensor):
-            self._sums[id(result)] = result, place_of_call()
+            self._sums[id(result)] = result, _at("add")
         elif known is not None and name in _PASSING and isinstance(result, Tensor):
             self._sums[id(result)] = result, known[1]
         return result
+
+
+def _at(name: str) -> str:
+    place = place_of_call()
+    return f"{name} ({place})" if place else name
+
+
+def _is_given_mask(attn_mask: object = None, **_: object) -> bool:
+    given = isinstance(attn_mask, Tensor) and attn_mask.ndim > 1 and attn_mask.dtype is not torch.bool
+    return given and adds_yes_or_no(attn_mask)
 
 
 def _is_mask(*pair: Tensor) -> bool:
     return any(_masks(one, other) for one, other in (pair, pair[::-1]))
 
 
-def _masks(mask: Tensor, scores: Sequence[int]) -> bool:
+def _masks(mask: Tensor, scores: Tensor) -> bool:
     fits = 2 <= mask.ndim <= scores.ndim and mask.shape[-1] == scores.shape[-1] > 1
     return fits and scores.is_floating_point() and adds_yes_or_no(mask)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from gradwidgets.core.layers.origin.masked import in_samples, rows_masked, samples_of
 from gradwidgets.core.remedies import action_for
 from gradwidgets.core.wording import number
 
@@ -16,7 +17,6 @@ _UNMASK = (
 )
 _NOTHING = "Leave such a batch out, or divide the sum by a count of at least 1."
 _OVERFLOW = "Scale what goes in, or use bfloat16 (the range of float32) or float32 there."
-_FIRST = 5  # samples that a sentence names
 # What gives −inf where everything that it is taken over is masked.
 REDUCING = ("logsumexp", "amax", "max")
 _ROWS = "{bad} of {all} rows{of} are all −inf: everything in them is masked"
@@ -92,24 +92,6 @@ def makes_a_mask(call: Call) -> bool:
     return call.name in ("add", "sub", "mul") and any(float(t.min()) <= least for t in given)
 
 
-def rows_masked(scores: Tensor, axis: int = -1) -> Tensor:
-    """Which rows along an axis are all −inf."""
-    return (scores == -math.inf).all(axis) if scores.ndim else scores == -math.inf
-
-
-def samples_of(rows: Tensor, samples: int, axis: int = -1) -> tuple[int, ...]:
-    """Of which samples some rows are; () where that cannot be told.
-
-    Args:
-        rows: Which they are, (samples, …), or (samples · heads, …) where each sample's heads stand together.
-        samples: How many there are.
-        axis: Along which they were, so that it is none of them.
-    """
-    if not samples or axis == 0 or not rows.ndim or rows.shape[0] % samples:
-        return ()
-    return tuple(rows.reshape(samples, -1).any(1).nonzero().flatten().tolist())
-
-
 def _masked(call: Call, scores: Tensor | None, axis: int = -1, of: str = "") -> Cause | None:
     if scores is None or not scores.ndim or not scores.numel():
         return None
@@ -119,18 +101,10 @@ def _masked(call: Call, scores: Tensor | None, axis: int = -1, of: str = "") -> 
         return None
     words = _ROWS.format(bad=bad, all=rows.numel(), of=of)
     samples = samples_of(rows, call.samples, axis % scores.ndim)
-    words += _in_samples(samples, call.samples)
+    words += in_samples(samples, call.samples)
     if scores.ndim > 2 and call.name not in REDUCING:
         words += " (in attention: every key of those rows is left out)"
     return Cause(f"in {call.name} {words}", _UNMASK, True, samples)
-
-
-def _in_samples(samples: tuple[int, ...], of: int) -> str:
-    if not samples or len(samples) == of:
-        return ", in every sample" if samples else ""
-    first = ", ".join(map(str, samples[:_FIRST]))
-    more = f" and {len(samples) - _FIRST} more" if len(samples) > _FIRST else ""
-    return f"; sample{'s' * (len(samples) > 1)} {first}{more} of {of}"
 
 
 def _softmax(call: Call) -> Cause | str | None:
@@ -174,7 +148,7 @@ def _quotient(call: Call) -> Cause | str | None:
     if call.masked(below):
         samples = samples_of(below == 0, call.samples)
         words = f"in {bad} of {below.numel()} sums of a softmax written by hand everything is masked: exp(−inf) is 0, "
-        words += f"and {call.name} takes 0 / 0{_in_samples(samples, call.samples)}"
+        words += f"and {call.name} takes 0 / 0{in_samples(samples, call.samples)}"
         return Cause(words, _UNMASK, True, samples)
     ways = "takes 0 / 0" if bool(call.made.isnan().any()) and call.name == "div" else "divides by 0"
     maker = call.maker(below)

@@ -7,6 +7,10 @@ BOTH = (
     "Draw one of the factors at random and let the other begin at 0, as LoRA does (A at random, B = 0): the product "
     "is 0 at first all the same, and the one that is 0 gets a gradient."
 )
+MULTIPLIED = (
+    "are multiplied with each other and are all 0, and the gradient of each has the other as a factor, so that no step "
+    "moves either"
+)
 # Linear in each thing that they take: on such a way, what is 0 behind makes 0 of the gradient before.
 _LINEAR = (
     "t", "transpose", "permute", "view", "unsafe_view", "reshape_alias", "expand", "unsqueeze", "squeeze", "clone",
@@ -26,7 +30,7 @@ def both_zero(judged: Judged) -> list[str]:
 
 
 def _zeros(graph: ModuleGraph, vertex: int) -> list[str]:
-    """The weights of 0 among the factors of what a vertex gives, the first to be multiplied first."""
+    """The weights of 0 among the factors of what a vertex gives, in the model's order."""
     found, waiting, seen = [], [vertex], {vertex}
     while waiting:
         one = waiting.pop()
@@ -35,7 +39,7 @@ def _zeros(graph: ModuleGraph, vertex: int) -> list[str]:
             behind = [other for other in graph.back[one] if other not in seen and _may_be_factor(graph, other)]
             seen.update(behind)
             waiting += behind
-    return list(dict.fromkeys(found))[::-1]
+    return [name for name in graph.sizes if name in found]
 
 
 def _is_linear(graph: ModuleGraph, vertex: int) -> bool:

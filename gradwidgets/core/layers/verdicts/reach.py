@@ -6,7 +6,7 @@ from gradwidgets.core.finding import Finding
 from gradwidgets.core.layers.stats import LayerStats
 from gradwidgets.core.layers.verdicts.check import Judged, listed, unless_fresh
 from gradwidgets.core.layers.verdicts.draws import cutting
-from gradwidgets.core.layers.verdicts.factors import BOTH, both_zero
+from gradwidgets.core.layers.verdicts.factors import BOTH, MULTIPLIED, both_zero
 from gradwidgets.core.layers.verdicts.units import DEAD, SATURATED
 from gradwidgets.core.layers.verdicts.unused import LOOSE, is_loose_end
 from gradwidgets.core.layers.verdicts.walk import FADE
@@ -72,7 +72,7 @@ def no_gradient(judged: Judged) -> list[Finding]:
     found += _beside(judged)
     if small:
         found.append(_about(small, len(judged.trained), "error", _UNDERFLOW.format(_gets(small)), _SCALE))
-    if zero and not _faded(judged):
+    if zero and not _faded(judged) and not judged.is_met:
         found.append(unless_fresh(judged, _of_zeroed(judged, _nothing_arrives(judged, zero))))
     return found
 
@@ -190,16 +190,16 @@ def _nothing_arrives(judged: Judged, zero: Layers) -> Finding:
     if copies and len(copies) == len(ends) and all(one and one.alike and one.weight_norm > 0 for one in copies):
         return _cancelled(judged, zero, copies)
     words, severity = f"{get} a gradient of exactly 0", "error"
-    factors = both_zero(judged)
+    if any(layer.weight_norm == 0 for _, layer in zero) and (factors := both_zero(judged)):
+        found = _about(zero, len(trained), severity, f"{words}: {listed(factors)} {MULTIPLIED}", BOTH)
+        return replace(found, evidence=found.evidence | {"factors": factors})
     if all(layer.weight_norm == 0 for _, layer in zero):
-        if factors:
-            return _of_factors(judged, zero, factors)
         moved = [layer.name for _, layer in zero if layer.bias_grad_norm > 0]
         words += f" by their weights (not so the bias of {listed(moved)})" if moved else ""
         words += f", and {'its' if len(zero) == 1 else 'their'} weights are all 0"
         return _about(zero, len(trained), severity, words, _DRAW)
     if any(layer.weight_norm == 0 for _, layer in zero):
-        return _of_factors(judged, zero, factors) if factors else _begun_at_zero(judged, zero)
+        return _begun_at_zero(judged, zero)
     starved = [layer for _, layer in zero if _is_starved(layer)]
     blocked = [(i, layer) for i, layer in zero if not _is_starved(layer)]
     if not starved:
@@ -226,16 +226,6 @@ def _begun_at_zero(judged: Judged, zero: Layers) -> Finding:
     evidence = {"layers": [layer.name for _, layer in zero], "all 0": names, "without": len(zero)}
     places = judged.places(evidence["layers"])
     return Finding("no_gradient", "error", words, evidence | {"of": len(judged.trained)}, places, _DRAW)
-
-
-def _of_factors(judged: Judged, zero: Layers, factors: list[str]) -> Finding:
-    """Layers that stay as they are since two factors of a product are both 0."""
-    words = (
-        f"{'gets' if len(zero) == 1 else 'get'} a gradient of exactly 0: {listed(factors)} are multiplied with each "
-        "other and are all 0, and the gradient of each has the other as a factor, so that no step moves either"
-    )
-    found = _about(zero, len(judged.trained), "error", words, BOTH)
-    return replace(found, evidence=found.evidence | {"factors": factors})
 
 
 def _cancelled(judged: Judged, zero: Layers, copies: list[LayerStats]) -> Finding:

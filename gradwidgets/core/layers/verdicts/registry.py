@@ -33,6 +33,8 @@ def _healthy(judged: Judged) -> Finding:
         f", {still} of them not trained" if still else ""
     )
     message = f"the gradient reaches {every}, and all is finite"
+    if judged.is_met:
+        message = f"no gradient goes to {every} since the loss is as low as it gets, and all is finite"
     lost, over = change(judged)
     if over > 1 and abs(lost) < FADE and not any(layer.fresh for layer in flow.layers):
         evidence |= {"decades lost": lost}
@@ -158,6 +160,7 @@ CHECKS: dict[str, Check] = {
 # What need not be said beside a finding, since it follows from it.
 _EXPLAINS = {
     "non_finite": ("non_finite_data", "non_finite_weights"),
+    "flat_loss": ("no_gradient", "vanishing", "cliff", "same output"),
     "constant_loss": ("no_gradient", "vanishing", "cliff"),
     "no_gradient": ("detached_loss",),
 }
