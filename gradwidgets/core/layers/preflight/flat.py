@@ -21,6 +21,9 @@ FLAT, MET = "flat_loss", "loss_met"
 SLOPE = 1e-6
 # Share of a loss's changes, by which it has to be lower elsewhere to tell anything.
 LOWER = 1e-2
+# Share of the way down by which it may change nearby: in a hollow, as where a loss makes its targets of the output, it
+# has no slope either.
+EVEN = 1e-3
 _SATURATES = {
     "softplus", "log_sigmoid", "log_sigmoid_forward", "sigmoid", "tanh", "exp", "softmax", "log_softmax", "relu",
     "clamp", "clamp_min", "clamp_max", "hardtanh", "binary_cross_entropy_with_logits",
@@ -46,17 +49,21 @@ def flat(loss: Tensor, slopes: Slopes, targets: object, loss_fn: Callable) -> li
     lowest, there = min(tried, key=lambda one: one[0])
     drop, span = value - lowest, max(value, *[went for went, _ in tried]) - min(value, lowest)
     if drop > LOWER * span and _led(slopes, there) < SLOPE * drop:
-        return [_told(loss, slopes, value, lowest)]
+        nearby = [went for _, went in _tried(slopes, targets, loss_fn, _NEAR)]
+        is_even = nearby and all(abs(went - value) < EVEN * drop for went in nearby)
+        return [_told(loss, slopes, value, lowest)] if is_even else []
     if drop <= 0 < span and not any(bool(g.any()) for g, _ in slopes):
         return [_met(value, len(tried))]
     return []
 
 
-def _tried(slopes: Slopes, targets: object, loss_fn: Callable) -> Iterator[tuple[Other, float]]:
+def _tried(
+    slopes: Slopes, targets: object, loss_fn: Callable, others: Sequence[Other] = ()
+) -> Iterator[tuple[Other, float]]:
     """Other outputs and what the loss is of them; they stand in the very tensors of the output for as long."""
     held = [(g, one, one.detach().clone()) for g, one in slopes]
     shares = all(bool(((old >= 0) & (old <= 1)).all()) for _, _, old in held)
-    for other in (_SHARES if shares else _NUMBERS) if held else ():
+    for other in (others or (_SHARES if shares else _NUMBERS)) if held else ():
         try:
             for g, one, old in held:
                 one.data.copy_(other(old, g))
@@ -71,12 +78,20 @@ def _far(old: Tensor) -> Tensor:
     return 2 * (1 + old.abs().max())
 
 
+def _noise(old: Tensor) -> Tensor:
+    return torch.randn(old.shape, generator=torch.Generator().manual_seed(0)).to(old.device, old.dtype)
+
+
 _NUMBERS: tuple[Other, ...] = (
     lambda old, g: torch.zeros_like(old),
     lambda old, g: -old,
     lambda old, g: old + _far(old),
     lambda old, g: old - _far(old),
     lambda old, g: old - _far(old) * g.sign(),
+)
+_NEAR: tuple[Other, ...] = (
+    lambda old, g: old + _far(old) * _noise(old) / 40,
+    lambda old, g: old - _far(old) * _noise(old) / 40,
 )
 _SHARES: tuple[Other, ...] = (lambda old, g: torch.full_like(old, 0.5), lambda old, g: 1 - old)
 

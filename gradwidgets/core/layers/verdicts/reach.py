@@ -72,7 +72,7 @@ def no_gradient(judged: Judged) -> list[Finding]:
     found += _beside(judged)
     if small:
         found.append(_about(small, len(judged.trained), "error", _UNDERFLOW.format(_gets(small)), _SCALE))
-    if zero and not _faded(judged) and not judged.is_met:
+    if zero and not _faded(judged) and not (judged.is_met and _by_loss_alone(judged, zero)):
         found.append(unless_fresh(judged, _of_zeroed(judged, _nothing_arrives(judged, zero))))
     return found
 
@@ -315,6 +315,12 @@ def _about(layers: Layers, of: int, severity: str, words: str, action: str = "")
     names = [layer.name for _, layer in layers]
     evidence = {"layers": names, "without": len(names), "of": of}
     return Finding("no_gradient", severity, f"{listed(names)} {words}", evidence, tuple(i for i, _ in layers), action)
+
+
+def _by_loss_alone(judged: Judged, zero: Layers) -> bool:
+    """Whether these layers and their activations give no cause of their own for a gradient of 0."""
+    dead = (one.dead_fraction > DEAD[1] for one in (*judged.flow.layers, *judged.flow.functions))
+    return not any(layer.weight_norm == 0 for _, layer in zero) and not any(dead)
 
 
 def _faded(judged: Judged) -> bool:

@@ -16,6 +16,7 @@ from tests.core.layers.field.kinds_drawn import DRAWN_SICK, DRAWN_SOUND
 from tests.core.layers.field.kinds_drawn_later import DRAWN_LATER_SICK, DRAWN_LATER_SOUND
 from tests.core.layers.field.kinds_later import LATER_SICK, LATER_SOUND
 from tests.core.layers.field.kinds_same import SAME_SICK, SAME_SOUND
+from tests.core.layers.field.kinds_told import TOLD_SICK, TOLD_SOUND
 from tests.core.layers.field.more import MORE_SICK, MORE_SOUND
 from tests.core.layers.field.reports import REPORTS_SICK, REPORTS_SOUND
 from tests.core.layers.field.reports_later import REPORTS_LATER_SICK, REPORTS_LATER_SOUND
@@ -34,6 +35,7 @@ LAST_SICK, LAST_SOUND = (
         *DRAWN_LATER_SICK,
         *HELD_SICK,
         *SAME_SICK,
+        *TOLD_SICK,
     ),
     (
         *REPORTS_SOUND,
@@ -43,6 +45,7 @@ LAST_SICK, LAST_SOUND = (
         *DRAWN_LATER_SOUND,
         *HELD_SOUND,
         *SAME_SOUND,
+        *TOLD_SOUND,
     ),
 )
 ALL_SICK, ALL_SOUND = (
