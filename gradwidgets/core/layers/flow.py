@@ -17,7 +17,7 @@ from gradwidgets.core.layers.operations.added_masks import added_masks, may_add_
 from gradwidgets.core.layers.operations.attention_masks import MASK
 from gradwidgets.core.layers.operations.look import LOOKED_AT, of_axes, of_graph
 from gradwidgets.core.layers.operations.loss_views import of_order, views_in
-from gradwidgets.core.layers.operations.place_codes import place_codes, sizes_of_sums
+from gradwidgets.core.layers.operations.place_codes import place_codes, sums_of
 from gradwidgets.core.layers.origin import origin_of, origin_of_bad_gradient
 from gradwidgets.core.layers.passes import (
     FlowError,
@@ -183,7 +183,7 @@ def _measure(subject: Subject, look: Look | Glance) -> Measured:
         seen.half = bool(seen.zeros) and tracked.is_half()
         seen.draws = look.drew()
         seen.sums = sums
-        seen.added = left_out(sizes_of_sums)(tracked.sums())
+        seen.added = left_out(sums_of)(tracked.sums())
         seen.along = (*look.steps_first(), *tracked.along_samples())
     return seen
 

@@ -15,6 +15,7 @@ from gradwidgets.core.layers.drawn import Drawn
 from gradwidgets.core.layers.functional_units import FunctionStats
 from gradwidgets.core.layers.mixing import Mixed, Shapes
 from gradwidgets.core.layers.module_graph import ModuleGraph
+from gradwidgets.core.layers.operations.place_codes import Sum
 from gradwidgets.core.layers.origin import Origin
 from gradwidgets.core.layers.reduce import Reducer, joined
 from gradwidgets.core.layers.rows import ROOT, Row, in_order
@@ -58,7 +59,7 @@ class Measured:
         underflowing: Layers whose gradient is 0 for want of smaller numbers.
         output: What the model gave.
         sums: Whether something without a gradient is added to what a softmax is taken of.
-        added: Shapes of sums in which a code of places may be added.
+        added: Sums in which a code of places may be added.
         same: What it gives for samples that it does not tell apart.
     """
 
@@ -87,7 +88,7 @@ class Measured:
     underflowing: tuple[str, ...] = ()
     output: object = None
     sums: bool = False
-    added: list[tuple[int, ...]] = field(default_factory=list)
+    added: list[Sum] = field(default_factory=list)
     same: Same | None = None
 
     @cached_property

@@ -180,7 +180,7 @@ def test_a_model_is_asked_for_fewer_samples_only_where_a_code_may_be_added(monke
 
     asked, way = [], place_codes.output_of
     monkeypatch.setattr(place_codes, "output_of", lambda *given, **more: asked.append(1) or way(*given, **more))
-    for code in (torch.zeros(1, 1, 8), nn.Parameter(torch.randn(1, 6, 8)), nn.Parameter(torch.randn(8))):
+    for code in (torch.zeros(1, 6, 8), nn.Parameter(torch.randn(1, 6, 8)), nn.Parameter(torch.randn(8))):
         model = Runs(lambda s, x, code=code: s.out((s.a(x) + code).mean(1)), a=nn.Linear(8, 8), out=nn.Linear(8, 3))
         layer_flow(model, torch.randn(12, 6, 8), torch.randint(0, 3, (12,)), functional.cross_entropy)
         assert len(asked) == (not code.requires_grad)  # a code without a gradient leaves no shape behind

@@ -7,6 +7,7 @@ what a model gives for some of them depends on the others.
 
 import contextlib
 from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -30,43 +31,49 @@ _ACTION = (
 )
 
 
-def sizes_of_sums(nodes: Iterable[Node]) -> list[tuple[int, ...]]:
-    """Shapes of sums in which one of the two may be the same along one of the first axes.
+class Sum(NamedTuple):
+    """A sum in which one of the two may be the same along one of the first two axes.
 
-    Args:
-        nodes: Those of the model's operations that add.
+    Attributes:
+        shape: What it gives.
+        along: How long that one is along the other of them; 0 where it leaves no shape behind.
     """
-    return [tuple(one._input_metadata[0].shape) for one in nodes if _may_add_codes(one)]
+
+    shape: tuple[int, ...]
+    along: int
 
 
-def _may_add_codes(node: Node) -> bool:
-    shape = tuple(node._input_metadata[0].shape)
-    if len(shape) < 3 or min(*shape[:2], shape[-1]) < 2:
-        return False
-    return any(one is None or _is_thin(one, shape) for one, _ in node.next_functions)
+def sums_of(nodes: Iterable[Node]) -> list[Sum]:
+    """Those among the model's operations that add."""
+    found = []
+    for one in nodes:
+        shape = tuple(one._input_metadata[0].shape)
+        if len(shape) > 2 and min(*shape[:2], shape[-1]) > 1:
+            found += [Sum(shape, 0 if other is None else _long(other, shape)) for other, _ in one.next_functions]
+    return [one for one in found if one.along in (0, *one.shape[:2])]
 
 
-def _is_thin(node: Node, shape: Sequence[int]) -> bool:
-    """Whether what is added has one entry along one of the first two axes, and all along the other."""
+def _long(node: Node, shape: Sequence[int]) -> int:
+    """How long it is along one of the first two axes, where it has one entry along the other; -1 for others."""
     while plain_name(node.name()) in _WIDENS and node.next_functions[0][0] is not None:
         node = node.next_functions[0][0]
     own = tuple(node._input_metadata[0].shape) if node._input_metadata else ()
-    return len(own) == len(shape) and sorted(own[:2]) == sorted((1, max(own[:2]))) and max(own[:2]) in shape[:2]
+    return max(own[:2]) if len(own) == len(shape) and min(own[:2]) == 1 < max(own[:2]) else -1
 
 
-def place_codes(subject: Subject, output: object, sums: Sequence[tuple[int, ...]]) -> list[Finding]:
+def place_codes(subject: Subject, output: object, sums: Sequence[Sum]) -> list[Finding]:
     """Ask the model for fewer samples, and for others, and see what is added: the first code that goes with samples.
 
     Args:
         subject: A copy that may run.
         output: What the model gave.
-        sums: See `sizes_of_sums`; without any the model is not asked.
+        sums: See `sums_of`; without any that goes with the samples the model is not asked.
     """
     batch = batch_of(subject.inputs, output) if sums else None
-    if batch is None or not any(batch[1] in shape[:2] for shape in sums):
+    if batch is None or not any(batch[1] in one.shape[:2] and one.along in (0, batch[1]) for one in sums):
         return []
     axis, count = batch
-    sizes = {size for shape in sums for size in shape}
+    sizes = {size for one in sums for size in one.shape}
     fewer = next((one for one in range(count - 1, max(count - _FEWER, 1), -1) if one not in sizes), 0)
     with evaluated(subject.model):
         try:

@@ -20,7 +20,7 @@ CONSTANT, DETACHED = "constant_loss", "detached_loss"
 NOTHING = 1e-6
 # How much farther than its own size an output goes to show up in a large loss, at most.
 FAR = 1e6
-_FLAT = {"Round", "Sign", "Sgn", "Floor", "Ceil", "Trunc", "Heaviside", "Frac"}
+_STEPS = {"Round", "Sign", "Sgn", "Floor", "Ceil", "Trunc", "Heaviside", "Frac"}
 _DETACHED_ACTION = (
     "Look for detach, item, no_grad, argmax, numpy and new tensors made of old numbers on the way to the loss."
 )
@@ -68,22 +68,24 @@ def _depends(loss: Tensor, output: list[Tensor], targets: object, loss_fn: Calla
     leaves = [one for one in output if one.requires_grad and not one.is_nested]
     if not leaves or not math.isfinite(value) or owns_its_loss(loss, leaves):
         return []
+    is_gone = False
     try:
         with torch.enable_grad():
             found = torch.autograd.grad(loss.reshape(()), leaves, retain_graph=True, allow_unused=True)
     except RuntimeError:  # the way back was gone already, and next to no gradient came to any weight
-        found = _anew(leaves, targets, loss_fn)
+        found, is_gone = _anew(leaves, targets, loss_fn), True
     if found is None:
         return _probed(value, 0.0, leaves, targets, loss_fn)
     reached = [(g.detach(), one) for g, one in zip(found, leaves, strict=True) if g is not None]
     if not reached:
         return [] if _shared(loss, leaves) else [_unused(value)]
     largest, pull = _pull(reached)
+    said = [] if pull > NOTHING * abs(value) and largest else _probed(value, pull, leaves, targets, loss_fn)
+    jumps = [] if said or largest else _rounded(loss, leaves, value)
+    if said or jumps:
+        return said or ([] if is_gone else jumps)  # where it is gone, layers' own gradients are told with a line
     is_faint = pull < NOTHING * max(abs(value), 1)
-    if pull > NOTHING * abs(value) and largest:
-        return flat(loss, reached, targets, loss_fn) if is_faint and loss_fn else []
-    said = _probed(value, pull, leaves, targets, loss_fn) or _rounded(loss, leaves, value, largest)
-    return said or (flat(loss, reached, targets, loss_fn) if is_faint and loss_fn else [])
+    return flat(loss, reached, targets, loss_fn) if is_faint and loss_fn else []
 
 
 def _anew(leaves: list[Tensor], targets: object, loss_fn: Callable | None) -> tuple[Tensor | None, ...] | None:
@@ -191,14 +193,13 @@ def _other(old: Tensor, way: int, seed: int, far: float) -> Tensor:
     return old + noise if way == 1 else -far * (2 * old + noise)
 
 
-def _rounded(loss: Tensor, output: list[Tensor], value: float, largest: float) -> list[Finding]:
+def _rounded(loss: Tensor, output: list[Tensor], value: float) -> list[Finding]:
     """Rounding and signs have a gradient, and it is 0 everywhere."""
     stop = [one.grad_fn for one in output if one.grad_fn is not None]
-    flat = [short(node) for node in behind([loss.grad_fn], stop) if short(node) in _FLAT]
-    if largest or not flat:
+    steps = [short(node) for node in behind([loss.grad_fn], stop) if short(node) in _STEPS]
+    if not steps:
         return []
-    message = (
-        f"the loss is constant but for jumps: {flat[0].lower()} stands between it and the output, and its gradient is 0"
-    )
-    evidence = {"loss": value, "function": flat[0], "largest gradient": largest, "threshold": 0.0}
+    step = steps[0].lower()
+    message = f"the loss is constant but for jumps: {step} stands between it and the output, and its gradient is 0"
+    evidence = {"loss": value, "function": steps[0], "largest gradient": 0.0, "threshold": 0.0}
     return [Finding(CONSTANT, "error", message, evidence, action="Take a loss that changes smoothly with the output.")]
