@@ -198,3 +198,11 @@ def test_a_loss_that_asks_for_nothing_more_is_a_note_and_does_not_hide_weights_o
     nn.init.zeros_(net[0].bias)
     said = {one.name: one.severity for one in diagnose(layer_flow(net, x, None, met))}
     assert said["no_gradient"] == "error" and "healthy" not in said
+
+
+def test_a_last_sigmoid_that_is_saturated_is_to_be_left_to_a_loss_of_logits():
+    net = nn.Sequential(*through(8, 16, 1), nn.Sigmoid())
+    nn.init.constant_(net[2].bias, -40.0)
+    flow = layer_flow(net, torch.randn(16, 8), None, lambda o, _: torch.log(1 - o).mean())
+    said = next(one for one in diagnose(flow) if one.name == "saturated")
+    assert "logits" in said.action and "−logsigmoid" in said.action

@@ -88,12 +88,20 @@ def _share(
     severity = "error" if share(worst) > limits[1] else "warning"
     layers = [one.name if isinstance(one, LayerStats) else one.at for one in hit]
     action = of_clamp(judged, worst) if _kind(worst) in HARD else ""
+    if not dead and _kind(worst) in _PROBABILITIES and is_last(judged, worst):
+        action = _LOGITS
     source = _source(judged, worst)
     if dead and source is not None and source.weight_norm == 0:
         severity, action = "warning", f"Draw the weights of {source.name} at random: they are all 0."
     return [unless_fresh(judged, Finding(name, severity, message, evidence, judged.places(layers), action))]
 
 
+_PROBABILITIES = ("Sigmoid", "sigmoid", "Hardsigmoid", "hardsigmoid")
+_LOGITS = (
+    "Leave the last sigmoid out and give a loss logits, which is steep where they are far off: "
+    "binary_cross_entropy_with_logits for labels, −logsigmoid for a generator in place of log(1 − sigmoid). And begin "
+    "nearer to 0: a smaller last weight or bias, or a norm before it."
+)
 # Give 0 for what is not above 0, and for nothing else.
 _RECTIFIERS = ("ReLU", "ReLU6", "relu", "hardtanh", "clamp", "clamp_min")
 
