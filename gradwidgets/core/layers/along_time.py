@@ -21,6 +21,7 @@ from gradwidgets.core.wording import counted, number
 # Decades that a gradient may grow along time; beyond the second it is an error.
 DECADES = 3.0, 5.0
 REACH = 1e-3  # of the gradient at the last state: where less is left, memory ends
+_OPEN = "a gate that keeps its state from the start (a bias of 1 or more at an LSTM's forget or a GRU's update gate)"
 _MOSTLY = 0.5  # of the time steps: to reach back farther is nothing to speak of
 
 
@@ -126,7 +127,17 @@ def time_finding(profile: TimeProfile) -> Finding | None:
         "is left in its last state"
     )
     evidence = {"layer": profile.name, "steps": profile.steps, "reach": list(profile.reach), "share": REACH}
-    return Finding("along time", "info", message, evidence, action="Nothing, unless it has to remember for longer.")
+    return Finding("along time", "info", message, evidence, action=_longer(profile))
+
+
+def _longer(profile: TimeProfile) -> str:
+    """What to do where what was further back is needed: which steps are, no pass can tell."""
+    gated = any(one in profile.kind for one in ("LSTM", "GRU"))
+    cell = _OPEN if gated else f"weight_hh drawn by nn.init.orthogonal_, or an LSTM or a GRU with {_OPEN}"
+    return (
+        f"Nothing, unless it has to remember for longer: then {cell}, fewer and longer steps, or a mean or attention "
+        "over all its states in place of the last one."
+    )
 
 
 def _detached(profile: TimeProfile) -> Finding:

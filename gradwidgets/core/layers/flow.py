@@ -15,8 +15,12 @@ from gradwidgets.core.layers.drawn import drawn_in
 from gradwidgets.core.layers.following import cuts_of, stops_of
 from gradwidgets.core.layers.in_place import told_in_place
 from gradwidgets.core.layers.mixing import mixed_in
+from gradwidgets.core.layers.operations.added_masks import added_masks, may_add_masks
+from gradwidgets.core.layers.operations.attention_masks import MASK
 from gradwidgets.core.layers.operations.look import LOOKED_AT, of_axes, of_graph
 from gradwidgets.core.layers.operations.loss_views import of_order, views_in
+from gradwidgets.core.layers.operations.operation import Operation
+from gradwidgets.core.layers.operations.place_codes import place_codes, sums_of
 from gradwidgets.core.layers.origin import origin_of, origin_of_bad_gradient
 from gradwidgets.core.layers.passes import (
     FlowError,
@@ -32,6 +36,7 @@ from gradwidgets.core.layers.rows import Row, parameters_of, rows_of, shared_nam
 from gradwidgets.core.layers.sameness import same_in
 from gradwidgets.core.layers.scrambled import place_of, scrambles
 from gradwidgets.core.layers.smoothing import smoothed_in
+from gradwidgets.core.layers.softmax_rows import SOFTMAX
 from gradwidgets.core.layers.stats import LayerFlow
 from gradwidgets.core.layers.summary import Measured, summarise
 from gradwidgets.core.layers.tracking import Tracked, names_by_id
@@ -41,6 +46,9 @@ from gradwidgets.core.layers.watch import Watch
 from gradwidgets.core.layers.zeroed import drops_all, zeroed_in
 from gradwidgets.core.subject.collection import NoCollection
 from gradwidgets.core.subject.home import abroad, at_home
+
+# Norm of a gradient by a layer's weights, up to which the loss itself is asked for a slope.
+FAINT = 1e-7
 
 
 @at_home
@@ -119,6 +127,7 @@ def _told_by_further_passes(subject: Subject, found: Measured) -> Measured:
     if math.isfinite(found.loss):
         found.same = same_in(subject, found.output, found.graph.waiting if found.graph else ())
         found.operations += smoothed_in(subject, found.output)
+    found.operations += left_out(place_codes)(subject, found.output, found.added)
     found.output = None
     if found.draws:
         found.drawn = drawn_in(subject)
@@ -128,6 +137,8 @@ def _told_by_further_passes(subject: Subject, found: Measured) -> Measured:
         found.stops = stops_of(subject, found.zeros)
     if found.zeros and (not _waits(found) or drops_all(subject.model)):
         found.zeroed = zeroed_in(subject)
+    if found.sums and not any(one.name == MASK for one in found.operations):
+        found.operations += left_out(added_masks)(subject)
     if found.scrambling:
         found.operations.append(of_axes(found.scrambling[0], *place_of(subject, found.scrambling[0])))
     elif found.turned:
@@ -158,7 +169,9 @@ def _measure(subject: Subject, look: Look | Glance) -> Measured:
             watch.weights()
             tracked = Tracked(loss, watch.calls, names_by_id(model.named_parameters()))
             slopes = tracked.activations() if look.looks else []
-            operations = _at_operations(tracked, look) if look.looks else []
+            looked_at = tracked.operations(LOOKED_AT) if look.looks else []
+            operations = _at_operations(looked_at, look) if look.looks else []
+            sums = may_add_masks(one for one in looked_at if one.name in SOFTMAX)
             compared = (tracked.of_loss(), _tensors(look.targets)) if look.looks else ([], [])
             operations += left_out(of_order)(*compared)
             tracked.watch(watch.gradients_at)
@@ -173,7 +186,7 @@ def _measure(subject: Subject, look: Look | Glance) -> Measured:
     graph = tracked.graph(watch.gradients_at, watch.numbers, watch.norms)
     given = _tensors((inputs, look.targets))
     missed = unlisted(model, leaves, [*model.parameters(), *given]) if look.looks else ()
-    reaches = any(watch.numbers[norms[2]][0] != 0 for norms in watch.norms.values() if norms[2] is not None)
+    reaches = any(not watch.numbers[norms[2]][0] <= FAINT for norms in watch.norms.values() if norms[2] is not None)
     said = tuple(look.findings(loss, reaches=reaches))
     seen = Measured(rows, watch.numbers, watch.norms, value, model.training, graph, tuple(missed), slopes, said)
     if look.looks:
@@ -183,13 +196,15 @@ def _measure(subject: Subject, look: Look | Glance) -> Measured:
         seen.turned = left_out(views_in)(*compared)
         seen.half = bool(seen.zeros) and tracked.is_half()
         seen.draws = look.drew()
+        seen.sums = sums
+        seen.added = left_out(sums_of)(tracked.sums())
         seen.along = (*look.steps_first(), *tracked.along_samples())
     return seen
 
 
-def _at_operations(tracked: Tracked, look: Look) -> list[Finding]:
+def _at_operations(operations: list[Operation], look: Look) -> list[Finding]:
     given = list(named_tensors(look.inputs, "inputs"))
-    return of_graph(tracked.operations(LOOKED_AT), look.masks(), look.hiding(), given)
+    return of_graph(operations, look.masks(), look.hiding(), given)
 
 
 def _is_unreached(row: Row, found: Measured) -> bool:

@@ -97,7 +97,7 @@ def mixed_in(subject: Subject, output: object, views: Iterable[Shapes], along: I
     norms = [one for one in subject.model.modules() if isinstance(one, _BatchNorm)]
     if not (suspects or running) or any(not one.track_running_stats for one in norms):
         return None
-    with _evaluated(subject.model):
+    with evaluated(subject.model):
         try:
             return _asked(subject, *batch, suspects, running)
         except FlowError:
@@ -105,20 +105,14 @@ def mixed_in(subject: Subject, output: object, views: Iterable[Shapes], along: I
 
 
 def _asked(subject: Subject, axis: int, count: int, views: list[Shapes], running: list[Along]) -> Mixed | None:
-    half = count // 2
-    kept, other = torch.arange(count), torch.arange(count)
-    other[: count - half] = other[half:].clone()  # the first ones: what runs on sees none that come later
-    one, two = (_last(_output(subject, axis, count, some), half) for some in (kept, other))
-    changed = [
-        (a - b).abs().flatten(1).amax(1) > SAME * a.abs().max() for a, b in zip(one, two, strict=True) if a.numel()
-    ]
-    many = int(torch.stack(changed).any(0).sum()) if changed else 0
+    half, kept = count // 2, torch.arange(count)
+    many = depends_on_others(subject, axis, count)
     if not many:
         return None
     for fewer in (count - 1, count - 2):
         seen = _Seen(fewer, subject.model, running)
         with contextlib.suppress(FlowError), seen:
-            _output(subject, axis, count, kept[:fewer])
+            output_of(subject, axis, count, kept[:fewer])
         if views and seen.views:
             operation, before, after, place = seen.views[0]
             return Mixed(operation, *_of(before, after, fewer, count), place, many, half, True)
@@ -128,15 +122,41 @@ def _asked(subject: Subject, axis: int, count: int, views: list[Shapes], running
     return Mixed("view", *views[0], "", many, half, False) if views else None
 
 
+def depends_on_others(subject: Subject, axis: int, count: int) -> int:
+    """For how many samples of the last half the model gives something else once the others are exchanged.
+
+    Args:
+        subject: A copy that may run.
+        axis: That of the samples.
+        count: How many they are.
+    """
+    half = count // 2
+    kept, other = torch.arange(count), torch.arange(count)
+    other[: count - half] = other[half:].clone()  # the first ones: what runs on sees none that come later
+    one, two = (_last(output_of(subject, axis, count, some), half) for some in (kept, other))
+    changed = [
+        (a - b).abs().flatten(1).amax(1) > SAME * a.abs().max() for a, b in zip(one, two, strict=True) if a.numel()
+    ]
+    return int(torch.stack(changed).any(0).sum()) if changed else 0
+
+
 def _of(before: tuple[int, ...], after: tuple[int, ...], fewer: int, count: int) -> Shapes:
     """Shapes as they are for the whole batch."""
     return tuple(tuple(count if size == fewer else size for size in one) for one in (before, after))
 
 
-def _output(subject: Subject, axis: int, count: int, some: Tensor) -> object:
-    """What the model gives for some of the samples."""
+def output_of(subject: Subject, axis: int, count: int, some: Tensor, seed: int = 0) -> object:
+    """What the model gives for some of the samples.
+
+    Args:
+        subject: A copy that may run.
+        axis: That of the samples.
+        count: How many they are.
+        some: Which of them.
+        seed: Of what is drawn meanwhile.
+    """
     inputs = pytree.tree_map(lambda one: _taken(one, axis, count, some), subject.batch()[0])
-    torch.manual_seed(0)
+    torch.manual_seed(seed)
     return run("the model", subject.model, inputs, subject.model)
 
 
@@ -151,7 +171,7 @@ def _last(output: object, half: int) -> list[Tensor]:
 
 
 @contextlib.contextmanager
-def _evaluated(model: nn.Module) -> Iterator[None]:
+def evaluated(model: nn.Module) -> Iterator[None]:
     """Inside, in evaluation mode and without gradients: a norm over the batch mixes samples by rights."""
     modes = [(one, one.training) for one in model.modules()]
     try:

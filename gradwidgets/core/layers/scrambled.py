@@ -42,6 +42,15 @@ def exchanges(before: Sequence[int], after: Sequence[int]) -> bool:
     return _turned(given, gives) or _turned(gives, given)
 
 
+def reorders(before: Sequence[int], after: Sequence[int]) -> bool:
+    """Whether a view gives axes of the same sizes in another order, as (steps, heads, width) and (heads, steps, width).
+
+    By itself it may be meant where one size divides the other: windows, as many as there are parts to a step.
+    """
+    given, gives = _that_differ(before, after)
+    return given != gives and sorted(given) == sorted(gives)
+
+
 def joins_heads(before: Sequence[int], after: Sequence[int]) -> bool:
     """Whether (heads, steps, width) becomes (steps, heads · width) and no head could be a group of steps."""
     given, gives = _that_differ(before, after)

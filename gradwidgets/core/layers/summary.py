@@ -15,6 +15,7 @@ from gradwidgets.core.layers.drawn import Drawn
 from gradwidgets.core.layers.functional_units import FunctionStats
 from gradwidgets.core.layers.mixing import Mixed, Shapes
 from gradwidgets.core.layers.module_graph import ModuleGraph
+from gradwidgets.core.layers.operations.place_codes import Sum
 from gradwidgets.core.layers.origin import Origin
 from gradwidgets.core.layers.reduce import Reducer, joined
 from gradwidgets.core.layers.rows import ROOT, Row, in_order
@@ -57,6 +58,8 @@ class Measured:
         half: Whether some gradient is exactly 0, and something is computed in half precision.
         underflowing: Layers whose gradient is 0 for want of smaller numbers.
         output: What the model gave.
+        sums: Whether something without a gradient is added to what a softmax is taken of.
+        added: Sums in which a code of places may be added.
         same: What it gives for samples that it does not tell apart.
     """
 
@@ -84,6 +87,8 @@ class Measured:
     half: bool = False
     underflowing: tuple[str, ...] = ()
     output: object = None
+    sums: bool = False
+    added: list[Sum] = field(default_factory=list)
     same: Same | None = None
 
     @cached_property

@@ -14,8 +14,8 @@ from gradwidgets.core.layers.mixing import VIEWS, Shapes
 from gradwidgets.core.layers.module_graph import ModuleGraph
 from gradwidgets.core.layers.operations.operation import Operation
 from gradwidgets.core.layers.reduce import Place, Reducer
-from gradwidgets.core.layers.scrambled import exchanges, groups_channels, joins_heads, scrambles
 from gradwidgets.core.layers.softmax_rows import ATTENTION
+from gradwidgets.core.layers.turned_views import TurnedViews
 from gradwidgets.core.layers.units import is_activation
 from gradwidgets.core.watching import plain_name
 
@@ -26,9 +26,6 @@ _VIEWS = frozenset((
 ))  # fmt: skip
 
 
-# What cuts off or adds at an end of an axis.
-_MOVING = ("slice", "cat", "constant_pad_nd")
-_PRODUCT_PASSES = (*VIEWS, "clone", "native_dropout")
 # Layers whose own operations are looked at.
 _KINDS = (nn.LayerNorm, nn.GroupNorm, nn.MultiheadAttention, nn.Softmax)
 
@@ -127,34 +124,19 @@ class Tracked:
         return {(tuple(before), tuple(after)) for before, after in shapes if len(before)}
 
     def scrambling(self) -> list[Shapes]:
-        """Shapes before and after of the model's views that change axes over.
-
-        Where a slice stands beside one, it is the trick by which each row moves on by one, and meant.
-        """
+        """Shapes before and after of the model's views that change axes over."""
         nodes = [n for n, v in self._vertex.items() if not self._leaf[v] and self._label[v] in VIEWS]
-        shapes = {n: (tuple(getattr(n, "_saved_self_sym_sizes", ())), tuple(n._input_metadata[0].shape)) for n in nodes}
-        own = {n: one for n, one in shapes.items() if self._call[self._vertex[n]] is not None}
-        found = {n: one for n, one in own.items() if scrambles(*one) or self._exchanges(n, one, own.values())}
-        if not found:
-            return []
-        sliced = {other for n, v in self._vertex.items() if self._label[v] == "slice" for other, _ in n.next_functions}
-        beside = {n for n in found if n in sliced or any(self._is(one, _MOVING) for one, _ in n.next_functions)}
-        return [one for n, one in found.items() if n not in beside]
+        own = [n for n in nodes if self._call[self._vertex[n]] is not None]
+        return TurnedViews(own, self._vertex, self._named).found()
 
-    def _exchanges(self, node: Node, shapes: Shapes, others: Collection[Shapes]) -> bool:
-        """Whether it changes axes over though their sizes would allow another reading."""
-        if exchanges(*shapes):
-            return not (groups_channels(*shapes) and shapes[::-1] in others)  # as a norm of groups by hand has it
-        return joins_heads(*shapes) and self._is_of_attention(node)
+    def _named(self, node: Node) -> str:
+        """What an operation, or the layer that it is of, is called; "" for one outside of the graph."""
+        return self._label[self._vertex[node]] if node in self._vertex else ""
 
-    def _is_of_attention(self, node: Node) -> bool:
-        """Whether what is counted anew was made by a product of matrices, or by torch's own attention."""
-        while node in self._vertex:
-            node = next((one for one, _ in node.next_functions), None)
-            name = self._label[self._vertex[node]] if node in self._vertex else ""
-            if name not in _PRODUCT_PASSES:
-                return name == "bmm" or name.startswith(ATTENTION)
-        return False
+    def sums(self) -> list[Node]:
+        """The model's operations that add, outside of layers."""
+        own = ((n, v) for n, v in self._vertex.items() if self._label[v] == "add" and not self._leaf[v])
+        return [n for n, v in own if self._call[v] is not None]
 
     def of_loss(self) -> list[Node]:
         """The operations of the loss itself."""
@@ -163,9 +145,6 @@ class Tracked:
     def is_half(self) -> bool:
         """Whether something is computed in half precision, whose smallest number is 6e−8."""
         return any(meta.dtype is torch.float16 for node in self._vertex for meta in node._input_metadata[:1])
-
-    def _is(self, node: Node, names: Iterable[str]) -> bool:
-        return node in self._vertex and self._label[self._vertex[node]] in names
 
     def operations(self, names: Collection[str]) -> list[Operation]:
         """Those of the model's operations that have one of these names."""

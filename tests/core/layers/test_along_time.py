@@ -528,3 +528,12 @@ def test_a_state_that_is_detached_on_the_way_is_told_with_how_far_back_a_gradien
     assert f"the state of cell is detached {words}: of 20 time steps" in one.message
     assert one.message.endswith(f"than {every} step{'s' if every > 1 else ''}")
     assert found(every) == []
+
+
+@pytest.mark.parametrize(("kind", "cure"), [(nn.RNN, "orthogonal_"), (nn.LSTM, "forget"), (nn.GRU, "update gate")])
+def test_what_lengthens_a_memory_is_named_and_healthy_tells_its_limit(kind, cure):
+    flow = layer_flow(Reader(kind(4, 32, batch_first=True)), X, None, lambda o, _: o.square().mean())
+    said = {one.name: one for one in diagnose(flow)}
+    assert cure in said["along time"].action and said["along time"].action.startswith("Nothing, unless")
+    reach = max(flow.along_time[0].reach)
+    assert f"but r reaches {reach} of {flow.along_time[0].steps} time steps" in said["healthy"].message

@@ -110,8 +110,8 @@ def test_the_axis_of_samples_is_where_the_output_has_as_many():
 
 
 def test_no_pass_is_made_where_no_view_moves_the_samples(monkeypatch):
-    runs, way = [], mixing._output
-    monkeypatch.setattr(mixing, "_output", lambda *given: runs.append(1) or way(*given))
+    runs, way = [], mixing.output_of
+    monkeypatch.setattr(mixing, "output_of", lambda *given: runs.append(1) or way(*given))
     x = torch.randn(12, 6, 8)
     assert "mixed samples" not in found(Steps(by_transpose), x) and runs == []
     assert "mixed samples" in found(Steps(by_view), x) and runs == [1, 1, 1]

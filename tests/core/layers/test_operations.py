@@ -9,7 +9,7 @@ from torch.nn import functional
 from gradwidgets.core.layers import diagnose, layer_flow
 from gradwidgets.core.layers.along_samples import Along, are_samples
 from gradwidgets.core.layers.drawn import may_draw
-from gradwidgets.core.layers.scrambled import exchanges, joins_heads, scrambles
+from gradwidgets.core.layers.scrambled import exchanges, joins_heads, reorders, scrambles
 from tests.core.layers.field.case import Runs, through
 
 
@@ -142,3 +142,67 @@ def test_a_mask_is_blamed_where_it_hides_all_keys_of_a_query_that_is_seen_or_non
     model = Runs(run, attend=nn.MultiheadAttention(8, 2, batch_first=True), out=nn.Linear(8, 3))
     flow = layer_flow(model, torch.randn(12, 6, 8), torch.randint(0, 3, (12,)), functional.cross_entropy)
     assert ("mask" in {one.name for one in diagnose(flow)}) == told
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "other"),
+    [
+        ((8, 16, 4, 8), (8, 4, 16, 8), True),
+        ((8, 32, 64), (8, 64, 32), True),
+        ((8, 16, 4, 8), (8, 16, 32), False),
+        ((8, 4, 4, 8), (8, 4, 4, 8), False),
+        ((4, 8, 2), (8, 4, 2), False),  # samples: that is asked of the model
+    ],
+)
+def test_the_same_sizes_in_another_order_are_told(before, after, other):
+    assert reorders(before, after) == other
+
+
+def test_one_more_pass_is_made_for_masks_only_where_something_is_added_before_a_softmax(monkeypatch):
+    from gradwidgets.core.layers import flow
+
+    asked = []
+    monkeypatch.setattr(flow, "added_masks", lambda subject: asked.append(subject) or [])
+
+    def run(s, x):
+        scores = s.a(x) @ x.mT
+        return s.out(((scores + s.bias if s.adds else scores).softmax(-1) @ x).mean(1))
+
+    for adds in (False, True):
+        model = Runs(run, a=nn.Linear(8, 8), out=nn.Linear(8, 3))
+        model.adds, model.bias = adds, -torch.arange(6.0)
+        layer_flow(model, torch.randn(12, 6, 8), torch.randint(0, 3, (12,)), functional.cross_entropy)
+        assert bool(asked) == adds
+
+
+def test_a_model_is_asked_for_fewer_samples_only_where_a_code_may_be_added(monkeypatch):
+    from gradwidgets.core.layers.operations import place_codes
+
+    asked, way = [], place_codes.output_of
+    monkeypatch.setattr(place_codes, "output_of", lambda *given, **more: asked.append(1) or way(*given, **more))
+    for code in (torch.zeros(1, 6, 8), nn.Parameter(torch.randn(1, 6, 8)), nn.Parameter(torch.randn(8))):
+        model = Runs(lambda s, x, code=code: s.out((s.a(x) + code).mean(1)), a=nn.Linear(8, 8), out=nn.Linear(8, 3))
+        layer_flow(model, torch.randn(12, 6, 8), torch.randint(0, 3, (12,)), functional.cross_entropy)
+        assert len(asked) == (not code.requires_grad)  # a code without a gradient leaves no shape behind
+        asked.clear()
+
+
+def test_a_loss_that_asks_for_nothing_more_is_a_note_and_does_not_hide_weights_of_0():
+    net = through(8, 16, 1)
+    nn.init.constant_(net[-1].bias, -9.0)
+    x, met = torch.randn(16, 8), lambda o, _: functional.relu(1 + o).mean()
+    said = {one.name: one for one in diagnose(layer_flow(net, x, None, met))}
+    assert said["loss_met"].severity == "info" and set(said) == {"loss_met", "healthy"}
+    assert said["healthy"].message.startswith("no gradient goes to every layer since the loss is as low as it gets")
+    nn.init.zeros_(net[0].weight)
+    nn.init.zeros_(net[0].bias)
+    said = {one.name: one.severity for one in diagnose(layer_flow(net, x, None, met))}
+    assert said["no_gradient"] == "error" and "healthy" not in said
+
+
+def test_a_last_sigmoid_that_is_saturated_is_to_be_left_to_a_loss_of_logits():
+    net = nn.Sequential(*through(8, 16, 1), nn.Sigmoid())
+    nn.init.constant_(net[2].bias, -40.0)
+    flow = layer_flow(net, torch.randn(16, 8), None, lambda o, _: torch.log(1 - o).mean())
+    said = next(one for one in diagnose(flow) if one.name == "saturated")
+    assert "logits" in said.action and "−logsigmoid" in said.action

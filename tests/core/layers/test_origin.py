@@ -10,8 +10,9 @@ import torch.nn.functional as F
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
-from gradwidgets.core.layers import layer_flow
+from gradwidgets.core.layers import diagnose, layer_flow
 from gradwidgets.core.layers.origin import Origin, origin_of, origin_of_bad_gradient, origin_of_non_finite
+from gradwidgets.core.layers.origin.masked import samples_of
 from gradwidgets.core.layers.origin.places import Place
 from gradwidgets.core.layers.passes import Subject
 
@@ -550,3 +551,28 @@ def test_layer_flow_tells_it():
 def test_a_line_of_a_cell_is_said_to_be_one():
     assert Place("a", code=("/tmp/ipykernel_12/345.py", 7)).line == "the cell, line 7"
     assert Place("a").line == ""
+
+
+@pytest.mark.parametrize(
+    ("rows", "count", "axis", "samples"),
+    [
+        ([[True, False], [False, False], [False, True]], 3, -1, (0, 2)),
+        ([[False, False], [False, False], [True, True], [False, True]], 2, -1, (1,)),  # two heads of each
+        ([[True, False]] * 3, 2, -1, ()),
+        ([[True, False]] * 3, 3, 0, ()),
+        ([[True, False]] * 3, 0, -1, ()),
+    ],
+)
+def test_rows_that_are_masked_are_told_by_their_samples(rows, count, axis, samples):
+    assert samples_of(torch.tensor(rows), count, axis) == samples
+
+
+@pytest.mark.parametrize("by", [lambda s: s.softmax(-1), unshifted_softmax])
+def test_samples_that_are_masked_wholly_are_named_and_counted(by):
+    mask = torch.zeros(8, 1, 4, dtype=torch.bool)
+    mask[[2, 5]] = True
+    mask[4, :, 2:] = True
+    flow = layer_flow(Block(by), (x(8, 4, 6), mask), None, squares)
+    (found, *_) = diagnose(flow)
+    assert flow.culprit.samples == found.evidence["samples"] == (2, 5)
+    assert "samples 2, 5 of 8" in found.message

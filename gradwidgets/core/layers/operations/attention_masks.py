@@ -46,8 +46,8 @@ def _of_masks(masks: Sequence[Placed]) -> list[Finding]:
     for where, layer, mask in masks:
         if mask.ndim < 2 or not mask.numel():
             continue
-        if _adds_yes_or_no(mask):
-            found.setdefault(False, _added(where, layer))
+        if adds_yes_or_no(mask):
+            found.setdefault(False, added(where, layer))
         elif rows := _blind(mask):
             found.setdefault(True, _hides(where, layer, rows, mask.shape[-2]))
     return list(found.values())
@@ -78,10 +78,16 @@ def _filler(node: Node) -> Node | None:
     return None
 
 
-def _adds_yes_or_no(mask: Tensor) -> bool:
-    """Whether a mask of numbers holds 0 and 1 alone, and both."""
+def adds_yes_or_no(mask: Tensor) -> bool:
+    """Whether a mask of numbers holds 0 and 1 alone, and both, and is not 1 for each query's own key alone.
+
+    That would hide all others, and can only be meant as a bias.
+    """
     values = some(mask.detach())
-    return bool(((values == 0) | (values == 1)).all()) and bool((values == 1).any()) and bool((values == 0).any())
+    if not bool(((values == 0) | (values == 1)).all()) or bool((values == values.reshape(-1)[:1]).all()):
+        return False
+    rows, keys = mask.shape[-2:]
+    return rows != keys or not bool((mask == torch.eye(keys, device=mask.device, dtype=mask.dtype)).all())
 
 
 def _blind(mask: Tensor) -> list[int]:
@@ -115,7 +121,13 @@ def _hides(where: str, layer: str, rows: list[int], of: int) -> Finding:
     return Finding(MASK, "warning", message, evidence, action=action)
 
 
-def _added(where: str, layer: str) -> Finding:
+def added(where: str, layer: str) -> Finding:
+    """What to say of a mask of 0 and 1 that is added to scores.
+
+    Args:
+        where: In words.
+        layer: By its name; "" for none.
+    """
     message = (
         f"{where}: the mask is of numbers, 0 and 1, which are added to the scores: it hides nothing, and only puts a "
         "little weight on the ones"

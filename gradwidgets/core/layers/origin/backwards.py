@@ -1,7 +1,7 @@
 """A pass backward in which every node of the graph is looked at: what goes in, what comes out."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -126,7 +126,7 @@ class Backwards:
         if source is not None:
             name, place = source.operation, source.place
         sentence = f"{subject} makes {what} of finite gradients: {cause.clause}{quoted(place)}"
-        return Origin(sentence, cause.action, name, place.module, place.line, "gradient")
+        return Origin(sentence, cause.action, name, place.module, place.line, "gradient", cause.samples)
 
     def _cause(
         self, node: Node, name: str, record: Record | None, passed: _Passed, above: dict
@@ -168,7 +168,7 @@ class Backwards:
 def _hidden(cause: Cause, by: str) -> Cause:
     hides = f"on the way forward {by or 'a later operation'} leaves that out, on the way back 0 × that is NaN"
     clause = f"{cause.clause}; {hides}"
-    return Cause(clause, cause.action, cause.masked)
+    return replace(cause, clause=clause)
 
 
 def _overflow(name: str, passed: _Passed) -> Cause:

@@ -74,6 +74,7 @@ class Forwards(Watching):
         places: Follows the modules meanwhile.
         data: What is not finite to begin with.
         record: Whether to keep a `Record` of every operation.
+        samples: How many samples the batch has; 0 where that is not known.
 
     Attributes:
         records: By autograd's number of the operation.
@@ -81,9 +82,9 @@ class Forwards(Watching):
 
     keeps = False
 
-    def __init__(self, places: Places, data: Iterable[Datum], *, record: bool = False) -> None:
+    def __init__(self, places: Places, data: Iterable[Datum], *, record: bool = False, samples: int = 0) -> None:
         super().__init__()
-        self._places, self._record = places, record
+        self._places, self._record, self._samples = places, record, samples
         self.records: dict[int, Record] = {}
         self._made: dict[int, _Made] = {}  # by memory
         self._sources: dict[int, Source] = {}  # by memory
@@ -167,7 +168,8 @@ class Forwards(Watching):
         self._places.remember(place)
         if written:
             return Source(name, place, meant=True)
-        call = Call(name, args, made, lambda t: self._of(t).operation, lambda t: self._of(t).masked)
+        maker, masked = (lambda t: self._of(t).operation), (lambda t: self._of(t).masked)
+        call = Call(name, args, made, maker, masked, self._samples)
         cause, epsilon = cause_of(call), self._epsilon(_numbers(args))
         cause = with_epsilon(cause, epsilon, made.dtype) if epsilon and not cause.masked else cause
         return Source(name, place, cause, meant=makes_a_mask(call))

@@ -18,6 +18,7 @@ class Origin(Result):
             "inputs", "targets", or the module that holds them.
         line: File, number and text of the line that called it; "" where that is not to be seen.
         which: What is not finite: the loss, or only the gradient.
+        samples: Places in the batch of the samples that are masked wholly; () where it is not that, or not known.
     """
 
     sentence: str
@@ -26,3 +27,4 @@ class Origin(Result):
     module: str
     line: str
     which: Literal["loss", "gradient"]
+    samples: tuple[int, ...] = ()

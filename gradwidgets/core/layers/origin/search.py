@@ -6,6 +6,7 @@ from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
+from torch.utils import _pytree as pytree
 
 from gradwidgets.core.layers.origin.backwards import Backwards
 from gradwidgets.core.layers.origin.data import Datum, data_of
@@ -79,11 +80,16 @@ def _followed(subject: Subject, *, record: bool = False) -> tuple[Tensor, Forwar
     """The loss, with where each tensor that is not finite began, and the data that were not finite before."""
     inputs, targets = subject.batch()
     data = list(data_of(subject, inputs, targets))
-    with Places(subject.model) as places, Forwards(places, data, record=record) as watch:
+    with Places(subject.model) as places, Forwards(places, data, record=record, samples=_count(inputs)) as watch:
         output = run("the model", subject.model, inputs, subject.model)
         places.in_loss = True
         loss = run("the loss", lambda: subject.loss_fn(output, targets), (), subject.model)
     return loss, watch, data
+
+
+def _count(inputs: object) -> int:
+    """How many samples a batch has, as its first axis; 0 where it has none."""
+    return next((one.shape[0] for one in pytree.tree_leaves(inputs) if isinstance(one, Tensor) and one.ndim > 1), 0)
 
 
 def _backwards(subject: Subject) -> Origin | None:

@@ -22,7 +22,8 @@ def blamed(source: Source, loss: Tensor) -> Origin:
         where = f" in {within(place)}" if place.module != source.place.module else ""
         clause += f", and {name}{where} then makes NaN of it"
     sentence = f"{_subject(source.place, what)}: {clause}{quoted(source.place)}"
-    return Origin(sentence, cause.action, source.operation, source.place.module, source.place.line, "loss")
+    place = source.place
+    return Origin(sentence, cause.action, source.operation, place.module, place.line, "loss", cause.samples)
 
 
 def _written(operation: str, what: str) -> Cause:

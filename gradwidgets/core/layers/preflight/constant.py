@@ -9,6 +9,7 @@ from torch import Tensor
 
 from gradwidgets.core.finding import Finding
 from gradwidgets.core.layers.passes import copied
+from gradwidgets.core.layers.preflight.flat import flat
 from gradwidgets.core.layers.preflight.made import behind, maker, short
 from gradwidgets.core.layers.preflight.reading import left_out, numbers
 from gradwidgets.core.subject.home import abroad
@@ -19,7 +20,7 @@ CONSTANT, DETACHED = "constant_loss", "detached_loss"
 NOTHING = 1e-6
 # How much farther than its own size an output goes to show up in a large loss, at most.
 FAR = 1e6
-_FLAT = {"Round", "Sign", "Sgn", "Floor", "Ceil", "Trunc", "Heaviside", "Frac"}
+_STEPS = {"Round", "Sign", "Sgn", "Floor", "Ceil", "Trunc", "Heaviside", "Frac"}
 _DETACHED_ACTION = (
     "Look for detach, item, no_grad, argmax, numpy and new tensors made of old numbers on the way to the loss."
 )
@@ -67,23 +68,38 @@ def _depends(loss: Tensor, output: list[Tensor], targets: object, loss_fn: Calla
     leaves = [one for one in output if one.requires_grad and not one.is_nested]
     if not leaves or not math.isfinite(value) or owns_its_loss(loss, leaves):
         return []
+    is_gone = False
     try:
         with torch.enable_grad():
             found = torch.autograd.grad(loss.reshape(()), leaves, retain_graph=True, allow_unused=True)
-    except RuntimeError:  # the way back was gone already, and no gradient came to any weight
+    except RuntimeError:  # the way back was gone already, and next to no gradient came to any weight
+        found, is_gone = _anew(leaves, targets, loss_fn), True
+    if found is None:
         return _probed(value, 0.0, leaves, targets, loss_fn)
-    reached = [(g.detach(), one.detach()) for g, one in zip(found, leaves, strict=True) if g is not None]
+    reached = [(g.detach(), one) for g, one in zip(found, leaves, strict=True) if g is not None]
     if not reached:
         return [] if _shared(loss, leaves) else [_unused(value)]
     largest, pull = _pull(reached)
-    if pull > NOTHING * abs(value) and largest:
-        return []
-    return _probed(value, pull, leaves, targets, loss_fn) or _rounded(loss, leaves, value, largest)
+    said = [] if pull > NOTHING * abs(value) and largest else _probed(value, pull, leaves, targets, loss_fn)
+    jumps = [] if said or largest else _rounded(loss, leaves, value)
+    if said or jumps:
+        return said or ([] if is_gone else jumps)  # where it is gone, layers' own gradients are told with a line
+    is_faint = pull < NOTHING * max(abs(value), 1)
+    return flat(loss, reached, targets, loss_fn) if is_faint and loss_fn else []
+
+
+def _anew(leaves: list[Tensor], targets: object, loss_fn: Callable | None) -> tuple[Tensor | None, ...] | None:
+    """The gradient by the output of the loss, called once more; None where that fails."""
+    if loss_fn is None:
+        return None
+    with contextlib.suppress(Exception), torch.enable_grad(), abroad():
+        return torch.autograd.grad(loss_fn(copied(targets)).reshape(()), leaves, allow_unused=True)
+    return None
 
 
 def _pull(reached: list[tuple[Tensor, Tensor]]) -> tuple[float, float]:
     """The norm of the gradient by the output, and of how far the loss goes at most while the output goes to 0."""
-    norms = [(torch.linalg.vector_norm(g).double(), torch.linalg.vector_norm(one).double()) for g, one in reached]
+    norms = [[torch.linalg.vector_norm(each.detach()).double() for each in pair] for pair in reached]
     parts = torch.stack([torch.stack([g, g * one]) for g, one in norms if g.device == norms[0][0].device])
     return tuple(parts.sum(0).tolist())
 
@@ -147,11 +163,13 @@ def _elsewhere(output: list[Tensor], targets: object, loss_fn: Callable, far: fl
     held = [(one, one.detach().clone()) for one in output if numbers(one) is not None]
     found = []
     try:
-        for way in range(3 if held else 0):
+        for way in range(4 if held else 0):
             for place, (one, old) in enumerate(held):
                 one.data.copy_(_other(old, way, place, far))
             with contextlib.suppress(Exception), abroad():  # what a loss refuses says nothing
                 found.append(float(loss_fn(copied(targets))))
+            if way == 3 and found and not math.isfinite(found[-1]):  # what is all alike may have no norm
+                found.pop()
     finally:
         for one, old in held[::-1]:
             one.data.copy_(old)
@@ -159,7 +177,12 @@ def _elsewhere(output: list[Tensor], targets: object, loss_fn: Callable, far: fl
 
 
 def _other(old: Tensor, way: int, seed: int, far: float) -> Tensor:
-    """Another output: its numbers in another order, with noise, or far on the other side; shares remain such."""
+    """Another output: its numbers in another order, with noise, far on the other side, or alike; shares remain such.
+
+    Alike, since a margin may be met by all that are apart.
+    """
+    if way == 3:
+        return old.mean().expand_as(old)
     draw = torch.Generator().manual_seed(10 * way + seed)
     if way == 0:
         order = torch.randperm(old.numel(), generator=draw).to(old.device)
@@ -170,14 +193,13 @@ def _other(old: Tensor, way: int, seed: int, far: float) -> Tensor:
     return old + noise if way == 1 else -far * (2 * old + noise)
 
 
-def _rounded(loss: Tensor, output: list[Tensor], value: float, largest: float) -> list[Finding]:
+def _rounded(loss: Tensor, output: list[Tensor], value: float) -> list[Finding]:
     """Rounding and signs have a gradient, and it is 0 everywhere."""
     stop = [one.grad_fn for one in output if one.grad_fn is not None]
-    flat = [short(node) for node in behind([loss.grad_fn], stop) if short(node) in _FLAT]
-    if largest or not flat:
+    steps = [short(node) for node in behind([loss.grad_fn], stop) if short(node) in _STEPS]
+    if not steps:
         return []
-    message = (
-        f"the loss is constant but for jumps: {flat[0].lower()} stands between it and the output, and its gradient is 0"
-    )
-    evidence = {"loss": value, "function": flat[0], "largest gradient": largest, "threshold": 0.0}
+    step = steps[0].lower()
+    message = f"the loss is constant but for jumps: {step} stands between it and the output, and its gradient is 0"
+    evidence = {"loss": value, "function": steps[0], "largest gradient": 0.0, "threshold": 0.0}
     return [Finding(CONSTANT, "error", message, evidence, action="Take a loss that changes smoothly with the output.")]

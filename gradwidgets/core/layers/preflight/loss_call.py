@@ -153,8 +153,8 @@ class LossCall(TorchFunctionMode):
                 called only where the gradient by the output is 0 as if the loss were constant; without it a constant
                 loss goes unsaid.
             trained: Whether any parameter is to be trained; where none is, a loss without a gradient is no fault.
-            reaches: Whether the loss is known to have a gradient by the parameters that is not 0, so that it need not
-                be asked again: a pass back through the loss is saved, which is dear where the output is large.
+            reaches: Whether the loss is known to have a gradient by the parameters that is not faint, so that it need
+                not be asked again: a pass back through the loss is saved, which is dear where the output is large.
 
         Returns:
             Findings, in the order in which they were met.

@@ -43,10 +43,10 @@ def preflight(model: nn.Module, inputs: object, targets: object, loss_fn: Callab
         What is wrong, the gravest first, each with the numbers that say so and their thresholds in `evidence`; empty
         where nothing is. `name` is one of "non_finite_data", "non_finite_weights", "input_scale", "target_scale",
         "batch_of_one", "empty_batch", "constant_inputs", "tokens", "broadcast", "not_logits", "not_log_probabilities",
-        "not_probabilities", "labels", "target_range", "out_of_reach", "ctc", "constant_loss", "detached_loss",
-        "swapped", "term_without_gradient", "self_similarity", "first_loss", "no_gradient" (there is nothing to train),
-        "backward_in_loss", "torch_warning" and "raised" (by the model or the loss, where none of the others explains
-        it).
+        "not_probabilities", "labels", "target_range", "out_of_reach", "ctc", "constant_loss", "flat_loss", "loss_met",
+        "detached_loss", "swapped", "term_without_gradient", "self_similarity", "first_loss", "no_gradient" (there is
+        nothing to train), "backward_in_loss", "torch_warning" and "raised" (by the model or the loss, where none of the
+        others explains it).
 
     Raises:
         TypeError: `model` is no module, or `loss_fn` cannot be called.
@@ -175,7 +175,7 @@ class Look(Glance):
         Args:
             loss: What the loss gave; None where something raised.
             error: What was raised.
-            reaches: Whether the loss is known to have a gradient by the parameters that is not 0.
+            reaches: Whether the loss is known to have a gradient by the parameters that is not faint.
         """
         subject, found = self._subject, []
         if self._told is not None:

@@ -24,6 +24,8 @@ _MEANINGS = {
     "out_of_reach": ("the output cannot get to the targets", "Another last activation, or scaled targets."),
     "ctc": ("such samples have an infinite loss", "Longer inputs, shorter targets, or leave them out."),
     "constant_loss": ("nothing is learned, whatever the model does", "Look at the mask, the labels and the classes."),
+    "flat_loss": ("a loss that is flat where the output stands moves nothing", "Take one that has a slope there."),
+    "loss_met": ("what asks for nothing teaches nothing", "Harder samples, or nothing."),
     "detached_loss": ("nothing is learned", "Look for detach, item, no_grad, argmax on the way to the loss."),
     "swapped": ("the loss is another than is meant", "Change the arguments over."),
     "term_without_gradient": ("a part of the loss trains nothing", "Let a gradient pass it, or leave it out."),
@@ -43,6 +45,7 @@ _OPERATIONS = {
         "Fewer layers; a residual connection, or the first features again in each layer; the features of all layers "
         "side by side at last. A norm makes what is left larger, and does not bring back what is lost.",
     ),
+    "position code": ("places of one sample are not told apart", "Let the code run along the axis of places."),
     "mixed axes": (
         "what belongs to one step or channel is taken for another's",
         "transpose (or permute) changes axes over, before view and reshape where both are needed: these count anew and "

@@ -7,6 +7,7 @@ from functools import cached_property
 from gradwidgets.core.finding import Finding
 from gradwidgets.core.layers.operations.lone_softmax import LONE, SOFTMAXES
 from gradwidgets.core.layers.operations.small_norms import NORM_OF_ONE, NORMS
+from gradwidgets.core.layers.preflight.flat import MET
 from gradwidgets.core.layers.stats import LayerFlow, LayerStats
 from gradwidgets.core.layers.verdicts.walk import Walk
 
@@ -59,6 +60,11 @@ class Judged:
         """The layers whose units are all the same, now or for good; none unless those of some stay so for good."""
         alike = {layer.name: layer.alike for _, layer in self.trained if layer.calls and layer.alike}
         return frozenset(alike) if "for good" in alike.values() else frozenset()
+
+    @property
+    def is_met(self) -> bool:
+        """Whether the loss asks for nothing more, so that its gradient is 0 by rights."""
+        return any(one.name == MET for one in self.flow.preflight)
 
     @cached_property
     def blocked(self) -> frozenset[int]:

@@ -18,6 +18,7 @@ def non_finite(judged: Judged) -> list[Finding]:
     """The first layer whose numbers are not finite, or the loss itself."""
     flow = judged.flow
     layers, loss = list(enumerate(flow.layers)), {"loss": flow.loss}
+    loss |= {"samples": flow.culprit.samples} if flow.culprit and flow.culprit.samples else {}
     action = flow.culprit.action if flow.culprit else ""
     for what, backwards, sentence in _WAYS:
         hit = [(i, layer) for i, layer in (layers[::-1] if backwards else layers) if what in layer.non_finite]

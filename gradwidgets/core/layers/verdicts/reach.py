@@ -10,6 +10,7 @@ from gradwidgets.core.layers.stats import LayerStats
 from gradwidgets.core.layers.verdicts.check import Judged, listed, unless_fresh
 from gradwidgets.core.layers.verdicts.cut_off import cure, stop_cure
 from gradwidgets.core.layers.verdicts.draws import cutting
+from gradwidgets.core.layers.verdicts.factors import BOTH, MULTIPLIED, both_zero
 from gradwidgets.core.layers.verdicts.units import DEAD, SATURATED
 from gradwidgets.core.layers.verdicts.unused import LOOSE, is_loose_end
 from gradwidgets.core.layers.verdicts.walk import FADE
@@ -71,7 +72,8 @@ def no_gradient(judged: Judged) -> list[Finding]:
     found += _beside(judged)
     if small:
         found.append(_about(small, len(judged.trained), "error", _UNDERFLOW.format(_gets(small)), _SCALE))
-    if zero and not _faded(judged) and not _is_told(judged, zero):
+    met = judged.is_met and zero and _by_loss_alone(judged, zero)
+    if zero and not _faded(judged) and not _is_told(judged, zero) and not met:
         found.append(unless_fresh(judged, _of_zeroed(judged, _nothing_arrives(judged, zero))))
     return found
 
@@ -157,6 +159,9 @@ def _nothing_arrives(judged: Judged, zero: Layers) -> Finding:
     if copies and len(copies) == len(ends) and all(one and one.alike and one.weight_norm > 0 for one in copies):
         return _cancelled(judged, zero, copies)
     words, severity = f"{get} a gradient of exactly 0", "error"
+    if any(layer.weight_norm == 0 for _, layer in zero) and (factors := both_zero(judged)):
+        found = _about(zero, len(trained), severity, f"{words}: {listed(factors)} {MULTIPLIED}", BOTH)
+        return replace(found, evidence=found.evidence | {"factors": factors})
     if all(layer.weight_norm == 0 for _, layer in zero):
         moved = [layer.name for _, layer in zero if layer.bias_grad_norm > 0]
         words += f" by their weights (not so the bias of {listed(moved)})" if moved else ""
@@ -300,6 +305,12 @@ def _about(layers: Layers, of: int, severity: str, words: str, action: str = "")
     names = [layer.name for _, layer in layers]
     evidence = {"layers": names, "without": len(names), "of": of}
     return Finding("no_gradient", severity, f"{listed(names)} {words}", evidence, tuple(i for i, _ in layers), action)
+
+
+def _by_loss_alone(judged: Judged, zero: Layers) -> bool:
+    """Whether these layers and their activations give no cause of their own for a gradient of 0."""
+    dead = (one.dead_fraction > DEAD[1] for one in (*judged.flow.layers, *judged.flow.functions))
+    return not any(layer.weight_norm == 0 for _, layer in zero) and not any(dead)
 
 
 def _faded(judged: Judged) -> bool:

@@ -6,7 +6,7 @@ from gradwidgets.core.finding import Finding, worst_first
 from gradwidgets.core.layers.monitor_history import History
 from gradwidgets.core.layers.preflight.first import follows
 from gradwidgets.core.layers.stats import LayerFlow
-from gradwidgets.core.layers.verdicts.along_time import along_time
+from gradwidgets.core.layers.verdicts.along_time import along_time, limits
 from gradwidgets.core.layers.verdicts.attention import even
 from gradwidgets.core.layers.verdicts.before import BEFORE, OPERATIONS
 from gradwidgets.core.layers.verdicts.check import Check, Judged
@@ -36,6 +36,8 @@ def _healthy(judged: Judged) -> Finding:
         f", {still} of them not trained" if still else ""
     )
     message = f"the gradient reaches {every}, and all is finite"
+    if judged.is_met:
+        message = f"no gradient goes to {every} since the loss is as low as it gets, and all is finite"
     lost, over = change(judged)
     if over > 1 and abs(lost) < FADE and not any(layer.fresh for layer in flow.layers):
         evidence |= {"decades lost": lost}
@@ -43,6 +45,8 @@ def _healthy(judged: Judged) -> Finding:
             f"the gradient reaches {every}; from output to input it {_changed(lost)} ({number(abs(lost), 2)} decades, "
             f"where {FADE:g} would be too many) over {_counted(judged, over)}"
         )
+    short = limits(judged)
+    message += "".join(f"; but {one}" for one in short[:1])
     return Finding("healthy", "ok", f"{message}. Looked at: {_looked_at(flow, layers)}", evidence)
 
 
@@ -173,6 +177,7 @@ CHECKS: dict[str, Check] = {
 # What need not be said beside a finding, since it follows from it.
 _EXPLAINS = {
     "non_finite": ("non_finite_data", "non_finite_weights"),
+    "flat_loss": ("no_gradient", "vanishing", "cliff", "same output"),
     "constant_loss": ("no_gradient", "vanishing", "cliff"),
     "no_gradient": ("detached_loss",),
 }

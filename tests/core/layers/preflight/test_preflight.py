@@ -14,6 +14,7 @@ from torch.overrides import TorchFunctionMode
 from gradwidgets.core.layers import layer_flow, preflight
 from gradwidgets.core.layers.preflight import Entry, LossCall, Warned, batch_findings, reconsidered
 from tests.core.layers.gallery import HEALTHY
+from tests.core.layers.preflight.flat import FLAT_SICK, FLAT_SOUND
 from tests.core.layers.preflight.more import MORE_SICK, MORE_SOUND, Warns
 from tests.core.layers.preflight.parts import Calls, Convolutions, batch, drawn, labels, net, randn, regression
 from tests.core.layers.preflight.sick import SICK
@@ -21,8 +22,8 @@ from tests.core.layers.preflight.sound import SOUND
 from tests.core.layers.zoo import ZOO
 
 BAD = ("warning", "error")
-ALL_SICK = {case.name: case for case in (*SICK, *MORE_SICK)}
-ALL_SOUND = {case.name: case for case in (*SOUND, *MORE_SOUND)}
+ALL_SICK = {case.name: case for case in (*SICK, *MORE_SICK, *FLAT_SICK)}
+ALL_SOUND = {case.name: case for case in (*SOUND, *MORE_SOUND, *FLAT_SOUND)}
 
 
 def bad(findings):
@@ -129,7 +130,7 @@ def test_other_outputs_are_asked_for_only_where_the_gradient_is_none():
 
         told.findings(value, again)
         assert torch.equal(output, held)
-    assert F.mse_loss not in calls and len(calls) == 3
+    assert F.mse_loss not in calls and len(calls) == 4
 
 
 def test_a_gradient_that_is_known_saves_the_pass_back_through_the_loss():
