@@ -10,7 +10,7 @@ from torch.overrides import TorchFunctionMode
 
 from gradwidgets.core.finding import Finding
 from gradwidgets.core.patterns.look import Look
-from gradwidgets.core.patterns.pairing import OF_PAIRS, Pairing, Pairs, meant_alike
+from gradwidgets.core.patterns.pairing import OF_PAIRS, Pairing, Pairs, broadcast_shape, meant_alike
 
 TORCHS_WORDS = "Using a target size"
 _SILENT = frozenset(
@@ -49,7 +49,9 @@ class _Calls(TorchFunctionMode):
         given = inspect.signature(func).bind(*args, **kwargs).arguments
         pair = [part for part in given.values() if isinstance(part, Tensor)][:2]
         shapes = tuple(part.shape for part in pair)
-        self.found.append(_Call(name, shapes, torch.broadcast_shapes(*shapes)))
+        both = broadcast_shape(*shapes) if len(shapes) == 2 else None
+        if both is not None:
+            self.found.append(_Call(name, shapes, both))
 
     def back(self, value: Tensor, leaves: list[Tensor]) -> None:
         """Nothing: the way back tells no more."""
@@ -86,7 +88,7 @@ def _of_loss(call: _Call) -> Finding:
 
 def _by_hand(pairs: Pairs) -> Finding:
     x, y = (tuple(shape) for shape in pairs.shapes)
-    result = tuple(torch.broadcast_shapes(x, y))
+    result = tuple(broadcast_shape(x, y))
     return Finding(
         "broadcast",
         "error",

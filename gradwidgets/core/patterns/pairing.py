@@ -1,6 +1,8 @@
 """Differences by hand of numbers in two shapes, of which every one meets every other."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 
 import torch
 from torch import Tensor
@@ -24,7 +26,20 @@ def meant_alike(one: torch.Size, other: torch.Size) -> bool:
     """Whether two shapes hold the same, but for dimensions of 1 that make pairs of them."""
     most = max(one.numel(), other.numel())
     same = [k for k in one if k > 1] == [k for k in other if k > 1]
-    return len(one) != len(other) and same and torch.broadcast_shapes(one, other).numel() > most
+    if len(one) == len(other) or not same:
+        return False
+    both = broadcast_shape(one, other)
+    return both is not None and both.numel() > most
+
+
+def broadcast_shape(one: Sequence[int], other: Sequence[int]) -> torch.Size | None:
+    """What two shapes broadcast to; None where they do not."""
+    pairs = zip_longest(reversed(one), reversed(other), fillvalue=1)
+    sizes = [(min(pair), max(pair)) for pair in pairs]
+    if any(low not in (1, high) for low, high in sizes):
+        return None
+    # torch.broadcast_shapes imports what takes seconds.
+    return torch.Size([high for _, high in reversed(sizes)])
 
 
 @dataclass(frozen=True)
@@ -91,7 +106,7 @@ class Pairing(TorchFunctionMode):
             self._errors.add(id(result))
 
     def _follow_pairs(self, name: str, met: Pairs, given: list[Tensor], result: Tensor) -> None:
-        whole = torch.broadcast_shapes(*met.shapes)
+        whole = broadcast_shape(*met.shapes)
         others = [one for one in given if id(one) not in self._pairs and one.numel() > 1]
         if any(one.numel() == whole.numel() for one in others):
             return  # something of the pairs' own shape: they are meant
