@@ -15,7 +15,7 @@ from gradwidgets.core.layers.origin.found import Origin
 from gradwidgets.core.layers.origin.places import LOSS, Place, has_numbers, is_finite
 from gradwidgets.core.layers.origin.sentences import quoted, within
 from gradwidgets.core.layers.origin.slopes import slope_at
-from gradwidgets.core.remedies import ACTIONS, action_for
+from gradwidgets.core.remedies import action_for, hidden_by_where
 from gradwidgets.core.watching import plain_name
 
 # What leaves numbers out on the way forward, so that their gradient is 0 and not missing.
@@ -138,7 +138,7 @@ class Backwards:
             return _hidden(source.cause, hidden), source
         if hidden == "where":
             clause = f"torch.where takes the other branch there, but {name} has no finite slope, and 0 × that is not 0"
-            return Cause(clause, ACTIONS["where"]), None
+            return Cause(clause, hidden_by_where([name])), None
         if (clause := slope_at(node, name)) is not None:
             cause, made = Cause(clause, action_for(name)), next(iter(passed.made), None)
             lost = record.epsilon if record is not None and made is not None else ""
