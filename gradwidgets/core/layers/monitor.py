@@ -158,7 +158,7 @@ class GradientMonitor:
             if before is not self:
                 before._sampler.notes["replaced by"] = "a newer monitor of the same model has ended this one"
         _watching[model] = weakref.ref(self)
-        self._sampler.open()
+        self._sampler.open(optimizer)
         before_step, after_step = Hook(self._before_step), Hook(self._after_step)
         if optimizer is not None:
             before, after = optimizer.register_step_pre_hook, optimizer.register_step_post_hook
@@ -196,7 +196,11 @@ class GradientMonitor:
         if model is not None and (known := _watching.get(model)) is not None and known() is self:
             del _watching[model]
         if not self._steps:
-            self._sampler.notes["no step"] = "no optimizer that holds parameters of the model made a step"
+            self._sampler.notes["no step"] = (
+                "no optimizer that holds parameters of the model made a step"
+                if self._optimizer is None
+                else "the optimizer made no step"
+            )
         else:
             self._sampler.notes.pop("no step", None)
 
@@ -257,6 +261,7 @@ class GradientMonitor:
         if self._first is not None and self._steps < 2:
             self._first.note_loss(loss)
         self._sampler.waiting += 1
+        self._sampler.noted += 1
         self._look_at_loss(value)
         # Within a closure whose step has begun, the sample is still to come.
         done = self._steps - self._in_closure

@@ -1,7 +1,8 @@
 """Who else writes to the weights: between one step of an optimizer and the next, and other optimizers."""
 
 import math
-from collections.abc import Callable, Sequence
+import weakref
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -12,6 +13,7 @@ from gradwidgets.core.layers.monitor_layers import Owned
 _PARAMETERS = 3  # that are watched
 _NUMBERS = 64  # of each
 _MOST = 1000  # steps that are named
+_OTHERS = 7  # optimizers that a new one is compared with
 _SAME = 1e-3  # of a step: less is what rounding leaves of a way there and back
 
 
@@ -122,19 +124,18 @@ class Rivals:
 
     def forget(self) -> None:
         """Let go of the optimizers."""
-        self._held: dict[int, tuple[str, Sequence[Owned]]] = {}
+        self._held: dict[int, tuple[weakref.ref, str, Sequence[Owned]]] = {}
         self._pairs: dict[tuple[int, int], list[Owned]] = {}
         self._last: dict[tuple[int, int], tuple[int, TensorWeakRef, int]] = {}
 
-    def step(self, optimizer: object, share_of: Callable[[object], Sequence[Owned]]) -> None:
-        """An optimizer is about to step, of which `share_of` tells what it holds."""
+    def step(self, optimizer: object, held: Sequence[Owned]) -> None:
+        """An optimizer is about to step, which holds these of the model's parameters."""
         key = id(optimizer)
-        if key in self._held and not self._pairs:
+        known = self._held.get(key)
+        if known is None or known[0]() is not optimizer or known[2] is not held:
+            self._take(optimizer, held)
+        if not self._pairs:
             return
-        known, held = self._held.get(key), share_of(optimizer)
-        if known is None or known[1] is not held:
-            self._held[key] = type(optimizer).__name__, held
-            self._pair(key)
         pairs = [pair for pair in self._pairs if key in pair]
         self.steps += bool(pairs)
         for pair in pairs:
@@ -148,15 +149,25 @@ class Rivals:
             return
         if last is not None and last[0] != key and last[1]() is gradient and last[2] == gradient._version:
             self.again += 1
-            self.names = self._held[last[0]][0], self._held[key][0]
+            self.names = self._held[last[0]][1], self._held[key][1]
             self.shared = tuple(each.name for each in both)
         self._last[pair] = key, TensorWeakRef(gradient), gradient._version
 
-    def _pair(self, key: int) -> None:
-        ours = {id(one.parameter) for one in self._held[key][1]}
-        for other, (_, theirs) in self._held.items():
-            pair = (min(key, other), max(key, other))
-            common = [one for one in theirs if id(one.parameter) in ours] if other != key else []
-            self._pairs.pop(pair, None)
+    def _take(self, optimizer: object, held: Sequence[Owned]) -> None:
+        """Compare a new one with the last few others that are still there: a loop may make one for each step."""
+        key = id(optimizer)
+        self._drop({other for other, (ref, *_) in self._held.items() if ref() is None or other == key})
+        self._drop(set(list(self._held)[: max(0, len(self._held) - _OTHERS)]))
+        ours = {id(one.parameter) for one in held}
+        for other, (*_, theirs) in self._held.items():
+            common = [one for one in theirs if id(one.parameter) in ours]
             if common:
-                self._pairs[pair] = common
+                self._pairs[min(key, other), max(key, other)] = common
+        self._held[key] = weakref.ref(optimizer), type(optimizer).__name__, held
+
+    def _drop(self, keys: set[int]) -> None:
+        for key in keys:
+            del self._held[key]
+        for pair in [pair for pair in self._pairs if not keys.isdisjoint(pair)]:
+            del self._pairs[pair]
+            self._last.pop(pair, None)

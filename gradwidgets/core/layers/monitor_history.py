@@ -15,11 +15,11 @@ from gradwidgets.core.results import Result
 
 MOST_BYTES = 64 * 2**20
 _FIRST_ROOM = 64  # samples
-_HEAD = 10  # numbers of a sample as a whole: step, seconds, loss, and those of _HEADS
+_HEAD = 11  # numbers of a sample as a whole: step, seconds, loss, and those of _HEADS
 _WORDS = ("layers", "kinds", "parameters", "notes")
 _MORE_WORDS = ("unheld", "missing", "strays", "of_loss")  # files of earlier versions have none
-_HEADS = ("batches", "writes", "written", "rates", "decays", "evaluating", "left")
-_TOLD = ("cut", "turned_off", "rivals")
+_HEADS = ("batches", "writes", "written", "kept", "rates", "decays", "evaluating", "left")
+_TOLD = ("cut", "turned_off", "rivals", "optimizers", "swings")
 _NOTED = ("noted_steps", "noted_losses", "noted_batches", "noted_entropies", "noted_rates", "noted_variances")
 
 
@@ -128,6 +128,8 @@ class History(_Recorded):
             at `zero_grad`, unless that fills the old memory with zeros. NaN and None as in `batches`.
         written: 0 where no pass backward, and nothing else, has written to the gradients since the sample before, 1
             where something has, (S,), float64. NaN and None as in `batches`.
+        kept: 1 where the gradients are in the memory that they were in at the sample before, 0 where it was let go and
+            made anew, (S,), float64. NaN and None as in `batches`.
         rates: The optimizer's learning rate, the largest of its groups, (S,), float64. NaN and None as in `batches`.
         decays: Its weight decay, likewise.
         evaluating: 1 where all of the model was in evaluation mode at the step, else 0, (S,), float64. NaN and None as
@@ -172,6 +174,12 @@ class History(_Recorded):
         turned_off: What evaluation mode turned off where the model was in it, as `monitor_mode.turned_off` says it.
         rivals: Two optimizers that step by the same gradient, by their "names", the parameters "shared", at how many
             "steps" and how many of them by a gradient used "again"; empty where there are none.
+        optimizers: Who stepped by the model's gradients: the class of the one that was "given" to the monitor and what
+            it "holds" of the model; the "lines" of all that stepped, as in `monitor_steppers.Line`; the steps of others
+            "since" the last one of that, and the "longest" such stretch before; whether the monitor was "entered", and
+            how many losses were "noted". Empty in a file that has none.
+        swings: How often the learning rate went down and up again, as in `monitor_optimizer.Swings`; empty where it
+            never did.
     """
 
     steps: Tensor
@@ -180,6 +188,7 @@ class History(_Recorded):
     batches: Tensor | None = None
     writes: Tensor | None = None
     written: Tensor | None = None
+    kept: Tensor | None = None
     rates: Tensor | None = None
     decays: Tensor | None = None
     evaluating: Tensor | None = None
@@ -207,6 +216,8 @@ class History(_Recorded):
     cut: dict[str, str] = field(default_factory=dict)
     turned_off: dict[str, int] = field(default_factory=dict)
     rivals: dict[str, object] = field(default_factory=dict)
+    optimizers: dict[str, object] = field(default_factory=dict)
+    swings: dict[str, float] = field(default_factory=dict)
 
     def save(self, path: str | os.PathLike) -> Path:
         """Keep it in a file, which `load` reads again: arrays and JSON, without pickles.

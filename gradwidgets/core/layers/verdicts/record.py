@@ -4,10 +4,16 @@ from dataclasses import fields, replace
 
 from gradwidgets.core.finding import SEVERITIES, Finding, worst_first
 from gradwidgets.core.layers.monitor_history import History
-from gradwidgets.core.layers.verdicts.record_checks import ALL_UNHELD, EXPLAINS, LEADS_TO, RECORD_CHECKS
+from gradwidgets.core.layers.verdicts.record_checks import (
+    ALL_UNHELD,
+    EXPLAINS,
+    LEADS_TO,
+    RECORD_CHECKS,
+    WITHOUT_SAMPLES,
+)
 from gradwidgets.core.layers.verdicts.record_given import same_batch
 from gradwidgets.core.layers.verdicts.record_level import level
-from gradwidgets.core.layers.verdicts.record_loss import hardly, no_step
+from gradwidgets.core.layers.verdicts.record_loss import hardly
 from gradwidgets.core.layers.verdicts.recorded import JudgedRecord, Known
 from gradwidgets.core.subject.home import at_home
 from gradwidgets.core.wording import counted
@@ -42,9 +48,8 @@ def diagnose_record(history: History, **known: object) -> list[Finding]:
     if wrong:
         raise TypeError(f"a record's verdict may be told {', '.join(names)}; got {', '.join(wrong)}")
     judged = JudgedRecord(history, Known(**known))
-    found = (
-        [one for check in RECORD_CHECKS.values() for one in check.find(judged)] if judged.samples else no_step(judged)
-    )
+    checks = RECORD_CHECKS if judged.samples else WITHOUT_SAMPLES
+    found = [one for name in checks for one in RECORD_CHECKS[name].find(judged)]
     found = _with_causes(found)
     gone = {name for one in found for name in _explained(one)}
     found = [replace(one, action=one.action or RECORD_CHECKS[one.name].action) for one in found if one.name not in gone]

@@ -30,7 +30,6 @@ _HARDLY = 1e-2  # of the loss: it does not waver
 _HARDLY_BELOW = 0.03  # of a guess
 _NEGATIVE = 0.1  # of the loss at first, below 0
 _HARDER, _KNOWS = 1.5, 0.9  # times what a guess costs at first; of what it costs at last
-_NO_STEP = 5  # losses without a step
 
 _IF_HARDER = "If the task was made harder on the way, all is well; if not, lower the learning rate."
 _CHANCES = {
@@ -170,15 +169,6 @@ def single(judged: JudgedRecord) -> list[Finding]:
     )
     evidence = {"batch": 1, "at first": float(first.mean()), "at last": float(last.mean()), "spread": spread}
     return [Finding("single_samples", "info", message, evidence)]
-
-
-def no_step(judged: JudgedRecord) -> list[Finding]:
-    """Losses, and no step of an optimizer that holds the model."""
-    waiting = judged.history.waiting
-    if judged.samples or waiting < _NO_STEP:
-        return []
-    message = f"{waiting:,} losses were noted, and no optimizer that holds parameters of the model made a step"
-    return [Finding("no_step", "error", message, {"losses": waiting, "threshold": _NO_STEP})]
 
 
 def diverging(judged: JudgedRecord) -> list[Finding]:

@@ -212,10 +212,14 @@ def _most(
     side = "above" if name == "large" else "below"
     message = ("the weights hardly move: " if name == "small" else "") + (
         f"a step changes the weights by {number(evidence['median of update / weight'], 2)} of their size, {side} "
-        f"{number(evidence['threshold'])} at {percent(evidence['share of the record'])} of the samples{part} or more: "
+        f"{number(evidence['threshold'])} at {_of_the_samples(evidence['share of the record'], part)}: "
         f"{listed(evidence['layers'])}"
     )
     return [Finding(f"{name}_updates", "warning", message, evidence, where)]
+
+
+def _of_the_samples(share: float, part: str) -> str:
+    return f"all samples{part}" if share == 1 else f"{percent(share)} of the samples{part} or more"
 
 
 def _thrown(judged: JudgedRecord, columns: list[int]) -> list[Finding]:

@@ -13,10 +13,40 @@ _GROWN = 2.0  # times what norms were, where the memory alone does not tell
 _OFTEN = 0.5  # of the pairs of samples
 _SUMS = 3  # steps whose gradients are added up at once
 _LARGER = 1.5  # times the norm, for a sum of those
+_NEW, _BEGUN = 0.9, 0.3  # of the samples: in new memory; at which a sum of losses may have begun anew
 _AGAIN = 0.25  # of the samples without anything new in the gradients
 _MOVED = 1e-3  # update / weight, from where on a norm in float32 shows it, across the weights too
 _ALWAYS = 0.99  # of layers and samples
 _LESS = 0.9  # of the loss at first: something was gained
+
+
+def past_losses(judged: JudgedRecord) -> list[Finding]:
+    """Gradients that are new at each step, and made of more passes each time: of a loss that holds those before it."""
+    history = judged.history
+    if history.kept is None or history.writes is None or len(judged.groups) > 1 or judged.samples <= _PAIRS + 1:
+        return []
+    if not float((history.kept[1:] == 0).double().mean()) >= _NEW or not bool(history.writes.isfinite().all()):
+        return []
+    # Of one pass and of two the memory is written to as often.
+    apart, more = history.steps.diff()[1:].double(), history.writes.diff()[1:]
+    rising = more > 0
+    each = float((more / apart)[rising].median()) if bool(rising.any()) else 0.0
+    evenly = more == each * apart
+    if each < 1 or int(evenly.sum()) < _PAIRS or not float(evenly[more >= 0].double().mean()) >= _NEW:
+        return []
+    if not float(apart[evenly].sum()) >= _STEPS or float((more < 0).double().mean()) > _BEGUN:
+        return []
+    last, holds = int(history.steps[-1]), int(float(history.writes[-1]) / each) + 2
+    message = (
+        f"backward() goes through the losses of past steps too: the gradients are new at each step, so zero_grad() is "
+        f"called, and yet at step {last:,} they are the sum of those of about {counted(holds, 'step')}"
+    )
+    action = (
+        "Call backward() on the loss of this step alone: add loss.item() or loss.detach() to a running total, and "
+        "detach what is carried from step to step. Then retain_graph=True is not needed."
+    )
+    evidence = {"step": last, "steps in its gradient": holds, "writes a step": each, "threshold": _NEW}
+    return [Finding("past_losses", "error", message, evidence, action=action)]
 
 
 def added_up_later(judged: JudgedRecord) -> list[Finding]:
