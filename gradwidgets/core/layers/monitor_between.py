@@ -22,10 +22,13 @@ class Between:
 
     Attributes:
         steps: Those before which something else had written to the weights, ascending; the first thousand.
+        broken: The first step that left a number that is not finite, as far as it can be read at once; 0 for none.
     """
 
     def __init__(self) -> None:
         self.steps: list[int] = []
+        self.broken = self._step = 0
+        self._rounded: dict[str, list[Tensor]] = {}
         self.forget()
 
     def forget(self) -> None:
@@ -38,6 +41,7 @@ class Between:
         self._print: tuple | None = None
         self._before: list[Tensor] | None = None
         self._after: list[Tensor] | None = None
+        self._taught: list[tuple[int, Tensor]] = []
 
     def watch(self, owned: Sequence[Owned]) -> None:
         """Take some of these parameters, unless they are those that are watched already."""
@@ -64,6 +68,7 @@ class Between:
             weights since, 0 where they are as they were before it; NaN for what is no part of that step. None for a
             step that was not sampled.
         """
+        self._step = step
         before, after, self._before, self._after = self._before, self._after, None, None
         written = self._print is not None and self._print != self._printed()
         # After a sampled step all of the numbers are looked at: one by itself may have no gradient.
@@ -77,12 +82,37 @@ class Between:
     def sampled(self) -> None:
         """The step that is about to come is sampled."""
         self._before = [one.clone() for one in self._parts]
+        self._taught = [
+            (place, one.grad.reshape(-1)[:: -(-one.numel() // _NUMBERS)] != 0)
+            for place, (one, _) in enumerate(self._places)
+            if one.dtype.itemsize < 4 and one.grad is not None and one.grad.layout == torch.strided
+        ]
 
     def ended(self) -> None:
         """A step is over."""
         self._print = self._printed()
         if self._before is not None:
             self._after = [one.clone() for one in self._parts]
+            self._compare()
+        if not self.broken and self._readable and not math.isfinite(self._print[-1]):
+            self.broken = self._step
+
+    def _compare(self) -> None:
+        """Count the numbers of half precision that a step has left as they were, though they have a gradient."""
+        for place, taught in self._taught:
+            before, after = self._before[place], self._after[place]
+            counts = torch.stack(((taught & (before == after)).sum(), taught.sum()))
+            self._rounded.setdefault(str(before.dtype).removeprefix("torch."), []).append(counts)
+        self._taught = []
+
+    @property
+    def rounded(self) -> dict[str, object]:
+        """The "type" of half precision, how many numbers that have a gradient were "looked at", and "same" ones."""
+        for name, counts in self._rounded.items():
+            counts[:] = [torch.stack([one.cpu() for one in counts]).sum(0)]
+            same, looked_at = counts[0].tolist()
+            return {"type": name, "same": same, "looked at": looked_at}
+        return {}
 
     def _printed(self) -> tuple:
         # What is written by way of `.data` is not counted; to read a number elsewhere would wait for the device.

@@ -19,7 +19,7 @@ _HEAD = 11  # numbers of a sample as a whole: step, seconds, loss, and those of 
 _WORDS = ("layers", "kinds", "parameters", "notes")
 _MORE_WORDS = ("unheld", "missing", "strays", "of_loss")  # files of earlier versions have none
 _HEADS = ("batches", "writes", "written", "kept", "rates", "decays", "evaluating", "left")
-_TOLD = ("cut", "turned_off", "rivals", "optimizers", "swings")
+_TOLD = ("cut", "turned_off", "rivals", "optimizers", "swings", "thrown", "rounded")
 _NOTED = ("noted_steps", "noted_losses", "noted_batches", "noted_entropies", "noted_rates", "noted_variances")
 
 
@@ -169,6 +169,7 @@ class History(_Recorded):
             "of the same labels" as the first; of numbers the
             "mean", and the root mean square "rms".
         outside: Steps before which something else than an optimizer had written to the weights.
+        broken: The first step after which weights were not finite, where that was seen; 0 where it was not.
         cut: How the graph of layers ends that are used and get no gradient, by their names: "no_grad" where they run
             without one, "detached" where it is cut behind them, "aside" where no optimizer holds them.
         turned_off: What evaluation mode turned off where the model was in it, as `monitor_mode.turned_off` says it.
@@ -180,6 +181,10 @@ class History(_Recorded):
             how many losses were "noted". Empty in a file that has none.
         swings: How often the learning rate went down and up again, as in `monitor_optimizer.Swings`; empty where it
             never did.
+        thrown: At how many "steps" "of" the first ones gradients were thrown away between the losses noted for it, and
+            how many "gradients"; empty where none were.
+        rounded: Of weights of half precision, by their "type", how many numbers with a gradient were "looked at" and
+            were the "same" after a sampled step, bit for bit; empty where there are none.
     """
 
     steps: Tensor
@@ -213,11 +218,14 @@ class History(_Recorded):
     size: int = 0
     chance: dict[str, float] = field(default_factory=dict)
     outside: tuple[int, ...] = ()
+    broken: int = 0
     cut: dict[str, str] = field(default_factory=dict)
     turned_off: dict[str, int] = field(default_factory=dict)
     rivals: dict[str, object] = field(default_factory=dict)
     optimizers: dict[str, object] = field(default_factory=dict)
     swings: dict[str, float] = field(default_factory=dict)
+    thrown: dict[str, int] = field(default_factory=dict)
+    rounded: dict[str, object] = field(default_factory=dict)
 
     def save(self, path: str | os.PathLike) -> Path:
         """Keep it in a file, which `load` reads again: arrays and JSON, without pickles.
@@ -233,7 +241,7 @@ class History(_Recorded):
         about = {name: list(getattr(self, name)) for name in (*_WORDS, *_MORE_WORDS)}
         about |= {"outputs": self.outputs, "looked_at": list(self.looked_at), "unseen": self.unseen}
         about |= {"waiting": self.waiting, "size": self.size, "chance": self.chance}
-        about |= {"span": self.span if math.isfinite(self.span) else None, "rule": self.rule}
+        about |= {"broken": self.broken, "span": self.span if math.isfinite(self.span) else None, "rule": self.rule}
         about |= {"outside": list(self.outside)} | {name: getattr(self, name) for name in _TOLD}
         about["preflight"] = [one.to_dict() for one in self.preflight]
         return write(path, about, tensors)
@@ -259,7 +267,7 @@ class History(_Recorded):
             words |= {name: tuple(about.get(name, ())) for name in _MORE_WORDS}
             words |= {"looked_at": tuple(about.get("looked_at", ())), "unseen": str(about.get("unseen", ""))}
             words |= {"preflight": tuple(map(_finding, about.get("preflight", ())))}
-            words |= {name: int(about.get(name, 0)) for name in ("waiting", "size")}
+            words |= {name: int(about.get(name, 0)) for name in ("waiting", "size", "broken")}
             words["chance"] = {str(name): float(value) for name, value in dict(about.get("chance", {})).items()}
             words["outside"] = tuple(map(int, about.get("outside", ())))
             words |= {name: dict(about.get(name, {})) for name in _TOLD}

@@ -8,6 +8,8 @@ _COST_WEIGHT = 0.3
 _AIM = 0.7  # of the budget: what a sample drives out of the caches is paid for outside it
 _HASTE = 10.0  # times the budget, while the grace lasts
 _SPARSE = 1.3  # times the steps so far, to the next sample at most, while there is a grace
+_DOZEN, _EACH = 12, 2  # samples that the grace is good for, and the steps from one to the next of them at most
+_FIRST = 5  # samples, each of which may cost as much as the grace
 _OUTLIER = 4.0  # times the running mean: a validation between two steps is no step
 
 
@@ -17,7 +19,9 @@ class Pace:
     The first step is always sampled. With "auto" a sample is due when the training has lasted long enough since the
     start for all samples' cost, the next one included, to lie within the budget; and samples are never closer than
     one sample's cost allows, so that time earned in a long validation is not spent at once. With a grace, the first
-    sample, which pays for what is done once, is none of the budget's, and where a sample costs less than a step, some
+    sample, which pays for what is done once, is none of the budget's; a dozen are taken at the start, one every other
+    step, if that many of the cheapest so far are within the grace, however slow a busy machine makes the others; and
+    where a sample costs less than a step, some
     are spread over all of the training: the more seldom the longer it is.
 
     Args:
@@ -43,6 +47,7 @@ class Pace:
         self._review: int | None = None
         self._first_cost = True
         self._once, self._least = 0.0, math.inf
+        self._count = 0  # samples
 
     def start(self) -> None:
         """Begin to measure time."""
@@ -92,6 +97,7 @@ class Pace:
             self._first_cost = self._cost is None
             self._cost = took if fresh else self._cost + _COST_WEIGHT * (took - self._cost)
             self._sampled = step
+            self._count += 1
             self._least = math.inf if self._first_cost else min(self._least, took)
             if self._first_cost and self.grace:
                 self._once = took
@@ -120,4 +126,7 @@ class Pace:
             due = max(self._sampled + math.ceil(self._cost / earned), step + math.ceil(debt / earned))
         if self.grace and self._least < self._step_time:
             due = min(due, math.ceil(_SPARSE * self._sampled) + 1)
+        # What the first few cost may be a busy machine's fault, one and all.
+        if self._count < _DOZEN and self._least <= (self.grace if self._count < _FIRST else self.grace / _DOZEN):
+            due = min(due, self._sampled + _EACH)
         return max(step + 1, due)

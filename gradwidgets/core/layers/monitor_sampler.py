@@ -22,6 +22,7 @@ from gradwidgets.core.layers.monitor_optimizer import rule_of, settings_of, shar
 from gradwidgets.core.layers.monitor_steppers import Steppers
 from gradwidgets.core.layers.monitor_taps import Taps
 from gradwidgets.core.layers.monitor_targets import TargetRecord
+from gradwidgets.core.layers.monitor_thrown import Thrown
 from gradwidgets.core.layers.monitor_updates import Updates, plain_lr
 
 _LOOK_EVERY = 8  # samples, for parameters that are new in the model
@@ -61,7 +62,7 @@ class Sampler:
         self._targets = TargetRecord()
         self._written = Written()
         self._between, self._rivals, self._cut = Between(), Rivals(), CutLook()
-        self._steppers = Steppers()
+        self._steppers, self._thrown = Steppers(), Thrown()
         self._given: dict[str, object] = {}
         self._entered = False
         self._turned_off: dict[str, int] = {}
@@ -125,11 +126,12 @@ class Sampler:
         more["rule"] = rules[0] if rules and all(one == rules[0] for one in rules) else {}
         more |= {"noted_steps": losses.steps, "noted_losses": losses.values, "noted_batches": losses.batches}
         more |= {f"noted_{name}": getattr(losses, name) for name in ("entropies", "rates", "variances")}
-        more |= {"outside": tuple(self._between.steps), "cut": dict(self._cut.found), "turned_off": self._turned_off}
+        more |= {"outside": tuple(self._between.steps), "broken": self._between.broken}
+        more |= {"cut": dict(self._cut.found), "turned_off": self._turned_off}
         if (rivals := self._rivals).again:
             named = {"names": list(rivals.names), "shared": list(rivals.shared)}
             more["rivals"] = named | {"steps": rivals.steps, "again": rivals.again}
-        more["swings"] = self._steppers.swings
+        more |= {"swings": self._steppers.swings, "thrown": self._thrown.told, "rounded": self._between.rounded}
         more["optimizers"] = self._steppers.told | self._given | {"entered": self._entered, "noted": self.noted}
         more |= {"waiting": self.waiting, "chance": self._targets.chance, "size": self._targets.size}
         if first is not None:
@@ -138,10 +140,20 @@ class Sampler:
             more |= {"of_loss": first.made, "span": first.span}
         return self._record.history(*self._names, self.sentences, **more)
 
+    def note_loss(self) -> None:
+        """A loss was noted."""
+        self.waiting += 1
+        self.noted += 1
+        if self._table is not None:
+            with self._guarded("a loss"):
+                self._thrown.noted(self._table.owned)
+
     def note_targets(self, targets: Tensor) -> None:
         """Take a batch's targets; training goes on whatever happens here."""
         with self._guarded("the targets"), torch.no_grad():
             self._targets.add(targets)
+            if self._targets.unclear:
+                self.notes["targets"] = f"what a guess would cost is not known: {self._targets.unclear}"
 
     @property
     def latest(self) -> Sample | None:
@@ -171,6 +183,7 @@ class Sampler:
         self._cut.disarm()
         self._between.forget()
         self._rivals.forget()
+        self._thrown.forget()
         self._table = None
         self._held.clear()
         if self._updates is not None:
@@ -229,11 +242,19 @@ class Sampler:
         self._failures += 1
         return False
 
+    def has_gradient(self, step: int) -> bool:
+        """Whether there is any gradient; it is noted where there is none."""
+        there = any(one.parameter.grad is not None for one in self._table.owned)
+        if not there:
+            self.notes["empty"] = f"no gradient at step {step}: call sample() after backward() and before zero_grad()"
+        return there
+
     def begins(self, step: int, optimizer: object) -> None:
         """A step is about to come, sampled or not: see who else has written to the weights since the last."""
         if self._cut.handles:
             self._cut.disarm()
         try:
+            self._thrown.step()
             left = self._between.begins(step)
             if left is not None and len(self._record):
                 self._record.amend_last(left)

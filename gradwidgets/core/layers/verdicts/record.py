@@ -11,7 +11,6 @@ from gradwidgets.core.layers.verdicts.record_checks import (
     RECORD_CHECKS,
     WITHOUT_SAMPLES,
 )
-from gradwidgets.core.layers.verdicts.record_given import same_batch
 from gradwidgets.core.layers.verdicts.record_level import level
 from gradwidgets.core.layers.verdicts.record_loss import hardly
 from gradwidgets.core.layers.verdicts.recorded import JudgedRecord, Known
@@ -41,7 +40,8 @@ def diagnose_record(history: History, **known: object) -> list[Finding]:
         in `history.layers`, `evidence` numbers and thresholds.
 
     Raises:
-        TypeError: Something else is told than these.
+        TypeError: Something else is told than these, or one is of the wrong type.
+        ValueError: One is out of its range.
     """
     names = [one.name for one in fields(Known)]
     wrong = [name for name in known if name not in names]
@@ -97,8 +97,7 @@ def _too_short(judged: JudgedRecord) -> Finding:
 def _healthy(judged: JudgedRecord) -> Finding:
     evidence = {"steps": judged.steps, "samples": judged.samples}
     looked = f"{counted(judged.steps, 'step')}, {counted(judged.samples, 'sample')}; {', '.join(_looked_at(judged))}"
-    message = ", ".join(filter(None, ("nothing went wrong in what was recorded", same_batch(judged))))
-    message = "; ".join(filter(None, (message, level(judged))))
+    message = "; ".join(filter(None, ("nothing went wrong in what was recorded", level(judged))))
     return Finding("healthy", "ok", f"{message}. Looked at: {looked}", evidence)
 
 

@@ -3,10 +3,10 @@
 from gradwidgets.core.layers.verdicts.check import Check
 from gradwidgets.core.layers.verdicts.record_causes import decay, first_loss, negated, penalty, summed
 from gradwidgets.core.layers.verdicts.record_clips import always_clipped
-from gradwidgets.core.layers.verdicts.record_given import cut, evaluation, one_class, target_scale
+from gradwidgets.core.layers.verdicts.record_finite import not_finite
+from gradwidgets.core.layers.verdicts.record_given import cut, evaluation, one_class, same_batch, target_scale
 from gradwidgets.core.layers.verdicts.record_gradients import (
     added_up,
-    not_finite,
     unheld,
     unlisted,
     without,
@@ -17,8 +17,8 @@ from gradwidgets.core.layers.verdicts.record_loss import by_frequencies, divergi
 from gradwidgets.core.layers.verdicts.record_optimizers import made_anew, no_step, none_held, stopped
 from gradwidgets.core.layers.verdicts.record_outside import drawn_again, drawn_back, two_optimizers
 from gradwidgets.core.layers.verdicts.record_schedule import ended, of_nothing, swings
-from gradwidgets.core.layers.verdicts.record_steps import beyond_stable, died, out_of_range
-from gradwidgets.core.layers.verdicts.record_sums import added_up_later, past_losses, put_back, stale
+from gradwidgets.core.layers.verdicts.record_steps import beyond_stable, died, out_of_range, rounding
+from gradwidgets.core.layers.verdicts.record_sums import added_up_later, past_losses, put_back, stale, thrown_away
 
 RECORD_CHECKS: dict[str, Check] = {
     # Causes first: of two that are as grave, what comes first is told first.
@@ -52,6 +52,11 @@ RECORD_CHECKS: dict[str, Check] = {
         "each batch undoes what the last one taught",
         "Shuffle.",
         lambda judged: [],  # said by "one_class"
+    ),
+    "same_batch": Check(
+        "what is learned is one batch",
+        "Go through the loader.",
+        same_batch,
     ),
     "evaluation": Check(
         "dropout and batch norms are not what they are in training",
@@ -102,6 +107,11 @@ RECORD_CHECKS: dict[str, Check] = {
         "a step goes by all batches since the start",
         "Call optimizer.zero_grad() before each backward pass.",
         lambda judged: added_up(judged) or added_up_later(judged),
+    ),
+    "thrown_away": Check(
+        "what was computed of most batches is lost",
+        "Call zero_grad() once a step, right after optimizer.step().",
+        thrown_away,
     ),
     "stale": Check(
         "a step by an old gradient goes on in a direction that may be none any more",
@@ -178,6 +188,11 @@ RECORD_CHECKS: dict[str, Check] = {
         "Look at the schedule, how many steps it is made for and how often scheduler.step() is called.",
         ended,
     ),
+    "rounding": Check(
+        "the weights stay as they are",
+        "Keep the weights in float32.",
+        rounding,
+    ),
     "swings": Check(
         "a schedule that is made for epochs is gone through within a few steps",
         "Call scheduler.step() once an epoch.",
@@ -226,7 +241,8 @@ EXPLAINS = {
     "not_watched": ("too_short",),
     "stopped": ("too_short",),
     "decay": ("large_updates", "small_updates"),
-    "no_rate": ("guessing", "small_updates", "schedule"),
+    "no_rate": ("guessing", "small_updates", "schedule", "rounding"),
+    "rounding": ("guessing",),
     "penalty": ("guessing", "large_updates", "first_loss"),
     "small_updates": ("guessing", "schedule"),
     "large_updates": ("schedule",),

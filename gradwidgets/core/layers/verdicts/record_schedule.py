@@ -32,10 +32,11 @@ def of_nothing(judged: JudgedRecord) -> list[Finding]:
     rates = torch.empty(0) if history.rates is None else history.rates
     still = int((rates.cumsum(0) == 0).sum())  # 0 for one that is not known
     whole = still == judged.samples
-    last = judged.steps if whole else int(history.steps[still]) - 1 if still else 0
+    last = judged.steps if whole else int(history.steps[still - 1]) if still else 0
     if still < _FEW or last < _FEW or not last > _LONG * judged.steps or _move(history.weight_norm[:still]):
         return []
-    message = f"the learning rate is 0 {'throughout' if whole else f'until step {last:,}'}: none of these steps moves a weight"
+    until = "throughout" if whole else f"until step {last:,} at least"
+    message = f"the learning rate is 0 {until}: none of these steps moves a weight"
     action = (
         "Look at the schedule: a factor of whole numbers (step // 1000, min(1, epoch // 5)) is 0 until the first of "
         "them is full, and one that begins at 0 and goes on once an epoch wastes the first; or at the lr that the "
