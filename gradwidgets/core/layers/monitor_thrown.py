@@ -33,7 +33,7 @@ class Thrown:
     def forget(self) -> None:
         """Let go of the weights."""
         self._parameter: nn.Parameter | None = None
-        self._last: tuple[TensorWeakRef, int, Tensor, int] | None = None
+        self._last: tuple[TensorWeakRef, int, Tensor | None, int] | None = None
         self._now = 0
 
     def noted(self, owned: Sequence[Owned]) -> None:
@@ -46,8 +46,9 @@ class Thrown:
         if gradient is None:
             return
         last, written = self._last, self._parameter._version
-        self._last = TensorWeakRef(gradient), written, _some(gradient), gradient._version
         self._now += last is not None and last[0]() is not gradient and last[1] == written
+        some = _some(gradient) if self._now else None  # most loops note one loss a step
+        self._last = TensorWeakRef(gradient), written, some, gradient._version
 
     def step(self) -> None:
         """A step is about to come."""
