@@ -58,7 +58,7 @@ class Between:
             self._places.append((one.parameter, one.parameter.data_ptr()))
             self._parts.append(flat[:: -(-flat.numel() // _NUMBERS)])
             self._ones.append(flat[flat.numel() // 2])
-        self._readable = [one for one in self._ones if one.is_cpu][-1:]
+        self._readable = [one for one in self._ones if one.is_cpu]
 
     def begins(self, step: int) -> float | None:
         """A step is about to come.
@@ -94,7 +94,7 @@ class Between:
         if self._before is not None:
             self._after = [one.clone() for one in self._parts]
             self._compare()
-        if not self.broken and self._readable and not math.isfinite(self._print[-1]):
+        if not self.broken and not all(map(math.isfinite, self._print)):
             self.broken = self._step
 
     def _compare(self) -> None:

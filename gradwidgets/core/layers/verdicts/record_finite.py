@@ -36,8 +36,7 @@ def not_finite(judged: JudgedRecord) -> list[Finding]:
         return []
     first = min([int(steps[of_loss[0]])] if of_loss else [], [int(history.steps[sampled[0]])] if sampled else [],
                 key=lambda one: one or [math.inf])[0]  # fmt: skip
-    at_first = sampled[0] if sampled and int(history.steps[sampled[0]]) == first else None
-    made = _made_by(judged, first, at_first is not None and bool(weights[at_first].any()))
+    made = history.broken if 0 < history.broken < first else 0
     layers = [column for column in judged.weighted if sampled and bool(broken[sampled[0], column])]
     finite = history.steps[(history.steps < first) & ~bad].tolist()
     evidence: dict[str, object] = {"step": made or first, "last finite sample": finite[-1] if finite else 0}
@@ -51,8 +50,8 @@ def not_finite(judged: JudgedRecord) -> list[Finding]:
     if batch is not None:
         evidence["batch"] = batch
         message += f" (batch {batch:,})"
-    if not made and finite and finite[-1] < first - 1:
-        message += f"; the sample before it, of step {finite[-1]:,}, was finite"
+    if not made:
+        message += _before(first, finite, bool(weights[history.steps == first].any()))
     if layers:
         evidence["layers"] = judged.names(layers)
         message += f". Not finite are the gradients of {listed(evidence['layers'])}"
@@ -64,10 +63,14 @@ def not_finite(judged: JudgedRecord) -> list[Finding]:
     return [Finding("non_finite", "error", message + why, evidence, tuple(layers), action)]
 
 
-def _made_by(judged: JudgedRecord, first: int, weights_are_lost: bool) -> int:
-    """The step before which all was finite and after which the weights were not; 0 where it is not known."""
-    made = first - 1 if weights_are_lost else judged.history.broken
-    return made if 0 < made < first else 0
+def _before(first: int, finite: list[int], weights_are_lost: bool) -> str:
+    """What is known of the steps before the first one that is not finite."""
+    said = ""
+    if finite and finite[-1] < first - 1:
+        said = f"; the sample before it, of step {finite[-1]:,}, was finite"
+    if weights_are_lost and first > 1:
+        said += f"; the weights were not finite by then: step {first - 1:,} left them so, or something else did"
+    return said
 
 
 def _loss_at(judged: JudgedRecord, step: int) -> float:
