@@ -8,7 +8,6 @@ import weakref
 from collections.abc import Callable, Iterator
 from numbers import Integral, Real
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -465,9 +464,9 @@ def _whole(name: str, value: object, low: int, or_else: str = "") -> int:
 
 
 def _yes_or_no(name: str, value: object) -> bool:
-    if not isinstance(value, (bool, np.bool_)):
+    if not isinstance(value, bool):
         raise TypeError(f"{name} must be True or False; got {value!r}")
-    return bool(value)
+    return value
 
 
 def _seconds(name: str, value: object) -> float:

@@ -5,7 +5,6 @@ from array import array
 from dataclasses import dataclass
 from numbers import Real
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -140,8 +139,8 @@ def loss_value(value: object) -> float | Tensor:
     Raises:
         TypeError: It is neither a real number nor a tensor or an array of one.
     """
-    if isinstance(value, np.ndarray) and value.size == 1:
-        value = value.item()
+    if hasattr(value, "__array__") and not isinstance(value, Tensor) and getattr(value, "size", 0) == 1:
+        value = value.item()  # NumPy's, and what is like it
     if isinstance(value, Tensor):
         if problem := _problem(value):
             raise TypeError(f"value must be a number or a tensor of one; got {problem}")
