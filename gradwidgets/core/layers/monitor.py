@@ -91,15 +91,18 @@ class GradientMonitor:
             raise TypeError(f"model must be a torch.nn.Module; got {type(model).__name__}")
         if optimizer is not None and not isinstance(optimizer, torch.optim.Optimizer):
             raise TypeError(f"optimizer must be a torch.optim.Optimizer or None; got {type(optimizer).__name__}")
+        if scaler is not None and not all(callable(getattr(scaler, one, None)) for one in ("is_enabled", "get_scale")):
+            raise TypeError(f"scaler must be a torch.amp.GradScaler or None; got {type(scaler).__name__}")
+        activations, updates = _yes_or_no("activations", activations), _yes_or_no("updates", updates)
         if every != "auto":
             every = _whole("every", every, 1, ' or "auto"')
         self._model = weakref.ref(model)
         self._optimizer = None if optimizer is None else weakref.ref(optimizer)
         self._pace = Pace(every, _share("budget", budget), _seconds("grace", grace))
-        self._updates = bool(updates)
+        self._updates = updates
         keep = _whole("keep", keep, 2)
-        self._sampler = Sampler(model, optimizer is not None, bool(activations), self._updates, keep, scaler)
-        self._first = FirstLook() if preflight else None
+        self._sampler = Sampler(model, optimizer is not None, activations, self._updates, keep, scaler)
+        self._first = FirstLook() if _yes_or_no("preflight", preflight) else None
         self._given = Given()
         if self._first is not None:
             self._sampler.strays = self._first.strayed
@@ -154,7 +157,11 @@ class GradientMonitor:
         model = self._model()
         optimizer = self._optimizer() if self._optimizer is not None else None
         if model is None or (self._optimizer is not None and optimizer is None):
-            raise ValueError("model and optimizer of this monitor are gone: make a new GradientMonitor")
+            gone = "model" if model is None else "optimizer"
+            raise ValueError(
+                f"the {gone} of this monitor is gone, which it does not keep alive: hold it in a variable of your own "
+                "and make a new GradientMonitor"
+            )
         known = _watching.get(model)
         before = known() if known is not None else None
         if before is not None:
@@ -162,7 +169,7 @@ class GradientMonitor:
             if before is not self:
                 before._sampler.notes["replaced by"] = "a newer monitor of the same model has ended this one"
         _watching[model] = weakref.ref(self)
-        self._sampler.open()
+        self._sampler.open(optimizer)
         before_step, after_step = Hook(self._before_step), Hook(self._after_step)
         if optimizer is not None:
             before, after = optimizer.register_step_pre_hook, optimizer.register_step_post_hook
@@ -205,7 +212,11 @@ class GradientMonitor:
         if model is not None and (known := _watching.get(model)) is not None and known() is self:
             del _watching[model]
         if not self._steps:
-            self._sampler.notes["no step"] = "no optimizer that holds parameters of the model made a step"
+            self._sampler.notes["no step"] = (
+                "no optimizer that holds parameters of the model made a step"
+                if self._optimizer is None
+                else "the optimizer made no step"
+            )
         else:
             self._sampler.notes.pop("no step", None)
 
@@ -265,7 +276,7 @@ class GradientMonitor:
         loss, value = value, loss_value(value)
         if self._first is not None and self._steps < 2:
             self._first.note_loss(loss)
-        self._sampler.waiting += 1
+        self._sampler.note_loss()
         self._look_at_loss(value)
         # Within a closure whose step has begun, the sample is still to come.
         done = self._steps - self._in_closure
@@ -349,7 +360,7 @@ class GradientMonitor:
             paced: Whether to take it only when `every` says so; otherwise always.
 
         Returns:
-            The sample; None if none was taken (where one should have been, `notes` says why).
+            The sample; None if none was taken, or there was no gradient to take it of (`notes` says why).
 
         Raises:
             RuntimeError: The monitor is not active.
@@ -364,7 +375,7 @@ class GradientMonitor:
             return None
         taken = self._take(None)
         self._passed(begin, sampled=taken)
-        return self.latest if taken else None
+        return self.latest if taken and self._sampler.has_gradient(self._steps) else None
 
     def sample_next(self) -> None:
         """Have the next step sampled, whatever the pace; call it before that step's pass forward.
@@ -461,6 +472,12 @@ def _whole(name: str, value: object, low: int, or_else: str = "") -> int:
     if value < low:
         raise ValueError(f"{name} must be {allowed}; got {value!r}")
     return int(value)
+
+
+def _yes_or_no(name: str, value: object) -> bool:
+    if not isinstance(value, bool):
+        raise TypeError(f"{name} must be True or False; got {value!r}")
+    return value
 
 
 def _seconds(name: str, value: object) -> float:

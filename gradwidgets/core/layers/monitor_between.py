@@ -1,7 +1,8 @@
 """Who else writes to the weights: between one step of an optimizer and the next, and other optimizers."""
 
 import math
-from collections.abc import Callable, Sequence
+import weakref
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -12,6 +13,7 @@ from gradwidgets.core.layers.monitor_layers import Owned
 _PARAMETERS = 3  # that are watched
 _NUMBERS = 64  # of each
 _MOST = 1000  # steps that are named
+_OTHERS = 7  # optimizers that a new one is compared with
 _SAME = 1e-3  # of a step: less is what rounding leaves of a way there and back
 
 
@@ -20,10 +22,13 @@ class Between:
 
     Attributes:
         steps: Those before which something else had written to the weights, ascending; the first thousand.
+        broken: The first step that left a number that is not finite, as far as it can be read at once; 0 for none.
     """
 
     def __init__(self) -> None:
         self.steps: list[int] = []
+        self.broken = self._step = 0
+        self._rounded: dict[str, list[Tensor]] = {}
         self.forget()
 
     def forget(self) -> None:
@@ -36,6 +41,7 @@ class Between:
         self._print: tuple | None = None
         self._before: list[Tensor] | None = None
         self._after: list[Tensor] | None = None
+        self._taught: list[tuple[int, Tensor]] = []
 
     def watch(self, owned: Sequence[Owned]) -> None:
         """Take some of these parameters, unless they are those that are watched already."""
@@ -52,7 +58,7 @@ class Between:
             self._places.append((one.parameter, one.parameter.data_ptr()))
             self._parts.append(flat[:: -(-flat.numel() // _NUMBERS)])
             self._ones.append(flat[flat.numel() // 2])
-        self._readable = [one for one in self._ones if one.is_cpu][-1:]
+        self._readable = [one for one in self._ones if one.is_cpu]
 
     def begins(self, step: int) -> float | None:
         """A step is about to come.
@@ -62,6 +68,7 @@ class Between:
             weights since, 0 where they are as they were before it; NaN for what is no part of that step. None for a
             step that was not sampled.
         """
+        self._step = step
         before, after, self._before, self._after = self._before, self._after, None, None
         written = self._print is not None and self._print != self._printed()
         # After a sampled step all of the numbers are looked at: one by itself may have no gradient.
@@ -75,12 +82,37 @@ class Between:
     def sampled(self) -> None:
         """The step that is about to come is sampled."""
         self._before = [one.clone() for one in self._parts]
+        self._taught = [
+            (place, one.grad.reshape(-1)[:: -(-one.numel() // _NUMBERS)] != 0)
+            for place, (one, _) in enumerate(self._places)
+            if one.dtype.itemsize < 4 and one.grad is not None and one.grad.layout == torch.strided
+        ]
 
     def ended(self) -> None:
         """A step is over."""
         self._print = self._printed()
         if self._before is not None:
             self._after = [one.clone() for one in self._parts]
+            self._compare()
+        if not self.broken and not all(map(math.isfinite, self._print)):
+            self.broken = self._step
+
+    def _compare(self) -> None:
+        """Count the numbers of half precision that a step has left as they were, though they have a gradient."""
+        for place, taught in self._taught:
+            before, after = self._before[place], self._after[place]
+            counts = torch.stack(((taught & (before == after)).sum(), taught.sum()))
+            self._rounded.setdefault(str(before.dtype).removeprefix("torch."), []).append(counts)
+        self._taught = []
+
+    @property
+    def rounded(self) -> dict[str, object]:
+        """The "type" of half precision, how many numbers that have a gradient were "looked at", and "same" ones."""
+        for name, counts in self._rounded.items():
+            counts[:] = [torch.stack([one.cpu() for one in counts]).sum(0)]
+            same, looked_at = counts[0].tolist()
+            return {"type": name, "same": same, "looked at": looked_at}
+        return {}
 
     def _printed(self) -> tuple:
         # What is written by way of `.data` is not counted; to read a number elsewhere would wait for the device.
@@ -122,19 +154,18 @@ class Rivals:
 
     def forget(self) -> None:
         """Let go of the optimizers."""
-        self._held: dict[int, tuple[str, Sequence[Owned]]] = {}
+        self._held: dict[int, tuple[weakref.ref, str, Sequence[Owned]]] = {}
         self._pairs: dict[tuple[int, int], list[Owned]] = {}
         self._last: dict[tuple[int, int], tuple[int, TensorWeakRef, int]] = {}
 
-    def step(self, optimizer: object, share_of: Callable[[object], Sequence[Owned]]) -> None:
-        """An optimizer is about to step, of which `share_of` tells what it holds."""
+    def step(self, optimizer: object, held: Sequence[Owned]) -> None:
+        """An optimizer is about to step, which holds these of the model's parameters."""
         key = id(optimizer)
-        if key in self._held and not self._pairs:
+        known = self._held.get(key)
+        if known is None or known[0]() is not optimizer or known[2] is not held:
+            self._take(optimizer, held)
+        if not self._pairs:
             return
-        known, held = self._held.get(key), share_of(optimizer)
-        if known is None or known[1] is not held:
-            self._held[key] = type(optimizer).__name__, held
-            self._pair(key)
         pairs = [pair for pair in self._pairs if key in pair]
         self.steps += bool(pairs)
         for pair in pairs:
@@ -148,15 +179,25 @@ class Rivals:
             return
         if last is not None and last[0] != key and last[1]() is gradient and last[2] == gradient._version:
             self.again += 1
-            self.names = self._held[last[0]][0], self._held[key][0]
+            self.names = self._held[last[0]][1], self._held[key][1]
             self.shared = tuple(each.name for each in both)
         self._last[pair] = key, TensorWeakRef(gradient), gradient._version
 
-    def _pair(self, key: int) -> None:
-        ours = {id(one.parameter) for one in self._held[key][1]}
-        for other, (_, theirs) in self._held.items():
-            pair = (min(key, other), max(key, other))
-            common = [one for one in theirs if id(one.parameter) in ours] if other != key else []
-            self._pairs.pop(pair, None)
+    def _take(self, optimizer: object, held: Sequence[Owned]) -> None:
+        """Compare a new one with the last few others that are still there: a loop may make one for each step."""
+        key = id(optimizer)
+        self._drop({other for other, (ref, *_) in self._held.items() if ref() is None or other == key})
+        self._drop(set(list(self._held)[: max(0, len(self._held) - _OTHERS)]))
+        ours = {id(one.parameter) for one in held}
+        for other, (*_, theirs) in self._held.items():
+            common = [one for one in theirs if id(one.parameter) in ours]
             if common:
-                self._pairs[pair] = common
+                self._pairs[min(key, other), max(key, other)] = common
+        self._held[key] = weakref.ref(optimizer), type(optimizer).__name__, held
+
+    def _drop(self, keys: set[int]) -> None:
+        for key in keys:
+            del self._held[key]
+        for pair in [pair for pair in self._pairs if not keys.isdisjoint(pair)]:
+            del self._pairs[pair]
+            self._last.pop(pair, None)

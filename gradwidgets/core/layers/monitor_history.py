@@ -15,11 +15,11 @@ from gradwidgets.core.results import Result
 
 MOST_BYTES = 64 * 2**20
 _FIRST_ROOM = 64  # samples
-_HEAD = 10  # numbers of a sample as a whole: step, seconds, loss, and those of _HEADS
+_HEAD = 11  # numbers of a sample as a whole: step, seconds, loss, and those of _HEADS
 _WORDS = ("layers", "kinds", "parameters", "notes")
 _MORE_WORDS = ("unheld", "missing", "strays", "of_loss")  # files of earlier versions have none
-_HEADS = ("batches", "writes", "written", "rates", "decays", "evaluating", "left")
-_TOLD = ("cut", "turned_off", "rivals")
+_HEADS = ("batches", "writes", "written", "kept", "rates", "decays", "evaluating", "left")
+_TOLD = ("cut", "turned_off", "rivals", "optimizers", "swings", "thrown", "rounded")
 _NOTED = ("noted_steps", "noted_losses", "noted_batches", "noted_entropies", "noted_rates", "noted_variances")
 
 
@@ -128,6 +128,8 @@ class History(_Recorded):
             at `zero_grad`, unless that fills the old memory with zeros. NaN and None as in `batches`.
         written: 0 where no pass backward, and nothing else, has written to the gradients since the sample before, 1
             where something has, (S,), float64. NaN and None as in `batches`.
+        kept: 1 where the gradients are in the memory that they were in at the sample before, 0 where it was let go and
+            made anew, (S,), float64. NaN and None as in `batches`.
         rates: The optimizer's learning rate, the largest of its groups, (S,), float64. NaN and None as in `batches`.
         decays: Its weight decay, likewise.
         evaluating: 1 where all of the model was in evaluation mode at the step, else 0, (S,), float64. NaN and None as
@@ -167,11 +169,22 @@ class History(_Recorded):
             "of the same labels" as the first; of numbers the
             "mean", and the root mean square "rms".
         outside: Steps before which something else than an optimizer had written to the weights.
+        broken: The first step after which weights were not finite, where that was seen; 0 where it was not.
         cut: How the graph of layers ends that are used and get no gradient, by their names: "no_grad" where they run
             without one, "detached" where it is cut behind them, "aside" where no optimizer holds them.
         turned_off: What evaluation mode turned off where the model was in it, as `monitor_mode.turned_off` says it.
         rivals: Two optimizers that step by the same gradient, by their "names", the parameters "shared", at how many
             "steps" and how many of them by a gradient used "again"; empty where there are none.
+        optimizers: Who stepped by the model's gradients: the class of the one that was "given" to the monitor and what
+            it "holds" of the model; the "lines" of all that stepped, as in `monitor_steppers.Line`; the steps of others
+            "since" the last one of that, and the "longest" such stretch before; whether the monitor was "entered", and
+            how many losses were "noted". Empty in a file that has none.
+        swings: How often the learning rate went down and up again, as in `monitor_optimizer.Swings`; empty where it
+            never did.
+        thrown: At how many "steps" "of" the first ones gradients were thrown away between the losses noted for it, and
+            how many "gradients"; empty where none were.
+        rounded: Of weights of half precision, by their "type", how many numbers with a gradient were "looked at" and
+            were the "same" after a sampled step, bit for bit; empty where there are none.
     """
 
     steps: Tensor
@@ -180,6 +193,7 @@ class History(_Recorded):
     batches: Tensor | None = None
     writes: Tensor | None = None
     written: Tensor | None = None
+    kept: Tensor | None = None
     rates: Tensor | None = None
     decays: Tensor | None = None
     evaluating: Tensor | None = None
@@ -204,9 +218,14 @@ class History(_Recorded):
     size: int = 0
     chance: dict[str, float] = field(default_factory=dict)
     outside: tuple[int, ...] = ()
+    broken: int = 0
     cut: dict[str, str] = field(default_factory=dict)
     turned_off: dict[str, int] = field(default_factory=dict)
     rivals: dict[str, object] = field(default_factory=dict)
+    optimizers: dict[str, object] = field(default_factory=dict)
+    swings: dict[str, float] = field(default_factory=dict)
+    thrown: dict[str, int] = field(default_factory=dict)
+    rounded: dict[str, object] = field(default_factory=dict)
 
     def save(self, path: str | os.PathLike) -> Path:
         """Keep it in a file, which `load` reads again: arrays and JSON, without pickles.
@@ -222,7 +241,7 @@ class History(_Recorded):
         about = {name: list(getattr(self, name)) for name in (*_WORDS, *_MORE_WORDS)}
         about |= {"outputs": self.outputs, "looked_at": list(self.looked_at), "unseen": self.unseen}
         about |= {"waiting": self.waiting, "size": self.size, "chance": self.chance}
-        about |= {"span": self.span if math.isfinite(self.span) else None, "rule": self.rule}
+        about |= {"broken": self.broken, "span": self.span if math.isfinite(self.span) else None, "rule": self.rule}
         about |= {"outside": list(self.outside)} | {name: getattr(self, name) for name in _TOLD}
         about["preflight"] = [one.to_dict() for one in self.preflight]
         return write(path, about, tensors)
@@ -248,7 +267,7 @@ class History(_Recorded):
             words |= {name: tuple(about.get(name, ())) for name in _MORE_WORDS}
             words |= {"looked_at": tuple(about.get("looked_at", ())), "unseen": str(about.get("unseen", ""))}
             words |= {"preflight": tuple(map(_finding, about.get("preflight", ())))}
-            words |= {name: int(about.get(name, 0)) for name in ("waiting", "size")}
+            words |= {name: int(about.get(name, 0)) for name in ("waiting", "size", "broken")}
             words["chance"] = {str(name): float(value) for name, value in dict(about.get("chance", {})).items()}
             words["outside"] = tuple(map(int, about.get("outside", ())))
             words |= {name: dict(about.get(name, {})) for name in _TOLD}

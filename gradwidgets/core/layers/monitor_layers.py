@@ -152,22 +152,27 @@ def writes_of(owned: Sequence[Owned]) -> float:
 
 
 class Written:
-    """Whether gradients were written to between one sample and the next. They are not kept alive for it."""
+    """What became of gradients' memory between one sample and the next. They are not kept alive for it."""
 
     def __init__(self) -> None:
         self._before: dict[str, tuple[TensorWeakRef, int]] = {}
 
-    def __call__(self, owned: Sequence[Owned]) -> float:
-        """1 where any of the first few was, or is new; 0 where all are as they were; NaN for none to compare."""
+    def __call__(self, owned: Sequence[Owned]) -> tuple[float, float]:
+        """Whether any of the first few was written to or is new, and whether all are in the memory of before.
+
+        Returns:
+            1 or 0 for each; NaN for none to compare.
+        """
         some = list(itertools.islice((one for one in owned if one.parameter.grad is not None), _LOOKED_AT))
         known = [self._before.get(one.name) for one in some]
         for one in some:
             self._before[one.name] = TensorWeakRef(one.parameter.grad), one.parameter.grad._version
         if not some or None in known:
-            return math.nan
-        pairs = zip(some, known, strict=True)
-        same = [one.parameter.grad is ref() and one.parameter.grad._version == version for one, (ref, version) in pairs]
-        return float(not all(same))
+            return math.nan, math.nan
+        pairs = [(one.parameter.grad, *before) for one, before in zip(some, known, strict=True)]
+        kept = all(gradient is ref() for gradient, ref, _ in pairs)
+        written = not kept or any(gradient._version != version for gradient, _, version in pairs)
+        return float(written), float(kept)
 
 
 def _first_gradients(owned: Sequence[Owned]) -> Iterable[Tensor]:

@@ -142,12 +142,28 @@ def loss_value(value: object) -> float | Tensor:
     """A loss as a float, or as a copy of its own where reading it would wait for an accelerator.
 
     Raises:
-        TypeError: It is neither a number nor a tensor of one.
+        TypeError: It is neither a real number nor a tensor or an array of one.
     """
+    if hasattr(value, "__array__") and not isinstance(value, Tensor) and getattr(value, "size", 0) == 1:
+        value = value.item()  # NumPy's, and what is like it
     if isinstance(value, Tensor):
-        if value.numel() != 1 or value.is_complex():
-            raise TypeError(f"value must be a number or a tensor of one; got shape {tuple(value.shape)}")
+        if problem := _problem(value):
+            raise TypeError(f"value must be a number or a tensor of one; got {problem}")
         return float(value.detach()) if value.device.type == "cpu" else value.detach().clone()
     if isinstance(value, bool) or not isinstance(value, Real):
         raise TypeError(f"value must be a number or a tensor of one; got {value!r}")
-    return float(value)
+    try:
+        return float(value)
+    except OverflowError:  # a whole number beyond all floats
+        return math.inf if value > 0 else -math.inf
+
+
+def _problem(value: Tensor) -> str:
+    """Why a tensor is no loss, "" where it is one."""
+    if value.numel() != 1:
+        return f"shape {tuple(value.shape)}"
+    if value.is_complex():
+        return "a complex number"
+    if value.dtype == torch.bool:
+        return "a truth value"
+    return "a meta tensor, which has no value" if value.is_meta else ""

@@ -8,6 +8,8 @@ _COST_WEIGHT = 0.3
 _AIM = 0.7  # of the budget: what a sample drives out of the caches is paid for outside it
 _HASTE = 10.0  # times the budget, while the grace lasts
 _SPARSE = 1.3  # times the steps so far, to the next sample at most, while there is a grace
+_DOZEN, _EACH = 12, 2  # samples that the grace is good for, and the steps from one to the next of them at most
+_FIRST = 5  # samples, each of which may cost as much as the grace
 _OUTLIER = 4.0  # times the running mean: a validation between two steps is no step
 _CYCLES = (2, 3, 4, 5, 6)  # steps after which a loop may begin anew: a critic's five and the generator's one, say
 _CROWDED = 1.3  # times its share of the latest samples: a turn that is waited past, if others can be had soon
@@ -20,10 +22,11 @@ class Pace:
     The first step is always sampled. With "auto" a sample is due when the training has lasted long enough since the
     start for all samples' cost, the next one included, to lie within the budget; and samples are never closer than
     one sample's cost allows, so that time earned in a long validation is not spent at once. With a grace, the first
-    sample, which pays for what is done once, is none of the budget's, and where a sample costs less than a step, some
-    are spread over all of the training: the more seldom the longer it is. Steps may come in turns, as those of two
-    optimizers do: so that no stride falls in with them, "auto" waits up to half as long again where the turn that is
-    due has had more than its share of the latest samples.
+    sample, which pays for what is done once, is none of the budget's; a dozen are taken at the start, one every other
+    step or so, if that many of the cheapest so far are within the grace, however slow a busy machine makes the others;
+    and where a sample costs less than a step, some are spread over all of the training: the more seldom the longer it
+    is. Steps may come in turns, as those of two optimizers do: so that no stride falls in with them, "auto" waits up to
+    half as long again where the turn that is due has had more than its share of the latest samples.
 
     Args:
         every: Steps from one sample to the next, or "auto".
@@ -49,6 +52,7 @@ class Pace:
         self._first_cost = True
         self._once, self._least = 0.0, math.inf
         self._seen = {cycle: [1 / cycle] * cycle for cycle in _CYCLES}
+        self._count = 0  # samples
 
     def start(self) -> None:
         """Begin to measure time."""
@@ -102,6 +106,7 @@ class Pace:
                 shares[:] = [
                     share * (1 - _RECENT) + _RECENT * (step % cycle == turn) for turn, share in enumerate(shares)
                 ]
+            self._count += 1
             self._least = math.inf if self._first_cost else min(self._least, took)
             if self._first_cost and self.grace:
                 self._once = took
@@ -133,7 +138,11 @@ class Pace:
         if self.grace and self._least < self._step_time:
             last = min(last, max(step, math.ceil(_SPARSE * self._sampled)) + 1)
             due = min(due, last)
-        steps = range(due, last + 1)
+        # What the first few cost may be a busy machine's fault, one and all.
+        if self._count < _DOZEN and self._least <= (self.grace if self._count < _FIRST else self.grace / _DOZEN):
+            due = min(due, max(step + 1, self._sampled + _EACH))
+            last = min(last, due + 1)
+        steps = range(due, max(due, last) + 1)
         return next((one for one in steps if self._crowd(one) <= _CROWDED), min(steps, key=self._crowd))
 
     def _crowd(self, step: int) -> float:

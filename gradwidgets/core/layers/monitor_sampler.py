@@ -19,8 +19,10 @@ from gradwidgets.core.layers.monitor_loss import Losses
 from gradwidgets.core.layers.monitor_mode import is_evaluating, turned_off
 from gradwidgets.core.layers.monitor_numbers import gradient_numbers
 from gradwidgets.core.layers.monitor_optimizer import rule_of, settings_of, shares_of
+from gradwidgets.core.layers.monitor_steppers import Steppers
 from gradwidgets.core.layers.monitor_taps import Taps
 from gradwidgets.core.layers.monitor_targets import TargetRecord
+from gradwidgets.core.layers.monitor_thrown import Thrown
 from gradwidgets.core.layers.monitor_updates import Updates, plain_lr
 
 _LOOK_EVERY = 8  # samples, for parameters that are new in the model
@@ -45,6 +47,7 @@ class Sampler:
         loss: Of the newest sample; NaN for none.
         batch: The one that the next sample is of; NaN where that is unknown.
         waiting: Losses that were noted since the last step.
+        noted: Losses that were noted in all.
         strays: Gives the tensors that take part and that the model does not list, by name.
     """
 
@@ -54,11 +57,14 @@ class Sampler:
         self.notes: dict[str, str] = {}
         self.taps = Taps()
         self.loss = self.batch = math.nan
-        self.waiting = 0
+        self.waiting = self.noted = 0
         self.strays: Callable[[], dict[str, Tensor]] = dict
         self._targets = TargetRecord()
         self._written = Written()
         self._between, self._rivals, self._cut = Between(), Rivals(), CutLook()
+        self._steppers, self._thrown = Steppers(), Thrown()
+        self._given: dict[str, object] = {}
+        self._entered = False
         self._turned_off: dict[str, int] = {}
         self._lrs: dict[int, float | None] = {}
         self._rules: dict[int, dict[str, object]] = {}
@@ -120,10 +126,13 @@ class Sampler:
         more["rule"] = rules[0] if rules and all(one == rules[0] for one in rules) else {}
         more |= {"noted_steps": losses.steps, "noted_losses": losses.values, "noted_batches": losses.batches}
         more |= {f"noted_{name}": getattr(losses, name) for name in ("entropies", "rates", "variances")}
-        more |= {"outside": tuple(self._between.steps), "cut": dict(self._cut.found), "turned_off": self._turned_off}
+        more |= {"outside": tuple(self._between.steps), "broken": self._between.broken}
+        more |= {"cut": dict(self._cut.found), "turned_off": self._turned_off}
         if (rivals := self._rivals).again:
             named = {"names": list(rivals.names), "shared": list(rivals.shared)}
             more["rivals"] = named | {"steps": rivals.steps, "again": rivals.again}
+        more |= {"swings": self._steppers.swings, "thrown": self._thrown.told, "rounded": self._between.rounded}
+        more["optimizers"] = self._steppers.told | self._given | {"entered": self._entered, "noted": self.noted}
         more |= {"waiting": self.waiting, "chance": self._targets.chance, "size": self._targets.size}
         if first is not None:
             more["size"] = max(self._targets.size, first.size)
@@ -131,21 +140,42 @@ class Sampler:
             more |= {"of_loss": first.made, "span": first.span}
         return self._record.history(*self._names, self.sentences, **more)
 
+    def note_loss(self) -> None:
+        """A loss was noted."""
+        self.waiting += 1
+        self.noted += 1
+        if self._table is not None:
+            with self._guarded("a loss"):
+                self._thrown.noted(self._table.owned)
+
     def note_targets(self, targets: Tensor) -> None:
         """Take a batch's targets; training goes on whatever happens here."""
         with self._guarded("the targets"), torch.no_grad():
             self._targets.add(targets)
+            if self._targets.unclear:
+                self.notes["targets"] = f"what a guess would cost is not known: {self._targets.unclear}"
 
     @property
     def latest(self) -> Sample | None:
         """The newest."""
         return self._record.latest(*self._names, self.sentences)
 
-    def open(self) -> None:
-        """Look at the model; columns that are recorded already stay where they are."""
+    def open(self, optimizer: object = None) -> None:
+        """Look at the model, and at the one optimizer; columns that are recorded already stay where they are."""
         names, kinds, _ = self._names
         self._table = LayerTable(self._model(), self._activations, names, kinds)
         self._describe(self._table)
+        self._entered = True
+        if optimizer is not None:
+            self._note_given(optimizer)
+
+    def _note_given(self, optimizer: object) -> None:
+        """See what the one optimizer holds of the model: that of another model holds nothing."""
+        held = [one.name for one in self.share_of(optimizer)]
+        self._given = {"given": type(optimizer).__name__, "holds": held}
+        self.notes.pop("stranger", None)
+        if self._table.owned and not held:
+            self.notes["stranger"] = "the optimizer holds none of the model's parameters"
 
     def close(self) -> None:
         """Let go of the model and of every hook in it."""
@@ -153,6 +183,7 @@ class Sampler:
         self._cut.disarm()
         self._between.forget()
         self._rivals.forget()
+        self._thrown.forget()
         self._table = None
         self._held.clear()
         if self._updates is not None:
@@ -205,32 +236,48 @@ class Sampler:
             self.loss = math.nan if loss is None else float(loss)
             # What nobody trains may add up.
             trained = (optimizer is not None and self.share_of(optimizer)) or owned
-            head = self.batch, writes_of(trained), self._written(trained), *settings_of(optimizer), self._mode()
+            head = self.batch, writes_of(trained), *self._written(trained), *settings_of(optimizer), self._mode()
             self._record.add(step, seconds, self.loss, numbers, layers, *head)
             return True
         self._failures += 1
         return False
+
+    def has_gradient(self, step: int) -> bool:
+        """Whether there is any gradient; it is noted where there is none."""
+        there = any(one.parameter.grad is not None for one in self._table.owned)
+        if not there:
+            self.notes["empty"] = f"no gradient at step {step}: call sample() after backward() and before zero_grad()"
+        return there
 
     def begins(self, step: int, optimizer: object) -> None:
         """A step is about to come, sampled or not: see who else has written to the weights since the last."""
         if self._cut.handles:
             self._cut.disarm()
         try:
+            self._thrown.step()
             left = self._between.begins(step)
             if left is not None and len(self._record):
                 self._record.amend_last(left)
             self._between.watch(self._table.owned)
             if optimizer is not None:
-                self._rivals.step(optimizer, self.share_of)
+                self._stepped_by(optimizer, True, step)
         except Exception as error:
             self._note_failure(f"what came before step {step}", error)
 
     def other(self, optimizer: object) -> None:
         """An optimizer that is not watched is about to step: it may hold what another does."""
         try:
-            self._rivals.step(optimizer, self.share_of)
+            self._stepped_by(optimizer, False)
         except Exception as error:
             self._note_failure("another optimizer", error)
+
+    def _stepped_by(self, optimizer: object, watched: bool, step: int = 0) -> None:
+        held = self.share_of(optimizer)
+        if held or watched:
+            self._rivals.step(optimizer, held)
+            self._steppers.step(optimizer, held, watched, step)
+        if held and not self._given.get("holds", held):  # it was given parameters meanwhile
+            self._note_given(optimizer)
 
     def stepped(self, sampled: bool) -> bool:
         """The optimizer has stepped: add to the sample how far; return whether there was anything to do."""

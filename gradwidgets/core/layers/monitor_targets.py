@@ -23,6 +23,7 @@ class TargetRecord:
         size: Samples in the largest batch; 0 before the first.
         cost: What guessing by all that came so far costs in the newest batch: as cross-entropy of classes, as that of
             zeros and ones, and as mean square; NaN where that is no loss for such targets, or the batch was not read.
+        unclear: Why nothing can be told of them; "" where something can.
     """
 
     def __init__(self) -> None:
@@ -31,7 +32,7 @@ class TargetRecord:
         self._batches = 0
         self._classes = _Classes()
         self._numbers: _Numbers | None = None
-        self._unclear = False
+        self.unclear = ""
 
     def add(self, targets: Tensor) -> None:
         """Take a batch's targets."""
@@ -39,18 +40,23 @@ class TargetRecord:
         self.size = max(self.size, targets.shape[0] if targets.ndim else 1)
         self.cost = _UNKNOWN
         often = targets.device.type == "cpu" and self._batches <= _EACH
-        if self._unclear or not (often or self._batches % _SELDOM == 1) or not targets.numel() or targets.is_complex():
+        if self.unclear or not (often or self._batches % _SELDOM == 1) or not targets.numel():
             return
         targets = targets.detach()
-        numeric = targets.is_floating_point()
-        self.cost = self._add_numbers(targets) if numeric else self._classes.add(targets)
-        if self.cost is None or (self._classes.known and self._numbers is not None):
-            self._unclear, self.cost = True, _UNKNOWN
+        if targets.is_complex():
+            self.unclear = "targets are complex numbers"
+            return
+        cost = self._add_numbers(targets) if targets.is_floating_point() else self._classes.add(targets)
+        if cost is None:
+            self.unclear = self.unclear or "targets are of many kinds, or of several widths"
+        elif self._classes.known and self._numbers is not None:
+            self.unclear = "some targets are whole numbers, and others are not"
+        self.cost = _UNKNOWN if self.unclear else cost
 
     @property
     def chance(self) -> dict[str, float]:
         """What guessing costs on the average, and the largest share; empty where that cannot be told."""
-        if self._unclear:
+        if self.unclear:
             return {}
         return self._classes.chance if self._numbers is None else self._numbers.chance
 
@@ -60,7 +66,11 @@ class TargetRecord:
             self._numbers = _Numbers(rows.shape[1])
         if rows.shape[1] != self._numbers.width or rows.shape[1] > _WIDE:
             return None
-        return self._numbers.add(rows[:: -(-rows.numel() // _MOST)].cpu().double())
+        some = rows[:: -(-rows.numel() // _MOST)].cpu().double()
+        if not bool(some.isfinite().all()):
+            self.unclear = "some targets are not finite"
+            return None
+        return self._numbers.add(some)
 
 
 class _Classes:

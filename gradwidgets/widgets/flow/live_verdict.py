@@ -58,6 +58,11 @@ class Told:
         return cls(max_norm=max_norm, classes=classes, **more)
 
 
+def _finite(value: float | None) -> float | None:
+    """What was measured, where that gave a number."""
+    return value if value is not None and math.isfinite(value) else None
+
+
 class LiveVerdict:
     """What there is to say of a record that grows.
 
@@ -100,8 +105,8 @@ class LiveVerdict:
         self.findings = diagnose_record(
             history,
             losses=losses,
-            lr=lr,
-            largest_curvature=told.largest_curvature,
+            lr=_finite(lr),
+            largest_curvature=_finite(told.largest_curvature),
             max_norm=told.max_norm,
             classes=told.classes,
         )

@@ -4,10 +4,15 @@ from dataclasses import fields, replace
 
 from gradwidgets.core.finding import SEVERITIES, Finding, worst_first
 from gradwidgets.core.layers.monitor_history import History
-from gradwidgets.core.layers.verdicts.record_checks import ALL_UNHELD, EXPLAINS, LEADS_TO, RECORD_CHECKS
-from gradwidgets.core.layers.verdicts.record_given import same_batch
+from gradwidgets.core.layers.verdicts.record_checks import (
+    ALL_UNHELD,
+    EXPLAINS,
+    LEADS_TO,
+    RECORD_CHECKS,
+    WITHOUT_SAMPLES,
+)
 from gradwidgets.core.layers.verdicts.record_level import level
-from gradwidgets.core.layers.verdicts.record_loss import hardly, no_step
+from gradwidgets.core.layers.verdicts.record_loss import hardly
 from gradwidgets.core.layers.verdicts.recorded import JudgedRecord, Known
 from gradwidgets.core.subject.home import at_home
 from gradwidgets.core.wording import counted
@@ -35,16 +40,16 @@ def diagnose_record(history: History, **known: object) -> list[Finding]:
         in `history.layers`, `evidence` numbers and thresholds.
 
     Raises:
-        TypeError: Something else is told than these.
+        TypeError: Something else is told than these, or one is of the wrong type.
+        ValueError: One is out of its range.
     """
     names = [one.name for one in fields(Known)]
     wrong = [name for name in known if name not in names]
     if wrong:
         raise TypeError(f"a record's verdict may be told {', '.join(names)}; got {', '.join(wrong)}")
     judged = JudgedRecord(history, Known(**known))
-    found = (
-        [one for check in RECORD_CHECKS.values() for one in check.find(judged)] if judged.samples else no_step(judged)
-    )
+    checks = RECORD_CHECKS if judged.samples else WITHOUT_SAMPLES
+    found = [one for name in checks for one in RECORD_CHECKS[name].find(judged)]
     found = _with_causes(found)
     gone = {name for one in found for name in _explained(one)}
     found = [replace(one, action=one.action or RECORD_CHECKS[one.name].action) for one in found if one.name not in gone]
@@ -101,8 +106,7 @@ def _too_short(judged: JudgedRecord) -> Finding:
 def _healthy(judged: JudgedRecord) -> Finding:
     evidence = {"steps": judged.steps, "samples": judged.samples}
     looked = f"{counted(judged.steps, 'step')}, {counted(judged.samples, 'sample')}; {', '.join(_looked_at(judged))}"
-    message = ", ".join(filter(None, ("nothing went wrong in what was recorded", same_batch(judged))))
-    message = "; ".join(filter(None, (message, level(judged))))
+    message = "; ".join(filter(None, ("nothing went wrong in what was recorded", level(judged))))
     return Finding("healthy", "ok", f"{message}. Looked at: {looked}", evidence)
 
 

@@ -86,8 +86,8 @@ def _climbs(judged: JudgedRecord, values: Tensor) -> list[Finding]:
         return []
     part = max(1, len(values) // 10)
     first, last = float(values[:part].median()), float(values[-part:].median())
-    if not last > first:
-        return []
+    if not last > first or bool((values <= 0).all()):
+        return []  # what is never above 0 and comes up to it is minus a loss, which is to be made larger
     message = (
         f"{judged.history.rule['name']} climbs, as maximize=True asks of it: the loss rises from {number(first, 3)} to "
         f"{number(last, 3)}"

@@ -3,28 +3,29 @@
 from gradwidgets.core.layers.verdicts.check import Check
 from gradwidgets.core.layers.verdicts.record_causes import decay, endless, first_loss, negated, penalty, summed
 from gradwidgets.core.layers.verdicts.record_clips import always_clipped
-from gradwidgets.core.layers.verdicts.record_given import cut, evaluation, one_class, target_scale
+from gradwidgets.core.layers.verdicts.record_finite import not_finite
+from gradwidgets.core.layers.verdicts.record_given import cut, evaluation, one_class, same_batch, target_scale
 from gradwidgets.core.layers.verdicts.record_gradients import (
     added_up,
-    not_finite,
     unheld,
     unlisted,
     without,
 )
 from gradwidgets.core.layers.verdicts.record_jumps import jumped, momentum
 from gradwidgets.core.layers.verdicts.record_level import above_a_guess
-from gradwidgets.core.layers.verdicts.record_loss import by_frequencies, diverging, guessing, no_step, single
+from gradwidgets.core.layers.verdicts.record_loss import by_frequencies, diverging, guessing, single
+from gradwidgets.core.layers.verdicts.record_optimizers import made_anew, no_step, none_held, stopped
 from gradwidgets.core.layers.verdicts.record_outside import drawn_again, drawn_back, two_optimizers
-from gradwidgets.core.layers.verdicts.record_schedule import ended
-from gradwidgets.core.layers.verdicts.record_steps import beyond_stable, died, out_of_range
-from gradwidgets.core.layers.verdicts.record_sums import added_up_later, put_back, stale
+from gradwidgets.core.layers.verdicts.record_schedule import ended, of_nothing, swings
+from gradwidgets.core.layers.verdicts.record_steps import beyond_stable, died, out_of_range, rounding
+from gradwidgets.core.layers.verdicts.record_sums import added_up_later, past_losses, put_back, stale, thrown_away
 
 RECORD_CHECKS: dict[str, Check] = {
     # Causes first: of two that are as grave, what comes first is told first.
     "unheld": Check(
         "what no optimizer holds stays as it was drawn",
         "Give them to an optimizer (one that is made after them), or set requires_grad_(False) where it is meant so.",
-        unheld,
+        lambda judged: unheld(judged) or none_held(judged),
     ),
     "unlisted": Check(
         "what no optimizer is given stays as it was drawn",
@@ -51,6 +52,11 @@ RECORD_CHECKS: dict[str, Check] = {
         "each batch undoes what the last one taught",
         "Shuffle.",
         lambda judged: [],  # said by "one_class"
+    ),
+    "same_batch": Check(
+        "what is learned is one batch",
+        "Go through the loader.",
+        same_batch,
     ),
     "evaluation": Check(
         "dropout and batch norms are not what they are in training",
@@ -92,10 +98,20 @@ RECORD_CHECKS: dict[str, Check] = {
         "Look at that batch and at what divides, takes a logarithm or a root; lower the learning rate; clip.",
         not_finite,
     ),
+    "past_losses": Check(
+        "a step goes by all batches since the start, and each takes longer than the one before",
+        "Call backward() on the loss of this step alone.",
+        past_losses,
+    ),
     "added_up": Check(
         "a step goes by all batches since the start",
         "Call optimizer.zero_grad() before each backward pass.",
         lambda judged: added_up(judged) or added_up_later(judged),
+    ),
+    "thrown_away": Check(
+        "what was computed of most batches is lost",
+        "Call zero_grad() once a step, right after optimizer.step().",
+        thrown_away,
     ),
     "stale": Check(
         "a step by an old gradient goes on in a direction that may be none any more",
@@ -106,6 +122,21 @@ RECORD_CHECKS: dict[str, Check] = {
         "without a step nothing is learned",
         "Call optimizer.step(); make the optimizer of the model that is trained, after all its parts are in place.",
         no_step,
+    ),
+    "not_watched": Check(
+        "what is not watched is not recorded",
+        "Put the training into the monitor's block.",
+        lambda judged: [],  # said by "no_step"
+    ),
+    "stopped": Check(
+        "what comes after the last step that is seen is not judged",
+        "Give the monitor what is trained then.",
+        stopped,
+    ),
+    "made_anew": Check(
+        "momentum and averages of gradients begin at 0 again and again",
+        "Make the optimizer once, before the loop.",
+        made_anew,
     ),
     "put_back": Check(
         "every step is undone",
@@ -137,6 +168,11 @@ RECORD_CHECKS: dict[str, Check] = {
         "Lower the learning rate; clip; look for a sign that is turned.",
         lambda judged: diverging(judged) or jumped(judged),
     ),
+    "no_rate": Check(
+        "a step of a learning rate of 0 is none",
+        "Look at the schedule, and at the lr that the optimizer is given.",
+        of_nothing,
+    ),
     "large_updates": Check(
         "weights are thrown about and not refined",
         "Lower the learning rate, tenfold at first.",
@@ -151,6 +187,16 @@ RECORD_CHECKS: dict[str, Check] = {
         "what is left of the training is spent on nothing",
         "Look at the schedule, how many steps it is made for and how often scheduler.step() is called.",
         ended,
+    ),
+    "rounding": Check(
+        "the weights stay as they are",
+        "Keep the weights in float32.",
+        rounding,
+    ),
+    "swings": Check(
+        "a schedule that is made for epochs is gone through within a few steps",
+        "Call scheduler.step() once an epoch.",
+        swings,
     ),
     "died": Check(
         "a unit that gives 0 for every sample gets no gradient and stays dead",
@@ -183,6 +229,7 @@ RECORD_CHECKS: dict[str, Check] = {
 EXPLAINS = {
     "non_finite": ("diverging", "large_updates", "died", "schedule"),
     "added_up": ("diverging", "large_updates", "always_clipped"),
+    "past_losses": ("added_up", "diverging", "large_updates", "always_clipped"),
     "no_gradient": ("guessing", "small_updates", "cut"),
     "died": ("guessing",),
     "target_scale": ("diverging", "guessing", "large_updates", "small_updates"),
@@ -191,14 +238,19 @@ EXPLAINS = {
     "one_class": ("guessing",),
     "put_back": ("guessing", "small_updates"),
     "no_step": ("too_short",),
+    "not_watched": ("too_short",),
+    "stopped": ("too_short",),
     "decay": ("large_updates", "small_updates"),
+    "no_rate": ("guessing", "small_updates", "schedule", "rounding"),
+    "rounding": ("guessing",),
     "penalty": ("guessing", "large_updates", "first_loss"),
     "small_updates": ("guessing", "schedule"),
     "large_updates": ("schedule",),
     "diverging": ("guessing", "schedule"),
     "unlisted": ("guessing",),
 }
-ALL_UNHELD = ("added_up", "guessing", "small_updates")
+ALL_UNHELD = ("added_up", "guessing", "small_updates", "no_gradient", "no_step", "too_short")
+WITHOUT_SAMPLES = ("no_step", "made_anew")
 
 # What a fault leads to: it is as grave as the gravest of these.
 LEADS_TO = {

@@ -89,15 +89,22 @@ def one_class(judged: JudgedRecord) -> list[Finding]:
     return [Finding("one_class_a_batch", "warning", message, evidence, action=action)]
 
 
-def same_batch(judged: JudgedRecord) -> str:
-    """What to say of a training whose batches all have the very same targets."""
+def same_batch(judged: JudgedRecord) -> list[Finding]:
+    """Batches that all have the very same targets."""
     chance = judged.history.chance
     if chance.get("of the same labels") != 1 or chance["batches"] < _BATCHES or chance["labels"] < 2:
-        return ""
-    return (
-        f"but all {int(chance['batches']):,} batches have the very same targets: unless that is all of the data, the "
-        "loader gives one batch again and again"
+        return []
+    if chance["labels"] == judged.history.size:
+        return []  # each sample's own number, as where it is to be told from the others of its batch
+    message = (
+        f"all {int(chance['batches']):,} batches have the very same targets: unless that is all of the data, the "
+        "loader gives one batch again and again, and the loss is of that alone"
     )
+    action = (
+        "If it is all of the data, or one batch is to be learned by heart, all is well. Else go through the loader "
+        "(for inputs, targets in loader): next(iter(loader)) within the loop begins anew each time."
+    )
+    return [Finding("same_batch", "info", message, {"batches": int(chance["batches"])}, action=action)]
 
 
 def _is_easy(judged: JudgedRecord) -> bool:

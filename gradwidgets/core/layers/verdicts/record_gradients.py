@@ -3,7 +3,6 @@
 import math
 
 import torch
-from torch import Tensor
 
 from gradwidgets.core.finding import Finding
 from gradwidgets.core.layers.verdicts.check import listed
@@ -16,47 +15,6 @@ _MOSTLY = 0.9  # of the samples
 _ALONG, _SUMMED = 0.8, 0.4  # correlation of a norm with the step, and times the first in the number of steps
 _GROWN, _TWICE = 5.0, 1.5  # times the first, where the memory is written to less often than zeros and a gradient would
 _NONE = 3  # samples without a gradient that are enough
-
-
-def not_finite(judged: JudgedRecord) -> list[Finding]:
-    """The first step whose loss, gradients or weights are not finite."""
-    history = judged.history
-    broken = (history.non_finite > 0) | _lost(history.weight_norm, history.non_finite)
-    bad = broken.any(1) | history.loss.isinf()
-    steps, losses = judged.losses
-    of_loss = (~losses.isfinite()).nonzero().flatten().tolist()
-    sampled = bad.nonzero().flatten().tolist()
-    if not of_loss and not sampled:
-        return []
-    first = min([int(steps[of_loss[0]])] if of_loss else [], [int(history.steps[sampled[0]])] if sampled else [],
-                key=lambda one: one or [math.inf])[0]  # fmt: skip
-    layers = [column for column in judged.weighted if sampled and bool(broken[sampled[0], column])]
-    finite = history.steps[(history.steps < first) & ~bad].tolist()
-    evidence: dict[str, object] = {"step": first, "last finite sample": finite[-1] if finite else 0}
-    message = f"{'the loss' if of_loss and int(steps[of_loss[0]]) == first else 'a gradient'} is not finite"
-    message += f", first seen at step {first:,}"
-    batch = judged.batch(first)
-    if batch is not None:
-        evidence["batch"] = batch
-        message += f" (batch {batch:,})"
-    if finite and finite[-1] < first - 1:
-        message += f"; the sample before it, of step {finite[-1]:,}, was finite"
-    if layers:
-        evidence["layers"] = judged.names(layers)
-        message += f". Not finite are the gradients of {listed(evidence['layers'])}"
-    if finite and judged.samples > _FEW and (growth := _growth(judged.total[~bad])) > 100:
-        evidence["growth of the gradient"] = growth
-        message += f"; the gradient had grown {number(growth, 2)} times before"
-    return [Finding("non_finite", "error", message, evidence, tuple(layers))]
-
-
-def _lost(weights: Tensor, counted_in: Tensor) -> Tensor:
-    """Weights that are not finite, of layers that the sample is of: another optimizer's have no numbers there."""
-    return ~weights.isfinite() & ~counted_in.isnan()
-
-
-def _growth(total: Tensor) -> float:
-    return float(total[-1] / total[: max(1, len(total) // 2)].median()) if len(total) else math.nan
 
 
 def added_up(judged: JudgedRecord) -> list[Finding]:

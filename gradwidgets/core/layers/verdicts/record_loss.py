@@ -8,6 +8,7 @@ from torch import Tensor
 from gradwidgets.core.finding import Finding
 from gradwidgets.core.layers.verdicts.record_schedule import lower_rate
 from gradwidgets.core.layers.verdicts.record_steps import steps_are_small
+from gradwidgets.core.layers.verdicts.record_sums import many_passes
 from gradwidgets.core.layers.verdicts.recorded import JudgedRecord, first_and_last, medians
 from gradwidgets.core.wording import number, percent
 
@@ -21,6 +22,7 @@ _UP = 10.0  # times the start, or times the lowest if it is twice the start
 _CLIMBS = 2.0  # times the start, for a loss that never came down again
 _LEFT = 0.5  # of the start: where more is left after a peak, nothing was gained by it
 _TOP = 5  # losses in a row that make a peak
+_JUST, _NEARLY = 10, 3  # losses just before one; steps before it that may have made it so
 _AT = 0.03  # of what a guess by the frequencies costs
 _CLEARLY = 2.0  # standard errors, to be below or to fall
 _LITTLE = 1e-3  # of what a guess costs: by so much it is not known itself
@@ -30,7 +32,6 @@ _HARDLY = 1e-2  # of the loss: it does not waver
 _HARDLY_BELOW = 0.03  # of a guess
 _NEGATIVE = 0.1  # of the loss at first, below 0
 _HARDER, _KNOWS = 1.5, 0.9  # times what a guess costs at first; of what it costs at last
-_NO_STEP = 5  # losses without a step
 
 _IF_HARDER = "If the task was made harder on the way, all is well; if not, lower the learning rate."
 _CHANCES = {
@@ -172,15 +173,6 @@ def single(judged: JudgedRecord) -> list[Finding]:
     return [Finding("single_samples", "info", message, evidence)]
 
 
-def no_step(judged: JudgedRecord) -> list[Finding]:
-    """Losses, and no step of an optimizer that holds the model."""
-    waiting = judged.history.waiting
-    if judged.samples or waiting < _NO_STEP:
-        return []
-    message = f"{waiting:,} losses were noted, and no optimizer that holds parameters of the model made a step"
-    return [Finding("no_step", "error", message, {"losses": waiting, "threshold": _NO_STEP})]
-
-
 def diverging(judged: JudgedRecord) -> list[Finding]:
     """A loss that ends far above where it began, or where it was lowest."""
     _, values = judged.losses
@@ -204,19 +196,39 @@ def diverging(judged: JudgedRecord) -> list[Finding]:
     if not end > _LEFT * (min(first, 2 * guess) if guess > 0 else first):
         return _risen(evidence) if end > 2 * start and end > _UP * max(lowest, 0.0) else []
     message = f"the loss is {number(last, 3)} at last; it began at {number(first, 3)}"
+    blown = _blown_up(judged, start)
+    passes = many_passes(judged)
+    action = f"{passes}Lower the learning rate; clip, between backward() and step(); look for a sign that is turned."
     climbs = end > _CLIMBS * start and float(values[len(values) // 2 :].min()) > highest_at_first
     if end > _UP * start or climbs or (end > 2 * start and end > _UP * max(lowest, 0.0)):
         if lowest < first:
             message += f" and was {number(lowest, 3)} in its best quarter"
         if steps_are_small(judged):
-            message, harder = f"{message}, by steps of a usual size", end <= guess
+            message, harder = f"{message}{blown}, by steps of a usual size", end <= guess
             action = _IF_HARDER if harder else f"Look for a sign that is turned. {_IF_HARDER}"
             return [Finding("diverging", "info" if harder else "error", message, evidence, action=action)]
-        return [Finding("diverging", "error", message, evidence)]
+        return [Finding("diverging", "error", message + blown, evidence, action=action)]
     if top > _UP * start and end > _LEFT * start:
         message += f" and was {number(top, 3)} or more for {_TOP} steps in a row: nothing was gained by it"
         return [Finding("diverging", "warning", message, evidence)]
     return []
+
+
+def _blown_up(judged: JudgedRecord, start: float) -> str:
+    """At which step the loss leaves what it was before by far, and what the gradient was there; "" where it creeps."""
+    steps, values = judged.losses
+    levels = [float(values[max(0, k - _JUST) : k].median()) for k in range(1, len(values))]
+    at = next((k for k, level in enumerate(levels, 1) if float(values[k]) > _UP * max(level, start)), None)
+    if at is None:
+        return ""
+    step = int(steps[at])
+    words = f"; at step {step:,} it goes from {number(float(values[at - 1]), 3)} to {number(float(values[at]), 3)}"
+    sampled, total = judged.history.steps, judged.total
+    near, before = total[(sampled <= step) & (sampled >= step - _NEARLY)], total[sampled < step - _NEARLY]
+    if not len(near) or not float(near.max()) > (_UP * float(before.median()) if len(before) else 0.0):
+        return words
+    was = f", where it was {number(float(before.median()), 2)} before" if len(before) else ""
+    return f"{words}, and the norm of the gradient there is {number(float(near.max()), 2)}{was}"
 
 
 def _knows_more(judged: JudgedRecord) -> bool:

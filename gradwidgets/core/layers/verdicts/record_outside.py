@@ -10,6 +10,7 @@ from gradwidgets.core.wording import number, percent
 
 _SAMPLES = 5
 _LEFT = 0.5  # of a step, at most, for steps that are mostly taken back
+_NEXT_TO_NOTHING = 0.1  # of a step that is left: no way of averaging is meant so, whatever the loss does
 _ALIKE = 0.2  # how far what is left may be from its median, relative: an average keeps the same share each time
 _LESS = 0.9  # of the loss at first: something was gained
 _SELDOM = 0.25  # of the steps: what is written at more of them does not begin anew each time
@@ -43,7 +44,11 @@ def drawn_back(judged: JudgedRecord) -> list[Finding]:
         "nothing back. Else look for load_state_dict, copy_ and lerp_ within the loop."
     )
     evidence = {"left of a step": share, "samples": len(known), "threshold": _LEFT}
-    return [Finding("put_back", "info" if gains else "warning", message, evidence, action=action)]
+    return [
+        Finding(
+            "put_back", "info" if gains and share > _NEXT_TO_NOTHING else "warning", message, evidence, action=action
+        )
+    ]
 
 
 def drawn_again(judged: JudgedRecord) -> list[Finding]:

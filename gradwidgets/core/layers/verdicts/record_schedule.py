@@ -19,8 +19,53 @@ _WELL_USED = 0.4  # of the steps at the full rate: what comes then may be meant 
 _LOSSES = 24  # at the full rate, that it may be seen to have been level there
 _LEVEL = 0.05  # of the way down
 
+_FEW = 3  # samples, and steps, of a rate of 0
+_SWINGS = 4  # times down and up
+
 _FAMILY = ("adam", "rmsprop", "lion")
 _USUALLY = 0.02  # the highest rate that these are given by design
+
+
+def of_nothing(judged: JudgedRecord) -> list[Finding]:
+    """A learning rate that is exactly 0 from the first step on, for all of the record or a good part of it."""
+    history = judged.history
+    rates = torch.empty(0) if history.rates is None else history.rates
+    still = int((rates.cumsum(0) == 0).sum())  # 0 for one that is not known
+    whole = still == judged.samples
+    last = judged.steps if whole else int(history.steps[still - 1]) if still else 0
+    if still < _FEW or last < _FEW or not last > _LONG * judged.steps or _move(history.weight_norm[:still]):
+        return []
+    until = "throughout" if whole else f"until step {last:,} at least"
+    message = f"the learning rate is 0 {until}: none of these steps moves a weight"
+    action = (
+        "Look at the schedule: a factor of whole numbers (step // 1000, min(1, epoch // 5)) is 0 until the first of "
+        "them is full, and one that begins at 0 and goes on once an epoch wastes the first; or at the lr that the "
+        "optimizer is given."
+    )
+    evidence = {"learning rate": 0.0, "until step": last, "steps": judged.steps}
+    return [Finding("no_rate", "warning", message, evidence, action=action)]
+
+
+def _move(weights: Tensor) -> bool:
+    """Whether somebody moves them all the same."""
+    return bool(((weights != weights[:1]) & weights.isfinite()).any())
+
+
+def swings(judged: JudgedRecord) -> list[Finding]:
+    """A learning rate that goes down to next to nothing and up again many times within the record."""
+    told = judged.history.swings
+    if not told or told["times"] < _SWINGS:
+        return []
+    each = (told["last"] - told["first"]) / (told["times"] - 1)
+    message = (
+        f"the learning rate goes down from {number(told['most'], 2)} to {number(told['least'], 2)} and up again "
+        f"{told['times']:,} times, each about {number(each, 2)} steps after the one before"
+    )
+    action = (
+        "If it is to go round and round, or to begin anew so often, all is well. If the schedule is made for epochs, "
+        "call scheduler.step() once an epoch, or give it its length (T_max, total_steps) in steps."
+    )
+    return [Finding("swings", "info", message, dict(told) | {"threshold": _SWINGS}, action=action)]
 
 
 def ended(judged: JudgedRecord) -> list[Finding]:

@@ -28,6 +28,7 @@ _ENDED = 1e-3  # of the largest learning rate: to less than that a schedule has 
 _ELSEWHERE = 3.0  # times as far as the steps together can have gone
 _ABOUT = 3.0  # times what weights were
 _FLAT = 0.01  # of the loss
+_LOST, _NUMBERS = 0.9, 100  # of the numbers that were looked at, and how many these are at least
 _BEYOND = 1.1, 2.0  # lr · λ / 2: a training that goes well comes to its edge
 
 
@@ -212,10 +213,40 @@ def _most(
     side = "above" if name == "large" else "below"
     message = ("the weights hardly move: " if name == "small" else "") + (
         f"a step changes the weights by {number(evidence['median of update / weight'], 2)} of their size, {side} "
-        f"{number(evidence['threshold'])} at {percent(evidence['share of the record'])} of the samples{part} or more: "
+        f"{number(evidence['threshold'])} at {_of_the_samples(evidence['share of the record'], part)}: "
         f"{listed(evidence['layers'])}"
     )
     return [Finding(f"{name}_updates", "warning", message, evidence, where)]
+
+
+def rounding(judged: JudgedRecord) -> list[Finding]:
+    """Steps that change next to no weight of half precision, bit for bit."""
+    told = judged.history.rounded
+    if not told or told["looked at"] < _NUMBERS or judged.samples < _SAMPLES:
+        return []
+    share = told["same"] / told["looked at"]
+    if not share >= _LOST:
+        return []
+    gap = torch.finfo(getattr(torch, str(told["type"]))).eps
+    message = (
+        f"a step leaves {percent(share)} of the weights as they are, bit for bit, though they have a gradient: "
+        f"numbers of {told['type']} are {number(gap / 2, 2)} of their size or more apart, and what is less than half "
+        "of that is lost in rounding"
+    )
+    action = (
+        "Keep the weights in float32 (torch.autocast computes in half precision all the same); a larger learning rate "
+        "would reach more of them."
+    )
+    flat = _is_flat(judged)
+    if not flat:
+        action = f"If the loss falls as it should, all is well. Else: {action[0].lower()}{action[1:]}"
+    return [
+        Finding("rounding", "warning" if flat else "info", message, dict(told) | {"threshold": _LOST}, None, action)
+    ]
+
+
+def _of_the_samples(share: float, part: str) -> str:
+    return f"all samples{part}" if share == 1 else f"{percent(share)} of the samples{part} or more"
 
 
 def _thrown(judged: JudgedRecord, columns: list[int]) -> list[Finding]:

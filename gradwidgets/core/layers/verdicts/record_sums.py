@@ -13,10 +13,74 @@ _GROWN = 2.0  # times what norms were, where the memory alone does not tell
 _OFTEN = 0.5  # of the pairs of samples
 _SUMS = 3  # steps whose gradients are added up at once
 _LARGER = 1.5  # times the norm, for a sum of those
+_NEW, _BEGUN = 0.9, 0.3  # of the samples: in new memory; at which a sum of losses may have begun anew
+_PASSES = 3  # of which clipping is none but looks like one
 _AGAIN = 0.25  # of the samples without anything new in the gradients
 _MOVED = 1e-3  # update / weight, from where on a norm in float32 shows it, across the weights too
 _ALWAYS = 0.99  # of layers and samples
 _LESS = 0.9  # of the loss at first: something was gained
+
+
+def many_passes(judged: JudgedRecord) -> str:
+    """What to do about gradients that each are a sum of several passes, in a sentence and a space; "" for others."""
+    history = judged.history
+    if history.kept is None or history.writes is None or judged.takes_turns or judged.samples < 2:
+        return ""
+    anew = float((history.kept[1:] == 0).double().mean()) >= _NEW
+    zeroed = history.writes.diff() / history.steps.diff() - 1
+    count = float(history.writes.nanmedian() + 1 if anew else zeroed.nanmedian())
+    if not count >= _PASSES:
+        return ""
+    return (
+        f"Each step's gradient is the sum of {number(count, 3)} passes backward (or of as many uses of a weight in "
+        f"one): if batches are added up, divide the loss of each by {number(count, 3)}. "
+    )
+
+
+def thrown_away(judged: JudgedRecord) -> list[Finding]:
+    """Gradients of batches that should have been added up, let go before the step."""
+    told = judged.history.thrown
+    if not told or told["steps"] < _PAIRS or not told["steps"] >= _OFTEN * told["of"]:
+        return []
+    each = told["gradients"] / told["steps"]
+    message = (
+        f"before each step {number(each, 2)} of {number(each + 1, 2)} gradients are thrown away: losses are noted and "
+        "passed backward one after the other, and zero_grad() comes between, so that the step goes by the last alone"
+    )
+    action = (
+        "Call zero_grad() once a step, right after optimizer.step(), and not for each of the batches that are added "
+        f"up; divide the loss of each by {number(each + 1, 2)}."
+    )
+    return [Finding("thrown_away", "warning", message, dict(told) | {"threshold": _OFTEN}, action=action)]
+
+
+def past_losses(judged: JudgedRecord) -> list[Finding]:
+    """Gradients that are new at each step, and made of more passes each time: of a loss that holds those before it."""
+    history = judged.history
+    if history.kept is None or history.writes is None or len(judged.groups) > 1 or judged.samples <= _PAIRS + 1:
+        return []
+    if not float((history.kept[1:] == 0).double().mean()) >= _NEW or not bool(history.writes.isfinite().all()):
+        return []
+    # Of one pass and of two the memory is written to as often.
+    apart, more = history.steps.diff()[1:].double(), history.writes.diff()[1:]
+    rising = more > 0
+    each = float((more / apart)[rising].median()) if bool(rising.any()) else 0.0
+    evenly = more == each * apart
+    if each < 1 or int(evenly.sum()) < _PAIRS or not float(evenly[more >= 0].double().mean()) >= _NEW:
+        return []
+    if not float(apart[evenly].sum()) >= _STEPS or float((more < 0).double().mean()) > _BEGUN:
+        return []
+    last, holds = int(history.steps[-1]), int(float(history.writes[-1]) / each) + 2
+    message = (
+        f"backward() goes through the losses of past steps too: the gradients are new at each step, so zero_grad() is "
+        f"called, and yet at step {last:,} they are the sum of those of about {counted(holds, 'step')}"
+    )
+    action = (
+        "Call backward() on the loss of this step alone: add loss.item() or loss.detach() to a running total, and "
+        "detach what is carried from step to step. Then retain_graph=True is not needed."
+    )
+    evidence = {"step": last, "steps in its gradient": holds, "writes a step": each, "threshold": _NEW}
+    return [Finding("past_losses", "error", message, evidence, action=action)]
 
 
 def added_up_later(judged: JudgedRecord) -> list[Finding]:

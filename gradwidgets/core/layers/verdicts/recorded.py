@@ -1,8 +1,10 @@
 """What a verdict on a training looks at."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
+from numbers import Integral, Real
 
 import torch
 from torch import Tensor
@@ -23,6 +25,10 @@ class Known:
         largest_curvature: The largest eigenvalue of the loss's Hessian.
         max_norm: What the gradient's norm is clipped to.
         classes: How many there are to tell apart.
+
+    Raises:
+        TypeError: One is of the wrong type.
+        ValueError: One is out of its range.
     """
 
     losses: Losses | None = None
@@ -30,6 +36,30 @@ class Known:
     largest_curvature: float | None = None
     max_norm: float | None = None
     classes: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.losses is not None and not isinstance(self.losses, Losses):
+            raise TypeError(f"losses must be a monitor's losses or None; got {type(self.losses).__name__}")
+        # A largest eigenvalue may be below 0, and a schedule's rate be 0.
+        _check_number("lr", self.lr, "≥ 0", lambda value: value >= 0)
+        _check_number("largest_curvature", self.largest_curvature)
+        _check_number("max_norm", self.max_norm, "above 0", lambda value: value > 0)
+        if self.classes is None:
+            return
+        if isinstance(self.classes, bool) or not isinstance(self.classes, Integral):
+            raise TypeError(f"classes must be a whole number ≥ 1 or None; got {self.classes!r}")
+        if self.classes < 1:
+            raise ValueError(f"classes must be a whole number ≥ 1 or None; got {self.classes!r}")
+
+
+def _check_number(name: str, value: object, where: str = "", lies: Callable = lambda value: True) -> None:
+    allowed = f"a finite number{f' {where}' if where else ''} or None"
+    if value is None:
+        return
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise TypeError(f"{name} must be {allowed}; got {value!r}")
+    if not math.isfinite(value) or not lies(value):
+        raise ValueError(f"{name} must be {allowed}; got {value!r}")
 
 
 @dataclass
