@@ -76,7 +76,8 @@ class NonFiniteWatch(Watching):
         self._cut_off: set[int] = set()  # where results lie of what a clamp has cut off
         self._of_data: set[int] = set()  # where results lie that are not finite as the data are not
         self._from_where: set[int] = set()  # where gradients lie that torch.where has handed on
-        self._turned = False  # whether a determinant is below zero
+        self._turned = False  # whether a determinant is below zero, by its sign
+        self._below: set[int] = set()  # where determinants lie that are below zero
 
     def run(self, name: str, func, args: tuple, kwargs: dict) -> object:
         """Run an operation and see whether it is the first to make something that is not finite."""
@@ -147,8 +148,13 @@ class NonFiniteWatch(Watching):
 
     def _note_turned(self, name: str, out: list[Tensor]) -> None:
         """torch.logdet puts NaN where the sign of a determinant is −1: a number in its formula."""
-        if name == "linalg_slogdet" and not self.node:
-            self._turned = bool((out[0] < 0).any())
+        if self.node or name not in ("linalg_slogdet", "linalg_det"):
+            return
+        turned = bool((out[0] < 0).any())
+        if name == "linalg_slogdet":
+            self._turned = turned
+        elif turned:
+            self._below.add(out[0].data_ptr())
 
     def _reason(self, name: str, args: tuple, made: list[Tensor]) -> tuple[str, Tensor | None]:
         """What is special about the input of an operation that is not finite, see `Event`."""
@@ -165,7 +171,7 @@ class NonFiniteWatch(Watching):
             return (self._divisor(args[1]) if divides else ""), None
         if any(part in name for part in ("log", "sqrt", "pow")) and first.shape == bad.shape:
             if bool((first < 0)[bad].any()):
-                return "below", None
+                return "indefinite" if first.data_ptr() in self._below else "below", None
             return "", first == 0
         return "", None
 

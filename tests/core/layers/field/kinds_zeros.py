@@ -75,7 +75,7 @@ def conditioned(*both: str):
 NONE = one_of("no_gradient")
 ZEROS_SICK = (
     Case("an adapter of two zeros", "LoRA, A too", lambda: adapter("a", "b"), NONE, ("a, b", "all 0")),
-    Case("a gate and a scale of zeros", "two factors", lambda: gated(0.0), NONE, ("gate", "scale", "zero init")),
+    Case("a gate and a scale of zeros", "two factors", lambda: gated(0.0), NONE, ("gate", "scale", "multiplied with each other and are all 0")),
     Case("two tables of zeros", "factors", lambda: rated("users", "items"), NONE, ("users, items", "all 0")),
     Case("a condition and its branch of zeros", "two factors", lambda: conditioned("condition", "branch"), NONE, ("condition, branch", "all 0")),
 )  # fmt: skip

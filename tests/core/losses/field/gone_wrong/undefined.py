@@ -385,6 +385,6 @@ UNDEFINED = (
         {"r": (-2.0, 2.0)},
         "not positive definite beyond ±1",
         (one_of("non_finite"),),
-        ("log makes it of a determinant", "positive definite"),
+        ("log makes it of a matrix whose determinant", "positive definite"),
     ),
 )
