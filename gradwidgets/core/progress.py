@@ -51,4 +51,5 @@ def _bar(what: str) -> object:
         from tqdm.auto import tqdm
     except ImportError:
         return _Silent()
-    return tqdm(total=100, desc=what, unit="%", leave=False, bar_format="{desc}: {percentage:3.0f} %|{bar}| {elapsed}")
+    quiet = type("Bar", (tqdm,), {"monitor_interval": 0})  # or a thread of tqdm's stays when the bar is gone
+    return quiet(total=100, desc=what, unit="%", leave=False, bar_format="{desc}: {percentage:3.0f} %|{bar}| {elapsed}")

@@ -1,6 +1,7 @@
 """The whole check, for the eye and for a test suite."""
 
 import json
+import threading
 import time
 
 import pandas as pd
@@ -187,6 +188,7 @@ def test_long_work_shows_a_bar_and_short_work_nothing(capsys, monkeypatch):
     monkeypatch.setattr("gradwidgets.core.progress.PATIENCE", 0.05)
     check_loss(slow, {"a": (-1.0, 1.0), "b": (-1.0, 1.0)}, seconds=0.2)
     assert "check_loss" in capsys.readouterr().err
+    assert "tqdm_monitor" not in {thread.name for thread in threading.enumerate()}
     monkeypatch.setattr("gradwidgets.core.progress.PATIENCE", 100.0)
     check_loss(lambda a: a**2, {"a": (-1.0, 1.0)})
     assert capsys.readouterr().err == ""
