@@ -17,30 +17,31 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
-import torch  # noqa: E402
+import torch
 
-from gradwidgets.core.finding import Finding  # noqa: E402
-from tests.core.layers.field import judge as of_models  # noqa: E402
-from tests.core.layers.field import sick, sound, training, trainings_clean, trainings_other, trainings_sick  # noqa: E402
-from tests.core.layers.field import trainings_causes as causes  # noqa: E402
-from tests.core.layers.field import trainings_ended as ended  # noqa: E402
-from tests.core.layers.field import trainings_last as last  # noqa: E402
-from tests.core.layers.field import trainings_later as later  # noqa: E402
-from tests.core.layers.field import trainings_level as level  # noqa: E402
-from tests.core.layers.field import trainings_recent as recent  # noqa: E402
-from tests.core.layers.field import trainings_seldom as seldom  # noqa: E402
-from tests.core.layers.field import trainings_spoilt as spoilt  # noqa: E402
-from tests.core.layers.field import trainings_steps as steps  # noqa: E402
-from tests.core.layers.field import trainings_unbounded as unbounded  # noqa: E402
-from tests.core.layers.field import trainings_unseen as unseen  # noqa: E402
-from tests.core.layers.field.library import LIBRARY, MORE  # noqa: E402
-from tests.core.layers.preflight import sick as before  # noqa: E402
-from tests.core.layers.preflight import sound as unblamed  # noqa: E402
-from tests.core.layers.preflight.more import MORE_SICK, MORE_SOUND  # noqa: E402
-from tests.core.losses.field.case import Case  # noqa: E402
-from tests.core.losses.field.gone_wrong import GONE_WRONG  # noqa: E402
-from tests.core.losses.field.judge import VIEWS, said, shortfall  # noqa: E402
-from tests.core.losses.field.sound import SOUND  # noqa: E402
+from gradwidgets.core.results.finding import Finding
+from tests.core.layers.field import judge as of_models
+from tests.core.layers.field import sick, sound
+from tests.core.layers.field.library import LIBRARY, MORE
+from tests.core.layers.preflight import sick as before
+from tests.core.layers.preflight import sound as unblamed
+from tests.core.layers.preflight.more import MORE_SICK, MORE_SOUND
+from tests.core.monitor.field import training, trainings_clean, trainings_other, trainings_sick
+from tests.core.monitor.field import trainings_causes as causes
+from tests.core.monitor.field import trainings_ended as ended
+from tests.core.monitor.field import trainings_last as last
+from tests.core.monitor.field import trainings_later as later
+from tests.core.monitor.field import trainings_level as level
+from tests.core.monitor.field import trainings_recent as recent
+from tests.core.monitor.field import trainings_seldom as seldom
+from tests.core.monitor.field import trainings_spoilt as spoilt
+from tests.core.monitor.field import trainings_steps as steps
+from tests.core.monitor.field import trainings_unbounded as unbounded
+from tests.core.monitor.field import trainings_unseen as unseen
+from tests.core.surfaces.field.case import Case
+from tests.core.surfaces.field.gone_wrong import GONE_WRONG
+from tests.core.surfaces.field.judge import VIEWS, said, shortfall
+from tests.core.surfaces.field.sound import SOUND
 
 _LOSSES = """# Losses from the field
 

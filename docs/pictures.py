@@ -23,7 +23,7 @@ from PIL import Image
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from gradwidgets.widgets.page import Page  # noqa: E402
+from gradwidgets.widgets.panel.page import Page
 
 DOCS = ROOT / "docs"
 RECORD = DOCS / "pictures.json"

@@ -20,7 +20,7 @@ from PIL import Image
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 KEPT = ("image/png", "text/plain")
-PATIENT = "import gradwidgets.widgets.panel; gradwidgets.widgets.panel._STILL = 60"  # a saved verdict is a whole one
+PATIENT = "from gradwidgets.widgets.panel import panel as p; p._STILL = 60"  # a saved verdict is a whole one
 STRICT = (
     PATIENT,
     "import warnings",

@@ -17,9 +17,9 @@ from gradwidgets.classroom.gallery import gallery
 from gradwidgets.classroom.lessons import LESSONS
 from gradwidgets.classroom.opening import lesson, lessons
 from gradwidgets.core import assert_loss, check_loss
-from gradwidgets.widgets.explorer import SurfaceExplorer
-from gradwidgets.widgets.flow.panel import LayerFlowPanel
-from gradwidgets.widgets.playground import OptimizerPlayground
+from gradwidgets.widgets.explorer.panel import SurfaceExplorer
+from gradwidgets.widgets.layers.panel import LayerFlowPanel
+from gradwidgets.widgets.playground.panel import OptimizerPlayground
 
 __version__ = "0.1.0"
 __all__ = [

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from PIL import Image
 
 from docs.pictures import DOCS, SHOTS, difference, digest, draw, read_record
-from gradwidgets.figures.style import STYLES
+from gradwidgets.figures.base.style import STYLES
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -11,11 +11,11 @@ import ipywidgets as widgets
 
 from gradwidgets.classroom.lessons import LESSONS
 from gradwidgets.classroom.opening import lesson
-from gradwidgets.widgets.mainloop import call_soon
-from gradwidgets.widgets.making import whole_or_nothing
-from gradwidgets.widgets.panel import Panel
-from gradwidgets.widgets.prose import Prose
-from gradwidgets.widgets.settings_panel import close_all
+from gradwidgets.widgets.kernel.mainloop import call_soon
+from gradwidgets.widgets.panel.making import whole_or_nothing
+from gradwidgets.widgets.panel.panel import Panel
+from gradwidgets.widgets.panel.prose import Prose
+from gradwidgets.widgets.panel.settings_panel import close_all
 
 _log = logging.getLogger(__name__)
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import html
 
 from gradwidgets.classroom.lessons import EXPLORER, LAYERS, LESSONS, PLAYGROUND, Lesson
-from gradwidgets.widgets.explorer import SurfaceExplorer
-from gradwidgets.widgets.flow.panel import LayerFlowPanel
-from gradwidgets.widgets.panel import Panel
-from gradwidgets.widgets.playground import OptimizerPlayground
+from gradwidgets.widgets.explorer.panel import SurfaceExplorer
+from gradwidgets.widgets.layers.panel import LayerFlowPanel
+from gradwidgets.widgets.panel.panel import Panel
+from gradwidgets.widgets.playground.panel import OptimizerPlayground
 
 WIDGETS: dict[str, type[Panel]] = {PLAYGROUND: OptimizerPlayground, EXPLORER: SurfaceExplorer, LAYERS: LayerFlowPanel}
 _HEIGHT = 66  # CSS pixels of a lesson's words while the answer is folded

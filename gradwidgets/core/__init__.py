@@ -26,15 +26,12 @@ Long work in slices
     and return the result.
 """
 
-from gradwidgets.core.check import LossReport, assert_loss, check_loss
-from gradwidgets.core.choices import choose
-from gradwidgets.core.comparison import Comparison, compare_surfaces
-from gradwidgets.core.critical_points import CriticalPoint
-from gradwidgets.core.datasets import DATASETS
-from gradwidgets.core.descent import descend, descend_each, descending_each
-from gradwidgets.core.examples import EXAMPLES, Example
-from gradwidgets.core.finding import Finding
-from gradwidgets.core.gradient_check import GradientCheck, check_gradient
+from gradwidgets.core.descent.descent import descend, descend_each, descending_each
+from gradwidgets.core.descent.outcome import Outcome, outcome
+from gradwidgets.core.descent.script import script
+from gradwidgets.core.descent.stability import Stability, stability
+from gradwidgets.core.descent.step_parts import StepParts, step_parts
+from gradwidgets.core.descent.trajectory import Trajectory
 from gradwidgets.core.layers import (
     ACTIVATIONS,
     CHECKS,
@@ -68,10 +65,10 @@ from gradwidgets.core.layers import (
     try_fix,
     trying_fix,
 )
-from gradwidgets.core.loss_call import LossError
-from gradwidgets.core.losses import LOSSES, RegressionLoss
-from gradwidgets.core.objective import Objective
-from gradwidgets.core.objectives import (
+from gradwidgets.core.losses.loss_call import LossError
+from gradwidgets.core.objectives.objective import Objective
+from gradwidgets.core.objectives.own_objective import ObjectiveError, as_objective
+from gradwidgets.core.objectives.ready_made import (
     OBJECTIVES,
     beale,
     himmelblau,
@@ -81,12 +78,11 @@ from gradwidgets.core.objectives import (
     saddle,
 )
 from gradwidgets.core.optimizers import OPTIMIZERS, SGD, Adam, Optimizer
-from gradwidgets.core.outcome import Outcome, outcome
-from gradwidgets.core.own_objective import ObjectiveError, as_objective
-from gradwidgets.core.patterns import PATTERNS, Pattern, find_patterns
-from gradwidgets.core.probe import ProbeRow, probe
-from gradwidgets.core.regression import Regression, regression, regressions
-from gradwidgets.core.script import script
+from gradwidgets.core.regression.datasets import DATASETS
+from gradwidgets.core.regression.losses import LOSSES, RegressionLoss
+from gradwidgets.core.regression.regression import Regression, regression, regressions
+from gradwidgets.core.results.allowed import choose
+from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.spectra import (
     GradientCovariance,
     NoiseScale,
@@ -95,10 +91,14 @@ from gradwidgets.core.spectra import (
     gradient_noise_scale,
     hessian_spectrum,
 )
-from gradwidgets.core.stability import Stability, stability
-from gradwidgets.core.step_parts import StepParts, step_parts
-from gradwidgets.core.surface import SurfaceGrid, sample_surface, sample_surfaces, sampling_each
-from gradwidgets.core.trajectory import Trajectory
+from gradwidgets.core.surfaces.check import LossReport, assert_loss, check_loss
+from gradwidgets.core.surfaces.comparison import Comparison, compare_surfaces
+from gradwidgets.core.surfaces.critical_points import CriticalPoint
+from gradwidgets.core.surfaces.examples import EXAMPLES, Example
+from gradwidgets.core.surfaces.gradient_check import GradientCheck, check_gradient
+from gradwidgets.core.surfaces.patterns import PATTERNS, Pattern, find_patterns
+from gradwidgets.core.surfaces.probe import ProbeRow, probe
+from gradwidgets.core.surfaces.surface import SurfaceGrid, sample_surface, sample_surfaces, sampling_each
 
 __all__ = [
     "ACTIVATIONS",

@@ -14,7 +14,7 @@ import pytest
 import torch
 from torch import nn
 
-from gradwidgets.core.layers.monitor import GradientMonitor
+from gradwidgets.core.monitor.monitor import GradientMonitor
 
 
 def mlp():

@@ -22,8 +22,8 @@ from torch import nn
 from torch.nn.functional import mse_loss
 from IPython.display import display
 from gradwidgets import LayerFlowPanel, OptimizerPlayground, SurfaceExplorer, gallery
-from gradwidgets.widgets.canvas import LiveCanvas
-from gradwidgets.widgets.panel import Panel
+from gradwidgets.widgets.canvas.canvas import LiveCanvas
+from gradwidgets.widgets.panel.panel import Panel
 
 models = weakref.WeakSet()
 

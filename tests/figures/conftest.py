@@ -8,7 +8,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-from gradwidgets.figures.picture import Picture
+from gradwidgets.figures.base.notebook_figure import Picture
 
 
 @pytest.fixture

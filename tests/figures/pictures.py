@@ -2,8 +2,8 @@
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-from gradwidgets.figures.layout import DPI
-from gradwidgets.figures.picture import Picture
+from gradwidgets.figures.base.layout import DPI
+from gradwidgets.figures.base.notebook_figure import Picture
 
 
 def picture(width: int, height: int) -> Picture:

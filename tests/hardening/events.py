@@ -8,7 +8,7 @@ import ipywidgets as widgets
 from traitlets import TraitError
 
 from gradwidgets.widgets.controls import Number
-from gradwidgets.widgets.mainloop import at_home
+from gradwidgets.widgets.kernel.mainloop import at_home
 from tests.widgets.conftest import LoopThread
 from tests.widgets.fake_page import FakePage
 

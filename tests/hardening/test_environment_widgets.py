@@ -10,7 +10,7 @@ import torch
 
 from gradwidgets import lesson
 from gradwidgets.classroom.lessons import LESSONS
-from gradwidgets.widgets.page import Page
+from gradwidgets.widgets.panel.page import Page
 from tests.hardening.panels import SMALL, painted, same_pictures
 
 SOAK = os.environ.get("GRADWIDGETS_SOAK") == "1"

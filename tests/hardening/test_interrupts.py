@@ -14,10 +14,10 @@ import pytest
 from ipywidgets.widgets import widget as registry
 
 import gradwidgets
-from gradwidgets.widgets.canvas import LiveCanvas
-from gradwidgets.widgets.flow.view import View
-from gradwidgets.widgets.page import Page
-from gradwidgets.widgets.panel import Panel
+from gradwidgets.widgets.canvas.canvas import LiveCanvas
+from gradwidgets.widgets.layers.view import View
+from gradwidgets.widgets.panel.page import Page
+from gradwidgets.widgets.panel.panel import Panel
 from tests.hardening.interrupts import Tracer
 from tests.hardening.panels import SMALL, in_a_page, painted, picture_of, same_pictures, seen_of
 from tests.widgets.conftest import loop  # noqa: F401

@@ -22,8 +22,8 @@ from torch.nn.functional import mse_loss
 from traitlets import link
 from IPython.display import display
 from gradwidgets import LayerFlowPanel, OptimizerPlayground, SurfaceExplorer, gallery, lesson
-from gradwidgets.widgets.panel import Panel
-from gradwidgets.widgets.unheld import close_unheld
+from gradwidgets.widgets.panel.panel import Panel
+from gradwidgets.widgets.kernel.unheld import close_unheld
 
 models = weakref.WeakSet()
 

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from gradwidgets.widgets import canvas as canvas_module
-from gradwidgets.widgets.page import Page
+from gradwidgets.widgets.canvas import canvas as canvas_module
+from gradwidgets.widgets.panel.page import Page
 from tests.hardening.events import NONSENSE, REFUSALS, Fuzzer
 from tests.hardening.panels import SMALL, in_a_page, painted, same_pictures, where_they_differ
 from tests.widgets.conftest import LOOP_THREAD, LoopThread, loop  # noqa: F401

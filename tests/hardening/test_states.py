@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from gradwidgets.widgets.page import Page
+from gradwidgets.widgets.panel.page import Page
 from tests.hardening.events import LARGE, NONSENSE, REFUSALS, SENSIBLE
 from tests.hardening.panels import SMALL, in_a_page, painted, same_pictures
 from tests.widgets.fake_page import choose

@@ -14,8 +14,8 @@ from torch import nn
 from traitlets import TraitError
 
 from gradwidgets import LayerFlowPanel
-from gradwidgets.widgets import canvas as canvas_module
-from gradwidgets.widgets.page import Page
+from gradwidgets.widgets.canvas import canvas as canvas_module
+from gradwidgets.widgets.panel.page import Page
 from tests.hardening.panels import SMALL, in_a_page, painted, same_pictures, seen_of
 from tests.widgets.conftest import LOOP_THREAD, LoopThread, loop  # noqa: F401
 
@@ -272,7 +272,7 @@ def test_the_five_views_and_their_buttons_on_another_thread(loop, record):  # no
 
 
 def test_a_training_on_another_thread_is_followed_and_the_model_measured_at_its_end(loop, record, monkeypatch):  # noqa: F811
-    monkeypatch.setattr("gradwidgets.widgets.flow.panel.after_each_cell", lambda work: lambda: None)
+    monkeypatch.setattr("gradwidgets.widgets.layers.panel.after_each_cell", lambda work: lambda: None)
     torch.manual_seed(0)
     model, x, y = nn.Sequential(nn.Linear(4, 8), nn.Tanh(), nn.Linear(8, 1)), torch.randn(16, 4), torch.randn(16, 1)
     panel = loop.do(lambda: LayerFlowPanel(model, x, y, nn.functional.mse_loss))
@@ -296,7 +296,7 @@ def test_a_training_on_another_thread_is_followed_and_the_model_measured_at_its_
 
 
 def test_a_model_that_another_thread_trains_is_not_read_meanwhile(loop, record, monkeypatch):  # noqa: F811
-    monkeypatch.setattr("gradwidgets.widgets.flow.panel.after_each_cell", lambda work: lambda: None)
+    monkeypatch.setattr("gradwidgets.widgets.layers.panel.after_each_cell", lambda work: lambda: None)
     torch.manual_seed(0)
     model, x, y = nn.Sequential(nn.Linear(4, 8), nn.Tanh(), nn.Linear(8, 1)), torch.randn(16, 4), torch.randn(16, 1)
     panel = loop.do(lambda: LayerFlowPanel(model, x, y, nn.functional.mse_loss))

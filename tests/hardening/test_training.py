@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from gradwidgets.core.layers import GradientMonitor
-from gradwidgets.core.layers.passes import run_plain
+from gradwidgets.core.layers.passes.passes import run_plain
 from tests.hardening.undo import undone
 from tests.hardening.zoo import OURS, whole
 

@@ -10,8 +10,8 @@ from types import SimpleNamespace
 import pytest
 
 from gradwidgets import OptimizerPlayground
-from gradwidgets.widgets import mainloop
-from gradwidgets.widgets.page import Page
+from gradwidgets.widgets.kernel import mainloop
+from gradwidgets.widgets.panel.page import Page
 from tests.widgets.fake_page import FakePage
 
 LOOP_THREAD = "the main loop's thread"

@@ -1,31 +1,31 @@
 """Where the gradient goes in a network: built or your own, measured layer by layer, judged, mended on a copy."""
 
-from gradwidgets.core.layers.activations import ACTIVATIONS, Activation
-from gradwidgets.core.layers.applied import AppliedFix, apply_in_place
-from gradwidgets.core.layers.clippers import CLIPPERS, Clipped, clip_gradients
-from gradwidgets.core.layers.fix_table import FIXES, Fix
-from gradwidgets.core.layers.fixes import apply_fix, completed, fixes_for, refusal
+from gradwidgets.core.layers.clipping.clippers import CLIPPERS, Clipped, clip_gradients
+from gradwidgets.core.layers.clipping.gradients import batch_norms, measuring_batch_norms, parameter_gradients
+from gradwidgets.core.layers.fixes.applied import AppliedFix, apply_in_place
+from gradwidgets.core.layers.fixes.fix_table import FIXES, Fix
+from gradwidgets.core.layers.fixes.fixes import apply_fix, completed, fixes_for, refusal
+from gradwidgets.core.layers.fixes.ranked import FixRanking, RankedFix
+from gradwidgets.core.layers.fixes.ranking import TRIES, rank_fixes, ranking_fixes
+from gradwidgets.core.layers.fixes.steps import training_losses
+from gradwidgets.core.layers.fixes.trial import Trial, try_fix, trying_fix
 from gradwidgets.core.layers.flow import layer_flow
-from gradwidgets.core.layers.gradients import batch_norms, measuring_batch_norms, parameter_gradients
-from gradwidgets.core.layers.inits import INITS, Init
-from gradwidgets.core.layers.monitor import GradientMonitor
-from gradwidgets.core.layers.monitor_history import GradientHistory
-from gradwidgets.core.layers.networks import NETWORKS, NORMALIZATIONS, Dense, Network, Residual, build_network
-from gradwidgets.core.layers.passes import FlowError
+from gradwidgets.core.layers.networks.activations import ACTIVATIONS, Activation
+from gradwidgets.core.layers.networks.inits import INITS, Init
+from gradwidgets.core.layers.networks.networks import NETWORKS, NORMALIZATIONS, Dense, Network, Residual, build_network
+from gradwidgets.core.layers.networks.theory import predicted_factor, predicted_factors
+from gradwidgets.core.layers.passes.passes import FlowError
+from gradwidgets.core.layers.passes.profile import Trend, gradient_trend, signal_trend
+from gradwidgets.core.layers.passes.stats import LayerFlow, LayerStats
 from gradwidgets.core.layers.preflight import preflight
-from gradwidgets.core.layers.profile import Trend, gradient_trend, signal_trend
-from gradwidgets.core.layers.ranked import FixRanking, RankedFix
-from gradwidgets.core.layers.ranking import TRIES, rank_fixes, ranking_fixes
-from gradwidgets.core.layers.record_compare import RecordComparison, compare_records
-from gradwidgets.core.layers.stats import LayerFlow, LayerStats
-from gradwidgets.core.layers.steps import training_losses
-from gradwidgets.core.layers.theory import predicted_factor, predicted_factors
-from gradwidgets.core.layers.trial import Trial, try_fix, trying_fix
-from gradwidgets.core.layers.verdicts.check import Check
-from gradwidgets.core.layers.verdicts.record import diagnose_record
-from gradwidgets.core.layers.verdicts.record_checks import RECORD_CHECKS
-from gradwidgets.core.layers.verdicts.registry import CHECKS, diagnose
-from gradwidgets.core.subject.certificate import Certificate
+from gradwidgets.core.layers.verdicts.checks import CHECKS, diagnose
+from gradwidgets.core.layers.verdicts.verdict import Check
+from gradwidgets.core.monitor.history import GradientHistory
+from gradwidgets.core.monitor.monitor import GradientMonitor
+from gradwidgets.core.monitor.record_compare import RecordComparison, compare_records
+from gradwidgets.core.monitor.verdicts.record import diagnose_record
+from gradwidgets.core.monitor.verdicts.record_checks import RECORD_CHECKS
+from gradwidgets.core.subject.held.certificate import Certificate
 
 __all__ = [
     "ACTIVATIONS",

@@ -8,21 +8,25 @@ import torch
 from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
-from gradwidgets.core.finding import Finding
-from gradwidgets.core.layers.along_time import gradients_along_time
-from gradwidgets.core.layers.asked import without_asked
-from gradwidgets.core.layers.drawn import drawn_in
-from gradwidgets.core.layers.following import cuts_of, stops_of
-from gradwidgets.core.layers.in_place import told_in_place
-from gradwidgets.core.layers.mixing import mixed_in
-from gradwidgets.core.layers.operations.added_masks import added_masks, may_add_masks
-from gradwidgets.core.layers.operations.attention_masks import MASK
-from gradwidgets.core.layers.operations.look import LOOKED_AT, of_axes, of_graph
-from gradwidgets.core.layers.operations.loss_views import of_order, views_in
-from gradwidgets.core.layers.operations.operation import Operation
-from gradwidgets.core.layers.operations.place_codes import place_codes, sums_of
+from gradwidgets.core.layers.axes.mixing import mixed_in
+from gradwidgets.core.layers.axes.scrambled import place_of, scrambles
+from gradwidgets.core.layers.causes.asked import without_asked
+from gradwidgets.core.layers.causes.drawn import drawn_in
+from gradwidgets.core.layers.causes.following import cuts_of, stops_of
+from gradwidgets.core.layers.causes.in_place import told_in_place
+from gradwidgets.core.layers.causes.same_outputs import same_in
+from gradwidgets.core.layers.causes.smoothing import smoothed_in
+from gradwidgets.core.layers.causes.softmax_rows import SOFTMAX
+from gradwidgets.core.layers.causes.unlisted import unlisted
+from gradwidgets.core.layers.causes.zeroed import drops_all, zeroed_in
+from gradwidgets.core.layers.misuse.added_masks import added_masks, may_add_masks
+from gradwidgets.core.layers.misuse.attention_masks import MASK
+from gradwidgets.core.layers.misuse.loss_views import of_order, views_in
+from gradwidgets.core.layers.misuse.misused import LOOKED_AT, of_axes, of_graph
+from gradwidgets.core.layers.misuse.operation import Operation
+from gradwidgets.core.layers.misuse.place_codes import place_codes, sums_of
 from gradwidgets.core.layers.origin import origin_of, origin_of_bad_gradient
-from gradwidgets.core.layers.passes import (
+from gradwidgets.core.layers.passes.passes import (
     FlowError,
     Subject,
     hooks_in_words,
@@ -30,20 +34,16 @@ from gradwidgets.core.layers.passes import (
     run,
     without_gradient_hooks,
 )
+from gradwidgets.core.layers.passes.rows import Row, parameters_of, rows_of, shared_names
+from gradwidgets.core.layers.passes.stats import LayerFlow
+from gradwidgets.core.layers.passes.tracking import Tracked, names_by_id
+from gradwidgets.core.layers.passes.underflow import underflowing
+from gradwidgets.core.layers.passes.watch import Watch
 from gradwidgets.core.layers.preflight import Glance, Look
 from gradwidgets.core.layers.preflight.reading import left_out, named_tensors
-from gradwidgets.core.layers.rows import Row, parameters_of, rows_of, shared_names
-from gradwidgets.core.layers.sameness import same_in
-from gradwidgets.core.layers.scrambled import place_of, scrambles
-from gradwidgets.core.layers.smoothing import smoothed_in
-from gradwidgets.core.layers.softmax_rows import SOFTMAX
-from gradwidgets.core.layers.stats import LayerFlow
+from gradwidgets.core.layers.recurrent.time_gradients import gradients_along_time
 from gradwidgets.core.layers.summary import Measured, summarise
-from gradwidgets.core.layers.tracking import Tracked, names_by_id
-from gradwidgets.core.layers.underflow import underflowing
-from gradwidgets.core.layers.unlisted import unlisted
-from gradwidgets.core.layers.watch import Watch
-from gradwidgets.core.layers.zeroed import drops_all, zeroed_in
+from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.subject.collection import NoCollection
 from gradwidgets.core.subject.home import abroad, at_home
 

@@ -7,24 +7,24 @@ from functools import cached_property
 import torch
 from torch import Tensor, nn
 
-from gradwidgets.core.finding import Finding
-from gradwidgets.core.layers.along_samples import Along
-from gradwidgets.core.layers.along_time import TimeProfile
-from gradwidgets.core.layers.cut import Cut
-from gradwidgets.core.layers.drawn import Drawn
-from gradwidgets.core.layers.functional_units import FunctionStats
-from gradwidgets.core.layers.mixing import Mixed, Shapes
-from gradwidgets.core.layers.module_graph import ModuleGraph
-from gradwidgets.core.layers.operations.place_codes import Sum
+from gradwidgets.core.layers.axes.along_samples import Along
+from gradwidgets.core.layers.axes.mixing import Mixed, Shapes
+from gradwidgets.core.layers.causes.cut import Cut
+from gradwidgets.core.layers.causes.drawn import Drawn
+from gradwidgets.core.layers.causes.same_outputs import Same
+from gradwidgets.core.layers.causes.softmax_rows import SOFTMAX
+from gradwidgets.core.layers.causes.unlisted import Unlisted
+from gradwidgets.core.layers.causes.zeroed import Zeroed
+from gradwidgets.core.layers.misuse.place_codes import Sum
 from gradwidgets.core.layers.origin import Origin
-from gradwidgets.core.layers.reduce import Reducer, joined
-from gradwidgets.core.layers.rows import ROOT, Row, in_order
-from gradwidgets.core.layers.sameness import Same
-from gradwidgets.core.layers.softmax_rows import SOFTMAX
-from gradwidgets.core.layers.stats import LayerFlow, LayerStats, Reached
-from gradwidgets.core.layers.unlisted import Unlisted
-from gradwidgets.core.layers.zeroed import Zeroed
-from gradwidgets.core.subject.certificate import Certificate
+from gradwidgets.core.layers.passes.functional_units import FunctionStats
+from gradwidgets.core.layers.passes.module_graph import ModuleGraph
+from gradwidgets.core.layers.passes.reduce import Reducer, joined
+from gradwidgets.core.layers.passes.rows import ROOT, Row, in_order
+from gradwidgets.core.layers.passes.stats import LayerFlow, LayerStats, Reached
+from gradwidgets.core.layers.recurrent.time_gradients import TimeProfile
+from gradwidgets.core.results.finding import Finding
+from gradwidgets.core.subject.held.certificate import Certificate
 
 _NAN = float("nan")
 

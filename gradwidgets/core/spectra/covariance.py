@@ -7,15 +7,15 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
-from gradwidgets.core.results import Result
-from gradwidgets.core.slices import Slices
+from gradwidgets.core.results.result import Result
+from gradwidgets.core.results.slices import Slices
+from gradwidgets.core.results.wording import number
 from gradwidgets.core.spectra.group_gradients import flat_gradient
 from gradwidgets.core.spectra.model_loss import ModelLoss
 from gradwidgets.core.spectra.raised import saying
-from gradwidgets.core.subject.certificate import Certificate
+from gradwidgets.core.subject.held.certificate import Certificate
 from gradwidgets.core.subject.home import at_home
 from gradwidgets.core.subject.proof import certified, proved
-from gradwidgets.core.wording import number
 
 CHOSEN = 40
 

@@ -6,7 +6,7 @@ import time
 import torch
 from torch import Tensor
 
-from gradwidgets.core.slices import SLICE, Slices
+from gradwidgets.core.results.slices import SLICE, Slices
 from gradwidgets.core.spectra.products import Products
 
 _FIRST, _MOST = 32, 512

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.func import grad_and_value, vmap
 from torch.utils._pytree import tree_flatten, tree_unflatten
 
-from gradwidgets.core.slices import SLICE, Slices
+from gradwidgets.core.results.slices import SLICE, Slices
 from gradwidgets.core.spectra.checked_model import tensors_in
 from gradwidgets.core.spectra.model_loss import ModelLoss
 

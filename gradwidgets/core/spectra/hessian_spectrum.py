@@ -7,7 +7,8 @@ from numbers import Integral
 import torch
 from torch import Tensor, nn
 
-from gradwidgets.core.slices import Slices, part_of
+from gradwidgets.core.results.slices import Slices, part_of
+from gradwidgets.core.results.wording import number
 from gradwidgets.core.spectra.density import density
 from gradwidgets.core.spectra.exact import eigenvalues, hessian
 from gradwidgets.core.spectra.lanczos import Ritz, lanczos
@@ -18,7 +19,6 @@ from gradwidgets.core.spectra.spectrum import Spectrum
 from gradwidgets.core.subject.home import at_home
 from gradwidgets.core.subject.memory import check_room
 from gradwidgets.core.subject.proof import certified, proved
-from gradwidgets.core.wording import number
 
 EXACT_UP_TO = 2000
 EXTREMES = 10

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from gradwidgets.core.slices import Slices
+from gradwidgets.core.results.slices import Slices
 
 _LOOK = 5  # steps between two looks at the tridiagonal matrix
 _KEPT = 0.7  # of a vector's length, below which it is made orthogonal once more

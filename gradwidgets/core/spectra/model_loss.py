@@ -12,14 +12,14 @@ from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils._pytree import tree_map
 
-from gradwidgets.core.loss_call import check_loss
+from gradwidgets.core.losses.loss_call import check_loss
 from gradwidgets.core.spectra.checked_model import batch_normalized, call_model, checked_model, tensors_in
-from gradwidgets.core.subject.clone import Clone
-from gradwidgets.core.subject.held import Held
+from gradwidgets.core.subject.copied.clone import Clone
+from gradwidgets.core.subject.copied.slots import slots_of
+from gradwidgets.core.subject.held.held import Held
+from gradwidgets.core.subject.held.kinds import UNKNOWN
 from gradwidgets.core.subject.home import abroad
-from gradwidgets.core.subject.kinds import UNKNOWN
 from gradwidgets.core.subject.memory import check_room, kept_bytes
-from gradwidgets.core.subject.slots import slots_of
 from gradwidgets.core.subject.undisturbed import SEED, random_numbers
 from gradwidgets.core.subject.untouched import Untouched
 

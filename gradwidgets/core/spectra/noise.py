@@ -8,7 +8,8 @@ from numbers import Integral
 import torch
 from torch import Tensor, nn
 
-from gradwidgets.core.slices import Slices, part_of
+from gradwidgets.core.results.slices import Slices, part_of
+from gradwidgets.core.results.wording import counted, number
 from gradwidgets.core.spectra.checked_model import batch_normalized
 from gradwidgets.core.spectra.group_gradients import Groups, group_gradients, samples_in
 from gradwidgets.core.spectra.model_loss import ModelLoss, model_loss
@@ -17,7 +18,6 @@ from gradwidgets.core.spectra.raised import saying
 from gradwidgets.core.spectra.ratio import Ratio, ratio
 from gradwidgets.core.subject.home import at_home
 from gradwidgets.core.subject.proof import certified, proved
-from gradwidgets.core.wording import counted, number
 
 _FEWEST = 3  # groups in a batch, that one can be left out
 _PER_BATCH = 16  # groups where single samples have no gradient

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass, field
 
-from gradwidgets.core.results import Result
-from gradwidgets.core.subject.certificate import Certificate
-from gradwidgets.core.wording import number
+from gradwidgets.core.results.result import Result
+from gradwidgets.core.results.wording import number
+from gradwidgets.core.subject.held.certificate import Certificate
 
 
 @dataclass(frozen=True, eq=False, repr=False)

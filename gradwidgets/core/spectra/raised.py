@@ -7,8 +7,8 @@ from typing import TypeVar
 
 from torch import nn
 
-from gradwidgets.core.layers.passes import FlowError
-from gradwidgets.core.slices import Slices
+from gradwidgets.core.layers.passes.passes import FlowError
+from gradwidgets.core.results.slices import Slices
 from gradwidgets.core.spectra.checked_model import call_model
 from gradwidgets.core.spectra.model_loss import ModelLoss
 

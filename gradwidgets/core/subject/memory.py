@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 from torch.utils import _pytree as pytree
 
-from gradwidgets.core.subject.tensors import has_numbers
-from gradwidgets.core.wording import number
+from gradwidgets.core.results.wording import number
+from gradwidgets.core.subject.held.tensors import has_numbers
 
 _TRIED = 2  # samples: BatchNorm takes no single one
 _GROUPS = Path("/sys/fs/cgroup")

@@ -3,8 +3,8 @@
 from dataclasses import replace
 from typing import TypeVar
 
-from gradwidgets.core.slices import Slices, finish
-from gradwidgets.core.subject.held import Held
+from gradwidgets.core.results.slices import Slices, finish
+from gradwidgets.core.subject.held.held import Held
 from gradwidgets.core.subject.untouched import Untouched
 
 T = TypeVar("T")

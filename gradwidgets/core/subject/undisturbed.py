@@ -13,12 +13,12 @@ from typing import Protocol
 import torch
 from torch import nn
 
-from gradwidgets.core.subject.certificate import Certificate
-from gradwidgets.core.subject.clone import Clone
-from gradwidgets.core.subject.generators import generators
-from gradwidgets.core.subject.process import NAMES
+from gradwidgets.core.results.wording import shortened
+from gradwidgets.core.subject.copied.clone import Clone
+from gradwidgets.core.subject.held.certificate import Certificate
+from gradwidgets.core.subject.held.generators import generators
+from gradwidgets.core.subject.held.process import NAMES
 from gradwidgets.core.subject.untouched import Untouched
-from gradwidgets.core.wording import shortened
 
 SEED = 0
 _ENOUGH = 5  # calls in a row that change nothing, after which a function is taken for one that never does

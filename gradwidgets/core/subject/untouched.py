@@ -1,10 +1,10 @@
 """A block of work that leaves no trace, however it ends."""
 
-from gradwidgets.core.subject.certificate import Certificate
-from gradwidgets.core.subject.clone import Clone
-from gradwidgets.core.subject.copies import Copies
-from gradwidgets.core.subject.held import Held
-from gradwidgets.core.subject.process import Process
+from gradwidgets.core.subject.copied.clone import Clone
+from gradwidgets.core.subject.copied.copies import Copies
+from gradwidgets.core.subject.held.certificate import Certificate
+from gradwidgets.core.subject.held.held import Held
+from gradwidgets.core.subject.held.process import Process
 from gradwidgets.core.subject.settings import EndsTwice
 
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 import ipywidgets as widgets
 from traitlets import TraitError
 
-from gradwidgets.widgets.hearing import heard
+from gradwidgets.widgets.canvas.hearing import heard
 
 WIDTH = 256  # of the column of controls, CSS pixels
 LABEL = "88px"

@@ -10,7 +10,7 @@ from ipywidgets.widgets.widget_bool import ToggleButtonStyle
 from ipywidgets.widgets.widget_button import ButtonStyle
 
 from gradwidgets.widgets.controls.base import WIDTH, Control, Looks, guarded
-from gradwidgets.widgets.mainloop import call_later, call_soon, main_loop
+from gradwidgets.widgets.kernel.mainloop import call_later, call_soon, main_loop
 
 PACE = 0.12  # seconds from one step to the next while it plays
 LATE = 5.0  # seconds within which a page answers that the slider has a new end

@@ -9,7 +9,7 @@ from torch import nn
 from torch.utils import _pytree as pytree
 
 from gradwidgets.core.layers import FlowError, layer_flow
-from gradwidgets.core.subject.held import Held
+from gradwidgets.core.subject.held.held import Held
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # what torch's tests import is torch's business

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from gradwidgets.core.layers import FlowError, layer_flow
-from gradwidgets.core.subject.held import Held
+from gradwidgets.core.subject.held.held import Held
 from tests.core.layers.account import everything
 from tests.core.layers.zoo import ZOO, Restless, square
 

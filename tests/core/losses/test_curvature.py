@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gradwidgets.core import sample_surface
-from gradwidgets.core.curvature import hessians_at
-from gradwidgets.core.slices import finish
+from gradwidgets.core.losses.second_derivatives import hessians_at
+from gradwidgets.core.results.slices import finish
 
 AXES = {"a": (-2.0, 2.0), "b": (-1.0, 3.0)}
 SPANS = torch.tensor([4.0, 4.0], dtype=torch.float64)

@@ -14,7 +14,7 @@ from torch import nn
 from torch.nn import functional
 
 from gradwidgets.core import SGD, LossError, Objective, descend
-from gradwidgets.core.loss_function import LossFunction
+from gradwidgets.core.losses.loss_function import LossFunction
 
 POINTS = torch.cartesian_prod(*[torch.linspace(-2, 2, 9, dtype=torch.float64)] * 2)
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from gradwidgets import check_loss
-from gradwidgets.core.loss_function import LossFunction
+from gradwidgets.core.losses.loss_function import LossFunction
 
 VIEW = {"a": (-1.0, 1.0), "b": (-2.0, 3.0)}
 POINTS = torch.tensor([[0.3, 0.7], [-0.8, 2.1], [0.05, -1.4], [0.9, 0.2], [-0.4, -0.6], [0.61, 1.3]]).double()

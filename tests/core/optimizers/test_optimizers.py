@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gradwidgets.core import DATASETS, OBJECTIVES, OPTIMIZERS, descend, descend_each, regressions, script, step_parts
+from tests.core.descent.test_script import printed
 from tests.core.judge import torch_line, torch_run
 from tests.core.optimizers.settings import RULES
-from tests.core.test_script import printed
 
 X, Y = DATASETS["article"]()
 FOUR = regressions(X, Y)

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.sparse.linalg import eigsh
 
-from gradwidgets.core.slices import finish
+from gradwidgets.core.results.slices import finish
 from gradwidgets.core.spectra.density import density
 from gradwidgets.core.spectra.lanczos import lanczos
 

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.nn.utils import parametrizations
 
-from gradwidgets.core.subject.clone import Clone
+from gradwidgets.core.subject.copied.clone import Clone
 
 TEACHER = nn.Linear(4, 4)
 

@@ -7,10 +7,10 @@ import torch
 from torch import nn
 
 from gradwidgets.core.layers import layer_flow
-from gradwidgets.core.subject.clone import Clone
 from gradwidgets.core.subject.collection import NoCollection
-from gradwidgets.core.subject.copies import Copies
-from gradwidgets.core.subject.held import Held
+from gradwidgets.core.subject.copied.clone import Clone
+from gradwidgets.core.subject.copied.copies import Copies
+from gradwidgets.core.subject.held.held import Held
 from tests.core.subject.changes import CHANGES, Model
 
 ON_COPIES = [words for words in CHANGES if "class Model" not in words]

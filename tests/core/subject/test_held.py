@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import torch
 
-from gradwidgets.core.subject.held import Held
-from gradwidgets.core.subject.process import NAMES, Process
+from gradwidgets.core.subject.held.held import Held
+from gradwidgets.core.subject.held.process import NAMES, Process
 from gradwidgets.core.subject.untouched import Untouched
 from tests.core.subject.changes import CHANGES, Model
 

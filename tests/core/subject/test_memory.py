@@ -7,7 +7,7 @@ from torch import nn
 from gradwidgets.core import hessian_spectrum, layer_flow
 from gradwidgets.core.subject import memory
 from gradwidgets.core.subject.memory import TooLarge, available, kept_bytes
-from gradwidgets.widgets.flow.panel import LayerFlowPanel
+from gradwidgets.widgets.layers.panel import LayerFlowPanel
 
 
 def square(output, targets):

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from gradwidgets import check_loss
-from gradwidgets.core.layers.passes import quietly
+from gradwidgets.core.layers.passes.passes import quietly
 from gradwidgets.core.subject.settings import Settings
 from gradwidgets.core.subject.threads import all_threads, in_one_thread, one_thread
 from gradwidgets.core.subject.untouched import Untouched

@@ -7,7 +7,6 @@ import torch
 from torch import Tensor
 from torch.autograd.graph import Node
 
-from gradwidgets.core.graph import nodes_of
 from gradwidgets.core.layers.origin.causes import Cause
 from gradwidgets.core.layers.origin.epsilons import with_epsilon
 from gradwidgets.core.layers.origin.forwards import Record, Source
@@ -15,8 +14,9 @@ from gradwidgets.core.layers.origin.found import Origin
 from gradwidgets.core.layers.origin.places import LOSS, Place, has_numbers, is_finite
 from gradwidgets.core.layers.origin.sentences import quoted, within
 from gradwidgets.core.layers.origin.slopes import slope_at
-from gradwidgets.core.remedies import action_for, hidden_by_where
-from gradwidgets.core.watching import plain_name
+from gradwidgets.core.losses.graph import nodes_of
+from gradwidgets.core.operations.remedies import action_for, hidden_by_where
+from gradwidgets.core.operations.watching import plain_name
 
 # What leaves numbers out on the way forward, so that their gradient is 0 and not missing.
 _LEAVES_OUT = ("where", "nan_to_num", "masked_fill", "index", "select", "slice", "clamp", "masked_select", "gather")

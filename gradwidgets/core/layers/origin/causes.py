@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from gradwidgets.core.layers.origin.masked import in_samples, rows_masked, samples_of
-from gradwidgets.core.remedies import action_for
-from gradwidgets.core.wording import number
+from gradwidgets.core.operations.remedies import action_for
+from gradwidgets.core.results.wording import number
 
 _UNMASK = (
     "Leave at least one key of every row unmasked, or fill with torch.finfo(dtype).min instead of −inf and drop those "

@@ -7,10 +7,10 @@ from torch import Tensor, nn
 
 from gradwidgets.core.layers.origin.found import Origin
 from gradwidgets.core.layers.origin.places import LOSS, has_numbers, is_finite
-from gradwidgets.core.layers.passes import Subject
-from gradwidgets.core.layers.rows import ROOT
-from gradwidgets.core.loss_data import first_index, held_tensors
-from gradwidgets.core.remedies import ACTIONS
+from gradwidgets.core.layers.passes.passes import Subject
+from gradwidgets.core.layers.passes.rows import ROOT
+from gradwidgets.core.losses.loss_data import first_index, held_tensors
+from gradwidgets.core.operations.remedies import ACTIONS
 
 _RETURN = "Go back to weights that are sound; then lower the learning rate, or clip the gradient."
 _BATCH = "it is in the batch itself"

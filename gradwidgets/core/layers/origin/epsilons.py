@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from gradwidgets.core.layers.origin.causes import Cause
-from gradwidgets.core.wording import number
+from gradwidgets.core.results.wording import number
 
 _ADDS = ("add", "clamp", "clamp_min", "maximum")
 # Of 0 they make 0.

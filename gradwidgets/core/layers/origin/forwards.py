@@ -13,8 +13,8 @@ from gradwidgets.core.layers.origin.causes import REDUCING, Call, Cause, cause_o
 from gradwidgets.core.layers.origin.data import Datum
 from gradwidgets.core.layers.origin.epsilons import keeps, lost_epsilon, with_epsilon
 from gradwidgets.core.layers.origin.places import Place, Places, has_numbers, is_finite
-from gradwidgets.core.remedies import ACTIONS
-from gradwidgets.core.watching import Watching
+from gradwidgets.core.operations.remedies import ACTIONS
+from gradwidgets.core.operations.watching import Watching
 
 # What torch calls an operation inside, where a person calls it otherwise.
 _CALLED = {"linalg_vector_norm": "norm", "to_copy": "cast", "nll_loss2d": "nll_loss", "true_divide": "div"}

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from gradwidgets.core.results import Result
+from gradwidgets.core.results.result import Result
 
 
 @dataclass(frozen=True, eq=False, repr=False)

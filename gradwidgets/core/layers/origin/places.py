@@ -11,8 +11,8 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from gradwidgets.core.layers.rows import ROOT
-from gradwidgets.core.layers.watch import tensors_in
+from gradwidgets.core.layers.passes.rows import ROOT
+from gradwidgets.core.layers.passes.watch import tensors_in
 
 LOSS = "the loss function"
 _PACKAGE = str(Path(__file__).parents[3])

@@ -14,7 +14,7 @@ from gradwidgets.core.layers.origin.forwards import Forwards
 from gradwidgets.core.layers.origin.found import Origin
 from gradwidgets.core.layers.origin.places import Places, is_finite
 from gradwidgets.core.layers.origin.sentences import blamed
-from gradwidgets.core.layers.passes import Subject, run, without_gradient_hooks
+from gradwidgets.core.layers.passes.passes import Subject, run, without_gradient_hooks
 from gradwidgets.core.subject.home import abroad
 
 T = TypeVar("T")

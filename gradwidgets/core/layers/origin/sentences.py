@@ -6,8 +6,8 @@ from gradwidgets.core.layers.origin.causes import Cause
 from gradwidgets.core.layers.origin.forwards import Source
 from gradwidgets.core.layers.origin.found import Origin
 from gradwidgets.core.layers.origin.places import LOSS, Place
-from gradwidgets.core.layers.rows import ROOT
-from gradwidgets.core.remedies import ACTIONS
+from gradwidgets.core.layers.passes.rows import ROOT
+from gradwidgets.core.operations.remedies import ACTIONS
 
 
 def blamed(source: Source, loss: Tensor) -> Origin:

@@ -7,7 +7,7 @@
 from gradwidgets.core.layers.preflight.batch import batch_findings, reconsidered
 from gradwidgets.core.layers.preflight.caught import Warned
 from gradwidgets.core.layers.preflight.entry import Entry
-from gradwidgets.core.layers.preflight.loss_call import LossCall
+from gradwidgets.core.layers.preflight.losses.watched_loss import LossCall
 from gradwidgets.core.layers.preflight.run import Glance, Look, preflight, together
 
 __all__ = [

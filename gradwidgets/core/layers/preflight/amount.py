@@ -6,10 +6,10 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
-from gradwidgets.core.finding import Finding
-from gradwidgets.core.layers.preflight.call import shape
+from gradwidgets.core.layers.preflight.losses.call import shape
 from gradwidgets.core.layers.preflight.reading import left_out, named_tensors
-from gradwidgets.core.wording import counted, number
+from gradwidgets.core.results.finding import Finding
+from gradwidgets.core.results.wording import counted, number
 
 EMPTY, ALIKE = "empty_batch", "constant_inputs"
 # Inputs by these names say where to look or what was before, and are often alike.

@@ -7,9 +7,9 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
-from gradwidgets.core.finding import Finding
 from gradwidgets.core.layers.preflight.reading import left_out, named_tensors, numbers, wide
-from gradwidgets.core.wording import counted, number
+from gradwidgets.core.results.finding import Finding
+from gradwidgets.core.results.wording import counted, number
 
 DATA = "non_finite_data"
 WEIGHTS = "non_finite_weights"

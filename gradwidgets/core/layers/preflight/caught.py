@@ -10,7 +10,7 @@ from types import FrameType
 
 import torch
 
-from gradwidgets.core.finding import Finding, Severity
+from gradwidgets.core.results.finding import Finding, Severity
 
 NAME = "torch_warning"
 _TORCH = str(Path(torch.__file__).parent)

@@ -8,12 +8,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.conv import _ConvNd
 
-from gradwidgets.core.finding import Finding
-from gradwidgets.core.layers.preflight.call import shape
+from gradwidgets.core.layers.passes.watch import tensors_in
 from gradwidgets.core.layers.preflight.failure import Place, Raised, frames, kind_of
+from gradwidgets.core.layers.preflight.losses.call import shape
 from gradwidgets.core.layers.preflight.reading import left_out, named_tensors
 from gradwidgets.core.layers.preflight.returned import of_exits, of_nothing, of_several
-from gradwidgets.core.layers.watch import tensors_in
+from gradwidgets.core.results.finding import Finding
 
 _NOT_A_TENSOR = re.compile(r"must be Tensor, not ([\w.]+)")
 _TYPES = re.compile(

@@ -9,13 +9,13 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.conv import _ConvNd
 
-from gradwidgets.core.finding import Finding
-from gradwidgets.core.layers.along_samples import Along, takes_steps_first
+from gradwidgets.core.layers.axes.along_samples import Along, takes_steps_first
+from gradwidgets.core.layers.passes.watch import tensors_in
 from gradwidgets.core.layers.preflight.cures import beyond_rows
 from gradwidgets.core.layers.preflight.reading import left_out, named_tensors, numbers
 from gradwidgets.core.layers.preflight.scale import as_read, input_scale, size, sizes
 from gradwidgets.core.layers.preflight.tokens import tokens
-from gradwidgets.core.layers.watch import tensors_in
+from gradwidgets.core.results.finding import Finding
 
 _PLAIN = (nn.Linear, _ConvNd, nn.Bilinear)
 _WEIGHTED = (*_PLAIN, nn.RNNBase, nn.RNNCellBase, nn.MultiheadAttention)

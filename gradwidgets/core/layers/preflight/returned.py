@@ -5,8 +5,8 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
-from gradwidgets.core.layers.preflight.call import shape
 from gradwidgets.core.layers.preflight.failure import Place, Raised, kind_of
+from gradwidgets.core.layers.preflight.losses.call import shape
 from gradwidgets.core.layers.preflight.reading import named_tensors
 
 _RETURNS = {

@@ -6,22 +6,22 @@ from typing import TypeVar
 import torch
 from torch import Tensor, nn
 
-from gradwidgets.core.finding import Finding, worst_first
-from gradwidgets.core.layers.along_samples import Along
-from gradwidgets.core.layers.calls import Calls
-from gradwidgets.core.layers.drawn import drops, may_draw, random_state
-from gradwidgets.core.layers.passes import FlowError, Subject, checked, run, without_gradient_hooks
+from gradwidgets.core.layers.axes.along_samples import Along
+from gradwidgets.core.layers.causes.drawn import drops, may_draw, random_state
+from gradwidgets.core.layers.passes.calls import Calls
+from gradwidgets.core.layers.passes.passes import FlowError, Subject, checked, run, without_gradient_hooks
+from gradwidgets.core.layers.passes.way_back import failed_at
 from gradwidgets.core.layers.preflight.amount import samples
 from gradwidgets.core.layers.preflight.batch import batch_findings, reconsidered
 from gradwidgets.core.layers.preflight.caught import Warned
 from gradwidgets.core.layers.preflight.cures import has_cure, told
 from gradwidgets.core.layers.preflight.entry import Entry
 from gradwidgets.core.layers.preflight.failure import Raised
-from gradwidgets.core.layers.preflight.first import follows
-from gradwidgets.core.layers.preflight.loss_call import BACKWARD, ONCE, LossCall
+from gradwidgets.core.layers.preflight.losses.first import follows
+from gradwidgets.core.layers.preflight.losses.watched_loss import BACKWARD, ONCE, LossCall
 from gradwidgets.core.layers.preflight.reading import left_out
 from gradwidgets.core.layers.preflight.untrained import nothing_to_train
-from gradwidgets.core.layers.way_back import failed_at
+from gradwidgets.core.results.finding import Finding, worst_first
 from gradwidgets.core.subject.home import at_home
 
 T = TypeVar("T")

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from gradwidgets.core.finding import Finding
 from gradwidgets.core.layers.preflight.reading import some, wide
-from gradwidgets.core.wording import number
+from gradwidgets.core.results.finding import Finding
+from gradwidgets.core.results.wording import number
 
 # Root mean square of inputs, of what is not 0, above which they blow up a default-initialised net, and is an error.
 LARGE, HUGE = 50.0, 1e4

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
-from gradwidgets.core.finding import Finding
-from gradwidgets.core.wording import number, percent
+from gradwidgets.core.results.finding import Finding
+from gradwidgets.core.results.wording import number, percent
 
 TOKENS = "tokens"
 ALIKE = 0.9  # share of indices that may be the same where what they are cut from is not

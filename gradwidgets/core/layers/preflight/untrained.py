@@ -3,7 +3,7 @@
 from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
-from gradwidgets.core.finding import Finding
+from gradwidgets.core.results.finding import Finding
 
 NOTHING = "no_gradient"
 _MOST = 3  # layers that are named

@@ -1,11 +1,11 @@
 """Attention that looks at one key alone, or at all of them alike."""
 
-from gradwidgets.core.finding import Finding
-from gradwidgets.core.layers.functional_units import FunctionStats
-from gradwidgets.core.layers.softmax_rows import ATTENTION, SOFTMAX
-from gradwidgets.core.layers.verdicts.check import Judged
-from gradwidgets.core.layers.verdicts.walk import PRODUCTS
-from gradwidgets.core.wording import number, percent
+from gradwidgets.core.layers.causes.softmax_rows import ATTENTION, SOFTMAX
+from gradwidgets.core.layers.passes.functional_units import FunctionStats
+from gradwidgets.core.layers.verdicts.verdict import Judged
+from gradwidgets.core.layers.verdicts.way.walk import PRODUCTS
+from gradwidgets.core.results.finding import Finding
+from gradwidgets.core.results.wording import number, percent
 
 # Share of an attention's rows that look at one key alone: a few do by rights, and after training many.
 ONE_KEY = 0.9

@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 
-from gradwidgets.core.finding import Finding
-from gradwidgets.core.layers.verdicts.check import Check, Judged
+from gradwidgets.core.layers.verdicts.verdict import Check, Judged
+from gradwidgets.core.results.finding import Finding
 
 # Name → what it means for training, what to do about it.
 _MEANINGS = {

@@ -1,8 +1,8 @@
 """Clamps beyond whose bounds most of what comes in lies."""
 
-from gradwidgets.core.layers.functional_units import FunctionStats
-from gradwidgets.core.layers.stats import LayerStats
-from gradwidgets.core.layers.verdicts.check import Judged
+from gradwidgets.core.layers.passes.functional_units import FunctionStats
+from gradwidgets.core.layers.passes.stats import LayerStats
+from gradwidgets.core.layers.verdicts.verdict import Judged
 
 # Share of what comes in that may lie at the bounds of a clamp or beyond: at a model's output, where half may at first
 # by rights (numbers around 0 for a range from 0 on), and elsewhere, where a clamp may stand for a ReLU or a sign.

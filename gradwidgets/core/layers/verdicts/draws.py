@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable
 
-from gradwidgets.core.finding import Finding
-from gradwidgets.core.layers.verdicts.check import Judged, listed
+from gradwidgets.core.layers.verdicts.verdict import Judged, listed
+from gradwidgets.core.results.finding import Finding
 
 CONTINUOUS = "rsample() in place of sample(), or the mean plus the deviation times torch.randn_like of it."
 DISCRETE = (

@@ -2,9 +2,9 @@
 
 import math
 
-from gradwidgets.core.finding import Finding
-from gradwidgets.core.layers.stats import LayerStats
-from gradwidgets.core.layers.verdicts.check import Judged, listed
+from gradwidgets.core.layers.passes.stats import LayerStats
+from gradwidgets.core.layers.verdicts.verdict import Judged, listed
+from gradwidgets.core.results.finding import Finding
 
 APART = 2.0  # decades between the largest gradient of a head and the smallest
 

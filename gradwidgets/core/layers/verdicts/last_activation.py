@@ -1,9 +1,9 @@
 """What to do about an activation that is flat and is the model's last: its bounds are what the output is to have."""
 
-from gradwidgets.core.layers.functional_units import FunctionStats
-from gradwidgets.core.layers.stats import LayerStats
-from gradwidgets.core.layers.verdicts.check import Judged
+from gradwidgets.core.layers.passes.functional_units import FunctionStats
+from gradwidgets.core.layers.passes.stats import LayerStats
 from gradwidgets.core.layers.verdicts.clamps import last_of
+from gradwidgets.core.layers.verdicts.verdict import Judged
 
 _LOGARITHMS = ("log", "log1_p", "log2", "log10", "binary_cross_entropy", "xlogy")
 _LESS = ("rsub", "sub", "neg")

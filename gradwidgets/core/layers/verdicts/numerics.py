@@ -2,9 +2,9 @@
 
 import math
 
-from gradwidgets.core.finding import Finding
-from gradwidgets.core.layers.verdicts.check import Judged
-from gradwidgets.core.wording import number
+from gradwidgets.core.layers.verdicts.verdict import Judged
+from gradwidgets.core.results.finding import Finding
+from gradwidgets.core.results.wording import number
 
 _WAYS = (
     ("weight", False, "the weights of {} are not finite"),

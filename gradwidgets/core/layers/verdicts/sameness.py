@@ -1,9 +1,9 @@
 """A model that says the same of every sample."""
 
-from gradwidgets.core.finding import Finding
-from gradwidgets.core.layers.sameness import SAME, Same
-from gradwidgets.core.layers.verdicts.check import Judged
-from gradwidgets.core.wording import counted, number
+from gradwidgets.core.layers.causes.same_outputs import SAME, Same
+from gradwidgets.core.layers.verdicts.verdict import Judged
+from gradwidgets.core.results.finding import Finding
+from gradwidgets.core.results.wording import counted, number
 
 _LAST_STEP = (
     "Take the last step that is no padding: nn.utils.rnn.pack_padded_sequence before the recurrent layer, or gather "

@@ -1,9 +1,9 @@
 """Samples of a batch that are mixed."""
 
-from gradwidgets.core.finding import Finding
-from gradwidgets.core.layers.mixing import Mixed
-from gradwidgets.core.layers.verdicts.check import Judged
-from gradwidgets.core.wording import counted
+from gradwidgets.core.layers.axes.mixing import Mixed
+from gradwidgets.core.layers.verdicts.verdict import Judged
+from gradwidgets.core.results.finding import Finding
+from gradwidgets.core.results.wording import counted
 
 _STEPS = (
     "Give it batch_first=True, or transpose(0, 1) before it and after it; nothing, if samples are to look at each "

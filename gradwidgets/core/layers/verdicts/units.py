@@ -4,15 +4,15 @@ import math
 from collections.abc import Callable
 from functools import partial
 
-from gradwidgets.core.finding import Finding
-from gradwidgets.core.layers.functional_units import FunctionStats
-from gradwidgets.core.layers.softmax_rows import SOFTMAX
-from gradwidgets.core.layers.stats import LayerStats
+from gradwidgets.core.layers.causes.softmax_rows import SOFTMAX
+from gradwidgets.core.layers.passes.functional_units import FunctionStats
+from gradwidgets.core.layers.passes.stats import LayerStats
 from gradwidgets.core.layers.verdicts.attention import steep
-from gradwidgets.core.layers.verdicts.check import Judged, listed, unless_fresh
 from gradwidgets.core.layers.verdicts.clamps import HARD, OUTSIDE, is_last, of_clamp
 from gradwidgets.core.layers.verdicts.last_activation import of_output
-from gradwidgets.core.wording import number, percent
+from gradwidgets.core.layers.verdicts.verdict import Judged, listed, unless_fresh
+from gradwidgets.core.results.finding import Finding
+from gradwidgets.core.results.wording import number, percent
 
 # Shares of a layer's units that may be dead. Half of them may be by rights: deep in a ReLU network all samples look
 # alike, and each unit is then on for all of them or for none.

@@ -9,8 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from gradwidgets.core.finding import Finding
 from gradwidgets.core.layers import layer_flow, preflight
+from gradwidgets.core.results.finding import Finding
 from tests.core.layers.preflight.parts import Calls, Logits, drawn, labels, net, randn
 
 

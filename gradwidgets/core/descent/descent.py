@@ -1,0 +1,181 @@
+"""Running gradient descent and keeping every point of it."""
+
+from collections.abc import Mapping
+from numbers import Integral, Real
+
+import torch
+from torch import Tensor
+
+from gradwidgets.core.descent.descent_loop import Gradients, descent_loop
+from gradwidgets.core.descent.trajectory import Trajectory, first_diverged
+from gradwidgets.core.objectives.objective import Objective
+from gradwidgets.core.objectives.points import as_start
+from gradwidgets.core.optimizers.optimizer import Optimizer, State, of_column
+from gradwidgets.core.regression.long_sample import BLOCK, LongSample
+from gradwidgets.core.regression.regression import Regression, one_sample
+from gradwidgets.core.regression.residuals import RowGradients, values_in_slices
+from gradwidgets.core.results.slices import Slices, finish, part_of
+from gradwidgets.core.subject.home import at_home
+
+MOST_STEPS = 100_000
+
+# Points that a user's function is given at once when the losses of a run are evaluated.
+POINTS_AT_ONCE = 2**14
+
+
+@at_home
+def descend(objective: Objective, optimizer: Optimizer, start: object, steps: int) -> Trajectory:
+    """Follow `optimizer` over `objective` for a number of steps.
+
+    The points are those of torch's optimizer of that name with the same settings, bit for bit in the same dtype as
+    long as the objective's gradients are (a regression's are).
+
+    Args:
+        objective: What to descend.
+        optimizer: How.
+        start: A pair of numbers, or a tensor (..., 2) of starts that descend side by side. A float32 tensor
+            makes a float32 run; everything else is computed in float64.
+        steps: 0 to 100 000.
+
+    Returns:
+        Every point, loss and gradient on the way. Divergence is a result, not an error: its numbers go to
+        infinity or NaN and `diverged_at` says when.
+
+    Raises:
+        TypeError: `start` or `steps` is not made of numbers.
+        ValueError: `start` is not finite or not of shape (..., 2), or `steps` is out of range.
+    """
+    return descend_each({"": objective}, optimizer, start, steps)[""]
+
+
+@at_home
+def descend_each(
+    objectives: Mapping[str, Objective], optimizer: Optimizer, start: object, steps: int
+) -> dict[str, Trajectory]:
+    """`descend` for several objectives from the same start; regressions on the same data go in one loop.
+
+    Args:
+        objectives: By name.
+        optimizer: As in `descend`, for all of them.
+        start: As in `descend`.
+        steps: As in `descend`.
+
+    Returns:
+        Name → trajectory.
+
+    Raises:
+        TypeError: As in `descend`.
+        ValueError: As in `descend`.
+    """
+    return finish(descending_each(objectives, optimizer, start, steps))
+
+
+@at_home
+def descending_each(
+    objectives: Mapping[str, Objective], optimizer: Optimizer, start: object, steps: int
+) -> Slices[dict[str, Trajectory]]:
+    """`descend_each` in slices, for a caller that has other things to do in between.
+
+    Args:
+        objectives: As in `descend_each`.
+        optimizer: As in `descend_each`.
+        start: As in `descend_each`.
+        steps: As in `descend_each`.
+
+    Yields:
+        The share that is done, 0 to 1, about every 20 ms of work.
+
+    Returns:
+        Name → trajectory.
+
+    Raises:
+        TypeError: As in `descend`, at the first `next`.
+        ValueError: As in `descend`, at the first `next`.
+    """
+    starts, count = as_start(start), check_steps(steps)
+    if one_sample(objectives.values()):
+        return (yield from _regressions(objectives, optimizer, starts, count))
+    done: dict[str, Trajectory] = {}
+    for name, objective in objectives.items():
+        one = _regressions if isinstance(objective, Regression) else _one
+        work = one({name: objective}, optimizer, starts, count)
+        done |= yield from part_of(work, len(done) / len(objectives), 1 / len(objectives))
+    return done
+
+
+def check_steps(steps: object) -> int:
+    """A number of steps as an int; TypeError or ValueError if it is none between 0 and 100 000."""
+    if isinstance(steps, bool) or not isinstance(steps, Real):
+        raise TypeError(f"steps must be a whole number from 0 to {MOST_STEPS}; got {steps!r}")
+    if not isinstance(steps, Integral) or not 0 <= steps <= MOST_STEPS:
+        raise ValueError(f"steps must be a whole number from 0 to {MOST_STEPS}; got {steps!r}")
+    return int(steps)
+
+
+def _regressions(
+    objectives: Mapping[str, Regression], optimizer: Optimizer, starts: Tensor, steps: int
+) -> Slices[dict[str, Trajectory]]:
+    flat = starts.reshape(-1, 2)
+    lines = list(objectives.values())
+    sample = lines[0].sample
+    clips = [line.clip(flat.dtype) for line in lines for _ in range(len(flat))]
+    long = LongSample(sample, clips) if sample.n > BLOCK else None
+    gradients_at = long or RowGradients(sample, clips, flat.dtype)
+    start = flat.T.repeat(1, len(lines))
+    points, gradients, states = yield from part_of(descent_loop(gradients_at, optimizer, start, steps), 0.0, 0.7)
+    result = {}
+    for i, (name, line) in enumerate(objectives.items()):
+        rows = slice(i * len(flat), (i + 1) * len(flat))
+        path = _points_last(points[:, :, rows], starts)
+        losses = path.new_empty(path.shape[:-1])
+        clip, lines_walked = line.clip(flat.dtype), path.view(-1, 2)
+        slices = (
+            long.values_in_slices(clip, lines_walked, losses.view(-1))
+            if long
+            else values_in_slices(sample, clip, lines_walked, losses.view(-1))
+        )
+        for share in slices:
+            yield 0.7 + 0.3 * (i + share) / len(lines)
+        slopes = _points_last(gradients[:, :, rows], starts)
+        result[name] = _trajectory(line, path, losses, slopes, states, rows.start)
+    return result
+
+
+def _one(
+    objectives: Mapping[str, Objective], optimizer: Optimizer, starts: Tensor, steps: int
+) -> Slices[dict[str, Trajectory]]:
+    ((name, objective),) = objectives.items()
+    work = descent_loop(_gradients_of(objective, starts), optimizer, starts.reshape(-1, 2).T, steps)
+    points, gradients, states = yield from part_of(objective.watched(work), 0.0, 0.9)
+    path = _points_last(points, starts)
+    losses = path.new_empty(path.shape[:-1])
+    flat, flat_losses = path.view(-1, 2), losses.view(-1)
+    for k in range(0, len(flat), POINTS_AT_ONCE):
+        with torch.no_grad():
+            flat_losses[k : k + POINTS_AT_ONCE] = objective(flat[k : k + POINTS_AT_ONCE])
+        yield 0.9 + 0.1 * k / len(flat)
+    return {name: _trajectory(objective, path, losses, _points_last(gradients, starts), states)}
+
+
+def _gradients_of(objective: Objective, starts: Tensor) -> Gradients:
+    def gradients_at(first: Tensor, second: Tensor, out: Tensor) -> None:
+        points = torch.cat([first, second], dim=-1).reshape(starts.shape)
+        _, gradients = objective.value_and_gradient(points)
+        out.copy_(gradients.reshape(-1, 2).T)
+
+    return gradients_at
+
+
+def _points_last(history: Tensor, starts: Tensor) -> Tensor:
+    # (steps + 1, 2, B) as (steps + 1, ..., 2): a copy, so that no inference tensor leaves the loop.
+    return history.transpose(1, 2).clone(memory_format=torch.contiguous_format).view(-1, *starts.shape)
+
+
+def _trajectory(
+    objective: Objective, points: Tensor, losses: Tensor, gradients: Tensor, states: list[State], column: int = 0
+) -> Trajectory:
+    if points.ndim > 2:
+        return Trajectory(points, losses, gradients, None, objective.parameters)
+    remembered = tuple(of_column(state, column) for state in states)
+    diverged_at = first_diverged(objective, points, losses)
+    return Trajectory(points, losses, gradients, diverged_at, objective.parameters, remembered)

@@ -1,0 +1,94 @@
+"""One step taken apart into the vectors that make it up."""
+
+from dataclasses import dataclass
+from numbers import Integral
+
+import torch
+from torch import Tensor
+
+from gradwidgets.core.descent.descent_loop import STATES_EVERY
+from gradwidgets.core.descent.trajectory import Trajectory
+from gradwidgets.core.objectives.objective import Objective
+from gradwidgets.core.optimizers.optimizer import Optimizer, State
+from gradwidgets.core.results.result import Result
+from gradwidgets.core.subject.home import at_home
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class StepParts(Result):
+    """The displacement of one step as a sum: gradient_part + weight_decay_part + momentum_part.
+
+    Every field has shape (2,), in the order of the objective's parameters.
+
+    Attributes:
+        point: Where the step begins.
+        next_point: Where it leads.
+        gradient: The objective's gradient at `point`.
+        gradient_part: What the gradient contributes. SGD: −lr · gradient, times 1 − dampening after the first
+            step, times 1 + momentum with Nesterov; the other way when maximizing. Adam: its share of the new mean,
+            1 − β₁, divided as the whole step is.
+        weight_decay_part: What weight decay contributes, with the same factors: towards the origin.
+        momentum_part: What earlier gradients contribute: SGD's buffer, Adam's mean; zero at the first step.
+        lookahead_point: With Nesterov, where momentum alone would carry the point: point − lr · momentum ·
+            buffer. Else None.
+        lookahead_gradient: The gradient there: what Nesterov's method, as first written, goes by. torch gets
+            the same effect from the gradient at `point` by counting the new buffer once more. Else None.
+    """
+
+    point: Tensor
+    next_point: Tensor
+    gradient: Tensor
+    gradient_part: Tensor
+    weight_decay_part: Tensor
+    momentum_part: Tensor
+    lookahead_point: Tensor | None = None
+    lookahead_gradient: Tensor | None = None
+
+
+@at_home
+def step_parts(trajectory: Trajectory, objective: Objective, optimizer: Optimizer, k: int) -> StepParts:
+    """Take the step from point k apart.
+
+    Args:
+        trajectory: Of a single start, made with `optimizer`.
+        objective: That it descends.
+        optimizer: The settings.
+        k: 0 to steps − 1; or steps, for the step that would come next.
+
+    Returns:
+        The parts. They add up to next_point − point but for rounding.
+
+    Raises:
+        TypeError: `k` is not a whole number.
+        ValueError: `k` is out of range, or the trajectory is a batch.
+    """
+    if trajectory.points.ndim != 2:
+        raise ValueError(f"step_parts needs a single start; these points have shape {tuple(trajectory.points.shape)}")
+    if isinstance(k, bool) or not isinstance(k, Integral):
+        raise TypeError(f"k must be a whole number from 0 to {trajectory.steps}; got {k!r}")
+    if not 0 <= k <= trajectory.steps:
+        raise ValueError(f"k must be from 0 to {trajectory.steps}; got {k}")
+    point, gradient = trajectory.points[k], trajectory.gradients[k]
+    state = _state(trajectory, optimizer, k)
+    parts = optimizer.parts(point, gradient, state)
+    last = k == trajectory.steps
+    following = optimizer.step(point, gradient, state)[0] if last else trajectory.points[k + 1]
+    ahead = optimizer.lookahead(point, state)
+    none = torch.zeros_like(point)
+    vectors = [
+        point,
+        following,
+        gradient,
+        *(parts.get(name, none) for name in ("gradient", "weight decay", "momentum")),
+    ]
+    return StepParts(
+        *torch.stack(vectors).unbind(0), ahead, None if ahead is None else objective.value_and_gradient(ahead)[1]
+    )
+
+
+def _state(trajectory: Trajectory, optimizer: Optimizer, k: int) -> State:
+    """What the optimizer remembers before the step from point k: from the last state kept, step by step."""
+    kept, state = k - k % STATES_EVERY, trajectory.states[k // STATES_EVERY]
+    for j in range(kept, k):
+        _, state = optimizer.step(trajectory.points[j], trajectory.gradients[j], state)
+    return state

@@ -1,0 +1,100 @@
+"""What a descent leaves behind."""
+
+import math
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from gradwidgets.core.objectives.objective import Objective
+from gradwidgets.core.optimizers.optimizer import State
+from gradwidgets.core.results.result import Result
+
+# A run farther from the view's centre than this many view widths is lost to every picture.
+FAR = 1e4
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Trajectory(Result):
+    """A descent, step by step: step k + 1 leads from point k to point k + 1 by the gradient at point k.
+
+    Attributes:
+        points: Shape (steps + 1, ..., 2), the start first.
+        losses: The objective at each point, (steps + 1, ...).
+        gradients: Its gradient at each point, (steps + 1, ..., 2), without weight decay.
+        diverged_at: For a single start, the first step whose point or loss is NaN, infinite or absurdly far
+            off: 10 000 view widths from the view's centre, or 10 000 times as far as the start if that is
+            more. None if there is none, and for a batch of starts.
+        parameters: The names of the two parameters.
+        states: For a single start, what the optimizer remembered before every sixteenth step, the first included.
+            Empty for a batch of starts.
+    """
+
+    points: Tensor
+    losses: Tensor
+    gradients: Tensor
+    diverged_at: int | None = None
+    parameters: tuple[str, str] = ("first", "second")
+    states: tuple[State, ...] = field(default=(), repr=False, compare=False)
+
+    @property
+    def steps(self) -> int:
+        """How many steps were taken."""
+        return len(self.points) - 1
+
+    @property
+    def end(self) -> Tensor:
+        """The last point, (..., 2)."""
+        return self.points[-1]
+
+    def to_frame(self):
+        """One row a step: step, the two parameters, loss, and the gradient's two entries.
+
+        Returns:
+            A pandas DataFrame.
+
+        Raises:
+            ValueError: The trajectory is a batch.
+        """
+        import pandas as pd
+
+        if self.points.ndim != 2:
+            raise ValueError(f"to_frame needs a single start; these points have shape {tuple(self.points.shape)}")
+        a, b = self.parameters
+        columns = torch.cat([self.points, self.losses[:, None], self.gradients], dim=1).T.tolist()
+        names = (a, b, "loss", f"gradient {a}", f"gradient {b}")
+        return pd.DataFrame({"step": range(self.steps + 1), **dict(zip(names, columns, strict=True))})
+
+
+def first_diverged(objective: Objective, points: Tensor, losses: Tensor) -> int | None:
+    """The first step that is not finite or absurdly far off, see `Trajectory.diverged_at`.
+
+    Args:
+        objective: Its view says what is far; without one, 1e9 · max(1, |start|) from the origin is.
+        points: Shape (steps + 1, 2).
+        losses: Shape (steps + 1,).
+
+    Returns:
+        The step, or None.
+    """
+    centre, reach = _surroundings(objective, points[0].tolist())
+    # NaN spreads into both extremes, and nothing compares with it. (torch.aminmax would wake torch's threads even
+    # for a hundred numbers: milliseconds where another process has the other core.)
+    low, high = points.amin(0).tolist(), points.amax(0).tolist()
+    tame = math.isfinite(float(losses.sum()))
+    if tame and all(h - c <= r and c - l <= r for l, h, c, r in zip(low, high, centre, reach, strict=True)):  # noqa: E741
+        return None
+    away = (points - points.new_tensor(centre)).abs_()
+    lost = ~((away <= points.new_tensor(reach)).all(-1) & losses.isfinite())
+    return int(lost.to(torch.uint8).argmax()) if bool(lost.any()) else None
+
+
+def _surroundings(objective: Objective, start: list[float]) -> tuple[list[float], list[float]]:
+    view = getattr(objective, "view", None)
+    if not view:
+        return [0.0, 0.0], [1e9 * max(1.0, abs(start[0]), abs(start[1]))] * 2
+    bounds = [view[name] for name in objective.parameters]
+    centre = [low + (high - low) / 2 for low, high in bounds]
+    widths = [high - low for low, high in bounds]
+    off = max(1.0, *(abs(at - c) / w for at, c, w in zip(start, centre, widths, strict=True)))
+    return centre, [FAR * off * width for width in widths]

@@ -1,0 +1,1 @@
+"""Axes that are taken for one another: samples, steps, classes."""

@@ -1,0 +1,80 @@
+"""Leaves that a forward makes of its data, or asks a gradient of itself, as a penalty on gradients does."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from torch.overrides import TorchFunctionMode
+from torch.utils import _pytree as pytree
+
+from gradwidgets.core.layers.causes.unlisted import Unlisted
+from gradwidgets.core.layers.passes.passes import FlowError, Subject
+from gradwidgets.core.losses.graph import nodes_of
+
+_READ = Tensor.grad.__get__
+
+
+def without_asked(subject: Subject, missed: Sequence[Unlisted]) -> list[Unlisted]:
+    """Run the model forward once more, and leave out of what it does not list what is no parameter at all.
+
+    Args:
+        subject: A copy that may run.
+        missed: What asks for a gradient and is not listed; what hangs somewhere is kept.
+    """
+    if all(one.name for one in missed):
+        return list(missed)
+    inputs, targets = subject.batch()
+    watch = _Asking(pytree.tree_leaves(inputs))
+    try:
+        with watch:
+            loss = subject.loss_of(inputs, targets)
+    except FlowError:
+        return list(missed)
+    leaves = [node.variable for node in nodes_of(loss) if hasattr(node, "variable")]
+    listed = {id(one) for one in subject.model.parameters()}
+    excused = Counter(tuple(one.shape) for one in leaves if id(one) in watch.data and id(one) not in listed)
+    kept = []
+    for one in missed:
+        if not one.name and excused[one.shape]:
+            excused[one.shape] -= 1
+        else:
+            kept.append(one)
+    return kept
+
+
+class _Asking(TorchFunctionMode):
+    """Follows what is made of a batch, and notes of which tensors a gradient is asked.
+
+    Attributes:
+        data: Their ids.
+    """
+
+    def __init__(self, given: Sequence[object]) -> None:
+        super().__init__()
+        self._kept: list[object] = []  # so that no id comes twice
+        self.data: set[int] = set()
+        self._note(given)
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        kwargs = kwargs or {}
+        if func is torch.autograd.grad:
+            self._note(args[1] if len(args) > 1 else kwargs.get("inputs"))
+        elif func == _READ:  # what a backward within the forward has left there
+            self._note(args)
+        made = not _is_shape_alone(getattr(func, "__name__", ""))
+        of_data = made and any(id(one) in self.data for one in pytree.tree_leaves((args, kwargs)))
+        result = func(*args, **kwargs)
+        if of_data:
+            self._note(result)
+        return result
+
+    def _note(self, values: object) -> None:
+        found = [one for one in pytree.tree_leaves(values) if isinstance(one, Tensor)]
+        self._kept += found
+        self.data.update(map(id, found))
+
+
+def _is_shape_alone(name: str) -> bool:
+    """Whether a function takes nothing but shape and kind of what it is given."""
+    return name.endswith("_like") or name.startswith("new_")

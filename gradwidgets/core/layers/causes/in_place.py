@@ -1,0 +1,65 @@
+"""What is changed in place before the way back needs it: where in somebody's code that is."""
+
+import re
+from collections.abc import Callable, Iterable
+
+import torch
+from torch import Tensor
+from torch.overrides import TorchFunctionMode
+
+from gradwidgets.core.layers.causes.following import place_of_call
+from gradwidgets.core.layers.passes.passes import FlowError, Subject
+from gradwidgets.core.operations.watching import plain_name
+
+_RAISED = re.compile(r"modified by an inplace operation: \[[\w.]+ \[([\d, ]*)\]\](?:, which is output \d+ of (\w+?),)?")
+_CURE = "Write it into a new tensor: x = x * y in place of x *= y, torch.relu in place of relu_."
+
+
+def told_in_place(subject: Subject, error: FlowError) -> FlowError | None:
+    """Run the model forward once more, and see what is written over; None where the error is of another kind.
+
+    Args:
+        subject: A copy that may run.
+        error: What the way back raised.
+    """
+    found = _RAISED.search(str(error))
+    if found is None:
+        return None
+    shape = tuple(int(size) for size in found[1].split(",") if size.strip())
+    seen = _Seen(shape, plain_name(f"{(found[2] or '').removesuffix('Backward')}Backward0") if found[2] else "")
+    try:
+        with seen:
+            subject.loss()
+    except FlowError:
+        return None
+    if not seen.found:
+        return None
+    operation, place, maker = seen.found[-1]
+    what = f"what {maker} gave" if maker else "a tensor"
+    told = f"{operation} ({place}) changes {what}, of shape {shape}, in place, and the way back needs it"
+    return FlowError(f"{str(error).rstrip('.')}. {told}. {_CURE}")
+
+
+class _Seen(TorchFunctionMode):
+    """Notes the calls that change a tensor of some shape, made by some operation, in place."""
+
+    def __init__(self, shape: tuple[int, ...], maker: str) -> None:
+        super().__init__()
+        self.found: list[tuple[str, str, str]] = []
+        self._shape, self._maker = shape, maker
+        self._made: dict[int, tuple[Tensor, str]] = {}
+
+    def __torch_function__(
+        self, func: Callable, types: Iterable, args: tuple = (), kwargs: dict | None = None
+    ) -> object:
+        """See a call, and make it."""
+        x = args[0] if args and isinstance(args[0], Tensor) else None
+        version = x._version if x is not None and not torch.is_inference(x) else None
+        result, name = func(*args, **(kwargs or {})), getattr(func, "__name__", "")
+        if version is not None and x._version != version and tuple(x.shape) == self._shape:
+            maker = self._made.get(id(x), (x, ""))[1]
+            if maker == self._maker or not (maker and self._maker):
+                self.found.append((name, place_of_call(), maker))
+        if isinstance(result, Tensor) and result.grad_fn is not None and id(result) not in self._made:
+            self._made[id(result)] = result, plain_name(result.grad_fn.name())
+        return result

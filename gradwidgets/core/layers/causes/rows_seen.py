@@ -1,0 +1,83 @@
+"""What only the values tell of a layer: units that are all the same, and padding where no padding stands."""
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from gradwidgets.core.layers.passes.rows import Likeness, Row
+
+# Gates of a recurrent module, whose units have a row in each.
+_GATES = {"RNN": 1, "LSTM": 4, "GRU": 3}
+# Of a gradient's largest number, and of the largest of all gradients: where it cancels out, only rounding is left.
+_ROUNDING, _ROUNDING_OF_ALL = 1e-5, 1e-6
+
+
+def likeness(row: Row, gradients: Mapping[int, Tensor]) -> Likeness:
+    """Whether all units of a layer have the same weights, and if so, whether the next step tells them apart.
+
+    Args:
+        row: The layer.
+        gradients: By the parameters' ids.
+    """
+    held = [(one, units) for one in row.own.values() if (units := _by_unit(row.module, one.detach())) is not None]
+    weights = [units for one, units in held if units.ndim > 1]
+    if not weights or any(len(units) < 2 for units in weights) or not all(_same(units) for _, units in held):
+        return ""
+    moved = [_by_unit(row.module, gradients[id(one)]) for one, _ in held if id(one) in gradients]
+    moved = [one for one in moved if one is not None]
+    if not moved or not (any(bool(one.any()) for one in moved) or any(bool(units.any()) for units in weights)):
+        return ""  # frozen, or all 0 and not reached yet: nothing is told
+    if all(_same(one, _ROUNDING * float(one.abs().amax())) for one in moved):
+        return "for good"
+    floor = _ROUNDING_OF_ALL * max(float(g.abs().amax()) for g in gradients.values() if g.numel() and _is_plain(g))
+    return "for good" if all(_same(one, floor) for one in moved) else "at first"
+
+
+def _by_unit(module: nn.Module, tensor: Tensor) -> Tensor | None:
+    """A parameter, or its gradient, with a row for each unit; None where that is not how it is made."""
+    if not _is_plain(tensor) or not tensor.ndim:
+        return None
+    if isinstance(module, (nn.RNNBase, nn.RNNCellBase)):
+        gates = _GATES.get(next((kind for kind in _GATES if kind in type(module).__name__), ""))
+        if gates is None or len(tensor) != gates * module.hidden_size:
+            return None
+        return tensor.unflatten(0, (gates, module.hidden_size)).transpose(0, 1)
+    if isinstance(module, nn.modules.conv._ConvTransposeNd):
+        return None if module.groups > 1 else tensor.transpose(0, 1) if tensor.ndim > 1 else tensor
+    return tensor if isinstance(module, (nn.Linear, nn.modules.conv._ConvNd)) else None
+
+
+def padded(row: Row) -> tuple[int, int] | None:
+    """The padding token of an embedding and how often it occurs, if some of that is between other tokens."""
+    token = getattr(row.module, "padding_idx", None)
+    if not row.tokens or token is None or not row.own["weight"].requires_grad:
+        return None
+    times = between = 0
+    for tokens in row.tokens:
+        here = tokens == token
+        times += int(here.sum())
+        between += int(_between(here).sum())
+    return (token, times) if between >= 2 else None
+
+
+def _between(here: Tensor) -> Tensor:
+    """Where something holds that holds neither from the first place on nor up to the last; everywhere for no axis."""
+    if here.ndim < 2 or here.shape[-1] < 3:
+        return here
+    leading = here.cummin(-1).values
+    trailing = here.flip(-1).cummin(-1).values.flip(-1)
+    return here & ~leading & ~trailing
+
+
+def _is_plain(tensor: Tensor) -> bool:
+    return tensor.layout is torch.strided and not tensor.is_meta
+
+
+def _same(rows: Tensor, tolerance: float = 0.0) -> bool:
+    """Whether all rows are the same, up to a tolerance; two of them tell at once in nearly every layer."""
+    if len(rows) < 2:
+        return True
+    if not tolerance:
+        return torch.equal(rows[0], rows[1]) and bool((rows == rows[:1]).all())
+    return bool((rows - rows[:1]).abs().amax() <= tolerance)

@@ -1,0 +1,108 @@
+"""Nodes of a graph that become alike with depth, as each layer takes means over neighbours."""
+
+import math
+from collections.abc import Iterable
+from functools import partial
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+from torch.utils import _pytree as pytree
+
+from gradwidgets.core.layers.axes.mixing import batch_of
+from gradwidgets.core.layers.causes.same_outputs import without_dropout
+from gradwidgets.core.layers.passes.passes import FlowError, Subject, copied, run
+from gradwidgets.core.results.finding import Finding
+from gradwidgets.core.results.wording import counted, percent
+
+NODES = "nodes alike"
+_ALIKE = 0.01  # of the nodes' directions, that is left to tell them apart; graph networks of 2 to 4 layers keep 0.1
+_APART = 0.1  # where the first layer takes them
+_FEWEST = 4  # layers
+_ONE_STEP = 0.5  # of the decades lost, at one layer: more is no smoothing but something there
+
+
+def smoothed_in(subject: Subject, output: object) -> list[Finding]:
+    """Features that tell nodes apart at first and hardly do at last, lost layer by layer.
+
+    Where the model is given a graph, or holds one, as a matrix or as pairs, it is run once more, forward.
+
+    Args:
+        subject: A copy that may run.
+        output: What it gave.
+    """
+    batch = batch_of(subject.inputs, output)
+    if batch is None or batch[0] or not _has_graph(subject, batch[1]):
+        return []
+    try:
+        spreads = _spreads(subject, batch[1])
+    except FlowError:
+        return []
+    return [_found(spreads, batch[1])] if _is_smoothed([one for _, one in spreads]) else []
+
+
+def _has_graph(subject: Subject, count: int) -> bool:
+    given = (*_tensors(subject.inputs), *subject.model.buffers())
+    return any(tuple(one.shape) == (count, count) or _are_pairs(one, count) for one in given)
+
+
+def _are_pairs(one: Tensor, count: int) -> bool:
+    if one.is_floating_point() or one.ndim != 2 or 2 not in one.shape or one.shape[0] == count or not one.numel():
+        return False
+    return one.dtype is torch.long and int(one.max()) < count
+
+
+def _spreads(subject: Subject, count: int) -> list[tuple[str, float]]:
+    """By how much nodes differ in what each layer with weights is given, in order."""
+    seen: list[tuple[str, float]] = []
+    kept = [(name, one) for name, one in subject.model.named_modules() if _is_layer(one)]
+    handles = [one.register_forward_pre_hook(partial(_note, seen, count, name)) for name, one in kept]
+    try:
+        with without_dropout(subject.model), torch.no_grad():
+            run("the model", subject.model, copied(subject.inputs), subject.model)
+    finally:
+        for handle in handles:
+            handle.remove()
+    return seen
+
+
+def _is_layer(module: nn.Module) -> bool:
+    return not any(module.children()) and any(one.ndim > 1 for one in module.parameters(recurse=False))
+
+
+def _note(seen: list[tuple[str, float]], count: int, name: str, module: nn.Module, given: tuple) -> None:
+    first = next((one for one in _tensors(given) if one.ndim == 2 and one.is_floating_point()), None)
+    if first is not None and len(first) == count:
+        seen.append((name, spread(first)))
+
+
+def spread(features: Tensor) -> float:
+    """By how much rows differ in direction: the root mean square off their mean, each of length 1; zeros left out."""
+    rows = features.detach().double()
+    lengths = rows.norm(dim=1, keepdim=True)
+    rows = (rows / lengths)[(lengths > 0).squeeze(1)]
+    return float((rows - rows.mean(0)).norm() / math.sqrt(len(rows))) if len(rows) else math.nan
+
+
+def _is_smoothed(spreads: list[float]) -> bool:
+    if len(spreads) < _FEWEST or not spreads[0] > _APART or not 0 < spreads[-1] < _ALIKE:
+        return False
+    if not all(one > 0 for one in spreads):
+        return False
+    lost = math.log10(spreads[0] / spreads[-1])
+    return all(math.log10(a / b) < _ONE_STEP * lost for a, b in pairwise(spreads))
+
+
+def _found(spreads: list[tuple[str, float]], count: int) -> Finding:
+    (first, begun), (last, left) = spreads[0], spreads[-1]
+    message = (
+        f"the {counted(count, 'node')} become alike with depth: they differ by {percent(begun)} of their size where "
+        f"{first} takes them, and by {percent(left)} where {last} does, {len(spreads) - 1} layers on. Each layer takes "
+        "means over neighbours (over-smoothing)"
+    )
+    evidence = {"layer": last, "at first": begun, "at last": left, "threshold": _ALIKE, "nodes": count}
+    return Finding(NODES, "warning", message, evidence)
+
+
+def _tensors(values: object) -> Iterable[Tensor]:
+    return [one for one in pytree.tree_leaves(values) if isinstance(one, Tensor)]

@@ -1,0 +1,107 @@
+"""Rows of a softmax in which one entry has it all: there it is flat, and what makes its scores gets no gradient."""
+
+import math
+
+import torch
+from torch import Tensor
+from torch.autograd.graph import Node
+
+from gradwidgets.core.operations.watching import plain_name
+
+# One operation that multiplies queries and keys, takes a softmax, and weighs the values, whatever computes it.
+ATTENTION = "scaled_dot_product"
+SOFTMAX = ("softmax", "safe_softmax", ATTENTION)
+_SURE = 0.99  # of a softmax's row, for one entry
+_BEFORE = 8  # operations before a softmax among which the product of queries and keys is looked for
+_PASSING = (
+    "view", "unsafe_view", "reshape_alias", "expand", "masked_fill", "add", "clone", "squeeze", "unsqueeze", "permute",
+    "transpose",
+)  # fmt: skip
+_FACTORS = {
+    "mm": ("_saved_self", "_saved_mat2"),
+    "bmm": ("_saved_self", "_saved_mat2"),
+    "baddbmm": ("_saved_batch1", "_saved_batch2"),
+}
+_HEADS, _QUERIES = 8, 16  # heads of samples, and queries of each, whose scores are computed anew
+_ROWS, _MOST = 64, 1 << 18  # queries of a head, and scores in all, that are computed anew
+
+
+def sure(node: Node) -> Tensor | None:
+    """Five numbers, see `slopes_of`: in how many rows nearly all is on one entry, how scores spread and are scaled."""
+    try:
+        rows, axis = (
+            (node._saved_result.detach(), node._saved_dim) if hasattr(node, "_saved_dim") else (_scored(node), -1)
+        )
+    except (AttributeError, RuntimeError, IndexError):
+        return None
+    axis = axis - 2**64 if axis >= 2**63 else axis  # torch gives a negative axis as an unsigned number
+    if rows is None or not rows.ndim or not rows.numel() or rows.shape[axis] < 2 or rows.layout is not torch.strided:
+        return None
+    none = rows.new_tensor(math.nan)
+    steep = (rows.amax(axis) > _SURE).float().mean()
+    spread, scale = _scores(node, rows.shape[-1]) if axis in (-1, rows.ndim - 1) else (none, math.nan)
+    return torch.stack((none, steep, none, spread.to(steep.dtype), torch.full_like(none, scale))).float()
+
+
+@torch.no_grad()
+def _scores(node: Node, many: int) -> tuple[Tensor, float]:
+    """How far products of queries and keys spread within a row, and what they are multiplied by; see `FunctionStats`.
+
+    Both are NaN where such a product is not found: what is added to it, a mask or a bias of places, is no score.
+    """
+    found = _product(node)
+    if found is None or found[1].ndim not in (2, 3) or found[1].shape[-1] != many:
+        return torch.tensor(math.nan), math.nan
+    queries, keys, scale = found
+    if keys.ndim == 3:
+        some = slice(None, None, -(-len(keys) // _HEADS))
+        queries, keys = queries[some], keys[some]
+    queries = queries[..., :: -(-queries.shape[-2] // _QUERIES), :].detach()
+    scores = (queries @ keys.detach()).float() * scale
+    return scores.std(-1).mean(), scale * math.sqrt(queries.shape[-1])
+
+
+def _product(node: Node) -> tuple[Tensor, Tensor, float] | None:
+    """Queries, keys (their rows as columns) and the factor of the product that a softmax is taken of."""
+    if hasattr(node, "_saved_query"):
+        queries, keys, scale = node._saved_query, node._saved_key, node._saved_scale
+        if queries.ndim != 4 or queries.shape[:2] != keys.shape[:2]:
+            return None
+        scale = 1 / math.sqrt(queries.shape[-1]) if scale is None else float(scale)
+        return queries.flatten(0, 1), keys.flatten(0, 1).mT, scale
+    scale = 1.0
+    for _ in range(_BEFORE):
+        node = next((one for one, _ in node.next_functions if one is not None), None)
+        name = plain_name(node.name()) if node is not None else ""
+        if name in ("mul", "div"):
+            other = node._saved_other
+            if other is None or other.ndim or node.next_functions[1][0] is not None:
+                return None
+            scale = scale * float(other) if name == "mul" else scale / float(other)
+        elif name in _FACTORS:
+            queries, keys = (getattr(node, key) for key in _FACTORS[name])
+            return None if queries is None or keys is None else (queries, keys, scale)
+        elif name not in _PASSING:
+            return None
+    return None
+
+
+@torch.no_grad()
+def _scored(node: Node) -> Tensor | None:
+    """Some rows of the weights that an attention computed and did not keep, from its queries and keys."""
+    queries, keys = node._saved_query, node._saved_key
+    if queries.ndim != 4 or queries.shape[:2] != keys.shape[:2] or queries.layout is not torch.strided:
+        return None
+    batch, heads, many, width = queries.shape
+    at = torch.arange(0, many, -(-many // _ROWS), device=queries.device)
+    some = slice(None, None, -(-batch * heads * len(at) * keys.shape[2] // _MOST))
+    scale = node._saved_scale
+    scores = (queries[some][:, :, at] @ keys[some].mT) * (1 / math.sqrt(width) if scale is None else scale)
+    mask = getattr(node, "_saved_attn_mask", getattr(node, "_saved_attn_bias", None))
+    if mask is not None:
+        mask = mask.expand(batch, heads, many, -1)[some][:, :, at]
+        scores = scores.masked_fill(~mask, -math.inf) if mask.dtype is torch.bool else scores + mask
+    if node._saved_is_causal:
+        later = torch.arange(keys.shape[2], device=at.device) > at[:, None]
+        scores = scores.masked_fill(later, -math.inf)
+    return scores.softmax(-1)

@@ -1,0 +1,146 @@
+"""Where all that comes through is multiplied by 0: a dropout of everything, an empty mask, a factor that is 0."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+from torch.nn.modules.dropout import _DropoutNd
+from torch.overrides import TorchFunctionMode
+
+from gradwidgets.core.layers.causes.following import place_of_call
+from gradwidgets.core.layers.passes.passes import FlowError, Subject
+from gradwidgets.core.results.result import Result
+
+_DROPOUTS = ("dropout", "dropout1d", "dropout2d", "dropout3d", "alpha_dropout", "feature_alpha_dropout", "dropout_")
+_PRODUCTS = ("mul", "mul_", "multiply", "multiply_", "__mul__", "__rmul__", "__imul__")
+_FILLS = ("masked_fill", "masked_fill_")
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Zeroed(Result):
+    """Something that gives 0 whatever comes in.
+
+    Attributes:
+        name: The module's, or the function's in torch's words.
+        why: What makes it so, as a clause.
+        place: File and line; "" for a module.
+        cure: What to do about it.
+        is_term: Whether it is a single number that counts 0: a term of a loss, or what makes all parameters take part.
+    """
+
+    name: str
+    why: str
+    place: str
+    cure: str
+    is_term: bool = False
+
+    def __str__(self) -> str:
+        """As a clause on it."""
+        return f"{self.name}{f' ({self.place})' if self.place else ''} gives 0 throughout: {self.why}"
+
+
+def drops_all(model: nn.Module) -> bool:
+    """Whether a dropout of a model leaves nothing."""
+    return any(isinstance(one, _DropoutNd) and one.training and one.p >= 1 for one in model.modules())
+
+
+def zeroed_in(subject: Subject) -> tuple[Zeroed, ...]:
+    """Run the model and its loss forward once more, and see what is multiplied by 0 at every call.
+
+    Args:
+        subject: A copy that may run.
+    """
+    seen = _Seen()
+    handles = []
+    for name, module in subject.model.named_modules():
+        if isinstance(module, _DropoutNd):
+            handles.append(module.register_forward_pre_hook(seen.entering(name)))
+            handles.append(module.register_forward_hook(seen.leaving))
+    try:
+        with seen:
+            subject.loss()
+    except FlowError:
+        return ()
+    finally:
+        for one in handles:
+            one.remove()
+    return tuple(one for one, always in seen.found.values() if always)
+
+
+class _Seen(TorchFunctionMode):
+    """What is multiplied, by its place; and whether that was by 0 each time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: dict[tuple[str, str], tuple[Zeroed, bool]] = {}
+        self.module = ""
+
+    def entering(self, name: str) -> Callable:
+        """A hook that notes which dropout is at work."""
+
+        def hook(module: nn.Module, _: object) -> None:
+            self.module = name
+
+        return hook
+
+    def leaving(self, *_: object) -> None:
+        """A hook that notes that it is done."""
+        self.module = ""
+
+    def __torch_function__(
+        self, func: Callable, types: Iterable, args: tuple = (), kwargs: dict | None = None
+    ) -> object:
+        """See a call, and make it."""
+        kwargs, name = kwargs or {}, getattr(func, "__name__", "")
+        told = _WAYS[name](name, args, kwargs) if name in _WAYS and args else None
+        if told is not None:
+            term = name in _PRODUCTS and all(one.numel() == 1 for one in args if isinstance(one, Tensor))
+            self._note(name, *told, term)
+        return func(*args, **kwargs)
+
+    def _note(self, name: str, is_zero: bool, why: str, cure: str, term: bool) -> None:
+        place = "" if self.module else place_of_call()
+        key = self.module or name, place
+        one = Zeroed(self.module or name.strip("_"), why, place, _NOTHING if term else cure, term)
+        known = self.found.get(key)
+        self.found[key] = (one, is_zero and (known is None or known[1]))
+
+
+def _dropout(name: str, args: tuple, kwargs: dict) -> tuple[bool, str, str] | None:
+    share = args[1] if len(args) > 1 else kwargs.get("p", 0.5)
+    training = args[2] if len(args) > 2 else kwargs.get("training", True)
+    if not isinstance(share, (int, float)) or not training:
+        return None
+    return share >= 1, "p = 1 drops all of it in training", "Take a p below 1: it is the share to drop, not to keep."
+
+
+def _product(name: str, args: tuple, kwargs: dict) -> tuple[bool, str, str] | None:
+    pair = [*args, *kwargs.values()][:2]
+    for one, other in (pair, pair[::-1]) if len(pair) == 2 else ():
+        # A factor that is trained, or made of what is, may leave 0 with the next step.
+        if isinstance(one, Tensor) and one.requires_grad and not getattr(other, "requires_grad", False):
+            many = isinstance(other, Tensor) and other.ndim
+            return _is_zero(other) and not _is_zero(one), f"the other factor is {'all ' if many else ''}0", _LOOK
+    return None
+
+
+def _fill(name: str, args: tuple, kwargs: dict) -> tuple[bool, str, str] | None:
+    one, mask, value = [*args, *kwargs.values(), None, None][:3]
+    if not (
+        isinstance(one, Tensor) and one.requires_grad and isinstance(mask, Tensor) and not isinstance(value, Tensor)
+    ):
+        return None
+    return value == 0 and bool(mask.all()), "the mask is True everywhere, and fills in 0", _LOOK
+
+
+_NOTHING = "Nothing, if it is meant to count 0 now."
+_LOOK = "Look at how that is made: a mask the wrong way round, a buffer that is never filled, a weight that stays at 0."
+_WAYS = {
+    **dict.fromkeys(_DROPOUTS, _dropout),
+    **dict.fromkeys(_PRODUCTS, _product),
+    **dict.fromkeys(_FILLS, _fill),
+}
+
+
+def _is_zero(value: object) -> bool:
+    return not bool(value.any()) if isinstance(value, Tensor) else isinstance(value, (int, float)) and value == 0

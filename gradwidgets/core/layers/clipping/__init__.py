@@ -1,0 +1,1 @@
+"""The gradients of one step, and four ways to clip them."""

@@ -1,0 +1,1 @@
+"""Remedies: what they change, tried on copies, ranked, applied and taken back."""

@@ -1,0 +1,159 @@
+"""Remedies for what the checks find, tried on a copy of the model."""
+
+from collections.abc import Mapping
+
+import torch
+from torch import nn
+
+from gradwidgets.core.layers.fixes import rebuild
+from gradwidgets.core.layers.fixes.fix_table import FIXES
+from gradwidgets.core.layers.fixes.matrices import disguised
+from gradwidgets.core.layers.passes.activation_units import has_units, is_activation
+from gradwidgets.core.layers.passes.stats import LayerFlow
+from gradwidgets.core.results.allowed import choose
+from gradwidgets.core.results.finding import Finding
+from gradwidgets.core.results.wording import percent
+from gradwidgets.core.subject.copied.clone import Clone
+from gradwidgets.core.subject.home import at_home
+from gradwidgets.core.subject.untouched import Untouched
+
+
+@at_home
+def apply_fix(model: nn.Module, name: str, **options: object) -> nn.Module:
+    """Apply a fix to a copy of a model; the model itself is left alone.
+
+    Args:
+        model: Any module.
+        name: One of `FIXES`.
+        **options: Of this fix, see its `options`.
+
+    Returns:
+        The changed copy, in the same modes and on the same device.
+
+    Raises:
+        TypeError: `model` is no module, or an option is unknown or of the wrong kind.
+        ValueError: The name is unknown, an option is not allowed, the fix finds nothing in this model that it could
+            change, or it is one that acts on the training (clipping).
+    """
+    if not isinstance(model, nn.Module):
+        raise TypeError(f"model must be a torch.nn.Module; got {type(model).__name__} {model!r:.60}")
+    fix = choose("fix", name, FIXES)
+    settled = fix.settled(options)
+    if not fix.changes_model:
+        raise ValueError(
+            f"{fix.title} acts on the training, between backward and step, and not on the model: copy its code"
+        )
+    with Untouched(model) as block, block.again(), torch.inference_mode(False):
+        changed = Clone().of(model)
+        for parameter in changed.parameters():
+            parameter.grad = None
+        make_change(changed, name, **settled)
+    return changed
+
+
+def make_change(model: nn.Module, name: str, **options: object) -> None:
+    """Apply a fix to a model itself.
+
+    Raises:
+        ValueError: It finds nothing that it could change, or its tensors do not let themselves be changed.
+    """
+    if any(parameter.is_meta for parameter in model.parameters()):
+        raise ValueError("the model is on the meta device, where tensors have shapes and no numbers")
+    try:
+        FIXES[name].change(model, **options)
+    except RuntimeError as error:
+        raise ValueError(f"{FIXES[name].title} cannot change this model: {error}") from error
+
+
+def refusal(model: nn.Module, name: str, **options: object) -> str:
+    """Say why a fix cannot be applied to a model; "" if it can. The model is only looked at.
+
+    Args:
+        model: Any module.
+        name: One of `FIXES`.
+        **options: Of this fix, see its `options`.
+
+    Raises:
+        TypeError: An option is unknown or of the wrong kind.
+        ValueError: The name is unknown, or an option is not allowed.
+    """
+    fix = choose("fix", name, FIXES)
+    settled = fix.settled(options)
+    try:
+        if fix.changes_model:
+            fix.plan(model, **settled)
+    except rebuild.NothingToChange as failure:
+        return str(failure)
+    return ""
+
+
+def completed(name: str, options: Mapping[str, object], model: nn.Module, flow: LayerFlow) -> dict[str, object]:
+    """Options of a fix, with what only a pass shows filled in.
+
+    For "activation" that is which of them stand between layers, where the order in which the model lists its modules
+    does not tell: those that ran before the last layer with weights, or more than once.
+
+    Args:
+        name: One of `FIXES`.
+        options: What was chosen.
+        model: What it is for.
+        flow: What was measured of the model.
+    """
+    if name == "drop_output_activation" and options.get("which") is None:
+        last = _last_run(flow, model)
+        same = last == rebuild.output_activation(model)
+        return dict(options) if same else {**options, "which": (last,) if last else ()}
+    if FIXES[name].draws and options.get("also") is None:
+        also = disguised(model)
+        return {**options, "also": also} if also else dict(options)
+    if name != "activation" or options.get("which") is not None:
+        return dict(options)
+    ran = [layer for layer in flow.layers if layer.calls]
+    last = max((k for k, layer in enumerate(ran) if layer.weights and not layer.composite), default=-1)
+    modules = dict(model.named_modules())
+    inner = {
+        layer.name: modules[layer.name]
+        for k, layer in enumerate(ran)
+        if (k < last or layer.calls > 1) and layer.name in modules and has_units(type(modules[layer.name]))
+    }
+    try:
+        told = {id(module) for module in rebuild.listed_inner(model)}
+    except rebuild.NothingToChange:
+        told = None
+    same = told == {id(module) for module in inner.values()}
+    return dict(options) if same else {**options, "which": tuple(inner)}
+
+
+def _last_run(flow: LayerFlow, model: nn.Module) -> str:
+    """The name of the activation that ran last, once and after all layers with weights; "" for none."""
+    ran = [layer for layer in flow.layers if layer.calls and not layer.composite]
+    modules = dict(model.named_modules())
+    one = modules.get(ran[-1].name) if ran else None
+    return ran[-1].name if one is not None and ran[-1].calls == 1 and is_activation(type(one)) else ""
+
+
+def fixes_for(finding: Finding | str, flow: LayerFlow | None = None) -> list[str]:
+    """Names of the fixes that answer a finding, in the order of `FIXES`.
+
+    Args:
+        finding: A finding, or its name.
+        flow: Where it was found, by which some are told: a random draw where all weights are 0, the removal of an
+            activation at the output that is dead.
+    """
+    if not isinstance(finding, Finding):
+        return [key for key, fix in FIXES.items() if finding in fix.answers]
+    return [key for key, fix in FIXES.items() if finding.name in fix.answers or fix.sometimes(finding, flow)]
+
+
+def reach(name: str, share: float) -> str:
+    """What is to be said of how much a fix has changed; "" where it is no question, or most of the weights.
+
+    Args:
+        name: One of `FIXES`.
+        share: Of the weights that have other numbers now.
+    """
+    if not FIXES[name].draws or not share < 0.5:
+        return ""
+    if share == 0:
+        return "it changed nothing: no weight has another number than before"
+    return f"it changed {percent(share)} of the weights only: the rest is frozen, or no layer's that it is for"

@@ -1,0 +1,243 @@
+"""What helps: every fix that fits, tried on copies, ranked by the loss after the first steps of training."""
+
+import math
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from statistics import median
+from types import MappingProxyType
+
+import torch
+from torch import Tensor, nn
+
+from gradwidgets.core.layers.fixes.fix_table import FIXES
+from gradwidgets.core.layers.fixes.fixes import completed, reach
+from gradwidgets.core.layers.fixes.ranked import WITHOUT, FixRanking, RankedFix, place_of
+from gradwidgets.core.layers.fixes.steps import check_steps, trainee, training
+from gradwidgets.core.layers.fixes.trial import applied, notes_of
+from gradwidgets.core.layers.flow import flow_of
+from gradwidgets.core.layers.networks.arguments import whole
+from gradwidgets.core.layers.passes.passes import Subject, quietly
+from gradwidgets.core.layers.passes.stats import LayerFlow
+from gradwidgets.core.results.allowed import choose
+from gradwidgets.core.results.slices import Slices, finish, part_of
+from gradwidgets.core.subject.held.held import Held
+from gradwidgets.core.subject.home import at_home
+from gradwidgets.core.subject.untouched import Untouched
+
+RATES = (0.001, 0.01, 0.1)  # learning rates that each is tried with where none is given
+_LEAST = 0.01  # of the loss without a fix
+_APART = 10_007  # seeds of random numbers between one training and the next
+
+# What there is to try, by a name of a few words → the fix and its options.
+TRIES: Mapping[str, tuple[str, dict[str, object]]] = MappingProxyType(
+    {
+        "He init": ("he", {}),
+        "Xavier init": ("xavier", {}),
+        "orthogonal init": ("orthogonal", {}),
+        "ReLU": ("activation", {"to": "ReLU"}),
+        "GELU": ("activation", {"to": "GELU"}),
+        "SiLU": ("activation", {"to": "SiLU"}),
+        "LeakyReLU": ("activation", {"to": "LeakyReLU"}),
+        "LayerNorm": ("normalization", {"kind": "layer"}),
+        "BatchNorm": ("normalization", {"kind": "batch"}),
+        "residual connections": ("residual", {}),
+        "gain": ("gain", {}),
+        "no output activation": ("drop_output_activation", {}),
+        "clipping to norm 1": ("clip", {"max_norm": 1.0}),
+    }
+)
+
+
+@at_home
+def rank_fixes(
+    model: nn.Module,
+    inputs: object,
+    targets: object,
+    loss_fn: Callable,
+    names: Iterable[str] | Mapping[str, tuple[str, Mapping[str, object]]] | None = None,
+    *,
+    steps: int = 20,
+    seeds: int = 3,
+    lr: float | None = None,
+) -> FixRanking:
+    """Try fixes on copies of a model, each for a few steps of gradient descent on the one batch, and rank them.
+
+    What is random, the weights that a fix draws and dropout, is repeated with each seed. Nothing of the model changes.
+
+    Args:
+        model: Any module, in the mode that it is in.
+        inputs: A tuple is handed over as `model(*inputs)`, a mapping as `model(**inputs)`, anything else as
+            `model(inputs)`.
+        targets: Handed to the loss.
+        loss_fn: `loss_fn(model's output, targets)`, a tensor of one real number.
+        names: Keys of `TRIES` or of `FIXES`, or a mapping from names of your own to keys of `FIXES` and options; None
+            for all that fit.
+        steps: How many, 1 to 10,000.
+        seeds: How many, 1 to 100.
+        lr: Learning rate, ≥ 0. None for the one of 0.001, 0.01 and 0.1 that leads lowest with the first seed, for each
+            fix and for the network without one by itself.
+
+    Returns:
+        The ranking.
+
+    Raises:
+        TypeError: An argument is of the wrong type, or an option unknown.
+        ValueError: One is not allowed, or (FlowError) the model or the loss raised.
+    """
+    subject = Subject.of(model, inputs, targets, loss_fn)
+    with Untouched(*subject.roots) as block, block.again():
+        found = finish(ranking_fixes(model, inputs, targets, loss_fn, names, steps=steps, seeds=seeds, lr=lr))
+    return replace(found, certificate=block.certificate)
+
+
+@at_home
+def ranking_fixes(
+    model: nn.Module,
+    inputs: object,
+    targets: object,
+    loss_fn: Callable,
+    names: Iterable[str] | Mapping[str, tuple[str, Mapping[str, object]]] | None = None,
+    *,
+    steps: int = 20,
+    seeds: int = 3,
+    lr: float | None = None,
+    made: Callable[[str, dict[str, object], int], nn.Module | None] | None = None,
+) -> Slices[FixRanking]:
+    """`rank_fixes` in slices.
+
+    Args:
+        model: As in `rank_fixes`.
+        inputs: As there.
+        targets: As there.
+        loss_fn: As there.
+        names: As there.
+        steps: As there.
+        seeds: As there.
+        lr: As there.
+        made: Makes what a fix gives, from its key, its options and the number of the seed, where that is done by
+            building the model anew; None of it where it would be the same.
+
+    Yields:
+        The share that is done, after each step.
+
+    Returns:
+        The ranking.
+
+    Raises:
+        TypeError: As there, at the first `next`.
+        ValueError: As there, at the first `next` or later.
+    """
+    check_steps(0.0 if lr is None else lr, steps)
+    whole("steps", steps, 1, 10_000), whole("seeds", seeds, 1, 100)
+    wanted = _wanted(names)
+    subject = Subject.of(model, inputs, targets, loss_fn)
+    with quietly(subject.light) as quiet, quiet.again():
+        state = Held(*subject.roots)
+    plain = trainee(subject)
+    yield 0.0
+    flow = flow_of(replace(plain, notes=[]).copied(), own=True)
+    trials = _Trials(plain, flow, steps, seeds, RATES if lr is None else (float(lr),), made)
+    share = 1 / (1 + len(wanted))
+    baseline = yield from part_of(trials.ranked(WITHOUT, "", {}), 0.0, share)
+    found, refused = [], []
+    for k, (label, (name, options)) in enumerate(wanted.items(), 1):
+        try:
+            found.append((yield from part_of(trials.ranked(label, name, dict(options)), k * share, share)))
+        except ValueError as failure:  # it does not fit, or what it makes of the model does not run
+            refused.append((label, str(failure)))
+    begin = float(baseline.losses[0, 0])
+    baseline = replace(baseline, ratio=_ratio(baseline.loss, begin))
+    fixes = [replace(one, ratio=_ratio(one.loss, begin), helps=_helps(one, baseline)) for one in found]
+    note = "; ".join(notes_of(subject))
+    return FixRanking(
+        tuple(sorted(fixes, key=place_of)), baseline, tuple(refused), steps, seeds, state.compare(), note
+    )  # fmt: skip
+
+
+class _Trials:
+    """Trains copies of one model with one fix after the other."""
+
+    def __init__(
+        self, plain: Subject, flow: LayerFlow, steps: int, seeds: int, rates: tuple[float, ...], made: Callable | None
+    ) -> None:
+        self._plain, self._flow, self._steps, self._seeds, self._rates = plain, flow, steps, seeds, rates
+        self._made = made
+
+    def ranked(self, label: str, name: str, options: dict[str, object]) -> Slices[RankedFix]:
+        """Try one fix: every rate with the first seed, then the best one with the others."""
+        settled = completed(name, FIXES[name].settled(options), self._plain.model, self._flow) if name else {}
+        subject, changed = self._fixed(name, settled, 0)
+        clip = settled["max_norm"] if name and not FIXES[name].changes_model else None
+        runs: list[tuple[float, Tensor]] = []
+        parts = len(self._rates) + self._seeds - 1
+        for rate in self._rates:
+            runs.append((rate, (yield from self._trained(subject, rate, clip, 0, len(runs) / parts, 1 / parts))))
+        rate, first = min(runs, key=lambda run: _end(run[1]))
+        rows = [first]
+        for seed in range(1, self._seeds):
+            subject, _ = self._fixed(name, settled, seed)
+            share = (len(self._rates) + seed - 1) / parts
+            rows.append((yield from self._trained(subject, rate, clip, seed, share, 1 / parts)))
+            if seed == 1 and torch.equal(rows[0], rows[1]):
+                rows = rows[:1]  # nothing is random
+                break
+        ends = [_end(row) for row in rows]
+        kept = {key: value for key, value in settled.items() if key != "seed"}
+        told = reach(name, changed) if name else ""
+        diverged = sum(map(math.isinf, ends))
+        return RankedFix(
+            label, name, kept, rate, torch.stack(rows), median(ends), min(ends), max(ends), math.nan, changed, diverged,
+            note=told,
+        )  # fmt: skip
+
+    def _fixed(self, name: str, settled: dict[str, object], seed: int) -> tuple[Subject, float]:
+        model, changed = self._plain.model, 0.0
+        with quietly(self._plain.small) as quiet, quiet.again(), torch.inference_mode(False):
+            if name and FIXES[name].changes_model:
+                own = {"seed": settled["seed"] + seed} if "seed" in settled else {}
+                if self._made is None:
+                    model, changed = applied(model, name, {**settled, **own})
+                else:
+                    model, changed = self._made(name, settled, seed), math.nan
+                if model is None:
+                    raise ValueError("the network is like that already")
+            return replace(self._plain, model=model, notes=[]).copied(), changed
+
+    def _trained(
+        self, subject: Subject, lr: float, clip: float | None, seed: int, before: float, share: float
+    ) -> Slices[Tensor]:
+        with quietly(subject.light) as quiet, quiet.again(), torch.inference_mode(False):
+            copy = replace(subject, notes=[]).copied()
+        work = training(copy, lr=lr, steps=self._steps, clip=clip, seed=_APART * seed)
+        losses, _ = yield from part_of(work, before, share)
+        return losses
+
+
+def _wanted(names: object) -> dict[str, tuple[str, Mapping[str, object]]]:
+    if names is None:
+        return dict(TRIES)
+    if isinstance(names, Mapping):
+        for name, options in names.values():
+            choose("fix", name, FIXES).settled(options)
+        return dict(names)
+    if isinstance(names, str):
+        raise TypeError(f"names must be names of fixes, a mapping, or None; got {names!r}")
+    return {name: TRIES.get(name, (name, {})) for name in names if name in TRIES or _known(name)}
+
+
+def _known(name: str) -> bool:
+    return choose("fix", name, {**FIXES, **TRIES}) is not None
+
+
+def _end(losses: Tensor) -> float:
+    return float(losses[-1]) if bool(losses[-1].isfinite()) else math.inf
+
+
+def _ratio(loss: float, begin: float) -> float:
+    return loss / begin if begin > 0 else math.nan
+
+
+def _helps(one: RankedFix, baseline: RankedFix) -> bool:
+    if math.isinf(baseline.low):
+        return math.isfinite(one.high)
+    return baseline.low - one.high > _LEAST * abs(baseline.low)

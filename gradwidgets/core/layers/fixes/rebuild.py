@@ -1,0 +1,303 @@
+"""Changes to a model's modules, in place: what the fixes do to their copy.
+
+Each function only looks at the model. It returns what makes the change, or raises `NothingToChange`.
+"""
+
+import math
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Iterator, Mapping
+
+import torch
+from torch import nn
+
+from gradwidgets.core.layers.fixes.matrices import CONVOLUTIONS, LINEAR, WEIGHTED, Matrix, matrices
+from gradwidgets.core.layers.networks.activations import ACTIVATIONS
+from gradwidgets.core.layers.networks.arguments import positive, whole
+from gradwidgets.core.layers.networks.networks import Residual
+from gradwidgets.core.layers.passes.activation_units import has_units, is_activation
+
+_NORMS = (nn.LayerNorm, nn.GroupNorm, nn.modules.batchnorm._NormBase)
+_BATCH_NORMS = {nn.Conv1d: nn.BatchNorm1d, nn.Conv2d: nn.BatchNorm2d, nn.Conv3d: nn.BatchNorm3d}
+
+
+Change = Callable[[], None]
+_NO_ACTIVATION = (
+    "no activation between layers is a module of its own (nn.ReLU, say): one that is called as a function has to be "
+    "changed in the model's forward"
+)
+
+
+class NothingToChange(ValueError):
+    """The fix finds nothing in this model that it could change."""
+
+
+def reinitialise(
+    model: nn.Module, draw: Callable[..., object], seed: int, also: Mapping[str, str | None] | None = None
+) -> Change:
+    """Draw all trained matrices anew, each by itself where several are stacked, and set their biases to 0."""
+    layers, seed = _trained(model, also), whole("seed", seed, 0, 2**63 - 1)
+
+    @torch.no_grad()
+    def change() -> None:
+        generators: dict[torch.device, torch.Generator] = {}
+        for one in layers:
+            device = one.weight.device
+            if device not in generators:
+                generators[device] = torch.Generator(device).manual_seed(seed)
+            for part in one.parts:
+                draw(part, generator=generators[device])
+            if one.bias is not None and one.bias.requires_grad:
+                one.bias.zero_()
+
+    return change
+
+
+def rescale(model: nn.Module, gain: float | None, also: Mapping[str, str | None] | None = None) -> Change:
+    """Scale every trained matrix to an RMS of gain/√inputs, its directions kept.
+
+    Args:
+        model: What to change.
+        gain: None for what torch's `calculate_gain` has for the activation that the model lists next.
+        also: As for `matrices`.
+    """
+    modules, layers = list(model.modules()), _trained(model, also)
+    if gain is not None:
+        positive("gain", gain)
+
+    @torch.no_grad()
+    def change() -> None:
+        for one in layers:
+            rest = modules[modules.index(one.module) + 1 :]
+            following = next((m for m in rest if isinstance(m, WEIGHTED) or has_units(type(m))), None)
+            wanted = _gain_of(following) if gain is None else gain
+            for part in one.parts:
+                rms = _norm(part) / math.sqrt(part.numel())
+                if rms > 0 and math.isfinite(rms):
+                    part.mul_(wanted / math.sqrt(part[0].numel()) / rms)
+
+    return change
+
+
+def drop_output_activation(model: nn.Module, which: Iterable[str] | None) -> Change:
+    """Put nn.Identity in the place of the activation that gives the output.
+
+    Args:
+        model: What to change.
+        which: Its name; None for the activation that the model lists last, behind its last layer.
+    """
+    name = output_activation(model) if which is None else next(iter(which), "")
+    if not name:
+        raise NothingToChange(
+            "no activation module gives the output: one that is called as a function has to be taken out of the "
+            "model's forward"
+        )
+    modules = dict(model.named_modules(remove_duplicate=False))
+    if name not in modules or not is_activation(type(modules[name])):
+        raise ValueError(f"which must name an activation of the model; got {name!r}")
+    parent, _, key = name.rpartition(".")
+
+    def change() -> None:
+        modules[parent]._modules[key] = nn.Identity().train(modules[name].training)
+
+    return change
+
+
+def output_activation(model: nn.Module) -> str:
+    """The name of the last module, where that is an activation; "" where it is not, or stands between layers too."""
+    named = [(name, m) for name, m in model.named_modules(remove_duplicate=False) if name and not m._modules]
+    if not named or not is_activation(type(named[-1][1])) or not any(isinstance(m, WEIGHTED) for _, m in named):
+        return ""
+    return named[-1][0]
+
+
+def swap_activations(model: nn.Module, to: str, which: Iterable[str] | None) -> Change:
+    """Put another activation in the place of those between layers.
+
+    Args:
+        model: What to change.
+        to: A name in `ACTIVATIONS`.
+        which: Names of those; None for all that the model lists before its last layer.
+    """
+    if which is None:
+        inner = listed_inner(model)
+    else:
+        modules = dict(model.named_modules())
+        inner = [_activation_named(name, modules) for name in which]
+        if not inner:
+            raise NothingToChange(_NO_ACTIVATION)
+    made = ACTIVATIONS[to].module
+    if all(type(m) is type(made()) for m in inner):
+        raise NothingToChange(f"every activation between layers is {to} already")
+    places = [
+        (parent, name, child)
+        for parent in model.modules()
+        for name, child in parent._modules.items()
+        if any(child is one for one in inner)
+    ]
+
+    def change() -> None:
+        new: dict[int, nn.Module] = {}
+        for parent, name, child in places:
+            setattr(parent, name, new.setdefault(id(child), made().train(child.training)))
+
+    return change
+
+
+def normalise(model: nn.Module, kind: str) -> Change:
+    """Put a normalisation after every linear or convolution layer but the last, where none stands."""
+    layers = [m for m in model.modules() if isinstance(m, (*LINEAR, *CONVOLUTIONS))]
+    places: list[tuple[nn.Module, str, nn.Module]] = []
+    for parent in list(model.modules()):
+        if not _is_open(parent):
+            continue
+        children = list(parent._modules.items())
+        for i, (name, child) in enumerate(children):
+            if not isinstance(child, (*LINEAR, *CONVOLUTIONS)) or child is layers[-1]:
+                continue
+            if isinstance(parent, nn.Sequential) and i + 1 < len(children) and isinstance(children[i + 1][1], _NORMS):
+                continue
+            places.append((parent, name, child))
+    if not places:
+        raise NothingToChange("no linear or convolution layer but the last is without a normalisation")
+
+    def change() -> None:
+        for parent, name, child in places:
+            parent._modules[name] = nn.Sequential(OrderedDict(layer=child, norm=_norm_for(child, kind)))
+            parent._modules[name].training = child.training
+
+    return change
+
+
+def add_residuals(model: nn.Module, layers: int, scale: float | None) -> Change:
+    """Put the identity beside runs of layers that keep the width, in every `nn.Sequential`."""
+    last = next((m for m in reversed(list(model.modules())) if isinstance(m, WEIGHTED)), None)
+    runs = [
+        (parent, run)
+        for parent in model.modules()
+        if type(parent) is nn.Sequential
+        for run in _runs(parent, layers, last)
+    ]
+    if not runs:
+        raise NothingToChange(
+            f"no nn.Sequential in this model holds {layers} layers of one width in a row (linear, or convolutions of "
+            "stride 1 that keep the size)"
+        )
+    by = positive("scale", scale) if scale is not None else 1 / math.sqrt(len(runs))
+
+    def change() -> None:
+        for parent in {id(parent): parent for parent, _ in runs}.values():
+            _put_beside(parent, [run for owner, run in runs if owner is parent], by)
+
+    return change
+
+
+def _put_beside(parent: nn.Sequential, runs: list[list[str]], by: float) -> None:
+    """Make a block of each run of a `nn.Sequential`'s children."""
+    starts = {run[0]: run for run in runs}
+    inside = {name for run in starts.values() for name in run[1:]}
+    kept: list[tuple[str, nn.Module]] = []
+    for name, child in parent._modules.items():
+        if name in starts:
+            branch = nn.Sequential(OrderedDict((one, parent._modules[one]) for one in starts[name]))
+            block = Residual(branch, by)
+            # Not `train`, which would reach the layers inside: each keeps the mode that it has.
+            block.training = branch.training = child.training
+            kept.append((name, block))
+        elif name not in inside:
+            kept.append((name, child))
+    if all(name.isdigit() for name, _ in kept):
+        kept = [(str(i), child) for i, (_, child) in enumerate(kept)]
+    parent._modules.clear()
+    parent._modules.update(kept)
+
+
+def _trained(model: nn.Module, also: Mapping[str, str | None] | None) -> list[Matrix]:
+    trained = matrices(model, also)
+    if not trained:
+        raise NothingToChange("the model has no linear or convolution layer whose weight is trained")
+    return [one for one in trained if not one.shared]
+
+
+def _norm(weight: torch.Tensor) -> float:
+    parts = torch.view_as_real(weight) if weight.is_complex() else weight
+    return float(torch.linalg.vector_norm(parts, dtype=torch.float64))
+
+
+def listed_inner(model: nn.Module) -> list[nn.Module]:
+    """The activations that the model lists before its last layer."""
+    order = [m for m in model.modules() if isinstance(m, WEIGHTED) or has_units(type(m))]
+    last = max((i for i, m in enumerate(order) if isinstance(m, WEIGHTED)), default=-1)
+    inner = [m for m in order[: last + 1] if not isinstance(m, WEIGHTED)]
+    if inner:
+        return inner
+    names = [name for name, module in model.named_modules() if any(module is one for one in order[last + 1 :])]
+    if not names:
+        raise NothingToChange(_NO_ACTIVATION)
+    raise NothingToChange(
+        f"{names[0] or 'the activation'} is listed after the last layer, so it may be the one that gives the output: "
+        f"name what is to be replaced, which={tuple(names)!r}"
+    )
+
+
+def _activation_named(name: str, modules: dict[str, nn.Module]) -> nn.Module:
+    if name not in modules or not has_units(type(modules[name])):
+        known = [one for one, module in modules.items() if has_units(type(module))]
+        raise ValueError(
+            f"which must name activations of the model, {', '.join(known) or 'of which it has none'}; got {name!r}"
+        )
+    return modules[name]
+
+
+def _gain_of(activation: nn.Module | None) -> float:
+    names = {nn.ReLU: "relu", nn.LeakyReLU: "leaky_relu", nn.Tanh: "tanh", nn.SELU: "selu", nn.Sigmoid: "sigmoid"}
+    names |= {nn.GELU: "relu", nn.SiLU: "relu", nn.ELU: "relu"}
+    slope = getattr(activation, "negative_slope", None)
+    return nn.init.calculate_gain(names.get(type(activation), "linear"), slope)
+
+
+def _is_open(module: nn.Module) -> bool:
+    """Whether its children may be wrapped: torch's own modules use theirs by attribute."""
+    return isinstance(module, (nn.Sequential, nn.ModuleList, nn.ModuleDict)) or not type(module).__module__.startswith(
+        "torch."
+    )
+
+
+def _norm_for(layer: nn.Module, kind: str) -> nn.Module:
+    like = {"device": layer.weight.device, "dtype": layer.weight.dtype}
+    if isinstance(layer, nn.Linear):
+        norm = (
+            nn.LayerNorm(layer.out_features, **like) if kind == "layer" else nn.BatchNorm1d(layer.out_features, **like)
+        )
+    elif kind == "layer":
+        norm = nn.GroupNorm(1, layer.out_channels, **like)
+    else:
+        norm = next(made for of, made in _BATCH_NORMS.items() if isinstance(layer, of))(layer.out_channels, **like)
+    return norm.train(layer.training)
+
+
+def _keeps_shape(layer: nn.Module) -> bool:
+    if isinstance(layer, nn.Linear):
+        return layer.in_features == layer.out_features
+    if not isinstance(layer, CONVOLUTIONS) or layer.in_channels != layer.out_channels or set(layer.stride) != {1}:
+        return False
+    if layer.padding == "same":
+        return True
+    sizes = zip(layer.kernel_size, layer.padding, layer.dilation, strict=True)
+    return layer.padding != "valid" and all(2 * padding == dilation * (size - 1) for size, padding, dilation in sizes)
+
+
+def _runs(parent: nn.Sequential, layers: int, last: nn.Module | None) -> Iterator[list[str]]:
+    """Names of the children that make up each run of so many layers and what follows them."""
+    run: list[str] = []
+    count = 0
+    for name, child in [*parent._modules.items(), ("", None)]:
+        begins = child is not None and isinstance(child, WEIGHTED)
+        follows = child is not None and (has_units(type(child)) or isinstance(child, (*_NORMS, nn.Dropout)))
+        if run and not follows and (not begins or count == layers or not _keeps_shape(child) or child is last):
+            if count == layers:
+                yield run
+            run, count = [], 0
+        if begins and _keeps_shape(child) and child is not last:
+            run, count = [*run, name], count + 1
+        elif run and follows:
+            run.append(name)

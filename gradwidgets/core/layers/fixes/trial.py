@@ -1,0 +1,245 @@
+"""A fix, tried on a copy: the network and its first steps of training, with and without."""
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor, nn
+
+from gradwidgets.core.layers.fixes.fix_table import FIXES
+from gradwidgets.core.layers.fixes.fixes import apply_fix, completed, reach
+from gradwidgets.core.layers.fixes.matrices import share_changed, weights_of
+from gradwidgets.core.layers.fixes.steps import check_steps, hooks_left_out, trainee, training
+from gradwidgets.core.layers.flow import flow_of
+from gradwidgets.core.layers.passes.passes import Subject, quietly
+from gradwidgets.core.layers.passes.stats import LayerFlow
+from gradwidgets.core.layers.verdicts.checks import diagnose
+from gradwidgets.core.results.allowed import choose
+from gradwidgets.core.results.finding import Finding
+from gradwidgets.core.results.result import Result
+from gradwidgets.core.results.slices import Slices, finish, part_of
+from gradwidgets.core.results.wording import counted, number
+from gradwidgets.core.subject.held.certificate import Certificate
+from gradwidgets.core.subject.held.held import Held
+from gradwidgets.core.subject.home import at_home
+from gradwidgets.core.subject.undisturbed import models_in
+from gradwidgets.core.subject.untouched import Untouched
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Trial(Result):
+    """What a fix does to a network and to its first steps of gradient descent on one batch.
+
+    Attributes:
+        fix: A key of `FIXES`.
+        options: All of its options.
+        lr: Learning rate of the steps.
+        before: A copy of the network as it is.
+        after: The copy with the fix.
+        findings_before: The verdict on the one.
+        findings_after: The verdict on the other.
+        losses_before: Before each step and after the last, (steps + 1,), float64; NaN from where one is not finite.
+        losses_after: The same with the fix.
+        norms_before: Global norms of the gradients there, before any clipping, (steps + 1,), float64.
+        norms_after: The same with the fix.
+        certificate: The proof that the model itself is as it was before the trial. `try_fix` puts back what is not,
+            random generators included; in slices, where others work on the model in between, nothing is put back.
+        note: What is to be known about how it was tried, and of a fix that is for the weights whether it changed
+            nothing or less than half of them; "" for nothing.
+        changed: The share of the weights (tensors of two axes or more) whose numbers are others with the fix; NaN for
+            a model without weights, and for one that was built anew.
+    """
+
+    fix: str
+    options: dict[str, object]
+    lr: float
+    before: LayerFlow
+    after: LayerFlow
+    findings_before: list[Finding]
+    findings_after: list[Finding]
+    losses_before: Tensor
+    losses_after: Tensor
+    norms_before: Tensor
+    norms_after: Tensor
+    certificate: Certificate
+    note: str = ""
+    changed: float = math.nan
+
+    @property
+    def sentence(self) -> str:
+        """The trial in words."""
+        steps = len(self.losses_before) - 1
+        parts = [
+            f"loss in {counted(steps, 'step')}: {_way(self.losses_after)} with it, {_way(self.losses_before)} without"
+        ]
+        ratios = [_ratio(flow) for flow in (self.after, self.before)]
+        if all(math.isfinite(ratio) for ratio in ratios) and ratios[0] != ratios[1]:
+            told = [number(ratio, 3) for ratio in ratios]
+            parts.append(f"weight gradient, first / last layer: {told[0]} with it, {told[1]} without")
+        return "; ".join(parts) + "."
+
+    def to_frame(self):
+        """One row a step: the losses and the norms of the gradients.
+
+        Returns:
+            A pandas DataFrame.
+        """
+        import pandas as pd
+
+        names = ("losses_before", "losses_after", "norms_before", "norms_after")
+        columns = {name: getattr(self, name).tolist() for name in names}
+        return pd.DataFrame({"step": range(len(self.losses_before)), **columns})
+
+
+@at_home
+def try_fix(
+    model: nn.Module,
+    inputs: object,
+    targets: object,
+    loss_fn: Callable,
+    name: str,
+    *,
+    lr: float = 0.01,
+    steps: int = 20,
+    **options: object,
+) -> Trial:
+    """Apply a fix to a copy of a model, measure both, and train copies of both for a few steps on the one batch.
+
+    The steps are plain gradient descent, p ← p − lr·∂loss/∂p, as `torch.optim.SGD` takes them, with the same random
+    numbers (dropout) for both. With "clip" the copy's gradients are clipped by norm in each step. Nothing of the model
+    changes.
+
+    Args:
+        model: Any module, in the mode that it is in.
+        inputs: A tuple is handed over as `model(*inputs)`, a mapping as `model(**inputs)`, anything else as
+            `model(inputs)`.
+        targets: Handed to the loss.
+        loss_fn: `loss_fn(model's output, targets)`, a tensor of one real number.
+        name: A key of `FIXES`.
+        lr: Learning rate, ≥ 0.
+        steps: How many, 0 to 10,000.
+        **options: Of the fix, see its `options`.
+
+    Returns:
+        What came of it.
+
+    Raises:
+        TypeError: An argument is of the wrong type, or an option unknown.
+        ValueError: One is not allowed, the fix finds nothing that it could change, or (FlowError) the model or the
+            loss raised.
+    """
+    # Checked here too: a state can be held of nothing but modules.
+    subject = Subject.of(model, inputs, targets, loss_fn)
+    with Untouched(*subject.roots) as block, block.again():
+        trial = finish(trying_fix(model, inputs, targets, loss_fn, name, lr=lr, steps=steps, **options))
+    return replace(trial, certificate=block.certificate)
+
+
+@at_home
+def trying_fix(
+    model: nn.Module,
+    inputs: object,
+    targets: object,
+    loss_fn: Callable,
+    name: str,
+    *,
+    lr: float = 0.01,
+    steps: int = 20,
+    made: nn.Module | None = None,
+    **options: object,
+) -> Slices[Trial]:
+    """`try_fix` in slices.
+
+    Args:
+        model: As in `try_fix`.
+        inputs: As there.
+        targets: As there.
+        loss_fn: As there.
+        name: As there.
+        lr: As there.
+        steps: As there.
+        made: What the fix makes of the model, where that was done otherwise: by building it anew, say.
+        **options: As there.
+
+    Yields:
+        The share that is done, after each step.
+
+    Returns:
+        What came of it.
+
+    Raises:
+        TypeError: As there, at the first `next`.
+        ValueError: As there, at the first `next` or later.
+    """
+    fix = choose("fix", name, FIXES)
+    settled = fix.settled(options)
+    check_steps(lr, steps)
+    subject = Subject.of(model, inputs, targets, loss_fn)
+    with quietly(subject.light) as quiet, quiet.again():
+        state = Held(*subject.roots)
+    plain = trainee(subject)
+    yield 0.05
+    before = flow_of(plain, own=True)
+    yield 0.1
+    settled = completed(name, settled, plain.model, before)
+    with quietly(subject.light) as quiet, quiet.again(), torch.inference_mode(False):
+        changed = math.nan
+        if made is None:
+            made, changed = applied(plain.model, name, settled)
+        fixed = replace(plain, model=made, notes=[]).copied()
+    after = flow_of(fixed, own=True)
+    yield 0.15
+    clip = None if fix.changes_model else settled["max_norm"]
+    losses_before, norms_before = yield from part_of(training(plain, lr=lr, steps=steps), 0.15, 0.4)
+    losses_after, norms_after = yield from part_of(training(fixed, lr=lr, steps=steps, clip=clip), 0.55, 0.45)
+    return Trial(
+        fix=name,
+        options=settled,
+        lr=float(lr),
+        before=before,
+        after=after,
+        findings_before=diagnose(before),
+        findings_after=diagnose(after),
+        losses_before=losses_before,
+        losses_after=losses_after,
+        norms_before=norms_before,
+        norms_after=norms_after,
+        certificate=state.compare(),
+        note="; ".join(one for one in (reach(name, changed), *notes_of(subject)) if one),
+        changed=changed,
+    )
+
+
+def applied(model: nn.Module, name: str, options: dict[str, object]) -> tuple[nn.Module, float]:
+    """What a fix makes of a model, and the share of the weights that it changes; NaN where they are not its matter."""
+    if not FIXES[name].changes_model:
+        return model, math.nan
+    fixed = apply_fix(model, name, **options)
+    # What has another place in a copy has another name: a module that is wrapped keeps the numbers of its weights.
+    changed = share_changed(weights_of(model), fixed) if FIXES[name].draws else 0.0
+    return fixed, changed
+
+
+def notes_of(subject: Subject) -> Iterator[str]:
+    """What is to be known about how copies of a subject are trained."""
+    yield from subject.notes
+    if hooks := hooks_left_out(subject.model):
+        were = "hook of the model was" if hooks == 1 else "hooks of the model were"
+        yield f"{hooks} {were} left out, so that steps that nobody took are neither logged nor changed"
+    if models := [] if isinstance(subject.loss_fn, nn.Module) else models_in(subject.loss_fn):
+        yield f"loss_fn holds {counted(len(models), 'model')}, which no step changes"
+
+
+def _way(losses: Tensor) -> str:
+    known = losses[losses.isfinite()].tolist()
+    if not known:
+        return "not finite"
+    end = number(known[-1]) if len(known) == len(losses) else f"beyond all bounds at step {len(known)}"
+    return f"{number(known[0])} → {end}"
+
+
+def _ratio(flow: LayerFlow) -> float:
+    """The first weighted layer's gradient RMS in the last one's."""
+    rms = [layer.weight_grad_rms for layer in flow.layers if layer.weights and "Norm" not in layer.kind]
+    return rms[0] / rms[-1] if len(rms) > 1 and rms[-1] > 0 else math.nan

@@ -1,0 +1,106 @@
+"""Masks of 0 and 1 that are added to scores before a softmax by hand, of which autograd's graph keeps nothing."""
+
+from collections.abc import Callable, Iterable
+
+import torch
+from torch import Tensor
+from torch.autograd.graph import Node
+from torch.overrides import TorchFunctionMode
+
+from gradwidgets.core.layers.causes.following import place_of_call
+from gradwidgets.core.layers.misuse.attention_masks import added, adds_yes_or_no
+from gradwidgets.core.layers.misuse.operation import Operation
+from gradwidgets.core.layers.passes.passes import FlowError, Subject
+from gradwidgets.core.operations.watching import plain_name
+from gradwidgets.core.results.finding import Finding
+
+_FEW = 8  # operations between a sum and its softmax
+_BEFORE = (
+    "view", "unsafe_view", "reshape_alias", "expand", "clone", "mul", "div", "native_dropout", "squeeze", "unsqueeze",
+    "sub", "to_copy", "clamp", "transpose", "permute",
+)  # fmt: skip
+ADDS = ("add", "__add__", "__radd__", "add_", "__iadd__")
+_ATTENTION = "scaled_dot_product_attention"  # of which the graph shows single operations where it drops weights out
+# What gives scores as they were, but for a factor or their shape. What else masks them makes the sum a bias.
+_PASSING = (
+    "view", "reshape", "expand", "clone", "contiguous", "mul", "__mul__", "mul_", "div", "__truediv__", "div_", "float",
+    "to", "type_as", "squeeze", "unsqueeze", "dropout", "flatten", "unflatten", "transpose", "permute",
+)  # fmt: skip
+
+
+def may_add_masks(softmaxes: Iterable[Operation]) -> bool:
+    """Whether something without a gradient is added to what one of these is taken of."""
+    return any(_adds(one.node) for one in softmaxes)
+
+
+def _adds(node: Node) -> bool:
+    for _ in range(_FEW):
+        node = next((one for one, _ in node.next_functions if one is not None), None)
+        name = plain_name(node.name()) if node is not None else ""
+        if name == "add" and any(one is None for one, _ in node.next_functions):
+            return True
+        if name not in (*_BEFORE, "add"):
+            return False
+    return False
+
+
+def added_masks(subject: Subject) -> list[Finding]:
+    """Run the model forward once more and see what is added to scores: the first mask of 0 and 1.
+
+    Args:
+        subject: A copy that may run.
+    """
+    seen = _Seen()
+    try:
+        with torch.no_grad(), torch.random.fork_rng(devices=[]), seen:
+            subject.loss()
+    except FlowError:
+        return []
+    return [] if seen.found is None else [added(seen.found, "")]
+
+
+class _Seen(TorchFunctionMode):
+    """Follows sums with a mask of 0 and 1 to a softmax."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: str | None = None
+        self._sums: dict[int, tuple[Tensor, str]] = {}  # kept: memory that is used again would be taken for it
+
+    def __torch_function__(
+        self, func: Callable, types: Iterable, args: tuple = (), kwargs: dict | None = None
+    ) -> object:
+        """See a call, and make it."""
+        kwargs, name = kwargs or {}, getattr(func, "__name__", "")
+        known = next((self._sums.get(id(one)) for one in args[:1]), None)
+        if name == "softmax" and known is not None and self.found is None:
+            self.found = known[1]
+        if name == _ATTENTION and self.found is None and _is_given_mask(*args[3:4], **kwargs):
+            self.found = _at(name)
+        pair = [one for one in args if isinstance(one, Tensor)] if name in ADDS and self.found is None else []
+        masks = len(pair) == 2 and _is_mask(*pair)
+        result = func(*args, **kwargs)
+        if masks and isinstance(result, Tensor):
+            self._sums[id(result)] = result, _at("add")
+        elif known is not None and name in _PASSING and isinstance(result, Tensor):
+            self._sums[id(result)] = result, known[1]
+        return result
+
+
+def _at(name: str) -> str:
+    place = place_of_call()
+    return f"{name} ({place})" if place else name
+
+
+def _is_given_mask(attn_mask: object = None, **_: object) -> bool:
+    given = isinstance(attn_mask, Tensor) and attn_mask.ndim > 1 and attn_mask.dtype is not torch.bool
+    return given and adds_yes_or_no(attn_mask)
+
+
+def _is_mask(*pair: Tensor) -> bool:
+    return any(_masks(one, other) for one, other in (pair, pair[::-1]))
+
+
+def _masks(mask: Tensor, scores: Tensor) -> bool:
+    fits = 2 <= mask.ndim <= scores.ndim and mask.shape[-1] == scores.shape[-1] > 1
+    return fits and scores.is_floating_point() and adds_yes_or_no(mask)

@@ -1,0 +1,65 @@
+"""All that is looked for at single operations, before the way back frees what they keep."""
+
+from collections.abc import Iterable, Sequence
+
+from torch import Tensor
+
+from gradwidgets.core.layers.axes.mixing import Shapes
+from gradwidgets.core.layers.misuse.attention_masks import MASK, MASKED, given, kept, of_given_masks, of_masks
+from gradwidgets.core.layers.misuse.lone_softmax import SOFTMAXES, of_softmaxes
+from gradwidgets.core.layers.misuse.operation import Operation
+from gradwidgets.core.layers.misuse.padding import of_padding
+from gradwidgets.core.layers.misuse.small_norms import NORMS, of_norms
+from gradwidgets.core.layers.preflight.reading import left_out
+from gradwidgets.core.results.finding import Finding
+
+AXES = "mixed axes"
+_CLASSES = (
+    "Change the axes over in place of it, by transpose(1, 2) or movedim(-1, 1): view and reshape count anew and move "
+    "nothing."
+)
+LOOKED_AT = frozenset((*MASKED, *NORMS, *SOFTMAXES))
+
+
+def of_graph(
+    operations: Iterable[Operation],
+    masks: Sequence[tuple[str, Tensor]] = (),
+    hiding: Sequence[tuple[str, Tensor]] = (),
+    inputs: Sequence[tuple[str, Tensor]] = (),
+) -> list[Finding]:
+    """What there is to say.
+
+    Args:
+        operations: Those of `LOOKED_AT`.
+        masks: What attention layers were given as masks, with their names.
+        hiding: What they were given as masks of the padding.
+        inputs: What the model was given, with names.
+    """
+    operations = list(operations)
+    found = left_out(of_given_masks)(masks) if masks else []
+    for names, check in ((NORMS, of_norms), (MASKED, of_masks), (SOFTMAXES, of_softmaxes)):
+        some = [one for one in operations if one.name in names]
+        found += left_out(check)(some) if some and not (found and check is of_masks) else []
+    some = [one for one in operations if one.name in MASKED]
+    if (some or hiding) and not any(one.name == MASK for one in found):
+        found += left_out(lambda: of_padding(some, [*given(hiding), *kept(some)], inputs))()
+    return found
+
+
+def of_axes(shapes: Shapes, operation: str, place: str, *, in_loss: bool = False) -> Finding:
+    """A view that changes axes over.
+
+    Args:
+        shapes: Before and after.
+        operation: "view" or "reshape".
+        place: File and line; "" where that cannot be told.
+        in_loss: Whether the loss does it.
+    """
+    before, after = shapes
+    action = _CLASSES if in_loss else ""
+    at = f" ({place})" if place else ""
+    message = (
+        f"{operation}{at} makes {after} of {before}: it counts numbers anew in their order, and what stood along one "
+        "axis then stands along another"
+    )
+    return Finding(AXES, "warning", message, {"before": before, "after": after, "threshold": 0}, action=action)

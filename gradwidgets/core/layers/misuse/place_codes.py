@@ -1,0 +1,152 @@
+"""Codes of places that run along the axis of samples: all places of one sample get the same.
+
+A code is what is added, is the same whatever the samples, and follows their number. It belongs along the axis of
+places, so that one that differs between samples alone stands along the wrong axis, unless samples are no samples: then
+what a model gives for some of them depends on the others.
+"""
+
+import contextlib
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.autograd.graph import Node
+from torch.overrides import TorchFunctionMode
+
+from gradwidgets.core.layers.axes.mixing import batch_of, depends_on_others, evaluated, output_of
+from gradwidgets.core.layers.causes.following import place_of_call
+from gradwidgets.core.layers.misuse.added_masks import ADDS
+from gradwidgets.core.layers.passes.passes import FlowError, Subject
+from gradwidgets.core.operations.watching import plain_name
+from gradwidgets.core.results.finding import Finding
+
+CODE = "position code"
+_WIDENS = ("expand", "repeat", "clone")
+_FEWER = 4  # samples that may be left out, so that no other axis is as long as they are many
+_ACTION = (
+    "Take as many rows of the code as there are places, along their axis: pe[:, :x.size(1)] of a code (1, places, "
+    "width) where samples come first; one of (places, 1, width) is for x with places first. Nothing, if it is a code "
+    "of the samples, which always come in this order."
+)
+
+
+class Sum(NamedTuple):
+    """A sum in which one of the two may be the same along one of the first two axes.
+
+    Attributes:
+        shape: What it gives.
+        along: How long that one is along the other of them; 0 where it leaves no shape behind.
+    """
+
+    shape: tuple[int, ...]
+    along: int
+
+
+def sums_of(nodes: Iterable[Node]) -> list[Sum]:
+    """Those among the model's operations that add."""
+    found = []
+    for one in nodes:
+        shape = tuple(one._input_metadata[0].shape)
+        if len(shape) > 2 and min(*shape[:2], shape[-1]) > 1:
+            found += [Sum(shape, 0 if other is None else _long(other, shape)) for other, _ in one.next_functions]
+    return [one for one in found if one.along in (0, *one.shape[:2])]
+
+
+def _long(node: Node, shape: Sequence[int]) -> int:
+    """How long it is along one of the first two axes, where it has one entry along the other; -1 for others."""
+    while plain_name(node.name()) in _WIDENS and node.next_functions[0][0] is not None:
+        node = node.next_functions[0][0]
+    own = tuple(node._input_metadata[0].shape) if node._input_metadata else ()
+    return max(own[:2]) if len(own) == len(shape) and min(own[:2]) == 1 < max(own[:2]) else -1
+
+
+def place_codes(subject: Subject, output: object, sums: Sequence[Sum]) -> list[Finding]:
+    """Ask the model for fewer samples, and for others, and see what is added: the first code that goes with samples.
+
+    Args:
+        subject: A copy that may run.
+        output: What the model gave.
+        sums: See `sums_of`; without any that goes with the samples the model is not asked.
+    """
+    batch = batch_of(subject.inputs, output) if sums else None
+    if batch is None or not any(batch[1] in one.shape[:2] and one.along in (0, batch[1]) for one in sums):
+        return []
+    axis, count = batch
+    sizes = {size for one in sums for size in one.shape}
+    fewer = next((one for one in range(count - 1, max(count - _FEWER, 1), -1) if one not in sizes), 0)
+    with evaluated(subject.model):
+        try:
+            return _found(subject, axis, count, fewer) if fewer else []
+        except FlowError:
+            return []
+
+
+def _found(subject: Subject, axis: int, count: int, fewer: int) -> list[Finding]:
+    some = torch.arange(fewer)
+    first = _Sums(fewer)
+    with first:
+        output_of(subject, axis, count, some)
+    if not first.codes:
+        return []
+    other = _Sums(fewer)
+    with other:
+        output_of(subject, axis, count, some.roll(1), seed=1)
+    known = [one for one, again in zip(first.codes, other.codes, strict=False) if _same(one, again)]
+    if not known or depends_on_others(subject, axis, count):
+        return []
+    place, shape, code, along = known[0]
+    return [_told(place, [count if one == fewer else one for one in shape], _counted(code, fewer, count), along)]
+
+
+def _same(one: tuple, other: tuple) -> bool:
+    return one[0] == other[0] and torch.equal(one[2], other[2])
+
+
+def _counted(code: Tensor, fewer: int, count: int) -> list[int]:
+    return [count if one == fewer else one for one in code.shape]
+
+
+def _told(place: str, shape: list[int], code: list[int], along: int) -> Finding:
+    message = (
+        f"add{f' ({place})' if place else ''} adds a code {tuple(code)} to {tuple(shape)}: it differs between the "
+        f"{shape[along]} samples, whatever they are, and is the same at all {shape[1 - along]} places of each, so that "
+        "it tells a sample its place in the batch, and no place from another"
+    )
+    evidence = {"shape": tuple(shape), "code": tuple(code), "axis": along, "threshold": 0}
+    return Finding(CODE, "warning", message, evidence, action=_ACTION)
+
+
+class _Sums(TorchFunctionMode):
+    """Notes what is added and differs along an axis of so many samples alone."""
+
+    def __init__(self, count: int) -> None:
+        super().__init__()
+        self.codes: list[tuple[str, tuple[int, ...], Tensor, int]] = []
+        self._count = count
+
+    def __torch_function__(
+        self, func: Callable, types: Iterable, args: tuple = (), kwargs: dict | None = None
+    ) -> object:
+        """See a call, and make it."""
+        pair = [one for one in args if isinstance(one, Tensor)]
+        adds = getattr(func, "__name__", "") in ADDS and len(pair) == 2
+        result = func(*args, **(kwargs or {}))
+        if adds and result.ndim > 2 and min(*result.shape[:2], result.shape[-1]) > 1:
+            shape = tuple(result.shape)
+            with contextlib.suppress(ValueError):
+                along = shape[:2].index(self._count)
+                self.codes += [
+                    (place_of_call(), shape, one.detach().clone(), along) for one in pair if _is_code(one, shape, along)
+                ]
+        return result
+
+
+def _is_code(one: Tensor, shape: Sequence[int], along: int) -> bool:
+    """Whether it differs along one of the first two axes of a sum, and not along the other."""
+    if one.ndim != len(shape) or one.shape[along] != shape[along] or not one.is_floating_point():
+        return False
+    first = one.select(1 - along, 0)
+    if one.shape[1 - along] > 1 and not torch.equal(first, one.select(1 - along, -1)):
+        return False
+    return bool((one == one.narrow(1 - along, 0, 1)).all()) and bool((one != one.narrow(along, 0, 1)).any())

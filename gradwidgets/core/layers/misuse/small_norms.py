@@ -1,0 +1,47 @@
+"""Norms over one number, which always give their bias, or over two, which give their order and no more."""
+
+import math
+from collections.abc import Sequence
+
+from gradwidgets.core.layers.misuse.operation import Operation
+from gradwidgets.core.results.finding import Finding
+
+NORMS = ("native_layer_norm", "native_group_norm")
+NORM_OF_ONE = "norm_of_one"
+FEWEST = 3  # numbers among which a norm leaves something to be told
+_ACTIONS = {
+    "native_layer_norm": "A LayerNorm is as wide as the features that it normalises: the last axis of what it is "
+    "given, which has to be more than one; or leave it out.",
+    "native_group_norm": "Fewer groups, so that each has several channels; or put the norm before the pooling that "
+    "leaves one place of each map.",
+}
+
+
+def of_norms(operations: Sequence[Operation]) -> list[Finding]:
+    """The norm over the fewest numbers, where these are too few."""
+    counts = [(_numbers(one), one) for one in operations]
+    few = [(count, one) for count, one in counts if 0 < count < FEWEST]
+    if not few:
+        return []
+    count, one = min(few, key=lambda pair: pair[0])
+    message = (
+        f"{one} is a norm over one number: less its own mean that is 0, whatever comes in, and nothing but the bias "
+        "goes on"
+        if count == 1
+        else f"{one} is a norm over two numbers: it gives their sign, 1 for the larger and −1 for the smaller, and "
+        "next to no gradient goes back"
+    )
+    places = list(dict.fromkeys(str(other) for _, other in few))
+    if len(places) > 1:
+        message += f"; so it is at {len(places)} places"
+    evidence = {"layer": one.place, "numbers": count, "threshold": FEWEST, "places": places}
+    evidence |= {"all": [other.place for other_count, other in few if other_count == count]}
+    return [Finding(NORM_OF_ONE, "error" if count == 1 else "warning", message, evidence, action=_ACTIONS[one.name])]
+
+
+def _numbers(one: Operation) -> int:
+    """Over how many numbers it normalises."""
+    node = one.node
+    if one.name == "native_layer_norm":
+        return math.prod(node._saved_normalized_shape)
+    return node._saved_C // node._saved_group * node._saved_HxW

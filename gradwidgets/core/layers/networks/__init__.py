@@ -1,0 +1,1 @@
+"""Networks that are built here, and what theory says of them."""

@@ -1,0 +1,37 @@
+"""Gradients that are 0 since half precision holds no number as small: a scaled loss has them."""
+
+from collections.abc import Iterable
+
+import torch
+
+from gradwidgets.core.layers.passes.passes import FlowError, Subject
+from gradwidgets.core.layers.passes.rows import Row
+from gradwidgets.core.subject.home import abroad
+
+# By what the loss is multiplied, first for one that is in half precision itself.
+SCALES = 2.0**12, 2.0**24
+
+
+def underflowing(subject: Subject, rows: Iterable[Row]) -> tuple[str, ...]:
+    """Run a pass whose loss is scaled, and name the layers that get a gradient then.
+
+    Args:
+        subject: A copy that may run.
+        rows: Layers of its model whose gradient is exactly 0.
+    """
+    weights = [(row.name, one) for row in rows for one in row.weights.values() if one.requires_grad]
+    try:
+        loss = subject.loss().reshape(())
+    except FlowError:
+        return ()
+    for scale in SCALES:
+        if scale >= torch.finfo(loss.dtype).max:
+            continue
+        with abroad():
+            found = torch.autograd.grad(
+                loss, [one for _, one in weights], torch.full_like(loss, scale), retain_graph=True, allow_unused=True
+            )
+        names = [name for (name, _), one in zip(weights, found, strict=True) if one is not None and bool(one.any())]
+        if names:
+            return tuple(dict.fromkeys(names))
+    return ()

@@ -1,0 +1,132 @@
+"""Losses that are flat where the output stands: though lower elsewhere, or since all that they ask for is met."""
+
+import contextlib
+import math
+from collections.abc import Callable, Iterator, Sequence
+
+import torch
+from torch import Tensor
+
+from gradwidgets.core.layers.passes.passes import copied
+from gradwidgets.core.layers.preflight.made import behind
+from gradwidgets.core.layers.preflight.reading import numbers
+from gradwidgets.core.operations.watching import plain_name
+from gradwidgets.core.results.finding import Finding
+from gradwidgets.core.results.wording import number
+from gradwidgets.core.subject.home import abroad
+
+FLAT, MET = "flat_loss", "loss_met"
+# Share of the way down to a lower loss that the slope here would lead, below which it is as good as none: a sigmoid is
+# as flat at −14.
+SLOPE = 1e-6
+# Share of a loss's changes, by which it has to be lower elsewhere to tell anything.
+LOWER = 1e-2
+# Share of the way down by which it may change nearby: in a hollow, as where a loss makes its targets of the output, it
+# has no slope either.
+EVEN = 1e-3
+_SATURATES = {
+    "softplus", "log_sigmoid", "log_sigmoid_forward", "sigmoid", "tanh", "exp", "softmax", "log_softmax", "relu",
+    "clamp", "clamp_min", "clamp_max", "hardtanh", "binary_cross_entropy_with_logits",
+}  # fmt: skip
+Slopes = Sequence[tuple[Tensor, Tensor]]
+Other = Callable[[Tensor, Tensor], Tensor]
+
+
+def flat(loss: Tensor, slopes: Slopes, targets: object, loss_fn: Callable) -> list[Finding]:
+    """What to say of a loss whose gradient by the output is next to nothing.
+
+    Args:
+        loss: What the call gave.
+        slopes: The gradient by each tensor of the output, and that tensor.
+        targets: As the loss was given them.
+        loss_fn: `loss_fn(targets)` computes the loss anew from the same output.
+    """
+    slopes = [(g, one) for g, one in slopes if numbers(one) is not None and not one.is_complex()]
+    value = float(loss.detach())
+    tried = [(went, there) for there, went in _tried(slopes, targets, loss_fn) if math.isfinite(went)]
+    if not tried:
+        return []
+    lowest, there = min(tried, key=lambda one: one[0])
+    drop, span = value - lowest, max(value, *[went for went, _ in tried]) - min(value, lowest)
+    if drop > LOWER * span and _led(slopes, there) < SLOPE * drop:
+        nearby = [went for _, went in _tried(slopes, targets, loss_fn, _NEAR)]
+        is_even = nearby and all(abs(went - value) < EVEN * drop for went in nearby)
+        return [_told(loss, slopes, value, lowest)] if is_even else []
+    if drop <= 0 < span and not any(bool(g.any()) for g, _ in slopes):
+        return [_met(value, len(tried))]
+    return []
+
+
+def _tried(
+    slopes: Slopes, targets: object, loss_fn: Callable, others: Sequence[Other] = ()
+) -> Iterator[tuple[Other, float]]:
+    """Other outputs and what the loss is of them; they stand in the very tensors of the output for as long."""
+    held = [(g, one, one.detach().clone()) for g, one in slopes]
+    shares = all(bool(((old >= 0) & (old <= 1)).all()) for _, _, old in held)
+    for other in (others or (_SHARES if shares else _NUMBERS)) if held else ():
+        try:
+            for g, one, old in held:
+                one.data.copy_(other(old, g))
+            with contextlib.suppress(Exception), abroad():  # what a loss refuses says nothing
+                yield other, float(loss_fn(copied(targets)))
+        finally:
+            for _, one, old in held[::-1]:
+                one.data.copy_(old)
+
+
+def _far(old: Tensor) -> Tensor:
+    return 2 * (1 + old.abs().max())
+
+
+def _noise(old: Tensor) -> Tensor:
+    return torch.randn(old.shape, generator=torch.Generator().manual_seed(0)).to(old.device, old.dtype)
+
+
+_NUMBERS: tuple[Other, ...] = (
+    lambda old, g: torch.zeros_like(old),
+    lambda old, g: -old,
+    lambda old, g: old + _far(old),
+    lambda old, g: old - _far(old),
+    lambda old, g: old - _far(old) * g.sign(),
+)
+_NEAR: tuple[Other, ...] = (
+    lambda old, g: old + _far(old) * _noise(old) / 40,
+    lambda old, g: old - _far(old) * _noise(old) / 40,
+)
+_SHARES: tuple[Other, ...] = (lambda old, g: torch.full_like(old, 0.5), lambda old, g: 1 - old)
+
+
+def _led(slopes: Slopes, other: Other) -> float:
+    """How far the loss would go down by its slope here on the way to another output, at most."""
+    ways = [(g.double() * (other(one.detach(), g) - one.detach()).double()).abs().sum() for g, one in slopes]
+    return sum(map(float, ways))
+
+
+def _told(loss: Tensor, slopes: Slopes, value: float, lowest: float) -> Finding:
+    steepest = max(float(g.abs().max()) for g, _ in slopes)
+    mean = float(slopes[0][1].detach().double().mean())
+    stop = [one.grad_fn for _, one in slopes if one.grad_fn is not None]
+    names = [plain_name(node.name()) for node in behind([loss.grad_fn], stop) if node not in stop]
+    by = next((f", by its {name}" for name in names if name in _SATURATES), "")
+    message = (
+        f"the loss is flat where the output stands{by}: it is {number(value, 3)} at an output of {number(mean, 3)} on "
+        f"average and {number(lowest, 3)} elsewhere, and its slope here is {number(steepest, 2)} at most: next to no "
+        "gradient goes back"
+    )
+    action = (
+        "Take a loss that is steep where the output is far off: for a generator the one that does not saturate, "
+        "−logsigmoid(o) in place of log(1 − sigmoid(o)) or −softplus(o), or a hinge or Wasserstein loss; for labels, "
+        "cross-entropy of logits. Or bring the output back to where the loss has a slope: a smaller or normalised last "
+        "layer, a discriminator that is trained less."
+    )
+    evidence = {"loss": value, "lower": lowest, "steepest": steepest, "output": mean, "threshold": SLOPE}
+    return Finding(FLAT, "error", message, evidence, action=action)
+
+
+def _met(value: float, others: int) -> Finding:
+    message = (
+        f"the loss, {number(value, 3)}, is as low as for any of {others} other outputs, and its slope by the output is "
+        "exactly 0: all that it asks for is met, and this batch teaches nothing"
+    )
+    action = "Nothing, if the batch is an easy one; else a wider margin, or harder samples and pairs."
+    return Finding(MET, "info", message, {"loss": value, "others": others, "threshold": 0.0}, action=action)

@@ -1,0 +1,214 @@
+"""Whether a loss is given logits, their logarithms or probabilities, as it wants them."""
+
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from gradwidgets.core.layers.preflight.losses.call import Call, shape
+from gradwidgets.core.layers.preflight.made import (
+    behind,
+    has_logarithm,
+    maker,
+    opaque,
+    past,
+    probabilities,
+    rectifier,
+    rows_sum_to_one,
+    short,
+    summed,
+)
+from gradwidgets.core.layers.preflight.reading import numbers, some, wide
+from gradwidgets.core.results.finding import Finding
+from gradwidgets.core.results.wording import number, percent
+
+LOGITS, LOGARITHMS, SHARES = "not_logits", "not_log_probabilities", "not_probabilities"
+# Numbers from 0 to 1 that are no chance, of a function that cannot be told.
+MANY = 64
+# How far the sum of e^x in a row may be from 1 in its logarithm.
+UNEVEN = 1e-2
+# Share of what a ReLU gives to such a loss that is 0, below which it does no harm.
+ZEROS = 0.1
+_OF_LOGITS = ("cross_entropy", "log_softmax", "binary_cross_entropy_with_logits")
+_NAMES = {"log_sigmoid": "logsigmoid", "special_expit": "sigmoid", "__log_softmax__": "log_softmax"}
+_TWICE = {"softmax": "softmax", "sigmoid": "sigmoid", "special_expit": "sigmoid"}
+LOGITS_ACTION = (
+    "Hand it the logits: take the softmax or sigmoid out of the model (and apply it only where predictions are read), "
+    "or take a loss of probabilities (nll_loss of their logarithm, BCELoss)."
+)
+
+
+def of_classes(call: Call) -> list[Finding]:
+    """`cross_entropy` and what it is made of, given a softmax or a sigmoid."""
+    x = call.first
+    if x is None:
+        return []
+    by = probabilities(maker(x))
+    dim = _dimension(call, x)
+    if not by and call.name in _OF_LOGITS and (found := _rectified(call, x)):
+        return [found]
+    if by == "sigmoid" and (x.ndim == 0 or x.shape[dim] < 2 or call.name == "softmax"):
+        return []
+    off = None if by else rows_sum_to_one(x, dim)
+    if not by and off is None:
+        return []
+    found = _not_logits(call.name, x, by or "", off)
+    return [_beside(found, x, dim) if by == "softmax" else found]
+
+
+def of_yes_or_no(call: Call) -> list[Finding]:
+    """`binary_cross_entropy_with_logits` and what it is made of, given a sigmoid."""
+    x = call.first
+    if x is None:
+        return []
+    node = maker(x)
+    by = probabilities(node)
+    if call.name in _TWICE and by != "sigmoid":
+        return []
+    if not by and call.name in _OF_LOGITS and (found := _rectified(call, x)):
+        return [found]
+    if by or _bounded(x, node):
+        return [_not_logits(call.name, x, by, None)]
+    return []
+
+
+def of_logarithms(call: Call) -> list[Finding]:
+    """`nll_loss`, `kl_div`, `ctc_loss`: given probabilities, or logits."""
+    x = call.first
+    if x is None:
+        return []
+    node = maker(x)
+    by = probabilities(node)
+    dim = 1 if call.name == "nll_loss" and x.ndim > 1 else -1
+    values = numbers(x)
+    if values is None:
+        return []
+    largest, off = _reaches(values, dim)
+    off = 0.0 if off != off else off
+    wrong = by == "softmax" or largest > 1e-4 or (off > UNEVEN and node is not None)
+    if not wrong or (by != "softmax" and has_logarithm(node)):
+        return []
+    are = "probabilities" if by or rows_sum_to_one(x, dim) is not None else "logits"
+    message = (
+        f"{_name(call.name)} takes logarithms of probabilities and gets {are}{_by(by)}: the largest is "
+        f"{number(largest, 3)}, and e to the power of a row sums to 10^{number(off / 2.302585, 2)} at most, where it "
+        "should be 1"
+    )
+    evidence = {"function": call.name, "made by": by, "largest": largest, "threshold": 0.0, "log of a row's sum": off}
+    action = "Apply log_softmax first" + (
+        " instead of softmax." if are == "probabilities" else ", or take cross_entropy."
+    )
+    return [Finding(LOGARITHMS, "error", message, evidence | {"at most": UNEVEN}, action=action)]
+
+
+def of_probabilities(call: Call) -> list[Finding]:
+    """`binary_cross_entropy`, given logits: torch refuses numbers below 0 or above 1."""
+    x = call.first
+    values = None if x is None else numbers(x)
+    if values is None:
+        return []
+    least, most = (float(one) for one in values.aminmax())
+    if not (least < 0 or most > 1):
+        return []
+    message = (
+        f"{_name(call.name)} (BCELoss) takes probabilities and gets numbers from {number(least, 3)} to "
+        f"{number(most, 3)}, logits it seems"
+    )
+    evidence = {"function": call.name, "least": least, "largest": most, "thresholds": [0.0, 1.0]}
+    return [Finding(SHARES, "error", message, evidence, action="Take BCEWithLogitsLoss, or a sigmoid before the loss.")]
+
+
+def in_graph(loss: Tensor, stop: list) -> list[Finding]:
+    """The same as `of_classes` and `of_yes_or_no` by the graph alone: scripted losses show no calls."""
+    for node in behind([loss.grad_fn], stop):
+        name = short(node)
+        if name not in ("LogSoftmax", "BinaryCrossEntropyWithLogits", "LogSigmoid") or not node.next_functions:
+            continue
+        by = probabilities(past(node.next_functions[0][0]))
+        if by:
+            wanted = "cross_entropy" if name == "LogSoftmax" else name
+            return [_told_not_logits(wanted, by, {"function": name, "made by": by})]
+    return []
+
+
+def _rectified(call: Call, x: Tensor) -> Finding | None:
+    """Logits of which none can be below 0, and those that are 0 get no gradient."""
+    by, values = rectifier(x.grad_fn), numbers(x)
+    if not by or values is None:
+        return None
+    share = float((some(values) == 0).float().mean())
+    if share < ZEROS or (call.name != "cross_entropy" and values.numel() < MANY):
+        return None
+    message = (
+        f"{_name(call.name)} takes logits and gets what {by} gives: none is below 0, and {percent(share)} are exactly "
+        "0, where no gradient comes back"
+    )
+    evidence = {"function": call.name, "made by": by, "share of zeros": share, "threshold": ZEROS}
+    action = f"Take the {by} at the end of the model out: logits go below 0 as well as above."
+    return Finding(LOGITS, "warning", message, evidence, action=action)
+
+
+def _dimension(call: Call, x: Tensor) -> int:
+    if call.name == "cross_entropy":
+        return 1 if x.ndim > 1 else 0
+    dim = call.get(1, "dim", -1)
+    return dim if isinstance(dim, int) and -x.ndim <= dim < x.ndim else -1
+
+
+def _bounded(x: Tensor, node: object | None) -> bool:
+    """Whether a function that cannot be told seems to give probabilities."""
+    values = numbers(x)
+    if values is None or values.numel() < MANY or not opaque(node):
+        return False
+    least, spread, most = torch.stack([values.min(), wide(values).std(), values.max()]).tolist()
+    return least >= 0 and most <= 1 and most > 0.2 and spread > 1e-3
+
+
+def _reaches(values: Tensor, dim: int) -> tuple[float, float]:
+    """The largest number, and the logarithm of the sum of e^x in a row, at its farthest from 0."""
+    rows = wide(some(values.movedim(dim, -1), max(1 << 16, 8 * values.shape[dim]), keep=1))
+    off = rows.logsumexp(-1).abs().max()
+    return tuple(torch.stack([rows.max(), off]).tolist())
+
+
+def _not_logits(function: str, x: Tensor, by: str, off: float | None) -> Finding:
+    values = wide(some(numbers(x)))
+    least, most = torch.stack([values.min(), values.max()]).tolist()
+    evidence = {"function": function, "made by": by, "least": least, "largest": most}
+    if off is not None:
+        evidence |= {"a row's sum is off by": off, "threshold": 1e-3}
+    return _told_not_logits(function, by, evidence)
+
+
+def _told_not_logits(function: str, by: str, evidence: dict[str, object]) -> Finding:
+    name = _name(function)
+    if function in _TWICE:
+        message = f"{name} is applied twice, by the model and by the loss: it takes logits and gets probabilities"
+    else:
+        rows = "" if by else ", rows that sum to 1" if "threshold" in evidence else ", numbers from 0 to 1"
+        message = f"{name} takes logits and gets probabilities{_by(by)}{rows}"
+    message += ": within 0 to 1 it can never be sure, and its gradient is small"
+    return Finding(LOGITS, "warning" if by == "sigmoid" and function == "cross_entropy" else "error", message, evidence,
+                   action=LOGITS_ACTION)  # fmt: skip
+
+
+def _beside(found: Finding, x: Tensor, dim: int) -> Finding:
+    """The same, with the dimension of its softmax where that is not the classes': to take it out cures both."""
+    along = summed(x)
+    if along is None or along == dim % x.ndim or x.shape[dim] < 2:
+        return found
+    message = (
+        f"{found.message}; besides, that softmax is taken along dimension {along} of {shape(x)}, and the "
+        f"{x.shape[dim]} classes lie along dimension {dim % x.ndim}"
+    )
+    action = f"{found.action} Where predictions are read, take it over the classes: dim={dim % x.ndim}."
+    evidence = found.evidence | {"softmax along": along, "classes along": dim % x.ndim}
+    return replace(found, message=message, action=action, evidence=evidence)
+
+
+def _by(function: str) -> str:
+    return f", made by {function}" if function else ""
+
+
+def _name(function: str) -> str:
+    return _NAMES.get(function, function)

@@ -1,0 +1,180 @@
+"""Labels of classes, before a loss takes them: beyond the classes, all left out, longer than their input."""
+
+import itertools
+
+import torch
+from torch import Tensor
+
+from gradwidgets.core.layers.preflight.losses.call import Call
+from gradwidgets.core.layers.preflight.losses.dimensions import classes_last, of_labels
+from gradwidgets.core.layers.preflight.reading import numbers
+from gradwidgets.core.results.finding import Finding
+from gradwidgets.core.results.wording import counted
+
+LABELS, CONSTANT, LENGTH = "labels", "constant_loss", "ctc"
+
+
+def of_classes(call: Call) -> list[Finding]:
+    """What `cross_entropy` and `nll_loss` are told is right."""
+    x, y = call.get(0, "input"), call.second
+    if not isinstance(x, Tensor) or y is None or not x.ndim:
+        return []
+    ignored = call.keywords.get("ignore_index", -100)
+    last = classes_last(x, y)
+    if last is not None:
+        return [last, *_indices(x.shape[-1], y, ignored)]
+    shaped = of_labels(x, y)
+    if shaped is not None:
+        return [shaped]
+    return _shares(x, y) if y.is_floating_point() else _indices(x.shape[1 if x.ndim > 1 else 0], y, ignored)
+
+
+def _indices(classes: int, y: Tensor, ignored: int) -> list[Finding]:
+    values = numbers(y)
+    if values is None or values.dtype is torch.bool:
+        return []
+    least, most = torch.stack(values.aminmax()).tolist()
+    if 0 <= least < most < classes and not least <= ignored <= most:
+        return []
+    kept = values != ignored
+    least = torch.where(kept, values, torch.iinfo(values.dtype).max).min()
+    most = torch.where(kept, values, torch.iinfo(values.dtype).min).max()
+    outside = (kept & ((values < 0) | (values >= classes))).sum()
+    least, most, count, wrong = (
+        int(one) for one in torch.stack([least.long(), most.long(), kept.sum(), outside.long()]).tolist()
+    )
+    evidence = {"classes": classes, "labels": count, "least": least, "largest": most, "left out": ignored}
+    if not count:
+        message = f"every one of {counted(y.numel(), 'target')} is {ignored}, which is left out: nothing is learned"
+        return [Finding(CONSTANT, "error", message, {"classes": classes, "labels": 0, "threshold": 1},
+                        action="Look at how the targets are masked.")]  # fmt: skip
+    if wrong:
+        return [_outside(evidence | {"outside": wrong, "thresholds": [0, classes - 1]})]
+    if classes == 1:
+        message = "one class: the loss is constant, 0 whatever the model says"
+        action = "Give the output one number for each class; for yes or no with one number, BCEWithLogitsLoss."
+        return [Finding(CONSTANT, "error", message, evidence | {"threshold": 2}, action=action)]
+    if least == most and count >= 16:
+        message = f"all of {counted(count, 'label')} in this batch are {least}"
+        return [Finding(LABELS, "info", message, evidence | {"threshold": 16}, action="Is the data shuffled?")]
+    return []
+
+
+def _outside(evidence: dict) -> Finding:
+    least, most, classes = evidence["least"], evidence["largest"], evidence["classes"]
+    message = (
+        f"labels go from {least} to {most}, and the output has {counted(classes, 'class')}, 0 to {classes - 1}: "
+        f"{counted(evidence['outside'], 'label')} outside"
+    ).replace("-", "−")
+    if least == 1 and most == classes:
+        action = "They seem to count from 1: subtract 1."
+    elif most in (254, 255) or least < 0:
+        action = f"Where {most if most in (254, 255) else least} stands for no label, say so by ignore_index."
+    else:
+        action = f"Give the output {most + 1} classes, or look for the labels that are wrong."
+    return Finding(LABELS, "error", message, evidence, action=action)
+
+
+def _shares(x: Tensor, y: Tensor) -> list[Finding]:
+    """Targets that are probabilities of the classes."""
+    if x.shape != y.shape:
+        if y.ndim != x.ndim - 1:
+            return []
+        message = (
+            f"labels are {str(y.dtype).removeprefix('torch.')}, and cross_entropy takes whole numbers (torch.long)"
+        )
+        return [Finding(LABELS, "error", message, {"dtype": str(y.dtype), "threshold": "torch.int64"},
+                        action="Convert them: targets.long().")]  # fmt: skip
+    least = float(numbers(y).min())
+    if not least < 0:
+        return _several(x, y)
+    message = f"targets that are probabilities of the classes go down to −{-least:g}"
+    return [Finding(LABELS, "error", message, {"least": least, "threshold": 0.0}, action="Apply softmax to them.")]
+
+
+def _several(x: Tensor, y: Tensor) -> list[Finding]:
+    """Targets of 0 and 1 that name several classes at once, where shares are taken that sum to 1."""
+    values = numbers(y)
+    if x.ndim < 2 or not bool(((values == 0) | (values == 1)).all()):
+        return []
+    most = int(values.sum(1).max())
+    if most < 2:
+        return []
+    message = (
+        f"cross_entropy takes one class, or shares that sum to 1, and gets targets of 0 and 1 that name up to {most} "
+        "classes at once: their softmax cannot be sure of more than one"
+    )
+    action = "Take BCEWithLogitsLoss for a yes or no of each class, or divide targets by their sum for shares."
+    return [Finding(LABELS, "warning", message, {"classes at once": most, "threshold": 1}, action=action)]
+
+
+def of_sequences(call: Call) -> list[Finding]:
+    """What `ctc_loss` is told: lengths that do not fit, blanks among the labels."""
+    x, y = call.get(0, "log_probs"), call.get(1, "targets")
+    lengths = [_listed(call.get(2, "input_lengths")), _listed(call.get(3, "target_lengths"))]
+    if not isinstance(x, Tensor) or not isinstance(y, Tensor) or not all(lengths):
+        return []
+    blank = call.keywords.get("blank", 0)
+    rows = _rows(numbers(y), lengths[1])
+    found = [_too_long(rows, lengths[0], bool(call.keywords.get("zero_infinity")))]
+    used = [one for row in rows for one in row]
+    found.append(_blank(used, blank))
+    found.append(_beyond(used, x.shape[-1]))
+    return [one for one in found if one is not None]
+
+
+def _listed(lengths: object) -> list[int]:
+    if isinstance(lengths, Tensor):
+        return [int(one) for one in lengths.reshape(-1).tolist()]
+    return [int(one) for one in lengths or ()]
+
+
+def _rows(y: Tensor | None, lengths: list[int]) -> list[list[int]]:
+    if y is None:
+        return [[] for _ in lengths]
+    if y.ndim > 1:
+        return [row[:n] for row, n in zip(y.tolist(), lengths, strict=True)]
+    flat, rows = y.tolist(), []
+    for n in lengths:
+        rows.append(flat[:n])
+        flat = flat[n:]
+    return rows
+
+
+def _too_long(rows: list[list[int]], inputs: list[int], left_out: bool) -> Finding | None:
+    """A label a step, and a blank between two that are alike."""
+    needs = [len(row) + sum(a == b for a, b in itertools.pairwise(row)) for row in rows]
+    short = [k for k, (need, has) in enumerate(zip(needs, inputs, strict=False)) if need > has]
+    if not short:
+        return None
+    k = short[0]
+    repeats = needs[k] - len(rows[k])
+    why = f" ({counted(len(rows[k]), 'label')} and a blank between {repeats} that repeat)" if repeats else ""
+    after = "those samples are left out" if left_out else "the loss is infinite"
+    message = (
+        f"ctc_loss: {counted(len(short), 'target')} of {len(rows)} longer than the input, the first is sample {k}, "
+        f"which needs {needs[k]} steps{why} and has {inputs[k]}: {after}"
+    )
+    evidence = {"samples": short, "needs": needs[k], "steps": inputs[k], "threshold": inputs[k], "of": len(rows)}
+    severity = "warning" if left_out and len(short) < len(rows) else "error"
+    action = "Less stride before the loss, or leave such samples out (zero_infinity=True does so silently)."
+    return Finding(LENGTH, severity, message, evidence, action=action)
+
+
+def _blank(used: list[int], blank: int) -> Finding | None:
+    count = used.count(blank)
+    if not count:
+        return None
+    message = f"ctc_loss: {counted(count, 'label')} of {len(used)} are {blank}, which stands for the blank"
+    evidence = {"blank": blank, "labels": len(used), "that are blank": count, "threshold": 0}
+    return Finding(
+        LENGTH, "error", message, evidence, action="Let labels begin at 1, or give the blank an index of its own."
+    )
+
+
+def _beyond(used: list[int], classes: int) -> Finding | None:
+    wrong = [one for one in used if not 0 <= one < classes]
+    if not wrong:
+        return None
+    evidence = {"classes": classes, "labels": len(used), "least": min(used), "largest": max(used)}
+    return _outside(evidence | {"outside": len(wrong), "thresholds": [0, classes - 1]})

@@ -1,0 +1,236 @@
+"""What a loss is given, watched while it is called."""
+
+from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
+
+import torch
+from torch import Tensor
+from torch.overrides import TorchFunctionMode
+from torch.utils import _pytree as pytree
+
+from gradwidgets.core.layers.preflight.losses import (
+    compared,
+    derivatives,
+    dimensions,
+    first,
+    given,
+    labels,
+    self_pairs,
+    signs,
+    swapped,
+)
+from gradwidgets.core.layers.preflight.losses.call import OUTPUT, TARGET, Call
+from gradwidgets.core.layers.preflight.losses.constant import DETACHED, constant, owns_its_loss
+from gradwidgets.core.layers.preflight.losses.terms import Terms
+from gradwidgets.core.layers.preflight.reading import left_out, named_tensors
+from gradwidgets.core.results.finding import Finding
+
+_REGRESSIONS = ("mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss")
+_BY_NUMBER = (
+    *_REGRESSIONS,
+    "gaussian_nll_loss",
+    "poisson_nll_loss",
+    "kl_div",
+    "soft_margin_loss",
+    "hinge_embedding_loss",
+)
+_SUBTRACTS = ("sub", "rsub", "__sub__", "__rsub__", "subtract")
+_OPERATORS = (
+    "mul __mul__ __rmul__ multiply add __add__ __radd__ div __truediv__ true_divide divide "
+    "__rtruediv__ maximum minimum max min pow __pow__ eq __eq__ xlogy "
+    " dist pairwise_distance cosine_similarity"
+)
+_ARITHMETIC = frozenset(_SUBTRACTS) | frozenset(_OPERATORS.split())
+_SUMS = ("add", "__add__", "__radd__")
+_PICKS = ("gather", "take_along_dim", "index_select", "__getitem__", "take")
+_WIDENS = ("unsqueeze", "__getitem__", "view", "reshape", "expand", "unflatten")
+WENT_BACK = "backward_in_loss"
+BACKWARD = (
+    "loss_fn calls backward() itself, which is for the training loop to call: it frees the graph behind the loss, "
+    "and a second backward() fails, or counts every gradient twice"
+)
+ONCE = "Let loss_fn return the loss and nothing more."
+NO_NAMES: Mapping[int, str] = MappingProxyType({})
+_AT_DEVICES = (labels.LABELS, compared.RANGE, given.SHARES)
+
+# What is looked at when a function is called, before it is.
+_CHECKS = MappingProxyType({
+    "cross_entropy": (given.of_classes, dimensions.of_doubled, labels.of_classes, self_pairs.of_labels),
+    "log_softmax": (given.of_classes,),
+    "logsumexp": (given.of_classes,),
+    "softmax": (given.of_classes,),
+    "nll_loss": (given.of_logarithms, dimensions.of_softmax, labels.of_classes, self_pairs.of_labels),
+    "kl_div": (given.of_logarithms, dimensions.of_divergence, compared.of_divergence),
+    "gather": (dimensions.of_pick,),
+    "take_along_dim": (dimensions.of_pick,),
+    "__getitem__": (dimensions.of_pick,),
+    "ctc_loss": (given.of_logarithms, dimensions.of_frames, labels.of_sequences),
+    "binary_cross_entropy": (swapped.of_order, given.of_probabilities, compared.of_yes_or_no),
+    "binary_cross_entropy_with_logits": (swapped.of_order, given.of_yes_or_no, compared.of_yes_or_no),
+    "poisson_nll_loss": (swapped.of_order, signs.of_rates),
+    "gaussian_nll_loss": (swapped.of_variance,),
+    **dict.fromkeys(signs.SIGNED, (signs.of_signs,)),
+    "multilabel_soft_margin_loss": (given.of_yes_or_no,),
+    "log_sigmoid": (given.of_yes_or_no,),
+    "sigmoid": (given.of_yes_or_no,),
+    "special_expit": (given.of_yes_or_no,),
+})  # fmt: skip
+
+
+class LossCall(TorchFunctionMode):
+    """Watches one call of a loss within a `with` block; `findings` says afterwards what there is to say.
+
+    It sees what the functions of torch that the loss calls are given, follows what is made of the output and what of
+    the targets, and reads the few numbers that tell. The loss itself is computed as ever. What is known when the loss
+    raises is kept: `findings(None)`.
+
+    Args:
+        output: The model's, the very object that the loss is given.
+        targets: Those that the loss is given.
+        names: The model's parameters' names, by id; without them, nothing is said of a first loss that is too high.
+    """
+
+    def __init__(self, output: object, targets: object, names: Mapping[int, str] = NO_NAMES) -> None:
+        super().__init__()
+        self._names = names
+        self._output = [tensor for _, tensor in named_tensors(output, "output")]
+        self._targets = targets
+        self._roles: dict[int, int] = {}
+        self._kept: list[Tensor] = []  # an id may be given away once its tensor is gone
+        self._widened: set[int] = set()
+        self._pairing: set[int] = set()
+        self._found: dict[tuple[str, str], Finding] = {}
+        self._scale_read = False
+        self._back: list[Tensor] = []  # from which a backward was called
+        self._pairs, self._terms = self_pairs.Pairs(), Terms(self._output)
+        for tensor in self._output:
+            self._mark(tensor, OUTPUT)
+        for _, tensor in named_tensors(targets, "targets"):
+            self._mark(tensor, TARGET)
+
+    def __torch_function__(
+        self, func: Callable, types: Iterable, args: tuple = (), kwargs: dict | None = None
+    ) -> object:
+        """See a call, and make it."""
+        keywords = kwargs or {}
+        name = getattr(func, "__name__", "")
+        tensors = [one for one in (*args, *keywords.values()) if isinstance(one, Tensor)]
+        if not tensors and args and isinstance(args[0], (list, tuple)):
+            tensors = [one for one in args[0] if isinstance(one, Tensor)]
+        if name == "backward":
+            self._back += tensors
+        role = 0
+        # What is picked by an index is made of what it is picked from.
+        for one in tensors[:1] if name in _PICKS else tensors:
+            role |= self._roles.get(id(one), 0)
+        if role:
+            self._before(Call(name, args, keywords, tensors, self._role))
+        result = func(*args, **keywords)
+        if func is torch.autograd.grad:
+            self._say(left_out(derivatives.of_kinks)(args[0] if args else keywords["outputs"], result))
+        if role and name in self_pairs.SEEN and tensors:
+            self._say(left_out(self._pairs.see)(name, tensors, keywords, result))
+        if role:
+            self._terms.see(name, tensors, result)
+            self._follow(name, tensors, result, role)
+            if keywords.get("keepdim"):
+                self._pairing.update(id(one) for one in pytree.tree_leaves(result))
+        return result
+
+    def findings(
+        self,
+        loss: Tensor | None,
+        again: Callable[[object], object] | None = None,
+        *,
+        trained: bool = True,
+        reaches: bool = False,
+    ) -> list[Finding]:
+        """What there is to say of the call.
+
+        Args:
+            loss: What it gave; None where it raised.
+            again: `again(targets)` computes the loss anew from the same output, whose numbers are others then. It is
+                called only where the gradient by the output is 0 as if the loss were constant; without it a constant
+                loss goes unsaid.
+            trained: Whether any parameter is to be trained; where none is, a loss without a gradient is no fault.
+            reaches: Whether the loss is known to have a gradient by the parameters that is not faint, so that it need
+                not be asked again: a pass back through the loss is saved, which is dear where the output is large.
+
+        Returns:
+            Findings, in the order in which they were met.
+        """
+        found = [*self._found.values(), *self._terms.findings()]
+        if loss is not None and not any(one.name == given.LOGITS for one in found):
+            found += self._in_graph(loss)
+        if not reaches and not any(one.name == labels.CONSTANT for one in found):
+            found += constant(loss, self._output, self._targets, again)
+        if any(_is_same(one, loss) for one in self._back):
+            found.append(Finding(WENT_BACK, "error", BACKWARD, {"backward": len(self._back), "most": 0}, action=ONCE))
+        return [one for one in found if trained or one.name != DETACHED]
+
+    @property
+    def went_back(self) -> bool:
+        """Whether the loss called backward, on whatever tensor."""
+        return bool(self._back)
+
+    def _role(self, tensor: Tensor) -> int:
+        return self._roles.get(id(tensor), 0)
+
+    def _mark(self, tensor: Tensor, role: int) -> None:
+        self._roles[id(tensor)] = self._roles.get(id(tensor), 0) | role
+        self._kept.append(tensor)
+
+    def _follow(self, name: str, tensors: list[Tensor], result: object, role: int) -> None:
+        tensors = tensors[:1] if name in _PICKS else tensors
+        widens = name in _WIDENS or any(id(one) in self._widened for one in tensors)
+        for one in (result,) if isinstance(result, Tensor) else pytree.tree_leaves(result):
+            if isinstance(one, Tensor):
+                # A view or a sum of what was widened on purpose is so too.
+                if (
+                    widens
+                    and one.ndim >= max(t.ndim for t in tensors)
+                    and (name not in _WIDENS or one.ndim > tensors[0].ndim)
+                ):
+                    self._widened.add(id(one))
+                self._mark(one, role)
+
+    def _before(self, call: Call) -> None:
+        found = [one for check in _CHECKS.get(call.name, ()) for one in left_out(check)(call)]
+        self._say(found)
+        self._refuse(call, found)
+        if call.name in ("cross_entropy", "nll_loss") and not found:
+            self._say(left_out(first.of_size)(call, self._names))
+        if call.name in _BY_NUMBER:
+            self._say(left_out(compared.of_named)(call))
+        elif call.name in _ARITHMETIC:
+            sums = call.name in _SUMS  # of squares kept as a column and as a row: distances of all pairs
+            self._say(left_out(compared.by_hand)(call, self._widened | self._pairing if sums else self._widened))
+        if call.name in _REGRESSIONS or call.name in _SUBTRACTS or call.name == "gaussian_nll_loss":
+            self._scale(call)
+
+    def _scale(self, call: Call) -> None:
+        if not self._scale_read and call.pair is not None:
+            self._scale_read = True  # of the first comparison: others may be of parts that are scaled by themselves
+            self._say([*left_out(compared.of_scale)(call), *left_out(compared.of_reach)(call)])
+
+    def _say(self, findings: list[Finding]) -> None:
+        for one in findings:
+            self._found.setdefault((one.name, one.severity), one)
+
+    def _refuse(self, call: Call, found: list[Finding]) -> None:
+        """On an accelerator, such a call would end the process' use of it; on a CPU, torch raises by itself."""
+        if not call.tensors[0].is_cuda or call.name not in ("cross_entropy", "nll_loss", "binary_cross_entropy"):
+            return
+        for one in found:
+            if one.name in _AT_DEVICES and one.severity == "error":
+                raise IndexError(one.message)
+
+    @left_out
+    def _in_graph(self, loss: Tensor) -> list[Finding]:
+        own = owns_its_loss(loss, self._output)
+        return given.in_graph(loss, [] if own else [one.grad_fn for one in self._output if one.grad_fn is not None])
+
+
+def _is_same(one: Tensor, loss: Tensor | None) -> bool:
+    """Whether a loss is a tensor, or a view or copy of none of its own operations."""
+    return one is loss or (loss is not None and one.grad_fn is not None and one.grad_fn is loss.grad_fn)

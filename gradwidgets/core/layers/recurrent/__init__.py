@@ -1,0 +1,1 @@
+"""Recurrent modules, whose gradient is told at every step of the sequence."""

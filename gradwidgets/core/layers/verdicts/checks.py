@@ -1,0 +1,282 @@
+"""All that is looked for in a pass, and the verdict on it."""
+
+from dataclasses import replace
+
+from gradwidgets.core.layers.passes.stats import LayerFlow
+from gradwidgets.core.layers.preflight.losses.first import follows
+from gradwidgets.core.layers.verdicts.attention import even
+from gradwidgets.core.layers.verdicts.before import BEFORE, OPERATIONS
+from gradwidgets.core.layers.verdicts.draws import drawn
+from gradwidgets.core.layers.verdicts.heads import heads
+from gradwidgets.core.layers.verdicts.numerics import non_finite
+from gradwidgets.core.layers.verdicts.sameness import same_for_all
+from gradwidgets.core.layers.verdicts.samples import mixed_samples
+from gradwidgets.core.layers.verdicts.units import dead_units, saturated, units_alike
+from gradwidgets.core.layers.verdicts.verdict import Check, Judged
+from gradwidgets.core.layers.verdicts.way.along_time import along_time, limits
+from gradwidgets.core.layers.verdicts.way.depth import change, cliff, exploding, vanishing
+from gradwidgets.core.layers.verdicts.way.reach import no_gradient
+from gradwidgets.core.layers.verdicts.way.untrained_parts import frozen, padding, unlisted
+from gradwidgets.core.layers.verdicts.way.walk import FADE
+from gradwidgets.core.monitor.history import History
+from gradwidgets.core.monitor.verdicts.record import diagnose_record
+from gradwidgets.core.results.finding import Finding, worst_first
+from gradwidgets.core.results.wording import number
+from gradwidgets.core.subject.home import at_home
+
+
+def _healthy(judged: Judged) -> Finding:
+    flow = judged.flow
+    count, still = len(judged.weighted), len(judged.weighted) - len(judged.trained)
+    every = "all that is trained" if still else "every layer"
+    waiting = [layer.name for _, layer in judged.trained if layer.weight_grad_norm == 0]
+    if waiting and not judged.is_met:
+        every += f" but {len(waiting)} that {'get' if len(waiting) > 1 else 'gets'} none yet"
+    evidence: dict[str, object] = {"loss": flow.loss, "layers": len(flow.layers), "limit in decades": FADE}
+    layers = f"{count} layer{'s' if count != 1 else ''} with weights" + (
+        f", {still} of them not trained" if still else ""
+    )
+    message = f"the gradient reaches {every}, and all is finite"
+    if judged.is_met:
+        message = f"no gradient goes to {every} since the loss is as low as it gets, and all is finite"
+    lost, over = change(judged)
+    if over > 1 and abs(lost) < FADE and not any(layer.fresh for layer in flow.layers):
+        evidence |= {"decades lost": lost}
+        message = (
+            f"the gradient reaches {every}; from output to input it {_changed(lost)} ({number(abs(lost), 2)} decades, "
+            f"where {FADE:g} would be too many) over {_counted(judged, over)}"
+        )
+    short = limits(judged)
+    message += "".join(f"; but {one}" for one in short[:1])
+    return Finding("healthy", "ok", f"{message}. Looked at: {_looked_at(flow, layers)}", evidence)
+
+
+def _changed(lost: float) -> str:
+    """How a gradient changes that loses so many decades."""
+    factor = number(10 ** abs(lost), 2)
+    return "keeps its size" if factor == "1" else f"{'gains' if lost < 0 else 'loses'} a factor of {factor}"
+
+
+def _counted(judged: Judged, over: int) -> str:
+    """The layers that a change with depth is told from: in a network with branches, those that are on none."""
+    deep = [layer for _, layer in judged.weighted if layer.calls and not layer.composite and "Norm" not in layer.kind]
+    return (
+        f"{over} layers" if over >= len(deep) else f"the {over} layers that all of it passes, others being on branches"
+    )
+
+
+def _looked_at(flow: LayerFlow, layers: str) -> str:
+    mode = next((note.removeprefix("measured in ") for note in flow.notes if note.startswith("measured in ")), "")
+    parts = ["gradient", "units", "inputs", "loss"] + (["time steps"] if flow.along_time else [])
+    return f"one batch in {mode or 'one mode'}; {layers}; {', '.join(parts)}"
+
+
+CHECKS: dict[str, Check] = {
+    **BEFORE,
+    **OPERATIONS,
+    "non_finite": Check(
+        "NaN or infinity ends the training at once",
+        "Look at what this layer divides by, takes the logarithm or root of; lower the learning rate; clip; in half "
+        "precision scale the loss.",
+        non_finite,
+    ),
+    "no_gradient": Check(
+        "layers without a gradient stay as they are",
+        "Look for detach, item, no_grad, argmax on the way to the loss, for requires_grad, and for layers that are "
+        "never called.",
+        no_gradient,
+    ),
+    "drawn": Check(
+        "what a draw is made from learns nothing of what comes of it",
+        "Let a gradient pass the draw, or weigh its chance by what comes of it.",
+        drawn,
+    ),
+    "mixed samples": Check(
+        "a sample is judged by parts of others, and what one batch teaches does not hold for the next",
+        "view and reshape count anew and move nothing: transpose (or permute) changes axes over, before them where "
+        "both are needed.",
+        mixed_samples,
+    ),
+    "unlisted": Check(
+        "what no optimizer is given stays as it was drawn",
+        "Register it: nn.ModuleList or nn.ParameterList in place of a list, layers made in __init__ and not in "
+        "forward, nn.Parameter for a tensor.",
+        unlisted,
+    ),
+    "padding": Check(
+        "the row of a padding token is never trained",
+        "Give padding a token of its own, or leave padding_idx out.",
+        padding,
+    ),
+    "units alike": Check(
+        "units that get the same gradient stay copies of each other: however wide, the layer is worth one unit",
+        "Draw the weights at random, as He's, Xavier's or an orthogonal init does.",
+        units_alike,
+    ),
+    "cliff": Check(
+        "what is on one side of it learns far more slowly than what is on the other",
+        "Look at the operation there: a factor, a division, a function that is flat.",
+        cliff,
+    ),
+    "vanishing": Check(
+        "the layers near the input learn far more slowly than those near the output",
+        "He's init with ReLU or GELU, normalisation, or residual connections.",
+        vanishing,
+    ),
+    "exploding": Check(
+        "a step that suits one end of the network throws the other away",
+        "A smaller init, normalisation, a lower learning rate; clipping the gradient limits the damage.",
+        exploding,
+    ),
+    "exploding along time": Check(
+        "one step of training is as large as the longest sequence makes it",
+        "Clip the gradient, and make weight_hh smaller or orthogonal.",
+        along_time,
+    ),
+    "dead_units": Check(
+        "a unit that is 0 for every sample gets no gradient and stays dead",
+        "LeakyReLU or GELU, He's init, a lower learning rate, biases that are not far below 0.",
+        dead_units,
+    ),
+    "saturated": Check(
+        "where an activation is flat, hardly any gradient passes",
+        "Smaller weights (Xavier's init), normalisation before the activation, or ReLU.",
+        saturated,
+    ),
+    "even attention": Check(
+        "a sum over keys that weighs all alike is a mean, and what makes its scores hardly learns",
+        "Look at the temperature: divide scores by the root of the queries' width, and by no more.",
+        even,
+    ),
+    "same output": Check(
+        "what says the same of every sample has nothing to learn from, whatever goes in",
+        "Look at what comes in there: a factor far too small, units that are dead or flat for all samples (smaller "
+        "weights, scaled inputs, normalisation), a mean or a mask that leaves nothing.",
+        same_for_all,
+    ),
+    "heads": Check(
+        "a head that gets next to no gradient hardly learns",
+        "Nothing, unless it stays so: then draw that head anew, or leave it out.",
+        heads,
+    ),
+    "along time": Check(
+        "what was further back has no say in training",
+        "Nothing, unless it has to remember for longer.",
+        lambda judged: [],  # said by "exploding along time" where it does not explode
+    ),
+    "frozen": Check(
+        "frozen layers stay as they are",
+        "Nothing, if it is meant so; requires_grad_(True) trains them again.",
+        frozen,
+    ),
+    "healthy": Check(
+        "every layer gets a gradient of a fitting size", "", lambda judged: [] if _sick(judged) else [_healthy(judged)]
+    ),
+}
+
+
+# What need not be said beside a finding, since it follows from it.
+_EXPLAINS = {
+    "non_finite": ("non_finite_data", "non_finite_weights"),
+    "flat_loss": ("no_gradient", "vanishing", "cliff", "same output"),
+    "constant_loss": ("no_gradient", "vanishing", "cliff"),
+    "no_gradient": ("detached_loss",),
+}
+
+
+# They make what comes into the last layer large.
+_GROWN = {"exploding", "exploding along time", "cliff"}
+
+# Inputs of a wrong scale are a cause of these, and as grave.
+_OF_INPUTS = ("saturated", "dead_units", "exploding", "vanishing", "cliff")
+# They make samples the same.
+_MAKES_SAME = ("cliff", "vanishing", "dead_units", "saturated", "norm_of_one", "softmax_of_one", "mask", "tokens")
+# What is flat or dead lets no gradient through.
+_OF_UNITS = ("cliff", "vanishing")
+
+
+@at_home
+def diagnose(flow: LayerFlow | History, **known: object) -> list[Finding]:
+    """Say what is wrong with the flow of gradients in one pass or with a training, or that nothing is.
+
+    No verdict depends on the size of the loss or of the layers: gradients are compared with each other, never with a
+    fixed number, and along the ways that they take, not in the order in which layers ran.
+
+    Args:
+        flow: What `layer_flow` measured, or the `history` that a `GradientMonitor` recorded.
+        **known: For a history alone, see `diagnose_record`: `losses`, `lr`, `largest_curvature`, `max_norm`, `classes`.
+
+    Returns:
+        Findings, the gravest first, and of those as grave causes before what follows from them; "healthy" where none is
+        a warning or an error. `where` holds the indices of the layers in `flow.layers`, `evidence` the numbers,
+        thresholds and names.
+
+    Raises:
+        TypeError: It is neither, or something is told that does not belong to it.
+    """
+    if isinstance(flow, History):
+        return diagnose_record(flow, **known)
+    if not isinstance(flow, LayerFlow):
+        kind, hint = type(flow).__name__, "; give its history" if hasattr(flow, "history") else ""
+        raise TypeError(f"diagnose takes what layer_flow measured or a GradientMonitor's history; got {kind}{hint}")
+    if known:
+        names = ", ".join(f"{name}=…" for name in known)
+        raise TypeError(
+            f"diagnose takes {names} with the history of a training (a GradientMonitor's) alone; with one pass of "
+            f"layer_flow, leave {'it' if len(known) == 1 else 'them'} out"
+        )
+    found = _found(Judged(flow))
+    found = _causes_first(found)
+    return worst_first(replace(one, action=one.action or CHECKS[one.name].action) for one in found)
+
+
+def _causes_first(found: list[Finding]) -> list[Finding]:
+    """The same in an order in which causes stand before what follows from them, where they are as grave."""
+    by_inputs = [one for one in found if one.name == "input_scale"]
+    after = [one for one in found if one.name in _OF_INPUTS]
+    if by_inputs and after:
+        worst = worst_first([*by_inputs, *after])[0].severity
+        said = {id(one): replace(one, message=f"{one.message}; the scale of the inputs may be why") for one in after}
+        said |= {id(one): replace(one, severity=worst) for one in by_inputs}
+        found = [said.get(id(one), one) for one in found]
+    units = [one for one in found if one.name in ("saturated", "dead_units")]
+    late = [one for one in found if one.name in _OF_UNITS] if units else []
+    rest = [one for one in found if one not in late]
+    place = max((rest.index(one) for one in units), default=-1) + 1
+    return [*rest[:place], *late, *rest[place:]]
+
+
+def _found(judged: Judged) -> list[Finding]:
+    found = [one for name, check in CHECKS.items() if name != "healthy" for one in check.find(judged)]
+    if any(one.name == "empty_batch" for one in found):  # of no sample, nothing else is to be said
+        return [one for one in found if one.name in ("empty_batch", "non_finite_weights")]
+    found = _without_consequences(found, judged)
+    if all(one.severity in ("ok", "info") for one in found):
+        found.append(_healthy(judged))
+    return found
+
+
+def _without_consequences(found: list[Finding], judged: Judged) -> list[Finding]:
+    """Without what another finding explains, or says of the same; or a norm that normalises nothing yet."""
+    names = {one.name for one in found if one.severity in ("warning", "error")}
+    if names & _GROWN or any(layer.fresh for layer in judged.flow.layers):
+        found = [one for one in found if not follows(one)]
+    gone = {name for cause, those in _EXPLAINS.items() if cause in names for name in those}
+    gone |= {"term_without_gradient"} if judged.flow.stops else set()  # it is said where nothing comes back
+    same = judged.flow.same
+    if same is not None and not same.is_padding and _has_cause(found):
+        gone.add("same output")
+    return [one for one in found if one.name not in gone]
+
+
+def _has_cause(found: list[Finding]) -> bool:
+    """Whether it is said already why samples become the same: a few units that are dead or flat do not make it so."""
+    return any(
+        one.severity == "error" or (one.name in _OF_UNITS and one.severity == "warning")
+        for one in found
+        if one.name in _MAKES_SAME
+    )
+
+
+def _sick(judged: Judged) -> bool:
+    return any(one.name != "healthy" and one.severity in ("warning", "error") for one in _found(judged))

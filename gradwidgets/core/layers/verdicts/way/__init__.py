@@ -1,0 +1,1 @@
+"""The gradient on its way from the loss: lost, faded, never come."""

@@ -1,0 +1,54 @@
+"""What to do where the way of a gradient is cut off, or stops at a function of steps: each cut has its own cure."""
+
+from gradwidgets.core.layers.causes.cut import COMPARISONS, CUTTING, Cut
+
+_CHOICES = ("argmax", "argmin", "argsort", "topk", "min", "max", "sort", "searchsorted", "bucketize")
+_CHOSEN = (
+    "No gradient passes a choice: for the code q that is chosen for z, go straight through with z + (q − z).detach(); "
+    "multiply what a chosen expert gives by its chance; and compute a loss of scores, not of what was chosen."
+)
+_DETACHED = (
+    "Take the detach out there; where it is meant, as in going straight through, give what is detached a term of the "
+    "loss of its own, computed before the detach: for the codes q that are looked up for z, mse(q, z.detach())."
+)
+_QUIET = (
+    "Let it run with gradients: outside of no_grad, inference_mode and set_grad_enabled(False); or say by "
+    "requires_grad_(False) that it is to stay as it is."
+)
+_CHECKPOINT = (
+    "checkpoint(…, use_reentrant=False), which needs no input that asks for a gradient; or x.requires_grad_()."
+)
+_COMPARED = (
+    "No gradient passes a comparison: compute the loss of what is compared, logits or probabilities; and within a "
+    "network go straight through, hard + soft − soft.detach(), with a sigmoid of the same as soft."
+)
+_SMOOTH = (
+    "Compute the loss of what comes before that, probabilities or logits, and keep decisions, rounding and counts for "
+    "where results are read."
+)
+_STRAIGHT = (
+    "Go straight through: for y = {0}(x), hand on x + ({0}(x) − x).detach(), which gives y and lets the gradient by; "
+    "or train with a smooth function in its place (tanh for sign, a sigmoid for a step)."
+)
+
+
+def cure(cut: Cut) -> str:
+    """What to do about a cut; "" where only the general can be said."""
+    if cut.how == "checkpoint":
+        return _CHECKPOINT
+    if cut.how == "steps":
+        return _STRAIGHT.format(cut.operation) if cut.within else _SMOOTH
+    if cut.how != "cut":
+        return ""
+    if cut.quiet:
+        return _QUIET
+    if cut.operation in CUTTING:
+        return _DETACHED
+    if cut.operation.strip("_") in COMPARISONS:
+        return _COMPARED
+    return _CHOSEN if cut.operation in _CHOICES else ""
+
+
+def stop_cure(stop: Cut) -> str:
+    """What to do about a function that keeps numbers from the loss without ending the way."""
+    return cure(stop) if stop.how == "steps" or stop.operation in _CHOICES else _SMOOTH

@@ -1,0 +1,229 @@
+"""A gradient that is lost or grows on its way from the loss: at one place, or little by little."""
+
+from dataclasses import replace
+from itertools import pairwise
+
+from gradwidgets.core.layers.passes.module_graph import ModuleGraph
+from gradwidgets.core.layers.passes.profile import Trend, gradient_trend, signal_trend, trend, weighted_layers
+from gradwidgets.core.layers.verdicts.units import SATURATED
+from gradwidgets.core.layers.verdicts.verdict import Judged, listed, severity_of, unless_fresh
+from gradwidgets.core.layers.verdicts.way.reach import named
+from gradwidgets.core.layers.verdicts.way.walk import FADE, Fade, Leap
+from gradwidgets.core.results.finding import Finding
+from gradwidgets.core.results.wording import number
+
+ERROR = 5.0  # decades from which it is an error
+SIGNAL = 3.0  # decades that outputs may gain from the first layers to the last
+SMALL = 0.4  # of a loss's decades that a factor must be small by, to be what loses them
+FEWEST = 4  # layers of which that can be said
+
+
+def cliff(judged: Judged) -> list[Finding]:
+    """Losses and gains of many decades at one place, the largest of each operation."""
+    walk = judged.walk
+    by_place: dict[tuple, list[Leap]] = {}
+    for leap in walk.leaps if walk else ():
+        if _cancels(judged, leap.at) or leap.at in judged.blocked or _is_said_flat(judged, leap):
+            continue
+        kind = judged.flow.graph.names[leap.at] if leap.at is not None else ""
+        by_place.setdefault((leap.decades > 0, kind, bool(leap.factors)), []).append(leap)
+    return [unless_fresh(judged, _cliff(judged, leaps)) for leaps in by_place.values()]
+
+
+def _cliff(judged: Judged, leaps: list[Leap]) -> Finding:
+    walk, worst = judged.walk, max(leaps, key=lambda leap: abs(leap.decades))
+    below, above = _station(judged, worst.below), _above(judged, worst.above)
+    decades, lost = abs(worst.decades), worst.decades > 0
+    at = "" if worst.at is None else named(judged, worst.at)
+    at = "" if at in ("", below, above) else f", at {at}"
+    message = (
+        f"{decades:.1f} decades of the gradient are {'lost' if lost else 'gained'} between {below} and {above}{at}"
+    )
+    if len(leaps) > 1:
+        message += f"; so it is at {len(leaps)} places"
+    severity, action = severity_of(decades, ERROR), ""
+    factors, same = _small(judged, worst), _same_at_first(judged, worst)
+    if factors and lost:
+        message += f"; {listed(factors)}, which goes in there, is trained and begins small"
+        severity, action = "info", "Nothing, where it is meant to begin small, as LayerScale does."
+    elif same and lost:
+        message += f"; all units of {same} have the same weights, so that what comes back through them cancels out"
+        severity, action = "info", f"Nothing: the first step tells them apart; or draw the weights of {same} at random."
+    elif worst.gates and lost and decades < ERROR:
+        message += f"; what {listed(worst.gates)} gives is the other factor, is trained and begins small"
+        severity, action = "info", "Nothing, where it is meant to begin small, as gates do."
+    names = [walk.graph.names[one] for one in (worst.below, worst.above) if one is not None]
+    evidence = {
+        "decades": worst.decades,
+        "between": [below, above],
+        "at": None if worst.at is None else walk.graph.names[worst.at],
+        "through": [walk.graph.names[one] for one in worst.through],
+        "threshold": FADE,
+    }
+    return Finding("cliff", severity, message, evidence, judged.places(names), action)
+
+
+def _is_said_flat(judged: Judged, leap: Leap) -> bool:
+    """Whether it is lost at an activation of which it is said already that nearly all of it is flat."""
+    if leap.at is None or leap.decades < 0:
+        return False
+    flow = judged.flow
+    vertex = flow.graph.names[leap.at], flow.graph.places[leap.at]
+    flat = [(one.name, one.name) for one in flow.layers if one.saturated_fraction > SATURATED[1]]
+    functions = [one for one in flow.functions if one.saturated_fraction > SATURATED[1]]
+    # Within a module that runs no other, functions have no vertex of their own.
+    flat += [(name, one.place) for one in functions for name in (one.name, one.place)]
+    return vertex in flat
+
+
+def _small(judged: Judged, leap: Leap) -> tuple[str, ...]:
+    """The trained factors that begin small; of what goes in through a function its size says nothing."""
+    graph, most = judged.flow.graph, 10 ** (-SMALL * leap.decades)
+    direct = graph.parameters[leap.at] if leap.at is not None else ()
+    factors = [one for one in leap.factors if not (one in direct and graph.weighted[leap.at] and "bias" in one)]
+    return tuple(one for one in factors if one not in direct or graph.sizes.get(one, 0.0) <= most)
+
+
+def _same_at_first(judged: Judged, leap: Leap) -> str:
+    """The layer at a leap if all of its units are the same until the first step; "" otherwise."""
+    name = judged.flow.graph.names[leap.at] if leap.at is not None and judged.flow.graph.is_layer[leap.at] else ""
+    return next((layer.name for layer in judged.flow.layers if layer.name == name and layer.alike == "at first"), "")
+
+
+def _cancels(judged: Judged, vertex: int | None) -> bool:
+    """Whether a vertex is a layer of copies: what comes back through units that are the same may cancel out."""
+    graph = judged.flow.graph
+    return vertex is not None and graph.is_layer[vertex] and graph.names[vertex] in judged.copies
+
+
+def vanishing(judged: Judged) -> list[Finding]:
+    """A gradient that gets small on its way, layer by layer."""
+    fade = judged.walk.fading if judged.walk else None
+    if fade is None or fade.decades < FADE or (judged.copies and _beside_copies(judged, fade) < FADE):
+        return []
+    return [unless_fresh(judged, _fade(judged, fade, "vanishing", "loses", "lost"))]
+
+
+def _beside_copies(judged: Judged, fade: Fade) -> float:
+    """Decades that are lost little by little elsewhere than in layers of copies."""
+    walk = judged.walk
+    steps = {(leap.above, leap.below) for leap in walk.leaps}
+    ways = pairwise(walk.stations(fade.below))
+    return sum(walk.lost(*way) for way in ways if way not in steps and not _cancels(judged, way[0]))
+
+
+def exploding(judged: Judged) -> list[Finding]:
+    """A gradient that gets large on its way, or outputs that do on theirs."""
+    fade = judged.walk.growing if judged.walk else None
+    if fade is not None and fade.decades >= FADE:
+        return [unless_fresh(judged, _fade(judged, fade, "exploding", "gains", "gained"))]
+    layers = weighted_layers(judged.flow)
+    if len(layers) < FEWEST or (judged.walk is not None and any(leap.decades < 0 for leap in judged.walk.leaps)):
+        return []
+    back, forward = gradient_trend(judged.flow), signal_trend(judged.flow)
+    half = layers[: len(layers) // 2], layers[len(layers) // 2 :]
+    for line, what, way, hit in (
+        (_reversed(back), "activation gradient", "from output to input", half[0]),
+        (forward, "activation", "from input to output", half[1]),
+    ):
+        if line is not None and line.rises(SIGNAL):
+            message = (
+                f"{way} the {what} gains {line.largest:.1f} decades over {len(line.names)} layers, a factor of "
+                f"{number(10**line.slope, 3)} a layer"
+            )
+            places = judged.places([layer.name for layer in hit])
+            found = Finding("exploding", severity_of(line.largest, ERROR), message, _numbers(line, "gained"), places)
+            return [unless_fresh(judged, found)]
+    return []
+
+
+def _reversed(line: Trend | None) -> Trend | None:
+    return line and replace(line, slope=-line.slope, ends=-line.ends)
+
+
+def _fade(judged: Judged, fade: Fade, name: str, verb: str, word: str) -> Finding:
+    walk = judged.walk
+    stations = walk.stations(fade.below)
+    line, sign = line_through(walk.graph, stations), 1 if name == "vanishing" else -1
+    layers = [one for one in stations if walk.graph.weighted[one]]
+    deepest = max(range(len(walk.graph)), key=lambda one: walk.graph.depths[one] * walk.graph.weighted[one])
+    end = "input"
+    if not walk.graph.weighted[fade.below]:
+        end = _station(judged, fade.below)
+    elif fade.below != deepest:
+        end = f"{walk.graph.names[fade.below]}, on a branch of its own,"
+    factor, shown = 10 ** (-sign * fade.decades / max(1, fade.steps)), fade.decades
+    counted = "layers" if len(layers) > fade.steps / 2 else "steps"
+    count = len(layers) if counted == "layers" else fade.steps
+    if line is not None and counted == "layers":
+        factor = 10**-line.slope
+        if not walk.leaps:
+            shown = (line if sign > 0 else _reversed(line)).largest
+    message = (
+        f"from output to {end} the activation gradient {verb} {shown:.1f} decades over {count} {counted}, a "
+        f"factor of {number(factor, 3)} a {counted[:-1]}"
+    )
+    evidence = {
+        "decades": fade.decades,
+        "steps": fade.steps,
+        "threshold": FADE,
+        "last layer": walk.graph.names[layers[-1] if layers else fade.below],
+    }
+    if line is not None:
+        evidence = _numbers(line if sign > 0 else _reversed(line), word) | evidence
+    if name == "vanishing":
+        gone = [layer.name for layer in weighted_layers(judged.flow) if layer.activation_grad_rms == 0]
+        evidence |= {"layers at 0": len(gone)}
+        message += f"; at {listed(gone)} nothing is left" if gone else ""
+    half = [walk.graph.names[one] for one in layers[len(layers) // 2 :]]
+    return Finding(name, severity_of(shown, ERROR), message, evidence, judged.places(half))
+
+
+def line_through(graph: ModuleGraph, stations: list[int]) -> Trend | None:
+    """A line through the gradient at the layers among some stations, from the input's side to the output's."""
+    layers = [_At(graph, one) for one in reversed(stations) if graph.weighted[one]]
+    found = [one for one in (trend(layers, lambda s: s.rms), trend(layers, lambda s: s.norm)) if one is not None]
+    return min(found, key=lambda one: max(abs(one.decades), abs(one.ends)), default=None)
+
+
+class _At:
+    def __init__(self, graph: ModuleGraph, vertex: int) -> None:
+        self.name, self.norm, self.rms = graph.names[vertex], graph.norms[vertex], graph.rms(vertex)
+
+
+def _station(judged: Judged, vertex: int) -> str:
+    """A station in words: a layer, or a join by the layers that go into it."""
+    graph = judged.flow.graph
+    if graph.is_layer[vertex]:
+        return graph.names[vertex]
+    before = graph.neighbours(onward=False)[vertex]
+    return f"{graph.names[vertex]} of {', '.join(before[:3])}" if before else named(judged, vertex)
+
+
+def _above(judged: Judged, vertex: int | None) -> str:
+    """The nearest layer from a vertex on towards the loss."""
+    walk, graph = judged.walk, judged.flow.graph
+    while vertex is not None and not graph.weighted[vertex]:
+        chain = walk.chain(vertex)
+        vertex = chain[-2] if len(chain) > 1 else None
+    return "the output" if vertex is None else graph.names[vertex]
+
+
+def _numbers(line: Trend, word: str) -> dict[str, object]:
+    return {
+        f"decades {word} by slope": line.decades,
+        f"decades {word} from end to end": line.ends,
+        "slope": line.slope,
+        "standard error": line.error,
+        "threshold": FADE,
+        "first layer": line.names[0],
+        "last layer": line.names[-1],
+    }
+
+
+def change(judged: Judged) -> tuple[float, int]:
+    """Decades that the gradient loses from output to input (below 0: gains), and over how many layers."""
+    line = gradient_trend(judged.flow)
+    if line is None:
+        return 0.0, 0
+    return max([line.ends, *([line.decades] if line.certain else [])], key=abs), len(line.names)

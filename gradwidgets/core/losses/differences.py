@@ -1,0 +1,141 @@
+"""Central differences of a loss, and where a gradient is not the slope that they give."""
+
+import contextlib
+import copy
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from gradwidgets.core.losses.loss_call import LossError
+from gradwidgets.core.losses.loss_function import LossFunction
+from gradwidgets.core.results.slices import SLICE, Slices, part_of
+
+MISMATCH = 1e-3  # of the larger slope: a gap from here on is no rounding
+_SHIFTS = (-8, -1, 1, 8)
+_EPS = torch.finfo(torch.float64).eps
+_NARROW = 64  # points in the first part of the work, if each is a call; the next are as many as a slice has time for
+_WIDE = 2**11  # otherwise
+_WIDEST = 2**14
+
+
+@dataclass(frozen=True, eq=False)
+class Differences:
+    """A gradient beside central differences in float64, at N points for each of P parameters; all (N, P).
+
+    Attributes:
+        slope: What the differences give; NaN where a loss that they need is not finite.
+        own: The gradient that was handed in.
+        gap: How far apart the two are.
+        doubtful: Where the differences do not agree among themselves: a kink or a jump within their reach.
+        jump: By how much the slope changes within that reach.
+        noise: How much of the slope may be the losses' rounding.
+        allowed: The gap that all this explains.
+    """
+
+    slope: Tensor
+    own: Tensor
+    gap: Tensor
+    doubtful: Tensor
+    jump: Tensor
+    noise: Tensor
+    allowed: Tensor
+
+    @property
+    def wrong(self) -> Tensor:
+        """Where the two are further apart than is explained."""
+        return (self.gap > self.allowed) & ~self.doubtful
+
+    def relative(self, least: Tensor | float = 1e-300) -> Tensor:
+        """The gap relative to the larger slope, or to `least` where both are smaller; 0 where there is none."""
+        size = torch.maximum(self.slope.abs(), self.own.abs())
+        return torch.nan_to_num(self.gap / torch.maximum(size, torch.as_tensor(least, dtype=size.dtype)))
+
+
+def differing(
+    function: LossFunction, points: Tensor, own: Tensor, bounds: Tensor, steep: float, axes: Sequence[int]
+) -> Slices[Differences]:
+    """Compare gradients with central differences, in slices.
+
+    Args:
+        function: The loss.
+        points: (N, P).
+        own: Its gradient there, (N, P).
+        bounds: The view's lower and upper ends, (P, 2).
+        steep: A steep slope in view, per width of the view.
+        axes: Along which of the parameters.
+
+    Returns:
+        The comparison, its columns in the order of `axes`.
+    """
+    spans = bounds[:, 1] - bounds[:, 0]
+    steps = _EPS ** (1 / 3) * torch.maximum(points.abs(), spans / 2)
+    here, beside = [], []
+    first, least = 0, _NARROW if function.method in (None, "pointwise") else _WIDE
+    size = least
+    while first < len(points):
+        begun = time.perf_counter()
+        part = slice(first, first + size)
+        places = [points[part]]
+        for axis in axes:
+            shift = torch.zeros_like(points[part])
+            shift[:, axis] = steps[part, axis]
+            places += [points[part] + times * shift for times in _SHIFTS]
+        work = _losses(function, torch.cat(places), bounds)
+        losses = yield from part_of(work, first / len(points), len(points[part]) / len(points))
+        losses = losses.reshape(len(places), -1)
+        here.append(losses[0])
+        beside.append(losses[1:].reshape(len(axes), len(_SHIFTS), -1))
+        first += size
+        pace = (time.perf_counter() - begun) / size
+        size = int(min(max(SLICE / max(pace, 1e-9), least), _WIDEST))
+    return _compared(torch.cat(here), torch.cat(beside, dim=-1), steps[:, axes], own[:, axes], steep / spans[axes])
+
+
+def sharp(own: Tensor, single: Tensor | None, spans: Tensor, steep: float) -> Tensor:
+    """Where differences of losses are more than rounding: where float32 gives the same gradient as float64.
+
+    Args:
+        own: The gradient in float64, (N, P).
+        single: In float32, (N, P); None where the loss takes no float32, and then it counts as the same.
+        spans: The axes' widths, (P,).
+        steep: A steep slope in view, per width of the view.
+
+    Returns:
+        A mask, (N,).
+    """
+    if single is None:
+        return torch.ones(len(own), dtype=torch.bool)
+    return ((single - own).abs() <= 0.01 * own.abs() + 1e-6 * steep / spans).all(-1)
+
+
+def _losses(function: LossFunction, places: Tensor, bounds: Tensor) -> Slices[Tensor]:
+    outside = ((places < bounds[:, 0]) | (places > bounds[:, 1])).any(-1)
+    if not bool(outside.any()):
+        return (yield from function.valuing(places, gradient=False)).loss.double()
+    losses = torch.full((len(places),), float("nan"), dtype=torch.float64)
+    share = float((~outside).double().mean())
+    work = function.valuing(places[~outside], gradient=False)
+    losses[~outside] = (yield from part_of(work, 0.0, share)).loss.double()
+    # A loss may refuse what is out of view, a probability above 1 say. That must not change how it is called.
+    with contextlib.suppress(LossError):
+        work = copy.copy(function).valuing(places[outside], gradient=False)
+        losses[outside] = (yield from part_of(work, share, 1 - share)).loss.double()
+    return losses
+
+
+def _compared(here: Tensor, beside: Tensor, h: Tensor, own: Tensor, steep: Tensor) -> Differences:
+    """From losses at N points, (N,), and at four places beside each along P axes, (P, 4, N)."""
+    here = here[:, None]
+    far_behind, behind, ahead, far_ahead = (losses.T for losses in beside.unbind(1))
+    slope, wider = (ahead - behind) / (2 * h), (far_ahead - far_behind) / (16 * h)
+    bend = (ahead - 2 * here + behind).abs()
+    noise = 20 * _EPS * here.abs() / h
+    # A kink within reach, or a loss too rough for differences: then they do not agree among themselves.
+    rough = (slope - wider).abs() > 0.05 * torch.maximum(slope.abs(), wider.abs()) + noise
+    kink = bend > 0.1 * torch.maximum((ahead - here).abs(), (here - behind).abs())
+    allowed = MISMATCH * torch.maximum(slope.abs(), own.abs()) + noise + (slope - wider).abs() + 1e-9 * steep
+    jump = torch.maximum(bend / h, (slope - wider).abs())
+    return Differences(slope, own, (slope - own).abs(), rough | kink, jump, noise, allowed)

@@ -1,0 +1,104 @@
+"""A loss of a whole tensor, logits say, looked at along directions in it."""
+
+import inspect
+from collections.abc import Callable, Mapping
+
+from torch import Tensor
+
+from gradwidgets.core.losses.loss_call import check_loss, loss_name, parameters_of
+
+
+def along(
+    loss: Callable, axes: Mapping[str, object], fixed: Mapping[str, object] | None, directions: Mapping[str, Tensor]
+) -> tuple[Callable, dict[str, object]]:
+    """A loss of amounts: its tensor is where it was fixed, or zeros, plus each amount times its direction.
+
+    Args:
+        loss: Takes the tensor by name.
+        axes: What is to be varied, by name: the amounts.
+        fixed: The loss's other parameters. A tensor among them of the directions' shape is the one that is moved; if
+            there is none, it is the one parameter that is neither fixed nor has a default, and begins at zeros.
+        directions: Axis → a tensor; all of one shape.
+
+    Returns:
+        The loss of the amounts, and what is left of `fixed`.
+
+    Raises:
+        TypeError: `directions` does not map names to floating point tensors.
+        ValueError: Their names are not the axes', their shapes differ, one is empty or 0, both are parallel, or it is
+            not clear which parameter is meant.
+    """
+    check_loss(loss)
+    if not isinstance(directions, Mapping) or not all(isinstance(d, Tensor) for d in directions.values()):
+        raise TypeError(f"directions must map each axis to a tensor; got {directions!r:.60}")
+    if set(directions) != set(axes):
+        wanted, got = (", ".join(map(repr, names)) or "none" for names in (axes, directions))
+        raise ValueError(f"directions must name the axes, {wanted}; got {got}")
+    shapes = {tuple(direction.shape) for direction in directions.values()}
+    for axis, direction in directions.items():
+        if not direction.numel():
+            raise ValueError(f"directions[{axis!r}] has no numbers: its shape is {tuple(direction.shape)}")
+        if not direction.is_floating_point():
+            raise ValueError(f"directions must be floating point tensors; directions[{axis!r}] is {direction.dtype}")
+        if not bool(direction.isfinite().all()):
+            raise ValueError(f"directions[{axis!r}] holds NaN or infinity")
+    if len(shapes) != 1:
+        raise ValueError(f"directions must be floating point tensors of one shape; got shapes {sorted(shapes)}")
+    _check_apart(directions)
+    (shape,), given = shapes, dict(fixed or {})
+    name = _which(loss, given, shape)
+    base = given.pop(name, None)
+    base = next(iter(directions.values())).new_zeros(shape) if base is None else base
+    steps = {axis: directions[axis].detach() for axis in axes}
+
+    def moved_along(**named: object) -> object:
+        moved = None
+        for axis, step in steps.items():
+            amount = named.pop(axis)
+            if amount.ndim:
+                raise ValueError("one amount at a time")  # many at once are vmap's
+            moved = base.detach().to(amount.dtype) if moved is None else moved
+            moved = moved + amount * step.to(amount.dtype)
+        return loss(**{name: moved}, **named)
+
+    moved_along.__name__ = loss_name(loss)
+    parts = [inspect.Parameter(part, inspect.Parameter.KEYWORD_ONLY) for part in (*axes, *given)]
+    moved_along.__signature__ = inspect.Signature(parts)
+    return moved_along, given
+
+
+def _check_apart(directions: Mapping[str, Tensor]) -> None:
+    """Refuse directions that are nothing, or that lie on one line."""
+    units = {name: direction.detach().double().flatten() for name, direction in directions.items()}
+    for name, unit in units.items():
+        if not bool((unit != 0).any()):
+            raise ValueError(f"directions[{name!r}] is 0 everywhere: it leads nowhere")
+    names = list(units)
+    if len(names) == 2:
+        one, other = (unit / unit.norm() for unit in units.values())
+        if float((one @ other).abs()) > 1 - 1e-9:
+            raise ValueError(f"directions of {names[0]!r} and {names[1]!r} are parallel: both axes are the same line")
+
+
+def _which(loss: Callable, given: Mapping[str, object], shape: tuple[int, ...]) -> str:
+    """The parameter that is moved."""
+    fitting = [
+        name
+        for name, value in given.items()
+        if isinstance(value, Tensor) and value.is_floating_point() and tuple(value.shape) == shape
+    ]
+    taken = parameters_of(loss)
+    missing = [name for name in taken[0] if name not in given] if taken else []
+    if len(missing) == 1:
+        return missing[0]
+    if not missing and len(fitting) == 1:
+        return fitting[0]
+    told = missing or fitting
+    raise ValueError(
+        f"it is not clear along which parameter of {loss_name(loss)} to go: "
+        + (
+            f"it may be {' or '.join(map(repr, told))}: fix the others"
+            if told
+            else f"none in fixed has the shape {shape}"
+        )
+    )

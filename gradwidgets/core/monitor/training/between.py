@@ -1,0 +1,203 @@
+"""Who else writes to the weights: between one step of an optimizer and the next, and other optimizers."""
+
+import math
+import weakref
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from torch.utils.weak import TensorWeakRef
+
+from gradwidgets.core.monitor.owners import Owned
+
+_PARAMETERS = 3  # that are watched
+_NUMBERS = 64  # of each
+_MOST = 1000  # steps that are named
+_OTHERS = 7  # optimizers that a new one is compared with
+_SAME = 1e-3  # of a step: less is what rounding leaves of a way there and back
+
+
+class Between:
+    """Whether the weights are before a step what the last step has made of them, at a few numbers of some.
+
+    Attributes:
+        steps: Those before which something else had written to the weights, ascending; the first thousand.
+        broken: The first step that left a number that is not finite, as far as it can be read at once; 0 for none.
+    """
+
+    def __init__(self) -> None:
+        self.steps: list[int] = []
+        self.broken = self._step = 0
+        self._rounded: dict[str, list[Tensor]] = {}
+        self.forget()
+
+    def forget(self) -> None:
+        """Let go of the weights."""
+        self._table: Sequence[Owned] | None = None
+        self._places: list[tuple[Tensor, int]] = []
+        self._parts: list[Tensor] = []
+        self._ones: list[Tensor] = []
+        self._readable: list[Tensor] = []
+        self._print: tuple | None = None
+        self._before: list[Tensor] | None = None
+        self._after: list[Tensor] | None = None
+        self._taught: list[tuple[int, Tensor]] = []
+
+    def watch(self, owned: Sequence[Owned]) -> None:
+        """Take some of these parameters, unless they are those that are watched already."""
+        if owned is self._table and all(one.data_ptr() == place for one, place in self._places):
+            return  # weights that were moved elsewhere are not to be held where they were
+        self.forget()
+        self._table = owned
+        # Of one that is spread over several processes, all of them would have to ask.
+        some = [one for one in owned if one.plain and type(one.parameter.detach()) is Tensor]
+        some = [one for one in some if one.parameter.requires_grad and one.parameter.is_contiguous()]
+        some = [one for one in some if one.parameter.ndim > 1] or some
+        for one in _spread_over(some):
+            flat = one.parameter.detach().view(-1)  # it shares the parameter's count of writes
+            self._places.append((one.parameter, one.parameter.data_ptr()))
+            self._parts.append(flat[:: -(-flat.numel() // _NUMBERS)])
+            self._ones.append(flat[flat.numel() // 2])
+        self._readable = [one for one in self._ones if one.is_cpu]
+
+    def begins(self, step: int) -> float | None:
+        """A step is about to come.
+
+        Returns:
+            What something else has left of the last step, if it was sampled: 1 where nobody has written to the
+            weights since, 0 where they are as they were before it; NaN for what is no part of that step. None for a
+            step that was not sampled.
+        """
+        self._step = step
+        before, after, self._before, self._after = self._before, self._after, None, None
+        written = self._print is not None and self._print != self._printed()
+        # After a sampled step all of the numbers are looked at: one by itself may have no gradient.
+        written = written or (after is not None and not all(map(torch.equal, after, self._parts)))
+        if written and len(self.steps) < _MOST:
+            self.steps.append(step)
+        if before is None or after is None:
+            return None
+        return _left(before, after, self._parts) if written else 1.0
+
+    def sampled(self) -> None:
+        """The step that is about to come is sampled."""
+        self._before = [one.clone() for one in self._parts]
+        self._taught = [
+            (place, one.grad.reshape(-1)[:: -(-one.numel() // _NUMBERS)] != 0)
+            for place, (one, _) in enumerate(self._places)
+            if one.dtype.itemsize < 4 and one.grad is not None and one.grad.layout == torch.strided
+        ]
+
+    def ended(self) -> None:
+        """A step is over."""
+        self._print = self._printed()
+        if self._before is not None:
+            self._after = [one.clone() for one in self._parts]
+            self._compare()
+        if not self.broken and not all(map(math.isfinite, self._print)):
+            self.broken = self._step
+
+    def _compare(self) -> None:
+        """Count the numbers of half precision that a step has left as they were, though they have a gradient."""
+        for place, taught in self._taught:
+            before, after = self._before[place], self._after[place]
+            counts = torch.stack(((taught & (before == after)).sum(), taught.sum()))
+            self._rounded.setdefault(str(before.dtype).removeprefix("torch."), []).append(counts)
+        self._taught = []
+
+    @property
+    def rounded(self) -> dict[str, object]:
+        """The "type" of half precision, how many numbers that have a gradient were "looked at", and "same" ones."""
+        for name, counts in self._rounded.items():
+            counts[:] = [torch.stack([one.cpu() for one in counts]).sum(0)]
+            same, looked_at = counts[0].tolist()
+            return {"type": name, "same": same, "looked at": looked_at}
+        return {}
+
+    def _printed(self) -> tuple:
+        # What is written by way of `.data` is not counted; to read a number elsewhere would wait for the device.
+        return *[one._version for one in self._ones], *[one.item() for one in self._readable]
+
+
+def _spread_over(some: list[Owned]) -> list[Owned]:
+    """The first, the last, and one from the middle."""
+    return [some[k] for k in sorted({0, len(some) // 2, len(some) - 1})][:_PARAMETERS] if some else []
+
+
+def _left(before: list[Tensor], after: list[Tensor], now: list[Tensor]) -> float:
+    """How much of a step is left, where what is left goes along it."""
+    step = torch.cat([b.double() - a.double() for b, a in zip(after, before, strict=True)])
+    left = torch.cat([b.double() - a.double() for b, a in zip(now, before, strict=True)])
+    square = float(step @ step)
+    if not square > 0 or not math.isfinite(square):
+        return math.nan
+    share = float(left @ step) / square
+    off = float(torch.linalg.vector_norm(left - share * step)) / math.sqrt(square)
+    return share if off <= max(0.1 * abs(share), 10 * _SAME) else math.nan
+
+
+class Rivals:
+    """Optimizers that hold the same parameters, and how often one steps by a gradient that another has used.
+
+    Attributes:
+        steps: How many steps were made of parameters that two hold.
+        again: How many of those by a gradient that the other had stepped by already.
+        names: The classes of those that do so, in the order of their steps.
+        shared: The names of what they hold in common.
+    """
+
+    def __init__(self) -> None:
+        self.steps = self.again = 0
+        self.names: tuple[str, ...] = ()
+        self.shared: tuple[str, ...] = ()
+        self.forget()
+
+    def forget(self) -> None:
+        """Let go of the optimizers."""
+        self._held: dict[int, tuple[weakref.ref, str, Sequence[Owned]]] = {}
+        self._pairs: dict[tuple[int, int], list[Owned]] = {}
+        self._last: dict[tuple[int, int], tuple[int, TensorWeakRef, int]] = {}
+
+    def step(self, optimizer: object, held: Sequence[Owned]) -> None:
+        """An optimizer is about to step, which holds these of the model's parameters."""
+        key = id(optimizer)
+        known = self._held.get(key)
+        if known is None or known[0]() is not optimizer or known[2] is not held:
+            self._take(optimizer, held)
+        if not self._pairs:
+            return
+        pairs = [pair for pair in self._pairs if key in pair]
+        self.steps += bool(pairs)
+        for pair in pairs:
+            self._note(key, pair)
+
+    def _note(self, key: int, pair: tuple[int, int]) -> None:
+        both = self._pairs[pair]
+        gradient = next((one.parameter.grad for one in both if one.parameter.grad is not None), None)
+        last = self._last.get(pair)
+        if gradient is None:
+            return
+        if last is not None and last[0] != key and last[1]() is gradient and last[2] == gradient._version:
+            self.again += 1
+            self.names = self._held[last[0]][1], self._held[key][1]
+            self.shared = tuple(each.name for each in both)
+        self._last[pair] = key, TensorWeakRef(gradient), gradient._version
+
+    def _take(self, optimizer: object, held: Sequence[Owned]) -> None:
+        """Compare a new one with the last few others that are still there: a loop may make one for each step."""
+        key = id(optimizer)
+        self._drop({other for other, (ref, *_) in self._held.items() if ref() is None or other == key})
+        self._drop(set(list(self._held)[: max(0, len(self._held) - _OTHERS)]))
+        ours = {id(one.parameter) for one in held}
+        for other, (*_, theirs) in self._held.items():
+            common = [one for one in theirs if id(one.parameter) in ours]
+            if common:
+                self._pairs[min(key, other), max(key, other)] = common
+        self._held[key] = weakref.ref(optimizer), type(optimizer).__name__, held
+
+    def _drop(self, keys: set[int]) -> None:
+        for key in keys:
+            del self._held[key]
+        for pair in [pair for pair in self._pairs if not keys.isdisjoint(pair)]:
+            del self._pairs[pair]
+            self._last.pop(pair, None)

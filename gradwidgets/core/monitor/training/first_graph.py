@@ -1,0 +1,178 @@
+"""What the graph of a training's first pass tells: what its loss is made of, what the outputs reach, who takes part."""
+
+import math
+from collections.abc import Iterable, Iterator
+
+import torch
+from torch import Tensor, nn
+from torch.utils.weak import TensorWeakRef
+
+from gradwidgets.core.layers.causes.unlisted import unlisted
+from gradwidgets.core.layers.preflight.made import short
+from gradwidgets.core.layers.preflight.reading import left_out, named_tensors, numbers, some, wide
+
+_MOST = 20_000  # nodes that are looked at
+_ROWS = 1 << 16  # numbers of an output that are read
+_SUM = 2  # as torch's nodes have it
+# torch's own losses, by what they are of.
+_LOSSES = {
+    "NllLoss": "classes", "NllLoss2D": "classes", "BinaryCrossEntropy": "shares",
+    "BinaryCrossEntropyWithLogits": "shares", "MseLoss": "numbers", "L1Loss": "numbers", "SmoothL1Loss": "numbers",
+    "HuberLoss": "numbers",
+}  # fmt: skip
+_PASSING = frozenset(("View", "UnsafeView", "ReshapeAlias", "Squeeze", "ToCopy", "Clone", "Alias", "Mean", "Select"))
+# On the way from a weight to a number that says how large it is.
+_SIZES = frozenset((
+    "Pow", "Abs", "Mul", "Sum", "Mean", "Add", "Div", "Sqrt", "Norm", "LinalgVectorNorm", "Stack", "Cat", "View",
+    "ReshapeAlias", "UnsafeView",
+))  # fmt: skip
+_MOSTLY = 0.5  # of a model's numbers
+
+
+@left_out
+def of_loss(loss: Tensor, model: nn.Module | None) -> list[str]:
+    """What a loss is made of, in words.
+
+    Returns:
+        Of one of torch's losses alone "classes", "shares" or "numbers", with "sum" where it is a sum over the batch and
+        "negated" where its sign is turned; "penalty" where most of the model's weights go into the loss by their sizes.
+    """
+    found = [] if loss.grad_fn is None else _of_root(loss.grad_fn)
+    if loss.grad_fn is not None and model is not None and _penalised(loss.grad_fn, model):
+        found.append("penalty")
+    return found
+
+
+def _of_root(node: object) -> list[str]:
+    """Along what passes a loss on, from the number that is noted to where it is made."""
+    turned, divided, added = False, False, False
+    for _ in range(_MOST):
+        name, before = short(node), [one for one, _ in node.next_functions if one is not None]
+        if name in _LOSSES:
+            own = getattr(node, "_saved_reduction", 0) == _SUM
+            words = [_LOSSES[name], *(["sum"] if (own or added) and not divided else [])]
+            return words + (["negated"] if turned else [])
+        if name == "Sum" and not added and not divided:
+            added = _adds_a_batch(node)
+        if len(before) != 1 or not (name in _PASSING or name in ("Neg", "Mul", "Div", "Sum")):
+            return ["sum"] if added and not divided and not turned else []
+        turned ^= name == "Neg" or (name == "Mul" and _factor(node) < 0)
+        divided |= name in ("Div", "Mean") or (name == "Mul" and abs(_factor(node)) != 1)
+        node = before[0]
+    return []
+
+
+def _adds_a_batch(node: object) -> bool:
+    sizes = getattr(node, "_saved_self_sym_sizes", ())
+    return bool(sizes) and int(sizes[0]) > 1
+
+
+def _factor(node: object) -> float:
+    """The number that a node multiplies with; NaN where that cannot be told."""
+    try:
+        other = node._saved_other
+        return float(other) if other is not None else math.nan
+    except (AttributeError, RuntimeError, TypeError, ValueError):  # let go by the pass backward
+        return math.nan
+
+
+def _penalised(root: object, model: nn.Module) -> bool:
+    """Whether the sizes of most weights are in a loss, by ways on which nothing is computed but sizes."""
+    sizes = {id(one): one.numel() for one in model.parameters() if one.requires_grad}
+    seen, todo, found = {root}, [root], set()
+    while todo and len(seen) < _MOST:
+        for one, _ in todo.pop().next_functions:
+            if one is None or one in seen:
+                continue
+            seen.add(one)
+            if hasattr(one, "variable"):
+                found.add(id(one.variable))
+            elif short(one) in _SIZES:
+                todo.append(one)
+    return sum(sizes.get(one, 0) for one in found) > _MOSTLY * sum(sizes.values())
+
+
+def span_of(output: object) -> float:
+    """How far the largest number of a row is above its smallest, on the average; NaN but for a single tensor.
+
+    No cross-entropy of a row can be above that by more than the logarithm of how many there are.
+    """
+    tensors = [one for _, one in named_tensors(output, "output") if one.is_floating_point() and one.ndim]
+    found = _span(tensors[0]) if len(tensors) == 1 else []
+    return found[0] if found else math.nan
+
+
+@left_out
+def _span(output: Tensor) -> list[float]:
+    values = numbers(output)
+    if values is None:
+        return []
+    if values.ndim < 2 or values.shape[1:].numel() == 1:
+        return [float(wide(some(values, _ROWS)).abs().max())]
+    spans = []
+    for dim in {1, values.ndim - 1}:
+        rows = wide(some(values.movedim(dim, -1), max(_ROWS, 8 * values.shape[dim]), keep=1))
+        spans.append(float((rows.amax(-1) - rows.amin(-1)).mean()))
+    return [max(spans)]
+
+
+class Strays:
+    """Tensors in a model's graph that its parameters do not list, and whether somebody moves them."""
+
+    def __init__(self, model: nn.Module, nodes: Iterable[object], inputs: object) -> None:
+        given = [one for _, one in named_tensors(inputs, "inputs")]
+        leaves = _leaves(nodes, {one.grad_fn for one in given if one.grad_fn is not None})
+        known = {id(one) for one in (*model.parameters(), *given)}
+        new = [one for one in leaves if id(one) not in known]
+        told = unlisted(model, [(one, "") for one in new], [*model.parameters(), *given]) if new else []
+        whole = len(told) == len(new)  # of parts of others' memory it is not told whose they are
+        pairs = zip(told, new, strict=True) if whole else ()
+        # One that hangs nowhere on it belongs to somebody else.
+        self._held = {one.name: TensorWeakRef(tensor) for one, tensor in pairs if one.name}
+
+    @property
+    def tensors(self) -> dict[str, Tensor]:
+        """Those that are still there."""
+        found = {name: ref() for name, ref in self._held.items()}
+        return {name: one for name, one in found.items() if one is not None}
+
+
+def _leaves(nodes: Iterable[object], stop: set) -> list[Tensor]:
+    """The tensors that ask for a gradient behind some nodes, each once."""
+    todo, found = [one for one in nodes if one is not None], {}
+    seen = set(todo) | stop
+    while todo and len(seen) < _MOST:
+        node = todo.pop()
+        if hasattr(node, "variable"):
+            found[id(node.variable)] = node.variable
+        for one, _ in node.next_functions:
+            if one is not None and one not in seen:
+                seen.add(one)
+                todo.append(one)
+    return list(found.values())
+
+
+class StandStill:
+    """Tells which tensors are as they were when they were first asked about."""
+
+    def __init__(self) -> None:
+        self._before: dict[str, tuple[float, ...]] = {}
+        self._moved: set[str] = set()
+
+    def __call__(self, tensors: Iterable[tuple[str, Tensor]]) -> Iterator[str]:
+        """The names of those that nobody has moved so far."""
+        for name, tensor in tensors:
+            if name not in self._moved:
+                now = _print_of(tensor)
+                if self._before.setdefault(name, now) == now:
+                    yield name
+                else:
+                    self._moved.add(name)
+
+
+def _print_of(tensor: Tensor) -> tuple[float, ...]:
+    """Two numbers that change when one of a tensor's first numbers does, or most of them."""
+    values = tensor.detach()
+    values = torch.view_as_real(values) if values.is_complex() else values
+    values = some(values.coalesce().values() if values.is_sparse else values, _ROWS).double()
+    return float(values.sum()), float(values.square().sum())

@@ -1,0 +1,221 @@
+"""What a verdict on a training looks at."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+from numbers import Integral, Real
+
+import torch
+from torch import Tensor
+
+from gradwidgets.core.monitor.history import History
+from gradwidgets.core.monitor.training.noted_loss import Losses
+
+_SURELY = 3  # classes, from which on a loss begins near the logarithm by no chance
+
+
+@dataclass(frozen=True)
+class Known:
+    """What is known of a training beside its record.
+
+    Attributes:
+        losses: All that were noted, where there are more than the samples'.
+        lr: The learning rate of plain gradient descent.
+        largest_curvature: The largest eigenvalue of the loss's Hessian.
+        max_norm: What the gradient's norm is clipped to.
+        classes: How many there are to tell apart.
+
+    Raises:
+        TypeError: One is of the wrong type.
+        ValueError: One is out of its range.
+    """
+
+    losses: Losses | None = None
+    lr: float | None = None
+    largest_curvature: float | None = None
+    max_norm: float | None = None
+    classes: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.losses is not None and not isinstance(self.losses, Losses):
+            raise TypeError(f"losses must be a monitor's losses or None; got {type(self.losses).__name__}")
+        # A largest eigenvalue may be below 0, and a schedule's rate be 0.
+        _check_number("lr", self.lr, "≥ 0", lambda value: value >= 0)
+        _check_number("largest_curvature", self.largest_curvature)
+        _check_number("max_norm", self.max_norm, "above 0", lambda value: value > 0)
+        if self.classes is None:
+            return
+        if isinstance(self.classes, bool) or not isinstance(self.classes, Integral):
+            raise TypeError(f"classes must be a whole number ≥ 1 or None; got {self.classes!r}")
+        if self.classes < 1:
+            raise ValueError(f"classes must be a whole number ≥ 1 or None; got {self.classes!r}")
+
+
+def _check_number(name: str, value: object, where: str = "", lies: Callable = lambda value: True) -> None:
+    allowed = f"a finite number{f' {where}' if where else ''} or None"
+    if value is None:
+        return
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise TypeError(f"{name} must be {allowed}; got {value!r}")
+    if not math.isfinite(value) or not lies(value):
+        raise ValueError(f"{name} must be {allowed}; got {value!r}")
+
+
+@dataclass
+class JudgedRecord:
+    """A record on its way to a verdict.
+
+    Attributes:
+        history: What was recorded.
+        known: What else is known.
+    """
+
+    history: History
+    known: Known = field(default_factory=Known)
+
+    @cached_property
+    def weighted(self) -> list[int]:
+        """The columns of layers with parameters."""
+        return [column for column, count in enumerate(self.history.parameters) if count]
+
+    @cached_property
+    def groups(self) -> list[list[int]]:
+        """Samples by which layers had a gradient: those of one optimizer among several belong together."""
+        found: dict[tuple, list[int]] = {}
+        for sample, row in enumerate(self.history.norm[:, self.weighted].isnan().tolist()):
+            found.setdefault(tuple(row), []).append(sample)
+        return list(found.values())
+
+    @cached_property
+    def total(self) -> Tensor:
+        """The norm of all gradients together, (S,); NaN without any."""
+        norm = self.history.norm[:, self.weighted]
+        whole = norm.nan_to_num(nan=0.0, posinf=math.inf).square().sum(1).sqrt()
+        return torch.where(norm.isnan().all(1), math.nan, whole)
+
+    @cached_property
+    def updates(self) -> Tensor | None:
+        """Update / weight, (S, L): recorded, or of plain descent lr · gradient / weight; None where it is not known."""
+        history = self.history
+        if history.update_ratio is not None or self.known.lr is None:
+            return history.update_ratio
+        return self.known.lr * history.norm / history.weight_norm
+
+    @cached_property
+    def losses(self) -> tuple[Tensor, Tensor]:
+        """Steps and values of the losses."""
+        if self.known.losses is not None and len(self.known.losses.steps):
+            return self.known.losses.steps, self.known.losses.values
+        if self.history.noted_steps is not None and len(self.history.noted_steps):
+            return self.history.noted_steps, self.history.noted_losses
+        noted = ~self.history.loss.isnan() | (self.history.non_finite > 0).any(1)
+        noted &= not bool(self.history.loss.isnan().all())
+        return self.history.steps[noted], self.history.loss[noted]
+
+    @property
+    def costs(self) -> dict[str, Tensor]:
+        """What guesses that look at no input cost, by the losses that there are for such targets: one for each loss."""
+        history, losses = self.history, self.known.losses
+        if losses is not None and len(losses.steps):
+            costs = losses.entropies, losses.rates, losses.variances
+        else:
+            costs = history.noted_entropies, history.noted_rates, history.noted_variances
+        named = zip(("frequencies", "base rate", "variance"), costs, strict=True)
+        wanted = self._kinds_of_guess
+        return {name: one for name, one in named if name in history.chance and one is not None and name in wanted}
+
+    @property
+    def _kinds_of_guess(self) -> tuple[str, ...]:
+        """Of whole numbers it shows at the loss, or at the model's output, whether they are classes."""
+        by_loss = {"classes": ("frequencies",), "shares": ("base rate", "frequencies"), "numbers": ("variance",)}
+        if self.kind:
+            return by_loss[self.kind]
+        if "labels" not in self.history.chance:
+            return "frequencies", "base rate", "variance"
+        return ("variance",) if self._are_counts else ("frequencies",)
+
+    @property
+    def _are_counts(self) -> bool:
+        """Whether more whole numbers are asked for than an output of one number could tell apart."""
+        return self.history.outputs == 1 and self.history.chance.get("labels", 0) > 2
+
+    @property
+    def kind(self) -> str:
+        """What the loss is of, by its graph: "classes", "shares" or "numbers"; "" where that is unknown."""
+        return next((one for one in self.history.of_loss if one in ("classes", "shares", "numbers")), "")
+
+    @property
+    def has_classes(self) -> bool:
+        """Whether the loss may be a cross-entropy of classes."""
+        return self.kind in ("", "classes", "shares") and not (not self.kind and self._are_counts)
+
+    @property
+    def guess(self) -> float:
+        """What a model without knowledge has for its first loss, as a mean over the samples; NaN if unknown.
+
+        Of classes the logarithm of how many there are, of numbers their variance.
+        """
+        chance, classes = self.history.chance, self.known.classes or self.history.outputs
+        if self.kind == "numbers" or (not self.kind and "frequencies" not in chance):
+            return chance.get("variance", math.nan) if "base rate" not in chance else math.nan
+        if self.kind == "shares" or (not self.kind and self._are_counts):
+            return math.log(2) if self.kind else chance.get("variance", math.nan)
+        if not self.kind and "labels" not in chance:
+            return math.nan  # rows of shares may be compared by squares too
+        return max(math.log(classes) if classes > 1 else math.log(2), chance.get("frequencies", 0.0))
+
+    @property
+    def likely_guess(self) -> float:
+        """The same, by the number of outputs where nothing is told of the targets."""
+        outputs = self.history.outputs
+        if math.isnan(self.guess) and not self.history.chance and self.kind in ("", "classes") and outputs >= _SURELY:
+            return math.log(outputs)
+        return self.guess
+
+    @property
+    def is_of_numbers(self) -> bool:
+        """Whether targets are numbers that outputs are compared with, and no classes."""
+        if self.kind:
+            return self.kind == "numbers"
+        chance = self.history.chance
+        return ("variance" in chance and "frequencies" not in chance and "base rate" not in chance) or self._are_counts
+
+    @property
+    def takes_turns(self) -> bool:
+        """Whether several optimizers step, each with layers of its own."""
+        finite = (self.history.non_finite.nan_to_num(nan=0.0) == 0).all(1)
+        return len({tuple(row) for row in self.history.norm[finite][:, self.weighted].isnan().tolist()}) > 1
+
+    def batch(self, step: int) -> int | None:
+        """Which batch a step was of; None where that was not noted."""
+        history, losses = self.history, self.known.losses
+        kept = [(history.steps, history.batches), (history.noted_steps, history.noted_batches)]
+        kept += [] if losses is None else [(losses.steps, losses.batches)]
+        found = [float(one) for steps, batches in kept if batches is not None for one in batches[steps == step]]
+        return next((int(one) for one in found if math.isfinite(one)), None)
+
+    @property
+    def samples(self) -> int:
+        """How many there are."""
+        return len(self.history.steps)
+
+    @property
+    def steps(self) -> int:
+        """The last step that is known of."""
+        steps, _ = self.losses
+        return max(int(one[-1]) if len(one) else 0 for one in (steps, self.history.steps))
+
+    def names(self, columns: list[int]) -> list[str]:
+        """The layers' names."""
+        return [self.history.layers[column] for column in columns]
+
+
+def first_and_last(values: Tensor) -> tuple[float, float]:
+    """The very first and the very last of the losses, as they are quoted; NaN for none."""
+    return (float(values[0]), float(values[-1])) if len(values) else (math.nan, math.nan)
+
+
+def medians(values: Tensor, parts: int) -> list[float]:
+    """The median of each part of a series, of equal lengths."""
+    return [float(part.median()) for part in values.tensor_split(parts)]

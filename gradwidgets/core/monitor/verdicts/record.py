@@ -1,0 +1,125 @@
+"""The verdict on the record of a training."""
+
+from dataclasses import fields, replace
+
+from gradwidgets.core.monitor.history import History
+from gradwidgets.core.monitor.verdicts.evidence import JudgedRecord, Known
+from gradwidgets.core.monitor.verdicts.record_checks import (
+    ALL_UNHELD,
+    EXPLAINS,
+    LEADS_TO,
+    RECORD_CHECKS,
+    WITHOUT_SAMPLES,
+)
+from gradwidgets.core.monitor.verdicts.record_level import level
+from gradwidgets.core.monitor.verdicts.record_loss import hardly
+from gradwidgets.core.results.finding import SEVERITIES, Finding, worst_first
+from gradwidgets.core.results.wording import counted
+from gradwidgets.core.subject.home import at_home
+
+_ENOUGH = 3  # samples
+
+
+@at_home
+def diagnose_record(history: History, **known: object) -> list[Finding]:
+    """Say what went wrong in a training, or that nothing did.
+
+    What was not recorded is not judged: updates and units are when the monitor was asked for them, the loss where it
+    was noted.
+
+    Args:
+        history: What a `GradientMonitor` recorded.
+        **known: What else is known of the training: `losses`, all that the monitor noted; `lr` of plain descent
+            and `largest_curvature`, λmax of the loss; `max_norm`, what the gradient is clipped to; `classes`, how many
+            there are, where the width of the last layer does not say it.
+
+    Returns:
+        What the first pass showed of the batch and the loss (`preflight`), then what the steps did, each the gravest
+        first; "healthy" where there is nothing to say of them, or "hardly_learned" where the loss is next to
+        nothing below a guess, "too_short" for a record of less than three samples. `where` holds the indices of layers
+        in `history.layers`, `evidence` numbers and thresholds.
+
+    Raises:
+        TypeError: Something else is told than these, or one is of the wrong type.
+        ValueError: One is out of its range.
+    """
+    names = [one.name for one in fields(Known)]
+    wrong = [name for name in known if name not in names]
+    if wrong:
+        raise TypeError(f"a record's verdict may be told {', '.join(names)}; got {', '.join(wrong)}")
+    judged = JudgedRecord(history, Known(**known))
+    checks = RECORD_CHECKS if judged.samples else WITHOUT_SAMPLES
+    found = [one for name in checks for one in RECORD_CHECKS[name].find(judged)]
+    found = _with_causes(found)
+    gone = {name for one in found for name in _explained(one)}
+    found = [replace(one, action=one.action or RECORD_CHECKS[one.name].action) for one in found if one.name not in gone]
+    if judged.samples < _ENOUGH and "too_short" not in gone:
+        found.append(_too_short(judged))
+    before = [_of_a_training(judged, one) for one in history.preflight]
+    if not found and not any(one.severity in ("warning", "error") for one in before):
+        found += hardly(judged) or [_healthy(judged)]
+    return [*worst_first(before), *worst_first(found)]
+
+
+def _of_a_training(judged: JudgedRecord, finding: Finding) -> Finding:
+    """What is a note on one pass, and a fault of a training: inputs that are all the same, for targets that are not.
+
+    Of data that are no numbers in a later step, which step and batch it was.
+    """
+    step = finding.evidence.get("step")
+    if step is not None:
+        batch = judged.batch(step)
+        where = f"step {step:,}" + ("" if batch is None else f" (batch {batch:,})")
+        more = {} if batch is None else {"batch": batch}
+        return replace(finding, message=f"at {where}: {finding.message}", evidence={**finding.evidence, **more})
+    chance = judged.history.chance
+    differ = finding.evidence.get("targets differ") or any(
+        chance.get(name, 0.0) > 0 for name in ("frequencies", "base rate", "variance")
+    )
+    return replace(finding, severity="warning") if finding.name == "constant_inputs" and differ else finding
+
+
+def _explained(finding: Finding) -> tuple[str, ...]:
+    """What need not be said beside a finding."""
+    return ALL_UNHELD if finding.evidence.get("all") else EXPLAINS.get(finding.name, ())
+
+
+def _with_causes(found: list[Finding]) -> list[Finding]:
+    """Causes as grave as what they lead to; a sum is none by itself."""
+    graver, names = [], {one.name for one in found}
+    for one in found:
+        if one.name == "small_updates" and "always_clipped" in names and "learning rate" not in one.evidence:
+            continue  # since it is clipped
+        after = [other.severity for other in found if other.name in LEADS_TO.get(one.name, ())]
+        if after or one.name != "summed":
+            graver.append(replace(one, severity=max([one.severity, *after], key=SEVERITIES.index)))
+    return graver
+
+
+def _too_short(judged: JudgedRecord) -> Finding:
+    of = f" of {counted(judged.steps, 'step')}" if judged.steps > judged.samples else ""
+    message = f"{counted(judged.samples, 'sample')}{of}: too short a record for a verdict"
+    evidence = {"samples": judged.samples, "needed": _ENOUGH}
+    return Finding("too_short", "info", message, evidence, None, "Train on, or record with every=1.")
+
+
+def _healthy(judged: JudgedRecord) -> Finding:
+    evidence = {"steps": judged.steps, "samples": judged.samples}
+    looked = f"{counted(judged.steps, 'step')}, {counted(judged.samples, 'sample')}; {', '.join(_looked_at(judged))}"
+    message = "; ".join(filter(None, ("nothing went wrong in what was recorded", level(judged))))
+    return Finding("healthy", "ok", f"{message}. Looked at: {looked}", evidence)
+
+
+def _looked_at(judged: JudgedRecord) -> list[str]:
+    history, known = judged.history, judged.known
+    return [
+        name
+        for name, there in {
+            "loss": len(judged.losses[1]),
+            "gradients": True,
+            "updates": judged.updates is not None,
+            "units": history.dead is not None and not bool(history.dead.isnan().all()),
+            "learning rate": known.lr is not None and known.largest_curvature is not None,
+        }.items()
+        if there
+    ] + ([f"of the first batch {', '.join(history.looked_at)}"] if history.looked_at else [])

@@ -1,0 +1,267 @@
+"""All that is looked for in the record of a training, and what follows from what."""
+
+from gradwidgets.core.layers.verdicts.verdict import Check
+from gradwidgets.core.monitor.verdicts.record_causes import decay, endless, first_loss, negated, penalty, summed
+from gradwidgets.core.monitor.verdicts.record_clips import always_clipped
+from gradwidgets.core.monitor.verdicts.record_finite import not_finite
+from gradwidgets.core.monitor.verdicts.record_given import cut, evaluation, one_class, same_batch, target_scale
+from gradwidgets.core.monitor.verdicts.record_gradients import (
+    added_up,
+    unheld,
+    unlisted,
+    without,
+)
+from gradwidgets.core.monitor.verdicts.record_jumps import jumped, momentum
+from gradwidgets.core.monitor.verdicts.record_level import above_a_guess
+from gradwidgets.core.monitor.verdicts.record_loss import by_frequencies, diverging, guessing, single
+from gradwidgets.core.monitor.verdicts.record_optimizers import made_anew, no_step, none_held, stopped
+from gradwidgets.core.monitor.verdicts.record_outside import drawn_again, drawn_back, two_optimizers
+from gradwidgets.core.monitor.verdicts.record_schedule import ended, of_nothing, swings
+from gradwidgets.core.monitor.verdicts.record_steps import beyond_stable, died, out_of_range, rounding
+from gradwidgets.core.monitor.verdicts.record_sums import added_up_later, past_losses, put_back, stale, thrown_away
+
+RECORD_CHECKS: dict[str, Check] = {
+    # Causes first: of two that are as grave, what comes first is told first.
+    "unheld": Check(
+        "what no optimizer holds stays as it was drawn",
+        "Give them to an optimizer (one that is made after them), or set requires_grad_(False) where it is meant so.",
+        lambda judged: unheld(judged) or none_held(judged),
+    ),
+    "unlisted": Check(
+        "what no optimizer is given stays as it was drawn",
+        "Register it: nn.ModuleList or nn.ParameterList in place of a list, nn.ModuleDict in place of a dict, "
+        "nn.Parameter for a tensor.",
+        unlisted,
+    ),
+    "two_optimizers": Check(
+        "each gradient moves the weights twice, by rules that do not know of each other",
+        "Give each parameter to one optimizer.",
+        two_optimizers,
+    ),
+    "target_scale": Check(
+        "the gradient is as large as the targets, or they are out of reach of the steps",
+        "Scale the targets before the training, and the predictions back.",
+        target_scale,
+    ),
+    "one_class": Check(
+        "there is nothing to tell apart",
+        "Look at how the labels are read.",
+        one_class,
+    ),
+    "one_class_a_batch": Check(
+        "each batch undoes what the last one taught",
+        "Shuffle.",
+        lambda judged: [],  # said by "one_class"
+    ),
+    "same_batch": Check(
+        "what is learned is one batch",
+        "Go through the loader.",
+        same_batch,
+    ),
+    "evaluation": Check(
+        "dropout and batch norms are not what they are in training",
+        "Call model.train() before the training and after each evaluation.",
+        evaluation,
+    ),
+    "momentum": Check(
+        "old gradients go on for longer than the training lasts",
+        "Take a momentum of 0.9.",
+        momentum,
+    ),
+    "negated": Check(
+        "what is made smaller is how right it is",
+        "Take the minus sign away.",
+        lambda judged: negated(judged) or endless(judged),
+    ),
+    "summed": Check(
+        "the gradient grows with the batch",
+        "Take the mean, or divide the learning rate by the size of a batch.",
+        summed,
+    ),
+    "penalty": Check(
+        "the weights are made small, whatever the data say",
+        "Make the penalty's factor smaller.",
+        penalty,
+    ),
+    "decay": Check(
+        "the weights are drawn to 0, whatever the data say",
+        "Make weight decay smaller.",
+        decay,
+    ),
+    "first_loss": Check(
+        "the first steps are spent on taking back what was drawn",
+        "Draw the last layer smaller.",
+        first_loss,
+    ),
+    "non_finite": Check(
+        "NaN or infinity ends the training at once",
+        "Look at that batch and at what divides, takes a logarithm or a root; lower the learning rate; clip.",
+        not_finite,
+    ),
+    "past_losses": Check(
+        "a step goes by all batches since the start, and each takes longer than the one before",
+        "Call backward() on the loss of this step alone.",
+        past_losses,
+    ),
+    "added_up": Check(
+        "a step goes by all batches since the start",
+        "Call optimizer.zero_grad() before each backward pass.",
+        lambda judged: added_up(judged) or added_up_later(judged),
+    ),
+    "thrown_away": Check(
+        "what was computed of most batches is lost",
+        "Call zero_grad() once a step, right after optimizer.step().",
+        thrown_away,
+    ),
+    "stale": Check(
+        "a step by an old gradient goes on in a direction that may be none any more",
+        "Call backward() once before each optimizer.step(); to accumulate, step with the last of the batches only.",
+        stale,
+    ),
+    "no_step": Check(
+        "without a step nothing is learned",
+        "Call optimizer.step(); make the optimizer of the model that is trained, after all its parts are in place.",
+        no_step,
+    ),
+    "not_watched": Check(
+        "what is not watched is not recorded",
+        "Put the training into the monitor's block.",
+        lambda judged: [],  # said by "no_step"
+    ),
+    "stopped": Check(
+        "what comes after the last step that is seen is not judged",
+        "Give the monitor what is trained then.",
+        stopped,
+    ),
+    "made_anew": Check(
+        "momentum and averages of gradients begin at 0 again and again",
+        "Make the optimizer once, before the loop.",
+        made_anew,
+    ),
+    "put_back": Check(
+        "every step is undone",
+        "Look for load_state_dict, copy_ or a new draw of the weights within the loop.",
+        lambda judged: put_back(judged) or drawn_back(judged),
+    ),
+    "drawn_again": Check(
+        "what was learned is thrown away again and again",
+        "Draw the weights once, before the loop.",
+        drawn_again,
+    ),
+    "cut": Check(
+        "what runs without a graph is not trained",
+        "Take torch.no_grad() or detach away; or set requires_grad_(False) where it is meant so.",
+        cut,
+    ),
+    "no_gradient": Check(
+        "nothing is learned without a gradient",
+        "Call zero_grad() before backward(), not between it and step(); look for detach and no_grad.",
+        without,
+    ),
+    "unused": Check(
+        "what the loss is not made of is not trained",
+        "Use these layers in forward, or set requires_grad_(False) where it is meant so.",
+        lambda judged: [],  # said by "no_gradient"
+    ),
+    "diverging": Check(
+        "the steps make it worse",
+        "Lower the learning rate; clip; look for a sign that is turned.",
+        lambda judged: diverging(judged) or jumped(judged),
+    ),
+    "no_rate": Check(
+        "a step of a learning rate of 0 is none",
+        "Look at the schedule, and at the lr that the optimizer is given.",
+        of_nothing,
+    ),
+    "large_updates": Check(
+        "weights are thrown about and not refined",
+        "Lower the learning rate, tenfold at first.",
+        out_of_range,
+    ),
+    "small_updates": Check(
+        "the weights hardly move",
+        "Raise the learning rate, tenfold at first.",
+        lambda judged: [],  # said by "large_updates"
+    ),
+    "schedule": Check(
+        "what is left of the training is spent on nothing",
+        "Look at the schedule, how many steps it is made for and how often scheduler.step() is called.",
+        ended,
+    ),
+    "rounding": Check(
+        "the weights stay as they are",
+        "Keep the weights in float32.",
+        rounding,
+    ),
+    "swings": Check(
+        "a schedule that is made for epochs is gone through within a few steps",
+        "Call scheduler.step() once an epoch.",
+        swings,
+    ),
+    "died": Check(
+        "a unit that gives 0 for every sample gets no gradient and stays dead",
+        "Lower the learning rate or warm it up; LeakyReLU or GELU; He's init.",
+        died,
+    ),
+    "beyond_stable": Check(
+        "along the steepest direction each step goes further than it came",
+        "Lower the learning rate below 2/λmax.",
+        beyond_stable,
+    ),
+    "always_clipped": Check(
+        "every step has the same length, and the gradient's size has no say",
+        "Raise max_norm above the usual norm, and set the learning rate anew.",
+        always_clipped,
+    ),
+    "guessing": Check(
+        "nothing is learned from the inputs",
+        "Try to learn one batch by heart; look at labels against inputs, the learning rate, a softmax before the loss.",
+        lambda judged: guessing(judged) or by_frequencies(judged) or above_a_guess(judged),
+    ),
+    "single_samples": Check(
+        "one sample's gradient is mostly noise",
+        "Take larger batches, or add up the gradients of several samples for a step; else a smaller learning rate.",
+        single,
+    ),
+}
+
+# What need not be said beside a finding, since it follows from it.
+EXPLAINS = {
+    "non_finite": ("diverging", "large_updates", "died", "schedule"),
+    "added_up": ("diverging", "large_updates", "always_clipped"),
+    "past_losses": ("added_up", "diverging", "large_updates", "always_clipped"),
+    "no_gradient": ("guessing", "small_updates", "cut"),
+    "died": ("guessing",),
+    "target_scale": ("diverging", "guessing", "large_updates", "small_updates"),
+    "two_optimizers": ("stale",),
+    "momentum": ("diverging", "large_updates"),
+    "one_class": ("guessing",),
+    "put_back": ("guessing", "small_updates"),
+    "no_step": ("too_short",),
+    "not_watched": ("too_short",),
+    "stopped": ("too_short",),
+    "decay": ("large_updates", "small_updates"),
+    "no_rate": ("guessing", "small_updates", "schedule", "rounding"),
+    "rounding": ("guessing",),
+    "penalty": ("guessing", "large_updates", "first_loss"),
+    "small_updates": ("guessing", "schedule"),
+    "large_updates": ("schedule",),
+    "diverging": ("guessing", "schedule"),
+    "unlisted": ("guessing",),
+}
+ALL_UNHELD = ("added_up", "guessing", "small_updates", "no_gradient", "no_step", "too_short")
+WITHOUT_SAMPLES = ("no_step", "made_anew")
+
+# What a fault leads to: it is as grave as the gravest of these.
+LEADS_TO = {
+    "negated": ("non_finite", "diverging", "large_updates", "died"),
+    "summed": ("non_finite", "diverging", "large_updates", "died", "guessing"),
+    "penalty": ("diverging", "large_updates"),
+    "decay": ("died", "guessing"),
+    "two_optimizers": ("non_finite", "diverging", "large_updates", "died"),
+    "target_scale": ("non_finite", "diverging", "large_updates", "died"),
+    "cut": ("diverging",),
+    "momentum": ("non_finite", "diverging", "large_updates", "died"),
+    "diverging": ("died",),
+    "large_updates": ("died",),
+}

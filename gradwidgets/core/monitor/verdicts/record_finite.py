@@ -1,0 +1,141 @@
+"""Where a training stops being finite: at a loss, at a gradient, or at the weights that a step has left."""
+
+import math
+
+from torch import Tensor
+
+from gradwidgets.core.layers.verdicts.verdict import listed
+from gradwidgets.core.monitor.verdicts.evidence import JudgedRecord
+from gradwidgets.core.monitor.verdicts.record_sums import many_passes
+from gradwidgets.core.results.finding import Finding
+from gradwidgets.core.results.wording import number
+
+_FEW = 5  # samples, for a verdict on how the gradient has grown
+_GROWN = 100.0  # times what gradients were
+_RISEN = 10.0  # times what the loss was, with steps on the way
+_STEPS = 3  # losses, each above the one before
+_MOSTLY = 0.75  # of the steps on the way
+
+_AT_ITS_GRADIENT = (
+    "Look in the loss of that step for what is finite and has no finite slope: a root or a norm at 0, a power below 1, "
+    "a quotient, torch.where over a branch that is NaN. Add an eps inside (sqrt(x + 1e-12)), or leave a step out whose "
+    "gradient is not finite."
+)
+
+
+def not_finite(judged: JudgedRecord) -> list[Finding]:
+    """The first step whose loss, gradients or weights are not finite, or that has left such weights."""
+    history = judged.history
+    weights = _lost(history.weight_norm, history.non_finite)
+    broken = (history.non_finite > 0) | weights
+    bad = broken.any(1) | history.loss.isinf()
+    steps, losses = judged.losses
+    of_loss = (~losses.isfinite()).nonzero().flatten().tolist()
+    sampled = bad.nonzero().flatten().tolist()
+    if not of_loss and not sampled:
+        return []
+    first = min([int(steps[of_loss[0]])] if of_loss else [], [int(history.steps[sampled[0]])] if sampled else [],
+                key=lambda one: one or [math.inf])[0]  # fmt: skip
+    made = history.broken if 0 < history.broken < first else 0
+    layers = [column for column in judged.weighted if sampled and bool(broken[sampled[0], column])]
+    finite = history.steps[(history.steps < first) & ~bad].tolist()
+    evidence: dict[str, object] = {"step": made or first, "last finite sample": finite[-1] if finite else 0}
+    of_step = _loss_at(judged, made or first)
+    message = (
+        _left_by(made, first, of_step, made in finite)
+        if made
+        else _seen(first, bool(of_loss) and int(steps[of_loss[0]]) == first, of_step)
+    )
+    batch = judged.batch(made or first)
+    if batch is not None:
+        evidence["batch"] = batch
+        message += f" (batch {batch:,})"
+    if not made:
+        message += _before(first, finite, bool(weights[history.steps == first].any()))
+    if layers:
+        evidence["layers"] = judged.names(layers)
+        message += f". Not finite are the gradients of {listed(evidence['layers'])}"
+    if finite and judged.samples > _FEW and (growth := _growth(judged.total[~bad])) > _GROWN:
+        evidence["growth of the gradient"] = growth
+        message += f"; the gradient had grown {number(growth, 2)} times before"
+    grown = "growth of the gradient" in evidence
+    action, why = _what_to_do(judged, first, made in finite, math.isfinite(of_step), grown)
+    return [Finding("non_finite", "error", message + why, evidence, tuple(layers), action)]
+
+
+def _before(first: int, finite: list[int], weights_are_lost: bool) -> str:
+    """What is known of the steps before the first one that is not finite."""
+    said = ""
+    if finite and finite[-1] < first - 1:
+        said = f"; the sample before it, of step {finite[-1]:,}, was finite"
+    if weights_are_lost and first > 1:
+        said += f"; the weights were not finite by then: step {first - 1:,} left them so, or something else did"
+    return said
+
+
+def _loss_at(judged: JudgedRecord, step: int) -> float:
+    steps, losses = judged.losses
+    found = losses[steps == step]
+    return float(found[-1]) if len(found) else math.nan
+
+
+def _seen(first: int, of_loss: bool, value: float) -> str:
+    if of_loss:
+        return f"the loss is not finite, first seen at step {first:,}"
+    though = f", though the loss of that step is: {number(value, 3)}" if math.isfinite(value) else ""
+    return f"a gradient is not finite, first seen at step {first:,}{though}"
+
+
+def _left_by(made: int, first: int, value: float, finite: bool) -> str:
+    """A step that breaks the weights itself: the loss that is not finite comes of them, one step later."""
+    though = f", {number(value, 3)}," if math.isfinite(value) else ""
+    gradient = (
+        "and its gradient were: the step itself is too long"
+        if finite
+        else "was: its gradient was not, which was not sampled"
+    )
+    return (
+        f"step {made:,} leaves weights that are not finite, and what comes from step {first:,} on is NaN; the loss of "
+        f"step {made:,}{though} {gradient}"
+    )
+
+
+def _what_to_do(judged: JudgedRecord, first: int, finite: bool, loss_is: bool, grown: bool) -> tuple[str, str]:
+    """The action, where another than the usual one is due, and what to say for it."""
+    rise = _rise(judged, first)
+    if rise is not None:
+        since, low, high = rise
+        why = f"; the loss rises from step {since:,} on, from {number(low, 3)} to {number(high, 3)}"
+        action = (
+            f"No single batch is at fault: the steps are too long. {many_passes(judged)}Lower the learning rate; clip."
+        )
+        return action, why
+    if finite or (grown and not loss_is):
+        return f"{many_passes(judged)}Lower the learning rate; clip.", ""
+    return (_AT_ITS_GRADIENT, "") if loss_is and not grown else ("", "")
+
+
+def _rise(judged: JudgedRecord, first: int) -> tuple[int, float, float] | None:
+    """Since when the loss has risen, nearly step by step, to many times what it was; None where it did not."""
+    steps, losses = judged.losses
+    known = (steps < first) & losses.isfinite()
+    steps, losses = steps[known], losses[known]
+    if len(losses) <= _STEPS:
+        return None
+    before = losses[:-1].cummin(0).values
+    low = int((losses <= before.min()).nonzero().flatten()[-1])
+    way = losses[low:]
+    if len(way) <= _STEPS or not float(way[-1]) > _RISEN * max(float(way[0]), 0.0):
+        return None
+    if not float((way.diff() > 0).double().mean()) >= _MOSTLY:
+        return None
+    return int(steps[low + 1]), float(way[0]), float(way[-1])
+
+
+def _lost(weights: Tensor, counted_in: Tensor) -> Tensor:
+    """Weights that are not finite, of layers that the sample is of: another optimizer's have no numbers there."""
+    return ~weights.isfinite() & ~counted_in.isnan()
+
+
+def _growth(total: Tensor) -> float:
+    return float(total[-1] / total[: max(1, len(total) // 2)].median()) if len(total) else math.nan

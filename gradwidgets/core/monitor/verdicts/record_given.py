@@ -1,0 +1,185 @@
+"""What a training is given and how it is run: the scale of targets, one class, evaluation mode, cut graphs."""
+
+import math
+
+from gradwidgets.core.layers.verdicts.verdict import listed
+from gradwidgets.core.monitor.verdicts.evidence import JudgedRecord, first_and_last
+from gradwidgets.core.results.finding import Finding
+from gradwidgets.core.results.wording import counted, number, percent
+
+_LOSSES = 12
+_BATCHES = 16
+_FAR = 100.0  # root mean square of targets
+_SQUARED = 10.0  # times that: a first loss from there on is of squares
+_ALL = 0.5  # of what guessing the mean costs: where more is left, nothing is learned
+_BLOWN = 10.0  # times the first loss
+_EASY = 0.5  # of the first loss, where there is nothing to tell apart
+_MANY = 500  # samples, of which a rare class would have come
+_MOSTLY, _CHANCE = 0.5, 0.1  # shares of batches of one class, as they come and as they would if shuffled
+_SOME = 3  # samples in evaluation mode
+_KNEW = 0.5  # of what a guess costs
+
+
+def target_scale(judged: JudgedRecord) -> list[Finding]:
+    """Targets of a size that blows up the steps, or that they do not reach."""
+    _, values = judged.losses
+    if len(values) < _LOSSES or not judged.is_of_numbers or not math.isfinite(float(values[0])):
+        return []
+    if any(one.name == "target_scale" for one in judged.history.preflight):
+        return []
+    chance, first = judged.history.chance, float(values[0])
+    if "rms" not in chance and judged.history.outputs != 1:
+        return []  # the loss may be a sum of many
+    rms = chance.get("rms", math.sqrt(max(first, 0.0)))
+    squares = first > _SQUARED * rms
+    spread = math.sqrt(chance["variance"]) if "variance" in chance else rms
+    level = spread**2 if squares else spread
+    _, last = first_and_last(values)
+    blown = not bool(values.isfinite().all()) or float(values.max()) > _BLOWN * first
+    if not rms > _FAR or not (first > _ALL * level) or not (blown or last > _ALL * level):
+        return []
+    told = (
+        f"targets are about {number(rms, 2)} in size"
+        + (f" (mean {number(chance['mean'], 2)}, standard deviation {number(spread, 2)})" if "mean" in chance else "")
+        if "rms" in chance
+        else f"the first loss is {number(first, 3)}, so targets are about {number(rms, 2)} or more in size"
+    )
+    how = (
+        f"the gradient by them is as large, and the loss goes from {number(first, 3)} to {number(last, 3)}"
+        if blown
+        else f"steps of the usual size do not reach them: the loss goes from {number(first, 3)} to {number(last, 3)}"
+    )
+    mean = chance.get("mean", 0.0)
+    subtract = f"subtract {number(mean, 2)} and " if abs(mean) > 0.1 * spread else ""
+    action = (
+        f"Scale the targets before the training ({subtract}divide by {number(spread, 2)}), and the predictions back; "
+        "the learning rate can then be a usual one."
+    )
+    evidence = {"rms": rms, "standard deviation": spread, "at first": first, "at last": last, "threshold": _FAR}
+    return [Finding("target_scale", "warning", f"{told}: {how}", evidence, action=action)]
+
+
+def one_class(judged: JudgedRecord) -> list[Finding]:
+    """Targets that are one class throughout, or in each batch by itself."""
+    chance = judged.history.chance
+    if "batches of one class" not in chance or not judged.has_classes or judged.history.outputs == 1:
+        return []
+    if chance.get("batches", 0) < _BATCHES:
+        return []
+    if chance["labels"] == 1 and chance["batches"] * judged.history.size >= _MANY:
+        message = f"all targets of {int(chance['batches']):,} batches are of one class: there is nothing to tell apart"
+        if judged.history.outputs > 1:
+            message += f", though the model has {judged.history.outputs} outputs"
+        action = "Look at how the labels are read: a product with 0, a wrong column, a loader that is not shuffled."
+        severity = "warning" if _is_easy(judged) else "info"
+        if severity == "info":
+            action = (
+                "If the first of several is the right one by the loss's making, all is well; else look at the labels."
+            )
+        return [Finding("one_class", severity, message, {"labels": 1, "batches": chance["batches"]}, action=action)]
+    share, expected = chance["batches of one class"], chance["if shuffled"]
+    if share < _MOSTLY or expected > _CHANCE or _are_added(judged) or judged.takes_turns:
+        return []
+    message = (
+        f"{percent(share)} of the batches hold one class alone, which of shuffled data {percent(expected)} would: each "
+        "pulls the model to its own class, and what the last one taught is forgotten"
+    )
+    action = "Shuffle: DataLoader(…, shuffle=True), or draw the rows of a batch at random from all of the data."
+    evidence = {"share": share, "if shuffled": expected, "threshold": _MOSTLY}
+    return [Finding("one_class_a_batch", "warning", message, evidence, action=action)]
+
+
+def same_batch(judged: JudgedRecord) -> list[Finding]:
+    """Batches that all have the very same targets."""
+    chance = judged.history.chance
+    if chance.get("of the same labels") != 1 or chance["batches"] < _BATCHES or chance["labels"] < 2:
+        return []
+    if chance["labels"] == judged.history.size:
+        return []  # each sample's own number, as where it is to be told from the others of its batch
+    message = (
+        f"all {int(chance['batches']):,} batches have the very same targets: unless that is all of the data, the "
+        "loader gives one batch again and again, and the loss is of that alone"
+    )
+    action = (
+        "If it is all of the data, or one batch is to be learned by heart, all is well. Else go through the loader "
+        "(for inputs, targets in loader): next(iter(loader)) within the loop begins anew each time."
+    )
+    return [Finding("same_batch", "info", message, {"batches": int(chance["batches"])}, action=action)]
+
+
+def _is_easy(judged: JudgedRecord) -> bool:
+    """Whether the loss falls at once: of contrasts, say, the first is always the right one, and hard to tell."""
+    _, values = judged.losses
+    return len(values) < _LOSSES or float(values[-len(values) // 4 :].mean()) < _EASY * float(values[0])
+
+
+def _are_added(judged: JudgedRecord) -> bool:
+    """Whether several batches make a step."""
+    return judged.history.chance["batches"] > 1.5 * max(judged.steps, 1)
+
+
+def evaluation(judged: JudgedRecord) -> list[Finding]:
+    """Steps in evaluation mode, where that turns something off that the training is made for."""
+    history, off = judged.history, judged.history.turned_off
+    if history.evaluating is None or not off or not (off["dropout"] or off["norms"]):
+        return []
+    now = history.evaluating == 1
+    others = (~now).nonzero().flatten().tolist()
+    since = others[-1] + 1 if others else 0
+    if judged.samples - since < _SOME:
+        return []
+    what = _what_is_off(off)
+    when = f"from step {int(history.steps[since]):,} on" if since else "throughout"
+    message = f"the model is in evaluation mode {when}, while it is trained: {', '.join(what)}"
+    meant = not since and not off["fresh"] and (off["frozen"] or not off["dropout"] or _knew(judged))
+    action = "Call model.train() before the training and after each evaluation"
+    action += "; where evaluation mode is meant, all is well." if meant else "."
+    evidence = dict(off) | {"since sample": since, "samples": judged.samples - since}
+    return [Finding("evaluation", "info" if meant else "warning", message, evidence, action=action)]
+
+
+def _what_is_off(off: dict[str, int]) -> list[str]:
+    what = []
+    if count := off["dropout"]:
+        what.append(f"{counted(count, 'dropout layer')} {'drops' if count == 1 else 'drop'} nothing")
+    if count := off["norms"]:
+        verb = "goes by its" if count == 1 else "go by their"
+        what.append(f"{counted(count, 'batch norm')} {verb} running statistics")
+    if count := off["fresh"]:
+        what.append(f"{count} of them {'has' if count == 1 else 'have'} seen no batch and so normalised nothing")
+    return what
+
+
+def _knew(judged: JudgedRecord) -> bool:
+    """Whether it began below guessing, so that it has learned elsewhere; where nothing is known of that, too."""
+    _, values = judged.losses
+    return not len(values) or not float(values[0]) > _KNEW * judged.likely_guess
+
+
+def cut(judged: JudgedRecord) -> list[Finding]:
+    """Layers that are used, and whose graph is cut, so that they never get a gradient."""
+    history = judged.history
+    owners = {name.rpartition(".")[0] or name for name in history.missing}
+    columns = [
+        column
+        for column in judged.weighted
+        if history.cut.get(history.layers[column], "aside") != "aside"
+        and history.layers[column] in owners
+        and bool(history.norm[:, column].isnan().all())
+    ]
+    if not columns or len(columns) == len(judged.weighted):
+        return []
+    names = judged.names(columns)
+    without = [name for name in names if history.cut[name] == "no_grad"]
+    verb, gets = ("runs", "it gets") if len(names) == 1 else ("run", "they get")
+    if without:
+        message = (
+            f"{listed(names)} {verb} in forward, but under no_grad: no graph is made there, and {gets} no gradient"
+        )
+        action = "Take torch.no_grad() away from there"
+    else:
+        message = f"{listed(names)} {verb} in forward, but the graph is cut behind: {gets} no gradient"
+        action = "Look for detach, .data, item, argmax and torch.tensor(…) between them and the loss"
+    action += "; or set requires_grad_(False) where it is meant so."
+    evidence = {"layers": names, "how": {name: history.cut[name] for name in names}, "samples": judged.samples}
+    return [Finding("cut", "warning", message, evidence, tuple(columns), action)]

@@ -1,0 +1,165 @@
+"""Gradients over a training: added up, lost, not finite, taken by nobody, always clipped."""
+
+import math
+
+import torch
+
+from gradwidgets.core.layers.verdicts.verdict import listed
+from gradwidgets.core.monitor.verdicts.evidence import JudgedRecord
+from gradwidgets.core.results.finding import Finding
+from gradwidgets.core.results.wording import counted, number, percent
+
+_FEW = 5  # samples, for a verdict on how gradients add up
+_LINEAR = 0.6, 1.3  # the norm at step n, in n times that at step 1
+_MOSTLY = 0.9  # of the samples
+_ALONG, _SUMMED = 0.8, 0.4  # correlation of a norm with the step, and times the first in the number of steps
+_GROWN, _TWICE = 5.0, 1.5  # times the first, where the memory is written to less often than zeros and a gradient would
+_NONE = 3  # samples without a gradient that are enough
+
+
+def added_up(judged: JudgedRecord) -> list[Finding]:
+    """Gradients that no `zero_grad` takes away: seen at their memory, else at a norm that is n times the first."""
+    history = judged.history
+    if judged.samples < _FEW:
+        return []
+    if len(judged.groups) > 1:
+        return _added_up_in_a_group(judged)
+    if int(history.steps[0]) != 1:
+        return []
+    told = _kept(judged) if history.writes is not None and math.isfinite(float(history.writes[0])) else _linear(judged)
+    if told is None:
+        return []
+    evidence, why = told
+    ends: dict[str, object] = {"norm, first": float(judged.total[0]), "norm, last": float(judged.total[-1])}
+    return [Finding("added_up", "error", f"the gradients of all steps add up: {why}", ends | evidence)]
+
+
+def _kept(judged: JudgedRecord) -> tuple[dict[str, object], str] | None:
+    """By memory that is written to as often as there were passes backward."""
+    history, n = judged.history, judged.history.steps.double()
+    # With zero_grad the memory is new at each step, or is written to once more, with zeros.
+    expected = (float(history.writes[0]) + 1) * n - 1
+    share = float((history.writes == expected).double().mean())
+    if share < _MOSTLY or int(n[-1]) < 2 * _FEW:
+        return None
+    evidence = {"share of samples whose gradient holds all before it": share, "threshold": _MOSTLY}
+    return evidence, f"at step {int(n[-1]):,} the gradients still hold those of every step before"
+
+
+def _linear(judged: JudgedRecord) -> tuple[dict[str, object], str] | None:
+    """By a norm that is n times the first."""
+    n, early = judged.history.steps.double(), slice(1, 2 * _FEW)
+    ratio = judged.total[early] / (judged.total[0] * n[early])
+    share = float(((ratio > _LINEAR[0]) & (ratio < _LINEAR[1])).double().mean())
+    if share < _MOSTLY or not float(n[early][-1]) >= _FEW:
+        return None
+    evidence = {"share of early samples with n times the first norm": share, "threshold": _MOSTLY}
+    return (
+        evidence,
+        f"their norm at step n is about n times that at the first, over the first {int(n[early][-1])} steps",
+    )
+
+
+def _added_up_in_a_group(judged: JudgedRecord) -> list[Finding]:
+    """The same for one optimizer among several, whose own steps are reckoned from its share of the samples.
+
+    Memory that is kept and zeroed is written to at least twice a step; where other optimizers' passes write to it too,
+    only a norm that grows with the steps tells.
+    """
+    history, found = judged.history, []
+    for group in judged.groups if history.writes is not None else ():
+        writes, total, steps = history.writes[group], judged.total[group], history.steps[group].double()
+        if len(group) < 2 * _FEW or not bool((writes.isfinite() & total.isfinite()).all()):
+            continue
+        own = float(steps[-1] - steps[0]) * len(group) / judged.samples
+        kept = float((writes.diff() > 0).double().mean())
+        once = float(writes[-1] - writes[0]) < _TWICE * own
+        along = float(torch.corrcoef(torch.stack((steps, total)))[0, 1])
+        grown = float(total[-_FEW:].median() / total[0])
+        if kept < _MOSTLY or not ((grown > _GROWN and once) or (along > _ALONG and grown > _SUMMED * own)):
+            continue
+        columns = [column for column in judged.weighted if math.isfinite(float(history.norm[group[0], column]))]
+        evidence = {
+            "layers": judged.names(columns),
+            "share of samples in the memory of before": kept,
+            "norm, first": float(total[0]),
+            "norm, last": float(total[-1]),
+            "correlation with the step": along,
+            "threshold": _MOSTLY,
+        }
+        message = (
+            f"the gradients of all steps add up in {listed(evidence['layers'])}: they are kept from step to step, and "
+            f"their norm has grown {number(grown, 2)} times with the steps"
+        )
+        found.append(Finding("added_up", "error", message, evidence, tuple(columns)))
+    return found
+
+
+def without(judged: JudgedRecord) -> list[Finding]:
+    """No gradient at any step; or layers that never had one though they could."""
+    norm = judged.history.norm[:, judged.weighted]
+    if judged.samples < _NONE or not judged.weighted:
+        return []
+    # One that is not finite has no norm either, but it is there.
+    none = ((norm.isnan() & ~(judged.history.non_finite[:, judged.weighted] > 0)) | (norm == 0)).all(1)
+    share = float(none.double().mean())
+    evidence: dict[str, object] = {"share of samples without a gradient": share, "threshold": _MOSTLY}
+    if share >= _MOSTLY:
+        message = f"at {percent(share)} of the sampled steps there is no gradient, or it is 0, in every layer"
+        return [Finding("no_gradient", "error", message, evidence, tuple(judged.weighted))]
+    owners = {name.rpartition(".")[0] or name for name in judged.history.missing}
+    never = [
+        column
+        for place, column in enumerate(judged.weighted)
+        if judged.history.layers[column] in owners - set(judged.history.cut) and bool(norm[:, place].isnan().all())
+    ]
+    if not never:
+        return []
+    evidence = {"layers": judged.names(never), "samples": judged.samples}
+    message = f"{listed(evidence['layers'])} had no gradient at any of {counted(judged.samples, 'sampled step')}"
+    return [Finding("unused", "warning", message, evidence, tuple(never))]
+
+
+def unheld(judged: JudgedRecord) -> list[Finding]:
+    """Parameters that get a gradient and that no optimizer holds."""
+    names = list(judged.history.unheld)
+    if not names:
+        return []
+    those = {name.rpartition(".")[0] for name in names}
+    where = tuple(column for column in judged.weighted if judged.history.layers[column] in those)
+    if _all_are(judged, those):
+        return [_of_another(names, where)]
+    verb = "get a gradient" if len(names) > 1 else "gets a gradient"
+    message = f"{listed(names)} {verb}, and no optimizer that was watched holds {'them' if len(names) > 1 else 'it'}"
+    return [Finding("unheld", "warning", message, {"parameters": names, "count": len(names)}, where)]
+
+
+def _all_are(judged: JudgedRecord, layers: set[str]) -> bool:
+    """Whether all that has a gradient is in some layers, whose weights are as they were."""
+    history = judged.history
+    taught = [column for column in judged.weighted if bool((history.norm[:, column] > 0).any())]
+    weights = history.weight_norm[:, taught]
+    return {history.layers[column] for column in taught} <= layers and bool((weights == weights[0]).all())
+
+
+def _of_another(names: list[str], where: tuple[int, ...]) -> Finding:
+    message = (
+        f"the optimizer holds none of the parameters that get a gradient, {listed(names)}: it steps on those of "
+        "another model, or of a copy of this one, and nobody moves these"
+    )
+    action = "Make the optimizer of the parameters of the model that is trained, after it is copied, wrapped or loaded."
+    evidence = {"parameters": names, "count": len(names), "all": True}
+    return Finding("unheld", "error", message, evidence, where, action)
+
+
+def unlisted(judged: JudgedRecord) -> list[Finding]:
+    """Tensors that take part in the model, and that its parameters do not list."""
+    names = list(judged.history.strays)
+    if not names:
+        return []
+    verb, whom = ("get a gradient", "them") if len(names) > 1 else ("gets a gradient", "it")
+    message = (
+        f"{listed(names)} {verb}, but model.parameters() does not list {whom}: no optimizer that was watched holds "
+        f"{whom}, and nobody moves {whom}"
+    )
+    return [Finding("unlisted", "warning", message, {"tensors": names, "count": len(names)})]

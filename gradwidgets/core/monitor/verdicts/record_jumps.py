@@ -1,0 +1,81 @@
+"""Losses that jump in the first steps and never come back; or swing, by the memory of an optimizer."""
+
+import math
+
+from gradwidgets.core.monitor.verdicts.evidence import JudgedRecord, first_and_last
+from gradwidgets.core.results.finding import Finding
+from gradwidgets.core.results.wording import number
+
+_LOSSES = 12
+_JUMP = 2.0  # times what a guess costs, or the first loss
+_FIRST = 20, 0.1  # steps, or of the record
+_SETTLES = 0.5  # of the highest, to which it comes down at most: a loss that only rises may be another's
+_NEAR = 0.4, 2.5  # times what a guess costs: where a model without knowledge begins
+_NOTHING = 0.9  # of what a guess costs
+_LONG = 0.99  # momentum: the memory of a hundred steps
+_SWINGS = 1.5  # times the lowest level so far
+_LEFT = 0.3  # of the first loss, to which a swing must come back
+
+
+def jumped(judged: JudgedRecord) -> list[Finding]:
+    """A loss that goes far above a guess within the first steps, and stays at one from then on."""
+    _, values = judged.losses
+    guess = judged.likely_guess
+    if len(values) < _LOSSES or judged.takes_turns or not bool(values.isfinite().all()) or not guess > 0:
+        return []
+    first, early = float(values[0]), values[: max(_FIRST[0], int(_FIRST[1] * len(values)))]
+    if not _NEAR[0] * guess < first < _NEAR[1] * guess:
+        return []
+    # Of two losses in a row the lower one: a single batch may be odd.
+    pairs = early.unfold(0, 2, 1).min(1).values
+    top = float(pairs.max())
+    end, last = float(values[-max(3, len(values) // 4) :].median()), float(values[-1])
+    if not top > _JUMP * max(guess, first) or not _NOTHING * guess < end < _SETTLES * top:
+        return []
+    if not float(values.min()) > _LEFT * guess:
+        return []
+    at, highest = int(judged.losses[0][int(early.argmax())]), float(early.max())
+    message = (
+        f"the loss goes from {number(first, 3)} to {number(highest, 3)} by step {at:,}, and is {number(last, 3)} at "
+        f"last, no better than a guess, which costs {number(guess, 3)}: the first steps have thrown the weights out of "
+        "all proportion"
+    )
+    evidence = {"at first": first, "highest": highest, "at last": last, "guess": guess, "threshold": _JUMP}
+    action = f"Lower the learning rate{_now(judged)}, tenfold at first, or warm it up; clip."
+    return [Finding("diverging", "warning", message, evidence, action=action)]
+
+
+def _now(judged: JudgedRecord) -> str:
+    rates = judged.history.rates
+    rate = math.nan if rates is None else float(rates.nan_to_num(nan=0.0).max())
+    return f" from {number(rate, 2)}" if rate > 0 else ""
+
+
+def momentum(judged: JudgedRecord) -> list[Finding]:
+    """A loss that swings up again, under a momentum that goes on for hundreds of steps."""
+    rule, (_, values) = judged.history.rule, judged.losses
+    share = float(rule.get("momentum", 0.0))
+    if not _LONG <= share < 1 or len(values) < 2 * _LOSSES:
+        return []
+    finite = values[values.isfinite()]
+    first, last = first_and_last(values)
+    # Level by level: of a tenth of the record each.
+    levels = [float(part.median()) for part in finite.tensor_split(min(10, len(finite)))]
+    lows = [min(levels[: k + 1]) for k in range(len(levels))]
+    rises = max((now / low for now, low in zip(levels[1:], lows[:-1], strict=True) if low > 0), default=0.0)
+    lost = not math.isfinite(last)
+    if not lost and not (rises > _SWINGS and max(levels[1:]) > _LEFT * first):
+        return []
+    if not lost and levels[-1] <= _LEFT * min(levels[0], first):
+        return []  # it has come down all the same
+    steps = 1 / (1 - share)
+    message = (
+        f"with a momentum of {share:g} a gradient goes on for about {number(steps, 2)} steps, and the training has "
+        f"{judged.steps:,}: the loss swings, from {number(first, 3)} down to {number(min(levels), 3)} and up to "
+        f"{number(max(levels[1:]), 3)}; it is {number(last, 3)} at last"
+    )
+    evidence = {"momentum": share, "levels": levels, "threshold": _LONG, "at first": first, "at last": last}
+    action = "Take a momentum of 0.9"
+    if rule.get("plain") and (rates := judged.history.rates) is not None and float(rates[-1]) > 0:
+        action += f" (a step is then about {number(0.1 / (1 - share), 2)} times shorter in the long run)"
+    return [Finding("momentum", "warning", message, evidence, action=f"{action}, and only then look at the rate.")]

@@ -1,0 +1,93 @@
+"""A loss that is level for most of a training, that has risen, or that is above what a guess costs."""
+
+import math
+
+from torch import Tensor
+
+from gradwidgets.core.monitor.verdicts.evidence import JudgedRecord
+from gradwidgets.core.monitor.verdicts.record_schedule import lower_rate
+from gradwidgets.core.results.finding import Finding
+from gradwidgets.core.results.wording import number
+
+_LOSSES = 60
+_PARTS = 10
+_MOST = 4  # parts of these at most, before it is level
+_ALIKE = 0.03  # of the level
+_NOISE = 3.0  # standard errors
+_SOLVED = 0.02  # of the highest part: that low, a level is where a training should end
+_RISEN = 0.1  # of the loss
+_BEGINS = 0.6, 1.6  # times what a guess costs: where a mean cross-entropy of a new model begins
+_ABOVE, _LEARNED, _FALLS = 1.1, 0.95, 0.9  # times what a guess costs, twice; times what it was a quarter before
+_STEPS = 80
+
+
+def level(judged: JudgedRecord) -> str:
+    """What to say of a loss that ends above where it began, or has been level for most of the steps; "" for others."""
+    steps, values = judged.losses
+    if len(values) < _LOSSES or not bool(values.isfinite().all()):
+        return ""
+    parts, begins = values.tensor_split(_PARTS), steps.tensor_split(_PARTS)
+    last = values[-len(values) // 4 :]
+    end, spread, first = float(last.mean()), float(last.std()), float(parts[0].mean())
+    if end - first > max(_RISEN * max(abs(first), abs(end)), _NOISE * math.hypot(_of_mean(parts[0]), _of_mean(last))):
+        return f"the loss has risen from {number(first, 3)} to {number(end, 3)}"
+    if spread >= abs(end) or abs(end) < _SOLVED * max(abs(float(one.mean())) for one in parts):
+        return ""
+    since = next((k for k in range(_MOST + 1) if _is_level(parts[k:], end, spread)), None)
+    if since is None:
+        return ""
+    when = f"since about step {int(begins[since][0]):,}" if since else "throughout"
+    return f"the loss has been level at about {number(end, 3)} {when}"
+
+
+def _is_level(parts: tuple[Tensor, ...], end: float, spread: float) -> bool:
+    """Whether each part is near the end's level, and their latter half no lower than the first one."""
+    near = all(
+        abs(float(one.mean()) - end) <= max(_ALIKE * abs(end), _NOISE * spread / math.sqrt(len(one))) for one in parts
+    )
+    middle = len(parts) // 2
+    earlier, later = ([float(one.mean()) for one in some] for some in (parts[:middle], parts[middle:]))
+    fallen = sum(earlier) / len(earlier) - sum(later) / len(later)
+    count = len(parts[0]) * middle
+    return near and fallen <= max(_ALIKE / 2 * abs(end), 2 * spread / math.sqrt(count))
+
+
+def above_a_guess(judged: JudgedRecord) -> list[Finding]:
+    """A cross-entropy that begins at what a guess costs, goes above that and stays there."""
+    steps, values = judged.losses
+    guess = _guess(judged)
+    if len(values) < _LOSSES or not guess > 0 or int(steps[-1]) < _STEPS or not bool(values.isfinite().all()):
+        return []
+    *_, before, last = values.tensor_split(4)
+    low = min(float(one.mean()) for one in values.tensor_split(_PARTS))
+    means = float(before.mean()), float(last.mean())
+    above = all(float(one.mean()) > max(_ABOVE * guess, guess + _NOISE * _of_mean(one)) for one in (before, last))
+    if not above or means[1] < _FALLS * means[0] or low < _LEARNED * guess:
+        return []
+    if not _BEGINS[0] * guess < float(values[0]) < _BEGINS[1] * guess:
+        return []  # a sum, or of several parts
+    message = (
+        f"the loss stays at {number(means[1], 3)}, above the {number(guess, 3)} that guessing costs, which looks at no "
+        "input"
+    )
+    action = (
+        "Look whether the data are shuffled (batches that hold one class after the other undo each other), at the "
+        "learning rate, and at labels against inputs."
+    )
+    evidence = {"loss": means[1], "guess": guess, "threshold": _ABOVE, "at first": float(values[0])}
+    return [Finding("guessing", "warning", message, evidence, action=lower_rate(judged) or action)]
+
+
+def _guess(judged: JudgedRecord) -> float:
+    """What guessing costs in the latter half of the batches; NaN where the loss may be something else."""
+    other = {"sum", "penalty", "negated"} & set(judged.history.of_loss)
+    if judged.kind != "classes" or other or judged.takes_turns:
+        return math.nan
+    costs = judged.costs.get("frequencies")
+    known = math.nan if costs is None else float(costs[len(costs) // 2 :].nanmean())
+    return max(judged.likely_guess, known) if known == known else judged.likely_guess
+
+
+def _of_mean(values: Tensor) -> float:
+    """The standard error of a mean."""
+    return float(values.std()) / math.sqrt(len(values))

@@ -1,0 +1,273 @@
+"""The loss over a training: at the level of guessing, or on its way up."""
+
+import math
+
+import torch
+from torch import Tensor
+
+from gradwidgets.core.monitor.verdicts.evidence import JudgedRecord, first_and_last, medians
+from gradwidgets.core.monitor.verdicts.record_schedule import lower_rate
+from gradwidgets.core.monitor.verdicts.record_steps import steps_are_small
+from gradwidgets.core.monitor.verdicts.record_sums import many_passes
+from gradwidgets.core.results.finding import Finding
+from gradwidgets.core.results.wording import number, percent
+
+_NEAR = 0.05  # of ln(classes)
+_STILL = 0.03  # that the loss may have fallen
+_BELOW = 0.005  # of ln(classes): what unequal classes give away
+_WAVERS = 0.05  # of ln(classes): to a model without knowledge every label costs about the same
+_LONG = 80  # steps, for a verdict on learning nothing
+_LOSSES = 16  # noted
+_UP = 10.0  # times the start, or times the lowest if it is twice the start
+_CLIMBS = 2.0  # times the start, for a loss that never came down again
+_LEFT = 0.5  # of the start: where more is left after a peak, nothing was gained by it
+_TOP = 5  # losses in a row that make a peak
+_JUST, _NEARLY = 10, 3  # losses just before one; steps before it that may have made it so
+_AT = 0.03  # of what a guess by the frequencies costs
+_CLEARLY = 2.0  # standard errors, to be below or to fall
+_LITTLE = 1e-3  # of what a guess costs: by so much it is not known itself
+_PART = 5  # losses in each third of those that are looked at
+_SEVERAL = 8  # samples in a batch: with fewer a record must be longer
+_HARDLY = 1e-2  # of the loss: it does not waver
+_HARDLY_BELOW = 0.03  # of a guess
+_NEGATIVE = 0.1  # of the loss at first, below 0
+_HARDER, _KNOWS = 1.5, 0.9  # times what a guess costs at first; of what it costs at last
+
+_IF_HARDER = "If the task was made harder on the way, all is well; if not, lower the learning rate."
+_CHANCES = {
+    "frequencies": "guessing by the frequencies of the classes",
+    "base rate": "guessing by the share of ones",
+    "variance": "always guessing the targets' mean",
+}
+
+
+def guessing(judged: JudgedRecord) -> list[Finding]:
+    """A loss that stays at ln(classes), which a model without knowledge has."""
+    classes = judged.known.classes or judged.history.outputs
+    _, values = judged.losses
+    if not _is_long(judged) or not judged.has_classes:
+        return []
+    classes = 2 if classes == 1 else classes  # one logit tells two apart
+    if classes < 2:
+        return []
+    chance = math.log(classes)
+    means = [float(part.mean()) for part in values.tensor_split(4)]
+    if max(abs(one - chance) for one in means[1:]) > _NEAR * chance or means[-1] < (1 - _STILL) * means[1]:
+        return []
+    last = values.tensor_split(4)[-1]
+    if float(last.std()) > _WAVERS * chance:
+        return []  # single samples, or no cross-entropy
+    noise = 2 * float(last.std()) / math.sqrt(len(last))
+    if means[-1] < chance - max(noise, _BELOW * chance):
+        return []  # slow, but it knows something
+    message = f"the loss stays at {number(means[-1], 3)}, which guessing among {classes} classes has: ln {classes} = "
+    message += number(chance, 3)
+    evidence = {"loss": means[-1], "ln(classes)": chance, "threshold": _NEAR, "quarters": means}
+    return [Finding("guessing", "warning", message, evidence, action=lower_rate(judged))]
+
+
+def by_frequencies(judged: JudgedRecord) -> list[Finding]:
+    """A loss that stays at what a guess costs which looks at no input, batch for batch."""
+    if not _is_long(judged):
+        return []
+    for name in judged.costs:
+        values, costs = _later(judged, name)
+        if _is_at(values, costs) and not _knows(values, costs):
+            return [_at_chance(judged, name, values, costs)]
+    return []
+
+
+def _is_long(judged: JudgedRecord, times: int = 1) -> bool:
+    """Whether there are enough losses, all of them finite, for a verdict on learning nothing."""
+    steps, values = judged.losses
+    if len(values) < _LOSSES or not bool(values.isfinite().all()):
+        return False
+    few = max(1, -(-_SEVERAL // judged.history.size)) if judged.history.size else 1  # samples in a batch
+    return int(steps[-1] - steps[0]) + 1 >= times * few * _LONG
+
+
+def _later(judged: JudgedRecord, name: str) -> tuple[Tensor, Tensor]:
+    """Losses, and what a guess costs there, of the latter half; of a short record of the latter three quarters.
+
+    What came before may have been spent on the way to a guess.
+    """
+    _, values = judged.losses
+    begin = len(values) // (2 if _is_long(judged, 2) else 4)
+    return values[begin:], judged.costs[name][begin:]
+
+
+def _thirds(values: Tensor, costs: Tensor) -> list[Tensor]:
+    """How far losses are above what a guess costs, where that is known; no thirds where it is hardly known."""
+    thirds = [one[one.isfinite()] for one in (values - costs).tensor_split(3)]
+    return thirds if all(len(one) >= _PART for one in thirds) else []
+
+
+def _is_at(values: Tensor, costs: Tensor) -> bool:
+    """Whether losses are at what a guess costs."""
+    thirds, level = _thirds(values, costs), float(costs.nanmean())
+    near = [max(_AT * level, 3 * _of_mean(one)) for one in thirds]
+    return bool(thirds) and all(
+        abs(float(one.mean())) <= min(off, 2 * _AT * level) for one, off in zip(thirds, near, strict=True)
+    )
+
+
+def _knows(values: Tensor, costs: Tensor) -> bool:
+    """Whether losses are below what a guess costs, or fall."""
+    thirds, level = _thirds(values, costs), float(costs.nanmean())
+    if not thirds:
+        return False
+    whole, little = torch.cat(thirds), _LITTLE * level
+    fallen, end = float(thirds[0].mean() - thirds[-1].mean()), float(thirds[-1].mean())
+    # What comes down to a guess from above, and hardly, learns to guess.
+    arrives = end > _of_mean(thirds[-1]) and fallen < 2 * _BELOW * level
+    falls = fallen > max(_CLEARLY * math.hypot(_of_mean(thirds[0]), _of_mean(thirds[-1])), little)
+    return float(whole.mean()) < -max(_CLEARLY * _of_mean(whole), little) or (falls and not arrives)
+
+
+def _of_mean(values: Tensor) -> float:
+    """The standard error of a mean."""
+    return float(values.std()) / math.sqrt(len(values))
+
+
+def _at_chance(judged: JudgedRecord, name: str, values: Tensor, costs: Tensor) -> Finding:
+    chance = judged.history.chance
+    known = costs.isfinite()
+    loss, cost = float(values[known].mean()), float(costs[known].mean())
+    message = f"the loss stays at {number(loss, 3)}, and {_CHANCES[name]} would cost {number(cost, 3)} in these batches"
+    evidence: dict[str, object] = {"loss": loss, "guess": cost, "by": name, "threshold": _AT, **chance}
+    if name == "frequencies":
+        message += f" (the most frequent class has {percent(chance['largest share'])})"
+    elif name == "base rate":
+        message += f" ({percent(chance['share of ones'])} are 1)"
+    action = (
+        "Look whether targets belong to their inputs, and at the inputs' scale; try to learn one batch by heart. If "
+        "that works, there may be no more in the inputs to know."
+    )
+    return Finding("guessing", "warning", message, evidence, action=lower_rate(judged) or action)
+
+
+def _is_single(judged: JudgedRecord) -> bool:
+    """Whether a step is of one sample: so are the batches, and they are not added up."""
+    history = judged.history
+    writes = None if history.writes is None else float(history.writes[0])  # a clip writes once, too
+    return history.size == 1 and writes is not None and writes <= 1
+
+
+def single(judged: JudgedRecord) -> list[Finding]:
+    """Steps by one sample each, whose loss wavers and does not fall."""
+    _, values = judged.losses
+    if not _is_single(judged) or len(values) < _LOSSES or not bool(values.isfinite().all()):
+        return []
+    if any(one.name == "batch_of_one" for one in judged.history.preflight) or bool((values < 0).any()):
+        return []  # told already; or a loss that need not fall, of a policy say
+    first, *_, last = values.tensor_split(4)
+    off = math.hypot(_of_mean(first), _of_mean(last))
+    spread = float(last.std())
+    if float(last.mean()) < float(first.mean()) - 2 * off or not spread > _HARDLY * abs(float(last.mean())):
+        return []
+    message = (
+        f"each step goes by one sample: the loss wavers by {number(spread, 2)} about {number(float(last.mean()), 3)}, "
+        f"and does not fall beyond that (it was {number(float(first.mean()), 3)} in the first quarter)"
+    )
+    evidence = {"batch": 1, "at first": float(first.mean()), "at last": float(last.mean()), "spread": spread}
+    return [Finding("single_samples", "info", message, evidence)]
+
+
+def diverging(judged: JudgedRecord) -> list[Finding]:
+    """A loss that ends far above where it began, or where it was lowest."""
+    _, values = judged.losses
+    values = values[values.isfinite()]
+    if len(values) < _LOSSES:
+        return []
+    start, end = (
+        float(values[: max(1, len(values) // 10)].median()),
+        float(values[-max(3, len(values) // 10) :].median()),
+    )
+    highest_at_first = float(values[: max(1, len(values) // 10)].max())
+    first, last = first_and_last(values)
+    start = min(start, first)
+    lowest, top = min(medians(values, 4)), float(values.unfold(0, min(_TOP, len(values)), 1).min(1).values.max())
+    if not start > 0 or float(values.min()) < -_NEGATIVE * start:
+        return []  # one that goes below 0 has no level that it could be many times of
+    evidence = {"at first": start, "at last": end, "best quarter": lowest, "highest": top, "threshold": _UP}
+    guess = judged.likely_guess
+    if _knows_more(judged):
+        return []
+    if not end > _LEFT * (min(first, 2 * guess) if guess > 0 else first):
+        return _risen(evidence) if end > 2 * start and end > _UP * max(lowest, 0.0) else []
+    message = f"the loss is {number(last, 3)} at last; it began at {number(first, 3)}"
+    blown = _blown_up(judged, start)
+    passes = many_passes(judged)
+    action = f"{passes}Lower the learning rate; clip, between backward() and step(); look for a sign that is turned."
+    climbs = end > _CLIMBS * start and float(values[len(values) // 2 :].min()) > highest_at_first
+    if end > _UP * start or climbs or (end > 2 * start and end > _UP * max(lowest, 0.0)):
+        if lowest < first:
+            message += f" and was {number(lowest, 3)} in its best quarter"
+        if steps_are_small(judged):
+            message, harder = f"{message}{blown}, by steps of a usual size", end <= guess
+            action = _IF_HARDER if harder else f"Look for a sign that is turned. {_IF_HARDER}"
+            return [Finding("diverging", "info" if harder else "error", message, evidence, action=action)]
+        return [Finding("diverging", "error", message + blown, evidence, action=action)]
+    if top > _UP * start and end > _LEFT * start:
+        message += f" and was {number(top, 3)} or more for {_TOP} steps in a row: nothing was gained by it"
+        return [Finding("diverging", "warning", message, evidence)]
+    return []
+
+
+def _blown_up(judged: JudgedRecord, start: float) -> str:
+    """At which step the loss leaves what it was before by far, and what the gradient was there; "" where it creeps."""
+    steps, values = judged.losses
+    levels = [float(values[max(0, k - _JUST) : k].median()) for k in range(1, len(values))]
+    at = next((k for k, level in enumerate(levels, 1) if float(values[k]) > _UP * max(level, start)), None)
+    if at is None:
+        return ""
+    step = int(steps[at])
+    words = f"; at step {step:,} it goes from {number(float(values[at - 1]), 3)} to {number(float(values[at]), 3)}"
+    sampled, total = judged.history.steps, judged.total
+    near, before = total[(sampled <= step) & (sampled >= step - _NEARLY)], total[sampled < step - _NEARLY]
+    if not len(near) or not float(near.max()) > (_UP * float(before.median()) if len(before) else 0.0):
+        return words
+    was = f", where it was {number(float(before.median()), 2)} before" if len(before) else ""
+    return f"{words}, and the norm of the gradient there is {number(float(near.max()), 2)}{was}"
+
+
+def _knows_more(judged: JudgedRecord) -> bool:
+    """Whether it ends below what a guess costs in those batches, which have become harder to guess."""
+    _, values = judged.losses
+    for costs in judged.costs.values():
+        first, *_, last = costs.tensor_split(10)
+        end = values[-len(last) :]
+        if float(last.nanmean()) > _HARDER * float(first.nanmean()) and float((end - _KNOWS * last).nanmean()) < 0:
+            return True
+    return False
+
+
+def _risen(evidence: dict[str, object]) -> list[Finding]:
+    """It is higher than it was, and lower than at first: a harder task has that, too."""
+    message = (
+        f"the loss is {number(evidence['at last'], 3)} in the last tenth, and was "
+        f"{number(evidence['best quarter'], 3)} in its best quarter"
+    )
+    return [Finding("diverging", "info", message, evidence, action=_IF_HARDER)]
+
+
+def hardly(judged: JudgedRecord) -> list[Finding]:
+    """A loss that is next to nothing below a guess after a while: slow, or nothing to be learned."""
+    _, values = judged.losses
+    if not _is_long(judged, 2) or not judged.has_classes:
+        return []
+    last = len(values) - len(values) // 4
+    costs = judged.costs.get("frequencies")
+    guess = judged.likely_guess if costs is None else float(costs[last:].nanmean())
+    end = float(values[last:].mean())
+    if not (1 - _HARDLY_BELOW) * guess < end < guess:
+        return []
+    message = (
+        f"hardly anything is learned so far: the loss is {number(end, 3)} in the last quarter, "
+        f"{percent(1 - end / guess)} below what guessing costs"
+    )
+    action = (
+        "If it stays so, look whether targets belong to their inputs, and at the learning rate; else it is only slow."
+    )
+    evidence = {"loss": end, "guess": guess, "threshold": _HARDLY_BELOW}
+    return [Finding("hardly_learned", "info", message, evidence, action=lower_rate(judged) or action)]

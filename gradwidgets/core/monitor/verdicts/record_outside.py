@@ -1,0 +1,104 @@
+"""Weights that something else than their optimizer writes to: put back, drawn anew, stepped by two."""
+
+import torch
+from torch import Tensor
+
+from gradwidgets.core.layers.verdicts.verdict import listed
+from gradwidgets.core.monitor.verdicts.evidence import JudgedRecord
+from gradwidgets.core.results.finding import Finding
+from gradwidgets.core.results.wording import number, percent
+
+_SAMPLES = 5
+_LEFT = 0.5  # of a step, at most, for steps that are mostly taken back
+_NEXT_TO_NOTHING = 0.1  # of a step that is left: no way of averaging is meant so, whatever the loss does
+_ALIKE = 0.2  # how far what is left may be from its median, relative: an average keeps the same share each time
+_LESS = 0.9  # of the loss at first: something was gained
+_SELDOM = 0.25  # of the steps: what is written at more of them does not begin anew each time
+_BACK = 0.5  # of the way from the losses before to the first one
+_FALLEN = 0.9  # of the first loss, for something to be lost
+_BEFORE = 5  # losses
+_SEVERAL, _SURELY = 4, 4.0  # times it happens; standard errors
+_MOSTLY = 0.7  # of the times
+_AGAIN = 0.4  # of the steps that two optimizers make: of each pair one is by a gradient that was used already
+
+
+def drawn_back(judged: JudgedRecord) -> list[Finding]:
+    """Steps most of whose way is taken back before the next, by the same share each time."""
+    left = judged.history.left
+    known = left[~left.isnan()] if left is not None else torch.empty(0)
+    if len(known) < _SAMPLES or not bool((known < _LEFT).double().mean() > _MOSTLY):
+        return []
+    share = float(known.median())
+    alike = (known - share).abs() <= max(_ALIKE * abs(share), 1e-4)
+    if not float(alike.double().mean()) > _MOSTLY:
+        return []
+    _, losses = judged.losses
+    first, *_, last = losses.tensor_split(4) if len(losses) >= 4 else (losses, losses)
+    gains = len(losses) >= 4 and (not float(first.mean()) > 0 or float(last.mean()) <= _LESS * float(first.mean()))
+    message = (
+        f"of each step {percent(1 - share)} is taken back before the next one: something else than the optimizer "
+        f"writes to the weights, and moves them back to where they were, all by the same share"
+    )
+    action = (
+        "Is an average of the weights copied over them after each step? Keep it in a model of its own and copy "
+        "nothing back. Else look for load_state_dict, copy_ and lerp_ within the loop."
+    )
+    evidence = {"left of a step": share, "samples": len(known), "threshold": _LEFT}
+    return [
+        Finding(
+            "put_back", "info" if gains and share > _NEXT_TO_NOTHING else "warning", message, evidence, action=action
+        )
+    ]
+
+
+def drawn_again(judged: JudgedRecord) -> list[Finding]:
+    """Weights that are written to now and then, whereupon the loss is back where it began."""
+    outside, (steps, values) = judged.history.outside, judged.losses
+    if len(outside) < 2 or len(outside) > _SELDOM * judged.steps or not len(values) or int(steps[0]) != 1:
+        return []
+    lost = [(step, one) for step in outside if (one := _lost(steps, values, step)) is not None]
+    fell = [one for one in lost if one[1][0] < _FALLEN * float(values[0])] or _surely_below(lost, float(values[0]))
+    back = [(step, *one) for step, one in fell if one[1] > one[0] + _BACK * (float(values[0]) - one[0])]
+    if len(back) < 2 or len(back) < _MOSTLY * len(fell):
+        return []
+    first, before, after = back[0]
+    message = (
+        f"before {len(outside)} of {judged.steps:,} steps ({', '.join(str(one[0]) for one in back[:3])} …) something "
+        f"else than the optimizer wrote to the weights, and the loss was back near {number(float(values[0]), 3)}, "
+        f"where it began: at step {first:,} from {number(before, 3)} to {number(after, 3)}"
+    )
+    action = "Draw the weights once, before the loop: look for reset_parameters, init and a new model within it."
+    evidence = {"steps": [one[0] for one in back], "before": before, "after": after, "at first": float(values[0])}
+    return [Finding("drawn_again", "warning", message, evidence, action=action)]
+
+
+def _surely_below(lost: list, first: float) -> list:
+    """All of them, where the loss rises by more than chance would have it, from below its first value."""
+    if len(lost) < _SEVERAL:
+        return []
+    before, after = torch.tensor([one for _, one in lost], dtype=torch.float64).unbind(1)
+    rises = after - before
+    surely = float(rises.mean()) > _SURELY * float(rises.std()) / len(lost) ** 0.5
+    return lost if surely and float(before.max()) < first else []
+
+
+def _lost(steps: Tensor, values: Tensor, step: int) -> tuple[float, float] | None:
+    """The level of the loss before a step, and what it was at that step."""
+    before, now = values[(steps < step) & (steps >= step - _BEFORE)], values[steps == step]
+    if len(before) < 2 or not len(now) or not bool(before.isfinite().all()):
+        return None
+    return float(before.median()), float(now[-1])
+
+
+def two_optimizers(judged: JudgedRecord) -> list[Finding]:
+    """Two optimizers that hold the same parameters, and each step by the same gradients."""
+    told = judged.history.rivals
+    if not told or told["again"] < _SAMPLES or not told["again"] >= _AGAIN * told["steps"]:
+        return []
+    names, shared = told["names"], told["shared"]
+    message = (
+        f"two optimizers, {names[0]} and {names[1]}, hold {listed(shared)}, and step one after the other by the same "
+        f"gradient, {told['again']:,} times"
+    )
+    action = "Give each parameter to one optimizer; to change from one to another, let only one of them step."
+    return [Finding("two_optimizers", "warning", message, dict(told) | {"threshold": _AGAIN}, action=action)]

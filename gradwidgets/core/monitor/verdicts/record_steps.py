@@ -1,0 +1,326 @@
+"""Steps over a training: too long or too short for the weights, units that died of them, beyond what is stable."""
+
+import math
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from gradwidgets.core.layers.verdicts.verdict import listed
+from gradwidgets.core.monitor.verdicts.evidence import JudgedRecord, first_and_last
+from gradwidgets.core.results.finding import Finding
+from gradwidgets.core.results.wording import number, percent
+
+RATIO = 1e-6, 1e-1  # update / weight, outside of which training is slow or wild
+_MOST_LAYERS = 0.5
+_LONG = 0.5  # of the record above the range
+_ALL_ALONG = 0.9  # of the record below it: where it ends there, the training has converged
+_GROWN = 10.0  # times what weights were, with nothing to show for it
+_GONE, _LEFT = 1e-3, 0.5  # of the gradient and of the loss at first: solved; far from it
+_SAMPLES = 8
+DEAD = 0.75, 0.99  # shares of a layer's units
+_MORE_DEAD = 0.25  # than at first
+_HARDLY = 1e-5  # update / weight that is too small where the learning rate is tiny and the loss stays
+_TINY = {False: 1e-4, True: 1e-6}  # learning rates below any that is usual: of gradients, of steps that are scaled
+_USUAL = 1e-3  # update / weight of most trainings that go well
+_RISES, _SOON = 1.5, 10.0  # times the first learning rate in a warm-up; times the record until it suffices
+_ENDED = 1e-3  # of the largest learning rate: to less than that a schedule has brought it down
+_ELSEWHERE = 3.0  # times as far as the steps together can have gone
+_ABOUT = 3.0  # times what weights were
+_FLAT = 0.01  # of the loss
+_LOST, _NUMBERS = 0.9, 100  # of the numbers that were looked at, and how many these are at least
+_BEYOND = 1.1, 2.0  # lr · λ / 2: a training that goes well comes to its edge
+
+
+def out_of_range(judged: JudgedRecord) -> list[Finding]:
+    """Most layers' updates are out of proportion to the weights, for most of the record."""
+    if judged.samples < _SAMPLES:
+        return []
+    if judged.updates is None:
+        reach = at_most(judged)
+        return [] if reach is None else _small(judged, *_ratios(judged, reach))[:1]
+    ratio, columns = _ratios(judged, judged.updates)
+    found = _large(judged, ratio, columns) or _small(judged, ratio, columns) or _thrown(judged, columns)
+    return found[:1]
+
+
+def at_most(judged: JudgedRecord) -> Tensor | None:
+    """What update / weight can hardly be above, (S, L), by the optimizer's rule and its rate; None if unknown."""
+    history, rule = judged.history, judged.history.rule
+    if history.rates is None or not rule or not (rule.get("scaled") or rule.get("plain")):
+        return None
+    if rule.get("scaled"):
+        step = torch.tensor(history.parameters, dtype=torch.float64).sqrt().expand_as(history.norm)
+    else:
+        decay = history.decays.nan_to_num(nan=0.0)[:, None] * history.weight_norm
+        step = (history.norm + decay) / max(1 - float(rule.get("momentum", 0.0)), 1e-3)
+    shares = torch.tensor([float(rule.get("shares", {}).get(name, 1.0)) for name in history.layers])
+    return shares * history.rates[:, None] * step / history.weight_norm
+
+
+def steps_are_small(judged: JudgedRecord) -> bool:
+    """Whether nearly all steps are known to be of a usual size, and the weights about as large as they were."""
+    updates = at_most(judged) if judged.updates is None else judged.updates
+    if updates is None or judged.samples < _SAMPLES:
+        return False
+    ratio, columns = _ratios(judged, updates)
+    steps = ratio.nanmedian(1).values
+    steps, weights = steps[~steps.isnan()], judged.history.weight_norm[:, columns]
+    grown = (weights[-1] / weights[0]).nanmedian()
+    return len(steps) >= _SAMPLES and float(steps.quantile(0.9)) < RATIO[1] and float(grown) < _ABOUT
+
+
+def _ratios(judged: JudgedRecord, updates: Tensor) -> tuple[Tensor, list[int]]:
+    """Update / weight of the layers that an optimizer holds, NaN where there is no gradient; and their columns."""
+    history = judged.history
+    no_one_steps = {name.rpartition(".")[0] for name in history.unheld}
+    columns = [column for column in judged.weighted if history.layers[column] not in no_one_steps]
+    ratio, norm = updates[:, columns], history.norm[:, columns]
+    known = ratio.isfinite() & (norm > 0) & norm.isfinite()
+    return torch.where(known, ratio, math.nan), columns
+
+
+def _large(judged: JudgedRecord, ratio: Tensor, columns: list[int]) -> list[Finding]:
+    return _most(judged, ratio, columns, "large", ratio > RATIO[1], _LONG)
+
+
+def _small(judged: JudgedRecord, ratio: Tensor, columns: list[int]) -> list[Finding]:
+    """All along; or from some step on, though there is as large a gradient as before and the loss is as high."""
+    if _is_solved(judged) or _warms_up(judged, ratio) or _knew(judged) or _are_moved(judged, ratio, columns):
+        return []
+    still = (ratio.nan_to_num(nan=0.0) == 0).all(0)
+    if bool((ratio > RATIO[0]).any()):
+        ratio = torch.where(still, math.nan, ratio)  # nobody's, or of a rate of 0, by intention: others do move
+    late, steps = ratio.clone(), judged.history.steps
+    late[steps <= (int(steps[0]) + int(steps[-1])) / 2] = math.nan  # samples may be denser at first
+    found = _most(judged, ratio, columns, "small", ratio < RATIO[0], _ALL_ALONG)
+    if not found and _has_a_tiny_rate(judged) and _is_flat(judged):
+        found = _most(judged, ratio, columns, "small", ratio < _HARDLY, _ALL_ALONG, limit=_HARDLY)
+    if not found and _is_unsolved(judged):
+        found = _most(judged, late, columns, "small", late < RATIO[0], _ALL_ALONG, " of the latter half")
+    return [_with_the_rate(judged, one) for one in found]
+
+
+def _with_the_rate(judged: JudgedRecord, found: Finding) -> Finding:
+    """With which learning rate would do, where the one that is known is at fault."""
+    ratio, tiny = found.evidence["median of update / weight"], _has_a_tiny_rate(judged)
+    ended = _schedule_ended(judged)
+    if ended is not None:
+        step, before, now = ended
+        action = (
+            f"The learning rate has come down from {number(before, 2)} to {number(now, 2)} by step {step}: look at the "
+            "schedule, how many steps it is made for and how often scheduler.step() is called."
+        )
+        return replace(found, evidence=found.evidence | {"learning rate": now, "at first": before}, action=action)
+    slow = judged.history.rule.get("shares", {})
+    of_group = [slow[name] for name in found.evidence["layers"] if name in slow]
+    if of_group and not tiny:
+        most = float(judged.history.rates.nan_to_num(nan=0.0).max())
+        action = (
+            f"Raise the learning rate of their group: it is {number(most * max(of_group), 2)}, where another's is "
+            f"{number(most, 2)}."
+        )
+        return replace(found, evidence=found.evidence | {"learning rate": most * max(of_group)}, action=action)
+    if not tiny:
+        return found
+    rate = float(judged.history.rates.nanmedian())
+    if not ratio > 0 or not rate > 0:
+        return replace(found, evidence=found.evidence | {"learning rate": rate})
+    better = float(f"{rate * _USUAL / ratio:.0e}")
+    action = (
+        f"Raise the learning rate from {number(rate, 2)}, tenfold at first: with about {number(better, 1)} a step "
+        f"would change the weights by {number(_USUAL, 1)} of their size."
+    )
+    return replace(found, evidence=found.evidence | {"learning rate": rate}, action=action)
+
+
+def _schedule_ended(judged: JudgedRecord) -> tuple[int, float, float] | None:
+    """By which step a schedule has brought the rate to nearly nothing, from where, to where; None if it has not."""
+    history = judged.history
+    if history.rates is None:
+        return None
+    rates = history.rates.nan_to_num(nan=0.0)
+    most, now = float(rates.max()), float(rates[-1])
+    ended = (rates <= _ENDED * most).nonzero().flatten()
+    if not most > 0 or now > _ENDED * most or not len(ended):
+        return None
+    return int(history.steps[int(ended[0])]), most, now
+
+
+def _are_moved(judged: JudgedRecord, ratio: Tensor, columns: list[int]) -> bool:
+    """Whether most layers' weights have gone farther than the steps account for: something else moves them."""
+    weights = judged.history.weight_norm[:, columns]
+    gone = (weights[-1] - weights[0]).abs() / weights[0]
+    apart = float(judged.history.steps[-1] - judged.history.steps[0])
+    return bool(
+        (gone > _ELSEWHERE * apart * ratio.nanmedian(0).values.clamp(min=RATIO[0])).double().mean() > _MOST_LAYERS
+    )
+
+
+def _has_a_tiny_rate(judged: JudgedRecord) -> bool:
+    history = judged.history
+    if history.rates is None or not history.rule:
+        return False
+    return float(history.rates.nan_to_num(nan=math.inf).max()) < _TINY[bool(history.rule.get("scaled"))]
+
+
+def _warms_up(judged: JudgedRecord, ratio: Tensor) -> bool:
+    """Whether the learning rate rises, and will soon be large enough if it goes on so."""
+    rates = judged.history.rates
+    if rates is None or not bool((rates.diff() >= 0).all()) or not float(rates[-1]) > _RISES * float(rates[0]):
+        return False
+    return float(ratio[-1].nanmedian()) * _SOON > RATIO[0]
+
+
+def _knew(judged: JudgedRecord) -> bool:
+    """Whether it began far below guessing, at a usual learning rate: what is learned already has small steps."""
+    before, _ = _ends(judged)
+    return before < _LEFT * judged.guess and not _has_a_tiny_rate(judged)
+
+
+def _is_flat(judged: JudgedRecord) -> bool:
+    """Whether the loss is no lower at last than at first, but for noise."""
+    _, values = judged.losses
+    if len(values) < _SAMPLES or not bool(values.isfinite().all()):
+        return False
+    first, *_, last = values.tensor_split(4)
+    noise = 2 * math.hypot(float(first.std()) / len(first) ** 0.5, float(last.std()) / len(last) ** 0.5)
+    return float(first.mean() - last.mean()) < max(noise, _FLAT * abs(float(first.mean())))
+
+
+def _most(
+    judged: JudgedRecord,
+    ratio: Tensor,
+    columns: list[int],
+    name: str,
+    out: Tensor,
+    needed: float,
+    part: str = "",
+    limit: float = RATIO[0],
+) -> list[Finding]:
+    known = ~ratio.isnan()
+    layer_share = (out & known).double().sum(0) / known.double().sum(0)  # NaN for a layer that has no steps
+    hit = [place for place, share in enumerate(layer_share.tolist()) if share >= needed]
+    if not hit or len(hit) <= _MOST_LAYERS * int(known.any(0).sum()):
+        return []
+    where = tuple(columns[place] for place in hit)
+    evidence = {
+        "layers": judged.names(list(where)),
+        "median of update / weight": float(ratio[:, hit].nanmedian()),
+        "threshold": RATIO[1] if name == "large" else limit,
+        "share of the record": float(layer_share[hit].min()),
+    }
+    side = "above" if name == "large" else "below"
+    message = ("the weights hardly move: " if name == "small" else "") + (
+        f"a step changes the weights by {number(evidence['median of update / weight'], 2)} of their size, {side} "
+        f"{number(evidence['threshold'])} at {_of_the_samples(evidence['share of the record'], part)}: "
+        f"{listed(evidence['layers'])}"
+    )
+    return [Finding(f"{name}_updates", "warning", message, evidence, where)]
+
+
+def rounding(judged: JudgedRecord) -> list[Finding]:
+    """Steps that change next to no weight of half precision, bit for bit."""
+    told = judged.history.rounded
+    if not told or told["looked at"] < _NUMBERS or judged.samples < _SAMPLES:
+        return []
+    share = told["same"] / told["looked at"]
+    if not share >= _LOST:
+        return []
+    gap = torch.finfo(getattr(torch, str(told["type"]))).eps
+    message = (
+        f"a step leaves {percent(share)} of the weights as they are, bit for bit, though they have a gradient: "
+        f"numbers of {told['type']} are {number(gap / 2, 2)} of their size or more apart, and what is less than half "
+        "of that is lost in rounding"
+    )
+    action = (
+        "Keep the weights in float32 (torch.autocast computes in half precision all the same); a larger learning rate "
+        "would reach more of them."
+    )
+    flat = _is_flat(judged)
+    if not flat:
+        action = f"If the loss falls as it should, all is well. Else: {action[0].lower()}{action[1:]}"
+    return [
+        Finding("rounding", "warning" if flat else "info", message, dict(told) | {"threshold": _LOST}, None, action)
+    ]
+
+
+def _of_the_samples(share: float, part: str) -> str:
+    return f"all samples{part}" if share == 1 else f"{percent(share)} of the samples{part} or more"
+
+
+def _thrown(judged: JudgedRecord, columns: list[int]) -> list[Finding]:
+    """Most layers' weights are many times what they were, and the loss is no lower for it."""
+    weights = judged.history.weight_norm[:, columns]
+    before = torch.where(weights > 0, weights, math.inf).nan_to_num(nan=math.inf).cummin(0).values
+    grown = (weights.nan_to_num(nan=0.0) / before).max(0).values
+    hit = [place for place, times in enumerate(grown.tolist()) if _GROWN <= times < math.inf]
+    before, after = _ends(judged)
+    if len(hit) <= _MOST_LAYERS * len(columns) or not after >= before:
+        return []
+    where = tuple(columns[place] for place in hit)
+    times = float(grown[hit].median())
+    first, last = first_and_last(judged.losses[1])
+    message = (
+        f"the weights have grown {number(times, 2)} times, and the loss is {number(last, 3)} where it began at "
+        f"{number(first, 3)}: {listed(judged.names(list(where)))}"
+    )
+    evidence = {"layers": judged.names(list(where)), "times": times, "threshold": _GROWN}
+    return [Finding("large_updates", "warning", message, evidence | {"at first": first, "at last": last}, where)]
+
+
+def _ends(judged: JudgedRecord) -> tuple[float, float]:
+    """The loss at first and at last; NaN where it was not noted."""
+    _, values = judged.losses
+    if not len(values):
+        return math.nan, math.nan
+    few = max(1, len(values) // 10)
+    return float(values[:few].min()), float(values[-few:].median())
+
+
+def _is_solved(judged: JudgedRecord) -> bool:
+    """Whether there is next to no gradient any more, since the loss is next to nothing of what it was."""
+    before, after = _ends(judged)
+    gone = float(judged.total[judged.samples // 2 :].nanmedian()) < _GONE * float(judged.total[0])
+    return gone and not after > _GONE * before
+
+
+def _is_unsolved(judged: JudgedRecord) -> bool:
+    before, after = _ends(judged)
+    left = float(judged.total[judged.samples // 2 :].nanmedian()) > _LEFT * float(judged.total[0])
+    return left and after > _LEFT * before
+
+
+def died(judged: JudgedRecord) -> list[Finding]:
+    """Activations most of whose units are dead at the end, and were not at first."""
+    dead = judged.history.dead
+    if dead is None or judged.samples < _SAMPLES:
+        return []
+    last = dead[-max(3, judged.samples // 4) :]
+    hit = []
+    for column, (first, end) in enumerate(zip(dead[0].tolist(), torch.nanmedian(last, 0).values.tolist(), strict=True)):
+        if end > DEAD[0]:
+            hit.append((column, first, end))
+    if not hit:
+        return []
+    on_the_way = [one for one in hit if one[2] - one[1] >= _MORE_DEAD] or hit
+    column, first, end = on_the_way[0]
+    name = judged.history.layers[column]
+    message = f"{name}: {percent(end)} of its units give 0 for the whole batch at the end, {percent(first)} at first"
+    if len(hit) > 1:
+        message += f"; {len(hit)} layers are above {percent(DEAD[0])}"
+    evidence = {"layer": name, "dead at first": first, "dead at last": end, "threshold": DEAD[0]}
+    evidence["layers"] = judged.names([one[0] for one in hit])
+    severity = "error" if end > DEAD[1] else "warning"
+    return [Finding("died", severity, message, evidence, tuple(one[0] for one in hit))]
+
+
+def beyond_stable(judged: JudgedRecord) -> list[Finding]:
+    """A learning rate of plain gradient descent above 2 / λmax."""
+    lr, curvature = judged.known.lr, judged.known.largest_curvature
+    if lr is None or curvature is None or not curvature > 0 or not lr * curvature / 2 > _BEYOND[0]:
+        return []
+    over = lr * curvature / 2
+    message = f"the learning rate {number(lr)} is {number(over, 3)} times 2/λmax = {number(2 / curvature, 3)}"
+    evidence = {"lr": lr, "largest curvature": curvature, "stable up to": 2 / curvature, "threshold": _BEYOND[0]}
+    return [Finding("beyond_stable", "error" if over >= _BEYOND[1] else "warning", message, evidence)]

@@ -1,0 +1,66 @@
+"""Differences of numbers that are nearly the same: what is left of them is rounding."""
+
+import contextlib
+
+import torch
+from torch import Tensor
+
+from gradwidgets.core.losses.loss_function import LossFunction
+from gradwidgets.core.operations.watching import Watching
+
+_BESIDE = (1e-4, 1e-6, 1e-8)  # of the view: how far away on both sides
+_LEFT = 1e-10  # of the larger number: of a difference that is smaller hardly six digits are right
+_OWN = 1e-2  # of the distance to the point, relative to the point: what is left of a difference from it is larger
+_DIFFERENCES = ("sub", "add", "rsub")
+
+
+def rounded_there(function: LossFunction, point: Tensor, spans: Tensor) -> bool:
+    """Whether a loss cancels right beside a point, on both sides, more than the way from it explains.
+
+    Args:
+        function: The loss.
+        point: (P,).
+        spans: The widths of the view, (P,).
+    """
+    for far in _BESIDE:
+        allowed = min(_LEFT, _OWN * float((far * spans / point.abs().clamp_min(1e-300)).max()))
+        sides = [_differences(function, point + side * far * spans) for side in (-1, 1)]
+        little = [side.least <= allowed for side in sides]
+        if any(little) and all(some or side.nothing for some, side in zip(little, sides, strict=True)):
+            return True
+    return False
+
+
+def _differences(function: LossFunction, point: Tensor) -> "_Differences":
+    watch = _Differences()
+    with contextlib.suppress(Exception):
+        function.run_at(point, torch.float64, watch)
+    return watch
+
+
+class _Differences(Watching):
+    """Notes how much is left of differences.
+
+    Attributes:
+        least: Of the larger number, where least is left but not nothing; 1 for none.
+        nothing: Whether nothing is left of one.
+    """
+
+    keeps = False
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.least, self.nothing = 1.0, False
+
+    def run(self, name: str, func, args: tuple, kwargs: dict) -> object:
+        result = func(*args, **kwargs)
+        if name in _DIFFERENCES and isinstance(result, Tensor) and result.dtype == torch.float64:
+            sizes = [torch.as_tensor(part, dtype=torch.float64).abs() for part in args[:2]]
+            share = result.abs() / torch.maximum(*sizes)
+            some = share[(share > 0) & share.isfinite()]
+            self.nothing |= bool((share == 0).any())
+            self.least = min(self.least, float(some.min())) if some.numel() else self.least
+        return result
+
+    def back(self, value: Tensor, leaves: list[Tensor]) -> None:
+        """Nothing: the way forward tells."""

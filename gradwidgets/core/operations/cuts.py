@@ -1,0 +1,170 @@
+"""What stands between a loss and its gradient: operations that cut it, and backward functions of somebody's own."""
+
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+from torch.overrides import TorchFunctionMode
+
+from gradwidgets.core.losses.graph import nodes_of
+from gradwidgets.core.losses.loss_function import LossFunction
+from gradwidgets.core.operations.watching import Watching, is_own, name_of
+
+_CUTTING = {
+    "detach": "detach or no_grad",
+    "round": "round",
+    "floor": "floor",
+    "ceil": "ceil",
+    "trunc": "trunc",
+    "sign": "sign",
+    "sgn": "sign",
+    "heaviside": "heaviside",
+    "argmax": "argmax",
+    "argmin": "argmin",
+    "bernoulli": "bernoulli",
+}
+
+
+_COMPARING = dict.fromkeys(("gt", "lt", "ge", "le", "eq", "ne"), "a comparison")
+
+
+@dataclass(frozen=True)
+class Cuts:
+    """What was met on the way.
+
+    Attributes:
+        operations: What cuts gradients, in words.
+        own: Names of functions with a backward of their own.
+        constant: What takes a gradient of its own that has none: "torch.autograd.grad" or "backward"; "" for none.
+    """
+
+    operations: tuple[str, ...] = ()
+    own: tuple[str, ...] = field(default=())
+    constant: str = ""
+
+    @property
+    def action(self) -> str:
+        """What to do about it, where that is known; else ""."""
+        return f"Call {self.constant} with create_graph=True." if self.constant else ""
+
+    @property
+    def sentence(self) -> str:
+        """What is cut, in words; "" where nothing is to be seen."""
+        parts = [f"{name} has a backward of its own" for name in self.own]
+        if self.constant:
+            # It detaches what it gives: that is no cut of its own.
+            parts.append(f"{self.constant} is called in it without create_graph=True, so what it gives is a constant")
+        elif self.operations:
+            parts.append(f"{' and '.join(self.operations)} on the way cuts the gradient")
+        return "; ".join(parts)
+
+
+def cuts_of(function: LossFunction, point: Tensor) -> Cuts:
+    """Run the loss at one point, (P,), and see what cuts its gradient."""
+    watch = _Cuts()
+    try:
+        function.run_at(point, torch.float64, watch)
+    except Exception:
+        return Cuts()
+    return Cuts(tuple(dict.fromkeys(watch.operations)), tuple(dict.fromkeys(watch.own)), watch.inner.constant)
+
+
+def cutting_along(function: LossFunction, point: Tensor, other: Tensor) -> tuple[str, ...]:
+    """What cuts the gradient along a way, in words: operations without one whose input differs at two points, (P,)."""
+    logs = [_Inputs(), _Inputs()]
+    try:
+        for place, log in zip((point, other), logs, strict=True):
+            function.run_at(place, torch.float64, log)
+    except Exception:
+        return ()
+    here, there = (log.seen for log in logs)
+    if [name for name, _ in here] != [name for name, _ in there]:
+        return ()
+    pairs = zip(here, there, strict=True)
+    return tuple(dict.fromkeys(name for (name, one), (_, two) in pairs if not torch.equal(one, two)))
+
+
+class _Detached(TorchFunctionMode):
+    """Notes what is detached by name: autograd detaches on its own, too, what it keeps."""
+
+    def __init__(self, seen: list[tuple[str, Tensor]]) -> None:
+        super().__init__()
+        self._seen = seen
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        result = func(*args, **(kwargs or {}))
+        if func in _DETACHING and args[0].is_floating_point():
+            self._seen.append((_DETACHING[func], args[0].detach().flatten().clone()))
+        return result
+
+
+_DETACHING = {Tensor.detach: "detach", torch.detach: "detach", Tensor.data.__get__: ".data", Tensor.item: "item"}
+
+
+class _Inputs(Watching):
+    """Notes what operations are given that have no gradient of use."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[tuple[str, Tensor]] = []
+        self._inner = _Detached(self.seen)
+
+    def __enter__(self) -> "_Inputs":
+        self._inner.__enter__()
+        return super().__enter__()
+
+    def __exit__(self, *raised: object) -> None:
+        super().__exit__(*raised)
+        self._inner.__exit__(*raised)
+
+    def run(self, name: str, func, args: tuple, kwargs: dict) -> object:
+        said = "" if name == "detach" else (_CUTTING | _COMPARING).get(name)
+        given = [part for part in args if isinstance(part, Tensor) and part.is_floating_point()]
+        if said and given and not self.node:
+            self.seen.append((said, torch.cat([part.detach().flatten() for part in given])))
+        return func(*args, **kwargs)
+
+    def back(self, value: Tensor, leaves: list[Tensor]) -> None:
+        """Nothing: what is cut shows on the way forward."""
+
+
+class _InnerGradients(TorchFunctionMode):
+    """Notes gradients that the loss takes itself and that have none of their own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.constant = ""
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        kwargs = kwargs or {}
+        if func in _GRADIENTS and not kwargs.get("create_graph"):
+            self.constant = _GRADIENTS[func]
+        return func(*args, **kwargs)
+
+
+_GRADIENTS = {torch.autograd.grad: "torch.autograd.grad", Tensor.backward: "backward"}
+
+
+class _Cuts(Watching):
+    def __init__(self) -> None:
+        super().__init__()
+        self.operations: list[str] = []
+        self.own: list[str] = []
+        self.inner = _InnerGradients()
+
+    def __enter__(self) -> "_Cuts":
+        self.inner.__enter__()
+        return super().__enter__()
+
+    def __exit__(self, *raised: object) -> None:
+        super().__exit__(*raised)
+        self.inner.__exit__(*raised)
+
+    def run(self, name: str, func, args: tuple, kwargs: dict) -> object:
+        if not self.node and name in _CUTTING:
+            self.operations.append(_CUTTING[name])
+        return func(*args, **kwargs)
+
+    def back(self, value: Tensor, leaves: list[Tensor]) -> None:
+        """Look at the graph; nobody needs to follow it."""
+        self.own += [name_of(node) for node in nodes_of(value) if is_own(node)]

@@ -1,0 +1,149 @@
+"""Which operation makes a loss jump, in words, with what is done about that one."""
+
+from dataclasses import dataclass
+from itertools import zip_longest
+
+import torch
+from torch import Tensor
+from torch.utils._pytree import tree_leaves
+
+from gradwidgets.core.losses.loss_function import LossFunction
+from gradwidgets.core.operations.watching import Watching
+
+_BESIDE = 1e-7  # of the view's width: how far away on both sides
+_TIMES = 1e3  # so many times as far as its input a result moves that jumps
+_LEAST = 1e-4  # of its size: less is no jump
+_COMPARISONS = frozenset(("gt", "lt", "ge", "le", "eq", "ne"))
+_MEET = "Make the pieces meet: look at the constant that joins them, and at the place where they are joined."
+_SOFT = "Take what has a slope in its place: a sigmoid of the distance to the limit, or relu of it."
+_STRAIGHT = "Leave the rounding out of the training, or take a straight-through form: x + (x.round() - x).detach()."
+_TURN = (
+    "An angle has a cut, where one turn ends: take the difference as atan2(sin(a − b), cos(a − b)), which is the short "
+    "way round, or 1 − cos(a − b) as the loss."
+)
+
+
+@dataclass(frozen=True)
+class Jumping:
+    """What makes a jump.
+
+    Attributes:
+        operation: torch's name for it, "if" for a branch of Python's.
+        sentence: What it does, in words.
+        action: What to do.
+    """
+
+    operation: str
+    sentence: str
+    action: str
+
+
+_KNOWN = {
+    "atan2": ("atan2 turns over there, from π to −π", _TURN),
+    "angle": ("angle turns over there, from π to −π", _TURN),
+    "remainder": (
+        "{0} begins again there",
+        "Put what is folded back around 0: remainder(d + p/2, p) − p/2, p the period; for an angle take 1 − cos(d).",
+    ),
+    "div": (
+        "the divisor of div changes its sign there",
+        "For an angle take atan2(y, x) in place of atan(y / x); else keep the divisor on one side of 0.",
+    ),
+    "sign": ("sign turns over there", "Take tanh in its place, or what it is the sign of."),
+    "where": ("torch.where changes from one piece to another there, and they do not meet", _MEET),
+    "comparison": ("a comparison changes its answer there", _SOFT),
+    "round": ("{0} goes to the next whole number there", _STRAIGHT),
+    "choice": ("{0} chooses another one there", "Take a soft choice: softmax weights, logsumexp, a sum over all."),
+    "if": ("an if of Python's takes another branch there, and the two do not meet", _MEET),
+}
+_ALIKE = {
+    "fmod": "remainder", "frac": "remainder", "reciprocal": "div", "sgn": "sign", "heaviside": "comparison",
+    "bucketize": "comparison",
+    "searchsorted": "comparison", "floor": "round", "ceil": "round", "trunc": "round", "to_copy": "round",
+    "floor_divide": "round", "argmax": "choice", "argmin": "choice", "sort": "choice", "topk": "choice",
+    "index": "choice", "gather": "choice",
+} | dict.fromkeys(_COMPARISONS, "comparison")  # fmt: skip
+_CALLED = {"to_copy": "the cast to whole numbers", "floor_divide": "//"}
+
+
+def jumping_at(function: LossFunction, point: Tensor, spans: Tensor) -> Jumping | None:
+    """The first operation that jumps at a point, (P,), along the axis along which the loss jumps most.
+
+    Args:
+        function: The loss.
+        point: (P,).
+        spans: The widths of the view, (P,).
+    """
+    steps = torch.diag(_BESIDE * spans)
+    try:
+        below, above = (function.values(point + sign * steps).loss.double() for sign in (-1, 1))
+        axis = int((above - below).abs().nan_to_num(0).argmax())
+        logs = [_Results(), _Results()]
+        for sign, log in zip((-1, 1), logs, strict=True):
+            function.run_at(point + sign * steps[axis], torch.float64, log)
+    except Exception:
+        return None
+    return _first(*(log.seen for log in logs))
+
+
+@dataclass(frozen=True, eq=False)
+class _Result:
+    name: str
+    given: list[Tensor]
+    made: Tensor
+
+
+class _Results(Watching):
+    """Notes what every operation was given on the way forward, and what it made."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[_Result] = []
+
+    def run(self, name: str, func, args: tuple, kwargs: dict) -> object:
+        result = func(*args, **kwargs)
+        made = [part for part in tree_leaves(result) if isinstance(part, Tensor)]
+        if made and not self.node:
+            given = [part.detach().clone() for part in tree_leaves((args, kwargs)) if isinstance(part, Tensor)]
+            self.seen.append(_Result(name, given, made[0].detach().clone()))
+        return result
+
+    def back(self, value: Tensor, leaves: list[Tensor]) -> None:
+        """Nothing: a jump shows on the way forward."""
+
+
+def _first(below: list[_Result], above: list[_Result]) -> Jumping | None:
+    """The first operation whose result moves though what it is given does not."""
+    compared = ""
+    for one, other in zip_longest(below, above):
+        if one is None or other is None or one.name != other.name or one.made.shape != other.made.shape:
+            return _of("if", "if")
+        if one.made.dtype == torch.bool:
+            compared = compared or (one.name if not torch.equal(one.made, other.made) else "")
+        elif one.name == "where" and compared and _moves(one, other):
+            return _of("where", "where")
+        elif _moves(one, other):
+            chosen = any(part.dtype == torch.bool for part in one.given)
+            name = compared if compared and chosen else one.name
+            kind = _ALIKE.get(name, name)
+            return _of(kind, name) if kind in _KNOWN else None
+    return _of("comparison", compared) if compared else None
+
+
+def _moves(one: _Result, other: _Result) -> bool:
+    far = _gap(one.made, other.made)
+    floats = [pair for pair in zip(one.given, other.given, strict=True) if pair[0].is_floating_point()]
+    nearest = max((_gap(*pair) for pair in floats), default=0.0)
+    size = float(one.made.double().abs().max()) if one.made.numel() else 0.0
+    return far > _TIMES * nearest and far > _LEAST * size
+
+
+def _gap(one: Tensor, other: Tensor) -> float:
+    if one.shape != other.shape or not one.numel() or one.is_complex():
+        return 0.0
+    return float((one.double() - other.double()).abs().max())
+
+
+def _of(kind: str, name: str) -> Jumping:
+    sentence, action = _KNOWN[kind]
+    return Jumping(name, sentence.format(_CALLED.get(name, name)), action)

@@ -1,0 +1,126 @@
+"""What made a value or a gradient that is not finite: an operation, or the data."""
+
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from gradwidgets.core.losses.loss_data import MASK, flaw_of, zero_of
+from gradwidgets.core.losses.loss_function import LossFunction
+from gradwidgets.core.operations.non_finite_watch import Event, NonFiniteWatch
+from gradwidgets.core.operations.remedies import (
+    ACTIONS,
+    MASK_HIDES,
+    MASK_TIMES,
+    MASKED,
+    MASKED_WHOLE,
+    cure,
+    hidden_by_where,
+)
+
+_FACTORS = ("mul", "mv", "mm", "dot", "addmm", "bmm")
+
+
+@dataclass(frozen=True)
+class Culprit:
+    """What made a value that is not finite.
+
+    Attributes:
+        operation: torch's name for it; "data" where no operation made it.
+        which: "loss" or "gradient".
+        sentence: What happened, in words.
+        action: What to do.
+    """
+
+    operation: str
+    which: str
+    sentence: str
+    action: str
+
+
+def blame(function: LossFunction, point: Tensor, dtype: torch.dtype = torch.float64) -> Culprit | None:
+    """Run the loss at one point again and watch every operation.
+
+    Args:
+        function: The loss.
+        point: (P,), where loss or gradient is not finite.
+        dtype: In which to run it.
+
+    Returns:
+        The data that are not finite, or the first operation whose result is not finite though its inputs are, or
+        whose backward makes NaN; None if there is none to be seen.
+    """
+    watch = NonFiniteWatch()
+    try:
+        function.run_at(point, dtype, watch)
+    except Exception:
+        if not (watch.data or watch.inf or watch.nan):
+            return None
+    flaw, event = flaw_of(function) if watch.data else None, watch.event()
+    if flaw is not None and (event is None or event.of_data or flaw[1] == "NaN"):
+        return _of_data(*flaw, event, "gradient" if watch.loss_is_finite else "loss")
+    culprit = None if event is None else _culprit(watch, event)
+    if event is not None and culprit is not None and event.zeros is not None:
+        where = zero_of(function, event.zeros)
+        if where:
+            return replace(culprit, sentence=f"{culprit.sentence}; {where} is 0", action=cure(event.who, "data"))
+    return culprit
+
+
+def _of_data(where: str, kind: str, event: Event | None, which: str) -> Culprit:
+    """Data that are to blame; of a mask, of minus infinity, what makes it show."""
+    if not kind.startswith(MASK):
+        return Culprit("data", which, f"{where} is {kind}", ACTIONS["data"])
+    then = "it comes through to the loss" if event is None else f"{event.operation} makes NaN of it"
+    times = event is not None and event.operation in _FACTORS
+    action = MASKED_WHOLE if kind != MASK else MASK_TIMES if times else MASK_HIDES
+    return Culprit("data", which, f"{where} is {kind}, and {then}", action)
+
+
+def _culprit(watch: NonFiniteWatch, event: Event) -> Culprit:
+    """Who is to blame, in words."""
+    first, chain = _chain(watch.inf, event)
+    if first.lost_by and first.operation != first.lost_by:
+        rounded = "is rounded to 0" if "−" in first.lost_by else "underflows"
+        chain = f"{first.lost_by} {rounded}: {chain}"
+    if not watch.loss_is_finite:
+        masked = event.of_infinity and event.operation in _FACTORS and first is not event
+        return Culprit(first.who, "loss", chain, cure(first.who, first.why, first.lost_by) + MASKED * masked)
+    if watch.hid or event.of_where:
+        steep = list(dict.fromkeys([*watch.steep, (watch.inf or first).who]))
+        has = "have" if len(steep) > 1 else "has"
+        said = f"torch.where takes the finite branch, but {' and '.join(steep)} in the other one {has} no finite "
+        return Culprit("where", "gradient", f"{said}gradient, and 0 × that is NaN", hidden_by_where(steep))
+    own = "own" if first.own else "" if first.back else first.why
+    return Culprit(first.who, "gradient", chain, cure(first.who, own, first.lost_by))
+
+
+def _chain(inf: Event | None, event: Event) -> tuple[Event, str]:
+    """The event to blame, with what came of it."""
+    if event.own:
+        return event, f"{event.operation} in {event.name} makes it"
+    if not event.of_infinity:
+        return event, f"{event.name} makes it" + ("" if event.back else f" {_made_of(event)}")
+    product = "then 0 × infinity, which is NaN" if event.operation in _FACTORS else "then NaN of it"
+    if event.is_sum and inf is not None:
+        return inf, f"{inf.name} makes infinity, and where gradients meet behind it, ∞ − ∞ is NaN"
+    if inf is None or inf.who == event.who:
+        return event, f"{event.name} makes it" + (f": {product}" if event.operation in _FACTORS else "")
+    return inf, f"{inf.name} makes infinity, and {event.name} {product}"
+
+
+def _made_of(event: Event) -> str:
+    """What an operation makes its result of, in words."""
+    of = "of that" if event.lost_by and event.lost_by != event.operation else "from finite numbers"
+    return _MADE_OF.get(event.why, of)
+
+
+_MADE_OF = {
+    "below": "of a number below zero",
+    "constant": "of a divisor that is 0 whatever the parameters are",
+    "count": "of a count that is 0 there",
+    "detached": "of a divisor that is 0 there, and detached",
+    "empty": "of nothing: its input is empty",
+    "single": "of a single value",
+    "indefinite": "of a matrix whose determinant is below zero",
+}

@@ -1,0 +1,197 @@
+"""Watching a loss for the first numbers that are not finite, and for what has led to them."""
+
+from dataclasses import dataclass
+
+from torch import Tensor
+from torch.utils._pytree import tree_leaves
+
+from gradwidgets.core.operations.provenance import Provenance
+from gradwidgets.core.operations.watching import HANDED_ON, Watching, floats_in
+
+_CONSTANTS = frozenset(("scalar_tensor", "full", "full_like"))
+_CUTTING_OFF = frozenset(("relu", "clamp", "clamp_min", "threshold"))
+_DIVIDING = frozenset(("div", "reciprocal"))
+
+
+@dataclass(frozen=True)
+class Event:
+    """An operation that made something not finite.
+
+    Attributes:
+        who: The operation, or the one whose backward it belongs to.
+        operation: The operation itself.
+        back: Whether that was on the way back.
+        of_infinity: Whether NaN came of infinity.
+        of_data: Whether it came of data that are not finite.
+        why: What is special about its input: "below" zero, a "constant" divisor of 0, a "count" of 0, a "detached"
+            divisor of 0, "empty", a "single" value, an "indefinite" matrix; or "".
+        zeros: Where its input is 0, of its shape; None where it is not.
+        lost_by: The operation that has made its input next to 0, as "exp" or "1 − sigmoid"; "" for none.
+        own: Whether it belongs to a backward of somebody's own.
+        of_where: Whether it is given the gradient of 0 that torch.where hands to what it has not taken.
+    """
+
+    who: str
+    operation: str
+    back: bool
+    of_infinity: bool
+    of_data: bool = False
+    why: str = ""
+    zeros: Tensor | None = None
+    lost_by: str = ""
+    own: bool = False
+    of_where: bool = False
+
+    @property
+    def is_sum(self) -> bool:
+        """Whether gradients that meet are summed: between two operations, not by one of them."""
+        return self.back and self.operation == "add"
+
+    @property
+    def name(self) -> str:
+        """Who does it, in words."""
+        return f"the backward of {self.who}" if self.back else self.who
+
+
+class NonFiniteWatch(Watching):
+    """Notes the first infinity made of finite numbers, the first NaN made of none, and data that are not finite.
+
+    Attributes:
+        inf: Where the first infinity came from.
+        nan: Where the first NaN came from.
+        data: Whether something not finite came in that no operation had made.
+        loss_is_finite: Whether the loss is.
+        loss_is_nan: Whether it is NaN.
+        steep: What has an infinite slope whatever is handed to its backward, in the order of the way forward.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.inf: Event | None = None
+        self.nan: Event | None = None
+        self.data, self.loss_is_finite, self.loss_is_nan = False, True, False
+        self.steep: list[str] = []
+        self._provenance = Provenance()
+        self._made: set[int] = set()
+        self._cut_off: set[int] = set()  # where results lie of what a clamp has cut off
+        self._of_data: set[int] = set()  # where results lie that are not finite as the data are not
+        self._from_where: set[int] = set()  # where gradients lie that torch.where has handed on
+        self._turned = False  # whether a determinant is below zero, by its sign
+        self._below: set[int] = set()  # where determinants lie that are below zero
+
+    def run(self, name: str, func, args: tuple, kwargs: dict) -> object:
+        """Run an operation and see whether it is the first to make something that is not finite."""
+        given = floats_in((args, kwargs))
+        nan_in, inf_in = any(map(_has_nan, given)), any(map(_has_inf, given))
+        # NaN that stands in the formula as a number: no operation has made it.
+        nan_in |= name in _CONSTANTS or any(
+            isinstance(one, float) and one != one for one in tree_leaves((args, kwargs))
+        )
+        of_data = any(t.data_ptr() in self._of_data for t in given)
+        if not self.node and (nan_in or inf_in):
+            fresh = any((_has_nan(t) or _has_inf(t)) and t.data_ptr() not in self._made for t in given)
+            self.data, of_data = self.data or fresh, of_data or fresh
+        result = func(*args, **kwargs)
+        out = floats_in(result)
+        self._made |= {tensor.data_ptr() for tensor in out}
+        if of_data:
+            self._of_data |= {tensor.data_ptr() for tensor in out if _has_nan(tensor) or _has_inf(tensor)}
+        self._cut_off |= {tensor.data_ptr() for tensor in out} if name in _CUTTING_OFF else set()
+        self._note_steep(name, given)
+        self._note_turned(name, out)
+        if self.node == "where" or (self.node and any(t.data_ptr() in self._from_where for t in given)):
+            self._from_where |= {tensor.data_ptr() for tensor in out}
+        if self.nan is None and any(map(_has_nan, out)):
+            if not nan_in:
+                self.nan = self._event(name, args, out, inf_in, of_data)
+            elif name == "where" and self._turned and not self.node:
+                self.nan = Event("logdet", name, False, False, why="indefinite")
+        handed_on = name in HANDED_ON or nan_in or inf_in
+        if self.inf is None and not handed_on and any(map(_has_inf, out)):
+            self.inf = self._event(name, args, out, False, of_data)
+        self._provenance.note(name, (args, kwargs), result)
+        return result
+
+    def back(self, value: Tensor, leaves: list[Tensor]) -> None:
+        """Follow a value back to the leaves, and know whether it is finite."""
+        self.loss_is_finite = bool(value.detach().isfinite())
+        self.loss_is_nan = bool(value.detach().isnan())
+        super().back(value, leaves)
+
+    def event(self) -> Event | None:
+        """The operation that decides, first of all one of the way that is not finite."""
+        both = [one for one in (self.nan, self.inf) if one is not None]
+        if not self.loss_is_finite:
+            made = [one for one in both if not one.back]
+            return (made[0] if self.loss_is_nan or self.inf is None else self.inf) if made else None
+        # What the way forward hid behind a choice meets the way back.
+        return next(iter([one for one in both if one.back] or both), None)
+
+    def _event(self, name: str, args: tuple, out: list[Tensor], of_infinity: bool, of_data: bool) -> Event:
+        why, zeros = self._reason(name, args, out)
+        if not why and not of_infinity and _of_what_is_cut_off(name, args, self._cut_off):
+            why, zeros = "cut off", None
+        who, back = self.node or name, bool(self.node)
+        lost_by = self._provenance.lost_by(floats_in(args))
+        own, of_where = back and self.own, back and self._is_of_where(args, out)
+        return Event(who, name, back, of_infinity, of_data, why, zeros, lost_by, own, of_where)
+
+    def _is_of_where(self, args: tuple, out: list[Tensor]) -> bool:
+        bad = ~out[0].isfinite()
+        handed = [one for one in floats_in(args) if one.data_ptr() in self._from_where]
+        return any(bool(((one == 0)[bad] if one.shape == bad.shape else one == 0).any()) for one in handed)
+
+    def _note_steep(self, name: str, given: list[Tensor]) -> None:
+        new = self.node and self.node not in self.steep
+        if new and name in _DIVIDING and given and bool((given[-1] == 0).any()):
+            self.steep.insert(0, self.node)
+
+    def _note_turned(self, name: str, out: list[Tensor]) -> None:
+        """torch.logdet puts NaN where the sign of a determinant is −1: a number in its formula."""
+        if self.node or name not in ("linalg_slogdet", "linalg_det"):
+            return
+        turned = bool((out[0] < 0).any())
+        if name == "linalg_slogdet":
+            self._turned = turned
+        elif turned:
+            self._below.add(out[0].data_ptr())
+
+    def _reason(self, name: str, args: tuple, made: list[Tensor]) -> tuple[str, Tensor | None]:
+        """What is special about the input of an operation that is not finite, see `Event`."""
+        given = [part for part in args if isinstance(part, Tensor) and part.is_floating_point()]
+        if not given or not made:
+            return "", None
+        first, bad = given[0], ~made[0].isfinite()
+        if first.numel() == 0:
+            return "empty", None
+        if name in ("std", "var") and first.numel() == made[0].numel():
+            return "single", None
+        if name in _DIVIDING:
+            divides = name == "div" and len(args) > 1 and isinstance(args[1], Tensor)
+            return (self._divisor(args[1]) if divides else ""), None
+        if any(part in name for part in ("log", "sqrt", "pow")) and first.shape == bad.shape:
+            if bool((first < 0)[bad].any()):
+                return "indefinite" if first.data_ptr() in self._below else "below", None
+            return "", first == 0
+        return "", None
+
+    def _divisor(self, divisor: Tensor) -> str:
+        if divisor.requires_grad or self.node or not bool((divisor == 0).all()):
+            return ""
+        if not self._provenance.of_parameters(divisor):
+            return "constant"
+        return "count" if self._provenance.is_count(divisor) else "detached"
+
+
+def _of_what_is_cut_off(name: str, args: tuple, cut_off: set[int]) -> bool:
+    """Whether an operation that is infinite at 0 is given what a clamp has cut off there."""
+    given = [part for part in args if isinstance(part, Tensor)]
+    return bool(given) and name in ("log", "log2", "log10", "reciprocal", "div") and given[-1].data_ptr() in cut_off
+
+
+def _has_nan(tensor: Tensor) -> bool:
+    return bool(tensor.isnan().any())
+
+
+def _has_inf(tensor: Tensor) -> bool:
+    return bool(tensor.isinf().any())

@@ -1,0 +1,36 @@
+"""Numbers in a formula that are 0 in a precision: an eps that is none."""
+
+import torch
+from torch import Tensor
+
+from gradwidgets.core.losses.loss_function import LossFunction
+from gradwidgets.core.operations.watching import Watching
+
+_ADDING = frozenset(("add", "sub", "rsub", "clamp", "clamp_min", "maximum"))
+
+
+def rounded_to_zero(function: LossFunction, point: Tensor, dtype: torch.dtype) -> float:
+    """A number above 0 that a loss adds, or clamps to, and that is 0 in a precision; 0 where there is none."""
+    watch = _Numbers(dtype)
+    try:
+        function.run_at(point, dtype, watch)
+    except Exception:
+        return 0.0
+    return watch.found
+
+
+class _Numbers(Watching):
+    def __init__(self, dtype: torch.dtype) -> None:
+        super().__init__()
+        self.found, self._dtype = 0.0, dtype
+
+    def run(self, name: str, func, args: tuple, kwargs: dict) -> object:
+        result = func(*args, **kwargs)
+        if name in _ADDING and not self.node and isinstance(result, Tensor) and result.dtype == self._dtype:
+            numbers = [part for part in args if isinstance(part, float) and part > 0]
+            lost = [one for one in numbers if float(torch.tensor(one, dtype=self._dtype)) == 0]
+            self.found = self.found or next(iter(lost), 0.0)
+        return result
+
+    def back(self, value: Tensor, leaves: list[Tensor]) -> None:
+        """Nothing: an eps stands on the way forward."""

@@ -1,0 +1,145 @@
+"""Which operation lets no gradient through, where a loss has none."""
+
+import contextlib
+
+import torch
+from torch import Tensor
+from torch.autograd.graph import Node
+
+from gradwidgets.core.losses.graph import nodes_of
+from gradwidgets.core.losses.loss_function import LossFunction
+from gradwidgets.core.operations.watching import plain_name
+
+_LITTLE = 1e-3  # of a gradient that comes in: less is none
+_BOUNDS = (
+    "Bound it smoothly (sigmoid, tanh, softplus); a parameter itself may be clamped after each step, under "
+    "torch.no_grad()."
+)
+_ONE_SIDE = (
+    "Is it clamped on the right side? A hinge keeps what is wrong and stops what is right: clamp(min=0) of the margin "
+    "that is missing. If it is, use softplus in its place."
+)
+_CLIPPED = (
+    "If the clip is meant, as PPO's is, take the worse of clipped and unclipped (torch.minimum of both objectives), so "
+    "that there is a way back; else bound it smoothly (sigmoid, tanh, softplus), or clamp the parameter itself after "
+    "each step, under torch.no_grad()."
+)
+_SATURATES = "Keep its input small: scale it, begin nearer to zero, or work with logits and the loss made for them."
+_CHOICE = "Use a soft form (logsumexp, softplus of the difference), or let the other branch go on growing."
+ACTIONS = {
+    "hardtanh": _BOUNDS,
+    "hardsigmoid": _BOUNDS,
+    "clamp_min": _ONE_SIDE,
+    "clamp_max": _ONE_SIDE,
+    "clamp": _CLIPPED,
+    "overlap": (
+        "Where two do not overlap, nothing of how far apart they are is left in the loss: add a term that sees the "
+        "distance, that of the centres say, as DIoU and GIoU do."
+    ),
+    "softplus": (
+        "It dies away on its low side: is its sign right? softplus of the margin that is missing is steep where "
+        "something is wrong."
+    ),
+    "relu": "Use leaky_relu or softplus, or begin where it is above zero.",
+    "threshold": "Use leaky_relu or softplus, or begin where it is above zero.",
+    "sigmoid": _SATURATES,
+    "tanh": _SATURATES,
+    "softmax": _SATURATES,
+    "exp": "Work with logarithms, or scale its input: it is as good as zero there.",
+    "minimum": _CHOICE,
+    "maximum": _CHOICE,
+    "where": _CHOICE,
+}
+
+
+def stopping(function: LossFunction, point: Tensor, axis: int | None = None) -> str:
+    """Run the loss at one point, and see where its gradient ends.
+
+    Args:
+        function: The loss.
+        point: (P,), where the gradient is zero or as good as zero.
+        axis: Of which parameter; None for all.
+
+    Returns:
+        torch's name of the operation nearest to the loss that is given a gradient and passes none on; "" where there
+        is none in `ACTIONS` that does.
+    """
+    watch = _Stops(axis)
+    try:
+        function.run_at(point, torch.float64, watch)
+    except Exception:
+        return ""
+    return watch.name
+
+
+def action_for(name: str) -> str:
+    """What to do about an operation that stops the gradient; "" for one that is not in `ACTIONS`."""
+    return next((action for part, action in ACTIONS.items() if part in name), "")
+
+
+class _Stops(contextlib.nullcontext):
+    """Notes the first operation that is given a gradient and passes none on, on the way back to a leaf."""
+
+    def __init__(self, axis: int | None) -> None:
+        super().__init__()
+        self.name, self._axis = "", axis
+
+    def back(self, value: Tensor, leaves: list[Tensor]) -> None:
+        if not value.requires_grad:
+            return
+        wanted = leaves if self._axis is None else [leaves[self._axis]]
+        leads = _leading_to(value.grad_fn, {id(leaf) for leaf in wanted})
+        hooks = [node.register_hook(self._noting(node)) for node in nodes_of(value) if node in leads]
+        try:
+            torch.autograd.grad(value, leaves, allow_unused=True)
+        finally:
+            for hook in hooks:
+                hook.remove()
+
+    def _noting(self, node: Node):
+        def note(passed: tuple, given: tuple) -> None:
+            come, gone = _largest(given), _largest(passed)
+            if not self.name and come > 0 and gone <= _LITTLE * come:
+                name = "overlap" if _is_overlap(node) else plain_name(node.name()) + _side(node)
+                self.name = name if action_for(name) else ""
+
+        return note
+
+
+def _side(node: Node) -> str:
+    """Of a clamp that stops on one side alone, which it is."""
+    bounds = [getattr(node, f"_saved_{side}", None) for side in ("min", "max")]
+    if "Clamp" not in node.name() or (bounds[0] is None) == (bounds[1] is None):
+        return ""
+    return "_max" if bounds[0] is None else "_min"
+
+
+def _is_overlap(node: Node) -> bool:
+    """Whether a clamp, or a relu, cuts off the lower of two ends less the higher of two starts."""
+    if not node.name().startswith(("Clamp", "Relu")):
+        return False
+    below = [child for child, _ in node.next_functions if child is not None]
+    if not below or not below[0].name().startswith("Sub"):
+        return False
+    ends = [child.name() for child, _ in below[0].next_functions if child is not None]
+    return len(ends) == 2 and ends[0].startswith("Minimum") and ends[1].startswith("Maximum")
+
+
+def _leading_to(root: Node, leaves: set[int]) -> set[Node]:
+    """The nodes of a graph from which one of the leaves is reached."""
+    leads: dict[Node, bool] = {}
+    stack = [root]
+    while stack:
+        node = stack[-1]
+        children = [child for child, _ in node.next_functions if child is not None]
+        missing = [child for child in children if child not in leads]
+        if missing:
+            stack += missing
+            continue
+        leads[node] = any(leads[child] for child in children) or id(getattr(node, "variable", None)) in leaves
+        stack.pop()
+    return {node for node, does in leads.items() if does}
+
+
+def _largest(gradients: tuple) -> float:
+    return max((float(one.abs().max()) for one in gradients if one is not None and one.numel()), default=0.0)

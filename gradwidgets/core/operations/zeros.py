@@ -1,0 +1,100 @@
+"""What makes a loss the same everywhere: data of zeros that multiply it away."""
+
+import torch
+from torch import Tensor
+from torch.utils._pytree import tree_leaves
+
+from gradwidgets.core.losses.loss_data import zero_of
+from gradwidgets.core.losses.loss_function import LossFunction
+from gradwidgets.core.operations.provenance import Provenance
+from gradwidgets.core.operations.stopping import action_for, stopping
+from gradwidgets.core.operations.watching import Watching
+
+_FACTORS = frozenset(("mul", "mv", "mm", "dot", "bmm", "addmm"))
+_LEAVE_OUT = "Such data teach nothing in this form: leave them out, or add a term that they do not multiply away."
+_SMOOTH = (
+    "Such data teach nothing in this form: smooth the numerator as well as the divisor, (2 · Σ p y + s) / (Σ p + Σ y + "
+    "s) for Dice, so that what is too much still counts, or leave them out."
+)
+_TIMES_NUMBER = "Is that factor meant? A weight that is 0 switches its term off."
+_UNKNOWN = (
+    "Look for what makes it so: a weight or a mask of 0, a comparison, a bound that all of the view lies beyond, "
+    "another variable than the one that is meant."
+)
+
+
+def why_constant(function: LossFunction, point: Tensor) -> tuple[str, str]:
+    """Why a loss is the same everywhere, in words, "" where that is not to be seen, and what to do.
+
+    Args:
+        function: The loss.
+        point: (P,), any in view.
+    """
+    watch = _Factors()
+    try:
+        function.run_at(point, torch.float64, watch)
+    except Exception:
+        return "", _UNKNOWN
+    if watch.whole and watch.zeros is not None:
+        name = zero_of(function, torch.ones_like(watch.zeros, dtype=torch.bool)).partition("[")[0]
+        what = name or "what it is multiplied by, of shape " + str(tuple(watch.zeros.shape)).replace(",)", ")")
+        return f"{what} is 0 all over, and multiplies the parameters away", _SMOOTH if watch.divides else _LEAVE_OUT
+    if watch.whole and watch.by_number:
+        return "it is multiplied by 0", _TIMES_NUMBER
+    stop = stopping(function, point)
+    return (f"{stop} lets no gradient through", action_for(stop)) if stop else ("", _UNKNOWN)
+
+
+class _Factors(Watching):
+    """Notes factors of 0 that no parameter has a part in, and follows what they leave nothing of.
+
+    Attributes:
+        zeros: The first such tensor; None where there is none.
+        by_number: Whether a number 0 is a factor.
+        divides: Whether it is divided by something made of the parameters after that.
+        whole: Whether they leave nothing of the parameters in the loss.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.zeros: Tensor | None = None
+        self.by_number = self.divides = self.whole = False
+        self._provenance = Provenance()
+        self._gone: set[int] = set()  # where results lie that the parameters are multiplied out of
+
+    def run(self, name: str, func, args: tuple, kwargs: dict) -> object:
+        """Run an operation and see what it leaves of the parameters."""
+        result = func(*args, **kwargs)
+        given = tree_leaves((args, kwargs))
+        ours = [one for one in given if isinstance(one, Tensor) and self._provenance.of_parameters(one)]
+        if ours and isinstance(result, Tensor) and self._goes(name, given, ours, result):
+            self._gone.add(result.data_ptr())
+        self._provenance.note(name, (args, kwargs), result)
+        return result
+
+    def back(self, value: Tensor, leaves: list[Tensor]) -> None:
+        """Nothing but a look at the end: the way forward has them all."""
+        self.whole = value.data_ptr() in self._gone
+
+    def _goes(self, name: str, given: list[object], ours: list[Tensor], result: Tensor) -> bool:
+        """Whether nothing of the parameters, in tensors of ours, is left in an operation's result."""
+        gone = [one for one in ours if one.data_ptr() in self._gone]
+        self.divides |= name == "div" and bool(gone) and len(gone) < len(ours)
+        if len(gone) == len(ours):
+            return True
+        if not result.is_floating_point() or bool(result.any()):
+            return False
+        others = [one for one in given if not any(one is other for other in ours)]
+        if name in _FACTORS:
+            self.by_number |= (by_number := any(isinstance(one, int | float) and one == 0 for one in others))
+            return bool(gone) or self._has_zeros(others) or by_number
+        if name == "div":
+            return bool(gone)
+        # As a weight within a loss of torch's: of numbers that are not all 0 nothing is left.
+        return any(bool(one.any()) for one in ours) and self._has_zeros(others)
+
+    def _has_zeros(self, others: list[object]) -> bool:
+        zeros = [one.detach() for one in others if isinstance(one, Tensor) and one.numel() and not bool(one.any())]
+        if zeros and self.zeros is None:
+            self.zeros = zeros[0]
+        return bool(zeros)

@@ -1,0 +1,1 @@
+"""What every result can do; findings, long work in slices, numbers and refusals in words."""

@@ -1,0 +1,55 @@
+"""Long work from Python, with a bar where the reader has one."""
+
+import time
+from typing import TypeVar
+
+from gradwidgets.core.results.slices import Slices
+
+T = TypeVar("T")
+
+PATIENCE = 1.0  # seconds without a word
+
+
+def finish_with_bar(work: Slices[T], what: str) -> T:
+    """Run work to its end; if that takes more than a second, show how far it is, with tqdm where it is installed.
+
+    Args:
+        work: What to do.
+        what: What it is called beside the bar.
+
+    Returns:
+        Its result.
+    """
+    began, bar = time.perf_counter(), None
+    try:
+        while True:
+            try:
+                done = next(work)
+            except StopIteration as end:
+                return end.value
+            if bar is None and time.perf_counter() - began > PATIENCE:
+                bar = _bar(what)
+            if bar is not None:
+                bar.update(max(0.0, min(100.0, round(100 * done, 1)) - bar.n))
+    finally:
+        if bar is not None:
+            bar.close()
+
+
+class _Silent:
+    n = 0.0
+
+    def update(self, more: float) -> None:
+        self.n += more
+
+    def close(self) -> None:
+        pass
+
+
+def _bar(what: str) -> object:
+    try:
+        from tqdm.auto import tqdm
+    except ImportError:
+        return _Silent()
+    quiet = type("Bar", (tqdm,), {"monitor_interval": 0})  # or a thread of tqdm's stays when the bar is gone
+    return quiet(total=100, desc=what, unit="%", leave=False, bar_format="{desc}: {percentage:3.0f} %|{bar}| {elapsed}")

@@ -1,0 +1,50 @@
+"""The states of random generators."""
+
+import pickle
+import random
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from gradwidgets.core.subject.held.bits import memory_of
+
+
+@dataclass(frozen=True, eq=False)
+class Generator:
+    """A random generator's state, and what sets it."""
+
+    state: object
+    restore: Callable[[object], None]
+
+    @property
+    def bits(self) -> bytes:
+        """The state as bytes."""
+        return bytes(memory_of(self.state)) if isinstance(self.state, Tensor) else pickle.dumps(self.state)
+
+    def same(self, other: "Generator") -> bool:
+        """Whether the other is in the same state."""
+        if isinstance(self.state, Tensor):
+            return torch.equal(self.state, other.state)
+        return all(_same(a, b) for a, b in zip(self.state, other.state, strict=True))
+
+
+def generators() -> dict[str, Generator]:
+    """The state of every random generator in sight."""
+    states: dict[str, tuple[object, Callable]] = {
+        "torch": (torch.get_rng_state(), torch.set_rng_state),
+        "python": (random.getstate(), random.setstate),
+    }
+    numpy = sys.modules.get("numpy")  # only if the model can know it
+    if numpy is not None:
+        states["numpy"] = numpy.random.get_state(), numpy.random.set_state
+    if torch.cuda.is_available() and torch.cuda.is_initialized():
+        for index in range(torch.cuda.device_count()):
+            states[f"cuda:{index}"] = torch.cuda.get_rng_state(index), lambda s, i=index: torch.cuda.set_rng_state(s, i)
+    return {name: Generator(state, restore) for name, (state, restore) in states.items()}
+
+
+def _same(a: object, b: object) -> bool:
+    return bool((a == b).all()) if hasattr(a, "all") else a == b  # NumPy's state holds an array

@@ -1,0 +1,161 @@
+"""All that can be reached from somebody's objects, held to be compared and put back."""
+
+import hashlib
+import itertools
+from collections.abc import Collection, Iterable, Iterator
+
+import torch
+from torch import Tensor
+
+from gradwidgets.core.subject.held.bits import Digest, Piece, as_bytes, bits_of, write
+from gradwidgets.core.subject.held.certificate import Certificate
+from gradwidgets.core.subject.held.parts import Contents
+from gradwidgets.core.subject.held.process import Process
+from gradwidgets.core.subject.held.reached import Reached
+from gradwidgets.core.subject.held.tensors import HeldTensor, writable
+
+_WAITING = 1 << 22  # bytes of a model's copy that may be held for a fingerprint that nobody has asked for
+
+
+class Held:
+    """Modules, parameters, gradients, buffers, modes, hooks, attributes, and containers at any depth.
+
+    Args:
+        *roots: Modules, functions, or whatever else.
+        outside: Whether to hold what functions name as globals too, and attributes of classes.
+        but: Ids of objects that are passed through only.
+
+    Attributes:
+        reached: What is held.
+        bits: The tensors' bits, as they were.
+        not_compared: What cannot be seen: tensors without numbers of their own, objects of libraries.
+    """
+
+    def __init__(self, *roots: object, outside: bool = True, but: Collection[int] = ()) -> None:
+        self.reached = Reached(*roots, outside=outside, but=but)
+        self._read()
+
+    def _read(self) -> None:
+        self.bits = list(bits_of(self._numbered()))
+        self._sizes = [span for piece in self.bits for span in piece.spans]
+        known = {label for label, _ in self._sizes}
+        unseen = [f"{label} ({kind})" if label else kind for label, kind in self.reached.opaque.items()]
+        self.not_compared = (*(label for label, _ in self._numbered() if label not in known), *unseen)
+        self._text = self._describe()
+
+    def _numbered(self) -> Iterator[tuple[str, Tensor]]:
+        return ((held.label, held.tensor) for held in self.tensors())
+
+    def tensors(self) -> list[HeldTensor]:
+        """All tensors, gradients first: one that is given back must fit its parameter."""
+        return [*self.reached.gradients, *self.reached.tensors]
+
+    def refresh(self) -> None:
+        """Take everything as it is now for how it belongs; objects that have come since are not held."""
+        self.reached.classes.refresh()
+        self.reached.empty.refresh()
+        for part in self.reached.parts:
+            part.refresh()
+        for held in self.tensors():
+            held.refresh()
+        self._read()
+
+    def restore(self) -> list[str]:
+        """Put back whatever has changed; return what that was, in words. May be done again."""
+        restored = [*self.reached.classes.put_back(), *self.reached.empty.put_back()]
+        restored += [word for part in self.reached.parts if part.changed() for word in part.put_back()]
+        restored += [word for held in self.tensors() if held.changed() for word in held.put_back()]
+        if not self._same_bits():
+            restored += self._numbers_put_back()
+        for held in self.tensors():
+            held.put_version()
+        return restored
+
+    def _same_bits(self) -> bool:
+        """Whether the tensors hold what they held, read piece by piece."""
+        return all_same(self.bits, bits_of(self._numbered(), copy=False))
+
+    def _numbers_put_back(self) -> Iterator[str]:
+        tensors = dict(self._numbered())
+        for label, before in self.differing(tensors):
+            with writable(tensors[label]):
+                write(tensors[label], before)
+            yield label
+
+    def differing(self, tensors: dict[str, Tensor]) -> Iterator[tuple[str, Tensor]]:
+        """Which of some tensors, by their labels, hold other bits than those that are held, and these."""
+        for piece in self.bits:
+            held, start = piece.words.view(torch.uint8), 0
+            for label, size in piece.spans:
+                before, now = held[start : start + size], as_bytes(tensors[label])
+                start += size
+                if now is not None and not torch.equal(now, before):
+                    yield label, before
+
+    def differences(self) -> list[str]:
+        """What is not as it was, in words; nothing is put back."""
+        found = [*self.reached.classes.changed(), *self.reached.empty.changed()]
+        found += [part.place.words for part in self.reached.parts if part.changed()]
+        found += [held.label for held in self.tensors() if held.changed()]
+        return found if self._same_bits() else [*found, "numbers"]
+
+    def put_back(self) -> Certificate:
+        """Restore what has changed, compare all with what was held, and certify it."""
+        restored = self.restore()
+        return self.certificate(restored, self.differences() if restored else [])
+
+    def compare(self) -> Certificate:
+        """Compare all with what was held and certify it; nothing is put back."""
+        return self.certificate((), self.differences())
+
+    def certificate(
+        self, restored: Iterable[str], changed: Iterable[str], process: Process | None = None
+    ) -> Certificate:
+        """Certify what was found.
+
+        Args:
+            restored: What was put back.
+            changed: What is not as it was.
+            process: The settings that were compared too.
+        """
+        restored, changed = (tuple(dict.fromkeys(words)) for words in (restored, changed))
+        random = "" if process is None else hashlib.sha256(process.random_bits()).hexdigest()
+        before = Digest(self.bits, self._text + random)
+        after = before if not changed else Digest(bits_of(self._numbered()), self._describe() + random)
+        if self.size > _WAITING:
+            before(), after()
+        return Certificate(not changed, before, after, self._compared(process), restored, changed, self.not_compared)
+
+    @property
+    def size(self) -> int:
+        """How many bytes of numbers are held."""
+        return sum([size for _, size in self._sizes])
+
+    def _compared(self, process: Process | None) -> dict[str, int]:
+        reached = self.reached
+        return {
+            "modules": len(reached.modules),
+            "tensors": len(reached.tensors),
+            "gradients": len(reached.gradients),
+            "bytes": self.size,
+            "hooks": sum([len(one.before) for one in self._hooks()]),
+            "attributes and containers": len(reached.parts) + len(reached.empty) + len(reached.classes),
+            "random generators": 0 if process is None else process.generators,
+            "settings": 0 if process is None else process.count,
+        }
+
+    def _hooks(self) -> list[Contents]:
+        """The dictionaries of hooks."""
+        return [p for p in self.reached.parts if isinstance(p, Contents) and p.place.attribute.endswith("_hooks")]
+
+    def _describe(self) -> str:
+        """What is no tensor, as text."""
+        modes = "".join(["t" if module.training else "e" for _, module in self.reached.modules])
+        hooks = [(one.place.label, one.place.attribute, len(one.held)) for one in self._hooks()]
+        trained = "".join(["g" if held.tensor.requires_grad else "f" for held in self.reached.tensors])
+        return f"{modes} {hooks} {trained} {self._sizes} "
+
+
+def all_same(held: Iterable[Piece], now: Iterable[Piece]) -> bool:
+    """Whether two rows of bits are the same."""
+    return all(a is not None and a.same(b) for a, b in itertools.zip_longest(held, now))

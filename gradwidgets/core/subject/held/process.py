@@ -1,0 +1,326 @@
+"""Settings of the whole process that somebody's code may flip, and random numbers: held, and put back."""
+
+import decimal
+import gc
+import locale
+import logging
+import os
+import signal
+import sys
+import threading
+import warnings
+from collections.abc import Callable, Iterator
+
+import torch
+from torch.nn.modules import module as torch_module
+from torch.overrides import _get_current_function_mode_stack, _pop_mode
+from torch.utils._python_dispatch import _get_current_dispatch_mode_stack
+from torch.utils._python_dispatch import _pop_mode as _pop_dispatch_mode
+
+from gradwidgets.core.subject.held.generators import generators
+
+_HOOKS = [name for name, held in vars(torch_module).items() if name.startswith("_global_") and hasattr(held, "items")]
+_AUTOCAST = ("cpu", "cuda")
+_MODES_KEYS = torch._C.DispatchKey.Python, torch._C.DispatchKey.PythonTLSSnapshot
+_WAYS = [  # in which attention is computed
+    name
+    for name in ("flash", "mem_efficient", "math", "cudnn", "overrideable", "fa3")
+    if hasattr(torch._C, f"_get_{name}_sdp_enabled") and hasattr(torch._C, f"_set_sdp_use_{name}")
+]
+
+
+class Process:
+    """Settings of the process as they are now.
+
+    Held are torch's default dtype and device, gradient, anomaly and deterministic modes, autocast, threads, precisions,
+    backends, print options, hooks on all modules, modes that are entered; NumPy's error and print settings; warnings'
+    filters; the folder, the environment, standard output, signals, logging, collection of garbage; random numbers.
+
+    Args:
+        random_numbers: Whether the random generators are held too.
+    """
+
+    def __init__(self, random_numbers: bool = True) -> None:
+        self._held = {name: (get(), put) for name, get, put in SETTINGS}
+        self._random = generators() if random_numbers else {}
+
+    @property
+    def count(self) -> int:
+        """How many settings are held."""
+        return len(self._held)
+
+    @property
+    def generators(self) -> int:
+        """How many random generators are held."""
+        return len(self._random)
+
+    def random_bits(self) -> bytes:
+        """The states of the random generators, as they were."""
+        return b"".join([one.bits for one in self._random.values()])
+
+    def put_back(self) -> list[str]:
+        """Restore what has changed; return what that was, in words."""
+        changed = []
+        for name, get, _ in SETTINGS:
+            before, put = self._held[name]
+            if get() != before:
+                put(before)
+                changed.append(name)
+        return changed + list(self._random_put_back())
+
+    def _random_put_back(self) -> Iterator[str]:
+        now = generators() if self._random else {}
+        for name, generator in self._random.items():
+            if name in now and not now[name].same(generator):
+                generator.restore(generator.state)
+                yield f"the random numbers of {name}"
+
+    def differences(self) -> list[str]:
+        """What is not as it was, in words."""
+        changed = [name for name, get, _ in SETTINGS if get() != self._held[name][0]]
+        now = generators() if self._random else {}
+        return changed + [f"the random numbers of {n}" for n, g in self._random.items() if not now[n].same(g)]
+
+
+def _default_device() -> torch.device | None:
+    context = getattr(torch._GLOBAL_DEVICE_CONTEXT, "device_context", None)
+    return None if context is None else context.device
+
+
+def _deterministic() -> tuple[bool, bool, bool]:
+    return (
+        torch.are_deterministic_algorithms_enabled(),
+        torch.is_deterministic_algorithms_warn_only_enabled(),
+        torch.utils.deterministic.fill_uninitialized_memory,
+    )
+
+
+def _put_deterministic(held: tuple[bool, bool, bool]) -> None:
+    torch.use_deterministic_algorithms(held[0], warn_only=held[1])
+    torch.utils.deterministic.fill_uninitialized_memory = held[2]
+
+
+def _autocast() -> tuple:
+    kinds = [(torch.is_autocast_enabled(kind), torch.get_autocast_dtype(kind)) for kind in _AUTOCAST]
+    depth = torch.autocast_increment_nesting() - 1
+    torch.autocast_decrement_nesting()
+    return (*kinds, torch.is_autocast_cache_enabled(), depth)
+
+
+def _put_autocast(held: tuple) -> None:
+    for kind, (enabled, dtype) in zip(_AUTOCAST, held, strict=False):
+        torch.set_autocast_enabled(kind, enabled)
+        torch.set_autocast_dtype(kind, dtype)
+    torch.set_autocast_cache_enabled(held[-2])
+    while _autocast()[-1] > held[-1]:
+        torch.autocast_decrement_nesting()
+    torch.clear_autocast_cache()
+
+
+def _backends() -> tuple[bool, ...]:
+    # By torch's inner names: its public ones refuse to be set in some test environments.
+    return (
+        torch.backends.mha.get_fastpath_enabled(),
+        *(torch._C._get_cudnn_enabled(), torch._C._get_cudnn_benchmark(), torch._C._get_cudnn_deterministic()),
+        torch._C._get_mkldnn_enabled(),
+        *(getattr(torch._C, f"_get_{name}_sdp_enabled")() for name in _WAYS),
+        *torch._C._get_sdp_priority_order(),
+    )
+
+
+def _put_backends(held: tuple[bool, ...]) -> None:
+    torch.backends.mha.set_fastpath_enabled(held[0])
+    torch._C._set_cudnn_enabled(held[1])
+    torch._C._set_cudnn_benchmark(held[2])
+    torch._C._set_cudnn_deterministic(held[3])
+    torch._C._set_mkldnn_enabled(held[4])
+    for name, wanted in zip(_WAYS, held[5:], strict=False):
+        getattr(torch._C, f"_set_sdp_use_{name}")(wanted)
+    torch._C._set_sdp_priority_order(list(held[5 + len(_WAYS) :]))
+
+
+def _put_print_options(held: dict) -> None:
+    vars(torch._tensor_str.PRINT_OPTS).update(held)
+
+
+def _global_hooks() -> list[tuple]:
+    return [tuple(getattr(torch_module, name).items()) for name in _HOOKS]
+
+
+def _put_global_hooks(held: list[tuple]) -> None:
+    for name, items in zip(_HOOKS, held, strict=True):
+        hooks = getattr(torch_module, name)
+        hooks.clear()
+        hooks.update(items)
+
+
+def _modes() -> tuple[list, list]:
+    return _get_current_function_mode_stack(), _get_current_dispatch_mode_stack()
+
+
+def _put_modes(held: tuple[list, list]) -> None:
+    while len(_get_current_function_mode_stack()) > len(held[0]):
+        _pop_mode()
+    while len(_get_current_dispatch_mode_stack()) > len(held[1]):
+        _pop_dispatch_mode()
+
+
+def _dispatch() -> tuple[bool, ...]:
+    return tuple([torch._C._dispatch_tls_is_dispatch_key_included(key) for key in _MODES_KEYS])
+
+
+def _put_dispatch(held: tuple[bool, ...]) -> None:
+    # Who enters inference mode inside a mode that sees operations, and leaves it after that one, brings it back empty.
+    for key, included in zip(_MODES_KEYS, held, strict=True):
+        torch._C._dispatch_tls_set_dispatch_key_included(key, included)
+
+
+def _saved_tensors_hooks() -> object:
+    return torch._C._autograd._top_saved_tensors_default_hooks(True)
+
+
+def _put_saved_tensors_hooks(held: object) -> None:
+    while (top := _saved_tensors_hooks()) != held and top is not None:
+        torch._C._autograd._pop_saved_tensors_default_hooks()
+
+
+def _warning_filters() -> tuple:
+    return warnings.filters, list(warnings.filters), warnings.showwarning, warnings._showwarnmsg_impl
+
+
+def _put_warning_filters(held: tuple) -> None:
+    warnings.filters, filters, warnings.showwarning, warnings._showwarnmsg_impl = held
+    warnings.filters[:] = filters
+    warnings._filters_mutated()
+
+
+def _folder() -> str:
+    try:
+        return os.getcwd()
+    except OSError:  # it was removed
+        return ""
+
+
+def _environment() -> dict:
+    return dict(os.environ._data)  # as the system has it: what it means is worked out only to put it back
+
+
+def _put_environment(held: dict) -> None:
+    wanted = {os.environ.decodekey(name): os.environ.decodevalue(value) for name, value in held.items()}
+    for name in set(os.environ) - set(wanted):
+        del os.environ[name]
+    os.environ.update(wanted)
+
+
+def _put_streams(held: tuple) -> None:
+    sys.stdout, sys.stderr = held
+
+
+def _interrupt() -> object:
+    return signal.getsignal(signal.SIGINT)
+
+
+def _put_interrupt(held: object) -> None:
+    if threading.current_thread() is threading.main_thread():  # else it is refused
+        signal.signal(signal.SIGINT, held)
+
+
+def _numpy_settings() -> tuple:
+    numpy = sys.modules.get("numpy")  # only if somebody's code can know it
+    return () if numpy is None else (numpy.geterr(), numpy.geterrcall(), numpy.get_printoptions())
+
+
+def _put_numpy_settings(held: tuple) -> None:
+    if held:
+        numpy, (errors, call, printed) = sys.modules["numpy"], held
+        numpy.seterr(**errors)
+        numpy.seterrcall(call)
+        numpy.set_printoptions(**{k: v for k, v in printed.items() if k != "override_repr" or v is not None})
+
+
+def _put_collection(held: bool) -> None:
+    (gc.enable if held else gc.disable)()
+
+
+def _put_logging(held: tuple[int, int]) -> None:
+    logging.root.level = held[0]
+    logging.disable(held[1])
+    logging.root.manager._clear_cache()
+
+
+def _levels() -> int:
+    return len(torch._C._functorch.get_interpreter_stack() or ())
+
+
+def _put_levels(held: int) -> None:
+    """An interrupt may come between the step into a level and the block that leaves it again."""
+    while _levels() > held:
+        torch._C._functorch.pop_dynamic_layer_stack()
+
+
+def stance() -> object:
+    """How torch.compile's code runs; None for as usual, or while nobody has asked for it."""
+    dynamo = sys.modules.get("torch._dynamo.eval_frame")
+    return None if dynamo is None or dynamo._stance == dynamo.DynamoStance() else dynamo._stance
+
+
+def put_stance(held: object) -> None:
+    """Have it run like that again."""
+    dynamo = sys.modules["torch._dynamo.eval_frame"]
+    dynamo._set_stance(dynamo.DynamoStance() if held is None else held)
+
+
+def _decimal() -> tuple:
+    context = decimal.getcontext()
+    flags, traps = tuple(context.flags.items()), tuple(context.traps.items())
+    return context.prec, context.rounding, context.Emin, context.Emax, context.capitals, context.clamp, flags, traps
+
+
+def _put_decimal(held: tuple) -> None:
+    context = decimal.getcontext()
+    context.prec, context.rounding, context.Emin, context.Emax, context.capitals, context.clamp = held[:6]
+    context.flags.update(held[6])
+    context.traps.update(held[7])
+
+
+Setting = tuple[str, Callable[[], object], Callable[[object], None]]
+
+# Name, how it is read, how it is set; modes that are entered come after the device, which is one of them.
+SETTINGS: tuple[Setting, ...] = (
+    ("torch's default dtype", torch.get_default_dtype, torch.set_default_dtype),
+    ("torch's default device", _default_device, torch.set_default_device),
+    ("torch's modes", _modes, _put_modes),
+    ("torch's dispatch", _dispatch, _put_dispatch),
+    ("gradient mode", torch.is_grad_enabled, torch._C._set_grad_enabled),
+    ("deterministic mode", _deterministic, _put_deterministic),
+    (
+        "anomaly mode",
+        lambda: (torch.is_anomaly_enabled(), torch.is_anomaly_check_nan_enabled()),
+        lambda held: torch.set_anomaly_enabled(*held),
+    ),
+    ("autocast", _autocast, _put_autocast),
+    ("saved tensors' hooks", _saved_tensors_hooks, _put_saved_tensors_hooks),
+    ("levels of vmap and grad", _levels, _put_levels),
+    ("threads of autograd", torch._C._is_multithreading_enabled, torch._C._set_multithreading_enabled),
+    ("torch's threads", torch.get_num_threads, torch.set_num_threads),
+    ("precision of matrix products", torch.get_float32_matmul_precision, torch.set_float32_matmul_precision),
+    ("torch's backends", _backends, _put_backends),
+    ("whether compiled code runs", stance, put_stance),
+    ("rewriting of scripted code", torch._C._get_graph_executor_optimize, torch._C._set_graph_executor_optimize),
+    ("torch's print options", lambda: dict(vars(torch._tensor_str.PRINT_OPTS)), _put_print_options),
+    ("hooks of all modules", _global_hooks, _put_global_hooks),
+    ("torch's repeated warnings", torch.is_warn_always_enabled, torch.set_warn_always),
+    ("NumPy's settings", _numpy_settings, _put_numpy_settings),
+    ("filters of warnings", _warning_filters, _put_warning_filters),
+    ("the working folder", _folder, os.chdir),
+    ("environment variables", _environment, _put_environment),
+    ("standard output", lambda: (sys.stdout, sys.stderr), _put_streams),
+    ("the search path", lambda: list(sys.path), lambda held: sys.path.__setitem__(slice(None), held)),
+    ("the recursion limit", sys.getrecursionlimit, sys.setrecursionlimit),
+    ("what an interrupt does", _interrupt, _put_interrupt),
+    ("the locale", lambda: locale.setlocale(locale.LC_ALL), lambda held: locale.setlocale(locale.LC_ALL, held)),
+    ("decimal numbers' context", _decimal, _put_decimal),
+    ("collection of garbage", gc.isenabled, _put_collection),
+    ("the root logger's level", lambda: (logging.root.level, logging.root.manager.disable), _put_logging),
+)
+NAMES = frozenset([name for name, *_ in SETTINGS])

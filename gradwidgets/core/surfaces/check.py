@@ -1,0 +1,253 @@
+"""One loss, checked: its surface, a table at inputs that tell, a verdict; for the eye or for a test suite."""
+
+import os
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from numbers import Real
+from pathlib import Path
+
+import torch
+
+from gradwidgets.core.losses.directions import along
+from gradwidgets.core.objectives.axes import check_loss_axes
+from gradwidgets.core.objectives.objective import Objective
+from gradwidgets.core.results.allowed import check_flag
+from gradwidgets.core.results.finding import Finding
+from gradwidgets.core.results.progress import finish_with_bar
+from gradwidgets.core.results.result import Result
+from gradwidgets.core.results.wording import number, percent
+from gradwidgets.core.subject.held.certificate import Certificate
+from gradwidgets.core.subject.home import at_home
+from gradwidgets.core.subject.untouched import Untouched
+from gradwidgets.core.surfaces.checking import checking
+from gradwidgets.core.surfaces.pairs import PairsReport, checking_pairs
+from gradwidgets.core.surfaces.patterns.ends.target import Target
+from gradwidgets.core.surfaces.patterns.ground import dead_share
+from gradwidgets.core.surfaces.patterns.look import Look
+from gradwidgets.core.surfaces.patterns.registry import PATTERNS
+from gradwidgets.core.surfaces.probe import ProbeRow
+from gradwidgets.core.surfaces.proportion import OUT
+from gradwidgets.core.surfaces.report_text import as_markdown, as_page, as_text, is_ok, marks
+from gradwidgets.core.surfaces.surface import SurfaceGrid
+
+Axes = Mapping[str, tuple[float, float]]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class LossReport(Result):
+    """What is to be said of a loss.
+
+    Attributes:
+        name: What the loss is called.
+        grid: Its surface and gradient field.
+        rows: The table at representative inputs.
+        findings: The verdict, worst first.
+        certificate: The proof that whatever the loss holds is as it was before.
+    """
+
+    name: str
+    grid: SurfaceGrid
+    rows: list[ProbeRow]
+    findings: list[Finding]
+    certificate: Certificate | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def ok(self) -> bool:
+        """Whether there is neither a warning nor an error among the findings."""
+        return is_ok(self.findings)
+
+    def to_frame(self):
+        """The table as a pandas DataFrame, a row for each `ProbeRow`; the inputs' columns are the parameters' names."""
+        import pandas
+
+        rows = []
+        for row in self.rows:
+            said = {"component": row.component, "parameter": row.parameter, "input name": row.input_name}
+            found = {"loss": row.loss, "gradient": row.gradient, "flag": row.flag}
+            taken = {*said, *found}
+            inputs = {f"{name} (input)" if name in taken else name: value for name, value in row.inputs.items()}
+            rows.append({**said, **inputs, **found})
+        return pandas.DataFrame(rows)
+
+    def to_markdown(self) -> str:
+        """The report as Markdown: a heading with the verdict, a list of the findings, the table with a line an input.
+
+        Returns:
+            The text, with a newline at its end. Whatever a name or a message holds means nothing but itself.
+        """
+        return as_markdown(self.name, self.grid, self.findings, self.rows)
+
+    def to_html(self, path: str | os.PathLike[str]) -> Path:
+        """Write the report as a page of its own: verdict, picture, findings, notes and table, light and dark.
+
+        The loss is not called again. The page needs no other file, fetches nothing and runs nothing.
+
+        Args:
+            path: Where; a file that is there already is replaced.
+
+        Returns:
+            The path.
+
+        Raises:
+            TypeError: `path` is no path.
+            OSError: It cannot be written there: FileNotFoundError where there is no such folder.
+        """
+        from gradwidgets.figures.base.style import STYLES
+        from gradwidgets.figures.surface.report_picture import report_picture
+
+        if not isinstance(path, (str, os.PathLike)):
+            raise TypeError(f"path must be a path, a string say; got {path!r:.60}")
+        path, marked = Path(path), marks(self.findings)
+        pictures = {theme: report_picture(self.grid, marked, style) for theme, style in STYLES.items()}
+        page = as_page(self.name, self.grid, self.findings, self.rows, pictures)
+        # Half of a surrogate pair, which UTF-8 has no bytes for, must not keep a report from being written.
+        path.write_text(page, encoding="utf-8", errors="xmlcharrefreplace", newline="\n")
+        return path
+
+    def __str__(self) -> str:
+        """The verdict and the table as text."""
+        return as_text(self.name, self.grid, self.findings, self.rows, ok=self.ok)
+
+
+@at_home
+def check_loss(
+    loss: Callable | Objective,
+    axes: Axes,
+    *,
+    fixed: Mapping[str, object] | None = None,
+    probes: Mapping[str, object] | None = None,
+    target: Target | None = None,
+    resolution: int | None = None,
+    dtype: torch.dtype | str = "float32",
+    seconds: float | None = None,
+    directions: Mapping[str, torch.Tensor] | None = None,
+    pairs: bool = False,
+) -> LossReport | PairsReport:
+    """Say what is wrong with a loss, or that nothing is.
+
+    What takes longer than a second shows how far it is, where tqdm is installed.
+
+    Args:
+        loss: Any callable that takes tensors by name; see `sample_surface`.
+        axes: One or two of its parameters, name → (low, high); with `pairs` three and more.
+        fixed: Its other parameters.
+        probes: Inputs of one's own for the table; see `probe`.
+        target: Where it should lead; see `find_patterns`.
+        resolution: Grid points along each axis of the picture; no verdict depends on it. None for 81, or 41 of a loss
+            that must be called point by point.
+        dtype: The precision of the training: the loss is looked at in it, as under autocast, beside float64. "float32",
+            "float16" or "bfloat16", or torch's.
+        seconds: About how long it may take, of a loss that must be called point by point: its grid is coarser then,
+            what there is no time for is left out, and the notes say so. None for as long as it takes.
+        directions: For a loss of a whole tensor, logits of shape (B, C) say: axis → a tensor of that shape. The axes
+            are then amounts of these, added to the tensor in `fixed` that has their shape, or to zeros.
+        pairs: Whether to look at every pair of three axes and more, the others held near the middle of theirs.
+
+    Returns:
+        The report; `print` it, or ask for its `ok`. With `pairs` one of all pairs, the worst three in its text.
+
+    Raises:
+        TypeError: As in `sample_surface`, `probe` and `find_patterns`.
+        ValueError: Likewise; or `seconds` is not above 0, or something was given that does not go with `pairs`.
+        LossError: The loss cannot be evaluated at all; a ValueError.
+    """
+    if isinstance(loss, Mapping):
+        raise TypeError(f"check_loss takes one loss; call it for each of {', '.join(map(repr, loss))}")
+    if seconds is not None and not (isinstance(seconds, Real) and not isinstance(seconds, bool) and seconds > 0):
+        raise ValueError(f"seconds must be a number above 0, or None; got {seconds!r:.60}")
+    check_flag("pairs", pairs)
+    if pairs:
+        alone = {"probes": probes, "target": target, "resolution": resolution, "directions": directions}
+        given = [name for name, value in alone.items() if value is not None]
+        if given:
+            raise ValueError(f"{given[0]} does not go with pairs=True: check one pair by itself")
+    with Untouched(loss, fixed) as block, block.again():
+        if pairs:
+            work = checking_pairs(loss, axes, fixed, dtype=dtype, seconds=seconds)
+            return finish_with_bar(work, "check_loss")
+        if directions is not None:
+            loss, fixed = along(loss, check_loss_axes(axes), fixed, directions)
+        options = {"probes": probes, "target": target, "resolution": resolution, "dtype": dtype, "seconds": seconds}
+        done = finish_with_bar(checking(loss, axes, fixed=fixed, **options), "check_loss")
+    return LossReport(done.name, done.grid, done.rows, done.findings, block.certificate)
+
+
+@at_home
+def assert_loss(
+    loss: Callable | Objective,
+    axes: Axes,
+    *,
+    max_dead: float = 0.01,
+    finite: bool = True,
+    allow: Iterable[str] = (),
+    fixed: Mapping[str, object] | None = None,
+    probes: Mapping[str, object] | None = None,
+    target: Target | None = None,
+    resolution: int = 41,
+    dtype: torch.dtype | str = "float32",
+    directions: Mapping[str, torch.Tensor] | None = None,
+) -> None:
+    """Fail, with the evidence, if a loss has something wrong: for a test suite.
+
+    Args:
+        loss: As in `check_loss`.
+        axes: As in `check_loss`.
+        max_dead: The share of the view that may be dead.
+        finite: Whether all of it must be finite.
+        allow: Names in `PATTERNS` that are accepted, "saddle" say.
+        fixed: As in `check_loss`.
+        probes: As in `check_loss`; at each of them there must be a finite gradient, and one that is not zero unless
+            the loss is at its lowest in view.
+        target: As in `check_loss`.
+        resolution: As in `check_loss`.
+        dtype: As in `check_loss`.
+        directions: As in `check_loss`.
+
+    Raises:
+        AssertionError: Something is wrong; the message says what, and then the report.
+        ValueError: As in `check_loss`, or `allow` holds a name that there is not.
+        TypeError: As in `check_loss`.
+    """
+    __tracebackhide__ = True  # pytest then shows the test and the evidence, not this
+    check_flag("finite", finite)
+    if isinstance(max_dead, bool) or not (isinstance(max_dead, Real) and 0 <= max_dead <= 1):
+        raise ValueError(f"max_dead must be a share from 0 to 1; got {max_dead!r:.60}")
+    allowed = _allowed(allow)
+    report = check_loss(
+        loss, axes, fixed=fixed, probes=probes, target=target, resolution=resolution, dtype=dtype, directions=directions
+    )
+    wrong = [
+        f"{finding.name}: {finding.message}. {finding.action}"
+        for finding in report.findings
+        if finding.severity in ("warning", "error")
+        and finding.name not in allowed
+        and not (finding.name == "non_finite" and not finite)
+        and not (finding.name == "dead_zone" and finding.evidence["share"] <= max_dead)
+    ]
+    look = Look(report.grid, target)
+    dead = dead_share(look)
+    if dead > max_dead and "dead_zone" not in allowed and not any(text.startswith("dead_zone") for text in wrong):
+        wrong.append(f"dead_zone: {percent(dead)} of the view is dead, above {percent(max_dead)}")
+    lowest = min([look.lowest, *(row.loss for row in report.rows if row.input_name == "converged")])
+    for row in report.rows:
+        # Where the loss is lowest there is nothing to descend.
+        arrived = row.flag == "zero gradient" and row.loss <= lowest + 1e-9 * look.height
+        if row.input_name in (probes or {}) and row.flag not in ("", OUT) and not arrived:
+            inputs = ", ".join(f"{name} {number(value)}" for name, value in row.inputs.items())
+            wrong.append(f"{row.flag} for {row.parameter} at {row.input_name!r} ({inputs})")
+    if wrong:
+        # What is wrong at a probe is no finding: that all else is well shaped must not be the verdict then.
+        told = [finding for finding in report.findings if finding.severity != "ok"]
+        evidence = as_text(report.name, report.grid, told, report.rows, ok=False)
+        raise AssertionError("\n".join([f"{report.name}: {len(wrong)} wrong", *wrong, "", evidence]))
+
+
+def _allowed(allow: object) -> set[str]:
+    """The names in `allow`, all of them known."""
+    if not isinstance(allow, Iterable):
+        raise TypeError(f"allow must be names of patterns, ['saddle'] say; got {allow!r:.60}")
+    names = [allow] if isinstance(allow, str) else list(allow)
+    for name in names:
+        if not isinstance(name, str) or name not in PATTERNS:
+            raise ValueError(f"unknown pattern {name!r:.60}: choose among {', '.join(map(repr, PATTERNS))}")
+    return set(names)

@@ -1,0 +1,125 @@
+"""The work behind `check_loss`, in slices: grid, verdict, table, within the time there is."""
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+
+import torch
+
+from gradwidgets.core.losses.loss_function import LossFunction, as_function
+from gradwidgets.core.objectives.axes import check_loss_axes
+from gradwidgets.core.objectives.objective import Objective
+from gradwidgets.core.operations.non_finite import blame
+from gradwidgets.core.results.finding import Finding, worst_first
+from gradwidgets.core.results.slices import Slices, part_of, together
+from gradwidgets.core.results.wording import number, place
+from gradwidgets.core.surfaces.patterns.broadcast import TORCHS_WORDS
+from gradwidgets.core.surfaces.patterns.ends.target import Target
+from gradwidgets.core.surfaces.patterns.registry import PATTERNS, surveying
+from gradwidgets.core.surfaces.probe import ProbeRow, as_points, probing
+from gradwidgets.core.surfaces.proportion import marked, told
+from gradwidgets.core.surfaces.surface import SurfaceGrid, check_resolution, sampling, sampling_function
+
+FINE, FINE_SLOW = 81, 41  # points along each axis; no verdict depends on it, so a slow loss is drawn coarser
+_TRIED = 5  # points along each axis from which it is told how long one takes
+_GRID_SHARE = 0.3  # of a budget, for the grid
+
+
+@dataclass(frozen=True, eq=False)
+class Checked:
+    """What is to be said of a loss.
+
+    Attributes:
+        name: What it is called.
+        grid: Its surface.
+        rows: The table.
+        findings: The verdict, worst first.
+    """
+
+    name: str
+    grid: SurfaceGrid
+    rows: list[ProbeRow]
+    findings: list[Finding]
+
+
+def checking(
+    loss: Callable | Objective,
+    axes: Mapping[str, tuple[float, float]],
+    *,
+    fixed: Mapping[str, object] | None = None,
+    probes: Mapping[str, object] | None = None,
+    target: Target | None = None,
+    resolution: int | None = None,
+    dtype: torch.dtype | str = "float32",
+    seconds: float | None = None,
+) -> Slices[Checked]:
+    """Check a loss; the arguments are `check_loss`'s."""
+    deadline = None if seconds is None else time.perf_counter() + seconds
+    function, note = as_function(loss, axes, fixed), ""
+    starts = as_points(probes, function.parameters)
+    if isinstance(loss, Objective):
+        grid = yield from part_of(sampling(loss, axes, resolution or FINE, fixed=fixed), 0.0, 0.4)
+        function.values(grid.points.reshape(-1, 2)[:_TRIED])
+    else:
+        axes = check_loss_axes(axes)
+        if resolution is not None:
+            check_resolution(resolution)
+        pace = yield from _pace(function, axes)
+        fine, note = _afforded(resolution, len(axes), pace if function.method == "pointwise" else 0.0, seconds)
+        grid = yield from part_of(sampling_function(function, axes, fine), 0.0, 0.4)
+    work = surveying(grid, target=target, dtype=dtype, deadline=deadline, starts=starts)
+    survey = yield from part_of(work, 0.4, 0.5)
+    if survey.left_out:
+        note = f"{note}; " if note else f"within {number(seconds)} s, "
+        note += f"there was no time for {', '.join(survey.left_out)}"
+    if any(one.name == "broadcast" for one in survey.findings):
+        grid = replace(grid, notes=tuple(one for one in grid.notes if TORCHS_WORDS not in one))
+    if note:
+        grid = replace(grid, notes=(*grid.notes, note))
+    rows = yield from part_of(together(probing(function, grid.axes, probes), function.kept), 0.9, 0.1)
+    rows = marked(rows, survey.look)
+    return Checked(function.name, grid, rows, obeying(survey.findings, function, rows, told(rows, survey.look)))
+
+
+def _pace(function: LossFunction, axes: Mapping[str, tuple[float, float]]) -> Slices[float]:
+    """How many seconds a point takes, and with it how the loss computes many."""
+    few = yield from sampling_function(function, axes, _TRIED)
+    if function.method != "pointwise":
+        return 0.0
+    began = time.perf_counter()
+    function.values(few.points.reshape(-1, len(axes))[:_TRIED])
+    return (time.perf_counter() - began) / _TRIED
+
+
+def _afforded(resolution: int | None, dims: int, pace: float, seconds: float | None) -> tuple[int, str]:
+    """How fine a grid there is time for, and a note where that is coarser than was asked for."""
+    wanted = resolution or (FINE_SLOW if pace else FINE)
+    if not pace or seconds is None:
+        return wanted, ""
+    fine = max(_TRIED, min(wanted, int((_GRID_SHARE * seconds / pace) ** (1 / dims))))
+    return fine, "" if fine == wanted else f"coarse: within {number(seconds)} s, {fine} points along each axis"
+
+
+def obeying(
+    findings: list[Finding], function: LossFunction, rows: Iterable[ProbeRow], absurd: Finding | None
+) -> list[Finding]:
+    """Findings that know of what the table shows: a value that is not finite, or absurd, is never passed over.
+
+    Args:
+        findings: What was found.
+        function: The loss.
+        rows: The table.
+        absurd: What is to be said of rows that are out of all proportion, or None.
+    """
+    if any(one.name in ("non_finite", "precision", "singular") for one in findings):
+        return findings
+    bad = [row for row in rows if row.flag in ("non-finite loss", "non-finite gradient")]
+    if not bad:
+        return findings if absurd is None else worst_first([*findings, absurd])
+    point = tuple(bad[0].inputs.values())
+    culprit = blame(function, torch.tensor(point, dtype=torch.float64))
+    message = f"the {bad[0].flag.removeprefix('non-finite ')} is not finite at {place(bad[0].inputs, point)}"
+    message += "" if culprit is None else f"; {culprit.sentence}"
+    action = PATTERNS["non_finite"].action if culprit is None else culprit.action
+    found = Finding("non_finite", "error", message, {"share": 0.0, "threshold": 0.0}, point, action)
+    return worst_first([found, *(one for one in findings if one.name != "well_shaped")])

@@ -1,0 +1,108 @@
+"""A loss of torch's that is given two shapes, and compares every number with every other."""
+
+import inspect
+import warnings
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.overrides import TorchFunctionMode
+
+from gradwidgets.core.results.finding import Finding
+from gradwidgets.core.surfaces.patterns.look import Look
+from gradwidgets.core.surfaces.patterns.pairing import OF_PAIRS, Pairing, Pairs, broadcast_shape, meant_alike
+
+TORCHS_WORDS = "Using a target size"
+_SILENT = frozenset(
+    ("poisson_nll_loss", "kl_div", "soft_margin_loss", "hinge_embedding_loss")
+)  # these do not even warn
+
+
+@dataclass(frozen=True)
+class _Call:
+    """A call of a loss of torch's that warned of its shapes."""
+
+    name: str
+    shapes: tuple[torch.Size, torch.Size]
+    result: torch.Size
+
+
+class _Calls(TorchFunctionMode):
+    """Notes calls that warn of two shapes, until something picks among the pairs."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[_Call] = []
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        name = getattr(func, "__name__", "")
+        if name in OF_PAIRS:
+            self.found.clear()
+        with warnings.catch_warnings(record=True) as warned:
+            warnings.simplefilter("always")
+            result = func(*args, **(kwargs or {}))
+        if any(str(one.message).startswith(TORCHS_WORDS) for one in warned) or name in _SILENT:
+            self._note(name, func, args, kwargs or {})
+        return result
+
+    def _note(self, name: str, func: object, args: tuple, kwargs: dict) -> None:
+        given = inspect.signature(func).bind(*args, **kwargs).arguments
+        pair = [part for part in given.values() if isinstance(part, Tensor)][:2]
+        shapes = tuple(part.shape for part in pair)
+        both = broadcast_shape(*shapes) if len(shapes) == 2 else None
+        if both is not None:
+            self.found.append(_Call(name, shapes, both))
+
+    def back(self, value: Tensor, leaves: list[Tensor]) -> None:
+        """Nothing: the way back tells no more."""
+
+
+def broadcast(look: Look) -> Finding | None:
+    """As many outputs as targets in another shape: a loss of torch's compares all with all, and only warns."""
+    if look.function is None or look.function.method == "vectorized" or not bool(look.lattice.finite.any()):
+        return None
+    point = look.lattice.points[look.lattice.finite][0]
+    calls, pairing = _Calls(), Pairing()
+    try:
+        for watch in (calls, pairing):
+            look.own.run_at(point, look.own.dtype, watch)
+    except Exception:
+        return None
+    call = next((one for one in calls.found if meant_alike(*one.shapes)), None)
+    if call is not None:
+        return _of_loss(call)
+    return _by_hand(pairing.found[0]) if pairing.found else None
+
+
+def _of_loss(call: _Call) -> Finding:
+    x, y = (tuple(shape) for shape in call.shapes)
+    return Finding(
+        "broadcast",
+        "error",
+        f"{call.name}: an input of shape {x} against a target of shape {y} broadcasts to {tuple(call.result)}: every "
+        "number is compared with every target",
+        {"input": list(x), "target": list(y), "result": list(call.result)},
+        action=_cure(x, y, ("input", "target")),
+    )
+
+
+def _by_hand(pairs: Pairs) -> Finding:
+    x, y = (tuple(shape) for shape in pairs.shapes)
+    result = tuple(broadcast_shape(x, y))
+    return Finding(
+        "broadcast",
+        "error",
+        f"a {pairs.what} of shapes {x} and {y} broadcasts to {result}: every number meets every other, and the mean or "
+        "sum is taken of all pairs",
+        {"input": list(x), "target": list(y), "result": list(result)},
+        action=_cure(x, y, ("the first", "the second")),
+    )
+
+
+def _cure(x: tuple[int, ...], y: tuple[int, ...], names: tuple[str, str]) -> str:
+    longer, shorter = names if len(x) > len(y) else names[::-1]
+    sizes = x if len(x) > len(y) else y
+    at = -1 if sizes[-1] == 1 else sizes.index(1)
+    if " " in longer:
+        return f"Give both the same shape: squeeze({at}) {longer}, or unsqueeze({at}) {shorter}."
+    return f"Give both the same shape: {longer}.squeeze({at}), or {shorter}.unsqueeze({at})."

@@ -1,0 +1,1 @@
+"""Where descents end, and where they should: minima, targets, bottoms, what lies beyond the view."""

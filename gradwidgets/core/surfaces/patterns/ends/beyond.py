@@ -1,0 +1,39 @@
+"""Where descents go on to that have left the view."""
+
+import torch
+from torch import Tensor
+
+from gradwidgets.core.results.slices import finish
+from gradwidgets.core.surfaces.patterns.ends.descents import descending
+from gradwidgets.core.surfaces.patterns.in_view import View
+from gradwidgets.core.surfaces.patterns.look import LOWEST, Look
+
+_FURTHER = 1.5  # widths: of a period whose crest and valley are in view, the next valley is no further beyond the edge
+_SAME = 1e-6  # of the view's widths: ends so near to each other go on alike
+
+
+def as_low_beyond(look: Look, which: Tensor, low: float) -> Tensor:
+    """Which of some descents leave through the edge of the view and come beyond it to rest as low as inside, (N,).
+
+    So do those of a loss that repeats itself, an angle's say: the view ends there, the way does not.
+
+    Args:
+        look: What is known of the loss.
+        which: The descents that are asked for, (N,).
+        low: The loss inside.
+    """
+    descents, view = look.descents, look.view
+    which = which & descents.blocked(view).any(-1)
+    if not bool(which.any()):
+        return which
+    further = _FURTHER * view.spans
+    wider = View(look.own, torch.stack([view.low - further, view.high + further], -1))
+    cells = ((descents.ends[which] - view.low) / (_SAME * view.spans)).round()
+    cells, place = cells.unique(dim=0, return_inverse=True)
+    starts = view.within(view.low + cells * _SAME * view.spans)
+    gone = finish(descending(wider, starts))
+    rests = gone.settled & ~gone.blocked(wider).any(-1) & ((gone.losses - low).abs() <= LOWEST * look.height)
+    returned = (starts[:, None] == gone.starts[rests]).all(-1).any(-1)
+    found = torch.zeros_like(which)
+    found[which] = returned[place]
+    return found

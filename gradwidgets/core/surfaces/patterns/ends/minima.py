@@ -1,0 +1,233 @@
+"""Saddles, and minima where none should be."""
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from gradwidgets.core.losses.loss_call import LossError
+from gradwidgets.core.results.finding import Finding
+from gradwidgets.core.results.slices import finish
+from gradwidgets.core.results.wording import number, percent, place
+from gradwidgets.core.surfaces.critical_points import CriticalPoint
+from gradwidgets.core.surfaces.patterns.ends.beyond import as_low_beyond
+from gradwidgets.core.surfaces.patterns.ends.bottomless import DOUBLINGS
+from gradwidgets.core.surfaces.patterns.ground import DEAD_SHARE, dead_share
+from gradwidgets.core.surfaces.patterns.look import ABOVE, LOWEST, Look
+from gradwidgets.core.surfaces.patterns.singular.spikes import NARROW, Spike
+
+REACHED = 0.9  # of the descents from over the view must end in a target
+_ENDING = 0.02  # of them: so many that end high make a minimum
+_TWIN = 1e-6  # of the loss's height: two minima are as low as each other
+TELL_APART = (
+    "The loss cannot tell the two apart: if one alone is meant, add what does (for an angle 1 − cos of all of it, for "
+    "a vector its direction or sign as a term of its own). If either will do, let the target take both."
+)
+_SAME = 1e-6  # of the view's widths: so near to each other two points are one
+
+
+def saddle(look: Look) -> Finding | None:
+    """A point with no gradient that is a minimum one way and a maximum another."""
+    saddles = [one for one in look.critical if one.kind == "saddle"]
+    if not saddles:
+        return None
+    first = min(saddles, key=lambda one: sum(value * value for value in one.point))
+    more = f", and at {len(saddles) - 1} more" if len(saddles) > 1 else ""
+    return Finding(
+        "saddle",
+        "warning",
+        f"a saddle at {place(look.names, first.point)}{more}: the gradient is zero, the Hessian's eigenvalues are "
+        f"{_values(first)}",
+        {"count": len(saddles), "eigenvalues": list(first.eigenvalues), "loss": first.loss},
+        first.point,
+    )
+
+
+def unexpected_minimum(look: Look) -> Finding | None:
+    """A minimum above the lowest loss, or off the target: a descent that begins near it ends there."""
+    if look.height == 0:
+        return None
+    minima = [one for one in look.critical if one.kind == "minimum"]
+    if look.given:
+        if not _is_reached(look, minima):
+            return None  # all of it is off the target: not one minimum too many
+        wrong = [one for one in minima if not look.in_target(one.point)]
+    else:
+        wrong = [one for one in minima if one.loss > look.lowest + LOWEST * look.height]
+    if not wrong:
+        return None if look.given else _ends_above(look)
+    first = wrong[0]
+    above = first.loss - look.lowest
+    more = f", and {len(wrong) - 1} more" if len(wrong) > 1 else ""
+    twin = look.given and abs(first.loss - _lowest_at_target(look, minima)) <= _TWIN * look.height
+    why = "off the target" if look.given else f"{number(above)} above the lowest loss in view"
+    why += ", as low as at the target" * twin
+    return Finding(
+        "unexpected_minimum",
+        "warning",
+        f"a minimum at {place(look.names, first.point)} (loss {number(first.loss)}), {why}{more}",
+        {
+            "count": len(wrong),
+            "above the lowest": above,
+            "threshold": LOWEST * look.height,
+            "eigenvalues": list(first.eigenvalues),
+        },
+        first.point,
+        TELL_APART if twin else "",
+    )
+
+
+def _is_reached(look: Look, minima: Sequence[CriticalPoint]) -> bool:
+    """Whether a minimum lies at the target that was given, or some descents end there; so where that is not known."""
+    if look.descents is None or not len(look.descents.ends) or any(look.in_target(one.point) for one in minima):
+        return True
+    return float(look.in_targets(look.descents.ends).double().mean()) >= _ENDING
+
+
+def _lowest_at_target(look: Look, minima: Sequence[CriticalPoint]) -> float:
+    """The lowest loss known at the target that was given; infinite where none is."""
+    losses = [one.loss for one in minima if look.in_target(one.point)]
+    if look.descents is not None and len(look.descents.ends):
+        losses += look.descents.losses[look.in_targets(look.descents.ends)].tolist()
+    return min(losses, default=math.inf)
+
+
+def _ends_above(look: Look) -> Finding | None:
+    """Descents that end above the lowest loss though no critical point is known there: at an edge, in a kink."""
+    descents = look.descents
+    if descents is None or not len(descents.ends) or look.close.poles or dead_share(look) >= DEAD_SHARE:
+        return None
+    if not bool(look.lattice.finite.all()):
+        return None  # they may have been stopped by that
+    high = descents.settled & (descents.losses > look.lowest + ABOVE * look.height)
+    if float(high.double().mean()) >= _ENDING:
+        high &= ~as_low_beyond(look, high, look.lowest)
+    flat = (descents.gradients == 0).all(-1)
+    share = float(high.double().mean())
+    if share < _ENDING or not bool((high & ~flat).any()):
+        return None
+    which = (high & ~flat).nonzero().flatten()
+    k = int(which[descents.losses[which].argmin()])
+    edge = bool(descents.at_edge(look.view)[k])
+    if edge and any(one.kind == "saddle" for one in look.critical):
+        return None  # both ways down from a saddle, which is said
+    end, loss, above = descents.ends[k].tolist(), float(descents.losses[k]), float(descents.losses[k]) - look.lowest
+    start = descents.starts[k].tolist()
+    where = f"{place(look.names, end)}, at the edge of the view" if edge else place(look.names, end)
+    return Finding(
+        "unexpected_minimum",
+        "warning",
+        f"a descent from {place(look.names, start)} ends at {where} (loss {number(loss)}), {number(above)} above the "
+        f"lowest loss in view, as do {percent(share)} of those from all over the view",
+        {"share": share, "above the lowest": above, "threshold": ABOVE * look.height, "on the edge": edge},
+        tuple(end),
+    )
+
+
+def stuck_start(look: Look) -> Finding | None:
+    """A named start above the lowest loss at which the gradient is zero, in float32 at the latest."""
+    if look.view is None or look.height == 0 or not look.led:
+        return None
+    for name, point in look.starts.items():
+        loss, gradient = finish(look.view.at(point[None]))
+        above = float(loss[0]) - look.lowest
+        known = any(one.kind == "saddle" and _same(one.point, point, look) for one in look.critical)
+        if known or not (math.isfinite(above) and above > LOWEST * look.height):
+            continue
+        if look.given and look.in_target(point.tolist()):
+            continue
+        rounded = _is_zero_in_float32(look, point)
+        if rounded or bool((gradient[0] == 0).all()):
+            return Finding(
+                "stuck_start",
+                "warning",
+                f"at {name!r} ({place(look.names, point.tolist())}) the gradient is zero{' in float32' * rounded}, and "
+                f"the loss is {number(above)} above the lowest in view",
+                {"above the lowest": above, "threshold": LOWEST * look.height},
+                tuple(point.tolist()),
+            )
+    return None
+
+
+def _same(point: Sequence[float], other: Tensor, look: Look) -> bool:
+    return bool(((torch.tensor(point, dtype=torch.float64) - other).abs() <= _SAME * look.spans).all())
+
+
+def _is_zero_in_float32(look: Look, point: Tensor) -> bool:
+    """Whether float32 alone has no gradient at a point: where the reference has none either, that is said of both."""
+    _, exact = finish(look.view.at(point[None]))
+    if bool((exact == 0).all()) or look.own.dtype == torch.float32:
+        return False
+    try:
+        single = look.own.values(point[None], torch.float32).gradient.double()
+    except LossError:
+        return False
+    return bool((single.abs() < torch.finfo(torch.float32).tiny).all())
+
+
+def off_target(look: Look) -> Finding | None:
+    """Descents from over the view do not end in the target that was given."""
+    descents = look.descents
+    if not look.given or descents is None or not len(descents.ends):
+        return None
+    reached = look.in_targets(descents.ends)
+    if float(reached.double().mean()) < REACHED and bool(reached.any()):
+        reached |= as_low_beyond(look, ~reached, float(descents.losses[reached].min()))
+    share = float(reached.double().mean())
+    if share >= REACHED:
+        return None
+    ends, losses = descents.ends[~reached], descents.losses[~reached]
+    end = _as_known(look, ends[int(losses.argmin())])
+    edge = bool(descents.at_edge(look.view)[~reached][int(losses.argmin())])
+    return Finding(
+        "off_target",
+        "error",
+        f"of the descents from over the view {percent(share)} end in the target: the others end at "
+        f"{place(look.names, end)} say{', at the edge of the view' if edge else ''}",
+        {"share": share, "threshold": REACHED},
+        end,
+    )
+
+
+def _as_known(look: Look, end: Tensor) -> tuple[float, ...]:
+    """Where a descent has ended; as the minimum that is known right there, where one is."""
+    known = [one.point for one in look.critical if one.kind == "minimum" and _same(one.point, end, look)]
+    return known[0] if known else tuple(end.tolist())
+
+
+def no_bottom(look: Look) -> Finding | None:
+    """A loss that falls without end beyond the view."""
+    spike = look.spike if look.height else None
+    if spike is not None:
+        return _spike(look, spike)
+    fall = look.fall if look.height else None
+    if fall is None:
+        return None
+    evidence = {"looked at, doublings of the way": DOUBLINGS}
+    where = f"{fall.towards} beyond {place(look.names, fall.point)}".lstrip()
+    message = f"the loss falls without end {where}, at the edge of the view"
+    return Finding("no_bottom", "info", message, evidence, fall.point)
+
+
+def _spike(look: Look, spike: Spike) -> Finding:
+    """A loss that falls without end beside one point, on ground ever narrower, as a likelihood does."""
+    scale, other = look.names[spike.axis], 1 - spike.axis
+    where = f"at {place([look.names[other]], [spike.point[other]])}"
+    if spike.slants:
+        where = f"along a slanting valley through {place(look.names, spike.point)}"
+    return Finding(
+        "no_bottom",
+        "warning",
+        f"the loss falls without end as {scale} goes to {spike.target} {where}, on ground ever narrower, "
+        f"{percent(spike.width)} of the view at its edge: a spike, as a likelihood has "
+        "where it fits a sample exactly",
+        {"width at the edge, of the view": spike.width, "narrow below": NARROW},
+        spike.point,
+        "Give the scale a floor that no step undercuts (σ = 0.01 + softplus(…), say, or a clamp of log σ from below), "
+        "or a prior.",
+    )
+
+
+def _values(one: CriticalPoint) -> str:
+    return " and ".join(number(value) for value in one.eigenvalues)

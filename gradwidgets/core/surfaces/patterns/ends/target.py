@@ -1,0 +1,111 @@
+"""Where a loss should lead: a point, a box or a predicate."""
+
+import inspect
+import math
+from collections.abc import Callable, Mapping, Sequence
+from numbers import Real
+
+import torch
+from torch import Tensor
+
+from gradwidgets.core.objectives.axes import plain
+from gradwidgets.core.surfaces.surface import SurfaceGrid
+
+Target = Sequence[float] | Mapping[str, object] | Callable[..., Tensor]
+
+
+def target_mask(target: Target, grid: SurfaceGrid) -> Tensor:
+    """Turn a target into a mask over a grid.
+
+    Args:
+        target: A point, a number for each axis in order or by name; a box, a pair (low, high) for each axis; or a
+            predicate that takes tensors by the axes' names and returns a boolean one.
+        grid: The surface.
+
+    Raises:
+        TypeError: It is none of the three.
+        ValueError: Its numbers do not fit the axes, or it lies out of view.
+    """
+    points, names = grid.points, grid.names
+    if callable(target):
+        _check_takes(target, names)
+        mask = target(**dict(zip(names, points.unbind(-1), strict=True)))
+        if not isinstance(mask, Tensor) or mask.dtype != torch.bool or mask.shape != grid.loss.shape:
+            raise TypeError(
+                f"target as a function takes {', '.join(names)} and returns a boolean tensor of their shape; it "
+                f"returned {mask!r:.60}"
+            )
+    else:
+        parts = parts_of(target, names)
+        inside = []
+        for i, part in enumerate(parts):
+            values, side = points[..., i], grid.x if i == 0 else grid.y
+            cell = float(side[-1] - side[0]) / (len(side) - 1)
+            low, high = part if isinstance(part, tuple) else (part - cell / 2, part + cell / 2)
+            inside.append((values >= low - 1e-9 * cell) & (values <= high + 1e-9 * cell))
+        mask = torch.stack(inside).all(0)
+    if not mask.any():
+        raise ValueError(f"target {target!r:.60} lies nowhere in view")
+    return mask
+
+
+def parts_of(target: object, names: tuple[str, ...]) -> list[float | tuple[float, float]]:
+    """A point's or a box's numbers, in the order of the axes.
+
+    Raises:
+        TypeError: They are none.
+        ValueError: They do not fit the axes.
+    """
+    target = plain(target)
+    if isinstance(target, Mapping):
+        if set(target) != set(names):
+            got = ", ".join(map(str, target)) or "none"
+            raise ValueError(f"target must name {', '.join(names)}; got {got}")
+        parts = [target[name] for name in names]
+    elif isinstance(target, Real):
+        parts = [target]
+    elif isinstance(target, str):
+        raise TypeError(f"target must be a point, a box or a function; got {target!r:.60}")
+    else:
+        try:
+            parts = list(target)
+        except TypeError:
+            raise TypeError(f"target must be a point, a box or a function; got {target!r:.60}") from None
+    if len(parts) != len(names):
+        raise ValueError(f"target needs {len(names)} parts, one for each of {', '.join(names)}; got {target!r:.60}")
+    return [_part(part) for part in parts]
+
+
+def _part(part: object) -> float | tuple[float, float]:
+    part = plain(part)
+    if isinstance(part, Real) and not isinstance(part, bool):
+        return _no_nan(part)
+    try:
+        low, high = map(float, part)
+    except (TypeError, ValueError):
+        raise TypeError(f"target's parts are numbers or pairs (low, high); got {part!r:.60}") from None
+    if not low <= high:
+        raise ValueError(f"target's pairs are (low, high); got {part!r:.60}")
+    return low, high
+
+
+def _no_nan(part: Real) -> float:
+    try:
+        number = float(part)
+    except OverflowError:
+        number = math.inf
+    if math.isnan(number):
+        raise ValueError("target's parts must be numbers; one is NaN")
+    return number
+
+
+def _check_takes(target: Callable[..., Tensor], names: tuple[str, ...]) -> None:
+    """Refuse a function that does not take the axes by their names."""
+    try:
+        signature = inspect.signature(target)
+    except (TypeError, ValueError):
+        return
+    try:
+        signature.bind(**dict.fromkeys(names))
+    except TypeError as error:
+        raise TypeError(f"target as a function takes {', '.join(names)} by name; this one does not: {error}") from None

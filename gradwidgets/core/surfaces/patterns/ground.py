@@ -1,0 +1,245 @@
+"""Dead zones, axes of very different steepness, gradients that lead the wrong way."""
+
+import math
+
+import torch
+from torch import Tensor
+
+from gradwidgets.core.operations.stopping import action_for, stopping
+from gradwidgets.core.operations.zeros import why_constant
+from gradwidgets.core.results.finding import Finding
+from gradwidgets.core.results.wording import number, percent, place
+from gradwidgets.core.surfaces.patterns.lattice import nearest_to_middle, steep_of
+from gradwidgets.core.surfaces.patterns.look import ABOVE, DEAD, Look
+from gradwidgets.core.surfaces.patterns.precision.resolution import unresolved_in_training
+from gradwidgets.core.surfaces.patterns.regions import grown
+
+DEAD_SHARE = 0.01
+SOFT_EDGE = 0.02  # of the steep slopes: beside saturated ground the slope has died away so far
+_FADING = 10.0  # times from the middle of dead ground to its rim: a slight slope all over changes by less
+IMBALANCE = 100.0
+LIVE_SHARE = 0.2  # of the view: where both parameters have a gradient, for one to be compared with the other
+_LEFT = 10.0  # times: what the widths of the view leave of it. Below that it is a matter of units, not of the loss
+_NEARER = 1.5  # decades: so far must the nearer quartile be too
+WRONG_SHARE = 0.6  # half would be chance
+
+
+def dead_zone(look: Look) -> Finding | None:
+    """Ground of some extent above the lowest loss on which a start hardly moves, or one parameter does not."""
+    if look.height == 0 and bool(look.finite.any()):
+        return _constant(look)
+    wholly = look.share(look.dead_points)
+    parts = {name: look.share(mask) for name, mask in look.stuck_points.items()}
+    parts = {name: share for name, share in sorted(parts.items(), key=lambda part: -part[1]) if share >= DEAD_SHARE}
+    if wholly < DEAD_SHARE and not parts:
+        return None
+    said, spot, kind, beside, told = [], None, "", 0.0, torch.zeros_like(look.dead_points)
+    if wholly >= DEAD_SHARE:
+        told = told | look.dead_points
+        zone = look.zones[0] if look.zones else look.still
+        spot = look.first(zone) if bool(zone.any()) else _middle(look, look.dead_points)
+        beside = _beside(look, zone, look.slope)
+        kind = _kind(beside, _dies_away(zone, look.slope))
+        said.append(
+            # Wherever the loss is lowest there is ground that is not dead, be it too narrow for any point.
+            f"{percent(min(wholly, 1 - 1e-6))} of the view is dead: the gradient is zero there"
+            f"{_or_small(look, look.dead_points)} though the loss is not at its lowest, "
+            f"around {place(look.names, spot)} say, where it {_HOW[kind]}"
+        )
+    for name, share in parts.items():
+        mask, points = look.stuck.get(name), look.stuck_points[name]
+        own = _middle(look, points) if mask is None else look.first(mask)
+        if spot is None:
+            spot = own
+            slope = look.grid.gradient[..., look.names.index(name)].abs()
+            beside = 0.0 if mask is None else _beside(look, mask, slope)
+            kind = _kind(beside, mask is not None and _dies_away(mask, slope))
+        told = told | points
+        said.append(
+            f"{percent(share)} of the view is dead for {name}: its gradient is zero there"
+            f"{_or_small(look, points, look.names.index(name))} though the loss is lower elsewhere along {name}, "
+            f"around {place(look.names, own)} say"
+        )
+    axis = None if wholly >= DEAD_SHARE else look.names.index(next(iter(parts)))
+    stop = "" if look.function is None else stopping(look.function, torch.tensor(spot, dtype=torch.float64), axis)
+    action = action_for(stop)
+    if action and any(part in stop for part in _ONE_SIDED) and _goes_on_falling(look):
+        action = TURN_ROUND
+    if action:
+        said.append(f"it is {_NAMES.get(stop, stop)} that lets no gradient through")
+    return Finding(
+        "dead_zone",
+        "warning",
+        "; ".join(said),
+        {
+            "share": look.share(told),
+            "threshold": DEAD_SHARE,
+            "for": ", ".join(look.names if wholly >= DEAD_SHARE else parts),
+            "zones": len(look.zones) + len(parts),
+            "kind": kind,
+            "slope beside, of a steep one": beside,
+            "dead below, over the view, of what it is above the lowest": DEAD,
+            "above the lowest from, of the height": ABOVE,
+            "operation": stop,
+        },
+        spot,
+        action,
+    )
+
+
+def _constant(look: Look) -> Finding | None:
+    """A loss that is the same everywhere, and why; None where the view is too narrow to tell."""
+    if unresolved_in_training(look.grid.axes, look.dtype) is not None:
+        return None
+    spot, why, action = look.first(look.finite), "", ""
+    # Off the middle, where a product may be 0 by itself.
+    some = look.lattice.points[look.lattice.finite][:1]
+    if look.function is not None and len(some):
+        why, action = why_constant(look.function, some[0])
+    message = f"the loss is the same everywhere in view: there is nothing to descend{f'; {why}' if why else ''}"
+    return Finding("dead_zone", "warning", message, {"share": 1.0, "threshold": DEAD_SHARE}, spot, action)
+
+
+def _or_small(look: Look, mask: Tensor, axis: int | None = None) -> str:
+    """Whether gradients of a lattice's points are more than zero, in words."""
+    gradient = look.lattice.gradient[mask]
+    gradient = gradient if axis is None else gradient[:, axis]
+    return ", or too small to lead anywhere," if bool((gradient != 0).any()) else ""
+
+
+def _middle(look: Look, mask: Tensor) -> tuple[float, ...]:
+    return nearest_to_middle(look.lattice.points[mask], look.spans)
+
+
+TURN_ROUND = (
+    "It is flat where it is highest, and falls on where it is lowest: it saturates where there is most to learn, which "
+    "logits do not cure. Take the other sign: −logsigmoid(x) in place of log(1 − sigmoid(x)), which goes down the same "
+    "way and is steepest at its worst."
+)
+_ONE_SIDED = ("sigmoid", "softplus")
+_FALLING, _HIGHEST = 0.5, 0.9  # of a steep slope; of the loss's height
+
+
+def _goes_on_falling(look: Look) -> bool:
+    """Whether dead ground is highest, and the lowest loss in view at an edge at which it is as steep as anywhere."""
+    descents = look.descents
+    if descents is None or not len(descents.ends):
+        return False
+    dead = look.lattice.loss[look.dead_points]
+    if not len(dead) or float(dead.min()) < look.floor + _HIGHEST * look.height:
+        return False
+    k = int(descents.losses.argmin())
+    slope = float((descents.gradients[k] * look.spans).norm())
+    return bool(descents.blocked(look.view)[k].any()) and slope > _FALLING * look.steep
+
+
+_NAMES = {
+    "where": "torch.where",
+    "clamp_min": "clamp(min=…)",
+    "clamp_max": "clamp(max=…)",
+    "overlap": "the clamp of the overlap",
+}
+_HOW = {"saturation": "dies away gradually: it saturates", "plateau": "stops at its edge: a plateau"}
+
+
+def _beside(look: Look, zone: Tensor, slope: Tensor) -> float:
+    """How steep it is right beside a zone, of a steep slope of that kind."""
+    edge, steep = grown(zone, 2) & ~zone & look.finite, steep_of(slope[look.finite])
+    return float(slope[edge].mean()) / steep if steep and bool(edge.any()) else 0.0
+
+
+def _dies_away(zone: Tensor, slope: Tensor) -> bool:
+    """Whether the slope just within a zone is still many times what it is in the middle of it."""
+    rim, inner = zone & grown(~zone, 1), zone & ~grown(~zone, 2)
+    if not bool(rim.any()) or not bool(inner.any()):
+        return False
+    within = float(slope[inner].median())
+    return 0 < _FADING * within < float(slope[rim].median())
+
+
+def _kind(beside: float, dies_away: bool) -> str:
+    return "saturation" if 0 < beside < SOFT_EDGE or dies_away else "plateau"
+
+
+def dead_share(look: Look) -> float:
+    """Which share of the view is dead for all parameters or for one, 0 to 1."""
+    return look.share(torch.stack([look.dead_points, *look.stuck_points.values()]).any(0))
+
+
+def dead_ground(look: Look) -> Tensor:
+    """Where that is, of the loss's shape."""
+    return look.dead
+
+
+def axis_imbalance(look: Look) -> Finding | None:
+    """One axis's gradient is many times the other's: no lr suits both."""
+    if look.grid.y is None or look.grid.no_path:
+        return None
+    lattice = look.lattice
+    size = lattice.gradient.abs()
+    both = lattice.finite & ~look.dead_points & (size > 0).all(-1)
+    if look.share(both) < LIVE_SHARE or dead_share(look) >= DEAD_SHARE:
+        return None
+    size = size[both]
+    # Point by point, so that a pole, or a slope that dies away, moves nothing.
+    ratios = (size[:, 0].log10() - size[:, 1].log10()).quantile(torch.tensor([0.25, 0.5, 0.75], dtype=torch.float64))
+    low, middle, high = ratios.tolist()
+    nearer = low if middle > 0 else -high
+    if abs(middle) < math.log10(IMBALANCE) or nearer < _NEARER:
+        return None
+    ratio = 10 ** abs(middle)
+    names = look.names if middle > 0 else look.names[::-1]
+    medians = size.median(0).values.tolist()
+    wider = float(look.spans[look.names.index(names[1])] / look.spans[look.names.index(names[0])])
+    units = ratio < _LEFT * wider
+    message = f"the gradient of {names[0]} is {number(ratio)} times that of {names[1]} over half of the view and more"
+    message += (
+        f", as the view of {names[1]} is {number(wider, 3)} times as wide: over their views both change the loss alike"
+        if units
+        else ": an lr that suits one is wrong for the other"
+    )
+    return Finding(
+        "axis_imbalance",
+        "info" if units else "warning",
+        message,
+        {
+            "ratio": ratio,
+            "threshold": IMBALANCE,
+            "left of it, per width of the view": ratio / wider,
+            "left from": _LEFT,
+            **{f"median |∂/∂{n}|": m for n, m in zip(look.names, medians, strict=True)},
+        },
+        action=_in_units(look, names[1]) if units else "",
+    )
+
+
+def _in_units(look: Look, name: str) -> str:
+    positive = float(look.bounds[look.names.index(name), 0]) > 0
+    return f"Give {name} an lr of its own, or take it in units of its view{', or its logarithm' * positive}."
+
+
+def wrong_direction(look: Look) -> Finding | None:
+    """From most of the view the straight way to the target leads uphill."""
+    outside = look.finite & ~look.target & ~look.still & (look.slope > 0)
+    if not bool(outside.any()):
+        return None
+    points, targets = look.grid.points[outside] / look.spans, look.grid.points[look.target] / look.spans
+    if len(targets) > 400:
+        targets = targets[torch.linspace(0, len(targets) - 1, 400, dtype=torch.float64).long()]
+    # Of squared distances, without what all of a point's have in common.
+    nearest = torch.addmm((targets**2).sum(1)[None], points, targets.T, alpha=-2).min(1).indices
+    way = targets[nearest] - points
+    climbs = (look.grid.gradient[outside] * look.spans * way).sum(-1) > 0
+    share = float(climbs.double().mean())
+    if share <= WRONG_SHARE:
+        return None
+    spots = look.grid.points[outside][climbs]
+    spot = tuple(spots[len(spots) // 2].tolist())
+    goal = "the target" if look.given else "the lowest loss in view"
+    return Finding(
+        "wrong_direction",
+        "error",
+        f"from {percent(share)} of the view the arrows point away from {goal}, at {place(look.names, spot)} say",
+        {"share": share, "threshold": WRONG_SHARE},
+        spot,
+    )

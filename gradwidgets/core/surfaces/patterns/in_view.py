@@ -1,0 +1,86 @@
+"""What is in view of a loss, wherever it is asked for: values in float64, and points that no grid prefers."""
+
+import math
+
+import torch
+from torch import Tensor
+
+from gradwidgets.core.losses.loss_call import LossError
+from gradwidgets.core.losses.loss_function import LossFunction
+from gradwidgets.core.results.slices import Slices
+
+# A share of a cell off its middle: no symmetry of a loss meets points that lie like this.
+_OFF = 0.2 * (math.sqrt(2) - 1)
+
+
+class View:
+    """A loss over one or two axes, in the reference's float64.
+
+    Args:
+        function: The loss; how it computes many points must be known.
+        bounds: The axes' lower and upper ends, (P, 2).
+
+    Attributes:
+        function: The same in float64 whatever its data; the loss itself where it cannot be had so.
+        names: The axes.
+        low: Their lower ends, (P,).
+        high: Their upper ends, (P,).
+        spans: Their widths, (P,).
+        slow: Whether every point is a call.
+    """
+
+    def __init__(self, function: LossFunction, bounds: Tensor) -> None:
+        self.function, self.names = function.reference(), function.parameters
+        self._itself = function
+        self.low, self.high = bounds[:, 0], bounds[:, 1]
+        self.spans = self.high - self.low
+        self.slow = function.method == "pointwise"
+
+    @property
+    def dims(self) -> int:
+        """How many axes there are, P."""
+        return len(self.names)
+
+    def at(self, points: Tensor, gradient: bool = True) -> Slices[tuple[Tensor, Tensor]]:
+        """Loss (N,) and gradient (N, P) at points, (N, P); NaN where the loss refuses them."""
+        try:
+            values = yield from self.function.valuing(points, gradient=gradient)
+        except LossError:
+            values = None
+            if self.function is not self._itself:
+                self.function = self._itself
+                return (yield from self.at(points, gradient))
+        if values is None:
+            with torch.inference_mode(False):
+                nothing = torch.full((len(points), self.dims), math.nan, dtype=torch.float64)
+            return nothing[:, 0].clone(), nothing
+        return values.loss.double(), values.gradient.double()
+
+    def within(self, points: Tensor) -> Tensor:
+        """Points moved to the nearest ones in view."""
+        return torch.minimum(torch.maximum(points, self.low), self.high)
+
+    def lattice(self, count: int) -> Tensor:
+        """So many points along each axis, evenly and off all that is likely to be special, (N, P)."""
+        shares = (torch.arange(count, dtype=torch.float64) + 0.5 + _OFF) / count
+        return self.low + torch.cartesian_prod(*[shares] * self.dims).reshape(-1, self.dims) * self.spans
+
+    def mesh(self, count: int) -> Tensor:
+        """So many points along each axis, the ends included, as a grid: (count, …, P)."""
+        shares = torch.linspace(0, 1, count, dtype=torch.float64)
+        points = self.low + torch.cartesian_prod(*[shares] * self.dims).reshape(-1, self.dims) * self.spans
+        return self.within(points).reshape(*[count] * self.dims, self.dims)
+
+    def special(self) -> Tensor:
+        """Where losses are likely to be special: ends, middle, 0, ±½, ±1, ±2, and the numbers in `fixed`; (N, P)."""
+        constants = [value for value in self.function.fixed.values() if type(value) in (int, float)]
+        sides = []
+        for low, high in zip(self.low.tolist(), self.high.tolist(), strict=True):
+            values = {0.0, 0.5, -0.5, 1.0, -1.0, 2.0, -2.0, low, high, (low + high) / 2, *map(float, constants[:8])}
+            sides.append(torch.tensor(sorted(v for v in values if low <= v <= high), dtype=torch.float64))
+        return torch.cartesian_prod(*sides).reshape(-1, self.dims)
+
+
+def finite(loss: Tensor, gradient: Tensor) -> Tensor:
+    """Where loss, (…), and gradient, (…, P), are finite."""
+    return loss.isfinite() & gradient.isfinite().all(-1)

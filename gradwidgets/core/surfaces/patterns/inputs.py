@@ -1,0 +1,146 @@
+"""Operations that are given what they do not take: shares for their logarithms, shares for logits."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.overrides import TorchFunctionMode
+
+from gradwidgets.core.results.finding import Finding
+from gradwidgets.core.results.wording import number
+from gradwidgets.core.surfaces.patterns.look import Look
+
+_POINTS = 3  # of the view: what is so at all of them is no chance
+_SUM = 1e-5  # so near to 1 the numbers of a row sum up, in float32, that are shares
+_KEEPS = frozenset(("unsqueeze", "squeeze", "getitem", "reshape", "view", "flatten", "expand", "clone", "contiguous"))
+_OF_LOGS = frozenset(("kl_div", "nll_loss"))
+_SOFTMAXES = frozenset(("softmax", "log_softmax", "cross_entropy"))
+_SIGMOIDS = frozenset(("sigmoid", "logsigmoid", "binary_cross_entropy_with_logits"))
+_LOGS = "Give it logarithms: log_softmax(…) in place of softmax(…), or log() of the shares."
+_LOGITS = "Give it the logits: leave out the {0} before it."
+
+
+@dataclass(frozen=True)
+class _Given:
+    """What an operation was given that it does not take.
+
+    Attributes:
+        operation: torch's name for it.
+        of: "logs" where it takes logarithms; else which operation was there before: "softmax" or "sigmoid".
+        shares: Whether what it was given are shares, that sum up to 1.
+        largest: The largest number of it.
+    """
+
+    operation: str
+    of: str
+    shares: bool
+    largest: float
+
+
+class _Inputs(TorchFunctionMode):
+    """Notes what is given to operations that take logarithms or logits."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[_Given] = []
+        self._kept: list[object] = []
+        self._made: dict[int, tuple[str, int]] = {}  # tensor → what has made it, along which axis from behind
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        result = func(*args, **(kwargs or {}))
+        name = getattr(func, "__name__", "").strip("_")
+        given = args[0] if args else (kwargs or {}).get("input")
+        if isinstance(given, Tensor) and isinstance(result, Tensor):
+            self._kept.append((given, result))
+            self._look_at(name, given, args, kwargs or {})
+            self._remember(name, args, kwargs or {}, given, result)
+        return result
+
+    def back(self, value: Tensor, leaves: list[Tensor]) -> None:
+        """Nothing: the way back tells no more."""
+
+    def _look_at(self, name: str, given: Tensor, args: tuple, kwargs: dict) -> None:
+        if not given.requires_grad or not given.numel():
+            return
+        made, axis = self._made.get(id(given), ("", 0))
+        shares, largest = _is_shares(given, _classes(name, given)), float(given.detach().max())
+        if name in _OF_LOGS and (shares or (name == "kl_div" and largest > _SUM and not kwargs.get("log_target"))):
+            self.found.append(_Given(name, "logs", shares, largest))
+        elif (name in _SOFTMAXES and made == "softmax" and axis == _axis(name, given, kwargs, args[1:])) or (
+            name == "cross_entropy" and shares
+        ):
+            self.found.append(_Given(name, "softmax", shares, largest))
+        elif name in _SIGMOIDS and made == "sigmoid":
+            self.found.append(_Given(name, "sigmoid", False, largest))
+
+    def _remember(self, name: str, args: tuple, kwargs: dict, given: Tensor, result: Tensor) -> None:
+        if name == "softmax":
+            self._made[id(result)] = name, _axis(name, given, kwargs, args[1:])
+        elif name == "sigmoid":
+            self._made[id(result)] = name, 0
+        elif name in _KEEPS and id(given) in self._made and _same_behind(given, result):
+            self._made[id(result)] = self._made[id(given)]
+
+
+def _same_behind(given: Tensor, result: Tensor) -> bool:
+    """Whether two shapes have the same last axis, where they have one."""
+    return not given.ndim or not result.ndim or given.shape[-1] == result.shape[-1]
+
+
+def _classes(name: str, given: Tensor) -> int:
+    """The axis of the classes, from behind."""
+    return -1 if name == "kl_div" or given.ndim < 2 else 1 - given.ndim
+
+
+def _axis(name: str, given: Tensor, kwargs: dict, rest: tuple = ()) -> int:
+    """The axis that a softmax goes along, from behind; 0 where it does not say."""
+    if name == "cross_entropy":
+        return _classes(name, given)
+    axis = kwargs.get("dim", rest[0] if rest else None)
+    return axis if axis is None or axis < 0 else axis - given.ndim
+
+
+def _is_shares(given: Tensor, axis: int) -> bool:
+    """Whether the numbers along an axis are shares: none below 0, that sum up to 1."""
+    values = given.detach().double()
+    if not values.ndim or values.shape[axis] < 2 or not bool((values >= 0).all()):
+        return False
+    return bool(((values.sum(axis) - 1).abs() < _SUM).all())
+
+
+def wrong_input(look: Look) -> Finding | None:
+    """An operation that takes logarithms or logits is given shares."""
+    if look.own is None or not bool(look.lattice.finite.any()):
+        return None
+    points = look.lattice.points[look.lattice.finite]
+    chosen = torch.linspace(0.2, 0.8, _POINTS).mul(len(points)).long()
+    found: list[list[_Given]] = []
+    for point in points[chosen]:
+        watch = _Inputs()
+        try:
+            look.own.run_at(point, look.own.dtype, watch)
+        except Exception:
+            return None
+        found.append(watch.found)
+    always = [one for one in found[0] if all(any(_alike(one, other) for other in rest) for rest in found)]
+    # The logarithm of a share is above 0 nowhere.
+    always += [one for rest in found for one in rest if one.of == "logs" and not one.shares]
+    return _found(always[0]) if always else None
+
+
+def _alike(one: _Given, other: _Given) -> bool:
+    return (one.operation, one.of, one.shares) == (other.operation, other.of, other.shares)
+
+
+def _found(given: _Given) -> Finding:
+    if given.of == "logs":
+        what = "shares, which sum up to 1" if given.shares else f"numbers up to {number(given.largest)}"
+        message = f"{given.operation} takes logarithms of shares, which are 0 or less, and is given {what}"
+        action = _LOGS
+    else:
+        itself = "" if given.operation == given.of else f", and makes the {given.of} itself"
+        message = f"{given.operation} takes logits{itself}, and is given the shares of a {given.of}: {given.of} twice"
+        action = _LOGITS.format(given.of)
+    return Finding(
+        "wrong_input", "warning", message, {"operation": given.operation, "largest": given.largest}, None, action
+    )

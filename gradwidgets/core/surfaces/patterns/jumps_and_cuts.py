@@ -1,0 +1,123 @@
+"""Jumps, and gradients that are cut off."""
+
+import torch
+
+from gradwidgets.core.losses.loss_call import LossError
+from gradwidgets.core.operations.cancellation import rounded_there
+from gradwidgets.core.operations.cuts import Cuts, cuts_of, cutting_along
+from gradwidgets.core.operations.jumping import jumping_at
+from gradwidgets.core.results.finding import Finding
+from gradwidgets.core.results.wording import number, place
+from gradwidgets.core.surfaces.patterns.look import Look
+
+_LOWEST_POINTS = 3
+_NOTHING = 1e-9  # of the view: a jump so near to 0 is at 0
+_STEPS_BESIDE = 4.0  # numbers of float32: no nearer to a jump it is looked for in that
+
+
+def jump(look: Look) -> Finding | None:
+    """A step of the loss that no gradient knows of."""
+    jumps = [one for one in look.close.jumps if _is_meant(look, *one)]
+    if not jumps:
+        return None
+    point, height = max(jumps, key=lambda one: one[1])
+    point = torch.where(point.abs() < _NOTHING * look.spans, 0.0, point)
+    spot = tuple(float(f"{value:.6g}") for value in point.tolist())
+    cause = jumping_at(look.function, point, look.spans)
+    message = f"the loss jumps by {number(height, 3)} at {place(look.names, spot)}, and no gradient knows of it"
+    message += f": {cause.sentence}" if cause else ""
+    evidence: dict[str, object] = {
+        "height": height,
+        "of the loss's height": height / look.height if look.height else 1.0,
+        "operation": cause.operation if cause else "",
+    }
+    action = cause.action if cause else ""
+    if cause and cuts_of(look.function, point).own:
+        action = 'It has a backward of its own: if that is meant to lead over the step, allow it: allow=["jump"].'
+    return Finding("jump", "warning", message, evidence, spot, action)
+
+
+def _is_meant(look: Look, point: torch.Tensor, height: float) -> bool:
+    """Whether a jump is the formula's: one that rounding makes lies elsewhere in another precision."""
+    far = torch.maximum(1e-4 * look.spans, _STEPS_BESIDE * torch.finfo(torch.float32).eps * point.abs())
+    beside = point + far * torch.tensor([[-1.0], [1.0]], dtype=torch.float64)
+    try:
+        losses = look.own.values(look.view.within(beside), torch.float32).loss.double()
+    except LossError:
+        return True
+    if bool(losses.isfinite().all()):
+        return float((losses[1] - losses[0]).abs()) > 0.5 * height
+    return not rounded_there(look.function, point, look.spans)
+
+
+def _between(look: Look, axis: int) -> bool:
+    """Whether a parameter has a gradient in the cells around the lowest points, between the grid's points."""
+    if look.function is None:
+        return False
+    grid, dims = look.grid, len(look.names)
+    losses = torch.where(look.finite, grid.loss, float("inf")).flatten()
+    lowest = grid.points.flatten(0, -2)[losses.argsort()[:_LOWEST_POINTS]]
+    cell = look.spans / (torch.tensor(grid.loss.shape[::-1], dtype=torch.float64) - 1)
+    # Off the middle and each other's distances: a step must not hide behind symmetry.
+    shares = 0.93 * torch.linspace(-1, 1, 8 if dims == 2 else 24, dtype=torch.float64) + 0.0171
+    offsets = torch.cartesian_prod(*[shares] * dims).reshape(-1, dims) * cell
+    places = (lowest[:, None] + offsets).flatten(0, 1)
+    inside = ((places >= look.bounds[:, 0]) & (places <= look.bounds[:, 1])).all(-1)
+    try:
+        slopes = look.function.values(places[inside]).gradient[:, axis]
+    except LossError:
+        return False
+    return bool((slopes.isfinite() & (slopes != 0)).any())
+
+
+def _cutting(look: Look, axis: int) -> tuple[str, ...]:
+    """What on the way from a parameter to the loss has no gradient, in words."""
+    if look.function is None:
+        return ()
+    point = look.lattice.points[look.lattice.finite][0]
+    other = point.clone()
+    middle = look.bounds[axis].mean()
+    other[axis] = middle + 0.37 * (1 if point[axis] < middle else -1) * look.spans[axis]
+    return cutting_along(look.function, point, other)
+
+
+def no_gradient_path(look: Look) -> Finding | None:
+    """The loss depends on a parameter that gets no gradient, or does not depend on it at all."""
+    lattice = look.lattice
+    for axis, name in enumerate(look.names):
+        part = lattice.gradient[lattice.finite, axis]
+        reached = name not in look.grid.no_path
+        if not len(part) or (reached and bool((part != 0).any())):
+            continue
+        lines = [torch.where(lattice.finite, lattice.loss, end) for end in (torch.inf, -torch.inf)]
+        shape = [lattice.count] * len(look.names)
+        lowest, highest = lines[0].reshape(shape).amin(axis), lines[1].reshape(shape).amax(axis)
+        change = float((highest - lowest).clamp_min(0).max())
+        if change <= 1e-12 * float(lattice.loss[lattice.finite].abs().max()):
+            if reached and look.height == 0:
+                continue  # a constant: that is the dead zone's to say
+            return Finding(
+                "no_gradient_path",
+                "warning",
+                f"the loss does not depend on {name}: it is the same all along that axis, and {name} gets no gradient",
+                {"change of the loss along the axis": change},
+                action=f"Is {name} used at all? Multiplied by zero, or the wrong variable?",
+            )
+        if reached and _between(look, axis):
+            continue
+        cuts = Cuts() if look.function is None else cuts_of(look.function, lattice.points[lattice.finite][0])
+        cause = "is exactly zero everywhere" if reached else "does not exist"
+        if cuts.constant:
+            cause += f": {cuts.sentence}"
+        elif cutting := _cutting(look, axis):
+            cause += f": {' and '.join(cutting)} on the way cut{'s' * (len(cutting) == 1)} it off"
+        elif reached:
+            cause += ": it is rounded, compared or cut to a sign"
+        return Finding(
+            "no_gradient_path",
+            "error",
+            f"the loss changes by {number(change)} along {name}, yet its gradient {cause}",
+            {"change of the loss along the axis": change, "gradient path": reached},
+            action=cuts.action,
+        )
+    return None

@@ -1,0 +1,484 @@
+"""A loss surface with what several patterns ask of it, computed once."""
+
+import dataclasses
+import math
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from gradwidgets.core.losses.differences import Differences, differing
+from gradwidgets.core.losses.loss_call import LossError
+from gradwidgets.core.losses.loss_function import LossFunction, objective_function
+from gradwidgets.core.objectives.objective import Objective
+from gradwidgets.core.results.slices import Slices, finish, part_of
+from gradwidgets.core.surfaces.critical_points import CriticalPoint, finding_critical_points
+from gradwidgets.core.surfaces.patterns.ends.bottomless import Fall, fall_beyond
+from gradwidgets.core.surfaces.patterns.ends.descents import Descents, descending
+from gradwidgets.core.surfaces.patterns.ends.of_note import ENDS, places_of_note, target_point
+from gradwidgets.core.surfaces.patterns.ends.target import Target, parts_of, target_mask
+from gradwidgets.core.surfaces.patterns.in_view import View, finite
+from gradwidgets.core.surfaces.patterns.lattice import Lattice, nearest_to_middle, steep_of
+from gradwidgets.core.surfaces.patterns.precision.training_precision import training_trouble
+from gradwidgets.core.surfaces.patterns.regions import components
+from gradwidgets.core.surfaces.patterns.singular.spikes import Spike, spike_of
+from gradwidgets.core.surfaces.patterns.singular.zoom import Close, around, looking_closer, polishing
+from gradwidgets.core.surfaces.surface import SurfaceGrid
+
+DEAD = 1e-3  # of what a loss stands above its lowest: less than so much change over a whole view, and ground is dead
+STUCK = 1e-4  # the same for one parameter alone, above the lowest on its own line
+SMALLEST_EXTENT = 3  # cells: less is a point, not a zone
+LOWEST = 1e-3  # of the height of the view: so near to the lowest loss is as good as lowest
+ABOVE = 0.01  # of the same: flat ground is dead from so far above the lowest loss on
+
+_LATTICE, _LATTICE_SLOW = {1: 1000, 2: 60}, {1: 100, 2: 16}  # points along each axis
+_MANY, _FEW = 997, 100  # points of a sample; the second of a loss that must be called point by point
+_ENDS, _KINKS = 3, 4  # places that are looked at closely: of where descents end, and of kinks
+
+
+class Look:
+    """A grid and what follows from it.
+
+    Verdicts go by points of their own, so that no grid decides; the grid is what they are drawn on.
+
+    Args:
+        grid: The surface, or the curve.
+        target: Where the loss should lead: a point, a box or a predicate; None for the lowest region.
+        dtype: The precision of the training.
+        deadline: When of `time.perf_counter` no further part is begun; None for never.
+        starts: Where descents are to begin, name → point, (P,).
+
+    Attributes:
+        grid: As given, without a function where it has none.
+        own: The loss itself, or None.
+        function: The loss in the reference's float64, or None.
+        view: The same over its axes, or None.
+        dtype: As given.
+        critical: The critical points, once `looking` has found them.
+        descents: Where descents end, once `looking` knows; None before, and without a loss.
+        close: What is between points, the same.
+        trouble: What the precision of the training does, the same.
+        left_out: What there was no time for, in words.
+        starts: As given.
+        wanted: The target, as given.
+        untried: Why the loss cannot be had in that precision; "" where it can.
+    """
+
+    def __init__(
+        self,
+        grid: SurfaceGrid,
+        target: Target | None = None,
+        dtype: torch.dtype = torch.float32,
+        deadline: float | None = None,
+        starts: Mapping[str, Tensor] | None = None,
+    ) -> None:
+        self._deadline, self.left_out, self.starts = deadline, [], dict(starts or {})
+        self.grid, self.names, self.dtype = grid, grid.names, dtype
+        self.own: LossFunction | None = loss_function_of(grid)
+        self.view: View | None = None
+        if self.own is not None:
+            if self.own.method is None:
+                self.own.values(grid.points.reshape(-1, len(grid.names))[:7])
+            self.view = View(self.own, self.bounds)
+        self.given = target is not None
+        self.wanted = target
+        self.critical: list[CriticalPoint] = []
+        self.descents: Descents | None = None
+        self.close, self.trouble, self.untried = Close(), None, ""
+
+    @property
+    def function(self) -> LossFunction | None:
+        """The loss in the reference's float64, or None."""
+        return None if self.view is None else self.view.function
+
+    def looking(self) -> Slices[None]:
+        """Find the critical points and compute what several patterns need, in slices."""
+        if self.view is None:
+            return
+        yield from part_of(self._sampling(), 0.0, 0.05)
+        if self._in_time("descents"):
+            self.descents = yield from part_of(descending(self.view), 0.05, 0.4)
+        if self._in_time("a closer look between the points"):
+            self.close = yield from part_of(looking_closer(self.view), 0.45, 0.2)
+        for name in ("lowest", "height", "floor"):
+            self.__dict__.pop(name, None)  # they may have been asked for before
+        if self.descents is not None:
+            yield from part_of(self._looking_at_ends(), 0.65, 0.05)
+        if self.steep > 0 and self._in_time("critical points"):
+            # Where much ground is flat, gradients of zero are no points.
+            flat = self.still | (self.finite & (self.slope == 0))
+            usable = self.finite & ~flat if self.share(flat) > 0.01 else self.finite
+            work = finding_critical_points(self.grid, self.function, usable, self.steep)
+            found = yield from part_of(work, 0.7, 0.09)
+            self.critical = yield from part_of(self._settled_kinks(found), 0.79, 0.005)
+            self.__dict__.pop("lowest", None)
+        yield from part_of(self._looking_at_places_of_note(), 0.795, 0.005)
+        # What the cached properties of these names would compute at once.
+        self.__dict__["single"] = self.__dict__["compared"] = None
+        if self._in_time("a comparison with central differences"):
+            self.__dict__["single"] = yield from part_of(self._in_float32(), 0.8, 0.05)
+            self.__dict__["compared"] = yield from part_of(self._comparing(), 0.85, 0.1)
+        if self._in_time(f"a look at {str(self.dtype).removeprefix('torch.')}"):
+            yield from part_of(self._training(), 0.95, 0.05)
+
+    def _in_time(self, what: str) -> bool:
+        """Whether there is time left for a part; if not, it is noted."""
+        late = self._deadline is not None and time.perf_counter() > self._deadline
+        if late:
+            self.left_out.append(what)
+        return not late
+
+    def _sampling(self) -> Slices[None]:
+        count = (_LATTICE_SLOW if self.view.slow else _LATTICE)[self.view.dims]
+        points = self.view.lattice(count)
+        loss, gradient = yield from self.view.at(points)
+        self.__dict__["lattice"] = Lattice(points, loss, gradient, count)
+
+    def _settled_kinks(self, critical: list[CriticalPoint]) -> Slices[list[CriticalPoint]]:
+        """Kinked minima, of which a grid knows the cell, moved to where the descents beside them end."""
+        if self.descents is None:
+            return critical
+        cell, moved, alone = self.spans / (self.grid.loss.shape[-1] - 1), [], []
+        for one in critical:
+            if one.kind == "minimum" and not one.eigenvalues:
+                end = _lowest_near(one, self.descents, 1.5 * cell)
+                alone += [one] if end is None and not self.view.slow else []
+                one = one if end is None or end.loss > one.loss else end
+            moved.append(one)
+        if alone:
+            # In a curved valley with a kink for its floor the lowest of a cell's places is no minimum.
+            places = torch.tensor([one.point for one in alone], dtype=torch.float64)
+            further = yield from descending(self.view, places)
+            left = [one for one in alone if _lowest_near(one, further, 1.5 * cell) is None]
+            moved = [one for one in moved if one not in left]
+        single = {one.point: one for one in reversed(moved)}
+        return sorted(single.values(), key=lambda one: one.loss)
+
+    def _places_of_note(self, starts: Iterable[Tensor] = ()) -> Tensor:
+        ends = [torch.tensor(one.point, dtype=torch.float64) for one in self.critical if one.kind == "minimum"][:ENDS]
+        if self.descents is not None:
+            ends += list(self.descents.ends[self.descents.losses.argsort()[:ENDS]])
+        return places_of_note(self.bounds, ends, [*starts, *target_point(self.wanted, self.names)])
+
+    def _looking_at_places_of_note(self) -> Slices[None]:
+        """Right at a minimum, a number that somebody has written, a loss may be 0 by 0 though it is fine beside it."""
+        places = self._places_of_note()
+        loss, gradient = yield from self.view.at(places)
+        inside = ((places >= self.view.low) & (places <= self.view.high)).all(-1)
+        self.close.bad += list(places[inside & ~finite(loss, gradient)])
+
+    def _looking_at_ends(self) -> Slices[None]:
+        """Losses are often singular right where they are lowest, and at kinks."""
+        if self.view.slow or not len(self.descents.ends):
+            return
+        order, seen = self.descents.losses.argsort(), []
+        for end in self.descents.ends[order]:
+            if all(bool(((end - other).abs() > 0.02 * self.spans).any()) for other in seen):
+                seen.append(end)
+            if len(seen) == _ENDS:
+                break
+        for point in [*seen, *self.close.kinks[:_KINKS]]:
+            bad, smooth = yield from around(self.view, point)
+            if bad is None and not smooth:
+                bad = yield from polishing(self.view, point)
+            if bad is not None:
+                self.close.bad.append(bad)
+                return
+
+    def _training(self) -> Slices[None]:
+        lattice = self.lattice
+        if not bool(lattice.finite.any()):
+            return
+        sound = bool(lattice.finite.all()) and not self.close.bad
+        try:
+            self.trouble = yield from training_trouble(
+                self.view,
+                self.own,
+                self.dtype,
+                lattice.points,
+                self.floor,
+                self.height,
+                beside=self._places_of_note(self.starts.values()),
+                sound=sound,
+            )
+        except LossError as error:
+            self.untried = str(error)
+
+    def _in_float32(self) -> Slices[Tensor | None]:
+        if self.own is None:
+            return None
+        try:
+            return (yield from self.own.valuing(self.sample[0], torch.float32)).gradient.double()
+        except LossError:
+            return None
+
+    def _comparing(self) -> Slices[Differences | None]:
+        if self.function is None:
+            return None
+        points, exact = self.sample
+        # A parameter with no gradient at all is another pattern's.
+        axes = [axis for axis in range(points.shape[1]) if bool((exact[:, axis] != 0).any())]
+        if not axes:
+            return None
+        return (yield from differing(self.function, points, exact, self.bounds, self.steep, axes))
+
+    @cached_property
+    def lattice(self) -> "Lattice":
+        """The loss at points that no grid prefers; at the grid's own where the loss is not known."""
+        if self.view is None:
+            points, dims = self.grid.points, len(self.names)
+            swapped = (points, self.grid.loss, self.grid.gradient)
+            points, loss, gradient = (part.transpose(0, 1) if dims == 2 else part for part in swapped)
+            return Lattice(points.reshape(-1, dims), loss.reshape(-1), gradient.reshape(-1, dims), len(points))
+        finish(self._sampling())
+        return self.__dict__["lattice"]
+
+    @cached_property
+    def single(self) -> Tensor | None:
+        """The gradient that float32 gives at the sample's points, (N, P); None where the loss takes no float32."""
+        return finish(self._in_float32())
+
+    @cached_property
+    def compared(self) -> Differences | None:
+        """The gradient there beside central differences; None where there is none to compare."""
+        return finish(self._comparing())
+
+    @cached_property
+    def sample(self) -> tuple[Tensor, Tensor]:
+        """Some finite points of the lattice, (N, P), and autograd's gradients there."""
+        points, gradient = self.lattice.points[self.lattice.finite], self.lattice.gradient[self.lattice.finite]
+        most = _FEW if self.grid.method == "pointwise" else _MANY
+        if len(points) > most:
+            chosen = torch.linspace(0, len(points) - 1, most, dtype=torch.float64).round().long()
+            return points[chosen], gradient[chosen]
+        return points, gradient
+
+    @cached_property
+    def finite(self) -> Tensor:
+        """Where loss and gradient are finite, of the grid's shape."""
+        return self.grid.loss.isfinite() & self.grid.gradient.isfinite().all(-1)
+
+    @cached_property
+    def spans(self) -> Tensor:
+        """The axes' widths, (P,)."""
+        return torch.tensor([high - low for low, high in self.grid.axes.values()], dtype=torch.float64)
+
+    @cached_property
+    def bounds(self) -> Tensor:
+        """The axes' lower and upper ends, (P, 2)."""
+        return torch.tensor(list(self.grid.axes.values()), dtype=torch.float64)
+
+    @cached_property
+    def slope(self) -> Tensor:
+        """The size of the gradient per width of the view, of the grid's shape; 0 where not finite."""
+        size = (self.grid.gradient * self.spans).norm(dim=-1)
+        return torch.where(self.finite, size, torch.zeros_like(size))
+
+    @cached_property
+    def steep(self) -> float:
+        """A steep slope in view: of the finite points one in a hundred is steeper."""
+        lattice = self.lattice
+        return steep_of((lattice.gradient[lattice.finite] * self.spans).norm(dim=-1))
+
+    @cached_property
+    def _usual(self) -> tuple[float, float]:
+        """Of the losses in view, the second and the ninety-eighth hundredth."""
+        losses = self.lattice.loss[self.lattice.finite]
+        if not len(losses):
+            return 0.0, 0.0
+        return tuple(losses.quantile(torch.tensor([0.02, 0.98], dtype=torch.float64)).tolist())
+
+    @cached_property
+    def height(self) -> float:
+        """How far the loss rises in view, without the highest fiftieth, which may be a pole's; 0 for a constant."""
+        low, high = self._usual
+        rise = high - low if self.close.poles else max(high - self.lowest, high - low)
+        losses = self.lattice.loss[self.lattice.finite]
+        rounding = 1e-13 * float(losses.abs().max()) if len(losses) else 0.0
+        return rise if rise > rounding else 0.0
+
+    @cached_property
+    def lowest(self) -> float:
+        """The lowest loss in view, a refined minimum's included."""
+        losses = [part for part in (self.grid.loss[self.finite], self.lattice.loss[self.lattice.finite]) if len(part)]
+        refined = [one.loss for one in self.critical if one.kind == "minimum"]
+        if self.descents is not None and len(self.descents.losses):
+            refined.append(float(self.descents.losses.min()))
+        return min([*refined, *(float(part.min()) for part in losses)]) if losses else float("nan")
+
+    @cached_property
+    def floor(self) -> float:
+        """The lowest loss in view; beside a pole that leads down without end, a low one that is not the pole's."""
+        low, high = self._usual
+        return max(self.lowest, low - 3 * (high - low)) if self.close.poles else self.lowest
+
+    @cached_property
+    def spike(self) -> Spike | None:
+        """Where the loss falls without end on ground ever narrower, or None."""
+        if self.view is None or self.descents is None or not len(self.descents.ends):
+            return None
+        minima = [one.point for one in self.critical if one.kind == "minimum" and one.eigenvalues]
+        return spike_of(self.view, self.descents, minima)
+
+    @cached_property
+    def fall(self) -> Fall | None:
+        """Where the loss falls without end beyond an edge of the view, or None."""
+        if self.view is None or self.descents is None or not len(self.descents.ends):
+            return None
+        return fall_beyond(self.view, self.descents)
+
+    @cached_property
+    def led(self) -> list[int]:
+        """The axes along which there is a gradient somewhere."""
+        slopes = self.lattice.gradient[self.lattice.finite]
+        return [axis for axis in range(len(self.names)) if bool((slopes[:, axis] != 0).any())]
+
+    def _above(self, losses: Tensor, dims: Sequence[int]) -> Tensor:
+        """How far losses, inf where not finite, lie above the lowest that a descent could reach.
+
+        Args:
+            losses: Of a shape with a dimension for each axis.
+            dims: Which dimension is which axis's.
+        """
+        if len(self.led) in (0, len(self.names)):
+            return losses - self.floor
+        return losses - losses.amin([dims[axis] for axis in self.led], keepdim=True)
+
+    @cached_property
+    def still(self) -> Tensor:
+        """Where the ground cannot move a descent though it is not lowest, of the grid's shape."""
+        losses = torch.where(self.finite, self.grid.loss, math.inf)
+        above = self._above(losses, [-1 - axis for axis in range(len(self.names))])
+        return self.finite & (above > ABOVE * self.height) & (self.slope < DEAD * above)
+
+    @cached_property
+    def bottom(self) -> Tensor:
+        """The lowest region in view, at least the lowest grid points."""
+        # A narrow minimum may lie between the points and far below them.
+        lowest = max(self.lowest, float(self.grid.loss[self.finite].min())) if bool(self.finite.any()) else math.nan
+        near = self.finite & (self.grid.loss <= self.lowest + LOWEST * self.height)
+        return near if bool(near.any()) else self.finite & (self.grid.loss <= lowest)
+
+    @cached_property
+    def target(self) -> Tensor:
+        """Where the loss should lead, as a mask of the grid's shape; at least one point."""
+        if self.wanted is None:
+            return self.bottom
+        return target_mask(self.wanted, self.grid)
+
+    @cached_property
+    def zones(self) -> list[Tensor]:
+        """Dead ground of some extent, off a given target; masks of the grid's shape, the largest first."""
+        return components(self.still & ~self._meant, SMALLEST_EXTENT)
+
+    @cached_property
+    def stuck(self) -> dict[str, Tensor]:
+        """Parameter → where it alone gets no gradient though the loss is lower elsewhere along its axis: a mask."""
+        found = {}
+        losses = torch.where(self.finite, self.grid.loss, math.inf)
+        for axis, name in enumerate(self.names if self.grid.y is not None else ()):
+            if bool((self.grid.gradient[..., axis][self.finite] == 0).all()):
+                continue  # no gradient anywhere: another pattern's
+            above = losses - losses.amin(-1 - axis, keepdim=True)
+            size = self.grid.gradient[..., axis].abs() * self.spans[axis]
+            mask = self.finite & (above > ABOVE * self.height) & (size < STUCK * above)
+            mask = _long(mask & ~self._meant, -1 - axis) & ~self._dead
+            if bool(mask.any()):
+                found[name] = mask
+        return found
+
+    @property
+    def dead(self) -> Tensor:
+        """Where a parameter gets no gradient, or none does, though the loss is lower elsewhere; of the grid's shape."""
+        return torch.stack([self._dead, *self.stuck.values()]).any(0)
+
+    @property
+    def _dead(self) -> Tensor:
+        return torch.stack([torch.zeros_like(self.still), *self.zones]).any(0)
+
+    @property
+    def _meant(self) -> Tensor:
+        """Where a loss may be flat whatever its height: in a target that was given."""
+        return self.target if self.given else torch.zeros_like(self.finite)
+
+    @cached_property
+    def dead_points(self) -> Tensor:
+        """Which points of the lattice are dead for all parameters, (N,)."""
+        lattice, dims = self.lattice, len(self.names)
+        losses = torch.where(lattice.finite, lattice.loss, math.inf).reshape([lattice.count] * dims)
+        above = self._above(losses, range(dims)).flatten()
+        size = (lattice.gradient * self.spans).norm(dim=-1)
+        dead = lattice.finite & (above > ABOVE * self.height) & (size < DEAD * above)
+        return dead & ~self.in_targets(lattice.points) if self.given else dead
+
+    @cached_property
+    def stuck_points(self) -> dict[str, Tensor]:
+        """Parameter → which points of the lattice are dead for it alone, (N,); only parameters that have some."""
+        lattice, found = self.lattice, {}
+        losses = torch.where(lattice.finite, lattice.loss, math.inf)
+        for axis, name in enumerate(self.names if self.grid.y is not None else ()):
+            slopes = lattice.gradient[:, axis]
+            if bool((slopes[lattice.finite] == 0).all()):
+                continue  # no gradient anywhere: another pattern's
+            lines = losses.reshape(lattice.count, -1)
+            above = (lines - lines.amin(axis, keepdim=True)).flatten()
+            dead = lattice.finite & (above > ABOVE * self.height) & (slopes.abs() * self.spans[axis] < STUCK * above)
+            dead &= ~self.dead_points
+            if self.given:
+                dead &= ~self.in_targets(lattice.points)
+            if bool(dead.any()):
+                found[name] = dead
+        return found
+
+    def in_target(self, point: Sequence[float]) -> bool:
+        """Whether a point lies in the target, or right beside it."""
+        return bool(self.in_targets(torch.tensor([point], dtype=torch.float64))[0])
+
+    def in_targets(self, points: Tensor) -> Tensor:
+        """Which points, (N, P), lie in the target or within a fiftieth of the view beside it, (N,)."""
+        reach = 0.02 * self.spans
+        if self.wanted is None or callable(self.wanted):
+            cell = self.spans / (self.grid.loss.shape[-1] - 1)
+            targets = self.grid.points[self.target]
+            reach = torch.maximum(reach, 1.01 * cell)
+            return torch.stack([((targets - p).abs() <= reach).all(-1).any() for p in points])
+        parts = [part if isinstance(part, tuple) else (part, part) for part in parts_of(self.wanted, self.names)]
+        low, high = (torch.tensor([part[k] for part in parts], dtype=torch.float64) for k in (0, 1))
+        return ((points >= low - reach) & (points <= high + reach)).all(-1)
+
+    def share(self, mask: Tensor) -> float:
+        """Which share of the view a mask covers."""
+        return float(mask.double().mean())
+
+    def first(self, mask: Tensor) -> tuple[float, ...]:
+        """A point of a mask of the grid's shape, near its middle."""
+        return nearest_to_middle(self.grid.points[mask], self.spans)
+
+
+def _lowest_near(one: CriticalPoint, descents: Descents, reach: Tensor) -> CriticalPoint | None:
+    """A kinked minimum where the lowest descent ends that does so near to it; None if none does."""
+    if not len(descents.ends):
+        return None
+    near = ((descents.ends - torch.tensor(one.point, dtype=torch.float64)).abs() <= reach).all(-1)
+    if not bool(near.any()):
+        return None
+    k = int(torch.where(near, descents.losses, math.inf).argmin())
+    return dataclasses.replace(one, point=tuple(descents.ends[k].tolist()), loss=float(descents.losses[k]))
+
+
+def _long(mask: Tensor, dim: int) -> Tensor:
+    """What of a mask, (H, W), lies in runs of `SMALLEST_EXTENT` or more along a dimension."""
+    along = mask if dim in (-1, 1) else mask.T
+    runs = torch.zeros_like(along)
+    if along.shape[-1] >= SMALLEST_EXTENT:
+        whole = along.unfold(-1, SMALLEST_EXTENT, 1).all(-1)
+        for k in range(SMALLEST_EXTENT):
+            runs[:, k : k + whole.shape[-1]] |= whole
+    return runs if dim in (-1, 1) else runs.T
+
+
+def loss_function_of(grid: SurfaceGrid) -> LossFunction | None:
+    """What a grid was sampled from, as a function of its axes; None where it does not know."""
+    return objective_function(grid.function, grid.names) if isinstance(grid.function, Objective) else grid.function

@@ -1,0 +1,1 @@
+"""What too few digits make of a loss."""

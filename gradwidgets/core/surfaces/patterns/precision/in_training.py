@@ -1,0 +1,130 @@
+"""What the precision of the training makes of a loss, as findings."""
+
+from dataclasses import replace
+
+import torch
+
+from gradwidgets.core.operations.remedies import hidden_by_where
+from gradwidgets.core.operations.small_numbers import rounded_to_zero
+from gradwidgets.core.results.finding import Finding
+from gradwidgets.core.results.wording import number, percent, place
+from gradwidgets.core.surfaces.patterns.look import Look
+from gradwidgets.core.surfaces.patterns.precision.resolution import unresolved_in_training
+from gradwidgets.core.surfaces.patterns.precision.stable import kept_gradient, stable_form
+from gradwidgets.core.surfaces.patterns.precision.training_precision import LOST_SHARE, OFF, Trouble
+
+
+def vanishes_in_float32(look: Look) -> Finding | None:
+    """Gradients that float64 has and float32, in which models train, rounds to zero."""
+    trouble = look.trouble
+    if trouble is None or trouble.kind != "lost" or look.dtype != torch.float32 or trouble.cast is not None:
+        return None
+    return _lost("vanishes_in_float32", look)
+
+
+def precision(look: Look) -> Finding | None:
+    """Values or gradients that the precision of the training makes infinite, NaN, zero or wrong."""
+    trouble, coarse = look.trouble, unresolved_in_training(look.grid.axes, look.dtype)
+    if coarse is not None:
+        return coarse
+    if look.untried and look.dtype != torch.float32:
+        message = f"it cannot be looked at in {_name(look.dtype)}: {look.untried}"
+        return Finding("precision", "info", message, {}, None, "Under autocast such a part stays in float32.")
+    if trouble is None or (trouble.kind == "lost" and look.dtype == torch.float32 and trouble.cast is None):
+        return None
+    if trouble.kind == "lost":
+        return _lost("precision", look)
+    dtype, where = _name(trouble.cast or look.dtype), place(look.names, trouble.point.tolist())
+    evidence: dict[str, object] = {"share": trouble.share, "dtype": dtype, "operation": trouble.operation}
+    if trouble.kind == "wrong":
+        said = f": {trouble.operation}" if trouble.operation else ""
+        message = f"in {percent(trouble.share)} of the view the gradient in {dtype} is off by half and more, at {where}"
+        action = _in_more_digits(dtype)
+        message = f"{message} say{said}{_off_too(look, trouble, evidence)}"
+        return Finding("precision", "warning", message, evidence, tuple(trouble.point.tolist()), action)
+    if trouble.kind == "off":
+        return _off(dtype, where, evidence, trouble)
+    begins = [f"{name} {number(value)}" for name, values in trouble.begins.items() for value in values]
+    much = f"in {percent(trouble.share)} of the view" if trouble.share else "at single points"
+    what = "the gradient, and it alone," if trouble.only_gradient else "it"
+    message = f"{much} {what} is not finite in {dtype} though it is in float64, at {where} say"
+    message += f": {trouble.operation}" if trouble.operation else ""
+    hidden = trouble.only_gradient and trouble.parted.hid and not trouble.parted.back
+    message += "; torch.where does not take it, but 0 × infinity is NaN" if hidden else ""
+    message += f"; along the axes through there that begins or ends at {', '.join(begins)}" if begins else ""
+    evidence["begins"] = trouble.begins
+    lost = 0.0 if look.own is None else rounded_to_zero(look.own, trouble.point, trouble.cast or look.dtype)
+    message += f"; the {number(lost)} in it is 0 in {dtype}" if lost else ""
+    action = hidden_by_where([trouble.parted.who]) if hidden else _or_in_more_digits(stable_form(trouble.parted), dtype)
+    if lost:
+        least = number(torch.finfo(trouble.cast or look.dtype).tiny, 2)
+        action += f" An eps must be a number of {dtype}: {least} and more keep their digits."
+    return Finding("precision", "error", message, evidence, tuple(trouble.point.tolist()), action)
+
+
+def _off(dtype: str, where: str, evidence: dict[str, object], trouble: Trouble) -> Finding:
+    """A value that is rounded so much that it does not show how the loss changes."""
+    message = (
+        f"in {percent(trouble.share)} of the view the loss in {dtype} is off by more than {percent(OFF)} of its change "
+        f"over the view, by up to {number(trouble.largest, 3)}, at {where} say"
+    )
+    message += f": {trouble.operation}" if trouble.operation else ""
+    evidence |= {"largest": trouble.largest, "threshold": OFF}
+    action = _in_more_digits(dtype)
+    return Finding("precision", "warning", message, evidence, tuple(trouble.point.tolist()), action)
+
+
+def _in_more_digits(dtype: str) -> str:
+    return (
+        f"Compute this part in {'float64' if dtype == 'float32' else 'float32'}: sums of many, differences of numbers "
+        "that are nearly the same; or take its stable form: log1p, expm1, what they have in common taken out before."
+    )
+
+
+def _lost(name: str, look: Look) -> Finding:
+    trouble = look.trouble
+    dtype, spot = _name(trouble.cast or look.dtype), tuple(trouble.point.tolist())
+    message = (
+        f"in {percent(trouble.share)} of the view the gradient is zero in {dtype} though float64 has one, which "
+        f"changes the loss by up to {number(trouble.largest)} over the width of the view, at "
+        f"{place(look.names, spot)} say"
+    )
+    message += f": {trouble.operation}" if trouble.operation else ""
+    evidence = {"share": trouble.share, "threshold": LOST_SHARE, "largest lost": trouble.largest, "dtype": dtype}
+    message += _off_too(look, trouble, evidence)
+    kept = "" if trouble.off else kept_gradient(trouble.parted)
+    return Finding(name, "warning", message, evidence, spot, _or_in_more_digits(kept, dtype))
+
+
+def _off_too(look: Look, trouble: Trouble, evidence: dict[str, object]) -> str:
+    """By how much the value is off besides, in words."""
+    if not trouble.off:
+        return ""
+    share = trouble.off / look.height
+    evidence |= {"value off by": trouble.off, "of the loss's height": share}
+    return (
+        f"; the loss itself is off by up to {number(trouble.off, 3)}, {number(share, 2)} times its change over the "
+        f"view, at {place(look.names, trouble.off_at.tolist())} say"
+    )
+
+
+def beside(finding: Finding, other: Finding) -> Finding:
+    """What few digits do to a loss that is not finite in float64 either: a cure of both is said once.
+
+    Args:
+        finding: What is said of the training's precision.
+        other: What is said of float64.
+    """
+    if not other.action or not finding.action.startswith(other.action):
+        return finding
+    return replace(finding, action="What mends it in float64 mends it here too.")
+
+
+def _or_in_more_digits(form: str, dtype: str) -> str:
+    """What to do, with the way out that there is always."""
+    digits = f"ompute this part in {'float64' if dtype == 'float32' else 'float32'}."
+    return f"{form} Or c{digits}" if form else f"C{digits}"
+
+
+def _name(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")

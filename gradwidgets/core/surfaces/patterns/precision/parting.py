@@ -1,0 +1,220 @@
+"""Which operation makes a computation in few digits part from float64's, in words."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from gradwidgets.core.losses.loss_function import LossFunction
+from gradwidgets.core.losses.reference import LOW
+from gradwidgets.core.operations.provenance import Provenance
+from gradwidgets.core.operations.watching import Watching, floats_in
+from gradwidgets.core.results.wording import percent
+
+_TRIED = 5  # bad points of which one shows the operation: scalar kernels overflow elsewhere than vector ones
+_OFF = 0.02  # of a value: what is off by so much is no longer the rounding of one operation
+_SMALL = 32.0  # of the larger one's last digits: a number that is smaller is rounded off beside it
+_NEAR = 0.1  # of two numbers: a difference that is smaller shows their rounding
+_SUMS = ("add", "sub", "rsub")
+
+
+@dataclass(frozen=True, eq=False)
+class Parted:
+    """Where and how a computation in few digits parts from float64's.
+
+    Attributes:
+        point: Where, (P,).
+        said: What happens there, in words; "" where that is not to be seen.
+        cast: In which dtype, if not in the training's.
+        who: The operation; "" where that is not to be seen.
+        back: Whether it happens in its backward.
+        lost_by: Which operation has made next to 0 before it what it is given; "" for none.
+        own: Whether it belongs to a backward of somebody's own.
+        hid: Whether torch.where left out what is not finite.
+    """
+
+    point: Tensor
+    said: str = ""
+    cast: torch.dtype | None = None
+    who: str = ""
+    back: bool = False
+    lost_by: str = ""
+    own: bool = False
+    hid: bool = False
+
+
+def named(function: LossFunction, spots: Tensor, dtype: torch.dtype, kind: str) -> Parted:
+    """A point, and what happens there.
+
+    Args:
+        function: The loss.
+        spots: Points to choose among, (N, P).
+        dtype: The precision of the training.
+        kind: As `Trouble.kind`.
+    """
+    order = [len(spots) // 2, 0, len(spots) - 1, len(spots) // 4, 3 * len(spots) // 4]
+    for k in order[:_TRIED]:
+        shadow = _Shadow()
+        try:
+            function.run_at(spots[k], dtype, shadow)
+        except Exception:
+            continue
+        parted = shadow.told(kind)
+        if parted is not None:
+            cast = parted.dtype if parted.dtype != dtype else None
+            how = parted.who, parted.back, parted.lost_by, parted.own, shadow.hid
+            return Parted(spots[k], parted.sentence, cast, *how)
+    return Parted(spots[len(spots) // 2])
+
+
+@dataclass(frozen=True, eq=False)
+class _Parting:
+    """Where the computation parts from float64's.
+
+    Attributes:
+        who: The operation.
+        back: Whether it is part of that one's backward.
+        dtype: Of its result.
+        how: What becomes of its result, in words.
+        then: The same, where something else has led to it.
+        before: What has led to it, in another operation.
+        lost_by: Which operation has made next to 0 what it is given; "" for none.
+        inside: The operation itself, within a backward of somebody's own; else "".
+    """
+
+    who: str
+    back: bool
+    dtype: torch.dtype
+    how: str
+    then: str
+    before: "_Parting | None" = None
+    lost_by: str = ""
+    inside: str = ""
+
+    @property
+    def own(self) -> bool:
+        return bool(self.inside)
+
+    @property
+    def name(self) -> str:
+        inside = f"{self.inside} in " if self.inside else ""
+        return f"{inside}the backward of {self.who}" if self.back else self.who
+
+    @property
+    def sentence(self) -> str:
+        if self.before is None or self.before.who == self.who:
+            return f"{self.name} {self.how}"
+        return f"{self.before.name} {self.before.how}, and {self.name} then {self.then}"
+
+
+class _Shadow(Watching):
+    """Runs every operation in float64 beside itself and notes where the two part.
+
+    Attributes:
+        over: Where something is first not finite though float64 is.
+        under: Where something is first 0 though float64 is not.
+        off: Where something is first off by more than one rounding.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.over: _Parting | None = None
+        self.under: _Parting | None = None
+        self.off: _Parting | None = None
+        self._provenance = Provenance()
+        self._after: dict[int, list[_Parting]] = {}  # where results lie of what has parted, and of what came of it
+        self._doubles: dict[tuple, Tensor] = {}
+        self._rounded_off: dict[int, str] = {}  # where a sum lies that has lost its smaller part, with its name
+
+    def told(self, kind: str) -> _Parting | None:
+        """The parting that a kind of trouble is about."""
+        return {"over": self.over, "under": self.under}.get(kind, self.off or self.under)
+
+    def run(self, name: str, func, args: tuple, kwargs: dict) -> object:
+        try:
+            doubled = func(*map(self._double, args), **{key: self._double(value) for key, value in kwargs.items()})
+        except Exception:
+            doubled = None
+        result = func(*args, **kwargs)
+        self._kept.append(doubled)
+        here, there = floats_in(result), [] if doubled is None else floats_in(doubled)
+        led = [one for given in floats_in((args, kwargs)) for one in self._after.get(given.data_ptr(), ())]
+        for one in here if led else ():
+            self._after[one.data_ptr()] = list(dict.fromkeys([*self._after.get(one.data_ptr(), ()), *led]))
+        for one, other in zip(here, there, strict=False):
+            self._doubles[_key(one)] = other
+            if len(here) == len(there) and one.shape == other.shape:
+                self._compare(name, args, one, other)
+        self._provenance.note(name, (args, kwargs), result)
+        return result
+
+    def _compare(self, name: str, args: tuple, one: Tensor, other: Tensor) -> None:
+        if self.over is None and bool((~one.isfinite() & other.isfinite()).any()):
+            at_zero = name in _OF_ZERO and any(bool((given == 0).any()) for given in floats_in(args))
+            how = "is NaN" if bool(one.isnan().any()) else "is infinite" if at_zero else "overflows"
+            self.over = self._parting(name, args, one, how, self.under)
+        if self.under is None and bool(((one == 0) & (other != 0)).any()):
+            how = "is rounded to 0" if name in _SUMS else "underflows to 0"
+            self.under = self._parting(name, args, one, how, self.over, "is 0")
+        if one.dtype not in LOW:
+            return
+        self._note_sum(name, args, one)
+        apart = (one.double() - other).abs() > _OFF * other.abs()
+        if self.off is None and bool((apart & one.isfinite() & other.isfinite()).any()):
+            self.off = self._parting(name, args, one, self._why_off(name, args, one), self.over, "is off")
+
+    def _parting(
+        self, name: str, args: tuple, made: Tensor, how: str, before: _Parting | None, then: str = ""
+    ) -> _Parting:
+        # Gradients that meet are summed between two operations, not by one of them.
+        who, back = (
+            ("the sum of gradients", False) if self.node and name == "add" else (self.node or name, bool(self.node))
+        )
+        given = floats_in(args)
+        led = before if any(before in self._after.get(one.data_ptr(), ()) for one in given) else None
+        inside = name if back and self.own else ""
+        lost_by = self._provenance.lost_by(given)
+        parted = _Parting(who, back, made.dtype, how, then or how, led, lost_by, inside)
+        self._after.setdefault(made.data_ptr(), []).append(parted)
+        return parted
+
+    def _note_sum(self, name: str, args: tuple, made: Tensor) -> None:
+        """Take note of a sum beside whose larger part the smaller one is as good as rounded off."""
+        if name not in _SUMS:
+            return
+        sizes = [
+            abs(float(part)) if not isinstance(part, Tensor) else part.detach().double().abs() for part in args[:2]
+        ]
+        if len(sizes) == 2:
+            small, large = (torch.as_tensor(size) for size in sizes)
+            small, large = torch.minimum(small, large), torch.maximum(small, large)
+            if bool(((small > 0) & (small < _SMALL * torch.finfo(made.dtype).eps * large)).any()):
+                self._rounded_off[made.data_ptr()] = self.node or name
+
+    def _why_off(self, name: str, args: tuple, made: Tensor) -> str:
+        given = [part for part in args if isinstance(part, Tensor) and part.is_floating_point()]
+        who, largest = self.node or name, max((float(part.detach().abs().max()) for part in given), default=0.0)
+        if made.data_ptr() in self._rounded_off:
+            return "rounds off what is small beside the other number"
+        before = next((self._rounded_off[t.data_ptr()] for t in given if t.data_ptr() in self._rounded_off), "")
+        if name in _SUMS and float(made.detach().abs().min()) < _NEAR * largest:
+            return "takes the difference of numbers that are nearly the same, and rounded (cancellation)"
+        if before:
+            return f"shows that {before} before it has rounded off what is small beside the other number"
+        return f"is off by {percent(_OFF)} and more" if who else ""
+
+    def _double(self, value: object) -> object:
+        if isinstance(value, torch.dtype) and value in LOW:
+            return torch.float64
+        if isinstance(value, (list, tuple)):
+            return type(value)(map(self._double, value))
+        if isinstance(value, Tensor) and value.is_floating_point():
+            return self._doubles.get(_key(value), value.double())
+        return value
+
+
+_OF_ZERO = ("log", "div", "reciprocal", "log2", "log10", "pow", "rsqrt")  # infinite at 0, which is no overflow
+
+
+def _key(tensor: Tensor) -> tuple:
+    return tensor.data_ptr(), tuple(tensor.shape), tuple(tensor.stride()), tensor.dtype

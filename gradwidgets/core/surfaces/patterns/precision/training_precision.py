@@ -1,0 +1,188 @@
+"""What the precision of the training makes of a loss: overflow, NaN, gradients that are lost or wrong."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from gradwidgets.core.losses.loss_call import LossError
+from gradwidgets.core.losses.loss_function import LossFunction
+from gradwidgets.core.results.slices import Slices
+from gradwidgets.core.surfaces.patterns.in_view import View, finite
+from gradwidgets.core.surfaces.patterns.precision.parting import Parted, named
+from gradwidgets.core.surfaces.surface import SurfaceGrid
+
+OVERFLOW_SHARE, LOST_SHARE, WRONG_SHARE, OFF_SHARE = 0.01, 0.02, 0.02, 0.05
+OFF = 0.05  # of a loss's change over the view: a value that is off by more does not show how it changes
+_ABOVE = 0.01  # of the loss's height above the lowest: there a gradient is needed
+_ALONG = 129  # points along each axis where it is looked for where trouble begins
+
+
+@dataclass(frozen=True, eq=False)
+class Trouble:
+    """What a precision does to a loss.
+
+    Attributes:
+        kind: "overflow" (infinite or NaN though float64 is finite), "lost" (no gradient though float64 has one),
+            "wrong" (a gradient that is off by half and more) or "off" (a value that is, by much of the loss's change).
+        share: Of the view.
+        point: Where, (P,).
+        largest: The largest gradient that is lost, or off; of "off" by how much the value is at most.
+        operation: What does it, in words; "" where that is not to be seen.
+        cast: The dtype that it computes in, where the loss itself casts to it; None otherwise.
+        begins: Axis → the values at which it begins along it.
+        parted: What does it, at that point.
+        only_gradient: Whether the loss is finite there, of "overflow".
+        off: By how much the value is off besides, where that is much of its change over the view; else 0.
+        off_at: Where it is off most, (P,); None where it is not.
+    """
+
+    kind: str
+    share: float
+    point: Tensor
+    largest: float
+    operation: str
+    cast: torch.dtype | None
+    begins: dict[str, list[float]]
+    parted: Parted
+    only_gradient: bool = False
+    off: float = 0.0
+    off_at: Tensor | None = None
+
+
+def training_trouble(
+    view: View,
+    function: LossFunction,
+    dtype: torch.dtype,
+    points: Tensor,
+    lowest: float,
+    height: float,
+    *,
+    beside: Tensor,
+    sound: bool,
+) -> Slices[Trouble | None]:
+    """Look at a loss in another precision beside the reference, at the same rounded points.
+
+    Args:
+        view: The loss in the reference.
+        function: The loss as it is.
+        dtype: The precision.
+        points: Where, evenly over the view, (N, P).
+        lowest: The lowest loss in view.
+        height: How far it rises in view.
+        beside: Where else, (M, P): where it is lowest, where a training begins.
+        sound: Whether the reference is finite all over the view: then one special point that is not tells.
+
+    Raises:
+        LossError: The loss takes no such dtype.
+    """
+    count = len(points)
+    points = torch.cat([points, view.special(), beside])
+    even = torch.arange(len(points)) < count
+    rounded = points.to(dtype).double()
+    inside = ((rounded >= view.low) & (rounded <= view.high)).all(-1)
+    high, steep = yield from view.at(rounded)
+    low, slope = yield from _in(function, points, dtype)
+    known = finite(high, steep) & inside
+    over = known & ~finite(low, slope)
+    if _share(over, even) >= OVERFLOW_SHARE or (sound and bool((over & ~even).any())):
+        spots = rounded[over]
+        parted = named(function, spots, dtype, "over")
+        begins = yield from _beginnings(view, function, parted.point, dtype)
+        alone = bool(low[over].isfinite().all())
+        said = parted.point, 0.0, parted.said, parted.cast, begins, parted, alone
+        return Trouble("overflow", _share(over, even), *said)
+    size = (steep * view.spans).norm(dim=-1)
+    biggest = float(size[known].max()) if bool(known.any()) else 0.0
+    tiny = 0.0 if dtype in (torch.float16, torch.bfloat16) else torch.finfo(dtype).tiny
+    gone = known & (slope.abs() <= tiny).all(-1) & (size > 0)
+    above = (high > lowest + _ABOVE * height) & (size > 1e-3 * (high - lowest))
+    lost = gone & (above | ((size > 1e-12 * biggest) & (size > 1e-9 * height)))
+    # Of a loss that is large itself a part is rounding wherever it is.
+    gap = (low - high).abs()
+    far = known & (gap > OFF * torch.maximum(high - lowest, torch.tensor(height))) & (height > 0)
+    also = (float(gap[far].max()), rounded[far][gap[far].argmax()]) if _share(far, even) >= OFF_SHARE else (0.0, None)
+    if _share(lost, even) >= LOST_SHARE:
+        return _trouble("lost", lost, even, rounded, size, function, dtype, *also)
+    off = ((slope - steep) * view.spans).norm(dim=-1)
+    wrong = known & (off > 0.5 * size) & (size > 0.01 * (high - lowest).clamp_min(0)) & (size > 1e-3 * height)
+    if _share(wrong, even) >= WRONG_SHARE:
+        return _trouble("wrong", wrong, even, rounded, off, function, dtype, *also)
+    if also[0]:
+        return _trouble("off", far, even, rounded, gap, function, dtype)
+    return None
+
+
+def lost_ground(function: LossFunction, dtype: torch.dtype, grid: SurfaceGrid) -> Slices[Tensor | None]:
+    """Where on a grid a precision makes a loss infinite or NaN, or its gradient zero, though float64 has one.
+
+    Args:
+        function: The loss as it is.
+        dtype: The precision.
+        grid: Its surface or curve.
+
+    Returns:
+        A mask of the grid's shape; None where the loss takes no such dtype.
+    """
+    points = grid.points.reshape(-1, len(grid.names))
+    try:
+        low, slope = yield from _in(function, points, dtype)
+        high, steep = yield from View(function, torch.tensor(list(grid.axes.values()), dtype=torch.float64)).at(points)
+    except LossError:
+        return None
+    known = finite(high, steep)
+    lost = ~finite(low, slope) | ((slope == 0).all(-1) & (steep != 0).any(-1))
+    return (known & lost).reshape(grid.loss.shape)
+
+
+def _trouble(
+    kind: str,
+    mask: Tensor,
+    even: Tensor,
+    points: Tensor,
+    size: Tensor,
+    function: LossFunction,
+    dtype: torch.dtype,
+    off: float = 0.0,
+    off_at: Tensor | None = None,
+) -> Trouble:
+    spots = points[mask]
+    parted = named(function, spots, dtype, "under" if kind == "lost" else kind)
+    said = parted.point, float(size[mask].max()), parted.said, parted.cast
+    return Trouble(kind, _share(mask, even), *said, {}, parted, off=off, off_at=off_at)
+
+
+def _share(mask: Tensor, even: Tensor) -> float:
+    return float(mask[even].double().mean())
+
+
+def _in(function: LossFunction, points: Tensor, dtype: torch.dtype) -> Slices[tuple[Tensor, Tensor]]:
+    values = yield from function.valuing(points, dtype)
+    return values.loss.double(), values.gradient.double()
+
+
+def _beginnings(view: View, function: LossFunction, point: Tensor, dtype: torch.dtype) -> Slices[dict[str, list]]:
+    """Where along each axis through a bad point the bad ground begins and ends."""
+    found: dict[str, list[float]] = {}
+
+    def bad_at(values: Tensor, axis: int) -> Slices[Tensor]:
+        places = point.expand(len(values), -1).clone()
+        places[:, axis] = values
+        try:
+            losses, gradients = yield from _in(function, places, dtype)
+        except LossError:
+            return torch.zeros(len(values), dtype=torch.bool)
+        return ~finite(losses, gradients)
+
+    for axis, name in enumerate(view.names):
+        values = torch.linspace(float(view.low[axis]), float(view.high[axis]), _ALONG, dtype=torch.float64)
+        bad = yield from bad_at(values, axis)
+        for k in (bad[1:] != bad[:-1]).nonzero().flatten()[:2].tolist():
+            start, end, before = values[k], values[k + 1], bool(bad[k])
+            for _ in range(2):
+                finer = torch.linspace(float(start), float(end), 33, dtype=torch.float64)
+                changed = ((yield from bad_at(finer, axis)) != before).nonzero().flatten()
+                at = int(changed[0]) if len(changed) else 32
+                start, end = finer[max(at - 1, 0)], finer[at]
+            found.setdefault(name, []).append(float(end))
+    return found

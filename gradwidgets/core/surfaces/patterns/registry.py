@@ -1,0 +1,318 @@
+"""The patterns by name, and the search for all of them."""
+
+import contextlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+
+import torch
+from torch import Tensor
+
+from gradwidgets.core.losses.precision import check_dtype
+from gradwidgets.core.results.finding import Finding, worst_first
+from gradwidgets.core.results.slices import Slices, finish, part_of, together
+from gradwidgets.core.results.wording import number, place
+from gradwidgets.core.subject.home import at_home
+from gradwidgets.core.surfaces.critical_points import CriticalPoint
+from gradwidgets.core.surfaces.patterns import broadcast, ground, inputs, jumps_and_cuts, mismatch
+from gradwidgets.core.surfaces.patterns.ends import minima, seams
+from gradwidgets.core.surfaces.patterns.ends.target import Target
+from gradwidgets.core.surfaces.patterns.look import Look
+from gradwidgets.core.surfaces.patterns.precision import in_training
+from gradwidgets.core.surfaces.patterns.precision.resolution import unresolved
+from gradwidgets.core.surfaces.patterns.precision.training_precision import lost_ground
+from gradwidgets.core.surfaces.patterns.singular import undefined
+from gradwidgets.core.surfaces.surface import SurfaceGrid
+
+_NARROW = 100.0
+
+
+@dataclass(frozen=True)
+class Pattern:
+    """Something to see on a loss surface.
+
+    Attributes:
+        meaning: What it means for a descent.
+        action: What to do about it.
+        find: Gives the finding, or None where there is none.
+    """
+
+    meaning: str
+    action: str
+    find: Callable[[Look], Finding | None]
+
+
+def _well_shaped(look: Look) -> Finding:
+    low = look.lowest + 1e-9 * look.height
+    minima = [one for one in look.critical if one.kind == "minimum" and one.loss <= low]
+    losses = torch.where(look.finite, look.grid.loss, float("inf"))
+    lowest = losses <= float(losses.min()) + 1e-9 * look.height
+    inner = lowest & ((look.grid.points > look.bounds[:, 0]) & (look.grid.points < look.bounds[:, 1])).all(-1)
+    spot = minima[0].point if minima else look.first(inner if bool(inner.any()) else lowest)
+    edge = not minima and not bool(inner.any())
+    end = None if minima else _lowest_end(look, float(losses.min()))
+    if end is not None:
+        spot, edge = end
+    message = f"the arrows lead to the lowest loss, {number(look.lowest)} at {place(look.names, spot)}"
+    endless = edge and look.fall is not None
+    message += ", on the edge of the view" if edge else ""
+    message += f", beyond which it falls without end {look.fall.towards}".rstrip() if endless else ""
+    message += "; no dead ground, all finite" + ("" if look.grid.y is None else ", both axes comparable")
+    message += ", each over its view" if ground.axis_imbalance(look) is not None else ""
+    evidence: dict[str, object] = {"lowest loss": look.lowest, "on the edge": edge, "falls without end": endless}
+    condition = _condition(minima[0]) if minima else 1.0
+    if condition > _NARROW:
+        message += f"; the valley is narrow: the Hessian's condition number at the lowest point is {number(condition)}"
+        evidence |= {"condition number": condition, "narrow from": _NARROW}
+    action = "The lowest loss may lie beyond the view: widen it to see." if edge else ""
+    if endless:
+        action = "Is it meant to have no bottom? If it is, ship it; if not, something must hold it from below."
+    if look.left_out:
+        message += f"; as far as there was time, without {', '.join(look.left_out)}"
+        action = "Give it more seconds before you ship it."
+    return Finding("well_shaped", "ok", message, evidence, spot, action)
+
+
+def _lowest_end(look: Look, known: float) -> tuple[tuple[float, ...], bool] | None:
+    """Where a descent has ended lower than any point of the grid, and whether at the edge; None if none has."""
+    descents = look.descents
+    if descents is None or not len(descents.ends):
+        return None
+    k = int(descents.losses.argmin())
+    if not float(descents.losses[k]) < known - 1e-9 * look.height:
+        return None
+    return tuple(descents.ends[k].tolist()), bool(descents.blocked(look.view)[k].any())
+
+
+def _condition(minimum: CriticalPoint) -> float:
+    """The larger of the Hessian's eigenvalues by the smaller; 1 where there are none."""
+    if not minimum.eigenvalues:
+        return 1.0
+    return minimum.eigenvalues[-1] / minimum.eigenvalues[0]
+
+
+PATTERNS: dict[str, Pattern] = {
+    "non_finite": Pattern(
+        "NaN or infinity ends the training at once",
+        "Use eps, clamp, log1p, or the function's stable form.",
+        undefined.non_finite,
+    ),
+    "singular": Pattern(
+        "the nearer to it, the longer the steps: one of them leads anywhere",
+        "Keep away from it: add a small eps, clamp, or use another form.",
+        undefined.singular,
+    ),
+    "no_gradient_path": Pattern(
+        "a parameter that the gradient never reaches stays as it is",
+        "Look for detach, item, numpy, round, argmax or comparisons on its way; use a soft or a straight-through form.",
+        jumps_and_cuts.no_gradient_path,
+    ),
+    "gradient_mismatch": Pattern(
+        "autograd follows another function than the loss",
+        "Look for detach and custom backward functions; torch.autograd.gradcheck tells which.",
+        mismatch.gradient_mismatch,
+    ),
+    "broadcast": Pattern(
+        "it is lowest where every output is the targets' mean",
+        "Give both the same shape: squeeze(-1) the input, or unsqueeze(-1) the target.",
+        broadcast.broadcast,
+    ),
+    "wrong_input": Pattern(
+        "the loss is another one than its name says",
+        "Look at what that operation takes: logits, shares, or logarithms of shares.",
+        inputs.wrong_input,
+    ),
+    "precision": Pattern(
+        "training in this precision meets NaN, infinity or a gradient that is lost or wrong",
+        "Use the stable form (logsumexp, logsigmoid, softplus, log1p), or compute this part in float32 or float64.",
+        in_training.precision,
+    ),
+    "jump": Pattern(
+        "a descent knows nothing of the step",
+        "Look for a comparison, a rounding, or a wrong constant in a piecewise loss: make the pieces meet.",
+        jumps_and_cuts.jump,
+    ),
+    "wrong_direction": Pattern(
+        "a descent leaves the place that it should reach",
+        "The formula is wrong: look for a sign, a swapped argument, a maximum instead of a minimum.",
+        ground.wrong_direction,
+    ),
+    "off_target": Pattern(
+        "training ends somewhere else",
+        "The formula is wrong, or the target: look for a missing log, a swapped argument, a sign.",
+        minima.off_target,
+    ),
+    "dead_zone": Pattern(
+        "a descent that begins there never moves",
+        "Add curvature, change the initialisation, or reparameterize.",
+        ground.dead_zone,
+    ),
+    "vanishes_in_float32": Pattern(
+        "training in float32 gets no gradient where float64 has one",
+        "Work with logarithms, scale the loss, or use its stable form.",
+        in_training.vanishes_in_float32,
+    ),
+    "axis_imbalance": Pattern(
+        "no learning rate suits both parameters",
+        "Rescale, go to log-space, or normalize the parameters.",
+        ground.axis_imbalance,
+    ),
+    "saddle": Pattern(
+        "descents slow down beside it, as for a product near zero",
+        "Begin away from it; where it comes from a product near zero, go additive: log A + log B instead of A·B.",
+        minima.saddle,
+    ),
+    "unexpected_minimum": Pattern(
+        "a descent that begins nearby ends there",
+        "Is the formula right? If it is, begin elsewhere, or smooth the loss.",
+        minima.unexpected_minimum,
+    ),
+    "seam": Pattern(
+        "a descent ends where two formulas are joined, not where either is lowest",
+        "Is the constant that joins them right, and the slope? Where one formula goes on for the other, both agree.",
+        seams.seam,
+    ),
+    "stuck_start": Pattern(
+        "a descent that begins exactly there never moves",
+        "Begin beside it: a small random part in the initialisation is enough at a maximum or a saddle.",
+        minima.stuck_start,
+    ),
+    "no_bottom": Pattern(
+        "training goes on for ever",
+        "If that is not meant, something must hold the loss from below.",
+        minima.no_bottom,
+    ),
+    "well_shaped": Pattern("the arrows point to the desired region", "Ship it.", _well_shaped),
+}
+
+
+# One cause is said once: where the first stands, the others are left out.
+_SAID_BY: dict[str, tuple[str, ...]] = {
+    "gradient_mismatch": ("unexpected_minimum", "off_target", "dead_zone", "no_bottom", "precision", "seam"),
+    "broadcast": ("unexpected_minimum", "off_target", "wrong_direction"),
+    "wrong_input": ("unexpected_minimum", "off_target", "wrong_direction", "no_bottom"),
+    "wrong_direction": ("off_target",),
+    "unexpected_minimum": ("off_target",),
+    "jump": ("seam",),
+    "dead_zone": ("stuck_start",),
+    "no_gradient_path": ("stuck_start",),
+    "vanishes_in_float32": ("stuck_start",),
+}
+
+# Where the loss has no bottom the lowest of its minima is the one that is wanted, and saddles lead away from it.
+_BESIDE_A_SPIKE = ("unexpected_minimum", "saddle", "off_target")
+
+# Where a descent may not get as far as an edge of the view it is not told what lies beyond.
+_BEFORE_THE_BOTTOM = ("saddle", "non_finite", "no_gradient_path")
+
+
+@at_home
+def find_patterns(
+    grid: SurfaceGrid, *, target: Target | None = None, dtype: torch.dtype | str = "float32"
+) -> list[Finding]:
+    """Say what is wrong with a loss, or that nothing is.
+
+    No verdict depends on the loss's scale or on a constant added to it, nor on how fine the grid is.
+
+    Args:
+        grid: The surface, from `sample_surface`.
+        target: Where the loss should lead: a point, a box of (low, high) pairs, or a predicate of the axes; by
+            default the lowest region in view.
+        dtype: The precision of the training, that the loss is looked at in beside float64: "float32", "float16" or
+            "bfloat16", or torch's.
+
+    Returns:
+        The findings, worst first; one "well_shaped" where there is none.
+
+    Raises:
+        TypeError: `target` is none of the three, or `dtype` is no dtype.
+        ValueError: `target` does not fit the axes or lies out of view, or there is no such dtype.
+    """
+    return finish(surveying(grid, target=target, dtype=dtype)).findings
+
+
+@dataclass(frozen=True, eq=False)
+class Survey:
+    """All that was found on a surface.
+
+    Attributes:
+        findings: As `find_patterns` gives them.
+        critical: The critical points in view.
+        dead: Where the ground is dead, of the loss's shape.
+        lost: Where the precision of the training loses value or gradient, likewise; None where it does not.
+        left_out: What there was no time for, in words.
+        look: What they follow from.
+    """
+
+    findings: list[Finding]
+    critical: list[CriticalPoint]
+    dead: Tensor
+    lost: Tensor | None = None
+    left_out: tuple[str, ...] = ()
+    look: Look = field(repr=False, default=None)
+
+
+def surveying(
+    grid: SurfaceGrid,
+    *,
+    target: Target | None = None,
+    dtype: torch.dtype | str = "float32",
+    deadline: float | None = None,
+    starts: Mapping[str, Tensor] | None = None,
+) -> Slices[Survey]:
+    """`find_patterns` in slices, with what a picture shows of it.
+
+    Args:
+        grid: As there.
+        target: As there.
+        dtype: As there.
+        deadline: When of `time.perf_counter` no further part is begun; None for never.
+        starts: Where descents are to begin, name → point, (P,).
+    """
+    look = Look(grid, target, check_dtype(dtype), deadline, starts)
+    if look.given:
+        _ = look.target  # refuse a wrong one before anything else
+    if not bool(look.finite.any()) and not bool(look.lattice.finite.any()):
+        return Survey([_with_action(undefined.non_finite(look))], [], look.still, look=look)
+    coarse = unresolved(grid.axes, look.dtype)
+    if coarse is not None:
+        return Survey([coarse], [], torch.zeros_like(look.finite), look=look)
+    yield 0.0
+    kept = contextlib.nullcontext if look.own is None else look.own.kept
+    yield from part_of(together(look.looking(), kept), 0.0, 0.8)
+    found: dict[str, Finding] = {}
+    for k, (name, pattern) in enumerate(PATTERNS.items()):
+        if name != "well_shaped" and (finding := pattern.find(look)) is not None:
+            found[name] = _with_action(finding)
+            if name == "gradient_mismatch":
+                look.critical = []  # points at which another function's gradient is zero
+        yield 0.8 + 0.2 * (k + 1) / len(PATTERNS)
+    for name, others in _SAID_BY.items():
+        for other in others if name in found else ():
+            if not (other == "precision" and found.get(other) and found[other].severity == "error"):
+                found.pop(other, None)  # but what is not finite is no other gradient's
+    if str(getattr(found.get("non_finite"), "evidence", {}).get("operation", "")).startswith("linalg_"):
+        found.pop("gradient_mismatch", None)  # near to where there is no gradient it is wrong as well
+    if look.spike is not None and "no_bottom" in found:
+        for other in _BESIDE_A_SPIKE:
+            found.pop(other, None)
+    elif any(name in found for name in _BEFORE_THE_BOTTOM):
+        found.pop("no_bottom", None)
+    if "no_gradient_path" in found and not look.led:
+        found.pop("dead_zone", None)
+    if "no_gradient_path" in found and found["no_gradient_path"].severity == "error":
+        found.pop("unexpected_minimum", None)  # of descents that could not move one parameter
+    if all(finding.severity == "info" for finding in found.values()):
+        found.pop("no_bottom", None)
+        found["well_shaped"] = _with_action(_well_shaped(look))
+    if "non_finite" in found and "precision" in found:
+        found["precision"] = in_training.beside(found["precision"], found["non_finite"])
+    lost = None
+    if look.trouble is not None and ("precision" in found or "gradient_mismatch" not in found):
+        lost = yield from lost_ground(look.own, look.dtype, look.grid)
+    return Survey(
+        worst_first(found.values()), look.critical, ground.dead_ground(look), lost, tuple(look.left_out), look
+    )
+
+
+def _with_action(finding: Finding) -> Finding:
+    return finding if finding.action else replace(finding, action=PATTERNS[finding.name].action)

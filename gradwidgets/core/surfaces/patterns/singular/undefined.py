@@ -1,0 +1,290 @@
+"""Values and gradients that are not finite, and slopes that grow without end."""
+
+import torch
+from torch import Tensor
+
+from gradwidgets.core.operations.divisors import divisor_turns
+from gradwidgets.core.operations.growth import largest_growth
+from gradwidgets.core.operations.non_finite import Culprit, blame
+from gradwidgets.core.operations.remedies import EVERYWHERE, TURNS, action_for, is_below
+from gradwidgets.core.results.finding import Finding
+from gradwidgets.core.results.slices import finish
+from gradwidgets.core.results.wording import percent, place
+from gradwidgets.core.surfaces.patterns.in_view import finite
+from gradwidgets.core.surfaces.patterns.lattice import nearest_to_middle
+from gradwidgets.core.surfaces.patterns.look import Look
+from gradwidgets.core.surfaces.patterns.readable import readable
+from gradwidgets.core.surfaces.patterns.singular.bad_lines import (
+    ALL,
+    ON_A_LINE,
+    BadLine,
+    bad_lines,
+    in_words,
+    shares_along,
+)
+from gradwidgets.core.surfaces.patterns.singular.poles import APART, NAMED, is_a_line, spots_of, surrounded
+from gradwidgets.core.surfaces.patterns.singular.poles import in_words as spots_in_words
+
+_KEEP_INSIDE = "The loss refuses these points: keep the view, and the training, inside what it takes."
+_REFUSED = {
+    "returned nothing": "One way through it ends without a return: give a value there too.",
+    "cholesky": (
+        "The matrix is not positive definite there: make it so by its making (L Lᵀ with a positive diagonal). A small "
+        "multiple of the identity helps only where rounding alone has made it indefinite."
+    ),
+}
+_MANY_BAD = 441  # points
+_OTHERS = 4  # places beside the first that are asked for another cause
+_ON_LINE = 1e-6  # of the view
+
+
+def non_finite(look: Look) -> Finding | None:
+    """NaN or infinity in the loss or its gradient, with the operation that makes it."""
+    share = look.share(~look.lattice.finite)
+    spots = [*_bad_on_grid(look), *look.close.bad]
+    if share > 0 and not spots:
+        spots = [torch.tensor(_middle_of(look), dtype=torch.float64)]
+    if not spots:
+        return None
+    alone = share == 0
+    places, lines, point = torch.stack(spots), [], spots[0]
+    if not alone:
+        point = torch.tensor(_middle_of(look), dtype=torch.float64)
+    else:
+        lines = bad_lines(look, places)
+        point = _typical(look, places, lines)
+    point, where = readable(look, point)
+    spot = tuple(point.tolist())
+    culprit = None if look.function is None else blame(look.function, point)
+    loss_too, kind = _what_is_bad(look, point)
+    what = f"the loss is {kind}" if loss_too else f"only the gradient, which is {kind}"
+    if alone:
+        lines = [line for line in lines if line.loss_too == loss_too]
+        found_at = in_words(lines, look.names) or f"at {_all_alike(look, places, point, loss_too)}"
+        message = f"not finite {found_at}, {what}{'' if loss_too else _at_minimum(look, point)}"
+    else:
+        message = f"{percent(share)} of the view is not finite{_in_shares(look, what, loss_too)}, at {where} say"
+    evidence: dict[str, object] = {"share": share, "threshold": 0.0}
+    if look.grid.failed:
+        return _refused(look, message, spot, evidence)
+    if culprit is None:
+        return Finding("non_finite", "error", message, evidence, spot)
+    message += f"; {culprit.sentence}"
+    evidence |= {"operation": culprit.operation, "in": culprit.which}
+    action = EVERYWHERE if share == 1 and is_below(culprit.action) else _cure_at(look, culprit, point)
+    if alone and (other := _another(look, places, lines, point, culprit)) is not None:
+        sentence, cure = other
+        message += sentence
+        action += f" {cure}" * (cure not in action)
+    return Finding("non_finite", "error", message, evidence, spot, action)
+
+
+def _all_alike(look: Look, places: Tensor, point: Tensor, loss_too: bool) -> str:
+    """All places, (N, P), that are not finite as a point is, in words."""
+    loss, _ = finish(look.view.at(places, gradient=False)) if look.view is not None else (None, None)
+    alike = [] if loss is None else list(places[~loss.isfinite() if loss_too else loss.isfinite()])
+    return spots_in_words(spots_of(look, [point, *alike], lines=False))
+
+
+def _in_shares(look: Look, what: str, loss_too: bool) -> str:
+    """What is not finite, in words, in shares of the view where both loss and gradient are."""
+    of_loss, of_gradient = (look.share(mask) for mask in _kinds(look))
+    if not of_loss or not of_gradient:
+        return f", {what}"
+    both = [f"{percent(of_loss)} the loss itself", f"{percent(of_gradient)} only the gradient"]
+    first, other = both if loss_too else reversed(both)
+    return f", in {first} and in {other}: {what}"
+
+
+def _kinds(look: Look) -> tuple[Tensor, Tensor]:
+    """Which points of the lattice have no finite loss, and which have one but no finite gradient, (N,) both."""
+    of_loss = ~look.lattice.loss.isfinite()
+    return of_loss, ~look.lattice.finite & ~of_loss
+
+
+def _cure_at(look: Look, culprit: Culprit, point: Tensor) -> str:
+    turns = culprit.action == action_for(culprit.operation) and divisor_turns(look.function, point, look.spans)
+    return TURNS if turns else culprit.action
+
+
+def _another(look: Look, places: Tensor, lines: list[BadLine], point: Tensor, first: Culprit) -> tuple[str, str] | None:
+    """Another place that is not finite, by another operation or in the loss itself, in words, with its cure."""
+    if look.view is None:
+        return None
+    loss, _ = finish(look.view.at(places, gradient=False))
+    alike = loss.isfinite() == (first.which == "gradient")
+    near = ((places - point).abs() <= APART * look.spans).all(-1)
+    told = alike & torch.stack([near, *(line.on for line in lines)]).any(0)
+    for one in _one_of_each([*_plainest(places[~told & ~alike]), *_plainest(places[~told & alike])], look)[:_OTHERS]:
+        culprit = blame(look.function, one)
+        if culprit is None or (culprit.operation == first.operation and culprit.which in (first.which, "gradient")):
+            continue
+        loss_too, kind = _what_is_bad(look, one)
+        what = f"the loss itself is {kind}" if loss_too else f"the gradient is {kind}"
+        said = f"; at {readable(look, one)[1]} {what} too: {culprit.sentence}"
+        return said, _cure_at(look, culprit, one)
+    return None
+
+
+def _plainest(places: Tensor) -> list[Tensor]:
+    """Places, those first that somebody may have written."""
+    return sorted(places, key=lambda one: len(repr(one.tolist())))
+
+
+def _one_of_each(places: list[Tensor], look: Look) -> list[Tensor]:
+    """Of places next to each other the first."""
+    kept: list[Tensor] = []
+    for one in places:
+        if all(bool(((one - other).abs() > APART * look.spans).any()) for other in kept):
+            kept.append(one)
+    return kept
+
+
+def _typical(look: Look, places: Tensor, lines: list[BadLine]) -> Tensor:
+    """A place at which that is so which is said: of a line's, one on that line alone, and as bad as the line is."""
+    if not lines:
+        return places[0]
+    loss, gradient = finish(look.view.at(places))
+    whole = [line for line in lines if line.loss_too] or lines
+    counts = torch.stack([line.on for line in lines]).sum(0)
+    for line in whole:
+        alike = line.on & (loss.isfinite() != line.loss_too) & (~finite(loss, gradient))
+        for chosen in (alike & (counts == 1), alike):
+            if bool(chosen.any()):
+                return places[chosen][0]
+    return places[0]
+
+
+def _refused(look: Look, message: str, spot: tuple[float, ...], evidence: dict[str, object]) -> Finding:
+    """Points at which the loss raises, or gives nothing."""
+    (sentence, count), failed = next(iter(look.grid.failed.items())), sum(look.grid.failed.values())
+    evidence |= {"calls that raised": failed}
+    if failed == int((~look.finite).sum()):
+        share = max(float(evidence["share"]), failed / look.finite.numel())
+        message = f"in {percent(share)} of the view, at {place(look.names, spot)} say, {sentence}"
+    else:
+        message += f"; at {count} points {sentence}"
+    action = next((action for part, action in _REFUSED.items() if part in sentence), _KEEP_INSIDE)
+    return Finding("non_finite", "error", message, evidence, spot, action)
+
+
+def _bad_on_grid(look: Look) -> list[torch.Tensor]:
+    """Some grid points that are not finite, in the reference either."""
+    points = look.grid.points[~look.finite]
+    if not len(points):
+        return []
+    if len(points) > _MANY_BAD:
+        points = points[torch.linspace(0, len(points) - 1, _MANY_BAD, dtype=torch.float64).long()]
+    if look.view is not None and not look.grid.failed:
+        loss, gradient = finish(look.view.at(points))
+        points = points[~finite(loss, gradient)]
+        if not len(points):
+            return []
+    middle = nearest_to_middle(points, look.spans)
+    return [torch.tensor(middle, dtype=torch.float64)]
+
+
+def _middle_of(look: Look) -> tuple[float, ...]:
+    """A point of the lattice that is not finite, of the kind of which there are more, loss or gradient."""
+    kind = max(_kinds(look), key=lambda mask: int(mask.sum()))
+    return nearest_to_middle(look.lattice.points[kind], look.spans)
+
+
+def _what_is_bad(look: Look, point: torch.Tensor) -> tuple[bool, str]:
+    """Whether the loss at a point is not finite, or else the gradient; and what it is, in words."""
+    if look.view is None:
+        loss, gradient = look.grid.loss[~look.finite][:1], look.grid.gradient[~look.finite][:1]
+    else:
+        loss, gradient = finish(look.view.at(point[None]))
+    bad = not bool(loss.isfinite().all())
+    return bad, "NaN" if bool((loss if bad else gradient).isnan().any()) else "infinite"
+
+
+def _at_minimum(look: Look, point: torch.Tensor) -> str:
+    """Whether the loss is lowest at a point, in words."""
+    loss, _ = finish(look.view.at(point[None], gradient=False))
+    return ", where the loss is lowest" if float(loss[0]) <= look.lowest + 1e-6 * look.height else ""
+
+
+def singular(look: Look) -> Finding | None:
+    """A slope that grows without end towards a point or a line, next to which a step leads anywhere."""
+    sound = not look.close.bad and bool(look.lattice.finite.all())
+    places = look.close.poles or look.close.roots if sound else _poles_apart(look)
+    if not places:
+        return None
+    spots = spots_of(look, places)
+    cures = _growths(look, [spot.point for spot in spots[:NAMED]])
+    names = [name for name in cures if name]
+    said = f"; it is {' and '.join(names)} that grow{'s' * (len(names) == 1)} so" if names else ""
+    bounded = "" if look.close.poles else ", slowly, as a root's does"
+    return Finding(
+        "singular",
+        "error" if look.close.poles else "info",
+        f"the slope grows without end towards {spots_in_words(spots)}{bounded}{said}",
+        {"operation": names[0] if names else "", "places": len(spots)},
+        tuple(spots[0].point.tolist()),
+        " ".join(dict.fromkeys(cures.values())),
+    )
+
+
+def _growths(look: Look, points: list[Tensor]) -> dict[str, str]:
+    """The operations whose slopes grow most towards points, each with its cure."""
+    cures: dict[str, str] = {}
+    for point in points:
+        name = largest_growth(look.function, point, look.spans)
+        turns = divisor_turns(look.function, point, look.spans)
+        cures[name] = TURNS if turns else cures.get(name) or action_for(name)
+    return cures
+
+
+def _poles_apart(look: Look) -> list[Tensor]:
+    """Poles that are no side of what is not finite elsewhere in view: points of a curve, lines across an axis."""
+    if look.view is None or not look.close.poles:
+        return []
+    bad = torch.stack([*_bad_on_grid(look), *look.close.bad, *look.lattice.points[~look.lattice.finite]])
+    poles = torch.stack(look.close.poles)
+    if len(look.names) == 1:
+        return [one for one in poles if bool(((bad - one).abs() > APART * look.spans).all())]
+    bad = torch.stack(look.close.bad) if look.close.bad else bad[:0]
+    apart, left = [], torch.ones(len(poles), dtype=torch.bool)
+    for axis in range(len(look.names)):
+        for value in poles[:, axis].unique():
+            on = (poles[:, axis] - value).abs() <= _ON_LINE * look.spans[axis]
+            if int(on.sum()) < ON_A_LINE or not is_a_line(look, axis, float(value)):
+                continue
+            left &= ~on
+            near = (bad[:, axis] - value).abs() <= APART * look.spans[axis]
+            if len(bad[near][:, 1 - axis].unique()) < ON_A_LINE and _is_no_side(look, axis, value):
+                apart += list(poles[on])
+    return apart + _off_the_axes(look, list(poles[left]), bad)
+
+
+def _off_the_axes(look: Look, poles: list[Tensor], bad: Tensor) -> list[Tensor]:
+    """Poles, not of a line across an axis, that are none of what is not finite, (N, P): no side of it, nor the same."""
+    lines = bad_lines(look, bad) if len(bad) else []
+    single = bad[~torch.stack([line.on for line in lines]).any(0)] if lines else bad
+    apart = [one for one in surrounded(look, poles) if bool(((bad - one).abs() > APART * look.spans).any(-1).all())]
+    for line in lines:
+        beside = APART * float(look.spans[line.axis])
+        apart = [one for one in apart if abs(float(one[line.axis]) - line.value) > beside]
+    if bool(look.lattice.finite.all()):
+        told = list(_some(single)) if len(single) else []
+    else:
+        told = [torch.tensor(_middle_of(look), dtype=torch.float64)]
+    if not apart or not told:
+        return apart
+    # A curve that some numbers hit exactly is bad there, and a pole where none does.
+    causes = {None if (made := blame(look.function, one)) is None else made.operation for one in told}
+    return [] if largest_growth(look.function, apart[0], look.spans) in causes else apart
+
+
+def _some(points: Tensor) -> Tensor:
+    return points[torch.linspace(0, len(points) - 1, min(len(points), _OTHERS), dtype=torch.float64).long()]
+
+
+def _is_no_side(look: Look, axis: int, value: Tensor) -> bool:
+    """Whether as much is not finite on a line as right beside it: it bounds nothing then."""
+    beside = [value, value - APART * look.spans[axis], value + APART * look.spans[axis]]
+    low, high = look.bounds[axis]
+    shares = {shares_along(look, axis, at[None])[1] for at in beside if low <= at <= high}
+    return len(shares) == 1 and max(shares) < ALL

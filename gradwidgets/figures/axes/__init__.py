@@ -1,0 +1,1 @@
+"""Axes, their limits, ticks and scales."""

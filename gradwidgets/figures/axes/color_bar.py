@@ -1,0 +1,49 @@
+"""The scale of a map's colours."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from gradwidgets.figures.base.layout import Box, Layout
+from gradwidgets.figures.base.marks import plot_axes
+from gradwidgets.figures.base.style import Style
+
+
+class ColorBar:
+    """Bands of colour, the lowest below, with some of the levels named.
+
+    Args:
+        figure: Where it goes.
+        box: Its place.
+        colors: (bands, 4), 0 to 1.
+        style: Of its frame and text.
+        layout: Sizes.
+
+    Attributes:
+        axes: The bar's axes.
+    """
+
+    def __init__(self, figure, box: Box, colors: np.ndarray, style: Style, layout: Layout) -> None:
+        axes = self.axes = plot_axes(figure, box, style, layout)
+        image = (colors[:, None, :] * 255).round().astype(np.uint8)
+        axes.imshow(image, origin="lower", aspect="auto", extent=(0, 1, 0, 1), interpolation="nearest", zorder=0)
+        axes.set_xlim(0, 1)
+        axes.set_ylim(0, 1)
+        axes.xaxis.set_visible(False)
+        axes.yaxis.tick_right()
+        self._ticks: dict[float, str] | None = None  # Matplotlib's own, which are no losses
+
+    def show(self, ticks: Mapping[float, str]) -> bool:
+        """Name levels; return whether that is a change.
+
+        Args:
+            ticks: Place, 0 to 1, → what is said there.
+        """
+        if ticks == self._ticks:
+            return False
+        self._ticks = dict(ticks)
+        self.axes.set_yticks(list(ticks), list(ticks.values()))
+        self.axes.set_ylim(0, 1)  # which a tick that rounding puts beyond an end has moved for good
+        return True

@@ -1,0 +1,179 @@
+"""Axes of something that goes on: their limits only grow, and by round steps, so that the background seldom changes."""
+
+from __future__ import annotations
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+from gradwidgets.figures.axes.decades import Decades
+from gradwidgets.figures.axes.rounding import round_limits
+from gradwidgets.figures.axes.ticks import short
+from gradwidgets.figures.base.style import own_look
+
+_EARLY = 10  # a run that begins by this step begins at 0
+_ROOM = 0.02  # of the width, at either end
+
+
+class GrowingSteps:
+    """A horizontal axis of steps, whose width is a round number.
+
+    Args:
+        axes: Whose.
+
+    Attributes:
+        span: The width, without the room at its ends.
+    """
+
+    def __init__(self, axes: Axes) -> None:
+        self._axes, self._start, self.span = axes, 0, 0
+        axes.xaxis.set_major_locator(MaxNLocator(5, integer=True, steps=[1, 2, 5, 10], min_n_ticks=1))
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda step, _: steps_in_short(step)))
+
+    def reset(self) -> None:
+        """Forget how far it reached."""
+        self.span = 0
+
+    def fit(self, first: int, last: int) -> bool:
+        """Make room; return whether that is a change.
+
+        Args:
+            first: The first step; the axis begins at 0 unless the run was taken up later.
+            last: The newest.
+        """
+        if not self.span:
+            self._start = 0 if first <= _EARLY else first
+        span = max(round_up(last - self._start), self.span)
+        if span == self.span:
+            return False
+        self.span = span
+        self._axes.set_xlim(self._start - _ROOM * span, self._start + (1 + _ROOM) * span)
+        return True
+
+
+class GrowingDecades:
+    """A vertical axis of whole decades.
+
+    Args:
+        axes: Whose.
+
+    Attributes:
+        decades: What it shows.
+    """
+
+    def __init__(self, axes: Axes) -> None:
+        self._axes, self.decades = axes, Decades(-2, 0)
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget how far it reached."""
+        self._begun, self._reached = False, False
+
+    def fit(self, values: np.ndarray) -> bool:
+        """Make room for what is positive and finite; return whether that is a change."""
+        usable = values[np.isfinite(values) & (values > 0)]
+        if not usable.size and self._begun:
+            return False
+        decades = Decades.of(usable)
+        if self._reached:
+            decades = Decades(min(decades.low, self.decades.low), max(decades.high, self.decades.high))
+        if decades == self.decades and self._begun:
+            self._reached = True
+            return False
+        # Without a number there is nothing yet that later ones should have to live with.
+        self.decades, self._begun, self._reached = decades, True, bool(usable.size)
+        with own_look():
+            self._axes.set_ylim(decades.limits)
+            self._axes.set_yticks(list(decades.ticks), list(decades.ticks.values()))
+        return True
+
+    @property
+    def edges(self) -> tuple[float, float]:
+        """Heights at which what is zero, and what is not finite, has its mark."""
+        low, high = self.decades.limits
+        return low + 0.035 * (high - low), high - 0.035 * (high - low)
+
+
+class GrowingLosses:
+    """A vertical axis of losses: linear, or of decades once they are positive and span more than two.
+
+    Args:
+        axes: Whose.
+    """
+
+    def __init__(self, axes: Axes) -> None:
+        self._axes, self._decades = axes, GrowingDecades(axes)
+        self._limits: tuple[float, float] | None = None  # that later ones must hold
+        self._shown: tuple[float, float] | None = None
+        self.logarithmic = False
+        axes.set_yticks([])
+
+    def reset(self) -> None:
+        """Forget how far it reached."""
+        self._limits = self._shown = None
+        self.logarithmic = False
+        self._decades.reset()
+        self._axes.set_yticks([])
+
+    def fit(self, losses: np.ndarray) -> bool:
+        """Make room; return whether that is a change.
+
+        Args:
+            losses: Finite ones, all of the run or its extremes.
+        """
+        if not losses.size:
+            return False
+        low, high = float(losses.min()), float(losses.max())
+        was, shown = self.logarithmic, self._shown
+        self.logarithmic = low > 0 and (was or high / low > 100)
+        if self.logarithmic:
+            self._limits = self._shown = None
+            return self._decades.fit(losses) or not was
+        self._decades.reset()
+        low, high = self._limits if self._hold(low, high) else self._limits_for(low, high)
+        if (low, high) == shown:
+            return False
+        self._shown = low, high
+        room = 0.06 * (high / 2 - low / 2)  # halves, as the difference of two floats may be none
+        ticks = [low + (high / 4 - low / 4) * k for k in range(5)]
+        with own_look():
+            self._axes.set_ylim(low - room, high + room)
+            self._axes.set_yticks(ticks, [short(tick, max(abs(low), abs(high))) for tick in ticks])
+        return True
+
+    def _hold(self, low: float, high: float) -> bool:
+        if self._limits is None:
+            return False
+        nothing = 1e-9 * (self._limits[1] / 2 - self._limits[0] / 2)  # what rounding to limits overlooks
+        return self._limits[0] - nothing <= low and high <= self._limits[1] + nothing
+
+    def _limits_for(self, low: float, high: float) -> tuple[float, float]:
+        """Round limits, from 0 where that costs less than half of the height."""
+        if self._limits is not None:
+            low, high = min(low, self._limits[0]), max(high, self._limits[1])
+        if low == high:
+            # What one value is given for a span is a guess that later ones need not live with.
+            return round_limits(min(low, 0.0), max(high, 0.0) or 1.0, 4)
+        self._limits = round_limits(0.0 if 0 <= low < 0.5 * high else low, high, 4)
+        return self._limits
+
+    def height(self, losses: np.ndarray) -> np.ndarray:
+        """Where losses are drawn; NaN for none."""
+        if self.logarithmic:
+            return self._decades.decades.height(losses)
+        return np.where(np.isfinite(losses), losses, np.nan)
+
+
+def round_up(count: float) -> int:
+    """Return the smallest of 10, 15, 20, 30, 50, 70, 100, 150, … that holds a count."""
+    decade = 10 ** (len(str(int(max(count, 10)))) - 2)
+    return next(step * decade for step in (10, 15, 20, 30, 50, 70, 100, 150) if step * decade >= count)
+
+
+def steps_in_short(step: float) -> str:
+    """Write a number of steps so that it fits below a tick."""
+    for unit, letter in ((1e9, "G"), (1e6, "M"), (1e4, "k")):
+        if abs(step) >= unit:
+            size = 1e3 if letter == "k" else unit
+            return f"{step / size:.5g}{letter}"
+    return f"{step:.0f}"

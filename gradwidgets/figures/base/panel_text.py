@@ -1,0 +1,162 @@
+"""Words over and in a panel's plots: titles that fit their frame, and what is said where there is nothing to draw."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+
+from matplotlib.axes import Axes
+from matplotlib.text import Text
+from matplotlib.transforms import ScaledTranslation
+
+from gradwidgets.core.results.wording import unbroken
+from gradwidgets.figures.base.layout import Layout
+from gradwidgets.figures.base.moving_text import MovingText
+from gradwidgets.figures.base.style import Style, own_look
+
+_LETTER = 0.53  # mean width of a letter, in font sizes
+
+
+def title(axes: Axes, style: Style, layout: Layout, *, right: bool = False, moving: bool = False) -> Text:
+    """Add an empty line over axes.
+
+    Args:
+        axes: Whose.
+        style: Colours.
+        layout: Sizes.
+        right: Whether it ends at their right side, muted and small; else it begins at their left.
+        moving: Whether it is drawn over the background.
+    """
+    lift = ScaledTranslation(0, 4.5 * layout.scale / 72, axes.figure.dpi_scale_trans)
+    look = {
+        "x": 1.0 if right else 0.0,
+        "y": 1.0,
+        "transform": axes.transAxes + lift,
+        "ha": "right" if right else "left",
+        "va": "baseline",
+        "clip_on": False,
+        "fontsize": layout.small if right else layout.label,
+        "color": style.muted if right else style.ink,
+    }
+    return axes.add_artist(MovingText(**look) if moving else Text(parse_math=False, **look))
+
+
+def footnote(axes: Axes, style: Style, layout: Layout) -> Text:
+    """Add an empty line beside the horizontal axis' name, at the right end, muted and small."""
+    drop = ScaledTranslation(0, -(6.0 + 1.2 * layout.small) / 72, axes.figure.dpi_scale_trans)
+    return axes.add_artist(
+        Text(
+            x=1.0,
+            y=0.0,
+            transform=axes.transAxes + drop,
+            ha="right",
+            va="top",
+            clip_on=False,
+            parse_math=False,
+            fontsize=layout.small,
+            color=style.muted,
+        )
+    )
+
+
+def fit(text: Text, words: str, width: float) -> None:
+    """Set a text, shortened in its middle where it is too wide.
+
+    Args:
+        text: A line.
+        words: What it should say.
+        width: Room, in pixels.
+    """
+    renderer = text.figure.canvas.get_renderer()
+    text.set_text(words)
+    kept = len(words)
+    while kept > 3 and (wide := text.get_window_extent(renderer).width) > width:
+        kept = max(3, min(kept - 1, int(kept * width / wide)))
+        text.set_text(words[: kept // 2] + "…" + words[len(words) - (kept - kept // 2 - 1) :])
+
+
+class Key:
+    """Words behind a title, each in the colour of what it names.
+
+    Args:
+        before: The title.
+        style: Colours.
+        layout: Sizes.
+    """
+
+    def __init__(self, before: Text, style: Style, layout: Layout) -> None:
+        self._before, self._style, self._layout = before, style, layout
+        self._parts: tuple[tuple[str, str], ...] = ()
+        self.texts: list[Text] = []
+
+    def show(self, parts: Sequence[tuple[str, str]]) -> bool:
+        """Name what is seen; return whether that is a change.
+
+        Args:
+            parts: Words and colour of each.
+        """
+        parts = tuple(parts)
+        if parts == self._parts:
+            return False
+        for text in self.texts:
+            text.remove()
+        axes, renderer = self._before.axes, self._before.figure.canvas.get_renderer()
+        self._parts, self.texts, at = parts, [], self._before.get_window_extent(renderer).width
+        for words, color in parts:
+            at += 8 * self._layout.scale
+            with own_look():
+                text = title(axes, self._style, self._layout)
+            text.set(text=words, color=self._style.written(color), fontsize=self._layout.small)
+            text.set_x(at / max(axes.bbox.width, 1))
+            self.texts.append(text)
+            at += text.get_window_extent(renderer).width
+        return True
+
+
+class Notice:
+    """Muted words in the middle of a plot that has nothing to show.
+
+    Args:
+        axes: Whose.
+        style: Colours.
+        layout: Sizes.
+
+    Attributes:
+        text: The artist.
+    """
+
+    def __init__(self, axes: Axes, style: Style, layout: Layout) -> None:
+        self._axes = axes
+        self.text = axes.text(
+            0.5,
+            0.5,
+            "",
+            transform=axes.transAxes,
+            ha="center",
+            va="center",
+            parse_math=False,
+            fontsize=layout.label,
+            color=style.muted,
+            linespacing=1.35,
+            zorder=9,
+        )
+
+    def say(self, words: str) -> bool:
+        """Say something, or nothing; return whether that is a change."""
+        lines = wrapped(words, 0.86 * self._axes.bbox.width, self.text) if words else ""
+        if self.text.get_text() == lines:
+            return False
+        self.text.set_text(lines)
+        return True
+
+
+def wrapped(words: str, width: float, text: Text) -> str:
+    """Break words into lines.
+
+    Args:
+        words: A sentence.
+        width: Room, in pixels.
+        text: Whose font it will have.
+    """
+    letter = _LETTER * text.get_fontsize() * text.figure.dpi / 72
+    return textwrap.fill(unbroken(words), max(8, int(width / letter))).replace("\u00a0", " ")

@@ -1,0 +1,154 @@
+"""A small plot beside a profile: a few curves in the family's looks, whatever they are of."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.axis import Axis
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator, ScalarFormatter
+
+from gradwidgets.figures.base.layout import Box, Layout
+from gradwidgets.figures.base.marks import EDGE, plot_axes
+from gradwidgets.figures.base.moving import moving_line
+from gradwidgets.figures.base.panel_text import title
+from gradwidgets.figures.base.style import Style
+
+NOW = "#0072b2"
+SECOND = "#d55e00"
+THIRD = "#8e24aa"
+PINNED = ("#e69f00", "#009e73", "#cc79a7", "#56b4e9")  # in the order in which they were pinned
+PINNED_MARKS = ("D", "^", "s", "P")
+
+PERCENT = {0.0: "0 %", 0.5: "50 %", 1.0: "100 %"}
+
+# Name → how a curve is drawn, besides its width.
+LOOKS: dict[str, dict[str, object]] = {
+    "now": {"color": NOW, "zorder": 4},
+    "second": {"color": SECOND, "linestyle": "--", "zorder": 3},
+    "share": {"color": SECOND, "zorder": 4},
+    "other share": {"color": THIRD, "linestyle": "--", "zorder": 3},
+    "limit": {"color": "#7d8894", "linestyle": "--", "zorder": 2},
+    **{
+        f"pinned {k}": {"color": color, "marker": mark, "zorder": 3.5 - 0.01 * k}
+        for k, (color, mark) in enumerate(zip(PINNED, PINNED_MARKS, strict=True))
+    },
+    **{
+        f"point {k}": {"color": color, "marker": mark, "linestyle": "none", "zorder": 5}
+        for k, (color, mark) in enumerate(zip(PINNED, PINNED_MARKS, strict=True))
+    },
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Curve:
+    """One curve.
+
+    Attributes:
+        look: One of `LOOKS`.
+        x: (n,).
+        y: (n,).
+    """
+
+    look: str
+    x: np.ndarray
+    y: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class Detail:
+    """What a side plot shows.
+
+    Attributes:
+        title: What that is, a few words.
+        curves: At most one of each look.
+        limits: Lowest and highest x, lowest and highest y.
+        ticks: Place → text along y; {} for none, None for round numbers.
+        x_ticks: The same along x; None for whole numbers.
+        x_label: What lies along x; "" where the title says it.
+    """
+
+    title: str = ""
+    curves: Sequence[Curve] = ()
+    limits: tuple[float, float, float, float] = (0.0, 1.0, 0.0, 1.0)
+    ticks: dict[float, str] | None = field(default_factory=dict)
+    x_ticks: dict[float, str] | None = None
+    x_label: str = ""
+
+    @classmethod
+    def histogram(cls, title: str, edges: np.ndarray, counts: np.ndarray, beside: Sequence[np.ndarray] = ()) -> Detail:
+        """A histogram.
+
+        Args:
+            title: Of what.
+            edges: (B + 1,).
+            counts: (B,).
+            beside: More counts over the same edges.
+        """
+        highest = max(1.0, *(float(c.max(initial=0)) for c in (counts, *beside)))
+        x = np.repeat(edges, 2)[1:-1]
+        curves = [Curve("now", x, np.repeat(counts, 2) / highest)]
+        curves += [Curve("second", x, np.repeat(other, 2) / highest) for other in beside]
+        return cls(title, curves, (float(edges[0]), float(edges[-1]), 0.0, 1.08))
+
+
+class SidePlot:
+    """The artists of a side plot.
+
+    Args:
+        figure: What it is drawn on.
+        box: Where.
+        style: Its colours.
+        layout: Its sizes.
+
+    Attributes:
+        axes: The Matplotlib axes.
+        lines: Look → what moves.
+    """
+
+    def __init__(self, figure: Figure, box: Box, style: Style, layout: Layout) -> None:
+        self.axes: Axes = plot_axes(figure, box, style, layout)
+        self.axes.grid(color=style.faint, linewidth=0.6)
+        self.axes.set_axisbelow(True)
+        self._told: tuple | None = None
+        self._label = {"fontsize": layout.label, "color": style.ink, "labelpad": 2}
+        self._title = title(self.axes, style, layout, moving=True)
+        usual = {"linewidth": 1.5 * layout.scale, "markersize": 5 * layout.scale, "markeredgewidth": 0}
+        self.lines = {}
+        for name, look in LOOKS.items():
+            edge = {"markeredgecolor": EDGE, "markeredgewidth": 0.8} if look.get("linestyle") == "none" else {}
+            color = style.shown(look["color"])
+            self.lines[name] = moving_line(self.axes, **{**usual, **look, **edge, "color": color})
+
+    def update(self, detail: Detail) -> list[Axes]:
+        """Show something; return the axes if they must be drawn again with their labels."""
+        self._title.set_text(detail.title)
+        told = (detail.limits, _frozen(detail.ticks), _frozen(detail.x_ticks), detail.x_label)
+        changed = [] if told == self._told else [self.axes]
+        if changed:
+            self._told = told
+            self.axes.set_xlabel(detail.x_label, **self._label)
+            self.axes.set_xlim(detail.limits[:2])
+            self.axes.set_ylim(detail.limits[2:])
+            _set_ticks(self.axes.yaxis, detail.ticks, MaxNLocator(4, min_n_ticks=2))
+            _set_ticks(self.axes.xaxis, detail.x_ticks, MaxNLocator(4, integer=True, min_n_ticks=1))
+        curves = {curve.look: curve for curve in detail.curves}
+        for name, line in self.lines.items():
+            curve = curves.get(name)
+            line.set_data(*(([], []) if curve is None else (curve.x, curve.y)))
+        return changed
+
+
+def _frozen(ticks: dict[float, str] | None) -> tuple | None:
+    return None if ticks is None else tuple(ticks.items())
+
+
+def _set_ticks(axis: Axis, ticks: dict[float, str] | None, usual: MaxNLocator) -> None:
+    if ticks is None:
+        axis.set_major_locator(usual)
+        axis.set_major_formatter(ScalarFormatter(useOffset=False))
+    else:
+        axis.set_ticks(list(ticks), list(ticks.values()))

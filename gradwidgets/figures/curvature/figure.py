@@ -1,0 +1,202 @@
+"""The picture of a loss's curvature, and of the noise in its gradient.
+
+`CurvatureFigure.build` makes the artists, `update` changes them. Plain arrays go in; nothing is computed here but
+pixels. What a slider changes, the learning rate and the batch size, moves over the background.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from matplotlib import colormaps
+from matplotlib.axes import Axes
+from matplotlib.colors import to_rgba
+from matplotlib.ticker import MaxNLocator
+
+from gradwidgets.figures.axes.color_bar import ColorBar
+from gradwidgets.figures.axes.decades import Decades
+from gradwidgets.figures.base.layout import curvature_layout
+from gradwidgets.figures.base.marks import EDGE, label_axes, plot_axes
+from gradwidgets.figures.base.moving import MovingLine, moving_line
+from gradwidgets.figures.base.notebook_figure import Picture
+from gradwidgets.figures.base.panel_text import Key, Notice, fit, title
+from gradwidgets.figures.base.style import DARK, LIGHT, Style, own_look
+from gradwidgets.figures.curvature.curvature_parts import Correlation, Curvature, SignalToNoise
+from gradwidgets.figures.curvature.noise_strip import NoiseStrip
+from gradwidgets.figures.curvature.spectrum_plot import FLAT, UP, SpectrumPlot
+
+MISSING = "not measured yet: press Measure"
+PARTS = ("eigenvalues", "noise", "signal_to_noise", "correlation")
+_BANDS = 64  # colours of the correlations
+_MARKED = 120  # layers up to which each has a mark that can be told from the next one
+_SIGNAL, _CORRELATION = "signal to noise", "correlation of gradients"
+
+
+class CurvatureFigure:
+    """Artists of what was measured.
+
+    Args:
+        figure: What to draw on; other views may draw on it at other times.
+
+    Attributes:
+        figure: The same.
+        spectrum: Axes of the eigenvalues.
+        noise: Axes of the noise scale.
+        signal: Axes of the signal to noise over the layers.
+        matrix: Axes of the correlations.
+        lines: Name → what moves.
+    """
+
+    def __init__(self, figure: Picture) -> None:
+        self.figure = figure
+        self.lines: dict[str, MovingLine] = {}
+
+    def build(self, style: Style = LIGHT) -> None:
+        """Make all artists anew, for the figure's present size."""
+        with own_look():
+            figure = self.figure
+            width, height = figure.blank(style.face)
+            layout, bar = curvature_layout(width, height)
+            self._style, self._layout = style, layout
+            self.spectrum = plot_axes(figure, layout.maps[0], style, layout)
+            self.noise = plot_axes(figure, layout.maps[1], style, layout)
+            self.signal = plot_axes(figure, layout.data, style, layout)
+            self.matrix = plot_axes(figure, layout.maps[2], style, layout)
+            for axes in (self.spectrum, self.noise, self.signal):
+                axes.grid(color=style.faint, linewidth=0.6)
+                axes.set_axisbelow(True)
+            self._eigenvalues = SpectrumPlot(self.spectrum, style, layout)
+            self._strip = NoiseStrip(self.noise, style, layout)
+            self._titles = {axes: title(axes, style, layout) for axes in (self.signal, self.matrix)}
+            self._notices = {axes: Notice(axes, style, layout) for axes in (self.signal, self.matrix)}
+            self._key = Key(self._titles[self.signal], style, layout)
+            colors = colormaps["berlin" if style is DARK else "RdBu_r"](np.linspace(0, 1, _BANDS))
+            self._colors = np.vstack([colors, to_rgba(style.faint)])
+            self._bar = ColorBar(figure, bar, colors, style, layout)
+            self._bar.show({0.0: "−1", 0.5: "0", 1.0: "1"})
+            self._image = None
+            self._signal_lines: dict[str, MovingLine] = {}
+            self._seen: dict[str, tuple] = {}
+            self._collect()
+
+    def _collect(self) -> None:
+        spectrum, strip = self._eigenvalues, self._strip
+        self.lines = {
+            "density": spectrum.density,
+            "largest": spectrum.top,
+            "2/lr": spectrum.limit,
+            "interval": strip.interval,
+            "noise scale": strip.value,
+            "batch": strip.batch,
+            **self._signal_lines,
+        }
+
+    def update(self, shown: Curvature) -> tuple[list[Axes], bool]:
+        """Change the picture.
+
+        Args:
+            shown: What to show.
+
+        Returns:
+            The axes that must be drawn again with their labels, and whether all must be; what else changed moves over
+            the background.
+        """
+        changed: list[Axes] = []
+        had_bar = self._bar.axes.get_visible()
+        for name in PARTS:
+            seen = getattr(shown, name), shown.missing.get(name, MISSING)
+            before = self._seen.get(name)
+            if before is None or seen[0] is not before[0] or (seen[0] is None and seen[1] != before[1]):
+                self._seen[name] = seen
+                with own_look():
+                    changed += self._show(name, *seen)
+        self._eigenvalues.mark(shown.lr)
+        if self._strip.mark(shown.batch):
+            changed.append(self.noise)
+        return list(dict.fromkeys(changed)), self._bar.axes.get_visible() != had_bar
+
+    def layer_at(self, axes: Axes | None, x: float | None) -> int | None:
+        """Return the index of the layer under the mouse, or None."""
+        signal = self._seen["signal_to_noise"][0] if "signal_to_noise" in self._seen else None
+        if axes is not self.signal or x is None or signal is None or not len(signal.values):
+            return None
+        return int(min(max(round(x), 1), len(signal.values))) - 1
+
+    def _show(self, name: str, part, missing: str) -> list[Axes]:
+        if name == "eigenvalues":
+            self._eigenvalues.show(part, missing)
+            return [self.spectrum]
+        if name == "noise":
+            self._strip.show(part, missing)
+            return [self.noise]
+        if name == "signal_to_noise":
+            self._show_signal(part, missing)
+            self._collect()
+            return [self.signal]
+        self._show_correlation(part, missing)
+        return [self.matrix]
+
+    def _show_signal(self, signal: SignalToNoise | None, missing: str) -> None:
+        axes, style, scale = self.signal, self._style, self._layout.scale
+        for line in self._signal_lines.values():
+            line.remove()
+        self._signal_lines = {}
+        measured = signal is not None and len(signal.values) > 0
+        self._notices[axes].say("" if measured else missing)
+        self._titles[axes].set_text(_SIGNAL)
+        self._key.show([("╌ chance alone", style.muted)] if measured else [])
+        axes.grid(measured)
+        label_axes(axes, style, self._layout, x="layer" if measured else " ")
+        if not measured:
+            axes.set_xticks([])
+            axes.set_yticks([])
+            return
+        values = np.asarray(signal.values, float)
+        positions = np.arange(1, len(values) + 1)
+        decades = Decades.of(np.append(values, signal.threshold))
+        axes.set_xlim(0.4, len(values) + 0.6)
+        axes.xaxis.set_major_locator(MaxNLocator(5, integer=True, min_n_ticks=1))
+        axes.set_ylim(decades.limits)
+        axes.set_yticks(list(decades.ticks), list(decades.ticks.values()))
+        size = (4.2 if len(values) <= _MARKED else 1.8) * scale
+        points = {"linestyle": "none", "markeredgewidth": 0, "marker": "o", "markersize": size}
+        edged = {"linestyle": "none", "markeredgecolor": EDGE, "markeredgewidth": 0.8, "markersize": size + 1.8 * scale}
+        self._signal_lines = {
+            "threshold": moving_line(axes, color=FLAT, linestyle="--", linewidth=1.2 * scale, zorder=3),
+            "signal": moving_line(axes, color=style.shown(UP), zorder=4, **points),
+            "no signal": moving_line(axes, color=style.halo, marker="v", zorder=5, **edged),
+        }
+        heights = decades.height(values)
+        known, zero = np.isfinite(heights), np.flatnonzero(values == 0)
+        low, high = decades.limits
+        self._signal_lines["signal"].set_data(positions[known], heights[known])
+        self._signal_lines["no signal"].set_data(positions[zero], np.full(len(zero), low + 0.035 * (high - low)))
+        chance = float(decades.height(np.array(signal.threshold)))
+        ends = [0.4, len(values) + 0.6] if math.isfinite(chance) else []
+        self._signal_lines["threshold"].set_data(ends, [chance] * len(ends))
+
+    def _show_correlation(self, correlation: Correlation | None, missing: str) -> None:
+        axes = self.matrix
+        if self._image is not None:
+            self._image.remove()
+            self._image = None
+        measured = correlation is not None and correlation.matrix.size > 0
+        words = f"correlation, {correlation.layer}" if measured and correlation.layer else _CORRELATION
+        left, bottom, width, height = self._layout.maps[2]
+        axes.set_position((left, bottom, width if measured else self._layout.data[2], height))
+        fit(self._titles[axes], words, axes.bbox.width)
+        self._notices[axes].say("" if measured else missing)
+        axes.set_xticks([])
+        axes.set_yticks([])
+        self._bar.axes.set_visible(measured)
+        if measured:
+            matrix = np.asarray(correlation.matrix, float)
+            bands = np.clip((np.clip(matrix, -1, 1) + 1) / 2 * _BANDS, 0, _BANDS - 1)
+            index = np.where(np.isnan(matrix), _BANDS, np.nan_to_num(bands)).astype(int)
+            count = len(matrix)
+            axes.set_xlim(0, count)
+            axes.set_ylim(count, 0)
+            image = (self._colors[index] * 255).round().astype(np.uint8)
+            extent = (0, count, count, 0)
+            self._image = axes.imshow(image, extent=extent, aspect="auto", interpolation="nearest", zorder=1)

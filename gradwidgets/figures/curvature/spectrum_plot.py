@@ -1,0 +1,244 @@
+"""The plot of a Hessian's eigenvalues: how many of which size, and what the learning rate allows."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from matplotlib.axes import Axes
+
+from gradwidgets.figures.axes.decades import Decades
+from gradwidgets.figures.axes.eigenvalue_axis import EigenvalueAxis
+from gradwidgets.figures.axes.ticks import short
+from gradwidgets.figures.base.layout import Layout
+from gradwidgets.figures.base.marks import label_axes
+from gradwidgets.figures.base.moving import MovingLine, moving_line
+from gradwidgets.figures.base.moving_text import MovingText
+from gradwidgets.figures.base.panel_text import Key, Notice, title
+from gradwidgets.figures.base.style import Style
+from gradwidgets.figures.curvature.curvature_parts import Eigenvalues
+
+UP, FLAT, DOWN = "#0072b2", "#7d8894", "#d55e00"
+_BASE = math.log10(0.5)  # height of the bars' feet: one eigenvalue still has a bar
+_HEADROOM = 1.28  # for the names of the lines
+_REACH = 0.05  # how far from 0 a density still shows what lies at 0, in widths of its range
+_LETTER = 0.74  # width of a letter of names and numbers, in font sizes, and a little air
+_UPPER, _LOWER = 0.94, 0.87  # heights of those names, in heights of the axes
+
+
+class SpectrumPlot:
+    """Bars, a density over them, λmax and 2/lr.
+
+    Args:
+        axes: Where it goes.
+        style: Colours.
+        layout: Sizes.
+
+    Attributes:
+        axis: Where eigenvalues are drawn; None until there are some.
+    """
+
+    def __init__(self, axes: Axes, style: Style, layout: Layout) -> None:
+        self._axes, self._style, self._layout = axes, style, layout
+        self._title = title(axes, style, layout)
+        self._key = Key(self._title, style, layout)
+        self._notice = Notice(axes, style, layout)
+        self._bars: list = []
+        self._largest = float("nan")
+        self.axis: EigenvalueAxis | None = None
+        scale = layout.scale
+        line = {"linewidth": 1.2 * scale}
+        self.density = moving_line(axes, color=style.ink, zorder=4, **line)
+        self.top = moving_line(axes, color=style.shown(UP), zorder=5, **line)
+        self.limit = moving_line(axes, color=style.path, linestyle="--", zorder=6, **line)
+        look = {"transform": axes.get_xaxis_transform(), "clip_on": False, "fontsize": layout.small, "zorder": 7}
+        self.top_name = axes.add_artist(MovingText(color=style.written(UP), **look))
+        self.limit_name = axes.add_artist(MovingText(color=style.written(style.path), **look))
+
+    def show(self, spectrum: Eigenvalues | None, missing: str) -> None:
+        """Draw a spectrum.
+
+        Args:
+            spectrum: What to draw.
+            missing: What is said where there is none.
+        """
+        for bars in self._bars:
+            bars.remove()
+        self._bars = []
+        values = np.empty(0) if spectrum is None else np.asarray(spectrum.values, float)
+        values = values[np.isfinite(values)]
+        self._notice.say("" if values.size else missing)
+        self._title.set_text("eigenvalues of the Hessian" if not values.size else "how many eigenvalues")
+        self._axes.grid(bool(values.size))
+        label_axes(self._axes, self._style, self._layout, x="eigenvalue" if values.size else " ")
+        if spectrum is None or not values.size:
+            self.axis = None
+            self._key.show(())
+            self._axes.set_xticks([])
+            self._axes.set_yticks([])
+            self.density.set_data([], [])
+            return
+        self.axis = EigenvalueAxis.of(values, spectrum.rounding)
+        expected = self._expected(spectrum, len(values))
+        most, parts = self._draw_bars(values, spectrum.rounding)
+        self.density.set_data(expected[0], np.log10(expected[1]))
+        if np.isfinite(expected[1]).any():
+            partly = spectrum.parameters is not None and spectrum.parameters > len(values)
+            parts.append((f"― density of all {spectrum.parameters:,}" if partly else "― density", self._style.ink))
+        self._key.show(parts)
+        self._scale(max(most, float(np.nanmax(expected[1], initial=0.0))))
+        self._largest = spectrum.largest
+
+    def mark(self, lr: float | None) -> None:
+        """Draw λmax, and 2/lr, beyond which gradient descent diverges.
+
+        The line farther to the right is the longer one: its name, at its left, lies above the end of the other.
+
+        Args:
+            lr: Learning rate, or None.
+        """
+        limit = 2 / lr if lr is not None and 0 < lr < math.inf else math.nan
+        top = self.top, self.top_name, self._largest, "λmax", ""
+        note = " < λmax: unstable" if limit < self._largest else ""
+        bound = self.limit, self.limit_name, limit, "2/lr", note
+        longer, shorter = (bound, top) if limit >= self._largest else (top, bound)
+        # The shorter line's name stands beside the longer line, and may not lie on it.
+        clear = self._mark_one(*shorter, _LOWER, beside=longer[2])
+        self._mark_one(*longer, _UPPER, end=None if clear else _LOWER - 0.02)
+
+    def _mark_one(
+        self,
+        line: MovingLine,
+        text: MovingText,
+        value: float,
+        name: str,
+        note: str,
+        height: float,
+        *,
+        beside: float = math.nan,
+        end: float | None = None,
+    ) -> bool:
+        """Draw a line up to its name; where it would lie beyond the axis, only the name and an arrow.
+
+        Args:
+            line: The line.
+            text: Its name.
+            value: Where it stands.
+            name: What is called so.
+            note: What is said behind the number.
+            height: Of the name, in heights of the axes.
+            beside: Where a line stands that the name should not lie on.
+            end: Of the line, if not just over its name.
+
+        Returns:
+            Whether the name lies clear of that line.
+        """
+        if self.axis is None or not math.isfinite(value):
+            line.set_data([], [])
+            text.set_text("")
+            return True
+        low, high = self.axis.low, self.axis.high
+        place = float(self.axis.place(np.array(value)))
+        words = f"{name} = {short(value)}{note}"
+        words = f"{words} →" if place > high else f"← {words}" if place < low else words
+        bottom, top = self._axes.get_ylim()
+        end = bottom + (height + 0.045 if end is None else end) * (top - bottom)
+        there = low <= place <= high
+        line.set_data([place, place][: 2 * there], [bottom, end][: 2 * there])
+        place = min(max(place, low), high)
+        gap, across = 0.012 * (high - low), self._width(words) * (high - low)
+        other = float(self.axis.place(np.array(beside))) if math.isfinite(beside) else math.nan
+        sides = (1, -1) if place < low + 0.45 * (high - low) else (-1, 1)
+
+        def clear(side: int) -> bool:
+            far = place + side * (gap + across)
+            on_it = min(place, far) - gap <= other <= max(place, far) + gap  # never for NaN
+            return low <= far <= high and not (on_it and low <= other <= high)
+
+        side = next((side for side in sides if clear(side)), sides[0])
+        text.set(text=words, x=place + side * gap, y=height, ha="left" if side > 0 else "right")
+        return clear(side)
+
+    def _apart(self, ticks: dict[float, str]) -> dict[float, str]:
+        """Return the ticks whose numbers have room beside each other: 0, and then from the ends."""
+        span, shown = self.axis.high - self.axis.low, {}
+        for at in sorted(ticks, key=lambda at: (at != 0, -abs(at))):
+            if all(
+                abs(at - other) > span * (self._width(ticks[at]) + self._width(text)) / 2
+                for other, text in shown.items()
+            ):
+                shown[at] = ticks[at]
+        return dict(sorted(shown.items()))
+
+    def _width(self, words: str) -> float:
+        """About how wide words are, in widths of the axes."""
+        return len(words) * _LETTER * self._layout.small * self._axes.figure.dpi / 72 / self._axes.bbox.width
+
+    def _draw_bars(self, values: np.ndarray, rounding: float) -> tuple[float, list[tuple[str, str]]]:
+        """Draw them; return the largest count, and words and colours of the key."""
+        edges, style = self.axis.edges, self._style
+        places = self.axis.place(values)
+        middles, width = (edges[:-1] + edges[1:]) / 2, edges[1] - edges[0]
+        kinds = {
+            "■ > 0": (values > rounding, style.shown(UP)),
+            "■ flat": (np.abs(values) <= rounding, FLAT),
+            "■ < 0": (values < -rounding, DOWN),
+        }
+        feet = np.zeros(len(middles))
+        for chosen, color in kinds.values():
+            counts = np.histogram(places[chosen], edges)[0]
+            # Stacked in counts and drawn in logarithms; the lowest foot stands at a half.
+            tops = np.log10(np.maximum(feet + counts, 0.5))
+            bottoms = np.log10(np.maximum(feet, 0.5))
+            here = counts > 0
+            self._bars.append(
+                self._axes.bar(
+                    middles[here],
+                    (tops - bottoms)[here],
+                    0.92 * width,
+                    bottoms[here],
+                    color=color,
+                    linewidth=0,
+                    zorder=3,
+                )
+            )
+            feet += counts
+        return float(feet.max()), [(words, color) for words, (chosen, color) in kinds.items() if chosen.any()]
+
+    def _expected(self, spectrum: Eigenvalues, known: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return the bins' middles and how many eigenvalues the density puts into each.
+
+        NaN for less than a half, and on a logarithmic axis near 0: bells of 1 % of the range say nothing of how small
+        the small ones are.
+        """
+        if spectrum.density is None:
+            return np.empty(0), np.empty(0)
+        at, density = np.asarray(spectrum.density, float)
+        share = np.concatenate([[0.0], np.cumsum((density[1:] + density[:-1]) / 2 * np.diff(at))])
+        edges = self.axis.edges
+        values = self.axis.value(edges)
+        counts = _smoothed(np.diff(np.interp(values, at, share)) * (spectrum.parameters or known))
+        told = counts >= 0.5
+        if self.axis.logarithmic:
+            told &= np.minimum(np.abs(values[1:]), np.abs(values[:-1])) >= _REACH * (at[-1] - at[0])
+        beside = np.convolve(told, [1, 1, 1], mode="same") > 0  # where the line dives under the bars' feet
+        heights = np.where(told, counts, np.where(beside, 0.8 * 10**_BASE, np.nan))
+        return (edges[:-1] + edges[1:]) / 2, heights
+
+    def _scale(self, most: float) -> None:
+        axes, axis = self._axes, self.axis
+        top = max(math.log10(max(most, 1.0)), 0.5)
+        axes.set_xlim(axis.low, axis.high)
+        shown = self._apart(axis.ticks)
+        axes.set_xticks(list(shown), list(shown.values()))
+        axes.set_ylim(_BASE, _BASE + (top - _BASE) * _HEADROOM)
+        ticks = {math.log10(k): str(k) for k in (1, 2, 5, 10, 20)} if most <= 20 else Decades(0, math.ceil(top)).ticks
+        ticks = {at: text for at, text in ticks.items() if at <= top + 0.2}
+        axes.set_yticks(list(ticks), list(ticks.values()))
+
+
+def _smoothed(counts: np.ndarray) -> np.ndarray:
+    """Counts, each spread over its neighbours: bells as narrow as the bins would be as jagged as the bars."""
+    reach = np.arange(-4, 5)
+    bell = np.exp(-0.5 * (reach / 1.5) ** 2)
+    return np.convolve(counts, bell / bell.sum(), mode="same") if len(counts) > len(reach) else counts

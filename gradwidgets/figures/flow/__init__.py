@@ -1,0 +1,1 @@
+"""The layer panel's pictures of a network's gradient flow."""

@@ -1,0 +1,276 @@
+"""The picture of a network's gradient flow: a quantity over the layers, what ails them, one layer from near.
+
+`FlowFigure.build` makes the artists, `update` changes them. Plain arrays go in; nothing is computed here but pixels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+
+from gradwidgets.figures.axes.decades import Decades
+from gradwidgets.figures.axes.layer_names import name_layers, room_for
+from gradwidgets.figures.base.layout import flow_layout
+from gradwidgets.figures.base.marks import EDGE, label_axes, plot_axes
+from gradwidgets.figures.base.moving import MovingLine, moving_line
+from gradwidgets.figures.base.notebook_figure import Picture
+from gradwidgets.figures.base.panel_text import title
+from gradwidgets.figures.base.side_plot import NOW, PINNED, PINNED_MARKS, Detail, SidePlot
+from gradwidgets.figures.base.style import LIGHT, Style, own_look
+
+THEORY, SICK = "#7d8894", "#d7301f"
+_LAYER = "layer, in order of execution"
+_COMES_AND_GOES = {"sick", "zero", "not finite"}  # marks that stay in the key once they were seen
+_PINNED = (3.6, 4.0, 4.2, 6.6)  # sizes of their marks: one that lies under another still shows
+_MARKED = 120  # layers up to which each has a mark of its own
+_SIZES = {"sick": (6.2, 2.6), "zero": (7.0, 3.6), "broken": (8.0, 4.6)}  # of marks, and where they are crowded
+
+
+@dataclass(frozen=True, eq=False)
+class Profile:
+    """A quantity over the layers.
+
+    Attributes:
+        quantity: What it is, with its unit or measure.
+        values: (L,) in order of execution; NaN where it was not measured.
+        broken: (L,) where what was measured is not finite.
+        sick: Indices of layers that a finding names.
+        theory: (L,) what theory expects, or None.
+        pinned: Name → (M,) profiles that were pinned, spread over the same width.
+        selected: Index of the layer looked at, or None.
+        above: What the upper plot at the side shows.
+        below: What the lower one shows.
+        verdict: In a few words, or "".
+        name: What the key calls `values`.
+        names: Of the layers, to stand along the axis; () for their numbers.
+    """
+
+    quantity: str
+    values: np.ndarray
+    broken: np.ndarray
+    sick: Sequence[int] = ()
+    theory: np.ndarray | None = None
+    pinned: dict[str, np.ndarray] = field(default_factory=dict)
+    selected: int | None = None
+    above: Detail = field(default_factory=Detail)
+    below: Detail = field(default_factory=Detail)
+    verdict: str = ""
+    name: str = "now"
+    names: tuple[str, ...] = ()
+
+
+class FlowFigure:
+    """A profile and two plots at its side.
+
+    Args:
+        figure: What they are drawn on.
+
+    Attributes:
+        figure: The same.
+        profile: Axes of the quantity over the layers.
+        above: The upper plot at the side.
+        below: The lower one.
+        lines: Name → what moves in the profile.
+    """
+
+    def __init__(self, figure: Picture) -> None:
+        self.figure = figure
+        self.lines: dict[str, MovingLine] = {}
+        self._decades = Decades(-2, 0)
+        self._layers = 0
+        self._along: object = None  # what stands along the layers' axis
+
+    def build(self, style: Style = LIGHT) -> None:
+        """Make all artists anew, for the figure's present size."""
+        with own_look():
+            figure = self.figure
+            width, height = figure.blank(style.face)
+            layout = self._layout = flow_layout(width, height)
+            self._style, self._layers, self._along, self._decades = style, 0, None, Decades(-2, 0)
+            self.profile = plot_axes(figure, layout.maps[0], style, layout)
+            self.profile.grid(color=style.faint, linewidth=0.6)
+            self.profile.set_axisbelow(True)
+            label_axes(self.profile, style, layout, x=_LAYER)
+            self.above = SidePlot(figure, layout.data, style, layout)
+            self.below = SidePlot(figure, layout.losses, style, layout)
+            self._title = title(self.profile, style, layout, moving=True)
+            self._make_lines(style, layout.scale)
+            self._key: list = []
+            self._explained: tuple = ()
+
+    def _make_lines(self, style: Style, scale: float) -> None:
+        blue = style.shown(NOW)
+        line = {"linewidth": 1.5 * scale}
+        plain = {"markeredgewidth": 0, **line}
+        point = {"linestyle": "none", "markeredgecolor": EDGE, "markeredgewidth": 0.6}
+        self.lines = {
+            "theory": moving_line(self.profile, color=THEORY, linestyle="--", zorder=2.5, **line),
+            "measured": moving_line(
+                self.profile,
+                color=blue,
+                marker="o",
+                markersize=4.2 * scale,
+                markeredgewidth=0,
+                zorder=4,
+                **line,
+            ),
+            "sick": moving_line(
+                self.profile, color=SICK, marker="s", markersize=_SIZES["sick"][0] * scale, zorder=5, **point
+            ),
+            "zero": moving_line(
+                self.profile, color=style.halo, marker="v", markersize=_SIZES["zero"][0] * scale, zorder=6, **point
+            ),
+            "broken": moving_line(
+                self.profile, color=SICK, marker="X", markersize=_SIZES["broken"][0] * scale, zorder=6, **point
+            ),
+            "selected": moving_line(self.profile, color=SICK, linewidth=1.0 * scale, linestyle="--", zorder=2),
+        }
+        for k, (color, mark) in enumerate(zip(PINNED, PINNED_MARKS, strict=True)):
+            self.lines[f"pinned {k}"] = moving_line(
+                self.profile,
+                color=style.shown(color),
+                marker=mark,
+                markersize=_PINNED[k] * scale,
+                zorder=3 - 0.01 * k,
+                **plain,
+            )
+
+    def _explain(self, told: tuple[str, ...]) -> None:
+        """Name the marks that there are, and what is pinned, in a line over the profile."""
+        for artist in self._key:
+            artist.remove()
+        self._key, self._explained = [], told
+        layout, figure, style = self._layout, self.figure, self._style
+        usual = {"markersize": 6 * layout.scale, "markeredgewidth": 0.8, "linewidth": 1.6 * layout.scale}
+        alone = {"linestyle": "none", "markeredgecolor": EDGE}
+        fixed = {"theory", "sick", "zero", "not finite"}
+        now, *others = told
+        pinned = [name for name in others if name not in fixed]
+        marks = [
+            (now, {"color": style.shown(NOW), "marker": "o", "markeredgewidth": 0}),
+            *(
+                (name, {"color": style.shown(color), "marker": mark, "markeredgewidth": 0})
+                for name, color, mark in zip(pinned, PINNED, PINNED_MARKS, strict=False)
+            ),
+            ("theory", {"color": THEORY, "linestyle": "--", "marker": ""}),
+            ("sick", {"color": SICK, "marker": "s", **alone}),
+            ("zero", {"color": style.halo, "marker": "v", **alone}),
+            ("not finite", {"color": SICK, "marker": "X", **alone}),
+        ]
+        at = layout.key_left
+        for text, look in marks:
+            if text not in told:
+                continue
+            reach = 0.0 if look.get("linestyle") == "none" else 1.1 * layout.key_gap
+            ends = [at - reach, at, at + reach]
+            line = Line2D(ends, [layout.key_y] * 3, markevery=[1], **{**usual, **look})
+            label = figure.text(
+                at + reach + 0.9 * layout.key_gap,
+                layout.key_y,
+                text,
+                parse_math=False,
+                color=style.muted,
+                fontsize=layout.small,
+                va="center_baseline",
+            )
+            self._key += [figure.add_artist(line), label]
+            width = label.get_window_extent(figure.canvas.get_renderer()).width / figure.bbox.width
+            at += reach + 3.2 * layout.key_gap + width
+
+    def update(self, shown: Profile, *, settle: bool = True) -> tuple[list[Axes], bool]:
+        """Change the picture.
+
+        Args:
+            shown: What to show.
+            settle: Whether the logarithmic axis takes the decades that fit best; while a hand moves it seldom shrinks.
+
+        Returns:
+            The axes that must be drawn again with their labels, and whether all must be; what else changed moves over
+            the background.
+        """
+        with own_look():
+            told = self._told_of(shown)
+            if set(told) < set(self._explained) and set(self._explained) - set(told) <= _COMES_AND_GOES:
+                told = self._explained  # a key that changes takes a whole picture
+            whole = told != self._explained
+            if whole:
+                self._explain(told)
+            changed = self._fit(shown, settle)
+            heights, positions = self._decades.height(shown.values), np.arange(1, len(shown.values) + 1)
+            low, high = self._decades.limits
+            measured = self.lines["measured"]
+            crowded = len(positions) > _MARKED
+            measured.set_marker("" if crowded else "o")
+            for name, (usual, small) in _SIZES.items():
+                self.lines[name].set_markersize((small if crowded else usual) * self._layout.scale)
+            _over(measured, positions, heights)
+            _over(self.lines["theory"], positions, None if shown.theory is None else self._decades.height(shown.theory))
+            pinned = [*shown.pinned.values()][: len(PINNED)]
+            for k in range(len(PINNED)):
+                values = pinned[k] if k < len(pinned) else np.empty(0)
+                self.lines[f"pinned {k}"].set_marker("" if crowded else PINNED_MARKS[k])
+                spread = np.linspace(1, max(len(positions), 1), len(values))
+                _over(self.lines[f"pinned {k}"], spread, self._decades.height(values))
+            sick, bottom = np.array(shown.sick, int), low + 0.03 * (high - low)
+            self.lines["sick"].set_data(positions[sick], np.where(np.isfinite(heights[sick]), heights[sick], bottom))
+            zero = np.flatnonzero(shown.values == 0)
+            self.lines["zero"].set_data(positions[zero], np.full(len(zero), low + 0.03 * (high - low)))
+            broken = np.flatnonzero(shown.broken)
+            self.lines["broken"].set_data(positions[broken], np.full(len(broken), high - 0.03 * (high - low)))
+            at = [] if shown.selected is None else [shown.selected + 1] * 2
+            self.lines["selected"].set_data(at, [low, high][: len(at)])
+            changed += [*self.above.update(shown.above), *self.below.update(shown.below)]
+        return list(dict.fromkeys(changed)), whole
+
+    @staticmethod
+    def _told_of(shown: Profile) -> tuple[str, ...]:
+        """What the key must name."""
+        has_theory = shown.theory is not None and bool(np.isfinite(shown.theory).any())
+        marks = [("theory", has_theory), ("sick", len(shown.sick) > 0), ("zero", bool((shown.values == 0).any()))]
+        marks.append(("not finite", bool(shown.broken.any())))
+        return (shown.name, *list(shown.pinned)[: len(PINNED)], *(name for name, seen in marks if seen))
+
+    def _fit(self, shown: Profile, settle: bool) -> list[Axes]:
+        changed = []
+        everything = [shown.values, *([] if shown.theory is None else [shown.theory]), *shown.pinned.values()]
+        decades = Decades.of(np.concatenate(everything))
+        # While a hand moves the axis grows at once, and shrinks only where half of it would be empty.
+        if not settle and 2 * (decades.high - decades.low) > self._decades.high - self._decades.low:
+            decades = Decades(min(decades.low, self._decades.low), max(decades.high, self._decades.high))
+        if decades != self._decades or self._along is None:
+            self._decades = decades
+            self.profile.set_ylim(decades.limits)
+            self.profile.set_yticks(list(decades.ticks), list(decades.ticks.values()))
+            changed.append(self.profile)
+        self._layers = len(shown.values)
+        along = shown.names or room_for(self._layers)
+        if along != self._along:
+            self._along = along
+            name_layers(self.profile, self._layers, shown.names)
+            changed.append(self.profile)
+        stretched = any(len(one) != self._layers for one in list(shown.pinned.values())[: len(PINNED)])
+        label = _LAYER + ("; other depths are stretched" if stretched else "")
+        if self.profile.get_xlabel() != label:
+            self.profile.set_xlabel(label)
+            changed.append(self.profile)
+        self._title.set_text(shown.quantity + (f"   {shown.verdict}" if shown.verdict else ""))
+        return changed
+
+    def layer_at(self, axes: Axes | None, x: float | None) -> int | None:
+        """Return the index of the layer under the mouse, or None."""
+        if axes is None or x is None or axes is not self.profile or not self._layers:
+            return None
+        return int(min(max(round(x), 1), self._layers)) - 1
+
+
+def _over(line: MovingLine, positions: np.ndarray | None, heights: np.ndarray | None) -> None:
+    """Draw heights over positions, joining what is known."""
+    if positions is None or heights is None:
+        line.set_data([], [])
+        return
+    known = np.isfinite(heights)
+    line.set_data(positions[known], heights[known])

@@ -1,0 +1,104 @@
+"""A guessed profile over the layers, before the measured one is seen."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
+
+from gradwidgets.figures.base.layout import Layout, flow_layout
+from gradwidgets.figures.base.marks import EDGE, GUESS, label_axes, plot_axes
+from gradwidgets.figures.base.moving import moving_line
+from gradwidgets.figures.base.notebook_figure import Picture
+from gradwidgets.figures.base.style import Style, own_look
+
+LOWEST, HIGHEST = -40, 20  # decades, relative to the last layer
+_TICKS = {-40: "1e−40", -30: "1e−30", -20: "1e−20", -10: "1e−10", 0: "1", 10: "1e10", 20: "1e20"}
+
+
+class GuessPlot:
+    """A line through what is guessed at the first layer and at the middle one, and the last layer's 1.
+
+    Args:
+        figure: What it is drawn on.
+
+    Attributes:
+        axes: Its axes: layers, and decades relative to the last layer.
+        line: The guessed profile.
+    """
+
+    def __init__(self, figure: Picture) -> None:
+        self.figure = figure
+        self.axes: Axes | None = None
+        self._layers = 0
+
+    def build(self, style: Style, quantity: str, layers: int) -> None:
+        """Make all artists anew.
+
+        Args:
+            style: Colours.
+            quantity: What is guessed.
+            layers: How many layers there are.
+        """
+        with own_look():
+            width, height = self.figure.blank(style.face)
+            layout: Layout = flow_layout(width, height)
+            left, bottom, _, tall = layout.maps[0]
+            self.axes = plot_axes(self.figure, (left, bottom, 0.97 - left, tall), style, layout)
+            self.axes.set_xlim(0.4, max(layers, 2) + 0.6)
+            self.axes.set_ylim(LOWEST, HIGHEST)
+            self.axes.set_yticks(list(_TICKS), list(_TICKS.values()))
+            self.axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+            self.axes.grid(color=style.faint, linewidth=0.6)
+            self.axes.set_axisbelow(True)
+            label_axes(self.axes, style, layout, x="layer, in order of execution")
+            self.axes.set_title(
+                f"{quantity}, relative to the last layer: your guess",
+                loc="left", fontsize=layout.small, color=style.muted, parse_math=False,
+            )  # fmt: skip
+            scale = layout.scale
+            self.axes.axhline(0, color=style.muted, linewidth=0.8 * scale, linestyle=":")
+            self.line = moving_line(
+                self.axes, color=GUESS, linewidth=1.8 * scale, marker="*", markersize=15 * scale,
+                markeredgecolor=EDGE, markeredgewidth=0.8,
+            )  # fmt: skip
+            self._layers = layers
+
+    def show(self, decades: Sequence[float | None]) -> None:
+        """Move the line.
+
+        Args:
+            decades: At the first layer and at the middle one; None where nothing is guessed.
+        """
+        points = [(x, y) for x, y in zip(self._places(), (*decades, 0.0), strict=True) if y is not None]
+        self.line.set_data(*(np.array(points).T if len(points) > 1 else ([], [])))
+
+    def _places(self) -> tuple[float, float, float]:
+        return 1.0, (1 + self._layers) / 2, float(self._layers)
+
+    def guess_at(self, axes: Axes | None, x: float | None, y: float | None) -> tuple[int, float] | None:
+        """Return which guess the mouse means, 0 for the first layer's and 1 for the middle one's, and its decades."""
+        if axes is None or axes is not self.axes or x is None or y is None:
+            return None
+        first, middle, _ = self._places()
+        nearest = 0 if x < (first + middle) / 2 else 1
+        return nearest, round(min(max(y, LOWEST), HIGHEST), 1)
+
+
+def guessed_profile(decades: Sequence[float | None], layers: int, last: float) -> np.ndarray | None:
+    """Return a guess as a profile, (layers,); None without a guess for the first layer.
+
+    Args:
+        decades: At the first layer and the middle one, relative to the last.
+        layers: How many layers there are.
+        last: The last layer's value.
+    """
+    first, middle = decades
+    if first is None or not layers:
+        return None
+    at = np.arange(layers, dtype=float)
+    ends = [0.0, layers - 1.0] if middle is None else [0.0, (layers - 1) / 2, layers - 1.0]
+    known = [first, 0.0] if middle is None else [first, middle, 0.0]
+    return last * 10.0 ** np.interp(at, ends, known)

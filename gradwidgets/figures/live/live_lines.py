@@ -1,0 +1,107 @@
+"""What moves in the picture of a training run."""
+
+from __future__ import annotations
+
+import numpy as np
+from matplotlib.axes import Axes
+
+from gradwidgets.figures.base.depth_colors import depth_colors
+from gradwidgets.figures.base.layout import Layout
+from gradwidgets.figures.base.marks import EDGE
+from gradwidgets.figures.base.moving import MovingLine, moving_line
+from gradwidgets.figures.base.style import Style
+from gradwidgets.figures.live.training import DRAWN
+
+MEASURED, FIRST, SICK, DEAD, RATIO = "#0072b2", "#7d8894", "#d7301f", "#d55e00", "#009e73"
+BESIDE = "#b0558a"
+_TWINS = 3  # layers whose line of another run is drawn
+_MARKED = 120  # layers up to which each has a mark that can be told from the next one
+
+
+class LiveLines:
+    """Lines by name, and those of the layers over the steps.
+
+    A line's look is fixed when it is drawn, so `begin` makes them anew for another number of layers.
+
+    Args:
+        norms: Axes of the layers over the steps.
+        profile: Axes of the newest values over the layers.
+        health: Axes of the dead share.
+        loss: Axes of the loss.
+        near: Axes of the histogram.
+        style: Colours.
+        layout: Sizes.
+
+    Attributes:
+        lines: Name → line.
+        of_layers: Lines of the layers drawn over the steps.
+        twins: Which of those have a dashed line of another run beside them: the first, the middle and the last.
+    """
+
+    def __init__(
+        self, norms: Axes, profile: Axes, health: Axes, loss: Axes, near: Axes, style: Style, layout: Layout
+    ) -> None:
+        self._axes = norms, profile, health, loss, near
+        self._style, self._scale = style, layout.scale
+        self.lines: dict[str, MovingLine] = {}
+        self.of_layers: list[MovingLine] = []
+        self.twins: list[int] = []
+
+    def __getitem__(self, name: str) -> MovingLine:
+        """A line."""
+        return self.lines[name]
+
+    def join(self, name: str, x: np.ndarray, y: np.ndarray) -> None:
+        """Draw a line through the points that are known."""
+        known = np.isfinite(y)
+        self.lines[name].set_data(x[known], y[known])
+
+    def begin(self, layers: int) -> None:
+        """Make all lines, without points, for so many layers."""
+        for line in self.lines.values():
+            line.remove()
+        style, scale = self._style, self._scale
+        norms, profile, health, loss, near = self._axes
+        blue = style.shown(MEASURED)
+        thin, line = {"linewidth": 1.1 * scale}, {"linewidth": 1.5 * scale}
+        alone = {"linestyle": "none"}
+        edged = {**alone, "markeredgecolor": EDGE, "markeredgewidth": 0.8}
+        plain = {"markeredgewidth": 0}
+        zero = {"color": style.halo, "marker": "v", "markersize": 6 * scale, "zorder": 6, **edged}
+        broken = {"color": SICK, "marker": "X", "markersize": 7 * scale, "zorder": 6, **edged}
+        size = 4.2 * scale if layers <= _MARKED else 1.8 * scale
+        colors = depth_colors(min(layers, DRAWN), style)
+        self.of_layers = [moving_line(norms, color=color, zorder=3, **thin) for color in colors]
+        self.twins = sorted({round(k) for k in np.linspace(0, len(colors) - 1, min(len(colors), _TWINS))})
+        dashed = {"linestyle": (0, (3.2, 2.0)), "linewidth": 1.3 * scale}
+        other, dotted = style.shown(BESIDE), {"linestyle": ":", "linewidth": 1.2 * scale, "color": style.ink}
+        dots = {"linewidth": 0.9 * scale, "marker": "o", "markersize": 2.0 * scale if layers <= _MARKED else 0.0}
+        points = {"marker": "o", **alone, **plain}
+        self.lines = {
+            **{f"layer {k}": one for k, one in enumerate(self.of_layers)},
+            "own": moving_line(norms, color=style.ink, zorder=5, casing=style.plot, linewidth=1.9 * scale),
+            **{f"twin {k}": moving_line(norms, color=colors[k], zorder=3.2, **dashed) for k in self.twins},
+            "own twin": moving_line(norms, color=style.ink, zorder=4.9, **dashed),
+            "twin now": moving_line(
+                profile, color=other, zorder=3.8, marker="s", **dashed, **plain, markersize=0.6 * size
+            ),
+            "twin loss": moving_line(loss, color=other, zorder=3.9, **dashed),
+            "part": moving_line(norms, zorder=2.5, **dotted),
+            "loss part": moving_line(loss, zorder=2.5, **dotted),
+            "newest": moving_line(norms, color=style.ink, zorder=5.5, **points, markersize=2.6 * scale),
+            "zero": moving_line(norms, **zero),
+            "broken": moving_line(norms, **broken),
+            "first": moving_line(profile, color=FIRST, zorder=3, **dots, **plain),
+            "now": moving_line(profile, color=blue, zorder=4, **points, markersize=size),
+            "ratio": moving_line(
+                profile, color=RATIO, zorder=3.5, marker="D", markersize=0.75 * size, **alone, **plain
+            ),
+            "zero now": moving_line(profile, **{**zero, "markersize": size + 1.8 * scale}),
+            "broken now": moving_line(profile, **{**broken, "markersize": size + 2.8 * scale}),
+            "selected": moving_line(profile, color=style.ink, linewidth=1.0 * scale, linestyle="--", zorder=2),
+            "dead": moving_line(health, color=DEAD, zorder=4, marker="o", markersize=0.6 * size, **plain, **line),
+            "loss": moving_line(loss, color=blue, zorder=4, **line),
+            "loss now": moving_line(loss, color=style.ink, zorder=5, **points, markersize=3.2 * scale),
+            "loss broken": moving_line(loss, **broken),
+            "near": moving_line(near, color=blue, zorder=4, **line),
+        }

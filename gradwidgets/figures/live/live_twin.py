@@ -1,0 +1,72 @@
+"""Another training run beside the one that is shown: dashed, on the same scales."""
+
+from __future__ import annotations
+
+import numpy as np
+from matplotlib.axes import Axes
+
+from gradwidgets.figures.axes.growing import GrowingDecades, GrowingLosses
+from gradwidgets.figures.axes.thinning import thinned
+from gradwidgets.figures.live.live_lines import LiveLines
+from gradwidgets.figures.live.training import Training
+
+_NOTHING = (np.empty(0), np.empty(0))
+
+
+class Twin:
+    """Draws the other run of a `Training`.
+
+    Args:
+        axes: Of the layers over the steps, of the newest profile, of the loss.
+        grown: Their scales.
+        lines: What moves.
+    """
+
+    def __init__(
+        self,
+        axes: tuple[Axes, Axes, Axes],
+        grown: tuple[GrowingDecades, GrowingDecades, GrowingLosses],
+        lines: LiveLines,
+    ) -> None:
+        self._axes, self._grown, self._lines = axes, grown, lines
+
+    def fit(self, shown: Training) -> list[Axes]:
+        """Make room, before anything is drawn on a scale that would be another one then; return what has changed."""
+        other = shown.beside
+        if other is None:
+            return []
+        chosen = self._layers(shown) if shown.selected is None else [shown.selected]
+        values = [*(other.values[:, k] for k in chosen), np.empty(0)]
+        fitted = np.concatenate(values), other.at(int(shown.steps[-1])), other.loss[np.isfinite(other.loss)]
+        return [axes for axes, grown, these in zip(self._axes, self._grown, fitted, strict=True) if grown.fit(these)]
+
+    def show(self, shown: Training) -> None:
+        """Draw it: of a few layers, or of the one that is looked at; nothing where there is none."""
+        other, lines = shown.beside, self._lines
+        if other is None:
+            for name in (*(f"twin {k}" for k in lines.twins), "own twin", "twin now", "twin loss", "part", "loss part"):
+                lines[name].set_data(*_NOTHING)
+            return
+        height = self._grown[0].decades.height
+        for k, layer in zip(lines.twins, self._layers(shown), strict=True):
+            at = thinned(other.values[:, layer]) if shown.selected is None else np.empty(0, int)
+            lines[f"twin {k}"].set_data(other.steps[at], height(other.values[at, layer]))
+        own = _NOTHING if shown.selected is None else (other.steps, height(other.values[:, shown.selected]))
+        lines["own twin"].set_data(*own)
+        now = self._grown[1].decades.height(other.at(int(shown.steps[-1])))
+        lines.join("twin now", np.arange(1, len(shown.layers) + 1), now)
+        self._show_loss(other.loss_steps, other.loss)
+        self._show_part(other.parted)
+
+    def _layers(self, shown: Training) -> list[int]:
+        return [int(shown.drawn[k]) for k in self._lines.twins]
+
+    def _show_loss(self, steps: np.ndarray, losses: np.ndarray) -> None:
+        known = np.flatnonzero(np.isfinite(losses))
+        known = known[thinned(losses[known])]
+        self._lines["twin loss"].set_data(steps[known], self._grown[2].height(losses[known]))
+
+    def _show_part(self, step: int | None) -> None:
+        for name, axes in (("part", self._axes[0]), ("loss part", self._axes[2])):
+            ends = () if step is None else axes.get_ylim()
+            self._lines[name].set_data(np.full(len(ends), step or 0), np.array(ends))

@@ -1,0 +1,44 @@
+"""What stands in the place of a picture that is to be guessed first: its frame, and where one stands in it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from gradwidgets.figures.base.layout import surface_layout
+from gradwidgets.figures.base.marks import EDGE, label_axes, plot_axes
+from gradwidgets.figures.base.notebook_figure import Picture
+from gradwidgets.figures.base.style import Style, own_look
+
+
+def draw_cover(
+    figure: Picture, style: Style, title: str, axes: Sequence[tuple[str, float, float]], point: Sequence[float]
+) -> None:
+    """Take everything off a figure, and draw an empty frame with a question mark.
+
+    Args:
+        figure: The figure.
+        style: Colours.
+        title: What the picture would show.
+        axes: Name, low and high of each of its one or two axes, horizontal first.
+        point: Where one stands, a number for each axis.
+    """
+    with own_look():
+        width, height = figure.blank(style.face)
+        layout, _ = surface_layout(1, width, height)
+        left, bottom, _, tall = layout.maps[0]
+        frame = plot_axes(figure, (left, bottom, 0.97 - left, tall), style, layout)
+        (x_name, *x_limits), *above = axes
+        frame.set_xlim(*x_limits)
+        label_axes(frame, style, layout, x=x_name, y=above[0][0] if above else "")
+        if above:
+            frame.set_ylim(*above[0][1:])
+        else:
+            frame.set_yticks([])
+        start = [*point, 0.0][:2] if above else [point[0], 0.04]
+        frame.plot(
+            *([part] for part in start), marker="o", markersize=7 * layout.scale, color=style.halo,
+            markeredgecolor=EDGE, transform=frame.transData if above else frame.get_xaxis_transform(),
+        )  # fmt: skip
+        middle = {"ha": "center", "va": "center", "transform": frame.transAxes, "parse_math": False}
+        frame.text(0.5, 0.56, "?", fontsize=46 * layout.scale, color=style.muted, alpha=0.5, **middle)
+        frame.text(0.5, 0.36, title, fontsize=layout.title, color=style.muted, **middle)

@@ -1,0 +1,193 @@
+"""One loss seen from above, with the path of a descent over it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from gradwidgets.figures.axes.map_axes import map_axes, pixels_per_unit
+from gradwidgets.figures.base.bands import band_edges, band_image
+from gradwidgets.figures.base.layout import Layout
+from gradwidgets.figures.base.marks import EDGE, GUESS, MINIMUM, badge, vector_dash
+from gradwidgets.figures.base.moving import MovingLine, moving_line
+from gradwidgets.figures.base.pixels import Pixels
+from gradwidgets.figures.base.style import Style, loss_line
+from gradwidgets.figures.base.vectors import arrow, draw_field, magnification
+
+_REACH = 40  # view widths within which a path is drawn: beyond, Agg's coordinates overflow
+
+
+class LossMap:
+    """A map and what moves on it.
+
+    Args:
+        figure: Where it goes.
+        name: The loss.
+        position: Its place among the maps, row by row.
+        x: (W,) grid of the horizontal parameter.
+        y: (H,) grid of the vertical parameter.
+        names: The parameters' names, horizontal first.
+        style: Colours.
+        layout: Places and sizes.
+
+    Attributes:
+        axes: The map's axes.
+        path: The line of visited points.
+        start: The mark where the descent starts.
+        end: The mark where it ends.
+        guess: The mark where somebody thought that it would end.
+        vectors: Name of a step's part to its arrow.
+    """
+
+    def __init__(
+        self,
+        figure: Figure,
+        name: str,
+        position: int,
+        x: np.ndarray,
+        y: np.ndarray,
+        names: tuple[str, str],
+        style: Style,
+        layout: Layout,
+    ) -> None:
+        self._x, self._y, self._style, self._layout = x, y, style, layout
+        self._shown: tuple = ()
+        self._quiver = None
+        axes = self.axes = map_axes(figure, position, x, y, names, style, layout)
+        self._ground = Pixels(axes)
+        scale = layout.scale
+        (self.minima,) = axes.plot(
+            [],
+            [],
+            linestyle="none",
+            marker="X",
+            markersize=9.5 * scale,  # its arms must show around the mark of an end that hit it
+            color=MINIMUM,
+            markeredgecolor=EDGE,
+            markeredgewidth=0.7,
+            zorder=3,
+        )
+        self.path = moving_line(
+            axes,
+            color=style.path,
+            casing=style.halo,
+            linewidth=1.15 * scale,
+            marker="o",
+            markersize=2.7 * scale,
+            markeredgewidth=0,
+            zorder=4,
+        )
+        mark = {"linestyle": "none", "markeredgewidth": 1.0}
+        self.start = moving_line(
+            axes, marker="o", markersize=6.5 * scale, color=style.halo, markeredgecolor=EDGE, zorder=5, **mark
+        )
+        self.end = moving_line(
+            axes, marker="D", markersize=5.8 * scale, color=style.path, markeredgecolor=style.halo, zorder=6, **mark
+        )
+        self.guess = moving_line(
+            axes, marker="*", markersize=16 * scale, color=GUESS, markeredgecolor=EDGE, zorder=4.5, **mark
+        )
+        self.vectors: dict[str, MovingLine] = {
+            part: moving_line(
+                axes,
+                color=color,
+                casing=style.halo,
+                # The sum under its parts and wider: where one of them is all of it, both show.
+                linewidth=(5.0 if part == "step" else 1.8) * scale,
+                linestyle=vector_dash(part),
+                zorder=6.9 if part == "step" else 7,
+                visible=False,
+            )
+            for part, color in style.parts.items()
+        }
+        badge(
+            axes,
+            name,
+            style,
+            fontsize=layout.title,
+            fontweight="bold",
+            color=style.written(loss_line(name, position, style)[0]),
+        )
+        self.scale = badge(
+            axes, "", style, right=True, fontsize=layout.small, color=style.ink, animated=True, visible=False
+        )
+
+    def show(self, loss: np.ndarray, gradient: tuple[np.ndarray, np.ndarray], minima: np.ndarray, arrows: bool) -> bool:
+        """Change the surface under the path.
+
+        Args:
+            loss: (H, W).
+            gradient: Its horizontal and vertical parts, (H, W) each.
+            minima: (m, 2), horizontal first.
+            arrows: Whether the field of negative gradients shows.
+
+        Returns:
+            Whether anything changed.
+        """
+        shown = (id(loss), minima.tolist(), arrows)
+        if shown == self._shown:
+            return False
+        self._shown, self._loss = shown, loss  # kept, so that its id stays its own
+        self._ground.paint(partial(band_image, loss, self._style.bands, self._style.plot))
+        self.minima.set_data(minima[:, 0], minima[:, 1])
+        if self._quiver is not None:
+            self._quiver.remove()
+            self._quiver = None
+        if arrows:
+            self._draw_field(gradient)
+        return True
+
+    def _draw_field(self, gradient: tuple[np.ndarray, np.ndarray]) -> None:
+        self._quiver = draw_field(self.axes, self._layout, self._x, self._y, gradient, self._ground_colors())
+
+    def _ground_colors(self) -> np.ndarray:
+        colors = self._style.bands
+        return colors[np.searchsorted(band_edges(self._loss, len(colors)), self._loss).clip(0, len(colors) - 1)]
+
+    def move(
+        self,
+        path: np.ndarray,
+        start: Sequence[float],
+        end: np.ndarray | None,
+        vectors: Mapping[str, np.ndarray],
+    ) -> None:
+        """Move path, marks and vectors.
+
+        Args:
+            path: (P, 2) visited points, finite, horizontal first.
+            start: (2,).
+            end: (2,), or None where there is none to see.
+            vectors: Name to the parts of the step, (2, 2) each: from where, seen from the path's last point, and how
+                far.
+        """
+        near = self._near(path)
+        self.path.set_data(near[:, 0], near[:, 1])
+        self.start.set_data(*self._near(np.asarray(start, float)[None]).T)
+        self.end.set_data(*([[], []] if end is None else self._near(end[None]).T))
+        self._show_vectors(near[-1] if len(near) else None, vectors)
+
+    def _near(self, points: np.ndarray) -> np.ndarray:
+        low, high = np.array([self._x[0], self._y[0]]), np.array([self._x[-1], self._y[-1]])
+        return np.clip(points, low - _REACH * (high - low), high + _REACH * (high - low))
+
+    def _show_vectors(self, origin: np.ndarray | None, vectors: Mapping[str, np.ndarray]) -> None:
+        to_pixels, box = pixels_per_unit(self.axes, self._x, self._y), self.axes.bbox
+        pixels = {part: vector * to_pixels for part, vector in vectors.items()}
+        longest = max((float(np.hypot(*vector[1])) for vector in pixels.values()), default=0.0)
+        drawable = origin is not None and np.isfinite(longest) and longest > 0
+        factor = magnification(longest, 0.42 * min(box.width, box.height)) if drawable else 1
+        head = 5.0 * self._layout.scale * self.axes.figure.dpi / self._layout.dpi
+        for part, line in self.vectors.items():
+            seen = drawable and part in pixels
+            line.set_visible(seen)
+            if seen:
+                offset, vector = pixels[part] * factor
+                line.set_data(*self._near(origin + (offset + arrow(vector, head)) / to_pixels).T)
+        self.scale.set_visible(drawable)
+        if drawable:
+            roomy = box.width > 175 * self._layout.scale * self.axes.figure.dpi / self._layout.dpi
+            times = f"{factor:g}" if factor < 1e6 else f"{factor:.0e}".replace("+", "")
+            self.scale.set_text("true length" if factor == 1 else f"vectors ×{times}" if roomy else f"×{times}")

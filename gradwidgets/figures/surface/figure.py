@@ -1,0 +1,215 @@
+"""The explorer's picture: one or two loss surfaces, the scale of their colours, and cuts through the point.
+
+`SurfaceFigure.build` makes the artists, `show` changes the surfaces, `move` the operating point and the cuts. With one
+axis there is a curve in the place of the map. Plain arrays go in; nothing is computed here but pixels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+
+from gradwidgets.figures.axes.color_bar import ColorBar
+from gradwidgets.figures.base.layout import DPI, Layout, surface_layout
+from gradwidgets.figures.base.marks import EDGE
+from gradwidgets.figures.base.notebook_figure import Picture
+from gradwidgets.figures.base.style import LIGHT, Style, loss_line, own_look
+from gradwidgets.figures.surface.cut_plot import Cut, CutPlot
+from gradwidgets.figures.surface.surface_map import CRITICAL, POINT, Aside, AsideMap, Surface, SurfaceMap
+from gradwidgets.figures.surface.surface_scale import SurfaceScale
+
+
+class SurfaceFigure:
+    """Artists of the explorer.
+
+    Attributes:
+        figure: The Matplotlib figure.
+        maps: The maps, from the left; [] for a curve.
+        aside: The map of something about them, or None.
+        plots: The plots beside them, the upper one first: cuts through the point; for a curve, its gradient.
+    """
+
+    def __init__(self, width: int = 600, height: int = 470) -> None:
+        self.figure = Picture(figsize=(width / DPI, height / DPI), dpi=DPI, layout="none")
+        self.maps: list[SurfaceMap] = []
+        self.aside: AsideMap | None = None
+        self.plots: list[CutPlot] = []
+
+    def build(
+        self,
+        names: tuple[str, ...],
+        sides: Sequence[np.ndarray],
+        losses: Sequence[str],
+        style: Style = LIGHT,
+        *,
+        aside: bool = False,
+    ) -> None:
+        """Make all artists anew, for the figure's present size.
+
+        Args:
+            names: The one or two axes' names, horizontal first.
+            sides: Their grids.
+            losses: Names of the losses, one or two.
+            style: Colours.
+            aside: Whether there is a map of something about them; never beside a curve.
+        """
+        with own_look():
+            figure = self.figure
+            width, height = figure.blank(style.face)
+            flat = len(names) == 1
+            layout, bars = surface_layout(1 if flat else len(losses), width, height, aside=aside)
+            self._style, self._layout, self._losses, self._key = style, layout, tuple(losses), []
+            self._told: tuple | None = None
+            self.maps, self.aside, self._bars = [], None, []
+            if flat:
+                whole = CutPlot(figure, layout.maps[0], names[0], "loss", losses, style, layout)
+                slope = CutPlot(figure, _both(layout), names[0], "gradient", losses, style, layout)
+                self.plots = [whole, slope]
+                return
+            view = sides[0], sides[1], (names[0], names[1]), style, layout
+            self.maps = [SurfaceMap(figure, k, *view) for k in range(len(losses))]
+            self._bars.append(ColorBar(figure, bars[0], style.bands, style, layout))
+            if aside:
+                ways = [loss_line(name, k, style)[0] for k, name in enumerate(losses)]
+                self.aside = AsideMap(figure, len(losses), *view, ways if len(losses) > 1 else (POINT,))
+                self._bars.append(ColorBar(figure, bars[1], style.aside, style, layout))
+            boxes = layout.data, layout.losses
+            self.plots = [
+                CutPlot(figure, box, name, "loss", losses, style, layout)
+                for box, name in zip(boxes, names, strict=True)
+            ]
+
+    def show(
+        self,
+        surfaces: Sequence[Surface],
+        scale: SurfaceScale,
+        arrows: str,
+        aside: Aside | None = None,
+        *,
+        explain: bool = True,
+    ) -> tuple[list[Axes], list[Axes], bool]:
+        """Change the surfaces under the point.
+
+        Args:
+            surfaces: One for each map.
+            scale: The colours that they share.
+            arrows: "direction", "magnitude" or "off".
+            aside: What is told about them; None leaves the map beside them as it is.
+            explain: Whether the line over the map is to name the marks that there are now; else it stays.
+
+        Returns:
+            The axes that must be drawn again within their frame, those with their labels, and whether all must be.
+        """
+        with own_look():
+            for one, surface in zip(self.maps, surfaces, strict=True):
+                one.show(surface, scale, arrows)
+            inside = [one.axes for one in self.maps]
+            ticks = [scale.ticks]
+            if self.aside is not None and aside is not None:
+                self.aside.show(aside)
+                inside.append(self.aside.axes)
+                ticks.append(aside.ticks)
+            labels = [bar.axes for bar, named in zip(self._bars, ticks, strict=False) if bar.show(named)]
+            kinds = {kind for surface in surfaces for kind, _, _ in surface.critical}
+            dead = any(surface.dead is not None and surface.dead.any() for surface in surfaces)
+            blank = any(not np.isfinite(surface.loss).all() for surface in surfaces)
+            lost = any(surface.lost is not None and surface.lost.any() for surface in surfaces)
+            told = (tuple(kind for kind in CRITICAL if kind in kinds), dead, blank, lost)
+            changed = explain and told != self._told
+            if changed:
+                self._told = told
+                self._explain(*told)
+        return inside, labels, changed
+
+    def _explain(self, kinds: Sequence[str], dead: bool, blank: bool, lost: bool) -> None:
+        """Name the marks in one line over the map."""
+        for artist in self._key:
+            artist.remove()
+        layout = self._layout
+        marks = [("o", self._style.halo), *(CRITICAL[kind] for kind in kinds)]
+        usual = {"linestyle": "none", "markeredgecolor": EDGE, "markeredgewidth": 0.9, "markersize": 7 * layout.scale}
+        self._key, at = [], layout.key_left
+        for text, (marker, color) in zip(["point", *kinds], marks, strict=True):
+            at = self._name(at, Line2D([at], [layout.key_y], marker=marker, color=color, **usual), text)
+        for text in ["┅ dead"] * dead + ["▨ not finite"] * blank + ["⁘ lost in training"] * lost:
+            at = self._name(at - layout.key_gap, None, text)
+
+    def _name(self, at: float, line: Line2D | None, text: str) -> float:
+        layout, figure = self._layout, self.figure
+        label = figure.text(
+            at + layout.key_gap,
+            layout.key_y,
+            text,
+            color=self._style.muted,
+            fontsize=layout.small,
+            va="center_baseline",
+        )
+        self._key += [*([figure.add_artist(line)] if line is not None else []), label]
+        return (
+            at + 2.3 * layout.key_gap + label.get_window_extent(figure.canvas.get_renderer()).width / figure.bbox.width
+        )
+
+    def move(
+        self,
+        point: Sequence[float] | None,
+        gradients: Sequence[Sequence[float] | None],
+        cuts: Sequence[Cut],
+        paths: Sequence[tuple[np.ndarray, np.ndarray] | None],
+        *,
+        settle: bool = True,
+    ) -> list[Axes]:
+        """Move the operating point.
+
+        Args:
+            point: A number for each axis, or None for none.
+            gradients: The gradient there, for each map.
+            cuts: What the plots show, the upper one first.
+            paths: The descent from there, for each loss: visited points (P, 2), or (P, 1) on a curve, and losses (P,).
+            settle: Whether the plots may take another scale; while a hand moves they keep theirs.
+
+        Returns:
+            The axes whose scale changed with it.
+        """
+        for one, gradient, path in zip(self.maps, gradients, paths, strict=False):
+            one.move(point, gradient, None if path is None else path[0])
+        if self.aside is not None:
+            self.aside.stand(point, list(gradients) if len(self.maps) > 1 else gradients[:1])
+        changed = []
+        for k, (plot, cut) in enumerate(zip(self.plots, cuts, strict=True)):
+            at = None if point is None else point[k if self.maps else 0]
+            if plot.move(cut, at, settle=settle):
+                changed.append(plot.axes)
+        if not self.maps:
+            self.plots[0].walk(paths)
+        return changed
+
+    def point_at(self, axes: Axes | None, x: float, y: float) -> tuple[float | None, float | None] | None:
+        """Return the parameters (horizontal, vertical) under the mouse.
+
+        Args:
+            axes: On which it was pressed.
+            x: Pixels from the left.
+            y: Pixels from below.
+
+        Returns:
+            Both, within the view; one of them, on a cut or a curve; None off all of them.
+        """
+        if axes is None:
+            return None
+        (left, right), (low, high) = axes.get_xlim(), axes.get_ylim()
+        across, up = axes.transData.inverted().transform((x, y))
+        across, up = float(min(max(across, left), right)), float(min(max(up, low), high))
+        if any(axes is one.axes for one in (*self.maps, self.aside) if one is not None):
+            return across, up
+        for k, plot in enumerate(self.plots):
+            if axes is plot.axes:
+                return (across, None) if k == 0 or not self.maps else (None, across)
+        return None
+
+
+def _both(layout: Layout):
+    left, bottom, width, _ = layout.losses
+    return left, bottom, width, layout.data[1] + layout.data[3] - bottom

@@ -1,0 +1,169 @@
+"""The picture of a loss's report: its map with arrows downhill, or its curve over its gradient, as PNG.
+
+Nothing here moves: it is drawn once, from a grid that was sampled before.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import cache
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.font_manager import findfont, get_font
+from PIL import Image
+
+from gradwidgets.core.surfaces.surface import SurfaceGrid
+from gradwidgets.figures.axes.color_bar import ColorBar
+from gradwidgets.figures.base.layout import DPI, Layout, report_layout
+from gradwidgets.figures.base.marks import EDGE
+from gradwidgets.figures.base.notebook_figure import Picture
+from gradwidgets.figures.base.style import LIGHT, Style, own_look
+from gradwidgets.figures.surface.cut_plot import Cut, CutPlot
+from gradwidgets.figures.surface.surface_map import Surface, SurfaceMap
+from gradwidgets.figures.surface.surface_scale import SurfaceScale
+
+SIZE = (620, 520)  # CSS pixels; the PNG has twice as many
+_FARTHEST = 1e300  # beyond, an axis is longer than a float can say
+_CROWDED = 0.1  # of the losses' range: where half of them lie in less, an even scale shows little of them
+_LETTERS = 48  # of a parameter's name
+_NEAR = 15  # CSS pixels: marks so near to each other become one
+
+
+def report_picture(grid: SurfaceGrid, marks: Mapping[str, Sequence[float]], style: Style = LIGHT) -> bytes:
+    """Draw a surface or a curve.
+
+    Args:
+        grid: From `sample_surface`. What is not finite is striped.
+        marks: Label → a point in the order of the axes, where it stands; labels of one place stand side by side.
+        style: Colours.
+
+    Returns:
+        A PNG of twice `SIZE`.
+    """
+    with own_look(), np.errstate(all="ignore"):
+        figure = Picture(figsize=(SIZE[0] / DPI, SIZE[1] / DPI), dpi=DPI, layout="none")
+        FigureCanvasAgg(figure)
+        figure.blank(style.face)
+        draw = _draw_curve if grid.y is None else _draw_map
+        draw(figure, grid, marks, style)
+        return _small(figure._repr_png_())
+
+
+def _small(png: bytes) -> bytes:
+    """The same with 256 colours: no eye tells them apart, and it is a third as large."""
+    file = io.BytesIO()
+    with Image.open(io.BytesIO(png)) as picture:
+        few = picture.convert("RGB").quantize(256, dither=Image.Dither.NONE)
+    few.save(file, format="png", optimize=True)
+    return file.getvalue()
+
+
+def _draw_map(figure: Picture, grid: SurfaceGrid, marks: Mapping[str, Sequence[float]], style: Style) -> None:
+    x, y, names = grid.x.numpy(), grid.y.numpy(), tuple(_drawable(name) for name in grid.names)
+    loss = _within(grid.loss.numpy())
+    gradient = [np.where(np.isfinite(loss), _within(part.numpy()), np.nan) for part in (grid.grad_x, grid.grad_y)]
+    scale = _scale(loss)
+    layout, bar = report_layout(*SIZE, letters=max(map(len, scale.ticks.values())))
+    across, down = (_even(len(side), count) for side, count in zip((x, y), layout.arrows, strict=True))
+    drawn = SurfaceMap(figure, 0, x, y, names, style, replace(layout, arrows=(across, down)))
+    drawn.show(Surface("", loss, (gradient[0], gradient[1])), scale, "magnitude")
+    ColorBar(figure, bar, style.bands, style, layout).show(scale.ticks)
+    left, bottom, _, height = bar
+    log = scale.kind == "log"
+    options = {"fontsize": layout.label, "color": style.ink, "va": "bottom", "ha": "center" if log else "left"}
+    figure.text(left, bottom + height + 5 * layout.scale / SIZE[1], "loss (log)" if log else "loss", **options)
+    _draw_marks(drawn.axes, {label: drawn.axes.transData.transform(point) for label, point in marks.items()}, layout)
+
+
+def _draw_curve(figure: Picture, grid: SurfaceGrid, marks: Mapping[str, Sequence[float]], style: Style) -> None:
+    x, name = grid.x.numpy(), _drawable(grid.x_name)
+    layout, _ = report_layout(*SIZE)
+    for box, what, part in ((layout.losses, "gradient", grid.grad_x), (layout.data, "loss", grid.loss)):
+        values = _within(part.numpy())
+        plot = CutPlot(figure, box, name if what == "gradient" else "", what, ("",), style, layout)
+        plot.move(Cut(x, {"": values}), None, settle=True)
+        for low, high in _gaps(x, ~np.isfinite(values)):
+            plot.axes.axvspan(low, high, facecolor="none", edgecolor=style.muted, hatch="////", linewidth=0, alpha=0.6)
+        if what == "gradient":
+            plot.axes.axhline(0, color=style.muted, linewidth=0.6)
+    # On the curve; half way up where there is none.
+    middle = sum(plot.axes.get_ylim()) / 2
+    heights = {label: np.interp(point[0], x, values) for label, point in marks.items()}
+    on_curve = {label: (marks[label][0], y if np.isfinite(y) else middle) for label, y in heights.items()}
+    _draw_marks(plot.axes, {label: plot.axes.transData.transform(point) for label, point in on_curve.items()}, layout)
+
+
+def _draw_marks(axes: Axes, marks: Mapping[str, np.ndarray], layout: Layout) -> None:
+    """Draw labels at places in pixels, all of each within the plot."""
+    box, edge = axes.bbox, 10 * layout.scale
+    places: list[tuple[np.ndarray, list[str]]] = []
+    for label, place in marks.items():
+        place = np.clip(place, (box.x0 + edge, box.y0 + edge), (box.x1 - edge, box.y1 - edge))
+        near = [labels for other, labels in places if np.hypot(*(place - other)) < _NEAR * layout.scale]
+        if near:
+            near[0].append(label)
+        else:
+            places.append((place, [label]))
+    for place, labels in places:
+        axes.text(
+            *axes.transData.inverted().transform(place),
+            ", ".join(labels),
+            ha="center",
+            va="center",
+            fontsize=layout.small,
+            fontweight="bold",
+            color=EDGE,
+            zorder=9,
+            bbox={
+                "boxstyle": "circle,pad=0.28" if len("".join(labels)) == 1 else "round,pad=0.34,rounding_size=0.9",
+                "facecolor": "#ffffff",
+                "edgecolor": EDGE,
+                "linewidth": 1.2,
+            },
+        )
+
+
+def _scale(loss: np.ndarray) -> SurfaceScale:
+    """The scale of colours that tells most of the view apart."""
+    values = loss[np.isfinite(loss)]
+    if values.size == 0:
+        return SurfaceScale.of("linear", [loss])
+    lowest, low, middle, high = np.quantile(values, [0, 0.01, 0.5, 0.99])
+    if middle - lowest < _CROWDED * (high - lowest):
+        return SurfaceScale.of("log", [loss])
+    # A few that lie far below the others must not take all the colours.
+    crowded = high - middle < _CROWDED * (high - lowest)
+    return SurfaceScale.of("linear", [np.maximum(loss, low) if crowded else loss])
+
+
+def _even(count: int, wanted: int) -> int:
+    """How many arrows stand on so many points at even distances, about as many as wanted."""
+    fits = [n for n in range(round(0.75 * wanted), round(1.1 * wanted) + 1) if (count - 1) % (n + 1) == 0]
+    return max(fits, default=wanted)
+
+
+def _within(values: np.ndarray) -> np.ndarray:
+    return np.where(np.isfinite(values), np.clip(values, -_FARTHEST, _FARTHEST), np.nan)
+
+
+def _gaps(x: np.ndarray, blank: np.ndarray) -> list[tuple[float, float]]:
+    """The stretches of x that are blank, half a step beyond their ends."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], blank, [False]]).astype(int)))
+    between = np.concatenate([x[:1], (x[1:] + x[:-1]) / 2, x[-1:]])
+    return [(float(between[first]), float(between[last])) for first, last in edges.reshape(-1, 2)]
+
+
+def _drawable(name: str) -> str:
+    """A name in one line, of letters that the font has."""
+    name = " ".join(name.split())
+    name = name if len(name) <= _LETTERS else name[: _LETTERS - 1] + "…"
+    return "".join(letter if _has(letter) else "□" for letter in name)
+
+
+@cache
+def _has(letter: str) -> bool:
+    return bool(get_font(findfont("DejaVu Sans")).get_char_index(ord(letter)))

@@ -1,0 +1,251 @@
+"""A loss seen from above: its heights, what is wrong with it, and the point where one stands."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from gradwidgets.figures.axes.map_axes import map_axes, pixels_per_unit
+from gradwidgets.figures.base.layout import Layout
+from gradwidgets.figures.base.marks import EDGE, MINIMUM, badge
+from gradwidgets.figures.base.moving import MovingLine, moving_line
+from gradwidgets.figures.base.pixels import Pixels
+from gradwidgets.figures.base.style import MARKS, Style, contrast, loss_line
+from gradwidgets.figures.base.vectors import arrow, draw_field
+from gradwidgets.figures.surface.even_bands import even_bands
+from gradwidgets.figures.surface.surface_scale import SurfaceScale
+from gradwidgets.figures.surface.zones import dots, hatch, outline
+
+# Kind of critical point → marker, colour; told apart by shape alone, too.
+CRITICAL = {
+    "minimum": ("X", MINIMUM),
+    "maximum": ("^", "#ffffff"),
+    "saddle": ("s", "#e69f00"),
+    "degenerate": ("o", "#bbbbbb"),
+}
+POINT = "#d7301f"
+_ARROW = 30  # CSS pixels: the length of an arrow at the operating point
+
+
+@dataclass(frozen=True, eq=False)
+class Surface:
+    """One map's content.
+
+    Attributes:
+        name: What it is called.
+        loss: (H, W).
+        gradient: Its horizontal and vertical parts, (H, W) each.
+        dead: Where the ground is dead, (H, W), or None.
+        lost: Where the precision of the training loses value or gradient, (H, W), or None.
+        critical: (kind, horizontal, vertical) of each critical point.
+    """
+
+    name: str
+    loss: np.ndarray
+    gradient: tuple[np.ndarray, np.ndarray]
+    dead: np.ndarray | None = None
+    lost: np.ndarray | None = None
+    critical: tuple[tuple[str, float, float], ...] = ()
+
+
+def _casing(color: str, style: Style) -> str:
+    """Return the border that lifts a line of a colour off any ground."""
+    return max(style.halo, EDGE, key=lambda border: min(contrast(color, border), MARKS))
+
+
+class PointMap:
+    """A map in even bands, and the operating point with an arrow or two that move on it.
+
+    Args:
+        figure: Where it goes.
+        position: Its place, from the left.
+        x: (W,) grid of the horizontal parameter.
+        y: (H,) grid of the vertical parameter.
+        names: The parameters' names, horizontal first.
+        style: Colours.
+        layout: Places and sizes.
+        ways: Colours of the arrows at the point.
+
+    Attributes:
+        axes: The map's axes.
+        point: The mark of the operating point.
+        ways: The arrows there.
+    """
+
+    def __init__(
+        self,
+        figure: Figure,
+        position: int,
+        x: np.ndarray,
+        y: np.ndarray,
+        names: tuple[str, str],
+        style: Style,
+        layout: Layout,
+        ways: Sequence[str] = (POINT,),
+    ) -> None:
+        self._x, self._y, self._style, self._layout, self._position = x, y, style, layout, position
+        # Labels at both ends of neighbours would run into each other.
+        prune = "both" if len(layout.maps) > 1 else None
+        axes = self.axes = map_axes(figure, position, x, y, names, style, layout, prune=prune)
+        self._ground = Pixels(axes)
+        self._title = badge(axes, "", style, fontsize=layout.title, fontweight="bold", color=style.ink)
+        scale = layout.scale
+        self.ways: list[MovingLine] = [
+            moving_line(axes, color=color, casing=_casing(color, style), linewidth=2.0 * scale, zorder=7)
+            for color in ways
+        ]
+        self._title.set_zorder(3.5)  # under what moves
+        self.point = moving_line(
+            axes,
+            linestyle="none",
+            marker="o",
+            markersize=6.5 * scale,
+            color=style.halo,
+            markeredgecolor=EDGE,
+            markeredgewidth=1.2,
+            zorder=8,
+        )
+
+    def _name(self, name: str) -> None:
+        """Call the map something, with an ellipsis where there is no room for all of it."""
+        room = self.axes.bbox.width * 72 / self.axes.figure.dpi / (0.72 * self._layout.title)
+        self._title.set_text(name if len(name) <= room else name[: max(1, int(room) - 1)] + "…")
+
+    def stand(self, point: Sequence[float] | None, gradients: Sequence[Sequence[float] | None]) -> None:
+        """Move the operating point and its arrows.
+
+        Args:
+            point: (2,), or None for none.
+            gradients: (2,) the gradient there, for each arrow; None or zero for no arrow.
+        """
+        self.point.set_data(*([[], []] if point is None else ([point[0]], [point[1]])))
+        to_pixels = pixels_per_unit(self.axes, self._x, self._y)
+        unit = self._layout.scale * self.axes.figure.dpi / self._layout.dpi
+        for line, gradient in zip(self.ways, gradients, strict=True):
+            way = np.zeros(2) if gradient is None or point is None else -np.asarray(gradient, float) * to_pixels
+            size = float(np.hypot(*way))
+            if not np.isfinite(size) or size == 0:
+                line.set_data([], [])
+            else:
+                shape = arrow(way / size * _ARROW * unit, 6 * unit)
+                line.set_data(*(np.asarray(point) + shape / to_pixels).T)
+
+
+class SurfaceMap(PointMap):
+    """The map of a loss.
+
+    Attributes:
+        path: The line of a descent from the point.
+    """
+
+    def __init__(self, *args, **options) -> None:
+        super().__init__(*args, **options)
+        self._drawn: list = []
+        scale = self._layout.scale
+        self.path = moving_line(
+            self.axes,
+            color=POINT,
+            casing=self._style.halo,
+            linewidth=1.15 * scale,
+            marker="o",
+            markersize=2.7 * scale,
+            markeredgewidth=0,
+            zorder=4,
+        )
+
+    def show(self, surface: Surface, scale: SurfaceScale, arrows: str) -> None:
+        """Change what lies under the point.
+
+        Args:
+            surface: The loss and what was found on it.
+            scale: Its colours.
+            arrows: "direction", "magnitude" or "off".
+        """
+        for artist in self._drawn:
+            artist.remove()
+        self._drawn = []
+        self._name(surface.name)
+        style, several = self._style, len(self._layout.maps) > 1
+        if several:  # its curves in the cuts have this colour
+            self._title.set_color(style.written(loss_line(surface.name, self._position, style)[0]))
+
+        def painted(width: int, height: int) -> np.ndarray:
+            image = even_bands(scale.bands(surface.loss), style.bands, style.plot, width, height)
+            hatch(image, ~np.isfinite(surface.loss), style.muted)
+            if surface.lost is not None:
+                dots(image, surface.lost & np.isfinite(surface.loss), style.ink)
+            if surface.dead is not None:
+                outline(image, surface.dead)
+            return image
+
+        self._ground.paint(painted)
+        if arrows != "off":
+            self._drawn.append(
+                draw_field(
+                    self.axes,
+                    self._layout,
+                    self._x,
+                    self._y,
+                    surface.gradient,
+                    style.bands[np.nan_to_num(scale.bands(surface.loss)).clip(0, len(style.bands) - 1).astype(int)],
+                    lengths=arrows == "magnitude",
+                )
+            )
+        for kind, (marker, color) in CRITICAL.items():
+            places = [(a, b) for k, a, b in surface.critical if k == kind]
+            if places:
+                self._drawn += self.axes.plot(
+                    *np.array(places).T,
+                    linestyle="none",
+                    marker=marker,
+                    markersize=(9 if kind == "minimum" else 7.5) * self._layout.scale,
+                    color=color,
+                    markeredgecolor=EDGE,
+                    markeredgewidth=0.9,
+                    zorder=3,
+                )
+
+    def move(self, point: Sequence[float] | None, gradient: Sequence[float] | None, path: np.ndarray | None) -> None:
+        """Move the operating point, its arrow and the descent from it.
+
+        Args:
+            point: (2,), or None for none.
+            gradient: (2,) the gradient there; None or zero for no arrow.
+            path: (P, 2) visited points, or None.
+        """
+        self.path.set_data(*([[], []] if path is None else path.T))
+        self.stand(point, [gradient])
+
+
+@dataclass(frozen=True, eq=False)
+class Aside:
+    """What a map beside the losses' shows.
+
+    Attributes:
+        name: What it is called.
+        place: (H, W) from 0, pale, to 1, dark; NaN where there is nothing to tell.
+        ticks: Place on that scale → what is said there.
+    """
+
+    name: str
+    place: np.ndarray
+    ticks: dict[float, str]
+
+
+class AsideMap(PointMap):
+    """A map of something about the losses: how far their gradients are apart, whether autograd is right."""
+
+    def show(self, aside: Aside) -> None:
+        """Change what lies under the point."""
+        self._name(aside.name)
+        style = self._style
+
+        def painted(width: int, height: int) -> np.ndarray:
+            image = even_bands(aside.place * len(style.aside), style.aside, style.plot, width, height)
+            hatch(image, np.isnan(aside.place), style.muted)
+            return image
+
+        self._ground.paint(painted)

@@ -1,0 +1,118 @@
+"""How a loss becomes a colour: even bands of the loss itself, of its logarithm, or of something between."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from gradwidgets.figures.axes.rounding import fractions_of_one, round_limits
+from gradwidgets.figures.axes.ticks import short
+from gradwidgets.figures.base.style import BANDS
+
+_DECADES = 5.6  # below the highest loss that a logarithmic scale tells apart; rounding makes six of them
+_TOP = 0.99  # of the losses that set the highest band: a pole must not take all the colours
+
+
+@dataclass(frozen=True)
+class SurfaceScale:
+    """Even steps on a scale.
+
+    Attributes:
+        kind: "linear", "log" (of the loss, or of its height above the lowest where it is not positive) or "symlog".
+        zero: What is taken off before a logarithm.
+        unit: Below it symlog is linear.
+        low: Lowest value on the scale.
+        high: Highest.
+    """
+
+    kind: str
+    zero: float
+    unit: float
+    low: float
+    high: float
+
+    @classmethod
+    def of(cls, kind: str, losses: Sequence[np.ndarray]) -> SurfaceScale:
+        """Choose the scale for surfaces that share it.
+
+        Args:
+            kind: "linear", "log" or "symlog".
+            losses: The surfaces; what is not finite is left out.
+        """
+        values = np.concatenate([loss[np.isfinite(loss)].ravel() for loss in losses])
+        if values.size == 0:
+            return cls(kind, 0.0, 1.0, 0.0, 1.0)
+        lowest, top = float(values.min()), float(np.quantile(values, _TOP))
+        zero = 0.0 if kind != "log" or lowest > 0 else lowest
+        unit = 1.0
+        if kind == "symlog" and (middle := float(np.median(np.abs(values)))) > 0:
+            unit = 10.0 ** math.floor(math.log10(middle) - 1)
+        made = cls(kind, zero, unit, 0.0, 1.0)
+        low, high = (float(v) for v in made.place(np.array([lowest, max(top, lowest)])))
+        if not np.isfinite(high):  # nothing but the lowest
+            return cls(kind, zero, unit, 0.0, 1.0)
+        if kind == "log":
+            low = max(low, high - _DECADES) if np.isfinite(low) else high - _DECADES
+        high = high if high > low else low + 1.0
+        if kind != "symlog":
+            low, high = (round_limits if kind == "linear" else fractions_of_one)(low, high, BANDS)
+        return cls(kind, zero, unit, low, high)
+
+    def place(self, loss: np.ndarray) -> np.ndarray:
+        """Where losses lie on the scale."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            if self.kind == "log":
+                return np.log10(np.maximum(loss - self.zero, 0.0))
+            if self.kind == "symlog":
+                return np.sign(loss) * np.log10(1 + np.abs(loss) / self.unit)
+        return loss
+
+    def loss(self, place: np.ndarray) -> np.ndarray:
+        """The losses at places on the scale."""
+        if self.kind == "log":
+            return 10.0**place + self.zero
+        if self.kind == "symlog":
+            return np.sign(place) * self.unit * (10.0 ** np.abs(place) - 1)
+        return place
+
+    def bands(self, loss: np.ndarray) -> np.ndarray:
+        """Where losses lie among the bands, 0 to BANDS on the scale; NaN where not finite."""
+        place = (self.place(loss) - self.low) / (self.high - self.low) * BANDS
+        return np.where(np.isfinite(loss), place, np.nan)
+
+    @property
+    def ticks(self) -> dict[float, str]:
+        """Place on the scale, 0 to 1, → the loss there, for some of the levels between bands."""
+        span = self.high - self.low
+        if self.kind == "linear":
+            at = np.arange(0, BANDS + 1, 3) / BANDS
+            return {float(a): short(float(self.low + a * span), span) for a in at}
+        if self.kind == "symlog":
+            return self._symmetric(span)
+        decades = np.arange(math.ceil(self.low - 1e-9), self.high + 1e-9)
+        if len(decades) < 2:
+            decades = np.linspace(self.low, self.high, 5)
+        decades = decades[:: math.ceil(len(decades) / 7)]
+        # Heights above the lowest loss, where that is not what a logarithm is taken of itself.
+        sign = "+" if self.zero else ""
+        return {float((d - self.low) / span): sign + short(10.0 ** float(d)) for d in decades}
+
+    def _symmetric(self, span: float) -> dict[float, str]:
+        reach = max(abs(self.low), abs(self.high))
+        powers = range(1, math.ceil(reach) + 1)
+        powers = powers[:: math.ceil(len(powers) / 3)]
+        losses = [sign * self.unit * 10.0**p for p in powers for sign in (-1, 1)]
+        places = {float((self.place(np.float64(loss)) - self.low) / span): short(loss) for loss in [0.0, *losses]}
+        inside = {place: text for place, text in sorted(places.items()) if -1e-9 <= place <= 1 + 1e-9}
+        if len(inside) > 1:
+            return inside
+        # Less than a power of ten: even steps, as on the other scales.
+        at = np.linspace(self.low, self.high, 5)
+        losses = self.loss(at)
+        return {
+            float((a - self.low) / span): short(float(v), float(np.ptp(losses)))
+            for a, v in zip(at, losses, strict=True)
+        }

@@ -1,0 +1,1 @@
+"""A live picture in the page: its renderer, its encoders, what it hears."""

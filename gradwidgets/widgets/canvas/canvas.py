@@ -1,0 +1,375 @@
+"""A live picture: a Matplotlib figure in the page whose moving parts follow a slider.
+
+The only file that imports ipympl. It owns what ipympl leaves open:
+
+* a figure and its canvas without pyplot, the user's backend left as it was found;
+* a cached background over which only the animated artists are drawn again;
+* pictures sent as quickly encoded differences (`patch` to a page that knows it, else `png`), at most
+  `FRAMES_IN_FLIGHT` on their way to the page: the page answers every picture, and the newest state is painted when
+  it does;
+* messages from the page (mouse, resize, theme) handled on the main loop, whichever thread they arrive on.
+"""
+
+from __future__ import annotations
+
+import base64
+import logging
+import threading
+import time
+import warnings
+from collections import deque
+from collections.abc import Callable, Iterable
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from gradwidgets.figures.base.layout import DPI
+from gradwidgets.widgets.canvas.background import Background
+from gradwidgets.widgets.canvas.hearing import hear_only, take
+from gradwidgets.widgets.canvas.patch import encode_patch
+from gradwidgets.widgets.canvas.png import encode_rgba
+from gradwidgets.widgets.kernel.as_usual import as_usual
+from gradwidgets.widgets.kernel.mainloop import AT_WORK, Latest, at_home, call_later
+
+
+def _import_ipympl():
+    """Import ipympl, which selects itself as the backend, and put the user's choice back."""
+    # As a plain dict: asking rcParams for a backend that is not chosen yet would choose one.
+    chosen = {key: dict.__getitem__(matplotlib.rcParams, key) for key in ("backend", "backend_fallback")}
+    from ipympl import backend_nbagg
+
+    for key, value in chosen.items():
+        dict.__setitem__(matplotlib.rcParams, key, value)
+    return backend_nbagg
+
+
+_ipympl = _import_ipympl()
+_log = logging.getLogger(__name__)
+
+FRAMES_IN_FLIGHT = 2
+_LARGEST = 40e6  # pixels of a picture; a screen has at most 33 million
+_SYNCED = ("_data_url", "_size", "resizable")
+_MOUSE = ("button_press", "button_release", "dblclick", "motion_notify", "figure_enter", "figure_leave")
+ANSWER_TIMEOUT = 2.0  # seconds after which an unanswered frame is taken for lost (page closed or reloaded)
+
+
+class LiveCanvas(_ipympl.Canvas):
+    """An ipympl canvas that repaints only what moves.
+
+    Args:
+        figure: The figure to show. Artists that move between full draws are `animated`.
+        on_click: Called on the main loop as `on_click(event)` for each Matplotlib mouse press and each drag.
+
+    Attributes:
+        frames: How many pictures were sent to the page.
+        patches: Whether the page has said that it understands patches.
+        painted_on: Names of the threads that ever drew; one name, the main thread's, if all is well.
+    """
+
+    def __init__(self, figure: Figure, on_click: Callable | None = None) -> None:
+        super().__init__(figure)
+        # The manager registers itself with the canvas; without one the first message from the page raises.
+        with warnings.catch_warnings():
+            # Its toolbar hands the canvas on to traitlets, which deprecates that; nothing here could do otherwise.
+            warnings.filterwarnings("ignore", "Passing unrecognized arguments", DeprecationWarning)
+            self._manager = _ipympl.FigureManager(self, 0)
+        for part in (self.toolbar, self.toolbar.layout, self.layout):
+            hear_only(part)
+        self.header_visible = self.footer_visible = self.toolbar_visible = False
+        self.resizable = False
+        self.syncing_data_url = False  # the picture of a saved notebook is made once, in `still`
+        self.frames = 0
+        self.patches = False
+        self.painted_on: set[str] = set()
+        self._background = Background(figure)
+        self._sent: np.ndarray | None = None  # what the page shows once all frames have arrived
+        self._changed: deque[np.ndarray] = deque(maxlen=FRAMES_IN_FLIGHT)
+        self._in_flight: deque[float] = deque()
+        self._flight_lock = threading.Lock()
+        self._wanted = False
+        self._half_drawn = False  # whether a picture was begun and not sent
+        self._inbox: deque[dict] = deque()
+        self._read = Latest(self._read_inbox)
+        self._repaint = Latest(self._paint_wanted)
+        self._on_free: Callable[[], None] | None = None
+        self._on_rescaled: Callable[[], None] | None = None
+        if on_click is not None:
+            self.mpl_connect("button_press_event", on_click)
+            self.mpl_connect("motion_notify_event", on_click)
+
+    # -- painting -----------------------------------------------------------------------------------------
+
+    def stale(self, inside: Iterable[Axes] | None = None, with_labels: Iterable[Axes] | None = None) -> None:
+        """Say that something under the animated artists changed; without arguments, that everything did.
+
+        Args:
+            inside: Axes of which only what lies within their frame changed; they have no grid.
+            with_labels: Axes whose ticks and labels changed too.
+        """
+        if inside is None and with_labels is None:
+            self._background.forget()
+        else:
+            self._background.stale(inside or (), with_labels or ())
+
+    def paint(self) -> None:
+        """Bring the page up to date: now if a frame may leave, else as soon as one has arrived."""
+        self._wanted = True
+        if at_home():
+            self._paint_wanted()
+        else:
+            self._repaint.request()
+
+    def distrust(self) -> None:
+        """Have the next picture drawn and sent whole: one before it was broken off."""
+        self._half_drawn = True
+
+    def free(self) -> bool:
+        """Whether a frame may leave now."""
+        with self._flight_lock:
+            now = time.monotonic()
+            while self._in_flight and now - self._in_flight[0] > ANSWER_TIMEOUT:
+                self._in_flight.popleft()
+            return len(self._in_flight) < FRAMES_IN_FLIGHT
+
+    def when_free(self, work: Callable[[], None] | None) -> None:
+        """Call `work`, from any thread, each time that the page answers a frame."""
+        self._on_free = work
+
+    def when_rescaled(self, work: Callable[[], None] | None) -> None:
+        """Call `work`, on the main loop, when the page's pixels have another size."""
+        self._on_rescaled = work
+
+    def draw(self) -> None:
+        """Draw everything again and send it."""
+        self.stale()
+        self.paint()
+
+    def draw_idle(self) -> None:
+        """Draw everything again soon."""
+        self.stale()
+        self._wanted = True
+        self._repaint.request()
+
+    def _paint_wanted(self) -> None:
+        if not self._wanted or self.comm is None:
+            return
+        if not self.free():
+            call_later(ANSWER_TIMEOUT, self._repaint.request)
+            return
+        self._wanted = False
+        with AT_WORK, as_usual():
+            half, self._half_drawn = self._half_drawn, True
+            if half:
+                self._begin_anew()
+            self._render()
+            self._send_frame()
+            self._half_drawn = False
+
+    def _begin_anew(self) -> None:
+        self._background.forget()
+        self._sent = None
+        self._resize_page()
+
+    def _render(self) -> None:
+        self.painted_on.add(threading.current_thread().name)
+        renderer = self.get_renderer()
+        if self._background.lacks(renderer):
+            with self._background.without_what_lies_over():
+                FigureCanvasAgg.draw(self)
+            renderer = self.get_renderer()
+            self._background.take(renderer)
+        else:
+            self._background.freshen(renderer)
+        for artist in self._moving_artists():
+            artist.draw(renderer)
+
+    def _moving_artists(self) -> list:
+        figure = self.figure
+        moving = [a for a in (*figure.artists, *figure.lines, *figure.texts, *figure.patches) if a.get_animated()]
+        for axes in figure.axes:
+            if axes.get_visible():
+                moving.extend(a for a in axes.get_children() if a.get_animated() and a.get_visible())
+        return sorted(moving, key=lambda artist: artist.zorder)
+
+    def _send_frame(self) -> None:
+        pixels = np.asarray(self.get_renderer().buffer_rgba())
+        now = pixels.view(np.uint32).squeeze(2)
+        if self._sent is None or self._sent.shape != now.shape:
+            self._changed.clear()
+            self._changed.append(np.ones(now.shape, bool))
+            kind, data = "binary", encode_rgba(pixels)
+        else:
+            changed = now != self._sent
+            if not changed.any():
+                return
+            # The page drops a picture that the next one overtakes before it was loaded. Every difference
+            # therefore repeats the pixels of those still under way, and a dropped one leaves no trace.
+            visible = changed.copy()
+            for earlier in self._changed:
+                visible |= earlier
+            self._changed.append(changed)
+            rows, columns = np.flatnonzero(visible.any(axis=1)), np.flatnonzero(visible.any(axis=0))
+            box = np.s_[: rows[-1] + 1, : columns[-1] + 1]
+            if self.patches:
+                kind, data = "patch", encode_patch(pixels[box[0]], visible[box[0]])
+            else:
+                kind, data = "binary", encode_rgba(pixels[box], visible[box])
+        self._sent = now.copy()
+        # Always "diff": an opaque picture covers the page's canvas just as well, and a mode that changes
+        # while a picture is still loading would wipe the canvas.
+        if self._current_image_mode != "diff":
+            self.set_image_mode("diff")
+        with self._flight_lock:
+            self._in_flight.append(time.monotonic())
+        self.frames += 1
+        self.send({"data": f'{{"type": "{kind}"}}'}, buffers=[data])
+        # The page answers this with a "draw" message once it has taken the picture: the acknowledgement.
+        self.send({"data": '{"type": "draw"}'})
+
+    def still(self) -> bytes:
+        """Return the picture as it is now, as PNG, and keep it in the widget's saved state."""
+        with AT_WORK, as_usual():
+            if self._half_drawn:
+                self._begin_anew()
+            self._render()
+            png = encode_rgba(np.asarray(self.get_renderer().buffer_rgba()))
+        ratio = self.device_pixel_ratio
+        width, height = self.get_width_height(physical=True)
+        with self.hold_sync():
+            self._size = (int(width / ratio), int(height / ratio))
+            self._data_url = "data:image/png;base64," + base64.b64encode(png).decode()
+        return png
+
+    def download_png(self, png: bytes, name: str) -> None:
+        """Have the browser save a PNG file.
+
+        Args:
+            png: The file's content.
+            name: The file's name, without extension.
+        """
+        self._figure_label = name
+        self.send({"data": '{"type": "save", "format": "png"}'}, buffers=[png])
+
+    def resize(self, width: int, height: int) -> None:
+        """Give the figure a size in CSS pixels, here and in the page."""
+        figure, ratio = self.figure, self.device_pixel_ratio
+        figure.set_size_inches(width * ratio / figure.dpi, height * ratio / figure.dpi, forward=False)
+        self.stale()
+        self._sent = None
+        self._resize_page()
+
+    def magnify(self, factor: float) -> None:
+        """Draw all text and lines so many times larger; `resize` then keeps the picture's size."""
+        figure = self.figure
+        if figure.magnified == factor:
+            return
+        self._background.forget()
+        figure._original_dpi = DPI * factor  # what the screen's pixel ratio multiplies
+        figure._set_dpi(figure._original_dpi * self.device_pixel_ratio, forward=False)
+        figure.magnified = factor  # last: it tells that all is done
+
+    def _resize_page(self) -> None:
+        width, height = self.get_width_height(physical=True)
+        self.manager.resize(width, height)
+
+    # -- messages from the page ---------------------------------------------------------------------------
+
+    def set_state(self, sync_data) -> None:
+        """Take what a page may change of it."""
+        take(self, super().set_state, sync_data, _SYNCED)
+
+    def _handle_message(self, _widget, content, buffers) -> None:
+        if not isinstance(content, dict):
+            return
+        kind = content.get("type")
+        if kind == "draw":
+            self._answered()
+            return
+        if kind == "motion_notify" and not content.get("buttons"):
+            return  # nothing reacts to hovering; thirty messages a second would queue up for nothing
+        if kind == "motion_notify" and self._inbox and self._inbox[-1].get("type") == "motion_notify":
+            self._inbox[-1] = content
+        else:
+            self._inbox.append(content)
+        self._read.request()
+
+    def _answered(self) -> None:
+        with self._flight_lock:
+            if self._in_flight:
+                self._in_flight.popleft()
+        if self._wanted:
+            self._repaint.request()
+        if self._on_free is not None:
+            self._on_free()
+
+    def _read_inbox(self) -> None:
+        while self._inbox:
+            content = self._inbox.popleft()
+            try:
+                self._obey(content)
+            except Exception:
+                _log.exception("The canvas could not handle the message %r", content)
+
+    def _obey(self, content: dict) -> None:
+        """Do what a message says; what no page of ours sends does nothing."""
+        kind = content.get("type")
+        if kind == "initialized":
+            self._resize_page()
+        elif kind == "refresh":
+            with self._flight_lock:
+                self._in_flight.clear()
+            self._sent = None
+            self.paint()
+        elif kind in ("set_dpi_ratio", "set_device_pixel_ratio"):
+            ratio = content.get("device_pixel_ratio", content.get("dpi_ratio", 1))
+            if self._bearable(*self.get_width_height(), ratio) and self._set_device_pixel_ratio(ratio):
+                self.draw_idle()
+                if self._on_rescaled is not None:
+                    self._on_rescaled()
+        elif kind == "resize":
+            if self._bearable(content.get("width"), content.get("height"), self.device_pixel_ratio):
+                self.handle_event(content)
+        elif kind == "closing":
+            self._closed = True
+        elif kind == "send_image_mode":
+            self.handle_send_image_mode(None)
+        elif kind in _MOUSE and _of_a_mouse(content):  # not the keyboard's: its way in is the controls
+            self.handle_event(content)
+
+    @staticmethod
+    def _bearable(width: object, height: object, ratio: object) -> bool:
+        """Whether a page's picture can be of this size, in CSS pixels, with so many of the screen's to each."""
+        sensible = _within(width, 50, 8_000) and _within(height, 50, 8_000) and _within(ratio, 0.25, 8)
+        return sensible and width * height * ratio**2 <= _LARGEST
+
+    def close(self) -> None:
+        """Free the figure, the toolbar and everything registered for them. May be called again."""
+        for waiting in ("_read", "_repaint"):
+            if waiting in vars(self):  # an interrupt may have come before it was made
+                vars(self)[waiting].cancel()
+        self._on_free = self._on_rescaled = None
+        if self.toolbar is not None:
+            toolbar, self.toolbar = self.toolbar, None
+            toolbar.layout.close()
+            toolbar.close()
+        self.layout.close()
+        super().close()
+
+
+def _within(value: object, low: float, high: float) -> bool:
+    """Whether the page sent a number that makes sense."""
+    return isinstance(value, int | float) and low <= value <= high
+
+
+def _of_a_mouse(content: dict) -> bool:
+    """Whether the page sent all that a mouse does."""
+    place = all(_within(content.get(side), -1e5, 1e5) for side in ("x", "y"))
+    keys = content.get("modifiers")
+    named = isinstance(keys, list) and all(isinstance(key, str) for key in keys)
+    buttons = all(
+        isinstance(content.get(name), int) and _within(content[name], 0, 31) for name in ("button", "buttons")
+    )
+    return place and named and buttons

@@ -1,0 +1,79 @@
+"""What a person's choice on an explorer's controls means for its settings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from gradwidgets.widgets.explorer.problem import NONE, YOURS, LossProblem
+from gradwidgets.widgets.panel.traits import as_float
+
+BOTH = " | "  # between the names of two losses side by side
+
+
+def usual_view(example: str, problem: LossProblem) -> dict[str, object]:
+    """The settings that show a problem as it was given."""
+    names, losses = tuple(problem.axes), tuple(problem.losses)
+    return {
+        "component": losses[0],
+        "compare": losses[:2] if len(losses) > 1 and example != YOURS else None,
+        "x_axis": names[0],
+        "y_axis": names[1] if len(names) == 2 else NONE,
+        "x_range": None,
+        "y_range": None,
+        "fixed": dict(problem.numbers),
+        "point": None,
+    }
+
+
+def shown_losses(text: str) -> dict[str, object]:
+    """The settings that a line of the part menu stands for."""
+    parts = tuple(text.split(BOTH))
+    return {"compare": parts} if len(parts) == 2 else {"compare": None, "component": text}
+
+
+def moved_window(new: tuple[float, float], old: tuple[float, float]) -> tuple[float, float]:
+    """A range of which one end was typed: beyond the other end, it takes that along.
+
+    Args:
+        new: The two fields' numbers.
+        old: What the range was.
+    """
+    ends = [as_float(end) for end in new] if isinstance(new, tuple) else []
+    if len(ends) != 2 or None in ends or ends[0] < ends[1] or not all(abs(end) < 1e300 for end in ends):
+        return new  # as it is, or refused
+    width = old[1] - old[0]
+    return (new[0], new[0] + width) if new[0] != old[0] else (new[1] - width, new[1])
+
+
+def other_axes(
+    axes: tuple[str, ...], wanted: Mapping[str, str], stood: Mapping[str, float], fixed: Mapping[str, float]
+) -> dict[str, object]:
+    """The settings that go with a change of the axes.
+
+    What is an axis no longer stays where one stood; what is one still keeps its place. The axis that the other one
+    takes is exchanged for it.
+
+    Args:
+        axes: The axes so far, the horizontal one first.
+        wanted: "x_axis" or "y_axis" → the parameter chosen, or both.
+        stood: Parameter → where the operating point was.
+        fixed: The constants so far.
+    """
+    x, y = axes[0], axes[1] if len(axes) == 2 else NONE
+    new_x, new_y = wanted.get("x_axis", x), wanted.get("y_axis", y)
+    if new_x == new_y:
+        new_x, new_y = (new_x, x) if "x_axis" in wanted else (y, new_y)
+        new_y = NONE if new_y == new_x else new_y
+    if new_x == NONE:
+        new_x, new_y = new_y, NONE
+    now = (new_x,) if new_y == NONE else (new_x, new_y)
+    left = {name: stood[name] for name in axes if name not in now and name in stood}
+    known = [stood.get(name, fixed.get(name)) for name in now]
+    return {
+        "x_axis": new_x,
+        "y_axis": new_y,
+        "x_range": None,
+        "y_range": None,
+        "fixed": {**{name: value for name, value in fixed.items() if name not in now}, **left},
+        "point": None if None in known else tuple(known),
+    }

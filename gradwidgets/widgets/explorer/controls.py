@@ -1,0 +1,101 @@
+"""The explorer's column of controls."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+
+import ipywidgets as widgets
+import numpy as np
+
+from gradwidgets.core.losses.precision import TRAINING
+from gradwidgets.widgets.controls import WIDTH, Check, Control, Looks, Menu, Number, Point, log_stops
+
+_FEWEST, _MOST = 4, 24  # controls for parameters that are on no axis; more can be set from Python
+_RESOLUTIONS = (11, 21, 31, 41, 51, 61, 81, 101, 121, 151, 201, 301, 401)
+_MOMENTA = (*np.arange(0, 0.9, 0.05).round(2), *np.arange(0.9, 1.0, 0.01).round(2))
+
+
+def constant_stops(value: float, span: tuple[float, float] | None = None) -> tuple[float, ...]:
+    """Return stops for a constant.
+
+    Args:
+        value: Its usual value: the stops go from nothing to twice of it, or about 0.
+        span: (low, high) of a parameter that is an axis as a rule: then they go from end to end.
+    """
+    if span is not None:
+        return tuple(float(f"{v:.6g}") for v in np.linspace(*span, 81))
+    reach = 2 * abs(value) or 2.0
+    low = 0.0 if value > 0 else -reach
+    high = 0.0 if value < 0 else reach
+    return tuple(float(f"{v:.6g}") for v in np.linspace(low, high, 81))
+
+
+def make_controls(
+    panel, names: Sequence[str], constants: int
+) -> tuple[dict[str, Control], widgets.VBox, list[widgets.Widget]]:
+    """Make the controls of an explorer.
+
+    Args:
+        panel: The explorer.
+        names: What it can look at.
+        constants: How many parameters may be on no axis.
+
+    Returns:
+        The controls by name; the column; and the rows of the constants, to be shown and hidden.
+    """
+    looks = Looks()
+    make = {kind: partial(kind, looks=looks) for kind in (Check, Menu, Number, Point)}
+    controls: list[Control] = [
+        make[Menu]("example", "the loss that is looked at", list(names), label="loss"),
+        make[Menu]("shown", "which part of it, or two side by side", ["loss"], label="part"),
+        make[Menu]("x_axis", "the parameter drawn from left to right", ["x"]),
+        make[Point]("x_range", "from where to where", ("from", "to")),
+        make[Menu]("y_axis", "the parameter drawn upwards; none for a curve", ["none"]),
+        make[Point]("y_range", "from where to where", ("from", "to")),
+        make[Point]("point", "where you stand; or click on the map, or drag"),
+        make[Number]("resolution", "points along each axis", _RESOLUTIONS),
+        make[Menu]("scale", "of the colours", ["linear", "log", "symlog"], width=124, label_width="38px"),
+        make[Menu]("arrows", "the way down", ["direction", "magnitude", "off"], width=138, label_width="42px"),
+        make[Menu](
+            "dtype", "the training's precision: what it loses is dotted", list(TRAINING), width=118, label_width="36px"
+        ),
+        make[Check]("gradient_check", "show how far autograd is from finite differences", label="check gradient"),
+        make[Check]("descent", "let SGD descend from the point", width="84px"),
+        make[Number]("lr", "SGD's learning rate", log_stops(1e-4, 10, 20)),
+        make[Number]("momentum", "SGD's momentum", _MOMENTA),
+        make[Menu]("theme", "colours of the picture", ["auto", "light", "dark"], width=132, label_width="46px"),
+    ]  # fmt: skip
+    by_name = {control.name: control for control in controls}
+    rows = []
+    for k in range(min(max(constants, _FEWEST), _MOST)):
+        name = f"constant {k + 1}"
+        by_name[name] = make[Number](name, "a parameter that is on no axis", (0.0, 1.0))
+        row = widgets.Box([by_name[name]], layout=widgets.Layout(flex="0 0 auto", overflow="hidden"))
+        rows.append(row)
+    buttons = panel.make_buttons(looks, "copy a script that checks this loss")
+
+    def row(*parts: str) -> widgets.HBox:
+        return widgets.HBox([by_name[part] for part in parts], layout=looks.layout(width=f"{WIDTH}px"))
+
+    column = widgets.VBox(
+        [
+            by_name["example"],
+            by_name["shown"],
+            by_name["x_axis"],
+            by_name["x_range"],
+            by_name["y_axis"],
+            by_name["y_range"],
+            widgets.VBox(rows, layout=widgets.Layout(max_height="226px", overflow="hidden auto", flex="0 0 auto")),
+            by_name["point"],
+            by_name["resolution"],
+            row("arrows", "dtype"),
+            row("scale", "theme"),
+            row("descent", "gradient_check"),
+            by_name["lr"],
+            by_name["momentum"],
+            buttons,
+        ],
+        layout=widgets.Layout(width=f"{WIDTH}px", flex="0 0 auto", overflow="hidden"),
+    )
+    return by_name, column, rows

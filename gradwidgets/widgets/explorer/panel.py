@@ -1,0 +1,462 @@
+"""SurfaceExplorer: what is wrong with this loss?
+
+Left the controls; right the loss from above with the way down, what is dead, what is not finite, the points where the
+gradient is zero, and cuts through the point where one stands; below them the verdict in words, and a table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from traitlets import TraitError, default, validate
+
+from gradwidgets.core import SGD, Finding, ProbeRow, SurfaceGrid
+from gradwidgets.core.losses.precision import TRAINING
+from gradwidgets.core.results.slices import Slices
+from gradwidgets.figures.base.style import STYLES
+from gradwidgets.figures.playground.cover import draw_cover
+from gradwidgets.widgets.controls import Check, Control
+from gradwidgets.widgets.explorer import guess, words
+from gradwidgets.widgets.explorer.chosen import BOTH, moved_window, other_axes, shown_losses, usual_view
+from gradwidgets.widgets.explorer.code import code
+from gradwidgets.widgets.explorer.controls import constant_stops, make_controls
+from gradwidgets.widgets.explorer.point import Here, look_at
+from gradwidgets.widgets.explorer.problem import NONE, YOURS, LossProblem, LossProblems, LossResult, LossSettings
+from gradwidgets.widgets.explorer.sampled_descent import Descent, descend_from
+from gradwidgets.widgets.explorer.view import ExplorerView
+from gradwidgets.widgets.kernel.as_usual import as_usual
+from gradwidgets.widgets.panel.making import whole_or_nothing
+from gradwidgets.widgets.panel.panel import Panel
+from gradwidgets.widgets.panel.prediction import Asked, Mark
+from gradwidgets.widgets.panel.traits import Flag, Numbers, OneOf, Place, Real, Span, TwoOf, Whole
+
+SCALES = ("linear", "log", "symlog")
+ARROWS = ("direction", "magnitude", "off")
+_SHOWN_AS_THEY_ARE = (
+    "example", "x_axis", "resolution", "scale", "arrows", "dtype", "gradient_check", "descent", "lr", "momentum",
+    "theme",
+)  # fmt: skip
+
+
+class SurfaceExplorer(Panel):
+    """What is wrong with a loss, seen and said.
+
+    Args:
+        loss: A callable that takes tensors by name, an `nn.Module` loss, a name in `gradwidgets.core.EXAMPLES`, or a
+            dict of name → callable: the parts of a loss, or variants to compare.
+        axes: Parameter name → (low, high) of the one or two axes to begin with.
+        fixed: The loss's other parameters: numbers, which get a slider each, or tensors of data.
+        probes: Inputs of your own for the table, {"init": (0, 0), "now": (0.3, -0.3)}.
+        target: Where the loss should lead: a point, a box, or a predicate; by default the lowest region in view.
+        **settings: Initial values of the traits below, and `layout`.
+
+    Attributes:
+        example: Which loss; `"yours"` is what was passed in.
+        component: Which of its parts is shown.
+        compare: Two of them side by side, or None.
+        x_axis: The parameter drawn from left to right.
+        y_axis: The parameter drawn upwards; `"none"` for a curve.
+        x_range: (low, high) of the horizontal axis; None for the usual one.
+        y_range: The same for the vertical axis.
+        fixed: Name → value of the parameters that are on no axis.
+        resolution: Points along each axis, 2 to 401.
+        scale: Of the colours: `"linear"`, `"log"` or `"symlog"`.
+        arrows: `"direction"`, `"magnitude"` or `"off"`.
+        point: The operating point, a number for each axis.
+        dtype: The precision of the training, that the loss is looked at in beside float64: `"float32"`, `"float16"`,
+            `"bfloat16"` or `"float64"`; dotted is what it loses.
+        gradient_check: Whether a map shows how far autograd's gradient is from finite differences.
+        descent: Whether SGD descends from the point.
+        lr: Its learning rate.
+        momentum: Its momentum.
+        theme: `"auto"` (JupyterLab's), `"light"` or `"dark"`.
+        hide, lock, style, predict: What a teacher prepares, see `TaughtPanel` and `GuessedPanel`.
+        error: What went wrong last; empty when all is well.
+        summary: The verdict in words.
+
+    Raises:
+        TraitError: A setting is refused; it says what is allowed.
+        ValueError: The loss does not take these parameters, or cannot be evaluated.
+        TypeError: An argument is unknown or of a wrong type.
+
+    Example:
+        >>> from gradwidgets import SurfaceExplorer
+        >>> explorer = SurfaceExplorer(lambda a, b: (a * b - 1) ** 2, {"a": (-2, 2), "b": (-2, 2)})
+        >>> print(explorer.summary)  # doctest: +SKIP
+    """
+
+    example = OneOf("", lambda self: self._problems.names).tag(setting=True)
+    component = OneOf("", lambda self: tuple(self._problem.losses)).tag(setting=True)
+    compare = TwoOf(lambda self: tuple(self._problem.losses)).tag(setting=True)
+    x_axis = OneOf("", lambda self: self._problem.parameters).tag(setting=True)
+    y_axis = OneOf("", lambda self: (*self._problem.parameters, NONE)).tag(setting=True)
+    x_range = Span(None, allow_none=True).tag(setting=True)
+    y_range = Span(None, allow_none=True).tag(setting=True)
+    fixed = Numbers({}, lambda self: self._problem.parameters).tag(setting=True)
+    resolution = Whole(81, low=2, high=401).tag(setting=True)
+    scale = OneOf("linear", lambda self: SCALES).tag(setting=True)
+    arrows = OneOf("direction", lambda self: ARROWS).tag(setting=True)
+    point = Place(None, allow_none=True).tag(setting=True)
+    dtype = OneOf("float32", lambda self: tuple(TRAINING)).tag(setting=True)
+    gradient_check = Flag(False).tag(setting=True)
+    descent = Flag(False).tag(setting=True)
+    lr = Real(0.1, low=0, high=1e6).tag(setting=True)
+    momentum = Real(0.0, low=0, high=10).tag(setting=True)
+
+    file_name = "gradwidgets-surface"
+    words_height = 206
+    patience = 0.3
+    _verdict: LossResult | None = None  # whose findings and table the words say
+    _seen: tuple | None = None  # the result and place last looked at, and what was there
+    _walked: tuple | None = None  # the same for the descents
+    _grip: object = None  # the axes on which the mouse was pressed
+
+    @whole_or_nothing
+    def __init__(self, loss=None, axes=None, *, fixed=None, probes=None, target=None, **settings: object) -> None:
+        layout, settings = self._apart(settings)
+        with as_usual():
+            self._problems = LossProblems(loss, axes, fixed, probes, target)
+        super().__init__(**layout)
+        self._begin(settings)
+
+    def _set_up(self, settings: Mapping[str, object]) -> None:
+        self._values()  # makes the defaults that depend on the loss: what a refused setting falls back to
+        with self._together():
+            self.example = settings.get("example", self._problems.first)
+            for name, value in {**self._usual_view(), **settings}.items():
+                setattr(self, name, value)
+        self._initial = self._values()
+        self._view = ExplorerView(self._picture_size())
+        self._figure = self._view.figure
+        constants = max(len(self._problems[name].parameters) for name in {self.example, self._problems.first}) - 1
+        self.controls, column, self._constant_rows = make_controls(self, self._problems.names, constants)
+        self._assemble(self._figure.figure, column)
+        self._refresh()
+
+    @property
+    def _problem(self) -> LossProblem:
+        return self._problems[self.example]
+
+    def _values(self) -> dict[str, object]:
+        # What the others may be depends on which loss it is.
+        return {"example": self.example, **super()._values()}
+
+    def _usual_view(self) -> dict[str, object]:
+        return usual_view(self.example, self._problem)
+
+    @default("example")
+    def _first_example(self) -> str:
+        return self._problems.first
+
+    @default("component")
+    def _first_component(self) -> str:
+        return next(iter(self._problem.losses))
+
+    @default("x_axis")
+    def _first_axis(self) -> str:
+        return next(iter(self._problem.axes))
+
+    @default("y_axis")
+    def _second_axis(self) -> str:
+        return (*self._problem.axes, NONE)[1]
+
+    @validate("example")
+    def _others_fit(self, proposal) -> str:
+        """Refuse a loss that another setting, fixed in a lesson perhaps, means nothing for."""
+        for name in ("component", "compare", "x_axis", "y_axis", "fixed") if self._ready else ():
+            try:
+                self.traits()[name].validate(self, getattr(self, name))
+            except TraitError as refusal:
+                raise TraitError(f"example cannot be {proposal.value!r} here: {refusal}") from None
+        return proposal.value
+
+    # -- results ------------------------------------------------------------------------------------------
+
+    @property
+    def grids(self) -> dict[str, SurfaceGrid]:
+        """The surface of each loss shown, by name."""
+        return dict(self._settled().grids)
+
+    @property
+    def findings(self) -> dict[str, list[Finding]]:
+        """The verdict on each loss shown, by name, worst first."""
+        return self._settled().findings
+
+    @property
+    def rows(self) -> list[ProbeRow]:
+        """The table at representative inputs."""
+        return list(self._settled().rows)
+
+    def code(self) -> str:
+        """Return a script that checks the loss shown, to keep beside the project's own tests."""
+        result = self._settled()
+        return code(self._problem, result.settings)
+
+    # -- settings -----------------------------------------------------------------------------------------
+
+    @property
+    def _axes(self) -> tuple[str, ...]:
+        return (self.x_axis,) if self.y_axis in (NONE, self.x_axis) else (self.x_axis, self.y_axis)
+
+    def _ranges(self) -> tuple[tuple[float, float], ...]:
+        chosen = {self.x_axis: self.x_range}
+        if self.y_axis != self.x_axis:
+            chosen[self.y_axis] = self.y_range
+        return tuple(chosen[name] or self._problem.range_of(name) for name in self._axes)
+
+    def _losses(self) -> tuple[str, ...]:
+        return (self.component,) if self.compare is None else tuple(self.compare)
+
+    def _snapshot(self) -> LossSettings:
+        problem, axes = self._problem, self._axes
+        values = {name: self.fixed.get(name, problem.value_of(name)) for name in problem.parameters if name not in axes}
+        spans = ((name, *span) for name, span in zip(axes, self._ranges(), strict=True))
+        return LossSettings(
+            self.example,
+            self._losses(),
+            tuple(spans),
+            self.resolution,
+            tuple(values.items()),
+            self.gradient_check,
+            self.dtype,
+        )
+
+    def _along(self, name: str, old: object) -> dict[str, object]:
+        if name == "example":
+            return self._usual_view()
+        if name not in ("x_axis", "y_axis"):
+            return {}
+        x, y = (old if name == one else getattr(self, one) for one in ("x_axis", "y_axis"))
+        before = (x,) if y in (NONE, x) else (x, y)
+        along = other_axes(before, {name: getattr(self, name)}, self._stood(), self.fixed)
+        return {one: along[one] for one in ("y_axis", "fixed", "point") if one != name}
+
+    def _meant(self, chosen: Mapping[str, object]) -> dict[str, object]:
+        meant = dict(chosen)
+        example = meant.get("example", self.example)  # perhaps anything, from a file: it is refused when it is set
+        if isinstance(example, str) and example != self.example and example in self._problems:
+            meant = {"example": example, **usual_view(example, self._problems[example]), **meant}
+        if "shown" in meant:
+            meant |= shown_losses(meant.pop("shown"))
+        constants = {name: meant.pop(name) for name in list(meant) if name.startswith("constant ")}
+        if constants:
+            meant["fixed"] = {**self.fixed, **self._moved_constants(constants)}
+        for name, old in zip(("x_range", "y_range"), self._ranges(), strict=False):
+            if name in meant and meant[name] is not None:
+                meant[name] = moved_window(meant[name], old)
+        axes = ("x_axis", "y_axis")
+        wanted = {name: meant[name] for name in axes if name in meant}
+        moved = any(value != getattr(self, name) for name, value in wanted.items())
+        fixed = meant.get("fixed", self.fixed)
+        known = all(isinstance(one, str) for one in wanted.values()) and isinstance(fixed, dict)
+        one_axis = "x_axis" in meant and meant["x_axis"] == meant.get("y_axis")  # a state of a curve
+        if moved and known and not one_axis and example == self.example:
+            others = other_axes(self._axes, wanted, self._stood(), fixed)
+            meant = {**others, **_without(meant, *axes)}
+        return meant
+
+    def _moved_constants(self, moved: Mapping[str, float]) -> dict[str, float]:
+        """Parameter → value, from the sliders' names; one that is hidden moves nothing."""
+        named = {f"constant {k + 1}": name for k, name in enumerate(self._constants())}
+        return {named[slider]: value for slider, value in moved.items() if slider in named}
+
+    def _stood(self) -> dict[str, float]:
+        """Axis → where the operating point is on it."""
+        if self._shown is None:
+            return {}
+        return dict(zip((name for name, _, _ in self._shown.settings.axes), self._place(self._shown), strict=True))
+
+    def _constants(self) -> list[str]:
+        return [name for name in self._problem.parameters if name not in self._axes][: len(self._constant_rows)]
+
+    # -- computing ----------------------------------------------------------------------------------------
+
+    def _work(self, settings: LossSettings) -> Slices[LossResult]:
+        return self._problems[settings.example].work(settings)
+
+    def _place(self, result: LossResult) -> tuple[float, ...]:
+        """The operating point."""
+        spans = [(low, high) for _, low, high in result.settings.axes]
+        if self.point is not None and len(self.point) == len(spans):
+            return self.point
+        return tuple(float(f"{low + 0.7 * (high - low):.10g}") for low, high in spans)
+
+    def _here(self, result: LossResult) -> Mapping[str, Here]:
+        """The losses at the operating point."""
+        place = self._place(result)
+        if self._seen is None or self._seen[0] is not result or self._seen[1] != place:
+            self._seen = result, place, look_at(result, place, curvature=result.exact)
+        return self._seen[2]
+
+    def _picture_size(self) -> tuple[int, int]:
+        width, height = super()._picture_size()
+        # A third map has the plots below it.
+        beside = len(self._axes) == 2 and (self.gradient_check or self.compare is not None)
+        return width, max(height, 460) if beside else height
+
+    # -- showing ------------------------------------------------------------------------------------------
+
+    def _show(self, result: LossResult) -> None:
+        self._shown = result
+        place, here = self._place(result), self._here(result)
+        self._view.show(self.canvas, result, self.scale, self.arrows, self._style_name())
+        descents = self._descents(result, place)
+        self._view.move(self.canvas, result, place, here, descents)
+        self._show_words(result, place, here, descents)
+        self._show_controls(result, place)
+        if result.exact:
+            self.complain("")
+
+    def _descents(self, result: LossResult, place: tuple[float, ...]) -> Mapping[str, Descent | None]:
+        """Where SGD goes from the operating point; {} where nobody asks."""
+        if not self.descent:
+            return {}
+        optimizer = SGD(self.lr, self.momentum)
+        asked = (result, place, optimizer)
+        if self._walked is None or self._walked[0] != asked:
+            self._walked = asked, {n: descend_from(grid, optimizer, place) for n, grid in result.grids.items()}
+        return self._walked[1]
+
+    def _show_words(
+        self,
+        result: LossResult,
+        place: tuple[float, ...],
+        here: Mapping[str, Here],
+        descents: Mapping[str, Descent | None],
+    ) -> None:
+        grid = next(iter(result.grids.values()))
+        points = {name: words.at_point(grid.axes, place, one) for name, one in here.items()}
+        for name, descent in descents.items():
+            points[name] += "; descent: the loss raises here" if descent is None else f"; {descent.sentence}"
+        if result.exact:
+            self._verdict = result
+            self.summary = words.summary(result, points)
+        if self._verdict is not None:
+            self._words.value = words.verdict(self._verdict, points, waiting=not result.exact)
+
+    def _show_controls(self, result: LossResult, place: tuple[float, ...]) -> None:
+        problem, controls, axes = self._problem, self.controls, self._axes
+        losses = list(problem.losses)
+        pairs = [f"{a}{BOTH}{b}" for i, a in enumerate(losses) for b in losses[i + 1 :]]
+        controls["shown"].offer([*losses, *pairs])
+        controls["x_axis"].offer(problem.parameters)
+        controls["y_axis"].offer([*problem.parameters, NONE])
+        for k, row in enumerate(self._constant_rows):
+            names = self._constants()
+            row.layout.display = "" if k < len(names) else "none"
+            if k < len(names):
+                value = problem.value_of(names[k])
+                stops = constant_stops(value, problem.axes.get(names[k]))
+                control = controls[f"constant {k + 1}"]
+                control.aim(names[k], stops, f"{names[k]}, a parameter that is on no axis")
+                control.show(self.fixed.get(names[k], value))
+        spans = self._ranges()
+        controls["x_range"].show(spans[0])
+        if len(spans) == 2:
+            controls["y_range"].show(spans[1])
+        controls["y_range"].enable(len(spans) == 2, "" if len(spans) == 2 else "there is one axis")
+        controls["point"].show(place if len(place) == 2 else (*place, 0.0))
+        controls["point"].fields[1].disabled = len(place) == 1 or controls["point"].locked
+        controls["shown"].show(BOTH.join(self._losses()))
+        for name in (
+            "example",
+            "x_axis",
+            "resolution",
+            "scale",
+            "arrows",
+            "dtype",
+            "gradient_check",
+            "descent",
+            "lr",
+            "momentum",
+            "theme",
+        ):
+            controls[name].show(getattr(self, name))
+        controls["y_axis"].show(self.y_axis if len(axes) == 2 else NONE)
+        for name in ("lr", "momentum"):
+            controls[name].enable(self.descent, "" if self.descent else "tick descent first")
+        self.page.tips = {c.box.description: c.box.tooltip for c in controls.values() if isinstance(c, Check)}
+
+    def _show_control(self, name: str) -> None:
+        if self._shown is not None:
+            self._show_controls(self._shown, self._place(self._shown))
+
+    # -- a lesson -----------------------------------------------------------------------------------------
+
+    def _lockable(self) -> dict[str, Sequence[Control]]:
+        """Besides the controls: settings that share one, and the constants by their names."""
+        constants = [self.controls[f"constant {k + 1}"] for k in range(len(self._constant_rows))]
+        named = {"component": (self.controls["shown"],), "compare": (self.controls["shown"],), "fixed": constants}
+        return {**super()._lockable(), **named, **{n: (c,) for n, c in zip(self._constants(), constants, strict=False)}}
+
+    def _fast(self) -> set[str]:
+        # A constant that is locked alone stays within the others: see `_free`.
+        return super()._fast() - ({"fixed"} - set(self.lock))
+
+    def _locked_constants(self) -> list[str]:
+        """The constants that stay as they are, whatever name they were locked by."""
+        locked = self._locked_controls()
+        return [n for k, n in enumerate(self._constants()) if id(self.controls[f"constant {k + 1}"]) in locked]
+
+    def _free(self, meant: dict[str, object]) -> dict[str, object]:
+        locked = self._locked_constants()
+        if "fixed" in meant and locked:
+            kept = {name: self.fixed[name] for name in locked if name in self.fixed}
+            meant = {**meant, "fixed": {**_without(meant["fixed"], *locked), **kept}}
+        return super()._free(meant)
+
+    def _moved_from_lock(self, held: Mapping[str, object]) -> Iterator[tuple[str, object, object]]:
+        yield from super()._moved_from_lock(held)
+        fixed = held.get("fixed")
+        for name in self._locked_constants() if isinstance(fixed, Mapping) else ():
+            mine = self.fixed.get(name, self._problem.value_of(name))
+            if fixed.get(name, mine) != mine:
+                yield name, mine, fixed[name]
+
+    def _asked(self) -> list[Asked]:
+        return guess.asked(lambda: "" if self.descent else "tick descent first")
+
+    def _asked_about(self) -> object:
+        return self._snapshot(), self.descent, self.lr, self.momentum, self.point
+
+    def _question(self) -> str:
+        return guess.question(self._losses())
+
+    def _marks(self, answer: Mapping[str, object]) -> Sequence[Mark]:
+        result = self._settled()
+        place = self._place(result)
+        return guess.marks(result, place, self._descents(result, place), answer)
+
+    def _forget_drawing(self) -> None:
+        self._view.forget()
+
+    def _cover(self, result: LossResult) -> None:
+        title, place = " and ".join(result.settings.losses), self._place(result)
+        draw_cover(self.figure, STYLES[self._style_name()], title, result.settings.axes, place)
+        self.canvas.stale()
+        self.canvas.paint()
+        self._prediction.show()
+        self._show_controls(result, place)
+
+    # -- what the mouse does ------------------------------------------------------------------------------
+
+    def _move(self, event) -> None:
+        """Move the operating point to where a person pressed or drags; a drag stays with what it began on."""
+        if event.name == "button_press_event":
+            self._grip = event.inaxes
+        found = self._figure.point_at(self._grip, event.x, event.y)
+        if found is None:
+            return
+        place = self._place(self._shown)
+        moved = [old if new is None else new for new, old in zip(found, (*place, 0.0), strict=False)]
+        self.controls["point"].choose(tuple(float(f"{v:.4g}") for v in moved))
+
+    def _problem_repr(self) -> dict[str, str]:
+        return {"example": "loss, axes" if self.example == YOURS else repr(self.example)}
+
+    def _usual(self) -> dict[str, object]:
+        return {**super()._usual(), **self._usual_view(), "example": self.example}
+
+
+def _without(settings: Mapping[str, object], *names: str) -> dict[str, object]:
+    return {name: value for name, value in settings.items() if name not in names}

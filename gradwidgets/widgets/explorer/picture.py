@@ -1,0 +1,59 @@
+"""From an explorer's result to what its figure draws."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from gradwidgets.core.surfaces.comparison import gradient_angle
+from gradwidgets.figures.surface.cut_plot import Cut
+from gradwidgets.figures.surface.surface_map import Aside, Surface
+from gradwidgets.widgets.explorer.problem import LossResult
+
+_DECADES = 12  # of the gap between autograd and differences that colours tell apart
+
+
+def surface_of(name: str, result: LossResult) -> Surface:
+    """What a map shows of one loss."""
+    grid, survey = result.grids[name], result.surveys.get(name)
+    return Surface(
+        name=name,
+        loss=grid.loss.numpy(),
+        gradient=(grid.grad_x.numpy(), grid.grad_y.numpy()),
+        dead=None if survey is None else survey.dead.numpy(),
+        lost=None if survey is None or survey.lost is None else survey.lost.numpy(),
+        critical=() if survey is None else tuple((one.kind, *one.point) for one in survey.critical),
+    )
+
+
+def aside_of(result: LossResult) -> Aside | None:
+    """What the map beside the losses shows; None while that is not known, or where there is none."""
+    if result.aside == "angle":
+        first, second = result.grids.values()
+        degrees = gradient_angle(first, second).numpy()
+        return Aside("angle between", degrees / 180, {0.0: "0°", 0.5: "90°", 1.0: "180°"})
+    if result.aside == "check" and result.checks:
+        gap = torch.stack([check.gap for check in result.checks.values()]).numpy()
+        widest = np.fmax.reduce(gap)
+        place = np.clip(1 + np.log10(np.maximum(widest, 10.0**-_DECADES)) / _DECADES, 0, 1)
+        ticks = {1 - k / _DECADES: "1" if k == 0 else f"1e−{k}" for k in range(0, _DECADES, 3)}
+        return Aside("autograd's error", place, ticks)
+    return None
+
+
+def cuts_of(result: LossResult, place: tuple[float, ...]) -> list[Cut]:
+    """The losses along lines through the point; for a curve, loss and gradient."""
+    grids = result.grids
+    first = next(iter(grids.values()))
+    if first.y is None:
+        x = first.x.numpy()
+        return [
+            Cut(x, {name: grid.loss.numpy() for name, grid in grids.items()}),
+            Cut(x, {name: grid.grad_x.numpy() for name, grid in grids.items()}),
+        ]
+    row = int((first.y - place[1]).abs().argmin())
+    column = int((first.x - place[0]).abs().argmin())
+    return [
+        Cut(first.x.numpy(), {name: grid.loss[row].numpy() for name, grid in grids.items()}),
+        Cut(first.y.numpy(), {name: grid.loss[:, column].numpy() for name, grid in grids.items()}),
+    ]

@@ -1,0 +1,326 @@
+"""What an explorer looks at, and the way from its settings to one frozen result."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import torch
+from torch import nn
+
+from gradwidgets.core import (
+    EXAMPLES,
+    Comparison,
+    Example,
+    Finding,
+    GradientCheck,
+    ProbeRow,
+    SurfaceGrid,
+    compare_surfaces,
+)
+from gradwidgets.core.losses.loss_call import LossError, loss_name, parameters_of
+from gradwidgets.core.losses.loss_function import LossFunction
+from gradwidgets.core.objectives.axes import check_loss_axes
+from gradwidgets.core.results.allowed import choose
+from gradwidgets.core.results.slices import Slices, part_of, together
+from gradwidgets.core.subject.threads import in_one_thread
+from gradwidgets.core.surfaces.checking import obeying
+from gradwidgets.core.surfaces.gradient_check import checking_gradient
+from gradwidgets.core.surfaces.patterns import Survey, surveying
+from gradwidgets.core.surfaces.patterns.ends.target import Target
+from gradwidgets.core.surfaces.probe import as_points, probing
+from gradwidgets.core.surfaces.proportion import marked, told
+from gradwidgets.core.surfaces.surface import sampling_function
+from gradwidgets.widgets.kernel.as_usual import as_usual
+
+YOURS = "yours"  # the name of what was passed in
+NONE = "none"  # the second axis of a curve
+_COARSE = ((7, 0.02), (21, 0.1))  # grids that a slow loss is shown on before the fine one; how much is done then
+_FUNCTIONS_KEPT = 32
+
+
+@dataclass(frozen=True)
+class LossSettings:
+    """What a result depends on.
+
+    Attributes:
+        example: Which problem.
+        losses: Names of the losses shown, one or two.
+        axes: (name, low, high) of each axis, the horizontal one first.
+        resolution: Grid points along each axis.
+        fixed: (name, value) of the numbers that are not on an axis.
+        check: Whether autograd's gradient is compared with differences.
+        dtype: The precision of the training.
+    """
+
+    example: str
+    losses: tuple[str, ...]
+    axes: tuple[tuple[str, float, float], ...]
+    resolution: int
+    fixed: tuple[tuple[str, float], ...]
+    check: bool = False
+    dtype: str = "float32"
+
+
+@dataclass(frozen=True, eq=False)
+class LossResult:
+    """Everything computed for one `LossSettings`; dicts are by the losses' names.
+
+    Attributes:
+        settings: The settings.
+        grids: Surfaces or curves.
+        surveys: What was found on them; {} while that is being looked for.
+        rows: The table; [] likewise.
+        checks: Autograd beside differences; {} likewise, and where not asked for.
+        comparison: What sets two losses apart; None likewise, and of one loss.
+        exact: Whether it is all there, at full resolution.
+    """
+
+    settings: LossSettings
+    grids: Mapping[str, SurfaceGrid]
+    surveys: Mapping[str, Survey] = field(default_factory=dict)
+    rows: list[ProbeRow] = field(default_factory=list)
+    checks: Mapping[str, GradientCheck] = field(default_factory=dict)
+    comparison: Comparison | None = None
+    exact: bool = False
+
+    @property
+    def aside(self) -> str:
+        """What is shown beside the losses: "check", "angle" or ""."""
+        if len(self.settings.axes) == 1:
+            return ""
+        return "check" if self.settings.check else "angle" if len(self.settings.losses) == 2 else ""
+
+    @property
+    def findings(self) -> dict[str, list[Finding]]:
+        """The findings, by loss."""
+        return {name: survey.findings for name, survey in self.surveys.items()}
+
+
+class LossProblem:
+    """Losses of the same one or two parameters, each perhaps with constants of its own.
+
+    Args:
+        losses: By name.
+        axes: Parameter name → (low, high) of the axes to begin with.
+        fixed: The other parameters.
+        probes: Inputs of the user's own.
+        target: Where the losses should lead.
+        about: What there is to see.
+
+    Raises:
+        ValueError: The losses do not take these parameters; see `LossFunction`.
+        TypeError: Likewise.
+    """
+
+    def __init__(
+        self,
+        losses: Mapping[str, Callable],
+        axes: Mapping[str, tuple[float, float]],
+        fixed: Mapping[str, object] | None = None,
+        probes: Mapping[str, object] | None = None,
+        target: Target | None = None,
+        about: str = "",
+    ) -> None:
+        self.losses, self.about, self.target = dict(losses), about, target
+        self.axes = check_loss_axes(axes)
+        given = dict(fixed or {})
+        self._taken = {name: _names_taken(loss) for name, loss in self.losses.items()}
+        nobodys = [name for name in given if not any(self.takes(loss, name) for loss in self.losses)]
+        made = []
+        for name, loss in self.losses.items():
+            own = {k: v for k, v in given.items() if k in nobodys or self.takes(name, k)}
+            made.append(LossFunction(loss, tuple(self.axes), own))
+        self._starts = as_points(probes, tuple(self.axes))
+        self.probes = dict(probes or {})
+        everything = {name: value for function in made for name, value in function.fixed.items()}
+        whole = [name for name, value in everything.items() if type(value) is int and self._may_be_broken(made, name)]
+        self.numbers = {k: float(v) for k, v in everything.items() if isinstance(v, float) or k in whole}
+        self.data = {name: value for name, value in everything.items() if name not in self.numbers}
+        self._functions: dict[tuple, LossFunction] = {}
+
+    def _may_be_broken(self, made: Sequence[LossFunction], name: str) -> bool:
+        """Whether a whole number may be any number: a loss that counts or picks by it takes no other."""
+        middle = torch.tensor([[(low + high) / 2 for low, high in self.axes.values()]], dtype=torch.float64)
+        for function in made:
+            if name not in function.fixed:
+                continue
+            try:
+                as_it_is = function.values(middle).loss
+                moved = function.with_fixed({**function.fixed, name: function.fixed[name] + 0.25}).values(middle).loss
+                broken = function.with_fixed({**function.fixed, name: float(function.fixed[name])}).values(middle).loss
+            except LossError:
+                return False
+            if not torch.allclose(as_it_is, broken, equal_nan=True) or not bool(moved.isfinite().all()):
+                return False
+        return True
+
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        """All parameters that are numbers, those on the axes at first in front."""
+        return (*self.axes, *self.numbers)
+
+    def takes(self, loss: str, parameter: str) -> bool:
+        """Whether a loss has a parameter; variants may have constants of their own."""
+        taken = self._taken[loss]
+        return taken is None or parameter in taken
+
+    def range_of(self, name: str) -> tuple[float, float]:
+        """The usual range of a parameter."""
+        if name in self.axes:
+            return self.axes[name]
+        value = self.numbers[name]
+        return (min(0.0, 2 * value), max(0.0, 2 * value)) if value else (-1.0, 1.0)
+
+    def value_of(self, name: str) -> float:
+        """The usual value of a parameter that is on no axis."""
+        return self.numbers[name] if name in self.numbers else sum(self.axes[name]) / 2
+
+    def function(self, loss: str, settings: LossSettings) -> LossFunction:
+        """A loss as a function of the axes."""
+        axes = tuple(name for name, _, _ in settings.axes)
+        fixed = {k: v for k, v in {**dict(settings.fixed), **self.data}.items() if self.takes(loss, k)}
+        key = (loss, axes)
+        if key not in self._functions:
+            self._functions[key] = LossFunction(self.losses[loss], axes, fixed)
+        return self._functions[key].with_fixed(fixed)
+
+    def work(self, settings: LossSettings) -> Slices[LossResult]:
+        """Compute a result, in slices.
+
+        Args:
+            settings: For which.
+
+        Yields:
+            The share that is done; and, on the way, `LossResult`s that can be shown already.
+
+        Returns:
+            The result.
+        """
+        return (yield from in_one_thread(self._in_slices(settings)))
+
+    def _in_slices(self, settings: LossSettings) -> Slices[LossResult]:
+        axes = {name: (low, high) for name, low, high in settings.axes}
+        functions = {name: self.function(name, settings) for name in settings.losses}
+        grids, count = {}, len(functions)
+        done = 0.0
+        for coarse, until in _COARSE:
+            slow = [name for name, function in functions.items() if function.method in (None, "pointwise")]
+            if not slow or coarse >= settings.resolution:
+                break
+            share = (until - done) / len(slow)
+            for name in slow:
+                work = sampling_function(functions[name], axes, coarse)
+                grids[name] = yield from part_of(work, done, share)
+                done += share
+                self._functions[name, functions[name].parameters] = functions[name]
+            if len(grids) == count and any(function.method == "pointwise" for function in functions.values()):
+                yield LossResult(settings, dict(grids))
+        for k, (name, function) in enumerate(functions.items()):
+            work = sampling_function(function, axes, settings.resolution)
+            grids[name] = yield from part_of(work, 0.1 + 0.5 * k / count, 0.5 / count)
+        yield LossResult(settings, dict(grids))
+        surveys, rows, checks = {}, [], {}
+        target = self.target if set(axes) == set(self.axes) else None
+        same = tuple(axes) == tuple(self.axes)
+        probes, starts = (self.probes, self._starts) if same else ({}, {})
+        for k, (name, grid) in enumerate(grids.items()):
+            begun = 0.6 + 0.4 * k / count
+            work = surveying(grid, target=target, dtype=settings.dtype, starts=starts)
+            surveys[name] = yield from part_of(work, begun, 0.2 / count)
+            if settings.check:
+                checks[name] = yield from part_of(
+                    checking_gradient(grid, surveys[name].look), begun + 0.2 / count, 0.1 / count
+                )
+            lowest = [one.point for one in surveys[name].critical if one.kind == "minimum"][:1]
+            table = probing(functions[name], axes, probes, component=name, lowest=lowest[0] if lowest else None)
+            own = yield from part_of(together(table, functions[name].kept), begun + 0.3 / count, 0.1 / count)
+            own = marked(own, surveys[name].look)
+            absurd = told(own, surveys[name].look)
+            findings = obeying(surveys[name].findings, functions[name], own, absurd)
+            surveys[name] = replace(surveys[name], findings=findings)
+            rows += own
+        comparison = compare_surfaces(*grids.values(), names=tuple(grids), surveys=surveys) if count == 2 else None
+        return LossResult(settings, grids, surveys, rows, checks, comparison, exact=True)
+
+
+class LossProblems:
+    """All that an explorer can look at, by name.
+
+    Args:
+        loss: The user's: a callable, an `nn.Module` loss, a name in `EXAMPLES`, a dict of name → callable, or None.
+        axes: Its axes.
+        fixed: Its other parameters.
+        probes: Inputs of the user's own.
+        target: Where it should lead.
+
+    Raises:
+        ValueError: The arguments do not make a problem.
+        TypeError: An argument has a wrong type.
+    """
+
+    def __init__(self, loss=None, axes=None, fixed=None, probes=None, target=None) -> None:
+        self._made: dict[str, LossProblem] = {}
+        self.first = next(iter(EXAMPLES))
+        if loss is None:
+            given = [name for name, value in (("axes", axes), ("fixed", fixed), ("probes", probes)) if value]
+            if given:
+                raise ValueError(f"{given[0]} belongs to a loss; none was given")
+            return
+        if isinstance(loss, str):
+            example = choose("loss", loss, EXAMPLES)
+            self.first = loss
+            if axes or fixed or probes or target is not None:
+                self.first = YOURS
+                self._made[YOURS] = LossProblem(
+                    _by_name(example.loss, loss),
+                    axes or example.axes,
+                    {**example.fixed, **(fixed or {})},
+                    probes or (example.probes if axes is None else None),
+                    target,
+                    example.about,
+                )
+            return
+        if axes is None:
+            raise ValueError("axes are missing: say which one or two parameters to look at, {'a': (-1, 1), …}")
+        self.first = YOURS
+        self._made[YOURS] = LossProblem(_by_name(loss), axes, fixed, probes, target)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names, what the user passed in first."""
+        return (*((YOURS,) if YOURS in self._made else ()), *EXAMPLES)
+
+    def __contains__(self, name: str) -> bool:
+        """Whether there is a problem of this name."""
+        return name in self.names
+
+    def __getitem__(self, name: str) -> LossProblem:
+        """The problem of this name, made when first asked for."""
+        if name not in self._made:
+            example: Example = EXAMPLES[name]
+            losses = _by_name(example.loss, name)
+            with as_usual():
+                self._made[name] = LossProblem(losses, example.axes, example.fixed, example.probes, about=example.about)
+        return self._made[name]
+
+
+def _names_taken(loss: Callable) -> set[str] | None:
+    """The names that a loss may be called with; None if any."""
+    taken = parameters_of(loss)
+    if taken is None or taken[2]:
+        return None
+    return {*taken[0], *taken[1]}
+
+
+def _by_name(loss: object, name: str | None = None) -> dict[str, Callable]:
+    if not isinstance(loss, Mapping):
+        if not callable(loss):
+            raise TypeError(f"loss must be callable, a dict of callables or a name; got {type(loss).__name__}")
+        return {name or (type(loss).__name__ if isinstance(loss, nn.Module) else loss_name(loss)): loss}
+    if not loss:
+        raise ValueError("loss holds no loss")
+    wrong = [key for key, value in loss.items() if not isinstance(key, str) or not callable(value)]
+    if wrong:
+        raise TypeError(f"loss must map names to callables; {wrong[0]!r:.40} does not")
+    return dict(loss)

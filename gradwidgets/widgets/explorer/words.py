@@ -1,0 +1,121 @@
+"""Verdicts on losses in words: cards for the findings, a table of inputs that tell, the point where one stands."""
+
+from __future__ import annotations
+
+import html
+import math
+from collections.abc import Mapping, Sequence
+
+from gradwidgets.core import ProbeRow
+from gradwidgets.core.results.finding import SEVERITIES
+from gradwidgets.core.results.wording import number, place
+from gradwidgets.core.surfaces.report_text import ProbeLine, probe_lines
+from gradwidgets.widgets.explorer.point import Here
+from gradwidgets.widgets.explorer.problem import LossResult
+from gradwidgets.widgets.panel.cards import card
+
+_MOST_INPUTS = 20  # of each loss in the table
+
+
+def summary(result: LossResult, points: Mapping[str, str]) -> str:
+    """Return the verdict as plain text, a line for each finding, for what sets two losses apart, and for the point.
+
+    Args:
+        result: What was found.
+        points: Loss name → what is said of the point.
+    """
+    lines = []
+    for loss, found in result.findings.items():
+        lines += [f"{loss}: {f.severity}: {f.name}: {f.message}. {f.action}" for f in found]
+        lines += [f"{loss}: note: {note}" for note in result.grids[loss].notes]
+        if loss in result.checks:
+            lines.append(f"{loss}: gradient check: {result.checks[loss].sentence}")
+    if result.comparison is not None:
+        lines += [f"{' and '.join(result.comparison.names)}: {said}" for said in result.comparison.sentences]
+    return "\n".join(lines + [f"{loss}: {said}" for loss, said in points.items()])
+
+
+def at_point(axes: Mapping[str, tuple[float, float]], point: Sequence[float], here: Here) -> str:
+    """Say what a loss is like at a point, and whether that is out of view."""
+    outside = any(not low <= value <= high for value, (low, high) in zip(point, axes.values(), strict=True))
+    slopes = ", ".join(f"∂/∂{name} {_value(value)}" for name, value in zip(axes, here.gradient, strict=True))
+    where = place(axes, point) + (" (out of view)" if outside else "")
+    return f"at {where}: loss {_value(here.loss, 4)}, {slopes}{_curvature(here.eigenvalues)}"
+
+
+def _curvature(eigenvalues: tuple[float, ...] | None) -> str:
+    if eigenvalues is None:
+        return ""
+    if not eigenvalues:
+        return "; no second derivative there"
+    listed = " and ".join(number(value, 3) for value in eigenvalues)
+    if len(eigenvalues) == 1:
+        return f"; second derivative {listed}"
+    largest = max(map(abs, eigenvalues))
+    up, down = (any(sign * value > 1e-9 * largest for value in eigenvalues) for sign in (1, -1))
+    bends = "both ways" if up and down else "upwards" if up else "downwards" if down else "nowhere"
+    return f"; Hessian eigenvalues {listed}: it bends {bends}"
+
+
+def _value(value: float, digits: int = 3) -> str:
+    return "NaN" if math.isnan(value) else number(value, digits)
+
+
+def verdict(result: LossResult, points: Mapping[str, str], *, waiting: bool = False) -> str:
+    """Return findings and table as HTML, everything escaped.
+
+    Args:
+        result: What was found.
+        points: Loss name → what is said of the point.
+        waiting: Whether this is of former settings, and the new verdict on its way.
+    """
+    several = len(points) > 1
+    here = "".join(
+        f'<div class="note">{html.escape((f"{name} " if several else "") + said)}</div>'
+        for name, said in points.items()
+    )
+    cards: list[tuple[str, str]] = []
+    for loss, found in result.findings.items():
+        of = f" · {loss}" if several else ""
+        cards += [(f.severity, card(f.severity, f.name.replace("_", " ") + of, f.message, f.action)) for f in found]
+        if loss in result.checks:
+            check = result.checks[loss]
+            severity = "error" if bool(check.wrong.any()) else "info" if check.obstacle else "ok"
+            cards.append((severity, card(severity, f"gradient check{of}", check.sentence)))
+        cards += [("info", card("info", f"note{of}", note)) for note in result.grids[loss].notes]
+    if result.comparison is not None:
+        title = " and ".join(result.comparison.names)
+        cards.append(("info", card("info", title, "; ".join(result.comparison.sentences))))
+    cards.sort(key=lambda one: -SEVERITIES.index(one[0]))
+    kind = "gradwidgets-verdict" + (" waiting" if waiting else "")
+    told = here + "".join(text for _, text in cards)
+    return f'<div class="{kind}"><div>{told}</div><div>{_table(result.rows)}</div></div>'
+
+
+def _table(rows: Sequence[ProbeRow]) -> str:
+    if not rows:
+        return ""
+    axes = list(rows[0].inputs)
+    parameters = list(dict.fromkeys(row.parameter for row in rows))
+    heads = ["input", *axes, "loss", *(f"∂/∂{parameter}" for parameter in parameters)]
+    lines = ["<tr>" + "".join(f"<th>{html.escape(head)}</th>" for head in heads) + "</tr>"]
+    components = list(dict.fromkeys(row.component for row in rows))
+    for component in components:
+        if len(components) > 1:
+            lines.append(f'<tr><td colspan="{len(heads)}"><b>{html.escape(component)}</b></td></tr>')
+        own = probe_lines([row for row in rows if row.component == component])
+        lines += map(_input, own[:_MOST_INPUTS])
+    return f"<table>{''.join(lines)}</table>"
+
+
+def _input(line: ProbeLine) -> str:
+    """A line of the table: the gradients for all parameters at one input."""
+    flag = f"<br><span>◂ {html.escape(line.flag)}</span>" if line.flag else ""
+    cells = [
+        *(number(value, 3) for value in line.inputs.values()),
+        _value(line.loss),
+        *(_value(value) for value in line.gradients.values()),
+    ]
+    kind = ' class="flagged expected"' if line.expected else ' class="flagged"' if line.flag else ""
+    name = f"<td>{html.escape(line.name)}{flag}</td>"
+    return f"<tr{kind}>{name}" + "".join(f"<td>{html.escape(cell)}</td>" for cell in cells) + "</tr>"

@@ -1,0 +1,1 @@
+"""The kernel's main loop, its history and its outputs."""

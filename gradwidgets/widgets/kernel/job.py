@@ -1,0 +1,138 @@
+"""Long work in slices on the main loop, so that the page stays alive and Stop works."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Generator
+
+from gradwidgets.widgets.kernel.mainloop import at_home, call_later, call_soon, main_loop, weakly
+
+AT_ONCE = 0.10  # seconds that work may take before the page is given a turn
+SLICE = 0.05
+REFINING = 0.012  # the same once something is shown: what a hand does next comes before what is still looked for
+
+
+class Job:
+    """Work that is done at once if it is short, else in slices.
+
+    Args:
+        work: A generator that yields its progress, 0 to 1, every few tens of milliseconds, and returns its result; on
+            the way it may yield results that can be shown already.
+        done: Called with the result.
+        failed: Called with the exception that ended the work.
+        progress: Called with the progress after each slice.
+        interim: Called with each result that can be shown already.
+        guard: Does a part of the work: `guard(part)` returns what `part()` does.
+    """
+
+    def __init__(
+        self,
+        work: Generator[object, None, object],
+        done: Callable[[object], None],
+        failed: Callable[[Exception], None],
+        progress: Callable[[float], None],
+        interim: Callable[[object], None] = lambda result: None,
+        guard: Callable[[Callable[[], bool]], bool] = lambda part: part(),
+    ) -> None:
+        self._work: Generator | None = work
+        self._guard = guard
+        self._interim = interim
+        self._done, self._failed, self._progress = done, failed, progress
+        self._share = self._worked = 0.0
+        self._refines = False  # whether something can be seen already
+
+    @property
+    def running(self) -> bool:
+        """Whether there is work left."""
+        return self._work is not None
+
+    @property
+    def amidst(self) -> bool:
+        """Whether a part of it is being done right now, and this is called from there."""
+        return self._work is not None and self._work.gi_running
+
+    def start(self, *, pause: bool = False) -> bool:
+        """Work for `AT_ONCE`; return whether that was enough.
+
+        Args:
+            pause: Whether to stop at the first result that can be shown, and leave the rest to `go_on`.
+        """
+        return self._run(AT_ONCE, pause=pause)
+
+    def go_on(self) -> None:
+        """Do the rest in slices on the main loop; all of it now where there is no loop."""
+        if main_loop() is None:
+            self.finish()
+        else:
+            call_soon(weakly(self._slice))  # whoever waits for the result keeps the job alive
+
+    def finish(self) -> None:
+        """Do the rest now."""
+        if at_home():
+            self._run(float("inf"))
+        while self.running:  # the main thread is to have its turn
+            self._run(SLICE)
+
+    def finish_if_short(self, seconds: float) -> None:
+        """Do the rest now if, going by what is done, it takes no longer than that; for twice the time at most."""
+        if self._share > 0 and self._worked * (1 - self._share) / self._share <= seconds:
+            self._run(2 * seconds)
+
+    def stop(self) -> None:
+        """Drop the rest."""
+        work, self._work = self._work, None
+        if work is not None and not work.gi_running:  # else it ends with the part that is being done
+            work.close()
+
+    def _slice(self) -> None:
+        if not self.running:
+            return
+        try:
+            done = self._run(REFINING if self._refines else SLICE)
+        except Exception as failure:  # of what shows the result
+            self._failed(failure)
+            return
+        if not done:
+            self._progress(self._share)
+            # Behind whatever the page has sent in the meantime.
+            call_later(0.001, self._slice)
+
+    def _run(self, seconds: float, *, pause: bool = False) -> bool:
+        began = time.perf_counter()
+        try:
+            return self._guard(lambda: self._run_until(began + seconds, pause=pause))
+        finally:
+            self._worked += time.perf_counter() - began
+
+    def _run_until(self, end: float, *, pause: bool) -> bool:
+        if self.amidst:
+            raise RuntimeError("a result was asked for by what computes it")
+        while (work := self._work) is not None:
+            try:
+                step = next(work)
+                if self._work is not work:  # stopped by what it called
+                    work.close()
+                    return True
+                if not isinstance(step, float | int):
+                    self._interim(step)
+                    self._refines = True
+                    if pause:
+                        return False
+                else:
+                    self._share = step
+            except StopIteration as result:
+                if self._work is work:
+                    self._work = None
+                    self._done(result.value)
+                return True
+            except Exception as failure:
+                if self._work is work:
+                    self._work = None
+                    self._failed(failure)
+                return True
+            except BaseException:
+                self._work = None
+                raise
+            if time.perf_counter() >= end:
+                return False
+        return True

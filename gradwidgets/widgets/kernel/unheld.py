@@ -1,0 +1,177 @@
+"""Close panels that no page shows and that nobody holds.
+
+ipywidgets keeps every widget for ever, with the model, the figure and the data that it looks at: a cell that is run
+thirty times would leave thirty panels. The page says when the last view of one is gone for good (`Page.gone`); one that
+no page ever drew is gone when the cells that showed it have been run again (`Outputs`); one that was never shown can be
+shown only by somebody who holds it. Whether anybody does is asked of Python's own collector: what keeps every widget
+(ipywidgets' registry, the comms') and what IPython keeps of every result is put aside, and all is collected. A panel
+that a variable, a list, an attribute, a closure, an observer or a link holds survives that and gets its places back.
+One that nobody holds is collected, and closed by that.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import weakref
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass
+
+import comm
+import ipywidgets as widgets
+from IPython import get_ipython
+from ipywidgets.widgets import widget as registry
+
+from gradwidgets.widgets.kernel.ipython_history import Kept, named
+from gradwidgets.widgets.kernel.mainloop import call_later, call_soon
+from gradwidgets.widgets.kernel.outputs import Outputs
+
+_AGAIN = 3.0  # seconds after which what held a panel for a moment, a message that was being handled, is done
+
+
+@dataclass
+class _Watched:
+    """A panel that is not closed yet.
+
+    Attributes:
+        panel: It, not kept alive.
+        rest: How many cells are still to pass before the collector is asked again.
+        next_rest: How many after that: a panel that is held stays held, mostly.
+    """
+
+    panel: weakref.ref
+    rest: int = 0
+    next_rest: int = 1
+
+
+_watched: dict[str, _Watched] = {}
+_outputs: Outputs | None = None  # while there is anything to watch
+
+
+def watch(panel: widgets.Widget) -> None:
+    """Have a panel closed once its `page` says that it is gone and nobody holds it."""
+    global _outputs
+    shell = get_ipython()
+    if shell is None:
+        close_unheld(patient=True)  # no cell ends here, so those before are looked at now
+    _watched[panel.model_id] = _Watched(weakref.ref(panel))
+    panel.page.observe(_page_told, "gone")
+    if _outputs is None and shell is not None:
+        _outputs = Outputs(shell, _cell_ended)
+
+
+def forget(model_id: str) -> None:
+    """Take `watch` back: the panel is closed."""
+    global _outputs
+    _watched.pop(model_id, None)
+    if not _watched and _outputs is not None:
+        outputs, _outputs = _outputs, None
+        outputs.close()
+
+
+def _page_told(change) -> None:
+    if change.new:
+        call_soon(close_unheld)
+        call_later(_AGAIN, close_unheld)
+
+
+def _cell_ended() -> None:
+    """Look again: a name may mean something else now. Behind the cell, whose own frames hold things."""
+    for key, one in list(_watched.items()):
+        panel = one.panel()
+        if panel is not None and (panel.page.never_told or panel.page.gone):
+            boxes = _outputs.lost_with(key)
+            if boxes is not None:
+                panel.page.lose(boxes)
+    if any(_is_gone(one) for one in list(_watched.values())):
+        call_soon(lambda: close_unheld(patient=True))
+
+
+def close_unheld(*, patient: bool = False) -> None:
+    """Close every panel that no page shows, any more or yet, and that nobody holds.
+
+    Args:
+        patient: Whether one that was found held is left for a while.
+    """
+    gone = [key for key, one in list(_watched.items()) if _is_gone(one) and not _rests(one, patient=patient)]
+    if not gone:
+        return
+    with _put_aside(_with_their_own(gone)):
+        gc.collect()
+    for key in gone:
+        one = _watched.get(key)
+        if one is not None and one.panel() is None:
+            forget(key)
+        elif one is not None:
+            one.rest, one.next_rest = one.next_rest, min(2 * one.next_rest, 64)
+
+
+def _is_gone(one: _Watched) -> bool:
+    panel = one.panel()
+    return panel is not None and (panel.page.gone or panel.page.never_shown)
+
+
+def _rests(one: _Watched, *, patient: bool) -> bool:
+    """Whether not to ask the collector about a panel now."""
+    if patient and one.rest > 0:
+        one.rest -= 1
+        return True
+    return named(get_ipython(), one.panel())
+
+
+def _with_their_own(gone: Iterable[str]) -> set[str]:
+    """The model ids of panels, of all that is theirs, and of the boxes that left the page with them."""
+    ids: set[str] = set()
+    for key in gone:
+        panel = _watched[key].panel()
+        if panel is not None:
+            boxes = [box for box in map(registry._instances.get, panel.page.boxes) if box is not None]
+            boxes += _unshown_around(panel)
+            ids |= {one.model_id for whole in (panel, *boxes) for one in _own(whole) if one.comm is not None}
+    return ids
+
+
+def _unshown_around(panel: widgets.Widget) -> list[widgets.Widget]:
+    """The gallery that a panel was opened in, if nobody has asked for a view of that either."""
+    found = [box for box in list(registry._instances.values()) if getattr(box, "never_shown", False)]
+    return [box for box in found if getattr(box, "panel", None) is panel]
+
+
+def _own(widget: widgets.Widget) -> list[widgets.Widget]:
+    """A widget and what was made for it: of a panel or a gallery all that is in it, else its layout and style."""
+    whole = getattr(widget, "owns_children", False)
+    found: dict[int, widgets.Widget] = {}
+    waiting = [widget, *(widget.spare_parts() if whole else ())]
+    while waiting:
+        one = waiting.pop()
+        if id(one) in found:
+            continue
+        found[id(one)] = one
+        parts = one._trait_values
+        for value in parts.values() if whole else (parts.get("layout"), parts.get("style")):
+            members = value if isinstance(value, tuple | list) else (value,)
+            waiting += [part for part in members if isinstance(part, widgets.Widget)]
+    return list(found.values())
+
+
+@contextlib.contextmanager
+def _put_aside(those: Collection[str]) -> Iterator[None]:
+    """Inside this, neither the registries nor IPython's history hold these widgets; what survives it is put back."""
+    comms = comm.get_comm_manager().comms
+    history = Kept(get_ipython(), those)
+    held = {key: weakref.ref(registry._instances.pop(key)) for key in those if key in registry._instances}
+    for key in held:
+        comms[key] = None  # to a message that arrives meanwhile, as if there were none
+    try:
+        yield
+    finally:
+        for key, ref in held.items():
+            _back(key, ref(), comms)
+        history.give_back()
+
+
+def _back(key: str, widget: widgets.Widget | None, comms: dict) -> None:
+    if widget is None or widget.comm is None:
+        comms.pop(key, None)
+    else:
+        registry._instances[key], comms[key] = widget, widget.comm

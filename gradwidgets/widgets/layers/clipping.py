@@ -1,0 +1,215 @@
+"""One step's gradients under every clipper: norms before and after, directions, elements."""
+
+from __future__ import annotations
+
+import html
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from matplotlib.axes import Axes
+from torch import Tensor
+
+from gradwidgets.core.layers import CLIPPERS, Clipped, clip_gradients, measuring_batch_norms, parameter_gradients
+from gradwidgets.core.results.slices import Slices, part_of
+from gradwidgets.core.results.wording import number, percent
+from gradwidgets.figures.base.side_plot import Curve, Detail
+from gradwidgets.figures.flow.figure import FlowFigure, Profile
+from gradwidgets.widgets.layers import words
+from gradwidgets.widgets.layers.picture import names_of, shown_layers, sizes_detail
+from gradwidgets.widgets.layers.problem import FlowResult
+from gradwidgets.widgets.layers.view import Seen, View
+
+_PARTS = 8  # mini-batches whose norms stand for the history of a training
+_TICKS = {0.0: "norm", 1.0: "value", 2.0: "percent.", 3.0: "auto"}
+_MOST = 2**18  # elements in a histogram
+
+# Clipper → its option, and the setting that gives it.
+THRESHOLDS = {
+    "norm": ("max_norm", "max_norm"),
+    "value": ("clip_value", "clip_value"),
+    "percentile": ("percentile", "percentile"),
+    "autoclip": ("percentile", "history_percentile"),
+}
+
+
+@dataclass(frozen=True, eq=False)
+class StepGradients:
+    """The gradients of one step.
+
+    Attributes:
+        layers: For each parameter, which of the layers shown it belongs to; −1 for none.
+        count: How many layers are shown.
+        gradients: One a parameter, None where it has none.
+        history: Norms of mini-batches' gradients.
+    """
+
+    layers: np.ndarray
+    count: int
+    gradients: list[Tensor | None]
+    history: list[float]
+
+
+class ClippingView(View):
+    """Before and after, with thresholds on sliders."""
+
+    name = "clipping"
+    about = "one step's gradients under every clipper, before and after"
+    names = ("clipper", "max_norm", "clip_value", "percentile", "history_percentile", "spike")
+
+    def __init__(self, panel) -> None:
+        super().__init__(panel)
+        self._known: dict[str, tuple[tuple, Clipped]] = {}
+
+    def make_figure(self, figure) -> FlowFigure:
+        """Make the artists' owner."""
+        return FlowFigure(figure)
+
+    def work(self, flow: FlowResult, more: object) -> Slices[StepGradients]:
+        """Take the gradients of one step, and the norms of mini-batches."""
+        model, inputs, targets, loss_fn = self.panel.problem.network(flow.settings)
+        named = parameter_gradients(model, inputs, targets, loss_fn)
+        yield 0.1
+        rows = shown_layers(flow.flow)
+        places = {flow.flow.layers[row].name: place for place, row in enumerate(rows)}
+        layers = [places.get(name.rpartition(".")[0] or "(model)", -1) for name in named]
+        work = measuring_batch_norms(model, inputs, targets, loss_fn, _PARTS)
+        history = yield from part_of(work, 0.1, 0.9)
+        return StepGradients(np.array(layers, int), len(rows), list(named.values()), history.tolist())
+
+    def clipped(self, seen: Seen) -> dict[str, Clipped]:
+        """What each clipper makes of the step, at the present thresholds."""
+        panel, step = self.panel, seen.part
+        spiked = None
+        for name, (option, setting) in THRESHOLDS.items():
+            key = (seen.part, getattr(panel, setting), panel.spike)
+            if name in self._known and self._known[name][0] == key:
+                continue
+            if spiked is None:
+                spiked = [None if g is None else g * panel.spike for g in step.gradients]
+            options: dict[str, object] = {option: getattr(panel, setting)}
+            if CLIPPERS[name].needs_history:
+                options["history"] = step.history
+            self._known[name] = key, clip_gradients(spiked, name, **options)
+        return {name: self._known[name][1] for name in THRESHOLDS}
+
+    def draw(self, seen: Seen, settle: bool) -> tuple[list[Axes], bool]:
+        """Draw norms, cosines and elements."""
+        step, clipped = seen.part, self.clipped(seen)
+        one = clipped["norm"]
+        before = _by_layer(step, one.norms_before)
+        after = {name: _by_layer(step, each.norms_after) for name, each in clipped.items()}
+        chosen = self.panel.clipper
+        elements = [_elements(step.gradients, self.panel.spike), _elements(clipped[chosen].gradients)]
+        profile = Profile(
+            quantity="norm of each layer's gradient",
+            values=before,
+            broken=~np.isfinite(before),
+            pinned=after,
+            above=_cosines(clipped),
+            below=sizes_detail("log10 |g| before ― after ╌", *elements),
+            name="before",
+            names=names_of(seen.flow),
+        )
+        return self.figure.update(profile, settle=settle)
+
+    def facts(self, seen: Seen) -> list[str]:
+        """Say what each clipper did."""
+        return [f"{name}: {_told(one)}" for name, one in self.clipped(seen).items()] + self._notes(seen)
+
+    def words(self, seen: Seen) -> str:
+        """Show what each clipper did as a table."""
+        head = "".join(
+            f"<th>{text}</th>" for text in ("clipper", "threshold", "norm", "cosine", "changed", "what it does")
+        )
+        rows = []
+        for name, one in self.clipped(seen).items():
+            cells = (
+                name,
+                number(one.threshold, 3),
+                f"{number(one.norm_before, 3)} → {number(one.norm_after, 3)}",
+                _cosine(one),
+                percent(one.share_changed),
+                CLIPPERS[name].about,
+            )
+            rows.append("<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in cells) + "</tr>")
+        table = f"<table><tr>{head}</tr>{''.join(rows)}</table>"
+        notes = "".join(f'<div class="note">{html.escape(note)}</div>' for note in self._notes(seen))
+        return words.whole(table + notes)
+
+    def _notes(self, seen: Seen) -> list[str]:
+        history = seen.part.history
+        if not history:
+            return ["The batch cannot be cut: autoclip knows no norm but this step's own."]
+        low, high = number(min(history), 3), number(max(history), 3)
+        notes = [
+            f"autoclip's history: the norms of {len(history)} mini-batches cut from this batch, {low} to {high}; small "
+            "batches are noisier, and so their norms are longer"
+        ]
+        if 0 < self.panel.percentile <= 1:
+            notes.append(f"percentile {self.panel.percentile:g} is meant in percent: nearly all is clipped")
+        return notes
+
+    def code(self) -> list[str]:
+        """Clip by each."""
+        panel = self.panel
+        given = {name: f"{option}={getattr(panel, setting)!r}" for name, (option, setting) in THRESHOLDS.items()}
+        return [
+            "from gradwidgets.core.layers import batch_norms, clip_gradients, parameter_gradients",
+            "",
+            f"gradients = [g if g is None else {panel.spike!r} * g",
+            "             for g in parameter_gradients(model, inputs, targets, loss_fn).values()]",
+            f"history = batch_norms(model, inputs, targets, loss_fn, {_PARTS}).tolist()",
+            "for clipped in (",
+            *(f"    clip_gradients(gradients, {name!r}, {given[name]})," for name in ("norm", "value", "percentile")),
+            f"    clip_gradients(gradients, 'autoclip', {given['autoclip']}, history=history),",
+            "):",
+            "    print(clipped.name, clipped.norm_before, clipped.norm_after, clipped.cosine)",
+        ]
+
+
+def _by_layer(step: StepGradients, norms: Tensor) -> np.ndarray:
+    """The norm of each layer's gradients from those of its parameters."""
+    squares = np.zeros(step.count)
+    known = np.zeros(step.count, bool)
+    for place, norm in zip(step.layers, norms.tolist(), strict=True):
+        if place >= 0 and not np.isnan(norm):
+            with np.errstate(over="ignore"):
+                squares[place] = np.hypot(squares[place], norm)
+            known[place] = True
+    return np.where(known, squares, np.nan)
+
+
+def _elements(gradients: list[Tensor | None], times: float = 1.0) -> np.ndarray:
+    flat = [(g.coalesce().values() if g.is_sparse else g).detach().flatten().cpu() for g in gradients if g is not None]
+    everything = torch.cat([one.double() for one in flat]) if flat else torch.zeros(0).double()
+    every = -(-len(everything) // _MOST) or 1
+    return everything[::every].numpy() * times
+
+
+def _cosines(clipped: dict[str, Clipped]) -> Detail:
+    cosines = [one.cosine for one in clipped.values()]
+    curves = [
+        Curve(f"point {k}", np.array([float(k)]), np.array([cosine]))
+        for k, cosine in enumerate(cosines)
+        if not np.isnan(cosine)
+    ]
+    curves.append(Curve("limit", np.array([-0.5, 3.5]), np.array([1.0, 1.0])))
+    low = min([0.0, *(c for c in cosines if not np.isnan(c))])
+    limits = (-0.5, 3.5, -1.1 if low < -0.05 else -0.05, 1.1)
+    ticks = {0.0: "0", 0.5: "0.5", 1.0: "1"} | ({-1.0: "−1"} if low < -0.05 else {})
+    return Detail("cosine to unclipped", curves, limits, ticks, _TICKS)
+
+
+def _cosine(one: Clipped) -> str:
+    if np.isnan(one.cosine):
+        return "none"
+    less = 1 - one.cosine
+    return f"1 − {number(less, 2)}" if 1e-9 < less < 1e-3 else number(one.cosine, 4)
+
+
+def _told(one: Clipped) -> str:
+    return (
+        f"threshold {number(one.threshold, 3)}, norm {number(one.norm_before, 3)} → {number(one.norm_after, 3)}, "
+        f"cosine {_cosine(one)}, {percent(one.share_changed)} of the elements changed"
+    )

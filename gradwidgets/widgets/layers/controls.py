@@ -1,0 +1,94 @@
+"""The layer panel's column of controls."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+
+import ipywidgets as widgets
+import numpy as np
+
+from gradwidgets.core.layers import ACTIVATIONS, INITS, NORMALIZATIONS
+from gradwidgets.widgets.controls import WIDTH, Check, Control, Looks, Menu, Number, Tabs, log_stops
+from gradwidgets.widgets.layers.clipping import THRESHOLDS
+from gradwidgets.widgets.layers.picture import MEASURES
+from gradwidgets.widgets.layers.presets import PRESETS
+from gradwidgets.widgets.layers.view import View
+
+NORMALIZATION_NAMES = tuple(str(name).lower() for name in NORMALIZATIONS)
+_DEPTHS = (*range(1, 20), *range(20, 50, 2), *range(50, 101, 5), *range(120, 201, 20), 300, 400, 500)
+_WIDTHS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 80, 100, 128, 160, 200, 256, 320, 400, 512)
+_BATCHES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
+_PERCENTILES = (0, 1, 2, 5, *range(10, 91, 5), 95, 98, 99, 99.9, 100)
+_GAINS = tuple(np.arange(0.05, 3.0001, 0.05).round(2))
+
+
+_THRESHOLDS = log_stops(1e-6, 1e3, 6)
+
+
+def make_controls(
+    architectures: Sequence[str], fixes: Sequence[str], views: Mapping[str, str], quantities: Sequence[str]
+) -> dict[str, Control]:
+    """Make the controls of a layer panel.
+
+    Args:
+        architectures: What it can look at.
+        fixes: What the doctor can try.
+        views: Name → what that view shows.
+        quantities: What can be drawn over the layers.
+
+    Returns:
+        The controls by the trait that they set.
+    """
+    looks = Looks()
+    make = {kind: partial(kind, looks=looks) for kind in (Check, Menu, Number, Tabs)}
+    controls: list[Control] = [
+        make[Tabs]("view", dict(views)),
+        make[Menu]("preset", "settings worth a look", [("choose …", ""), *((p, p) for p in PRESETS)]),
+        make[Menu]("architecture", "how the layers are joined; yours is the model that you passed in", architectures),
+        make[Menu]("activation", "the function between the layers", list(ACTIVATIONS)),
+        make[Menu]("init", "how the weights begin", list(INITS)),
+        make[Number]("gain", "what the initial weights are multiplied by", _GAINS),
+        make[Menu]("normalization", "before each activation", list(NORMALIZATION_NAMES)),
+        make[Number]("depth", "layers, or blocks", _DEPTHS),
+        make[Number]("width", "units of a layer", _WIDTHS),
+        make[Number]("batch", "samples that are looked at, or in a step of training", _BATCHES),
+        make[Number]("seed", "of weights and data", tuple(range(21))),
+        make[Menu]("quantity", "what is drawn over the layers", list(quantities)),
+        make[Number]("lr", "learning rate", log_stops(1e-5, 10, 8)),
+        make[Menu]("measure", "per element, or of all of a layer", list(MEASURES), width=166),
+        make[Check]("compare", "keep today's profile beside the next ones", width="90px"),
+        make[Menu]("fix", "what is tried on a copy", list(fixes), label="try"),
+        make[Menu]("clipper", "whose elements are shown", list(THRESHOLDS), label="histogram of"),
+        make[Number]("max_norm", "norm: the largest norm of all gradients together", _THRESHOLDS),
+        make[Number]("clip_value", "value: the largest size of an element", _THRESHOLDS),
+        make[Number]("percentile", "percentile: of this step's elements, in %", _PERCENTILES),
+        make[Number](
+            "history_percentile", "autoclip: percentile of the norms so far", _PERCENTILES, label="autoclip %"
+        ),
+        make[Number]("spike", "what if the step's gradients were so many times larger", log_stops(1e-2, 1e4, 6)),
+        make[Number]("steps", "of the demonstration", (10, 20, 50, 100, 200, 300, 500, 1000, 2000, 5000)),
+        make[Menu]("theme", "colours of the picture", ["auto", "light", "dark"], width=166),
+    ]  # fmt: skip
+    return {control.name: control for control in controls}
+
+
+def make_column(panel, views: Mapping[str, View]) -> tuple[widgets.VBox, dict[str, widgets.VBox]]:
+    """Lay the controls out.
+
+    Args:
+        panel: The panel, with its controls; its buttons call its methods.
+        views: By name.
+
+    Returns:
+        The column: the tabs, room for a view's controls, what all views share; and each view's controls.
+    """
+    looks = Looks()
+    buttons = panel.make_buttons(looks, "copy a torch script that does the same")
+    bodies = {name: view.column(panel.controls, looks) for name, view in views.items()}
+    shared = widgets.VBox([panel.controls["theme"], buttons])
+    column = widgets.VBox(
+        [panel.controls["view"], bodies[panel.view], shared],
+        layout=widgets.Layout(width=f"{WIDTH}px", flex="0 0 auto", overflow="hidden"),
+    )
+    return column, bodies

@@ -1,0 +1,91 @@
+"""What is guessed about a network's gradient before it is shown, and how near a guess came."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+
+from gradwidgets.core.results.wording import number
+from gradwidgets.figures.flow.guess_plot import HIGHEST, LOWEST, guessed_profile
+from gradwidgets.widgets.controls import Looks, Menu, Number
+from gradwidgets.widgets.layers.picture import values_of
+from gradwidgets.widgets.layers.problem import FlowResult
+from gradwidgets.widgets.panel.prediction import Asked, Mark, one_of, said
+from gradwidgets.widgets.panel.traits import as_float, shown
+
+FATES = ("fades", "keeps its size", "grows")
+_SAME = 1.0  # decades between the first layer and the last that count as keeping its size
+_WORTHLESS = 10.0  # decades of mean distance from the profile that are worth nothing
+
+
+def asked() -> list[Asked]:
+    """Return the controls of a guess: decades at the first and the middle layer, and what the gradient does."""
+    looks, stops = Looks(), tuple(range(LOWEST, HIGHEST + 1))
+    options = [("choose …", ""), *((fate, fate) for fate in FATES)]
+    fate = Menu("fate", "towards the first layer", options, label="it", width=190, label_width="22px", looks=looks)
+    first = Number("first", "power of ten at the first layer, relative to the last", stops, "first 10^", looks=looks)
+    middle = Number(
+        "middle", "power of ten at the middle layer, relative to the last", stops, "middle 10^", looks=looks
+    )
+    return [
+        Asked(fate, one_of("fate", FATES)),
+        Asked(first, _decades("first"), 0),
+        Asked(middle, _decades("middle"), 0, optional=True),
+    ]
+
+
+def _decades(name: str) -> Callable[[object], float | None]:
+    def plain(value: object) -> float | None:
+        if value is None:
+            return None
+        decades = as_float(value)
+        if decades is None or not LOWEST <= decades <= HIGHEST:
+            raise ValueError(f"{name} must be a power of ten from {LOWEST} to {HIGHEST}; got {shown(value)}")
+        return decades
+
+    return plain
+
+
+def decades_of(answer: Mapping[str, object]) -> tuple[float | None, float | None]:
+    """Return what is guessed at the first and at the middle layer."""
+    return answer.get("first"), answer.get("middle")
+
+
+def question(quantity: str) -> str:
+    """Return the question in words."""
+    return f"Towards the first layer, what does the {quantity} do?"
+
+
+def marks(result: FlowResult, quantity: str, measure: str, lr: float, answer: Mapping[str, object]) -> Sequence[Mark]:
+    """Judge a guess: the fate by its name, the profile by its mean distance in decades."""
+    values = values_of(result.flow, quantity, measure, lr)
+    if not len(values):
+        return [Mark(0.0, "There is no layer with weights")]
+    if values[-1] == 0:
+        return [Mark(0.0, f"The {quantity} is 0 at the last layer: nothing is relative to that")]
+    with np.errstate(all="ignore"):
+        relative = values / values[-1]
+        decades = np.log10(relative)
+    if not np.isfinite(decades[0]) and values[0] != 0:
+        return [Mark(0.0, f"The {quantity} could not be measured at the first layer or the last")]
+    fade = float(decades[0])
+    truth = FATES[1] if abs(fade) <= _SAME else FATES[0] if fade < 0 else FATES[2]
+    ratio = number(float(relative[0]), 3)
+    given = []
+    if "fate" in answer:
+        right = answer["fate"] == truth
+        given.append(Mark(float(right), f"{said(right)} it {truth}, first / last {ratio}"))
+    else:
+        given.append(Mark(0.0, f"What it does was not guessed: it {truth}"))
+    profile = guessed_profile(decades_of(answer), len(values), 1.0)
+    if profile is None:
+        given.append(Mark(0.0, f"The first layer was not guessed: first / last {ratio}"))
+    else:
+        known = np.isfinite(decades)
+        away = float(np.abs(np.log10(profile[known]) - decades[known]).mean())
+        why = f"first / last is 10 to the {fade:.1f}" if np.isfinite(fade) else "the first layer has none"
+        if "middle" not in answer and np.isfinite(fade):  # nothing was said between the ends
+            away = abs(answer["first"] - fade)
+        given.append(Mark(max(0.0, 1 - away / _WORTHLESS), f"The profile: {away:.1f} decades away; {why}"))
+    return given

@@ -1,0 +1,233 @@
+"""Which network a panel looks at, and the way from its settings to one frozen result."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from gradwidgets.core import Finding
+from gradwidgets.core.layers import (
+    NETWORKS,
+    LayerFlow,
+    build_network,
+    diagnose,
+    predicted_factors,
+)
+from gradwidgets.core.layers.clipping.gradients import cut, parameter_gradients
+from gradwidgets.core.layers.flow import flow_of
+from gradwidgets.core.layers.passes.passes import Subject
+from gradwidgets.core.results.slices import Slices
+from gradwidgets.core.results.wording import number
+from gradwidgets.core.subject.memory import in_words
+
+_KEPT = 3  # numbers that a unit of a layer keeps of each sample, for the pass backward and on its way
+_MOST_BYTES = 1.2e9
+_MOST_PRODUCTS = 100e9  # a few seconds on two processors
+YOURS = "yours"  # the model that was passed in
+
+
+@dataclass(frozen=True)
+class FlowSettings:
+    """What a result depends on.
+
+    Attributes:
+        architecture: A name in `NETWORKS`, or `YOURS`.
+        activation: A name in `ACTIVATIONS`.
+        init: A name in `INITS`.
+        gain: What the weights are multiplied by.
+        normalization: "none", "layer" or "batch".
+        depth: Layers or blocks.
+        width: Units of a layer.
+        batch: Samples.
+        seed: Of weights and data.
+    """
+
+    architecture: str
+    activation: str
+    init: str
+    gain: float
+    normalization: str
+    depth: int
+    width: int
+    batch: int
+    seed: int
+
+    @property
+    def own(self) -> bool:
+        """Whether a model of the user's is meant."""
+        return self.architecture == YOURS
+
+    def check_room(self) -> None:
+        """Refuse a network and a batch that would take too much memory or time.
+
+        Raises:
+            ValueError: They would.
+        """
+        weights = NETWORKS[self.architecture].weights(self.depth, self.width, self.width, 1)
+        layers = max(self.depth, weights // self.width**2)
+        # A layer keeps what goes in and what its activation makes of it; weights have gradients and a copy.
+        size = 4 * (_KEPT * layers * self.width * self.batch + 3 * weights)
+        products = 3 * weights * self.batch
+        beyond = [f"{in_words(size)} of memory ({in_words(_MOST_BYTES)} is the most)"] if size > _MOST_BYTES else []
+        if products > _MOST_PRODUCTS:
+            most = number(_MOST_PRODUCTS / 1e9, 3)
+            beyond.append(f"{number(products / 1e9, 3)} billion multiplications ({most} billion are the most)")
+        if beyond:
+            raise ValueError(
+                f"depth {self.depth} and width {self.width} with a batch of {self.batch} would take about "
+                f"{' and '.join(beyond)}: take fewer layers, units or samples"
+            )
+
+    def build(self, **more: object) -> nn.Module:
+        """Build the network.
+
+        Args:
+            **more: `inputs` and `outputs` of `build_network`.
+        """
+        return build_network(
+            self.architecture,
+            depth=self.depth,
+            width=self.width,
+            activation=self.activation,
+            init=self.init,
+            gain=self.gain,
+            normalization=None if self.normalization == "none" else self.normalization,
+            seed=self.seed,
+            **more,
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class FlowResult:
+    """Everything computed for one `FlowSettings`.
+
+    Attributes:
+        settings: The settings.
+        flow: What was measured.
+        findings: The verdict, worst first.
+        factors: For each inner layer of a plain network what theory expects of the gradient: its RMS at this layer's
+            output over that at the next one's; () where there is no theory.
+        exact: Always.
+    """
+
+    settings: FlowSettings
+    flow: LayerFlow
+    findings: list[Finding]
+    factors: tuple[float, ...] = ()
+    exact: bool = True
+
+
+class FlowProblem:
+    """A model of the user's, or none: then networks are built.
+
+    Args:
+        model: The model.
+        inputs: A batch for it: a tuple is handed over as `model(*inputs)`, a dict as `model(**inputs)`.
+        targets: What it should give.
+        loss_fn: `loss_fn(output, targets)`.
+
+    Raises:
+        TypeError: `model` is no module, or one of the others is missing.
+    """
+
+    def __init__(self, model: nn.Module | None, inputs: object, targets: object, loss_fn: Callable | None) -> None:
+        if model is None:
+            given = [n for n, v in (("inputs", inputs), ("targets", targets), ("loss_fn", loss_fn)) if v is not None]
+            if given:
+                raise TypeError(f"{given[0]} belongs to a model; none was given")
+        elif not isinstance(model, nn.Module):
+            raise TypeError(f"model must be a torch.nn.Module; got {type(model).__name__}")
+        elif inputs is None or not callable(loss_fn):
+            raise TypeError("a model needs inputs, targets and loss_fn(output, targets) to be looked at")
+        self._own = (model, inputs, targets, loss_fn)
+
+    @property
+    def own_model(self) -> nn.Module | None:
+        """The user's model, None without one."""
+        return self._own[0]
+
+    @property
+    def architectures(self) -> tuple[str, ...]:
+        """What can be looked at."""
+        return ((YOURS,) if self.own_model is not None else ()) + tuple(NETWORKS)
+
+    def work(self, settings: FlowSettings) -> Slices[FlowResult]:
+        """Compute a result, in slices."""
+        yield 0.0
+        model, inputs, targets, loss_fn = self.network(settings)
+        yield 0.3
+        ours = not settings.own
+        flow = flow_of(Subject.of(model, inputs, targets, loss_fn), own=ours, known=ours)
+        return FlowResult(settings, flow, diagnose(flow), _theory(settings))
+
+    def gradient_of(self, settings: FlowSettings, name: str) -> torch.Tensor:
+        """All elements of the loss's gradient by one layer's weights, flat, float64.
+
+        Args:
+            settings: Of which network.
+            name: The layer's name.
+        """
+        gradients = parameter_gradients(*self.network(settings))
+        own = {n: g for n, g in gradients.items() if g is not None and _owner(n) == name}
+        weights = [g for n, g in own.items() if "bias" not in n] or list(own.values())
+        flat = [(g.coalesce().values() if g.is_sparse else g).double().flatten().cpu() for g in weights]
+        return torch.cat(flat) if flat else torch.zeros(0).double()
+
+    def version(self, settings: FlowSettings) -> int:
+        """What is another number once the user's model has other parameters, or an optimizer has changed them.
+
+        Numbers that are written past torch's own count, into `p.data` say, are not noticed.
+
+        Args:
+            settings: Of which network.
+        """
+        if not settings.own:
+            return 0
+        with contextlib.suppress(RuntimeError):  # tensors of inference mode are not counted
+            # Not by `parameters()`, which may be the model's own and leave a trace.
+            held = [p for m in nn.Module.modules(self._own[0]) for p in m._parameters.values() if p is not None]
+            return hash(tuple([(id(p), p._version) for p in held]))
+        return 0
+
+    def batches(self, settings: FlowSettings, count: int = 10) -> list[tuple[object, object]]:
+        """Mini-batches, (inputs, targets) each: fresh ones for a network from the settings, parts of the user's.
+
+        Args:
+            settings: Of which network.
+            count: The most that are made.
+        """
+        if settings.own:
+            _, inputs, targets, _ = self._own
+            return cut((inputs, targets), count)
+        return [_data(settings, k + 1) for k in range(count)]
+
+    def network(self, settings: FlowSettings) -> tuple[nn.Module, object, object, Callable]:
+        """Return model, inputs, targets and loss_fn; the model is the user's own or a new one."""
+        if settings.own:
+            return self._own
+        settings.check_room()
+        return settings.build(), *_data(settings, 1), nn.functional.mse_loss
+
+
+def _data(settings: FlowSettings, after: int) -> tuple[torch.Tensor, torch.Tensor]:
+    generator = torch.Generator().manual_seed(settings.seed + after)
+    as_the_network = {"generator": generator, "dtype": torch.float32, "device": "cpu"}
+    inputs = torch.randn(settings.batch, settings.width, **as_the_network)
+    return inputs, torch.randn(settings.batch, 1, **as_the_network)
+
+
+def _owner(parameter: str) -> str:
+    """The layer that a parameter of this dotted name belongs to, as `layer_flow` calls it."""
+    return parameter.rpartition(".")[0] or "(model)"
+
+
+def _theory(settings: FlowSettings) -> tuple[float, ...]:
+    if settings.architecture != "plain" or settings.normalization != "none":
+        return ()
+    return predicted_factors(
+        settings.activation, settings.init, settings.gain, depth=settings.depth, width=settings.width
+    )

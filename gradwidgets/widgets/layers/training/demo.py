@@ -1,0 +1,131 @@
+"""A training that needs nothing of the user's: the network of the sliders on scanned digits.
+
+`digits.csv.gz` holds the 1,797 test images of "Optical Recognition of Handwritten Digits" by E. Alpaydin and C. Kaynak
+(UCI Machine Learning Repository, 1998, doi:10.24432/C50P49, CC BY 4.0), in the file that scikit-learn hands out.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from gradwidgets.core.results.slices import Slices
+from gradwidgets.core.results.wording import counted
+from gradwidgets.core.subject.undisturbed import random_numbers
+from gradwidgets.widgets.layers.problem import FlowProblem, FlowSettings
+from gradwidgets.widgets.layers.training.live_run import LiveRun
+
+_HELD_OUT = 360
+
+
+@dataclass(frozen=True, eq=False)
+class Lesson:
+    """A network and what it is to learn.
+
+    Attributes:
+        model: It is trained in place: new, or a copy.
+        batch: (generator) → inputs and targets of a step.
+        loss_fn: As everywhere.
+        held_out: Inputs and classes to test on; None where there are none.
+    """
+
+    model: nn.Module
+    batch: Callable[[torch.Generator], tuple[object, object]]
+    loss_fn: Callable
+    held_out: tuple[Tensor, Tensor] | None
+
+
+def lesson(problem: FlowProblem, settings: FlowSettings) -> Lesson:
+    """Return what a demonstration trains.
+
+    Raises:
+        ValueError: The user's model cannot be copied.
+    """
+    if settings.own:
+        model, inputs, targets, loss_fn = problem.network(settings)
+        try:
+            model = copy.deepcopy(model)
+        except Exception as failure:
+            raise ValueError(f"the model cannot be copied, and only a copy is trained here: {failure}") from failure
+        return Lesson(model, lambda generator: (inputs, targets), loss_fn, None)
+    x, y = digits()
+    train = x[:-_HELD_OUT], y[:-_HELD_OUT]
+    model = settings.build(inputs=x.shape[1], outputs=10)
+
+    def batch(generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        some = torch.randint(len(train[0]), (settings.batch,), generator=generator)
+        return train[0][some], train[1][some]
+
+    return Lesson(model, batch, nn.functional.cross_entropy, (x[-_HELD_OUT:], y[-_HELD_OUT:]))
+
+
+def digits() -> tuple[Tensor, Tensor]:
+    """Images (1797, 64) with mean 0 and standard deviation 1, and their classes (1797,)."""
+    table = np.loadtxt(Path(__file__).with_name("digits.csv.gz"), delimiter=",")
+    x, y = table[:, :-1], table[:, -1].astype(np.int64)
+    x = torch.tensor(x, dtype=torch.float32)
+    return (x - x.mean()) / x.std(), torch.tensor(y)
+
+
+def training(the: Lesson, run: LiveRun, *, lr: float, steps: int, seed: int) -> Slices[str]:
+    """Train by plain stochastic gradient descent, in slices.
+
+    Args:
+        the: What is trained.
+        run: Watches it; open.
+        lr: Learning rate.
+        steps: How many.
+        seed: Of the order of the data, and of dropout.
+
+    Yields:
+        The share that is done, after each step.
+
+    Returns:
+        What came of it, in words.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    parameters = [p for p in the.model.parameters() if p.requires_grad]
+    for step in range(steps):
+        inputs, targets = the.batch(generator)
+        if step == 0:
+            run.monitor.expect(inputs, targets, the.loss_fn)
+        if step + 1 == steps:
+            run.monitor.sample_next()  # which the words are about
+        with random_numbers(seed + step), torch.inference_mode(False), torch.enable_grad():
+            the.model.zero_grad()
+            loss = the.loss_fn(_output(the.model, inputs), targets)
+            loss.backward()
+            run.monitor.note_loss(loss)
+            run.monitor.sample(paced=True)
+            with torch.no_grad():
+                for p in parameters:
+                    if p.grad is not None:
+                        p.sub_(lr * p.grad)
+            run.step_seen()
+            if not bool(loss.isfinite()):
+                return f"At step {step + 1} the loss is not finite: the training ends there."
+        yield (step + 1) / steps
+    return f"After {counted(steps, 'step')}" + _tested(the) + "."
+
+
+def _output(model: nn.Module, inputs: object) -> object:
+    if isinstance(inputs, dict):
+        return model(**inputs)
+    return model(*inputs) if isinstance(inputs, tuple) else model(inputs)
+
+
+def _tested(the: Lesson) -> str:
+    if the.held_out is None:
+        return " of a copy of your model; yours is as it was"
+    x, y = the.held_out
+    mode = the.model.training
+    with torch.no_grad():
+        right = float((the.model.eval()(x).argmax(1) == y).double().mean())
+    the.model.train(mode)
+    return f": {right:.0%} of {len(y)} digits that it never saw are told right"

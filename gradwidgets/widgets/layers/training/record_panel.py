@@ -1,0 +1,213 @@
+"""A saved record of a training, shown as the live view shows a training: no model is needed."""
+
+from __future__ import annotations
+
+import html
+import os
+from collections.abc import Mapping
+from typing import ClassVar
+
+import ipywidgets as widgets
+from traitlets import TraitError, validate
+
+from gradwidgets.core.layers import LayerFlow
+from gradwidgets.core.monitor.history import History
+from gradwidgets.core.results.finding import Finding
+from gradwidgets.core.results.slices import Slices
+from gradwidgets.widgets.controls import WIDTH, Looks
+from gradwidgets.widgets.layers.panel import VIEWS, LayerFlowPanel
+from gradwidgets.widgets.layers.training.kept_run import KeptRun, names_of_two, record_of
+from gradwidgets.widgets.layers.training.live import DASHED, LiveView
+from gradwidgets.widgets.layers.training.live_verdict import Told
+from gradwidgets.widgets.layers.training.recorded import held_quantities, not_held
+from gradwidgets.widgets.layers.view import Seen, Wanted
+from gradwidgets.widgets.panel.traits import OneOf
+
+_NO_MODEL = "a record is shown here, without a model: LayerFlowPanel(model, inputs, targets, loss_fn) looks at one"
+
+
+class RecordView(LiveView):
+    """A training that is over."""
+
+    about = "a training that was recorded"
+    names = ("quantity", "measure")
+    named = True
+
+    def __init__(self, panel) -> None:
+        super().__init__(panel)
+        self.run = panel.kept
+
+    def extras(self, looks: Looks) -> list[widgets.Widget]:
+        """Say what is seen."""
+        hint = widgets.HTML(layout=looks.layout(width=f"{WIDTH - 6}px", margin="2px 0 4px 4px"))
+        hint.add_class("gradwidgets-words")
+        name, other = self.panel.record_names
+        said = f"<b>{html.escape(name)}</b>, a record" if name else "A record"
+        said += f"; in dashes <b>{html.escape(other)}</b>, {DASHED}" if other else ""
+        hint.value = f'<div class="note">{said}. A click on a layer follows it alone.</div>'
+        return [hint]
+
+    def code(self) -> list[str]:
+        """Read the record, or both, and judge."""
+        panel, told = self.panel, self.run.verdict.told
+        records = dict(
+            zip(("history", "other") if told.beside is not None else ("history",), panel.given, strict=False)
+        )
+        needed = ["compare_records"] * (len(records) > 1) + ["diagnose"]
+        if any(map(_is_path, records.values())):
+            needed.insert(0, "GradientHistory")
+        known = {"max_norm": told.max_norm, "classes": told.classes}
+        given = "".join(f", {name}={value!r}" for name, value in known.items() if value is not None)
+        lines = [f"from gradwidgets.core import {', '.join(needed)}", ""]
+        lines += [_loaded(name, record) for name, record in records.items()]
+        if len(records) > 1:
+            lines.append(f"print(compare_records(history, other, names={told.names!r}).sentence)")
+        return [*lines, f"for finding in diagnose(history{given}):", "    print(finding)", "print(history.to_frame())"]
+
+
+class RecordPanel(LayerFlowPanel):
+    """A record of a training: the live view's pictures and its verdict; made by `LayerFlowPanel.of_record`.
+
+    Args:
+        record: A `GradientHistory`, a `GradientMonitor`, or the path of a file that `history.save` wrote.
+        beside: Another one, in dashes beside it; None for none.
+        max_norm: To which the gradient's norm was clipped, for the verdict.
+        classes: How many there were to tell apart, for the verdict.
+        **settings: `LayerFlowPanel`'s, as far as they are the live view's.
+
+    Attributes:
+        kept: The record, as a training that is over.
+        record_names: What the record and the one beside it are called; "" for none.
+        given: The record and the one beside it as they were given.
+    """
+
+    offered: ClassVar[tuple[str, ...]] = ("live",)
+    view_types: ClassVar[Mapping[str, type]] = {**VIEWS, "live": RecordView}
+    maker: ClassVar[str] = "LayerFlowPanel.of_record"
+    file_name = "gradwidgets-record"
+    view = OneOf("live", lambda self: self.offered).tag(setting=True)
+
+    def __init__(
+        self,
+        record: object,
+        *,
+        beside: object = None,
+        max_norm: float | None = None,
+        classes: int | None = None,
+        **settings: object,
+    ) -> None:
+        first = record_of(record)
+        second = None if beside is None else record_of(beside, "beside")
+        names = names_of_two(first.name, "" if second is None else second.name)
+        self.record_names = (first.name, "") if second is None else names
+        beside_it = {} if second is None else {"beside": second.history, "names": names, "grows": False}
+        told = Told.checked(max_norm=max_norm, classes=classes, **beside_it)
+        self.kept = KeptRun(first, told)
+        self.given = record, beside
+        super().__init__(**settings)
+
+    def _set_up(self, settings: Mapping[str, object]) -> None:
+        super()._set_up(settings)
+        self._column.children = self._column.children[1:]  # there is one view
+
+    @property
+    def quantities(self) -> tuple[str, ...]:
+        """Those that the record holds."""
+        return held_quantities(self.history)
+
+    @validate("quantity")
+    def _only_what_is_held(self, proposal) -> str:
+        if proposal.value not in self.quantities:
+            held = ", ".join(map(repr, self.quantities))
+            raise TraitError(f"quantity must be one of {held} for this record: {not_held(proposal.value)}")
+        return proposal.value
+
+    @validate("predict")
+    def _nothing_is_guessed(self, proposal) -> bool:
+        if proposal.value:
+            raise TraitError("predict must be False: there is nothing to guess in a record")
+        return proposal.value
+
+    @property
+    def history(self) -> History:
+        """The record."""
+        return self.kept.monitor.history
+
+    @property
+    def monitor(self) -> None:
+        """There is none: `history` is what it recorded."""
+
+    @property
+    def findings(self) -> list[Finding]:
+        """The verdict on the record; the same as `training_findings`."""
+        return self.training_findings
+
+    @property
+    def flow(self) -> LayerFlow:
+        """There is none.
+
+        Raises:
+            ValueError: Always.
+        """
+        raise ValueError(_NO_MODEL)
+
+    def train(self, *, wait: bool = False) -> None:
+        """There is nothing to train.
+
+        Raises:
+            ValueError: Always.
+        """
+        raise ValueError(_NO_MODEL)
+
+    def measure_curvature(self, *parts: str) -> dict:
+        """There is nothing to measure.
+
+        Raises:
+            ValueError: Always.
+        """
+        raise ValueError(_NO_MODEL)
+
+    def apply_fix(self) -> None:
+        """There is nothing to mend.
+
+        Raises:
+            ValueError: Always.
+        """
+        raise ValueError(_NO_MODEL)
+
+    undo_fix = measure_again = apply_fix
+
+    def code(self) -> str:
+        """Return a script that reads the record and judges it."""
+        return "\n".join(self.views["live"].code()) + "\n"
+
+    def _work(self, settings: Wanted) -> Slices[Seen]:
+        return Seen(settings, None)
+        yield
+
+    def _selectable(self, result: Seen) -> int:
+        return len(self.history.layers)
+
+    def _problem_repr(self) -> dict[str, str]:
+        record, beside = self.given
+        more = {} if beside is None else {"": f"beside={_as_text(beside, 'other')}"}
+        return {"view": _as_text(record, "history"), **more}
+
+
+def _as_text(record: object, name: str) -> str:
+    """A path as Python has it; the name of a variable for what is none."""
+    return repr(os.fspath(record)) if _is_path(record) else name
+
+
+def _is_path(record: object) -> bool:
+    return isinstance(record, (str, os.PathLike))
+
+
+def _loaded(name: str, record: object) -> str:
+    """A line of a script that reads a record; of one that came from no file, a comment on what the name stands for."""
+    if _is_path(record):
+        return f"{name} = GradientHistory.load({os.fspath(record)!r})"
+    return f"# {name} is a record of yours that came from no file: a GradientHistory, monitor.history say."
+
+
+LayerFlowPanel._for_records = RecordPanel  # panel.py cannot name what is made of it

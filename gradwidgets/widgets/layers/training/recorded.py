@@ -1,0 +1,69 @@
+"""What of a record of a training the panel shows: layers, quantities and what would record those that are missing."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from gradwidgets.core.monitor.history import History
+from gradwidgets.widgets.layers.picture import QUANTITIES
+
+# Quantity and measure → the field of a record that is drawn.
+FIELDS = {
+    ("weight gradient", "rms"): "rms",
+    ("weight gradient", "norm"): "norm",
+    ("activation", "rms"): "activation_std",
+    ("activation", "norm"): "activation_std",
+    ("update/weight", "rms"): "update_ratio",
+    ("update/weight", "norm"): "update_ratio",
+}
+TITLES = {
+    "rms": "weight gradient, rms",
+    "norm": "weight gradient, norm",
+    "activation_std": "standard deviation of the outputs",
+    "update_ratio": "update/weight",
+}
+BRIEF = {  # behind a layer's name
+    "rms": "gradient, rms",
+    "norm": "gradient, norm",
+    "activation_std": "std of outputs",
+    "update_ratio": "update/weight",
+}
+_ARGUMENTS = {"activation": "activations", "update/weight": "updates"}  # that record a quantity
+
+
+def held_quantities(history: History) -> tuple[str, ...]:
+    """Which of the panel's quantities a record holds."""
+    held = history.quantities
+    return tuple(one for one in QUANTITIES if FIELDS.get((one, "rms")) in held)
+
+
+def not_held(quantity: str) -> str:
+    """Why a record does not hold a quantity, and what would record it."""
+    needed = _ARGUMENTS.get(quantity)
+    if needed is None:
+        return f"a training's record never holds the {quantity}; the flow view measures it"
+    return f"the {quantity} was not recorded; {needed}=True of GradientMonitor, watch or track records it"
+
+
+def shown_rows(history: History) -> tuple[list[int], list[str]]:
+    """Places and names of the layers with weights, without normalisations."""
+    which = [
+        k
+        for k, (kind, count) in enumerate(zip(history.kinds, history.parameters, strict=True))
+        if count and "Norm" not in kind
+    ]
+    return which, [history.layers[k] for k in which]
+
+
+def dead_shares(history: History, which: list[int]) -> np.ndarray:
+    """Share of dead units of the activation that follows each layer shown, at the newest sample, (L,)."""
+    shares = np.full(len(which), np.nan)
+    if history.dead is None:
+        return shares
+    newest = history.dead[-1].numpy()
+    for place, row in enumerate(which):
+        end = which[place + 1] if place + 1 < len(which) else len(newest)
+        known = newest[row:end][np.isfinite(newest[row:end])]
+        if known.size:
+            shares[place] = known[0]
+    return shares

@@ -1,0 +1,354 @@
+"""Trainings that a panel follows: a loop of the user's, or the demonstration."""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+import threading
+import weakref
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+
+import torch
+from torch import Tensor, nn
+
+from gradwidgets.core.layers import GradientMonitor
+from gradwidgets.core.results.finding import Finding
+from gradwidgets.core.results.wording import counted
+from gradwidgets.widgets.kernel.job import Job
+from gradwidgets.widgets.kernel.mainloop import at_home, heard_meanwhile, this_cell, when_cell_fails
+from gradwidgets.widgets.layers.training.demo import lesson, training
+from gradwidgets.widgets.layers.training.kept_run import record_of
+from gradwidgets.widgets.layers.training.live import LiveView
+from gradwidgets.widgets.layers.training.live_run import LiveRun
+from gradwidgets.widgets.layers.training.live_verdict import Told
+
+OPTIONS = (
+    "every",
+    "budget",
+    "grace",
+    "activations",
+    "updates",
+    "keep",
+    "scaler",
+    "preflight",
+)  # of a `GradientMonitor`
+TOLD = ("max_norm", "classes", "beside")  # to the verdict
+_SHOWN = 0.25  # of the time of the demonstration, which is there to be looked at
+
+
+class Trainer:
+    """Begins and ends trainings, one at a time.
+
+    Args:
+        panel: Whose model it is.
+        view: Where they are seen.
+
+    Attributes:
+        run: The last one; None before the first.
+    """
+
+    def __init__(self, panel, view: LiveView) -> None:
+        self._panel, self._view = panel, view
+        self._lesson: Job | None = None
+        self._trained: nn.Module | None = None  # by the demonstration: its last gradient can be looked at afterwards
+        self._forget_cell: Callable[[], None] = lambda: None
+        self._watching: LiveRun | None = None  # by `watch`
+        self._tracking: Callable[[], Generator | None] = lambda: None  # the outermost `track` that was begun last
+        self._in_cell: tuple[int | None, dict, LiveRun | None] = (None, {}, None)  # of `track`: cell, options, training
+
+    @property
+    def run(self) -> LiveRun | None:
+        """The training that runs or ran last."""
+        return self._view.run
+
+    @property
+    def findings(self) -> list[Finding]:
+        """The verdict on it."""
+        return self._view.findings
+
+    @property
+    def active(self) -> bool:
+        """Whether one runs."""
+        return self.run is not None and self.run.active
+
+    @property
+    def elsewhere(self) -> bool:
+        """Whether another thread trains the panel's model now: here it would be read while it is written."""
+        run = self.run
+        if run is None or run.ended or run.thread == threading.get_ident() or not self._panel.own:
+            return False
+        return run.model() is self._panel.problem.own_model
+
+    # -- a loop of the user's -----------------------------------------------------------------------------
+
+    def watch(
+        self, optimizer: torch.optim.Optimizer | None, options: Mapping[str, object]
+    ) -> contextlib.AbstractContextManager[GradientMonitor]:
+        """See `LayerFlowPanel.watch`."""
+        self._check(options)
+        return self._watched(optimizer, options)
+
+    @contextlib.contextmanager
+    def _watched(
+        self, optimizer: torch.optim.Optimizer | None, options: Mapping[str, object]
+    ) -> Iterator[GradientMonitor]:
+        run = self._begin(optimizer, options)
+        self._watching = run
+        try:
+            yield run.monitor
+        except BaseException as failure:
+            self._view.result = _ended_by(failure, counted(run.monitor.steps, "step"))
+            raise
+        finally:
+            self._watching = None
+            self._end(run)
+
+    def track(self, iterable: Iterable, options: Mapping[str, object]) -> Iterator:
+        """See `LayerFlowPanel.track`."""
+        self._check(options)
+        total = len(iterable) if hasattr(iterable, "__len__") else None
+        items = iter(iterable)
+        outer = self._around()
+        run = outer or self._gone_on(options) or self._begin(None, options)
+        if outer is None:
+            if run.stopped:
+                items = iter(())  # the epochs that would follow in this cell
+            self._in_cell = this_cell(), dict(options), run
+        else:
+            run.stopped = False
+        self._view.result = self._view.result if run.stopped else ""
+        self._panel.show_stop(total)
+        tracked = self._tracked(run, items, total, ends=outer is None)
+        if outer is None:
+            self._tracking = weakref.ref(tracked)
+        held = weakref.ref(tracked)
+
+        def failed(failure: BaseException) -> None:
+            tracked = held()
+            if tracked is not None:  # a traceback may keep it from ending
+                tracked.close()
+            if "✗" not in self._view.result:
+                self._view.result = f"{self._view.result} ✗ The cell raised {_said(failure)}".strip()
+                self._draw_last(run)
+
+        self._forget_cell()
+        self._forget_cell = when_cell_fails(failed)
+        return tracked
+
+    def _around(self) -> LiveRun | None:
+        """The training that a new `track` belongs to: `watch` around it, or another `track` whose loop it is in."""
+        run = self._watching
+        if run is not None and run.active:
+            return run
+        tracked = self._tracking()
+        if tracked is None or not self.active or self._lesson is not None:
+            return None
+        within = inspect.getgeneratorstate(tracked) in (inspect.GEN_SUSPENDED, inspect.GEN_RUNNING)
+        return self.run if within else None
+
+    def _gone_on(self, options: Mapping[str, object]) -> LiveRun | None:
+        """The training of this very cell, opened again: the next epoch adds to the record."""
+        cell, its_options, run = self._in_cell
+        if cell is None or cell != this_cell() or its_options != dict(options) or run is not self.run or not run.ended:
+            return None
+        if run.model() is None or not self._panel.own:
+            return None
+        run.open(heard_meanwhile(self._panel.everything()))
+        return run
+
+    def _tracked(self, run: LiveRun, items: Iterator, total: int | None, *, ends: bool) -> Iterator:
+        done = 0
+        try:
+            for item in items:
+                run.monitor.note_batch(done)
+                self._expect(run, item)
+                yield item
+                done += 1
+                run.step_seen()
+                if total:
+                    self._panel.show_share(done / total)
+                if run.stopped:
+                    self._view.result = f"Stopped after {_batches(done, total)}."
+                    break
+        except GeneratorExit:  # why, the end of the cell may tell
+            self._view.result = f"The loop was left after {_batches(done, total)}."
+            raise
+        else:
+            self._forget_cell()
+        finally:
+            self._panel.hide_stop()
+            if ends:
+                self._end(run)
+            else:
+                self._draw_last(run)
+
+    def _expect(self, run: LiveRun, item: object) -> None:
+        """Tell the monitor that an item of two may be inputs and targets."""
+        if not isinstance(item, (tuple, list)) or len(item) != 2:
+            return
+        if isinstance(item[1], Tensor):
+            run.monitor.note_targets(item[1])
+        if not run.monitor.steps:
+            *_, loss_fn = self._panel.problem.network(self._panel.network_now()[0])
+            run.monitor.expect(*item, loss_fn)
+
+    def _told(self, options: dict[str, object]) -> Told:
+        """Take out of options what is for the verdict."""
+        given = {name: options.pop(name) for name in TOLD if name in options}
+        beside = given.pop("beside", None)
+        if beside is not None:
+            other = record_of(beside, "beside")
+            given |= {"beside": other.history, "names": ("this training", other.name or "the record")}
+        return Told.checked(largest_curvature=self._panel.measured_curvature, **given)
+
+    def _check(self, options: Mapping[str, object]) -> None:
+        if not self._panel.own:
+            raise ValueError("only a model of yours can be watched: LayerFlowPanel(model, inputs, targets, loss_fn)")
+        unknown = [name for name in options if name not in (*OPTIONS, *TOLD)]
+        if unknown:
+            raise TypeError(f"unknown option {unknown[0]!r}: there are {', '.join((*OPTIONS, *TOLD))}")
+
+    def _begin(self, optimizer: torch.optim.Optimizer | None, options: Mapping[str, object]) -> LiveRun:
+        panel = self._panel
+        model, inputs, targets, loss_fn = panel.problem.network(panel.network_now()[0])
+        options = dict(options)
+        told = self._told(options)
+        run = LiveRun(model, optimizer, self.draw, self._view.look, told=told, **options)
+        run.monitor.expect(inputs, targets, loss_fn)  # the panel's batch may be all there is
+        self._turn_to_training()
+        if self.active:
+            self._end(self.run)
+        self._take(run)
+        run.open(heard_meanwhile(panel.everything()))
+        return run
+
+    def _end(self, run: LiveRun) -> None:
+        if not run.ended:
+            run.close()
+            self._draw_last(run)
+            self._panel.measure_again()
+            if not at_home():  # measured while this thread, which trains it, stands still
+                self._panel.attempt(lambda: self._panel.flow)
+
+    # -- the demonstration --------------------------------------------------------------------------------
+
+    def train(self) -> None:
+        """See `LayerFlowPanel.train`."""
+        panel = self._panel
+        panel.refuse_elsewhere()
+        self._turn_to_training()
+        settings = panel.network_now()[0]
+        the = lesson(panel.problem, settings)
+        told = Told(
+            panel.measured_curvature if panel.own else None
+        )  # the digits are another loss than what was measured
+        options = {"share": _SHOWN, "budget": _SHOWN}
+        run = LiveRun(the.model, None, self.draw, self._view.look, lr=panel.lr, told=told, **options)
+        self._trained = the.model
+        self._take(run)
+        run.open()
+        work = training(the, run, lr=panel.lr, steps=panel.steps, seed=settings.seed)
+        panel.show_stop(panel.steps)
+        self._lesson = Job(work, self._learned, self._failed, panel.show_share, guard=self._learn)
+        self._lesson.go_on()
+
+    def _learn(self, part: Callable[[], bool]) -> bool:
+        try:
+            return self._panel.alone(part)
+        except Exception:
+            raise
+        except BaseException:
+            self._view.result = f"Interrupted after {counted(self.run.monitor.steps, 'step')}."
+            self._close_lesson()
+            raise
+
+    def finish(self) -> None:
+        """Do the rest of the demonstration now."""
+        if self._lesson is not None:
+            self._lesson.finish()
+
+    def _learned(self, result: str) -> None:
+        self._view.result = result
+        self._close_lesson()
+
+    def _failed(self, failure: Exception) -> None:
+        self._close_lesson()
+        self._panel.fail(failure)
+
+    def _close_lesson(self) -> None:
+        self._lesson = None
+        self._panel.hide_stop()
+        self.run.close()
+        self._draw_last(self.run)
+
+    # -- both ---------------------------------------------------------------------------------------------
+
+    def _turn_to_training(self) -> None:
+        """Have room for a training; where that is refused, while the picture is guessed say, none has begun."""
+        self._panel.view = self._view.name
+        self.stop()
+
+    def _take(self, run: LiveRun) -> None:
+        self._view.begin(run)
+        self._draw_last(run)
+
+    def _draw_last(self, run: LiveRun) -> None:
+        """Draw whether or not it is time; what fails is shown, and the training goes on."""
+        if at_home():
+            self._panel.attempt(lambda: self.draw(run, last=True))
+        else:
+            run.look()
+            self._panel.owe("last picture", lambda: self._panel.attempt(lambda: self.draw(run, last=True)))
+
+    def draw(self, run: LiveRun, *, last: bool = False) -> bool:
+        """Bring the picture up to a training; return whether that was done."""
+        panel = self._panel
+        if run is not self.run:
+            return False
+        if not last and self._lesson is None:
+            panel.read_moved()
+        if panel.view != self._view.name or not (last or panel.canvas.free()):
+            return False
+        run.look()
+        panel.paint_view(settle=last)
+        return True
+
+    def stop_loop(self) -> bool:
+        """Have `track` end at the next batch, from any thread; return whether there is one."""
+        if not self.active or self._lesson is not None:
+            return False
+        self.run.stopped = True
+        return True
+
+    def stop(self) -> bool:
+        """Stop the demonstration; return whether there was one."""
+        if self._lesson is None:
+            return False
+        self._lesson.stop()
+        self._view.result = f"Stopped after {counted(self.run.monitor.steps, 'step')}."
+        self._close_lesson()
+        return True
+
+    def close(self) -> None:
+        """Let go of everything; a loop of the user's goes on unwatched."""
+        self._forget_cell()
+        self._trained = None
+        if self._lesson is not None:
+            self._lesson.stop()
+        if self.run is not None:
+            self.run.close()
+
+
+def _batches(done: int, total: int | None) -> str:
+    return f"{done:,} of {counted(total, 'batch')}" if total else counted(done, "batch")
+
+
+def _ended_by(failure: BaseException, when: str) -> str:
+    if isinstance(failure, KeyboardInterrupt):
+        return f"Interrupted after {when}."
+    return f"✗ After {when} the loop raised {_said(failure)}"
+
+
+def _said(failure: BaseException) -> str:
+    words = " ".join(str(failure).split())
+    return f"{type(failure).__name__}: {words:.200}" if words else type(failure).__name__

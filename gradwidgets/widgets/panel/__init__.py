@@ -1,0 +1,1 @@
+"""What a panel is made of: settings, work, frame, lesson, guess, files."""

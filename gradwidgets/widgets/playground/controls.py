@@ -1,0 +1,90 @@
+"""The playground's column of controls."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import ipywidgets as widgets
+
+from gradwidgets.core import LOSSES, OPTIMIZERS
+from gradwidgets.widgets.controls import (
+    WIDTH,
+    Check,
+    Control,
+    Looks,
+    Menu,
+    Number,
+    Point,
+    Scrubber,
+    Toggles,
+    log_stops,
+)
+from gradwidgets.widgets.playground import rules
+from gradwidgets.widgets.playground.presets import PRESETS
+
+_STEPS = (
+    *range(0, 20),
+    *range(20, 100, 5),
+    *range(100, 200, 10),
+    *range(200, 500, 25),
+    *range(500, 1001, 100),
+)
+
+
+def make_controls(panel) -> tuple[dict[str, Control], widgets.VBox, Looks]:
+    """Make the controls of a playground.
+
+    Args:
+        panel: The playground; its buttons call its methods.
+
+    Returns:
+        The controls by the trait that they set, the column that shows them, and what they share.
+    """
+    looks = Looks()
+    make = {kind: partial(kind, looks=looks) for kind in (Check, Menu, Number, Point, Scrubber, Toggles)}
+    controls: list[Control] = [
+        make[Menu]("preset", "settings behind the article's figures", [("choose …", ""), *((p, p) for p in PRESETS)]),
+        make[Menu]("dataset", "data that a line is fitted to, or a ready-made loss", panel._problems.names),
+        make[Menu](
+            "optimizer",
+            "the rule that makes a step out of gradients, by its name in torch",
+            tuple(OPTIMIZERS),
+            width=136,
+            label_width="62px",
+        ),
+        *rules.controls(make),
+        make[Number]("steps", "how many steps are made", _STEPS),
+        make[Number]("delta", "Huber: residuals beyond delta count linearly", log_stops(0.01, 10, 20)),
+        make[Number]("beta", "SmoothL1: residuals beyond beta count linearly", log_stops(0.01, 10, 20)),
+        make[Point]("start", "where the descent starts; or click on a map, or drag"),
+        make[Toggles]("losses", "which losses are shown", tuple(LOSSES)),
+        make[Check]("arrows", "the field of negative gradients over the maps", width="74px"),
+        make[Menu]("theme", "colours of the picture", ["auto", "light", "dark"], width=116, label_width="42px"),
+        make[Scrubber]("step", "walk through the run; at a step the vectors that make up the next one are drawn"),
+    ]  # fmt: skip
+    names = tuple(rules.declared())
+    by_name = {control.name: control for control in controls}
+
+    buttons = panel.make_buttons(looks, "copy a torch script that reproduces this run, all its steps")
+
+    def row(*names: str) -> widgets.HBox:
+        return widgets.HBox([by_name[name] for name in names], layout=looks.layout(width=f"{WIDTH}px"))
+
+    column = widgets.VBox(
+        [
+            by_name["preset"],
+            by_name["dataset"],
+            row("optimizer", "theme"),
+            *(by_name[name] for name in names if not isinstance(by_name[name], Check)),
+            row(*(name for name in names if isinstance(by_name[name], Check)), "arrows"),
+            by_name["steps"],
+            by_name["delta"],
+            by_name["beta"],
+            by_name["start"],
+            by_name["losses"],
+            by_name["step"],
+            buttons,
+        ],
+        layout=widgets.Layout(width=f"{WIDTH}px", flex="0 0 auto", overflow="hidden"),
+    )
+    return by_name, column, looks

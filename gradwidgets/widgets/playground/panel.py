@@ -1,0 +1,340 @@
+"""OptimizerPlayground: drag an optimizer's settings and watch what they do to a descent.
+
+Left the controls; right the loss maps with the paths of all losses shown, the data with the fitted lines, the loss
+of every step; below them one line of words a loss.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from traitlets import TraitError, validate
+
+from gradwidgets.core import LOSSES, OBJECTIVES, OPTIMIZERS, Stability, SurfaceGrid, Trajectory, script
+from gradwidgets.core.results.slices import Slices
+from gradwidgets.figures.base.style import STYLES
+from gradwidgets.figures.playground.figure import PlaygroundFigure, Run
+from gradwidgets.widgets.controls import Check
+from gradwidgets.widgets.kernel.as_usual import as_usual
+from gradwidgets.widgets.panel.making import whole_or_nothing
+from gradwidgets.widgets.panel.panel import Panel
+from gradwidgets.widgets.panel.prediction import Asked, Mark
+from gradwidgets.widgets.panel.traits import Flag, OneOf, Pair, Real, SomeOf, Whole
+from gradwidgets.widgets.playground import guess, rules, words
+from gradwidgets.widgets.playground.controls import make_controls
+from gradwidgets.widgets.playground.picture import axes_order, maps_of, parts_of, runs_of
+from gradwidgets.widgets.playground.presets import PRESETS
+from gradwidgets.widgets.playground.problem import YOURS, Problems, Result, Settings
+
+_LOSSES = tuple(LOSSES)
+_FEW = 12  # points of somebody's own data that a call spells out
+
+
+class OptimizerPlayground(Panel):
+    """What an optimizer's settings do to a descent, followed by hand.
+
+    Without arguments one neuron, y = weight·x + bias, is fitted to 50 points under four losses.
+
+    Args:
+        x: Inputs, (n,): a list, a NumPy array, a torch tensor or a pandas column.
+        y: Targets, (n,).
+        objective: Instead of data: a name in `gradwidgets.core.OBJECTIVES`, an `Objective`, or any torch function
+            of two parameters, `f(a, b)` or `f(points)` with points of shape (..., 2).
+        **settings: Initial values of the traits below, and `layout`.
+
+    Attributes:
+        optimizer: The rule, by its name in torch: one of `gradwidgets.core.OPTIMIZERS`. The settings below are those
+            of torch's class, and count where the rule has them. Another rule brings an `lr` that suits it in place
+            of one that nobody chose.
+        lr: Learning rate.
+        betas: Adam: how much of the averages of the gradient and of its square is kept.
+        eps: Adam: what keeps the divisor from 0.
+        amsgrad: Adam: whether to divide by the largest average so far.
+        momentum: Share of the last step's buffer that is kept.
+        dampening: Share of the gradient that is kept out of the buffer.
+        weight_decay: Pull towards the origin, as a multiple of the parameters.
+        nesterov: Whether momentum looks ahead; needs momentum > 0 and dampening = 0.
+        maximize: Whether to climb instead.
+        steps: Number of steps, 0 to 100,000.
+        start: Where the descent starts, in the order of the objective's parameters: (weight, bias).
+        losses: Which of the four losses are shown.
+        delta: Where Huber's loss turns from quadratic to linear.
+        beta: The same for SmoothL1.
+        arrows: Whether the maps carry the field of negative gradients.
+        dataset: Name of the data or of the ready-made objective; `"yours"` for what was passed in.
+        step: Up to which step the run is shown; None for all of it.
+        theme: `"auto"` (JupyterLab's), `"light"` or `"dark"`.
+        hide, lock, style, predict: What a teacher prepares, see `TaughtPanel` and `GuessedPanel`.
+        error: What went wrong last; empty when all is well.
+        summary: The outcome in words, one line a loss.
+
+    Raises:
+        TraitError: A setting is refused; it says what is allowed.
+        ValueError: x and y cannot be fitted, or the objective is not one.
+        TypeError: An argument is unknown or of a wrong type.
+
+    Example:
+        >>> from gradwidgets import OptimizerPlayground
+        >>> playground = OptimizerPlayground(lr=0.05, momentum=0.9)
+        >>> print(playground.summary)  # doctest: +SKIP
+    """
+
+    optimizer = OneOf("SGD", lambda self: tuple(OPTIMIZERS)).tag(setting=True)
+    locals().update(rules.traits(lr=0.1))  # lr, momentum, betas …: a trait for every setting of every rule
+    steps = Whole(100, low=0, high=100_000).tag(setting=True)
+    start = Pair((6.0, -3.0)).tag(setting=True)
+    losses = SomeOf(_LOSSES, _LOSSES).tag(setting=True)
+    delta = Real(1.0, low=0, high=1e6, above=True).tag(setting=True)
+    beta = Real(1.0, low=0, high=1e6).tag(setting=True)
+    arrows = Flag(False).tag(setting=True)
+    dataset = OneOf("article", lambda self: self._problems.names).tag(setting=True)
+    step = Whole(None, low=0, high=100_000, allow_none=True).tag(setting=True)
+
+    file_name = "gradwidgets-playground"
+    _drawn: tuple | None = None
+
+    @whole_or_nothing
+    def __init__(self, x: object = None, y: object = None, *, objective: object = None, **settings: object) -> None:
+        layout, settings = self._apart(settings)
+        with as_usual():
+            self._problems = Problems(x, y, objective)
+        super().__init__(**layout)
+        self._begin(settings)
+
+    def _set_up(self, settings: Mapping[str, object]) -> None:
+        with self._together():
+            self.dataset = self._problems.names[0]
+            for name, value in settings.items():
+                setattr(self, name, value)
+            if "start" not in settings:
+                self.start = self._problems[self.dataset].base.start
+            if "lr" not in settings:
+                self.lr = self._suitable_lr(self.dataset)
+        self._initial = self._values()
+        self._figure = PlaygroundFigure(*self._picture_size())
+        self.controls, column, self._looks = make_controls(self)
+        self._assemble(self._figure.figure, column)
+        self._refresh()
+
+    # -- results ------------------------------------------------------------------------------------------
+
+    @property
+    def trajectories(self) -> dict[str, Trajectory]:
+        """The run of each loss shown, by name."""
+        return dict(self._settled().trajectories)
+
+    @property
+    def surfaces(self) -> dict[str, SurfaceGrid]:
+        """The map of each loss shown, by name."""
+        return dict(self._settled().surfaces)
+
+    @property
+    def stability(self) -> dict[str, Stability | None]:
+        """The stability of each loss shown at its minimum, by name; None where no minimum is known."""
+        return dict(self._settled().stability)
+
+    def code(self) -> str:
+        """Return a torch script that makes the shown runs with `torch.optim` and prints where they end."""
+        result = self._settled()
+        settings = result.settings
+        with as_usual():
+            return script(result.objectives, settings.optimizer, settings.start, settings.steps)
+
+    # -- computing ----------------------------------------------------------------------------------------
+
+    @validate("nesterov", "momentum", "dampening")
+    def _nesterov_excludes_dampening(self, proposal):
+        wanted = {name: getattr(self, name) for name in ("nesterov", "momentum", "dampening")}
+        wanted[proposal["trait"].name] = proposal["value"]
+        if wanted["nesterov"] and (wanted["momentum"] <= 0 or wanted["dampening"] != 0):
+            raise TraitError(
+                "nesterov needs momentum > 0 and dampening = 0, as in torch.optim.SGD; "
+                f"got momentum {wanted['momentum']:g} and dampening {wanted['dampening']:g}"
+            )
+        return proposal["value"]
+
+    def _snapshot(self) -> Settings:
+        optimizer = rules.rule_of(self)
+        return Settings(self.dataset, self.losses, self.delta, self.beta, optimizer, self.steps, self.start)
+
+    def _suitable_lr(self, dataset: str, optimizer: str | None = None) -> float:
+        rule = OPTIMIZERS[optimizer or self.optimizer](lr=0.1)
+        with as_usual():
+            problem = self._problems[dataset]
+            start = problem.base.start
+            return problem.suitable_lr(Settings(dataset, self.losses, self.delta, self.beta, rule, 0, start))
+
+    def _suited(self, dataset: str, optimizer: str, now: tuple[str, str]) -> dict[str, object]:
+        """The settings that come with a problem or a rule: a start and a learning rate that suit it.
+
+        Another rule brings another learning rate only in place of one that nobody chose.
+        """
+        if dataset != now[0]:
+            return {"start": self._problems[dataset].base.start, "lr": self._suitable_lr(dataset, optimizer)}
+        if optimizer != now[1] and self.lr == self._suitable_lr(*now):
+            return {"lr": self._suitable_lr(dataset, optimizer)}
+        return {}
+
+    def _along(self, name: str, old: object) -> dict[str, object]:
+        # What a problem or a rule brings, unless it is set along with it.
+        now = {"dataset": self.dataset, "optimizer": self.optimizer, name: old}
+        return self._suited(self.dataset, self.optimizer, (now["dataset"], now["optimizer"]))
+
+    def _work(self, settings: Settings) -> Slices[Result]:
+        return self._problems[settings.dataset].work(settings)
+
+    def _preview(self, settings: Settings) -> Result | None:
+        return self._problems[settings.dataset].preview(settings)
+
+    # -- showing ------------------------------------------------------------------------------------------
+
+    def _show(self, result: Result) -> None:
+        """Bring picture, controls and words to `result` and the present view of it."""
+        self._shown = result
+        self._draw_ground(result)
+        k = self._step_shown(result)
+        parts = parts_of(result, k)
+        self._draw_runs(result, runs_of(result, k, parts))
+        self._show_words(result, k, parts)
+        self._show_controls(result)
+        self.complain("")
+
+    def _draw_runs(self, result: Result, runs: Mapping[str, Run]) -> None:
+        """Draw what moves over the ground."""
+        seen = self._covered or self._guess_in_place
+        self._figure.mark_guess(*guess.drawn(result, self.answer if seen else {}))
+        if self._figure.explain(runs):
+            self.canvas.stale()
+        self._figure.update(runs, [result.settings.start[i] for i in axes_order(result)])
+        self.canvas.paint()
+
+    def _draw_ground(self, result: Result) -> None:
+        """Draw what lies under the moving artists, as far as it changed."""
+        steps, names = result.settings.steps, tuple(result.objectives)
+        frame = (result.settings.dataset, names, result.sampled, self._style_name(), self.arrows, self._picture_size())
+        frame += (self.style,)
+        surfaces = tuple(id(result.surfaces[name]) for name in names)
+        before, self._drawn = self._drawn, None  # until it is
+        self._draw_what_changed(result, before, (frame, surfaces, steps))
+        self._drawn = frame, surfaces, steps
+
+    def _draw_what_changed(self, result: Result, before: tuple | None, now: tuple) -> None:
+        frame, surfaces, steps = now
+        if before is None or before[0] != frame:
+            style = STYLES[self._style_name()]
+            self._figure.build(maps_of(result), style=style, arrows=self.arrows, steps=steps)
+            self.canvas.stale()
+            return
+        if before[1] != surfaces:
+            self.canvas.stale(*self._figure.show_maps(maps_of(result)))
+        if before[2] != steps:
+            self.canvas.stale(with_labels=self._figure.set_steps(steps))
+
+    def _step_shown(self, result: Result) -> int | None:
+        return None if self.step is None or self.step >= result.settings.steps else self.step
+
+    def _show_words(self, result: Result, k: int | None, parts: Mapping[str, object]) -> None:
+        settings = result.settings
+        style = STYLES[self._style_name()]
+        facts = (result.objectives, result.outcomes, result.stability, settings.optimizer, settings.steps)
+        text = words.summary(*facts)
+        if k is None:
+            table = words.table(*facts, style=style)
+        else:
+            own_part = settings.optimizer.own_part
+            table = words.step_table(parts, result.trajectories, k, own_part=own_part, style=style)
+            text = "\n".join((text, f"step {k} of {settings.steps}", *words.step_notes(parts)))
+        if result.sampled is not None:
+            used, total = result.sampled
+            note = f"preview from {used:,} of {total:,} points; all of them are being computed"
+            text, table = f"{note}\n{text}", f'{table}<div class="note">{note}</div>'
+        self._words.value = table
+        self.summary = text
+
+    def _show_controls(self, result: Result) -> None:
+        controls = self.controls
+        controls["step"].span(self.steps)
+        rules.show_those_of(self.optimizer, controls, self._looks)
+        for name in controls:
+            self._show_control(name)
+        fits = self._problems[self.dataset].fits_data
+        for name in ("delta", "beta", "losses"):
+            controls[name].enable(fits, "" if fits else "only where a line is fitted to data")
+        excluded = "torch allows no dampening with Nesterov momentum" if self.nesterov else ""
+        controls["dampening"].enable(not self.nesterov, excluded)
+        blocked = not self.nesterov and (self.momentum == 0 or self.dampening != 0)
+        reason = "Nesterov needs momentum above 0" if self.momentum == 0 else "Nesterov needs dampening 0"
+        controls["nesterov"].enable(not blocked, reason if blocked else "")
+        self.page.tips = {c.box.description: c.box.tooltip for c in controls.values() if isinstance(c, Check)}
+        controls["start"].name_parts(next(iter(result.objectives.values())).parameters)
+
+    def _preset(self) -> str:
+        """The preset whose settings are the present ones, or ""."""
+        fitting = (n for n, preset in PRESETS.items() if all(getattr(self, k) == v for k, v in preset.items()))
+        return next(fitting, "")
+
+    def _problem_repr(self) -> dict[str, str]:
+        if self.dataset != YOURS:
+            return {}
+        problem = self._problems[YOURS]
+        named = next((name for name, objective in OBJECTIVES.items() if objective is problem.base), problem.base)
+        if not problem.fits_data:
+            return {"dataset": f"objective={named!r}"}
+        sample = problem.base.sample
+        return {"dataset": "x, y" if sample.n > _FEW else f"{sample.x.tolist()}, {sample.y.tolist()}"}
+
+    def _usual(self) -> dict[str, object]:
+        suited = {"start": self._problems[self.dataset].base.start, "lr": self._suitable_lr(self.dataset)}
+        return {**super()._usual(), **suited}
+
+    # -- a guess before the picture -----------------------------------------------------------------------
+
+    def _asked(self) -> list[Asked]:
+        return guess.asked()
+
+    def _asked_about(self) -> Settings:
+        return self._snapshot()
+
+    def _question(self) -> str:
+        return guess.question(self._shown)
+
+    def _marks(self, answer: Mapping[str, object]) -> Sequence[Mark]:
+        return guess.marks(self._settled(), answer)
+
+    def _forget_drawing(self) -> None:
+        self._drawn = None
+
+    def _cover(self, result: Result) -> None:
+        self._draw_ground(result)
+        self._draw_runs(result, guess.covered_runs(result))
+        self._prediction.asked["end"].control.name_parts(next(iter(result.objectives.values())).parameters)
+        self._show_controls(result)
+
+    def _guess_at(self, event) -> None:
+        point = self._figure.point_at(event.inaxes, event.xdata, event.ydata)
+        if point is not None and event.inaxes is self._figure.maps[guess.asked_loss(self._shown)].axes:
+            end = dict(zip(axes_order(self._shown), point, strict=True))
+            self._prediction.asked["end"].control.choose((float(f"{end[0]:.4g}"), float(f"{end[1]:.4g}")))
+
+    # -- what the page does -------------------------------------------------------------------------------
+
+    def _meant(self, chosen: Mapping[str, object]) -> dict[str, object]:
+        meant = dict(chosen)
+        meant = {**PRESETS.get(meant.pop("preset", None), {}), **meant}
+        now = self.dataset, self.optimizer
+        # Perhaps anything, from a file: it is refused when it is set.
+        dataset, optimizer = (meant.get(name, value) for name, value in zip(("dataset", "optimizer"), now, strict=True))
+        known = isinstance(dataset, str) and dataset in self._problems
+        if known and isinstance(optimizer, str) and optimizer in OPTIMIZERS:
+            meant = self._suited(dataset, optimizer, now) | meant
+        return meant
+
+    def _show_control(self, name: str) -> None:
+        self.controls[name].show(self._preset() if name == "preset" else getattr(self, name))
+
+    def _move(self, event) -> None:
+        """Move the start to where a person pressed or drags."""
+        point = self._figure.point_at(event.inaxes, event.xdata, event.ydata)
+        if point is not None:
+            start = dict(zip(axes_order(self._shown), point, strict=True))
+            self.controls["start"].choose((float(f"{start[0]:.4g}"), float(f"{start[1]:.4g}")))

@@ -1,0 +1,108 @@
+"""From a playground's result to what its figure draws."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+
+from gradwidgets.core import Objective, Optimizer, Regression, StepParts, Trajectory, step_parts
+from gradwidgets.figures.playground.figure import Maps, Run
+from gradwidgets.widgets.playground.problem import Result
+
+_DRAWN_STEPS = 3_000
+
+
+def axes_order(result: Result) -> list[int]:
+    """Return which of the two parameters is drawn horizontally, and which vertically."""
+    first, grid = next(iter(result.objectives.values())), next(iter(result.surfaces.values()))
+    return [first.parameters.index(name) for name in (grid.x_name, grid.y_name)]
+
+
+def maps_of(result: Result) -> Maps:
+    """Return what lies under the paths."""
+    names, order = tuple(result.objectives), axes_order(result)
+    grids, objectives = result.surfaces, result.objectives
+    grid, first = grids[names[0]], objectives[names[0]]
+    return Maps(
+        names=names,
+        x_name=grid.x_name,
+        y_name=grid.y_name,
+        x=grid.x.numpy(),
+        y=grid.y.numpy(),
+        loss={name: grids[name].loss.numpy() for name in names},
+        gradient={name: (grids[name].grad_x.numpy(), grids[name].grad_y.numpy()) for name in names},
+        minima={name: np.array(objectives[name].minima, float).reshape(-1, 2)[:, order] for name in names},
+        lowest={name: _lowest(objectives[name]) for name in names},
+        data=(first.sample.x.numpy(), first.sample.y.numpy()) if isinstance(first, Regression) else None,
+    )
+
+
+def parts_of(result: Result, k: int | None) -> dict[str, StepParts]:
+    """Return what makes up step k of each run that is still going; nothing where k is None."""
+    if k is None:
+        return {}
+    return {
+        name: step_parts(run, result.objectives[name], result.settings.optimizer, k)
+        for name, run in result.trajectories.items()
+        if k < _alive(run)
+    }
+
+
+def runs_of(result: Result, k: int | None, parts: Mapping[str, StepParts]) -> dict[str, Run]:
+    """Return the runs as drawn.
+
+    Args:
+        result: The result.
+        k: The last step shown; None for all.
+        parts: What makes up step k, by loss name.
+    """
+    order, runs = axes_order(result), {}
+    for name, run in result.trajectories.items():
+        points = run.points.numpy()
+        last = len(points) - 1 if k is None else k
+        path = points[: min(last, _alive(run)) + 1][:, order]
+        path = path[np.isfinite(path).all(axis=1)]
+        ended = bool(np.isfinite(points[last]).all())
+        fits = ended and isinstance(result.objectives[name], Regression)
+        runs[name] = Run(
+            path=_thinned(path),
+            losses=run.losses.numpy()[: last + 1],
+            end=points[last][order] if ended else None,
+            fit=(float(points[last][0]), float(points[last][1])) if fits else None,
+            vectors=_vectors(parts[name], order, result.settings.optimizer) if name in parts else {},
+        )
+    return runs
+
+
+def _alive(run: Trajectory) -> int:
+    return len(run.points) if run.diverged_at is None else run.diverged_at
+
+
+def _lowest(objective: Objective) -> float | None:
+    return float(objective(objective.minima).min()) if objective.minima else None
+
+
+def _thinned(path: np.ndarray) -> np.ndarray:
+    """Keep every early step and an even sample of a very long run's later ones."""
+    if len(path) <= _DRAWN_STEPS:
+        return path
+    head = _DRAWN_STEPS // 2
+    later = np.linspace(head, len(path) - 1, _DRAWN_STEPS - head).round().astype(int)
+    return path[np.concatenate([np.arange(head), later])]
+
+
+def _vectors(part: StepParts, order: list[int], optimizer: Optimizer) -> dict[str, np.ndarray]:
+    """Return the parts of a step that are not zero: name to (from where, how far), (2, 2), horizontal first."""
+    here = torch.zeros(2, dtype=torch.float64)
+    vectors = {
+        "gradient": (here, part.gradient_part),
+        "momentum": (here, part.momentum_part),
+        "decay": (here, part.weight_decay_part),
+        "step": (here, part.next_point - part.point),
+    }
+    if part.lookahead_gradient is not None:
+        vectors["look-ahead"] = (part.lookahead_point - part.point, -optimizer.lr * part.lookahead_gradient)
+    drawn = {name: torch.stack(vector).numpy()[:, order] for name, vector in vectors.items()}
+    return {name: vector for name, vector in drawn.items() if np.isfinite(vector).all() and np.any(vector[1] != 0)}

@@ -1,0 +1,244 @@
+"""What a playground looks at, and the way from its settings to one frozen result."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+import torch
+
+from gradwidgets.core import (
+    DATASETS,
+    OBJECTIVES,
+    Objective,
+    Optimizer,
+    Outcome,
+    Regression,
+    Stability,
+    SurfaceGrid,
+    Trajectory,
+    as_objective,
+    choose,
+    descending_each,
+    outcome,
+    regression,
+    sampling_each,
+    stability,
+)
+from gradwidgets.core.results.slices import Slices, finish, part_of
+from gradwidgets.widgets.kernel.as_usual import as_usual
+
+YOURS = "yours"  # the name of what was passed in
+_MAPS_KEPT = 64
+_MANY_POINTS, _PREVIEW_POINTS = 20_000, 2_000
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a run depends on."""
+
+    dataset: str
+    losses: tuple[str, ...]
+    delta: float
+    beta: float
+    optimizer: Optimizer
+    steps: int
+    start: tuple[float, float]
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """Everything computed for one `Settings`; dicts are by loss name.
+
+    Attributes:
+        settings: The settings.
+        objectives: The losses.
+        surfaces: Their maps.
+        trajectories: Their runs.
+        outcomes: What became of the runs.
+        stability: Of each loss at its minimum; None where no minimum is known.
+        sampled: (used, all) numbers of points where the result is a preview from a sample; None where it is exact.
+    """
+
+    settings: Settings
+    objectives: Mapping[str, Objective]
+    surfaces: Mapping[str, SurfaceGrid]
+    trajectories: Mapping[str, Trajectory]
+    outcomes: Mapping[str, Outcome]
+    stability: Mapping[str, Stability | None]
+    sampled: tuple[int, int] | None = None
+
+    @property
+    def exact(self) -> bool:
+        """Whether all points were used and all steps made."""
+        return self.sampled is None
+
+
+class Problem:
+    """Data under any loss, or one objective; its maps are computed once.
+
+    Args:
+        base: The objective, or a regression under any loss.
+        axes: What the maps show; the base's own view if not given.
+        sampled: See `Result`.
+    """
+
+    def __init__(
+        self,
+        base: Objective,
+        axes: Mapping[str, tuple[float, float]] | None = None,
+        sampled: tuple[int, int] | None = None,
+    ) -> None:
+        self.base, self._sampled = base, sampled
+        self._axes = axes
+        self._objectives: dict[tuple, Objective] = {}
+        self._maps: dict[tuple, SurfaceGrid] = {}
+        self._few: Problem | None = None
+
+    @property
+    def axes(self) -> Mapping[str, tuple[float, float]]:
+        """Name → (low, high) of what the maps show, horizontal first."""
+        return self._axes or self.base.view
+
+    @property
+    def fits_data(self) -> bool:
+        """Whether this is a line fitted to data, which can be done under any loss."""
+        return isinstance(self.base, Regression)
+
+    def objectives(self, settings: Settings) -> dict[str, Objective]:
+        """Return the losses shown, by name."""
+        return {key[0]: self._objective(key) for key in self._keys(settings)}
+
+    def _keys(self, settings: Settings) -> list[tuple]:
+        if not self.fits_data:
+            return [(self.base.name,)]
+        thresholds = {"Huber": {"delta": settings.delta}, "SmoothL1": {"beta": settings.beta}}
+        return [(loss, *thresholds.get(loss, {}).items()) for loss in settings.losses]
+
+    def _objective(self, key: tuple) -> Objective:
+        if key not in self._objectives:
+            name, *threshold = key
+            self._objectives[key] = self.base.with_loss(name, **dict(threshold)) if self.fits_data else self.base
+        return self._objectives[key]
+
+    def work(self, settings: Settings) -> Slices[Result]:
+        """Compute a result, in slices.
+
+        Args:
+            settings: For which.
+
+        Yields:
+            The share that is done.
+
+        Returns:
+            The result.
+        """
+        keys = {key[0]: key for key in self._keys(settings)}
+        objectives = self.objectives(settings)
+        yield 0.0
+        missing = {name: objectives[name] for name, key in keys.items() if key not in self._maps}
+        share = 0.6 if missing else 0.0
+        if missing:
+            if len(self._maps) > _MAPS_KEPT:  # a dragged delta leaves a trail of maps
+                self._maps.clear()
+                missing = objectives
+            found = yield from part_of(sampling_each(missing, self.axes), 0.0, share)
+            self._maps |= {keys[name]: grid for name, grid in found.items()}
+        runs = yield from part_of(
+            descending_each(objectives, settings.optimizer, settings.start, settings.steps), share, 0.95 - share
+        )
+        stable = {}
+        for name, objective in objectives.items():
+            stable[name] = stability_at_minimum(objective, settings.optimizer)
+            yield 0.95
+        return Result(
+            settings,
+            objectives,
+            {name: self._maps[key] for name, key in keys.items()},
+            runs,
+            {name: outcome(runs[name], objective) for name, objective in objectives.items()},
+            stable,
+            self._sampled,
+        )
+
+    def preview(self, settings: Settings) -> Result | None:
+        """Return a quick result from a sample of very many points, on the same axes; None where there are few.
+
+        Args:
+            settings: For which; of very many steps only the first are made.
+        """
+        if not self.fits_data or self.base.sample.n <= _MANY_POINTS:
+            return None
+        if self._few is None:
+            x, y = self.base.sample.x, self.base.sample.y
+            chosen = torch.linspace(0, len(x) - 1, _PREVIEW_POINTS, dtype=torch.float64).round().long()
+            self._few = Problem(regression(x[chosen], y[chosen]), self.axes, (_PREVIEW_POINTS, len(x)))
+        quick = finish(self._few.work(replace(settings, steps=min(settings.steps, 1_000))))
+        return replace(quick, settings=settings)
+
+    def suitable_lr(self, settings: Settings) -> float:
+        """Return a learning rate that shows a descent: 0.1, or half the largest stable one where that is less."""
+        objectives = self.objectives(settings)
+        # MSE is the steepest and its minimum the cheapest: with it, the others need not be asked.
+        asked = [objectives["MSE"]] if "MSE" in objectives else [o for o in objectives.values() if o.smooth]
+        found = [stability_at_minimum(objective, replace(settings.optimizer, lr=0.1)) for objective in asked]
+        limits = [stable.lr_limit for stable in found if stable is not None and stable.lr_limit]
+        return float(f"{min([0.1, *(limit / 2 for limit in limits)]):.1g}")
+
+
+class Problems:
+    """All that a playground can look at, by name.
+
+    Args:
+        x: The user's inputs, or None.
+        y: The user's targets, or None.
+        objective: The user's objective: an `Objective`, a name in `OBJECTIVES`, a function, or None.
+
+    Raises:
+        ValueError: The arguments do not make a problem.
+        TypeError: An argument has a wrong type.
+    """
+
+    def __init__(self, x: object = None, y: object = None, objective: object = None) -> None:
+        self._made: dict[str, Problem] = {}
+        self._makers: dict[str, Callable[[], Objective]] = {
+            **{name: lambda give=give: regression(*give()) for name, give in DATASETS.items()},
+            **{name: lambda ready=ready: ready for name, ready in OBJECTIVES.items()},
+        }
+        if objective is not None and (x is not None or y is not None):
+            raise ValueError("give x and y, or an objective, not both")
+        if (x is None) != (y is None):
+            raise ValueError(f"x and y belong together; {'x' if x is None else 'y'} is missing")
+        if objective is not None:
+            self._made[YOURS] = Problem(_as_objective(objective))
+        elif x is not None:
+            self._made[YOURS] = Problem(regression(x, y))
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names, what the user passed in first."""
+        return (*((YOURS,) if YOURS in self._made else ()), *self._makers)
+
+    def __contains__(self, name: str) -> bool:
+        """Whether there is a problem of this name."""
+        return name in self.names
+
+    def __getitem__(self, name: str) -> Problem:
+        """The problem of this name, made when first asked for."""
+        if name not in self._made:
+            with as_usual():
+                self._made[name] = Problem(self._makers[name]())
+        return self._made[name]
+
+
+def stability_at_minimum(objective: Objective, optimizer: Optimizer) -> Stability | None:
+    """Return the stability at the objective's minimum; None where no minimum is known."""
+    return stability(objective, optimizer) if objective.minima else None
+
+
+def _as_objective(objective: object) -> Objective:
+    if isinstance(objective, Objective):
+        return objective
+    if isinstance(objective, str):
+        return choose("objective", objective, OBJECTIVES)
+    return as_objective(objective)

@@ -1,0 +1,100 @@
+"""From the rules in `OPTIMIZERS` to the playground's traits and controls: no rule is named here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import Field, fields
+from typing import Any
+
+import numpy as np
+from traitlets import TraitType
+
+from gradwidgets.core.optimizers import OPTIMIZERS, Optimizer, Setting, settings_of
+from gradwidgets.widgets.controls import Check, Control, Looks, Number, Point, log_stops
+from gradwidgets.widgets.panel.traits import Flag, Pair, Real
+
+_NEAR_1 = (
+    *np.arange(0, 0.9, 0.05).round(2),
+    *np.arange(0.9, 0.99, 0.01).round(2),
+    *np.arange(0.99, 1.0001, 0.001).round(3),
+)
+
+
+def declared() -> dict[str, tuple[Field, Setting]]:
+    """Every setting of every rule, by name, where a rule's own stand before what it shares with those above it."""
+    found: dict[str, tuple[Field, Setting]] = {}
+    for rule in OPTIMIZERS.values():
+        waiting: list[tuple[Field, Setting]] = []
+        for field, setting in settings_of(rule):
+            if field.name in found:
+                found = _with_before(found, field.name, waiting)
+                waiting = []
+            else:
+                waiting.append((field, setting))
+        found |= {field.name: (field, setting) for field, setting in waiting}
+    return found
+
+
+def traits(**defaults: object) -> dict[str, TraitType]:
+    """A trait for every setting.
+
+    Args:
+        **defaults: Other defaults than the rule's own.
+    """
+    return {name: _trait(field, setting, defaults) for name, (field, setting) in declared().items()}
+
+
+def controls(make: Mapping[type, Any]) -> list[Control]:
+    """A control for every setting.
+
+    Args:
+        make: Kind → what makes a control of that kind.
+    """
+    return [_control(make, field, setting) for field, setting in declared().values()]
+
+
+def rule_of(panel: object) -> Optimizer:
+    """The rule that a panel's settings make."""
+    make = OPTIMIZERS[panel.optimizer]
+    return make(**{field.name: getattr(panel, field.name) for field in fields(make)})
+
+
+def show_those_of(rule: str, found: Mapping[str, Control], looks: Looks) -> None:
+    """Show the controls of one rule's settings and hide the others'."""
+    own = {field.name for field in fields(OPTIMIZERS[rule])}
+    for name in declared():
+        found[name].reveal(name in own, looks)
+
+
+def _with_before(found: dict, name: str, waiting: list) -> dict:
+    names = list(found)
+    at = names.index(name)
+    new = {field.name: (field, setting) for field, setting in waiting}
+    return {n: found[n] for n in names[:at]} | new | {n: found[n] for n in names[at:]}
+
+
+def _trait(field: Field, setting: Setting, defaults: Mapping[str, object]) -> TraitType:
+    default = defaults.get(field.name, field.default)
+    low, high = setting.range
+    if isinstance(default, bool):
+        return Flag(default).tag(setting=True)
+    if isinstance(default, tuple):
+        return Pair(default, low=low, high=high).tag(setting=True)
+    return Real(default, low=low, high=high).tag(setting=True)
+
+
+def _control(make: Mapping[type, Any], field: Field, setting: Setting) -> Control:
+    if isinstance(field.default, bool):
+        return make[Check](field.name, setting.meaning, width="90px")
+    if isinstance(field.default, tuple):
+        return make[Point](field.name, setting.meaning)
+    return make[Number](field.name, setting.meaning, _stops(setting))
+
+
+def _stops(setting: Setting) -> tuple[float, ...]:
+    low, high = setting.stops
+    if setting.scale == "near 1":
+        return _NEAR_1
+    if setting.scale == "even":
+        return tuple(np.linspace(low, high, 21).round(2))
+    return log_stops(low, high, 20) if setting.scale == "log" else (0.0, *log_stops(low, high, 8))

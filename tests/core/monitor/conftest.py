@@ -1,0 +1,3 @@
+from tests.core.layers.conftest import seeded, two_threads
+
+__all__ = ["seeded", "two_threads"]

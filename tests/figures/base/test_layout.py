@@ -1,0 +1,92 @@
+"""Where things go."""
+
+from itertools import combinations
+
+import pytest
+
+from gradwidgets.figures.base.layout import (
+    curvature_layout,
+    live_layout,
+    playground_layout,
+    report_layout,
+    surface_layout,
+)
+
+SIZES = [(400, 380), (580, 466), (620, 470), (900, 600), (1500, 900)]
+
+
+@pytest.mark.parametrize("with_data", [True, False], ids=["data", "objective"])
+@pytest.mark.parametrize("size", SIZES, ids=str)
+@pytest.mark.parametrize("count", [1, 2, 3, 4])
+def test_boxes_lie_inside_and_apart(count, size, with_data):
+    layout = playground_layout(count, *size, with_data)
+    boxes = [*layout.maps, layout.losses, *([layout.data] if with_data else [])]
+    assert len(layout.maps) == count and (layout.data is None) is not with_data
+    for left, bottom, width, height in boxes:
+        assert left > 0 and bottom > 0 and left + width < 1 and bottom + height < 1
+        assert width * size[0] >= 60 and height * size[1] >= 70
+    assert_apart(boxes)
+
+
+@pytest.mark.parametrize(("count", "aside"), [(1, False), (1, True), (2, False), (2, True)])
+@pytest.mark.parametrize("size", SIZES, ids=str)
+def test_maps_scales_and_cuts_of_a_surface_lie_inside_and_apart(count, aside, size):
+    layout, bars = surface_layout(count, *size, aside=aside)
+    boxes = [*layout.maps, *bars, layout.data, layout.losses]
+    assert len(layout.maps) == count + aside and len(bars) == 1 + aside
+    assert len({(round(w, 9), round(h, 9)) for _, _, w, h in layout.maps}) == 1
+    for left, bottom, width, height in boxes:
+        assert left > 0 and bottom > 0 and left + width < 1 and bottom + height < 1
+    assert all(width * size[0] >= 60 and height * size[1] >= 60 for _, _, width, height in layout.maps)
+    assert_apart(boxes)
+
+
+@pytest.mark.parametrize("letters", [0, 3, 8])
+def test_a_report_s_map_and_scale_or_its_two_plots_lie_inside_and_apart(letters):
+    layout, bar = report_layout(620, 520, letters=letters)
+    boxes = [*layout.maps, bar] if letters else [layout.data, layout.losses]
+    for left, bottom, width, height in boxes:
+        assert left > 0 and bottom > 0 and left + width < 1 and bottom + height < 1
+    assert_apart(boxes)
+    if letters:  # the scale's labels have room beside it
+        assert (1 - bar[0] - bar[2]) * 620 > letters * 0.6 * layout.small * layout.dpi / 72
+
+
+def assert_apart(boxes):
+    for one, other in combinations(boxes, 2):
+        apart_across = one[0] + one[2] <= other[0] or other[0] + other[2] <= one[0]
+        apart_down = one[1] + one[3] <= other[1] or other[1] + other[3] <= one[1]
+        assert apart_across or apart_down
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 4])
+def test_every_column_has_labels_below_and_every_row_at_its_left(count):
+    layout = playground_layout(count, 620, 470, True)
+    columns = {round(box[0], 6) for box in layout.maps}
+    rows = {round(box[1], 6) for box in layout.maps}
+    assert {round(layout.maps[k][0], 6) for k in layout.bottom_row} == columns
+    assert {round(layout.maps[k][1], 6) for k in layout.left_column} == rows
+
+
+def test_maps_are_of_one_size():
+    layout = playground_layout(4, 620, 470, True)
+    assert len({(round(w, 9), round(h, 9)) for _, _, w, h in layout.maps}) == 1
+
+
+@pytest.mark.parametrize("size", SIZES, ids=str)
+def test_sizes_follow_the_picture(size):
+    layout = playground_layout(4, *size, True)
+    assert 1 <= layout.scale <= 1.7
+    assert layout.small >= 7 and layout.label >= layout.small and layout.title >= layout.label
+    assert min(layout.arrows) >= 5
+
+
+@pytest.mark.parametrize("size", SIZES, ids=str)
+def test_plots_of_a_training_run_and_of_the_curvature_lie_inside_and_apart(size):
+    live, (curvature, bar) = live_layout(*size), curvature_layout(*size)
+    for boxes in ([*live.maps, live.data, live.losses], [*curvature.maps, curvature.data, bar]):
+        for left, bottom, width, height in boxes:
+            assert left > 0 and bottom > 0 and left + width < 1 and bottom + height < 1
+        assert_apart(boxes)
+    _, _, width, height = curvature.losses
+    assert width * size[0] == pytest.approx(height * size[1])

@@ -1,0 +1,156 @@
+"""The playground's figure alone, with arrays made up here: no widgets, no core."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+from gradwidgets.figures.base.style import STYLES
+from gradwidgets.figures.playground.figure import Maps, PlaygroundFigure, Run
+
+NAMES = ("MSE", "L1")
+X, Y = np.linspace(-2, 2, 21), np.linspace(-3, 3, 31)
+
+
+def maps(names=NAMES, factor: float = 1.0, data: bool = True) -> Maps:
+    x, y = np.meshgrid(X, Y)
+    return Maps(
+        names=names, x_name="bias", y_name="weight", x=X, y=Y,
+        loss=dict.fromkeys(names, factor * (x ** 2 + 2 * y ** 2)),
+        gradient=dict.fromkeys(names, (factor * 2 * x, factor * 4 * y)),
+        minima={n: np.zeros((1, 2)) for n in names}, lowest=dict.fromkeys(names, 0.0),
+        data=(np.arange(5.0), np.arange(5.0) ** 2) if data else None,
+    )  # fmt: skip
+
+
+def run(points: int = 5, **more) -> Run:
+    path = np.column_stack([np.linspace(1, 0, points), np.linspace(-1, 0, points)])
+    return Run(**{"path": path, "losses": np.linspace(9, 1, points), "end": path[-1], "fit": (2.0, 1.0), **more})
+
+
+@pytest.fixture
+def figure() -> PlaygroundFigure:
+    figure = PlaygroundFigure()
+    FigureCanvasAgg(figure.figure)
+    figure.build(maps())
+    figure.update({name: run() for name in NAMES}, (1, -1))
+    return figure
+
+
+def artists(figure) -> list:
+    return [artist for axes in figure.figure.axes for artist in axes.get_children()]
+
+
+def test_artists_are_made_once_and_then_changed(figure):
+    before = artists(figure)
+    figure.update({name: run(9) for name in NAMES}, (0, 0))
+    figure.show_maps(maps(factor=3.0))
+    assert [id(a) for a in artists(figure)] == [id(a) for a in before]
+
+
+def test_only_what_moves_is_animated(figure):
+    moving = {artist for artist in artists(figure) if artist.get_animated()}
+    wanted = {*figure.curves.lines.values(), *figure.data.lines.values()}
+    for one in figure.maps.values():
+        wanted |= {one.path, one.start, one.end, one.guess, one.scale, *one.vectors.values()}
+    assert moving == wanted
+
+
+def test_maps_that_did_not_change_are_not_painted_again(figure):
+    same = maps()
+    figure.show_maps(same)
+    assert figure.show_maps(same) == ([], [])
+    doubled = {"MSE": same.loss["MSE"], "L1": same.loss["L1"] * 2}
+    drawn_again, with_labels = figure.show_maps(replace(same, loss=doubled))
+    assert figure.maps["L1"].axes in drawn_again and figure.maps["MSE"].axes not in drawn_again
+    assert set(with_labels) <= {figure.curves.axes}
+
+
+def test_a_run_never_moves_a_limit(figure):
+    def limits():
+        return [(axes.get_xlim(), axes.get_ylim()) for axes in figure.figure.axes]
+
+    before = limits()
+    wild = np.array([[1.0, -1.0], [1e9, -1e12], [1e200, 1e250]])
+    figure.update({n: run(path=wild, losses=np.array([1, np.inf, np.nan]), end=None, fit=None) for n in NAMES}, (1, -1))
+    assert limits() == before
+    figure.figure.canvas.draw()
+    assert not len(figure.maps["MSE"].end.get_xdata()) and not len(figure.data.lines["MSE"].get_xdata())
+
+
+@pytest.mark.parametrize("theme", STYLES)
+@pytest.mark.parametrize("names", [("MSE",), NAMES, ("MSE", "L1", "Huber"), ("MSE", "L1", "Huber", "SmoothL1"), ("f",)])
+def test_any_number_of_maps_in_any_theme_is_drawn_within_the_picture(names, theme):
+    figure = PlaygroundFigure(580, 466)
+    canvas = FigureCanvasAgg(figure.figure)
+    figure.build(maps(names, data=names != ("f",)), style=STYLES[theme], arrows=True)
+    figure.update({name: run() for name in names}, (1, -1))
+    canvas.draw()
+    inside = figure.figure.bbox
+    for axes in figure.figure.axes:
+        box = axes.get_tightbbox(canvas.get_renderer())
+        assert box.x0 >= inside.x0 - 1 and box.y0 >= inside.y0 - 1
+        assert box.x1 <= inside.x1 + 1 and box.y1 <= inside.y1 + 1
+
+
+def test_vectors_are_drawn_to_one_scale_with_its_factor(figure):
+    here = np.zeros(2)
+    vectors = {
+        "gradient": np.array([here, [0.01, 0.0]]),
+        "step": np.array([here, [0.01, 0.005]]),
+        "look-ahead": np.array([[0.004, 0.002], [0.0, 0.01]]),
+    }
+    figure.update({name: run(vectors=vectors) for name in NAMES}, (1, -1))
+    one = figure.maps["MSE"]
+    assert one.scale.get_visible() and one.scale.get_text().rpartition("vectors ")[2].startswith("×")
+    factor = float(one.scale.get_text().partition("×")[2])
+    for part, (offset, vector) in vectors.items():
+        tail, tip = np.column_stack(one.vectors[part].get_data())[:2]
+        np.testing.assert_allclose(tail, offset * factor, atol=1e-12)
+        np.testing.assert_allclose(tip - tail, vector * factor, atol=1e-12)
+    assert not one.vectors["momentum"].get_visible()
+    figure.update({name: run() for name in NAMES}, (1, -1))
+    assert not one.scale.get_visible() and not one.vectors["step"].get_visible()
+
+
+def test_the_field_points_downhill_with_equal_looks(figure):
+    figure.build(maps(), arrows=True)
+    quiver = figure.maps["MSE"]._quiver
+    x, y = quiver.XY.T
+    keep = np.hypot(x, y) > 0.3
+    assert ((quiver.U * x + quiver.V * y)[keep] < 0).all()
+    lengths = np.hypot(quiver.U, quiver.V)[keep]
+    assert lengths.max() <= 1 + 1e-9 and lengths.min() >= 0.3
+
+
+def test_a_field_without_slope_is_empty_and_warns_nobody():
+    flat = maps()
+    flat = replace(flat, gradient={n: (np.zeros((31, 21)), np.full((31, 21), np.nan)) for n in NAMES})
+    figure = PlaygroundFigure()
+    FigureCanvasAgg(figure.figure)
+    figure.build(flat, arrows=True)
+    figure.figure.canvas.draw()
+
+
+def test_the_mouse_is_on_a_map_or_nowhere(figure):
+    assert figure.point_at(figure.maps["L1"].axes, 0.5, -1) == (0.5, -1.0)
+    assert figure.point_at(None, None, None) is None
+    others = [figure.curves.axes, figure.data.axes]
+    assert all(figure.point_at(axes, 0.5, 1) is None for axes in others)
+
+
+def test_the_steps_axis_follows_the_number_of_steps(figure):
+    for steps, right in ((40, 40), (1, 1), (0, 1)):
+        (axes,) = figure.set_steps(steps)
+        assert axes is figure.curves.axes and axes.get_xlim() == (0, right)
+
+
+@pytest.mark.parametrize("count", [1, 2, 5000, 100_000])
+def test_any_number_of_data_points_is_drawn(count):
+    generator = np.random.default_rng(0)
+    figure = PlaygroundFigure()
+    FigureCanvasAgg(figure.figure)
+    figure.build(replace(maps(), data=(generator.normal(size=count), generator.normal(size=count))))
+    assert max(len(line.get_xdata()) for line in figure.data.axes.lines) <= 2000
+    figure.figure.canvas.draw()
