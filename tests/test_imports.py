@@ -2,6 +2,7 @@
 
 import ast
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
@@ -12,6 +13,14 @@ import pytest
 ROOT = Path(__file__).parent.parent
 PACKAGE = "gradwidgets"
 LAYERS = ("core", "figures", "widgets")
+# The folders of the core, each of which imports those before it alone.
+CORE = (
+    "results", "subject", "objectives", "regression", "optimizers", "descent",
+    "losses", "operations", "surfaces", "layers", "monitor", "spectra",
+)  # fmt: skip
+MOST = 16  # modules in a folder
+# Every widget's and every picture's folder has these.
+SAME_NAMES = {"__init__", "controls", "figure", "guess", "panel", "picture", "presets", "problem", "view", "words"}
 WIDGET_LIBRARIES = ("ipywidgets", "ipympl", "anywidget", "traitlets", "IPython")
 
 
@@ -121,6 +130,32 @@ def problems(root: Path) -> list[str]:
     except CycleError as error:
         found.append(f"a cycle: {' ← '.join(error.args[1])}")
     return found
+
+
+def core_folder(module: str) -> int | None:
+    parts = module.split(".")
+    return CORE.index(parts[2]) if parts[:2] == [PACKAGE, "core"] and len(parts) > 2 else None
+
+
+def test_the_core_s_folders_look_one_way():
+    modules, imports = read_imports(ROOT)
+    assert {m.split(".")[2] for m in modules if m.startswith(f"{PACKAGE}.core.")} == set(CORE)
+    back = [
+        str(one)
+        for one in imports
+        if None not in (core_folder(one.importer), core_folder(one.imported))
+        and core_folder(one.imported) > core_folder(one.importer)
+    ]
+    assert back == []
+
+
+def test_a_folder_is_a_subject_and_a_name_is_used_once():
+    folders, names = Counter(), Counter()
+    for path in module_names(ROOT).values():
+        folders[path.parent] += path.stem != "__init__"
+        names[path.stem] += 1
+    assert {str(folder): count for folder, count in folders.items() if count > MOST} == {}
+    assert {name for name, count in names.items() if count > 1} <= SAME_NAMES
 
 
 def test_the_package_keeps_its_layers():

@@ -41,8 +41,6 @@ from gradwidgets.core.layers import (
     NETWORKS,
     AppliedFix,
     FixRanking,
-    GradientHistory,
-    GradientMonitor,
     LayerFlow,
     LayerStats,
     Trial,
@@ -51,8 +49,6 @@ from gradwidgets.core.layers import (
     batch_norms,
     build_network,
     clip_gradients,
-    compare_records,
-    diagnose,
     fixes_for,
     layer_flow,
     parameter_gradients,
@@ -66,6 +62,7 @@ from gradwidgets.core.layers import (
     trying_fix,
 )
 from gradwidgets.core.losses.loss_call import LossError
+from gradwidgets.core.monitor import GradientHistory, GradientMonitor, compare_records, diagnose
 from gradwidgets.core.objectives.objective import Objective
 from gradwidgets.core.objectives.own_objective import ObjectiveError, as_objective
 from gradwidgets.core.objectives.ready_made import (

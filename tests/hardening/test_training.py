@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import nn
 
-from gradwidgets.core.layers import GradientMonitor
 from gradwidgets.core.layers.passes.passes import run_plain
+from gradwidgets.core.monitor import GradientMonitor
 from tests.hardening.undo import undone
 from tests.hardening.zoo import OURS, whole
 

@@ -18,13 +18,8 @@ from gradwidgets.core.layers.passes.passes import FlowError
 from gradwidgets.core.layers.passes.profile import Trend, gradient_trend, signal_trend
 from gradwidgets.core.layers.passes.stats import LayerFlow, LayerStats
 from gradwidgets.core.layers.preflight import preflight
-from gradwidgets.core.layers.verdicts.checks import CHECKS, diagnose
+from gradwidgets.core.layers.verdicts.checks import CHECKS
 from gradwidgets.core.layers.verdicts.verdict import Check
-from gradwidgets.core.monitor.history import GradientHistory
-from gradwidgets.core.monitor.monitor import GradientMonitor
-from gradwidgets.core.monitor.record_compare import RecordComparison, compare_records
-from gradwidgets.core.monitor.verdicts.record import diagnose_record
-from gradwidgets.core.monitor.verdicts.record_checks import RECORD_CHECKS
 from gradwidgets.core.subject.held.certificate import Certificate
 
 __all__ = [
@@ -35,7 +30,6 @@ __all__ = [
     "INITS",
     "NETWORKS",
     "NORMALIZATIONS",
-    "RECORD_CHECKS",
     "TRIES",
     "Activation",
     "AppliedFix",
@@ -46,14 +40,11 @@ __all__ = [
     "Fix",
     "FixRanking",
     "FlowError",
-    "GradientHistory",
-    "GradientMonitor",
     "Init",
     "LayerFlow",
     "LayerStats",
     "Network",
     "RankedFix",
-    "RecordComparison",
     "Residual",
     "Trend",
     "Trial",
@@ -62,10 +53,7 @@ __all__ = [
     "batch_norms",
     "build_network",
     "clip_gradients",
-    "compare_records",
     "completed",
-    "diagnose",
-    "diagnose_record",
     "fixes_for",
     "gradient_trend",
     "layer_flow",

@@ -155,7 +155,7 @@ class ClippingView(View):
         panel = self.panel
         given = {name: f"{option}={getattr(panel, setting)!r}" for name, (option, setting) in THRESHOLDS.items()}
         return [
-            "from gradwidgets.core.layers import batch_norms, clip_gradients, parameter_gradients",
+            "from gradwidgets.core import batch_norms, clip_gradients, parameter_gradients",
             "",
             f"gradients = [g if g is None else {panel.spike!r} * g",
             "             for g in parameter_gradients(model, inputs, targets, loss_fn).values()]",

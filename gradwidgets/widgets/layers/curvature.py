@@ -221,7 +221,7 @@ class CurvatureView(View):
     def code(self) -> list[str]:
         """Measure all of it."""
         return [
-            "from gradwidgets.core.spectra import gradient_noise_scale, hessian_spectrum",
+            "from gradwidgets.core import gradient_noise_scale, hessian_spectrum",
             "",
             "print(hessian_spectrum(model, inputs, targets, loss_fn).sentence)",
             "print(gradient_noise_scale(model, inputs, targets, loss_fn).sentence)",

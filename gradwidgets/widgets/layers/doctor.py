@@ -326,7 +326,7 @@ class DoctorView(View):
         """Try it, or all."""
         if self.panel.fix == NONE and self._asked:
             return [
-                "from gradwidgets.core.layers import rank_fixes",
+                "from gradwidgets.core import rank_fixes",
                 "",
                 "ranking = rank_fixes(model, inputs, targets, loss_fn)",
                 "print(ranking)",
@@ -334,7 +334,7 @@ class DoctorView(View):
         name, options = TRIES.get(self.panel.fix, ("he", {}))
         given = "".join(f", {key}={value!r}" for key, value in options.items())
         return [
-            "from gradwidgets.core.layers import try_fix",
+            "from gradwidgets.core import try_fix",
             "",
             f"trial = try_fix(model, inputs, targets, loss_fn, {name!r}, lr={self.panel.lr!r}{given})",
             "print(trial.sentence)",

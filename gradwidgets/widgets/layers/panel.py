@@ -241,9 +241,9 @@ class LayerFlowPanel(TrainingPanel):
 
     def code(self) -> str:
         """Return a script that does what the present view shows."""
-        lines = ["import torch", "", "from gradwidgets.core.layers import build_network, diagnose, layer_flow", ""]
+        lines = ["import torch", "", "from gradwidgets.core import build_network, diagnose, layer_flow", ""]
         if self.own:
-            lines = ["from gradwidgets.core.layers import diagnose, layer_flow", ""]
+            lines = ["from gradwidgets.core import diagnose, layer_flow", ""]
             lines += ["# model, inputs, targets and loss_fn are yours."]
         else:
             normalization = None if self.normalization == "none" else self.normalization

@@ -10,16 +10,11 @@ import torch
 from torch import nn
 
 from gradwidgets.core import Finding
-from gradwidgets.core.layers import (
-    NETWORKS,
-    LayerFlow,
-    build_network,
-    diagnose,
-    predicted_factors,
-)
+from gradwidgets.core.layers import NETWORKS, LayerFlow, build_network, predicted_factors
 from gradwidgets.core.layers.clipping.gradients import cut, parameter_gradients
 from gradwidgets.core.layers.flow import flow_of
 from gradwidgets.core.layers.passes.passes import Subject
+from gradwidgets.core.monitor import diagnose
 from gradwidgets.core.results.slices import Slices
 from gradwidgets.core.results.wording import number
 from gradwidgets.core.subject.memory import in_words

@@ -29,7 +29,7 @@ def mlp(*activations):
 
 def test_the_first_look_waits_for_no_library_that_it_does_not_need():
     code = (
-        "import sys, torch; from gradwidgets.core.layers import diagnose, layer_flow\n"
+        "import sys, torch; from gradwidgets.core import diagnose, layer_flow\n"
         "net, loss = torch.nn.Linear(4, 3), torch.nn.functional.cross_entropy\n"
         "diagnose(layer_flow(net, torch.ones(5, 4), torch.zeros(5, dtype=torch.long), loss))\n"
         "sys.exit('sympy' in sys.modules)"

@@ -7,7 +7,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from gradwidgets.core.layers import diagnose, flow, layer_flow, preflight
+from gradwidgets.core.layers import flow, layer_flow, preflight
+from gradwidgets.core.monitor import diagnose
 from tests.core.layers.field.case import Runs, through
 
 

@@ -8,9 +8,10 @@ import torch.nn.functional as F
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
-from gradwidgets.core.layers import FlowError, diagnose, layer_flow, preflight
+from gradwidgets.core.layers import FlowError, layer_flow, preflight
 from gradwidgets.core.layers.preflight.cures import told
 from gradwidgets.core.layers.preflight.failure import Raised
+from gradwidgets.core.monitor import diagnose
 from tests.core.layers.field.case import Runs, through
 
 X, Y = torch.randn(10, 4, generator=torch.Generator().manual_seed(0)), torch.arange(10) % 3

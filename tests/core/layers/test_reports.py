@@ -8,7 +8,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from gradwidgets.core.layers import apply_fix, diagnose, fixes_for, layer_flow, try_fix
+from gradwidgets.core.layers import apply_fix, fixes_for, layer_flow, try_fix
+from gradwidgets.core.monitor import diagnose
 
 
 def numbers(*shape, seed=1):

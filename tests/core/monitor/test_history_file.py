@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from gradwidgets.core.layers import GradientHistory, GradientMonitor
+from gradwidgets.core.monitor import GradientHistory, GradientMonitor
 from gradwidgets.core.monitor.history import QUANTITIES
 
 ANY = st.floats(width=64)

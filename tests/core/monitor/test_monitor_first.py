@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from gradwidgets.core.layers import GradientHistory, GradientMonitor, diagnose
+from gradwidgets.core.monitor import GradientHistory, GradientMonitor, diagnose
 from gradwidgets.core.monitor.training.first_pass import FirstLook
 from tests.core.monitor.watched import hooks
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from gradwidgets.core.layers import GradientHistory, GradientMonitor, diagnose
+from gradwidgets.core.monitor import GradientHistory, GradientMonitor, diagnose
 from gradwidgets.core.monitor.owners import LayerTable
 from gradwidgets.core.monitor.pace import Pace
 from gradwidgets.core.monitor.training.between import Between

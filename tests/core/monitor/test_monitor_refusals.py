@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from gradwidgets.core.layers import GradientMonitor, diagnose
+from gradwidgets.core.monitor import GradientMonitor, diagnose
 from gradwidgets.core.monitor.pace import Pace
 from gradwidgets.core.monitor.training.noted_loss import loss_value
 from tests.core.monitor.field.training import mlp

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from gradwidgets.core.layers import GradientHistory, GradientMonitor, diagnose
+from gradwidgets.core.monitor import GradientHistory, GradientMonitor, diagnose
 from gradwidgets.core.monitor.training.first_graph import StandStill, of_loss, span_of
 
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from gradwidgets.core.layers import GradientMonitor, compare_records
+from gradwidgets.core.monitor import GradientMonitor, compare_records
 
 
 def trained(lr=0.05, steps=40, change=None, seed=0, every=1, width=16, note=True):

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from gradwidgets.core.layers import GradientHistory, diagnose
+from gradwidgets.core.monitor import GradientHistory, diagnose
 
 STEPS = 200
 RULE = {"name": "Adam", "scaled": True, "plain": False, "momentum": 0.9, "decoupled": False, "climbs": False}

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from gradwidgets.core.layers import GradientMonitor, diagnose
+from gradwidgets.core.monitor import GradientMonitor, diagnose
 from tests.core.monitor.field.training import adam, mlp, sgd
 
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from gradwidgets.core.layers import GradientHistory, GradientMonitor, diagnose
+from gradwidgets.core.monitor import GradientHistory, GradientMonitor, diagnose
 
 
 def trained(zero, steps=60, every=1, micro=1, backward=lambda step: True, after=lambda model: None, step=True, lr=0.01):

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from gradwidgets.core.layers import GradientHistory, GradientMonitor, diagnose
+from gradwidgets.core.monitor import GradientHistory, GradientMonitor, diagnose
 from gradwidgets.core.monitor.verdicts.evidence import JudgedRecord, Known
 
 

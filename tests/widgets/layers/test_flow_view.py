@@ -15,7 +15,8 @@ from torch import nn
 from traitlets import TraitError
 
 from gradwidgets import LayerFlowPanel
-from gradwidgets.core.layers import ACTIVATIONS, NETWORKS, build_network, diagnose, layer_flow
+from gradwidgets.core.layers import ACTIVATIONS, NETWORKS, build_network, layer_flow
+from gradwidgets.core.monitor import diagnose
 from gradwidgets.widgets.kernel.outputs import Outputs
 from gradwidgets.widgets.layers.picture import shares_detail
 from gradwidgets.widgets.layers.presets import PRESETS

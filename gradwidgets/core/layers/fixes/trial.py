@@ -14,7 +14,7 @@ from gradwidgets.core.layers.fixes.steps import check_steps, hooks_left_out, tra
 from gradwidgets.core.layers.flow import flow_of
 from gradwidgets.core.layers.passes.passes import Subject, quietly
 from gradwidgets.core.layers.passes.stats import LayerFlow
-from gradwidgets.core.layers.verdicts.checks import diagnose
+from gradwidgets.core.layers.verdicts.checks import diagnose_flow
 from gradwidgets.core.results.allowed import choose
 from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.results.result import Result
@@ -199,8 +199,8 @@ def trying_fix(
         lr=float(lr),
         before=before,
         after=after,
-        findings_before=diagnose(before),
-        findings_after=diagnose(after),
+        findings_before=diagnose_flow(before),
+        findings_after=diagnose_flow(after),
         losses_before=losses_before,
         losses_after=losses_after,
         norms_before=norms_before,

@@ -18,8 +18,6 @@ from gradwidgets.core.layers.verdicts.way.depth import change, cliff, exploding,
 from gradwidgets.core.layers.verdicts.way.reach import no_gradient
 from gradwidgets.core.layers.verdicts.way.untrained_parts import frozen, padding, unlisted
 from gradwidgets.core.layers.verdicts.way.walk import FADE
-from gradwidgets.core.monitor.history import History
-from gradwidgets.core.monitor.verdicts.record import diagnose_record
 from gradwidgets.core.results.finding import Finding, worst_first
 from gradwidgets.core.results.wording import number
 from gradwidgets.core.subject.home import at_home
@@ -196,35 +194,15 @@ _OF_UNITS = ("cliff", "vanishing")
 
 
 @at_home
-def diagnose(flow: LayerFlow | History, **known: object) -> list[Finding]:
-    """Say what is wrong with the flow of gradients in one pass or with a training, or that nothing is.
-
-    No verdict depends on the size of the loss or of the layers: gradients are compared with each other, never with a
-    fixed number, and along the ways that they take, not in the order in which layers ran.
+def diagnose_flow(flow: LayerFlow) -> list[Finding]:
+    """The verdict on one pass: what `diagnose` says of what `layer_flow` measured.
 
     Args:
-        flow: What `layer_flow` measured, or the `history` that a `GradientMonitor` recorded.
-        **known: For a history alone, see `diagnose_record`: `losses`, `lr`, `largest_curvature`, `max_norm`, `classes`.
+        flow: What was measured.
 
     Returns:
-        Findings, the gravest first, and of those as grave causes before what follows from them; "healthy" where none is
-        a warning or an error. `where` holds the indices of the layers in `flow.layers`, `evidence` the numbers,
-        thresholds and names.
-
-    Raises:
-        TypeError: It is neither, or something is told that does not belong to it.
+        Findings, as of `diagnose`.
     """
-    if isinstance(flow, History):
-        return diagnose_record(flow, **known)
-    if not isinstance(flow, LayerFlow):
-        kind, hint = type(flow).__name__, "; give its history" if hasattr(flow, "history") else ""
-        raise TypeError(f"diagnose takes what layer_flow measured or a GradientMonitor's history; got {kind}{hint}")
-    if known:
-        names = ", ".join(f"{name}=…" for name in known)
-        raise TypeError(
-            f"diagnose takes {names} with the history of a training (a GradientMonitor's) alone; with one pass of "
-            f"layer_flow, leave {'it' if len(known) == 1 else 'them'} out"
-        )
     found = _found(Judged(flow))
     found = _causes_first(found)
     return worst_first(replace(one, action=one.action or CHECKS[one.name].action) for one in found)

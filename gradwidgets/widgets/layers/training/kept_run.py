@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from gradwidgets.core.layers import GradientMonitor
+from gradwidgets.core.monitor import GradientMonitor
 from gradwidgets.core.monitor.history import History
 from gradwidgets.core.monitor.training.noted_loss import Losses
 from gradwidgets.widgets.layers.training.live_verdict import LiveVerdict, Told

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from matplotlib.axes import Axes
 
-from gradwidgets.core.layers import RecordComparison
+from gradwidgets.core.monitor import RecordComparison
 from gradwidgets.core.monitor.history import History
 from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.results.wording import counted, number, percent
@@ -288,7 +288,7 @@ class LiveView(View):
     def code(self) -> list[str]:
         """Watch a loop."""
         return [
-            "from gradwidgets.core.layers import GradientMonitor",
+            "from gradwidgets.core import GradientMonitor",
             "",
             "# optimizer and loader are yours.",
             "with GradientMonitor(model, optimizer, activations=True, updates=True) as monitor:",

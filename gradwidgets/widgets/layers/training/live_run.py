@@ -13,7 +13,7 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
-from gradwidgets.core.layers import GradientMonitor
+from gradwidgets.core.monitor import GradientMonitor
 from gradwidgets.core.monitor.taps import Hook
 from gradwidgets.widgets.kernel.mainloop import Latest, at_home
 from gradwidgets.widgets.layers.training.live_verdict import LiveVerdict, Told

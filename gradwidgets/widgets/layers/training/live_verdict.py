@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass
 from numbers import Integral, Real
 
-from gradwidgets.core.layers import RecordComparison, compare_records, diagnose_record
+from gradwidgets.core.monitor import RecordComparison, compare_records, diagnose_record
 from gradwidgets.core.monitor.history import History
 from gradwidgets.core.monitor.training.noted_loss import Losses
 from gradwidgets.core.results.finding import Finding

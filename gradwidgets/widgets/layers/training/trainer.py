@@ -11,7 +11,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 import torch
 from torch import Tensor, nn
 
-from gradwidgets.core.layers import GradientMonitor
+from gradwidgets.core.monitor import GradientMonitor
 from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.results.wording import counted
 from gradwidgets.widgets.kernel.job import Job

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 
 import torch
 
-from gradwidgets.core.layers import GradientMonitor
+from gradwidgets.core.monitor import GradientMonitor
 from gradwidgets.core.results.finding import Finding
 from gradwidgets.widgets.layers.training.trainer import Trainer
 from gradwidgets.widgets.panel.panel import Panel

@@ -5,9 +5,10 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from gradwidgets.core.layers import diagnose, layer_flow
+from gradwidgets.core.layers import layer_flow
 from gradwidgets.core.layers.axes import mixing
 from gradwidgets.core.layers.axes.mixing import batch_of, moves
+from gradwidgets.core.monitor import diagnose
 
 
 class Steps(nn.Module):

@@ -6,7 +6,8 @@ from torch import nn
 from torch.func import functional_call
 from torch.nn import functional
 
-from gradwidgets.core.layers import diagnose, layer_flow
+from gradwidgets.core.layers import layer_flow
+from gradwidgets.core.monitor import diagnose
 from tests.core.layers.field.case import Runs, through
 
 

@@ -6,7 +6,8 @@ import torch.nn.functional as F
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
-from gradwidgets.core.layers import FlowError, diagnose, layer_flow
+from gradwidgets.core.layers import FlowError, layer_flow
+from gradwidgets.core.monitor import diagnose
 from tests.core.layers.field.case import Runs
 
 

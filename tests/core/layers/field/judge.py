@@ -4,7 +4,8 @@ from collections.abc import Iterable
 
 import torch
 
-from gradwidgets.core.layers import FlowError, diagnose, layer_flow
+from gradwidgets.core.layers import FlowError, layer_flow
+from gradwidgets.core.monitor import diagnose
 from gradwidgets.core.results.finding import Finding
 from tests.core.layers.field.case import Case
 

@@ -15,12 +15,12 @@ from gradwidgets.core.layers import (
     apply_fix,
     build_network,
     completed,
-    diagnose,
     fixes_for,
     layer_flow,
     refusal,
     try_fix,
 )
+from gradwidgets.core.monitor import diagnose
 from gradwidgets.core.subject.held.held import Held
 from tests.core.layers.gallery import HEALTHY, built, source_demo
 

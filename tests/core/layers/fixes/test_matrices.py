@@ -10,18 +10,9 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.nn import functional
 
-from gradwidgets.core.layers import (
-    FIXES,
-    apply_fix,
-    apply_in_place,
-    completed,
-    diagnose,
-    fixes_for,
-    layer_flow,
-    refusal,
-    try_fix,
-)
+from gradwidgets.core.layers import FIXES, apply_fix, apply_in_place, completed, fixes_for, layer_flow, refusal, try_fix
 from gradwidgets.core.layers.fixes.matrices import disguised
+from gradwidgets.core.monitor import diagnose
 
 # Variance of a weight by numbers of inputs and outputs: He et al. 2015, Glorot and Bengio 2010.
 VARIANCES = {"he": lambda i, o: 2 / i, "xavier": lambda i, o: 2 / (i + o)}

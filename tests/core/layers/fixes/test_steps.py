@@ -147,7 +147,7 @@ def test_inputs_that_the_model_changes_are_copied():
 
 def test_no_optimizer_is_built():
     code = (
-        "import sys, torch; from gradwidgets.core.layers import build_network, try_fix\n"
+        "import sys, torch; from gradwidgets.core import build_network, try_fix\n"
         "m = build_network('plain', depth=2, width=4, activation='ReLU', init='He')\n"
         "try_fix(m, torch.ones(3, 4), torch.ones(3, 1), torch.nn.functional.mse_loss, 'clip', steps=2)\n"
         "sys.exit('torch._dynamo' in sys.modules)"

@@ -10,7 +10,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from gradwidgets.core.layers import FIXES, FlowError, apply_fix, diagnose, layer_flow, try_fix, trying_fix
+from gradwidgets.core.layers import FIXES, FlowError, apply_fix, layer_flow, try_fix, trying_fix
+from gradwidgets.core.monitor import diagnose
 from gradwidgets.core.results.slices import finish
 from tests.core.layers.account import everything
 from tests.core.layers.zoo import ZOO, Restless, square

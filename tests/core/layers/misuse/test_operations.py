@@ -6,10 +6,11 @@ from torch import nn
 from torch.distributions import Normal
 from torch.nn import functional
 
-from gradwidgets.core.layers import diagnose, layer_flow
+from gradwidgets.core.layers import layer_flow
 from gradwidgets.core.layers.axes.along_samples import Along, are_samples
 from gradwidgets.core.layers.axes.scrambled import exchanges, joins_heads, reorders, scrambles
 from gradwidgets.core.layers.causes.drawn import may_draw
+from gradwidgets.core.monitor import diagnose
 from tests.core.layers.field.case import Runs, through
 
 

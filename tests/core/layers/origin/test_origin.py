@@ -10,11 +10,12 @@ import torch.nn.functional as F
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
-from gradwidgets.core.layers import diagnose, layer_flow
+from gradwidgets.core.layers import layer_flow
 from gradwidgets.core.layers.origin import Origin, origin_of, origin_of_bad_gradient, origin_of_non_finite
 from gradwidgets.core.layers.origin.masked import samples_of
 from gradwidgets.core.layers.origin.places import Place
 from gradwidgets.core.layers.passes.passes import Subject
+from gradwidgets.core.monitor import diagnose
 
 INF = math.inf
 LEAST = torch.finfo(torch.float32).min

@@ -11,9 +11,10 @@ from torch import nn
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 from torch.utils.checkpoint import checkpoint
 
-from gradwidgets.core.layers import diagnose, layer_flow
+from gradwidgets.core.layers import layer_flow
 from gradwidgets.core.layers.passes.passes import FlowError, Subject
 from gradwidgets.core.layers.recurrent.time_gradients import TimeProfile, gradients_along_time, time_finding
+from gradwidgets.core.monitor import diagnose
 
 KINDS = {"RNN": nn.RNN, "LSTM": nn.LSTM, "GRU": nn.GRU}
 

@@ -7,8 +7,9 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from gradwidgets.core.layers import diagnose, layer_flow
+from gradwidgets.core.layers import layer_flow
 from gradwidgets.core.layers.causes.softmax_rows import sure
+from gradwidgets.core.monitor import diagnose
 from tests.core.layers.field.library import LIBRARY
 from tests.core.layers.field.sound import SOUND
 

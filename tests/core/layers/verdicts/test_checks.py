@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.distributions import Normal
 
-from gradwidgets.core.layers import CHECKS, diagnose, gradient_trend, layer_flow, predicted_factor
+from gradwidgets.core.layers import CHECKS, gradient_trend, layer_flow, predicted_factor
 from gradwidgets.core.layers.passes.profile import trend
+from gradwidgets.core.monitor import diagnose
 from tests.core.layers.gallery import BROKEN, HEALTHY, built, small, source_demo
 
 

@@ -5,7 +5,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from gradwidgets.core.layers import diagnose, layer_flow
+from gradwidgets.core.layers import layer_flow
+from gradwidgets.core.monitor import diagnose
 from tests.core.layers.field.case import Runs, through
 
 

@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.nn import functional
 
-from gradwidgets.core.layers import diagnose, fixes_for, layer_flow
+from gradwidgets.core.layers import fixes_for, layer_flow
 from gradwidgets.core.layers.passes.module_graph import ModuleGraph
 from gradwidgets.core.layers.verdicts.way.walk import FADE, STEP, Walk
+from gradwidgets.core.monitor import diagnose
 
 
 def chain(decades):

@@ -11,7 +11,7 @@ from torch import nn
 from torch.nn import functional as F
 from torch.optim import lr_scheduler, swa_utils
 
-from gradwidgets.core.layers import GradientMonitor, diagnose
+from gradwidgets.core.monitor import GradientMonitor, diagnose
 from tests.core.monitor.field.training import (
     STEPS,
     Gru,

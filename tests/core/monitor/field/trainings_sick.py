@@ -9,7 +9,7 @@ from torch import nn
 from torch.nn import functional as F
 from torch.optim import lr_scheduler
 
-from gradwidgets.core.layers import GradientMonitor, diagnose
+from gradwidgets.core.monitor import GradientMonitor, diagnose
 from tests.core.layers.field.case import one_of
 from tests.core.monitor.field.training import (
     Gru,

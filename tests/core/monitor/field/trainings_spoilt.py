@@ -6,7 +6,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from gradwidgets.core.layers import GradientMonitor, diagnose
+from gradwidgets.core.monitor import GradientMonitor, diagnose
 from tests.core.monitor.field.training import Training, adam, cross_entropy, digits, plain, rows_of, sgd, train
 from tests.core.monitor.field.trainings_seldom import numbers, times
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim import lr_scheduler
 
-from gradwidgets.core.layers import GradientMonitor, diagnose
+from gradwidgets.core.monitor import GradientMonitor, diagnose
 from tests.core.monitor.field.training import STEPS, Training, adam, cross_entropy, digits, plain, rows_of, sgd, train
 
 BY_ADAM = adam(3e-3)

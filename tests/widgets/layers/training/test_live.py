@@ -15,7 +15,7 @@ from torch import nn
 from traitlets import TraitError
 
 from gradwidgets import LayerFlowPanel
-from gradwidgets.core.layers import diagnose_record
+from gradwidgets.core.monitor import diagnose_record
 from gradwidgets.core.subject.held.held import Held
 from gradwidgets.widgets.layers.training import live_verdict
 from gradwidgets.widgets.layers.training.demo import digits
