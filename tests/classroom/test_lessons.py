@@ -225,7 +225,7 @@ def test_default_init(opened):
     assert "loses 11.8 decades" in panel.summary and "a factor of 0.393" in panel.summary
     assert "12 decades are gone" in said("default-init") and "About 0.39" in said("default-init")
     panel.init = "He"
-    assert "loses 0.29 decades" in panel.summary
+    assert "loses a factor of 2 (0.29 decades" in panel.summary
 
 
 def test_residual(opened):

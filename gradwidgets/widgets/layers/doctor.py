@@ -25,6 +25,7 @@ from gradwidgets.core.layers import (
 )
 from gradwidgets.core.layers.fixes.ranked import HEAD, row_of
 from gradwidgets.core.layers.passes.passes import inside
+from gradwidgets.core.layers.verdicts.units import AT_OUTPUT
 from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.results.slices import Slices
 from gradwidgets.core.results.wording import number
@@ -315,7 +316,8 @@ class DoctorView(View):
         """The names in the menu of the fixes that answer a finding and fit the network."""
         answers = fixes_for(finding, seen.flow.flow)
         names = [name for name in self.fitting(seen.flow) if TRIES[name][0] in answers]
-        return f"Worth a try: {', '.join(names)}." if names else ""
+        said = f"Worth a try: {', '.join(names)}." if names else ""
+        return f"{finding.action} {said}".strip() if finding.evidence.get(AT_OUTPUT) else said
 
     def _moved(self, before: Mapping[str, object]) -> str:
         """What stands otherwise on the sliders than before a fix."""

@@ -10,6 +10,7 @@ from gradwidgets.core.layers.fixes.fix_table import FIXES
 from gradwidgets.core.layers.fixes.matrices import disguised
 from gradwidgets.core.layers.passes.activation_units import has_units, is_activation
 from gradwidgets.core.layers.passes.stats import LayerFlow
+from gradwidgets.core.layers.verdicts.units import AT_OUTPUT
 from gradwidgets.core.results.allowed import choose
 from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.results.wording import percent
@@ -132,6 +133,9 @@ def _last_run(flow: LayerFlow, model: nn.Module) -> str:
     return ran[-1].name if one is not None and ran[-1].calls == 1 and is_activation(type(one)) else ""
 
 
+_WITHIN = ("activation", "normalization")  # leave the output as it is
+
+
 def fixes_for(finding: Finding | str, flow: LayerFlow | None = None) -> list[str]:
     """Names of the fixes that answer a finding, in the order of `FIXES`.
 
@@ -142,7 +146,12 @@ def fixes_for(finding: Finding | str, flow: LayerFlow | None = None) -> list[str
     """
     if not isinstance(finding, Finding):
         return [key for key, fix in FIXES.items() if finding in fix.answers]
-    return [key for key, fix in FIXES.items() if finding.name in fix.answers or fix.sometimes(finding, flow)]
+    within = _WITHIN if finding.evidence.get(AT_OUTPUT) else ()
+    return [
+        key
+        for key, fix in FIXES.items()
+        if (finding.name in fix.answers or fix.sometimes(finding, flow)) and key not in within
+    ]
 
 
 def reach(name: str, share: float) -> str:

@@ -88,13 +88,16 @@ def _share(
     evidence |= {"layers": [_called(one) for one in hit]}
     severity = "error" if share(worst) > limits[1] else "warning"
     layers = [one.name if isinstance(one, LayerStats) else one.at for one in hit]
-    action = of_clamp(judged, worst) if _kind(worst) in HARD else "" if dead else of_output(judged, worst)
+    last = "" if dead or _kind(worst) in HARD else of_output(judged, worst)
+    evidence |= {AT_OUTPUT: True} if last else {}
+    action = of_clamp(judged, worst) if _kind(worst) in HARD else last
     source = _source(judged, worst)
     if dead and source is not None and source.weight_norm == 0:
         severity, action = "warning", f"Draw the weights of {source.name} at random: they are all 0."
     return [unless_fresh(judged, Finding(name, severity, message, evidence, judged.places(layers), action))]
 
 
+AT_OUTPUT = "at the output"  # of evidence: it is the activation that gives the output
 # Give 0 for what is not above 0, and for nothing else.
 _RECTIFIERS = ("ReLU", "ReLU6", "relu", "hardtanh", "clamp", "clamp_min")
 

@@ -321,3 +321,12 @@ def test_nothing_to_change_is_said():
         apply_fix(nn.Linear(2, 2), "activation")
     with pytest.raises(ValueError, match="every activation between layers is ReLU already"):
         apply_fix(mlp(nn.ReLU), "activation")
+
+
+def test_a_flat_activation_at_the_output_is_not_answered_within_the_network():
+    net = nn.Sequential(nn.Linear(8, 8), nn.Tanh(), nn.Linear(8, 1), nn.Sigmoid())
+    nn.init.constant_(net[2].bias, -60.0)
+    flow = layer_flow(net, torch.randn(16, 8), None, lambda o, _: torch.log(1 - o).mean())
+    found = next(one for one in diagnose(flow) if one.name == "saturated")
+    assert "logsigmoid" in found.action and "ReLU" not in found.action
+    assert fixes_for(found) and not {"activation", "normalization"} & set(fixes_for(found))
