@@ -9,7 +9,7 @@ from gradwidgets.core.layers.passes.functional_units import FunctionStats
 from gradwidgets.core.layers.passes.stats import LayerStats
 from gradwidgets.core.layers.verdicts.attention import steep
 from gradwidgets.core.layers.verdicts.clamps import HARD, OUTSIDE, is_last, of_clamp
-from gradwidgets.core.layers.verdicts.last_activation import of_output
+from gradwidgets.core.layers.verdicts.last_activation import of_output, of_rectifier
 from gradwidgets.core.layers.verdicts.verdict import Judged, listed, unless_fresh
 from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.results.wording import number, percent
@@ -88,11 +88,16 @@ def _share(
     evidence |= {"layers": [_called(one) for one in hit]}
     severity = "error" if share(worst) > limits[1] else "warning"
     layers = [one.name if isinstance(one, LayerStats) else one.at for one in hit]
-    action = of_clamp(judged, worst) if _kind(worst) in HARD else "" if dead else of_output(judged, worst)
+    action = _of_dead(judged, worst) if dead else of_output(judged, worst)
+    action = of_clamp(judged, worst) if _kind(worst) in HARD else action
     source = _source(judged, worst)
     if dead and source is not None and source.weight_norm == 0:
         severity, action = "warning", f"Draw the weights of {source.name} at random: they are all 0."
     return [unless_fresh(judged, Finding(name, severity, message, evidence, judged.places(layers), action))]
+
+
+def _of_dead(judged: Judged, one: LayerStats | FunctionStats) -> str:
+    return of_rectifier(judged, one) if _kind(one) in ("ReLU", "relu") else ""
 
 
 # Give 0 for what is not above 0, and for nothing else.
