@@ -2,7 +2,7 @@
 
 import math
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor, nn
@@ -10,6 +10,7 @@ from torch.utils import _pytree as pytree
 
 from gradwidgets.core.layers.axes.mixing import mixed_in
 from gradwidgets.core.layers.axes.scrambled import place_of, scrambles
+from gradwidgets.core.layers.axes.unread import PICKS, unread_in
 from gradwidgets.core.layers.causes.asked import without_asked
 from gradwidgets.core.layers.causes.drawn import drawn_in
 from gradwidgets.core.layers.causes.following import cuts_of, stops_of
@@ -17,10 +18,11 @@ from gradwidgets.core.layers.causes.in_place import told_in_place
 from gradwidgets.core.layers.causes.same_outputs import same_in
 from gradwidgets.core.layers.causes.smoothing import smoothed_in
 from gradwidgets.core.layers.causes.softmax_rows import SOFTMAX
-from gradwidgets.core.layers.causes.unlisted import unlisted
+from gradwidgets.core.layers.causes.unlisted import unlisted, with_makers
 from gradwidgets.core.layers.causes.zeroed import drops_all, zeroed_in
 from gradwidgets.core.layers.misuse.added_masks import added_masks, may_add_masks
 from gradwidgets.core.layers.misuse.attention_masks import MASK
+from gradwidgets.core.layers.misuse.lone_softmax import LONE, with_line
 from gradwidgets.core.layers.misuse.loss_views import of_order, views_in
 from gradwidgets.core.layers.misuse.misused import LOOKED_AT, of_axes, of_graph
 from gradwidgets.core.layers.misuse.operation import Operation
@@ -92,6 +94,7 @@ def flow_of(subject: Subject, *, own: bool = False, known: bool = False) -> Laye
     look = _measure_plainly if known else _looked
     with NoCollection(subject.small) as block, block:
         found, certificate = subject.looked_at(look, own=own)
+        found.unlisted = with_makers(subject.model, found.unlisted)
         with quietly(subject.light) as quiet, quiet.again():
             return summarise(found, certificate, subject.notes)
 
@@ -128,6 +131,8 @@ def _told_by_further_passes(subject: Subject, found: Measured) -> Measured:
         found.same = same_in(subject, found.output, found.graph.waiting if found.graph else ())
         found.operations += smoothed_in(subject, found.output)
     found.operations += left_out(place_codes)(subject, found.output, found.added)
+    if math.isfinite(found.loss):
+        found.operations += left_out(unread_in)(subject, found.output, found.picks)
     found.output = None
     if found.draws:
         found.drawn = drawn_in(subject)
@@ -143,6 +148,7 @@ def _told_by_further_passes(subject: Subject, found: Measured) -> Measured:
         found.operations.append(of_axes(found.scrambling[0], *place_of(subject, found.scrambling[0])))
     elif found.turned:
         found.operations.append(of_axes(found.turned[0], *place_of(subject, found.turned[0]), in_loss=True))
+    found.operations = [with_line(subject, one) if one.name == LONE else one for one in found.operations]
     found.along_time = gradients_along_time(subject)
     return found
 
@@ -167,10 +173,11 @@ def _measure(subject: Subject, look: Look | Glance) -> Measured:
             watch.forward_done = True
             loss = look.at_loss(output)
             watch.weights()
-            tracked = Tracked(loss, watch.calls, names_by_id(model.named_parameters()))
+            names = names_by_id(model.named_parameters())
+            tracked = Tracked(loss, watch.calls, names)
             slopes = tracked.activations() if look.looks else []
             looked_at = tracked.operations(LOOKED_AT) if look.looks else []
-            operations = _at_operations(looked_at, look) if look.looks else []
+            operations = _at_operations(looked_at, look, names) if look.looks else []
             sums = may_add_masks(one for one in looked_at if one.name in SOFTMAX)
             compared = (tracked.of_loss(), _tensors(look.targets)) if look.looks else ([], [])
             operations += left_out(of_order)(*compared)
@@ -197,14 +204,15 @@ def _measure(subject: Subject, look: Look | Glance) -> Measured:
         seen.half = bool(seen.zeros) and tracked.is_half()
         seen.draws = look.drew()
         seen.sums = sums
+        seen.picks = left_out(tracked.picks)(PICKS)
         seen.added = left_out(sums_of)(tracked.sums())
         seen.along = (*look.steps_first(), *tracked.along_samples())
     return seen
 
 
-def _at_operations(operations: list[Operation], look: Look) -> list[Finding]:
+def _at_operations(operations: list[Operation], look: Look, names: Mapping[int, str]) -> list[Finding]:
     given = list(named_tensors(look.inputs, "inputs"))
-    return of_graph(operations, look.masks(), look.hiding(), given)
+    return of_graph(operations, look.masks(), look.hiding(), given, names)
 
 
 def _is_unreached(row: Row, found: Measured) -> bool:

@@ -60,6 +60,7 @@ class Measured:
         output: What the model gave.
         sums: Whether something without a gradient is added to what a softmax is taken of.
         added: Sums in which a code of places may be added.
+        picks: Shapes of what the model picks some of.
         same: What it gives for samples that it does not tell apart.
     """
 
@@ -89,6 +90,7 @@ class Measured:
     output: object = None
     sums: bool = False
     added: list[Sum] = field(default_factory=list)
+    picks: list[tuple[int, ...]] = field(default_factory=list)
     same: Same | None = None
 
     @cached_property

@@ -18,6 +18,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils import _pytree as pytree
 
 from gradwidgets.core.layers.causes.following import place_of_call
+from gradwidgets.core.layers.causes.mentioned import mentions
 from gradwidgets.core.layers.causes.routes import Routes, Step
 from gradwidgets.core.layers.passes.passes import FlowError, Subject
 from gradwidgets.core.results.result import Result
@@ -26,7 +27,6 @@ from gradwidgets.core.results.result import Result
 DRAWS = ("normal", "bernoulli", "multinomial", "poisson", "binomial")
 _OF_CLASSES = ("bernoulli", "multinomial", "poisson", "binomial")
 _MENTIONS = frozenset((*DRAWS, "sample", "sample_n", "bernoulli_"))
-_DEEP = 4  # functions that call functions
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -88,29 +88,7 @@ def draws_itself(module: nn.Module) -> bool:
 
 def may_draw(model: nn.Module, loss_fn: Callable) -> bool:
     """Whether the code of a model or its loss names a draw, where dropout draws as well."""
-    kinds = {type(one) for one in model.modules()}
-    own = [vars(kind).values() for kind in kinds if not kind.__module__.startswith("torch.")]
-    held = [vars(one).values() for one in model.modules()]
-    waiting = [(one, 0) for some in (*own, *held, [loss_fn]) for one in some]
-    met: set[object] = set()
-    while waiting:
-        one, deep = waiting.pop()
-        code = getattr(one, "__code__", None)
-        if code is None or code in met or deep > _DEEP:
-            continue
-        met.add(code)
-        names = _names(code)
-        if names & _MENTIONS:
-            return True
-        near = getattr(one, "__globals__", {})
-        cells = [getattr(cell, "cell_contents", None) for cell in getattr(one, "__closure__", None) or ()]
-        waiting += [(other, deep + 1) for other in (*[near[name] for name in names if name in near], *cells)]
-    return False
-
-
-def _names(code) -> set[str]:
-    inner = [one for one in code.co_consts if hasattr(one, "co_names")]
-    return set(code.co_names).union(*[_names(one) for one in inner])
+    return mentions(model, loss_fn, _MENTIONS)
 
 
 @dataclass(eq=False)

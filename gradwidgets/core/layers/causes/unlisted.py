@@ -2,11 +2,13 @@
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
 
+from gradwidgets.core.losses.graph import nodes_of
+from gradwidgets.core.operations.watching import plain_name
 from gradwidgets.core.results.result import Result
 
 _REGISTERED = frozenset(("_parameters", "_buffers", "_modules"))
@@ -21,16 +23,19 @@ class Unlisted(Result):
         name: Where it hangs, "hidden[0].weight" say; "" where that cannot be told.
         shape: Its shape.
         place: The module during whose call it is used.
+        made_by: The operation that made it of a parameter, in torch's words; "" where none did.
     """
 
     name: str
     shape: tuple[int, ...]
     place: str
+    made_by: str = ""
 
     def __str__(self) -> str:
         """In words."""
         where = self.name or f"one that is made in the forward of {self.place}, or kept outside of the model"
-        return f"{where}, {' × '.join(map(str, self.shape)) or 'one number'}"
+        made = f" (what {self.made_by} makes of a parameter, which is none itself)" if self.made_by else ""
+        return f"{where}, {' × '.join(map(str, self.shape)) or 'one number'}{made}"
 
 
 def unlisted(model: nn.Module, leaves: Iterable[tuple[Tensor, str | None]], listed: Iterable[Tensor]) -> list[Unlisted]:
@@ -58,6 +63,25 @@ def unlisted(model: nn.Module, leaves: Iterable[tuple[Tensor, str | None]], list
         for tensor, place in found
         if id(tensor) in names or place not in layers or isinstance(tensor, nn.Parameter)
     ]
+
+
+def with_makers(model: nn.Module, missed: Iterable[Unlisted]) -> tuple[Unlisted, ...]:
+    """The same, with what made those of them that a model holds and that were computed of a parameter before it ran.
+
+    Args:
+        model: The model itself: a copy no longer shows it.
+        missed: What it does not list.
+    """
+    missed = tuple(missed)
+    held = {f"{name}.{key}" if name else key: one for name, key, one in _attributes(model)} if missed else {}
+    return tuple(replace(one, made_by=_maker(held.get(one.name))) for one in missed)
+
+
+def _maker(one: object) -> str:
+    if not isinstance(one, Tensor) or one.grad_fn is None:
+        return ""
+    leaves = (node.variable for node in nodes_of(one) if hasattr(node, "variable"))
+    return plain_name(one.grad_fn.name()) if any(isinstance(leaf, nn.Parameter) for leaf in leaves) else ""
 
 
 def _memory(tensor: Tensor) -> int:

@@ -1,14 +1,23 @@
 """A softmax along an axis of one entry: all it gives is 1, and what makes its scores gets no gradient."""
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from types import MappingProxyType
 
+import torch
+from torch import Tensor
 from torch.autograd.graph import Node
+from torch.overrides import TorchFunctionMode
 
+from gradwidgets.core.layers.causes.following import place_of_call
 from gradwidgets.core.layers.misuse.operation import Operation
+from gradwidgets.core.layers.passes.passes import FlowError, Subject, run
 from gradwidgets.core.operations.watching import plain_name
 from gradwidgets.core.results.finding import Finding
 
 LONE = "softmax_of_one"
+NO_NAMES: Mapping[int, str] = MappingProxyType({})
 SOFTMAXES = ("softmax", "safe_softmax")
 _LONG = "Name the axis along which shares are to sum to 1: dim=1 for the steps of (samples, steps, 1)."
 _FLAT = (
@@ -21,41 +30,81 @@ _PRODUCTS = ("addmm", "mm", "linear", "convolution")
 _FEW = 6  # operations between a layer and a softmax
 
 
-def of_softmaxes(operations: Sequence[Operation]) -> list[Finding]:
-    """The softmaxes of the single number that a layer gives for each place, told of the first."""
+def of_softmaxes(operations: Sequence[Operation], names: Mapping[int, str] = NO_NAMES) -> list[Finding]:
+    """The softmaxes of the single number that a layer gives for each place, told of the first.
+
+    Args:
+        operations: Softmaxes.
+        names: The model's parameters' names, by id.
+    """
     lone = []
     for one in operations:
         shape = tuple(one.node._input_metadata[0].shape)
         axis = one.node._saved_dim
         axis = axis - 2**64 if axis >= 2**63 else axis
         # Along steps, or keys, one is a short sequence; along what a layer gives, the axis is wrong.
-        if axis in (-1, len(shape) - 1) and shape and shape[-1] == 1 < len(shape) and _is_score(one.node):
-            lone.append((one, shape))
-    return [_found(*lone[0], [one.place for one, _ in lone])] if lone else []
+        if axis in (-1, len(shape) - 1) and shape and shape[-1] == 1 < len(shape) and (weights := _scoring(one.node)):
+            layer = next((names[id(weight)] for weight in weights if id(weight) in names), "").rpartition(".")[0]
+            lone.append((one, shape, layer))
+    return [_found(*lone[0], [one.place for one, *_ in lone])] if lone else []
 
 
-def _is_score(node: Node) -> bool:
-    """Whether a layer with a single output makes what it is given, and nothing but its weights is multiplied."""
+def _scoring(node: Node) -> list[Tensor]:
+    """The weights of the layer with a single output that makes what it is given; none where products make it."""
     for _ in range(_FEW):
         node = next((one for one, _ in node.next_functions if one is not None), None)
         name = plain_name(node.name()) if node is not None else ""
         if name in _PRODUCTS:
-            return any(_is_weight(one) for one, _ in node.next_functions)
+            found = [_weight(one) for one, _ in node.next_functions]
+            return [one for one in found if one is not None]
         if name not in _PASSING:
-            return False
-    return False
+            return []
+    return []
 
 
-def _is_weight(node: Node | None) -> bool:
+def _weight(node: Node | None) -> Tensor | None:
     while node is not None and plain_name(node.name()) in ("t", "transpose") and node.next_functions:
         node = node.next_functions[0][0]
-    return hasattr(node, "variable")
+    return getattr(node, "variable", None)
 
 
-def _found(one: Operation, shape: tuple[int, ...], places: list[str]) -> Finding:
+def with_line(subject: Subject, found: Finding) -> Finding:
+    """The same with file and line, told by running the model once more, forward.
+
+    Args:
+        subject: A copy that may run.
+        found: One of `of_softmaxes`.
+    """
+    seen = _Softmaxes(found.evidence["shape"])
+    with contextlib.suppress(FlowError), torch.no_grad(), torch.random.fork_rng(devices=[]), seen:
+        run("the model", subject.model, subject.batch()[0], subject.model)
+    if not seen.place:
+        return found
+    return replace(found, message=found.message.replace(": ", f" ({seen.place}): ", 1))
+
+
+class _Softmaxes(TorchFunctionMode):
+    """Notes where the first softmax of a shape is called."""
+
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        super().__init__()
+        self.place = ""
+        self._shape = shape
+
+    def __torch_function__(
+        self, func: Callable, types: Iterable, args: tuple = (), kwargs: dict | None = None
+    ) -> object:
+        """See a call, and make it."""
+        if getattr(func, "__name__", "") == "softmax" and not self.place:
+            given = next((one for one in (*args, *(kwargs or {}).values()) if isinstance(one, Tensor)), None)
+            self.place = place_of_call() if given is not None and tuple(given.shape) == self._shape else ""
+        return func(*args, **(kwargs or {}))
+
+
+def _found(one: Operation, shape: tuple[int, ...], layer: str, places: list[str]) -> Finding:
     message = (
         f"{one}: a softmax along the last axis of {shape}, which has a single entry: all it gives is 1, whatever the "
-        "scores, and what makes them gets no gradient"
+        f"scores, and {layer or 'what'}{', which' * bool(layer)} makes them{',' * bool(layer)} gets no gradient"
     )
-    evidence = {"layer": one.place, "shape": shape, "threshold": 2, "all": places}
+    evidence = {"layer": layer or one.place, "place": one.place, "shape": shape, "threshold": 2, "all": places}
     return Finding(LONE, "error", message, evidence, action=_FLAT if len(shape) == 2 else _LONG)

@@ -1,14 +1,16 @@
 """All that is looked for at single operations, before the way back frees what they keep."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 
 from torch import Tensor
 
 from gradwidgets.core.layers.axes.mixing import Shapes
 from gradwidgets.core.layers.misuse.attention_masks import MASK, MASKED, given, kept, of_given_masks, of_masks
-from gradwidgets.core.layers.misuse.lone_softmax import SOFTMAXES, of_softmaxes
+from gradwidgets.core.layers.misuse.lone_softmax import NO_NAMES, SOFTMAXES, of_softmaxes
 from gradwidgets.core.layers.misuse.operation import Operation
 from gradwidgets.core.layers.misuse.padding import of_padding
+from gradwidgets.core.layers.misuse.sampling_grids import SAMPLERS, of_samplers
 from gradwidgets.core.layers.misuse.small_norms import NORMS, of_norms
 from gradwidgets.core.layers.preflight.reading import left_out
 from gradwidgets.core.results.finding import Finding
@@ -18,7 +20,7 @@ _CLASSES = (
     "Change the axes over in place of it, by transpose(1, 2) or movedim(-1, 1): view and reshape count anew and move "
     "nothing."
 )
-LOOKED_AT = frozenset((*MASKED, *NORMS, *SOFTMAXES))
+LOOKED_AT = frozenset((*MASKED, *NORMS, *SOFTMAXES, *SAMPLERS))
 
 
 def of_graph(
@@ -26,6 +28,7 @@ def of_graph(
     masks: Sequence[tuple[str, Tensor]] = (),
     hiding: Sequence[tuple[str, Tensor]] = (),
     inputs: Sequence[tuple[str, Tensor]] = (),
+    names: Mapping[int, str] = NO_NAMES,
 ) -> list[Finding]:
     """What there is to say.
 
@@ -34,11 +37,13 @@ def of_graph(
         masks: What attention layers were given as masks, with their names.
         hiding: What they were given as masks of the padding.
         inputs: What the model was given, with names.
+        names: The model's parameters' names, by id.
     """
     operations = list(operations)
     found = left_out(of_given_masks)(masks) if masks else []
-    for names, check in ((NORMS, of_norms), (MASKED, of_masks), (SOFTMAXES, of_softmaxes)):
-        some = [one for one in operations if one.name in names]
+    softmaxes = partial(of_softmaxes, names=names)
+    for kind, check in ((NORMS, of_norms), (MASKED, of_masks), (SOFTMAXES, softmaxes), (SAMPLERS, of_samplers)):
+        some = [one for one in operations if one.name in kind]
         found += left_out(check)(some) if some and not (found and check is of_masks) else []
     some = [one for one in operations if one.name in MASKED]
     if (some or hiding) and not any(one.name == MASK for one in found):

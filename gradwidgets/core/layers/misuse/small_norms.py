@@ -12,8 +12,8 @@ FEWEST = 3  # numbers among which a norm leaves something to be told
 _ACTIONS = {
     "native_layer_norm": "A LayerNorm is as wide as the features that it normalises: the last axis of what it is "
     "given, which has to be more than one; or leave it out.",
-    "native_group_norm": "Fewer groups, so that each has several channels; or put the norm before the pooling that "
-    "leaves one place of each map.",
+    "native_group_norm": "Fewer groups, so that each has several channels; or put the norm where the maps still have "
+    "several places, before what leaves one of each; or leave it out.",
 }
 
 

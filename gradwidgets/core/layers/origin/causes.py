@@ -9,6 +9,7 @@ from torch import Tensor
 
 from gradwidgets.core.layers.origin.masked import in_samples, rows_masked, samples_of
 from gradwidgets.core.operations.remedies import action_for
+from gradwidgets.core.operations.stable_forms import of_what_is_lost
 from gradwidgets.core.results.wording import number
 
 _UNMASK = (
@@ -17,6 +18,9 @@ _UNMASK = (
 )
 _NOTHING = "Leave such a batch out, or divide the sum by a count of at least 1."
 _OVERFLOW = "Scale what goes in, or use bfloat16 (the range of float32) or float32 there."
+# What may give 0 of a finite number for want of smaller ones.
+LOSING = ("exp", "sigmoid", "softmax", "erfc", "special_ndtr")
+_DENSITY = " Of a density, a distribution's log_prob is that logarithm."
 # What gives −inf where everything that it is taken over is masked.
 REDUCING = ("logsumexp", "amax", "max")
 _ROWS = "{bad} of {all} rows{of} are all −inf: everything in them is masked"
@@ -50,6 +54,7 @@ class Call:
         maker: Gives the operation that made a tensor; "" for none.
         masked: Whether a tensor is made of the exponentials of rows that are all −inf.
         samples: How many samples the batch has; 0 where that is not known.
+        lost_by: Gives the operation that has rounded a part of a tensor to 0; "" for none.
     """
 
     name: str
@@ -58,6 +63,7 @@ class Call:
     maker: Callable[[Tensor], str]
     masked: Callable[[Tensor], bool]
     samples: int = 0
+    lost_by: Callable[[Tensor], str] = lambda _: ""
 
     def tensor(self, place: int) -> Tensor | None:
         """One of its arguments, if it is a tensor of real numbers."""
@@ -156,14 +162,18 @@ def _quotient(call: Call) -> Cause | str | None:
     return f"{call.name} {ways}: {bad} of {below.numel()} divisors {be} 0{source}"
 
 
-def _log(call: Call) -> str | None:
+def _log(call: Call) -> Cause | str | None:
     given = call.tensor(0)
     if given is None:
         return None
+    lost_by = "" if call.name == "log1p" else call.lost_by(given)
     given = given + 1 if call.name == "log1p" else given
     negative, zero = int((given < 0).sum()), int((given == 0).sum())
     if bool(call.made.isnan().any()) and negative:
         return f"{call.name} is taken of negative numbers ({negative} of {given.numel()})"
+    if zero and lost_by:
+        words = f"{call.name} is taken of 0 ({zero} of {given.numel()} numbers), to which {lost_by} has underflowed"
+        return Cause(words, of_what_is_lost("log", lost_by) + _DENSITY * (lost_by == "exp"))
     return f"{call.name} is taken of 0 ({zero} of {given.numel()} numbers)" if zero else None
 
 
@@ -202,11 +212,14 @@ def _exponential(call: Call) -> Cause | None:
     given = call.tensor(0)
     if given is None or not bool(call.made.isinf().any()):
         return None
-    return Cause(
-        f"{call.name} of numbers up to {number(float(given.nan_to_num(0, 0, 0).abs().max()))} overflows "
-        f"{_range_of(call.made)}",
-        action_for(call.name),
-    )
+    over = given.detach()[call.made.isinf() & given.isfinite()]
+    if not over.numel():
+        return None
+    low, high = (float(one) for one in over.aminmax())
+    # A hyperbolic sine overflows on either side.
+    words = f"of numbers up to {number(high)}" if low > 0 else f"of numbers down to {number(low)}"
+    words = words if low > 0 or high < 0 else f"of numbers up to ±{number(max(-low, high))}"
+    return Cause(f"{call.name} {words} overflows {_range_of(call.made)}", action_for(call.name))
 
 
 def _average(call: Call) -> Cause | None:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.utils import _pytree as pytree
 
-from gradwidgets.core.layers.origin.causes import REDUCING, Call, Cause, cause_of, makes_a_mask
+from gradwidgets.core.layers.origin.causes import LOSING, REDUCING, Call, Cause, cause_of, makes_a_mask
 from gradwidgets.core.layers.origin.data import Datum
 from gradwidgets.core.layers.origin.epsilons import keeps, lost_epsilon, with_epsilon
 from gradwidgets.core.layers.origin.places import Place, Places, has_numbers, is_finite
@@ -18,6 +18,11 @@ from gradwidgets.core.operations.watching import Watching
 
 # What torch calls an operation inside, where a person calls it otherwise.
 _CALLED = {"linalg_vector_norm": "norm", "to_copy": "cast", "nll_loss2d": "nll_loss", "true_divide": "div"}
+# Of a 0 they are given, they may give one on.
+_KEEPING = (
+    "sum", "add", "mean", "mul", "div", "unsqueeze", "squeeze", "expand", "clone", "view", "transpose", "permute",
+    "bmm", "mm", "addmm", "select", "slice", "gather", "index", "t", "prod", "cumprod",
+)  # fmt: skip
 _SUMS = ("sum", "add", "cumsum", "unsqueeze", "expand", "clone", "view")
 
 
@@ -60,11 +65,15 @@ class Record:
 
 
 class _Made(NamedTuple):
-    """What made a tensor: the operation; whether of exponentials of what is masked; an eps that was lost, or ""."""
+    """What made a tensor: the operation; whether of exponentials of what is masked; an eps that was lost, or "".
+
+    And what of it has been rounded to 0, of finite numbers: by which operation; "" for none.
+    """
 
     operation: str = ""
     masked: bool = False
     epsilon: str = ""
+    lost_by: str = ""
 
 
 class Forwards(Watching):
@@ -105,7 +114,12 @@ class Forwards(Watching):
         masked, epsilon = self._is_masked(name, given, bad), self._epsilon(given)
         result = func(*args, **kwargs)
         made = _numbers(result)
-        now = _Made(name, masked, lost_epsilon(name, args, made) or (epsilon if keeps(name) else ""))
+        now = _Made(
+            name,
+            masked,
+            lost_epsilon(name, args, made) or (epsilon if keeps(name) else ""),
+            self._lost_by(name, given, made),
+        )
         spoilt = [] if "empty" in name else [t for t in made if not is_finite(t)]
         source = self._source(name, before, kwargs, bad, spoilt[0]) if spoilt else None
         self._note(now, made, {id(t) for t in spoilt}, lies, source)
@@ -126,6 +140,15 @@ class Forwards(Watching):
                 self._sources.pop(where, None)
             if where not in lies:
                 self._made[where] = now
+
+    def _lost_by(self, name: str, given: list[Tensor], made: list[Tensor]) -> str:
+        if name in LOSING:
+            gone = bool(made) and all(is_finite(t) for t in given) and bool((made[0] == 0).any())
+            return name if gone else ""
+        known = next((self._of(t).lost_by for t in given if self._of(t).lost_by), "") if name in _KEEPING else ""
+        if known and any(not self._of(t).lost_by and bool((t == 0).any()) for t in given):
+            return ""  # a mask may have made it 0
+        return known if known and made and bool((made[0] == 0).any()) else ""
 
     def _is_masked(self, name: str, given: list[Tensor], bad: list[tuple]) -> bool:
         if name == "exp":
@@ -169,7 +192,7 @@ class Forwards(Watching):
         if written:
             return Source(name, place, meant=True)
         maker, masked = (lambda t: self._of(t).operation), (lambda t: self._of(t).masked)
-        call = Call(name, args, made, maker, masked, self._samples)
+        call = Call(name, args, made, maker, masked, self._samples, lambda t: self._of(t).lost_by)
         cause, epsilon = cause_of(call), self._epsilon(_numbers(args))
         cause = with_epsilon(cause, epsilon, made.dtype) if epsilon and not cause.masked else cause
         return Source(name, place, cause, meant=makes_a_mask(call))

@@ -138,6 +138,12 @@ class Tracked:
         own = ((n, v) for n, v in self._vertex.items() if self._label[v] == "add" and not self._leaf[v])
         return [n for n, v in own if self._call[v] is not None]
 
+    def picks(self, names: Collection[str]) -> list[tuple[int, ...]]:
+        """Shapes of what the model picks from, by operations of these names."""
+        nodes = [n for n, v in self._vertex.items() if self._label[v] in names and self._call[v] is not None]
+        shapes = (tuple(getattr(n, "_saved_self_sym_sizes", ())) for n in nodes if not getattr(n, "_saved_dim", 0))
+        return [one for one in shapes if one]
+
     def of_loss(self) -> list[Node]:
         """The operations of the loss itself."""
         return [n for n, v in self._vertex.items() if self._call[v] is None]

@@ -13,7 +13,7 @@ from gradwidgets.core.layers.axes.along_samples import Along, takes_steps_first
 from gradwidgets.core.layers.passes.watch import tensors_in
 from gradwidgets.core.layers.preflight.cures import beyond_rows
 from gradwidgets.core.layers.preflight.reading import left_out, named_tensors, numbers
-from gradwidgets.core.layers.preflight.scale import as_read, input_scale, size, sizes
+from gradwidgets.core.layers.preflight.scale import as_read, by_few_samples, input_scale, size, sizes
 from gradwidgets.core.layers.preflight.tokens import tokens
 from gradwidgets.core.results.finding import Finding
 
@@ -30,6 +30,7 @@ class _Entered:
     layer: str
     read: Tensor
     plain: bool
+    values: Tensor
     given: Tensor | None = None
     normed: bool = False
 
@@ -152,7 +153,9 @@ class Entry:
         if values is None or id(module) in self._seen:
             return
         self._seen.add(id(module))
-        entered = _Entered(source, f"{name} ({type(module).__name__})", sizes(values), isinstance(module, _PLAIN))
+        entered = _Entered(
+            source, f"{name} ({type(module).__name__})", sizes(values), isinstance(module, _PLAIN), values.detach()
+        )
         self._entered.append(entered)
         self._handles.append(module.register_forward_hook(partial(self._after, entered)))
 
@@ -175,7 +178,7 @@ class Entry:
             given = None if one.given is None else float(one.given)
             finding = input_scale(one.name, one.layer, as_read(one.read.tolist()), given)
             if finding is not None:
-                found.append(finding)
+                found.append(by_few_samples(finding, one.values))
                 told.add(one.name)
         return found
 

@@ -17,6 +17,7 @@ from gradwidgets.core.layers.preflight.caught import Warned
 from gradwidgets.core.layers.preflight.cures import has_cure, told
 from gradwidgets.core.layers.preflight.entry import Entry
 from gradwidgets.core.layers.preflight.failure import Raised
+from gradwidgets.core.layers.preflight.losses.derivatives import Slopes, slopes_in
 from gradwidgets.core.layers.preflight.losses.first import follows
 from gradwidgets.core.layers.preflight.losses.watched_loss import BACKWARD, ONCE, LossCall
 from gradwidgets.core.layers.preflight.reading import left_out
@@ -129,6 +130,7 @@ class Look(Glance):
         super().__init__(subject, inputs, targets)
         self._before = batch_findings(subject.model, inputs, targets)
         self._entry, self._warned = Entry(subject.model, inputs), Warned()
+        self._slopes = slopes_in(subject.model)
         self._told: LossCall | None = None
         self._output: object = None
         self._raised: Finding | None = None
@@ -136,7 +138,7 @@ class Look(Glance):
 
     def at_model(self, call: Callable[[], object]) -> object:
         """Call the model."""
-        with self._warned, self._entry:
+        with self._warned, self._entry, self._slopes:
             return self._explained(call)
 
     def at_loss(self, output: object) -> Tensor:
@@ -182,6 +184,7 @@ class Look(Glance):
             trained = any(one.requires_grad for one in subject.model.parameters())
             found = self._told.findings(loss, self._again, trained=trained, reaches=reaches)
         found += [] if loss is None else left_out(nothing_to_train)(subject.model, self.inputs, loss)
+        found += self._slopes.found if isinstance(self._slopes, Slopes) else []
         raised = [] if error is None else [self._raised or self._told_of(error)]
         amount = samples(subject.model, self.inputs, loss, self.targets)
         parts = reconsidered(self._before, loss), self._entry.findings(), amount, [*found, *raised]

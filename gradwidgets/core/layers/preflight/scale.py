@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -24,6 +25,11 @@ SUITED = 8.0
 FAR, FARTHER = 1e5, 1e6
 # The same of targets that hardly differ, by the offset above; and what a target must exceed the output by.
 FAR_ALIKE, BEYOND = 300.0, 30.0
+
+
+# Share of the samples that may be outliers, the batch in which that can be told, and how far off they are.
+FEW, _ENOUGH, _BEYOND = 0.05, 8, 5.0
+_NAMED = 3  # samples
 
 
 def sizes(tensor: Tensor) -> Tensor:
@@ -72,6 +78,38 @@ def input_scale(name: str, layer: str, read: Mapping[str, float], given: float |
     thresholds = {"threshold": BYTES if is_bytes else LARGE, "least": SMALL, "mean over deviation at most": OFFSET}
     return Finding("input_scale", severity, message, {"tensor": name, "layer": layer} | dict(read) | thresholds,
                    action=_remedy(read, is_bytes))  # fmt: skip
+
+
+def by_few_samples(found: Finding, values: Tensor) -> Finding:
+    """The same, naming the few samples that make it so; as it is where it holds without them.
+
+    Args:
+        found: What `input_scale` gave.
+        values: Of which it did, samples first.
+    """
+    count, name, layer = len(values) if values.ndim > 1 else 0, found.evidence["tensor"], found.evidence["layer"]
+    if count < _ENOUGH or found.evidence["rms"] < SMALL:
+        return found
+    largest = wide(values).double().abs().flatten(1).amax(1)
+    few = max(1, int(FEW * count))
+    order = largest.argsort(descending=True)
+    if input_scale(name, layer, as_read(sizes(values[order[few:]]).tolist()), None) is not None:
+        return found
+    least = largest[order[few]]
+    out = sorted(int(i) for i in order[:few] if largest[i] > _BEYOND * least)
+    if not out:
+        return found
+    named = ", ".join(map(str, out[:_NAMED])) + " and others" * (len(out) > _NAMED)
+    some, make = ("sample", "makes") if len(out) == 1 else ("samples", "make")
+    message = (
+        f"{found.message}; {some} {named} of {count} alone {make} it so: "
+        f"numbers there reach {number(float(largest.max()), 3)}, those of the others {number(float(least), 3)}"
+    )
+    action = (
+        f"Look at {'that' if len(out) == 1 else 'those'} {some}: a unit, a missing value's code, an error? Correct or "
+        "leave out, or clamp the feature; mean and deviation are not to be taken over them."
+    )
+    return replace(found, message=message, evidence=found.evidence | {"samples": out}, action=action)
 
 
 def target_scale(read: Mapping[str, float], output: float) -> Finding | None:

@@ -46,6 +46,11 @@ _OPERATIONS = {
         "side by side at last. A norm makes what is left larger, and does not bring back what is lost.",
     ),
     "position code": ("places of one sample are not told apart", "Let the code run along the axis of places."),
+    "sampling grid": ("what is sampled outside of a map is nothing", "Coordinates from −1 to 1."),
+    "unread samples": (
+        "a batch of which one sample counts teaches no more than that one",
+        "Pick along the axis of steps, not along that of the samples.",
+    ),
     "mixed axes": (
         "what belongs to one step or channel is taken for another's",
         "transpose (or permute) changes axes over, before view and reshape where both are needed: these count anew and "

@@ -188,7 +188,18 @@ _GROWN = {"exploding", "exploding along time", "cliff"}
 # Inputs of a wrong scale are a cause of these, and as grave.
 _OF_INPUTS = ("saturated", "dead_units", "exploding", "vanishing", "cliff")
 # They make samples the same.
-_MAKES_SAME = ("cliff", "vanishing", "dead_units", "saturated", "norm_of_one", "softmax_of_one", "mask", "tokens")
+_MAKES_SAME = (
+    "cliff",
+    "vanishing",
+    "dead_units",
+    "saturated",
+    "norm_of_one",
+    "softmax_of_one",
+    "mask",
+    "tokens",
+    "unread samples",
+    "sampling grid",
+)
 # What is flat or dead lets no gradient through.
 _OF_UNITS = ("cliff", "vanishing")
 

@@ -21,6 +21,30 @@ _GENERATOR = (
 _SMALLER = "Smaller weights in the layer before it (Xavier's init), or a norm before that layer."
 
 
+_OF_RECTIFIER = (
+    "No layer comes after it: leave it out where what it gives may be negative; where it may not, as a density, a rate "
+    "or a scale, take softplus in its place, which has a slope everywhere; and a bias that is not far below 0."
+)
+
+
+def of_rectifier(judged: Judged, one: LayerStats | FunctionStats) -> str:
+    """The cure for a dead one behind which there are functions alone; "" where layers come after it."""
+    graph = judged.flow.graph
+    kind, place = (one.name, one.name) if isinstance(one, LayerStats) else (one.name, one.place)
+    found = [v for v in range(len(graph) if graph else 0) if (graph.names[v], graph.places[v] or "") == (kind, place)]
+    found = [
+        v for v in found if isinstance(one, LayerStats) or set(one.before) & {graph.names[b] for b in graph.back[v]}
+    ]
+    if not found:
+        return ""
+    seen, waiting = set(found), list(found)
+    while waiting:
+        more = [other for other in graph.onward[waiting.pop()] if other not in seen]
+        seen.update(more)
+        waiting += more
+    return "" if any(graph.weighted[v] for v in seen) else _OF_RECTIFIER
+
+
 def of_output(judged: Judged, one: LayerStats | FunctionStats) -> str:
     """The cure; "" where it is not the last, or of another kind."""
     kind = one.kind if isinstance(one, LayerStats) else one.name

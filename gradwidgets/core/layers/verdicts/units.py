@@ -9,7 +9,7 @@ from gradwidgets.core.layers.passes.functional_units import FunctionStats
 from gradwidgets.core.layers.passes.stats import LayerStats
 from gradwidgets.core.layers.verdicts.attention import steep
 from gradwidgets.core.layers.verdicts.clamps import HARD, OUTSIDE, is_last, of_clamp
-from gradwidgets.core.layers.verdicts.last_activation import of_output
+from gradwidgets.core.layers.verdicts.last_activation import of_output, of_rectifier
 from gradwidgets.core.layers.verdicts.verdict import Judged, listed, unless_fresh
 from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.results.wording import number, percent
@@ -90,11 +90,15 @@ def _share(
     layers = [one.name if isinstance(one, LayerStats) else one.at for one in hit]
     last = "" if dead or _kind(worst) in HARD else of_output(judged, worst)
     evidence |= {AT_OUTPUT: True} if last else {}
-    action = of_clamp(judged, worst) if _kind(worst) in HARD else last
+    action = of_clamp(judged, worst) if _kind(worst) in HARD else _of_dead(judged, worst) if dead else last
     source = _source(judged, worst)
     if dead and source is not None and source.weight_norm == 0:
         severity, action = "warning", f"Draw the weights of {source.name} at random: they are all 0."
     return [unless_fresh(judged, Finding(name, severity, message, evidence, judged.places(layers), action))]
+
+
+def _of_dead(judged: Judged, one: LayerStats | FunctionStats) -> str:
+    return of_rectifier(judged, one) if _kind(one) in ("ReLU", "relu") else ""
 
 
 AT_OUTPUT = "at the output"  # of evidence: it is the activation that gives the output

@@ -19,6 +19,7 @@ from tests.core.layers.field.kinds_graphs import GRAPHS_SICK, GRAPHS_SOUND
 from tests.core.layers.field.kinds_later import LATER_SICK, LATER_SOUND
 from tests.core.layers.field.kinds_masks import MASKS_SICK, MASKS_SOUND
 from tests.core.layers.field.kinds_same import SAME_SICK, SAME_SOUND
+from tests.core.layers.field.kinds_second import SECOND_SICK, SECOND_SOUND
 from tests.core.layers.field.kinds_told import TOLD_SICK, TOLD_SOUND
 from tests.core.layers.field.kinds_zeros import ZEROS_SICK, ZEROS_SOUND
 from tests.core.layers.field.more import MORE_SICK, MORE_SOUND
@@ -44,6 +45,7 @@ LAST_SICK, LAST_SOUND = (
         *GRAPHS_SICK,
         *ZEROS_SICK,
         *TOLD_SICK,
+        *SECOND_SICK,
     ),
     (
         *REPORTS_SOUND,
@@ -58,6 +60,7 @@ LAST_SICK, LAST_SOUND = (
         *GRAPHS_SOUND,
         *ZEROS_SOUND,
         *TOLD_SOUND,
+        *SECOND_SOUND,
     ),
 )
 ALL_SICK, ALL_SOUND = (

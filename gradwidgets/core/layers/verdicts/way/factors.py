@@ -1,5 +1,7 @@
 """Two factors of a product that both begin at 0, as those of a low-rank update may."""
 
+from collections.abc import Sequence
+
 from gradwidgets.core.layers.passes.module_graph import ModuleGraph
 from gradwidgets.core.layers.verdicts.verdict import Judged
 
@@ -7,10 +9,8 @@ BOTH = (
     "Draw one of the factors at random and let the other begin at 0, as LoRA does (A at random, B = 0): the product "
     "is 0 at first all the same, and the one that is 0 gets a gradient."
 )
-MULTIPLIED = (
-    "are multiplied with each other and are all 0, and the gradient of each has the other as a factor, so that no step "
-    "moves either"
-)
+_WHY = "and the gradient of each has the other as a factor"
+_NAMED = 4  # products
 # Linear in each thing that they take: on such a way, what is 0 behind makes 0 of the gradient before.
 _LINEAR = (
     "t", "transpose", "permute", "view", "unsafe_view", "reshape_alias", "expand", "unsqueeze", "squeeze", "clone",
@@ -18,15 +18,26 @@ _LINEAR = (
 )  # fmt: skip
 
 
-def both_zero(judged: Judged) -> list[str]:
-    """Names of weights that are all 0 and are multiplied with each other; none where there are no two such."""
-    graph = judged.flow.graph
+def both_zero(judged: Judged) -> list[tuple[str, ...]]:
+    """Names of weights that are all 0 and are multiplied with each other, each such product's by themselves."""
+    graph, found = judged.flow.graph, []
     for vertex in range(len(graph)) if graph else ():
         if graph.is_layer[vertex] or graph.names[vertex] in _LINEAR:
-            found = _zeros(graph, vertex)
-            if len(found) > 1:
-                return found
-    return []
+            zeros = _zeros(graph, vertex)
+            # A product within a product is told with it.
+            if len(zeros) > 1 and not any(set(zeros) <= set(one) for one in found):
+                found = [one for one in found if not set(one) <= set(zeros)] + [tuple(zeros)]
+    return sorted(found, key=lambda one: list(graph.sizes).index(one[0]))
+
+
+def multiplied(pairs: Sequence[tuple[str, ...]]) -> str:
+    """What is to be said of them, as a clause."""
+    if len(pairs) == 1:
+        them = "each other" if len(pairs[0]) == 2 else "others of them"  # within one layer it is not told which
+        return f"{', '.join(pairs[0])} are multiplied with {them} and are all 0, {_WHY}, so that no step moves any"
+    named = "; ".join(" and ".join(one) for one in pairs[:_NAMED])
+    more = f"; and {len(pairs) - _NAMED} more" if len(pairs) > _NAMED else ""
+    return f"in {len(pairs)} products all factors are 0 ({named}{more}), {_WHY}, so that no step moves any"
 
 
 def _zeros(graph: ModuleGraph, vertex: int) -> list[str]:

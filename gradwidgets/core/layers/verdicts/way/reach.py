@@ -10,7 +10,7 @@ from gradwidgets.core.layers.verdicts.draws import cutting
 from gradwidgets.core.layers.verdicts.units import DEAD, SATURATED
 from gradwidgets.core.layers.verdicts.verdict import Judged, listed, unless_fresh
 from gradwidgets.core.layers.verdicts.way.cut_off import cure, stop_cure
-from gradwidgets.core.layers.verdicts.way.factors import BOTH, MULTIPLIED, both_zero
+from gradwidgets.core.layers.verdicts.way.factors import BOTH, both_zero, multiplied
 from gradwidgets.core.layers.verdicts.way.unused import LOOSE, is_loose_end
 from gradwidgets.core.layers.verdicts.way.walk import FADE
 from gradwidgets.core.results.finding import Finding
@@ -160,8 +160,8 @@ def _nothing_arrives(judged: Judged, zero: Layers) -> Finding:
         return _cancelled(judged, zero, copies)
     words, severity = f"{get} a gradient of exactly 0", "error"
     if any(layer.weight_norm == 0 for _, layer in zero) and (factors := both_zero(judged)):
-        found = _about(zero, len(trained), severity, f"{words}: {listed(factors)} {MULTIPLIED}", BOTH)
-        return replace(found, evidence=found.evidence | {"factors": factors})
+        found = _about(zero, len(trained), severity, f"{words}: {multiplied(factors)}", BOTH)
+        return replace(found, evidence=found.evidence | {"factors": [name for one in factors for name in one]})
     if all(layer.weight_norm == 0 for _, layer in zero):
         moved = [layer.name for _, layer in zero if layer.bias_grad_norm > 0]
         words += f" by their weights (not so the bias of {listed(moved)})" if moved else ""
@@ -239,7 +239,7 @@ def _blocked(judged: Judged, zero: Layers) -> Finding:
     stuck = [str(one) for one in flow.functions if one.dead_fraction > DEAD[1] and one.is_stuck]
     if dead or stuck:
         where = f"the dead units of {listed(dead)}" if dead else f"{listed(stuck)}, where its slope is 0"
-        words, severity = f"{words}: nothing comes back through {where}", "warning"
+        words, severity = f"{words}: nothing comes back through {where}{_gated(judged, zero)}", "warning"
     elif ends and ends[-1].at is not None:
         words += f": nothing comes back through {named(judged, ends[-1].at)}{_gives(judged, ends[-1].at)}"
         severity = "warning" if _is_flat(judged, ends[-1].at) else severity
@@ -247,6 +247,36 @@ def _blocked(judged: Judged, zero: Layers) -> Finding:
     if stop:
         return _about(zero, len(trained), severity, f"{words}; {flow.stops[stop]}", stop_cure(flow.cuts[stop]))
     return _about(zero, len(trained), severity, words, _ACTION)
+
+
+def _gated(judged: Judged, zero: Layers) -> str:
+    """Of layers that are not behind dead units, but are multiplied by what these make, a clause."""
+    graph, ends = judged.flow.graph, judged.walk.ends if judged.walk else []
+    by_product = [end for end in ends if end.at is not None and _is_product(judged, end.at)]
+    others = [end for end in ends if end not in by_product and end.at is not None]
+    by_product = [end for end in by_product if {one.at for one in others} & _behind(judged, [end.at])]
+    away = _behind(judged, [end.below for end in others])
+    within = {graph.names[one] for one in _behind(judged, [end.below for end in by_product]) - away} if graph else set()
+    names = [layer.name for _, layer in zero if layer.name in within]
+    if not names or not others:
+        return ""
+    verb = "is" if len(names) == 1 else "are"
+    return f"; {listed(names)} {verb} not behind them, but multiplied by what is made of them, which is 0"
+
+
+def _is_product(judged: Judged, vertex: int) -> bool:
+    graph = judged.flow.graph
+    return not graph.is_layer[vertex] and graph.names[vertex] in ("mul", "mm", "bmm")
+
+
+def _behind(judged: Judged, vertices: list[int]) -> set[int]:
+    """These vertices, and all that they take from."""
+    seen, waiting = set(vertices), list(vertices)
+    while waiting:
+        more = [one for one in judged.flow.graph.back[waiting.pop()] if one not in seen]
+        seen.update(more)
+        waiting += more
+    return seen
 
 
 def _layer(judged: Judged, vertex: int) -> LayerStats | None:

@@ -3,6 +3,11 @@
 from gradwidgets.core.layers.verdicts.verdict import Judged, listed
 from gradwidgets.core.results.finding import Finding
 
+_INSIDE = (
+    "What is computed of an nn.Parameter, or moved by to(), is none any more: compute inside, "
+    "nn.Parameter(0.02 * torch.randn(…)), or keep the parameter itself and compute in forward."
+)
+
 
 def unlisted(judged: Judged) -> list[Finding]:
     """Tensors that take part and that no optimizer of the model's parameters trains."""
@@ -16,7 +21,8 @@ def unlisted(judged: Judged) -> list[Finding]:
         f"no optimizer will train {'it' if one else 'them'}"
     )
     evidence = {"tensors": [each.name for each in missed], "shapes": [each.shape for each in missed]}
-    return [Finding("unlisted", "warning", message, evidence, judged.places([each.place for each in missed]))]
+    action = _INSIDE if all(each.made_by for each in missed) else ""
+    return [Finding("unlisted", "warning", message, evidence, judged.places([each.place for each in missed]), action)]
 
 
 def padding(judged: Judged) -> list[Finding]:

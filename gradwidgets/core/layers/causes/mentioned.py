@@ -1,0 +1,40 @@
+"""What the code of a model or of its loss names, read without running it."""
+
+from collections.abc import Callable, Set
+
+from torch import nn
+
+_DEEP = 4  # functions that call functions
+
+
+def mentions(model: nn.Module, loss_fn: Callable | None, wanted: Set[str]) -> bool:
+    """Whether it names one of some functions, itself or in a function that it calls.
+
+    Args:
+        model: The model.
+        loss_fn: The loss; None to read the model alone.
+        wanted: Names, those of attributes included.
+    """
+    kinds = {type(one) for one in model.modules()}
+    own = [vars(kind).values() for kind in kinds if not kind.__module__.startswith("torch.")]
+    held = [vars(one).values() for one in model.modules()]
+    waiting = [(one, 0) for some in (*own, *held, [loss_fn]) for one in some]
+    met: set[object] = set()
+    while waiting:
+        one, deep = waiting.pop()
+        code = getattr(one, "__code__", None)
+        if code is None or code in met or deep > _DEEP:
+            continue
+        met.add(code)
+        names = _names(code)
+        if names & wanted:
+            return True
+        near = getattr(one, "__globals__", {})
+        cells = [getattr(cell, "cell_contents", None) for cell in getattr(one, "__closure__", None) or ()]
+        waiting += [(other, deep + 1) for other in (*[near[name] for name in names if name in near], *cells)]
+    return False
+
+
+def _names(code) -> set[str]:
+    inner = [one for one in code.co_consts if hasattr(one, "co_names")]
+    return set(code.co_names).union(*[_names(one) for one in inner])
