@@ -15,11 +15,11 @@ from gradwidgets.core.results.result import Result
 
 MOST_BYTES = 64 * 2**20
 _FIRST_ROOM = 64  # samples
-_HEAD = 11  # numbers of a sample as a whole: step, seconds, loss, and those of _HEADS
+_HEAD = 12  # numbers of a sample as a whole: step, seconds, loss, and those of _HEADS
 _WORDS = ("layers", "kinds", "parameters", "notes")
 _MORE_WORDS = ("unheld", "missing", "strays", "of_loss")  # files of earlier versions have none
-_HEADS = ("batches", "writes", "written", "kept", "rates", "decays", "evaluating", "left")
-_TOLD = ("cut", "turned_off", "rivals", "optimizers", "swings", "thrown", "rounded")
+_HEADS = ("batches", "writes", "written", "kept", "rates", "decays", "evaluating", "asked", "left")
+_TOLD = ("cut", "turned_off", "rivals", "optimizers", "swings", "thrown", "rounded", "leftover")
 _NOTED = ("noted_steps", "noted_losses", "noted_batches", "noted_entropies", "noted_rates", "noted_variances")
 
 
@@ -134,6 +134,9 @@ class History(_Recorded):
         decays: Its weight decay, likewise.
         evaluating: 1 where all of the model was in evaluation mode at the step, else 0, (S,), float64. NaN and None as
             in `batches`.
+        asked: Which class the gradient of the last layer's bias asks for, where it asks for one alone, and -1 where for
+            several, (S,), float64. NaN where the loss is no cross-entropy of three classes or more, None as in
+            `batches`.
         left: How much of the step was left before the next one, (S,), float64: 1 where nothing but the optimizer has
             written to the weights, 0 where they were put back. NaN where that is unknown, or what was written has
             nothing to do with the step.
@@ -178,13 +181,17 @@ class History(_Recorded):
         optimizers: Who stepped by the model's gradients: the class of the one that was "given" to the monitor and what
             it "holds" of the model; the "lines" of all that stepped, as in `monitor_steppers.Line`; the steps of others
             "since" the last one of that, and the "longest" such stretch before; whether the monitor was "entered", and
-            how many losses were "noted". Empty in a file that has none.
+            how many losses were "noted", and how many came "late", after the watch had ended; whether it was
+            "replaced" by another monitor, and how many of this model had "begun", this one included. Empty in a file
+            that has none.
         swings: How often the learning rate went down and up again, as in `monitor_optimizer.Swings`; empty where it
             never did.
         thrown: At how many "steps" "of" the first ones gradients were thrown away between the losses noted for it, and
             how many "gradients"; empty where none were.
         rounded: Of weights of half precision, by their "type", how many numbers with a gradient were "looked at" and
             were the "same" after a sampled step, bit for bit; empty where there are none.
+        leftover: Of an optimizer that steps by what another loss has left in its gradients, its "name", what it has
+            "held", and at how many "steps" "of" those before which another one stepped; empty where there is none.
     """
 
     steps: Tensor
@@ -197,6 +204,7 @@ class History(_Recorded):
     rates: Tensor | None = None
     decays: Tensor | None = None
     evaluating: Tensor | None = None
+    asked: Tensor | None = None
     left: Tensor | None = None
     noted_steps: Tensor | None = None
     noted_losses: Tensor | None = None
@@ -226,6 +234,7 @@ class History(_Recorded):
     swings: dict[str, float] = field(default_factory=dict)
     thrown: dict[str, int] = field(default_factory=dict)
     rounded: dict[str, object] = field(default_factory=dict)
+    leftover: dict[str, object] = field(default_factory=dict)
 
     def save(self, path: str | os.PathLike) -> Path:
         """Keep it in a file, which `load` reads again: arrays and JSON, without pickles.

@@ -25,6 +25,7 @@ from gradwidgets.core.subject.home import at_home
 GRACE = 0.05  # seconds
 
 _watching: "weakref.WeakKeyDictionary[nn.Module, weakref.ref[GradientMonitor]]" = weakref.WeakKeyDictionary()
+_begun: "weakref.WeakKeyDictionary[nn.Module, int]" = weakref.WeakKeyDictionary()  # monitors of a model
 
 
 class GradientMonitor:
@@ -107,7 +108,7 @@ class GradientMonitor:
         if self._first is not None:
             self._sampler.strays = self._first.strayed
         self._handles: list = []
-        self._active = False
+        self._active = self._left = False
         self._steps = 0
         self._sampled = False  # whether the last step was
         self._in_closure = False  # whether a sample waits for a closure's first call
@@ -181,7 +182,9 @@ class GradientMonitor:
         if optimizer is not None:
             everywhere = sys.modules[torch.optim.Optimizer.__module__]
             self._handles.append(everywhere.register_optimizer_step_pre_hook(Hook(self._before_other)))
-        self._active = True
+        self._active, self._left = True, False
+        if not self._steps:
+            _begun[model] = self._sampler.begun = _begun.get(model, 0) + 1
         self._pace.start()
         if self._first is not None and not self._steps:
             self._first.arm(model, self._sampler.opaque, self._without_taps)
@@ -207,6 +210,7 @@ class GradientMonitor:
         self._take_hooks_away()  # of an earlier call that was interrupted, too
         if not was_active:
             return
+        self._left = True
         self._pace.stop()
         model = self._model()
         if model is not None and (known := _watching.get(model)) is not None and known() is self:
@@ -272,11 +276,12 @@ class GradientMonitor:
 
         Raises:
             TypeError: It is neither.
+            ValueError: It is beyond all floats.
         """
         loss, value = value, loss_value(value)
         if self._first is not None and self._steps < 2:
             self._first.note_loss(loss)
-        self._sampler.note_loss()
+        self._sampler.note_loss(ended=self._left)
         self._look_at_loss(value)
         # Within a closure whose step has begun, the sample is still to come.
         done = self._steps - self._in_closure
@@ -398,6 +403,7 @@ class GradientMonitor:
     def _before_step(self, optimizer, args: tuple, kwargs: dict) -> tuple[tuple, dict] | None:
         begin = time.perf_counter()
         if self._optimizer is None and not self._sampler.share_of(optimizer):
+            self._sampler.other(optimizer)
             return None
         self._count_step()
         self._sampler.begins(self._steps, optimizer)

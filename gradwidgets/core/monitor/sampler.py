@@ -13,9 +13,11 @@ from gradwidgets.core.monitor.numbers import gradient_numbers
 from gradwidgets.core.monitor.owners import LayerTable, Owned, Written, listed, writes_of
 from gradwidgets.core.monitor.taps import Taps
 from gradwidgets.core.monitor.training.between import Between, Rivals
+from gradwidgets.core.monitor.training.classes_asked import asked_class
 from gradwidgets.core.monitor.training.cut_graphs import CutLook
 from gradwidgets.core.monitor.training.first_graph import StandStill
 from gradwidgets.core.monitor.training.first_pass import FirstLook
+from gradwidgets.core.monitor.training.leftovers import Leftover
 from gradwidgets.core.monitor.training.modes import is_evaluating, turned_off
 from gradwidgets.core.monitor.training.noted_loss import Losses
 from gradwidgets.core.monitor.training.optimizer_settings import rule_of, settings_of, shares_of
@@ -48,6 +50,8 @@ class Sampler:
         batch: The one that the next sample is of; NaN where that is unknown.
         waiting: Losses that were noted since the last step.
         noted: Losses that were noted in all.
+        late: Losses that were noted after the watch had ended.
+        begun: Monitors of this model that have been entered so far, this one included.
         strays: Gives the tensors that take part and that the model does not list, by name.
     """
 
@@ -57,12 +61,12 @@ class Sampler:
         self.notes: dict[str, str] = {}
         self.taps = Taps()
         self.loss = self.batch = math.nan
-        self.waiting = self.noted = 0
+        self.waiting = self.noted = self.late = self.begun = 0
         self.strays: Callable[[], dict[str, Tensor]] = dict
         self._targets = TargetRecord()
         self._written = Written()
         self._between, self._rivals, self._cut = Between(), Rivals(), CutLook()
-        self._steppers, self._thrown = Steppers(), Thrown()
+        self._steppers, self._thrown, self._leftover = Steppers(), Thrown(), Leftover()
         self._given: dict[str, object] = {}
         self._entered = False
         self._turned_off: dict[str, int] = {}
@@ -123,7 +127,8 @@ class Sampler:
         """All samples, the losses that were noted, and what was seen of the first pass."""
         more = {"unheld": self._unheld, "missing": self._missing, "outputs": self._outputs, "strays": self._strays}
         rules = list(self._rules.values())
-        more["rule"] = rules[0] if rules and all(one == rules[0] for one in rules) else {}
+        alike = [one | {"initial": 0.0} for one in rules]  # a schedule makes no other rule
+        more["rule"] = rules[0] if rules and all(one == alike[0] for one in alike) else {}
         more |= {"noted_steps": losses.steps, "noted_losses": losses.values, "noted_batches": losses.batches}
         more |= {f"noted_{name}": getattr(losses, name) for name in ("entropies", "rates", "variances")}
         more |= {"outside": tuple(self._between.steps), "broken": self._between.broken}
@@ -132,7 +137,9 @@ class Sampler:
             named = {"names": list(rivals.names), "shared": list(rivals.shared)}
             more["rivals"] = named | {"steps": rivals.steps, "again": rivals.again}
         more |= {"swings": self._steppers.swings, "thrown": self._thrown.told, "rounded": self._between.rounded}
+        more["leftover"] = self._leftover.told
         more["optimizers"] = self._steppers.told | self._given | {"entered": self._entered, "noted": self.noted}
+        more["optimizers"] |= {"late": self.late, "begun": self.begun, "replaced": "replaced by" in self.notes}
         more |= {"waiting": self.waiting, "chance": self._targets.chance, "size": self._targets.size}
         if first is not None:
             more["size"] = max(self._targets.size, first.size)
@@ -140,8 +147,11 @@ class Sampler:
             more |= {"of_loss": first.made, "span": first.span}
         return self._record.history(*self._names, self.sentences, **more)
 
-    def note_loss(self) -> None:
-        """A loss was noted."""
+    def note_loss(self, *, ended: bool = False) -> None:
+        """A loss was noted, or came when the watch had ended."""
+        if ended:
+            self.late += 1
+            return
         self.waiting += 1
         self.noted += 1
         if self._table is not None:
@@ -184,6 +194,7 @@ class Sampler:
         self._between.forget()
         self._rivals.forget()
         self._thrown.forget()
+        self._leftover.forget()
         self._table = None
         self._held.clear()
         if self._updates is not None:
@@ -237,6 +248,7 @@ class Sampler:
             # What nobody trains may add up.
             trained = (optimizer is not None and self.share_of(optimizer)) or owned
             head = self.batch, writes_of(trained), *self._written(trained), *settings_of(optimizer), self._mode()
+            head = *head, asked_class(self._table.owned, self._outputs)
             self._record.add(step, seconds, self.loss, numbers, layers, *head)
             return True
         self._failures += 1
@@ -273,6 +285,7 @@ class Sampler:
 
     def _stepped_by(self, optimizer: object, watched: bool, step: int = 0) -> None:
         held = self.share_of(optimizer)
+        self._leftover.step(optimizer, held)
         if held or watched:
             self._rivals.step(optimizer, held)
             self._steppers.step(optimizer, held, watched, step)
@@ -387,9 +400,9 @@ class Sampler:
         if missing:
             self._look_for_cuts(without)
             self._missing = tuple(missing)
-            self.notes["missing"] = (
-                f"no gradient at step {step}, so unused in what the loss was made of: {listed(missing)}"
-            )
+            # Where all lack one, it is more likely to have been taken away than that none is used.
+            why = "so unused in what the loss was made of" if len(missing) < len(owned) else "none made, or all cleared"
+            self.notes["missing"] = f"no gradient at step {step}, {why}: {listed(missing)}"
 
 
 def _is_taught(parameter: Tensor) -> bool:

@@ -48,7 +48,8 @@ def test_what_is_no_loss_is_refused(value, words):
 def test_one_number_is_a_loss_in_whatever_it_is_wrapped():
     for one in (2, 2.0, np.float32(2), np.full((1, 1), 2.0), torch.full((1, 1, 1), 2.0), torch.tensor(2)):
         assert loss_value(one) == 2
-    assert loss_value(10**400) == math.inf and loss_value(-(10**400)) == -math.inf
+    with pytest.raises(ValueError, match="beyond all of them"):
+        loss_value(-(10**400))
 
 
 @pytest.mark.parametrize(

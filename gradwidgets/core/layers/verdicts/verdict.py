@@ -9,7 +9,7 @@ from gradwidgets.core.layers.misuse.small_norms import NORM_OF_ONE, NORMS
 from gradwidgets.core.layers.passes.stats import LayerFlow, LayerStats
 from gradwidgets.core.layers.preflight.losses.flat import MET
 from gradwidgets.core.layers.verdicts.way.walk import Walk
-from gradwidgets.core.results.finding import Finding
+from gradwidgets.core.results.finding import SEVERITIES, Finding
 
 _NAMED = 3  # layers that a sentence names
 _KINDS = {NORM_OF_ONE: NORMS, LONE: SOFTMAXES}
@@ -28,6 +28,11 @@ class Check:
     meaning: str
     action: str
     find: Callable[..., list[Finding]]
+
+
+def gravest(*found: list[Finding]) -> list[Finding]:
+    """Of several ways to see the same, the one that found what is gravest, and of equals the first."""
+    return max(found, key=lambda some: max((SEVERITIES.index(one.severity) for one in some), default=-1))
 
 
 class Judged:

@@ -143,6 +143,7 @@ def loss_value(value: object) -> float | Tensor:
 
     Raises:
         TypeError: It is neither a real number nor a tensor or an array of one.
+        ValueError: It is a whole number or a fraction beyond all floats.
     """
     if hasattr(value, "__array__") and not isinstance(value, Tensor) and getattr(value, "size", 0) == 1:
         value = value.item()  # NumPy's, and what is like it
@@ -154,8 +155,8 @@ def loss_value(value: object) -> float | Tensor:
         raise TypeError(f"value must be a number or a tensor of one; got {value!r}")
     try:
         return float(value)
-    except OverflowError:  # a whole number beyond all floats
-        return math.inf if value > 0 else -math.inf
+    except OverflowError:
+        raise ValueError("value must be a number that a float can hold; got one beyond all of them") from None
 
 
 def _problem(value: Tensor) -> str:

@@ -41,13 +41,13 @@ class Thrown:
         if self.of >= _STEPS:
             return
         if self._parameter is None:
-            self._parameter = next((one.parameter for one in owned if one.plain and _is_dense(one.parameter)), None)
+            self._parameter = next((one.parameter for one in owned if one.plain and is_dense(one.parameter)), None)
         gradient = None if self._parameter is None else self._parameter.grad
         if gradient is None:
             return
         last, written = self._last, self._parameter._version
         self._now += last is not None and last[0]() is not gradient and last[1] == written
-        some = _some(gradient) if self._now else None  # most loops note one loss a step
+        some = some_of(gradient) if self._now else None  # most loops note one loss a step
         self._last = TensorWeakRef(gradient), written, some, gradient._version
 
     def step(self) -> None:
@@ -64,7 +64,7 @@ class Thrown:
         gradient = self._parameter.grad
         if gradient is None or ref() is not gradient:
             return False
-        return gradient._version == version or bool(F.cosine_similarity(before, _some(gradient), 0) > _ALONG)
+        return gradient._version == version or bool(F.cosine_similarity(before, some_of(gradient), 0) > _ALONG)
 
     @property
     def told(self) -> dict[str, int]:
@@ -72,11 +72,13 @@ class Thrown:
         return {"of": self.of, "steps": self.steps, "gradients": self.gradients} if self.steps else {}
 
 
-def _is_dense(parameter: nn.Parameter) -> bool:
+def is_dense(parameter: nn.Parameter) -> bool:
+    """Whether it has a gradient whose numbers can be read one by one."""
     gradient = parameter.grad
     return type(gradient) is Tensor and gradient.layout == torch.strided
 
 
-def _some(gradient: Tensor) -> Tensor:
+def some_of(gradient: Tensor) -> Tensor:
+    """A few of its numbers, copied."""
     apart = -(-gradient.numel() // _SOME) | 1  # odd, or they may all lie in a few columns
     return gradient.reshape(-1)[::apart].detach().clone()

@@ -206,6 +206,11 @@ class JudgedRecord:
         steps, _ = self.losses
         return max(int(one[-1]) if len(one) else 0 for one in (steps, self.history.steps))
 
+    @property
+    def watched_steps(self) -> int:
+        """How many steps were seen, with a sample or a loss or without."""
+        return sum(line["steps"] for line in self.history.optimizers.get("lines", []) if line["watched"])
+
     def names(self, columns: list[int]) -> list[str]:
         """The layers' names."""
         return [self.history.layers[column] for column in columns]

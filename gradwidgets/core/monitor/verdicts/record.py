@@ -18,6 +18,7 @@ from gradwidgets.core.results.wording import counted
 from gradwidgets.core.subject.home import at_home
 
 _ENOUGH = 3  # samples
+_MANY = 5  # monitors of one model
 
 
 @at_home
@@ -99,13 +100,19 @@ def _with_causes(found: list[Finding]) -> list[Finding]:
 def _too_short(judged: JudgedRecord) -> Finding:
     of = f" of {counted(judged.steps, 'step')}" if judged.steps > judged.samples else ""
     message = f"{counted(judged.samples, 'sample')}{of}: too short a record for a verdict"
-    evidence = {"samples": judged.samples, "needed": _ENOUGH}
-    return Finding("too_short", "info", message, evidence, None, "Train on, or record with every=1.")
+    evidence, action = {"samples": judged.samples, "needed": _ENOUGH}, "Train on, or record with every=1."
+    begun = judged.history.optimizers.get("begun", 0)
+    if begun >= _MANY and judged.steps < _ENOUGH:
+        message += f"; {begun:,} monitors of this model have been entered, each of which begins anew"
+        action = "Enter one monitor before the loop, and let its block hold the whole training."
+        evidence["monitors"] = begun
+    return Finding("too_short", "info", message, evidence, None, action)
 
 
 def _healthy(judged: JudgedRecord) -> Finding:
-    evidence = {"steps": judged.steps, "samples": judged.samples}
-    looked = f"{counted(judged.steps, 'step')}, {counted(judged.samples, 'sample')}; {', '.join(_looked_at(judged))}"
+    steps = max(judged.steps, judged.watched_steps)
+    evidence = {"steps": steps, "samples": judged.samples}
+    looked = f"{counted(steps, 'step')}, {counted(judged.samples, 'sample')}; {', '.join(_looked_at(judged))}"
     message = "; ".join(filter(None, ("nothing went wrong in what was recorded", level(judged))))
     return Finding("healthy", "ok", f"{message}. Looked at: {looked}", evidence)
 

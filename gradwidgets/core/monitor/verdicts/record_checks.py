@@ -1,6 +1,6 @@
 """All that is looked for in the record of a training, and what follows from what."""
 
-from gradwidgets.core.layers.verdicts.verdict import Check
+from gradwidgets.core.layers.verdicts.verdict import Check, gravest
 from gradwidgets.core.monitor.verdicts.record_causes import decay, endless, first_loss, negated, penalty, summed
 from gradwidgets.core.monitor.verdicts.record_clips import always_clipped
 from gradwidgets.core.monitor.verdicts.record_finite import not_finite
@@ -15,16 +15,26 @@ from gradwidgets.core.monitor.verdicts.record_jumps import jumped, momentum
 from gradwidgets.core.monitor.verdicts.record_level import above_a_guess
 from gradwidgets.core.monitor.verdicts.record_loss import by_frequencies, diverging, guessing, single
 from gradwidgets.core.monitor.verdicts.record_optimizers import made_anew, no_step, none_held, stopped
+from gradwidgets.core.monitor.verdicts.record_order import one_after_the_other
 from gradwidgets.core.monitor.verdicts.record_outside import drawn_again, drawn_back, two_optimizers
 from gradwidgets.core.monitor.verdicts.record_schedule import ended, of_nothing, swings
 from gradwidgets.core.monitor.verdicts.record_steps import beyond_stable, died, out_of_range, rounding
-from gradwidgets.core.monitor.verdicts.record_sums import added_up_later, past_losses, put_back, stale, thrown_away
+from gradwidgets.core.monitor.verdicts.record_sums import (
+    added_up_later,
+    left_over,
+    past_losses,
+    put_back,
+    stale,
+    thrown_away,
+)
+from gradwidgets.core.monitor.verdicts.record_wild import beyond_rule, thrown_far
 
 RECORD_CHECKS: dict[str, Check] = {
     # Causes first: of two that are as grave, what comes first is told first.
     "unheld": Check(
         "what no optimizer holds stays as it was drawn",
-        "Give them to an optimizer (one that is made after them), or set requires_grad_(False) where it is meant so.",
+        "If one holds them, call its step(); else give them to one that is made after them, or set "
+        "requires_grad_(False) where it is meant so.",
         lambda judged: unheld(judged) or none_held(judged),
     ),
     "unlisted": Check(
@@ -51,7 +61,7 @@ RECORD_CHECKS: dict[str, Check] = {
     "one_class_a_batch": Check(
         "each batch undoes what the last one taught",
         "Shuffle.",
-        lambda judged: [],  # said by "one_class"
+        lambda judged: [] if one_class(judged) else one_after_the_other(judged),  # of targets, said by "one_class"
     ),
     "same_batch": Check(
         "what is learned is one batch",
@@ -107,6 +117,11 @@ RECORD_CHECKS: dict[str, Check] = {
         "a step goes by all batches since the start",
         "Call optimizer.zero_grad() before each backward pass.",
         lambda judged: added_up(judged) or added_up_later(judged),
+    ),
+    "left_over": Check(
+        "a step goes by what another loss wants, too",
+        "Call zero_grad() right before the backward() of the optimizer's own loss.",
+        left_over,
     ),
     "thrown_away": Check(
         "what was computed of most batches is lost",
@@ -166,7 +181,12 @@ RECORD_CHECKS: dict[str, Check] = {
     "diverging": Check(
         "the steps make it worse",
         "Lower the learning rate; clip; look for a sign that is turned.",
-        lambda judged: diverging(judged) or jumped(judged),
+        lambda judged: gravest(diverging(judged), thrown_far(judged), jumped(judged)),
+    ),
+    "beyond_rule": Check(
+        "steps of a broken memory throw away what was learned",
+        "Keep the optimizer's state in float32, and load the one that belongs to the weights.",
+        beyond_rule,
     ),
     "no_rate": Check(
         "a step of a learning rate of 0 is none",
@@ -228,7 +248,7 @@ RECORD_CHECKS: dict[str, Check] = {
 # What need not be said beside a finding, since it follows from it.
 EXPLAINS = {
     "non_finite": ("diverging", "large_updates", "died", "schedule"),
-    "added_up": ("diverging", "large_updates", "always_clipped"),
+    "added_up": ("diverging", "large_updates", "always_clipped", "left_over"),
     "past_losses": ("added_up", "diverging", "large_updates", "always_clipped"),
     "no_gradient": ("guessing", "small_updates", "cut"),
     "died": ("guessing",),
@@ -236,11 +256,13 @@ EXPLAINS = {
     "two_optimizers": ("stale",),
     "momentum": ("diverging", "large_updates"),
     "one_class": ("guessing",),
+    "one_class_a_batch": ("diverging", "large_updates", "beyond_rule"),
+    "beyond_rule": ("diverging", "large_updates"),
     "put_back": ("guessing", "small_updates"),
     "no_step": ("too_short",),
     "not_watched": ("too_short",),
     "stopped": ("too_short",),
-    "decay": ("large_updates", "small_updates"),
+    "decay": ("guessing", "large_updates", "small_updates"),
     "no_rate": ("guessing", "small_updates", "schedule", "rounding"),
     "rounding": ("guessing",),
     "penalty": ("guessing", "large_updates", "first_loss"),

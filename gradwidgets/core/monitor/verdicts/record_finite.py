@@ -90,9 +90,9 @@ def _left_by(made: int, first: int, value: float, finite: bool) -> str:
     """A step that breaks the weights itself: the loss that is not finite comes of them, one step later."""
     though = f", {number(value, 3)}," if math.isfinite(value) else ""
     gradient = (
-        "and its gradient were: the step itself is too long"
+        "is finite and so is its gradient: the step itself is too long"
         if finite
-        else "was: its gradient was not, which was not sampled"
+        else "is finite, so it is the gradient of that step, which was not sampled, that is not"
     )
     return (
         f"step {made:,} leaves weights that are not finite, and what comes from step {first:,} on is NaN; the loss of "

@@ -130,7 +130,7 @@ def unheld(judged: JudgedRecord) -> list[Finding]:
     if _all_are(judged, those):
         return [_of_another(names, where)]
     verb = "get a gradient" if len(names) > 1 else "gets a gradient"
-    message = f"{listed(names)} {verb}, and no optimizer that was watched holds {'them' if len(names) > 1 else 'it'}"
+    message = f"{listed(names)} {verb}, and no optimizer that made a step holds {'them' if len(names) > 1 else 'it'}"
     return [Finding("unheld", "warning", message, {"parameters": names, "count": len(names)}, where)]
 
 

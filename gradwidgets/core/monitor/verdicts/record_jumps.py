@@ -29,23 +29,24 @@ def jumped(judged: JudgedRecord) -> list[Finding]:
     # Of two losses in a row the lower one: a single batch may be odd.
     pairs = early.unfold(0, 2, 1).min(1).values
     top = float(pairs.max())
-    end, last = float(values[-max(3, len(values) // 4) :].median()), float(values[-1])
+    end = float(values[-max(3, len(values) // 4) :].median())
     if not top > _JUMP * max(guess, first) or not _NOTHING * guess < end < _SETTLES * top:
         return []
     if not float(values.min()) > _LEFT * guess:
         return []
     at, highest = int(judged.losses[0][int(early.argmax())]), float(early.max())
     message = (
-        f"the loss goes from {number(first, 3)} to {number(highest, 3)} by step {at:,}, and is {number(last, 3)} at "
+        f"the loss goes from {number(first, 3)} to {number(highest, 3)} by step {at:,}, and is {number(end, 3)} at "
         f"last, no better than a guess, which costs {number(guess, 3)}: the first steps have thrown the weights out of "
         "all proportion"
     )
-    evidence = {"at first": first, "highest": highest, "at last": last, "guess": guess, "threshold": _JUMP}
-    action = f"Lower the learning rate{_now(judged)}, tenfold at first, or warm it up; clip."
+    evidence = {"at first": first, "highest": highest, "at last": end, "guess": guess, "threshold": _JUMP}
+    action = f"Lower the learning rate{now_from(judged)}, tenfold at first, or warm it up; clip."
     return [Finding("diverging", "warning", message, evidence, action=action)]
 
 
-def _now(judged: JudgedRecord) -> str:
+def now_from(judged: JudgedRecord) -> str:
+    """The learning rate in words, as what to lower it from; "" where it is unknown."""
     rates = judged.history.rates
     rate = math.nan if rates is None else float(rates.nan_to_num(nan=0.0).max())
     return f" from {number(rate, 2)}" if rate > 0 else ""

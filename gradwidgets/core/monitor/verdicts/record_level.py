@@ -16,6 +16,7 @@ _ALIKE = 0.03  # of the level
 _NOISE = 3.0  # standard errors
 _SOLVED = 0.02  # of the highest part: that low, a level is where a training should end
 _RISEN = 0.1  # of the loss
+_STAYS = 3  # parts at the end that are above the first
 _BEGINS = 0.6, 1.6  # times what a guess costs: where a mean cross-entropy of a new model begins
 _ABOVE, _LEARNED, _FALLS = 1.1, 0.95, 0.9  # times what a guess costs, twice; times what it was a quarter before
 _STEPS = 80
@@ -29,7 +30,10 @@ def level(judged: JudgedRecord) -> str:
     parts, begins = values.tensor_split(_PARTS), steps.tensor_split(_PARTS)
     last = values[-len(values) // 4 :]
     end, spread, first = float(last.mean()), float(last.std()), float(parts[0].mean())
-    if end - first > max(_RISEN * max(abs(first), abs(end)), _NOISE * math.hypot(_of_mean(parts[0]), _of_mean(last))):
+    if not bool(values.any()):
+        return "the loss that was noted is exactly 0 at every step"
+    clearly = max(_RISEN * max(abs(first), abs(end)), _NOISE * math.hypot(_of_mean(parts[0]), _of_mean(last)))
+    if end - first > clearly and all(float(one.median()) - first > clearly / 2 for one in parts[-_STAYS:]):
         return f"the loss has risen from {number(first, 3)} to {number(end, 3)}"
     if spread >= abs(end) or abs(end) < _SOLVED * max(abs(float(one.mean())) for one in parts):
         return ""

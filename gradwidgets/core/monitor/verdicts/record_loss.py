@@ -184,7 +184,7 @@ def diverging(judged: JudgedRecord) -> list[Finding]:
         float(values[-max(3, len(values) // 10) :].median()),
     )
     highest_at_first = float(values[: max(1, len(values) // 10)].max())
-    first, last = first_and_last(values)
+    first, _ = first_and_last(values)
     start = min(start, first)
     lowest, top = min(medians(values, 4)), float(values.unfold(0, min(_TOP, len(values)), 1).min(1).values.max())
     if not start > 0 or float(values.min()) < -_NEGATIVE * start:
@@ -195,7 +195,7 @@ def diverging(judged: JudgedRecord) -> list[Finding]:
         return []
     if not end > _LEFT * (min(first, 2 * guess) if guess > 0 else first):
         return _risen(evidence) if end > 2 * start and end > _UP * max(lowest, 0.0) else []
-    message = f"the loss is {number(last, 3)} at last; it began at {number(first, 3)}"
+    message = f"the loss is {number(end, 3)} at last; it began at {number(first, 3)}"
     blown = _blown_up(judged, start)
     passes = many_passes(judged)
     action = f"{passes}Lower the learning rate; clip, between backward() and step(); look for a sign that is turned."

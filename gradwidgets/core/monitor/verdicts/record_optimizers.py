@@ -86,8 +86,23 @@ def _none_at_all(judged: JudgedRecord) -> list[Finding]:
     return [Finding("no_step", "error", message, {"losses": waiting, "threshold": _LOSSES})]
 
 
+def _left_early(judged: JudgedRecord) -> list[Finding]:
+    """Losses that go on when the watch has ended: it was closed, or another monitor has taken the model."""
+    told = judged.history.optimizers
+    if told.get("late", 0) < _LOSSES:
+        return []
+    how = "a newer monitor of the same model has ended this one" if told.get("replaced") else "the monitor was closed"
+    message = f"the record ends at step {judged.watched_steps:,}, when {how}: {told['late']:,} more losses were noted"
+    action = "Enter one monitor, before the loop, and leave it to the end of its block; one model has one at a time."
+    return [Finding("stopped", "info", message, {"losses since": told["late"], "threshold": _LOSSES}, action=action)]
+
+
 def stopped(judged: JudgedRecord) -> list[Finding]:
     """Losses that go on after the last step that was seen."""
+    return _left_early(judged) or _no_more_steps(judged)
+
+
+def _no_more_steps(judged: JudgedRecord) -> list[Finding]:
     waiting, told, steps = judged.history.waiting, judged.history.optimizers, judged.steps
     if not judged.samples or not told or waiting < _LOSSES:
         return []

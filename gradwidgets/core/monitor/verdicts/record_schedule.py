@@ -43,6 +43,11 @@ def of_nothing(judged: JudgedRecord) -> list[Finding]:
         "optimizer is given."
     )
     evidence = {"learning rate": 0.0, "until step": last, "steps": judged.steps}
+    planned = float(history.rule.get("initial", 0.0))
+    if planned > 0:
+        evidence["planned"] = planned
+        message += f"; a scheduler keeps it there, whose own rate is {number(planned, 2)}"
+        action = f"Call scheduler.step() after each optimizer.step(); if you do: {action[0].lower()}{action[1:]}"
     return [Finding("no_rate", "warning", message, evidence, action=action)]
 
 

@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from gradwidgets.core.layers.verdicts.verdict import listed
 from gradwidgets.core.monitor.verdicts.evidence import JudgedRecord
 from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.results.wording import counted, number, percent
@@ -49,9 +50,25 @@ def thrown_away(judged: JudgedRecord) -> list[Finding]:
     )
     action = (
         "Call zero_grad() once a step, right after optimizer.step(), and not for each of the batches that are added "
-        f"up; divide the loss of each by {number(each + 1, 2)}."
+        f"up; divide the loss of each by {number(each + 1, 2)}, unless it is divided already."
     )
     return [Finding("thrown_away", "warning", message, dict(told) | {"threshold": _OFTEN}, action=action)]
+
+
+def left_over(judged: JudgedRecord) -> list[Finding]:
+    """Steps by gradients of which a part was there when another optimizer stepped: of its loss, not of this one's."""
+    told = judged.history.leftover
+    if not told or told["steps"] < _PAIRS or not told["steps"] >= _OFTEN * told["of"]:
+        return []
+    message = (
+        f"{told['name']} steps by what another loss has left as well: before {told['steps']} of its steps there were "
+        f"gradients in {listed(told['held'])} already when another optimizer stepped, and its own loss's were added"
+    )
+    action = (
+        "Call zero_grad() of this optimizer right before the backward() of its own loss: that of the other loss runs "
+        "through these weights too (a critic's, say, when its maker learns)."
+    )
+    return [Finding("left_over", "warning", message, dict(told) | {"threshold": _OFTEN}, action=action)]
 
 
 def past_losses(judged: JudgedRecord) -> list[Finding]:

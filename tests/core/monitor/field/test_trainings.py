@@ -11,6 +11,7 @@ from tests.core.monitor.field.trainings_later import LATER_CLEAN, LATER_SICK
 from tests.core.monitor.field.trainings_level import LEVEL_CLEAN, LEVEL_SICK
 from tests.core.monitor.field.trainings_other import NEW, NEWER
 from tests.core.monitor.field.trainings_recent import RECENT_CLEAN, RECENT_SICK
+from tests.core.monitor.field.trainings_second import SECOND_CLEAN, SECOND_SICK
 from tests.core.monitor.field.trainings_seldom import SELDOM_CLEAN, SELDOM_SICK
 from tests.core.monitor.field.trainings_sick import SICK as SICK_BEFORE
 from tests.core.monitor.field.trainings_spoilt import SPOILT_CLEAN, SPOILT_SICK
@@ -35,6 +36,7 @@ CLEAN = (
     *UNBOUNDED_CLEAN,
     *SPOILT_CLEAN,
     *STEPS_CLEAN,
+    *SECOND_CLEAN,
 )
 
 SICK = (
@@ -52,6 +54,7 @@ SICK = (
     *UNBOUNDED_SICK,
     *SPOILT_SICK,
     *STEPS_SICK,
+    *SECOND_SICK,
 )
 
 # What still falls short: one of which only "guessing" is said, which it does.

@@ -269,7 +269,7 @@ NEW = (
     Training("head changed", "the optimizer holds the head before", head_changed, one_of("unheld")),
     Training("body under no_grad", "it never has a gradient", with_(make=Features), one_of("cut", "no_gradient")),
     Training("schedule by batch", "a decay meant for epochs: after a third of the record nothing moves", with_(schedule=lambda o: lr_scheduler.ExponentialLR(o, 0.8), steps=200), one_of("small_updates")),
-    Training("decay of 1", "the weights are drawn to 0, and it guesses", with_(optimizer=sgd(0.1, weight_decay=1.0)), one_of("guessing")),
+    Training("decay of 1", "the weights are drawn to 0, and it guesses", with_(optimizer=sgd(0.1, weight_decay=1.0)), one_of("decay")),
     Training("dead from the start", "biases of −20", with_(make=all_dead), one_of("died", "no_gradient")),
     Training("wild memory", "a recurrence that grows over 64 steps", with_(make=Wild, optimizer=sgd(0.05)), WILD),
     Training("half overflows", "a square above 65,504", with_(loss=in_half), NOT_FINITE),
