@@ -2,7 +2,6 @@
 
 from gradwidgets.core.layers.verdicts.verdict import Check, gravest
 from gradwidgets.core.monitor.verdicts.record_causes import decay, endless, first_loss, negated, penalty, summed
-from gradwidgets.core.monitor.verdicts.record_clips import always_clipped
 from gradwidgets.core.monitor.verdicts.record_finite import not_finite
 from gradwidgets.core.monitor.verdicts.record_given import cut, evaluation, one_class, same_batch, target_scale
 from gradwidgets.core.monitor.verdicts.record_gradients import (
@@ -14,12 +13,13 @@ from gradwidgets.core.monitor.verdicts.record_gradients import (
 from gradwidgets.core.monitor.verdicts.record_jumps import jumped, momentum
 from gradwidgets.core.monitor.verdicts.record_level import above_a_guess
 from gradwidgets.core.monitor.verdicts.record_loss import by_frequencies, diverging, guessing, single
-from gradwidgets.core.monitor.verdicts.record_optimizers import made_anew, no_step, none_held, stopped
 from gradwidgets.core.monitor.verdicts.record_order import one_after_the_other
-from gradwidgets.core.monitor.verdicts.record_outside import drawn_again, drawn_back, two_optimizers
-from gradwidgets.core.monitor.verdicts.record_schedule import ended, of_nothing, swings
-from gradwidgets.core.monitor.verdicts.record_steps import beyond_stable, died, out_of_range, rounding
-from gradwidgets.core.monitor.verdicts.record_sums import (
+from gradwidgets.core.monitor.verdicts.steps.record_clips import always_clipped
+from gradwidgets.core.monitor.verdicts.steps.record_optimizers import made_anew, no_step, none_held, stopped
+from gradwidgets.core.monitor.verdicts.steps.record_outside import drawn_again, drawn_back, two_optimizers
+from gradwidgets.core.monitor.verdicts.steps.record_schedule import ended, of_nothing, swings
+from gradwidgets.core.monitor.verdicts.steps.record_steps import beyond_stable, died, out_of_range, rounding
+from gradwidgets.core.monitor.verdicts.steps.record_sums import (
     added_up_later,
     left_over,
     past_losses,
@@ -27,7 +27,7 @@ from gradwidgets.core.monitor.verdicts.record_sums import (
     stale,
     thrown_away,
 )
-from gradwidgets.core.monitor.verdicts.record_wild import beyond_rule, thrown_far
+from gradwidgets.core.monitor.verdicts.steps.record_wild import beyond_rule, thrown_far
 
 RECORD_CHECKS: dict[str, Check] = {
     # Causes first: of two that are as grave, what comes first is told first.

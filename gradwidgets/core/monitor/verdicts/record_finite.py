@@ -6,7 +6,7 @@ from torch import Tensor
 
 from gradwidgets.core.layers.verdicts.verdict import listed
 from gradwidgets.core.monitor.verdicts.evidence import JudgedRecord
-from gradwidgets.core.monitor.verdicts.record_sums import many_passes
+from gradwidgets.core.monitor.verdicts.steps.record_sums import many_passes
 from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.results.wording import number
 

@@ -5,7 +5,7 @@ import math
 from torch import Tensor
 
 from gradwidgets.core.monitor.verdicts.evidence import JudgedRecord
-from gradwidgets.core.monitor.verdicts.record_schedule import lower_rate
+from gradwidgets.core.monitor.verdicts.steps.record_schedule import lower_rate
 from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.results.wording import number
 

@@ -6,9 +6,9 @@ import torch
 from torch import Tensor
 
 from gradwidgets.core.monitor.verdicts.evidence import JudgedRecord, first_and_last, medians
-from gradwidgets.core.monitor.verdicts.record_schedule import lower_rate
-from gradwidgets.core.monitor.verdicts.record_steps import steps_are_small
-from gradwidgets.core.monitor.verdicts.record_sums import many_passes
+from gradwidgets.core.monitor.verdicts.steps.record_schedule import lower_rate
+from gradwidgets.core.monitor.verdicts.steps.record_steps import steps_are_small
+from gradwidgets.core.monitor.verdicts.steps.record_sums import many_passes
 from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.results.wording import number, percent
 

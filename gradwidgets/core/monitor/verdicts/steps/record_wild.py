@@ -7,7 +7,7 @@ from torch import Tensor
 
 from gradwidgets.core.monitor.verdicts.evidence import JudgedRecord
 from gradwidgets.core.monitor.verdicts.record_jumps import now_from
-from gradwidgets.core.monitor.verdicts.record_steps import RATIO, at_most
+from gradwidgets.core.monitor.verdicts.steps.record_steps import RATIO, at_most
 from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.results.wording import number
 

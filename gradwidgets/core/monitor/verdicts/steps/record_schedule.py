@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from gradwidgets.core.monitor.verdicts.evidence import JudgedRecord
-from gradwidgets.core.monitor.verdicts.record_steps import RATIO, at_most
+from gradwidgets.core.monitor.verdicts.steps.record_steps import RATIO, at_most
 from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.results.wording import number, percent
 

@@ -1,0 +1,1 @@
+"""How a training steps: by whom, how far, by which sums, at which rate."""
