@@ -10,8 +10,9 @@ from gradwidgets.core.losses.graph import nodes_of
 from gradwidgets.core.losses.loss_function import LossFunction
 from gradwidgets.core.operations.watching import Watching, is_own, name_of
 
+DETACHED = "detach or no_grad"
 _CUTTING = {
-    "detach": "detach or no_grad",
+    "detach": DETACHED,
     "round": "round",
     "floor": "floor",
     "ceil": "ceil",

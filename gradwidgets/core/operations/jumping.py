@@ -16,7 +16,7 @@ _LEAST = 1e-4  # of its size: less is no jump
 _COMPARISONS = frozenset(("gt", "lt", "ge", "le", "eq", "ne"))
 _MEET = "Make the pieces meet: look at the constant that joins them, and at the place where they are joined."
 _SOFT = "Take what has a slope in its place: a sigmoid of the distance to the limit, or relu of it."
-_STRAIGHT = "Leave the rounding out of the training, or take a straight-through form: x + (x.round() - x).detach()."
+_STRAIGHT = "Leave the rounding out of the training, or take a straight-through form: x + ({0}(x) - x).detach()."
 _TURN = (
     "An angle has a cut, where one turn ends: take the difference as atan2(sin(a − b), cos(a − b)), which is the short "
     "way round, or 1 − cos(a − b) as the loss."
@@ -146,4 +146,5 @@ def _gap(one: Tensor, other: Tensor) -> float:
 
 def _of(kind: str, name: str) -> Jumping:
     sentence, action = _KNOWN[kind]
-    return Jumping(name, sentence.format(_CALLED.get(name, name)), action)
+    used = f"torch.{name}" if name in ("round", "floor", "ceil", "trunc") else "torch.round"
+    return Jumping(name, sentence.format(_CALLED.get(name, name)), action.format(used) if kind == "round" else action)

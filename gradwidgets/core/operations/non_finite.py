@@ -81,7 +81,7 @@ def _culprit(watch: NonFiniteWatch, event: Event) -> Culprit:
     """Who is to blame, in words."""
     first, chain = _chain(watch.inf, event)
     if first.lost_by and first.operation != first.lost_by:
-        rounded = "is rounded to 0" if "−" in first.lost_by else "underflows"
+        rounded = "is rounded to 0" if "−" in first.lost_by else "is next to 0" if first.back else "underflows"
         chain = f"{first.lost_by} {rounded}: {chain}"
     if not watch.loss_is_finite:
         masked = event.of_infinity and event.operation in _FACTORS and first is not event

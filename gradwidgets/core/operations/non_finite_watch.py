@@ -6,6 +6,7 @@ from torch import Tensor
 from torch.utils._pytree import tree_leaves
 
 from gradwidgets.core.operations.provenance import Provenance
+from gradwidgets.core.operations.stable_forms import DIVIDING
 from gradwidgets.core.operations.watching import HANDED_ON, Watching, floats_in
 
 _CONSTANTS = frozenset(("scalar_tensor", "full", "full_like"))
@@ -133,6 +134,8 @@ class NonFiniteWatch(Watching):
             why, zeros = "cut off", None
         who, back = self.node or name, bool(self.node)
         lost_by = self._provenance.lost_by(floats_in(args))
+        if back and who in DIVIDING and not lost_by:
+            lost_by = self._provenance.faint_by(floats_in(args))  # it divides by the square
         own, of_where = back and self.own, back and self._is_of_where(args, out)
         return Event(who, name, back, of_infinity, of_data, why, zeros, lost_by, own, of_where)
 

@@ -8,6 +8,7 @@ from torch.utils._pytree import tree_leaves
 
 # What gives a number above 0 on paper, whatever it is given.
 _ABOVE_ZERO = frozenset(("exp", "exp2", "sigmoid", "softmax", "erfc", "special_ndtr", "prod", "mul"))
+_EXPONENTIALS = ("exp", "exp2")
 _TENDS_TO_ONE = frozenset(("sigmoid", "softmax", "tanh", "exp", "erf"))
 _DIFFERENCES = ("sub", "rsub")
 
@@ -18,6 +19,7 @@ class Provenance:
     def __init__(self) -> None:
         self._counts: dict[int, bool] = {}  # of the parameters: whether only by way of comparisons and counts
         self._lost: dict[int, str] = {}  # next to 0: which operation has made it so
+        self._faint: dict[int, str] = {}  # so near to 0 that its square is next to 0, the same
         self._makers: dict[int, str] = {}
 
     def note(self, name: str, given: object, made: object) -> None:
@@ -33,11 +35,14 @@ class Provenance:
             self._counts.get(t.data_ptr(), False) for t in given if t.requires_grad or t.data_ptr() in self._counts
         ]
         lost = self.lost_by(given) or self._loses(name, given, made)
+        faint = self.faint_by(given) or lost or (name if name in _EXPONENTIALS else "")
         for tensor in made:
             if from_parameters:
                 self._counts[tensor.data_ptr()] = all(from_parameters) or not tensor.is_floating_point()
             if lost and _is_next_to_zero(tensor):
                 self._lost[tensor.data_ptr()] = lost
+            if faint and _is_next_to_zero(tensor, squared=True):
+                self._faint[tensor.data_ptr()] = faint
             self._makers.setdefault(tensor.data_ptr(), name)
 
     def of_parameters(self, tensor: Tensor) -> bool:
@@ -52,6 +57,10 @@ class Provenance:
         """The operation that made a number of these next to 0 that is above 0 on paper; "" if there is none."""
         return next((self._lost[t.data_ptr()] for t in given if t.data_ptr() in self._lost), "")
 
+    def faint_by(self, given: Iterable[Tensor]) -> str:
+        """The exponential that made a number of these so small that its square is next to 0; "" if there is none."""
+        return next((self._faint[t.data_ptr()] for t in given if t.data_ptr() in self._faint), "")
+
     def _loses(self, name: str, given: list[Tensor], made: list[Tensor]) -> str:
         floats = [t for t in given if t.is_floating_point()]
         if not floats or not any(map(_is_next_to_zero, made)) or not all(bool(t.isfinite().all()) for t in floats):
@@ -64,8 +73,11 @@ class Provenance:
         return f"1 − {tends}" if name in _DIFFERENCES and tends else ""
 
 
-def _is_next_to_zero(tensor: Tensor) -> bool:
-    return tensor.is_floating_point() and bool((tensor.abs() < torch.finfo(tensor.dtype).tiny).any())
+def _is_next_to_zero(tensor: Tensor, squared: bool = False) -> bool:
+    if not tensor.is_floating_point():
+        return False
+    tiny = torch.finfo(tensor.dtype).tiny
+    return bool((tensor.abs() < (tiny**0.5 if squared else tiny)).any())
 
 
 def _tensors(tree: object) -> list[Tensor]:

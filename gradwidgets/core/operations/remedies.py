@@ -17,6 +17,10 @@ ACTIONS = {
         "logarithms of L's diagonal."
     ),
     "log": "Clamp its input away from zero, or use log1p, logsigmoid or log_softmax.",
+    "binary_cross_entropy": (
+        "It takes the logarithm of what it is given: make that of logits, F.binary_cross_entropy_with_logits, which "
+        "is as steep nowhere."
+    ),
     "acosh": "Clamp its input a little above 1: there its slope is infinite, and below it acosh is not defined.",
     "atanh": "Clamp its input a little inside (−1, 1): there it is infinite.",
     "acos": "Clamp its input a little inside (−1, 1), or take atan2: at ±1 its slope is infinite.",

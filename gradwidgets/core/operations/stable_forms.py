@@ -18,8 +18,13 @@ _LOGARITHM = {
     "1 − erf": "1 − erf(x) is torch.erfc(x): nothing is rounded to 0 in that.",
 }
 _QUOTIENT = {
-    "exp": "A share of a sum of exps is torch.softmax of the exponents; else add a small eps to the divisor.",
+    "exp": (
+        "A share of a sum of exps is torch.softmax of the exponents. Else stay with logarithms to the end: "
+        "torch.logsumexp of the exponents is that of the sum, a quotient is a difference, and exp comes last, if at "
+        "all. An eps would be all that is left of the divisor, and the result another one."
+    ),
 }
+DIVIDING = ("div", "reciprocal")
 _OVERFLOWS = {
     "i0": "log I₀(x) is log(torch.special.i0e(x)) + |x|.",
     "i1": "log I₁(x) is log(torch.special.i1e(x)) + x for x above 0.",
@@ -44,7 +49,7 @@ def of_what_is_lost(name: str, lost_by: str) -> str:
     """The form of an operation, log say, of what another, exp say, has made next to 0; "" where none is known."""
     if "log" in name:
         return _LOGARITHM.get(lost_by, "")
-    return _LOGARITHM.get(lost_by, "") if "−" in lost_by else _QUOTIENT.get(lost_by, "") if name == "div" else ""
+    return _LOGARITHM.get(lost_by, "") if "−" in lost_by else _QUOTIENT.get(lost_by, "") if name in DIVIDING else ""
 
 
 def of_what_overflows(name: str) -> str:

@@ -146,7 +146,7 @@ def test_a_curve_has_no_two_axes_and_a_lowest_loss_inside_is_shipped():
     ("loss", "axes", "edge"),
     [
         (lambda a: functional.softplus(-a), {"a": (-5.0, 5.0)}, True),
-        (lambda a, b: a + b**2, SQUARE, True),
+        (lambda a, b: b**2 - torch.log(a + 4), SQUARE, True),
         (lambda a, b: (a - b) ** 2, SQUARE, False),
         (lambda s: functional.relu(1 - s), {"s": (-2.0, 3.0)}, False),
         (lambda a, b: a**2 + 3 * b**2, SQUARE, False),
@@ -157,7 +157,7 @@ def test_a_lowest_loss_on_the_edge_may_lie_beyond(loss, axes, edge):
     assert finding.severity == "ok" and finding.evidence["on the edge"] is edge
     assert ("on the edge of the view" in finding.message) is edge
     endless = "beyond which it falls without end" in finding.message
-    assert endless == finding.evidence["falls without end"] == (edge and len(axes) == 2)  # the linear one
+    assert endless == finding.evidence["falls without end"] == (edge and len(axes) == 2)  # the logarithm
     beyond = "Is it meant to have no bottom?" if endless else "The lowest loss may lie beyond the view"
     assert finding.action.startswith(beyond if edge else "Ship it.")
 

@@ -173,7 +173,7 @@ def dead_ground(look: Look) -> Tensor:
 
 def axis_imbalance(look: Look) -> Finding | None:
     """One axis's gradient is many times the other's: no lr suits both."""
-    if look.grid.y is None or look.grid.no_path:
+    if look.grid.y is None or look.grid.no_path or look.flat:
         return None
     lattice = look.lattice
     size = lattice.gradient.abs()

@@ -4,13 +4,14 @@ import torch
 
 from gradwidgets.core.losses.loss_call import LossError
 from gradwidgets.core.operations.cancellation import rounded_there
-from gradwidgets.core.operations.cuts import Cuts, cuts_of, cutting_along
+from gradwidgets.core.operations.cuts import DETACHED, Cuts, cuts_of, cutting_along
 from gradwidgets.core.operations.jumping import jumping_at
 from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.results.wording import number, place
 from gradwidgets.core.surfaces.patterns.look import Look
 
 _LOWEST_POINTS = 3
+_ROUNDING = ("round", "floor", "ceil", "trunc")
 _NOTHING = 1e-9  # of the view: a jump so near to 0 is at 0
 _STEPS_BESIDE = 4.0  # numbers of float32: no nearer to a jump it is looked for in that
 
@@ -32,8 +33,11 @@ def jump(look: Look) -> Finding | None:
         "operation": cause.operation if cause else "",
     }
     action = cause.action if cause else ""
-    if cause and cuts_of(look.function, point).own:
+    cuts = cuts_of(look.function, point) if cause else Cuts()
+    if cuts.own:
         action = 'It has a backward of its own: if that is meant to lead over the step, allow it: allow=["jump"].'
+    elif cause and cause.operation in _ROUNDING and DETACHED in cuts.operations and look.led:
+        action = 'It is detached, a straight-through form as it seems: if that is meant, allow it: allow=["jump"].'
     return Finding("jump", "warning", message, evidence, spot, action)
 
 
@@ -81,9 +85,30 @@ def _cutting(look: Look, axis: int) -> tuple[str, ...]:
     return cutting_along(look.function, point, other)
 
 
+def _change_on_grid(look: Look, axis: int) -> float:
+    """By how much the loss changes at most along an axis, on the grid, which has the ends of the view."""
+    lines = [torch.where(look.finite, look.grid.loss, end) for end in (torch.inf, -torch.inf)]
+    return float((lines[1].amax(-1 - axis) - lines[0].amin(-1 - axis)).clamp_min(0).max())
+
+
+def _flat(look: Look, name: str) -> Finding:
+    """A parameter whose part in the loss cancels, as a shift does in a variance or in a softmax."""
+    size = float(look.lattice.gradient[look.lattice.finite, look.flat[0]].abs().max())
+    return Finding(
+        "no_gradient_path",
+        "info",
+        f"the loss does not depend on {name}: it is the same all along that axis but for rounding, and so is the "
+        f"gradient of {name}, {number(size, 2)} at most",
+        {"largest gradient, all of it rounding": size},
+        action=f"A flat direction, no fault of the loss's: {name} stays about where it begins. Fix it, or leave it.",
+    )
+
+
 def no_gradient_path(look: Look) -> Finding | None:
     """The loss depends on a parameter that gets no gradient, or does not depend on it at all."""
     lattice = look.lattice
+    if look.flat:
+        return _flat(look, look.names[look.flat[0]])
     for axis, name in enumerate(look.names):
         part = lattice.gradient[lattice.finite, axis]
         reached = name not in look.grid.no_path
@@ -92,7 +117,7 @@ def no_gradient_path(look: Look) -> Finding | None:
         lines = [torch.where(lattice.finite, lattice.loss, end) for end in (torch.inf, -torch.inf)]
         shape = [lattice.count] * len(look.names)
         lowest, highest = lines[0].reshape(shape).amin(axis), lines[1].reshape(shape).amax(axis)
-        change = float((highest - lowest).clamp_min(0).max())
+        change = max(float((highest - lowest).clamp_min(0).max()), _change_on_grid(look, axis))
         if change <= 1e-12 * float(lattice.loss[lattice.finite].abs().max()):
             if reached and look.height == 0:
                 continue  # a constant: that is the dead zone's to say

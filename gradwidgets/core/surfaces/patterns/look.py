@@ -19,6 +19,7 @@ from gradwidgets.core.surfaces.patterns.ends.bottomless import Fall, fall_beyond
 from gradwidgets.core.surfaces.patterns.ends.descents import Descents, descending
 from gradwidgets.core.surfaces.patterns.ends.of_note import ENDS, places_of_note, target_point
 from gradwidgets.core.surfaces.patterns.ends.target import Target, parts_of, target_mask
+from gradwidgets.core.surfaces.patterns.flat_axes import flat_axes
 from gradwidgets.core.surfaces.patterns.in_view import View, finite
 from gradwidgets.core.surfaces.patterns.lattice import Lattice, nearest_to_middle, steep_of
 from gradwidgets.core.surfaces.patterns.precision.training_precision import training_trouble
@@ -283,6 +284,11 @@ class Look:
         return steep_of((lattice.gradient[lattice.finite] * self.spans).norm(dim=-1))
 
     @cached_property
+    def flat(self) -> list[int]:
+        """The axes along which the loss changes by nothing but rounding, though it has a gradient there."""
+        return [] if self.view is None else finish(flat_axes(self.view, self.lattice, self.height))
+
+    @cached_property
     def _usual(self) -> tuple[float, float]:
         """Of the losses in view, the second and the ninety-eighth hundredth."""
         losses = self.lattice.loss[self.lattice.finite]
@@ -333,7 +339,7 @@ class Look:
     def led(self) -> list[int]:
         """The axes along which there is a gradient somewhere."""
         slopes = self.lattice.gradient[self.lattice.finite]
-        return [axis for axis in range(len(self.names)) if bool((slopes[:, axis] != 0).any())]
+        return [axis for axis in range(len(self.names)) if axis not in self.flat and bool((slopes[:, axis] != 0).any())]
 
     def _above(self, losses: Tensor, dims: Sequence[int]) -> Tensor:
         """How far losses, inf where not finite, lie above the lowest that a descent could reach.
@@ -379,7 +385,7 @@ class Look:
         found = {}
         losses = torch.where(self.finite, self.grid.loss, math.inf)
         for axis, name in enumerate(self.names if self.grid.y is not None else ()):
-            if bool((self.grid.gradient[..., axis][self.finite] == 0).all()):
+            if axis in self.flat or bool((self.grid.gradient[..., axis][self.finite] == 0).all()):
                 continue  # no gradient anywhere: another pattern's
             above = losses - losses.amin(-1 - axis, keepdim=True)
             size = self.grid.gradient[..., axis].abs() * self.spans[axis]
@@ -420,7 +426,7 @@ class Look:
         losses = torch.where(lattice.finite, lattice.loss, math.inf)
         for axis, name in enumerate(self.names if self.grid.y is not None else ()):
             slopes = lattice.gradient[:, axis]
-            if bool((slopes[lattice.finite] == 0).all()):
+            if axis in self.flat or bool((slopes[lattice.finite] == 0).all()):
                 continue  # no gradient anywhere: another pattern's
             lines = losses.reshape(lattice.count, -1)
             above = (lines - lines.amin(axis, keepdim=True)).flatten()

@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from gradwidgets.core.operations.non_finite import blame
 from gradwidgets.core.results.slices import finish
 from gradwidgets.core.results.wording import as_read, place
 from gradwidgets.core.surfaces.patterns.look import Look
@@ -25,9 +26,16 @@ def readable(look: Look, point: Tensor) -> tuple[Tensor, str]:
     kinds = _kinds(look, torch.stack([point, *read]))
     for one, digits, kind in zip(read, _DIGITS, kinds[1:], strict=True):
         inside = bool(((one >= look.bounds[:, 0]) & (one <= look.bounds[:, 1])).all())
-        if inside and kind == kinds[0]:
+        if inside and kind == kinds[0] and _alike(look, point, one):
             return one, place(look.names, one.tolist(), digits)
     return point, place(look.names, point.tolist(), _ALL)
+
+
+def _alike(look: Look, point: Tensor, other: Tensor) -> bool:
+    """Whether the same operation makes it at two places, (P,), for the same reason: a whole number may be an edge."""
+    causes = [blame(look.function, one) for one in (point, other)]
+    made = {None if cause is None else (cause.operation, cause.action) for cause in causes}
+    return len(made) == 1
 
 
 def _kinds(look: Look, points: Tensor) -> list[tuple[bool, ...]]:

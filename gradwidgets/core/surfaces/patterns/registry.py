@@ -24,6 +24,7 @@ from gradwidgets.core.surfaces.patterns.singular import undefined
 from gradwidgets.core.surfaces.surface import SurfaceGrid
 
 _NARROW = 100.0
+_ALIKE = 1e-14  # of the lowest loss: what is above it by less is as low
 
 
 @dataclass(frozen=True)
@@ -44,21 +45,15 @@ class Pattern:
 def _well_shaped(look: Look) -> Finding:
     low = look.lowest + 1e-9 * look.height
     minima = [one for one in look.critical if one.kind == "minimum" and one.loss <= low]
-    losses = torch.where(look.finite, look.grid.loss, float("inf"))
-    lowest = losses <= float(losses.min()) + 1e-9 * look.height
-    inner = lowest & ((look.grid.points > look.bounds[:, 0]) & (look.grid.points < look.bounds[:, 1])).all(-1)
-    spot = minima[0].point if minima else look.first(inner if bool(inner.any()) else lowest)
-    edge = not minima and not bool(inner.any())
-    end = None if minima else _lowest_end(look, float(losses.min()))
-    if end is not None:
-        spot, edge = end
-    message = f"the arrows lead to the lowest loss, {number(look.lowest)} at {place(look.names, spot)}"
+    spot, lowest, edge = (minima[0].point, minima[0].loss, False) if minima else _lowest_place(look)
+    message = f"the arrows lead to the lowest loss, {number(lowest)} at {place(look.names, spot)}"
     endless = edge and look.fall is not None
     message += ", on the edge of the view" if edge else ""
     message += f", beyond which it falls without end {look.fall.towards}".rstrip() if endless else ""
-    message += "; no dead ground, all finite" + ("" if look.grid.y is None else ", both axes comparable")
+    both = look.grid.y is not None and not look.flat
+    message += "; no dead ground, all finite" + ", both axes comparable" * both
     message += ", each over its view" if ground.axis_imbalance(look) is not None else ""
-    evidence: dict[str, object] = {"lowest loss": look.lowest, "on the edge": edge, "falls without end": endless}
+    evidence: dict[str, object] = {"lowest loss": lowest, "on the edge": edge, "falls without end": endless}
     condition = _condition(minima[0]) if minima else 1.0
     if condition > _NARROW:
         message += f"; the valley is narrow: the Hessian's condition number at the lowest point is {number(condition)}"
@@ -72,15 +67,28 @@ def _well_shaped(look: Look) -> Finding:
     return Finding("well_shaped", "ok", message, evidence, spot, action)
 
 
-def _lowest_end(look: Look, known: float) -> tuple[tuple[float, ...], bool] | None:
-    """Where a descent has ended lower than any point of the grid, and whether at the edge; None if none has."""
+def _lowest_place(look: Look) -> tuple[tuple[float, ...], float, bool]:
+    """Where the loss is lowest of all that is known, how low, and whether at the edge of the view."""
+    losses = torch.where(look.finite, look.grid.loss, float("inf"))
+    known = float(losses.min())
+    if (end := _lowest_end(look, known)) is not None:
+        return end
+    # Along a parameter that it does not depend on no place is lower but by rounding.
+    lowest = losses <= known + (1e-9 * look.height if look.flat else _ALIKE * abs(known))
+    inner = lowest & ((look.grid.points > look.bounds[:, 0]) & (look.grid.points < look.bounds[:, 1])).all(-1)
+    edge = not bool(inner.any())
+    return look.first(lowest if edge else inner), known, edge
+
+
+def _lowest_end(look: Look, known: float) -> tuple[tuple[float, ...], float, bool] | None:
+    """Where a descent has ended lower than any point of the grid, how low, and whether at the edge; None if none."""
     descents = look.descents
     if descents is None or not len(descents.ends):
         return None
     k = int(descents.losses.argmin())
     if not float(descents.losses[k]) < known - 1e-9 * look.height:
         return None
-    return tuple(descents.ends[k].tolist()), bool(descents.blocked(look.view)[k].any())
+    return tuple(descents.ends[k].tolist()), float(descents.losses[k]), bool(descents.blocked(look.view)[k].any())
 
 
 def _condition(minimum: CriticalPoint) -> float:
@@ -283,11 +291,12 @@ def surveying(
     for k, (name, pattern) in enumerate(PATTERNS.items()):
         if name != "well_shaped" and (finding := pattern.find(look)) is not None:
             found[name] = _with_action(finding)
-            if name == "gradient_mismatch":
+            if name == "gradient_mismatch" or (name == "no_gradient_path" and finding.severity == "error"):
                 look.critical = []  # points at which another function's gradient is zero
         yield 0.8 + 0.2 * (k + 1) / len(PATTERNS)
+    blamed = {name for name, finding in found.items() if finding.severity != "info"}
     for name, others in _SAID_BY.items():
-        for other in others if name in found else ():
+        for other in others if name in blamed else ():
             if not (other == "precision" and found.get(other) and found[other].severity == "error"):
                 found.pop(other, None)  # but what is not finite is no other gradient's
     if str(getattr(found.get("non_finite"), "evidence", {}).get("operation", "")).startswith("linalg_"):
@@ -295,7 +304,7 @@ def surveying(
     if look.spike is not None and "no_bottom" in found:
         for other in _BESIDE_A_SPIKE:
             found.pop(other, None)
-    elif any(name in found for name in _BEFORE_THE_BOTTOM):
+    elif any(name in blamed for name in _BEFORE_THE_BOTTOM):
         found.pop("no_bottom", None)
     if "no_gradient_path" in found and not look.led:
         found.pop("dead_zone", None)

@@ -179,4 +179,53 @@ INPUTS = (
     ),
 )
 
-NEIGHBOURS = (*TURNS, *PAIRS, *UNITS, *SEAMS, *INPUTS)
+_SPREAD = torch.tensor([-1.2, -0.5, 0.1, 0.8, 1.3])
+_CLIP, _SOURCE = torch.tensor([1.0, 0.3, -0.6]), torch.tensor([0.9, 0.4, -0.5])
+
+
+def _by_power(gain):
+    heard = gain * _CLIP.to(gain)
+    source = _SOURCE.to(gain)
+    part = (heard @ source) / (source @ source + 1e-8) * source
+    return -10 * torch.log10((part @ part) / ((heard - part) @ (heard - part) + 1e-8) + 1e-8)
+
+
+ROUNDING_ALONE = (
+    sound(
+        "a variance and a shift",
+        "the spread of what is shifted",
+        lambda s, o: ((s * _SPREAD + o).var() - 0.9) ** 2,
+        {"s": (0.05, 2.0), "o": (0.0, 10.0)},
+        "it does not depend on o, whose gradient is nothing but rounding",
+    ),
+    sound(
+        "logits and what they have in common",
+        "cross_entropy of logits that are all shifted",
+        lambda a, b: F.cross_entropy(torch.stack([a + b, b, b - 0.7])[None], torch.tensor([0]), label_smoothing=0.1),
+        {"a": (-3.0, 5.0), "b": (-3.0, 3.0)},
+        "it does not depend on b but for rounding",
+    ),
+    sound(
+        "loudness that does not count",
+        "a scale-invariant ratio in decibels with an eps",
+        _by_power,
+        {"gain": (0.1, 2.0)},
+        "the eps alone changes it, by less than float32 shows",
+    ),
+    sound(
+        "a probability's logarithm up to 1",
+        "−log p with an eps, over all that p may be",
+        lambda p: -torch.log(p + 1e-5),
+        {"p": (0.05, 1.0)},
+        "it falls beyond 1, where no p is",
+    ),
+    sound(
+        "a tail at the edge",
+        "a focal loss of what is right already",
+        lambda z: torch.sigmoid(-z) ** 2 * F.softplus(-z),
+        {"z": (-8.0, 8.0)},
+        "lowest at the right edge",
+    ),
+)
+
+NEIGHBOURS = (*TURNS, *PAIRS, *UNITS, *SEAMS, *INPUTS, *ROUNDING_ALONE)

@@ -31,10 +31,12 @@ class Fall:
     Attributes:
         point: On the edge of the view.
         towards: Whereto, in words: "as s goes to 0"; "" for away from the view.
+        fast: Whether at least as a line does: −log p, which falls slower, is meant to, where p ends at 1.
     """
 
     point: tuple[float, ...]
     towards: str = ""
+    fast: bool = False
 
 
 def fall_beyond(view: View, descents: Descents) -> Fall | None:
@@ -50,8 +52,9 @@ def fall_beyond(view: View, descents: Descents) -> Fall | None:
         end, loss = descents.ends[k], float(descents.losses[k])
         axes = descents.blocked(view)[k].nonzero().flatten()
         outward = -descents.gradients[k].sign() * view.spans * _FIRST
-        if _goes_on(_losses(beyond, end, axes, _away(end, outward, axes)), loss):
-            return Fall(tuple(end.tolist()))
+        losses = _losses(beyond, end, axes, _away(end, outward, axes))
+        if _goes_on(losses, loss):
+            return Fall(tuple(end.tolist()), fast=_growth(losses, loss) >= _AS_A_LINE)
         axis = int(axes[0])
         if len(axes) == 1 and float(end[axis] * outward[axis]) < 0 and _ends_at_zero(beyond, end, axis):
             halved = end[axes] * 0.5 ** torch.arange(1, _HALVINGS + 1, dtype=torch.float64)[:, None]
@@ -154,6 +157,12 @@ def _goes_on(losses: list[float], start: float) -> bool:
     if len(losses) > DOUBLINGS:
         return float(growth[-_LAST:].min()) >= _AS_A_LOGARITHM
     return float(growth[1 - _CERTAIN :].min()) >= _AS_A_LINE
+
+
+def _growth(losses: list[float], start: float) -> float:
+    """By how much at least the last falls grow, each over a way twice as long as the one before."""
+    falls = -torch.tensor([start, *losses], dtype=torch.float64).diff()
+    return float((falls[1:] / falls[:-1])[1 - _CERTAIN :].min())
 
 
 def _ends_at_zero(view: View, end: Tensor, axis: int) -> bool:

@@ -24,6 +24,10 @@ TELL_APART = (
     "The loss cannot tell the two apart: if one alone is meant, add what does (for an angle 1 − cos of all of it, for "
     "a vector its direction or sign as a term of its own). If either will do, let the target take both."
 )
+HOLD = (
+    "Something must hold the loss from below: look at the sign of each of its terms, a divergence that is subtracted "
+    'say. If it is meant (a critic, an advantage), allow it: allow=["no_bottom"].'
+)
 _SAME = 1e-6  # of the view's widths: so near to each other two points are one
 
 
@@ -207,7 +211,10 @@ def no_bottom(look: Look) -> Finding | None:
     evidence = {"looked at, doublings of the way": DOUBLINGS}
     where = f"{fall.towards} beyond {place(look.names, fall.point)}".lstrip()
     message = f"the loss falls without end {where}, at the edge of the view"
-    return Finding("no_bottom", "info", message, evidence, fall.point)
+    # Of descents that miss a target it is the reason; without one it is all that there is to say.
+    if look.given or not fall.fast:
+        return Finding("no_bottom", "info", message, evidence, fall.point)
+    return Finding("no_bottom", "warning", message, evidence, fall.point, HOLD)
 
 
 def _spike(look: Look, spike: Spike) -> Finding:

@@ -31,6 +31,7 @@ class Parted:
         lost_by: Which operation has made next to 0 before it what it is given; "" for none.
         own: Whether it belongs to a backward of somebody's own.
         hid: Whether torch.where left out what is not finite.
+        cancelled: The difference of numbers that are nearly the same that has led to it; "" for none.
     """
 
     point: Tensor
@@ -41,6 +42,7 @@ class Parted:
     lost_by: str = ""
     own: bool = False
     hid: bool = False
+    cancelled: str = ""
 
 
 def named(function: LossFunction, spots: Tensor, dtype: torch.dtype, kind: str) -> Parted:
@@ -62,7 +64,8 @@ def named(function: LossFunction, spots: Tensor, dtype: torch.dtype, kind: str) 
         parted = shadow.told(kind)
         if parted is not None:
             cast = parted.dtype if parted.dtype != dtype else None
-            how = parted.who, parted.back, parted.lost_by, parted.own, shadow.hid
+            lost_by = parted.complement or parted.lost_by or parted.faded
+            how = parted.who, parted.back, lost_by, parted.own, shadow.hid, parted.cancelled
             return Parted(spots[k], parted.sentence, cast, *how)
     return Parted(spots[len(spots) // 2])
 
@@ -80,6 +83,7 @@ class _Parting:
         before: What has led to it, in another operation.
         lost_by: Which operation has made next to 0 what it is given; "" for none.
         inside: The operation itself, within a backward of somebody's own; else "".
+        complement: What is 0 as a value has been rounded to 1, "1 − sigmoid"; else "".
     """
 
     who: str
@@ -90,6 +94,19 @@ class _Parting:
     before: "_Parting | None" = None
     lost_by: str = ""
     inside: str = ""
+    complement: str = ""
+
+    @property
+    def cancelled(self) -> str:
+        """The difference of numbers that are nearly the same that has led to it; "" for none."""
+        led = self.before is not None and self.before.who in _SUMS and not self.before.back
+        return self.before.who if led else ""
+
+    @property
+    def faded(self) -> str:
+        """What has underflowed before; "" for nothing."""
+        gone = self.before is not None and self.before.how == _how_gone(self.before.who) and not self.cancelled
+        return self.before.who if gone else ""
 
     @property
     def own(self) -> bool:
@@ -130,6 +147,10 @@ class _Shadow(Watching):
         """The parting that a kind of trouble is about."""
         return {"over": self.over, "under": self.under}.get(kind, self.off or self.under)
 
+    @property
+    def _cancelled(self) -> _Parting | None:
+        return self.off if self.off is not None and self.off.who in _SUMS else None
+
     def run(self, name: str, func, args: tuple, kwargs: dict) -> object:
         try:
             doubled = func(*map(self._double, args), **{key: self._double(value) for key, value in kwargs.items()})
@@ -152,10 +173,11 @@ class _Shadow(Watching):
         if self.over is None and bool((~one.isfinite() & other.isfinite()).any()):
             at_zero = name in _OF_ZERO and any(bool((given == 0).any()) for given in floats_in(args))
             how = "is NaN" if bool(one.isnan().any()) else "is infinite" if at_zero else "overflows"
-            self.over = self._parting(name, args, one, how, self.under)
+            self.over = self._parting(name, args, one, how, self.under, other=self._cancelled)
         if self.under is None and bool(((one == 0) & (other != 0)).any()):
-            how = "is rounded to 0" if name in _SUMS else "underflows to 0"
-            self.under = self._parting(name, args, one, how, self.over, "is 0")
+            tends = _rounded_to_one(name, args)
+            how = f"is 0, as {tends} is rounded to 0" if tends else _how_gone(name)
+            self.under = self._parting(name, args, one, how, self.over, "is 0", complement=tends)
         if one.dtype not in LOW:
             return
         self._note_sum(name, args, one)
@@ -164,17 +186,26 @@ class _Shadow(Watching):
             self.off = self._parting(name, args, one, self._why_off(name, args, one), self.over, "is off")
 
     def _parting(
-        self, name: str, args: tuple, made: Tensor, how: str, before: _Parting | None, then: str = ""
+        self,
+        name: str,
+        args: tuple,
+        made: Tensor,
+        how: str,
+        before: _Parting | None,
+        then: str = "",
+        other: _Parting | None = None,
+        complement: str = "",
     ) -> _Parting:
         # Gradients that meet are summed between two operations, not by one of them.
         who, back = (
             ("the sum of gradients", False) if self.node and name == "add" else (self.node or name, bool(self.node))
         )
         given = floats_in(args)
-        led = before if any(before in self._after.get(one.data_ptr(), ()) for one in given) else None
+        after = [one for tensor in given for one in self._after.get(tensor.data_ptr(), ())]
+        led = next((one for one in (before, other) if one in after), None)
         inside = name if back and self.own else ""
         lost_by = self._provenance.lost_by(given)
-        parted = _Parting(who, back, made.dtype, how, then or how, led, lost_by, inside)
+        parted = _Parting(who, back, made.dtype, how, then or how, led, lost_by, inside, complement)
         self._after.setdefault(made.data_ptr(), []).append(parted)
         return parted
 
@@ -213,6 +244,18 @@ class _Shadow(Watching):
         return value
 
 
+def _how_gone(name: str) -> str:
+    return "is rounded to 0" if name in _SUMS else "underflows to 0"
+
+
+def _rounded_to_one(name: str, args: tuple) -> str:
+    """What a backward has multiplied by that is 0 as a value has been rounded to 1; "" where that is not so."""
+    made = next((one for one in reversed(args) if isinstance(one, Tensor)), None)
+    tends = _COMPLEMENTS.get(name, "")
+    return tends if tends and bool((made.detach().abs() == 1).any()) else ""
+
+
+_COMPLEMENTS = {"sigmoid_backward": "1 − sigmoid", "tanh_backward": "1 − tanh²"}
 _OF_ZERO = ("log", "div", "reciprocal", "log2", "log10", "pow", "rsqrt")  # infinite at 0, which is no overflow
 
 

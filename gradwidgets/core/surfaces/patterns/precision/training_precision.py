@@ -15,6 +15,7 @@ from gradwidgets.core.surfaces.surface import SurfaceGrid
 OVERFLOW_SHARE, LOST_SHARE, WRONG_SHARE, OFF_SHARE = 0.01, 0.02, 0.02, 0.05
 OFF = 0.05  # of a loss's change over the view: a value that is off by more does not show how it changes
 _ABOVE = 0.01  # of the loss's height above the lowest: there a gradient is needed
+_FAINT = 64.0  # roundings of the loss
 _ALONG = 129  # points along each axis where it is looked for where trouble begins
 
 
@@ -97,7 +98,8 @@ def training_trouble(
     tiny = 0.0 if dtype in (torch.float16, torch.bfloat16) else torch.finfo(dtype).tiny
     gone = known & (slope.abs() <= tiny).all(-1) & (size > 0)
     above = (high > lowest + _ABOVE * height) & (size > 1e-3 * (high - lowest))
-    lost = gone & (above | ((size > 1e-12 * biggest) & (size > 1e-9 * height)))
+    faint = _faint(size, ((slope - steep) * view.spans).norm(dim=-1), high, known & ~gone, dtype)
+    lost = gone & ~faint & (above | ((size > 1e-12 * biggest) & (size > 1e-9 * height)))
     # Of a loss that is large itself a part is rounding wherever it is.
     gap = (low - high).abs()
     far = known & (gap > OFF * torch.maximum(high - lowest, torch.tensor(height))) & (height > 0)
@@ -105,12 +107,29 @@ def training_trouble(
     if _share(lost, even) >= LOST_SHARE:
         return _trouble("lost", lost, even, rounded, size, function, dtype, *also)
     off = ((slope - steep) * view.spans).norm(dim=-1)
-    wrong = known & (off > 0.5 * size) & (size > 0.01 * (high - lowest).clamp_min(0)) & (size > 1e-3 * height)
+    wrong = known & ~faint & (off > 0.5 * size) & (size > 0.01 * (high - lowest).clamp_min(0)) & (size > 1e-3 * height)
     if _share(wrong, even) >= WRONG_SHARE:
         return _trouble("wrong", wrong, even, rounded, off, function, dtype, *also)
     if also[0]:
         return _trouble("off", far, even, rounded, gap, function, dtype)
     return None
+
+
+def _faint(size: Tensor, off: Tensor, loss: Tensor, known: Tensor, dtype: torch.dtype) -> Tensor:
+    """Where a slope is no more than what rounding makes of it, as a loss has that does not depend on its input, (N,).
+
+    Args:
+        size: Of the slope per width of the view, (N,).
+        off: By how much it is off in few digits, (N,).
+        loss: The loss, (N,).
+        known: Where there is a slope in few digits that can be compared, (N,).
+        dtype: Of the few digits.
+    """
+    # So little of the loss is less than a few roundings of its terms; but an exact slope may be as small.
+    faint = size <= _FAINT * torch.finfo(dtype).eps * loss.abs()
+    shown = faint & known & (size > 0)
+    noisy = bool(shown.any()) and float((off > 0.1 * size)[shown].double().mean()) > 0.5
+    return faint & noisy
 
 
 def lost_ground(function: LossFunction, dtype: torch.dtype, grid: SurfaceGrid) -> Slices[Tensor | None]:

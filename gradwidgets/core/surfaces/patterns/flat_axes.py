@@ -1,0 +1,39 @@
+"""Parameters that a loss does not depend on, but for rounding."""
+
+import torch
+from torch import Tensor
+
+from gradwidgets.core.results.slices import Slices
+from gradwidgets.core.surfaces.patterns.in_view import View
+from gradwidgets.core.surfaces.patterns.lattice import Lattice
+
+_SLIGHT = 1e-5  # of the loss's height: what changes it by more over the view is no rounding of float64
+_ASKED = 64  # points
+_AWAY = 1e-9  # of the view: so near, a slope is the same, and its rounding another
+_UNLIKE = 0.2  # of a slope: by so much and more rounding differs from point to point
+
+
+def flat_axes(view: View, lattice: Lattice, height: float) -> Slices[list[int]]:
+    """The axes along which a loss changes, and has a gradient, by nothing but rounding; those of no gradient left out.
+
+    Args:
+        view: The loss.
+        lattice: It, and its gradient, at points that no grid prefers.
+        height: How far it rises in view.
+    """
+    points, gradient = lattice.points[lattice.finite], lattice.gradient[lattice.finite]
+    slight = (gradient.abs().amax(0) * view.spans <= _SLIGHT * height) if len(points) else torch.zeros(view.dims)
+    slight = [axis for axis in range(view.dims) if slight[axis] and bool((gradient[:, axis] != 0).any())]
+    if not slight or height == 0:
+        return []
+    chosen = torch.linspace(0, len(points) - 1, min(len(points), _ASKED), dtype=torch.float64).round().long()
+    away = view.spans * _AWAY * (1 + torch.arange(view.dims))
+    _, beside = yield from view.at(points[chosen] + away)
+    return [axis for axis in slight if _is_rounding(gradient[chosen, axis], beside[:, axis])]
+
+
+def _is_rounding(slopes: Tensor, beside: Tensor) -> bool:
+    """Whether slopes are others right beside, (N,) each, at most of the places where there is any."""
+    larger = torch.maximum(slopes.abs(), beside.abs())
+    some = larger > 0
+    return bool(some.any()) and float(((slopes - beside).abs() > _UNLIKE * larger)[some].double().mean()) > 0.5
