@@ -206,6 +206,9 @@ _SAID_BY: dict[str, tuple[str, ...]] = {
     "vanishes_in_float32": ("stuck_start",),
 }
 
+# Which of these tell, where a target is given, that it is missed for that.
+_LEADS_ASTRAY = frozenset(name for name, others in _SAID_BY.items() if "off_target" in others) - {"unexpected_minimum"}
+
 # Where the loss has no bottom the lowest of its minima is the one that is wanted, and saddles lead away from it.
 _BESIDE_A_SPIKE = ("unexpected_minimum", "saddle", "off_target")
 
@@ -295,6 +298,9 @@ def surveying(
                 look.critical = []  # points at which another function's gradient is zero
         yield 0.8 + 0.2 * (k + 1) / len(PATTERNS)
     blamed = {name for name, finding in found.items() if finding.severity != "info"}
+    if look.given and "off_target" in found:
+        for name in _LEADS_ASTRAY & blamed:
+            found[name] = replace(found[name], message=f"{found[name].message}; and the arrows lead past the target")
     for name, others in _SAID_BY.items():
         for other in others if name in blamed else ():
             if not (other == "precision" and found.get(other) and found[other].severity == "error"):
