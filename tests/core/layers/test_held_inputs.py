@@ -8,7 +8,7 @@ from torch import nn
 
 from gradwidgets.core import GradientMonitor, gradient_covariance, hessian_spectrum
 from gradwidgets.core.layers import layer_flow, preflight, try_fix
-from gradwidgets.core.layers.verdicts.checks import diagnose
+from gradwidgets.core.monitor import diagnose
 
 X = torch.linspace(0, 1, 8)[:, None].requires_grad_(True)
 PLAIN = torch.linspace(0, 1, 8)[:, None]

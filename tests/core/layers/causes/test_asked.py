@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from gradwidgets.core.layers import layer_flow
-from gradwidgets.core.layers.verdicts.checks import diagnose
+from gradwidgets.core.monitor import diagnose
 
 
 class Critic(nn.Module):
