@@ -108,13 +108,21 @@ def test_what_fails_while_an_app_is_made_is_seen(browser, tmp_path):
         page.close()
 
 
+def lives(process: psutil.Process) -> bool:
+    """Whether a process, which may end at any moment, has not."""
+    try:
+        return process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
 def test_a_page_that_is_closed_without_a_goodbye_ends_its_kernel_and_one_that_is_open_keeps_it(browser, tmp_path):
     assert OURS.keys() <= set(MappingKernelManager.class_trait_names(config=True))
     soon = ("--MappingKernelManager.cull_idle_timeout=8", "--MappingKernelManager.cull_interval=1")
 
     def kernels() -> set[int]:
         (app,) = [one for one in psutil.Process().children() if str(tmp_path) in " ".join(one.environ().values())]
-        return {one.pid for one in app.children() if one.status() != psutil.STATUS_ZOMBIE}
+        return {one.pid for one in app.children() if lives(one)}
 
     with served(ROOT / "notebooks" / "lessons.ipynb", tmp_path, *soon) as address:
         pages = []

@@ -93,6 +93,8 @@ class View:
     def leave_out(self, names: Sequence[str]) -> None:
         """Show the column without the controls of these settings, which mean nothing at present."""
         rows = tuple(row for name, row in self._rows if name not in names)
+        if any(one.comm is None for one in (self.body, *rows)):
+            return  # garbage is collected in any order: some of it is closed already
         if rows != self.body.children:
             self.body.children = rows
 
