@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import ast
 import contextlib
+import tempfile
 from collections import Counter
 from collections.abc import Iterator
 from itertools import count
+from pathlib import Path
 
 from jupyter_client.blocking import BlockingKernelClient
 from jupyter_client.manager import KernelManager
@@ -104,13 +106,15 @@ class Notebook:
 @contextlib.contextmanager
 def open_notebook() -> Iterator[Notebook]:
     """Start a kernel that imports this checkout, and end it."""
-    manager = KernelManager(kernel_name="python3", transport="ipc")
-    manager.start_kernel(cwd=str(ROOT))
-    client = manager.client()
-    client.start_channels()
-    try:
-        client.wait_for_ready(timeout=SECONDS)
-        yield Notebook(client)
-    finally:
-        client.stop_channels()
-        manager.shutdown_kernel(now=True)
+    with tempfile.TemporaryDirectory() as folder:  # sockets of its own: two kernels begun at once would share the usual
+        connection = str(Path(folder) / "kernel.json")
+        manager = KernelManager(kernel_name="python3", transport="ipc", connection_file=connection)
+        manager.start_kernel(cwd=str(ROOT))
+        client = manager.client()
+        client.start_channels()
+        try:
+            client.wait_for_ready(timeout=SECONDS)
+            yield Notebook(client)
+        finally:
+            client.stop_channels()
+            manager.shutdown_kernel(now=True)

@@ -195,7 +195,7 @@ def test_of_a_panel_whose_making_is_interrupted_at_any_line_nothing_stays_regist
     close()
     chance, struck = random.Random(kind), 0
     before, comms = set(registry._instances), set(comm.get_comm_manager().comms)
-    for _ in range(8 * TIMES):
+    for _ in range(5 * TIMES):
         at = chance.randint(1, whole.count)
         with contextlib.suppress(KeyboardInterrupt), Tracer("line", at)() as interrupt:
             make()
@@ -204,7 +204,7 @@ def test_of_a_panel_whose_making_is_interrupted_at_any_line_nothing_stays_regist
         left = registry._instances.keys() - before
         assert not left, f"{interrupt.where}: {[registry._instances[key] for key in left]}"
         assert not set(comm.get_comm_manager().comms) - comms, interrupt.where
-    assert struck >= 3  # a slower day has more lines, on which what is done waits
+    assert struck >= 2  # a slower day has more lines, on which what is done waits
 
 
 @pytest.mark.parametrize("number", range(3))

@@ -54,8 +54,8 @@ def sample() -> list[tuple[str, str, Way]]:
     light = [name for name, entry in OURS.items() if not entry.heavy]
     chosen = [(entry, analysis, NORMAL) for entry, analysis in ALWAYS]
     for analysis in [*MODELS, *LOSSES]:
-        chosen += [(name, analysis, NORMAL) for name in draw.sample(light, 2)]
-        chosen += [(draw.choice(light), analysis, way) for way in draw.sample(ways(draw)[1:-1], 3)]
+        chosen.append((draw.choice(light), analysis, NORMAL))
+        chosen += [(draw.choice(light), analysis, way) for way in draw.sample(ways(draw)[1:-1], 2)]
     chosen += [(draw.choice(light), analysis, NORMAL) for analysis in PANELS]
     return list(dict.fromkeys(chosen))
 
