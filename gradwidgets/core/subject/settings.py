@@ -24,6 +24,9 @@ class EndsTwice:
         """The same block once more, inside the first."""
         return _Again(self)
 
+    def begin(self) -> None:
+        """Change what the end puts back: inside the first block already, so that an interrupt here is followed by it."""
+
     def end(self) -> None:
         """Do what is to be done at the end, unless that is done."""
         raise NotImplementedError
@@ -38,6 +41,7 @@ class _Again:
         self._block = block
 
     def __enter__(self) -> EndsTwice:
+        self._block.begin()
         return self._block
 
     def __exit__(self, kind: type | None, raised: BaseException | None, trace: TracebackType | None) -> None:

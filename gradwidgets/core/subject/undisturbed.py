@@ -90,8 +90,8 @@ class Undisturbed:
             return
         block = _Block(self, self._fn, call)
         with block, block.again():
-            self._kept = block
             try:
+                self._kept = block
                 yield
             finally:
                 self._kept = None
@@ -162,10 +162,10 @@ class _Block(Untouched):
         super().__init__(fn)
         self._whose, self._fn, self._call = whose, fn, call
         self._printed, self._warned = io.StringIO(), []
+        self._inference: torch.inference_mode | None = None
 
-    def __enter__(self) -> Untouched:
-        """Hold everything, then change what is ours to change; the end puts that back as well."""
-        super().__enter__()
+    def begin(self) -> None:
+        """Change what is ours to change; the end puts that back as well."""
         self._inference = torch.inference_mode(False)
         self._inference.__enter__()
         torch.set_grad_enabled(True)
@@ -177,7 +177,6 @@ class _Block(Untouched):
         self._warned = warnings.catch_warnings(record=True).__enter__()
         warnings.simplefilter("always")
         self._whose.begun(self)
-        return self
 
     def renew(self) -> list[str]:
         """Put back what the function holds; say what that was."""
@@ -188,7 +187,8 @@ class _Block(Untouched):
     def end(self) -> None:
         """Put everything back, unless that is done."""
         if not self._ended:
-            self._inference.__exit__(None, None, None)
+            with contextlib.suppress(AttributeError):  # it was not entered yet
+                self._inference.__exit__(None, None, None)
             self._call.stand_in = None
             super().end()
             self._whose.ended(self, self._printed.getvalue(), self._warned)
