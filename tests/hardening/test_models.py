@@ -7,14 +7,16 @@ A line of counts for each analysis is shown and kept in `.cache/hardening.txt`.
 
 import os
 import random
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.hardening.analyses import ALL, LOSSES, MODELS, PANELS
-from tests.hardening.trial import NORMAL, Bench, Verdict, Way
+from tests.hardening.interrupts import FOLDER, Tracer
+from tests.hardening.trial import NORMAL, Bench, Verdict, Way, outcome
+from tests.hardening.undo import undone
 from tests.hardening.zoo import OURS, whole
 
 SOAK = os.environ.get("GRADWIDGETS_SOAK", "")
@@ -71,6 +73,38 @@ def test_looking_at_a_model_leaves_it_as_it_was(trial):
     entry, analysis, way = trial
     verdict = BENCH.trial(OURS[entry], analysis, way)
     assert verdict is None or not verdict.faults, str(verdict)
+
+
+class Lines(Tracer):
+    """Notes which of all lines met belong to a folder.
+
+    Args:
+        folder: Of gradwidgets.
+    """
+
+    def __init__(self, folder: str) -> None:
+        super().__init__("line")
+        self.folder, self.met = str(Path(FOLDER) / folder), defaultdict(list)
+
+    def _met(self, frame) -> None:
+        self.count += 1
+        if frame.f_code.co_filename.startswith(self.folder):
+            self.met[frame.f_code.co_filename, frame.f_lineno].append(self.count)
+
+
+@pytest.mark.parametrize("analysis", ["probe", "hessian_spectrum"])
+def test_an_interrupt_at_any_line_that_holds_and_puts_back_leaves_a_model_as_it_was(analysis):
+    with undone():
+        BENCH.expected(OURS["counts"], analysis, tap=False)  # what is imported or made once
+        with Lines("core/subject")() as lines:
+            outcome(BENCH.analyses[analysis], OURS["counts"].build())
+    draw = random.Random(SEED)
+    places = [draw.choice(numbers) for numbers in lines.met.values()]
+    assert len(places) > 200
+    tried = places if SOAK else draw.sample(places, 12)
+    verdicts = [BENCH.trial(OURS["counts"], analysis, Way("line", at=at)) for at in tried]
+    faulty = [str(verdict) for verdict in verdicts if verdict and verdict.faults]
+    assert not faulty, "\n".join([f"{len(faulty)} of {len(verdicts)}", *faulty])
 
 
 def soaked(analysis: str) -> Iterator[Verdict | None]:

@@ -25,7 +25,7 @@ class EndsTwice:
         return _Again(self)
 
     def begin(self) -> None:
-        """Change what the end puts back: inside the first block already, so that an interrupt here is followed by it."""
+        """Change what the end puts back; inside the first block, whose end follows an interrupt here too."""
 
     def end(self) -> None:
         """Do what is to be done at the end, unless that is done."""
