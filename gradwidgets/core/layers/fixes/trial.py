@@ -180,15 +180,17 @@ def trying_fix(
         state = Held(*subject.roots)
     plain = trainee(subject)
     yield 0.05
-    before = flow_of(plain, own=True)
+    with Untouched(*subject.roots) as block, block.again():  # a copy may share with the model what cannot be copied
+        before = flow_of(plain, own=True)
     yield 0.1
     settled = completed(name, settled, plain.model, before)
-    with quietly(subject.light) as quiet, quiet.again(), torch.inference_mode(False):
-        changed = math.nan
-        if made is None:
-            made, changed = applied(plain.model, name, settled)
-        fixed = replace(plain, model=made, notes=[]).copied()
-    after = flow_of(fixed, own=True)
+    with Untouched(*subject.roots) as block, block.again():
+        with quietly(subject.light) as quiet, quiet.again(), torch.inference_mode(False):
+            changed = math.nan
+            if made is None:
+                made, changed = applied(plain.model, name, settled)
+            fixed = replace(plain, model=made, notes=[]).copied()
+        after = flow_of(fixed, own=True)
     yield 0.15
     clip = None if fix.changes_model else settled["max_norm"]
     losses_before, norms_before = yield from part_of(training(plain, lr=lr, steps=steps), 0.15, 0.4)

@@ -299,6 +299,7 @@ _PLAIN = {
     set: Clone._set,
     tuple: Clone._tuple,
     deque: Clone._deque,
+    bytearray: lambda clone, thing: clone._remember(thing, bytearray(thing)),
     types.FunctionType: Clone._function,
     types.MethodType: Clone._method,
     types.BuiltinFunctionType: Clone._builtin,
