@@ -63,7 +63,8 @@ def blame(function: LossFunction, point: Tensor, dtype: torch.dtype = torch.floa
         function.run_at(point, dtype, watch)
     except Exception:
         if not (watch.data or watch.inf or watch.nan):
-            return None
+            # Beside tensors of its own a loss may take nothing but float32.
+            return blame(function, point, torch.float32) if dtype == torch.float64 else None
     flaw, event = flaw_of(function) if watch.data else None, watch.event()
     if flaw is not None and (event is None or event.of_data or flaw[1] == "NaN"):
         return _of_data(*flaw, event, "gradient" if watch.loss_is_finite else "loss")
@@ -92,13 +93,12 @@ def _at(event: Event) -> str:
 
 
 def _cure_of(item: Item, event: Event, culprit: Culprit) -> str:
-    if event.operation in _DIVIDING:
-        return (MASK_ROWS if event.free else SMOOTH) if item.mask else ITEMS
-    return (
-        cure(event.who, "data")
-        if item.zero
-        else f"{culprit.action} It is the data: clamp it before, or leave such items out."
-    )
+    if event.operation not in _DIVIDING:
+        data = "It is the data: clamp it before, or leave such items out."
+        return cure(event.who, "data") if item.zero else f"{culprit.action} {data}"
+    if not item.zero and not item.whole:
+        return f"It is the data: clamp {item.words.partition('[')[0]} before, away from that, or leave such items out."
+    return (MASK_ROWS if event.free else SMOOTH) if item.mask else ITEMS
 
 
 def _of_data(where: str, kind: str, event: Event | None, which: str) -> Culprit:

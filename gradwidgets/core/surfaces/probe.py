@@ -36,8 +36,8 @@ class ProbeRow(Result):
         loss: The loss there.
         gradient: ∂loss/∂parameter there; NaN where there is no gradient path.
         flag: What is to be seen to: "zero gradient", "non-finite loss", "non-finite gradient", "no gradient path",
-            "vanishes in float32", "loss not finite in float32", "gradient not finite in float32"; in a report "overflows
-            in float32" and "out of all proportion" too; "" if nothing is.
+            "vanishes in float32", "loss not finite in float32", "gradient not finite in float32"; in a report
+            "overflows in float32" and "out of all proportion" too; "" if nothing is.
     """
 
     component: str

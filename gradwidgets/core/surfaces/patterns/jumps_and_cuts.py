@@ -18,6 +18,7 @@ _LOWEST_POINTS = 3
 _ALONG = 4001  # points of a line on which jumps are counted
 _HIGH, _ALIKE = 0.05, 0.8  # of the highest jump on it: a lower one is none; so high are all that are alike
 _SHARP = 100.0  # times what is usual on that line
+_RIGHT_BESIDE = 1e-7  # of the view
 _COUNTED = 200  # jumps: of more of them a line may have missed some
 _ROUNDING = ("round", "floor", "ceil", "trunc")
 _NOTHING = 1e-9  # of the view: a jump so near to 0 is at 0
@@ -66,23 +67,27 @@ class _Steps:
 
 def _steps_through(look: Look, point: torch.Tensor) -> _Steps:
     """All jumps along the line through one; none where every point is a call."""
-    found = _Steps([])
     if look.view is None or look.view.slow:
-        return found
-    for axis, name in enumerate(look.names):
-        shares = torch.linspace(0, 1, _ALONG, dtype=torch.float64)
-        line = point.expand(_ALONG, -1).clone()
-        line[:, axis] = look.bounds[axis, 0] + shares * look.spans[axis]
-        loss, gradient = finish(look.view.at(line))
-        step = look.spans[axis] / (_ALONG - 1)
-        # What is left of a change, beside what the slopes at both of its ends lead to.
-        left = (loss.diff() - step * (gradient[1:, axis] + gradient[:-1, axis]) / 2).abs().nan_to_num(0)
-        high = left > _HIGH * float(left.max())
-        heights = left[high & ~torch.cat([torch.zeros(1, dtype=torch.bool), high[:-1]])].tolist()
-        smooth = left.median()
-        if len(heights) > len(found.heights) and float(left.max()) > _SHARP * float(smooth):
-            found = _Steps(heights, name)
-    return found
+        return _Steps([])
+    axis = _axis_of(look, point)
+    line = point.expand(_ALONG, -1).clone()
+    line[:, axis] = look.bounds[axis, 0] + torch.linspace(0, 1, _ALONG, dtype=torch.float64) * look.spans[axis]
+    loss, gradient = finish(look.view.at(line))
+    step = look.spans[axis] / (_ALONG - 1)
+    # What is left of a change, beside what the slopes at both of its ends lead to.
+    left = (loss.diff() - step * (gradient[1:, axis] + gradient[:-1, axis]) / 2).abs().nan_to_num(0)
+    high = left > _HIGH * float(left.max())
+    heights = left[high & ~torch.cat([torch.zeros(1, dtype=torch.bool), high[:-1]])].tolist()
+    sharp = float(left.max()) > _SHARP * float(left.median())
+    return _Steps(heights if sharp else [], look.names[axis])
+
+
+def _axis_of(look: Look, point: torch.Tensor) -> int:
+    """The axis along which the loss jumps most at a point."""
+    steps = torch.diag(_RIGHT_BESIDE * look.spans)
+    loss, _ = finish(look.view.at(look.view.within(torch.cat([point - steps, point + steps])), gradient=False))
+    below, above = loss.chunk(2)
+    return int((above - below).abs().nan_to_num(0).argmax())
 
 
 def _in_words(steps: _Steps, height: float) -> str:

@@ -91,9 +91,8 @@ def unexpected_minimum(look: Look) -> Finding | None:
 def _in_radians(look: Look, minima: Sequence[CriticalPoint]) -> str:
     """What to do about minima that lie whole turns apart along an axis, as a cosine's of degrees; "" if they do not."""
     for axis, name in enumerate(look.names):
-        places = sorted({round(one.point[axis], 9) for one in minima})
-        turns = [(place - places[0]) / math.tau for place in places[1:]]
-        if len(turns) >= _TURNS and all(abs(turn - round(turn)) < _WHOLE and round(turn) for turn in turns):
+        places = [one.point[axis] for one in minima]
+        if sum(any(abs(other - place - math.tau) < _WHOLE for other in places) for place in places) >= _TURNS:
             return (
                 f"They lie 2π = 6.283 apart along {name}: sin and cos take radians. If {name} is in degrees, give them "
                 f"torch.deg2rad({name})."
@@ -210,6 +209,7 @@ def off_target(look: Look) -> Finding | None:
         f"{place(look.names, end)} say{', at the edge of the view' if edge else ''}",
         {"share": share, "threshold": REACHED},
         end,
+        _in_radians(look, [one for one in look.critical if one.kind == "minimum"]),
     )
 
 
@@ -242,7 +242,8 @@ def no_bottom(look: Look) -> Finding | None:
 def without_end(saddle: Finding, endless: Finding) -> Finding:
     """A saddle whose way down has no end: one finding of both, with what is done about the end that is missing."""
     message = f"{saddle.message}; its way down has no end: {endless.message}"
-    return replace(saddle, message=message, evidence=saddle.evidence | endless.evidence, action=endless.action)
+    action = endless.action.replace(endless.name, saddle.name)  # which is what it is allowed by
+    return replace(saddle, message=message, evidence=saddle.evidence | endless.evidence, action=action)
 
 
 def _spike(look: Look, spike: Spike) -> Finding:
