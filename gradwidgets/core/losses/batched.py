@@ -32,6 +32,23 @@ def _soft_margin(input: Tensor, target: Tensor, *, reduction: str = "mean") -> T
     return _reduced(((-target * input).exp() + 1).log(), reduction)  # overflows as torch's own does
 
 
+def _margin_ranking(
+    input1: Tensor, input2: Tensor, target: Tensor, *, margin: float = 0.0, reduction: str = "mean"
+) -> Tensor:
+    return _reduced((margin - target * (input1 - input2)).clamp_min(0), reduction)
+
+
+def _multi_margin(
+    input: Tensor, target: Tensor, *, p: int = 1, margin: float = 1.0, weight: None = None, reduction: str = "mean"
+) -> Tensor:
+    if weight is not None:
+        raise TypeError("weights are torch's own to apply")
+    of_target = input.gather(-1, target[..., None])
+    terms = (margin - of_target + input).clamp_min(0) ** p
+    others = torch.arange(input.shape[-1], device=input.device) != target[..., None]
+    return _reduced((terms * others).sum(-1) / input.shape[-1], reduction)
+
+
 def _triplet_margin(
     anchor: Tensor,
     positive: Tensor,
@@ -60,4 +77,6 @@ _FORMULAS = {
     F.kl_div: _kl_div,
     F.soft_margin_loss: _soft_margin,
     F.triplet_margin_loss: _triplet_margin,
+    F.margin_ranking_loss: _margin_ranking,
+    F.multi_margin_loss: _multi_margin,
 }

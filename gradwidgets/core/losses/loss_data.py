@@ -52,6 +52,12 @@ def _masked_whole(tensor: Tensor) -> str | None:
     return None
 
 
+def data_tensors(function: LossFunction) -> Iterator[tuple[str, Tensor]]:
+    """The tensors of data that a loss reads, in `fixed` and beside its arguments, with their names."""
+    for name, value in _data_of(function).items():
+        yield from _tensors_of(name, value)
+
+
 def zero_of(function: LossFunction, zeros: Tensor) -> str:
     """The data that are 0 just where a mask is true, by name with the first index; "" if there are none."""
     for name, value in _data_of(function).items():

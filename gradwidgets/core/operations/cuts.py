@@ -23,6 +23,30 @@ _CUTTING = {
     "argmax": "argmax",
     "argmin": "argmin",
     "bernoulli": "bernoulli",
+    "histc": "histc",
+}
+_TENSOR = "Leave it a tensor all the way: arithmetic and torch.stack, in place of torch.tensor(…), item() and numpy()."
+_ROUNDED = "Leave the rounding out of the training, or take a straight-through form: x + (torch.round(x) − x).detach()."
+_CURES = {
+    "histc": (
+        "A histogram counts, and counts have no gradient: count softly, by a kernel around each bin's middle, sums of "
+        "exp(−(x − c)² / 2h²) say."
+    ),
+    "argsort": (
+        "Ranks have no gradient: take soft ranks, sums of sigmoid((x_i − x_j) / τ), or a loss of the sorted values "
+        "themselves, which have one."
+    ),
+    "argmax": "Take a soft choice: the softmax's mean in place of argmax, or the loss of the logits itself.",
+    "argmin": "Take a soft choice: the softmin's mean in place of argmin, or the loss of the distances itself.",
+    "a comparison": "Take what has a slope in its place: a sigmoid of the distance to the limit, or relu of it.",
+    "sign": "Take tanh in its place, or what it is the sign of.",
+    "heaviside": "Take a sigmoid in its place, a steep one if need be.",
+    "bernoulli": "Draw from a relaxed form (Gumbel-softmax, torch.distributions.RelaxedBernoulli), or use REINFORCE.",
+    **dict.fromkeys(
+        ("bucketize", "searchsorted"), "Take weights that fade from bin to bin in place of a bin's number."
+    ),
+    **dict.fromkeys(("round", "floor", "ceil", "trunc", "a cast to whole numbers"), _ROUNDED),
+    **dict.fromkeys(("item", "float()", "int()", "tolist", "numpy"), _TENSOR),
 }
 
 
@@ -70,6 +94,11 @@ def cuts_of(function: LossFunction, point: Tensor) -> Cuts:
     return Cuts(tuple(dict.fromkeys(watch.operations)), tuple(dict.fromkeys(watch.own)), watch.inner.constant)
 
 
+def cure_for(cutting: tuple[str, ...]) -> str:
+    """What to do about operations that cut a gradient, in words; "" where that is not known of the first."""
+    return _CURES.get(cutting[0], "") if cutting else ""
+
+
 def cutting_along(function: LossFunction, point: Tensor, other: Tensor) -> tuple[str, ...]:
     """What cuts the gradient along a way, in words: operations without one whose input differs at two points, (P,)."""
     logs = [_Inputs(), _Inputs()]
@@ -99,7 +128,12 @@ class _Detached(TorchFunctionMode):
         return result
 
 
-_DETACHING = {Tensor.detach: "detach", torch.detach: "detach", Tensor.data.__get__: ".data", Tensor.item: "item"}
+_DETACHING = {
+    Tensor.detach: "detach", torch.detach: "detach", Tensor.data.__get__: ".data", Tensor.item: "item",
+    Tensor.__float__: "float()", Tensor.__int__: "int()", Tensor.tolist: "tolist", Tensor.numpy: "numpy",
+    Tensor.argsort: "argsort", torch.argsort: "argsort", torch.bucketize: "bucketize",
+    torch.searchsorted: "searchsorted", Tensor.long: "a cast to whole numbers", Tensor.int: "a cast to whole numbers",
+}  # fmt: skip
 
 
 class _Inputs(Watching):

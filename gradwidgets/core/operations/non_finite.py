@@ -1,23 +1,29 @@
 """What made a value or a gradient that is not finite: an operation, or the data."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
 
-from gradwidgets.core.losses.loss_data import MASK, flaw_of, zero_of
+from gradwidgets.core.losses.loss_data import MASK, first_index, flaw_of
 from gradwidgets.core.losses.loss_function import LossFunction
+from gradwidgets.core.operations.items import Item, item_of, number_to_blame
 from gradwidgets.core.operations.non_finite_watch import Event, NonFiniteWatch
 from gradwidgets.core.operations.remedies import (
     ACTIONS,
+    ITEMS,
+    LIMIT,
     MASK_HIDES,
+    MASK_ROWS,
     MASK_TIMES,
     MASKED,
     MASKED_WHOLE,
+    SMOOTH,
     cure,
     hidden_by_where,
 )
 
+_DIVIDING = ("div", "reciprocal")
 _FACTORS = ("mul", "mv", "mm", "dot", "addmm", "bmm")
 
 
@@ -30,12 +36,14 @@ class Culprit:
         which: "loss" or "gradient".
         sentence: What happened, in words.
         action: What to do.
+        of: What was seen of that operation; None where that tells no more.
     """
 
     operation: str
     which: str
     sentence: str
     action: str
+    of: Event | None = field(default=None, compare=False)
 
 
 def blame(function: LossFunction, point: Tensor, dtype: torch.dtype = torch.float64) -> Culprit | None:
@@ -55,16 +63,42 @@ def blame(function: LossFunction, point: Tensor, dtype: torch.dtype = torch.floa
         function.run_at(point, dtype, watch)
     except Exception:
         if not (watch.data or watch.inf or watch.nan):
-            return None
+            # Beside tensors of its own a loss may take nothing but float32.
+            return blame(function, point, torch.float32) if dtype == torch.float64 else None
     flaw, event = flaw_of(function) if watch.data else None, watch.event()
     if flaw is not None and (event is None or event.of_data or flaw[1] == "NaN"):
         return _of_data(*flaw, event, "gradient" if watch.loss_is_finite else "loss")
     culprit = None if event is None else _culprit(watch, event)
-    if event is not None and culprit is not None and event.zeros is not None:
-        where = zero_of(function, event.zeros)
-        if where:
-            return replace(culprit, sentence=f"{culprit.sentence}; {where} is 0", action=cure(event.who, "data"))
-    return culprit
+    return culprit if culprit is None else _with_item(culprit, event, function, point)
+
+
+def _with_item(culprit: Culprit, event: Event, function: LossFunction, point: Tensor) -> Culprit:
+    """A culprit with the item of the data that it has come to grief on, where there is one."""
+    if culprit.of is not None and not culprit.of.back:
+        event = culprit.of
+    if event.why in ("constant", "number", "detached") and (said := number_to_blame(function, point)):
+        name = said.partition(" ")[0]
+        return replace(culprit, sentence=f"{culprit.sentence}; {said}", action=LIMIT.format(name))
+    if event.bad is None or event.why in ("below", "indefinite", "single"):
+        return culprit
+    item = item_of(function, event.operand, event.bad, event.sources, event.free)
+    if item is None or (event.back and (item.whole or not item.zero)):
+        return culprit if event.why != "partly" else replace(culprit, sentence=f"{culprit.sentence}, {_at(event)}")
+    return replace(culprit, sentence=f"{culprit.sentence}; {item.words}", action=_cure_of(item, event, culprit))
+
+
+def _at(event: Event) -> str:
+    shape = str(tuple(event.bad.shape)).replace(",)", ")")
+    return f"{first_index(event.bad)} of shape {shape}"
+
+
+def _cure_of(item: Item, event: Event, culprit: Culprit) -> str:
+    if event.operation not in _DIVIDING:
+        data = "It is the data: clamp it before, or leave such items out."
+        return cure(event.who, "data") if item.zero else f"{culprit.action} {data}"
+    if not item.zero and not item.whole:
+        return f"It is the data: clamp {item.words.partition('[')[0]} before, away from that, or leave such items out."
+    return (MASK_ROWS if event.free else SMOOTH) if item.mask else ITEMS
 
 
 def _of_data(where: str, kind: str, event: Event | None, which: str) -> Culprit:
@@ -85,14 +119,14 @@ def _culprit(watch: NonFiniteWatch, event: Event) -> Culprit:
         chain = f"{first.lost_by} {rounded}: {chain}"
     if not watch.loss_is_finite:
         masked = event.of_infinity and event.operation in _FACTORS and first is not event
-        return Culprit(first.who, "loss", chain, cure(first.who, first.why, first.lost_by) + MASKED * masked)
+        return Culprit(first.who, "loss", chain, cure(first.who, first.why, first.lost_by) + MASKED * masked, first)
     if watch.hid or event.of_where:
         steep = list(dict.fromkeys([*watch.steep, (watch.inf or first).who]))
         has = "have" if len(steep) > 1 else "has"
         said = f"torch.where takes the finite branch, but {' and '.join(steep)} in the other one {has} no finite "
         return Culprit("where", "gradient", f"{said}gradient, and 0 × that is NaN", hidden_by_where(steep))
     own = "own" if first.own else "" if first.back else first.why
-    return Culprit(first.who, "gradient", chain, cure(first.who, own, first.lost_by))
+    return Culprit(first.who, "gradient", chain, cure(first.who, own, first.lost_by), first)
 
 
 def _chain(inf: Event | None, event: Event) -> tuple[Event, str]:
@@ -121,6 +155,8 @@ _MADE_OF = {
     "count": "of a count that is 0 there",
     "detached": "of a divisor that is 0 there, and detached",
     "empty": "of nothing: its input is empty",
+    "partly": "of a divisor that is 0 in part",
+    "number": "of a divisor that is the number 0",
     "single": "of a single value",
     "indefinite": "of a matrix whose determinant is below zero",
 }

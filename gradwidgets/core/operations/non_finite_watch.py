@@ -25,8 +25,12 @@ class Event:
         of_infinity: Whether NaN came of infinity.
         of_data: Whether it came of data that are not finite.
         why: What is special about its input: "below" zero, a "constant" divisor of 0, a "count" of 0, a "detached"
-            divisor of 0, "empty", a "single" value, an "indefinite" matrix; or "".
-        zeros: Where its input is 0, of its shape; None where it is not.
+            divisor of 0, "empty", a "single" value, an "indefinite" matrix; a divisor that is 0 "partly", or the
+            "number" 0; or "".
+        operand: The input that makes it so, a divisor say; None where that is not known.
+        bad: Where that one is not to be taken, of its shape.
+        sources: Where the data lie that it is made of.
+        free: Whether no parameter has a part in it.
         lost_by: The operation that has made its input next to 0, as "exp" or "1 − sigmoid"; "" for none.
         own: Whether it belongs to a backward of somebody's own.
         of_where: Whether it is given the gradient of 0 that torch.where hands to what it has not taken.
@@ -38,7 +42,10 @@ class Event:
     of_infinity: bool
     of_data: bool = False
     why: str = ""
-    zeros: Tensor | None = None
+    operand: Tensor | None = None
+    bad: Tensor | None = None
+    sources: frozenset[int] = frozenset()
+    free: bool = False
     lost_by: str = ""
     own: bool = False
     of_where: bool = False
@@ -129,15 +136,19 @@ class NonFiniteWatch(Watching):
         return next(iter([one for one in both if one.back] or both), None)
 
     def _event(self, name: str, args: tuple, out: list[Tensor], of_infinity: bool, of_data: bool) -> Event:
-        why, zeros = self._reason(name, args, out)
+        why, operand, bad = self._reason(name, args, out)
         if not why and not of_infinity and _of_what_is_cut_off(name, args, self._cut_off):
-            why, zeros = "cut off", None
+            why, bad = "cut off", None
         who, back = self.node or name, bool(self.node)
         lost_by = self._provenance.lost_by(floats_in(args))
         if back and who in DIVIDING and not lost_by:
             lost_by = self._provenance.faint_by(floats_in(args))  # it divides by the square
         own, of_where = back and self.own, back and self._is_of_where(args, out)
-        return Event(who, name, back, of_infinity, of_data, why, zeros, lost_by, own, of_where)
+        sources, free = frozenset(), False
+        if bad is not None:
+            sources, free = self._provenance.sources([operand]), not self._provenance.of_parameters(operand)
+            operand = operand.detach()
+        return Event(who, name, back, of_infinity, of_data, why, operand, bad, sources, free, lost_by, own, of_where)
 
     def _is_of_where(self, args: tuple, out: list[Tensor]) -> bool:
         bad = ~out[0].isfinite()
@@ -159,27 +170,34 @@ class NonFiniteWatch(Watching):
         elif turned:
             self._below.add(out[0].data_ptr())
 
-    def _reason(self, name: str, args: tuple, made: list[Tensor]) -> tuple[str, Tensor | None]:
-        """What is special about the input of an operation that is not finite, see `Event`."""
+    def _reason(self, name: str, args: tuple, made: list[Tensor]) -> tuple[str, Tensor | None, Tensor | None]:
+        """What is special about the input of an operation that is not finite: `why`, `operand` and `bad` of `Event`."""
         given = [part for part in args if isinstance(part, Tensor) and part.is_floating_point()]
         if not given or not made:
-            return "", None
+            return "", None, None
         first, bad = given[0], ~made[0].isfinite()
         if first.numel() == 0:
-            return "empty", None
+            return "empty", None, None
         if name in ("std", "var") and first.numel() == made[0].numel():
-            return "single", None
+            return "single", None, None
         if name in _DIVIDING:
-            divides = name == "div" and len(args) > 1 and isinstance(args[1], Tensor)
-            return (self._divisor(args[1]) if divides else ""), None
+            divisor = args[-1] if name == "div" else first
+            if not isinstance(divisor, Tensor):
+                return ("number" if divisor == 0 and not self.node else ""), None, None
+            if self.node or not bool((divisor == 0).any()):
+                return "", None, None
+            return self._divisor(divisor) if name == "div" else "", divisor, divisor == 0
         if any(part in name for part in ("log", "sqrt", "pow")) and first.shape == bad.shape:
             if bool((first < 0)[bad].any()):
-                return "indefinite" if first.data_ptr() in self._below else "below", None
-            return "", first == 0
-        return "", None
+                return "indefinite" if first.data_ptr() in self._below else "below", None, None
+            return "", first, first == 0
+        known = not self.node and first.shape == bad.shape
+        return "", first if known else None, bad if known else None
 
     def _divisor(self, divisor: Tensor) -> str:
-        if divisor.requires_grad or self.node or not bool((divisor == 0).all()):
+        if not bool((divisor == 0).all()):
+            return "partly" if divisor.numel() > 1 else ""
+        if divisor.requires_grad:
             return ""
         if not self._provenance.of_parameters(divisor):
             return "constant"

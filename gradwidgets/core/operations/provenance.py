@@ -7,10 +7,13 @@ from torch import Tensor
 from torch.utils._pytree import tree_leaves
 
 # What gives a number above 0 on paper, whatever it is given.
-_ABOVE_ZERO = frozenset(("exp", "exp2", "sigmoid", "softmax", "erfc", "special_ndtr", "prod", "mul"))
+_ABOVE_ZERO = frozenset(("exp", "exp2", "sigmoid", "softmax", "erfc", "special_ndtr", "softplus", "prod", "mul"))
 _EXPONENTIALS = ("exp", "exp2")
 _TENDS_TO_ONE = frozenset(("sigmoid", "softmax", "tanh", "exp", "erf"))
 _DIFFERENCES = ("sub", "rsub")
+# What takes no more than the shape of what it is given.
+_SHAPES = frozenset(("full_like", "zeros_like", "ones_like", "empty_like", "new_zeros", "new_ones", "new_full"))
+_MOST = 8  # data of one tensor that are kept in mind
 
 
 class Provenance:
@@ -21,6 +24,7 @@ class Provenance:
         self._lost: dict[int, str] = {}  # next to 0: which operation has made it so
         self._faint: dict[int, str] = {}  # so near to 0 that its square is next to 0, the same
         self._makers: dict[int, str] = {}
+        self._sources: dict[int, frozenset[int]] = {}  # where the data lie that a tensor is made of
 
     def note(self, name: str, given: object, made: object) -> None:
         """Take note of an operation.
@@ -30,7 +34,8 @@ class Provenance:
             given: Its arguments.
             made: Its result.
         """
-        given, made = _tensors(given), _tensors(made)
+        given, made = _tensors(given) if name not in _SHAPES else [], _tensors(made)
+        sources = frozenset(list(self.sources(given))[:_MOST])
         from_parameters = [
             self._counts.get(t.data_ptr(), False) for t in given if t.requires_grad or t.data_ptr() in self._counts
         ]
@@ -44,10 +49,16 @@ class Provenance:
             if faint and _is_next_to_zero(tensor, squared=True):
                 self._faint[tensor.data_ptr()] = faint
             self._makers.setdefault(tensor.data_ptr(), name)
+            self._sources.setdefault(tensor.data_ptr(), sources)
 
     def of_parameters(self, tensor: Tensor) -> bool:
         """Whether a tensor is computed from the parameters, with or without a gradient."""
         return tensor.requires_grad or tensor.data_ptr() in self._counts
+
+    def sources(self, given: Iterable[Tensor]) -> frozenset[int]:
+        """Where the data lie that tensors are made of, themselves if they are data; not the parameters."""
+        own = [frozenset(() if self.of_parameters(t) else (t.data_ptr(),)) for t in given]
+        return frozenset().union(*(self._sources.get(t.data_ptr(), one) for t, one in zip(given, own, strict=True)))
 
     def is_count(self, tensor: Tensor) -> bool:
         """Whether the parameters reach a tensor by way of comparisons and counts alone."""

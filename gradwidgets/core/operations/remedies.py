@@ -37,6 +37,14 @@ ACTIONS = {
         "At a base of 0 a power below 1 has an infinite slope, and a negative one is infinite itself: add a small eps "
         "to the base."
     ),
+    "nll_loss": (
+        "Its mean is over no target: all of them are its ignore_index, or of weight 0. Leave such a batch out, or take "
+        'reduction="sum" and divide by the count of what is not ignored, clamp(min=1).'
+    ),
+    "ctc_loss": (
+        "Its target does not fit into the input: that needs a step for each of its labels, and one more between two "
+        "equal ones. Leave such pairs out, or take zero_infinity=True."
+    ),
     "linalg_eigh": _EQUAL.format("eigenvalues", "eigvalsh's"),
     "linalg_eig": _EQUAL.format("eigenvalues", "eigvals's"),
     "linalg_svd": _EQUAL.format("singular values", "svdvals's"),
@@ -57,8 +65,19 @@ MASK_TIMES = (
 MASK_HIDES = f"A target must not be among what is masked, nor all that there is to choose; or {_LARGE}."
 # Why an operation is not finite → what is done about that, whatever the operation.
 _NOTHING = "Nothing is counted, a mask is empty say: divide by count.clamp(min=1), or leave such a batch out."
+ITEMS = "One item of several has nothing to divide by: leave such items out, or add a small eps to the divisor."
+MASK_ROWS = "Nothing is counted for that item: divide by count.clamp(min=1), or leave such items out of the mean."
+SMOOTH = (
+    "There is nothing of that item, an empty class say: add a small eps to the numerator as well as to the divisor, or "
+    "leave such items out of the mean."
+)
+LIMIT = (
+    "The formula has another form there, its limit (a logarithm, where a power's exponent comes to 0): keep {0} off it."
+)
 _BECAUSE = {
     "constant": _NOTHING,
+    "partly": ITEMS,
+    "number": "The number that it is divided by is 0: take the formula's limit there, or another number.",
     "count": _NOTHING,
     "indefinite": (
         f"No eps helps where the determinant is below zero: {_POSITIVE}, and take twice the sum of the logarithms of "
@@ -91,6 +110,12 @@ EVERYWHERE = (
 TURNS = (
     "The divisor changes its sign there, and an eps only moves the pole: keep it on one side (softplus, abs() + eps, a "
     "square). Should it be able to be 0 at all?"
+)
+
+
+PIT = (
+    "A descent falls into it, and an eps only bounds how deep. Is the quotient the right way up? Take the error over "
+    "the spread, not the spread over the error."
 )
 
 

@@ -7,6 +7,10 @@ _LOGARITHM = {
     ),
     "sigmoid": "The logarithm of a sigmoid is F.logsigmoid(x), which does not underflow.",
     "softmax": "The logarithm of a softmax is torch.log_softmax, which does not underflow.",
+    "softplus": (
+        "softplus(x) is as good as 0 there, as exp(x) is: add a floor (softplus(x) + 0.01), or take exp in its place, "
+        "whose logarithm is x itself."
+    ),
     "erfc": "log erfc(x) is log(torch.special.erfcx(x)) − x² for x above 0.",
     "special_ndtr": "The logarithm of ndtr is torch.special.log_ndtr.",
     "mul": "Sum the logarithms of the factors in place of the logarithm of their product.",
@@ -39,7 +43,7 @@ _OVERFLOWS = {
     "det": "Take torch.linalg.slogdet, if a logarithm of it follows.",
     "sqrt": "Add an eps under the root that the precision has.",
     "norm": "Add an eps under the root that the precision has.",
-    "pow": "Scale what is raised to the power, before it.",
+    "pow": "Scale what is raised to the power, before it, or bound the exponent where that is a parameter.",
     "square": "Scale what is squared, before it.",
     "mul": "Scale the factors, before the product.",
 }

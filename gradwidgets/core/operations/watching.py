@@ -43,7 +43,7 @@ class Watching(TorchDispatchMode):
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
         kwargs = kwargs or {}
-        name = func.__name__.split(".")[0].strip("_")
+        name = func.__name__.split(".")[0].strip("_").removesuffix("_forward")
         result = self.run(name, func, args, kwargs)
         if name == "where" and not self.node:
             self.hid |= not _is_finite(args) and _is_finite(result)

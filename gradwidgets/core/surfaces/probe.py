@@ -36,7 +36,8 @@ class ProbeRow(Result):
         loss: The loss there.
         gradient: ∂loss/∂parameter there; NaN where there is no gradient path.
         flag: What is to be seen to: "zero gradient", "non-finite loss", "non-finite gradient", "no gradient path",
-            "vanishes in float32"; in a report "overflows in float32" and "out of all proportion" too; "" if nothing is.
+            "vanishes in float32", "loss not finite in float32", "gradient not finite in float32"; in a report
+            "overflows in float32" and "out of all proportion" too; "" if nothing is.
     """
 
     component: str
@@ -224,7 +225,7 @@ def _rows(function: LossFunction, component: str, input_names: Sequence[str], po
         losses, gradients, reached = nan[:, 0].tolist(), nan.tolist(), (True,) * points.shape[1]
     else:
         losses, gradients, reached = values.loss.tolist(), values.gradient.tolist(), values.reached
-    single = _in_float32(function, points)
+    loss_too, single = _in_float32(function, points) or (None, None)
     zero = [
         (k, i)
         for k, gradient in enumerate(gradients)
@@ -240,17 +241,30 @@ def _rows(function: LossFunction, component: str, input_names: Sequence[str], po
             # Where the loss is lowest, what is left of a gradient is rounding.
             low = None if single is None or input_name == "converged" else single[k][i]
             flag = _flag(loss, slope, reached[i], low, (k, i) in stepping)
+            if flag in ("", "vanishes in float32", "zero gradient"):
+                flag = _lost_in_float32(loss, slope, loss_too and loss_too[k], single and single[k][i]) or flag
             rows.append(ProbeRow(component, name, input_name, inputs, loss, slope if reached[i] else math.nan, flag))
     return rows
 
 
-def _in_float32(function: LossFunction, points: Tensor) -> list[list[float]] | None:
+def _in_float32(function: LossFunction, points: Tensor) -> tuple[list[float], list[list[float]]] | None:
+    """The losses and the gradients in float32; None where they are those already, or cannot be had."""
     if function.dtype == torch.float32:
         return None
     try:
-        return function.values(points, torch.float32).gradient.tolist()
+        values = function.values(points, torch.float32)
     except LossError:
         return None
+    return values.loss.tolist(), values.gradient.tolist()
+
+
+def _lost_in_float32(loss: float, slope: float, single_loss: float | None, single: float | None) -> str:
+    """What float32 makes NaN or infinite of a finite loss and slope that it could hold, in words."""
+    if single is None or not max(abs(loss), abs(slope)) <= torch.finfo(torch.float32).max:
+        return ""
+    if not math.isfinite(single_loss):
+        return "loss not finite in float32"
+    return "" if math.isfinite(single) else "gradient not finite in float32"
 
 
 def _flag(loss: float, slope: float, reached: bool, single: float | None, steps: bool) -> str:

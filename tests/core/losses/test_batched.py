@@ -19,6 +19,11 @@ LOSSES = {
     "kl_div's target": lambda z: F.kl_div(SHARES.log(), z.softmax(-1), reduction="sum"),
     "kl_div, the old way": lambda z: F.kl_div(z.log_softmax(-1), SHARES, size_average=False),
     "soft_margin_loss": lambda z: F.soft_margin_loss(z, SIGNS),
+    "margin_ranking_loss": lambda z: F.margin_ranking_loss(z, 2 * z.flip(0) - OTHER[0], SIGNS, margin=0.3),
+    "margin_ranking_loss, summed": lambda z: F.margin_ranking_loss(z, OTHER[0], SIGNS, reduction="sum"),
+    "multi_margin_loss": lambda z: F.multi_margin_loss(z[None], torch.tensor([2])),
+    "multi_margin_loss, squared": lambda z: F.multi_margin_loss(z, torch.tensor(1), p=2, margin=0.7),
+    "multi_margin_loss, weighted": lambda z: F.multi_margin_loss(z[None], torch.tensor([2]), weight=SHARES),
     "triplet_margin_loss": lambda z: F.triplet_margin_loss(z[None], OTHER, 2 - OTHER, margin=3.0),
     "triplet_margin_loss, swapped": lambda z: F.triplet_margin_loss(z[None], OTHER, -OTHER, 2.0, p=1, swap=True),
 }

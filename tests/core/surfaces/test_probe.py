@@ -118,3 +118,15 @@ def test_a_loss_that_cannot_be_evaluated_says_why():
 def test_the_lowest_point_of_a_bent_valley_is_found_without_a_hint():
     rows = [row for row in probe(OBJECTIVES["beale"], {"x": (-4.5, 4.5), "y": (-4.5, 4.5)}) if "conv" in row.input_name]
     assert rows[0].inputs == pytest.approx({"x": 3.0, "y": 0.5}, abs=1e-6)
+
+
+def test_rows_that_float32_alone_cannot_hold_are_marked():
+    rows = probe(lambda z, w: torch.log(torch.exp(z) + torch.exp(w)) - z, {"z": (-10, 100), "w": (-10, 100)})
+    high = [row for row in rows if row.inputs["z"] == 100]
+    assert high and all(row.flag == "loss not finite in float32" for row in high)
+    assert not any("float32" in row.flag for row in rows if max(row.inputs.values()) < 80)
+
+
+def test_a_gradient_that_float32_alone_cannot_hold_is_marked():
+    rows = probe(lambda z: torch.sigmoid(torch.exp(-z)) + torch.relu(z) ** 0.5 * 0, {"z": (-95.0, 5.0)})
+    assert {row.flag for row in rows if row.inputs["z"] == -95} == {"gradient not finite in float32"}

@@ -122,8 +122,15 @@ def test_a_kinked_minimum_is_found_whether_the_grid_hits_it_or_not(loss, dims, r
 
 
 def test_a_saddle_s_action_does_not_take_every_saddle_for_a_product():
-    action = by_name(lambda a, b: a**2 - b**2, SQUARE)["saddle"].action
+    action = by_name(lambda a, b: a**2 - b**2 + 0.4 * b**4, SQUARE)["saddle"].action
     assert action.startswith("Begin away from it; where it comes from a product near zero, go additive")
+
+
+def test_a_saddle_whose_way_down_has_no_end_says_so_and_is_allowed_by_its_own_name():
+    found = by_name(lambda a, b: a**2 - b**2, SQUARE)
+    assert set(found) == {"saddle"} and "without end as b" in found["saddle"].message
+    assert "pow of b that grows there, and is subtracted" in found["saddle"].message
+    assert 'allow=["saddle"]' in found["saddle"].action
 
 
 def test_points_that_the_loss_refuses_are_no_operation_s_fault():

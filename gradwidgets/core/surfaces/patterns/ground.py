@@ -9,6 +9,7 @@ from gradwidgets.core.operations.stopping import action_for, stopping
 from gradwidgets.core.operations.zeros import why_constant
 from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.results.wording import number, percent, place
+from gradwidgets.core.surfaces.patterns.invariance import invariance
 from gradwidgets.core.surfaces.patterns.lattice import nearest_to_middle, steep_of
 from gradwidgets.core.surfaces.patterns.look import ABOVE, DEAD, Look
 from gradwidgets.core.surfaces.patterns.precision.resolution import unresolved_in_training
@@ -65,7 +66,12 @@ def dead_zone(look: Look) -> Finding | None:
     action = action_for(stop)
     if action and any(part in stop for part in _ONE_SIDED) and _goes_on_falling(look):
         action = TURN_ROUND
-    if action:
+    alike = invariance(look) if not action and wholly >= DEAD_SHARE else ""
+    if alike:
+        both = " and ".join(look.names)
+        said.append(f"it stays nearly the same where {both} are {alike} together, as what is normalised does")
+        action = _NORMALISED.format(alike)
+    elif action:
         said.append(f"it is {_NAMES.get(stop, stop)} that lets no gradient through")
     return Finding(
         "dead_zone",
@@ -85,6 +91,12 @@ def dead_zone(look: Look) -> Finding | None:
         spot,
         action,
     )
+
+
+_NORMALISED = (
+    "No fault of the loss's, if it is meant so: what is {0} alike counts for nothing in it. Look at it along what does "
+    "count, a direction or a ratio; a size that matters needs a term of its own."
+)
 
 
 def _constant(look: Look) -> Finding | None:

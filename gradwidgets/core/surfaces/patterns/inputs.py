@@ -9,6 +9,7 @@ from torch.overrides import TorchFunctionMode
 from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.results.wording import number
 from gradwidgets.core.surfaces.patterns.look import Look
+from gradwidgets.core.surfaces.patterns.targets import wrong_target
 
 _POINTS = 3  # of the view: what is so at all of them is no chance
 _SUM = 1e-5  # so near to 1 the numbers of a row sum up, in float32, that are shares
@@ -109,7 +110,7 @@ def _is_shares(given: Tensor, axis: int) -> bool:
 
 
 def wrong_input(look: Look) -> Finding | None:
-    """An operation that takes logarithms or logits is given shares."""
+    """An operation that takes logarithms or logits is given shares, or targets that it does not take."""
     if look.own is None or not bool(look.lattice.finite.any()):
         return None
     points = look.lattice.points[look.lattice.finite]
@@ -125,7 +126,7 @@ def wrong_input(look: Look) -> Finding | None:
     always = [one for one in found[0] if all(any(_alike(one, other) for other in rest) for rest in found)]
     # The logarithm of a share is above 0 nowhere.
     always += [one for rest in found for one in rest if one.of == "logs" and not one.shares]
-    return _found(always[0]) if always else None
+    return _found(always[0]) if always else wrong_target(look)
 
 
 def _alike(one: _Given, other: _Given) -> bool:

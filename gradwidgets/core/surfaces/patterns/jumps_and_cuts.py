@@ -1,16 +1,25 @@
 """Jumps, and gradients that are cut off."""
 
+from dataclasses import dataclass
+
 import torch
 
 from gradwidgets.core.losses.loss_call import LossError
 from gradwidgets.core.operations.cancellation import rounded_there
-from gradwidgets.core.operations.cuts import DETACHED, Cuts, cuts_of, cutting_along
+from gradwidgets.core.operations.cuts import DETACHED, Cuts, cure_for, cuts_of, cutting_along
 from gradwidgets.core.operations.jumping import jumping_at
 from gradwidgets.core.results.finding import Finding
+from gradwidgets.core.results.slices import finish
 from gradwidgets.core.results.wording import number, place
 from gradwidgets.core.surfaces.patterns.look import Look
 
+JUMPS = "jumps along the axis"
 _LOWEST_POINTS = 3
+_ALONG = 4001  # points of a line on which jumps are counted
+_HIGH, _ALIKE = 0.05, 0.8  # of the highest jump on it: a lower one is none; so high are all that are alike
+_SHARP = 100.0  # times what is usual on that line
+_RIGHT_BESIDE = 1e-7  # of the view
+_COUNTED = 200  # jumps: of more of them a line may have missed some
 _ROUNDING = ("round", "floor", "ceil", "trunc")
 _NOTHING = 1e-9  # of the view: a jump so near to 0 is at 0
 _STEPS_BESIDE = 4.0  # numbers of float32: no nearer to a jump it is looked for in that
@@ -25,10 +34,12 @@ def jump(look: Look) -> Finding | None:
     point = torch.where(point.abs() < _NOTHING * look.spans, 0.0, point)
     spot = tuple(float(f"{value:.6g}") for value in point.tolist())
     cause = jumping_at(look.function, point, look.spans)
-    message = f"the loss jumps by {number(height, 3)} at {place(look.names, spot)}, and no gradient knows of it"
+    steps = _steps_through(look, point)
+    message = f"the loss jumps by {_in_words(steps, height)} {place(look.names, spot)}, and no gradient knows of it"
     message += f": {cause.sentence}" if cause else ""
     evidence: dict[str, object] = {
         "height": height,
+        JUMPS: max(1, len(steps.heights)),
         "of the loss's height": height / look.height if look.height else 1.0,
         "operation": cause.operation if cause else "",
     }
@@ -39,6 +50,54 @@ def jump(look: Look) -> Finding | None:
     elif cause and cause.operation in _ROUNDING and DETACHED in cuts.operations and look.led:
         action = 'It is detached, a straight-through form as it seems: if that is meant, allow it: allow=["jump"].'
     return Finding("jump", "warning", message, evidence, spot, action)
+
+
+@dataclass(frozen=True)
+class _Steps:
+    """The jumps on the line through one of them, along the axis that it is met along.
+
+    Attributes:
+        heights: How high each is.
+        name: Of that axis.
+    """
+
+    heights: list[float]
+    name: str = ""
+
+
+def _steps_through(look: Look, point: torch.Tensor) -> _Steps:
+    """All jumps along the line through one; none where every point is a call."""
+    if look.view is None or look.view.slow:
+        return _Steps([])
+    axis = _axis_of(look, point)
+    line = point.expand(_ALONG, -1).clone()
+    line[:, axis] = look.bounds[axis, 0] + torch.linspace(0, 1, _ALONG, dtype=torch.float64) * look.spans[axis]
+    loss, gradient = finish(look.view.at(line))
+    step = look.spans[axis] / (_ALONG - 1)
+    # What is left of a change, beside what the slopes at both of its ends lead to.
+    left = (loss.diff() - step * (gradient[1:, axis] + gradient[:-1, axis]) / 2).abs().nan_to_num(0)
+    high = left > _HIGH * float(left.max())
+    heights = left[high & ~torch.cat([torch.zeros(1, dtype=torch.bool), high[:-1]])].tolist()
+    sharp = float(left.max()) > _SHARP * float(left.median())
+    return _Steps(heights if sharp else [], look.names[axis])
+
+
+def _axis_of(look: Look, point: torch.Tensor) -> int:
+    """The axis along which the loss jumps most at a point."""
+    steps = torch.diag(_RIGHT_BESIDE * look.spans)
+    loss, _ = finish(look.view.at(look.view.within(torch.cat([point - steps, point + steps])), gradient=False))
+    below, above = loss.chunk(2)
+    return int((above - below).abs().nan_to_num(0).argmax())
+
+
+def _in_words(steps: _Steps, height: float) -> str:
+    count = len(steps.heights)
+    if not 1 < count <= _COUNTED:
+        return f"{number(height, 3)} at"
+    low, high = min(steps.heights), max(steps.heights)
+    if low > _ALIKE * high:
+        return f"about {number(high, 3)} at {count} places along {steps.name}, one of them"
+    return f"up to {number(max(high, height), 3)} at {count} places along {steps.name}, most at"
 
 
 def _is_meant(look: Look, point: torch.Tensor, height: float) -> bool:
@@ -131,7 +190,7 @@ def no_gradient_path(look: Look) -> Finding | None:
         if reached and _between(look, axis):
             continue
         cuts = Cuts() if look.function is None else cuts_of(look.function, lattice.points[lattice.finite][0])
-        cause = "is exactly zero everywhere" if reached else "does not exist"
+        cause, cutting = "is exactly zero everywhere" if reached else "does not exist", ()
         if cuts.constant:
             cause += f": {cuts.sentence}"
         elif cutting := _cutting(look, axis):
@@ -143,6 +202,6 @@ def no_gradient_path(look: Look) -> Finding | None:
             "error",
             f"the loss changes by {number(change)} along {name}, yet its gradient {cause}",
             {"change of the loss along the axis": change, "gradient path": reached},
-            action=cuts.action,
+            action=cuts.action or cure_for(cutting),
         )
     return None

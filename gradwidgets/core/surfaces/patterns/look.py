@@ -34,6 +34,8 @@ SMALLEST_EXTENT = 3  # cells: less is a point, not a zone
 LOWEST = 1e-3  # of the height of the view: so near to the lowest loss is as good as lowest
 ABOVE = 0.01  # of the same: flat ground is dead from so far above the lowest loss on
 
+_ROUNDING = 1e-9  # of the height: a loss that is hardly ever steeper has no critical points but rounding's
+
 _LATTICE, _LATTICE_SLOW = {1: 1000, 2: 60}, {1: 100, 2: 16}  # points along each axis
 _MANY, _FEW = 997, 100  # points of a sample; the second of a loss that must be called point by point
 _ENDS, _KINKS = 3, 4  # places that are looked at closely: of where descents end, and of kinks
@@ -107,7 +109,7 @@ class Look:
             self.__dict__.pop(name, None)  # they may have been asked for before
         if self.descents is not None:
             yield from part_of(self._looking_at_ends(), 0.65, 0.05)
-        if self.steep > 0 and self._in_time("critical points"):
+        if self.steep > _ROUNDING * self.height and self._in_time("critical points"):
             # Where much ground is flat, gradients of zero are no points.
             flat = self.still | (self.finite & (self.slope == 0))
             usable = self.finite & ~flat if self.share(flat) > 0.01 else self.finite
@@ -301,8 +303,7 @@ class Look:
         """How far the loss rises in view, without the highest fiftieth, which may be a pole's; 0 for a constant."""
         low, high = self._usual
         rise = high - low if self.close.poles else max(high - self.lowest, high - low)
-        losses = self.lattice.loss[self.lattice.finite]
-        rounding = 1e-13 * float(losses.abs().max()) if len(losses) else 0.0
+        rounding = 1e-13 * max(abs(low), abs(high))
         return rise if rise > rounding else 0.0
 
     @cached_property

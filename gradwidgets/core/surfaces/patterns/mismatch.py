@@ -11,6 +11,8 @@ from gradwidgets.core.results.wording import percent, place
 from gradwidgets.core.surfaces.patterns.look import Look
 
 MISMATCH_SHARE = 0.05
+_SMALL_SHARE = 0.004  # from here on, where it is seen what cuts the gradient there, and it is no small gap
+_LARGE_GAP = 0.02
 
 
 @dataclass(frozen=True)
@@ -28,14 +30,14 @@ class Disagreement:
     point: tuple[float, ...]
 
 
-def disagreement(look: Look) -> Disagreement | None:
-    """Return how far they disagree; None where that is little, or where nothing can be compared."""
+def disagreement(look: Look, least: float = MISMATCH_SHARE) -> Disagreement | None:
+    """Return how far they disagree; None where that is in less of the view, or where nothing can be compared."""
     if look.function is None or look.compared is None:
         return None
     (points, exact), found = look.sample, look.compared
     bad = found.wrong.any(-1)
     share = float((bad & sharp(exact, look.single, look.spans, look.steep)).double().mean())
-    if share < MISMATCH_SHARE:
+    if share < least:
         return None
     gaps = torch.where(bad, found.relative().amax(-1), 0.0)
     at = int(gaps.argmax())
@@ -44,10 +46,12 @@ def disagreement(look: Look) -> Disagreement | None:
 
 def gradient_mismatch(look: Look) -> Finding | None:
     """Autograd's gradient is not the slope that central differences of the loss have."""
-    found = disagreement(look)
+    found = disagreement(look, _SMALL_SHARE)
     if found is None:
         return None
     cuts = cuts_of(look.function, torch.tensor(found.point, dtype=torch.float64))
+    if found.share < MISMATCH_SHARE and not ((cuts.own or cuts.operations) and found.gap > _LARGE_GAP):
+        return None
     said = cuts.sentence or "something on the way is detached, rounded, or has a backward of its own"
     # Whoever cuts on purpose, straight through or to stop a gradient, has a loss that follows its input all the same.
     said += '; if this is meant, allow it: allow=["gradient_mismatch"]'

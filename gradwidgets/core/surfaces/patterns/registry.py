@@ -213,7 +213,7 @@ _LEADS_ASTRAY = frozenset(name for name, others in _SAID_BY.items() if "off_targ
 _BESIDE_A_SPIKE = ("unexpected_minimum", "saddle", "off_target")
 
 # Where a descent may not get as far as an edge of the view it is not told what lies beyond.
-_BEFORE_THE_BOTTOM = ("saddle", "non_finite", "no_gradient_path")
+_BEFORE_THE_BOTTOM = ("non_finite", "no_gradient_path")
 
 
 @at_home
@@ -305,12 +305,17 @@ def surveying(
         for other in others if name in blamed else ():
             if not (other == "precision" and found.get(other) and found[other].severity == "error"):
                 found.pop(other, None)  # but what is not finite is no other gradient's
+    if "jump" in blamed and found["jump"].evidence[jumps_and_cuts.JUMPS] > 1:
+        found.pop("unexpected_minimum", None)  # each step has a lowest place of its own
     if str(getattr(found.get("non_finite"), "evidence", {}).get("operation", "")).startswith("linalg_"):
         found.pop("gradient_mismatch", None)  # near to where there is no gradient it is wrong as well
     if look.spike is not None and "no_bottom" in found:
         for other in _BESIDE_A_SPIKE:
             found.pop(other, None)
-    elif any(name in blamed for name in _BEFORE_THE_BOTTOM):
+    elif "no_bottom" in blamed and not any(name in blamed for name in _BEFORE_THE_BOTTOM):
+        if "saddle" in found:
+            found["saddle"] = minima.without_end(found["saddle"], found.pop("no_bottom"))
+    elif any(name in blamed for name in (*_BEFORE_THE_BOTTOM, "saddle")):
         found.pop("no_bottom", None)
     if "no_gradient_path" in found and not look.led:
         found.pop("dead_zone", None)

@@ -10,6 +10,7 @@ import math
 import torch
 from torch.nn import functional as F
 
+from tests.core.surfaces.field.beside_items import BESIDE_ITEMS
 from tests.core.surfaces.field.case import Case
 from tests.core.surfaces.field.more_sound import MORE_SOUND
 from tests.core.surfaces.field.neighbours import NEIGHBOURS
@@ -817,4 +818,5 @@ SOUND = (
     *PAIRS,
     *MORE_SOUND,
     *NEIGHBOURS,
+    *BESIDE_ITEMS,
 )

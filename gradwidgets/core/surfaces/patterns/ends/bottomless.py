@@ -12,6 +12,7 @@ from gradwidgets.core.surfaces.patterns.in_view import View
 
 DOUBLINGS = 22  # of the way beyond the edge: a million widths of the view
 _FIRST = 0.25  # of the width
+_FAR = 8.0  # of that: so far out what falls is told from what holds it
 _HALVINGS = 40  # of an edge's value, towards a domain's end at 0
 _ENDS, _ENDS_SLOW = 3, 1  # places at which descents end at an edge, the lowest
 _SAME = 0.02  # of the view: ends so near to each other are one
@@ -30,12 +31,14 @@ class Fall:
 
     Attributes:
         point: On the edge of the view.
-        towards: Whereto, in words: "as s goes to 0"; "" for away from the view.
+        towards: Whereto, in words: "as s goes to 0".
+        beyond: A point out there, where it is lower.
         fast: Whether at least as a line does: −log p, which falls slower, is meant to, where p ends at 1.
     """
 
     point: tuple[float, ...]
     towards: str = ""
+    beyond: tuple[float, ...] = ()
     fast: bool = False
 
 
@@ -54,13 +57,27 @@ def fall_beyond(view: View, descents: Descents) -> Fall | None:
         outward = -descents.gradients[k].sign() * view.spans * _FIRST
         losses = _losses(beyond, end, axes, _away(end, outward, axes))
         if _goes_on(losses, loss):
-            return Fall(tuple(end.tolist()), fast=_growth(losses, loss) >= _AS_A_LINE)
+            out = end + torch.where(descents.blocked(view)[k], _FAR * outward, 0.0)
+            towards = _outwards([view.names[axis] for axis in axes], outward[axes] > 0)
+            fast = _growth(losses, loss) >= _AS_A_LINE
+            return Fall(tuple(end.tolist()), towards, tuple(out.tolist()), fast)
         axis = int(axes[0])
         if len(axes) == 1 and float(end[axis] * outward[axis]) < 0 and _ends_at_zero(beyond, end, axis):
             halved = end[axes] * 0.5 ** torch.arange(1, _HALVINGS + 1, dtype=torch.float64)[:, None]
             if _goes_on(_losses(beyond, end, axes, halved), loss):
                 return Fall(tuple(end.tolist()), f"as {view.names[axis]} goes to 0")
     return None
+
+
+def _outwards(names: list[str], up: Tensor) -> str:
+    """Which parameters grow and which fall, in words."""
+    ways = [" and ".join(name for name, rises in zip(names, up, strict=True) if bool(rises) == way) for way in (1, 0)]
+    said = [
+        f"{some} {verb + 's' * (' and ' not in some)}"
+        for some, verb in zip(ways, ("grow", "fall"), strict=True)
+        if some
+    ]
+    return f"as {' and '.join(said)}"
 
 
 def _away(end: Tensor, outward: Tensor, axes: Tensor) -> Tensor:

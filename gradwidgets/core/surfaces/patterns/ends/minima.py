@@ -2,11 +2,13 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
 from gradwidgets.core.losses.loss_call import LossError
+from gradwidgets.core.operations.falling import falling_term
 from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.results.slices import finish
 from gradwidgets.core.results.wording import number, percent, place
@@ -28,6 +30,10 @@ HOLD = (
     "Something must hold the loss from below: look at the sign of each of its terms, a divergence that is subtracted "
     'say. If it is meant (a critic, an advantage), allow it: allow=["no_bottom"].'
 )
+_TURNS, _WHOLE = (
+    3,
+    0.01,
+)  # minima beside the first, each a whole number of turns away: nobody looks at so many in radians
 _SAME = 1e-6  # of the view's widths: so near to each other two points are one
 
 
@@ -78,8 +84,20 @@ def unexpected_minimum(look: Look) -> Finding | None:
             "eigenvalues": list(first.eigenvalues),
         },
         first.point,
-        TELL_APART if twin else "",
+        _in_radians(look, minima) or (TELL_APART if twin else ""),
     )
+
+
+def _in_radians(look: Look, minima: Sequence[CriticalPoint]) -> str:
+    """What to do about minima that lie whole turns apart along an axis, as a cosine's of degrees; "" if they do not."""
+    for axis, name in enumerate(look.names):
+        places = [one.point[axis] for one in minima]
+        if sum(any(abs(other - place - math.tau) < _WHOLE for other in places) for place in places) >= _TURNS:
+            return (
+                f"They lie 2π = 6.283 apart along {name}: sin and cos take radians. If {name} is in degrees, give them "
+                f"torch.deg2rad({name})."
+            )
+    return ""
 
 
 def _is_reached(look: Look, minima: Sequence[CriticalPoint]) -> bool:
@@ -191,6 +209,7 @@ def off_target(look: Look) -> Finding | None:
         f"{place(look.names, end)} say{', at the edge of the view' if edge else ''}",
         {"share": share, "threshold": REACHED},
         end,
+        _in_radians(look, [one for one in look.critical if one.kind == "minimum"]),
     )
 
 
@@ -208,13 +227,23 @@ def no_bottom(look: Look) -> Finding | None:
     fall = look.fall if look.height else None
     if fall is None:
         return None
-    evidence = {"looked at, doublings of the way": DOUBLINGS}
+    evidence: dict[str, object] = {"looked at, doublings of the way": DOUBLINGS}
     where = f"{fall.towards} beyond {place(look.names, fall.point)}".lstrip()
     message = f"the loss falls without end {where}, at the edge of the view"
+    term = falling_term(look.own, torch.tensor(fall.point), torch.tensor(fall.beyond)) if fall.beyond else None
+    message += f"; {term.sentence}" if term else ""
+    evidence["operation"] = term.operation if term else ""
     # Of descents that miss a target it is the reason; without one it is all that there is to say.
     if look.given or not fall.fast:
         return Finding("no_bottom", "info", message, evidence, fall.point)
     return Finding("no_bottom", "warning", message, evidence, fall.point, HOLD)
+
+
+def without_end(saddle: Finding, endless: Finding) -> Finding:
+    """A saddle whose way down has no end: one finding of both, with what is done about the end that is missing."""
+    message = f"{saddle.message}; its way down has no end: {endless.message}"
+    action = endless.action.replace(endless.name, saddle.name)  # which is what it is allowed by
+    return replace(saddle, message=message, evidence=saddle.evidence | endless.evidence, action=action)
 
 
 def _spike(look: Look, spike: Spike) -> Finding:

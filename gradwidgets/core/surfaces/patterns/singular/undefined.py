@@ -6,7 +6,7 @@ from torch import Tensor
 from gradwidgets.core.operations.divisors import divisor_turns
 from gradwidgets.core.operations.growth import largest_growth
 from gradwidgets.core.operations.non_finite import Culprit, blame
-from gradwidgets.core.operations.remedies import EVERYWHERE, TURNS, action_for, is_below
+from gradwidgets.core.operations.remedies import EVERYWHERE, PIT, TURNS, action_for, is_below
 from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.results.slices import finish
 from gradwidgets.core.results.wording import percent, place
@@ -26,7 +26,19 @@ from gradwidgets.core.surfaces.patterns.singular.poles import APART, NAMED, is_a
 from gradwidgets.core.surfaces.patterns.singular.poles import in_words as spots_in_words
 
 _KEEP_INSIDE = "The loss refuses these points: keep the view, and the training, inside what it takes."
+_POSITIVE = "give it exp(…) of what is free, a log-variance say, or softplus(…) + eps"
+_LOGITS = "Give it logits in place of probabilities: they have no bounds (logits=…, or the loss with_logits)."
 _REFUSED = {
+    "var has negative": f"It takes the variance itself, which is never below zero: {_POSITIVE}.",
+    "GreaterThan": f"That parameter must be above zero: {_POSITIVE}.",
+    "constraint Interval(lower_bound=0.0, upper_bound=1.0)": _LOGITS,
+    "Simplex": _LOGITS,
+    "between 0 and 1": _LOGITS,
+    "within the support": "That distribution cannot give these values: clamp them inside, or take another one.",
+    "PositiveDefinite": (
+        "The matrix is not positive definite there: give the distribution scale_tril, a triangle L whose diagonal is "
+        "positive (softplus + eps, or exp), in place of the covariance."
+    ),
     "returned nothing": "One way through it ends without a return: give a value there too.",
     "cholesky": (
         "The matrix is not positive definite there: make it so by its making (L Lᵀ with a positive diagonal). A small "
@@ -104,6 +116,8 @@ def _kinds(look: Look) -> tuple[Tensor, Tensor]:
 
 def _cure_at(look: Look, culprit: Culprit, point: Tensor) -> str:
     turns = culprit.action == action_for(culprit.operation) and divisor_turns(look.function, point, look.spans)
+    if not turns and culprit.action == action_for("div") and _what_is_bad(look, point)[1] == "minus infinite":
+        return PIT
     return TURNS if turns else culprit.action
 
 
@@ -197,6 +211,8 @@ def _what_is_bad(look: Look, point: torch.Tensor) -> tuple[bool, str]:
     else:
         loss, gradient = finish(look.view.at(point[None]))
     bad = not bool(loss.isfinite().all())
+    if bad and bool((loss == -torch.inf).any()):
+        return bad, "minus infinite"
     return bad, "NaN" if bool((loss if bad else gradient).isnan().any()) else "infinite"
 
 

@@ -3,6 +3,7 @@
 The facts come from public reports; the code is our own. A case may deserve more findings than it asks for.
 """
 
+from tests.core.surfaces.field.gone_wrong.by_item import BY_ITEM
 from tests.core.surfaces.field.gone_wrong.cut_gradients import CUT
 from tests.core.surfaces.field.gone_wrong.fitting_cures import FITTING_CURES
 from tests.core.surfaces.field.gone_wrong.formulas import FORMULAS
@@ -18,6 +19,7 @@ from tests.core.surfaces.field.gone_wrong.second_look import SECOND_LOOK
 from tests.core.surfaces.field.gone_wrong.single_precision import SINGLE_PRECISION
 from tests.core.surfaces.field.gone_wrong.spikes import SPIKES
 from tests.core.surfaces.field.gone_wrong.tips import TIPS
+from tests.core.surfaces.field.gone_wrong.told_by_cause import TOLD_BY_CAUSE
 from tests.core.surfaces.field.gone_wrong.told_truly import TOLD_TRULY
 from tests.core.surfaces.field.gone_wrong.undefined import UNDEFINED
 from tests.core.surfaces.field.gone_wrong.unmeant_pairs import UNMEANT_PAIRS
@@ -26,5 +28,5 @@ from tests.core.surfaces.field.gone_wrong.wrong_inputs import WRONG_INPUTS
 GONE_WRONG = (
     *FORMULAS, *MINIMA, *DEAD, *CUT, *JUMPS, *UNDEFINED, *TIPS, *SINGLE_PRECISION, *HALF_PRECISION, *ROUNDING, *SPIKES,
     *REMEDIED, *MASKED, *FITTING_CURES, *TOLD_TRULY, *UNMEANT_PAIRS, *SEAMS, *WRONG_INPUTS,
-    *SECOND_LOOK,
+    *SECOND_LOOK, *BY_ITEM, *TOLD_BY_CAUSE,
 )  # fmt: skip

@@ -1,0 +1,131 @@
+"""Which term of a loss falls, where the loss falls without end."""
+
+import bisect
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.utils._pytree import tree_leaves
+
+from gradwidgets.core.losses.loss_function import LossFunction
+from gradwidgets.core.operations.watching import HANDED_ON, Watching
+
+_SHARE = 0.5  # of all that falls: a term with less is not the one
+_SIGNED = {"add": (1.0, 1.0), "sub": (1.0, -1.0), "rsub": (-1.0, 1.0), "neg": (-1.0,)}
+_KEEPS = HANDED_ON | {"mean", "sum", "permute", "transpose", "t", "reshape", "unsafe_view"}
+
+
+@dataclass(frozen=True)
+class Term:
+    """A term of a loss.
+
+    Attributes:
+        operation: torch's name for what makes it; "" for a parameter itself.
+        of: The names of the parameters in it.
+        subtracted: Whether it stands there with a minus sign.
+    """
+
+    operation: str
+    of: tuple[str, ...]
+    subtracted: bool
+
+    @property
+    def sentence(self) -> str:
+        """What falls, in words."""
+        what = " and ".join(self.of)
+        what = f"{self.operation} of {what}" if self.operation else what
+        return f"it is {what} that {'grows there, and is subtracted' if self.subtracted else 'falls there'}"
+
+
+@dataclass(frozen=True, eq=False)
+class _Made:
+    name: str
+    given: list[Tensor]
+    factor: float
+    result: Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class _Summand:
+    name: str
+    of: frozenset[int]
+    factor: float
+    value: Tensor
+
+
+class _Terms(Watching):
+    """Takes a loss apart into the terms whose sum it is."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.terms: list[_Summand] = []
+        self._made: list[_Made] = []
+        self._leaves: dict[int, int] = {}
+        self._makers: dict[int, list[int]] = {}  # where a result lies → which operations have made it, in order
+        self._known: dict[int, frozenset[int]] = {}  # operation → the parameters in its result
+
+    def run(self, name: str, func, args: tuple, kwargs: dict) -> object:
+        """Run an operation and remember what it has made of what."""
+        result = func(*args, **kwargs)
+        parts = tree_leaves((args, kwargs.get("tensors")))
+        numbers = [float(part) for part in parts if isinstance(part, int | float) and not isinstance(part, bool)]
+        factor = numbers[0] if name in ("mul", "div") and numbers else 1.0
+        given = [part for part in parts if isinstance(part, Tensor)]
+        if isinstance(result, Tensor) and not self.node:
+            self._makers.setdefault(result.data_ptr(), []).append(len(self._made))
+            self._made.append(_Made(name, given, (1 / factor if factor else 0.0) if name == "div" else factor, result))
+        return result
+
+    def back(self, value: Tensor, leaves: list[Tensor]) -> None:
+        """Take the value apart; nobody needs to follow it back."""
+        self._leaves = {leaf.data_ptr(): k for k, leaf in enumerate(leaves)}
+        self.terms = list(self._apart(value, 1.0, len(self._made)))
+
+    def _maker(self, tensor: Tensor, before: int) -> int | None:
+        makers = self._makers.get(tensor.data_ptr(), [])
+        return makers[k - 1] if (k := bisect.bisect_left(makers, before)) else None
+
+    def _apart(self, tensor: Tensor, factor: float, before: int) -> Iterator[_Summand]:
+        k = self._maker(tensor, before)
+        made = None if k is None else self._made[k]
+        if made is not None and (made.name in _SIGNED or made.name in _KEEPS or _is_scaled(made)):
+            for sign, part in zip((*_SIGNED.get(made.name, ()), *[1.0] * len(made.given)), made.given, strict=False):
+                yield from self._apart(part, factor * sign * made.factor, k)
+            return
+        of = self._parameters(tensor, before)
+        if of:
+            yield _Summand("" if made is None else made.name, of, factor, tensor.detach().double().mean())
+
+    def _parameters(self, tensor: Tensor, before: int) -> frozenset[int]:
+        if tensor.data_ptr() in self._leaves:
+            return frozenset((self._leaves[tensor.data_ptr()],))
+        k = self._maker(tensor, before)
+        if k is None:
+            return frozenset()
+        if k not in self._known:
+            self._known[k] = frozenset().union(*(self._parameters(part, k) for part in self._made[k].given))
+        return self._known[k]
+
+
+def _is_scaled(made: _Made) -> bool:
+    return made.name in ("mul", "div") and len(made.given) == 1
+
+
+def falling_term(function: LossFunction, near: Tensor, far: Tensor) -> Term | None:
+    """The term that falls most from one point to another, (P,) both; None where no one does, or none is to be seen."""
+    watches = [_Terms(), _Terms()]
+    try:
+        for point, watch in zip((near, far), watches, strict=True):
+            function.run_at(point, torch.float64, watch)
+    except Exception:
+        return None
+    before, after = (watch.terms for watch in watches)
+    if [one.name for one in before] != [one.name for one in after]:
+        return None
+    falls = [float(one.factor * (one.value - two.value)) for one, two in zip(before, after, strict=True)]
+    all_of_it = sum(fall for fall in falls if fall > 0)
+    if not falls or not max(falls) > _SHARE * all_of_it:
+        return None
+    first = before[falls.index(max(falls))]
+    return Term(first.name, tuple(function.parameters[k] for k in sorted(first.of)), first.factor < 0)

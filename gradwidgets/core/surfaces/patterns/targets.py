@@ -1,0 +1,75 @@
+"""Targets of another convention than a loss's own: a mask of 255s, labels 0 and 1 where −1 and 1 are meant."""
+
+from torch import Tensor
+from torch.overrides import TorchFunctionMode
+
+from gradwidgets.core.losses.loss_data import data_tensors, first_index
+from gradwidgets.core.results.finding import Finding
+from gradwidgets.core.results.wording import number
+from gradwidgets.core.surfaces.patterns.look import Look
+
+# Which of its arguments is the target.
+_SHARES = {"binary_cross_entropy_with_logits": 1, "binary_cross_entropy": 1, "multilabel_soft_margin_loss": 1}
+_SIGNS = {"margin_ranking_loss": 2, "cosine_embedding_loss": 2, "hinge_embedding_loss": 1, "soft_margin_loss": 1}
+_BYTE = 255.0  # what white is in a picture's file
+_ROUNDING = 1e-3
+
+
+class _Targets(TorchFunctionMode):
+    """Notes the first target that a loss of torch's does not take, with the name of that loss."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: tuple[str, Tensor] | None = None
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        name, kwargs = getattr(func, "__name__", ""), kwargs or {}
+        if self.found is None and (place := (_SHARES | _SIGNS).get(name)):
+            target = kwargs.get("target", args[place] if len(args) > place else None)
+            if isinstance(target, Tensor) and not target.requires_grad and bool(_wrong(name, target).any()):
+                self.found = name, target.detach()
+        return func(*args, **kwargs)
+
+    def back(self, value: Tensor, leaves: list[Tensor]) -> None:
+        """Nothing: the way back tells no more."""
+
+
+def _wrong(name: str, target: Tensor) -> Tensor:
+    """Which of a target's numbers that loss does not take."""
+    if name in _SHARES:
+        return (target < -_ROUNDING) | (target > 1 + _ROUNDING)
+    return (target == 0) & bool(((target == 0) | (target == 1)).all())
+
+
+def wrong_target(look: Look) -> Finding | None:
+    """A loss of torch's is given targets that it does not take, without a word of its own."""
+    watch, point = _Targets(), look.lattice.points[look.lattice.finite][0]
+    try:
+        look.own.run_at(point, look.own.dtype, watch)
+    except Exception:
+        return None
+    if watch.found is None:
+        return None
+    name, target = watch.found
+    wrong, shares = _wrong(name, target), name in _SHARES
+    value = float(target[wrong][(target[wrong].abs()).argmax()])
+    takes = "targets from 0 to 1" if shares else "targets of −1 and 1"
+    message = f"{name} takes {takes}, and is given {number(value)}{_where(look, target, target == value)}"
+    evidence = {"operation": name, "largest": float(target.max())}
+    return Finding("wrong_input", "warning", message, evidence, None, _cure(target, shares))
+
+
+def _where(look: Look, target: Tensor, of: Tensor) -> str:
+    """The first of a target's numbers, by the data's name; "" where that is not known."""
+    alike = (name for name, one in data_tensors(look.own) if one.shape == target.shape and bool((one == target).all()))
+    name = next(alike, "")
+    return f": {name}{first_index(of) or ''}" if name else ""
+
+
+def _cure(target: Tensor, shares: bool) -> str:
+    if not shares:
+        return "Labels of 0 count for nothing in it: give it 2 · y − 1 in place of y."
+    if bool(((target == -1) | (target == 1)).all()):
+        return "Labels of −1 and 1 become 0 and 1 by (y + 1) / 2; soft_margin_loss takes them as they are."
+    by = "divide them by 255" if float(target.max()) == _BYTE else "scale them to it"
+    return f"Beyond 0 to 1 no logit is ever large enough, and the loss falls without end: {by}."
