@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
+from gradwidgets.core.layers.axes.ahead import ahead_in
 from gradwidgets.core.layers.axes.mixing import mixed_in
 from gradwidgets.core.layers.axes.scrambled import place_of, scrambles
 from gradwidgets.core.layers.axes.unread import PICKS, unread_in
@@ -133,6 +134,7 @@ def _told_by_further_passes(subject: Subject, found: Measured) -> Measured:
     found.operations += left_out(place_codes)(subject, found.output, found.added)
     if math.isfinite(found.loss):
         found.operations += left_out(unread_in)(subject, found.output, found.picks)
+        found.operations += left_out(ahead_in)(subject)
     found.output = None
     if found.draws:
         found.drawn = drawn_in(subject)

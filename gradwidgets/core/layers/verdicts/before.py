@@ -51,6 +51,10 @@ _OPERATIONS = {
         "a batch of which one sample counts teaches no more than that one",
         "Pick along the axis of steps, not along that of the samples.",
     ),
+    "targets seen": (
+        "what can be copied is not learned: the loss falls, and of use it is nothing",
+        "A causal mask, and targets one step on.",
+    ),
     "mixed axes": (
         "what belongs to one step or channel is taken for another's",
         "transpose (or permute) changes axes over, before view and reshape where both are needed: these count anew and "

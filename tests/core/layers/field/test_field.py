@@ -12,6 +12,7 @@ import pytest
 from tests.core.layers.field.held import HELD_SICK, HELD_SOUND
 from tests.core.layers.field.judge import said, shortfall
 from tests.core.layers.field.kinds import KINDS_SICK, KINDS_SOUND
+from tests.core.layers.field.kinds_ahead import AHEAD_SICK, AHEAD_SOUND
 from tests.core.layers.field.kinds_derivatives import DERIVATIVES_SICK, DERIVATIVES_SOUND
 from tests.core.layers.field.kinds_drawn import DRAWN_SICK, DRAWN_SOUND
 from tests.core.layers.field.kinds_drawn_later import DRAWN_LATER_SICK, DRAWN_LATER_SOUND
@@ -46,6 +47,7 @@ LAST_SICK, LAST_SOUND = (
         *ZEROS_SICK,
         *TOLD_SICK,
         *SECOND_SICK,
+        *AHEAD_SICK,
     ),
     (
         *REPORTS_SOUND,
@@ -61,6 +63,7 @@ LAST_SICK, LAST_SOUND = (
         *ZEROS_SOUND,
         *TOLD_SOUND,
         *SECOND_SOUND,
+        *AHEAD_SOUND,
     ),
 )
 ALL_SICK, ALL_SOUND = (
