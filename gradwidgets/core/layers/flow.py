@@ -29,6 +29,7 @@ from gradwidgets.core.layers.misuse.misused import LOOKED_AT, of_axes, of_graph
 from gradwidgets.core.layers.misuse.operation import Operation
 from gradwidgets.core.layers.misuse.place_codes import place_codes, sums_of
 from gradwidgets.core.layers.origin import origin_of, origin_of_bad_gradient
+from gradwidgets.core.layers.passes.half_precision import overflows_in, rounded_in
 from gradwidgets.core.layers.passes.passes import (
     FlowError,
     Subject,
@@ -45,6 +46,7 @@ from gradwidgets.core.layers.passes.watch import Watch
 from gradwidgets.core.layers.preflight import Glance, Look
 from gradwidgets.core.layers.preflight.reading import left_out, named_tensors
 from gradwidgets.core.layers.recurrent.time_gradients import gradients_along_time
+from gradwidgets.core.layers.recurrent.unread_states import unread_states
 from gradwidgets.core.layers.summary import Measured, summarise
 from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.subject.collection import NoCollection
@@ -139,7 +141,12 @@ def _told_by_further_passes(subject: Subject, found: Measured) -> Measured:
     if found.draws:
         found.drawn = drawn_in(subject)
     if found.half:
-        found.underflowing = underflowing(subject, found.zeros)
+        overflows = left_out(overflows_in)(subject)
+        found.operations += overflows
+        if not overflows and found.zeros:
+            found.underflowing = underflowing(subject, found.zeros)
+        elif not overflows:
+            found.operations += left_out(rounded_in)(subject, found.rows)
     if found.zeros and not _waits(found):
         found.stops = stops_of(subject, found.zeros)
     if found.zeros and (not _waits(found) or drops_all(subject.model)):
@@ -151,6 +158,8 @@ def _told_by_further_passes(subject: Subject, found: Measured) -> Measured:
     elif found.turned:
         found.operations.append(of_axes(found.turned[0], *place_of(subject, found.turned[0]), in_loss=True))
     found.operations = [with_line(subject, one) if one.name == LONE else one for one in found.operations]
+    reached = {key: norms[2] is not None and found.numbers[norms[2]][0] != 0 for key, norms in found.norms.items()}
+    found.operations += left_out(unread_states)(found.rows, reached)
     found.along_time = gradients_along_time(subject)
     return found
 
@@ -203,7 +212,7 @@ def _measure(subject: Subject, look: Look | Glance) -> Measured:
         seen.operations += operations
         seen.scrambling = [*(one for one in look.taken() if scrambles(*one)), *tracked.scrambling()]
         seen.turned = left_out(views_in)(*compared)
-        seen.half = bool(seen.zeros) and tracked.is_half()
+        seen.half = tracked.is_half()
         seen.draws = look.drew()
         seen.sums = sums
         seen.picks = left_out(tracked.picks)(PICKS)

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from typing import NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
 from gradwidgets.core.layers.axes.mixing import SAME, evaluated
@@ -116,7 +116,12 @@ class _Pair:
         if further:
             return [_looks_ahead(step + on - further, step + on, self._first(step + on))]
         later = (step + 1, last)
-        return [] if any(_meet(asked, before, self._output(one)) for one in later) else [_unshifted(last + 1)]
+        if any(_meet(asked, before, self._output(one)) for one in later):
+            return []
+        # Who hides later steps of what could see them means to predict; to remember is a task of recurrent networks.
+        recurrent = any(isinstance(one, nn.RNNBase) for one in self._subject.model.modules())
+        earlier = _meet(asked, before, self._output(step - 1))
+        return [_unshifted(last + 1, "warning" if earlier and not recurrent else "info")]
 
     def _step(self, x: Tensor) -> int | None:
         """A step near the middle in which the two samples differ."""
@@ -233,9 +238,9 @@ def _looks_ahead(step: int, seen: int, name: str) -> Finding:
     return Finding(SEEN, "warning", message, evidence, action=_MASK)
 
 
-def _unshifted(steps: int) -> Finding:
+def _unshifted(steps: int, severity: str) -> Finding:
     message = (
         f"the targets are the inputs themselves, at each of {steps} steps, and the model sees no later step: it is "
         "asked for what it has just read, so that it learns to copy, and predicts nothing"
     )
-    return Finding(SEEN, "warning", message, {"steps": steps, "shift": 0, "threshold": 1}, action=_SHIFT)
+    return Finding(SEEN, severity, message, {"steps": steps, "shift": 0, "threshold": 1}, action=_SHIFT)

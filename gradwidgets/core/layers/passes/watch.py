@@ -117,6 +117,9 @@ class Watch:
             row.note("its output holds no tensor of floating point")
             return
         first = tensors[0]
+        if torch._C._functorch.is_functorch_wrapped_tensor(first):
+            row.note("it runs inside torch.func: its outputs are not seen")
+            return
         if first.is_nested:
             row.note("its output is nested: not measured")
             return

@@ -21,7 +21,8 @@ from gradwidgets.core.layers.preflight.losses import (
 )
 from gradwidgets.core.layers.preflight.losses.call import OUTPUT, TARGET, Call
 from gradwidgets.core.layers.preflight.losses.constant import DETACHED, constant, owns_its_loss
-from gradwidgets.core.layers.preflight.losses.terms import Terms
+from gradwidgets.core.layers.preflight.losses.summed import summed
+from gradwidgets.core.layers.preflight.losses.terms import TERM, Terms
 from gradwidgets.core.layers.preflight.reading import left_out, named_tensors
 from gradwidgets.core.results.finding import Finding
 
@@ -44,7 +45,6 @@ _ARITHMETIC = frozenset(_SUBTRACTS) | frozenset(_OPERATORS.split())
 _SUMS = ("add", "__add__", "__radd__")
 _PICKS = ("gather", "take_along_dim", "index_select", "__getitem__", "take")
 _WIDENS = ("unsqueeze", "__getitem__", "view", "reshape", "expand", "unflatten")
-WENT_BACK = "backward_in_loss"
 BACKWARD = (
     "loss_fn calls backward() itself, which is for the training loop to call: it frees the graph behind the loss, "
     "and a second backward() fails, or counts every gradient twice"
@@ -103,6 +103,7 @@ class LossCall(TorchFunctionMode):
         self._scale_read = False
         self._back: list[Tensor] = []  # from which a backward was called
         self._pairs, self._terms = self_pairs.Pairs(), Terms(self._output)
+        self._transforms = derivatives.Transforms()
         for tensor in self._output:
             self._mark(tensor, OUTPUT)
         for _, tensor in named_tensors(targets, "targets"):
@@ -126,6 +127,7 @@ class LossCall(TorchFunctionMode):
         if role:
             self._before(Call(name, args, keywords, tensors, self._role))
         result = func(*args, **keywords)
+        self._transforms.see(name, args)
         if func is torch.autograd.grad:
             self._say(left_out(derivatives.of_kinks)(args[0] if args else keywords["outputs"], result))
         if role and name in self_pairs.SEEN and tensors:
@@ -160,12 +162,16 @@ class LossCall(TorchFunctionMode):
             Findings, in the order in which they were met.
         """
         found = [*self._found.values(), *self._terms.findings()]
+        found += [] if any(one.name == TERM for one in found) else self._transforms.findings()
+        found += [] if loss is None or owns_its_loss(loss, self._output) else left_out(summed)(loss, self._output)
         if loss is not None and not any(one.name == given.LOGITS for one in found):
             found += self._in_graph(loss)
         if not reaches and not any(one.name == labels.CONSTANT for one in found):
             found += constant(loss, self._output, self._targets, again)
         if any(_is_same(one, loss) for one in self._back):
-            found.append(Finding(WENT_BACK, "error", BACKWARD, {"backward": len(self._back), "most": 0}, action=ONCE))
+            found.append(
+                Finding(derivatives.WENT_BACK, "error", BACKWARD, {"backward": len(self._back), "most": 0}, action=ONCE)
+            )
         return [one for one in found if trained or one.name != DETACHED]
 
     @property
