@@ -9,6 +9,8 @@ COMPARISONS = (
 
 # They end a gradient's way on purpose.
 CUTTING = ("detach", "detach_", "data")
+# What it is made of stays behind.
+PARAMETER = "nn.Parameter"
 
 
 @dataclass(frozen=True)

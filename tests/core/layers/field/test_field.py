@@ -21,6 +21,7 @@ from tests.core.layers.field.kinds_later import LATER_SICK, LATER_SOUND
 from tests.core.layers.field.kinds_masks import MASKS_SICK, MASKS_SOUND
 from tests.core.layers.field.kinds_same import SAME_SICK, SAME_SOUND
 from tests.core.layers.field.kinds_second import SECOND_SICK, SECOND_SOUND
+from tests.core.layers.field.kinds_third import THIRD_SICK, THIRD_SOUND
 from tests.core.layers.field.kinds_told import TOLD_SICK, TOLD_SOUND
 from tests.core.layers.field.kinds_zeros import ZEROS_SICK, ZEROS_SOUND
 from tests.core.layers.field.more import MORE_SICK, MORE_SOUND
@@ -48,6 +49,7 @@ LAST_SICK, LAST_SOUND = (
         *TOLD_SICK,
         *SECOND_SICK,
         *AHEAD_SICK,
+        *THIRD_SICK,
     ),
     (
         *REPORTS_SOUND,
@@ -64,6 +66,7 @@ LAST_SICK, LAST_SOUND = (
         *TOLD_SOUND,
         *SECOND_SOUND,
         *AHEAD_SOUND,
+        *THIRD_SOUND,
     ),
 )
 ALL_SICK, ALL_SOUND = (

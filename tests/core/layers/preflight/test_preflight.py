@@ -311,3 +311,22 @@ def test_it_agrees_with_the_flow_about_which_passes_fail():
         layer_flow(model, x, y, loss)
     (one,) = preflight(model, x, y, loss)
     assert one.message == str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("loss", "words"),
+    [
+        (nn.MSELoss(reduction="sum"), "adds up over the 32 samples: its gradient is 32 times"),
+        (lambda o, t: ((o - t) ** 2).sum(), "adds up over the 32 samples"),
+        (lambda o, t: 0.5 * -(-((o - t) ** 2)).sum(), "adds up over the 32 samples"),
+        (lambda o, t: F.l1_loss(o, t, reduction="sum") + F.smooth_l1_loss(o, t, reduction="sum"), "adds up over"),
+        (lambda o, t: F.mse_loss(o, t) + 1e-3 * (o**2).sum(), "one term of the loss adds up over the 32 samples"),
+        (lambda o, t: ((o - t) ** 2).sum() / len(o), ""),
+        (lambda o, t: ((o - t) ** 2).sum(1).mean(), ""),
+        (nn.MSELoss(), ""),
+    ],
+)
+def test_a_loss_that_adds_up_over_samples_is_noted(loss, words):
+    found = preflight(nn.Linear(16, 1), randn(32, 16), randn(32, 1), loss)
+    assert [one.severity for one in found] == ["info"] * bool(words)
+    assert all(words in one.message and one.action for one in found)
