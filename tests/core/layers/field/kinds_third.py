@@ -179,7 +179,45 @@ def kernel_mean(width: float):
     return Runs(run, body=nn.Linear(4, 6), known=known, values=values), torch.randn(12, 4), torch.randn(12, 2), F.mse_loss  # fmt: skip
 
 
+def cosines(scale, *, by=F.normalize, count: int = 20):
+    """A head of prototypes, which takes cosines for logits."""
+    model = Runs(lambda s, x: scale(s, by(s.body(x)) @ by(s.w).T), body=through(16, 64, 32), w=nn.Parameter(torch.randn(count, 32)), t=nn.Parameter(torch.tensor(2.5)))  # fmt: skip
+    return model, torch.randn(64, 16), classes(64, count), F.cross_entropy
+
+
+def over_length(z):
+    return z / z.norm(dim=-1, keepdim=True)
+
+
+def similar(factor: float):
+    """The same by `cosine_similarity`."""
+
+    def run(s, x):
+        return factor * F.cosine_similarity(s.body(x)[:, None], s.w[None], dim=-1)
+
+    return Runs(run, body=through(16, 64, 32), w=nn.Parameter(torch.randn(12, 32))), torch.randn(64, 16), classes(64, 12), F.cross_entropy  # fmt: skip
+
+
+def two_towers(temperature: float):
+    """Pairs of two kinds, found by each other."""
+
+    def loss(o, y):
+        logits, own = o[0] @ o[1].T / temperature, torch.arange(len(o[0]))
+        return (F.cross_entropy(logits, own) + F.cross_entropy(logits.T, own)) / 2
+
+    model = Runs(lambda s, a, b: (F.normalize(s.a(a)), F.normalize(s.b(b))), a=through(8, 32, 16), b=through(6, 32, 16))
+    return model, (torch.randn(32, 8), torch.randn(32, 6)), None, loss
+
+
+def told_alike(size: int, how):
+    def loss(o, t):
+        return (1 - how(o, t)).mean()
+
+    return through(8, 16, size), torch.randn(32, 8), torch.randn(32, size), loss
+
+
 LINE = "(kinds_third.py, line"
+COSINES = ("gets cosines", "the loss stays above", "by a factor")
 SECOND = ("second derivative", "tanh")
 THIRD_SICK = (
     Case("six layers in half precision", "a loss of 10⁻³", lambda: half(1e-3, parts=6), one_of("half underflow"), ("half precision", "scaler")),
@@ -203,8 +241,21 @@ THIRD_SICK = (
     Case("volumes of mirrors", "logdet of several", lambda: flow(lambda w: torch.logdet(torch.stack([w, 2 * w, -w])), -1.0), one_of("non_finite"), ("logdet is taken of", "matrices", "slogdet")),
     Case("narrow transport", "exp(−c/0.001)", lambda: transport(1e-3), one_of("non_finite"), ("exp has underflowed", "logsumexp")),
     Case("narrow kernel", "exp(−d²/0.01)", lambda: kernel_mean(0.01), one_of("non_finite"), ("exp has underflowed", "softmax of the exponents")),
+    Case("prototypes without a factor", "NormFace", lambda: cosines(lambda s, z: z), one_of("not_logits"), (*COSINES, "20 classes")),
+    Case("prototypes over their length", "NormFace", lambda: cosines(lambda s, z: z, by=over_length, count=50), one_of("not_logits"), (*COSINES, "50 classes")),
+    Case("similarities without a factor", "1 * cosine_similarity", lambda: similar(1.0), one_of("not_logits"), COSINES),
+    Case("pairs at a temperature of 1", "", lambda: two_towers(1.0), one_of("not_logits"), COSINES),
+    Case("cosine of a score", "dim=1 of (32, 1)", lambda: told_alike(1, F.cosine_similarity), one_of("flat_loss"), ("single number", "mse_loss")),
+    Case("cosine along a new axis", "dim=1 of (32, 1, 6)", lambda: told_alike(6, lambda o, t: F.cosine_similarity(o[:, None], t[:, None])), one_of("flat_loss"), ("single number", "dim=-1")),
 )  # fmt: skip
 THIRD_SOUND = (
+    Case("prototypes and a learned factor", "Wang 2017", lambda: cosines(lambda s, z: z * s.t.exp())),
+    Case("prototypes times 16", "Wang 2018", lambda: cosines(lambda s, z: 16 * z, by=over_length)),
+    Case("two prototypes", "", lambda: cosines(lambda s, z: z, count=2)),
+    Case("products of vectors", "", lambda: cosines(lambda s, z: z, by=lambda z: z)),
+    Case("similarities times 20", "", lambda: similar(20.0)),
+    Case("pairs at a temperature of 0.07", "Radford 2021", lambda: two_towers(0.07)),
+    Case("cosine of vectors", "", lambda: told_alike(6, F.cosine_similarity)),
     Case("one layer in half precision", "", lambda: half(1.0)),
     Case("six layers in brain floats, small loss", "", lambda: half(1e-3, parts=6, kind=torch.bfloat16)),
     Case("autocast", "Micikevicius 2017", lambda: autocast(1.0)),

@@ -10,6 +10,7 @@ from torch.utils import _pytree as pytree
 
 from gradwidgets.core.layers.preflight.losses import (
     compared,
+    cosines,
     derivatives,
     dimensions,
     first,
@@ -55,8 +56,11 @@ _AT_DEVICES = (labels.LABELS, compared.RANGE, given.SHARES)
 
 # What is looked at when a function is called, before it is.
 _CHECKS = MappingProxyType({
-    "cross_entropy": (given.of_classes, dimensions.of_doubled, labels.of_classes, self_pairs.of_labels),
-    "log_softmax": (given.of_classes,),
+    "cosine_similarity": (cosines.of_one,),
+    "cross_entropy": (
+        given.of_classes, cosines.of_logits, dimensions.of_doubled, labels.of_classes, self_pairs.of_labels,
+    ),
+    "log_softmax": (given.of_classes, cosines.of_logits),
     "logsumexp": (given.of_classes,),
     "softmax": (given.of_classes,),
     "nll_loss": (given.of_logarithms, dimensions.of_softmax, labels.of_classes, self_pairs.of_labels),
