@@ -19,6 +19,7 @@ from gradwidgets.core.layers.preflight.entry import Entry
 from gradwidgets.core.layers.preflight.failure import Raised
 from gradwidgets.core.layers.preflight.losses.derivatives import INSTEAD, Slopes, slopes_in
 from gradwidgets.core.layers.preflight.losses.first import follows
+from gradwidgets.core.layers.preflight.losses.padded import padding_of
 from gradwidgets.core.layers.preflight.losses.watched_loss import BACKWARD, ONCE, LossCall
 from gradwidgets.core.layers.preflight.reading import left_out
 from gradwidgets.core.layers.preflight.untrained import nothing_to_train
@@ -46,6 +47,7 @@ def preflight(model: nn.Module, inputs: object, targets: object, loss_fn: Callab
         "batch_of_one", "empty_batch", "constant_inputs", "tokens", "broadcast", "not_logits", "not_log_probabilities",
         "not_probabilities", "labels", "target_range", "out_of_reach", "ctc", "constant_loss", "flat_loss", "loss_met",
         "detached_loss", "swapped", "term_without_gradient", "self_similarity", "first_loss", "summed_loss",
+        "padded_targets",
         "no_gradient" (there is nothing to train), "backward_in_loss" (or in the model's own forward), "torch_warning"
         and "raised" (by the model or the loss, where none of the others explains it).
 
@@ -148,7 +150,8 @@ class Look(Glance):
             FlowError: It raised, or gave no real number in a tensor.
         """
         model, loss_fn, targets = self._subject.model, self._subject.loss_fn, self.targets
-        self._told, self._output = LossCall(output, targets, _names(model)), output
+        padding = left_out(padding_of)(model, self.inputs)
+        self._told, self._output = LossCall(output, targets, _names(model), padding), output
 
         def call() -> Tensor:
             with self._told:

@@ -33,6 +33,7 @@ _MEANINGS = {
     "first_loss": ("the first steps only make the output smaller", "A smaller draw of the last layer."),
     "backward_in_loss": ("every gradient is counted twice", "Call backward once, in the training loop."),
     "summed_loss": ("a larger batch takes larger steps", "A mean over the samples."),
+    "padded_targets": ("the loss falls by padding, and says little of the rest", "ignore_index."),
     "torch_warning": ("torch itself warns of it", "Read what it says."),
     "raised": ("there is no loss yet", "Mend this first."),
 }  # fmt: skip

@@ -19,6 +19,7 @@ from tests.core.layers.field.kinds_drawn_later import DRAWN_LATER_SICK, DRAWN_LA
 from tests.core.layers.field.kinds_graphs import GRAPHS_SICK, GRAPHS_SOUND
 from tests.core.layers.field.kinds_later import LATER_SICK, LATER_SOUND
 from tests.core.layers.field.kinds_masks import MASKS_SICK, MASKS_SOUND
+from tests.core.layers.field.kinds_padded import PADDED_SICK, PADDED_SOUND
 from tests.core.layers.field.kinds_same import SAME_SICK, SAME_SOUND
 from tests.core.layers.field.kinds_second import SECOND_SICK, SECOND_SOUND
 from tests.core.layers.field.kinds_third import THIRD_SICK, THIRD_SOUND
@@ -49,6 +50,7 @@ LAST_SICK, LAST_SOUND = (
         *TOLD_SICK,
         *SECOND_SICK,
         *AHEAD_SICK,
+        *PADDED_SICK,
         *THIRD_SICK,
     ),
     (
@@ -66,6 +68,7 @@ LAST_SICK, LAST_SOUND = (
         *TOLD_SOUND,
         *SECOND_SOUND,
         *AHEAD_SOUND,
+        *PADDED_SOUND,
         *THIRD_SOUND,
     ),
 )

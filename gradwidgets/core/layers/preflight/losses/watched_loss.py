@@ -1,6 +1,6 @@
 """What a loss is given, watched while it is called."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
 
 import torch
@@ -16,6 +16,7 @@ from gradwidgets.core.layers.preflight.losses import (
     first,
     given,
     labels,
+    padded,
     self_pairs,
     signs,
     swapped,
@@ -92,10 +93,14 @@ class LossCall(TorchFunctionMode):
         output: The model's, the very object that the loss is given.
         targets: Those that the loss is given.
         names: The model's parameters' names, by id; without them, nothing is said of a first loss that is too high.
+        padding: Where the model's inputs hold padding, see `padded.padding_of`.
     """
 
-    def __init__(self, output: object, targets: object, names: Mapping[int, str] = NO_NAMES) -> None:
+    def __init__(
+        self, output: object, targets: object, names: Mapping[int, str] = NO_NAMES, padding: Sequence[Tensor] = ()
+    ) -> None:
         super().__init__()
+        self._padding = padding
         self._names = names
         self._output = [tensor for _, tensor in named_tensors(output, "output")]
         self._targets = targets
@@ -210,6 +215,8 @@ class LossCall(TorchFunctionMode):
         self._refuse(call, found)
         if call.name in ("cross_entropy", "nll_loss") and not found:
             self._say(left_out(first.of_size)(call, self._names))
+        if call.name in ("cross_entropy", "nll_loss") and self._padding:
+            self._say(left_out(padded.of_padding)(call, self._padding))
         if call.name in _BY_NUMBER:
             self._say(left_out(compared.of_named)(call))
         elif call.name in _ARITHMETIC:
