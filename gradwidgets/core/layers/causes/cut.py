@@ -11,6 +11,7 @@ COMPARISONS = (
 CUTTING = ("detach", "detach_", "data")
 # What it is made of stays behind.
 PARAMETER = "nn.Parameter"
+ANEW = "tensor"
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from torch.overrides import TorchFunctionMode, resolve_name
 from torch.utils import _pytree as pytree
 
 from gradwidgets.core.layers.causes.aside import set_aside
-from gradwidgets.core.layers.causes.cut import CUTTING, PARAMETER, Cut
+from gradwidgets.core.layers.causes.cut import ANEW, CUTTING, PARAMETER, Cut
 from gradwidgets.core.layers.passes.passes import FlowError, Subject
 from gradwidgets.core.layers.passes.rows import Row
 
@@ -227,7 +227,7 @@ class _Following(TorchFunctionMode):
             self.steps.setdefault(layer, Cut("steps", plain.strip("_"), place_of_call()))
             for one in gave:
                 self._stepped[id(one)] = self._stepped.get(id(one), frozenset()) | {layer}
-        cuts = alive and plain not in _EACH and any(not one.requires_grad for one in gave)
+        cuts = alive and plain not in _EACH and any(not one.requires_grad or plain == ANEW for one in gave)
         cut = _cut(plain) if cuts else None
         for layer in alive if cut and plain in CUTTING else ():
             self._detached.setdefault(layer, cut)
@@ -235,7 +235,7 @@ class _Following(TorchFunctionMode):
             if pair[0] in alive and pair[1] != cut:
                 self._passed.setdefault(pair, set()).add(cut)
         for one in gave:
-            if one.requires_grad:
+            if one.requires_grad and plain != ANEW:
                 self._alive[id(one)] = self._alive.get(id(one), frozenset()) | alive
                 if alive and one.layout is torch.strided and not one.is_nested:
                     self._memory[one.data_ptr()] = alive

@@ -216,6 +216,33 @@ def told_alike(size: int, how):
     return through(8, 16, size), torch.randn(32, 8), torch.randn(32, size), loss
 
 
+def boxes(loss, *, apart: float):
+    """Boxes of two corners, and others so far from where a network begins."""
+    t = apart + torch.rand(32, 4)
+    t[:, 2:] = t[:, :2] + 2
+    return through(8, 32, 4), torch.randn(32, 8), t, loss
+
+
+def shared_area(o, t):
+    low, high = torch.maximum(o[:, :2], t[:, :2]), torch.minimum(o[:, 2:], t[:, 2:])
+    both = (high - low).clamp(min=0).prod(1)
+    sizes = [(one[:, 2:] - one[:, :2]).clamp(min=0).prod(1) for one in (o, t)]
+    return both / (sum(sizes) - both + 1e-6)
+
+
+def three_losses(together):
+    def loss(o, t):
+        return together([F.mse_loss(o[:, i], t[:, i]) for i in range(3)])
+
+    return through(8, 16, 3), torch.randn(32, 8), torch.randn(32, 3), loss
+
+
+def normed_alone():
+    """Maps that are pooled to one number before their norm."""
+    parts = nn.Conv2d(3, 8, 3), nn.AdaptiveAvgPool2d(1), nn.InstanceNorm2d(8), nn.Flatten(), nn.Linear(8, 3)
+    return nn.Sequential(*parts), torch.randn(8, 3, 9, 9), classes(8, 3), F.cross_entropy
+
+
 LINE = "(kinds_third.py, line"
 COSINES = ("gets cosines", "the loss stays above", "by a factor")
 SECOND = ("second derivative", "tanh")
@@ -241,6 +268,10 @@ THIRD_SICK = (
     Case("volumes of mirrors", "logdet of several", lambda: flow(lambda w: torch.logdet(torch.stack([w, 2 * w, -w])), -1.0), one_of("non_finite"), ("logdet is taken of", "matrices", "slogdet")),
     Case("narrow transport", "exp(−c/0.001)", lambda: transport(1e-3), one_of("non_finite"), ("exp has underflowed", "logsumexp")),
     Case("narrow kernel", "exp(−d²/0.01)", lambda: kernel_mean(0.01), one_of("non_finite"), ("exp has underflowed", "softmax of the exponents")),
+    Case("boxes that do not overlap", "1 − IoU", lambda: boxes(lambda o, t: (1 - shared_area(o, t)).mean(), apart=10), one_of("constant_loss"), (f"clamp {LINE}", "throughout", "giou")),
+    Case("a bound that is never met", "relu(o − 50)", lambda: boxes(lambda o, t: F.relu(o - 50).mean(), apart=10), one_of("constant_loss", "flat_loss", "no_gradient"), (f"relu {LINE}", "softplus")),
+    Case("losses made a tensor", "torch.tensor([…])", lambda: three_losses(lambda some: torch.tensor(some, requires_grad=True).mean()), one_of("no_gradient"), (f"tensor {LINE}", "torch.stack")),
+    Case("pooled before an instance norm", "InstanceNorm2d of 1 × 1", normed_alone, one_of("raised"), ("2 (instancenorm2d)", "before the pooling")),
     Case("prototypes without a factor", "NormFace", lambda: cosines(lambda s, z: z), one_of("not_logits"), (*COSINES, "20 classes")),
     Case("prototypes over their length", "NormFace", lambda: cosines(lambda s, z: z, by=over_length, count=50), one_of("not_logits"), (*COSINES, "50 classes")),
     Case("similarities without a factor", "1 * cosine_similarity", lambda: similar(1.0), one_of("not_logits"), COSINES),
@@ -249,6 +280,8 @@ THIRD_SICK = (
     Case("cosine along a new axis", "dim=1 of (32, 1, 6)", lambda: told_alike(6, lambda o, t: F.cosine_similarity(o[:, None], t[:, None])), one_of("flat_loss"), ("single number", "dim=-1")),
 )  # fmt: skip
 THIRD_SOUND = (
+    Case("boxes that overlap", "", lambda: boxes(lambda o, t: (1 - shared_area(o, t)).mean() + F.l1_loss(o, t), apart=0)),
+    Case("losses stacked", "", lambda: three_losses(lambda some: torch.stack(some).mean())),
     Case("prototypes and a learned factor", "Wang 2017", lambda: cosines(lambda s, z: z * s.t.exp())),
     Case("prototypes times 16", "Wang 2018", lambda: cosines(lambda s, z: 16 * z, by=over_length)),
     Case("two prototypes", "", lambda: cosines(lambda s, z: z, count=2)),

@@ -21,8 +21,10 @@ from gradwidgets.core.layers.preflight.losses import (
     signs,
     swapped,
 )
+from gradwidgets.core.layers.preflight.losses.bounded import Bounded
 from gradwidgets.core.layers.preflight.losses.call import OUTPUT, TARGET, Call
 from gradwidgets.core.layers.preflight.losses.constant import DETACHED, constant, owns_its_loss
+from gradwidgets.core.layers.preflight.losses.flat import FLAT
 from gradwidgets.core.layers.preflight.losses.summed import summed
 from gradwidgets.core.layers.preflight.losses.terms import TERM, Terms
 from gradwidgets.core.layers.preflight.reading import left_out, named_tensors
@@ -112,7 +114,7 @@ class LossCall(TorchFunctionMode):
         self._scale_read = False
         self._back: list[Tensor] = []  # from which a backward was called
         self._pairs, self._terms = self_pairs.Pairs(), Terms(self._output)
-        self._transforms = derivatives.Transforms()
+        self._transforms, self._bounded = derivatives.Transforms(), Bounded()
         for tensor in self._output:
             self._mark(tensor, OUTPUT)
         for _, tensor in named_tensors(targets, "targets"):
@@ -143,6 +145,7 @@ class LossCall(TorchFunctionMode):
             self._say(left_out(self._pairs.see)(name, tensors, keywords, result))
         if role:
             self._terms.see(name, tensors, result)
+            left_out(self._bounded.see)(name, tensors, result)
             self._follow(name, tensors, result, role)
             if keywords.get("keepdim"):
                 self._pairing.update(id(one) for one in pytree.tree_leaves(result))
@@ -176,7 +179,8 @@ class LossCall(TorchFunctionMode):
         if loss is not None and not any(one.name == given.LOGITS for one in found):
             found += self._in_graph(loss)
         if not reaches and not any(one.name == labels.CONSTANT for one in found):
-            found += constant(loss, self._output, self._targets, again)
+            held = constant(loss, self._output, self._targets, again)
+            found += self._bounded.told_in(held, (labels.CONSTANT, FLAT))
         if any(_is_same(one, loss) for one in self._back):
             found.append(
                 Finding(derivatives.WENT_BACK, "error", BACKWARD, {"backward": len(self._back), "most": 0}, action=ONCE)
