@@ -59,6 +59,8 @@ _OPERATIONS = {
         "what can be copied is not learned: the loss falls, and of use it is nothing",
         "A causal mask, and targets one step on.",
     ),
+    "repeated layer": ("one set of weights does for all of them", "Make each anew, if each is to have its own."),
+    "kernel on padding": ("a part of the weights is never trained", "Larger inputs, or a smaller kernel."),
     "unread states": ("what nobody reads is not trained", "Read the last layer's states, of both directions."),
     "mixed axes": (
         "what belongs to one step or channel is taken for another's",
