@@ -34,6 +34,7 @@ _MEANINGS = {
     "backward_in_loss": ("every gradient is counted twice", "Call backward once, in the training loop."),
     "summed_loss": ("a larger batch takes larger steps", "A mean over the samples."),
     "padded_targets": ("the loss falls by padding, and says little of the rest", "ignore_index."),
+    "moving_target": ("what is followed flees or gives in", "target.detach()."),
     "torch_warning": ("torch itself warns of it", "Read what it says."),
     "raised": ("there is no loss yet", "Mend this first."),
 }  # fmt: skip

@@ -226,6 +226,8 @@ class LossCall(TorchFunctionMode):
         elif call.name in _ARITHMETIC:
             sums = call.name in _SUMS  # of squares kept as a column and as a row: distances of all pairs
             self._say(left_out(compared.by_hand)(call, self._widened | self._pairing if sums else self._widened))
+        if call.name in _REGRESSIONS:
+            self._say(left_out(compared.of_moving)(call))
         if call.name in _REGRESSIONS or call.name in _SUBTRACTS or call.name == "gaussian_nll_loss":
             self._scale(call)
 
