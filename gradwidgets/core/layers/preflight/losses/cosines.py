@@ -6,8 +6,8 @@ from torch import Tensor
 from torch.autograd.graph import Node
 
 from gradwidgets.core.layers.preflight.losses.call import Call, shape
-from gradwidgets.core.layers.preflight.losses.flat import FLAT
 from gradwidgets.core.layers.preflight.losses.given import LOGITS
+from gradwidgets.core.layers.preflight.losses.value.flat import FLAT
 from gradwidgets.core.operations.watching import plain_name
 from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.results.wording import number

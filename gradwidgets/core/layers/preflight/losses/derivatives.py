@@ -10,7 +10,7 @@ from torch.utils import _pytree as pytree
 
 from gradwidgets.core.layers.causes.following import place_of_call
 from gradwidgets.core.layers.causes.mentioned import mentions
-from gradwidgets.core.layers.preflight.losses.terms import TERM
+from gradwidgets.core.layers.preflight.losses.value.terms import TERM
 from gradwidgets.core.layers.preflight.reading import left_out
 from gradwidgets.core.losses.graph import nodes_of
 from gradwidgets.core.results.finding import Finding

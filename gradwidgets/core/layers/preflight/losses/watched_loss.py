@@ -21,12 +21,12 @@ from gradwidgets.core.layers.preflight.losses import (
     signs,
     swapped,
 )
-from gradwidgets.core.layers.preflight.losses.bounded import Bounded
 from gradwidgets.core.layers.preflight.losses.call import OUTPUT, TARGET, Call
-from gradwidgets.core.layers.preflight.losses.constant import DETACHED, constant, owns_its_loss
-from gradwidgets.core.layers.preflight.losses.flat import FLAT
-from gradwidgets.core.layers.preflight.losses.summed import summed
-from gradwidgets.core.layers.preflight.losses.terms import TERM, Terms
+from gradwidgets.core.layers.preflight.losses.value.bounded import Bounded
+from gradwidgets.core.layers.preflight.losses.value.constant import DETACHED, constant, owns_its_loss
+from gradwidgets.core.layers.preflight.losses.value.flat import FLAT
+from gradwidgets.core.layers.preflight.losses.value.summed import summed
+from gradwidgets.core.layers.preflight.losses.value.terms import TERM, Terms
 from gradwidgets.core.layers.preflight.reading import left_out, named_tensors
 from gradwidgets.core.results.finding import Finding
 
