@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
+from gradwidgets.core.layers.axes.ahead import ahead_in
 from gradwidgets.core.layers.axes.mixing import mixed_in
 from gradwidgets.core.layers.axes.scrambled import place_of, scrambles
 from gradwidgets.core.layers.axes.unread import PICKS, unread_in
@@ -22,12 +23,15 @@ from gradwidgets.core.layers.causes.unlisted import unlisted, with_makers
 from gradwidgets.core.layers.causes.zeroed import drops_all, zeroed_in
 from gradwidgets.core.layers.misuse.added_masks import added_masks, may_add_masks
 from gradwidgets.core.layers.misuse.attention_masks import MASK
+from gradwidgets.core.layers.misuse.kernels import kernels_in
 from gradwidgets.core.layers.misuse.lone_softmax import LONE, with_line
 from gradwidgets.core.layers.misuse.loss_views import of_order, views_in
 from gradwidgets.core.layers.misuse.misused import LOOKED_AT, of_axes, of_graph
 from gradwidgets.core.layers.misuse.operation import Operation
 from gradwidgets.core.layers.misuse.place_codes import place_codes, sums_of
+from gradwidgets.core.layers.misuse.repeated import repeated_in
 from gradwidgets.core.layers.origin import origin_of, origin_of_bad_gradient
+from gradwidgets.core.layers.passes.half_precision import overflows_in, rounded_in
 from gradwidgets.core.layers.passes.passes import (
     FlowError,
     Subject,
@@ -44,6 +48,7 @@ from gradwidgets.core.layers.passes.watch import Watch
 from gradwidgets.core.layers.preflight import Glance, Look
 from gradwidgets.core.layers.preflight.reading import left_out, named_tensors
 from gradwidgets.core.layers.recurrent.time_gradients import gradients_along_time
+from gradwidgets.core.layers.recurrent.unread_states import unread_states
 from gradwidgets.core.layers.summary import Measured, summarise
 from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.subject.collection import NoCollection
@@ -133,11 +138,17 @@ def _told_by_further_passes(subject: Subject, found: Measured) -> Measured:
     found.operations += left_out(place_codes)(subject, found.output, found.added)
     if math.isfinite(found.loss):
         found.operations += left_out(unread_in)(subject, found.output, found.picks)
+        found.operations += left_out(ahead_in)(subject)
     found.output = None
     if found.draws:
         found.drawn = drawn_in(subject)
     if found.half:
-        found.underflowing = underflowing(subject, found.zeros)
+        overflows = left_out(overflows_in)(subject)
+        found.operations += overflows
+        if not overflows and found.zeros:
+            found.underflowing = underflowing(subject, found.zeros)
+        elif not overflows:
+            found.operations += left_out(rounded_in)(subject, found.rows)
     if found.zeros and not _waits(found):
         found.stops = stops_of(subject, found.zeros)
     if found.zeros and (not _waits(found) or drops_all(subject.model)):
@@ -149,6 +160,9 @@ def _told_by_further_passes(subject: Subject, found: Measured) -> Measured:
     elif found.turned:
         found.operations.append(of_axes(found.turned[0], *place_of(subject, found.turned[0]), in_loss=True))
     found.operations = [with_line(subject, one) if one.name == LONE else one for one in found.operations]
+    reached = {key: norms[2] is not None and found.numbers[norms[2]][0] != 0 for key, norms in found.norms.items()}
+    found.operations += left_out(unread_states)(found.rows, reached)
+    found.operations += [*left_out(repeated_in)(subject.model), *left_out(kernels_in)(found.rows)]
     found.along_time = gradients_along_time(subject)
     return found
 
@@ -201,7 +215,7 @@ def _measure(subject: Subject, look: Look | Glance) -> Measured:
         seen.operations += operations
         seen.scrambling = [*(one for one in look.taken() if scrambles(*one)), *tracked.scrambling()]
         seen.turned = left_out(views_in)(*compared)
-        seen.half = bool(seen.zeros) and tracked.is_half()
+        seen.half = tracked.is_half()
         seen.draws = look.drew()
         seen.sums = sums
         seen.picks = left_out(tracked.picks)(PICKS)

@@ -55,7 +55,7 @@ class Measured:
         stops: What keeps layers whose gradient is exactly 0 from the loss, by their names.
         draws: Whether numbers were drawn at random, other than by dropout.
         drawn: A draw that cuts off what it is drawn from.
-        half: Whether some gradient is exactly 0, and something is computed in half precision.
+        half: Whether something is computed in half precision.
         underflowing: Layers whose gradient is 0 for want of smaller numbers.
         output: What the model gave.
         sums: Whether something without a gradient is added to what a softmax is taken of.

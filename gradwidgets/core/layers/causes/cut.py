@@ -9,6 +9,9 @@ COMPARISONS = (
 
 # They end a gradient's way on purpose.
 CUTTING = ("detach", "detach_", "data")
+# What it is made of stays behind.
+PARAMETER = "nn.Parameter"
+ANEW = "tensor"
 
 
 @dataclass(frozen=True)

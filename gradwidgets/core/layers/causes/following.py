@@ -13,7 +13,7 @@ from torch.overrides import TorchFunctionMode, resolve_name
 from torch.utils import _pytree as pytree
 
 from gradwidgets.core.layers.causes.aside import set_aside
-from gradwidgets.core.layers.causes.cut import CUTTING, Cut
+from gradwidgets.core.layers.causes.cut import ANEW, CUTTING, PARAMETER, Cut
 from gradwidgets.core.layers.passes.passes import FlowError, Subject
 from gradwidgets.core.layers.passes.rows import Row
 
@@ -43,7 +43,7 @@ def cuts_of(subject: Subject, rows: list[Row]) -> dict[str, Cut]:
     """
     if not rows:
         return {}
-    followed = _Following(rows)
+    followed = _Following(subject.model, rows)
     try:
         with followed:
             loss = subject.loss()
@@ -64,7 +64,7 @@ def stops_of(subject: Subject, rows: list[Row]) -> dict[str, Cut]:
         By the layer's name, what cuts off another way from it to the loss, or the function of steps on its way; without
         those of which nothing is seen.
     """
-    followed = _Following(rows)
+    followed = _Following(subject.model, rows)
     try:
         with followed:
             loss = subject.loss()
@@ -77,8 +77,10 @@ def stops_of(subject: Subject, rows: list[Row]) -> dict[str, Cut]:
 class _Following(TorchFunctionMode):
     """Follows what depends on some layers' weights through all functions of a pass."""
 
-    def __init__(self, rows: list[Row]) -> None:
+    def __init__(self, model: nn.Module, rows: list[Row]) -> None:
         super().__init__()
+        self._theirs = {id(one) for one in model.parameters()}
+        self._memory: dict[int, frozenset[str]] = {}  # by where numbers lie, what they depend on
         self._alive: dict[int, frozenset[str]] = {}
         self._lost: dict[int, frozenset[tuple[str, Cut]]] = {}
         self._left: dict[str, list[tuple[Cut, object]]] = {}  # each with what was left with
@@ -105,7 +107,10 @@ class _Following(TorchFunctionMode):
         given = _tensors(_taken(func, args, kwargs))
         alive = frozenset().union(*[self._alive.get(id(one), ()) for one in given])
         lost = frozenset().union(*[self._lost.get(id(one), ()) for one in given])
+        lost |= self._rewrapped(given)
         result = func(*args, **kwargs)
+        if getattr(func, "__name__", "") == "__setitem__":  # it gives nothing, and writes to its first argument
+            result = args[0]
         self._step(func, given, result)
         if alive or lost:
             self._choose(given)
@@ -115,6 +120,15 @@ class _Following(TorchFunctionMode):
             self._among.update(id(one) for one in _tensors(result))
         self._meet(func, given, result, {name for name, _ in lost})
         return result
+
+    def _rewrapped(self, given: list[Tensor]) -> frozenset[tuple[str, Cut]]:
+        """What a parameter that is made in the pass takes over from what it is made of, and cuts off."""
+        made = [one for one in given if isinstance(one, nn.Parameter) and id(one) not in self._theirs]
+        return frozenset(
+            (layer, Cut("cut", PARAMETER, place_of_call()))
+            for one in made
+            for layer in self._memory.get(one.data_ptr(), ())
+        )
 
     def _meet(self, func, given: list[Tensor], result: object, lost: set[str]) -> None:
         """See who of the lost is needed by what is trained, and who of the others takes from it."""
@@ -213,7 +227,7 @@ class _Following(TorchFunctionMode):
             self.steps.setdefault(layer, Cut("steps", plain.strip("_"), place_of_call()))
             for one in gave:
                 self._stepped[id(one)] = self._stepped.get(id(one), frozenset()) | {layer}
-        cuts = alive and plain not in _EACH and any(not one.requires_grad for one in gave)
+        cuts = alive and plain not in _EACH and any(not one.requires_grad or plain == ANEW for one in gave)
         cut = _cut(plain) if cuts else None
         for layer in alive if cut and plain in CUTTING else ():
             self._detached.setdefault(layer, cut)
@@ -221,8 +235,10 @@ class _Following(TorchFunctionMode):
             if pair[0] in alive and pair[1] != cut:
                 self._passed.setdefault(pair, set()).add(cut)
         for one in gave:
-            if one.requires_grad:
+            if one.requires_grad and plain != ANEW:
                 self._alive[id(one)] = self._alive.get(id(one), frozenset()) | alive
+                if alive and one.layout is torch.strided and not one.is_nested:
+                    self._memory[one.data_ptr()] = alive
                 self._lost[id(one)] = self._lost.get(id(one), frozenset()) | lost
             else:
                 self._alive.pop(id(one), None)

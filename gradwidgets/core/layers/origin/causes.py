@@ -23,6 +23,10 @@ LOSING = ("exp", "sigmoid", "softmax", "erfc", "special_ndtr")
 _DENSITY = " Of a density, a distribution's log_prob is that logarithm."
 # What gives −inf where everything that it is taken over is masked.
 REDUCING = ("logsumexp", "amax", "max")
+_DETERMINANT = (
+    "torch.linalg.slogdet gives the logarithm of the absolute value, and the sign beside it; or parametrise the matrix "
+    "so that its determinant is above 0, as a product of triangular ones with exp of their diagonals."
+)
 _ROWS = "{bad} of {all} rows{of} are all −inf: everything in them is masked"
 
 
@@ -85,6 +89,16 @@ def cause_of(call: Call) -> Cause:
     if clause:
         return Cause(clause, action_for(call.name))
     return _overflow(call)
+
+
+def of_determinants(signs: Tensor) -> Cause | None:
+    """Why a logarithm of determinants is none: some of them are not above 0; None where all are."""
+    bad = int((signs <= 0).sum())
+    if not bad:
+        return None
+    one = signs.numel() == 1
+    which = "a matrix whose determinant is" if one else f"{bad} of {signs.numel()} matrices whose determinants are"
+    return Cause(f"logdet is taken of {which} not above 0", _DETERMINANT)
 
 
 def makes_a_mask(call: Call) -> bool:
@@ -159,7 +173,12 @@ def _quotient(call: Call) -> Cause | str | None:
     ways = "takes 0 / 0" if bool(call.made.isnan().any()) and call.name == "div" else "divides by 0"
     maker = call.maker(below)
     source, be = f" (the divisor is what {maker} gives)" if maker else "", "is" if bad == 1 else "are"
-    return f"{call.name} {ways}: {bad} of {below.numel()} divisors {be} 0{source}"
+    words = f"{call.name} {ways}: {bad} of {below.numel()} divisors {be} 0{source}"
+    lost_by = call.lost_by(below)
+    if not lost_by:
+        return words
+    action = of_what_is_lost(call.name, lost_by) or action_for(call.name)
+    return Cause(f"{words}, to which {lost_by} has underflowed", action)
 
 
 def _log(call: Call) -> Cause | str | None:

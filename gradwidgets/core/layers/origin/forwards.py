@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.utils import _pytree as pytree
 
-from gradwidgets.core.layers.origin.causes import LOSING, REDUCING, Call, Cause, cause_of, makes_a_mask
+from gradwidgets.core.layers.origin.causes import LOSING, REDUCING, Call, Cause, cause_of, makes_a_mask, of_determinants
 from gradwidgets.core.layers.origin.data import Datum
 from gradwidgets.core.layers.origin.epsilons import keeps, lost_epsilon, with_epsilon
 from gradwidgets.core.layers.origin.places import Place, Places, has_numbers, is_finite
@@ -21,7 +21,7 @@ _CALLED = {"linalg_vector_norm": "norm", "to_copy": "cast", "nll_loss2d": "nll_l
 # Of a 0 they are given, they may give one on.
 _KEEPING = (
     "sum", "add", "mean", "mul", "div", "unsqueeze", "squeeze", "expand", "clone", "view", "transpose", "permute",
-    "bmm", "mm", "addmm", "select", "slice", "gather", "index", "t", "prod", "cumprod",
+    "bmm", "mm", "mv", "addmm", "select", "slice", "gather", "index", "t", "prod", "cumprod",
 )  # fmt: skip
 _SUMS = ("sum", "add", "cumsum", "unsqueeze", "expand", "clone", "view")
 
@@ -96,6 +96,7 @@ class Forwards(Watching):
         self._places, self._record, self._samples = places, record, samples
         self.records: dict[int, Record] = {}
         self._made: dict[int, _Made] = {}  # by memory
+        self._determinants: Cause | None = None  # of the operation before this
         self._sources: dict[int, Source] = {}  # by memory
         for datum in data:
             self._sources.setdefault(_memory(datum.tensor), Source("data", None, datum=datum, meant=datum.masks))
@@ -120,6 +121,7 @@ class Forwards(Watching):
             lost_epsilon(name, args, made) or (epsilon if keeps(name) else ""),
             self._lost_by(name, given, made),
         )
+        self._determinants = of_determinants(made[0]) if "slogdet" in name and made else self._determinants
         spoilt = [] if "empty" in name else [t for t in made if not is_finite(t)]
         source = self._source(name, before, kwargs, bad, spoilt[0]) if spoilt else None
         self._note(now, made, {id(t) for t in spoilt}, lies, source)
@@ -156,6 +158,8 @@ class Forwards(Watching):
         return name in _SUMS and any(self._of(t).masked for t in given)
 
     def _source(self, name: str, args: tuple, kwargs: dict, bad: list[tuple], made: Tensor) -> Source:
+        if not bad and name == "scalar_tensor" and self._determinants is not None:  # as logdet does it
+            return Source("logdet", self._places.here(), self._determinants)
         if not bad:
             return self._begun(name, args, made, written=_is_written((args, kwargs), made))
         known = [(t, source or _unknown(t)) for t, source in bad]

@@ -46,6 +46,7 @@ class Row:
         fresh: See `LayerStats`.
         split: Among how many heads of attention the rows of its weights are split, or if below 0 the columns.
         heads: See `LayerStats`.
+        taken: The shape of what a convolution was given at last; () for other layers.
     """
 
     name: str
@@ -70,6 +71,7 @@ class Row:
     fresh: bool = False
     split: int = 0
     heads: tuple[float, ...] = ()
+    taken: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         kind = type(self.module)

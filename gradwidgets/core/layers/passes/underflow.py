@@ -10,6 +10,10 @@ from gradwidgets.core.subject.home import abroad
 
 # By what the loss is multiplied, first for one that is in half precision itself.
 SCALES = 2.0**12, 2.0**24
+SCALE_IT = (
+    "Scale the loss before the way back and the gradients after it (torch.amp.GradScaler), keep such layers in "
+    "float32, or take bfloat16, which holds numbers as small as float32 does."
+)
 
 
 def underflowing(subject: Subject, rows: Iterable[Row]) -> tuple[str, ...]:

@@ -19,6 +19,7 @@ from gradwidgets.core.layers.passes.tracking import NodeGradients
 
 # Outputs of one call whose gradients are looked at: of an LSTM, say, only the last state may be used.
 _OUTPUTS = 4
+_CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 
 
 class Watch:
@@ -106,6 +107,8 @@ class Watch:
             self._gave(row, output)
             if isinstance(module, nn.Embedding) and module.padding_idx is not None:
                 row.tokens += [one.detach().clone() for one in tensors_in(arguments)]
+            if isinstance(module, _CONVOLUTIONS):
+                row.taken = next((tuple(one.shape) for one in tensors_in(arguments)), ())
         self.calls.end(module)
 
     def _gave(self, row: Row, output: object) -> None:
@@ -117,6 +120,9 @@ class Watch:
             row.note("its output holds no tensor of floating point")
             return
         first = tensors[0]
+        if torch._C._functorch.is_functorch_wrapped_tensor(first):
+            row.note("it runs inside torch.func: its outputs are not seen")
+            return
         if first.is_nested:
             row.note("its output is nested: not measured")
             return

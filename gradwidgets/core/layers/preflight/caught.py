@@ -14,6 +14,7 @@ from gradwidgets.core.results.finding import Finding, Severity
 
 NAME = "torch_warning"
 _TORCH = str(Path(torch.__file__).parent)
+_OURS = str(Path(__file__).parents[3])
 _SIZE = re.compile(r"\(\[([\d, ]*)\]\)")
 _TRIGGERED = re.compile(r"\s*\(Triggered internally at .*", re.DOTALL)
 # What torch says of faults, rather than of its own plans; the rest is passed on as an info.
@@ -88,13 +89,13 @@ def _torch_says(frame: FrameType | None) -> bool:
 
 
 def _finding(text: str, one: warnings.WarningMessage) -> Finding:
-    place = f"{Path(one.filename).name}, line {one.lineno}"
+    place = "" if one.filename.startswith(_OURS) else f"{Path(one.filename).name}, line {one.lineno}"
     evidence = {"category": one.category.__name__, "place": place, "text": text}
     for part, name, action in _FAULTS:
         if part in text:
             severity = _of_sizes(text) if name != NAME else "warning"
             return Finding(name, severity, f"torch warns: {_plain(text)}", evidence, action=action)
-    return Finding(NAME, "info", f"torch warns ({place}): {_plain(text)}", evidence)
+    return Finding(NAME, "info", f"torch warns{f' ({place})' if place else ''}: {_plain(text)}", evidence)
 
 
 def _of_sizes(text: str) -> Severity:

@@ -29,6 +29,7 @@ _TABLES = (nn.Embedding, nn.EmbeddingBag)
 _EXCHANGED = (
     "Inputs and targets seem to be exchanged: the inputs are {}, as labels are, and the targets {}, as {} takes them."
 )
+_SINGLE = re.compile(r"Expected more than 1 (spatial element|value per channel) when training")
 _FIRST = "Mend this first: there is no loss yet."
 
 
@@ -261,6 +262,32 @@ def _type_of_targets(raised: Raised, _: Place | None) -> list[str]:
     return [f"targets are {_type(y)}, and the output is {_type(x)}: targets.{_way(x.dtype)}."]
 
 
+def _norm_of_one(raised: Raised, place: Place | None) -> list[str]:
+    """A norm that torch refuses to take of one number."""
+    if place is None or not _SINGLE.search(raised.text):
+        return []
+    left = "of one number nothing is left once its mean is taken off"
+    if "InstanceNorm" in type(place.module).__name__:
+        return [
+            f"{place.name} normalises each map by itself, and {left}: put it before the pooling, or take LayerNorm or "
+            "GroupNorm over the channels."
+        ]
+    return [
+        f"{place.name} normalises each channel over the batch, and {left}: batches of two or more (drop_last=True), "
+        "GroupNorm or LayerNorm, or model.eval()."
+    ]
+
+
 _Cure = Callable[[Raised, Place | None], list[str]]
-_OF_MODEL: tuple[_Cure, ...] = (of_exits, _exchanged, _table, _no_tensor_in, _several_in, _types, _axes, _steps_first)
+_OF_MODEL: tuple[_Cure, ...] = (
+    of_exits,
+    _exchanged,
+    _table,
+    _no_tensor_in,
+    _several_in,
+    _types,
+    _axes,
+    _steps_first,
+    _norm_of_one,
+)
 _OF_LOSS: tuple[_Cure, ...] = (of_exits, of_nothing, of_several, _no_tensor_for, _binary, _type_of_targets, _variance)

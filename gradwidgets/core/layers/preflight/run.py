@@ -17,8 +17,9 @@ from gradwidgets.core.layers.preflight.caught import Warned
 from gradwidgets.core.layers.preflight.cures import has_cure, told
 from gradwidgets.core.layers.preflight.entry import Entry
 from gradwidgets.core.layers.preflight.failure import Raised
-from gradwidgets.core.layers.preflight.losses.derivatives import Slopes, slopes_in
+from gradwidgets.core.layers.preflight.losses.derivatives import INSTEAD, Slopes, slopes_in
 from gradwidgets.core.layers.preflight.losses.first import follows
+from gradwidgets.core.layers.preflight.losses.padded import padding_of
 from gradwidgets.core.layers.preflight.losses.watched_loss import BACKWARD, ONCE, LossCall
 from gradwidgets.core.layers.preflight.reading import left_out
 from gradwidgets.core.layers.preflight.untrained import nothing_to_train
@@ -45,9 +46,10 @@ def preflight(model: nn.Module, inputs: object, targets: object, loss_fn: Callab
         where nothing is. `name` is one of "non_finite_data", "non_finite_weights", "input_scale", "target_scale",
         "batch_of_one", "empty_batch", "constant_inputs", "tokens", "broadcast", "not_logits", "not_log_probabilities",
         "not_probabilities", "labels", "target_range", "out_of_reach", "ctc", "constant_loss", "flat_loss", "loss_met",
-        "detached_loss", "swapped", "term_without_gradient", "self_similarity", "first_loss", "no_gradient" (there is
-        nothing to train), "backward_in_loss", "torch_warning" and "raised" (by the model or the loss, where none of the
-        others explains it).
+        "detached_loss", "swapped", "term_without_gradient", "self_similarity", "first_loss", "summed_loss",
+        "padded_targets", "moving_target",
+        "no_gradient" (there is nothing to train), "backward_in_loss" (or in the model's own forward), "torch_warning"
+        and "raised" (by the model or the loss, where none of the others explains it).
 
     Raises:
         TypeError: `model` is no module, or `loss_fn` cannot be called.
@@ -148,7 +150,8 @@ class Look(Glance):
             FlowError: It raised, or gave no real number in a tensor.
         """
         model, loss_fn, targets = self._subject.model, self._subject.loss_fn, self.targets
-        self._told, self._output = LossCall(output, targets, _names(model)), output
+        padding = left_out(padding_of)(model, self.inputs)
+        self._told, self._output = LossCall(output, targets, _names(model), padding), output
 
         def call() -> Tensor:
             with self._told:
@@ -169,6 +172,8 @@ class Look(Glance):
         except FlowError as error:
             if self._told is not None and self._told.went_back:
                 raise FlowError(f"{BACKWARD}. {ONCE}") from error.__cause__
+            if isinstance(self._slopes, Slopes) and self._slopes.went_back:
+                raise FlowError(f"{self._slopes.went_back}. {INSTEAD}") from error.__cause__
             raise FlowError(f"{error}{failed_at(error.__cause__ or error, calls)}") from error.__cause__
 
     def findings(self, loss: Tensor | None, error: FlowError | None = None, *, reaches: bool = False) -> list[Finding]:

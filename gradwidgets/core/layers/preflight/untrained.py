@@ -27,7 +27,8 @@ def nothing_to_train(model: nn.Module, inputs: object, loss: Tensor) -> list[Fin
     count = sum(1 for _ in model.parameters())
     evidence = {"parameters": count, "quantised": quantised, "to be trained": 0, "threshold": 1}
     message, action = _quantised(quantised) if quantised else _frozen(count) if count else _empty()
-    return [Finding(NOTHING, "info", f"there is nothing to train: {message}", evidence, action=action)]
+    severity = "info" if count or quantised else "error"  # frozen or quantised it may be to run alone
+    return [Finding(NOTHING, severity, f"there is nothing to train: {message}", evidence, action=action)]
 
 
 def _is_quantised(module: nn.Module) -> bool:

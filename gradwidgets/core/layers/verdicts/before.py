@@ -32,6 +32,9 @@ _MEANINGS = {
     "self_similarity": ("a sample cannot be closer to its partner than to itself", "Mask the diagonal."),
     "first_loss": ("the first steps only make the output smaller", "A smaller draw of the last layer."),
     "backward_in_loss": ("every gradient is counted twice", "Call backward once, in the training loop."),
+    "summed_loss": ("a larger batch takes larger steps", "A mean over the samples."),
+    "padded_targets": ("the loss falls by padding, and says little of the rest", "ignore_index."),
+    "moving_target": ("what is followed flees or gives in", "target.detach()."),
     "torch_warning": ("torch itself warns of it", "Read what it says."),
     "raised": ("there is no loss yet", "Mend this first."),
 }  # fmt: skip
@@ -51,6 +54,15 @@ _OPERATIONS = {
         "a batch of which one sample counts teaches no more than that one",
         "Pick along the axis of steps, not along that of the samples.",
     ),
+    "half overflow": ("what leaves the range of float16 is infinite", "Keep sums of squares in float32, or bfloat16."),
+    "half underflow": ("what is below the range of float16 is lost", "Scale the loss, or bfloat16."),
+    "targets seen": (
+        "what can be copied is not learned: the loss falls, and of use it is nothing",
+        "A causal mask, and targets one step on.",
+    ),
+    "repeated layer": ("one set of weights does for all of them", "Make each anew, if each is to have its own."),
+    "kernel on padding": ("a part of the weights is never trained", "Larger inputs, or a smaller kernel."),
+    "unread states": ("what nobody reads is not trained", "Read the last layer's states, of both directions."),
     "mixed axes": (
         "what belongs to one step or channel is taken for another's",
         "transpose (or permute) changes axes over, before view and reshape where both are needed: these count anew and "

@@ -7,7 +7,7 @@ from functools import cached_property
 from gradwidgets.core.layers.misuse.lone_softmax import LONE, SOFTMAXES
 from gradwidgets.core.layers.misuse.small_norms import NORM_OF_ONE, NORMS
 from gradwidgets.core.layers.passes.stats import LayerFlow, LayerStats
-from gradwidgets.core.layers.preflight.losses.flat import MET
+from gradwidgets.core.layers.preflight.losses.value.flat import MET
 from gradwidgets.core.layers.verdicts.way.walk import Walk
 from gradwidgets.core.results.finding import SEVERITIES, Finding
 

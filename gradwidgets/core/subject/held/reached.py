@@ -209,11 +209,12 @@ class Reached:
 
 
 def attributes_of(thing: object) -> dict | None:
-    """An object's own dictionary, whatever its class does with attributes; None where it has none."""
+    """An object's own dictionary, whatever its class does with attributes; None where it has none, or one to read."""
     try:
-        return object.__getattribute__(thing, "__dict__")
+        own = object.__getattribute__(thing, "__dict__")
     except AttributeError:
         return None
+    return own if isinstance(own, dict) else None  # a class gives a view of its own
 
 
 def _defaults_of(function: types.FunctionType) -> list[tuple[str, object]]:

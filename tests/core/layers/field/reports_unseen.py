@@ -19,8 +19,8 @@ def far_below_zero(diagonal):
         weights = (q @ k.transpose(1, 2) / 4).masked_fill(later, -1e9).softmax(-1)
         return s.out(weights @ v).transpose(1, 2)
 
-    x = torch.randint(0, 20, (12, 7))
-    return Runs(run, embed=nn.Embedding(20, 16), qkv=nn.Linear(16, 48), out=nn.Linear(16, 20)), x, x, F.cross_entropy
+    x, parts = torch.randint(0, 20, (12, 8)), {"qkv": nn.Linear(16, 48), "out": nn.Linear(16, 20)}
+    return Runs(run, embed=nn.Embedding(20, 16), **parts), x[:, :-1], x[:, 1:], F.cross_entropy
 
 
 def ones_for_what_is_seen():

@@ -12,14 +12,17 @@ import pytest
 from tests.core.layers.field.held import HELD_SICK, HELD_SOUND
 from tests.core.layers.field.judge import said, shortfall
 from tests.core.layers.field.kinds import KINDS_SICK, KINDS_SOUND
+from tests.core.layers.field.kinds_ahead import AHEAD_SICK, AHEAD_SOUND
 from tests.core.layers.field.kinds_derivatives import DERIVATIVES_SICK, DERIVATIVES_SOUND
 from tests.core.layers.field.kinds_drawn import DRAWN_SICK, DRAWN_SOUND
 from tests.core.layers.field.kinds_drawn_later import DRAWN_LATER_SICK, DRAWN_LATER_SOUND
 from tests.core.layers.field.kinds_graphs import GRAPHS_SICK, GRAPHS_SOUND
 from tests.core.layers.field.kinds_later import LATER_SICK, LATER_SOUND
 from tests.core.layers.field.kinds_masks import MASKS_SICK, MASKS_SOUND
+from tests.core.layers.field.kinds_padded import PADDED_SICK, PADDED_SOUND
 from tests.core.layers.field.kinds_same import SAME_SICK, SAME_SOUND
 from tests.core.layers.field.kinds_second import SECOND_SICK, SECOND_SOUND
+from tests.core.layers.field.kinds_third import THIRD_SICK, THIRD_SOUND
 from tests.core.layers.field.kinds_told import TOLD_SICK, TOLD_SOUND
 from tests.core.layers.field.kinds_zeros import ZEROS_SICK, ZEROS_SOUND
 from tests.core.layers.field.more import MORE_SICK, MORE_SOUND
@@ -46,6 +49,9 @@ LAST_SICK, LAST_SOUND = (
         *ZEROS_SICK,
         *TOLD_SICK,
         *SECOND_SICK,
+        *AHEAD_SICK,
+        *PADDED_SICK,
+        *THIRD_SICK,
     ),
     (
         *REPORTS_SOUND,
@@ -61,6 +67,9 @@ LAST_SICK, LAST_SOUND = (
         *ZEROS_SOUND,
         *TOLD_SOUND,
         *SECOND_SOUND,
+        *AHEAD_SOUND,
+        *PADDED_SOUND,
+        *THIRD_SOUND,
     ),
 )
 ALL_SICK, ALL_SOUND = (

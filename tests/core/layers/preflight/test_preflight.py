@@ -50,7 +50,7 @@ def test_no_alarm_for_a_healthy_network(name):
     assert preflight(*HEALTHY[name]()) == []
 
 
-@pytest.mark.parametrize("name", [name for name in ZOO if name != "cut off"])
+@pytest.mark.parametrize("name", [name for name in ZOO if name not in ("cut off", "no parameters")])
 def test_no_alarm_for_models_of_any_kind(name):
     model, inputs, loss, *_ = ZOO[name]()
     assert [str(one) for one in bad(preflight(model, inputs, None, loss))] == []
@@ -311,3 +311,54 @@ def test_it_agrees_with_the_flow_about_which_passes_fail():
         layer_flow(model, x, y, loss)
     (one,) = preflight(model, x, y, loss)
     assert one.message == str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("loss", "words"),
+    [
+        (nn.MSELoss(reduction="sum"), "adds up over the 32 samples: its gradient is 32 times"),
+        (lambda o, t: ((o - t) ** 2).sum(), "adds up over the 32 samples"),
+        (lambda o, t: 0.5 * -(-((o - t) ** 2)).sum(), "adds up over the 32 samples"),
+        (lambda o, t: F.l1_loss(o, t, reduction="sum") + F.smooth_l1_loss(o, t, reduction="sum"), "adds up over"),
+        (lambda o, t: F.mse_loss(o, t) + 1e-3 * (o**2).sum(), "one term of the loss adds up over the 32 samples"),
+        (lambda o, t: ((o - t) ** 2).sum() / len(o), ""),
+        (lambda o, t: ((o - t) ** 2).sum(1).mean(), ""),
+        (nn.MSELoss(), ""),
+    ],
+)
+def test_a_loss_that_adds_up_over_samples_is_noted(loss, words):
+    found = preflight(nn.Linear(16, 1), randn(32, 16), randn(32, 1), loss)
+    assert [one.severity for one in found] == ["info"] * bool(words)
+    assert all(words in one.message and one.action for one in found)
+
+
+@pytest.mark.parametrize(
+    ("y", "words"),
+    [
+        (torch.arange(64) // 32, "the 64 labels of this batch come in order: 32 of 0, then 32 of 1"),
+        (torch.arange(64) // 16, "16 of 0, then 16 of 1, then 16 of 2 and so on"),
+        (torch.arange(64) % 4, ""),
+        (torch.tensor([0, 1] * 32), ""),
+        (torch.arange(12) // 6, ""),  # few
+        (torch.tensor([0] * 63 + [1]), ""),  # a rare class
+    ],
+)
+def test_labels_that_come_in_order_are_noted(y, words):
+    found = preflight(nn.Linear(16, 4, bias=False), randn(len(y), 16), y, F.cross_entropy)
+    assert [one.severity for one in found] == ["info"] * bool(words) and all(words in one.message for one in found)
+
+
+def test_pairs_that_are_numbered_are_no_classes_in_order():
+    x = randn(32, 16)
+    assert preflight(nn.Linear(16, 32), x, torch.arange(32), F.cross_entropy) == []
+
+
+@pytest.mark.parametrize("detached", [True, False])
+def test_a_target_that_the_model_makes_is_noted_unless_it_is_detached(detached):
+    def loss(o, t):
+        value = t + 0.9 * o[:, 1:].amax(1)
+        return F.smooth_l1_loss(o[:, 0], value.detach() if detached else value)
+
+    found = preflight(nn.Linear(16, 4), randn(32, 16), randn(32), loss)
+    assert [one.name for one in found] == ([] if detached else ["moving_target"])
+    assert all("detach()" in one.action and one.severity == "info" for one in found)

@@ -169,7 +169,7 @@ QUIET = {
     "pairs both ways": into(net(16), x, x, lambda o, t: (F.nll_loss((o @ t.T).log_softmax(0), torch.arange(32)) + F.nll_loss((o @ t.T).log_softmax(1), torch.arange(32))) / 2),
     "pairs both ways, by cross_entropy": into(net(16), x, torch.arange(32), lambda o, t: F.cross_entropy((o @ o.detach().T).log_softmax(0), t)),
     "log_softmax twice": into(net(4, nn.LogSoftmax(1)), x, y, F.cross_entropy),
-    "kl_div over places": into(net(4), x, randn(32, 4).softmax(0), lambda o, t: F.kl_div(o.log_softmax(0), t, reduction="sum")),
+    "kl_div over places": into(net(4), x, randn(32, 4).softmax(0), lambda o, t: F.kl_div(o.log_softmax(0), t, reduction="sum") / 4),
     "a policy's own actions": into(net(4), x, y, lambda o, t: -o.log_softmax(1).gather(1, t[:, None]).mean()),
     "picked by hand": into(net(4, nn.Softmax(1)), x, y, picked),
     "logsoftmax of classes": into(net(4), x, y, by_class),

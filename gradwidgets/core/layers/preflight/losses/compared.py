@@ -14,6 +14,7 @@ from gradwidgets.core.results.wording import number, percent
 
 BROADCAST = "broadcast"
 RANGE = "target_range"
+MOVING = "moving_target"
 # Share of targets that an output may be unable to give, how far beyond its range, and of how many at least.
 UNREACHED, SLACK, FEWEST = 0.2, 0.05, 8
 _REACH = {"Sigmoid": (0, 1), "Softmax": (0, 1), "Tanh": (-1, 1), "Relu": (0, math.inf), "Softplus": (0, math.inf)}
@@ -33,6 +34,23 @@ def of_named(call: Call) -> list[Finding]:
         return []
     grows = result.numel() > max(x.numel(), y.numel())
     return [_broadcast(call.name, x, y, result, "error" if grows else "warning")]
+
+
+def of_moving(call: Call) -> list[Finding]:
+    """A loss of torch's whose target is made by the model as well, and gets a gradient: a note, it may be meant."""
+    y = call.second
+    if y is None or call.first is None or not y.requires_grad or not call.role(y) & OUTPUT:
+        return []
+    message = (
+        f"the target of {call.name} is made of what the model gives, and gets a gradient as well: each moves towards "
+        "the other, and both may end at the same constant"
+    )
+    action = (
+        "target.detach(), if it is only to be followed, as a value of the next state, a code or a teacher's answer. "
+        "Nothing, if both are to move and something else keeps them apart."
+    )
+    evidence = {"function": call.name, "gradients": 2, "threshold": 1}
+    return [Finding(MOVING, "info", message, evidence, action=action)]
 
 
 def by_hand(call: Call, widened: set[int]) -> list[Finding]:

@@ -8,8 +8,9 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 from torch.utils import _pytree as pytree
 
+from gradwidgets.core.layers.causes.following import place_of_call
 from gradwidgets.core.layers.causes.mentioned import mentions
-from gradwidgets.core.layers.preflight.losses.terms import TERM
+from gradwidgets.core.layers.preflight.losses.value.terms import TERM
 from gradwidgets.core.layers.preflight.reading import left_out
 from gradwidgets.core.losses.graph import nodes_of
 from gradwidgets.core.results.finding import Finding
@@ -25,12 +26,139 @@ _KINKS = {
 }
 
 
+# The same as functions of torch, and some of those whose slope has a slope of its own.
+_KINKED = {
+    "relu": "ReLU", "relu_": "ReLU", "leaky_relu": "LeakyReLU", "prelu": "PReLU", "rrelu": "RReLU",
+    "hardtanh": "Hardtanh", "relu6": "ReLU6", "hardsigmoid": "Hardsigmoid",
+}  # fmt: skip
+# Linear in one of what they are given, and those in which the others are constant.
+_LINEAR = frozenset(
+    (
+        "linear",
+        "conv1d",
+        "conv2d",
+        "add",
+        "__add__",
+        "__radd__",
+        "__iadd__",
+        "sub",
+        "__sub__",
+        "__rsub__",
+        "neg",
+        "__neg__",
+        "sum",
+        "mean",
+        "reshape",
+        "view",
+        "flatten",
+        "squeeze",
+        "unsqueeze",
+        "__getitem__",
+        "select",
+        "unbind",
+        "cat",
+        "concat",
+        "stack",
+        "hstack",
+        "vstack",
+        "transpose",
+        "permute",
+        "mul",
+        "__mul__",
+        "__rmul__",
+        "div",
+        "__truediv__",
+        "matmul",
+        "__matmul__",
+        "detach",
+        "clone",
+        "contiguous",
+        "to",
+        "float",
+        "double",
+        "expand",
+        "size",
+        "dim",
+        "__get__",
+        "broadcast_to",
+        "__bool__",
+        "is_floating_point",
+        "numel",
+        "__len__",
+        "requires_grad_",
+        "zeros_like",
+        "ones_like",
+        "movedim",
+        "chunk",
+        "split",
+        "diagonal",
+        "squeeze_",
+        "unsqueeze_",
+    )
+)
+_SUMS = ("add", "__add__", "__radd__", "__iadd__", "sub", "__sub__", "__rsub__")
+_IN_MODEL = "that the model gives or makes use of"
+# Functions that give derivatives.
+_ASKING = {"grad", "grad_and_value", "hessian", "jacrev", "jacfwd", "jvp", "vjp", "backward"}
+WENT_BACK = "backward_in_loss"
+IN_FORWARD = (
+    "the model's forward calls backward() itself{}, which is for the training loop to call: it frees the graph that "
+    "the loss goes back through, adds to every .grad, and what it leaves in .grad has no gradient"
+)
+INSTEAD = (
+    "For a derivative that the output is made of, take torch.autograd.grad(y.sum(), x, create_graph=True)[0]; else "
+    "leave backward() out of forward."
+)
+
+
+class Transforms:
+    """What runs under two derivatives by `torch.func` or more: what has kinks, and whether anything is curved."""
+
+    def __init__(self) -> None:
+        self._kinks: dict[str, None] = {}
+        self._curved = False
+
+    def see(self, name: str, args: tuple) -> None:
+        """Note a call of a function of torch."""
+        kinked = _KINKED.get(name)
+        if _derivatives() > 1:
+            # Two that both vary may make a product, which is no line; and what is not known may be curved.
+            varying = sum(_varies(one) for one in args)
+            linear = kinked or varying == 0 or (name in _LINEAR and (varying < 2 or name in _SUMS))
+            self._curved |= not linear
+            self._kinks |= {kinked: None} if kinked else {}
+
+    def findings(self, where: str = "in the loss") -> list[Finding]:
+        """What there is to say: that a second derivative of what has kinks alone is 0."""
+        return [] if self._curved or not self._kinks else [_of_kinks(list(self._kinks), 0, where)]
+
+
+def _varies(one: object) -> bool:
+    return isinstance(one, Tensor) and torch._C._functorch.is_functorch_wrapped_tensor(one)
+
+
+def _derivatives() -> int:
+    """How many derivatives by `torch.func` are taken of what runs now."""
+    if torch._C._functorch.peek_interpreter_stack() is None:
+        return 0
+    kinds = (torch._C._functorch.TransformType.Grad, torch._C._functorch.TransformType.Jvp)
+    return sum(one.key() in kinds for one in torch._C._functorch.get_interpreter_stack() or ())
+
+
 class Slopes(TorchFunctionMode):
     """Watches the derivatives that are asked for within a `with` block; `found` is what there is to say of them."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.found: list[Finding] = []
+        self._found: list[Finding] = []
+        self._transforms = Transforms()
+        self.went_back = ""  # how a backward was called, as a sentence
+
+    @property
+    def found(self) -> list[Finding]:
+        """What there is to say."""
+        back = [Finding(WENT_BACK, "error", self.went_back, {"backward": 1, "most": 0}, action=INSTEAD)]
+        return [*(back if self.went_back else ()), *(self._found or self._transforms.findings(_IN_MODEL))]
 
     def __torch_function__(
         self, func: Callable, types: Iterable, args: tuple = (), kwargs: dict | None = None
@@ -38,15 +166,19 @@ class Slopes(TorchFunctionMode):
         """See a call, and make it."""
         keywords = kwargs or {}
         result = func(*args, **keywords)
-        if func is torch.autograd.grad and not self.found:
+        self._transforms.see(getattr(func, "__name__", ""), args)
+        if func is Tensor.backward and not self.went_back:
+            place = place_of_call()
+            self.went_back = IN_FORWARD.format(f" ({place})" if place else "")
+        if func is torch.autograd.grad and not self._found:
             of = args[0] if args else keywords["outputs"]
-            self.found += left_out(of_kinks)(of, result, "that the model gives or makes use of")
+            self._found += left_out(of_kinks)(of, result, _IN_MODEL)
         return result
 
 
 def slopes_in(model: nn.Module) -> Slopes | contextlib.nullcontext:
     """What watches a forward, where its code asks for derivatives: others need not be slowed down by it."""
-    return Slopes() if mentions(model, None, {"grad"}) else contextlib.nullcontext()
+    return Slopes() if mentions(model, None, _ASKING) else contextlib.nullcontext()
 
 
 def of_kinks(outputs: object, slopes: object, where: str = "in the loss") -> list[Finding]:
@@ -64,11 +196,15 @@ def of_kinks(outputs: object, slopes: object, where: str = "in the loss") -> lis
     kinks = dict.fromkeys(_KINKS[name] for one in of for node in nodes_of(one) if (name := node.name()) in _KINKS)
     if not kinks:
         return []
-    points = max(len(one) if one.ndim else 1 for one in gave)
+    return [_of_kinks(list(kinks), max(len(one) if one.ndim else 1 for one in gave), where)]
+
+
+def _of_kinks(kinks: list[str], points: int, where: str) -> Finding:
     message = (
-        f"a second derivative {where} is 0 at all {points:,} points, and stays 0 whatever the weights are: by "
-        f"{' and '.join(kinks)} the network is linear between kinks, so that what the loss makes of it trains nothing"
+        f"a second derivative {where} is 0 at all {f'{points:,} ' * bool(points)}points, and stays 0 whatever the "
+        f"weights are: by {' and '.join(kinks)} the network is linear between kinks, so that what the loss makes of it "
+        "trains nothing"
     )
     action = "Take a smooth activation: tanh, SiLU, softplus or a sine."
-    evidence = {"points": points, "activations": list(kinks), "threshold": 0}
-    return [Finding(TERM, "warning", message, evidence, action=action)]
+    evidence = {"points": points, "activations": kinks, "threshold": 0}
+    return Finding(TERM, "warning", message, evidence, action=action)

@@ -12,6 +12,7 @@ from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.results.wording import counted
 
 LABELS, CONSTANT, LENGTH = "labels", "constant_loss", "ctc"
+FEWEST = 16  # labels of which it is hardly chance that they are alike, or come in order
 
 
 def of_classes(call: Call) -> list[Finding]:
@@ -33,9 +34,10 @@ def _indices(classes: int, y: Tensor, ignored: int) -> list[Finding]:
     values = numbers(y)
     if values is None or values.dtype is torch.bool:
         return []
+    ordered = _in_order(y)
     least, most = torch.stack(values.aminmax()).tolist()
     if 0 <= least < most < classes and not least <= ignored <= most:
-        return []
+        return ordered
     kept = values != ignored
     least = torch.where(kept, values, torch.iinfo(values.dtype).max).min()
     most = torch.where(kept, values, torch.iinfo(values.dtype).min).max()
@@ -54,10 +56,25 @@ def _indices(classes: int, y: Tensor, ignored: int) -> list[Finding]:
         message = "one class: the loss is constant, 0 whatever the model says"
         action = "Give the output one number for each class; for yes or no with one number, BCEWithLogitsLoss."
         return [Finding(CONSTANT, "error", message, evidence | {"threshold": 2}, action=action)]
-    if least == most and count >= 16:
+    if least == most and count >= FEWEST:
         message = f"all of {counted(count, 'label')} in this batch are {least}"
-        return [Finding(LABELS, "info", message, evidence | {"threshold": 16}, action="Is the data shuffled?")]
-    return []
+        return [Finding(LABELS, "info", message, evidence | {"threshold": FEWEST}, action="Is the data shuffled?")]
+    return ordered
+
+
+def _in_order(y: Tensor) -> list[Finding]:
+    """Labels that come class by class: by chance they hardly do. Those of pairs, each once, are no classes."""
+    if y.ndim != 1 or len(y) < FEWEST or bool((y[1:] < y[:-1]).any()):
+        return []
+    counts = y.unique_consecutive(return_counts=True)[1]
+    if len(counts) < 2 or 2 * len(counts) > len(y) or int(counts.max()) == len(y) - 1:
+        return []
+    named = ", then ".join(f"{int(n)} of {int(k)}" for k, n in zip(y.unique_consecutive()[:3], counts[:3], strict=True))
+    more = " and so on" if len(counts) > 3 else ""
+    message = f"the {len(y)} labels of this batch come in order: {named}{more}"
+    evidence = {"labels": len(y), "classes": len(counts), "threshold": FEWEST}
+    action = "Shuffle the data (shuffle=True): batches of few classes pull the weights to and fro."
+    return [Finding(LABELS, "info", message, evidence, action=action)]
 
 
 def _outside(evidence: dict) -> Finding:

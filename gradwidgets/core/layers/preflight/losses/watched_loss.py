@@ -1,6 +1,6 @@
 """What a loss is given, watched while it is called."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
 
 import torch
@@ -10,18 +10,23 @@ from torch.utils import _pytree as pytree
 
 from gradwidgets.core.layers.preflight.losses import (
     compared,
+    cosines,
     derivatives,
     dimensions,
     first,
     given,
     labels,
+    padded,
     self_pairs,
     signs,
     swapped,
 )
 from gradwidgets.core.layers.preflight.losses.call import OUTPUT, TARGET, Call
-from gradwidgets.core.layers.preflight.losses.constant import DETACHED, constant, owns_its_loss
-from gradwidgets.core.layers.preflight.losses.terms import Terms
+from gradwidgets.core.layers.preflight.losses.value.bounded import Bounded
+from gradwidgets.core.layers.preflight.losses.value.constant import DETACHED, constant, owns_its_loss
+from gradwidgets.core.layers.preflight.losses.value.flat import FLAT
+from gradwidgets.core.layers.preflight.losses.value.summed import summed
+from gradwidgets.core.layers.preflight.losses.value.terms import TERM, Terms
 from gradwidgets.core.layers.preflight.reading import left_out, named_tensors
 from gradwidgets.core.results.finding import Finding
 
@@ -44,7 +49,6 @@ _ARITHMETIC = frozenset(_SUBTRACTS) | frozenset(_OPERATORS.split())
 _SUMS = ("add", "__add__", "__radd__")
 _PICKS = ("gather", "take_along_dim", "index_select", "__getitem__", "take")
 _WIDENS = ("unsqueeze", "__getitem__", "view", "reshape", "expand", "unflatten")
-WENT_BACK = "backward_in_loss"
 BACKWARD = (
     "loss_fn calls backward() itself, which is for the training loop to call: it frees the graph behind the loss, "
     "and a second backward() fails, or counts every gradient twice"
@@ -55,8 +59,11 @@ _AT_DEVICES = (labels.LABELS, compared.RANGE, given.SHARES)
 
 # What is looked at when a function is called, before it is.
 _CHECKS = MappingProxyType({
-    "cross_entropy": (given.of_classes, dimensions.of_doubled, labels.of_classes, self_pairs.of_labels),
-    "log_softmax": (given.of_classes,),
+    "cosine_similarity": (cosines.of_one,),
+    "cross_entropy": (
+        given.of_classes, cosines.of_logits, dimensions.of_doubled, labels.of_classes, self_pairs.of_labels,
+    ),
+    "log_softmax": (given.of_classes, cosines.of_logits),
     "logsumexp": (given.of_classes,),
     "softmax": (given.of_classes,),
     "nll_loss": (given.of_logarithms, dimensions.of_softmax, labels.of_classes, self_pairs.of_labels),
@@ -88,10 +95,14 @@ class LossCall(TorchFunctionMode):
         output: The model's, the very object that the loss is given.
         targets: Those that the loss is given.
         names: The model's parameters' names, by id; without them, nothing is said of a first loss that is too high.
+        padding: Where the model's inputs hold padding, see `padded.padding_of`.
     """
 
-    def __init__(self, output: object, targets: object, names: Mapping[int, str] = NO_NAMES) -> None:
+    def __init__(
+        self, output: object, targets: object, names: Mapping[int, str] = NO_NAMES, padding: Sequence[Tensor] = ()
+    ) -> None:
         super().__init__()
+        self._padding = padding
         self._names = names
         self._output = [tensor for _, tensor in named_tensors(output, "output")]
         self._targets = targets
@@ -103,6 +114,7 @@ class LossCall(TorchFunctionMode):
         self._scale_read = False
         self._back: list[Tensor] = []  # from which a backward was called
         self._pairs, self._terms = self_pairs.Pairs(), Terms(self._output)
+        self._transforms, self._bounded = derivatives.Transforms(), Bounded()
         for tensor in self._output:
             self._mark(tensor, OUTPUT)
         for _, tensor in named_tensors(targets, "targets"):
@@ -126,12 +138,14 @@ class LossCall(TorchFunctionMode):
         if role:
             self._before(Call(name, args, keywords, tensors, self._role))
         result = func(*args, **keywords)
+        self._transforms.see(name, args)
         if func is torch.autograd.grad:
             self._say(left_out(derivatives.of_kinks)(args[0] if args else keywords["outputs"], result))
         if role and name in self_pairs.SEEN and tensors:
             self._say(left_out(self._pairs.see)(name, tensors, keywords, result))
         if role:
             self._terms.see(name, tensors, result)
+            left_out(self._bounded.see)(name, tensors, result)
             self._follow(name, tensors, result, role)
             if keywords.get("keepdim"):
                 self._pairing.update(id(one) for one in pytree.tree_leaves(result))
@@ -160,12 +174,17 @@ class LossCall(TorchFunctionMode):
             Findings, in the order in which they were met.
         """
         found = [*self._found.values(), *self._terms.findings()]
+        found += [] if any(one.name == TERM for one in found) else self._transforms.findings()
+        found += [] if loss is None or owns_its_loss(loss, self._output) else left_out(summed)(loss, self._output)
         if loss is not None and not any(one.name == given.LOGITS for one in found):
             found += self._in_graph(loss)
         if not reaches and not any(one.name == labels.CONSTANT for one in found):
-            found += constant(loss, self._output, self._targets, again)
+            held = constant(loss, self._output, self._targets, again)
+            found += self._bounded.told_in(held, (labels.CONSTANT, FLAT))
         if any(_is_same(one, loss) for one in self._back):
-            found.append(Finding(WENT_BACK, "error", BACKWARD, {"backward": len(self._back), "most": 0}, action=ONCE))
+            found.append(
+                Finding(derivatives.WENT_BACK, "error", BACKWARD, {"backward": len(self._back), "most": 0}, action=ONCE)
+            )
         return [one for one in found if trained or one.name != DETACHED]
 
     @property
@@ -200,11 +219,15 @@ class LossCall(TorchFunctionMode):
         self._refuse(call, found)
         if call.name in ("cross_entropy", "nll_loss") and not found:
             self._say(left_out(first.of_size)(call, self._names))
+        if call.name in ("cross_entropy", "nll_loss") and self._padding:
+            self._say(left_out(padded.of_padding)(call, self._padding))
         if call.name in _BY_NUMBER:
             self._say(left_out(compared.of_named)(call))
         elif call.name in _ARITHMETIC:
             sums = call.name in _SUMS  # of squares kept as a column and as a row: distances of all pairs
             self._say(left_out(compared.by_hand)(call, self._widened | self._pairing if sums else self._widened))
+        if call.name in _REGRESSIONS:
+            self._say(left_out(compared.of_moving)(call))
         if call.name in _REGRESSIONS or call.name in _SUBTRACTS or call.name == "gaussian_nll_loss":
             self._scale(call)
 

@@ -1,6 +1,6 @@
 """What to do where the way of a gradient is cut off, or stops at a function of steps: each cut has its own cure."""
 
-from gradwidgets.core.layers.causes.cut import COMPARISONS, CUTTING, Cut
+from gradwidgets.core.layers.causes.cut import ANEW, COMPARISONS, CUTTING, PARAMETER, Cut
 
 _CHOICES = ("argmax", "argmin", "argsort", "topk", "min", "max", "sort", "searchsorted", "bucketize")
 _CHOSEN = (
@@ -10,6 +10,14 @@ _CHOSEN = (
 _DETACHED = (
     "Take the detach out there; where it is meant, as in going straight through, give what is detached a term of the "
     "loss of its own, computed before the detach: for the codes q that are looked up for z, mse(q, z.detach())."
+)
+_ANEW = (
+    "torch.tensor makes new numbers of old ones, without the way back, whatever its requires_grad: torch.stack puts "
+    "tensors together and keeps it, sum(losses) adds them up."
+)
+_WRAPPED = (
+    "Use what it is made of as it is: an nn.Parameter that is made in forward is a new one each time, without the way "
+    "back to what it was made of, and no optimizer knows it. F.linear(x, weight) takes any tensor."
 )
 _QUIET = (
     "Let it run with gradients: outside of no_grad, inference_mode and set_grad_enabled(False); or say by "
@@ -42,6 +50,8 @@ def cure(cut: Cut) -> str:
         return ""
     if cut.quiet:
         return _QUIET
+    if cut.operation in (PARAMETER, ANEW):
+        return _WRAPPED if cut.operation == PARAMETER else _ANEW
     if cut.operation in CUTTING:
         return _DETACHED
     if cut.operation.strip("_") in COMPARISONS:

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from gradwidgets.core.layers.passes.rows import ROOT
 from gradwidgets.core.layers.passes.stats import LayerStats
+from gradwidgets.core.layers.passes.underflow import SCALE_IT
 from gradwidgets.core.layers.verdicts.draws import cutting
 from gradwidgets.core.layers.verdicts.units import DEAD, SATURATED
 from gradwidgets.core.layers.verdicts.verdict import Judged, listed, unless_fresh
@@ -19,10 +20,6 @@ from gradwidgets.core.results.wording import number
 _UNDERFLOW = (
     "{} a gradient of exactly 0 by half precision: it underflows, for float16 holds no number below 6e−8; of a loss "
     "that is scaled up, there is one"
-)
-_SCALE = (
-    "Scale the loss before the way back and the gradients after it (torch.amp.GradScaler), keep such layers in "
-    "float32, or take bfloat16, which holds numbers as small as float32 does."
 )
 _NUMBERS = re.compile(r"(\d+)")
 Layers = list[tuple[int, LayerStats]]
@@ -71,7 +68,7 @@ def no_gradient(judged: Judged) -> list[Finding]:
     zero = [one for one in zero if one not in small]
     found += _beside(judged)
     if small:
-        found.append(_about(small, len(judged.trained), "error", _UNDERFLOW.format(_gets(small)), _SCALE))
+        found.append(_about(small, len(judged.trained), "error", _UNDERFLOW.format(_gets(small)), SCALE_IT))
     met = judged.is_met and zero and _by_loss_alone(judged, zero)
     if zero and not _faded(judged) and not _is_told(judged, zero) and not met:
         found.append(unless_fresh(judged, _of_zeroed(judged, _nothing_arrives(judged, zero))))

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from gradwidgets.core.layers.passes.passes import copied
-from gradwidgets.core.layers.preflight.losses.flat import flat
+from gradwidgets.core.layers.preflight.losses.value.flat import flat
 from gradwidgets.core.layers.preflight.made import behind, maker, short
 from gradwidgets.core.layers.preflight.reading import left_out, numbers
 from gradwidgets.core.results.finding import Finding

@@ -1,0 +1,73 @@
+"""Places of padding that a loss asks an answer for: what is learned first is to say padding."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from gradwidgets.core.layers.preflight.losses.call import Call
+from gradwidgets.core.layers.preflight.reading import named_tensors
+from gradwidgets.core.results.finding import Finding
+from gradwidgets.core.results.wording import percent
+
+PADDED = "padded_targets"
+_MUCH = 0.1  # of what a loss counts
+_LEFT_OUT = -100  # as torch has it
+
+
+def padding_of(model: nn.Module, inputs: object) -> list[Tensor]:
+    """Where the inputs hold padding: flags for each tensor of tokens that ends or begins with a table's padding."""
+    tokens = {one.padding_idx for one in model.modules() if isinstance(one, nn.Embedding)} - {None}
+    given = [one for _, one in named_tensors(inputs, "inputs") if one.ndim == 2 and one.dtype is torch.long]
+    flags = [one == token for one in given for token in tokens] if tokens else []
+    return [one for one in flags if bool(one.any()) and _at_an_end(one)]
+
+
+def _at_an_end(flags: Tensor) -> bool:
+    """Whether in every row, what is set is all at the end, or all at the beginning; and in no row all."""
+    steps = flags.long().diff(dim=1)
+    return not bool(flags.all(1).any()) and (bool((steps >= 0).all()) or bool((steps <= 0).all()))
+
+
+def of_padding(call: Call, padding: Sequence[Tensor]) -> list[Finding]:
+    """`cross_entropy` and `nll_loss`, of targets of which some stand where the inputs are padding.
+
+    Args:
+        call: The call.
+        padding: See `padding_of`.
+    """
+    y = call.second
+    ignored = call.get(4, "ignore_index", _LEFT_OUT)
+    if y is None or y.is_floating_point() or call.get(6, "reduction", "mean") == "none":
+        return []
+    for flags in padding:
+        if y.shape != flags.shape and y.shape != (flags.numel(),):
+            continue
+        # Of padding in front, the last place may be asked for the first word.
+        inside = flags & torch.cat([flags[:, 1:], torch.ones_like(flags[:, :1])], 1)
+        there = y.reshape(flags.shape)[inside]
+        if not len(there):
+            continue
+        asked = int(there[0])
+        if asked != ignored and bool((there == asked).all()) and not _weighs_nothing(call, asked):
+            counted = int((y != ignored).sum())
+            return [_told(call.name, asked, len(there), counted)]
+    return []
+
+
+def _weighs_nothing(call: Call, label: int) -> bool:
+    weight = call.get(2, "weight")
+    return isinstance(weight, Tensor) and float(weight[label]) == 0
+
+
+def _told(name: str, asked: int, there: int, counted: int) -> Finding:
+    share = there / counted
+    message = (
+        f"{there:,} of the {counted:,} targets that {name} counts ({percent(share)}) stand where the inputs are "
+        f"padding, and all ask for {asked}: what is learned first, and best, is to answer that"
+    )
+    action = (
+        f"{name}(…, ignore_index={asked}), if nothing else is asked for by {asked}; else set these targets to −100."
+    )
+    evidence = {"padding": there, "targets": counted, "share": share, "asked": asked, "threshold": _MUCH}
+    return Finding(PADDED, "warning" if share >= _MUCH else "info", message, evidence, action=action)
