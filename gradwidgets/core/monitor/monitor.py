@@ -104,7 +104,7 @@ class GradientMonitor:
         keep = _whole("keep", keep, 2)
         self._sampler = Sampler(model, optimizer is not None, activations, self._updates, keep, scaler)
         self._first = FirstLook() if _yes_or_no("preflight", preflight) else None
-        self._given = Given()
+        self._given = Given(self._sampler.inputs)
         if self._first is not None:
             self._sampler.strays = self._first.strayed
         self._handles: list = []
@@ -392,6 +392,7 @@ class GradientMonitor:
             raise RuntimeError("sample_next() works inside the monitor's with block")
         if self._pace.due != self._steps + 1:
             self._pace.due = self._steps + 1
+            self._sampler.inputs.due = True
             self._sampler.prepare()
 
     def __repr__(self) -> str:
@@ -461,6 +462,7 @@ class GradientMonitor:
             taps.spent = self._pending = 0.0
         self._pace.passed(self._steps, begin, took, sampled)
         if self._pace.due == self._steps + 1:
+            self._sampler.inputs.due = True
             self._sampler.prepare()
         elif taps.handles:
             taps.disarm()

@@ -121,3 +121,17 @@ def _moves(*quantities: Tensor) -> bool:
     values = values[:, values.isfinite().all(0)]
     spread = values.std(0) / values.mean(0).clamp(min=1e-300)
     return bool((spread > _VARIES).any())
+
+
+def clipped_late(judged: JudgedRecord) -> list[Finding]:
+    """Gradients that are made shorter after the step that they were for."""
+    told = judged.history.rescaled
+    if not told or told["of"] < _SAMPLES or told["steps"] < _MOSTLY * told["of"]:
+        return []
+    cut = "" if not told["shorter"] else f", {told['shorter']:,} times to something shorter"
+    message = (
+        f"the gradients are multiplied by a number after optimizer.step(), at {told['steps']:,} of {told['of']:,} steps "
+        f"that were looked at{cut}, and then taken away unused: a clip that comes behind the step clips nothing"
+    )
+    action = "Call clip_grad_norm_ between backward() and optimizer.step()."
+    return [Finding("clipped_late", "warning", message, dict(told) | {"threshold": _MOSTLY}, action=action)]
