@@ -295,6 +295,7 @@ class GradientMonitor:
         """Have the step of a striking loss sampled: what the gradients are there, is asked next."""
         if not self._active or not isinstance(value, float) or not self._striking(value):
             return
+        self._given.look()
         if self._first is not None and not math.isfinite(value):
             self._first.add(self._given.findings(self._loss.step_of(self._steps - self._in_closure)))
         if math.isfinite(value) and self._pace.every != "auto":
@@ -460,6 +461,7 @@ class GradientMonitor:
             # Hooks in the forward pass, and what was done after the last sample.
             took += taps.spent + self._pending
             taps.spent = self._pending = 0.0
+        self._sampler.inputs.new = None  # of a step that is over
         self._pace.passed(self._steps, begin, took, sampled)
         if self._pace.due == self._steps + 1:
             self._sampler.inputs.due = True

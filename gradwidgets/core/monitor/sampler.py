@@ -14,7 +14,7 @@ from gradwidgets.core.monitor.owners import LayerTable, Owned, Written, listed, 
 from gradwidgets.core.monitor.taps import Taps
 from gradwidgets.core.monitor.training.after_step import AfterStep
 from gradwidgets.core.monitor.training.between import Between, Rivals
-from gradwidgets.core.monitor.training.classes_asked import asked_class
+from gradwidgets.core.monitor.training.classes_asked import Pulls, asked_class
 from gradwidgets.core.monitor.training.cut_graphs import CutLook
 from gradwidgets.core.monitor.training.first_graph import StandStill
 from gradwidgets.core.monitor.training.first_pass import FirstLook
@@ -71,8 +71,9 @@ class Sampler:
         self._written = Written()
         self._between, self._rivals, self._cut = Between(), Rivals(), CutLook()
         self._steppers, self._thrown, self._leftover = Steppers(), Thrown(), Leftover()
-        self.inputs, self._after = InputsSeen(), AfterStep()
+        self.inputs, self._after, self._pulls = InputsSeen(), AfterStep(), Pulls()
         self._setting: dict[str, object] = {}
+        self._taught = 0  # parameters that ask for a gradient
         self._given: dict[str, object] = {}
         self._entered = False
         self._turned_off: dict[str, int] = {}
@@ -145,6 +146,7 @@ class Sampler:
         more |= {"swings": self._steppers.swings, "thrown": self._thrown.told, "rounded": self._between.rounded}
         more["leftover"] = self._leftover.told
         more |= {"setting": self._setting, "inputs": self.inputs.told, "rescaled": self._after.told}
+        more["pulls"] = self._pulls.told
         more["optimizers"] = self._steppers.told | self._given | {"entered": self._entered, "noted": self.noted}
         more["optimizers"] |= {"late": self.late, "begun": self.begun, "replaced": "replaced by" in self.notes}
         more |= {"waiting": self.waiting, "chance": self._targets.chance, "size": self._targets.size}
@@ -260,6 +262,7 @@ class Sampler:
             trained = (optimizer is not None and self.share_of(optimizer)) or owned
             head = self.batch, writes_of(trained), *self._written(trained), *settings_of(optimizer), self._mode()
             head = *head, asked_class(self._table.owned, self._outputs)
+            self._pulls.add(self._table.owned, self._outputs)
             self._record.add(step, seconds, self.loss, numbers, layers, *head)
             return True
         self._failures += 1
@@ -368,7 +371,9 @@ class Sampler:
 
     def _note_unheld(self, optimizer) -> None:
         """Look for gradients that no optimizer takes; those that have yet to make their first step get time for it."""
-        due = len(self._record) in (0, 2) or len(self._record) % _LOOK_EVERY == 0
+        taught = sum(one.parameter.requires_grad for one in self._table.owned)
+        due = len(self._record) in (0, 2) or len(self._record) % _LOOK_EVERY == 0 or taught != self._taught
+        self._taught = taught
         if optimizer is None or not due or not (self._one or len(self._record)):
             return
         held = {id(one) for _, _, those in self._held.values() for one in those}

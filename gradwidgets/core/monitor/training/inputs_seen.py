@@ -12,12 +12,13 @@ class InputsSeen:
 
     Attributes:
         due: Whether the step that comes is sampled, and its inputs have yet to be seen.
+        new: Those numbers of the step that comes; None before.
     """
 
     def __init__(self) -> None:
         self.due = True
         self._first: Tensor | None = None
-        self._new: Tensor | None = None
+        self.new: Tensor | None = None
         self._same = 0
         self._steps: list[int] = []
         self._sizes: list[float] = []
@@ -29,11 +30,11 @@ class InputsSeen:
             return
         flat = tensor.detach()
         flat = flat.view(-1) if flat.is_contiguous() else flat.reshape(-1)
-        self._new = flat[:: -(-flat.numel() // _NUMBERS) | 1].clone()
+        self.new = flat[:: -(-flat.numel() // _NUMBERS) | 1].clone()
 
     def sampled(self, step: int) -> None:
         """That step is sampled now."""
-        new, self._new = self._new, None
+        new, self.new = self.new, None
         if new is None or len(self._steps) >= _MOST:
             return
         if self._first is None:
@@ -44,7 +45,7 @@ class InputsSeen:
 
     @property
     def told(self) -> dict[str, object]:
-        """At which "steps" inputs were seen, their "sizes" (root mean squares), and how many are the "same" as first."""
+        """At which "steps" inputs were seen, their "sizes" (root mean squares), and how many are the "same"."""
         if not self._steps:
             return {}
         return {"steps": self._steps[:], "sizes": self._sizes[:], "same": self._same}

@@ -48,6 +48,12 @@ class Given:
         self._targets = _held([("targets", targets)])
         self._labels = None if self._targets else TensorWeakRef(targets)
 
+    def look(self) -> None:
+        """See the inputs of the pass that is just over, while they are there: its step is to be sampled after all."""
+        there = _there(self._inputs[:1])
+        if there and self._seen.new is None:
+            self._seen.see(there[0][1])
+
     def findings(self, step: int) -> list[Finding]:
         """What is not finite in them, which are of this step."""
         found = data_findings(_there(self._inputs), _there(self._targets)) + _ignored(self._labels and self._labels())

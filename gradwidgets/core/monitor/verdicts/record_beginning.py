@@ -20,7 +20,7 @@ def learns_nothing(judged: JudgedRecord) -> bool:
         return False
     first, last = values[: max(5, len(values) // 10)], values[-len(values) // 4 :]
     begun, end, guess = float(first.mean()), float(last.mean()), judged.likely_guess
-    return begun > 0 and end > _LEARNED * begun and not (guess > 0 and end < _LEARNED * guess)
+    return begun > 0 and end > _LEARNED * (min(begun, guess) if guess > 0 else begun)
 
 
 def zero_weights(judged: JudgedRecord) -> list[Finding]:
@@ -68,6 +68,10 @@ def frozen(judged: JudgedRecord) -> list[Finding]:
     told = judged.history.setting.get("frozen") or {}
     if not told or not told["share"] > _FROZEN or not learns_nothing(judged):
         return []
+    columns = [column for column in judged.weighted if judged.history.layers[column] in told["layers"]]
+    norm, (_, values) = judged.history.norm[:, columns].nan_to_num(nan=0.0), judged.losses
+    if bool((norm != norm[0]).any()) or float(values[0]) < _LEARNED * judged.likely_guess:
+        return []  # thawed on the way; or of what was learned before
     names = told["layers"]
     message = (
         f"{percent(told['share'])} of the model's numbers are frozen (requires_grad is False in {listed(names)}), and "

@@ -1,6 +1,5 @@
 """A loss that breaks off at one step and stays up, or that leaps at every so many steps and is back at once."""
 
-
 import torch
 from torch import Tensor
 
@@ -15,7 +14,8 @@ _RISE, _NOISE = 1.5, 4.0  # times the level before; times what the losses vary b
 _FALLEN = 0.7  # of the first loss, before it breaks off
 _GUESS = 0.9  # of what a guess costs, from where on nothing is known any more
 _STAYS = 1.4  # times the level before, in every part of what follows
-_SCALE = 3.0  # times what inputs were
+_LEAST = 1e-3  # of the median: a loss of 0 has no logarithm
+_SCALE, _SEEN = 3.0, 3  # times what inputs were; steps at which they were seen before
 _LEAP, _TIMES = 2.5, 4  # times the median around; how often
 _AROUND = 5  # losses on each side
 
@@ -23,7 +23,7 @@ _AROUND = 5  # losses on each side
 def sudden_rise(judged: JudgedRecord) -> list[Finding]:
     """What was learned is of no use from one step to the next, though that step was of a usual size."""
     steps, values = judged.losses
-    if len(values) < _LOSSES or judged.takes_turns or not bool(values.isfinite().all()) or bool((values <= 0).any()):
+    if len(values) < _LOSSES or judged.takes_turns or not bool(values.isfinite().all()) or bool((values < 0).any()):
         return []
     place = _break(values)
     if place is None:
@@ -59,18 +59,18 @@ def sudden_rise(judged: JudgedRecord) -> list[Finding]:
 
 def _break(values: Tensor) -> int | None:
     """Where the losses of one side are all above those of the other, and stay so."""
-    logs = values.log()
+    logs = values.clamp(min=_LEAST * float(values.median())).log()
     best, place = 0.0, None
     mean = logs.unfold(0, _SIDE, 1).mean(1)
     for k in range(2 * _SIDE, len(values) - 2 * _SIDE):
         gap = float(mean[k] - mean[k - _SIDE])
         if gap > best:
             best, place = gap, k
-    if place is None:
+    if place is None or not float(values.median()) > 0:
         return None
     # The mean is smooth: the break itself is at the largest single rise near by.
     near = range(max(1, place - 2), min(len(values) - _SIDE, place + 3))
-    place = max(near, key=lambda k: float(values[k : k + 3].median() - values[k - 3 : k].median()))
+    place = max(near, key=lambda k: float(values[k : k + 3].min() - values[max(0, k - 3) : k].max()))
     before, after = values[place - 2 * _SIDE : place], values[place:]
     level = float(before.median())
     noise = float((before - level).abs().median()) * 1.5
@@ -87,18 +87,17 @@ def _scaled_at(judged: JudgedRecord, step: int) -> tuple[float, float] | None:
         return None
     before = [size for at, size in zip(told["steps"], told["sizes"], strict=True) if at < step]
     after = [size for at, size in zip(told["steps"], told["sizes"], strict=True) if at >= step]
-    if len(before) < 3 or len(after) < 3:
+    if len(before) < _SEEN or not after:
         return None
     small, large = (float(torch.tensor(one).median()) for one in (before, after))
-    apart = max(small, large) > _SCALE * min(small, large) > 0
     low, high = (max(before), min(after)) if large > small else (max(after), min(before))
-    return (small, large) if apart and low < high else None
+    return (small, large) if high > _SCALE * low > 0 else None
 
 
 def bad_batch(judged: JudgedRecord) -> list[Finding]:
     """Single losses far above those around, at equal distances: one batch of an epoch is unlike the others."""
     steps, values = judged.losses
-    if len(values) < _LOSSES or judged.takes_turns or not bool(values.isfinite().all()) or bool((values <= 0).any()):
+    if len(values) < _LOSSES or judged.takes_turns or not bool(values.isfinite().all()) or bool((values < 0).any()):
         return []
     leaps = [k for k in range(_AROUND, len(values) - 1) if _leaps(values, k)]
     if len(leaps) < _TIMES:

@@ -8,6 +8,7 @@ from gradwidgets.core.monitor.verdicts.record_finite import not_finite
 from gradwidgets.core.monitor.verdicts.record_given import cut, evaluation, one_class, same_batch, target_scale
 from gradwidgets.core.monitor.verdicts.record_gradients import (
     added_up,
+    underflow,
     unheld,
     unlisted,
     without,
@@ -15,8 +16,9 @@ from gradwidgets.core.monitor.verdicts.record_gradients import (
 from gradwidgets.core.monitor.verdicts.record_jumps import jumped, momentum
 from gradwidgets.core.monitor.verdicts.record_level import above_a_guess
 from gradwidgets.core.monitor.verdicts.record_loss import by_frequencies, diverging, guessing, single
-from gradwidgets.core.monitor.verdicts.record_order import one_after_the_other
-from gradwidgets.core.monitor.verdicts.steps.record_clips import always_clipped, clipped_late
+from gradwidgets.core.monitor.verdicts.record_order import one_after_the_other, sorted_classes
+from gradwidgets.core.monitor.verdicts.record_turns import unbalanced
+from gradwidgets.core.monitor.verdicts.steps.record_clips import always_clipped, clipped_late, scaled
 from gradwidgets.core.monitor.verdicts.steps.record_optimizers import made_anew, no_step, none_held, stopped
 from gradwidgets.core.monitor.verdicts.steps.record_outside import drawn_again, drawn_back, two_optimizers
 from gradwidgets.core.monitor.verdicts.steps.record_raised import raised_rate
@@ -50,6 +52,21 @@ RECORD_CHECKS: dict[str, Check] = {
         "each gradient moves the weights twice, by rules that do not know of each other",
         "Give each parameter to one optimizer.",
         two_optimizers,
+    ),
+    "unbalanced": Check(
+        "of two that train against each other one learns nothing any more",
+        "Hold the one back whose loss is next to nothing.",
+        unbalanced,
+    ),
+    "scaled": Check(
+        "steps are as many times too long",
+        "Call scaler.step(optimizer).",
+        scaled,
+    ),
+    "underflow": Check(
+        "gradients that are 0 teach nothing",
+        "Scale the loss, or take bfloat16.",
+        underflow,
     ),
     "zero_weights": Check(
         "weights of 0 behind weights of 0 get no gradient and stay 0",
@@ -104,7 +121,8 @@ RECORD_CHECKS: dict[str, Check] = {
     "one_class_a_batch": Check(
         "each batch undoes what the last one taught",
         "Shuffle.",
-        lambda judged: [] if one_class(judged) else one_after_the_other(judged),  # of targets, said by "one_class"
+        # Of targets it is said by "one_class".
+        lambda judged: [] if one_class(judged) else one_after_the_other(judged) or sorted_classes(judged),
     ),
     "same_batch": Check(
         "what is learned is one batch",
@@ -294,7 +312,10 @@ EXPLAINS = {
     "added_up": ("diverging", "large_updates", "always_clipped", "left_over"),
     "past_losses": ("added_up", "diverging", "large_updates", "always_clipped"),
     "no_gradient": ("guessing", "small_updates", "cut"),
-    "zero_weights": ("no_gradient", "unused", "guessing", "small_updates", "died"),
+    "unbalanced": ("diverging", "large_updates"),
+    "scaled": ("diverging", "large_updates"),
+    "underflow": ("guessing", "small_updates", "rounding"),
+    "zero_weights": ("no_gradient", "frozen", "underflow", "unused", "guessing", "small_updates", "died"),
     "frozen": ("guessing",),
     "dropout": ("guessing", "died"),
     "eps": ("guessing", "small_updates"),
@@ -334,6 +355,8 @@ LEADS_TO = {
     "target_scale": ("non_finite", "diverging", "large_updates", "died"),
     "cut": ("diverging",),
     "momentum": ("non_finite", "diverging", "large_updates", "died"),
+    "unbalanced": ("non_finite", "diverging", "died"),
+    "scaled": ("non_finite", "diverging", "large_updates", "died", "guessing"),
     "raised_rate": ("non_finite", "diverging", "large_updates", "died"),
     "clipped_late": ("non_finite", "diverging", "large_updates", "died"),
     "diverging": ("died",),

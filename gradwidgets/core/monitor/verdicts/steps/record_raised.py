@@ -11,7 +11,7 @@ from gradwidgets.core.results.wording import number
 
 _SAMPLES, _LOSSES, _PARTS = 8, 40, 10
 _RAISED = 3.0  # times the rate at which the loss was best: a warm-up's last steps raise it by less
-_AT_ONCE = 2.5  # times, from one sample to the next: a schedule of many steps raises it by less
+_AT_ONCE = 0.7  # of the way, on a logarithmic scale, from one sample to the next
 _LOST = 1.5  # times the best level
 _BEGAN = 0.7  # of the level at first: what was gained is mostly gone
 
@@ -48,7 +48,7 @@ def _best(values: Tensor) -> tuple[int | None, float]:
 def _is_lost(values: Tensor, level: float) -> bool:
     first, last = values[: max(1, len(values) // _PARTS)], values[-len(values) // _PARTS :]
     end = float(last.median()) if bool(last.isfinite().all()) else math.inf
-    return end > _LOST * level and end > _BEGAN * float(first.median()) or end > 10 * float(first.median())
+    return (end > _LOST * level and end > _BEGAN * float(first.median())) or end > 10 * float(first.median())
 
 
 def _told(judged: JudgedRecord, was: float, rates: Tensor, at: Tensor, until: int) -> Finding:
@@ -56,7 +56,7 @@ def _told(judged: JudgedRecord, was: float, rates: Tensor, at: Tensor, until: in
     most = int(ratios.argmax())
     low, high = float(rates[most]), float(rates[most + 1])
     evidence: dict[str, object] = {"rate at the lowest loss": was, "highest": float(rates.max()), "until step": until}
-    if float(ratios.max()) > _AT_ONCE and high / low > _RAISED:
+    if math.log(high / low) > _AT_ONCE * math.log(float(rates.max()) / was):
         earlier = int(at[most - 1]) if most else until
         where = f"between steps {earlier:,} and {int(at[most]):,}"
         evidence["step"] = int(at[most])
@@ -73,7 +73,7 @@ def _told(judged: JudgedRecord, was: float, rates: Tensor, at: Tensor, until: in
         )
         action = (
             "Look at the schedule: a gamma above 1, a warm-up whose last factor is too high or that never ends, a "
-            f"search for a learning rate that is left on. Let it go up to about {number(was, 2)} at most, and then down."
+            f"search for a learning rate that is left on. Let it go up to about {number(was, 2)} at most."
         )
     message += f", and the loss, at its lowest about step {until:,} with a rate of {number(was, 2)}, is lost by it"
     return Finding("raised_rate", "warning", message, evidence, action=action)
