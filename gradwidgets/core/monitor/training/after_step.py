@@ -8,7 +8,7 @@ from gradwidgets.core.monitor.owners import Owned
 from gradwidgets.core.monitor.training.thrown import is_dense
 
 _STEPS = 48  # that are looked at
-_SMALL = 1 << 16  # numbers of a gradient that is held until the next step
+_FEW, _SMALL = 8, 1 << 16  # numbers of a gradient that is held until the next step: one by itself has no direction
 _ALONG = 1e-4  # below a cosine of 1
 
 
@@ -30,7 +30,7 @@ class AfterStep:
         """A step is over."""
         if self.of >= _STEPS:
             return
-        some = [one for one in owned if one.plain and one.size <= _SMALL and is_dense(one.parameter)]
+        some = [one for one in owned if one.plain and _FEW <= one.size <= _SMALL and is_dense(one.parameter)]
         if some:
             gradient = some[-1].parameter.grad
             self._held = gradient, gradient._version, gradient.clone()

@@ -81,7 +81,8 @@ def frozen(judged: JudgedRecord) -> list[Finding]:
         "If these layers are to be trained, call requires_grad_(True) on them and give them to the optimizer; if they "
         "are meant to be frozen, load what they have learned before the training."
     )
-    return [Finding("frozen", "warning", message, dict(told) | {"threshold": _FROZEN}, action=action)]
+    # That a body is left as it was drawn may be meant so, as long as its head learns something.
+    return [Finding("frozen", "info", message, dict(told) | {"threshold": _FROZEN}, action=action)]
 
 
 def large_eps(judged: JudgedRecord) -> list[Finding]:

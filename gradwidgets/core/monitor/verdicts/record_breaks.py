@@ -30,14 +30,17 @@ def sudden_rise(judged: JudgedRecord) -> list[Finding]:
         return []
     before, after = float(values[place - _SIDE : place].median()), float(values[place:].median())
     step, guess = int(steps[place]), judged.likely_guess
+    begun = guess if guess > 0 else float(values[:_SIDE].median())
     scaled = _scaled_at(judged, step)
-    if not scaled and not (steps_are_small(judged) and guess > 0 and after > _GUESS * guess):
+    if not scaled and not (steps_are_small(judged) and after > _GUESS * begun):
         return []
     message = f"up to step {int(steps[place - 1]):,} the loss is about {number(before, 2)}, from step {step:,} on "
     message += f"about {number(after, 2)}" + (
-        f", no better than a guess ({number(guess, 3)})" if guess > 0 and after > _GUESS * guess else ""
+        f", no better than {'a guess' if guess > 0 else 'at first'} ({number(begun, 3)})"
+        if after > _GUESS * begun
+        else ""
     )
-    evidence: dict[str, object] = {"step": step, "before": before, "after": after, "guess": guess}
+    evidence: dict[str, object] = {"step": step, "before": before, "after": after, "guess": begun}
     if scaled:
         small, large = scaled
         evidence |= {"inputs before": small, "inputs after": large}

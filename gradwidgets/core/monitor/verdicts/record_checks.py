@@ -355,6 +355,7 @@ LEADS_TO = {
     "target_scale": ("non_finite", "diverging", "large_updates", "died"),
     "cut": ("diverging",),
     "momentum": ("non_finite", "diverging", "large_updates", "died"),
+    "frozen": ("guessing",),
     "unbalanced": ("non_finite", "diverging", "died"),
     "scaled": ("non_finite", "diverging", "large_updates", "died", "guessing"),
     "raised_rate": ("non_finite", "diverging", "large_updates", "died"),

@@ -17,7 +17,7 @@ _EASY = 0.5  # of the first loss, where there is nothing to tell apart
 _MANY = 500  # samples, of which a rare class would have come
 _MOSTLY, _CHANCE = 0.5, 0.1  # shares of batches of one class, as they come and as they would if shuffled
 _SOME = 3  # samples in evaluation mode
-_SEEN = 10  # steps whose inputs were seen
+_SEEN, _BY_HEART = 10, 0.1  # steps whose inputs were seen; of the first loss
 _KNEW = 0.5  # of what a guess costs
 
 
@@ -110,21 +110,36 @@ def same_batch(judged: JudgedRecord) -> list[Finding]:
     return [Finding("same_batch", "info", message, {"batches": int(chance["batches"])}, action=action)]
 
 
-def _same_inputs(judged: JudgedRecord) -> list[Finding]:
-    """The very same inputs at each sampled step, where nothing is told of the targets."""
+def same_inputs(judged: JudgedRecord) -> str:
+    """That inputs are the very same at each sampled step, in words; "" where they are not."""
     told, size = judged.history.inputs, judged.history.size
     if not told or told["same"] < len(told["steps"]) or told["same"] < _SEEN or judged.takes_turns:
+        return ""
+    samples = f" ({size:,} samples)" if size > 1 else ""
+    return f"the inputs are the very same at all {told['same']:,} steps at which they were looked at{samples}"
+
+
+def _same_inputs(judged: JudgedRecord) -> list[Finding]:
+    """The very same inputs at each sampled step, where nothing is told of the targets."""
+    told, (_, values) = judged.history.inputs, judged.losses
+    same = same_inputs(judged)
+    if (
+        not same
+        or len(values) < _LOSSES
+        or not float(values[-len(values) // 4 :].mean()) < _BY_HEART * float(values[0])
+    ):
         return []
     message = (
-        f"the inputs are the very same at all {told['same']:,} steps at which they were looked at"
-        f"{f' ({size:,} samples)' if size > 1 else ''}: unless these are all of the data, the loss is of one batch "
-        "alone, which is learned by heart"
+        f"{same}: unless these are all of the data, the loss, which is down to {number(float(values[-1]), 2)}, is of "
+        "one batch alone, and that is learned by heart"
     )
     action = (
         "If they are all of the data, or one batch is to be learned by heart, all is well. Else go through the loader "
         "(for inputs, targets in loader): next(iter(loader)) within the loop begins anew each time."
     )
-    return [Finding("same_batch", "info", message, {"looked at": told["same"], "size": size}, action=action)]
+    return [
+        Finding("same_batch", "info", message, {"looked at": told["same"], "size": judged.history.size}, action=action)
+    ]
 
 
 def _is_easy(judged: JudgedRecord) -> bool:

@@ -127,6 +127,8 @@ def _moves(*quantities: Tensor) -> bool:
 def clipped_late(judged: JudgedRecord) -> list[Finding]:
     """Gradients that are made shorter after the step that they were for."""
     told = judged.history.rescaled
+    if sum(one["made"] for one in judged.history.optimizers.get("lines", []) if one["held"]) != 1:
+        return []  # a clip in time for another optimizer may be of all gradients
     if not told or told["of"] < _SAMPLES or told["steps"] < _MOSTLY * told["of"]:
         return []
     cut = "" if not told["shorter"] else f", {told['shorter']:,} times to something shorter"

@@ -13,7 +13,8 @@ _SAMPLES, _LOSSES, _PARTS = 8, 40, 10
 _RAISED = 3.0  # times the rate at which the loss was best: a warm-up's last steps raise it by less
 _AT_ONCE = 0.7  # of the way, on a logarithmic scale, from one sample to the next
 _LOST = 1.5  # times the best level
-_BEGAN = 0.7  # of the level at first: what was gained is mostly gone
+_NEAR = 1.25  # times the lowest level: the last loss that is still about there
+_GONE = 0.3  # of what was gained
 
 
 def raised_rate(judged: JudgedRecord) -> list[Finding]:
@@ -42,13 +43,15 @@ def _best(values: Tensor) -> tuple[int | None, float]:
     lowest = min(range(_PARTS), key=known.__getitem__)
     if lowest == _PARTS - 1 or not 0 < known[lowest] < math.inf:
         return None, math.nan
-    return sum(len(one) for one in parts[: lowest + 1]) - 1, known[lowest]
+    level, end = known[lowest], sum(len(one) for one in parts[: lowest + 1])
+    low = (values[:end] <= _NEAR * level).nonzero().flatten()
+    return int(low[-1]), level
 
 
 def _is_lost(values: Tensor, level: float) -> bool:
     first, last = values[: max(1, len(values) // _PARTS)], values[-len(values) // _PARTS :]
-    end = float(last.median()) if bool(last.isfinite().all()) else math.inf
-    return (end > _LOST * level and end > _BEGAN * float(first.median())) or end > 10 * float(first.median())
+    end, begun = float(last.median()) if bool(last.isfinite().all()) else math.inf, float(first.median())
+    return end > max(_LOST * level, level + _GONE * (begun - level))
 
 
 def _told(judged: JudgedRecord, was: float, rates: Tensor, at: Tensor, until: int) -> Finding:
