@@ -17,7 +17,7 @@ from gradwidgets.core.monitor.sampler import Sampler
 from gradwidgets.core.monitor.taps import Hook, take_away
 from gradwidgets.core.monitor.training.closures import FirstCall
 from gradwidgets.core.monitor.training.first_pass import FirstLook
-from gradwidgets.core.monitor.training.last_batch import Given
+from gradwidgets.core.monitor.training.given.last_batch import Given
 from gradwidgets.core.monitor.training.noted_loss import Losses, LossRecord, NotedLoss, Striking, loss_value
 from gradwidgets.core.results.wording import counted, percent
 from gradwidgets.core.subject.home import at_home

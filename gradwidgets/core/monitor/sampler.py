@@ -13,20 +13,20 @@ from gradwidgets.core.monitor.numbers import gradient_numbers
 from gradwidgets.core.monitor.owners import LayerTable, Owned, Written, listed, writes_of
 from gradwidgets.core.monitor.taps import Taps
 from gradwidgets.core.monitor.training.after_step import AfterStep
+from gradwidgets.core.monitor.training.beginning import setting_of
 from gradwidgets.core.monitor.training.between import Between, Rivals
-from gradwidgets.core.monitor.training.classes_asked import Pulls, asked_class
 from gradwidgets.core.monitor.training.cut_graphs import CutLook
 from gradwidgets.core.monitor.training.first_graph import StandStill
 from gradwidgets.core.monitor.training.first_pass import FirstLook
-from gradwidgets.core.monitor.training.inputs_seen import InputsSeen
+from gradwidgets.core.monitor.training.given.classes_asked import Pulls, asked_class, of_last_bias
+from gradwidgets.core.monitor.training.given.inputs_seen import InputsSeen
+from gradwidgets.core.monitor.training.given.target_levels import TargetRecord
 from gradwidgets.core.monitor.training.leftovers import Leftover
 from gradwidgets.core.monitor.training.modes import is_evaluating, turned_off
 from gradwidgets.core.monitor.training.noted_loss import Losses
 from gradwidgets.core.monitor.training.optimizer_settings import rule_of, settings_of, shares_of
 from gradwidgets.core.monitor.training.scaling import scale_of
-from gradwidgets.core.monitor.training.setting import setting_of
 from gradwidgets.core.monitor.training.steppers import Steppers
-from gradwidgets.core.monitor.training.target_levels import TargetRecord
 from gradwidgets.core.monitor.training.thrown import Thrown
 from gradwidgets.core.monitor.updates import Updates, plain_lr
 
@@ -261,8 +261,9 @@ class Sampler:
             # What nobody trains may add up.
             trained = (optimizer is not None and self.share_of(optimizer)) or owned
             head = self.batch, writes_of(trained), *self._written(trained), *settings_of(optimizer), self._mode()
-            head = *head, asked_class(self._table.owned, self._outputs)
-            self._pulls.add(self._table.owned, self._outputs)
+            bias = of_last_bias(self._table.owned, self._outputs)
+            head = *head, asked_class(bias)
+            self._pulls.add(bias)
             self._record.add(step, seconds, self.loss, numbers, layers, *head)
             return True
         self._failures += 1

@@ -30,9 +30,10 @@ class AfterStep:
         """A step is over."""
         if self.of >= _STEPS:
             return
-        some = [one for one in owned if one.plain and _FEW <= one.size <= _SMALL and is_dense(one.parameter)]
-        if some:
-            gradient = some[-1].parameter.grad
+        some = (one.parameter for one in reversed(owned) if one.plain and _FEW <= one.size <= _SMALL)
+        parameter = next(filter(is_dense, some), None)
+        if parameter is not None:
+            gradient = parameter.grad
             self._held = gradient, gradient._version, gradient.clone()
 
     def begins(self) -> None:

@@ -20,7 +20,7 @@ from gradwidgets.core.layers.preflight.losses.given import in_graph
 from gradwidgets.core.layers.preflight.reading import left_out, named_tensors
 from gradwidgets.core.monitor.taps import Hook, take_away
 from gradwidgets.core.monitor.training.first_graph import Strays, of_loss, pairs_of, span_of
-from gradwidgets.core.monitor.training.rows_as_steps import RowsAsSteps
+from gradwidgets.core.monitor.training.given.rows_as_steps import RowsAsSteps
 from gradwidgets.core.results.finding import Finding, worst_first
 from gradwidgets.core.results.wording import number
 from gradwidgets.core.subject.home import at_home

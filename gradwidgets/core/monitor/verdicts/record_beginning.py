@@ -9,6 +9,7 @@ from gradwidgets.core.results.wording import number, percent
 
 _SAMPLES, _LOSSES = 5, 40
 _LEARNED = 0.9  # of the loss at first, or of a guess: below it something is learned
+_STILL = 0.99  # of the loss at first
 _FROZEN = 0.5  # of a model's numbers
 _ABOVE = 10.0  # times the root mean square of gradients: from there on an eps outweighs them
 
@@ -82,7 +83,10 @@ def frozen(judged: JudgedRecord) -> list[Finding]:
         "are meant to be frozen, load what they have learned before the training."
     )
     # That a body is left as it was drawn may be meant so, as long as its head learns something.
-    return [Finding("frozen", "info", message, dict(told) | {"threshold": _FROZEN}, action=action)]
+    still = float(values[-len(values) // 4 :].mean()) > _STILL * float(values[: max(5, len(values) // 10)].mean())
+    return [
+        Finding("frozen", "warning" if still else "info", message, dict(told) | {"threshold": _FROZEN}, action=action)
+    ]
 
 
 def large_eps(judged: JudgedRecord) -> list[Finding]:

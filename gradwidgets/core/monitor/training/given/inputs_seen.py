@@ -41,7 +41,9 @@ class InputsSeen:
             self._first = new
         self._same += new.shape == self._first.shape and torch.equal(new, self._first.to(new.device))
         self._steps.append(step)
-        self._sizes.append(float(new.double().square().mean().sqrt()))
+        whole = new if new.is_floating_point() else new.float()
+        wide = torch.float32 if whole.dtype.itemsize < 4 else None
+        self._sizes.append(float(torch.linalg.vector_norm(whole, dtype=wide)) / new.numel() ** 0.5)
 
     @property
     def told(self) -> dict[str, object]:

@@ -11,7 +11,7 @@ from torch.utils.weak import TensorWeakRef
 from gradwidgets.core.layers.preflight.batch import data_findings
 from gradwidgets.core.layers.preflight.reading import named_tensors
 from gradwidgets.core.monitor.taps import Hook, take_away
-from gradwidgets.core.monitor.training.inputs_seen import InputsSeen
+from gradwidgets.core.monitor.training.given.inputs_seen import InputsSeen
 from gradwidgets.core.results.finding import Finding
 
 Held = list[tuple[str, TensorWeakRef]]

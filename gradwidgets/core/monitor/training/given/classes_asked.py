@@ -12,20 +12,19 @@ _PULLED, _PULLED_OF_FEW, _SEVERAL = 0.4, 0.6, 5  # of a batch, at least; where c
 _NONE = 1e-3  # of the largest: shares sum to 1, so a cross-entropy's gradients sum to 0
 
 
-def asked_class(owned: Sequence[Owned], outputs: int) -> float:
+def asked_class(values: list[float] | None) -> float:
     """The one class that gets more by a step; -1 for several, NaN where this is no cross-entropy of classes.
 
     The gradient of a bias behind a softmax is, for each class, its mean share minus how often it came. With labels of
     one class only that class has a gradient below 0.
     """
-    values = _of_bias(owned, outputs)
     if values is None:
         return math.nan
     wanted = [place for place, value in enumerate(values) if value < 0]
     return float(wanted[0]) if len(wanted) == 1 else -1.0
 
 
-def _of_bias(owned: Sequence[Owned], outputs: int) -> list[float] | None:
+def of_last_bias(owned: Sequence[Owned], outputs: int) -> list[float] | None:
     """The gradient of the last layer's bias; None where that is none of a cross-entropy of classes."""
     bias = owned[-1] if owned else None
     if bias is None or not bias.plain or not bias.name.endswith("bias") or bias.size != outputs:
@@ -50,15 +49,14 @@ class Pulls:
         self._share = math.nan
         self._known = True
 
-    def add(self, owned: Sequence[Owned], outputs: int) -> None:
-        """Take a sample."""
-        values = _of_bias(owned, outputs)
+    def add(self, values: list[float] | None) -> None:
+        """Take a sample's gradient, as `of_last_bias` gives it."""
         if values is None:
             return
         self._of += 1
         low = -min(values)
         self._known = self._known and low <= 1 + _NONE  # else it is of a sum, or scaled
-        self._share = _PULLED if outputs >= _SEVERAL else _PULLED_OF_FEW
+        self._share = _PULLED if len(values) >= _SEVERAL else _PULLED_OF_FEW
         if low >= self._share:
             place = str(values.index(-low))
             self._counts[place] = self._counts.get(place, 0) + 1
