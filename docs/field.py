@@ -27,6 +27,7 @@ from tests.core.layers.preflight import sick as before
 from tests.core.layers.preflight import sound as unblamed
 from tests.core.layers.preflight.more import MORE_SICK, MORE_SOUND
 from tests.core.monitor.field import training, trainings_clean, trainings_other, trainings_sick
+from tests.core.monitor.field import trainings_begun as begun
 from tests.core.monitor.field import trainings_causes as causes
 from tests.core.monitor.field import trainings_ended as ended
 from tests.core.monitor.field import trainings_last as last
@@ -286,7 +287,21 @@ def models() -> str:
     )
 
 
-_PARTS = ("first", "new", "newer", "later", "last", "causes", "unseen", "after", "seldom", "recent", "ended", "steps")
+_PARTS = (
+    "first",
+    "new",
+    "newer",
+    "later",
+    "last",
+    "causes",
+    "unseen",
+    "after",
+    "seldom",
+    "recent",
+    "ended",
+    "steps",
+    "begun",
+)
 
 
 def records() -> str:
@@ -297,12 +312,14 @@ def records() -> str:
         causes.CAUSE_SICK, unseen.UNSEEN_SICK, unseen.AFTER_SICK, seldom.SELDOM_SICK, recent.RECENT_SICK,
         (*ended.ENDED_SICK, *ended.LATE_SICK, *level.LEVEL_SICK),
         (*unbounded.UNBOUNDED_SICK, *spoilt.SPOILT_SICK, *steps.STEPS_SICK, *second.SECOND_SICK),
+        (*begun.BEGUN_SICK, *begun.BEGUN_HELD_OUT),
     )  # fmt: skip
     clean_lists = (
         trainings_clean.FIRST, trainings_other.NEW, trainings_other.NEWER, later.LATER_CLEAN, last.LAST_CLEAN,
         causes.CAUSE_CLEAN, unseen.UNSEEN_CLEAN, unseen.AFTER_CLEAN, seldom.SELDOM_CLEAN,
         recent.RECENT_CLEAN, (*ended.ENDED_CLEAN, *ended.LATE_CLEAN, *level.LEVEL_CLEAN),
         (*unbounded.UNBOUNDED_CLEAN, *spoilt.SPOILT_CLEAN, *steps.STEPS_CLEAN, *second.SECOND_CLEAN),
+        begun.BEGUN_CLEAN,
     )  # fmt: skip
     for title, name, lists in (("with a fault", "sick", sick_lists), ("without", "clean", clean_lists)):
         lines, total = [], 0

@@ -19,7 +19,10 @@ _HEAD = 12  # numbers of a sample as a whole: step, seconds, loss, and those of 
 _WORDS = ("layers", "kinds", "parameters", "notes")
 _MORE_WORDS = ("unheld", "missing", "strays", "of_loss")  # files of earlier versions have none
 _HEADS = ("batches", "writes", "written", "kept", "rates", "decays", "evaluating", "asked", "left")
-_TOLD = ("cut", "turned_off", "rivals", "optimizers", "swings", "thrown", "rounded", "leftover")
+_TOLD = (
+    "cut", "turned_off", "rivals", "optimizers", "swings", "thrown", "rounded", "leftover", "setting", "inputs",
+    "rescaled", "pulls",
+)  # fmt: skip
 _NOTED = ("noted_steps", "noted_losses", "noted_batches", "noted_entropies", "noted_rates", "noted_variances")
 
 
@@ -174,7 +177,8 @@ class History(_Recorded):
         outside: Steps before which something else than an optimizer had written to the weights.
         broken: The first step after which weights were not finite, where that was seen; 0 where it was not.
         cut: How the graph of layers ends that are used and get no gradient, by their names: "no_grad" where they run
-            without one, "detached" where it is cut behind them, "aside" where no optimizer holds them.
+            without one, "detached" where it is cut behind them, "checkpoint" where a reentrant checkpoint
+            runs them so, "aside" where no optimizer holds them.
         turned_off: What evaluation mode turned off where the model was in it, as `monitor_mode.turned_off` says it.
         rivals: Two optimizers that step by the same gradient, by their "names", the parameters "shared", at how many
             "steps" and how many of them by a gradient used "again"; empty where there are none.
@@ -192,6 +196,14 @@ class History(_Recorded):
             were the "same" after a sampled step, bit for bit; empty where there are none.
         leftover: Of an optimizer that steps by what another loss has left in its gradients, its "name", what it has
             "held", and at how many "steps" "of" those before which another one stepped; empty where there is none.
+        setting: What the model was set to at first, where that may keep it from learning, under "dropout" the
+            shares of modules that drop nearly everything, under "frozen" the "share" of its numbers that is, and where.
+        inputs: The "steps" whose inputs were seen, their "sizes" (root mean squares), and how many are the very "same"
+            as the first; empty where none was.
+        rescaled: At how many "steps" "of" those looked at the gradients were multiplied by a number after the step,
+            and how often they were "shorter" then, as by a clip that comes too late; empty where they never were.
+        pulls: Of how many samples ("of") how often each of the "classes" made up a "share" or more of a batch, as the
+            gradient of a mean cross-entropy shows it; empty where none did.
     """
 
     steps: Tensor
@@ -235,6 +247,10 @@ class History(_Recorded):
     thrown: dict[str, int] = field(default_factory=dict)
     rounded: dict[str, object] = field(default_factory=dict)
     leftover: dict[str, object] = field(default_factory=dict)
+    setting: dict[str, object] = field(default_factory=dict)
+    inputs: dict[str, object] = field(default_factory=dict)
+    rescaled: dict[str, int] = field(default_factory=dict)
+    pulls: dict[str, object] = field(default_factory=dict)
 
     def save(self, path: str | os.PathLike) -> Path:
         """Keep it in a file, which `load` reads again: arrays and JSON, without pickles.

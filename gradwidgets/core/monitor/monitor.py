@@ -17,7 +17,7 @@ from gradwidgets.core.monitor.sampler import Sampler
 from gradwidgets.core.monitor.taps import Hook, take_away
 from gradwidgets.core.monitor.training.closures import FirstCall
 from gradwidgets.core.monitor.training.first_pass import FirstLook
-from gradwidgets.core.monitor.training.last_batch import Given
+from gradwidgets.core.monitor.training.given.last_batch import Given
 from gradwidgets.core.monitor.training.noted_loss import Losses, LossRecord, NotedLoss, Striking, loss_value
 from gradwidgets.core.results.wording import counted, percent
 from gradwidgets.core.subject.home import at_home
@@ -104,7 +104,7 @@ class GradientMonitor:
         keep = _whole("keep", keep, 2)
         self._sampler = Sampler(model, optimizer is not None, activations, self._updates, keep, scaler)
         self._first = FirstLook() if _yes_or_no("preflight", preflight) else None
-        self._given = Given()
+        self._given = Given(self._sampler.inputs)
         if self._first is not None:
             self._sampler.strays = self._first.strayed
         self._handles: list = []
@@ -295,6 +295,7 @@ class GradientMonitor:
         """Have the step of a striking loss sampled: what the gradients are there, is asked next."""
         if not self._active or not isinstance(value, float) or not self._striking(value):
             return
+        self._given.look()
         if self._first is not None and not math.isfinite(value):
             self._first.add(self._given.findings(self._loss.step_of(self._steps - self._in_closure)))
         if math.isfinite(value) and self._pace.every != "auto":
@@ -392,6 +393,7 @@ class GradientMonitor:
             raise RuntimeError("sample_next() works inside the monitor's with block")
         if self._pace.due != self._steps + 1:
             self._pace.due = self._steps + 1
+            self._sampler.inputs.due = True
             self._sampler.prepare()
 
     def __repr__(self) -> str:
@@ -459,8 +461,10 @@ class GradientMonitor:
             # Hooks in the forward pass, and what was done after the last sample.
             took += taps.spent + self._pending
             taps.spent = self._pending = 0.0
+        self._sampler.inputs.new = None  # of a step that is over
         self._pace.passed(self._steps, begin, took, sampled)
         if self._pace.due == self._steps + 1:
+            self._sampler.inputs.due = True
             self._sampler.prepare()
         elif taps.handles:
             taps.disarm()

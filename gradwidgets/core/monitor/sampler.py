@@ -12,18 +12,21 @@ from gradwidgets.core.monitor.history import QUANTITIES, History, Record, Sample
 from gradwidgets.core.monitor.numbers import gradient_numbers
 from gradwidgets.core.monitor.owners import LayerTable, Owned, Written, listed, writes_of
 from gradwidgets.core.monitor.taps import Taps
+from gradwidgets.core.monitor.training.after_step import AfterStep
+from gradwidgets.core.monitor.training.beginning import setting_of
 from gradwidgets.core.monitor.training.between import Between, Rivals
-from gradwidgets.core.monitor.training.classes_asked import asked_class
 from gradwidgets.core.monitor.training.cut_graphs import CutLook
 from gradwidgets.core.monitor.training.first_graph import StandStill
 from gradwidgets.core.monitor.training.first_pass import FirstLook
+from gradwidgets.core.monitor.training.given.classes_asked import Pulls, asked_class, of_last_bias
+from gradwidgets.core.monitor.training.given.inputs_seen import InputsSeen
+from gradwidgets.core.monitor.training.given.target_levels import TargetRecord
 from gradwidgets.core.monitor.training.leftovers import Leftover
 from gradwidgets.core.monitor.training.modes import is_evaluating, turned_off
 from gradwidgets.core.monitor.training.noted_loss import Losses
 from gradwidgets.core.monitor.training.optimizer_settings import rule_of, settings_of, shares_of
 from gradwidgets.core.monitor.training.scaling import scale_of
 from gradwidgets.core.monitor.training.steppers import Steppers
-from gradwidgets.core.monitor.training.target_levels import TargetRecord
 from gradwidgets.core.monitor.training.thrown import Thrown
 from gradwidgets.core.monitor.updates import Updates, plain_lr
 
@@ -52,6 +55,7 @@ class Sampler:
         noted: Losses that were noted in all.
         late: Losses that were noted after the watch had ended.
         begun: Monitors of this model that have been entered so far, this one included.
+        inputs: What the model is given at sampled steps.
         strays: Gives the tensors that take part and that the model does not list, by name.
     """
 
@@ -67,6 +71,9 @@ class Sampler:
         self._written = Written()
         self._between, self._rivals, self._cut = Between(), Rivals(), CutLook()
         self._steppers, self._thrown, self._leftover = Steppers(), Thrown(), Leftover()
+        self.inputs, self._after, self._pulls = InputsSeen(), AfterStep(), Pulls()
+        self._setting: dict[str, object] = {}
+        self._taught = 0  # parameters that ask for a gradient
         self._given: dict[str, object] = {}
         self._entered = False
         self._turned_off: dict[str, int] = {}
@@ -138,6 +145,8 @@ class Sampler:
             more["rivals"] = named | {"steps": rivals.steps, "again": rivals.again}
         more |= {"swings": self._steppers.swings, "thrown": self._thrown.told, "rounded": self._between.rounded}
         more["leftover"] = self._leftover.told
+        more |= {"setting": self._setting, "inputs": self.inputs.told, "rescaled": self._after.told}
+        more["pulls"] = self._pulls.told
         more["optimizers"] = self._steppers.told | self._given | {"entered": self._entered, "noted": self.noted}
         more["optimizers"] |= {"late": self.late, "begun": self.begun, "replaced": "replaced by" in self.notes}
         more |= {"waiting": self.waiting, "chance": self._targets.chance, "size": self._targets.size}
@@ -195,6 +204,7 @@ class Sampler:
         self._rivals.forget()
         self._thrown.forget()
         self._leftover.forget()
+        self._after.forget()
         self._table = None
         self._held.clear()
         if self._updates is not None:
@@ -226,7 +236,10 @@ class Sampler:
         with self._guarded(f"step {step}"), torch.no_grad():
             if len(self._record) % _LOOK_EVERY == 0:
                 self._follow()
+            if not len(self._record) and (model := self._model()) is not None:
+                self._setting = setting_of(model, self._table.owned, self._table.names)
             owned = self._owned(optimizer)
+            self.inputs.sampled(step)
             layers = len(self._table.names)
             scale, note = scale_of(optimizer, self._scaler)
             if note:
@@ -248,7 +261,9 @@ class Sampler:
             # What nobody trains may add up.
             trained = (optimizer is not None and self.share_of(optimizer)) or owned
             head = self.batch, writes_of(trained), *self._written(trained), *settings_of(optimizer), self._mode()
-            head = *head, asked_class(self._table.owned, self._outputs)
+            bias = of_last_bias(self._table.owned, self._outputs)
+            head = *head, asked_class(bias)
+            self._pulls.add(bias)
             self._record.add(step, seconds, self.loss, numbers, layers, *head)
             return True
         self._failures += 1
@@ -267,6 +282,7 @@ class Sampler:
             self._cut.disarm()
         try:
             self._thrown.step()
+            self._after.begins()
             left = self._between.begins(step)
             if left is not None and len(self._record):
                 self._record.amend_last(left)
@@ -296,6 +312,7 @@ class Sampler:
         """The optimizer has stepped: add to the sample how far; return whether there was anything to do."""
         try:
             self._between.ended()
+            self._after.ended(self._table.owned)
         except Exception as error:
             self._note_failure("what comes after a step", error)
         if self._updates is None or not self._updates.waiting:
@@ -355,7 +372,9 @@ class Sampler:
 
     def _note_unheld(self, optimizer) -> None:
         """Look for gradients that no optimizer takes; those that have yet to make their first step get time for it."""
-        due = len(self._record) in (0, 2) or len(self._record) % _LOOK_EVERY == 0
+        taught = sum(one.parameter.requires_grad for one in self._table.owned)
+        due = len(self._record) in (0, 2) or len(self._record) % _LOOK_EVERY == 0 or taught != self._taught
+        self._taught = taught
         if optimizer is None or not due or not (self._one or len(self._record)):
             return
         held = {id(one) for _, _, those in self._held.values() for one in those}

@@ -8,7 +8,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from gradwidgets.core.monitor import GradientHistory, GradientMonitor, diagnose
-from gradwidgets.core.monitor.training.target_levels import TargetRecord
+from gradwidgets.core.monitor.training.given.target_levels import TargetRecord
 
 
 def recorded(losses, targets, outputs=4, size=16, **options):

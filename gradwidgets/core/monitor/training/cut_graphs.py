@@ -1,9 +1,11 @@
 """Whether what has no gradient is used all the same, and where its graph ends."""
 
+import sys
 from collections.abc import Iterable, Mapping
 
 import torch
 from torch import nn
+from torch.utils.checkpoint import CheckpointFunction as _checkpoint
 
 from gradwidgets.core.monitor.taps import Hook, first_tensor, take_away
 
@@ -27,7 +29,8 @@ class CutLook:
 
     Attributes:
         handles: Of the hooks that stand.
-        found: By module's name "no_grad" where it ran without a graph, "detached" where what it gave had one;
+        found: By module's name "no_grad" where it ran without a graph, "checkpoint" where torch's checkpoint of the
+            reentrant kind ran it so, "detached" where what it gave had one;
             "aside" for either where no optimizer holds it, as for what is not to be trained.
     """
 
@@ -64,5 +67,17 @@ class CutLook:
     def _seen(self, name: str, output: object) -> None:
         tensor = first_tensor(output)
         if not self._validating and tensor is not None:
-            how = "detached" if tensor.requires_grad else self.found.get(name, "no_grad")
+            without = "checkpoint" if _is_checkpointed() else "no_grad"
+            how = "detached" if tensor.requires_grad else self.found.get(name, without)
             self.found[name] = "aside" if name in self._aside else how
+
+
+def _is_checkpointed() -> bool:
+    """Whether torch's checkpoint of the reentrant kind runs the module: that makes no graph of its own at first."""
+    frame = sys._getframe()
+    while frame is not None:
+        names = frame.f_globals.get("__name__"), frame.f_code.co_name
+        if names == (_checkpoint.__module__, "forward"):
+            return True
+        frame = frame.f_back
+    return False

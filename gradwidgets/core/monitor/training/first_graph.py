@@ -10,6 +10,7 @@ from torch.utils.weak import TensorWeakRef
 from gradwidgets.core.layers.causes.unlisted import unlisted
 from gradwidgets.core.layers.preflight.made import short
 from gradwidgets.core.layers.preflight.reading import left_out, named_tensors, numbers, some, wide
+from gradwidgets.core.results.finding import Finding
 
 _MOST = 20_000  # nodes that are looked at
 _ROWS = 1 << 16  # numbers of an output that are read
@@ -90,6 +91,36 @@ def _penalised(root: object, model: nn.Module) -> bool:
             elif short(one) in _SIZES:
                 todo.append(one)
     return sum(sizes.get(one, 0) for one in found) > _MOSTLY * sum(sizes.values())
+
+
+@left_out
+def pairs_of(loss: Tensor, outputs: list) -> list[Finding]:
+    """An output of one column that is compared with targets of one dimension: every output with every target."""
+    todo, seen = [] if loss.grad_fn is None else [loss.grad_fn], set()
+    while todo and len(seen) < _MOST:
+        node = todo.pop()
+        before = [one for one, _ in node.next_functions if one is not None]
+        rows = [_rows(node, one) for one in before if one in outputs]
+        if len(before) == 1 and rows and rows[0]:
+            return [_pairs(rows[0])]
+        todo += [one for one in before if one not in seen and one not in outputs]
+        seen.update(before)
+    return []
+
+
+def _rows(node: object, output: object) -> int:
+    """How many rows an output of one column has that a node makes a square of; 0 where it does not."""
+    made, given = (tuple(one._input_metadata[0].shape) for one in (node, output))
+    return int(given[0]) if len(given) == 2 and given[1] == 1 < given[0] and made == (given[0], given[0]) else 0
+
+
+def _pairs(rows: int) -> Finding:
+    message = (
+        f"output of shape ({rows}, 1) is compared with targets of shape ({rows},): that makes {rows} × {rows} pairs, "
+        "every output with every target, and the best that can be learned is the targets' mean"
+    )
+    action = "Give both the same shape: output.squeeze(-1), or targets.unsqueeze(-1)."
+    return Finding("broadcast", "error", message, {"output": [rows, 1], "result": [rows, rows]}, action=action)
 
 
 def span_of(output: object) -> float:

@@ -19,14 +19,17 @@ from gradwidgets.core.layers.preflight.amount import samples
 from gradwidgets.core.layers.preflight.losses.given import in_graph
 from gradwidgets.core.layers.preflight.reading import left_out, named_tensors
 from gradwidgets.core.monitor.taps import Hook, take_away
-from gradwidgets.core.monitor.training.first_graph import Strays, of_loss, span_of
+from gradwidgets.core.monitor.training.first_graph import Strays, of_loss, pairs_of, span_of
+from gradwidgets.core.monitor.training.given.rows_as_steps import RowsAsSteps
 from gradwidgets.core.results.finding import Finding, worst_first
 from gradwidgets.core.results.wording import number
 from gradwidgets.core.subject.home import at_home
 
 _KEPT = 3  # batches that may come, besides the first one told
 _NEAR = 1e-2  # relative: how far the loop's loss may be from the one that was looked at
-_WITHOUT_LOSS = ("non_finite_data", "non_finite_weights", "input_scale", "batch_of_one", "constant_inputs")
+_WITHOUT_LOSS = (
+    "non_finite_data", "non_finite_weights", "input_scale", "batch_of_one", "constant_inputs", "rows_as_steps",
+)  # fmt: skip
 _UNTOLD = "targets and loss were not looked at: the loop does not tell them"
 _OF_ITS_GRAPH = "targets were not looked at, and of the loss only what its graph shows: the loop does not tell them"
 
@@ -154,7 +157,7 @@ class FirstLook:
                 self._forget_loss(looked, noted)
                 looked = None
             if looked is None and self._outputs and isinstance(loss, Tensor):
-                self._add(_of_graph(loss, self._outputs))
+                self._add([*_of_graph(loss, self._outputs), *pairs_of(loss, self._outputs)])
                 self.unseen = _OF_ITS_GRAPH if self.unseen == _UNTOLD else self.unseen
         self.forget()
 
@@ -184,6 +187,7 @@ class FirstLook:
         else:
             with self._around()():
                 self._look_at_copy(model, inputs, expected)
+        self.handles.append(RowsAsSteps(model, self.size))
         self._watch_output(model)  # only now: a copy has the model's hooks
 
     @at_home
@@ -220,6 +224,8 @@ class FirstLook:
             one.remove()
             if isinstance(one, _Exit):
                 self._add(one.findings())
+            elif isinstance(one, RowsAsSteps):
+                self._add(one.findings(output))
         if self._outputs:
             self.handles.append(model.register_forward_pre_hook(_FirstHook(self.forget)))
         self.seconds += time.perf_counter() - began

@@ -11,6 +11,7 @@ from gradwidgets.core.monitor.owners import Owned
 
 _STEPS = 256  # that are looked at
 _SOME = 64  # numbers of a gradient
+_TURNED = 0.9  # cosine of a gradient and of one that others were added to: of few it is larger
 _ALONG = 0.999  # cosine of a gradient that was scaled since, and of itself
 
 
@@ -33,6 +34,7 @@ class Thrown:
     def forget(self) -> None:
         """Let go of the weights."""
         self._parameter: nn.Parameter | None = None
+        self._in_place = False
         self._last: tuple[TensorWeakRef, int, Tensor | None, int] | None = None
         self._now = 0
 
@@ -46,8 +48,14 @@ class Thrown:
         if gradient is None:
             return
         last, written = self._last, self._parameter._version
-        self._now += last is not None and last[0]() is not gradient and last[1] == written
-        some = some_of(gradient) if self._now else None  # most loops note one loss a step
+        same = last is not None and last[1] == written
+        self._now += same and last[0]() is not gradient
+        # Filled with zeros it is written to twice; so it is where it is clipped, and goes on in its direction.
+        twice = same and last[0]() is gradient and gradient._version == last[3] + 2
+        some = some_of(gradient) if self._now or twice or self._in_place else None  # most loops note one loss a step
+        if twice:
+            self._in_place = True
+            self._now += last[2] is not None and bool(F.cosine_similarity(last[2], some, 0) < _TURNED)
         self._last = TensorWeakRef(gradient), written, some, gradient._version
 
     def step(self) -> None:

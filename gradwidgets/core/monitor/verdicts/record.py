@@ -11,6 +11,7 @@ from gradwidgets.core.monitor.verdicts.record_checks import (
     RECORD_CHECKS,
     WITHOUT_SAMPLES,
 )
+from gradwidgets.core.monitor.verdicts.record_given import same_inputs
 from gradwidgets.core.monitor.verdicts.record_level import level
 from gradwidgets.core.monitor.verdicts.record_loss import hardly
 from gradwidgets.core.results.finding import SEVERITIES, Finding, worst_first
@@ -113,7 +114,8 @@ def _healthy(judged: JudgedRecord) -> Finding:
     steps = max(judged.steps, judged.watched_steps)
     evidence = {"steps": steps, "samples": judged.samples}
     looked = f"{counted(steps, 'step')}, {counted(judged.samples, 'sample')}; {', '.join(_looked_at(judged))}"
-    message = "; ".join(filter(None, ("nothing went wrong in what was recorded", level(judged))))
+    words = "nothing went wrong in what was recorded", level(judged), same_inputs(judged)
+    message = "; ".join(filter(None, words))
     return Finding("healthy", "ok", f"{message}. Looked at: {looked}", evidence)
 
 

@@ -1,11 +1,14 @@
 """All that is looked for in the record of a training, and what follows from what."""
 
 from gradwidgets.core.layers.verdicts.verdict import Check, gravest
+from gradwidgets.core.monitor.verdicts.record_beginning import dropped, frozen, large_eps, zero_weights
+from gradwidgets.core.monitor.verdicts.record_breaks import bad_batch, sudden_rise
 from gradwidgets.core.monitor.verdicts.record_causes import decay, endless, first_loss, negated, penalty, summed
 from gradwidgets.core.monitor.verdicts.record_finite import not_finite
 from gradwidgets.core.monitor.verdicts.record_given import cut, evaluation, one_class, same_batch, target_scale
 from gradwidgets.core.monitor.verdicts.record_gradients import (
     added_up,
+    underflow,
     unheld,
     unlisted,
     without,
@@ -13,10 +16,12 @@ from gradwidgets.core.monitor.verdicts.record_gradients import (
 from gradwidgets.core.monitor.verdicts.record_jumps import jumped, momentum
 from gradwidgets.core.monitor.verdicts.record_level import above_a_guess
 from gradwidgets.core.monitor.verdicts.record_loss import by_frequencies, diverging, guessing, single
-from gradwidgets.core.monitor.verdicts.record_order import one_after_the_other
-from gradwidgets.core.monitor.verdicts.steps.record_clips import always_clipped
+from gradwidgets.core.monitor.verdicts.record_order import one_after_the_other, sorted_classes
+from gradwidgets.core.monitor.verdicts.record_turns import unbalanced
+from gradwidgets.core.monitor.verdicts.steps.record_clips import always_clipped, clipped_late, scaled
 from gradwidgets.core.monitor.verdicts.steps.record_optimizers import made_anew, no_step, none_held, stopped
 from gradwidgets.core.monitor.verdicts.steps.record_outside import drawn_again, drawn_back, two_optimizers
+from gradwidgets.core.monitor.verdicts.steps.record_raised import raised_rate
 from gradwidgets.core.monitor.verdicts.steps.record_schedule import ended, of_nothing, swings
 from gradwidgets.core.monitor.verdicts.steps.record_steps import beyond_stable, died, out_of_range, rounding
 from gradwidgets.core.monitor.verdicts.steps.record_sums import (
@@ -48,6 +53,61 @@ RECORD_CHECKS: dict[str, Check] = {
         "Give each parameter to one optimizer.",
         two_optimizers,
     ),
+    "unbalanced": Check(
+        "of two that train against each other one learns nothing any more",
+        "Hold the one back whose loss is next to nothing.",
+        unbalanced,
+    ),
+    "scaled": Check(
+        "steps are as many times too long",
+        "Call scaler.step(optimizer).",
+        scaled,
+    ),
+    "underflow": Check(
+        "gradients that are 0 teach nothing",
+        "Scale the loss, or take bfloat16.",
+        underflow,
+    ),
+    "zero_weights": Check(
+        "weights of 0 behind weights of 0 get no gradient and stay 0",
+        "Draw them at random.",
+        zero_weights,
+    ),
+    "frozen": Check(
+        "what is frozen as it was drawn has learned nothing and never will",
+        "Call requires_grad_(True) on what is to be trained.",
+        frozen,
+    ),
+    "dropout": Check(
+        "next to nothing comes through",
+        "Take a p of 0.1 to 0.5: it is the share that is dropped.",
+        dropped,
+    ),
+    "eps": Check(
+        "steps are divided by eps instead of by the gradient's size",
+        "Take the usual eps of 1e-8.",
+        large_eps,
+    ),
+    "clipped_late": Check(
+        "a clip behind the step changes nothing",
+        "Clip between backward() and step().",
+        clipped_late,
+    ),
+    "raised_rate": Check(
+        "steps that are too long throw away what was learned",
+        "Look at what raises the learning rate.",
+        raised_rate,
+    ),
+    "sudden_rise": Check(
+        "what was learned is of no use for what comes from then on",
+        "Look at what the model is given from that step on.",
+        sudden_rise,
+    ),
+    "bad_batch": Check(
+        "each epoch a batch pulls the weights away",
+        "Look at that batch.",
+        bad_batch,
+    ),
     "target_scale": Check(
         "the gradient is as large as the targets, or they are out of reach of the steps",
         "Scale the targets before the training, and the predictions back.",
@@ -61,7 +121,8 @@ RECORD_CHECKS: dict[str, Check] = {
     "one_class_a_batch": Check(
         "each batch undoes what the last one taught",
         "Shuffle.",
-        lambda judged: [] if one_class(judged) else one_after_the_other(judged),  # of targets, said by "one_class"
+        # Of targets it is said by "one_class".
+        lambda judged: [] if one_class(judged) else one_after_the_other(judged) or sorted_classes(judged),
     ),
     "same_batch": Check(
         "what is learned is one batch",
@@ -251,13 +312,23 @@ EXPLAINS = {
     "added_up": ("diverging", "large_updates", "always_clipped", "left_over"),
     "past_losses": ("added_up", "diverging", "large_updates", "always_clipped"),
     "no_gradient": ("guessing", "small_updates", "cut"),
+    "unbalanced": ("diverging", "large_updates"),
+    "scaled": ("diverging", "large_updates"),
+    "underflow": ("guessing", "small_updates", "rounding"),
+    "zero_weights": ("no_gradient", "frozen", "underflow", "unused", "guessing", "small_updates", "died"),
+    "frozen": ("guessing",),
+    "dropout": ("guessing", "died"),
+    "eps": ("guessing", "small_updates"),
+    "raised_rate": ("sudden_rise", "diverging", "large_updates", "guessing"),
+    "sudden_rise": ("diverging", "guessing"),
+    "drawn_again": ("sudden_rise", "bad_batch"),
     "died": ("guessing",),
     "target_scale": ("diverging", "guessing", "large_updates", "small_updates"),
     "two_optimizers": ("stale",),
     "momentum": ("diverging", "large_updates"),
     "one_class": ("guessing",),
     "one_class_a_batch": ("diverging", "large_updates", "beyond_rule"),
-    "beyond_rule": ("diverging", "large_updates"),
+    "beyond_rule": ("diverging", "large_updates", "sudden_rise"),
     "put_back": ("guessing", "small_updates"),
     "no_step": ("too_short",),
     "not_watched": ("too_short",),
@@ -284,6 +355,11 @@ LEADS_TO = {
     "target_scale": ("non_finite", "diverging", "large_updates", "died"),
     "cut": ("diverging",),
     "momentum": ("non_finite", "diverging", "large_updates", "died"),
+    "frozen": ("guessing",),
+    "unbalanced": ("non_finite", "diverging", "died"),
+    "scaled": ("non_finite", "diverging", "large_updates", "died", "guessing"),
+    "raised_rate": ("non_finite", "diverging", "large_updates", "died"),
+    "clipped_late": ("non_finite", "diverging", "large_updates", "died"),
     "diverging": ("died",),
     "large_updates": ("died",),
 }

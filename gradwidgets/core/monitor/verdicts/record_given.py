@@ -17,6 +17,7 @@ _EASY = 0.5  # of the first loss, where there is nothing to tell apart
 _MANY = 500  # samples, of which a rare class would have come
 _MOSTLY, _CHANCE = 0.5, 0.1  # shares of batches of one class, as they come and as they would if shuffled
 _SOME = 3  # samples in evaluation mode
+_SEEN, _BY_HEART = 10, 0.1  # steps whose inputs were seen; of the first loss
 _KNEW = 0.5  # of what a guess costs
 
 
@@ -92,6 +93,8 @@ def one_class(judged: JudgedRecord) -> list[Finding]:
 def same_batch(judged: JudgedRecord) -> list[Finding]:
     """Batches that all have the very same targets."""
     chance = judged.history.chance
+    if not chance:
+        return _same_inputs(judged)
     if chance.get("of the same labels") != 1 or chance["batches"] < _BATCHES or chance["labels"] < 2:
         return []
     if chance["labels"] == judged.history.size:
@@ -105,6 +108,38 @@ def same_batch(judged: JudgedRecord) -> list[Finding]:
         "(for inputs, targets in loader): next(iter(loader)) within the loop begins anew each time."
     )
     return [Finding("same_batch", "info", message, {"batches": int(chance["batches"])}, action=action)]
+
+
+def same_inputs(judged: JudgedRecord) -> str:
+    """That inputs are the very same at each sampled step, in words; "" where they are not."""
+    told, size = judged.history.inputs, judged.history.size
+    if not told or told["same"] < len(told["steps"]) or told["same"] < _SEEN or judged.takes_turns:
+        return ""
+    samples = f" ({size:,} samples)" if size > 1 else ""
+    return f"the inputs are the very same at all {told['same']:,} steps at which they were looked at{samples}"
+
+
+def _same_inputs(judged: JudgedRecord) -> list[Finding]:
+    """The very same inputs at each sampled step, where nothing is told of the targets."""
+    told, (_, values) = judged.history.inputs, judged.losses
+    same = same_inputs(judged)
+    if (
+        not same
+        or len(values) < _LOSSES
+        or not float(values[-len(values) // 4 :].mean()) < _BY_HEART * float(values[0])
+    ):
+        return []
+    message = (
+        f"{same}: unless these are all of the data, the loss, which is down to {number(float(values[-1]), 2)}, is of "
+        "one batch alone, and that is learned by heart"
+    )
+    action = (
+        "If they are all of the data, or one batch is to be learned by heart, all is well. Else go through the loader "
+        "(for inputs, targets in loader): next(iter(loader)) within the loop begins anew each time."
+    )
+    return [
+        Finding("same_batch", "info", message, {"looked at": told["same"], "size": judged.history.size}, action=action)
+    ]
 
 
 def _is_easy(judged: JudgedRecord) -> bool:
@@ -172,7 +207,16 @@ def cut(judged: JudgedRecord) -> list[Finding]:
     names = judged.names(columns)
     without = [name for name in names if history.cut[name] == "no_grad"]
     verb, gets = ("runs", "it gets") if len(names) == 1 else ("run", "they get")
-    if without:
+    if "checkpoint" in (history.cut[name] for name in names):
+        message = (
+            f"{listed(names)} {verb} within a checkpoint of the reentrant kind, none of whose inputs asks for a "
+            f"gradient: nothing is computed backward through it, and {gets} none"
+        )
+        action = (
+            "Call checkpoint(…, use_reentrant=False), or let its inputs ask for a gradient (inputs.requires_grad_(), "
+            "enable_input_require_grads())"
+        )
+    elif without:
         message = (
             f"{listed(names)} {verb} in forward, but under no_grad: no graph is made there, and {gets} no gradient"
         )

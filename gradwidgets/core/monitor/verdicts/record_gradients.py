@@ -106,6 +106,8 @@ def without(judged: JudgedRecord) -> list[Finding]:
     evidence: dict[str, object] = {"share of samples without a gradient": share, "threshold": _MOSTLY}
     if share >= _MOSTLY:
         message = f"at {percent(share)} of the sampled steps there is no gradient, or it is 0, in every layer"
+        if _in_half(judged) and not bool(norm.isnan().any()):
+            return [_underflow(judged, list(judged.weighted), f"{message}: it is there, and all of it is 0")]
         return [Finding("no_gradient", "error", message, evidence, tuple(judged.weighted))]
     owners = {name.rpartition(".")[0] or name for name in judged.history.missing}
     never = [
@@ -120,6 +122,39 @@ def without(judged: JudgedRecord) -> list[Finding]:
     return [Finding("unused", "warning", message, evidence, tuple(never))]
 
 
+def underflow(judged: JudgedRecord) -> list[Finding]:
+    """Layers of float16 whose gradients are exactly 0, while those nearer to the loss are not."""
+    history = judged.history
+    if judged.samples < _FEW or not _in_half(judged):
+        return []
+    norm = history.norm[:, judged.weighted]
+    zero = (norm == 0).double().mean(0) >= _MOSTLY
+    if not bool(zero.any()) or not bool((norm > 0).any()):
+        return []
+    where = [column for column, one in zip(judged.weighted, zero.tolist(), strict=True) if one]
+    least = float(norm[norm > 0].min())
+    message = (
+        f"the gradients of {listed(judged.names(where))} are exactly 0 at {percent(_MOSTLY)} of the sampled steps or "
+        f"more, while those of other layers are small (norms down to {number(least, 2)})"
+    )
+    return [_underflow(judged, where, message)]
+
+
+def _in_half(judged: JudgedRecord) -> bool:
+    return judged.history.rounded.get("type") == "float16"
+
+
+def _underflow(judged: JudgedRecord, where: list[int], message: str) -> Finding:
+    message += ". Weights and gradients are float16, in which what is below 6e−8 is 0: they underflow"
+    action = (
+        "Keep the weights in float32, compute under torch.autocast, and scale the loss: scaler = "
+        "torch.amp.GradScaler(); scaler.scale(loss).backward(); scaler.step(optimizer); scaler.update(). Or take "
+        "bfloat16, which reaches as far down as float32."
+    )
+    evidence = {"layers": judged.names(where), "smallest of float16": 6e-8}
+    return Finding("underflow", "warning", message, evidence, tuple(where), action)
+
+
 def unheld(judged: JudgedRecord) -> list[Finding]:
     """Parameters that get a gradient and that no optimizer holds."""
     names = list(judged.history.unheld)
@@ -131,7 +166,15 @@ def unheld(judged: JudgedRecord) -> list[Finding]:
         return [_of_another(names, where)]
     verb = "get a gradient" if len(names) > 1 else "gets a gradient"
     message = f"{listed(names)} {verb}, and no optimizer that made a step holds {'them' if len(names) > 1 else 'it'}"
-    return [Finding("unheld", "warning", message, {"parameters": names, "count": len(names)}, where)]
+    evidence: dict[str, object] = {"parameters": names, "count": len(names)}
+    twice = [one for one in judged.history.optimizers.get("lines", []) if one["returns"] > 0 and one["held"]]
+    action = ""
+    if twice:
+        others = [str(one) for one in twice[0]["held"]]
+        evidence["held twice"] = others
+        message += f"; {listed(others)} are held by {twice[0]['made']} optimizers that step in turn"
+        action = f"Make one of the optimizers that hold {others[0]} of these parameters instead."
+    return [Finding("unheld", "warning", message, evidence, where, action)]
 
 
 def _all_are(judged: JudgedRecord, layers: set[str]) -> bool:

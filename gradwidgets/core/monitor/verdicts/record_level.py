@@ -19,6 +19,7 @@ _RISEN = 0.1  # of the loss
 _STAYS = 3  # parts at the end that are above the first
 _BEGINS = 0.6, 1.6  # times what a guess costs: where a mean cross-entropy of a new model begins
 _ABOVE, _LEARNED, _FALLS = 1.1, 0.95, 0.9  # times what a guess costs, twice; times what it was a quarter before
+_NEAR = 0.1  # of a guess: where a model begins, if its loss is of such classes
 _STEPS = 80
 
 
@@ -79,17 +80,28 @@ def above_a_guess(judged: JudgedRecord) -> list[Finding]:
         "learning rate, and at labels against inputs."
     )
     evidence = {"loss": means[1], "guess": guess, "threshold": _ABOVE, "at first": float(values[0])}
+    if not judged.kind:  # a number by itself does not say what it is a loss of
+        message = f"if it is a cross-entropy of {judged.history.outputs} classes, {message}"
+        return [Finding("guessing", "info", message, evidence, action=lower_rate(judged) or action)]
     return [Finding("guessing", "warning", message, evidence, action=lower_rate(judged) or action)]
 
 
 def _guess(judged: JudgedRecord) -> float:
     """What guessing costs in the latter half of the batches; NaN where the loss may be something else."""
     other = {"sum", "penalty", "negated"} & set(judged.history.of_loss)
-    if judged.kind != "classes" or other or judged.takes_turns:
+    if judged.kind not in ("", "classes") or other or judged.takes_turns:
+        return math.nan
+    if not judged.kind and not _begins_at(judged, judged.likely_guess):
         return math.nan
     costs = judged.costs.get("frequencies")
     known = math.nan if costs is None else float(costs[len(costs) // 2 :].nanmean())
     return max(judged.likely_guess, known) if known == known else judged.likely_guess
+
+
+def _begins_at(judged: JudgedRecord, guess: float) -> bool:
+    """Whether the first losses are what a new model's cross-entropy is."""
+    _, values = judged.losses
+    return len(values) >= 3 and abs(float(values[:3].median()) - guess) < _NEAR * guess
 
 
 def _of_mean(values: Tensor) -> float:

@@ -1,6 +1,7 @@
 """The loss over a training: at the level of guessing, or on its way up."""
 
 import math
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -16,6 +17,7 @@ _NEAR = 0.05  # of ln(classes)
 _STILL = 0.03  # that the loss may have fallen
 _BELOW = 0.005  # of ln(classes): what unequal classes give away
 _WAVERS = 0.05  # of ln(classes): to a model without knowledge every label costs about the same
+_AMONG = 0.02  # of ln(samples of a batch)
 _LONG = 80  # steps, for a verdict on learning nothing
 _LOSSES = 16  # noted
 _UP = 10.0  # times the start, or times the lowest if it is twice the start
@@ -48,8 +50,28 @@ def guessing(judged: JudgedRecord) -> list[Finding]:
     if not _is_long(judged) or not judged.has_classes:
         return []
     classes = 2 if classes == 1 else classes  # one logit tells two apart
-    if classes < 2:
+    return (_at_logarithm(judged, values, classes) if classes > 1 else []) or _among_a_batch(judged, values)
+
+
+def _among_a_batch(judged: JudgedRecord, values: Tensor) -> list[Finding]:
+    """The same where each sample is to be found among all of its batch."""
+    size, outputs = judged.history.size, judged.history.outputs
+    told = judged.history.chance.get("labels", size)
+    if size < _SEVERAL or size == outputs or told != size or judged.kind != "classes":
         return []
+    if abs(float(values[len(values) // 2 :].mean()) - math.log(size)) > _AMONG * math.log(size):
+        return []
+    action = (
+        "If each sample is to be found among those of its batch, look whether the two of a pair belong together (one "
+        "side shuffled or drawn by itself), at the temperature, and whether all are given the same place; else look at "
+        "labels against inputs."
+    )
+    return [
+        replace(one, action=action) for one in _at_logarithm(judged, values, size, " samples, as many as a batch has,")
+    ]
+
+
+def _at_logarithm(judged: JudgedRecord, values: Tensor, classes: int, of: str = " classes") -> list[Finding]:
     chance = math.log(classes)
     means = [float(part.mean()) for part in values.tensor_split(4)]
     if max(abs(one - chance) for one in means[1:]) > _NEAR * chance or means[-1] < (1 - _STILL) * means[1]:
@@ -60,7 +82,7 @@ def guessing(judged: JudgedRecord) -> list[Finding]:
     noise = 2 * float(last.std()) / math.sqrt(len(last))
     if means[-1] < chance - max(noise, _BELOW * chance):
         return []  # slow, but it knows something
-    message = f"the loss stays at {number(means[-1], 3)}, which guessing among {classes} classes has: ln {classes} = "
+    message = f"the loss stays at {number(means[-1], 3)}, which guessing among {classes}{of} has: ln {classes} = "
     message += number(chance, 3)
     evidence = {"loss": means[-1], "ln(classes)": chance, "threshold": _NEAR, "quarters": means}
     return [Finding("guessing", "warning", message, evidence, action=lower_rate(judged))]

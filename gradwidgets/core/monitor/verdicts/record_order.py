@@ -12,6 +12,8 @@ _SAMPLES = 12
 _ALONE = 0.85  # of the samples: where one class ends and the next begins, a batch holds two
 _APART = 4, 1 << 30  # steps at most from one sample to the next
 _FEWER, _SURELY = 0.6, 4.0  # of the changes by chance; standard deviations below them
+_MANY = 16  # samples of a batch, most of which are of one class by no chance
+_STRONG, _DIFFERENT, _TOP = 0.5, 3, 0.6  # of the samples; classes; the most frequent one's share
 _RUNS = 3  # of two samples or more: what a model has yet to learn of one frequent class is one run
 
 
@@ -51,3 +53,25 @@ def _changes(judged: JudgedRecord, apart: int) -> tuple[float, int] | None:
     runs = int((same[1:] & ~same[:-1]).sum())
     few = changes <= min(_FEWER * usual, usual - _SURELY * math.sqrt(usual * (1 - chance)))
     return (usual, changes) if few and runs >= _RUNS else None
+
+
+def sorted_classes(judged: JudgedRecord) -> list[Finding]:
+    """Batches of many samples, most of each of one class, and of another one each time."""
+    told, history = judged.history.pulls, judged.history
+    if not told or history.of_loss != ("classes",) or history.size < _MANY or judged.takes_turns:
+        return []
+    counts = told["classes"]
+    strong = sum(counts.values())
+    if told["of"] < _SAMPLES or strong < _STRONG * told["of"] or len(counts) < _DIFFERENT:
+        return []
+    if max(counts.values()) > _TOP * strong:
+        return []  # what is frequent is asked for first
+    share = strong / told["of"]
+    message = (
+        f"at {percent(share)} of the sampled steps {percent(told['share'])} or more of a batch of {history.size:,} are "
+        f"of one class, and of {len(counts)} different ones in the course of the training, as the gradient of the last "
+        "layer's bias shows: the data come sorted by class, and each batch undoes what the last one taught"
+    )
+    action = "Shuffle: DataLoader(…, shuffle=True), or draw the rows of a batch at random from all of the data."
+    evidence = {"share": share, "classes": len(counts), "threshold": _STRONG}
+    return [Finding("one_class_a_batch", "warning", message, evidence, action=action)]

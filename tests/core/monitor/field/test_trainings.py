@@ -3,6 +3,7 @@
 import pytest
 
 from tests.core.monitor.field.training import shortfall
+from tests.core.monitor.field.trainings_begun import BEGUN_CLEAN, BEGUN_HELD_OUT, BEGUN_SICK
 from tests.core.monitor.field.trainings_causes import CAUSE_CLEAN, CAUSE_SICK
 from tests.core.monitor.field.trainings_clean import FIRST
 from tests.core.monitor.field.trainings_ended import ENDED_CLEAN, ENDED_SICK, LATE_CLEAN, LATE_SICK
@@ -37,6 +38,7 @@ CLEAN = (
     *SPOILT_CLEAN,
     *STEPS_CLEAN,
     *SECOND_CLEAN,
+    *BEGUN_CLEAN,
 )
 
 SICK = (
@@ -55,6 +57,8 @@ SICK = (
     *SPOILT_SICK,
     *STEPS_SICK,
     *SECOND_SICK,
+    *BEGUN_SICK,
+    *BEGUN_HELD_OUT,
 )
 
 # What still falls short: one of which only "guessing" is said, which it does.

@@ -16,6 +16,7 @@ _VARIES = 1e-3  # relative spread of a layer's part of it
 _SIGNS = 0.5  # root mean square in the largest element, from where on most are at it
 _SCALES = range(8, 41)  # powers of two by which a loss is scaled in half precision
 _FIRST = 16  # that of torch's GradScaler
+_TOO_LARGE = 1000.0  # times what a share less a label can be: no layer is given numbers as large by design
 _USUAL = (
     0.01, 0.05, 0.1, 0.2, 0.25, 0.3, 0.5, 1.0, 2.0, 2.5, 3.0, 4.0, 5.0, 10.0, 15.0, 20.0, 25.0, 30.0, 40.0, 50.0, 100.0,
 )  # fmt: skip
@@ -121,3 +122,42 @@ def _moves(*quantities: Tensor) -> bool:
     values = values[:, values.isfinite().all(0)]
     spread = values.std(0) / values.mean(0).clamp(min=1e-300)
     return bool((spread > _VARIES).any())
+
+
+def clipped_late(judged: JudgedRecord) -> list[Finding]:
+    """Gradients that are made shorter after the step that they were for."""
+    told = judged.history.rescaled
+    if sum(one["made"] for one in judged.history.optimizers.get("lines", []) if one["held"]) != 1:
+        return []  # a clip in time for another optimizer may be of all gradients
+    if not told or told["of"] < _SAMPLES or told["steps"] < _MOSTLY * told["of"]:
+        return []
+    cut = "" if not told["shorter"] else f", {told['shorter']:,} times to something shorter"
+    message = (
+        f"the gradients are multiplied by a number after optimizer.step(), at {told['steps']:,} of {told['of']:,} "
+        f"steps that were looked at{cut}, and then taken away unused: a clip that comes behind the step clips nothing"
+    )
+    action = "Call clip_grad_norm_ between backward() and optimizer.step()."
+    return [Finding("clipped_late", "warning", message, dict(told) | {"threshold": _MOSTLY}, action=action)]
+
+
+def scaled(judged: JudgedRecord) -> list[Finding]:
+    """Gradients far above what the loss that was noted can give, from the first step on: they are still scaled."""
+    history, (_, values) = judged.history, judged.losses
+    guess = judged.likely_guess
+    if not judged.samples or not len(values) or judged.kind != "classes" or not guess > 0 or len(history.of_loss) > 1:
+        return []
+    column = judged.weighted[-1]
+    largest, first = float(history.largest[0, column]), float(values[0])
+    if int(history.steps[0]) != 1 or not largest > _TOO_LARGE or not first < 2 * guess:
+        return []
+    name = history.layers[column]
+    message = (
+        f"at the first step the largest gradient of {name} is {number(largest, 3)}, where a mean cross-entropy of "
+        f"{number(first, 3)} gives no more than what comes into that layer: the gradients are still multiplied by the "
+        "scale of a GradScaler, or by some other large number"
+    )
+    action = (
+        "Call scaler.step(optimizer) in place of optimizer.step(): it divides by the scale first (65,536 at the "
+        "start); or look for a factor in front of the loss."
+    )
+    return [Finding("scaled", "info", message, {"largest": largest, "threshold": _TOO_LARGE}, (column,), action)]

@@ -67,7 +67,10 @@ def drawn_again(judged: JudgedRecord) -> list[Finding]:
         f"else than the optimizer wrote to the weights, and the loss was back near {number(float(values[0]), 3)}, "
         f"where it began: at step {first:,} from {number(before, 3)} to {number(after, 3)}"
     )
-    action = "Draw the weights once, before the loop: look for reset_parameters, init and a new model within it."
+    action = (
+        "Draw the weights once, before the loop: look for reset_parameters, init and a new model within it. Where "
+        "averaged or loaded weights are put in for an evaluation, keep a copy of the trained ones and put it back."
+    )
     evidence = {"steps": [one[0] for one in back], "before": before, "after": after, "at first": float(values[0])}
     return [Finding("drawn_again", "warning", message, evidence, action=action)]
 

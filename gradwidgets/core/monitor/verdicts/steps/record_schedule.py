@@ -94,7 +94,10 @@ def ended(judged: JudgedRecord) -> list[Finding]:
         f"{', after the loss had been level' if was_level else ''}: at {percent(share)} of the steps the weights "
         "hardly move"
     )
-    action = "Look at the schedule, how many steps it is made for and how often scheduler.step() is called."
+    action = (
+        "Look at the schedule, how many steps it is made for and how often scheduler.step() is called; of "
+        'ReduceLROnPlateau also at its mode ("min" for a loss, "max" for an accuracy) and at its patience, in calls.'
+    )
     if meant:
         action = f"If it had learned enough by then, all is well. Else look {action[5:]}"
     evidence = {"step": step, "at first": most, "learning rate": now, "share of the steps": share, "threshold": _LONG}

@@ -11,6 +11,7 @@ from torch.utils.weak import TensorWeakRef
 from gradwidgets.core.layers.preflight.batch import data_findings
 from gradwidgets.core.layers.preflight.reading import named_tensors
 from gradwidgets.core.monitor.taps import Hook, take_away
+from gradwidgets.core.monitor.training.given.inputs_seen import InputsSeen
 from gradwidgets.core.results.finding import Finding
 
 Held = list[tuple[str, TensorWeakRef]]
@@ -19,12 +20,17 @@ Held = list[tuple[str, TensorWeakRef]]
 class Given:
     """Knows the inputs of the last pass with gradients, and the targets that were noted last, while they are there.
 
+    Args:
+        seen: Takes the first input of each step that is to be sampled.
+
     Attributes:
         handles: Of the hook that stands.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, seen: InputsSeen) -> None:
         self.handles: list = []
+        self._seen = seen
+        self._labels: TensorWeakRef | None = None
         self._inputs: Held = []
         self._targets: Held = []
 
@@ -35,15 +41,22 @@ class Given:
     def disarm(self) -> None:
         """Take the hook away and let go."""
         take_away(self.handles)
-        self._inputs, self._targets = [], []
+        self._inputs, self._targets, self._labels = [], [], None
 
     def note_targets(self, targets: Tensor) -> None:
         """Know them, until others come."""
         self._targets = _held([("targets", targets)])
+        self._labels = None if self._targets else TensorWeakRef(targets)
+
+    def look(self) -> None:
+        """See the inputs of the pass that is just over, while they are there: its step is to be sampled after all."""
+        there = _there(self._inputs[:1])
+        if there and self._seen.new is None:
+            self._seen.see(there[0][1])
 
     def findings(self, step: int) -> list[Finding]:
         """What is not finite in them, which are of this step."""
-        found = data_findings(_there(self._inputs), _there(self._targets))
+        found = data_findings(_there(self._inputs), _there(self._targets)) + _ignored(self._labels and self._labels())
         return [replace(one, evidence=one.evidence | {"step": step}) for one in found]
 
     def _before(self, model: nn.Module, arguments: tuple, keywords: dict) -> None:
@@ -51,7 +64,10 @@ class Given:
             return
         with contextlib.suppress(Exception):
             whole = arguments[0] if len(arguments) == 1 and not keywords else (*arguments, *keywords.values())
-            self._inputs = _held(named_tensors(whole, "inputs"))
+            named = list(named_tensors(whole, "inputs"))
+            self._inputs = _held(named)
+            if self._seen.due and named:
+                self._seen.see(named[0][1])
 
 
 def _held(tensors: Iterable[tuple[str, Tensor]]) -> Held:
@@ -61,3 +77,15 @@ def _held(tensors: Iterable[tuple[str, Tensor]]) -> Held:
 def _there(held: Held) -> list[tuple[str, Tensor]]:
     """Those that nobody has let go."""
     return [(name, one) for name, ref in held if (one := ref()) is not None]
+
+
+def _ignored(labels: Tensor | None) -> list[Finding]:
+    """Labels that are all to be ignored, so that a mean over the others is 0 divided by 0."""
+    if labels is None or labels.is_floating_point() or not labels.numel() or bool((labels >= 0).any()):
+        return []
+    message = (
+        f"all {labels.numel():,} targets are negative ({int(labels.reshape(-1)[0])} at first), which a cross-entropy "
+        "ignores: the mean over no sample at all is 0 / 0, NaN"
+    )
+    action = "Leave out batches without a target, or take reduction='sum' and divide by max(1, how many there are)."
+    return [Finding("ignored_targets", "error", message, {"targets": labels.numel()}, action=action)]

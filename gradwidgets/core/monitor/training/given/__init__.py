@@ -1,0 +1,1 @@
+"""What a training is given: its inputs and its targets."""

@@ -1,0 +1,138 @@
+"""A loss that breaks off at one step and stays up, or that leaps at every so many steps and is back at once."""
+
+import torch
+from torch import Tensor
+
+from gradwidgets.core.monitor.verdicts.evidence import JudgedRecord
+from gradwidgets.core.monitor.verdicts.steps.record_steps import steps_are_small
+from gradwidgets.core.results.finding import Finding
+from gradwidgets.core.results.wording import number
+
+_LOSSES = 60
+_SIDE = 8  # losses on each side of a step that are compared
+_RISE, _NOISE = 1.5, 4.0  # times the level before; times what the losses vary by there
+_FALLEN = 0.7  # of the first loss, before it breaks off
+_GUESS = 0.9  # of what a guess costs, from where on nothing is known any more
+_STAYS = 1.4  # times the level before, in every part of what follows
+_LEAST = 1e-3  # of the median: a loss of 0 has no logarithm
+_SCALE, _SEEN = 3.0, 3  # times what inputs were; steps at which they were seen before
+_LEAP, _TIMES = 2.5, 4  # times the median around; how often
+_AROUND = 5  # losses on each side
+
+
+def sudden_rise(judged: JudgedRecord) -> list[Finding]:
+    """What was learned is of no use from one step to the next, though that step was of a usual size."""
+    steps, values = judged.losses
+    if len(values) < _LOSSES or judged.takes_turns or not bool(values.isfinite().all()) or bool((values < 0).any()):
+        return []
+    place = _break(values)
+    if place is None:
+        return []
+    before, after = float(values[place - _SIDE : place].median()), float(values[place:].median())
+    step, guess = int(steps[place]), judged.likely_guess
+    begun = guess if guess > 0 else float(values[:_SIDE].median())
+    scaled = _scaled_at(judged, step)
+    if not scaled and not (steps_are_small(judged) and after > _GUESS * begun):
+        return []
+    message = f"up to step {int(steps[place - 1]):,} the loss is about {number(before, 2)}, from step {step:,} on "
+    message += f"about {number(after, 2)}" + (
+        f", no better than {'a guess' if guess > 0 else 'at first'} ({number(begun, 3)})"
+        if after > _GUESS * begun
+        else ""
+    )
+    evidence: dict[str, object] = {"step": step, "before": before, "after": after, "guess": begun}
+    if scaled:
+        small, large = scaled
+        evidence |= {"inputs before": small, "inputs after": large}
+        message += (
+            f": about there the inputs' size (root mean square) goes from {number(small, 2)} to {number(large, 2)}"
+        )
+        action = (
+            "Scale or normalise all inputs in the same way: look for what makes batches from that step on (a second "
+            "loader, a new epoch, a cache) and leaves the division or the normalisation out."
+        )
+    else:
+        message += ", and no step before was longer than usual: what the model is given has changed there"
+        action = (
+            f"Look at what is different from step {step:,} on: labels that no longer belong to their inputs (one of "
+            "them shuffled or cut without the other), another order of classes, another data set, a new epoch."
+        )
+    return [Finding("sudden_rise", "warning", message, evidence, action=action)]
+
+
+def _break(values: Tensor) -> int | None:
+    """Where the losses of one side are all above those of the other, and stay so."""
+    logs = values.clamp(min=_LEAST * float(values.median())).log()
+    best, place = 0.0, None
+    mean = logs.unfold(0, _SIDE, 1).mean(1)
+    for k in range(2 * _SIDE, len(values) - 2 * _SIDE):
+        gap = float(mean[k] - mean[k - _SIDE])
+        if gap > best:
+            best, place = gap, k
+    if place is None or not float(values.median()) > 0:
+        return None
+    # The mean is smooth: the break itself is at the largest single rise near by.
+    near = range(max(1, place - 2), min(len(values) - _SIDE, place + 3))
+    place = max(near, key=lambda k: float(values[k : k + 3].min() - values[max(0, k - 3) : k].max()))
+    before, after = values[place - 2 * _SIDE : place], values[place:]
+    level = float(before.median())
+    noise = float((before - level).abs().median()) * 1.5
+    clear = float(after[:_SIDE].min()) > max(level + _NOISE * noise, _RISE * level)
+    clear = clear and float(before[-_SIDE:].max()) < float(after[:_SIDE].min())
+    stays = all(float(one.median()) > _STAYS * level for one in after.tensor_split(4))
+    return place if clear and stays and level < _FALLEN * float(values[0]) else None
+
+
+def _scaled_at(judged: JudgedRecord, step: int) -> tuple[float, float] | None:
+    """The size of inputs before and after a step, where one is many times the other."""
+    told = judged.history.inputs
+    if not told:
+        return None
+    before = [size for at, size in zip(told["steps"], told["sizes"], strict=True) if at < step]
+    after = [size for at, size in zip(told["steps"], told["sizes"], strict=True) if at >= step]
+    if len(before) < _SEEN or not after:
+        return None
+    small, large = (float(torch.tensor(one).median()) for one in (before, after))
+    low, high = (max(before), min(after)) if large > small else (max(after), min(before))
+    return (small, large) if high > _SCALE * low > 0 else None
+
+
+def bad_batch(judged: JudgedRecord) -> list[Finding]:
+    """Single losses far above those around, at equal distances: one batch of an epoch is unlike the others."""
+    steps, values = judged.losses
+    if len(values) < _LOSSES or judged.takes_turns or not bool(values.isfinite().all()) or bool((values < 0).any()):
+        return []
+    leaps = [k for k in range(_AROUND, len(values) - 1) if _leaps(values, k)]
+    if len(leaps) < _TIMES:
+        return []
+    apart = torch.tensor(leaps).diff()
+    each = int(apart.median())
+    late = [k for k in leaps if k >= leaps[0]]
+    if each < 2 * _AROUND or float((apart == each).double().mean()) < 0.99 or len(late) * each < len(values) // 2:
+        return []
+    _, rates = judged.history.steps, judged.history.rates
+    if judged.history.swings or rates is None:
+        return []
+    named = ", ".join(f"{int(steps[k]):,}" for k in leaps[:3])
+    low = float(torch.stack([_around(values, k) for k in leaps]).median())
+    high = float(values[leaps].median())
+    message = (
+        f"every {each:,} steps (at {named} …) the loss leaps from about {number(low, 2)} to {number(high, 2)}, and is "
+        "back at the next step: the same batch of each epoch is unlike all others"
+    )
+    place = (int(steps[leaps[0]]) - 1) % each
+    action = (
+        f"Look at that batch, number {place:,} from 0 if an epoch has {each:,} steps: wrong labels, inputs that are "
+        "not scaled like the rest, a file that is broken; or leave it out."
+    )
+    evidence = {"steps": [int(steps[k]) for k in leaps], "every": each, "loss": high, "around": low}
+    return [Finding("bad_batch", "warning", message, evidence, action=action)]
+
+
+def _around(values: Tensor, k: int) -> Tensor:
+    return torch.cat((values[k - _AROUND : k], values[k + 1 : k + 1 + _AROUND])).median()
+
+
+def _leaps(values: Tensor, k: int) -> bool:
+    around = torch.cat((values[k - _AROUND : k], values[k + 1 : k + 1 + _AROUND]))
+    return float(values[k]) > max(_LEAP * float(around.median()), 1.5 * float(around.max()))
