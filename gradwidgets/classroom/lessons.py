@@ -176,7 +176,7 @@ LESSONS: dict[str, Lesson] = {
         " the root before it is taken; the second map does so.",
     ),
     "two-valleys": Lesson(
-        "A valley too many",
+        "One valley too many",
         EXPLORER,
         {"loss": "unexpected minimum", "descent": True, "lr": 0.02, "point": (1.6, 1.0)},
         "Two valleys, one of them 0.6 higher. Drag the point to and fro, and find where the way parts.",

@@ -66,7 +66,9 @@ def stability(objective: Objective, optimizer: Optimizer, at: object = None) -> 
         return Stability(curvatures, radius, None, None, False, why)
 
     if not objective.smooth:
-        return unlimited(math.nan, "no curvature but at kinks: with any fixed lr the end hops about the minimum")
+        return unlimited(
+            math.nan, "no limit, straight except at kinks: with any fixed lr the end hops about the minimum"
+        )
     if not (math.isfinite(low) and math.isfinite(high)):
         return unlimited(math.nan, "the curvature here is not finite")
     step = optimizer.linearised()

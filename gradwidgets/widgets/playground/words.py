@@ -58,7 +58,7 @@ def limit(stability: Stability | None, optimizer: Optimizer) -> str:
         return "no minimum to be stable at"
     if stability.lr_limit is None or not stability.lr_limit > 0 or math.isinf(stability.lr_limit):
         return stability.note or "no largest stable lr"
-    text = f"lr is {_share(optimizer.lr / stability.lr_limit)} largest stable, {number(stability.lr_limit, 3)}"
+    text = f"lr is {_share(optimizer.lr / stability.lr_limit)} largest stable value, {number(stability.lr_limit, 3)}"
     return text + (f" ({stability.note})" if stability.note else "")
 
 
@@ -172,7 +172,7 @@ def _limit_cell(stability: Stability | None, optimizer: Optimizer) -> str:
         return "no lr contracts"
     if math.isinf(stability.lr_limit):
         return "any lr contracts"
-    return f"lr at {_share(optimizer.lr / stability.lr_limit)} limit {number(stability.lr_limit, 3)}"
+    return f"lr is {_share(optimizer.lr / stability.lr_limit)} largest stable value, {number(stability.lr_limit, 3)}"
 
 
 def _share(ratio: float) -> str:

@@ -111,7 +111,7 @@ def test_long_names_are_shortened_to_their_initials():
         ({"momentum": 2.0}, "no lr contracts"),
         ({"maximize": True}, "uphill is away from here"),
         ({"momentum": 0.9, "dampening": 1.0}, "no lr contracts"),
-        ({"lr": 0.1}, "lr at 10 % of the limit 0.976"),
+        ({"lr": 0.1}, "lr is 10 % of the largest stable value, 0.976"),
     ],
 )
 def test_the_table_says_why_there_is_no_limit(run, settings, said):
@@ -120,4 +120,4 @@ def test_the_table_says_why_there_is_no_limit(run, settings, said):
     stable = {name: stability(objectives[name], optimizer) for name in runs}
     rows = {row[0]: row[-1] for row in cells(words.table(objectives, outcomes, stable, optimizer, 100))}
     assert rows["MSE"] == said
-    assert rows["L1"] == "no curvature but at kinks"
+    assert rows["L1"] == "no limit, straight except at kinks"

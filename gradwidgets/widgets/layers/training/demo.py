@@ -128,4 +128,4 @@ def _tested(the: Lesson) -> str:
     with torch.no_grad():
         right = float((the.model.eval()(x).argmax(1) == y).double().mean())
     the.model.train(mode)
-    return f": {right:.0%} of {len(y)} digits that it never saw are told right"
+    return f": accuracy {right:.0%} on {len(y)} digits that it never saw"

@@ -261,7 +261,7 @@ def test_the_demonstration_learns_the_digits():
     panel = LayerFlowPanel(depth=3, width=64, init="He", lr=0.1, steps=200)
     panel.train()
     assert panel.view == "live" and panel.error == ""
-    share = int(panel.summary.split("After 200 steps: ")[1].split("%")[0])
+    share = int(panel.summary.split("After 200 steps: accuracy ")[1].split("%")[0])
     assert share >= 75 and not panel.monitor.active
     history = panel.monitor.history
     assert history.loss[-1] < 0.6 * history.loss[0]
