@@ -97,7 +97,7 @@ def flow_of(subject: Subject, *, own: bool = False, known: bool = False) -> Laye
     """
     subject.notes += hooks_in_words(subject.model)
     look = _measure_plainly if known else _looked
-    with NoCollection(subject.small) as block, block:
+    with NoCollection() as block, block:
         found, certificate = subject.looked_at(look, own=own)
         found.unlisted = with_makers(subject.model, found.unlisted)
         with quietly(subject.light) as quiet, quiet.again():
