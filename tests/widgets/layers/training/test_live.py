@@ -362,7 +362,11 @@ def names(panel):
 def test_the_verdict_on_the_record_stands_beside_the_numbers(panel):
     steps(panel, 20, every=1)
     assert names(panel) == ["healthy"]
-    assert panel.summary.startswith("ok: healthy: nothing went wrong in what was recorded. Looked at: 20 steps")
+    said = panel.summary.partition(". Looked at: ")
+    assert said[0].startswith(
+        "ok: healthy: nothing went wrong in what was recorded; the inputs are the very same at all 20 "
+    )
+    assert said[2].startswith("20 steps")
     assert "of the first batch inputs, weights, targets, loss" in panel.summary
     assert '<div class="card ok">' in panel._words.value and "step 20, 20 samples kept" in panel._words.value
 

@@ -149,7 +149,7 @@ def test_two_records_are_drawn_beside_each_other(tmp_path, path, shown):
     np.testing.assert_allclose(10.0 ** lines["twin now"][1], history.rms[39, [0, 2, 4]], rtol=1e-9)
     assert re.search("from step 1 on the update of [024] is 1[0-4] × larger in second", panel.summary)
     assert "first has 40 steps and second has 60 steps: compared to step 40" in panel.summary
-    assert "second by itself: healthy" in panel.summary and "ok: healthy: first: nothing went wrong" in panel.summary
+    assert "second by itself: same batch" in panel.summary and "ok: healthy: first: nothing went wrong" in panel.summary
     panel.selected = 2
     panel._present(panel._shown)
     assert len(drawn(panel)["own twin"][0]) == 60 and len(drawn(panel)["twin 0"][0]) == 0
