@@ -90,7 +90,7 @@ class ModuleGraph:
         return tuple(found)
 
     def is_passed_by_all(self, vertex: int) -> bool:
-        """Whether every vertex with weights is on the way from this one to the loss, or gets its gradient through it."""
+        """Whether each vertex with weights is between this one and the loss, or gets its gradient through it."""
         onward, waiting = {vertex}, [vertex]
         while waiting:
             more = set(self.onward[waiting.pop()]) - onward

@@ -20,8 +20,8 @@ from gradwidgets.core.layers.preflight.failure import Raised
 from gradwidgets.core.layers.preflight.losses.derivatives import INSTEAD, Slopes, slopes_in
 from gradwidgets.core.layers.preflight.losses.first import follows
 from gradwidgets.core.layers.preflight.losses.padded import padding_of
-from gradwidgets.core.layers.preflight.losses.watched_loss import BACKWARD, ONCE, LossCall
 from gradwidgets.core.layers.preflight.losses.value.summed import SUMMED, follow_the_batch
+from gradwidgets.core.layers.preflight.losses.watched_loss import BACKWARD, ONCE, LossCall
 from gradwidgets.core.layers.preflight.reading import left_out
 from gradwidgets.core.layers.preflight.untrained import nothing_to_train
 from gradwidgets.core.results.finding import Finding, worst_first

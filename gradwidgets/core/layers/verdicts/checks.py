@@ -195,6 +195,7 @@ _EXPLAINS = {
     "flat_loss": ("no_gradient", "vanishing", "cliff", "same output"),
     "constant_loss": ("no_gradient", "vanishing", "cliff"),
     "no_gradient": ("detached_loss",),
+    "softmax axis": ("targets seen",),
     "half overflow": ("no_gradient", "same output", "half underflow"),
 }
 
