@@ -42,7 +42,8 @@ def _chain(behind: dict[int, int], last: int) -> list[int]:
 
 
 def _linear(model: nn.Module, graph: ModuleGraph, vertex: int) -> nn.Module | None:
-    if not (graph.is_layer[vertex] and graph.weighted[vertex]):
+    once = graph.is_layer[vertex] and graph.names.count(graph.names[vertex]) == 1  # else it does not stand in a row
+    if not (once and graph.weighted[vertex]):
         return None
     module = model.get_submodule(graph.names[vertex]) if graph.names[vertex] != "(model)" else model
     if isinstance(module, nn.Linear):

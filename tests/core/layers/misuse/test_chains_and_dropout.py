@@ -1,5 +1,7 @@
 """Linear layers without an activation between them, and dropout of nearly everything."""
 
+# ruff: noqa: E501
+
 import pytest
 import torch
 from torch import nn

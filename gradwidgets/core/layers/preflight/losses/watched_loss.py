@@ -229,6 +229,8 @@ class LossCall(TorchFunctionMode):
             self._say(left_out(first.of_size)(call, self._names))
         if call.name in ("cross_entropy", "nll_loss") and self._padding:
             self._say(left_out(padded.of_padding)(call, self._padding))
+        elif call.name in ("cross_entropy", "nll_loss"):
+            self._say(left_out(padded.of_ends)(call, self._targets))
         if call.name in _BY_NUMBER:
             self._say(left_out(compared.of_named)(call))
         elif call.name in _ARITHMETIC:
