@@ -9,7 +9,6 @@ from gradwidgets.core.results.finding import Finding
 
 CHAIN = "linear chain"
 _VIEWS = frozenset(("view", "unsafe_view", "reshape_alias", "squeeze", "unsqueeze", "alias", "clone"))
-_MANY = 3  # layers from which it is a fault: two may be a projection before a head, as in some autoencoders
 _ACTION = (
     "Put an activation between them, or leave one of them alone. Nothing, if a deep linear network is meant, or one of "
     "them is to be trained or loaded by itself."
@@ -17,7 +16,7 @@ _ACTION = (
 
 
 def linear_chains(model: nn.Module, graph: ModuleGraph) -> list[Finding]:
-    """What to say of the longest chain of such layers; none of those that only pass through a narrower width.
+    """A note on the longest chain of such layers; none on those that only pass through a narrower width.
 
     Args:
         model: The model that ran.
@@ -87,4 +86,4 @@ def _told(names: list[str], layers: list[nn.Module]) -> Finding:
         f"linear map, and represent nothing that a single {type(layers[0]).__name__} could not"
     )
     evidence = {"layer": names[0], "layers": names, "threshold": 1}
-    return Finding(CHAIN, "warning" if count >= _MANY else "info", message, evidence, action=_ACTION)
+    return Finding(CHAIN, "info", message, evidence, action=_ACTION)

@@ -35,26 +35,26 @@ def head(width):
 
 
 CHAINS = {
-    "linear": (lambda: nn.Sequential(nn.Linear(10, 32), nn.Linear(32, 32), nn.Linear(32, 3)), rows, 3, "warning"),
+    "linear": (lambda: nn.Sequential(nn.Linear(10, 32), nn.Linear(32, 32), nn.Linear(32, 3)), rows, 3),
     "written out": (
         lambda: Runs(lambda s, x: s.c(s.b(s.a(x))), a=nn.Linear(10, 16), b=nn.Linear(16, 16), c=nn.Linear(16, 3)),
-        rows, 3, "warning",
+        rows, 3,
     ),
     "convolutions": (
         lambda: nn.Sequential(convolution(3, 8), nn.Identity(), convolution(8, 8), convolution(8, 8), *head(8)),
-        maps, 3, "warning",
+        maps, 3,
     ),
     "two before the output": (
-        lambda: nn.Sequential(nn.Linear(10, 32), nn.ReLU(), nn.Linear(32, 64), nn.Linear(64, 3)), rows, 2, "info",
+        lambda: nn.Sequential(nn.Linear(10, 32), nn.ReLU(), nn.Linear(32, 64), nn.Linear(64, 3)), rows, 2,
     ),
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("name", CHAINS)
 def test_linear_layers_that_are_one_map_are_named(name):
-    make, inputs, count, severity = CHAINS[name]
+    make, inputs, count = CHAINS[name]
     (one,) = told("linear chain", make(), inputs())
-    assert len(one.evidence["layers"]) == count and one.severity == severity
+    assert len(one.evidence["layers"]) == count and one.severity == "info"
 
 
 SOUND = {
