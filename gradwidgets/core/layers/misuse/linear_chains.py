@@ -1,10 +1,13 @@
 """Linear layers one after the other with no activation between them: together they are one linear map."""
 
+from collections import Counter
+
 from torch import nn
 from torch.nn.modules.conv import _ConvNd
 from torch.nn.modules.dropout import _DropoutNd
 
 from gradwidgets.core.layers.passes.module_graph import ModuleGraph
+from gradwidgets.core.layers.passes.rows import ROOT
 from gradwidgets.core.results.finding import Finding
 
 CHAIN = "linear chain"
@@ -24,7 +27,9 @@ def linear_chains(model: nn.Module, graph: ModuleGraph) -> list[Finding]:
     """
     if not model.training and any(isinstance(one, _DropoutNd) and one.p for one in model.modules()):
         return []  # what would drop between them leaves no trace
-    layers = {v: one for v in range(len(graph)) if (one := _linear(model, graph, v)) is not None}
+    calls = Counter(name for v, name in enumerate(graph.names) if graph.weighted[v])
+    once = [v for v in range(len(graph)) if graph.weighted[v] and calls[graph.names[v]] == 1]
+    layers = {v: one for v in once if (one := _linear(model, graph.names[v])) is not None}
     behind = {v: before for v in layers if (before := _before(graph, layers, v)) is not None}
     ends = set(layers) - set(behind.values())
     chains = [_chain(behind, one) for one in ends]
@@ -40,11 +45,9 @@ def _chain(behind: dict[int, int], last: int) -> list[int]:
     return found[::-1]
 
 
-def _linear(model: nn.Module, graph: ModuleGraph, vertex: int) -> nn.Module | None:
-    once = graph.is_layer[vertex] and graph.names.count(graph.names[vertex]) == 1  # else it does not stand in a row
-    if not (once and graph.weighted[vertex]):
-        return None
-    module = model.get_submodule(graph.names[vertex]) if graph.names[vertex] != "(model)" else model
+def _linear(model: nn.Module, name: str) -> nn.Module | None:
+    """The layer of this name, if it is one of torch's own that is linear."""
+    module = model.get_submodule("" if name == ROOT else name)
     if isinstance(module, nn.Linear):
         return module if type(module).forward is nn.Linear.forward else None
     own = isinstance(module, _ConvNd) and type(module).__module__.startswith("torch.nn.") and module.groups == 1

@@ -269,6 +269,8 @@ def _without_consequences(found: list[Finding], judged: Judged) -> list[Finding]
     if names & _GROWN or any(layer.fresh for layer in judged.flow.layers):
         found = [one for one in found if not follows(one)]
     gone = {name for cause, those in _EXPLAINS.items() if cause in names for name in those}
+    if "softmax axis" in names:  # where the shares are summed along that very axis, no gradient comes to their scores
+        found = [one for one in found if not (one.name == "cliff" and "softmax" in str(one.evidence["at"]))]
     gone |= {"term_without_gradient"} if judged.flow.stops else set()  # it is said where nothing comes back
     same = judged.flow.same
     if same is not None and not same.is_padding and _has_cause(found):

@@ -18,8 +18,8 @@ from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.results.wording import number
 
 _UNDERFLOW = (
-    "{} a gradient of exactly 0 by half precision: it underflows, for float16 holds no number below 6e−8; of a loss "
-    "that is scaled up, there is one"
+    "{} a gradient of exactly 0 in half precision: it underflows, since float16 holds no number below 6e−8; with the "
+    "loss scaled up, it is not 0"
 )
 _NUMBERS = re.compile(r"(\d+)")
 Layers = list[tuple[int, LayerStats]]
