@@ -23,13 +23,16 @@ from gradwidgets.core.layers.causes.unlisted import unlisted, with_makers
 from gradwidgets.core.layers.causes.zeroed import drops_all, zeroed_in
 from gradwidgets.core.layers.misuse.added_masks import added_masks, may_add_masks
 from gradwidgets.core.layers.misuse.attention_masks import MASK
+from gradwidgets.core.layers.misuse.heavy_dropout import heavy_dropouts
 from gradwidgets.core.layers.misuse.kernels import kernels_in
+from gradwidgets.core.layers.misuse.linear_chains import linear_chains
 from gradwidgets.core.layers.misuse.lone_softmax import LONE, with_line
 from gradwidgets.core.layers.misuse.loss_views import of_order, views_in
 from gradwidgets.core.layers.misuse.misused import LOOKED_AT, of_axes, of_graph
 from gradwidgets.core.layers.misuse.operation import Operation
 from gradwidgets.core.layers.misuse.place_codes import place_codes, sums_of
 from gradwidgets.core.layers.misuse.repeated import repeated_in
+from gradwidgets.core.layers.misuse.softmax_axes import AXIS
 from gradwidgets.core.layers.origin import origin_of, origin_of_bad_gradient
 from gradwidgets.core.layers.passes.half_precision import overflows_in, rounded_in
 from gradwidgets.core.layers.passes.passes import (
@@ -159,10 +162,13 @@ def _told_by_further_passes(subject: Subject, found: Measured) -> Measured:
         found.operations.append(of_axes(found.scrambling[0], *place_of(subject, found.scrambling[0])))
     elif found.turned:
         found.operations.append(of_axes(found.turned[0], *place_of(subject, found.turned[0]), in_loss=True))
-    found.operations = [with_line(subject, one) if one.name == LONE else one for one in found.operations]
+    found.operations = [with_line(subject, one) if one.name in (LONE, AXIS) else one for one in found.operations]
     reached = {key: norms[2] is not None and found.numbers[norms[2]][0] != 0 for key, norms in found.norms.items()}
     found.operations += left_out(unread_states)(found.rows, reached)
     found.operations += [*left_out(repeated_in)(subject.model), *left_out(kernels_in)(found.rows)]
+    if found.graph is not None:
+        found.operations += left_out(linear_chains)(subject.model, found.graph)
+        found.operations += left_out(heavy_dropouts)(subject.model, found.graph)
     found.along_time = gradients_along_time(subject)
     return found
 

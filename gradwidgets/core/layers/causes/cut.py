@@ -49,7 +49,7 @@ class Cut:
             return "its weights take no part in the pass"
         at = f" ({self.place})" if self.place else ""
         if self.how == "left":
-            return f"{self.operation}{at} makes a plain number of it, which no gradient passes"
+            return f"{self.operation.strip('_')}{at} makes a plain number of it, which no gradient passes"
         if self.how == "steps":
             return f"{self.operation}{at} goes in steps, whose slope is 0"
         if self.how == "checkpoint":

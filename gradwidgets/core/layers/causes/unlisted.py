@@ -35,7 +35,7 @@ class Unlisted(Result):
         """In words."""
         where = self.name or f"one that is made in the forward of {self.place}, or kept outside of the model"
         made = f" (what {self.made_by} makes of a parameter, which is none itself)" if self.made_by else ""
-        return f"{where}, {' × '.join(map(str, self.shape)) or 'one number'}{made}"
+        return f"{where} ({' × '.join(map(str, self.shape)) or 'one number'}){made}"
 
 
 def unlisted(model: nn.Module, leaves: Iterable[tuple[Tensor, str | None]], listed: Iterable[Tensor]) -> list[Unlisted]:

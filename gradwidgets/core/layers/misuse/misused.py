@@ -12,6 +12,7 @@ from gradwidgets.core.layers.misuse.operation import Operation
 from gradwidgets.core.layers.misuse.padding import of_padding
 from gradwidgets.core.layers.misuse.sampling_grids import SAMPLERS, of_samplers
 from gradwidgets.core.layers.misuse.small_norms import NORMS, of_norms
+from gradwidgets.core.layers.misuse.softmax_axes import PRODUCTS, of_axes_summed
 from gradwidgets.core.layers.preflight.reading import left_out
 from gradwidgets.core.results.finding import Finding
 
@@ -20,7 +21,7 @@ _CLASSES = (
     "Change the axes over in place of it, by transpose(1, 2) or movedim(-1, 1): view and reshape count anew and move "
     "nothing."
 )
-LOOKED_AT = frozenset((*MASKED, *NORMS, *SOFTMAXES, *SAMPLERS))
+LOOKED_AT = frozenset((*MASKED, *NORMS, *SOFTMAXES, *SAMPLERS, *PRODUCTS))
 
 
 def of_graph(
@@ -42,7 +43,14 @@ def of_graph(
     operations = list(operations)
     found = left_out(of_given_masks)(masks) if masks else []
     softmaxes = partial(of_softmaxes, names=names)
-    for kind, check in ((NORMS, of_norms), (MASKED, of_masks), (SOFTMAXES, softmaxes), (SAMPLERS, of_samplers)):
+    checks = (
+        (NORMS, of_norms),
+        (MASKED, of_masks),
+        (SOFTMAXES, softmaxes),
+        (SAMPLERS, of_samplers),
+        (PRODUCTS, of_axes_summed),
+    )
+    for kind, check in checks:
         some = [one for one in operations if one.name in kind]
         found += left_out(check)(some) if some and not (found and check is of_masks) else []
     some = [one for one in operations if one.name in MASKED]

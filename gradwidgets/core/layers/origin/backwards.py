@@ -166,7 +166,7 @@ class Backwards:
 
 
 def _hidden(cause: Cause, by: str) -> Cause:
-    hides = f"on the way forward {by or 'a later operation'} leaves that out, on the way back 0 × that is NaN"
+    hides = f"{by or 'a later operation'} leaves that out on the way forward, but on the way back 0 × NaN is NaN"
     clause = f"{cause.clause}; {hides}"
     return replace(cause, clause=clause)
 

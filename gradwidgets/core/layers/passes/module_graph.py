@@ -81,6 +81,27 @@ class ModuleGraph:
                 found[other] = max(found[other], found[vertex])
         return tuple(found)
 
+    @cached_property
+    def trunk(self) -> tuple[int, ...]:
+        """The deepest vertex with weights, and those that all of its gradient passes, up to the loss."""
+        found = [max(range(len(self)), key=lambda one: self.depths[one] * self.weighted[one])]
+        while found[-1]:
+            found.append(self.dominators[found[-1]])
+        return tuple(found)
+
+    def is_passed_by_all(self, vertex: int) -> bool:
+        """Whether each vertex with weights is between this one and the loss, or gets its gradient through it."""
+        onward, waiting = {vertex}, [vertex]
+        while waiting:
+            more = set(self.onward[waiting.pop()]) - onward
+            onward |= more
+            waiting += more
+        behind = {vertex}
+        for one in self.order[1:]:  # a dominator comes before what it dominates
+            if self.dominators[one] in behind:
+                behind.add(one)
+        return all(one in onward or one in behind for one in range(len(self)) if self.weighted[one])
+
     def by_layer(self) -> dict[str, list[int]]:
         """The calls of each layer, by its name."""
         found: dict[str, list[int]] = {}

@@ -71,7 +71,7 @@ class Subject:
             TypeError: `model` is no module, or `loss_fn` cannot be called.
         """
         if not isinstance(model, nn.Module):
-            raise TypeError(f"model must be a torch.nn.Module; got {type(model).__name__} {model!r:.60}")
+            raise TypeError(f"model must be a torch.nn.Module; got {_described(model)}")
         check_loss(loss_fn, "loss_fn")
         notes: list[str] = []
         subject = inside(model, notes)
@@ -162,6 +162,15 @@ def size_of(model: nn.Module) -> tuple[int, bool]:
     """How many numbers a model holds, and whether it has lazy parameters, which are not counted."""
     own = [t for m in model.modules() for t in (*m._parameters.values(), *m._buffers.values()) if t is not None]
     return sum([0 if nn.parameter.is_lazy(one) else one.numel() for one in own]), any(map(nn.parameter.is_lazy, own))
+
+
+def _described(model: object) -> str:
+    """What stands in a model's place, and what to hand over instead where that is plain."""
+    if isinstance(model, torch.optim.Optimizer):
+        return f"the optimizer {type(model).__name__}: hand over the module whose parameters it trains"
+    if isinstance(model, type) and issubclass(model, nn.Module):
+        return f"the class {model.__name__}, which only makes modules: write {model.__name__}(…)"
+    return f"{type(model).__name__} {model!r:.60}"
 
 
 def bytes_of(model: nn.Module) -> int:

@@ -68,11 +68,7 @@ def weighted_layers(flow: LayerFlow) -> list[LayerStats]:
     graph = flow.graph
     if graph is None or not any(graph.weighted):
         return layers
-    vertex = max(range(len(graph)), key=lambda one: graph.depths[one] * graph.weighted[one])
-    trunk = {graph.names[vertex]}
-    while vertex:
-        vertex = graph.dominators[vertex]
-        trunk.add(graph.names[vertex])
+    trunk = {graph.names[vertex] for vertex in graph.trunk}
     return [one for one in layers if one.name in trunk]
 
 

@@ -21,6 +21,7 @@ _TYPES = re.compile(
     r"match weight dtype|share same datatype"
 )
 _SIZES = re.compile(r"to have \d+ channels, but got|shapes cannot be multiplied")
+_WHOLE = re.compile(r"not implemented for '(Long|Int|Short|Byte|Char|Bool)'|multi-target not supported")
 _STEPS = re.compile(
     r"batch number of src and tgt|Expected hidden(?:\[\d\])? size \(\d+, (\d+), \d+\), got \[\d+, (\d+), \d+\]"
 )
@@ -208,6 +209,29 @@ def _axes(raised: Raised, place: Place | None) -> list[str]:
     return []
 
 
+def _width(raised: Raised, place: Place | None) -> list[str]:
+    """Features of another number than a layer has weights for."""
+    if place is None or place.given is None or not isinstance(place.module, nn.Linear) or not place.given.ndim:
+        return []
+    wide, given = place.module.in_features, place.given.shape[-1]
+    if wide == given or not _SIZES.search(raised.text):
+        return []
+    return [f"{place.name} takes {wide} features along the last axis, and is given {shape(place.given)}, {given} of "
+            f"them: give it {wide}, or make it nn.Linear({given}, {place.module.out_features})."]  # fmt: skip
+
+
+def _swapped(raised: Raised, _: Place | None) -> list[str]:
+    """Labels where a loss takes the output."""
+    pair = _pair(raised)
+    if pair is None or not _WHOLE.search(raised.text):
+        return []
+    x, y = pair
+    if not x.is_floating_point() or y.is_floating_point() or y.ndim != x.ndim - 1:
+        return []
+    return [f"The loss takes the targets, {_type(y)}, for the output, {_type(x)}: loss_fn is called as "
+            "loss_fn(output, targets), in this order."]  # fmt: skip
+
+
 def _steps_first(raised: Raised, place: Place | None) -> list[str]:
     """A layer that takes steps first and is given samples first, so that the sizes of two things differ."""
     if place is None or place.given is None or place.given.ndim != 3 or getattr(place.module, "batch_first", True):
@@ -287,7 +311,17 @@ _OF_MODEL: tuple[_Cure, ...] = (
     _several_in,
     _types,
     _axes,
+    _width,
     _steps_first,
     _norm_of_one,
 )
-_OF_LOSS: tuple[_Cure, ...] = (of_exits, of_nothing, of_several, _no_tensor_for, _binary, _type_of_targets, _variance)
+_OF_LOSS: tuple[_Cure, ...] = (
+    of_exits,
+    of_nothing,
+    of_several,
+    _no_tensor_for,
+    _binary,
+    _type_of_targets,
+    _swapped,
+    _variance,
+)

@@ -19,6 +19,8 @@ from gradwidgets.core.results.finding import Finding
 
 _PLAIN = (nn.Linear, _ConvNd, nn.Bilinear)
 _WEIGHTED = (*_PLAIN, nn.RNNBase, nn.RNNCellBase, nn.MultiheadAttention)
+_RECURRENT = (nn.RNNBase, nn.RNNCellBase)
+_AT_BOUND = 0.99  # of a state between −1 and 1
 _TABLES = (nn.Embedding, nn.EmbeddingBag)
 
 
@@ -32,6 +34,7 @@ class _Entered:
     plain: bool
     values: Tensor
     given: Tensor | None = None
+    flat: Tensor | None = None
     normed: bool = False
 
 
@@ -163,10 +166,18 @@ class Entry:
         if entered.plain and isinstance(output, Tensor) and entered.given is None:
             self._made[id(output)] = output, entered
             self._give(entered, output)
+        elif isinstance(module, _RECURRENT) and entered.flat is None:
+            self._hold(entered, output)
 
     @left_out
     def _give(self, entered: _Entered, output: Tensor) -> list:
         entered.given = size(output.detach())
+        return []
+
+    @left_out
+    def _hold(self, entered: _Entered, output: object) -> list:
+        states = next(tensors_in(output), None)
+        entered.flat = None if states is None else (states.detach().abs() > _AT_BOUND).float().mean()
         return []
 
     @left_out
@@ -176,7 +187,8 @@ class Entry:
             if one.normed or one.name in told:
                 continue
             given = None if one.given is None else float(one.given)
-            finding = input_scale(one.name, one.layer, as_read(one.read.tolist()), given)
+            flat = math.nan if one.flat is None else float(one.flat)
+            finding = input_scale(one.name, one.layer, as_read(one.read.tolist()), given, flat)
             if finding is not None:
                 found.append(by_few_samples(finding, one.values))
                 told.add(one.name)

@@ -20,6 +20,7 @@ from gradwidgets.core.layers.preflight.failure import Raised
 from gradwidgets.core.layers.preflight.losses.derivatives import INSTEAD, Slopes, slopes_in
 from gradwidgets.core.layers.preflight.losses.first import follows
 from gradwidgets.core.layers.preflight.losses.padded import padding_of
+from gradwidgets.core.layers.preflight.losses.value.summed import SUMMED, follow_the_batch
 from gradwidgets.core.layers.preflight.losses.watched_loss import BACKWARD, ONCE, LossCall
 from gradwidgets.core.layers.preflight.reading import left_out
 from gradwidgets.core.layers.preflight.untrained import nothing_to_train
@@ -188,6 +189,8 @@ class Look(Glance):
         if self._told is not None:
             trained = any(one.requires_grad for one in subject.model.parameters())
             found = self._told.findings(loss, self._again, trained=trained, reaches=reaches)
+            if any(one.name == SUMMED for one in found) and not follow_the_batch(subject, self._output):
+                found = [one for one in found if one.name != SUMMED]
         found += [] if loss is None else left_out(nothing_to_train)(subject.model, self.inputs, loss)
         found += self._slopes.found if isinstance(self._slopes, Slopes) else []
         raised = [] if error is None else [self._raised or self._told_of(error)]

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from gradwidgets.core.layers.preflight.reading import some, wide
 from gradwidgets.core.results.finding import Finding
-from gradwidgets.core.results.wording import number
+from gradwidgets.core.results.wording import number, percent
 
 # Root mean square of inputs, of what is not 0, above which they blow up a default-initialised net, and is an error.
 LARGE, HUGE = 50.0, 1e4
@@ -27,6 +27,8 @@ FAR, FARTHER = 1e5, 1e6
 FAR_ALIKE, BEYOND = 300.0, 30.0
 
 
+# Share of a recurrent layer's states at a bound, from which it is told: an LSTM's are, by rights, hardly ever.
+_MANY_FLAT = 0.1
 # Share of the samples that may be outliers, the batch in which that can be told, and how far off they are.
 FEW, _ENOUGH, _BEYOND = 0.05, 8, 5.0
 _NAMED = 3  # samples
@@ -47,7 +49,9 @@ def size(tensor: Tensor) -> Tensor:
     return torch.linalg.vector_norm(values, dtype=torch.float64) / values.numel() ** 0.5
 
 
-def input_scale(name: str, layer: str, read: Mapping[str, float], given: float | None) -> Finding | None:
+def input_scale(
+    name: str, layer: str, read: Mapping[str, float], given: float | None, flat: float = math.nan
+) -> Finding | None:
     """What to say of inputs where a layer first takes them.
 
     Args:
@@ -55,6 +59,7 @@ def input_scale(name: str, layer: str, read: Mapping[str, float], given: float |
         layer: That takes them.
         read: Of `sizes`.
         given: Root mean square of what the layer makes of them; None where it is bounded or not known.
+        flat: Of a recurrent layer, the share of its states that are at a bound; NaN for others.
     """
     rms, mean, std = read["rms"], read["mean"], read["std"]
     if not math.isfinite(rms + std):
@@ -62,7 +67,7 @@ def input_scale(name: str, layer: str, read: Mapping[str, float], given: float |
     is_bytes = bool(read["whole"]) and read["min"] >= 0 and 64 <= read["max"] <= 255
     suited = given is not None and given < SUITED
     if rms > (BYTES if is_bytes else LARGE) and not suited:
-        how = "blows up"
+        how = "is far too large for" if math.isnan(flat) else "saturates"
     elif 0 < rms < SMALL:
         how = "stalls"
     elif std > 0 and abs(mean) > max(OFFSET * std, OFF) and not suited:
@@ -73,11 +78,16 @@ def input_scale(name: str, layer: str, read: Mapping[str, float], given: float |
     what = "whole numbers such as bytes hold, " if is_bytes else ""
     message = (
         f"{name}, as {layer} takes them, have a scale that {how} a net that begins with torch's weights: {what}"
-        f"{_described(read)}"
+        f"{_described(read)}{_saturated(flat) if how == 'saturates' else ''}"
     )
     thresholds = {"threshold": BYTES if is_bytes else LARGE, "least": SMALL, "mean over deviation at most": OFFSET}
     return Finding("input_scale", severity, message, {"tensor": name, "layer": layer} | dict(read) | thresholds,
                    action=_remedy(read, is_bytes))  # fmt: skip
+
+
+def _saturated(flat: float) -> str:
+    states = f", and {percent(flat)} of its states are within 1 % of −1 or 1" if flat > _MANY_FLAT else ""
+    return f"; its gates and states are where they are flat{states}"
 
 
 def by_few_samples(found: Finding, values: Tensor) -> Finding:

@@ -42,6 +42,9 @@ _MEANINGS = {
 _OPERATIONS = {
     "norm_of_one": ("nothing of what comes in is left", "A norm over several numbers, or none."),
     "softmax_of_one": ("a share of one thing is all of it", "Another axis, or a sigmoid."),
+    "linear chain": ("depth without an activation is no depth", "An activation between them."),
+    "dropout": ("what is left of a sample is too little to learn from", "A smaller p."),
+    "softmax axis": ("what weighs the keys are no shares of them", "The axis of the keys, dim=-1."),
     "mask": ("attention sees what it should not, or nothing", "Look at what True stands for, and at the diagonal."),
     "nodes alike": (
         "what nodes have in common is all that the last layers see",

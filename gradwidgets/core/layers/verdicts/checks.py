@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from gradwidgets.core.layers.passes.stats import LayerFlow
+from gradwidgets.core.layers.passes.stats import LayerFlow, LayerStats
 from gradwidgets.core.layers.preflight.losses.first import follows
 from gradwidgets.core.layers.verdicts.attention import even
 from gradwidgets.core.layers.verdicts.before import BEFORE, OPERATIONS
@@ -22,6 +22,8 @@ from gradwidgets.core.results.finding import Finding, worst_first
 from gradwidgets.core.results.wording import number
 from gradwidgets.core.subject.home import at_home
 
+_REST = "others being on branches"
+
 
 def _healthy(judged: Judged) -> Finding:
     flow = judged.flow
@@ -40,9 +42,11 @@ def _healthy(judged: Judged) -> Finding:
     lost, over = change(judged)
     if over > 1 and abs(lost) < FADE and not any(layer.fresh for layer in flow.layers):
         evidence |= {"decades lost": lost}
+        branch = _branch(judged, over)
+        way = f"on its way to {branch}" if branch else "from output to input"
         message = (
-            f"the gradient reaches {every}; from output to input it {_changed(lost)} ({number(abs(lost), 2)} decades, "
-            f"where {FADE:g} would be too many) over {_counted(judged, over)}"
+            f"the gradient reaches {every}; {way} it {_changed(lost)} ({number(abs(lost), 2)} decades, "
+            f"where {FADE:g} would be too many) over {_counted(judged, over, branch)}"
         )
     short = limits(judged)
     message += "".join(f"; but {one}" for one in short[:1])
@@ -55,12 +59,24 @@ def _changed(lost: float) -> str:
     return "keeps its size" if factor == "1" else f"{'gains' if lost < 0 else 'loses'} a factor of {factor}"
 
 
-def _counted(judged: Judged, over: int) -> str:
+def _counted(judged: Judged, over: int, branch: str) -> str:
     """The layers that a change with depth is told from: in a network with branches, those that are on none."""
-    deep = [layer for _, layer in judged.weighted if layer.calls and not layer.composite and "Norm" not in layer.kind]
-    return (
-        f"{over} layers" if over >= len(deep) else f"the {over} layers that all of it passes, others being on branches"
-    )
+    if over >= len(_deep(judged)):
+        return f"{over} layers"
+    return f"{over} layers, others being beside them" if branch else f"the {over} layers that all of it passes, {_REST}"
+
+
+def _branch(judged: Judged, over: int) -> str:
+    """The layer at the end of the deepest of several branches side by side; "" where one way is everybody's."""
+    graph = judged.flow.graph
+    if graph is None or over >= len(_deep(judged)):
+        return ""
+    layers = [one for one in graph.trunk if graph.weighted[one]]
+    return "" if all(map(graph.is_passed_by_all, layers)) else graph.names[layers[0]]
+
+
+def _deep(judged: Judged) -> list[LayerStats]:
+    return [one for _, one in judged.weighted if one.calls and not one.composite and "Norm" not in one.kind]
 
 
 def _looked_at(flow: LayerFlow, layers: str) -> str:
@@ -179,6 +195,7 @@ _EXPLAINS = {
     "flat_loss": ("no_gradient", "vanishing", "cliff", "same output"),
     "constant_loss": ("no_gradient", "vanishing", "cliff"),
     "no_gradient": ("detached_loss",),
+    "softmax axis": ("targets seen",),
     "half overflow": ("no_gradient", "same output", "half underflow"),
 }
 
@@ -252,6 +269,8 @@ def _without_consequences(found: list[Finding], judged: Judged) -> list[Finding]
     if names & _GROWN or any(layer.fresh for layer in judged.flow.layers):
         found = [one for one in found if not follows(one)]
     gone = {name for cause, those in _EXPLAINS.items() if cause in names for name in those}
+    if "softmax axis" in names:  # where the shares are summed along that very axis, no gradient comes to their scores
+        found = [one for one in found if not (one.name == "cliff" and "softmax" in str(one.evidence["at"]))]
     gone |= {"term_without_gradient"} if judged.flow.stops else set()  # it is said where nothing comes back
     same = judged.flow.same
     if same is not None and not same.is_padding and _has_cause(found):

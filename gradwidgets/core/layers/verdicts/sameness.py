@@ -2,6 +2,7 @@
 
 from gradwidgets.core.layers.causes.same_outputs import SAME, Same
 from gradwidgets.core.layers.verdicts.verdict import Judged
+from gradwidgets.core.layers.verdicts.way.walk import PRODUCTS
 from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.results.wording import counted, number
 
@@ -9,6 +10,11 @@ _LAST_STEP = (
     "Take the last step that is no padding: nn.utils.rnn.pack_padded_sequence before the recurrent layer, or gather "
     "its output at length − 1; or pad in front, or take a mean over the real steps."
 )
+_SMOOTHED = (
+    "Fewer of them; a residual connection, or the first features again in each; the features of all of them side by "
+    "side at last."
+)
+_MANY = 4  # products, from which means over neighbours may be what makes samples the same
 _TRAIN_FIRST = "Measure in training mode: model.train()."
 
 
@@ -28,8 +34,30 @@ def same_for_all(judged: Judged) -> list[Finding]:
         verb, acts = ("has", "normalises") if one else ("have", "normalise")
         message = f"{message}; but it tells them apart once {norms}, which so far {verb} seen no batch, {acts} this one"
         return [Finding("same output", "info", message, evidence, places, _TRAIN_FIRST)]
-    action = _LAST_STEP if same.is_padding else ""
+    hops = _hops(judged, same)
+    if hops >= _MANY:
+        message += (
+            f": {hops} products of matrices follow one another there. Where each takes means over neighbours, what is "
+            "left is what all have in common (over-smoothing)"
+        )
+        evidence |= {"products": hops}
+    action = _LAST_STEP if same.is_padding else _SMOOTHED if hops >= _MANY else ""
     return [Finding("same output", "warning", message, evidence, places, action)]
+
+
+def _hops(judged: Judged, same: Same) -> int:
+    """How many products of matrices stand one behind the other between the two layers where samples become the same."""
+    graph = judged.flow.graph
+    if graph is None or not same.before or not same.is_between:
+        return 0
+    vertex = next((v for v in range(len(graph)) if graph.is_layer[v] and graph.names[v] == same.layer), None)
+    found = 0
+    while vertex is not None and len(graph.back[vertex]) == 1:
+        vertex = graph.back[vertex][0]
+        if graph.is_layer[vertex]:
+            break
+        found += graph.names[vertex] in PRODUCTS
+    return found
 
 
 def _where(same: Same) -> str:

@@ -21,8 +21,8 @@ def mixed_samples(judged: Judged) -> list[Finding]:
     if mixed is None:
         return []
     message = (
-        f"{_how(mixed)}: with other samples exchanged, {mixed.changed} of {counted(mixed.of, 'sample')} that stayed "
-        "got another output"
+        f"{_how(mixed)}: when other samples were exchanged, {mixed.changed} of the {counted(mixed.of, 'sample')} that "
+        "stayed got another output"
     )
     evidence = {"before": mixed.before, "after": mixed.after, "changed": mixed.changed, "of": mixed.of, "threshold": 0}
     places = judged.places([mixed.operation])

@@ -310,7 +310,7 @@ def test_it_agrees_with_the_flow_about_which_passes_fail():
     with pytest.raises(ValueError) as raised:
         layer_flow(model, x, y, loss)
     (one,) = preflight(model, x, y, loss)
-    assert one.message == str(raised.value)
+    assert f"{one.message}. {one.action}" == str(raised.value)
 
 
 @pytest.mark.parametrize(

@@ -138,6 +138,20 @@ def test_a_change_along_a_network_with_branches_says_which_layers_it_is_told_fro
     assert "over 3 layers" in healthy.message and "branches" not in healthy.message
 
 
+@pytest.mark.parametrize(
+    ("join", "branches"),
+    [
+        (lambda one, other: one + other, (through(6, 8, 4), through(6, 8, 4))),
+        (lambda one, other: torch.cat([one, other], 1)[:, 2:6], (through(6, 8, 8, 4), through(6, 4))),
+    ],
+)
+def test_of_branches_side_by_side_it_is_said_to_which_layer_the_change_leads(join, branches):
+    model = Runs(lambda s, x: join(s.a(x), s.b(x)), a=branches[0], b=branches[1])
+    (healthy,) = found(model, torch.randn(30, 6), torch.randn(30, 4))
+    assert "others being beside them" in healthy.message and "all of it" not in healthy.message
+    assert "on its way to a.0 it" in healthy.message or "on its way to b.0 it" in healthy.message
+
+
 def judged_by(last, bias):
     torch.manual_seed(0)
     critic = nn.Sequential(nn.Linear(6, 16), nn.LeakyReLU(0.2), nn.Linear(16, 1), last)

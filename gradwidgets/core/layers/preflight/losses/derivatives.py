@@ -202,8 +202,8 @@ def of_kinks(outputs: object, slopes: object, where: str = "in the loss") -> lis
 def _of_kinks(kinks: list[str], points: int, where: str) -> Finding:
     message = (
         f"a second derivative {where} is 0 at all {f'{points:,} ' * bool(points)}points, and stays 0 whatever the "
-        f"weights are: by {' and '.join(kinks)} the network is linear between kinks, so that what the loss makes of it "
-        "trains nothing"
+        f"weights are: with {' and '.join(kinks)} the network is linear between kinks, so that what the loss makes of "
+        "it trains nothing"
     )
     action = "Take a smooth activation: tanh, SiLU, softplus or a sine."
     evidence = {"points": points, "activations": kinks, "threshold": 0}

@@ -12,6 +12,7 @@ from gradwidgets.core.results.wording import percent
 
 PADDED = "padded_targets"
 _MUCH = 0.1  # of what a loss counts
+_MOST, _FEWEST = 0.5, 4  # of all targets, that are one value; rows and steps of which that can be said
 _LEFT_OUT = -100  # as torch has it
 
 
@@ -53,6 +54,36 @@ def of_padding(call: Call, padding: Sequence[Tensor]) -> list[Finding]:
             counted = int((y != ignored).sum())
             return [_told(call.name, asked, len(there), counted)]
     return []
+
+
+def of_ends(call: Call, targets: object) -> list[Finding]:
+    """`cross_entropy` and `nll_loss`, of rows of targets most of which are one value that each row ends in.
+
+    Args:
+        call: The call.
+        targets: What the loss was given.
+    """
+    y = call.second
+    rows = next(
+        (one for _, one in named_tensors(targets, "targets") if one.ndim == 2 and one.dtype is torch.long), None
+    )
+    if rows is None or y is None or y.numel() != rows.numel() or rows.shape[0] < _FEWEST or rows.shape[1] < _FEWEST:
+        return []
+    last = int(rows[:, -1].mode().values)
+    flags, count = rows == last, rows.numel()
+    share = float(flags.sum()) / count
+    ends = bool((flags.long().diff(dim=1) >= 0).all())
+    if not _MOST < share < 1 or not ends or last == call.get(4, "ignore_index", _LEFT_OUT):
+        return []
+    if _weighs_nothing(call, last):
+        return []
+    message = (
+        f"{percent(share)} of the {count:,} targets that {call.name} counts are {last}, and stand at the ends of rows "
+        "as padding does: what is learned first, and best, is to answer that"
+    )
+    action = f"Where they are padding, {call.name}(…, ignore_index={last}), if nothing else is asked for by {last}."
+    evidence = {"targets": count, "share": share, "asked": last, "threshold": _MOST}
+    return [Finding(PADDED, "info", message, evidence, action=action)]
 
 
 def _weighs_nothing(call: Call, label: int) -> bool:

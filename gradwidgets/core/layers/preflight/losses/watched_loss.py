@@ -8,6 +8,7 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 from torch.utils import _pytree as pytree
 
+from gradwidgets.core.layers.passes.passes import copied
 from gradwidgets.core.layers.preflight.losses import (
     compared,
     cosines,
@@ -27,6 +28,7 @@ from gradwidgets.core.layers.preflight.losses.value.constant import DETACHED, co
 from gradwidgets.core.layers.preflight.losses.value.flat import FLAT
 from gradwidgets.core.layers.preflight.losses.value.summed import summed
 from gradwidgets.core.layers.preflight.losses.value.terms import TERM, Terms
+from gradwidgets.core.layers.preflight.losses.value.values_only import ValueTerms
 from gradwidgets.core.layers.preflight.reading import left_out, named_tensors
 from gradwidgets.core.results.finding import Finding
 
@@ -114,6 +116,7 @@ class LossCall(TorchFunctionMode):
         self._scale_read = False
         self._back: list[Tensor] = []  # from which a backward was called
         self._pairs, self._terms = self_pairs.Pairs(), Terms(self._output)
+        self._values = ValueTerms(self._output)
         self._transforms, self._bounded = derivatives.Transforms(), Bounded()
         for tensor in self._output:
             self._mark(tensor, OUTPUT)
@@ -143,6 +146,8 @@ class LossCall(TorchFunctionMode):
             self._say(left_out(derivatives.of_kinks)(args[0] if args else keywords["outputs"], result))
         if role and name in self_pairs.SEEN and tensors:
             self._say(left_out(self._pairs.see)(name, tensors, keywords, result))
+        if role or self._values.takes(tensors):
+            self._values.see(name, args, tensors, result)
         if role:
             self._terms.see(name, tensors, result)
             left_out(self._bounded.see)(name, tensors, result)
@@ -175,6 +180,9 @@ class LossCall(TorchFunctionMode):
         """
         found = [*self._found.values(), *self._terms.findings()]
         found += [] if any(one.name == TERM for one in found) else self._transforms.findings()
+        if loss is not None and not any(one.name == TERM for one in found):
+            anew = again and (lambda: again(copied(self._targets)))
+            found += self._values.findings(loss, anew)
         found += [] if loss is None or owns_its_loss(loss, self._output) else left_out(summed)(loss, self._output)
         if loss is not None and not any(one.name == given.LOGITS for one in found):
             found += self._in_graph(loss)
@@ -221,6 +229,8 @@ class LossCall(TorchFunctionMode):
             self._say(left_out(first.of_size)(call, self._names))
         if call.name in ("cross_entropy", "nll_loss") and self._padding:
             self._say(left_out(padded.of_padding)(call, self._padding))
+        elif call.name in ("cross_entropy", "nll_loss"):
+            self._say(left_out(padded.of_ends)(call, self._targets))
         if call.name in _BY_NUMBER:
             self._say(left_out(compared.of_named)(call))
         elif call.name in _ARITHMETIC:

@@ -13,7 +13,11 @@ _DETACHED = (
 )
 _ANEW = (
     "torch.tensor makes new numbers of old ones, without the way back, whatever its requires_grad: torch.stack puts "
-    "tensors together and keeps it, sum(losses) adds them up."
+    "tensors together and keeps it, sum(losses) adds them up; a single tensor or parameter is used as it is."
+)
+_LEFT = (
+    "Use the tensor itself in place of what {0} makes of it: torch computes with tensors of one number as with plain "
+    "numbers, and keeps the way back."
 )
 _WRAPPED = (
     "Use what it is made of as it is: an nn.Parameter that is made in forward is a new one each time, without the way "
@@ -46,6 +50,8 @@ def cure(cut: Cut) -> str:
         return _CHECKPOINT
     if cut.how == "steps":
         return _STRAIGHT.format(cut.operation) if cut.within else _SMOOTH
+    if cut.how == "left":
+        return _LEFT.format(cut.operation.strip("_"))
     if cut.how != "cut":
         return ""
     if cut.quiet:

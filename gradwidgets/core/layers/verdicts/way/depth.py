@@ -15,6 +15,12 @@ from gradwidgets.core.results.wording import number
 ERROR = 5.0  # decades from which it is an error
 SIGNAL = 3.0  # decades that outputs may gain from the first layers to the last
 SMALL = 0.4  # of a loss's decades that a factor must be small by, to be what loses them
+_NORMS = ("native_batch_norm", "native_layer_norm", "native_group_norm", "cudnn_batch_norm")
+HUGE = 1e6  # a loss that no learning rate mends
+_SMALL_BRANCHES = (
+    "Begin every branch small, its last layer at 0 or scaled by 1/√blocks, or put a norm before each branch and one "
+    "behind the last sum."
+)
 FEWEST = 4  # layers of which that can be said
 
 
@@ -52,6 +58,9 @@ def _cliff(judged: Judged, leaps: list[Leap]) -> Finding:
     elif worst.gates and lost and decades < ERROR:
         message += f"; what {listed(worst.gates)} gives is the other factor, is trained and begins small"
         severity, action = "info", "Nothing, where it is meant to begin small, as gates do."
+    elif lost and decades >= ERROR and (what := _constant(judged, worst.at)):
+        message += f"; {what}, which is the same whatever comes in: what follows takes just that of it"
+        action = "Take something else of what is normalised than that sum, or take it before; and look at its axis."
     names = [walk.graph.names[one] for one in (worst.below, worst.above) if one is not None]
     evidence = {
         "decades": worst.decades,
@@ -61,6 +70,23 @@ def _cliff(judged: Judged, leaps: list[Leap]) -> Finding:
         "threshold": FADE,
     }
     return Finding("cliff", severity, message, evidence, judged.places(names), action)
+
+
+def _constant(judged: Judged, vertex: int | None) -> str:
+    """What is constant of what an operation gives that normalises; "" for any other.
+
+    Only that can take a whole gradient: a part across it comes through a softmax or a norm.
+    """
+    graph = judged.flow.graph
+    if vertex is None:
+        return ""
+    named_so = (one.kind for one in judged.flow.layers if one.name == graph.names[vertex])
+    kind = next(named_so, "") if graph.is_layer[vertex] else ""
+    if kind.startswith("Softmax") or (not graph.is_layer[vertex] and graph.names[vertex].startswith("softmax")):
+        return "a sum of all shares of a softmax is 1"
+    if "Norm" in kind or (not graph.is_layer[vertex] and graph.names[vertex].startswith(_NORMS)):
+        return "a sum, or a sum of squares, of all that is normalised together is fixed"
+    return ""
 
 
 def _is_said_flat(judged: Judged, leap: Leap) -> bool:
@@ -176,7 +202,29 @@ def _fade(judged: Judged, fade: Fade, name: str, verb: str, word: str) -> Findin
         evidence |= {"layers at 0": len(gone)}
         message += f"; at {listed(gone)} nothing is left" if gone else ""
     half = [walk.graph.names[one] for one in layers[len(layers) // 2 :]]
-    return Finding(name, severity_of(shown, ERROR), message, evidence, judged.places(half))
+    action = ""
+    if name == "exploding" and (sums := _plain_sums(judged, stations)):
+        message += f"; it grows along {len(sums)} sums (the first {_in_place(judged, sums[-1])}), with no norm between"
+        action = _SMALL_BRANCHES
+    elif name == "exploding" and judged.flow.loss >= HUGE:
+        action = f"A smaller init, or normalisation: the loss is {number(judged.flow.loss, 2)} before any step."
+    return Finding(name, severity_of(shown, ERROR), message, evidence, judged.places(half), action)
+
+
+def _plain_sums(judged: Judged, stations: list[int]) -> list[int]:
+    """The additions along a way, if most of its steps are such and nothing normalises."""
+    graph = judged.flow.graph
+    sums = [one for one in stations if graph.names[one] == "add" and not graph.is_layer[one]]
+    norms = any("Norm" in layer.kind for layer in judged.flow.layers if layer.calls)
+    return sums if len(sums) >= FEWEST and 2 * len(sums) > len(stations) and not norms else []
+
+
+def _in_place(judged: Judged, vertex: int) -> str:
+    """Where a sum stands: the module that takes it, or a layer that goes into it."""
+    graph = judged.flow.graph
+    place = graph.places[vertex]
+    before = graph.neighbours(onward=False)[vertex]
+    return f"in {place}" if place and place != "(model)" else f"behind {before[0]}" if before else "in the model"
 
 
 def line_through(graph: ModuleGraph, stations: list[int]) -> Trend | None:

@@ -18,8 +18,8 @@ from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.results.wording import number
 
 _UNDERFLOW = (
-    "{} a gradient of exactly 0 by half precision: it underflows, for float16 holds no number below 6e−8; of a loss "
-    "that is scaled up, there is one"
+    "{} a gradient of exactly 0 in half precision: it underflows, since float16 holds no number below 6e−8; with the "
+    "loss scaled up, it is not 0"
 )
 _NUMBERS = re.compile(r"(\d+)")
 Layers = list[tuple[int, LayerStats]]
@@ -60,7 +60,7 @@ def no_gradient(judged: Judged) -> list[Finding]:
         loose = [one for one in layers if reached == "unused" and is_loose_end(judged, one[1])]
         layers = [one for one in layers if one not in loose]
         if layers:
-            found.append(_without(judged, layers, reached, severity, action))
+            found.append(_by_parameter(judged, _without(judged, layers, reached, severity, action)))
         if loose:
             found.append(_without(judged, loose, reached, "info", LOOSE))
     zero = [(i, layer) for i, layer in judged.trained if layer.weight_grad_norm == 0]
@@ -73,6 +73,18 @@ def no_gradient(judged: Judged) -> list[Finding]:
     if zero and not _faded(judged) and not _is_told(judged, zero) and not met:
         found.append(unless_fresh(judged, _of_zeroed(judged, _nothing_arrives(judged, zero))))
     return found
+
+
+def _by_parameter(judged: Judged, found: Finding) -> Finding:
+    """The same, with the names of the model's own parameters in place of that of the model as a whole."""
+    sizes = judged.flow.graph.sizes if judged.flow.graph else {}
+    own = [name for name in sizes if "." not in name]
+    message = found.message
+    if not own or ROOT not in message:
+        return found
+    if len(own) > 1:
+        message = message.replace(f"{ROOT} gets", f"{ROOT} get").replace("leads to it from", "leads to them from")
+    return replace(found, message=message.replace(ROOT, listed(own), 1))
 
 
 def _is_told(judged: Judged, zero: Layers) -> bool:

@@ -109,9 +109,9 @@ def _told(loss: Tensor, slopes: Slopes, value: float, lowest: float) -> Finding:
     names = [plain_name(node.name()) for node in behind([loss.grad_fn], stop) if node not in stop]
     by = next((f", by its {name}" for name in names if name in _SATURATES), "")
     message = (
-        f"the loss is flat where the output stands{by}: it is {number(value, 3)} at an output of {number(mean, 3)} on "
-        f"average and {number(lowest, 3)} elsewhere, and its slope here is {number(steepest, 2)} at most: next to no "
-        "gradient goes back"
+        f"the loss is flat where the output stands{by}: it is {number(value, 3)} where the output is {number(mean, 3)} "
+        f"on average, and {number(lowest, 3)} for other outputs, but its steepest slope here is {number(steepest, 2)}: "
+        "next to no gradient goes back"
     )
     action = (
         "Take a loss that is steep where the output is far off: for a generator the one that does not saturate, "

@@ -2,9 +2,13 @@
 
 from collections.abc import Iterator
 
+import torch
 from torch import Tensor
 from torch.autograd.graph import Node
 
+from gradwidgets.core.layers.axes.mixing import evaluated, output_of
+from gradwidgets.core.layers.passes.passes import FlowError, Subject
+from gradwidgets.core.layers.preflight.reading import named_tensors
 from gradwidgets.core.operations.watching import plain_name
 from gradwidgets.core.results.finding import Finding
 
@@ -45,6 +49,28 @@ def summed(loss: Tensor, output: list[Tensor]) -> list[Finding]:
         )
         return [Finding(SUMMED, "info", message, {"samples": count, "threshold": 1}, action=_MIXED)]
     return []
+
+
+def follow_the_batch(subject: Subject, output: object) -> bool:
+    """Whether the first axis of what a model gives is that of the samples: of half a batch, it is half as long.
+
+    A matrix of features by features has as many rows whatever the batch, and an ensemble as many as members.
+
+    Args:
+        subject: A copy that may run.
+        output: What it gave for the batch.
+    """
+    given = [one.shape[0] for _, one in named_tensors(subject.inputs, "inputs") if one.ndim]
+    if not given or given[0] < _FEWEST:
+        return False
+    count, half = given[0], given[0] // 2
+    try:
+        with evaluated(subject.model):
+            fewer = output_of(subject, 0, count, torch.arange(half))
+    except FlowError:
+        return False
+    pairs = zip(named_tensors(output, "output"), named_tensors(fewer, "output"), strict=False)
+    return all(one.shape[0] * half == other.shape[0] * count for (_, one), (_, other) in pairs if one.ndim)
 
 
 def _reductions(root: Node, count: int) -> Iterator[str]:

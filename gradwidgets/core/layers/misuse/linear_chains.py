@@ -1,0 +1,92 @@
+"""Linear layers one after the other with no activation between them: together they are one linear map."""
+
+from collections import Counter
+
+from torch import nn
+from torch.nn.modules.conv import _ConvNd
+from torch.nn.modules.dropout import _DropoutNd
+
+from gradwidgets.core.layers.passes.module_graph import ModuleGraph
+from gradwidgets.core.layers.passes.rows import ROOT
+from gradwidgets.core.results.finding import Finding
+
+CHAIN = "linear chain"
+_VIEWS = frozenset(("view", "unsafe_view", "reshape_alias", "squeeze", "unsqueeze", "alias", "clone"))
+_ACTION = (
+    "Put an activation between them, or leave one of them alone. Nothing, if a deep linear network is meant, or one of "
+    "them is to be trained or loaded by itself."
+)
+
+
+def linear_chains(model: nn.Module, graph: ModuleGraph) -> list[Finding]:
+    """A note on the longest chain of such layers; none on those that only pass through a narrower width.
+
+    Args:
+        model: The model that ran.
+        graph: Of its pass.
+    """
+    if not model.training and any(isinstance(one, _DropoutNd) and one.p for one in model.modules()):
+        return []  # what would drop between them leaves no trace
+    calls = Counter(name for v, name in enumerate(graph.names) if graph.weighted[v])
+    once = [v for v in range(len(graph)) if graph.weighted[v] and calls[graph.names[v]] == 1]
+    layers = {v: one for v in once if (one := _linear(model, graph.names[v])) is not None}
+    behind = {v: before for v in layers if (before := _before(graph, layers, v)) is not None}
+    ends = set(layers) - set(behind.values())
+    chains = [_chain(behind, one) for one in ends]
+    chain = max(chains, key=len, default=[])
+    return [_told([graph.names[v] for v in chain], [layers[v] for v in chain])] if len(chain) > 1 else []
+
+
+def _chain(behind: dict[int, int], last: int) -> list[int]:
+    """The vertices of a chain, from the inputs on."""
+    found = [last]
+    while found[-1] in behind:
+        found.append(behind[found[-1]])
+    return found[::-1]
+
+
+def _linear(model: nn.Module, name: str) -> nn.Module | None:
+    """The layer of this name, if it is one of torch's own that is linear."""
+    module = model.get_submodule("" if name == ROOT else name)
+    if isinstance(module, nn.Linear):
+        return module if type(module).forward is nn.Linear.forward else None
+    own = isinstance(module, _ConvNd) and type(module).__module__.startswith("torch.nn.") and module.groups == 1
+    return module if own and type(module).forward in _FORWARDS else None
+
+
+_FORWARDS = tuple(one.forward for one in (nn.Conv1d, nn.Conv2d, nn.Conv3d))
+
+
+def _before(graph: ModuleGraph, layers: dict[int, nn.Module], vertex: int) -> int | None:
+    """The layer whose outputs alone, and for nobody else, are this one's inputs, if the two make one linear map."""
+    at = vertex
+    while len(graph.back[at]) == 1:
+        at, came = graph.back[at][0], at
+        if len(graph.onward[at]) != 1 or graph.onward[at][0] != came:
+            return None
+        if at in layers:
+            return at if _is_no_gain(layers[at], layers[vertex]) else None
+        if graph.is_layer[at] or graph.names[at] not in _VIEWS:
+            return None
+    return None
+
+
+def _is_no_gain(first: nn.Module, second: nn.Module) -> bool:
+    """Whether two layers are more than a single one would be: neither narrower between, nor a kernel taken apart."""
+    if type(first) is not type(second):
+        return False
+    if isinstance(first, nn.Linear):
+        return first is not second and first.out_features >= min(first.in_features, second.out_features)
+    same = all(len(set(one.kernel_size)) == 1 for one in (first, second))
+    return first is not second and same and first.out_channels >= min(first.in_channels, second.out_channels)
+
+
+def _told(names: list[str], layers: list[nn.Module]) -> Finding:
+    count = len(names)
+    listed = ", ".join(names[:6]) + (f" and {count - 6} more" if count > 6 else "")
+    message = (
+        f"{listed}: {count} linear layers one after the other with no activation between them: together they are one "
+        f"linear map, and represent nothing that a single {type(layers[0]).__name__} could not"
+    )
+    evidence = {"layer": names[0], "layers": names, "threshold": 1}
+    return Finding(CHAIN, "info", message, evidence, action=_ACTION)

@@ -1,0 +1,119 @@
+"""A softmax of attention along the queries: its shares sum to 1 along one axis, and weigh what stands along another."""
+
+from collections.abc import Sequence
+
+from torch.autograd.graph import Node
+
+from gradwidgets.core.layers.misuse.lone_softmax import SOFTMAXES
+from gradwidgets.core.layers.misuse.operation import Operation
+from gradwidgets.core.operations.watching import plain_name
+from gradwidgets.core.results.finding import Finding
+
+AXIS = "softmax axis"
+PRODUCTS = ("bmm", "mm")
+_VIEWS = ("view", "unsafe_view", "reshape_alias", "expand")
+_SAME = ("clone", "native_dropout", "mul", "div", "masked_fill", "to_copy", "alias")
+_SCORES = ("add", "sub", "where", "transpose", "permute", "unsqueeze", "squeeze", *_VIEWS, *_SAME)
+_FEW = 10  # operations between a softmax and the product before it, or after it
+_ACTION = (
+    "Take the softmax along the keys, dim=-1 of (…, queries, keys). Nothing, if keys are to be shared out among the "
+    "queries, as slot attention does."
+)
+
+
+def of_axes_summed(operations: Sequence[Operation]) -> list[Finding]:
+    """What to say of the first softmax of scores that weighs along another axis than it sums to 1 along.
+
+    Args:
+        operations: Products of matrices.
+    """
+    for one in operations:
+        for place, contracted in ((0, -1), (1, -2)):
+            found = _softmax_behind(one.node.next_functions[place][0], contracted)
+            if found is not None and found[1] != found[2] and _is_of_scores(found[0]):
+                return [_told(one, *found)]
+    return []
+
+
+def _softmax_behind(node: Node | None, axis: int) -> tuple[Node, int, int] | None:
+    """The softmax that makes a factor, its axis, and the one of the factor that is summed over."""
+    axis = axis + len(_shape(node)) if node is not None else None
+    for _ in range(_FEW):
+        if node is None or axis is None or axis < 0:
+            return None
+        name = plain_name(node.name())
+        if name in SOFTMAXES:
+            return node, _placed(node._saved_dim, len(_shape(node))), axis
+        # What is multiplied by something that has a gradient, too, as by a gate, is no share any more.
+        if name in ("mul", "div") and len(node.next_functions) > 1 and node.next_functions[1][0] is not None:
+            return None
+        axis, node = _before(node, name, axis), node.next_functions[0][0]
+    return None
+
+
+def _before(node: Node, name: str, axis: int) -> int | None:
+    """Where an axis stood before an operation; None where that cannot be told."""
+    count = len(_shape(node))
+    if name in _SAME:
+        return axis
+    if name in _VIEWS:
+        return _viewed(tuple(getattr(node, "_saved_self_sym_sizes", ())), _shape(node), axis)
+    if name == "transpose":
+        pair = [_placed(one, count) for one in (node._saved_dim0, node._saved_dim1)]
+        return pair[1 - pair.index(axis)] if axis in pair else axis
+    if name == "permute":
+        return _placed(node._saved_dims[axis], count)
+    if name == "unsqueeze":
+        new = _placed(node._saved_dim, count)
+        return None if axis == new else axis - (axis > new)
+    return None
+
+
+def _viewed(before: tuple[int, ...], after: tuple[int, ...], axis: int) -> int | None:
+    """Where an axis stood before a view that only joins or parts the ones in front of it, or axes of one entry."""
+    if after[axis] < 2:
+        return None
+    behind = [size for size in after[axis:] if size > 1]
+    places = [i for i, size in enumerate(before) if size > 1]
+    if len(places) < len(behind) or [before[i] for i in places[-len(behind) :]] != behind:
+        return None
+    return places[-len(behind)]
+
+
+def _shape(node: Node) -> tuple[int, ...]:
+    return tuple(node._input_metadata[0].shape)
+
+
+def _placed(axis: int, count: int) -> int:
+    """An axis counted from the front; torch keeps one that is counted from the end as an unsigned number."""
+    return (axis - 2**64 if axis >= 2**63 else axis) % count
+
+
+def _is_of_scores(node: Node) -> bool:
+    """Whether a softmax is of products of two things that are computed, as queries and keys are."""
+    for _ in range(_FEW):
+        node = next((one for one, _ in node.next_functions if one is not None), None)
+        name = plain_name(node.name()) if node is not None else ""
+        if name in ("mm", "bmm", "baddbmm"):
+            return all(_is_computed(one) for one, _ in node.next_functions[-2:])
+        if name not in _SCORES:
+            return False
+    return False
+
+
+def _is_computed(node: Node | None) -> bool:
+    while node is not None and plain_name(node.name()) in ("t", "transpose", "permute", "expand", *_VIEWS):
+        node = node.next_functions[0][0]
+    return node is not None and not hasattr(node, "variable")
+
+
+def _told(one: Operation, node: Node, own: int, summed: int) -> Finding:
+    shape = _shape(node)
+    square = len(shape) > 1 and shape[-1] == shape[-2]
+    message = (
+        f"softmax in {one.place}: its shares sum to 1 along axis {own} of {shape}, and then weigh what "
+        f"stands along axis {summed}: they are no shares of that, so that what a query gets is no mean "
+        "over the keys, and depends on what all other queries ask for"
+    )
+    evidence = {"layer": one.place, "shape": shape, "axis": own, "summed": summed, "threshold": 0}
+    return Finding(AXIS, "warning" if square or own < len(shape) - 2 else "info", message, evidence, action=_ACTION)
