@@ -105,7 +105,7 @@ def test_a_divisor_that_only_touches_zero_does_not_change_its_sign():
     for loss, turns in ((lambda x: 1 / (x - 0.3), True), (lambda x: 1 / (x - 0.3) ** 2, False)):
         function = LossFunction(loss, ("x",))
         function.values(point(0.1, 0.2)[:, None])
-        assert divisor_turns(function, point(0.3), point(2.0)) is turns
+        assert divisor_turns(function, point(0.3), torch.tensor([[-1.0, 1.0]], dtype=torch.float64)) is turns
 
 
 def test_a_loss_that_gives_nothing_at_some_points_is_judged_at_the_others():
