@@ -3,10 +3,11 @@
 import torch
 from torch import Tensor
 
+from gradwidgets.core.operations.cancellation import root_of_squares
 from gradwidgets.core.operations.divisors import divisor_turns, zero_of
 from gradwidgets.core.operations.growth import largest_growth
 from gradwidgets.core.operations.non_finite import Culprit, blame
-from gradwidgets.core.operations.remedies import EVERYWHERE, PIT, ROOTED, SIGNED, TURNS, action_for, is_below
+from gradwidgets.core.operations.remedies import EVERYWHERE, OF_SQUARES, PIT, ROOTED, SIGNED, TURNS, action_for, is_below
 from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.results.slices import finish
 from gradwidgets.core.results.wording import percent, place
@@ -118,6 +119,8 @@ def _cure_at(look: Look, culprit: Culprit, point: Tensor) -> str:
     known = action_for(culprit.operation)
     if not culprit.action.startswith(known):
         return culprit.action
+    if known == action_for("sqrt") and root_of_squares(look.function, point, look.spans):
+        return OF_SQUARES
     divides, more = known == action_for("div"), culprit.action.removeprefix(known)
     made = zero_of(look.function, point) if divides else ""
     if made == "sign":
