@@ -303,7 +303,7 @@ class LossFunction:
         text = " ".join(str(error).split())
         text = text if len(text) <= 200 else text[:199] + "…"
         call = f"{self.name}({', '.join([*self.parameters, *self.fixed])})"
-        text += hint(text, self.fixed)
+        text = f"{text.rstrip('.')}{more}" if (more := hint(text, self.fixed)) else text
         return f"{call} raised {type(error).__name__}: {text}" if text else f"{call} raised {type(error).__name__}"
 
     # -- which way ----------------------------------------------------------------------------------------
