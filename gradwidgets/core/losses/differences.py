@@ -16,9 +16,9 @@ from gradwidgets.core.results.slices import SLICE, Slices, part_of
 MISMATCH = 1e-3  # of the larger slope: a gap from here on is no rounding
 _SHIFTS = (-8, -1, 1, 8)
 _EPS = torch.finfo(torch.float64).eps
-_ROUNDED_AT = (-3.0, -2.0, -1.0, 1.0, 2.0, 3.0)  # of a tiny step: there a loss is a line but for its rounding
+_ROUNDED_AT = [k for k in range(-8, 9) if k]  # of a tiny step: there a loss is a line but for its rounding
 _TINY = 1e-3  # of the step of the differences
-_TIMES = 4.0  # what is left beside the line, times so much, may be the rounding of the next difference
+_TIMES = 8.0  # what is left beside the line, times so much, may be the rounding of the next difference
 _NARROW = 64  # points in the first part of the work, if each is a call; the next are as many as a slice has time for
 _WIDE = 2**11  # otherwise
 _WIDEST = 2**14

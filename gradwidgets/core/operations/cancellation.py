@@ -33,7 +33,7 @@ def rounded_there(function: LossFunction, point: Tensor, spans: Tensor) -> bool:
 
 
 def root_of_squares(function: LossFunction, point: Tensor, spans: Tensor) -> bool:
-    """Whether a root at a point, (P,), is one of a difference that is 0 there and above 0 beside: squares, multiplied out.
+    """Whether a root at a point, (P,), is of a difference that is 0 there and above 0 beside: squares multiplied out.
 
     That of c² − x² is below 0 beside, and of one parameter; where it ends the loss does.
     """
@@ -90,7 +90,7 @@ class _Differences(Watching):
 
 
 class _Roots(Watching):
-    """Notes roots of differences, both of whose parts follow the parameters: what they are given, and its parts' size."""
+    """Notes roots of differences, both of whose parts follow the parameters: their input, and its parts' size."""
 
     def __init__(self) -> None:
         super().__init__()

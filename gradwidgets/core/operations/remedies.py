@@ -117,7 +117,7 @@ SIGNED = (
     "sign(x), and an eps that float32 can divide by, 1e-6 say."
 )
 OF_SQUARES = (
-    "Under the root is a square multiplied out: rounding makes it a little negative beside 0, where no small eps helps. "
+    "Under the root is a square multiplied out: rounding makes it a little negative by 0, where no small eps helps. "
     "Take the difference first, (a − b)² or (x − y).norm(), with an eps under the root; where that cannot be had, "
     "clamp as well: sqrt(d.clamp(min=0) + eps)."
 )

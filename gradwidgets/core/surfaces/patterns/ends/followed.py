@@ -62,7 +62,10 @@ def _steps(view: View, at: Tensor, slopes: Tensor) -> Tensor:
     curvature = _hessians(view, at) * (free[:, :, None] & free[:, None])
     values, axes = torch.linalg.eigh(curvature.nan_to_num(0.0, 0.0, 0.0))
     along = (axes.transpose(1, 2) @ slope[:, :, None])[..., 0]
-    damped = values.abs()[:, None] + values.abs().amax(-1)[:, None, None] * torch.tensor(_DAMPINGS, dtype=torch.float64)[:, None]
+    damped = (
+        values.abs()[:, None]
+        + values.abs().amax(-1)[:, None, None] * torch.tensor(_DAMPINGS, dtype=torch.float64)[:, None]
+    )
     steps = (axes[:, None] @ (along[:, None] / damped.clamp_min(1e-300))[..., None])[..., 0]
     size = steps.norm(dim=-1, keepdim=True)
     return (steps * (_LONGEST / size.clamp_min(_LONGEST))).nan_to_num(0.0) * spans

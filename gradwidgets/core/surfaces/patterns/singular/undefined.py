@@ -7,7 +7,16 @@ from gradwidgets.core.operations.cancellation import root_of_squares
 from gradwidgets.core.operations.divisors import divisor_turns, zero_of
 from gradwidgets.core.operations.growth import largest_growth
 from gradwidgets.core.operations.non_finite import Culprit, blame
-from gradwidgets.core.operations.remedies import EVERYWHERE, OF_SQUARES, PIT, ROOTED, SIGNED, TURNS, action_for, is_below
+from gradwidgets.core.operations.remedies import (
+    EVERYWHERE,
+    OF_SQUARES,
+    PIT,
+    ROOTED,
+    SIGNED,
+    TURNS,
+    action_for,
+    is_below,
+)
 from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.results.slices import finish
 from gradwidgets.core.results.wording import percent, place
