@@ -4,7 +4,7 @@ import contextlib
 import copy
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -16,6 +16,9 @@ from gradwidgets.core.results.slices import SLICE, Slices, part_of
 MISMATCH = 1e-3  # of the larger slope: a gap from here on is no rounding
 _SHIFTS = (-8, -1, 1, 8)
 _EPS = torch.finfo(torch.float64).eps
+_ROUNDED_AT = [k for k in range(-8, 9) if k]  # of a tiny step: there a loss is a line but for its rounding
+_TINY = 1e-3  # of the step of the differences
+_TIMES = 8.0  # what is left beside the line, times so much, may be the rounding of the next difference
 _NARROW = 64  # points in the first part of the work, if each is a call; the next are as many as a slice has time for
 _WIDE = 2**11  # otherwise
 _WIDEST = 2**14
@@ -91,7 +94,34 @@ def differing(
         first += size
         pace = (time.perf_counter() - begun) / size
         size = int(min(max(SLICE / max(pace, 1e-9), least), _WIDEST))
-    return _compared(torch.cat(here), torch.cat(beside, dim=-1), steps[:, axes], own[:, axes], steep / spans[axes])
+    found = _compared(torch.cat(here), torch.cat(beside, dim=-1), steps[:, axes], own[:, axes], steep / spans[axes])
+    return (yield from _with_rounding(function, points, bounds, steps, axes, found))
+
+
+def _with_rounding(
+    function: LossFunction, points: Tensor, bounds: Tensor, steps: Tensor, axes: Sequence[int], found: Differences
+) -> Slices[Differences]:
+    """The same, with what losses right beside show of their rounding, which a difference of large numbers hides."""
+    suspects = found.wrong.any(-1).nonzero().flatten()
+    if not len(suspects) or function.method == "pointwise":
+        return found
+    at = points[suspects]
+    ways = torch.tensor(_ROUNDED_AT, dtype=torch.float64)
+    noise = found.noise.clone()
+    for k, axis in enumerate(axes):
+        places = at.repeat(len(ways), 1, 1)
+        places[..., axis] += ways[:, None] * _TINY * steps[suspects, axis]
+        losses = (yield from _losses(function, places.flatten(0, 1), bounds)).reshape(len(ways), -1)
+        left = _beside_a_line(losses, ways)
+        noise[suspects, k] = torch.maximum(noise[suspects, k], _TIMES * left / steps[suspects, axis])
+    more = (noise - found.noise).nan_to_num(0.0)
+    return replace(found, noise=found.noise + more, allowed=found.allowed + more)
+
+
+def _beside_a_line(losses: Tensor, ways: Tensor) -> Tensor:
+    """How far losses, (W, N), lie off the straight line through them, (N,)."""
+    slope = (ways[:, None] * losses).sum(0) / (ways**2).sum()
+    return (losses - losses.mean(0) - slope * ways[:, None]).abs().amax(0)
 
 
 def sharp(own: Tensor, single: Tensor | None, spans: Tensor, steep: float) -> Tensor:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from gradwidgets.core.losses.batched import Batched
+from gradwidgets.core.losses.hints import hint
 from gradwidgets.core.losses.loss_call import LossCall, LossError, cause_of
 from gradwidgets.core.losses.precision import agree, in_single
 from gradwidgets.core.losses.recording import Recorded
@@ -42,10 +43,6 @@ _TRIED = 5  # points on which the ways are compared before one is chosen
 _SPREAD = 64  # points at which a loss is called that raises at all of these
 _BLOCK = 2**16  # points in one call
 # What torch says of a number that was to be a tensor with axes.
-_OF_A_NUMBER = (
-    "0-dim", "0-d ", "0d and", "of dimension 0", "[-1, 0]", "zero-dimensional", "(got 0)", "must have at least",
-    "tuple index out of range",
-)  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,7 +94,7 @@ class LossFunction:
         self.dtype = torch.float64
         self._undisturbed = Undisturbed(loss)
         self._around: Callable[[], contextlib.AbstractContextManager] = contextlib.nullcontext  # the loss runs in it
-        self._means, self._per_sample = False, 0  # whether the mean of so many values is taken
+        self._means, self._per_sample, self._shape = False, 0, ()  # whether the mean of so many values is taken
         self._in_single = False  # whether a call has computed in less than float64
         self._recorded: dict[tuple, Recorded] | None = None  # by dtype and block, of a loss that must be recorded
         self._has_worked = False  # whether a call has given a value: then a point that raises is one of its own
@@ -287,7 +284,7 @@ class LossFunction:
         leaves = [number.clone().requires_grad_() for number in point.unbind(-1)]
         value = self._mean(self.call.checked(self.call(*leaves, around=self._around)))
         if value.numel() != 1:
-            self._per_sample = self._per_sample or value.numel()
+            self._per_sample, self._shape = self._per_sample or value.numel(), self._shape or tuple(value.shape)
             raise LossError(
                 f"{self.name} must return one value; for single numbers it returned shape {tuple(value.shape)}"
             )
@@ -296,14 +293,17 @@ class LossFunction:
         self._has_worked = True
         return self._with_gradient(value.reshape(()), leaves, gradient)
 
+    @property
+    def _of_shape(self) -> str:
+        return "one a sample" if len(self._shape) == 1 else f"in a tensor of shape {self._shape}"
+
     def _sentence(self, error: Exception) -> str:
         if isinstance(error, LossError):
             return str(error)
         text = " ".join(str(error).split())
         text = text if len(text) <= 200 else text[:199] + "…"
         call = f"{self.name}({', '.join([*self.parameters, *self.fixed])})"
-        if any(sign in text.lower() for sign in _OF_A_NUMBER):
-            text += ": if it takes a whole tensor, go along directions in it (check_loss's directions=)"
+        text = f"{text.rstrip('.')}{more}" if (more := hint(text, self.fixed)) else text
         return f"{call} raised {type(error).__name__}: {text}" if text else f"{call} raised {type(error).__name__}"
 
     # -- which way ----------------------------------------------------------------------------------------
@@ -381,7 +381,7 @@ class LossFunction:
                 if not isinstance(result, Exception):
                     if means:
                         self._undisturbed.notes["mean"] = (
-                            f"it gives {self._per_sample} values for one point, one a sample: their mean is taken"
+                            f"it gives {self._per_sample} values for one point, {self._of_shape}: their mean is taken"
                         )
                     if dtype == torch.float32:
                         self._undisturbed.notes["float32"] = (

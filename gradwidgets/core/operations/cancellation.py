@@ -12,6 +12,7 @@ _BESIDE = (1e-4, 1e-6, 1e-8)  # of the view: how far away on both sides
 _LEFT = 1e-10  # of the larger number: of a difference that is smaller hardly six digits are right
 _OWN = 1e-2  # of the distance to the point, relative to the point: what is left of a difference from it is larger
 _DIFFERENCES = ("sub", "add", "rsub")
+_ASIDE = 1e-3  # of the view: how far away a difference is above 0 that is a square
 
 
 def rounded_there(function: LossFunction, point: Tensor, spans: Tensor) -> bool:
@@ -29,6 +30,28 @@ def rounded_there(function: LossFunction, point: Tensor, spans: Tensor) -> bool:
         if any(little) and all(some or side.nothing for some, side in zip(little, sides, strict=True)):
             return True
     return False
+
+
+def root_of_squares(function: LossFunction, point: Tensor, spans: Tensor) -> bool:
+    """Whether a root at a point, (P,), is of a difference that is 0 there and above 0 beside: squares multiplied out.
+
+    That of c² − x² is below 0 beside, and of one parameter; where it ends the loss does.
+    """
+    here, beside = _roots(function, point), []
+    for way in torch.eye(len(point), dtype=torch.float64) * spans * _ASIDE:
+        beside += [_roots(function, point + side * way) for side in (-1, 1)]
+    for k, (given, size) in enumerate(here):
+        if bool((given.abs() <= _LEFT * size).any()) and bool((size > 0).any()):
+            near = [log[k] for log in beside if len(log) == len(here)]
+            return bool(near) and all(bool((one >= -_LEFT * far).all()) for one, far in near)
+    return False
+
+
+def _roots(function: LossFunction, point: Tensor) -> list[tuple[Tensor, Tensor]]:
+    watch = _Roots()
+    with contextlib.suppress(Exception):
+        function.run_at(point, torch.float64, watch)
+    return watch.found
 
 
 def _differences(function: LossFunction, point: Tensor) -> "_Differences":
@@ -60,6 +83,29 @@ class _Differences(Watching):
             some = share[(share > 0) & share.isfinite()]
             self.nothing |= bool((share == 0).any())
             self.least = min(self.least, float(some.min())) if some.numel() else self.least
+        return result
+
+    def back(self, value: Tensor, leaves: list[Tensor]) -> None:
+        """Nothing: the way forward tells."""
+
+
+class _Roots(Watching):
+    """Notes roots of differences, both of whose parts follow the parameters: their input, and its parts' size."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[tuple[Tensor, Tensor]] = []
+        self._sizes: dict[int, Tensor] = {}  # where a difference lies → how large its larger part is
+
+    def run(self, name: str, func, args: tuple, kwargs: dict) -> object:
+        result = func(*args, **kwargs)
+        parts = [part for part in args[:2] if isinstance(part, Tensor) and part.requires_grad]
+        if self.node or not isinstance(result, Tensor):
+            return result
+        if name in _DIFFERENCES and len(parts) == 2:
+            self._sizes[result.data_ptr()] = torch.maximum(*(part.detach().abs() for part in parts))
+        elif name == "sqrt" and args[0].data_ptr() in self._sizes:
+            self.found.append((args[0].detach().clone(), self._sizes[args[0].data_ptr()]))
         return result
 
     def back(self, value: Tensor, leaves: list[Tensor]) -> None:

@@ -8,9 +8,10 @@ from torch.overrides import TorchFunctionMode
 
 from gradwidgets.core.losses.graph import nodes_of
 from gradwidgets.core.losses.loss_function import LossFunction
-from gradwidgets.core.operations.watching import Watching, is_own, name_of
+from gradwidgets.core.operations.watching import Watching, floats_in, is_own, name_of
 
 DETACHED = "detach or no_grad"
+_NO_GRAD, _REBUILT = "no_grad", "torch.tensor(…)"
 _CUTTING = {
     "detach": DETACHED,
     "round": "round",
@@ -46,7 +47,7 @@ _CURES = {
         ("bucketize", "searchsorted"), "Take weights that fade from bin to bin in place of a bin's number."
     ),
     **dict.fromkeys(("round", "floor", "ceil", "trunc", "a cast to whole numbers"), _ROUNDED),
-    **dict.fromkeys(("item", "float()", "int()", "tolist", "numpy"), _TENSOR),
+    **dict.fromkeys(("item", "float()", "int()", "tolist", "numpy", _REBUILT), _TENSOR),
 }
 
 
@@ -70,7 +71,10 @@ class Cuts:
     @property
     def action(self) -> str:
         """What to do about it, where that is known; else ""."""
-        return f"Call {self.constant} with create_graph=True." if self.constant else ""
+        if self.constant:
+            return f"Call {self.constant} with create_graph=True."
+        rebuilt = [name for name in self.operations if _CURES.get(name) == _TENSOR]
+        return _TENSOR if rebuilt and not self.own else ""
 
     @property
     def sentence(self) -> str:
@@ -80,7 +84,8 @@ class Cuts:
             # It detaches what it gives: that is no cut of its own.
             parts.append(f"{self.constant} is called in it without create_graph=True, so what it gives is a constant")
         elif self.operations:
-            parts.append(f"{' and '.join(self.operations)} on the way cuts the gradient")
+            cut = f"cut{'s' * (len(self.operations) == 1)}"
+            parts.append(f"{' and '.join(self.operations)} on the way {cut} the gradient")
         return "; ".join(parts)
 
 
@@ -91,7 +96,8 @@ def cuts_of(function: LossFunction, point: Tensor) -> Cuts:
         function.run_at(point, torch.float64, watch)
     except Exception:
         return Cuts()
-    return Cuts(tuple(dict.fromkeys(watch.operations)), tuple(dict.fromkeys(watch.own)), watch.inner.constant)
+    own, constant = tuple(dict.fromkeys(watch.own)), watch.inner.constant
+    return Cuts(tuple(dict.fromkeys(watch.named)), own, constant)
 
 
 def cure_for(cutting: tuple[str, ...]) -> str:
@@ -115,17 +121,34 @@ def cutting_along(function: LossFunction, point: Tensor, other: Tensor) -> tuple
 
 
 class _Detached(TorchFunctionMode):
-    """Notes what is detached by name: autograd detaches on its own, too, what it keeps."""
+    """Notes what is detached by name: autograd detaches on its own, too, what it keeps.
+
+    Attributes:
+        of_parameters: Of each, whether its numbers are the parameters', or what was detached of them.
+    """
 
     def __init__(self, seen: list[tuple[str, Tensor]]) -> None:
         super().__init__()
-        self._seen = seen
+        self._seen, self.of_parameters = seen, []
+        self._values: list[Tensor] = []  # the parameters' own, once detached
 
     def __torch_function__(self, func, types, args=(), kwargs=None):
         result = func(*args, **(kwargs or {}))
+        given, follows = floats_in(args), any(part.requires_grad for part in floats_in(args))
         if func in _DETACHING and args[0].is_floating_point():
-            self._seen.append((_DETACHING[func], args[0].detach().flatten().clone()))
+            self._note(_DETACHING[func], given[:1])
+        elif func is torch.tensor and given:
+            self._note(_REBUILT, given)
+        elif not torch.is_grad_enabled() and follows:
+            self._note(_NO_GRAD, given)
         return result
+
+    def _note(self, name: str, given: list[Tensor]) -> None:
+        values = torch.cat([part.detach().double().flatten() for part in given])
+        follows = any(part.requires_grad for part in given) or any(torch.equal(values, one) for one in self._values)
+        self._values += [values] * follows
+        self._seen.append((name, values))
+        self.of_parameters.append(follows)
 
 
 _DETACHING = {
@@ -186,13 +209,27 @@ class _Cuts(Watching):
         self.operations: list[str] = []
         self.own: list[str] = []
         self.inner = _InnerGradients()
+        self._taken: list[tuple[str, Tensor]] = []
+        self._by_name = _Detached(self._taken)
+
+    @property
+    def named(self) -> list[str]:
+        """What cuts, as it is written: torch detaches for what makes numbers of tensors, too."""
+        taken = zip(self._taken, self._by_name.of_parameters, strict=True)
+        written = [name for (name, _), of_parameters in taken if of_parameters and _CURES.get(name) == _TENSOR]
+        if written:
+            return [*written, *(name for name in self.operations if name != DETACHED)]
+        without = any(name == _NO_GRAD for name, _ in self._taken) and not self.own
+        return [*self.operations, *[DETACHED] * without]
 
     def __enter__(self) -> "_Cuts":
         self.inner.__enter__()
+        self._by_name.__enter__()
         return super().__enter__()
 
     def __exit__(self, *raised: object) -> None:
         super().__exit__(*raised)
+        self._by_name.__exit__(*raised)
         self.inner.__exit__(*raised)
 
     def run(self, name: str, func, args: tuple, kwargs: dict) -> object:

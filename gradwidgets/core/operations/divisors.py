@@ -1,4 +1,6 @@
-"""Divisors that change their sign: poles that no eps mends."""
+"""Divisors that come to 0: whether through it, from one sign to the other, or only up to it."""
+
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -8,18 +10,23 @@ from gradwidgets.core.operations.watching import Watching
 
 _BESIDE = 1e-3  # of the view: how far away on both sides
 _ALIKE = 10.0  # times: the numbers on both sides are as large, give or take
+_ROOTS = ("sqrt", "norm", "linalg_vector_norm", "std", "pow")
 
 
-def divisor_turns(function: LossFunction, point: Tensor, spans: Tensor) -> bool:
-    """Whether a divisor goes through 0 at a point, from one sign to the other.
+def divisor_turns(function: LossFunction, point: Tensor, bounds: Tensor) -> bool:
+    """Whether a divisor goes through 0 at a point, from one sign to the other, in view.
 
     Args:
         function: The loss.
         point: (P,), where it is singular.
-        spans: The widths of the view, (P,).
+        bounds: The view's lower and upper ends, (P, 2): what a divisor does beyond them no training meets.
     """
+    spans = bounds[:, 1] - bounds[:, 0]
     for way in torch.eye(len(point), dtype=torch.float64) * spans * _BESIDE:
-        logs = [_divisors(function, point + side * way) for side in (-1, 0, 1)]
+        sides = [point + side * way for side in (-1, 0, 1)]
+        if any(bool(((side < bounds[:, 0]) | (side > bounds[:, 1])).any()) for side in sides):
+            continue
+        logs = [_watched(function, side).divisors for side in sides]
         if len({len(log) for log in logs}) != 1:
             continue
         for left, here, right in zip(*logs, strict=True):
@@ -28,35 +35,72 @@ def divisor_turns(function: LossFunction, point: Tensor, spans: Tensor) -> bool:
     return False
 
 
+def zero_of(function: LossFunction, point: Tensor) -> str:
+    """What has made a divisor 0 at a point, (P,), where a special cure is known: "sign", "root", or ""."""
+    watch = _watched(function, point)
+    if not any(bool((divisor == 0).any()) for divisor in watch.divisors):
+        return ""
+    return "sign" if watch.signs else "root" if watch.roots else ""
+
+
 def _through_zero(left: Tensor, here: Tensor, right: Tensor) -> Tensor:
     near = here.abs() < 0.1 * torch.minimum(left.abs(), right.abs())
     return near & (left * right < 0) & (left.abs() < _ALIKE * right.abs()) & (right.abs() < _ALIKE * left.abs())
 
 
-def _divisors(function: LossFunction, point: Tensor) -> list[Tensor]:
+@dataclass(eq=False)
+class _Seen:
+    """What is divided by on the way forward, and whether signs and roots of 0 are in it."""
+
+    divisors: list[Tensor] = field(default_factory=list)
+    signs: bool = False
+    roots: bool = False
+
+
+def _watched(function: LossFunction, point: Tensor) -> _Seen:
     watch = _Divisors()
     try:
         function.run_at(point, torch.float64, watch)
     except Exception:
-        return []
-    return watch.divisors
+        return _Seen()
+    return watch.seen
 
 
 class _Divisors(Watching):
     """Notes what is divided by on the way forward."""
 
-    keeps = False
-
     def __init__(self) -> None:
         super().__init__()
-        self.divisors: list[Tensor] = []
+        self.seen = _Seen()
+        self._made_of: dict[int, set[str]] = {}  # where what is 0 lies → the roots and signs that have made it
 
     def run(self, name: str, func, args: tuple, kwargs: dict) -> object:
         inverse = name == "reciprocal" or (name == "pow" and isinstance(args[1], int | float) and args[1] < 0)
         divisor = args[0] if inverse else args[1] if name == "div" else None
-        if isinstance(divisor, Tensor) and divisor.is_floating_point():
-            self.divisors.append(divisor.detach().double().clone())
-        return func(*args, **kwargs)
+        if not self.node and isinstance(divisor, Tensor) and divisor.is_floating_point():
+            self._note(divisor)
+        result = func(*args, **kwargs)
+        if not self.node and isinstance(result, Tensor):
+            self._follow(name, args, result)
+        return result
+
+    def _note(self, divisor: Tensor) -> None:
+        self.seen.divisors.append(divisor.detach().double().clone())
+        made_of = self._made_of.get(divisor.data_ptr(), set())
+        self.seen.signs |= "sign" in made_of
+        self.seen.roots |= "root" in made_of
+
+    def _follow(self, name: str, args: tuple, result: Tensor) -> None:
+        if not result.is_floating_point() or not bool((result == 0).any()):
+            return
+        given = [part for part in args if isinstance(part, Tensor)]
+        made_of = set().union(*(self._made_of.get(part.data_ptr(), set()) for part in given))
+        made_of |= {"sign"} if name in ("sign", "sgn") else {"root"} if _is_root(name, args) else set()
+        self._made_of.setdefault(result.data_ptr(), set()).update(made_of)
 
     def back(self, value: Tensor, leaves: list[Tensor]) -> None:
         """Nothing: the way forward has them all."""
+
+
+def _is_root(name: str, args: tuple) -> bool:
+    return name in _ROOTS and (name != "pow" or (isinstance(args[1], int | float) and 0 < args[1] < 1))

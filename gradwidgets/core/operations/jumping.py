@@ -49,6 +49,11 @@ _KNOWN = {
         "the divisor of div changes its sign there",
         "For an angle take atan2(y, x) in place of atan(y / x); else keep the divisor on one side of 0.",
     ),
+    "own size": (
+        "numerator and divisor of div come to 0 together there, and of a number by its own size only the sign is left",
+        "Add an eps of the size that counts to the divisor, x / (|x| + eps), which leads over the step; or leave out "
+        "what divides by its own size: a sign has no slope.",
+    ),
     "sign": ("sign turns over there", "Take tanh in its place, or what it is the sign of."),
     "where": ("torch.where changes from one piece to another there, and they do not meet", _MEET),
     "comparison": ("a comparison changes its answer there", _SOFT),
@@ -126,8 +131,16 @@ def _first(below: list[_Result], above: list[_Result]) -> Jumping | None:
             chosen = any(part.dtype == torch.bool for part in one.given)
             name = compared if compared and chosen else one.name
             kind = _ALIKE.get(name, name)
+            kind = "own size" if kind == "div" and not _divisor_turns(one, other) else kind
             return _of(kind, name) if kind in _KNOWN else None
     return _of("comparison", compared) if compared else None
+
+
+def _divisor_turns(one: _Result, other: _Result) -> bool:
+    """Whether what is divided by is of another sign on the other side, where the result jumps."""
+    jumped = (one.made - other.made).abs() > _LEAST * torch.maximum(one.made.abs(), other.made.abs())
+    turned = one.given[-1] * other.given[-1] < 0
+    return bool((jumped & turned).any())
 
 
 def _moves(one: _Result, other: _Result) -> bool:

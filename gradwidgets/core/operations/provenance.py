@@ -46,7 +46,8 @@ class Provenance:
                 self._counts[tensor.data_ptr()] = all(from_parameters) or not tensor.is_floating_point()
             if lost and _is_next_to_zero(tensor):
                 self._lost[tensor.data_ptr()] = lost
-            if faint and _is_next_to_zero(tensor, squared=True):
+            # Its backward multiplies by the square of what it has made, not of what it was given.
+            if faint and (name == "reciprocal" or _is_next_to_zero(tensor, squared=True)):
                 self._faint[tensor.data_ptr()] = faint
             self._makers.setdefault(tensor.data_ptr(), name)
             self._sources.setdefault(tensor.data_ptr(), sources)
@@ -76,6 +77,9 @@ class Provenance:
         floats = [t for t in given if t.is_floating_point()]
         if not floats or not any(map(_is_next_to_zero, made)) or not all(bool(t.isfinite().all()) for t in floats):
             return ""
+        if name == "linalg_det":
+            # A singular matrix has no logarithm of its determinant, one whose determinant has underflowed has.
+            return name if bool(torch.linalg.slogdet(floats[0]).logabsdet.isfinite().all()) else ""
         if name in _ABOVE_ZERO:
             whole = name not in ("mul", "prod") or not any(bool((t == 0).any()) for t in given)
             return name if whole else ""

@@ -112,7 +112,19 @@ TURNS = (
     "square). Should it be able to be 0 at all?"
 )
 
-
+SIGNED = (
+    "sign(0) is 0, so what it should keep off 0 is 0 after all: take torch.where(x >= 0, 1.0, -1.0) in place of "
+    "sign(x), and an eps that float32 can divide by, 1e-6 say."
+)
+OF_SQUARES = (
+    "Under the root is a square multiplied out: rounding makes it a little negative by 0, where no small eps helps. "
+    "Take the difference first, (a − b)² or (x − y).norm(), with an eps under the root; where that cannot be had, "
+    "clamp as well: sqrt(d.clamp(min=0) + eps)."
+)
+ROOTED = (
+    "Add a small eps to the divisor, and one under each root in it too: where a root is 0 its slope is infinite, "
+    "whatever it is divided by."
+)
 PIT = (
     "A descent falls into it, and an eps only bounds how deep. Is the quotient the right way up? Take the error over "
     "the spread, not the spread over the error."

@@ -34,3 +34,10 @@ class _Numbers(Watching):
 
     def back(self, value: Tensor, leaves: list[Tensor]) -> None:
         """Nothing: an eps stands on the way forward."""
+
+
+def smallest_eps(dtype: torch.dtype) -> float:
+    """The smallest power of ten whose reciprocal and square a dtype has, as a quotient and its slope need them."""
+    least = torch.finfo(dtype)
+    powers = (10.0**-k for k in range(1, 200))
+    return min(one for one in powers if one**2 >= least.tiny * least.eps and 1 / one <= least.max)

@@ -13,6 +13,10 @@ _LOGARITHM = {
     ),
     "erfc": "log erfc(x) is log(torch.special.erfcx(x)) − x² for x above 0.",
     "special_ndtr": "The logarithm of ndtr is torch.special.log_ndtr.",
+    "linalg_det": (
+        "The logarithm of a determinant is torch.linalg.slogdet(A).logabsdet, or of a positive definite matrix "
+        "2 · torch.linalg.cholesky(A).diagonal().log().sum(): neither underflows nor overflows."
+    ),
     "mul": "Sum the logarithms of the factors in place of the logarithm of their product.",
     "prod": "Sum the logarithms of the factors in place of the logarithm of their product.",
     "1 − sigmoid": "1 − sigmoid(x) is sigmoid(−x), and its logarithm F.logsigmoid(−x): neither is rounded to 0.",
@@ -28,7 +32,12 @@ _QUOTIENT = {
         "all. An eps would be all that is left of the divisor, and the result another one."
     ),
 }
+_SCALINGS = (
+    " Of scalings in turn, as Sinkhorn's, keep the logarithms: f = log a − torch.logsumexp(g − C / ε, 1), and likewise "
+    "g, with exp(f + g − C / ε) at the end."
+)
 DIVIDING = ("div", "reciprocal")
+_PRODUCTS = ("mul", "mv", "mm", "bmm", "dot")
 _OVERFLOWS = {
     "i0": "log I₀(x) is log(torch.special.i0e(x)) + |x|.",
     "i1": "log I₁(x) is log(torch.special.i1e(x)) + x for x above 0.",
@@ -53,7 +62,10 @@ def of_what_is_lost(name: str, lost_by: str) -> str:
     """The form of an operation, log say, of what another, exp say, has made next to 0; "" where none is known."""
     if "log" in name:
         return _LOGARITHM.get(lost_by, "")
-    return _LOGARITHM.get(lost_by, "") if "−" in lost_by else _QUOTIENT.get(lost_by, "") if name in DIVIDING else ""
+    if "−" in lost_by:
+        return _LOGARITHM.get(lost_by, "")
+    form = _QUOTIENT.get(lost_by, "") if name in (*DIVIDING, *_PRODUCTS) else ""
+    return form + _SCALINGS * bool(form)
 
 
 def of_what_overflows(name: str) -> str:

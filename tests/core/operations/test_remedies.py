@@ -105,7 +105,31 @@ def test_a_divisor_that_only_touches_zero_does_not_change_its_sign():
     for loss, turns in ((lambda x: 1 / (x - 0.3), True), (lambda x: 1 / (x - 0.3) ** 2, False)):
         function = LossFunction(loss, ("x",))
         function.values(point(0.1, 0.2)[:, None])
-        assert divisor_turns(function, point(0.3), point(2.0)) is turns
+        assert divisor_turns(function, point(0.3), torch.tensor([[-1.0, 1.0]], dtype=torch.float64)) is turns
+
+
+def test_a_divisor_that_is_zero_at_an_edge_of_the_view_does_not_go_through_it():
+    function = LossFunction(lambda h: torch.atan(1 / h), ("h",))
+    function.values(point(0.1, 0.2)[:, None])
+    for low, turns in ((-4.0, True), (0.0, False)):
+        assert divisor_turns(function, point(0.0), torch.tensor([[low, 4.0]], dtype=torch.float64)) is turns
+
+
+@pytest.mark.parametrize(
+    ("name", "part"),
+    [
+        ("tolist", lambda w, x: torch.tensor((w * x).tolist()).sum()),
+        ("item", lambda w, x: (w * x.sum()).item()),
+        ("float()", lambda w, x: float(w)),
+        ("torch.tensor(…)", lambda w, x: torch.tensor([w, 2 * w]).sum()),
+        ("detach or no_grad", lambda w, x: w.detach() * x.mean().item()),
+    ],
+)
+def test_what_makes_numbers_of_the_parameters_is_named(name, part):
+    x = torch.linspace(-1, 1, 5)
+    cuts = cuts_of(LossFunction(lambda w: part(w, x) + w**2, ("w",)), point(0.4))
+    assert cuts.sentence == f"{name} on the way cuts the gradient"
+    assert ("Leave it a tensor" in cuts.action) is (name != "detach or no_grad")
 
 
 def test_a_loss_that_gives_nothing_at_some_points_is_judged_at_the_others():

@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional
 
+from gradwidgets import check_loss
 from gradwidgets.core import OBJECTIVES, check_gradient, sample_surface
 from gradwidgets.core.results.slices import finish
 from gradwidgets.core.surfaces.gradient_check import SLOW, checking_gradient
@@ -214,3 +215,13 @@ def test_a_survey_and_a_check_beside_it_state_one_share_and_one_place(resolution
     assert checked.worst == found.evidence["largest relative gap"] == pytest.approx(0.5)
     said = found.message.partition(":")[0]
     assert said.startswith("autograd and central differences disagree in") and said in checked.sentence
+
+
+def test_a_gradient_that_is_wrong_at_a_probe_alone_is_a_warning_and_else_a_remark():
+    def entropy(z):
+        return z.clamp(min=0) - 0.3 * z + torch.log1p(torch.exp(-z.abs()))
+
+    reports = [check_loss(entropy, {"z": (-5, 5)}, probes=probes) for probes in (None, {"start": 0.0}, {"start": 0.1})]
+    told = [[(one.name, one.severity) for one in report.findings] for report in reports]
+    assert [report.ok for report in reports] == [True, False, True]
+    assert ("gradient_mismatch", "info") in told[0] and ("gradient_mismatch", "warning") in told[1]

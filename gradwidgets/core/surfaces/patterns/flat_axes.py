@@ -24,12 +24,20 @@ def flat_axes(view: View, lattice: Lattice, height: float) -> Slices[list[int]]:
     points, gradient = lattice.points[lattice.finite], lattice.gradient[lattice.finite]
     slight = (gradient.abs().amax(0) * view.spans <= _SLIGHT * height) if len(points) else torch.zeros(view.dims)
     slight = [axis for axis in range(view.dims) if slight[axis] and bool((gradient[:, axis] != 0).any())]
+    slight = [axis for axis in slight if _change(lattice, axis, view.dims) <= _SLIGHT * height]
     if not slight or height == 0:
         return []
     chosen = torch.linspace(0, len(points) - 1, min(len(points), _ASKED), dtype=torch.float64).round().long()
     away = view.spans * _AWAY * (1 + torch.arange(view.dims))
     _, beside = yield from view.at(points[chosen] + away)
     return [axis for axis in slight if _is_rounding(gradient[chosen, axis], beside[:, axis])]
+
+
+def _change(lattice: Lattice, axis: int, dims: int) -> float:
+    """By how much the loss changes at most along an axis: across a jump too, of which no gradient knows."""
+    shape = [lattice.count] * dims
+    ends = [torch.where(lattice.finite, lattice.loss, far).reshape(shape) for far in (torch.inf, -torch.inf)]
+    return float((ends[1].amax(axis) - ends[0].amin(axis)).clamp_min(0).max())
 
 
 def _is_rounding(slopes: Tensor, beside: Tensor) -> bool:

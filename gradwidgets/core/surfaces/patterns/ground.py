@@ -23,6 +23,7 @@ LIVE_SHARE = 0.2  # of the view: where both parameters have a gradient, for one 
 _LEFT = 10.0  # times: what the widths of the view leave of it. Below that it is a matter of units, not of the loss
 _NEARER = 1.5  # decades: so far must the nearer quartile be too
 WRONG_SHARE = 0.6  # half would be chance
+_FEW = 0.2  # of where arrows lead: where both parameters move in less of it, no more is told of the way
 
 
 def dead_zone(look: Look) -> Finding | None:
@@ -233,7 +234,10 @@ def _in_units(look: Look, name: str) -> str:
 def wrong_direction(look: Look) -> Finding | None:
     """From most of the view the straight way to the target leads uphill."""
     outside = look.finite & ~look.target & ~look.still & (look.slope > 0)
-    if not bool(outside.any()):
+    # Where one parameter does not move the other goes to where it is lowest on that line: a dead zone, no wrong way.
+    led = outside & ~torch.stack([torch.zeros_like(outside), *look.stuck.values()]).any(0)
+    few, outside = look.share(led) < _FEW * look.share(outside), led
+    if few or not bool(outside.any()):
         return None
     points, targets = look.grid.points[outside] / look.spans, look.grid.points[look.target] / look.spans
     if len(targets) > 400:

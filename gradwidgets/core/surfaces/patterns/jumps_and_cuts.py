@@ -12,6 +12,7 @@ from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.results.slices import finish
 from gradwidgets.core.results.wording import number, place
 from gradwidgets.core.surfaces.patterns.look import Look
+from gradwidgets.core.surfaces.patterns.singular.undefined import singular
 
 JUMPS = "jumps along the axis"
 _LOWEST_POINTS = 3
@@ -22,20 +23,24 @@ _RIGHT_BESIDE = 1e-7  # of the view
 _COUNTED = 200  # jumps: of more of them a line may have missed some
 _ROUNDING = ("round", "floor", "ceil", "trunc")
 _NOTHING = 1e-9  # of the view: a jump so near to 0 is at 0
+_AT_A_POLE = 1e-6  # of the view: so near, what jumps is the pole itself
+_ON_A_LINE = 4  # jumps: so many at the same number of an axis are a cut
 _STEPS_BESIDE = 4.0  # numbers of float32: no nearer to a jump it is looked for in that
 
 
 def jump(look: Look) -> Finding | None:
     """A step of the loss that no gradient knows of."""
-    jumps = [one for one in look.close.jumps if _is_meant(look, *one)]
+    jumps = _off_poles(look, [one for one in look.close.jumps if _is_meant(look, *one)])
     if not jumps:
         return None
-    point, height = max(jumps, key=lambda one: one[1])
-    point = torch.where(point.abs() < _NOTHING * look.spans, 0.0, point)
+    found, height = max(jumps, key=lambda one: one[1])
+    point = torch.where(found.abs() < _NOTHING * look.spans, 0.0, found)
     spot = tuple(float(f"{value:.6g}") for value in point.tolist())
     cause = jumping_at(look.function, point, look.spans)
     steps = _steps_through(look, point)
-    message = f"the loss jumps by {_in_words(steps, height)} {place(look.names, spot)}, and no gradient knows of it"
+    along = _cut_through(look, point, jumps) if len(steps.heights) < 2 else ""
+    where = f"{place(look.names, spot)}{along}"
+    message = f"the loss jumps by {_in_words(steps, height)} {where}, and no gradient knows of it"
     message += f": {cause.sentence}" if cause else ""
     evidence: dict[str, object] = {
         "height": height,
@@ -50,6 +55,26 @@ def jump(look: Look) -> Finding | None:
     elif cause and cause.operation in _ROUNDING and DETACHED in cuts.operations and look.led:
         action = 'It is detached, a straight-through form as it seems: if that is meant, allow it: allow=["jump"].'
     return Finding("jump", "warning", message, evidence, spot, action)
+
+
+def _off_poles(look: Look, jumps: list[tuple[torch.Tensor, float]]) -> list[tuple[torch.Tensor, float]]:
+    """Jumps that are not just where the slope grows without end, if that is said: all ways meet there."""
+    near = _AT_A_POLE * look.spans
+    off = [one for one in jumps if not any(bool(((one[0] - pole).abs() <= near).all()) for pole in look.close.poles)]
+    return off if off or singular(look) is not None else jumps
+
+
+def _cut_through(look: Look, point: torch.Tensor, jumps: list[tuple[torch.Tensor, float]]) -> str:
+    """The line across an axis on which the loss jumps beside a point too, in words; "" where there is none."""
+    if len(look.names) == 1:
+        return ""
+    across = _axis_of(look, point)
+    on = [one for one, _ in jumps if float((one - point).abs()[across]) <= _AT_A_POLE * float(look.spans[across])]
+    if len(on) < _ON_A_LINE:
+        return ""
+    values, other = [float(one[1 - across]) for one in on], look.names[1 - across]
+    ends = f"{other} {number(min(values), 3)} to {number(max(values), 3)}"
+    return f" say, along {look.names[across]} {number(float(point[across]), 3)} from {ends} at least"
 
 
 @dataclass(frozen=True)

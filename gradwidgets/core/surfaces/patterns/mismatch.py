@@ -8,6 +8,7 @@ from gradwidgets.core.losses.differences import MISMATCH, sharp
 from gradwidgets.core.operations.cuts import cuts_of
 from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.results.wording import percent, place
+from gradwidgets.core.surfaces.patterns.exactly_there import wrong_exactly
 from gradwidgets.core.surfaces.patterns.look import Look
 
 MISMATCH_SHARE = 0.05
@@ -48,10 +49,10 @@ def gradient_mismatch(look: Look) -> Finding | None:
     """Autograd's gradient is not the slope that central differences of the loss have."""
     found = disagreement(look, _SMALL_SHARE)
     if found is None:
-        return None
+        return wrong_exactly(look)
     cuts = cuts_of(look.function, torch.tensor(found.point, dtype=torch.float64))
     if found.share < MISMATCH_SHARE and not ((cuts.own or cuts.operations) and found.gap > _LARGE_GAP):
-        return None
+        return wrong_exactly(look)
     said = cuts.sentence or "something on the way is detached, rounded, or has a backward of its own"
     # Whoever cuts on purpose, straight through or to stop a gradient, has a loss that follows its input all the same.
     said += '; if this is meant, allow it: allow=["gradient_mismatch"]'

@@ -16,6 +16,7 @@ OF_PAIRS = frozenset(
 _DIFFERENCES = frozenset(("sub", "rsub", "subtract"))
 _WEIGHTS = frozenset(("mul", "multiply", "rmul", "div", "divide", "true_divide", "truediv", "rdiv", "rtruediv"))
 _SUMS = frozenset(("add", "radd"))
+_SQUARES = frozenset(("pow", "square"))
 _REDUCING = frozenset(("mean", "sum", "nanmean", "nansum"))
 _LAYERS = frozenset(("linear", "bilinear", "matmul", "mm", "addmm", "bmm", "einsum"))  # whose input has to have one
 _LIKELIHOODS = frozenset(("log", "log1p", "log2", "logsigmoid", "softplus"))  # by hand, whose factor is the target
@@ -59,7 +60,8 @@ class Pairing(TorchFunctionMode):
     """Notes pairs that nobody has asked for, and that a mean or a sum is taken of as they are.
 
     Asked for they are where a dimension was put in for them, or where something else goes over the pairs: a choice
-    among them, a tensor of their own shape.
+    among them, a tensor of their own shape. Where data alone were made a column, and what they lead to is squared over
+    all pairs, they are not: the mean of that is one of means, for which nobody makes pairs.
 
     Attributes:
         found: What was met, in order.
@@ -70,6 +72,9 @@ class Pairing(TorchFunctionMode):
         self.found: list[Pairs] = []
         self._kept: list[object] = []
         self._put_in: set[int] = set()  # tensors with a dimension put in
+        self._columns: set[int] = set()  # of these, data and what numbers make of them
+        self._unsquared: dict[int, Pairs] = {}  # pairs of such a column
+        self._squared: set[int] = set()  # the same, once squared: a kernel of them is meant, a mean is not
         self._errors: set[int] = set()  # tensors of differences or of logarithms, one by one
         self._pairs: dict[int, Pairs] = {}
         self._rows: dict[int, Pairs] = {}  # pairs of which one dimension is reduced
@@ -92,8 +97,13 @@ class Pairing(TorchFunctionMode):
         wider = name in _ON_PURPOSE and result.ndim > given[0].ndim - (name in ("T", "t", "transpose"))
         if wider or (name not in _LAYERS and any(id(one) in self._put_in for one in given)):
             self._put_in.add(id(result))
+            self._columns |= {id(result)} if self._is_a_column(wider, given, result) else set()
         if name in OF_PAIRS:
             self._pairs.clear()
+        if name in _SQUARES and (pairs := self._unsquared.get(id(given[0]))) is not None:
+            self._pairs[id(result)] = pairs
+            self._squared.add(id(pairs))
+            return
         met = next((self._pairs[id(one)] for one in given if id(one) in self._pairs), None)
         if met is not None:
             self._follow_pairs(name, met, given, result)
@@ -105,12 +115,20 @@ class Pairing(TorchFunctionMode):
         elif name in _LIKELIHOODS or (name not in _REDUCING and any(id(one) in self._errors for one in given)):
             self._errors.add(id(result))
 
+    def _is_a_column(self, wider: bool, given: list[Tensor], result: Tensor) -> bool:
+        """Whether a tensor with a dimension put in is data, or what single numbers make of such data."""
+        if wider:
+            return not result.requires_grad and result.numel() in result.shape
+        return all(id(one) in self._columns or one.numel() == 1 for one in given)
+
     def _follow_pairs(self, name: str, met: Pairs, given: list[Tensor], result: Tensor) -> None:
         whole = broadcast_shape(*met.shapes)
         others = [one for one in given if id(one) not in self._pairs and one.numel() > 1]
         if any(one.numel() == whole.numel() for one in others):
             return  # something of the pairs' own shape: they are meant
         if name not in _REDUCING:
+            if id(met) in self._squared and name not in (*_WEIGHTS, "neg"):
+                return
             if result.shape == whole:
                 self._pairs[id(result)] = met
         elif result.numel() == 1:
@@ -125,7 +143,12 @@ class Pairing(TorchFunctionMode):
         differ = name in _DIFFERENCES and one.requires_grad != other.requires_grad
         if not alike and (differ or any(errors)):
             self._errors.add(id(result))
-        if not alike or any(id(part) in self._put_in for part in given) or one.data_ptr() == other.data_ptr():
+        if not alike or one.data_ptr() == other.data_ptr():
+            return
+        put_in = [part for part in given if id(part) in self._put_in]
+        if put_in:
+            if differ and len(put_in) == 1 and id(put_in[0]) in self._columns:
+                self._unsquared[id(result)] = Pairs("difference", (one.shape, other.shape))
             return
         if differ:
             self._pairs[id(result)] = Pairs("difference", (one.shape, other.shape))

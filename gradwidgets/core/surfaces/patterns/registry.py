@@ -294,14 +294,17 @@ def surveying(
     for k, (name, pattern) in enumerate(PATTERNS.items()):
         if name != "well_shaped" and (finding := pattern.find(look)) is not None:
             found[name] = _with_action(finding)
-            if name == "gradient_mismatch" or (name == "no_gradient_path" and finding.severity == "error"):
+            if name in ("gradient_mismatch", "no_gradient_path") and finding.severity == "error":
                 look.critical = []  # points at which another function's gradient is zero
         yield 0.8 + 0.2 * (k + 1) / len(PATTERNS)
     blamed = {name for name, finding in found.items() if finding.severity != "info"}
     if look.given and "off_target" in found:
         for name in _LEADS_ASTRAY & blamed:
             found[name] = replace(found[name], message=f"{found[name].message}; and the arrows lead past the target")
+    partly = "gradient_mismatch" in found and found["gradient_mismatch"].severity != "error"
     for name, others in _SAID_BY.items():
+        if partly and name == "gradient_mismatch":
+            continue  # wrong on a line alone, which leads no descent from elsewhere astray
         for other in others if name in blamed else ():
             if not (other == "precision" and found.get(other) and found[other].severity == "error"):
                 found.pop(other, None)  # but what is not finite is no other gradient's

@@ -12,6 +12,7 @@ from torch.nn import functional as F
 
 from tests.core.surfaces.field.beside_items import BESIDE_ITEMS
 from tests.core.surfaces.field.case import Case
+from tests.core.surfaces.field.followed import FOLLOWED
 from tests.core.surfaces.field.more_sound import MORE_SOUND
 from tests.core.surfaces.field.neighbours import NEIGHBOURS
 
@@ -818,5 +819,6 @@ SOUND = (
     *PAIRS,
     *MORE_SOUND,
     *NEIGHBOURS,
+    *FOLLOWED,
     *BESIDE_ITEMS,
 )

@@ -47,8 +47,13 @@ class Descents:
 
     def at_edge(self, view: View) -> Tensor:
         """Which ends lie at the edge of the view, (N,)."""
-        near = 1e-9 * view.spans
-        return ((self.ends <= view.low + near) | (self.ends >= view.high - near)).any(-1)
+        return at_edge(view, self.ends)
+
+
+def at_edge(view: View, points: Tensor) -> Tensor:
+    """Which points, (…, P), lie at the edge of a view, (…)."""
+    near = 1e-9 * view.spans
+    return ((points <= view.low + near) | (points >= view.high - near)).any(-1)
 
 
 def descending(view: View, starts: Tensor | None = None) -> Slices[Descents]:

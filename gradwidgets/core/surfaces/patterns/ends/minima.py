@@ -15,6 +15,8 @@ from gradwidgets.core.results.wording import number, percent, place
 from gradwidgets.core.surfaces.critical_points import CriticalPoint
 from gradwidgets.core.surfaces.patterns.ends.beyond import as_low_beyond
 from gradwidgets.core.surfaces.patterns.ends.bottomless import DOUBLINGS
+from gradwidgets.core.surfaces.patterns.ends.descents import at_edge
+from gradwidgets.core.surfaces.patterns.ends.followed import followed
 from gradwidgets.core.surfaces.patterns.ground import DEAD_SHARE, dead_share
 from gradwidgets.core.surfaces.patterns.look import ABOVE, LOWEST, Look
 from gradwidgets.core.surfaces.patterns.singular.spikes import NARROW, Spike
@@ -199,9 +201,15 @@ def off_target(look: Look) -> Finding | None:
     share = float(reached.double().mean())
     if share >= REACHED:
         return None
-    ends, losses = descents.ends[~reached], descents.losses[~reached]
+    on = followed(look.view, descents.ends[~reached])
+    arrived, ended = look.in_targets(on.ends), ~on.moving
+    share = float((reached.sum() + arrived.sum()) / (len(reached) - int((on.moving & ~arrived).sum()) or 1))
+    missed = ended & ~arrived
+    if share >= REACHED or not bool(missed.any()):
+        return None
+    ends, losses = on.ends[missed], on.losses[missed]
     end = _as_known(look, ends[int(losses.argmin())])
-    edge = bool(descents.at_edge(look.view)[~reached][int(losses.argmin())])
+    edge = at_edge(look.view, torch.tensor(end, dtype=torch.float64))
     return Finding(
         "off_target",
         "error",

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import torch
 
-from gradwidgets.core.operations.remedies import hidden_by_where
-from gradwidgets.core.operations.small_numbers import rounded_to_zero
+from gradwidgets.core.operations.remedies import hidden_by_where, known_for
+from gradwidgets.core.operations.small_numbers import rounded_to_zero, smallest_eps
 from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.results.wording import number, percent, place
 from gradwidgets.core.surfaces.patterns.look import Look
@@ -55,10 +55,11 @@ def precision(look: Look) -> Finding | None:
     evidence["begins"] = trouble.begins
     lost = 0.0 if look.own is None else rounded_to_zero(look.own, trouble.point, trouble.cast or look.dtype)
     message += f"; the {number(lost)} in it is 0 in {dtype}" if lost else ""
-    action = hidden_by_where([trouble.parted.who]) if hidden else _or_in_more_digits(stable_form(trouble.parted), dtype)
+    form = known_for(trouble.parted.who) if lost else stable_form(trouble.parted)
+    action = hidden_by_where([trouble.parted.who]) if hidden else _or_in_more_digits(form, dtype)
     if lost:
-        least = number(torch.finfo(trouble.cast or look.dtype).tiny, 2)
-        action += f" An eps must be a number of {dtype}: {least} and more keep their digits."
+        least = number(smallest_eps(trouble.cast or look.dtype), 2)
+        action += f" An eps must be a number of {dtype}, as must its reciprocal and its square: {least} and more are."
     return Finding("precision", "error", message, evidence, tuple(trouble.point.tolist()), action)
 
 

@@ -25,7 +25,8 @@ def stable_form(parted: Parted) -> str:
     """What keeps finite what overflows, or is infinite or NaN; "" where nothing is known."""
     if parted.own:
         return cure(parted.who, "own")
-    if (parted.cancelled and any(part in parted.who for part in _ROOTS)) or _of_two(parted):
+    of_one = parted.lost_by.startswith("1 −")
+    if (parted.cancelled and not of_one and any(part in parted.who for part in _ROOTS)) or _of_two(parted):
         return _CENTRE
     overflows = "" if parted.back else of_what_overflows(parted.who)
     return of_what_is_lost(parted.who, parted.lost_by) or overflows or known_for(parted.who)

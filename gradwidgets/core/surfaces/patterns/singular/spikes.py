@@ -18,6 +18,9 @@ _STEPS = 6  # from where a descent has stopped to the edge
 _BACK = (0.05, 0.1, 0.15)  # of the scale's axis, from the edge
 _BEYOND = (0.05, 0.1, 0.15)  # the same, beyond the edge
 _TOWARDS_ZERO = (0.3, 0.09, 0.027)  # of the edge's value, where the axis is the scale itself, that has an end at 0
+_STEP, _FAR = 0.15, range(1, 33)  # of the axis beyond the edge, and so many: somewhere there a floor of the scale shows
+_POWERS = range(1, 14)  # the same towards 0, of a factor each
+_TOLD = 1e-7  # of the view: of a narrower spike it is not to be told where its bottom is
 _NEAR_ZERO = 0.05  # of the axis: from there on it is that
 _LIKE = 0.6  # of one fall: the next is as large, give or take
 _SHRINKS = 0.9  # of a width: the next one nearer to the edge is smaller
@@ -107,10 +110,36 @@ def _at(view: View, end: Tensor, axis: int) -> Spike | None:
         return None
     if float(falls.min()) < _LIKE * float(falls.max()):
         return None
+    if _levels_off(view, end, axis, -inward, float(falls[0]), scale):
+        return None
     target = "0" if scale else "−∞" if inward > 0 else "∞"
     moved = (points[1] - points[0]).abs() / view.spans
     slants = float(moved[1 - axis]) > _SLANTS * float(moved[axis])
     return Spike(axis, tuple(points[0].tolist()), float(widths[0]), target, slants)
+
+
+def _levels_off(view: View, end: Tensor, axis: int, outward: float, fall: float, scale: bool) -> bool:
+    """Whether a spike comes to a floor farther out, which is not narrower there than numbers can tell.
+
+    Args:
+        view: Where.
+        end: Where it meets the edge.
+        axis: The scale's.
+        outward: The way on, 1 or −1.
+        fall: How far the loss falls over the first of `_BEYOND`, or of `_TOWARDS_ZERO`.
+        scale: Whether the axis is the scale itself.
+    """
+    edge, span = float(end[axis]), float(view.spans[axis])
+    far, steps = _STEP / _BEYOND[0], _POWERS if scale else _FAR
+    further = [edge * _TOWARDS_ZERO[0] ** k if scale else edge + outward * k * _STEP * span for k in steps]
+    points, losses = _bottoms(view, end, axis, torch.tensor([edge, *further], dtype=torch.float64))
+    slow = ~(-losses.diff() >= _LIKE * fall * (1.0 if scale else far))
+    if not bool(slow.any()):
+        return False
+    # Where it was too narrow right before, its bottom may only have been missed.
+    last = int(slow.int().argmax())
+    width = _widths(view, points[last : last + 1], losses[last : last + 1], axis, fall)
+    return bool(losses[last + 1].isfinite()) and float(width[0]) > _TOLD
 
 
 def _bottoms(view: View, start: Tensor, axis: int, values: Tensor) -> tuple[Tensor, Tensor]:

@@ -3,10 +3,20 @@
 import torch
 from torch import Tensor
 
-from gradwidgets.core.operations.divisors import divisor_turns
+from gradwidgets.core.operations.cancellation import root_of_squares
+from gradwidgets.core.operations.divisors import divisor_turns, zero_of
 from gradwidgets.core.operations.growth import largest_growth
 from gradwidgets.core.operations.non_finite import Culprit, blame
-from gradwidgets.core.operations.remedies import EVERYWHERE, PIT, TURNS, action_for, is_below
+from gradwidgets.core.operations.remedies import (
+    EVERYWHERE,
+    OF_SQUARES,
+    PIT,
+    ROOTED,
+    SIGNED,
+    TURNS,
+    action_for,
+    is_below,
+)
 from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.results.slices import finish
 from gradwidgets.core.results.wording import percent, place
@@ -115,10 +125,20 @@ def _kinds(look: Look) -> tuple[Tensor, Tensor]:
 
 
 def _cure_at(look: Look, culprit: Culprit, point: Tensor) -> str:
-    turns = culprit.action == action_for(culprit.operation) and divisor_turns(look.function, point, look.spans)
-    if not turns and culprit.action == action_for("div") and _what_is_bad(look, point)[1] == "minus infinite":
+    known = action_for(culprit.operation)
+    if not culprit.action.startswith(known):
+        return culprit.action
+    if known == action_for("sqrt") and root_of_squares(look.function, point, look.spans):
+        return OF_SQUARES
+    divides, more = known == action_for("div"), culprit.action.removeprefix(known)
+    made = zero_of(look.function, point) if divides else ""
+    if made == "sign":
+        return SIGNED
+    if divisor_turns(look.function, point, look.bounds):
+        return TURNS
+    if divides and _what_is_bad(look, point)[1] == "minus infinite":
         return PIT
-    return TURNS if turns else culprit.action
+    return ROOTED + more if made == "root" else culprit.action
 
 
 def _another(look: Look, places: Tensor, lines: list[BadLine], point: Tensor, first: Culprit) -> tuple[str, str] | None:
@@ -248,7 +268,7 @@ def _growths(look: Look, points: list[Tensor]) -> dict[str, str]:
     cures: dict[str, str] = {}
     for point in points:
         name = largest_growth(look.function, point, look.spans)
-        turns = divisor_turns(look.function, point, look.spans)
+        turns = divisor_turns(look.function, point, look.bounds)
         cures[name] = TURNS if turns else cures.get(name) or action_for(name)
     return cures
 

@@ -1,0 +1,25 @@
+"""What may be behind an error that a loss raises, in words."""
+
+from collections.abc import Mapping
+
+_OF_A_NUMBER = (
+    "0-dim", "0-d ", "0d and", "of dimension 0", "[-1, 0]", "zero-dimensional", "(got 0)", "must have at least",
+    "tuple index out of range",
+)  # fmt: skip
+_WHOLE = "if it takes a whole tensor, go along directions in it (check_loss's directions=)"
+_NUMPY = "numpy has no gradient: write it with torch's functions (torch.sin for np.sin), which take tensors as they are"
+
+
+def hint(text: str, fixed: Mapping[str, object]) -> str:
+    """A hint after a colon, "" for none.
+
+    Args:
+        text: What the error says.
+        fixed: The loss's fixed parameters.
+    """
+    words = [f"fixed[{name!r}] is a string, {value!r:.40}" for name, value in fixed.items() if isinstance(value, str)]
+    if "call numpy() on" in text:
+        words.append(_NUMPY)
+    if any(sign in text.lower() for sign in _OF_A_NUMBER):
+        words.append(_WHOLE)
+    return f": {'; '.join(words)}" if words else ""

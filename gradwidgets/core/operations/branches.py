@@ -1,0 +1,41 @@
+"""Comparisons whose answer at a point is neither that on its one side nor that on the other."""
+
+import torch
+from torch import Tensor
+
+from gradwidgets.core.losses.loss_function import LossFunction
+from gradwidgets.core.operations.watching import Watching
+
+_COMPARISONS = frozenset(("gt", "lt", "ge", "le", "eq", "ne", "isclose"))
+
+
+def only_there(function: LossFunction, point: Tensor, step: Tensor) -> bool:
+    """Whether a comparison answers at a point, (P,), what it does a step, (P,), to neither side of it."""
+    logs = [_Answers(), _Answers(), _Answers()]
+    try:
+        for side, log in zip((-1, 0, 1), logs, strict=True):
+            function.run_at(point + side * step, torch.float64, log)
+    except Exception:
+        return False
+    before, here, after = (log.answers for log in logs)
+    alike = [[one.shape for one in log] for log in (before, here, after)]
+    if alike[0] != alike[1] or alike[1] != alike[2]:
+        return False
+    return any(bool(((b != a) & (c != a)).any()) for b, a, c in zip(before, here, after, strict=True))
+
+
+class _Answers(Watching):
+    """Notes what comparisons answer on the way forward."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.answers: list[Tensor] = []
+
+    def run(self, name: str, func, args: tuple, kwargs: dict) -> object:
+        result = func(*args, **kwargs)
+        if not self.node and name in _COMPARISONS and isinstance(result, Tensor):
+            self.answers.append(result.clone())
+        return result
+
+    def back(self, value: Tensor, leaves: list[Tensor]) -> None:
+        """Nothing: comparisons are made on the way forward."""
