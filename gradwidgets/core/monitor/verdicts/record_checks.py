@@ -191,7 +191,8 @@ RECORD_CHECKS: dict[str, Check] = {
     ),
     "stale": Check(
         "a step by an old gradient goes on in a direction that may be none any more",
-        "Call backward() once before each optimizer.step(); to accumulate, step with the last of the batches only.",
+        "Call backward() once before each optimizer.step(), on the loss of the model that is watched; to accumulate, step "
+        "with the last of the batches only.",
         stale,
     ),
     "no_step": Check(
@@ -342,7 +343,7 @@ EXPLAINS = {
     "diverging": ("guessing", "schedule"),
     "unlisted": ("guessing",),
 }
-ALL_UNHELD = ("added_up", "guessing", "small_updates", "no_gradient", "no_step", "too_short")
+ALL_UNHELD = ("stale", "added_up", "guessing", "small_updates", "no_gradient", "no_step", "too_short")
 WITHOUT_SAMPLES = ("no_step", "made_anew")
 
 # What a fault leads to: it is as grave as the gravest of these.

@@ -164,13 +164,20 @@ def evaluation(judged: JudgedRecord) -> list[Finding]:
     if judged.samples - since < _SOME:
         return []
     what = _what_is_off(off)
-    when = f"from step {int(history.steps[since]):,} on" if since else "throughout"
+    when = _since(judged, since) if since else "throughout"
     message = f"the model is in evaluation mode {when}, while it is trained: {', '.join(what)}"
     meant = not since and not off["fresh"] and (off["frozen"] or not off["dropout"] or _knew(judged))
     action = "Call model.train() before the training and after each evaluation"
     action += "; where evaluation mode is meant, all is well." if meant else "."
     evidence = dict(off) | {"since sample": since, "samples": judged.samples - since}
     return [Finding("evaluation", "info" if meant else "warning", message, evidence, action=action)]
+
+
+def _since(judged: JudgedRecord, sample: int) -> str:
+    """From which step on, where each was looked at; else at which sampled one it was seen first."""
+    steps, exact = judged.history.steps, int(judged.history.optimizers.get("evaluating since", 0))
+    seen = int(steps[sample])
+    return f"from step {exact:,} on" if int(steps[sample - 1]) < exact <= seen else f"(first seen at step {seen:,})"
 
 
 def _what_is_off(off: dict[str, int]) -> list[str]:

@@ -133,8 +133,8 @@ def clipped_late(judged: JudgedRecord) -> list[Finding]:
     if not told or told["of"] < _SAMPLES or told["steps"] < _MOSTLY * told["of"] or not told["shorter"]:
         return []  # that were multiplied by 1 are not clipped, but measured
     message = (
-        f"the gradients are made shorter after optimizer.step(), at {told['shorter']:,} of the first {told['of']:,} "
-        "steps, and then taken away unused: a clip that comes behind the step clips nothing"
+        f"the gradients are made shorter after optimizer.step(), at {told['shorter']:,} of {told['of']:,} "
+        "steps that were looked at, and then taken away unused: a clip that comes behind the step clips nothing"
     )
     action = "Call clip_grad_norm_ between backward() and optimizer.step()."
     severity = "warning" if told["shorter"] >= _OFTEN * told["of"] else "info"
