@@ -29,6 +29,7 @@ from gradwidgets.core.monitor.training.scaling import scale_of
 from gradwidgets.core.monitor.training.steppers import Steppers
 from gradwidgets.core.monitor.training.thrown import Thrown
 from gradwidgets.core.monitor.updates import Updates, plain_lr
+from gradwidgets.core.results.wording import counted
 
 _LOOK_EVERY = 8  # samples, for parameters that are new in the model
 _PATIENCE = 3  # samples that may fail before no more are taken
@@ -65,7 +66,7 @@ class Sampler:
         self.notes: dict[str, str] = {}
         self.taps = Taps()
         self.loss = self.batch = math.nan
-        self.waiting = self.noted = self.late = self.begun = 0
+        self.waiting = self.noted = self.late = self.begun = self._dropped = 0
         self.strays: Callable[[], dict[str, Tensor]] = dict
         self._targets = TargetRecord()
         self._written = Written()
@@ -130,12 +131,12 @@ class Sampler:
     def _of_cuts(self) -> dict[str, str]:
         """What is said of parameters without a gradient, once it is known which of them are used all the same."""
         layers = {name: name.rpartition(".")[0] or name for name in self._missing}
-        used = [name for name, layer in layers.items() if layer in self._cut.found]
+        used = [name for name, layer in layers.items() if self._cut.found.get(layer) in ("no_grad", "checkpoint")]
         if not used or not self._lacking:
             return {}
         when, why = self._lacking
         rest = [name for name in self._missing if name not in used]
-        words = f"{when}, though they are used: {listed(used)} run without a graph, or what they give is cut off"
+        words = f"{when}, though they are used, since their layers run without a graph: {listed(used)}"
         return {"missing": f"{words}; {why}: {listed(rest)}" if rest else words}
 
     @property
@@ -167,13 +168,15 @@ class Sampler:
         if first is not None:
             more["size"] = max(self._targets.size, first.size)
             more |= {"preflight": first.told_of(self._targets.chance), "looked_at": first.seen, "unseen": first.unseen}
-            more |= {"of_loss": first.made, "span": first.span}
+            more |= {"of_loss": first.made, "span": first.span, "first_output": first.output}
         return self._record.history(*self._names, self.sentences, **more)
 
-    def note_loss(self, *, ended: bool = False) -> None:
-        """A loss was noted, or came when the watch had ended."""
-        if ended:
-            self.late += 1
+    def note_loss(self, *, ended: bool = False, outside: bool = False) -> None:
+        """A loss was noted, or came when the watch had ended, or had not begun."""
+        self.late += ended
+        if ended or outside:
+            self._dropped += 1
+            self.notes["dropped"] = f"{counted(self._dropped, 'loss')} noted outside of the block: not recorded"
             return
         self.waiting += 1
         self.noted += 1
@@ -440,6 +443,8 @@ class Sampler:
             self._off_since = 0
         elif not self._off_since:
             self._off_since = step if is_evaluating(model) else -1
+            if self._off_since > 0:
+                self._turned_off = self._turned_off or turned_off(model)
 
     def _mode(self) -> float:
         model = self._model()
@@ -463,6 +468,7 @@ class Sampler:
         without = [one for one in owned if one.parameter.grad is None and one.parameter.requires_grad]
         if without and len(self._record):
             self._follow()  # what the model no longer has, lacks nothing
+            self._taught = -1  # and what it has in its place may be held by nobody
             now = {id(one.parameter) for one in self._table.owned}
             without = [one for one in without if id(one.parameter) in now]
         missing = [one.name for one in without]
