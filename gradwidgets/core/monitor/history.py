@@ -21,7 +21,7 @@ _MORE_WORDS = ("unheld", "missing", "strays", "of_loss")  # files of earlier ver
 _HEADS = ("batches", "writes", "written", "kept", "rates", "decays", "evaluating", "asked", "left")
 _TOLD = (
     "cut", "turned_off", "rivals", "optimizers", "swings", "thrown", "rounded", "leftover", "setting", "inputs",
-    "rescaled", "pulls",
+    "rescaled", "pulls", "first_output",
 )  # fmt: skip
 _NOTED = ("noted_steps", "noted_losses", "noted_batches", "noted_entropies", "noted_rates", "noted_variances")
 
@@ -204,6 +204,9 @@ class History(_Recorded):
             and how often they were "shorter" then, as by a clip that comes too late; empty where they never were.
         pulls: Of how many samples ("of") how often each of the "classes" made up a "share" or more of a batch, as the
             gradient of a mean cross-entropy shows it; empty where none did.
+        first_output: The root mean square ("rms") of what the model gave at its first pass; where that is large, the
+            "layers" that make much of what they are given, by how many times, and the recurrent ones that "grow" at
+            each time step, likewise. Empty where it was not seen, or was no single tensor.
     """
 
     steps: Tensor
@@ -251,6 +254,7 @@ class History(_Recorded):
     inputs: dict[str, object] = field(default_factory=dict)
     rescaled: dict[str, int] = field(default_factory=dict)
     pulls: dict[str, object] = field(default_factory=dict)
+    first_output: dict[str, object] = field(default_factory=dict)
 
     def save(self, path: str | os.PathLike) -> Path:
         """Keep it in a file, which `load` reads again: arrays and JSON, without pickles.

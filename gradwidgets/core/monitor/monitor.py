@@ -261,7 +261,10 @@ class GradientMonitor:
 
     @property
     def losses(self) -> Losses:
-        """All losses that were noted, whether or not their steps were sampled (as far as `note_loss` reads them)."""
+        """All losses that were noted, whether or not their steps were sampled (as far as `note_loss` reads them).
+
+        A sequence of plain numbers, with their `steps` and `values` as tensors.
+        """
         return self._losses.losses()
 
     @at_home
@@ -269,7 +272,7 @@ class GradientMonitor:
         """Record the loss beside the gradients; call it once a step, before the optimizer's step or after it.
 
         Of several values for one step the last counts. A tensor on an accelerator is read at sampled steps only,
-        and when it is the newest.
+        and when it is the newest. Outside of the block none is recorded, and `notes` says so.
 
         Args:
             value: A number or a tensor of one element.
@@ -279,9 +282,11 @@ class GradientMonitor:
             ValueError: It is beyond all floats.
         """
         loss, value = value, loss_value(value)
-        if self._first is not None and self._steps < 2:
+        if self._active and self._first is not None and self._steps < 2:
             self._first.note_loss(loss)
-        self._sampler.note_loss(ended=self._left)
+        self._sampler.note_loss(ended=self._left, outside=not self._active)
+        if not self._active:
+            return
         self._look_at_loss(value)
         # Within a closure whose step has begun, the sample is still to come.
         done = self._steps - self._in_closure

@@ -118,14 +118,16 @@ class LayerTable:
         now = _parameters(model)
         if not self._waiting and len(now) == len(self._seen) and all(map(operator.is_, now, self._seen)):
             return False
-        names = set(self.names)
+        names, before = set(self.names), {one.name: one.parameter for one in self.owned}
         waiting = self._waiting
         self.read(model)
         added = [name for name in self.names if name not in names]
         if added:
             self.notes["added"] = f"layers that were added after the start: {listed(added)}"
         elif not waiting:
-            self.notes["replaced"] = "parameters were added or replaced after the start"
+            new = [one.name for one in self.owned if before.get(one.name) is not one.parameter]
+            named = f": {listed(new)}" if new else ""
+            self.notes["replaced"] = f"parameters were added or replaced after the start{named}"
         return True
 
     @property

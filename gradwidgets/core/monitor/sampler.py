@@ -29,6 +29,7 @@ from gradwidgets.core.monitor.training.scaling import scale_of
 from gradwidgets.core.monitor.training.steppers import Steppers
 from gradwidgets.core.monitor.training.thrown import Thrown
 from gradwidgets.core.monitor.updates import Updates, plain_lr
+from gradwidgets.core.results.wording import counted
 
 _LOOK_EVERY = 8  # samples, for parameters that are new in the model
 _PATIENCE = 3  # samples that may fail before no more are taken
@@ -65,7 +66,7 @@ class Sampler:
         self.notes: dict[str, str] = {}
         self.taps = Taps()
         self.loss = self.batch = math.nan
-        self.waiting = self.noted = self.late = self.begun = 0
+        self.waiting = self.noted = self.late = self.begun = self._dropped = 0
         self.strays: Callable[[], dict[str, Tensor]] = dict
         self._targets = TargetRecord()
         self._written = Written()
@@ -77,12 +78,14 @@ class Sampler:
         self._given: dict[str, object] = {}
         self._entered = False
         self._turned_off: dict[str, int] = {}
+        self._off_since = 0  # the step; -1 where a part of the model trains, and 0 where the model as a whole does
         self._lrs: dict[int, float | None] = {}
         self._rules: dict[int, dict[str, object]] = {}
         self._unheld: tuple[str, ...] = ()
         self._strays: tuple[str, ...] = ()
         self._still = StandStill()
         self._missing: tuple[str, ...] = ()
+        self._lacking: tuple[str, ...] = ()  # when, and why as far as the sample shows
         self._model = weakref.ref(model)
         self._one, self._activations, self._scaler = one, activations, scaler
         self._updates = Updates() if updates else None
@@ -123,7 +126,18 @@ class Sampler:
     @property
     def sentences(self) -> tuple[str, ...]:
         """All notes."""
-        return tuple({**self._table_notes, **self.notes}.values())
+        return tuple({**self._table_notes, **self.notes, **self._of_cuts()}.values())
+
+    def _of_cuts(self) -> dict[str, str]:
+        """What is said of parameters without a gradient, once it is known which of them are used all the same."""
+        layers = {name: name.rpartition(".")[0] or name for name in self._missing}
+        used = [name for name, layer in layers.items() if self._cut.found.get(layer) in ("no_grad", "checkpoint")]
+        if not used or not self._lacking:
+            return {}
+        when, why = self._lacking
+        rest = [name for name in self._missing if name not in used]
+        words = f"{when}, though they are used, since their layers run without a graph: {listed(used)}"
+        return {"missing": f"{words}; {why}: {listed(rest)}" if rest else words}
 
     @property
     def opaque(self) -> str:
@@ -149,17 +163,20 @@ class Sampler:
         more["pulls"] = self._pulls.told
         more["optimizers"] = self._steppers.told | self._given | {"entered": self._entered, "noted": self.noted}
         more["optimizers"] |= {"late": self.late, "begun": self.begun, "replaced": "replaced by" in self.notes}
+        more["optimizers"] |= {"evaluating since": max(0, self._off_since), "failed": self.notes.get("failed", "")}
         more |= {"waiting": self.waiting, "chance": self._targets.chance, "size": self._targets.size}
         if first is not None:
             more["size"] = max(self._targets.size, first.size)
             more |= {"preflight": first.told_of(self._targets.chance), "looked_at": first.seen, "unseen": first.unseen}
-            more |= {"of_loss": first.made, "span": first.span}
+            more |= {"of_loss": first.made, "span": first.span, "first_output": first.output}
         return self._record.history(*self._names, self.sentences, **more)
 
-    def note_loss(self, *, ended: bool = False) -> None:
-        """A loss was noted, or came when the watch had ended."""
-        if ended:
-            self.late += 1
+    def note_loss(self, *, ended: bool = False, outside: bool = False) -> None:
+        """A loss was noted, or came when the watch had ended, or had not begun."""
+        self.late += ended
+        if ended or outside:
+            self._dropped += 1
+            self.notes["dropped"] = f"{counted(self._dropped, 'loss')} noted outside of the block: not recorded"
             return
         self.waiting += 1
         self.noted += 1
@@ -247,27 +264,50 @@ class Sampler:
             scalars, activation_numbers = self.taps.take()
             numbers, read = gradient_numbers(owned, layers, scale, scalars)
             numbers.update(activation_numbers(read))
-            if self._updates is not None:
-                self._updates.before(owned)
-            self._between.sampled()
-            self._note_missing(owned, step)
-            self._note_unheld(optimizer)
-            if optimizer is not None:
-                self._lrs[id(optimizer)] = plain_lr(optimizer)
-                self._rules[id(optimizer)] = rule_of(optimizer) | shares_of(
-                    optimizer, self.share_of(optimizer), self._table.names
-                )
+            self._beside(owned, step, optimizer)
             self.loss = math.nan if loss is None else float(loss)
-            # What nobody trains may add up.
-            trained = (optimizer is not None and self.share_of(optimizer)) or owned
-            head = self.batch, writes_of(trained), *self._written(trained), *settings_of(optimizer), self._mode()
-            bias = of_last_bias(self._table.owned, self._outputs)
-            head = *head, asked_class(bias)
-            self._pulls.add(bias)
-            self._record.add(step, seconds, self.loss, numbers, layers, *head)
+            self._record.add(step, seconds, self.loss, numbers, layers, *self._head(owned, optimizer))
             return True
         self._failures += 1
         return False
+
+    def _beside(self, owned: list[Owned], step: int, optimizer: object) -> None:
+        """What a sample looks at beside its numbers: each by itself, so that a fault in one loses no more than that."""
+        self._softly(None, self._between.sampled)
+        self._softly(None, self._note_missing, owned, step, optimizer)
+        self._softly(None, self._note_unheld, optimizer)
+        if self._updates is not None:
+            self._softly(None, self._updates.before, owned)
+        if optimizer is not None:
+            self._softly(None, self._note_rule, optimizer)
+
+    def _note_rule(self, optimizer: object) -> None:
+        self._lrs[id(optimizer)] = plain_lr(optimizer)
+        self._rules[id(optimizer)] = rule_of(optimizer) | shares_of(
+            optimizer, self.share_of(optimizer), self._table.names
+        )
+
+    def _head(self, owned: list[Owned], optimizer: object) -> tuple[float, ...]:
+        """The numbers of a sample as a whole; NaN for those that could not be had."""
+        # What nobody trains may add up.
+        trained = (optimizer is not None and self.share_of(optimizer)) or owned
+        unknown = (math.nan, math.nan)
+        writes, written = self._softly(math.nan, writes_of, trained), self._softly(unknown, self._written, trained)
+        settings, mode = self._softly(unknown, settings_of, optimizer), self._softly(math.nan, self._mode)
+        return self.batch, writes, *written, *settings, mode, self._softly(math.nan, self._asked)
+
+    def _asked(self) -> float:
+        bias = of_last_bias(self._table.owned, self._outputs)
+        self._pulls.add(bias)
+        return asked_class(bias)
+
+    def _softly(self, otherwise, look: Callable, *given):
+        """What a look gives; where it fails a note, and what is taken otherwise."""
+        try:
+            return look(*given)
+        except Exception as error:
+            self._note_failure(f"a part of the samples ({getattr(look, '__name__', 'a look').strip('_')})", error)
+            return otherwise
 
     def has_gradient(self, step: int) -> bool:
         """Whether there is any gradient; it is noted where there is none."""
@@ -287,6 +327,7 @@ class Sampler:
             if left is not None and len(self._record):
                 self._record.amend_last(left)
             self._between.watch(self._table.owned)
+            self._follow_mode(step)
             if optimizer is not None:
                 self._stepped_by(optimizer, True, step)
         except Exception as error:
@@ -395,6 +436,16 @@ class Sampler:
             if id(tensor) not in held and _is_taught(tensor):
                 yield name, tensor
 
+    def _follow_mode(self, step: int) -> None:
+        """See at each step, sampled or not, since when the model is in evaluation mode."""
+        model = self._model()
+        if model is None or model.training:
+            self._off_since = 0
+        elif not self._off_since:
+            self._off_since = step if is_evaluating(model) else -1
+            if self._off_since > 0:
+                self._turned_off = self._turned_off or turned_off(model)
+
     def _mode(self) -> float:
         model = self._model()
         if model is None or not is_evaluating(model):
@@ -411,17 +462,23 @@ class Sampler:
             aside = {self._table.names[one.column] for one in missing if held and id(one) not in held}
             self._cut.arm(model, {name: one for name, one in modules.items() if one is not model}, aside)
 
-    def _note_missing(self, owned: list[Owned], step: int) -> None:
+    def _note_missing(self, owned: list[Owned], step: int, optimizer: object) -> None:
         if "missing" in self.notes:
             return
         without = [one for one in owned if one.parameter.grad is None and one.parameter.requires_grad]
+        if without and len(self._record):
+            self._follow()  # what the model no longer has, lacks nothing
+            self._taught = -1  # and what it has in its place may be held by nobody
+            now = {id(one.parameter) for one in self._table.owned}
+            without = [one for one in without if id(one.parameter) in now]
         missing = [one.name for one in without]
         if missing:
             self._look_for_cuts(without)
             self._missing = tuple(missing)
             # Where all lack one, it is more likely to have been taken away than that none is used.
             why = "so unused in what the loss was made of" if len(missing) < len(owned) else "none made, or all cleared"
-            self.notes["missing"] = f"no gradient at step {step}, {why}: {listed(missing)}"
+            self._lacking = f"no gradient at step {step}", why
+            self.notes["missing"] = f"{self._lacking[0]}, {why}: {listed(missing)}"
 
 
 def _is_taught(parameter: Tensor) -> bool:

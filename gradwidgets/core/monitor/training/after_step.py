@@ -42,12 +42,16 @@ class AfterStep:
         if held is None:
             return
         gradient, version, before = held
+        other = before.reshape(-1).double()
+        was = float(other.norm())
+        if not 0 < was < float("inf"):
+            return  # one of zeros stays what it is, whatever it is multiplied with
         self.of += 1
         # Filled with zeros and written to by the next pass, it says nothing of what came before.
         if gradient._version != version + 1:
             return
-        one, other = gradient.reshape(-1).double(), before.reshape(-1).double()
-        size, was = float(one.norm()), float(other.norm())
+        one = gradient.reshape(-1).double()
+        size = float(one.norm())
         if not 0 < size < float("inf") or not size <= was * (1 + _ALONG):
             return
         self.times += float(one @ other) >= (1 - _ALONG) * size * was

@@ -13,6 +13,7 @@ from gradwidgets.core.monitor.owners import Owned
 _PARAMETERS = 3  # that are watched
 _NUMBERS = 64  # of each
 _MOST = 1000  # steps that are named
+_FIRST = 64  # gradients of an optimizer's first step
 _OTHERS = 7  # optimizers that a new one is compared with
 _SAME = 1e-3  # of a step: less is what rounding leaves of a way there and back
 
@@ -157,6 +158,7 @@ class Rivals:
         self._held: dict[int, tuple[weakref.ref, str, Sequence[Owned]]] = {}
         self._pairs: dict[tuple[int, int], list[Owned]] = {}
         self._last: dict[tuple[int, int], tuple[int, TensorWeakRef, int]] = {}
+        self._first: dict[int, dict[int, tuple[TensorWeakRef, int]]] = {}
 
     def step(self, optimizer: object, held: Sequence[Owned]) -> None:
         """An optimizer is about to step, which holds these of the model's parameters."""
@@ -192,8 +194,17 @@ class Rivals:
         for other, (*_, theirs) in self._held.items():
             common = [one for one in theirs if id(one.parameter) in ours]
             if common:
-                self._pairs[min(key, other), max(key, other)] = common
+                pair = min(key, other), max(key, other)
+                self._pairs[pair] = common
+                known = self._first.get(other, {})
+                used = next((known[id(one.parameter)] for one in common if id(one.parameter) in known), None)
+                if used is not None:
+                    self._last[pair] = other, *used
         self._held[key] = weakref.ref(optimizer), type(optimizer).__name__, held
+        # By what its first step goes, an optimizer that is met only then may step again.
+        with_one = [one for one in held if one.parameter.grad is not None][:_FIRST]
+        gradients = {id(one.parameter): one.parameter.grad for one in with_one}
+        self._first = {key: {place: (TensorWeakRef(one), one._version) for place, one in gradients.items()}}
 
     def _drop(self, keys: set[int]) -> None:
         for key in keys:

@@ -20,6 +20,7 @@ from gradwidgets.core.layers.preflight.losses.given import in_graph
 from gradwidgets.core.layers.preflight.reading import left_out, named_tensors
 from gradwidgets.core.monitor.taps import Hook, take_away
 from gradwidgets.core.monitor.training.first_graph import Strays, of_loss, pairs_of, span_of
+from gradwidgets.core.monitor.training.given.first_output import output_level
 from gradwidgets.core.monitor.training.given.rows_as_steps import RowsAsSteps
 from gradwidgets.core.results.finding import Finding, worst_first
 from gradwidgets.core.results.wording import number
@@ -68,6 +69,7 @@ class FirstLook:
         size: The largest first dimension of its inputs, so 1 for a sample by itself; 0 where there is none.
         made: What the loss is made of, as `of_loss` says it.
         span: Of the first output, as `span_of` says it.
+        output: How large that is, as `output_level` says it.
         strays: The tensors that take part and that the model does not list; None before the first pass.
         handles: Of the hooks that stand.
     """
@@ -80,6 +82,7 @@ class FirstLook:
         self.size = 0
         self.made: tuple[str, ...] = ()
         self.span = math.nan
+        self.output: dict[str, object] = {}
         self.strays: Strays | None = None
         self._alike: list[Finding] = []  # a fault where targets differ, and nothing else
         self._expected: list[_Expected] = []
@@ -219,6 +222,7 @@ class FirstLook:
         with contextlib.suppress(Exception):
             self._outputs = [t.grad_fn for _, t in named_tensors(output, "output") if t.grad_fn is not None]
             self.span = span_of(output)
+            self.output = output_level(model, output)
             self.strays = Strays(model, self._outputs, arguments)
         for one in held:
             one.remove()

@@ -2,6 +2,7 @@
 
 import math
 from array import array
+from collections.abc import Iterator
 from dataclasses import dataclass
 from numbers import Real
 
@@ -22,6 +23,9 @@ _NEWEST = 0.2  # of the newest in it
 class Losses(Result):
     """The noted losses, those of steps without a sample too.
 
+    They can be counted and gone through: `len(losses)`, `for loss in losses`, `losses[-1]` give plain numbers;
+    `losses.values` and `losses.steps` are the tensors.
+
     Attributes:
         steps: The optimizer's steps since the start, from 1, ascending, (N,), int64.
         values: What `note_loss` was told there, (N,), float64.
@@ -38,6 +42,18 @@ class Losses(Result):
     entropies: Tensor | None = None
     rates: Tensor | None = None
     variances: Tensor | None = None
+
+    def __len__(self) -> int:
+        """How many there are."""
+        return len(self.values)
+
+    def __iter__(self) -> Iterator[float]:
+        """Their values, step by step."""
+        return iter(self.values.tolist())
+
+    def __getitem__(self, place: int | slice) -> float | list[float]:
+        """One value, or the values of a slice."""
+        return self.values[place].tolist() if isinstance(place, slice) else self.values.tolist()[place]
 
 
 class LossRecord:

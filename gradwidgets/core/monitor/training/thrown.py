@@ -36,6 +36,7 @@ class Thrown:
         self._parameter: nn.Parameter | None = None
         self._in_place = False
         self._last: tuple[TensorWeakRef, int, Tensor | None, int] | None = None
+        self._used: tuple[TensorWeakRef, int] | None = None
         self._now = 0
 
     def noted(self, owned: Sequence[Owned]) -> None:
@@ -45,7 +46,7 @@ class Thrown:
         if self._parameter is None:
             self._parameter = next((one.parameter for one in owned if one.plain and is_dense(one.parameter)), None)
         gradient = None if self._parameter is None else self._parameter.grad
-        if gradient is None:
+        if gradient is None or self._is_used(gradient):
             return
         last, written = self._last, self._parameter._version
         same = last is not None and last[1] == written
@@ -66,6 +67,15 @@ class Thrown:
         if self._now and self._is_of_the_last():
             self.steps, self.gradients = self.steps + 1, self.gradients + self._now
         self._last, self._now = None, 0
+        gradient = None if self._parameter is None else self._parameter.grad
+        self._used = None if gradient is None else (TensorWeakRef(gradient), gradient._version)
+
+    def _is_used(self, gradient: Tensor) -> bool:
+        """Whether it is what the last step went by, as it is for a loss that is noted behind that step."""
+        if self._used is None or self._used[0]() is not gradient:
+            return False
+        # A clip behind the step writes once more; a pass backward does so too, but into zeros, which are another write.
+        return gradient._version <= self._used[1] + 1 or not bool(gradient.any())
 
     def _is_of_the_last(self) -> bool:
         ref, _, before, version = self._last

@@ -11,7 +11,9 @@ from torch import Tensor
 
 from gradwidgets.core.monitor.history import History
 from gradwidgets.core.monitor.training.noted_loss import Losses
+from gradwidgets.core.results.wording import number
 
+_NEAR = 0.8  # of each other: a loss and the median about it
 _SURELY = 3  # classes, from which on a loss begins near the logarithm by no chance
 
 
@@ -219,6 +221,13 @@ class JudgedRecord:
 def first_and_last(values: Tensor) -> tuple[float, float]:
     """The very first and the very last of the losses, as they are quoted; NaN for none."""
     return (float(values[0]), float(values[-1])) if len(values) else (math.nan, math.nan)
+
+
+def at_last(values: Tensor, few: int) -> str:
+    """The very last of the losses in words, and the median of the last few where that is far from it."""
+    last, usual = float(values[-1]), float(values[-few:].median())
+    apart = not _NEAR * abs(usual) <= abs(last) <= abs(usual) / _NEAR
+    return f"{number(last, 3)} at last" + (f" (median of the last {few:,}: {number(usual, 3)})" if apart else "")
 
 
 def medians(values: Tensor, parts: int) -> list[float]:

@@ -19,6 +19,7 @@ from gradwidgets.core.results.wording import counted
 from gradwidgets.core.subject.home import at_home
 
 _ENOUGH = 3  # samples
+_MOSTLY = 0.5  # of the samples
 _MANY = 5  # monitors of one model
 
 
@@ -119,12 +120,18 @@ def _healthy(judged: JudgedRecord) -> Finding:
     return Finding("healthy", "ok", f"{message}. Looked at: {looked}", evidence)
 
 
+def _loss_of(judged: JudgedRecord) -> str:
+    """The loss, of how many steps where it is few of them."""
+    known = len(judged.losses[1])
+    return "loss" if known >= _MOSTLY * max(judged.samples, 1) else f"the loss of {counted(known, 'step')}"
+
+
 def _looked_at(judged: JudgedRecord) -> list[str]:
     history, known = judged.history, judged.known
     return [
         name
         for name, there in {
-            "loss": len(judged.losses[1]),
+            _loss_of(judged): len(judged.losses[1]),
             "gradients": True,
             "updates": judged.updates is not None,
             "units": history.dead is not None and not bool(history.dead.isnan().all()),

@@ -166,7 +166,8 @@ def penalty(judged: JudgedRecord) -> list[Finding]:
         return []
     message = (
         f"most of the loss is a penalty on the weights: it is {number(first, 3)} at first, of which the data's part "
-        f"can be {number(most, 3)} at most, and at last {number(last, 3)}, where guessing costs {number(guess, 3)}"
+        f"can be {number(most, 3)} at most, and in the last tenth {number(last, 3)}, where "
+        f"guessing costs {number(guess, 3)}"
     )
     action = "Make the penalty's factor smaller, so that it begins at a tenth of the data's loss; or take its mean."
     evidence = {"at first": first, "at last": last, "guess": guess, "data at most": most, "threshold": _FAR}

@@ -4,8 +4,16 @@ from gradwidgets.core.layers.verdicts.verdict import Check, gravest
 from gradwidgets.core.monitor.verdicts.record_beginning import dropped, frozen, large_eps, zero_weights
 from gradwidgets.core.monitor.verdicts.record_breaks import bad_batch, sudden_rise
 from gradwidgets.core.monitor.verdicts.record_causes import decay, endless, first_loss, negated, penalty, summed
+from gradwidgets.core.monitor.verdicts.record_fading import fading
 from gradwidgets.core.monitor.verdicts.record_finite import not_finite
-from gradwidgets.core.monitor.verdicts.record_given import cut, evaluation, one_class, same_batch, target_scale
+from gradwidgets.core.monitor.verdicts.record_given import (
+    cut,
+    evaluation,
+    one_class,
+    output_scale,
+    same_batch,
+    target_scale,
+)
 from gradwidgets.core.monitor.verdicts.record_gradients import (
     added_up,
     underflow,
@@ -14,6 +22,7 @@ from gradwidgets.core.monitor.verdicts.record_gradients import (
     without,
 )
 from gradwidgets.core.monitor.verdicts.record_jumps import jumped, momentum
+from gradwidgets.core.monitor.verdicts.record_leaps import leaped
 from gradwidgets.core.monitor.verdicts.record_level import above_a_guess
 from gradwidgets.core.monitor.verdicts.record_loss import by_frequencies, diverging, guessing, single
 from gradwidgets.core.monitor.verdicts.record_order import one_after_the_other, sorted_classes
@@ -113,6 +122,11 @@ RECORD_CHECKS: dict[str, Check] = {
         "Scale the targets before the training, and the predictions back.",
         target_scale,
     ),
+    "output_scale": Check(
+        "the gradient is as large as the outputs",
+        "Draw the weights smaller.",
+        output_scale,
+    ),
     "one_class": Check(
         "there is nothing to tell apart",
         "Look at how the labels are read.",
@@ -191,7 +205,8 @@ RECORD_CHECKS: dict[str, Check] = {
     ),
     "stale": Check(
         "a step by an old gradient goes on in a direction that may be none any more",
-        "Call backward() once before each optimizer.step(); to accumulate, step with the last of the batches only.",
+        "Call backward() once before each optimizer.step(), on the loss of the model that is watched; to accumulate, "
+        "step with the last of the batches only.",
         stale,
     ),
     "no_step": Check(
@@ -243,6 +258,16 @@ RECORD_CHECKS: dict[str, Check] = {
         "the steps make it worse",
         "Lower the learning rate; clip; look for a sign that is turned.",
         lambda judged: gravest(diverging(judged), thrown_far(judged), jumped(judged)),
+    ),
+    "leap": Check(
+        "one step throws away what dozens have learned",
+        "Look at that batch; lower the learning rate; clip.",
+        leaped,
+    ),
+    "fading": Check(
+        "without a gradient nothing more is learned",
+        "Take a loss that has a slope where it is lost.",
+        fading,
     ),
     "beyond_rule": Check(
         "steps of a broken memory throw away what was learned",
@@ -308,27 +333,29 @@ RECORD_CHECKS: dict[str, Check] = {
 
 # What need not be said beside a finding, since it follows from it.
 EXPLAINS = {
-    "non_finite": ("diverging", "large_updates", "died", "schedule"),
-    "added_up": ("diverging", "large_updates", "always_clipped", "left_over"),
+    "non_finite": ("leap", "diverging", "large_updates", "died", "schedule"),
+    "added_up": ("leap", "diverging", "large_updates", "always_clipped", "left_over"),
     "past_losses": ("added_up", "diverging", "large_updates", "always_clipped"),
     "no_gradient": ("guessing", "small_updates", "cut"),
-    "unbalanced": ("diverging", "large_updates"),
+    "unbalanced": ("fading", "diverging", "large_updates"),
     "scaled": ("diverging", "large_updates"),
     "underflow": ("guessing", "small_updates", "rounding"),
     "zero_weights": ("no_gradient", "frozen", "underflow", "unused", "guessing", "small_updates", "died"),
     "frozen": ("guessing",),
     "dropout": ("guessing", "died"),
     "eps": ("guessing", "small_updates"),
-    "raised_rate": ("sudden_rise", "diverging", "large_updates", "guessing"),
-    "sudden_rise": ("diverging", "guessing"),
-    "drawn_again": ("sudden_rise", "bad_batch"),
+    "raised_rate": ("leap", "sudden_rise", "diverging", "large_updates", "guessing"),
+    "sudden_rise": ("leap", "diverging", "guessing"),
+    "bad_batch": ("leap",),
+    "drawn_again": ("leap", "sudden_rise", "bad_batch"),
     "died": ("guessing",),
-    "target_scale": ("diverging", "guessing", "large_updates", "small_updates"),
+    "output_scale": ("leap", "diverging", "large_updates", "first_loss"),
+    "target_scale": ("leap", "diverging", "guessing", "large_updates", "small_updates"),
     "two_optimizers": ("stale",),
-    "momentum": ("diverging", "large_updates"),
+    "momentum": ("leap", "diverging", "large_updates"),
     "one_class": ("guessing",),
-    "one_class_a_batch": ("diverging", "large_updates", "beyond_rule"),
-    "beyond_rule": ("diverging", "large_updates", "sudden_rise"),
+    "one_class_a_batch": ("leap", "diverging", "large_updates", "beyond_rule"),
+    "beyond_rule": ("leap", "diverging", "large_updates", "sudden_rise"),
     "put_back": ("guessing", "small_updates"),
     "no_step": ("too_short",),
     "not_watched": ("too_short",),
@@ -339,10 +366,10 @@ EXPLAINS = {
     "penalty": ("guessing", "large_updates", "first_loss"),
     "small_updates": ("guessing", "schedule"),
     "large_updates": ("schedule",),
-    "diverging": ("guessing", "schedule"),
+    "diverging": ("leap", "guessing", "schedule"),
     "unlisted": ("guessing",),
 }
-ALL_UNHELD = ("added_up", "guessing", "small_updates", "no_gradient", "no_step", "too_short")
+ALL_UNHELD = ("stale", "added_up", "guessing", "small_updates", "no_gradient", "no_step", "too_short")
 WITHOUT_SAMPLES = ("no_step", "made_anew")
 
 # What a fault leads to: it is as grave as the gravest of these.
@@ -353,13 +380,14 @@ LEADS_TO = {
     "decay": ("died", "guessing"),
     "two_optimizers": ("non_finite", "diverging", "large_updates", "died"),
     "target_scale": ("non_finite", "diverging", "large_updates", "died"),
+    "output_scale": ("non_finite", "diverging", "large_updates", "died"),
     "cut": ("diverging",),
     "momentum": ("non_finite", "diverging", "large_updates", "died"),
     "frozen": ("guessing",),
     "unbalanced": ("non_finite", "diverging", "died"),
     "scaled": ("non_finite", "diverging", "large_updates", "died", "guessing"),
     "raised_rate": ("non_finite", "diverging", "large_updates", "died"),
-    "clipped_late": ("non_finite", "diverging", "large_updates", "died"),
+    "clipped_late": ("leap", "non_finite", "diverging", "large_updates", "died"),
     "diverging": ("died",),
     "large_updates": ("died",),
 }

@@ -6,13 +6,15 @@ from torch import Tensor
 
 from gradwidgets.core.layers.verdicts.verdict import listed
 from gradwidgets.core.monitor.verdicts.evidence import JudgedRecord
+from gradwidgets.core.monitor.verdicts.record_jumps import now_from
 from gradwidgets.core.monitor.verdicts.steps.record_sums import many_passes
 from gradwidgets.core.results.finding import Finding
-from gradwidgets.core.results.wording import number
+from gradwidgets.core.results.wording import counted, number
 
 _FEW = 5  # samples, for a verdict on how the gradient has grown
 _GROWN = 100.0  # times what gradients were
 _RISEN = 10.0  # times what the loss was, with steps on the way
+_SOON, _GROWTH = 10, 2.5  # steps; times what weights were: ten steps of a tenth each make 2.4
 _STEPS = 3  # losses, each above the one before
 _MOSTLY = 0.75  # of the steps on the way
 
@@ -110,9 +112,23 @@ def _what_to_do(judged: JudgedRecord, first: int, finite: bool, loss_is: bool, g
             f"No single batch is at fault: the steps are too long. {many_passes(judged)}Lower the learning rate; clip."
         )
         return action, why
-    if finite or (grown and not loss_is):
-        return f"{many_passes(judged)}Lower the learning rate; clip.", ""
+    large = _too_long(judged, first)
+    if finite or (grown and not loss_is) or large:
+        return f"{many_passes(judged)}Lower the learning rate{now_from(judged)}, tenfold at first; clip.", large
     return (_AT_ITS_GRADIENT, "") if loss_is and not grown else ("", "")
+
+
+def _too_long(judged: JudgedRecord, first: int) -> str:
+    """What the steps before did to the weights, where they made them many times larger within a few steps."""
+    if first > _SOON:
+        return ""
+    at, weights = judged.history.steps, judged.history.weight_norm[:, judged.weighted]
+    times = weights[at <= first] / weights[:1]
+    times = times[times.isfinite()]
+    most = float(times.max()) if len(times) else 1.0
+    if not most > _GROWTH:
+        return ""
+    return f"; within {counted(first - 1, 'step')} the weights have grown up to {number(most, 2)} times"
 
 
 def _rise(judged: JudgedRecord, first: int) -> tuple[int, float, float] | None:

@@ -10,13 +10,15 @@ from gradwidgets.core.results.wording import counted, number, percent
 _LOSSES = 12
 _BATCHES = 16
 _FAR = 100.0  # root mean square of targets
+_SMALL, _LARGER = 0.3, 3.0  # outputs in what the loss's root is; times the targets, to make the loss
+_FEW = 3  # losses
 _SQUARED = 10.0  # times that: a first loss from there on is of squares
 _ALL = 0.5  # of what guessing the mean costs: where more is left, nothing is learned
 _BLOWN = 10.0  # times the first loss
 _EASY = 0.5  # of the first loss, where there is nothing to tell apart
 _MANY = 500  # samples, of which a rare class would have come
 _MOSTLY, _CHANCE = 0.5, 0.1  # shares of batches of one class, as they come and as they would if shuffled
-_SOME = 3  # samples in evaluation mode
+_SOME, _STEPS = 3, 10  # samples in evaluation mode; or steps, where each was looked at
 _SEEN, _BY_HEART = 10, 0.1  # steps whose inputs were seen; of the first loss
 _KNEW = 0.5  # of what a guess costs
 
@@ -31,7 +33,7 @@ def target_scale(judged: JudgedRecord) -> list[Finding]:
     chance, first = judged.history.chance, float(values[0])
     if "rms" not in chance and judged.history.outputs != 1:
         return []  # the loss may be a sum of many
-    rms = chance.get("rms", math.sqrt(max(first, 0.0)))
+    rms = chance.get("rms", 0.0) or _targets_by_the_loss(judged, first)
     squares = first > _SQUARED * rms
     spread = math.sqrt(chance["variance"]) if "variance" in chance else rms
     level = spread**2 if squares else spread
@@ -43,7 +45,10 @@ def target_scale(judged: JudgedRecord) -> list[Finding]:
         f"targets are about {number(rms, 2)} in size"
         + (f" (mean {number(chance['mean'], 2)}, standard deviation {number(spread, 2)})" if "mean" in chance else "")
         if "rms" in chance
-        else f"the first loss is {number(first, 3)}, so targets are about {number(rms, 2)} or more in size"
+        else (
+            f"the first loss is {number(first, 3)} and outputs were about "
+            f"{number(float(judged.history.first_output['rms']), 2)} in size, so targets are about {number(rms, 2)}"
+        )
     )
     how = (
         f"the gradient by them is as large, and the loss goes from {number(first, 3)} to {number(last, 3)}"
@@ -58,6 +63,55 @@ def target_scale(judged: JudgedRecord) -> list[Finding]:
     )
     evidence = {"rms": rms, "standard deviation": spread, "at first": first, "at last": last, "threshold": _FAR}
     return [Finding("target_scale", "warning", f"{told}: {how}", evidence, action=action)]
+
+
+def _targets_by_the_loss(judged: JudgedRecord, first: float) -> float:
+    """How large targets must be for a mean of squares, where outputs were seen to be small; 0 where that is unknown."""
+    outputs, of = float(judged.history.first_output.get("rms", math.inf)), judged.history.of_loss
+    steps, _ = judged.losses
+    size = math.sqrt(max(first, 0.0))
+    sure = tuple(of) == ("numbers",) and int(steps[0]) == 1
+    return size if sure and outputs < _SMALL * size else 0.0
+
+
+def output_scale(judged: JudgedRecord) -> list[Finding]:
+    """Outputs that are large before anything is learned, and make a first loss that blows up or stays."""
+    (steps, values), told = judged.losses, judged.history.first_output
+    outputs, targets = float(told.get("rms", 0.0)), float(judged.history.chance.get("rms", math.nan))
+    if not outputs > _FAR or judged.kind in ("classes", "shares") or len(values) < _FEW or int(steps[0]) != 1:
+        return []
+    if "frequencies" in judged.history.chance or "base rate" in judged.history.chance:
+        return []
+    first, last = first_and_last(values)
+    makes_it = outputs > _LARGER * targets if math.isfinite(targets) else first >= _ALL * outputs
+    blown = not bool(values.isfinite().all()) or float(values.max()) > _BLOWN * first
+    if not makes_it or not math.isfinite(first) or not (blown or last > _ALL * first):
+        return []
+    message = (
+        f"the first outputs are about {number(outputs, 2)} in size (root mean square), before anything is learned"
+        + (f", where targets are about {number(targets, 2)}" if math.isfinite(targets) else "")
+        + _what_makes_them(told)
+        + f": the first loss is {number(first, 3)} by them, and the last {number(last, 3)}"
+    )
+    layers = [*told.get("grows", {}), *told.get("layers", {})]
+    where = tuple(column for column in judged.weighted if judged.history.layers[column] in layers)
+    action = (
+        "Draw these weights smaller: torch's own draw, or, of recurrent ones, nn.init.orthogonal_, which keeps a "
+        "state's length; or an LSTM or GRU; normalise in between, and clip between backward() and step()."
+    )
+    evidence = {"outputs": outputs, "targets": targets, "at first": first, "at last": last, "threshold": _FAR}
+    return [Finding("output_scale", "warning", message, evidence | dict(told), where, action)]
+
+
+def _what_makes_them(told: dict[str, object]) -> str:
+    grows, layers = dict(told.get("grows", {})), dict(told.get("layers", {}))
+    if grows:
+        name, times = max(grows.items(), key=lambda one: one[1])
+        return f"; {name} multiplies its state by up to {number(times, 3)} at each time step, so they grow with time"
+    if layers:
+        name, times = max(layers.items(), key=lambda one: one[1])
+        return f"; {name} gives about {number(times, 2)} times what it is given"
+    return ""
 
 
 def one_class(judged: JudgedRecord) -> list[Finding]:
@@ -161,16 +215,24 @@ def evaluation(judged: JudgedRecord) -> list[Finding]:
     now = history.evaluating == 1
     others = (~now).nonzero().flatten().tolist()
     since = others[-1] + 1 if others else 0
-    if judged.samples - since < _SOME:
+    exact = int(history.optimizers.get("evaluating since", 0))
+    if judged.samples - since < _SOME and not (exact and judged.watched_steps - exact >= _STEPS):
         return []
     what = _what_is_off(off)
-    when = f"from step {int(history.steps[since]):,} on" if since else "throughout"
+    when = _since(judged, since) if since else "throughout"
     message = f"the model is in evaluation mode {when}, while it is trained: {', '.join(what)}"
     meant = not since and not off["fresh"] and (off["frozen"] or not off["dropout"] or _knew(judged))
     action = "Call model.train() before the training and after each evaluation"
     action += "; where evaluation mode is meant, all is well." if meant else "."
     evidence = dict(off) | {"since sample": since, "samples": judged.samples - since}
     return [Finding("evaluation", "info" if meant else "warning", message, evidence, action=action)]
+
+
+def _since(judged: JudgedRecord, sample: int) -> str:
+    """From which step on, where each was looked at; else at which sampled one it was seen first."""
+    steps, exact = judged.history.steps, int(judged.history.optimizers.get("evaluating since", 0))
+    seen = int(steps[sample]) if sample < len(steps) else exact
+    return f"from step {exact:,} on" if int(steps[sample - 1]) < exact <= seen else f"(first seen at step {seen:,})"
 
 
 def _what_is_off(off: dict[str, int]) -> list[str]:

@@ -106,6 +106,8 @@ def without(judged: JudgedRecord) -> list[Finding]:
     evidence: dict[str, object] = {"share of samples without a gradient": share, "threshold": _MOSTLY}
     if share >= _MOSTLY:
         message = f"at {percent(share)} of the sampled steps there is no gradient, or it is 0, in every layer"
+        if _is_computed(judged, norm):
+            return [_computed_zero(judged, share, evidence)]
         if _in_half(judged) and not bool(norm.isnan().any()):
             return [_underflow(judged, list(judged.weighted), f"{message}: it is there, and all of it is 0")]
         return [Finding("no_gradient", "error", message, evidence, tuple(judged.weighted))]
@@ -120,6 +122,25 @@ def without(judged: JudgedRecord) -> list[Finding]:
     evidence = {"layers": judged.names(never), "samples": judged.samples}
     message = f"{listed(evidence['layers'])} had no gradient at any of {counted(judged.samples, 'sampled step')}"
     return [Finding("unused", "warning", message, evidence, tuple(never))]
+
+
+def _is_computed(judged: JudgedRecord, norm: torch.Tensor) -> bool:
+    """Whether the first gradients are 0 as the pass backward left them: `zero_grad` would have written once more."""
+    history = judged.history
+    there = bool((norm[0] == 0).any()) and int(history.steps[0]) == 1 and not _in_half(judged)
+    return there and history.writes is not None and float(history.writes[0]) == 0
+
+
+def _computed_zero(judged: JudgedRecord, share: float, evidence: dict[str, object]) -> Finding:
+    message = (
+        f"at {percent(share)} of the sampled steps the gradient is there, and all of it is 0, in every layer: a pass "
+        "backward came, and nothing was cleared after it, but what it began from does not depend on the weights"
+    )
+    action = (
+        "Look between the model's output and the loss for a factor or a mask of 0, a clamp that is at its limit, a "
+        "ReLU or a sigmoid at its end, weights of 0 for all classes."
+    )
+    return Finding("no_gradient", "error", message, evidence | {"computed": True}, tuple(judged.weighted), action)
 
 
 def underflow(judged: JudgedRecord) -> list[Finding]:
@@ -167,8 +188,21 @@ def unheld(judged: JudgedRecord) -> list[Finding]:
     verb = "get a gradient" if len(names) > 1 else "gets a gradient"
     message = f"{listed(names)} {verb}, and no optimizer that made a step holds {'them' if len(names) > 1 else 'it'}"
     evidence: dict[str, object] = {"parameters": names, "count": len(names)}
+    lines = judged.history.optimizers.get("lines", [])
+    old = [name for name in names if any(name in line["held"] for line in lines)]
+    if old:
+        evidence["replaced"] = old
+        message += (
+            f": it holds others, which were {listed(old)} before and which the model no longer has, since the layers "
+            "were replaced after it was made"
+        )
     twice = [one for one in judged.history.optimizers.get("lines", []) if one["returns"] > 0 and one["held"]]
-    action = ""
+    action = (
+        "Replace layers before the optimizer is made, or give it the new ones (optimizer.add_param_group); to set "
+        "weights anew, write into the old ones (reset_parameters, copy_)."
+        if old
+        else ""
+    )
     if twice:
         others = [str(one) for one in twice[0]["held"]]
         evidence["held twice"] = others

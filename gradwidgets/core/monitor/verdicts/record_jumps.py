@@ -2,7 +2,7 @@
 
 import math
 
-from gradwidgets.core.monitor.verdicts.evidence import JudgedRecord, first_and_last
+from gradwidgets.core.monitor.verdicts.evidence import JudgedRecord, at_last, first_and_last
 from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.results.wording import number
 
@@ -29,15 +29,16 @@ def jumped(judged: JudgedRecord) -> list[Finding]:
     # Of two losses in a row the lower one: a single batch may be odd.
     pairs = early.unfold(0, 2, 1).min(1).values
     top = float(pairs.max())
-    end = float(values[-max(3, len(values) // 4) :].median())
+    few = max(3, len(values) // 4)
+    end = float(values[-few:].median())
     if not top > _JUMP * max(guess, first) or not _NOTHING * guess < end < _SETTLES * top:
         return []
     if not float(values.min()) > _LEFT * guess:
         return []
     at, highest = int(judged.losses[0][int(early.argmax())]), float(early.max())
     message = (
-        f"the loss goes from {number(first, 3)} to {number(highest, 3)} by step {at:,}, and is {number(end, 3)} at "
-        f"last, no better than a guess, which costs {number(guess, 3)}: the first steps have thrown the weights out of "
+        f"the loss goes from {number(first, 3)} to {number(highest, 3)} by step {at:,}, and is {at_last(values, few)}"
+        f", no better than a guess, which costs {number(guess, 3)}: the first steps have thrown the weights out of "
         "all proportion"
     )
     evidence = {"at first": first, "highest": highest, "at last": end, "guess": guess, "threshold": _JUMP}

@@ -6,7 +6,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from gradwidgets.core.monitor.verdicts.evidence import JudgedRecord, first_and_last, medians
+from gradwidgets.core.monitor.verdicts.evidence import JudgedRecord, at_last, first_and_last, medians
 from gradwidgets.core.monitor.verdicts.steps.record_schedule import lower_rate
 from gradwidgets.core.monitor.verdicts.steps.record_steps import steps_are_small
 from gradwidgets.core.monitor.verdicts.steps.record_sums import many_passes
@@ -217,7 +217,7 @@ def diverging(judged: JudgedRecord) -> list[Finding]:
         return []
     if not end > _LEFT * (min(first, 2 * guess) if guess > 0 else first):
         return _risen(evidence) if end > 2 * start and end > _UP * max(lowest, 0.0) else []
-    message = f"the loss is {number(end, 3)} at last; it began at {number(first, 3)}"
+    message = f"the loss is {at_last(values, max(3, len(values) // 10))}; it began at {number(first, 3)}"
     blown = _blown_up(judged, start)
     passes = many_passes(judged)
     action = f"{passes}Lower the learning rate; clip, between backward() and step(); look for a sign that is turned."
@@ -232,7 +232,7 @@ def diverging(judged: JudgedRecord) -> list[Finding]:
         return [Finding("diverging", "error", message + blown, evidence, action=action)]
     if top > _UP * start and end > _LEFT * start:
         message += f" and was {number(top, 3)} or more for {_TOP} steps in a row: nothing was gained by it"
-        return [Finding("diverging", "warning", message, evidence)]
+        return [Finding("diverging", "warning", message, evidence, action=action)]
     return []
 
 

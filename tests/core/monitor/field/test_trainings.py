@@ -9,6 +9,7 @@ from tests.core.monitor.field.trainings_clean import FIRST
 from tests.core.monitor.field.trainings_ended import ENDED_CLEAN, ENDED_SICK, LATE_CLEAN, LATE_SICK
 from tests.core.monitor.field.trainings_last import LAST_CLEAN, LAST_SICK
 from tests.core.monitor.field.trainings_later import LATER_CLEAN, LATER_SICK
+from tests.core.monitor.field.trainings_leapt import LEAPT_CLEAN, LEAPT_SICK
 from tests.core.monitor.field.trainings_level import LEVEL_CLEAN, LEVEL_SICK
 from tests.core.monitor.field.trainings_other import NEW, NEWER
 from tests.core.monitor.field.trainings_recent import RECENT_CLEAN, RECENT_SICK
@@ -39,6 +40,7 @@ CLEAN = (
     *STEPS_CLEAN,
     *SECOND_CLEAN,
     *BEGUN_CLEAN,
+    *LEAPT_CLEAN,
 )
 
 SICK = (
@@ -59,6 +61,7 @@ SICK = (
     *SECOND_SICK,
     *BEGUN_SICK,
     *BEGUN_HELD_OUT,
+    *LEAPT_SICK,
 )
 
 # What still falls short: one of which only "guessing" is said, which it does.

@@ -11,6 +11,7 @@ from gradwidgets.core.results.wording import number, percent
 
 _MOSTLY = 0.9  # of the samples
 _SAMPLES = 10
+_OFTEN = 0.25  # of the steps that were looked at: a clip that would have acted there is no mere precaution
 _ONE_VALUE = 1e-4  # relative: a clipped norm is its limit but for rounding
 _VARIES = 1e-3  # relative spread of a layer's part of it
 _SIGNS = 0.5  # root mean square in the largest element, from where on most are at it
@@ -129,15 +130,15 @@ def clipped_late(judged: JudgedRecord) -> list[Finding]:
     told = judged.history.rescaled
     if sum(one["made"] for one in judged.history.optimizers.get("lines", []) if one["held"]) != 1:
         return []  # a clip in time for another optimizer may be of all gradients
-    if not told or told["of"] < _SAMPLES or told["steps"] < _MOSTLY * told["of"]:
-        return []
-    cut = "" if not told["shorter"] else f", {told['shorter']:,} times to something shorter"
+    if not told or told["of"] < _SAMPLES or told["steps"] < _MOSTLY * told["of"] or not told["shorter"]:
+        return []  # that were multiplied by 1 are not clipped, but measured
     message = (
-        f"the gradients are multiplied by a number after optimizer.step(), at {told['steps']:,} of {told['of']:,} "
-        f"steps that were looked at{cut}, and then taken away unused: a clip that comes behind the step clips nothing"
+        f"the gradients are made shorter after optimizer.step(), at {told['shorter']:,} of {told['of']:,} "
+        "steps that were looked at, and then taken away unused: a clip that comes behind the step clips nothing"
     )
     action = "Call clip_grad_norm_ between backward() and optimizer.step()."
-    return [Finding("clipped_late", "warning", message, dict(told) | {"threshold": _MOSTLY}, action=action)]
+    severity = "warning" if told["shorter"] >= _OFTEN * told["of"] else "info"
+    return [Finding("clipped_late", severity, message, dict(told) | {"threshold": _OFTEN}, action=action)]
 
 
 def scaled(judged: JudgedRecord) -> list[Finding]:

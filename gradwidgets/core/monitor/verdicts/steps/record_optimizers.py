@@ -24,7 +24,7 @@ def no_step(judged: JudgedRecord) -> list[Finding]:
     """Nothing that a monitor could have seen, and why."""
     if judged.samples:
         return []
-    return _not_watched(judged) or none_held(judged) or _another(judged) or _none_at_all(judged)
+    return _not_watched(judged) or _failed(judged) or none_held(judged) or _another(judged) or _none_at_all(judged)
 
 
 def _not_watched(judged: JudgedRecord) -> list[Finding]:
@@ -38,6 +38,16 @@ def _not_watched(judged: JudgedRecord) -> list[Finding]:
     else:
         return []
     return [Finding("not_watched", "warning", message, {"losses": history.waiting}, action=action)]
+
+
+def _failed(judged: JudgedRecord) -> list[Finding]:
+    """Steps that were seen, and of which no sample could be taken."""
+    why, seen = str(judged.history.optimizers.get("failed", "")), judged.watched_steps
+    if not why or not seen:
+        return []
+    message = f"{counted(seen, 'step')} were seen, and no sample could be taken of them: {why}"
+    action = "The training goes on as it would; nothing is known of its gradients. Look at what raises that."
+    return [Finding("not_watched", "warning", message, {"steps": seen}, action=action)]
 
 
 def none_held(judged: JudgedRecord) -> list[Finding]:

@@ -89,8 +89,10 @@ def ended(judged: JudgedRecord) -> list[Finding]:
     until = int(history.steps[(rates >= _FULL * most).nonzero().flatten()[-1]])
     was_level = _was_level(judged, until)
     meant = was_level or until > _WELL_USED * judged.steps
+    end = float(rates[-1])
     message = (
         f"the learning rate has come down from {number(most, 2)} to {number(now, 2)} by step {step:,}"
+        f"{f' ({number(end, 2)} at last)' if end < now else ''}"
         f"{', after the loss had been level' if was_level else ''}: at {percent(share)} of the steps the weights "
         "hardly move"
     )

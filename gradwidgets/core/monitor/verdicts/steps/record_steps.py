@@ -106,12 +106,14 @@ def _with_the_rate(judged: JudgedRecord, found: Finding) -> Finding:
     ratio, tiny = found.evidence["median of update / weight"], _has_a_tiny_rate(judged)
     ended = _schedule_ended(judged)
     if ended is not None:
-        step, before, now = ended
+        step, before, then, now = ended
+        last = f", and is {number(now, 2)} at last" if now < then else ""
         action = (
-            f"The learning rate has come down from {number(before, 2)} to {number(now, 2)} by step {step}: look at the "
-            "schedule, how many steps it is made for and how often scheduler.step() is called."
+            f"The learning rate has come down from {number(before, 2)} to {number(then, 2)} by step {step:,}{last}: "
+            "look at the schedule, how many steps it is made for and how often scheduler.step() is called."
         )
-        return replace(found, evidence=found.evidence | {"learning rate": now, "at first": before}, action=action)
+        evidence = {"learning rate": now, "at first": before, "step": step, "learning rate there": then}
+        return replace(found, evidence=found.evidence | evidence, action=action)
     slow = judged.history.rule.get("shares", {})
     of_group = [slow[name] for name in found.evidence["layers"] if name in slow]
     if of_group and not tiny:
@@ -134,8 +136,11 @@ def _with_the_rate(judged: JudgedRecord, found: Finding) -> Finding:
     return replace(found, evidence=found.evidence | {"learning rate": rate}, action=action)
 
 
-def _schedule_ended(judged: JudgedRecord) -> tuple[int, float, float] | None:
-    """By which step a schedule has brought the rate to nearly nothing, from where, to where; None if it has not."""
+def _schedule_ended(judged: JudgedRecord) -> tuple[int, float, float, float] | None:
+    """The first step at which a schedule has brought the rate to nearly nothing, the rate before, there and at last.
+
+    None if it has not.
+    """
     history = judged.history
     if history.rates is None:
         return None
@@ -144,7 +149,7 @@ def _schedule_ended(judged: JudgedRecord) -> tuple[int, float, float] | None:
     ended = (rates <= _ENDED * most).nonzero().flatten()
     if not most > 0 or now > _ENDED * most or not len(ended):
         return None
-    return int(history.steps[int(ended[0])]), most, now
+    return int(history.steps[int(ended[0])]), most, float(rates[int(ended[0])]), now
 
 
 def _are_moved(judged: JudgedRecord, ratio: Tensor, columns: list[int]) -> bool:

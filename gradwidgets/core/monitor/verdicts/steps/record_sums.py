@@ -171,7 +171,7 @@ def stale(judged: JudgedRecord) -> list[Finding]:
     if share < _AGAIN or not bool((judged.total[again] > 0).any()):
         return []
     message = f"at {percent(share)} of the sampled steps the gradients are the very ones of the sample before: no pass "
-    message += "backward came between"
+    message += "backward has reached this model between"
     return [Finding("stale", "warning", message, {"share of samples": share, "threshold": _AGAIN})]
 
 

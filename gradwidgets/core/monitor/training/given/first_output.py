@@ -1,0 +1,54 @@
+"""How large a model's first output is, and what makes it so."""
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from gradwidgets.core.layers.preflight.reading import named_tensors, numbers, some, wide
+
+_ROWS = 1 << 16  # numbers that are read
+_LARGE = 100.0  # root mean square, from where on it is asked why
+_MUCH = 10.0  # times what comes in: torch's own draw makes 0.6 times of it
+_GROWS = 1.02  # a time step
+_WIDE = 512  # of a state whose matrix is looked at
+
+
+def output_level(model: nn.Module, output: object) -> dict[str, object]:
+    """The size of a first output.
+
+    Returns:
+        Its root mean square as "rms". Where that is 100 or more, "layers": by their names how many times what they are
+        given comes out of linear layers and convolutions, where it is ten times or more; and "grows": of recurrent
+        layers by how much a time step multiplies their state in the long run, where it makes it larger. Nothing for
+        what is no single tensor.
+    """
+    tensors = [one for _, one in named_tensors(output, "output") if one.is_floating_point() and one.ndim]
+    values = numbers(tensors[0]) if len(tensors) == 1 else None
+    if values is None or not values.numel():
+        return {}
+    rms = float(wide(some(values, _ROWS)).square().mean().sqrt())
+    found: dict[str, object] = {"rms": rms} if math.isfinite(rms) else {}
+    if not rms >= _LARGE or not found:
+        return found
+    with torch.no_grad():
+        layers = {name: gain for name, one in model.named_modules() if (gain := _gain(one)) >= _MUCH}
+        grows = {name: times for name, one in model.named_modules() if (times := _growth(one)) > _GROWS}
+    return found | {"layers": layers, "grows": grows}
+
+
+def _gain(module: nn.Module) -> float:
+    """How many times what comes in a layer gives, of inputs that have nothing to do with each other."""
+    weight = getattr(module, "weight", None)
+    if not isinstance(module, nn.Linear | nn.modules.conv._ConvNd) or not isinstance(weight, Tensor):
+        return 0.0
+    return float(weight.double().norm()) / math.sqrt(max(1, weight.shape[0]))
+
+
+def _growth(module: nn.Module) -> float:
+    """The largest |eigenvalue| of the matrices by which a recurrent layer without gates makes a state of the last."""
+    if not isinstance(module, nn.RNN | nn.RNNCell) or getattr(module, "nonlinearity", "") != "relu":
+        return 0.0  # gates and tanh hold the state
+    weights = [one for name, one in module.named_parameters() if name.startswith("weight_hh")]
+    square = [one for one in weights if one.ndim == 2 and one.shape[0] == one.shape[1] <= _WIDE]
+    return max((float(torch.linalg.eigvals(one.double()).abs().max()) for one in square), default=0.0)
