@@ -18,6 +18,7 @@ from gradwidgets.core.operations.remedies import (
     MASK_TIMES,
     MASKED,
     MASKED_WHOLE,
+    NOTHING,
     SMOOTH,
     cure,
     hidden_by_where,
@@ -98,7 +99,10 @@ def _cure_of(item: Item, event: Event, culprit: Culprit) -> str:
         return cure(event.who, "data") if item.zero else f"{culprit.action} {data}"
     if not item.zero and not item.whole:
         return f"It is the data: clamp {item.words.partition('[')[0]} before, away from that, or leave such items out."
-    return (MASK_ROWS if event.free else SMOOTH) if item.mask else ITEMS
+    if not item.mask:
+        return ITEMS
+    empty = "[" not in item.words  # all of the mask
+    return SMOOTH if not event.free else NOTHING if empty else MASK_ROWS
 
 
 def _of_data(where: str, kind: str, event: Event | None, which: str) -> Culprit:

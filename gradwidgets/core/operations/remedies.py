@@ -64,7 +64,7 @@ MASK_TIMES = (
 )
 MASK_HIDES = f"A target must not be among what is masked, nor all that there is to choose; or {_LARGE}."
 # Why an operation is not finite → what is done about that, whatever the operation.
-_NOTHING = "Nothing is counted, a mask is empty say: divide by count.clamp(min=1), or leave such a batch out."
+NOTHING = "Nothing is counted, a mask is empty say: divide by count.clamp(min=1), or leave such a batch out."
 ITEMS = "One item of several has nothing to divide by: leave such items out, or add a small eps to the divisor."
 MASK_ROWS = "Nothing is counted for that item: divide by count.clamp(min=1), or leave such items out of the mean."
 SMOOTH = (
@@ -75,16 +75,16 @@ LIMIT = (
     "The formula has another form there, its limit (a logarithm, where a power's exponent comes to 0): keep {0} off it."
 )
 _BECAUSE = {
-    "constant": _NOTHING,
+    "constant": NOTHING,
     "partly": ITEMS,
     "number": "The number that it is divided by is 0: take the formula's limit there, or another number.",
-    "count": _NOTHING,
+    "count": NOTHING,
     "indefinite": (
         f"No eps helps where the determinant is below zero: {_POSITIVE}, and take twice the sum of the logarithms of "
         "L's diagonal in place of logdet."
     ),
     "own": "It is that backward itself: write it in a form that stays finite (s · (1 − s) for a sigmoid's, say).",
-    "empty": _NOTHING,
+    "empty": NOTHING,
     "single": "One value has no spread: take correction=0 (unbiased=False), or more values.",
     "data": "It is 0 in the data: clamp it before, or leave it out.",
     "cut off": (
