@@ -183,8 +183,9 @@ def test_the_judge_finds_nothing_where_only_was_looked():
 
 def test_the_judge_finds_nothing_in_models_of_the_zoo_that_nobody_touched():
     for entry in random.Random(0).sample(list(OURS.values()), 80):
-        before = Snapshot({"case": entry.build()}, surroundings=False)
-        assert before.changes() == [], entry.name
+        with undone():  # some change a setting of the process as they are made
+            before = Snapshot({"case": entry.build()}, surroundings=False)
+            assert before.changes() == [], entry.name
 
 
 def _enter(context):

@@ -128,7 +128,7 @@ def test_l1_says_that_it_has_no_limit(four):
     assert result.lr_limit is result.optimal_lr is None
     assert not result.stable
     assert result.curvatures.tolist() == [0, 0]
-    assert "no curvature" in result.note
+    assert "straight except at kinks" in result.note
     assert result.to_dict()["spectral_radius"] is None
 
 

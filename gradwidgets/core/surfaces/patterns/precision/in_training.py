@@ -5,11 +5,11 @@ from dataclasses import replace
 import torch
 
 from gradwidgets.core.operations.remedies import hidden_by_where, known_for
-from gradwidgets.core.operations.small_numbers import rounded_to_zero, smallest_eps
 from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.results.wording import number, percent, place
 from gradwidgets.core.surfaces.patterns.look import Look
 from gradwidgets.core.surfaces.patterns.precision.resolution import unresolved_in_training
+from gradwidgets.core.surfaces.patterns.precision.small_numbers import rounded_to_zero, smallest_eps
 from gradwidgets.core.surfaces.patterns.precision.stable import kept_gradient, stable_form
 from gradwidgets.core.surfaces.patterns.precision.training_precision import LOST_SHARE, OFF, Trouble
 
