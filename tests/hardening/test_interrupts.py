@@ -195,7 +195,7 @@ def test_of_a_panel_whose_making_is_interrupted_at_any_line_nothing_stays_regist
     close()
     chance, struck = random.Random(kind), 0
     before, comms = set(registry._instances), set(comm.get_comm_manager().comms)
-    for _ in range(5 * TIMES):
+    for _ in range(5 * TIMES if SOAK else 3):
         at = chance.randint(1, whole.count)
         with contextlib.suppress(KeyboardInterrupt), Tracer("line", at)() as interrupt:
             make()

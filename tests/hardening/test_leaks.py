@@ -9,7 +9,7 @@ from gradwidgets import OptimizerPlayground
 from tests.hardening.notebook import Notebook, open_notebook
 
 LONG = os.environ.get("GRADWIDGETS_SOAK") == "1"
-TIMES, RUNS = (200, 30) if LONG else (4, 4)  # of each of five
+TIMES, RUNS = (200, 30) if LONG else (4, 2)  # of each of five
 
 START = """
 import asyncio, gc, threading, weakref
@@ -22,9 +22,11 @@ from torch.nn.functional import mse_loss
 from traitlets import link
 from IPython.display import display
 from gradwidgets import LayerFlowPanel, OptimizerPlayground, SurfaceExplorer, gallery, lesson
+from gradwidgets.widgets.panel.page import Page
 from gradwidgets.widgets.panel.panel import Panel
 from gradwidgets.widgets.kernel.unheld import close_unheld
 
+Page.latest = {"width": 560, "height": 500}  # a small picture is drawn sooner
 models = weakref.WeakSet()
 
 def model():
@@ -145,7 +147,11 @@ HELD = {  # how somebody holds one, what is then shown, how it is let go
 }
 
 
-@pytest.mark.parametrize(("hold", "panel", "let_go"), HELD.values(), ids=HELD)
+# Each is found in its own way but the first three, which are Python's references.
+WAYS = HELD if LONG else {name: HELD[name] for name in ("a variable", "a part of it", "a link", "a box", "a coroutine")}
+
+
+@pytest.mark.parametrize(("hold", "panel", "let_go"), WAYS.values(), ids=WAYS)
 def test_what_somebody_holds_stays_and_is_closed_when_it_is_let_go(hold, panel, let_go, notebook):
     notebook.run(f"{hold.format('OptimizerPlayground()')}\ndisplay({panel})", "a")
     notebook.clear("a")
@@ -290,16 +296,20 @@ def slow(a, b):
     assert notebook.value("len(calls)") == done
 
 
-@pytest.mark.parametrize("nonsense", [
+NONSENSE = [
     {"page": 1, "views": 0}, {"page": "page"}, {"views": 0}, {"page": "page", "views": "0"},
     {"page": "page", "views": -1.5}, {"page": "page", "views": [0]},
     {"page": "page", "views": 0, "turn": None},
-], ids=repr)  # fmt: skip
-def test_nonsense_about_views_closes_nothing(nonsense, notebook):
+]  # fmt: skip
+
+
+def test_nonsense_about_views_closes_nothing(notebook):
     notebook.run("OptimizerPlayground()", "a")
-    notebook.tell(notebook.value("panels()[0].page.model_id"), **nonsense)
-    notebook.run("close_unheld()")
-    assert notebook.value("len(panels()), panels()[0].page.gone") == (1, False)
+    model = notebook.value("panels()[0].page.model_id")
+    for nonsense in NONSENSE:
+        notebook.tell(model, **nonsense)
+        notebook.run("close_unheld()")
+        assert notebook.value("len(panels()), panels()[0].page.gone") == (1, False), nonsense
     notebook.clear("a")
     notebook.until("not panels()")
 
@@ -315,7 +325,7 @@ def undrawn(notebook):
 REPLACED = ["ipywidgets.HBox([layers()])", "gallery('sigmoid')", "layers()"]
 
 
-@pytest.mark.parametrize("widget", REPLACED if LONG else REPLACED[:2])
+@pytest.mark.parametrize("widget", REPLACED if LONG else REPLACED[:1])
 def test_what_was_replaced_before_a_page_drew_it_is_closed_too(widget, undrawn):
     undrawn.run(widget, "a")
     once = undrawn.value("left()")
@@ -343,7 +353,7 @@ def test_what_another_cell_or_a_widget_s_output_will_draw_stays(undrawn):
 DROPPED = ["SurfaceExplorer('pair')", "gallery('sigmoid')", "lesson('sigmoid')", "layers()"]
 
 
-@pytest.mark.parametrize("widget", DROPPED if LONG else DROPPED[:2])
+@pytest.mark.parametrize("widget", DROPPED if LONG else DROPPED[1:2])
 def test_what_was_made_and_never_shown_is_closed_when_it_is_dropped(widget, notebook):
     notebook.run(f"made = {widget}")
     before = notebook.value("left()")

@@ -14,7 +14,7 @@ from tests.hardening.panels import SMALL, in_a_page, painted, same_pictures, whe
 from tests.widgets.conftest import LOOP_THREAD, LoopThread, loop  # noqa: F401
 
 SOAK = os.environ.get("GRADWIDGETS_SOAK") == "1"
-EVENTS = int(os.environ.get("GRADWIDGETS_EVENTS", 10_000 if SOAK else 90))
+EVENTS = int(os.environ.get("GRADWIDGETS_EVENTS", 10_000 if SOAK else 60))
 SEED = int(os.environ.get("GRADWIDGETS_SEED", 1))
 EVERY = 75  # events between two comparisons with a fresh panel
 KEPT = "The last good picture stays."

@@ -90,7 +90,7 @@ def test_every_setting_of_a_wrong_shape_is_refused_by_restore_and_by_load_alike(
 
 
 @settings(
-    max_examples=400 if SOAK else 25,
+    max_examples=400 if SOAK else 12,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
     phases=[Phase.explicit, Phase.generate],
 )

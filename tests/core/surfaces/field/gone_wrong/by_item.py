@@ -89,7 +89,9 @@ def determination_turned_round(slope, start):
 
 
 def drawn_from(spread):
-    return -distributions.Normal(torch.zeros_like(spread), spread).log_prob(torch.full_like(spread, 0.3))
+    # torch.compile, once used, turns the checks of all distributions off for the rest of the process.
+    drawn = distributions.Normal(torch.zeros_like(spread), spread, validate_args=True)
+    return -drawn.log_prob(torch.full_like(spread, 0.3))
 
 
 def of_raw_scores(p):
