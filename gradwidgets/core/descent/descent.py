@@ -118,9 +118,9 @@ def _regressions(
     flat = starts.reshape(-1, 2)
     lines = list(objectives.values())
     sample = lines[0].sample
-    clips = [line.clip(flat.dtype) for line in lines for _ in range(len(flat))]
-    long = LongSample(sample, clips) if sample.n > BLOCK else None
-    gradients_at = long or RowGradients(sample, clips, flat.dtype)
+    losses_of = [line.of_residuals(flat.dtype) for line in lines for _ in range(len(flat))]
+    long = LongSample(sample, losses_of) if sample.n > BLOCK else None
+    gradients_at = long or RowGradients(sample, losses_of, flat.dtype)
     start = flat.T.repeat(1, len(lines))
     points, gradients, states = yield from part_of(descent_loop(gradients_at, optimizer, start, steps), 0.0, 0.7)
     result = {}
@@ -128,11 +128,11 @@ def _regressions(
         rows = slice(i * len(flat), (i + 1) * len(flat))
         path = _points_last(points[:, :, rows], starts)
         losses = path.new_empty(path.shape[:-1])
-        clip, lines_walked = line.clip(flat.dtype), path.view(-1, 2)
+        loss, lines_walked = line.of_residuals(flat.dtype), path.view(-1, 2)
         slices = (
-            long.values_in_slices(clip, lines_walked, losses.view(-1))
+            long.values_in_slices(loss, lines_walked, losses.view(-1))
             if long
-            else values_in_slices(sample, clip, lines_walked, losses.view(-1))
+            else values_in_slices(sample, loss, lines_walked, losses.view(-1))
         )
         for share in slices:
             yield 0.7 + 0.3 * (i + share) / len(lines)

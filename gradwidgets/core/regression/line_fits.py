@@ -1,16 +1,21 @@
-"""Best-fitting lines for losses without a closed formula: Huber by Newton's method, L1 by pivoting."""
+"""Best-fitting lines: Huber's by Newton's method, L1's by pivoting, any other loss's from near those."""
 
 import math
 
 import torch
 from torch import Tensor
 
+from gradwidgets.core.regression.elementwise import Elementwise, OfResiduals
+from gradwidgets.core.regression.elementwise_fit import elementwise_fit
 from gradwidgets.core.regression.sample import Sample
 
 # A gradient of this share of delta, the largest there can be, is zero; so is what rounding makes of the data.
 TOLERANCE = 1e-14
 
 NEWTON_STEPS = 25
+
+# The threshold of L1's clip.
+LEAST = float(torch.finfo(torch.float64).tiny)
 
 # Sorting more than this many slopes at every pivot takes too long.
 LONG = 2**15
@@ -20,13 +25,27 @@ LONG = 2**15
 Line = tuple[float, float]
 
 
-def robust_fit(sample: Sample, delta: float) -> Line:
-    """`huber_fit`, or `least_absolute_fit` if delta is 0; the last few are remembered with the sample."""
-    if delta not in sample.fits:
+def best_fit(sample: Sample, loss: OfResiduals) -> Line:
+    """The line of least mean loss, (weight, bias); the last few are remembered with the sample.
+
+    A clipped loss is Huber's but for a factor, with its threshold for delta: least squares where that is infinite, and
+    L1 where it is 0 or next to it.
+    """
+    key = loss if isinstance(loss, Elementwise) else loss.threshold
+    if key not in sample.fits:
         if len(sample.fits) >= 8:
             sample.fits.clear()
-        sample.fits[delta] = huber_fit(sample, delta) if delta else least_absolute_fit(sample)
-    return sample.fits[delta]
+        sample.fits[key] = _fitted(sample, loss)
+    return sample.fits[key]
+
+
+def _fitted(sample: Sample, loss: OfResiduals) -> Line:
+    if isinstance(loss, Elementwise):
+        near = (fit() for fit in (lambda: sample.least_squares, lambda: least_absolute_fit(sample)))
+        return elementwise_fit(sample, loss, near)
+    if math.isinf(loss.threshold):
+        return sample.least_squares
+    return huber_fit(sample, loss.threshold) if loss.threshold > LEAST else least_absolute_fit(sample)
 
 
 def huber_fit(sample: Sample, delta: float) -> tuple[float, float]:

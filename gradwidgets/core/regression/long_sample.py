@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor
 
-from gradwidgets.core.regression.losses import Clip
+from gradwidgets.core.regression.elementwise import Clip, Elementwise, OfResiduals
 from gradwidgets.core.regression.sample import Sample
 
 # Values held at a time. From 2¹⁵ on, torch shares an operation out among threads, and then waits for the slowest
@@ -24,26 +24,26 @@ class LongSample:
 
     Args:
         sample: The data.
-        clips: One loss a row, B of them.
+        losses: One a row, B of them.
     """
 
-    def __init__(self, sample: Sample, clips: Sequence[Clip]) -> None:
-        self.sample, self.clips = sample, clips
+    def __init__(self, sample: Sample, losses: Sequence[OfResiduals]) -> None:
+        self.sample, self.losses = sample, losses
         self.blocks = list(zip(sample.x.split(BLOCK), sample.y.split(BLOCK), strict=True))
         self.scratch = sample.x.new_empty(3, min(BLOCK, sample.n))
         # Every value comes with a gradient: who asks for it after the descent need not pay again.
-        self.known: dict[tuple[Clip, float, float], float] = {}
+        self.known: dict[tuple[OfResiduals, float, float], float] = {}
 
     def __call__(self, weight: Tensor, bias: Tensor, out: Tensor) -> None:
         """Write the gradients at (weight, bias), both of shape (B, 1), into `out`, shape (2, B)."""
-        lines = zip(self.clips, weight.squeeze(-1).tolist(), bias.squeeze(-1).tolist(), strict=True)
+        lines = zip(self.losses, weight.squeeze(-1).tolist(), bias.squeeze(-1).tolist(), strict=True)
         out.copy_(out.new_tensor([self._gradient(*line) for line in lines]).T)
 
-    def values_in_slices(self, clip: Clip, points: Tensor, out: Tensor) -> Iterator[float]:
+    def values_in_slices(self, loss: OfResiduals, points: Tensor, out: Tensor) -> Iterator[float]:
         """The losses of lines under one loss.
 
         Args:
-            clip: The loss.
+            loss: The loss.
             points: (weight, bias), shape (K, 2).
             out: Receives the values, shape (K,).
 
@@ -51,18 +51,31 @@ class LongSample:
             The share that is done, after each line.
         """
         for k, (weight, bias) in enumerate(points.tolist()):
-            if (clip, weight, bias) not in self.known:
-                self._gradient(clip, weight, bias)
-            out[k] = self.known.get((clip, weight, bias), math.nan)
+            if (loss, weight, bias) not in self.known:
+                self._gradient(loss, weight, bias)
+            out[k] = self.known.get((loss, weight, bias), math.nan)
             yield (k + 1) / len(points)
 
-    def _gradient(self, clip: Clip, weight: float, bias: float) -> tuple[float, float]:
+    def _gradient(self, loss: OfResiduals, weight: float, bias: float) -> tuple[float, float]:
         if not (math.isfinite(weight) and math.isfinite(bias)):
             return math.nan, math.nan
-        of_line = self._squared if math.isinf(clip[1]) else self._clipped
-        value, by_weight, by_bias = of_line(clip, weight, bias)
-        self.known[clip, weight, bias] = value
+        if isinstance(loss, Elementwise):
+            value, by_weight, by_bias = self._elementwise(loss, weight, bias)
+        else:
+            value, by_weight, by_bias = (self._squared if math.isinf(loss.bound) else self._clipped)(loss, weight, bias)
+        self.known[loss, weight, bias] = value
         return by_weight, by_bias
+
+    def _elementwise(self, loss: Elementwise, weight: float, bias: float) -> tuple[float, float, float]:
+        value = by_weight = by_bias = 0.0
+        for x, y in self.blocks:
+            residuals = (weight * x).add_(bias).sub_(y)
+            values, slopes = loss.values_and_slopes(residuals)
+            value += float(values.sum())
+            by_weight += float(slopes.mul(x).sum())
+            by_bias += float(slopes.sum())
+        n = self.sample.n
+        return value / n, by_weight / n, by_bias / n
 
     def _squared(self, clip: Clip, weight: float, bias: float) -> tuple[float, float, float]:
         s = self.sample

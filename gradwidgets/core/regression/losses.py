@@ -1,10 +1,7 @@
-"""The four losses of a residual r = weight·x + bias − y, with torch's names and conventions.
+"""The losses of a residual r = weight·x + bias − y, with torch's names and conventions where torch has them.
 
-All four are one function with three numbers: clip the residual, then
-
-    c(r) = clamp(r / divisor, −bound, bound)
-    ℓ(r) = factor · c · (r − divisor · c / 2)
-    ℓ′(r) = factor · c
+`LOSSES` is the list: what is in it can be fitted by `regression` and chosen in the playground. The loss of a line is
+the mean over the data. torch's own are clips with three numbers, see `Clip`:
 
 | loss     | divisor | bound | factor |
 |----------|---------|-------|--------|
@@ -12,82 +9,144 @@ All four are one function with three numbers: clip the residual, then
 | L1       | → 0     | 1     | 1      |
 | Huber    | 1       | delta | 1      |
 | SmoothL1 | beta    | 1     | 1      |
-
-so that any mix of them is computed as rows of one tensor. The loss of a line is the mean of ℓ over the data.
 """
 
+import inspect
 import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from numbers import Real
 
 import torch
+from torch import Tensor
 
-# (divisor, bound, factor).
-Clip = tuple[float, float, float]
+from gradwidgets.core.regression.elementwise import Clip, Elementwise, OfResiduals
+
+
+@dataclass(frozen=True)
+class Threshold:
+    """The one setting that a loss may have: the size of a residual, in the unit of y, from which it counts linearly.
+
+    Attributes:
+        name: As torch names it.
+        meaning: In plain words.
+        may_be_zero: Whether torch takes 0 too.
+        default: torch's.
+        range: The smallest and the largest that a panel takes.
+        stops: The smallest and the largest that a slider reaches.
+    """
+
+    name: str
+    meaning: str
+    may_be_zero: bool = False
+    default: float = 1.0
+    range: tuple[float, float] = (0.0, 1e6)
+    stops: tuple[float, float] = (0.01, 10.0)
+
+    def check(self, value: object) -> float:
+        """The value as a float.
+
+        Raises:
+            TypeError: It is not a number.
+            ValueError: It is out of range; delta = 0 and beta < 0 are errors in torch too.
+        """
+        allowed = "a number ≥ 0" if self.may_be_zero else "a positive number"
+        if isinstance(value, bool) or not isinstance(value, Real):
+            raise TypeError(f"{self.name} must be {allowed}; got {value!r}")
+        number = float(value)
+        smallest = 0.0 if self.may_be_zero else math.nextafter(0.0, 1.0)
+        if not (math.isfinite(number) and number >= smallest):
+            raise ValueError(f"{self.name} must be {allowed}; got {value!r}")
+        return number
 
 
 @dataclass(frozen=True)
 class RegressionLoss:
-    """One of torch's regression losses.
+    """A loss of residuals: one of torch's, given by its clip, or any smooth function, given by itself.
 
     Attributes:
         name: Its key in `LOSSES`.
-        torch_function: The function of `torch.nn.functional` that it equals, with reduction "mean".
-        setting: The name of its one setting ("delta", "beta"), or None.
+        torch_function: The function of `torch.nn.functional` that it equals, with reduction "mean"; None if there is
+            none.
+        clip: Its threshold to the numbers of its clip, a divisor of 0 standing for the smallest there is.
+        function: Instead, residuals to losses, elementwise, of any shape: smooth, and written with torch and math
+            alone, as it becomes a part of scripts.
+        threshold: Its one setting, or None.
+        at_first: Whether it is among those that are shown before anybody chooses.
     """
 
     name: str
-    torch_function: str
-    setting: str | None = None
+    torch_function: str | None = None
+    clip: Callable[[float], Clip] | None = None
+    function: Callable[[Tensor], Tensor] | None = None
+    threshold: Threshold | None = None
+    at_first: bool = True
 
-    def clip(self, setting: float, dtype: torch.dtype = torch.float64) -> Clip:
-        """The numbers (divisor, bound, factor) of the module's formula.
+    @property
+    def setting(self) -> str | None:
+        """The name of its one setting ("delta", "beta"), or None."""
+        return self.threshold.name if self.threshold else None
+
+    def of_residuals(self, setting: float, dtype: torch.dtype = torch.float64) -> OfResiduals:
+        """The loss at a value of its setting.
 
         Args:
             setting: delta or beta; not looked at by a loss that has no setting.
             dtype: The residuals' dtype: L1's divisor is its smallest normal number, a power of two.
 
         Returns:
-            divisor, bound and factor. SmoothL1 with beta = 0 is L1, as in torch.
+            SmoothL1 with beta = 0 is L1, as in torch.
         """
+        if self.clip is None:
+            return Elementwise(self.function)
+        clip = self.clip(setting)
         # Dividing by the smallest normal number sends every residual but 0 (and subnormal ones) beyond ±1.
-        step = (torch.finfo(dtype).tiny, 1.0, 1.0)
-        if self.name == "MSE":
-            return 1.0, math.inf, 2.0
-        if self.name == "Huber":
-            return 1.0, setting, 1.0
-        if self.name == "SmoothL1" and setting > 0:
-            return setting, 1.0, 1.0
-        return step
+        return clip if clip.divisor else clip._replace(divisor=torch.finfo(dtype).tiny)
 
-    def check(self, setting: object) -> float:
-        """Accept or refuse a value of the loss's setting.
+    def smooth(self, setting: float) -> bool:
+        """Whether its curvature says anything about it; not so for L1, flat but for its kink."""
+        return self.clip is None or self.clip(setting).divisor > 0
 
-        Args:
-            setting: delta (> 0) or beta (≥ 0), in the unit of y.
-
-        Returns:
-            The setting as a float; 1.0 for a loss that has none.
-
-        Raises:
-            TypeError: It is not a number.
-            ValueError: It is out of range; delta = 0 and beta < 0 are errors in torch too.
-        """
-        if self.setting is None:
+    def chosen(self, settings: Mapping[str, object]) -> float:
+        """Of several losses' settings, by name, its own, checked; 1.0 for a loss that has none."""
+        if self.threshold is None:
             return 1.0
-        allowed = "a positive number" if self.setting == "delta" else "a number ≥ 0"
-        if isinstance(setting, bool) or not isinstance(setting, Real):
-            raise TypeError(f"{self.setting} must be {allowed}; got {setting!r}")
-        value = float(setting)
-        smallest = 0.0 if self.setting == "beta" else math.nextafter(0.0, 1.0)
-        if not (math.isfinite(value) and value >= smallest):
-            raise ValueError(f"{self.setting} must be {allowed}; got {setting!r}")
-        return value
+        return self.threshold.check(settings.get(self.threshold.name, self.threshold.default))
+
+    def source(self, prediction: str, target: str, settings: Mapping[str, float]) -> tuple[str, str]:
+        """Python for scripts: definitions that it needs, "" for none, and the mean loss as an expression."""
+        if self.torch_function is None:
+            name, written = self.function.__name__, inspect.getsource(self.function)
+            return f"{written}\n\n", f"{name}({prediction} - {target}).mean()"
+        keywords = "".join(f", {name}={value!r}" for name, value in settings.items())
+        return "", f"torch.nn.functional.{self.torch_function}({prediction}, {target}{keywords})"
+
+
+def log_cosh(residual):
+    """The logarithm of the hyperbolic cosine: r²/2 near 0, |r| − log 2 far away. cosh itself would overflow."""
+    return residual + torch.nn.functional.softplus(-2 * residual, threshold=40) - math.log(2)
 
 
 LOSSES: dict[str, RegressionLoss] = {
-    "MSE": RegressionLoss("MSE", "mse_loss"),
-    "L1": RegressionLoss("L1", "l1_loss"),
-    "Huber": RegressionLoss("Huber", "huber_loss", "delta"),
-    "SmoothL1": RegressionLoss("SmoothL1", "smooth_l1_loss", "beta"),
+    loss.name: loss
+    for loss in (
+        RegressionLoss("MSE", "mse_loss", lambda _: Clip(1.0, math.inf, 2.0)),
+        RegressionLoss("L1", "l1_loss", lambda _: Clip(0.0, 1.0, 1.0)),
+        RegressionLoss(
+            "Huber",
+            "huber_loss",
+            lambda delta: Clip(1.0, delta, 1.0),
+            threshold=Threshold("delta", "Huber: residuals beyond delta count linearly"),
+        ),
+        RegressionLoss(
+            "SmoothL1",
+            "smooth_l1_loss",
+            lambda beta: Clip(beta, 1.0, 1.0),
+            threshold=Threshold("beta", "SmoothL1: residuals beyond beta count linearly", may_be_zero=True),
+        ),
+        RegressionLoss("LogCosh", function=log_cosh, at_first=False),
+    )
 }
+
+AT_FIRST = tuple(name for name, loss in LOSSES.items() if loss.at_first)
+THRESHOLDS: dict[str, Threshold] = {loss.threshold.name: loss.threshold for loss in LOSSES.values() if loss.threshold}

@@ -1,6 +1,7 @@
 """Fitting a line y ≈ weight · x + bias: the loss as a function of (weight, bias)."""
 
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 
 import torch
@@ -8,9 +9,10 @@ from torch import Tensor
 
 from gradwidgets.core.objectives.objective import Objective, as_single_point
 from gradwidgets.core.objectives.points import as_points
-from gradwidgets.core.regression.line_fits import robust_fit
+from gradwidgets.core.regression.elementwise import OfResiduals
+from gradwidgets.core.regression.line_fits import best_fit
 from gradwidgets.core.regression.line_view import line_view
-from gradwidgets.core.regression.losses import LOSSES, Clip, RegressionLoss
+from gradwidgets.core.regression.losses import AT_FIRST, LOSSES, THRESHOLDS, RegressionLoss
 from gradwidgets.core.regression.residuals import values_and_gradients
 from gradwidgets.core.regression.sample import Sample
 from gradwidgets.core.results.allowed import choose
@@ -24,6 +26,7 @@ class Regression(Objective):
         sample: The data, checked; shared by objectives that differ only in their loss.
         loss: Which ℓ.
         setting: Its delta or beta; 1.0 where it has none.
+        square: Whether f is a quadratic form.
         flat_direction: Unit vector in (weight, bias) along which f does not change, when all x are equal
             (one point, say); else None. `minima` then holds the minimizer nearest to (0, 0).
     """
@@ -35,17 +38,17 @@ class Regression(Objective):
         self.sample, self.loss, self.setting = sample, loss, setting
         self.name = loss.name
         self.constants = {loss.setting: setting} if loss.setting else {}
-        self.smooth = loss.name != "L1" and not (loss.setting == "beta" and setting == 0)
+        self.smooth, self.square = loss.smooth(setting), math.isinf(self.of_residuals().threshold)
         self.flat_direction = sample.flat_direction
 
-    def with_loss(self, loss: str, *, delta: float = 1.0, beta: float = 1.0) -> "Regression":
+    def with_loss(self, loss: str, **settings: float) -> "Regression":
         """The same data, not copied or checked again, under another loss. Arguments as in `regression`."""
         kind = choose("loss", loss, LOSSES)
-        return Regression(self.sample, kind, kind.check({"delta": delta, "beta": beta}.get(kind.setting)))
+        return Regression(self.sample, kind, kind.chosen(_known(settings)))
 
-    def clip(self, dtype: torch.dtype = torch.float64) -> Clip:
-        """(divisor, bound, factor) of ℓ, see `gradwidgets.core.regression.losses`."""
-        return self.loss.clip(self.setting, dtype)
+    def of_residuals(self, dtype: torch.dtype = torch.float64) -> OfResiduals:
+        """ℓ, see `gradwidgets.core.regression.elementwise`."""
+        return self.loss.of_residuals(self.setting, dtype)
 
     @cached_property
     def view(self) -> dict[str, tuple[float, float]]:  # noqa: D102
@@ -58,10 +61,7 @@ class Regression(Objective):
     @cached_property
     def minima(self) -> tuple[tuple[float, float], ...]:
         """The best fit (weight, bias): of several equally good ones, one."""
-        if self.name == "MSE":
-            return (self.sample.least_squares,)
-        # SmoothL1 = Huber / beta with delta = beta, and L1 is where delta goes to 0.
-        return (robust_fit(self.sample, self.setting if self.smooth else 0.0),)
+        return (best_fit(self.sample, self.of_residuals()),)
 
     def __call__(self, points: object) -> Tensor:  # noqa: D102
         tensor = as_points(points)
@@ -79,11 +79,11 @@ class Regression(Objective):
         tensor = as_points(points).detach()
         with torch.no_grad():
             flat = tensor.reshape(-1, 2)
-            values, gradients = values_and_gradients(self.sample, self.clip(tensor.dtype), flat)
+            values, gradients = values_and_gradients(self.sample, self.of_residuals(tensor.dtype), flat)
         return values.reshape(tensor.shape[:-1]), gradients.reshape(tensor.shape)
 
     def hessian(self, point: object) -> Tensor:
-        """Second derivatives: factor / divisor · mean over the unclipped residuals of [[x², x], [x, 1]].
+        """Second derivatives: the mean over the residuals r of ℓ″(r) · [[x², x], [x, 1]].
 
         Args:
             point: Shape (2,).
@@ -94,62 +94,66 @@ class Regression(Objective):
         tensor = as_single_point(point)
         if not self.smooth:
             return tensor.new_zeros(2, 2)
-        divisor, bound, factor = self.clip()
         weight, bias = tensor.tolist()
         x = self.sample.x
-        inside = ((weight * x + bias - self.sample.y).abs() < bound * divisor).to(x.dtype)
-        xx, x1, one = (float(torch.dot(inside, term)) for term in (x * x, x, torch.ones_like(x)))
-        scale = factor / divisor / self.sample.n
-        return tensor.new_tensor([[scale * xx, scale * x1], [scale * x1, scale * one]])
+        curvatures = self.of_residuals().curvatures(weight * x + bias - self.sample.y)
+        terms = (x * x, x, torch.ones_like(x))
+        xx, x1, one = (float(torch.dot(curvatures, term)) / self.sample.n for term in terms)
+        return tensor.new_tensor([[xx, x1], [x1, one]])
 
     def source(self) -> str:  # noqa: D102
-        setting = "".join(f", {name}={value!r}" for name, value in self.constants.items())
-        return (
-            "def objective(point):\n"
-            "    weight, bias = point\n"
-            f"    return torch.nn.functional.{self.loss.torch_function}(weight * x + bias, y{setting})\n"
-        )
+        before, mean = self.loss.source("weight * x + bias", "y", self.constants)
+        return f"{before}def objective(point):\n    weight, bias = point\n    return {mean}\n"
 
 
 @at_home
-def regression(x: object, y: object, loss: str = "MSE", *, delta: float = 1.0, beta: float = 1.0) -> Regression:
+def regression(x: object, y: object, loss: str = "MSE", **settings: float) -> Regression:
     """The loss of a fitted line as a function of its weight and bias.
 
     Args:
         x: The inputs: a list, array, tensor or column of n real numbers, up to 1e100 in size.
         y: The targets, as many.
-        loss: A key of `LOSSES`: "MSE", "L1", "Huber" or "SmoothL1", each the mean that torch computes.
-        delta: Huber's, > 0, in the unit of y: residuals beyond it count linearly.
-        beta: SmoothL1's, ≥ 0, in the unit of y; 0 makes it L1.
+        loss: A key of `LOSSES`: "MSE", "L1", "Huber" or "SmoothL1", each the mean that torch computes, or "LogCosh",
+            which torch does not have.
+        **settings: `delta`, Huber's, > 0, 1 by default, in the unit of y: residuals beyond it count linearly. `beta`,
+            SmoothL1's, ≥ 0, likewise; 0 makes it L1.
 
     Returns:
         An objective of ("weight", "bias"). One point, or all x equal, is legal: see `flat_direction`.
 
     Raises:
-        TypeError: Something is not a real number.
+        TypeError: Something is not a real number; or a setting has another name.
         ValueError: Lengths differ, no data, not one-dimensional, NaN or infinite, too large, an unknown
             loss, or delta or beta out of range.
     """
     kind = choose("loss", loss, LOSSES)
-    setting = kind.check({"delta": delta, "beta": beta}.get(kind.setting))
+    setting = kind.chosen(_known(settings))
     return Regression(Sample(x, y), kind, setting)
 
 
 @at_home
-def regressions(x: object, y: object, *, delta: float = 1.0, beta: float = 1.0) -> dict[str, Regression]:
-    """All of `LOSSES` on the same data, which is checked and kept once.
+def regressions(x: object, y: object, *, losses: Iterable[str] = AT_FIRST, **settings: float) -> dict[str, Regression]:
+    """Several losses of the same data, which is checked and kept once.
 
     Args:
         x: As in `regression`.
         y: As in `regression`.
-        delta: Huber's.
-        beta: SmoothL1's.
+        losses: Which of `LOSSES`; by default torch's four.
+        **settings: `delta` and `beta`, as in `regression`.
 
     Returns:
         Loss name → objective.
     """
     first = regression(x, y)
-    return {name: first.with_loss(name, delta=delta, beta=beta) for name in LOSSES}
+    return {name: first.with_loss(name, **settings) for name in losses}
+
+
+def _known(settings: Mapping[str, float]) -> Mapping[str, float]:
+    for name in settings:
+        if name not in THRESHOLDS:
+            allowed = " and ".join(THRESHOLDS)
+            raise TypeError(f"a loss has no setting {name!r}; there are {allowed}")
+    return settings
 
 
 def one_sample(objectives: Iterable[Objective]) -> bool:

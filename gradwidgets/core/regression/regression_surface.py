@@ -4,17 +4,22 @@ For one weight w, the residual at bias b is b − t with t = y − w x. The sum 
 data is then a polynomial in b between the places t and t ± threshold, with coefficients that are sums of 1,
 t, t², x and x t over the points below b. So each weight needs the t only once, sorted into the bins between
 the biases (± threshold): n + W operations a row instead of n · W, exact but for rounding. The mean squared
-residual needs no data at all: it is a quadratic form about the least-squares fit.
+residual needs no data at all: it is a quadratic form about the least-squares fit. That is so of clipped losses; of
+any other, every grid point visits every data point.
 """
 
+import math
 import time
 from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor
 
+from gradwidgets.core.regression.elementwise import Clip, Elementwise, OfResiduals
+from gradwidgets.core.regression.line_fits import LEAST
 from gradwidgets.core.regression.long_sample import BLOCK
 from gradwidgets.core.regression.regression import Regression
+from gradwidgets.core.regression.residuals import values_and_gradients
 from gradwidgets.core.regression.sample import Sample
 from gradwidgets.core.results.slices import SLICE, Slices, part_of
 
@@ -44,14 +49,17 @@ def regression_surfaces(lines: Sequence[Regression], names: Sequence[str], x: Te
     biases, weights = (x, y) if upright else (y, x)
     # Columns of equal weight, one below the other a bias: the order in which the sums come.
     maps = [tuple(x.new_empty(len(biases), len(weights)) for _ in range(3)) for _ in lines]
-    sample, thresholds = lines[0].sample, {_threshold(line) for line in lines if line.name != "MSE"}
+    sample, losses = lines[0].sample, [line.of_residuals() for line in lines]
+    thresholds = {_threshold(loss) for loss in losses if isinstance(loss, Clip)} - {math.inf}
     bins = _Bins(sample, biases, sorted(thresholds)) if thresholds else None
     size = bins.weights_at_once if bins else max(1, BLOCK // len(biases))
+    if any(isinstance(loss, Elementwise) for loss in losses):
+        size = min(size, max(1, 8 * BLOCK // (len(biases) * sample.n)))
     deadline = time.perf_counter() + SLICE
     for k in range(0, len(weights), size):
         weight = weights[k : k + size]
         moments = (yield from part_of(bins.moments(weight), k / len(weights), size / len(weights))) if bins else []
-        for whole, piece in zip(maps, _pieces(lines, biases, weight, bins, moments), strict=True):
+        for whole, piece in zip(maps, _pieces(sample, losses, biases, weight, bins, moments), strict=True):
             for target, values in zip(whole, piece, strict=True):
                 target[:, k : k + size] = values
         if time.perf_counter() > deadline:
@@ -65,28 +73,42 @@ def regression_surfaces(lines: Sequence[Regression], names: Sequence[str], x: Te
 
 
 def _pieces(
-    lines: Sequence[Regression], biases: Tensor, weight: Tensor, bins: "_Bins | None", moments: list[Tensor]
+    s: Sample,
+    losses: Sequence[OfResiduals],
+    biases: Tensor,
+    weight: Tensor,
+    bins: "_Bins | None",
+    moments: list[Tensor],
 ) -> Iterator[Map]:
     """(loss, ∂/∂weight, ∂/∂bias) of each line, (biases, weights)."""
-    s = lines[0].sample
     # The mean residual.
     d = biases[:, None] + (weight * s.x_mean - s.y_mean)
     sums = bins.sums(moments) if bins else {}
     huber: dict[float, Map] = {}
-    for line in lines:
-        if line.name == "MSE":
+    for loss in losses:
+        if isinstance(loss, Elementwise):
+            yield _elementwise(s, loss, biases, weight)
+            continue
+        threshold = _threshold(loss)
+        if math.isinf(threshold):
             yield _mean_squared(s, weight, d)
             continue
-        threshold = _threshold(line)
         if threshold not in huber:
             huber[threshold] = _clipped(s, threshold, d, *sums[threshold])
-        # SmoothL1 = Huber / beta.
-        scale = 1 / threshold if line.name == "SmoothL1" and threshold else 1.0
+        # A clipped loss is Huber's but for a factor, and L1 what is straight from 0 on.
+        scale = loss.factor / loss.divisor if threshold else loss.factor * loss.bound
         yield huber[threshold] if scale == 1 else tuple(values * scale for values in huber[threshold])
 
 
-def _threshold(line: Regression) -> float:
-    return line.setting if line.smooth else 0.0
+def _threshold(loss: Clip) -> float:
+    return loss.threshold if loss.threshold > LEAST else 0.0
+
+
+def _elementwise(s: Sample, loss: Elementwise, biases: Tensor, weight: Tensor) -> Map:
+    points = torch.cartesian_prod(biases, weight).flip(-1)
+    values, gradients = values_and_gradients(s, loss, points)
+    shape = len(biases), len(weight)
+    return values.view(shape), gradients[:, 0].view(shape), gradients[:, 1].view(shape)
 
 
 def _mean_squared(s: Sample, weight: Tensor, d: Tensor) -> Map:

@@ -11,8 +11,8 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor
 
+from gradwidgets.core.regression.elementwise import Clip, Elementwise, OfResiduals
 from gradwidgets.core.regression.long_sample import BLOCK, LongSample
-from gradwidgets.core.regression.losses import Clip
 from gradwidgets.core.regression.sample import Sample
 
 # Rows whose slopes torch's own kernel computes one by one, where the order of operations is its secret.
@@ -20,23 +20,25 @@ ROWS_BY_KERNEL = 16
 
 MEAN = 1  # torch's number for reduction="mean"
 
+_UNTOUCHED = Clip(1.0, math.inf, 1.0)
+
 
 class RowGradients:
     """The gradients of B lines, each under its own loss, written into a given tensor: a descent's inner loop.
 
     Args:
         sample: The data.
-        clips: One loss a row, B of them.
+        losses: One a row, B of them.
         dtype: float32 or float64, of all that is computed.
     """
 
-    def __init__(self, sample: Sample, clips: Sequence[Clip], dtype: torch.dtype) -> None:
+    def __init__(self, sample: Sample, losses: Sequence[OfResiduals], dtype: torch.dtype) -> None:
         x, y = sample.x.to(dtype), sample.y.to(dtype)
         # Half a block each, as slope and slope · x are summed at once.
         rows = max(1, BLOCK // (2 * sample.n))
         self._parts = [
-            (slice(k, k + rows), _Rows(x, y, clips[k : k + rows], by_kernel=len(clips) <= ROWS_BY_KERNEL))
-            for k in range(0, len(clips), rows)
+            (slice(k, k + rows), _Rows(x, y, losses[k : k + rows], by_kernel=len(losses) <= ROWS_BY_KERNEL))
+            for k in range(0, len(losses), rows)
         ]
 
     def __call__(self, weight: Tensor, bias: Tensor, out: Tensor) -> None:
@@ -49,8 +51,11 @@ class RowGradients:
 
 
 class _Rows:
-    def __init__(self, x: Tensor, y: Tensor, clips: Sequence[Clip], *, by_kernel: bool) -> None:
-        shape = len(clips), len(x)
+    def __init__(self, x: Tensor, y: Tensor, losses: Sequence[OfResiduals], *, by_kernel: bool) -> None:
+        shape = len(losses), len(x)
+        # Rows that autograd sees to; meanwhile they go with the others, as plain residuals.
+        self.elementwise = [(_rows_of(loss, losses), loss) for loss in set(losses) if isinstance(loss, Elementwise)]
+        clips = [loss if isinstance(loss, Clip) else _UNTOUCHED for loss in losses]
         self.x, self.y = (values.expand(shape).contiguous() for values in (x, y))
         divisors, bounds, factors = zip(*clips, strict=True)
         norms = [factor / len(x) for factor in factors]
@@ -71,6 +76,7 @@ class _Rows:
             if by_kernel and _rounds(divisor)
         ]
         self.one = x.new_tensor(1.0) if self.by_kernel else None
+        self.mean = 1 / len(x)
 
     def __call__(self, weight: Tensor, bias: Tensor, out: Tensor) -> None:
         slope = self.slope
@@ -79,6 +85,7 @@ class _Rows:
         for row, y, beta, kept in self.by_kernel:
             torch.ops.aten.smooth_l1_loss_backward.grad_input(self.one, row, y, MEAN, beta, grad_input=kept)
         slope.sub_(self.y)
+        apart = [(rows, loss.slopes(slope[rows], self.mean)) for rows, loss in self.elementwise]
         if self.divides:
             slope.div_(self.divisor)
         if self.clips:
@@ -86,8 +93,16 @@ class _Rows:
         slope.mul_(self.norm)
         for row, _, _, kept in self.by_kernel:
             row.copy_(kept)
+        for rows, slopes in apart:
+            slope[rows] = slopes
         torch.mul(slope, self.x, out=self.slope_x)
         torch.sum(self.terms, -1, out=out)
+
+
+def _rows_of(loss: OfResiduals, losses: Sequence[OfResiduals]) -> slice | list[int]:
+    rows = [row for row, one in enumerate(losses) if one == loss]
+    together = rows[-1] - rows[0] == len(rows) - 1
+    return slice(rows[0], rows[-1] + 1) if together else rows
 
 
 def _rounds(divisor: float) -> bool:
@@ -96,12 +111,12 @@ def _rounds(divisor: float) -> bool:
     return math.frexp(divisor)[0] != 0.5
 
 
-def values_and_gradients(sample: Sample, clip: Clip, points: Tensor) -> tuple[Tensor, Tensor]:
+def values_and_gradients(sample: Sample, loss: OfResiduals, points: Tensor) -> tuple[Tensor, Tensor]:
     """Loss and gradient of one loss at many lines.
 
     Args:
         sample: The data.
-        clip: The loss.
+        loss: The loss.
         points: (weight, bias), shape (K, 2).
 
     Returns:
@@ -109,40 +124,37 @@ def values_and_gradients(sample: Sample, clip: Clip, points: Tensor) -> tuple[Te
     """
     values, gradients = points.new_empty(len(points)), torch.empty_like(points)
     if sample.n > BLOCK:
-        long = LongSample(sample, [clip] * len(points))
+        long = LongSample(sample, [loss] * len(points))
         long(points[:, :1], points[:, 1:], gradients.T)
-        for _ in long.values_in_slices(clip, points, values):
+        for _ in long.values_in_slices(loss, points, values):
             pass
         return values, gradients
-    for _ in values_in_slices(sample, clip, points, values):
+    for _ in values_in_slices(sample, loss, points, values):
         pass
     rows = max(1, BLOCK // (2 * sample.n))
     for k in range(0, len(points), rows):
         weight, bias = points[k : k + rows].T.unsqueeze(-1)
-        part = RowGradients(sample, [clip] * len(weight), points.dtype)
+        part = RowGradients(sample, [loss] * len(weight), points.dtype)
         part(weight, bias, gradients[k : k + rows].T)
     return values, gradients
 
 
-def values_in_slices(sample: Sample, clip: Clip, points: Tensor, out: Tensor) -> Iterator[float]:
+def values_in_slices(sample: Sample, loss: OfResiduals, points: Tensor, out: Tensor) -> Iterator[float]:
     """The losses alone, of many lines, pausing between slices of a millisecond or so.
 
     Args:
         sample: The data, at most `BLOCK`.
-        clip: The loss.
+        loss: The loss.
         points: (weight, bias), shape (K, 2).
         out: Receives the values, shape (K,).
 
     Yields:
         The share that is done, after each slice.
     """
-    divisor, bound, factor = clip
     x, y = sample.x.to(points), sample.y.to(points)
     rows = max(1, BLOCK // sample.n)
     for k in range(0, len(points), rows):
         weight, bias = points[k : k + rows].T.unsqueeze(-1)
         residual = (weight * x).add_(bias).sub_(y)
-        clipped = (residual / divisor).clamp_(-bound, bound)
-        # clipped · (residual − divisor · clipped / 2)
-        out[k : k + rows] = residual.sub_(clipped, alpha=divisor / 2).mul_(clipped).mean(-1).mul_(factor)
+        out[k : k + rows] = loss.values(residual).mean(-1)
         yield min(1.0, (k + rows) / len(points))

@@ -17,7 +17,7 @@ class Sample:
         x: Shape (n,).
         y: Shape (n,).
         n: Number of pairs, ≥ 1.
-        fits: See `gradwidgets.core.regression.line_fits.robust_fit`.
+        fits: See `gradwidgets.core.regression.line_fits.best_fit`.
     """
 
     def __init__(self, x: object, y: object) -> None:
@@ -36,8 +36,8 @@ class Sample:
         if len(self.x) != len(self.y):
             raise ValueError(f"x and y must have the same length; got {len(self.x)} and {len(self.y)}")
         self.n = len(self.x)
-        # Lines already fitted, by the threshold of their loss.
-        self.fits: dict[float, tuple[float, float]] = {}
+        # Lines already fitted, by loss or by the threshold of a clipped one.
+        self.fits: dict[object, tuple[float, float]] = {}
 
     def same_as(self, other: "Sample") -> bool:
         """Whether both hold the same numbers in the same order."""

@@ -53,7 +53,7 @@ def playground_layout(count: int, width: float, height: float, with_data: bool) 
     """Lay out `count` maps beside the data and the loss curves.
 
     Args:
-        count: Number of maps, 1 to 4.
+        count: Number of maps, 1 or more.
         width: Figure width in CSS pixels.
         height: Figure height in CSS pixels.
         with_data: Whether there is data to plot.
@@ -62,7 +62,7 @@ def playground_layout(count: int, width: float, height: float, with_data: bool) 
     left, right, top, bottom = 47 * scale, 13 * scale, 21 * scale, 33 * scale
     between, gutter, plot_gap = 7 * scale, 47 * scale, 40 * scale
     columns = 1 if count == 1 else 2
-    rows = 1 if count <= 2 else 2
+    rows = -(-count // columns)
     side = min(0.42 * width, max(0.30 * width, 165 * scale))
     map_area = width - left - gutter - side - right
     map_width = (map_area - between * (columns - 1)) / columns

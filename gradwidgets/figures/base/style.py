@@ -16,6 +16,8 @@ from matplotlib import colormaps, rc_context, rcParamsDefault
 from matplotlib.colors import to_hex, to_rgb
 from matplotlib.typing import ColorType
 
+from gradwidgets.core.regression.losses import LOSSES
+
 _OURS = ("agg.", "axes.", "figure.", "font.", "grid.", "image.", "legend.", "lines.", "markers.", "mathtext.", "patch.",
          "path.", "savefig.", "text.", "xtick.", "ytick.")  # fmt: skip
 _RC = {
@@ -136,15 +138,17 @@ DARK = Style(
 )
 STYLES = {"light": LIGHT, "dark": DARK}
 
-# No two of the playground's losses have one line style. SmoothL1's dashes lie over Huber's line, where the two are one.
-# A loss keeps its colour in every picture, and its line wherever it has others beside it; those not named here take the
-# spare ones in turn.
-_OKABE_ITO = {
-    "MSE": ("#0072b2", (0, (7.0, 1.4))),
-    "L1": ("#d55e00", (0, (4.0, 1.4, 1.0, 1.4))),
-    "Huber": ("#009e73", "-"),
-    "SmoothL1": ("#cc79a7", (0, (2.2, 1.6))),
-}
+# In the order of `LOSSES`, Okabe and Ito's colours; no two have one line style. The fourth one's dashes lie over the
+# third one's line, where Huber and SmoothL1 are one. A loss keeps its colour in every picture, and its line wherever it
+# has others beside it; what is not in the list takes the spare ones in turn.
+_OF_LOSSES = (
+    ("#0072b2", (0, (7.0, 1.4))),
+    ("#d55e00", (0, (4.0, 1.4, 1.0, 1.4))),
+    ("#009e73", "-"),
+    ("#cc79a7", (0, (2.2, 1.6))),
+    ("#e69f00", (0, (1.0, 1.2))),
+    ("#56b4e9", (0, (7.0, 1.4, 1.0, 1.4, 1.0, 1.4))),
+)
 _SPARE = (("#0072b2", "-"), ("#e69f00", "-"), ("#56b4e9", "-"))
 
 
@@ -152,10 +156,11 @@ def loss_line(name: str, position: int, style: Style = LIGHT, *, alone: bool = F
     """Return colour and line style of a loss.
 
     Args:
-        name: The loss; the four of the playground have lines of their own.
+        name: The loss; the playground's have lines of their own.
         position: Its place among the losses shown, for any other name.
         style: The theme.
         alone: Whether it is the only one shown: then there is nothing that dashes would tell it from.
     """
-    color, dashes = _OKABE_ITO.get(name, _SPARE[position % len(_SPARE)])
+    lines = dict(zip(LOSSES, _OF_LOSSES, strict=False))
+    color, dashes = lines.get(name, _SPARE[position % len(_SPARE)])
     return style.shown(color), "-" if alone else dashes

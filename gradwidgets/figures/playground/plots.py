@@ -99,7 +99,7 @@ class DataPlot:
         label_axes(axes, style, layout, "x", "y", pad=0)
         self._ends = np.array(_padded(x))
         self.lines = named_lines(axes, names, style, layout)
-        figure.legend(
+        legend = figure.legend(
             handles=[
                 Line2D(
                     [],
@@ -123,6 +123,10 @@ class DataPlot:
             borderpad=0,
             borderaxespad=0,
         )
+        end = legend.get_window_extent().x1 + 2 * layout.scale
+        if end > figure.bbox.x1:  # too long for its column: it ends with the picture and begins further left
+            left, middle = layout.legend
+            legend.set_bbox_to_anchor((left - (end - figure.bbox.x1) / figure.bbox.width, middle))
 
     def move(self, name: str, fit: tuple[float, float] | None) -> None:
         """Change a fitted line.

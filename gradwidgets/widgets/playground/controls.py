@@ -7,6 +7,7 @@ from functools import partial
 import ipywidgets as widgets
 
 from gradwidgets.core import LOSSES, OPTIMIZERS
+from gradwidgets.core.regression.losses import THRESHOLDS
 from gradwidgets.widgets.controls import (
     WIDTH,
     Check,
@@ -17,9 +18,8 @@ from gradwidgets.widgets.controls import (
     Point,
     Scrubber,
     Toggles,
-    log_stops,
 )
-from gradwidgets.widgets.playground import rules
+from gradwidgets.widgets.playground import rules, thresholds
 from gradwidgets.widgets.playground.presets import PRESETS
 
 _STEPS = (
@@ -54,8 +54,7 @@ def make_controls(panel) -> tuple[dict[str, Control], widgets.VBox, Looks]:
         ),
         *rules.controls(make),
         make[Number]("steps", "how many steps are made", _STEPS),
-        make[Number]("delta", "Huber: residuals beyond delta count linearly", log_stops(0.01, 10, 20)),
-        make[Number]("beta", "SmoothL1: residuals beyond beta count linearly", log_stops(0.01, 10, 20)),
+        *thresholds.controls(make),
         make[Point]("start", "where the descent starts; or click on a map, or drag"),
         make[Toggles]("losses", "which losses are shown", tuple(LOSSES)),
         make[Check]("arrows", "the field of negative gradients over the maps", width="74px"),
@@ -78,8 +77,7 @@ def make_controls(panel) -> tuple[dict[str, Control], widgets.VBox, Looks]:
             *(by_name[name] for name in names if not isinstance(by_name[name], Check)),
             row(*(name for name in names if isinstance(by_name[name], Check)), "arrows"),
             by_name["steps"],
-            by_name["delta"],
-            by_name["beta"],
+            *(by_name[name] for name in THRESHOLDS),
             by_name["start"],
             by_name["losses"],
             by_name["step"],

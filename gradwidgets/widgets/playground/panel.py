@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from traitlets import TraitError, validate
 
 from gradwidgets.core import LOSSES, OBJECTIVES, OPTIMIZERS, Stability, SurfaceGrid, Trajectory, script
+from gradwidgets.core.regression.losses import AT_FIRST, THRESHOLDS
 from gradwidgets.core.results.slices import Slices
 from gradwidgets.figures.base.style import STYLES
 from gradwidgets.figures.playground.figure import PlaygroundFigure, Run
@@ -19,14 +20,13 @@ from gradwidgets.widgets.kernel.as_usual import as_usual
 from gradwidgets.widgets.panel.making import whole_or_nothing
 from gradwidgets.widgets.panel.panel import Panel
 from gradwidgets.widgets.panel.prediction import Asked, Mark
-from gradwidgets.widgets.panel.traits import Flag, OneOf, Pair, Real, SomeOf, Whole
-from gradwidgets.widgets.playground import guess, rules, words
+from gradwidgets.widgets.panel.traits import Flag, OneOf, Pair, SomeOf, Whole
+from gradwidgets.widgets.playground import guess, rules, thresholds, words
 from gradwidgets.widgets.playground.controls import make_controls
 from gradwidgets.widgets.playground.picture import axes_order, maps_of, parts_of, runs_of
 from gradwidgets.widgets.playground.presets import PRESETS
 from gradwidgets.widgets.playground.problem import YOURS, Problems, Result, Settings
 
-_LOSSES = tuple(LOSSES)
 _FEW = 12  # points of somebody's own data that a call spells out
 
 
@@ -57,7 +57,7 @@ class OptimizerPlayground(Panel):
         maximize: Whether to climb instead.
         steps: Number of steps, 0 to 100,000.
         start: Where the descent starts, in the order of the objective's parameters: (weight, bias).
-        losses: Which of the four losses are shown.
+        losses: Which losses are shown, of `gradwidgets.core.LOSSES`; at first torch's four.
         delta: Where Huber's loss turns from quadratic to linear.
         beta: The same for SmoothL1.
         arrows: Whether the maps carry the field of negative gradients.
@@ -83,9 +83,8 @@ class OptimizerPlayground(Panel):
     locals().update(rules.traits(lr=0.1))  # lr, momentum, betas …: a trait for every setting of every rule
     steps = Whole(100, low=0, high=100_000).tag(setting=True)
     start = Pair((6.0, -3.0)).tag(setting=True)
-    losses = SomeOf(_LOSSES, _LOSSES).tag(setting=True)
-    delta = Real(1.0, low=0, high=1e6, above=True).tag(setting=True)
-    beta = Real(1.0, low=0, high=1e6).tag(setting=True)
+    losses = SomeOf(AT_FIRST, tuple(LOSSES)).tag(setting=True)
+    locals().update(thresholds.traits())  # delta and beta: a trait for every setting that a loss has
     arrows = Flag(False).tag(setting=True)
     dataset = OneOf("article", lambda self: self._problems.names).tag(setting=True)
     step = Whole(None, low=0, high=100_000, allow_none=True).tag(setting=True)
@@ -155,14 +154,14 @@ class OptimizerPlayground(Panel):
 
     def _snapshot(self) -> Settings:
         optimizer = rules.rule_of(self)
-        return Settings(self.dataset, self.losses, self.delta, self.beta, optimizer, self.steps, self.start)
+        return Settings(self.dataset, self.losses, thresholds.chosen(self), optimizer, self.steps, self.start)
 
     def _suitable_lr(self, dataset: str, optimizer: str | None = None) -> float:
         rule = OPTIMIZERS[optimizer or self.optimizer](lr=0.1)
         with as_usual():
             problem = self._problems[dataset]
             start = problem.base.start
-            return problem.suitable_lr(Settings(dataset, self.losses, self.delta, self.beta, rule, 0, start))
+            return problem.suitable_lr(Settings(dataset, self.losses, thresholds.chosen(self), rule, 0, start))
 
     def _suited(self, dataset: str, optimizer: str, now: tuple[str, str]) -> dict[str, object]:
         """The settings that come with a problem or a rule: a start and a learning rate that suit it.
@@ -258,7 +257,7 @@ class OptimizerPlayground(Panel):
         for name in controls:
             self._show_control(name)
         fits = self._problems[self.dataset].fits_data
-        for name in ("delta", "beta", "losses"):
+        for name in (*THRESHOLDS, "losses"):
             controls[name].enable(fits, "" if fits else "only where a line is fitted to data")
         excluded = "torch allows no dampening with Nesterov momentum" if self.nesterov else ""
         controls["dampening"].enable(not self.nesterov, excluded)

@@ -9,6 +9,7 @@ import torch
 
 from gradwidgets.core import (
     DATASETS,
+    LOSSES,
     OBJECTIVES,
     Objective,
     Optimizer,
@@ -39,8 +40,7 @@ class Settings:
 
     dataset: str
     losses: tuple[str, ...]
-    delta: float
-    beta: float
+    thresholds: tuple[tuple[str, float], ...]  # (name, value) of every setting that a loss has
     optimizer: Optimizer
     steps: int
     start: tuple[float, float]
@@ -112,8 +112,8 @@ class Problem:
     def _keys(self, settings: Settings) -> list[tuple]:
         if not self.fits_data:
             return [(self.base.name,)]
-        thresholds = {"Huber": {"delta": settings.delta}, "SmoothL1": {"beta": settings.beta}}
-        return [(loss, *thresholds.get(loss, {}).items()) for loss in settings.losses]
+        own = {loss: [one for one in settings.thresholds if one[0] == LOSSES[loss].setting] for loss in settings.losses}
+        return [(loss, *found) for loss, found in own.items()]
 
     def _objective(self, key: tuple) -> Objective:
         if key not in self._objectives:
@@ -179,8 +179,9 @@ class Problem:
     def suitable_lr(self, settings: Settings) -> float:
         """Return a learning rate that shows a descent: 0.1, or half the largest stable one where that is less."""
         objectives = self.objectives(settings)
-        # MSE is the steepest and its minimum the cheapest: with it, the others need not be asked.
-        asked = [objectives["MSE"]] if "MSE" in objectives else [o for o in objectives.values() if o.smooth]
+        # The mean square is the steepest and its minimum the cheapest: with it, the others need not be asked.
+        square = [o for o in objectives.values() if isinstance(o, Regression) and o.square]
+        asked = square or [o for o in objectives.values() if o.smooth]
         found = [stability_at_minimum(objective, replace(settings.optimizer, lr=0.1)) for objective in asked]
         limits = [stable.lr_limit for stable in found if stable is not None and stable.lr_limit]
         return float(f"{min([0.1, *(limit / 2 for limit in limits)]):.1g}")

@@ -104,8 +104,8 @@ thresholds = st.one_of(st.sampled_from([1.0, 0.5, 2.0]), st.floats(0.01, 5))
 def test_every_setting_is_torchs_bit_for_bit(xy, optimizer, name, delta, beta, start):
     x, y = (torch.tensor(column, dtype=torch.float64) for column in xy)
     begin = torch.tensor(start, dtype=torch.float64)
-    four = regressions(x, y, delta=delta, beta=beta)
-    path = descend_each(four, SGD(**optimizer), begin, 200)[name]
+    all_losses = regressions(x, y, losses=LOSSES, delta=delta, beta=beta)
+    path = descend_each(all_losses, SGD(**optimizer), begin, 200)[name]
     points, losses, gradients = torch_run(torch_line(x, y, name, delta=delta, beta=beta), begin, 200, **optimizer)
     finite = points.isfinite().all(-1) & (points.abs() < 1e150).all(-1) & losses.isfinite()
     until = 201 if bool(finite.all()) else int((~finite).to(torch.uint8).argmax())

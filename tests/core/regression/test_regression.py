@@ -52,7 +52,7 @@ def test_shapes_of_points(article, loss):
     assert f((1, 2)).dtype == torch.float64
 
 
-@pytest.mark.parametrize("loss", ["MSE", "Huber", "SmoothL1"])
+@pytest.mark.parametrize("loss", ["MSE", "Huber", "SmoothL1", "LogCosh"])
 def test_hessian_is_the_slope_of_the_gradient(article, loss):
     f = regression(*article, loss, delta=0.7, beta=0.3)
     at = torch.tensor([1.1, 2.2], dtype=torch.float64)

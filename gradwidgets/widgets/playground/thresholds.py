@@ -1,0 +1,34 @@
+"""From the losses in `LOSSES` to the playground's traits and controls: no loss is named here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from traitlets import TraitType
+
+from gradwidgets.core.regression.losses import THRESHOLDS
+from gradwidgets.widgets.controls import Control, Number, log_stops
+from gradwidgets.widgets.panel.traits import Real
+
+
+def traits() -> dict[str, TraitType]:
+    """A trait for every setting that a loss has."""
+    return {
+        name: Real(one.default, low=one.range[0], high=one.range[1], above=not one.may_be_zero).tag(setting=True)
+        for name, one in THRESHOLDS.items()
+    }
+
+
+def controls(make: Mapping[type, Any]) -> list[Control]:
+    """A control for every such setting.
+
+    Args:
+        make: Kind → what makes a control of that kind.
+    """
+    return [make[Number](name, one.meaning, log_stops(*one.stops, 20)) for name, one in THRESHOLDS.items()]
+
+
+def chosen(panel: object) -> tuple[tuple[str, float], ...]:
+    """The panel's values of them, by name."""
+    return tuple((name, getattr(panel, name)) for name in THRESHOLDS)
