@@ -13,6 +13,7 @@ from gradwidgets.core.layers.axes.mixing import mixed_in
 from gradwidgets.core.layers.axes.scrambled import place_of, scrambles
 from gradwidgets.core.layers.axes.unread import PICKS, unread_in
 from gradwidgets.core.layers.causes.asked import without_asked
+from gradwidgets.core.layers.causes.copies import copies_in
 from gradwidgets.core.layers.causes.drawn import drawn_in
 from gradwidgets.core.layers.causes.following import cuts_of, stops_of
 from gradwidgets.core.layers.causes.in_place import told_in_place
@@ -30,6 +31,7 @@ from gradwidgets.core.layers.misuse.lone_softmax import LONE, with_line
 from gradwidgets.core.layers.misuse.loss_views import of_order, views_in
 from gradwidgets.core.layers.misuse.misused import LOOKED_AT, of_axes, of_graph
 from gradwidgets.core.layers.misuse.operation import Operation
+from gradwidgets.core.layers.misuse.own_backwards import own_backwards, own_functions
 from gradwidgets.core.layers.misuse.place_codes import place_codes, sums_of
 from gradwidgets.core.layers.misuse.repeated import repeated_in
 from gradwidgets.core.layers.misuse.softmax_axes import AXIS
@@ -52,6 +54,7 @@ from gradwidgets.core.layers.preflight import Glance, Look
 from gradwidgets.core.layers.preflight.reading import left_out, named_tensors
 from gradwidgets.core.layers.recurrent.time_gradients import gradients_along_time
 from gradwidgets.core.layers.recurrent.unread_states import unread_states
+from gradwidgets.core.layers.recurrent.unused_states import unused_states
 from gradwidgets.core.layers.summary import Measured, summarise
 from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.subject.collection import NoCollection
@@ -143,6 +146,7 @@ def _told_by_further_passes(subject: Subject, found: Measured) -> Measured:
         found.operations += left_out(unread_in)(subject, found.output, found.picks)
         found.operations += left_out(ahead_in)(subject)
     found.output = None
+    found.operations += left_out(own_backwards)(subject, found.own) if found.own else []
     if found.draws:
         found.drawn = drawn_in(subject)
     if found.half:
@@ -165,6 +169,8 @@ def _told_by_further_passes(subject: Subject, found: Measured) -> Measured:
     found.operations = [with_line(subject, one) if one.name in (LONE, AXIS) else one for one in found.operations]
     reached = {key: norms[2] is not None and found.numbers[norms[2]][0] != 0 for key, norms in found.norms.items()}
     found.operations += left_out(unread_states)(found.rows, reached)
+    gradients = {key: None if norms[2] is None else found.numbers[norms[2]][0] for key, norms in found.norms.items()}
+    found.operations += left_out(unused_states)(subject, found.rows, gradients)
     found.operations += [*left_out(repeated_in)(subject.model), *left_out(kernels_in)(found.rows)]
     if found.graph is not None:
         found.operations += left_out(linear_chains)(subject.model, found.graph)
@@ -219,9 +225,12 @@ def _measure(subject: Subject, look: Look | Glance) -> Measured:
     if look.looks:
         seen.output, seen.views = output, (*tracked.views(), *look.taken())
         seen.operations += operations
+        sizes = {key: watch.numbers[norms[1]][0] for key, norms in watch.norms.items()}
+        seen.operations += left_out(copies_in)(rows, sizes, gradients, graph)
         seen.scrambling = [*(one for one in look.taken() if scrambles(*one)), *tracked.scrambling()]
         seen.turned = left_out(views_in)(*compared)
         seen.half = tracked.is_half()
+        seen.own = left_out(own_functions)(tracked.nodes())
         seen.draws = look.drew()
         seen.sums = sums
         seen.picks = left_out(tracked.picks)(PICKS)

@@ -62,6 +62,7 @@ class Measured:
         added: Sums in which a code of places may be added.
         picks: Shapes of what the model picks some of.
         same: What it gives for samples that it does not tell apart.
+        own: Somebody's own functions that took part, with a backward of their own.
     """
 
     rows: list[Row]
@@ -92,6 +93,7 @@ class Measured:
     added: list[Sum] = field(default_factory=list)
     picks: list[tuple[int, ...]] = field(default_factory=list)
     same: Same | None = None
+    own: list[type] = field(default_factory=list)
 
     @cached_property
     def zeros(self) -> list[Row]:

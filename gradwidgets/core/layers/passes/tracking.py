@@ -148,6 +148,10 @@ class Tracked:
         """The operations of the loss itself."""
         return [n for n, v in self._vertex.items() if self._call[v] is None]
 
+    def nodes(self) -> list[Node]:
+        """All operations."""
+        return list(self._vertex)
+
     def is_half(self) -> bool:
         """Whether something is computed in half precision, whose smallest number is 6e−8."""
         return any(meta.dtype is torch.float16 for node in self._vertex for meta in node._input_metadata[:1])

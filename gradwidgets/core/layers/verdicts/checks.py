@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from gradwidgets.core.layers.causes.copies import MODULES
 from gradwidgets.core.layers.passes.stats import LayerFlow, LayerStats
 from gradwidgets.core.layers.preflight.losses.first import follows
 from gradwidgets.core.layers.verdicts.attention import even
@@ -195,6 +196,7 @@ _EXPLAINS = {
     "flat_loss": ("no_gradient", "vanishing", "cliff", "same output"),
     "constant_loss": ("no_gradient", "vanishing", "cliff"),
     "no_gradient": ("detached_loss",),
+    "variance": ("cliff",),
     "softmax axis": ("targets seen",),
     "half overflow": ("no_gradient", "same output", "half underflow"),
 }
@@ -271,11 +273,27 @@ def _without_consequences(found: list[Finding], judged: Judged) -> list[Finding]
     gone = {name for cause, those in _EXPLAINS.items() if cause in names for name in those}
     if "softmax axis" in names:  # where the shares are summed along that very axis, no gradient comes to their scores
         found = [one for one in found if not (one.name == "cliff" and "softmax" in str(one.evidence["at"]))]
+    found = _beside_copies(found, judged)
     gone |= {"term_without_gradient"} if judged.flow.stops else set()  # it is said where nothing comes back
     same = judged.flow.same
     if same is not None and not same.is_padding and _has_cause(found):
         gone.add("same output")
     return [one for one in found if one.name not in gone]
+
+
+def _beside_copies(found: list[Finding], judged: Judged) -> list[Finding]:
+    """Without what follows from modules that are copies: what weighs them gets no gradient, as they are one."""
+    copies = [one for one in found if one.name == MODULES]
+    if not copies:
+        return found
+    by_softmax = [one for one in found if one.name == "cliff" and "softmax" in str(one.evidence["at"])]
+    if copies[0].severity == "info":
+        return [one for one in found if one not in (by_softmax or copies)]
+    begun = {layer.name for _, layer in judged.trained if layer.weight_norm == 0}
+    gates = [
+        one for one in found if one.name in ("no_gradient", "units alike") and set(one.evidence["layers"]) <= begun
+    ]
+    return [one for one in found if one not in (*by_softmax, *gates)]
 
 
 def _has_cause(found: list[Finding]) -> bool:

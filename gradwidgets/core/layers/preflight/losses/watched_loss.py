@@ -14,9 +14,11 @@ from gradwidgets.core.layers.preflight.losses import (
     cosines,
     derivatives,
     dimensions,
+    dropped,
     first,
     given,
     labels,
+    normed,
     padded,
     self_pairs,
     signs,
@@ -26,9 +28,11 @@ from gradwidgets.core.layers.preflight.losses.call import OUTPUT, TARGET, Call
 from gradwidgets.core.layers.preflight.losses.value.bounded import Bounded
 from gradwidgets.core.layers.preflight.losses.value.constant import DETACHED, constant, owns_its_loss
 from gradwidgets.core.layers.preflight.losses.value.flat import FLAT
+from gradwidgets.core.layers.preflight.losses.value.itself import Itself
 from gradwidgets.core.layers.preflight.losses.value.summed import summed
 from gradwidgets.core.layers.preflight.losses.value.terms import TERM, Terms
 from gradwidgets.core.layers.preflight.losses.value.values_only import ValueTerms
+from gradwidgets.core.layers.preflight.losses.variances import Variances
 from gradwidgets.core.layers.preflight.reading import left_out, named_tensors
 from gradwidgets.core.results.finding import Finding
 
@@ -49,6 +53,8 @@ _OPERATORS = (
 )
 _ARITHMETIC = frozenset(_SUBTRACTS) | frozenset(_OPERATORS.split())
 _SUMS = ("add", "__add__", "__radd__")
+_OF_CLASSES = ("cross_entropy", "binary_cross_entropy_with_logits")
+_COMPARES = frozenset((*_BY_NUMBER, *_SUBTRACTS, *_OF_CLASSES))
 _PICKS = ("gather", "take_along_dim", "index_select", "__getitem__", "take")
 _WIDENS = ("unsqueeze", "__getitem__", "view", "reshape", "expand", "unflatten")
 BACKWARD = (
@@ -118,6 +124,7 @@ class LossCall(TorchFunctionMode):
         self._pairs, self._terms = self_pairs.Pairs(), Terms(self._output)
         self._values = ValueTerms(self._output)
         self._transforms, self._bounded = derivatives.Transforms(), Bounded()
+        self._variances, self._itself = Variances(), Itself(names)
         for tensor in self._output:
             self._mark(tensor, OUTPUT)
         for _, tensor in named_tensors(targets, "targets"):
@@ -188,7 +195,7 @@ class LossCall(TorchFunctionMode):
             found += self._in_graph(loss)
         if not reaches and not any(one.name == labels.CONSTANT for one in found):
             held = constant(loss, self._output, self._targets, again)
-            found += self._bounded.told_in(held, (labels.CONSTANT, FLAT))
+            found += self._itself.told_in(self._bounded.told_in(held, (labels.CONSTANT, FLAT)))
         if any(_is_same(one, loss) for one in self._back):
             found.append(
                 Finding(derivatives.WENT_BACK, "error", BACKWARD, {"backward": len(self._back), "most": 0}, action=ONCE)
@@ -225,6 +232,10 @@ class LossCall(TorchFunctionMode):
         found = [one for check in _CHECKS.get(call.name, ()) for one in left_out(check)(call)]
         self._say(found)
         self._refuse(call, found)
+        self._say(left_out(self._variances.see)(call))
+        if call.name in _COMPARES:
+            self._itself.see(call)
+            self._say(left_out(dropped.of_last)(call))
         if call.name in ("cross_entropy", "nll_loss") and not found:
             self._say(left_out(first.of_size)(call, self._names))
         if call.name in ("cross_entropy", "nll_loss") and self._padding:
@@ -244,7 +255,8 @@ class LossCall(TorchFunctionMode):
     def _scale(self, call: Call) -> None:
         if not self._scale_read and call.pair is not None:
             self._scale_read = True  # of the first comparison: others may be of parts that are scaled by themselves
-            self._say([*left_out(compared.of_scale)(call), *left_out(compared.of_reach)(call)])
+            found = [*left_out(compared.of_reach)(call), *left_out(normed.of_norm)(call)]
+            self._say([*left_out(compared.of_scale)(call), *found])
 
     def _say(self, findings: list[Finding]) -> None:
         for one in findings:
