@@ -13,13 +13,13 @@ from gradwidgets.core.layers.axes.mixing import mixed_in
 from gradwidgets.core.layers.axes.scrambled import place_of, scrambles
 from gradwidgets.core.layers.axes.unread import PICKS, unread_in
 from gradwidgets.core.layers.causes.asked import without_asked
-from gradwidgets.core.layers.causes.copies import copies_in
 from gradwidgets.core.layers.causes.drawn import drawn_in
 from gradwidgets.core.layers.causes.following import cuts_of, stops_of
 from gradwidgets.core.layers.causes.in_place import told_in_place
 from gradwidgets.core.layers.causes.same_outputs import same_in
 from gradwidgets.core.layers.causes.smoothing import smoothed_in
 from gradwidgets.core.layers.causes.softmax_rows import SOFTMAX
+from gradwidgets.core.layers.causes.stay_alike import copies_in
 from gradwidgets.core.layers.causes.unlisted import unlisted, with_makers
 from gradwidgets.core.layers.causes.zeroed import drops_all, zeroed_in
 from gradwidgets.core.layers.misuse.added_masks import added_masks, may_add_masks

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from gradwidgets.core.layers.causes.copies import MODULES
+from gradwidgets.core.layers.causes.stay_alike import MODULES
 from gradwidgets.core.layers.passes.stats import LayerFlow, LayerStats
 from gradwidgets.core.layers.preflight.losses.first import follows
 from gradwidgets.core.layers.verdicts.attention import even

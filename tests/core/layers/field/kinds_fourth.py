@@ -6,7 +6,7 @@ import copy
 
 import torch
 from torch import nn
-from torch.distributions import Normal
+from torch.distributions import Categorical, Normal
 from torch.nn import functional as F
 
 from tests.core.layers.field.case import Case, Runs, classes, one_of, through
@@ -345,168 +345,87 @@ def by_own_weights():
     return model, torch.randn(48, 7), torch.randn(48, 2), F.mse_loss
 
 
+def ratios(how):
+    """PPO, whose old logarithm of the chance is detached, made anew with a gradient, or the new one itself."""
+
+    def loss(logits, given):
+        actions, gains = given
+        new = Categorical(logits=logits).log_prob(actions)
+        old = new.detach() if how == "detached" else Categorical(logits=logits).log_prob(actions)
+        ratio = new.exp() / old.exp() if how == "divided" else torch.exp(new - old)
+        bonus = Categorical(logits=logits).entropy().mean()
+        return -torch.min(ratio * gains, ratio.clamp(0.8, 1.2) * gains).mean() - 0.01 * bonus
+
+    return through(6, 32, 5, act=nn.Tanh), torch.randn(48, 6), (classes(48, 5), torch.randn(48)), loss
+
+
+def own_labels(kind):
+    """Labels that are the output's own largest; in the sound ones beside a term of the targets, or without targets."""
+
+    def loss(o, y):
+        own = F.cross_entropy(o, o.softmax(1).argmax(1))
+        return own + F.cross_entropy(o, y) if kind == "beside" else own
+
+    return through(9, 32, 5), torch.randn(40, 9), None if kind == "no targets" else classes(40, 5), loss
+
+
+def margins(kind):
+    """Hinges by hand, and a contrast of pairs, whose labels are 0 and 1 by rights."""
+
+    def loss(o, y):
+        if kind == "pairs":
+            far = (o[:, 0] - o[:, 1]).abs()
+            return (y * far**2 + (1 - y) * F.relu(1 - far) ** 2).mean()
+        y = 2 * y - 1 if kind == "signs" else y
+        short = 1 - y * o[:, 0]
+        return F.relu(short).sum() / len(y) if kind == "relu" else short.clamp(min=0).pow(2).mean()
+
+    return through(9, 32, 2), torch.randn(60, 9), classes(60, 2).float(), loss
+
+
 FOURTH_SICK = (
-    Case(
-        "a cell without its state",
-        "h not handed on, all states read",
-        lambda: steps_of_a_cell(False, True),
-        one_of("unused state"),
-        ("cell", "weight_hh", "9 calls", "hand"),
-    ),
-    Case(
-        "a cell of the last step",
-        "h not handed on",
-        lambda: steps_of_a_cell(False),
-        one_of("unused state"),
-        ("cell", "weight_hh", "9 calls", "last", "hand"),
-    ),
-    Case(
-        "step by step without state",
-        "nn.RNN, one step a call",
-        lambda: step_by_step(False),
-        one_of("unused state"),
-        ("rnn", "weight_hh_l0", "12 calls", "hand"),
-    ),
-    Case(
-        "the forward half at its first step",
-        "out[:, 0] of both ways",
-        lambda: both_ways(lambda y, _: y[:, 0]),
-        one_of("unused state"),
-        ("weight_hh_l1", "one step", "h_n"),
-    ),
-    Case(
-        "the backward half at its first step",
-        "out[:, -1] of both ways",
-        lambda: both_ways(lambda y, _: y[:, -1]),
-        one_of("unused state"),
-        ("weight_hh_l1_reverse", "one step", "h_n"),
-    ),
-    Case(
-        "a batch norm last",
-        "targets of 20 ± 5",
-        lambda: normed_output(nn.BatchNorm1d(3, affine=False), 20 + 5 * torch.randn(64, 3), 3),
-        one_of("out_of_reach"),
-        ("batch_norm", "mean 0", "20"),
-    ),
-    Case(
-        "a layer norm last",
-        "targets of 50 ± 10",
-        lambda: normed_output(nn.LayerNorm(4, elementwise_affine=False), 50 + 10 * torch.randn(64, 4), 4),
-        one_of("out_of_reach"),
-        ("layer_norm", "mean 0"),
-    ),
+    Case("a cell without its state", "h not handed on, all states read", lambda: steps_of_a_cell(False, True), one_of("unused state"), ("cell", "weight_hh", "9 calls", "hand")),
+    Case("a cell of the last step", "h not handed on", lambda: steps_of_a_cell(False), one_of("unused state"), ("cell", "weight_hh", "9 calls", "last", "hand")),
+    Case("step by step without state", "nn.RNN, one step a call", lambda: step_by_step(False), one_of("unused state"), ("rnn", "weight_hh_l0", "12 calls", "hand")),
+    Case("the forward half at its first step", "out[:, 0] of both ways", lambda: both_ways(lambda y, _: y[:, 0]), one_of("unused state"), ("weight_hh_l1", "one step", "h_n")),
+    Case("the backward half at its first step", "out[:, -1] of both ways", lambda: both_ways(lambda y, _: y[:, -1]), one_of("unused state"), ("weight_hh_l1_reverse", "one step", "h_n")),
+    Case("a batch norm last", "targets of 20 ± 5", lambda: normed_output(nn.BatchNorm1d(3, affine=False), 20 + 5 * torch.randn(64, 3), 3), one_of("out_of_reach"), ("batch_norm", "mean 0", "20")),
+    Case("a layer norm last", "targets of 50 ± 10", lambda: normed_output(nn.LayerNorm(4, elementwise_affine=False), 50 + 10 * torch.randn(64, 4), 4), one_of("out_of_reach"), ("layer_norm", "mean 0")),
     Case("a functional norm last", "F.layer_norm", functional_norm, one_of("out_of_reach"), ("layer_norm", "mean 0")),
-    Case(
-        "branches that are copies", "deepcopy", lambda: branches(True), one_of("modules alike"), ("parts.low", "same")
-    ),
-    Case(
-        "branches behind a gate of zeros",
-        "deepcopy and a zero gate",
-        lambda: branches(True, "zero"),
-        one_of("modules alike"),
-        ("parts.low", "same"),
-    ),
-    Case(
-        "twin critics that are one",
-        "deepcopy",
-        lambda: two_critics(True),
-        one_of("modules alike"),
-        ("first", "second", "same"),
-    ),
-    Case(
-        "queries all zero",
-        "no places",
-        lambda: queries(torch.zeros(1, 6, 16)),
-        one_of("rows alike"),
-        ("queries", "6", "same"),
-    ),
-    Case(
-        "queries all one",
-        "no places",
-        lambda: queries(torch.ones(4, 16)),
-        one_of("rows alike"),
-        ("queries", "4", "same"),
-    ),
-    Case(
-        "logits dropped",
-        "F.dropout last",
-        lambda: dropped_last("function"),
-        one_of("dropout last"),
-        ("last", "p = 0.3"),
-    ),
-    Case(
-        "readings dropped",
-        "nn.Dropout before Flatten",
-        lambda: dropped_last("flattened"),
-        one_of("dropout last"),
-        ("last", "p = 0.2"),
-    ),
+    Case("branches that are copies", "deepcopy", lambda: branches(True), one_of("modules alike"), ("parts.low", "same")),
+    Case("branches behind a gate of zeros", "deepcopy and a zero gate", lambda: branches(True, "zero"), one_of("modules alike"), ("parts.low", "same")),
+    Case("twin critics that are one", "deepcopy", lambda: two_critics(True), one_of("modules alike"), ("first", "second", "same")),
+    Case("queries all zero", "no places", lambda: queries(torch.zeros(1, 6, 16)), one_of("rows alike"), ("queries", "6", "same")),
+    Case("queries all one", "no places", lambda: queries(torch.ones(4, 16)), one_of("rows alike"), ("queries", "4", "same")),
+    Case("logits dropped", "F.dropout last", lambda: dropped_last("function"), one_of("dropout last"), ("last", "p = 0.3")),
+    Case("readings dropped", "nn.Dropout before Flatten", lambda: dropped_last("flattened"), one_of("dropout last"), ("last", "p = 0.2")),
     Case("keeps a twentieth", "p = 0.95", lambda: keeps(0.05), one_of("dropout"), ("95 %", "smaller p")),
     Case("its own teacher by name", "no deepcopy", lambda: teacher("named"), one_of("loss_met"), ("deepcopy",)),
     Case("its own teacher", "called twice", lambda: teacher("itself"), one_of("loss_met"), ("deepcopy",)),
-    Case(
-        "a variance by relu",
-        "gaussian_nll_loss",
-        lambda: spread(F.relu),
-        one_of("variance"),
-        ("relu", "softplus", "exp"),
-    ),
-    Case(
-        "a variance by clamp",
-        "by hand",
-        lambda: spread(lambda v: v.clamp(min=1e-4), "hand"),
-        one_of("variance"),
-        ("clamp", "softplus", "exp"),
-    ),
-    Case(
-        "a deviation by relu",
-        "Normal",
-        lambda: spread(F.relu, "normal"),
-        one_of("variance"),
-        ("relu", "softplus", "exp"),
-    ),
-    Case(
-        "a backward without a square",
-        "softsign",
-        lambda: by_own(_Softsign),
-        one_of("custom backward"),
-        ("_softsign", "finite difference"),
-    ),
-    Case(
-        "a backward of twice its size",
-        "by w",
-        by_own_weights,
-        one_of("custom backward"),
-        ("_affine", "finite difference"),
-    ),
-)
+    Case("a variance by relu", "gaussian_nll_loss", lambda: spread(F.relu), one_of("variance"), ("relu", "softplus", "exp")),
+    Case("a variance by clamp", "by hand", lambda: spread(lambda v: v.clamp(min=1e-4), "hand"), one_of("variance"), ("clamp", "softplus", "exp")),
+    Case("a deviation by relu", "Normal", lambda: spread(F.relu, "normal"), one_of("variance"), ("relu", "softplus", "exp")),
+    Case("a ratio to itself", "old not detached", lambda: ratios("anew"), one_of("term_without_gradient"), ("(kinds_fourth.py, line", "cancel", "detach")),
+    Case("a ratio of two chances", "old not detached", lambda: ratios("divided"), one_of("term_without_gradient"), ("(kinds_fourth.py, line", "cancel", "detach")),
+    Case("its own labels", "argmax of the output", lambda: own_labels("own"), one_of("moving_target"), ("cross_entropy", "targets", "not used|does not use")),
+    Case("a hinge of 0 and 1", "relu", lambda: margins("relu"), one_of("target_range"), ("0", "−1", "2 * targets − 1")),
+    Case("a squared hinge of 0 and 1", "clamp", lambda: margins("squared"), one_of("target_range"), ("0", "−1", "2 * targets − 1")),
+    Case("a backward without a square", "softsign", lambda: by_own(_Softsign), one_of("custom backward"), ("_softsign", "finite difference")),
+    Case("a backward of twice its size", "by w", by_own_weights, one_of("custom backward"), ("_affine", "finite difference")),
+)  # fmt: skip
 
 FOURTH_SOUND = (
     Case("a cell with its state", "loop", lambda: steps_of_a_cell(True)),
     Case("a cell whose states are all read", "loop", lambda: steps_of_a_cell(True, True)),
     Case("step by step with its state", "loop", lambda: step_by_step(True)),
     Case("both ways, a mean", "Conneau 2017", lambda: both_ways(lambda y, _: y.mean(1))),
-    Case(
-        "both ways, last states", "h_n", lambda: both_ways(lambda _, state: torch.cat([state[0][-2], state[0][-1]], 1))
-    ),
+    Case("both ways, last states", "h_n", lambda: both_ways(lambda _, state: torch.cat([state[0][-2], state[0][-1]], 1))),
     Case("a cell that runs once", "from zeros", lambda: one_step_only(True)),
     Case("a sequence of one step", "from zeros", lambda: one_step_only(False)),
     Case("child sums", "Tai 2015", child_sums),
-    Case(
-        "a batch norm last, targets in its size",
-        "standardised",
-        lambda: normed_output(nn.BatchNorm1d(3, affine=False), torch.randn(64, 3), 3),
-    ),
-    Case(
-        "a batch norm last that is trained",
-        "affine",
-        lambda: normed_output(nn.BatchNorm1d(3), 2 + torch.randn(64, 3), 3),
-    ),
-    Case(
-        "a layer norm last, features of a teacher",
-        "data2vec, Baevski 2022",
-        lambda: normed_output(nn.LayerNorm(6, elementwise_affine=False), F.layer_norm(torch.randn(64, 6), (6,)), 6),
-    ),
+    Case("a batch norm last, targets in its size", "standardised", lambda: normed_output(nn.BatchNorm1d(3, affine=False), torch.randn(64, 3), 3)),
+    Case("a batch norm last that is trained", "affine", lambda: normed_output(nn.BatchNorm1d(3), 2 + torch.randn(64, 3), 3)),
+    Case("a layer norm last, features of a teacher", "data2vec, Baevski 2022", lambda: normed_output(nn.LayerNorm(6, elementwise_affine=False), F.layer_norm(torch.randn(64, 6), (6,)), 6)),
     Case("copies behind a gate that differs", "Komatsuzaki 2022", lambda: branches(True, "drawn")),
     Case("branches that differ", "ResNeXt", lambda: branches(False, "drawn")),
     Case("branches that differ behind a gate of zeros", "experts", lambda: branches(False, "zero")),
@@ -521,10 +440,15 @@ FOURTH_SOUND = (
     Case("a variance by softplus", "Lakshminarayanan 2017", lambda: spread(lambda v: F.softplus(v) + 1e-4, "hand")),
     Case("a variance by exp, bounded", "Haarnoja 2018", lambda: spread(lambda v: v.clamp(-5, 2).exp())),
     Case("logarithms of spectra", "Kong 2020", loud_and_silent),
+    Case("a ratio to what is detached", "Shao 2024", lambda: ratios("detached")),
+    Case("its own labels beside others", "Sohn 2020", lambda: own_labels("beside")),
+    Case("its own labels alone", "Lee 2013", lambda: own_labels("no targets")),
+    Case("a squared hinge of signs", "Tang 2013", lambda: margins("signs")),
+    Case("pairs near and far", "Hadsell 2006", lambda: margins("pairs")),
     Case("mish by hand", "Misra 2019", lambda: by_own(_Mish)),
     Case("gradients reversed", "Ganin 2015", lambda: by_own(_Reversed, 1.0)),
     Case("gradients scaled", "fairseq", lambda: by_own(_Reversed, -0.1)),
     Case("straight through", "Bengio 2013", lambda: by_own(_Rounds)),
     Case("spikes with a surrogate", "Zenke 2018", lambda: by_own(_Spikes)),
     Case("a clamp that lets back in", "Crowson 2021", lambda: by_own(_Clamps)),
-)
+)  # fmt: skip

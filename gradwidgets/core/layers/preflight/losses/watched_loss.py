@@ -26,9 +26,12 @@ from gradwidgets.core.layers.preflight.losses import (
 )
 from gradwidgets.core.layers.preflight.losses.call import OUTPUT, TARGET, Call
 from gradwidgets.core.layers.preflight.losses.value.bounded import Bounded
+from gradwidgets.core.layers.preflight.losses.value.cancelled import Cancelled
 from gradwidgets.core.layers.preflight.losses.value.constant import DETACHED, constant, owns_its_loss
 from gradwidgets.core.layers.preflight.losses.value.flat import FLAT
 from gradwidgets.core.layers.preflight.losses.value.itself import Itself
+from gradwidgets.core.layers.preflight.losses.value.margins import Margins
+from gradwidgets.core.layers.preflight.losses.value.own_labels import OwnLabels
 from gradwidgets.core.layers.preflight.losses.value.summed import summed
 from gradwidgets.core.layers.preflight.losses.value.terms import TERM, Terms
 from gradwidgets.core.layers.preflight.losses.value.values_only import ValueTerms
@@ -125,6 +128,7 @@ class LossCall(TorchFunctionMode):
         self._values = ValueTerms(self._output)
         self._transforms, self._bounded = derivatives.Transforms(), Bounded()
         self._variances, self._itself = Variances(), Itself(names)
+        self._cancelled, self._asked = Cancelled(), (OwnLabels(), Margins(self._output))
         for tensor in self._output:
             self._mark(tensor, OUTPUT)
         for _, tensor in named_tensors(targets, "targets"):
@@ -158,6 +162,7 @@ class LossCall(TorchFunctionMode):
         if role:
             self._terms.see(name, tensors, result)
             left_out(self._bounded.see)(name, tensors, result)
+            left_out(self._cancelled.see)(name, tensors, result)
             self._follow(name, tensors, result, role)
             if keywords.get("keepdim"):
                 self._pairing.update(id(one) for one in pytree.tree_leaves(result))
@@ -196,6 +201,10 @@ class LossCall(TorchFunctionMode):
         if not reaches and not any(one.name == labels.CONSTANT for one in found):
             held = constant(loss, self._output, self._targets, again)
             found += self._itself.told_in(self._bounded.told_in(held, (labels.CONSTANT, FLAT)))
+        if loss is not None:
+            anew = again and (lambda targets: again(copied(targets)))
+            found += [told for one in self._asked for told in left_out(one.findings)(loss, self._targets, anew)]
+        found = self._cancelled.told_in(found)
         if any(_is_same(one, loss) for one in self._back):
             found.append(
                 Finding(derivatives.WENT_BACK, "error", BACKWARD, {"backward": len(self._back), "most": 0}, action=ONCE)
@@ -233,6 +242,8 @@ class LossCall(TorchFunctionMode):
         self._say(found)
         self._refuse(call, found)
         self._say(left_out(self._variances.see)(call))
+        for one in self._asked:
+            one.see(call)
         if call.name in _COMPARES:
             self._itself.see(call)
             self._say(left_out(dropped.of_last)(call))
