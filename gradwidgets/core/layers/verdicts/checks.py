@@ -19,7 +19,7 @@ from gradwidgets.core.layers.verdicts.way.depth import change, cliff, exploding,
 from gradwidgets.core.layers.verdicts.way.reach import no_gradient
 from gradwidgets.core.layers.verdicts.way.untrained_parts import frozen, padding, unlisted
 from gradwidgets.core.layers.verdicts.way.walk import FADE
-from gradwidgets.core.results.finding import Finding, worst_first
+from gradwidgets.core.results.finding import NAMES, Finding, worst_first
 from gradwidgets.core.results.wording import number
 from gradwidgets.core.subject.home import at_home
 
@@ -188,7 +188,7 @@ CHECKS: dict[str, Check] = {
         "every layer gets a gradient of a fitting size", "", lambda judged: [] if _sick(judged) else [_healthy(judged)]
     ),
 }
-
+NAMES.update(CHECKS)
 
 # What need not be said beside a finding, since it follows from it.
 _EXPLAINS = {
