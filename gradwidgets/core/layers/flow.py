@@ -18,7 +18,7 @@ from gradwidgets.core.layers.causes.following import cuts_of, stops_of
 from gradwidgets.core.layers.causes.in_place import told_in_place
 from gradwidgets.core.layers.causes.same_outputs import same_in
 from gradwidgets.core.layers.causes.smoothing import smoothed_in
-from gradwidgets.core.layers.causes.softmax_rows import SOFTMAX
+from gradwidgets.core.layers.causes.softmax_rows import ATTENTION, SOFTMAX
 from gradwidgets.core.layers.causes.stay_alike import copies_in
 from gradwidgets.core.layers.causes.unlisted import unlisted, with_makers
 from gradwidgets.core.layers.causes.zeroed import drops_all, zeroed_in
@@ -56,6 +56,9 @@ from gradwidgets.core.layers.recurrent.time_gradients import gradients_along_tim
 from gradwidgets.core.layers.recurrent.unread_states import unread_states
 from gradwidgets.core.layers.recurrent.unused_states import unused_states
 from gradwidgets.core.layers.summary import Measured, summarise
+from gradwidgets.core.layers.weights.between_passes import kept_graphs, made_anew, states_of
+from gradwidgets.core.layers.weights.masked_scores import masked_by_zero
+from gradwidgets.core.layers.weights.one_memory import in_one_memory
 from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.subject.collection import NoCollection
 from gradwidgets.core.subject.home import abroad, at_home
@@ -191,7 +194,7 @@ def _measure(subject: Subject, look: Look | Glance) -> Measured:
     rows = rows_of(model)
     for row, key, owner in shared_names(rows):
         row.note(f"{key} is shared with {owner}, and so is its gradient")
-    watch = Watch(model, rows)
+    watch, states = Watch(model, rows), states_of(model)
     with without_gradient_hooks(model):
         with watch:
             watch.weights()
@@ -207,6 +210,8 @@ def _measure(subject: Subject, look: Look | Glance) -> Measured:
             sums = may_add_masks(one for one in looked_at if one.name in SOFTMAX)
             compared = (tracked.of_loss(), _tensors(look.targets)) if look.looks else ([], [])
             operations += left_out(of_order)(*compared)
+            softmaxes = [one for one in looked_at if one.name in SOFTMAX and one.name != ATTENTION]
+            operations += left_out(masked_by_zero)(softmaxes, tracked.nodes()) if softmaxes else []
             tracked.watch(watch.gradients_at)
             watch.way_back()
             leaves = tracked.leaves
@@ -227,6 +232,9 @@ def _measure(subject: Subject, look: Look | Glance) -> Measured:
         seen.operations += operations
         sizes = {key: watch.numbers[norms[1]][0] for key, norms in watch.norms.items()}
         seen.operations += left_out(copies_in)(rows, sizes, gradients, graph)
+        named = dict(model.named_parameters())
+        seen.operations += [*left_out(in_one_memory)(named.items()), *left_out(made_anew)(rows, named)]
+        seen.operations += left_out(kept_graphs)(model, states, leaves)
         seen.scrambling = [*(one for one in look.taken() if scrambles(*one)), *tracked.scrambling()]
         seen.turned = left_out(views_in)(*compared)
         seen.half = tracked.is_half()

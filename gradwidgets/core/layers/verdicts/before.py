@@ -71,6 +71,10 @@ _OPERATIONS = {
     "modules alike": ("copies that stay copies are worth one of them", "Draw the weights of each anew."),
     "rows alike": ("rows that stay the same are worth one of them", "Draw them at random."),
     "custom backward": ("what is learned follows another function than the one that runs", "torch.autograd.gradcheck."),
+    "one memory": ("two optimizers' states move one weight", "Share the parameter itself."),
+    "parameter made anew": ("what an optimizer holds is no longer the model's", "Keep the parameter, set its numbers."),
+    "kept graph": ("the second backward raises", "Detach the state."),
+    "masked by 0": ("what is hidden is seen", "masked_fill with −inf."),
     "unread states": ("what nobody reads is not trained", "Read the last layer's states, of both directions."),
     "mixed axes": (
         "what belongs to one step or channel is taken for another's",

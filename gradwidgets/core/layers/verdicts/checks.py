@@ -19,6 +19,7 @@ from gradwidgets.core.layers.verdicts.way.depth import change, cliff, exploding,
 from gradwidgets.core.layers.verdicts.way.reach import no_gradient
 from gradwidgets.core.layers.verdicts.way.untrained_parts import frozen, padding, unlisted
 from gradwidgets.core.layers.verdicts.way.walk import FADE
+from gradwidgets.core.layers.weights.between_passes import ANEW
 from gradwidgets.core.results.finding import NAMES, Finding, worst_first
 from gradwidgets.core.results.wording import number
 from gradwidgets.core.subject.home import at_home
@@ -273,12 +274,18 @@ def _without_consequences(found: list[Finding], judged: Judged) -> list[Finding]
     gone = {name for cause, those in _EXPLAINS.items() if cause in names for name in those}
     if "softmax axis" in names:  # where the shares are summed along that very axis, no gradient comes to their scores
         found = [one for one in found if not (one.name == "cliff" and "softmax" in str(one.evidence["at"]))]
-    found = _beside_copies(found, judged)
+    found = _beside_anew(_beside_copies(found, judged))
     gone |= {"term_without_gradient"} if judged.flow.stops else set()  # it is said where nothing comes back
     same = judged.flow.same
     if same is not None and not same.is_padding and _has_cause(found):
         gone.add("same output")
     return [one for one in found if one.name not in gone]
+
+
+def _beside_anew(found: list[Finding]) -> list[Finding]:
+    """Without that no gradient comes to parameters of which it is said that others stand in their place."""
+    anew = {one.evidence["layer"] for one in found if one.name == ANEW}
+    return [one for one in found if not (anew and one.name == "no_gradient" and set(one.evidence["layers"]) <= anew)]
 
 
 def _beside_copies(found: list[Finding], judged: Judged) -> list[Finding]:

@@ -383,6 +383,86 @@ def margins(kind):
     return through(9, 32, 2), torch.randn(60, 9), classes(60, 2).float(), loss
 
 
+def tied(how):
+    """A language model whose head shares the embedding's numbers, as one parameter or by .data."""
+    embed, out = nn.Embedding(20, 16), nn.Linear(16, 20, bias=False)
+    if how == "data":
+        out.weight.data = embed.weight.data
+    elif how == "one":
+        out.weight = embed.weight
+    else:  # all of them one behind the other in a buffer, as some optimizers have it
+        flat = torch.cat([embed.weight.data.flatten(), out.weight.data.flatten()]) / 4
+        embed.weight.data, out.weight.data = (one.view(20, 16) for one in flat.split(320))
+    nn.init.normal_(embed.weight, 0, 0.1)
+    model = Runs(
+        lambda s, x: s.out(s.mix(s.embed(x)).tanh()).transpose(1, 2), embed=embed, mix=nn.Linear(16, 16), out=out
+    )
+    x = torch.randint(0, 20, (12, 9))
+    return model, x[:, :-1], x[:, 1:], F.cross_entropy
+
+
+def bounded_scale(how):
+    """A scale of each feature that is kept above 0: by a parameter made anew, in place, or as it is used."""
+
+    def run(s, x):
+        if how == "anew":
+            s.scale = nn.Parameter(s.scale.clamp(min=0.1))
+        elif how == "in place":
+            s.scale.data.clamp_(min=0.1)
+        return s.out(torch.tanh(s.first(x)) * s.scale)
+
+    model = Runs(run, first=nn.Linear(6, 16), scale=nn.Parameter(torch.ones(16)), out=nn.Linear(16, 3))
+    return model, torch.randn(32, 6), classes(32, 3), F.cross_entropy
+
+
+def state_of_before(detaches):
+    """An LSTM that goes on from batch to batch, once it has seen one."""
+
+    def run(s, x):
+        state = tuple(one.detach() for one in s.state) if detaches and s.state else s.state
+        y, s.state = s.rnn(x, state)
+        return s.out(y)
+
+    model = Runs(run, rnn=nn.LSTM(4, 12, batch_first=True), out=nn.Linear(12, 2))
+    model.state = None
+    x, y = torch.randn(10, 8, 4), torch.randn(10, 8, 2)
+    F.mse_loss(model(x), y).backward()
+    return model, x, y, F.mse_loss
+
+
+def remembers_its_shares():
+    """An attention that keeps its last shares to be looked at."""
+
+    def run(s, x):
+        s.seen = (s.a(x) @ s.b(x).transpose(1, 2) / 4).softmax(-1)
+        return s.out((s.seen @ x).mean(1))
+
+    model = Runs(run, a=nn.Linear(6, 16), b=nn.Linear(6, 16), out=nn.Linear(6, 3))
+    x, y = torch.randn(12, 7, 6), classes(12, 3)
+    F.cross_entropy(model(x), y).backward()
+    return model, x, y, F.cross_entropy
+
+
+def hidden_keys(how):
+    """Attention over sequences of different lengths."""
+
+    def run(s, x, mask):
+        scores, keys = s.a(x) @ s.b(x).transpose(1, 2) / 4, mask[:, None, :]
+        if how == "filled":
+            shares = scores.masked_fill(keys == 0, -torch.inf).softmax(-1)
+        else:
+            shares = (scores * keys).softmax(-1)
+        if how == "again":  # AllenNLP's masked_softmax
+            shares = shares * keys
+            shares = shares / (shares.sum(-1, keepdim=True) + 1e-13)
+        return s.out(((shares @ x) * mask[..., None]).sum(1) / mask.sum(1, keepdim=True))
+
+    lengths = torch.randint(2, 9, (14,))
+    mask = (torch.arange(8) < lengths[:, None]).float()
+    model = Runs(run, a=nn.Linear(6, 16), b=nn.Linear(6, 16), out=nn.Linear(6, 3))
+    return model, (torch.randn(14, 8, 6) * mask[..., None], mask), classes(14, 3), F.cross_entropy
+
+
 FOURTH_SICK = (
     Case("a cell without its state", "h not handed on, all states read", lambda: steps_of_a_cell(False, True), one_of("unused state"), ("cell", "weight_hh", "9 calls", "hand")),
     Case("a cell of the last step", "h not handed on", lambda: steps_of_a_cell(False), one_of("unused state"), ("cell", "weight_hh", "9 calls", "last", "hand")),
@@ -410,6 +490,10 @@ FOURTH_SICK = (
     Case("its own labels", "argmax of the output", lambda: own_labels("own"), one_of("moving_target"), ("cross_entropy", "targets", "not used|does not use")),
     Case("a hinge of 0 and 1", "relu", lambda: margins("relu"), one_of("target_range"), ("0", "−1", "2 * targets − 1")),
     Case("a squared hinge of 0 and 1", "clamp", lambda: margins("squared"), one_of("target_range"), ("0", "−1", "2 * targets − 1")),
+    Case("a head in the embedding's memory", ".data", lambda: tied("data"), one_of("one memory"), ("embed.weight", "out.weight", "memory")),
+    Case("a scale made anew", "nn.Parameter in forward", lambda: bounded_scale("anew"), one_of("parameter made anew"), ("scale", "anew", "optimizer")),
+    Case("the state of the batch before", "not detached", lambda: state_of_before(False), one_of("kept graph"), ("state", "detach")),
+    Case("keys hidden by 0", "scores * mask", lambda: hidden_keys("times"), one_of("masked by 0"), ("softmax", "masked_fill")),
     Case("a backward without a square", "softsign", lambda: by_own(_Softsign), one_of("custom backward"), ("_softsign", "finite difference")),
     Case("a backward of twice its size", "by w", by_own_weights, one_of("custom backward"), ("_affine", "finite difference")),
 )  # fmt: skip
@@ -445,6 +529,14 @@ FOURTH_SOUND = (
     Case("its own labels alone", "Lee 2013", lambda: own_labels("no targets")),
     Case("a squared hinge of signs", "Tang 2013", lambda: margins("signs")),
     Case("pairs near and far", "Hadsell 2006", lambda: margins("pairs")),
+    Case("a head that is the embedding", "Press 2016", lambda: tied("one")),
+    Case("parameters in one buffer", "apex", lambda: tied("flat")),
+    Case("a scale bounded in place", "", lambda: bounded_scale("in place")),
+    Case("a scale as it is", "", lambda: bounded_scale("")),
+    Case("the state of the batch before, detached", "Merity 2017", lambda: state_of_before(True)),
+    Case("shares kept to be looked at", "", remembers_its_shares),
+    Case("keys hidden by −inf", "Vaswani 2017", lambda: hidden_keys("filled")),
+    Case("keys hidden by 0 and again", "Gardner 2018", lambda: hidden_keys("again")),
     Case("mish by hand", "Misra 2019", lambda: by_own(_Mish)),
     Case("gradients reversed", "Ganin 2015", lambda: by_own(_Reversed, 1.0)),
     Case("gradients scaled", "fairseq", lambda: by_own(_Reversed, -0.1)),
