@@ -55,9 +55,12 @@ from gradwidgets.core.layers.preflight.reading import left_out, named_tensors
 from gradwidgets.core.layers.recurrent.time_gradients import gradients_along_time
 from gradwidgets.core.layers.recurrent.unread_states import unread_states
 from gradwidgets.core.layers.recurrent.unused_states import unused_states
+from gradwidgets.core.layers.scores.hidden_softmaxes import between_layers
+from gradwidgets.core.layers.scores.masked_scores import masked_by_zero
+from gradwidgets.core.layers.scores.temperatures import cold
 from gradwidgets.core.layers.summary import Measured, summarise
 from gradwidgets.core.layers.weights.between_passes import kept_graphs, made_anew, states_of
-from gradwidgets.core.layers.weights.masked_scores import masked_by_zero
+from gradwidgets.core.layers.weights.clipped_weights import clipped
 from gradwidgets.core.layers.weights.one_memory import in_one_memory
 from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.subject.collection import NoCollection
@@ -211,7 +214,8 @@ def _measure(subject: Subject, look: Look | Glance) -> Measured:
             compared = (tracked.of_loss(), _tensors(look.targets)) if look.looks else ([], [])
             operations += left_out(of_order)(*compared)
             softmaxes = [one for one in looked_at if one.name in SOFTMAX and one.name != ATTENTION]
-            operations += left_out(masked_by_zero)(softmaxes, tracked.nodes()) if softmaxes else []
+            for check in (masked_by_zero, cold, between_layers) if softmaxes else ():
+                operations += left_out(check)(softmaxes, tracked.nodes())
             tracked.watch(watch.gradients_at)
             watch.way_back()
             leaves = tracked.leaves
@@ -234,7 +238,7 @@ def _measure(subject: Subject, look: Look | Glance) -> Measured:
         seen.operations += left_out(copies_in)(rows, sizes, gradients, graph)
         named = dict(model.named_parameters())
         seen.operations += [*left_out(in_one_memory)(named.items()), *left_out(made_anew)(rows, named)]
-        seen.operations += left_out(kept_graphs)(model, states, leaves)
+        seen.operations += [*left_out(kept_graphs)(model, states, leaves), *left_out(clipped)(rows, graph)]
         seen.scrambling = [*(one for one in look.taken() if scrambles(*one)), *tracked.scrambling()]
         seen.turned = left_out(views_in)(*compared)
         seen.half = tracked.is_half()

@@ -75,6 +75,7 @@ _OPERATIONS = {
     "parameter made anew": ("what an optimizer holds is no longer the model's", "Keep the parameter, set its numbers."),
     "kept graph": ("the second backward raises", "Detach the state."),
     "masked by 0": ("what is hidden is seen", "masked_fill with −inf."),
+    "temperature": ("a softmax that has decided learns no more", "A temperature of 1 at first."),
     "unread states": ("what nobody reads is not trained", "Read the last layer's states, of both directions."),
     "mixed axes": (
         "what belongs to one step or channel is taken for another's",

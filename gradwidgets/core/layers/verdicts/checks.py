@@ -5,6 +5,7 @@ from dataclasses import replace
 from gradwidgets.core.layers.causes.stay_alike import MODULES
 from gradwidgets.core.layers.passes.stats import LayerFlow, LayerStats
 from gradwidgets.core.layers.preflight.losses.first import follows
+from gradwidgets.core.layers.scores.hidden_softmaxes import HIDDEN
 from gradwidgets.core.layers.verdicts.attention import even
 from gradwidgets.core.layers.verdicts.before import BEFORE, OPERATIONS
 from gradwidgets.core.layers.verdicts.draws import drawn
@@ -20,6 +21,7 @@ from gradwidgets.core.layers.verdicts.way.reach import no_gradient
 from gradwidgets.core.layers.verdicts.way.untrained_parts import frozen, padding, unlisted
 from gradwidgets.core.layers.verdicts.way.walk import FADE
 from gradwidgets.core.layers.weights.between_passes import ANEW
+from gradwidgets.core.layers.weights.clipped_weights import CLIPPED
 from gradwidgets.core.results.finding import NAMES, Finding, worst_first
 from gradwidgets.core.results.wording import number
 from gradwidgets.core.subject.home import at_home
@@ -260,10 +262,19 @@ def _found(judged: Judged) -> list[Finding]:
     found = [one for name, check in CHECKS.items() if name != "healthy" for one in check.find(judged)]
     if any(one.name == "empty_batch" for one in found):  # of no sample, nothing else is to be said
         return [one for one in found if one.name in ("empty_batch", "non_finite_weights")]
-    found = _without_consequences(found, judged)
+    found = [_because(one, judged) for one in _without_consequences(found, judged)]
     if all(one.severity in ("ok", "info") for one in found):
         found.append(_healthy(judged))
     return found
+
+
+def _because(one: Finding, judged: Judged) -> Finding:
+    """A gradient that fades, with what makes it so where that was seen: softmaxes as activations, clipped weights."""
+    why = [each for each in judged.flow.operations if each.name in (HIDDEN, CLIPPED)]
+    why = [each for each in why if each.name == HIDDEN or one.name == "vanishing"]
+    if one.name not in ("vanishing", "same output") or not why:
+        return one
+    return replace(one, message="; ".join([one.message, *(each.message for each in why)]), action=why[0].action)
 
 
 def _without_consequences(found: list[Finding], judged: Judged) -> list[Finding]:

@@ -11,7 +11,7 @@ from gradwidgets.core.results.finding import Finding
 SHARED = "one memory"
 _ACTION = (
     "Share the parameter itself: head.weight = embedding.weight, or compute with it, F.linear(x, enc.weight.T), and "
-    "leave the other out. Of .data two parameters share numbers and nothing else, until to() or a checkpoint parts them."
+    "leave the other out. By .data two parameters share numbers and no more, until to() or a checkpoint parts them."
 )
 
 

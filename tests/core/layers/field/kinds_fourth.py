@@ -463,6 +463,54 @@ def hidden_keys(how):
     return model, (torch.randn(14, 8, 6) * mask[..., None], mask), classes(14, 3), F.cross_entropy
 
 
+def codes_at(temperature, how="gumbel"):
+    """An autoencoder through shares of a softmax."""
+
+    def run(s, x):
+        scores = s.enc(x)
+        shares = (
+            F.gumbel_softmax(scores, tau=temperature) if how == "gumbel" else (scores * (1 / temperature)).softmax(1)
+        )
+        return s.dec(shares) if how == "gumbel" else s.dec(torch.tanh(shares @ s.table))
+
+    x = torch.rand(40, 12)
+    model = Runs(run, enc=through(12, 32, 9), table=nn.Parameter(torch.randn(9, 9)), dec=nn.Linear(9, 12))
+    if how == "gumbel":
+        del model.table
+    return model, x, x, F.mse_loss
+
+
+def nearness(width):
+    """Classes by how near a sample is to learned centres."""
+    model = Runs(
+        lambda s, x: s.out(torch.exp(-(x[:, None] - s.centres).pow(2).sum(-1) / width)),
+        centres=nn.Parameter(torch.randn(16, 12)),
+        out=nn.Linear(16, 3),
+    )
+    return model, torch.randn(40, 12), classes(40, 3), F.cross_entropy
+
+
+def softmaxes_between(act):
+    """Six layers of convolutions, with the same activation between each two."""
+
+    def run(s, x):
+        for one in s.layers[:-1]:
+            x = act(one(x))
+        return s.layers[-1](x).mean(2)
+
+    layers = nn.ModuleList(nn.Conv1d(4 if k == 0 else 24, 24, 1) for k in range(5))
+    layers.append(nn.Conv1d(24, 3, 1))
+    return Runs(run, layers=layers), torch.randn(24, 4, 7), classes(24, 3), F.cross_entropy
+
+
+def clipped_critic(bound):
+    parts = [m for k in range(6) for m in (nn.Conv2d(3 if k == 0 else 16, 16, 3, padding=1), nn.LeakyReLU(0.2))]
+    model = nn.Sequential(*parts, nn.Flatten(), nn.Linear(16 * 36, 1))
+    for one in model.parameters():
+        one.data.clamp_(-bound, bound)
+    return model, torch.randn(24, 3, 6, 6), None, lambda o, _: o[12:].mean() - o[:12].mean()
+
+
 FOURTH_SICK = (
     Case("a cell without its state", "h not handed on, all states read", lambda: steps_of_a_cell(False, True), one_of("unused state"), ("cell", "weight_hh", "9 calls", "hand")),
     Case("a cell of the last step", "h not handed on", lambda: steps_of_a_cell(False), one_of("unused state"), ("cell", "weight_hh", "9 calls", "last", "hand")),
@@ -494,6 +542,11 @@ FOURTH_SICK = (
     Case("a scale made anew", "nn.Parameter in forward", lambda: bounded_scale("anew"), one_of("parameter made anew"), ("scale", "anew", "optimizer")),
     Case("the state of the batch before", "not detached", lambda: state_of_before(False), one_of("kept graph"), ("state", "detach")),
     Case("keys hidden by 0", "scores * mask", lambda: hidden_keys("times"), one_of("masked by 0"), ("softmax", "masked_fill")),
+    Case("codes at a temperature of 0.002", "gumbel_softmax", lambda: codes_at(0.002), one_of("temperature"), ("0.002", "temperature of 1")),
+    Case("shares at a temperature of 0.001", "scores * 1000", lambda: codes_at(0.001, "by hand"), one_of("temperature"), ("0.001", "temperature of 1")),
+    Case("kernels that are too narrow", "exp(−d²/0.01)", lambda: nearness(0.01), one_of("no_gradient"), ("exp (kinds_fourth.py, line", "underflow")),
+    Case("softmaxes between layers", "as activations", lambda: softmaxes_between(lambda h: F.softmax(h, 1)), one_of("vanishing", "same output"), ("softmaxes", "activations", "relu")),
+    Case("a critic clipped to 0.005", "WGAN", lambda: clipped_critic(0.005), one_of("vanishing"), ("0.005", "clipped", "penalty")),
     Case("a backward without a square", "softsign", lambda: by_own(_Softsign), one_of("custom backward"), ("_softsign", "finite difference")),
     Case("a backward of twice its size", "by w", by_own_weights, one_of("custom backward"), ("_affine", "finite difference")),
 )  # fmt: skip
@@ -537,6 +590,11 @@ FOURTH_SOUND = (
     Case("shares kept to be looked at", "", remembers_its_shares),
     Case("keys hidden by −inf", "Vaswani 2017", lambda: hidden_keys("filled")),
     Case("keys hidden by 0 and again", "Gardner 2018", lambda: hidden_keys("again")),
+    Case("codes at a temperature of 1", "Jang 2016", lambda: codes_at(1.0)),
+    Case("codes at a temperature of 0.1", "Jang 2016", lambda: codes_at(0.1)),
+    Case("kernels that are wide", "Broomhead 1988", lambda: nearness(24.0)),
+    Case("GELUs between layers", "", lambda: softmaxes_between(F.gelu)),
+    Case("a critic clipped to 1", "", lambda: clipped_critic(1.0)),
     Case("mish by hand", "Misra 2019", lambda: by_own(_Mish)),
     Case("gradients reversed", "Ganin 2015", lambda: by_own(_Reversed, 1.0)),
     Case("gradients scaled", "fairseq", lambda: by_own(_Reversed, -0.1)),

@@ -6,16 +6,11 @@ from torch import Tensor
 from torch.autograd.graph import Node
 
 from gradwidgets.core.layers.misuse.operation import Operation
-from gradwidgets.core.operations.watching import plain_name
+from gradwidgets.core.layers.scores.ahead_of import PASSING, before, behind_it, number_of
 from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.results.wording import percent
 
 MASKED = "masked by 0"
-SOFTMAX = ("softmax", "safe_softmax")
-_PASSING = (
-    "view", "unsafe_view", "reshape_alias", "expand", "clone", "squeeze", "unsqueeze", "permute", "transpose", "div",
-)  # fmt: skip
-_FAR = 8  # operations between a mask and the softmax, or behind it
 _ACTION = (
     "Take scores.masked_fill(mask == 0, −inf) in place of scores * mask: e to the power of −inf is 0. Or multiply the "
     "shares by the mask behind the softmax, and divide by their sum."
@@ -38,12 +33,10 @@ def masked_by_zero(operations: Sequence[Operation], nodes: Sequence[Node]) -> li
 
 def _hidden(node: Node) -> float:
     """The share of the scores that a mask of 0 and 1 makes 0; 0 for none."""
-    for _ in range(_FAR):
-        node = node.next_functions[0][0] if node.next_functions else None
-        name = "" if node is None else plain_name(node.name())
-        if name == "mul":
-            return _zeros(node)
-        if name not in _PASSING or (name == "div" and len(node.next_functions) > 1 and node.next_functions[1][0]):
+    for name, one in before(node):
+        if name == "mul" and number_of(one) is None:
+            return _zeros(one)
+        if name not in PASSING and not (name in ("mul", "div") and number_of(one) is not None):
             return 0.0
     return 0.0
 
@@ -61,14 +54,7 @@ def _zeros(node: Node) -> float:
 
 def _masked_behind(node: Node, nodes: Sequence[Node]) -> bool:
     """Whether the shares are multiplied by such a mask as well, not far behind."""
-    front = {node}
-    for _ in range(_FAR):
-        front = {one for one in nodes if any(other in front for other, _ in one.next_functions)}
-        names = [plain_name(one.name()) for one in front]
-        if any(name == "mul" and _zeros(one) for name, one in zip(names, front, strict=True)):
-            return True
-        front = {one for name, one in zip(names, front, strict=True) if name in _PASSING or name == "dropout"}
-    return False
+    return any(name == "mul" and _zeros(one) for name, one in behind_it(node, nodes))
 
 
 def _told(one: Operation, share: float) -> Finding:
