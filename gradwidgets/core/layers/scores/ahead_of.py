@@ -37,6 +37,12 @@ def behind_it(node: Node, nodes: Sequence[Node], through: frozenset[str] = PASSI
         front = {one for name, one in named if name in through}
 
 
+def axis_of(node: Node) -> int:
+    """The axis of a softmax."""
+    axis = node._saved_dim
+    return axis - 2**64 if axis >= 2**63 else axis  # torch gives a negative one as an unsigned number
+
+
 def number_of(node: Node) -> float | None:
     """The plain number that an operation multiplies or divides by; None where it is a tensor of several."""
     other = getattr(node, "_saved_other", None)

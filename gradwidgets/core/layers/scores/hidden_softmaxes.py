@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from torch.autograd.graph import Node
 
 from gradwidgets.core.layers.misuse.operation import Operation
-from gradwidgets.core.layers.scores.ahead_of import before, behind_it
+from gradwidgets.core.layers.scores.ahead_of import PASSING, axis_of, before, behind_it
 from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.results.wording import number
 
@@ -25,11 +25,10 @@ def between_layers(operations: Sequence[Operation], nodes: Sequence[Node]) -> li
     some = [one for one in operations if _is_fed(one.node) and _feeds(one.node, nodes)]
     if len(some) < _FEWEST:
         return []
-    result = some[0].node._saved_result
-    many = result.shape[some[0].node._saved_dim if some[0].node._saved_dim < 2**63 else -1]
+    many = some[0].node._saved_result.shape[axis_of(some[0].node)]
     message = (
-        f"{len(some)} softmaxes stand between layers as activations: of {many} entries each is {number(1 / many, 2)} on "
-        "average, and its slope no larger"
+        f"{len(some)} softmaxes stand between layers as activations: of {many} entries each is {number(1 / many, 2)} "
+        "on average, and its slope no larger"
     )
     evidence = {"layer": some[0].place, "softmaxes": len(some), "entries": many, "threshold": _FEWEST}
     return [Finding(HIDDEN, "info", message, evidence, action=_ACTION)]
@@ -37,8 +36,8 @@ def between_layers(operations: Sequence[Operation], nodes: Sequence[Node]) -> li
 
 def _is_fed(node: Node) -> bool:
     """Whether a layer with weights makes its scores."""
-    name, one = next(iter(before(node)), ("", node))
-    return name in _LAYERS and _has_weights(one)
+    first = next(((name, one) for name, one in before(node) if name not in PASSING), None)
+    return first is not None and first[0] in _LAYERS and _has_weights(first[1])
 
 
 def _feeds(node: Node, nodes: Sequence[Node]) -> bool:
@@ -49,7 +48,5 @@ def _feeds(node: Node, nodes: Sequence[Node]) -> bool:
 def _has_weights(node: Node) -> bool:
     """Whether a parameter goes into an operation, turned over at most."""
     given = [one for one, _ in node.next_functions if one is not None]
-    given += [
-        other for one in given for other, _ in one.next_functions if other is not None and len(one.next_functions) == 1
-    ]
+    given += [one.next_functions[0][0] for one in given if len(one.next_functions) == 1]
     return any(hasattr(one, "variable") for one in given)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from torch.autograd.graph import Node
 
 from gradwidgets.core.layers.misuse.operation import Operation
-from gradwidgets.core.layers.scores.ahead_of import PASSING, before, behind_it, number_of
+from gradwidgets.core.layers.scores.ahead_of import PASSING, axis_of, before, behind_it, number_of
 from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.results.wording import number, percent
 
@@ -53,8 +53,7 @@ def _goes_on(node: Node, nodes: Sequence[Node]) -> bool:
 
 
 def _decided(node: Node) -> float:
-    rows, axis = node._saved_result.detach(), node._saved_dim
-    axis = axis - 2**64 if axis >= 2**63 else axis  # torch gives a negative axis as an unsigned number
+    rows, axis = node._saved_result.detach(), axis_of(node)
     return float((rows.amax(axis) > _SURE).double().mean()) if rows.shape[axis] > 1 else 0.0
 
 

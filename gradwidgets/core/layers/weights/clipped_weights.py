@@ -14,8 +14,8 @@ CLIPPED = "clipped weights"
 _FADED = 1e-3  # of the largest gradient at a layer: where the smallest is less, weights are looked at
 _AT, _FEWEST = 0.1, 2  # share of the weights at the bound, and layers
 _ACTION = (
-    "Take a wider bound, or in place of the clip a penalty on the gradient (WGAN-GP) or spectral_norm, which bound what "
-    "a layer does and not each weight; with He's init and normalisation before them."
+    "Take a wider bound, or in place of the clip a penalty on the gradient (WGAN-GP) or spectral_norm, which bound "
+    "what a layer does and not each weight; with He's init and normalisation before them."
 )
 
 
@@ -34,7 +34,9 @@ def clipped(rows: Iterable[Row], graph: ModuleGraph | None) -> list[Finding]:
     if len(held) < max(_FEWEST, len(found) / 2) or len({bound for bound, _ in held}) > 1:
         return []
     bound, share = held[0][0], sum(share for _, share in held) / len(held)
-    message = f"the weights of {len(held)} layers are clipped to ±{number(bound, 3)}: {percent(share)} of them lie exactly there"
+    message = (
+        f"{len(held)} layers have their weights clipped to ±{number(bound, 3)}: {percent(share)} lie exactly there"
+    )
     evidence = {"bound": bound, "share": share, "layers": len(held), "threshold": _AT}
     return [Finding(CLIPPED, "info", message, evidence, action=_ACTION)]
 

@@ -16,6 +16,7 @@ from tests.core.layers.field.kinds_ahead import AHEAD_SICK, AHEAD_SOUND
 from tests.core.layers.field.kinds_derivatives import DERIVATIVES_SICK, DERIVATIVES_SOUND
 from tests.core.layers.field.kinds_drawn import DRAWN_SICK, DRAWN_SOUND
 from tests.core.layers.field.kinds_drawn_later import DRAWN_LATER_SICK, DRAWN_LATER_SOUND
+from tests.core.layers.field.kinds_fifth import FIFTH_SICK, FIFTH_SOUND
 from tests.core.layers.field.kinds_fourth import FOURTH_SICK, FOURTH_SOUND
 from tests.core.layers.field.kinds_graphs import GRAPHS_SICK, GRAPHS_SOUND
 from tests.core.layers.field.kinds_later import LATER_SICK, LATER_SOUND
@@ -54,6 +55,7 @@ LAST_SICK, LAST_SOUND = (
         *PADDED_SICK,
         *THIRD_SICK,
         *FOURTH_SICK,
+        *FIFTH_SICK,
     ),
     (
         *REPORTS_SOUND,
@@ -73,6 +75,7 @@ LAST_SICK, LAST_SOUND = (
         *PADDED_SOUND,
         *THIRD_SOUND,
         *FOURTH_SOUND,
+        *FIFTH_SOUND,
     ),
 )
 ALL_SICK, ALL_SOUND = (
