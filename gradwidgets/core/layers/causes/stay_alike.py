@@ -33,6 +33,7 @@ class Weight(NamedTuple):
     value: Tensor
     gradient: Tensor
     norm: float
+    is_layers: bool
 
 
 def copies_in(
@@ -46,36 +47,42 @@ def copies_in(
         gradients: By the parameters' ids.
         graph: Of the pass.
     """
-    rows = list(rows)
     weights = [one for row in rows for one in _weights(row, norms, gradients)]
-    floor = _ROUNDING_OF_ALL * max((_largest(one.gradient) for one in weights), default=0.0)
-    found = _modules(weights, floor, graph) if graph is not None else []
-    own = {one.name for row in rows if not isinstance(row.module, _LAYERS) for one in _weights(row, norms, gradients)}
-    return found + [_of_rows(one) for one in weights if one.name in own and _stay_alike(one, floor)][:1]
+    alike = [one for one in weights if not one.is_layers and _is_alike(one.value)]
+    groups = [] if graph is None else _groups(weights, graph)
+    if not alike and not groups:
+        return []
+    floor = _ROUNDING_OF_ALL * max(_largest(one.gradient) for one in weights)
+    return _modules(groups, floor) + [_of_rows(one) for one in alike if _stays_alike(one, floor)][:1]
 
 
 def _weights(row: Row, norms: Mapping[int, float], gradients: Mapping[int, Tensor]) -> list[Weight]:
     inside = "" if row.name == ROOT else f"{row.name}."
     held = [(key, one, gradients.get(id(one))) for key, one in row.own.items() if one.ndim > 1]
     return [
-        Weight(f"{inside}{key}", row.name, one.detach(), g, norms[id(one)])
+        Weight(f"{inside}{key}", row.name, one.detach(), g, norms[id(one)], isinstance(row.module, _LAYERS))
         for key, one, g in held
         if g is not None and g.layout is one.layout and id(one) in norms
     ]
 
 
-def _modules(weights: Sequence[Weight], floor: float, graph: ModuleGraph) -> list[Finding]:
-    """Of layers side by side that hold the same weights: those that stay so, or else those that do not."""
-    calls, groups = graph.by_layer(), {}
+def _groups(weights: Sequence[Weight], graph: ModuleGraph) -> list[list[Weight]]:
+    """Weights of layers side by side that hold the same numbers."""
+    groups: dict[object, list[Weight]] = {}
     for one in weights:
-        groups.setdefault((tuple(one.value.shape), one.norm), []).append(one)
+        groups.setdefault((one.value.shape, one.norm), []).append(one)
+    same = [_same_values(group) for group in groups.values() if len(group) > 1]
+    calls = graph.by_layer() if same else {}
+    return [one for one in same if len(one) > 1 and _side_by_side(graph, calls, one)]
+
+
+def _modules(groups: Iterable[Sequence[Weight]], floor: float) -> list[Finding]:
+    """Of layers that hold the same weights: those that stay so, or else those that do not."""
     kinds: dict[bool, dict[tuple[str, ...], None]] = {True: {}, False: {}}
-    for group in groups.values():
-        same = _same_values(group)
-        if len(same) > 1 and _side_by_side(graph, calls, same):
-            stay = all(_same_gradient(one, same[0], floor) for one in same[1:])
-            if _largest(same[0].gradient) > floor if stay else same[0].norm > 0:  # of zeros, one is like another
-                kinds[stay].setdefault(_siblings([one.name for one in same]))
+    for same in groups:
+        stay = all(_same_gradient(one, same[0], floor) for one in same[1:])
+        if _largest(same[0].gradient) > floor if stay else same[0].norm > 0:  # of zeros, one is like another
+            kinds[stay].setdefault(_siblings([one.name for one in same]))
     for stay, found in kinds.items():
         if found:
             return [_of_modules(list(found), stay=stay)]
@@ -84,7 +91,7 @@ def _modules(weights: Sequence[Weight], floor: float, graph: ModuleGraph) -> lis
 
 def _same_values(group: Sequence[Weight]) -> list[Weight]:
     """Those of a group that hold the same numbers as its first; each tensor once."""
-    once = {id(one.value.untyped_storage()): one for one in group} if len(group) > 1 else {}
+    once = {one.value.data_ptr(): one for one in group}
     return [one for one in once.values() if one.value.equal(group[0].value)]
 
 
@@ -135,25 +142,25 @@ def _of_modules(found: Sequence[tuple[str, ...]], *, stay: bool) -> Finding:
     return Finding(MODULES, "warning", message, evidence, action=_ANEW)
 
 
-def _stay_alike(one: Weight, floor: float) -> bool:
-    """Whether all rows of a parameter are the same, and get the same gradient, which is not 0."""
-    values, moved = _rows(one.value), _rows(one.gradient)
-    if values is None or moved is None or not _are_same(values, 0.0):
+def _is_alike(values: Tensor) -> bool:
+    """Whether all rows of a parameter are the same."""
+    rows = _rows(values)
+    return rows is not None and rows[0].equal(rows[1]) and bool((rows == rows[:1]).all())
+
+
+def _stays_alike(one: Weight, floor: float) -> bool:
+    """Whether all its rows get the same gradient as well, which is not 0."""
+    rows = _rows(one.gradient)
+    largest = _largest(one.gradient)
+    if rows is None or largest <= floor or not math.isfinite(largest):
         return False
-    largest = _largest(moved)
-    return largest > floor and math.isfinite(largest) and _are_same(moved, max(floor, _ROUNDING * largest))
+    return _largest(rows - rows[:1]) <= max(floor, _ROUNDING * largest)
 
 
 def _rows(values: Tensor) -> Tensor | None:
     """With a row for each place along the first axis that has several; None where there are no two such axes."""
     values = values.squeeze()
     return values.flatten(1) if values.ndim > 1 else None
-
-
-def _are_same(rows: Tensor, tolerance: float) -> bool:
-    if not tolerance:
-        return rows[0].equal(rows[1]) and bool((rows == rows[:1]).all())
-    return _largest(rows - rows[:1]) <= tolerance
 
 
 def _of_rows(one: Weight) -> Finding:

@@ -1,6 +1,6 @@
 """What a pass leaves behind for the next: parameters that it makes anew, and states with the graph of a pass before."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 
 from torch import Tensor, nn
 
@@ -47,19 +47,18 @@ def _named(row: Row, key: str) -> str:
 
 def states_of(model: nn.Module) -> dict[int, tuple[str, Tensor]]:
     """The tensors that modules hold as plain attributes and that ask for a gradient, by id, with their names."""
+    held = [
+        (name, key, one)
+        for name, module in model.named_modules()
+        for key, one in module.__dict__.items()
+        if isinstance(one, (Tensor, tuple, list))
+    ]
     return {
         id(one): (f"{name}.{key}" if name else key, one)
-        for name, module in model.named_modules()
-        for key, held in vars(module).items()
-        for one in _tensors(held)
-        if one.requires_grad and not isinstance(one, nn.Parameter)
+        for name, key, some in held
+        for one in (some if isinstance(some, (tuple, list)) else (some,))
+        if isinstance(one, Tensor) and one.requires_grad and not isinstance(one, nn.Parameter)
     }
-
-
-def _tensors(held: object) -> Iterator[Tensor]:
-    for one in held if isinstance(held, (tuple, list)) else (held,):
-        if isinstance(one, Tensor):
-            yield one
 
 
 def kept_graphs(

@@ -29,14 +29,14 @@ def clipped(rows: Iterable[Row], graph: ModuleGraph | None) -> list[Finding]:
     if graph is None or not _fades(graph):
         return []
     weights = [one.detach() for row in rows for one in row.weights.values() if one.ndim > 1 and one.numel()]
+    if not any(_share(one) > _AT for one in weights[:_FEWEST]):
+        return []
     found = [(float(one.abs().amax()), _share(one)) for one in weights]
     held = [(bound, share) for bound, share in found if share > _AT]
     if len(held) < max(_FEWEST, len(found) / 2) or len({bound for bound, _ in held}) > 1:
         return []
     bound, share = held[0][0], sum(share for _, share in held) / len(held)
-    message = (
-        f"{len(held)} layers have their weights clipped to ±{number(bound, 3)}: {percent(share)} lie exactly there"
-    )
+    message = f"{len(held)} layers have weights clipped to ±{number(bound, 3)}: {percent(share)} lie exactly there"
     evidence = {"bound": bound, "share": share, "layers": len(held), "threshold": _AT}
     return [Finding(CLIPPED, "info", message, evidence, action=_ACTION)]
 
