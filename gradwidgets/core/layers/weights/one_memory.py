@@ -40,5 +40,6 @@ def _spans(named: Iterable[tuple[str, Tensor]]) -> Iterator[tuple[int, int, str]
     for name, one in named:
         if one.requires_grad and one.layout is torch.strided and not one.is_meta and one.numel():
             begin = one.data_ptr()
-            if begin:
+            reach = 1 + sum((size - 1) * step for size, step in zip(one.shape, one.stride(), strict=True))
+            if begin and reach == one.numel():
                 yield begin, begin + one.numel() * one.element_size(), name

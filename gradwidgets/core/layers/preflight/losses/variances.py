@@ -3,7 +3,7 @@
 from torch import Tensor
 
 from gradwidgets.core.layers.preflight.losses.call import OUTPUT, TARGET, Call
-from gradwidgets.core.layers.preflight.made import behind, short
+from gradwidgets.core.layers.preflight.made import short
 from gradwidgets.core.layers.preflight.reading import numbers, some
 from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.results.wording import number, percent
@@ -12,6 +12,11 @@ VARIANCE = "variance"
 _DIVIDES = ("div", "__truediv__", "true_divide", "divide")
 _LOGS = ("log", "log_")
 _BOUNDS = {"Relu": "relu", "Clamp": "clamp", "ClampMin": "clamp", "Hardtanh": "hardtanh", "Threshold": "threshold"}
+# What leaves the lowest number the lowest, and where it is.
+_PASSING = frozenset((
+    "Add", "Mul", "Div", "Pow", "Sqrt", "View", "UnsafeView", "Reshape", "Squeeze", "Unsqueeze", "Select", "Slice",
+    "Index", "Split", "SplitWithSizes", "Unbind", "Expand", "Transpose", "Permute", "T", "Clone", "ToCopy", "Clamp",
+))  # fmt: skip
 _DEPTH = 8  # operations behind a variance among which a bound is looked for
 # Share of variances at the bound, of which to speak and which is an error; and how far the bound is below the others.
 _SHARE, _MANY, _BELOW = 0.03, 0.2, 1e-2
@@ -68,8 +73,12 @@ def _bound(one: Tensor) -> str:
         return ""
     if float(least) > _BELOW * float(values[~at].median()):
         return ""
-    names = [_BOUNDS[short(node)] for node in behind([one.grad_fn], depth=_DEPTH) if short(node) in _BOUNDS]
-    return names[0] if names else ""
+    node = one.grad_fn
+    for _ in range(_DEPTH):
+        if node is None or short(node) in _BOUNDS or short(node) not in _PASSING:
+            break
+        node = next((each for each, _ in node.next_functions if each is not None), None)
+    return "" if node is None else _BOUNDS.get(short(node), "")
 
 
 def _is_made_of(one: Tensor, other: Tensor) -> bool:
