@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
 from gradwidgets.core.layers.axes.ahead import ahead_in
+from gradwidgets.core.layers.axes.drowned import drowned
 from gradwidgets.core.layers.axes.mixing import mixed_in
 from gradwidgets.core.layers.axes.scrambled import place_of, scrambles
 from gradwidgets.core.layers.axes.unread import PICKS, unread_in
@@ -216,6 +217,7 @@ def _measure(subject: Subject, look: Look | Glance) -> Measured:
             softmaxes = [one for one in looked_at if one.name in SOFTMAX and one.name != ATTENTION]
             for check in (masked_by_zero, cold, between_layers) if softmaxes else ():
                 operations += left_out(check)(softmaxes, tracked.nodes())
+            operations += left_out(drowned)(tracked.sums(), tracked.nodes()) if look.looks else []
             tracked.watch(watch.gradients_at)
             watch.way_back()
             leaves = tracked.leaves

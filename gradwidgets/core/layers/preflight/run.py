@@ -168,6 +168,8 @@ class Look(Glance):
         Raises:
             FlowError: Something on the way raised; it says where, or that the loss has gone back already.
         """
+        if self._told is not None:
+            self._told.watch()
         try:
             return call()
         except FlowError as error:

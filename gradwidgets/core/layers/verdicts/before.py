@@ -22,6 +22,7 @@ _MEANINGS = {
     "labels": ("what is asked for cannot be given", "Labels from 0 to the number of classes less one."),
     "target_range": ("the loss has no lowest value, or another than is meant", "Bring the targets into its range."),
     "dropout last": ("what is dropped of the output is an error that no model can help", "Leave it out there."),
+    "likelihood": ("what is wanted becomes less likely with each step", "A minus before it."),
     "variance": ("what has a deviation of next to 0 has all the say", "softplus or exp in its place."),
     "out_of_reach": ("the output cannot get to the targets", "Another last activation, or scaled targets."),
     "ctc": ("such samples have an infinite loss", "Longer inputs, shorter targets, or leave them out."),

@@ -287,6 +287,28 @@ def clipped_critic(bound):
     return model, torch.randn(24, 3, 6, 6), None, lambda o, _: o[12:].mean() - o[:12].mean()
 
 
+def places_added(how):
+    """Tokens and their places, through a norm and two layers."""
+
+    def run(s, x):
+        h, at = s.embed(x), torch.arange(x.shape[1]).float()
+        if how in ("counted", "counted after a norm"):
+            h = h + at[:, None]
+        elif how == "sines":
+            rate = torch.exp(-torch.arange(0, 16, 2) * 0.5)
+            h = h + torch.cat([torch.sin(at[:, None] * rate), torch.cos(at[:, None] * rate)], 1)
+        else:
+            h = h + at[:, None] / len(at)
+        h = s.norm(h) if how == "counted after a norm" else h
+        return s.out(F.gelu(s.mix(h)).mean(1))
+
+    model = Runs(run, embed=nn.Embedding(30, 16), norm=nn.LayerNorm(16), mix=nn.Linear(16, 32), out=nn.Linear(32, 3))
+    if how != "counted after a norm":
+        del model.norm
+    nn.init.normal_(model.embed.weight, std=0.02)
+    return model, torch.randint(0, 30, (24, 60)), classes(24, 3), F.cross_entropy
+
+
 FIFTH_SICK = (
     Case("a ratio to itself", "old not detached", lambda: ratios("anew"), one_of("term_without_gradient"), ("(kinds_fifth.py, line", "cancel", "detach")),
     Case("a ratio of two chances", "old not detached", lambda: ratios("divided"), one_of("term_without_gradient"), ("(kinds_fifth.py, line", "cancel", "detach")),
@@ -302,6 +324,8 @@ FIFTH_SICK = (
     Case("kernels that are too narrow", "exp(−d²/0.01)", lambda: nearness(0.01), one_of("no_gradient"), ("exp (kinds_fifth.py, line", "underflow")),
     Case("softmaxes between layers", "as activations", lambda: softmaxes_between(lambda h: F.softmax(h, 1)), one_of("vanishing", "same output"), ("softmaxes", "activations", "relu")),
     Case("a critic clipped to 0.005", "WGAN", lambda: clipped_critic(0.005), one_of("vanishing"), ("0.005", "clipped", "penalty")),
+    Case("places counted", "arange added", lambda: places_added("counted"), one_of("position code"), ("tokens of 0.02", "nn.embedding")),
+    Case("places counted, and a norm", "arange added", lambda: places_added("counted after a norm"), one_of("position code"), ("tokens of 0.02", "nn.embedding")),
     Case("a backward without a square", "softsign", lambda: by_own(_Softsign), one_of("custom backward"), ("_softsign", "finite difference")),
     Case("a backward of twice its size", "by w", by_own_weights, one_of("custom backward"), ("_affine", "finite difference")),
 )  # fmt: skip
@@ -325,6 +349,8 @@ FIFTH_SOUND = (
     Case("kernels that are wide", "Broomhead 1988", lambda: nearness(24.0)),
     Case("GELUs between layers", "", lambda: softmaxes_between(F.gelu)),
     Case("a critic clipped to 1", "", lambda: clipped_critic(1.0)),
+    Case("places by sines", "Vaswani 2017", lambda: places_added("sines")),
+    Case("places by shares", "", lambda: places_added("shares")),
     Case("mish by hand", "Misra 2019", lambda: by_own(_Mish)),
     Case("gradients reversed", "Ganin 2015", lambda: by_own(_Reversed, 1.0)),
     Case("gradients scaled", "fairseq", lambda: by_own(_Reversed, -0.1)),

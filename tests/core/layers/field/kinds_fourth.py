@@ -6,7 +6,7 @@ import copy
 
 import torch
 from torch import nn
-from torch.distributions import Normal
+from torch.distributions import Categorical, Independent, Normal, Poisson
 from torch.nn import functional as F
 
 from tests.core.layers.field.case import Case, Runs, classes, one_of, through
@@ -234,6 +234,22 @@ def loud_and_silent():
     return through(32, 64, 32), x, (x - 0.5).relu(), loss
 
 
+def likely(how):
+    """Counts and readings by their likelihood; a policy whose returns are below 0."""
+
+    def loss(o, y):
+        if how == "policy":
+            actions, returns = y
+            return -(Categorical(logits=o).log_prob(actions) * returns).mean()
+        if how == "counts":
+            return Poisson(o.exp()).log_prob(y).sum(1).mean()
+        told = Independent(Normal(o[:, :2], F.softplus(o[:, 2:]) + 0.1), 1).log_prob(y)
+        return told.mean() if how == "readings" else -told.mean()
+
+    y = {"policy": (classes(40, 4), -torch.rand(40) * 9), "counts": torch.poisson(torch.full((40, 4), 2.0))}
+    return through(7, 32, 4), torch.randn(40, 7), y.get(how, torch.randn(40, 2)), loss
+
+
 FOURTH_SICK = (
     Case("a cell without its state", "h not handed on, all states read", lambda: steps_of_a_cell(False, True), one_of("unused state"), ("cell", "weight_hh", "9 calls", "hand")),
     Case("a cell of the last step", "h not handed on", lambda: steps_of_a_cell(False), one_of("unused state"), ("cell", "weight_hh", "9 calls", "last", "hand")),
@@ -251,6 +267,8 @@ FOURTH_SICK = (
     Case("logits dropped", "F.dropout last", lambda: dropped_last("function"), one_of("dropout last"), ("last", "p = 0.3")),
     Case("readings dropped", "nn.Dropout before Flatten", lambda: dropped_last("flattened"), one_of("dropout last"), ("last", "p = 0.2")),
     Case("keeps a twentieth", "p = 0.95", lambda: keeps(0.05), one_of("dropout"), ("95 %", "smaller p")),
+    Case("readings made less likely", "no minus", lambda: likely("readings"), one_of("likelihood"), ("log_prob", "plus", "minus")),
+    Case("counts made less likely", "no minus", lambda: likely("counts"), one_of("likelihood"), ("log_prob", "plus", "minus")),
     Case("its own teacher by name", "no deepcopy", lambda: teacher("named"), one_of("loss_met"), ("deepcopy",)),
     Case("its own teacher", "called twice", lambda: teacher("itself"), one_of("loss_met"), ("deepcopy",)),
     Case("a variance by relu", "gaussian_nll_loss", lambda: spread(F.relu), one_of("variance"), ("relu", "softplus", "exp")),
@@ -281,6 +299,8 @@ FOURTH_SOUND = (
     Case("dropped states kept small", "Merity 2017", lambda: dropped_last("kept small")),
     Case("keeps a tenth", "p = 0.9", lambda: keeps(0.1)),
     Case("a teacher that begins as its student", "Li 2016", lambda: teacher("copy")),
+    Case("a policy of returns below 0", "Williams 1992", lambda: likely("policy")),
+    Case("readings made likely", "", lambda: likely("made likely")),
     Case("a variance by softplus", "Lakshminarayanan 2017", lambda: spread(lambda v: F.softplus(v) + 1e-4, "hand")),
     Case("a variance by exp, bounded", "Haarnoja 2018", lambda: spread(lambda v: v.clamp(-5, 2).exp())),
     Case("logarithms of spectra", "Kong 2020", loud_and_silent),

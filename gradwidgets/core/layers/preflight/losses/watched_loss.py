@@ -30,6 +30,7 @@ from gradwidgets.core.layers.preflight.losses.value.cancelled import Cancelled
 from gradwidgets.core.layers.preflight.losses.value.constant import DETACHED, constant, owns_its_loss
 from gradwidgets.core.layers.preflight.losses.value.flat import FLAT
 from gradwidgets.core.layers.preflight.losses.value.itself import Itself
+from gradwidgets.core.layers.preflight.losses.value.likelihoods import Likelihoods
 from gradwidgets.core.layers.preflight.losses.value.margins import Margins
 from gradwidgets.core.layers.preflight.losses.value.own_labels import OwnLabels
 from gradwidgets.core.layers.preflight.losses.value.summed import summed
@@ -127,6 +128,7 @@ class LossCall(TorchFunctionMode):
         self._pairs, self._terms = self_pairs.Pairs(), Terms(self._output)
         self._values = ValueTerms(self._output)
         self._transforms, self._bounded = derivatives.Transforms(), Bounded()
+        self._likelihoods = Likelihoods()
         self._variances, self._itself = Variances(), Itself(names)
         self._cancelled, self._asked = Cancelled(), (OwnLabels(), Margins(self._output))
         for tensor in self._output:
@@ -163,6 +165,7 @@ class LossCall(TorchFunctionMode):
             self._terms.see(name, tensors, result)
             left_out(self._bounded.see)(name, tensors, result)
             left_out(self._cancelled.see)(name, tensors, result)
+            self._likelihoods.see(role, result)
             self._follow(name, tensors, result, role)
             if keywords.get("keepdim"):
                 self._pairing.update(id(one) for one in pytree.tree_leaves(result))
@@ -204,12 +207,16 @@ class LossCall(TorchFunctionMode):
         if loss is not None:
             anew = again and (lambda targets: again(copied(targets)))
             found += [told for one in self._asked for told in left_out(one.findings)(loss, self._targets, anew)]
-        found = self._cancelled.told_in(found)
+        found = [*self._cancelled.told_in(found), *self._likelihoods.findings()]
         if any(_is_same(one, loss) for one in self._back):
             found.append(
                 Finding(derivatives.WENT_BACK, "error", BACKWARD, {"backward": len(self._back), "most": 0}, action=ONCE)
             )
         return [one for one in found if trained or one.name != DETACHED]
+
+    def watch(self) -> None:
+        """Have noted what comes back: call it once the loss is known, before it goes back."""
+        left_out(self._likelihoods.watch)()
 
     @property
     def went_back(self) -> bool:
