@@ -11,6 +11,7 @@ from torch.utils import _pytree as pytree
 from gradwidgets.core.layers.axes.ahead import ahead_in
 from gradwidgets.core.layers.axes.drowned import drowned
 from gradwidgets.core.layers.axes.mixing import mixed_in
+from gradwidgets.core.layers.axes.pooled import pooled_in, pools_of
 from gradwidgets.core.layers.axes.scrambled import place_of, scrambles
 from gradwidgets.core.layers.axes.unread import PICKS, unread_in
 from gradwidgets.core.layers.causes.asked import without_asked
@@ -152,6 +153,7 @@ def _told_by_further_passes(subject: Subject, found: Measured) -> Measured:
     if math.isfinite(found.loss):
         found.operations += left_out(unread_in)(subject, found.output, found.picks)
         found.operations += left_out(ahead_in)(subject)
+        found.operations += left_out(pooled_in)(subject, found.output, found.pools) if found.pools else []
     found.output = None
     found.operations += left_out(own_backwards)(subject, found.own) if found.own else []
     if found.draws:
@@ -218,6 +220,7 @@ def _measure(subject: Subject, look: Look | Glance) -> Measured:
             for check in (masked_by_zero, cold, between_layers) if softmaxes else ():
                 operations += left_out(check)(softmaxes, tracked.nodes())
             operations += left_out(drowned)(tracked.sums(), tracked.nodes()) if look.looks else []
+            pools = left_out(pools_of)(tracked.of_model()) if look.looks else []
             tracked.watch(watch.gradients_at)
             watch.way_back()
             leaves = tracked.leaves
@@ -247,7 +250,7 @@ def _measure(subject: Subject, look: Look | Glance) -> Measured:
         seen.own = left_out(own_functions)(tracked.nodes())
         seen.draws = look.drew()
         seen.sums = sums
-        seen.picks = left_out(tracked.picks)(PICKS)
+        seen.picks, seen.pools = left_out(tracked.picks)(PICKS), pools
         seen.added = left_out(sums_of)(tracked.sums())
         seen.along = (*look.steps_first(), *tracked.along_samples())
     return seen

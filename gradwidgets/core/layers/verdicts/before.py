@@ -72,6 +72,7 @@ _OPERATIONS = {
     "modules alike": ("copies that stay copies are worth one of them", "Draw the weights of each anew."),
     "rows alike": ("rows that stay the same are worth one of them", "Draw them at random."),
     "custom backward": ("what is learned follows another function than the one that runs", "torch.autograd.gradcheck."),
+    "pooled samples": ("what one batch teaches does not hold for the next", "Take it over the steps."),
     "one memory": ("two optimizers' states move one weight", "Share the parameter itself."),
     "parameter made anew": ("what an optimizer holds is no longer the model's", "Keep the parameter, set its numbers."),
     "kept graph": ("the second backward raises", "Detach the state."),

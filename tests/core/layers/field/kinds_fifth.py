@@ -309,6 +309,26 @@ def places_added(how):
     return model, torch.randint(0, 30, (24, 60)), classes(24, 3), F.cross_entropy
 
 
+def pooled(steps, axis, first=True):
+    """A recurrent layer's states, of which a maximum is taken along an axis."""
+
+    def run(s, x):
+        return s.out(s.rnn(x if first else x.transpose(0, 1))[0].amax(axis))
+
+    model = Runs(run, rnn=nn.GRU(5, 12, batch_first=first), out=nn.Linear(12, 3))
+    return model, torch.randn(16, steps, 5), classes(16, 3), F.cross_entropy
+
+
+def steps_first():
+    """Steps first without, samples first within a layer that has it so."""
+
+    def run(s, x):
+        return s.out(s.rnn(x.transpose(0, 1))[0].transpose(0, 1).mean(0))
+
+    model = Runs(run, rnn=nn.GRU(5, 12, batch_first=True), out=nn.Linear(12, 3))
+    return model, torch.randn(14, 14, 5), classes(14, 3), F.cross_entropy
+
+
 FIFTH_SICK = (
     Case("a ratio to itself", "old not detached", lambda: ratios("anew"), one_of("term_without_gradient"), ("(kinds_fifth.py, line", "cancel", "detach")),
     Case("a ratio of two chances", "old not detached", lambda: ratios("divided"), one_of("term_without_gradient"), ("(kinds_fifth.py, line", "cancel", "detach")),
@@ -326,6 +346,7 @@ FIFTH_SICK = (
     Case("a critic clipped to 0.005", "WGAN", lambda: clipped_critic(0.005), one_of("vanishing"), ("0.005", "clipped", "penalty")),
     Case("places counted", "arange added", lambda: places_added("counted"), one_of("position code"), ("tokens of 0.02", "nn.embedding")),
     Case("places counted, and a norm", "arange added", lambda: places_added("counted after a norm"), one_of("position code"), ("tokens of 0.02", "nn.embedding")),
+    Case("a maximum over the samples", "amax(0) of as many steps", lambda: pooled(16, 0), one_of("pooled samples"), ("(16, 16, 12)", "second axis", "mean(1)")),
     Case("a backward without a square", "softsign", lambda: by_own(_Softsign), one_of("custom backward"), ("_softsign", "finite difference")),
     Case("a backward of twice its size", "by w", by_own_weights, one_of("custom backward"), ("_affine", "finite difference")),
 )  # fmt: skip
@@ -351,6 +372,9 @@ FIFTH_SOUND = (
     Case("a critic clipped to 1", "", lambda: clipped_critic(1.0)),
     Case("places by sines", "Vaswani 2017", lambda: places_added("sines")),
     Case("places by shares", "", lambda: places_added("shares")),
+    Case("a maximum over as many steps", "", lambda: pooled(16, 1)),
+    Case("a maximum over as many steps, which come first", "", lambda: pooled(16, 0, first=False)),
+    Case("a mean over as many steps, which come first", "", steps_first),
     Case("mish by hand", "Misra 2019", lambda: by_own(_Mish)),
     Case("gradients reversed", "Ganin 2015", lambda: by_own(_Reversed, 1.0)),
     Case("gradients scaled", "fairseq", lambda: by_own(_Reversed, -0.1)),
