@@ -83,7 +83,7 @@ class OptimizerPlayground(Panel):
     locals().update(rules.traits(lr=0.1))  # lr, momentum, betas …: a trait for every setting of every rule
     steps = Whole(100, low=0, high=100_000).tag(setting=True)
     start = Pair((6.0, -3.0)).tag(setting=True)
-    losses = SomeOf(AT_FIRST, tuple(LOSSES)).tag(setting=True)
+    losses = SomeOf(AT_FIRST, lambda: LOSSES).tag(setting=True)
     locals().update(thresholds.traits())  # delta and beta: a trait for every setting that a loss has
     arrows = Flag(False).tag(setting=True)
     dataset = OneOf("article", lambda self: self._problems.names).tag(setting=True)
