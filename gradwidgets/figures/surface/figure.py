@@ -16,6 +16,7 @@ from gradwidgets.figures.axes.color_bar import ColorBar
 from gradwidgets.figures.base.layout import DPI, Layout, surface_layout
 from gradwidgets.figures.base.marks import EDGE
 from gradwidgets.figures.base.notebook_figure import Picture
+from gradwidgets.figures.base.redraw import Redraw
 from gradwidgets.figures.base.style import LIGHT, Style, loss_line, own_look
 from gradwidgets.figures.surface.cut_plot import Cut, CutPlot
 from gradwidgets.figures.surface.surface_map import CRITICAL, POINT, Aside, AsideMap, Surface, SurfaceMap
@@ -90,7 +91,7 @@ class SurfaceFigure:
         aside: Aside | None = None,
         *,
         explain: bool = True,
-    ) -> tuple[list[Axes], list[Axes], bool]:
+    ) -> Redraw:
         """Change the surfaces under the point.
 
         Args:
@@ -101,7 +102,7 @@ class SurfaceFigure:
             explain: Whether the line over the map is to name the marks that there are now; else it stays.
 
         Returns:
-            The axes that must be drawn again within their frame, those with their labels, and whether all must be.
+            What must be drawn again.
         """
         with own_look():
             for one, surface in zip(self.maps, surfaces, strict=True):
@@ -122,7 +123,7 @@ class SurfaceFigure:
             if changed:
                 self._told = told
                 self._explain(*told)
-        return inside, labels, changed
+        return Redraw(tuple(inside), tuple(labels), changed)
 
     def _explain(self, kinds: Sequence[str], dead: bool, blank: bool, lost: bool) -> None:
         """Name the marks in one line over the map."""
@@ -160,7 +161,7 @@ class SurfaceFigure:
         paths: Sequence[tuple[np.ndarray, np.ndarray] | None],
         *,
         settle: bool = True,
-    ) -> list[Axes]:
+    ) -> Redraw:
         """Move the operating point.
 
         Args:
@@ -184,7 +185,7 @@ class SurfaceFigure:
                 changed.append(plot.axes)
         if not self.maps:
             self.plots[0].walk(paths)
-        return changed
+        return Redraw(with_labels=tuple(changed))
 
     def point_at(self, axes: Axes | None, x: float, y: float) -> tuple[float | None, float | None] | None:
         """Return the parameters (horizontal, vertical) under the mouse.

@@ -69,10 +69,7 @@ class ExplorerView:
         if result.exact or new or self._scale is None:
             self._scale = SurfaceScale.of(scale, [grid.loss.numpy() for grid in result.grids.values()])
         surfaces = [surface_of(name, result) for name in result.grids]
-        inside, labels, whole = self.figure.show(surfaces, self._scale, arrows, aside_of(result), explain=result.exact)
-        canvas.stale(inside, with_labels=labels)
-        if whole:
-            canvas.stale()
+        canvas.stale(self.figure.show(surfaces, self._scale, arrows, aside_of(result), explain=result.exact))
 
     def move(
         self,
@@ -94,6 +91,4 @@ class ExplorerView:
         gradients = [here[name].gradient for name in result.grids]
         walks = [descents.get(name) for name in result.grids]
         paths = [None if walk is None else (walk.points, walk.losses) for walk in walks]
-        changed = self.figure.move(place, gradients, cuts_of(result, place), paths, settle=result.exact)
-        canvas.stale((), with_labels=changed)
-        canvas.paint()
+        canvas.redraw(self.figure.move(place, gradients, cuts_of(result, place), paths, settle=result.exact))

@@ -20,7 +20,7 @@ from gradwidgets.figures.curvature import spectrum_plot
 from gradwidgets.figures.flow import figure as flow
 from gradwidgets.figures.live import figure as live
 from gradwidgets.figures.live import live_lines
-from gradwidgets.figures.playground.figure import Maps, PlaygroundFigure, Run
+from gradwidgets.figures.playground.figure import Maps, PlaygroundFigure, Run, Scene
 from gradwidgets.figures.surface import surface_map
 from gradwidgets.figures.surface.figure import SurfaceFigure
 from tests.figures.pictures import picture
@@ -120,16 +120,15 @@ def test_the_playground_as_drawn(style):
     side, names = x[0], tuple(LOSSES)
     figure = PlaygroundFigure()
     FigureCanvasAgg(figure.figure)
-    figure.build(
-        Maps(
-            names, "bias", "weight", side, side, dict.fromkeys(names, x**2 + y**2),
-            dict.fromkeys(names, (2 * x, 2 * y)), {n: np.zeros((1, 2)) for n in names}, dict.fromkeys(names, 0.0),
-            (np.arange(5.0), np.arange(5.0)),
-        ),
-        style=style,
+    ground = Maps(
+        (), names, "bias", "weight", side, side, dict.fromkeys(names, x**2 + y**2),
+        dict.fromkeys(names, (2 * x, 2 * y)), {n: np.zeros((1, 2)) for n in names}, dict.fromkeys(names, 0.0),
+        (np.arange(5.0), np.arange(5.0)),
     )  # fmt: skip
     path = np.array([[1.0, 1.0], [0.0, 0.0]])
-    figure.update({n: Run(path=path, losses=np.array([2.0, 1.0]), end=path[-1], fit=(1.0, 0.0)) for n in names}, (1, 1))
+    runs = {n: Run(path=path, losses=np.array([2.0, 1.0]), end=path[-1], fit=(1.0, 0.0)) for n in names}
+    theme = next(name for name, one in STYLES.items() if one is style)
+    figure.update(Scene(ground, runs, (1, 1), theme=theme))
     for loss_map in figure.maps.values():
         check_map(loss_map.axes, style)
     check_words(figure.figure, style)
