@@ -13,7 +13,7 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from gradwidgets.figures.axes.loss_axis import LossAxis
-from gradwidgets.figures.base.layout import DPI, playground_layout
+from gradwidgets.figures.base.layout import playground_layout
 from gradwidgets.figures.base.marks import Key
 from gradwidgets.figures.base.notebook_figure import Picture
 from gradwidgets.figures.base.redraw import EVERYTHING, Redraw
@@ -112,9 +112,7 @@ class PlaygroundFigure:
     """
 
     def __init__(self, width: int = 600, height: int = 470, magnified: float = 1.0) -> None:
-        dpi = DPI * magnified
-        self.figure = Picture(figsize=(width / dpi, height / dpi), dpi=dpi, layout="none")
-        self.figure.magnified = magnified
+        self.figure = Picture.of(width, height, magnified)
         self.maps: dict[str, LossMap] = {}
         self._shown: tuple[Scene, tuple] | None = None  # and the size that it was built for
 

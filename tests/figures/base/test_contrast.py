@@ -22,7 +22,10 @@ from gradwidgets.figures.live import figure as live
 from gradwidgets.figures.live import live_lines
 from gradwidgets.figures.playground.figure import Maps, PlaygroundFigure, Run, Scene
 from gradwidgets.figures.surface import surface_map
-from gradwidgets.figures.surface.figure import SurfaceFigure
+from gradwidgets.figures.surface.cut_plot import Cut
+from gradwidgets.figures.surface.figure import Ground, SurfaceFigure
+from gradwidgets.figures.surface.figure import Scene as SurfaceScene
+from gradwidgets.figures.surface.surface_map import Aside, Surface
 from tests.figures.pictures import picture
 
 WORDS, MARKS = 4.5, 3.0
@@ -137,7 +140,14 @@ def test_the_playground_as_drawn(style):
 def test_the_explorer_as_drawn(style):
     figure = SurfaceFigure()
     side = np.linspace(-1, 1, 11)
-    figure.build(("a", "b"), (side, side), ("one", "another"), style, aside=True)
+    x, y = np.meshgrid(side, side)
+    FigureCanvasAgg(figure.figure)
+    surfaces = [Surface(name, x**2 + y**2, (2 * x, 2 * y)) for name in ("one", "another")]
+    about = Aside("angle between", np.zeros_like(x), {0.0: "0°"})
+    ground = Ground((), ("a", "b"), (side, side), ("one", "another"), surfaces, beside=True, aside=about)
+    cut = Cut(side, dict.fromkeys(("one", "another"), side**2))
+    theme = next(name for name, one in STYLES.items() if one is style)
+    figure.update(SurfaceScene(ground, (0.0, 0.0), [(0.0, 0.0)] * 2, [cut, cut], [None, None], theme=theme))
     for surface in (*figure.maps, figure.aside):
         check_map(surface.axes, style)
     check_words(figure.figure, style)
