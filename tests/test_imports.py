@@ -20,7 +20,9 @@ CORE = (
 )  # fmt: skip
 MOST = 16  # modules in a folder
 # Every widget's and every picture's folder has these.
-SAME_NAMES = {"__init__", "controls", "figure", "guess", "panel", "picture", "presets", "problem", "view", "words"}
+SAME_NAMES = {
+    "__init__", "controls", "figure", "guess", "panel", "picture", "presets", "problem", "scene", "view", "words",
+}  # fmt: skip
 WIDGET_LIBRARIES = ("ipywidgets", "ipympl", "anywidget", "traitlets", "IPython")
 
 

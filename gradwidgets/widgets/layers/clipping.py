@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from matplotlib.axes import Axes
 from torch import Tensor
 
 from gradwidgets.core.layers import CLIPPERS, Clipped, clip_gradients, measuring_batch_norms, parameter_gradients
 from gradwidgets.core.results.slices import Slices, part_of
 from gradwidgets.core.results.wording import number, percent
+from gradwidgets.figures.base.redraw import Redraw
 from gradwidgets.figures.base.side_plot import Curve, Detail
 from gradwidgets.figures.flow.figure import FlowFigure, Profile
 from gradwidgets.widgets.layers import words
@@ -93,7 +93,7 @@ class ClippingView(View):
             self._known[name] = key, clip_gradients(spiked, name, **options)
         return {name: self._known[name][1] for name in THRESHOLDS}
 
-    def draw(self, seen: Seen, settle: bool) -> tuple[list[Axes], bool]:
+    def draw(self, seen: Seen, settle: bool) -> Redraw:
         """Draw norms, cosines and elements."""
         step, clipped = seen.part, self.clipped(seen)
         one = clipped["norm"]

@@ -8,7 +8,6 @@ from collections.abc import Callable
 
 import ipywidgets as widgets
 import numpy as np
-from matplotlib.axes import Axes
 
 from gradwidgets.core.results.slices import Slices, part_of
 from gradwidgets.core.results.wording import number
@@ -20,6 +19,7 @@ from gradwidgets.core.spectra import (
     measuring_noise_scale,
     measuring_spectrum,
 )
+from gradwidgets.figures.base.redraw import Redraw
 from gradwidgets.figures.curvature.curvature_parts import Correlation, Curvature, Eigenvalues, Noise, SignalToNoise
 from gradwidgets.figures.curvature.figure import CurvatureFigure
 from gradwidgets.widgets.controls import Looks
@@ -155,7 +155,7 @@ class CurvatureView(View):
             found[name] = part
         return dict(found)
 
-    def draw(self, seen: Seen, settle: bool) -> tuple[list[Axes], bool]:
+    def draw(self, seen: Seen, settle: bool) -> Redraw:
         """Draw what is known."""
         return self.figure.update(self._curvature(seen))
 

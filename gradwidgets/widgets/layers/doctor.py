@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 
 import ipywidgets as widgets
-from matplotlib.axes import Axes
 from torch import nn
 
 from gradwidgets.core.layers import (
@@ -29,6 +28,7 @@ from gradwidgets.core.layers.verdicts.units import AT_OUTPUT
 from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.results.slices import Slices
 from gradwidgets.core.results.wording import number
+from gradwidgets.figures.base.redraw import Redraw
 from gradwidgets.figures.base.side_plot import Detail
 from gradwidgets.figures.flow.figure import FlowFigure
 from gradwidgets.widgets.controls import WIDTH, Looks
@@ -246,7 +246,7 @@ class DoctorView(View):
         model = inside(self.panel.problem.network(flow.settings)[0], [])
         return not refusal(model, name, **completed(name, options, model, flow.flow))
 
-    def draw(self, seen: Seen, settle: bool) -> tuple[list[Axes], bool]:
+    def draw(self, seen: Seen, settle: bool) -> Redraw:
         """Draw both profiles and both trainings."""
         panel, trial, fix = self.panel, seen.part, seen.settings.more[0]
         tried = isinstance(trial, Trial)

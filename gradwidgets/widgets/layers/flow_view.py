@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from matplotlib.axes import Axes
-
+from gradwidgets.figures.base.redraw import Redraw
 from gradwidgets.figures.base.side_plot import Detail
 from gradwidgets.figures.flow.figure import FlowFigure
 from gradwidgets.figures.flow.guess_plot import guessed_profile
@@ -49,7 +48,7 @@ class FlowView(View):
         """Make the artists' owner."""
         return FlowFigure(figure)
 
-    def draw(self, seen: Seen, settle: bool) -> tuple[list[Axes], bool]:
+    def draw(self, seen: Seen, settle: bool) -> Redraw:
         """Draw the profile."""
         panel, result = self.panel, seen.flow
         profile = profile_of(

@@ -471,12 +471,7 @@ class LayerFlowPanel(TrainingPanel):
             view.figure.build(STYLES[frame[1]])
             self.canvas.stale()
             self._frame = frame
-        changed, whole = view.draw(result, settle)
-        if whole:
-            self.canvas.stale()
-        elif changed:
-            self.canvas.stale(with_labels=changed)
-        self.canvas.paint()
+        self.canvas.redraw(view.draw(result, settle))
         self.summary = "\n".join(view.facts(result))
         self._words.value = view.words(result)
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import ipywidgets as widgets
-from matplotlib.axes import Axes
 
 from gradwidgets.core.results.slices import Slices
+from gradwidgets.figures.base.redraw import Redraw
 from gradwidgets.widgets.controls import WIDTH, Control, Looks
 from gradwidgets.widgets.kernel.mainloop import call_soon
 from gradwidgets.widgets.layers.problem import FlowResult, FlowSettings
@@ -134,7 +134,7 @@ class View:
         return None
         yield
 
-    def draw(self, seen: Seen, settle: bool) -> tuple[list[Axes], bool]:
+    def draw(self, seen: Seen, settle: bool) -> Redraw:
         """Change the picture; return the axes to draw again and whether all must be."""
         raise NotImplementedError
 

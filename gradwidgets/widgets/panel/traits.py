@@ -169,22 +169,23 @@ class SomeOf(traitlets.TraitType):
 
     Args:
         default_value: The default.
-        options: The names.
+        options: Gives the names.
     """
 
     info_text = "some of a set of names"
 
-    def __init__(self, default_value: tuple[str, ...], options: Sequence[str], **kwargs) -> None:
-        self._options = tuple(options)
+    def __init__(self, default_value: tuple[str, ...], options: Callable[[], Iterable[str]], **kwargs) -> None:
+        self._options = options
         super().__init__(default_value, **kwargs)
 
     def validate(self, obj: traitlets.HasTraits, value: object) -> tuple[str, ...]:
         """Return the names in order, or raise a TraitError that lists the right ones."""
         names = (value,) if isinstance(value, str) else _texts(value)
-        if not names or not set(names) <= set(self._options):
-            right = ", ".join(map(repr, self._options))
+        options = tuple(self._options())
+        if not names or not set(names) <= set(options):
+            right = ", ".join(map(repr, options))
             raise TraitError(f"{self.name} must be one or more of {right}; got {shown(value)}")
-        return tuple(name for name in self._options if name in names)
+        return tuple(name for name in options if name in names)
 
 
 class Names(traitlets.TraitType):

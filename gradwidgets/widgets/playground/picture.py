@@ -7,9 +7,9 @@ from collections.abc import Mapping
 import numpy as np
 import torch
 
-from gradwidgets.core import Objective, Optimizer, Regression, StepParts, Trajectory, step_parts
+from gradwidgets.core import Objective, Optimizer, Regression, StepParts
 from gradwidgets.figures.playground.figure import Maps, Run
-from gradwidgets.widgets.playground.problem import Result
+from gradwidgets.widgets.playground.problem import Result, alive
 
 _DRAWN_STEPS = 3_000
 
@@ -26,6 +26,7 @@ def maps_of(result: Result) -> Maps:
     grids, objectives = result.surfaces, result.objectives
     grid, first = grids[names[0]], objectives[names[0]]
     return Maps(
+        of=(result.settings.dataset, result.sampled),
         names=names,
         x_name=grid.x_name,
         y_name=grid.y_name,
@@ -37,17 +38,6 @@ def maps_of(result: Result) -> Maps:
         lowest={name: _lowest(objectives[name]) for name in names},
         data=(first.sample.x.numpy(), first.sample.y.numpy()) if isinstance(first, Regression) else None,
     )
-
-
-def parts_of(result: Result, k: int | None) -> dict[str, StepParts]:
-    """Return what makes up step k of each run that is still going; nothing where k is None."""
-    if k is None:
-        return {}
-    return {
-        name: step_parts(run, result.objectives[name], result.settings.optimizer, k)
-        for name, run in result.trajectories.items()
-        if k < _alive(run)
-    }
 
 
 def runs_of(result: Result, k: int | None, parts: Mapping[str, StepParts]) -> dict[str, Run]:
@@ -62,7 +52,7 @@ def runs_of(result: Result, k: int | None, parts: Mapping[str, StepParts]) -> di
     for name, run in result.trajectories.items():
         points = run.points.numpy()
         last = len(points) - 1 if k is None else k
-        path = points[: min(last, _alive(run)) + 1][:, order]
+        path = points[: min(last, alive(run)) + 1][:, order]
         path = path[np.isfinite(path).all(axis=1)]
         ended = bool(np.isfinite(points[last]).all())
         fits = ended and isinstance(result.objectives[name], Regression)
@@ -74,10 +64,6 @@ def runs_of(result: Result, k: int | None, parts: Mapping[str, StepParts]) -> di
             vectors=_vectors(parts[name], order, result.settings.optimizer) if name in parts else {},
         )
     return runs
-
-
-def _alive(run: Trajectory) -> int:
-    return len(run.points) if run.diverged_at is None else run.diverged_at
 
 
 def _lowest(objective: Objective) -> float | None:

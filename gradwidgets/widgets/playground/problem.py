@@ -16,6 +16,7 @@ from gradwidgets.core import (
     Outcome,
     Regression,
     Stability,
+    StepParts,
     SurfaceGrid,
     Trajectory,
     as_objective,
@@ -25,6 +26,7 @@ from gradwidgets.core import (
     regression,
     sampling_each,
     stability,
+    step_parts,
 )
 from gradwidgets.core.results.slices import Slices, finish, part_of
 from gradwidgets.widgets.kernel.as_usual import as_usual
@@ -72,6 +74,22 @@ class Result:
     def exact(self) -> bool:
         """Whether all points were used and all steps made."""
         return self.sampled is None
+
+
+def alive(run: Trajectory) -> int:
+    """How many of a run's points are of a run that goes on: all, or those before it left all bounds."""
+    return len(run.points) if run.diverged_at is None else run.diverged_at
+
+
+def parts_of(result: Result, k: int | None) -> dict[str, StepParts]:
+    """Return what makes up step k of each run that is still going; nothing where k is None."""
+    if k is None:
+        return {}
+    return {
+        name: step_parts(run, result.objectives[name], result.settings.optimizer, k)
+        for name, run in result.trajectories.items()
+        if k < alive(run)
+    }
 
 
 class Problem:

@@ -11,7 +11,7 @@ from scipy.optimize import minimize
 
 from gradwidgets.core import DATASETS, LOSSES, SGD, descend, regression, regressions, sample_surface, script
 from gradwidgets.core.regression.elementwise import Elementwise
-from gradwidgets.core.regression.losses import RegressionLoss, log_cosh
+from gradwidgets.core.regression.losses import log_cosh
 
 RESIDUALS = st.floats(-300, 300, allow_subnormal=False)
 
@@ -91,16 +91,6 @@ def test_the_script_brings_its_function_along(capsys):
     end = descend(f, SGD(lr=0.2), (0.0, 0.0), 40).points[-1].tolist()
     words = capsys.readouterr().out.split()
     assert (float(words[2]), float(words[4])) == pytest.approx(end, rel=1e-8)
-
-
-def test_a_loss_of_ones_own_is_a_function_and_a_line(monkeypatch):
-    def pseudo_huber(residual):
-        return torch.sqrt(1 + residual**2) - 1
-
-    monkeypatch.setitem(LOSSES, "PseudoHuber", RegressionLoss("PseudoHuber", function=pseudo_huber, at_first=False))
-    f = regression(*DATASETS["article"](), "PseudoHuber")
-    assert f.value_and_gradient(f.minima[0])[1].abs().max() < 1e-12
-    assert torch.linalg.eigvalsh(f.hessian(f.minima[0])).min() > 0
 
 
 def test_a_setting_of_no_loss_is_refused():

@@ -15,7 +15,6 @@ from matplotlib.figure import Figure
 from gradwidgets import OptimizerPlayground
 from gradwidgets.core import (
     DATASETS,
-    LOSSES,
     OBJECTIVES,
     SGD,
     Stability,
@@ -27,6 +26,7 @@ from gradwidgets.core import (
     sample_surface,
     stability,
 )
+from gradwidgets.core.regression.losses import AT_FIRST
 from gradwidgets.widgets.playground import problem as module
 from gradwidgets.widgets.playground.presets import PRESETS
 
@@ -77,11 +77,29 @@ def test_every_promised_name_is_there(playground):
     assert {*names.split(), "error", "summary"} <= set(playground.traits())
     assert isinstance(playground, VBox)
     assert isinstance(playground.figure, Figure)
-    assert set(playground.trajectories) == set(playground.surfaces) == set(playground.stability) == set(LOSSES)
+    assert set(playground.trajectories) == set(playground.surfaces) == set(playground.stability) == set(AT_FIRST)
     assert all(isinstance(run, Trajectory) for run in playground.trajectories.values())
     assert all(isinstance(grid, SurfaceGrid) for grid in playground.surfaces.values())
     assert all(isinstance(one, Stability) for one in playground.stability.values())
     assert all(callable(getattr(playground, name)) for name in ("code", "png", "state", "restore", "reset", "close"))
+
+
+def test_log_cosh_is_offered_and_not_shown_at_first(playground):
+    assert "LogCosh" not in playground.losses and "LogCosh" in playground.controls["losses"].buttons
+    playground.losses = (*playground.losses, "LogCosh")
+    assert playground.error == "" and len(playground._figure.maps) == 5
+    end = playground.trajectories["LogCosh"].points[-1]
+    x, y = playground._settled().objectives["LogCosh"].sample.x, playground._settled().objectives["LogCosh"].sample.y
+    p = torch.tensor(playground.start, dtype=torch.float64, requires_grad=True)
+    optimizer = torch.optim.SGD([p], lr=playground.lr)
+    for _ in range(playground.steps):
+        optimizer.zero_grad()
+        torch.log(torch.cosh(p[0] * x + p[1] - y)).mean().backward()
+        optimizer.step()
+    assert end.tolist() == pytest.approx(p.tolist(), rel=1e-9)
+    assert "log_cosh(weight * x + bias - y).mean()" in playground.code()
+    playground.theme = "dark"
+    assert playground.error == ""
 
 
 def test_it_begins_with_the_article_s_run(playground):

@@ -8,12 +8,12 @@ from dataclasses import replace
 import ipywidgets as widgets
 import numpy as np
 import torch
-from matplotlib.axes import Axes
 
 from gradwidgets.core.monitor import RecordComparison
 from gradwidgets.core.monitor.history import History
 from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.results.wording import counted, number, percent
+from gradwidgets.figures.base.redraw import Redraw
 from gradwidgets.figures.live.figure import LiveFigure
 from gradwidgets.figures.live.training import Beside, Histogram, Training
 from gradwidgets.widgets.controls import WIDTH, Looks
@@ -108,7 +108,7 @@ class LiveView(View):
     def _history(self) -> History | None:
         return None if self.run is None else self.run.monitor.history
 
-    def draw(self, seen: Seen | None, settle: bool) -> tuple[list[Axes], bool]:
+    def draw(self, seen: Seen | None, settle: bool) -> Redraw:
         """Draw what was recorded."""
         self._judge(settle)
         return self.figure.update(self.training())
