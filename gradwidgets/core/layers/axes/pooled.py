@@ -2,7 +2,9 @@
 
 from collections.abc import Iterable
 
+from torch import Tensor
 from torch.autograd.graph import Node
+from torch.utils import _pytree as pytree
 
 from gradwidgets.core.layers.axes.mixing import batch_of, depends_on_others, evaluated
 from gradwidgets.core.layers.passes.passes import FlowError, Subject
@@ -42,24 +44,33 @@ def pooled_in(subject: Subject, output: object, pools: Iterable[tuple[int, ...]]
     """
     batch = batch_of(subject.inputs, output)
     shapes = [one for one in pools if batch is not None and one[0] == batch[1]]
-    if not shapes or batch[0]:
+    if not shapes or batch[0] or not _are_sequences(subject.inputs, batch[1]):
         return []
     with evaluated(subject.model):
         try:
             many = depends_on_others(subject, *batch)
-            sure = bool(many) and bool(depends_on_others(subject, 1, batch[1]))
+            reads = any(
+                getattr(one, "batch_first", False) for one in subject.model.modules()
+            )  # sequences, samples first
+            sure = bool(many) and reads and bool(depends_on_others(subject, 1, batch[1]))
         except FlowError:
             return []
     return [_told(shapes[0], many, batch[1], sure=sure)] if many else []
 
 
+def _are_sequences(inputs: object, count: int) -> bool:
+    """Whether each sample has as many steps: features of nodes, as many as these are, are none."""
+    first = next(one for one in pytree.tree_leaves(inputs) if isinstance(one, Tensor))
+    return first.ndim > 1 and first.shape[1] == count and (first.ndim > 2 or not first.is_floating_point())
+
+
 def _told(shape: tuple[int, ...], many: int, count: int, *, sure: bool) -> Finding:
-    """What is said; it is sure where samples are mixed whichever axis they stand along."""
+    """What is said; it is sure where samples are mixed whichever axis they stand along, and a layer reads sequences."""
     whose = "that of the samples" if sure else "that of the samples if these come first"
     message = (
         f"the model takes a mean or the like over the first axis of {shape}, {whose}: the batch has as many samples as "
-        f"there are steps, {count}, so that no shape tells. When other samples were exchanged, {many} of the {count // 2} "
-        "that stayed got another output"
+        f"there are steps, {count}, so that no shape tells. When other samples were exchanged, {many} of the "
+        f"{count // 2} that stayed got another output"
     )
     message += ", and so it is along the second axis" if sure else ""
     evidence = {"shape": shape, "changed": many, "of": count // 2, "threshold": 0}
