@@ -24,6 +24,7 @@ _STEP = 1e-5
 _MOST = 1 << 18  # numbers that a function is given, in all
 _OFF, _NONE = 1e-2, 1e-9  # by which two slopes differ, and up to which one is 0, as shares of the larger
 _SHARE, _FEWEST = 0.25, 4  # of slopes, that are off; and how many there are at least
+_FLAT = 0.9  # of the output, that does not move
 _DIRECTIONS = 3
 _ACTION = (
     "Compare by torch.autograd.gradcheck on a few numbers in float64. Nothing, if the backward is meant to be another, "
@@ -111,9 +112,23 @@ def _compared(kind: type, given: tuple) -> list[Finding]:
         return next(one for one in some if isinstance(one, Tensor) and one.requires_grad)
 
     places = [k for k, one in enumerate(given) if isinstance(one, Tensor) and one.requires_grad]
+    if any(_goes_through(apply, given, k) for k in places):
+        return []
     pairs = [(k, pair) for k in places if (pair := _pair(apply, given, k)) is not None]
     grave = [(k, pair) for k, pair in pairs if not pair.is_linear]
     return [_told(kind, k, pair, len(places)) for k, pair in (grave or pairs)[:1]]
+
+
+def _goes_through(apply: Apply, given: tuple, place: int) -> bool:
+    """Whether it is flat in an input for which its backward gives something, as what goes straight through a step."""
+    draw = torch.Generator().manual_seed(1)
+    x = given[place].detach()
+    way = torch.randn(x.shape, generator=draw, dtype=x.dtype).to(x.device)
+    flat = float((_slopes(apply, given, place, way) == 0).double().mean())
+    if flat < _FLAT:
+        return False
+    said = _backward(apply, given, place, torch.ones_like(apply(given).detach()))
+    return said is None or bool(said.any())
 
 
 def _pair(apply: Apply, given: tuple, place: int) -> Pair | None:

@@ -102,6 +102,33 @@ class _Clamps(torch.autograd.Function):
         return g * (g * (x - x.clamp(-0.3, 0.3)) >= 0)
 
 
+class _Learned(torch.autograd.Function):
+    """LSQ: rounding in steps whose size is learned."""
+
+    @staticmethod
+    def forward(ctx, x, size):
+        ctx.save_for_backward(x, size)
+        return (x / size).clamp(-8, 7).round() * size
+
+    @staticmethod
+    def backward(ctx, g):
+        x, size = ctx.saved_tensors
+        parts = x / size
+        inside = (parts >= -8) & (parts <= 7)
+        by_size = torch.where(inside, parts.round() - parts, parts.clamp(-8, 7))
+        return g * inside, (g * by_size).sum().reshape(size.shape) / (7 * x.numel()) ** 0.5
+
+
+def by_learned_steps(count):
+    model = Runs(
+        lambda s, x: s.out(_Learned.apply(s.first(x), s.size)),
+        first=nn.Linear(7, 6),
+        size=nn.Parameter(torch.tensor([0.21])),
+        out=nn.Linear(6, 2),
+    )
+    return model, torch.randn(count, 7), torch.randn(count, 2), F.mse_loss
+
+
 def by_own(function, *more):
     """A network with a function of one's own between its layers."""
     apply = function.apply
@@ -379,6 +406,8 @@ FIFTH_SOUND = (
     Case("gradients reversed", "Ganin 2015", lambda: by_own(_Reversed, 1.0)),
     Case("gradients scaled", "fairseq", lambda: by_own(_Reversed, -0.1)),
     Case("straight through", "Bengio 2013", lambda: by_own(_Rounds)),
+    Case("learned steps", "Esser 2019", lambda: by_learned_steps(48)),
+    Case("learned steps of a few", "Esser 2019", lambda: by_learned_steps(6)),
     Case("spikes with a surrogate", "Zenke 2018", lambda: by_own(_Spikes)),
     Case("a clamp that lets back in", "Crowson 2021", lambda: by_own(_Clamps)),
 )  # fmt: skip

@@ -99,8 +99,10 @@ def _of_zeroed(judged: Judged, found: Finding) -> Finding:
     """The same, led by what is multiplied by 0 if that is how it comes."""
     zeroed = judged.flow.zeroed
     ends = {named(judged, end.at).partition(" in ")[0] for end in (judged.walk.ends if judged.walk else ()) if end.at}
-    ends = ends or _stopping(judged)
     told = [one for one in zeroed if one.name in ends or _plain(one.name) in ends]
+    if not ends:  # nothing with weights of its own layer is behind it
+        stopping = _stopping(judged)
+        told = [one for one in zeroed if one.name in stopping and not one.is_term]
     if not told or found.severity == "info":
         return found
     message = f"{'; '.join(map(str, told))}; so {found.message}"
