@@ -176,9 +176,8 @@ def _told_by_further_passes(subject: Subject, found: Measured) -> Measured:
     elif found.turned:
         found.operations.append(of_axes(found.turned[0], *place_of(subject, found.turned[0]), in_loss=True))
     found.operations = [with_line(subject, one) if one.name in (LONE, AXIS) else one for one in found.operations]
-    reached = {key: norms[2] is not None and found.numbers[norms[2]][0] != 0 for key, norms in found.norms.items()}
-    found.operations += left_out(unread_states)(found.rows, reached)
-    gradients = {key: None if norms[2] is None else found.numbers[norms[2]][0] for key, norms in found.norms.items()}
+    gradients = _sizes(found)
+    found.operations += left_out(unread_states)(found.rows, {key: bool(size) for key, size in gradients.items()})
     found.operations += left_out(unused_states)(subject, found.rows, gradients)
     found.operations += [*left_out(repeated_in)(subject.model), *left_out(kernels_in)(found.rows)]
     if found.graph is not None:
@@ -216,10 +215,7 @@ def _measure(subject: Subject, look: Look | Glance) -> Measured:
             sums = may_add_masks(one for one in looked_at if one.name in SOFTMAX)
             compared = (tracked.of_loss(), _tensors(look.targets)) if look.looks else ([], [])
             operations += left_out(of_order)(*compared)
-            softmaxes = [one for one in looked_at if one.name in SOFTMAX and one.name != ATTENTION]
-            for check in (masked_by_zero, cold, between_layers) if softmaxes else ():
-                operations += left_out(check)(softmaxes, tracked.nodes())
-            operations += left_out(drowned)(tracked.sums(), tracked.nodes()) if look.looks else []
+            operations += _of_scores(looked_at, tracked) if look.looks else []
             pools = left_out(pools_of)(tracked.of_model()) if look.looks else []
             tracked.watch(watch.gradients_at)
             watch.way_back()
@@ -239,11 +235,8 @@ def _measure(subject: Subject, look: Look | Glance) -> Measured:
     if look.looks:
         seen.output, seen.views = output, (*tracked.views(), *look.taken())
         seen.operations += operations
-        sizes = {key: watch.numbers[norms[1]][0] for key, norms in watch.norms.items()}
-        seen.operations += left_out(copies_in)(rows, sizes, gradients, graph)
-        named = dict(model.named_parameters())
-        seen.operations += [*left_out(in_one_memory)(named.items()), *left_out(made_anew)(rows, named)]
-        seen.operations += [*left_out(kept_graphs)(model, states, leaves), *left_out(clipped)(rows, graph)]
+        seen.operations += [*_of_weights(seen, gradients), *left_out(made_anew)(rows, dict(model.named_parameters()))]
+        seen.operations += [*left_out(in_one_memory)(model), *left_out(kept_graphs)(model, states, leaves)]
         seen.scrambling = [*(one for one in look.taken() if scrambles(*one)), *tracked.scrambling()]
         seen.turned = left_out(views_in)(*compared)
         seen.half = tracked.is_half()
@@ -259,6 +252,26 @@ def _measure(subject: Subject, look: Look | Glance) -> Measured:
 def _at_operations(operations: list[Operation], look: Look, names: Mapping[int, str]) -> list[Finding]:
     given = list(named_tensors(look.inputs, "inputs"))
     return of_graph(operations, look.masks(), look.hiding(), given, names)
+
+
+def _of_scores(operations: list[Operation], tracked: Tracked) -> list[Finding]:
+    """What is said of scores before a softmax, and of places that drown tokens: while the graph keeps its numbers."""
+    nodes, softmaxes = tracked.nodes(), [one for one in operations if one.name in SOFTMAX and one.name != ATTENTION]
+    checks = (masked_by_zero, cold, between_layers) if softmaxes else ()
+    found = [told for check in checks for told in left_out(check)(softmaxes, nodes)]
+    return found + left_out(drowned)(tracked.sums(), nodes)
+
+
+def _of_weights(found: Measured, gradients: Mapping[int, Tensor]) -> list[Finding]:
+    """What is said of weights by their numbers: copies of each other, or clipped."""
+    sizes = {key: found.numbers[norms[1]][0] for key, norms in found.norms.items()}
+    copies = left_out(copies_in)(found.rows, sizes, gradients, found.graph)
+    return copies + left_out(clipped)(found.rows, found.graph)
+
+
+def _sizes(found: Measured) -> dict[int, float | None]:
+    """The norms of the gradients by parameters, by their ids; None where none came."""
+    return {key: None if norms[2] is None else found.numbers[norms[2]][0] for key, norms in found.norms.items()}
 
 
 def _is_unreached(row: Row, found: Measured) -> bool:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from itertools import pairwise
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from gradwidgets.core.results.finding import Finding
 
@@ -15,13 +15,13 @@ _ACTION = (
 )
 
 
-def in_one_memory(named: Iterable[tuple[str, Tensor]]) -> list[Finding]:
+def in_one_memory(model: nn.Module) -> list[Finding]:
     """What to say of trained parameters that overlap: those that stand one behind the other in a buffer do not.
 
     Args:
-        named: A model's parameters with their names, each once.
+        model: Whose parameters.
     """
-    spans = sorted(_spans(named))
+    spans = sorted(_spans(model.named_parameters()))
     found = [(a, b) for (_, end, a), (begin, _, b) in pairwise(spans) if begin < end]
     if not found:
         return []

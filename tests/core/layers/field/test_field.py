@@ -13,6 +13,7 @@ from tests.core.layers.field.held import HELD_SICK, HELD_SOUND
 from tests.core.layers.field.judge import said, shortfall
 from tests.core.layers.field.kinds import KINDS_SICK, KINDS_SOUND
 from tests.core.layers.field.kinds_ahead import AHEAD_SICK, AHEAD_SOUND
+from tests.core.layers.field.kinds_backwards import BACKWARDS_SICK, BACKWARDS_SOUND
 from tests.core.layers.field.kinds_derivatives import DERIVATIVES_SICK, DERIVATIVES_SOUND
 from tests.core.layers.field.kinds_drawn import DRAWN_SICK, DRAWN_SOUND
 from tests.core.layers.field.kinds_drawn_later import DRAWN_LATER_SICK, DRAWN_LATER_SOUND
@@ -56,6 +57,7 @@ LAST_SICK, LAST_SOUND = (
         *THIRD_SICK,
         *FOURTH_SICK,
         *FIFTH_SICK,
+        *BACKWARDS_SICK,
     ),
     (
         *REPORTS_SOUND,
@@ -76,6 +78,7 @@ LAST_SICK, LAST_SOUND = (
         *THIRD_SOUND,
         *FOURTH_SOUND,
         *FIFTH_SOUND,
+        *BACKWARDS_SOUND,
     ),
 )
 ALL_SICK, ALL_SOUND = (
