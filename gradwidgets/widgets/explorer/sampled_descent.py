@@ -37,7 +37,7 @@ def descend_from(grid: SurfaceGrid, optimizer: SGD, start: tuple[float, ...]) ->
 
     Args:
         grid: The loss.
-        optimizer: Who walks.
+        optimizer: The optimizer's settings.
         start: From where, a number for each axis.
 
     Returns:

@@ -106,7 +106,7 @@ class FlowResult:
         findings: The verdict, worst first.
         factors: For each inner layer of a plain network what theory expects of the gradient: its RMS at this layer's
             output over that at the next one's; () where there is no theory.
-        exact: Always.
+        exact: Always true: there is no preview.
     """
 
     settings: FlowSettings

@@ -29,7 +29,7 @@ from gradwidgets.widgets.layers.training.recorded import (
     not_held,
     shown_rows,
 )
-from gradwidgets.widgets.layers.view import Seen, View
+from gradwidgets.widgets.layers.view import View, ViewResult
 
 _WAITING = "with panel.watch(optimizer): around your loop, or for batch in panel.track(loader): – or press Train"
 _MOST = 2**15  # elements of a gradient in a histogram
@@ -108,7 +108,7 @@ class LiveView(View):
     def _history(self) -> History | None:
         return None if self.run is None else self.run.monitor.history
 
-    def draw(self, seen: Seen | None, settle: bool) -> Redraw:
+    def draw(self, seen: ViewResult | None, settle: bool) -> Redraw:
         """Draw what was recorded."""
         self._judge(settle)
         return self.figure.update(self.training())
@@ -219,11 +219,11 @@ class LiveView(View):
             return self.run.lr * history.norm / history.weight_norm
         return history.update_ratio
 
-    def facts(self, seen: Seen | None) -> list[str]:
+    def facts(self, seen: ViewResult | None) -> list[str]:
         """Say where the training stands."""
         return [*self._ended(), *words.finding_lines(self._said()), *self._lines()]
 
-    def words(self, seen: Seen | None) -> str:
+    def words(self, seen: ViewResult | None) -> str:
         """Show the verdict as cards, and the numbers beside it."""
         said = "".join(f"<div>{html.escape(line)}</div>" for line in self._ended())
         cards = said + words.finding_cards(self._said())
