@@ -6,7 +6,6 @@ import html
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from gradwidgets.core.layers import CLIPPERS, Clipped, clip_gradients, measuring_batch_norms, parameter_gradients
@@ -182,9 +181,9 @@ def _by_layer(step: StepGradients, norms: Tensor) -> np.ndarray:
 
 def _elements(gradients: list[Tensor | None], times: float = 1.0) -> np.ndarray:
     flat = [(g.coalesce().values() if g.is_sparse else g).detach().flatten().cpu() for g in gradients if g is not None]
-    everything = torch.cat([one.double() for one in flat]) if flat else torch.zeros(0).double()
+    everything = np.concatenate([np.empty(0), *(one.double().numpy() for one in flat)])
     every = -(-len(everything) // _MOST) or 1
-    return everything[::every].numpy() * times
+    return everything[::every] * times
 
 
 def _cosines(clipped: dict[str, Clipped]) -> Detail:
