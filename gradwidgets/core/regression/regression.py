@@ -47,7 +47,7 @@ class Regression(Objective):
         return Regression(self.sample, kind, kind.chosen(_known(settings)))
 
     def thinned(self, count: int) -> "Regression":
-        """The same loss of an even sample of the data, `count` points that begin with the first and end with the last."""
+        """The same loss of an even sample of the data: `count` points, the first and the last among them."""
         chosen = torch.linspace(0, self.sample.n - 1, count, dtype=torch.float64).round().long()
         return Regression(Sample(self.sample.x[chosen], self.sample.y[chosen]), self.loss, self.setting)
 
