@@ -110,7 +110,7 @@ class SurfaceExplorer(Panel):
 
     @whole_or_nothing
     def __init__(self, loss=None, axes=None, *, fixed=None, probes=None, target=None, **settings: object) -> None:
-        layout, settings = self._apart(settings)
+        layout, settings = self._split_keywords(settings)
         with as_usual():
             self._problems = LossProblems(loss, axes, fixed, probes, target)
         super().__init__(**layout)
@@ -118,7 +118,7 @@ class SurfaceExplorer(Panel):
 
     def _set_up(self, settings: Mapping[str, object]) -> None:
         self._values()  # makes the defaults that depend on the loss: what a refused setting falls back to
-        with self._together():
+        with self._batch():
             self.example = settings.get("example", self._problems.first)
             for name, value in {**self._usual_view(), **settings}.items():
                 setattr(self, name, value)
@@ -227,7 +227,7 @@ class SurfaceExplorer(Panel):
         along = other_axes(before, {name: getattr(self, name)}, self._stood(), self.fixed)
         return {one: along[one] for one in ("y_axis", "fixed", "point") if one != name}
 
-    def _meant(self, chosen: Mapping[str, object]) -> dict[str, object]:
+    def _resolve(self, chosen: Mapping[str, object]) -> dict[str, object]:
         meant = dict(chosen)
         example = meant.get("example", self.example)  # perhaps anything, from a file: it is refused when it is set
         if isinstance(example, str) and example != self.example and example in self._problems:
@@ -321,7 +321,7 @@ class SurfaceExplorer(Panel):
                 value = problem.value_of(names[k])
                 stops = constant_stops(value, problem.axes.get(names[k]))
                 control = controls[f"constant {k + 1}"]
-                control.aim(names[k], stops, f"{names[k]}, a parameter that is on no axis")
+                control.rebind(names[k], stops, f"{names[k]}, a parameter that is on no axis")
                 control.show(self.fixed.get(names[k], value))
         spans = self._ranges()
         controls["x_range"].show(spans[0])
@@ -400,7 +400,7 @@ class SurfaceExplorer(Panel):
         standing = standing_in(self._view(), result, self._kept)
         return guess.marks(result, standing.place, standing.descents, answer)
 
-    def _forget_drawing(self) -> None:
+    def _invalidate(self) -> None:
         self._figure.invalidate()
 
     def _cover(self, result: LossResult) -> None:

@@ -27,7 +27,7 @@ class View:
 
     Attributes:
         point: The operating point, a number for each axis; None, or one of other axes, for the usual one.
-        optimizer: Who descends from there; None for nobody.
+        optimizer: The settings of the descent from there; None for no descent.
         scale: Of the colours: "linear", "log" or "symlog".
         arrows: "direction", "magnitude" or "off".
         theme: A key of `STYLES`.

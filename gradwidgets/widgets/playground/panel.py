@@ -93,14 +93,14 @@ class OptimizerPlayground(Panel):
 
     @whole_or_nothing
     def __init__(self, x: object = None, y: object = None, *, objective: object = None, **settings: object) -> None:
-        layout, settings = self._apart(settings)
+        layout, settings = self._split_keywords(settings)
         with as_usual():
             self._problems = Problems(x, y, objective)
         super().__init__(**layout)
         self._begin(settings)
 
     def _set_up(self, settings: Mapping[str, object]) -> None:
-        with self._together():
+        with self._batch():
             self.dataset = self._problems.names[0]
             for name, value in settings.items():
                 setattr(self, name, value)
@@ -255,7 +255,7 @@ class OptimizerPlayground(Panel):
     def _marks(self, answer: Mapping[str, object]) -> Sequence[Mark]:
         return guess.marks(self._settled(), answer)
 
-    def _forget_drawing(self) -> None:
+    def _invalidate(self) -> None:
         self._figure.invalidate()
 
     def _cover(self, result: Result) -> None:
@@ -272,7 +272,7 @@ class OptimizerPlayground(Panel):
 
     # -- what the page does -------------------------------------------------------------------------------
 
-    def _meant(self, chosen: Mapping[str, object]) -> dict[str, object]:
+    def _resolve(self, chosen: Mapping[str, object]) -> dict[str, object]:
         meant = dict(chosen)
         meant = {**PRESETS.get(meant.pop("preset", None), {}), **meant}
         now = self.dataset, self.optimizer

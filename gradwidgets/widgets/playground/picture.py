@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
-import torch
 
 from gradwidgets.core import Objective, Optimizer, Regression, StepParts
 from gradwidgets.figures.playground.figure import Maps, Run
@@ -81,14 +80,16 @@ def _thinned(path: np.ndarray) -> np.ndarray:
 
 def _vectors(part: StepParts, order: list[int], optimizer: Optimizer) -> dict[str, np.ndarray]:
     """Return the parts of a step that are not zero: name to (from where, how far), (2, 2), horizontal first."""
-    here = torch.zeros(2, dtype=torch.float64)
+    here = np.zeros(2)
+    point = part.point.numpy()
     vectors = {
-        "gradient": (here, part.gradient_part),
-        "momentum": (here, part.momentum_part),
-        "decay": (here, part.weight_decay_part),
-        "step": (here, part.next_point - part.point),
+        "gradient": (here, part.gradient_part.numpy()),
+        "momentum": (here, part.momentum_part.numpy()),
+        "decay": (here, part.weight_decay_part.numpy()),
+        "step": (here, part.next_point.numpy() - point),
     }
     if part.lookahead_gradient is not None:
-        vectors["look-ahead"] = (part.lookahead_point - part.point, -optimizer.lr * part.lookahead_gradient)
-    drawn = {name: torch.stack(vector).numpy()[:, order] for name, vector in vectors.items()}
+        ahead = part.lookahead_point.numpy() - point
+        vectors["look-ahead"] = (ahead, -optimizer.lr * part.lookahead_gradient.numpy())
+    drawn = {name: np.stack(vector)[:, order] for name, vector in vectors.items()}
     return {name: vector for name, vector in drawn.items() if np.isfinite(vector).all() and np.any(vector[1] != 0)}

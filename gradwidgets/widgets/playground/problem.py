@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
-import torch
-
 from gradwidgets.core import (
     DATASETS,
     LOSSES,
@@ -188,9 +186,7 @@ class Problem:
         if not self.fits_data or self.base.sample.n <= _MANY_POINTS:
             return None
         if self._few is None:
-            x, y = self.base.sample.x, self.base.sample.y
-            chosen = torch.linspace(0, len(x) - 1, _PREVIEW_POINTS, dtype=torch.float64).round().long()
-            self._few = Problem(regression(x[chosen], y[chosen]), self.axes, (_PREVIEW_POINTS, len(x)))
+            self._few = Problem(self.base.thinned(_PREVIEW_POINTS), self.axes, (_PREVIEW_POINTS, self.base.sample.n))
         quick = finish(self._few.work(replace(settings, steps=min(settings.steps, 1_000))))
         return replace(quick, settings=settings)
 
