@@ -9,6 +9,7 @@ from gradwidgets.core.results.finding import Finding
 
 ANEW, GRAPH = "parameter made anew", "kept graph"
 _NAMED = 3
+_OWN = frozenset(vars(nn.Module()))  # what every module holds
 _IN_PLACE = (
     "Keep the parameter and compute with what is made of it, w = F.normalize(self.w, dim=1), or "
     "nn.utils.parametrize; to set its numbers, self.w.data.copy_(…) under no_grad."
@@ -50,8 +51,8 @@ def states_of(model: nn.Module) -> dict[int, tuple[str, Tensor]]:
     held = [
         (name, key, one)
         for name, module in model.named_modules()
-        for key, one in module.__dict__.items()
-        if isinstance(one, (Tensor, tuple, list))
+        for key in module.__dict__.keys() - _OWN
+        if isinstance(one := module.__dict__[key], (Tensor, tuple, list))
     ]
     return {
         id(one): (f"{name}.{key}" if name else key, one)

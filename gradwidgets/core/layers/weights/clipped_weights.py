@@ -12,6 +12,7 @@ from gradwidgets.core.results.wording import number, percent
 
 CLIPPED = "clipped weights"
 _FADED = 1e-3  # of the largest gradient at a layer: where the smallest is less, weights are looked at
+_ROWS = 4  # that tell at once, as a rule
 _AT, _FEWEST = 0.1, 2  # share of the weights at the bound, and layers
 _ACTION = (
     "Take a wider bound, or in place of the clip a penalty on the gradient (WGAN-GP) or spectral_norm, which bound "
@@ -29,7 +30,7 @@ def clipped(rows: Iterable[Row], graph: ModuleGraph | None) -> list[Finding]:
     if graph is None or not _fades(graph):
         return []
     weights = [one.detach() for row in rows for one in row.weights.values() if one.ndim > 1 and one.numel()]
-    if not any(_share(one) > _AT for one in weights[:_FEWEST]):
+    if not any(_share(one[:_ROWS]) > _AT for one in weights[:_FEWEST]):
         return []
     found = [(float(one.abs().amax()), _share(one)) for one in weights]
     held = [(bound, share) for bound, share in found if share > _AT]

@@ -21,8 +21,10 @@ def in_one_memory(model: nn.Module) -> list[Finding]:
     Args:
         model: Whose parameters.
     """
-    spans = sorted(_spans(model.named_parameters()))
-    found = [(a, b) for (_, end, a), (begin, _, b) in pairwise(spans) if begin < end]
+    own = dict(model.named_parameters())
+    spans = sorted(_spans(own.items()))
+    pairs = [(a, b) for (_, end, a), (begin, _, b) in pairwise(spans) if begin < end]
+    found = [pair for pair in pairs if all(_is_whole(own[name]) for name in pair)]
     if not found:
         return []
     one, other = found[0]
@@ -36,10 +38,12 @@ def in_one_memory(model: nn.Module) -> list[Finding]:
 
 
 def _spans(named: Iterable[tuple[str, Tensor]]) -> Iterator[tuple[int, int, str]]:
-    """The first byte of each and the one behind its last, where it lies without gaps."""
+    """The first byte of each and the one behind its last."""
     for name, one in named:
-        if one.requires_grad and one.layout is torch.strided and not one.is_meta and one.numel():
-            begin = one.data_ptr()
-            reach = 1 + sum((size - 1) * step for size, step in zip(one.shape, one.stride(), strict=True))
-            if begin and reach == one.numel():
-                yield begin, begin + one.numel() * one.element_size(), name
+        if one.requires_grad and one.layout is torch.strided and not one.is_meta and (begin := one.data_ptr()):
+            yield begin, begin + one.nbytes, name
+
+
+def _is_whole(one: Tensor) -> bool:
+    """Whether it lies without gaps, in which another may lie."""
+    return 1 + sum((size - 1) * step for size, step in zip(one.shape, one.stride(), strict=True)) == one.numel()
