@@ -212,6 +212,9 @@ _LEADS_ASTRAY = frozenset(name for name, others in _SAID_BY.items() if "off_targ
 # Where the loss has no bottom the lowest of its minima is the one that is wanted, and saddles lead away from it.
 _BESIDE_A_SPIKE = ("unexpected_minimum", "saddle", "off_target")
 
+# Where the gradient is another function's, or none, places at which it is zero tell nothing.
+_ANOTHERS = ("gradient_mismatch", "no_gradient_path")
+
 # Where a descent may not get as far as an edge of the view it is not told what lies beyond.
 _BEFORE_THE_BOTTOM = ("non_finite", "no_gradient_path")
 
@@ -294,18 +297,20 @@ def surveying(
     for k, (name, pattern) in enumerate(PATTERNS.items()):
         if name != "well_shaped" and (finding := pattern.find(look)) is not None:
             found[name] = _with_action(finding)
-            if name in ("gradient_mismatch", "no_gradient_path") and finding.severity == "error":
+            if name in _ANOTHERS and (finding.severity == "error" or mismatch.is_meant(finding)):
                 look.critical = []  # points at which another function's gradient is zero
         yield 0.8 + 0.2 * (k + 1) / len(PATTERNS)
     blamed = {name for name, finding in found.items() if finding.severity != "info"}
     if look.given and "off_target" in found:
         for name in _LEADS_ASTRAY & blamed:
             found[name] = replace(found[name], message=f"{found[name].message}; and the arrows lead past the target")
-    partly = "gradient_mismatch" in found and found["gradient_mismatch"].severity != "error"
+    cut = found.get("gradient_mismatch")
+    partly = cut is not None and cut.severity != "error" and not mismatch.is_meant(cut)
+    silencing = blamed | {"gradient_mismatch"} if mismatch.is_meant(cut) else blamed
     for name, others in _SAID_BY.items():
         if partly and name == "gradient_mismatch":
             continue  # wrong on a line alone, which leads no descent from elsewhere astray
-        for other in others if name in blamed else ():
+        for other in others if name in silencing else ():
             if not (other == "precision" and found.get(other) and found[other].severity == "error"):
                 found.pop(other, None)  # but what is not finite is no other gradient's
     if "jump" in blamed and found["jump"].evidence[jumps_and_cuts.JUMPS] > 1:

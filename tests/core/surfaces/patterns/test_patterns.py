@@ -192,7 +192,7 @@ def test_where_one_loss_raises_its_words_are_in_the_finding():
     assert "IndexError" in finding.message and finding.evidence["calls that raised"] == 41
 
 
-@pytest.mark.parametrize("loss", [straight_through, lambda a, b: a * a.detach() + b**2, ONE["gradient_mismatch"][0]])
+@pytest.mark.parametrize("loss", [straight_through, lambda a, b: a * a.detach() - b**2, ONE["gradient_mismatch"][0]])
 def test_a_gradient_that_is_not_the_loss_s(loss):
     finding = found("gradient_mismatch", loss)
     assert finding.severity == "error" and finding.evidence["share"] > 0.5
