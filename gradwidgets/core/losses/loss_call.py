@@ -3,7 +3,7 @@
 import contextlib
 import inspect
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from numbers import Integral, Real
 
 import torch
@@ -111,6 +111,10 @@ class LossCall:
             LossError: It tries to end Python.
             Exception: Whatever else the loss raises.
         """
+        return self._called(self._arguments(varied), around)
+
+    def _arguments(self, varied: tuple[Tensor, ...]) -> dict[str, object]:
+        """All that is handed over, by name; every tensor a copy."""
         like = varied[0]
         arguments = {name: value.clone() for name, value in zip(self.varied, varied, strict=True)}
         for name, value in self.fixed.items():
@@ -121,6 +125,27 @@ class LossCall:
                 value = value.detach().to(like.dtype) if value.is_floating_point() else value.detach()
                 value = value.clone()
             arguments[name] = value
+        return arguments
+
+    def repeated(self, *varied: Tensor, times: int) -> Iterator[object]:
+        """Call the loss several times, each time with what the one before has left of its data.
+
+        Args:
+            *varied: As in a call.
+            times: How often.
+
+        Raises:
+            Exception: As in a call.
+        """
+        arguments = self._arguments(varied)
+        for _ in range(times):
+            yield self._called(arguments | {name: arguments[name].clone() for name in self.varied})
+
+    def _called(
+        self,
+        arguments: dict[str, object],
+        around: Callable[[], contextlib.AbstractContextManager] = contextlib.nullcontext,
+    ) -> object:
         handed = {name: value for name, value in arguments.items() if isinstance(value, Tensor)}
         before = {name: value._version for name, value in handed.items()}
         positional = [arguments.pop(name) for name in self._positional if name in arguments]

@@ -198,6 +198,29 @@ class LossFunction:
                 value = self._mean(self.call.checked(self.call(*leaves)))
                 watch.back(value.sum() if value.ndim else value, leaves)
 
+    @property
+    def changes(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """What some call has changed and was put back: of the data in `fixed`, and of what the loss holds."""
+        data = tuple(name for name in self.fixed if name in self.call.changed)
+        return data, self._undisturbed.held
+
+    def repeated(self, point: Tensor, times: int = 2) -> list[float]:
+        """The loss at one point, (P,), again and again, each time with what the call before has left.
+
+        Args:
+            point: (P,).
+            times: How often.
+
+        Raises:
+            Exception: Whatever the loss raises.
+        """
+        with self._undisturbed(self.call) as block, block.again(), torch.inference_mode(False):
+            values = []
+            for value in self.call.repeated(*point.to(self.dtype).unbind(-1), times=times):
+                values.append(float(self._mean(self.call.checked(value)).detach().sum()))
+                self._undisturbed.reseed()
+            return values
+
     def _at_once(self, points: Tensor, method: Method, gradient: bool = True) -> Values:
         # Waking a thread takes longer than a block of points does, the more so on a machine that others use too.
         elementwise = method == "vectorized" and not self._undisturbed.models

@@ -14,6 +14,7 @@ from gradwidgets.core.results.wording import number, place
 from gradwidgets.core.subject.home import at_home
 from gradwidgets.core.surfaces.critical_points import CriticalPoint
 from gradwidgets.core.surfaces.patterns import broadcast, ground, inputs, jumps_and_cuts, mismatch
+from gradwidgets.core.surfaces.patterns.data import called_again
 from gradwidgets.core.surfaces.patterns.ends import minima, seams
 from gradwidgets.core.surfaces.patterns.ends.target import Target
 from gradwidgets.core.surfaces.patterns.look import Look
@@ -128,6 +129,11 @@ PATTERNS: dict[str, Pattern] = {
         "the loss is another one than its name says",
         "Look at what that operation takes: logits, shares, or logarithms of shares.",
         inputs.wrong_input,
+    ),
+    "not_repeatable": Pattern(
+        "a value is no measure of the next one",
+        "Work on copies of the data, and keep what is remembered out of the loss.",
+        called_again.not_repeatable,
     ),
     "precision": Pattern(
         "training in this precision meets NaN, infinity or a gradient that is lost or wrong",

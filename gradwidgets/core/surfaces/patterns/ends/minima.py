@@ -13,7 +13,7 @@ from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.results.slices import finish
 from gradwidgets.core.results.wording import number, percent, place
 from gradwidgets.core.surfaces.critical_points import CriticalPoint
-from gradwidgets.core.surfaces.patterns.ends.beyond import as_low_beyond
+from gradwidgets.core.surfaces.patterns.ends.beyond import as_low_beyond, over_a_period
 from gradwidgets.core.surfaces.patterns.ends.bottomless import DOUBLINGS
 from gradwidgets.core.surfaces.patterns.ends.descents import at_edge
 from gradwidgets.core.surfaces.patterns.ends.newton import followed
@@ -31,6 +31,10 @@ TELL_APART = (
 HOLD = (
     "Something must hold the loss from below: look at the sign of each of its terms, a divergence that is subtracted "
     'say. If it is meant (a critic, an advantage), allow it: allow=["no_bottom"].'
+)
+ELSEWHERE = (
+    "Does what is out of view count? If it does, an angle a turn on say, view a whole period, or let the target take "
+    "that edge too. If it does not, the loss turns round in view: it must rise all the way to that edge."
 )
 _TURNS, _WHOLE = (
     3,
@@ -196,8 +200,10 @@ def off_target(look: Look) -> Finding | None:
     if not look.given or descents is None or not len(descents.ends):
         return None
     reached = look.in_targets(descents.ends)
+    beyond = torch.zeros_like(reached)
     if float(reached.double().mean()) < REACHED and bool(reached.any()):
-        reached |= as_low_beyond(look, ~reached, float(descents.losses[reached].min()))
+        beyond = as_low_beyond(look, ~reached, float(descents.losses[reached].min()))
+        reached = reached | over_a_period(look, beyond)
     share = float(reached.double().mean())
     if share >= REACHED:
         return None
@@ -210,15 +216,16 @@ def off_target(look: Look) -> Finding | None:
     ends, losses = on.ends[missed], on.losses[missed]
     end = _as_known(look, ends[int(losses.argmin())])
     edge = at_edge(look.view, torch.tensor(end, dtype=torch.float64))
-    return Finding(
-        "off_target",
-        "error",
+    message = (
         f"of the descents from over the view {percent(share)} end in the target: the others end at "
-        f"{place(look.names, end)} say{', at the edge of the view' if edge else ''}",
-        {"share": share, "threshold": REACHED},
-        end,
-        _in_radians(look, [one for one in look.critical if one.kind == "minimum"]),
+        f"{place(look.names, end)} say{', at the edge of the view' if edge else ''}"
     )
+    evidence: dict[str, object] = {"share": share, "threshold": REACHED}
+    if bool((reached | beyond).all()):
+        message += ", beyond which the loss comes to be as low as at the target"
+        return Finding("off_target", "warning", message, evidence, end, ELSEWHERE)
+    minima = [one for one in look.critical if one.kind == "minimum"]
+    return Finding("off_target", "error", message, evidence, end, _in_radians(look, minima))
 
 
 def _as_known(look: Look, end: Tensor) -> tuple[float, ...]:
