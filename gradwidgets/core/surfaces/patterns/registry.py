@@ -1,7 +1,7 @@
 """The patterns by name, and the search for all of them."""
 
 import contextlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 import torch
@@ -15,7 +15,7 @@ from gradwidgets.core.subject.home import at_home
 from gradwidgets.core.surfaces.critical_points import CriticalPoint
 from gradwidgets.core.surfaces.patterns import broadcast, ground, inputs, jumps_and_cuts, mismatch
 from gradwidgets.core.surfaces.patterns.data import called_again
-from gradwidgets.core.surfaces.patterns.ends import minima, seams
+from gradwidgets.core.surfaces.patterns.ends import minima, seams, valley
 from gradwidgets.core.surfaces.patterns.ends.target import Target
 from gradwidgets.core.surfaces.patterns.look import Look
 from gradwidgets.core.surfaces.patterns.precision import in_training
@@ -43,7 +43,7 @@ class Pattern:
     find: Callable[[Look], Finding | None]
 
 
-def _well_shaped(look: Look) -> Finding:
+def _well_shaped(look: Look, beside: Iterable[str] = ()) -> Finding:
     low = look.lowest + 1e-9 * look.height
     minima = [one for one in look.critical if one.kind == "minimum" and one.loss <= low]
     spot, lowest, edge = (minima[0].point, minima[0].loss, False) if minima else _lowest_place(look)
@@ -51,7 +51,7 @@ def _well_shaped(look: Look) -> Finding:
     endless = edge and look.fall is not None
     message += ", on the edge of the view" if edge else ""
     message += f", beyond which it falls without end {look.fall.towards}".rstrip() if endless else ""
-    both = look.grid.y is not None and not look.flat
+    both = look.grid.y is not None and not look.flat and "valley" not in beside
     message += "; no dead ground, all finite" + ", both axes comparable" * both
     message += ", each over its view" if ground.axis_imbalance(look) is not None else ""
     evidence: dict[str, object] = {"lowest loss": lowest, "on the edge": edge, "falls without end": endless}
@@ -60,6 +60,8 @@ def _well_shaped(look: Look) -> Finding:
         message += f"; the valley is narrow: the Hessian's condition number at the lowest point is {number(condition)}"
         evidence |= {"condition number": condition, "narrow from": _NARROW}
     action = "The lowest loss may lie beyond the view: widen it to see." if edge else ""
+    if not action and any(name in _OF_SOUND_ONES for name in beside):
+        action = "Ship it, if what is said of its lowest places is meant."
     if endless:
         action = "Is it meant to have no bottom? If it is, ship it; if not, something must hold it from below."
     if look.left_out:
@@ -195,6 +197,16 @@ PATTERNS: dict[str, Pattern] = {
         "If that is not meant, something must hold the loss from below.",
         minima.no_bottom,
     ),
+    "valley": Pattern(
+        "where a descent ends is where it begins",
+        "If one place alone is meant, add what tells it from the others.",
+        valley.valley,
+    ),
+    "flat_bottom": Pattern(
+        "nothing is learnt there",
+        "Is so much of it meant to be as good?",
+        valley.flat_bottom,
+    ),
     "well_shaped": Pattern("the arrows point to the desired region", "Ship it.", _well_shaped),
 }
 
@@ -220,6 +232,9 @@ _BESIDE_A_SPIKE = ("unexpected_minimum", "saddle", "off_target")
 
 # Where the gradient is another function's, or none, places at which it is zero tell nothing.
 _ANOTHERS = ("gradient_mismatch", "no_gradient_path")
+
+# What is said of a loss alone that has no fault beside it.
+_OF_SOUND_ONES = ("valley", "flat_bottom")
 
 # Where a descent may not get as far as an edge of the view it is not told what lies beyond.
 _BEFORE_THE_BOTTOM = ("non_finite", "no_gradient_path")
@@ -335,9 +350,12 @@ def surveying(
         found.pop("dead_zone", None)
     if "no_gradient_path" in found and found["no_gradient_path"].severity == "error":
         found.pop("unexpected_minimum", None)  # of descents that could not move one parameter
-    if all(finding.severity == "info" for finding in found.values()):
+    if any(finding.severity != "info" for finding in found.values()):
+        for name in _OF_SOUND_ONES:
+            found.pop(name, None)
+    else:
         found.pop("no_bottom", None)
-        found["well_shaped"] = _with_action(_well_shaped(look))
+        found["well_shaped"] = _with_action(_well_shaped(look, found))
     if "non_finite" in found and "precision" in found:
         found["precision"] = in_training.beside(found["precision"], found["non_finite"])
     lost = None

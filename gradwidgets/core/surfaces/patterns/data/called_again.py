@@ -11,8 +11,8 @@ from gradwidgets.core.surfaces.patterns.look import Look
 _SAME = 1e-6  # of a value: what differs by less is rounding
 _TIMES = 3
 _COPY = (
-    "Every step of a training changes them once more: work on a copy, y = y / y.max() in place of y /= y.max(), or "
-    "clone() first."
+    "Every step of a training changes {0} once more: work on a copy, {0} = {0} / 2 in place of {0} /= 2, or {0}.clone() "
+    "first."
 )
 _STATE = (
     "If that is meant, a running mean say, values of different steps are no measure of each other; if not, keep it out "
@@ -36,7 +36,7 @@ def not_repeatable(look: Look) -> Finding | None:
         "warning" if data else "info",
         f"{what}: at {place(look.names, point.tolist())} it gives {', then '.join(map(number, values))}, call by call",
         {"values": values, "changed": list(data or held)},
-        action=_COPY if data else _STATE,
+        action=_COPY.format(data[0]) if data else _STATE,
     )
 
 
