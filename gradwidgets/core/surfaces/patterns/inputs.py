@@ -8,6 +8,8 @@ from torch.overrides import TorchFunctionMode
 
 from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.results.wording import number
+from gradwidgets.core.surfaces.patterns.data.one_item import one_item
+from gradwidgets.core.surfaces.patterns.data.whole_numbers import whole_numbers
 from gradwidgets.core.surfaces.patterns.look import Look
 from gradwidgets.core.surfaces.patterns.targets import wrong_target
 
@@ -21,6 +23,8 @@ _MAKES_SHARES = ("softmax", "log_softmax")
 _OF_SHARES = frozenset(("nll_loss", "kl_div", "gather", "getitem"))  # which take one of each sample's
 _CLASSES = "Take the {0} along the classes, dim={1}: each sample's shares must sum up to 1."
 _LOGS = "Give it logarithms: log_softmax(…) in place of softmax(…), or log() of the shares."
+_RATES = frozenset(("exp", "softplus"))
+_RATE = "Take log_input=False, or give it the logarithm of the rate, without {0} before it."
 _LOGITS = "Give it the logits: leave out the {0} before it."
 
 
@@ -79,13 +83,15 @@ class _Inputs(TorchFunctionMode):
             name == "cross_entropy" and shares
         ):
             self.found.append(_Given(name, "softmax", shares, largest))
+        elif name == "poisson_nll_loss" and made in _RATES and kwargs.get("log_input", (*args[2:3], True)[0]):
+            self.found.append(_Given(name, "rates", False, largest, made))
         elif name in _SIGMOIDS and made == "sigmoid":
             self.found.append(_Given(name, "sigmoid", False, largest))
 
     def _remember(self, name: str, args: tuple, kwargs: dict, given: Tensor, result: Tensor) -> None:
         if name in _MAKES_SHARES:
             self._made[id(result)] = name, _axis(name, given, kwargs, args[1:])
-        elif name == "sigmoid":
+        elif name == "sigmoid" or name in _RATES:
             self._made[id(result)] = name, 0
         elif name == "log" and id(given) in self._made:
             self._made[id(result)] = self._made[id(given)]
@@ -159,7 +165,9 @@ def wrong_input(look: Look) -> Finding | None:
     always = [one for one in found[0] if all(any(_alike(one, other) for other in rest) for rest in found)]
     # The logarithm of a share is above 0 nowhere.
     always += [one for rest in found for one in rest if one.of == "logs" and not one.shares]
-    return _found(always[0]) if always else wrong_target(look)
+    if always:
+        return _found(always[0])
+    return wrong_target(look) or whole_numbers(look) or one_item(look)
 
 
 _TAKES = {"getitem": "an index"}
@@ -174,6 +182,9 @@ def _found(given: _Given) -> Finding:
         what = "shares, which sum up to 1" if given.shares else f"numbers up to {number(given.largest)}"
         message = f"{given.operation} takes logarithms of shares, which are 0 or less, and is given {what}"
         action = _LOGS
+    elif given.of == "rates":
+        message = f"{given.operation} takes the rate's logarithm (log_input=True), and is given what {given.made} makes"
+        action = _RATE.format(given.made)
     elif given.of == "samples":
         message = (
             f"the {given.made} goes along the samples, dim 0, and {_TAKES.get(given.operation, given.operation)} takes "

@@ -60,8 +60,8 @@ def _well_shaped(look: Look, beside: Iterable[str] = ()) -> Finding:
         message += f"; the valley is narrow: the Hessian's condition number at the lowest point is {number(condition)}"
         evidence |= {"condition number": condition, "narrow from": _NARROW}
     action = "The lowest loss may lie beyond the view: widen it to see." if edge else ""
-    if not action and any(name in _OF_SOUND_ONES for name in beside):
-        action = "Ship it, if what is said of its lowest places is meant."
+    if not action and any(name in _TO_BE_MEANT for name in beside):
+        action = "Ship it, if what is said above is meant."
     if endless:
         action = "Is it meant to have no bottom? If it is, ship it; if not, something must hold it from below."
     if look.left_out:
@@ -232,6 +232,9 @@ _BESIDE_A_SPIKE = ("unexpected_minimum", "saddle", "off_target")
 
 # Where the gradient is another function's, or none, places at which it is zero tell nothing.
 _ANOTHERS = ("gradient_mismatch", "no_gradient_path")
+
+# What is no fault, but should be known before a loss is used.
+_TO_BE_MEANT = ("valley", "flat_bottom", "unexpected_minimum", "not_repeatable")
 
 # What is said of a loss alone that has no fault beside it.
 _OF_SOUND_ONES = ("valley", "flat_bottom")

@@ -40,6 +40,17 @@ _TURNS, _WHOLE = (
     3,
     0.01,
 )  # minima beside the first, each a whole number of turns away: nobody looks at so many in radians
+_BESIDE = 0.02  # of the view's widths: what ends so near to a minimum ends in it
+_HARDLY = 0.05  # of the loss's height
+FEW = (
+    "Where a descent ends depends on where it begins: if the lower one matters, begin from several places and keep the "
+    "best."
+)
+SWAPPED = (
+    "Which is {0} and which {1} makes no difference, or hardly: labels may be swapped. To fix them, let {1} be {0} + "
+    "softplus(d)."
+)
+APART = "It does no harm to what begins with two different numbers: two that are the same stay the same."
 _SAME = 1e-6  # of the view's widths: so near to each other two points are one
 
 
@@ -50,13 +61,16 @@ def saddle(look: Look) -> Finding | None:
         return None
     first = min(saddles, key=lambda one: sum(value * value for value in one.point))
     more = f", and at {len(saddles) - 1} more" if len(saddles) > 1 else ""
+    between = all(is_between(look, one.point) for one in saddles) and exchanged(look) is not None
+    why = f": there {' and '.join(look.names)} are the same, between two minima that differ by which is which"
     return Finding(
         "saddle",
-        "warning",
-        f"a saddle at {place(look.names, first.point)}{more}: the gradient is zero, the Hessian's eigenvalues are "
-        f"{_values(first)}",
+        "info" if between else "warning",
+        f"a saddle at {place(look.names, first.point)}{more}{why * between}: the gradient is zero, the Hessian's "
+        f"eigenvalues are {_values(first)}",
         {"count": len(saddles), "eigenvalues": list(first.eigenvalues), "loss": first.loss},
         first.point,
+        APART if between else "",
     )
 
 
@@ -75,23 +89,50 @@ def unexpected_minimum(look: Look) -> Finding | None:
         return None if look.given else _ends_above(look)
     first = wrong[0]
     above = first.loss - look.lowest
-    more = f", and {len(wrong) - 1} more" if len(wrong) > 1 else ""
     twin = look.given and abs(first.loss - _lowest_at_target(look, minima)) <= _TWIN * look.height
     why = "off the target" if look.given else f"{number(above)} above the lowest loss in view"
     why += ", as low as at the target" * twin
+    why += f", and {len(wrong) - 1} more" if len(wrong) > 1 else ""
+    evidence = {
+        "count": len(wrong),
+        "above the lowest": above,
+        "threshold": LOWEST * look.height,
+        "eigenvalues": list(first.eigenvalues),
+    }
+    action = _in_radians(look, minima) or (TELL_APART if twin else "")
+    slight = not look.given and all(_is_slight(look, one) for one in wrong)
+    if (pair := exchanged(look)) is not None and (slight or twin) and all(_is_one_of(pair, one) for one in wrong):
+        why += f": the lowest with {' and '.join(look.names)} exchanged"
+        action = SWAPPED.format(*look.names)
+    elif slight:
+        share = _ending_at(look, wrong)
+        evidence |= {"of the loss's height": above / look.height, "of the descents": share}
+        why += f", {percent(above / look.height)} of its height; {percent(share)} of the descents end there"
+        action = FEW
     return Finding(
         "unexpected_minimum",
-        "warning",
-        f"a minimum at {place(look.names, first.point)} (loss {number(first.loss)}), {why}{more}",
-        {
-            "count": len(wrong),
-            "above the lowest": above,
-            "threshold": LOWEST * look.height,
-            "eigenvalues": list(first.eigenvalues),
-        },
+        "info" if slight else "warning",
+        f"a minimum at {place(look.names, first.point)} (loss {number(first.loss)}), {why}",
+        evidence,
         first.point,
-        _in_radians(look, minima) or (TELL_APART if twin else ""),
+        action,
     )
+
+
+def _ending_at(look: Look, minima: Sequence[CriticalPoint]) -> float:
+    """The share of the descents that end at one of some minima; 0 where none are known."""
+    if look.descents is None or not len(look.descents.ends):
+        return 0.0
+    places = torch.tensor([one.point for one in minima], dtype=torch.float64)
+    near = ((look.descents.ends[:, None] - places).abs() <= _BESIDE * look.spans).all(-1).any(-1)
+    return float(near.double().mean())
+
+
+def _is_slight(look: Look, one: CriticalPoint) -> bool:
+    """Whether a minimum is smooth, and hardly higher than the lowest, or hardly any descent ends in it."""
+    if not one.eigenvalues or look.descents is None:
+        return False
+    return one.loss - look.lowest <= _HARDLY * look.height or _ending_at(look, [one]) < _ENDING
 
 
 def _in_radians(look: Look, minima: Sequence[CriticalPoint]) -> str:
@@ -252,6 +293,29 @@ def no_bottom(look: Look) -> Finding | None:
     if look.given or not fall.fast:
         return Finding("no_bottom", "info", message, evidence, fall.point)
     return Finding("no_bottom", "warning", message, evidence, fall.point, HOLD)
+
+
+def exchanged(look: Look) -> tuple[CriticalPoint, CriticalPoint] | None:
+    """The lowest minimum, and one that is the same with both parameters exchanged; None where there is none."""
+    minima = [one for one in look.critical if one.kind == "minimum" and one.eigenvalues]
+    if look.grid.y is None or len(minima) < 2:
+        return None
+    lowest = min(minima, key=lambda one: one.loss)
+    swapped = torch.tensor(lowest.point[::-1], dtype=torch.float64)
+    for other in minima:
+        apart = (torch.tensor(other.point, dtype=torch.float64) - swapped).abs()
+        if other is not lowest and bool((apart <= _BESIDE * look.spans).all()) and not is_between(look, other.point):
+            return lowest, other
+    return None
+
+
+def is_between(look: Look, point: Sequence[float]) -> bool:
+    """Whether both of a point's numbers are as good as the same."""
+    return abs(point[0] - point[-1]) <= _BESIDE * float(look.spans.min())
+
+
+def _is_one_of(pair: Sequence[CriticalPoint], one: CriticalPoint) -> bool:
+    return any(one.point == other.point for other in pair)
 
 
 def without_end(saddle: Finding, endless: Finding) -> Finding:
