@@ -16,6 +16,7 @@ MISMATCH_SHARE = 0.05
 _SMALL_SHARE = 0.004  # from here on, where it is seen what cuts the gradient there, and it is no small gap
 _LARGE_GAP = 0.02
 REACHED = 0.9  # of the descents along autograd's gradient, for a cut to be taken for one that is meant
+_ALL_OVER = 0.5  # of the view: a factor that is held is held all over
 ARRIVING = "arriving all the same"
 _AS_A_FACTOR = (
     "A weight, a normaliser or a target that is held so teaches nothing itself: leave it as it is, if that is meant."
@@ -66,7 +67,7 @@ def gradient_mismatch(look: Look) -> Finding | None:
         "largest relative gap": found.gap,
         "gap counted from": MISMATCH,
     }
-    arrived = arriving(look) if cuts.holds else 0.0
+    arrived = arriving(look) if cuts.holds and found.share >= _ALL_OVER else 0.0
     if meant := arrived >= REACHED:
         evidence[ARRIVING] = arrived
         goal = "in the target" if look.given else "where the loss is lowest"

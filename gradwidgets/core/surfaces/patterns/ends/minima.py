@@ -17,6 +17,7 @@ from gradwidgets.core.surfaces.patterns.ends.beyond import as_low_beyond, over_a
 from gradwidgets.core.surfaces.patterns.ends.bottomless import DOUBLINGS
 from gradwidgets.core.surfaces.patterns.ends.descents import at_edge
 from gradwidgets.core.surfaces.patterns.ends.newton import followed
+from gradwidgets.core.surfaces.patterns.ends.turns import WEIGHT, below_zero, why_missed
 from gradwidgets.core.surfaces.patterns.ground import DEAD_SHARE, dead_share
 from gradwidgets.core.surfaces.patterns.look import ABOVE, LOWEST, Look
 from gradwidgets.core.surfaces.patterns.singular.spikes import NARROW, Spike
@@ -265,8 +266,11 @@ def off_target(look: Look) -> Finding | None:
     if bool((reached | beyond).all()):
         message += ", beyond which the loss comes to be as low as at the target"
         return Finding("off_target", "warning", message, evidence, end, ELSEWHERE)
-    minima = [one for one in look.critical if one.kind == "minimum"]
-    return Finding("off_target", "error", message, evidence, end, _in_radians(look, minima))
+    action = _in_radians(look, [one for one in look.critical if one.kind == "minimum"])
+    if not action:
+        why, action = why_missed(look, end)
+        message += f"; {why}" * bool(why)
+    return Finding("off_target", "error", message, evidence, end, action)
 
 
 def _as_known(look: Look, end: Tensor) -> tuple[float, ...]:
@@ -289,10 +293,12 @@ def no_bottom(look: Look) -> Finding | None:
     term = falling_term(look.own, torch.tensor(fall.point), torch.tensor(fall.beyond)) if fall.beyond else None
     message += f"; {term.sentence}" if term else ""
     evidence["operation"] = term.operation if term else ""
+    weight = below_zero(look) if fall.fast else ""
+    message += f"; {weight}" * bool(weight)
     # Of descents that miss a target it is the reason; without one it is all that there is to say.
     if look.given or not fall.fast:
-        return Finding("no_bottom", "info", message, evidence, fall.point)
-    return Finding("no_bottom", "warning", message, evidence, fall.point, HOLD)
+        return Finding("no_bottom", "info", message, evidence, fall.point, WEIGHT if weight else "")
+    return Finding("no_bottom", "warning", message, evidence, fall.point, WEIGHT if weight else HOLD)
 
 
 def exchanged(look: Look) -> tuple[CriticalPoint, CriticalPoint] | None:
