@@ -42,6 +42,7 @@ class Watch(Protocol):
 _TRIED = 5  # points on which the ways are compared before one is chosen
 _SPREAD = 64  # points at which a loss is called that raises at all of these
 _BLOCK = 2**16  # points in one call
+_TEXT = 300  # characters of what a loss says when it raises
 # What torch says of a number that was to be a tensor with axes.
 
 
@@ -324,7 +325,7 @@ class LossFunction:
         if isinstance(error, LossError):
             return str(error)
         text = " ".join(str(error).split())
-        text = text if len(text) <= 200 else text[:199] + "…"
+        text = text if len(text) <= _TEXT else f"{text[:_TEXT].rpartition(' ')[0]} …"
         call = f"{self.name}({', '.join([*self.parameters, *self.fixed])})"
         text = f"{text.rstrip('.')}{more}" if (more := hint(text, self.fixed)) else text
         return f"{call} raised {type(error).__name__}: {text}" if text else f"{call} raised {type(error).__name__}"

@@ -28,6 +28,7 @@ _CUTTING = {
 }
 _TENSOR = "Leave it a tensor all the way: arithmetic and torch.stack, in place of torch.tensor(…), item() and numpy()."
 _ROUNDED = "Leave the rounding out of the training, or take a straight-through form: x + (torch.round(x) − x).detach()."
+INTERPOLATED = "A place in a table is read between two rows: torch.lerp(table[i], table[i + 1], x − i), i = floor(x)."
 _CURES = {
     "histc": (
         "A histogram counts, and counts have no gradient: count softly, by a kernel around each bin's middle, sums of "
@@ -46,7 +47,8 @@ _CURES = {
     **dict.fromkeys(
         ("bucketize", "searchsorted"), "Take weights that fade from bin to bin in place of a bin's number."
     ),
-    **dict.fromkeys(("round", "floor", "ceil", "trunc", "a cast to whole numbers"), _ROUNDED),
+    "a cast to whole numbers": f"{_ROUNDED} {INTERPOLATED}",
+    **dict.fromkeys(("round", "floor", "ceil", "trunc"), _ROUNDED),
     **dict.fromkeys(("item", "float()", "int()", "tolist", "numpy", _REBUILT), _TENSOR),
 }
 
