@@ -120,7 +120,7 @@ class LossFunction:
         other = copy.copy(self)
         other.call = LossCall(self.call.loss, self.parameters, fixed)
         other.call.plain_numbers, other.call.whole_as_tensors = self.call.plain_numbers, self.call.whole_as_tensors
-        other.call.changed = self.call.changed
+        other.call.arrays_as_tensors, other.call.changed = self.call.arrays_as_tensors, self.call.changed
         other.fixed, other._has_worked = other.call.fixed, False
         other._recorded = None if self._recorded is None else {}
         return other
@@ -389,6 +389,16 @@ class LossFunction:
 
     def _find_form(self, point: Tensor) -> bool:
         """Find out in which dtype, and with constants in which form, the loss works at a point; whether it does."""
+        self.call.arrays_as_tensors = False
+        if (works := self._works_at(point)) or not self.call.arrays:
+            return works
+        self.call.arrays_as_tensors = True
+        if works := self._works_at(point):
+            names = " and ".join(self.call.arrays)
+            self._undisturbed.notes["arrays"] = f"{names} in fixed, no tensor, is handed over as one"
+        return works
+
+    def _works_at(self, point: Tensor) -> bool:
         errors: list[Exception] = []
         for means, dtype in (
             (False, torch.float64),

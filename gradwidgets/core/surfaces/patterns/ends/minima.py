@@ -13,6 +13,7 @@ from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.results.slices import finish
 from gradwidgets.core.results.wording import number, percent, place
 from gradwidgets.core.surfaces.critical_points import CriticalPoint
+from gradwidgets.core.surfaces.patterns.data.whole_turns import in_degrees
 from gradwidgets.core.surfaces.patterns.ends.beyond import as_low_beyond, over_a_period
 from gradwidgets.core.surfaces.patterns.ends.bottomless import DOUBLINGS
 from gradwidgets.core.surfaces.patterns.ends.descents import at_edge
@@ -100,7 +101,9 @@ def unexpected_minimum(look: Look) -> Finding | None:
         "threshold": LOWEST * look.height,
         "eigenvalues": list(first.eigenvalues),
     }
-    action = _in_radians(look, minima) or (TELL_APART if twin else "")
+    action = _in_radians(look, minima)
+    if twin and not action:
+        action = in_degrees(look) or TELL_APART
     slight = not look.given and all(_is_slight(look, one) for one in wrong)
     if (pair := exchanged(look)) is not None and (slight or twin) and all(_is_one_of(pair, one) for one in wrong):
         why += f": the lowest with {' and '.join(look.names)} exchanged"

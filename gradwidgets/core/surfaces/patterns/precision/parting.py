@@ -189,7 +189,8 @@ class _Shadow(Watching):
             self.off = self._parting(name, args, one, self._why_off(name, args, one), self.over, "is off")
 
     def _overflowing(self, name: str, args: tuple, made: Tensor) -> _Parting:
-        at_zero = name in _OF_ZERO and any(bool((given == 0).any()) for given in floats_in(args))
+        end = 0 if name in _OF_ZERO else -1 if name == "log1p" else None
+        at_zero = end is not None and any(bool((given == end).any()) for given in floats_in(args))
         how = "is NaN" if bool(made.isnan().any()) else "is infinite" if at_zero else "overflows"
         if how != "overflows" or name not in _GROWING:
             return self._parting(name, args, made, how, self.under, other=self._cancelled)
