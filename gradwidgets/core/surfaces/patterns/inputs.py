@@ -93,9 +93,9 @@ class _Inputs(TorchFunctionMode):
             self._made[id(result)] = name, _axis(name, given, kwargs, args[1:])
         elif name == "sigmoid" or name in _RATES:
             self._made[id(result)] = name, 0
-        elif name == "log" and id(given) in self._made:
-            self._made[id(result)] = self._made[id(given)]
-        elif name in _KEEPS and id(given) in self._made and _same_behind(given, result):
+        elif (name == "log" and id(given) in self._made) or (
+            name in _KEEPS and id(given) in self._made and _same_behind(given, result)
+        ):
             self._made[id(result)] = self._made[id(given)]
 
 
@@ -109,7 +109,9 @@ def _is_over_samples(name: str, given: Tensor, axis: int | None, rest: tuple, kw
     if name == "getitem":
         index = rest[0] if rest and isinstance(rest[0], tuple) else ()
         places = [one for one in index if isinstance(one, Tensor) and one.ndim == 1 and not one.is_floating_point()]
-        return len(places) == 2 == len(index) and _is_count(places[0], len(given)) and not _is_count(places[1], len(given))
+        return (
+            len(places) == 2 == len(index) and _is_count(places[0], len(given)) and not _is_count(places[1], len(given))
+        )
     if name == "gather" and kwargs.get("dim", rest[0] if rest else None) not in (1, -1):
         return False
     labels = kwargs.get("index", rest[-1]) if name == "gather" else kwargs.get("target", rest[0] if rest else None)

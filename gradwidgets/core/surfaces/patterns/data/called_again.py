@@ -11,8 +11,8 @@ from gradwidgets.core.surfaces.patterns.look import Look
 _SAME = 1e-6  # of a value: what differs by less is rounding
 _TIMES = 3
 _COPY = (
-    "Every step of a training changes {0} once more: work on a copy, {0} = {0} / 2 in place of {0} /= 2, or {0}.clone() "
-    "first."
+    "Every step of a training changes {0} once more: work on a copy, {0} = {0} / 2 in place of {0} /= 2, or "
+    "{0}.clone() first."
 )
 _STATE = (
     "If that is meant, a running mean say, values of different steps are no measure of each other; if not, keep it out "

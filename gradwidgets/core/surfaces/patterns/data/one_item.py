@@ -15,7 +15,7 @@ _POINTS = (0.2, 0.5, 0.8)  # of the lattice: what is so at all of them is no cha
 _REDUCING = frozenset(("mean", "sum"))
 _FEWEST = 4  # items
 _OUTWEIGHS = 1e4  # times the median item
-_OF_THEM = 0.05  # of the items: so few stand alone
+_OF_THEM = 0.25  # of the items: so few stand alone
 _LABELS = (
     "Labels of 0 multiply the output away: give it 2 · {0} − 1 in place of {0}, labels of −1 and 1, as a hinge takes "
     "them."
@@ -44,9 +44,9 @@ class _Last(TorchFunctionMode):
 
     def __torch_function__(self, func, types, args=(), kwargs=None):
         result = func(*args, **(kwargs or {}))
-        if getattr(func, "__name__", "") in _REDUCING and args and isinstance(args[0], Tensor):
-            if args[0].ndim == 1 and args[0].requires_grad and len(args[0]) >= _FEWEST:
-                self._of = args[0]
+        of = args[0] if args and getattr(func, "__name__", "") in _REDUCING else None
+        if isinstance(of, Tensor) and of.ndim == 1 and of.requires_grad and len(of) >= _FEWEST:
+            self._of = of
         return result
 
     def back(self, value: Tensor, leaves: list[Tensor]) -> None:
@@ -123,6 +123,10 @@ def _outweighing(name: str, data: Tensor, seen: list[_Items]) -> Finding | None:
     if min(times) < _OUTWEIGHS:
         return None
     place = zero.nonzero().flatten().tolist()[0]
-    message = f"item {place}, where {name}[{place}] is 0, is {number(min(times), 2)} times the median of the others and more"
+    message = (
+        f"item {place}, where {name}[{place}] is 0, is {number(min(times), 2)} times the median of the others and more"
+    )
     action = _WEIGHS.format(name)
-    return Finding("wrong_input", "warning", f"{message}: the loss is about it alone", {"times": min(times)}, None, action)
+    return Finding(
+        "wrong_input", "warning", f"{message}: the loss is about it alone", {"times": min(times)}, None, action
+    )

@@ -97,6 +97,7 @@ def _of_index(name: str, met: _Met) -> Finding:
 
 def _of_sum(name: str, met: _Met) -> Finding:
     dtype = str(met.dtype).removeprefix("torch.")
-    message = f"{name} is of {dtype}, and so is what is computed of it: {number(met.is_now)} where it should be {number(met.should_be)}"
+    numbers = f"{number(met.is_now)} where it should be {number(met.should_be)}"
+    message = f"{name} is of {dtype}, and so is what is computed of it: {numbers}"
     action = f"Make it floating point first: {name}.float()."
     return Finding("wrong_input", "warning", message, {"operation": "arithmetic", "dtype": dtype}, action=action)

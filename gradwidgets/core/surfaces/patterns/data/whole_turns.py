@@ -2,7 +2,6 @@
 
 import math
 
-import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
@@ -33,21 +32,25 @@ def in_degrees(look: Look) -> str:
     """What to do about sines of a parameter that goes round more than once over its view; "" where none does."""
     if look.view is None:
         return ""
-    found = {}
-    for axis, name in enumerate(look.names):
-        ends = [look.bounds.mean(1), look.bounds.mean(1)]
-        ends = [end.clone().index_fill(0, torch.tensor([axis]), float(look.bounds[axis, k])) for k, end in enumerate(ends)]
-        logs = [_Angles(), _Angles()]
-        try:
-            for end, log in zip(ends, logs, strict=True):
-                look.own.run_at(end, look.own.dtype, log)
-        except Exception:
-            return ""
-        gaps = [float((one - two).abs().max()) for one, two in zip(*(log.taken for log in logs), strict=False)]
-        if gaps and max(gaps) >= _TURNS * math.tau:
-            found[name] = max(gaps) / math.tau
+    turns = {name: _turns(look, axis) for axis, name in enumerate(look.names)}
+    found = {name: turn for name, turn in turns.items() if turn >= _TURNS}
     if not found:
         return ""
-    turns = " and ".join(f"{number(turn, 2)} turns over the view of {name}" for name, turn in found.items())
+    said = " and ".join(f"{number(turn, 2)} turns over the view of {name}" for name, turn in found.items())
     cures = " and ".join(f"torch.deg2rad({name})" for name in found)
-    return f"sin and cos take radians, and go round {turns}. If these are degrees, give them {cures}."
+    return f"sin and cos take radians, and go round {said}. If these are degrees, give them {cures}."
+
+
+def _turns(look: Look, axis: int) -> float:
+    """How many times an angle goes round at most from one end of an axis to the other."""
+    logs = []
+    for end in look.bounds[axis]:
+        point = look.bounds.mean(1)
+        point[axis] = end
+        logs.append(_Angles())
+        try:
+            look.own.run_at(point, look.own.dtype, logs[-1])
+        except Exception:
+            return 0.0
+    pairs = zip(*(log.taken for log in logs), strict=False)
+    return max((float((one - two).abs().max()) for one, two in pairs if one.shape == two.shape), default=0.0) / math.tau

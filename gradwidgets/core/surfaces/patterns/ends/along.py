@@ -1,4 +1,4 @@
-"""Where steps along autograd's gradient lead, whatever the loss does on the way: a part of it may be held on purpose."""
+"""Where steps along autograd's gradient lead, whatever the loss does: a part of it may be held on purpose."""
 
 import torch
 from torch import Tensor

@@ -42,7 +42,7 @@ def as_low_beyond(look: Look, which: Tensor, low: float) -> Tensor:
 
 
 def over_a_period(look: Look, which: Tensor) -> Tensor:
-    """Which of some descents leave through an edge, (N,), behind which the loss is as at the opposite one, and all on."""
+    """Which of some descents leave through edges, (N,), behind which the loss is as from the opposite ones on."""
     blocked, view = look.descents.blocked(look.view), look.view
     points, known = look.lattice.points[look.lattice.finite], look.lattice.loss[look.lattice.finite]
     chosen = torch.linspace(0, len(points) - 1, min(len(points), _ASKED), dtype=torch.float64).round().long()

@@ -17,6 +17,7 @@ from gradwidgets.core.surfaces.patterns.data.whole_turns import in_degrees
 from gradwidgets.core.surfaces.patterns.ends.beyond import as_low_beyond, over_a_period
 from gradwidgets.core.surfaces.patterns.ends.bottomless import DOUBLINGS
 from gradwidgets.core.surfaces.patterns.ends.descents import at_edge
+from gradwidgets.core.surfaces.patterns.ends.exchanged import APART, SWAPPED, exchanged, is_between
 from gradwidgets.core.surfaces.patterns.ends.newton import followed
 from gradwidgets.core.surfaces.patterns.ends.turns import WEIGHT, below_zero, why_missed
 from gradwidgets.core.surfaces.patterns.ground import DEAD_SHARE, dead_share
@@ -48,11 +49,6 @@ FEW = (
     "Where a descent ends depends on where it begins: if the lower one matters, begin from several places and keep the "
     "best."
 )
-SWAPPED = (
-    "Which is {0} and which {1} makes no difference, or hardly: labels may be swapped. To fix them, let {1} be {0} + "
-    "softplus(d)."
-)
-APART = "It does no harm to what begins with two different numbers: two that are the same stay the same."
 _SAME = 1e-6  # of the view's widths: so near to each other two points are one
 
 
@@ -105,13 +101,18 @@ def unexpected_minimum(look: Look) -> Finding | None:
     if twin and not action:
         action = in_degrees(look) or TELL_APART
     slight = not look.given and all(_is_slight(look, one) for one in wrong)
-    if (pair := exchanged(look)) is not None and (slight or twin) and all(_is_one_of(pair, one) for one in wrong):
+    if (
+        (pair := exchanged(look)) is not None
+        and (slight or twin)
+        and all(any(one.point == other.point for other in pair) for one in wrong)
+    ):
         why += f": the lowest with {' and '.join(look.names)} exchanged"
         action = SWAPPED.format(*look.names)
     elif slight:
         share = _ending_at(look, wrong)
         evidence |= {"of the loss's height": above / look.height, "of the descents": share}
-        why += f", {percent(above / look.height)} of its height; {percent(share)} of the descents end there"
+        ending = f"{percent(share)} of the descents end" if share else "no descent from over the view ends"
+        why += f", {percent(above / look.height)} of its height; {ending} there"
         action = FEW
     return Finding(
         "unexpected_minimum",
@@ -302,29 +303,6 @@ def no_bottom(look: Look) -> Finding | None:
     if look.given or not fall.fast:
         return Finding("no_bottom", "info", message, evidence, fall.point, WEIGHT if weight else "")
     return Finding("no_bottom", "warning", message, evidence, fall.point, WEIGHT if weight else HOLD)
-
-
-def exchanged(look: Look) -> tuple[CriticalPoint, CriticalPoint] | None:
-    """The lowest minimum, and one that is the same with both parameters exchanged; None where there is none."""
-    minima = [one for one in look.critical if one.kind == "minimum" and one.eigenvalues]
-    if look.grid.y is None or len(minima) < 2:
-        return None
-    lowest = min(minima, key=lambda one: one.loss)
-    swapped = torch.tensor(lowest.point[::-1], dtype=torch.float64)
-    for other in minima:
-        apart = (torch.tensor(other.point, dtype=torch.float64) - swapped).abs()
-        if other is not lowest and bool((apart <= _BESIDE * look.spans).all()) and not is_between(look, other.point):
-            return lowest, other
-    return None
-
-
-def is_between(look: Look, point: Sequence[float]) -> bool:
-    """Whether both of a point's numbers are as good as the same."""
-    return abs(point[0] - point[-1]) <= _BESIDE * float(look.spans.min())
-
-
-def _is_one_of(pair: Sequence[CriticalPoint], one: CriticalPoint) -> bool:
-    return any(one.point == other.point for other in pair)
 
 
 def without_end(saddle: Finding, endless: Finding) -> Finding:

@@ -1,6 +1,6 @@
 """Which operation makes a computation in few digits part from float64's, in words."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
