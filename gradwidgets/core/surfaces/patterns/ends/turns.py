@@ -27,10 +27,7 @@ _CREST = (
     "From beyond that place every descent goes the other way, down the other piece. Let one piece go on, or take what "
     "turns nowhere in view: of an angle 1 − cos(d), of a line's, which is the same after half a turn, 1 − cos(2d)."
 )
-_SIGN = (
-    "An error must count the more the larger it is, on either side: look at the sign of that term, and at which of its "
-    "two differences it takes."
-)
+_SIGN = "An error must count the more the larger it is, on either side: look at the sign of that term."
 WEIGHT = (
     "An error that counts below 0 is sought, not avoided: keep weights above 0, exp(w) or a clamp, or leave such items "
     'out. If it is meant, allow it: allow=["no_bottom"].'

@@ -13,7 +13,7 @@ from gradwidgets.core.surfaces.patterns.precision.small_numbers import rounded_t
 from gradwidgets.core.surfaces.patterns.precision.stable import kept_gradient, stable_form
 from gradwidgets.core.surfaces.patterns.precision.training_precision import LOST_SHARE, OFF, Trouble
 
-_AN_EPS = " An eps"
+_AN_EPS = " An eps must be a number of "
 
 
 def vanishes_in_float32(look: Look) -> Finding | None:
@@ -66,7 +66,7 @@ def precision(look: Look) -> Finding | None:
         action = f"A bound beside 1 must be a number of {dtype}: 1 − {step} is one, {number(near, 8)} is not. {action}"
     if lost:
         least = number(smallest_eps(trouble.cast or look.dtype), 2)
-        action += f"{_AN_EPS} must be a number of {dtype}, as must its reciprocal and its square: {least} and more are."
+        action += f"{_AN_EPS}{dtype}, as must its reciprocal and its square: {least} and more are."
     return Finding("precision", "error", message, evidence, tuple(trouble.point.tolist()), action)
 
 
