@@ -9,7 +9,7 @@ from torch.overrides import TorchFunctionMode
 from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.results.wording import number
 from gradwidgets.core.surfaces.patterns.data.one_item import one_item
-from gradwidgets.core.surfaces.patterns.data.whole_numbers import whole_numbers
+from gradwidgets.core.surfaces.patterns.data.taken_for_places import whole_numbers
 from gradwidgets.core.surfaces.patterns.look import Look
 from gradwidgets.core.surfaces.patterns.targets import wrong_target
 
