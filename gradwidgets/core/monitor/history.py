@@ -21,7 +21,7 @@ _MORE_WORDS = ("unheld", "missing", "strays", "of_loss")  # files of earlier ver
 _HEADS = ("batches", "writes", "written", "kept", "rates", "decays", "evaluating", "asked", "left")
 _TOLD = (
     "cut", "turned_off", "rivals", "optimizers", "swings", "thrown", "rounded", "leftover", "setting", "inputs",
-    "rescaled", "pulls", "first_output",
+    "rescaled", "pulls", "first_output", "bad_pass",
 )  # fmt: skip
 _NOTED = ("noted_steps", "noted_losses", "noted_batches", "noted_entropies", "noted_rates", "noted_variances")
 
@@ -210,6 +210,8 @@ class History(_Recorded):
             "layers" that make much of what they are given, by how many times, and the recurrent ones that "grow" at
             each time step, likewise; where outputs are far apart, whether the last layer
             has "learned" before, by its form. Empty where it was not seen, or was no single tensor.
+        bad_pass: What made the model's outputs not finite at the "step" whose loss was not: the "operation", what
+            happened ("why") and what to do ("cure"). Empty where no pass could be looked at again.
     """
 
     steps: Tensor
@@ -258,6 +260,7 @@ class History(_Recorded):
     rescaled: dict[str, int] = field(default_factory=dict)
     pulls: dict[str, object] = field(default_factory=dict)
     first_output: dict[str, object] = field(default_factory=dict)
+    bad_pass: dict[str, object] = field(default_factory=dict)
 
     def save(self, path: str | os.PathLike) -> Path:
         """Keep it in a file, which `load` reads again: arrays and JSON, without pickles.

@@ -146,7 +146,7 @@ class Sampler:
         """Where hooks do not run, why: "compiled" or "scripted"; else ""."""
         return self._table.opaque
 
-    def history(self, losses: Losses, first: FirstLook | None) -> History:
+    def history(self, losses: Losses, first: FirstLook | None, bad_pass: dict[str, object]) -> History:
         """All samples, the losses that were noted, and what was seen of the first pass."""
         more = {"unheld": self._unheld, "missing": self._missing, "outputs": self._outputs, "strays": self._strays}
         rules = list(self._rules.values())
@@ -162,7 +162,7 @@ class Sampler:
         more |= {"swings": self._steppers.swings, "thrown": self._thrown.told, "rounded": self._between.rounded}
         more["leftover"] = self._leftover.told
         more |= {"setting": self._setting, "inputs": self.inputs.told, "rescaled": self._after.told}
-        more["pulls"] = self._pulls.told
+        more["pulls"], more["bad_pass"] = self._pulls.told, bad_pass
         more["optimizers"] = self._steppers.told | self._given | {"entered": self._entered, "noted": self.noted}
         more["optimizers"] |= {"late": self.late, "begun": self.begun, "replaced": "replaced by" in self.notes}
         more["optimizers"] |= {"evaluating since": max(0, self._off_since), "failed": self.notes.get("failed", "")}

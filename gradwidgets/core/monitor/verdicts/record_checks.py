@@ -386,7 +386,7 @@ EXPLAINS = {
     "penalty": ("guessing", "large_updates", "first_loss"),
     "small_updates": ("guessing", "schedule", "slow_groups"),
     "slow_groups": ("guessing", "schedule"),
-    "warming": ("guessing", "small_updates"),
+    "warming": ("guessing",),
     "large_updates": ("schedule",),
     "diverging": ("leap", "guessing", "schedule"),
     "unlisted": ("guessing",),

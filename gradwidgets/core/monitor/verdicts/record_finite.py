@@ -124,6 +124,9 @@ def _what_to_do(judged: JudgedRecord, first: int, finite: bool, loss_is: bool, g
     large = _too_long(judged, first)
     if finite or (grown and not loss_is) or large:
         return f"{many_passes(judged)}Lower the learning rate{now_from(judged)}, tenfold at first; clip.", large
+    bad = judged.history.bad_pass
+    if bad and bad["step"] == first and not grown:
+        return bad["cure"], f"; {bad['why']}"
     if loss_is and not grown:
         return _AT_ITS_GRADIENT, ""
     return (_OF_THAT_BATCH if _was_calm(judged, first) else ""), ""
