@@ -155,8 +155,9 @@ class History(_Recorded):
         strays: Tensors of the model that take part and ask for a gradient, that its parameters do not list, and that
             nobody has moved.
         of_loss: What the first loss is made of, as far as its graph was noted: "classes", "shares" or "numbers" for one
-            of torch's losses, "sum" over a batch, "negated", with a "penalty" of most weights; of others "softmax" where something of
-            classes is a part of it, "logarithm" where something is that could be, "no classes" where nothing is.
+            of torch's losses, "sum" over a batch, "negated", with a "penalty" of most weights; of others "softmax"
+            where something of classes is a part of it, "logarithm" where something could be, else "no classes";
+            and "another network" where outputs go on through weights that are none of the model's.
         span: How far the largest number of a row of the first output is above the smallest, on the average; NaN where
             that is unknown.
         rule: How the optimizer makes a step of a gradient: its "name", whether steps are "scaled" to the learning rate,
@@ -186,8 +187,8 @@ class History(_Recorded):
         optimizers: Who stepped by the model's gradients: the class of the one that was "given" to the monitor and what
             it "holds" of the model; the "lines" of all that stepped, as in `monitor_steppers.Line`; the steps of others
             "since" the last one of that, and the "longest" such stretch before; whether the monitor was "entered", and
-            how many losses were "noted", and how many came "late", after the watch had ended; whether it was
-            under "overflow" of how many of those without a step ("of") gradients were not finite ("lost"); whether it was
+            how many losses were "noted", and how many came "late", after the watch had ended; under
+            "overflow" at how many ("of") of those without a step gradients were not finite ("lost"); whether it was
             "replaced" by another monitor, and how many of this model had "begun", this one included. Empty in a file
             that has none.
         swings: How often the learning rate went down and up again, as in `monitor_optimizer.Swings`; empty where it

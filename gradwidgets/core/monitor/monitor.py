@@ -407,7 +407,8 @@ class GradientMonitor:
         """How much it has seen."""
         share = "" if math.isnan(self.overhead) else f", overhead {percent(self.overhead)}"
         if self._pace.every == "auto" and self.overhead > self._pace.budget:
-            share += f" so far: the first steps are looked at more closely, later ones within {percent(self._pace.budget)}"
+            later = percent(self._pace.budget)
+            share += f" so far: the first steps are looked at more closely, later ones within {later}"
         samples = f"{counted(len(self._sampler), 'sample')} of {counted(self._steps, 'step')}"
         return f"<GradientMonitor: {counted(self._sampler.layers, 'layer')}, {samples}{share}>"
 

@@ -10,11 +10,12 @@ from gradwidgets.core.layers.passes.passes import Subject
 from gradwidgets.core.layers.preflight.reading import named_tensors
 from gradwidgets.core.subject.home import at_home
 
+_SMALL = 1 << 16  # numbers
 _PLAIN = (bool, int, float, str, type(None))
 
 
 class LastCall:
-    """What a model was called with last, as long as somebody else holds it."""
+    """What a model was called with last: what is small is held until the next call, what is not as long as others do."""
 
     def __init__(self) -> None:
         self._held: list[object] | None = None
@@ -24,7 +25,7 @@ class LastCall:
         """It is called with these."""
         every = (*arguments, *keywords.values())
         known = all(isinstance(one, (Tensor, *_PLAIN)) for one in every)
-        self._held = [TensorWeakRef(one) if isinstance(one, Tensor) else one for one in every] if known else None
+        self._held = [_held(one) if isinstance(one, Tensor) else one for one in every] if known else None
         self._names = tuple(keywords)
 
     def forget(self) -> None:
@@ -56,6 +57,11 @@ class LastCall:
         if self._names:
             return dict(zip(self._names, every, strict=True))
         return every[0] if len(every) == 1 else tuple(every)
+
+
+def _held(tensor: Tensor) -> Tensor | TensorWeakRef:
+    small = type(tensor) is Tensor and tensor.numel() <= _SMALL
+    return tensor.detach() if small else TensorWeakRef(tensor)
 
 
 def _sum(output: object, targets: object) -> Tensor:

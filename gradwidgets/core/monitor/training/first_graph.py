@@ -47,11 +47,12 @@ def of_loss(loss: Tensor, model: nn.Module | None, outputs: Iterable[object] = (
         Of one of torch's losses alone "classes", "shares" or "numbers", with "sum" where it is a sum over the batch and
         "negated" where its sign is turned; "penalty" where most of the model's weights go into the loss by their sizes.
         Of others "softmax" where something of classes is a part of it, "logarithm" where something is that could be,
-        and "no classes" where nothing is.
+        and "no classes" where nothing is; and "another network" where outputs go through weights of somebody else's.
     """
     found = [] if loss.grad_fn is None else _of_root(loss.grad_fn)
     if loss.grad_fn is not None and not set(found) & set(_LOSSES.values()):
         found += _of_classes(loss.grad_fn, set(outputs))
+        found += _behind_another(loss.grad_fn, set(outputs), model)
     if loss.grad_fn is not None and model is not None and _penalised(loss.grad_fn, model):
         found.append("penalty")
     return found
@@ -76,19 +77,31 @@ def _of_root(node: object) -> list[str]:
     return []
 
 
-def _of_classes(root: object, outputs: set) -> list[str]:
-    """Whether there is something of classes between outputs and loss; nothing where that cannot be told."""
-    seen, todo, names = {root}, [root], set()
+def _between(root: object, outputs: set) -> set:
+    """The nodes between outputs and loss; none where they are too many."""
+    seen, todo = {root}, [root]
     while todo and len(seen) < _MOST:
-        node = todo.pop()
-        if opaque(node) and not hasattr(node, "variable"):
-            return []
-        names.add(short(node))
-        new = {one for one, _ in node.next_functions if one is not None} - seen - outputs
+        new = {one for one, _ in todo.pop().next_functions if one is not None} - seen - outputs
         seen |= new
         todo += new
-    if root in outputs or todo:
+    return set() if root in outputs or todo else seen
+
+
+def _behind_another(root: object, outputs: set, model: nn.Module | None) -> list[str]:
+    """Whether there are matrices between outputs and loss, or on the way where these are unknown, of somebody else's."""
+    if model is None:
         return []
+    own = {id(one) for one in model.parameters()}
+    tensors = [one.variable for one in _between(root, outputs) if hasattr(one, "variable")]
+    return ["another network"] if any(one.ndim > 1 and id(one) not in own for one in tensors) else []
+
+
+def _of_classes(root: object, outputs: set) -> list[str]:
+    """Whether there is something of classes between outputs and loss; nothing where that cannot be told."""
+    nodes = _between(root, outputs)
+    if not nodes or any(opaque(one) and not hasattr(one, "variable") for one in nodes):
+        return []
+    names = {short(one) for one in nodes}
     return ["softmax" if names & _OF_CLASSES else "logarithm" if names & _MAY_BE else "no classes"]
 
 

@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from gradwidgets.core.monitor.verdicts.course.odd_batch import new_shape
 from gradwidgets.core.monitor.verdicts.evidence import JudgedRecord
 from gradwidgets.core.monitor.verdicts.steps.record_steps import steps_are_small
 from gradwidgets.core.results.finding import Finding
@@ -52,13 +53,20 @@ def sudden_rise(judged: JudgedRecord) -> list[Finding]:
             "Scale or normalise all inputs in the same way: look for what makes batches from that step on (a second "
             "loader, a new epoch, a cache) and leaves the division or the normalisation out."
         )
+    elif shape := new_shape(judged, step):
+        message += shape.words
+        action = (
+            "If the task was made harder on the way, by longer or larger inputs, all is well. Else look for what makes "
+            f"batches from step {step:,} on."
+        )
     else:
         message += ", and no step before was longer than usual: what the model is given has changed there"
         action = (
             f"Look at what is different from step {step:,} on: labels that no longer belong to their inputs (one of "
             "them shuffled or cut without the other), another order of classes, another data set, a new epoch."
         )
-    return [Finding("sudden_rise", "warning", message, evidence, action=action)]
+    severity = "info" if not scaled and new_shape(judged, step) else "warning"
+    return [Finding("sudden_rise", severity, message, evidence, action=action)]
 
 
 def _break(values: Tensor) -> int | None:

@@ -265,14 +265,12 @@ RECORD_CHECKS: dict[str, Check] = {
     "diverging": Check(
         "the steps make it worse",
         "Lower the learning rate; clip; look for a sign that is turned.",
-        lambda judged: [] if judged.stands_still else with_the_batch(
-            judged, gravest(diverging(judged), thrown_far(judged), jumped(judged))
-        ),  # fmt: skip
+        lambda judged: with_the_batch(judged, gravest(diverging(judged), thrown_far(judged), jumped(judged))),
     ),
     "leap": Check(
         "one step throws away what dozens have learned",
         "Look at that batch; lower the learning rate; clip.",
-        lambda judged: [] if judged.stands_still else with_the_batch(judged, leaped(judged)),
+        lambda judged: with_the_batch(judged, leaped(judged)),
     ),
     "fading": Check(
         "without a gradient nothing more is learned",

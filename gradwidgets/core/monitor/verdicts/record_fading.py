@@ -10,6 +10,7 @@ from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.results.wording import number, percent
 
 _SAMPLES, _LOSSES = 10, 10
+_LATE = 0.9  # of the steps
 _SOME = 4  # samples of one of two, where the other has enough
 _FIRST = 3  # samples
 _FADED, _WELL = 1e-4, 1e-2  # of the norm at first
@@ -42,12 +43,12 @@ def fading(judged: JudgedRecord) -> list[Finding]:
 
 
 def _saturated(judged: JudgedRecord) -> list[Finding]:
-    """A loss below 0 that comes up to next to 0, with a gradient that is little of what it was.
+    """A loss below 0 that comes up to next to 0, through another network, with little left of its gradient.
 
-    A policy's loss does so by rights, where it makes no costly mistakes any more; its graph shows a softmax.
+    A policy's loss does so by rights, where it makes no costly mistakes any more: that goes through no other weights.
     """
-    history, losses = judged.history, _finite(judged.losses[1])
-    if judged.takes_turns or judged.samples < _SAMPLES or len(losses) < _LOSSES or not _is_unlike_classes(history.of_loss):
+    losses, of_loss = _finite(judged.losses[1]), judged.history.of_loss
+    if judged.takes_turns or judged.samples < _SAMPLES or len(losses) < _LOSSES or not _is_of_another(of_loss):
         return []
     begun, end = _ends(losses)
     total = _finite(judged.total)
@@ -59,8 +60,8 @@ def _saturated(judged: JudgedRecord) -> list[Finding]:
     return [_told(judged, [(list(range(judged.samples)), (first, last))], losses, True, _LITTLE)]
 
 
-def _is_unlike_classes(of_loss: tuple[str, ...]) -> bool:
-    return bool({"no classes", "logarithm"} & set(of_loss)) and "sum" not in of_loss
+def _is_of_another(of_loss: tuple[str, ...]) -> bool:
+    return "another network" in of_loss and "softmax" not in of_loss
 
 
 def _finite(values: Tensor) -> Tensor:
@@ -106,10 +107,12 @@ def _told(
         f"that of {listed(judged.names(_columns(judged, one)))} from a norm of {number(a, 2)} to {number(b, 2)}"
         for one, (a, b) in faded
     )
+    late = since > _LATE * judged.steps  # the last sample but happens to be larger
+    when = "" if late else f" (below {percent(well)} of it from about step {since:,} on)"
     whose = "its loss" if own else "the loss that is noted"
     message = (
-        f"the gradient vanishes along the training, {each} (for good below {percent(well)} of it from about step {since:,} on), and "
-        f"{whose} is no lower for it: it goes from {number(begun, 3)} to {number(end, 3)}"
+        f"the gradient vanishes along the training, {each}{when}, "
+        f"and {whose} is no lower for it: it goes from {number(begun, 3)} to {number(end, 3)}"
     )
     action = (
         "If it is to make something that another network, a critic, takes for real: the critic tells all, and the loss "

@@ -15,7 +15,6 @@ from tests.core.monitor.field.training import (
     cross_entropy,
     digits,
     frozen,
-    looped,
     mlp,
     of_digits,
     plain,
@@ -25,10 +24,11 @@ from tests.core.monitor.field.training import (
     watched,
 )
 
+SLOW = sgd(0.1)
 LOWER = "lower the learning rate"
 
 
-def running(*, epoch=0, mean=False, model=plain, optimizer=sgd(0.1)):
+def running(*, epoch=0, mean=False, model=plain, optimizer=SLOW):
     """What is noted is the sum of all losses so far, from the start or of an epoch; or their mean."""
     told = {"sum": 0.0, "of": 0}
 
@@ -183,7 +183,15 @@ def learned(steps=400):
 def renumbered(make=learned):
     """The digits have other numbers than those that the model has learned."""
     inputs, labels = digits()
-    return train(make, adam(1e-3), data=lambda: (inputs, (labels + 3) % 10), noted=lambda loss: loss, told=False, steps=200, seldom=True)
+    return train(
+        make,
+        adam(1e-3),
+        data=lambda: (inputs, (labels + 3) % 10),
+        noted=lambda loss: loss,
+        told=False,
+        steps=200,
+        seldom=True,
+    )
 
 
 class Coder(nn.Module):
@@ -333,7 +341,12 @@ def halved(optimizer, steps=300, told=False):
     """Weights of bfloat16."""
     inputs, labels = digits()
     return train(
-        lambda: plain().bfloat16(), optimizer, data=lambda: (inputs.bfloat16(), labels), steps=steps, told=told, seldom=True
+        lambda: plain().bfloat16(),
+        optimizer,
+        data=lambda: (inputs.bfloat16(), labels),
+        steps=steps,
+        told=told,
+        seldom=True,
     )
 
 
@@ -374,6 +387,7 @@ def skipping(*, at=0, wait=False):
     inputs, labels = digits()
     model = plain()
     optimizer = torch.optim.SGD(model.parameters(), 0.05)
+
     def one_step(step):
         some = rows_of(inputs, step, 32)
         optimizer.zero_grad()

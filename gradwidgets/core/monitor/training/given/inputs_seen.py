@@ -51,7 +51,7 @@ class InputsSeen:
 
     @property
     def told(self) -> dict[str, object]:
-        """At which "steps" inputs were seen, their "sizes" (root mean squares) and "shapes", how many are the "same"."""
+        """At which "steps" inputs were seen, "sizes" (root mean squares) and "shapes", and how many are the "same"."""
         if not self._steps:
             return {}
         return {"steps": self._steps[:], "sizes": self._sizes[:], "shapes": self._shapes[:], "same": self._same}

@@ -49,7 +49,8 @@ def is_met(judged: JudgedRecord) -> bool:
 
 
 def _is_gone(before: Tensor, zero: Tensor, late: Tensor) -> bool:
-    return float(zero.double().mean()) >= _HALF and float(late.max()) <= _LITTLE * float(before.nan_to_num(nan=0.0).max())
+    little = _LITTLE * float(before.nan_to_num(nan=0.0).max())
+    return float(zero.double().mean()) >= _HALF and float(late.max()) <= little
 
 
 def _gone_since(judged: JudgedRecord, is_gone: Callable[[Tensor, Tensor, Tensor], bool]) -> int | None:

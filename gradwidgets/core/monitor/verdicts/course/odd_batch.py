@@ -19,14 +19,14 @@ _RAISED = 1.5  # times the learning rate before
 _LATE = 2  # steps after a leap at which inputs may first be seen
 
 _LOOK = (
-    "Look at the inputs and the targets of the batch of step {}: numbers that are not scaled like the rest, a file that "
-    "is broken, rows that belong to something else. That no batch can do so much: clip between backward() and step(), "
-    "or leave a step out whose gradient is far above the usual."
+    "Look at the inputs and the targets of the batch of step {}: numbers that are not scaled like the rest, a file "
+    "that is broken, rows that belong to something else. That no batch can do so much: clip between backward() and "
+    "step(), or leave a step out whose gradient is far above the usual."
 )
 _SHAPE = (
-    "Look whether inputs of that shape are meant: what is summed over them, or multiplied at each time step, grows with "
-    "their length, at any learning rate. Cut longer ones in pieces, or lengthen them by and by; take a mean in place of "
-    "a sum, and gates (nn.GRU, nn.LSTM) in place of nn.RNN."
+    "Look whether inputs of that shape are meant: what is summed over them, or multiplied at each time step, grows "
+    "with their length, at any learning rate. Cut longer ones in pieces, or lengthen them by and by; take a mean in "
+    "place of a sum, and gates (nn.GRU, nn.LSTM) in place of nn.RNN."
 )
 
 
@@ -46,7 +46,9 @@ class Odd:
 
 
 def with_the_batch(judged: JudgedRecord, found: list[Finding]) -> list[Finding]:
-    """Findings on a loss that is lost, with the batch or the shape that it comes of, where there is one."""
+    """Findings on a loss that is lost, with the batch or the shape that it comes of; none where no weight moves."""
+    if judged.stands_still:
+        return []
     odd = odd_from(judged) if found else None
     if odd is None:
         return found
@@ -64,9 +66,9 @@ def odd_from(judged: JudgedRecord, until: float = math.inf) -> Odd | None:
     steps, values = steps[known], values[known]
     place = None if judged.takes_turns else next((k for k in range(_BEFORE, len(values)) if _leaps(values, k)), None)
     if place is None:
-        return _by_shape(judged, until) if until < math.inf else None
+        return new_shape(judged, until) if until < math.inf else None
     step, was = int(steps[place]), float(values[max(0, place - _BEFORE) : place].median())
-    shaped = _by_shape(judged, step)
+    shaped = new_shape(judged, step)
     if shaped is not None or not _is_calm(judged, step):
         return shaped
     batch = judged.batch(step)
@@ -125,7 +127,7 @@ def _inputs_at(judged: JudgedRecord, step: int) -> str:
     return f"; its inputs are about {number(seen[step], 2)} in size, and those before were {number(max(before), 2)}"
 
 
-def _by_shape(judged: JudgedRecord, step: float) -> Odd | None:
+def new_shape(judged: JudgedRecord, step: float) -> Odd | None:
     """Inputs that have had another shape since about that step."""
     told = judged.history.inputs
     seen = list(zip(told.get("steps", ()), told.get("shapes", ()), strict=False))
@@ -135,8 +137,8 @@ def _by_shape(judged: JudgedRecord, step: float) -> Odd | None:
         wider = len(known) == 1 or math.prod(now[1:]) >= _WIDER * max(map(math.prod, known))
         if tuple(now[1:]) not in known and wider and last < step <= at + _LATE:
             words = (
-                f"; from step {at:,} on the inputs have another shape, {_shape(now)}, where they had {_shape(shape)} "
-                f"up to step {last:,}"
+                f"; the inputs have another shape, {_shape(now)} as seen at step {at:,}, where they had "
+                f"{_shape(shape)} up to step {last:,}"
             )
             return Odd(at, words, _SHAPE)
     return None

@@ -36,7 +36,8 @@ def warming(judged: JudgedRecord) -> list[Finding]:
         "Make the warm-up a few hundredths of the training, counted as scheduler.step() is called, once a step or once "
         "an epoch."
     )
-    action = action if still else f"If the training goes on for that long, all is well. Else: {action[0].lower()}{action[1:]}"
+    if not still:
+        action = f"If the training goes on for that long, all is well. Else: {action[0].lower()}{action[1:]}"
     evidence = {"planned": planned, "at last": last, "threshold": _SHORT, "full at step": full}
     return [Finding("warming", "warning" if still else "info", message, evidence, action=action)]
 

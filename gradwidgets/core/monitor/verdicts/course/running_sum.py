@@ -28,7 +28,7 @@ def running_sum(judged: JudgedRecord) -> list[Finding]:
     message = (
         f"what is noted is a running sum of the losses: it begins at {number(float(values[0]), 3)} and "
         + (f"rises {anew} times anew" if anew else f"rises at each step, to {number(float(values[-1]), 3)}")
-        + f", by about {number(first, 3)} a step at first and {number(last, 3)} at last, which are the losses themselves"
+        + f", by about {number(first, 3)} a step at first and {number(last, 3)} at last: the losses themselves"
     )
     action = "Note the step's own loss: monitor.note_loss(loss), before it is added to a total."
     evidence = {"at first": first, "at last": last, "threshold": _GROWN, "losses": len(values)}
@@ -57,7 +57,7 @@ def of_its_own(judged: JudgedRecord) -> JudgedRecord:
 def own_losses(judged: JudgedRecord) -> Tensor | None:
     """The increments of what is noted, where that is a running sum of them; None where it is none."""
     steps, values = judged.losses
-    if len(values) < _LOSSES or not bool(values.isfinite().all() & (values > 0).all()) or not bool((steps.diff() == 1).all()):
+    if len(values) < _LOSSES or not bool((values.isfinite() & (values > 0)).all() & (steps.diff() == 1).all()):
         return None
     rises = values.diff()
     anew = rises < 0

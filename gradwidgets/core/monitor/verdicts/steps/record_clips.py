@@ -41,8 +41,9 @@ def _by_norm(judged: JudgedRecord, group: list[int]) -> Finding | None:
     total = judged.total[group]
     limit = judged.known.max_norm or float(total.median())
     # From below: clip_grad_norm_ divides by the norm and a little more.
-    share = float(((total - limit).abs() <= _ONE_VALUE * limit).double().mean())
-    if share < _MOSTLY or not limit > 0 or not _moves(judged.history.norm[group], judged.history.largest[group]):
+    there = (total - limit).abs() <= _ONE_VALUE * limit
+    share, norm, largest = float(there.double().mean()), judged.history.norm[group], judged.history.largest[group]
+    if share < _MOSTLY or not limit > 0 or not _moves(norm[there], largest[there]):
         return None
     at = f"{number(limit, 3)} at {percent(share)} of the sampled steps"
     evidence: dict[str, object] = {"max_norm": limit, "share of samples at it": share, "threshold": _MOSTLY}
@@ -63,16 +64,16 @@ def _taken_by_one(judged: JudgedRecord, group: list[int], found: Finding) -> Fin
     if not large or not starved:
         return found
     takes, gets = judged.names([judged.weighted[most], judged.weighted[least]])
+    own, other, size = float(shares[most]), float(shares[least]), float(values.abs().nanmedian())
     message = (
-        f"{found.message}, and of it {takes} has {number(float(shares[most]), 2)} and {gets} "
-        f"{number(float(shares[least]), 1)}, by a loss of about {number(float(values.abs().nanmedian()), 2)}: a part of "
-        f"that loss takes all that the clip lets through, and {gets} hardly moves"
+        f"{found.message}, and of it {takes} has {number(own, 2)} and {gets} {number(other, 1)}, by a loss of about "
+        f"{number(size, 2)}: a part of that loss takes all that the clip lets through, and {gets} hardly moves"
     )
     action = (
-        f"Make smaller what {takes} learns by: divide the returns or targets by their standard deviation, give that part "
-        f"of the loss a smaller factor, or clip the gradient of {takes} by itself."
+        f"Make smaller what {takes} learns by: divide the returns or targets by their standard deviation, give that "
+        f"part of the loss a smaller factor, or clip the gradient of {takes} by itself."
     )
-    evidence = found.evidence | {"layer": takes, "share": float(shares[most]), "other": gets, "its": float(shares[least])}
+    evidence = found.evidence | {"layer": takes, "share": own, "other": gets, "its share": other}
     return replace(found, message=message, evidence=evidence, action=action)
 
 
@@ -138,7 +139,7 @@ def _clipped_by_value(judged: JudgedRecord, group: list[int]) -> Finding | None:
     limit = float(largest.nanmedian())
     at = (largest - limit).abs() <= _ONE_VALUE * limit
     share = float((at & (rms > _SIGNS * limit))[~largest.isnan()].double().mean())
-    if not share >= _MOSTLY or not limit > 0 or not _moves(judged.history.norm[group]):
+    if not share >= _MOSTLY or not limit > 0 or not _moves(judged.history.norm[group][at.any(1)]):
         return None
     message = (
         f"the gradient's largest element is {number(limit, 3)} in {percent(share)} of layers and samples, and most "
