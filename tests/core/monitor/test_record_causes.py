@@ -34,7 +34,7 @@ def recorded(model, optimizer, loss, steps=6, **options):
         (lambda o, y: F.cross_entropy(o, y, reduction="none").mean(), ["classes"]),
         (lambda o, y: F.cross_entropy(o, y, reduction="sum") / len(y), ["classes"]),
         (lambda o, y: F.mse_loss(o[:, 0], y.float(), reduction="sum"), ["numbers", "sum"]),
-        (lambda o, y: (o[:, 0] - y).square().sum(), ["sum"]),
+        (lambda o, y: (o[:, 0] - y).square().sum(), ["sum", "no classes"]),
         (lambda o, y: F.cross_entropy(o, y) + F.cross_entropy(-o, y), ["softmax"]),
         (lambda o, y: -(o.log_softmax(1)[torch.arange(8), y]).mean(), ["softmax"]),
         (lambda o, y: -(o.sigmoid()[:, 0] + 1e-8).log().mean(), ["logarithm"]),

@@ -1,5 +1,6 @@
 """The pass whose loss is not finite, made once more on a copy, for the operation that makes it so."""
 
+import inspect
 from collections.abc import Sequence
 
 from torch import Tensor, nn
@@ -15,7 +16,7 @@ _PLAIN = (bool, int, float, str, type(None))
 
 
 class LastCall:
-    """What a model was called with last: what is small is held until the next call, what is not as long as others do."""
+    """What a model was called with last: what is small is held until the next call, else what others hold."""
 
     def __init__(self) -> None:
         self._held: list[object] | None = None
@@ -39,7 +40,7 @@ class LastCall:
         Returns:
             All three; empty where outputs are finite, weights or inputs are not, or it cannot be told.
         """
-        inputs = self._inputs()
+        inputs = self._inputs(model)
         subject = None if inputs is None else Subject.of(model, inputs, None, _sum)
         if subject is None or not subject.small:
             return {}
@@ -48,15 +49,18 @@ class LastCall:
             return {}
         return {"operation": found.operation, "why": found.sentence, "cure": found.action}
 
-    def _inputs(self) -> object:
+    def _inputs(self, model: nn.Module) -> object:
+        """As a batch: one value, a tuple of positional or a dict of named arguments; None where some are gone."""
         held = self._held or []
         every = [one() if isinstance(one, TensorWeakRef) else one for one in held]
         lost = any(one is None and isinstance(ref, TensorWeakRef) for one, ref in zip(every, held, strict=True))
-        if not every or lost or 0 < len(self._names) < len(every):
+        if not every or lost:
             return None
-        if self._names:
-            return dict(zip(self._names, every, strict=True))
-        return every[0] if len(every) == 1 else tuple(every)
+        if not self._names:
+            return every[0] if len(every) == 1 else tuple(every)
+        first = len(every) - len(self._names)
+        named = dict(zip(self._names, every[first:], strict=True))
+        return dict(inspect.signature(model.forward).bind(*every[:first], **named).arguments)
 
 
 def _held(tensor: Tensor) -> Tensor | TensorWeakRef:

@@ -88,7 +88,7 @@ def _between(root: object, outputs: set) -> set:
 
 
 def _behind_another(root: object, outputs: set, model: nn.Module | None) -> list[str]:
-    """Whether there are matrices between outputs and loss, or on the way where these are unknown, of somebody else's."""
+    """Whether there are somebody else's matrices between outputs and loss, or on all of the way."""
     if model is None:
         return []
     own = {id(one) for one in model.parameters()}
