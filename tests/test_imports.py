@@ -20,7 +20,9 @@ CORE = (
 )  # fmt: skip
 MOST = 16  # modules in a folder
 # Every widget's and every picture's folder has these.
-SAME_NAMES = {"__init__", "controls", "figure", "guess", "panel", "picture", "presets", "problem", "view", "words"}
+SAME_NAMES = {
+    "__init__", "controls", "figure", "guess", "panel", "picture", "presets", "problem", "scene", "view", "words",
+}  # fmt: skip
 WIDGET_LIBRARIES = ("ipywidgets", "ipympl", "anywidget", "traitlets", "IPython")
 
 
@@ -221,3 +223,39 @@ def test_a_wrong_arrow_is_named(tmp_path, name, text, reason):
     (problem,) = problems(write(tmp_path, {**RIGHT, name: text}))
     assert reason in problem
     assert f"{PACKAGE}.{name.removesuffix('.py').replace('/', '.')}" in problem
+
+
+# What torch is called for above the core: to hold a setting of its, or to draw; never to compute what is shown.
+NOT_ARITHMETIC = {"Generator", "device", "enable_grad", "inference_mode", "is_inference_mode_enabled", "no_grad"}
+# A training of its own, as a user's would be; and a look at the user's settings.
+TRAINS, LOOKS = "widgets/layers/training/demo.py", "widgets/kernel/as_usual.py"
+
+
+def calls_of_torch(tree: ast.AST) -> Iterator[tuple[int, str]]:
+    """The functions of torch that are called by their dotted names, and where."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call):
+            parts, function = [], node.func
+            while isinstance(function, ast.Attribute):
+                parts.append(function.attr)
+                function = function.value
+            if isinstance(function, ast.Name) and function.id == "torch":
+                yield node.lineno, ".".join(reversed(parts))
+
+
+def torch_problems(root: Path) -> list[str]:
+    found = []
+    for path in module_names(root).values():
+        name = path.relative_to(root / PACKAGE).as_posix()
+        if name.startswith(("widgets/", "figures/")) and name not in (TRAINS, LOOKS):
+            calls = calls_of_torch(ast.parse(path.read_text(encoding="utf-8")))
+            found += [f"{name}:{line} torch.{what}" for line, what in calls if what not in NOT_ARITHMETIC]
+    return found
+
+
+def test_nothing_is_computed_where_it_is_shown(tmp_path):
+    assert torch_problems(ROOT) == []
+    folder = tmp_path / PACKAGE / "figures"
+    folder.mkdir(parents=True)
+    (folder / "wrong.py").write_text("import torch\n\ndef f(x):\n    return torch.linalg.eigvalsh(x)\n")
+    assert torch_problems(tmp_path) == ["figures/wrong.py:4 torch.linalg.eigvalsh"]

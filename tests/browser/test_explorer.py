@@ -63,7 +63,8 @@ def test_a_click_and_a_drag_move_the_point(page):
     page.until_kernel("abs(explorer.point[0] - 0.5) < 0.05 and abs(explorer.point[1] + 0.5) < 0.05")
     page.until_painted("explorer")
     said = page.raw.locator(".gradwidgets-verdict .note").inner_text()
-    a, b, loss = page.value("[*explorer.point, float(explorer._here(explorer._shown)['square'].loss)]")
+    at_point = "explorer.grids['square'].function.values(__import__('torch').tensor([explorer.point]).double())"
+    a, b, loss = page.value(f"[*explorer.point, float({at_point}.loss)]")
     assert said.startswith(f"at a {a:.3g}, b −{-b:.3g}: loss {loss:.4g}")
 
 

@@ -151,7 +151,7 @@ def test_weight_decay(opened):
 def test_dampening(opened):
     panel = opened("dampening")
     damped = panel.trajectories["MSE"].end
-    with panel._together():
+    with panel._batch():
         panel.lr, panel.dampening = 0.02, 0.0
     assert "0.02" in said("dampening")
     assert float((panel.trajectories["MSE"].end - damped).norm()) < 0.05

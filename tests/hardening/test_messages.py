@@ -76,7 +76,7 @@ def settle(panel, page, loop: LoopThread) -> None:  # noqa: F811
 
 def compare(kind: str, panel, page) -> str:
     """Say in what a panel is not as one that was made for its settings."""
-    panel.controls["step"].rest() if "step" in panel.controls else None
+    panel.controls["step"].discard() if "step" in panel.controls else None
     panel.predict, panel.style, panel.hide, panel.lock = False, "page", (), ()
     panel.canvas._obey({"type": "set_device_pixel_ratio", "device_pixel_ratio": 1})
     if kind == "layers":
@@ -92,7 +92,7 @@ def compare(kind: str, panel, page) -> str:
         return "the page shows another picture than was painted"
     told = getattr(getattr(panel, "views", {}).get(getattr(panel, "view", ""), None), "figure", None)
     explained = getattr(told, "_explained", None)
-    panel._forget_drawing()
+    panel._invalidate()
     panel.canvas.distrust()
     panel._update()
     anew = painted(panel)

@@ -46,6 +46,11 @@ class Regression(Objective):
         kind = choose("loss", loss, LOSSES)
         return Regression(self.sample, kind, kind.chosen(_known(settings)))
 
+    def thinned(self, count: int) -> "Regression":
+        """The same loss of an even sample of the data: `count` points, the first and the last among them."""
+        chosen = torch.linspace(0, self.sample.n - 1, count, dtype=torch.float64).round().long()
+        return Regression(Sample(self.sample.x[chosen], self.sample.y[chosen]), self.loss, self.setting)
+
     def of_residuals(self, dtype: torch.dtype = torch.float64) -> OfResiduals:
         """ℓ, see `gradwidgets.core.regression.elementwise`."""
         return self.loss.of_residuals(self.setting, dtype)

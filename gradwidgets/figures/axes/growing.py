@@ -19,7 +19,7 @@ class GrowingSteps:
     """A horizontal axis of steps, whose width is a round number.
 
     Args:
-        axes: Whose.
+        axes: The axes to scale.
 
     Attributes:
         span: The width, without the room at its ends.
@@ -55,7 +55,7 @@ class GrowingDecades:
     """A vertical axis of whole decades.
 
     Args:
-        axes: Whose.
+        axes: The axes to scale.
 
     Attributes:
         decades: What it shows.
@@ -98,7 +98,7 @@ class GrowingLosses:
     """A vertical axis of losses: linear, or of decades once they are positive and span more than two.
 
     Args:
-        axes: Whose.
+        axes: The axes to scale.
     """
 
     def __init__(self, axes: Axes) -> None:

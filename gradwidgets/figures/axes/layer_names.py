@@ -24,7 +24,7 @@ def name_layers(axes: Axes, count: int, names: Sequence[str] = ()) -> None:
     """Put limits and ticks for layers at 1, 2, … on the x axis.
 
     Args:
-        axes: Whose.
+        axes: The axes that are named.
         count: How many layers there are.
         names: Theirs; () for their numbers.
     """

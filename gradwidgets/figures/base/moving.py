@@ -18,7 +18,7 @@ from matplotlib.transforms import Affine2D
 
 
 class MovingLine(Line2D):
-    """An animated `Line2D` on linear axes, with solid or dashed line and filled markers, drawn with little ado.
+    """An animated `Line2D` on linear axes, with solid or dashed line and filled markers, drawn on a fast path.
 
     Its look is fixed when it is first drawn, but for its marker: `set_data`, `set_visible`, `set_marker` and
     `set_markersize` may be called at any time.

@@ -19,6 +19,20 @@ class Picture(Figure):
 
     magnified = 1.0
 
+    @classmethod
+    def of(cls, width: int, height: int, magnified: float = 1.0) -> Picture:
+        """An empty one.
+
+        Args:
+            width: In CSS pixels.
+            height: In CSS pixels.
+            magnified: How much larger than usual text and lines are.
+        """
+        dpi = DPI * magnified
+        made = cls(figsize=(width / dpi, height / dpi), dpi=dpi, layout="none")
+        made.magnified = magnified
+        return made
+
     def blank(self, face: str) -> tuple[float, float]:
         """Take everything off it.
 

@@ -21,7 +21,7 @@ def title(axes: Axes, style: Style, layout: Layout, *, right: bool = False, movi
     """Add an empty line over axes.
 
     Args:
-        axes: Whose.
+        axes: The axes that hold the text.
         style: Colours.
         layout: Sizes.
         right: Whether it ends at their right side, muted and small; else it begins at their left.
@@ -117,7 +117,7 @@ class Notice:
     """Muted words in the middle of a plot that has nothing to show.
 
     Args:
-        axes: Whose.
+        axes: The axes that hold the text.
         style: Colours.
         layout: Sizes.
 

@@ -19,7 +19,7 @@ class Pixels(Artist):
     """An image that fills its axes.
 
     Args:
-        axes: Whose.
+        axes: The axes that hold the image.
     """
 
     def __init__(self, axes: Axes) -> None:

@@ -21,6 +21,7 @@ from gradwidgets.figures.base.marks import EDGE, label_axes, plot_axes
 from gradwidgets.figures.base.moving import MovingLine, moving_line
 from gradwidgets.figures.base.notebook_figure import Picture
 from gradwidgets.figures.base.panel_text import Key, Notice, fit, title
+from gradwidgets.figures.base.redraw import Redraw
 from gradwidgets.figures.base.style import DARK, LIGHT, Style, own_look
 from gradwidgets.figures.curvature.curvature_parts import Correlation, Curvature, SignalToNoise
 from gradwidgets.figures.curvature.noise_strip import NoiseStrip
@@ -92,15 +93,14 @@ class CurvatureFigure:
             **self._signal_lines,
         }
 
-    def update(self, shown: Curvature) -> tuple[list[Axes], bool]:
+    def update(self, shown: Curvature) -> Redraw:
         """Change the picture.
 
         Args:
             shown: What to show.
 
         Returns:
-            The axes that must be drawn again with their labels, and whether all must be; what else changed moves over
-            the background.
+            What must be drawn again; what else changed moves over the background.
         """
         changed: list[Axes] = []
         had_bar = self._bar.axes.get_visible()
@@ -114,7 +114,8 @@ class CurvatureFigure:
         self._eigenvalues.mark(shown.lr)
         if self._strip.mark(shown.batch):
             changed.append(self.noise)
-        return list(dict.fromkeys(changed)), self._bar.axes.get_visible() != had_bar
+        whole = self._bar.axes.get_visible() != had_bar
+        return Redraw(with_labels=tuple(dict.fromkeys(changed)), everything=whole)
 
     def layer_at(self, axes: Axes | None, x: float | None) -> int | None:
         """Return the index of the layer under the mouse, or None."""

@@ -19,6 +19,7 @@ from gradwidgets.figures.base.marks import EDGE, label_axes, plot_axes
 from gradwidgets.figures.base.moving import MovingLine, moving_line
 from gradwidgets.figures.base.notebook_figure import Picture
 from gradwidgets.figures.base.panel_text import title
+from gradwidgets.figures.base.redraw import Redraw
 from gradwidgets.figures.base.side_plot import NOW, PINNED, PINNED_MARKS, Detail, SidePlot
 from gradwidgets.figures.base.style import LIGHT, Style, own_look
 
@@ -181,7 +182,7 @@ class FlowFigure:
             width = label.get_window_extent(figure.canvas.get_renderer()).width / figure.bbox.width
             at += reach + 3.2 * layout.key_gap + width
 
-    def update(self, shown: Profile, *, settle: bool = True) -> tuple[list[Axes], bool]:
+    def update(self, shown: Profile, *, settle: bool = True) -> Redraw:
         """Change the picture.
 
         Args:
@@ -189,8 +190,7 @@ class FlowFigure:
             settle: Whether the logarithmic axis takes the decades that fit best; while a hand moves it seldom shrinks.
 
         Returns:
-            The axes that must be drawn again with their labels, and whether all must be; what else changed moves over
-            the background.
+            What must be drawn again; what else changed moves over the background.
         """
         with own_look():
             told = self._told_of(shown)
@@ -224,7 +224,7 @@ class FlowFigure:
             at = [] if shown.selected is None else [shown.selected + 1] * 2
             self.lines["selected"].set_data(at, [low, high][: len(at)])
             changed += [*self.above.update(shown.above), *self.below.update(shown.below)]
-        return list(dict.fromkeys(changed)), whole
+        return Redraw(with_labels=tuple(dict.fromkeys(changed)), everything=whole)
 
     @staticmethod
     def _told_of(shown: Profile) -> tuple[str, ...]:

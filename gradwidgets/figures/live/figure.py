@@ -20,6 +20,7 @@ from gradwidgets.figures.base.marks import label_axes, plot_axes
 from gradwidgets.figures.base.moving import MovingLine
 from gradwidgets.figures.base.notebook_figure import Picture
 from gradwidgets.figures.base.panel_text import Key, Notice, fit, footnote, title, wrapped
+from gradwidgets.figures.base.redraw import Redraw
 from gradwidgets.figures.base.style import LIGHT, Style, own_look
 from gradwidgets.figures.live.element_sizes import ElementSizes
 from gradwidgets.figures.live.live_lines import BESIDE, DEAD, FIRST, MEASURED, RATIO, LiveLines
@@ -103,21 +104,20 @@ class LiveFigure:
             0.5, 0.5, "", ha="center", va="center", parse_math=False, fontsize=layout.title * 1.15, color=style.muted
         )
 
-    def update(self, shown: Training) -> tuple[list[Axes], bool]:
+    def update(self, shown: Training) -> Redraw:
         """Change the picture.
 
         Args:
             shown: What to show.
 
         Returns:
-            The axes that must be drawn again with their labels, and whether all must be; what else changed moves over
-            the background.
+            What must be drawn again; what else changed moves over the background.
         """
         samples = len(shown.steps)
         whole = self._wait("" if samples else shown.waiting or " ")
         if not samples:
             self._run = None
-            return [], whole
+            return Redraw(everything=whole)
         goes_on = self._begin(shown)
         has_dead = shown.dead is not None and bool(np.isfinite(shown.dead).any())
         whole |= self._show_health(has_dead or (goes_on and self._with_health))
@@ -130,7 +130,7 @@ class LiveFigure:
         changed += self._explain(self.loss, {_BROKEN: ("loss broken",)})
         changed += [self.near] * self._sizes.show(shown.detail, self._drawn["near"], shown.no_detail)
         self._tell_news(shown)
-        return list(dict.fromkeys(changed)), whole
+        return Redraw(with_labels=tuple(dict.fromkeys(changed)), everything=whole)
 
     def layer_at(self, axes: Axes | None, x: float | None) -> int | None:
         """Return the index of the layer under the mouse, or None."""

@@ -1,8 +1,7 @@
 """The playground's picture: loss maps with their paths, the data with its fits, the loss of every step.
 
-`PlaygroundFigure.build` makes the artists, `show_maps` changes what lies under the paths, `update` moves the paths.
-Only what `update` changes is `animated`, so a canvas may redraw it over a cached background. Both `show_maps`'s and
-`update`'s arguments are plain arrays; nothing is computed here but pixels.
+`PlaygroundFigure.update` brings it to a `Scene`, plain arrays, and answers what must be drawn again; paths, marks and
+curves are `animated`, so that a canvas may draw them over a cached background. Nothing is computed here but pixels.
 """
 
 from __future__ import annotations
@@ -14,10 +13,11 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from gradwidgets.figures.axes.loss_axis import LossAxis
-from gradwidgets.figures.base.layout import DPI, playground_layout
+from gradwidgets.figures.base.layout import playground_layout
 from gradwidgets.figures.base.marks import Key
 from gradwidgets.figures.base.notebook_figure import Picture
-from gradwidgets.figures.base.style import LIGHT, Style, own_look
+from gradwidgets.figures.base.redraw import EVERYTHING, Redraw
+from gradwidgets.figures.base.style import LIGHT, STYLES, own_look
 from gradwidgets.figures.playground.loss_map import LossMap
 from gradwidgets.figures.playground.plots import DataPlot, LossCurves
 
@@ -27,6 +27,7 @@ class Maps:
     """What lies under the paths.
 
     Attributes:
+        of: What is mapped: as long as this is the same, so are axes and data.
         names: The losses shown, in order.
         x_name: Parameter on the horizontal axis.
         y_name: Parameter on the vertical axis.
@@ -39,6 +40,7 @@ class Maps:
         data: (x, y), each (n,), or None where there is no data to fit.
     """
 
+    of: tuple
     names: tuple[str, ...]
     x_name: str
     y_name: str
@@ -71,6 +73,34 @@ class Run:
     vectors: Mapping[str, np.ndarray] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, eq=False)
+class Scene:
+    """All that the picture shows.
+
+    Attributes:
+        maps: What lies under the paths.
+        runs: Loss name to its run.
+        start: (horizontal, vertical) of where every run starts.
+        steps: How many steps the axis of the loss curves has.
+        theme: A key of `STYLES`.
+        arrows: Whether the maps carry the field of negative gradients.
+        guess: On which loss's map the mark of a guess stands, and where, horizontal first; None for no mark.
+    """
+
+    maps: Maps
+    runs: Mapping[str, Run]
+    start: Sequence[float]
+    steps: int = 100
+    theme: str = "light"
+    arrows: bool = False
+    guess: tuple[str, Sequence[float] | None] = ("", None)
+
+    @property
+    def frame(self) -> tuple:
+        """What the axes depend on, besides the picture's size."""
+        return self.maps.of, self.maps.names, self.theme, self.arrows
+
+
 class PlaygroundFigure:
     """Artists of the playground.
 
@@ -81,75 +111,84 @@ class PlaygroundFigure:
         data: The data with the fitted lines; None where there is nothing to fit.
     """
 
-    def __init__(self, width: int = 600, height: int = 470) -> None:
-        self.figure = Picture(figsize=(width / DPI, height / DPI), dpi=DPI, layout="none")
+    def __init__(self, width: int = 600, height: int = 470, magnified: float = 1.0) -> None:
+        self.figure = Picture.of(width, height, magnified)
         self.maps: dict[str, LossMap] = {}
+        self._shown: tuple[Scene, tuple] | None = None  # and the size that it was built for
 
-    def build(self, maps: Maps, *, style: Style = LIGHT, arrows: bool = False, steps: int = 100) -> None:
+    def invalidate(self) -> None:
+        """Build everything anew the next time."""
+        self._shown = None
+
+    def update(self, scene: Scene) -> Redraw:
+        """Bring the picture to a scene.
+
+        Args:
+            scene: What to show.
+
+        Returns:
+            What must be drawn again under the paths, the marks and the curves, which move.
+        """
+        before, self._shown = self._shown, None  # until it is drawn
+        size = (*self.figure.get_size_inches(), self.figure.magnified)
+        if before is None or (before[0].frame, before[1]) != (scene.frame, size):
+            redraw = self._build(scene)
+        else:
+            redraw = self._show_maps(scene.maps)
+            if scene.steps != before[0].steps:
+                self.curves.set_steps(scene.steps)
+                redraw |= Redraw(with_labels=(self.curves.axes,))
+        redraw |= self._explain(scene.runs)
+        self._move(scene)
+        self._shown = scene, size
+        return redraw
+
+    def _build(self, scene: Scene) -> Redraw:
         """Make all artists anew, for the figure's present size."""
+        maps, style = scene.maps, STYLES[scene.theme]
         with own_look():
             figure = self.figure
             width, height = figure.blank(style.face)
             layout = playground_layout(len(maps.names), width, height, maps.data is not None)
-            self._arrows = arrows
+            self._arrows = scene.arrows
             self._key = Key(figure, style, layout, minima=any(len(known) for known in maps.minima.values()))
             parameters = (maps.x_name, maps.y_name)
             self.maps = {
                 name: LossMap(figure, name, position, maps.x, maps.y, parameters, style, layout)
                 for position, name in enumerate(maps.names)
             }
-            self.curves = LossCurves(figure, maps.names, steps, style, layout)
+            self.curves = LossCurves(figure, maps.names, scene.steps, style, layout)
             self.data = None if maps.data is None else DataPlot(figure, maps.names, maps.data, style, layout)
-            self.show_maps(maps)
+            self._show_maps(maps)
+        return EVERYTHING
 
-    def show_maps(self, maps: Maps) -> tuple[list[Axes], list[Axes]]:
-        """Change the surfaces, minima and arrows under the paths; names, axes and data stay.
-
-        Returns:
-            The axes that must be drawn again within their frame, and those with their labels.
-        """
+    def _show_maps(self, maps: Maps) -> Redraw:
+        """Change the surfaces, minima and arrows under the paths; names, axes and data stay."""
         changed = [
             loss_map.axes
             for name, loss_map in self.maps.items()
             if loss_map.show(maps.loss[name], maps.gradient[name], maps.minima[name], self._arrows)
         ]
+        if not changed:
+            return Redraw()
         scale = LossAxis.of([maps.loss[name] for name in self.maps], [maps.lowest[name] for name in self.maps])
-        return changed, [self.curves.axes] if self.curves.set_scale(scale) else []
+        return Redraw(tuple(changed), (self.curves.axes,) if self.curves.set_scale(scale) else ())
 
-    def set_steps(self, steps: int) -> list[Axes]:
-        """Change the number of steps along the loss curves; return the axes that must be drawn again."""
-        self.curves.set_steps(steps)
-        return [self.curves.axes]
-
-    def update(self, runs: Mapping[str, Run], start: Sequence[float]) -> None:
-        """Move paths, marks, fitted lines and loss curves; nothing under them changes.
-
-        Args:
-            runs: Loss name to its run.
-            start: (2,) where every run starts, horizontal first.
-        """
+    def _move(self, scene: Scene) -> None:
+        """Move paths, marks, fitted lines and loss curves; nothing under them changes."""
+        guessed, point = scene.guess
         for name, loss_map in self.maps.items():
-            run = runs[name]
-            loss_map.move(run.path, start, run.end, run.vectors)
+            run = scene.runs[name]
+            loss_map.move(run.path, scene.start, run.end, run.vectors)
+            loss_map.guess.set_data(*([[point[0]], [point[1]]] if point is not None and name == guessed else [[], []]))
             self.curves.move(name, run.losses)
             if self.data is not None:
                 self.data.move(name, run.fit)
 
-    def mark_guess(self, name: str, point: Sequence[float] | None) -> None:
-        """Put the mark of a guess on a loss's map.
-
-        Args:
-            name: The loss.
-            point: (2,) horizontal first; None for no mark.
-        """
-        for loss, loss_map in self.maps.items():
-            here = point is not None and loss == name
-            loss_map.guess.set_data(*([[point[0]], [point[1]]] if here else [[], []]))
-
-    def explain(self, runs: Mapping[str, Run]) -> bool:
-        """Have the key name what `runs` shows: marks or vectors; return whether it changed."""
+    def _explain(self, runs: Mapping[str, Run]) -> Redraw:
+        """Have the key name what the runs show: marks or vectors."""
         drawn = {part for run in runs.values() for part in run.vectors}
-        return self._key.show([part for part in LIGHT.parts if part in drawn])
+        return Redraw(everything=self._key.show([part for part in LIGHT.parts if part in drawn]))
 
     def point_at(self, axes: Axes | None, x: float | None, y: float | None) -> tuple[float, float] | None:
         """Return the parameters (horizontal, vertical) under the mouse, or None off the maps."""

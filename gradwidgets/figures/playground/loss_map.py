@@ -127,10 +127,11 @@ class LossMap:
         Returns:
             Whether anything changed.
         """
-        shown = (id(loss), minima.tolist(), arrows)
-        if shown == self._shown:
+        shown = minima.tolist(), arrows
+        # One place in memory, which is held here, is one surface: a view of it is made anew each time.
+        if shown == self._shown and np.may_share_memory(loss, self._loss):
             return False
-        self._shown, self._loss = shown, loss  # kept, so that its id stays its own
+        self._shown, self._loss = shown, loss
         self._ground.paint(partial(band_image, loss, self._style.bands, self._style.plot))
         self.minima.set_data(minima[:, 0], minima[:, 1])
         if self._quiver is not None:

@@ -1,25 +1,89 @@
 """The explorer's picture: one or two loss surfaces, the scale of their colours, and cuts through the point.
 
-`SurfaceFigure.build` makes the artists, `show` changes the surfaces, `move` the operating point and the cuts. With one
-axis there is a curve in the place of the map. Plain arrays go in; nothing is computed here but pixels.
+`SurfaceFigure.update` brings it to a `Scene`, plain arrays, and answers what must be drawn again. With one axis there
+is a curve in the place of the map. Nothing is computed here but pixels.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from gradwidgets.figures.axes.color_bar import ColorBar
-from gradwidgets.figures.base.layout import DPI, Layout, surface_layout
+from gradwidgets.figures.base.layout import Layout, surface_layout
 from gradwidgets.figures.base.marks import EDGE
 from gradwidgets.figures.base.notebook_figure import Picture
-from gradwidgets.figures.base.style import LIGHT, Style, loss_line, own_look
+from gradwidgets.figures.base.redraw import EVERYTHING, Redraw
+from gradwidgets.figures.base.style import STYLES, Style, loss_line, own_look
 from gradwidgets.figures.surface.cut_plot import Cut, CutPlot
 from gradwidgets.figures.surface.surface_map import CRITICAL, POINT, Aside, AsideMap, Surface, SurfaceMap
 from gradwidgets.figures.surface.surface_scale import SurfaceScale
+
+
+@dataclass(frozen=True, eq=False)
+class Ground:
+    """What lies under the point: the same one is the same picture.
+
+    Attributes:
+        of: What is mapped: as long as this is the same, so are the axes.
+        names: The one or two axes' names, horizontal first.
+        sides: Their grids.
+        losses: Names of the losses, one or two.
+        surfaces: One for each map; () for a curve.
+        beside: Whether there is a map of something about them; never beside a curve.
+        aside: That, as far as it is known.
+        settled: Whether all is known. If not, colours and key stay as they are: while a hand moves, what changes is
+            then the loss.
+    """
+
+    of: tuple
+    names: tuple[str, ...]
+    sides: Sequence[np.ndarray]
+    losses: tuple[str, ...]
+    surfaces: Sequence[Surface] = ()
+    beside: bool = False
+    aside: Aside | None = None
+    settled: bool = True
+
+
+@dataclass(frozen=True, eq=False)
+class Scene:
+    """All that the picture shows.
+
+    Attributes:
+        ground: What lies under the point.
+        point: The operating point, a number for each axis; None for none.
+        gradients: The gradient there, for each map.
+        cuts: What the plots show, the upper one first.
+        paths: The descent from there, for each loss: visited points (P, 2), or (P, 1) on a curve, and losses (P,).
+        scale: Of the colours: "linear", "log" or "symlog".
+        arrows: "direction", "magnitude" or "off".
+        theme: A key of `STYLES`.
+    """
+
+    ground: Ground
+    point: Sequence[float] | None
+    gradients: Sequence[Sequence[float] | None]
+    cuts: Sequence[Cut]
+    paths: Sequence[tuple[np.ndarray, np.ndarray] | None]
+    scale: str = "linear"
+    arrows: str = "direction"
+    theme: str = "light"
+
+    @property
+    def frame(self) -> tuple:
+        """What the axes depend on, besides the picture's size."""
+        ground = self.ground
+        return ground.of, ground.losses, ground.beside, len(ground.sides[0]), self.theme
+
+    def same_ground(self, other: Scene) -> bool:
+        """Whether the maps are as in another scene."""
+        same = self.ground is other.ground
+        return same and (self.scale, self.arrows) == (other.scale, other.arrows)
 
 
 class SurfaceFigure:
@@ -32,35 +96,47 @@ class SurfaceFigure:
         plots: The plots beside them, the upper one first: cuts through the point; for a curve, its gradient.
     """
 
-    def __init__(self, width: int = 600, height: int = 470) -> None:
-        self.figure = Picture(figsize=(width / DPI, height / DPI), dpi=DPI, layout="none")
+    def __init__(self, width: int = 600, height: int = 470, magnified: float = 1.0) -> None:
+        self.figure = Picture.of(width, height, magnified)
         self.maps: list[SurfaceMap] = []
         self.aside: AsideMap | None = None
         self.plots: list[CutPlot] = []
+        self._shown: tuple[Scene, tuple] | None = None  # and the size that it was built for
+        self._scale: SurfaceScale | None = None
 
-    def build(
-        self,
-        names: tuple[str, ...],
-        sides: Sequence[np.ndarray],
-        losses: Sequence[str],
-        style: Style = LIGHT,
-        *,
-        aside: bool = False,
-    ) -> None:
-        """Make all artists anew, for the figure's present size.
+    def invalidate(self) -> None:
+        """Build everything anew the next time: something else has used the figure."""
+        self._shown = None
+
+    def update(self, scene: Scene) -> Redraw:
+        """Bring the picture to a scene.
 
         Args:
-            names: The one or two axes' names, horizontal first.
-            sides: Their grids.
-            losses: Names of the losses, one or two.
-            style: Colours.
-            aside: Whether there is a map of something about them; never beside a curve.
+            scene: What to show.
+
+        Returns:
+            What must be drawn again under the point, the cuts and the descents, which move.
         """
+        before, self._shown = self._shown, None  # until it is drawn
+        size = (*self.figure.get_size_inches(), self.figure.magnified)
+        redraw = Redraw()
+        if before is None or (before[0].frame, before[1]) != (scene.frame, size):
+            before, self._scale = None, None
+            redraw = self._build(scene.ground, STYLES[scene.theme])
+        if self.maps and (before is None or not scene.same_ground(before[0])):
+            redraw |= self._show(scene)
+        redraw |= self._move(scene)
+        self._shown = scene, size
+        return redraw
+
+    def _build(self, ground: Ground, style: Style) -> Redraw:
+        """Make all artists anew, for the figure's present size."""
+        names, sides, losses = ground.names, ground.sides, ground.losses
         with own_look():
             figure = self.figure
             width, height = figure.blank(style.face)
             flat = len(names) == 1
-            layout, bars = surface_layout(1 if flat else len(losses), width, height, aside=aside)
+            layout, bars = surface_layout(1 if flat else len(losses), width, height, aside=ground.beside)
             self._style, self._layout, self._losses, self._key = style, layout, tuple(losses), []
             self._told: tuple | None = None
             self.maps, self.aside, self._bars = [], None, []
@@ -68,11 +144,11 @@ class SurfaceFigure:
                 whole = CutPlot(figure, layout.maps[0], names[0], "loss", losses, style, layout)
                 slope = CutPlot(figure, _both(layout), names[0], "gradient", losses, style, layout)
                 self.plots = [whole, slope]
-                return
+                return EVERYTHING
             view = sides[0], sides[1], (names[0], names[1]), style, layout
             self.maps = [SurfaceMap(figure, k, *view) for k in range(len(losses))]
             self._bars.append(ColorBar(figure, bars[0], style.bands, style, layout))
-            if aside:
+            if ground.beside:
                 ways = [loss_line(name, k, style)[0] for k, name in enumerate(losses)]
                 self.aside = AsideMap(figure, len(losses), *view, ways if len(losses) > 1 else (POINT,))
                 self._bars.append(ColorBar(figure, bars[1], style.aside, style, layout))
@@ -81,31 +157,17 @@ class SurfaceFigure:
                 CutPlot(figure, box, name, "loss", losses, style, layout)
                 for box, name in zip(boxes, names, strict=True)
             ]
+        return EVERYTHING
 
-    def show(
-        self,
-        surfaces: Sequence[Surface],
-        scale: SurfaceScale,
-        arrows: str,
-        aside: Aside | None = None,
-        *,
-        explain: bool = True,
-    ) -> tuple[list[Axes], list[Axes], bool]:
-        """Change the surfaces under the point.
-
-        Args:
-            surfaces: One for each map.
-            scale: The colours that they share.
-            arrows: "direction", "magnitude" or "off".
-            aside: What is told about them; None leaves the map beside them as it is.
-            explain: Whether the line over the map is to name the marks that there are now; else it stays.
-
-        Returns:
-            The axes that must be drawn again within their frame, those with their labels, and whether all must be.
-        """
+    def _show(self, scene: Scene) -> Redraw:
+        """Change the surfaces under the point."""
+        surfaces, aside, settled = scene.ground.surfaces, scene.ground.aside, scene.ground.settled
+        if settled or self._scale is None:
+            self._scale = SurfaceScale.of(scene.scale, [surface.loss for surface in surfaces])
+        scale = self._scale
         with own_look():
             for one, surface in zip(self.maps, surfaces, strict=True):
-                one.show(surface, scale, arrows)
+                one.show(surface, scale, scene.arrows)
             inside = [one.axes for one in self.maps]
             ticks = [scale.ticks]
             if self.aside is not None and aside is not None:
@@ -118,11 +180,11 @@ class SurfaceFigure:
             blank = any(not np.isfinite(surface.loss).all() for surface in surfaces)
             lost = any(surface.lost is not None and surface.lost.any() for surface in surfaces)
             told = (tuple(kind for kind in CRITICAL if kind in kinds), dead, blank, lost)
-            changed = explain and told != self._told
+            changed = settled and told != self._told
             if changed:
                 self._told = told
                 self._explain(*told)
-        return inside, labels, changed
+        return Redraw(tuple(inside), tuple(labels), changed)
 
     def _explain(self, kinds: Sequence[str], dead: bool, blank: bool, lost: bool) -> None:
         """Name the marks in one line over the map."""
@@ -152,39 +214,21 @@ class SurfaceFigure:
             at + 2.3 * layout.key_gap + label.get_window_extent(figure.canvas.get_renderer()).width / figure.bbox.width
         )
 
-    def move(
-        self,
-        point: Sequence[float] | None,
-        gradients: Sequence[Sequence[float] | None],
-        cuts: Sequence[Cut],
-        paths: Sequence[tuple[np.ndarray, np.ndarray] | None],
-        *,
-        settle: bool = True,
-    ) -> list[Axes]:
-        """Move the operating point.
-
-        Args:
-            point: A number for each axis, or None for none.
-            gradients: The gradient there, for each map.
-            cuts: What the plots show, the upper one first.
-            paths: The descent from there, for each loss: visited points (P, 2), or (P, 1) on a curve, and losses (P,).
-            settle: Whether the plots may take another scale; while a hand moves they keep theirs.
-
-        Returns:
-            The axes whose scale changed with it.
-        """
+    def _move(self, scene: Scene) -> Redraw:
+        """Move the operating point; the axes whose scale changes with it are drawn again."""
+        point, gradients, paths = scene.point, scene.gradients, scene.paths
         for one, gradient, path in zip(self.maps, gradients, paths, strict=False):
             one.move(point, gradient, None if path is None else path[0])
         if self.aside is not None:
             self.aside.stand(point, list(gradients) if len(self.maps) > 1 else gradients[:1])
         changed = []
-        for k, (plot, cut) in enumerate(zip(self.plots, cuts, strict=True)):
+        for k, (plot, cut) in enumerate(zip(self.plots, scene.cuts, strict=True)):
             at = None if point is None else point[k if self.maps else 0]
-            if plot.move(cut, at, settle=settle):
+            if plot.move(cut, at, settle=scene.ground.settled):
                 changed.append(plot.axes)
         if not self.maps:
             self.plots[0].walk(paths)
-        return changed
+        return Redraw(with_labels=tuple(changed))
 
     def point_at(self, axes: Axes | None, x: float, y: float) -> tuple[float | None, float | None] | None:
         """Return the parameters (horizontal, vertical) under the mouse.

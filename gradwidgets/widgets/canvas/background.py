@@ -19,7 +19,7 @@ class Background:
     """The pixels of all artists that are not animated.
 
     Args:
-        figure: Whose artists.
+        figure: The figure that the artists belong to.
     """
 
     def __init__(self, figure: Figure) -> None:

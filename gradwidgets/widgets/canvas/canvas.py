@@ -18,15 +18,15 @@ import threading
 import time
 import warnings
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 import matplotlib
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from gradwidgets.figures.base.layout import DPI
+from gradwidgets.figures.base.redraw import EVERYTHING, Redraw
 from gradwidgets.widgets.canvas.background import Background
 from gradwidgets.widgets.canvas.hearing import hear_only, take
 from gradwidgets.widgets.canvas.patch import encode_patch
@@ -102,17 +102,16 @@ class LiveCanvas(_ipympl.Canvas):
 
     # -- painting -----------------------------------------------------------------------------------------
 
-    def stale(self, inside: Iterable[Axes] | None = None, with_labels: Iterable[Axes] | None = None) -> None:
-        """Say that something under the animated artists changed; without arguments, that everything did.
-
-        Args:
-            inside: Axes of which only what lies within their frame changed; they have no grid.
-            with_labels: Axes whose ticks and labels changed too.
-        """
-        if inside is None and with_labels is None:
+    def stale(self, what: Redraw = EVERYTHING) -> None:
+        """Say what changed under the animated artists."""
+        self._background.stale(what.inside, what.with_labels)
+        if what.everything:
             self._background.forget()
-        else:
-            self._background.stale(inside or (), with_labels or ())
+
+    def redraw(self, what: Redraw) -> None:
+        """Say what changed under the animated artists, and bring the page up to date."""
+        self.stale(what)
+        self.paint()
 
     def paint(self) -> None:
         """Bring the page up to date: now if a frame may leave, else as soon as one has arrived."""

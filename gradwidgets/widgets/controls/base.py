@@ -82,7 +82,7 @@ class Control(widgets.HBox):
             self.moved = False
             return self._read()
 
-    def rest(self) -> None:
+    def discard(self) -> None:
         """Forget what a person chose and nobody has read yet."""
         with self._lock:
             self.moved = False

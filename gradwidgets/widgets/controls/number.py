@@ -80,7 +80,7 @@ class Number(Control):
         self.slider.observe(self._person, "value")
         self.field.observe(self._person, "value")
 
-    def aim(self, label: str, stops: Sequence[float], tooltip: str) -> None:
+    def rebind(self, label: str, stops: Sequence[float], tooltip: str) -> None:
         """Make it the control of another number."""
         if self.slider.description == label and np.array_equal(self.stops, stops):
             return

@@ -93,10 +93,10 @@ class Scrubber(Control):
             self._setting = value
         super().show(value)
 
-    def rest(self) -> None:
+    def discard(self) -> None:
         """Stop playing, and forget what is not yet applied."""
         self.play.value = False
-        super().rest()
+        super().discard()
 
     def distrust(self) -> None:
         """Be as if nothing had been begun."""

@@ -13,18 +13,17 @@ from traitlets import TraitError, default, validate
 from gradwidgets.core import SGD, Finding, ProbeRow, SurfaceGrid
 from gradwidgets.core.losses.precision import TRAINING
 from gradwidgets.core.results.slices import Slices
-from gradwidgets.figures.base.style import STYLES
-from gradwidgets.figures.playground.cover import draw_cover
+from gradwidgets.figures.base.redraw import EVERYTHING
+from gradwidgets.figures.surface.figure import SurfaceFigure
 from gradwidgets.widgets.controls import Check, Control
-from gradwidgets.widgets.explorer import guess, words
+from gradwidgets.widgets.explorer import guess
 from gradwidgets.widgets.explorer.chosen import BOTH, moved_window, other_axes, shown_losses, usual_view
 from gradwidgets.widgets.explorer.code import code
 from gradwidgets.widgets.explorer.controls import constant_stops, make_controls
-from gradwidgets.widgets.explorer.point import Here, look_at
 from gradwidgets.widgets.explorer.problem import NONE, YOURS, LossProblem, LossProblems, LossResult, LossSettings
-from gradwidgets.widgets.explorer.sampled_descent import Descent, descend_from
-from gradwidgets.widgets.explorer.view import ExplorerView
+from gradwidgets.widgets.explorer.scene import State, View, cover, place_in, scene_of, standing_in, words_of
 from gradwidgets.widgets.kernel.as_usual import as_usual
+from gradwidgets.widgets.panel.kept import Kept
 from gradwidgets.widgets.panel.making import whole_or_nothing
 from gradwidgets.widgets.panel.panel import Panel
 from gradwidgets.widgets.panel.prediction import Asked, Mark
@@ -107,13 +106,11 @@ class SurfaceExplorer(Panel):
     words_height = 206
     patience = 0.3
     _verdict: LossResult | None = None  # whose findings and table the words say
-    _seen: tuple | None = None  # the result and place last looked at, and what was there
-    _walked: tuple | None = None  # the same for the descents
     _grip: object = None  # the axes on which the mouse was pressed
 
     @whole_or_nothing
     def __init__(self, loss=None, axes=None, *, fixed=None, probes=None, target=None, **settings: object) -> None:
-        layout, settings = self._apart(settings)
+        layout, settings = self._split_keywords(settings)
         with as_usual():
             self._problems = LossProblems(loss, axes, fixed, probes, target)
         super().__init__(**layout)
@@ -121,13 +118,12 @@ class SurfaceExplorer(Panel):
 
     def _set_up(self, settings: Mapping[str, object]) -> None:
         self._values()  # makes the defaults that depend on the loss: what a refused setting falls back to
-        with self._together():
+        with self._batch():
             self.example = settings.get("example", self._problems.first)
             for name, value in {**self._usual_view(), **settings}.items():
                 setattr(self, name, value)
         self._initial = self._values()
-        self._view = ExplorerView(self._picture_size())
-        self._figure = self._view.figure
+        self._figure, self._kept = SurfaceFigure(*self._picture_size()), Kept()
         constants = max(len(self._problems[name].parameters) for name in {self.example, self._problems.first}) - 1
         self.controls, column, self._constant_rows = make_controls(self, self._problems.names, constants)
         self._assemble(self._figure.figure, column)
@@ -231,7 +227,7 @@ class SurfaceExplorer(Panel):
         along = other_axes(before, {name: getattr(self, name)}, self._stood(), self.fixed)
         return {one: along[one] for one in ("y_axis", "fixed", "point") if one != name}
 
-    def _meant(self, chosen: Mapping[str, object]) -> dict[str, object]:
+    def _resolve(self, chosen: Mapping[str, object]) -> dict[str, object]:
         meant = dict(chosen)
         example = meant.get("example", self.example)  # perhaps anything, from a file: it is refused when it is set
         if isinstance(example, str) and example != self.example and example in self._problems:
@@ -276,17 +272,17 @@ class SurfaceExplorer(Panel):
 
     def _place(self, result: LossResult) -> tuple[float, ...]:
         """The operating point."""
-        spans = [(low, high) for _, low, high in result.settings.axes]
-        if self.point is not None and len(self.point) == len(spans):
-            return self.point
-        return tuple(float(f"{low + 0.7 * (high - low):.10g}") for low, high in spans)
+        return place_in(self._view(), result)
 
-    def _here(self, result: LossResult) -> Mapping[str, Here]:
-        """The losses at the operating point."""
-        place = self._place(result)
-        if self._seen is None or self._seen[0] is not result or self._seen[1] != place:
-            self._seen = result, place, look_at(result, place, curvature=result.exact)
-        return self._seen[2]
+    def _view(self) -> View:
+        size = self._picture_size()
+        optimizer = SGD(self.lr, self.momentum) if self.descent else None
+        seen = self._style_name(), size, self._magnified(*size), self._covered
+        return View(self.point, optimizer, self.scale, self.arrows, *seen)
+
+    def _state(self) -> State:
+        """All that decides what is seen now."""
+        return State(self._problem, self._snapshot(), self._view())
 
     def _picture_size(self) -> tuple[int, int]:
         width, height = super()._picture_size()
@@ -297,42 +293,19 @@ class SurfaceExplorer(Panel):
     # -- showing ------------------------------------------------------------------------------------------
 
     def _show(self, result: LossResult) -> None:
-        self._shown = result
-        place, here = self._place(result), self._here(result)
-        self._view.show(self.canvas, result, self.scale, self.arrows, self._style_name())
-        descents = self._descents(result, place)
-        self._view.move(self.canvas, result, place, here, descents)
-        self._show_words(result, place, here, descents)
-        self._show_controls(result, place)
-        if result.exact:
-            self.complain("")
-
-    def _descents(self, result: LossResult, place: tuple[float, ...]) -> Mapping[str, Descent | None]:
-        """Where SGD goes from the operating point; {} where nobody asks."""
-        if not self.descent:
-            return {}
-        optimizer = SGD(self.lr, self.momentum)
-        asked = (result, place, optimizer)
-        if self._walked is None or self._walked[0] != asked:
-            self._walked = asked, {n: descend_from(grid, optimizer, place) for n, grid in result.grids.items()}
-        return self._walked[1]
-
-    def _show_words(
-        self,
-        result: LossResult,
-        place: tuple[float, ...],
-        here: Mapping[str, Here],
-        descents: Mapping[str, Descent | None],
-    ) -> None:
-        grid = next(iter(result.grids.values()))
-        points = {name: words.at_point(grid.axes, place, one) for name, one in here.items()}
-        for name, descent in descents.items():
-            points[name] += "; descent: the loss raises here" if descent is None else f"; {descent.sentence}"
+        self._shown, view = result, self._view()
+        standing = standing_in(view, result, self._kept)
+        self.canvas.redraw(self._figure.update(scene_of(view, result, standing, self._kept)))
         if result.exact:
             self._verdict = result
-            self.summary = words.summary(result, points)
+        said = words_of(self._verdict, result, standing)
+        if result.exact:
+            self.summary = said.summary
         if self._verdict is not None:
-            self._words.value = words.verdict(self._verdict, points, waiting=not result.exact)
+            self._words.value = said.table
+        self._show_controls(result, standing.place)
+        if result.exact:
+            self.complain("")
 
     def _show_controls(self, result: LossResult, place: tuple[float, ...]) -> None:
         problem, controls, axes = self._problem, self.controls, self._axes
@@ -348,7 +321,7 @@ class SurfaceExplorer(Panel):
                 value = problem.value_of(names[k])
                 stops = constant_stops(value, problem.axes.get(names[k]))
                 control = controls[f"constant {k + 1}"]
-                control.aim(names[k], stops, f"{names[k]}, a parameter that is on no axis")
+                control.rebind(names[k], stops, f"{names[k]}, a parameter that is on no axis")
                 control.show(self.fixed.get(names[k], value))
         spans = self._ranges()
         controls["x_range"].show(spans[0])
@@ -424,19 +397,17 @@ class SurfaceExplorer(Panel):
 
     def _marks(self, answer: Mapping[str, object]) -> Sequence[Mark]:
         result = self._settled()
-        place = self._place(result)
-        return guess.marks(result, place, self._descents(result, place), answer)
+        standing = standing_in(self._view(), result, self._kept)
+        return guess.marks(result, standing.place, standing.descents, answer)
 
-    def _forget_drawing(self) -> None:
-        self._view.forget()
+    def _invalidate(self) -> None:
+        self._figure.invalidate()
 
     def _cover(self, result: LossResult) -> None:
-        title, place = " and ".join(result.settings.losses), self._place(result)
-        draw_cover(self.figure, STYLES[self._style_name()], title, result.settings.axes, place)
-        self.canvas.stale()
-        self.canvas.paint()
+        cover(self._figure, self._view(), result)
+        self.canvas.redraw(EVERYTHING)
         self._prediction.show()
-        self._show_controls(result, place)
+        self._show_controls(result, self._place(result))
 
     # -- what the mouse does ------------------------------------------------------------------------------
 

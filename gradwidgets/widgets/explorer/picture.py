@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import torch
 
 from gradwidgets.core.surfaces.comparison import gradient_angle
 from gradwidgets.figures.surface.cut_plot import Cut
@@ -33,7 +32,7 @@ def aside_of(result: LossResult) -> Aside | None:
         degrees = gradient_angle(first, second).numpy()
         return Aside("angle between", degrees / 180, {0.0: "0°", 0.5: "90°", 1.0: "180°"})
     if result.aside == "check" and result.checks:
-        gap = torch.stack([check.gap for check in result.checks.values()]).numpy()
+        gap = np.stack([check.gap.numpy() for check in result.checks.values()])
         widest = np.fmax.reduce(gap)
         place = np.clip(1 + np.log10(np.maximum(widest, 10.0**-_DECADES)) / _DECADES, 0, 1)
         ticks = {1 - k / _DECADES: "1" if k == 0 else f"1e−{k}" for k in range(0, _DECADES, 3)}

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
-import torch
 from torch import nn
 
 from gradwidgets.core import (
@@ -18,8 +17,9 @@ from gradwidgets.core import (
     SurfaceGrid,
     compare_surfaces,
 )
-from gradwidgets.core.losses.loss_call import LossError, loss_name, parameters_of
+from gradwidgets.core.losses.loss_call import loss_name, parameters_of
 from gradwidgets.core.losses.loss_function import LossFunction
+from gradwidgets.core.losses.whole_numbers import may_be_broken
 from gradwidgets.core.objectives.axes import check_loss_axes
 from gradwidgets.core.results.allowed import choose
 from gradwidgets.core.results.slices import Slices, part_of, together
@@ -134,26 +134,11 @@ class LossProblem:
         self._starts = as_points(probes, tuple(self.axes))
         self.probes = dict(probes or {})
         everything = {name: value for function in made for name, value in function.fixed.items()}
-        whole = [name for name, value in everything.items() if type(value) is int and self._may_be_broken(made, name)]
+        middle = tuple((low + high) / 2 for low, high in self.axes.values())
+        whole = [name for name, value in everything.items() if type(value) is int and may_be_broken(made, name, middle)]
         self.numbers = {k: float(v) for k, v in everything.items() if isinstance(v, float) or k in whole}
         self.data = {name: value for name, value in everything.items() if name not in self.numbers}
         self._functions: dict[tuple, LossFunction] = {}
-
-    def _may_be_broken(self, made: Sequence[LossFunction], name: str) -> bool:
-        """Whether a whole number may be any number: a loss that counts or picks by it takes no other."""
-        middle = torch.tensor([[(low + high) / 2 for low, high in self.axes.values()]], dtype=torch.float64)
-        for function in made:
-            if name not in function.fixed:
-                continue
-            try:
-                as_it_is = function.values(middle).loss
-                moved = function.with_fixed({**function.fixed, name: function.fixed[name] + 0.25}).values(middle).loss
-                broken = function.with_fixed({**function.fixed, name: float(function.fixed[name])}).values(middle).loss
-            except LossError:
-                return False
-            if not torch.allclose(as_it_is, broken, equal_nan=True) or not bool(moved.isfinite().all()):
-                return False
-        return True
 
     @property
     def parameters(self) -> tuple[str, ...]:

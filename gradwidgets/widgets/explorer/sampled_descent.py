@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 
-from gradwidgets.core import SGD, LossError, Objective, SurfaceGrid, descend, outcome
+from gradwidgets.core import SGD, LossError, SurfaceGrid, descend, outcome
 from gradwidgets.core.results.wording import number, place
+from gradwidgets.core.surfaces.as_objective import SampledObjective
 from gradwidgets.widgets.playground.words import fate
 
 _STEPS, _SLOW_STEPS = 100, 10
@@ -37,14 +37,14 @@ def descend_from(grid: SurfaceGrid, optimizer: SGD, start: tuple[float, ...]) ->
 
     Args:
         grid: The loss.
-        optimizer: Who walks.
+        optimizer: The optimizer's settings.
         start: From where, a number for each axis.
 
     Returns:
         The descent; None where the loss raises at the start.
     """
     steps = _STEPS if grid.method != "pointwise" else _SLOW_STEPS
-    walked, axes = _Walked(grid), len(start)
+    walked, axes = SampledObjective(grid), len(start)
     try:
         trajectory = descend(walked, optimizer, (*start, 0.0)[:2], steps)
         end = outcome(trajectory, walked)
@@ -59,24 +59,3 @@ def descend_from(grid: SurfaceGrid, optimizer: SGD, start: tuple[float, ...]) ->
     if np.isfinite(last).all():
         said += f", at {place(grid.names, last)}, loss {number(float(losses[-1]))}"
     return Descent(near, losses[alive], said, end.kind)
-
-
-class _Walked(Objective):
-    """A sampled loss as something that SGD can walk on; a curve gets a second parameter that nothing depends on."""
-
-    def __init__(self, grid: SurfaceGrid) -> None:
-        self._function, self._axes = grid.function, len(grid.names)
-        self.name = grid.function.name
-        self.parameters = (*grid.names, "")[:2]
-        self.view = dict(list({**grid.axes, "": (-1.0, 1.0)}.items())[:2])
-        self.start = tuple(sum(side) / 2 for side in self.view.values())
-
-    def __call__(self, points: object) -> torch.Tensor:
-        return self.value_and_gradient(points)[0]
-
-    def value_and_gradient(self, points: object) -> tuple[torch.Tensor, torch.Tensor]:
-        given = torch.as_tensor(points, dtype=torch.float64)
-        values = self._function.values(given.reshape(-1, 2)[:, : self._axes])
-        gradient = torch.zeros(values.loss.numel(), 2, dtype=torch.float64)
-        gradient[:, : self._axes] = values.gradient.double()
-        return values.loss.double().reshape(given.shape[:-1]), gradient.reshape(given.shape)

@@ -81,13 +81,13 @@ def weakly(work: Callable[[], None]) -> Callable[[], None]:
 
 
 @contextlib.contextmanager
-def heard_meanwhile(those: Iterable[widgets.Widget]) -> Iterator[None]:
+def deliver_during_cell(shown: Iterable[widgets.Widget]) -> Iterator[None]:
     """Inside this, messages of the page to these widgets are handled while a cell runs, in a thread beside it.
 
     The page sends them over a subshell, but ipykernel from 7.4 on hands an answer to whichever shell spoke to the page
     last, which is the main one: busy with the cell. Where there are no subshells they wait until the cell is done.
     """
-    comms = [one.comm for one in those if hasattr(one.comm, "_reply_subshell_for")]
+    comms = [one.comm for one in shown if hasattr(one.comm, "_reply_subshell_for")]
     for comm in comms:
         comm._reply_subshell_for = lambda data, default: default
     try:

@@ -6,19 +6,18 @@ import html
 from dataclasses import dataclass
 
 import numpy as np
-import torch
-from matplotlib.axes import Axes
 from torch import Tensor
 
 from gradwidgets.core.layers import CLIPPERS, Clipped, clip_gradients, measuring_batch_norms, parameter_gradients
 from gradwidgets.core.results.slices import Slices, part_of
 from gradwidgets.core.results.wording import number, percent
+from gradwidgets.figures.base.redraw import Redraw
 from gradwidgets.figures.base.side_plot import Curve, Detail
 from gradwidgets.figures.flow.figure import FlowFigure, Profile
 from gradwidgets.widgets.layers import words
 from gradwidgets.widgets.layers.picture import names_of, shown_layers, sizes_detail
 from gradwidgets.widgets.layers.problem import FlowResult
-from gradwidgets.widgets.layers.view import Seen, View
+from gradwidgets.widgets.layers.view import View, ViewResult
 
 _PARTS = 8  # mini-batches whose norms stand for the history of a training
 _TICKS = {0.0: "norm", 1.0: "value", 2.0: "percent.", 3.0: "auto"}
@@ -77,7 +76,7 @@ class ClippingView(View):
         history = yield from part_of(work, 0.1, 0.9)
         return StepGradients(np.array(layers, int), len(rows), list(named.values()), history.tolist())
 
-    def clipped(self, seen: Seen) -> dict[str, Clipped]:
+    def clipped(self, seen: ViewResult) -> dict[str, Clipped]:
         """What each clipper makes of the step, at the present thresholds."""
         panel, step = self.panel, seen.part
         spiked = None
@@ -93,7 +92,7 @@ class ClippingView(View):
             self._known[name] = key, clip_gradients(spiked, name, **options)
         return {name: self._known[name][1] for name in THRESHOLDS}
 
-    def draw(self, seen: Seen, settle: bool) -> tuple[list[Axes], bool]:
+    def draw(self, seen: ViewResult, settle: bool) -> Redraw:
         """Draw norms, cosines and elements."""
         step, clipped = seen.part, self.clipped(seen)
         one = clipped["norm"]
@@ -113,11 +112,11 @@ class ClippingView(View):
         )
         return self.figure.update(profile, settle=settle)
 
-    def facts(self, seen: Seen) -> list[str]:
+    def facts(self, seen: ViewResult) -> list[str]:
         """Say what each clipper did."""
         return [f"{name}: {_told(one)}" for name, one in self.clipped(seen).items()] + self._notes(seen)
 
-    def words(self, seen: Seen) -> str:
+    def words(self, seen: ViewResult) -> str:
         """Show what each clipper did as a table."""
         head = "".join(
             f"<th>{text}</th>" for text in ("clipper", "threshold", "norm", "cosine", "changed", "what it does")
@@ -137,7 +136,7 @@ class ClippingView(View):
         notes = "".join(f'<div class="note">{html.escape(note)}</div>' for note in self._notes(seen))
         return words.whole(table + notes)
 
-    def _notes(self, seen: Seen) -> list[str]:
+    def _notes(self, seen: ViewResult) -> list[str]:
         history = seen.part.history
         if not history:
             return ["The batch cannot be cut: autoclip knows no norm but this step's own."]
@@ -182,9 +181,9 @@ def _by_layer(step: StepGradients, norms: Tensor) -> np.ndarray:
 
 def _elements(gradients: list[Tensor | None], times: float = 1.0) -> np.ndarray:
     flat = [(g.coalesce().values() if g.is_sparse else g).detach().flatten().cpu() for g in gradients if g is not None]
-    everything = torch.cat([one.double() for one in flat]) if flat else torch.zeros(0).double()
+    everything = np.concatenate([np.empty(0), *(one.double().numpy() for one in flat)])
     every = -(-len(everything) // _MOST) or 1
-    return everything[::every].numpy() * times
+    return everything[::every] * times
 
 
 def _cosines(clipped: dict[str, Clipped]) -> Detail:

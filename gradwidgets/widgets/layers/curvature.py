@@ -8,7 +8,6 @@ from collections.abc import Callable
 
 import ipywidgets as widgets
 import numpy as np
-from matplotlib.axes import Axes
 
 from gradwidgets.core.results.slices import Slices, part_of
 from gradwidgets.core.results.wording import number
@@ -20,12 +19,13 @@ from gradwidgets.core.spectra import (
     measuring_noise_scale,
     measuring_spectrum,
 )
+from gradwidgets.figures.base.redraw import Redraw
 from gradwidgets.figures.curvature.curvature_parts import Correlation, Curvature, Eigenvalues, Noise, SignalToNoise
 from gradwidgets.figures.curvature.figure import CurvatureFigure
 from gradwidgets.widgets.controls import Looks
 from gradwidgets.widgets.layers import words
 from gradwidgets.widgets.layers.problem import FlowProblem, FlowResult, FlowSettings
-from gradwidgets.widgets.layers.view import Seen, View
+from gradwidgets.widgets.layers.view import View, ViewResult
 
 Part = Spectrum | NoiseScale | GradientCovariance
 
@@ -155,21 +155,21 @@ class CurvatureView(View):
             found[name] = part
         return dict(found)
 
-    def draw(self, seen: Seen, settle: bool) -> tuple[list[Axes], bool]:
+    def draw(self, seen: ViewResult, settle: bool) -> Redraw:
         """Draw what is known."""
         return self.figure.update(self._curvature(seen))
 
-    def _curvature(self, seen: Seen) -> Curvature:
+    def _curvature(self, seen: ViewResult) -> Curvature:
         """What was measured, as the figure takes it; a part is made once, since the figure knows it by identity."""
         lr = self.panel.lr or None
         said = {name: "could not be told: see below" for name, part in _OF.items() if part in seen.part}
         return Curvature(**self._parts(seen), lr=lr, batch=self._batch(seen), missing={**_MISSING, **said})
 
-    def _batch(self, seen: Seen) -> int | None:
+    def _batch(self, seen: ViewResult) -> int | None:
         noise = seen.part.get("noise scale")
         return None if noise is None else noise.samples
 
-    def _parts(self, seen: Seen) -> dict[str, object]:
+    def _parts(self, seen: ViewResult) -> dict[str, object]:
         made = {
             "eigenvalues": (seen.part.get("spectrum"), _eigenvalues),
             "noise": (seen.part.get("noise scale"), lambda one: Noise(one.value, one.low, one.high)),
@@ -194,7 +194,7 @@ class CurvatureView(View):
         selected = self.panel.selected
         return selected if selected is not None and selected < len(covariance.layers) else 0
 
-    def facts(self, seen: Seen) -> list[str]:
+    def facts(self, seen: ViewResult) -> list[str]:
         """Say what was measured."""
         lines = []
         spectrum: Spectrum | None = seen.part.get("spectrum")
@@ -214,7 +214,7 @@ class CurvatureView(View):
                 lines += [said, *([part.note] if part.note else [])]
         return lines or ["Nothing is measured yet: press Spectrum, Noise scale or Covariance."]
 
-    def words(self, seen: Seen) -> str:
+    def words(self, seen: ViewResult) -> str:
         """Show the same."""
         return words.whole("".join(f"<div>{html.escape(line)}</div>" for line in self.facts(seen)))
 

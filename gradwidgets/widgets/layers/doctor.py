@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 
 import ipywidgets as widgets
-from matplotlib.axes import Axes
 from torch import nn
 
 from gradwidgets.core.layers import (
@@ -29,13 +28,14 @@ from gradwidgets.core.layers.verdicts.units import AT_OUTPUT
 from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.results.slices import Slices
 from gradwidgets.core.results.wording import number
+from gradwidgets.figures.base.redraw import Redraw
 from gradwidgets.figures.base.side_plot import Detail
 from gradwidgets.figures.flow.figure import FlowFigure
 from gradwidgets.widgets.controls import WIDTH, Looks
 from gradwidgets.widgets.layers import words
 from gradwidgets.widgets.layers.picture import losses_detail, names_of, profile_of, shares_detail, values_of
 from gradwidgets.widgets.layers.problem import FlowResult, FlowSettings
-from gradwidgets.widgets.layers.view import Seen, View
+from gradwidgets.widgets.layers.view import View, ViewResult
 from gradwidgets.widgets.panel.cards import card
 
 NONE = "none"
@@ -246,7 +246,7 @@ class DoctorView(View):
         model = inside(self.panel.problem.network(flow.settings)[0], [])
         return not refusal(model, name, **completed(name, options, model, flow.flow))
 
-    def draw(self, seen: Seen, settle: bool) -> tuple[list[Axes], bool]:
+    def draw(self, seen: ViewResult, settle: bool) -> Redraw:
         """Draw both profiles and both trainings."""
         panel, trial, fix = self.panel, seen.part, seen.settings.more[0]
         tried = isinstance(trial, Trial)
@@ -266,7 +266,7 @@ class DoctorView(View):
         profile.pinned[f"with {fix}"] = after
         return self.figure.update(profile, settle=settle)
 
-    def facts(self, seen: Seen) -> list[str]:
+    def facts(self, seen: ViewResult) -> list[str]:
         """Say what was found, what answers it, and what the trial gave."""
         lines = []
         fix, part = seen.settings.more[0], seen.part
@@ -279,7 +279,7 @@ class DoctorView(View):
         lines += [f"{f.severity}: {f.name}: {f.message}. {self._remedies(f, seen)}" for f in seen.flow.findings]
         return [*lines, *self._history()]
 
-    def words(self, seen: Seen) -> str:
+    def words(self, seen: ViewResult) -> str:
         """Show the findings with their fixes, and the trial."""
         tried, fix, trial = "", seen.settings.more[0], seen.part
         if isinstance(trial, Refused):
@@ -294,7 +294,7 @@ class DoctorView(View):
             )
         return words.two_columns(self._found(seen), tried)
 
-    def _found(self, seen: Seen) -> str:
+    def _found(self, seen: ViewResult) -> str:
         """The findings with their fixes, and what was applied."""
         found = "".join(
             card(f.severity, f.name.replace("_", " "), f.message, self._remedies(f, seen) or f.action)
@@ -312,7 +312,7 @@ class DoctorView(View):
             notes.append(f"applied: {name}{': ' + said if said else ''}")
         return notes
 
-    def _remedies(self, finding: Finding, seen: Seen) -> str:
+    def _remedies(self, finding: Finding, seen: ViewResult) -> str:
         """The names in the menu of the fixes that answer a finding and fit the network."""
         answers = fixes_for(finding, seen.flow.flow)
         names = [name for name in self.fitting(seen.flow) if TRIES[name][0] in answers]

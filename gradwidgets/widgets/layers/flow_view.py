@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from matplotlib.axes import Axes
-
+from gradwidgets.figures.base.redraw import Redraw
 from gradwidgets.figures.base.side_plot import Detail
 from gradwidgets.figures.flow.figure import FlowFigure
 from gradwidgets.figures.flow.guess_plot import guessed_profile
@@ -18,7 +17,7 @@ from gradwidgets.widgets.layers.picture import (
     shares_detail,
     shown_layers,
 )
-from gradwidgets.widgets.layers.view import Seen, View
+from gradwidgets.widgets.layers.view import View, ViewResult
 
 _GUESS = "your guess"
 
@@ -49,7 +48,7 @@ class FlowView(View):
         """Make the artists' owner."""
         return FlowFigure(figure)
 
-    def draw(self, seen: Seen, settle: bool) -> tuple[list[Axes], bool]:
+    def draw(self, seen: ViewResult, settle: bool) -> Redraw:
         """Draw the profile."""
         panel, result = self.panel, seen.flow
         profile = profile_of(
@@ -68,7 +67,7 @@ class FlowView(View):
             profile = replace(profile, pinned={_GUESS: guessed, **profile.pinned})
         return self.figure.update(profile, settle=settle)
 
-    def _near(self, seen: Seen) -> Detail:
+    def _near(self, seen: ViewResult) -> Detail:
         selected, result = self.panel.selected, seen.flow
         if selected is None:
             return activation_detail(result)
@@ -78,11 +77,11 @@ class FlowView(View):
             self._detail = result, selected, gradient_detail(stats.name, gradient)
         return self._detail[2]
 
-    def facts(self, seen: Seen) -> list[str]:
+    def facts(self, seen: ViewResult) -> list[str]:
         """Say the verdict and what else there is to know."""
         return words.verdict_lines(seen.flow, self.panel.selected, self.panel.quantity)
 
-    def words(self, seen: Seen) -> str:
+    def words(self, seen: ViewResult) -> str:
         """Show the findings as cards."""
         return words.verdict(seen.flow, self.panel.selected, self.panel.quantity)
 

@@ -36,7 +36,7 @@ from gradwidgets.widgets.layers.problem import YOURS, FlowProblem, FlowResult, F
 from gradwidgets.widgets.layers.training.live import LiveView
 from gradwidgets.widgets.layers.training.trainer import Trainer
 from gradwidgets.widgets.layers.training.training_panel import TrainingPanel
-from gradwidgets.widgets.layers.view import Seen, View, Wanted
+from gradwidgets.widgets.layers.view import Request, View, ViewResult
 from gradwidgets.widgets.panel.making import whole_or_nothing
 from gradwidgets.widgets.panel.prediction import Asked, Mark
 from gradwidgets.widgets.panel.serial_box import shown_at_home
@@ -153,7 +153,7 @@ class LayerFlowPanel(TrainingPanel):
         loss_fn: Callable | None = None,
         **settings: object,
     ) -> None:
-        layout, settings = self._apart(settings)
+        layout, settings = self._split_keywords(settings)
         self.problem = FlowProblem(model, inputs, targets, loss_fn)
         meant = [name for name in NETWORK[1:] if name in settings]
         if model is not None and meant and settings.get("architecture", YOURS) == YOURS:
@@ -185,7 +185,7 @@ class LayerFlowPanel(TrainingPanel):
         return LayerFlowPanel._for_records(record, beside=beside, **settings)
 
     def _set_up(self, settings: Mapping[str, object]) -> None:
-        with self._together():
+        with self._batch():
             for name, value in {"architecture": self.architecture, **settings}.items():
                 setattr(self, name, value)
         self._initial = self._values()
@@ -280,7 +280,7 @@ class LayerFlowPanel(TrainingPanel):
 
     def change(self, **settings: object) -> None:
         """Set several settings at once."""
-        with self._together():
+        with self._batch():
             for name, value in settings.items():
                 setattr(self, name, value)
 
@@ -338,10 +338,10 @@ class LayerFlowPanel(TrainingPanel):
 
     # -- settings -----------------------------------------------------------------------------------------
 
-    def _snapshot(self) -> Wanted:
-        return Wanted(*self.network_now(), self.view, self.views[self.view].more())
+    def _snapshot(self) -> Request:
+        return Request(*self.network_now(), self.view, self.views[self.view].more())
 
-    def _answers(self, measured: Wanted, asked: Wanted) -> bool:
+    def _answers(self, measured: Request, asked: Request) -> bool:
         # A model that was trained since is said to be another one, and not measured unasked.
         return measured.version[0] == asked.version[0] and replace(measured, version=asked.version) == asked
 
@@ -382,7 +382,7 @@ class LayerFlowPanel(TrainingPanel):
         s = result.settings
         return "your model" if s.architecture == YOURS else f"{s.activation}, {s.init}, depth {s.depth}"
 
-    def _meant(self, chosen: Mapping[str, object]) -> dict[str, object]:
+    def _resolve(self, chosen: Mapping[str, object]) -> dict[str, object]:
         meant = dict(chosen)
         preset = meant.pop("preset", "")
         if preset:
@@ -438,7 +438,7 @@ class LayerFlowPanel(TrainingPanel):
 
     # -- computing and showing ----------------------------------------------------------------------------
 
-    def _work(self, settings: Wanted) -> Slices[Seen]:
+    def _work(self, settings: Request) -> Slices[ViewResult]:
         whom = settings.network, settings.version
         if self._known is None or self._known[0] != whom or settings.view not in ("flow", "live"):
             self.refuse_elsewhere()
@@ -448,9 +448,9 @@ class LayerFlowPanel(TrainingPanel):
             self._known, self._took = (whom, flow), time.perf_counter() - began
         flow = self._known[1]
         part = yield from part_of(self.views[settings.view].work(flow, settings.more), 0.5, 0.5)
-        return Seen(settings, flow, part)
+        return ViewResult(settings, flow, part)
 
-    def _show(self, result: Seen) -> None:
+    def _show(self, result: ViewResult) -> None:
         self._shown = result
         count = self._selectable(result)
         if self.selected is not None and self.selected >= count:
@@ -459,11 +459,11 @@ class LayerFlowPanel(TrainingPanel):
         self._show_controls()
         self.complain("")
 
-    def _selectable(self, result: Seen) -> int:
+    def _selectable(self, result: ViewResult) -> int:
         """How many layers can be looked at."""
         return len(shown_layers(result.flow.flow))
 
-    def _paint(self, result: Seen, *, settle: bool) -> None:
+    def _paint(self, result: ViewResult, *, settle: bool) -> None:
         view = self.views[result.settings.view]
         frame = (view.name, self._style_name(), tuple(self.figure.get_size_inches()))
         if frame != self._frame:
@@ -471,18 +471,13 @@ class LayerFlowPanel(TrainingPanel):
             view.figure.build(STYLES[frame[1]])
             self.canvas.stale()
             self._frame = frame
-        changed, whole = view.draw(result, settle)
-        if whole:
-            self.canvas.stale()
-        elif changed:
-            self.canvas.stale(with_labels=changed)
-        self.canvas.paint()
+        self.canvas.redraw(view.draw(result, settle))
         self.summary = "\n".join(view.facts(result))
         self._words.value = view.words(result)
 
     def paint_view(self, *, settle: bool) -> None:
         """Bring picture and words to what the present view shows by itself."""
-        seen = Seen(self._snapshot(), self._shown.flow, self._shown.part)
+        seen = ViewResult(self._snapshot(), self._shown.flow, self._shown.part)
         self.alone(lambda: self._showing(lambda: self._paint(seen, settle=settle)))
 
     @shown_at_home
@@ -502,7 +497,7 @@ class LayerFlowPanel(TrainingPanel):
         super()._interrupted()
 
     @property
-    def shown_here(self) -> Seen | None:
+    def shown_here(self) -> ViewResult | None:
         """What is shown, where that is of the present network; else None."""
         seen = self._shown
         known = seen is not None and (seen.settings.network, seen.settings.version) == self.network_now()
@@ -557,10 +552,10 @@ class LayerFlowPanel(TrainingPanel):
         """What is guessed at the first and the middle layer, in decades; None where nothing is to be seen of it."""
         return guess.decades_of(self.answer if self._covered or self._guess_in_place else {})
 
-    def _forget_drawing(self) -> None:
+    def _invalidate(self) -> None:
         self._frame = None
 
-    def _cover(self, result: Seen) -> None:
+    def _cover(self, result: ViewResult) -> None:
         layers = len(shown_layers(result.flow.flow))
         frame = ("guess", self._style_name(), tuple(self.figure.get_size_inches()), self.quantity, layers)
         if frame != self._frame:

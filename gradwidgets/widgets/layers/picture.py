@@ -6,10 +6,10 @@ import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-import torch
 
 from gradwidgets.core import Finding
-from gradwidgets.core.layers import ACTIVATIONS, LayerFlow, LayerStats
+from gradwidgets.core.layers import LayerFlow, LayerStats
+from gradwidgets.core.layers.networks.activations import with_slope
 from gradwidgets.core.layers.recurrent.time_gradients import TimeProfile
 from gradwidgets.figures.axes.decades import Decades
 from gradwidgets.figures.axes.layer_names import room_for
@@ -151,14 +151,9 @@ def activation_detail(result: FlowResult) -> Detail:
         told = next((one for one in result.flow.along_time if one.steps > 1 and not one.note), None)
         return Detail("click a layer", x_ticks={}) if told is None else time_detail(told)
     name = result.settings.activation
-    x = torch.linspace(-10, 10, 401, dtype=torch.float64, requires_grad=True)
-    with torch.inference_mode(False), torch.enable_grad():
-        y = ACTIVATIONS[name].module()(x)
-        (slope,) = torch.autograd.grad(y.sum(), x)
-    at = x.detach().numpy()
-    heights = y.detach().numpy()
+    at, heights, slope = (one.numpy() for one in with_slope(name, -10, 10, 401))
     seen = np.abs(heights) <= 1.3
-    curves = Curve("now", at[seen], heights[seen]), Curve("second", at, slope.numpy())
+    curves = Curve("now", at[seen], heights[seen]), Curve("second", at, slope)
     return Detail(f"{name} ―  and its slope ╌", curves, (-10.0, 10.0, -1.3, 1.3), {-1.0: "−1", 0.0: "0", 1.0: "1"})
 
 

@@ -6,13 +6,13 @@ import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import torch
-from torch import nn
+from torch import Tensor, nn
 
 from gradwidgets.core import Finding
 from gradwidgets.core.layers import NETWORKS, LayerFlow, build_network, predicted_factors
-from gradwidgets.core.layers.clipping.gradients import cut, parameter_gradients
+from gradwidgets.core.layers.clipping.gradients import cut, gradient_of_layer
 from gradwidgets.core.layers.flow import flow_of
+from gradwidgets.core.layers.networks.networks import random_batch
 from gradwidgets.core.layers.passes.passes import Subject
 from gradwidgets.core.monitor import diagnose
 from gradwidgets.core.results.slices import Slices
@@ -106,7 +106,7 @@ class FlowResult:
         findings: The verdict, worst first.
         factors: For each inner layer of a plain network what theory expects of the gradient: its RMS at this layer's
             output over that at the next one's; () where there is no theory.
-        exact: Always.
+        exact: Always true: there is no preview.
     """
 
     settings: FlowSettings
@@ -159,18 +159,14 @@ class FlowProblem:
         flow = flow_of(Subject.of(model, inputs, targets, loss_fn), own=ours, known=ours)
         return FlowResult(settings, flow, diagnose(flow), _theory(settings))
 
-    def gradient_of(self, settings: FlowSettings, name: str) -> torch.Tensor:
+    def gradient_of(self, settings: FlowSettings, name: str) -> Tensor:
         """All elements of the loss's gradient by one layer's weights, flat, float64.
 
         Args:
             settings: Of which network.
             name: The layer's name.
         """
-        gradients = parameter_gradients(*self.network(settings))
-        own = {n: g for n, g in gradients.items() if g is not None and _owner(n) == name}
-        weights = [g for n, g in own.items() if "bias" not in n] or list(own.values())
-        flat = [(g.coalesce().values() if g.is_sparse else g).double().flatten().cpu() for g in weights]
-        return torch.cat(flat) if flat else torch.zeros(0).double()
+        return gradient_of_layer(*self.network(settings), name)
 
     def version(self, settings: FlowSettings) -> int:
         """What is another number once the user's model has other parameters, or an optimizer has changed them.
@@ -208,16 +204,8 @@ class FlowProblem:
         return settings.build(), *_data(settings, 1), nn.functional.mse_loss
 
 
-def _data(settings: FlowSettings, after: int) -> tuple[torch.Tensor, torch.Tensor]:
-    generator = torch.Generator().manual_seed(settings.seed + after)
-    as_the_network = {"generator": generator, "dtype": torch.float32, "device": "cpu"}
-    inputs = torch.randn(settings.batch, settings.width, **as_the_network)
-    return inputs, torch.randn(settings.batch, 1, **as_the_network)
-
-
-def _owner(parameter: str) -> str:
-    """The layer that a parameter of this dotted name belongs to, as `layer_flow` calls it."""
-    return parameter.rpartition(".")[0] or "(model)"
+def _data(settings: FlowSettings, after: int) -> tuple[Tensor, Tensor]:
+    return random_batch(settings.batch, settings.width, settings.seed + after)
 
 
 def _theory(settings: FlowSettings) -> tuple[float, ...]:

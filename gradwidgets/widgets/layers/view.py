@@ -7,16 +7,16 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import ipywidgets as widgets
-from matplotlib.axes import Axes
 
 from gradwidgets.core.results.slices import Slices
+from gradwidgets.figures.base.redraw import Redraw
 from gradwidgets.widgets.controls import WIDTH, Control, Looks
 from gradwidgets.widgets.kernel.mainloop import call_soon
 from gradwidgets.widgets.layers.problem import FlowResult, FlowSettings
 
 
 @dataclass(frozen=True)
-class Wanted:
+class Request:
     """What a result depends on.
 
     Attributes:
@@ -33,17 +33,17 @@ class Wanted:
 
 
 @dataclass(frozen=True, eq=False)
-class Seen:
+class ViewResult:
     """A network, measured, and what a view found out besides.
 
     Attributes:
         settings: What it was computed for.
         flow: The network, layer by layer.
         part: The view's own result; None where it has none.
-        exact: Always.
+        exact: Always true: there is no preview.
     """
 
-    settings: Wanted
+    settings: Request
     flow: FlowResult
     part: object = None
     exact: bool = True
@@ -134,15 +134,15 @@ class View:
         return None
         yield
 
-    def draw(self, seen: Seen, settle: bool) -> tuple[list[Axes], bool]:
+    def draw(self, seen: ViewResult, settle: bool) -> Redraw:
         """Change the picture; return the axes to draw again and whether all must be."""
         raise NotImplementedError
 
-    def facts(self, seen: Seen) -> list[str]:
+    def facts(self, seen: ViewResult) -> list[str]:
         """Return what there is to say, sentence by sentence, plain text."""
         raise NotImplementedError
 
-    def words(self, seen: Seen) -> str:
+    def words(self, seen: ViewResult) -> str:
         """Return the same as HTML, everything escaped."""
         raise NotImplementedError
 

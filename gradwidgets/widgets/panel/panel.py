@@ -262,7 +262,7 @@ class Panel(GuessedPanel):
 
     def _begin_showing_anew(self) -> None:
         """Trust nothing that is kept from pictures before."""
-        self._forget_drawing()
+        self._invalidate()
         self.canvas.distrust()
         self._prepare_all()
         for control in self.controls.values():
@@ -389,11 +389,11 @@ class Panel(GuessedPanel):
     @shown_at_home
     def _uncover(self) -> None:
         if self._shown is not None:
-            self._forget_drawing()
+            self._invalidate()
             self._restyle()
 
-    def _forget_drawing(self) -> None:
-        """Have the next picture made anew."""
+    def _invalidate(self) -> None:
+        """Redraw everything the next time."""
         raise NotImplementedError
 
     @shown_at_home

@@ -196,7 +196,7 @@ class Prediction:
         self._changed()
 
     def close(self) -> None:
-        """Hear no more of the page."""
+        """Stop listening to the page."""
         self._read.cancel()
 
 

@@ -90,7 +90,7 @@ class SettingsPanel(SerialBox):
         return tuple(cls.class_trait_names(setting=True))
 
     @classmethod
-    def _apart(cls, keywords: Mapping[str, object]) -> tuple[dict[str, object], dict[str, object]]:
+    def _split_keywords(cls, keywords: Mapping[str, object]) -> tuple[dict[str, object], dict[str, object]]:
         """Tell the box's own keywords from the settings; a TypeError names what is neither."""
         layout = {name: value for name, value in keywords.items() if name in ("layout", "box_style")}
         settings = {name: value for name, value in keywords.items() if name not in layout}
@@ -112,7 +112,7 @@ class SettingsPanel(SerialBox):
             self._update()
 
     @contextlib.contextmanager
-    def _together(self):
+    def _batch(self):
         """Set several settings as one change; all or none take effect."""
         with self._as_one():
             yield
@@ -155,7 +155,7 @@ class SettingsPanel(SerialBox):
         refusal = None
         try:
             with self._as_one():
-                for name, value in self._free(self._meant(chosen)).items():
+                for name, value in self._free(self._resolve(chosen)).items():
                     setattr(self, name, value)
         except TraitError as error:
             refusal = str(error)
@@ -169,7 +169,7 @@ class SettingsPanel(SerialBox):
                 self._show_control(name)
             self.complain(refusal)
 
-    def _meant(self, chosen: Mapping[str, object]) -> dict[str, object]:
+    def _resolve(self, chosen: Mapping[str, object]) -> dict[str, object]:
         """Return the settings that a person's choice stands for; a panel may have controls that set several."""
         return dict(chosen)
 
@@ -245,19 +245,19 @@ class SettingsPanel(SerialBox):
         unknown = sorted(set(wanted) - set(self.settings()))
         if unknown:
             raise ValueError(f"state holds {', '.join(unknown)}; the settings are {', '.join(self.settings())}")
-        with self._together():  # what is meant too: it depends on settings that another thread might change
+        with self._batch():  # what is meant too: it depends on settings that another thread might change
             for name, value in self._of_state({name: _held(value) for name, value in wanted.items()}).items():
                 setattr(self, name, value)
 
     def _of_state(self, state: Mapping[str, object]) -> dict[str, object]:
         """Return the settings that a state stands for: one of another example brings a view of it along, say."""
-        return self._meant(state)
+        return self._resolve(state)
 
     def reset(self) -> None:
         """Go back to the settings that this was made with."""
         for control in self.controls.values():
-            control.rest()
-        with self._together():
+            control.discard()
+        with self._batch():
             for name, value in self._at_present(self._initial).items():
                 setattr(self, name, value)
 
@@ -289,7 +289,7 @@ class SettingsPanel(SerialBox):
         self._pull.cancel()
         for control in self.controls.values():
             control.connect(lambda: None, lambda message: None)
-            control.rest()
+            control.discard()
         close_all(self)
 
 

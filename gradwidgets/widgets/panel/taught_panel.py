@@ -59,9 +59,9 @@ class TaughtPanel(SettingsPanel):
         return *super()._keywords(), *cls.lesson_settings()
 
     @classmethod
-    def _apart(cls, keywords: Mapping[str, object]) -> tuple[dict[str, object], dict[str, object]]:
+    def _split_keywords(cls, keywords: Mapping[str, object]) -> tuple[dict[str, object], dict[str, object]]:
         lesson = {name: value for name, value in keywords.items() if name in cls.lesson_settings()}
-        layout, settings = super()._apart({k: v for k, v in keywords.items() if k not in lesson})
+        layout, settings = super()._split_keywords({k: v for k, v in keywords.items() if k not in lesson})
         return {**layout, **lesson}, settings
 
     # -- what a teacher prepares --------------------------------------------------------------------------

@@ -13,19 +13,19 @@ from traitlets import TraitError, validate
 from gradwidgets.core import LOSSES, OBJECTIVES, OPTIMIZERS, Stability, SurfaceGrid, Trajectory, script
 from gradwidgets.core.regression.losses import AT_FIRST, THRESHOLDS
 from gradwidgets.core.results.slices import Slices
-from gradwidgets.figures.base.style import STYLES
-from gradwidgets.figures.playground.figure import PlaygroundFigure, Run
+from gradwidgets.figures.playground.figure import PlaygroundFigure
 from gradwidgets.widgets.controls import Check
 from gradwidgets.widgets.kernel.as_usual import as_usual
 from gradwidgets.widgets.panel.making import whole_or_nothing
 from gradwidgets.widgets.panel.panel import Panel
 from gradwidgets.widgets.panel.prediction import Asked, Mark
 from gradwidgets.widgets.panel.traits import Flag, OneOf, Pair, SomeOf, Whole
-from gradwidgets.widgets.playground import guess, rules, thresholds, words
+from gradwidgets.widgets.playground import guess, rules, thresholds
 from gradwidgets.widgets.playground.controls import make_controls
-from gradwidgets.widgets.playground.picture import axes_order, maps_of, parts_of, runs_of
+from gradwidgets.widgets.playground.picture import axes_order
 from gradwidgets.widgets.playground.presets import PRESETS
 from gradwidgets.widgets.playground.problem import YOURS, Problems, Result, Settings
+from gradwidgets.widgets.playground.scene import State, View, scene_of
 
 _FEW = 12  # points of somebody's own data that a call spells out
 
@@ -90,18 +90,17 @@ class OptimizerPlayground(Panel):
     step = Whole(None, low=0, high=100_000, allow_none=True).tag(setting=True)
 
     file_name = "gradwidgets-playground"
-    _drawn: tuple | None = None
 
     @whole_or_nothing
     def __init__(self, x: object = None, y: object = None, *, objective: object = None, **settings: object) -> None:
-        layout, settings = self._apart(settings)
+        layout, settings = self._split_keywords(settings)
         with as_usual():
             self._problems = Problems(x, y, objective)
         super().__init__(**layout)
         self._begin(settings)
 
     def _set_up(self, settings: Mapping[str, object]) -> None:
-        with self._together():
+        with self._batch():
             self.dataset = self._problems.names[0]
             for name, value in settings.items():
                 setattr(self, name, value)
@@ -152,6 +151,10 @@ class OptimizerPlayground(Panel):
             )
         return proposal["value"]
 
+    def _state(self) -> State:
+        """All that decides what is seen now."""
+        return State(self._problems[self.dataset], self._snapshot(), self._view())
+
     def _snapshot(self) -> Settings:
         optimizer = rules.rule_of(self)
         return Settings(self.dataset, self.losses, thresholds.chosen(self), optimizer, self.steps, self.start)
@@ -187,68 +190,20 @@ class OptimizerPlayground(Panel):
 
     # -- showing ------------------------------------------------------------------------------------------
 
+    def _view(self) -> View:
+        size = self._picture_size()
+        answer = self.answer if self._covered or self._guess_in_place else {}
+        theme, magnified = self._style_name(), self._magnified(*size)
+        return View(self.step, theme, self.arrows, size, magnified, answer, self._covered)
+
     def _show(self, result: Result) -> None:
         """Bring picture, controls and words to `result` and the present view of it."""
         self._shown = result
-        self._draw_ground(result)
-        k = self._step_shown(result)
-        parts = parts_of(result, k)
-        self._draw_runs(result, runs_of(result, k, parts))
-        self._show_words(result, k, parts)
+        scene, said = scene_of(self._view(), result)
+        self.canvas.redraw(self._figure.update(scene))
+        self._words.value, self.summary = said.table, said.summary
         self._show_controls(result)
         self.complain("")
-
-    def _draw_runs(self, result: Result, runs: Mapping[str, Run]) -> None:
-        """Draw what moves over the ground."""
-        seen = self._covered or self._guess_in_place
-        self._figure.mark_guess(*guess.drawn(result, self.answer if seen else {}))
-        if self._figure.explain(runs):
-            self.canvas.stale()
-        self._figure.update(runs, [result.settings.start[i] for i in axes_order(result)])
-        self.canvas.paint()
-
-    def _draw_ground(self, result: Result) -> None:
-        """Draw what lies under the moving artists, as far as it changed."""
-        steps, names = result.settings.steps, tuple(result.objectives)
-        frame = (result.settings.dataset, names, result.sampled, self._style_name(), self.arrows, self._picture_size())
-        frame += (self.style,)
-        surfaces = tuple(id(result.surfaces[name]) for name in names)
-        before, self._drawn = self._drawn, None  # until it is
-        self._draw_what_changed(result, before, (frame, surfaces, steps))
-        self._drawn = frame, surfaces, steps
-
-    def _draw_what_changed(self, result: Result, before: tuple | None, now: tuple) -> None:
-        frame, surfaces, steps = now
-        if before is None or before[0] != frame:
-            style = STYLES[self._style_name()]
-            self._figure.build(maps_of(result), style=style, arrows=self.arrows, steps=steps)
-            self.canvas.stale()
-            return
-        if before[1] != surfaces:
-            self.canvas.stale(*self._figure.show_maps(maps_of(result)))
-        if before[2] != steps:
-            self.canvas.stale(with_labels=self._figure.set_steps(steps))
-
-    def _step_shown(self, result: Result) -> int | None:
-        return None if self.step is None or self.step >= result.settings.steps else self.step
-
-    def _show_words(self, result: Result, k: int | None, parts: Mapping[str, object]) -> None:
-        settings = result.settings
-        style = STYLES[self._style_name()]
-        facts = (result.objectives, result.outcomes, result.stability, settings.optimizer, settings.steps)
-        text = words.summary(*facts)
-        if k is None:
-            table = words.table(*facts, style=style)
-        else:
-            own_part = settings.optimizer.own_part
-            table = words.step_table(parts, result.trajectories, k, own_part=own_part, style=style)
-            text = "\n".join((text, f"step {k} of {settings.steps}", *words.step_notes(parts)))
-        if result.sampled is not None:
-            used, total = result.sampled
-            note = f"preview from {used:,} of {total:,} points; all of them are being computed"
-            text, table = f"{note}\n{text}", f'{table}<div class="note">{note}</div>'
-        self._words.value = table
-        self.summary = text
 
     def _show_controls(self, result: Result) -> None:
         controls = self.controls
@@ -300,12 +255,12 @@ class OptimizerPlayground(Panel):
     def _marks(self, answer: Mapping[str, object]) -> Sequence[Mark]:
         return guess.marks(self._settled(), answer)
 
-    def _forget_drawing(self) -> None:
-        self._drawn = None
+    def _invalidate(self) -> None:
+        self._figure.invalidate()
 
     def _cover(self, result: Result) -> None:
-        self._draw_ground(result)
-        self._draw_runs(result, guess.covered_runs(result))
+        scene, _ = scene_of(self._view(), result)
+        self.canvas.redraw(self._figure.update(scene))
         self._prediction.asked["end"].control.name_parts(next(iter(result.objectives.values())).parameters)
         self._show_controls(result)
 
@@ -317,7 +272,7 @@ class OptimizerPlayground(Panel):
 
     # -- what the page does -------------------------------------------------------------------------------
 
-    def _meant(self, chosen: Mapping[str, object]) -> dict[str, object]:
+    def _resolve(self, chosen: Mapping[str, object]) -> dict[str, object]:
         meant = dict(chosen)
         meant = {**PRESETS.get(meant.pop("preset", None), {}), **meant}
         now = self.dataset, self.optimizer

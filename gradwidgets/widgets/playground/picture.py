@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
-import torch
 
-from gradwidgets.core import Objective, Optimizer, Regression, StepParts, Trajectory, step_parts
+from gradwidgets.core import Objective, Optimizer, Regression, StepParts
 from gradwidgets.figures.playground.figure import Maps, Run
-from gradwidgets.widgets.playground.problem import Result
+from gradwidgets.widgets.playground.problem import Result, alive
 
 _DRAWN_STEPS = 3_000
 
@@ -26,6 +25,7 @@ def maps_of(result: Result) -> Maps:
     grids, objectives = result.surfaces, result.objectives
     grid, first = grids[names[0]], objectives[names[0]]
     return Maps(
+        of=(result.settings.dataset, result.sampled),
         names=names,
         x_name=grid.x_name,
         y_name=grid.y_name,
@@ -37,17 +37,6 @@ def maps_of(result: Result) -> Maps:
         lowest={name: _lowest(objectives[name]) for name in names},
         data=(first.sample.x.numpy(), first.sample.y.numpy()) if isinstance(first, Regression) else None,
     )
-
-
-def parts_of(result: Result, k: int | None) -> dict[str, StepParts]:
-    """Return what makes up step k of each run that is still going; nothing where k is None."""
-    if k is None:
-        return {}
-    return {
-        name: step_parts(run, result.objectives[name], result.settings.optimizer, k)
-        for name, run in result.trajectories.items()
-        if k < _alive(run)
-    }
 
 
 def runs_of(result: Result, k: int | None, parts: Mapping[str, StepParts]) -> dict[str, Run]:
@@ -62,7 +51,7 @@ def runs_of(result: Result, k: int | None, parts: Mapping[str, StepParts]) -> di
     for name, run in result.trajectories.items():
         points = run.points.numpy()
         last = len(points) - 1 if k is None else k
-        path = points[: min(last, _alive(run)) + 1][:, order]
+        path = points[: min(last, alive(run)) + 1][:, order]
         path = path[np.isfinite(path).all(axis=1)]
         ended = bool(np.isfinite(points[last]).all())
         fits = ended and isinstance(result.objectives[name], Regression)
@@ -74,10 +63,6 @@ def runs_of(result: Result, k: int | None, parts: Mapping[str, StepParts]) -> di
             vectors=_vectors(parts[name], order, result.settings.optimizer) if name in parts else {},
         )
     return runs
-
-
-def _alive(run: Trajectory) -> int:
-    return len(run.points) if run.diverged_at is None else run.diverged_at
 
 
 def _lowest(objective: Objective) -> float | None:
@@ -95,14 +80,16 @@ def _thinned(path: np.ndarray) -> np.ndarray:
 
 def _vectors(part: StepParts, order: list[int], optimizer: Optimizer) -> dict[str, np.ndarray]:
     """Return the parts of a step that are not zero: name to (from where, how far), (2, 2), horizontal first."""
-    here = torch.zeros(2, dtype=torch.float64)
+    here = np.zeros(2)
+    point = part.point.numpy()
     vectors = {
-        "gradient": (here, part.gradient_part),
-        "momentum": (here, part.momentum_part),
-        "decay": (here, part.weight_decay_part),
-        "step": (here, part.next_point - part.point),
+        "gradient": (here, part.gradient_part.numpy()),
+        "momentum": (here, part.momentum_part.numpy()),
+        "decay": (here, part.weight_decay_part.numpy()),
+        "step": (here, part.next_point.numpy() - point),
     }
     if part.lookahead_gradient is not None:
-        vectors["look-ahead"] = (part.lookahead_point - part.point, -optimizer.lr * part.lookahead_gradient)
-    drawn = {name: torch.stack(vector).numpy()[:, order] for name, vector in vectors.items()}
+        ahead = part.lookahead_point.numpy() - point
+        vectors["look-ahead"] = (ahead, -optimizer.lr * part.lookahead_gradient.numpy())
+    drawn = {name: np.stack(vector)[:, order] for name, vector in vectors.items()}
     return {name: vector for name, vector in drawn.items() if np.isfinite(vector).all() and np.any(vector[1] != 0)}

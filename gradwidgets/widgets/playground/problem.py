@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
-import torch
-
 from gradwidgets.core import (
     DATASETS,
     LOSSES,
@@ -16,6 +14,7 @@ from gradwidgets.core import (
     Outcome,
     Regression,
     Stability,
+    StepParts,
     SurfaceGrid,
     Trajectory,
     as_objective,
@@ -25,6 +24,7 @@ from gradwidgets.core import (
     regression,
     sampling_each,
     stability,
+    step_parts,
 )
 from gradwidgets.core.results.slices import Slices, finish, part_of
 from gradwidgets.widgets.kernel.as_usual import as_usual
@@ -72,6 +72,22 @@ class Result:
     def exact(self) -> bool:
         """Whether all points were used and all steps made."""
         return self.sampled is None
+
+
+def alive(run: Trajectory) -> int:
+    """How many of a run's points are of a run that goes on: all, or those before it left all bounds."""
+    return len(run.points) if run.diverged_at is None else run.diverged_at
+
+
+def parts_of(result: Result, k: int | None) -> dict[str, StepParts]:
+    """Return what makes up step k of each run that is still going; nothing where k is None."""
+    if k is None:
+        return {}
+    return {
+        name: step_parts(run, result.objectives[name], result.settings.optimizer, k)
+        for name, run in result.trajectories.items()
+        if k < alive(run)
+    }
 
 
 class Problem:
@@ -170,9 +186,7 @@ class Problem:
         if not self.fits_data or self.base.sample.n <= _MANY_POINTS:
             return None
         if self._few is None:
-            x, y = self.base.sample.x, self.base.sample.y
-            chosen = torch.linspace(0, len(x) - 1, _PREVIEW_POINTS, dtype=torch.float64).round().long()
-            self._few = Problem(regression(x[chosen], y[chosen]), self.axes, (_PREVIEW_POINTS, len(x)))
+            self._few = Problem(self.base.thinned(_PREVIEW_POINTS), self.axes, (_PREVIEW_POINTS, self.base.sample.n))
         quick = finish(self._few.work(replace(settings, steps=min(settings.steps, 1_000))))
         return replace(quick, settings=settings)
 

@@ -20,9 +20,12 @@ from gradwidgets.figures.curvature import spectrum_plot
 from gradwidgets.figures.flow import figure as flow
 from gradwidgets.figures.live import figure as live
 from gradwidgets.figures.live import live_lines
-from gradwidgets.figures.playground.figure import Maps, PlaygroundFigure, Run
+from gradwidgets.figures.playground.figure import Maps, PlaygroundFigure, Run, Scene
 from gradwidgets.figures.surface import surface_map
-from gradwidgets.figures.surface.figure import SurfaceFigure
+from gradwidgets.figures.surface.cut_plot import Cut
+from gradwidgets.figures.surface.figure import Ground, SurfaceFigure
+from gradwidgets.figures.surface.figure import Scene as SurfaceScene
+from gradwidgets.figures.surface.surface_map import Aside, Surface
 from tests.figures.pictures import picture
 
 WORDS, MARKS = 4.5, 3.0
@@ -120,16 +123,15 @@ def test_the_playground_as_drawn(style):
     side, names = x[0], tuple(LOSSES)
     figure = PlaygroundFigure()
     FigureCanvasAgg(figure.figure)
-    figure.build(
-        Maps(
-            names, "bias", "weight", side, side, dict.fromkeys(names, x**2 + y**2),
-            dict.fromkeys(names, (2 * x, 2 * y)), {n: np.zeros((1, 2)) for n in names}, dict.fromkeys(names, 0.0),
-            (np.arange(5.0), np.arange(5.0)),
-        ),
-        style=style,
+    ground = Maps(
+        (), names, "bias", "weight", side, side, dict.fromkeys(names, x**2 + y**2),
+        dict.fromkeys(names, (2 * x, 2 * y)), {n: np.zeros((1, 2)) for n in names}, dict.fromkeys(names, 0.0),
+        (np.arange(5.0), np.arange(5.0)),
     )  # fmt: skip
     path = np.array([[1.0, 1.0], [0.0, 0.0]])
-    figure.update({n: Run(path=path, losses=np.array([2.0, 1.0]), end=path[-1], fit=(1.0, 0.0)) for n in names}, (1, 1))
+    runs = {n: Run(path=path, losses=np.array([2.0, 1.0]), end=path[-1], fit=(1.0, 0.0)) for n in names}
+    theme = next(name for name, one in STYLES.items() if one is style)
+    figure.update(Scene(ground, runs, (1, 1), theme=theme))
     for loss_map in figure.maps.values():
         check_map(loss_map.axes, style)
     check_words(figure.figure, style)
@@ -138,7 +140,14 @@ def test_the_playground_as_drawn(style):
 def test_the_explorer_as_drawn(style):
     figure = SurfaceFigure()
     side = np.linspace(-1, 1, 11)
-    figure.build(("a", "b"), (side, side), ("one", "another"), style, aside=True)
+    x, y = np.meshgrid(side, side)
+    FigureCanvasAgg(figure.figure)
+    surfaces = [Surface(name, x**2 + y**2, (2 * x, 2 * y)) for name in ("one", "another")]
+    about = Aside("angle between", np.zeros_like(x), {0.0: "0°"})
+    ground = Ground((), ("a", "b"), (side, side), ("one", "another"), surfaces, beside=True, aside=about)
+    cut = Cut(side, dict.fromkeys(("one", "another"), side**2))
+    theme = next(name for name, one in STYLES.items() if one is style)
+    figure.update(SurfaceScene(ground, (0.0, 0.0), [(0.0, 0.0)] * 2, [cut, cut], [None, None], theme=theme))
     for surface in (*figure.maps, figure.aside):
         check_map(surface.axes, style)
     check_words(figure.figure, style)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from matplotlib.colors import to_hex
 
+from gradwidgets.figures.base.redraw import Redraw
 from gradwidgets.figures.base.style import STYLES
 from gradwidgets.figures.curvature.curvature_parts import Correlation, Curvature, Eigenvalues, Noise, SignalToNoise
 from gradwidgets.figures.curvature.figure import CurvatureFigure
@@ -94,13 +95,15 @@ def test_the_learning_rate_has_its_limit_on_the_axis(view, lr):
 
 def test_moving_a_slider_leaves_the_background_as_it_is(view):
     parts = {"eigenvalues": eigenvalues(), "noise": Noise(100.0, 50.0, 300.0)}
-    first, _ = view.update(Curvature(**parts, lr=0.1, batch=32))
+    first = view.update(Curvature(**parts, lr=0.1, batch=32)).with_labels
     assert {view.spectrum, view.noise, view.signal, view.matrix} <= set(first)
     for lr, batch in ((0.2, 64), (1e-9, 1), (1e9, 999), (float("nan"), 0)):
-        assert view.update(Curvature(**parts, lr=lr, batch=batch)) == ([], False)
-    assert view.update(Curvature(**parts, lr=0.1, batch=10**6)) == ([view.noise], False)
-    assert view.update(Curvature(**parts, lr=0.1, batch=10)) == ([], False)
-    assert view.update(Curvature(eigenvalues=eigenvalues(), noise=parts["noise"])) == ([view.spectrum], False)
+        assert view.update(Curvature(**parts, lr=lr, batch=batch)) == Redraw()
+    assert view.update(Curvature(**parts, lr=0.1, batch=10**6)) == Redraw(with_labels=(view.noise,))
+    assert view.update(Curvature(**parts, lr=0.1, batch=10)) == Redraw()
+    assert view.update(Curvature(eigenvalues=eigenvalues(), noise=parts["noise"])) == Redraw(
+        with_labels=(view.spectrum,)
+    )
 
 
 def test_the_noise_scale_is_an_interval_with_the_batch_beside_it(view):
@@ -141,8 +144,8 @@ def test_correlations_have_the_colours_of_their_size(view):
     assert len({tuple(shown[at]) for at in ((0, 0), (0, 1), (0, 2), (1, 2))}) == 4
     low, high = (shown[at][:3].astype(int) for at in ((0, 1), (0, 0)))
     assert high[0] > high[2] and low[2] > low[0]  # red up, blue down
-    assert view.update(Curvature(correlation=Correlation("layer", matrix.T))) == ([view.matrix], False)
-    _, whole = view.update(Curvature())
+    assert view.update(Curvature(correlation=Correlation("layer", matrix.T))) == Redraw(with_labels=(view.matrix,))
+    whole = view.update(Curvature()).everything
     assert whole and not view.matrix.get_images() and not view._bar.axes.get_visible()
 
 

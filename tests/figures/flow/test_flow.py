@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from gradwidgets.figures.axes.decades import Decades
 from gradwidgets.figures.axes.layer_names import room_for
+from gradwidgets.figures.base.redraw import Redraw
 from gradwidgets.figures.base.side_plot import LOOKS, Detail
 from gradwidgets.figures.base.style import STYLES
 from gradwidgets.figures.flow.figure import FlowFigure, Profile
@@ -66,11 +67,11 @@ def test_zero_and_not_finite_are_marked_and_named(figure):
 
 
 def test_pins_of_other_depths_are_spread_over_the_same_width_and_named(figure):
-    _, whole = figure.update(profile(np.ones(11), pinned={"He": np.full(3, 0.1), "<b>": np.full(11, 10.0)}))
+    whole = figure.update(profile(np.ones(11), pinned={"He": np.full(3, 0.1), "<b>": np.full(11, 10.0)})).everything
     assert whole
     assert figure.lines["pinned 0"].get_data()[0].tolist() == [1, 6, 11]
     assert {"He", "<b>"} <= {text.get_text() for text in figure.figure.texts}
-    assert figure.update(profile(np.ones(11), pinned={"He": np.full(3, 0.1), "<b>": np.full(11, 10.0)})) == ([], False)
+    assert figure.update(profile(np.ones(11), pinned={"He": np.full(3, 0.1), "<b>": np.full(11, 10.0)})) == Redraw()
     assert figure.profile.get_xlabel() == "layer, in order of execution; other depths are stretched"
     figure.update(profile(np.ones(11), pinned={"<b>": np.full(11, 10.0)}))
     assert figure.profile.get_xlabel() == "layer, in order of execution"
@@ -120,9 +121,9 @@ def test_the_axis_of_the_layers_has_room_and_seldom_changes_under_a_hand(figure)
     for count in (*range(1, 130), 300, 499, 500, 501, 1000):
         assert count <= room_for(count) <= max(1.34 * count, count + 1)
     figure.update(profile(np.ones(50)))
-    assert figure.update(profile(np.ones(45))) == ([], False) and figure.profile.get_xlim() == (0.4, 50.6)
+    assert figure.update(profile(np.ones(45))) == Redraw() and figure.profile.get_xlim() == (0.4, 50.6)
     assert figure.layer_at(figure.profile, 49.0) == 44
-    assert figure.update(profile(np.ones(51)))[0] == [figure.profile]
+    assert figure.update(profile(np.ones(51))).with_labels == (figure.profile,)
 
 
 def test_names_stand_along_the_axis_as_many_as_there_is_room_for(figure):

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from gradwidgets.figures.base.redraw import Redraw
 from gradwidgets.figures.base.style import STYLES
 from gradwidgets.figures.live.figure import LiveFigure
 from gradwidgets.figures.live.training import Beside, Histogram, Training
@@ -103,10 +104,10 @@ def test_marks_are_explained_while_they_are_seen(live):
     assert not any(said(live.norms) + said(live.loss))
     shown.values[-1, 1], shown.loss[3] = 0, np.inf
     assert 1 not in shown.drawn
-    assert live.update(shown) == ([live.norms, live.loss], False)
+    assert live.update(shown) == Redraw(with_labels=(live.norms, live.loss))
     assert said(live.norms) == [True, False] and said(live.loss) == [False, True]
     shown.values[4, 0] = np.nan
-    assert live.update(shown) == ([live.norms], False)
+    assert live.update(shown) == Redraw(with_labels=(live.norms,))
     assert said(live.norms) == [True, True]
     live.update(training(30, 40))
     assert not any(said(live.norms) + said(live.loss))
@@ -166,24 +167,23 @@ def test_the_background_stays_while_a_run_goes_on_within_its_limits(live):
             selected=3, detail=whole.detail, overhead=samples / 1e4,
         )  # fmt: skip
         before = [axes.get_ylim() for axes in (live.norms, live.profile)]
-        axes, everything = live.update(now)
-        changes += bool(axes) or everything
+        changes += live.update(now) != Redraw()
         after = [axes.get_ylim() for axes in (live.norms, live.profile)]
         assert samples == 1 or all(a[0] <= b[0] and a[1] >= b[1] for a, b in zip(after, before, strict=True))
     assert changes < 25
-    assert live.update(now) == ([], False)
+    assert live.update(now) == Redraw()
 
 
 def test_another_run_begins_with_limits_of_its_own(live):
     live.update(training(5000, 4, dead=np.full(4, 0.5)))
     assert live.health.get_visible()
-    _, whole = live.update(training(4, 4, values=np.full((4, 4), 1.0)))
+    whole = live.update(training(4, 4, values=np.full((4, 4), 1.0))).everything
     assert whole and not live.health.get_visible()
     assert live.norms.get_xlim()[1] < 11 and live.norms.get_ylim()[0] > -4
 
 
 def test_dead_units_have_a_strip_of_their_own_below(live):
-    _, whole = live.update(training(9, 5, dead=np.array([np.nan, 0.25, np.nan, 1.0, 0.0])))
+    whole = live.update(training(9, 5, dead=np.array([np.nan, 0.25, np.nan, 1.0, 0.0]))).everything
     x, y = live.lines["dead"].get_data()
     assert whole and x.tolist() == [2, 4, 5] and y.tolist() == [0.25, 1, 0]
     profile, health = live.profile.get_position(), live.health.get_position()
@@ -191,16 +191,16 @@ def test_dead_units_have_a_strip_of_their_own_below(live):
 
 
 def test_before_the_first_sample_there_is_a_sentence_and_nothing_else(live, drawn):
-    _, whole = live.update(training(0, 3, waiting="waiting for <b>the</b> $first$ step"))
+    whole = live.update(training(0, 3, waiting="waiting for <b>the</b> $first$ step")).everything
     assert whole and not any(axes.get_visible() for axes in live.figure.axes)
     assert [" ".join(text.get_text().split()) for text in live.figure.texts] == ["waiting for <b>the</b> $first$ step"]
-    assert live.update(training(0, 3, waiting="waiting for <b>the</b> $first$ step")) == ([], False)
-    _, whole = live.update(training(1, 3))
+    assert live.update(training(0, 3, waiting="waiting for <b>the</b> $first$ step")) == Redraw()
+    whole = live.update(training(1, 3)).everything
     assert whole and live.norms.get_visible() and live.figure.texts[0].get_text() == ""
 
 
 def test_the_histogram_is_a_staircase_over_whole_decades_that_only_grow(live):
-    assert live.near in live.update(training(9, 2, detail=histogram()))[0]
+    assert live.near in live.update(training(9, 2, detail=histogram())).with_labels
     x, y = live.lines["near"].get_data()
     assert x[0] == -6 and x[-1] == -2 and y.max() == 1 and live.near.get_xlim() == (-6, -2)
     wider = Histogram("layers.1, step 9", np.array([-8.5, -7.0]), np.array([3.0]))

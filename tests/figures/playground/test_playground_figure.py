@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
+from gradwidgets.figures.base.redraw import EVERYTHING, Redraw
 from gradwidgets.figures.base.style import STYLES
-from gradwidgets.figures.playground.figure import Maps, PlaygroundFigure, Run
+from gradwidgets.figures.playground.figure import Maps, PlaygroundFigure, Run, Scene
 
 NAMES = ("MSE", "L1")
 X, Y = np.linspace(-2, 2, 21), np.linspace(-3, 3, 31)
@@ -16,7 +17,7 @@ X, Y = np.linspace(-2, 2, 21), np.linspace(-3, 3, 31)
 def maps(names=NAMES, factor: float = 1.0, data: bool = True) -> Maps:
     x, y = np.meshgrid(X, Y)
     return Maps(
-        names=names, x_name="bias", y_name="weight", x=X, y=Y,
+        of=(data,), names=names, x_name="bias", y_name="weight", x=X, y=Y,
         loss=dict.fromkeys(names, factor * (x ** 2 + 2 * y ** 2)),
         gradient=dict.fromkeys(names, (factor * 2 * x, factor * 4 * y)),
         minima={n: np.zeros((1, 2)) for n in names}, lowest=dict.fromkeys(names, 0.0),
@@ -29,12 +30,19 @@ def run(points: int = 5, **more) -> Run:
     return Run(**{"path": path, "losses": np.linspace(9, 1, points), "end": path[-1], "fit": (2.0, 1.0), **more})
 
 
+def scene(runs=None, of: Maps | None = None, start=(1, -1), **more) -> Scene:
+    of = of or MAPS
+    return Scene(of, runs or {name: run() for name in of.names}, start, **more)
+
+
+MAPS = maps()
+
+
 @pytest.fixture
 def figure() -> PlaygroundFigure:
     figure = PlaygroundFigure()
     FigureCanvasAgg(figure.figure)
-    figure.build(maps())
-    figure.update({name: run() for name in NAMES}, (1, -1))
+    figure.update(scene())
     return figure
 
 
@@ -44,8 +52,8 @@ def artists(figure) -> list:
 
 def test_artists_are_made_once_and_then_changed(figure):
     before = artists(figure)
-    figure.update({name: run(9) for name in NAMES}, (0, 0))
-    figure.show_maps(maps(factor=3.0))
+    figure.update(scene({name: run(9) for name in NAMES}, start=(0, 0)))
+    figure.update(scene(of=maps(factor=3.0)))
     assert [id(a) for a in artists(figure)] == [id(a) for a in before]
 
 
@@ -58,13 +66,29 @@ def test_only_what_moves_is_animated(figure):
 
 
 def test_maps_that_did_not_change_are_not_painted_again(figure):
-    same = maps()
-    figure.show_maps(same)
-    assert figure.show_maps(same) == ([], [])
-    doubled = {"MSE": same.loss["MSE"], "L1": same.loss["L1"] * 2}
-    drawn_again, with_labels = figure.show_maps(replace(same, loss=doubled))
-    assert figure.maps["L1"].axes in drawn_again and figure.maps["MSE"].axes not in drawn_again
-    assert set(with_labels) <= {figure.curves.axes}
+    assert figure.update(scene({name: run(7) for name in NAMES})) == Redraw()
+    views = {name: loss[:] for name, loss in MAPS.loss.items()}
+    assert figure.update(scene(of=replace(MAPS, loss=views))) == Redraw()
+    doubled = {"MSE": MAPS.loss["MSE"], "L1": MAPS.loss["L1"] * 2}
+    redraw = figure.update(scene(of=replace(MAPS, loss=doubled)))
+    assert redraw.inside == (figure.maps["L1"].axes,) and not redraw.everything
+    assert set(redraw.with_labels) <= {figure.curves.axes}
+
+
+def test_what_the_axes_depend_on_has_all_made_anew(figure):
+    for change in ({"theme": "dark"}, {"arrows": True}, {"of": maps(("MSE",))}, {"of": maps(data=False)}):
+        assert figure.update(scene(**change)) == EVERYTHING
+        assert not figure.update(scene(**change)).everything
+    figure.figure.set_size_inches(9, 5)
+    assert figure.update(scene(**change)) == EVERYTHING
+    figure.invalidate()
+    assert figure.update(scene(**change)) == EVERYTHING
+
+
+def test_a_picture_that_was_broken_off_is_made_anew(figure, monkeypatch):
+    with pytest.raises(KeyError):
+        figure.update(scene({"MSE": run()}))
+    assert figure.update(scene()) == EVERYTHING
 
 
 def test_a_run_never_moves_a_limit(figure):
@@ -73,7 +97,7 @@ def test_a_run_never_moves_a_limit(figure):
 
     before = limits()
     wild = np.array([[1.0, -1.0], [1e9, -1e12], [1e200, 1e250]])
-    figure.update({n: run(path=wild, losses=np.array([1, np.inf, np.nan]), end=None, fit=None) for n in NAMES}, (1, -1))
+    figure.update(scene({n: run(path=wild, losses=np.array([1, np.inf, np.nan]), end=None, fit=None) for n in NAMES}))
     assert limits() == before
     figure.figure.canvas.draw()
     assert not len(figure.maps["MSE"].end.get_xdata()) and not len(figure.data.lines["MSE"].get_xdata())
@@ -84,8 +108,7 @@ def test_a_run_never_moves_a_limit(figure):
 def test_any_number_of_maps_in_any_theme_is_drawn_within_the_picture(names, theme):
     figure = PlaygroundFigure(580, 466)
     canvas = FigureCanvasAgg(figure.figure)
-    figure.build(maps(names, data=names != ("f",)), style=STYLES[theme], arrows=True)
-    figure.update({name: run() for name in names}, (1, -1))
+    figure.update(scene(of=maps(names, data=names != ("f",)), theme=theme, arrows=True))
     canvas.draw()
     inside = figure.figure.bbox
     for axes in figure.figure.axes:
@@ -101,7 +124,7 @@ def test_vectors_are_drawn_to_one_scale_with_its_factor(figure):
         "step": np.array([here, [0.01, 0.005]]),
         "look-ahead": np.array([[0.004, 0.002], [0.0, 0.01]]),
     }
-    figure.update({name: run(vectors=vectors) for name in NAMES}, (1, -1))
+    figure.update(scene({name: run(vectors=vectors) for name in NAMES}))
     one = figure.maps["MSE"]
     assert one.scale.get_visible() and one.scale.get_text().rpartition("vectors ")[2].startswith("×")
     factor = float(one.scale.get_text().partition("×")[2])
@@ -110,12 +133,12 @@ def test_vectors_are_drawn_to_one_scale_with_its_factor(figure):
         np.testing.assert_allclose(tail, offset * factor, atol=1e-12)
         np.testing.assert_allclose(tip - tail, vector * factor, atol=1e-12)
     assert not one.vectors["momentum"].get_visible()
-    figure.update({name: run() for name in NAMES}, (1, -1))
+    figure.update(scene())
     assert not one.scale.get_visible() and not one.vectors["step"].get_visible()
 
 
 def test_the_field_points_downhill_with_equal_looks(figure):
-    figure.build(maps(), arrows=True)
+    figure.update(scene(arrows=True))
     quiver = figure.maps["MSE"]._quiver
     x, y = quiver.XY.T
     keep = np.hypot(x, y) > 0.3
@@ -129,7 +152,7 @@ def test_a_field_without_slope_is_empty_and_warns_nobody():
     flat = replace(flat, gradient={n: (np.zeros((31, 21)), np.full((31, 21), np.nan)) for n in NAMES})
     figure = PlaygroundFigure()
     FigureCanvasAgg(figure.figure)
-    figure.build(flat, arrows=True)
+    figure.update(scene(of=flat, arrows=True))
     figure.figure.canvas.draw()
 
 
@@ -142,8 +165,8 @@ def test_the_mouse_is_on_a_map_or_nowhere(figure):
 
 def test_the_steps_axis_follows_the_number_of_steps(figure):
     for steps, right in ((40, 40), (1, 1), (0, 1)):
-        (axes,) = figure.set_steps(steps)
-        assert axes is figure.curves.axes and axes.get_xlim() == (0, right)
+        assert figure.update(scene(steps=steps)) == Redraw(with_labels=(figure.curves.axes,))
+        assert figure.curves.axes.get_xlim() == (0, right)
 
 
 @pytest.mark.parametrize("count", [1, 2, 5000, 100_000])
@@ -151,6 +174,7 @@ def test_any_number_of_data_points_is_drawn(count):
     generator = np.random.default_rng(0)
     figure = PlaygroundFigure()
     FigureCanvasAgg(figure.figure)
-    figure.build(replace(maps(), data=(generator.normal(size=count), generator.normal(size=count))))
+    data = generator.normal(size=count), generator.normal(size=count)
+    figure.update(scene(of=replace(maps(), data=data)))
     assert max(len(line.get_xdata()) for line in figure.data.axes.lines) <= 2000
     figure.figure.canvas.draw()

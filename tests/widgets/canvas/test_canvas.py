@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from ipywidgets.widgets import widget as registry
 from matplotlib.figure import Figure
 
+from gradwidgets.figures.base.redraw import Redraw
 from gradwidgets.widgets.canvas import canvas as module
 from gradwidgets.widgets.canvas.canvas import FRAMES_IN_FLIGHT, LiveCanvas
 from tests.widgets.conftest import LOOP_THREAD
@@ -97,7 +98,7 @@ def test_the_page_ends_with_the_newest_state_whatever_is_dropped_on_the_way(scri
                 live.page.answer(value)
             elif action == "limits":
                 live.axes.set_xlim(0, value)
-                live.canvas.stale(with_labels=[live.axes])
+                live.canvas.stale(Redraw(with_labels=(live.axes,)))
                 live.canvas.paint()
             else:
                 live.page.refresh()
@@ -144,7 +145,7 @@ def test_stale_axes_are_drawn_again_and_the_rest_is_kept(live):
     live.canvas.paint()
     live.page.answer()
     kept = live.page.shown()
-    live.canvas.stale(with_labels=[live.axes])
+    live.canvas.stale(Redraw(with_labels=(live.axes,)))
     live.canvas.paint()
     live.page.answer()
     assert not np.array_equal(live.page.shown(), kept)
@@ -163,12 +164,12 @@ def test_labels_that_change_leave_those_in_their_corner_alone(live):
     live.page.answer()
     for level in ("another one", "the last one"):
         beside.set_yticks([0.0, 0.5], ["a long one\n\n\n\n\n", level], va="top")
-        live.canvas.stale(with_labels=[beside])
+        live.canvas.stale(Redraw(with_labels=(beside,)))
         live.canvas.paint()
         live.page.answer()
     live.axes.set_ylim(0, 3)
     for changed in (live.axes, beside):
-        live.canvas.stale(with_labels=[changed])
+        live.canvas.stale(Redraw(with_labels=(changed,)))
         beside.set_yticks([0.0, 0.5], ["a long one\n\n\n\n\n", "the very last one"], va="top")
         live.canvas.paint()
         live.page.answer()
@@ -178,12 +179,12 @@ def test_labels_that_change_leave_those_in_their_corner_alone(live):
 
 
 def test_labels_that_wait_for_a_picture_are_drawn_though_the_inside_changes_meanwhile(live):
-    live.canvas.stale(with_labels=[live.axes])
+    live.canvas.stale(Redraw(with_labels=(live.axes,)))
     live.move(0.5)
     live.page.answer()
     live.axes.set_ylim(0, 3)
-    live.canvas.stale(with_labels=[live.axes])
-    live.canvas.stale([live.axes])
+    live.canvas.stale(Redraw(with_labels=(live.axes,)))
+    live.canvas.stale(Redraw(inside=(live.axes,)))
     live.canvas.paint()
     live.page.answer()
     assert np.abs(live.page.shown().astype(int) - plain_picture(live)).max() <= 2

@@ -23,7 +23,7 @@ class Holder(HasTraits):
     step = Whole(None, low=0, high=1000, allow_none=True)
     start = Pair((1.0, 2.0))
     one = OneOf("a", lambda self: ("a", "b"))
-    some = SomeOf(("p", "q"), ("p", "q", "r"))
+    some = SomeOf(("p", "q"), lambda: ("p", "q", "r"))
 
 
 REFUSED = [

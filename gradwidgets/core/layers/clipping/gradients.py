@@ -39,6 +39,26 @@ def parameter_gradients(model: nn.Module, inputs: object, targets: object, loss_
     return Gradients(found, certificate)
 
 
+def gradient_of_layer(model: nn.Module, inputs: object, targets: object, loss_fn: Callable, layer: str) -> Tensor:
+    """All elements of the loss's gradient by one layer's weights.
+
+    Args:
+        model: As in `parameter_gradients`.
+        inputs: Likewise.
+        targets: Likewise.
+        loss_fn: Likewise.
+        layer: Its dotted name, as `layer_flow` calls it.
+
+    Returns:
+        Flat, float64, on the CPU; of a layer without weights, its biases'; empty where there is no gradient.
+    """
+    gradients = parameter_gradients(model, inputs, targets, loss_fn)
+    own = {n: g for n, g in gradients.items() if g is not None and (n.rpartition(".")[0] or "(model)") == layer}
+    weights = [g for n, g in own.items() if "bias" not in n] or list(own.values())
+    flat = [(g.coalesce().values() if g.is_sparse else g).double().flatten().cpu() for g in weights]
+    return torch.cat(flat) if flat else torch.zeros(0).double()
+
+
 class Gradients(dict[str, Tensor | None]):
     """Gradients by their parameters' dotted names.
 

@@ -3,7 +3,8 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 
 @dataclass(frozen=True)
@@ -30,3 +31,22 @@ ACTIVATIONS: dict[str, Activation] = {
     "SELU": Activation(nn.SELU, "ELU scaled so that mean 0 and variance 1 stay as they are (normal weights, gain 1)"),
     "Identity": Activation(nn.Identity, "none: the network is linear"),
 }
+
+
+def with_slope(name: str, low: float, high: float, points: int) -> tuple[Tensor, Tensor, Tensor]:
+    """An activation and its slope over an interval.
+
+    Args:
+        name: A key of `ACTIVATIONS`.
+        low: Where the interval begins.
+        high: Where it ends.
+        points: How many, evenly spaced.
+
+    Returns:
+        Where, the activation and its slope, each of shape (points,).
+    """
+    x = torch.linspace(low, high, points, dtype=torch.float64, requires_grad=True)
+    with torch.inference_mode(False), torch.enable_grad():
+        y = ACTIVATIONS[name].module()(x)
+        (slope,) = torch.autograd.grad(y.sum(), x)
+    return x.detach(), y.detach(), slope

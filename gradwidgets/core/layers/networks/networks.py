@@ -217,3 +217,11 @@ def build_network(
     parts = _Parts(function.module, start, gain, NORMALIZATIONS[normalization], bias, seed)
     with one_thread() if weights < _FEW_WEIGHTS else Settings({}) as threads, threads.again():
         return network.build(parts, depth, width, inputs, outputs)
+
+
+def random_batch(samples: int, width: int, seed: int) -> tuple[Tensor, Tensor]:
+    """Inputs (samples, width) and targets (samples, 1) from the standard normal distribution, float32 on the CPU."""
+    generator = torch.Generator().manual_seed(seed)
+    as_the_network = {"generator": generator, "dtype": torch.float32, "device": "cpu"}
+    inputs = torch.randn(samples, width, **as_the_network)
+    return inputs, torch.randn(samples, 1, **as_the_network)

@@ -7,13 +7,14 @@ from dataclasses import replace
 
 import ipywidgets as widgets
 import numpy as np
-import torch
-from matplotlib.axes import Axes
+from torch import Tensor
 
 from gradwidgets.core.monitor import RecordComparison
+from gradwidgets.core.monitor.histogram import gradient_histogram
 from gradwidgets.core.monitor.history import History
 from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.results.wording import counted, number, percent
+from gradwidgets.figures.base.redraw import Redraw
 from gradwidgets.figures.live.figure import LiveFigure
 from gradwidgets.figures.live.training import Beside, Histogram, Training
 from gradwidgets.widgets.controls import WIDTH, Looks
@@ -29,10 +30,9 @@ from gradwidgets.widgets.layers.training.recorded import (
     not_held,
     shown_rows,
 )
-from gradwidgets.widgets.layers.view import Seen, View
+from gradwidgets.widgets.layers.view import View, ViewResult
 
 _WAITING = "with panel.watch(optimizer): around your loop, or for batch in panel.track(loader): – or press Train"
-_MOST = 2**15  # elements of a gradient in a histogram
 _BINS = 48
 _NO_ELEMENTS = "a record keeps no single elements"
 DASHED = "over the steps its first, middle and last layer"
@@ -80,25 +80,12 @@ class LiveView(View):
         model, selected = run.model(), self._selected_name()
         if model is None:
             return
-        parameters = [
-            (name, p.grad)
-            for name, p in model.named_parameters()
-            if p.grad is not None and p.grad.layout is torch.strided
-        ]
-        if selected is not None:
-            parameters = [(n, g) for n, g in parameters if n.rpartition(".")[0] == selected]
-        room = max(64, _MOST // max(1, len(parameters)))
-        parts = [g.detach().flatten()[:: max(1, g.numel() // room)] for _, g in parameters]
-        sizes = torch.cat([part.float().abs() for part in parts]) if parts else torch.zeros(0)
-        sizes = sizes[(sizes > 0) & sizes.isfinite()].log10().cpu()
-        if not len(sizes):
+        found = gradient_histogram(model, selected, _BINS)
+        if found is None:
             self._detail = None
             return
-        high = int(np.ceil(float(sizes.max()) + 1e-6))
-        low = max(int(np.floor(float(sizes.min()))), high - 10)
-        counts = torch.histc(sizes, _BINS, low, high)
-        edges = np.linspace(low, high, _BINS + 1)
-        self._detail = Histogram(selected or "all layers", edges, counts.double().numpy())
+        low, high, counts = found
+        self._detail = Histogram(selected or "all layers", np.linspace(low, high, _BINS + 1), counts.numpy())
 
     def _selected_name(self) -> str | None:
         history, selected = self._history(), self.panel.selected
@@ -108,7 +95,7 @@ class LiveView(View):
     def _history(self) -> History | None:
         return None if self.run is None else self.run.monitor.history
 
-    def draw(self, seen: Seen | None, settle: bool) -> tuple[list[Axes], bool]:
+    def draw(self, seen: ViewResult | None, settle: bool) -> Redraw:
         """Draw what was recorded."""
         self._judge(settle)
         return self.figure.update(self.training())
@@ -170,7 +157,7 @@ class LiveView(View):
             no_detail=_NO_ELEMENTS if self.run.whole else "",
         )
 
-    def _drawn(self, history: History) -> tuple[str, torch.Tensor]:
+    def _drawn(self, history: History) -> tuple[str, Tensor]:
         """The field of what is drawn, and its values; of a quantity that is not held, the weight gradient's."""
         panel = self.panel
         field = FIELDS.get((panel.quantity, panel.measure))
@@ -213,17 +200,17 @@ class LiveView(View):
         loss = kept.losses.values[noted].numpy(), kept.losses.steps[noted].numpy()
         return Beside(told.names[1], other.steps[rows].numpy(), values, *loss, parted)
 
-    def _update_ratio(self, history: History) -> torch.Tensor | None:
+    def _update_ratio(self, history: History) -> Tensor | None:
         """What each step added to the weights, in their norm; of plain gradient descent from its formula."""
         if self.run.lr is not None:
             return self.run.lr * history.norm / history.weight_norm
         return history.update_ratio
 
-    def facts(self, seen: Seen | None) -> list[str]:
+    def facts(self, seen: ViewResult | None) -> list[str]:
         """Say where the training stands."""
         return [*self._ended(), *words.finding_lines(self._said()), *self._lines()]
 
-    def words(self, seen: Seen | None) -> str:
+    def words(self, seen: ViewResult | None) -> str:
         """Show the verdict as cards, and the numbers beside it."""
         said = "".join(f"<div>{html.escape(line)}</div>" for line in self._ended())
         cards = said + words.finding_cards(self._said())

@@ -20,7 +20,7 @@ from gradwidgets.widgets.layers.training.kept_run import KeptRun, names_of_two, 
 from gradwidgets.widgets.layers.training.live import DASHED, LiveView
 from gradwidgets.widgets.layers.training.live_verdict import Told
 from gradwidgets.widgets.layers.training.recorded import held_quantities, not_held
-from gradwidgets.widgets.layers.view import Seen, Wanted
+from gradwidgets.widgets.layers.view import Request, ViewResult
 from gradwidgets.widgets.panel.traits import OneOf
 
 _NO_MODEL = "a record is shown here, without a model: LayerFlowPanel(model, inputs, targets, loss_fn) looks at one"
@@ -181,11 +181,11 @@ class RecordPanel(LayerFlowPanel):
         """Return a script that reads the record and judges it."""
         return "\n".join(self.views["live"].code()) + "\n"
 
-    def _work(self, settings: Wanted) -> Slices[Seen]:
-        return Seen(settings, None)
+    def _work(self, settings: Request) -> Slices[ViewResult]:
+        return ViewResult(settings, None)
         yield
 
-    def _selectable(self, result: Seen) -> int:
+    def _selectable(self, result: ViewResult) -> int:
         return len(self.history.layers)
 
     def _problem_repr(self) -> dict[str, str]:

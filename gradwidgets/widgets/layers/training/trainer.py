@@ -15,7 +15,7 @@ from gradwidgets.core.monitor import GradientMonitor
 from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.results.wording import counted
 from gradwidgets.widgets.kernel.job import Job
-from gradwidgets.widgets.kernel.mainloop import at_home, heard_meanwhile, this_cell, when_cell_fails
+from gradwidgets.widgets.kernel.mainloop import at_home, deliver_during_cell, this_cell, when_cell_fails
 from gradwidgets.widgets.layers.training.demo import lesson, training
 from gradwidgets.widgets.layers.training.kept_run import record_of
 from gradwidgets.widgets.layers.training.live import LiveView
@@ -153,7 +153,7 @@ class Trainer:
             return None
         if run.model() is None or not self._panel.own:
             return None
-        run.open(heard_meanwhile(self._panel.everything()))
+        run.open(deliver_during_cell(self._panel.everything()))
         return run
 
     def _tracked(self, run: LiveRun, items: Iterator, total: int | None, *, ends: bool) -> Iterator:
@@ -219,7 +219,7 @@ class Trainer:
         if self.active:
             self._end(self.run)
         self._take(run)
-        run.open(heard_meanwhile(panel.everything()))
+        run.open(deliver_during_cell(panel.everything()))
         return run
 
     def _end(self, run: LiveRun) -> None:
@@ -238,16 +238,16 @@ class Trainer:
         panel.refuse_elsewhere()
         self._turn_to_training()
         settings = panel.network_now()[0]
-        the = lesson(panel.problem, settings)
+        demo = lesson(panel.problem, settings)
         told = Told(
             panel.measured_curvature if panel.own else None
         )  # the digits are another loss than what was measured
         options = {"share": _SHOWN, "budget": _SHOWN}
-        run = LiveRun(the.model, None, self.draw, self._view.look, lr=panel.lr, told=told, **options)
-        self._trained = the.model
+        run = LiveRun(demo.model, None, self.draw, self._view.look, lr=panel.lr, told=told, **options)
+        self._trained = demo.model
         self._take(run)
         run.open()
-        work = training(the, run, lr=panel.lr, steps=panel.steps, seed=settings.seed)
+        work = training(demo, run, lr=panel.lr, steps=panel.steps, seed=settings.seed)
         panel.show_stop(panel.steps)
         self._lesson = Job(work, self._learned, self._failed, panel.show_share, guard=self._learn)
         self._lesson.go_on()

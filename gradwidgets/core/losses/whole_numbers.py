@@ -1,0 +1,31 @@
+"""Whether a whole number among a loss's parameters may be any number."""
+
+from collections.abc import Sequence
+
+import torch
+
+from gradwidgets.core.losses.loss_call import LossError
+from gradwidgets.core.losses.loss_function import LossFunction
+
+
+def may_be_broken(functions: Sequence[LossFunction], name: str, at: tuple[float, ...]) -> bool:
+    """Whether a whole number may be a fraction too: a loss that counts or picks by it takes no other.
+
+    Args:
+        functions: The losses; those without a parameter of this name are not asked.
+        name: The parameter.
+        at: Where they are tried, a number for each axis.
+    """
+    point = torch.tensor([at], dtype=torch.float64)
+    for function in functions:
+        if name not in function.fixed:
+            continue
+        try:
+            as_it_is = function.values(point).loss
+            moved = function.with_fixed({**function.fixed, name: function.fixed[name] + 0.25}).values(point).loss
+            broken = function.with_fixed({**function.fixed, name: float(function.fixed[name])}).values(point).loss
+        except LossError:
+            return False
+        if not torch.allclose(as_it_is, broken, equal_nan=True) or not bool(moved.isfinite().all()):
+            return False
+    return True

@@ -1,0 +1,31 @@
+"""A sampled loss as something to descend on."""
+
+import torch
+
+from gradwidgets.core.objectives.objective import Objective
+from gradwidgets.core.surfaces.surface import SurfaceGrid
+
+
+class SampledObjective(Objective):
+    """A sampled loss, called where the grid may have no point; a curve gets a second parameter that nothing depends on.
+
+    Args:
+        grid: The loss.
+    """
+
+    def __init__(self, grid: SurfaceGrid) -> None:
+        self._function, self._axes = grid.function, len(grid.names)
+        self.name = grid.function.name
+        self.parameters = (*grid.names, "")[:2]
+        self.view = dict(list({**grid.axes, "": (-1.0, 1.0)}.items())[:2])
+        self.start = tuple(sum(side) / 2 for side in self.view.values())
+
+    def __call__(self, points: object) -> torch.Tensor:  # noqa: D102
+        return self.value_and_gradient(points)[0]
+
+    def value_and_gradient(self, points: object) -> tuple[torch.Tensor, torch.Tensor]:  # noqa: D102
+        given = torch.as_tensor(points, dtype=torch.float64)
+        values = self._function.values(given.reshape(-1, 2)[:, : self._axes])
+        gradient = torch.zeros(values.loss.numel(), 2, dtype=torch.float64)
+        gradient[:, : self._axes] = values.gradient.double()
+        return values.loss.double().reshape(given.shape[:-1]), gradient.reshape(given.shape)

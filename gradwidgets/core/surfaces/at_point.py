@@ -1,0 +1,45 @@
+"""What a loss is like at one point."""
+
+import torch
+from torch import Tensor
+
+from gradwidgets.core.losses.loss_call import LossError
+from gradwidgets.core.losses.second_derivatives import hessians_at
+from gradwidgets.core.results.slices import finish
+from gradwidgets.core.surfaces.surface import SurfaceGrid
+
+
+def at_point(
+    grid: SurfaceGrid, place: tuple[float, ...], *, curvature: bool
+) -> tuple[float, tuple[float, ...], tuple[float, ...] | None]:
+    """Evaluate a sampled loss where its grid may have no point.
+
+    Args:
+        grid: The loss.
+        place: A number for each axis.
+        curvature: Whether second derivatives are wanted too.
+
+    Returns:
+        Its value, NaN where it raises; its gradient, a number for each axis; the Hessian's eigenvalues, ascending, ()
+        where there is no second derivative, None where they were not wanted.
+    """
+    point = torch.tensor([place], dtype=torch.float64)
+    try:
+        values = grid.function.values(point)
+    except LossError:
+        return float("nan"), (float("nan"),) * len(place), () if curvature else None
+    eigenvalues = _eigenvalues(grid, point) if curvature else None
+    if curvature and not bool(values.loss.isfinite()):
+        eigenvalues = ()
+    return float(values.loss), tuple(values.gradient[0].tolist()), eigenvalues
+
+
+def _eigenvalues(grid: SurfaceGrid, point: Tensor) -> tuple[float, ...]:
+    spans = torch.tensor([high - low for low, high in grid.axes.values()], dtype=torch.float64)
+    try:
+        hessian = finish(hessians_at(grid.function, point, spans))[0]
+    except LossError:
+        return ()
+    if not bool(hessian.isfinite().all()):
+        return ()
+    return tuple(torch.linalg.eigvalsh(hessian).tolist())

@@ -1,0 +1,197 @@
+"""From an explorer's state to its picture and words, with or without a live panel."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+from gradwidgets.core import SGD
+from gradwidgets.core.results.slices import finish
+from gradwidgets.figures.base.style import STYLES
+from gradwidgets.figures.playground.cover import draw_cover
+from gradwidgets.figures.surface.figure import Ground, Scene, SurfaceFigure
+from gradwidgets.widgets.explorer import guess, words
+from gradwidgets.widgets.explorer.picture import aside_of, cuts_of, surface_of
+from gradwidgets.widgets.explorer.point import Here, look_at
+from gradwidgets.widgets.explorer.problem import LossProblem, LossResult, LossSettings
+from gradwidgets.widgets.explorer.sampled_descent import Descent, descend_from
+from gradwidgets.widgets.kernel.as_usual import as_usual
+from gradwidgets.widgets.panel.kept import Kept
+
+
+@dataclass(frozen=True)
+class View:
+    """How a result is looked at.
+
+    Attributes:
+        point: The operating point, a number for each axis; None, or one of other axes, for the usual one.
+        optimizer: The settings of the descent from there; None for no descent.
+        scale: Of the colours: "linear", "log" or "symlog".
+        arrows: "direction", "magnitude" or "off".
+        theme: A key of `STYLES`.
+        size: Width and height of the picture in CSS pixels.
+        magnified: How much larger than usual text and lines are.
+        covered: Whether the picture is to be guessed first.
+    """
+
+    point: tuple[float, ...] | None = None
+    optimizer: SGD | None = None
+    scale: str = "linear"
+    arrows: str = "direction"
+    theme: str = "light"
+    size: tuple[int, int] = (600, 470)
+    magnified: float = 1.0
+    covered: bool = False
+
+
+@dataclass(frozen=True)
+class State:
+    """All that decides what is seen.
+
+    Attributes:
+        problem: The losses.
+        settings: What a result depends on.
+        view: How it is looked at.
+    """
+
+    problem: LossProblem
+    settings: LossSettings
+    view: View = field(default_factory=View)
+
+
+@dataclass(frozen=True, eq=False)
+class Standing:
+    """The losses at the operating point.
+
+    Attributes:
+        place: The point, a number for each axis.
+        here: What each loss is like there.
+        descents: Where SGD goes from there, by loss, None where the loss raises; {} where nobody asks.
+    """
+
+    place: tuple[float, ...]
+    here: Mapping[str, Here]
+    descents: Mapping[str, Descent | None]
+
+
+@dataclass(frozen=True)
+class Words:
+    """What the picture shows, in words.
+
+    Attributes:
+        summary: The verdict, plain text.
+        table: The same and the table as HTML, everything escaped.
+    """
+
+    summary: str
+    table: str
+
+
+def place_in(view: View, result: LossResult) -> tuple[float, ...]:
+    """The operating point."""
+    spans = [(low, high) for _, low, high in result.settings.axes]
+    if view.point is not None and len(view.point) == len(spans):
+        return view.point
+    return tuple(float(f"{low + 0.7 * (high - low):.10g}") for low, high in spans)
+
+
+def standing_in(view: View, result: LossResult, kept: Kept) -> Standing:
+    """Compute what the losses are like at the operating point.
+
+    Args:
+        view: Where one stands.
+        result: The losses.
+        kept: What was computed before.
+    """
+    place, optimizer = place_in(view, result), view.optimizer
+    here = kept.get("here", (result, place), lambda: look_at(result, place, curvature=result.exact))
+    if optimizer is None:
+        return Standing(place, here, {})
+
+    def descents() -> dict[str, Descent | None]:
+        return {name: descend_from(grid, optimizer, place) for name, grid in result.grids.items()}
+
+    return Standing(place, here, kept.get("descents", (result, place, optimizer), descents))
+
+
+def scene_of(view: View, result: LossResult, standing: Standing, kept: Kept) -> Scene:
+    """What the picture is of a result.
+
+    Args:
+        view: How it is looked at.
+        result: The losses.
+        standing: The losses at the operating point.
+        kept: What was made before.
+    """
+    walks = [standing.descents.get(name) for name in result.grids]
+    return Scene(
+        ground=kept.get("ground", result, lambda: _ground(result)),
+        point=standing.place,
+        gradients=[standing.here[name].gradient for name in result.grids],
+        cuts=cuts_of(result, standing.place),
+        paths=[None if walk is None else (walk.points, walk.losses) for walk in walks],
+        scale=view.scale,
+        arrows=view.arrows,
+        theme=view.theme,
+    )
+
+
+def words_of(verdict: LossResult | None, result: LossResult, standing: Standing) -> Words:
+    """What the words are of a result.
+
+    Args:
+        verdict: The last whole result: what is said until there is another one; None for nothing.
+        result: The losses.
+        standing: The losses at the operating point.
+    """
+    if verdict is None:
+        return Words("", "")
+    grid = next(iter(result.grids.values()))
+    points = {name: words.at_point(grid.axes, standing.place, one) for name, one in standing.here.items()}
+    for name, descent in standing.descents.items():
+        points[name] += "; descent: the loss raises here" if descent is None else f"; {descent.sentence}"
+    return Words(words.summary(verdict, points), words.verdict(verdict, points, waiting=not result.exact))
+
+
+def cover(figure: SurfaceFigure, view: View, result: LossResult) -> None:
+    """Draw what stands in the picture's place until it is guessed."""
+    title = " and ".join(result.settings.losses)
+    draw_cover(figure.figure, STYLES[view.theme], title, result.settings.axes, place_in(view, result))
+    figure.invalidate()
+
+
+def render(state: State) -> tuple[bytes, Words]:
+    """The picture of a state as PNG, at twice its size, and its words.
+
+    Args:
+        state: What to show; nothing is kept of it, and no panel is needed.
+    """
+    with as_usual():
+        view, kept = state.view, Kept()
+        figure = SurfaceFigure(*view.size, magnified=view.magnified)
+        FigureCanvasAgg(figure.figure)
+        result = finish(state.problem.work(state.settings))
+        if view.covered:
+            cover(figure, view, result)
+            return figure.figure._repr_png_(), Words(guess.question(result.settings.losses), "")
+        standing = standing_in(view, result, kept)
+        figure.update(scene_of(view, result, standing, kept))
+        return figure.figure._repr_png_(), words_of(result, result, standing)
+
+
+def _ground(result: LossResult) -> Ground:
+    grids, settings = result.grids, result.settings
+    first = next(iter(grids.values()))
+    flat = first.y is None
+    return Ground(
+        of=(settings.example, settings.axes),
+        names=first.names,
+        sides=[side.numpy() for side in (first.x, first.y) if side is not None],
+        losses=tuple(grids),
+        surfaces=() if flat else [surface_of(name, result) for name in grids],
+        beside=bool(result.aside) and not flat,
+        aside=None if flat else aside_of(result),
+        settled=result.exact,
+    )

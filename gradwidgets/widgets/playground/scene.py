@@ -1,0 +1,125 @@
+"""From a playground's state to its picture and words, with or without a live panel."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+from gradwidgets.core import StepParts
+from gradwidgets.core.results.slices import finish
+from gradwidgets.figures.base.style import STYLES
+from gradwidgets.figures.playground.figure import PlaygroundFigure, Run, Scene
+from gradwidgets.widgets.kernel.as_usual import as_usual
+from gradwidgets.widgets.playground import guess, words
+from gradwidgets.widgets.playground.picture import axes_order, maps_of, runs_of
+from gradwidgets.widgets.playground.problem import Problem, Result, Settings, parts_of
+
+
+@dataclass(frozen=True)
+class View:
+    """How a result is looked at.
+
+    Attributes:
+        step: Up to which step the runs are shown; None for all of them.
+        theme: A key of `STYLES`.
+        arrows: Whether the maps carry the field of negative gradients.
+        size: Width and height of the picture in CSS pixels.
+        magnified: How much larger than usual text and lines are.
+        answer: What was guessed, by name.
+        covered: Whether no more than the start is to be seen yet.
+    """
+
+    step: int | None = None
+    theme: str = "light"
+    arrows: bool = False
+    size: tuple[int, int] = (600, 470)
+    magnified: float = 1.0
+    answer: Mapping[str, object] = field(default_factory=dict)
+    covered: bool = False
+
+
+@dataclass(frozen=True)
+class State:
+    """All that decides what is seen.
+
+    Attributes:
+        problem: What is descended.
+        settings: What the runs depend on.
+        view: How they are looked at.
+    """
+
+    problem: Problem
+    settings: Settings
+    view: View = field(default_factory=View)
+
+
+@dataclass(frozen=True)
+class Words:
+    """What the picture shows, in words.
+
+    Attributes:
+        summary: Plain text, one line a loss.
+        table: The same facts as HTML, everything escaped.
+    """
+
+    summary: str
+    table: str
+
+
+def step_shown(view: View, result: Result) -> int | None:
+    """The step that is looked at; None where that is the last one."""
+    return None if view.step is None or view.step >= result.settings.steps else view.step
+
+
+def scene_of(view: View, result: Result) -> tuple[Scene, Words]:
+    """What the picture and the words are of a result.
+
+    Args:
+        view: How it is looked at.
+        result: The result.
+    """
+    k = step_shown(view, result)
+    parts = {} if view.covered else parts_of(result, k)
+    runs = guess.covered_runs(result) if view.covered else runs_of(result, k, parts)
+    return _picture(view, result, runs), _words(view, result, k, parts)
+
+
+def _picture(view: View, result: Result, runs: Mapping[str, Run]) -> Scene:
+    start = [result.settings.start[i] for i in axes_order(result)]
+    guessed = guess.drawn(result, view.answer)
+    return Scene(maps_of(result), runs, start, result.settings.steps, view.theme, view.arrows, guessed)
+
+
+def _words(view: View, result: Result, k: int | None, parts: Mapping[str, StepParts]) -> Words:
+    if view.covered:
+        return Words(guess.question(result), "")
+    settings, style = result.settings, STYLES[view.theme]
+    facts = (result.objectives, result.outcomes, result.stability, settings.optimizer, settings.steps)
+    text = words.summary(*facts)
+    if k is None:
+        table = words.table(*facts, style=style)
+    else:
+        table = words.step_table(parts, result.trajectories, k, own_part=settings.optimizer.own_part, style=style)
+        text = "\n".join((text, f"step {k} of {settings.steps}", *words.step_notes(parts)))
+    if result.sampled is None:
+        return Words(text, table)
+    used, total = result.sampled
+    note = f"preview from {used:,} of {total:,} points; all of them are being computed"
+    return Words(f"{note}\n{text}", f'{table}<div class="note">{note}</div>')
+
+
+def render(state: State) -> tuple[bytes, Words]:
+    """The picture of a state as PNG, at twice its size, and its words.
+
+    Args:
+        state: What to show; nothing is kept of it, and no panel is needed.
+    """
+    with as_usual():
+        result = finish(state.problem.work(state.settings))
+        scene, said = scene_of(state.view, result)
+        figure = PlaygroundFigure(*state.view.size, magnified=state.view.magnified)
+        FigureCanvasAgg(figure.figure)
+        figure.update(scene)
+        return figure.figure._repr_png_(), said
