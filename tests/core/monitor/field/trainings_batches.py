@@ -33,7 +33,7 @@ def running(*, epoch=0, mean=False, model=plain, optimizer=SLOW):
     def noted(loss):
         if epoch and told["of"] % epoch == 0:
             told.update(sum=0.0, of=0)
-        told.update(sum=told["sum"] + float(loss), of=told["of"] + 1)
+        told.update(sum=told["sum"] + float(loss.detach()), of=told["of"] + 1)
         return torch.tensor(told["sum"] / (told["of"] if mean else 1))
 
     return train(model, optimizer, steps=200, noted=noted, told=False, updates=False)

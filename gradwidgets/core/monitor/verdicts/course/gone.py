@@ -12,7 +12,8 @@ from gradwidgets.core.results.wording import number, percent
 
 _MOSTLY, _HALF = 0.8, 0.5  # of the samples since then
 _LITTLE = 1e-3  # of the largest before, for the others
-_SAMPLES = 5  # since then
+_SAMPLES, _FEW = 5, 3  # since then; where the loss stands still beside it
+_STILL = 0.02  # of its level
 _LONG = 1 / 4  # of the steps
 _LOSSES = 8  # since then
 _LOST = 3.0  # times the first loss: above that it is the steps before that have thrown it away
@@ -58,11 +59,19 @@ def _gone_since(judged: JudgedRecord, is_gone: Callable[[Tensor, Tensor, Tensor]
     zero = judged.total == 0
     if judged.takes_turns or not bool((judged.total > 0).any()) or judged.history.rounded.get("type") == "float16":
         return None
-    for k in range(1, judged.samples - _SAMPLES + 1):
-        if bool(zero[k]) and is_gone(judged.total[:k], zero[k:], judged.total[k:]):
+    for k in range(1, judged.samples - _FEW + 1):
+        enough = k <= judged.samples - _SAMPLES or _stands_still(judged, int(judged.history.steps[k]))
+        if enough and bool(zero[k]) and is_gone(judged.total[:k], zero[k:], judged.total[k:]):
             since = int(judged.history.steps[k])
             return since if judged.steps - since + 1 >= _LONG * judged.steps else None
     return None
+
+
+def _stands_still(judged: JudgedRecord, since: int) -> bool:
+    """Whether the loss is one value from a step on."""
+    steps, values = judged.losses
+    late = values[steps >= since]
+    return len(late) >= _LOSSES and float(late.std()) <= _STILL * abs(float(late.mean()))
 
 
 def _levels(judged: JudgedRecord, since: int) -> tuple[float, float] | None:
