@@ -9,7 +9,9 @@ from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
 from gradwidgets.core.layers.axes.ahead import ahead_in
+from gradwidgets.core.layers.axes.drowned import drowned
 from gradwidgets.core.layers.axes.mixing import mixed_in
+from gradwidgets.core.layers.axes.pooled import pooled_in, pools_of
 from gradwidgets.core.layers.axes.scrambled import place_of, scrambles
 from gradwidgets.core.layers.axes.unread import PICKS, unread_in
 from gradwidgets.core.layers.causes.asked import without_asked
@@ -18,7 +20,8 @@ from gradwidgets.core.layers.causes.following import cuts_of, stops_of
 from gradwidgets.core.layers.causes.in_place import told_in_place
 from gradwidgets.core.layers.causes.same_outputs import same_in
 from gradwidgets.core.layers.causes.smoothing import smoothed_in
-from gradwidgets.core.layers.causes.softmax_rows import SOFTMAX
+from gradwidgets.core.layers.causes.softmax_rows import ATTENTION, SOFTMAX
+from gradwidgets.core.layers.causes.stay_alike import copies_in
 from gradwidgets.core.layers.causes.unlisted import unlisted, with_makers
 from gradwidgets.core.layers.causes.zeroed import drops_all, zeroed_in
 from gradwidgets.core.layers.misuse.added_masks import added_masks, may_add_masks
@@ -30,6 +33,7 @@ from gradwidgets.core.layers.misuse.lone_softmax import LONE, with_line
 from gradwidgets.core.layers.misuse.loss_views import of_order, views_in
 from gradwidgets.core.layers.misuse.misused import LOOKED_AT, of_axes, of_graph
 from gradwidgets.core.layers.misuse.operation import Operation
+from gradwidgets.core.layers.misuse.own_backwards import own_backwards, own_functions
 from gradwidgets.core.layers.misuse.place_codes import place_codes, sums_of
 from gradwidgets.core.layers.misuse.repeated import repeated_in
 from gradwidgets.core.layers.misuse.softmax_axes import AXIS
@@ -52,7 +56,14 @@ from gradwidgets.core.layers.preflight import Glance, Look
 from gradwidgets.core.layers.preflight.reading import left_out, named_tensors
 from gradwidgets.core.layers.recurrent.time_gradients import gradients_along_time
 from gradwidgets.core.layers.recurrent.unread_states import unread_states
+from gradwidgets.core.layers.recurrent.unused_states import unused_states
+from gradwidgets.core.layers.scores.hidden_softmaxes import between_layers
+from gradwidgets.core.layers.scores.masked_scores import masked_by_zero
+from gradwidgets.core.layers.scores.temperatures import cold
 from gradwidgets.core.layers.summary import Measured, summarise
+from gradwidgets.core.layers.weights.between_passes import kept_graphs, made_anew, states_of
+from gradwidgets.core.layers.weights.clipped_weights import clipped
+from gradwidgets.core.layers.weights.one_memory import in_one_memory
 from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.subject.collection import NoCollection
 from gradwidgets.core.subject.home import abroad, at_home
@@ -142,7 +153,9 @@ def _told_by_further_passes(subject: Subject, found: Measured) -> Measured:
     if math.isfinite(found.loss):
         found.operations += left_out(unread_in)(subject, found.output, found.picks)
         found.operations += left_out(ahead_in)(subject)
+        found.operations += left_out(pooled_in)(subject, found.output, found.pools) if found.pools else []
     found.output = None
+    found.operations += left_out(own_backwards)(subject, found.own) if found.own else []
     if found.draws:
         found.drawn = drawn_in(subject)
     if found.half:
@@ -163,8 +176,9 @@ def _told_by_further_passes(subject: Subject, found: Measured) -> Measured:
     elif found.turned:
         found.operations.append(of_axes(found.turned[0], *place_of(subject, found.turned[0]), in_loss=True))
     found.operations = [with_line(subject, one) if one.name in (LONE, AXIS) else one for one in found.operations]
-    reached = {key: norms[2] is not None and found.numbers[norms[2]][0] != 0 for key, norms in found.norms.items()}
-    found.operations += left_out(unread_states)(found.rows, reached)
+    gradients = _sizes(found)
+    found.operations += left_out(unread_states)(found.rows, {key: bool(size) for key, size in gradients.items()})
+    found.operations += left_out(unused_states)(subject, found.rows, gradients)
     found.operations += [*left_out(repeated_in)(subject.model), *left_out(kernels_in)(found.rows)]
     if found.graph is not None:
         found.operations += left_out(linear_chains)(subject.model, found.graph)
@@ -185,7 +199,7 @@ def _measure(subject: Subject, look: Look | Glance) -> Measured:
     rows = rows_of(model)
     for row, key, owner in shared_names(rows):
         row.note(f"{key} is shared with {owner}, and so is its gradient")
-    watch = Watch(model, rows)
+    watch, states = Watch(model, rows), states_of(model)
     with without_gradient_hooks(model):
         with watch:
             watch.weights()
@@ -201,6 +215,8 @@ def _measure(subject: Subject, look: Look | Glance) -> Measured:
             sums = may_add_masks(one for one in looked_at if one.name in SOFTMAX)
             compared = (tracked.of_loss(), _tensors(look.targets)) if look.looks else ([], [])
             operations += left_out(of_order)(*compared)
+            operations += _of_scores(looked_at, tracked) if look.looks else []
+            pools = left_out(pools_of)(tracked.of_model()) if look.looks else []
             tracked.watch(watch.gradients_at)
             watch.way_back()
             leaves = tracked.leaves
@@ -219,12 +235,15 @@ def _measure(subject: Subject, look: Look | Glance) -> Measured:
     if look.looks:
         seen.output, seen.views = output, (*tracked.views(), *look.taken())
         seen.operations += operations
+        seen.operations += [*_of_weights(seen, gradients), *left_out(made_anew)(rows, dict(model.named_parameters()))]
+        seen.operations += [*left_out(in_one_memory)(model), *left_out(kept_graphs)(model, states, leaves)]
         seen.scrambling = [*(one for one in look.taken() if scrambles(*one)), *tracked.scrambling()]
         seen.turned = left_out(views_in)(*compared)
         seen.half = tracked.is_half()
+        seen.own = left_out(own_functions)(tracked.nodes())
         seen.draws = look.drew()
         seen.sums = sums
-        seen.picks = left_out(tracked.picks)(PICKS)
+        seen.picks, seen.pools = left_out(tracked.picks)(PICKS), pools
         seen.added = left_out(sums_of)(tracked.sums())
         seen.along = (*look.steps_first(), *tracked.along_samples())
     return seen
@@ -233,6 +252,26 @@ def _measure(subject: Subject, look: Look | Glance) -> Measured:
 def _at_operations(operations: list[Operation], look: Look, names: Mapping[int, str]) -> list[Finding]:
     given = list(named_tensors(look.inputs, "inputs"))
     return of_graph(operations, look.masks(), look.hiding(), given, names)
+
+
+def _of_scores(operations: list[Operation], tracked: Tracked) -> list[Finding]:
+    """What is said of scores before a softmax, and of places that drown tokens: while the graph keeps its numbers."""
+    nodes, softmaxes = tracked.nodes(), [one for one in operations if one.name in SOFTMAX and one.name != ATTENTION]
+    checks = (masked_by_zero, cold, between_layers) if softmaxes else ()
+    found = [told for check in checks for told in left_out(check)(softmaxes, nodes)]
+    return found + left_out(drowned)(tracked.sums(), nodes)
+
+
+def _of_weights(found: Measured, gradients: Mapping[int, Tensor]) -> list[Finding]:
+    """What is said of weights by their numbers: copies of each other, or clipped."""
+    sizes = {key: found.numbers[norms[1]][0] for key, norms in found.norms.items()}
+    copies = left_out(copies_in)(found.rows, sizes, gradients, found.graph)
+    return copies + left_out(clipped)(found.rows, found.graph)
+
+
+def _sizes(found: Measured) -> dict[int, float | None]:
+    """The norms of the gradients by parameters, by their ids; None where none came."""
+    return {key: None if norms[2] is None else found.numbers[norms[2]][0] for key, norms in found.norms.items()}
 
 
 def _is_unreached(row: Row, found: Measured) -> bool:

@@ -62,6 +62,8 @@ class Measured:
         added: Sums in which a code of places may be added.
         picks: Shapes of what the model picks some of.
         same: What it gives for samples that it does not tell apart.
+        pools: Shapes of what means are taken of along a first axis.
+        own: Somebody's own functions that took part, with a backward of their own.
     """
 
     rows: list[Row]
@@ -92,6 +94,8 @@ class Measured:
     added: list[Sum] = field(default_factory=list)
     picks: list[tuple[int, ...]] = field(default_factory=list)
     same: Same | None = None
+    pools: list[tuple[int, ...]] = field(default_factory=list)
+    own: list[type] = field(default_factory=list)
 
     @cached_property
     def zeros(self) -> list[Row]:

@@ -7,6 +7,7 @@ _OF_A_NUMBER = (
     "tuple index out of range",
 )  # fmt: skip
 _WHOLE = "if it takes a whole tensor, go along directions in it (check_loss's directions=)"
+_SHARES = "it takes shares, a sigmoid's: give it sigmoid(x), or take F.binary_cross_entropy_with_logits of the logits"
 _NUMPY = "numpy has no gradient: write it with torch's functions (torch.sin for np.sin), which take tensors as they are"
 
 
@@ -20,6 +21,8 @@ def hint(text: str, fixed: Mapping[str, object]) -> str:
     words = [f"fixed[{name!r}] is a string, {value!r:.40}" for name, value in fixed.items() if isinstance(value, str)]
     if "call numpy() on" in text:
         words.append(_NUMPY)
+    if "between 0 and 1" in text:
+        words.append(_SHARES)
     if any(sign in text.lower() for sign in _OF_A_NUMBER):
         words.append(_WHOLE)
     return f": {'; '.join(words)}" if words else ""

@@ -3,7 +3,7 @@
 import contextlib
 import inspect
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from numbers import Integral, Real
 
 import torch
@@ -60,6 +60,7 @@ class LossCall:
         fixed: As given; numbers as plain ones.
         plain_numbers: Whether floats in `fixed` are handed over as they are too.
         whole_as_tensors: Whether whole numbers in `fixed` become tensors too.
+        arrays_as_tensors: Whether NumPy arrays and lists of numbers do.
         stand_in: A copy of the loss that is called in its place; None for the loss itself.
         changed: Names of the tensors handed over that some call has changed in place.
     """
@@ -77,7 +78,7 @@ class LossCall:
         self._positional: tuple[str, ...] = ()
         self._check_names()
         # A loss that takes its constants as plain numbers only (`delta` of nn.functional's, say) is met halfway.
-        self.plain_numbers = self.whole_as_tensors = False
+        self.plain_numbers = self.whole_as_tensors = self.arrays_as_tensors = False
         self.changed: set[str] = set()
         self.stand_in: Callable | None = None
 
@@ -111,9 +112,20 @@ class LossCall:
             LossError: It tries to end Python.
             Exception: Whatever else the loss raises.
         """
+        return self._called(self._arguments(varied), around)
+
+    @property
+    def arrays(self) -> tuple[str, ...]:
+        """The names of what in `fixed` is a NumPy array or a list of numbers."""
+        return tuple(name for name, value in self.fixed.items() if _is_array(value))
+
+    def _arguments(self, varied: tuple[Tensor, ...]) -> dict[str, object]:
+        """All that is handed over, by name; every tensor a copy."""
         like = varied[0]
         arguments = {name: value.clone() for name, value in zip(self.varied, varied, strict=True)}
         for name, value in self.fixed.items():
+            if self.arrays_as_tensors and name in self.arrays:
+                value = torch.as_tensor(value)
             whole = isinstance(value, int) and not isinstance(value, bool) and self.whole_as_tensors
             if whole or (isinstance(value, float) and not self.plain_numbers):
                 value = torch.full_like(like, value, requires_grad=False)
@@ -121,6 +133,27 @@ class LossCall:
                 value = value.detach().to(like.dtype) if value.is_floating_point() else value.detach()
                 value = value.clone()
             arguments[name] = value
+        return arguments
+
+    def repeated(self, *varied: Tensor, times: int) -> Iterator[object]:
+        """Call the loss several times, each time with what the one before has left of its data.
+
+        Args:
+            *varied: As in a call.
+            times: How often.
+
+        Raises:
+            Exception: As in a call.
+        """
+        arguments = self._arguments(varied)
+        for _ in range(times):
+            yield self._called(arguments | {name: arguments[name].clone() for name in self.varied})
+
+    def _called(
+        self,
+        arguments: dict[str, object],
+        around: Callable[[], contextlib.AbstractContextManager] = contextlib.nullcontext,
+    ) -> object:
         handed = {name: value for name, value in arguments.items() if isinstance(value, Tensor)}
         before = {name: value._version for name, value in handed.items()}
         positional = [arguments.pop(name) for name in self._positional if name in arguments]
@@ -179,6 +212,12 @@ def loss_name(loss: Callable) -> str:
     """What to call a loss."""
     name = getattr(loss, "__name__", None) or type(loss).__name__
     return "loss" if name == "<lambda>" else name
+
+
+def _is_array(value: object) -> bool:
+    if isinstance(value, list):
+        return bool(value) and all(isinstance(one, Real) or _is_array(one) for one in value)
+    return type(value).__module__ == "numpy" and getattr(value, "ndim", 0) > 0 and value.dtype.kind in "biuf"
 
 
 def _plain_number(where: str, value: object) -> object:

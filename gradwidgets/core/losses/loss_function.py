@@ -42,6 +42,7 @@ class Watch(Protocol):
 _TRIED = 5  # points on which the ways are compared before one is chosen
 _SPREAD = 64  # points at which a loss is called that raises at all of these
 _BLOCK = 2**16  # points in one call
+_TEXT = 300  # characters of what a loss says when it raises
 # What torch says of a number that was to be a tensor with axes.
 
 
@@ -119,7 +120,7 @@ class LossFunction:
         other = copy.copy(self)
         other.call = LossCall(self.call.loss, self.parameters, fixed)
         other.call.plain_numbers, other.call.whole_as_tensors = self.call.plain_numbers, self.call.whole_as_tensors
-        other.call.changed = self.call.changed
+        other.call.arrays_as_tensors, other.call.changed = self.call.arrays_as_tensors, self.call.changed
         other.fixed, other._has_worked = other.call.fixed, False
         other._recorded = None if self._recorded is None else {}
         return other
@@ -197,6 +198,29 @@ class LossFunction:
             with watch:
                 value = self._mean(self.call.checked(self.call(*leaves)))
                 watch.back(value.sum() if value.ndim else value, leaves)
+
+    @property
+    def changes(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """What some call has changed and was put back: of the data in `fixed`, and of what the loss holds."""
+        data = tuple(name for name in self.fixed if name in self.call.changed)
+        return data, self._undisturbed.held
+
+    def repeated(self, point: Tensor, times: int = 2) -> list[float]:
+        """The loss at one point, (P,), again and again, each time with what the call before has left.
+
+        Args:
+            point: (P,).
+            times: How often.
+
+        Raises:
+            Exception: Whatever the loss raises.
+        """
+        with self._undisturbed(self.call) as block, block.again(), torch.inference_mode(False):
+            values = []
+            for value in self.call.repeated(*point.to(self.dtype).unbind(-1), times=times):
+                values.append(float(self._mean(self.call.checked(value)).detach().sum()))
+                self._undisturbed.reseed()
+            return values
 
     def _at_once(self, points: Tensor, method: Method, gradient: bool = True) -> Values:
         # Waking a thread takes longer than a block of points does, the more so on a machine that others use too.
@@ -301,7 +325,7 @@ class LossFunction:
         if isinstance(error, LossError):
             return str(error)
         text = " ".join(str(error).split())
-        text = text if len(text) <= 200 else text[:199] + "…"
+        text = text if len(text) <= _TEXT else f"{text[:_TEXT].rpartition(' ')[0]} …"
         call = f"{self.name}({', '.join([*self.parameters, *self.fixed])})"
         text = f"{text.rstrip('.')}{more}" if (more := hint(text, self.fixed)) else text
         return f"{call} raised {type(error).__name__}: {text}" if text else f"{call} raised {type(error).__name__}"
@@ -365,6 +389,16 @@ class LossFunction:
 
     def _find_form(self, point: Tensor) -> bool:
         """Find out in which dtype, and with constants in which form, the loss works at a point; whether it does."""
+        self.call.arrays_as_tensors = False
+        if (works := self._works_at(point)) or not self.call.arrays:
+            return works
+        self.call.arrays_as_tensors = True
+        if works := self._works_at(point):
+            names = " and ".join(self.call.arrays)
+            self._undisturbed.notes["arrays"] = f"{names} in fixed, no tensor, is handed over as one"
+        return works
+
+    def _works_at(self, point: Tensor) -> bool:
         errors: list[Exception] = []
         for means, dtype in (
             (False, torch.float64),

@@ -28,6 +28,7 @@ _CUTTING = {
 }
 _TENSOR = "Leave it a tensor all the way: arithmetic and torch.stack, in place of torch.tensor(…), item() and numpy()."
 _ROUNDED = "Leave the rounding out of the training, or take a straight-through form: x + (torch.round(x) − x).detach()."
+INTERPOLATED = "A place in a table is read between two rows: torch.lerp(table[i], table[i + 1], x − i), i = floor(x)."
 _CURES = {
     "histc": (
         "A histogram counts, and counts have no gradient: count softly, by a kernel around each bin's middle, sums of "
@@ -46,11 +47,16 @@ _CURES = {
     **dict.fromkeys(
         ("bucketize", "searchsorted"), "Take weights that fade from bin to bin in place of a bin's number."
     ),
-    **dict.fromkeys(("round", "floor", "ceil", "trunc", "a cast to whole numbers"), _ROUNDED),
+    "a cast to whole numbers": f"{_ROUNDED} {INTERPOLATED}",
+    **dict.fromkeys(("round", "floor", "ceil", "trunc"), _ROUNDED),
     **dict.fromkeys(("item", "float()", "int()", "tolist", "numpy", _REBUILT), _TENSOR),
 }
 
 
+_OWN = (
+    "Look at the backward of {0}: it must multiply by the gradient that comes in, and by every factor of its forward, "
+    "the 1/n of a mean say; torch.autograd.gradcheck tells whether it does."
+)
 _COMPARING = dict.fromkeys(("gt", "lt", "ge", "le", "eq", "ne"), "a comparison")
 
 
@@ -73,8 +79,17 @@ class Cuts:
         """What to do about it, where that is known; else ""."""
         if self.constant:
             return f"Call {self.constant} with create_graph=True."
+        if self.own:
+            return _OWN.format(" and ".join(self.own))
         rebuilt = [name for name in self.operations if _CURES.get(name) == _TENSOR]
-        return _TENSOR if rebuilt and not self.own else ""
+        return _TENSOR if rebuilt else ""
+
+    @property
+    def holds(self) -> bool:
+        """Whether all there is are values that are held, which a factor or a target may be on purpose."""
+        held = (DETACHED, "detach", ".data")
+        named = all(name in held or _CURES.get(name) == _TENSOR for name in self.operations)
+        return bool(self.operations) and named and not (self.own or self.constant)
 
     @property
     def sentence(self) -> str:
@@ -215,9 +230,11 @@ class _Cuts(Watching):
     @property
     def named(self) -> list[str]:
         """What cuts, as it is written: torch detaches for what makes numbers of tensors, too."""
-        taken = zip(self._taken, self._by_name.of_parameters, strict=True)
+        taken = list(zip(self._taken, self._by_name.of_parameters, strict=True))
         written = [name for (name, _), of_parameters in taken if of_parameters and _CURES.get(name) == _TENSOR]
-        if written:
+        by_name = any(name == "detach" and follows for (name, _), follows in taken)
+        # What the forward of a function of somebody's own keeps is detached too, by torch.
+        if written or (self.own and not by_name):
             return [*written, *(name for name in self.operations if name != DETACHED)]
         without = any(name == _NO_GRAD for name, _ in self._taken) and not self.own
         return [*self.operations, *[DETACHED] * without]

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from gradwidgets.core.losses.loss_function import LossFunction
+from gradwidgets.core.operations.remedies import ANGLE, SHARES, TURNS
 from gradwidgets.core.operations.watching import Watching
 
 _BESIDE = 1e-3  # of the view: how far away on both sides
@@ -43,6 +44,12 @@ def zero_of(function: LossFunction, point: Tensor) -> str:
     return "sign" if watch.signs else "root" if watch.roots else ""
 
 
+def turning(function: LossFunction, point: Tensor) -> str:
+    """What to do about a divisor that goes through 0 at a point, (P,)."""
+    seen = _watched(function, point).of_quotients
+    return ANGLE if "atan" in seen else SHARES if {"scores", "labels"} <= seen else TURNS
+
+
 def _through_zero(left: Tensor, here: Tensor, right: Tensor) -> Tensor:
     near = here.abs() < 0.1 * torch.minimum(left.abs(), right.abs())
     return near & (left * right < 0) & (left.abs() < _ALIKE * right.abs()) & (right.abs() < _ALIKE * left.abs())
@@ -50,11 +57,20 @@ def _through_zero(left: Tensor, here: Tensor, right: Tensor) -> Tensor:
 
 @dataclass(eq=False)
 class _Seen:
-    """What is divided by on the way forward, and whether signs and roots of 0 are in it."""
+    """What is divided by on the way forward, and whether signs and roots of 0 are in it.
+
+    Attributes:
+        divisors: All of them, in order.
+        signs: Whether one is made of a sign of 0.
+        roots: Whether one is made of a root of 0.
+        of_quotients: "atan" if it is taken of a quotient; of divisors that are sums "scores", if what a sum is taken of
+            is below 0 in part, "labels", if it is data of 0 and 1.
+    """
 
     divisors: list[Tensor] = field(default_factory=list)
     signs: bool = False
     roots: bool = False
+    of_quotients: set[str] = field(default_factory=set)
 
 
 def _watched(function: LossFunction, point: Tensor) -> _Seen:
@@ -72,6 +88,8 @@ class _Divisors(Watching):
     def __init__(self) -> None:
         super().__init__()
         self.seen = _Seen()
+        self._quotients: set[int] = set()  # where they lie
+        self._sums: dict[int, set[str]] = {}  # where sums lie → what they are taken of
         self._made_of: dict[int, set[str]] = {}  # where what is 0 lies → the roots and signs that have made it
 
     def run(self, name: str, func, args: tuple, kwargs: dict) -> object:
@@ -91,6 +109,7 @@ class _Divisors(Watching):
         self.seen.roots |= "root" in made_of
 
     def _follow(self, name: str, args: tuple, result: Tensor) -> None:
+        self._follow_quotients(name, [part for part in args if isinstance(part, Tensor)], result)
         if not result.is_floating_point() or not bool((result == 0).any()):
             return
         given = [part for part in args if isinstance(part, Tensor)]
@@ -98,8 +117,27 @@ class _Divisors(Watching):
         made_of |= {"sign"} if name in ("sign", "sgn") else {"root"} if _is_root(name, args) else set()
         self._made_of.setdefault(result.data_ptr(), set()).update(made_of)
 
+    def _follow_quotients(self, name: str, given: list[Tensor], result: Tensor) -> None:
+        if name == "div":
+            self._quotients.add(result.data_ptr())
+            self.seen.of_quotients |= self._sums.get(given[-1].data_ptr(), set())
+        elif name == "atan" and given[0].data_ptr() in self._quotients:
+            self.seen.of_quotients.add("atan")
+        elif name == "sum" and given[0].numel() > 1:
+            self._sums[result.data_ptr()] = _kind_of(given[0])
+        elif name in ("add", "mul"):
+            kinds = [self._sums.get(one.data_ptr(), set()) for one in given]
+            if any(kinds):
+                self._sums[result.data_ptr()] = set().union(*kinds)
+
     def back(self, value: Tensor, leaves: list[Tensor]) -> None:
         """Nothing: the way forward has them all."""
+
+
+def _kind_of(summed: Tensor) -> set[str]:
+    if summed.requires_grad:
+        return {"scores"} if bool((summed < 0).any()) else set()
+    return {"labels"} if bool(((summed == 0) | (summed == 1)).all()) else set()
 
 
 def _is_root(name: str, args: tuple) -> bool:

@@ -13,6 +13,7 @@ from gradwidgets.core.operations.watching import Watching
 _BESIDE = 1e-7  # of the view's width: how far away on both sides
 _TIMES = 1e3  # so many times as far as its input a result moves that jumps
 _LEAST = 1e-4  # of its size: less is no jump
+_CHOOSING = frozenset(("index", "masked_select", "nonzero"))  # as many as a mask has
 _COMPARISONS = frozenset(("gt", "lt", "ge", "le", "eq", "ne"))
 _MEET = "Make the pieces meet: look at the constant that joins them, and at the place where they are joined."
 _SOFT = "Take what has a slope in its place: a sigmoid of the distance to the limit, or relu of it."
@@ -59,6 +60,11 @@ _KNOWN = {
     "comparison": ("a comparison changes its answer there", _SOFT),
     "round": ("{0} goes to the next whole number there", _STRAIGHT),
     "choice": ("{0} chooses another one there", "Take a soft choice: softmax weights, logsumexp, a sum over all."),
+    "mask": (
+        "a comparison takes another number of items there",
+        "Weigh them softly in place of that, by a sigmoid of the distance to the limit; or take a fixed number of them "
+        "(topk), or divide by a fixed count.",
+    ),
     "if": ("an if of Python's takes another branch there, and the two do not meet", _MEET),
 }
 _ALIKE = {
@@ -121,8 +127,11 @@ def _first(below: list[_Result], above: list[_Result]) -> Jumping | None:
     """The first operation whose result moves though what it is given does not."""
     compared = ""
     for one, other in zip_longest(below, above):
-        if one is None or other is None or one.name != other.name or one.made.shape != other.made.shape:
+        if one is None or other is None or one.name != other.name:
             return _of("if", "if")
+        if one.made.shape != other.made.shape:
+            chosen = compared and one.name in _CHOOSING
+            return _of("mask", one.name) if chosen else _of("if", "if")
         if one.made.dtype == torch.bool:
             compared = compared or (one.name if not torch.equal(one.made, other.made) else "")
         elif one.name == "where" and compared and _moves(one, other):

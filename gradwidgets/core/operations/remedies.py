@@ -16,6 +16,7 @@ ACTIONS = {
         f"The matrix is singular there, where its determinant is 0: {_POSITIVE}, and take twice the sum of the "
         "logarithms of L's diagonal."
     ),
+    "log1p": "Clamp its input a little above −1: there it is infinite, and below it log1p is not defined.",
     "log": "Clamp its input away from zero, or use log1p, logsigmoid or log_softmax.",
     "binary_cross_entropy": (
         "It takes the logarithm of what it is given: make that of logits, F.binary_cross_entropy_with_logits, which "
@@ -110,6 +111,14 @@ EVERYWHERE = (
 TURNS = (
     "The divisor changes its sign there, and an eps only moves the pole: keep it on one side (softplus, abs() + eps, a "
     "square). Should it be able to be 0 at all?"
+)
+ANGLE = (
+    "atan of a quotient knows no angle where its divisor is 0, and gives the wrong one where that is below 0: take "
+    "torch.atan2(y, x) in place of atan(y / x)."
+)
+SHARES = (
+    "What the divisor sums up is below 0 in part, and the labels beside it are 0 and 1: if these are logits, give it "
+    "their shares, sigmoid(x), whose sum is never below 0."
 )
 
 SIGNED = (

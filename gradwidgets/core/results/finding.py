@@ -8,6 +8,7 @@ from gradwidgets.core.results.result import Result
 
 Severity = Literal["ok", "info", "warning", "error"]
 SEVERITIES: tuple[Severity, ...] = ("ok", "info", "warning", "error")
+NAMES: set[str] = set()  # of findings on models and trainings, as their checks give them
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -102,6 +102,15 @@ class Undisturbed:
         if self._still < _ENOUGH:
             self._still = 0 if self._open.renew() else self._still + 1
 
+    def reseed(self) -> None:
+        """Begin the random numbers anew, within a block, and nothing else."""
+        _seed(self.seed)
+
+    @property
+    def held(self) -> tuple[str, ...]:
+        """What the function holds and some call has changed, in words."""
+        return tuple(words for words in self._restored if words not in NAMES)
+
     @property
     def certificate(self) -> Certificate | None:
         """The proof that everything is as before each block; None before the first."""

@@ -51,6 +51,10 @@ class Comparison(Result):
     ratio_low: float = math.nan
     ratio_high: float = math.nan
 
+    def __str__(self) -> str:
+        """The differences, one in a line."""
+        return "\n".join([f"{self.names[0]} beside {self.names[1]}:", *(f"  {one}" for one in self.sentences)])
+
 
 @at_home
 def compare_surfaces(

@@ -83,6 +83,10 @@ class GradientCheck(Result):
             said += f" (the loss is slow: checked at {grid} points, each for the cells around it)"
         return said
 
+    def __str__(self) -> str:
+        """What came out, in a sentence."""
+        return self.sentence
+
 
 @at_home
 def check_gradient(grid: SurfaceGrid) -> GradientCheck:
@@ -95,8 +99,12 @@ def check_gradient(grid: SurfaceGrid) -> GradientCheck:
         The comparison. A loss that must be called point by point is compared at 441 points at most, spread evenly.
 
     Raises:
+        TypeError: `grid` is no surface.
         ValueError: The grid does not know which loss it was sampled from.
     """
+    if not isinstance(grid, SurfaceGrid):
+        got = f"{type(grid).__name__} {grid!r:.60}"
+        raise TypeError(f"check_gradient takes a surface, check_gradient(sample_surface(loss, axes)); got {got}")
     return finish(checking_gradient(grid))
 
 

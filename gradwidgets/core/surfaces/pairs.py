@@ -61,12 +61,15 @@ class PairsReport(Result):
     def __str__(self) -> str:
         """The worst pairs with their verdicts, and how to open one."""
         lines = [f"{self.name} over {len(self.pairs)} pairs: {'ok' if self.ok else 'not ok'}; the worst:"]
+        told: list[str] = []  # a cure of several pairs is said once
         for k, pair in enumerate(self.worst):
             held = {name: value for name, value in pair.fixed.items() if isinstance(value, float)}
             beside = ", ".join(f"{name} {number(value)}" for name, value in held.items())
             lines.append(f"  {' and '.join(pair.axes)}{f', with {beside}' if beside else ''}")
             for one in pair.findings:
                 lines.append(f"    {one.severity:7} {one.name}: {one.message}")
+                lines += [f"            {one.action}"] if one.action and one.action not in told else []
+                told.append(one.action)
             lines.append(f"    open it: pair = report.pairs[{k}]; SurfaceExplorer(loss, pair.axes, fixed=pair.fixed)")
         return "\n".join(lines)
 

@@ -24,7 +24,7 @@ LOSSES = {
     "a pole": (lambda a, b: 1 / (a - 0.123).abs() + b**2, BOTH, True),
     "a root": (lambda a, b: torch.sqrt((a - 0.31) ** 2 + (b + 0.27) ** 2), BOTH, True),
     "half undefined": (lambda a, b: -torch.log(a + 0.2) + b**2, BOTH, True),
-    "cut": (lambda a, b: (a - 0.3) * (a - 0.3).detach() + b**2, BOTH, True),
+    "cut": (lambda a, b: (a - 0.9) ** 2 + 3 * (a.detach() + 0.9) ** 2 + b**2, BOTH, True),
     "a saddle": (lambda a, b: a * b, BOTH, True),
     "probabilities": (lambda a, b: -torch.log(a + 1e-8) - torch.log(1 - b + 1e-8), UNIT, False),
 }  # fmt: skip

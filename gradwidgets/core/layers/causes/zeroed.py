@@ -10,6 +10,7 @@ from torch.overrides import TorchFunctionMode
 from gradwidgets.core.layers.causes.following import place_of_call
 from gradwidgets.core.layers.passes.passes import FlowError, Subject
 from gradwidgets.core.results.result import Result
+from gradwidgets.core.results.wording import number
 
 _DROPOUTS = ("dropout", "dropout1d", "dropout2d", "dropout3d", "alpha_dropout", "feature_alpha_dropout", "dropout_")
 _PRODUCTS = ("mul", "mul_", "multiply", "multiply_", "__mul__", "__rmul__", "__imul__")
@@ -133,9 +134,23 @@ def _fill(name: str, args: tuple, kwargs: dict) -> tuple[bool, str, str] | None:
     return value == 0 and bool(mask.all()), "the mask is True everywhere, and fills in 0", _LOOK
 
 
+def _exponential(name: str, args: tuple, kwargs: dict) -> tuple[bool, str, str] | None:
+    one = args[0]
+    if not (isinstance(one, Tensor) and one.requires_grad and one.numel()):
+        return None
+    kind = str(one.dtype).removeprefix("torch.")
+    most = number(float(one.detach().amax()), 3)
+    return not bool(one.detach().exp().any()), f"it underflows {kind}, its exponents being {most} and less", _WIDER
+
+
 _NOTHING = "Nothing, if it is meant to count 0 now."
 _LOOK = "Look at how that is made: a mask the wrong way round, a buffer that is never filled, a weight that stays at 0."
+_WIDER = (
+    "Let the exponents be of a size of 1: a wider kernel, distances divided by their mean or by the number of "
+    "features, or a softmax of the exponents, which keeps the nearest."
+)
 _WAYS = {
+    "exp": _exponential,
     **dict.fromkeys(_DROPOUTS, _dropout),
     **dict.fromkeys(_PRODUCTS, _product),
     **dict.fromkeys(_FILLS, _fill),

@@ -12,7 +12,7 @@ from gradwidgets.core.layers.passes.activation_units import has_units, is_activa
 from gradwidgets.core.layers.passes.stats import LayerFlow
 from gradwidgets.core.layers.verdicts.units import AT_OUTPUT
 from gradwidgets.core.results.allowed import choose
-from gradwidgets.core.results.finding import Finding
+from gradwidgets.core.results.finding import NAMES, Finding
 from gradwidgets.core.results.wording import percent
 from gradwidgets.core.subject.copied.clone import Clone
 from gradwidgets.core.subject.home import at_home
@@ -143,8 +143,21 @@ def fixes_for(finding: Finding | str, flow: LayerFlow | None = None) -> list[str
         finding: A finding, or its name.
         flow: Where it was found, by which some are told: a random draw where all weights are 0, the removal of an
             activation at the output that is dead.
+
+    Raises:
+        TypeError: It is neither, a list of findings say.
+        ValueError: No finding is called so.
     """
-    if not isinstance(finding, Finding):
+    if not isinstance(finding, (Finding, str)):
+        some = ": one at a time, as in [fixes_for(one, flow) for one in diagnose(flow)]"
+        hint = some if isinstance(finding, (list, tuple)) else ""
+        raise TypeError(f"finding must be a Finding or its name; got {type(finding).__name__}{hint}")
+    if isinstance(finding, str):
+        if finding not in NAMES:
+            answered = ", ".join(
+                repr(one) for one in dict.fromkeys(one for fix in FIXES.values() for one in fix.answers)
+            )
+            raise ValueError(f"no finding is called {finding!r}: there are fixes for {answered}")
         return [key for key, fix in FIXES.items() if finding in fix.answers]
     within = _WITHIN if finding.evidence.get(AT_OUTPUT) else ()
     return [

@@ -31,7 +31,8 @@ class RankedFix(Result):
         changed: The share of the weights that the fix gives other numbers; 0 for one that leaves them, NaN where that
             is not known.
         diverged: How many seeds led to a loss that is not finite.
-        helps: Whether its worst seed ends below the network's best without it, by 1 % of that or more.
+        helps: Whether its worst seed ends below the network's best without it, by 1 % of that or more; where that
+            diverges, below the loss that it begins with.
         note: What is to be known: that it changed nothing, say.
     """
 

@@ -238,6 +238,7 @@ def _ratio(loss: float, begin: float) -> float:
 
 
 def _helps(one: RankedFix, baseline: RankedFix) -> bool:
-    if math.isinf(baseline.low):
-        return math.isfinite(one.high)
+    if math.isinf(baseline.low):  # that it does not diverge is no help where it gets nowhere
+        begin = float(one.losses[:, 0].median())
+        return begin - one.high > _LEAST * abs(begin)
     return baseline.low - one.high > _LEAST * abs(baseline.low)

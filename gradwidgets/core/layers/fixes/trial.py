@@ -19,12 +19,14 @@ from gradwidgets.core.results.allowed import choose
 from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.results.result import Result
 from gradwidgets.core.results.slices import Slices, finish, part_of
-from gradwidgets.core.results.wording import counted, number
+from gradwidgets.core.results.wording import counted, number, table
 from gradwidgets.core.subject.held.certificate import Certificate
 from gradwidgets.core.subject.held.held import Held
 from gradwidgets.core.subject.home import at_home
 from gradwidgets.core.subject.undisturbed import models_in
 from gradwidgets.core.subject.untouched import Untouched
+
+_HEAD = ("", "loss at first", "after", "gradient at first", "after", "verdict")  # of a table
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -78,6 +80,17 @@ class Trial(Result):
             told = [number(ratio, 3) for ratio in ratios]
             parts.append(f"weight gradient, first / last layer: {told[0]} with it, {told[1]} without")
         return "; ".join(parts) + "."
+
+    def __str__(self) -> str:
+        """The trial in words, a table with a line for each of the two, and what is to be known."""
+        ways = (
+            ("without it", self.losses_before, self.norms_before, self.findings_before),
+            ("with it", self.losses_after, self.norms_after, self.findings_after),
+        )
+        lines = table([_HEAD, *(_row(*way) for way in ways)])
+        given = ", ".join(f"{key}={value!r}" for key, value in self.options.items())
+        head = f"{FIXES[self.fix].title}{f' ({given})' if given else ''}, at a learning rate of {number(self.lr, 3)}"
+        return "\n".join([f"{head}: {self.sentence}", "", *lines, *([self.note] if self.note else [])])
 
     def to_frame(self):
         """One row a step: the losses and the norms of the gradients.
@@ -231,6 +244,13 @@ def notes_of(subject: Subject) -> Iterator[str]:
         yield f"{hooks} {were} left out, so that steps that nobody took are neither logged nor changed"
     if models := [] if isinstance(subject.loss_fn, nn.Module) else models_in(subject.loss_fn):
         yield f"loss_fn holds {counted(len(models), 'model')}, which no step changes"
+
+
+def _row(name: str, losses: Tensor, norms: Tensor, findings: list[Finding]) -> tuple[str, ...]:
+    """A network as texts below `_HEAD`."""
+    ends = [number(float(some[place]), 3) for some in (losses, norms) for place in (0, -1)]
+    said = ", ".join(dict.fromkeys(f"{one.name} ({one.severity})" for one in findings if one.severity != "info"))
+    return name, *ends, said
 
 
 def _way(losses: Tensor) -> str:

@@ -51,4 +51,4 @@ def _worst(found: list[tuple[float, list[str], list[float]]]) -> list[Finding]:
     if len(hit) > 1:
         message += f"; so it is at {len(hit)} places"
     evidence = {"layer": names[0], "layers": names, "p": shares, "left": left, "threshold": _LEFT}
-    return [Finding(DROPOUT, "warning" if left < _FEWER else "info", message, evidence, action=_ACTION)]
+    return [Finding(DROPOUT, "warning" if left <= _FEWER * (1 + 1e-6) else "info", message, evidence, action=_ACTION)]

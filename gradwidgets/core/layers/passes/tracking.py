@@ -144,9 +144,17 @@ class Tracked:
         shapes = (tuple(getattr(n, "_saved_self_sym_sizes", ())) for n in nodes if not getattr(n, "_saved_dim", 0))
         return [one for one in shapes if one]
 
+    def of_model(self) -> list[Node]:
+        """The operations of the model outside of layers."""
+        return [n for n, v in self._vertex.items() if self._call[v] is not None and not self._leaf[v]]
+
     def of_loss(self) -> list[Node]:
         """The operations of the loss itself."""
         return [n for n, v in self._vertex.items() if self._call[v] is None]
+
+    def nodes(self) -> list[Node]:
+        """All operations."""
+        return list(self._vertex)
 
     def is_half(self) -> bool:
         """Whether something is computed in half precision, whose smallest number is 6e−8."""

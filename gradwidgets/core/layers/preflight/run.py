@@ -48,7 +48,7 @@ def preflight(model: nn.Module, inputs: object, targets: object, loss_fn: Callab
         "batch_of_one", "empty_batch", "constant_inputs", "tokens", "broadcast", "not_logits", "not_log_probabilities",
         "not_probabilities", "labels", "target_range", "out_of_reach", "ctc", "constant_loss", "flat_loss", "loss_met",
         "detached_loss", "swapped", "term_without_gradient", "self_similarity", "first_loss", "summed_loss",
-        "padded_targets", "moving_target",
+        "padded_targets", "moving_target", "variance", "dropout last",
         "no_gradient" (there is nothing to train), "backward_in_loss" (or in the model's own forward), "torch_warning"
         and "raised" (by the model or the loss, where none of the others explains it).
 
@@ -168,6 +168,8 @@ class Look(Glance):
         Raises:
             FlowError: Something on the way raised; it says where, or that the loss has gone back already.
         """
+        if self._told is not None:
+            self._told.watch()
         try:
             return call()
         except FlowError as error:

@@ -2,8 +2,10 @@
 
 from dataclasses import replace
 
+from gradwidgets.core.layers.causes.stay_alike import MODULES
 from gradwidgets.core.layers.passes.stats import LayerFlow, LayerStats
 from gradwidgets.core.layers.preflight.losses.first import follows
+from gradwidgets.core.layers.scores.hidden_softmaxes import HIDDEN
 from gradwidgets.core.layers.verdicts.attention import even
 from gradwidgets.core.layers.verdicts.before import BEFORE, OPERATIONS
 from gradwidgets.core.layers.verdicts.draws import drawn
@@ -18,7 +20,9 @@ from gradwidgets.core.layers.verdicts.way.depth import change, cliff, exploding,
 from gradwidgets.core.layers.verdicts.way.reach import no_gradient
 from gradwidgets.core.layers.verdicts.way.untrained_parts import frozen, padding, unlisted
 from gradwidgets.core.layers.verdicts.way.walk import FADE
-from gradwidgets.core.results.finding import Finding, worst_first
+from gradwidgets.core.layers.weights.between_passes import ANEW
+from gradwidgets.core.layers.weights.clipped_weights import CLIPPED
+from gradwidgets.core.results.finding import NAMES, Finding, worst_first
 from gradwidgets.core.results.wording import number
 from gradwidgets.core.subject.home import at_home
 
@@ -187,7 +191,7 @@ CHECKS: dict[str, Check] = {
         "every layer gets a gradient of a fitting size", "", lambda judged: [] if _sick(judged) else [_healthy(judged)]
     ),
 }
-
+NAMES.update(CHECKS)
 
 # What need not be said beside a finding, since it follows from it.
 _EXPLAINS = {
@@ -195,6 +199,7 @@ _EXPLAINS = {
     "flat_loss": ("no_gradient", "vanishing", "cliff", "same output"),
     "constant_loss": ("no_gradient", "vanishing", "cliff"),
     "no_gradient": ("detached_loss",),
+    "variance": ("cliff",),
     "softmax axis": ("targets seen",),
     "half overflow": ("no_gradient", "same output", "half underflow"),
 }
@@ -257,10 +262,19 @@ def _found(judged: Judged) -> list[Finding]:
     found = [one for name, check in CHECKS.items() if name != "healthy" for one in check.find(judged)]
     if any(one.name == "empty_batch" for one in found):  # of no sample, nothing else is to be said
         return [one for one in found if one.name in ("empty_batch", "non_finite_weights")]
-    found = _without_consequences(found, judged)
+    found = [_because(one, judged) for one in _without_consequences(found, judged)]
     if all(one.severity in ("ok", "info") for one in found):
         found.append(_healthy(judged))
     return found
+
+
+def _because(one: Finding, judged: Judged) -> Finding:
+    """A gradient that fades, with what makes it so where that was seen: softmaxes as activations, clipped weights."""
+    why = [each for each in judged.flow.operations if each.name in (HIDDEN, CLIPPED)]
+    why = [each for each in why if each.name == HIDDEN or one.name == "vanishing"]
+    if one.name not in ("vanishing", "same output") or not why:
+        return one
+    return replace(one, message="; ".join([one.message, *(each.message for each in why)]), action=why[0].action)
 
 
 def _without_consequences(found: list[Finding], judged: Judged) -> list[Finding]:
@@ -271,11 +285,33 @@ def _without_consequences(found: list[Finding], judged: Judged) -> list[Finding]
     gone = {name for cause, those in _EXPLAINS.items() if cause in names for name in those}
     if "softmax axis" in names:  # where the shares are summed along that very axis, no gradient comes to their scores
         found = [one for one in found if not (one.name == "cliff" and "softmax" in str(one.evidence["at"]))]
+    found = _beside_anew(_beside_copies(found, judged))
     gone |= {"term_without_gradient"} if judged.flow.stops else set()  # it is said where nothing comes back
     same = judged.flow.same
     if same is not None and not same.is_padding and _has_cause(found):
         gone.add("same output")
     return [one for one in found if one.name not in gone]
+
+
+def _beside_anew(found: list[Finding]) -> list[Finding]:
+    """Without that no gradient comes to parameters of which it is said that others stand in their place."""
+    anew = {one.evidence["layer"] for one in found if one.name == ANEW}
+    return [one for one in found if not (anew and one.name == "no_gradient" and set(one.evidence["layers"]) <= anew)]
+
+
+def _beside_copies(found: list[Finding], judged: Judged) -> list[Finding]:
+    """Without what follows from modules that are copies: what weighs them gets no gradient, as they are one."""
+    copies = [one for one in found if one.name == MODULES]
+    if not copies:
+        return found
+    by_softmax = [one for one in found if one.name == "cliff" and "softmax" in str(one.evidence["at"])]
+    if copies[0].severity == "info":
+        return [one for one in found if one not in (by_softmax or copies)]
+    begun = {layer.name for _, layer in judged.trained if layer.weight_norm == 0}
+    gates = [
+        one for one in found if one.name in ("no_gradient", "units alike") and set(one.evidence["layers"]) <= begun
+    ]
+    return [one for one in found if one not in (*by_softmax, *gates)]
 
 
 def _has_cause(found: list[Finding]) -> bool:

@@ -45,6 +45,7 @@ from gradwidgets.core.monitor.verdicts.steps.record_sums import (
     thrown_away,
 )
 from gradwidgets.core.monitor.verdicts.steps.record_wild import beyond_rule, thrown_far
+from gradwidgets.core.results.finding import NAMES
 
 RECORD_CHECKS: dict[str, Check] = {
     # Causes first: of two that are as grave, what comes first is told first.
@@ -348,6 +349,7 @@ RECORD_CHECKS: dict[str, Check] = {
         single,
     ),
 }
+NAMES.update(RECORD_CHECKS)
 
 # What need not be said beside a finding, since it follows from it.
 EXPLAINS = {

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
+from gradwidgets.core.losses.loss_data import data_tensors
 from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.surfaces.patterns.look import Look
 from gradwidgets.core.surfaces.patterns.pairing import OF_PAIRS, Pairing, Pairs, broadcast_shape, meant_alike
@@ -71,7 +72,7 @@ def broadcast(look: Look) -> Finding | None:
     call = next((one for one in calls.found if meant_alike(*one.shapes)), None)
     if call is not None:
         return _of_loss(call)
-    return _by_hand(pairing.found[0]) if pairing.found else None
+    return _by_hand(look, pairing.found[0]) if pairing.found else None
 
 
 def _of_loss(call: _Call) -> Finding:
@@ -86,23 +87,33 @@ def _of_loss(call: _Call) -> Finding:
     )
 
 
-def _by_hand(pairs: Pairs) -> Finding:
+def _by_hand(look: Look, pairs: Pairs) -> Finding:
     x, y = (tuple(shape) for shape in pairs.shapes)
-    result = tuple(broadcast_shape(x, y))
+    result, names = tuple(broadcast_shape(x, y)), [_name_of(look, one) for one in pairs.given]
+    of = " and ".join(f"{shape} ({name})" if name else f"{shape}" for shape, name in zip((x, y), names, strict=True))
+    lost = ": that is the product of two means, and which belongs to which is lost" * pairs.of_factors
     return Finding(
         "broadcast",
         "error",
-        f"a {pairs.what} of shapes {x} and {y} broadcasts to {result}: every number meets every other, and the mean or "
-        "sum is taken of all pairs",
+        f"a {pairs.what} of shapes {of} broadcasts to {result}: every number meets every other, and the mean or "
+        f"sum is taken of all pairs{lost}",
         {"input": list(x), "target": list(y), "result": list(result)},
-        action=_cure(x, y, ("the first", "the second")),
+        action=_cure(x, y, (names[0] or "the first", names[1] or "the second")),
     )
+
+
+def _name_of(look: Look, tensor: Tensor) -> str:
+    """What the data are called that a tensor is; "" where it is none of them."""
+    for name, one in data_tensors(look.own):
+        if one.shape == tensor.shape and bool((one.to(tensor.dtype) == tensor).all()):
+            return name
+    return ""
 
 
 def _cure(x: tuple[int, ...], y: tuple[int, ...], names: tuple[str, str]) -> str:
     longer, shorter = names if len(x) > len(y) else names[::-1]
     sizes = x if len(x) > len(y) else y
     at = -1 if sizes[-1] == 1 else sizes.index(1)
-    if " " in longer:
+    if " " in longer or " " in shorter:
         return f"Give both the same shape: squeeze({at}) {longer}, or unsqueeze({at}) {shorter}."
     return f"Give both the same shape: {longer}.squeeze({at}), or {shorter}.unsqueeze({at})."

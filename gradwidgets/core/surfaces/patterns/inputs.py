@@ -1,4 +1,4 @@
-"""Operations that are given what they do not take: shares for their logarithms, shares for logits."""
+"""Operations that are given what they do not take: shares for logarithms or logits, shares of the samples."""
 
 from dataclasses import dataclass
 
@@ -8,6 +8,8 @@ from torch.overrides import TorchFunctionMode
 
 from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.results.wording import number
+from gradwidgets.core.surfaces.patterns.data.one_item import one_item
+from gradwidgets.core.surfaces.patterns.data.taken_for_places import whole_numbers
 from gradwidgets.core.surfaces.patterns.look import Look
 from gradwidgets.core.surfaces.patterns.targets import wrong_target
 
@@ -17,7 +19,12 @@ _KEEPS = frozenset(("unsqueeze", "squeeze", "getitem", "reshape", "view", "flatt
 _OF_LOGS = frozenset(("kl_div", "nll_loss"))
 _SOFTMAXES = frozenset(("softmax", "log_softmax", "cross_entropy"))
 _SIGMOIDS = frozenset(("sigmoid", "logsigmoid", "binary_cross_entropy_with_logits"))
+_MAKES_SHARES = ("softmax", "log_softmax")
+_OF_SHARES = frozenset(("nll_loss", "kl_div", "gather", "getitem"))  # which take one of each sample's
+_CLASSES = "Take the {0} along the classes, dim={1}: each sample's shares must sum up to 1."
 _LOGS = "Give it logarithms: log_softmax(…) in place of softmax(…), or log() of the shares."
+_RATES = frozenset(("exp", "softplus"))
+_RATE = "Take log_input=False, or give it the logarithm of the rate, without {0} before it."
 _LOGITS = "Give it the logits: leave out the {0} before it."
 
 
@@ -27,15 +34,18 @@ class _Given:
 
     Attributes:
         operation: torch's name for it.
-        of: "logs" where it takes logarithms; else which operation was there before: "softmax" or "sigmoid".
+        of: "logs" where it takes logarithms, "samples" where shares sum up to 1 over the samples; else which operation
+            was there before: "softmax" or "sigmoid".
         shares: Whether what it was given are shares, that sum up to 1.
         largest: The largest number of it.
+        made: What has made it, of "samples".
     """
 
     operation: str
     of: str
     shares: bool
     largest: float
+    made: str = ""
 
 
 class _Inputs(TorchFunctionMode):
@@ -65,22 +75,53 @@ class _Inputs(TorchFunctionMode):
             return
         made, axis = self._made.get(id(given), ("", 0))
         shares, largest = _is_shares(given, _classes(name, given)), float(given.detach().max())
-        if name in _OF_LOGS and (shares or (name == "kl_div" and largest > _SUM and not kwargs.get("log_target"))):
+        if name in _OF_SHARES and made in _MAKES_SHARES and _is_over_samples(name, given, axis, args[1:], kwargs):
+            self.found.append(_Given(name, "samples", False, 0.0, made))
+        elif name in _OF_LOGS and (shares or (name == "kl_div" and largest > _SUM and not kwargs.get("log_target"))):
             self.found.append(_Given(name, "logs", shares, largest))
         elif (name in _SOFTMAXES and made == "softmax" and axis == _axis(name, given, kwargs, args[1:])) or (
             name == "cross_entropy" and shares
         ):
             self.found.append(_Given(name, "softmax", shares, largest))
+        elif name == "poisson_nll_loss" and made in _RATES and kwargs.get("log_input", (*args[2:3], True)[0]):
+            self.found.append(_Given(name, "rates", False, largest, made))
         elif name in _SIGMOIDS and made == "sigmoid":
             self.found.append(_Given(name, "sigmoid", False, largest))
 
     def _remember(self, name: str, args: tuple, kwargs: dict, given: Tensor, result: Tensor) -> None:
-        if name == "softmax":
+        if name in _MAKES_SHARES:
             self._made[id(result)] = name, _axis(name, given, kwargs, args[1:])
-        elif name == "sigmoid":
+        elif name == "sigmoid" or name in _RATES:
             self._made[id(result)] = name, 0
-        elif name in _KEEPS and id(given) in self._made and _same_behind(given, result):
+        elif (name == "log" and id(given) in self._made) or (
+            name in _KEEPS and id(given) in self._made and _same_behind(given, result)
+        ):
             self._made[id(result)] = self._made[id(given)]
+
+
+def _is_over_samples(name: str, given: Tensor, axis: int | None, rest: tuple, kwargs: dict) -> bool:
+    """Whether shares, (B, C), sum up to 1 over B where one of C is taken of each sample, and not of its own place."""
+    if given.ndim != 2 or axis != -2:
+        return False
+    if name == "kl_div":
+        target = kwargs.get("target", rest[0] if rest else None)
+        return isinstance(target, Tensor) and given.shape == target.shape and _is_shares(target, -1)
+    if name == "getitem":
+        index = rest[0] if rest and isinstance(rest[0], tuple) else ()
+        places = [one for one in index if isinstance(one, Tensor) and one.ndim == 1 and not one.is_floating_point()]
+        return (
+            len(places) == 2 == len(index) and _is_count(places[0], len(given)) and not _is_count(places[1], len(given))
+        )
+    if name == "gather" and kwargs.get("dim", rest[0] if rest else None) not in (1, -1):
+        return False
+    labels = kwargs.get("index", rest[-1]) if name == "gather" else kwargs.get("target", rest[0] if rest else None)
+    # Of pairs, as of CLIP's, both ways are meant: each has its own place.
+    return isinstance(labels, Tensor) and labels.numel() == len(given) and not _is_count(labels.flatten(), len(given))
+
+
+def _is_count(places: Tensor, count: int) -> bool:
+    """Whether these are 0, 1, 2 … to so many."""
+    return len(places) == count and bool((places == torch.arange(count, device=places.device)).all())
 
 
 def _same_behind(given: Tensor, result: Tensor) -> bool:
@@ -126,7 +167,12 @@ def wrong_input(look: Look) -> Finding | None:
     always = [one for one in found[0] if all(any(_alike(one, other) for other in rest) for rest in found)]
     # The logarithm of a share is above 0 nowhere.
     always += [one for rest in found for one in rest if one.of == "logs" and not one.shares]
-    return _found(always[0]) if always else wrong_target(look)
+    if always:
+        return _found(always[0])
+    return wrong_target(look) or whole_numbers(look) or one_item(look)
+
+
+_TAKES = {"getitem": "an index"}
 
 
 def _alike(one: _Given, other: _Given) -> bool:
@@ -138,6 +184,15 @@ def _found(given: _Given) -> Finding:
         what = "shares, which sum up to 1" if given.shares else f"numbers up to {number(given.largest)}"
         message = f"{given.operation} takes logarithms of shares, which are 0 or less, and is given {what}"
         action = _LOGS
+    elif given.of == "rates":
+        message = f"{given.operation} takes the rate's logarithm (log_input=True), and is given what {given.made} makes"
+        action = _RATE.format(given.made)
+    elif given.of == "samples":
+        message = (
+            f"the {given.made} goes along the samples, dim 0, and {_TAKES.get(given.operation, given.operation)} takes "
+            "one of the classes, along dim 1: what must sum up to 1 is each sample's, not each class's"
+        )
+        action = _CLASSES.format(given.made, 1)
     else:
         itself = "" if given.operation == given.of else f", and makes the {given.of} itself"
         message = f"{given.operation} takes logits{itself}, and is given the shares of a {given.of}: {given.of} twice"

@@ -18,6 +18,7 @@ from gradwidgets.core.surfaces.critical_points import CriticalPoint, finding_cri
 from gradwidgets.core.surfaces.patterns.ends.bottomless import Fall, fall_beyond
 from gradwidgets.core.surfaces.patterns.ends.descents import Descents, descending
 from gradwidgets.core.surfaces.patterns.ends.of_note import ENDS, places_of_note, target_point
+from gradwidgets.core.surfaces.patterns.ends.rings import without_tips
 from gradwidgets.core.surfaces.patterns.ends.target import Target, parts_of, target_mask
 from gradwidgets.core.surfaces.patterns.flat_axes import flat_axes
 from gradwidgets.core.surfaces.patterns.in_view import View, finite
@@ -115,6 +116,7 @@ class Look:
             usable = self.finite & ~flat if self.share(flat) > 0.01 else self.finite
             work = finding_critical_points(self.grid, self.function, usable, self.steep)
             found = yield from part_of(work, 0.7, 0.09)
+            found = yield from without_tips(self.view, found, self.steep)
             self.critical = yield from part_of(self._settled_kinks(found), 0.79, 0.005)
             self.__dict__.pop("lowest", None)
         yield from part_of(self._looking_at_places_of_note(), 0.795, 0.005)

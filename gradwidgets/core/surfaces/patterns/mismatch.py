@@ -8,12 +8,19 @@ from gradwidgets.core.losses.differences import MISMATCH, sharp
 from gradwidgets.core.operations.cuts import cuts_of
 from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.results.wording import percent, place
+from gradwidgets.core.surfaces.patterns.ends.along import arriving
 from gradwidgets.core.surfaces.patterns.exactly_there import wrong_exactly
 from gradwidgets.core.surfaces.patterns.look import Look
 
 MISMATCH_SHARE = 0.05
 _SMALL_SHARE = 0.004  # from here on, where it is seen what cuts the gradient there, and it is no small gap
 _LARGE_GAP = 0.02
+REACHED = 0.9  # of the descents along autograd's gradient, for a cut to be taken for one that is meant
+_ALL_OVER = 0.5  # of the view: a factor that is held is held all over
+ARRIVING = "arriving all the same"
+_AS_A_FACTOR = (
+    "A weight, a normaliser or a target that is held so teaches nothing itself: leave it as it is, if that is meant."
+)
 
 
 @dataclass(frozen=True)
@@ -54,19 +61,30 @@ def gradient_mismatch(look: Look) -> Finding | None:
     if found.share < MISMATCH_SHARE and not ((cuts.own or cuts.operations) and found.gap > _LARGE_GAP):
         return wrong_exactly(look)
     said = cuts.sentence or "something on the way is detached, rounded, or has a backward of its own"
+    evidence: dict[str, object] = {
+        "share": found.share,
+        "threshold": MISMATCH_SHARE,
+        "largest relative gap": found.gap,
+        "gap counted from": MISMATCH,
+    }
+    arrived = arriving(look) if cuts.holds and found.share >= _ALL_OVER else 0.0
+    if meant := arrived >= REACHED:
+        evidence[ARRIVING] = arrived
+        goal = "in the target" if look.given else "where the loss is lowest"
+        said += f"; steps along autograd's gradient end {goal} all the same, {percent(arrived)} of them"
     # Whoever cuts on purpose, straight through or to stop a gradient, has a loss that follows its input all the same.
     said += '; if this is meant, allow it: allow=["gradient_mismatch"]'
     return Finding(
         "gradient_mismatch",
-        "error",
+        "info" if meant else "error",
         f"autograd and central differences disagree in {percent(found.share)} of the view, most at "
         f"{place(look.names, found.point)}: {said}",
-        {
-            "share": found.share,
-            "threshold": MISMATCH_SHARE,
-            "largest relative gap": found.gap,
-            "gap counted from": MISMATCH,
-        },
+        evidence,
         found.point,
-        cuts.action,
+        _AS_A_FACTOR if meant else cuts.action,
     )
+
+
+def is_meant(finding: Finding | None) -> bool:
+    """Whether a finding is of a gradient that is cut and leads to the lowest loss all the same."""
+    return finding is not None and ARRIVING in finding.evidence

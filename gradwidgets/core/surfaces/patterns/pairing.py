@@ -17,7 +17,10 @@ _DIFFERENCES = frozenset(("sub", "rsub", "subtract"))
 _WEIGHTS = frozenset(("mul", "multiply", "rmul", "div", "divide", "true_divide", "truediv", "rdiv", "rtruediv"))
 _SUMS = frozenset(("add", "radd"))
 _SQUARES = frozenset(("pow", "square"))
+_CHOICES = frozenset(("where",))
 _REDUCING = frozenset(("mean", "sum", "nanmean", "nansum"))
+# What leaves a sum of products one: of factors that each run along an axis of their own.
+_LINEAR = _WEIGHTS | _SUMS | _DIFFERENCES | {"neg", "clone", "contiguous", "to", "float", "double", "half"}
 _LAYERS = frozenset(("linear", "bilinear", "matmul", "mm", "addmm", "bmm", "einsum"))  # whose input has to have one
 _LIKELIHOODS = frozenset(("log", "log1p", "log2", "logsigmoid", "softplus"))  # by hand, whose factor is the target
 _ON_PURPOSE = frozenset(("unsqueeze", "getitem", "reshape", "view", "expand", "repeat", "T", "t", "transpose", "cdist"))
@@ -50,10 +53,14 @@ class Pairs:
     Attributes:
         what: The operation, as a noun.
         shapes: Of what it was given.
+        given: What that was.
+        of_factors: Whether each pair is a product, so that the mean of all is the product of two means.
     """
 
     what: str
     shapes: tuple[torch.Size, torch.Size]
+    given: tuple[Tensor, Tensor] = ()
+    of_factors: bool = False
 
 
 class Pairing(TorchFunctionMode):
@@ -61,7 +68,8 @@ class Pairing(TorchFunctionMode):
 
     Asked for they are where a dimension was put in for them, or where something else goes over the pairs: a choice
     among them, a tensor of their own shape. Where data alone were made a column, and what they lead to is squared over
-    all pairs, they are not: the mean of that is one of means, for which nobody makes pairs.
+    all pairs, they are not: the mean of that is one of means, for which nobody makes pairs. No more are they where each
+    is a product, and nothing but a mean or a sum follows.
 
     Attributes:
         found: What was met, in order.
@@ -75,7 +83,7 @@ class Pairing(TorchFunctionMode):
         self._columns: set[int] = set()  # of these, data and what numbers make of them
         self._unsquared: dict[int, Pairs] = {}  # pairs of such a column
         self._squared: set[int] = set()  # the same, once squared: a kernel of them is meant, a mean is not
-        self._errors: set[int] = set()  # tensors of differences or of logarithms, one by one
+        self._errors: set[int] = set()  # tensors of differences of many, or of logarithms, one by one
         self._pairs: dict[int, Pairs] = {}
         self._rows: dict[int, Pairs] = {}  # pairs of which one dimension is reduced
 
@@ -112,6 +120,8 @@ class Pairing(TorchFunctionMode):
                 self.found.append(row)
         elif len(given) == 2:
             self._look_at(name, given, result)
+        elif name in _CHOICES and (pair := _unlike(given)):
+            self._look_at(name, pair, result)
         elif name in _LIKELIHOODS or (name not in _REDUCING and any(id(one) in self._errors for one in given)):
             self._errors.add(id(result))
 
@@ -129,10 +139,12 @@ class Pairing(TorchFunctionMode):
         if name not in _REDUCING:
             if id(met) in self._squared and name not in (*_WEIGHTS, "neg"):
                 return
+            if met.of_factors and name not in _LINEAR:
+                return
             if result.shape == whole:
                 self._pairs[id(result)] = met
         elif result.numel() == 1:
-            self.found.append(met)
+            self.found += [met] * (result.requires_grad or not met.of_factors)
         else:
             self._rows[id(result)] = met
 
@@ -141,18 +153,32 @@ class Pairing(TorchFunctionMode):
         alike = meant_alike(one.shape, other.shape)
         errors = [id(part) in self._errors for part in given]
         differ = name in _DIFFERENCES and one.requires_grad != other.requires_grad
-        if not alike and (differ or any(errors)):
+        # Of a grid's coordinates, less a parameter each, every one is to meet every other.
+        if not alike and ((differ and one.numel() > 1 < other.numel()) or any(errors)):
             self._errors.add(id(result))
         if not alike or one.data_ptr() == other.data_ptr():
             return
         put_in = [part for part in given if id(part) in self._put_in]
         if put_in:
             if differ and len(put_in) == 1 and id(put_in[0]) in self._columns:
-                self._unsquared[id(result)] = Pairs("difference", (one.shape, other.shape))
+                self._unsquared[id(result)] = _pairs_of("difference", one, other)
             return
         if differ:
-            self._pairs[id(result)] = Pairs("difference", (one.shape, other.shape))
-        elif name in _WEIGHTS and any(errors):
-            self._pairs[id(result)] = Pairs("product" if "mul" in name else "quotient", (one.shape, other.shape))
+            self._pairs[id(result)] = _pairs_of("difference", one, other)
+        elif name in _WEIGHTS:
+            what = "product" if "mul" in name else "quotient"
+            self._pairs[id(result)] = _pairs_of(what, one, other, of_factors=not any(errors))
+        elif name in _CHOICES:
+            self._pairs[id(result)] = _pairs_of("choice", one, other, of_factors=True)
         elif name in _SUMS and all(errors):
-            self._pairs[id(result)] = Pairs("sum", (one.shape, other.shape))
+            self._pairs[id(result)] = _pairs_of("sum", one, other)
+
+
+def _pairs_of(what: str, one: Tensor, other: Tensor, *, of_factors: bool = False) -> Pairs:
+    return Pairs(what, (one.shape, other.shape), (one.detach(), other.detach()), of_factors)
+
+
+def _unlike(given: list[Tensor]) -> list[Tensor]:
+    """Of several tensors two that are meant alike; none where there are none."""
+    pairs = ([one, other] for k, one in enumerate(given) for other in given[k + 1 :])
+    return next((pair for pair in pairs if meant_alike(pair[0].shape, pair[1].shape)), [])

@@ -1,7 +1,7 @@
 """The patterns by name, and the search for all of them."""
 
 import contextlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 import torch
@@ -14,7 +14,8 @@ from gradwidgets.core.results.wording import number, place
 from gradwidgets.core.subject.home import at_home
 from gradwidgets.core.surfaces.critical_points import CriticalPoint
 from gradwidgets.core.surfaces.patterns import broadcast, ground, inputs, jumps_and_cuts, mismatch
-from gradwidgets.core.surfaces.patterns.ends import minima, seams
+from gradwidgets.core.surfaces.patterns.data import called_again
+from gradwidgets.core.surfaces.patterns.ends import minima, seams, valley
 from gradwidgets.core.surfaces.patterns.ends.target import Target
 from gradwidgets.core.surfaces.patterns.look import Look
 from gradwidgets.core.surfaces.patterns.precision import in_training
@@ -42,7 +43,7 @@ class Pattern:
     find: Callable[[Look], Finding | None]
 
 
-def _well_shaped(look: Look) -> Finding:
+def _well_shaped(look: Look, beside: Iterable[str] = ()) -> Finding:
     low = look.lowest + 1e-9 * look.height
     minima = [one for one in look.critical if one.kind == "minimum" and one.loss <= low]
     spot, lowest, edge = (minima[0].point, minima[0].loss, False) if minima else _lowest_place(look)
@@ -50,7 +51,7 @@ def _well_shaped(look: Look) -> Finding:
     endless = edge and look.fall is not None
     message += ", on the edge of the view" if edge else ""
     message += f", beyond which it falls without end {look.fall.towards}".rstrip() if endless else ""
-    both = look.grid.y is not None and not look.flat
+    both = look.grid.y is not None and not look.flat and "valley" not in beside
     message += "; no dead ground, all finite" + ", both axes comparable" * both
     message += ", each over its view" if ground.axis_imbalance(look) is not None else ""
     evidence: dict[str, object] = {"lowest loss": lowest, "on the edge": edge, "falls without end": endless}
@@ -59,6 +60,8 @@ def _well_shaped(look: Look) -> Finding:
         message += f"; the valley is narrow: the Hessian's condition number at the lowest point is {number(condition)}"
         evidence |= {"condition number": condition, "narrow from": _NARROW}
     action = "The lowest loss may lie beyond the view: widen it to see." if edge else ""
+    if not action and any(name in _TO_BE_MEANT for name in beside):
+        action = "Ship it, if what is said above is meant."
     if endless:
         action = "Is it meant to have no bottom? If it is, ship it; if not, something must hold it from below."
     if look.left_out:
@@ -129,6 +132,11 @@ PATTERNS: dict[str, Pattern] = {
         "Look at what that operation takes: logits, shares, or logarithms of shares.",
         inputs.wrong_input,
     ),
+    "not_repeatable": Pattern(
+        "a value is no measure of the next one",
+        "Work on copies of the data, and keep what is remembered out of the loss.",
+        called_again.not_repeatable,
+    ),
     "precision": Pattern(
         "training in this precision meets NaN, infinity or a gradient that is lost or wrong",
         "Use the stable form (logsumexp, logsigmoid, softplus, log1p), or compute this part in float32 or float64.",
@@ -189,6 +197,16 @@ PATTERNS: dict[str, Pattern] = {
         "If that is not meant, something must hold the loss from below.",
         minima.no_bottom,
     ),
+    "valley": Pattern(
+        "where a descent ends is where it begins",
+        "If one place alone is meant, add what tells it from the others.",
+        valley.valley,
+    ),
+    "flat_bottom": Pattern(
+        "nothing is learnt there",
+        "Is so much of it meant to be as good?",
+        valley.flat_bottom,
+    ),
     "well_shaped": Pattern("the arrows point to the desired region", "Ship it.", _well_shaped),
 }
 
@@ -211,6 +229,15 @@ _LEADS_ASTRAY = frozenset(name for name, others in _SAID_BY.items() if "off_targ
 
 # Where the loss has no bottom the lowest of its minima is the one that is wanted, and saddles lead away from it.
 _BESIDE_A_SPIKE = ("unexpected_minimum", "saddle", "off_target")
+
+# Where the gradient is another function's, or none, places at which it is zero tell nothing.
+_ANOTHERS = ("gradient_mismatch", "no_gradient_path")
+
+# What is no fault, but should be known before a loss is used.
+_TO_BE_MEANT = ("valley", "flat_bottom", "unexpected_minimum", "not_repeatable")
+
+# What is said of a loss alone that has no fault beside it.
+_OF_SOUND_ONES = ("valley", "flat_bottom")
 
 # Where a descent may not get as far as an edge of the view it is not told what lies beyond.
 _BEFORE_THE_BOTTOM = ("non_finite", "no_gradient_path")
@@ -294,18 +321,20 @@ def surveying(
     for k, (name, pattern) in enumerate(PATTERNS.items()):
         if name != "well_shaped" and (finding := pattern.find(look)) is not None:
             found[name] = _with_action(finding)
-            if name in ("gradient_mismatch", "no_gradient_path") and finding.severity == "error":
+            if name in _ANOTHERS and (finding.severity == "error" or mismatch.is_meant(finding)):
                 look.critical = []  # points at which another function's gradient is zero
         yield 0.8 + 0.2 * (k + 1) / len(PATTERNS)
     blamed = {name for name, finding in found.items() if finding.severity != "info"}
     if look.given and "off_target" in found:
         for name in _LEADS_ASTRAY & blamed:
             found[name] = replace(found[name], message=f"{found[name].message}; and the arrows lead past the target")
-    partly = "gradient_mismatch" in found and found["gradient_mismatch"].severity != "error"
+    cut = found.get("gradient_mismatch")
+    partly = cut is not None and cut.severity != "error" and not mismatch.is_meant(cut)
+    silencing = blamed | {"gradient_mismatch"} if mismatch.is_meant(cut) else blamed
     for name, others in _SAID_BY.items():
         if partly and name == "gradient_mismatch":
             continue  # wrong on a line alone, which leads no descent from elsewhere astray
-        for other in others if name in blamed else ():
+        for other in others if name in silencing else ():
             if not (other == "precision" and found.get(other) and found[other].severity == "error"):
                 found.pop(other, None)  # but what is not finite is no other gradient's
     if "jump" in blamed and found["jump"].evidence[jumps_and_cuts.JUMPS] > 1:
@@ -324,9 +353,12 @@ def surveying(
         found.pop("dead_zone", None)
     if "no_gradient_path" in found and found["no_gradient_path"].severity == "error":
         found.pop("unexpected_minimum", None)  # of descents that could not move one parameter
-    if all(finding.severity == "info" for finding in found.values()):
+    if any(finding.severity != "info" for finding in found.values()):
+        for name in _OF_SOUND_ONES:
+            found.pop(name, None)
+    else:
         found.pop("no_bottom", None)
-        found["well_shaped"] = _with_action(_well_shaped(look))
+        found["well_shaped"] = _with_action(_well_shaped(look, found))
     if "non_finite" in found and "precision" in found:
         found["precision"] = in_training.beside(found["precision"], found["non_finite"])
     lost = None

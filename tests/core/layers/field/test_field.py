@@ -13,9 +13,12 @@ from tests.core.layers.field.held import HELD_SICK, HELD_SOUND
 from tests.core.layers.field.judge import said, shortfall
 from tests.core.layers.field.kinds import KINDS_SICK, KINDS_SOUND
 from tests.core.layers.field.kinds_ahead import AHEAD_SICK, AHEAD_SOUND
+from tests.core.layers.field.kinds_backwards import BACKWARDS_SICK, BACKWARDS_SOUND
 from tests.core.layers.field.kinds_derivatives import DERIVATIVES_SICK, DERIVATIVES_SOUND
 from tests.core.layers.field.kinds_drawn import DRAWN_SICK, DRAWN_SOUND
 from tests.core.layers.field.kinds_drawn_later import DRAWN_LATER_SICK, DRAWN_LATER_SOUND
+from tests.core.layers.field.kinds_fifth import FIFTH_SICK, FIFTH_SOUND
+from tests.core.layers.field.kinds_fourth import FOURTH_SICK, FOURTH_SOUND
 from tests.core.layers.field.kinds_graphs import GRAPHS_SICK, GRAPHS_SOUND
 from tests.core.layers.field.kinds_later import LATER_SICK, LATER_SOUND
 from tests.core.layers.field.kinds_masks import MASKS_SICK, MASKS_SOUND
@@ -52,6 +55,9 @@ LAST_SICK, LAST_SOUND = (
         *AHEAD_SICK,
         *PADDED_SICK,
         *THIRD_SICK,
+        *FOURTH_SICK,
+        *FIFTH_SICK,
+        *BACKWARDS_SICK,
     ),
     (
         *REPORTS_SOUND,
@@ -70,6 +76,9 @@ LAST_SICK, LAST_SOUND = (
         *AHEAD_SOUND,
         *PADDED_SOUND,
         *THIRD_SOUND,
+        *FOURTH_SOUND,
+        *FIFTH_SOUND,
+        *BACKWARDS_SOUND,
     ),
 )
 ALL_SICK, ALL_SOUND = (

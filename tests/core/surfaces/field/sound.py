@@ -13,6 +13,7 @@ from torch.nn import functional as F
 from tests.core.surfaces.field.beside_items import BESIDE_ITEMS
 from tests.core.surfaces.field.case import Case
 from tests.core.surfaces.field.followed import FOLLOWED
+from tests.core.surfaces.field.look_alikes import LOOK_ALIKES
 from tests.core.surfaces.field.more_sound import MORE_SOUND
 from tests.core.surfaces.field.neighbours import NEIGHBOURS
 
@@ -821,4 +822,5 @@ SOUND = (
     *NEIGHBOURS,
     *FOLLOWED,
     *BESIDE_ITEMS,
+    *LOOK_ALIKES,
 )

@@ -14,9 +14,11 @@ from gradwidgets.core.layers.preflight.losses import (
     cosines,
     derivatives,
     dimensions,
+    dropped,
     first,
     given,
     labels,
+    normed,
     padded,
     self_pairs,
     signs,
@@ -24,11 +26,17 @@ from gradwidgets.core.layers.preflight.losses import (
 )
 from gradwidgets.core.layers.preflight.losses.call import OUTPUT, TARGET, Call
 from gradwidgets.core.layers.preflight.losses.value.bounded import Bounded
+from gradwidgets.core.layers.preflight.losses.value.cancelled import Cancelled
 from gradwidgets.core.layers.preflight.losses.value.constant import DETACHED, constant, owns_its_loss
 from gradwidgets.core.layers.preflight.losses.value.flat import FLAT
+from gradwidgets.core.layers.preflight.losses.value.itself import Itself
+from gradwidgets.core.layers.preflight.losses.value.likelihoods import Likelihoods
+from gradwidgets.core.layers.preflight.losses.value.margins import Margins
+from gradwidgets.core.layers.preflight.losses.value.own_labels import OwnLabels
 from gradwidgets.core.layers.preflight.losses.value.summed import summed
 from gradwidgets.core.layers.preflight.losses.value.terms import TERM, Terms
 from gradwidgets.core.layers.preflight.losses.value.values_only import ValueTerms
+from gradwidgets.core.layers.preflight.losses.variances import Variances
 from gradwidgets.core.layers.preflight.reading import left_out, named_tensors
 from gradwidgets.core.results.finding import Finding
 
@@ -49,6 +57,8 @@ _OPERATORS = (
 )
 _ARITHMETIC = frozenset(_SUBTRACTS) | frozenset(_OPERATORS.split())
 _SUMS = ("add", "__add__", "__radd__")
+_OF_CLASSES = ("cross_entropy", "binary_cross_entropy_with_logits")
+_COMPARES = frozenset((*_BY_NUMBER, *_SUBTRACTS, *_OF_CLASSES))
 _PICKS = ("gather", "take_along_dim", "index_select", "__getitem__", "take")
 _WIDENS = ("unsqueeze", "__getitem__", "view", "reshape", "expand", "unflatten")
 BACKWARD = (
@@ -118,6 +128,9 @@ class LossCall(TorchFunctionMode):
         self._pairs, self._terms = self_pairs.Pairs(), Terms(self._output)
         self._values = ValueTerms(self._output)
         self._transforms, self._bounded = derivatives.Transforms(), Bounded()
+        self._likelihoods = Likelihoods()
+        self._variances, self._itself = Variances(), Itself(names)
+        self._cancelled, self._asked = Cancelled(), (OwnLabels(), Margins(self._output))
         for tensor in self._output:
             self._mark(tensor, OUTPUT)
         for _, tensor in named_tensors(targets, "targets"):
@@ -151,6 +164,8 @@ class LossCall(TorchFunctionMode):
         if role:
             self._terms.see(name, tensors, result)
             left_out(self._bounded.see)(name, tensors, result)
+            left_out(self._cancelled.see)(name, tensors, result)
+            self._likelihoods.see(role, result)
             self._follow(name, tensors, result, role)
             if keywords.get("keepdim"):
                 self._pairing.update(id(one) for one in pytree.tree_leaves(result))
@@ -188,12 +203,20 @@ class LossCall(TorchFunctionMode):
             found += self._in_graph(loss)
         if not reaches and not any(one.name == labels.CONSTANT for one in found):
             held = constant(loss, self._output, self._targets, again)
-            found += self._bounded.told_in(held, (labels.CONSTANT, FLAT))
+            found += self._itself.told_in(self._bounded.told_in(held, (labels.CONSTANT, FLAT)))
+        if loss is not None:
+            anew = again and (lambda targets: again(copied(targets)))
+            found += [told for one in self._asked for told in left_out(one.findings)(loss, self._targets, anew)]
+        found = [*self._cancelled.told_in(found), *self._likelihoods.findings()]
         if any(_is_same(one, loss) for one in self._back):
             found.append(
                 Finding(derivatives.WENT_BACK, "error", BACKWARD, {"backward": len(self._back), "most": 0}, action=ONCE)
             )
         return [one for one in found if trained or one.name != DETACHED]
+
+    def watch(self) -> None:
+        """Have noted what comes back: call it once the loss is known, before it goes back."""
+        left_out(self._likelihoods.watch)()
 
     @property
     def went_back(self) -> bool:
@@ -225,6 +248,12 @@ class LossCall(TorchFunctionMode):
         found = [one for check in _CHECKS.get(call.name, ()) for one in left_out(check)(call)]
         self._say(found)
         self._refuse(call, found)
+        self._say(left_out(self._variances.see)(call))
+        for one in self._asked:
+            one.see(call)
+        if call.name in _COMPARES:
+            self._itself.see(call)
+            self._say(left_out(dropped.of_last)(call))
         if call.name in ("cross_entropy", "nll_loss") and not found:
             self._say(left_out(first.of_size)(call, self._names))
         if call.name in ("cross_entropy", "nll_loss") and self._padding:
@@ -244,7 +273,8 @@ class LossCall(TorchFunctionMode):
     def _scale(self, call: Call) -> None:
         if not self._scale_read and call.pair is not None:
             self._scale_read = True  # of the first comparison: others may be of parts that are scaled by themselves
-            self._say([*left_out(compared.of_scale)(call), *left_out(compared.of_reach)(call)])
+            found = [*left_out(compared.of_reach)(call), *left_out(normed.of_norm)(call)]
+            self._say([*left_out(compared.of_scale)(call), *found])
 
     def _say(self, findings: list[Finding]) -> None:
         for one in findings:

@@ -100,6 +100,9 @@ def _of_zeroed(judged: Judged, found: Finding) -> Finding:
     zeroed = judged.flow.zeroed
     ends = {named(judged, end.at).partition(" in ")[0] for end in (judged.walk.ends if judged.walk else ()) if end.at}
     told = [one for one in zeroed if one.name in ends or _plain(one.name) in ends]
+    if not ends:  # nothing with weights of its own layer is behind it
+        stopping = _stopping(judged)
+        told = [one for one in zeroed if one.name in stopping and not one.is_term]
     if not told or found.severity == "info":
         return found
     message = f"{'; '.join(map(str, told))}; so {found.message}"
@@ -107,6 +110,15 @@ def _of_zeroed(judged: Judged, found: Finding) -> Finding:
     meant = not judged.flow.stops and all(one.is_term for one in told) and ends == {"mul"}
     severity = "info" if meant else "error"
     return replace(found, message=message, evidence=evidence, action=told[0].cure, severity=severity)
+
+
+def _stopping(judged: Judged) -> set[str]:
+    """The functions to which a gradient comes, and of which nothing goes on."""
+    graph = judged.flow.graph
+    if graph is None:
+        return set()
+    own = [v for v in graph.order if not graph.is_layer[v] and graph.norms[v] > 0 and graph.back[v]]
+    return {graph.names[v] for v in own if all(graph.norms[other] == 0 for other in graph.back[v])}
 
 
 def _plain(name: str) -> str:

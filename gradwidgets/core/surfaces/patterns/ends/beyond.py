@@ -9,6 +9,8 @@ from gradwidgets.core.surfaces.patterns.in_view import View
 from gradwidgets.core.surfaces.patterns.look import LOWEST, Look
 
 _FURTHER = 1.5  # widths: of a period whose crest and valley are in view, the next valley is no further beyond the edge
+_ALIKE, _NEARLY_ALL = 0.05, 0.95  # of the height, and of the points: a view that is about a whole period wide
+_ASKED = 200  # points
 _SAME = 1e-6  # of the view's widths: ends so near to each other go on alike
 
 
@@ -37,3 +39,18 @@ def as_low_beyond(look: Look, which: Tensor, low: float) -> Tensor:
     found = torch.zeros_like(which)
     found[which] = returned[place]
     return found
+
+
+def over_a_period(look: Look, which: Tensor) -> Tensor:
+    """Which of some descents leave through edges, (N,), behind which the loss is as from the opposite ones on."""
+    blocked, view = look.descents.blocked(look.view), look.view
+    points, known = look.lattice.points[look.lattice.finite], look.lattice.loss[look.lattice.finite]
+    chosen = torch.linspace(0, len(points) - 1, min(len(points), _ASKED), dtype=torch.float64).round().long()
+    for axis in blocked[which].any(0).nonzero().flatten().tolist():
+        onwards = points[chosen].clone()
+        onwards[:, axis] += view.spans[axis]
+        losses, _ = finish(View(look.own, look.bounds).at(onwards, gradient=False))
+        alike = (losses - known[chosen]).abs() <= _ALIKE * look.height
+        if float(alike.double().mean()) < _NEARLY_ALL:
+            which = which & ~blocked[:, axis]
+    return which

@@ -13,10 +13,13 @@ from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.results.slices import finish
 from gradwidgets.core.results.wording import number, percent, place
 from gradwidgets.core.surfaces.critical_points import CriticalPoint
-from gradwidgets.core.surfaces.patterns.ends.beyond import as_low_beyond
+from gradwidgets.core.surfaces.patterns.data.whole_turns import in_degrees
+from gradwidgets.core.surfaces.patterns.ends.beyond import as_low_beyond, over_a_period
 from gradwidgets.core.surfaces.patterns.ends.bottomless import DOUBLINGS
 from gradwidgets.core.surfaces.patterns.ends.descents import at_edge
+from gradwidgets.core.surfaces.patterns.ends.exchanged import APART, SWAPPED, exchanged, is_between
 from gradwidgets.core.surfaces.patterns.ends.newton import followed
+from gradwidgets.core.surfaces.patterns.ends.turns import WEIGHT, below_zero, why_missed
 from gradwidgets.core.surfaces.patterns.ground import DEAD_SHARE, dead_share
 from gradwidgets.core.surfaces.patterns.look import ABOVE, LOWEST, Look
 from gradwidgets.core.surfaces.patterns.singular.spikes import NARROW, Spike
@@ -32,10 +35,20 @@ HOLD = (
     "Something must hold the loss from below: look at the sign of each of its terms, a divergence that is subtracted "
     'say. If it is meant (a critic, an advantage), allow it: allow=["no_bottom"].'
 )
+ELSEWHERE = (
+    "Does what is out of view count? If it does, an angle a turn on say, view a whole period, or let the target take "
+    "that edge too. If it does not, the loss turns round in view: it must rise all the way to that edge."
+)
 _TURNS, _WHOLE = (
     3,
     0.01,
 )  # minima beside the first, each a whole number of turns away: nobody looks at so many in radians
+_BESIDE = 0.02  # of the view's widths: what ends so near to a minimum ends in it
+_HARDLY = 0.05  # of the loss's height
+FEW = (
+    "Where a descent ends depends on where it begins: if the lower one matters, begin from several places and keep the "
+    "best."
+)
 _SAME = 1e-6  # of the view's widths: so near to each other two points are one
 
 
@@ -46,13 +59,16 @@ def saddle(look: Look) -> Finding | None:
         return None
     first = min(saddles, key=lambda one: sum(value * value for value in one.point))
     more = f", and at {len(saddles) - 1} more" if len(saddles) > 1 else ""
+    between = all(is_between(look, one.point) for one in saddles) and exchanged(look) is not None
+    why = f": there {' and '.join(look.names)} are the same, between two minima that differ by which is which"
     return Finding(
         "saddle",
-        "warning",
-        f"a saddle at {place(look.names, first.point)}{more}: the gradient is zero, the Hessian's eigenvalues are "
-        f"{_values(first)}",
+        "info" if between else "warning",
+        f"a saddle at {place(look.names, first.point)}{more}{why * between}: the gradient is zero, the Hessian's "
+        f"eigenvalues are {_values(first)}",
         {"count": len(saddles), "eigenvalues": list(first.eigenvalues), "loss": first.loss},
         first.point,
+        APART if between else "",
     )
 
 
@@ -71,23 +87,57 @@ def unexpected_minimum(look: Look) -> Finding | None:
         return None if look.given else _ends_above(look)
     first = wrong[0]
     above = first.loss - look.lowest
-    more = f", and {len(wrong) - 1} more" if len(wrong) > 1 else ""
     twin = look.given and abs(first.loss - _lowest_at_target(look, minima)) <= _TWIN * look.height
     why = "off the target" if look.given else f"{number(above)} above the lowest loss in view"
     why += ", as low as at the target" * twin
+    why += f", and {len(wrong) - 1} more" if len(wrong) > 1 else ""
+    evidence = {
+        "count": len(wrong),
+        "above the lowest": above,
+        "threshold": LOWEST * look.height,
+        "eigenvalues": list(first.eigenvalues),
+    }
+    action = _in_radians(look, minima)
+    if twin and not action:
+        action = in_degrees(look) or TELL_APART
+    slight = not look.given and all(_is_slight(look, one) for one in wrong)
+    if (
+        (pair := exchanged(look)) is not None
+        and (slight or twin)
+        and all(any(one.point == other.point for other in pair) for one in wrong)
+    ):
+        why += f": the lowest with {' and '.join(look.names)} exchanged"
+        action = SWAPPED.format(*look.names)
+    elif slight:
+        share = _ending_at(look, wrong)
+        evidence |= {"of the loss's height": above / look.height, "of the descents": share}
+        ending = f"{percent(share)} of the descents end" if share else "no descent from over the view ends"
+        why += f", {percent(above / look.height)} of its height; {ending} there"
+        action = FEW
     return Finding(
         "unexpected_minimum",
-        "warning",
-        f"a minimum at {place(look.names, first.point)} (loss {number(first.loss)}), {why}{more}",
-        {
-            "count": len(wrong),
-            "above the lowest": above,
-            "threshold": LOWEST * look.height,
-            "eigenvalues": list(first.eigenvalues),
-        },
+        "info" if slight else "warning",
+        f"a minimum at {place(look.names, first.point)} (loss {number(first.loss)}), {why}",
+        evidence,
         first.point,
-        _in_radians(look, minima) or (TELL_APART if twin else ""),
+        action,
     )
+
+
+def _ending_at(look: Look, minima: Sequence[CriticalPoint]) -> float:
+    """The share of the descents that end at one of some minima; 0 where none are known."""
+    if look.descents is None or not len(look.descents.ends):
+        return 0.0
+    places = torch.tensor([one.point for one in minima], dtype=torch.float64)
+    near = ((look.descents.ends[:, None] - places).abs() <= _BESIDE * look.spans).all(-1).any(-1)
+    return float(near.double().mean())
+
+
+def _is_slight(look: Look, one: CriticalPoint) -> bool:
+    """Whether a minimum is smooth, and hardly higher than the lowest, or hardly any descent ends in it."""
+    if not one.eigenvalues or look.descents is None:
+        return False
+    return one.loss - look.lowest <= _HARDLY * look.height or _ending_at(look, [one]) < _ENDING
 
 
 def _in_radians(look: Look, minima: Sequence[CriticalPoint]) -> str:
@@ -196,8 +246,10 @@ def off_target(look: Look) -> Finding | None:
     if not look.given or descents is None or not len(descents.ends):
         return None
     reached = look.in_targets(descents.ends)
+    beyond = torch.zeros_like(reached)
     if float(reached.double().mean()) < REACHED and bool(reached.any()):
-        reached |= as_low_beyond(look, ~reached, float(descents.losses[reached].min()))
+        beyond = as_low_beyond(look, ~reached, float(descents.losses[reached].min()))
+        reached = reached | over_a_period(look, beyond)
     share = float(reached.double().mean())
     if share >= REACHED:
         return None
@@ -210,15 +262,19 @@ def off_target(look: Look) -> Finding | None:
     ends, losses = on.ends[missed], on.losses[missed]
     end = _as_known(look, ends[int(losses.argmin())])
     edge = at_edge(look.view, torch.tensor(end, dtype=torch.float64))
-    return Finding(
-        "off_target",
-        "error",
+    message = (
         f"of the descents from over the view {percent(share)} end in the target: the others end at "
-        f"{place(look.names, end)} say{', at the edge of the view' if edge else ''}",
-        {"share": share, "threshold": REACHED},
-        end,
-        _in_radians(look, [one for one in look.critical if one.kind == "minimum"]),
+        f"{place(look.names, end)} say{', at the edge of the view' if edge else ''}"
     )
+    evidence: dict[str, object] = {"share": share, "threshold": REACHED}
+    if bool((reached | beyond).all()):
+        message += ", beyond which the loss comes to be as low as at the target"
+        return Finding("off_target", "warning", message, evidence, end, ELSEWHERE)
+    action = _in_radians(look, [one for one in look.critical if one.kind == "minimum"])
+    if not action:
+        why, action = why_missed(look, end)
+        message += f"; {why}" * bool(why)
+    return Finding("off_target", "error", message, evidence, end, action)
 
 
 def _as_known(look: Look, end: Tensor) -> tuple[float, ...]:
@@ -241,10 +297,12 @@ def no_bottom(look: Look) -> Finding | None:
     term = falling_term(look.own, torch.tensor(fall.point), torch.tensor(fall.beyond)) if fall.beyond else None
     message += f"; {term.sentence}" if term else ""
     evidence["operation"] = term.operation if term else ""
+    weight = below_zero(look) if fall.fast else ""
+    message += f"; {weight}" * bool(weight)
     # Of descents that miss a target it is the reason; without one it is all that there is to say.
     if look.given or not fall.fast:
-        return Finding("no_bottom", "info", message, evidence, fall.point)
-    return Finding("no_bottom", "warning", message, evidence, fall.point, HOLD)
+        return Finding("no_bottom", "info", message, evidence, fall.point, WEIGHT if weight else "")
+    return Finding("no_bottom", "warning", message, evidence, fall.point, WEIGHT if weight else HOLD)
 
 
 def without_end(saddle: Finding, endless: Finding) -> Finding:

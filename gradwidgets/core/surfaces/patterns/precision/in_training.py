@@ -9,9 +9,11 @@ from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.results.wording import number, percent, place
 from gradwidgets.core.surfaces.patterns.look import Look
 from gradwidgets.core.surfaces.patterns.precision.resolution import unresolved_in_training
-from gradwidgets.core.surfaces.patterns.precision.small_numbers import rounded_to_zero, smallest_eps
+from gradwidgets.core.surfaces.patterns.precision.small_numbers import rounded_to_one, rounded_to_zero, smallest_eps
 from gradwidgets.core.surfaces.patterns.precision.stable import kept_gradient, stable_form
 from gradwidgets.core.surfaces.patterns.precision.training_precision import LOST_SHARE, OFF, Trouble
+
+_AN_EPS = " An eps must be a number of "
 
 
 def vanishes_in_float32(look: Look) -> Finding | None:
@@ -55,11 +57,16 @@ def precision(look: Look) -> Finding | None:
     evidence["begins"] = trouble.begins
     lost = 0.0 if look.own is None else rounded_to_zero(look.own, trouble.point, trouble.cast or look.dtype)
     message += f"; the {number(lost)} in it is 0 in {dtype}" if lost else ""
+    near = 0.0 if lost or look.own is None else rounded_to_one(look.own, trouble.point, trouble.cast or look.dtype)
+    message += f"; the {number(near, 8)} in it is 1 in {dtype}, and bounds nothing" if near else ""
     form = known_for(trouble.parted.who) if lost else stable_form(trouble.parted)
     action = hidden_by_where([trouble.parted.who]) if hidden else _or_in_more_digits(form, dtype)
+    if near:
+        step = number(torch.finfo(trouble.cast or look.dtype).eps, 2)
+        action = f"A bound beside 1 must be a number of {dtype}: 1 − {step} is one, {number(near, 8)} is not. {action}"
     if lost:
         least = number(smallest_eps(trouble.cast or look.dtype), 2)
-        action += f" An eps must be a number of {dtype}, as must its reciprocal and its square: {least} and more are."
+        action += f"{_AN_EPS}{dtype}, as must its reciprocal and its square: {least} and more are."
     return Finding("precision", "error", message, evidence, tuple(trouble.point.tolist()), action)
 
 
@@ -118,7 +125,8 @@ def beside(finding: Finding, other: Finding) -> Finding:
     """
     if not other.action or not finding.action.startswith(other.action):
         return finding
-    return replace(finding, action="What mends it in float64 mends it here too.")
+    size = finding.action.partition(_AN_EPS)[2]
+    return replace(finding, action="What mends it in float64 mends it here too." + f"{_AN_EPS}{size}" * bool(size))
 
 
 def _or_in_more_digits(form: str, dtype: str) -> str:

@@ -9,13 +9,14 @@ from gradwidgets.core.losses.loss_function import LossFunction
 from gradwidgets.core.losses.reference import LOW
 from gradwidgets.core.operations.provenance import Provenance
 from gradwidgets.core.operations.watching import Watching, floats_in
-from gradwidgets.core.results.wording import percent
+from gradwidgets.core.results.wording import number, percent
 
 _TRIED = 5  # bad points of which one shows the operation: scalar kernels overflow elsewhere than vector ones
 _OFF = 0.02  # of a value: what is off by so much is no longer the rounding of one operation
 _SMALL = 32.0  # of the larger one's last digits: a number that is smaller is rounded off beside it
 _NEAR = 0.1  # of two numbers: a difference that is smaller shows their rounding
 _SUMS = ("add", "sub", "rsub")
+_GROWING = (*_SUMS, "sum", "mul", "square", "mm", "bmm", "mv", "dot", "exp", "exp2")
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,6 +33,7 @@ class Parted:
         own: Whether it belongs to a backward of somebody's own.
         hid: Whether torch.where left out what is not finite.
         cancelled: The difference of numbers that are nearly the same that has led to it; "" for none.
+        summed: How many numbers are summed up there, where that is what overflows; else 0.
     """
 
     point: Tensor
@@ -43,6 +45,7 @@ class Parted:
     own: bool = False
     hid: bool = False
     cancelled: str = ""
+    summed: int = 0
 
 
 def named(function: LossFunction, spots: Tensor, dtype: torch.dtype, kind: str) -> Parted:
@@ -65,7 +68,7 @@ def named(function: LossFunction, spots: Tensor, dtype: torch.dtype, kind: str) 
         if parted is not None:
             cast = parted.dtype if parted.dtype != dtype else None
             lost_by = parted.complement or parted.lost_by or parted.faded
-            how = parted.who, parted.back, lost_by, parted.own, shadow.hid, parted.cancelled
+            how = parted.who, parted.back, lost_by, parted.own, shadow.hid, parted.cancelled, parted.summed
             return Parted(spots[k], parted.sentence, cast, *how)
     return Parted(spots[len(spots) // 2])
 
@@ -84,6 +87,7 @@ class _Parting:
         lost_by: Which operation has made next to 0 what it is given; "" for none.
         inside: The operation itself, within a backward of somebody's own; else "".
         complement: What is 0 as a value has been rounded to 1, "1 − sigmoid"; else "".
+        summed: As in `Parted`.
     """
 
     who: str
@@ -95,6 +99,7 @@ class _Parting:
     lost_by: str = ""
     inside: str = ""
     complement: str = ""
+    summed: int = 0
 
     @property
     def cancelled(self) -> str:
@@ -171,9 +176,7 @@ class _Shadow(Watching):
 
     def _compare(self, name: str, args: tuple, one: Tensor, other: Tensor) -> None:
         if self.over is None and bool((~one.isfinite() & other.isfinite()).any()):
-            at_zero = name in _OF_ZERO and any(bool((given == 0).any()) for given in floats_in(args))
-            how = "is NaN" if bool(one.isnan().any()) else "is infinite" if at_zero else "overflows"
-            self.over = self._parting(name, args, one, how, self.under, other=self._cancelled)
+            self.over = self._overflowing(name, args, one)
         if self.under is None and bool(((one == 0) & (other != 0)).any()):
             tends = _rounded_to_one(name, args)
             how = f"is 0, as {tends} is rounded to 0" if tends else _how_gone(name)
@@ -185,6 +188,16 @@ class _Shadow(Watching):
         if self.off is None and bool((apart & one.isfinite() & other.isfinite()).any()):
             self.off = self._parting(name, args, one, self._why_off(name, args, one), self.over, "is off")
 
+    def _overflowing(self, name: str, args: tuple, made: Tensor) -> _Parting:
+        end = 0 if name in _OF_ZERO else -1 if name == "log1p" else None
+        at_zero = end is not None and any(bool((given == end).any()) for given in floats_in(args))
+        how = "is NaN" if bool(made.isnan().any()) else "is infinite" if at_zero else "overflows"
+        if how != "overflows" or name not in _GROWING:
+            return self._parting(name, args, made, how, self.under, other=self._cancelled)
+        many = args[0].numel() // max(made.numel(), 1) if name == "sum" else 0
+        how = _added_up(many, made.dtype) if many > 1 else how
+        return self._parting(name, args, made, how, None, summed=many if many > 1 else 0)
+
     def _parting(
         self,
         name: str,
@@ -195,6 +208,7 @@ class _Shadow(Watching):
         then: str = "",
         other: _Parting | None = None,
         complement: str = "",
+        summed: int = 0,
     ) -> _Parting:
         # Gradients that meet are summed between two operations, not by one of them.
         who, back = (
@@ -205,7 +219,7 @@ class _Shadow(Watching):
         led = next((one for one in (before, other) if one in after), None)
         inside = name if back and self.own else ""
         lost_by = self._provenance.lost_by(given)
-        parted = _Parting(who, back, made.dtype, how, then or how, led, lost_by, inside, complement)
+        parted = _Parting(who, back, made.dtype, how, then or how, led, lost_by, inside, complement, summed)
         self._after.setdefault(made.data_ptr(), []).append(parted)
         return parted
 
@@ -242,6 +256,10 @@ class _Shadow(Watching):
         if isinstance(value, Tensor) and value.is_floating_point():
             return self._doubles.get(_key(value), value.double())
         return value
+
+
+def _added_up(count: int, dtype: torch.dtype) -> str:
+    return f"adds up {count} numbers to more than {number(torch.finfo(dtype).max, 5)}"
 
 
 def _how_gone(name: str) -> str:

@@ -1,4 +1,4 @@
-"""Numbers in a formula that are 0 in a precision: an eps that is none."""
+"""Numbers in a formula that are 0, or 1, in a precision: an eps that is none, a bound that bounds nothing."""
 
 import torch
 from torch import Tensor
@@ -6,12 +6,21 @@ from torch import Tensor
 from gradwidgets.core.losses.loss_function import LossFunction
 from gradwidgets.core.operations.watching import Watching
 
-_ADDING = frozenset(("add", "sub", "rsub", "clamp", "clamp_min", "maximum"))
+_ADDING = frozenset(("add", "sub", "rsub", "clamp", "clamp_min", "clamp_max", "maximum"))
 
 
 def rounded_to_zero(function: LossFunction, point: Tensor, dtype: torch.dtype) -> float:
     """A number above 0 that a loss adds, or clamps to, and that is 0 in a precision; 0 where there is none."""
-    watch = _Numbers(dtype)
+    return _rounded_to(0.0, function, point, dtype)
+
+
+def rounded_to_one(function: LossFunction, point: Tensor, dtype: torch.dtype) -> float:
+    """A number beside 1 that a loss adds, or clamps to, and that is 1 in a precision; 0 where there is none."""
+    return _rounded_to(1.0, function, point, dtype)
+
+
+def _rounded_to(whole: float, function: LossFunction, point: Tensor, dtype: torch.dtype) -> float:
+    watch = _Numbers(whole, dtype)
     try:
         function.run_at(point, dtype, watch)
     except Exception:
@@ -20,15 +29,15 @@ def rounded_to_zero(function: LossFunction, point: Tensor, dtype: torch.dtype) -
 
 
 class _Numbers(Watching):
-    def __init__(self, dtype: torch.dtype) -> None:
+    def __init__(self, whole: float, dtype: torch.dtype) -> None:
         super().__init__()
-        self.found, self._dtype = 0.0, dtype
+        self.found, self._whole, self._dtype = 0.0, whole, dtype
 
     def run(self, name: str, func, args: tuple, kwargs: dict) -> object:
         result = func(*args, **kwargs)
         if name in _ADDING and not self.node and isinstance(result, Tensor) and result.dtype == self._dtype:
-            numbers = [part for part in args if isinstance(part, float) and part > 0]
-            lost = [one for one in numbers if float(torch.tensor(one, dtype=self._dtype)) == 0]
+            numbers = [part for part in args if isinstance(part, float) and part > 0 and part != self._whole]
+            lost = [one for one in numbers if float(torch.tensor(one, dtype=self._dtype)) == self._whole]
             self.found = self.found or next(iter(lost), 0.0)
         return result
 

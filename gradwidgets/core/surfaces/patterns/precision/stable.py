@@ -17,6 +17,7 @@ _TO_ONE = (
     "Beside 1 nothing that small has a digit, and no scale of the loss brings it back: take a loss of the logits "
     "(F.binary_cross_entropy_with_logits, F.softplus, F.logsigmoid), or 1 − sigmoid(x) as sigmoid(−x)."
 )
+_MEAN = "Take the mean in place of the sum, or add up in float32: x.float().sum()."
 _SCALE = "Work with logarithms, or scale the loss."
 _ROOTS = ("sqrt", "pow", "norm")
 
@@ -25,6 +26,8 @@ def stable_form(parted: Parted) -> str:
     """What keeps finite what overflows, or is infinite or NaN; "" where nothing is known."""
     if parted.own:
         return cure(parted.who, "own")
+    if parted.summed:
+        return _MEAN
     of_one = parted.lost_by.startswith("1 −")
     if (parted.cancelled and not of_one and any(part in parted.who for part in _ROOTS)) or _of_two(parted):
         return _CENTRE

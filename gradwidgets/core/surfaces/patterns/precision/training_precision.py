@@ -87,7 +87,9 @@ def training_trouble(
     known = finite(high, steep) & inside
     over = known & ~finite(low, slope)
     if _share(over, even) >= OVERFLOW_SHARE or (sound and bool((over & ~even).any())):
-        spots = rounded[over]
+        # Where the loss itself is not finite that comes before its gradient.
+        infinite = over & ~low.isfinite()
+        spots = rounded[infinite if _share(infinite, even) > 0.5 * _share(over, even) else over]
         parted = named(function, spots, dtype, "over")
         begins = yield from _beginnings(view, function, parted.point, dtype)
         alone = bool(low[over].isfinite().all())

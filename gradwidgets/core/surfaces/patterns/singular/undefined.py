@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from gradwidgets.core.operations.cancellation import root_of_squares
-from gradwidgets.core.operations.divisors import divisor_turns, zero_of
+from gradwidgets.core.operations.divisors import divisor_turns, turning, zero_of
 from gradwidgets.core.operations.growth import largest_growth
 from gradwidgets.core.operations.non_finite import Culprit, blame
 from gradwidgets.core.operations.remedies import (
@@ -13,7 +13,6 @@ from gradwidgets.core.operations.remedies import (
     PIT,
     ROOTED,
     SIGNED,
-    TURNS,
     action_for,
     is_below,
 )
@@ -47,7 +46,7 @@ _REFUSED = {
     "within the support": "That distribution cannot give these values: clamp them inside, or take another one.",
     "PositiveDefinite": (
         "The matrix is not positive definite there: give the distribution scale_tril, a triangle L whose diagonal is "
-        "positive (softplus + eps, or exp), in place of the covariance."
+        "positive (softplus + eps, or exp), in place of the covariance. A correlation stays inside (−1, 1) as tanh(r)."
     ),
     "returned nothing": "One way through it ends without a return: give a value there too.",
     "cholesky": (
@@ -135,7 +134,7 @@ def _cure_at(look: Look, culprit: Culprit, point: Tensor) -> str:
     if made == "sign":
         return SIGNED
     if divisor_turns(look.function, point, look.bounds):
-        return TURNS
+        return turning(look.function, point)
     if divides and _what_is_bad(look, point)[1] == "minus infinite":
         return PIT
     return ROOTED + more if made == "root" else culprit.action
@@ -269,7 +268,7 @@ def _growths(look: Look, points: list[Tensor]) -> dict[str, str]:
     for point in points:
         name = largest_growth(look.function, point, look.spans)
         turns = divisor_turns(look.function, point, look.bounds)
-        cures[name] = TURNS if turns else cures.get(name) or action_for(name)
+        cures[name] = turning(look.function, point) if turns else cures.get(name) or action_for(name)
     return cures
 
 

@@ -122,11 +122,12 @@ def _unused(value: float) -> Finding:
 
 def _shared(loss: Tensor, output: list[Tensor]) -> bool:
     """Whether the loss reaches the model another way, past its output."""
-    own = _leaves([loss])
-    return bool(own & _leaves(output))
+    own = leaves_behind([loss])
+    return bool(own & leaves_behind(output))
 
 
-def _leaves(tensors: list[Tensor]) -> set[int]:
+def leaves_behind(tensors: list[Tensor]) -> set[int]:
+    """The ids of the tensors that ask for a gradient and that these are made of."""
     todo, seen, found = [one.grad_fn for one in tensors], set(), set()
     while todo:
         node = todo.pop()

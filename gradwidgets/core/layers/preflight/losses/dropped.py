@@ -1,0 +1,58 @@
+"""Outputs that a dropout is the last to touch: part of them is 0 by chance, whatever the model says."""
+
+import math
+
+import torch
+from torch import Tensor
+
+from gradwidgets.core.layers.preflight.losses.call import Call
+from gradwidgets.core.layers.preflight.made import maker, short
+from gradwidgets.core.layers.preflight.reading import numbers
+from gradwidgets.core.results.finding import Finding
+from gradwidgets.core.results.wording import number, percent
+
+LAST = "dropout last"
+_FEWEST = 16  # numbers, among which a share is told from chance
+_CHANCE = 5.0  # deviations by which the share that is dropped may be off
+
+
+def of_last(call: Call) -> list[Finding]:
+    """An output that goes from a dropout into a comparison with targets."""
+    if call.pair is None or call.pair[0].grad_fn is None:
+        return []
+    mask = _mask(maker(call.pair[0]))
+    share = None if mask is None else _dropped(mask)
+    if share is None:
+        return []
+    left = number(1 / (1 - share), 3)
+    message = (
+        f"a dropout (p = {share:.3g}) is the last before the loss: of the output itself {percent(share)} is 0 by "
+        f"chance and the rest is {left} times as large, which {call.name.strip('_')} compares with the targets: no "
+        "model can follow that"
+    )
+    action = (
+        "Take it out behind the last layer: dropout stands before a layer, which then does without what is missing."
+    )
+    return [Finding(LAST, "warning", message, {"p": share, "function": call.name, "threshold": 0.0}, action=action)]
+
+
+def _mask(node: object) -> Tensor | None:
+    """What a dropout multiplies by; None for what is none."""
+    if short(node) == "Mul" and node.next_functions[1][0] is None:
+        return node._saved_other
+    if short(node) == "NativeDropout":
+        return node._saved_result1.double() / (1 - node._saved_p)
+    return None
+
+
+def _dropped(mask: Tensor) -> float | None:
+    """The share that is dropped where a mask holds 0 and 1 / (1 − p) alone, and about as many as that says."""
+    values = numbers(mask)
+    if values is None or values.numel() < _FEWEST:
+        return None
+    scale = float(values.max())
+    if scale <= 1 or not bool(((values == 0) | (values == scale)).all()):
+        return None
+    share, found = 1 - 1 / scale, float((values == 0).double().mean())
+    allowed = _CHANCE * math.sqrt(share * (1 - share) / values.numel())
+    return round(share, 6) if abs(found - share) <= allowed and torch.is_floating_point(values) else None

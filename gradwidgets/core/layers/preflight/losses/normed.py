@@ -1,0 +1,64 @@
+"""Outputs that end in a norm without weights, whose mean and deviation are fixed, against targets of others."""
+
+import math
+
+import torch
+from torch import Tensor
+
+from gradwidgets.core.layers.preflight.losses.call import Call
+from gradwidgets.core.layers.preflight.made import maker, short
+from gradwidgets.core.layers.preflight.reading import numbers
+from gradwidgets.core.operations.watching import plain_name
+from gradwidgets.core.results.finding import Finding
+from gradwidgets.core.results.wording import number
+
+# What an output may be off a mean of 0 and a deviation of 1, as a small eps makes it.
+_OFF = 0.05
+# Of what is left at best: its size beside the output's own deviation, and as a share of the targets'.
+FARTHER, SHARE, NEARLY = 1.0, 0.5, 0.9
+
+
+def of_norm(call: Call) -> list[Finding]:
+    """Targets that an output of mean 0 and deviation 1 stays far from, whatever the model learns."""
+    x, y = call.pair
+    node = maker(x)
+    axes = _normalised(node, x) if node is not None and not _is_trained(node) else ()
+    output, targets = numbers(x), numbers(y)
+    if not axes or targets is None or output.shape != targets.shape or output.shape != x.shape:
+        return []
+    means, deviations = _moments(output, axes)
+    if float(means.abs().max()) > _OFF or float((deviations - 1).abs().max()) > _OFF:
+        return []
+    at_best = torch.hypot(*(a - b for a, b in zip(_moments(targets, axes), (0, 1), strict=True)))
+    left, size = (float(one.double().square().mean().sqrt()) for one in (at_best, targets))
+    if not math.isfinite(left) or left <= FARTHER or left < SHARE * size:
+        return []
+    name = plain_name(node.name()).removeprefix("native_")
+    message = (
+        f"the targets are out of reach: what {name} gives, without weights of its own, always has mean 0 and deviation "
+        f"1, and they have a mean of {number(float(targets.double().mean()), 3)} and a deviation of "
+        f"{number(float(targets.double().std()), 3)}: whatever is learned, it stays {number(left, 3)} away"
+    )
+    evidence = {"made by": name, "left at best": left, "size": size, "thresholds": [FARTHER, SHARE]}
+    action = "Leave the norm out at the end of the model, or let the targets have mean 0 and deviation 1."
+    return [Finding("out_of_reach", "error" if left > NEARLY * size else "warning", message, evidence, action=action)]
+
+
+def _normalised(node: object, output: Tensor) -> tuple[int, ...]:
+    """The axes along which a norm makes the mean 0 and the deviation 1; () where it is none, or has been reshaped."""
+    name = short(node)
+    if name in ("NativeBatchNorm", "CudnnBatchNorm") and output.ndim > 1:
+        return tuple(one for one in range(output.ndim) if one != 1)
+    if name == "NativeLayerNorm":
+        return tuple(range(-len(node._saved_normalized_shape), 0))
+    return ()
+
+
+def _is_trained(node: object) -> bool:
+    """Whether it has a weight or a bias that asks for a gradient."""
+    return any(one is not None for one, _ in node.next_functions[1:])
+
+
+def _moments(values: Tensor, axes: tuple[int, ...]) -> tuple[Tensor, Tensor]:
+    values = values.double()
+    return values.mean(axes), values.std(axes, correction=0)

@@ -1,0 +1,66 @@
+"""Scores that are multiplied by a mask before a softmax: what is hidden keeps a score of 0, and a share for it."""
+
+from collections.abc import Sequence
+
+from torch import Tensor
+from torch.autograd.graph import Node
+
+from gradwidgets.core.layers.misuse.operation import Operation
+from gradwidgets.core.layers.scores.ahead_of import PASSING, before, behind_it, number_of
+from gradwidgets.core.results.finding import Finding
+from gradwidgets.core.results.wording import percent
+
+MASKED = "masked by 0"
+_ACTION = (
+    "Take scores.masked_fill(mask == 0, −inf) in place of scores * mask: e to the power of −inf is 0. Or multiply the "
+    "shares by the mask behind the softmax, and divide by their sum."
+)
+
+
+def masked_by_zero(operations: Sequence[Operation], nodes: Sequence[Node]) -> list[Finding]:
+    """What to say of softmaxes whose scores are multiplied by 0 where they are to be hidden.
+
+    Args:
+        operations: The model's softmaxes.
+        nodes: All operations of the pass.
+    """
+    for one in operations:
+        share = _hidden(one.node)
+        if share and not _masked_behind(one.node, nodes):
+            return [_told(one, share)]
+    return []
+
+
+def _hidden(node: Node) -> float:
+    """The share of the scores that a mask of 0 and 1 makes 0; 0 for none."""
+    for name, one in before(node):
+        if name == "mul" and number_of(one) is None:
+            return _zeros(one)
+        if name not in PASSING and not (name in ("mul", "div") and number_of(one) is not None):
+            return 0.0
+    return 0.0
+
+
+def _zeros(node: Node) -> float:
+    """The share of zeros in a factor that holds 0 and 1, both, and has no gradient; 0 for any other."""
+    trained = [one is not None for one, _ in node.next_functions]
+    mask = node._saved_self if trained == [False, True] else node._saved_other if trained == [True, False] else None
+    if not isinstance(mask, Tensor) or not mask.ndim or mask.numel() < 2:
+        return 0.0
+    zero = mask == 0
+    share = float(zero.double().mean())
+    return share if 0 < share < 1 and bool((zero | (mask == 1)).all()) else 0.0
+
+
+def _masked_behind(node: Node, nodes: Sequence[Node]) -> bool:
+    """Whether the shares are multiplied by such a mask as well, not far behind."""
+    return any(name == "mul" and _zeros(one) for name, one in behind_it(node, nodes))
+
+
+def _told(one: Operation, share: float) -> Finding:
+    message = (
+        f"{one}: {percent(share)} of its scores are multiplied by 0 to hide them, and 0 is a score like others: e to "
+        "the power of 0 is 1, so that what is hidden gets its share"
+    )
+    evidence = {"layer": one.place, "hidden": share, "threshold": 0.0}
+    return Finding(MASKED, "warning", message, evidence, action=_ACTION)

@@ -1,0 +1,66 @@
+"""Softmaxes between layers at a temperature so low that one entry of each row has it all, and none has a gradient."""
+
+from collections.abc import Sequence
+
+from torch.autograd.graph import Node
+
+from gradwidgets.core.layers.misuse.operation import Operation
+from gradwidgets.core.layers.scores.ahead_of import PASSING, axis_of, before, behind_it, number_of
+from gradwidgets.core.results.finding import Finding
+from gradwidgets.core.results.wording import number, percent
+
+COLD = "temperature"
+_LOWEST = 0.02  # temperature, below which it is looked at: those in use are 0.05 and more
+_SURE, _ROWS = 0.99, 0.9  # of a row, for one entry, and the share of such rows
+# They take what a softmax gives on into the model.
+_TAKES = frozenset(("mm", "addmm", "bmm", "baddbmm", "convolution", "addbmm", "embedding"))
+_THROUGH = PASSING | {"t", "add", "sub"}
+_ACTION = (
+    "Begin at a temperature of 1 and lower it while it trains, to 0.5 or 0.1; where a hard choice is wanted, go "
+    "straight through: gumbel_softmax(…, tau=1, hard=True)."
+)
+
+
+def cold(operations: Sequence[Operation], nodes: Sequence[Node]) -> list[Finding]:
+    """What to say of softmaxes within a model whose scores are divided by next to nothing.
+
+    Args:
+        operations: The model's softmaxes.
+        nodes: All operations of the pass.
+    """
+    for one in operations:
+        temperature = _temperature(one.node)
+        if temperature is not None and temperature < _LOWEST and _goes_on(one.node, nodes):
+            share = _decided(one.node)
+            if share > _ROWS:
+                return [_told(one, temperature, share)]
+    return []
+
+
+def _temperature(node: Node) -> float | None:
+    """By what number scores are divided just before a softmax; None where they are not."""
+    for name, one in before(node):
+        if name in ("div", "mul") and (by := number_of(one)):
+            return abs(by) if name == "div" else 1 / abs(by)
+        if name not in PASSING:
+            return None
+    return None
+
+
+def _goes_on(node: Node, nodes: Sequence[Node]) -> bool:
+    """Whether a layer or a product takes what it gives: an output may be as sure as it likes."""
+    return any(name in _TAKES for name, _ in behind_it(node, nodes, _THROUGH))
+
+
+def _decided(node: Node) -> float:
+    rows, axis = node._saved_result.detach(), axis_of(node)
+    return float((rows.amax(axis) > _SURE).double().mean()) if rows.shape[axis] > 1 else 0.0
+
+
+def _told(one: Operation, temperature: float, share: float) -> Finding:
+    message = (
+        f"{one}: its scores are divided by a temperature of {number(temperature, 3)}: in {percent(share)} of its rows "
+        "one entry has it all, where a softmax is flat and what makes the scores gets next to no gradient"
+    )
+    evidence = {"layer": one.place, "temperature": temperature, "share": share, "thresholds": [_LOWEST, _ROWS]}
+    return Finding(COLD, "warning", message, evidence, action=_ACTION)

@@ -1,0 +1,1 @@
+"""What is the matter with what a loss is given beside its parameters."""

@@ -1,0 +1,132 @@
+"""Items of a loss that a zero in their data sets apart: without a gradient, or with nearly all of the weight."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.overrides import TorchFunctionMode
+
+from gradwidgets.core.losses.loss_data import data_tensors
+from gradwidgets.core.results.finding import Finding
+from gradwidgets.core.results.wording import number
+from gradwidgets.core.surfaces.patterns.look import Look
+
+_POINTS = (0.2, 0.5, 0.8)  # of the lattice: what is so at all of them is no chance
+_REDUCING = frozenset(("mean", "sum"))
+_FEWEST = 4  # items
+_OUTWEIGHS = 1e4  # times the median item
+_OF_THEM = 0.25  # of the items: so few stand alone
+_LABELS = (
+    "Labels of 0 multiply the output away: give it 2 · {0} − 1 in place of {0}, labels of −1 and 1, as a hinge takes "
+    "them."
+)
+_WEIGHS = (
+    "What is divided by {0} there has only an eps to divide by: leave such items out, divide by the mean of |{0}| over "
+    "all, or take an eps of the size of {0}."
+)
+
+
+@dataclass(frozen=True, eq=False)
+class _Items:
+    """What a loss takes the mean or the sum of, and which of it has a gradient; both (N,)."""
+
+    values: Tensor
+    led: Tensor
+
+
+class _Last(TorchFunctionMode):
+    """Keeps what the last mean or sum of a loss is taken of."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.items: _Items | None = None
+        self._of: Tensor | None = None
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        result = func(*args, **(kwargs or {}))
+        of = args[0] if args and getattr(func, "__name__", "") in _REDUCING else None
+        if isinstance(of, Tensor) and of.ndim == 1 and of.requires_grad and len(of) >= _FEWEST:
+            self._of = of
+        return result
+
+    def back(self, value: Tensor, leaves: list[Tensor]) -> None:
+        """Ask for each item's gradient at once: as of a vector of weights."""
+        if self._of is None or not value.requires_grad:
+            return
+        weights = torch.ones_like(self._of, requires_grad=True)
+        slopes = torch.autograd.grad(self._of, leaves, weights, create_graph=True, allow_unused=True)
+        slopes = [slope for slope in slopes if slope is not None and slope.requires_grad]
+        led = torch.zeros_like(self._of)
+        for slope in slopes:
+            (own,) = torch.autograd.grad(slope.sum(), weights, retain_graph=True, allow_unused=True)
+            led = led if own is None else led + own.abs()
+        self.items = _Items(self._of.detach(), led.detach() > 0)
+
+
+def one_item(look: Look) -> Finding | None:
+    """Items that are set apart by a 0 in the data of each, at all points that are tried."""
+    data = [(name, one.detach()) for name, one in data_tensors(look.own) if one.ndim == 1 and len(one) >= _FEWEST]
+    data = [(name, one) for name, one in data if bool((one == 0).any()) and not bool((one == 0).all())]
+    if not data or look.own.method == "vectorized":
+        return None
+    seen: list[_Items] = []
+    for share in _POINTS:
+        items = _items(look, share)
+        if items is None:
+            return None
+        seen.append(items)
+        data = [(name, one) for name, one in data if _found(name, one, seen) is not None]
+        if not data:
+            return None
+    return _found(*data[0], seen)
+
+
+def _items(look: Look, share: float) -> _Items | None:
+    """The items of the loss at a point so far through the lattice; None where there are none to be seen."""
+    watch, some = _Last(), look.lattice.points[look.lattice.finite]
+    try:
+        look.own.run_at(some[int(share * len(some))], look.own.dtype, watch)
+    except Exception:
+        return None
+    return watch.items
+
+
+def _found(name: str, data: Tensor, seen: list[_Items]) -> Finding | None:
+    if any(len(items.values) != len(data) for items in seen):
+        return None
+    return _of_labels(name, data, seen) or _outweighing(name, data, seen)
+
+
+def _of_labels(name: str, data: Tensor, seen: list[_Items]) -> Finding | None:
+    """Labels of 0 and 1 of which those that are 0 add the same number whatever the parameters are, and no slope."""
+    zero = data == 0
+    if not bool((zero | (data == 1)).all()):
+        return None
+    held = torch.cat([items.values[zero] for items in seen])
+    idle = not any(bool(items.led[zero].any()) for items in seen)
+    if not idle or float(held[0]) == 0 or bool((held != held[0]).any()) or not any(bool(i.led.any()) for i in seen):
+        return None
+    count = int(zero.sum())
+    message = (
+        f"the {count} items whose {name} is 0, of {len(data)}, add {number(float(held[0]))} each whatever the "
+        "parameters are, and no gradient"
+    )
+    return Finding("wrong_input", "warning", message, {"operation": "labels"}, action=_LABELS.format(name))
+
+
+def _outweighing(name: str, data: Tensor, seen: list[_Items]) -> Finding | None:
+    """Few items that are thousands of times the others, and stand where the data are 0."""
+    zero = data == 0
+    if float(zero.double().mean()) > _OF_THEM:
+        return None
+    times = [float((i.values[zero].abs().min() / i.values[~zero].abs().median()).nan_to_num(0)) for i in seen]
+    if min(times) < _OUTWEIGHS:
+        return None
+    place = zero.nonzero().flatten().tolist()[0]
+    message = (
+        f"item {place}, where {name}[{place}] is 0, is {number(min(times), 2)} times the median of the others and more"
+    )
+    action = _WEIGHS.format(name)
+    return Finding(
+        "wrong_input", "warning", f"{message}: the loss is about it alone", {"times": min(times)}, None, action
+    )

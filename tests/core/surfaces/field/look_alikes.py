@@ -1,0 +1,89 @@
+"""Losses that are meant as they are, beside those of which the cause was not named."""
+
+import math
+
+import torch
+from torch.nn import functional as F
+
+from tests.core.surfaces.field.case import Case
+from tests.core.surfaces.field.gone_wrong.cut_gradients import circle_with_detached_weights
+from tests.core.surfaces.field.gone_wrong.fourth_look import ALONG, CIRCLE, CLASSES, LABELS, LINE, SCORES, X, Y
+
+PLANE = {"a": (-3.0, 3.0), "b": (-3.0, 3.0)}
+SPREAD = torch.tensor([-0.9, 0.4, 1.7, 2.0, 2.6, 3.1, 4.4])
+TWO_HEAPS = torch.tensor([-3.4, -3.1, -2.7, -2.5, 3.3, 3.8, 4.1, 4.4, 4.9])
+GRID = torch.linspace(-2, 2, 13)
+SPOT = torch.exp(-((GRID - 0.3) ** 2 + (GRID[:, None] + 0.4) ** 2))
+CLOUD = torch.tensor([[0.9, -0.3], [-0.6, 1.1], [0.2, 0.4], [-1.2, -0.8], [1.4, 0.7]])
+SIMILAR = torch.tensor([[0.6, 0.1, -0.2], [0.0, 0.5, 0.2], [-0.3, 0.1, 0.4]])
+
+
+def beta_nll(mu, log_var, y):
+    var = log_var.exp()
+    return (0.5 * ((y - mu) ** 2 / var + log_var) * var.detach() ** 0.5).mean()
+
+
+def quantised(z, e):
+    return (z + (e - z).detach() - 1) ** 2 + (e - z.detach()) ** 2 + 0.25 * (z - e.detach()) ** 2
+
+
+def two_heaps(m, n, y):
+    return -torch.logaddexp(math.log(0.4) - 0.5 * (y - m) ** 2, math.log(0.6) - 0.5 * (y - n) ** 2).mean()
+
+
+def chamfer(a, b, cloud):
+    apart = ((cloud[:, None] + torch.stack([a, b]) - cloud.flip(0)[None] * 0.8) ** 2).sum(-1)
+    return apart.min(0).values.mean() + apart.min(1).values.mean()
+
+
+def both_ways(sim):
+    places = torch.arange(3)
+    return F.nll_loss(F.log_softmax(sim / 0.1, 0), places) + F.nll_loss(F.log_softmax(sim / 0.1, 1), places)
+
+
+def sound(name, source, loss, axes, **keywords):
+    return Case(name, source, loss, axes, "sound", keywords=keywords)
+
+
+LOOK_ALIKES = (
+    sound("a variance that weighs, held", "β-NLL", beta_nll, {"mu": (-3.0, 7.0), "log_var": (-3.0, 4.0)},
+          fixed={"y": SPREAD}),
+    sound("a code that is held in turn", "VQ-VAE", quantised, {"z": (-3.0, 3.0), "e": (-3.0, 3.0)}),
+    sound("a target that is held", "a temporal difference",
+          lambda a, b: (a - (1 + 0.9 * b).detach()) ** 2 + (b - 0.5) ** 2, PLANE),
+    sound("circle loss with detached weights", "TinyZeaMays/CircleLoss#28", circle_with_detached_weights,
+          {"positive": (-1.0, 1.0), "negative": (-1.0, 1.0)}),
+    sound("a focus that is detached", "focal weights computed without a gradient",
+          lambda z: torch.sigmoid(-z).detach() ** 2 * F.softplus(-z), {"z": (-4.0, 4.0)}),
+    sound("two heaps, either first", "a mixture's likelihood", two_heaps, {"m": (-6.0, 6.5), "n": (-6.0, 6.5)},
+          fixed={"y": TWO_HEAPS}),
+    sound("a cloud beside its mirror", "Chamfer's distance", chamfer, PLANE, fixed={"cloud": CLOUD}),
+    sound("a spot fitted along both axes", "a separable kernel",
+          lambda a, b, x, y, spot: ((torch.exp(-((x - a) ** 2)) * torch.exp(-((y - b) ** 2)) - spot) ** 2).mean(),
+          {"a": (-1.0, 1.0), "b": (-1.0, 1.0)}, fixed={"x": GRID, "y": GRID[:, None], "spot": SPOT}),
+    sound("a bell summed over a grid", "an integral over a plane",
+          lambda a, b, x, y: -torch.exp(-((x - a) ** 2 + (y - b) ** 2)).mean(), {"a": (-1.0, 1.0), "b": (-1.0, 1.0)},
+          fixed={"x": GRID, "y": GRID[:, None]}),
+    sound("a whole turn", "an angle", lambda yaw: 1 - torch.cos(yaw - 1.5), {"yaw": (-math.pi, math.pi)},
+          target=(1.5,)),
+    sound("pairs told both ways", "CLIP", both_ways, {"own": (-1.0, 1.0), "others": (-1.0, 1.0)},
+          fixed={"sim": SIMILAR}, directions={"own": torch.eye(3), "others": 1 - torch.eye(3)}),
+    sound("classes along the first axis", "scores of shape (C, B)",
+          lambda logits: -F.log_softmax(logits, 0)[torch.tensor([0, 3, 2]), torch.arange(3)].mean(),
+          {"right": (-4.0, 8.0), "other": (-3.0, 3.0)}, fixed={"logits": SCORES}, directions=ALONG),
+    sound("classes along the second", "cross entropy by hand",
+          lambda logits: -F.log_softmax(logits, 1)[torch.arange(4), CLASSES].mean(),
+          {"right": (-4.0, 8.0), "other": (-3.0, 3.0)}, fixed={"logits": SCORES}, directions=ALONG),
+    sound("a level for each of two groups", "a lookup by a label",
+          lambda a, b, y, group: ((torch.stack([a, b])[group] - y) ** 2).mean(), PLANE,
+          fixed={"y": Y, "group": LABELS.long()}),
+    sound("a mask of zeros and ones", "errors of some", lambda w, b, x, y, m: (m * (w * x + b - y) ** 2).mean(), LINE,
+          fixed={"x": X, "y": Y, "m": LABELS}),
+    sound("clamped in place", "data that stay as they are", lambda w, b, x, y: (
+        (w * x.clamp_(-1, 1) + b - y) ** 2).mean(), LINE, fixed={"x": X, "y": Y}),
+    sound("labels of bytes as targets", "binary cross entropy", lambda w, b, x, y: (
+        F.binary_cross_entropy_with_logits(w * x + b, (y * 1).to(x.dtype))), CIRCLE,
+          fixed={"x": X, "y": LABELS.to(torch.uint8)}),
+    sound("a sum that is a line", "a regression of one feature twice",
+          lambda a, b, x, y: ((a * x + b * x - y) ** 2).mean(), PLANE, fixed={"x": X, "y": 1.4 * X}),
+)  # fmt: skip
