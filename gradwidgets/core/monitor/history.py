@@ -21,7 +21,7 @@ _MORE_WORDS = ("unheld", "missing", "strays", "of_loss")  # files of earlier ver
 _HEADS = ("batches", "writes", "written", "kept", "rates", "decays", "evaluating", "asked", "left")
 _TOLD = (
     "cut", "turned_off", "rivals", "optimizers", "swings", "thrown", "rounded", "leftover", "setting", "inputs",
-    "rescaled", "pulls", "first_output",
+    "rescaled", "pulls", "first_output", "bad_pass",
 )  # fmt: skip
 _NOTED = ("noted_steps", "noted_losses", "noted_batches", "noted_entropies", "noted_rates", "noted_variances")
 
@@ -155,7 +155,9 @@ class History(_Recorded):
         strays: Tensors of the model that take part and ask for a gradient, that its parameters do not list, and that
             nobody has moved.
         of_loss: What the first loss is made of, as far as its graph was noted: "classes", "shares" or "numbers" for one
-            of torch's losses, "sum" over a batch, "negated", with a "penalty" of most weights.
+            of torch's losses, "sum" over a batch, "negated", with a "penalty" of most weights; of others "softmax"
+            where something of classes is a part of it, "logarithm" where something could be, else "no classes";
+            and "another network" where outputs go on through weights that are none of the model's.
         span: How far the largest number of a row of the first output is above the smallest, on the average; NaN where
             that is unknown.
         rule: How the optimizer makes a step of a gradient: its "name", whether steps are "scaled" to the learning rate,
@@ -185,7 +187,8 @@ class History(_Recorded):
         optimizers: Who stepped by the model's gradients: the class of the one that was "given" to the monitor and what
             it "holds" of the model; the "lines" of all that stepped, as in `monitor_steppers.Line`; the steps of others
             "since" the last one of that, and the "longest" such stretch before; whether the monitor was "entered", and
-            how many losses were "noted", and how many came "late", after the watch had ended; whether it was
+            how many losses were "noted", and how many came "late", after the watch had ended; under
+            "overflow" at how many ("of") of those without a step gradients were not finite ("lost"); whether it was
             "replaced" by another monitor, and how many of this model had "begun", this one included. Empty in a file
             that has none.
         swings: How often the learning rate went down and up again, as in `monitor_optimizer.Swings`; empty where it
@@ -198,15 +201,18 @@ class History(_Recorded):
             "held", and at how many "steps" "of" those before which another one stepped; empty where there is none.
         setting: What the model was set to at first, where that may keep it from learning, under "dropout" the
             shares of modules that drop nearly everything, under "frozen" the "share" of its numbers that is, and where.
-        inputs: The "steps" whose inputs were seen, their "sizes" (root mean squares), and how many are the very "same"
-            as the first; empty where none was.
+        inputs: The "steps" whose inputs were seen, their "sizes" (root mean squares) and "shapes", and how many are the
+            very "same" as the first; empty where none was.
         rescaled: At how many "steps" "of" those looked at the gradients were multiplied by a number after the step,
             and how often they were "shorter" then, as by a clip that comes too late; empty where they never were.
         pulls: Of how many samples ("of") how often each of the "classes" made up a "share" or more of a batch, as the
             gradient of a mean cross-entropy shows it; empty where none did.
         first_output: The root mean square ("rms") of what the model gave at its first pass; where that is large, the
             "layers" that make much of what they are given, by how many times, and the recurrent ones that "grow" at
-            each time step, likewise. Empty where it was not seen, or was no single tensor.
+            each time step, likewise; where outputs are far apart, whether the last layer
+            has "learned" before, by its form. Empty where it was not seen, or was no single tensor.
+        bad_pass: What made the model's outputs not finite at the "step" whose loss was not: the "operation", what
+            happened ("why") and what to do ("cure"). Empty where no pass could be looked at again.
     """
 
     steps: Tensor
@@ -255,6 +261,7 @@ class History(_Recorded):
     rescaled: dict[str, int] = field(default_factory=dict)
     pulls: dict[str, object] = field(default_factory=dict)
     first_output: dict[str, object] = field(default_factory=dict)
+    bad_pass: dict[str, object] = field(default_factory=dict)
 
     def save(self, path: str | os.PathLike) -> Path:
         """Keep it in a file, which `load` reads again: arrays and JSON, without pickles.

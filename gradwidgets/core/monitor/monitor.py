@@ -252,7 +252,7 @@ class GradientMonitor:
     @property
     def history(self) -> History:
         """All samples that are kept; cheap, as it shares their memory."""
-        return self._sampler.history(self._losses.losses(), self._first)
+        return self._sampler.history(self._losses.losses(), self._first, self._given.bad_pass)
 
     @property
     def latest(self) -> Sample | None:
@@ -302,7 +302,9 @@ class GradientMonitor:
             return
         self._given.look()
         if self._first is not None and not math.isfinite(value):
-            self._first.add(self._given.findings(self._loss.step_of(self._steps - self._in_closure)))
+            step = self._loss.step_of(self._steps - self._in_closure)
+            self._first.add(self._given.findings(step))
+            self._given.look_for_bad(self._model(), step)
         if math.isfinite(value) and self._pace.every != "auto":
             return
         if not self._in_closure and self._pace.due != self._steps + 1:
@@ -404,6 +406,9 @@ class GradientMonitor:
     def __repr__(self) -> str:
         """How much it has seen."""
         share = "" if math.isnan(self.overhead) else f", overhead {percent(self.overhead)}"
+        if self._pace.every == "auto" and self.overhead > self._pace.budget:
+            later = percent(self._pace.budget)
+            share += f" so far: the first steps are looked at more closely, later ones within {later}"
         samples = f"{counted(len(self._sampler), 'sample')} of {counted(self._steps, 'step')}"
         return f"<GradientMonitor: {counted(self._sampler.layers, 'layer')}, {samples}{share}>"
 

@@ -25,12 +25,13 @@ from gradwidgets.core.monitor.training.leftovers import Leftover
 from gradwidgets.core.monitor.training.modes import is_evaluating, turned_off
 from gradwidgets.core.monitor.training.noted_loss import Losses
 from gradwidgets.core.monitor.training.optimizer_settings import rule_of, settings_of, shares_of
-from gradwidgets.core.monitor.training.scaling import scale_of
+from gradwidgets.core.monitor.training.scaling import Overflow, scale_of
 from gradwidgets.core.monitor.training.steppers import Steppers
 from gradwidgets.core.monitor.training.thrown import Thrown
 from gradwidgets.core.monitor.updates import Updates, plain_lr
 from gradwidgets.core.results.wording import counted
 
+_WAITS = 4  # losses without a step
 _LOOK_EVERY = 8  # samples, for parameters that are new in the model
 _PATIENCE = 3  # samples that may fail before no more are taken
 
@@ -73,6 +74,7 @@ class Sampler:
         self._between, self._rivals, self._cut = Between(), Rivals(), CutLook()
         self._steppers, self._thrown, self._leftover = Steppers(), Thrown(), Leftover()
         self.inputs, self._after, self._pulls = InputsSeen(), AfterStep(), Pulls()
+        self._overflow = Overflow()
         self._setting: dict[str, object] = {}
         self._taught = 0  # parameters that ask for a gradient
         self._given: dict[str, object] = {}
@@ -144,7 +146,7 @@ class Sampler:
         """Where hooks do not run, why: "compiled" or "scripted"; else ""."""
         return self._table.opaque
 
-    def history(self, losses: Losses, first: FirstLook | None) -> History:
+    def history(self, losses: Losses, first: FirstLook | None, bad_pass: dict[str, object]) -> History:
         """All samples, the losses that were noted, and what was seen of the first pass."""
         more = {"unheld": self._unheld, "missing": self._missing, "outputs": self._outputs, "strays": self._strays}
         rules = list(self._rules.values())
@@ -160,10 +162,11 @@ class Sampler:
         more |= {"swings": self._steppers.swings, "thrown": self._thrown.told, "rounded": self._between.rounded}
         more["leftover"] = self._leftover.told
         more |= {"setting": self._setting, "inputs": self.inputs.told, "rescaled": self._after.told}
-        more["pulls"] = self._pulls.told
+        more["pulls"], more["bad_pass"] = self._pulls.told, bad_pass
         more["optimizers"] = self._steppers.told | self._given | {"entered": self._entered, "noted": self.noted}
         more["optimizers"] |= {"late": self.late, "begun": self.begun, "replaced": "replaced by" in self.notes}
         more["optimizers"] |= {"evaluating since": max(0, self._off_since), "failed": self.notes.get("failed", "")}
+        more["optimizers"] |= {"overflow": self._overflow.told}
         more |= {"waiting": self.waiting, "chance": self._targets.chance, "size": self._targets.size}
         if first is not None:
             more["size"] = max(self._targets.size, first.size)
@@ -180,6 +183,8 @@ class Sampler:
             return
         self.waiting += 1
         self.noted += 1
+        if self.waiting > _WAITS and self._table is not None:
+            self._softly(None, self._overflow.look, self._table.owned)
         if self._table is not None:
             with self._guarded("a loss"):
                 self._thrown.noted(self._table.owned)

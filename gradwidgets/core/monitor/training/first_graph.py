@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.utils.weak import TensorWeakRef
 
 from gradwidgets.core.layers.causes.unlisted import unlisted
-from gradwidgets.core.layers.preflight.made import short
+from gradwidgets.core.layers.preflight.made import opaque, short
 from gradwidgets.core.layers.preflight.reading import left_out, named_tensors, numbers, some, wide
 from gradwidgets.core.results.finding import Finding
 
@@ -28,17 +28,31 @@ _SIZES = frozenset((
     "ReshapeAlias", "UnsafeView",
 ))  # fmt: skip
 _MOSTLY = 0.5  # of a model's numbers
+_OF_CLASSES = frozenset((*_LOSSES, "LogSoftmax", "Softmax", "Logsumexp")) - {
+    "MseLoss", "L1Loss", "SmoothL1Loss", "HuberLoss",
+}  # fmt: skip
+_MAY_BE = _OF_CLASSES | {"Log", "Log1P", "Log2", "Exp2", "LogSigmoid", "Softplus", "LogSigmoidForward"}
 
 
 @left_out
-def of_loss(loss: Tensor, model: nn.Module | None) -> list[str]:
+def of_loss(loss: Tensor, model: nn.Module | None, outputs: Iterable[object] = ()) -> list[str]:
     """What a loss is made of, in words.
+
+    Args:
+        loss: With its graph.
+        model: Whose weights may be penalised in it.
+        outputs: The nodes of what the model gave.
 
     Returns:
         Of one of torch's losses alone "classes", "shares" or "numbers", with "sum" where it is a sum over the batch and
         "negated" where its sign is turned; "penalty" where most of the model's weights go into the loss by their sizes.
+        Of others "softmax" where something of classes is a part of it, "logarithm" where something is that could be,
+        and "no classes" where nothing is; and "another network" where outputs go through weights of somebody else's.
     """
     found = [] if loss.grad_fn is None else _of_root(loss.grad_fn)
+    if loss.grad_fn is not None and not set(found) & set(_LOSSES.values()):
+        found += _of_classes(loss.grad_fn, set(outputs))
+        found += _behind_another(loss.grad_fn, set(outputs), model)
     if loss.grad_fn is not None and model is not None and _penalised(loss.grad_fn, model):
         found.append("penalty")
     return found
@@ -61,6 +75,34 @@ def _of_root(node: object) -> list[str]:
         divided |= name in ("Div", "Mean") or (name == "Mul" and abs(_factor(node)) != 1)
         node = before[0]
     return []
+
+
+def _between(root: object, outputs: set) -> set:
+    """The nodes between outputs and loss; none where they are too many."""
+    seen, todo = {root}, [root]
+    while todo and len(seen) < _MOST:
+        new = {one for one, _ in todo.pop().next_functions if one is not None} - seen - outputs
+        seen |= new
+        todo += new
+    return set() if root in outputs or todo else seen
+
+
+def _behind_another(root: object, outputs: set, model: nn.Module | None) -> list[str]:
+    """Whether there are somebody else's matrices between outputs and loss, or on all of the way."""
+    if model is None:
+        return []
+    own = {id(one) for one in model.parameters()}
+    tensors = [one.variable for one in _between(root, outputs) if hasattr(one, "variable")]
+    return ["another network"] if any(one.ndim > 1 and id(one) not in own for one in tensors) else []
+
+
+def _of_classes(root: object, outputs: set) -> list[str]:
+    """Whether there is something of classes between outputs and loss; nothing where that cannot be told."""
+    nodes = _between(root, outputs)
+    if not nodes or any(opaque(one) and not hasattr(one, "variable") for one in nodes):
+        return []
+    names = {short(one) for one in nodes}
+    return ["softmax" if names & _OF_CLASSES else "logarithm" if names & _MAY_BE else "no classes"]
 
 
 def _adds_a_batch(node: object) -> bool:

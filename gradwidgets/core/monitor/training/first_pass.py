@@ -20,7 +20,7 @@ from gradwidgets.core.layers.preflight.losses.given import in_graph
 from gradwidgets.core.layers.preflight.reading import left_out, named_tensors
 from gradwidgets.core.monitor.taps import Hook, take_away
 from gradwidgets.core.monitor.training.first_graph import Strays, of_loss, pairs_of, span_of
-from gradwidgets.core.monitor.training.given.first_output import output_level
+from gradwidgets.core.monitor.training.given.first_output import is_learned, output_level
 from gradwidgets.core.monitor.training.given.rows_as_steps import RowsAsSteps
 from gradwidgets.core.results.finding import Finding, worst_first
 from gradwidgets.core.results.wording import number
@@ -31,6 +31,7 @@ _NEAR = 1e-2  # relative: how far the loop's loss may be from the one that was l
 _WITHOUT_LOSS = (
     "non_finite_data", "non_finite_weights", "input_scale", "batch_of_one", "constant_inputs", "rows_as_steps",
 )  # fmt: skip
+_SURE = 3.0  # how far outputs are apart, from where on it is asked whether that was learned
 _UNTOLD = "targets and loss were not looked at: the loop does not tell them"
 _OF_ITS_GRAPH = "targets were not looked at, and of the loss only what its graph shows: the loop does not tell them"
 
@@ -153,7 +154,7 @@ class FirstLook:
             return
         looked, self._loss = self._loss, None
         if isinstance(loss, Tensor) and loss.grad_fn is not None and not self.made:
-            self.made = tuple(of_loss(loss, self._model and self._model()))
+            self.made = tuple(of_loss(loss, self._model and self._model(), self._outputs))
         with contextlib.suppress(Exception):
             noted = float(loss.detach() if isinstance(loss, Tensor) else loss) if looked is not None else 0.0
             if looked is not None and not _near(looked, noted):
@@ -223,6 +224,8 @@ class FirstLook:
             self._outputs = [t.grad_fn for _, t in named_tensors(output, "output") if t.grad_fn is not None]
             self.span = span_of(output)
             self.output = output_level(model, output)
+            if self.span > _SURE and self.output:
+                self.output["learned"] = is_learned(model)
             self.strays = Strays(model, self._outputs, arguments)
         for one in held:
             one.remove()

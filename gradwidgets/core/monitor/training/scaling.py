@@ -1,7 +1,13 @@
 """Whether the gradients that an optimizer is about to use are scaled, and by how much."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
+
+from gradwidgets.core.monitor.owners import Owned
+
+_LOOKS = 32
 
 
 def scale_of(optimizer: object, scaler: "torch.amp.GradScaler | None") -> tuple[float, str]:
@@ -34,3 +40,22 @@ def scale_of(optimizer: object, scaler: "torch.amp.GradScaler | None") -> tuple[
         f"the optimizer steps on gradients that are still {scale:g} times too large: call scaler.step(optimizer). They "
         f"are recorded divided"
     )
+
+
+class Overflow:
+    """Counts how often gradients are there and not finite while losses are noted and no step comes."""
+
+    def __init__(self) -> None:
+        self._of = self._lost = 0
+
+    def look(self, owned: Sequence[Owned]) -> None:
+        """A loss was noted, and no step has come for some."""
+        gradients = [one.parameter.grad for one in owned if one.plain and one.parameter.grad is not None]
+        if self._of < _LOOKS and gradients:
+            self._of += 1
+            self._lost += not all(bool(one.isfinite().all()) for one in gradients)
+
+    @property
+    def told(self) -> dict[str, int]:
+        """Of how many losses ("of") gradients were not finite ("lost"); empty where they never were."""
+        return {"of": self._of, "lost": self._lost} if self._lost else {}

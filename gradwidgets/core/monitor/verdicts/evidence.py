@@ -14,6 +14,7 @@ from gradwidgets.core.monitor.training.noted_loss import Losses
 from gradwidgets.core.results.wording import number
 
 _NEAR = 0.8  # of each other: a loss and the median about it
+_BEGINS = 0.2, 5.0  # times the logarithm of the outputs: where a loss of classes begins, or one that is far off
 _SURELY = 3  # classes, from which on a loss begins near the logarithm by no chance
 
 
@@ -115,6 +116,12 @@ class JudgedRecord:
         noted &= not bool(self.history.loss.isnan().all())
         return self.history.steps[noted], self.history.loss[noted]
 
+    @cached_property
+    def stands_still(self) -> bool:
+        """Whether no weight has moved from sample to sample: whatever the loss does, no step of theirs has done it."""
+        weights = self.history.weight_norm[:, self.weighted]
+        return self.samples > 2 and bool((weights == weights[:1]).all())
+
     @property
     def costs(self) -> dict[str, Tensor]:
         """What guesses that look at no input cost, by the losses that there are for such targets: one for each loss."""
@@ -171,9 +178,22 @@ class JudgedRecord:
     def likely_guess(self) -> float:
         """The same, by the number of outputs where nothing is told of the targets."""
         outputs = self.history.outputs
+        if not self.kind and not self.history.chance and not self._may_be_of_classes:
+            return math.nan
         if math.isnan(self.guess) and not self.history.chance and self.kind in ("", "classes") and outputs >= _SURELY:
             return math.log(outputs)
         return self.guess
+
+    @property
+    def _may_be_of_classes(self) -> bool:
+        """Whether a loss of which no more is known may be one of classes: by its graph, else by where it begins."""
+        if of := {"softmax", "no classes"} & set(self.history.of_loss):
+            return "softmax" in of
+        steps, values = self.losses
+        if not len(values) or int(steps[0]) != 1 or not math.isfinite(float(values[0])) or self.history.outputs < 2:
+            return True
+        times = abs(float(values[0])) / math.log(self.history.outputs)
+        return _BEGINS[0] < times < _BEGINS[1]
 
     @property
     def is_of_numbers(self) -> bool:

@@ -3,6 +3,7 @@
 from dataclasses import fields, replace
 
 from gradwidgets.core.monitor.history import History
+from gradwidgets.core.monitor.verdicts.course.running_sum import of_its_own, running_sum
 from gradwidgets.core.monitor.verdicts.evidence import JudgedRecord, Known
 from gradwidgets.core.monitor.verdicts.record_checks import (
     ALL_UNHELD,
@@ -50,9 +51,10 @@ def diagnose_record(history: History, **known: object) -> list[Finding]:
     wrong = [name for name in known if name not in names]
     if wrong:
         raise TypeError(f"a record's verdict may be told {', '.join(names)}; got {', '.join(wrong)}")
-    judged = JudgedRecord(history, Known(**known))
+    noted = JudgedRecord(history, Known(**known))
+    judged = of_its_own(noted)
     checks = RECORD_CHECKS if judged.samples else WITHOUT_SAMPLES
-    found = [one for name in checks for one in RECORD_CHECKS[name].find(judged)]
+    found = running_sum(noted) + [one for name in checks for one in RECORD_CHECKS[name].find(judged)]
     found = _with_causes(found)
     gone = {name for one in found for name in _explained(one)}
     found = [replace(one, action=one.action or RECORD_CHECKS[one.name].action) for one in found if one.name not in gone]

@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from gradwidgets.core.monitor.verdicts.course.odd_batch import new_shape
 from gradwidgets.core.monitor.verdicts.evidence import JudgedRecord
 from gradwidgets.core.monitor.verdicts.steps.record_steps import steps_are_small
 from gradwidgets.core.results.finding import Finding
@@ -14,6 +15,7 @@ _RISE, _NOISE = 1.5, 4.0  # times the level before; times what the losses vary b
 _FALLEN = 0.7  # of the first loss, before it breaks off
 _GUESS = 0.9  # of what a guess costs, from where on nothing is known any more
 _STAYS = 1.4  # times the level before, in every part of what follows
+_AT_ONCE = 0.5  # of the way up, within a side
 _LEAST = 1e-3  # of the median: a loss of 0 has no logarithm
 _SCALE, _SEEN = 3.0, 3  # times what inputs were; steps at which they were seen before
 _LEAP, _TIMES = 2.5, 4  # times the median around; how often
@@ -51,13 +53,20 @@ def sudden_rise(judged: JudgedRecord) -> list[Finding]:
             "Scale or normalise all inputs in the same way: look for what makes batches from that step on (a second "
             "loader, a new epoch, a cache) and leaves the division or the normalisation out."
         )
+    elif shape := new_shape(judged, step):
+        message += shape.words
+        action = (
+            "If the task was made harder on the way, by longer or larger inputs, all is well. Else look for what makes "
+            f"batches from step {step:,} on."
+        )
     else:
         message += ", and no step before was longer than usual: what the model is given has changed there"
         action = (
             f"Look at what is different from step {step:,} on: labels that no longer belong to their inputs (one of "
             "them shuffled or cut without the other), another order of classes, another data set, a new epoch."
         )
-    return [Finding("sudden_rise", "warning", message, evidence, action=action)]
+    severity = "info" if not scaled and new_shape(judged, step) else "warning"
+    return [Finding("sudden_rise", severity, message, evidence, action=action)]
 
 
 def _break(values: Tensor) -> int | None:
@@ -80,7 +89,10 @@ def _break(values: Tensor) -> int | None:
     clear = float(after[:_SIDE].min()) > max(level + _NOISE * noise, _RISE * level)
     clear = clear and float(before[-_SIDE:].max()) < float(after[:_SIDE].min())
     stays = all(float(one.median()) > _STAYS * level for one in after.tensor_split(4))
-    return place if clear and stays and level < _FALLEN * float(values[0]) else None
+    # What goes on to rise for long after that, rises by and by.
+    end = float(after.median())
+    at_once = float(after[:_SIDE].median()) - level > _AT_ONCE * (end - level)
+    return place if clear and stays and at_once and level < _FALLEN * float(values[0]) else None
 
 
 def _scaled_at(judged: JudgedRecord, step: int) -> tuple[float, float] | None:

@@ -110,7 +110,7 @@ def summed(judged: JudgedRecord) -> list[Finding]:
     steps, values = judged.losses
     size = judged.history.size
     shown = "sum" in judged.history.of_loss
-    if not len(values) or int(steps[0]) != 1 or (judged.history.of_loss and not shown):
+    if not len(values) or int(steps[0]) != 1 or (_is_shown(judged) and not shown):
         return []
     first, guess = float(values[0]), judged.guess
     if not shown:
@@ -127,6 +127,11 @@ def summed(judged: JudgedRecord) -> list[Finding]:
     return [Finding("summed", "warning", message, evidence, action=action)]
 
 
+def _is_shown(judged: JudgedRecord) -> bool:
+    """Whether the graph of the loss tells what it is."""
+    return bool(set(judged.history.of_loss) - {"softmax", "logarithm", "no classes", "another network"})
+
+
 def _most_of(judged: JudgedRecord, guess: float) -> float:
     """What a mean cross-entropy of the first outputs could be at most; NaN where that is unknown."""
     return judged.history.span + guess
@@ -138,6 +143,8 @@ def first_loss(judged: JudgedRecord) -> list[Finding]:
     if not len(values) or int(steps[0]) != 1 or "sum" in judged.history.of_loss or not judged.has_classes:
         return []
     first, guess = float(values[0]), judged.guess
+    if _is_learned(judged):
+        return []
     if not (first > _FAR * guess and first <= _BOUND * _most_of(judged, guess)):
         return []
     span = judged.history.span
@@ -154,12 +161,19 @@ def first_loss(judged: JudgedRecord) -> list[Finding]:
     return [Finding("first_loss", "warning", message, evidence, action=action)]
 
 
+def _is_learned(judged: JudgedRecord) -> bool:
+    """Whether the last layer is not as it was drawn: frozen, or of a form that training gives it."""
+    frozen = (judged.history.setting.get("frozen") or {}).get("layers", ())
+    last = judged.history.layers[judged.weighted[-1]] if judged.weighted else ""
+    return last in frozen or bool(judged.history.first_output.get("learned"))
+
+
 def penalty(judged: JudgedRecord) -> list[Finding]:
     """A penalty on the weights that is many times the data's loss."""
     steps, values = judged.losses
     if "penalty" not in judged.history.of_loss or not len(values) or int(steps[0]) != 1:
         return []
-    first, guess = float(values[0]), judged.guess
+    first, guess = float(values[0]), judged.likely_guess
     most = _most_of(judged, guess)
     last = float(values[-max(1, len(values) // 10) :].median())
     if not (first > _FAR * guess and first > 2 * most and last > _GAINED * guess):

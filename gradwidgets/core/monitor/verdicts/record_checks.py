@@ -1,6 +1,9 @@
 """All that is looked for in the record of a training, and what follows from what."""
 
 from gradwidgets.core.layers.verdicts.verdict import Check, gravest
+from gradwidgets.core.monitor.verdicts.course.gone import gone
+from gradwidgets.core.monitor.verdicts.course.odd_batch import with_the_batch
+from gradwidgets.core.monitor.verdicts.course.rates import slow_groups, warming
 from gradwidgets.core.monitor.verdicts.record_beginning import dropped, frozen, large_eps, zero_weights
 from gradwidgets.core.monitor.verdicts.record_breaks import bad_batch, sudden_rise
 from gradwidgets.core.monitor.verdicts.record_causes import decay, endless, first_loss, negated, penalty, summed
@@ -46,6 +49,11 @@ from gradwidgets.core.results.finding import NAMES
 
 RECORD_CHECKS: dict[str, Check] = {
     # Causes first: of two that are as grave, what comes first is told first.
+    "running_sum": Check(
+        "what is noted is not what the steps make smaller",
+        "Note the step's own loss.",
+        lambda judged: [],  # said of what was noted; all else is judged by the losses themselves
+    ),
     "unheld": Check(
         "what no optimizer holds stays as it was drawn",
         "If one holds them, call its step(); else give them to one that is made after them, or set "
@@ -248,7 +256,7 @@ RECORD_CHECKS: dict[str, Check] = {
     "no_gradient": Check(
         "nothing is learned without a gradient",
         "Call zero_grad() before backward(), not between it and step(); look for detach and no_grad.",
-        without,
+        lambda judged: gone(judged) or without(judged),
     ),
     "unused": Check(
         "what the loss is not made of is not trained",
@@ -258,12 +266,12 @@ RECORD_CHECKS: dict[str, Check] = {
     "diverging": Check(
         "the steps make it worse",
         "Lower the learning rate; clip; look for a sign that is turned.",
-        lambda judged: gravest(diverging(judged), thrown_far(judged), jumped(judged)),
+        lambda judged: with_the_batch(judged, gravest(diverging(judged), thrown_far(judged), jumped(judged))),
     ),
     "leap": Check(
         "one step throws away what dozens have learned",
         "Look at that batch; lower the learning rate; clip.",
-        leaped,
+        lambda judged: with_the_batch(judged, leaped(judged)),
     ),
     "fading": Check(
         "without a gradient nothing more is learned",
@@ -274,6 +282,16 @@ RECORD_CHECKS: dict[str, Check] = {
         "steps of a broken memory throw away what was learned",
         "Keep the optimizer's state in float32, and load the one that belongs to the weights.",
         beyond_rule,
+    ),
+    "warming": Check(
+        "steps are far shorter than they are planned to be",
+        "Make the warm-up shorter.",
+        warming,
+    ),
+    "slow_groups": Check(
+        "layers that hardly move learn nothing",
+        "Give their group a larger learning rate.",
+        slow_groups,
     ),
     "no_rate": Check(
         "a step of a learning rate of 0 is none",
@@ -338,7 +356,7 @@ EXPLAINS = {
     "non_finite": ("leap", "diverging", "large_updates", "died", "schedule"),
     "added_up": ("leap", "diverging", "large_updates", "always_clipped", "left_over"),
     "past_losses": ("added_up", "diverging", "large_updates", "always_clipped"),
-    "no_gradient": ("guessing", "small_updates", "cut"),
+    "no_gradient": ("guessing", "small_updates", "cut", "fading", "diverging", "leap", "always_clipped", "died"),
     "unbalanced": ("fading", "diverging", "large_updates"),
     "scaled": ("diverging", "large_updates"),
     "underflow": ("guessing", "small_updates", "rounding"),
@@ -366,7 +384,9 @@ EXPLAINS = {
     "no_rate": ("guessing", "small_updates", "schedule", "rounding"),
     "rounding": ("guessing",),
     "penalty": ("guessing", "large_updates", "first_loss"),
-    "small_updates": ("guessing", "schedule"),
+    "small_updates": ("guessing", "schedule", "slow_groups"),
+    "slow_groups": ("guessing", "schedule"),
+    "warming": ("guessing",),
     "large_updates": ("schedule",),
     "diverging": ("leap", "guessing", "schedule"),
     "unlisted": ("guessing",),

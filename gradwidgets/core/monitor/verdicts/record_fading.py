@@ -7,12 +7,14 @@ from torch import Tensor
 from gradwidgets.core.layers.verdicts.verdict import listed
 from gradwidgets.core.monitor.verdicts.evidence import JudgedRecord
 from gradwidgets.core.results.finding import Finding
-from gradwidgets.core.results.wording import number
+from gradwidgets.core.results.wording import number, percent
 
 _SAMPLES, _LOSSES = 10, 10
+_LATE = 0.9  # of the steps
 _SOME = 4  # samples of one of two, where the other has enough
 _FIRST = 3  # samples
 _FADED, _WELL = 1e-4, 1e-2  # of the norm at first
+_UP_TO, _LITTLE = 0.02, 0.05  # of the loss at first, which is below 0; of the norm at first, where that is so
 _RISEN = 1e-3  # of the loss at first: what has converged is below it
 
 _Norms = tuple[float, float]
@@ -29,13 +31,37 @@ def fading(judged: JudgedRecord) -> list[Finding]:
         for k, group in enumerate(groups)
         if (ends := _faded(judged, group)) and _rises(own[k] if known else _finite(judged.losses[1]))
     ]
-    if not faded or (known and len(faded) > 1):
+    if not faded:
+        return _saturated(judged)
+    if known and len(faded) > 1:
         return []
     losses = own[groups.index(faded[0][0])] if known else _finite(judged.losses[1])
     if not known:
         some = [one for one in judged.groups if len(one) >= _SOME]
         faded = [(one, ends) for one in some if (ends := _faded(judged, one, _WELL))]
     return [_told(judged, faded, losses, known)]
+
+
+def _saturated(judged: JudgedRecord) -> list[Finding]:
+    """A loss below 0 that comes up to next to 0, through another network, with little left of its gradient.
+
+    A policy's loss does so by rights, where it makes no costly mistakes any more: that goes through no other weights.
+    """
+    losses, of_loss = _finite(judged.losses[1]), judged.history.of_loss
+    if judged.takes_turns or judged.samples < _SAMPLES or len(losses) < _LOSSES or not _is_of_another(of_loss):
+        return []
+    begun, end = _ends(losses)
+    total = _finite(judged.total)
+    if not begun < 0 or bool((losses > 0).any()) or not abs(end) < _UP_TO * abs(begun) or len(total) < _SAMPLES:
+        return []
+    first, last = float(total[:_FIRST].max()), float(total[-len(total) // 2 :].median())
+    if not 0 < last < _LITTLE * first:
+        return []
+    return [_told(judged, [(list(range(judged.samples)), (first, last))], losses, True, _LITTLE)]
+
+
+def _is_of_another(of_loss: tuple[str, ...]) -> bool:
+    return "another network" in of_loss and "softmax" not in of_loss
 
 
 def _finite(values: Tensor) -> Tensor:
@@ -69,20 +95,24 @@ def _rises(losses: Tensor) -> bool:
     return of_one_sign and end > begun + _RISEN * abs(begun)
 
 
-def _told(judged: JudgedRecord, faded: list[tuple[list[int], _Norms]], losses: Tensor, own: bool) -> Finding:
+def _told(
+    judged: JudgedRecord, faded: list[tuple[list[int], _Norms]], losses: Tensor, own: bool, well: float = _WELL
+) -> Finding:
     columns = sorted({column for group, _ in faded for column in _columns(judged, group)})
     group, (first, last) = faded[-1]
-    low = (judged.total[group] > _WELL * first).nonzero().flatten()
+    low = (judged.total[group] > well * first).nonzero().flatten()
     since = int(judged.history.steps[group[min(int(low[-1]) + 1, len(group) - 1)]])
     begun, end = _ends(losses)
     each = "; and ".join(
         f"that of {listed(judged.names(_columns(judged, one)))} from a norm of {number(a, 2)} to {number(b, 2)}"
         for one, (a, b) in faded
     )
+    late = since > _LATE * judged.steps  # the last sample but happens to be larger
+    when = "" if late else f" (below {percent(well)} of it from about step {since:,} on)"
     whose = "its loss" if own else "the loss that is noted"
     message = (
-        f"the gradient vanishes along the training, {each} (below a hundredth from about step {since:,} on), and "
-        f"{whose} is no lower for it: it goes from {number(begun, 3)} to {number(end, 3)}"
+        f"the gradient vanishes along the training, {each}{when}, "
+        f"and {whose} is no lower for it: it goes from {number(begun, 3)} to {number(end, 3)}"
     )
     action = (
         "If it is to make something that another network, a critic, takes for real: the critic tells all, and the loss "

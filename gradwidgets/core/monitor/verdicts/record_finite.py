@@ -5,6 +5,7 @@ import math
 from torch import Tensor
 
 from gradwidgets.core.layers.verdicts.verdict import listed
+from gradwidgets.core.monitor.verdicts.course.odd_batch import odd_from
 from gradwidgets.core.monitor.verdicts.evidence import JudgedRecord
 from gradwidgets.core.monitor.verdicts.record_jumps import now_from
 from gradwidgets.core.monitor.verdicts.steps.record_sums import many_passes
@@ -17,11 +18,16 @@ _RISEN = 10.0  # times what the loss was, with steps on the way
 _SOON, _GROWTH = 10, 2.5  # steps; times what weights were: ten steps of a tenth each make 2.4
 _STEPS = 3  # losses, each above the one before
 _MOSTLY = 0.75  # of the steps on the way
+_CALM = 4.0  # times the median
 
 _AT_ITS_GRADIENT = (
     "Look in the loss of that step for what is finite and has no finite slope: a root or a norm at 0, a power below 1, "
     "a quotient, torch.where over a branch that is NaN. Add an eps inside (sqrt(x + 1e-12)), or leave a step out whose "
     "gradient is not finite."
+)
+_OF_THAT_BATCH = (
+    "Look at that batch, and at what divides, takes a logarithm or a root, or is a softmax of minus infinities alone: "
+    "neither loss nor gradient had grown before, so it is no matter of the learning rate."
 )
 
 
@@ -104,6 +110,9 @@ def _left_by(made: int, first: int, value: float, finite: bool) -> str:
 
 def _what_to_do(judged: JudgedRecord, first: int, finite: bool, loss_is: bool, grown: bool) -> tuple[str, str]:
     """The action, where another than the usual one is due, and what to say for it."""
+    odd = odd_from(judged, first)
+    if odd is not None:
+        return odd.action, odd.words
     rise = _rise(judged, first)
     if rise is not None:
         since, low, high = rise
@@ -115,7 +124,22 @@ def _what_to_do(judged: JudgedRecord, first: int, finite: bool, loss_is: bool, g
     large = _too_long(judged, first)
     if finite or (grown and not loss_is) or large:
         return f"{many_passes(judged)}Lower the learning rate{now_from(judged)}, tenfold at first; clip.", large
-    return (_AT_ITS_GRADIENT, "") if loss_is and not grown else ("", "")
+    bad = judged.history.bad_pass
+    if bad and bad["step"] == first and not grown:
+        return bad["cure"], f"; {bad['why']}"
+    if loss_is and not grown:
+        return _AT_ITS_GRADIENT, ""
+    return (_OF_THAT_BATCH if _was_calm(judged, first) else ""), ""
+
+
+def _was_calm(judged: JudgedRecord, first: int) -> bool:
+    """Whether neither the loss nor the gradient was above the usual before it was lost."""
+    (steps, losses), at = judged.losses, judged.history.steps
+    series = losses[steps < first], judged.total[at < first]
+    return all(
+        len(one) >= _FEW and float(one[-_STEPS:].max()) < _CALM * float(one.median()) and float(one.median()) > 0
+        for one in (values[values.isfinite()] for values in series)
+    )
 
 
 def _too_long(judged: JudgedRecord, first: int) -> str:

@@ -5,6 +5,7 @@ import math
 import torch
 
 from gradwidgets.core.layers.verdicts.verdict import listed
+from gradwidgets.core.monitor.verdicts.course.gone import is_met
 from gradwidgets.core.monitor.verdicts.evidence import JudgedRecord
 from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.results.wording import counted, number, percent
@@ -104,6 +105,8 @@ def without(judged: JudgedRecord) -> list[Finding]:
     none = ((norm.isnan() & ~(judged.history.non_finite[:, judged.weighted] > 0)) | (norm == 0)).all(1)
     share = float(none.double().mean())
     evidence: dict[str, object] = {"share of samples without a gradient": share, "threshold": _MOSTLY}
+    if share >= _MOSTLY and is_met(judged):
+        return []
     if share >= _MOSTLY:
         message = f"at {percent(share)} of the sampled steps there is no gradient, or it is 0, in every layer"
         if _is_computed(judged, norm):

@@ -3,6 +3,7 @@
 import math
 
 from gradwidgets.core.monitor.verdicts.evidence import JudgedRecord, at_last, first_and_last
+from gradwidgets.core.monitor.verdicts.steps.record_sums import many_passes
 from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.results.wording import number
 
@@ -42,7 +43,7 @@ def jumped(judged: JudgedRecord) -> list[Finding]:
         "all proportion"
     )
     evidence = {"at first": first, "highest": highest, "at last": end, "guess": guess, "threshold": _JUMP}
-    action = f"Lower the learning rate{now_from(judged)}, tenfold at first, or warm it up; clip."
+    action = f"{many_passes(judged)}Lower the learning rate{now_from(judged)}, tenfold at first, or warm it up; clip."
     return [Finding("diverging", "warning", message, evidence, action=action)]
 
 

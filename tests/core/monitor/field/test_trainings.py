@@ -3,10 +3,13 @@
 import pytest
 
 from tests.core.monitor.field.training import shortfall
+from tests.core.monitor.field.trainings_batches import BATCHES_CLEAN, BATCHES_SICK
 from tests.core.monitor.field.trainings_begun import BEGUN_CLEAN, BEGUN_HELD_OUT, BEGUN_SICK
 from tests.core.monitor.field.trainings_causes import CAUSE_CLEAN, CAUSE_SICK
 from tests.core.monitor.field.trainings_clean import FIRST
 from tests.core.monitor.field.trainings_ended import ENDED_CLEAN, ENDED_SICK, LATE_CLEAN, LATE_SICK
+from tests.core.monitor.field.trainings_further import FURTHER_CLEAN, FURTHER_SICK
+from tests.core.monitor.field.trainings_gone import GONE_CLEAN, GONE_SICK
 from tests.core.monitor.field.trainings_last import LAST_CLEAN, LAST_SICK
 from tests.core.monitor.field.trainings_later import LATER_CLEAN, LATER_SICK
 from tests.core.monitor.field.trainings_leapt import LEAPT_CLEAN, LEAPT_SICK
@@ -41,6 +44,9 @@ CLEAN = (
     *SECOND_CLEAN,
     *BEGUN_CLEAN,
     *LEAPT_CLEAN,
+    *BATCHES_CLEAN,
+    *GONE_CLEAN,
+    *FURTHER_CLEAN,
 )
 
 SICK = (
@@ -62,6 +68,9 @@ SICK = (
     *BEGUN_SICK,
     *BEGUN_HELD_OUT,
     *LEAPT_SICK,
+    *BATCHES_SICK,
+    *GONE_SICK,
+    *FURTHER_SICK,
 )
 
 # What still falls short: one of which only "guessing" is said, which it does.

@@ -28,6 +28,7 @@ class Training:
             warning and no error at all.
         words: What must stand in the message or the action of the first of them; "a|b" is one or the other.
         leads: Whether that one must be the first of all warnings and errors, as a cause is.
+        never: Names of findings, and words, that no warning and no error may have.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Training:
     findings: frozenset[str] = frozenset()
     words: tuple[str, ...] = ()
     leads: bool = False
+    never: tuple[str, ...] = ()
 
 
 def shortfall(training: Training, findings: list[Finding]) -> str:
@@ -47,6 +49,8 @@ def shortfall(training: Training, findings: list[Finding]) -> str:
     text = " ".join(map(str, named)).lower()
     missing = [] if named else [" or ".join(sorted(training.findings))]
     missing += [repr(one) for one in training.words if not any(word.lower() in text for word in one.split("|"))]
+    said = " ".join(map(str, blamed)).lower()
+    missing += [f"silence on {one!r}" for one in training.never if one.lower() in said]
     return f"{' and '.join(missing)} missing: {'; '.join(map(str, findings))}" if missing else ""
 
 

@@ -184,7 +184,7 @@ def whole(noise):
 
 
 LEAPT_SICK = (
-    Training("targets of one batch read wrongly", "the leap and its step", regression(optimizer=WITH_MOMENTUM, spoil=one_target(151, 50)), LEAP, ("step 151", "leaps from", "lower the learning rate"), True),
+    Training("targets of one batch read wrongly", "the leap and its step", regression(optimizer=WITH_MOMENTUM, spoil=one_target(151, 50)), LEAP, ("batch of step 151", "leaps from", "clip"), True),
     Training("a batch that is not scaled, SGD", "the leap and its step", regression(optimizer=SLOW, spoil=one_batch(200, 8), steps=400), LEAP, ("step 20", "batch"), True),
     Training("a maker that is lost", "the non-saturating loss", maker(True, 2e-2), FADES, ("0, 2", "non-saturating"), True),
     Training("a maker that is lost, by SGD", "the non-saturating loss", maker(True, 2e-2, torch.optim.SGD, 1e-2, bce=True), FADES, ("softplus",), True),

@@ -11,6 +11,9 @@ _ROWS = 1 << 16  # numbers that are read
 _LARGE = 100.0  # root mean square, from where on it is asked why
 _MUCH = 10.0  # times what comes in: torch's own draw makes 0.6 times of it
 _GROWS = 1.02  # a time step
+_FEW, _MOST, _LAYERS = 3, 1 << 18, 8  # rows or columns, and numbers, of matrices that are looked at; how many
+_DRAWN_LARGE = 3.0  # norm of a row: torch's own draw has 0.6
+_BEYOND = 1.25  # times the largest singular value of numbers that are drawn one by one
 _WIDE = 512  # of a state whose matrix is looked at
 
 
@@ -35,6 +38,25 @@ def output_level(model: nn.Module, output: object) -> dict[str, object]:
         layers = {name: gain for name, one in model.named_modules() if (gain := _gain(one)) >= _MUCH}
         grows = {name: times for name, one in model.named_modules() if (times := _growth(one)) > _GROWS}
     return found | {"layers": layers, "grows": grows}
+
+
+def is_learned(model: nn.Module) -> bool:
+    """Whether a model has learned before: a layer has a direction that numbers drawn one by one have not.
+
+    The largest singular value of an m × n matrix of independent numbers with mean 0 is at most about √m + √n times
+    their spread. A last layer that is drawn large upon learned ones does not count.
+    """
+    weights = [one.weight for one in model.modules() if isinstance(one, nn.Linear)]
+    weights = [wide(one.detach()) for one in weights if isinstance(one, Tensor) and min(one.shape) >= _FEW]
+    if not weights or float(weights[-1].norm()) > _DRAWN_LARGE * math.sqrt(weights[-1].shape[0]):
+        return False
+    return any(_is_directed(one) for one in [one for one in weights if one.numel() <= _MOST][:_LAYERS])
+
+
+def _is_directed(matrix: Tensor) -> bool:
+    with torch.no_grad():
+        spread, largest = matrix.square().mean().sqrt(), torch.linalg.matrix_norm(matrix, 2)
+        return float(largest) > _BEYOND * float(spread) * sum(math.sqrt(n) for n in matrix.shape)
 
 
 def _gain(module: nn.Module) -> float:

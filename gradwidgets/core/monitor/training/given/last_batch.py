@@ -11,6 +11,7 @@ from torch.utils.weak import TensorWeakRef
 from gradwidgets.core.layers.preflight.batch import data_findings
 from gradwidgets.core.layers.preflight.reading import named_tensors
 from gradwidgets.core.monitor.taps import Hook, take_away
+from gradwidgets.core.monitor.training.bad_pass import LastCall
 from gradwidgets.core.monitor.training.given.inputs_seen import InputsSeen
 from gradwidgets.core.results.finding import Finding
 
@@ -31,6 +32,8 @@ class Given:
         self.handles: list = []
         self._seen = seen
         self._labels: TensorWeakRef | None = None
+        self._call = LastCall()
+        self._bad: dict[str, object] = {}
         self._inputs: Held = []
         self._targets: Held = []
 
@@ -42,6 +45,7 @@ class Given:
         """Take the hook away and let go."""
         take_away(self.handles)
         self._inputs, self._targets, self._labels = [], [], None
+        self._call.forget()
 
     def note_targets(self, targets: Tensor) -> None:
         """Know them, until others come."""
@@ -59,12 +63,24 @@ class Given:
         found = data_findings(_there(self._inputs), _there(self._targets)) + _ignored(self._labels and self._labels())
         return [replace(one, evidence=one.evidence | {"step": step}) for one in found]
 
+    def look_for_bad(self, model: nn.Module | None, step: int) -> None:
+        """Find what makes the model's outputs not finite, at a step whose loss is not; once in a training."""
+        if model is not None and not self._bad:
+            with contextlib.suppress(Exception):
+                self._bad = {"step": step, **self._call.blame(model)}
+
+    @property
+    def bad_pass(self) -> dict[str, object]:
+        """At which "step" that was, and what `LastCall.blame` tells of it; empty where nothing was to be told."""
+        return dict(self._bad) if len(self._bad) > 1 else {}
+
     def _before(self, model: nn.Module, arguments: tuple, keywords: dict) -> None:
         if not torch.is_grad_enabled():
             return
         with contextlib.suppress(Exception):
             whole = arguments[0] if len(arguments) == 1 and not keywords else (*arguments, *keywords.values())
             named = list(named_tensors(whole, "inputs"))
+            self._call.note(arguments, keywords)
             self._inputs = _held(named)
             if self._seen.due and named:
                 self._seen.see(named[0][1])

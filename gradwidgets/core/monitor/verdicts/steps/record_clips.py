@@ -1,6 +1,7 @@
 """Gradients that are always clipped: to a norm, by value, or while they are scaled."""
 
 import math
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -12,6 +13,8 @@ from gradwidgets.core.results.wording import number, percent
 _MOSTLY = 0.9  # of the samples
 _SAMPLES = 10
 _OFTEN = 0.25  # of the steps that were looked at: a clip that would have acted there is no mere precaution
+_TIMES = 100.0  # as large a gradient has a layer below another, which is of another part of the loss
+_LARGE_LOSS = 100.0
 _ONE_VALUE = 1e-4  # relative: a clipped norm is its limit but for rounding
 _VARIES = 1e-3  # relative spread of a layer's part of it
 _SIGNS = 0.5  # root mean square in the largest element, from where on most are at it
@@ -38,12 +41,40 @@ def _by_norm(judged: JudgedRecord, group: list[int]) -> Finding | None:
     total = judged.total[group]
     limit = judged.known.max_norm or float(total.median())
     # From below: clip_grad_norm_ divides by the norm and a little more.
-    share = float(((total - limit).abs() <= _ONE_VALUE * limit).double().mean())
-    if share < _MOSTLY or not _moves(judged.history.norm[group], judged.history.largest[group]):
+    there = (total - limit).abs() <= _ONE_VALUE * limit
+    share, norm, largest = float(there.double().mean()), judged.history.norm[group], judged.history.largest[group]
+    if share < _MOSTLY or not limit > 0 or not _moves(norm[there], largest[there]):
         return None
     at = f"{number(limit, 3)} at {percent(share)} of the sampled steps"
-    evidence = {"max_norm": limit, "share of samples at it": share, "threshold": _MOSTLY}
-    return Finding("always_clipped", "warning", f"the gradient's norm is {at}: it is clipped there", evidence)
+    evidence: dict[str, object] = {"max_norm": limit, "share of samples at it": share, "threshold": _MOSTLY}
+    message = f"the gradient's norm is {at}: it is clipped there"
+    return _taken_by_one(judged, group, Finding("always_clipped", "warning", message, evidence))
+
+
+def _taken_by_one(judged: JudgedRecord, group: list[int], found: Finding) -> Finding:
+    """With the layer that takes nearly all of the clip, where the loss is as large as unscaled targets make it."""
+    _, values = judged.losses
+    norm = judged.history.norm[group][:, judged.weighted].nan_to_num(nan=0.0)
+    shares = (norm / norm.square().sum(1, keepdim=True).sqrt()).median(0).values
+    # Along a chain the gradient may fade downwards; one that is next to nothing above a large one is of another loss.
+    least = torch.where(shares.cummax(0).values > _TIMES * shares, shares, math.inf)
+    most, least = int(shares.argmax()), int(torch.where(shares > 0, least, math.inf).argmin())
+    large = len(values) and float(values.abs().nanmedian()) > _LARGE_LOSS
+    starved = float(shares[:least].max()) > _TIMES * float(shares[least]) > 0 if least else False
+    if not large or not starved:
+        return found
+    takes, gets = judged.names([judged.weighted[most], judged.weighted[least]])
+    own, other, size = float(shares[most]), float(shares[least]), float(values.abs().nanmedian())
+    message = (
+        f"{found.message}, and of it {takes} has {number(own, 2)} and {gets} {number(other, 1)}, by a loss of about "
+        f"{number(size, 2)}: a part of that loss takes all that the clip lets through, and {gets} hardly moves"
+    )
+    action = (
+        f"Make smaller what {takes} learns by: divide the returns or targets by their standard deviation, give that "
+        f"part of the loss a smaller factor, or clip the gradient of {takes} by itself."
+    )
+    evidence = found.evidence | {"layer": takes, "share": own, "other": gets, "its share": other}
+    return replace(found, message=message, evidence=evidence, action=action)
 
 
 def _while_scaled(judged: JudgedRecord, group: list[int]) -> Finding | None:
@@ -108,7 +139,7 @@ def _clipped_by_value(judged: JudgedRecord, group: list[int]) -> Finding | None:
     limit = float(largest.nanmedian())
     at = (largest - limit).abs() <= _ONE_VALUE * limit
     share = float((at & (rms > _SIGNS * limit))[~largest.isnan()].double().mean())
-    if not share >= _MOSTLY or not limit > 0 or not _moves(judged.history.norm[group]):
+    if not share >= _MOSTLY or not limit > 0 or not _moves(judged.history.norm[group][at.any(1)]):
         return None
     message = (
         f"the gradient's largest element is {number(limit, 3)} in {percent(share)} of layers and samples, and most "

@@ -11,6 +11,13 @@ _MADE = 3  # optimizers one after the other
 _RETURNS = 0.02  # of their steps, by one that another had followed
 _MEANT = 0.5  # of them begun with weights that somebody has set: of another round, or task
 
+_MOSTLY = 0.8  # of the losses without a step that were looked at
+_LOST = ": gradients were computed, and at {lost} of {of} of these that were looked at they are not finite"
+_LOWER_SCALE = (
+    "If the loop leaves out steps whose gradients are not finite, it leaves out all: lower the scale by which the loss "
+    "is multiplied, by half at each overflow as torch.amp.GradScaler does. Without a scale, look for what makes them "
+    "NaN."
+)
 _GIVE_THAT = (
     "Give the monitor the optimizer that steps, or none: GradientMonitor(model) watches all that hold its parameters."
 )
@@ -93,7 +100,16 @@ def _none_at_all(judged: JudgedRecord) -> list[Finding]:
         else "no optimizer that holds parameters of the model made a step"
     )
     message = f"{waiting:,} losses were noted, and {who}"
-    return [Finding("no_step", "error", message, {"losses": waiting, "threshold": _LOSSES})]
+    evidence = {"losses": waiting, "threshold": _LOSSES} | _overflow(judged)
+    if _overflow(judged):
+        return [Finding("no_step", "error", message + _LOST.format(**_overflow(judged)), evidence, action=_LOWER_SCALE)]
+    return [Finding("no_step", "error", message, evidence)]
+
+
+def _overflow(judged: JudgedRecord) -> dict[str, int]:
+    """How often gradients were not finite while no step came, where that is the rule."""
+    told = judged.history.optimizers.get("overflow") or {}
+    return dict(told) if told and told["lost"] >= _MOSTLY * told["of"] else {}
 
 
 def _left_early(judged: JudgedRecord) -> list[Finding]:
@@ -133,6 +149,9 @@ def _no_more_steps(judged: JudgedRecord) -> list[Finding]:
             "of a validation, note only those of the training."
         )
     much = waiting > steps and not others
+    if not others and _overflow(judged):
+        message, action, much = message.rpartition(": what came")[0], _LOWER_SCALE, True
+        message += _LOST.format(**_overflow(judged))
     evidence = {"losses since": waiting, "steps": steps, "steps of others": told["since"], "threshold": _LOSSES}
     return [Finding("stopped", "warning" if much else "info", message, evidence, action=action)]
 

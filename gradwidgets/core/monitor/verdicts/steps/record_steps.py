@@ -28,6 +28,7 @@ _ENDED = 1e-3  # of the largest learning rate: to less than that a schedule has 
 _ELSEWHERE = 3.0  # times as far as the steps together can have gone
 _ABOUT = 3.0  # times what weights were
 _FLAT = 0.01  # of the loss
+_WHILE, _LITTLE_LESS = 100, 0.85  # losses; of the loss at first
 _LOST, _NUMBERS = 0.9, 100  # of the numbers that were looked at, and how many these are at least
 _BEYOND = 1.1, 2.0  # lr · λ / 2: a training that goes well comes to its edge
 
@@ -193,6 +194,15 @@ def _is_flat(judged: JudgedRecord) -> bool:
     return float(first.mean() - last.mean()) < max(noise, _FLAT * abs(float(first.mean())))
 
 
+def _hardly_falls(judged: JudgedRecord) -> bool:
+    """Whether the loss is still at nearly what it was, after a while in which something could have been learned."""
+    _, values = judged.losses
+    if len(values) < _WHILE or not bool(values.isfinite().all()):
+        return False
+    first, *_, last = values.tensor_split(10)
+    return float(last.mean()) > _LITTLE_LESS * float(first.mean()) > 0
+
+
 def _most(
     judged: JudgedRecord,
     ratio: Tensor,
@@ -242,7 +252,7 @@ def rounding(judged: JudgedRecord) -> list[Finding]:
         "Keep the weights in float32 (torch.autocast computes in half precision all the same); a larger learning rate "
         "would reach more of them."
     )
-    flat = _is_flat(judged)
+    flat = _is_flat(judged) or _hardly_falls(judged)
     if not flat:
         action = f"If the loss falls as it should, all is well. Else: {action[0].lower()}{action[1:]}"
     return [

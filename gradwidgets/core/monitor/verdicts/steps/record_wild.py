@@ -8,6 +8,7 @@ from torch import Tensor
 from gradwidgets.core.monitor.verdicts.evidence import JudgedRecord
 from gradwidgets.core.monitor.verdicts.record_jumps import now_from
 from gradwidgets.core.monitor.verdicts.steps.record_steps import RATIO, at_most
+from gradwidgets.core.monitor.verdicts.steps.record_sums import many_passes
 from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.results.wording import number
 
@@ -41,7 +42,7 @@ def thrown_far(judged: JudgedRecord) -> list[Finding]:
     )
     if peaks:
         message += f"; in the last quarter it still swings between {number(peaks[0], 2)} and {number(peaks[1], 2)}"
-    action = f"Lower the learning rate{now_from(judged)}, tenfold at first, or warm it up; clip."
+    action = f"{many_passes(judged)}Lower the learning rate{now_from(judged)}, tenfold at first, or warm it up; clip."
     evidence = {"times": times, "threshold": _GROWN, "at first": first, "highest": float(values[highest])}
     return [Finding("diverging", "warning", message, evidence, action=action)]
 

@@ -1,0 +1,87 @@
+"""A gradient that is exactly 0 from some step on: nothing is left to learn, or nothing can be learned any more."""
+
+import math
+from collections.abc import Callable
+
+from torch import Tensor
+
+from gradwidgets.core.monitor.verdicts.evidence import JudgedRecord
+from gradwidgets.core.monitor.verdicts.record_jumps import now_from
+from gradwidgets.core.results.finding import Finding
+from gradwidgets.core.results.wording import number, percent
+
+_MOSTLY, _HALF = 0.8, 0.5  # of the samples since then
+_LITTLE = 1e-3  # of the largest before, for the others
+_SAMPLES, _FEW = 5, 3  # since then; where the loss stands still beside it
+_STILL = 0.02  # of its level
+_LONG = 1 / 4  # of the steps
+_LOSSES = 8  # since then
+_LOST = 3.0  # times the first loss: above that it is the steps before that have thrown it away
+_FALLEN = 0.7  # of the first loss: by so much it is lower, and what there was to learn may be learned
+
+
+def gone(judged: JudgedRecord) -> list[Finding]:
+    """No gradient at all any more, of a loss that is hardly below where it began."""
+    since = _gone_since(judged, _is_gone)
+    levels = None if since is None else _levels(judged, since)
+    if levels is None or _has_fallen(*levels) or not levels[1] <= _LOST * abs(levels[0]):
+        return []
+    share = float((judged.total[judged.history.steps >= since] == 0).double().mean())
+    first, now = levels
+    others = "" if share == 1 else " and next to nothing at the others,"
+    message = (
+        f"from about step {since:,} on the gradient is exactly 0 in every layer, at {percent(share)} of the samples,"
+        f"{others} and the loss stays at {number(now, 3)} ({number(first, 3)} at first): nothing is learned any more"
+    )
+    action = (
+        "Look at what has no slope where it has come to: outputs that are all alike (embeddings at one point, whose "
+        "distances are 0), a ReLU or a clamp at the end that gives one value for all. Begin anew and do not get there: "
+        f"a lower learning rate{now_from(judged)}, a warm-up; normalised embeddings, no ReLU at the end."
+    )
+    evidence = {"step": since, "share of samples": share, "threshold": _HALF, "at first": first, "at last": now}
+    return [Finding("no_gradient", "error", message, evidence, tuple(judged.weighted), action)]
+
+
+def is_met(judged: JudgedRecord) -> bool:
+    """Whether the loss asks for nothing more, so that there is no gradient by rights."""
+    since = _gone_since(judged, lambda before, zero, late: float(zero.double().mean()) >= _MOSTLY)
+    levels = None if since is None else _levels(judged, since)
+    return levels is not None and _has_fallen(*levels)
+
+
+def _is_gone(before: Tensor, zero: Tensor, late: Tensor) -> bool:
+    little = _LITTLE * float(before.nan_to_num(nan=0.0).max())
+    return float(zero.double().mean()) >= _HALF and float(late.max()) <= little
+
+
+def _gone_since(judged: JudgedRecord, is_gone: Callable[[Tensor, Tensor, Tensor], bool]) -> int | None:
+    """The sampled step from which on gradients are gone, by those before, whether they are exactly 0, and they."""
+    zero = judged.total == 0
+    if judged.takes_turns or not bool((judged.total > 0).any()) or judged.history.rounded.get("type") == "float16":
+        return None
+    for k in range(1, judged.samples - _FEW + 1):
+        enough = k <= judged.samples - _SAMPLES or _stands_still(judged, int(judged.history.steps[k]))
+        if enough and bool(zero[k]) and is_gone(judged.total[:k], zero[k:], judged.total[k:]):
+            since = int(judged.history.steps[k])
+            return since if judged.steps - since + 1 >= _LONG * judged.steps else None
+    return None
+
+
+def _stands_still(judged: JudgedRecord, since: int) -> bool:
+    """Whether the loss is one value from a step on."""
+    steps, values = judged.losses
+    late = values[steps >= since]
+    return len(late) >= _LOSSES and float(late.std()) <= _STILL * abs(float(late.mean()))
+
+
+def _levels(judged: JudgedRecord, since: int) -> tuple[float, float] | None:
+    """The first loss, and the level since then; None where they are not known."""
+    steps, values = judged.losses
+    late: Tensor = values[steps >= since]
+    if len(late) < _LOSSES or not bool(late.isfinite().all()) or not math.isfinite(float(values[0])):
+        return None
+    return float(values[0]), float(late.mean())
+
+
+def _has_fallen(first: float, now: float) -> bool:
+    return first - now >= _FALLEN * abs(first)

@@ -1,0 +1,148 @@
+"""A batch that is unlike the others, or inputs of another shape from some step on: what no learning rate cures."""
+
+import math
+from dataclasses import dataclass, replace
+
+from torch import Tensor
+
+from gradwidgets.core.monitor.verdicts.evidence import JudgedRecord
+from gradwidgets.core.monitor.verdicts.steps.record_steps import RATIO, at_most
+from gradwidgets.core.results.finding import Finding
+from gradwidgets.core.results.wording import number
+
+_BEFORE = 8  # losses
+_LEAP, _ABOVE = 30.0, 10.0  # times the median of those before, and the highest of them
+_SEEN = 3  # steps whose inputs were seen before
+_LARGER = 3.0  # times the largest inputs before
+_WIDER = 2.0  # times the most numbers of a sample, where shapes differ from batch to batch
+_RAISED = 1.5  # times the learning rate before
+_LATE = 2  # steps after a leap at which inputs may first be seen
+
+_LOOK = (
+    "Look at the inputs and the targets of the batch of step {}: numbers that are not scaled like the rest, a file "
+    "that is broken, rows that belong to something else. That no batch can do so much: clip between backward() and "
+    "step(), or leave a step out whose gradient is far above the usual."
+)
+_SHAPE = (
+    "Look whether inputs of that shape are meant: what is summed over them, or multiplied at each time step, grows "
+    "with their length, at any learning rate. Cut longer ones in pieces, or lengthen them by and by; take a mean in "
+    "place of a sum, and gates (nn.GRU, nn.LSTM) in place of nn.RNN."
+)
+
+
+@dataclass(frozen=True)
+class Odd:
+    """What is unlike all before.
+
+    Attributes:
+        step: From which step on.
+        words: What was seen, to follow a finding's message.
+        action: What to do about it.
+    """
+
+    step: int
+    words: str
+    action: str
+
+
+def with_the_batch(judged: JudgedRecord, found: list[Finding]) -> list[Finding]:
+    """Findings on a loss that is lost, with the batch or the shape that it comes of; none where no weight moves."""
+    if judged.stands_still:
+        return []
+    odd = odd_from(judged) if found else None
+    if odd is None:
+        return found
+    more = {"odd from step": odd.step}
+    return [
+        replace(one, message=one.message + odd.words, action=odd.action, evidence={**one.evidence, **more})
+        for one in found
+    ]
+
+
+def odd_from(judged: JudgedRecord, until: float = math.inf) -> Odd | None:
+    """The first step before another at which the loss leaps out of a calm state; None where none does."""
+    steps, values = judged.losses
+    known = (steps < until) & values.isfinite()
+    steps, values = steps[known], values[known]
+    place = None if judged.takes_turns else next((k for k in range(_BEFORE, len(values)) if _leaps(values, k)), None)
+    if place is None:
+        return new_shape(judged, until) if until < math.inf else None
+    step, was = int(steps[place]), float(values[max(0, place - _BEFORE) : place].median())
+    shaped = new_shape(judged, step)
+    if shaped is not None or not _is_calm(judged, step):
+        return shaped
+    batch = judged.batch(step)
+    named = f"{step:,}" + ("" if batch is None else f" (batch {batch:,})")
+    words = (
+        f"; it is the batch of step {named} at which the loss leaps, from about {number(was, 2)} to "
+        f"{number(float(values[place]), 3)}{_gradient_at(judged, step)}, after steps of a usual size"
+        f"{_inputs_at(judged, step)}"
+    )
+    return Odd(step, words, _LOOK.format(named))
+
+
+def _leaps(values: Tensor, k: int) -> bool:
+    before = values[k - _BEFORE : k]
+    now, level = float(values[k]), float(before.median())
+    return level > 0 and now > _LEAP * level and now > _ABOVE * float(before.max())
+
+
+def _is_calm(judged: JudgedRecord, step: int) -> bool:
+    """Whether the steps before one were of a usual size, at one learning rate, and nothing else moved the weights."""
+    history, columns = judged.history, judged.weighted
+    before, until = history.steps < step, history.steps <= step
+    updates = at_most(judged) if judged.updates is None else judged.updates
+    totals = judged.total[before]
+    if len(totals) < _SEEN or not float(totals.nan_to_num(nan=0.0).max()) <= _ABOVE * float(totals[:_SEEN].nanmedian()):
+        return False  # it was wild before
+    if updates is None or (history.outside and step in history.outside):
+        return False
+    near = updates[before][-_SEEN:, columns]
+    near = near[near.isfinite()]
+    weights = history.weight_norm[until][-2:, columns]
+    moved = ((weights[-1] - weights[0]).abs() / weights[0]).nan_to_num(nan=0.0, posinf=0.0)
+    apart = int(history.steps[until][-1] - history.steps[until][-2])
+    rates = history.rates[until][-2:]
+    usual = len(near) and float(near.median()) < RATIO[1] and float(moved.max()) < RATIO[1] * max(1, apart)
+    return bool(usual) and not float(rates[-1]) > _RAISED * float(rates[0])
+
+
+def _gradient_at(judged: JudgedRecord, step: int) -> str:
+    """How the gradient has grown at once, where that step was sampled."""
+    at = judged.history.steps
+    now, before = judged.total[at == step], judged.total[at < step]
+    before = before[before.isfinite()]
+    if not len(now) or not len(before) or not float(now[0]) > _ABOVE * float(before.median()):
+        return ""
+    return f" and the norm of the gradient from {number(float(before.median()), 2)} to {number(float(now[0]), 2)}"
+
+
+def _inputs_at(judged: JudgedRecord, step: int) -> str:
+    """How large the inputs of that step are, where they are far larger than all before."""
+    told = judged.history.inputs
+    seen = dict(zip(told.get("steps", ()), told.get("sizes", ()), strict=True))
+    before = [size for at, size in seen.items() if at < step]
+    if step not in seen or len(before) < _SEEN or not seen[step] > _LARGER * max(before):
+        return ""
+    return f"; its inputs are about {number(seen[step], 2)} in size, and those before were {number(max(before), 2)}"
+
+
+def new_shape(judged: JudgedRecord, step: float) -> Odd | None:
+    """Inputs that have had another shape since about that step."""
+    told = judged.history.inputs
+    seen = list(zip(told.get("steps", ()), told.get("shapes", ()), strict=False))
+    for k in range(_SEEN, len(seen)):
+        (last, shape), (at, now) = seen[k - 1], seen[k]
+        known = {tuple(one[1:]) for _, one in seen[:k]}
+        wider = len(known) == 1 or math.prod(now[1:]) >= _WIDER * max(map(math.prod, known))
+        if tuple(now[1:]) not in known and wider and last < step <= at + _LATE:
+            words = (
+                f"; the inputs have another shape, {_shape(now)} as seen at step {at:,}, where they had "
+                f"{_shape(shape)} up to step {last:,}"
+            )
+            return Odd(at, words, _SHAPE)
+    return None
+
+
+def _shape(sizes: list[int]) -> str:
+    return f"({', '.join(map(str, sizes))}{',' if len(sizes) == 1 else ''})"
