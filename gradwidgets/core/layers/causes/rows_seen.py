@@ -54,11 +54,17 @@ def padded(row: Row) -> tuple[int, int] | None:
     if not row.tokens or token is None or not row.own["weight"].requires_grad:
         return None
     times = between = 0
-    for tokens in row.tokens:
+    for tokens in _side_by_side(row.tokens):
         here = tokens == token
         times += int(here.sum())
         between += int(_between(here).sum())
     return (token, times) if between >= 2 else None
+
+
+def _side_by_side(calls: list[Tensor]) -> list[Tensor]:
+    """The tokens of calls that take one step each, a token a sample, as (samples, steps); others as they are."""
+    steps = len(calls) > 1 and all(one.ndim == 1 and one.shape == calls[0].shape for one in calls)
+    return [torch.stack(calls, -1)] if steps else calls
 
 
 def _between(here: Tensor) -> Tensor:

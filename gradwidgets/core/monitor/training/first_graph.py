@@ -47,11 +47,12 @@ def of_loss(loss: Tensor, model: nn.Module | None, outputs: Iterable[object] = (
         Of one of torch's losses alone "classes", "shares" or "numbers", with "sum" where it is a sum over the batch and
         "negated" where its sign is turned; "penalty" where most of the model's weights go into the loss by their sizes.
         Of others "softmax" where something of classes is a part of it, "logarithm" where something is that could be,
-        and "no classes" where nothing is; and "another network" where outputs go through weights of somebody else's.
+        and "no classes" where nothing is. Of any "another network" where outputs go through weights of somebody else's.
     """
     found = [] if loss.grad_fn is None else _of_root(loss.grad_fn)
     if loss.grad_fn is not None and not set(found) & set(_LOSSES.values()):
         found += _of_classes(loss.grad_fn, set(outputs))
+    if loss.grad_fn is not None:
         found += _behind_another(loss.grad_fn, set(outputs), model)
     if loss.grad_fn is not None and model is not None and _penalised(loss.grad_fn, model):
         found.append("penalty")

@@ -160,6 +160,11 @@ class JudgedRecord:
         return self.kind in ("", "classes", "shares") and not (not self.kind and self._are_counts)
 
     @property
+    def is_of_a_critic(self) -> bool:
+        """Whether another network says yes or no to the outputs: that it cannot tell is no guess of the model's."""
+        return {"shares", "another network"} <= set(self.history.of_loss)
+
+    @property
     def guess(self) -> float:
         """What a model without knowledge has for its first loss, as a mean over the samples; NaN if unknown.
 

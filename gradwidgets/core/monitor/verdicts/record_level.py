@@ -63,6 +63,8 @@ def above_a_guess(judged: JudgedRecord) -> list[Finding]:
     guess = _guess(judged)
     if len(values) < _LOSSES or not guess > 0 or int(steps[-1]) < _STEPS or not bool(values.isfinite().all()):
         return []
+    if judged.is_of_a_critic:
+        return []
     *_, before, last = values.tensor_split(4)
     low = min(float(one.mean()) for one in values.tensor_split(_PARTS))
     means = float(before.mean()), float(last.mean())

@@ -47,7 +47,7 @@ def guessing(judged: JudgedRecord) -> list[Finding]:
     """A loss that stays at ln(classes), which a model without knowledge has."""
     classes = judged.known.classes or judged.history.outputs
     _, values = judged.losses
-    if not _is_long(judged) or not judged.has_classes:
+    if not _is_long(judged) or not judged.has_classes or judged.is_of_a_critic:
         return []
     classes = 2 if classes == 1 else classes  # one logit tells two apart
     return (_at_logarithm(judged, values, classes) if classes > 1 else []) or _among_a_batch(judged, values)
@@ -276,7 +276,7 @@ def _risen(evidence: dict[str, object]) -> list[Finding]:
 def hardly(judged: JudgedRecord) -> list[Finding]:
     """A loss that is next to nothing below a guess after a while: slow, or nothing to be learned."""
     _, values = judged.losses
-    if not _is_long(judged, 2) or not judged.has_classes:
+    if not _is_long(judged, 2) or not judged.has_classes or judged.is_of_a_critic:
         return []
     last = len(values) - len(values) // 4
     costs = judged.costs.get("frequencies")

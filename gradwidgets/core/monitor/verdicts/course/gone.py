@@ -28,7 +28,9 @@ def gone(judged: JudgedRecord) -> list[Finding]:
         return []
     share = float((judged.total[judged.history.steps >= since] == 0).double().mean())
     first, now = levels
-    others = "" if share == 1 else " and next to nothing at the others,"
+    late = judged.total[judged.history.steps >= since]
+    few = " and next to nothing at the others," if _are_little(judged.total, late) else " with a jolt at the others,"
+    others = "" if share == 1 else few
     message = (
         f"from about step {since:,} on the gradient is exactly 0 in every layer, at {percent(share)} of the samples,"
         f"{others} and the loss stays at {number(now, 3)} ({number(first, 3)} at first): nothing is learned any more"
@@ -50,8 +52,12 @@ def is_met(judged: JudgedRecord) -> bool:
 
 
 def _is_gone(before: Tensor, zero: Tensor, late: Tensor) -> bool:
-    little = _LITTLE * float(before.nan_to_num(nan=0.0).max())
-    return float(zero.double().mean()) >= _HALF and float(late.max()) <= little
+    share = float(zero.double().mean())
+    return share >= _MOSTLY or (share >= _HALF and _are_little(before, late))
+
+
+def _are_little(before: Tensor, late: Tensor) -> bool:
+    return float(late.max()) <= _LITTLE * float(before.nan_to_num(nan=0.0).max())
 
 
 def _gone_since(judged: JudgedRecord, is_gone: Callable[[Tensor, Tensor, Tensor], bool]) -> int | None:
