@@ -35,6 +35,7 @@ ALWAYS = [
     ("sets the default dtype", "parameter_gradients"),
     ("sets inference mode", "check_loss"),
     ("counts", "check_loss"),
+    ("compiled, never run", "check_loss"),
     ("raises halfway", "batch_norms"),
     ("everything at once", "LayerFlowPanel"),
     ("counts", "SurfaceExplorer"),

@@ -17,7 +17,7 @@ from gradwidgets.core.results.wording import shortened
 from gradwidgets.core.subject.copied.clone import Clone
 from gradwidgets.core.subject.held.certificate import Certificate
 from gradwidgets.core.subject.held.generators import generators
-from gradwidgets.core.subject.held.process import NAMES
+from gradwidgets.core.subject.held.process import NAMES, eager, put_stance, stance
 from gradwidgets.core.subject.untouched import Untouched
 
 SEED = 0
@@ -172,6 +172,7 @@ class _Block(Untouched):
         self._whose, self._fn, self._call = whose, fn, call
         self._printed, self._warned = io.StringIO(), []
         self._inference: torch.inference_mode | None = None
+        self._stance = stance()
 
     def begin(self) -> None:
         """Change what is ours to change; the end puts that back as well."""
@@ -179,6 +180,7 @@ class _Block(Untouched):
         self._inference.__enter__()
         torch.set_grad_enabled(True)
         torch.set_anomaly_enabled(False)  # what is not finite is a result here
+        put_stance(eager())  # else what watches the calls would be compiled too, and a compiler remembers
         if self._whose.models:
             self._call.stand_in = Clone().of(self._fn)
             self.note(self._call.stand_in)
@@ -199,6 +201,7 @@ class _Block(Untouched):
             with contextlib.suppress(AttributeError):  # it was not entered yet
                 self._inference.__exit__(None, None, None)
             self._call.stand_in = None
+            put_stance(self._stance)
             super().end()
             self._whose.ended(self, self._printed.getvalue(), self._warned)
 

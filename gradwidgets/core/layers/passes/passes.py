@@ -2,7 +2,6 @@
 
 import contextlib
 import math
-import sys
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -17,7 +16,7 @@ from gradwidgets.core.subject.copied.clone import Clone
 from gradwidgets.core.subject.copied.handed import Handed, tensors_of
 from gradwidgets.core.subject.held.certificate import Certificate
 from gradwidgets.core.subject.held.held import Held
-from gradwidgets.core.subject.held.process import put_stance, stance
+from gradwidgets.core.subject.held.process import eager, put_stance, stance
 from gradwidgets.core.subject.home import abroad
 from gradwidgets.core.subject.memory import check_room, kept_bytes
 from gradwidgets.core.subject.settings import Settings
@@ -229,8 +228,8 @@ def quietly(light: bool) -> Settings:
     """
     # What is not finite is a result here; what is scripted is rewritten as it is run again, into one operation.
     wanted = {_ANOMALY: (False, True), _REWRITING: False, _FUSED: False}
-    if "torch._dynamo" in sys.modules:
-        wanted[stance, put_stance] = sys.modules["torch._dynamo.eval_frame"].DynamoStance("force_eager")
+    if (compiled := eager()) is not None:
+        wanted[stance, put_stance] = compiled
     if light:
         wanted[torch.get_num_threads, torch.set_num_threads] = 1
     return Settings(wanted)

@@ -266,8 +266,15 @@ def stance() -> object:
 
 def put_stance(held: object) -> None:
     """Have it run like that again."""
-    dynamo = sys.modules["torch._dynamo.eval_frame"]
-    dynamo._set_stance(dynamo.DynamoStance() if held is None else held)
+    dynamo = sys.modules.get("torch._dynamo.eval_frame")
+    if dynamo is not None:
+        dynamo._set_stance(dynamo.DynamoStance() if held is None else held)
+
+
+def eager() -> object:
+    """The stance in which nothing is compiled and no compiled code runs; None while nobody has asked for any."""
+    dynamo = sys.modules.get("torch._dynamo.eval_frame")
+    return None if dynamo is None else dynamo.DynamoStance("force_eager")
 
 
 def _decimal() -> tuple:
