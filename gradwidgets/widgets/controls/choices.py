@@ -11,7 +11,7 @@ from ipywidgets.widgets.widget_string import LabelStyle
 
 from gradwidgets.widgets.controls.base import LABEL, ROW, WIDTH, Control, Looks, guarded
 
-_IN_A_ROW = 4  # toggles
+_AT_FULL_SIZE = 4  # toggles that fit into a row
 
 
 class Check(Control):
@@ -111,12 +111,8 @@ class Toggles(Control):
 
     def __init__(self, name: str, tooltip: str, options: Sequence[str], looks: Looks | None = None) -> None:
         looks = looks or Looks()
-        rows = -(-len(options) // _IN_A_ROW)
-        across = -(-len(options) // rows)
         label = widgets.Label(name, layout=looks.layout(width="42px", margin="0 4px 0 0"), style=looks.of(LabelStyle))
-        basis = "auto" if rows == 1 else f"{(WIDTH - 46) // across - 8}px"
-        usual = {"width": "auto", "flex": f"1 1 {basis}", "margin": "1px", "padding": "0 2px"}
-        below = usual | {"margin": "1px 1px 1px 47px"}  # not under the label
+        smaller = {"font_size": "0.85em"} if len(options) > _AT_FULL_SIZE else {}
         self.buttons = {
             option: guarded(
                 widgets.ToggleButton,
@@ -125,12 +121,12 @@ class Toggles(Control):
                 description=option,
                 value=True,
                 tooltip=tooltip,
-                layout=looks.layout(**(below if position and position % across == 0 else usual)),
-                style=looks.of(ToggleButtonStyle),
+                layout=looks.layout(width="auto", flex="1 1 auto", margin="1px", padding="0 2px"),
+                style=looks.of(ToggleButtonStyle, **smaller),
             )
-            for position, option in enumerate(options)
+            for option in options
         }
-        super().__init__(name, tooltip, [label, *self.buttons.values()], looks.layout(**ROW, flex_flow="row wrap"))
+        super().__init__(name, tooltip, [label, *self.buttons.values()], looks.layout(**ROW))
         for button in self.buttons.values():
             button.observe(self._person, "value")
 
