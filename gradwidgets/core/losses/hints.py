@@ -21,7 +21,7 @@ def hint(text: str, fixed: Mapping[str, object]) -> str:
     words = [f"fixed[{name!r}] is a string, {value!r:.40}" for name, value in fixed.items() if isinstance(value, str)]
     if "call numpy() on" in text:
         words.append(_NUMPY)
-    if "between 0 and 1" in text:
+    if "elements of input should be between 0 and 1" in text:  # and not of the target, which is no logit
         words.append(_SHARES)
     if any(sign in text.lower() for sign in _OF_A_NUMBER):
         words.append(_WHOLE)
