@@ -21,8 +21,8 @@ warnings.filterwarnings("ignore", r"Passing unrecognized arguments to super\\(To
 """
 # However busy the machine is, a verdict is waited for, as it is when the notebooks are saved.
 FIRST += """
-import gradwidgets.widgets.panel.panel
-gradwidgets.widgets.panel.panel._STILL = 60
+import gradwidgets.widgets.panel.work
+gradwidgets.widgets.panel.work.STILL = 60
 """
 # Here models train in float32, and another processor rounds another way: what is run need not be what is saved,
 # but then two runs are alike.

@@ -12,10 +12,10 @@ import ipywidgets as widgets
 from gradwidgets.classroom.lessons import LESSONS
 from gradwidgets.classroom.opening import lesson
 from gradwidgets.widgets.kernel.mainloop import call_soon
-from gradwidgets.widgets.panel.making import whole_or_nothing
+from gradwidgets.widgets.kernel.making import whole_or_nothing
 from gradwidgets.widgets.panel.panel import Panel
-from gradwidgets.widgets.panel.prose import Prose
 from gradwidgets.widgets.panel.settings_panel import close_all
+from gradwidgets.widgets.panel.words import Prose
 
 _log = logging.getLogger(__name__)
 

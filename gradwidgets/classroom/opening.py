@@ -38,7 +38,7 @@ def lesson(name: str, **settings: object) -> Panel:
         raise ValueError(f"there is no lesson {name!r}; there are {', '.join(LESSONS)}")
     wanted = LESSONS[name]
     panel = WIDGETS[wanted.widget](**{**wanted.settings, **settings})
-    panel.introduce(words(wanted), _HEIGHT, name)
+    panel.lesson.introduce(words(wanted), _HEIGHT, name)
     return panel
 
 

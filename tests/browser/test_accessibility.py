@@ -64,11 +64,11 @@ def test_axe_finds_nothing(page, theme):
                 page.tell(f"widget.view = {view!r}")
                 page.until_quiet()
                 assert violations(page) == [], view
-        page.tell("widget.complain('a refusal <b>in words</b>')")
+        page.tell("widget._errors.complain('a refusal <b>in words</b>')")
         page.until_text("a refusal <b>in words</b>", within=".gradwidgets [role=alert]")
         assert violations(page) == []
     finally:
-        page.tell("widget.complain('')")
+        page.tell("widget._errors.complain('')")
         page.theme("JupyterLab Light")
         page.until("document.body.dataset.jpThemeLight === 'true'")
 

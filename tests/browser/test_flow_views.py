@@ -75,7 +75,7 @@ def test_curvature_is_measured_on_demand_and_stopped(page):
     page.until_text("Nothing is measured yet", within=".gradwidgets-verdict")
     press(page, "All three")
     press(page, "Stop")  # once it is there
-    page.until_kernel("not panel._job.running")
+    page.until_kernel("not panel._work.job.running")
     page.until_text("Stopped before all was computed", within=".gradwidgets-error")
     page.tell("panel.change(depth=2, width=8)")
     press(page, "Spectrum")

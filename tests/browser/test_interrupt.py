@@ -73,7 +73,7 @@ def test_a_slider_of_the_reader_s_own_that_is_linked_is_followed_on_the_main_thr
     page.until_quiet()
     before = page.pixels()
     page.press("mine", times=40)
-    page.until_kernel("mine.value == 0.5 and playground.controls['lr'].value == 0.5 and not playground._owed")
+    page.until_kernel("mine.value == 0.5 and playground.controls['lr'].value == 0.5 and not playground._turns.owed")
     assert page.value("playground.error == '' and playground.canvas.painted_on == {'MainThread'}")
     assert page.value("seen != {'MainThread'}"), "this page sends over the main shell alone: nothing was tried"
     page.until_painted()

@@ -12,6 +12,7 @@ import gradwidgets
 from gradwidgets import LESSONS, gallery, lesson, lessons
 from gradwidgets.classroom.opening import WIDGETS
 from gradwidgets.core import SGD, SurfaceGrid, step_parts
+from tests.widgets.taught import prediction_of, question_of
 
 
 @pytest.fixture
@@ -53,21 +54,22 @@ def test_a_lesson_opens(name, opened):
     panel, one = opened(name), LESSONS[name]
     assert type(panel) is WIDGETS[one.widget] and panel.error == ""
     for text in (one.title, one.notice.split("'")[0], one.question.split("'")[0], "<details>"):
-        assert text.split("&")[0] in panel._heading.value.replace("&#x27;", "'").replace("&amp;", "&")
-    assert panel._heading.layout.display == ""
+        assert text.split("&")[0] in panel.lesson.heading.value.replace("&#x27;", "'").replace("&amp;", "&")
+    assert panel.lesson.heading.layout.display == ""
     for hidden in panel.hide:
         assert "gradwidgets-hidden" in panel.controls[hidden]._dom_classes
     assert panel.predict == one.settings.get("predict", False)
-    assert (panel.summary == panel._question()) == panel.predict
+    assert (panel._guessing.guess is not None) == panel.predict
+    assert not panel.predict or panel.summary == question_of(panel)
     assert panel._repr_mimebundle_()  # shows itself
     if panel.predict:
-        panel.answer = {"fate": next(iter(panel._prediction.asked["fate"].control.menu.options))[1] or _fate(panel)}
+        panel.answer = {"fate": next(iter(prediction_of(panel).asked["fate"].control.menu.options))[1] or _fate(panel)}
         panel.reveal()
         assert 0 <= panel.score <= 1 and panel.reason
 
 
 def _fate(panel) -> str:
-    return panel._prediction.asked["fate"].control.menu.options[1][1]
+    return prediction_of(panel).asked["fate"].control.menu.options[1][1]
 
 
 def test_the_list_names_them_all():

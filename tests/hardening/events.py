@@ -101,7 +101,9 @@ class Fuzzer:
         self._raw(widget, {"method": "update", "state": state})
 
     def _everything(self) -> list[widgets.Widget]:
-        found, todo = {}, [self.panel, *getattr(self.panel, "_bodies", {}).values()]
+        found, todo = {}, [self.panel]
+        if self.kind == "layers":
+            todo += self.panel._column.bodies.values()
         while todo:
             one = todo.pop()
             if isinstance(one, widgets.Widget) and id(one) not in found:
@@ -235,9 +237,9 @@ class Fuzzer:
     def loads(self) -> None:
         """Take the settings of a file."""
         content = self._file()
-        self._do(f"{content!r:.250}", lambda: self._all_or_nothing(lambda: self.panel._load(content)))
+        self._do(f"{content!r:.250}", lambda: self._all_or_nothing(lambda: self.panel._files.take(content)))
 
     def chooses_a_file(self) -> None:
         """Press Load."""
         content = {"name": self._or_nonsense("mine.json", 0.3)}
-        self._raw(self.panel._files, {"method": "custom", "content": content}, [self._file()])
+        self._raw(self.panel._files.buttons, {"method": "custom", "content": content}, [self._file()])

@@ -154,7 +154,7 @@ def test_after_an_interrupt_at_any_line_the_next_change_shows_the_right_picture(
             struck += 1
             begun = {name: getattr(panel, name) for name in change} == change
             told = "interrupted" in panel.error or not begun
-            going = panel._busy.layout.display != "none"
+            going = panel._frame.busy.row.layout.display != "none"
             panel.restore({**change, **after})
             page.answer()
             marks = (

@@ -65,10 +65,10 @@ def settle(panel, page, loop: LoopThread) -> None:  # noqa: F811
 
     def settled() -> bool:
         page.answer()
-        working = panel._job is not None and panel._job.running
+        working = panel._work.running
         training = getattr(panel, "_trainer", None) is not None and panel._trainer._lesson is not None
         moved = any(control.moved for control in panel.controls.values())
-        waiting = panel._owed or panel._pull._pending or panel.canvas._inbox or panel.canvas._painter._wanted
+        waiting = panel._turns.owed or panel._turns.requested or panel.canvas._inbox or panel.canvas._painter._wanted
         return not (working or training or moved or waiting)
 
     loop.until(settled)
@@ -84,7 +84,7 @@ def compare(kind: str, panel, page) -> str:
         if panel.view in ("live", "curvature"):
             panel.view = "flow"
     panel.page.size = dict(WIDE)
-    panel._fit_page()
+    panel._work.refit()
     panel._update()
     panel._settled()
     kept = painted(panel)
@@ -92,7 +92,7 @@ def compare(kind: str, panel, page) -> str:
         return "the page shows another picture than was painted"
     told = getattr(getattr(panel, "views", {}).get(getattr(panel, "view", ""), None), "figure", None)
     explained = getattr(told, "_explained", None)
-    panel._invalidate()
+    panel._invalidate_all()
     panel.canvas.distrust()
     panel._update()
     anew = painted(panel)

@@ -62,9 +62,11 @@ def refused_whole(panel, take) -> str:
 
 def press_load(panel, state: dict) -> str:
     """Choose a file; return what the panel says."""
-    panel.complain("")
+    panel._errors.complain("")
     content = {"data": {"method": "custom", "content": {"name": "mine.json"}}}
-    panel._files._handle_msg({"content": content, "buffers": [json.dumps({"gradwidgets": 1, **state}).encode()]})
+    panel._files.buttons._handle_msg(
+        {"content": content, "buffers": [json.dumps({"gradwidgets": 1, **state}).encode()]}
+    )
     return panel.error
 
 

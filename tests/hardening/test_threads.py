@@ -5,6 +5,7 @@ import os
 import random
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import ipywidgets as widgets
 import pytest
@@ -18,6 +19,7 @@ from gradwidgets.widgets.canvas import stream
 from gradwidgets.widgets.panel.page import Page
 from tests.hardening.panels import SMALL, in_a_page, painted, same_pictures, seen_of
 from tests.widgets.conftest import LOOP_THREAD, LoopThread, loop  # noqa: F401
+from tests.widgets.taught import prediction_of
 
 # A setting, and values that take different amounts of work.
 SET = {
@@ -70,7 +72,7 @@ def in_threads(count: int, work: Callable[[int], None]) -> list[BaseException]:
 
 
 def settled(panel) -> bool:
-    return not panel._owed and not panel._half_shown and not (panel._job is not None and panel._job.running)
+    return not panel._turns.owed and not panel._work.half_shown and not panel._work.running
 
 
 def shows_its_settings(panel, make: Callable) -> bool:
@@ -220,13 +222,13 @@ VERBS = {
     "png": lambda panel: panel.png(),
     "bundle": lambda panel: panel._repr_mimebundle_(),
     "code": lambda panel: panel.code(),
-    "introduce": lambda panel: panel.introduce("<b>words</b>", 20),
+    "introduce": lambda panel: panel.lesson.introduce("<b>words</b>", 20),
 }
 
 
 def guess(panel) -> None:
     panel.predict = True
-    panel.answer = {"fate": next(iter(panel._prediction.asked["fate"].control.menu.options[1:]))[1]}
+    panel.answer = {"fate": next(iter(prediction_of(panel).asked["fate"].control.menu.options[1:]))[1]}
     panel.reveal()
     assert panel.score is not None
     panel.predict = False
@@ -290,7 +292,7 @@ def test_a_training_on_another_thread_is_followed_and_the_model_measured_at_its_
     assert in_threads(1, work) == []
     loop.until(lambda: settled(panel))
     assert panel.view == "live" and panel.monitor.steps == 30
-    assert panel._shown.settings.version == panel.network_now()[1], "what is shown is of the model before"
+    assert panel._shown.settings.version == panel._network.now()[1], "what is shown is of the model before"
     assert panel.canvas.painted_on == {LOOP_THREAD} and panel.error == "" and not record and not loop.errors
     loop.do(panel.close)
 
@@ -362,15 +364,15 @@ def test_what_listens_and_asks_for_more_each_time_does_not_hang(loop):  # noqa: 
 def test_the_loop_survives_an_interrupt_and_the_panel_says_so(loop):  # noqa: F811
     panel = loop.do(SMALL["playground"])
     page = loop.do(lambda: in_a_page(panel))
-    work, struck = panel._work, []
+    steps, struck = panel._work.steps, []
 
     def interrupted(settings):
         if not struck:
             struck.append(1)
             raise KeyboardInterrupt
-        return work(settings)
+        return steps.compute(settings)
 
-    panel._work = interrupted
+    panel._work.steps = replace(steps, compute=interrupted)
     panel.controls["lr"].slider.set_state({"value": 20})
     loop.until(lambda: bool(struck))
     assert loop.do(lambda: panel.error).count("interrupted") == 1 and not loop.errors

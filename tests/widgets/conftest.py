@@ -81,7 +81,7 @@ def playground(_shared) -> OptimizerPlayground:
     Page.latest = {}
     _shared._stop()
     _shared.reset()
-    _shared.complain("")
+    _shared._errors.complain("")
     FakePage(_shared.canvas).refresh()
     arrived(_shared.canvas)
     return _shared

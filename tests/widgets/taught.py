@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from gradwidgets import LayerFlowPanel, OptimizerPlayground, SurfaceExplorer
+from gradwidgets.widgets.panel.prediction import Prediction
 from tests.widgets.fake_page import arrived
 
 KINDS = {
@@ -34,6 +35,16 @@ def maker() -> Iterator[Callable]:
     finally:
         for panel in made:
             panel.close()
+
+
+def question_of(panel) -> str:
+    """What a panel that is covered asks."""
+    return panel._guessing.asked.question.words()
+
+
+def prediction_of(panel) -> Prediction:
+    """The row in which a person guesses."""
+    return panel._guessing.asked.prediction
 
 
 def by_hand(panel, name, value):

@@ -10,6 +10,7 @@ import numpy as np
 
 from gradwidgets.core.losses.precision import TRAINING
 from gradwidgets.widgets.controls import WIDTH, Check, Control, Looks, Menu, Number, Point, log_stops
+from gradwidgets.widgets.panel.buttons import Buttons
 
 _FEWEST, _MOST = 4, 24  # controls for parameters that are on no axis; more can be set from Python
 _RESOLUTIONS = (11, 21, 31, 41, 51, 61, 81, 101, 121, 151, 201, 301, 401)
@@ -32,14 +33,14 @@ def constant_stops(value: float, span: tuple[float, float] | None = None) -> tup
 
 
 def make_controls(
-    panel, names: Sequence[str], constants: int
+    names: Sequence[str], constants: int, buttons: Buttons
 ) -> tuple[dict[str, Control], widgets.VBox, list[widgets.Widget]]:
     """Make the controls of an explorer.
 
     Args:
-        panel: The explorer.
         names: What it can look at.
         constants: How many parameters may be on no axis.
+        buttons: Makes the rows below them.
 
     Returns:
         The controls by name; the column; and the rows of the constants, to be shown and hidden.
@@ -73,7 +74,7 @@ def make_controls(
         by_name[name] = make[Number](name, "a parameter that is on no axis", (0.0, 1.0))
         row = widgets.Box([by_name[name]], layout=widgets.Layout(flex="0 0 auto", overflow="hidden"))
         rows.append(row)
-    buttons = panel.make_buttons(looks, "copy a script that checks this loss")
+    last = buttons.make(looks, "copy a script that checks this loss")
 
     def row(*parts: str) -> widgets.HBox:
         return widgets.HBox([by_name[part] for part in parts], layout=looks.layout(width=f"{WIDTH}px"))
@@ -94,7 +95,7 @@ def make_controls(
             row("descent", "gradient_check"),
             by_name["lr"],
             by_name["momentum"],
-            buttons,
+            last,
         ],
         layout=widgets.Layout(width=f"{WIDTH}px", flex="0 0 auto", overflow="hidden"),
     )

@@ -5,35 +5,72 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from gradwidgets.core import PATTERNS
+from gradwidgets.figures.base.redraw import Redraw
 from gradwidgets.widgets.controls import Looks, Menu
 from gradwidgets.widgets.explorer.problem import LossResult
 from gradwidgets.widgets.explorer.sampled_descent import Descent
+from gradwidgets.widgets.panel.guess import Question
 from gradwidgets.widgets.panel.prediction import Asked, Mark, one_of, said
 from gradwidgets.widgets.playground.guess import FATES, fate_of
 
 _SECOND = 0.5  # what naming a finding that is not the worst one is worth
 
 
-def asked(fate_missing: Callable[[], str]) -> list[Asked]:
-    """Return the controls of a guess: the verdict, and what SGD does from the point.
+class LossQuestion(Question):
+    """What the verdict on the first loss shown says, and what SGD does from the point.
 
     Args:
-        fate_missing: Says why the second is not asked; "" where it is.
+        losses: Returns the losses that are shown.
+        draw: Draws the empty axes of a result, and the point.
+        fate_missing: Says why it is not asked what SGD does; "" where it is.
+        standing: Returns the result of the present settings, the point, and the descents from it.
+        about: Returns the settings that a guess is about.
     """
-    looks = Looks()
-    named = [("choose …", ""), *((name.replace("_", " "), name) for name in PATTERNS)]
-    finding = Menu(
-        "finding", "what the verdict says first", named, label="verdict", width=220, label_width="48px", looks=looks
-    )
-    fates = tuple(FATES.values())
-    options = [("choose …", ""), *((fate, fate) for fate in fates)]
-    fate = Menu(
-        "fate", "what SGD does from the point", options, label="a descent", width=196, label_width="64px", looks=looks
-    )
-    return [
-        Asked(finding, one_of("finding", tuple(PATTERNS))),
-        Asked(fate, one_of("fate", fates), missing=fate_missing),
-    ]
+
+    def __init__(
+        self,
+        *,
+        losses: Callable[[], Sequence[str]],
+        draw: Callable[[LossResult], Redraw],
+        fate_missing: Callable[[], str],
+        standing: Callable[[], tuple[LossResult, Sequence[float], Mapping[str, Descent | None]]],
+        about: Callable[[], object],
+    ) -> None:
+        self._losses, self._draw, self._fate_missing = losses, draw, fate_missing
+        self._standing, self._about = standing, about
+        looks, fates = Looks(), [("choose …", ""), *((fate, fate) for fate in FATES.values())]
+        named = [("choose …", ""), *((name.replace("_", " "), name) for name in PATTERNS)]
+        self._finding = Menu(
+            "finding", "what the verdict says first", named, label="verdict", width=220, label_width="48px", looks=looks
+        )
+        self._fate = Menu(
+            "fate", "what SGD does from the point", fates, label="a descent", width=196, label_width="64px", looks=looks
+        )
+
+    def asked(self) -> list[Asked]:
+        """The verdict, and what SGD does from the point."""
+        return [
+            Asked(self._finding, one_of("finding", tuple(PATTERNS))),
+            Asked(self._fate, one_of("fate", tuple(FATES.values())), missing=self._fate_missing),
+        ]
+
+    def words(self) -> str:
+        """The question."""
+        return question(self._losses())
+
+    def about(self) -> object:
+        """The settings of the surface and of the descent."""
+        return self._about()
+
+    def marks(self, answer: Mapping[str, object]) -> Sequence[Mark]:
+        """Judge a guess by the findings and the descent."""
+        return marks(*self._standing(), answer)
+
+    def cover(self, result: LossResult) -> Redraw:
+        """Draw the empty axes, and the point."""
+        redraw, missing = self._draw(result), self._fate_missing()
+        self._fate.enable(not missing, missing)
+        return redraw
 
 
 def question(losses: Sequence[str]) -> str:

@@ -6,31 +6,33 @@ gradient is zero, and cuts through the point where one stands; below them the ve
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 
 from traitlets import TraitError, default, validate
 
 from gradwidgets.core import SGD, Finding, ProbeRow, SurfaceGrid
 from gradwidgets.core.losses.precision import TRAINING
 from gradwidgets.core.results.slices import Slices
-from gradwidgets.figures.base.redraw import EVERYTHING
+from gradwidgets.figures.base.redraw import EVERYTHING, Redraw
 from gradwidgets.figures.surface.figure import SurfaceFigure
-from gradwidgets.widgets.controls import Check, Control
-from gradwidgets.widgets.explorer import guess
+from gradwidgets.widgets.controls import Check
 from gradwidgets.widgets.explorer.chosen import BOTH, moved_window, other_axes, shown_losses, usual_view
 from gradwidgets.widgets.explorer.code import code
 from gradwidgets.widgets.explorer.controls import constant_stops, make_controls
+from gradwidgets.widgets.explorer.guess import LossQuestion
+from gradwidgets.widgets.explorer.locked_constants import ConstantsLesson
 from gradwidgets.widgets.explorer.problem import NONE, YOURS, LossProblem, LossProblems, LossResult, LossSettings
+from gradwidgets.widgets.explorer.sampled_descent import Descent
 from gradwidgets.widgets.explorer.scene import State, ViewSettings, cover, place_in, scene_of, standing_in, words_of
 from gradwidgets.widgets.kernel.as_usual import as_usual
-from gradwidgets.widgets.panel.kept import Kept
-from gradwidgets.widgets.panel.making import whole_or_nothing
+from gradwidgets.widgets.kernel.kept import Kept
+from gradwidgets.widgets.kernel.making import whole_or_nothing
 from gradwidgets.widgets.panel.panel import Panel
-from gradwidgets.widgets.panel.prediction import Asked, Mark
 from gradwidgets.widgets.panel.traits import Flag, Numbers, OneOf, Place, Real, Span, TwoOf, Whole
 
 SCALES = ("linear", "log", "symlog")
 ARROWS = ("direction", "magnitude", "off")
+_LOW = 460  # CSS pixels: the least height of a picture with three maps
 _SHOWN_AS_THEY_ARE = (
     "example", "x_axis", "resolution", "scale", "arrows", "dtype", "gradient_check", "descent", "lr", "momentum",
     "theme",
@@ -69,7 +71,7 @@ class SurfaceExplorer(Panel):
         lr: Its learning rate.
         momentum: Its momentum.
         theme: `"auto"` (JupyterLab's), `"light"` or `"dark"`.
-        hide, lock, style, predict: What a teacher prepares, see `TaughtPanel` and `GuessedPanel`.
+        hide, lock, style, predict: What a teacher prepares, see `Panel`.
         error: What went wrong last; empty when all is well.
         summary: The verdict in words.
 
@@ -102,9 +104,9 @@ class SurfaceExplorer(Panel):
     lr = Real(0.1, low=0, high=1e6).tag(setting=True)
     momentum = Real(0.0, low=0, high=10).tag(setting=True)
 
-    file_name = "gradwidgets-surface"
-    words_height = 206
-    patience = 0.3
+    _file_name = "gradwidgets-surface"
+    _words_height = 206
+    _patience = 0.3
     _verdict: LossResult | None = None  # whose findings and table the words say
     _grip: object = None  # the axes on which the mouse was pressed
 
@@ -123,9 +125,9 @@ class SurfaceExplorer(Panel):
             for name, value in {**self._usual_view(), **settings}.items():
                 setattr(self, name, value)
         self._initial = self._values()
-        self._figure, self._kept = SurfaceFigure(*self._picture_size()), Kept()
+        self._figure, self._kept = SurfaceFigure(*self._frame.size), Kept()
         constants = max(len(self._problems[name].parameters) for name in {self.example, self._problems.first}) - 1
-        self.controls, column, self._constant_rows = make_controls(self, self._problems.names, constants)
+        self.controls, column, self._constant_rows = make_controls(self._problems.names, constants, self._buttons)
         self._assemble(self._figure.figure, column)
         self._refresh()
 
@@ -267,7 +269,7 @@ class SurfaceExplorer(Panel):
 
     # -- computing ----------------------------------------------------------------------------------------
 
-    def _work(self, settings: LossSettings) -> Slices[LossResult]:
+    def _compute(self, settings: LossSettings) -> Slices[LossResult]:
         return self._problems[settings.example].work(settings)
 
     def _place(self, result: LossResult) -> tuple[float, ...]:
@@ -275,25 +277,23 @@ class SurfaceExplorer(Panel):
         return place_in(self._view(), result)
 
     def _view(self) -> ViewSettings:
-        size = self._picture_size()
-        optimizer = SGD(self.lr, self.momentum) if self.descent else None
-        seen = self._style_name(), size, self._magnified(*size), self._covered
+        optimizer, frame = SGD(self.lr, self.momentum) if self.descent else None, self._frame
+        seen = frame.theme, frame.size, frame.magnified, self._covered
         return ViewSettings(self.point, optimizer, self.scale, self.arrows, *seen)
 
     def _state(self) -> State:
         """All that decides what is seen now."""
         return State(self._problem, self._snapshot(), self._view())
 
-    def _picture_size(self) -> tuple[int, int]:
-        width, height = super()._picture_size()
+    def _lowest(self) -> int:
         # A third map has the plots below it.
         beside = len(self._axes) == 2 and (self.gradient_check or self.compare is not None)
-        return width, max(height, 460) if beside else height
+        return _LOW if beside else super()._lowest()
 
     # -- showing ------------------------------------------------------------------------------------------
 
     def _show(self, result: LossResult) -> None:
-        self._shown, view = result, self._view()
+        view = self._view()
         standing = standing_in(view, result, self._kept)
         self.canvas.redraw(self._figure.update(scene_of(view, result, standing, self._kept)))
         if result.exact:
@@ -303,12 +303,12 @@ class SurfaceExplorer(Panel):
             self.summary = said.summary
         if self._verdict is not None:
             self._words.value = said.table
-        self._show_controls(result, standing.place)
+        self._show_controls(result)
         if result.exact:
-            self.complain("")
+            self._errors.complain("")
 
-    def _show_controls(self, result: LossResult, place: tuple[float, ...]) -> None:
-        problem, controls, axes = self._problem, self.controls, self._axes
+    def _show_controls(self, result: LossResult) -> None:
+        problem, controls, axes, place = self._problem, self.controls, self._axes, self._place(result)
         losses = list(problem.losses)
         pairs = [f"{a}{BOTH}{b}" for i, a in enumerate(losses) for b in losses[i + 1 :]]
         controls["shown"].offer([*losses, *pairs])
@@ -352,62 +352,38 @@ class SurfaceExplorer(Panel):
 
     def _show_control(self, name: str) -> None:
         if self._shown is not None:
-            self._show_controls(self._shown, self._place(self._shown))
+            self._show_controls(self._shown)
 
     # -- a lesson -----------------------------------------------------------------------------------------
 
-    def _lockable(self) -> dict[str, Sequence[Control]]:
-        """Besides the controls: settings that share one, and the constants by their names."""
-        constants = [self.controls[f"constant {k + 1}"] for k in range(len(self._constant_rows))]
-        named = {"component": (self.controls["shown"],), "compare": (self.controls["shown"],), "fixed": constants}
-        return {**super()._lockable(), **named, **{n: (c,) for n, c in zip(self._constants(), constants, strict=False)}}
+    def _make_lesson(self) -> ConstantsLesson:
+        return super()._make_lesson(
+            ConstantsLesson,
+            sliders=lambda: [self.controls[f"constant {k + 1}"] for k in range(len(self._constant_rows))],
+            constants=lambda: self._constants(),
+            value=lambda name: self.fixed.get(name, self._problem.value_of(name)),
+        )
 
-    def _fast(self) -> set[str]:
-        # A constant that is locked alone stays within the others: see `_free`.
-        return super()._fast() - ({"fixed"} - set(self.lock))
+    def _question(self) -> LossQuestion:
+        return LossQuestion(
+            losses=self._losses,
+            draw=self._draw_cover,
+            fate_missing=lambda: "" if self.descent else "tick descent first",
+            standing=self._standing,
+            about=lambda: (self._snapshot(), self.descent, self.lr, self.momentum, self.point),
+        )
 
-    def _locked_constants(self) -> list[str]:
-        """The constants that stay as they are, whatever name they were locked by."""
-        locked = self._locked_controls()
-        return [n for k, n in enumerate(self._constants()) if id(self.controls[f"constant {k + 1}"]) in locked]
-
-    def _free(self, meant: dict[str, object]) -> dict[str, object]:
-        locked = self._locked_constants()
-        if "fixed" in meant and locked:
-            kept = {name: self.fixed[name] for name in locked if name in self.fixed}
-            meant = {**meant, "fixed": {**_without(meant["fixed"], *locked), **kept}}
-        return super()._free(meant)
-
-    def _moved_from_lock(self, held: Mapping[str, object]) -> Iterator[tuple[str, object, object]]:
-        yield from super()._moved_from_lock(held)
-        fixed = held.get("fixed")
-        for name in self._locked_constants() if isinstance(fixed, Mapping) else ():
-            mine = self.fixed.get(name, self._problem.value_of(name))
-            if fixed.get(name, mine) != mine:
-                yield name, mine, fixed[name]
-
-    def _asked(self) -> list[Asked]:
-        return guess.asked(lambda: "" if self.descent else "tick descent first")
-
-    def _asked_about(self) -> object:
-        return self._snapshot(), self.descent, self.lr, self.momentum, self.point
-
-    def _question(self) -> str:
-        return guess.question(self._losses())
-
-    def _marks(self, answer: Mapping[str, object]) -> Sequence[Mark]:
+    def _standing(self) -> tuple[LossResult, tuple[float, ...], Mapping[str, Descent | None]]:
         result = self._settled()
         standing = standing_in(self._view(), result, self._kept)
-        return guess.marks(result, standing.place, standing.descents, answer)
+        return result, standing.place, standing.descents
+
+    def _draw_cover(self, result: LossResult) -> Redraw:
+        cover(self._figure, self._view(), result)
+        return EVERYTHING
 
     def _invalidate(self) -> None:
         self._figure.invalidate()
-
-    def _cover(self, result: LossResult) -> None:
-        cover(self._figure, self._view(), result)
-        self.canvas.redraw(EVERYTHING)
-        self._prediction.show()
-        self._show_controls(result, self._place(result))
 
     # -- what the mouse does ------------------------------------------------------------------------------
 

@@ -18,7 +18,7 @@ from gradwidgets.widgets.explorer.point import Here, look_at
 from gradwidgets.widgets.explorer.problem import LossProblem, LossResult, LossSettings
 from gradwidgets.widgets.explorer.sampled_descent import Descent, descend_from
 from gradwidgets.widgets.kernel.as_usual import as_usual
-from gradwidgets.widgets.panel.kept import Kept
+from gradwidgets.widgets.kernel.kept import Kept
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from gradwidgets.core.results.wording import number, place
 from gradwidgets.core.surfaces.report_text import ProbeLine, probe_lines
 from gradwidgets.widgets.explorer.point import Here
 from gradwidgets.widgets.explorer.problem import LossResult
-from gradwidgets.widgets.panel.cards import card
+from gradwidgets.widgets.panel.words import card
 
 _MOST_INPUTS = 20  # of each loss in the table
 

@@ -14,11 +14,11 @@ from gradwidgets.core.results.slices import Slices, part_of
 from gradwidgets.core.results.wording import number, percent
 from gradwidgets.figures.base.side_plot import Curve, Detail
 from gradwidgets.figures.flow.figure import FlowFigure, Profile
+from gradwidgets.widgets.kernel.kept import Kept
 from gradwidgets.widgets.layers import words
 from gradwidgets.widgets.layers.picture import names_of, shown_layers, sizes_detail
 from gradwidgets.widgets.layers.problem import FlowProblem, FlowResult
 from gradwidgets.widgets.layers.view import View, ViewResult, ViewSettings, Words
-from gradwidgets.widgets.panel.kept import Kept
 
 _PARTS = 8  # mini-batches whose norms stand for the history of a training
 _TICKS = {0.0: "norm", 1.0: "value", 2.0: "percent.", 3.0: "auto"}

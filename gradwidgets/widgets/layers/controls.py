@@ -14,6 +14,8 @@ from gradwidgets.widgets.layers.clipping import THRESHOLDS
 from gradwidgets.widgets.layers.picture import MEASURES
 from gradwidgets.widgets.layers.presets import PRESETS
 from gradwidgets.widgets.layers.view import View
+from gradwidgets.widgets.panel.buttons import Buttons
+from gradwidgets.widgets.panel.settings_panel import close_all
 
 NORMALIZATION_NAMES = tuple(str(name).lower() for name in NORMALIZATIONS)
 _DEPTHS = (*range(1, 20), *range(20, 50, 2), *range(50, 101, 5), *range(120, 201, 20), 300, 400, 500)
@@ -73,22 +75,49 @@ def make_controls(
     return {control.name: control for control in controls}
 
 
-def make_column(panel, views: Mapping[str, View]) -> tuple[widgets.VBox, dict[str, widgets.VBox]]:
-    """Lay the controls out.
+class Column:
+    """The column of controls: tabs, a view's own controls, what all views share.
 
     Args:
-        panel: The panel, with its controls; its buttons call its methods.
+        controls: By name.
         views: By name.
+        view: The one to begin with.
+        buttons: Makes the rows below the controls.
+        tabs: Whether there is more than one view to choose.
 
-    Returns:
-        The column: the tabs, room for a view's controls, what all views share; and each view's controls.
+    Attributes:
+        box: Shows it.
+        bodies: Each view's controls.
     """
-    looks = Looks()
-    buttons = panel.make_buttons(looks, "copy a torch script that does the same")
-    bodies = {name: view.column(panel.controls, looks) for name, view in views.items()}
-    shared = widgets.VBox([panel.controls["theme"], buttons])
-    column = widgets.VBox(
-        [panel.controls["view"], bodies[panel.view], shared],
-        layout=widgets.Layout(width=f"{WIDTH}px", flex="0 0 auto", overflow="hidden"),
-    )
-    return column, bodies
+
+    def __init__(
+        self, controls: Mapping[str, Control], views: Mapping[str, View], view: str, buttons: Buttons, *, tabs: bool
+    ) -> None:
+        looks = Looks()
+        rows = buttons.make(looks, "copy a torch script that does the same")
+        self._views, self._view, self._controls = views, view, controls
+        self.bodies = {name: one.column(controls, looks) for name, one in views.items()}
+        self._tabs, self._shared = [controls["view"]] * tabs, widgets.VBox([controls["theme"], rows])
+        self.box = widgets.VBox(
+            [*self._tabs, self.bodies[view], self._shared],
+            layout=widgets.Layout(width=f"{WIDTH}px", flex="0 0 auto", overflow="hidden"),
+        )
+
+    def show(self, view: str) -> None:
+        """Show the controls of a view."""
+        if self._view != view:
+            self.box.children = [*self._tabs, self.bodies[view], self._shared]
+            self._controls["view"].show(view)
+            self._view = view
+
+    def hidden(self) -> list[widgets.Widget]:
+        """Return what is not shown at present, or not always."""
+        return [*self.bodies.values(), *(row for view in self._views.values() for row in view.everything())]
+
+    def close(self) -> None:
+        """Free what is not shown; the rest goes with the panel."""
+        for view in self._views.values():
+            view.leave_out(())
+        for body in self.bodies.values():
+            if body not in self.box.children:
+                close_all(body)

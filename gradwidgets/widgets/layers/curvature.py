@@ -23,10 +23,11 @@ from gradwidgets.core.spectra import (
 from gradwidgets.figures.curvature.curvature_parts import Correlation, Curvature, Eigenvalues, Noise, SignalToNoise
 from gradwidgets.figures.curvature.figure import CurvatureFigure
 from gradwidgets.widgets.controls import Looks
+from gradwidgets.widgets.kernel.kept import Kept
 from gradwidgets.widgets.layers import words
+from gradwidgets.widgets.layers.network import Stage
 from gradwidgets.widgets.layers.problem import FlowProblem, FlowResult, FlowSettings
 from gradwidgets.widgets.layers.view import View, ViewResult, ViewSettings, Words
-from gradwidgets.widgets.panel.kept import Kept
 
 Part = Spectrum | NoiseScale | GradientCovariance
 
@@ -102,8 +103,8 @@ class CurvatureView(View):
     names = ("lr", "depth", "width", "batch", "seed")
     figure_type = CurvatureFigure
 
-    def __init__(self, panel) -> None:
-        super().__init__(panel)
+    def __init__(self, panel, stage: Stage) -> None:
+        super().__init__(panel, stage)
         self._asked: tuple[str, ...] = ()
         self._of: tuple[FlowSettings, tuple] | None = None  # whom it was asked of
         self._found: dict[str, Part] = {}
@@ -120,7 +121,7 @@ class CurvatureView(View):
     @property
     def largest(self) -> float | None:
         """The largest curvature of the network as it is now; None where that was not measured."""
-        spectrum = self._found.get("spectrum") if self._of == self.panel.network_now() else None
+        spectrum = self._found.get("spectrum") if self._of == self.stage.network.now() else None
         return None if spectrum is None or spectrum.reason or not math.isfinite(spectrum.largest) else spectrum.largest
 
     def ask(self, *parts: str) -> None:
@@ -129,14 +130,14 @@ class CurvatureView(View):
         self._asked = tuple(name for name in PARTS if name in self._asked or name in parts)
         missing = [name for name in self._asked if name not in self._found]
         if missing:
-            self.panel.say(words.whole(f"<div>Measuring: {', '.join(missing)} …</div>"))
+            self.stage.say(words.whole(f"<div>Measuring: {', '.join(missing)} …</div>"))
         self.panel.refresh()
 
     def stopped(self) -> None:
         """What was asked for and not found is not asked for any more."""
         self.ask_no_more()
-        if self.panel.view == self.name and isinstance(self.panel.shown_part, dict):
-            self.panel.paint_view(settled=True)
+        if self.panel.view == self.name and isinstance(self.stage.shown_part, dict):
+            self.stage.paint(settled=True)
 
     def ask_no_more(self) -> None:
         """Be content with what was found."""
@@ -144,7 +145,7 @@ class CurvatureView(View):
 
     def _forget_others(self) -> None:
         """What was asked of another network is not asked of this one."""
-        now = self.panel.network_now()
+        now = self.stage.network.now()
         if self._of != now:
             self._of, self._asked, self._found = now, (), {}
 
@@ -155,7 +156,7 @@ class CurvatureView(View):
 
     def work(self, flow: FlowResult, more: object) -> Slices[dict[str, Part]]:
         """Measure what is asked for and not known yet."""
-        return measuring(self.panel.problem, flow.settings, more, self._found)
+        return measuring(self.stage.network.problem, flow.settings, more, self._found)
 
     @staticmethod
     def compute(problem: FlowProblem, flow: FlowResult, more: object) -> Slices[dict[str, Part]]:

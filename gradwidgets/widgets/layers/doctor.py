@@ -13,8 +13,10 @@ from gradwidgets.core.layers.passes.passes import inside
 from gradwidgets.core.results.slices import Slices
 from gradwidgets.figures.flow.figure import FlowFigure, Profile
 from gradwidgets.widgets.controls import WIDTH, Looks
+from gradwidgets.widgets.kernel.kept import Kept
 from gradwidgets.widgets.layers import words
 from gradwidgets.widgets.layers.doctor_scene import found_cards, scene_of, words_of
+from gradwidgets.widgets.layers.network import Stage
 from gradwidgets.widgets.layers.problem import FlowProblem, FlowResult, FlowSettings
 from gradwidgets.widgets.layers.trying import (
     NONE,
@@ -26,7 +28,6 @@ from gradwidgets.widgets.layers.trying import (
     trying,
 )
 from gradwidgets.widgets.layers.view import View, ViewResult, ViewSettings, Words
-from gradwidgets.widgets.panel.kept import Kept
 
 _TRYING = "<div>Trying all fixes …</div>"
 
@@ -39,8 +40,8 @@ class DoctorView(View):
     names = ("fix", "lr", "quantity", "measure")
     figure_type = FlowFigure
 
-    def __init__(self, panel) -> None:
-        super().__init__(panel)
+    def __init__(self, panel, stage: Stage) -> None:
+        super().__init__(panel, stage)
         self._applied: list[tuple[str, AppliedFix | dict[str, object]]] = []
         self._undone = ""  # what was taken back last, in words
         self._asked = False  # whether all fixes are to be tried
@@ -64,9 +65,9 @@ class DoctorView(View):
         self._forget_others()
         self._asked = True
         if self._ranking is None:
-            seen = self.panel.shown_here
+            seen = self.stage.shown_here
             known = "" if seen is None else found_cards(seen.flow, self.fitting(seen.flow), self.done())
-            self.panel.say(words.two_columns(known, _TRYING) if known else words.whole(_TRYING))
+            self.stage.say(words.two_columns(known, _TRYING) if known else words.whole(_TRYING))
         if self.panel.fix == NONE:
             self.panel.refresh()
         else:
@@ -75,22 +76,22 @@ class DoctorView(View):
     def stopped(self) -> None:
         """A ranking that was asked for and is not there is not asked for any more."""
         self.ask_no_more()
-        if self.panel.view == self.name and isinstance(self.panel.shown_part, Trial | Refused | FixRanking | None):
-            self.panel.paint_view(settled=True)
+        if self.panel.view == self.name and isinstance(self.stage.shown_part, Trial | Refused | FixRanking | None):
+            self.stage.paint(settled=True)
 
     def ask_no_more(self) -> None:
         """Be content with what was found."""
         self._asked = self._asked and self._ranking is not None
 
     def _forget_others(self) -> None:
-        now = self.panel.network_now()
+        now = self.stage.network.now()
         if self._of != now:
             self._of, self._asked, self._ranking = now, False, None
 
     def show_controls(self) -> None:
         """Say which fixes answer what was found, and which buttons make sense."""
         panel = self.panel
-        chosen, part = panel.fix != NONE, panel.shown_part
+        chosen, part = panel.fix != NONE, self.stage.shown_part
         reason = ""
         if not chosen:
             reason = "choose a fix first"
@@ -125,22 +126,23 @@ class DoctorView(View):
         Raises:
             ValueError: No fix is chosen, or it acts on the training and not on the model.
         """
-        panel, chosen = self.panel, self.panel.fix
+        panel, network, chosen = self.panel, self.stage.network, self.panel.fix
         self._undone = ""
         if chosen == NONE:
             raise ValueError(f"choose a fix first: one of {', '.join(TRIES)}")
         name, options = TRIES[chosen]
         if not FIXES[name].changes_model:
             raise ValueError(f"{chosen} acts on the training, not on the model: copy its code")
-        if panel.own:
-            model, *_ = panel.problem.network(panel.network_now()[0])
+        if network.own:
+            model, *_ = network.problem.network(network.now()[0])
             options = completed(name, options, inside(model, []), panel.flow)
             self._applied.append((chosen, apply_in_place(model, name, **options)))
-            panel.changed(fix=NONE)
+            network.changed()
+            panel.change(fix=NONE)
         else:
             if name not in SLIDERS:
                 raise ValueError(f"{chosen}: no slider does it; it can be applied to a model of yours")
-            now = panel.network_now()[0]
+            now = network.now()[0]
             after = settings_after(now, name, options)
             if after is None:
                 raise ValueError(f"{chosen}: the network is like that already")
@@ -161,7 +163,8 @@ class DoctorView(View):
             self._applied.pop()
             anew = "; make the optimizer anew" if applied.note else ""
             self._undone = f"undone: {name}; the model is as it was before it, without what it learned since{anew}"
-            self.panel.changed()
+            self.stage.network.changed()
+            self.panel.change()
         else:
             self._applied.pop()
             self.panel.change(**applied)
@@ -170,9 +173,9 @@ class DoctorView(View):
         if self.panel.fix == NONE:
             raise ValueError(f"choose a fix first: one of {', '.join(TRIES)}")
         name, options = TRIES[self.panel.fix]
-        part = self.panel.shown_part
+        part = self.stage.shown_part
         text = FIXES[name].code(**(part.options if isinstance(part, Trial) else options))
-        self.panel.copy(text, self._buttons["Copy fix"], "Copy fix")
+        self.stage.copy(text, self._buttons["Copy fix"], "Copy fix")
 
     def more(self) -> object:
         """The fix and the learning rate of its trial; whether all are to be tried."""
@@ -184,14 +187,14 @@ class DoctorView(View):
         ranks = more[0] == NONE and more[2]
         if ranks and self._ranking is not None:
             return self._ranking
-        part = yield from self.compute(self.panel.problem, flow, more)
+        part = yield from self.compute(self.stage.network.problem, flow, more)
         if ranks:
             self._ranking = part
         return part
 
     def fitting(self, flow: FlowResult) -> list[str]:
         """The names in the menu of the fixes that can be applied to a network."""
-        return self.kept.get("fitting", flow, lambda: fitting_fixes(self.panel.problem, flow))
+        return self.kept.get("fitting", flow, lambda: fitting_fixes(self.stage.network.problem, flow))
 
     def done(self) -> tuple[str, ...]:
         """What was taken back last, and what is applied now."""

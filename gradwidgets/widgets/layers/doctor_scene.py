@@ -17,7 +17,7 @@ from gradwidgets.widgets.layers.picture import losses_detail, names_of, profile_
 from gradwidgets.widgets.layers.problem import FlowResult
 from gradwidgets.widgets.layers.trying import Refused
 from gradwidgets.widgets.layers.view import ViewResult, ViewSettings, Words
-from gradwidgets.widgets.panel.cards import card
+from gradwidgets.widgets.panel.words import card
 
 _LOSSES = "loss of the first steps"
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 from gradwidgets.figures.base.side_plot import Detail
 from gradwidgets.figures.flow.figure import FlowFigure, Profile
 from gradwidgets.figures.flow.guess_plot import guessed_profile
+from gradwidgets.widgets.kernel.kept import Kept
 from gradwidgets.widgets.layers import words
 from gradwidgets.widgets.layers.picture import (
     activation_detail,
@@ -18,7 +19,6 @@ from gradwidgets.widgets.layers.picture import (
 )
 from gradwidgets.widgets.layers.problem import FlowProblem
 from gradwidgets.widgets.layers.view import View, ViewResult, ViewSettings, Words
-from gradwidgets.widgets.panel.kept import Kept
 
 _GUESS = "your guess"
 

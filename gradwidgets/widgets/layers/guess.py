@@ -7,10 +7,14 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 
 from gradwidgets.core.results.wording import number
-from gradwidgets.figures.flow.guess_plot import HIGHEST, LOWEST, guessed_profile
+from gradwidgets.figures.base.notebook_figure import Picture
+from gradwidgets.figures.base.redraw import Redraw
+from gradwidgets.figures.flow.guess_plot import HIGHEST, LOWEST, GuessedProfile, GuessPlot, guessed_profile
 from gradwidgets.widgets.controls import Looks, Menu, Number
 from gradwidgets.widgets.layers.picture import values_of
 from gradwidgets.widgets.layers.problem import FlowResult
+from gradwidgets.widgets.layers.view import ViewResult
+from gradwidgets.widgets.panel.guess import Question
 from gradwidgets.widgets.panel.prediction import Asked, Mark, one_of, said
 from gradwidgets.widgets.panel.traits import as_float, shown
 
@@ -19,20 +23,75 @@ _SAME = 1.0  # decades between the first layer and the last that count as keepin
 _WORTHLESS = 10.0  # decades of mean distance from the profile that are worth nothing
 
 
-def asked() -> list[Asked]:
-    """Return the controls of a guess: decades at the first and the middle layer, and what the gradient does."""
-    looks, stops = Looks(), tuple(range(LOWEST, HIGHEST + 1))
-    options = [("choose …", ""), *((fate, fate) for fate in FATES)]
-    fate = Menu("fate", "towards the first layer", options, label="it", width=190, label_width="22px", looks=looks)
-    first = Number("first", "power of ten at the first layer, relative to the last", stops, "first 10^", looks=looks)
-    middle = Number(
-        "middle", "power of ten at the middle layer, relative to the last", stops, "middle 10^", looks=looks
-    )
-    return [
-        Asked(fate, one_of("fate", FATES)),
-        Asked(first, _decades("first"), 0),
-        Asked(middle, _decades("middle"), 0, optional=True),
-    ]
+class FlowQuestion(Question):
+    """What the gradient does on its way through a network.
+
+    Args:
+        figure: On which a guess is drawn.
+        scene: Returns what is drawn of a result and the guess.
+        quantity: Returns what is drawn over the layers.
+        judge: Judges a guess by the present network.
+        about: Returns the settings that a guess is about.
+        turn: Turns the panel to the view in which the gradient is seen.
+    """
+
+    def __init__(
+        self,
+        figure: Picture,
+        *,
+        scene: Callable[[ViewResult], GuessedProfile],
+        quantity: Callable[[], str],
+        judge: Callable[[Mapping[str, object]], Sequence[Mark]],
+        about: Callable[[], object],
+        turn: Callable[[], None],
+    ) -> None:
+        self._plot, self._scene, self._quantity = GuessPlot(figure), scene, quantity
+        self._judge, self._about, self._turn = judge, about, turn
+        looks, stops, end = Looks(), tuple(range(LOWEST, HIGHEST + 1)), "layer, relative to the last"
+        options = [("choose …", ""), *((fate, fate) for fate in FATES)]
+        self._fate = Menu(
+            "fate", "towards the first layer", options, label="it", width=190, label_width="22px", looks=looks
+        )
+        self._first = Number("first", f"power of ten at the first {end}", stops, "first 10^", looks=looks)
+        self._middle = Number("middle", f"power of ten at the middle {end}", stops, "middle 10^", looks=looks)
+
+    def asked(self) -> list[Asked]:
+        """What the gradient does, and its decades at the first and the middle layer."""
+        return [
+            Asked(self._fate, one_of("fate", FATES)),
+            Asked(self._first, _decades("first"), 0),
+            Asked(self._middle, _decades("middle"), 0, optional=True),
+        ]
+
+    def words(self) -> str:
+        """The question."""
+        return question(self._quantity())
+
+    def about(self) -> object:
+        """The network, and what of it is drawn."""
+        return self._about()
+
+    def marks(self, answer: Mapping[str, object]) -> Sequence[Mark]:
+        """Judge a guess by the network."""
+        return self._judge(answer)
+
+    def cover(self, result: ViewResult) -> Redraw:
+        """Draw the guess."""
+        return self._plot.update(self._scene(result))
+
+    def invalidate(self) -> None:
+        """Draw all of it anew the next time."""
+        self._plot.invalidate()
+
+    def press(self, event) -> None:
+        """Take a place for what is guessed at the nearest of the two layers."""
+        found = self._plot.guess_at(event.inaxes, event.xdata, event.ydata)
+        if found is not None:
+            (self._first, self._middle)[found[0]].choose(found[1])
+
+    def turn(self) -> None:
+        """Show the gradient."""
+        self._turn()
 
 
 def _decades(name: str) -> Callable[[object], float | None]:

@@ -6,45 +6,48 @@ gradient on its way through the layers; a fix tried on a copy; clipping; curvatu
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Mapping, Sequence
+import contextlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import ClassVar
 
 import ipywidgets as widgets
+import torch
 from torch import nn
 from traitlets import TraitError, default, validate
 
 from gradwidgets.core import Finding
 from gradwidgets.core.layers import ACTIVATIONS, INITS, TRIES, LayerFlow
-from gradwidgets.core.results.slices import Slices, finish, part_of
+from gradwidgets.core.monitor import GradientMonitor
+from gradwidgets.core.results.slices import Slices, part_of
 from gradwidgets.figures.base.notebook_figure import Picture
-from gradwidgets.figures.flow.guess_plot import GuessPlot
 from gradwidgets.widgets.controls import Number
+from gradwidgets.widgets.kernel.main_thread import shown_at_home
 from gradwidgets.widgets.kernel.mainloop import after_each_cell
+from gradwidgets.widgets.kernel.making import whole_or_nothing
 from gradwidgets.widgets.layers import guess
 from gradwidgets.widgets.layers.clipping import THRESHOLDS
-from gradwidgets.widgets.layers.controls import NORMALIZATION_NAMES, make_column, make_controls
+from gradwidgets.widgets.layers.controls import NORMALIZATION_NAMES, Column, make_controls
 from gradwidgets.widgets.layers.curvature import PARTS, Part
+from gradwidgets.widgets.layers.guess import FlowQuestion
+from gradwidgets.widgets.layers.network import Network, Stage
 from gradwidgets.widgets.layers.picture import MEASURES, QUANTITIES, shown_layers
-from gradwidgets.widgets.layers.presets import PRESETS
+from gradwidgets.widgets.layers.presets import PRESETS, Pins
 from gradwidgets.widgets.layers.problem import YOURS, FlowProblem, FlowResult, FlowSettings
 from gradwidgets.widgets.layers.scene import VIEWS, State, covered_scene
 from gradwidgets.widgets.layers.training.trainer import Trainer
-from gradwidgets.widgets.layers.training.training_panel import TrainingPanel
 from gradwidgets.widgets.layers.trying import NONE
 from gradwidgets.widgets.layers.view import Request, View, ViewResult, ViewSettings
-from gradwidgets.widgets.panel.making import whole_or_nothing
-from gradwidgets.widgets.panel.prediction import Asked, Mark
-from gradwidgets.widgets.panel.serial_box import shown_at_home
-from gradwidgets.widgets.panel.settings_panel import close_all, descendants
+from gradwidgets.widgets.panel.panel import Panel
+from gradwidgets.widgets.panel.prediction import Mark
+from gradwidgets.widgets.panel.settings_panel import descendants
 from gradwidgets.widgets.panel.traits import Flag, OneOf, Real, Whole
 
 NETWORK = ("architecture", "activation", "init", "gain", "normalization", "depth", "width", "batch", "seed")
 _SHORT = 1.0  # seconds of measuring that nobody minds at the end of a cell
 
 
-class LayerFlowPanel(TrainingPanel):
+class LayerFlowPanel(Panel):
     """The gradient on its way through a network, layer by layer.
 
     Without a model, networks are built from the settings, and fed with random data. With one, that model is measured
@@ -81,7 +84,7 @@ class LayerFlowPanel(TrainingPanel):
         spike: What the step's gradients are multiplied by before they are clipped.
         steps: Of the demonstration, 1 to 100,000.
         theme: `"auto"` (JupyterLab's), `"light"` or `"dark"`.
-        hide, lock, style, predict: What a teacher prepares, see `TaughtPanel` and `GuessedPanel`.
+        hide, lock, style, predict: What a teacher prepares, see `Panel`.
         error: What went wrong last; empty when all is well.
         summary: The verdict in words.
 
@@ -97,10 +100,10 @@ class LayerFlowPanel(TrainingPanel):
         'vanishing'
     """
 
-    view_types: ClassVar[Mapping[str, type[View]]] = VIEWS
+    _view_types: ClassVar[Mapping[str, type[View]]] = VIEWS
     _for_records: ClassVar[type[LayerFlowPanel]]  # a subclass, which its own file names
 
-    view = OneOf("flow", lambda self: self.offered).tag(setting=True)
+    view = OneOf("flow", lambda self: self._offered).tag(setting=True)
     architecture = OneOf("", lambda self: self.problem.architectures).tag(setting=True)
     activation = OneOf("ReLU", lambda self: tuple(ACTIVATIONS)).tag(setting=True)
     init = OneOf("default", lambda self: tuple(INITS)).tag(setting=True)
@@ -123,17 +126,14 @@ class LayerFlowPanel(TrainingPanel):
     spike = Real(1.0, low=0, high=1e12).tag(setting=True)
     steps = Whole(300, low=1, high=100_000).tag(setting=True)
 
-    file_name = "gradwidgets-layers"
-    words_height = 150
-    patience = 0.3
+    _file_name = "gradwidgets-layers"
+    _words_height = 150
+    _patience = 0.3
     selected: int | None = None  # which of the layers shown is looked at
-    _column_of = ""
+    _trainer: Trainer | None = None
+    _column: Column | None = None
     _dragged = False  # whether all that a person changed last is on sliders
-    _version = 0
-    _known: tuple[tuple, FlowResult] | None = None  # the network that was measured last
-    _took = 0.0  # seconds that that took
     _forget_cells: Callable[[], None] = staticmethod(lambda: None)
-    _pinned_next: tuple | None = None
 
     @whole_or_nothing
     def __init__(
@@ -149,7 +149,10 @@ class LayerFlowPanel(TrainingPanel):
         meant = [name for name in NETWORK[1:] if name in settings]
         if model is not None and meant and settings.get("architecture", YOURS) == YOURS:
             raise TypeError(f"{meant[0]} is for networks that are built; a model of yours is measured as it is")
-        self.pinned: dict[str, FlowResult] = {}
+        self._network = Network(
+            self.problem, settings=self._network_settings, training=lambda: self._trainer and self._trainer.run
+        )
+        self._pins = Pins(self._with_changes)
         super().__init__(**layout)
         self._begin(settings)
         if model is not None:
@@ -180,16 +183,28 @@ class LayerFlowPanel(TrainingPanel):
             for name, value in {"architecture": self.architecture, **settings}.items():
                 setattr(self, name, value)
         self._initial = self._values()
-        self.figure_shared = Picture.of(*self._picture_size())
-        self._guess_plot = GuessPlot(self.figure_shared)
-        self.views = {name: view(self) for name, view in self.view_types.items()}
-        self._trainer = Trainer(self, self.views["live"])
-        about = {name: self.views[name].about for name in self.offered}
-        self.controls = make_controls(self.problem.architectures, self.fixes, about, self.quantities)
-        self._column, self._bodies = make_column(self, self.views)
-        self._column_of = self.view
-        self._assemble(self.figure_shared, self._column)
+        stage = self._make_stage()
+        self.views = {name: view(self, stage) for name, view in self._view_types.items()}
+        self._trainer = Trainer(
+            self,
+            self.views["live"],
+            self._turns,
+            self._frame,
+            everything=self._everything,
+            read=self._read_moved,
+            curvature=lambda: self.views["curvature"].largest,
+        )
+        about = {name: self.views[name].about for name in self._offered}
+        self.controls = make_controls(self.problem.architectures, self.fixes, about, self._quantities)
+        self._column = Column(self.controls, self.views, self.view, self._buttons, tabs=len(about) > 1)
+        self._assemble(stage.picture, self._column.box)
         self._refresh()
+
+    def _make_stage(self) -> Stage:
+        return Stage(
+            Picture.of(*self._frame.size), self._network, self._errors, self._work,
+            say=self._say, paint=self._paint_view, copy=self._buttons.copy,
+        )  # fmt: skip
 
     @default("architecture")
     def _first_architecture(self) -> str:
@@ -224,49 +239,25 @@ class LayerFlowPanel(TrainingPanel):
         """The verdict, worst first."""
         return list(self._settled().flow.findings)
 
-    @property
-    def own(self) -> bool:
-        """Whether a model of the user's is looked at."""
-        return self.architecture == YOURS
-
     def code(self) -> str:
         """Return a script that does what the present view shows."""
-        lines = ["import torch", "", "from gradwidgets.core import build_network, diagnose, layer_flow", ""]
-        if self.own:
-            lines = ["from gradwidgets.core import diagnose, layer_flow", ""]
-            lines += ["# model, inputs, targets and loss_fn are yours."]
-        else:
-            normalization = None if self.normalization == "none" else self.normalization
-            lines += [
-                f"model = build_network({self.architecture!r}, depth={self.depth}, width={self.width},",
-                f"    activation={self.activation!r}, init={self.init!r}, gain={self.gain!r},",
-                f"    normalization={normalization!r}, seed={self.seed})",
-                f"generator = torch.Generator().manual_seed({self.seed + 1})",
-                f"inputs = torch.randn({self.batch}, {self.width}, generator=generator)",
-                f"targets = torch.randn({self.batch}, 1, generator=generator)",
-                "loss_fn = torch.nn.functional.mse_loss",
-            ]
-        return "\n".join([*lines, *self.views[self.view].code()]) + "\n"
+        return "\n".join([*self._network.code(), *self.views[self.view].code()]) + "\n"
 
     def measure_again(self) -> None:
         """Measure a model anew that was changed outside, by training say."""
-        self.changed()
+        self._network.changed()
+        self.change()
 
     def _cell_ended(self) -> None:
         """See whether the cell has changed the model: what is shown would be of another one."""
-        if self._closed or self._trainer.active or self._shown is None or not self.own:
+        if self._closed or self._trainer.active or self._shown is None or not self._network.own:
             return
-        if self._shown.settings.version == self.network_now()[1] or (self._job is not None and self._job.running):
+        if self._work.running or self._shown.settings.version == self._network.now()[1]:
             return
-        if self._took < _SHORT:
+        if self._network.took < _SHORT:
             self.refresh()
         else:
-            self.complain("The model has changed since it was measured: measure_again() measures it anew.")
-
-    def changed(self, **settings: object) -> None:
-        """Measure anew, with these settings: the model is another one now."""
-        self._version += 1
-        self.change(**settings)
+            self._errors.complain("The model has changed since it was measured: measure_again() measures it anew.")
 
     def change(self, **settings: object) -> None:
         """Set several settings at once."""
@@ -294,19 +285,19 @@ class LayerFlowPanel(TrainingPanel):
         return dict(self._settled().part)
 
     @property
-    def offered(self) -> tuple[str, ...]:
-        """The views that there are."""
-        return tuple(self.view_types)
+    def pinned(self) -> dict[str, FlowResult]:
+        """What stays beside the profile, by name."""
+        return self._pins.held
 
     @property
-    def quantities(self) -> tuple[str, ...]:
+    def _offered(self) -> tuple[str, ...]:
+        """The views that there are."""
+        return tuple(self._view_types)
+
+    @property
+    def _quantities(self) -> tuple[str, ...]:
         """What can be drawn over the layers."""
         return QUANTITIES
-
-    @property
-    def measured_curvature(self) -> float | None:
-        """λmax of the network as it is now, where it was measured; else None."""
-        return self.views["curvature"].largest
 
     # -- the doctor's hands -------------------------------------------------------------------------------
 
@@ -321,7 +312,7 @@ class LayerFlowPanel(TrainingPanel):
         Raises:
             ValueError: No fix is chosen, or it acts on the training and not on the model.
         """
-        self.alone(self.views["doctor"].apply)
+        self._turns.alone(self.views["doctor"].apply)
 
     def undo_fix(self) -> None:
         """Take the last applied fix back: the model is as it was before it, to the bit.
@@ -329,61 +320,138 @@ class LayerFlowPanel(TrainingPanel):
         Raises:
             ValueError: Nothing was applied.
         """
-        self.alone(self.views["doctor"].undo)
+        self._turns.alone(self.views["doctor"].undo)
+
+    # -- trainings ----------------------------------------------------------------------------------------
+
+    @property
+    def monitor(self) -> GradientMonitor | None:
+        """What recorded the last training; None before the first."""
+        run = self._trainer.run
+        return None if run is None else run.monitor
+
+    @property
+    def training_findings(self) -> list[Finding]:
+        """The verdict on the last training, the gravest first; while it runs, of a second ago or so."""
+        return list(self._trainer.findings)
+
+    def watch(
+        self, optimizer: torch.optim.Optimizer | None = None, **options: object
+    ) -> contextlib.AbstractContextManager[GradientMonitor]:
+        """Watch the model of this panel train: `with panel.watch(optimizer) as monitor:` around your own loop.
+
+        The picture follows while the cell runs. The training is the same to the bit as without it.
+        `monitor.note_loss(loss)` in the loop draws the loss too.
+
+        Args:
+            optimizer: Whose steps are watched; None for any that holds parameters of the model.
+            **options: `GradientMonitor`'s: `every`, `budget`, `grace` (0.1 s here), `activations` and `updates` (both
+                on here), `keep`, `scaler`, `preflight`; what the verdict is to know: `max_norm`, to which the loop
+                clips the gradient, and `classes`, how many there are; and `beside`, an earlier record or its file,
+                which is drawn in dashes: it is said where the two part.
+
+        Returns:
+            A context manager that gives the monitor.
+
+        Raises:
+            ValueError: This panel has no model of yours.
+            TypeError: `optimizer` is none, or an option is unknown.
+        """
+        return self._trainer.watch(optimizer, options)
+
+    def track(self, iterable: Iterable, **options: object) -> Iterator:
+        """Watch the model train: `for batch in panel.track(loader):`; the panel's Stop ends the loop.
+
+        Inside `with panel.watch(optimizer):` it adds the progress and the Stop. Loops that follow each other in one
+        cell, epochs say, are one training: the record goes on, and after Stop the rest of them is passed over. The
+        place of each item is noted as its batch (`GradientMonitor.note_batch`). A first item of two is taken for inputs
+        and targets where the model is given its first part: then the panel's loss is looked at with it before the
+        first step (`GradientMonitor.expect`).
+
+        Args:
+            iterable: What is iterated over; it is never read ahead.
+            **options: As for `watch`.
+
+        Returns:
+            An iterator of its items.
+
+        Raises:
+            ValueError: This panel has no model of yours.
+            TypeError: `iterable` cannot be iterated over, or an option is unknown.
+        """
+        return self._trainer.track(iterable, options)
+
+    def note_loss(self, value: float | torch.Tensor) -> None:
+        """Record the loss of this step of a training that is watched; see `GradientMonitor.note_loss`.
+
+        Raises:
+            RuntimeError: No training is watched.
+        """
+        if not self._trainer.active:
+            raise RuntimeError("note_loss() works inside watch() or track()")
+        self.monitor.note_loss(value)
+
+    def train(self, *, wait: bool = False) -> None:
+        """Train the network on scanned digits (or a copy of your model on its batch) for `steps` steps.
+
+        In a notebook it runs beside everything else, and Stop ends it; elsewhere this returns when it is done.
+
+        Args:
+            wait: Whether to return only when it is done, in a notebook too.
+        """
+        self._turns.alone(self._trainer.train)
+        if wait:
+            self._trainer.finish()
+
+    def _read_moved(self) -> None:
+        """Apply what people moved while a cell runs."""
+        if self._turns.owed or any(control.moved for control in self.controls.values()):
+            self._read_controls()
+            self._work.finish()  # the main loop, which would go on with it, waits for the cell
+
+    def _stop_pressed(self) -> None:
+        if not self._trainer.stop_loop():
+            super()._stop_pressed()
+
+    def _stop(self) -> None:
+        if not self._trainer.stop():
+            super()._stop()
+            for view in self.views.values():
+                view.stopped()
 
     # -- settings -----------------------------------------------------------------------------------------
 
     def _snapshot(self) -> Request:
-        return Request(*self.network_now(), self.view, self.views[self.view].more())
+        return Request(*self._network.now(), self.view, self.views[self.view].more())
 
     def _answers(self, measured: Request, asked: Request) -> bool:
         # A model that was trained since is said to be another one, and not measured unasked.
         return measured.version[0] == asked.version[0] and replace(measured, version=asked.version) == asked
 
-    def network_now(self) -> tuple[FlowSettings, tuple]:
-        """Which network is looked at, and what tells whether it was changed since, from here or outside."""
-        settings = FlowSettings(*(getattr(self, name) for name in NETWORK))
-        if self._ready and self._trainer.elsewhere and self._known is not None and self._known[0][0] == settings:
-            return self._known[0]  # what was measured last, until the training is over
-        return settings, (self._version, self.problem.version(settings))
+    def _network_settings(self) -> FlowSettings:
+        return FlowSettings(*(getattr(self, name) for name in NETWORK))
 
-    def refuse_elsewhere(self) -> None:
-        """Raise a ValueError while another thread trains the model: it cannot be read here meanwhile."""
-        if self._trainer.elsewhere:
-            raise ValueError("Another thread is training your model: it can be measured again when that has ended")
+    def _with_changes(self, changes: Mapping[str, object]) -> FlowResult:
+        """The present network with other settings, measured."""
+        wanted = {name: value for name, value in changes.items() if name in NETWORK}
+        return self._network.measured(replace(self._network_settings(), **wanted))
 
     def _on_setting(self, change) -> None:
-        if change.name == "compare" and self._ready and self._pinned_next is None:
-            self._pin(change.new)
+        if change.name == "compare" and self._ready and self._pins.coming is None:
+            self._pins.keep(self._work.result.flow if change.new and self._work.result is not None else None)
         super()._on_setting(change)
 
     def _hear_little(self, shown: widgets.Widget) -> None:
-        for one in (shown, *self._bodies.values(), *(row for view in self.views.values() for row in view.everything())):
+        for one in (shown, *(self._column.hidden() if shown is self else ())):
             super()._hear_little(one)
-
-    def _pin(self, keep: bool) -> None:
-        result = self._result
-        self.pinned = {self._label(result.flow): result.flow} if keep and result is not None else {}
-
-    def _preset_now(self) -> str:
-        """The preset whose settings these are, what is pinned included; "" for none."""
-        for name, (settings, beside) in PRESETS.items():
-            if set(self.pinned) == set(beside) and all(getattr(self, one) == value for one, value in settings.items()):
-                return name
-        return ""
-
-    @staticmethod
-    def _label(result: FlowResult) -> str:
-        s = result.settings
-        return "your model" if s.architecture == YOURS else f"{s.activation}, {s.init}, depth {s.depth}"
 
     def _resolve(self, chosen: Mapping[str, object]) -> dict[str, object]:
         meant = dict(chosen)
         preset = meant.pop("preset", "")
         if preset:
-            settings, beside = PRESETS[preset]
+            settings, _ = PRESETS[preset]
             meant = {**settings, "seed": self.seed, **meant, "compare": True}
-            self._pinned_next = (settings, beside)
+            self._pins.coming = PRESETS[preset]
         kinds = INITS[self.init].kinds
         if "init" not in meant and meant.get("architecture", self.architecture) not in (*kinds, YOURS):
             meant["init"] = "He"  # the old one is for residual networks alone
@@ -394,88 +462,53 @@ class LayerFlowPanel(TrainingPanel):
         """Bring everything up to date."""
         self._update()
 
-    def fail(self, failure: Exception) -> None:
-        """Show what went wrong, and log it in full."""
-        self._fail(failure)
-
-    def everything(self) -> list[widgets.Widget]:
+    def _everything(self) -> list[widgets.Widget]:
         """All widgets of this panel, those that are not shown too."""
-        rows = [row for view in self.views.values() for row in view.everything()]
-        return list(dict.fromkeys(one for top in (self, *self._bodies.values(), *rows) for one in descendants(top)))
+        return list(dict.fromkeys(one for top in (self, *self._column.hidden()) for one in descendants(top)))
 
-    def attempt(self, work: Callable[[], None]) -> None:
-        """Do something; whatever fails is shown in the panel, and the picture stays; a refusal is raised."""
-        self._attempt(work)
-
-    def _refresh(self) -> None:
-        if self._pinned_next is not None:
-            self._pin_beside(*self._pinned_next)
-        self._show_column()
-        super()._refresh()
-
-    def _pin_beside(self, settings: Mapping[str, object], beside: Mapping[str, Mapping[str, object]]) -> None:
-        try:
-            self.pinned = {name: self._measured({**settings, **change}) for name, change in beside.items()}
-        except Exception:
-            self._pinned_next = None
-            raise
-        self._pinned_next = None
-
-    def _measured(self, settings: Mapping[str, object]) -> FlowResult:
-        wanted = {**{name: getattr(self, name) for name in NETWORK}, **settings}
-        return finish(self.problem.work(FlowSettings(*(wanted[name] for name in NETWORK))))
-
-    def _show_column(self) -> None:
-        if self._column_of != self.view:
-            self._column.children = [self._column.children[0], self._bodies[self.view], self._column.children[2]]
-            self.controls["view"].show(self.view)
-            self._column_of = self.view
+    def _before(self) -> None:
+        self._pins.pin_coming()
+        self._column.show(self.view)
 
     # -- computing and showing ----------------------------------------------------------------------------
 
-    def _work(self, settings: Request) -> Slices[ViewResult]:
-        whom = settings.network, settings.version
-        if self._known is None or self._known[0] != whom or self.views[settings.view].computes:
-            self.refuse_elsewhere()
-        if self._known is None or self._known[0] != whom:
-            began = time.perf_counter()
-            flow = yield from part_of(self.problem.work(settings.network), 0.0, 0.5)
-            self._known, self._took = (whom, flow), time.perf_counter() - began
-        flow = self._known[1]
-        part = yield from part_of(self.views[settings.view].work(flow, settings.more), 0.5, 0.5)
+    def _compute(self, settings: Request) -> Slices[ViewResult]:
+        view = self.views[settings.view]
+        measuring = self._network.measuring((settings.network, settings.version), reads=view.computes)
+        flow = yield from part_of(measuring, 0.0, 0.5)
+        part = yield from part_of(view.work(flow, settings.more), 0.5, 0.5)
         return ViewResult(settings, flow, part)
 
     def _show(self, result: ViewResult) -> None:
-        self._shown = result
         count = self._selectable(result)
         if self.selected is not None and self.selected >= count:
             self.selected = None
-        self._paint(result, settled=not (self._by_hand and self._dragged))
-        self._show_controls()
-        self.complain("")
+        self._paint(result, settled=not (self._work.by_hand and self._dragged))
+        self._show_controls(result)
+        self._errors.complain("")
 
     def _selectable(self, result: ViewResult) -> int:
         """How many layers can be looked at."""
         return len(shown_layers(result.flow.flow))
 
     def _view_settings(self, *, settled: bool = True) -> ViewSettings:
-        view, size = self.views[self.view], self._picture_size()
+        view, frame = self.views[self.view], self._frame
         return ViewSettings(
             quantity=self.quantity,
             measure=self.measure,
             lr=self.lr,
             selected=self.selected,
             pinned=self.pinned,
-            guess=self.guessed(),
+            guess=guess.decades_of(self._guessing.drawn),
             clipper=self.clipper,
             thresholds={name: getattr(self, setting) for name, (_, setting) in THRESHOLDS.items()},
             spike=self.spike,
             done=view.done(),
             training=view.training(settled=settled),
             settled=settled,
-            theme=self._style_name(),
-            size=size,
-            magnified=self._magnified(*size),
+            theme=frame.theme,
+            size=frame.size,
+            magnified=frame.magnified,
             covered=self._covered,
         )
 
@@ -490,20 +523,14 @@ class LayerFlowPanel(TrainingPanel):
         said = view.words(result, derived, how)
         self.summary, self._words.value = said.summary, said.table
 
-    def paint_view(self, *, settled: bool) -> None:
+    def _paint_view(self, *, settled: bool) -> None:
         """Bring picture and words to what the present view shows by itself."""
         seen = ViewResult(self._snapshot(), self._shown.flow, self._shown.part)
-        self.alone(lambda: self._showing(lambda: self._paint(seen, settled=settled)))
+        self._turns.alone(lambda: self._work.showing(lambda: self._paint(seen, settled=settled)))
 
     @shown_at_home
-    def say(self, content: str) -> None:
-        """Put HTML in the place of the words until the next picture."""
+    def _say(self, content: str) -> None:
         self._words.value = content
-
-    def _stop_computing(self) -> None:
-        super()._stop_computing()
-        for view in self.views.values():
-            view.stopped()
 
     def _interrupted(self) -> None:
         if self._ready:
@@ -511,28 +538,13 @@ class LayerFlowPanel(TrainingPanel):
                 view.ask_no_more()
         super()._interrupted()
 
-    @property
-    def shown_here(self) -> ViewResult | None:
-        """What is shown, where that is of the present network; else None."""
-        seen = self._shown
-        known = seen is not None and (seen.settings.network, seen.settings.version) == self.network_now()
-        return seen if known else None
-
-    @property
-    def shown_part(self) -> object:
-        """What the present view found out by itself and shows; None for nothing."""
-        return None if self._shown is None else self._shown.part
-
-    def _show_controls(self) -> None:
+    def _show_controls(self, result: ViewResult) -> None:
         for name, control in self.controls.items():
-            if name == "preset":
-                control.show(self._preset_now())
-                continue
-            control.show(getattr(self, name))
-        self.controls["view"].enable(True)
+            control.show(self._pins.preset(lambda one: getattr(self, one)) if name == "preset" else getattr(self, name))
+        self.controls["view"].enable(not self._covered, "guess first" if self._covered else "")
         wanted = self.view != "flow" or self.quantity == "update/weight"
         self.controls["lr"].enable(wanted, "" if wanted else "choose update/weight first")
-        self.views[self.view].leave_out(NETWORK[1:] if self.own else ())
+        self.views[self.view].leave_out(NETWORK[1:] if self._network.own else ())
         self.views[self.view].show_controls()
 
     def _show_control(self, name: str) -> None:
@@ -541,56 +553,43 @@ class LayerFlowPanel(TrainingPanel):
 
     def _move(self, event) -> None:
         if self.views[self._shown.settings.view].click(event):
-            self._present(self._shown)
+            self._work.present(self._shown)
 
     # -- a guess before the picture -----------------------------------------------------------------------
 
-    def _asked(self) -> list[Asked]:
-        return guess.asked()
+    def _question(self) -> FlowQuestion:
+        return FlowQuestion(
+            self.figure,
+            scene=lambda result: covered_scene(result, self._view_settings()),
+            quantity=lambda: self.quantity,
+            judge=self._judge,
+            about=self._asked_about,
+            turn=lambda: setattr(self, "view", "flow"),
+        )
 
-    def _turn_to_question(self) -> None:
-        self.view = "flow"
+    def _judge(self, answer: Mapping[str, object]) -> Sequence[Mark]:
+        return guess.marks(self._settled().flow, self.quantity, self.measure, self.lr, answer)
 
     def _at_present(self, settings: Mapping[str, object]) -> dict[str, object]:
         return {**settings, "view": "flow"} if self._covered else dict(settings)
 
     def _asked_about(self) -> object:
-        return self.network_now(), self.quantity, self.measure, self.lr if self.quantity == "update/weight" else None
-
-    def _question(self) -> str:
-        return guess.question(self.quantity)
-
-    def _marks(self, answer: Mapping[str, object]) -> Sequence[Mark]:
-        return guess.marks(self._settled().flow, self.quantity, self.measure, self.lr, answer)
-
-    def guessed(self) -> tuple[float | None, float | None]:
-        """What is guessed at the first and the middle layer, in decades; None where nothing is to be seen of it."""
-        return guess.decades_of(self.answer if self._covered or self._guess_in_place else {})
+        return self._network.now(), self.quantity, self.measure, self.lr if self.quantity == "update/weight" else None
 
     def _invalidate(self) -> None:
-        for one in (self._guess_plot, *(view.figure for view in self.views.values())):
-            one.invalidate()
-
-    def _cover(self, result: ViewResult) -> None:
-        self.canvas.redraw(self._guess_plot.update(covered_scene(result, self._view_settings())))
-        self._show_controls()
-        self.controls["view"].enable(False, "guess first")
-
-    def _guess_at(self, event) -> None:
-        found = self._guess_plot.guess_at(event.inaxes, event.xdata, event.ydata)
-        if found is not None:
-            self._prediction.asked[("first", "middle")[found[0]]].control.choose(found[1])
+        for view in self.views.values():
+            view.figure.invalidate()
 
     def _problem_repr(self) -> dict[str, str]:
-        return {"architecture": "model, inputs, targets, loss_fn"} if self.own else {}
+        return {"architecture": "model, inputs, targets, loss_fn"} if self._network.own else {}
 
     def _usual(self) -> dict[str, object]:
-        nothing = {name: getattr(self, name) for name in NETWORK[1:]} if self.own else {}
+        nothing = {name: getattr(self, name) for name in NETWORK[1:]} if self._network.own else {}
         return {**super()._usual(), "architecture": self.problem.architectures[0], **nothing}
 
     def spare_parts(self) -> Sequence[widgets.Widget]:
         """Return all controls, those too that the present view leaves out."""
-        return [*super().spare_parts(), *self._bodies.values()]
+        return [*super().spare_parts(), *self._column.bodies.values()]
 
     def close(self) -> None:
         """Free the picture and everything registered for it; a training that is watched goes on unwatched."""
@@ -600,9 +599,6 @@ class LayerFlowPanel(TrainingPanel):
         self._forget_cells()
         if self._trainer is not None:
             self._trainer.close()
-        for view in getattr(self, "views", {}).values():
-            view.leave_out(())
-        for body in getattr(self, "_bodies", {}).values():
-            if body not in self._column.children:
-                close_all(body)
+        if self._column is not None:
+            self._column.close()
         super()._close()

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+
+from gradwidgets.widgets.layers.problem import FlowResult
+
 _PLAIN = {
     "architecture": "plain",
     "activation": "ReLU",
@@ -39,3 +43,48 @@ PRESETS: dict[str, tuple[dict[str, object], dict[str, dict[str, object]]]] = {
     ),
     "a cure: He": (_PLAIN, {"default": {"init": "default"}}),
 }
+
+
+class Pins:
+    """What stays beside the next profiles: today's, or what a preset is compared with.
+
+    Args:
+        measured: Returns the network of the present settings with these changes, measured.
+
+    Attributes:
+        held: Name → network.
+        coming: The preset that was chosen, as in `PRESETS`; None once its networks are pinned.
+    """
+
+    def __init__(self, measured: Callable[[Mapping[str, object]], FlowResult]) -> None:
+        self.held: dict[str, FlowResult] = {}
+        self.coming: tuple[dict[str, object], dict[str, dict[str, object]]] | None = None
+        self._measured = measured
+
+    def keep(self, result: FlowResult | None) -> None:
+        """Pin one network, or none."""
+        self.held = {} if result is None else {_label(result): result}
+
+    def pin_coming(self) -> None:
+        """Pin what the chosen preset is compared with; where that fails, nothing is chosen any more."""
+        if self.coming is None:
+            return
+        settings, beside = self.coming
+        try:
+            self.held = {name: self._measured({**settings, **change}) for name, change in beside.items()}
+        except Exception:
+            self.coming = None
+            raise
+        self.coming = None
+
+    def preset(self, now: Callable[[str], object]) -> str:
+        """The preset whose settings these are, what is pinned included; "" for none."""
+        for name, (settings, beside) in PRESETS.items():
+            if set(self.held) == set(beside) and all(now(one) == value for one, value in settings.items()):
+                return name
+        return ""
+
+
+def _label(result: FlowResult) -> str:
+    s = result.settings
+    return "your model" if s.own else f"{s.activation}, {s.init}, depth {s.depth}"

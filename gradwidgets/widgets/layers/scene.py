@@ -10,6 +10,7 @@ from gradwidgets.core.results.slices import Slices, finish
 from gradwidgets.figures.base.notebook_figure import Picture
 from gradwidgets.figures.flow.guess_plot import GuessedProfile, GuessPlot
 from gradwidgets.widgets.kernel.as_usual import as_usual
+from gradwidgets.widgets.kernel.kept import Kept
 from gradwidgets.widgets.layers import guess
 from gradwidgets.widgets.layers.clipping import ClippingView
 from gradwidgets.widgets.layers.curvature import CurvatureView
@@ -19,7 +20,6 @@ from gradwidgets.widgets.layers.picture import shown_layers
 from gradwidgets.widgets.layers.problem import FlowProblem
 from gradwidgets.widgets.layers.training.live import LiveView
 from gradwidgets.widgets.layers.view import Request, View, ViewResult, ViewSettings, Words
-from gradwidgets.widgets.panel.kept import Kept
 
 VIEWS: dict[str, type[View]] = {
     view.name: view for view in (FlowView, DoctorView, ClippingView, CurvatureView, LiveView)

@@ -12,9 +12,10 @@ from gradwidgets.core.results.slices import Slices
 from gradwidgets.figures.base.notebook_figure import Picture
 from gradwidgets.figures.base.scene_figure import Framed, SceneFigure
 from gradwidgets.widgets.controls import WIDTH, Control, Looks
+from gradwidgets.widgets.kernel.kept import Kept
 from gradwidgets.widgets.kernel.mainloop import call_soon
+from gradwidgets.widgets.layers.network import Stage
 from gradwidgets.widgets.layers.problem import FlowProblem, FlowResult, FlowSettings
-from gradwidgets.widgets.panel.kept import Kept
 
 
 @dataclass(frozen=True)
@@ -113,6 +114,7 @@ class View:
 
     Args:
         panel: Whose settings it follows.
+        stage: What it shares with the other views.
 
     Attributes:
         name: Of the tab.
@@ -131,9 +133,9 @@ class View:
     figure_type: ClassVar[Callable[[Picture], SceneFigure]]
     needs_flow: ClassVar[bool] = True
 
-    def __init__(self, panel) -> None:
-        self.panel = panel
-        self.figure = self.figure_type(panel.figure_shared)
+    def __init__(self, panel, stage: Stage) -> None:
+        self.panel, self.stage = panel, stage
+        self.figure = self.figure_type(stage.picture)
         self.kept = Kept()
         self._buttons: dict[str, widgets.Button] = {}
         self._rows: list[tuple[str, widgets.Widget]] = []
@@ -172,7 +174,7 @@ class View:
         """Make a button; whatever fails when it is pressed is shown in the panel."""
         layout, style = looks.layout(width=f"{width}px", margin="2px 3px 2px 0"), looks.of(widgets.ButtonStyle)
         made = widgets.Button(description=text, tooltip=tooltip, layout=layout, style=style)
-        made.on_click(lambda _: call_soon(lambda: self.panel.pressed(work)))
+        made.on_click(lambda _: call_soon(lambda: self.stage.errors.pressed(work)))
         self._buttons[text] = made
         return made
 
@@ -235,7 +237,7 @@ class View:
 
     def work(self, flow: FlowResult, more: object) -> Slices[object]:
         """Compute the view's own result, in slices, but for what is known already."""
-        return self.compute(self.panel.problem, flow, more)
+        return self.compute(self.stage.network.problem, flow, more)
 
     @property
     def computes(self) -> bool:

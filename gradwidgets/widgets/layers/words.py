@@ -11,7 +11,7 @@ from gradwidgets.core.results.wording import counted, number, percent
 from gradwidgets.core.subject.held.certificate import Certificate
 from gradwidgets.widgets.layers.picture import shown_layers, sick_places
 from gradwidgets.widgets.layers.problem import FlowResult
-from gradwidgets.widgets.panel.cards import card
+from gradwidgets.widgets.panel.words import card
 
 _MOST_UNMEASURED = 8
 _MOST_SHARED = 3

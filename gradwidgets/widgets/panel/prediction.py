@@ -10,8 +10,8 @@ import ipywidgets as widgets
 
 from gradwidgets.widgets.controls import Control
 from gradwidgets.widgets.kernel.mainloop import Latest, call_soon
-from gradwidgets.widgets.panel.prose import Prose
 from gradwidgets.widgets.panel.traits import shown
+from gradwidgets.widgets.panel.words import Prose
 
 NOTHING = ""  # of a menu: nothing chosen
 _REVEAL = "Reveal", "show the picture, and how near the guess came"

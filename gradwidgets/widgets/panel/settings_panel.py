@@ -7,10 +7,8 @@ A subclass declares its settings as traits tagged `setting=True`, puts `Control`
 from __future__ import annotations
 
 import contextlib
-import html
-import logging
 import pathlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import ClassVar
 
 import ipywidgets as widgets
@@ -18,11 +16,10 @@ from traitlets import TraitError, Unicode
 
 from gradwidgets.widgets.controls import Control
 from gradwidgets.widgets.kernel.mainloop import at_home
-from gradwidgets.widgets.panel.prose import Prose
+from gradwidgets.widgets.panel.errors import Errors
 from gradwidgets.widgets.panel.serial_box import SerialBox
 from gradwidgets.widgets.panel.traits import shown
-
-_log = logging.getLogger(__name__)
+from gradwidgets.widgets.panel.words import Prose
 
 # One file for all panels; HTML, because a page without the panels' own script shows that too.
 _STYLE = f"<style>{(pathlib.Path(__file__).parent / 'style.css').read_text(encoding='utf-8')}</style>"
@@ -39,12 +36,11 @@ class SettingsPanel(SerialBox):
     error = Unicode("", help="what went wrong last, in one line; empty when all is well")
     summary = Unicode("", help="what the picture shows, in words")
 
-    maker: ClassVar[str] = ""  # what is called to make it, where that is not its class
+    _maker: ClassVar[str] = ""  # what is called to make it, where that is not its class
 
     # What close() needs, should the constructor refuse its arguments before it has come far.
     _closed = True
     _ready = False
-    _by_hand = False  # whether a change comes from the page, where a picture now beats all of it soon
 
     def __init__(self, **layout) -> None:
         self._initial: dict[str, object] = {}  # what `reset` goes back to
@@ -54,11 +50,17 @@ class SettingsPanel(SerialBox):
         self.add_class("gradwidgets")
         self._words = Prose(layout=widgets.Layout(margin="2px 0 0 4px"))
         self._words.add_class("gradwidgets-words")
-        self._alert = Prose(layout=widgets.Layout(margin="0", display="none"))
+        self._errors = Errors(
+            type(self).__name__,
+            self._turns,
+            said=lambda: self.error,
+            say=lambda line: setattr(self, "error", line),
+            broken_off=self._broken_off,
+        )
         self._style_sheet = widgets.HTML(
             _STYLE, layout=widgets.Layout(width="0", height="0", margin="0", overflow="hidden")
         )
-        self.children = [self._style_sheet, self._alert, self._words]
+        self.children = [self._style_sheet, self._errors.box, self._words]
         self.observe(self._on_setting, names=list(self.settings()))
 
     # -- settings -----------------------------------------------------------------------------------------
@@ -68,7 +70,7 @@ class SettingsPanel(SerialBox):
         if self._ready and not name.startswith("_") and not hasattr(self, name):
             raise AttributeError(f"{type(self).__name__} has no setting {name!r}; it has {', '.join(self.settings())}")
         if self._ready and name in self._own:
-            self._told(lambda: self._take(name, value))
+            self._turns.told(lambda: self._take(name, value))
         else:
             super().__setattr__(name, value)
 
@@ -90,19 +92,21 @@ class SettingsPanel(SerialBox):
         return tuple(cls.class_trait_names(setting=True))
 
     @classmethod
-    def _split_keywords(cls, keywords: Mapping[str, object]) -> tuple[dict[str, object], dict[str, object]]:
-        """Tell the box's own keywords from the settings; a TypeError names what is neither."""
-        layout = {name: value for name, value in keywords.items() if name in ("layout", "box_style")}
-        settings = {name: value for name, value in keywords.items() if name not in layout}
-        unknown = sorted(set(settings) - set(cls.settings()))
-        if unknown:
-            raise TypeError(f"{cls.__name__} has no setting {', '.join(unknown)}; it has {', '.join(cls._keywords())}")
-        return layout, settings
+    def lesson_settings(cls) -> tuple[str, ...]:
+        """Return the names of what a teacher sets."""
+        return tuple(cls.class_trait_names(lesson=True))
 
     @classmethod
-    def _keywords(cls) -> tuple[str, ...]:
-        """Return the names of all that the constructor takes besides what is looked at."""
-        return cls.settings()
+    def _split_keywords(cls, keywords: Mapping[str, object]) -> tuple[dict[str, object], dict[str, object]]:
+        """Tell the box's own keywords, and a teacher's, from the settings; a TypeError names what is neither."""
+        apart = ("layout", "box_style", *cls.lesson_settings())
+        own = {name: value for name, value in keywords.items() if name in apart}
+        settings = {name: value for name, value in keywords.items() if name not in apart}
+        unknown = sorted(set(settings) - set(cls.settings()))
+        if unknown:
+            there_are = ", ".join((*cls.settings(), *cls.lesson_settings()))
+            raise TypeError(f"{cls.__name__} has no setting {', '.join(unknown)}; it has {there_are}")
+        return own, settings
 
     def _values(self) -> dict[str, object]:
         return {name: getattr(self, name) for name in self.settings()}
@@ -121,26 +125,30 @@ class SettingsPanel(SerialBox):
 
     def _update(self) -> None:
         """Bring everything up to date: now on the main thread, else there, soon."""
-        if at_home() and not self._amidst:
-            self._attempt(self._refresh)
+        if at_home() and not self._turns.amidst:
+            self._errors.attempt(self._refresh)
         else:
-            self.owe("refresh", lambda: self._attempt(self._refresh))
+            self._turns.owe("refresh", lambda: self._errors.attempt(self._refresh))
 
     def _refresh(self) -> None:
-        raise NotImplementedError  # by each panel
+        raise NotImplementedError  # by Panel
+
+    def _refresh_by_hand(self) -> None:
+        """The same after a change from the page, where a picture now beats all of it soon."""
+        raise NotImplementedError  # by Panel
 
     # -- what the page does -------------------------------------------------------------------------------
 
     def _connect(self) -> None:
         """Wire the controls once they exist."""
         for control in self.controls.values():
-            control.connect(self._pull.request, self.complain)
+            control.connect(self._turns.request, self._errors.complain)
 
     def _read_controls(self) -> None:
         """Apply what people moved since the last time, and do what other threads asked for."""
         moved = [control for control in self.controls.values() if control.moved]
         try:
-            self._pay()
+            self._turns.pay()
             if moved:
                 chosen = {control.name: control.take() for control in moved}
                 self._apply({name: value for name, value in chosen.items() if not self.controls[name].locked})
@@ -148,7 +156,7 @@ class SettingsPanel(SerialBox):
                     if self.controls[name].locked:
                         self._show_control(name)
         except Exception as failure:
-            self._fail(failure)
+            self._errors.fail(failure)
 
     def _apply(self, chosen: Mapping[str, object]) -> None:
         """Set what a person chose; if it is refused, that is said and the controls go back."""
@@ -159,15 +167,11 @@ class SettingsPanel(SerialBox):
                     setattr(self, name, value)
         except TraitError as error:
             refusal = str(error)
-        self._by_hand = True
-        try:
-            self.alone(self._refresh)
-        finally:
-            self._by_hand = False
+        self._refresh_by_hand()
         if refusal:
             for name in chosen:
                 self._show_control(name)
-            self.complain(refusal)
+            self._errors.complain(refusal)
 
     def _resolve(self, chosen: Mapping[str, object]) -> dict[str, object]:
         """Return the settings that a person's choice stands for; a panel may have controls that set several."""
@@ -181,43 +185,8 @@ class SettingsPanel(SerialBox):
         """Bring a control to its setting."""
         self.controls[name].show(getattr(self, name))
 
-    # -- errors -------------------------------------------------------------------------------------------
-
-    def _attempt(self, work) -> None:
-        """Do something; whatever fails is shown in the widget and logged in full, and the picture stays."""
-        try:
-            self.alone(work)
-        except TraitError:
-            raise
-        except Exception as failure:
-            self._fail(failure)
-        self._pay()
-
-    def pressed(self, work: Callable[[], None]) -> None:
-        """Do what a person asked for with a button: nobody is there to take a refusal, so it is said."""
-        try:
-            self._attempt(work)
-        except TraitError as refusal:
-            self.complain(str(refusal))
-
-    def _fail(self, failure: Exception) -> None:
-        _log.error("%s could not follow its settings", type(self).__name__, exc_info=failure)
-        text = str(failure).strip().splitlines()
-        kind = "" if isinstance(failure, ValueError) else f"{type(failure).__name__}: "
-        said = (text[0] if text else "no message").rstrip(".")
-        self.complain(f"{kind}{said}. The last good picture stays.")
-
-    def complain(self, message: str) -> None:
-        """Show one line of plain text as the panel's error; an empty one clears it."""
-        message = " ".join(str(message).split())
-        message = message if len(message) <= 400 else message[:399] + "…"
-        if message == self.error:
-            return
-        self._alert.value = (
-            f'<div class="gradwidgets-error" role="alert">{html.escape(message)}</div>' if message else ""
-        )
-        self._alert.layout.display = "" if message else "none"
-        self.error = message
+    def _broken_off(self, failure: Exception) -> None:
+        """Hear of a failure before it is said."""
 
     # -- settings that last -------------------------------------------------------------------------------
 
@@ -274,11 +243,13 @@ class SettingsPanel(SerialBox):
         return {name: self.trait_defaults(name) for name in self.settings()}
 
     def __repr__(self) -> str:
-        """Return a call that makes this widget again."""
+        """Return a call that makes this widget again; of a closed one also that it is."""
         problem = self._problem_repr()
-        usual = self._usual()
-        changed = [f"{k}={v!r}" for k, v in self._values().items() if v != usual[k] and k not in problem]
-        return f"{self.maker or type(self).__name__}({', '.join([*problem.values(), *changed])})"
+        usual = self._usual() | {name: self.traits()[name].default_value for name in self.lesson_settings()}
+        values = self._values() | {name: getattr(self, name) for name in self.lesson_settings()}
+        changed = [f"{k}={v!r}" for k, v in values.items() if v != usual[k] and k not in problem]
+        call = f"{self._maker or type(self).__name__}({', '.join([*problem.values(), *changed])})"
+        return call + (", closed" if self._closed else "")
 
     def close(self) -> None:
         """Free everything registered for this, children first. May be called again."""
@@ -286,7 +257,7 @@ class SettingsPanel(SerialBox):
             return
         self._closed = True
         self._ready = False
-        self._pull.cancel()
+        self._turns.close()
         for control in self.controls.values():
             control.connect(lambda: None, lambda message: None)
             control.discard()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 
 import ipywidgets as widgets
@@ -19,6 +20,7 @@ from gradwidgets.widgets.controls import (
     Scrubber,
     Toggles,
 )
+from gradwidgets.widgets.panel.buttons import Buttons
 from gradwidgets.widgets.playground import rules, thresholds
 from gradwidgets.widgets.playground.presets import PRESETS
 
@@ -31,11 +33,12 @@ _STEPS = (
 )
 
 
-def make_controls(panel) -> tuple[dict[str, Control], widgets.VBox, Looks]:
+def make_controls(datasets: Sequence[str], buttons: Buttons) -> tuple[dict[str, Control], widgets.VBox, Looks]:
     """Make the controls of a playground.
 
     Args:
-        panel: The playground; its buttons call its methods.
+        datasets: What can be descended.
+        buttons: Makes the rows below them.
 
     Returns:
         The controls by the trait that they set, the column that shows them, and what they share.
@@ -44,7 +47,7 @@ def make_controls(panel) -> tuple[dict[str, Control], widgets.VBox, Looks]:
     make = {kind: partial(kind, looks=looks) for kind in (Check, Menu, Number, Point, Scrubber, Toggles)}
     controls: list[Control] = [
         make[Menu]("preset", "settings behind the article's figures", [("choose …", ""), *((p, p) for p in PRESETS)]),
-        make[Menu]("dataset", "data that a line is fitted to, or a ready-made loss", panel._problems.names),
+        make[Menu]("dataset", "data that a line is fitted to, or a ready-made loss", datasets),
         make[Menu](
             "optimizer",
             "the rule that makes a step out of gradients, by its name in torch",
@@ -64,7 +67,7 @@ def make_controls(panel) -> tuple[dict[str, Control], widgets.VBox, Looks]:
     names = tuple(rules.declared())
     by_name = {control.name: control for control in controls}
 
-    buttons = panel.make_buttons(looks, "copy a torch script that reproduces this run, all its steps")
+    rows = buttons.make(looks, "copy a torch script that reproduces this run, all its steps")
 
     def row(*names: str) -> widgets.HBox:
         return widgets.HBox([by_name[name] for name in names], layout=looks.layout(width=f"{WIDTH}px"))
@@ -81,7 +84,7 @@ def make_controls(panel) -> tuple[dict[str, Control], widgets.VBox, Looks]:
             by_name["start"],
             by_name["losses"],
             by_name["step"],
-            buttons,
+            rows,
         ],
         layout=widgets.Layout(width=f"{WIDTH}px", flex="0 0 auto", overflow="hidden"),
     )

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from gradwidgets.figures.playground.figure import Run
+from gradwidgets.figures.base.redraw import Redraw
+from gradwidgets.figures.playground.figure import PlaygroundFigure, Run
 from gradwidgets.widgets.controls import Looks, Menu, Point
+from gradwidgets.widgets.panel.guess import Question
 from gradwidgets.widgets.panel.prediction import Asked, Mark, one_of, said
 from gradwidgets.widgets.panel.traits import as_float, shown
 from gradwidgets.widgets.playground import words
 from gradwidgets.widgets.playground.picture import axes_order
-from gradwidgets.widgets.playground.problem import Result
+from gradwidgets.widgets.playground.problem import Result, Settings
 
 # What became of a run → what a person says that it does.
 FATES = {
@@ -30,13 +32,65 @@ def fate_of(kind: str, start: object, end: object) -> str:
     return FATES["" if list(start) == list(end) and kind != "diverged" else kind]
 
 
-def asked() -> list[Asked]:
-    """Return the controls of a guess: where the path ends, and what the run does."""
-    looks, fates = Looks(), tuple(FATES.values())
-    end = Point("end", "where the path ends; or click on the map", looks=looks)
-    options = [("choose …", ""), *((fate, fate) for fate in fates)]
-    fate = Menu("fate", "what the run does", options, label="the run", width=180, label_width="50px", looks=looks)
-    return [Asked(end, plain_point, (0.0, 0.0)), Asked(fate, one_of("fate", fates))]
+class DescentQuestion(Question):
+    """Where the path of the first loss shown ends, and what the run does.
+
+    Args:
+        figure: On whose map a person points at the end.
+        draw: Draws the maps of a result, and no more of the runs than their start.
+        shown: Returns the result that is covered.
+        settled: Returns the result of the present settings.
+        about: Returns the settings that a guess is about.
+    """
+
+    def __init__(
+        self,
+        figure: PlaygroundFigure,
+        *,
+        draw: Callable[[Result], Redraw],
+        shown: Callable[[], Result],
+        settled: Callable[[], Result],
+        about: Callable[[], Settings],
+    ) -> None:
+        self._figure, self._draw, self._shown, self._settled, self._about = figure, draw, shown, settled, about
+        looks, options = Looks(), [("choose …", ""), *((fate, fate) for fate in FATES.values())]
+        self._end = Point("end", "where the path ends; or click on the map", looks=looks)
+        self._fate = Menu(
+            "fate", "what the run does", options, label="the run", width=180, label_width="50px", looks=looks
+        )
+
+    def asked(self) -> list[Asked]:
+        """Where the path ends, and what the run does."""
+        return [
+            Asked(self._end, plain_point, (0.0, 0.0)),
+            Asked(self._fate, one_of("fate", tuple(FATES.values()))),
+        ]
+
+    def words(self) -> str:
+        """The question."""
+        return question(self._shown())
+
+    def about(self) -> Settings:
+        """The settings of the runs."""
+        return self._about()
+
+    def marks(self, answer: Mapping[str, object]) -> Sequence[Mark]:
+        """Judge a guess by the runs."""
+        return marks(self._settled(), answer)
+
+    def cover(self, result: Result) -> Redraw:
+        """Draw the maps, and where the paths start."""
+        redraw = self._draw(result)
+        self._end.name_parts(next(iter(result.objectives.values())).parameters)
+        return redraw
+
+    def press(self, event) -> None:
+        """Take a place on the first loss's map for the end."""
+        result = self._shown()
+        point = self._figure.point_at(event.inaxes, event.xdata, event.ydata)
+        if point is not None and event.inaxes is self._figure.maps[asked_loss(result)].axes:
+            end = dict(zip(axes_order(result), point, strict=True))
+            self._end.choose((float(f"{end[0]:.4g}"), float(f"{end[1]:.4g}")))
 
 
 def plain_point(value: object) -> list[float] | None:

@@ -6,22 +6,23 @@ of every step; below them one line of words a loss.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from traitlets import TraitError, validate
 
 from gradwidgets.core import LOSSES, OBJECTIVES, OPTIMIZERS, Stability, SurfaceGrid, Trajectory, script
 from gradwidgets.core.regression.losses import AT_FIRST, THRESHOLDS
 from gradwidgets.core.results.slices import Slices
+from gradwidgets.figures.base.redraw import Redraw
 from gradwidgets.figures.playground.figure import PlaygroundFigure
 from gradwidgets.widgets.controls import Check
 from gradwidgets.widgets.kernel.as_usual import as_usual
-from gradwidgets.widgets.panel.making import whole_or_nothing
+from gradwidgets.widgets.kernel.making import whole_or_nothing
 from gradwidgets.widgets.panel.panel import Panel
-from gradwidgets.widgets.panel.prediction import Asked, Mark
 from gradwidgets.widgets.panel.traits import Flag, OneOf, Pair, SomeOf, Whole
-from gradwidgets.widgets.playground import guess, rules, thresholds
+from gradwidgets.widgets.playground import rules, thresholds
 from gradwidgets.widgets.playground.controls import make_controls
+from gradwidgets.widgets.playground.guess import DescentQuestion
 from gradwidgets.widgets.playground.picture import axes_order
 from gradwidgets.widgets.playground.presets import PRESETS
 from gradwidgets.widgets.playground.problem import YOURS, Problems, Result, Settings
@@ -64,7 +65,7 @@ class OptimizerPlayground(Panel):
         dataset: Name of the data or of the ready-made objective; `"yours"` for what was passed in.
         step: Up to which step the run is shown; None for all of it.
         theme: `"auto"` (JupyterLab's), `"light"` or `"dark"`.
-        hide, lock, style, predict: What a teacher prepares, see `TaughtPanel` and `GuessedPanel`.
+        hide, lock, style, predict: What a teacher prepares, see `Panel`.
         error: What went wrong last; empty when all is well.
         summary: The outcome in words, one line a loss.
 
@@ -89,7 +90,7 @@ class OptimizerPlayground(Panel):
     dataset = OneOf("article", lambda self: self._problems.names).tag(setting=True)
     step = Whole(None, low=0, high=100_000, allow_none=True).tag(setting=True)
 
-    file_name = "gradwidgets-playground"
+    _file_name = "gradwidgets-playground"
 
     @whole_or_nothing
     def __init__(self, x: object = None, y: object = None, *, objective: object = None, **settings: object) -> None:
@@ -109,8 +110,8 @@ class OptimizerPlayground(Panel):
             if "lr" not in settings:
                 self.lr = self._suitable_lr(self.dataset)
         self._initial = self._values()
-        self._figure = PlaygroundFigure(*self._picture_size())
-        self.controls, column, self._looks = make_controls(self)
+        self._figure = PlaygroundFigure(*self._frame.size)
+        self.controls, column, self._looks = make_controls(self._problems.names, self._buttons)
         self._assemble(self._figure.figure, column)
         self._refresh()
 
@@ -182,7 +183,7 @@ class OptimizerPlayground(Panel):
         now = {"dataset": self.dataset, "optimizer": self.optimizer, name: old}
         return self._suited(self.dataset, self.optimizer, (now["dataset"], now["optimizer"]))
 
-    def _work(self, settings: Settings) -> Slices[Result]:
+    def _compute(self, settings: Settings) -> Slices[Result]:
         return self._problems[settings.dataset].work(settings)
 
     def _preview(self, settings: Settings) -> Result | None:
@@ -191,19 +192,16 @@ class OptimizerPlayground(Panel):
     # -- showing ------------------------------------------------------------------------------------------
 
     def _view(self) -> ViewSettings:
-        size = self._picture_size()
-        answer = self.answer if self._covered or self._guess_in_place else {}
-        theme, magnified = self._style_name(), self._magnified(*size)
-        return ViewSettings(self.step, theme, self.arrows, size, magnified, answer, self._covered)
+        frame, answer = self._frame, self._guessing.drawn
+        return ViewSettings(self.step, frame.theme, self.arrows, frame.size, frame.magnified, answer, self._covered)
 
     def _show(self, result: Result) -> None:
         """Bring picture, controls and words to `result` and the present view of it."""
-        self._shown = result
         scene, said = scene_of(self._view(), result)
         self.canvas.redraw(self._figure.update(scene))
         self._words.value, self.summary = said.table, said.summary
         self._show_controls(result)
-        self.complain("")
+        self._errors.complain("")
 
     def _show_controls(self, result: Result) -> None:
         controls = self.controls
@@ -243,32 +241,20 @@ class OptimizerPlayground(Panel):
 
     # -- a guess before the picture -----------------------------------------------------------------------
 
-    def _asked(self) -> list[Asked]:
-        return guess.asked()
+    def _question(self) -> DescentQuestion:
+        return DescentQuestion(
+            self._figure,
+            draw=self._draw,
+            shown=lambda: self._shown,
+            settled=self._settled,
+            about=self._snapshot,
+        )
 
-    def _asked_about(self) -> Settings:
-        return self._snapshot()
-
-    def _question(self) -> str:
-        return guess.question(self._shown)
-
-    def _marks(self, answer: Mapping[str, object]) -> Sequence[Mark]:
-        return guess.marks(self._settled(), answer)
+    def _draw(self, result: Result) -> Redraw:
+        return self._figure.update(scene_of(self._view(), result)[0])
 
     def _invalidate(self) -> None:
         self._figure.invalidate()
-
-    def _cover(self, result: Result) -> None:
-        scene, _ = scene_of(self._view(), result)
-        self.canvas.redraw(self._figure.update(scene))
-        self._prediction.asked["end"].control.name_parts(next(iter(result.objectives.values())).parameters)
-        self._show_controls(result)
-
-    def _guess_at(self, event) -> None:
-        point = self._figure.point_at(event.inaxes, event.xdata, event.ydata)
-        if point is not None and event.inaxes is self._figure.maps[guess.asked_loss(self._shown)].axes:
-            end = dict(zip(axes_order(self._shown), point, strict=True))
-            self._prediction.asked["end"].control.choose((float(f"{end[0]:.4g}"), float(f"{end[1]:.4g}")))
 
     # -- what the page does -------------------------------------------------------------------------------
 

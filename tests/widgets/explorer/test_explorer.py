@@ -214,9 +214,9 @@ def test_two_variants_have_a_map_of_the_angle_between_their_gradients(make):
     assert len(figure.maps) == 2 and figure.aside is not None
     one, other = np.array([2.0, 2.0]), np.array([2.0, 18.0])
     degrees = np.degrees(np.arccos(one @ other / np.linalg.norm(one) / np.linalg.norm(other)))
-    angle = explorer._result.comparison.angle
+    angle = explorer._work.result.comparison.angle
     assert float(angle[20, 30]) == pytest.approx(degrees)  # at a 1, b 1
-    assert all(sentence in explorer.summary for sentence in explorer._result.comparison.sentences)
+    assert all(sentence in explorer.summary for sentence in explorer._work.result.comparison.sentences)
     assert "bowl and stretched" in explorer._words.value
     ways = [line.get_data() for line in figure.aside.ways]
     assert all(len(way[0]) == 5 for way in ways) and not np.allclose(ways[0], ways[1])
@@ -227,15 +227,15 @@ def test_two_variants_have_a_map_of_the_angle_between_their_gradients(make):
 
 def test_a_curve_of_two_variants_has_no_angle_but_the_words(make):
     explorer = make("product and log-space", y_axis="none")
-    assert explorer._figure.aside is None and explorer._result.comparison is not None and explorer.error == ""
+    assert explorer._figure.aside is None and explorer._work.result.comparison is not None and explorer.error == ""
 
 
 def test_a_wrong_backward_is_seen_and_said_by_the_gradient_check(make):
     explorer = make(lambda a, b: (a.detach() * b - 1) ** 2 + a * b, BOWL, resolution=31)
-    assert explorer._figure.aside is None and explorer._result.checks == {}
+    assert explorer._figure.aside is None and explorer._work.result.checks == {}
     send(explorer.controls["gradient_check"].box, value=True)
     assert explorer.gradient_check and explorer._figure.aside is not None
-    check = next(iter(explorer._result.checks.values()))
+    check = next(iter(explorer._work.result.checks.values()))
     assert bool(check.wrong.any()) and check.sentence in explorer.summary
     assert "✗" in explorer._words.value and "gradient check" in explorer._words.value
     found = next(one for one in next(iter(explorer.findings.values())) if one.name == "gradient_mismatch")
@@ -250,8 +250,8 @@ def test_no_line_of_the_words_ends_between_a_number_and_its_unit(make):
     said = explorer._words.value
     assert "\u00a0% of the view" in said and not re.search(r"\d\s+%", said.replace("\u00a0", "_"))
     assert re.search(r"\d %", explorer.summary)  # plain text stays plain
-    explorer.complain("at 99 % of 1,000 ms and 3 × 4 points")
-    assert "at 99\u00a0% of 1,000\u00a0ms and 3\u00a0×\u00a04 points" in explorer._alert.value
+    explorer._errors.complain("at 99 % of 1,000 ms and 3 × 4 points")
+    assert "at 99\u00a0% of 1,000\u00a0ms and 3\u00a0×\u00a04 points" in explorer._errors.box.value
 
 
 def test_what_a_loss_does_on_the_side_is_said(make):
@@ -322,7 +322,7 @@ def test_a_loss_that_fails_is_one_line_and_the_next_change_recovers(make, quiet_
     trouble["on"] = True
     explorer.resolution = 21
     assert "leaks" in explorer.error and explorer.summary == words
-    assert "<b>leaks" not in explorer._alert.value
+    assert "<b>leaks" not in explorer._errors.box.value
     trouble["on"] = False
     explorer.resolution = 22
     assert explorer.error == "" and explorer.grids["leaky"].loss.shape == (22, 22)

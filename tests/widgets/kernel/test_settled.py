@@ -1,6 +1,7 @@
 """A result that is asked for is that of the present settings, whatever became of the last computation."""
 
 import time
+from dataclasses import replace
 
 import pytest
 import torch
@@ -40,11 +41,11 @@ def test_after_stop_the_result_is_the_last_picture_s_and_the_error_says_so(explo
     loop.do(panel._settled)
 
     def move_and_stop():
-        panel._by_hand = True  # as when a page moves it: the rest is left to the loop
+        panel._work.by_hand = True  # as when a page moves it: the rest is left to the loop
         panel.x_range = (0.0, 3.0)
-        assert panel._job.running
+        assert panel._work.job.running
         panel._stop()
-        panel._by_hand = False
+        panel._work.by_hand = False
 
     loop.do(move_and_stop)
     assert loop.do(lambda: spans(panel)) == [(-1.0, 1.0)] and panel.error.startswith("Stopped before")
@@ -57,11 +58,11 @@ def test_what_is_said_stays_though_the_page_is_another_size_now(loop, monkeypatc
     panel = loop.do(lambda: OptimizerPlayground(steps=20, losses=("MSE",)))
 
     def move_and_stop():
-        panel._by_hand = True
+        panel._work.by_hand = True
         panel.steps = 100_000
-        assert panel._job.running
+        assert panel._work.job.running
         panel._stop()
-        panel._by_hand = False
+        panel._work.by_hand = False
 
     def resize(width):
         loop.do(lambda: panel.page.set_trait("size", {"width": width, "height": 800, "dark": False}))
@@ -74,7 +75,7 @@ def test_what_is_said_stays_though_the_page_is_another_size_now(loop, monkeypatc
         assert loop.do(lambda: len(panel.trajectories["MSE"].points)) == 21
     loop.do(lambda: setattr(panel, "steps", 30))
     assert loop.do(lambda: len(panel.trajectories["MSE"].points)) == 31 and panel.error == ""
-    loop.do(lambda: panel.complain("refused"))
+    loop.do(lambda: panel._errors.complain("refused"))
     resize(800)
     assert panel.error == "refused"
     loop.do(lambda: setattr(panel, "steps", 40))
@@ -82,15 +83,16 @@ def test_what_is_said_stays_though_the_page_is_another_size_now(loop, monkeypatc
     loop.do(panel.close)
 
 
-def test_an_error_of_fitting_the_picture_goes_once_it_fits(explorer, monkeypatch, quiet_log):
-    panel, fitted = explorer(lambda a, b: a * a + b * b), SurfaceExplorer._fit_picture
+def test_an_error_of_fitting_the_picture_goes_once_it_fits(explorer, quiet_log):
+    panel = explorer(lambda a, b: a * a + b * b)
+    steps = panel._work.steps
 
-    def fit(self):
-        if self.page.size.get("width") == 500:
+    def fit():
+        if panel.page.size.get("width") == 500:
             raise ArithmeticError("too small for words")
-        fitted(self)
+        steps.fit()
 
-    monkeypatch.setattr(SurfaceExplorer, "_fit_picture", fit)
+    panel._work.steps = replace(steps, fit=fit)
     panel.page.size = {"width": 500, "height": 800}
     assert "too small for words" in panel.error
     panel.page.size = {"width": 900, "height": 800}

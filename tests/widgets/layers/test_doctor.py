@@ -261,7 +261,7 @@ def test_all_fixes_are_tried_and_ranked(make):
     state = Held(model)
     panel = make(model, x, y, loss_fn, view="doctor", fix="He init")
     panel.views["doctor"]._buttons["Try all"].click()
-    ranking = panel.shown_part
+    ranking = panel._shown.part
     assert panel.error == "" and panel.fix == "none" and state.compare().unchanged
     expected = rank_fixes(model, x, y, loss_fn)
     assert ranking == replace(expected, certificate=ranking.certificate)
@@ -272,29 +272,29 @@ def test_all_fixes_are_tried_and_ranked(make):
     best = ranking.fixes[0].losses[0].numpy()
     np.testing.assert_allclose(drawn if panel_is_linear(panel.views["doctor"].figure) else 10.0**drawn, best, rtol=1e-6)
     panel.fix = "gain"  # a trial of one, then the ranking again without a new one
-    assert not isinstance(panel.shown_part, FixRanking)
+    assert not isinstance(panel._shown.part, FixRanking)
     panel.fix = "none"
-    assert panel.shown_part is ranking
+    assert panel._shown.part is ranking
     panel.fix = "gain"
     panel.apply_fix()  # another model: nothing is known of that
-    assert panel.shown_part is None and "rank_fixes" not in panel.code()
+    assert panel._shown.part is None and "rank_fixes" not in panel.code()
 
 
 def test_of_a_network_from_sliders_all_are_tried_too_with_other_weights_for_each_seed(make):
     panel = make(**SMALL)
     panel.views["doctor"]._buttons["Try all"].click()
-    he = next(one for one in panel.shown_part.fixes if one.name == "He init")
+    he = next(one for one in panel._shown.part.fixes if one.name == "He init")
     assert len({float(row[0]) for row in he.losses}) == 3 and panel.error == ""
     panel.depth = 6
-    assert panel.shown_part is None
+    assert panel._shown.part is None
 
 
 def test_a_ranking_that_is_stopped_is_not_asked_for_any_more(make):
     panel = make(*sick(), view="doctor")
     doctor = panel.views["doctor"]
     doctor._asked = True
-    panel._stop_computing()
-    assert panel.shown_part is None and doctor.more() == ("none", panel.lr, False)
+    panel._stop()
+    assert panel._shown.part is None and doctor.more() == ("none", panel.lr, False)
     assert "Trying all" not in panel._words.value
 
 
@@ -322,9 +322,9 @@ def test_zeros_are_offered_a_draw_and_a_dead_output_its_removal(make):
 
 def test_findings_stay_while_all_fixes_are_tried(make, monkeypatch):
     panel = make(*sick(), view="doctor")
-    said = []
-    monkeypatch.setattr(panel, "say", said.append)
-    panel.views["doctor"].ask()
+    said, doctor = [], panel.views["doctor"]
+    monkeypatch.setattr(doctor, "stage", replace(doctor.stage, say=said.append))
+    doctor.ask()
     assert len(said) == 1 and "Trying all fixes" in said[0] and "card error" in said[0]
     assert panel.findings[0].message.split("<")[0] in said[0]
 
@@ -333,7 +333,7 @@ def test_the_best_fix_s_loss_is_named_where_it_is_drawn(make):
     panel = make(*sick(), view="doctor")
     panel.views["doctor"].ask()
     above = panel.views["doctor"].figure.above
-    best = panel.shown_part.fixes[0].name
+    best = panel._shown.part.fixes[0].name
     assert above._title.get_text() == f"loss, ◆ {best}" and above.lines["pinned 0"].get_marker() == "D"
     panel.fix = "gain"
     assert above._title.get_text() == "loss of the first steps"

@@ -135,7 +135,7 @@ def test_one_layer_from_near_is_its_gradient_s_histogram(make):
     panel.selected = 2
     panel._show(panel._shown)
     name = [one.name for one in panel.flow.layers if one.weights][2]
-    gradient = panel.problem.gradient_of(panel.network_now()[0], name)
+    gradient = panel.problem.gradient_of(panel._network.now()[0], name)
     stats = panel.flow[name]
     assert float(gradient.square().mean().sqrt()) == pytest.approx(stats.weight_grad_rms, rel=1e-6)
     titles = [text.get_text() for text in panel.views["flow"].figure.below.axes.texts]

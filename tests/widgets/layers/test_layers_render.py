@@ -69,7 +69,7 @@ def test_what_was_applied_is_said_without_a_panel_too():
 
 def test_a_training_is_rendered_as_it_is_shown():
     panel = LayerFlowPanel(*sound())
-    model, x, y, loss_fn = panel.problem.network(panel.network_now()[0])
+    model, x, y, loss_fn = panel.problem.network(panel._network.now()[0])
     optimizer = torch.optim.Adam(model.parameters())
     with panel.watch(optimizer):
         for _ in range(8):

@@ -8,7 +8,7 @@ import pytest
 from traitlets import TraitError
 
 from gradwidgets import SurfaceExplorer, lesson
-from tests.widgets.taught import GUESSES, KINDS, MOVES, maker
+from tests.widgets.taught import GUESSES, KINDS, MOVES, maker, prediction_of, question_of
 
 WRONG_GUESSES = {
     "playground": [{"end": (1, "x")}, {"end": (1, 2, 3)}, {"end": (float("nan"), 0)}, {"fate": "explodes"}, {"fin": 1}],
@@ -26,11 +26,11 @@ def make():
 @pytest.mark.parametrize("kind", KINDS)
 def test_nothing_is_told_before_the_guess_and_all_after_it(kind, make):
     open_one, panel = make(kind), make(kind, predict=True)
-    assert panel.summary == panel._question() and panel._words.value == ""
+    assert panel.summary == question_of(panel) and panel._words.value == ""
     assert (panel.answer, panel.score, panel.reason) == ({}, None, "")
     covered = panel.canvas.still()
     shown = panel._repr_mimebundle_()
-    assert open_one.summary not in str(shown) and panel._question() in str(shown)
+    assert open_one.summary not in str(shown) and question_of(panel) in str(shown)
     with pytest.raises(ValueError, match="there is no guess yet"):
         panel.reveal()
     panel.answer = GUESSES[kind]
@@ -42,7 +42,7 @@ def test_nothing_is_told_before_the_guess_and_all_after_it(kind, make):
     panel.reveal()  # again: nothing more
     assert panel.score == score
     panel.guess_again()
-    assert panel.score is None and panel.answer == GUESSES[kind] and panel.summary == panel._question()
+    assert panel.score is None and panel.answer == GUESSES[kind] and panel.summary == question_of(panel)
     panel.predict = False
     assert panel.summary == open_one.summary and panel.answer == {}
     assert panel.canvas.still() == open_one.canvas.still()
@@ -83,7 +83,7 @@ def test_another_guess_covers_the_picture_again(make):
     panel.answer = {"fate": "diverges"}
     panel.reveal()
     panel.answer = {"fate": "converges"}
-    assert panel.score is None and panel.summary == panel._question()
+    assert panel.score is None and panel.summary == question_of(panel)
     panel.reveal()
     assert panel.score == 0.5 and "The end was not guessed" in panel.reason
 
@@ -118,12 +118,12 @@ def test_the_card_is_about_the_settings_that_were_guessed(kind, make):
     panel = make(kind, predict=True)
     panel.answer = GUESSES[kind]
     panel.reveal()
-    assert panel._prediction.card.layout.display == ""
+    assert prediction_of(panel).card.layout.display == ""
     before = getattr(panel, name)
     setattr(panel, name, second)
-    assert panel._prediction.card.layout.display == "none" and panel.summary != panel._question()
+    assert prediction_of(panel).card.layout.display == "none" and panel.summary != question_of(panel)
     setattr(panel, name, before)
-    assert panel._prediction.card.layout.display == ""
+    assert prediction_of(panel).card.layout.display == ""
 
 
 def test_a_saved_score_stays_whatever_was_changed_after_it(make):
@@ -139,13 +139,13 @@ def test_a_saved_score_stays_whatever_was_changed_after_it(make):
 
 def test_what_the_row_shows_is_what_was_guessed_when_the_page_reveals(make):
     panel = make("playground", predict=True, losses="MSE")
-    panel._reveal_pressed()
+    prediction_of(panel)._button.click()
     assert panel.error.startswith("there is no guess yet. Where") and panel.score is None
-    panel._prediction.asked["fate"].control.menu.value = "converges"
+    prediction_of(panel).asked["fate"].control.menu.value = "converges"
     assert panel.error == ""
-    panel._prediction._button.click()
+    prediction_of(panel)._button.click()
     assert panel.answer == {"fate": "converges", "end": [0.0, 0.0]} and 0.5 < panel.score < 1
-    assert panel._prediction._button.description == "Guess again"
+    assert prediction_of(panel)._button.description == "Guess again"
 
 
 def test_nothing_moves_is_an_answer(make):
@@ -178,7 +178,7 @@ def test_a_new_guess_goes_back_to_what_is_guessed(cover, make):
     panel.reveal()
     panel.view = "clipping"
     cover(panel)
-    assert panel.view == "flow" and panel.summary == panel._question()
+    assert panel.view == "flow" and panel.summary == question_of(panel)
     make("layers").restore(panel.state())
 
 

@@ -11,7 +11,7 @@ from traitlets import TraitError
 import gradwidgets
 from gradwidgets import OptimizerPlayground
 from gradwidgets.widgets.panel import state_file
-from gradwidgets.widgets.panel.taught_panel import MAGNIFIED
+from gradwidgets.widgets.panel.lesson import MAGNIFIED
 from tests.widgets.taught import GUESSES, KINDS, MOVES, by_hand, maker
 
 
@@ -28,11 +28,11 @@ def make():
 def test_every_control_can_be_hidden_and_shown_again(kind, make):
     panel = make(kind, hide=["theme", "words"])
     assert panel.hide == ("theme", "words")
-    for name in panel._hideable():
+    for name in panel.lesson.hideable:
         panel.hide = name
         assert panel.hide == (name,)
         hidden = {n for n, control in panel.controls.items() if "gradwidgets-hidden" in control._dom_classes}
-        assert hidden == {control.name for control in panel._lockable().get(name, ())}
+        assert hidden == {control.name for control in panel.lesson.lockable.get(name, ())}
     assert "gradwidgets-hidden" in panel._words._dom_classes or "gradwidgets-hidden" in panel._buttons._dom_classes
     panel.hide = []
     assert not any("gradwidgets-hidden" in one._dom_classes for one in (*panel.controls.values(), panel._words))
@@ -118,7 +118,7 @@ def test_a_projector_gets_larger_type_in_a_picture_of_its_size(kind, make, monke
     assert sizes[1] / sizes[0] == pytest.approx(MAGNIFIED["projector"], rel=0.05)
     assert "gradwidgets-projector" in large._dom_classes
     for panel in (small, large):
-        assert tuple(panel.figure.bbox.size.round()) == panel._picture_size()
+        assert tuple(panel.figure.bbox.size.round()) == panel._frame.size
     large.style = "page"
     assert large.figure.magnified == 1 and "gradwidgets-projector" not in large._dom_classes
     assert (large.canvas.still() == small.canvas.still()) and large.error == ""
@@ -192,9 +192,9 @@ def test_a_broken_file_is_one_sentence_and_changes_nothing(kind, name, make, tmp
     path.write_bytes(content)
     with pytest.raises((ValueError, TypeError, TraitError), match=says):
         panel.load(path)
-    panel._files._obey(None, {"name": "work<b>.json"}, [memoryview(content)])  # as the page's button does
+    panel._files.buttons._obey(None, {"name": "work<b>.json"}, [memoryview(content)])  # as the page's button does
     assert panel.error.startswith("work<b>.json was not loaded: ") and panel.error.endswith("Nothing has changed.")
-    assert says in panel.error and "<b>" not in panel._alert.value
+    assert says in panel.error and "<b>" not in panel._errors.box.value
     assert panel.state() == before and panel.canvas.still() == picture and not panel.predict
     setting, first, _ = MOVES[kind]
     by_hand(panel, setting, first)
@@ -225,7 +225,7 @@ def test_any_file_is_taken_whole_or_not_at_all(state, panel):
     before = panel.state()
     content = json.dumps({"gradwidgets": 1, **state}).encode()
     try:
-        panel._load(content)
+        panel._files.take(content)
     except (ValueError, TypeError, TraitError) as refusal:
         assert str(refusal)
         assert panel.state() == before
@@ -263,15 +263,15 @@ def test_a_file_moves_nothing_that_is_locked_by_saying_something_else(make, kind
     panel = make(kind, lock=[lock])
     before = panel.state()
     with pytest.raises((TraitError, ValueError), match=re.escape(said)):
-        panel._load(state_file.to_text(file).encode())
+        panel._files.take(state_file.to_text(file).encode())
     assert panel.state() == before
-    panel._file_chosen("mine.json", state_file.to_text(file).encode())
+    panel._files.chosen("mine.json", state_file.to_text(file).encode())
     assert panel.state() == before and panel.error.startswith(f"mine.json was not loaded: {said[:20]}")
 
 
 def test_what_a_file_s_data_set_brings_along_leaves_what_is_locked(make):
     panel = make("playground", lock=["lr"])
-    panel._load(state_file.to_text({"dataset": "beale"}).encode())
+    panel._files.take(state_file.to_text({"dataset": "beale"}).encode())
     assert (panel.dataset, panel.lr, panel.start) == ("beale", 0.1, (1.0, 1.5))
     panel.restore({"dataset": "beale", "lr": 0.3})  # a line of Python may
     assert panel.lr == 0.3
@@ -279,20 +279,20 @@ def test_what_a_file_s_data_set_brings_along_leaves_what_is_locked(make):
 
 def test_a_file_that_is_too_large_is_refused_by_the_page(make):
     panel = make("playground")
-    panel._files._obey(None, {"name": "big.bin", "size": 10**9}, [])
+    panel._files.buttons._obey(None, {"name": "big.bin", "size": 10**9}, [])
     assert panel.error == "big.bin was not loaded: it is far too large. Nothing has changed."
 
 
 def test_save_hands_the_page_a_file(make, monkeypatch):
     panel = make("layers")
     handed = []
-    monkeypatch.setattr(panel._files, "send", handed.append)
-    panel._files._obey(None, {"save": True}, [])
+    monkeypatch.setattr(panel._files.buttons, "send", handed.append)
+    panel._files.buttons._obey(None, {"save": True}, [])
     (message,) = handed
     assert message["name"] == "gradwidgets-layers.json"
     assert state_file.from_bytes(message["text"].encode()) == panel.state()
-    panel._files._obey(None, ["nonsense"], [])
-    panel._files._obey(None, {}, [])
+    panel._files.buttons._obey(None, ["nonsense"], [])
+    panel._files.buttons._obey(None, {}, [])
     assert panel.error == ""
 
 

@@ -159,12 +159,12 @@ def test_a_failing_objective_is_one_escaped_line_and_the_next_change_recovers(ma
     change(20, 0.2)
     assert playground.error and "\n" not in playground.error and len(playground.error) <= 400
     assert type(trouble).__name__[:30] in playground.error
-    shown = playground._alert.value
+    shown = playground._errors.box.value
     assert "<script" not in shown and "<b>" not in shown and "<img" not in shown
     if "script" in str(trouble):
         assert "<script>alert('boo')</script> & <b>bold</b>" in playground.error
         assert "&lt;script&gt;" in shown and "&amp;" in shown
-    assert playground._alert.layout.display != "none"
+    assert playground._errors.box.layout.display != "none"
     assert playground.summary == words
     assert {name: run.points.tolist() for name, run in playground.trajectories.items()} == {
         name: run.points.tolist() for name, run in runs.items()
@@ -174,8 +174,8 @@ def test_a_failing_objective_is_one_escaped_line_and_the_next_change_recovers(ma
 
     leaky.trouble = None
     change(30, 0.3)
-    assert playground.error == "" and playground._alert.value == ""
-    assert playground._alert.layout.display == "none"
+    assert playground.error == "" and playground._errors.box.value == ""
+    assert playground._errors.box.layout.display == "none"
     assert playground.summary != words
 
 
@@ -210,22 +210,22 @@ class Slow(Leaky):
 
 def test_long_work_shows_progress_and_can_be_stopped(loop):
     playground = loop.do(lambda: OptimizerPlayground(objective=Slow(), steps=2, lr=0.1))
-    loop.until(lambda: not playground._job.running)
+    loop.until(lambda: not playground._work.job.running)
     page = FakePage(playground.canvas)
     loop.do(page.refresh)
     words = playground.summary
     loop.do(lambda: setattr(playground, "steps", 5000))
-    loop.until(lambda: 0 < playground._progress.value < 1)
-    assert playground._busy.layout.display == ""
-    stop = next(child for child in playground._busy.children if getattr(child, "description", "") == "Stop")
+    loop.until(lambda: 0 < playground._frame.busy.progress.value < 1)
+    assert playground._frame.busy.row.layout.display == ""
+    stop = next(child for child in playground._frame.busy.row.children if getattr(child, "description", "") == "Stop")
     stop._handle_custom_msg({"event": "click"}, [])
-    loop.until(lambda: not playground._job.running)
+    loop.until(lambda: not playground._work.job.running)
     assert playground.summary == words and "Stopped" in playground.error
-    assert playground._busy.layout.display == "none"
+    assert playground._frame.busy.row.layout.display == "none"
 
     loop.do(lambda: setattr(playground, "steps", 3000))
     loop.do(lambda: setattr(playground, "steps", 4))
-    loop.until(lambda: not playground._job.running)
+    loop.until(lambda: not playground._work.job.running)
     assert len(playground.trajectories["Slow"].points) == 5 and playground.error == ""
     loop.do(playground.close)
 

@@ -11,6 +11,7 @@ from gradwidgets.core.results.finding import Finding
 from gradwidgets.figures.live.figure import LiveFigure
 from gradwidgets.figures.live.training import Histogram, Training
 from gradwidgets.widgets.controls import WIDTH, Looks
+from gradwidgets.widgets.layers.network import Stage
 from gradwidgets.widgets.layers.training.kept_run import KeptRun
 from gradwidgets.widgets.layers.training.live_run import LiveRun
 from gradwidgets.widgets.layers.training.live_scene import Recorded, said_of, scene_of, words_of
@@ -29,8 +30,8 @@ class LiveView(View):
     figure_type = LiveFigure
     needs_flow = False
 
-    def __init__(self, panel) -> None:
-        super().__init__(panel)
+    def __init__(self, panel, stage: Stage) -> None:
+        super().__init__(panel, stage)
         self.run: LiveRun | KeptRun | None = None
         self.result = ""  # what a demonstration came to
         self._detail: Histogram | None = None
@@ -39,7 +40,7 @@ class LiveView(View):
         """Return the button of the demonstration."""
         hint = widgets.HTML(layout=looks.layout(width=f"{WIDTH - 6}px", margin="2px 0 4px 4px"))
         hint.add_class("gradwidgets-words")
-        own = self.panel.own
+        own = self.stage.network.own
         about = "a copy of your model, on your batch" if own else "the network, on scanned digits"
         hint.value = (
             f'<div class="note">Train shows {about}. Your own loop: <code>with panel.watch(optimizer):</code> around '
@@ -84,7 +85,7 @@ class LiveView(View):
     @property
     def named(self) -> bool:
         """Whether the layers go by their names and not by numbers."""
-        return self.panel.own
+        return self.stage.network.own
 
     def training(self, *, settled: bool) -> Recorded | None:
         """What was recorded so far, judged anew where it is `settled` or time."""

@@ -15,6 +15,7 @@ from gradwidgets.core.monitor.history import History
 from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.results.slices import Slices
 from gradwidgets.widgets.controls import WIDTH, Looks
+from gradwidgets.widgets.layers.network import Stage
 from gradwidgets.widgets.layers.panel import LayerFlowPanel
 from gradwidgets.widgets.layers.scene import VIEWS
 from gradwidgets.widgets.layers.training.kept_run import KeptRun, names_of_two, record_of
@@ -35,8 +36,8 @@ class RecordView(LiveView):
     names = ("quantity", "measure")
     named = True
 
-    def __init__(self, panel) -> None:
-        super().__init__(panel)
+    def __init__(self, panel, stage: Stage) -> None:
+        super().__init__(panel, stage)
         self.run = panel.kept
 
     def extras(self, looks: Looks) -> list[widgets.Widget]:
@@ -83,10 +84,10 @@ class RecordPanel(LayerFlowPanel):
         given: The record and the one beside it as they were given.
     """
 
-    view_types: ClassVar[Mapping[str, type]] = {**VIEWS, "live": RecordView}
-    maker: ClassVar[str] = "LayerFlowPanel.of_record"
-    file_name = "gradwidgets-record"
-    view = OneOf("live", lambda self: self.offered).tag(setting=True)
+    _view_types: ClassVar[Mapping[str, type]] = {**VIEWS, "live": RecordView}
+    _maker: ClassVar[str] = "LayerFlowPanel.of_record"
+    _file_name = "gradwidgets-record"
+    view = OneOf("live", lambda self: self._offered).tag(setting=True)
 
     def __init__(
         self,
@@ -107,24 +108,20 @@ class RecordPanel(LayerFlowPanel):
         self.given = record, beside
         super().__init__(**settings)
 
-    def _set_up(self, settings: Mapping[str, object]) -> None:
-        super()._set_up(settings)
-        self._column.children = self._column.children[1:]  # there is one view
-
     @property
-    def offered(self) -> tuple[str, ...]:
+    def _offered(self) -> tuple[str, ...]:
         """There is one view."""
         return ("live",)
 
     @property
-    def quantities(self) -> tuple[str, ...]:
+    def _quantities(self) -> tuple[str, ...]:
         """Those that the record holds."""
         return held_quantities(self.history)
 
     @validate("quantity")
     def _only_what_is_held(self, proposal) -> str:
-        if proposal.value not in self.quantities:
-            held = ", ".join(map(repr, self.quantities))
+        if proposal.value not in self._quantities:
+            held = ", ".join(map(repr, self._quantities))
             raise TraitError(f"quantity must be one of {held} for this record: {not_held(proposal.value)}")
         return proposal.value
 
@@ -187,7 +184,7 @@ class RecordPanel(LayerFlowPanel):
         """Return a script that reads the record and judges it."""
         return "\n".join(self.views["live"].code()) + "\n"
 
-    def _work(self, settings: Request) -> Slices[ViewResult]:
+    def _compute(self, settings: Request) -> Slices[ViewResult]:
         return ViewResult(settings, None)
         yield
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import inspect
-import threading
 import weakref
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 
+import ipywidgets as widgets
 import torch
 from torch import Tensor, nn
 
@@ -15,12 +15,14 @@ from gradwidgets.core.monitor import GradientMonitor
 from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.results.wording import counted
 from gradwidgets.widgets.kernel.job import Job
+from gradwidgets.widgets.kernel.main_thread import Turns
 from gradwidgets.widgets.kernel.mainloop import at_home, deliver_during_cell, this_cell, when_cell_fails
 from gradwidgets.widgets.layers.training.demo import lesson, training
 from gradwidgets.widgets.layers.training.kept_run import record_of
 from gradwidgets.widgets.layers.training.live import LiveView
 from gradwidgets.widgets.layers.training.live_run import LiveRun
 from gradwidgets.widgets.layers.training.live_verdict import Told
+from gradwidgets.widgets.panel.frame import Frame
 
 OPTIONS = (
     "every",
@@ -40,15 +42,32 @@ class Trainer:
     """Begins and ends trainings, one at a time.
 
     Args:
-        panel: Whose model it is.
+        panel: Whose settings count: `view`, `lr`, `steps`.
         view: Where they are seen.
+        turns: Of the threads that work on the panel.
+        frame: Where it is seen that a training goes on, and whether the page takes one more picture.
+        everything: Returns all widgets of the panel.
+        read: Applies what people moved while a cell runs.
+        curvature: Returns the largest curvature that was measured of the network; None where none was.
 
     Attributes:
         run: The last one; None before the first.
     """
 
-    def __init__(self, panel, view: LiveView) -> None:
-        self._panel, self._view = panel, view
+    def __init__(
+        self,
+        panel,
+        view: LiveView,
+        turns: Turns,
+        frame: Frame,
+        *,
+        everything: Callable[[], list[widgets.Widget]],
+        read: Callable[[], None],
+        curvature: Callable[[], float | None],
+    ) -> None:
+        self._panel, self._view, self._turns, self._frame = panel, view, turns, frame
+        self._everything, self._read, self._curvature = everything, read, curvature
+        self._network, self._errors = view.stage.network, view.stage.errors
         self._lesson: Job | None = None
         self._trained: nn.Module | None = None  # by the demonstration: its last gradient can be looked at afterwards
         self._forget_cell: Callable[[], None] = lambda: None
@@ -70,14 +89,6 @@ class Trainer:
     def active(self) -> bool:
         """Whether one runs."""
         return self.run is not None and self.run.active
-
-    @property
-    def elsewhere(self) -> bool:
-        """Whether another thread trains the panel's model now: here it would be read while it is written."""
-        run = self.run
-        if run is None or run.ended or run.thread == threading.get_ident() or not self._panel.own:
-            return False
-        return run.model() is self._panel.problem.own_model
 
     # -- a loop of the user's -----------------------------------------------------------------------------
 
@@ -117,7 +128,7 @@ class Trainer:
         else:
             run.stopped = False
         self._view.result = self._view.result if run.stopped else ""
-        self._panel.show_stop(total)
+        self._frame.busy.begin(known=bool(total))
         tracked = self._tracked(run, items, total, ends=outer is None)
         if outer is None:
             self._tracking = weakref.ref(tracked)
@@ -151,9 +162,9 @@ class Trainer:
         cell, its_options, run = self._in_cell
         if cell is None or cell != this_cell() or its_options != dict(options) or run is not self.run or not run.ended:
             return None
-        if run.model() is None or not self._panel.own:
+        if run.model() is None or not self._network.own:
             return None
-        run.open(deliver_during_cell(self._panel.everything()))
+        run.open(deliver_during_cell(self._everything()))
         return run
 
     def _tracked(self, run: LiveRun, items: Iterator, total: int | None, *, ends: bool) -> Iterator:
@@ -166,7 +177,7 @@ class Trainer:
                 done += 1
                 run.step_seen()
                 if total:
-                    self._panel.show_share(done / total)
+                    self._frame.busy.go_on(done / total)
                 if run.stopped:
                     self._view.result = f"Stopped after {_batches(done, total)}."
                     break
@@ -176,7 +187,7 @@ class Trainer:
         else:
             self._forget_cell()
         finally:
-            self._panel.hide_stop()
+            self._frame.busy.hide()
             if ends:
                 self._end(run)
             else:
@@ -189,7 +200,7 @@ class Trainer:
         if isinstance(item[1], Tensor):
             run.monitor.note_targets(item[1])
         if not run.monitor.steps:
-            *_, loss_fn = self._panel.problem.network(self._panel.network_now()[0])
+            *_, loss_fn = self._network.problem.network(self._network.now()[0])
             run.monitor.expect(*item, loss_fn)
 
     def _told(self, options: dict[str, object]) -> Told:
@@ -199,18 +210,17 @@ class Trainer:
         if beside is not None:
             other = record_of(beside, "beside")
             given |= {"beside": other.history, "names": ("this training", other.name or "the record")}
-        return Told.checked(largest_curvature=self._panel.measured_curvature, **given)
+        return Told.checked(largest_curvature=self._curvature(), **given)
 
     def _check(self, options: Mapping[str, object]) -> None:
-        if not self._panel.own:
+        if not self._network.own:
             raise ValueError("only a model of yours can be watched: LayerFlowPanel(model, inputs, targets, loss_fn)")
         unknown = [name for name in options if name not in (*OPTIONS, *TOLD)]
         if unknown:
             raise TypeError(f"unknown option {unknown[0]!r}: there are {', '.join((*OPTIONS, *TOLD))}")
 
     def _begin(self, optimizer: torch.optim.Optimizer | None, options: Mapping[str, object]) -> LiveRun:
-        panel = self._panel
-        model, inputs, targets, loss_fn = panel.problem.network(panel.network_now()[0])
+        model, inputs, targets, loss_fn = self._network.problem.network(self._network.now()[0])
         options = dict(options)
         told = self._told(options)
         run = LiveRun(model, optimizer, self.draw, self._view.look, told=told, **options)
@@ -219,7 +229,7 @@ class Trainer:
         if self.active:
             self._end(self.run)
         self._take(run)
-        run.open(deliver_during_cell(panel.everything()))
+        run.open(deliver_during_cell(self._everything()))
         return run
 
     def _end(self, run: LiveRun) -> None:
@@ -228,33 +238,32 @@ class Trainer:
             self._draw_last(run)
             self._panel.measure_again()
             if not at_home():  # measured while this thread, which trains it, stands still
-                self._panel.attempt(lambda: self._panel.flow)
+                self._errors.attempt(lambda: self._panel.flow)
 
     # -- the demonstration --------------------------------------------------------------------------------
 
     def train(self) -> None:
         """See `LayerFlowPanel.train`."""
         panel = self._panel
-        panel.refuse_elsewhere()
+        self._network.refuse_elsewhere()
         self._turn_to_training()
-        settings = panel.network_now()[0]
-        demo = lesson(panel.problem, settings)
-        told = Told(
-            panel.measured_curvature if panel.own else None
-        )  # the digits are another loss than what was measured
+        settings = self._network.now()[0]
+        demo = lesson(self._network.problem, settings)
+        # The digits are another loss than what was measured.
+        told = Told(self._curvature() if self._network.own else None)
         options = {"share": _SHOWN, "budget": _SHOWN}
         run = LiveRun(demo.model, None, self.draw, self._view.look, lr=panel.lr, told=told, **options)
         self._trained = demo.model
         self._take(run)
         run.open()
         work = training(demo, run, lr=panel.lr, steps=panel.steps, seed=settings.seed)
-        panel.show_stop(panel.steps)
-        self._lesson = Job(work, self._learned, self._failed, panel.show_share, guard=self._learn)
+        self._frame.busy.begin(known=True)
+        self._lesson = Job(work, self._learned, self._failed, self._frame.busy.go_on, guard=self._learn)
         self._lesson.go_on()
 
     def _learn(self, part: Callable[[], bool]) -> bool:
         try:
-            return self._panel.alone(part)
+            return self._turns.alone(part)
         except Exception:
             raise
         except BaseException:
@@ -273,11 +282,11 @@ class Trainer:
 
     def _failed(self, failure: Exception) -> None:
         self._close_lesson()
-        self._panel.fail(failure)
+        self._errors.fail(failure)
 
     def _close_lesson(self) -> None:
         self._lesson = None
-        self._panel.hide_stop()
+        self._frame.busy.hide()
         self.run.close()
         self._draw_last(self.run)
 
@@ -295,22 +304,21 @@ class Trainer:
     def _draw_last(self, run: LiveRun) -> None:
         """Draw whether or not it is time; what fails is shown, and the training goes on."""
         if at_home():
-            self._panel.attempt(lambda: self.draw(run, last=True))
+            self._errors.attempt(lambda: self.draw(run, last=True))
         else:
             run.look()
-            self._panel.owe("last picture", lambda: self._panel.attempt(lambda: self.draw(run, last=True)))
+            self._turns.owe("last picture", lambda: self._errors.attempt(lambda: self.draw(run, last=True)))
 
     def draw(self, run: LiveRun, *, last: bool = False) -> bool:
         """Bring the picture up to a training; return whether that was done."""
-        panel = self._panel
         if run is not self.run:
             return False
         if not last and self._lesson is None:
-            panel.read_moved()
-        if panel.view != self._view.name or not (last or panel.canvas.free()):
+            self._read()
+        if self._panel.view != self._view.name or not (last or self._frame.canvas.free()):
             return False
         run.look()
-        panel.paint_view(settled=last)
+        self._view.stage.paint(settled=last)
         return True
 
     def stop_loop(self) -> bool:

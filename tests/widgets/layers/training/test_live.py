@@ -105,7 +105,7 @@ def test_track_gives_every_item_and_takes_stop(panel):
         if item == "c":
             panel._stop_pressed()
     assert seen == ["a", "b", "c"] and "Stopped after 3 batches" in panel.summary
-    assert not panel.monitor.active and panel.monitor.steps == 3 and panel._busy.layout.display == "none"
+    assert not panel.monitor.active and panel.monitor.steps == 3 and panel._frame.busy.row.layout.display == "none"
     assert list(panel.track([1, 2])) == [1, 2]
     assert "no step" not in panel.error
 
@@ -169,7 +169,7 @@ def cell(panel):
 def test_a_tracked_loop_that_raises_in_a_cell_ends_with_the_cell(panel, cell):
     cell("for k in panel.track(range(9)):\n    1 / (k - 3)")
     assert cell.shell.last.error_in_exec is not None
-    assert not panel.monitor.active and panel._busy.layout.display == "none"
+    assert not panel.monitor.active and panel._frame.busy.row.layout.display == "none"
     left = "The loop was left after 3 of 9 batches. ✗ The cell raised ZeroDivisionError: division by zero"
     assert panel.summary.startswith(left) and "division by zero" in panel._words.value
     cell("walk = panel.track(range(9))\nfirst = next(walk)")
@@ -321,7 +321,7 @@ def test_what_cannot_be_watched_is_refused():
         pass
     with pytest.raises(TypeError, match="not iterable"):
         own.track(5)
-    assert own._busy.layout.display == "none" and own.monitor is None
+    assert own._frame.busy.row.layout.display == "none" and own.monitor is None
     own.close()
 
 
@@ -341,7 +341,7 @@ def test_no_training_begins_while_the_picture_is_guessed(panel):
         pass
     with pytest.raises(TraitError, match="until the guess is revealed"):
         panel.train()
-    assert panel.monitor is None and panel.view == "flow" and not panel._trainer.elsewhere
+    assert panel.monitor is None and panel.view == "flow" and not panel._network.elsewhere
     panel.answer = {"fate": "fades"}
     panel.reveal()
     panel.train(wait=True)
@@ -439,11 +439,11 @@ def test_a_busy_machine_does_not_put_off_what_is_seen_and_said(panel, monkeypatc
 
     model, x, y, loss_fn = panel.problem._own
     panel.measure_curvature("spectrum")
-    limit = 2 / panel.measured_curvature
+    limit = 2 / panel.views["curvature"].largest
     for lr, momentum, blamed in ((1.5 * limit, 0.0, True), (0.5 * limit, 0.0, False), (1.5 * limit, 0.9, False)):
         optimizer = torch.optim.SGD(model.parameters(), lr=lr, momentum=momentum)
         panel.measure_curvature("spectrum")
-        limit_now = 2 / panel.measured_curvature
+        limit_now = 2 / panel.views["curvature"].largest
         optimizer.param_groups[0]["lr"] = lr / limit * limit_now
         for _ in panel.track(range(4), every=1):
             optimizer.zero_grad()

@@ -101,7 +101,7 @@ def test_what_was_clipped_to_and_how_many_classes_there_were_can_be_told(path, s
 def test_a_click_follows_one_layer(path, shown):
     panel = shown(path)
     panel.selected = 1
-    panel._present(panel._shown)
+    panel._work.present(panel._shown)
     assert len(drawn(panel)["own"][0]) == 14
     panel.quantity = "update/weight"
     assert panel.selected == 1 and panel.error == ""
@@ -110,7 +110,7 @@ def test_a_click_follows_one_layer(path, shown):
 def test_no_model_is_needed_and_what_needs_one_says_so(path, shown):
     panel = shown(path)
     assert panel.monitor is None
-    assert panel.controls["view"] not in panel._column.children
+    assert panel.controls["view"] not in panel._column.box.children
     doings = (panel.train, panel.apply_fix, panel.undo_fix, panel.measure_curvature, panel.measure_again)
     for doing in (*doings, lambda: panel.flow):
         with pytest.raises(ValueError, match="a record is shown here, without a model"):
@@ -151,7 +151,7 @@ def test_two_records_are_drawn_beside_each_other(tmp_path, path, shown):
     assert "first has 40 steps and second has 60 steps: compared to step 40" in panel.summary
     assert "second by itself: same batch" in panel.summary and "ok: healthy: first: nothing went wrong" in panel.summary
     panel.selected = 2
-    panel._present(panel._shown)
+    panel._work.present(panel._shown)
     assert len(drawn(panel)["own twin"][0]) == 60 and len(drawn(panel)["twin 0"][0]) == 0
     other.close()
 
@@ -295,13 +295,13 @@ def test_layers_go_by_their_names_and_the_one_that_is_followed_is_said(path, sho
     assert [one.get_text() for one in figure.health.get_xticklabels()] == ["0", "2", "4"]
     assert "alone" not in panel.summary
     panel.selected = 1
-    panel._present(panel._shown)
+    panel._work.present(panel._shown)
     assert panel.views["live"].training(settled=True).named
     assert "2 (Linear) alone, until it is clicked again: weight gradient" in panel.summary
     assert "2 (Linear) alone" in panel._words.value
     assert figure._titles[figure.norms].get_text() == "2: gradient, rms"
     panel.selected = None
-    panel._present(panel._shown)
+    panel._work.present(panel._shown)
     assert "alone" not in panel.summary and figure._titles[figure.norms].get_text() == "weight gradient, rms"
 
 

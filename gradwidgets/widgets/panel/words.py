@@ -1,11 +1,24 @@
-"""Findings as cards: what, evidence, what to do; everything escaped."""
+"""Words of a panel: prose whose numbers keep their units, and findings as cards."""
 
 from __future__ import annotations
 
 import html
 
+import ipywidgets as widgets
+from traitlets import validate
+
+from gradwidgets.core.results.wording import unbroken
+
 # Severity → sign and word: never told by colour alone.
 _SIGNS = {"ok": ("✓", "fine"), "info": ("i", "note"), "warning": ("▲", "warning"), "error": ("✗", "error")}
+
+
+class Prose(widgets.HTML):
+    """HTML in which a number and its unit stay on one line."""
+
+    @validate("value")
+    def _unbroken(self, proposal) -> str:
+        return unbroken(proposal.value)
 
 
 def card(severity: str, title: str, message: str, action: str = "") -> str:

@@ -1,0 +1,267 @@
+"""Work: the result of the newest settings, computed in slices where that is long, and shown."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from gradwidgets.core.results.slices import Slices, finish
+from gradwidgets.widgets.kernel.job import Job
+from gradwidgets.widgets.kernel.main_thread import Turns, shown_at_home
+from gradwidgets.widgets.kernel.mainloop import at_home
+from gradwidgets.widgets.panel.errors import Errors
+from gradwidgets.widgets.panel.frame import Busy
+
+STILL = 0.4  # seconds of work that a picture in a saved notebook is worth waiting for
+_STOPPED = "Stopped before all was computed; the next change starts anew."
+_INTERRUPTED = "It was interrupted before all was shown; the next change starts anew."
+
+
+class Shown(Protocol):
+    """A result as far as a panel must know it.
+
+    Attributes:
+        settings: What it was computed for.
+        exact: Whether it is more than a preview.
+    """
+
+    settings: object
+    exact: bool
+
+
+@dataclass(frozen=True)
+class Steps:
+    """The way from settings to a picture.
+
+    Attributes:
+        begin: Sees to what must be so before settings are frozen.
+        snapshot: Freezes the settings that a result depends on.
+        compute: Computes the result of frozen settings, in slices.
+        preview: Returns what can be shown at once where that is known to be long; None where it is short.
+        fit: Gives the picture its size.
+        show: Brings picture, words and controls to a result and the present view of it.
+        invalidate: Has everything drawn anew the next time.
+        anew: Forgets all that is kept from pictures before.
+        answers: Whether a result of these settings, the first, is what is asked for by those, the second.
+    """
+
+    begin: Callable[[], None]
+    snapshot: Callable[[], object]
+    compute: Callable[[object], Slices[Shown]]
+    preview: Callable[[object], Shown | None]
+    fit: Callable[[], None]
+    show: Callable[[Shown], None]
+    invalidate: Callable[[], None]
+    anew: Callable[[], None]
+    answers: Callable[[object, object], bool]
+
+
+class Work:
+    """Computes and shows for one panel.
+
+    Args:
+        steps: What it does.
+        turns: Of the threads that work on the panel.
+        errors: Where it is said what failed.
+        busy: Shows how far long work is.
+        patience: Seconds of work after which that is shown.
+        ready: Returns whether the panel is made and not closed.
+        closed: Returns whether it is closed.
+
+    Attributes:
+        result: The last exact one.
+        shown: What the picture shows, perhaps a preview.
+        job: What computes, or did last; None before and after an interrupt.
+        by_hand: Whether a change comes from the page, where a picture now beats all of it soon.
+        half_shown: Whether showing was begun and not finished: what is kept for the next time may be wrong.
+    """
+
+    def __init__(
+        self,
+        steps: Steps,
+        turns: Turns,
+        errors: Errors,
+        busy: Busy,
+        *,
+        patience: float,
+        ready: Callable[[], bool],
+        closed: Callable[[], bool],
+    ) -> None:
+        self.steps = steps
+        self.result: Shown | None = None
+        self.shown: Shown | None = None
+        self.job: Job | None = None
+        self.by_hand = self.half_shown = False
+        self._turns, self._errors, self._busy, self._patience = turns, errors, busy, patience
+        self._ready, self._closed = ready, closed
+        self._settings: object = None  # of the job
+        self._began = 0.0
+
+    # -- from the settings to the picture -------------------------------------------------------------------
+
+    def refresh(self) -> None:
+        """Bring picture, words and controls to the settings."""
+        self.steps.begin()
+        settings = self.steps.snapshot()
+        known = self.shown is not None and (self.running or self.shown.exact)
+        if known and settings == (self._settings if self.running else self.shown.settings):
+            self.present(self.shown)  # only the view changed
+            return
+        if self.job is not None:
+            self.job.stop()
+        if self._errors.said in (_STOPPED, _INTERRUPTED):
+            self._errors.complain("")
+        self._settings = settings
+        self._start(settings)
+
+    def _start(self, settings: object) -> None:
+        work = self.steps.compute(settings)
+        self.job = Job(work, self._done, self._errors.fail, self._show_progress, self.present, self._do_part)
+        self._began = time.monotonic()
+        preview = self.steps.preview(settings)
+        if preview is not None:
+            self.present(preview)
+        if preview is not None or not self.job.start(pause=self.by_hand):
+            if self._ready() and not self.by_hand and preview is None:
+                self.job.finish_if_short(STILL)  # on the line after a setting from Python, all is up to date
+            if self.job.running:
+                self._show_progress(0.0)
+                self.job.go_on()
+
+    def refresh_by_hand(self) -> None:
+        """The same after a change from the page."""
+        self.by_hand = True
+        try:
+            self._turns.alone(self.refresh)
+        finally:
+            self.by_hand = False
+
+    def _done(self, result: Shown) -> None:
+        self.result = result
+        self._busy.hide()
+        self.present(result)
+
+    def _do_part(self, part: Callable[[], bool]) -> bool:
+        return self._turns.alone(lambda: self._turns.amid(part))
+
+    def _show_progress(self, share: float) -> None:
+        if time.monotonic() - self._began >= self._patience:  # sooner, a message would be more work than a slice is
+            self._busy.show(share)
+
+    def present(self, result: Shown) -> None:
+        """Show a result, in the present view of it."""
+        self.showing(lambda: self._present(result))
+
+    def _present(self, result: Shown) -> None:
+        self.steps.fit()  # another thread may have changed what it must leave room for
+        self.shown = result
+        self.steps.show(result)
+
+    def showing(self, work: Callable[[], None]) -> None:
+        """Show something; if that was broken off the last time, all of it is made anew."""
+        half, self.half_shown = self.half_shown, True
+        if half:
+            self.steps.anew()
+        self._turns.amid(work)
+        self.half_shown = False
+
+    @shown_at_home
+    def present_again(self) -> None:
+        """Show what is shown in another view of it."""
+        if self.shown is not None:
+            self.present(self.shown)
+
+    @shown_at_home
+    def redraw(self) -> None:
+        """Draw everything that is shown anew: something else is to be seen in its place."""
+        if self.shown is not None:
+            self.steps.invalidate()
+            self.refit()
+
+    @shown_at_home
+    def refit(self) -> None:
+        """Take the size and the theme that the page told: nothing that was said is less true for that."""
+        if not self._closed():
+            self._errors.attempt_beside(self.steps.fit if self.shown is None else self.present_again)
+
+    # -- what is asked for ------------------------------------------------------------------------------------
+
+    @property
+    def running(self) -> bool:
+        """Whether something is still computed."""
+        return self.job is not None and self.job.running
+
+    def settled(self) -> Shown:
+        """Return the exact result of the present settings; what is still to be computed is computed now.
+
+        Where that fails, or somebody has stopped it, the error says so, and the result is that of the last good
+        picture, which stays.
+        """
+        if not at_home() or self._closed():
+            return self._turns.alone(self._computed_here)
+        self.catch_up()
+        self.finish()
+        if not self._up_to_date() and self._turns.amidst:  # asked by what listens to a picture of other settings
+            return self._turns.alone(self._computed_here)
+        if not self._up_to_date() and self._errors.said != _STOPPED:  # it failed, or was interrupted
+            self._errors.attempt(self.refresh)
+            self.finish()
+        if self.result is None:
+            raise RuntimeError(f"there is no result: {self._errors.said}")
+        return self.result
+
+    def _up_to_date(self) -> bool:
+        return self.result is not None and self.steps.answers(self.result.settings, self.steps.snapshot())
+
+    def _computed_here(self) -> Shown:
+        """The result of the present settings, computed on another thread than the main one, which shows it later."""
+        return self.result if self._up_to_date() else finish(self.steps.compute(self.steps.snapshot()))
+
+    def catch_up(self) -> None:
+        """Do now what other threads asked for, and what an interrupt broke off."""
+        self._turns.pay()
+        if self.half_shown and self.shown is not None and not self._turns.amidst:
+            self._errors.attempt(self.refresh)
+
+    def finish(self) -> None:
+        """Compute now what is still to be computed."""
+        if self.running:
+            self.job.finish()
+
+    def catch_up_if_short(self) -> None:
+        """Do the same as far as a picture that lasts is worth it."""
+        self.catch_up()
+        if self.running:
+            self.job.finish_if_short(STILL)
+
+    # -- what ends it -----------------------------------------------------------------------------------------
+
+    def stop(self) -> None:
+        """Drop what is still to be computed, and say so."""
+        self.drop()
+        self._busy.hide()
+        self._errors.complain(_STOPPED)
+
+    def drop(self) -> None:
+        """Drop what is still to be computed."""
+        if self.job is not None:
+            self.job.stop()
+
+    def broken_off(self, failure: Exception) -> None:
+        """Hear what failed; whoever makes the panel gets it raised, for there is nothing to show yet."""
+        if self.shown is None and not self._ready():
+            raise failure
+        self._busy.hide()
+
+    def interrupted(self) -> None:
+        """Begin anew the next time, whatever had been begun."""
+        self.half_shown, self.by_hand = True, False
+        job, self.job = self.job, None
+        if job is not None:
+            with contextlib.suppress(Exception):
+                job.stop()
+        self._busy.hide()
+        self._errors.complain(_INTERRUPTED)
