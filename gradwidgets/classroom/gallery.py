@@ -35,8 +35,7 @@ class Gallery(widgets.VBox):
         ValueError: There is no such lesson.
     """
 
-    owns_children = True  # see unheld.py
-    never_shown = True  # likewise
+    never_shown = True  # see unheld.py
     panel: Panel | None = None
     error = ""
 
@@ -102,8 +101,8 @@ class Gallery(widgets.VBox):
             data |= {kind: shown[kind] for kind in ("image/png", "text/plain") if kind in shown}
         return bundle
 
-    def spare_parts(self) -> tuple[widgets.Widget, ...]:
-        """Return what is not in it, of what is its own: nothing."""
+    def _spare_parts_(self) -> tuple[widgets.Widget, ...]:
+        """Return what is not in it, of what is its own: nothing; see unheld.py."""
         return ()
 
     def close(self) -> None:

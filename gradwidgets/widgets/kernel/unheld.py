@@ -138,10 +138,14 @@ def _unshown_around(panel: widgets.Widget) -> list[widgets.Widget]:
 
 
 def _own(widget: widgets.Widget) -> list[widgets.Widget]:
-    """A widget and what was made for it: of a panel or a gallery all that is in it, else its layout and style."""
-    whole = getattr(widget, "owns_children", False)
+    """A widget and what was made for it: its layout and style, and all that is in it where it says so.
+
+    One whose children are made for it alone has `_spare_parts_`, which returns what of them is perhaps not in it now.
+    """
+    spare = getattr(widget, "_spare_parts_", None)
+    whole = spare is not None
     found: dict[int, widgets.Widget] = {}
-    waiting = [widget, *(widget.spare_parts() if whole else ())]
+    waiting = [widget, *(spare() if whole else ())]
     while waiting:
         one = waiting.pop()
         if id(one) in found:

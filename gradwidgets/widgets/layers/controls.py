@@ -110,6 +110,23 @@ class Column:
             self._controls["view"].show(view)
             self._view = view
 
+    def show_values(self, values: Mapping[str, object], *, left_out: Sequence[str], covered: bool) -> None:
+        """Bring all controls to the settings.
+
+        Args:
+            values: What each shows, by name.
+            left_out: The settings that mean nothing at present.
+            covered: Whether the picture is to be guessed first.
+        """
+        controls, view = self._controls, self._views[values["view"]]
+        for name, value in values.items():
+            controls[name].show(value)
+        controls["view"].enable(not covered, "guess first" if covered else "")
+        wanted = values["view"] != "flow" or values["quantity"] == "update/weight"
+        controls["lr"].enable(wanted, "" if wanted else "choose update/weight first")
+        view.leave_out(left_out)
+        view.show_controls()
+
     def hidden(self) -> list[widgets.Widget]:
         """Return what is not shown at present, or not always."""
         return [*self.bodies.values(), *(row for view in self._views.values() for row in view.everything())]

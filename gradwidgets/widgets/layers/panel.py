@@ -33,7 +33,7 @@ from gradwidgets.widgets.layers.guess import FlowQuestion
 from gradwidgets.widgets.layers.network import Network, Stage
 from gradwidgets.widgets.layers.picture import MEASURES, QUANTITIES, shown_layers
 from gradwidgets.widgets.layers.presets import PRESETS, Pins
-from gradwidgets.widgets.layers.problem import YOURS, FlowProblem, FlowResult, FlowSettings
+from gradwidgets.widgets.layers.problem import YOURS, FlowProblem, FlowResult, FlowSettings, init_fits
 from gradwidgets.widgets.layers.scene import VIEWS, State, covered_scene
 from gradwidgets.widgets.layers.training.trainer import Trainer
 from gradwidgets.widgets.layers.trying import NONE
@@ -219,11 +219,10 @@ class LayerFlowPanel(Panel):
     @validate("init", "architecture")
     def _init_fits(self, proposal) -> str:
         both = {"init": self.init, "architecture": self.architecture, proposal.trait.name: proposal.value}
-        kinds = INITS[both["init"]].kinds
-        if both["architecture"] not in (*kinds, YOURS):
+        if not init_fits(**both):
             raise TraitError(
-                f"init {both['init']!r} is for {' and '.join(kinds)} networks, not for {both['architecture']}: "
-                "choose another with it, panel.change(architecture=…, init=…)"
+                f"init {both['init']!r} is for {' and '.join(INITS[both['init']].kinds)} networks, not for "
+                f"{both['architecture']}: choose another with it, panel.change(architecture=…, init=…)"
             )
         return proposal.value
 
@@ -452,8 +451,7 @@ class LayerFlowPanel(Panel):
             settings, _ = PRESETS[preset]
             meant = {**settings, "seed": self.seed, **meant, "compare": True}
             self._pins.coming = PRESETS[preset]
-        kinds = INITS[self.init].kinds
-        if "init" not in meant and meant.get("architecture", self.architecture) not in (*kinds, YOURS):
+        if "init" not in meant and not init_fits(self.init, meant.get("architecture", self.architecture)):
             meant["init"] = "He"  # the old one is for residual networks alone
         self._dragged = all(isinstance(self.controls.get(name), Number) for name in chosen)
         return meant
@@ -539,13 +537,9 @@ class LayerFlowPanel(Panel):
         super()._interrupted()
 
     def _show_controls(self, result: ViewResult) -> None:
-        for name, control in self.controls.items():
-            control.show(self._pins.preset(lambda one: getattr(self, one)) if name == "preset" else getattr(self, name))
-        self.controls["view"].enable(not self._covered, "guess first" if self._covered else "")
-        wanted = self.view != "flow" or self.quantity == "update/weight"
-        self.controls["lr"].enable(wanted, "" if wanted else "choose update/weight first")
-        self.views[self.view].leave_out(NETWORK[1:] if self._network.own else ())
-        self.views[self.view].show_controls()
+        preset = self._pins.preset(lambda name: getattr(self, name))
+        values = {name: preset if name == "preset" else getattr(self, name) for name in self.controls}
+        self._column.show_values(values, left_out=NETWORK[1:] if self._network.own else (), covered=self._covered)
 
     def _show_control(self, name: str) -> None:
         if name != "preset":
@@ -587,13 +581,8 @@ class LayerFlowPanel(Panel):
         nothing = {name: getattr(self, name) for name in NETWORK[1:]} if self._network.own else {}
         return {**super()._usual(), "architecture": self.problem.architectures[0], **nothing}
 
-    def spare_parts(self) -> Sequence[widgets.Widget]:
-        """Return all controls, those too that the present view leaves out."""
-        return [*super().spare_parts(), *self._column.bodies.values()]
-
-    def close(self) -> None:
-        """Free the picture and everything registered for it; a training that is watched goes on unwatched."""
-        super().close()
+    def _spare_parts_(self) -> Sequence[widgets.Widget]:
+        return [*super()._spare_parts_(), *self._column.bodies.values()]
 
     def _close(self) -> None:
         self._forget_cells()

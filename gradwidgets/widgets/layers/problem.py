@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 
 from gradwidgets.core import Finding
-from gradwidgets.core.layers import NETWORKS, LayerFlow, build_network, predicted_factors
+from gradwidgets.core.layers import INITS, NETWORKS, LayerFlow, build_network, predicted_factors
 from gradwidgets.core.layers.clipping.gradients import cut, gradient_of_layer
 from gradwidgets.core.layers.flow import flow_of
 from gradwidgets.core.layers.networks.networks import random_batch
@@ -202,6 +202,16 @@ class FlowProblem:
             return self._own
         settings.check_room()
         return settings.build(), *_data(settings, 1), nn.functional.mse_loss
+
+
+def init_fits(init: str, architecture: str) -> bool:
+    """Whether weights can begin so in a network of this kind.
+
+    Args:
+        init: A name in `INITS`.
+        architecture: A name in `NETWORKS`, or `YOURS`.
+    """
+    return architecture in (*INITS[init].kinds, YOURS)
 
 
 def _data(settings: FlowSettings, after: int) -> tuple[Tensor, Tensor]:

@@ -56,7 +56,6 @@ class Panel(SettingsPanel):
     style = OneOf("page", lambda self: tuple(MAGNIFIED)).tag(lesson=True)
     predict = Flag(False).tag(lesson=True)
 
-    owns_children = True  # all that is in it is made for it alone: see unheld.py
     _file_name: ClassVar[str] = "gradwidgets"  # of what is saved, without extension
     _patience: ClassVar[float] = 0.0  # seconds of work after which progress is shown
     _words_height: ClassVar[int] = 84  # CSS pixels, where there is little room
@@ -92,13 +91,18 @@ class Panel(SettingsPanel):
             reset=self.reset, png=self.save_png, code=self.code, call=lambda: repr(self),
         )  # fmt: skip
         steps = Steps(
-            self._before, self._snapshot, self._compute, self._preview, self._frame.fit, self._show_or_cover,
-            self._invalidate_all, self._trust_nothing, self._answers,
-        )  # fmt: skip
-        self._work = Work(
-            steps, turns, errors, busy,
-            patience=self._patience, ready=lambda: self._ready, closed=lambda: self._closed,
-        )  # fmt: skip
+            begin=self._before,
+            snapshot=self._snapshot,
+            compute=self._compute,
+            preview=self._preview,
+            fit=self._frame.fit,
+            show=self._show_or_cover,
+            invalidate=self._invalidate_all,
+            anew=self._trust_nothing,
+            answers=self._answers,
+        )
+        ready, closed = (lambda: self._ready), (lambda: self._closed)
+        self._work = Work(steps, turns, errors, busy, patience=self._patience, ready=ready, closed=closed)
         self._guessing = Guessing(
             self._make_guess,
             self._guess_rows,
@@ -426,8 +430,8 @@ class Panel(SettingsPanel):
             self._stills.put_into(bundle[0] if isinstance(bundle, tuple) else bundle)
         return bundle
 
-    def spare_parts(self) -> Iterable[widgets.Widget]:
-        """Return what was made for the panel and is perhaps not in it now."""
+    def _spare_parts_(self) -> Iterable[widgets.Widget]:
+        """Return what was made for the panel and is perhaps not in it now: see unheld.py."""
         return self.controls.values()
 
     def close(self) -> None:
