@@ -9,8 +9,7 @@ from gradwidgets.figures.base.redraw import Redraw
 from gradwidgets.widgets.controls import Looks, Menu
 from gradwidgets.widgets.explorer.problem import LossResult
 from gradwidgets.widgets.explorer.sampled_descent import Descent
-from gradwidgets.widgets.panel.guess import Question
-from gradwidgets.widgets.panel.prediction import Asked, Mark, one_of, said
+from gradwidgets.widgets.panel.prediction import Asked, Mark, Question, one_of, said
 from gradwidgets.widgets.playground.guess import FATES, fate_of
 
 _SECOND = 0.5  # what naming a finding that is not the worst one is worth

@@ -14,8 +14,7 @@ from gradwidgets.widgets.controls import Looks, Menu, Number
 from gradwidgets.widgets.layers.picture import values_of
 from gradwidgets.widgets.layers.problem import FlowResult
 from gradwidgets.widgets.layers.view import ViewResult
-from gradwidgets.widgets.panel.guess import Question
-from gradwidgets.widgets.panel.prediction import Asked, Mark, one_of, said
+from gradwidgets.widgets.panel.prediction import Asked, Mark, Question, one_of, said
 from gradwidgets.widgets.panel.traits import as_float, shown
 
 FATES = ("fades", "keeps its size", "grows")

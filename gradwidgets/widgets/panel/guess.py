@@ -1,53 +1,19 @@
-"""A guess before the picture: what a widget asks, and the part of a panel that covers, judges and uncovers."""
+"""A guess before the picture: the part of a panel that covers it, judges the guess, and uncovers it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import ipywidgets as widgets
 
-from gradwidgets.figures.base.redraw import Redraw
 from gradwidgets.widgets.kernel.main_thread import Turns
 from gradwidgets.widgets.panel.errors import Errors
-from gradwidgets.widgets.panel.prediction import Asked, Mark, Prediction
+from gradwidgets.widgets.panel.prediction import Prediction, Question
 from gradwidgets.widgets.panel.settings_panel import close_all
 from gradwidgets.widgets.panel.traits import shown
 
 _TOLD = ("answer", "revealed", "judged")  # what a state holds besides settings
-
-
-class Question:
-    """What is guessed of a widget's picture, and how near a guess came; each widget's stands in its guess.py."""
-
-    def asked(self) -> Sequence[Asked]:
-        """Return what is to be guessed."""
-        raise NotImplementedError
-
-    def words(self) -> str:
-        """Return the question in words."""
-        raise NotImplementedError
-
-    def about(self) -> object:
-        """Return the settings that a guess is about; comparable."""
-        raise NotImplementedError
-
-    def marks(self, answer: Mapping[str, object]) -> Sequence[Mark]:
-        """Judge a guess."""
-        raise NotImplementedError
-
-    def cover(self, result: object) -> Redraw:
-        """Draw what stands in the picture's place until it is guessed."""
-        raise NotImplementedError
-
-    def invalidate(self) -> None:
-        """Draw all of that anew the next time."""
-
-    def press(self, event) -> None:
-        """Take a press or a drag on it."""
-
-    def turn(self) -> None:
-        """Show what is to be guessed, before it is covered: what else is shown might tell the answer."""
 
 
 class Guess:
@@ -279,6 +245,21 @@ class Guessing:
         return {} if self.guess is None else self.guess.drawn
 
     @property
+    def answer(self) -> dict[str, object]:
+        """The guess; {} for none."""
+        return {} if self.guess is None else self.guess.answer
+
+    @property
+    def score(self) -> float | None:
+        """How near it came; None before it is judged."""
+        return None if self.guess is None else self.guess.score
+
+    @property
+    def reason(self) -> str:
+        """What is so; empty before it is judged."""
+        return "" if self.guess is None else self.guess.reason
+
+    @property
     def asked(self) -> Guess:
         """The guess that is asked for; a ValueError where none is."""
         if self.guess is None:
@@ -305,6 +286,16 @@ class Guessing:
         self._room.children = ()
         guess.close()
         self._uncover()
+
+    def keep(self) -> None:
+        """Keep in sight what came of a guess, where the settings are still those that were guessed."""
+        if self.guess is not None:
+            self.guess.keep()
+
+    def invalidate(self) -> None:
+        """Draw what covers the picture anew the next time."""
+        if self.guess is not None:
+            self.guess.question.invalidate()
 
     def state(self) -> dict[str, object]:
         """Return what a state holds of it."""

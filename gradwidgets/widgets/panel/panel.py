@@ -24,9 +24,10 @@ from gradwidgets.widgets.kernel.mainloop import AT_WORK, call_soon
 from gradwidgets.widgets.panel.buttons import Buttons
 from gradwidgets.widgets.panel.files import Files
 from gradwidgets.widgets.panel.frame import LOWEST, Busy, Frame
-from gradwidgets.widgets.panel.guess import Guess, Guessing, Question
+from gradwidgets.widgets.panel.guess import Guess, Guessing
 from gradwidgets.widgets.panel.lesson import MAGNIFIED, PreparedLesson
 from gradwidgets.widgets.panel.page import Page
+from gradwidgets.widgets.panel.prediction import Question
 from gradwidgets.widgets.panel.settings_panel import SettingsPanel
 from gradwidgets.widgets.panel.still import Still, Stills
 from gradwidgets.widgets.panel.traits import Flag, Names, OneOf
@@ -247,8 +248,7 @@ class Panel(SettingsPanel):
         if self._covered:
             self._cover(result)
         else:
-            if self._guessing.guess is not None:
-                self._guessing.guess.keep()
+            self._guessing.keep()
             self._show(result)
 
     def _cover(self, result: Shown) -> None:
@@ -261,8 +261,7 @@ class Panel(SettingsPanel):
 
     def _invalidate_all(self) -> None:
         self._invalidate()
-        if self._guessing.guess is not None:
-            self._guessing.guess.question.invalidate()
+        self._guessing.invalidate()
 
     def _trust_nothing(self) -> None:
         """Trust nothing that is kept from pictures before."""
@@ -322,7 +321,7 @@ class Panel(SettingsPanel):
     @property
     def answer(self) -> dict[str, object]:
         """The guess: name → plain value; {} where there is none. Can be set."""
-        return {} if self._guessing.guess is None else self._guessing.guess.answer
+        return self._guessing.answer
 
     @answer.setter
     def answer(self, answer: Mapping[str, object]) -> None:
@@ -331,12 +330,12 @@ class Panel(SettingsPanel):
     @property
     def score(self) -> float | None:
         """How near the guess came, from 0 to 1; None before `reveal`."""
-        return None if self._guessing.guess is None else self._guessing.guess.score
+        return self._guessing.score
 
     @property
     def reason(self) -> str:
         """What is so, in words; empty before `reveal`."""
-        return "" if self._guessing.guess is None else self._guessing.guess.reason
+        return self._guessing.reason
 
     def reveal(self) -> None:
         """Show the picture, and how near the guess came.

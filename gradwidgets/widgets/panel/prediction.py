@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import ipywidgets as widgets
 
+from gradwidgets.figures.base.redraw import Redraw
 from gradwidgets.widgets.controls import Control
 from gradwidgets.widgets.kernel.mainloop import Latest, call_soon
 from gradwidgets.widgets.panel.traits import shown
@@ -49,6 +50,39 @@ class Mark:
 
     share: float
     reason: str
+
+
+class Question:
+    """What is guessed of a widget's picture, and how near a guess came; each widget's stands in its guess.py."""
+
+    def asked(self) -> Sequence[Asked]:
+        """Return what is to be guessed."""
+        raise NotImplementedError
+
+    def words(self) -> str:
+        """Return the question in words."""
+        raise NotImplementedError
+
+    def about(self) -> object:
+        """Return the settings that a guess is about; comparable."""
+        raise NotImplementedError
+
+    def marks(self, answer: Mapping[str, object]) -> Sequence[Mark]:
+        """Judge a guess."""
+        raise NotImplementedError
+
+    def cover(self, result: object) -> Redraw:
+        """Draw what stands in the picture's place until it is guessed."""
+        raise NotImplementedError
+
+    def invalidate(self) -> None:
+        """Draw all of that anew the next time."""
+
+    def press(self, event) -> None:
+        """Take a press or a drag on it."""
+
+    def turn(self) -> None:
+        """Show what is to be guessed, before it is covered: what else is shown might tell the answer."""
 
 
 class Prediction:

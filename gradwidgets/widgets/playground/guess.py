@@ -10,8 +10,7 @@ import numpy as np
 from gradwidgets.figures.base.redraw import Redraw
 from gradwidgets.figures.playground.figure import PlaygroundFigure, Run
 from gradwidgets.widgets.controls import Looks, Menu, Point
-from gradwidgets.widgets.panel.guess import Question
-from gradwidgets.widgets.panel.prediction import Asked, Mark, one_of, said
+from gradwidgets.widgets.panel.prediction import Asked, Mark, Question, one_of, said
 from gradwidgets.widgets.panel.traits import as_float, shown
 from gradwidgets.widgets.playground import words
 from gradwidgets.widgets.playground.picture import axes_order
