@@ -331,19 +331,7 @@ class SurfaceExplorer(Panel):
         controls["point"].show(place if len(place) == 2 else (*place, 0.0))
         controls["point"].fields[1].disabled = len(place) == 1 or controls["point"].locked
         controls["shown"].show(BOTH.join(self._losses()))
-        for name in (
-            "example",
-            "x_axis",
-            "resolution",
-            "scale",
-            "arrows",
-            "dtype",
-            "gradient_check",
-            "descent",
-            "lr",
-            "momentum",
-            "theme",
-        ):
+        for name in _SHOWN_AS_THEY_ARE:
             controls[name].show(getattr(self, name))
         controls["y_axis"].show(self.y_axis if len(axes) == 2 else NONE)
         for name in ("lr", "momentum"):
@@ -360,9 +348,11 @@ class SurfaceExplorer(Panel):
         return super()._make_lesson(
             ConstantsLesson,
             sliders=lambda: [self.controls[f"constant {k + 1}"] for k in range(len(self._constant_rows))],
-            constants=lambda: self._constants(),
+            constants=self._constants,
             value=lambda name: self.fixed.get(name, self._problem.value_of(name)),
         )
+
+    # -- a guess before the picture -----------------------------------------------------------------------
 
     def _question(self) -> LossQuestion:
         return LossQuestion(

@@ -206,7 +206,6 @@ class Guessing:
 
     Args:
         make: Makes a guess.
-        room: Where its rows are shown.
         hear_little: Takes from the page no more of them than what it is asked for.
         predict: Sets whether a guess is asked for.
         settings: Returns the panel's settings as a state holds them.
@@ -216,12 +215,12 @@ class Guessing:
 
     Attributes:
         guess: The one that is asked for; None for none.
+        room: Shows its rows.
     """
 
     def __init__(
         self,
         make: Callable[[], Guess],
-        room: widgets.VBox,
         *,
         hear_little: Callable[[widgets.Widget], None],
         predict: Callable[[bool], None],
@@ -231,7 +230,9 @@ class Guessing:
         uncover: Callable[[], None],
     ) -> None:
         self.guess: Guess | None = None
-        self._make, self._room, self._hear_little, self._predict = make, room, hear_little, predict
+        self.room = widgets.VBox(layout=widgets.Layout(margin="0"))
+        self.room.add_class("gradwidgets-guesses")
+        self._make, self._hear_little, self._predict = make, hear_little, predict
         self._settings, self._take, self._at_present, self._uncover = settings, take, at_present, uncover
 
     @property
@@ -277,13 +278,13 @@ class Guessing:
         guess = self._make()
         for row in guess.rows:
             self._hear_little(row)
-        self._room.children = guess.rows
+        self.room.children = guess.rows
         self.guess = guess
         self._uncover()
 
     def _end(self) -> None:
         guess, self.guess = self.guess, None
-        self._room.children = ()
+        self.room.children = ()
         guess.close()
         self._uncover()
 

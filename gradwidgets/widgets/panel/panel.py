@@ -74,8 +74,6 @@ class Panel(SettingsPanel):
 
     def _make_parts(self) -> None:
         turns, errors, busy = self._turns, self._errors, Busy(self._stop_pressed)
-        self._guess_rows = widgets.VBox(layout=widgets.Layout(margin="0"))
-        self._guess_rows.add_class("gradwidgets-guesses")
         self.lesson = self._make_lesson()
         self._frame = Frame(
             turns,
@@ -106,7 +104,6 @@ class Panel(SettingsPanel):
         self._work = Work(steps, turns, errors, busy, patience=self._patience, ready=ready, closed=closed)
         self._guessing = Guessing(
             self._make_guess,
-            self._guess_rows,
             hear_little=self._hear_little,
             predict=lambda wanted: setattr(self, "predict", wanted),
             settings=self._plain_settings,
@@ -138,7 +135,7 @@ class Panel(SettingsPanel):
         picture = self._frame.hang(figure, self._on_mouse)
         column.add_class("gradwidgets-column")
         upper = widgets.HBox([column, picture], layout=widgets.Layout(width="100%", align_items="flex-start"))
-        above = [self._style_sheet, self.page, self.lesson.heading, self._guess_rows]
+        above = [self._style_sheet, self.page, self.lesson.heading, self._guessing.room]
         self.children = [*above, upper, self._errors.box, self._frame.busy.row, self._words]
         self.page.panel_id = self.model_id
         self.canvas.when_rescaled(self._work.redraw)

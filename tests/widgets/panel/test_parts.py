@@ -54,11 +54,11 @@ def test_a_widget_is_three_of_our_classes_deep_and_shows_traits_results_and_verb
 def test_a_panel_that_asks_for_no_guess_holds_nothing_of_one(kind, make):
     panel = make(kind)
     before = set(registry._instances)
-    assert panel._guessing.guess is None and not panel._guess_rows.children
+    assert panel._guessing.guess is None and not panel._guessing.room.children
     panel.predict = True
-    assert isinstance(panel._guessing.guess.prediction, Prediction) and len(panel._guess_rows.children) == 2
+    assert isinstance(panel._guessing.guess.prediction, Prediction) and len(panel._guessing.room.children) == 2
     panel.predict = False
-    assert panel._guessing.guess is None and not panel._guess_rows.children
+    assert panel._guessing.guess is None and not panel._guessing.room.children
     assert set(registry._instances) == before
 
 
