@@ -288,7 +288,7 @@ def slow(a, b):
     return a * b + torch.zeros(())
 """)
     notebook.run("SurfaceExplorer(lambda a, b: slow(float(a), float(b)) + a * b, {'a': (-1, 1), 'b': (-1, 1)})", "a")
-    assert notebook.value("panels()[0]._job.running")
+    assert notebook.value("panels()[0]._work.running")
     notebook.clear("a")
     notebook.until("not panels()")
     done = notebook.value("len(calls)")
