@@ -21,7 +21,7 @@ _MORE_WORDS = ("unheld", "missing", "strays", "of_loss")  # files of earlier ver
 _HEADS = ("batches", "writes", "written", "kept", "rates", "decays", "evaluating", "asked", "left")
 _TOLD = (
     "cut", "turned_off", "rivals", "optimizers", "swings", "thrown", "rounded", "leftover", "setting", "inputs",
-    "rescaled", "pulls", "first_output", "bad_pass",
+    "rescaled", "pulls", "first_output", "bad_pass", "answers", "parts",
 )  # fmt: skip
 _NOTED = ("noted_steps", "noted_losses", "noted_batches", "noted_entropies", "noted_rates", "noted_variances")
 
@@ -157,6 +157,7 @@ class History(_Recorded):
         of_loss: What the first loss is made of, as far as its graph was noted: "classes", "shares" or "numbers" for one
             of torch's losses, "sum" over a batch, "negated", with a "penalty" of most weights; of others "softmax"
             where something of classes is a part of it, "logarithm" where something could be, else "no classes";
+            "directions" where outputs are divided by their lengths;
             and "another network" where outputs go on through weights that are none of the model's.
         span: How far the largest number of a row of the first output is above the smallest, on the average; NaN where
             that is unknown.
@@ -188,9 +189,10 @@ class History(_Recorded):
             it "holds" of the model; the "lines" of all that stepped, as in `monitor_steppers.Line`; the steps of others
             "since" the last one of that, and the "longest" such stretch before; whether the monitor was "entered", and
             how many losses were "noted", and how many came "late", after the watch had ended; under
-            "overflow" at how many ("of") of those without a step gradients were not finite ("lost"); whether it was
-            "replaced" by another monitor, and how many of this model had "begun", this one included. Empty in a file
-            that has none.
+            "overflow" at how many ("of") of those without a step gradients were not finite ("lost"), and how many
+            "passes" they were a sum of at most; under "closure" at how many calls ("of") of one, behind the first of a
+            step, gradients were "added" to those of the call before; whether it was "replaced" by another monitor, and
+            how many of this model had "begun", this one included. Empty in a file that has none.
         swings: How often the learning rate went down and up again, as in `monitor_optimizer.Swings`; empty where it
             never did.
         thrown: At how many "steps" "of" the first ones gradients were thrown away between the losses noted for it, and
@@ -213,6 +215,11 @@ class History(_Recorded):
             has "learned" before, by its form. Empty where it was not seen, or was no single tensor.
         bad_pass: What made the model's outputs not finite at the "step" whose loss was not: the "operation", what
             happened ("why") and what to do ("cure"). Empty where no pass could be looked at again.
+        answers: How alike a model's answers to different samples are, as `Answers.told` says it; empty where they are
+            no tables, or were not seen.
+        parts: What happens to one part of the model and not to others: by layers' names whose gradients' memory is
+            "kept" from sample to sample, as `KeptParts.told` says it, and the "groups" of an optimizer whose rates are
+            a hundred times apart, as `GroupRates.told` does.
     """
 
     steps: Tensor
@@ -262,6 +269,8 @@ class History(_Recorded):
     pulls: dict[str, object] = field(default_factory=dict)
     first_output: dict[str, object] = field(default_factory=dict)
     bad_pass: dict[str, object] = field(default_factory=dict)
+    answers: dict[str, object] = field(default_factory=dict)
+    parts: dict[str, object] = field(default_factory=dict)
 
     def save(self, path: str | os.PathLike) -> Path:
         """Keep it in a file, which `load` reads again: arrays and JSON, without pickles.

@@ -15,7 +15,7 @@ from gradwidgets.core.monitor.history import History, Sample
 from gradwidgets.core.monitor.pace import Pace
 from gradwidgets.core.monitor.sampler import Sampler
 from gradwidgets.core.monitor.taps import Hook, take_away
-from gradwidgets.core.monitor.training.closures import FirstCall
+from gradwidgets.core.monitor.training.closures import WatchedCalls
 from gradwidgets.core.monitor.training.first_pass import FirstLook
 from gradwidgets.core.monitor.training.given.last_batch import Given
 from gradwidgets.core.monitor.training.noted_loss import Losses, LossRecord, NotedLoss, Striking, loss_value
@@ -119,7 +119,8 @@ class GradientMonitor:
         self._losses = LossRecord()
         # Dropped without having been left, it takes its hooks along.
         first = [] if self._first is None else self._first.handles
-        hooks = self._handles, self._sampler.taps.handles, first, self._given.handles
+        given = self._given.handles, self._given.answers.handles
+        hooks = self._handles, self._sampler.taps.handles, self._sampler.overflow.handles, first, *given
         self._finalizer = weakref.finalize(self, _remove_all, *hooks)
         self._finalizer.atexit = False
 
@@ -252,7 +253,7 @@ class GradientMonitor:
     @property
     def history(self) -> History:
         """All samples that are kept; cheap, as it shares their memory."""
-        return self._sampler.history(self._losses.losses(), self._first, self._given.bad_pass)
+        return self._sampler.history(self._losses.losses(), self._first, self._given)
 
     @property
     def latest(self) -> Sample | None:
@@ -429,8 +430,9 @@ class GradientMonitor:
             self._passed(begin, sampled=self._take(optimizer))
             return None
         self._in_closure = True
-        first = FirstCall(closure, Hook(self._take_in_closure), optimizer)
-        return ((args[0], first, *args[2:]), kwargs) if len(args) > 1 else (args, {**kwargs, "closure": first})
+        tell, calls = Hook(self._take_in_closure), self._sampler.calls
+        watched = WatchedCalls(closure, tell, optimizer, Hook(calls.begins), Hook(calls.ended))
+        return ((args[0], watched, *args[2:]), kwargs) if len(args) > 1 else (args, {**kwargs, "closure": watched})
 
     def _count_step(self) -> None:
         self._steps += 1
@@ -472,6 +474,7 @@ class GradientMonitor:
             took += taps.spent + self._pending
             taps.spent = self._pending = 0.0
         self._sampler.inputs.new = None  # of a step that is over
+        self._given.answers.step(self._steps, sampled=sampled)
         self._pace.passed(self._steps, begin, took, sampled)
         if self._pace.due == self._steps + 1:
             self._sampler.inputs.due = True

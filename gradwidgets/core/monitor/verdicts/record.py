@@ -3,6 +3,7 @@
 from dataclasses import fields, replace
 
 from gradwidgets.core.monitor.history import History
+from gradwidgets.core.monitor.verdicts.course.alike import no_doubt
 from gradwidgets.core.monitor.verdicts.course.running_sum import of_its_own, running_sum
 from gradwidgets.core.monitor.verdicts.evidence import JudgedRecord, Known
 from gradwidgets.core.monitor.verdicts.record_checks import (
@@ -92,9 +93,12 @@ def _explained(finding: Finding) -> tuple[str, ...]:
 def _with_causes(found: list[Finding]) -> list[Finding]:
     """Causes as grave as what they lead to; a sum is none by itself."""
     graver, names = [], {one.name for one in found}
+    sums = any(one.name == "added_up" and one.severity == "error" for one in found)
     for one in found:
         if one.name == "small_updates" and "always_clipped" in names and "learning rate" not in one.evidence:
             continue  # since it is clipped
+        if one.name == "non_finite" and sums:
+            one = replace(one, action="Take the gradients away as is said above, and see whether it is so still.")
         after = [other.severity for other in found if other.name in LEADS_TO.get(one.name, ())]
         if after or one.name != "summed":
             graver.append(replace(one, severity=max([one.severity, *after], key=SEVERITIES.index)))
@@ -117,7 +121,7 @@ def _healthy(judged: JudgedRecord) -> Finding:
     steps = max(judged.steps, judged.watched_steps)
     evidence = {"steps": steps, "samples": judged.samples}
     looked = f"{counted(steps, 'step')}, {counted(judged.samples, 'sample')}; {', '.join(_looked_at(judged))}"
-    words = "nothing went wrong in what was recorded", level(judged), same_inputs(judged)
+    words = "nothing went wrong in what was recorded", level(judged), same_inputs(judged), no_doubt(judged)
     message = "; ".join(filter(None, words))
     return Finding("healthy", "ok", f"{message}. Looked at: {looked}", evidence)
 

@@ -20,6 +20,12 @@ _STEPS = 3  # losses, each above the one before
 _MOSTLY = 0.75  # of the steps on the way
 _CALM = 4.0  # times the median
 
+_HALF_LEAST = 2**-25  # what is below rounds to 0 in float16
+
+_EPS_OF_HALF = (
+    "Keep the weights in float32 and compute under torch.autocast (with a GradScaler), or take bfloat16; to stay with "
+    "float16, give the optimizer eps=1e-4."
+)
 _AT_ITS_GRADIENT = (
     "Look in the loss of that step for what is finite and has no finite slope: a root or a norm at 0, a power below 1, "
     "a quotient, torch.where over a branch that is NaN. Add an eps inside (sqrt(x + 1e-12)), or leave a step out whose "
@@ -121,6 +127,8 @@ def _what_to_do(judged: JudgedRecord, first: int, finite: bool, loss_is: bool, g
             f"No single batch is at fault: the steps are too long. {many_passes(judged)}Lower the learning rate; clip."
         )
         return action, why
+    if eps := _eps_is_lost(judged, of_step=finite, loss_is=loss_is):
+        return _EPS_OF_HALF, eps
     large = _too_long(judged, first)
     if finite or (grown and not loss_is) or large:
         return f"{many_passes(judged)}Lower the learning rate{now_from(judged)}, tenfold at first; clip.", large
@@ -130,6 +138,18 @@ def _what_to_do(judged: JudgedRecord, first: int, finite: bool, loss_is: bool, g
     if loss_is and not grown:
         return _AT_ITS_GRADIENT, ""
     return (_OF_THAT_BATCH if _was_calm(judged, first) else ""), ""
+
+
+def _eps_is_lost(judged: JudgedRecord, *, of_step: bool, loss_is: bool) -> str:
+    """That an eps is 0 in weights of float16, so that a step divides by 0, in words; "" where that is not so."""
+    rule, eps = judged.history.rule, float(judged.history.rule.get("eps", 0.0))
+    lost = judged.history.rounded.get("type") == "float16" and rule.get("scaled") and 0 < eps < _HALF_LEAST
+    if not lost or not judged.history.broken or not (of_step or loss_is):
+        return ""
+    return (
+        f"; the weights are float16, and so is what {rule['name']} keeps of the gradients: its eps, {number(eps, 1)}, "
+        "is 0 there, and so are squares of gradients below 1.7e−4: it divides 0 by 0"
+    )
 
 
 def _was_calm(judged: JudgedRecord, first: int) -> bool:

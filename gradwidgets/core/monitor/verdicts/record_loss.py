@@ -6,6 +6,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from gradwidgets.core.monitor.verdicts.course.rise_causes import cause_of_rise
 from gradwidgets.core.monitor.verdicts.evidence import JudgedRecord, at_last, first_and_last, medians
 from gradwidgets.core.monitor.verdicts.steps.record_schedule import lower_rate
 from gradwidgets.core.monitor.verdicts.steps.record_steps import steps_are_small
@@ -225,6 +226,9 @@ def diverging(judged: JudgedRecord) -> list[Finding]:
     if end > _UP * start or climbs or (end > 2 * start and end > _UP * max(lowest, 0.0)):
         if lowest < first:
             message += f" and was {number(lowest, 3)} in its best quarter"
+        words, other = cause_of_rise(judged)
+        if other:
+            return [Finding("diverging", "error", message + blown + words, evidence, action=other)]
         if steps_are_small(judged):
             message, harder = f"{message}{blown}, by steps of a usual size", end <= guess
             action = _IF_HARDER if harder else f"Look for a sign that is turned. {_IF_HARDER}"
