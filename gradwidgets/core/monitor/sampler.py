@@ -299,8 +299,9 @@ class Sampler:
             self._softly(None, self._note_rule, optimizer)
 
     def _note_parts(self, step: int, optimizer: object) -> None:
-        held = {id(one.parameter) for _, _, those in self._held.values() for one in those}
-        self._kept.sampled(self._table.owned, self._table.names, held, step)
+        if not self._kept.done:
+            held = {id(one.parameter) for _, _, those in self._held.values() for one in those}
+            self._kept.sampled(self._table.owned, self._table.names, held, step)
         if optimizer is not None:
             self._groups.begins(optimizer, self.share_of(optimizer))
 

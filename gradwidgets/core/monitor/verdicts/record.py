@@ -3,7 +3,6 @@
 from dataclasses import fields, replace
 
 from gradwidgets.core.monitor.history import History
-from gradwidgets.core.monitor.verdicts.course.alike import no_doubt
 from gradwidgets.core.monitor.verdicts.course.running_sum import of_its_own, running_sum
 from gradwidgets.core.monitor.verdicts.evidence import JudgedRecord, Known
 from gradwidgets.core.monitor.verdicts.record_checks import (
@@ -121,7 +120,7 @@ def _healthy(judged: JudgedRecord) -> Finding:
     steps = max(judged.steps, judged.watched_steps)
     evidence = {"steps": steps, "samples": judged.samples}
     looked = f"{counted(steps, 'step')}, {counted(judged.samples, 'sample')}; {', '.join(_looked_at(judged))}"
-    words = "nothing went wrong in what was recorded", level(judged), same_inputs(judged), no_doubt(judged)
+    words = "nothing went wrong in what was recorded", level(judged), same_inputs(judged)
     message = "; ".join(filter(None, words))
     return Finding("healthy", "ok", f"{message}. Looked at: {looked}", evidence)
 

@@ -378,6 +378,7 @@ EXPLAINS = {
     "past_losses": ("added_up", "diverging", "large_updates", "always_clipped"),
     "no_gradient": ("guessing", "small_updates", "cut", "fading", "diverging", "leap", "always_clipped", "died"),
     "unbalanced": ("fading", "diverging", "large_updates"),
+    "fading": ("small_updates",),
     "scaled": ("diverging", "large_updates"),
     "underflow": ("guessing", "small_updates", "rounding"),
     "zero_weights": ("no_gradient", "frozen", "underflow", "unused", "guessing", "small_updates", "died"),

@@ -230,7 +230,33 @@ def never_stepped(kind, steps=120):
     return diagnose(monitor.history)
 
 
+def sure_critic(turns, saturated, rate=0.01):
+    """A maker of pictures, by SGD, whose critic learns faster."""
+    torch.manual_seed(0)
+    inputs, _ = digits()
+    model = mlp(8, 48, 64)
+    critic = nn.Sequential(*mlp(64, 64, 64, 1, act=lambda: nn.LeakyReLU(0.2)), nn.Sigmoid())
+    own, other = torch.optim.SGD(model.parameters(), rate), torch.optim.Adam(critic.parameters(), 3e-3)
+
+    def one_step(step):
+        for _ in range(turns):
+            real, made = inputs[rows_of(inputs, step, 64)], model(torch.randn(64, 8)).detach()
+            other.zero_grad()
+            (-(critic(real) + 1e-8).log().mean() - (1 - critic(made) + 1e-8).log().mean()).backward()
+            other.step()
+        judged = critic(model(torch.randn(64, 8)))
+        value = (1 - judged + 1e-8).log().mean() if saturated else -(judged + 1e-8).log().mean()
+        own.zero_grad()
+        value.backward()
+        own.step()
+        return value
+
+    return watched(model, one_step, 120, own, seldom=True)
+
+
 ALIKE_SICK = (
+    Training("maker of a sure critic", "its loss has no slope where the critic is sure", lambda: sure_critic(20, True), frozenset({"fading"}), ("critic",)),
+    Training("labels counted anew", "from step 91 on they mean something else", other_labels, frozenset({"sudden_rise", "leap"}), ("from step 91",), never=("a file that is broken",)),
     Training("policy of one action, no baseline", "all states get one action, and nothing is learned any more", lambda: policy(lambda some: torch.optim.Adam(some, 0.2)), frozenset({"collapsed"}), ("action", "entropy")),
     Training("policy of one action, SGD", "the same by another rule", lambda: policy(lambda some: torch.optim.SGD(some, 3.0), actions=5, states=8), frozenset({"collapsed"}), ("entropy",)),
     Training("embeddings of one direction", "without negatives all are alike", lambda: views(lambda: mlp(64, 64, 16), "cosine"), frozenset({"collapsed"}), ("alike", "detach")),

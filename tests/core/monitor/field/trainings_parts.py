@@ -56,7 +56,7 @@ def stepped(model, optimizer, steps=200, zero=None, given=True, size=32, loss=No
         value.backward()
         for one in several:
             one.step()
-        return value.detach()
+        return value
 
     return watched(model, one_step, steps, several[0] if given else None, seldom=True)
 

@@ -2,12 +2,13 @@
 
 from collections.abc import Iterable, Sequence
 
+from torch import Tensor
 from torch.utils.weak import TensorWeakRef
 
 from gradwidgets.core.monitor.owners import Owned
 from gradwidgets.core.monitor.training.thrown import is_dense
 
-_LAYERS, _SAMPLES = 32, 64  # that are looked at
+_LAYERS, _SAMPLES = 32, 12  # that are looked at
 
 
 class _Memory:
@@ -36,12 +37,18 @@ class _Memory:
 
 
 class KeptParts:
-    """Follows the gradients' memory, one parameter a layer, in the first 64 samples."""
+    """Follows the gradients' memory, one parameter a layer, in the first dozen samples."""
 
     def __init__(self) -> None:
         self._looks = 0
         self._memories: dict[int, _Memory] = {}
+        self._some: list[tuple[Tensor, _Memory]] = []
         self._table: Sequence[Owned] | None = None
+
+    @property
+    def done(self) -> bool:
+        """Whether no more samples are looked at."""
+        return self._looks >= _SAMPLES
 
     def sampled(self, owned: Sequence[Owned], names: Sequence[str], held: Iterable[int], step: int) -> None:
         """A sample is taken of a step.
@@ -52,18 +59,15 @@ class KeptParts:
             held: Which parameters an optimizer holds, by their ids.
             step: Its number.
         """
-        if self._looks >= _SAMPLES:
-            return
         if owned is not self._table:
-            self._table, self._memories, self._looks = owned, {}, 0
+            self._table, self._some = owned, []
+            self._memories = {}
             for one in owned:
-                if one.plain and one.parameter.requires_grad and len(self._memories) < _LAYERS:
-                    self._memories.setdefault(one.column, _Memory(names[one.column]))
-            firsts: dict[int, Owned] = {}
-            for one in owned:
-                if one.column in self._memories and one.plain and one.parameter.requires_grad:
-                    firsts.setdefault(one.column, one)
-            self._some = [(firsts[column].parameter, memory) for column, memory in self._memories.items()]
+                column = one.column
+                if one.plain and one.parameter.requires_grad and column not in self._memories:
+                    self._memories[column] = memory = _Memory(names[column])
+                    self._some.append((one.parameter, memory))
+            self._some = self._some[:_LAYERS]
         self._looks += 1
         for parameter, memory in self._some:
             if id(parameter) not in held:

@@ -9,6 +9,7 @@ _ALIKE, _FALLEN = 0.15, 0.6  # how far directions are apart, of 1; of what they 
 _PAIRS = 0.9  # of the steps that make several passes
 _SURE = 0.999  # the likeliest answer's share on the average
 _GONE = 1e-2  # of the gradient at first
+_WIDE = 256  # answers of a sample that are looked at
 _SOON = 0.25  # of the record
 
 
@@ -17,7 +18,7 @@ def collapsed(judged: JudgedRecord) -> list[Finding]:
     told = judged.history.answers
     if not told or len(told["steps"]) < _LOOKS or sum(told["differ"]) < len(told["differ"]):
         return []
-    return _one_direction(judged) or _one_action(judged)
+    return _one_direction(judged) or _one_action(judged) or _no_doubt(judged)
 
 
 def _one_direction(judged: JudgedRecord) -> list[Finding]:
@@ -54,7 +55,7 @@ def _one_action(judged: JudgedRecord) -> list[Finding]:
     since = _since(judged)
     message = (
         f"from about step {since:,} on all of different samples get one and the same answer of {told['width']}, with "
-        f"{percent(min(sure[-few:]), 3)} of the probability: as a policy it has one action, an entropy of 0, and next "
+        f"{percent(min(sure[-few:]))} of the probability: as a policy it has one action, an entropy of 0, and next "
         "to no gradient to find another by"
     )
     action = (
@@ -68,7 +69,8 @@ def _one_action(judged: JudgedRecord) -> list[Finding]:
 
 def _is_of_a_policy(judged: JudgedRecord) -> bool:
     """Whether probabilities go into a loss that is none of torch's for classes."""
-    return "softmax" in judged.history.of_loss and not judged.history.chance
+    few = judged.history.answers["width"] <= _WIDE
+    return few and "softmax" in judged.history.of_loss and not judged.history.chance
 
 
 def _since(judged: JudgedRecord) -> int:
@@ -78,16 +80,22 @@ def _since(judged: JudgedRecord) -> int:
     return told["steps"][min(doubt[-1] + 1, len(told["steps"]) - 1) if doubt else 0]
 
 
-def no_doubt(judged: JudgedRecord) -> str:
-    """That a policy tries nothing else any more since the first quarter of the record, in words; else ""."""
+def _no_doubt(judged: JudgedRecord) -> list[Finding]:
+    """A policy that tries nothing else any more since the first quarter of the record: right, or too sure too soon."""
     told = judged.history.answers
-    if not told or len(told["steps"]) < _LOOKS or not _is_of_a_policy(judged) or judged.samples < _LOOKS:
-        return ""
-    since, first, last = _since(judged), judged.total[:3].max(), judged.total[-judged.samples // 3 :].median()
-    if told["sure"][-1] < _SURE or not 1 < since < _SOON * judged.steps or not float(last) < _GONE * float(first):
-        return ""
-    return (
-        f"since about step {since:,} the likeliest answer has all of the probability in every sample, and the gradient "
-        f"is {number(float(last / first), 1)} of what it was: if this is a policy, it tries nothing else any more; "
-        "should its reward be low, take a smaller learning rate, a baseline, a bonus for entropy"
+    if not _is_of_a_policy(judged) or judged.samples < _LOOKS:
+        return []
+    since, first = _since(judged), float(judged.total[:3].max())
+    left = float(judged.total[-judged.samples // 3 :].median()) / first if first > 0 else 1.0
+    if told["sure"][-1] < _SURE or not 1 < since < _SOON * judged.steps or not left < _GONE:
+        return []
+    message = (
+        f"since about step {since:,} of {judged.steps:,} the likeliest answer has all of the probability for every "
+        f"sample, and the gradient is {number(left, 1)} of what it was: as a policy it tries nothing else any more"
     )
+    action = (
+        "If its reward is what it can be, all is well. Else begin anew with a smaller learning rate, subtract a "
+        "baseline from the returns, and add a bonus for entropy (- 0.01 * entropy)."
+    )
+    evidence = {"step": since, "gradient left": left, "threshold": _GONE}
+    return [Finding("collapsed", "info", message, evidence, action=action)]

@@ -20,8 +20,8 @@ _LOWER_SCALE = (
 )
 _NEVER_FULL = (
     "Call optimizer.step(). If it waits until so many batches are added up: a count that begins anew with each epoch "
-    "is never full where an epoch has fewer batches; add up fewer, count on over the epochs, or step at an epoch's last "
-    "batch too."
+    "is never full where an epoch has fewer batches; add up fewer, count on over the epochs, or step at the last batch "
+    "of an epoch too."
 )
 _GIVE_THAT = (
     "Give the monitor the optimizer that steps, or none: GradientMonitor(model) watches all that hold its parameters."

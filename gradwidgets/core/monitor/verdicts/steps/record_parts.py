@@ -97,8 +97,10 @@ def fast_group(judged: JudgedRecord) -> list[Finding]:
 
 def unmoved(judged: JudgedRecord) -> list[Finding]:
     """Weights that are the same at all samples of a loop without an optimizer, though there are gradients."""
-    history = judged.history
-    if history.optimizers.get("lines") or history.rule or judged.samples < _SAMPLES or not judged.stands_still:
+    history, told = judged.history, judged.history.optimizers
+    if not told.get("entered") or told["lines"] or history.rule or judged.samples < _SAMPLES:
+        return []
+    if not judged.stands_still:
         return []
     if not bool((judged.total > 0).all()):
         return []
