@@ -22,6 +22,11 @@ from gradwidgets.core.subject.home import at_home
 _ENOUGH = 3  # samples
 _MOSTLY = 0.5  # of the samples
 _MANY = 5  # monitors of one model
+# Faults that make numbers without end of sound ones, whatever the loss is and however short the steps are.
+_FIRST = {
+    "added_up": "Take the gradients away as is said above",
+    "scaled": "Take the scale away before the step, or make it smaller where gradients are infinite while they have it",
+}
 
 
 @at_home
@@ -92,12 +97,12 @@ def _explained(finding: Finding) -> tuple[str, ...]:
 def _with_causes(found: list[Finding]) -> list[Finding]:
     """Causes as grave as what they lead to; a sum is none by itself."""
     graver, names = [], {one.name for one in found}
-    sums = any(one.name == "added_up" and one.severity == "error" for one in found)
+    first = next((_FIRST[one.name] for one in found if one.name in _FIRST and one.severity == "error"), "")
     for one in found:
         if one.name == "small_updates" and "always_clipped" in names and "learning rate" not in one.evidence:
             continue  # since it is clipped
-        if one.name == "non_finite" and sums:
-            one = replace(one, action="Take the gradients away as is said above, and see whether it is so still.")
+        if one.name == "non_finite" and first:
+            one = replace(one, action=f"{first}, and see whether it is so still.")
         after = [other.severity for other in found if other.name in LEADS_TO.get(one.name, ())]
         if after or one.name != "summed":
             graver.append(replace(one, severity=max([one.severity, *after], key=SEVERITIES.index)))

@@ -7,7 +7,7 @@ from gradwidgets.core.results.wording import number, percent
 _LOOKS, _LATE = 8, 1 / 3  # at which answers were seen; of them, the last ones
 _ALIKE, _FALLEN = 0.15, 0.6  # how far directions are apart, of 1; of what they were at first
 _PAIRS = 0.9  # of the steps that make several passes
-_SURE = 0.999  # the likeliest answer's share on the average
+_SURE, _MOSTLY = 0.999, 0.95  # the likeliest answer's share on the average; at looks by the way
 _GONE = 1e-2  # of the gradient at first
 _WIDE = 256  # answers of a sample that are looked at
 _SOON = 0.25  # of the record
@@ -50,12 +50,15 @@ def _one_action(judged: JudgedRecord) -> list[Finding]:
     told = judged.history.answers
     few = max(3, int(_LATE * len(told["steps"])))
     sure, one = told["sure"], told["one"]
-    if not _is_of_a_policy(judged) or min(sure[-few:]) < _SURE or min(one[-few:]) < 1 or not sure[0] < _SURE:
+    late = sorted(sure[-few:])
+    if not _is_of_a_policy(judged) or late[few // 2] < _SURE or late[0] < _MOSTLY or not sure[0] < _SURE:
+        return []
+    if min(one[-few:]) < 1:
         return []
     since = _since(judged)
     message = (
         f"from about step {since:,} on all of different samples get one and the same answer of {told['width']}, with "
-        f"{percent(min(sure[-few:]))} of the probability: as a policy it has one action, an entropy of 0, and next "
+        f"{percent(late[few // 2])} of the probability: as a policy it has one action, an entropy of 0, and next "
         "to no gradient to find another by"
     )
     action = (
@@ -63,7 +66,7 @@ def _one_action(judged: JudgedRecord) -> list[Finding]:
         "subtract a baseline from the returns (their mean, or a critic's guess), and add a bonus for entropy "
         "(- 0.01 * entropy)."
     )
-    evidence = {"step": since, "probability": min(sure[-few:]), "threshold": _SURE}
+    evidence = {"step": since, "probability": late[few // 2], "threshold": _SURE}
     return [Finding("collapsed", "warning", message, evidence, action=action)]
 
 
@@ -76,7 +79,7 @@ def _is_of_a_policy(judged: JudgedRecord) -> bool:
 def _since(judged: JudgedRecord) -> int:
     """The step of the look from which on it is sure."""
     told = judged.history.answers
-    doubt = [k for k, one in enumerate(told["sure"]) if one < _SURE]
+    doubt = [k for k, one in enumerate(told["sure"]) if one < _MOSTLY]
     return told["steps"][min(doubt[-1] + 1, len(told["steps"]) - 1) if doubt else 0]
 
 
