@@ -11,8 +11,9 @@ from numbers import Integral, Real
 import torch
 from torch import Tensor, nn
 
-from gradwidgets.core.monitor.history import History, Sample
+from gradwidgets.core.monitor.history import History
 from gradwidgets.core.monitor.pace import Pace
+from gradwidgets.core.monitor.quantities import Sample
 from gradwidgets.core.monitor.sampler import Sampler
 from gradwidgets.core.monitor.taps import Hook, take_away
 from gradwidgets.core.monitor.training.closures import WatchedCalls

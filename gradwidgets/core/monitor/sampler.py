@@ -8,9 +8,11 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import Tensor, nn
 
-from gradwidgets.core.monitor.history import QUANTITIES, History, Record, Sample
+from gradwidgets.core.monitor.history import History
+from gradwidgets.core.monitor.kept_rows import Record
 from gradwidgets.core.monitor.numbers import gradient_numbers
 from gradwidgets.core.monitor.owners import LayerTable, Owned, Written, listed, writes_of
+from gradwidgets.core.monitor.quantities import QUANTITIES, Sample
 from gradwidgets.core.monitor.taps import Taps
 from gradwidgets.core.monitor.training.after_step import AfterStep
 from gradwidgets.core.monitor.training.beginning import setting_of
