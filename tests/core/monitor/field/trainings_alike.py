@@ -256,8 +256,6 @@ def sure_critic(turns, saturated, rate=0.01):
 
 ALIKE_SICK = (
     Training("maker of a sure critic", "its loss has no slope where the critic is sure", lambda: sure_critic(20, True), frozenset({"fading"}), ("critic",)),
-    Training("labels counted anew", "from step 91 on they mean something else", other_labels, frozenset({"sudden_rise", "leap"}), ("from step 91",), never=("a file that is broken",)),
-    Training("policy of one action, no baseline", "all states get one action, and nothing is learned any more", lambda: policy(lambda some: torch.optim.Adam(some, 0.2)), frozenset({"collapsed"}), ("action", "entropy")),
     Training("policy of one action, SGD", "the same by another rule", lambda: policy(lambda some: torch.optim.SGD(some, 3.0), actions=5, states=8), frozenset({"collapsed"}), ("entropy",)),
     Training("embeddings of one direction", "without negatives all are alike", lambda: views(lambda: mlp(64, 64, 16), "cosine"), frozenset({"collapsed"}), ("alike", "detach")),
     Training("embeddings of one direction, distances", "the same by another loss", lambda: views(lambda: mlp(64, 96, 48, 12, act=nn.GELU), "distance"), frozenset({"collapsed"}), ("alike",)),

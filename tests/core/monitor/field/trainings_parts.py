@@ -158,8 +158,8 @@ def tempered():
     return stepped(model, torch.optim.Adam(groups))
 
 
-def halved(make, optimizer):
-    """Weights of half precision."""
+def halved(make, optimizer, scale=1.0):
+    """Weights of half precision, and a loss that is multiplied and whose gradient is divided again."""
     torch.manual_seed(0)
     model = make().half()
     inputs, labels = digits()
@@ -168,7 +168,20 @@ def halved(make, optimizer):
         some = rows_of(inputs, step, 64)
         return F.cross_entropy(model(inputs[some].half()).float(), labels[some])
 
-    return stepped(model, optimizer(model.parameters()), 80, loss=loss)
+    if scale == 1:
+        return stepped(model, optimizer(model.parameters()), 80, loss=loss)
+    optimizer = optimizer(model.parameters())
+
+    def one_step(step):
+        optimizer.zero_grad()
+        value = loss(step)
+        (value * scale).backward()
+        for one in model.parameters():
+            one.grad /= scale
+        optimizer.step()
+        return value
+
+    return watched(model, one_step, 80, optimizer, seldom=True)
 
 
 def quasi_newton(zero="never", line="strong_wolfe", terms=1, steps=30, rate=0.5):
@@ -252,6 +265,7 @@ PARTS_SICK = (
     Training("head of Adam a thousand times as fast", "its group has one", lambda: grouped(torch.optim.Adam, 1e-3, 1.0), frozenset({"fast_group"}), ("head", "0.001")),
     Training("eps gone in half precision, convolutions", "eps is 0 in float16", lambda: halved(lambda: mlp(64, 96, 10, act=nn.GELU), lambda some: torch.optim.AdamW(some, 1e-3)), frozenset({"non_finite"}), ("eps", "float16", "1e-4"), never=("lower the learning rate",)),
     Training("eps gone in half precision, RMSprop", "the same of another rule", lambda: halved(plain, lambda some: torch.optim.RMSprop(some, 1e-3)), frozenset({"non_finite"}), ("eps", "float16"), never=("lower the learning rate",)),
+    Training("a scale of a million in half precision", "gradients overflow under it, and no step is left out", lambda: halved(plain, lambda some: torch.optim.SGD(some, 0.1), 2.0**20), frozenset({"scaled"}), ("scale", "factor in front of the loss"), leads=True, never=("no finite slope",)),
     Training("closure never zeroed", "LBFGS goes by sums of gradients", quasi_newton, frozenset({"added_up"}), ("closure", "zero_grad"), leads=True),
     Training("closure zeroed outside", "the first of a step's calls alone is clean", lambda: quasi_newton("before"), frozenset({"added_up"}), ("closure",), leads=True),
     Training("closure never zeroed, no line search", "the same with steps of one length", lambda: quasi_newton(line=None, rate=0.05), frozenset({"added_up"}), ("closure",), leads=True),
@@ -267,6 +281,7 @@ PARTS_CLEAN = (
     Training("second factor sixteen times as fast", "it begins at 0", low_rank),
     Training("temperature a hundred times as fast", "a number by itself may", tempered),
     Training("half precision with a larger eps", "eps is there in float16", lambda: halved(plain, lambda some: torch.optim.Adam(some, 1e-3, eps=1e-4))),
+    Training("a scale of 256 in half precision", "gradients are finite under it", lambda: halved(plain, lambda some: torch.optim.SGD(some, 0.1), 256.0)),
     Training("closure zeroed", "LBFGS as it is meant", lambda: quasi_newton("closure")),
     Training("closure zeroed in place", "the memory is kept and filled with zeros", lambda: quasi_newton("closure in place")),
     Training("closure of two passes", "loss and penalty are passed backward by themselves", lambda: quasi_newton("closure in place", terms=2)),
