@@ -97,7 +97,7 @@ def _explained(finding: Finding) -> tuple[str, ...]:
 def _with_causes(found: list[Finding]) -> list[Finding]:
     """Causes as grave as what they lead to; a sum is none by itself."""
     graver, names = [], {one.name for one in found}
-    first = next((_FIRST[one.name] for one in found if one.name in _FIRST and one.severity == "error"), "")
+    first = next((_FIRST[one.name] for one in found if one.name in _FIRST and _is_grave(one)), "")
     for one in found:
         if one.name == "small_updates" and "always_clipped" in names and "learning rate" not in one.evidence:
             continue  # since it is clipped
@@ -107,6 +107,10 @@ def _with_causes(found: list[Finding]) -> list[Finding]:
         if after or one.name != "summed":
             graver.append(replace(one, severity=max([one.severity, *after], key=SEVERITIES.index)))
     return graver
+
+
+def _is_grave(cause: Finding) -> bool:
+    return cause.severity == "error" or cause.name == "scaled"
 
 
 def _too_short(judged: JudgedRecord) -> Finding:
