@@ -302,7 +302,10 @@ class Sampler:
 
     def _note_parts(self, step: int, optimizer: object) -> None:
         if not self._kept.done:
-            held = {id(one.parameter) for _, _, those in self._held.values() for one in those}
+            alone = optimizer is not None and not self._one  # each by its own steps
+            those = [self.share_of(optimizer)] if alone else [each for *_, each in self._held.values()]
+            held = {id(one.parameter) for each in those for one in each}
+            step = self._steppers.steps_of(optimizer) if alone else step
             self._kept.sampled(self._table.owned, self._table.names, held, step)
         if optimizer is not None:
             self._groups.begins(optimizer, self.share_of(optimizer))

@@ -9,7 +9,17 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from tests.core.monitor.field.training import Gru, Training, convolutions, digits, mlp, of_digits, plain, rows_of
+from tests.core.monitor.field.training import (
+    Gru,
+    Training,
+    adversaries,
+    convolutions,
+    digits,
+    mlp,
+    of_digits,
+    plain,
+    rows_of,
+)
 from tests.core.monitor.field.trainings_parts import parted
 from tests.core.monitor.field.trainings_parts import stepped as stepped_alone
 
@@ -472,6 +482,8 @@ SOUND_CLEAN = (
     Training("maker of a critic with a penalty", "its loss has no level of its own", lambda: penalised_critic("maker", 80)),
     Training("maker by the hinge", "its loss wavers about 0", lambda: hinge("maker")),
     Training("critic by the hinge", "it may stay where it can tell half", lambda: hinge("critic")),
+    Training("three turns of the critic", "what it learns is the maker's loss", lambda: adversaries(critics=3)),
+    Training("two turns of the critic", "the same, slower", lambda: adversaries(critics=2, steps=200)),
     Training("two views in one pass", "each is to be found among all", two_views),
     Training("target that follows slowly", "its predictor and the slow copy keep it from one point", own_latent),
     Training("clipped ratios", "the loss is near 0 throughout", proximal),

@@ -4,7 +4,7 @@ from gradwidgets.core.monitor.verdicts.evidence import JudgedRecord
 from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.results.wording import number, percent
 
-_LOOKS, _LATE = 8, 1 / 3  # at which answers were seen; of them, the last ones
+_LOOKS, _LATE = 5, 1 / 3  # at which answers were seen; of them, the last ones
 _ALIKE, _FALLEN = 0.15, 0.6  # how far directions are apart, of 1; of what they were at first
 _PAIRS = 0.9  # of the steps that make several passes
 _SURE, _MOSTLY = 0.999, 0.95  # the likeliest answer's share on the average; at looks by the way
