@@ -4,14 +4,9 @@ from dataclasses import fields, replace
 
 from gradwidgets.core.monitor.history import History
 from gradwidgets.core.monitor.verdicts.course.running_sum import of_its_own, running_sum
+from gradwidgets.core.monitor.verdicts.course.what_follows import ALL_UNHELD, EXPLAINS, LEADS_TO, WITHOUT_SAMPLES
 from gradwidgets.core.monitor.verdicts.evidence import JudgedRecord, Known
-from gradwidgets.core.monitor.verdicts.record_checks import (
-    ALL_UNHELD,
-    EXPLAINS,
-    LEADS_TO,
-    RECORD_CHECKS,
-    WITHOUT_SAMPLES,
-)
+from gradwidgets.core.monitor.verdicts.record_checks import RECORD_CHECKS
 from gradwidgets.core.monitor.verdicts.record_given import same_inputs
 from gradwidgets.core.monitor.verdicts.record_level import level
 from gradwidgets.core.monitor.verdicts.record_loss import hardly

@@ -1,4 +1,4 @@
-"""All that is looked for in the record of a training, and what follows from what."""
+"""All that is looked for in the record of a training."""
 
 from gradwidgets.core.layers.verdicts.verdict import Check, gravest
 from gradwidgets.core.monitor.verdicts.course.alike import collapsed
@@ -367,71 +367,3 @@ RECORD_CHECKS: dict[str, Check] = {
     ),
 }
 NAMES.update(RECORD_CHECKS)
-
-# What need not be said beside a finding, since it follows from it.
-EXPLAINS = {
-    "non_finite": ("leap", "diverging", "large_updates", "died", "schedule"),
-    "added_up": ("leap", "diverging", "large_updates", "always_clipped", "left_over"),
-    "fast_group": ("leap", "diverging", "large_updates", "slow_groups", "guessing", "sudden_rise"),
-    "unmoved": ("guessing", "small_updates"),
-    "collapsed": ("sudden_rise", "leap"),
-    "past_losses": ("added_up", "diverging", "large_updates", "always_clipped"),
-    "no_gradient": ("guessing", "small_updates", "cut", "fading", "diverging", "leap", "always_clipped", "died"),
-    "unbalanced": ("fading", "diverging", "large_updates"),
-    "fading": ("small_updates",),
-    "scaled": ("diverging", "large_updates"),
-    "underflow": ("guessing", "small_updates", "rounding"),
-    "zero_weights": ("no_gradient", "frozen", "underflow", "unused", "guessing", "small_updates", "died"),
-    "frozen": ("guessing",),
-    "dropout": ("guessing", "died"),
-    "eps": ("guessing", "small_updates"),
-    "raised_rate": ("leap", "sudden_rise", "diverging", "large_updates", "guessing"),
-    "sudden_rise": ("leap", "diverging", "guessing"),
-    "bad_batch": ("leap",),
-    "drawn_again": ("leap", "sudden_rise", "bad_batch"),
-    "died": ("guessing",),
-    "output_scale": ("leap", "diverging", "large_updates", "first_loss"),
-    "target_scale": ("leap", "diverging", "guessing", "large_updates", "small_updates"),
-    "two_optimizers": ("stale",),
-    "momentum": ("leap", "diverging", "large_updates"),
-    "one_class": ("guessing",),
-    "one_class_a_batch": ("leap", "diverging", "large_updates", "beyond_rule"),
-    "beyond_rule": ("leap", "diverging", "large_updates", "sudden_rise"),
-    "put_back": ("guessing", "small_updates"),
-    "no_step": ("too_short",),
-    "not_watched": ("too_short",),
-    "stopped": ("too_short",),
-    "decay": ("guessing", "large_updates", "small_updates"),
-    "no_rate": ("guessing", "small_updates", "schedule", "rounding"),
-    "rounding": ("guessing",),
-    "penalty": ("guessing", "large_updates", "first_loss"),
-    "small_updates": ("guessing", "schedule", "slow_groups"),
-    "slow_groups": ("guessing", "schedule"),
-    "warming": ("guessing",),
-    "large_updates": ("schedule",),
-    "diverging": ("leap", "guessing", "schedule"),
-    "unlisted": ("guessing",),
-}
-ALL_UNHELD = ("stale", "added_up", "guessing", "small_updates", "no_gradient", "no_step", "too_short")
-WITHOUT_SAMPLES = ("no_step", "made_anew")
-
-# What a fault leads to: it is as grave as the gravest of these.
-LEADS_TO = {
-    "negated": ("non_finite", "diverging", "large_updates", "died"),
-    "summed": ("non_finite", "diverging", "large_updates", "died", "guessing"),
-    "penalty": ("diverging", "large_updates"),
-    "decay": ("died", "guessing"),
-    "two_optimizers": ("non_finite", "diverging", "large_updates", "died"),
-    "target_scale": ("non_finite", "diverging", "large_updates", "died"),
-    "output_scale": ("non_finite", "diverging", "large_updates", "died"),
-    "cut": ("diverging",),
-    "momentum": ("non_finite", "diverging", "large_updates", "died"),
-    "frozen": ("guessing",),
-    "unbalanced": ("non_finite", "diverging", "died"),
-    "scaled": ("non_finite", "diverging", "large_updates", "died", "guessing"),
-    "raised_rate": ("non_finite", "diverging", "large_updates", "died"),
-    "fast_group": ("non_finite", "diverging", "large_updates", "died"),
-    "clipped_late": ("leap", "non_finite", "diverging", "large_updates", "died"),
-    "diverging": ("died",),
-    "large_updates": ("died",),
-}

@@ -22,6 +22,7 @@ from tests.core.monitor.field.trainings_second import SECOND_CLEAN, SECOND_SICK
 from tests.core.monitor.field.trainings_seldom import SELDOM_CLEAN, SELDOM_SICK
 from tests.core.monitor.field.trainings_sick import SICK as SICK_BEFORE
 from tests.core.monitor.field.trainings_sound import SOUND_CLEAN
+from tests.core.monitor.field.trainings_sound_more import SOUND_MORE
 from tests.core.monitor.field.trainings_spoilt import SPOILT_CLEAN, SPOILT_SICK
 from tests.core.monitor.field.trainings_steps import STEPS_CLEAN, STEPS_SICK
 from tests.core.monitor.field.trainings_unbounded import UNBOUNDED_CLEAN, UNBOUNDED_SICK
@@ -53,6 +54,7 @@ CLEAN = (
     *PARTS_CLEAN,
     *ALIKE_CLEAN,
     *SOUND_CLEAN,
+    *SOUND_MORE,
 )
 
 SICK = (

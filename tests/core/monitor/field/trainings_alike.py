@@ -2,10 +2,13 @@
 
 # ruff: noqa: E501
 
+import copy
+
 import torch
 from torch import nn
 from torch.nn import functional as F
 
+from gradwidgets.core.monitor import GradientMonitor, diagnose
 from tests.core.monitor.field.training import (
     Training,
     digits,
@@ -138,8 +141,6 @@ def steady(steps=200):
 def values(mask, target="own", discount=1.0, rate=3e-3, steps=300, each=25):
     """Worth of six places in a row, the last of which is the end."""
     torch.manual_seed(0)
-    import copy
-
     model = mlp(6, 48, 2)
     other = copy.deepcopy(model)
     shown = lambda place: F.one_hot(place, 6).float()  # noqa: E731
@@ -214,9 +215,6 @@ def never_stepped(kind, steps=120):
     torch.manual_seed(0)
     model = plain()
     optimizer, of = torch.optim.Adam(model.parameters(), 1e-3), of_digits(model)
-
-    from gradwidgets.core.monitor import GradientMonitor, diagnose
-
     with GradientMonitor(model, optimizer) as monitor:
         for step in range(steps):
             if kind == "overflow" or step % 15 == 0:

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from gradwidgets.core.monitor import GradientMonitor, diagnose
 from tests.core.monitor.field.training import (
     Training,
     convolutions,
@@ -212,10 +213,8 @@ def quasi_newton(zero="never", line="strong_wolfe", terms=1, steps=30, rate=0.5)
 def by_hand(in_place, steps=150):
     """Steps without an optimizer; or what looks like some."""
     torch.manual_seed(0)
-    model, of = plain(), None
+    model = plain()
     of = of_digits(model)
-    from gradwidgets.core.monitor import GradientMonitor, diagnose
-
     with GradientMonitor(model) as monitor:
         for step in range(steps):
             model.zero_grad()
