@@ -1,1 +1,1 @@
-"""The course of a training: sums, odd batches, gradients that are gone, answers that are alike; what follows from what."""
+"""The course of a training: sums, odd batches, gradients that are gone, answers that are alike."""
