@@ -205,19 +205,20 @@ class LossFunction:
         data = tuple(name for name in self.fixed if name in self.call.changed)
         return data, self._undisturbed.held
 
-    def repeated(self, point: Tensor, times: int = 2) -> list[float]:
+    def repeated(self, point: Tensor, times: int = 2, before: Tensor | None = None) -> list[float]:
         """The loss at one point, (P,), again and again, each time with what the call before has left.
 
         Args:
             point: (P,).
             times: How often.
+            before: Where it is called once before all that, (P,); None for nowhere.
 
         Raises:
             Exception: Whatever the loss raises.
         """
         with self._undisturbed(self.call) as block, block.again(), torch.inference_mode(False):
-            values = []
-            for value in self.call.repeated(*point.to(self.dtype).unbind(-1), times=times):
+            values, first = [], None if before is None else before.to(self.dtype).unbind(-1)
+            for value in self.call.repeated(*point.to(self.dtype).unbind(-1), times=times, before=first):
                 values.append(float(self._mean(self.call.checked(value)).detach().sum()))
                 self._undisturbed.reseed()
             return values

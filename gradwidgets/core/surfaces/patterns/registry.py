@@ -329,7 +329,8 @@ def surveying(
         for name in _LEADS_ASTRAY & blamed:
             found[name] = replace(found[name], message=f"{found[name].message}; and the arrows lead past the target")
     cut = found.get("gradient_mismatch")
-    partly = cut is not None and cut.severity != "error" and not mismatch.is_meant(cut)
+    whole = mismatch.is_meant(cut) or mismatch.is_of_a_constant(cut)
+    partly = cut is not None and cut.severity != "error" and not whole
     silencing = blamed | {"gradient_mismatch"} if mismatch.is_meant(cut) else blamed
     for name, others in _SAID_BY.items():
         if partly and name == "gradient_mismatch":
@@ -337,6 +338,8 @@ def surveying(
         for other in others if name in silencing else ():
             if not (other == "precision" and found.get(other) and found[other].severity == "error"):
                 found.pop(other, None)  # but what is not finite is no other gradient's
+    if mismatch.leads_elsewhere(cut):
+        found.pop("wrong_direction", None)  # it goes by the value
     if "jump" in blamed and found["jump"].evidence[jumps_and_cuts.JUMPS] > 1:
         found.pop("unexpected_minimum", None)  # each step has a lowest place of its own
     if str(getattr(found.get("non_finite"), "evidence", {}).get("operation", "")).startswith("linalg_"):
@@ -356,6 +359,8 @@ def surveying(
     if any(finding.severity != "info" for finding in found.values()):
         for name in _OF_SOUND_ONES:
             found.pop(name, None)
+    elif mismatch.leads_elsewhere(cut):
+        found.pop("no_bottom", None)
     else:
         found.pop("no_bottom", None)
         found["well_shaped"] = _with_action(_well_shaped(look, found))

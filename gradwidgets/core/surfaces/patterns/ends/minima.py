@@ -18,6 +18,7 @@ from gradwidgets.core.surfaces.patterns.ends.beyond import as_low_beyond, over_a
 from gradwidgets.core.surfaces.patterns.ends.bottomless import DOUBLINGS
 from gradwidgets.core.surfaces.patterns.ends.descents import at_edge
 from gradwidgets.core.surfaces.patterns.ends.exchanged import APART, SWAPPED, exchanged, is_between
+from gradwidgets.core.surfaces.patterns.ends.going_on import gone_on
 from gradwidgets.core.surfaces.patterns.ends.newton import followed
 from gradwidgets.core.surfaces.patterns.ends.turns import WEIGHT, below_zero, why_missed
 from gradwidgets.core.surfaces.patterns.ground import DEAD_SHARE, dead_share
@@ -254,6 +255,8 @@ def off_target(look: Look) -> Finding | None:
     if share >= REACHED:
         return None
     on = followed(look.view, descents.ends[~reached])
+    if not look.view.slow:
+        on = gone_on(look.view, on.ends)
     arrived, ended = look.in_targets(on.ends), ~on.moving
     share = float((reached.sum() + arrived.sum()) / (len(reached) - int((on.moving & ~arrived).sum()) or 1))
     missed = ended & ~arrived
