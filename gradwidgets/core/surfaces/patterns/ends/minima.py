@@ -22,6 +22,8 @@ from gradwidgets.core.surfaces.patterns.ends.going_on import gone_on
 from gradwidgets.core.surfaces.patterns.ends.newton import followed
 from gradwidgets.core.surfaces.patterns.ends.turns import WEIGHT, below_zero, why_missed
 from gradwidgets.core.surfaces.patterns.ground import DEAD_SHARE, dead_share
+from gradwidgets.core.surfaces.patterns.ends.twins import rejected_twin
+from gradwidgets.core.surfaces.patterns.ends.weighed import weighed_away
 from gradwidgets.core.surfaces.patterns.look import ABOVE, LOWEST, Look
 from gradwidgets.core.surfaces.patterns.singular.spikes import NARROW, Spike
 
@@ -253,7 +255,7 @@ def off_target(look: Look) -> Finding | None:
         reached = reached | over_a_period(look, beyond)
     share = float(reached.double().mean())
     if share >= REACHED:
-        return None
+        return rejected_twin(look)
     on = followed(look.view, descents.ends[~reached])
     if not look.view.slow:
         on = gone_on(look.view, on.ends)
@@ -293,7 +295,7 @@ def no_bottom(look: Look) -> Finding | None:
         return _spike(look, spike)
     fall = look.fall if look.height else None
     if fall is None:
-        return None
+        return weighed_away(look) if look.height else None
     evidence: dict[str, object] = {"looked at, doublings of the way": DOUBLINGS}
     where = f"{fall.towards} beyond {place(look.names, fall.point)}".lstrip()
     message = f"the loss falls without end {where}, at the edge of the view"

@@ -111,7 +111,8 @@ def training_trouble(
     far = known & (gap > OFF * torch.maximum(high - lowest, torch.tensor(height))) & (height > 0)
     also = (float(gap[far].max()), rounded[far][gap[far].argmax()]) if _share(far, even) >= OFF_SHARE else (0.0, None)
     if _share(lost, even) >= LOST_SHARE:
-        much = _share(lost, even) > _MUCH or _share(lost & above, even) >= LOST_SHARE
+        high_up = lost & (high > lowest + _ABOVE * height)
+        much = _share(lost, even) > _MUCH or _share(high_up, even) >= LOST_SHARE
         slight = not also[0] and not much and _is_slight(size, lost, height)
         return _trouble("lost", lost, even, rounded, size, function, dtype, *also, slight)
     off = ((slope - steep) * view.spans).norm(dim=-1)
