@@ -30,6 +30,14 @@ _TENSOR = "Leave it a tensor all the way: arithmetic and torch.stack, in place o
 _ROUNDED = "Leave the rounding out of the training, or take a straight-through form: x + (torch.round(x) − x).detach()."
 INTERPOLATED = "A place in a table is read between two rows: torch.lerp(table[i], table[i + 1], x − i), i = floor(x)."
 _CURES = {
+    _NO_GRAD: (
+        "What is computed under torch.no_grad() is a constant to the gradient: compute it outside of that block, which "
+        "is for what is measured, or held, alone."
+    ),
+    "detach": (
+        "Take the detach away, or detach the other side in its place. If this one is to be held, a target say, it is no "
+        'parameter of the loss: put it into fixed, or allow it: allow=["no_gradient_path"].'
+    ),
     "histc": (
         "A histogram counts, and counts have no gradient: count softly, by a kernel around each bin's middle, sums of "
         "exp(−(x − c)² / 2h²) say."

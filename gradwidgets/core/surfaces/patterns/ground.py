@@ -5,6 +5,7 @@ import math
 import torch
 from torch import Tensor
 
+from gradwidgets.core.operations.non_finite import hidden_at
 from gradwidgets.core.operations.stopping import action_for, stopping
 from gradwidgets.core.operations.zeros import why_constant
 from gradwidgets.core.results.finding import Finding
@@ -79,7 +80,8 @@ def dead_zone(look: Look) -> Finding | None:
         said.append(f"it stays nearly the same where {both} are {alike} together, as what is normalised does")
         action = _NORMALISED.format(alike)
     elif action:
-        said.append(f"it is {_NAMES.get(stop, stop)} that lets no gradient through")
+        hides = hidden_at(look.function, torch.tensor(spot, dtype=torch.float64)) if stop == "nan_to_num" else ""
+        said.append(f"it is {_NAMES.get(stop, stop)} that lets no gradient through{f', and hides {hides}' * bool(hides)}")
     return Finding(
         "dead_zone",
         "warning",
