@@ -135,9 +135,7 @@ class LossCall:
             arguments[name] = value
         return arguments
 
-    def repeated(
-        self, *varied: Tensor, times: int, before: tuple[Tensor, ...] | None = None
-    ) -> Iterator[object]:
+    def repeated(self, *varied: Tensor, times: int, before: tuple[Tensor, ...] | None = None) -> Iterator[object]:
         """Call the loss several times, each time with what the one before has left of its data.
 
         Args:

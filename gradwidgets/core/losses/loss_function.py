@@ -4,7 +4,7 @@ import contextlib
 import copy
 import time
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -130,6 +130,23 @@ class LossFunction:
         other = copy.copy(self)
         other.dtype, other._around = torch.float64, Doubled
         return other
+
+    def within(self, block: Callable[[], contextlib.AbstractContextManager]) -> "LossFunction":
+        """The same loss of which each call runs in a further block; its way must be known, and no recording."""
+
+        @contextlib.contextmanager
+        def both() -> Iterator[None]:
+            with around(), block():
+                yield
+
+        other, around = copy.copy(self), self._around
+        other._around = both
+        return other
+
+    @property
+    def is_recorded(self) -> bool:
+        """Whether the operations of one call are played again for all others."""
+        return self._recorded is not None
 
     def kept(self) -> contextlib.AbstractContextManager[None]:
         """A block for many calls in a row, see `Undisturbed.kept`."""

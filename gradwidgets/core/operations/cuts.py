@@ -35,8 +35,8 @@ _CURES = {
         "is for what is measured, or held, alone."
     ),
     "detach": (
-        "Take the detach away, or detach the other side in its place. If this one is to be held, a target say, it is no "
-        'parameter of the loss: put it into fixed, or allow it: allow=["no_gradient_path"].'
+        "Take the detach away, or detach the other side in its place. If this one is to be held, a target say, it is "
+        'no parameter of the loss: put it into fixed, or allow it: allow=["no_gradient_path"].'
     ),
     "histc": (
         "A histogram counts, and counts have no gradient: count softly, by a kernel around each bin's middle, sums of "
@@ -217,9 +217,8 @@ class _Weighing(TorchFunctionMode):
         given = floats_in((args, kwargs))
         follows = any(part.requires_grad for part in given)
         held = any(part is one for part in given for one in self._held)
-        if (func in _BY_NAME and follows) or (not torch.is_grad_enabled() and (follows or held)):
-            self._held += floats_in(result)
-        elif held and not follows:
+        cut = func in _BY_NAME or not torch.is_grad_enabled()
+        if (cut and follows) or (held and not follows):
             self._held += floats_in(result)
         elif held and getattr(func, "__name__", "").strip("_") in _WEIGHING:
             self.weighs = True

@@ -10,7 +10,9 @@ _EQUAL = (
     "begins so, as a multiple of the identity, begin with small unequal numbers on the diagonal: the same one all "
     "along it keeps nothing apart."
 )
-_POSITIVE = "make it positive definite by its making (Cholesky's L Lᵀ, the diagonal of L positive by softplus + eps or exp)"
+_POSITIVE = (
+    "make it positive definite by its making (Cholesky's L Lᵀ, the diagonal of L positive by softplus + eps or exp)"
+)
 ACTIONS = {
     "slogdet": (
         f"The matrix is singular there, where its determinant is 0: {_POSITIVE}, and take twice the sum of the "

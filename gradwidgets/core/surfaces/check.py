@@ -249,4 +249,3 @@ def assert_loss(
         told = [finding for finding in report.findings if finding.severity != "ok"]
         evidence = as_text(report.name, report.grid, told, report.rows, ok=False)
         raise AssertionError("\n".join([f"{report.name}: {len(wrong)} wrong", *wrong, "", evidence]))
-

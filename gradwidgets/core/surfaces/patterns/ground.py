@@ -81,7 +81,9 @@ def dead_zone(look: Look) -> Finding | None:
         action = _NORMALISED.format(alike)
     elif action:
         hides = hidden_at(look.function, torch.tensor(spot, dtype=torch.float64)) if stop == "nan_to_num" else ""
-        said.append(f"it is {_NAMES.get(stop, stop)} that lets no gradient through{f', and hides {hides}' * bool(hides)}")
+        said.append(
+            f"it is {_NAMES.get(stop, stop)} that lets no gradient through{f', and hides {hides}' * bool(hides)}"
+        )
     return Finding(
         "dead_zone",
         "warning",

@@ -21,8 +21,8 @@ ARRIVING = "arriving all the same"
 WEIGHING, CONSTANT = "only weighs", "the value is the same everywhere"
 IF_MEANT = '; if this is meant, allow it: allow=["gradient_mismatch"]'
 _WATCH_ANOTHER = (
-    "Nothing of a training shows in such a value, and nothing can be said of its surface: look at the loss before it is "
-    "divided, or subtracted, by itself, and log that one."
+    "Nothing of a training shows in such a value, and nothing can be said of its surface: look at the loss before it "
+    "is divided, or subtracted, by itself, and log that one."
 )
 _AS_A_FACTOR = (
     "A weight, a normaliser or a target that is held so teaches nothing itself: leave it as it is, if that is meant."
@@ -103,9 +103,10 @@ def _elsewhere(look: Look, arrival: Arrival) -> str:
     """Where autograd's gradient leads, in words, where that is not where the loss is lowest."""
     if arrival.together is None:
         return "; what is minimised is another loss than the value shows"
+    above = number(arrival.loss - look.lowest)
     return (
-        f"; what is minimised is another loss than the value shows: autograd's gradient leads to "
-        f"{place(look.names, arrival.together)}, where the value is {number(arrival.loss - look.lowest)} above its lowest"
+        "; what is minimised is another loss than the value shows: autograd's gradient leads to "
+        f"{place(look.names, arrival.together)}, where the value is {above} above its lowest"
     )
 
 

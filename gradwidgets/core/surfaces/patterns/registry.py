@@ -14,6 +14,7 @@ from gradwidgets.core.results.wording import number, place
 from gradwidgets.core.subject.home import at_home
 from gradwidgets.core.surfaces.critical_points import CriticalPoint
 from gradwidgets.core.surfaces.patterns import broadcast, ground, inputs, jumps_and_cuts, mismatch
+from gradwidgets.core.surfaces.patterns.astray.trials import explained
 from gradwidgets.core.surfaces.patterns.data import called_again
 from gradwidgets.core.surfaces.patterns.ends import minima, seams, valley
 from gradwidgets.core.surfaces.patterns.ends.target import Target
@@ -227,6 +228,9 @@ _SAID_BY: dict[str, tuple[str, ...]] = {
 # Which of these tell, where a target is given, that it is missed for that.
 _LEADS_ASTRAY = frozenset(name for name, others in _SAID_BY.items() if "off_target" in others) - {"unexpected_minimum"}
 
+# What says that a target is missed, and does not say why.
+_MISSED = ("wrong_direction", "off_target")
+
 # Where the loss has no bottom the lowest of its minima is the one that is wanted, and saddles lead away from it.
 _BESIDE_A_SPIKE = ("unexpected_minimum", "saddle", "off_target")
 
@@ -340,6 +344,9 @@ def surveying(
                 found.pop(other, None)  # but what is not finite is no other gradient's
     if mismatch.leads_elsewhere(cut):
         found.pop("wrong_direction", None)  # it goes by the value
+    for name in _MISSED:
+        if name in found and found[name].action == PATTERNS[name].action:
+            found[name] = explained(look, found[name])
     if "jump" in blamed and found["jump"].evidence[jumps_and_cuts.JUMPS] > 1:
         found.pop("unexpected_minimum", None)  # each step has a lowest place of its own
     if str(getattr(found.get("non_finite"), "evidence", {}).get("operation", "")).startswith("linalg_"):

@@ -21,9 +21,9 @@ from gradwidgets.core.surfaces.patterns.ends.exchanged import APART, SWAPPED, ex
 from gradwidgets.core.surfaces.patterns.ends.going_on import gone_on
 from gradwidgets.core.surfaces.patterns.ends.newton import followed
 from gradwidgets.core.surfaces.patterns.ends.turns import WEIGHT, below_zero, why_missed
-from gradwidgets.core.surfaces.patterns.ground import DEAD_SHARE, dead_share
 from gradwidgets.core.surfaces.patterns.ends.twins import rejected_twin
 from gradwidgets.core.surfaces.patterns.ends.weighed import weighed_away
+from gradwidgets.core.surfaces.patterns.ground import DEAD_SHARE, dead_share
 from gradwidgets.core.surfaces.patterns.look import ABOVE, LOWEST, Look
 from gradwidgets.core.surfaces.patterns.singular.spikes import NARROW, Spike
 

@@ -126,7 +126,7 @@ def training_trouble(
 
 
 def _is_slight(size: Tensor, mask: Tensor, height: float) -> bool:
-    """Whether slopes per width of the view, (N,), are next to nothing beside a loss's height, wherever a mask is true."""
+    """Whether slopes per width of the view, (N,), are next to nothing beside a loss's height where a mask is true."""
     return height > 0 and float(size[mask].max()) < SLIGHT * height
 
 
@@ -184,7 +184,9 @@ def _trouble(
     spots = points[mask]
     parted = named(function, spots, dtype, "under" if kind == "lost" else kind)
     said = parted.point, float(size[mask].max()), parted.said, parted.cast
-    return Trouble(kind, _share(mask, even), *said, {}, parted, off=off, off_at=off_at, slight=slight and parted.cast is None)
+    return Trouble(
+        kind, _share(mask, even), *said, {}, parted, off=off, off_at=off_at, slight=slight and parted.cast is None
+    )
 
 
 def _share(mask: Tensor, even: Tensor) -> float:
