@@ -29,8 +29,8 @@ _CHOICE = "Use a soft form (logsumexp, softplus of the difference), or let the o
 ACTIONS = {
     "nan_to_num": (
         "Where it puts a number in the place of NaN nothing is learnt, and nothing shows that. Keep what is given to "
-        "the operation before it where that is defined (softplus or a clamp from below before a log or a root), and leave "
-        "nan_to_num out."
+        "the operation before it where that is defined (softplus or a clamp from below before a log or a root), and "
+        "leave nan_to_num out."
     ),
     "hardtanh": _BOUNDS,
     "hardsigmoid": _BOUNDS,

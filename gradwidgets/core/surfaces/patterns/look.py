@@ -150,8 +150,9 @@ class Look:
         for one in critical:
             if one.kind == "minimum" and not one.eigenvalues:
                 end = _lowest_near(one, self.descents, 1.5 * cell)
-                alone += [one] if end is None and not self.view.slow else []
+                doubtful = end is None or (end.loss > self.floor and not _is_evidence(end, one, self.descents))
                 one = one if end is None or end.loss > one.loss else end
+                alone += [one] if doubtful and not self.view.slow else []
             moved.append(one)
         if alone:
             # In a curved valley with a kink for its floor the lowest of a cell's places is no minimum.
@@ -474,6 +475,12 @@ def _lowest_near(one: CriticalPoint, descents: Descents, reach: Tensor) -> Criti
         return None
     k = int(torch.where(near, descents.losses, math.inf).argmin())
     return dataclasses.replace(one, point=tuple(descents.ends[k].tolist()), loss=float(descents.losses[k]))
+
+
+def _is_evidence(end: CriticalPoint, one: CriticalPoint, descents: Descents) -> bool:
+    """Whether a descent that has ended near a point, and no higher, had nowhere lower to go."""
+    at_end = (descents.ends == torch.tensor(end.point, dtype=torch.float64)).all(-1)
+    return end.loss <= one.loss and bool(descents.settled[at_end].any())
 
 
 def _leaving(view: View, points: list[CriticalPoint], reach: Tensor) -> Slices[list[CriticalPoint]]:

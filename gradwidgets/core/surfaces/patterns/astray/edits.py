@@ -3,7 +3,7 @@
 import linecache
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -41,12 +41,12 @@ class Edit:
     """One operation of a loss, changed.
 
     Attributes:
-        place: Which of the operations that torch is asked for, counted from 0.
+        places: Which of the operations that may be changed, in their order, counted from 0: all that are written alike.
         change: What is done in its place, of its function and arguments.
         words: What is changed, after "with".
     """
 
-    place: int
+    places: tuple[int, ...]
     change: Change
     words: str
 
@@ -80,7 +80,7 @@ class Edited(TorchFunctionMode):
 
     def __torch_function__(self, func, types, args=(), kwargs=None):
         self._count += _name(func) in _KNOWN
-        if self._count == self._edit.place and _name(func) in _KNOWN:
+        if self._count in self._edit.places and _name(func) in _KNOWN:
             return self._edit.change(func, *args, **(kwargs or {}))
         return func(*args, **(kwargs or {}))
 
@@ -115,9 +115,18 @@ class _Listing(TorchFunctionMode):
         result = func(*args, **(kwargs or {}))
         if isinstance(result, Tensor) and result.is_floating_point():
             known = _changes(name, args, kwargs or {}, self._names) if name in _KNOWN else ()
-            self.found += [Edit(place, change, words + _in_line()) for change, words in known]
+            for change, words in known:
+                self._add(Edit((place,), change, words + _in_line()))
             self._names.note(name, args, result)
         return result
+
+    def _add(self, edit: Edit) -> None:
+        """Take what is written once more, of the same names in the same line, for one with what is known of it."""
+        same = next((k for k, one in enumerate(self.found) if one.words == edit.words), None)
+        if same is None or "the " in edit.words.partition(" in ")[0]:
+            self.found.append(edit)
+        else:
+            self.found[same] = replace(self.found[same], places=(*self.found[same].places, *edit.places))
 
     def back(self, value: Tensor, leaves: list[Tensor]) -> None:
         """Nothing: the way forward has them all."""

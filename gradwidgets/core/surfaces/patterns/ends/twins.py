@@ -15,8 +15,8 @@ _ABOVE = 0.2  # of the loss's height: so far above the target's lowest a part of
 _FROM = 16  # points of a part from which descents begin
 _BOTH = (
     "If both are as good, let the loss take them so: of a quaternion q and −q, which are one rotation, 1 − |q·t| or "
-    "the lesser of both distances; of a line's angle 1 − cos(2d); of an angle the difference folded into one turn. If one "
-    "alone is meant, leave the other out of the target."
+    "the lesser of both distances; of a line's angle 1 − cos(2d); of an angle the difference folded into one turn. If "
+    "one alone is meant, leave the other out of the target."
 )
 
 
@@ -60,7 +60,8 @@ def _finding(look: Look, part: Tensor, reached: Tensor, least: float) -> Finding
         "off_target",
         "warning",
         f"at {place(look.names, here)}, in the target too, the loss is {number(least)} and more, {percent(of_height)} "
-        f"of its height above the lowest, and leads away from there: it takes what is at {place(look.names, there)} alone",
+        "of its height above the lowest, and leads away from there: it takes what is at "
+        f"{place(look.names, there)} alone",
         {"loss": least, "of the loss's height": of_height, "threshold": _ABOVE},
         here,
         _BOTH,

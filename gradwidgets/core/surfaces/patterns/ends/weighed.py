@@ -12,8 +12,8 @@ _VARIES = 0.1  # of the largest: a rest that differs by less over the view is as
 _BEYOND = (0.5, 1.0, 2.0, 4.0)  # widths of the view beyond its edge
 _HOLD = (
     "The error is not made small, it is made to count for nothing. What weighs an error and is learnt needs a term "
-    "that holds it: exp(−s) · L + s, or L / 2σ² + log σ, as in a likelihood. A weight that is not to be learnt belongs into "
-    'fixed. If it is meant, allow it: allow=["no_bottom"].'
+    "that holds it: exp(−s) · L + s, or L / 2σ² + log σ, as in a likelihood. A weight that is not to be learnt belongs "
+    'into fixed. If it is meant, allow it: allow=["no_bottom"].'
 )
 
 
