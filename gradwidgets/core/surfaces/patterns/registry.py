@@ -14,7 +14,7 @@ from gradwidgets.core.results.wording import number, place
 from gradwidgets.core.subject.home import at_home
 from gradwidgets.core.surfaces.critical_points import CriticalPoint
 from gradwidgets.core.surfaces.patterns import broadcast, ground, inputs, jumps_and_cuts, mismatch
-from gradwidgets.core.surfaces.patterns.astray.trials import explained
+from gradwidgets.core.surfaces.patterns.astray.trials import explaining
 from gradwidgets.core.surfaces.patterns.data import called_again
 from gradwidgets.core.surfaces.patterns.ends import minima, seams, valley
 from gradwidgets.core.surfaces.patterns.ends.target import Target
@@ -346,7 +346,7 @@ def surveying(
         found.pop("wrong_direction", None)  # it goes by the value
     for name in _MISSED:
         if name in found and found[name].action == PATTERNS[name].action:
-            found[name] = explained(look, found[name])
+            found[name] = yield from part_of(explaining(look, found[name]), 1.0, 0.0)
     if "jump" in blamed and found["jump"].evidence[jumps_and_cuts.JUMPS] > 1:
         found.pop("unexpected_minimum", None)  # each step has a lowest place of its own
     if str(getattr(found.get("non_finite"), "evidence", {}).get("operation", "")).startswith("linalg_"):

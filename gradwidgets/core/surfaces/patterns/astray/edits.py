@@ -14,6 +14,7 @@ from gradwidgets.core.losses.loss_function import LossFunction
 from gradwidgets.core.results.wording import number
 
 MOST = 40  # changes
+_WITHOUT_END = 200_000  # operations
 _LONGEST = 80  # characters of a line that is quoted
 _ADD, _SUB, _RSUB = frozenset(("add", "radd")), frozenset(("sub", "subtract")), frozenset(("rsub",))
 _SHAPING = frozenset(("reshape", "view"))
@@ -51,6 +52,13 @@ class Edit:
     words: str
 
 
+@dataclass(eq=False)
+class Left:
+    """How many operations are left, of all calls of a changed loss together."""
+
+    count: int = _WITHOUT_END
+
+
 def _name(func: object) -> str:
     return getattr(func, "__name__", "").strip("_")
 
@@ -63,8 +71,8 @@ def _in_line() -> str:
     line = "" if frame is None else linecache.getline(frame.f_code.co_filename, frame.f_lineno)
     line = line.partition("  #")[0].strip()
     if len(line) > _LONGEST:
-        return f" in line {frame.f_lineno}"
-    return f" in “{line}”" if line else ""
+        return f", in line {frame.f_lineno}"
+    return f", in “{line}”" if line else ""
 
 
 class Edited(TorchFunctionMode):
@@ -72,14 +80,21 @@ class Edited(TorchFunctionMode):
 
     Args:
         edit: Which, and how.
+        left: How many operations all such blocks of it have left together: changed so, a loop may have no end.
+
+    Raises:
+        RuntimeError: None are left.
     """
 
-    def __init__(self, edit: Edit) -> None:
+    def __init__(self, edit: Edit, left: "Left") -> None:
         super().__init__()
-        self._edit, self._count = edit, -1
+        self._edit, self._left, self._count = edit, left, -1
 
     def __torch_function__(self, func, types, args=(), kwargs=None):
         self._count += _name(func) in _KNOWN
+        self._left.count -= 1
+        if self._left.count < 0:
+            raise RuntimeError("a changed loss does not come to an end")
         if self._count in self._edit.places and _name(func) in _KNOWN:
             return self._edit.change(func, *args, **(kwargs or {}))
         return func(*args, **(kwargs or {}))
@@ -123,7 +138,7 @@ class _Listing(TorchFunctionMode):
     def _add(self, edit: Edit) -> None:
         """Take what is written once more, of the same names in the same line, for one with what is known of it."""
         same = next((k for k, one in enumerate(self.found) if one.words == edit.words), None)
-        if same is None or "the " in edit.words.partition(" in ")[0]:
+        if same is None or "the " in edit.words.partition(", in ")[0]:
             self.found.append(edit)
         else:
             self.found[same] = replace(self.found[same], places=(*self.found[same].places, *edit.places))

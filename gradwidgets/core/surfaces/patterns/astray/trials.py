@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 
 from gradwidgets.core.results.finding import Finding
-from gradwidgets.core.results.slices import finish
-from gradwidgets.core.results.wording import place
-from gradwidgets.core.surfaces.patterns.astray.edits import edits_of
+from gradwidgets.core.results.slices import Slices, finish
+from gradwidgets.core.results.wording import counted, place
+from gradwidgets.core.surfaces.patterns.astray.edits import MOST, edits_of
 from gradwidgets.core.surfaces.patterns.astray.outliers import outliers_of, without
 from gradwidgets.core.surfaces.patterns.astray.views import FORMS, Exchanged, Negated, Reformed, edited, with_data
 from gradwidgets.core.surfaces.patterns.ends.descents import descending
@@ -19,15 +19,16 @@ from gradwidgets.core.surfaces.patterns.look import Look
 
 _POINTS = {1: 401, 2: 31}  # along each axis
 _REACHED = 0.9  # of the descents: as many as of a loss that leads to its target
+_FIRST = 3  # points
 _TOLD = 2
 _POSITIVE = 0.6  # of an axis: where so much lies above 0 it may be what a logarithm is taken of
 _MASK = "Is it a number that stands for what is not known? Leave such items out by a mask, or clean the data."
 _TRY = (
-    "That is what was tried, {0} small changes in all, and found to lead there: is it what the formula should be? If "
-    "not, look at the target."
+    "That was found by trial of small changes, and no other one leads there: is it what the formula should be? If not, "
+    "look at the target."
 )
-_TOLD_TWICE = (
-    "Either is a guess: of {0} small changes that were tried these lead there. If neither is meant, look at the target."
+_GUESSES = (
+    "These were found by trial of small changes: is any of them what the formula should be? If not, look at the target."
 )
 _NONE = (
     "The formula is wrong, or the target: {0} small changes were tried, a sign, a logarithm, a swapped argument among "
@@ -48,7 +49,7 @@ class Cause:
     lowest: Tensor
 
 
-def explained(look: Look, finding: Finding) -> Finding:
+def explaining(look: Look, finding: Finding) -> Slices[Finding]:
     """A finding of a target that is missed, with the reason, where one is found by trial.
 
     Args:
@@ -61,20 +62,24 @@ def explained(look: Look, finding: Finding) -> Finding:
         return replace(finding, message=f"{finding.message}; {known}", action=_MASK)
     tried, causes = 0, []
     for changed in (_operations, _arguments, _forms):
-        views = list(changed(look))
-        tried += len(views)
-        found = [(words, _leads_there(look, view)) for words, view in views]
-        causes = [Cause(words, lowest) for words, lowest in found if lowest is not None]
+        for words, view in changed(look):
+            lowest, tried = _leads_there(look, view), tried + 1
+            causes += [] if lowest is None else [Cause(words, lowest)]
+            yield min(1.0, tried / MOST)
         if causes:
             break  # another form of a parameter moves what is lowest anywhere
+    return _told(look, finding, tried, causes)
+
+
+def _told(look: Look, finding: Finding, tried: int, causes: list[Cause]) -> Finding:
     if not causes:
         return replace(finding, action=_NONE.format(tried))
-    said = [f"with {one.words} it is lowest at {place(look.names, one.lowest.tolist())}" for one in causes[:_TOLD]]
-    more = f" (and so with {len(causes) - _TOLD} other changes)" if len(causes) > _TOLD else ""
-    action = (_TRY if len(causes) == 1 else _TOLD_TWICE).format(tried)
+    said = [f"with {one.words}, it is lowest at {place(look.names, one.lowest.tolist())}" for one in causes[:_TOLD]]
+    more = len(causes) - _TOLD
+    beside = f"; and so with {counted(more, 'other change')}" if more > 0 else ""
     evidence = finding.evidence | {"tried": tried, "leading there": [one.words for one in causes]}
-    message = f"{finding.message}; {', and '.join(said)}, in the target{more}"
-    return replace(finding, message=message, evidence=evidence, action=action)
+    message = f"{finding.message}; {', and '.join(said)}, in the target{beside}"
+    return replace(finding, message=message, evidence=evidence, action=_TRY if len(causes) == 1 else _GUESSES)
 
 
 def _of_data(look: Look) -> str | None:
@@ -124,6 +129,7 @@ def _leads_there(look: Look, view: View) -> Tensor | None:
     """Where a changed loss is lowest, if that is in the target and descents end there; else None."""
     points = view.lattice(_POINTS[view.dims])
     try:
+        view.function.values(points[:: len(points) // _FIRST])  # what raises at each of a few is no loss
         losses, _ = finish(view.at(points, gradient=False))
         if not bool(losses.isfinite().any()) or not bool(look.in_targets(_lowest(points, losses)[None])):
             return None

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from gradwidgets.core.results.slices import Slices
-from gradwidgets.core.surfaces.patterns.astray.edits import Edit, Edited
+from gradwidgets.core.surfaces.patterns.astray.edits import Edit, Edited, Left
 from gradwidgets.core.surfaces.patterns.in_view import View
 
 
@@ -88,7 +88,8 @@ class Negated(View):
 
 def edited(view: View, edit: Edit) -> View:
     """A view of the loss with one of its operations changed."""
-    return _of(view, view.function.within(lambda: Edited(edit)))
+    left = Left()
+    return _of(view, view.function.within(lambda: Edited(edit, left)))
 
 
 def with_data(view: View, fixed: Mapping[str, object]) -> View:
