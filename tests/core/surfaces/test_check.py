@@ -168,7 +168,8 @@ def test_what_is_allowed_is_listed_and_counts_for_nothing():
     assert not check_loss(product, axes, allow=["jump"]).ok
     held = check_loss(lambda a, b: (a - b.detach()) ** 2 + (a**2).detach() + b**2, SQUARE, allow="gradient_mismatch")
     assert held.ok and "allow it" not in str(held)
-    pairs = check_loss(lambda a, b, c: a * b + c**2, {**SQUARE, "c": (-1.0, 1.0)}, pairs=True, allow=["saddle"])
+    allowed = ["saddle", "no_bottom"]
+    pairs = check_loss(lambda a, b, c: a * b + c**2, {**SQUARE, "c": (-1.0, 1.0)}, pairs=True, allow=allowed)
     assert pairs.ok and any(one.name == "saddle" for pair in pairs.pairs for one in pair.findings)
     with pytest.raises(ValueError, match="unknown pattern 'sadle': choose among 'non_finite'"):
         check_loss(product, SQUARE, allow="sadle")

@@ -58,7 +58,7 @@ _SAME = 1e-6  # of the view's widths: so near to each other two points are one
 def saddle(look: Look) -> Finding | None:
     """A point with no gradient that is a minimum one way and a maximum another."""
     saddles = [one for one in look.critical if one.kind == "saddle"]
-    if not saddles:
+    if not saddles or look.height == 0:
         return None
     first = min(saddles, key=lambda one: sum(value * value for value in one.point))
     more = f", and at {len(saddles) - 1} more" if len(saddles) > 1 else ""
