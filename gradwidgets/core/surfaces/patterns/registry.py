@@ -51,6 +51,7 @@ def _well_shaped(look: Look, beside: Iterable[str] = ()) -> Finding:
     message = f"the arrows lead to the lowest loss, {number(lowest)} at {place(look.names, spot)}"
     endless = edge and look.fall is not None
     message += ", on the edge of the view" if edge else ""
+    message += _as_low_too(look, minima[1:])
     message += f", beyond which it falls without end {look.fall.towards}".rstrip() if endless else ""
     both = look.grid.y is not None and not look.flat and "valley" not in beside
     message += "; no dead ground, all finite" + ", both axes comparable" * both
@@ -69,6 +70,14 @@ def _well_shaped(look: Look, beside: Iterable[str] = ()) -> Finding:
         message += f"; as far as there was time, without {', '.join(look.left_out)}"
         action = "Give it more seconds before you ship it."
     return Finding("well_shaped", "ok", message, evidence, spot, action)
+
+
+def _as_low_too(look: Look, others: list[CriticalPoint]) -> str:
+    """Other minima that are as low as the first, in words."""
+    if not others:
+        return ""
+    more = f" and at {len(others) - 1} more" if len(others) > 1 else ""
+    return f", and as low at {place(look.names, others[0].point)}{more}"
 
 
 def _lowest_place(look: Look) -> tuple[tuple[float, ...], float, bool]:
