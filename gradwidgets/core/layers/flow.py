@@ -58,6 +58,7 @@ from gradwidgets.core.layers.recurrent.time_gradients import gradients_along_tim
 from gradwidgets.core.layers.recurrent.unread_states import unread_states
 from gradwidgets.core.layers.recurrent.unused_states import unused_states
 from gradwidgets.core.layers.scores.hidden_softmaxes import between_layers
+from gradwidgets.core.layers.scores.kept_scores import SHARED, kept_alone
 from gradwidgets.core.layers.scores.masked_scores import masked_by_zero
 from gradwidgets.core.layers.scores.temperatures import cold
 from gradwidgets.core.layers.summary import Measured, summarise
@@ -259,6 +260,7 @@ def _of_scores(operations: list[Operation], tracked: Tracked) -> list[Finding]:
     nodes, softmaxes = tracked.nodes(), [one for one in operations if one.name in SOFTMAX and one.name != ATTENTION]
     checks = (masked_by_zero, cold, between_layers) if softmaxes else ()
     found = [told for check in checks for told in left_out(check)(softmaxes, nodes)]
+    found += left_out(kept_alone)([one for one in operations if one.name in SHARED], nodes)
     return found + left_out(drowned)(tracked.sums(), nodes)
 
 
