@@ -19,6 +19,7 @@ from gradwidgets.core.layers.causes.drawn import drawn_in
 from gradwidgets.core.layers.causes.following import cuts_of, stops_of
 from gradwidgets.core.layers.causes.in_place import told_in_place
 from gradwidgets.core.layers.causes.same_outputs import same_in
+from gradwidgets.core.layers.causes.single_parameters import apart, causes_of
 from gradwidgets.core.layers.causes.smoothing import smoothed_in
 from gradwidgets.core.layers.causes.softmax_rows import ATTENTION, SOFTMAX
 from gradwidgets.core.layers.causes.stay_alike import copies_in
@@ -139,9 +140,11 @@ def _told_by_further_passes(subject: Subject, found: Measured) -> Measured:
     if found.unlisted:
         found.unlisted = tuple(without_asked(subject, found.unlisted))
     unreached = [row for row in found.rows if _is_unreached(row, found)]
-    cuts = cuts_of(subject, unreached)
+    cuts = cuts_of(subject, unreached) if any(row.calls for row in unreached) else {}
     for row in unreached:
         row.cut = cuts.get(row.name)
+    gradients = _sizes(found)
+    found.parameters = dict(causes_of(subject, *apart(found.rows, gradients)))
     if not math.isfinite(found.loss):
         found.culprit = origin_of(subject)
     elif not found.is_finite:
@@ -177,7 +180,6 @@ def _told_by_further_passes(subject: Subject, found: Measured) -> Measured:
     elif found.turned:
         found.operations.append(of_axes(found.turned[0], *place_of(subject, found.turned[0]), in_loss=True))
     found.operations = [with_line(subject, one) if one.name in (LONE, AXIS) else one for one in found.operations]
-    gradients = _sizes(found)
     found.operations += left_out(unread_states)(found.rows, {key: bool(size) for key, size in gradients.items()})
     found.operations += left_out(unused_states)(subject, found.rows, gradients)
     found.operations += [*left_out(repeated_in)(subject.model), *left_out(kernels_in)(found.rows)]
@@ -277,9 +279,9 @@ def _sizes(found: Measured) -> dict[int, float | None]:
 
 
 def _is_unreached(row: Row, found: Measured) -> bool:
-    """Whether it ran and should be trained, and no gradient came to its weights."""
+    """Whether it should be trained, and no gradient came to its weights."""
     own = [one for one in row.own.values() if id(one) in found.norms]
-    return row.calls > 0 and any(one.requires_grad for one in own) and all(found.norms[id(o)][2] is None for o in own)
+    return any(one.requires_grad for one in own) and all(found.norms[id(o)][2] is None for o in own)
 
 
 def _waits(found: Measured) -> bool:

@@ -24,7 +24,7 @@ _HEAD = ("layer", "kind", "depth", "weights", "gradient", "output", "its gradien
 
 # Why weights have a gradient or none: measured; no weights here; all frozen; the module never ran and no gradient
 # came to its weights; it ran, and the loss does not use what it gives; it ran, and its gradient is cut off.
-Reached = Literal["measured", "no weights", "frozen", "not called", "unused", "cut off"]
+Reached = Literal["measured", "no weights", "frozen", "not called", "unused", "replaced", "cut off"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -160,6 +160,7 @@ class LayerFlow(Result):
             say, as the end of a sentence.
         same: What the model gives for samples that it does not tell apart; None where it tells them apart.
         cuts: By the names of layers, what cuts their gradient off or, of those in `stops`, stops it.
+        parameters: Why no gradient comes to single parameters of layers that get one, by their names.
     """
 
     layers: tuple[LayerStats, ...]
@@ -181,6 +182,7 @@ class LayerFlow(Result):
     stops: Mapping[str, str] = field(default_factory=dict, compare=False)
     same: Same | None = None
     cuts: Mapping[str, Cut] = field(default_factory=dict, repr=False, compare=False)
+    parameters: Mapping[str, Cut] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def origin(self) -> str:
