@@ -40,9 +40,10 @@ def _healthy(judged: Judged) -> Finding:
     layers = f"{count} layer{'s' if count != 1 else ''} with weights" + (
         f", {still} of them not trained" if still else ""
     )
-    message = f"the gradient reaches {every}, and all is finite"
+    finite = "what it reaches is finite" if any(layer.non_finite for layer in flow.layers) else "all is finite"
+    message = f"the gradient reaches {every}, and {finite}"
     if judged.is_met:
-        message = f"no gradient goes to {every} since the loss is as low as it gets, and all is finite"
+        message = f"no gradient goes to {every} since the loss is as low as it gets, and {finite}"
     lost, over = change(judged)
     if over > 1 and abs(lost) < FADE and not any(layer.fresh for layer in flow.layers):
         evidence |= {"decades lost": lost}
