@@ -61,6 +61,7 @@ from gradwidgets.core.layers.recurrent.unused_states import unused_states
 from gradwidgets.core.layers.scores.hidden_softmaxes import between_layers
 from gradwidgets.core.layers.scores.kept_scores import SHARED, kept_alone
 from gradwidgets.core.layers.scores.masked_scores import masked_by_zero
+from gradwidgets.core.layers.scores.softmax_twice import TWICE, taken_twice
 from gradwidgets.core.layers.scores.temperatures import cold
 from gradwidgets.core.layers.summary import Measured, summarise
 from gradwidgets.core.layers.weights.between_passes import kept_graphs, made_anew, states_of
@@ -179,7 +180,7 @@ def _told_by_further_passes(subject: Subject, found: Measured) -> Measured:
         found.operations.append(of_axes(found.scrambling[0], *place_of(subject, found.scrambling[0])))
     elif found.turned:
         found.operations.append(of_axes(found.turned[0], *place_of(subject, found.turned[0]), in_loss=True))
-    found.operations = [with_line(subject, one) if one.name in (LONE, AXIS) else one for one in found.operations]
+    found.operations = [with_line(subject, one) if one.name in (LONE, AXIS, TWICE) else one for one in found.operations]
     found.operations += left_out(unread_states)(found.rows, {key: bool(size) for key, size in gradients.items()})
     found.operations += left_out(unused_states)(subject, found.rows, gradients)
     found.operations += [*left_out(repeated_in)(subject.model), *left_out(kernels_in)(found.rows)]
@@ -260,7 +261,7 @@ def _at_operations(operations: list[Operation], look: Look, names: Mapping[int, 
 def _of_scores(operations: list[Operation], tracked: Tracked) -> list[Finding]:
     """What is said of scores before a softmax, and of places that drown tokens: while the graph keeps its numbers."""
     nodes, softmaxes = tracked.nodes(), [one for one in operations if one.name in SOFTMAX and one.name != ATTENTION]
-    checks = (masked_by_zero, cold, between_layers) if softmaxes else ()
+    checks = (masked_by_zero, cold, between_layers, taken_twice) if softmaxes else ()
     found = [told for check in checks for told in left_out(check)(softmaxes, nodes)]
     found += left_out(kept_alone)([one for one in operations if one.name in SHARED], nodes)
     return found + left_out(drowned)(tracked.sums(), nodes)

@@ -4,9 +4,11 @@ from dataclasses import replace
 
 from gradwidgets.core.layers.passes.rows import ROOT
 from gradwidgets.core.layers.passes.underflow import SCALE_IT
+from gradwidgets.core.layers.preflight.losses.value.terms import TERM
 from gradwidgets.core.layers.verdicts.draws import cutting
 from gradwidgets.core.layers.verdicts.units import DEAD
 from gradwidgets.core.layers.verdicts.verdict import Judged, listed, unless_fresh
+from gradwidgets.core.layers.verdicts.way.cancelling import cancelled_layers
 from gradwidgets.core.layers.verdicts.way.cut_off import cure
 from gradwidgets.core.layers.verdicts.way.exact_zeros import Layers, about, is_starved, named, nothing_arrives
 from gradwidgets.core.layers.verdicts.way.single import single
@@ -17,6 +19,11 @@ from gradwidgets.core.results.finding import Finding
 _UNDERFLOW = (
     "{} a gradient of exactly 0 in half precision: it underflows, since float16 holds no number below 6e−8; with the "
     "loss scaled up, it is not 0"
+)
+_CANCELLED = "a gradient of 0 but for rounding: what comes back by several ways cancels out"
+_DETACH_ONE = (
+    "Look at what the loss compares: the difference or ratio of two that are the same has no slope. Detach the one "
+    "that is to stay as it is, or leave that term out."
 )
 
 
@@ -57,7 +64,11 @@ def no_gradient(judged: Judged) -> list[Finding]:
             found.append(_by_parameter(judged, _without(judged, layers, reached, severity, action)))
         if loose:
             found.append(_without(judged, loose, reached, "info", LOOSE))
+    none_left = list(cancelled_layers(judged.flow.graph, judged.trained)) if judged.flow.graph else []
+    if none_left and not judged.is_met and not any(one.name == TERM for one in judged.flow.preflight):
+        found.append(about(none_left, len(judged.trained), "error", f"{_gets(none_left)} {_CANCELLED}", _DETACH_ONE))
     zero = [(i, layer) for i, layer in judged.trained if layer.weight_grad_norm == 0]
+    zero = [one for one in zero if one not in none_left]
     found += single(judged)
     small = [one for one in zero if one[1].name in judged.flow.underflowing]
     zero = [one for one in zero if one not in small]
