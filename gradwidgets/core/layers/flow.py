@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
 from gradwidgets.core.layers.axes.ahead import ahead_in
+from gradwidgets.core.layers.axes.bags import of_bags
 from gradwidgets.core.layers.axes.drowned import drowned
 from gradwidgets.core.layers.axes.mixing import mixed_in
 from gradwidgets.core.layers.axes.pooled import pooled_in, pools_of
@@ -259,11 +260,12 @@ def _at_operations(operations: list[Operation], look: Look, names: Mapping[int, 
 
 
 def _of_scores(operations: list[Operation], tracked: Tracked) -> list[Finding]:
-    """What is said of scores before a softmax, and of places that drown tokens: while the graph keeps its numbers."""
+    """What is said of scores, bags, and places that drown tokens: while the graph keeps its numbers."""
     nodes, softmaxes = tracked.nodes(), [one for one in operations if one.name in SOFTMAX and one.name != ATTENTION]
     checks = (masked_by_zero, cold, between_layers, taken_twice) if softmaxes else ()
     found = [told for check in checks for told in left_out(check)(softmaxes, nodes)]
     found += left_out(kept_alone)([one for one in operations if one.name in SHARED], nodes)
+    found += left_out(of_bags)(tracked.bags())
     return found + left_out(drowned)(tracked.sums(), nodes)
 
 

@@ -76,6 +76,7 @@ class LayerStats(Result):
             teacher or a target network does.
         twin: The part of the same shapes that is trained and with which that part is compared; "" for none.
         judged: Whether what that part gives goes through layers that are trained on other data as well.
+        still: Whether it is a BatchNorm whose momentum of 0 leaves its mean and variance as they were made.
     """
 
     name: str
@@ -111,6 +112,7 @@ class LayerStats(Result):
     aside: bool = False
     twin: str = ""
     judged: bool = False
+    still: bool = False
 
     @property
     def activation_rms(self) -> float:

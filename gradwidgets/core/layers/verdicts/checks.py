@@ -14,6 +14,7 @@ from gradwidgets.core.layers.verdicts.numerics import non_finite
 from gradwidgets.core.layers.verdicts.sameness import same_for_all
 from gradwidgets.core.layers.verdicts.samples import mixed_samples
 from gradwidgets.core.layers.verdicts.units import dead_units, saturated, units_alike
+from gradwidgets.core.layers.verdicts.untaught_norms import UNTAUGHT, untaught
 from gradwidgets.core.layers.verdicts.verdict import Check, Judged
 from gradwidgets.core.layers.verdicts.way.along_time import along_time, limits
 from gradwidgets.core.layers.verdicts.way.depth import change, cliff, exploding, vanishing
@@ -161,6 +162,11 @@ CHECKS: dict[str, Check] = {
         "where an activation is flat, hardly any gradient passes",
         "Smaller weights (Xavier's init), normalisation before the activation, or ReLU.",
         saturated,
+    ),
+    UNTAUGHT: Check(
+        "what is normalised in training is not where the model is used",
+        "model.train() to train; statistics that were learned to evaluate.",
+        untaught,
     ),
     "even attention": Check(
         "a sum over keys that weighs all alike is a mean, and what makes its scores hardly learns",
