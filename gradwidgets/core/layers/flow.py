@@ -59,6 +59,7 @@ from gradwidgets.core.layers.preflight.reading import left_out, named_tensors
 from gradwidgets.core.layers.recurrent.time_gradients import gradients_along_time
 from gradwidgets.core.layers.recurrent.unread_states import unread_states
 from gradwidgets.core.layers.recurrent.unused_states import unused_states
+from gradwidgets.core.layers.scores.cosines_across import ACROSS, across
 from gradwidgets.core.layers.scores.hidden_softmaxes import between_layers
 from gradwidgets.core.layers.scores.kept_scores import SHARED, kept_alone
 from gradwidgets.core.layers.scores.masked_scores import masked_by_zero
@@ -72,6 +73,7 @@ from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.subject.collection import NoCollection
 from gradwidgets.core.subject.home import abroad, at_home
 
+_WITH_LINE = (LONE, AXIS, TWICE, ACROSS)  # what is told with file and line, by another pass forward
 # Norm of a gradient by a layer's weights, up to which the loss itself is asked for a slope.
 FAINT = 1e-7
 
@@ -181,7 +183,7 @@ def _told_by_further_passes(subject: Subject, found: Measured) -> Measured:
         found.operations.append(of_axes(found.scrambling[0], *place_of(subject, found.scrambling[0])))
     elif found.turned:
         found.operations.append(of_axes(found.turned[0], *place_of(subject, found.turned[0]), in_loss=True))
-    found.operations = [with_line(subject, one) if one.name in (LONE, AXIS, TWICE) else one for one in found.operations]
+    found.operations = [with_line(subject, one) if one.name in _WITH_LINE else one for one in found.operations]
     found.operations += left_out(unread_states)(found.rows, {key: bool(size) for key, size in gradients.items()})
     found.operations += left_out(unused_states)(subject, found.rows, gradients)
     found.operations += [*left_out(repeated_in)(subject.model), *left_out(kernels_in)(found.rows)]
@@ -265,7 +267,7 @@ def _of_scores(operations: list[Operation], tracked: Tracked) -> list[Finding]:
     checks = (masked_by_zero, cold, between_layers, taken_twice) if softmaxes else ()
     found = [told for check in checks for told in left_out(check)(softmaxes, nodes)]
     found += left_out(kept_alone)([one for one in operations if one.name in SHARED], nodes)
-    found += left_out(of_bags)(tracked.bags())
+    found += [*left_out(of_bags)(tracked.bags()), *left_out(across)(tracked.products())]
     return found + left_out(drowned)(tracked.sums(), nodes)
 
 

@@ -27,7 +27,7 @@ _FLAT = (
 )
 _PASSING = ("view", "unsafe_view", "reshape_alias", "squeeze", "unsqueeze", "clone", "mul", "div", "add")
 _PRODUCTS = ("addmm", "mm", "linear", "convolution")
-_CALLED = {"div": ("div", "div_", "__truediv__", "true_divide")}
+_CALLED = {"div": ("div", "div_", "__truediv__", "true_divide"), "normalize": ("normalize",)}
 _FEW = 6  # operations between a layer and a softmax
 
 

@@ -26,6 +26,7 @@ _VIEWS = frozenset((
 ))  # fmt: skip
 
 
+_PRODUCTS = ("mm", "bmm")
 _BAG = "embedding_bag"
 # Layers whose own operations are looked at.
 _KINDS = (nn.LayerNorm, nn.GroupNorm, nn.MultiheadAttention, nn.Softmax)
@@ -140,6 +141,14 @@ class Tracked:
         plain = ((n, v) for n, v in self._vertex.items() if self._label[v] == "add" and not self._leaf[v])
         inside = [n for n, v in self._vertex.items() if v in own and plain_name(n.name()) == "add"] if own else []
         return [n for n, v in plain if self._call[v] is not None] + inside
+
+    def products(self) -> list[Operation]:
+        """The products of matrices outside of layers, where something is normalised by its length; else none."""
+        if "linalg_vector_norm" not in self._label:
+            return []
+        own = [(n, v) for n, v in self._vertex.items() if self._label[v] in _PRODUCTS and not self._leaf[v]]
+        calls = ((n, v, self._call[v]) for n, v in own)
+        return [Operation(self._label[v], n, call.name if call else "the loss", False) for n, v, call in calls]
 
     def bags(self) -> list[Node]:
         """The look-ups of bags of tokens, in layers or by functions."""
