@@ -1,6 +1,7 @@
 """BatchNorms that normalise by a mean and a variance that no batch has taught them."""
 
 from gradwidgets.core.layers.passes.stats import LayerStats
+from gradwidgets.core.layers.preflight.losses.first import follows
 from gradwidgets.core.layers.verdicts.verdict import Judged, listed
 from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.results.wording import number
@@ -19,7 +20,9 @@ def untaught(judged: Judged) -> list[Finding]:
     still = [(i, layer) for i, layer in layers if layer.still]
     large = [(i, layer) for i, layer in layers if layer.fresh and not layer.still and layer.activation_rms > _LARGE]
     found = [_still(still)] if still else []
-    return found + ([_large(large)] if large else [])
+    # It may only be looked at before it is trained, unless the loss shows that it is too much for what follows.
+    shows = any(one.severity == "warning" and follows(one) for one in judged.flow.preflight)
+    return found + ([_large(large, "warning" if shows else "info")] if large else [])
 
 
 def _still(layers: list[tuple[int, LayerStats]]) -> Finding:
@@ -33,7 +36,7 @@ def _still(layers: list[tuple[int, LayerStats]]) -> Finding:
     return Finding(UNTAUGHT, "warning", message, {"layers": names, "momentum": 0.0}, _places(layers), _MOMENTUM)
 
 
-def _large(layers: list[tuple[int, LayerStats]]) -> Finding:
+def _large(layers: list[tuple[int, LayerStats]], severity: str) -> Finding:
     names = [layer.name for _, layer in layers]
     worst = max((layer for _, layer in layers), key=lambda layer: layer.activation_rms)
     verbs = ("has", "normalises", "it was") if len(names) == 1 else ("have", "normalise", "they were")
@@ -47,7 +50,7 @@ def _large(layers: list[tuple[int, LayerStats]]) -> Finding:
         "model.train() to train it and to measure training; in evaluation mode a model that has been trained, or whose "
         "state was loaded with its running statistics."
     )
-    return Finding(UNTAUGHT, "warning", message, evidence, _places(layers), action)
+    return Finding(UNTAUGHT, severity, message, evidence, _places(layers), action)
 
 
 def _places(layers: list[tuple[int, LayerStats]]) -> tuple[int, ...]:
