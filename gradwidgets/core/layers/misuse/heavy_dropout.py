@@ -10,10 +10,8 @@ from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.results.wording import percent
 
 DROPOUT = "dropout"
-_LEFT, _FEWER = 0.1, 0.05  # of what comes in, that dropout leaves: worth a note (of several, a warning), and a warning
-    0.1,
-    0.05,
-)  # of what comes in, that dropout leaves: worth a note, and a warning, as the former is at several places
+# Of what comes in, that dropout leaves: worth a note, of several a warning; and a warning by itself.
+_LEFT, _FEWER = 0.1, 0.05
 _ACTION = "Take a smaller p, 0.1 to 0.5 as a rule: it is the share to drop, not to keep."
 
 
