@@ -20,7 +20,7 @@ from gradwidgets.core.layers.causes.drawn import drawn_in
 from gradwidgets.core.layers.causes.following import cuts_of, stops_of
 from gradwidgets.core.layers.causes.in_place import told_in_place
 from gradwidgets.core.layers.causes.same_outputs import same_in
-from gradwidgets.core.layers.causes.single_parameters import apart, causes_of
+from gradwidgets.core.layers.causes.single_parameters import apart, causes_of, put_to_layers
 from gradwidgets.core.layers.causes.smoothing import smoothed_in
 from gradwidgets.core.layers.causes.softmax_rows import ATTENTION, SOFTMAX
 from gradwidgets.core.layers.causes.stay_alike import copies_in
@@ -148,7 +148,7 @@ def _told_by_further_passes(subject: Subject, found: Measured) -> Measured:
     for row in unreached:
         row.cut = cuts.get(row.name)
     gradients = _sizes(found)
-    found.parameters = dict(causes_of(subject, *apart(found.rows, gradients)))
+    found.parameters = put_to_layers(found.rows, dict(causes_of(subject, *apart(found.rows, gradients))))
     if not math.isfinite(found.loss):
         found.culprit = origin_of(subject)
     elif not found.is_finite:

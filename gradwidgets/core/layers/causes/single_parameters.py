@@ -27,7 +27,11 @@ def apart(rows: list[Row], sizes: Mapping[int, float | None]) -> tuple[list[Row]
 
 
 def _row(row: Row, key: str, one: nn.Parameter) -> Row:
-    return Row(key if row.name == ROOT else f"{row.name}.{key}", row.module, {key: one})
+    return Row(_name(row, key), row.module, {key: one})
+
+
+def _name(row: Row, key: str) -> str:
+    return key if row.name == ROOT else f"{row.name}.{key}"
 
 
 def causes_of(subject: Subject, without: list[Row], zero: list[Row]) -> Iterator[tuple[str, Cut]]:
@@ -41,3 +45,19 @@ def causes_of(subject: Subject, without: list[Row], zero: list[Row]) -> Iterator
     yield from cuts_of(subject, without).items()
     steps = stops_of(subject, zero) if zero else {}
     yield from ((name, cut) for name, cut in steps.items() if cut.how == "steps")
+
+
+def put_to_layers(rows: list[Row], causes: dict[str, Cut]) -> dict[str, Cut]:
+    """The causes that are left once those are their layers' own that keep a gradient from all of its weights.
+
+    Args:
+        rows: The model's; those whose bias alone gets a gradient are told why the weights get none.
+        causes: See `causes_of`.
+    """
+    left = dict(causes)
+    for row in rows:
+        names = [_name(row, key) for key in row.weights]
+        if row.cut is None and names and all(name in causes and causes[name].how != "steps" for name in names):
+            row.cut = causes[names[0]]
+            left = {name: cut for name, cut in left.items() if name not in names}
+    return left
