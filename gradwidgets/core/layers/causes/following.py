@@ -159,7 +159,7 @@ class _Following(TorchFunctionMode):
         if not into:
             return False
         cut = Cut("written", name, place_of_call(), not torch.is_grad_enabled(), into=into)
-        own = {row.name for row in self._rows if args[0] is row.own.get(into.rpartition(".")[2])}
+        own = {row.name for row in self._rows if into in row.names}
         self._written |= {layer: cut for layer in layers - own if layer not in self._written}
         return True
 

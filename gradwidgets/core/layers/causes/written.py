@@ -18,17 +18,19 @@ class Parameters:
     def __init__(self, model: nn.Module) -> None:
         named = list(model.named_parameters())
         self._names = {id(one): name for name, one in named}
-        self._places = {place: name for name, one in named if (place := _place(one))}
+        # What is not trained may be what keeps something, as a queue does.
+        self._trained = {id(one): name for name, one in named if one.requires_grad}
+        self._places = {place: name for name, one in named if one.requires_grad and (place := _place(one))}
 
     def __contains__(self, one: object) -> bool:
         return id(one) in self._names
 
     def written(self, name: str, args: tuple) -> str:
-        """The parameter that a function of a name writes into; "" for none."""
+        """The trained parameter that a function of a name writes into; "" for none."""
         target = args[0] if name in _INTO and len(args) > 1 else None
         if not isinstance(target, Tensor):
             return ""
-        return self._names.get(id(target)) or self._places.get(_place(target), "")
+        return self._trained.get(id(target)) or self._places.get(_place(target), "")
 
 
 def are_replaced(module: nn.Module, own: Iterable[tuple[str, Tensor]]) -> bool:

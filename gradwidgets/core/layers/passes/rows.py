@@ -94,6 +94,11 @@ class Row:
         """Name of the module's class, as it was before it was scripted."""
         return getattr(self.module, "original_name", "") if self.scripted else type(self.module).__name__
 
+    @property
+    def names(self) -> set[str]:
+        """The names of its parameters in the model; its own, where it stands for a single one."""
+        return {self.name, *(key if self.name == ROOT else f"{self.name}.{key}" for key in self.own)}
+
     def note(self, text: str) -> None:
         """Say something about it, once."""
         if text not in self.notes:

@@ -74,9 +74,15 @@ def _filled(node: Node) -> str:
     for name, one in before(node, _MOST):
         if name in _LAYERS:
             found = next((each for each in names if each in _FILLS), "") if _weights(one) else ""
-            return found if found and bool((rows.count_nonzero(axis) == 1).all()) else ""
+            return found if found and _is_choice(rows, axis) else ""
         names.append(name)
     return ""
+
+
+def _is_choice(rows: Tensor, axis: int) -> bool:
+    """Whether each row is a single 1, and that is not at the same place in all, as where all else is padding."""
+    at = rows.argmax(axis)
+    return bool((rows.count_nonzero(axis) == 1).all()) and bool((at != at.flatten()[0]).any())
 
 
 def _weights(node: Node) -> list[Tensor]:
