@@ -17,9 +17,9 @@ from torch.utils.hooks import RemovableHandle
 
 from gradwidgets.core.layers.causes.aside import set_aside
 from gradwidgets.core.layers.causes.cut import ANEW, CUTTING, PARAMETER, Cut
-from gradwidgets.core.layers.causes.written import Parameters, are_replaced
 from gradwidgets.core.layers.passes.passes import FlowError, Subject
 from gradwidgets.core.layers.passes.rows import Row
+from gradwidgets.core.layers.weights.written import Parameters, are_replaced
 
 _TORCH = os.path.dirname(torch.__file__)
 _CHECKPOINT = os.path.join(_TORCH, "utils", "checkpoint.py")

@@ -22,7 +22,8 @@ def apart(rows: list[Row], sizes: Mapping[int, float | None]) -> tuple[list[Row]
         asked = [(key, one) for key, one in row.own.items() if one.requires_grad and id(one) in sizes]
         if len(asked) > 1 and any(sizes[id(one)] for _, one in asked):
             without += [_row(row, key, one) for key, one in asked if sizes[id(one)] is None]
-            zero += [_row(row, key, one) for key, one in asked if sizes[id(one)] == 0]
+            if any(sizes.get(id(one)) for one in row.weights.values()):  # else that is told of the layer
+                zero += [_row(row, key, one) for key, one in asked if sizes[id(one)] == 0]
     return without, zero
 
 
