@@ -1,9 +1,12 @@
 """A picture to draw on, without a page."""
 
+from dataclasses import replace
+
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from gradwidgets.figures.base.layout import DPI
 from gradwidgets.figures.base.notebook_figure import Picture
+from gradwidgets.figures.base.scene_figure import SceneFigure
 
 
 def picture(width: int, height: int) -> Picture:
@@ -11,3 +14,13 @@ def picture(width: int, height: int) -> Picture:
     made = Picture(figsize=(width / DPI, height / DPI), dpi=DPI, layout="none")
     FigureCanvasAgg(made)
     return made
+
+
+def themed(kind: type[SceneFigure], theme: str) -> type[SceneFigure]:
+    """A kind of figure that draws every scene in one theme."""
+
+    class Themed(kind):
+        def update(self, scene):
+            return super().update(replace(scene, theme=theme))
+
+    return Themed

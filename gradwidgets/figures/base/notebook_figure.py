@@ -18,6 +18,7 @@ class Picture(Figure):
     """
 
     magnified = 1.0
+    _cleared = 0  # how often everything was taken off
 
     @classmethod
     def of(cls, width: int, height: int, magnified: float = 1.0) -> Picture:
@@ -45,9 +46,15 @@ class Picture(Figure):
         for axes in self.axes:  # `clear` alone would set each up once more before it goes
             self.delaxes(axes)
         self.clear()
+        self._cleared += 1
         self.set_facecolor(face)
         width, height = self.get_size_inches() * DPI
         return float(width), float(height)
+
+    @property
+    def ground(self) -> tuple:
+        """What artists were made for that are still on it: another size or a blank sheet is another ground."""
+        return (*self.get_size_inches(), self.magnified, self._cleared)
 
     def _repr_png_(self) -> bytes:
         file = io.BytesIO()

@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+MISSING = "not measured yet: press Measure"
+PARTS = ("eigenvalues", "noise", "signal_to_noise", "correlation")
+
 
 @dataclass(frozen=True, eq=False)
 class Eigenvalues:
@@ -82,6 +85,7 @@ class Curvature:
         lr: The present learning rate, or None.
         batch: The present batch size in samples, or None.
         missing: Part's name → what is said in its place; by default that it is not measured yet.
+        theme: A key of `STYLES`.
     """
 
     eigenvalues: Eigenvalues | None = None
@@ -91,3 +95,14 @@ class Curvature:
     lr: float | None = None
     batch: float | None = None
     missing: Mapping[str, str] = field(default_factory=dict)
+    theme: str = "light"
+
+    @property
+    def frame(self) -> object:
+        """What the axes depend on, besides the picture's size."""
+        return self.theme
+
+    def told(self, part: str) -> tuple[object, str]:
+        """A part, None where it is not measured, and what is said then."""
+        measured = getattr(self, part)
+        return measured, self.missing.get(part, MISSING) if measured is None else ""

@@ -1,7 +1,7 @@
 """The picture of a loss's curvature, and of the noise in its gradient.
 
-`CurvatureFigure.build` makes the artists, `update` changes them. Plain arrays go in; nothing is computed here but
-pixels. What a slider changes, the learning rate and the batch size, moves over the background.
+`CurvatureFigure.update` brings it to a `Curvature`, plain arrays, and answers what must be drawn again. Nothing is
+computed here but pixels. What a slider changes, the learning rate and the batch size, moves over the background.
 """
 
 from __future__ import annotations
@@ -22,26 +22,21 @@ from gradwidgets.figures.base.moving import MovingLine, moving_line
 from gradwidgets.figures.base.notebook_figure import Picture
 from gradwidgets.figures.base.panel_text import Key, Notice, fit, title
 from gradwidgets.figures.base.redraw import Redraw
-from gradwidgets.figures.base.style import DARK, LIGHT, Style, own_look
-from gradwidgets.figures.curvature.curvature_parts import Correlation, Curvature, SignalToNoise
+from gradwidgets.figures.base.scene_figure import SceneFigure
+from gradwidgets.figures.base.style import DARK, STYLES, own_look
+from gradwidgets.figures.curvature.curvature_parts import PARTS, Correlation, Curvature, SignalToNoise
 from gradwidgets.figures.curvature.noise_strip import NoiseStrip
 from gradwidgets.figures.curvature.spectrum_plot import FLAT, UP, SpectrumPlot
 
-MISSING = "not measured yet: press Measure"
-PARTS = ("eigenvalues", "noise", "signal_to_noise", "correlation")
 _BANDS = 64  # colours of the correlations
 _MARKED = 120  # layers up to which each has a mark that can be told from the next one
 _SIGNAL, _CORRELATION = "signal to noise", "correlation of gradients"
 
 
-class CurvatureFigure:
+class CurvatureFigure(SceneFigure[Curvature]):
     """Artists of what was measured.
 
-    Args:
-        figure: What to draw on; other views may draw on it at other times.
-
     Attributes:
-        figure: The same.
         spectrum: Axes of the eigenvalues.
         noise: Axes of the noise scale.
         signal: Axes of the signal to noise over the layers.
@@ -50,36 +45,34 @@ class CurvatureFigure:
     """
 
     def __init__(self, figure: Picture) -> None:
-        self.figure = figure
+        super().__init__(figure)
         self.lines: dict[str, MovingLine] = {}
 
-    def build(self, style: Style = LIGHT) -> None:
-        """Make all artists anew, for the figure's present size."""
-        with own_look():
-            figure = self.figure
-            width, height = figure.blank(style.face)
-            layout, bar = curvature_layout(width, height)
-            self._style, self._layout = style, layout
-            self.spectrum = plot_axes(figure, layout.maps[0], style, layout)
-            self.noise = plot_axes(figure, layout.maps[1], style, layout)
-            self.signal = plot_axes(figure, layout.data, style, layout)
-            self.matrix = plot_axes(figure, layout.maps[2], style, layout)
-            for axes in (self.spectrum, self.noise, self.signal):
-                axes.grid(color=style.faint, linewidth=0.6)
-                axes.set_axisbelow(True)
-            self._eigenvalues = SpectrumPlot(self.spectrum, style, layout)
-            self._strip = NoiseStrip(self.noise, style, layout)
-            self._titles = {axes: title(axes, style, layout) for axes in (self.signal, self.matrix)}
-            self._notices = {axes: Notice(axes, style, layout) for axes in (self.signal, self.matrix)}
-            self._key = Key(self._titles[self.signal], style, layout)
-            colors = colormaps["berlin" if style is DARK else "RdBu_r"](np.linspace(0, 1, _BANDS))
-            self._colors = np.vstack([colors, to_rgba(style.faint)])
-            self._bar = ColorBar(figure, bar, colors, style, layout)
-            self._bar.show({0.0: "−1", 0.5: "0", 1.0: "1"})
-            self._image = None
-            self._signal_lines: dict[str, MovingLine] = {}
-            self._seen: dict[str, tuple] = {}
-            self._collect()
+    def _build(self, scene: Curvature) -> None:
+        style, figure = STYLES[scene.theme], self.figure
+        width, height = figure.blank(style.face)
+        layout, bar = curvature_layout(width, height)
+        self._style, self._layout = style, layout
+        self.spectrum = plot_axes(figure, layout.maps[0], style, layout)
+        self.noise = plot_axes(figure, layout.maps[1], style, layout)
+        self.signal = plot_axes(figure, layout.data, style, layout)
+        self.matrix = plot_axes(figure, layout.maps[2], style, layout)
+        for axes in (self.spectrum, self.noise, self.signal):
+            axes.grid(color=style.faint, linewidth=0.6)
+            axes.set_axisbelow(True)
+        self._eigenvalues = SpectrumPlot(self.spectrum, style, layout)
+        self._strip = NoiseStrip(self.noise, style, layout)
+        self._titles = {axes: title(axes, style, layout) for axes in (self.signal, self.matrix)}
+        self._notices = {axes: Notice(axes, style, layout) for axes in (self.signal, self.matrix)}
+        self._key = Key(self._titles[self.signal], style, layout)
+        colors = colormaps["berlin" if style is DARK else "RdBu_r"](np.linspace(0, 1, _BANDS))
+        self._colors = np.vstack([colors, to_rgba(style.faint)])
+        self._bar = ColorBar(figure, bar, colors, style, layout)
+        self._bar.show({0.0: "−1", 0.5: "0", 1.0: "1"})
+        self._image = None
+        self._signal_lines: dict[str, MovingLine] = {}
+        self._layers = 0
+        self._collect()
 
     def _collect(self) -> None:
         spectrum, strip = self._eigenvalues, self._strip
@@ -93,24 +86,13 @@ class CurvatureFigure:
             **self._signal_lines,
         }
 
-    def update(self, shown: Curvature) -> Redraw:
-        """Change the picture.
-
-        Args:
-            shown: What to show.
-
-        Returns:
-            What must be drawn again; what else changed moves over the background.
-        """
+    def _change(self, shown: Curvature, before: Curvature | None) -> Redraw:
         changed: list[Axes] = []
         had_bar = self._bar.axes.get_visible()
         for name in PARTS:
-            seen = getattr(shown, name), shown.missing.get(name, MISSING)
-            before = self._seen.get(name)
-            if before is None or seen[0] is not before[0] or (seen[0] is None and seen[1] != before[1]):
-                self._seen[name] = seen
+            if before is None or shown.told(name) != before.told(name):
                 with own_look():
-                    changed += self._show(name, *seen)
+                    changed += self._show(name, *shown.told(name))
         self._eigenvalues.mark(shown.lr)
         if self._strip.mark(shown.batch):
             changed.append(self.noise)
@@ -119,10 +101,9 @@ class CurvatureFigure:
 
     def layer_at(self, axes: Axes | None, x: float | None) -> int | None:
         """Return the index of the layer under the mouse, or None."""
-        signal = self._seen["signal_to_noise"][0] if "signal_to_noise" in self._seen else None
-        if axes is not self.signal or x is None or signal is None or not len(signal.values):
+        if axes is None or x is None or not self._layers or axes is not self.signal:
             return None
-        return int(min(max(round(x), 1), len(signal.values))) - 1
+        return int(min(max(round(x), 1), self._layers)) - 1
 
     def _show(self, name: str, part, missing: str) -> list[Axes]:
         if name == "eigenvalues":
@@ -143,7 +124,8 @@ class CurvatureFigure:
         for line in self._signal_lines.values():
             line.remove()
         self._signal_lines = {}
-        measured = signal is not None and len(signal.values) > 0
+        self._layers = 0 if signal is None else len(signal.values)
+        measured = self._layers > 0
         self._notices[axes].say("" if measured else missing)
         self._titles[axes].set_text(_SIGNAL)
         self._key.show([("╌ chance alone", style.muted)] if measured else [])

@@ -1,6 +1,7 @@
 """The picture of a network's gradient flow: a quantity over the layers, what ails them, one layer from near.
 
-`FlowFigure.build` makes the artists, `update` changes them. Plain arrays go in; nothing is computed here but pixels.
+`FlowFigure.update` brings it to a `Profile`, plain arrays, and answers what must be drawn again. Nothing is computed
+here but pixels.
 """
 
 from __future__ import annotations
@@ -20,8 +21,9 @@ from gradwidgets.figures.base.moving import MovingLine, moving_line
 from gradwidgets.figures.base.notebook_figure import Picture
 from gradwidgets.figures.base.panel_text import title
 from gradwidgets.figures.base.redraw import Redraw
+from gradwidgets.figures.base.scene_figure import SceneFigure
 from gradwidgets.figures.base.side_plot import NOW, PINNED, PINNED_MARKS, Detail, SidePlot
-from gradwidgets.figures.base.style import LIGHT, Style, own_look
+from gradwidgets.figures.base.style import STYLES, Style, own_look
 
 THEORY, SICK = "#7d8894", "#d7301f"
 _LAYER = "layer, in order of execution"
@@ -48,6 +50,8 @@ class Profile:
         verdict: In a few words, or "".
         name: What the key calls `values`.
         names: Of the layers, to stand along the axis; () for their numbers.
+        settled: Whether the logarithmic axis takes the decades that fit best; while a hand moves it seldom shrinks.
+        theme: A key of `STYLES`.
     """
 
     quantity: str
@@ -62,16 +66,19 @@ class Profile:
     verdict: str = ""
     name: str = "now"
     names: tuple[str, ...] = ()
+    settled: bool = True
+    theme: str = "light"
+
+    @property
+    def frame(self) -> object:
+        """What the axes depend on, besides the picture's size."""
+        return self.theme
 
 
-class FlowFigure:
+class FlowFigure(SceneFigure[Profile]):
     """A profile and two plots at its side.
 
-    Args:
-        figure: What they are drawn on.
-
     Attributes:
-        figure: The same.
         profile: Axes of the quantity over the layers.
         above: The upper plot at the side.
         below: The lower one.
@@ -79,29 +86,26 @@ class FlowFigure:
     """
 
     def __init__(self, figure: Picture) -> None:
-        self.figure = figure
+        super().__init__(figure)
         self.lines: dict[str, MovingLine] = {}
-        self._decades = Decades(-2, 0)
         self._layers = 0
-        self._along: object = None  # what stands along the layers' axis
 
-    def build(self, style: Style = LIGHT) -> None:
-        """Make all artists anew, for the figure's present size."""
-        with own_look():
-            figure = self.figure
-            width, height = figure.blank(style.face)
-            layout = self._layout = flow_layout(width, height)
-            self._style, self._layers, self._along, self._decades = style, 0, None, Decades(-2, 0)
-            self.profile = plot_axes(figure, layout.maps[0], style, layout)
-            self.profile.grid(color=style.faint, linewidth=0.6)
-            self.profile.set_axisbelow(True)
-            label_axes(self.profile, style, layout, x=_LAYER)
-            self.above = SidePlot(figure, layout.data, style, layout)
-            self.below = SidePlot(figure, layout.losses, style, layout)
-            self._title = title(self.profile, style, layout, moving=True)
-            self._make_lines(style, layout.scale)
-            self._key: list = []
-            self._explained: tuple = ()
+    def _build(self, scene: Profile) -> None:
+        style, figure = STYLES[scene.theme], self.figure
+        width, height = figure.blank(style.face)
+        layout = self._layout = flow_layout(width, height)
+        self._style, self._layers, self._decades = style, 0, Decades(-2, 0)
+        self._along: object = None  # what stands along the layers' axis
+        self.profile = plot_axes(figure, layout.maps[0], style, layout)
+        self.profile.grid(color=style.faint, linewidth=0.6)
+        self.profile.set_axisbelow(True)
+        label_axes(self.profile, style, layout, x=_LAYER)
+        self.above = SidePlot(figure, layout.data, style, layout)
+        self.below = SidePlot(figure, layout.losses, style, layout)
+        self._title = title(self.profile, style, layout, moving=True)
+        self._make_lines(style, layout.scale)
+        self._key: list = []
+        self._explained: tuple = ()
 
     def _make_lines(self, style: Style, scale: float) -> None:
         blue = style.shown(NOW)
@@ -182,16 +186,7 @@ class FlowFigure:
             width = label.get_window_extent(figure.canvas.get_renderer()).width / figure.bbox.width
             at += reach + 3.2 * layout.key_gap + width
 
-    def update(self, shown: Profile, *, settle: bool = True) -> Redraw:
-        """Change the picture.
-
-        Args:
-            shown: What to show.
-            settle: Whether the logarithmic axis takes the decades that fit best; while a hand moves it seldom shrinks.
-
-        Returns:
-            What must be drawn again; what else changed moves over the background.
-        """
+    def _change(self, shown: Profile, before: Profile | None) -> Redraw:
         with own_look():
             told = self._told_of(shown)
             if set(told) < set(self._explained) and set(self._explained) - set(told) <= _COMES_AND_GOES:
@@ -199,7 +194,7 @@ class FlowFigure:
             whole = told != self._explained
             if whole:
                 self._explain(told)
-            changed = self._fit(shown, settle)
+            changed = self._fit(shown)
             heights, positions = self._decades.height(shown.values), np.arange(1, len(shown.values) + 1)
             low, high = self._decades.limits
             measured = self.lines["measured"]
@@ -234,12 +229,12 @@ class FlowFigure:
         marks.append(("not finite", bool(shown.broken.any())))
         return (shown.name, *list(shown.pinned)[: len(PINNED)], *(name for name, seen in marks if seen))
 
-    def _fit(self, shown: Profile, settle: bool) -> list[Axes]:
+    def _fit(self, shown: Profile) -> list[Axes]:
         changed = []
         everything = [shown.values, *([] if shown.theory is None else [shown.theory]), *shown.pinned.values()]
         decades = Decades.of(np.concatenate(everything))
         # While a hand moves the axis grows at once, and shrinks only where half of it would be empty.
-        if not settle and 2 * (decades.high - decades.low) > self._decades.high - self._decades.low:
+        if not shown.settled and 2 * (decades.high - decades.low) > self._decades.high - self._decades.low:
             decades = Decades(min(decades.low, self._decades.low), max(decades.high, self._decades.high))
         if decades != self._decades or self._along is None:
             self._decades = decades

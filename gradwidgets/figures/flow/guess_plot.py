@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -12,17 +13,38 @@ from gradwidgets.figures.base.layout import Layout, flow_layout
 from gradwidgets.figures.base.marks import EDGE, GUESS, label_axes, plot_axes
 from gradwidgets.figures.base.moving import moving_line
 from gradwidgets.figures.base.notebook_figure import Picture
-from gradwidgets.figures.base.style import Style, own_look
+from gradwidgets.figures.base.redraw import Redraw
+from gradwidgets.figures.base.scene_figure import SceneFigure
+from gradwidgets.figures.base.style import STYLES
 
 LOWEST, HIGHEST = -40, 20  # decades, relative to the last layer
 _TICKS = {-40: "1e−40", -30: "1e−30", -20: "1e−20", -10: "1e−10", 0: "1", 10: "1e10", 20: "1e20"}
 
 
-class GuessPlot:
-    """A line through what is guessed at the first layer and at the middle one, and the last layer's 1.
+@dataclass(frozen=True)
+class GuessedProfile:
+    """A guess, as far as it has come.
 
-    Args:
-        figure: What it is drawn on.
+    Attributes:
+        quantity: What is guessed.
+        layers: How many layers there are.
+        decades: At the first layer and at the middle one, relative to the last; None where nothing is guessed.
+        theme: A key of `STYLES`.
+    """
+
+    quantity: str
+    layers: int
+    decades: tuple[float | None, float | None] = (None, None)
+    theme: str = "light"
+
+    @property
+    def frame(self) -> object:
+        """What the axes depend on, besides the picture's size."""
+        return self.quantity, self.layers, self.theme
+
+
+class GuessPlot(SceneFigure[GuessedProfile]):
+    """A line through what is guessed at the first layer and at the middle one, and the last layer's 1.
 
     Attributes:
         axes: Its axes: layers, and decades relative to the last layer.
@@ -30,50 +52,39 @@ class GuessPlot:
     """
 
     def __init__(self, figure: Picture) -> None:
-        self.figure = figure
+        super().__init__(figure)
         self.axes: Axes | None = None
         self._layers = 0
 
-    def build(self, style: Style, quantity: str, layers: int) -> None:
-        """Make all artists anew.
+    def _build(self, scene: GuessedProfile) -> None:
+        style, layers = STYLES[scene.theme], scene.layers
+        width, height = self.figure.blank(style.face)
+        layout: Layout = flow_layout(width, height)
+        left, bottom, _, tall = layout.maps[0]
+        self.axes = plot_axes(self.figure, (left, bottom, 0.97 - left, tall), style, layout)
+        self.axes.set_xlim(0.4, max(layers, 2) + 0.6)
+        self.axes.set_ylim(LOWEST, HIGHEST)
+        self.axes.set_yticks(list(_TICKS), list(_TICKS.values()))
+        self.axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        self.axes.grid(color=style.faint, linewidth=0.6)
+        self.axes.set_axisbelow(True)
+        label_axes(self.axes, style, layout, x="layer, in order of execution")
+        self.axes.set_title(
+            f"{scene.quantity}, relative to the last layer: your guess",
+            loc="left", fontsize=layout.small, color=style.muted, parse_math=False,
+        )  # fmt: skip
+        scale = layout.scale
+        self.axes.axhline(0, color=style.muted, linewidth=0.8 * scale, linestyle=":")
+        self.line = moving_line(
+            self.axes, color=GUESS, linewidth=1.8 * scale, marker="*", markersize=15 * scale,
+            markeredgecolor=EDGE, markeredgewidth=0.8,
+        )  # fmt: skip
+        self._layers = layers
 
-        Args:
-            style: Colours.
-            quantity: What is guessed.
-            layers: How many layers there are.
-        """
-        with own_look():
-            width, height = self.figure.blank(style.face)
-            layout: Layout = flow_layout(width, height)
-            left, bottom, _, tall = layout.maps[0]
-            self.axes = plot_axes(self.figure, (left, bottom, 0.97 - left, tall), style, layout)
-            self.axes.set_xlim(0.4, max(layers, 2) + 0.6)
-            self.axes.set_ylim(LOWEST, HIGHEST)
-            self.axes.set_yticks(list(_TICKS), list(_TICKS.values()))
-            self.axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-            self.axes.grid(color=style.faint, linewidth=0.6)
-            self.axes.set_axisbelow(True)
-            label_axes(self.axes, style, layout, x="layer, in order of execution")
-            self.axes.set_title(
-                f"{quantity}, relative to the last layer: your guess",
-                loc="left", fontsize=layout.small, color=style.muted, parse_math=False,
-            )  # fmt: skip
-            scale = layout.scale
-            self.axes.axhline(0, color=style.muted, linewidth=0.8 * scale, linestyle=":")
-            self.line = moving_line(
-                self.axes, color=GUESS, linewidth=1.8 * scale, marker="*", markersize=15 * scale,
-                markeredgecolor=EDGE, markeredgewidth=0.8,
-            )  # fmt: skip
-            self._layers = layers
-
-    def show(self, decades: Sequence[float | None]) -> None:
-        """Move the line.
-
-        Args:
-            decades: At the first layer and at the middle one; None where nothing is guessed.
-        """
-        points = [(x, y) for x, y in zip(self._places(), (*decades, 0.0), strict=True) if y is not None]
+    def _change(self, scene: GuessedProfile, before: GuessedProfile | None) -> Redraw:
+        points = [(x, y) for x, y in zip(self._places(), (*scene.decades, 0.0), strict=True) if y is not None]
         self.line.set_data(*(np.array(points).T if len(points) > 1 else ([], [])))
+        return Redraw()
 
     def _places(self) -> tuple[float, float, float]:
         return 1.0, (1 + self._layers) / 2, float(self._layers)

@@ -1,8 +1,9 @@
 """The picture of a training run while it goes on: the layers over the steps, the newest profile, the loss.
 
-`LiveFigure.build` makes the artists, `update` changes them. Plain arrays go in; nothing is computed here but pixels.
+`LiveFigure.update` brings it to a `Training`, plain arrays, and answers what must be drawn again. Nothing is computed
+here but pixels.
 What changes with every sample moves over the background, whose axes grow by round steps only. Taking on our own look
-takes as long as all else in `update`, so only what makes artists does, and that is seldom.
+takes as long as all else that changes, so only what makes artists does, and that is seldom.
 """
 
 from __future__ import annotations
@@ -18,10 +19,10 @@ from gradwidgets.figures.base.depth_colors import depth_key
 from gradwidgets.figures.base.layout import Box, live_layout
 from gradwidgets.figures.base.marks import label_axes, plot_axes
 from gradwidgets.figures.base.moving import MovingLine
-from gradwidgets.figures.base.notebook_figure import Picture
 from gradwidgets.figures.base.panel_text import Key, Notice, fit, footnote, title, wrapped
 from gradwidgets.figures.base.redraw import Redraw
-from gradwidgets.figures.base.style import LIGHT, Style, own_look
+from gradwidgets.figures.base.scene_figure import SceneFigure
+from gradwidgets.figures.base.style import STYLES, Style, own_look
 from gradwidgets.figures.live.element_sizes import ElementSizes
 from gradwidgets.figures.live.live_lines import BESIDE, DEAD, FIRST, MEASURED, RATIO, LiveLines
 from gradwidgets.figures.live.live_twin import Twin
@@ -34,14 +35,10 @@ _NO_LOSS = "the loss is not known"
 _ZERO, _BROKEN, _PART = "▼ zero", "✖ not finite", "┆ they part"
 
 
-class LiveFigure:
+class LiveFigure(SceneFigure[Training]):
     """Artists of a training run.
 
-    Args:
-        figure: What to draw on; other views may draw on it at other times.
-
     Attributes:
-        figure: The same.
         norms: Axes of the layers' values over the steps.
         profile: Axes of the newest values over the layers.
         health: Axes of the share of dead units, below; visible once there are any.
@@ -49,45 +46,40 @@ class LiveFigure:
         near: Axes of one layer's histogram.
     """
 
-    def __init__(self, figure: Picture) -> None:
-        self.figure = figure
-
     @property
     def lines(self) -> dict[str, MovingLine]:
         """Name → what moves."""
         return self._drawn.lines
 
-    def build(self, style: Style = LIGHT) -> None:
-        """Make all artists anew, for the figure's present size."""
-        with own_look():
-            figure = self.figure
-            width, height = figure.blank(style.face)
-            layout = self._layout = live_layout(width, height)
-            self._style = style
-            self.norms = plot_axes(figure, layout.maps[0], style, layout)
-            self.profile = plot_axes(figure, layout.maps[1], style, layout)
-            self.health = plot_axes(figure, _lower_part(layout.maps[1]), style, layout)
-            self.loss = plot_axes(figure, layout.data, style, layout)
-            self.near = plot_axes(figure, layout.losses, style, layout)
-            self._plots = self.norms, self.profile, self.loss, self.near
-            for axes in (*self._plots, self.health):
-                axes.grid(color=style.faint, linewidth=0.6)
-                axes.set_axisbelow(True)
-            label_axes(self.norms, style, layout, x="step")
-            label_axes(self.loss, style, layout, x="step")
-            self.health.set_ylim(-0.06, 1.06)
-            self.health.set_yticks([0, 1], ["0", "100 %"])
-            self._make_texts(style)
-            self._grown = GrowingDecades(self.norms), GrowingDecades(self.profile), GrowingLosses(self.loss)
-            self._steps = GrowingSteps(self.norms), GrowingSteps(self.loss)
-            self._drawn = LiveLines(self.norms, self.profile, self.health, self.loss, self.near, style, layout)
-            self._twin = Twin((self.norms, self.profile, self.loss), self._grown, self._drawn)
-            self._run: tuple | None = None
-            self._newest = 0
-            self._quantity = ""
-            self._waiting, self._with_health = None, True
-            self._show_health(False)
-            self._wait("")
+    def _build(self, scene: Training) -> None:
+        style, figure = STYLES[scene.theme], self.figure
+        width, height = figure.blank(style.face)
+        layout = self._layout = live_layout(width, height)
+        self._style = style
+        self.norms = plot_axes(figure, layout.maps[0], style, layout)
+        self.profile = plot_axes(figure, layout.maps[1], style, layout)
+        self.health = plot_axes(figure, _lower_part(layout.maps[1]), style, layout)
+        self.loss = plot_axes(figure, layout.data, style, layout)
+        self.near = plot_axes(figure, layout.losses, style, layout)
+        self._plots = self.norms, self.profile, self.loss, self.near
+        for axes in (*self._plots, self.health):
+            axes.grid(color=style.faint, linewidth=0.6)
+            axes.set_axisbelow(True)
+        label_axes(self.norms, style, layout, x="step")
+        label_axes(self.loss, style, layout, x="step")
+        self.health.set_ylim(-0.06, 1.06)
+        self.health.set_yticks([0, 1], ["0", "100 %"])
+        self._make_texts(style)
+        self._grown = GrowingDecades(self.norms), GrowingDecades(self.profile), GrowingLosses(self.loss)
+        self._steps = GrowingSteps(self.norms), GrowingSteps(self.loss)
+        self._drawn = LiveLines(self.norms, self.profile, self.health, self.loss, self.near, style, layout)
+        self._twin = Twin((self.norms, self.profile, self.loss), self._grown, self._drawn)
+        self._run: tuple | None = None
+        self._newest = 0
+        self._quantity = ""
+        self._waiting, self._with_health = None, True
+        self._show_health(False)
+        self._wait("")
 
     def _make_texts(self, style: Style) -> None:
         layout, figure = self._layout, self.figure
@@ -104,15 +96,7 @@ class LiveFigure:
             0.5, 0.5, "", ha="center", va="center", parse_math=False, fontsize=layout.title * 1.15, color=style.muted
         )
 
-    def update(self, shown: Training) -> Redraw:
-        """Change the picture.
-
-        Args:
-            shown: What to show.
-
-        Returns:
-            What must be drawn again; what else changed moves over the background.
-        """
+    def _change(self, shown: Training, before: Training | None) -> Redraw:
         samples = len(shown.steps)
         whole = self._wait("" if samples else shown.waiting or " ")
         if not samples:

@@ -74,6 +74,7 @@ class Training:
         beside: Another run; None for none.
         brief: What `values` are in few letters, behind the name of the layer looked at; "" for `quantity`.
         no_detail: Why a layer cannot be looked at from near; "" where it can.
+        theme: A key of `STYLES`.
     """
 
     quantity: str
@@ -93,6 +94,12 @@ class Training:
     beside: Beside | None = None
     no_detail: str = ""
     brief: str = ""
+    theme: str = "light"
+
+    @property
+    def frame(self) -> object:
+        """What the axes depend on, besides the picture's size."""
+        return self.theme
 
     @property
     def title(self) -> str:

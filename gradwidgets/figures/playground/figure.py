@@ -16,8 +16,9 @@ from gradwidgets.figures.axes.loss_axis import LossAxis
 from gradwidgets.figures.base.layout import playground_layout
 from gradwidgets.figures.base.marks import Key
 from gradwidgets.figures.base.notebook_figure import Picture
-from gradwidgets.figures.base.redraw import EVERYTHING, Redraw
-from gradwidgets.figures.base.style import LIGHT, STYLES, own_look
+from gradwidgets.figures.base.redraw import Redraw
+from gradwidgets.figures.base.scene_figure import SceneFigure
+from gradwidgets.figures.base.style import LIGHT, STYLES
 from gradwidgets.figures.playground.loss_map import LossMap
 from gradwidgets.figures.playground.plots import DataPlot, LossCurves
 
@@ -101,7 +102,7 @@ class Scene:
         return self.maps.of, self.maps.names, self.theme, self.arrows
 
 
-class PlaygroundFigure:
+class PlaygroundFigure(SceneFigure[Scene]):
     """Artists of the playground.
 
     Attributes:
@@ -112,55 +113,31 @@ class PlaygroundFigure:
     """
 
     def __init__(self, width: int = 600, height: int = 470, magnified: float = 1.0) -> None:
-        self.figure = Picture.of(width, height, magnified)
+        super().__init__(Picture.of(width, height, magnified))
         self.maps: dict[str, LossMap] = {}
-        self._shown: tuple[Scene, tuple] | None = None  # and the size that it was built for
 
-    def invalidate(self) -> None:
-        """Build everything anew the next time."""
-        self._shown = None
+    def _build(self, scene: Scene) -> None:
+        maps, style, figure = scene.maps, STYLES[scene.theme], self.figure
+        width, height = figure.blank(style.face)
+        layout = playground_layout(len(maps.names), width, height, maps.data is not None)
+        self._arrows = scene.arrows
+        self._key = Key(figure, style, layout, minima=any(len(known) for known in maps.minima.values()))
+        parameters = (maps.x_name, maps.y_name)
+        self.maps = {
+            name: LossMap(figure, name, position, maps.x, maps.y, parameters, style, layout)
+            for position, name in enumerate(maps.names)
+        }
+        self.curves = LossCurves(figure, maps.names, scene.steps, style, layout)
+        self.data = None if maps.data is None else DataPlot(figure, maps.names, maps.data, style, layout)
 
-    def update(self, scene: Scene) -> Redraw:
-        """Bring the picture to a scene.
-
-        Args:
-            scene: What to show.
-
-        Returns:
-            What must be drawn again under the paths, the marks and the curves, which move.
-        """
-        before, self._shown = self._shown, None  # until it is drawn
-        size = (*self.figure.get_size_inches(), self.figure.magnified)
-        if before is None or (before[0].frame, before[1]) != (scene.frame, size):
-            redraw = self._build(scene)
-        else:
-            redraw = self._show_maps(scene.maps)
-            if scene.steps != before[0].steps:
-                self.curves.set_steps(scene.steps)
-                redraw |= Redraw(with_labels=(self.curves.axes,))
+    def _change(self, scene: Scene, before: Scene | None) -> Redraw:
+        redraw = self._show_maps(scene.maps)
+        if before is not None and scene.steps != before.steps:
+            self.curves.set_steps(scene.steps)
+            redraw |= Redraw(with_labels=(self.curves.axes,))
         redraw |= self._explain(scene.runs)
         self._move(scene)
-        self._shown = scene, size
         return redraw
-
-    def _build(self, scene: Scene) -> Redraw:
-        """Make all artists anew, for the figure's present size."""
-        maps, style = scene.maps, STYLES[scene.theme]
-        with own_look():
-            figure = self.figure
-            width, height = figure.blank(style.face)
-            layout = playground_layout(len(maps.names), width, height, maps.data is not None)
-            self._arrows = scene.arrows
-            self._key = Key(figure, style, layout, minima=any(len(known) for known in maps.minima.values()))
-            parameters = (maps.x_name, maps.y_name)
-            self.maps = {
-                name: LossMap(figure, name, position, maps.x, maps.y, parameters, style, layout)
-                for position, name in enumerate(maps.names)
-            }
-            self.curves = LossCurves(figure, maps.names, scene.steps, style, layout)
-            self.data = None if maps.data is None else DataPlot(figure, maps.names, maps.data, style, layout)
-            self._show_maps(maps)
-        return EVERYTHING
 
     def _show_maps(self, maps: Maps) -> Redraw:
         """Change the surfaces, minima and arrows under the paths; names, axes and data stay."""

@@ -17,8 +17,9 @@ from gradwidgets.figures.axes.color_bar import ColorBar
 from gradwidgets.figures.base.layout import Layout, surface_layout
 from gradwidgets.figures.base.marks import EDGE
 from gradwidgets.figures.base.notebook_figure import Picture
-from gradwidgets.figures.base.redraw import EVERYTHING, Redraw
-from gradwidgets.figures.base.style import STYLES, Style, loss_line, own_look
+from gradwidgets.figures.base.redraw import Redraw
+from gradwidgets.figures.base.scene_figure import SceneFigure
+from gradwidgets.figures.base.style import STYLES, loss_line, own_look
 from gradwidgets.figures.surface.cut_plot import Cut, CutPlot
 from gradwidgets.figures.surface.surface_map import CRITICAL, POINT, Aside, AsideMap, Surface, SurfaceMap
 from gradwidgets.figures.surface.surface_scale import SurfaceScale
@@ -86,7 +87,7 @@ class Scene:
         return same and (self.scale, self.arrows) == (other.scale, other.arrows)
 
 
-class SurfaceFigure:
+class SurfaceFigure(SceneFigure[Scene]):
     """Artists of the explorer.
 
     Attributes:
@@ -97,67 +98,43 @@ class SurfaceFigure:
     """
 
     def __init__(self, width: int = 600, height: int = 470, magnified: float = 1.0) -> None:
-        self.figure = Picture.of(width, height, magnified)
+        super().__init__(Picture.of(width, height, magnified))
         self.maps: list[SurfaceMap] = []
         self.aside: AsideMap | None = None
         self.plots: list[CutPlot] = []
-        self._shown: tuple[Scene, tuple] | None = None  # and the size that it was built for
         self._scale: SurfaceScale | None = None
 
-    def invalidate(self) -> None:
-        """Build everything anew the next time: something else has used the figure."""
-        self._shown = None
-
-    def update(self, scene: Scene) -> Redraw:
-        """Bring the picture to a scene.
-
-        Args:
-            scene: What to show.
-
-        Returns:
-            What must be drawn again under the point, the cuts and the descents, which move.
-        """
-        before, self._shown = self._shown, None  # until it is drawn
-        size = (*self.figure.get_size_inches(), self.figure.magnified)
-        redraw = Redraw()
-        if before is None or (before[0].frame, before[1]) != (scene.frame, size):
-            before, self._scale = None, None
-            redraw = self._build(scene.ground, STYLES[scene.theme])
-        if self.maps and (before is None or not scene.same_ground(before[0])):
-            redraw |= self._show(scene)
-        redraw |= self._move(scene)
-        self._shown = scene, size
-        return redraw
-
-    def _build(self, ground: Ground, style: Style) -> Redraw:
-        """Make all artists anew, for the figure's present size."""
+    def _build(self, scene: Scene) -> None:
+        ground, style, figure = scene.ground, STYLES[scene.theme], self.figure
         names, sides, losses = ground.names, ground.sides, ground.losses
-        with own_look():
-            figure = self.figure
-            width, height = figure.blank(style.face)
-            flat = len(names) == 1
-            layout, bars = surface_layout(1 if flat else len(losses), width, height, aside=ground.beside)
-            self._style, self._layout, self._losses, self._key = style, layout, tuple(losses), []
-            self._told: tuple | None = None
-            self.maps, self.aside, self._bars = [], None, []
-            if flat:
-                whole = CutPlot(figure, layout.maps[0], names[0], "loss", losses, style, layout)
-                slope = CutPlot(figure, _both(layout), names[0], "gradient", losses, style, layout)
-                self.plots = [whole, slope]
-                return EVERYTHING
-            view = sides[0], sides[1], (names[0], names[1]), style, layout
-            self.maps = [SurfaceMap(figure, k, *view) for k in range(len(losses))]
-            self._bars.append(ColorBar(figure, bars[0], style.bands, style, layout))
-            if ground.beside:
-                ways = [loss_line(name, k, style)[0] for k, name in enumerate(losses)]
-                self.aside = AsideMap(figure, len(losses), *view, ways if len(losses) > 1 else (POINT,))
-                self._bars.append(ColorBar(figure, bars[1], style.aside, style, layout))
-            boxes = layout.data, layout.losses
-            self.plots = [
-                CutPlot(figure, box, name, "loss", losses, style, layout)
-                for box, name in zip(boxes, names, strict=True)
-            ]
-        return EVERYTHING
+        width, height = figure.blank(style.face)
+        flat = len(names) == 1
+        layout, bars = surface_layout(1 if flat else len(losses), width, height, aside=ground.beside)
+        self._style, self._layout, self._losses, self._key = style, layout, tuple(losses), []
+        self._told: tuple | None = None
+        self.maps, self.aside, self._bars, self._scale = [], None, [], None
+        if flat:
+            whole = CutPlot(figure, layout.maps[0], names[0], "loss", losses, style, layout)
+            slope = CutPlot(figure, _both(layout), names[0], "gradient", losses, style, layout)
+            self.plots = [whole, slope]
+            return
+        view = sides[0], sides[1], (names[0], names[1]), style, layout
+        self.maps = [SurfaceMap(figure, k, *view) for k in range(len(losses))]
+        self._bars.append(ColorBar(figure, bars[0], style.bands, style, layout))
+        if ground.beside:
+            ways = [loss_line(name, k, style)[0] for k, name in enumerate(losses)]
+            self.aside = AsideMap(figure, len(losses), *view, ways if len(losses) > 1 else (POINT,))
+            self._bars.append(ColorBar(figure, bars[1], style.aside, style, layout))
+        boxes = layout.data, layout.losses
+        self.plots = [
+            CutPlot(figure, box, name, "loss", losses, style, layout) for box, name in zip(boxes, names, strict=True)
+        ]
+
+    def _change(self, scene: Scene, before: Scene | None) -> Redraw:
+        redraw = Redraw()
+        if self.maps and (before is None or not scene.same_ground(before)):
+            redraw |= self._show(scene)
+        return redraw | self._move(scene)
 
     def _show(self, scene: Scene) -> Redraw:
         """Change the surfaces under the point."""

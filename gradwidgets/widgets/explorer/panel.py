@@ -21,7 +21,7 @@ from gradwidgets.widgets.explorer.chosen import BOTH, moved_window, other_axes, 
 from gradwidgets.widgets.explorer.code import code
 from gradwidgets.widgets.explorer.controls import constant_stops, make_controls
 from gradwidgets.widgets.explorer.problem import NONE, YOURS, LossProblem, LossProblems, LossResult, LossSettings
-from gradwidgets.widgets.explorer.scene import State, View, cover, place_in, scene_of, standing_in, words_of
+from gradwidgets.widgets.explorer.scene import State, ViewSettings, cover, place_in, scene_of, standing_in, words_of
 from gradwidgets.widgets.kernel.as_usual import as_usual
 from gradwidgets.widgets.panel.kept import Kept
 from gradwidgets.widgets.panel.making import whole_or_nothing
@@ -274,11 +274,11 @@ class SurfaceExplorer(Panel):
         """The operating point."""
         return place_in(self._view(), result)
 
-    def _view(self) -> View:
+    def _view(self) -> ViewSettings:
         size = self._picture_size()
         optimizer = SGD(self.lr, self.momentum) if self.descent else None
         seen = self._style_name(), size, self._magnified(*size), self._covered
-        return View(self.point, optimizer, self.scale, self.arrows, *seen)
+        return ViewSettings(self.point, optimizer, self.scale, self.arrows, *seen)
 
     def _state(self) -> State:
         """All that decides what is seen now."""

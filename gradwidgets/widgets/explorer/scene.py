@@ -22,7 +22,7 @@ from gradwidgets.widgets.panel.kept import Kept
 
 
 @dataclass(frozen=True)
-class View:
+class ViewSettings:
     """How a result is looked at.
 
     Attributes:
@@ -58,7 +58,7 @@ class State:
 
     problem: LossProblem
     settings: LossSettings
-    view: View = field(default_factory=View)
+    view: ViewSettings = field(default_factory=ViewSettings)
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,7 +89,7 @@ class Words:
     table: str
 
 
-def place_in(view: View, result: LossResult) -> tuple[float, ...]:
+def place_in(view: ViewSettings, result: LossResult) -> tuple[float, ...]:
     """The operating point."""
     spans = [(low, high) for _, low, high in result.settings.axes]
     if view.point is not None and len(view.point) == len(spans):
@@ -97,7 +97,7 @@ def place_in(view: View, result: LossResult) -> tuple[float, ...]:
     return tuple(float(f"{low + 0.7 * (high - low):.10g}") for low, high in spans)
 
 
-def standing_in(view: View, result: LossResult, kept: Kept) -> Standing:
+def standing_in(view: ViewSettings, result: LossResult, kept: Kept) -> Standing:
     """Compute what the losses are like at the operating point.
 
     Args:
@@ -116,7 +116,7 @@ def standing_in(view: View, result: LossResult, kept: Kept) -> Standing:
     return Standing(place, here, kept.get("descents", (result, place, optimizer), descents))
 
 
-def scene_of(view: View, result: LossResult, standing: Standing, kept: Kept) -> Scene:
+def scene_of(view: ViewSettings, result: LossResult, standing: Standing, kept: Kept) -> Scene:
     """What the picture is of a result.
 
     Args:
@@ -155,7 +155,7 @@ def words_of(verdict: LossResult | None, result: LossResult, standing: Standing)
     return Words(words.summary(verdict, points), words.verdict(verdict, points, waiting=not result.exact))
 
 
-def cover(figure: SurfaceFigure, view: View, result: LossResult) -> None:
+def cover(figure: SurfaceFigure, view: ViewSettings, result: LossResult) -> None:
     """Draw what stands in the picture's place until it is guessed."""
     title = " and ".join(result.settings.losses)
     draw_cover(figure.figure, STYLES[view.theme], title, result.settings.axes, place_in(view, result))

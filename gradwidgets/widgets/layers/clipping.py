@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from torch import Tensor
@@ -11,13 +12,13 @@ from torch import Tensor
 from gradwidgets.core.layers import CLIPPERS, Clipped, clip_gradients, measuring_batch_norms, parameter_gradients
 from gradwidgets.core.results.slices import Slices, part_of
 from gradwidgets.core.results.wording import number, percent
-from gradwidgets.figures.base.redraw import Redraw
 from gradwidgets.figures.base.side_plot import Curve, Detail
 from gradwidgets.figures.flow.figure import FlowFigure, Profile
 from gradwidgets.widgets.layers import words
 from gradwidgets.widgets.layers.picture import names_of, shown_layers, sizes_detail
-from gradwidgets.widgets.layers.problem import FlowResult
-from gradwidgets.widgets.layers.view import View, ViewResult
+from gradwidgets.widgets.layers.problem import FlowProblem, FlowResult
+from gradwidgets.widgets.layers.view import View, ViewResult, ViewSettings, Words
+from gradwidgets.widgets.panel.kept import Kept
 
 _PARTS = 8  # mini-batches whose norms stand for the history of a training
 _TICKS = {0.0: "norm", 1.0: "value", 2.0: "percent.", 3.0: "auto"}
@@ -56,17 +57,12 @@ class ClippingView(View):
     about = "one step's gradients under every clipper, before and after"
     names = ("clipper", "max_norm", "clip_value", "percentile", "history_percentile", "spike")
 
-    def __init__(self, panel) -> None:
-        super().__init__(panel)
-        self._known: dict[str, tuple[tuple, Clipped]] = {}
+    figure_type = FlowFigure
 
-    def make_figure(self, figure) -> FlowFigure:
-        """Make the artists' owner."""
-        return FlowFigure(figure)
-
-    def work(self, flow: FlowResult, more: object) -> Slices[StepGradients]:
+    @staticmethod
+    def compute(problem: FlowProblem, flow: FlowResult, more: object) -> Slices[StepGradients]:
         """Take the gradients of one step, and the norms of mini-batches."""
-        model, inputs, targets, loss_fn = self.panel.problem.network(flow.settings)
+        model, inputs, targets, loss_fn = problem.network(flow.settings)
         named = parameter_gradients(model, inputs, targets, loss_fn)
         yield 0.1
         rows = shown_layers(flow.flow)
@@ -76,78 +72,52 @@ class ClippingView(View):
         history = yield from part_of(work, 0.1, 0.9)
         return StepGradients(np.array(layers, int), len(rows), list(named.values()), history.tolist())
 
-    def clipped(self, seen: ViewResult) -> dict[str, Clipped]:
+    @staticmethod
+    def derive(problem: FlowProblem, seen: ViewResult, how: ViewSettings, kept: Kept) -> dict[str, Clipped]:
         """What each clipper makes of the step, at the present thresholds."""
-        panel, step = self.panel, seen.part
-        spiked = None
-        for name, (option, setting) in THRESHOLDS.items():
-            key = (seen.part, getattr(panel, setting), panel.spike)
-            if name in self._known and self._known[name][0] == key:
-                continue
-            if spiked is None:
-                spiked = [None if g is None else g * panel.spike for g in step.gradients]
-            options: dict[str, object] = {option: getattr(panel, setting)}
+        step = seen.part
+        spiked: list[Tensor | None] = []
+
+        def clipped(name: str) -> Clipped:
+            if not spiked:
+                spiked.extend(None if g is None else g * how.spike for g in step.gradients)
+            options: dict[str, object] = {THRESHOLDS[name][0]: how.thresholds[name]}
             if CLIPPERS[name].needs_history:
                 options["history"] = step.history
-            self._known[name] = key, clip_gradients(spiked, name, **options)
-        return {name: self._known[name][1] for name in THRESHOLDS}
+            return clip_gradients(spiked, name, **options)
 
-    def draw(self, seen: ViewResult, settle: bool) -> Redraw:
-        """Draw norms, cosines and elements."""
-        step, clipped = seen.part, self.clipped(seen)
-        one = clipped["norm"]
-        before = _by_layer(step, one.norms_before)
-        after = {name: _by_layer(step, each.norms_after) for name, each in clipped.items()}
-        chosen = self.panel.clipper
-        elements = [_elements(step.gradients, self.panel.spike), _elements(clipped[chosen].gradients)]
-        profile = Profile(
+        key = step, how.spike
+        return {
+            name: kept.get(f"clipped by {name}", (*key, how.thresholds[name]), partial(clipped, name))
+            for name in THRESHOLDS
+        }
+
+    @staticmethod
+    def scene(seen: ViewResult, derived: dict[str, Clipped], how: ViewSettings) -> Profile:
+        """Norms, cosines and elements."""
+        step, clipped = seen.part, derived
+        before = _by_layer(step, clipped["norm"].norms_before)
+        elements = [_elements(step.gradients, how.spike), _elements(clipped[how.clipper].gradients)]
+        return Profile(
             quantity="norm of each layer's gradient",
             values=before,
             broken=~np.isfinite(before),
-            pinned=after,
+            pinned={name: _by_layer(step, each.norms_after) for name, each in clipped.items()},
             above=_cosines(clipped),
             below=sizes_detail("log10 |g| before ― after ╌", *elements),
             name="before",
             names=names_of(seen.flow),
+            settled=how.settled,
+            theme=how.theme,
         )
-        return self.figure.update(profile, settle=settle)
 
-    def facts(self, seen: ViewResult) -> list[str]:
-        """Say what each clipper did."""
-        return [f"{name}: {_told(one)}" for name, one in self.clipped(seen).items()] + self._notes(seen)
-
-    def words(self, seen: ViewResult) -> str:
-        """Show what each clipper did as a table."""
-        head = "".join(
-            f"<th>{text}</th>" for text in ("clipper", "threshold", "norm", "cosine", "changed", "what it does")
-        )
-        rows = []
-        for name, one in self.clipped(seen).items():
-            cells = (
-                name,
-                number(one.threshold, 3),
-                f"{number(one.norm_before, 3)} → {number(one.norm_after, 3)}",
-                _cosine(one),
-                percent(one.share_changed),
-                CLIPPERS[name].about,
-            )
-            rows.append("<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in cells) + "</tr>")
-        table = f"<table><tr>{head}</tr>{''.join(rows)}</table>"
-        notes = "".join(f'<div class="note">{html.escape(note)}</div>' for note in self._notes(seen))
-        return words.whole(table + notes)
-
-    def _notes(self, seen: ViewResult) -> list[str]:
-        history = seen.part.history
-        if not history:
-            return ["The batch cannot be cut: autoclip knows no norm but this step's own."]
-        low, high = number(min(history), 3), number(max(history), 3)
-        notes = [
-            f"autoclip's history: the norms of {len(history)} mini-batches cut from this batch, {low} to {high}; small "
-            "batches are noisier, and so their norms are longer"
-        ]
-        if 0 < self.panel.percentile <= 1:
-            notes.append(f"percentile {self.panel.percentile:g} is meant in percent: nearly all is clipped")
-        return notes
+    @staticmethod
+    def words(seen: ViewResult, derived: dict[str, Clipped], how: ViewSettings) -> Words:
+        """What each clipper did."""
+        notes = _notes(seen.part, how.thresholds["percentile"])
+        said = "".join(f'<div class="note">{html.escape(note)}</div>' for note in notes)
+        lines = [f"{name}: {_told(one)}" for name, one in derived.items()]
+        return Words("\n".join([*lines, *notes]), words.whole(_table(derived) + said))
 
     def code(self) -> list[str]:
         """Clip by each."""
@@ -165,6 +135,37 @@ class ClippingView(View):
             "):",
             "    print(clipped.name, clipped.norm_before, clipped.norm_after, clipped.cosine)",
         ]
+
+
+def _table(clipped: dict[str, Clipped]) -> str:
+    """What each clipper did, as HTML, everything escaped."""
+    head = "".join(f"<th>{text}</th>" for text in ("clipper", "threshold", "norm", "cosine", "changed", "what it does"))
+    rows = []
+    for name, one in clipped.items():
+        cells = (
+            name,
+            number(one.threshold, 3),
+            f"{number(one.norm_before, 3)} → {number(one.norm_after, 3)}",
+            _cosine(one),
+            percent(one.share_changed),
+            CLIPPERS[name].about,
+        )
+        rows.append("<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in cells) + "</tr>")
+    return f"<table><tr>{head}</tr>{''.join(rows)}</table>"
+
+
+def _notes(step: StepGradients, percentile: float) -> list[str]:
+    history = step.history
+    if not history:
+        return ["The batch cannot be cut: autoclip knows no norm but this step's own."]
+    low, high = number(min(history), 3), number(max(history), 3)
+    notes = [
+        f"autoclip's history: the norms of {len(history)} mini-batches cut from this batch, {low} to {high}; small "
+        "batches are noisier, and so their norms are longer"
+    ]
+    if 0 < percentile <= 1:
+        notes.append(f"percentile {percentile:g} is meant in percent: nearly all is clipped")
+    return notes
 
 
 def _by_layer(step: StepGradients, norms: Tensor) -> np.ndarray:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import html
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 import ipywidgets as widgets
 import numpy as np
@@ -19,13 +20,13 @@ from gradwidgets.core.spectra import (
     measuring_noise_scale,
     measuring_spectrum,
 )
-from gradwidgets.figures.base.redraw import Redraw
 from gradwidgets.figures.curvature.curvature_parts import Correlation, Curvature, Eigenvalues, Noise, SignalToNoise
 from gradwidgets.figures.curvature.figure import CurvatureFigure
 from gradwidgets.widgets.controls import Looks
 from gradwidgets.widgets.layers import words
 from gradwidgets.widgets.layers.problem import FlowProblem, FlowResult, FlowSettings
-from gradwidgets.widgets.layers.view import View, ViewResult
+from gradwidgets.widgets.layers.view import View, ViewResult, ViewSettings, Words
+from gradwidgets.widgets.panel.kept import Kept
 
 Part = Spectrum | NoiseScale | GradientCovariance
 
@@ -61,25 +62,36 @@ _MISSING = {
     "signal_to_noise": "press Covariance",
     "correlation": "press Covariance",
 }
-# The figure's part → what it is measured as.
-_OF = {
-    "eigenvalues": "spectrum",
-    "noise": "noise scale",
-    "signal_to_noise": "covariance",
-    "correlation": "covariance",
-}
 
 
-def _eigenvalues(spectrum: Spectrum) -> Eigenvalues:
+def _eigenvalues(spectrum: Spectrum, _: int) -> Eigenvalues:
     parameters = None if spectrum.method == "exact" else spectrum.parameters
     values, density = spectrum.eigenvalues.numpy(), spectrum.density.numpy()
     return Eigenvalues(values, density, spectrum.largest, spectrum.rounding, parameters)
 
 
-def _signal(covariance: GradientCovariance) -> SignalToNoise:
+def _interval(noise: NoiseScale, _: int) -> Noise:
+    return Noise(noise.value, noise.low, noise.high)
+
+
+def _signal(covariance: GradientCovariance, _: int) -> SignalToNoise:
     names = [layer.name or "(model)" for layer in covariance.layers]
     values = np.array([layer.signal_to_noise for layer in covariance.layers])
     return SignalToNoise(names, values, 1 / math.sqrt(covariance.batches))
+
+
+def _correlation(covariance: GradientCovariance, chosen: int) -> Correlation:
+    layer = covariance.layers[chosen]
+    return Correlation(layer.name or "(model)", layer.correlation.numpy())
+
+
+# The figure's part → what it is measured as, and what makes it of that, for one of the layers.
+_DRAWN: dict[str, tuple[str, Callable]] = {
+    "eigenvalues": ("spectrum", _eigenvalues),
+    "noise": ("noise scale", _interval),
+    "signal_to_noise": ("covariance", _signal),
+    "correlation": ("covariance", _correlation),
+}
 
 
 class CurvatureView(View):
@@ -88,17 +100,13 @@ class CurvatureView(View):
     name = "curvature"
     about = "eigenvalues of the Hessian, the gradient's noise; each on demand"
     names = ("lr", "depth", "width", "batch", "seed")
+    figure_type = CurvatureFigure
 
     def __init__(self, panel) -> None:
         super().__init__(panel)
         self._asked: tuple[str, ...] = ()
         self._of: tuple[FlowSettings, tuple] | None = None  # whom it was asked of
         self._found: dict[str, Part] = {}
-        self._drawn: dict[str, tuple[object, object]] = {}
-
-    def make_figure(self, figure) -> CurvatureFigure:
-        """Make the artists' owner."""
-        return CurvatureFigure(figure)
 
     def extras(self, looks: Looks) -> list[widgets.Widget]:
         """Return a button a part, and one for all."""
@@ -128,7 +136,7 @@ class CurvatureView(View):
         """What was asked for and not found is not asked for any more."""
         self.ask_no_more()
         if self.panel.view == self.name and isinstance(self.panel.shown_part, dict):
-            self.panel.paint_view(settle=True)
+            self.panel.paint_view(settled=True)
 
     def ask_no_more(self) -> None:
         """Be content with what was found."""
@@ -147,76 +155,39 @@ class CurvatureView(View):
 
     def work(self, flow: FlowResult, more: object) -> Slices[dict[str, Part]]:
         """Measure what is asked for and not known yet."""
-        missing = [name for name in more if name not in self._found]
-        found = self._found
-        for k, name in enumerate(missing):
-            work = PARTS[name](self.panel.problem, flow.settings)
-            part = yield from part_of(work, k / len(missing), 1 / len(missing))
-            found[name] = part
-        return dict(found)
+        return measuring(self.panel.problem, flow.settings, more, self._found)
 
-    def draw(self, seen: ViewResult, settle: bool) -> Redraw:
-        """Draw what is known."""
-        return self.figure.update(self._curvature(seen))
+    @staticmethod
+    def compute(problem: FlowProblem, flow: FlowResult, more: object) -> Slices[dict[str, Part]]:
+        """Measure what is asked for."""
+        return measuring(problem, flow.settings, more, {})
 
-    def _curvature(self, seen: ViewResult) -> Curvature:
-        """What was measured, as the figure takes it; a part is made once, since the figure knows it by identity."""
-        lr = self.panel.lr or None
-        said = {name: "could not be told: see below" for name, part in _OF.items() if part in seen.part}
-        return Curvature(**self._parts(seen), lr=lr, batch=self._batch(seen), missing={**_MISSING, **said})
-
-    def _batch(self, seen: ViewResult) -> int | None:
-        noise = seen.part.get("noise scale")
-        return None if noise is None else noise.samples
-
-    def _parts(self, seen: ViewResult) -> dict[str, object]:
-        made = {
-            "eigenvalues": (seen.part.get("spectrum"), _eigenvalues),
-            "noise": (seen.part.get("noise scale"), lambda one: Noise(one.value, one.low, one.high)),
-            "signal_to_noise": (seen.part.get("covariance"), _signal),
-            "correlation": (seen.part.get("covariance"), self._correlation),
-        }
-        parts = {}
-        for name, (part, make) in made.items():
+    @staticmethod
+    def derive(problem: FlowProblem, seen: ViewResult, how: ViewSettings, kept: Kept) -> dict[str, object]:
+        """What was measured, as the figure takes it: a part that stays the same object is not drawn again."""
+        parts: dict[str, object] = {}
+        for name, (of, make) in _DRAWN.items():
+            part = seen.part.get(of)
             if part is None or (name != "noise" and part.reason):
                 continue
-            key = part, self._chosen(part) if name == "correlation" else None
-            if name not in self._drawn or self._drawn[name][0] != key:
-                self._drawn[name] = key, make(part)
-            parts[name] = self._drawn[name][1]
+            chosen = _chosen(part, how.selected) if name == "correlation" else 0
+            parts[name] = kept.get(name, (part, chosen), partial(make, part, chosen))
         return parts
 
-    def _correlation(self, covariance: GradientCovariance) -> Correlation:
-        layer = covariance.layers[self._chosen(covariance)]
-        return Correlation(layer.name or "(model)", layer.correlation.numpy())
+    @staticmethod
+    def scene(seen: ViewResult, derived: dict[str, object], how: ViewSettings) -> Curvature:
+        """What is known."""
+        said = {name: "could not be told: see below" for name, (of, _) in _DRAWN.items() if of in seen.part}
+        noise = seen.part.get("noise scale")
+        batch = None if noise is None else noise.samples
+        return Curvature(**derived, lr=how.lr or None, batch=batch, missing={**_MISSING, **said}, theme=how.theme)
 
-    def _chosen(self, covariance: GradientCovariance) -> int:
-        selected = self.panel.selected
-        return selected if selected is not None and selected < len(covariance.layers) else 0
-
-    def facts(self, seen: ViewResult) -> list[str]:
-        """Say what was measured."""
-        lines = []
-        spectrum: Spectrum | None = seen.part.get("spectrum")
-        if spectrum is not None:
-            lines.append(spectrum.sentence)
-            if not spectrum.reason and math.isfinite(spectrum.lr_limit):
-                holds = "below" if self.panel.lr < spectrum.lr_limit else "above"
-                edge = f"lr {number(self.panel.lr)} is {holds} 2/λmax = {number(spectrum.lr_limit)}"
-                lines.append(edge + (": gradient descent diverges along that direction" if holds == "above" else ""))
-            if math.isfinite(spectrum.condition):
-                lines.append(f"condition number of what is not flat: {number(spectrum.condition, 3)}")
-            lines += [spectrum.note] if spectrum.note else []
-        for name in ("noise scale", "covariance"):
-            part = seen.part.get(name)
-            if part is not None:
-                said = part.sentence if isinstance(part, NoiseScale) else (part.reason or part.allows)
-                lines += [said, *([part.note] if part.note else [])]
-        return lines or ["Nothing is measured yet: press Spectrum, Noise scale or Covariance."]
-
-    def words(self, seen: ViewResult) -> str:
-        """Show the same."""
-        return words.whole("".join(f"<div>{html.escape(line)}</div>" for line in self.facts(seen)))
+    @staticmethod
+    def words(seen: ViewResult, derived: dict[str, object], how: ViewSettings) -> Words:
+        """What was measured."""
+        lines = _facts(seen.part, how.lr) or ["Nothing is measured yet: press Spectrum, Noise scale or Covariance."]
+        table = words.whole("".join(f"<div>{html.escape(line)}</div>" for line in lines))
+        return Words("\n".join(lines), table)
 
     def code(self) -> list[str]:
         """Measure all of it."""
@@ -234,3 +205,45 @@ class CurvatureView(View):
             return False
         self.panel.selected = layer
         return True
+
+
+def measuring(
+    problem: FlowProblem, settings: FlowSettings, asked: Sequence[str], found: dict[str, Part]
+) -> Slices[dict[str, Part]]:
+    """Measure parts, in slices, and return all that are known.
+
+    Args:
+        problem: The network and its batch.
+        settings: Of which network.
+        asked: Keys of `PARTS`.
+        found: What is known already; what is measured is added.
+    """
+    missing = [name for name in asked if name not in found]
+    for k, name in enumerate(missing):
+        found[name] = yield from part_of(PARTS[name](problem, settings), k / len(missing), 1 / len(missing))
+    return dict(found)
+
+
+def _chosen(covariance: GradientCovariance, selected: int | None) -> int:
+    """Whose correlations are shown."""
+    return selected if selected is not None and selected < len(covariance.layers) else 0
+
+
+def _facts(part: Mapping[str, Part], lr: float) -> list[str]:
+    lines = []
+    spectrum: Spectrum | None = part.get("spectrum")
+    if spectrum is not None:
+        lines.append(spectrum.sentence)
+        if not spectrum.reason and math.isfinite(spectrum.lr_limit):
+            holds = "below" if lr < spectrum.lr_limit else "above"
+            edge = f"lr {number(lr)} is {holds} 2/λmax = {number(spectrum.lr_limit)}"
+            lines.append(edge + (": gradient descent diverges along that direction" if holds == "above" else ""))
+        if math.isfinite(spectrum.condition):
+            lines.append(f"condition number of what is not flat: {number(spectrum.condition, 3)}")
+        lines += [spectrum.note] if spectrum.note else []
+    for name in ("noise scale", "covariance"):
+        one = part.get(name)
+        if one is not None:
+            said = one.sentence if isinstance(one, NoiseScale) else (one.reason or one.allows)
+            lines += [said, *([one.note] if one.note else [])]
+    return lines

@@ -4,54 +4,31 @@ from __future__ import annotations
 
 import html
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict
 
 import ipywidgets as widgets
-from torch import nn
 
-from gradwidgets.core.layers import (
-    FIXES,
-    TRIES,
-    AppliedFix,
-    FixRanking,
-    Trial,
-    apply_in_place,
-    completed,
-    fixes_for,
-    ranking_fixes,
-    refusal,
-    trying_fix,
-)
-from gradwidgets.core.layers.fixes.ranked import HEAD, row_of
+from gradwidgets.core.layers import FIXES, TRIES, AppliedFix, FixRanking, Trial, apply_in_place, completed
 from gradwidgets.core.layers.passes.passes import inside
-from gradwidgets.core.layers.verdicts.units import AT_OUTPUT
-from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.results.slices import Slices
-from gradwidgets.core.results.wording import number
-from gradwidgets.figures.base.redraw import Redraw
-from gradwidgets.figures.base.side_plot import Detail
-from gradwidgets.figures.flow.figure import FlowFigure
+from gradwidgets.figures.flow.figure import FlowFigure, Profile
 from gradwidgets.widgets.controls import WIDTH, Looks
 from gradwidgets.widgets.layers import words
-from gradwidgets.widgets.layers.picture import losses_detail, names_of, profile_of, shares_detail, values_of
-from gradwidgets.widgets.layers.problem import FlowResult, FlowSettings
-from gradwidgets.widgets.layers.view import View, ViewResult
-from gradwidgets.widgets.panel.cards import card
+from gradwidgets.widgets.layers.doctor_scene import found_cards, scene_of, words_of
+from gradwidgets.widgets.layers.problem import FlowProblem, FlowResult, FlowSettings
+from gradwidgets.widgets.layers.trying import (
+    NONE,
+    SLIDERS,
+    Refused,
+    fitting_fixes,
+    ranking,
+    settings_after,
+    trying,
+)
+from gradwidgets.widgets.layers.view import View, ViewResult, ViewSettings, Words
+from gradwidgets.widgets.panel.kept import Kept
 
-NONE = "none"
-_LOSSES = "loss of the first steps"
 _TRYING = "<div>Trying all fixes …</div>"
-
-
-@dataclass(frozen=True)
-class Refused:
-    """A fix that could not be tried.
-
-    Attributes:
-        reason: Why.
-    """
-
-    reason: str
 
 
 class DoctorView(View):
@@ -60,19 +37,15 @@ class DoctorView(View):
     name = "doctor"
     about = "a fix, tried on a copy: profiles and first losses before and after"
     names = ("fix", "lr", "quantity", "measure")
+    figure_type = FlowFigure
 
     def __init__(self, panel) -> None:
         super().__init__(panel)
         self._applied: list[tuple[str, AppliedFix | dict[str, object]]] = []
         self._undone = ""  # what was taken back last, in words
-        self._fitting: tuple[FlowResult, list[str]] | None = None
         self._asked = False  # whether all fixes are to be tried
         self._of: tuple[FlowSettings, tuple] | None = None  # on whom
         self._ranking: FixRanking | None = None
-
-    def make_figure(self, figure) -> FlowFigure:
-        """Make the artists' owner."""
-        return FlowFigure(figure)
 
     def extras(self, looks: Looks) -> list[widgets.Widget]:
         """Return the buttons, and how to use them."""
@@ -92,7 +65,8 @@ class DoctorView(View):
         self._asked = True
         if self._ranking is None:
             seen = self.panel.shown_here
-            self.panel.say(words.whole(_TRYING) if seen is None else words.two_columns(self._found(seen), _TRYING))
+            known = "" if seen is None else found_cards(seen.flow, self.fitting(seen.flow), self.done())
+            self.panel.say(words.two_columns(known, _TRYING) if known else words.whole(_TRYING))
         if self.panel.fix == NONE:
             self.panel.refresh()
         else:
@@ -102,7 +76,7 @@ class DoctorView(View):
         """A ranking that was asked for and is not there is not asked for any more."""
         self.ask_no_more()
         if self.panel.view == self.name and isinstance(self.panel.shown_part, Trial | Refused | FixRanking | None):
-            self.panel.paint_view(settle=True)
+            self.panel.paint_view(settled=True)
 
     def ask_no_more(self) -> None:
         """Be content with what was found."""
@@ -164,12 +138,14 @@ class DoctorView(View):
             self._applied.append((chosen, apply_in_place(model, name, **options)))
             panel.changed(fix=NONE)
         else:
-            now = {setting: getattr(panel, setting) for setting in panel.network_settings}
-            if _settled(panel.network_now()[0], name, options) is None:
+            if name not in SLIDERS:
+                raise ValueError(f"{chosen}: no slider does it; it can be applied to a model of yours")
+            now = panel.network_now()[0]
+            after = settings_after(now, name, options)
+            if after is None:
                 raise ValueError(f"{chosen}: the network is like that already")
-            after = settings_of(name, options, now)
-            self._applied.append((chosen, now))
-            panel.change(**after, fix=NONE)
+            self._applied.append((chosen, asdict(now)))
+            panel.change(**asdict(after), fix=NONE)
 
     def undo(self) -> None:
         """Take the last one back: the model is as it was before, to the bit.
@@ -204,105 +180,21 @@ class DoctorView(View):
         return self.panel.fix, self.panel.lr, self._asked
 
     def work(self, flow: FlowResult, more: object) -> Slices[Trial | Refused | FixRanking | None]:
-        """Try the fix, or all of them."""
-        fix, lr, everything = more
-        if fix == NONE and not everything:
-            return None
-        if fix == NONE:
-            if self._ranking is None:
-                self._ranking = yield from self._ranked(flow)
+        """Try the fix, or all of them, but for a ranking that is known."""
+        ranks = more[0] == NONE and more[2]
+        if ranks and self._ranking is not None:
             return self._ranking
-        name, options = TRIES[fix]
-        network, made = self.panel.problem.network(flow.settings), None
-        if not flow.settings.own and FIXES[name].changes_model:
-            after = _settled(flow.settings, name, options)
-            if after is None:
-                return Refused("the network is like that already")
-            made = after.build()
-        try:
-            return (yield from trying_fix(*network, name, lr=lr, made=made, **options))
-        except ValueError as failure:
-            return Refused(str(failure))
-
-    def _ranked(self, flow: FlowResult) -> Slices[FixRanking]:
-        def made(name: str, options: dict[str, object], seed: int) -> nn.Module | None:
-            after = _settled(flow.settings, name, options)
-            return None if after is None else replace(after, seed=after.seed + seed).build()
-
-        built = None if flow.settings.own else made
-        return ranking_fixes(*self.panel.problem.network(flow.settings), made=built)
+        part = yield from self.compute(self.panel.problem, flow, more)
+        if ranks:
+            self._ranking = part
+        return part
 
     def fitting(self, flow: FlowResult) -> list[str]:
         """The names in the menu of the fixes that can be applied to a network."""
-        if self._fitting is None or self._fitting[0] is not flow:
-            self._fitting = flow, [shown for shown, (name, options) in TRIES.items() if self._fits(flow, name, options)]
-        return self._fitting[1]
+        return self.kept.get("fitting", flow, lambda: fitting_fixes(self.panel.problem, flow))
 
-    def _fits(self, flow: FlowResult, name: str, options: Mapping[str, object]) -> bool:
-        if not FIXES[name].changes_model:
-            return True
-        if not flow.settings.own:
-            return _settled(flow.settings, name, options) is not None
-        model = inside(self.panel.problem.network(flow.settings)[0], [])
-        return not refusal(model, name, **completed(name, options, model, flow.flow))
-
-    def draw(self, seen: ViewResult, settle: bool) -> Redraw:
-        """Draw both profiles and both trainings."""
-        panel, trial, fix = self.panel, seen.part, seen.settings.more[0]
-        tried = isinstance(trial, Trial)
-        flow = trial.after if tried else seen.flow.flow  # a fix may add layers
-        below = shares_detail(flow, names_of(seen.flow, flow))
-        if not tried:
-            if isinstance(trial, FixRanking):
-                above = _best_losses(trial)
-            else:
-                above = Detail("choose a fix" if trial is None else "choose another fix", x_ticks={})
-            profile = profile_of(seen.flow, panel.quantity, panel.measure, panel.lr, {}, panel.selected, above, below)
-            return self.figure.update(profile, settle=settle)
-        losses = {"now": trial.losses_before.numpy(), "pinned 0": trial.losses_after.numpy()}
-        above = losses_detail(_LOSSES, losses)
-        profile = profile_of(seen.flow, panel.quantity, panel.measure, panel.lr, {}, panel.selected, above, below)
-        after = values_of(trial.after, panel.quantity, panel.measure, panel.lr)
-        profile.pinned[f"with {fix}"] = after
-        return self.figure.update(profile, settle=settle)
-
-    def facts(self, seen: ViewResult) -> list[str]:
-        """Say what was found, what answers it, and what the trial gave."""
-        lines = []
-        fix, part = seen.settings.more[0], seen.part
-        if isinstance(part, Refused):
-            lines.append(f"{fix} cannot be tried here: {part.reason}")
-        elif isinstance(part, FixRanking):
-            lines += [part.sentence, *(one.sentence for one in part.fixes), *_refused(part)]
-        elif part is not None:
-            lines.append(" ".join(one for one in (f"{fix}: {part.sentence}", _judged(part)[1]) if one))
-        lines += [f"{f.severity}: {f.name}: {f.message}. {self._remedies(f, seen)}" for f in seen.flow.findings]
-        return [*lines, *self._history()]
-
-    def words(self, seen: ViewResult) -> str:
-        """Show the findings with their fixes, and the trial."""
-        tried, fix, trial = "", seen.settings.more[0], seen.part
-        if isinstance(trial, Refused):
-            tried = card("info", fix, "cannot be tried here", trial.reason[:1].upper() + trial.reason[1:])
-        elif isinstance(trial, FixRanking):
-            tried = _table(trial)
-        elif trial is not None:
-            severity, note = _judged(trial)
-            tried = card(severity, fix, trial.sentence.rstrip("."), "; ".join(one for one in (note, trial.note) if one))
-            tried += "".join(
-                card(f.severity, f"after it: {f.name.replace('_', ' ')}", f.message, "") for f in trial.findings_after
-            )
-        return words.two_columns(self._found(seen), tried)
-
-    def _found(self, seen: ViewResult) -> str:
-        """The findings with their fixes, and what was applied."""
-        found = "".join(
-            card(f.severity, f.name.replace("_", " "), f.message, self._remedies(f, seen) or f.action)
-            for f in seen.flow.findings
-        )
-        return found + "".join(f'<div class="note">{html.escape(line)}</div>' for line in self._history())
-
-    def _history(self) -> list[str]:
+    def done(self) -> tuple[str, ...]:
+        """What was taken back last, and what is applied now."""
         notes = [self._undone] if self._undone else []
         for name, applied in self._applied:
             if isinstance(applied, AppliedFix):
@@ -310,19 +202,37 @@ class DoctorView(View):
             else:
                 said = self._moved(applied)
             notes.append(f"applied: {name}{': ' + said if said else ''}")
-        return notes
-
-    def _remedies(self, finding: Finding, seen: ViewResult) -> str:
-        """The names in the menu of the fixes that answer a finding and fit the network."""
-        answers = fixes_for(finding, seen.flow.flow)
-        names = [name for name in self.fitting(seen.flow) if TRIES[name][0] in answers]
-        said = f"Worth a try: {', '.join(names)}." if names else ""
-        return f"{finding.action} {said}".strip() if finding.evidence.get(AT_OUTPUT) else said
+        return tuple(notes)
 
     def _moved(self, before: Mapping[str, object]) -> str:
         """What stands otherwise on the sliders than before a fix."""
         now = {name: getattr(self.panel, name) for name in before}
         return ", ".join(f"{name} {before[name]} → {now[name]}" for name in now if now[name] != before[name])
+
+    # -- what is seen -------------------------------------------------------------------------------------
+
+    @staticmethod
+    def compute(problem: FlowProblem, flow: FlowResult, more: object) -> Slices[Trial | Refused | FixRanking | None]:
+        """Try the fix, or all of them."""
+        fix, lr, everything = more
+        if fix != NONE:
+            return (yield from trying(problem, flow, fix, lr))
+        return (yield from ranking(problem, flow)) if everything else None
+
+    @staticmethod
+    def derive(problem: FlowProblem, seen: ViewResult, how: ViewSettings, kept: Kept) -> list[str]:
+        """The fixes that can be applied to the network."""
+        return kept.get("fitting", seen.flow, lambda: fitting_fixes(problem, seen.flow))
+
+    @staticmethod
+    def scene(seen: ViewResult, derived: list[str], how: ViewSettings) -> Profile:
+        """Both profiles and both trainings."""
+        return scene_of(seen, how)
+
+    @staticmethod
+    def words(seen: ViewResult, derived: list[str], how: ViewSettings) -> Words:
+        """What was found, what answers it, and what the trial gave."""
+        return words_of(seen, derived, how)
 
     def code(self) -> list[str]:
         """Try it, or all."""
@@ -342,79 +252,3 @@ class DoctorView(View):
             "print(trial.sentence)",
             "print(trial.losses_before, trial.losses_after)",
         ]
-
-
-def settings_of(name: str, options: Mapping[str, object], now: Mapping[str, object]) -> dict[str, object]:
-    """The sliders' settings that do to a network what a fix does.
-
-    Args:
-        name: A key of `FIXES`.
-        options: The fix's.
-        now: The present settings.
-    """
-    match name:
-        case "he":
-            return {"init": "He", "gain": 1.0}
-        case "xavier":
-            return {"init": "Xavier", "gain": 1.0}
-        case "orthogonal":
-            return {"init": "orthogonal", "gain": 1.0}
-        case "activation":
-            return {"activation": options["to"]}
-        case "normalization":
-            return {"normalization": options["kind"]}
-        case "residual":  # a block has two layers
-            return {"architecture": "residual", "depth": max(1, now["depth"] // 2)}
-        case "gain":
-            known = {"Sigmoid": "sigmoid", "Tanh": "tanh", "SELU": "selu", "Identity": "linear"}
-            return {"init": "normal", "gain": round(nn.init.calculate_gain(known.get(now["activation"], "relu")), 3)}
-    raise ValueError(f"no setting does what {name!r} does")
-
-
-def _settled(settings: FlowSettings, name: str, options: Mapping[str, object]) -> FlowSettings | None:
-    """The settings after a fix; None where nothing would change."""
-    if name == "drop_output_activation" or (name == "residual" and settings.architecture != "plain"):
-        return None
-    after = replace(settings, **settings_of(name, options, asdict(settings)))
-    return None if after == settings else after
-
-
-def _best_losses(ranking: FixRanking) -> Detail:
-    """The losses without a fix and with the best one, of the first seed."""
-    losses = {"now": ranking.baseline.losses[0].numpy()}
-    if not ranking.fixes:
-        return losses_detail(_LOSSES, losses)
-    best = ranking.fixes[0]
-    return losses_detail(f"loss, ◆ {best.name}", {**losses, "pinned 0": best.losses[0].numpy()})
-
-
-def _refused(ranking: FixRanking) -> list[str]:
-    return [f"not tried: {', '.join(name for name, _ in ranking.refused)}"] if ranking.refused else []
-
-
-def _table(ranking: FixRanking) -> str:
-    """A ranking as HTML, everything escaped: the answer first, then all that were tried."""
-    head = "".join(f"<th>{text}</th>" for text in HEAD)
-    rows = [
-        "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row_of(one)) + "</tr>"
-        for one in (*ranking.fixes, ranking.baseline)
-    ]
-    notes = [*_refused(ranking), *([ranking.note] if ranking.note else [])]
-    said = "".join(f'<div class="note">{html.escape(note)}</div>' for note in notes)
-    return f"<div>{html.escape(ranking.sentence)}</div><table><tr>{head}</tr>{''.join(rows)}</table>{said}"
-
-
-_ORDER = ("ok", "info", "warning", "error")
-
-
-def _judged(trial: Trial) -> tuple[str, str]:
-    """How a trial went, as a severity, and what is to be said about it."""
-    losses = trial.losses_after
-    if not bool(losses[-1].isfinite()) or float(losses[-1]) > float(losses[0]):
-        return "warning", f"With it the loss rises at lr {number(trial.lr, 3)}: a smaller lr may do."
-    better = _worst(trial.findings_after) < _worst(trial.findings_before)
-    return ("ok" if better and bool(losses[-1] <= trial.losses_before[-1]) else "info"), ""
-
-
-def _worst(findings) -> int:
-    return max((_ORDER.index(f.severity) for f in findings), default=0)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from gradwidgets.figures.base.redraw import Redraw
 from gradwidgets.figures.base.side_plot import Detail
-from gradwidgets.figures.flow.figure import FlowFigure
+from gradwidgets.figures.flow.figure import FlowFigure, Profile
 from gradwidgets.figures.flow.guess_plot import guessed_profile
 from gradwidgets.widgets.layers import words
 from gradwidgets.widgets.layers.picture import (
@@ -17,7 +16,9 @@ from gradwidgets.widgets.layers.picture import (
     shares_detail,
     shown_layers,
 )
-from gradwidgets.widgets.layers.view import View, ViewResult
+from gradwidgets.widgets.layers.problem import FlowProblem
+from gradwidgets.widgets.layers.view import View, ViewResult, ViewSettings, Words
+from gradwidgets.widgets.panel.kept import Kept
 
 _GUESS = "your guess"
 
@@ -42,48 +43,35 @@ class FlowView(View):
         "lr",
         ("measure", "compare"),
     )
-    _detail: tuple[object, int, Detail] | None = None
+    figure_type = FlowFigure
 
-    def make_figure(self, figure) -> FlowFigure:
-        """Make the artists' owner."""
-        return FlowFigure(figure)
-
-    def draw(self, seen: ViewResult, settle: bool) -> Redraw:
-        """Draw the profile."""
-        panel, result = self.panel, seen.flow
-        profile = profile_of(
-            result,
-            panel.quantity,
-            panel.measure,
-            panel.lr,
-            panel.pinned,
-            panel.selected,
-            shares_detail(result.flow, names_of(result)),
-            self._near(seen),
-        )
-        last = profile.values[-1] if len(profile.values) else 0.0
-        guessed = guessed_profile(panel.guessed(), len(profile.values), last)
-        if guessed is not None:
-            profile = replace(profile, pinned={_GUESS: guessed, **profile.pinned})
-        return self.figure.update(profile, settle=settle)
-
-    def _near(self, seen: ViewResult) -> Detail:
-        selected, result = self.panel.selected, seen.flow
+    @staticmethod
+    def derive(problem: FlowProblem, seen: ViewResult, how: ViewSettings, kept: Kept) -> Detail:
+        """One layer from near, or what there is to see of all of them."""
+        selected, result = how.selected, seen.flow
         if selected is None:
             return activation_detail(result)
-        if self._detail is None or self._detail[:2] != (result, selected):
-            stats = result.flow.layers[shown_layers(result.flow)[selected]]
-            gradient = self.panel.problem.gradient_of(result.settings, stats.name).numpy()
-            self._detail = result, selected, gradient_detail(stats.name, gradient)
-        return self._detail[2]
+        name = result.flow.layers[shown_layers(result.flow)[selected]].name
 
-    def facts(self, seen: ViewResult) -> list[str]:
-        """Say the verdict and what else there is to know."""
-        return words.verdict_lines(seen.flow, self.panel.selected, self.panel.quantity)
+        def near() -> Detail:
+            return gradient_detail(name, problem.gradient_of(result.settings, name).numpy())
 
-    def words(self, seen: ViewResult) -> str:
-        """Show the findings as cards."""
-        return words.verdict(seen.flow, self.panel.selected, self.panel.quantity)
+        return kept.get("near", (result, selected), near)
+
+    @staticmethod
+    def scene(seen: ViewResult, derived: Detail, how: ViewSettings) -> Profile:
+        """The profile; a guess stands beside what is pinned."""
+        result = seen.flow
+        profile = profile_of(result, how, above=shares_detail(result.flow, names_of(result)), below=derived)
+        last = profile.values[-1] if len(profile.values) else 0.0
+        guessed = guessed_profile(how.guess, len(profile.values), last)
+        return profile if guessed is None else replace(profile, pinned={_GUESS: guessed, **profile.pinned})
+
+    @staticmethod
+    def words(seen: ViewResult, derived: Detail, how: ViewSettings) -> Words:
+        """The verdict, and what else there is to know."""
+        told = seen.flow, how.selected, how.quantity
+        return Words("\n".join(words.verdict_lines(*told)), words.verdict(*told))
 
     def code(self) -> list[str]:
         """Measure and judge."""

@@ -16,27 +16,24 @@ from torch import nn
 from traitlets import TraitError, default, validate
 
 from gradwidgets.core import Finding
-from gradwidgets.core.layers import ACTIVATIONS, INITS, LayerFlow
+from gradwidgets.core.layers import ACTIVATIONS, INITS, TRIES, LayerFlow
 from gradwidgets.core.results.slices import Slices, finish, part_of
-from gradwidgets.figures.base.layout import DPI
 from gradwidgets.figures.base.notebook_figure import Picture
-from gradwidgets.figures.base.style import STYLES
 from gradwidgets.figures.flow.guess_plot import GuessPlot
 from gradwidgets.widgets.controls import Number
 from gradwidgets.widgets.kernel.mainloop import after_each_cell
 from gradwidgets.widgets.layers import guess
-from gradwidgets.widgets.layers.clipping import THRESHOLDS, ClippingView
+from gradwidgets.widgets.layers.clipping import THRESHOLDS
 from gradwidgets.widgets.layers.controls import NORMALIZATION_NAMES, make_column, make_controls
-from gradwidgets.widgets.layers.curvature import PARTS, CurvatureView, Part
-from gradwidgets.widgets.layers.doctor import NONE, TRIES, DoctorView
-from gradwidgets.widgets.layers.flow_view import FlowView
+from gradwidgets.widgets.layers.curvature import PARTS, Part
 from gradwidgets.widgets.layers.picture import MEASURES, QUANTITIES, shown_layers
 from gradwidgets.widgets.layers.presets import PRESETS
 from gradwidgets.widgets.layers.problem import YOURS, FlowProblem, FlowResult, FlowSettings
-from gradwidgets.widgets.layers.training.live import LiveView
+from gradwidgets.widgets.layers.scene import VIEWS, State, covered_scene
 from gradwidgets.widgets.layers.training.trainer import Trainer
 from gradwidgets.widgets.layers.training.training_panel import TrainingPanel
-from gradwidgets.widgets.layers.view import Request, View, ViewResult
+from gradwidgets.widgets.layers.trying import NONE
+from gradwidgets.widgets.layers.view import Request, View, ViewResult, ViewSettings
 from gradwidgets.widgets.panel.making import whole_or_nothing
 from gradwidgets.widgets.panel.prediction import Asked, Mark
 from gradwidgets.widgets.panel.serial_box import shown_at_home
@@ -45,9 +42,6 @@ from gradwidgets.widgets.panel.traits import Flag, OneOf, Real, Whole
 
 NETWORK = ("architecture", "activation", "init", "gain", "normalization", "depth", "width", "batch", "seed")
 _SHORT = 1.0  # seconds of measuring that nobody minds at the end of a cell
-VIEWS: dict[str, type[View]] = {
-    view.name: view for view in (FlowView, DoctorView, ClippingView, CurvatureView, LiveView)
-}
 
 
 class LayerFlowPanel(TrainingPanel):
@@ -103,7 +97,6 @@ class LayerFlowPanel(TrainingPanel):
         'vanishing'
     """
 
-    offered: ClassVar[tuple[str, ...]] = tuple(VIEWS)
     view_types: ClassVar[Mapping[str, type[View]]] = VIEWS
     _for_records: ClassVar[type[LayerFlowPanel]]  # a subclass, which its own file names
 
@@ -133,9 +126,7 @@ class LayerFlowPanel(TrainingPanel):
     file_name = "gradwidgets-layers"
     words_height = 150
     patience = 0.3
-    network_settings = NETWORK
     selected: int | None = None  # which of the layers shown is looked at
-    _frame: tuple | None = None
     _column_of = ""
     _dragged = False  # whether all that a person changed last is on sliders
     _version = 0
@@ -189,8 +180,7 @@ class LayerFlowPanel(TrainingPanel):
             for name, value in {"architecture": self.architecture, **settings}.items():
                 setattr(self, name, value)
         self._initial = self._values()
-        width, height = self._picture_size()
-        self.figure_shared = Picture(figsize=(width / DPI, height / DPI), dpi=DPI, layout="none")
+        self.figure_shared = Picture.of(*self._picture_size())
         self._guess_plot = GuessPlot(self.figure_shared)
         self.views = {name: view(self) for name, view in self.view_types.items()}
         self._trainer = Trainer(self, self.views["live"])
@@ -302,6 +292,11 @@ class LayerFlowPanel(TrainingPanel):
         self.view = "curvature"
         self.views["curvature"].ask(*(parts or PARTS))
         return dict(self._settled().part)
+
+    @property
+    def offered(self) -> tuple[str, ...]:
+        """The views that there are."""
+        return tuple(self.view_types)
 
     @property
     def quantities(self) -> tuple[str, ...]:
@@ -440,7 +435,7 @@ class LayerFlowPanel(TrainingPanel):
 
     def _work(self, settings: Request) -> Slices[ViewResult]:
         whom = settings.network, settings.version
-        if self._known is None or self._known[0] != whom or settings.view not in ("flow", "live"):
+        if self._known is None or self._known[0] != whom or self.views[settings.view].computes:
             self.refuse_elsewhere()
         if self._known is None or self._known[0] != whom:
             began = time.perf_counter()
@@ -455,7 +450,7 @@ class LayerFlowPanel(TrainingPanel):
         count = self._selectable(result)
         if self.selected is not None and self.selected >= count:
             self.selected = None
-        self._paint(result, settle=not (self._by_hand and self._dragged))
+        self._paint(result, settled=not (self._by_hand and self._dragged))
         self._show_controls()
         self.complain("")
 
@@ -463,22 +458,42 @@ class LayerFlowPanel(TrainingPanel):
         """How many layers can be looked at."""
         return len(shown_layers(result.flow.flow))
 
-    def _paint(self, result: ViewResult, *, settle: bool) -> None:
-        view = self.views[result.settings.view]
-        frame = (view.name, self._style_name(), tuple(self.figure.get_size_inches()))
-        if frame != self._frame:
-            self._frame = None
-            view.figure.build(STYLES[frame[1]])
-            self.canvas.stale()
-            self._frame = frame
-        self.canvas.redraw(view.draw(result, settle))
-        self.summary = "\n".join(view.facts(result))
-        self._words.value = view.words(result)
+    def _view_settings(self, *, settled: bool = True) -> ViewSettings:
+        view, size = self.views[self.view], self._picture_size()
+        return ViewSettings(
+            quantity=self.quantity,
+            measure=self.measure,
+            lr=self.lr,
+            selected=self.selected,
+            pinned=self.pinned,
+            guess=self.guessed(),
+            clipper=self.clipper,
+            thresholds={name: getattr(self, setting) for name, (_, setting) in THRESHOLDS.items()},
+            spike=self.spike,
+            done=view.done(),
+            training=view.training(settled=settled),
+            settled=settled,
+            theme=self._style_name(),
+            size=size,
+            magnified=self._magnified(*size),
+            covered=self._covered,
+        )
 
-    def paint_view(self, *, settle: bool) -> None:
+    def _state(self) -> State:
+        """All that decides what is seen now."""
+        return State(self.problem, self._snapshot(), self._view_settings())
+
+    def _paint(self, result: ViewResult, *, settled: bool) -> None:
+        view, how = self.views[result.settings.view], self._view_settings(settled=settled)
+        derived = view.derive(self.problem, result, how, view.kept)
+        self.canvas.redraw(view.figure.update(view.scene(result, derived, how)))
+        said = view.words(result, derived, how)
+        self.summary, self._words.value = said.summary, said.table
+
+    def paint_view(self, *, settled: bool) -> None:
         """Bring picture and words to what the present view shows by itself."""
         seen = ViewResult(self._snapshot(), self._shown.flow, self._shown.part)
-        self.alone(lambda: self._showing(lambda: self._paint(seen, settle=settle)))
+        self.alone(lambda: self._showing(lambda: self._paint(seen, settled=settled)))
 
     @shown_at_home
     def say(self, content: str) -> None:
@@ -487,13 +502,13 @@ class LayerFlowPanel(TrainingPanel):
 
     def _stop_computing(self) -> None:
         super()._stop_computing()
-        for name in ("doctor", "curvature"):
-            self.views[name].stopped()
+        for view in self.views.values():
+            view.stopped()
 
     def _interrupted(self) -> None:
         if self._ready:
-            for name in ("doctor", "curvature"):
-                self.views[name].ask_no_more()
+            for view in self.views.values():
+                view.ask_no_more()
         super()._interrupted()
 
     @property
@@ -553,18 +568,11 @@ class LayerFlowPanel(TrainingPanel):
         return guess.decades_of(self.answer if self._covered or self._guess_in_place else {})
 
     def _invalidate(self) -> None:
-        self._frame = None
+        for one in (self._guess_plot, *(view.figure for view in self.views.values())):
+            one.invalidate()
 
     def _cover(self, result: ViewResult) -> None:
-        layers = len(shown_layers(result.flow.flow))
-        frame = ("guess", self._style_name(), tuple(self.figure.get_size_inches()), self.quantity, layers)
-        if frame != self._frame:
-            self._frame = None
-            self._guess_plot.build(STYLES[frame[1]], self.quantity, layers)
-            self.canvas.stale()
-            self._frame = frame
-        self._guess_plot.show(self.guessed())
-        self.canvas.paint()
+        self.canvas.redraw(self._guess_plot.update(covered_scene(result, self._view_settings())))
         self._show_controls()
         self.controls["view"].enable(False, "guess first")
 

@@ -16,6 +16,7 @@ from gradwidgets.figures.axes.layer_names import room_for
 from gradwidgets.figures.base.side_plot import PERCENT, Curve, Detail
 from gradwidgets.figures.flow.figure import Profile
 from gradwidgets.widgets.layers.problem import FlowResult
+from gradwidgets.widgets.layers.view import ViewSettings
 
 QUANTITIES = ("weight gradient", "activation gradient", "activation", "update/weight")
 MEASURES = ("rms", "norm")
@@ -54,28 +55,17 @@ def values_of(flow: LayerFlow, quantity: str, measure: str, lr: float) -> np.nda
     return np.array([_value(flow.layers[k], quantity, measure, lr) for k in shown_layers(flow)])
 
 
-def profile_of(
-    result: FlowResult,
-    quantity: str,
-    measure: str,
-    lr: float,
-    pinned: Mapping[str, FlowResult],
-    selected: int | None,
-    above: Detail,
-    below: Detail,
-) -> Profile:
+def profile_of(result: FlowResult, how: ViewSettings, *, above: Detail, below: Detail, pinned: bool = True) -> Profile:
     """What the figure shows.
 
     Args:
         result: The network.
-        quantity: One of `QUANTITIES`.
-        measure: One of `MEASURES`.
-        lr: Learning rate, of the update.
-        pinned: Name → results to compare with.
-        selected: Which of the layers shown is looked at.
+        how: How it is looked at.
         above: What the upper plot at the side shows.
         below: What the lower one shows.
+        pinned: Whether the networks that are compared with are drawn.
     """
+    quantity, measure, lr = how.quantity, how.measure, how.lr
     flow = result.flow
     rows = shown_layers(flow)
     values = values_of(flow, quantity, measure, lr)
@@ -88,12 +78,14 @@ def profile_of(
         broken=np.array([of in flow.layers[k].non_finite for k in rows]),
         sick=sick_places(result),
         theory=_theory(result, rows, values, quantity, measure),
-        pinned={name: values_of(one.flow, quantity, measure, lr) for name, one in pinned.items()},
-        selected=selected,
+        pinned={name: values_of(one.flow, quantity, measure, lr) for name, one in how.pinned.items() if pinned},
+        selected=how.selected,
         above=above,
         below=below,
         names=names_of(result),
         verdict=", ".join(dict.fromkeys(f.name.replace("_", " ") for f in worst)) or "healthy",
+        settled=how.settled,
+        theme=how.theme,
     )
 
 

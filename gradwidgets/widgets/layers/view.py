@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 import ipywidgets as widgets
 
 from gradwidgets.core.results.slices import Slices
-from gradwidgets.figures.base.redraw import Redraw
+from gradwidgets.figures.base.notebook_figure import Picture
+from gradwidgets.figures.base.scene_figure import Framed, SceneFigure
 from gradwidgets.widgets.controls import WIDTH, Control, Looks
 from gradwidgets.widgets.kernel.mainloop import call_soon
-from gradwidgets.widgets.layers.problem import FlowResult, FlowSettings
+from gradwidgets.widgets.layers.problem import FlowProblem, FlowResult, FlowSettings
+from gradwidgets.widgets.panel.kept import Kept
 
 
 @dataclass(frozen=True)
@@ -49,8 +51,65 @@ class ViewResult:
     exact: bool = True
 
 
+@dataclass(frozen=True)
+class ViewSettings:
+    """How a result is looked at.
+
+    Attributes:
+        quantity: What is drawn over the layers.
+        measure: Of it, "rms" or "norm".
+        lr: Learning rate.
+        selected: Which of the layers shown is looked at; None for none.
+        pinned: Name → the networks that are compared with.
+        guess: What was guessed at the first and the middle layer, in decades; None where nothing is to be seen of it.
+        clipper: Whose elements are shown.
+        thresholds: Clipper → its threshold.
+        spike: What the step's gradients are multiplied by before they are clipped.
+        done: What was applied to the network and taken back, in sentences.
+        training: What was recorded of a training; None for none.
+        settled: Whether logarithmic axes take the decades that fit best.
+        theme: A key of `STYLES`.
+        size: Width and height of the picture in CSS pixels.
+        magnified: How much larger than usual text and lines are.
+        covered: Whether the picture is to be guessed first.
+    """
+
+    quantity: str = "weight gradient"
+    measure: str = "rms"
+    lr: float = 0.01
+    selected: int | None = None
+    pinned: Mapping[str, FlowResult] = field(default_factory=dict)
+    guess: tuple[float | None, float | None] = (None, None)
+    clipper: str = "norm"
+    thresholds: Mapping[str, float] = field(default_factory=dict)
+    spike: float = 1.0
+    done: tuple[str, ...] = ()
+    training: object = None
+    settled: bool = True
+    theme: str = "light"
+    size: tuple[int, int] = (600, 470)
+    magnified: float = 1.0
+    covered: bool = False
+
+
+@dataclass(frozen=True)
+class Words:
+    """What the picture shows, in words.
+
+    Attributes:
+        summary: Plain text, a line for each fact.
+        table: The same as HTML, everything escaped.
+    """
+
+    summary: str
+    table: str
+
+
 class View:
     """One way of looking at a network.
+
+    What is computed, drawn and said follows from a result and from how it is looked at: `compute`, `derive`, `scene`
+    and `words` ask no panel. The rest is the column of controls, and what is asked for with them.
 
     Args:
         panel: Whose settings it follows.
@@ -59,22 +118,25 @@ class View:
         name: Of the tab.
         about: What it shows, in plain words.
         names: The settings whose controls stand in its column, in order; two in a tuple share a row.
+        figure_type: What draws its scenes.
+        needs_flow: Whether the network is measured for it.
         body: The column.
+        figure: The artists.
+        kept: What was derived last.
     """
 
     name: ClassVar[str]
     about: ClassVar[str]
     names: ClassVar[tuple[str | tuple[str, ...], ...]] = ()
+    figure_type: ClassVar[Callable[[Picture], SceneFigure]]
+    needs_flow: ClassVar[bool] = True
 
     def __init__(self, panel) -> None:
         self.panel = panel
-        self.figure = self.make_figure(panel.figure_shared)
+        self.figure = self.figure_type(panel.figure_shared)
+        self.kept = Kept()
         self._buttons: dict[str, widgets.Button] = {}
         self._rows: list[tuple[str, widgets.Widget]] = []
-
-    def make_figure(self, figure):
-        """Make the picture's artists' owner, with `build(style)`."""
-        raise NotImplementedError
 
     # -- controls -----------------------------------------------------------------------------------------
 
@@ -123,28 +185,76 @@ class View:
     def show_controls(self) -> None:
         """Bring what is no setting's control up to date."""
 
-    # -- what is seen -------------------------------------------------------------------------------------
+    # -- from a result to what is seen ----------------------------------------------------------------------
+
+    @staticmethod
+    def compute(problem: FlowProblem, flow: FlowResult, more: object) -> Slices[object]:
+        """Compute the view's own result, in slices.
+
+        Args:
+            problem: The network and its batch.
+            flow: The network, layer by layer.
+            more: What else the result depends on.
+        """
+        return None
+        yield
+
+    @staticmethod
+    def derive(problem: FlowProblem, seen: ViewResult, how: ViewSettings, kept: Kept) -> object:
+        """Compute what depends on how the result is looked at, and is shown.
+
+        Args:
+            problem: The network and its batch.
+            seen: The result.
+            how: How it is looked at.
+            kept: What was computed before.
+        """
+        return None
+
+    @staticmethod
+    def scene(seen: ViewResult, derived: object, how: ViewSettings) -> Framed:
+        """What the picture is of a result.
+
+        Args:
+            seen: The result.
+            derived: What `derive` made of it.
+            how: How it is looked at.
+        """
+        raise NotImplementedError
+
+    @staticmethod
+    def words(seen: ViewResult, derived: object, how: ViewSettings) -> Words:
+        """What the words are of a result; arguments as for `scene`."""
+        raise NotImplementedError
+
+    # -- for a panel ------------------------------------------------------------------------------------------
 
     def more(self) -> object:
         """Return what the view's result depends on besides the network; comparable."""
         return None
 
     def work(self, flow: FlowResult, more: object) -> Slices[object]:
-        """Compute the view's own result, in slices."""
+        """Compute the view's own result, in slices, but for what is known already."""
+        return self.compute(self.panel.problem, flow, more)
+
+    @property
+    def computes(self) -> bool:
+        """Whether the view has a result of its own, for which the model is called once more."""
+        return type(self).compute is not View.compute
+
+    def stopped(self) -> None:
+        """Hear that the computation was stopped."""
+
+    def ask_no_more(self) -> None:
+        """Be content with what was found."""
+
+    def done(self) -> tuple[str, ...]:
+        """Return what was done to the network here, in sentences."""
+        return ()
+
+    def training(self, *, settled: bool) -> object:
+        """Return what is recorded of a training, judged now where it is `settled`; None where there is none."""
         return None
-        yield
-
-    def draw(self, seen: ViewResult, settle: bool) -> Redraw:
-        """Change the picture; return the axes to draw again and whether all must be."""
-        raise NotImplementedError
-
-    def facts(self, seen: ViewResult) -> list[str]:
-        """Return what there is to say, sentence by sentence, plain text."""
-        raise NotImplementedError
-
-    def words(self, seen: ViewResult) -> str:
-        """Return the same as HTML, everything escaped."""
-        raise NotImplementedError
 
     def code(self) -> list[str]:
         """Return lines of a script that does the same with `model`, `inputs`, `targets` and `loss_fn`."""

@@ -25,7 +25,7 @@ from gradwidgets.widgets.playground.controls import make_controls
 from gradwidgets.widgets.playground.picture import axes_order
 from gradwidgets.widgets.playground.presets import PRESETS
 from gradwidgets.widgets.playground.problem import YOURS, Problems, Result, Settings
-from gradwidgets.widgets.playground.scene import State, View, scene_of
+from gradwidgets.widgets.playground.scene import State, ViewSettings, scene_of
 
 _FEW = 12  # points of somebody's own data that a call spells out
 
@@ -190,11 +190,11 @@ class OptimizerPlayground(Panel):
 
     # -- showing ------------------------------------------------------------------------------------------
 
-    def _view(self) -> View:
+    def _view(self) -> ViewSettings:
         size = self._picture_size()
         answer = self.answer if self._covered or self._guess_in_place else {}
         theme, magnified = self._style_name(), self._magnified(*size)
-        return View(self.step, theme, self.arrows, size, magnified, answer, self._covered)
+        return ViewSettings(self.step, theme, self.arrows, size, magnified, answer, self._covered)
 
     def _show(self, result: Result) -> None:
         """Bring picture, controls and words to `result` and the present view of it."""

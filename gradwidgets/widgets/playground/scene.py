@@ -18,7 +18,7 @@ from gradwidgets.widgets.playground.problem import Problem, Result, Settings, pa
 
 
 @dataclass(frozen=True)
-class View:
+class ViewSettings:
     """How a result is looked at.
 
     Attributes:
@@ -52,7 +52,7 @@ class State:
 
     problem: Problem
     settings: Settings
-    view: View = field(default_factory=View)
+    view: ViewSettings = field(default_factory=ViewSettings)
 
 
 @dataclass(frozen=True)
@@ -68,12 +68,12 @@ class Words:
     table: str
 
 
-def step_shown(view: View, result: Result) -> int | None:
+def step_shown(view: ViewSettings, result: Result) -> int | None:
     """The step that is looked at; None where that is the last one."""
     return None if view.step is None or view.step >= result.settings.steps else view.step
 
 
-def scene_of(view: View, result: Result) -> tuple[Scene, Words]:
+def scene_of(view: ViewSettings, result: Result) -> tuple[Scene, Words]:
     """What the picture and the words are of a result.
 
     Args:
@@ -86,13 +86,13 @@ def scene_of(view: View, result: Result) -> tuple[Scene, Words]:
     return _picture(view, result, runs), _words(view, result, k, parts)
 
 
-def _picture(view: View, result: Result, runs: Mapping[str, Run]) -> Scene:
+def _picture(view: ViewSettings, result: Result, runs: Mapping[str, Run]) -> Scene:
     start = [result.settings.start[i] for i in axes_order(result)]
     guessed = guess.drawn(result, view.answer)
     return Scene(maps_of(result), runs, start, result.settings.steps, view.theme, view.arrows, guessed)
 
 
-def _words(view: View, result: Result, k: int | None, parts: Mapping[str, StepParts]) -> Words:
+def _words(view: ViewSettings, result: Result, k: int | None, parts: Mapping[str, StepParts]) -> Words:
     if view.covered:
         return Words(guess.question(result), "")
     settings, style = result.settings, STYLES[view.theme]

@@ -3,6 +3,8 @@
 Where a line or a mark has a border of its own, that border is the colour beside it.
 """
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -13,13 +15,15 @@ from matplotlib.text import Text
 from gradwidgets.core import LOSSES
 from gradwidgets.figures.base import marks, side_plot
 from gradwidgets.figures.base.depth_colors import depth_colors
-from gradwidgets.figures.base.style import STYLES, contrast, loss_line
+from gradwidgets.figures.base.style import STYLES, Style, contrast, loss_line
 from gradwidgets.figures.base.vectors import field_colors
 from gradwidgets.figures.curvature import figure as curvature
 from gradwidgets.figures.curvature import spectrum_plot
+from gradwidgets.figures.curvature.curvature_parts import Curvature
 from gradwidgets.figures.flow import figure as flow
 from gradwidgets.figures.live import figure as live
 from gradwidgets.figures.live import live_lines
+from gradwidgets.figures.live.training import Training
 from gradwidgets.figures.playground.figure import Maps, PlaygroundFigure, Run, Scene
 from gradwidgets.figures.surface import surface_map
 from gradwidgets.figures.surface.cut_plot import Cut
@@ -118,6 +122,10 @@ def check_words(figure, style) -> None:
     assert not figure.findobj(PathCollection)  # which would need a look of its own
 
 
+def name_of(style: Style) -> str:
+    return next(name for name, one in STYLES.items() if one is style)
+
+
 def test_the_playground_as_drawn(style):
     x, y = np.meshgrid(np.linspace(-2, 2, 21), np.linspace(-2, 2, 21))
     side, names = x[0], tuple(LOSSES)
@@ -130,8 +138,7 @@ def test_the_playground_as_drawn(style):
     )  # fmt: skip
     path = np.array([[1.0, 1.0], [0.0, 0.0]])
     runs = {n: Run(path=path, losses=np.array([2.0, 1.0]), end=path[-1], fit=(1.0, 0.0)) for n in names}
-    theme = next(name for name, one in STYLES.items() if one is style)
-    figure.update(Scene(ground, runs, (1, 1), theme=theme))
+    figure.update(Scene(ground, runs, (1, 1), theme=name_of(style)))
     for loss_map in figure.maps.values():
         check_map(loss_map.axes, style)
     check_words(figure.figure, style)
@@ -146,15 +153,22 @@ def test_the_explorer_as_drawn(style):
     about = Aside("angle between", np.zeros_like(x), {0.0: "0°"})
     ground = Ground((), ("a", "b"), (side, side), ("one", "another"), surfaces, beside=True, aside=about)
     cut = Cut(side, dict.fromkeys(("one", "another"), side**2))
-    theme = next(name for name, one in STYLES.items() if one is style)
-    figure.update(SurfaceScene(ground, (0.0, 0.0), [(0.0, 0.0)] * 2, [cut, cut], [None, None], theme=theme))
+    scene = SurfaceScene(ground, (0.0, 0.0), [(0.0, 0.0)] * 2, [cut, cut], [None, None], theme=name_of(style))
+    figure.update(scene)
     for surface in (*figure.maps, figure.aside):
         check_map(surface.axes, style)
     check_words(figure.figure, style)
 
 
-@pytest.mark.parametrize("kind", [flow.FlowFigure, live.LiveFigure, curvature.CurvatureFigure])
-def test_words_of_the_layer_panel_as_drawn(style, kind):
+@pytest.mark.parametrize(
+    ("kind", "scene"),
+    [
+        (flow.FlowFigure, flow.Profile("gradient", np.ones(3), np.zeros(3, bool))),
+        (live.LiveFigure, Training("gradient", ["one"], np.arange(2), np.ones((2, 1)), np.ones(2))),
+        (curvature.CurvatureFigure, Curvature()),
+    ],
+)
+def test_words_of_the_layer_panel_as_drawn(style, kind, scene):
     figure = kind(picture(760, 470))
-    figure.build(style)
+    figure.update(replace(scene, theme=name_of(style)))
     check_words(figure.figure, style)

@@ -6,20 +6,18 @@ import numpy as np
 import pytest
 from matplotlib.colors import to_hex
 
-from gradwidgets.figures.base.redraw import Redraw
-from gradwidgets.figures.base.style import STYLES
+from gradwidgets.figures.base.redraw import EVERYTHING, Redraw
 from gradwidgets.figures.curvature.curvature_parts import Correlation, Curvature, Eigenvalues, Noise, SignalToNoise
 from gradwidgets.figures.curvature.figure import CurvatureFigure
 from gradwidgets.figures.curvature.spectrum_plot import DOWN
+from tests.figures.pictures import themed
 
 SIZES = [(760, 470), (1280, 700)]
 
 
 @pytest.fixture(params=["light", "dark"])
 def view(request, picture):
-    made = CurvatureFigure(picture(*SIZES[0]))
-    made.build(STYLES[request.param])
-    return made
+    return themed(CurvatureFigure, request.param)(picture(*SIZES[0]))
 
 
 def bell(at: np.ndarray, middle: float, width: float) -> np.ndarray:
@@ -95,8 +93,7 @@ def test_the_learning_rate_has_its_limit_on_the_axis(view, lr):
 
 def test_moving_a_slider_leaves_the_background_as_it_is(view):
     parts = {"eigenvalues": eigenvalues(), "noise": Noise(100.0, 50.0, 300.0)}
-    first = view.update(Curvature(**parts, lr=0.1, batch=32)).with_labels
-    assert {view.spectrum, view.noise, view.signal, view.matrix} <= set(first)
+    assert view.update(Curvature(**parts, lr=0.1, batch=32)) == EVERYTHING
     for lr, batch in ((0.2, 64), (1e-9, 1), (1e9, 999), (float("nan"), 0)):
         assert view.update(Curvature(**parts, lr=lr, batch=batch)) == Redraw()
     assert view.update(Curvature(**parts, lr=0.1, batch=10**6)) == Redraw(with_labels=(view.noise,))
@@ -185,7 +182,6 @@ def full(name: str = "encoder.layers.3.fc1", lr: float = 0.1) -> Curvature:
 @pytest.mark.parametrize("state", ["full", "long names", "empty"])
 def test_texts_lie_in_the_figure_and_apart(picture, assert_texts_fit, size, state, lr):
     view = CurvatureFigure(picture(*size))
-    view.build()
     shown = {"full": full(lr=lr), "long names": full("a.very.long.name." * 9, lr), "empty": Curvature(lr=lr, batch=3)}
     view.update(shown[state])
     assert_texts_fit(view.figure)
@@ -193,7 +189,6 @@ def test_texts_lie_in_the_figure_and_apart(picture, assert_texts_fit, size, stat
 
 def test_many_decades_of_either_sign_are_named_apart(picture, assert_texts_fit):
     view = CurvatureFigure(picture(*SIZES[0]))
-    view.build()
     values = np.concatenate([-np.geomspace(1e-7, 1e3, 99)[::-1], np.geomspace(1e-7, 1e5, 99)])
     view.update(Curvature(eigenvalues=Eigenvalues(values, None, 1e5, 1e-12), lr=1e-3))
     assert_texts_fit(view.figure)
@@ -202,7 +197,7 @@ def test_many_decades_of_either_sign_are_named_apart(picture, assert_texts_fit):
 @pytest.mark.parametrize("size", [(580, 440), (760, 470)])
 def test_no_name_of_a_line_lies_on_the_other_line(picture, size):
     view = CurvatureFigure(picture(*size))
-    view.build()
+    view.update(Curvature(eigenvalues=eigenvalues()))
     plot, renderer = view._eigenvalues, view.spectrum.figure.canvas.get_renderer()
     for limit in (0.3, 2.0, 4.4, 4.62, 7.0, 9.9, 10.0, 10.4, 12.0, 40.0):
         view.update(Curvature(eigenvalues=eigenvalues(), lr=2 / limit))
@@ -219,7 +214,6 @@ def test_no_name_of_a_line_lies_on_the_other_line(picture, size):
 @pytest.mark.parametrize("smallest", [1e-9, 1e-6, 1e-5, 1e-3])
 def test_eigenvalues_of_many_sizes_are_numbered_without_a_touch(picture, size, smallest):
     view = CurvatureFigure(picture(*size))
-    view.build()
     values = np.concatenate([-np.geomspace(smallest, 0.4, 40), np.geomspace(smallest, 2.7, 40)])
     view.update(Curvature(eigenvalues=eigenvalues(values=np.sort(values), largest=2.7, rounding=1e-12), lr=0.1))
     renderer = view.spectrum.figure.canvas.get_renderer()

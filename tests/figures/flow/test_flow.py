@@ -11,16 +11,13 @@ from gradwidgets.figures.axes.decades import Decades
 from gradwidgets.figures.axes.layer_names import room_for
 from gradwidgets.figures.base.redraw import Redraw
 from gradwidgets.figures.base.side_plot import LOOKS, Detail
-from gradwidgets.figures.base.style import STYLES
 from gradwidgets.figures.flow.figure import FlowFigure, Profile
-from tests.figures.pictures import picture
+from tests.figures.pictures import picture, themed
 
 
 @pytest.fixture(params=["light", "dark"])
 def figure(request):
-    made = FlowFigure(picture(600, 420))
-    made.build(STYLES[request.param])
-    return made
+    return themed(FlowFigure, request.param)(picture(600, 420))
 
 
 def profile(values, **more) -> Profile:
@@ -79,11 +76,11 @@ def test_pins_of_other_depths_are_spread_over_the_same_width_and_named(figure):
 
 def test_while_a_hand_moves_the_axis_seldom_shrinks(figure):
     figure.update(profile([1e-6, 1.0]))
-    figure.update(profile([1e-4, 1.0]), settle=False)
+    figure.update(profile([1e-4, 1.0], settled=False))
     assert figure._decades == Decades(-6, 0)
-    figure.update(profile([1e-3, 1.0]), settle=False)  # half of it would be empty
+    figure.update(profile([1e-3, 1.0], settled=False))  # half of it would be empty
     assert figure._decades == Decades(-3, 0)
-    figure.update(profile([1e-9, 1.0]), settle=False)
+    figure.update(profile([1e-9, 1.0], settled=False))
     assert figure._decades == Decades(-9, 0)
     figure.update(profile([1e-2, 1.0]))
     assert figure._decades == Decades(-2, 0)

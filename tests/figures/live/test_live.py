@@ -3,19 +3,17 @@
 import numpy as np
 import pytest
 
-from gradwidgets.figures.base.redraw import Redraw
-from gradwidgets.figures.base.style import STYLES
+from gradwidgets.figures.base.redraw import EVERYTHING, Redraw
 from gradwidgets.figures.live.figure import LiveFigure
 from gradwidgets.figures.live.training import Beside, Histogram, Training
+from tests.figures.pictures import themed
 
 SIZES = [(760, 470), (1280, 700)]
 
 
 @pytest.fixture(params=["light", "dark"])
 def live(request, picture):
-    made = LiveFigure(picture(*SIZES[0]))
-    made.build(STYLES[request.param])
-    return made
+    return themed(LiveFigure, request.param)(picture(*SIZES[0]))
 
 
 def training(samples: int, layers: int, **more) -> Training:
@@ -161,6 +159,7 @@ def test_a_loss_that_nobody_told_is_said_to_be_unknown(live):
 def test_the_background_stays_while_a_run_goes_on_within_its_limits(live):
     whole = training(400, 20, selected=3, detail=histogram())
     changes = 0
+    live.update(training(0, 20))
     for samples in range(1, 401):
         now = Training(
             whole.quantity, whole.layers, whole.steps[:samples], whole.values[:samples], whole.loss[:samples],
@@ -183,6 +182,7 @@ def test_another_run_begins_with_limits_of_its_own(live):
 
 
 def test_dead_units_have_a_strip_of_their_own_below(live):
+    live.update(training(8, 5))
     whole = live.update(training(9, 5, dead=np.array([np.nan, 0.25, np.nan, 1.0, 0.0]))).everything
     x, y = live.lines["dead"].get_data()
     assert whole and x.tolist() == [2, 4, 5] and y.tolist() == [0.25, 1, 0]
@@ -200,6 +200,7 @@ def test_before_the_first_sample_there_is_a_sentence_and_nothing_else(live, draw
 
 
 def test_the_histogram_is_a_staircase_over_whole_decades_that_only_grow(live):
+    live.update(training(9, 2))
     assert live.near in live.update(training(9, 2, detail=histogram())).with_labels
     x, y = live.lines["near"].get_data()
     assert x[0] == -6 and x[-1] == -2 and y.max() == 1 and live.near.get_xlim() == (-6, -2)
@@ -247,7 +248,6 @@ def test_texts_lie_in_the_figure_and_apart(picture, assert_texts_fit, size, stat
         "waiting": training(0, 3, waiting="waiting for the first step of a loop that somebody has still to run " * 3),
     }[state]
     live = LiveFigure(picture(*size))
-    live.build()
     live.update(shown)
     assert_texts_fit(live.figure)
 
@@ -295,6 +295,7 @@ def test_another_run_without_any_number_for_a_layer_is_drawn_without_it(live, dr
 
 
 def test_a_click_finds_the_layer(live):
+    live.update(training(0, 5))
     assert live.layer_at(live.profile, 2.0) is None
     live.update(training(3, 5, dead=np.zeros(5)))
     assert live.layer_at(live.profile, 2.4) == 1 and live.layer_at(live.health, 99.0) == 4
@@ -310,8 +311,7 @@ def test_a_model_without_layers_still_has_a_loss(live, drawn):
 def test_the_figure_can_be_built_again_in_another_size(live):
     live.update(training(5, 3))
     live.figure.set_size_inches(12.8, 7)
-    live.build(STYLES["dark"])
-    live.update(training(5, 3))
+    assert live.update(training(5, 3)) == EVERYTHING
     assert len(live.figure.axes) == 5 and len(live.lines["now"].get_data()[0]) == 3
 
 

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from gradwidgets import LayerFlowPanel
-from gradwidgets.core.layers import CLIPPERS
+from gradwidgets.core.layers import CLIPPERS, Clipped
 from gradwidgets.widgets.layers.clipping import THRESHOLDS
 from tests.widgets.layers.models import sound
 
@@ -29,6 +29,11 @@ def by_torch(clip, spike=1.0) -> list[float]:
     clip(model.parameters())
     layers = [m for m in model if isinstance(m, nn.Linear)]
     return [float(torch.nn.utils.get_total_norm([m.weight.grad, m.bias.grad])) for m in layers]
+
+
+def clipped_in(panel) -> dict[str, Clipped]:
+    view, how = panel.views["clipping"], panel._view_settings()
+    return view.derive(panel.problem, panel._shown, how, view.kept)
 
 
 def drawn(panel, line: str) -> np.ndarray:
@@ -53,7 +58,7 @@ def test_norms_before_and_after_are_torch_s(panel, spike):
 
 def test_only_clipping_by_elements_turns_the_step(panel):
     panel.change(max_norm=0.01, clip_value=0.01)
-    clipped = panel.views["clipping"].clipped(panel._shown)
+    clipped = clipped_in(panel)
     assert clipped["norm"].cosine == pytest.approx(1, abs=1e-9) == clipped["autoclip"].cosine
     assert clipped["value"].cosine < 0.99 and clipped["percentile"].cosine < 1
     points = panel.views["clipping"].figure.above.lines
@@ -65,15 +70,15 @@ def test_a_spike_is_brought_back_by_the_history_alone(panel):
     norms = {}
     for spike in (1.0, 1000.0):
         panel.change(spike=spike, history_percentile=50.0)
-        norms[spike] = {name: one.norm_after for name, one in panel.views["clipping"].clipped(panel._shown).items()}
+        norms[spike] = {name: one.norm_after for name, one in clipped_in(panel).items()}
     assert norms[1000.0]["percentile"] == pytest.approx(1000 * norms[1.0]["percentile"], rel=1e-5)
     assert norms[1000.0]["autoclip"] < 3 * norms[1.0]["autoclip"]
 
 
 def test_only_the_clipper_whose_threshold_moved_is_computed_again(panel):
-    before = panel.views["clipping"].clipped(panel._shown)
+    before = clipped_in(panel)
     panel.clip_value = 0.5
-    after = panel.views["clipping"].clipped(panel._shown)
+    after = clipped_in(panel)
     assert [before[name] is after[name] for name in THRESHOLDS] == [True, False, True, True]
 
 
@@ -92,7 +97,7 @@ def test_the_script_clips_the_same(capsys):
     panel = LayerFlowPanel(depth=4, width=8, batch=16, init="He", view="clipping", spike=10.0)
     exec(panel.code(), {})
     told = capsys.readouterr().out.split()
-    clipped = panel.views["clipping"].clipped(panel._shown)
+    clipped = clipped_in(panel)
     for name, one in clipped.items():
         assert float(told[told.index(name) + 2]) == pytest.approx(one.norm_after, rel=1e-9)
     panel.close()

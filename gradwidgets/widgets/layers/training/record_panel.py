@@ -15,9 +15,11 @@ from gradwidgets.core.monitor.history import History
 from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.results.slices import Slices
 from gradwidgets.widgets.controls import WIDTH, Looks
-from gradwidgets.widgets.layers.panel import VIEWS, LayerFlowPanel
+from gradwidgets.widgets.layers.panel import LayerFlowPanel
+from gradwidgets.widgets.layers.scene import VIEWS
 from gradwidgets.widgets.layers.training.kept_run import KeptRun, names_of_two, record_of
-from gradwidgets.widgets.layers.training.live import DASHED, LiveView
+from gradwidgets.widgets.layers.training.live import LiveView
+from gradwidgets.widgets.layers.training.live_scene import DASHED
 from gradwidgets.widgets.layers.training.live_verdict import Told
 from gradwidgets.widgets.layers.training.recorded import held_quantities, not_held
 from gradwidgets.widgets.layers.view import Request, ViewResult
@@ -81,7 +83,6 @@ class RecordPanel(LayerFlowPanel):
         given: The record and the one beside it as they were given.
     """
 
-    offered: ClassVar[tuple[str, ...]] = ("live",)
     view_types: ClassVar[Mapping[str, type]] = {**VIEWS, "live": RecordView}
     maker: ClassVar[str] = "LayerFlowPanel.of_record"
     file_name = "gradwidgets-record"
@@ -109,6 +110,11 @@ class RecordPanel(LayerFlowPanel):
     def _set_up(self, settings: Mapping[str, object]) -> None:
         super()._set_up(settings)
         self._column.children = self._column.children[1:]  # there is one view
+
+    @property
+    def offered(self) -> tuple[str, ...]:
+        """There is one view."""
+        return ("live",)
 
     @property
     def quantities(self) -> tuple[str, ...]:

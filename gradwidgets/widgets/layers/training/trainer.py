@@ -310,7 +310,7 @@ class Trainer:
         if panel.view != self._view.name or not (last or panel.canvas.free()):
             return False
         run.look()
-        panel.paint_view(settle=last)
+        panel.paint_view(settled=last)
         return True
 
     def stop_loop(self) -> bool:

@@ -284,11 +284,11 @@ def test_after_the_demonstration_its_last_gradient_can_be_looked_at():
     panel.train(wait=True)
     gc.collect()
     panel._trainer.draw(panel._trainer.run, last=True)
-    detail = panel.views["live"].training().detail
+    detail = panel.views["live"].training(settled=True).detail
     assert detail.title == "all layers" and detail.counts.sum() > 0
     panel.selected = 1
     panel._trainer.draw(panel._trainer.run, last=True)
-    assert panel.views["live"].training().detail.title == "linear_2"
+    assert panel.views["live"].training(settled=True).detail.title == "linear_2"
     model = panel._trainer.run.model
     panel.close()
     gc.collect()

@@ -296,7 +296,7 @@ def test_layers_go_by_their_names_and_the_one_that_is_followed_is_said(path, sho
     assert "alone" not in panel.summary
     panel.selected = 1
     panel._present(panel._shown)
-    assert panel.views["live"].training().named
+    assert panel.views["live"].training(settled=True).named
     assert "2 (Linear) alone, until it is clicked again: weight gradient" in panel.summary
     assert "2 (Linear) alone" in panel._words.value
     assert figure._titles[figure.norms].get_text() == "2: gradient, rms"

@@ -1,0 +1,148 @@
+"""What the doctor shows: findings with their fixes, a trial or a ranking, as a picture and in words."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Sequence
+
+from gradwidgets.core.layers import TRIES, FixRanking, Trial, fixes_for
+from gradwidgets.core.layers.fixes.ranked import HEAD, row_of
+from gradwidgets.core.layers.verdicts.units import AT_OUTPUT
+from gradwidgets.core.results.finding import Finding
+from gradwidgets.core.results.wording import number
+from gradwidgets.figures.base.side_plot import Detail
+from gradwidgets.figures.flow.figure import Profile
+from gradwidgets.widgets.layers import words
+from gradwidgets.widgets.layers.picture import losses_detail, names_of, profile_of, shares_detail, values_of
+from gradwidgets.widgets.layers.problem import FlowResult
+from gradwidgets.widgets.layers.trying import Refused
+from gradwidgets.widgets.layers.view import ViewResult, ViewSettings, Words
+from gradwidgets.widgets.panel.cards import card
+
+_LOSSES = "loss of the first steps"
+
+
+def scene_of(seen: ViewResult, how: ViewSettings) -> Profile:
+    """Both profiles and both trainings.
+
+    Args:
+        seen: The network, and what was tried on it.
+        how: How it is looked at.
+    """
+    trial, fix = seen.part, seen.settings.more[0]
+    tried = isinstance(trial, Trial)
+    flow = trial.after if tried else seen.flow.flow  # a fix may add layers
+    below = shares_detail(flow, names_of(seen.flow, flow))
+    if tried:
+        above = losses_detail(_LOSSES, {"now": trial.losses_before.numpy(), "pinned 0": trial.losses_after.numpy()})
+    elif isinstance(trial, FixRanking):
+        above = _best_losses(trial)
+    else:
+        above = Detail("choose a fix" if trial is None else "choose another fix", x_ticks={})
+    profile = profile_of(seen.flow, how, above=above, below=below, pinned=False)
+    if tried:
+        profile.pinned[f"with {fix}"] = values_of(trial.after, how.quantity, how.measure, how.lr)
+    return profile
+
+
+def words_of(seen: ViewResult, fitting: Sequence[str], how: ViewSettings) -> Words:
+    """What was found, what answers it, and what the trial gave.
+
+    Args:
+        seen: The network, and what was tried on it.
+        fitting: The fixes that can be applied to it.
+        how: How it is looked at.
+    """
+    fix, part = seen.settings.more[0], seen.part
+    lines = _tried_lines(fix, part)
+    lines += [f"{f.severity}: {f.name}: {f.message}. {_remedies(f, seen.flow, fitting)}" for f in seen.flow.findings]
+    table = words.two_columns(found_cards(seen.flow, fitting, how.done), _tried_cards(fix, part))
+    return Words("\n".join([*lines, *how.done]), table)
+
+
+def found_cards(flow: FlowResult, fitting: Sequence[str], done: Sequence[str]) -> str:
+    """The findings with their fixes, and what was done, as HTML, everything escaped.
+
+    Args:
+        flow: The network, layer by layer.
+        fitting: The fixes that can be applied to it.
+        done: Sentences.
+    """
+    found = "".join(
+        card(f.severity, f.name.replace("_", " "), f.message, _remedies(f, flow, fitting) or f.action)
+        for f in flow.findings
+    )
+    return found + "".join(f'<div class="note">{html.escape(line)}</div>' for line in done)
+
+
+def _tried_lines(fix: str, part: Trial | Refused | FixRanking | None) -> list[str]:
+    if part is None:
+        return []
+    if isinstance(part, Refused):
+        return [f"{fix} cannot be tried here: {part.reason}"]
+    if isinstance(part, FixRanking):
+        return [part.sentence, *(one.sentence for one in part.fixes), *_refused(part)]
+    return [" ".join(one for one in (f"{fix}: {part.sentence}", _judged(part)[1]) if one)]
+
+
+def _tried_cards(fix: str, part: Trial | Refused | FixRanking | None) -> str:
+    if part is None:
+        return ""
+    if isinstance(part, Refused):
+        return card("info", fix, "cannot be tried here", part.reason[:1].upper() + part.reason[1:])
+    if isinstance(part, FixRanking):
+        return _table(part)
+    severity, note = _judged(part)
+    tried = card(severity, fix, part.sentence.rstrip("."), "; ".join(one for one in (note, part.note) if one))
+    return tried + "".join(
+        card(f.severity, f"after it: {f.name.replace('_', ' ')}", f.message, "") for f in part.findings_after
+    )
+
+
+def _remedies(finding: Finding, flow: FlowResult, fitting: Sequence[str]) -> str:
+    """The names in the menu of the fixes that answer a finding and fit the network."""
+    answers = fixes_for(finding, flow.flow)
+    names = [name for name in fitting if TRIES[name][0] in answers]
+    said = f"Worth a try: {', '.join(names)}." if names else ""
+    return f"{finding.action} {said}".strip() if finding.evidence.get(AT_OUTPUT) else said
+
+
+def _best_losses(ranking: FixRanking) -> Detail:
+    """The losses without a fix and with the best one, of the first seed."""
+    losses = {"now": ranking.baseline.losses[0].numpy()}
+    if not ranking.fixes:
+        return losses_detail(_LOSSES, losses)
+    best = ranking.fixes[0]
+    return losses_detail(f"loss, ◆ {best.name}", {**losses, "pinned 0": best.losses[0].numpy()})
+
+
+def _refused(ranking: FixRanking) -> list[str]:
+    return [f"not tried: {', '.join(name for name, _ in ranking.refused)}"] if ranking.refused else []
+
+
+def _table(ranking: FixRanking) -> str:
+    """A ranking as HTML, everything escaped: the answer first, then all that were tried."""
+    head = "".join(f"<th>{text}</th>" for text in HEAD)
+    rows = [
+        "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row_of(one)) + "</tr>"
+        for one in (*ranking.fixes, ranking.baseline)
+    ]
+    notes = [*_refused(ranking), *([ranking.note] if ranking.note else [])]
+    said = "".join(f'<div class="note">{html.escape(note)}</div>' for note in notes)
+    return f"<div>{html.escape(ranking.sentence)}</div><table><tr>{head}</tr>{''.join(rows)}</table>{said}"
+
+
+_ORDER = ("ok", "info", "warning", "error")
+
+
+def _judged(trial: Trial) -> tuple[str, str]:
+    """How a trial went, as a severity, and what is to be said about it."""
+    losses = trial.losses_after
+    if not bool(losses[-1].isfinite()) or float(losses[-1]) > float(losses[0]):
+        return "warning", f"With it the loss rises at lr {number(trial.lr, 3)}: a smaller lr may do."
+    better = _worst(trial.findings_after) < _worst(trial.findings_before)
+    return ("ok" if better and bool(losses[-1] <= trial.losses_before[-1]) else "info"), ""
+
+
+def _worst(findings) -> int:
+    return max((_ORDER.index(f.severity) for f in findings), default=0)
