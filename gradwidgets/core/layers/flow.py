@@ -222,7 +222,7 @@ def _measure(subject: Subject, look: Look | Glance) -> Measured:
             sums = may_add_masks(one for one in looked_at if one.name in SOFTMAX)
             compared = (tracked.of_loss(), _tensors(look.targets)) if look.looks else ([], [])
             operations += left_out(of_order)(*compared)
-            operations += _of_scores(looked_at, tracked) if look.looks else []
+            operations += _of_scores(looked_at, tracked, names) if look.looks else []
             pools = left_out(pools_of)(tracked.of_model()) if look.looks else []
             tracked.watch(watch.gradients_at)
             watch.way_back()
@@ -261,12 +261,12 @@ def _at_operations(operations: list[Operation], look: Look, names: Mapping[int, 
     return of_graph(operations, look.masks(), look.hiding(), given, names)
 
 
-def _of_scores(operations: list[Operation], tracked: Tracked) -> list[Finding]:
+def _of_scores(operations: list[Operation], tracked: Tracked, names: Mapping[int, str]) -> list[Finding]:
     """What is said of scores, bags, and places that drown tokens: while the graph keeps its numbers."""
     nodes, softmaxes = tracked.nodes(), [one for one in operations if one.name in SOFTMAX and one.name != ATTENTION]
     checks = (masked_by_zero, cold, between_layers, taken_twice) if softmaxes else ()
     found = [told for check in checks for told in left_out(check)(softmaxes, nodes)]
-    found += left_out(kept_alone)([one for one in operations if one.name in SHARED], nodes)
+    found += left_out(kept_alone)([one for one in operations if one.name in SHARED], nodes, names)
     found += [*left_out(of_bags)(tracked.bags()), *left_out(across)(tracked.products())]
     return found + left_out(drowned)(tracked.sums(), nodes)
 
