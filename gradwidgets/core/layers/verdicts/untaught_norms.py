@@ -20,8 +20,10 @@ def untaught(judged: Judged) -> list[Finding]:
     still = [(i, layer) for i, layer in layers if layer.still]
     large = [(i, layer) for i, layer in layers if layer.fresh and not layer.still and layer.activation_rms > _LARGE]
     found = [_still(still)] if still else []
-    # It may only be looked at before it is trained, unless the loss shows that it is too much for what follows.
+    # It may only be looked at before it is trained, unless data of such a size comes in that the loss shows it.
+    first = next((layer for _, layer in layers if layer.fresh), None)
     shows = any(one.severity == "warning" and follows(one) for one in judged.flow.preflight)
+    shows = shows and first is not None and first.activation_rms > _LARGE
     return found + ([_large(large, "warning" if shows else "info")] if large else [])
 
 
