@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
-from gradwidgets.core.layers.passes.passes import run
+from gradwidgets.core.layers.passes.passes import FlowError, run
 from gradwidgets.core.layers.preflight.losses.value.constant import DETACHED
 from gradwidgets.core.results.finding import Finding
 
@@ -48,9 +48,14 @@ def beside_frozen(model: nn.Module, inputs: object, found: Sequence[Finding]) ->
         inputs: What it is given.
         found: What is said of the loss.
     """
+    if not any(one.name == DETACHED for one in found):
+        return list(found)
     trained = {name: one for name, one in model.named_modules() if _asks(one)}
     frozen = [name for name, one in model.named_modules() if one._parameters and not _asks(one)]
-    if not any(one.name == DETACHED for one in found) or not frozen or _run_of(model, inputs, trained.values()):
+    try:
+        if not frozen or _run_of(model, inputs, trained.values()):
+            return list(found)
+    except FlowError:
         return list(found)
     message = (
         f"nothing that runs is to be trained: {_listed(frozen)} {'is' if len(frozen) == 1 else 'are'} frozen "
