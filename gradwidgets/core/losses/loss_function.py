@@ -21,6 +21,7 @@ from gradwidgets.core.losses.twice import Twice
 from gradwidgets.core.objectives.axes import check_loss_axes
 from gradwidgets.core.objectives.objective import Objective
 from gradwidgets.core.results.slices import SLICE, Slices, finish
+from gradwidgets.core.subject.held.tensors import has_numbers
 from gradwidgets.core.subject.home import abroad
 from gradwidgets.core.subject.threads import all_threads, one_thread
 from gradwidgets.core.subject.undisturbed import SEED, Undisturbed
@@ -41,7 +42,8 @@ class Watch(Protocol):
 
 _TRIED = 5  # points on which the ways are compared before one is chosen
 _SPREAD = 64  # points at which a loss is called that raises at all of these
-_BLOCK = 2**16  # points in one call
+_BLOCK = 2**16  # points in one call, at most
+_ROOM = 2**28  # bytes that one call may keep for the way back
 _TEXT = 300  # characters of what a loss says when it raises
 # What torch says of a number that was to be a tensor with axes.
 
@@ -98,6 +100,7 @@ class LossFunction:
         self._means, self._per_sample, self._shape = False, 0, ()  # whether the mean of so many values is taken
         self._in_single = False  # whether a call has computed in less than float64
         self._recorded: dict[tuple, Recorded] | None = None  # by dtype and block, of a loss that must be recorded
+        self._block = _BLOCK
         self._has_worked = False  # whether a call has given a value: then a point that raises is one of its own
 
     @property
@@ -191,9 +194,9 @@ class LossFunction:
 
     def _in_blocks(self, points: Tensor, gradient: bool) -> Slices[Values]:
         parts = []
-        for first in range(0, max(len(points), 1), _BLOCK):
-            parts.append(self._at_once(points[first : first + _BLOCK], self.method, gradient))
-            yield min(1.0, (first + _BLOCK) / max(len(points), 1))
+        for first in range(0, max(len(points), 1), self._block):
+            parts.append(self._at_once(points[first : first + self._block], self.method, gradient))
+            yield min(1.0, (first + self._block) / max(len(points), 1))
         reached = tuple(any(part.reached[i] for part in parts) for i in range(points.shape[1]))
         with torch.inference_mode(False):
             return Values(torch.cat([p.loss for p in parts]), torch.cat([p.gradient for p in parts]), reached, {})
@@ -356,6 +359,7 @@ class LossFunction:
         few = few.to(self.dtype)
         truth = self._truth(few)
         self._look_for_chance(few[0], truth[0])
+        self._block = self._fitting_block(few[0])
         errors = [value for value in truth if isinstance(value, Exception)]
         for method in ("vectorized", "vmap"):
             try:
@@ -378,6 +382,21 @@ class LossFunction:
         if len(errors) >= len(truth) and not any(self._find_form(point) for point in _spread(points)):
             raise LossError(self._sentence(errors[0])) from cause_of(errors[0])
         self.method = "pointwise"
+
+    def _fitting_block(self, point: Tensor) -> int:
+        """How many points one call may take, from what the call of one keeps for its way back."""
+        kept: dict[int, int] = {}
+
+        def keep(tensor: Tensor) -> Tensor:
+            if has_numbers(tensor):
+                storage = tensor.untyped_storage()
+                kept[storage.data_ptr()] = storage.nbytes()
+            return tensor
+
+        noting = torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor)
+        with self._undisturbed(self.call) as block, block.again(), contextlib.suppress(Exception), noting:
+            self._at_point(point)
+        return max(1, min(_BLOCK, _ROOM // max(1, sum(kept.values()))))
 
     def _can_be_recorded(self, few: Tensor) -> bool:
         """Whether a recording at one of a few points gives what a call gives at each, gradients included."""
