@@ -14,7 +14,8 @@ import torch
 
 from gradwidgets.core.subject.refusals import is_refusal, shortened
 
-P, T = ParamSpec("P"), TypeVar("T")
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 def at_home(function: Callable[P, T]) -> Callable[P, T]:
@@ -22,7 +23,7 @@ def at_home(function: Callable[P, T]) -> Callable[P, T]:
     if inspect.isgeneratorfunction(function):
 
         @functools.wraps(function)
-        def sliced(*arguments: P.args, **keywords: P.kwargs) -> Generator:
+        def sliced(*arguments: P.args, **keywords: P.kwargs) -> Generator[float, None, object]:
             work = function(*arguments, **keywords)
             try:
                 while True:
@@ -35,7 +36,7 @@ def at_home(function: Callable[P, T]) -> Callable[P, T]:
             finally:
                 work.close()
 
-        return sliced
+        return sliced  # type: ignore[return-value]  # T is such a generator here
 
     @functools.wraps(function)
     def whole(*arguments: P.args, **keywords: P.kwargs) -> T:
@@ -55,7 +56,7 @@ def at_home(function: Callable[P, T]) -> Callable[P, T]:
     return whole
 
 
-def _with_gradients() -> contextlib.AbstractContextManager:
+def _with_gradients() -> contextlib.AbstractContextManager[object]:
     """Outside of inference mode, whose tensors take no gradient and cannot be written to elsewhere."""
     return torch.inference_mode(False) if torch.is_inference_mode_enabled() else contextlib.nullcontext()
 

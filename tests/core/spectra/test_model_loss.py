@@ -126,6 +126,38 @@ def test_wrapped_models_are_unwrapped():
         torch.testing.assert_close(found.eigenvalues, expected.eigenvalues)
 
 
+class Slotted:
+    """Holds a tensor where no dictionary does."""
+
+    __slots__ = ("weight",)
+
+    def __init__(self, weight):
+        self.weight = weight
+
+
+def holding(weight):
+    return lambda out, y: functional.mse_loss(out, y) + (weight**2).sum()
+
+
+def holding_a_holder(held):
+    return lambda out, y: functional.mse_loss(out, y) + (held.weight**2).sum()
+
+
+HOLDERS = {"a closure": holding, "a slot": lambda weight: holding_a_holder(Slotted(weight))}
+
+
+@pytest.mark.parametrize("where", HOLDERS)
+def test_a_loss_that_holds_a_parameter_itself(where):
+    """Its penalty is a part of the Hessian, whichever way it knows the weight."""
+    model, x, y = nn.Linear(3, 1).double(), torch.randn(9, 3).double(), torch.randn(9, 1).double()
+    expected = hessian_spectrum(model, x, y, lambda out, y: functional.mse_loss(out, y) + (model.weight**2).sum())
+    found = hessian_spectrum(model, x, y, HOLDERS[where](model.weight))
+    torch.testing.assert_close(found.eigenvalues, expected.eigenvalues)
+    inputs = torch.cat([x, torch.ones(9, 1).double()], dim=1)
+    by_hand = 2 * inputs.T @ inputs / 9 + torch.diag(torch.tensor([2.0, 2.0, 2.0, 0.0])).double()
+    torch.testing.assert_close(found.eigenvalues, torch.linalg.eigvalsh(by_hand))
+
+
 class Drops(torch.autograd.Function):
     """A cube whose backward has no graph, and says nothing."""
 

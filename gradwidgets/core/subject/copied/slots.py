@@ -3,13 +3,14 @@
 import functools
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
+from typing import Any
 
 from torch import Tensor
 
 from gradwidgets.core.subject.held.parts import Attribute, Contents
 from gradwidgets.core.subject.held.reached import Reached
 
-Slot = tuple[Callable[[Tensor], None], Tensor]
+Slot = tuple[Callable[[Tensor], object], Tensor]
 
 
 def slots_of(roots: Iterable[object], tensors: Iterable[Tensor]) -> list[Slot]:
@@ -28,11 +29,13 @@ def slots_of(roots: Iterable[object], tensors: Iterable[Tensor]) -> list[Slot]:
         if isinstance(part, Contents) and isinstance(part.held, (dict, list)):
             pairs = part.before.items() if isinstance(part.held, dict) else enumerate(part.before)
             found += [(_setter(part.held, key), one) for key, one in pairs if id(one) in wanted]
-        elif isinstance(part, Attribute) and id(part.before) in wanted:
-            found.append((part.put, part.before))
+        elif isinstance(part, Attribute) and isinstance(part.before, Tensor) and id(part.before) in wanted:
+            found.append((functools.partial(part.put, part.owner, part.key), part.before))
     return found
 
 
-def _setter(container: dict | list, key: object) -> Callable[[Tensor], None]:
-    kind = OrderedDict if isinstance(container, OrderedDict) else dict if isinstance(container, dict) else list
+def _setter(container: dict[Any, Any] | list[Any], key: Any) -> Callable[[Tensor], object]:
+    if isinstance(container, list):
+        return functools.partial(list.__setitem__, container, key)
+    kind = OrderedDict if isinstance(container, OrderedDict) else dict
     return functools.partial(kind.__setitem__, container, key)
