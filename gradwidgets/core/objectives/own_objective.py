@@ -66,19 +66,17 @@ def as_objective(
         )
     split = len(arguments) == 2
     names = _check_names(parameters or (tuple(arguments) if split else ("a", "b")))
-    places = tuple(tuple(as_start(place).tolist()) for place in minima)
-    first = None if start is None else tuple(as_start(start).tolist())
+    places = tuple(_place(place, "each of minima") for place in minima)
+    first = None if start is None else _place(start, "start")
     axes = (
         check_axes(view, names, "view")
         if view is not None
         else _wide_view(names, (*places, *([first] if first else [])))
     )
     if first is None:
+        (left, right), (low, high) = axes[names[0]], axes[names[1]]
         # Off the centre and off the diagonals, where a symmetric function would show only half of itself.
-        first = tuple(
-            low + share * (high - low)
-            for (low, high), share in zip((axes[name] for name in names), (0.15, 0.8), strict=True)
-        )
+        first = left + 0.15 * (right - left), low + 0.8 * (high - low)
     return OwnObjective(fn, split, names, axes, first, places)
 
 
@@ -242,6 +240,14 @@ def _check_names(parameters: Iterable[str]) -> tuple[str, str]:
     if len(names) != 2 or not all(isinstance(name, str) and name for name in names) or names[0] == names[1]:
         raise ValueError(f"parameters must be two different names; got {names!r}")
     return names[0], names[1]
+
+
+def _place(place: object, name: str) -> tuple[float, float]:
+    point = as_start(place, name)
+    if point.ndim != 1:
+        raise ValueError(f"{name} must be a single point of shape (2,); got shape {tuple(point.shape)}")
+    first, second = point.tolist()
+    return first, second
 
 
 def _wide_view(names: tuple[str, str], places: Iterable[tuple[float, float]]) -> dict[str, tuple[float, float]]:

@@ -35,6 +35,7 @@ class Reached:
         tensors: Every tensor, held.
         gradients: Their gradients, held.
         parts: Everything else that can change.
+        functions: Every function, whose defaults are no part.
         empty: Attributes that are empty containers.
         classes: Of modules and other objects.
         opaque: What was not looked into, by its place: its class's name.
@@ -45,6 +46,7 @@ class Reached:
         self.tensors: list[HeldTensor] = []
         self.gradients: list[HeldTensor] = []
         self.parts: list[Contents | Attribute | State] = []
+        self.functions: list[types.FunctionType] = []
         self.empty, self.classes = Empty(), Classes()
         self.opaque: dict[str, str] = {}
         self._outside, self._but = outside, but
@@ -168,6 +170,7 @@ class Reached:
             self._attributes(thing, own, place)
 
     def _function(self, function: types.FunctionType, place: Place) -> None:
+        self.functions.append(function)
         for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=False):
             if self._is_new(cell):
                 there = Place(name, place.module, name)
