@@ -81,7 +81,7 @@ def test_a_hidden_tab_holds_nothing_up_and_shows_the_newest_when_it_is_back(page
         for margin in (0.9, 0.7, 0.5, 0.3):
             page.tell(f"explorer.fixed = {{'margin': {margin}}}")
         page.until_kernel("explorer.findings['square'][0].evidence['share'] > 0.6")
-        assert page.value("len(explorer.canvas._in_flight)") <= 2
+        assert page.value("explorer.canvas.under_way") <= 2
     page.until_painted("explorer")
     assert (page.pixels() != before).any()
 

@@ -3,7 +3,7 @@
 import numpy as np
 
 from gradwidgets import LayerFlowPanel, OptimizerPlayground, SurfaceExplorer
-from tests.widgets.fake_page import FakePage, kernel_picture
+from tests.widgets.fake_page import FakePage, arrived, kernel_picture
 
 SMALL = {
     "playground": lambda **more: OptimizerPlayground(**{"steps": 20, "losses": ("MSE", "Huber"), **more}),
@@ -22,7 +22,7 @@ def in_a_page(panel) -> FakePage:
 
 def painted(panel) -> np.ndarray:
     """The picture as the kernel paints it now, whether or not a page answers."""
-    panel.canvas._in_flight.clear()
+    arrived(panel.canvas)
     panel.canvas.paint()
     return picture_of(panel)
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from gradwidgets.widgets.canvas import canvas as canvas_module
+from gradwidgets.widgets.canvas import stream
 from gradwidgets.widgets.panel.page import Page
 from tests.hardening.events import NONSENSE, REFUSALS, Fuzzer
 from tests.hardening.panels import SMALL, in_a_page, painted, same_pictures, where_they_differ
@@ -24,7 +24,7 @@ WIDE = {"width": 560, "height": 500, "dark": False}
 @pytest.fixture(autouse=True)
 def _page(monkeypatch) -> None:
     monkeypatch.setattr(Page, "latest", dict(WIDE))
-    monkeypatch.setattr(canvas_module, "ANSWER_TIMEOUT", 0.05)
+    monkeypatch.setattr(stream, "ANSWER_TIMEOUT", 0.05)
 
 
 class Log(logging.Handler):
@@ -68,7 +68,7 @@ def settle(panel, page, loop: LoopThread) -> None:  # noqa: F811
         working = panel._job is not None and panel._job.running
         training = getattr(panel, "_trainer", None) is not None and panel._trainer._lesson is not None
         moved = any(control.moved for control in panel.controls.values())
-        waiting = panel._owed or panel._pull._pending or panel.canvas._inbox or panel.canvas._wanted
+        waiting = panel._owed or panel._pull._pending or panel.canvas._inbox or panel.canvas._painter._wanted
         return not (working or training or moved or waiting)
 
     loop.until(settled)

@@ -14,7 +14,7 @@ from torch import nn
 from traitlets import TraitError
 
 from gradwidgets import LayerFlowPanel
-from gradwidgets.widgets.canvas import canvas as canvas_module
+from gradwidgets.widgets.canvas import stream
 from gradwidgets.widgets.panel.page import Page
 from tests.hardening.panels import SMALL, in_a_page, painted, same_pictures, seen_of
 from tests.widgets.conftest import LOOP_THREAD, LoopThread, loop  # noqa: F401
@@ -34,7 +34,7 @@ SETS = {"playground": 100, "explorer": 100 if SOAK else 12, "layers": 100 if SOA
 @pytest.fixture(autouse=True)
 def _page(monkeypatch) -> None:
     monkeypatch.setattr(Page, "latest", {"width": 560, "height": 500})
-    monkeypatch.setattr(canvas_module, "ANSWER_TIMEOUT", 0.02)  # nobody answers pictures here
+    monkeypatch.setattr(stream, "ANSWER_TIMEOUT", 0.02)  # nobody answers pictures here
 
 
 @pytest.fixture

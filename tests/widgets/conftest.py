@@ -12,7 +12,7 @@ import pytest
 from gradwidgets import OptimizerPlayground
 from gradwidgets.widgets.kernel import mainloop
 from gradwidgets.widgets.panel.page import Page
-from tests.widgets.fake_page import FakePage
+from tests.widgets.fake_page import FakePage, arrived
 
 LOOP_THREAD = "the main loop's thread"
 
@@ -83,7 +83,7 @@ def playground(_shared) -> OptimizerPlayground:
     _shared.reset()
     _shared.complain("")
     FakePage(_shared.canvas).refresh()
-    _shared.canvas._in_flight.clear()
+    arrived(_shared.canvas)
     return _shared
 
 

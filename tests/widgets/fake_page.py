@@ -29,6 +29,11 @@ def kernel_picture(canvas) -> np.ndarray:
     return np.array(canvas.get_renderer().buffer_rgba())
 
 
+def arrived(canvas) -> None:
+    """Have all pictures arrive that are under way, and nobody hear of it."""
+    canvas._stream._in_flight.clear()
+
+
 class FakePage:
     """Records what a canvas sends.
 

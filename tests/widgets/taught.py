@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from gradwidgets import LayerFlowPanel, OptimizerPlayground, SurfaceExplorer
+from tests.widgets.fake_page import arrived
 
 KINDS = {
     "playground": lambda **given: OptimizerPlayground(**given),
@@ -37,5 +38,5 @@ def maker() -> Iterator[Callable]:
 
 def by_hand(panel, name, value):
     """Move a control as the page does that has answered all pictures."""
-    panel.canvas._in_flight.clear()
+    arrived(panel.canvas)
     panel.controls[name].field.value = value

@@ -13,6 +13,7 @@ from typing import ParamSpec, TypeVar
 import torch
 
 from gradwidgets.core.subject.refusals import is_refusal, shortened
+from gradwidgets.core.subject.settings import EndsTwice
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -28,7 +29,7 @@ def at_home(function: Callable[P, T]) -> Callable[P, T]:
             try:
                 while True:
                     try:
-                        with torch._C.DisableTorchFunction(), _with_gradients():
+                        with _GradMode() as mode, mode.again(), torch._C.DisableTorchFunction(), _with_gradients():
                             step = next(work)
                     except StopIteration as end:
                         return end.value
@@ -42,7 +43,7 @@ def at_home(function: Callable[P, T]) -> Callable[P, T]:
     def whole(*arguments: P.args, **keywords: P.kwargs) -> T:
         __tracebackhide__ = True  # a test that fails has nothing to learn from this frame
         try:
-            with torch._C.DisableTorchFunction(), _with_gradients():
+            with _GradMode() as mode, mode.again(), torch._C.DisableTorchFunction(), _with_gradients():
                 return function(*arguments, **keywords)
         except Exception as error:
             if not is_refusal(error):
@@ -54,6 +55,21 @@ def at_home(function: Callable[P, T]) -> Callable[P, T]:
             del refusal  # or it and this frame would keep each other
 
     return whole
+
+
+class _GradMode(EndsTwice):
+    """Whether gradients are recorded is afterwards as it was before.
+
+    `torch.no_grad` puts that back too, unless an interrupt comes between its end's first line and its last.
+    """
+
+    def __init__(self) -> None:
+        self._before = torch.is_grad_enabled()
+
+    def end(self) -> None:
+        """Put it back; may be called again."""
+        if torch.is_grad_enabled() != self._before:
+            torch._C._set_grad_enabled(self._before)
 
 
 def _with_gradients() -> contextlib.AbstractContextManager[object]:

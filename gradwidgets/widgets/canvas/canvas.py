@@ -1,38 +1,30 @@
-"""A live picture: a Matplotlib figure in the page whose moving parts follow a slider.
+"""The front end of a live picture in a notebook: a Matplotlib figure in the page, by ipympl.
 
-The only file that imports ipympl. It owns what ipympl leaves open:
-
-* a figure and its canvas without pyplot, the user's backend left as it was found;
-* a cached background over which only the animated artists are drawn again;
-* pictures sent as quickly encoded differences (`patch` to a page that knows it, else `png`), at most
-  `FRAMES_IN_FLIGHT` on their way to the page: the page answers every picture, and the newest state is painted when
-  it does;
-* messages from the page (mouse, resize, theme) handled on the main loop, whichever thread they arrive on.
+The only file that imports ipympl. `renderer.py` draws, `stream.py` knows what a page is shown, `painter.py` when; here
+is what ipympl leaves open: a canvas without pyplot, the user's backend left as it was found, and messages from the
+page (mouse, resize, theme) handled on the main loop, whichever thread they arrive on. Another front end would make a
+`Painter` with its own way of sending.
 """
 
 from __future__ import annotations
 
 import base64
 import logging
-import threading
-import time
 import warnings
 from collections import deque
 from collections.abc import Callable
 
 import matplotlib
-import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from gradwidgets.figures.base.layout import DPI
 from gradwidgets.figures.base.redraw import EVERYTHING, Redraw
-from gradwidgets.widgets.canvas.background import Background
 from gradwidgets.widgets.canvas.hearing import hear_only, take
-from gradwidgets.widgets.canvas.patch import encode_patch
+from gradwidgets.widgets.canvas.painter import Painter
 from gradwidgets.widgets.canvas.png import encode_rgba
-from gradwidgets.widgets.kernel.as_usual import as_usual
-from gradwidgets.widgets.kernel.mainloop import AT_WORK, Latest, at_home, call_later
+from gradwidgets.widgets.canvas.renderer import Renderer
+from gradwidgets.widgets.canvas.stream import Stream
+from gradwidgets.widgets.kernel.mainloop import Latest
 
 
 def _import_ipympl():
@@ -49,11 +41,10 @@ def _import_ipympl():
 _ipympl = _import_ipympl()
 _log = logging.getLogger(__name__)
 
-FRAMES_IN_FLIGHT = 2
 _LARGEST = 40e6  # pixels of a picture; a screen has at most 33 million
+_FRAMES = {"png": "binary", "patch": "patch"}  # a frame's kind → the page's word for it
 _SYNCED = ("_data_url", "_size", "resizable")
 _MOUSE = ("button_press", "button_release", "dblclick", "motion_notify", "figure_enter", "figure_leave")
-ANSWER_TIMEOUT = 2.0  # seconds after which an unanswered frame is taken for lost (page closed or reloaded)
 
 
 class LiveCanvas(_ipympl.Canvas):
@@ -62,11 +53,6 @@ class LiveCanvas(_ipympl.Canvas):
     Args:
         figure: The figure to show. Artists that move between full draws are `animated`.
         on_click: Called on the main loop as `on_click(event)` for each Matplotlib mouse press and each drag.
-
-    Attributes:
-        frames: How many pictures were sent to the page.
-        patches: Whether the page has said that it understands patches.
-        painted_on: Names of the threads that ever drew; one name, the main thread's, if all is well.
     """
 
     def __init__(self, figure: Figure, on_click: Callable | None = None) -> None:
@@ -81,61 +67,64 @@ class LiveCanvas(_ipympl.Canvas):
         self.header_visible = self.footer_visible = self.toolbar_visible = False
         self.resizable = False
         self.syncing_data_url = False  # the picture of a saved notebook is made once, in `still`
-        self.frames = 0
-        self.patches = False
-        self.painted_on: set[str] = set()
-        self._background = Background(figure)
-        self._sent: np.ndarray | None = None  # what the page shows once all frames have arrived
-        self._changed: deque[np.ndarray] = deque(maxlen=FRAMES_IN_FLIGHT)
-        self._in_flight: deque[float] = deque()
-        self._flight_lock = threading.Lock()
-        self._wanted = False
-        self._half_drawn = False  # whether a picture was begun and not sent
+        self._renderer, self._stream = Renderer(self), Stream(self._send_frame)
+        self._painter = Painter(self._renderer, self._stream, lambda: self.comm is not None, self._resize_page)
         self._inbox: deque[dict] = deque()
         self._read = Latest(self._read_inbox)
-        self._repaint = Latest(self._paint_wanted)
-        self._on_free: Callable[[], None] | None = None
         self._on_rescaled: Callable[[], None] | None = None
         if on_click is not None:
             self.mpl_connect("button_press_event", on_click)
             self.mpl_connect("motion_notify_event", on_click)
 
+    @property
+    def frames(self) -> int:
+        """How many pictures were sent to the page."""
+        return self._stream.frames
+
+    @property
+    def patches(self) -> bool:
+        """Whether the page has said that it understands patches; can be set."""
+        return self._stream.patches
+
+    @patches.setter
+    def patches(self, understood: bool) -> None:
+        self._stream.patches = understood
+
+    @property
+    def under_way(self) -> int:
+        """How many pictures the page has not answered yet."""
+        return self._stream.under_way
+
+    @property
+    def painted_on(self) -> set[str]:
+        """Names of the threads that ever drew; one name, the main thread's, if all is well."""
+        return self._renderer.painted_on
+
     # -- painting -----------------------------------------------------------------------------------------
 
     def stale(self, what: Redraw = EVERYTHING) -> None:
         """Say what changed under the animated artists."""
-        self._background.stale(what.inside, what.with_labels)
-        if what.everything:
-            self._background.forget()
+        self._renderer.stale(what)
 
     def redraw(self, what: Redraw) -> None:
         """Say what changed under the animated artists, and bring the page up to date."""
-        self.stale(what)
-        self.paint()
+        self._painter.redraw(what)
 
     def paint(self) -> None:
         """Bring the page up to date: now if a frame may leave, else as soon as one has arrived."""
-        self._wanted = True
-        if at_home():
-            self._paint_wanted()
-        else:
-            self._repaint.request()
+        self._painter.paint()
 
     def distrust(self) -> None:
         """Have the next picture drawn and sent whole: one before it was broken off."""
-        self._half_drawn = True
+        self._painter.distrust()
 
     def free(self) -> bool:
         """Whether a frame may leave now."""
-        with self._flight_lock:
-            now = time.monotonic()
-            while self._in_flight and now - self._in_flight[0] > ANSWER_TIMEOUT:
-                self._in_flight.popleft()
-            return len(self._in_flight) < FRAMES_IN_FLIGHT
+        return self._stream.free()
 
     def when_free(self, work: Callable[[], None] | None) -> None:
         """Call `work`, from any thread, each time that the page answers a frame."""
-        self._on_free = work
+        self._painter.when_free(work)
 
     def when_rescaled(self, work: Callable[[], None] | None) -> None:
         """Call `work`, on the main loop, when the page's pixels have another size."""
@@ -143,98 +132,24 @@ class LiveCanvas(_ipympl.Canvas):
 
     def draw(self) -> None:
         """Draw everything again and send it."""
-        self.stale()
-        self.paint()
+        self._painter.redraw(EVERYTHING)
 
     def draw_idle(self) -> None:
         """Draw everything again soon."""
-        self.stale()
-        self._wanted = True
-        self._repaint.request()
+        self._painter.paint_soon()
 
-    def _paint_wanted(self) -> None:
-        if not self._wanted or self.comm is None:
-            return
-        if not self.free():
-            call_later(ANSWER_TIMEOUT, self._repaint.request)
-            return
-        self._wanted = False
-        with AT_WORK, as_usual():
-            half, self._half_drawn = self._half_drawn, True
-            if half:
-                self._begin_anew()
-            self._render()
-            self._send_frame()
-            self._half_drawn = False
-
-    def _begin_anew(self) -> None:
-        self._background.forget()
-        self._sent = None
-        self._resize_page()
-
-    def _render(self) -> None:
-        self.painted_on.add(threading.current_thread().name)
-        renderer = self.get_renderer()
-        if self._background.lacks(renderer):
-            with self._background.without_what_lies_over():
-                FigureCanvasAgg.draw(self)
-            renderer = self.get_renderer()
-            self._background.take(renderer)
-        else:
-            self._background.freshen(renderer)
-        for artist in self._moving_artists():
-            artist.draw(renderer)
-
-    def _moving_artists(self) -> list:
-        figure = self.figure
-        moving = [a for a in (*figure.artists, *figure.lines, *figure.texts, *figure.patches) if a.get_animated()]
-        for axes in figure.axes:
-            if axes.get_visible():
-                moving.extend(a for a in axes.get_children() if a.get_animated() and a.get_visible())
-        return sorted(moving, key=lambda artist: artist.zorder)
-
-    def _send_frame(self) -> None:
-        pixels = np.asarray(self.get_renderer().buffer_rgba())
-        now = pixels.view(np.uint32).squeeze(2)
-        if self._sent is None or self._sent.shape != now.shape:
-            self._changed.clear()
-            self._changed.append(np.ones(now.shape, bool))
-            kind, data = "binary", encode_rgba(pixels)
-        else:
-            changed = now != self._sent
-            if not changed.any():
-                return
-            # The page drops a picture that the next one overtakes before it was loaded. Every difference
-            # therefore repeats the pixels of those still under way, and a dropped one leaves no trace.
-            visible = changed.copy()
-            for earlier in self._changed:
-                visible |= earlier
-            self._changed.append(changed)
-            rows, columns = np.flatnonzero(visible.any(axis=1)), np.flatnonzero(visible.any(axis=0))
-            box = np.s_[: rows[-1] + 1, : columns[-1] + 1]
-            if self.patches:
-                kind, data = "patch", encode_patch(pixels[box[0]], visible[box[0]])
-            else:
-                kind, data = "binary", encode_rgba(pixels[box], visible[box])
-        self._sent = now.copy()
+    def _send_frame(self, kind: str, data: bytes) -> None:
         # Always "diff": an opaque picture covers the page's canvas just as well, and a mode that changes
         # while a picture is still loading would wipe the canvas.
         if self._current_image_mode != "diff":
             self.set_image_mode("diff")
-        with self._flight_lock:
-            self._in_flight.append(time.monotonic())
-        self.frames += 1
-        self.send({"data": f'{{"type": "{kind}"}}'}, buffers=[data])
+        self.send({"data": f'{{"type": "{_FRAMES[kind]}"}}'}, buffers=[data])
         # The page answers this with a "draw" message once it has taken the picture: the acknowledgement.
         self.send({"data": '{"type": "draw"}'})
 
     def still(self) -> bytes:
         """Return the picture as it is now, as PNG, and keep it in the widget's saved state."""
-        with AT_WORK, as_usual():
-            if self._half_drawn:
-                self._begin_anew()
-            self._render()
-            png = encode_rgba(np.asarray(self.get_renderer().buffer_rgba()))
+        png = encode_rgba(self._painter.pixels())
         ratio = self.device_pixel_ratio
         width, height = self.get_width_height(physical=True)
         with self.hold_sync():
@@ -256,16 +171,14 @@ class LiveCanvas(_ipympl.Canvas):
         """Give the figure a size in CSS pixels, here and in the page."""
         figure, ratio = self.figure, self.device_pixel_ratio
         figure.set_size_inches(width * ratio / figure.dpi, height * ratio / figure.dpi, forward=False)
-        self.stale()
-        self._sent = None
-        self._resize_page()
+        self._painter.resized()
 
     def magnify(self, factor: float) -> None:
         """Draw all text and lines so many times larger; `resize` then keeps the picture's size."""
         figure = self.figure
         if figure.magnified == factor:
             return
-        self._background.forget()
+        self._renderer.forget()
         figure._original_dpi = DPI * factor  # what the screen's pixel ratio multiplies
         figure._set_dpi(figure._original_dpi * self.device_pixel_ratio, forward=False)
         figure.magnified = factor  # last: it tells that all is done
@@ -285,7 +198,7 @@ class LiveCanvas(_ipympl.Canvas):
             return
         kind = content.get("type")
         if kind == "draw":
-            self._answered()
+            self._painter.answered()
             return
         if kind == "motion_notify" and not content.get("buttons"):
             return  # nothing reacts to hovering; thirty messages a second would queue up for nothing
@@ -294,15 +207,6 @@ class LiveCanvas(_ipympl.Canvas):
         else:
             self._inbox.append(content)
         self._read.request()
-
-    def _answered(self) -> None:
-        with self._flight_lock:
-            if self._in_flight:
-                self._in_flight.popleft()
-        if self._wanted:
-            self._repaint.request()
-        if self._on_free is not None:
-            self._on_free()
 
     def _read_inbox(self) -> None:
         while self._inbox:
@@ -318,10 +222,7 @@ class LiveCanvas(_ipympl.Canvas):
         if kind == "initialized":
             self._resize_page()
         elif kind == "refresh":
-            with self._flight_lock:
-                self._in_flight.clear()
-            self._sent = None
-            self.paint()
+            self._painter.restart()
         elif kind in ("set_dpi_ratio", "set_device_pixel_ratio"):
             ratio = content.get("device_pixel_ratio", content.get("dpi_ratio", 1))
             if self._bearable(*self.get_width_height(), ratio) and self._set_device_pixel_ratio(ratio):
@@ -346,10 +247,10 @@ class LiveCanvas(_ipympl.Canvas):
 
     def close(self) -> None:
         """Free the figure, the toolbar and everything registered for them. May be called again."""
-        for waiting in ("_read", "_repaint"):
-            if waiting in vars(self):  # an interrupt may have come before it was made
-                vars(self)[waiting].cancel()
-        self._on_free = self._on_rescaled = None
+        for part, end in (("_read", "cancel"), ("_painter", "close")):
+            if part in vars(self):  # an interrupt may have come before it was made
+                getattr(vars(self)[part], end)()
+        self._on_rescaled = None
         if self.toolbar is not None:
             toolbar, self.toolbar = self.toolbar, None
             toolbar.layout.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 from collections.abc import Mapping
+from dataclasses import asdict
 
 import ipywidgets as widgets
 
@@ -17,11 +18,11 @@ from gradwidgets.widgets.layers.doctor_scene import found_cards, scene_of, words
 from gradwidgets.widgets.layers.problem import FlowProblem, FlowResult, FlowSettings
 from gradwidgets.widgets.layers.trying import (
     NONE,
+    SLIDERS,
     Refused,
     fitting_fixes,
     ranking,
     settings_after,
-    settings_of,
     trying,
 )
 from gradwidgets.widgets.layers.view import View, ViewResult, ViewSettings, Words
@@ -137,12 +138,14 @@ class DoctorView(View):
             self._applied.append((chosen, apply_in_place(model, name, **options)))
             panel.changed(fix=NONE)
         else:
-            now = {setting: getattr(panel, setting) for setting in panel.network_settings}
-            if settings_after(panel.network_now()[0], name, options) is None:
+            if name not in SLIDERS:
+                raise ValueError(f"{chosen}: no slider does it; it can be applied to a model of yours")
+            now = panel.network_now()[0]
+            after = settings_after(now, name, options)
+            if after is None:
                 raise ValueError(f"{chosen}: the network is like that already")
-            after = settings_of(name, options, now)
-            self._applied.append((chosen, now))
-            panel.change(**after, fix=NONE)
+            self._applied.append((chosen, asdict(now)))
+            panel.change(**asdict(after), fix=NONE)
 
     def undo(self) -> None:
         """Take the last one back: the model is as it was before, to the bit.

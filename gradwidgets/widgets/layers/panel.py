@@ -97,7 +97,6 @@ class LayerFlowPanel(TrainingPanel):
         'vanishing'
     """
 
-    offered: ClassVar[tuple[str, ...]] = tuple(VIEWS)
     view_types: ClassVar[Mapping[str, type[View]]] = VIEWS
     _for_records: ClassVar[type[LayerFlowPanel]]  # a subclass, which its own file names
 
@@ -127,7 +126,6 @@ class LayerFlowPanel(TrainingPanel):
     file_name = "gradwidgets-layers"
     words_height = 150
     patience = 0.3
-    network_settings = NETWORK
     selected: int | None = None  # which of the layers shown is looked at
     _column_of = ""
     _dragged = False  # whether all that a person changed last is on sliders
@@ -296,6 +294,11 @@ class LayerFlowPanel(TrainingPanel):
         return dict(self._settled().part)
 
     @property
+    def offered(self) -> tuple[str, ...]:
+        """The views that there are."""
+        return tuple(self.view_types)
+
+    @property
     def quantities(self) -> tuple[str, ...]:
         """What can be drawn over the layers."""
         return QUANTITIES
@@ -432,7 +435,7 @@ class LayerFlowPanel(TrainingPanel):
 
     def _work(self, settings: Request) -> Slices[ViewResult]:
         whom = settings.network, settings.version
-        if self._known is None or self._known[0] != whom or settings.view not in ("flow", "live"):
+        if self._known is None or self._known[0] != whom or self.views[settings.view].computes:
             self.refuse_elsewhere()
         if self._known is None or self._known[0] != whom:
             began = time.perf_counter()
@@ -499,13 +502,13 @@ class LayerFlowPanel(TrainingPanel):
 
     def _stop_computing(self) -> None:
         super()._stop_computing()
-        for name in ("doctor", "curvature"):
-            self.views[name].stopped()
+        for view in self.views.values():
+            view.stopped()
 
     def _interrupted(self) -> None:
         if self._ready:
-            for name in ("doctor", "curvature"):
-                self.views[name].ask_no_more()
+            for view in self.views.values():
+                view.ask_no_more()
         super()._interrupted()
 
     @property

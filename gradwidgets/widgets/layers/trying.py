@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 
 from torch import nn
 
-from gradwidgets.core.layers import FIXES, TRIES, FixRanking, Trial, completed, ranking_fixes, refusal, trying_fix
+from gradwidgets.core.layers import (
+    FIXES,
+    TRIES,
+    FixRanking,
+    Trial,
+    apply_fix,
+    completed,
+    ranking_fixes,
+    refusal,
+    trying_fix,
+)
 from gradwidgets.core.layers.passes.passes import inside
 from gradwidgets.core.results.slices import Slices
 from gradwidgets.widgets.layers.problem import FlowProblem, FlowResult, FlowSettings
@@ -37,7 +47,7 @@ def trying(problem: FlowProblem, flow: FlowResult, fix: str, lr: float) -> Slice
     """
     name, options = TRIES[fix]
     network, made = problem.network(flow.settings), None
-    if not flow.settings.own and FIXES[name].changes_model:
+    if not flow.settings.own and name in SLIDERS:
         after = settings_after(flow.settings, name, options)
         if after is None:
             return Refused("the network is like that already")
@@ -57,6 +67,8 @@ def ranking(problem: FlowProblem, flow: FlowResult) -> Slices[FixRanking]:
     """
 
     def made(name: str, options: dict[str, object], seed: int) -> nn.Module | None:
+        if name not in SLIDERS:
+            return apply_fix(replace(flow.settings, seed=flow.settings.seed + seed).build(), name, **options)
         after = settings_after(flow.settings, name, options)
         return None if after is None else replace(after, seed=after.seed + seed).build()
 
@@ -77,42 +89,44 @@ def fitting_fixes(problem: FlowProblem, flow: FlowResult) -> list[str]:
 def _fits(problem: FlowProblem, flow: FlowResult, name: str, options: Mapping[str, object]) -> bool:
     if not FIXES[name].changes_model:
         return True
-    if not flow.settings.own:
+    if not flow.settings.own and name in SLIDERS:
         return settings_after(flow.settings, name, options) is not None
     model = inside(problem.network(flow.settings)[0], [])
     return not refusal(model, name, **completed(name, options, model, flow.flow))
 
 
-def settings_of(name: str, options: Mapping[str, object], now: Mapping[str, object]) -> dict[str, object]:
-    """The sliders' settings that do to a network what a fix does.
+def _gain(options: Mapping[str, object], now: Mapping[str, object]) -> dict[str, object]:
+    known = {"Sigmoid": "sigmoid", "Tanh": "tanh", "SELU": "selu", "Identity": "linear"}
+    return {"init": "normal", "gain": round(nn.init.calculate_gain(known.get(now["activation"], "relu")), 3)}
 
-    Args:
-        name: A key of `FIXES`.
-        options: The fix's.
-        now: The present settings.
-    """
-    match name:
-        case "he":
-            return {"init": "He", "gain": 1.0}
-        case "xavier":
-            return {"init": "Xavier", "gain": 1.0}
-        case "orthogonal":
-            return {"init": "orthogonal", "gain": 1.0}
-        case "activation":
-            return {"activation": options["to"]}
-        case "normalization":
-            return {"normalization": options["kind"]}
-        case "residual":  # a block has two layers
-            return {"architecture": "residual", "depth": max(1, now["depth"] // 2)}
-        case "gain":
-            known = {"Sigmoid": "sigmoid", "Tanh": "tanh", "SELU": "selu", "Identity": "linear"}
-            return {"init": "normal", "gain": round(nn.init.calculate_gain(known.get(now["activation"], "relu")), 3)}
-    raise ValueError(f"no setting does what {name!r} does")
+
+def _residual(options: Mapping[str, object], now: Mapping[str, object]) -> dict[str, object]:
+    if now["architecture"] != "plain":
+        return {}
+    return {"architecture": "residual", "depth": max(1, now["depth"] // 2)}  # a block has two layers
+
+
+# Key of `FIXES` → the sliders' settings that do the same, from its options and the present ones; {} where nothing is to
+# be done. A fix that is not here is tried on a copy all the same, and cannot be applied to a network from sliders.
+SLIDERS: dict[str, Callable[[Mapping[str, object], Mapping[str, object]], dict[str, object]]] = {
+    "he": lambda options, now: {"init": "He", "gain": 1.0},
+    "xavier": lambda options, now: {"init": "Xavier", "gain": 1.0},
+    "orthogonal": lambda options, now: {"init": "orthogonal", "gain": 1.0},
+    "activation": lambda options, now: {"activation": options["to"]},
+    "normalization": lambda options, now: {"normalization": options["kind"]},
+    "residual": _residual,
+    "gain": _gain,
+    "drop_output_activation": lambda options, now: {},
+}
 
 
 def settings_after(settings: FlowSettings, name: str, options: Mapping[str, object]) -> FlowSettings | None:
-    """The settings after a fix; None where nothing would change."""
-    if name == "drop_output_activation" or (name == "residual" and settings.architecture != "plain"):
-        return None
-    after = replace(settings, **settings_of(name, options, asdict(settings)))
+    """The sliders' settings after a fix; None where nothing would change.
+
+    Args:
+        settings: Of the network.
+        name: A key of `SLIDERS`.
+        options: The fix's.
+    """
+    after = replace(settings, **SLIDERS[name](options, asdict(settings)))
     return None if after == settings else after

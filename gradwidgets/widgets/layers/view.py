@@ -237,6 +237,17 @@ class View:
         """Compute the view's own result, in slices, but for what is known already."""
         return self.compute(self.panel.problem, flow, more)
 
+    @property
+    def computes(self) -> bool:
+        """Whether the view has a result of its own, for which the model is called once more."""
+        return type(self).compute is not View.compute
+
+    def stopped(self) -> None:
+        """Hear that the computation was stopped."""
+
+    def ask_no_more(self) -> None:
+        """Be content with what was found."""
+
     def done(self) -> tuple[str, ...]:
         """Return what was done to the network here, in sentences."""
         return ()

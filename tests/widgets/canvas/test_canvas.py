@@ -14,8 +14,9 @@ from ipywidgets.widgets import widget as registry
 from matplotlib.figure import Figure
 
 from gradwidgets.figures.base.redraw import Redraw
-from gradwidgets.widgets.canvas import canvas as module
-from gradwidgets.widgets.canvas.canvas import FRAMES_IN_FLIGHT, LiveCanvas
+from gradwidgets.widgets.canvas import stream
+from gradwidgets.widgets.canvas.canvas import LiveCanvas
+from gradwidgets.widgets.canvas.stream import FRAMES_IN_FLIGHT
 from tests.widgets.conftest import LOOP_THREAD
 from tests.widgets.fake_page import FakePage, decoded, kernel_picture
 
@@ -104,7 +105,7 @@ def test_the_page_ends_with_the_newest_state_whatever_is_dropped_on_the_way(scri
                 live.page.refresh()
         live.page.answer()
         newest = kernel_picture(live.canvas)
-        live.canvas._render()
+        live.canvas._renderer.draw()
         assert np.array_equal(newest, kernel_picture(live.canvas)), "the last state was not painted"
         assert live.page.most_waiting <= FRAMES_IN_FLIGHT
         assert np.array_equal(live.page.shown(), newest)
@@ -223,11 +224,11 @@ def test_at_most_two_pictures_are_under_way_and_the_newest_follows(live):
 
 def test_lost_answers_are_given_up(live, monkeypatch):
     clock = SimpleNamespace(now=100.0)
-    monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: clock.now))
+    monkeypatch.setattr(stream, "time", SimpleNamespace(monotonic=lambda: clock.now))
     for place in (0.1, 0.2, 0.3):
         live.move(place)
     assert len(live.page.pictures) == 2
-    clock.now += module.ANSWER_TIMEOUT + 0.01
+    clock.now += stream.ANSWER_TIMEOUT + 0.01
     assert live.canvas.free()
     live.canvas.paint()
     assert len(live.page.pictures) == 3
@@ -235,7 +236,7 @@ def test_lost_answers_are_given_up(live, monkeypatch):
 
 
 def test_lost_answers_are_given_up_by_themselves(loop, monkeypatch, live):
-    monkeypatch.setattr(module, "ANSWER_TIMEOUT", 0.1)
+    monkeypatch.setattr(stream, "ANSWER_TIMEOUT", 0.1)
     for place in (0.1, 0.2, 0.3):
         loop.do(lambda place=place: live.move(place))
     loop.until(lambda: len(live.page.pictures) == 3, seconds=10)
@@ -447,7 +448,7 @@ def test_after_closing_nothing_is_painted_and_nothing_breaks(live):
 
 
 def test_a_timer_that_outlives_the_canvas_does_nothing(loop, monkeypatch):
-    monkeypatch.setattr(module, "ANSWER_TIMEOUT", 0.05)
+    monkeypatch.setattr(stream, "ANSWER_TIMEOUT", 0.05)
     live = loop.do(Live)
     for place in (0.1, 0.2, 0.3):
         loop.do(lambda place=place: live.move(place))

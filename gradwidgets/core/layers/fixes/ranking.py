@@ -4,7 +4,6 @@ import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from statistics import median
-from types import MappingProxyType
 
 import torch
 from torch import Tensor, nn
@@ -29,23 +28,21 @@ _LEAST = 0.01  # of the loss without a fix
 _APART = 10_007  # seeds of random numbers between one training and the next
 
 # What there is to try, by a name of a few words → the fix and its options.
-TRIES: Mapping[str, tuple[str, dict[str, object]]] = MappingProxyType(
-    {
-        "He init": ("he", {}),
-        "Xavier init": ("xavier", {}),
-        "orthogonal init": ("orthogonal", {}),
-        "ReLU": ("activation", {"to": "ReLU"}),
-        "GELU": ("activation", {"to": "GELU"}),
-        "SiLU": ("activation", {"to": "SiLU"}),
-        "LeakyReLU": ("activation", {"to": "LeakyReLU"}),
-        "LayerNorm": ("normalization", {"kind": "layer"}),
-        "BatchNorm": ("normalization", {"kind": "batch"}),
-        "residual connections": ("residual", {}),
-        "gain": ("gain", {}),
-        "no output activation": ("drop_output_activation", {}),
-        "clipping to norm 1": ("clip", {"max_norm": 1.0}),
-    }
-)
+TRIES: dict[str, tuple[str, dict[str, object]]] = {
+    "He init": ("he", {}),
+    "Xavier init": ("xavier", {}),
+    "orthogonal init": ("orthogonal", {}),
+    "ReLU": ("activation", {"to": "ReLU"}),
+    "GELU": ("activation", {"to": "GELU"}),
+    "SiLU": ("activation", {"to": "SiLU"}),
+    "LeakyReLU": ("activation", {"to": "LeakyReLU"}),
+    "LayerNorm": ("normalization", {"kind": "layer"}),
+    "BatchNorm": ("normalization", {"kind": "batch"}),
+    "residual connections": ("residual", {}),
+    "gain": ("gain", {}),
+    "no output activation": ("drop_output_activation", {}),
+    "clipping to norm 1": ("clip", {"max_norm": 1.0}),
+}
 
 
 @at_home

@@ -83,7 +83,6 @@ class RecordPanel(LayerFlowPanel):
         given: The record and the one beside it as they were given.
     """
 
-    offered: ClassVar[tuple[str, ...]] = ("live",)
     view_types: ClassVar[Mapping[str, type]] = {**VIEWS, "live": RecordView}
     maker: ClassVar[str] = "LayerFlowPanel.of_record"
     file_name = "gradwidgets-record"
@@ -111,6 +110,11 @@ class RecordPanel(LayerFlowPanel):
     def _set_up(self, settings: Mapping[str, object]) -> None:
         super()._set_up(settings)
         self._column.children = self._column.children[1:]  # there is one view
+
+    @property
+    def offered(self) -> tuple[str, ...]:
+        """There is one view."""
+        return ("live",)
 
     @property
     def quantities(self) -> tuple[str, ...]:
