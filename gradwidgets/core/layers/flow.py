@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
 from gradwidgets.core.layers.axes.ahead import ahead_in
+from gradwidgets.core.layers.axes.bags import of_bags
 from gradwidgets.core.layers.axes.drowned import drowned
 from gradwidgets.core.layers.axes.mixing import mixed_in
 from gradwidgets.core.layers.axes.pooled import pooled_in, pools_of
@@ -19,6 +20,7 @@ from gradwidgets.core.layers.causes.drawn import drawn_in
 from gradwidgets.core.layers.causes.following import cuts_of, stops_of
 from gradwidgets.core.layers.causes.in_place import told_in_place
 from gradwidgets.core.layers.causes.same_outputs import same_in
+from gradwidgets.core.layers.causes.single_parameters import apart, causes_of, put_to_layers
 from gradwidgets.core.layers.causes.smoothing import smoothed_in
 from gradwidgets.core.layers.causes.softmax_rows import ATTENTION, SOFTMAX
 from gradwidgets.core.layers.causes.stay_alike import copies_in
@@ -57,8 +59,11 @@ from gradwidgets.core.layers.preflight.reading import left_out, named_tensors
 from gradwidgets.core.layers.recurrent.time_gradients import gradients_along_time
 from gradwidgets.core.layers.recurrent.unread_states import unread_states
 from gradwidgets.core.layers.recurrent.unused_states import unused_states
+from gradwidgets.core.layers.scores.cosines_across import ACROSS, across
 from gradwidgets.core.layers.scores.hidden_softmaxes import between_layers
+from gradwidgets.core.layers.scores.kept_scores import SHARED, kept_alone
 from gradwidgets.core.layers.scores.masked_scores import masked_by_zero
+from gradwidgets.core.layers.scores.softmax_twice import TWICE, taken_twice
 from gradwidgets.core.layers.scores.temperatures import cold
 from gradwidgets.core.layers.summary import Measured, summarise
 from gradwidgets.core.layers.weights.between_passes import kept_graphs, made_anew, states_of
@@ -68,6 +73,7 @@ from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.subject.collection import NoCollection
 from gradwidgets.core.subject.home import abroad, at_home
 
+_WITH_LINE = (LONE, AXIS, TWICE, ACROSS)  # what is told with file and line, by another pass forward
 # Norm of a gradient by a layer's weights, up to which the loss itself is asked for a slope.
 FAINT = 1e-7
 
@@ -138,9 +144,11 @@ def _told_by_further_passes(subject: Subject, found: Measured) -> Measured:
     if found.unlisted:
         found.unlisted = tuple(without_asked(subject, found.unlisted))
     unreached = [row for row in found.rows if _is_unreached(row, found)]
-    cuts = cuts_of(subject, unreached)
+    cuts = cuts_of(subject, unreached) if any(row.calls for row in unreached) else {}
     for row in unreached:
         row.cut = cuts.get(row.name)
+    gradients = _sizes(found)
+    found.parameters = put_to_layers(found.rows, dict(causes_of(subject, *apart(found.rows, gradients))))
     if not math.isfinite(found.loss):
         found.culprit = origin_of(subject)
     elif not found.is_finite:
@@ -175,8 +183,7 @@ def _told_by_further_passes(subject: Subject, found: Measured) -> Measured:
         found.operations.append(of_axes(found.scrambling[0], *place_of(subject, found.scrambling[0])))
     elif found.turned:
         found.operations.append(of_axes(found.turned[0], *place_of(subject, found.turned[0]), in_loss=True))
-    found.operations = [with_line(subject, one) if one.name in (LONE, AXIS) else one for one in found.operations]
-    gradients = _sizes(found)
+    found.operations = [with_line(subject, one) if one.name in _WITH_LINE else one for one in found.operations]
     found.operations += left_out(unread_states)(found.rows, {key: bool(size) for key, size in gradients.items()})
     found.operations += left_out(unused_states)(subject, found.rows, gradients)
     found.operations += [*left_out(repeated_in)(subject.model), *left_out(kernels_in)(found.rows)]
@@ -215,7 +222,7 @@ def _measure(subject: Subject, look: Look | Glance) -> Measured:
             sums = may_add_masks(one for one in looked_at if one.name in SOFTMAX)
             compared = (tracked.of_loss(), _tensors(look.targets)) if look.looks else ([], [])
             operations += left_out(of_order)(*compared)
-            operations += _of_scores(looked_at, tracked) if look.looks else []
+            operations += _of_scores(looked_at, tracked, names) if look.looks else []
             pools = left_out(pools_of)(tracked.of_model()) if look.looks else []
             tracked.watch(watch.gradients_at)
             watch.way_back()
@@ -254,11 +261,13 @@ def _at_operations(operations: list[Operation], look: Look, names: Mapping[int, 
     return of_graph(operations, look.masks(), look.hiding(), given, names)
 
 
-def _of_scores(operations: list[Operation], tracked: Tracked) -> list[Finding]:
-    """What is said of scores before a softmax, and of places that drown tokens: while the graph keeps its numbers."""
+def _of_scores(operations: list[Operation], tracked: Tracked, names: Mapping[int, str]) -> list[Finding]:
+    """What is said of scores, bags, and places that drown tokens: while the graph keeps its numbers."""
     nodes, softmaxes = tracked.nodes(), [one for one in operations if one.name in SOFTMAX and one.name != ATTENTION]
-    checks = (masked_by_zero, cold, between_layers) if softmaxes else ()
+    checks = (masked_by_zero, cold, between_layers, taken_twice) if softmaxes else ()
     found = [told for check in checks for told in left_out(check)(softmaxes, nodes)]
+    found += left_out(kept_alone)([one for one in operations if one.name in SHARED], nodes, names)
+    found += [*left_out(of_bags)(tracked.bags()), *left_out(across)(tracked.products())]
     return found + left_out(drowned)(tracked.sums(), nodes)
 
 
@@ -275,9 +284,9 @@ def _sizes(found: Measured) -> dict[int, float | None]:
 
 
 def _is_unreached(row: Row, found: Measured) -> bool:
-    """Whether it ran and should be trained, and no gradient came to its weights."""
+    """Whether it should be trained, and no gradient came to its weights."""
     own = [one for one in row.own.values() if id(one) in found.norms]
-    return row.calls > 0 and any(one.requires_grad for one in own) and all(found.norms[id(o)][2] is None for o in own)
+    return any(one.requires_grad for one in own) and all(found.norms[id(o)][2] is None for o in own)
 
 
 def _waits(found: Measured) -> bool:

@@ -64,6 +64,7 @@ class Measured:
         same: What it gives for samples that it does not tell apart.
         pools: Shapes of what means are taken of along a first axis.
         own: Somebody's own functions that took part, with a backward of their own.
+        parameters: Why no gradient comes to single parameters of layers that get one, by their names.
     """
 
     rows: list[Row]
@@ -96,6 +97,7 @@ class Measured:
     same: Same | None = None
     pools: list[tuple[int, ...]] = field(default_factory=list)
     own: list[type] = field(default_factory=list)
+    parameters: dict[str, Cut] = field(default_factory=dict)
 
     @cached_property
     def zeros(self) -> list[Row]:
@@ -152,6 +154,7 @@ def summarise(measured: Measured, certificate: Certificate, notes: list[str]) ->
         {name: str(cut) for name, cut in measured.stops.items()},
         measured.same,
         {row.name: row.cut for row in measured.rows if row.cut is not None} | measured.stops,
+        measured.parameters,
     )
 
 
@@ -264,6 +267,7 @@ def _stats(row: Row, measured: Measured, depth: int, before: tuple[str, ...], af
         reached == "cut off" and row.cut is not None and row.cut.aside,
         row.cut.twin if reached == "cut off" and row.cut is not None else "",
         reached == "cut off" and row.cut is not None and row.cut.judged,
+        row.still,
     )
 
 
@@ -287,9 +291,12 @@ def _reached(row: Row, held: list[nn.Parameter], moved: list[tuple]) -> Reached:
     if not any(p.requires_grad for p in held):
         row.note("frozen: its weights ask for no gradient" + ("" if row.calls else "; never ran as a module"))
         return "frozen"
-    if not row.calls:
+    if not row.calls and (row.cut is None or row.cut.how in ("missed", "unused", "replaced")):
         row.note("never ran, and no gradient comes to its weights")
         return "not called"
+    if row.cut is not None and row.cut.how == "replaced":
+        row.note(str(row.cut))
+        return "replaced"
     if row.cut is not None and row.cut.how == "unused":
         row.note("the loss does not use what it gives")
         return "unused"

@@ -142,17 +142,20 @@ class LossCall:
             return not self.plain_numbers
         return isinstance(value, int) and not isinstance(value, bool) and self.whole_as_tensors
 
-    def repeated(self, *varied: Tensor, times: int) -> Iterator[object]:
+    def repeated(self, *varied: Tensor, times: int, before: tuple[Tensor, ...] | None = None) -> Iterator[object]:
         """Call the loss several times, each time with what the one before has left of its data.
 
         Args:
             *varied: As in a call.
             times: How often.
+            before: The varied parameters' values of a call before all that; None for none.
 
         Raises:
             Exception: As in a call.
         """
         arguments = self._arguments(varied)
+        if before is not None:
+            self._called(arguments | dict(zip(self.varied, before, strict=True)))
         for _ in range(times):
             again = {name: value.clone() for name, value in zip(self.varied, varied, strict=True)}
             yield self._called(arguments | again)

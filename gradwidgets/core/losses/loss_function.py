@@ -4,7 +4,7 @@ import contextlib
 import copy
 import time
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -135,6 +135,23 @@ class LossFunction:
         other.dtype, other._around = torch.float64, Doubled
         return other
 
+    def within(self, block: Callable[[], contextlib.AbstractContextManager[object]]) -> "LossFunction":
+        """The same loss of which each call runs in a further block; its way must be known, and no recording."""
+
+        @contextlib.contextmanager
+        def both() -> Iterator[None]:
+            with around(), block():
+                yield
+
+        other, around = copy.copy(self), self._around
+        other._around = both
+        return other
+
+    @property
+    def is_recorded(self) -> bool:
+        """Whether the operations of one call are played again for all others."""
+        return self._recorded is not None
+
     def kept(self) -> contextlib.AbstractContextManager[None]:
         """A block for many calls in a row, see `Undisturbed.kept`."""
         return self._undisturbed.kept(self.call)
@@ -209,19 +226,20 @@ class LossFunction:
         data = tuple(name for name in self.fixed if name in self.call.changed)
         return data, self._undisturbed.held
 
-    def repeated(self, point: Tensor, times: int = 2) -> list[float]:
+    def repeated(self, point: Tensor, times: int = 2, before: Tensor | None = None) -> list[float]:
         """The loss at one point, (P,), again and again, each time with what the call before has left.
 
         Args:
             point: (P,).
             times: How often.
+            before: Where it is called once before all that, (P,); None for nowhere.
 
         Raises:
             Exception: Whatever the loss raises.
         """
         with self._undisturbed(self.call) as block, block.again(), torch.inference_mode(False):
-            values = []
-            for value in self.call.repeated(*point.to(self.dtype).unbind(-1), times=times):
+            values, first = [], None if before is None else before.to(self.dtype).unbind(-1)
+            for value in self.call.repeated(*point.to(self.dtype).unbind(-1), times=times, before=first):
                 values.append(float(self._mean(self.call.checked(value)).detach().sum()))
                 self._undisturbed.reseed()
             return values

@@ -55,7 +55,7 @@ def check_range(bounds: object, where: str) -> tuple[float, float]:
 
 
 def _unpacked(bounds: Any) -> Iterable[object]:
-    return bounds
+    return bounds  # or what is no pair at all, which does not let itself be unpacked
 
 
 def _is_number(value: object) -> TypeGuard[Real]:

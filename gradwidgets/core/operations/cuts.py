@@ -30,6 +30,14 @@ _TENSOR = "Leave it a tensor all the way: arithmetic and torch.stack, in place o
 _ROUNDED = "Leave the rounding out of the training, or take a straight-through form: x + (torch.round(x) − x).detach()."
 INTERPOLATED = "A place in a table is read between two rows: torch.lerp(table[i], table[i + 1], x − i), i = floor(x)."
 _CURES = {
+    _NO_GRAD: (
+        "What is computed under torch.no_grad() is a constant to the gradient: compute it outside of that block, which "
+        "is for what is measured, or held, alone."
+    ),
+    "detach": (
+        "Take the detach away, or detach the other side in its place. If this one is to be held, a target say, it is "
+        'no parameter of the loss: put it into fixed, or allow it: allow=["no_gradient_path"].'
+    ),
     "histc": (
         "A histogram counts, and counts have no gradient: count softly, by a kernel around each bin's middle, sums of "
         "exp(−(x − c)² / 2h²) say."
@@ -115,6 +123,19 @@ def cuts_of(function: LossFunction, point: Tensor) -> Cuts:
     return Cuts(tuple(dict.fromkeys(watch.named)), own, constant)
 
 
+def only_weighs(function: LossFunction, point: Tensor) -> bool:
+    """Whether all that is detached, by name, does nothing at a point, (P,), but multiply or divide what has a gradient.
+
+    So do a weight, an advantage and a normaliser that are held on purpose.
+    """
+    watch = _Weighing()
+    try:
+        function.run_at(point, torch.float64, watch)
+    except Exception:
+        return False
+    return watch.weighs and not watch.else_
+
+
 def cure_for(cutting: tuple[str, ...]) -> str:
     """What to do about operations that cut a gradient, in words; "" where that is not known of the first."""
     return _CURES.get(cutting[0], "") if cutting else ""
@@ -172,6 +193,41 @@ _DETACHING = {
     Tensor.argsort: "argsort", torch.argsort: "argsort", torch.bucketize: "bucketize",
     torch.searchsorted: "searchsorted", Tensor.long: "a cast to whole numbers", Tensor.int: "a cast to whole numbers",
 }  # fmt: skip
+
+
+_BY_NAME = (Tensor.detach, torch.detach, Tensor.data.__get__)
+_WEIGHING = frozenset(("mul", "rmul", "multiply", "div", "rdiv", "truediv", "rtruediv", "true_divide", "divide"))
+
+
+class _Weighing(TorchFunctionMode):
+    """Follows what is detached by name, and sees what it meets.
+
+    Attributes:
+        weighs: Whether it multiplies, or divides, something that has a gradient.
+        else_: Whether it meets such a thing in another way.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weighs = self.else_ = False
+        self._held: list[Tensor] = []
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        result = func(*args, **(kwargs or {}))
+        given = floats_in((args, kwargs))
+        follows = any(part.requires_grad for part in given)
+        held = any(part is one for part in given for one in self._held)
+        cut = func in _BY_NAME or not torch.is_grad_enabled()
+        if (cut and follows) or (held and not follows):
+            self._held += floats_in(result)
+        elif held and getattr(func, "__name__", "").strip("_") in _WEIGHING:
+            self.weighs = True
+        elif held:
+            self.else_ = True
+        return result
+
+    def back(self, value: Tensor, leaves: list[Tensor]) -> None:
+        """Nothing: the way forward has them all."""
 
 
 class _Inputs(Watching):

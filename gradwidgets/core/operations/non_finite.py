@@ -25,6 +25,10 @@ from gradwidgets.core.operations.remedies import (
 )
 
 _DIVIDING = ("div", "reciprocal")
+_REPLACED = {
+    True: "; nan_to_num behind it hides the value, not the gradient",
+    False: "; nan_to_num behind it hides NaN alone: of infinity it makes a number of 1.8e308",
+}
 _FACTORS = ("mul", "mv", "mm", "dot", "addmm", "bmm")
 
 
@@ -73,6 +77,17 @@ def blame(function: LossFunction, point: Tensor, dtype: torch.dtype = torch.floa
     return culprit if culprit is None else _with_item(culprit, event, function, point)
 
 
+def hidden_at(function: LossFunction, point: Tensor) -> str:
+    """What makes at a point, (P,), that which nan_to_num hides, in words; "" where that is not to be seen."""
+    watch = NonFiniteWatch()
+    try:
+        function.run_at(point, torch.float64, watch)
+    except Exception:
+        return ""
+    made = [one for one in (watch.nan, watch.inf) if one is not None and not one.back]
+    return f"what {made[0].who} makes {_made_of(made[0])}" if made and watch.replaced else ""
+
+
 def _with_item(culprit: Culprit, event: Event, function: LossFunction, point: Tensor) -> Culprit:
     """A culprit with the item of the data that it has come to grief on, where there is one."""
     if culprit.of is not None and not culprit.of.back:
@@ -94,6 +109,8 @@ def _at(event: Event) -> str:
 
 
 def _cure_of(item: Item, event: Event, culprit: Culprit) -> str:
+    if event.why == "energy":
+        return cure(event.who, event.why)
     if event.operation not in _DIVIDING:
         data = "It is the data: clamp it before, or leave such items out."
         return cure(event.who, "data") if item.zero else f"{culprit.action} {data}"
@@ -118,6 +135,7 @@ def _of_data(where: str, kind: str, event: Event | None, which: str) -> Culprit:
 def _culprit(watch: NonFiniteWatch, event: Event) -> Culprit:
     """Who is to blame, in words."""
     first, chain = _chain(watch.inf, event)
+    chain += _REPLACED[watch.loss_is_finite] * watch.replaced
     if first.lost_by and first.operation != first.lost_by:
         rounded = "is rounded to 0" if "−" in first.lost_by else "is next to 0" if first.back else "underflows"
         chain = f"{first.lost_by} {rounded}: {chain}"
@@ -156,6 +174,7 @@ def _made_of(event: Event) -> str:
 _MADE_OF = {
     "below": "of a number below zero",
     "constant": "of a divisor that is 0 whatever the parameters are",
+    "energy": "of a divisor that is 0 whatever the parameters are",
     "count": "of a count that is 0 there",
     "detached": "of a divisor that is 0 there, and detached",
     "empty": "of nothing: its input is empty",

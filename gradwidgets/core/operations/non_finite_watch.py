@@ -11,6 +11,7 @@ from gradwidgets.core.operations.watching import HANDED_ON, Watching, floats_in
 
 _CONSTANTS = frozenset(("scalar_tensor", "full", "full_like"))
 _CUTTING_OFF = frozenset(("relu", "clamp", "clamp_min", "threshold"))
+_SQUARING = frozenset(("pow", "square", "norm", "linalg_vector_norm"))
 _DIVIDING = frozenset(("div", "reciprocal"))
 
 
@@ -25,8 +26,8 @@ class Event:
         of_infinity: Whether NaN came of infinity.
         of_data: Whether it came of data that are not finite.
         why: What is special about its input: "below" zero, a "constant" divisor of 0, a "count" of 0, a "detached"
-            divisor of 0, "empty", a "single" value, an "indefinite" matrix; a divisor that is 0 "partly", or the
-            "number" 0; or "".
+            divisor of 0, the "energy" of data that are 0, "empty", a "single" value, an "indefinite" matrix; a divisor
+            that is 0 "partly", or the "number" 0; or "".
         operand: The input that makes it so, a divisor say; None where that is not known.
         bad: Where that one is not to be taken, of its shape.
         sources: Where the data lie that it is made of.
@@ -70,6 +71,7 @@ class NonFiniteWatch(Watching):
         data: Whether something not finite came in that no operation had made.
         loss_is_finite: Whether the loss is.
         loss_is_nan: Whether it is NaN.
+        replaced: Whether nan_to_num has put numbers in the place of what is not finite.
         steep: What has an infinite slope whatever is handed to its backward, in the order of the way forward.
     """
 
@@ -80,6 +82,8 @@ class NonFiniteWatch(Watching):
         self.data, self.loss_is_finite, self.loss_is_nan = False, True, False
         self.steep: list[str] = []
         self._provenance = Provenance()
+        self.replaced = False
+        self._squares: set[int] = set()  # where squares of data lie, and sums of them
         self._made: set[int] = set()
         self._cut_off: set[int] = set()  # where results lie of what a clamp has cut off
         self._of_data: set[int] = set()  # where results lie that are not finite as the data are not
@@ -105,6 +109,8 @@ class NonFiniteWatch(Watching):
         if of_data:
             self._of_data |= {tensor.data_ptr() for tensor in out if _has_nan(tensor) or _has_inf(tensor)}
         self._cut_off |= {tensor.data_ptr() for tensor in out} if name in _CUTTING_OFF else set()
+        self.replaced |= name == "nan_to_num" and (nan_in or inf_in)
+        self._note_squares(name, given, out)
         self._note_steep(name, given)
         self._note_turned(name, out)
         if self.node == "where" or (self.node and any(t.data_ptr() in self._from_where for t in given)):
@@ -160,6 +166,12 @@ class NonFiniteWatch(Watching):
         if new and name in _DIVIDING and given and bool((given[-1] == 0).any()):
             self.steep.insert(0, self.node)
 
+    def _note_squares(self, name: str, given: list[Tensor], out: list[Tensor]) -> None:
+        twice = name in ("mul", "dot") and len(given) == 2 and given[0].data_ptr() == given[1].data_ptr()
+        handed_on = any(one.data_ptr() in self._squares for one in given)
+        if twice or handed_on or name in _SQUARING:
+            self._squares |= {tensor.data_ptr() for tensor in out}
+
     def _note_turned(self, name: str, out: list[Tensor]) -> None:
         """torch.logdet puts NaN where the sign of a determinant is −1: a number in its formula."""
         if self.node or name not in ("linalg_slogdet", "linalg_det"):
@@ -200,7 +212,7 @@ class NonFiniteWatch(Watching):
         if divisor.requires_grad:
             return ""
         if not self._provenance.of_parameters(divisor):
-            return "constant"
+            return "energy" if divisor.data_ptr() in self._squares else "constant"
         return "count" if self._provenance.is_count(divisor) else "detached"
 
 

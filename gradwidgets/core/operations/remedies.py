@@ -10,7 +10,9 @@ _EQUAL = (
     "begins so, as a multiple of the identity, begin with small unequal numbers on the diagonal: the same one all "
     "along it keeps nothing apart."
 )
-_POSITIVE = "make it positive definite by its making (L Lᵀ, the diagonal of L positive by softplus + eps or exp)"
+_POSITIVE = (
+    "make it positive definite by its making (Cholesky's L Lᵀ, the diagonal of L positive by softplus + eps or exp)"
+)
 ACTIONS = {
     "slogdet": (
         f"The matrix is singular there, where its determinant is 0: {_POSITIVE}, and take twice the sum of the "
@@ -77,6 +79,10 @@ LIMIT = (
 )
 _BECAUSE = {
     "constant": NOTHING,
+    "energy": (
+        "What it is divided by is the size of data that are 0, silence or a vector of zeros: add a small eps to the "
+        "divisor, and under a logarithm to the numerator too, or leave such items out."
+    ),
     "partly": ITEMS,
     "number": "The number that it is divided by is 0: take the formula's limit there, or another number.",
     "count": NOTHING,

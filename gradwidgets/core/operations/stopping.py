@@ -27,6 +27,11 @@ _CLIPPED = (
 _SATURATES = "Keep its input small: scale it, begin nearer to zero, or work with logits and the loss made for them."
 _CHOICE = "Use a soft form (logsumexp, softplus of the difference), or let the other branch go on growing."
 ACTIONS = {
+    "nan_to_num": (
+        "Where it puts a number in the place of NaN nothing is learnt, and nothing shows that. Keep what is given to "
+        "the operation before it where that is defined (softplus or a clamp from below before a log or a root), and "
+        "leave nan_to_num out."
+    ),
     "hardtanh": _BOUNDS,
     "hardsigmoid": _BOUNDS,
     "clamp_min": _ONE_SIDE,

@@ -19,13 +19,13 @@ from gradwidgets.core.results.wording import number, percent
 from gradwidgets.core.subject.held.certificate import Certificate
 from gradwidgets.core.subject.home import at_home
 from gradwidgets.core.subject.untouched import Untouched
+from gradwidgets.core.surfaces.allowing import allowed_names, allowing
 from gradwidgets.core.surfaces.checking import checking
 from gradwidgets.core.surfaces.pairs import PairsReport, checking_pairs
 from gradwidgets.core.surfaces.patterns.ends.target import Target
 from gradwidgets.core.surfaces.patterns.ground import dead_share
 from gradwidgets.core.surfaces.patterns.look import Look
 from gradwidgets.core.surfaces.patterns.mismatch import is_meant
-from gradwidgets.core.surfaces.patterns.registry import PATTERNS
 from gradwidgets.core.surfaces.probe import ProbeRow
 from gradwidgets.core.surfaces.proportion import OUT
 from gradwidgets.core.surfaces.report_text import as_markdown, as_page, as_text, is_ok, marks
@@ -123,6 +123,7 @@ def check_loss(
     seconds: float | None = None,
     directions: Mapping[str, torch.Tensor] | None = None,
     pairs: bool = False,
+    allow: Iterable[str] = (),
 ) -> LossReport | PairsReport:
     """Say what is wrong with a loss, or that nothing is.
 
@@ -143,13 +144,15 @@ def check_loss(
         directions: For a loss of a whole tensor, logits of shape (B, C) say: axis → a tensor of that shape. The axes
             are then amounts of these, added to the tensor in `fixed` that has their shape, or to zeros.
         pairs: Whether to look at every pair of three axes and more, the others held near the middle of theirs.
+        allow: Names in `PATTERNS` that are accepted, "saddle" say: what is found of them is listed as allowed, an info.
 
     Returns:
         The report; `print` it, or ask for its `ok`. With `pairs` one of all pairs, the worst three in its text.
 
     Raises:
         TypeError: As in `sample_surface`, `probe` and `find_patterns`.
-        ValueError: Likewise; or `seconds` is not above 0, or something was given that does not go with `pairs`.
+        ValueError: Likewise; or `seconds` is not above 0, something was given that does not go with `pairs`, or
+            `allow` holds a name that there is not.
         LossError: The loss cannot be evaluated at all; a ValueError.
     """
     if isinstance(loss, Mapping):
@@ -157,6 +160,7 @@ def check_loss(
     if seconds is not None and not (isinstance(seconds, Real) and not isinstance(seconds, bool) and seconds > 0):
         raise ValueError(f"seconds must be a number above 0, or None; got {seconds!r:.60}")
     check_flag("pairs", pairs)
+    allowed = allowed_names(allow)
     if pairs:
         alone = {"probes": probes, "target": target, "resolution": resolution, "directions": directions}
         given = [name for name, value in alone.items() if value is not None]
@@ -164,13 +168,13 @@ def check_loss(
             raise ValueError(f"{given[0]} does not go with pairs=True: check one pair by itself")
     with Untouched(loss, fixed) as block, block.again():
         if pairs:
-            work = checking_pairs(loss, axes, fixed, dtype=dtype, seconds=seconds)
+            work = checking_pairs(loss, axes, fixed, allowed, dtype=dtype, seconds=seconds)
             return finish_with_bar(work, "check_loss")
         if directions is not None:
             loss, fixed = along(loss, check_loss_axes(axes), fixed, directions)
         options = {"probes": probes, "target": target, "resolution": resolution, "dtype": dtype, "seconds": seconds}
         done = finish_with_bar(checking(loss, axes, fixed=fixed, **options), "check_loss")
-    return LossReport(done.name, done.grid, done.rows, done.findings, block.certificate)
+    return LossReport(done.name, done.grid, done.rows, allowing(done.findings, allowed), block.certificate)
 
 
 @at_home
@@ -195,7 +199,7 @@ def assert_loss(
         axes: As in `check_loss`.
         max_dead: The share of the view that may be dead.
         finite: Whether all of it must be finite.
-        allow: Names in `PATTERNS` that are accepted, "saddle" say.
+        allow: As in `check_loss`.
         fixed: As in `check_loss`.
         probes: As in `check_loss`; at each of them there must be a finite gradient, and one that is not zero unless
             the loss is at its lowest in view.
@@ -213,15 +217,13 @@ def assert_loss(
     check_flag("finite", finite)
     if isinstance(max_dead, bool) or not (isinstance(max_dead, Real) and 0 <= max_dead <= 1):
         raise ValueError(f"max_dead must be a share from 0 to 1; got {max_dead!r:.60}")
-    allowed = _allowed(allow)
-    report = check_loss(
-        loss, axes, fixed=fixed, probes=probes, target=target, resolution=resolution, dtype=dtype, directions=directions
-    )
+    allowed = allowed_names(allow)
+    options = {"fixed": fixed, "probes": probes, "target": target, "resolution": resolution, "dtype": dtype}
+    report = check_loss(loss, axes, directions=directions, allow=allowed, **options)
     wrong = [
         f"{finding.name}: {finding.message}. {finding.action}"
         for finding in report.findings
         if finding.severity in ("warning", "error")
-        and finding.name not in allowed
         and not (finding.name == "non_finite" and not finite)
         and not (finding.name == "dead_zone" and finding.evidence["share"] <= max_dead)
     ]
@@ -247,14 +249,3 @@ def assert_loss(
         told = [finding for finding in report.findings if finding.severity != "ok"]
         evidence = as_text(report.name, report.grid, told, report.rows, ok=False)
         raise AssertionError("\n".join([f"{report.name}: {len(wrong)} wrong", *wrong, "", evidence]))
-
-
-def _allowed(allow: object) -> set[str]:
-    """The names in `allow`, all of them known."""
-    if not isinstance(allow, Iterable):
-        raise TypeError(f"allow must be names of patterns, ['saddle'] say; got {allow!r:.60}")
-    names = [allow] if isinstance(allow, str) else list(allow)
-    for name in names:
-        if not isinstance(name, str) or name not in PATTERNS:
-            raise ValueError(f"unknown pattern {name!r:.60}: choose among {', '.join(map(repr, PATTERNS))}")
-    return set(names)

@@ -1,6 +1,6 @@
 """A loss of three scalars and more: every pair of them looked at, the worst shown."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -9,6 +9,7 @@ from gradwidgets.core.results.finding import SEVERITIES, Finding
 from gradwidgets.core.results.result import Result
 from gradwidgets.core.results.slices import Slices, part_of
 from gradwidgets.core.results.wording import number
+from gradwidgets.core.surfaces.allowing import allowing
 from gradwidgets.core.surfaces.checking import Checked, checking
 
 SHOWN = 3
@@ -75,7 +76,11 @@ class PairsReport(Result):
 
 
 def checking_pairs(
-    loss: Callable, axes: Mapping[str, object], fixed: Mapping[str, object] | None, **options: object
+    loss: Callable,
+    axes: Mapping[str, object],
+    fixed: Mapping[str, object] | None,
+    allowed: Collection[str] = (),
+    **options: object,
 ) -> Slices[PairsReport]:
     """Survey every pair of axes, the others held a little above the middle of theirs.
 
@@ -83,6 +88,7 @@ def checking_pairs(
         loss: Any callable that takes tensors by name.
         axes: Three and more of its parameters, name → (low, high).
         fixed: Its other parameters.
+        allowed: Names of patterns that are accepted.
         **options: More for `checking`.
 
     Raises:
@@ -101,5 +107,5 @@ def checking_pairs(
         work = checking(loss, one, fixed=given, resolution=_COARSE, **options)
         checked: Checked = yield from part_of(work, k / len(chosen), 1 / len(chosen))
         name = checked.name
-        pairs.append(Pair(one, given, checked.findings))
+        pairs.append(Pair(one, given, allowing(checked.findings, allowed)))
     return PairsReport(name, sorted(pairs, key=lambda pair: pair._badness, reverse=True))

@@ -158,6 +158,23 @@ def test_what_is_allowed_passes():
         assert_loss(product, SQUARE, allow="sadle")
 
 
+def test_what_is_allowed_is_listed_and_counts_for_nothing():
+    product, axes = EXAMPLES["product and log-space"].loss["product"], EXAMPLES["product and log-space"].axes
+    assert [(one.name, one.severity) for one in check_loss(product, axes).findings] == [("saddle", "warning")]
+    report = check_loss(product, axes, allow=["saddle"])
+    assert report.ok and [(one.name, one.severity) for one in report.findings] == [("saddle", "info")]
+    assert report.findings[0].action == "Allowed." and report.findings[0].evidence["allowed"]
+    assert "ok (" in str(report).splitlines()[0] and "Allowed." in str(report)
+    assert not check_loss(product, axes, allow=["jump"]).ok
+    held = check_loss(lambda a, b: (a - b.detach()) ** 2 + (a**2).detach() + b**2, SQUARE, allow="gradient_mismatch")
+    assert held.ok and "allow it" not in str(held)
+    allowed = ["saddle", "no_bottom"]
+    pairs = check_loss(lambda a, b, c: a * b + c**2, {**SQUARE, "c": (-1.0, 1.0)}, pairs=True, allow=allowed)
+    assert pairs.ok and any(one.name == "saddle" for pair in pairs.pairs for one in pair.findings)
+    with pytest.raises(ValueError, match="unknown pattern 'sadle': choose among 'non_finite'"):
+        check_loss(product, SQUARE, allow="sadle")
+
+
 def test_several_losses_are_checked_one_by_one():
     with pytest.raises(TypeError, match="call it for each of 'one', 'two'"):
         check_loss({"one": torch.sin, "two": torch.cos}, SQUARE)

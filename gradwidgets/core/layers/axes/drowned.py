@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.autograd.graph import Node
 
 from gradwidgets.core.layers.misuse.place_codes import CODE
-from gradwidgets.core.layers.scores.ahead_of import PASSING, before, behind_it, number_of
+from gradwidgets.core.layers.scores.ahead_of import PASSING, before, behind_it, first_told, number_of
 from gradwidgets.core.operations.watching import plain_name
 from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.results.wording import number
@@ -28,13 +28,14 @@ def drowned(sums: Iterable[Node], nodes: Sequence[Node]) -> list[Finding]:
         sums: The model's additions.
         nodes: All operations of the pass.
     """
-    for one in sums:
+
+    def tell(one: Node) -> Finding | None:
         given = [other for other, _ in one.next_functions]
         size = _of_tokens(one, given) if given.count(None) == 1 else 0.0
         whole = _size(one, nodes) if size else 0.0
-        if whole > _LARGE and whole > _TIMES * size:
-            return [_told(size, whole)]
-    return []
+        return _told(size, whole) if whole > max(_LARGE, _TIMES * size) else None
+
+    return first_told(sums, tell)
 
 
 def _of_tokens(node: Node, given: Sequence[Node | None]) -> float:

@@ -20,7 +20,8 @@ class Cut:
 
     Attributes:
         how: "cut" by an operation, by a "checkpoint" that runs without a graph, "steps" where it goes in steps, "left"
-            torch as a plain number, "unused" by the loss, or "missed": its weights take no part.
+            torch as a plain number, "written" into a parameter, "unused" by the loss, "missed": its weights take no
+            part, or "replaced": others took their place while it ran.
         operation: What cuts it, in torch's words; "".
         place: File and line of that.
         quiet: Whether that was under `no_grad`.
@@ -30,6 +31,7 @@ class Cut:
             generator gives does in its critic's step.
         twin: The part that is trained, of the same shapes, with whose outputs its own are compared; "" for none.
         within: Of steps, whether more of the network follows, or weights are what goes in.
+        into: The parameter that it is written into; "".
     """
 
     how: str
@@ -40,6 +42,7 @@ class Cut:
     twin: str = ""
     judged: bool = False
     within: bool = False
+    into: str = ""
 
     def __str__(self) -> str:
         """As the end of a sentence on the layer."""
@@ -47,7 +50,11 @@ class Cut:
             return "the loss does not use what it gives"
         if self.how == "missed":
             return "its weights take no part in the pass"
+        if self.how == "replaced":
+            return "others take the place of its weights while it runs"
         at = f" ({self.place})" if self.place else ""
+        if self.how == "written":
+            return f"what is made of it is written into {self.into}{at}, which keeps numbers and no way back"
         if self.how == "left":
             return f"{self.operation.strip('_')}{at} makes a plain number of it, which no gradient passes"
         if self.how == "steps":

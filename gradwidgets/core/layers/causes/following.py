@@ -3,7 +3,9 @@
 import math
 import os
 import sys
+from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import FrameType
 
@@ -11,11 +13,13 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode, resolve_name
 from torch.utils import _pytree as pytree
+from torch.utils.hooks import RemovableHandle
 
 from gradwidgets.core.layers.causes.aside import set_aside
 from gradwidgets.core.layers.causes.cut import ANEW, CUTTING, PARAMETER, Cut
 from gradwidgets.core.layers.passes.passes import FlowError, Subject
 from gradwidgets.core.layers.passes.rows import Row
+from gradwidgets.core.layers.weights.written import Parameters, are_replaced
 
 _TORCH = os.path.dirname(torch.__file__)
 _CHECKPOINT = os.path.join(_TORCH, "utils", "checkpoint.py")
@@ -44,11 +48,15 @@ def cuts_of(subject: Subject, rows: list[Row]) -> dict[str, Cut]:
     if not rows:
         return {}
     followed = _Following(subject.model, rows)
+    handles = list(followed.watched())
     try:
         with followed:
             loss = subject.loss()
     except FlowError:
         return {}
+    finally:
+        for one in handles:
+            one.remove()
     cuts = {row.name: cut for row in rows if (cut := followed.cut(row, loss)) is not None}
     return set_aside(subject.model, cuts, followed.needed(rows, loss), followed.compared, followed.judged)
 
@@ -79,7 +87,10 @@ class _Following(TorchFunctionMode):
 
     def __init__(self, model: nn.Module, rows: list[Row]) -> None:
         super().__init__()
-        self._theirs = {id(one) for one in model.parameters()}
+        self._theirs = Parameters(model)
+        self._rows = rows
+        self._written: dict[str, Cut] = {}
+        self._replaced: set[str] = set()
         self._memory: dict[int, frozenset[str]] = {}  # by where numbers lie, what they depend on
         self._alive: dict[int, frozenset[str]] = {}
         self._lost: dict[int, frozenset[tuple[str, Cut]]] = {}
@@ -109,6 +120,8 @@ class _Following(TorchFunctionMode):
         lost = frozenset().union(*[self._lost.get(id(one), ()) for one in given])
         lost |= self._rewrapped(given)
         result = func(*args, **kwargs)
+        if (alive or lost) and self._write(func, args, alive.union(name for name, _ in lost)):
+            return result
         if getattr(func, "__name__", "") == "__setitem__":  # it gives nothing, and writes to its first argument
             result = args[0]
         self._step(func, given, result)
@@ -123,12 +136,32 @@ class _Following(TorchFunctionMode):
 
     def _rewrapped(self, given: list[Tensor]) -> frozenset[tuple[str, Cut]]:
         """What a parameter that is made in the pass takes over from what it is made of, and cuts off."""
-        made = [one for one in given if isinstance(one, nn.Parameter) and id(one) not in self._theirs]
+        made = [one for one in given if isinstance(one, nn.Parameter) and one not in self._theirs]
         return frozenset(
             (layer, Cut("cut", PARAMETER, place_of_call()))
             for one in made
             for layer in self._memory.get(one.data_ptr(), ())
         )
+
+    def watched(self) -> Iterator[RemovableHandle]:
+        """Hooks that see at which calls other tensors stand in the place of a layer's parameters."""
+        for row in self._rows:
+            yield row.module.register_forward_pre_hook(partial(self._begins, row))
+
+    def _begins(self, row: Row, module: nn.Module, _: object) -> None:
+        if are_replaced(module, row.own.items()):
+            self._replaced.add(row.name)
+
+    def _write(self, func, args: tuple, layers: frozenset[str]) -> bool:
+        """See what is written into a parameter of another layer, and say whether it is into one."""
+        name = getattr(func, "__name__", "")
+        into = self._theirs.written(name, args)
+        if not into:
+            return False
+        cut = Cut("written", name, place_of_call(), not torch.is_grad_enabled(), into=into)
+        own = {row.name for row in self._rows if into in row.names}
+        self._written |= {layer: cut for layer in layers - own if layer not in self._written}
+        return True
 
     def _meet(self, func, given: list[Tensor], result: object, lost: set[str]) -> None:
         """See who of the lost is needed by what is trained, and who of the others takes from it."""
@@ -201,13 +234,16 @@ class _Following(TorchFunctionMode):
         """Where a layer is lost; None where it is not."""
         if row.name in self._alive.get(id(loss), ()):
             return None
+        if row.name in self._written:
+            return self._written[row.name]
         found = {cut for name, cut in self.lost(loss) if name == row.name}
         if found:
             return min(found, key=lambda cut: (bool(self._passed.get((row.name, cut), set()) & found), str(cut)))
         left = _nearest(self._left.get(row.name, []), loss)
         if left is not None or row.name in self._detached:
             return left or self._detached[row.name]
-        return Cut("unused" if row.name in self._used else "missed")
+        missed = "replaced" if row.name in self._replaced else "missed"
+        return Cut("unused" if row.name in self._used else missed)
 
     def _note(self, func, result: object, alive: frozenset[str], lost: frozenset[tuple[str, Cut]]) -> None:
         name = (resolve_name(func) or getattr(func, "__name__", "")).rsplit(".", 1)

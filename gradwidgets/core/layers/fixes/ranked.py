@@ -32,8 +32,9 @@ class RankedFix(Result):
             is not known.
         diverged: How many seeds led to a loss that is not finite.
         helps: Whether its worst seed ends below the network's best without it, by 1 % of that or more; where that
-            diverges, below the loss that it begins with.
+            diverges, below the loss that it begins with. No fix helps with which nothing is trained.
         note: What is to be known: that it changed nothing, say.
+        trained: Whether any weight got a gradient that was not 0.
     """
 
     name: str
@@ -49,6 +50,7 @@ class RankedFix(Result):
     diverged: int
     helps: bool = False
     note: str = ""
+    trained: bool = True
 
     @property
     def sentence(self) -> str:
@@ -90,6 +92,11 @@ class FixRanking(Result):
         """What helps, in words."""
         helping = [one for one in self.fixes if one.helps]
         without = self.baseline.sentence.removeprefix(f"{WITHOUT}: ")
+        if not any(one.trained for one in (*self.fixes, self.baseline)):
+            return (
+                "Nothing is trained, with or without a fix: no weight of the model gets a gradient, which none of "
+                f"these mends (`diagnose` says what it is). Without a fix: {without}."
+            )
         if not helping:
             return f"In {counted(self.steps, 'step')} nothing helps beyond the spread; without a fix: {without}."
         best, *more = helping

@@ -158,7 +158,9 @@ class _Trials:
         self, plain: Subject, flow: LayerFlow, steps: int, seeds: int, rates: tuple[float, ...], made: Callable | None
     ) -> None:
         self._plain, self._flow, self._steps, self._seeds, self._rates = plain, flow, steps, seeds, rates
-        self._made = made
+        self._made, self._moved = made, False
+        self._reached = any(layer.gradient == "measured" for layer in flow.layers)
+        self._own = _trainable(plain.model)
 
     def ranked(self, label: str, name: str, options: dict[str, object]) -> Slices[RankedFix]:
         """Try one fix: every rate with the first seed, then the best one with the others."""
@@ -166,6 +168,7 @@ class _Trials:
         subject, changed = self._fixed(name, settled, 0)
         clip = settled["max_norm"] if name and not FIXES[name].changes_model else None
         runs: list[tuple[float, Tensor]] = []
+        self._moved = False
         parts = len(self._rates) + self._seeds - 1
         for rate in self._rates:
             runs.append((rate, (yield from self._trained(subject, rate, clip, 0, len(runs) / parts, 1 / parts))))
@@ -184,7 +187,7 @@ class _Trials:
         diverged = sum(map(math.isinf, ends))
         return RankedFix(
             label, name, kept, rate, torch.stack(rows), median(ends), min(ends), max(ends), math.nan, changed, diverged,
-            note=told,
+            note=told, trained=self._moved,
         )  # fmt: skip
 
     def _fixed(self, name: str, settled: dict[str, object], seed: int) -> tuple[Subject, float]:
@@ -206,8 +209,15 @@ class _Trials:
         with quietly(subject.light) as quiet, quiet.again(), torch.inference_mode(False):
             copy = replace(subject, notes=[]).copied()
         work = training(copy, lr=lr, steps=self._steps, clip=clip, seed=_APART * seed)
-        losses, _ = yield from part_of(work, before, share)
+        losses, norms = yield from part_of(work, before, share)
+        # Of a network that no gradient reaches, what a fix adds to it may be all that is trained.
+        counts = self._reached or _trainable(subject.model) == self._own
+        self._moved = self._moved or (counts and bool((norms != 0).any()))
         return losses
+
+
+def _trainable(model: nn.Module) -> int:
+    return sum(one.requires_grad for one in model.parameters())
 
 
 def _wanted(names: object) -> dict[str, tuple[str, Mapping[str, object]]]:
@@ -235,6 +245,8 @@ def _ratio(loss: float, begin: float) -> float:
 
 
 def _helps(one: RankedFix, baseline: RankedFix) -> bool:
+    if not one.trained:  # that another network begins with another loss is no help
+        return False
     if math.isinf(baseline.low):  # that it does not diverge is no help where it gets nowhere
         begin = float(one.losses[:, 0].median())
         return begin - one.high > _LEAST * abs(begin)

@@ -75,6 +75,8 @@ class Trial(Result):
         parts = [
             f"loss in {counted(steps, 'step')}: {_way(self.losses_after)} with it, {_way(self.losses_before)} without"
         ]
+        if not bool((torch.cat((self.norms_before, self.norms_after)) != 0).any()):
+            parts.append("no weight gets a gradient in either, so that nothing is trained")
         ratios = [_ratio(flow) for flow in (self.after, self.before)]
         if all(math.isfinite(ratio) for ratio in ratios) and ratios[0] != ratios[1]:
             told = [number(ratio, 3) for ratio in ratios]

@@ -10,7 +10,8 @@ from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.results.wording import percent
 
 DROPOUT = "dropout"
-_LEFT, _FEWER = 0.1, 0.05  # of what comes in, that dropout leaves: worth a note, and a warning
+# Of what comes in, that dropout leaves: worth a note, of several a warning; and a warning by itself.
+_LEFT, _FEWER = 0.1, 0.05
 _ACTION = "Take a smaller p, 0.1 to 0.5 as a rule: it is the share to drop, not to keep."
 
 
@@ -51,4 +52,5 @@ def _worst(found: list[tuple[float, list[str], list[float]]]) -> list[Finding]:
     if len(hit) > 1:
         message += f"; so it is at {len(hit)} places"
     evidence = {"layer": names[0], "layers": names, "p": shares, "left": left, "threshold": _LEFT}
-    return [Finding(DROPOUT, "warning" if left <= _FEWER * (1 + 1e-6) else "info", message, evidence, action=_ACTION)]
+    sure = left <= _FEWER * (1 + 1e-6) or len(hit) > 1
+    return [Finding(DROPOUT, "warning" if sure else "info", message, evidence, action=_ACTION)]

@@ -27,6 +27,7 @@ _FLAT = (
 )
 _PASSING = ("view", "unsafe_view", "reshape_alias", "squeeze", "unsqueeze", "clone", "mul", "div", "add")
 _PRODUCTS = ("addmm", "mm", "linear", "convolution")
+_CALLED = {"div": ("div", "div_", "__truediv__", "true_divide"), "normalize": ("normalize",)}
 _FEW = 6  # operations between a layer and a softmax
 
 
@@ -55,14 +56,15 @@ def _scoring(node: Node) -> list[Tensor]:
         node = next((one for one, _ in node.next_functions if one is not None), None)
         name = plain_name(node.name()) if node is not None else ""
         if name in _PRODUCTS:
-            found = [_weight(one) for one, _ in node.next_functions]
+            found = [weight_of(one) for one, _ in node.next_functions]
             return [one for one in found if one is not None]
         if name not in _PASSING:
             return []
     return []
 
 
-def _weight(node: Node | None) -> Tensor | None:
+def weight_of(node: Node | None) -> Tensor | None:
+    """The parameter that an operation is given as a factor, turned over at most; None for what is computed."""
     while node is not None and plain_name(node.name()) in ("t", "transpose") and node.next_functions:
         node = node.next_functions[0][0]
     return getattr(node, "variable", None)
@@ -73,9 +75,10 @@ def with_line(subject: Subject, found: Finding) -> Finding:
 
     Args:
         subject: A copy that may run.
-        found: One of `of_softmaxes`.
+        found: One of `of_softmaxes`, or another with a shape; `operation` in its evidence is what to look for.
     """
-    seen = _Softmaxes(found.evidence["shape"])
+    names = _CALLED.get(found.evidence.get("operation", ""), ("softmax",))
+    seen = _Calls(found.evidence["shape"], names)
     with contextlib.suppress(FlowError), torch.no_grad(), torch.random.fork_rng(devices=[]), seen:
         run("the model", subject.model, subject.batch()[0], subject.model)
     if not seen.place:
@@ -83,19 +86,19 @@ def with_line(subject: Subject, found: Finding) -> Finding:
     return replace(found, message=found.message.replace(": ", f" ({seen.place}): ", 1))
 
 
-class _Softmaxes(TorchFunctionMode):
-    """Notes where the first softmax of a shape is called."""
+class _Calls(TorchFunctionMode):
+    """Notes where the first function of some names is called that takes a shape."""
 
-    def __init__(self, shape: tuple[int, ...]) -> None:
+    def __init__(self, shape: tuple[int, ...], names: Sequence[str]) -> None:
         super().__init__()
         self.place = ""
-        self._shape = shape
+        self._shape, self._names = shape, names
 
     def __torch_function__(
         self, func: Callable, types: Iterable, args: tuple = (), kwargs: dict | None = None
     ) -> object:
         """See a call, and make it."""
-        if getattr(func, "__name__", "") == "softmax" and not self.place:
+        if getattr(func, "__name__", "") in self._names and not self.place:
             given = next((one for one in (*args, *(kwargs or {}).values()) if isinstance(one, Tensor)), None)
             self.place = place_of_call() if given is not None and tuple(given.shape) == self._shape else ""
         return func(*args, **(kwargs or {}))

@@ -21,7 +21,7 @@ _CLASSES = (
     "Change the axes over in place of it, by transpose(1, 2) or movedim(-1, 1): view and reshape count anew and move "
     "nothing."
 )
-LOOKED_AT = frozenset((*MASKED, *NORMS, *SOFTMAXES, *SAMPLERS, *PRODUCTS))
+LOOKED_AT = frozenset((*MASKED, *NORMS, *SOFTMAXES, *SAMPLERS, *PRODUCTS, "div"))
 
 
 def of_graph(

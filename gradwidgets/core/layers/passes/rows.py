@@ -44,6 +44,7 @@ class Row:
         alike: Whether its units have the same weights, and for how long.
         notes: What is to be said about it.
         fresh: See `LayerStats`.
+        still: See there.
         split: Among how many heads of attention the rows of its weights are split, or if below 0 the columns.
         heads: See `LayerStats`.
         taken: The shape of what a convolution was given at last; () for other layers.
@@ -69,6 +70,7 @@ class Row:
     alike: Likeness = ""
     notes: list[str] = field(default_factory=list)
     fresh: bool = False
+    still: bool = False
     split: int = 0
     heads: tuple[float, ...] = ()
     taken: tuple[int, ...] = ()
@@ -79,7 +81,11 @@ class Row:
         self.units, self.saturates = has_units(kind), saturation(self.module)
         self.bounds = bounds_of(self.module)
         self.scripted = isinstance(self.module, torch.jit.ScriptModule)
-        if is_fresh(self.module):
+        self.still = never_moves(self.module)
+        if self.still:
+            self.fresh = not self.module.training
+            self.note("has a momentum of 0, so that its running mean and variance stay as they were made")
+        elif is_fresh(self.module):
             self.fresh = True
             self.note("has seen no batch yet, so that in evaluation mode it normalises nothing")
 
@@ -87,6 +93,11 @@ class Row:
     def kind(self) -> str:
         """Name of the module's class, as it was before it was scripted."""
         return getattr(self.module, "original_name", "") if self.scripted else type(self.module).__name__
+
+    @property
+    def names(self) -> set[str]:
+        """The names of its parameters in the model; its own, where it stands for a single one."""
+        return {self.name, *(key if self.name == ROOT else f"{self.name}.{key}" for key in self.own)}
 
     def note(self, text: str) -> None:
         """Say something about it, once."""
@@ -100,6 +111,16 @@ def is_fresh(module: nn.Module) -> bool:
         return False
     seen = module.num_batches_tracked
     return module.track_running_stats and seen is not None and not seen.is_meta and int(seen) == 0
+
+
+def never_moves(module: nn.Module) -> bool:
+    """Whether it would normalise by a mean and a variance as it was made with, and no training moves them."""
+    if not isinstance(module, nn.modules.batchnorm._NormBase) or module.momentum != 0:
+        return False
+    mean, spread = module.running_mean, module.running_var
+    if mean is None or spread is None or mean.is_meta or nn.parameter.is_lazy(mean):
+        return False
+    return not bool(mean.any()) and bool((spread == 1).all())
 
 
 def _has_numbers(parameter: Tensor) -> bool:

@@ -24,7 +24,7 @@ _HEAD = ("layer", "kind", "depth", "weights", "gradient", "output", "its gradien
 
 # Why weights have a gradient or none: measured; no weights here; all frozen; the module never ran and no gradient
 # came to its weights; it ran, and the loss does not use what it gives; it ran, and its gradient is cut off.
-Reached = Literal["measured", "no weights", "frozen", "not called", "unused", "cut off"]
+Reached = Literal["measured", "no weights", "frozen", "not called", "unused", "replaced", "cut off"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -76,6 +76,7 @@ class LayerStats(Result):
             teacher or a target network does.
         twin: The part of the same shapes that is trained and with which that part is compared; "" for none.
         judged: Whether what that part gives goes through layers that are trained on other data as well.
+        still: Whether it is a BatchNorm whose momentum of 0 leaves its mean and variance as they were made.
     """
 
     name: str
@@ -111,6 +112,7 @@ class LayerStats(Result):
     aside: bool = False
     twin: str = ""
     judged: bool = False
+    still: bool = False
 
     @property
     def activation_rms(self) -> float:
@@ -160,6 +162,7 @@ class LayerFlow(Result):
             say, as the end of a sentence.
         same: What the model gives for samples that it does not tell apart; None where it tells them apart.
         cuts: By the names of layers, what cuts their gradient off or, of those in `stops`, stops it.
+        parameters: Why no gradient comes to single parameters of layers that get one, by their names.
     """
 
     layers: tuple[LayerStats, ...]
@@ -181,6 +184,7 @@ class LayerFlow(Result):
     stops: Mapping[str, str] = field(default_factory=dict, compare=False)
     same: Same | None = None
     cuts: Mapping[str, Cut] = field(default_factory=dict, repr=False, compare=False)
+    parameters: Mapping[str, Cut] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def origin(self) -> str:

@@ -26,6 +26,8 @@ _VIEWS = frozenset((
 ))  # fmt: skip
 
 
+_PRODUCTS = ("mm", "bmm")
+_BAG = "embedding_bag"
 # Layers whose own operations are looked at.
 _KINDS = (nn.LayerNorm, nn.GroupNorm, nn.MultiheadAttention, nn.Softmax)
 
@@ -134,9 +136,27 @@ class Tracked:
         return self._label[self._vertex[node]] if node in self._vertex else ""
 
     def sums(self) -> list[Node]:
-        """The model's operations that add, outside of layers."""
-        own = ((n, v) for n, v in self._vertex.items() if self._label[v] == "add" and not self._leaf[v])
-        return [n for n, v in own if self._call[v] is not None]
+        """The model's operations that add, outside of torch's own layers."""
+        own = {v for v, call in enumerate(self._call) if call is not None and self._leaf[v] and _is_own(call.module)}
+        plain = ((n, v) for n, v in self._vertex.items() if self._label[v] == "add" and not self._leaf[v])
+        inside = [n for n, v in self._vertex.items() if v in own and plain_name(n.name()) == "add"] if own else []
+        return [n for n, v in plain if self._call[v] is not None] + inside
+
+    def products(self) -> list[Operation]:
+        """The products of matrices outside of layers, where something is normalised by its length; else none."""
+        if "linalg_vector_norm" not in self._label:
+            return []
+        own = [(n, v) for n, v in self._vertex.items() if self._label[v] in _PRODUCTS and not self._leaf[v]]
+        calls = ((n, v, self._call[v]) for n, v in own)
+        return [Operation(self._label[v], n, call.name if call else "the loss", False) for n, v, call in calls]
+
+    def bags(self) -> list[Node]:
+        """The look-ups of bags of tokens, in layers or by functions."""
+        kinds = {
+            v for v, call in enumerate(self._call) if call is not None and isinstance(call.module, nn.EmbeddingBag)
+        }
+        own = {v for v, name in enumerate(self._label) if name == _BAG} | kinds
+        return [n for n, v in self._vertex.items() if v in own and plain_name(n.name()) == _BAG] if own else []
 
     def picks(self, names: Collection[str]) -> list[tuple[int, ...]]:
         """Shapes of what the model picks from, by operations of these names."""
@@ -293,6 +313,11 @@ class Tracked:
             _, own, gradient = weights.get(key, (0, None, None))
             if gradient is not None and key in self._names and not numbers[own][0] and numbers[gradient][0]:
                 yield self._names[key]
+
+
+def _is_own(module: nn.Module) -> bool:
+    """Whether somebody wrote it, and not torch."""
+    return not type(module).__module__.startswith("torch.")
 
 
 def _ordered(root: Node | None) -> list[Node]:

@@ -23,7 +23,7 @@ from gradwidgets.core.layers.preflight.losses.padded import padding_of
 from gradwidgets.core.layers.preflight.losses.value.summed import SUMMED, follow_the_batch
 from gradwidgets.core.layers.preflight.losses.watched_loss import BACKWARD, ONCE, LossCall
 from gradwidgets.core.layers.preflight.reading import left_out
-from gradwidgets.core.layers.preflight.untrained import nothing_to_train
+from gradwidgets.core.layers.preflight.untrained import beside_frozen, nothing_to_train
 from gradwidgets.core.results.finding import Finding, worst_first
 from gradwidgets.core.subject.home import at_home
 
@@ -193,6 +193,7 @@ class Look(Glance):
             found = self._told.findings(loss, self._again, trained=trained, reaches=reaches)
             if any(one.name == SUMMED for one in found) and not follow_the_batch(subject, self._output):
                 found = [one for one in found if one.name != SUMMED]
+            found = beside_frozen(subject.model, self.inputs, found)
         found += [] if loss is None else left_out(nothing_to_train)(subject.model, self.inputs, loss)
         found += self._slopes.found if isinstance(self._slopes, Slopes) else []
         raised = [] if error is None else [self._raised or self._told_of(error)]

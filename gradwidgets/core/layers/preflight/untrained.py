@@ -1,12 +1,21 @@
-"""Models in which there is nothing to train: without parameters, frozen, or made for running alone."""
+"""Models in which there is nothing to train: without parameters, frozen, made for running alone; or it never runs."""
 
+from collections.abc import Iterable, Sequence
+
+import torch
 from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
+from gradwidgets.core.layers.passes.passes import FlowError, run
+from gradwidgets.core.layers.preflight.losses.value.constant import DETACHED
 from gradwidgets.core.results.finding import Finding
 
 NOTHING = "no_gradient"
 _MOST = 3  # layers that are named
+_IN_PLACE = (
+    "Put the new layer in the place of the one that runs, under its name: model.classifier = nn.Linear(…) where "
+    "forward calls self.classifier; or call it in forward; or requires_grad_(True) on what is to be trained."
+)
 
 
 def nothing_to_train(model: nn.Module, inputs: object, loss: Tensor) -> list[Finding]:
@@ -31,15 +40,63 @@ def nothing_to_train(model: nn.Module, inputs: object, loss: Tensor) -> list[Fin
     return [Finding(NOTHING, severity, f"there is nothing to train: {message}", evidence, action=action)]
 
 
+def beside_frozen(model: nn.Module, inputs: object, found: Sequence[Finding]) -> list[Finding]:
+    """The same findings, and of a loss that is cut off, that all that runs is frozen and what is not never runs.
+
+    Args:
+        model: The model, which runs once more, forward, where the loss is cut off.
+        inputs: What it is given.
+        found: What is said of the loss.
+    """
+    if not any(one.name == DETACHED for one in found):
+        return list(found)
+    trained = {name: one for name, one in model.named_modules() if _asks(one)}
+    frozen = [name for name, one in model.named_modules() if one._parameters and not _asks(one)]
+    try:
+        if not frozen or _run_of(model, inputs, trained.values()):
+            return list(found)
+    except FlowError:
+        return list(found)
+    message = (
+        f"nothing that runs is to be trained: {_listed(frozen)} {'is' if len(frozen) == 1 else 'are'} frozen "
+        f"(requires_grad is False), and {_listed(list(trained))}, which {'is' if len(trained) == 1 else 'are'} not, "
+        f"never {'runs' if len(trained) == 1 else 'run'}"
+    )
+    evidence = {"frozen": frozen, "never run": list(trained), "to be trained": 0, "threshold": 1}
+    rest = [one for one in found if one.name != DETACHED]
+    return [Finding(NOTHING, "error", message, evidence, action=_IN_PLACE), *rest]
+
+
+def _asks(module: nn.Module) -> bool:
+    return any(one is not None and one.requires_grad for one in module._parameters.values())
+
+
+def _run_of(model: nn.Module, inputs: object, modules: Iterable[nn.Module]) -> list[nn.Module]:
+    """Those of some modules that run, or take part by a parameter of the model itself."""
+    ran: list[nn.Module] = [one for one in modules if one is model]
+    handles = [one.register_forward_pre_hook(lambda module, _: ran.append(module)) for one in modules]
+    try:
+        with torch.no_grad(), torch.random.fork_rng(devices=[]):
+            run("the model", model, inputs, model)
+    finally:
+        for one in handles:
+            one.remove()
+    return ran
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _MOST} more" if len(names) > _MOST else ""
+    return ", ".join(names[:_MOST]) + more
+
+
 def _is_quantised(module: nn.Module) -> bool:
     parts = type(module).__module__.split(".")
     return parts[0] == "torch" and "quantized" in parts
 
 
 def _quantised(names: list[str]) -> tuple[str, str]:
-    more = f" and {len(names) - _MOST} more" if len(names) > _MOST else ""
     return (
-        f"the model is quantised ({', '.join(names[:_MOST])}{more}), whose weights are integers without a gradient",
+        f"the model is quantised ({_listed(names)}), whose weights are integers without a gradient",
         "Train the model that it was made from, and quantise that afterwards; or train with quantisation in view "
         "(quantisation-aware training), where weights stay floating-point numbers.",
     )

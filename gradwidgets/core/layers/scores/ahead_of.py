@@ -1,10 +1,12 @@
 """What stands behind and ahead of an operation in autograd's graph, a few operations on."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
 
 from torch.autograd.graph import Node
 
 from gradwidgets.core.operations.watching import plain_name
+from gradwidgets.core.results.finding import Finding
 
 PASSING = frozenset((
     "view", "unsafe_view", "reshape_alias", "expand", "clone", "squeeze", "unsqueeze", "permute", "transpose",
@@ -12,10 +14,16 @@ PASSING = frozenset((
 _FAR = 8  # operations
 
 
-def before(node: Node) -> Iterator[tuple[str, Node]]:
-    """The operations that make an operation's first input, the nearest first, with their names."""
-    for _ in range(_FAR):
-        node = node.next_functions[0][0] if node.next_functions else None
+def first_told(operations: Iterable, tell: Callable[[Any], Finding | None]) -> list[Finding]:
+    """What is to be said of the first of some operations of which anything is."""
+    found = next((told for told in map(tell, operations) if told is not None), None)
+    return [] if found is None else [found]
+
+
+def before(node: Node, far: int = _FAR) -> Iterator[tuple[str, Node]]:
+    """The operations that make an operation's first input with a gradient, the nearest first, with their names."""
+    for _ in range(far):
+        node = next((one for one, _ in node.next_functions if one is not None), None)
         if node is None:
             return
         yield plain_name(node.name()), node

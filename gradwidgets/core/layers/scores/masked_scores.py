@@ -6,7 +6,7 @@ from torch import Tensor
 from torch.autograd.graph import Node
 
 from gradwidgets.core.layers.misuse.operation import Operation
-from gradwidgets.core.layers.scores.ahead_of import PASSING, before, behind_it, number_of
+from gradwidgets.core.layers.scores.ahead_of import PASSING, before, behind_it, first_told, number_of
 from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.results.wording import percent
 
@@ -24,11 +24,12 @@ def masked_by_zero(operations: Sequence[Operation], nodes: Sequence[Node]) -> li
         operations: The model's softmaxes.
         nodes: All operations of the pass.
     """
-    for one in operations:
+
+    def tell(one: Operation) -> Finding | None:
         share = _hidden(one.node)
-        if share and not _masked_behind(one.node, nodes):
-            return [_told(one, share)]
-    return []
+        return _told(one, share) if share and not _masked_behind(one.node, nodes) else None
+
+    return first_told(operations, tell)
 
 
 def _hidden(node: Node) -> float:

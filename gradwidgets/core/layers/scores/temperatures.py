@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from torch.autograd.graph import Node
 
 from gradwidgets.core.layers.misuse.operation import Operation
-from gradwidgets.core.layers.scores.ahead_of import PASSING, axis_of, before, behind_it, number_of
+from gradwidgets.core.layers.scores.ahead_of import PASSING, axis_of, before, behind_it, first_told, number_of
 from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.results.wording import number, percent
 
@@ -28,13 +28,15 @@ def cold(operations: Sequence[Operation], nodes: Sequence[Node]) -> list[Finding
         operations: The model's softmaxes.
         nodes: All operations of the pass.
     """
-    for one in operations:
+
+    def tell(one: Operation) -> Finding | None:
         temperature = _temperature(one.node)
-        if temperature is not None and temperature < _LOWEST and _goes_on(one.node, nodes):
-            share = _decided(one.node)
-            if share > _ROWS:
-                return [_told(one, temperature, share)]
-    return []
+        if temperature is None or temperature >= _LOWEST or not _goes_on(one.node, nodes):
+            return None
+        share = _decided(one.node)
+        return _told(one, temperature, share) if share > _ROWS else None
+
+    return first_told(operations, tell)
 
 
 def _temperature(node: Node) -> float | None:

@@ -47,6 +47,9 @@ _OPERATIONS = {
     "softmax_of_one": ("a share of one thing is all of it", "Another axis, or a sigmoid."),
     "linear chain": ("depth without an activation is no depth", "An activation between them."),
     "dropout": ("what is left of a sample is too little to learn from", "A smaller p."),
+    "bags": ("a sample gets the tokens of another, or none", "Offsets are where bags start."),
+    "normalised axis": ("products are no cosines, and grow with the size of what is multiplied", "dim=-1."),
+    "softmax twice": ("shares that are all alike tell nothing apart", "Take it once."),
     "softmax axis": ("what weighs the keys are no shares of them", "The axis of the keys, dim=-1."),
     "mask": ("attention sees what it should not, or nothing", "Look at what True stands for, and at the diagonal."),
     "nodes alike": (

@@ -14,6 +14,7 @@ from gradwidgets.core.layers.verdicts.numerics import non_finite
 from gradwidgets.core.layers.verdicts.sameness import same_for_all
 from gradwidgets.core.layers.verdicts.samples import mixed_samples
 from gradwidgets.core.layers.verdicts.units import dead_units, saturated, units_alike
+from gradwidgets.core.layers.verdicts.untaught_norms import UNTAUGHT, untaught
 from gradwidgets.core.layers.verdicts.verdict import Check, Judged
 from gradwidgets.core.layers.verdicts.way.along_time import along_time, limits
 from gradwidgets.core.layers.verdicts.way.depth import change, cliff, exploding, vanishing
@@ -40,9 +41,10 @@ def _healthy(judged: Judged) -> Finding:
     layers = f"{count} layer{'s' if count != 1 else ''} with weights" + (
         f", {still} of them not trained" if still else ""
     )
-    message = f"the gradient reaches {every}, and all is finite"
+    finite = "what it reaches is finite" if any(layer.non_finite for layer in flow.layers) else "all is finite"
+    message = f"the gradient reaches {every}, and {finite}"
     if judged.is_met:
-        message = f"no gradient goes to {every} since the loss is as low as it gets, and all is finite"
+        message = f"no gradient goes to {every} since the loss is as low as it gets, and {finite}"
     lost, over = change(judged)
     if over > 1 and abs(lost) < FADE and not any(layer.fresh for layer in flow.layers):
         evidence |= {"decades lost": lost}
@@ -160,6 +162,11 @@ CHECKS: dict[str, Check] = {
         "where an activation is flat, hardly any gradient passes",
         "Smaller weights (Xavier's init), normalisation before the activation, or ReLU.",
         saturated,
+    ),
+    UNTAUGHT: Check(
+        "what is normalised in training is not where the model is used",
+        "model.train() to train; statistics that were learned to evaluate.",
+        untaught,
     ),
     "even attention": Check(
         "a sum over keys that weighs all alike is a mean, and what makes its scores hardly learns",

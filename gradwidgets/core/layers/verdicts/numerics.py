@@ -12,6 +12,17 @@ _WAYS = (
     ("activation gradient", True, "the gradient first stops being finite at the output of {}"),
     ("weight gradient", True, "the gradient first stops being finite at the weights of {}"),
 )
+_LEFT_OUT = "but the loss and the gradients by all weights are finite: what takes these numbers leaves them out"
+_KEEP_OUT = (
+    "Nothing, as long as it stays so; safer is a number that is finite in their place before the division, logarithm "
+    "or root, as in log(torch.where(x > 0, x, 1))."
+)
+
+
+def _is_left_out(judged: Judged) -> bool:
+    """Whether nothing that is not finite gets as far as the loss or the gradient by a weight."""
+    flow, spoilt = judged.flow, {"weight", "weight gradient"}
+    return math.isfinite(flow.loss) and not any(spoilt & set(layer.non_finite) for layer in flow.layers)
 
 
 def non_finite(judged: Judged) -> list[Finding]:
@@ -30,6 +41,8 @@ def non_finite(judged: Judged) -> list[Finding]:
             message = sentence.format(layer.name) + (f" ({len(hit)} layers are like that)" if len(hit) > 1 else "")
             if flow.origin:
                 message = f"{flow.origin}; {message}"
+            if _is_left_out(judged):
+                return [Finding("non_finite", "info", f"{message}; {_LEFT_OUT}", loss | others, (i,), _KEEP_OUT)]
             return [Finding("non_finite", "error", message, loss | others, (i,), action)]
     if not math.isfinite(flow.loss):
         message = f"the loss is {number(flow.loss)}, and all outputs are finite: it comes from the loss function"

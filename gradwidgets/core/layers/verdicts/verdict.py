@@ -74,7 +74,8 @@ class Judged:
     @cached_property
     def blocked(self) -> frozenset[int]:
         """The vertices of which it is said already that nothing of what comes in goes on: what comes back is 0."""
-        said = [(one.evidence["all"], _KINDS[one.name]) for one in self.flow.operations if one.name in _KINDS]
+        found = [one for one in self.flow.operations if one.name in _KINDS]
+        said = [(one.evidence["all"], (*_KINDS[one.name], one.evidence.get("operation"))) for one in found]
         said = said if self.flow.graph else []
         graph = self.flow.graph
         return frozenset(

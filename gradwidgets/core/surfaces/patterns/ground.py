@@ -5,13 +5,16 @@ import math
 import torch
 from torch import Tensor
 
+from gradwidgets.core.operations.non_finite import hidden_at
 from gradwidgets.core.operations.stopping import action_for, stopping
 from gradwidgets.core.operations.zeros import why_constant
 from gradwidgets.core.results.finding import Finding
+from gradwidgets.core.results.slices import finish
 from gradwidgets.core.results.wording import number, percent, place
+from gradwidgets.core.surfaces.patterns.ends.descents import descending
 from gradwidgets.core.surfaces.patterns.invariance import invariance
 from gradwidgets.core.surfaces.patterns.lattice import nearest_to_middle, steep_of
-from gradwidgets.core.surfaces.patterns.look import ABOVE, DEAD, Look
+from gradwidgets.core.surfaces.patterns.look import ABOVE, DEAD, LOWEST, Look
 from gradwidgets.core.surfaces.patterns.precision.resolution import unresolved_in_training
 from gradwidgets.core.surfaces.patterns.regions import grown
 
@@ -21,8 +24,10 @@ _FADING = 10.0  # times from the middle of dead ground to its rim: a slight slop
 IMBALANCE = 100.0
 LIVE_SHARE = 0.2  # of the view: where both parameters have a gradient, for one to be compared with the other
 _LEFT = 10.0  # times: what the widths of the view leave of it. Below that it is a matter of units, not of the loss
+_STEEPEST = 0.98  # of the slopes
 _NEARER = 1.5  # decades: so far must the nearer quartile be too
 WRONG_SHARE = 0.6  # half would be chance
+_FROM = 24  # points of dead ground from which it is tried whether a descent gets away
 _FEW = 0.2  # of where arrows lead: where both parameters move in less of it, no more is told of the way
 
 
@@ -33,6 +38,8 @@ def dead_zone(look: Look) -> Finding | None:
     wholly = look.share(look.dead_points)
     parts = {name: look.share(mask) for name, mask in look.stuck_points.items()}
     parts = {name: share for name, share in sorted(parts.items(), key=lambda part: -part[1]) if share >= DEAD_SHARE}
+    if wholly < DEAD_SHARE:
+        parts = {name: share for name, share in parts.items() if not _leads_on(look, look.stuck_points[name])}
     if wholly < DEAD_SHARE and not parts:
         return None
     said, spot, kind, beside, told = [], None, "", 0.0, torch.zeros_like(look.dead_points)
@@ -73,7 +80,10 @@ def dead_zone(look: Look) -> Finding | None:
         said.append(f"it stays nearly the same where {both} are {alike} together, as what is normalised does")
         action = _NORMALISED.format(alike)
     elif action:
-        said.append(f"it is {_NAMES.get(stop, stop)} that lets no gradient through")
+        hides = hidden_at(look.function, torch.tensor(spot, dtype=torch.float64)) if stop == "nan_to_num" else ""
+        said.append(
+            f"it is {_NAMES.get(stop, stop)} that lets no gradient through{f', and hides {hides}' * bool(hides)}"
+        )
     return Finding(
         "dead_zone",
         "warning",
@@ -92,6 +102,19 @@ def dead_zone(look: Look) -> Finding | None:
         spot,
         action,
     )
+
+
+def _leads_on(look: Look, dead: Tensor) -> bool:
+    """Whether descents from ground that is dead for one parameter all go on to the lowest: the other one moves on."""
+    if look.view is None or look.view.slow or look.fall is not None:
+        return False
+    points = look.lattice.points[dead]
+    some = points[torch.linspace(0, len(points) - 1, min(len(points), _FROM), dtype=torch.float64).long()]
+    on = finish(descending(look.view, some))
+    arrived = on.losses <= look.lowest + LOWEST * look.height
+    if look.given:
+        arrived = look.in_targets(on.ends)
+    return len(on.ends) == len(some) and bool(arrived.all())
 
 
 _NORMALISED = (
@@ -200,6 +223,9 @@ def axis_imbalance(look: Look) -> Finding | None:
     nearer = low if middle > 0 else -high
     if abs(middle) < math.log10(IMBALANCE) or nearer < _NEARER:
         return None
+    steepest = size.quantile(_STEEPEST, dim=0)
+    if float(steepest.max() / steepest.min()) < _LEFT:
+        return None  # no parameter's slope is the smaller one where it counts
     ratio = 10 ** abs(middle)
     names = look.names if middle > 0 else look.names[::-1]
     medians = size.median(0).values.tolist()

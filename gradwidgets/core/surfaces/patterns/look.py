@@ -16,7 +16,7 @@ from gradwidgets.core.objectives.objective import Objective
 from gradwidgets.core.results.slices import Slices, finish, part_of
 from gradwidgets.core.surfaces.critical_points import CriticalPoint, finding_critical_points
 from gradwidgets.core.surfaces.patterns.ends.bottomless import Fall, fall_beyond
-from gradwidgets.core.surfaces.patterns.ends.descents import Descents, descending
+from gradwidgets.core.surfaces.patterns.ends.descents import Descents, at_edge, descending
 from gradwidgets.core.surfaces.patterns.ends.of_note import ENDS, places_of_note, target_point
 from gradwidgets.core.surfaces.patterns.ends.rings import without_tips
 from gradwidgets.core.surfaces.patterns.ends.target import Target, parts_of, target_mask
@@ -39,6 +39,7 @@ _ROUNDING = 1e-9  # of the height: a loss that is hardly ever steeper has no cri
 
 _LATTICE, _LATTICE_SLOW = {1: 1000, 2: 60}, {1: 100, 2: 16}  # points along each axis
 _MANY, _FEW = 997, 100  # points of a sample; the second of a loss that must be called point by point
+_INWARDS = 0.01  # of the way to the middle of the view
 _ENDS, _KINKS = 3, 4  # places that are looked at closely: of where descents end, and of kinks
 
 
@@ -149,14 +150,13 @@ class Look:
         for one in critical:
             if one.kind == "minimum" and not one.eigenvalues:
                 end = _lowest_near(one, self.descents, 1.5 * cell)
-                alone += [one] if end is None and not self.view.slow else []
+                doubtful = end is None or (end.loss > self.floor and not _is_evidence(end, one, self.descents))
                 one = one if end is None or end.loss > one.loss else end
+                alone += [one] if doubtful and not self.view.slow else []
             moved.append(one)
         if alone:
             # In a curved valley with a kink for its floor the lowest of a cell's places is no minimum.
-            places = torch.tensor([one.point for one in alone], dtype=torch.float64)
-            further = yield from descending(self.view, places)
-            left = [one for one in alone if _lowest_near(one, further, 1.5 * cell) is None]
+            left = yield from _leaving(self.view, alone, 1.5 * cell)
             moved = [one for one in moved if one not in left]
         single = {one.point: one for one in reversed(moved)}
         return sorted(single.values(), key=lambda one: one.loss)
@@ -475,6 +475,26 @@ def _lowest_near(one: CriticalPoint, descents: Descents, reach: Tensor) -> Criti
         return None
     k = int(torch.where(near, descents.losses, math.inf).argmin())
     return dataclasses.replace(one, point=tuple(descents.ends[k].tolist()), loss=float(descents.losses[k]))
+
+
+def _is_evidence(end: CriticalPoint, one: CriticalPoint, descents: Descents) -> bool:
+    """Whether a descent that has ended near a point, and no higher, had nowhere lower to go."""
+    at_end = (descents.ends == torch.tensor(end.point, dtype=torch.float64)).all(-1)
+    return end.loss <= one.loss and bool(descents.settled[at_end].any())
+
+
+def _leaving(view: View, points: list[CriticalPoint], reach: Tensor) -> Slices[list[CriticalPoint]]:
+    """Those kinked minima from which, or from right beside which, a descent leads away."""
+    places = torch.tensor([one.point for one in points], dtype=torch.float64)
+    # At the edge of the view nothing tells how a kink goes on.
+    middle = (view.low + view.high) / 2
+    starts = torch.where(at_edge(view, places)[:, None], places + _INWARDS * (middle - places), places)
+    further = yield from descending(view, starts)
+    stay = [
+        bool(((further.ends[(further.starts == start).all(-1)] - place).abs() <= reach).all(-1).any())
+        for start, place in zip(starts, places, strict=True)
+    ]
+    return [one for one, stays in zip(points, stay, strict=True) if not stays]
 
 
 def _long(mask: Tensor, dim: int) -> Tensor:

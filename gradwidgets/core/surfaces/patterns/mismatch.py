@@ -5,10 +5,10 @@ from dataclasses import dataclass
 import torch
 
 from gradwidgets.core.losses.differences import MISMATCH, sharp
-from gradwidgets.core.operations.cuts import cuts_of
+from gradwidgets.core.operations.cuts import Cuts, cuts_of, only_weighs
 from gradwidgets.core.results.finding import Finding
-from gradwidgets.core.results.wording import percent, place
-from gradwidgets.core.surfaces.patterns.ends.along import arriving
+from gradwidgets.core.results.wording import number, percent, place
+from gradwidgets.core.surfaces.patterns.ends.along import Arrival, arriving
 from gradwidgets.core.surfaces.patterns.exactly_there import wrong_exactly
 from gradwidgets.core.surfaces.patterns.look import Look
 
@@ -18,6 +18,12 @@ _LARGE_GAP = 0.02
 REACHED = 0.9  # of the descents along autograd's gradient, for a cut to be taken for one that is meant
 _ALL_OVER = 0.5  # of the view: a factor that is held is held all over
 ARRIVING = "arriving all the same"
+WEIGHING, CONSTANT = "only weighs", "the value is the same everywhere"
+IF_MEANT = '; if this is meant, allow it: allow=["gradient_mismatch"]'
+_WATCH_ANOTHER = (
+    "Nothing of a training shows in such a value, and nothing can be said of its surface: look at the loss before it "
+    "is divided, or subtracted, by itself, and log that one."
+)
 _AS_A_FACTOR = (
     "A weight, a normaliser or a target that is held so teaches nothing itself: leave it as it is, if that is meant."
 )
@@ -67,13 +73,21 @@ def gradient_mismatch(look: Look) -> Finding | None:
         "largest relative gap": found.gap,
         "gap counted from": MISMATCH,
     }
-    arrived = arriving(look) if cuts.holds and found.share >= _ALL_OVER else 0.0
-    if meant := arrived >= REACHED:
-        evidence[ARRIVING] = arrived
+    if look.height == 0:
+        return _of_a_constant(look, found, cuts, evidence)
+    weighs = cuts.holds and only_weighs(look.function, torch.tensor(found.point, dtype=torch.float64))
+    arrival = arriving(look) if weighs or (cuts.holds and found.share >= _ALL_OVER) else Arrival(0.0)
+    meant = arrival.share >= REACHED
+    if meant:
+        evidence[ARRIVING] = arrival.share
         goal = "in the target" if look.given else "where the loss is lowest"
-        said += f"; steps along autograd's gradient end {goal} all the same, {percent(arrived)} of them"
+        said += f"; steps along autograd's gradient end {goal} all the same, {percent(arrival.share)} of them"
+    elif meant := weighs and not look.given:
+        evidence[WEIGHING] = True
+        said += "; what is cut off does nothing but weigh the rest, as an advantage does"
+        said += _elsewhere(look, arrival)
     # Whoever cuts on purpose, straight through or to stop a gradient, has a loss that follows its input all the same.
-    said += '; if this is meant, allow it: allow=["gradient_mismatch"]'
+    said += IF_MEANT
     return Finding(
         "gradient_mismatch",
         "info" if meant else "error",
@@ -85,6 +99,39 @@ def gradient_mismatch(look: Look) -> Finding | None:
     )
 
 
+def _elsewhere(look: Look, arrival: Arrival) -> str:
+    """Where autograd's gradient leads, in words, where that is not where the loss is lowest."""
+    if arrival.together is None:
+        return "; what is minimised is another loss than the value shows"
+    above = number(arrival.loss - look.lowest)
+    return (
+        "; what is minimised is another loss than the value shows: autograd's gradient leads to "
+        f"{place(look.names, arrival.together)}, where the value is {above} above its lowest"
+    )
+
+
+def _of_a_constant(look: Look, found: Disagreement, cuts: Cuts, evidence: dict[str, object]) -> Finding:
+    """A value that is the same all over the view, though there is a gradient."""
+    value = number(float(look.lattice.loss[look.lattice.finite].median()))
+    message = f"the value is {value} all over the view, the same whatever the parameters are, and its gradient is not 0"
+    message += f": {cuts.sentence}" if cuts.sentence else ""
+    held = look.own.changes[1]
+    first = f"; each call that is looked at is a first one, as what it keeps, {held[0]}, is put back" if held else ""
+    message = f"{message}{first}{IF_MEANT}"
+    evidence[CONSTANT] = True
+    return Finding("gradient_mismatch", "warning", message, evidence, found.point, _WATCH_ANOTHER)
+
+
 def is_meant(finding: Finding | None) -> bool:
-    """Whether a finding is of a gradient that is cut and leads to the lowest loss all the same."""
-    return finding is not None and ARRIVING in finding.evidence
+    """Whether a finding is of a gradient that is cut as it may be on purpose."""
+    return finding is not None and (ARRIVING in finding.evidence or WEIGHING in finding.evidence)
+
+
+def leads_elsewhere(finding: Finding | None) -> bool:
+    """Whether a finding is of a gradient that is cut on purpose, as it seems, and leads elsewhere than the value."""
+    return finding is not None and WEIGHING in finding.evidence
+
+
+def is_of_a_constant(finding: Finding | None) -> bool:
+    """Whether a finding is of a value that is the same all over the view, though it has a gradient."""
+    return finding is not None and CONSTANT in finding.evidence

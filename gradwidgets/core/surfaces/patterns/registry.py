@@ -14,6 +14,7 @@ from gradwidgets.core.results.wording import number, place
 from gradwidgets.core.subject.home import at_home
 from gradwidgets.core.surfaces.critical_points import CriticalPoint
 from gradwidgets.core.surfaces.patterns import broadcast, ground, inputs, jumps_and_cuts, mismatch
+from gradwidgets.core.surfaces.patterns.astray.trials import explaining
 from gradwidgets.core.surfaces.patterns.data import called_again
 from gradwidgets.core.surfaces.patterns.ends import minima, seams, valley
 from gradwidgets.core.surfaces.patterns.ends.target import Target
@@ -50,6 +51,7 @@ def _well_shaped(look: Look, beside: Iterable[str] = ()) -> Finding:
     message = f"the arrows lead to the lowest loss, {number(lowest)} at {place(look.names, spot)}"
     endless = edge and look.fall is not None
     message += ", on the edge of the view" if edge else ""
+    message += _as_low_too(look, minima[1:])
     message += f", beyond which it falls without end {look.fall.towards}".rstrip() if endless else ""
     both = look.grid.y is not None and not look.flat and "valley" not in beside
     message += "; no dead ground, all finite" + ", both axes comparable" * both
@@ -68,6 +70,14 @@ def _well_shaped(look: Look, beside: Iterable[str] = ()) -> Finding:
         message += f"; as far as there was time, without {', '.join(look.left_out)}"
         action = "Give it more seconds before you ship it."
     return Finding("well_shaped", "ok", message, evidence, spot, action)
+
+
+def _as_low_too(look: Look, others: list[CriticalPoint]) -> str:
+    """Other minima that are as low as the first, in words."""
+    if not others:
+        return ""
+    more = f" and at {len(others) - 1} more" if len(others) > 1 else ""
+    return f", and as low at {place(look.names, others[0].point)}{more}"
 
 
 def _lowest_place(look: Look) -> tuple[tuple[float, ...], float, bool]:
@@ -227,6 +237,9 @@ _SAID_BY: dict[str, tuple[str, ...]] = {
 # Which of these tell, where a target is given, that it is missed for that.
 _LEADS_ASTRAY = frozenset(name for name, others in _SAID_BY.items() if "off_target" in others) - {"unexpected_minimum"}
 
+# What says that a target is missed, and does not say why.
+_MISSED = ("wrong_direction", "off_target")
+
 # Where the loss has no bottom the lowest of its minima is the one that is wanted, and saddles lead away from it.
 _BESIDE_A_SPIKE = ("unexpected_minimum", "saddle", "off_target")
 
@@ -329,7 +342,8 @@ def surveying(
         for name in _LEADS_ASTRAY & blamed:
             found[name] = replace(found[name], message=f"{found[name].message}; and the arrows lead past the target")
     cut = found.get("gradient_mismatch")
-    partly = cut is not None and cut.severity != "error" and not mismatch.is_meant(cut)
+    whole = mismatch.is_meant(cut) or mismatch.is_of_a_constant(cut)
+    partly = cut is not None and cut.severity != "error" and not whole
     silencing = blamed | {"gradient_mismatch"} if mismatch.is_meant(cut) else blamed
     for name, others in _SAID_BY.items():
         if partly and name == "gradient_mismatch":
@@ -337,6 +351,11 @@ def surveying(
         for other in others if name in silencing else ():
             if not (other == "precision" and found.get(other) and found[other].severity == "error"):
                 found.pop(other, None)  # but what is not finite is no other gradient's
+    if mismatch.leads_elsewhere(cut):
+        found.pop("wrong_direction", None)  # it goes by the value
+    for name in _MISSED:
+        if name in found and found[name].action == PATTERNS[name].action:
+            found[name] = yield from part_of(explaining(look, found[name]), 1.0, 0.0)
     if "jump" in blamed and found["jump"].evidence[jumps_and_cuts.JUMPS] > 1:
         found.pop("unexpected_minimum", None)  # each step has a lowest place of its own
     if str(getattr(found.get("non_finite"), "evidence", {}).get("operation", "")).startswith("linalg_"):
@@ -356,6 +375,8 @@ def surveying(
     if any(finding.severity != "info" for finding in found.values()):
         for name in _OF_SOUND_ONES:
             found.pop(name, None)
+    elif mismatch.leads_elsewhere(cut):
+        found.pop("no_bottom", None)
     else:
         found.pop("no_bottom", None)
         found["well_shaped"] = _with_action(_well_shaped(look, found))

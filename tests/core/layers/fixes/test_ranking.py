@@ -129,3 +129,24 @@ def test_it_prints_as_a_sentence_and_a_table():
     assert all(shown[one.name].startswith(f"{one.loss:.3g}") for one in ranking.fixes)
     assert any(line == "not tried: ReLU: every activation between layers is ReLU already" for line in lines)
     assert "RankedFix(" not in str(ranking) and max(map(len, rows)) < 90
+
+
+def test_no_fix_helps_where_nothing_is_trained():
+    model, x, y, _ = deep()
+
+    def loss(o, t):
+        return (o.argmax(-1) - t).square().mean() + o.detach().square().mean()
+
+    cut = rank_fixes(model, x, y.float(), loss)
+    assert not any(one.helps or one.trained for one in (*cut.fixes, cut.baseline))
+    assert cut.sentence.startswith("Nothing is trained") and "diagnose" in cut.sentence
+    frozen = rank_fixes(model.requires_grad_(False), x, y, functional.cross_entropy, ["BatchNorm", "He init"])
+    assert not any(one.helps for one in frozen.fixes)  # the norms that are added would be all that is trained
+    assert "nothing is trained" in try_fix(model.requires_grad_(True), x, y.float(), loss, "he").sentence
+
+
+def test_a_norm_helps_where_units_are_dead():
+    model, *rest = deep()
+    nn.init.constant_(model[2].bias, -30.0)
+    (one,) = rank_fixes(model, *rest, ["BatchNorm"], steps=10).fixes
+    assert one.helps and one.trained

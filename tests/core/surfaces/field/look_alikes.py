@@ -41,6 +41,19 @@ def both_ways(sim):
     return F.nll_loss(F.log_softmax(sim / 0.1, 0), places) + F.nll_loss(F.log_softmax(sim / 0.1, 1), places)
 
 
+def actor_and_critic(z, v):
+    advantage = (1.8 - v).detach()
+    return -advantage * F.logsigmoid(z) + 0.5 * (1.8 - v) ** 2 + 0.02 * z**2
+
+
+def apart_along_a_line(centre, width):
+    start, end = centre - width / 2, centre + width / 2
+    low, high = torch.full_like(centre, 0.6), torch.full_like(centre, 1.4)
+    both = (torch.minimum(end, high) - torch.maximum(start, low)).clamp(min=0)
+    union, hull = width + 0.8 - both, torch.maximum(end, high) - torch.minimum(start, low)
+    return 1 - both / union + (hull - union) / hull
+
+
 def sound(name, source, loss, axes, **keywords):
     return Case(name, source, loss, axes, "sound", keywords=keywords)
 
@@ -86,4 +99,27 @@ LOOK_ALIKES = (
           fixed={"x": X, "y": LABELS.to(torch.uint8)}),
     sound("a sum that is a line", "a regression of one feature twice",
           lambda a, b, x, y: ((a * x + b * x - y) ** 2).mean(), PLANE, fixed={"x": X, "y": 1.4 * X}),
+    sound("an actor and a critic", "an advantage that is held", actor_and_critic, {"z": (-4.0, 4.0), "v": (-3.0, 5.0)}),
+    sound("overlap and distance of two stretches", "a generalised overlap", apart_along_a_line,
+          {"centre": (-2.0, 4.0), "width": (0.2, 3.2)},
+          target={"centre": (0.9, 1.1), "width": (0.7, 0.9)}),
+    sound("a valley of two kinks", "distances that are added", lambda a, b: 4 * (a - 2 * b).abs() + 0.3 * (a - 1).abs(),
+          PLANE, target={"a": (0.9, 1.1), "b": (0.45, 0.55)}),
+    sound("pairs told apart in float16", "contrastive scores over a temperature", lambda own, other: F.cross_entropy(
+        torch.stack([own, other, 0 * own + 0.1])[None] / 0.08, torch.zeros(1, dtype=torch.long)),
+          {"own": (-1.0, 1.0), "other": (-1.0, 1.0)}, dtype="float16"),
+    sound("focus on what is hard, in float16", "a focal loss", lambda z: (
+        -((1 - torch.sigmoid(z)) ** 2) * F.logsigmoid(z)), {"z": (-8.0, 8.0)}, dtype="float16"),
+    sound("a logarithm near, a line far", "a wing", lambda w, b, x: torch.where(
+        (w * x + 7 * b).abs() < 5, 5 * torch.log(1 + (w * x + 7 * b).abs()), (w * x + 7 * b).abs() + 3.959).mean(),
+          {"w": (-2.0, 3.0), "b": (-2.0, 2.0)}, fixed={"x": torch.linspace(-2, 2, 33)}),
+    sound("a line far, centred inputs", "Huber's loss of a line", lambda w, b, x: F.huber_loss(
+        w * x + b, torch.full_like(x, 0.4)), {"w": (-1.5, 1.5), "b": (-6.0, 6.0)},
+          fixed={"x": torch.linspace(-1, 1, 31)}),
+    sound("a precision that is held", "uncertainty weighting", lambda w, s, x, y: (
+        torch.exp(-s) * ((w * x - 0.4 - y) ** 2).mean() + s), {"w": (-2.0, 4.0), "s": (-7.0, 3.0)},
+          fixed={"x": X, "y": Y}),
+    sound("margins by their exponentials", "AdaBoost", lambda a, b: torch.exp(b - a), PLANE),
+    sound("either cover", "rotations by quaternions", lambda angle: 1 - torch.cos((angle - 0.6) / 2) ** 2,
+          {"angle": (-6.0, 8.0)}, target=lambda angle: torch.cos(angle - 0.6) > 0.98),
 )  # fmt: skip

@@ -6,7 +6,15 @@ from torch.nn import functional as F
 
 from gradwidgets import assert_loss, check_loss
 from tests.core.surfaces.field.gone_wrong.fourth_look import LINE, X, Y
-from tests.core.surfaces.field.look_alikes import PLANE, SPREAD, TWO_HEAPS, beta_nll, quantised, two_heaps
+from tests.core.surfaces.field.look_alikes import (
+    PLANE,
+    SPREAD,
+    TWO_HEAPS,
+    actor_and_critic,
+    beta_nll,
+    quantised,
+    two_heaps,
+)
 
 
 class RunningMean:
@@ -65,6 +73,50 @@ def test_a_loss_that_keeps_a_mean_is_said_to_and_its_cut_is_no_fault():
     first, second, third = found["not_repeatable"].evidence["values"]
     assert first != second != third and "float()" in found["gradient_mismatch"].message
     assert report.findings[-1].action == "Ship it, if what is said above is meant."
+
+
+class OverTheLast:
+    """A loss over what the call before has given."""
+
+    last = None
+
+    def __call__(self, a, b):
+        value = (a - 0.6) ** 2 + b**2 + 0.3
+        before, self.last = self.last, value.detach().mean()
+        return value / (self.last if before is None else before)
+
+
+def test_what_only_the_call_before_has_left_is_told():
+    report = check_loss(OverTheLast(), PLANE)
+    found = {one.name: one for one in report.findings}
+    assert (
+        "last of the model" in found["not_repeatable"].message and "after a call at" in found["not_repeatable"].message
+    )
+    assert found["gradient_mismatch"].severity == "warning" and "well_shaped" not in found
+
+
+def test_an_advantage_that_is_held_is_told_with_where_it_leads():
+    found, report = infos(actor_and_critic, {"z": (-4.0, 4.0), "v": (-3.0, 5.0)})
+    message = found["gradient_mismatch"].message
+    assert "nothing but weigh the rest" in message and "autograd's gradient leads to z" in message
+    assert "well_shaped" not in {one.name for one in report.findings}  # the value tells nothing of that place
+
+
+def test_a_value_that_is_always_the_same_may_be_meant():
+    def over_itself(a, b):
+        value = (a - 0.6) ** 2 + b**2 + 0.3
+        return value / value.detach()
+
+    (finding,) = check_loss(over_itself, PLANE).findings
+    assert finding.severity == "warning" and "the value is 1 all over the view" in finding.message
+    assert check_loss(over_itself, PLANE, allow=["gradient_mismatch"]).ok
+
+
+def test_what_float16_loses_of_next_to_nothing_is_told_and_no_fault():
+    found, _ = infos(lambda z: -((1 - torch.sigmoid(z)) ** 2) * F.logsigmoid(z), {"z": (-8.0, 8.0)}, dtype="float16")
+    assert "under 1 % of its change" in found["precision"].message
+    all_lost = check_loss(lambda a, b: 1e-9 * ((a - 0.3) ** 2 + b**2), PLANE, dtype="float16")
+    assert not all_lost.ok
 
 
 def test_a_counter_is_nothing_to_be_told():

@@ -166,6 +166,7 @@ class LossCall(TorchFunctionMode):
             left_out(self._bounded.see)(name, tensors, result)
             left_out(self._cancelled.see)(name, tensors, result)
             self._likelihoods.see(role, result)
+            left_out(self._likelihoods.pick)(name, tensors, args, result, self._role)
             self._follow(name, tensors, result, role)
             if keywords.get("keepdim"):
                 self._pairing.update(id(one) for one in pytree.tree_leaves(result))

@@ -27,6 +27,10 @@ _QUIET = (
     "Let it run with gradients: outside of no_grad, inference_mode and set_grad_enabled(False); or say by "
     "requires_grad_(False) that it is to stay as it is."
 )
+_WRITTEN = (
+    "Use what is made as the weight itself: F.linear(x, made), or torch.func.functional_call(layer, {'weight': made}, "
+    "(x,)), which runs a layer with other weights and keeps the way back."
+)
 _CHECKPOINT = (
     "checkpoint(…, use_reentrant=False), which needs no input that asks for a gradient; or x.requires_grad_()."
 )
@@ -52,6 +56,8 @@ def cure(cut: Cut) -> str:
         return _STRAIGHT.format(cut.operation) if cut.within else _SMOOTH
     if cut.how == "left":
         return _LEFT.format(cut.operation.strip("_"))
+    if cut.how == "written":
+        return _WRITTEN
     if cut.how != "cut":
         return ""
     if cut.quiet:

@@ -7,7 +7,7 @@ from gradwidgets.core.layers.passes.module_graph import ModuleGraph
 from gradwidgets.core.layers.passes.profile import Trend, gradient_trend, signal_trend, trend, weighted_layers
 from gradwidgets.core.layers.verdicts.units import SATURATED
 from gradwidgets.core.layers.verdicts.verdict import Judged, listed, severity_of, unless_fresh
-from gradwidgets.core.layers.verdicts.way.reach import named
+from gradwidgets.core.layers.verdicts.way.exact_zeros import named
 from gradwidgets.core.layers.verdicts.way.walk import FADE, Fade, Leap
 from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.results.wording import number

@@ -1,35 +1,30 @@
 """Layers that no gradient comes to."""
 
-import re
-from collections.abc import Set
 from dataclasses import replace
 
 from gradwidgets.core.layers.passes.rows import ROOT
-from gradwidgets.core.layers.passes.stats import LayerStats
 from gradwidgets.core.layers.passes.underflow import SCALE_IT
+from gradwidgets.core.layers.preflight.losses.value.terms import TERM
 from gradwidgets.core.layers.verdicts.draws import cutting
-from gradwidgets.core.layers.verdicts.units import DEAD, SATURATED
+from gradwidgets.core.layers.verdicts.units import DEAD
 from gradwidgets.core.layers.verdicts.verdict import Judged, listed, unless_fresh
-from gradwidgets.core.layers.verdicts.way.cut_off import cure, stop_cure
-from gradwidgets.core.layers.verdicts.way.factors import BOTH, both_zero, multiplied
+from gradwidgets.core.layers.verdicts.way.cancelling import cancelled_layers
+from gradwidgets.core.layers.verdicts.way.cut_off import cure
+from gradwidgets.core.layers.verdicts.way.exact_zeros import Layers, about, is_starved, named, nothing_arrives
+from gradwidgets.core.layers.verdicts.way.single import single
 from gradwidgets.core.layers.verdicts.way.unused import LOOSE, is_loose_end
 from gradwidgets.core.layers.verdicts.way.walk import FADE
 from gradwidgets.core.results.finding import Finding
-from gradwidgets.core.results.wording import number
 
 _UNDERFLOW = (
     "{} a gradient of exactly 0 in half precision: it underflows, since float16 holds no number below 6e−8; with the "
     "loss scaled up, it is not 0"
 )
-_NUMBERS = re.compile(r"(\d+)")
-Layers = list[tuple[int, LayerStats]]
-_ACTION = (
-    "Look for units that put out 0 for the whole batch (ReLUs behind biases far below 0), for outputs that are at the "
-    "bound of a clamp, and for what is multiplied by 0 or rounded."
+_CANCELLED = "a gradient of 0 but for rounding: what comes back by several ways cancels out"
+_DETACH_ONE = (
+    "Look at what the loss compares: the difference or ratio of two that are the same has no slope. Detach the one "
+    "that is to stay as it is, or leave that term out."
 )
-_DRAW = "Draw the weights at random: weights that are all 0 (zero init) let nothing through, neither way."
-# Multiply what comes in by their weights, whose gradient is 0 where that is.
-_PRODUCTS = ("Linear", *(f"Conv{'Transpose' * turned}{n}d" for n in (1, 2, 3) for turned in (False, True)))
 
 
 def no_gradient(judged: Judged) -> list[Finding]:
@@ -50,6 +45,12 @@ def no_gradient(judged: Judged) -> list[Finding]:
         ("cut off", "error", ""),
         ("unused", "warning", "Use it in the loss, or take it out."),
         (
+            "replaced",
+            "info",
+            "Nothing, if weights that are made elsewhere are to run it, as by functional_call: requires_grad_(False) "
+            "says so to readers.",
+        ),
+        (
             "not called",
             "warning",
             "Call what is meant to run in forward, and take out what is not; an `if` may leave it out; or, where "
@@ -63,15 +64,20 @@ def no_gradient(judged: Judged) -> list[Finding]:
             found.append(_by_parameter(judged, _without(judged, layers, reached, severity, action)))
         if loose:
             found.append(_without(judged, loose, reached, "info", LOOSE))
+    none_left = list(cancelled_layers(judged.flow.graph, judged.trained)) if judged.flow.graph else []
+    if none_left and not judged.is_met and not any(one.name == TERM for one in judged.flow.preflight):
+        found.append(about(none_left, len(judged.trained), "error", f"{_gets(none_left)} {_CANCELLED}", _DETACH_ONE))
     zero = [(i, layer) for i, layer in judged.trained if layer.weight_grad_norm == 0]
+    zero = [one for one in zero if one not in none_left]
+    found += single(judged)
     small = [one for one in zero if one[1].name in judged.flow.underflowing]
     zero = [one for one in zero if one not in small]
     found += _beside(judged)
     if small:
-        found.append(_about(small, len(judged.trained), "error", _UNDERFLOW.format(_gets(small)), SCALE_IT))
+        found.append(about(small, len(judged.trained), "error", _UNDERFLOW.format(_gets(small)), SCALE_IT))
     met = judged.is_met and zero and _by_loss_alone(judged, zero)
     if zero and not _faded(judged) and not _is_told(judged, zero) and not met:
-        found.append(unless_fresh(judged, _of_zeroed(judged, _nothing_arrives(judged, zero))))
+        found.append(unless_fresh(judged, _of_zeroed(judged, nothing_arrives(judged, zero))))
     return found
 
 
@@ -91,7 +97,7 @@ def _is_told(judged: Judged, zero: Layers) -> bool:
     """Whether it is said already, of all places where nothing comes back, that nothing can."""
     ends = judged.walk.ends if judged.walk else []
     names = {judged.flow.graph.names[one] for one in judged.blocked} if judged.blocked else set()
-    behind = all(names & set(layer.before) for _, layer in zero if _is_starved(layer))
+    behind = all(names & set(layer.before) for _, layer in zero if is_starved(layer))
     return bool(ends) and all(end.at in judged.blocked for end in ends) and behind
 
 
@@ -144,7 +150,11 @@ def _beside(judged: Judged) -> list[Finding]:
 
 def _without(judged: Judged, layers: Layers, reached: str, severity: str, action: str) -> Finding:
     one = len(layers) == 1
-    if reached == "not called":
+    if reached == "replaced":
+        why = (
+            f"{'runs' if one else 'run'} with other weights in place of {'its' if one else 'their'} own, which get none"
+        )
+    elif reached == "not called":
         why = f"never ran, and {'gets' if one else 'get'} no gradient"
     elif reached == "unused":
         why = f"{'gets' if one else 'get'} no gradient: the loss does not use what {'it gives' if one else 'they give'}"
@@ -161,201 +171,11 @@ def _without(judged: Judged, layers: Layers, reached: str, severity: str, action
             action = action or cure(judged.flow.cuts[told[0][0]])
         elif told:
             why += "".join(f"; of {name}: {cut}" for name, cut in told[-2:])
-    return _about(layers, len(judged.weighted), severity, why, action)
-
-
-def _nothing_arrives(judged: Judged, zero: Layers) -> Finding:
-    """A gradient of exactly 0: which of the ways to get one it is."""
-    flow, trained = judged.flow, judged.trained
-    get = "gets" if len(zero) == 1 else "get"
-    ends = judged.walk.ends if judged.walk else []
-    graph = flow.graph
-    waiting = {name for name in graph.waiting if "bias" not in name} if graph else set()
-    late = _late(trained, {name for end in ends for name in end.factors if name in waiting})
-    if late and all(set(end.factors) & waiting for end in ends):
-        verbs = ("begins", "lets") if len(late) == 1 else ("begin", "let")
-        words = f"{get} none yet: {listed(late)} {verbs[0]} at 0 and {verbs[1]} nothing back"
-        return _about(zero, len(trained), "info", words, "Nothing: the first step changes that.")
-    copies = [_layer(judged, end.at) for end in ends if end.at is not None]
-    if copies and len(copies) == len(ends) and all(one and one.alike and one.weight_norm > 0 for one in copies):
-        return _cancelled(judged, zero, copies)
-    words, severity = f"{get} a gradient of exactly 0", "error"
-    if any(layer.weight_norm == 0 for _, layer in zero) and (factors := both_zero(judged)):
-        found = _about(zero, len(trained), severity, f"{words}: {multiplied(factors)}", BOTH)
-        return replace(found, evidence=found.evidence | {"factors": [name for one in factors for name in one]})
-    if all(layer.weight_norm == 0 for _, layer in zero):
-        moved = [layer.name for _, layer in zero if layer.bias_grad_norm > 0]
-        words += f" by their weights (not so the bias of {listed(moved)})" if moved else ""
-        words += f", and {'its' if len(zero) == 1 else 'their'} weights are all 0"
-        return _about(zero, len(trained), severity, words, _DRAW)
-    if any(layer.weight_norm == 0 for _, layer in zero):
-        return _begun_at_zero(judged, zero)
-    starved = [layer for _, layer in zero if _is_starved(layer)]
-    blocked = [(i, layer) for i, layer in zero if not _is_starved(layer)]
-    if not starved:
-        return _blocked(judged, zero)
-    words = _starved(judged, starved)
-    places = judged.places([layer.name for _, layer in zero])
-    evidence = {"layers": [layer.name for _, layer in zero], "without": len(zero), "of": len(trained)}
-    if blocked:
-        found = _blocked(judged, blocked)
-        return replace(found, message=f"{found.message}; {words}", evidence=evidence, where=places)
-    action = "Look at the inputs: of zeros no weight learns." if _is_first(judged, starved[0]) else _ACTION
-    return Finding("no_gradient", severity, words, evidence, places, action)
-
-
-def _late(trained: Layers, parameters: Set[str]) -> list[str]:
-    """What begins at 0 and waits for the first step: parameters, and layers by their weights, each once, in order."""
-    layers = {layer.name for _, layer in trained if layer.weight_norm == 0 and layer.weight_grad_norm > 0}
-    layers -= {name.rpartition(".")[0] for name in parameters}
-    return sorted(layers | {name.removesuffix(".weight") for name in parameters}, key=_numbered)
-
-
-def _numbered(name: str) -> list[str | int]:
-    """What sorts names by the numbers in them: 2 before 10."""
-    return [int(part) if part.isdigit() else part for part in _NUMBERS.split(name)]
-
-
-def _begun_at_zero(judged: Judged, zero: Layers) -> Finding:
-    """Layers that begin at 0 and stay so, among others that get nothing by it."""
-    names = [name for _, layer in zero if layer.weight_norm == 0 for name in _factors(judged, layer.name)]
-    others = [layer.name for _, layer in zero if layer.weight_norm > 0]
-    one, get = len(names) == 1, "gets" if len(others) == 1 else "get"
-    words = (
-        f"{listed(names)}: zero init: {'its' if one else 'their'} weights are all 0 and get a gradient of exactly 0, "
-        f"so that no step moves {'it' if one else 'them'}; {listed(others)} {get} none either"
-    )
-    evidence = {"layers": [layer.name for _, layer in zero], "all 0": names, "without": len(zero)}
-    places = judged.places(evidence["layers"])
-    return Finding("no_gradient", "error", words, evidence | {"of": len(judged.trained)}, places, _DRAW)
-
-
-def _factors(judged: Judged, layer: str) -> list[str]:
-    """The layer's name, or those of its parameters where it has several that are all 0, as gates have."""
-    sizes = judged.flow.graph.sizes if judged.flow.graph else {}
-    inside = "" if layer == ROOT else layer
-    own = [name for name, size in sizes.items() if name.rpartition(".")[0] == inside and not size]
-    own = [name for name in own if "bias" not in name]
-    return own if len(own) > 1 else [layer]
-
-
-def _cancelled(judged: Judged, zero: Layers, copies: list[LayerStats]) -> Finding:
-    """Layers to which nothing comes back since all units behind them have the same weights."""
-    names = listed([one.name for one in copies])
-    words = f"{'gets' if len(zero) == 1 else 'get'} a gradient of exactly 0: all units of {names} have the same weights"
-    words += ", so that what comes back through them cancels out"
-    soon = all(one.alike == "at first" for one in copies)
-    action = (
-        f"{'Nothing: the first step tells them apart; or draw' if soon else 'Draw'} the weights of {names} at random."
-    )
-    return _about(zero, len(judged.trained), "info" if soon else "warning", words, action)
-
-
-def _blocked(judged: Judged, zero: Layers) -> Finding:
-    """Layers to which nothing comes back, and what stops it."""
-    flow, trained, ends = judged.flow, judged.trained, judged.walk.ends if judged.walk else []
-    words, severity = f"{'gets' if len(zero) == 1 else 'get'} a gradient of exactly 0", "error"
-    dead = [layer.name for layer in flow.layers if layer.dead_fraction > DEAD[1]]
-    dead += [str(one) for one in flow.functions if one.dead_fraction > DEAD[1] and not one.is_stuck]
-    stuck = [str(one) for one in flow.functions if one.dead_fraction > DEAD[1] and one.is_stuck]
-    if dead or stuck:
-        where = f"the dead units of {listed(dead)}" if dead else f"{listed(stuck)}, where its slope is 0"
-        words, severity = f"{words}: nothing comes back through {where}{_gated(judged, zero)}", "warning"
-    elif ends and ends[-1].at is not None:
-        words += f": nothing comes back through {named(judged, ends[-1].at)}{_gives(judged, ends[-1].at)}"
-        severity = "warning" if _is_flat(judged, ends[-1].at) else severity
-    stop = "" if dead or stuck else next((one.name for _, one in zero if one.name in flow.stops), "")
-    if stop:
-        return _about(zero, len(trained), severity, f"{words}; {flow.stops[stop]}", stop_cure(flow.cuts[stop]))
-    return _about(zero, len(trained), severity, words, _ACTION)
-
-
-def _gated(judged: Judged, zero: Layers) -> str:
-    """Of layers that are not behind dead units, but are multiplied by what these make, a clause."""
-    graph, ends = judged.flow.graph, judged.walk.ends if judged.walk else []
-    by_product = [end for end in ends if end.at is not None and _is_product(judged, end.at)]
-    others = [end for end in ends if end not in by_product and end.at is not None]
-    by_product = [end for end in by_product if {one.at for one in others} & _behind(judged, [end.at])]
-    away = _behind(judged, [end.below for end in others])
-    within = {graph.names[one] for one in _behind(judged, [end.below for end in by_product]) - away} if graph else set()
-    names = [layer.name for _, layer in zero if layer.name in within]
-    if not names or not others:
-        return ""
-    verb = "is" if len(names) == 1 else "are"
-    return f"; {listed(names)} {verb} not behind them, but multiplied by what is made of them, which is 0"
-
-
-def _is_product(judged: Judged, vertex: int) -> bool:
-    graph = judged.flow.graph
-    return not graph.is_layer[vertex] and graph.names[vertex] in ("mul", "mm", "bmm")
-
-
-def _behind(judged: Judged, vertices: list[int]) -> set[int]:
-    """These vertices, and all that they take from."""
-    seen, waiting = set(vertices), list(vertices)
-    while waiting:
-        more = [one for one in judged.flow.graph.back[waiting.pop()] if one not in seen]
-        seen.update(more)
-        waiting += more
-    return seen
-
-
-def _layer(judged: Judged, vertex: int) -> LayerStats | None:
-    graph = judged.flow.graph
-    name = graph.names[vertex] if graph.is_layer[vertex] else None
-    return next((layer for layer in judged.flow.layers if layer.name == name), None)
-
-
-def _is_flat(judged: Judged, vertex: int) -> bool:
-    """Whether it is a layer of which it is said already that it is saturated."""
-    one = _layer(judged, vertex)
-    return one is not None and one.saturated_fraction > SATURATED[1]
-
-
-def _gives(judged: Judged, vertex: int) -> str:
-    """What a layer gives, where that is one number throughout."""
-    one = _layer(judged, vertex)
-    constant = one is not None and one.activation_min == one.activation_max
-    return f", which gives {number(one.activation_min)} throughout" if constant else ""
-
-
-def _is_starved(layer: LayerStats) -> bool:
-    """Whether a gradient comes to what it gives, so that it is for want of an input that its weights get none."""
-    return layer.activation_grad_rms > 0 and layer.kind in _PRODUCTS
-
-
-def _is_first(judged: Judged, layer: LayerStats) -> bool:
-    return layer is next((one for one in judged.flow.layers if one.calls), None)
-
-
-def _starved(judged: Judged, layers: list[LayerStats]) -> str:
-    """What is to be said of layers to whose outputs a gradient comes, and none to their weights."""
-    said = []
-    for layer in layers[:3]:
-        bias = " (its bias does not)" if layer.bias_grad_norm > 0 else ""
-        zeros = "all of the model's input is 0" if _is_first(judged, layer) else "all that comes into it is 0"
-        said.append(f"{layer.name}: its weight gets a gradient of exactly 0{bias}, since {zeros}")
-    more = f", and so it is with {len(layers) - 3} more" if len(layers) > 3 else ""
-    return "; ".join(said) + more
-
-
-def named(judged: Judged, vertex: int) -> str:
-    """A layer by its name, a function by its own and the module in which it is called."""
-    graph = judged.flow.graph
-    if graph.is_layer[vertex]:
-        return graph.names[vertex]
-    place = graph.places[vertex]
-    return graph.names[vertex] + (f" in {place}" if place and place != "(model)" else "")
+    return about(layers, len(judged.weighted), severity, why, action)
 
 
 def _gets(layers: Layers) -> str:
     return "gets" if len(layers) == 1 else "get"
-
-
-def _about(layers: Layers, of: int, severity: str, words: str, action: str = "") -> Finding:
-    names = [layer.name for _, layer in layers]
-    evidence = {"layers": names, "without": len(names), "of": of}
-    return Finding("no_gradient", severity, f"{listed(names)} {words}", evidence, tuple(i for i, _ in layers), action)
 
 
 def _by_loss_alone(judged: Judged, zero: Layers) -> bool:

@@ -17,6 +17,7 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from gradwidgets.core.layers.passes.module_graph import ModuleGraph
+from gradwidgets.core.layers.verdicts.way.cancelling import cancelled
 from gradwidgets.core.layers.verdicts.way.fade import FADE, Fade, with_trunk, worse
 
 # Decades that a gradient may lose or gain in one step. Of 86 networks that train well the worst reaches 2.3.
@@ -91,13 +92,14 @@ class Walk:
 
     def __post_init__(self) -> None:
         graph = self.graph
+        self._dust = cancelled(graph)
         self._inside = [place is not None for place in graph.places]
         self._tops = {
             v
             for v in range(len(graph))
             if self._inside[v] and (v == 0 or any(not self._inside[u] for u in graph.onward[v]))
         }
-        sizes = [(graph.norms[v], graph.elements[v]) for v in self._tops if graph.norms[v] == graph.norms[v]]
+        sizes = [(graph.norms[v], graph.elements[v]) for v in self._tops if self._is_measured(v)]
         self._output = math.hypot(*[norm for norm, _ in sizes]), sum([count for _, count in sizes])
         self._branches = self._bypassed()
         self._go()
@@ -138,7 +140,7 @@ class Walk:
                 continue
             above = graph.dominators[vertex]
             first = vertex == 0 or not self._inside[above]
-            measured = graph.norms[vertex] == graph.norms[vertex]
+            measured = self._is_measured(vertex)
             if first:
                 state = _State(vertex, vertex) if vertex in self._tops and measured else _State()
             else:
@@ -150,6 +152,10 @@ class Walk:
                 lost = self.lost(state.base, vertex) - state.leapt
                 by_layer.setdefault(graph.names[vertex], []).append((lost, vertex, state))
         self._find_fades(by_layer)
+
+    def _is_measured(self, vertex: int) -> bool:
+        """Whether the size of a gradient is known, and is no dust that rounding leaves of ways that cancel out."""
+        return self.graph.norms[vertex] == self.graph.norms[vertex] and vertex not in self._dust
 
     def _bypassed(self) -> set[int]:
         """Where a branch begins: below it something is taken from that the gradient reaches without it, too."""

@@ -28,7 +28,9 @@ def not_repeatable(look: Look) -> Finding | None:
         return None
     point = some[len(some) // 2]
     values = _values(look, point)
-    if not values or all(abs(one - values[0]) <= _SAME * max(map(abs, values)) for one in values):
+    if values and _alike(values):
+        return _of_the_last(look, point, some[len(some) // 5], held) if held else None
+    if not values:
         return None
     what = f"it changes {' and '.join(data)} in place" if data else f"it changes what it holds, {', '.join(held[:3])}"
     return Finding(
@@ -40,9 +42,25 @@ def not_repeatable(look: Look) -> Finding | None:
     )
 
 
-def _values(look: Look, point: torch.Tensor) -> list[float]:
+def _of_the_last(look: Look, point: torch.Tensor, other: torch.Tensor, held: tuple[str, ...]) -> Finding | None:
+    """A value that shows only what the call before has left: the same at one point, another after another one."""
+    values = [*_values(look, point, 1), *_values(look, point, 1, before=other)]
+    if len(values) < 2 or _alike(values):
+        return None
+    message = (
+        f"it keeps what calls before have left, {', '.join(held[:3])}: at {place(look.names, point.tolist())} it gives "
+        f"{number(values[0])}, and {number(values[1])} after a call at {place(look.names, other.tolist())}"
+    )
+    return Finding("not_repeatable", "info", message, {"values": values, "changed": list(held)}, action=_STATE)
+
+
+def _alike(values: list[float]) -> bool:
+    return all(abs(one - values[0]) <= _SAME * max(map(abs, values)) for one in values)
+
+
+def _values(look: Look, point: torch.Tensor, times: int = _TIMES, before: torch.Tensor | None = None) -> list[float]:
     try:
-        values = look.own.repeated(point, _TIMES)
+        values = look.own.repeated(point, times, before)
     except Exception:
         return []
     return values if all(map(math.isfinite, values)) else []

@@ -1,5 +1,7 @@
 """Where steps along autograd's gradient lead, whatever the loss does: a part of it may be held on purpose."""
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 
@@ -9,20 +11,43 @@ from gradwidgets.core.surfaces.patterns.look import ABOVE, Look
 
 _STARTS, _STARTS_SLOW = {1: 23, 2: 9}, {1: 7, 2: 3}  # along each axis
 _STEPS, _STEPS_SLOW = 160, 60
+_TOGETHER, _MOST = 0.03, 0.8  # of the view's widths; of the descents
 _FIRST, _LAST = 0.05, 5e-4  # of the view's width: a step
 
 
-def arriving(look: Look) -> float:
-    """The share of such descents from over the view that end in the target, or as good as lowest where none is given.
+@dataclass(frozen=True, eq=False)
+class Arrival:
+    """Where such descents from over the view end.
+
+    Attributes:
+        share: How many of them in the target, or as good as lowest where none is given.
+        together: The place beside which most of them end; None where they end all over the view.
+        loss: The loss there.
+    """
+
+    share: float
+    together: tuple[float, ...] | None = None
+    loss: float = float("nan")
+
+
+def arriving(look: Look) -> Arrival:
+    """Go down along autograd's gradient from all over the view.
 
     Every step is as long as its number says, uphill or down: what autograd follows need not be the loss.
     """
     ends, losses, begun = _following(look.view)
     if not bool(begun.any()):
-        return 0.0
-    if look.given:
-        return float(look.in_targets(ends[begun]).double().mean())
-    return float((losses[begun] <= look.lowest + ABOVE * look.height).double().mean())
+        return Arrival(0.0)
+    ends, losses = ends[begun], losses[begun]
+    good = look.in_targets(ends) if look.given else losses <= look.lowest + ABOVE * look.height
+    middle = ends.median(0).values
+    near = ((ends - middle).abs() <= _TOGETHER * look.spans).all(-1)
+    most = float(near.double().mean()) > _MOST
+    return Arrival(
+        float(good.double().mean()),
+        tuple(middle.tolist()) if most else None,
+        float(losses[near].median()) if most else float("nan"),
+    )
 
 
 def _following(view: View) -> tuple[Tensor, Tensor, Tensor]:

@@ -18,8 +18,11 @@ from gradwidgets.core.surfaces.patterns.ends.beyond import as_low_beyond, over_a
 from gradwidgets.core.surfaces.patterns.ends.bottomless import DOUBLINGS
 from gradwidgets.core.surfaces.patterns.ends.descents import at_edge
 from gradwidgets.core.surfaces.patterns.ends.exchanged import APART, SWAPPED, exchanged, is_between
+from gradwidgets.core.surfaces.patterns.ends.going_on import gone_on
 from gradwidgets.core.surfaces.patterns.ends.newton import followed
 from gradwidgets.core.surfaces.patterns.ends.turns import WEIGHT, below_zero, why_missed
+from gradwidgets.core.surfaces.patterns.ends.twins import rejected_twin
+from gradwidgets.core.surfaces.patterns.ends.weighed import weighed_away
 from gradwidgets.core.surfaces.patterns.ground import DEAD_SHARE, dead_share
 from gradwidgets.core.surfaces.patterns.look import ABOVE, LOWEST, Look
 from gradwidgets.core.surfaces.patterns.singular.spikes import NARROW, Spike
@@ -55,7 +58,7 @@ _SAME = 1e-6  # of the view's widths: so near to each other two points are one
 def saddle(look: Look) -> Finding | None:
     """A point with no gradient that is a minimum one way and a maximum another."""
     saddles = [one for one in look.critical if one.kind == "saddle"]
-    if not saddles:
+    if not saddles or look.height == 0:
         return None
     first = min(saddles, key=lambda one: sum(value * value for value in one.point))
     more = f", and at {len(saddles) - 1} more" if len(saddles) > 1 else ""
@@ -252,8 +255,10 @@ def off_target(look: Look) -> Finding | None:
         reached = reached | over_a_period(look, beyond)
     share = float(reached.double().mean())
     if share >= REACHED:
-        return None
+        return rejected_twin(look)
     on = followed(look.view, descents.ends[~reached])
+    if not look.view.slow:
+        on = gone_on(look.view, on.ends)
     arrived, ended = look.in_targets(on.ends), ~on.moving
     share = float((reached.sum() + arrived.sum()) / (len(reached) - int((on.moving & ~arrived).sum()) or 1))
     missed = ended & ~arrived
@@ -290,7 +295,7 @@ def no_bottom(look: Look) -> Finding | None:
         return _spike(look, spike)
     fall = look.fall if look.height else None
     if fall is None:
-        return None
+        return weighed_away(look) if look.height else None
     evidence: dict[str, object] = {"looked at, doublings of the way": DOUBLINGS}
     where = f"{fall.towards} beyond {place(look.names, fall.point)}".lstrip()
     message = f"the loss falls without end {where}, at the edge of the view"

@@ -1,6 +1,7 @@
 """What the precision of the training makes of a loss, as findings."""
 
 from dataclasses import replace
+from typing import Literal
 
 import torch
 
@@ -11,7 +12,7 @@ from gradwidgets.core.surfaces.patterns.look import Look
 from gradwidgets.core.surfaces.patterns.precision.resolution import unresolved_in_training
 from gradwidgets.core.surfaces.patterns.precision.small_numbers import rounded_to_one, rounded_to_zero, smallest_eps
 from gradwidgets.core.surfaces.patterns.precision.stable import kept_gradient, stable_form
-from gradwidgets.core.surfaces.patterns.precision.training_precision import LOST_SHARE, OFF, Trouble
+from gradwidgets.core.surfaces.patterns.precision.training_precision import LOST_SHARE, OFF, SLIGHT, Trouble
 
 _AN_EPS = " An eps must be a number of "
 
@@ -43,7 +44,8 @@ def precision(look: Look) -> Finding | None:
         message = f"in {percent(trouble.share)} of the view the gradient in {dtype} is off by half and more, at {where}"
         action = _in_more_digits(dtype)
         message = f"{message} say{said}{_off_too(look, trouble, evidence)}"
-        return Finding("precision", "warning", message, evidence, tuple(trouble.point.tolist()), action)
+        message += _next_to_nothing(look, trouble)
+        return Finding("precision", _severity(trouble), message, evidence, tuple(trouble.point.tolist()), action)
     if trouble.kind == "off":
         return _off(dtype, where, evidence, trouble)
     begins = [f"{name} {number(value)}" for name, values in trouble.begins.items() for value in values]
@@ -99,9 +101,18 @@ def _lost(name: str, look: Look) -> Finding:
     )
     message += f": {trouble.operation}" if trouble.operation else ""
     evidence = {"share": trouble.share, "threshold": LOST_SHARE, "largest lost": trouble.largest, "dtype": dtype}
-    message += _off_too(look, trouble, evidence)
+    message += _off_too(look, trouble, evidence) + _next_to_nothing(look, trouble)
     kept = "" if trouble.off else kept_gradient(trouble.parted)
-    return Finding(name, "warning", message, evidence, spot, _or_in_more_digits(kept, dtype))
+    return Finding(name, _severity(trouble), message, evidence, spot, _or_in_more_digits(kept, dtype))
+
+
+def _severity(trouble: Trouble) -> Literal["info", "warning"]:
+    return "info" if trouble.slight else "warning"
+
+
+def _next_to_nothing(look: Look, trouble: Trouble) -> str:
+    """How little is lost, in words."""
+    return f"; that is under {percent(SLIGHT)} of its change over the view" if trouble.slight else ""
 
 
 def _off_too(look: Look, trouble: Trouble, evidence: dict[str, object]) -> str:

@@ -176,7 +176,7 @@ class _Shadow(Watching):
 
     def _compare(self, name: str, args: tuple, one: Tensor, other: Tensor) -> None:
         if self.over is None and bool((~one.isfinite() & other.isfinite()).any()):
-            self.over = self._overflowing(name, args, one)
+            self.over = self._overflowing(name, args, one, other)
         if self.under is None and bool(((one == 0) & (other != 0)).any()):
             tends = _rounded_to_one(name, args)
             how = f"is 0, as {tends} is rounded to 0" if tends else _how_gone(name)
@@ -188,11 +188,13 @@ class _Shadow(Watching):
         if self.off is None and bool((apart & one.isfinite() & other.isfinite()).any()):
             self.off = self._parting(name, args, one, self._why_off(name, args, one), self.over, "is off")
 
-    def _overflowing(self, name: str, args: tuple, made: Tensor) -> _Parting:
+    def _overflowing(self, name: str, args: tuple, made: Tensor, exact: Tensor) -> _Parting:
         end = 0 if name in _OF_ZERO else -1 if name == "log1p" else None
         at_zero = end is not None and any(bool((given == end).any()) for given in floats_in(args))
         how = "is NaN" if bool(made.isnan().any()) else "is infinite" if at_zero else "overflows"
-        if how != "overflows" or name not in _GROWING:
+        # What is too large as it should be has overflowed, however much of what it is made of was rounded.
+        too_large = bool((made.isinf() & (exact.abs() > torch.finfo(made.dtype).max)).any())
+        if how != "overflows" or not (too_large or name in _GROWING):
             return self._parting(name, args, made, how, self.under, other=self._cancelled)
         many = args[0].numel() // max(made.numel(), 1) if name == "sum" else 0
         how = _added_up(many, made.dtype) if many > 1 else how

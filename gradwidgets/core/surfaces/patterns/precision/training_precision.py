@@ -14,6 +14,8 @@ from gradwidgets.core.surfaces.surface import SurfaceGrid
 
 OVERFLOW_SHARE, LOST_SHARE, WRONG_SHARE, OFF_SHARE = 0.01, 0.02, 0.02, 0.05
 OFF = 0.05  # of a loss's change over the view: a value that is off by more does not show how it changes
+SLIGHT = 0.01  # of the same: a gradient that changes the loss by less over the whole view is no loss
+_MUCH = 0.3  # of the view: where so much has no gradient it counts, be it low ground
 _ABOVE = 0.01  # of the loss's height above the lowest: there a gradient is needed
 _FAINT = 64.0  # roundings of the loss
 _ALONG = 129  # points along each axis where it is looked for where trouble begins
@@ -36,6 +38,7 @@ class Trouble:
         only_gradient: Whether the loss is finite there, of "overflow".
         off: By how much the value is off besides, where that is much of its change over the view; else 0.
         off_at: Where it is off most, (P,); None where it is not.
+        slight: Whether what is lost, or off, changes the loss by next to nothing beside its change over the view.
     """
 
     kind: str
@@ -49,6 +52,7 @@ class Trouble:
     only_gradient: bool = False
     off: float = 0.0
     off_at: Tensor | None = None
+    slight: bool = False
 
 
 def training_trouble(
@@ -107,14 +111,23 @@ def training_trouble(
     far = known & (gap > OFF * torch.maximum(high - lowest, torch.tensor(height))) & (height > 0)
     also = (float(gap[far].max()), rounded[far][gap[far].argmax()]) if _share(far, even) >= OFF_SHARE else (0.0, None)
     if _share(lost, even) >= LOST_SHARE:
-        return _trouble("lost", lost, even, rounded, size, function, dtype, *also)
+        high_up = lost & (high > lowest + _ABOVE * height)
+        much = _share(lost, even) > _MUCH or _share(high_up, even) >= LOST_SHARE
+        slight = not also[0] and not much and _is_slight(size, lost, height)
+        return _trouble("lost", lost, even, rounded, size, function, dtype, *also, slight)
     off = ((slope - steep) * view.spans).norm(dim=-1)
     wrong = known & ~faint & (off > 0.5 * size) & (size > 0.01 * (high - lowest).clamp_min(0)) & (size > 1e-3 * height)
     if _share(wrong, even) >= WRONG_SHARE:
-        return _trouble("wrong", wrong, even, rounded, off, function, dtype, *also)
+        slight = not also[0] and _is_slight(torch.maximum(off, size), wrong, height)
+        return _trouble("wrong", wrong, even, rounded, off, function, dtype, *also, slight)
     if also[0]:
         return _trouble("off", far, even, rounded, gap, function, dtype)
     return None
+
+
+def _is_slight(size: Tensor, mask: Tensor, height: float) -> bool:
+    """Whether slopes per width of the view, (N,), are next to nothing beside a loss's height where a mask is true."""
+    return height > 0 and float(size[mask].max()) < SLIGHT * height
 
 
 def _faint(size: Tensor, off: Tensor, loss: Tensor, known: Tensor, dtype: torch.dtype) -> Tensor:
@@ -166,11 +179,14 @@ def _trouble(
     dtype: torch.dtype,
     off: float = 0.0,
     off_at: Tensor | None = None,
+    slight: bool = False,
 ) -> Trouble:
     spots = points[mask]
     parted = named(function, spots, dtype, "under" if kind == "lost" else kind)
     said = parted.point, float(size[mask].max()), parted.said, parted.cast
-    return Trouble(kind, _share(mask, even), *said, {}, parted, off=off, off_at=off_at)
+    return Trouble(
+        kind, _share(mask, even), *said, {}, parted, off=off, off_at=off_at, slight=slight and parted.cast is None
+    )
 
 
 def _share(mask: Tensor, even: Tensor) -> float:

@@ -56,6 +56,7 @@ _REFUSED = {
 }
 _MANY_BAD = 441  # points
 _OTHERS = 4  # places beside the first that are asked for another cause
+_HARDLY = 0.2  # of the points that are not finite
 _ON_LINE = 1e-6  # of the view
 
 
@@ -86,7 +87,7 @@ def non_finite(look: Look) -> Finding | None:
     else:
         message = f"{percent(share)} of the view is not finite{_in_shares(look, what, loss_too)}, at {where} say"
     evidence: dict[str, object] = {"share": share, "threshold": 0.0}
-    if look.grid.failed:
+    if look.grid.failed and (culprit is None or not _hardly_raises(look)):
         return _refused(look, message, spot, evidence)
     if culprit is None:
         return Finding("non_finite", "error", message, evidence, spot)
@@ -186,6 +187,11 @@ def _typical(look: Look, places: Tensor, lines: list[BadLine]) -> Tensor:
             if bool(chosen.any()):
                 return places[chosen][0]
     return places[0]
+
+
+def _hardly_raises(look: Look) -> bool:
+    """Whether most of what is not finite is so without that the loss raises."""
+    return sum(look.grid.failed.values()) < _HARDLY * int((~look.finite).sum())
 
 
 def _refused(look: Look, message: str, spot: tuple[float, ...], evidence: dict[str, object]) -> Finding:

@@ -5,6 +5,7 @@ The facts come from public reports; the code is our own. A case may deserve more
 
 from tests.core.surfaces.field.gone_wrong.by_item import BY_ITEM
 from tests.core.surfaces.field.gone_wrong.cut_gradients import CUT
+from tests.core.surfaces.field.gone_wrong.fifth_look import FIFTH_LOOK
 from tests.core.surfaces.field.gone_wrong.fitting_cures import FITTING_CURES
 from tests.core.surfaces.field.gone_wrong.formulas import FORMULAS
 from tests.core.surfaces.field.gone_wrong.fourth_look import FOURTH_LOOK
@@ -30,5 +31,5 @@ from tests.core.surfaces.field.gone_wrong.wrong_inputs import WRONG_INPUTS
 GONE_WRONG = (
     *FORMULAS, *MINIMA, *DEAD, *CUT, *JUMPS, *UNDEFINED, *TIPS, *SINGLE_PRECISION, *HALF_PRECISION, *ROUNDING, *SPIKES,
     *REMEDIED, *MASKED, *FITTING_CURES, *TOLD_TRULY, *UNMEANT_PAIRS, *SEAMS, *WRONG_INPUTS,
-    *SECOND_LOOK, *BY_ITEM, *TOLD_BY_CAUSE, *THIRD_LOOK, *FOURTH_LOOK,
+    *SECOND_LOOK, *BY_ITEM, *TOLD_BY_CAUSE, *THIRD_LOOK, *FOURTH_LOOK, *FIFTH_LOOK,
 )  # fmt: skip

@@ -1,0 +1,220 @@
+"""Layers to whose weights a gradient of exactly 0 comes: which of the ways to get one it is."""
+
+import re
+from collections.abc import Set
+from dataclasses import replace
+
+from gradwidgets.core.layers.passes.rows import ROOT
+from gradwidgets.core.layers.passes.stats import LayerStats
+from gradwidgets.core.layers.verdicts.units import DEAD, SATURATED
+from gradwidgets.core.layers.verdicts.verdict import Judged, listed
+from gradwidgets.core.layers.verdicts.way.cut_off import stop_cure
+from gradwidgets.core.layers.verdicts.way.factors import BOTH, both_zero, multiplied
+from gradwidgets.core.results.finding import Finding
+from gradwidgets.core.results.wording import number
+
+_NUMBERS = re.compile(r"(\d+)")
+Layers = list[tuple[int, LayerStats]]
+_ACTION = (
+    "Look for units that put out 0 for the whole batch (ReLUs behind biases far below 0), for outputs that are at the "
+    "bound of a clamp, and for what is multiplied by 0 or rounded."
+)
+_DRAW = "Draw the weights at random: weights that are all 0 (zero init) let nothing through, neither way."
+# Multiply what comes in by their weights, whose gradient is 0 where that is.
+_PRODUCTS = ("Linear", *(f"Conv{'Transpose' * turned}{n}d" for n in (1, 2, 3) for turned in (False, True)))
+
+
+def nothing_arrives(judged: Judged, zero: Layers) -> Finding:
+    """A gradient of exactly 0: which of the ways to get one it is.
+
+    Args:
+        judged: The pass.
+        zero: The layers, with their places.
+    """
+    flow, trained = judged.flow, judged.trained
+    get = "gets" if len(zero) == 1 else "get"
+    ends = judged.walk.ends if judged.walk else []
+    graph = flow.graph
+    waiting = {name for name in graph.waiting if "bias" not in name} if graph else set()
+    late = _late(trained, {name for end in ends for name in end.factors if name in waiting})
+    if late and all(set(end.factors) & waiting for end in ends):
+        verbs = ("begins", "lets") if len(late) == 1 else ("begin", "let")
+        words = f"{get} none yet: {listed(late)} {verbs[0]} at 0 and {verbs[1]} nothing back"
+        return about(zero, len(trained), "info", words, "Nothing: the first step changes that.")
+    copies = [_layer(judged, end.at) for end in ends if end.at is not None]
+    if copies and len(copies) == len(ends) and all(one and one.alike and one.weight_norm > 0 for one in copies):
+        return _cancelled(judged, zero, copies)
+    words, severity = f"{get} a gradient of exactly 0", "error"
+    if any(layer.weight_norm == 0 for _, layer in zero) and (factors := both_zero(judged)):
+        found = about(zero, len(trained), severity, f"{words}: {multiplied(factors)}", BOTH)
+        return replace(found, evidence=found.evidence | {"factors": [name for one in factors for name in one]})
+    if all(layer.weight_norm == 0 for _, layer in zero):
+        moved = [layer.name for _, layer in zero if layer.bias_grad_norm > 0]
+        words += f" by their weights (not so the bias of {listed(moved)})" if moved else ""
+        words += f", and {'its' if len(zero) == 1 else 'their'} weights are all 0"
+        return about(zero, len(trained), severity, words, _DRAW)
+    if any(layer.weight_norm == 0 for _, layer in zero):
+        return _begun_at_zero(judged, zero)
+    starved = [layer for _, layer in zero if is_starved(layer)]
+    blocked = [(i, layer) for i, layer in zero if not is_starved(layer)]
+    if not starved:
+        return _blocked(judged, zero)
+    words = _starved(judged, starved)
+    places = judged.places([layer.name for _, layer in zero])
+    evidence = {"layers": [layer.name for _, layer in zero], "without": len(zero), "of": len(trained)}
+    if blocked:
+        found = _blocked(judged, blocked)
+        return replace(found, message=f"{found.message}; {words}", evidence=evidence, where=places)
+    action = "Look at the inputs: of zeros no weight learns." if _is_first(judged, starved[0]) else _ACTION
+    return Finding("no_gradient", severity, words, evidence, places, action)
+
+
+def _late(trained: Layers, parameters: Set[str]) -> list[str]:
+    """What begins at 0 and waits for the first step: parameters, and layers by their weights, each once, in order."""
+    layers = {layer.name for _, layer in trained if layer.weight_norm == 0 and layer.weight_grad_norm > 0}
+    layers -= {name.rpartition(".")[0] for name in parameters}
+    return sorted(layers | {name.removesuffix(".weight") for name in parameters}, key=_numbered)
+
+
+def _numbered(name: str) -> list[str | int]:
+    """What sorts names by the numbers in them: 2 before 10."""
+    return [int(part) if part.isdigit() else part for part in _NUMBERS.split(name)]
+
+
+def _begun_at_zero(judged: Judged, zero: Layers) -> Finding:
+    """Layers that begin at 0 and stay so, among others that get nothing by it."""
+    names = [name for _, layer in zero if layer.weight_norm == 0 for name in _factors(judged, layer.name)]
+    others = [layer.name for _, layer in zero if layer.weight_norm > 0]
+    one, get = len(names) == 1, "gets" if len(others) == 1 else "get"
+    words = (
+        f"{listed(names)}: zero init: {'its' if one else 'their'} weights are all 0 and get a gradient of exactly 0, "
+        f"so that no step moves {'it' if one else 'them'}; {listed(others)} {get} none either"
+    )
+    evidence = {"layers": [layer.name for _, layer in zero], "all 0": names, "without": len(zero)}
+    places = judged.places(evidence["layers"])
+    return Finding("no_gradient", "error", words, evidence | {"of": len(judged.trained)}, places, _DRAW)
+
+
+def _factors(judged: Judged, layer: str) -> list[str]:
+    """The layer's name, or those of its parameters where it has several that are all 0, as gates have."""
+    sizes = judged.flow.graph.sizes if judged.flow.graph else {}
+    inside = "" if layer == ROOT else layer
+    own = [name for name, size in sizes.items() if name.rpartition(".")[0] == inside and not size]
+    own = [name for name in own if "bias" not in name]
+    return own if len(own) > 1 else [layer]
+
+
+def _cancelled(judged: Judged, zero: Layers, copies: list[LayerStats]) -> Finding:
+    """Layers to which nothing comes back since all units behind them have the same weights."""
+    names = listed([one.name for one in copies])
+    words = f"{'gets' if len(zero) == 1 else 'get'} a gradient of exactly 0: all units of {names} have the same weights"
+    words += ", so that what comes back through them cancels out"
+    soon = all(one.alike == "at first" for one in copies)
+    action = (
+        f"{'Nothing: the first step tells them apart; or draw' if soon else 'Draw'} the weights of {names} at random."
+    )
+    return about(zero, len(judged.trained), "info" if soon else "warning", words, action)
+
+
+def _blocked(judged: Judged, zero: Layers) -> Finding:
+    """Layers to which nothing comes back, and what stops it."""
+    flow, trained, ends = judged.flow, judged.trained, judged.walk.ends if judged.walk else []
+    words, severity = f"{'gets' if len(zero) == 1 else 'get'} a gradient of exactly 0", "error"
+    dead = [layer.name for layer in flow.layers if layer.dead_fraction > DEAD[1]]
+    dead += [str(one) for one in flow.functions if one.dead_fraction > DEAD[1] and not one.is_stuck]
+    stuck = [str(one) for one in flow.functions if one.dead_fraction > DEAD[1] and one.is_stuck]
+    if dead or stuck:
+        where = f"the dead units of {listed(dead)}" if dead else f"{listed(stuck)}, where its slope is 0"
+        words, severity = f"{words}: nothing comes back through {where}{_gated(judged, zero)}", "warning"
+    elif ends and ends[-1].at is not None:
+        words += f": nothing comes back through {named(judged, ends[-1].at)}{_gives(judged, ends[-1].at)}"
+        severity = "warning" if _is_flat(judged, ends[-1].at) else severity
+    stop = "" if dead or stuck else next((one.name for _, one in zero if one.name in flow.stops), "")
+    if stop:
+        return about(zero, len(trained), severity, f"{words}; {flow.stops[stop]}", stop_cure(flow.cuts[stop]))
+    return about(zero, len(trained), severity, words, _ACTION)
+
+
+def _gated(judged: Judged, zero: Layers) -> str:
+    """Of layers that are not behind dead units, but are multiplied by what these make, a clause."""
+    graph, ends = judged.flow.graph, judged.walk.ends if judged.walk else []
+    by_product = [end for end in ends if end.at is not None and _is_product(judged, end.at)]
+    others = [end for end in ends if end not in by_product and end.at is not None]
+    by_product = [end for end in by_product if {one.at for one in others} & _behind(judged, [end.at])]
+    away = _behind(judged, [end.below for end in others])
+    within = {graph.names[one] for one in _behind(judged, [end.below for end in by_product]) - away} if graph else set()
+    names = [layer.name for _, layer in zero if layer.name in within]
+    if not names or not others:
+        return ""
+    verb = "is" if len(names) == 1 else "are"
+    return f"; {listed(names)} {verb} not behind them, but multiplied by what is made of them, which is 0"
+
+
+def _is_product(judged: Judged, vertex: int) -> bool:
+    graph = judged.flow.graph
+    return not graph.is_layer[vertex] and graph.names[vertex] in ("mul", "mm", "bmm")
+
+
+def _behind(judged: Judged, vertices: list[int]) -> set[int]:
+    """These vertices, and all that they take from."""
+    seen, waiting = set(vertices), list(vertices)
+    while waiting:
+        more = [one for one in judged.flow.graph.back[waiting.pop()] if one not in seen]
+        seen.update(more)
+        waiting += more
+    return seen
+
+
+def _layer(judged: Judged, vertex: int) -> LayerStats | None:
+    graph = judged.flow.graph
+    name = graph.names[vertex] if graph.is_layer[vertex] else None
+    return next((layer for layer in judged.flow.layers if layer.name == name), None)
+
+
+def _is_flat(judged: Judged, vertex: int) -> bool:
+    """Whether it is a layer of which it is said already that it is saturated."""
+    one = _layer(judged, vertex)
+    return one is not None and one.saturated_fraction > SATURATED[1]
+
+
+def _gives(judged: Judged, vertex: int) -> str:
+    """What a layer gives, where that is one number throughout."""
+    one = _layer(judged, vertex)
+    constant = one is not None and one.activation_min == one.activation_max
+    return f", which gives {number(one.activation_min)} throughout" if constant else ""
+
+
+def is_starved(layer: LayerStats) -> bool:
+    """Whether a gradient comes to what it gives, so that it is for want of an input that its weights get none."""
+    return layer.activation_grad_rms > 0 and layer.kind in _PRODUCTS
+
+
+def _is_first(judged: Judged, layer: LayerStats) -> bool:
+    return layer is next((one for one in judged.flow.layers if one.calls), None)
+
+
+def _starved(judged: Judged, layers: list[LayerStats]) -> str:
+    """What is to be said of layers to whose outputs a gradient comes, and none to their weights."""
+    said = []
+    for layer in layers[:3]:
+        bias = " (its bias does not)" if layer.bias_grad_norm > 0 else ""
+        zeros = "all of the model's input is 0" if _is_first(judged, layer) else "all that comes into it is 0"
+        said.append(f"{layer.name}: its weight gets a gradient of exactly 0{bias}, since {zeros}")
+    more = f", and so it is with {len(layers) - 3} more" if len(layers) > 3 else ""
+    return "; ".join(said) + more
+
+
+def named(judged: Judged, vertex: int) -> str:
+    """A layer by its name, a function by its own and the module in which it is called."""
+    graph = judged.flow.graph
+    if graph.is_layer[vertex]:
+        return graph.names[vertex]
+    place = graph.places[vertex]
+    return graph.names[vertex] + (f" in {place}" if place and place != "(model)" else "")
+
+
+def about(layers: Layers, of: int, severity: str, words: str, action: str = "") -> Finding:
+    """What is said of some of so many layers, in words that follow their names."""
+    names = [layer.name for _, layer in layers]
+    evidence = {"layers": names, "without": len(names), "of": of}
+    return Finding("no_gradient", severity, f"{listed(names)} {words}", evidence, tuple(i for i, _ in layers), action)

@@ -1,0 +1,43 @@
+"""Patterns that are accepted: what is found of them is listed, and counts for nothing."""
+
+from collections.abc import Collection, Iterable
+from dataclasses import replace
+
+from gradwidgets.core.results.finding import Finding, worst_first
+from gradwidgets.core.surfaces.patterns.mismatch import IF_MEANT
+from gradwidgets.core.surfaces.patterns.registry import PATTERNS
+
+ALLOWED = "Allowed."
+
+
+def allowed_names(allow: object) -> set[str]:
+    """The names in `allow`, all of them known.
+
+    Raises:
+        TypeError: They are no names.
+        ValueError: One of them is none of `PATTERNS`.
+    """
+    if not isinstance(allow, Iterable):
+        raise TypeError(f"allow must be names of patterns, ['saddle'] say; got {allow!r:.60}")
+    names = [allow] if isinstance(allow, str) else list(allow)
+    for name in names:
+        if not isinstance(name, str) or name not in PATTERNS:
+            raise ValueError(f"unknown pattern {name!r:.60}: choose among {', '.join(map(repr, PATTERNS))}")
+    return set(names)
+
+
+def allowing(findings: Iterable[Finding], allowed: Collection[str]) -> list[Finding]:
+    """Findings, worst first, of which those that are allowed count for nothing.
+
+    Args:
+        findings: What was found.
+        allowed: Names of patterns.
+    """
+    return worst_first(_as_allowed(one) if one.name in allowed else one for one in findings)
+
+
+def _as_allowed(one: Finding) -> Finding:
+    if one.severity == "ok":
+        return one
+    message = one.message.replace(IF_MEANT, "")
+    return replace(one, severity="info", message=message, evidence=one.evidence | {"allowed": True}, action=ALLOWED)

@@ -1,0 +1,228 @@
+"""A loss with one of its operations changed a little: a sign, an order, an argument."""
+
+import linecache
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+from torch.overrides import TorchFunctionMode
+
+from gradwidgets.core.losses.loss_data import data_tensors
+from gradwidgets.core.losses.loss_function import LossFunction
+from gradwidgets.core.results.wording import number
+
+MOST = 40  # changes
+_WITHOUT_END = 200_000  # operations
+_LONGEST = 80  # characters of a line that is quoted
+_ADD, _SUB, _RSUB = frozenset(("add", "radd")), frozenset(("sub", "subtract")), frozenset(("rsub",))
+_SHAPING = frozenset(("reshape", "view"))
+_TWO = frozenset((
+    "kl_div", "poisson_nll_loss", "gaussian_nll_loss", "binary_cross_entropy", "cross_entropy", "margin_ranking_loss",
+))  # fmt: skip
+_OTHERS = {"minimum": torch.maximum, "maximum": torch.minimum, "min": torch.max, "max": torch.min}
+_REDUCED = {"mean": torch.sum, "sum": torch.mean}
+_WEIGHTS = ("pos_weight", "weight")
+_WEIGHED = frozenset(("cross_entropy", "nll_loss", "binary_cross_entropy", "binary_cross_entropy_with_logits"))
+_KNOWN = frozenset((
+    *_ADD, *_SUB, *_RSUB, *_SHAPING, *_TWO, *_OTHERS, *_REDUCED, *_WEIGHED, "neg", "negative", "exp",
+))  # fmt: skip
+_NOUNS = {
+    "mul": "product", "div": "quotient", "truediv": "quotient", "sub": "difference", "rsub": "difference",
+    "add": "sum", "pow": "power", "neg": "negative",
+}  # fmt: skip
+_HANDED_ON = frozenset(("clone", "detach", "to", "double", "float", "full_like"))
+
+Change = Callable[..., object]
+
+
+@dataclass(frozen=True, eq=False)
+class Edit:
+    """One operation of a loss, changed.
+
+    Attributes:
+        places: Which of the operations that may be changed, in their order, counted from 0: all that are written alike.
+        change: What is done in its place, of its function and arguments.
+        words: What is changed, after "with".
+    """
+
+    places: tuple[int, ...]
+    change: Change
+    words: str
+
+
+@dataclass(eq=False)
+class Left:
+    """How many operations are left, of all calls of a changed loss together."""
+
+    count: int = _WITHOUT_END
+
+
+def _name(func: object) -> str:
+    return getattr(func, "__name__", "").strip("_")
+
+
+def _in_line() -> str:
+    """The line of the loss's own source that is being run, in words; "" where it cannot be read."""
+    frame = sys._getframe(1)
+    while frame is not None and frame.f_globals.get("__name__", "").partition(".")[0] in ("torch", "gradwidgets"):
+        frame = frame.f_back
+    line = "" if frame is None else linecache.getline(frame.f_code.co_filename, frame.f_lineno)
+    line = line.partition("  #")[0].strip()
+    if len(line) > _LONGEST:
+        return f", in line {frame.f_lineno}"
+    return f", in “{line}”" if line else ""
+
+
+class Edited(TorchFunctionMode):
+    """A block in which one operation is changed.
+
+    Args:
+        edit: Which, and how.
+        left: How many operations all such blocks of it have left together: changed so, a loop may have no end.
+
+    Raises:
+        RuntimeError: None are left.
+    """
+
+    def __init__(self, edit: Edit, left: "Left") -> None:
+        super().__init__()
+        self._edit, self._left, self._count = edit, left, -1
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        self._count += _name(func) in _KNOWN
+        self._left.count -= 1
+        if self._left.count < 0:
+            raise RuntimeError("a changed loss does not come to an end")
+        if self._count in self._edit.places and _name(func) in _KNOWN:
+            return self._edit.change(func, *args, **(kwargs or {}))
+        return func(*args, **(kwargs or {}))
+
+
+def edits_of(function: LossFunction, point: Tensor) -> list[Edit]:
+    """The changes of a loss that are worth a try, the plainest first.
+
+    Args:
+        function: The loss.
+        point: (P,), any at which it can be called.
+    """
+    listing = _Listing(function)
+    try:
+        function.run_at(point, torch.float64, listing)
+    except Exception:
+        return []
+    return listing.found[:MOST]
+
+
+class _Listing(TorchFunctionMode):
+    """Lists the changes that are to be tried."""
+
+    def __init__(self, function: LossFunction) -> None:
+        super().__init__()
+        self.found: list[Edit] = []
+        self._names, self._count = _Names(function), -1
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        name = _name(func)
+        self._count += name in _KNOWN
+        place = self._count
+        result = func(*args, **(kwargs or {}))
+        if isinstance(result, Tensor) and result.is_floating_point():
+            known = _changes(name, args, kwargs or {}, self._names) if name in _KNOWN else ()
+            for change, words in known:
+                self._add(Edit((place,), change, words + _in_line()))
+            self._names.note(name, args, result)
+        return result
+
+    def _add(self, edit: Edit) -> None:
+        """Take what is written once more, of the same names in the same line, for one with what is known of it."""
+        same = next((k for k, one in enumerate(self.found) if one.words == edit.words), None)
+        if same is None or "the " in edit.words.partition(", in ")[0]:
+            self.found.append(edit)
+        else:
+            self.found[same] = replace(self.found[same], places=(*self.found[same].places, *edit.places))
+
+    def back(self, value: Tensor, leaves: list[Tensor]) -> None:
+        """Nothing: the way forward has them all."""
+
+
+class _Names:
+    """What numbers and tensors are called."""
+
+    def __init__(self, function: LossFunction) -> None:
+        self._free = list(function.parameters)
+        self._data = [(name, one.detach().double()) for name, one in data_tensors(function)]
+        numbers = {name: value for name, value in function.fixed.items() if type(value) is float}
+        self._data += [(name, torch.tensor(value, dtype=torch.float64)) for name, value in numbers.items()]
+        self._made: list[tuple[Tensor, str]] = []
+
+    def note(self, name: str, args: tuple, result: Tensor) -> None:
+        """Remember what has made a tensor; the first copies are those of the parameters, in order."""
+        if name == "clone" and self._free and args[0].requires_grad and args[0].is_leaf:
+            self._made.append((result, self._free.pop(0)))
+        elif name not in _HANDED_ON:
+            self._made.append((result, f"the {_NOUNS.get(name, name)}"))
+
+    def of(self, value: object) -> str:
+        """What to call an operand."""
+        if not isinstance(value, Tensor):
+            return number(float(value)) if isinstance(value, int | float) else "x"
+        made = next((name for one, name in reversed(self._made) if one is value), "")
+        return made or next((name for name, one in self._data if _is_same(one, value)), "x")
+
+
+def _is_same(data: Tensor, value: Tensor) -> bool:
+    value = value.detach().double()
+    alike = data.shape == value.shape or data.ndim == 0
+    return alike and bool((data == value).all())
+
+
+def _changes(name: str, args: tuple, kwargs: dict, names: _Names) -> Iterator[tuple[Change, str]]:
+    if len(args) == 2 and not kwargs and name in _ADD | _SUB | _RSUB:
+        yield from _of_sums(name, *args, names)
+    elif name in ("neg", "negative"):
+        yield lambda func, x: x.clone(), f"no minus before {names.of(args[0])}"
+    elif name == "exp":
+        yield lambda func, x: torch.exp(-x), f"exp(−x) in place of exp(x), x being {names.of(args[0])}"
+    elif name in _OTHERS and len(args) == 2 and isinstance(args[1], Tensor):
+        other = _OTHERS[name]
+        yield lambda func, x, y: other(x, y), f"torch.{other.__name__} in place of torch.{name}"
+    elif name in _SHAPING and isinstance(args[0], Tensor) and args[0].ndim == 2:
+        yield from _of_shapes(name, args)
+    elif name in _TWO and len(args) > 1 and _are_alike(args[0], args[1]):
+        yield lambda func, x, y, *more, **m: func(y, x, *more, **m), f"the two arguments of {name} swapped"
+    for key in _WEIGHTS:
+        if isinstance(kwargs.get(key), Tensor) and kwargs[key].is_floating_point():
+            yield _inverting(key), f"1 / {key} in place of {key}"
+    if name in _REDUCED and len(args) == 1 and not kwargs and args[0].numel() > 1:
+        other = _REDUCED[name]
+        yield lambda func, x: other(x), f"the {other.__name__} in place of the {name} of {names.of(args[0])}"
+
+
+def _of_sums(name: str, x: object, y: object, names: _Names) -> Iterator[tuple[Change, str]]:
+    first, second = (names.of(y), names.of(x)) if name in _RSUB | {"radd"} else (names.of(x), names.of(y))
+    if name in _ADD:
+        yield lambda func, x, y: torch.sub(x, y), f"{first} − {second} in place of {first} + {second}"
+        return
+    if name in _RSUB and isinstance(y, int | float) and y == 1:
+        yield lambda func, x, y: x.clone(), f"{second} in place of 1 − {second}"
+    else:
+        yield lambda func, x, y: torch.add(x, y), f"{first} + {second} in place of {first} − {second}"
+    yield lambda func, x, y: -func(x, y), f"{second} − {first} in place of {first} − {second}"
+
+
+def _of_shapes(name: str, args: tuple) -> Iterator[tuple[Change, str]]:
+    shape = args[1] if isinstance(args[1], (tuple, list, torch.Size)) else args[1:]
+    if tuple(shape) == tuple(args[0].shape)[::-1] and len(set(shape)) == 2:
+        rows, columns = shape
+        yield lambda func, x, *shape: x.t(), f".t() in place of {name}({rows}, {columns}), which takes rows apart"
+
+
+def _inverting(key: str) -> Change:
+    return lambda func, *args, **kwargs: func(*args, **{**kwargs, key: 1 / kwargs[key]})
+
+
+def _are_alike(one: object, other: object) -> bool:
+    both = isinstance(one, Tensor) and isinstance(other, Tensor)
+    return both and one.shape == other.shape and one.is_floating_point() and other.is_floating_point()

@@ -1,0 +1,145 @@
+"""Why a loss is lowest elsewhere than at its target, by trial: what is changed a little, and then leads there."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from itertools import combinations
+
+import torch
+from torch import Tensor
+
+from gradwidgets.core.results.finding import Finding
+from gradwidgets.core.results.slices import Slices, finish
+from gradwidgets.core.results.wording import counted, place
+from gradwidgets.core.surfaces.patterns.astray.edits import MOST, edits_of
+from gradwidgets.core.surfaces.patterns.astray.outliers import outliers_of, without
+from gradwidgets.core.surfaces.patterns.astray.views import FORMS, Exchanged, Negated, Reformed, edited, with_data
+from gradwidgets.core.surfaces.patterns.ends.descents import descending
+from gradwidgets.core.surfaces.patterns.in_view import View
+from gradwidgets.core.surfaces.patterns.look import Look
+
+_POINTS = {1: 401, 2: 31}  # along each axis
+_REACHED = 0.9  # of the descents: as many as of a loss that leads to its target
+_FIRST = 3  # points
+_TOLD = 2
+_POSITIVE = 0.6  # of an axis: where so much lies above 0 it may be what a logarithm is taken of
+_MASK = "Is it a number that stands for what is not known? Leave such items out by a mask, or clean the data."
+_TRY = (
+    "That was found by trial of small changes, and no other one leads there: is it what the formula should be? If not, "
+    "look at the target."
+)
+_GUESSES = (
+    "These were found by trial of small changes: is any of them what the formula should be? If not, look at the target."
+)
+_NONE = (
+    "The formula is wrong, or the target: {0} small changes were tried, a sign, a logarithm, a swapped argument among "
+    "them, and none of them alone leads there."
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Cause:
+    """A change that makes a loss lead to its target.
+
+    Attributes:
+        words: What is changed, after "with".
+        lowest: Where the loss is lowest then, (P,).
+    """
+
+    words: str
+    lowest: Tensor
+
+
+def explaining(look: Look, finding: Finding) -> Slices[Finding]:
+    """A finding of a target that is missed, with the reason, where one is found by trial.
+
+    Args:
+        look: What is known of the loss.
+        finding: What is said of it.
+    """
+    if not look.given or look.view is None or look.view.slow or look.view.function.is_recorded:
+        return finding
+    if (known := _of_data(look)) is not None:
+        return replace(finding, message=f"{finding.message}; {known}", action=_MASK)
+    tried, causes = 0, []
+    for changed in (_operations, _arguments, _forms):
+        for words, view in changed(look):
+            lowest, tried = _leads_there(look, view), tried + 1
+            causes += [] if lowest is None else [Cause(words, lowest)]
+            yield min(1.0, tried / MOST)
+        if causes:
+            break  # another form of a parameter moves what is lowest anywhere
+    return _told(look, finding, tried, causes)
+
+
+def _told(look: Look, finding: Finding, tried: int, causes: list[Cause]) -> Finding:
+    if not causes:
+        return replace(finding, action=_NONE.format(tried))
+    said = [f"with {one.words}, it is lowest at {place(look.names, one.lowest.tolist())}" for one in causes[:_TOLD]]
+    more = len(causes) - _TOLD
+    beside = f"; and so with {counted(more, 'other change')}" if more > 0 else ""
+    evidence = finding.evidence | {"tried": tried, "leading there": [one.words for one in causes]}
+    message = f"{finding.message}; {', and '.join(said)}, in the target{beside}"
+    return replace(finding, message=message, evidence=evidence, action=_TRY if len(causes) == 1 else _GUESSES)
+
+
+def _of_data(look: Look) -> str | None:
+    """The data whose few far numbers lead the loss astray, in words; None where there are none."""
+    for one in outliers_of(look):
+        rest = without(look, one)
+        if rest is None:
+            if one.certain:
+                return one.words
+        elif _leads_there(look, with_data(look.view, rest)) is not None:
+            return f"{one.words}; without them it leads to the target"
+    return None
+
+
+def _operations(look: Look) -> Iterator[tuple[str, View]]:
+    """The loss with another sign, and with one operation changed."""
+    yield "the whole of it negated", Negated(look.view)
+    some = look.lattice.points[look.lattice.finite]
+    for edit in edits_of(look.own, some[len(some) // 2]):
+        yield edit.words, edited(look.view, edit)
+
+
+def _arguments(look: Look) -> Iterator[tuple[str, View]]:
+    """The loss with arguments exchanged, and with data in another form."""
+    if len(look.names) == 2:
+        yield f"{look.names[0]} and {look.names[1]} exchanged", Exchanged(look.view)
+    data = {n: one for n, one in look.own.fixed.items() if isinstance(one, Tensor) and one.is_floating_point()}
+    for name, other in combinations(data, 2):
+        if data[name].shape == data[other].shape:
+            yield f"{name} and {other} exchanged", with_data(look.view, {name: data[other], other: data[name]})
+    for name, one in data.items():
+        for form in FORMS[:4]:
+            yield f"{form.words.format(name)} in place of {name}", with_data(look.view, {name: form.of(one)})
+
+
+def _forms(look: Look) -> Iterator[tuple[str, View]]:
+    """The loss with a parameter in another form."""
+    for axis, name in enumerate(look.names):
+        low, high = look.bounds[axis].tolist()
+        above = high / (high - min(low, 0.0))
+        for form in FORMS:
+            if not form.positive or above >= _POSITIVE:
+                yield f"{form.words.format(name)} in place of {name}", Reformed(look.view, axis, form)
+
+
+def _leads_there(look: Look, view: View) -> Tensor | None:
+    """Where a changed loss is lowest, if that is in the target and descents end there; else None."""
+    points = view.lattice(_POINTS[view.dims])
+    try:
+        view.function.values(points[:: len(points) // _FIRST])  # what raises at each of a few is no loss
+        losses, _ = finish(view.at(points, gradient=False))
+        if not bool(losses.isfinite().any()) or not bool(look.in_targets(_lowest(points, losses)[None])):
+            return None
+        descents = finish(descending(view))
+    except Exception:
+        return None
+    if not len(descents.ends) or float(look.in_targets(descents.ends).double().mean()) < _REACHED:
+        return None
+    return _lowest(descents.ends, descents.losses)
+
+
+def _lowest(points: Tensor, losses: Tensor) -> Tensor:
+    return points[int(losses.nan_to_num(torch.inf, torch.inf, torch.inf).argmin())]

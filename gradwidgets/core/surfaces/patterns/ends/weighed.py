@@ -1,0 +1,67 @@
+"""A learned weight that nothing holds: all that it does is to make the rest count less."""
+
+import torch
+
+from gradwidgets.core.results.finding import Finding
+from gradwidgets.core.results.slices import finish
+from gradwidgets.core.results.wording import place
+from gradwidgets.core.surfaces.patterns.look import Look
+
+_SAME = 1e-7  # of the largest singular value: what is left where one parameter is a factor of the rest, and no more
+_VARIES = 0.1  # of the largest: a rest that differs by less over the view is as good as a number
+_BEYOND = (0.5, 1.0, 2.0, 4.0)  # widths of the view beyond its edge
+_HOLD = (
+    "The error is not made small, it is made to count for nothing. What weighs an error and is learnt needs a term "
+    "that holds it: exp(−s) · L + s, or L / 2σ² + log σ, as in a likelihood. A weight that is not to be learnt belongs "
+    'into fixed. If it is meant, allow it: allow=["no_bottom"].'
+)
+
+
+def weighed_away(look: Look) -> Finding | None:
+    """A loss g(s) · f(x), or that and what s has no part in, that falls as s goes on beyond the view."""
+    descents = look.descents
+    if look.grid.y is None or look.view is None or look.view.slow or descents is None or not len(descents.ends):
+        return None
+    lowest = int(descents.losses.argmin())
+    blocked = descents.blocked(look.view)[lowest].nonzero().flatten().tolist()
+    if len(blocked) != 1 or not bool(look.lattice.finite.all()) or not _is_factor(look, blocked[0]):
+        return None
+    axis, end = blocked[0], descents.ends[lowest]
+    out = -float(descents.gradients[lowest, axis].sign())
+    if not _falls_on(look, lowest, axis, out):
+        return None
+    weight, rest = look.names[axis], look.names[1 - axis]
+    return Finding(
+        "no_bottom",
+        "warning",
+        f"{weight} does nothing but weigh what {rest} makes of the loss, and the loss falls as {weight} "
+        f"{'grows' if out > 0 else 'falls'}, on beyond {place(look.names, end.tolist())}, at the edge of the view",
+        {"weighs": weight, "of": rest},
+        tuple(end.tolist()),
+        _HOLD,
+    )
+
+
+def _is_factor(look: Look, axis: int) -> bool:
+    """Whether the loss changes along an axis by the same curve everywhere, times a number that is above 0."""
+    losses = look.lattice.loss.reshape(look.lattice.count, look.lattice.count)
+    losses = losses if axis == 1 else losses.T
+    changes = losses - losses[:, :1]
+    first = changes[:, [changes.shape[1] // 2, -1]]  # of two columns first: most losses are told by these
+    if float(torch.linalg.det(first.T @ first).abs()) > _SAME * float((first.T @ first).diagonal().prod()):
+        return False
+    left, sizes, _ = torch.linalg.svd(changes)
+    if not float(sizes[1]) <= _SAME * float(sizes[0]):
+        return False
+    rest = left[:, 0] * left[:, 0].sum().sign()
+    inside = 0 < int(rest.argmin()) < len(rest) - 1
+    return inside and bool((rest > 0).all()) and float(rest.max() - rest.min()) > _VARIES * float(rest.max())
+
+
+def _falls_on(look: Look, lowest: int, axis: int, out: float) -> bool:
+    """Whether the loss goes on to fall along an axis from where the lowest descent ends."""
+    places = look.descents.ends[lowest].repeat(len(_BEYOND), 1)
+    places[:, axis] += out * look.spans[axis] * torch.tensor(_BEYOND, dtype=torch.float64)
+    losses, _ = finish(look.view.at(places, gradient=False))
+    falls = -torch.cat([look.descents.losses[lowest, None], losses]).diff()
+    return bool(losses.isfinite().all()) and bool((falls >= 0).all()) and float(falls[0]) > 0
