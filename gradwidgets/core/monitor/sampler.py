@@ -8,23 +8,29 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import Tensor, nn
 
-from gradwidgets.core.monitor.history import QUANTITIES, History, Record, Sample
+from gradwidgets.core.monitor.history import History
+from gradwidgets.core.monitor.kept_rows import Record
 from gradwidgets.core.monitor.numbers import gradient_numbers
 from gradwidgets.core.monitor.owners import LayerTable, Owned, Written, listed, writes_of
+from gradwidgets.core.monitor.quantities import QUANTITIES, Sample
 from gradwidgets.core.monitor.taps import Taps
 from gradwidgets.core.monitor.training.after_step import AfterStep
 from gradwidgets.core.monitor.training.beginning import setting_of
 from gradwidgets.core.monitor.training.between import Between, Rivals
+from gradwidgets.core.monitor.training.closures import ClosureCalls
 from gradwidgets.core.monitor.training.cut_graphs import CutLook
 from gradwidgets.core.monitor.training.first_graph import StandStill
 from gradwidgets.core.monitor.training.first_pass import FirstLook
 from gradwidgets.core.monitor.training.given.classes_asked import Pulls, asked_class, of_last_bias
 from gradwidgets.core.monitor.training.given.inputs_seen import InputsSeen
+from gradwidgets.core.monitor.training.given.last_batch import Given
 from gradwidgets.core.monitor.training.given.target_levels import TargetRecord
 from gradwidgets.core.monitor.training.leftovers import Leftover
 from gradwidgets.core.monitor.training.modes import is_evaluating, turned_off
 from gradwidgets.core.monitor.training.noted_loss import Losses
 from gradwidgets.core.monitor.training.optimizer_settings import rule_of, settings_of, shares_of
+from gradwidgets.core.monitor.training.parts.group_rates import GroupRates
+from gradwidgets.core.monitor.training.parts.kept_parts import KeptParts
 from gradwidgets.core.monitor.training.scaling import Overflow, scale_of
 from gradwidgets.core.monitor.training.steppers import Steppers
 from gradwidgets.core.monitor.training.thrown import Thrown
@@ -58,6 +64,8 @@ class Sampler:
         late: Losses that were noted after the watch had ended.
         begun: Monitors of this model that have been entered so far, this one included.
         inputs: What the model is given at sampled steps.
+        calls: Those of closures.
+        overflow: Gradients that are there while no step comes.
         strays: Gives the tensors that take part and that the model does not list, by name.
     """
 
@@ -74,7 +82,8 @@ class Sampler:
         self._between, self._rivals, self._cut = Between(), Rivals(), CutLook()
         self._steppers, self._thrown, self._leftover = Steppers(), Thrown(), Leftover()
         self.inputs, self._after, self._pulls = InputsSeen(), AfterStep(), Pulls()
-        self._overflow = Overflow()
+        self.overflow, self.calls = Overflow(), ClosureCalls()
+        self._kept, self._groups = KeptParts(), GroupRates()
         self._setting: dict[str, object] = {}
         self._taught = 0  # parameters that ask for a gradient
         self._given: dict[str, object] = {}
@@ -146,7 +155,7 @@ class Sampler:
         """Where hooks do not run, why: "compiled" or "scripted"; else ""."""
         return self._table.opaque
 
-    def history(self, losses: Losses, first: FirstLook | None, bad_pass: dict[str, object]) -> History:
+    def history(self, losses: Losses, first: FirstLook | None, given: Given) -> History:
         """All samples, the losses that were noted, and what was seen of the first pass."""
         more = {"unheld": self._unheld, "missing": self._missing, "outputs": self._outputs, "strays": self._strays}
         rules = list(self._rules.values())
@@ -162,11 +171,12 @@ class Sampler:
         more |= {"swings": self._steppers.swings, "thrown": self._thrown.told, "rounded": self._between.rounded}
         more["leftover"] = self._leftover.told
         more |= {"setting": self._setting, "inputs": self.inputs.told, "rescaled": self._after.told}
-        more["pulls"], more["bad_pass"] = self._pulls.told, bad_pass
+        more["pulls"], more["bad_pass"], more["answers"] = self._pulls.told, given.bad_pass, given.answers.told
+        more["parts"] = {"kept": self._kept.told, "groups": self._groups.told}
         more["optimizers"] = self._steppers.told | self._given | {"entered": self._entered, "noted": self.noted}
         more["optimizers"] |= {"late": self.late, "begun": self.begun, "replaced": "replaced by" in self.notes}
         more["optimizers"] |= {"evaluating since": max(0, self._off_since), "failed": self.notes.get("failed", "")}
-        more["optimizers"] |= {"overflow": self._overflow.told}
+        more["optimizers"] |= {"overflow": self.overflow.told, "closure": self.calls.told}
         more |= {"waiting": self.waiting, "chance": self._targets.chance, "size": self._targets.size}
         if first is not None:
             more["size"] = max(self._targets.size, first.size)
@@ -184,7 +194,7 @@ class Sampler:
         self.waiting += 1
         self.noted += 1
         if self.waiting > _WAITS and self._table is not None:
-            self._softly(None, self._overflow.look, self._table.owned)
+            self._softly(None, self.overflow.look, self._table.owned)
         if self._table is not None:
             with self._guarded("a loss"):
                 self._thrown.noted(self._table.owned)
@@ -227,6 +237,9 @@ class Sampler:
         self._thrown.forget()
         self._leftover.forget()
         self._after.forget()
+        self._kept.forget()
+        self.overflow.forget()
+        self.calls.watch(())
         self._table = None
         self._held.clear()
         if self._updates is not None:
@@ -281,10 +294,21 @@ class Sampler:
         self._softly(None, self._between.sampled)
         self._softly(None, self._note_missing, owned, step, optimizer)
         self._softly(None, self._note_unheld, optimizer)
+        self._softly(None, self._note_parts, step, optimizer)
         if self._updates is not None:
             self._softly(None, self._updates.before, owned)
         if optimizer is not None:
             self._softly(None, self._note_rule, optimizer)
+
+    def _note_parts(self, step: int, optimizer: object) -> None:
+        if not self._kept.done:
+            alone = optimizer is not None and not self._one  # each by its own steps
+            those = [self.share_of(optimizer)] if alone else [each for *_, each in self._held.values()]
+            held = {id(one.parameter) for each in those for one in each}
+            step = self._steppers.steps_of(optimizer) if alone else step
+            self._kept.sampled(self._table.owned, self._table.names, held, step)
+        if optimizer is not None:
+            self._groups.begins(optimizer, self.share_of(optimizer))
 
     def _note_rule(self, optimizer: object) -> None:
         self._lrs[id(optimizer)] = plain_lr(optimizer)
@@ -326,12 +350,14 @@ class Sampler:
         if self._cut.handles:
             self._cut.disarm()
         try:
+            self.overflow.forget()
             self._thrown.step()
             self._after.begins()
             left = self._between.begins(step)
             if left is not None and len(self._record):
                 self._record.amend_last(left)
             self._between.watch(self._table.owned)
+            self.calls.watch(self._table.owned)
             self._follow_mode(step)
             if optimizer is not None:
                 self._stepped_by(optimizer, True, step)
@@ -359,6 +385,7 @@ class Sampler:
         try:
             self._between.ended()
             self._after.ended(self._table.owned)
+            self._groups.ended()
         except Exception as error:
             self._note_failure("what comes after a step", error)
         if self._updates is None or not self._updates.waiting:

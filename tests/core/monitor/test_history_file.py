@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from gradwidgets.core.monitor import GradientHistory, GradientMonitor
-from gradwidgets.core.monitor.history import QUANTITIES
+from gradwidgets.core.monitor.quantities import QUANTITIES
 
 ANY = st.floats(width=64)
 

@@ -7,10 +7,11 @@ import pytest
 import torch
 from torch import nn
 
-from gradwidgets.core.monitor import history as recording
-from gradwidgets.core.monitor.history import QUANTITIES, Record
+from gradwidgets.core.monitor import kept_rows as recording
+from gradwidgets.core.monitor.kept_rows import Record
 from gradwidgets.core.monitor.monitor import GradientMonitor
 from gradwidgets.core.monitor.pace import Pace
+from gradwidgets.core.monitor.quantities import QUANTITIES
 from tests.core.monitor.watched import flat, net, sgd, step
 
 

@@ -174,7 +174,7 @@ def test_gradients_that_are_never_finite_are_told_where_no_step_comes():
             optimizer.zero_grad()
             (loss * 1e38 * 1e10).backward()
             monitor.note_loss(loss)
-    assert monitor.history.optimizers["overflow"] == {"of": 8, "lost": 8}
+    assert monitor.history.optimizers["overflow"] == {"of": 8, "lost": 8, "passes": 1}
     assert "not finite" in diagnose(monitor.history)[0].message
 
 

@@ -15,6 +15,7 @@ _NUMBERS = 64  # of each
 _MOST = 1000  # steps that are named
 _FIRST = 64  # gradients of an optimizer's first step
 _OTHERS = 7  # optimizers that a new one is compared with
+_UNDONE = 0.05  # of a step that is left: all but that is taken back
 _SAME = 1e-3  # of a step: less is what rounding leaves of a way there and back
 
 
@@ -134,7 +135,8 @@ def _left(before: list[Tensor], after: list[Tensor], now: list[Tensor]) -> float
         return math.nan
     share = float(left @ step) / square
     off = float(torch.linalg.vector_norm(left - share * step)) / math.sqrt(square)
-    return share if off <= max(0.1 * abs(share), 10 * _SAME) else math.nan
+    # Where next to nothing is left, what other steps have left counts for as much.
+    return share if off <= max(0.1 * abs(share), 10 * _SAME, _UNDONE if abs(share) < _UNDONE else 0.0) else math.nan
 
 
 class Rivals:

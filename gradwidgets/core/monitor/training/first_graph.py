@@ -28,6 +28,7 @@ _SIZES = frozenset((
     "ReshapeAlias", "UnsafeView",
 ))  # fmt: skip
 _MOSTLY = 0.5  # of a model's numbers
+_LENGTHS, _BEHIND = frozenset(("Norm", "LinalgVectorNorm")), 4  # nodes at most, as a clamp and an expansion
 _OF_CLASSES = frozenset((*_LOSSES, "LogSoftmax", "Softmax", "Logsumexp")) - {
     "MseLoss", "L1Loss", "SmoothL1Loss", "HuberLoss",
 }  # fmt: skip
@@ -47,7 +48,8 @@ def of_loss(loss: Tensor, model: nn.Module | None, outputs: Iterable[object] = (
         Of one of torch's losses alone "classes", "shares" or "numbers", with "sum" where it is a sum over the batch and
         "negated" where its sign is turned; "penalty" where most of the model's weights go into the loss by their sizes.
         Of others "softmax" where something of classes is a part of it, "logarithm" where something is that could be,
-        and "no classes" where nothing is. Of any "another network" where outputs go through weights of somebody else's.
+        and "no classes" where nothing is, and "directions" where outputs are divided by their lengths. Of any "another
+        network" where outputs go through weights of somebody else's.
     """
     found = [] if loss.grad_fn is None else _of_root(loss.grad_fn)
     if loss.grad_fn is not None and not set(found) & set(_LOSSES.values()):
@@ -103,7 +105,18 @@ def _of_classes(root: object, outputs: set) -> list[str]:
     if not nodes or any(opaque(one) and not hasattr(one, "variable") for one in nodes):
         return []
     names = {short(one) for one in nodes}
-    return ["softmax" if names & _OF_CLASSES else "logarithm" if names & _MAY_BE else "no classes"]
+    words = ["softmax" if names & _OF_CLASSES else "logarithm" if names & _MAY_BE else "no classes"]
+    return words + (["directions"] if any(map(_divides_by_lengths, nodes)) else [])
+
+
+def _divides_by_lengths(node: object) -> bool:
+    """Whether a node divides by norms, which stand a step or two behind."""
+    below = node.next_functions[1][0] if short(node) == "Div" and len(node.next_functions) > 1 else None
+    for _ in range(_BEHIND):
+        if below is None or short(below) in _LENGTHS:
+            break
+        below = below.next_functions[0][0] if below.next_functions else None
+    return below is not None and short(below) in _LENGTHS
 
 
 def _adds_a_batch(node: object) -> bool:

@@ -9,7 +9,7 @@ from numbers import Real
 import torch
 from torch import Tensor
 
-from gradwidgets.core.monitor.history import evenly
+from gradwidgets.core.monitor.kept_rows import evenly
 from gradwidgets.core.results.result import Result
 
 _MOST = 20_000  # losses that are kept

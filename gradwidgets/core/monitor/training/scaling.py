@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from gradwidgets.core.monitor.owners import Owned
+from gradwidgets.core.monitor.taps import Hook, take_away
 
 _LOOKS = 32
 
@@ -43,19 +44,43 @@ def scale_of(optimizer: object, scaler: "torch.amp.GradScaler | None") -> tuple[
 
 
 class Overflow:
-    """Counts how often gradients are there and not finite while losses are noted and no step comes."""
+    """Counts how often gradients are there and not finite while losses are noted and no step comes.
+
+    Attributes:
+        handles: Of the hook that stands where losses are noted before their passes backward.
+    """
 
     def __init__(self) -> None:
-        self._of = self._lost = 0
+        self.handles: list = []
+        self._of = self._lost = self._passes = 0
 
     def look(self, owned: Sequence[Owned]) -> None:
         """A loss was noted, and no step has come for some."""
-        gradients = [one.parameter.grad for one in owned if one.plain and one.parameter.grad is not None]
-        if self._of < _LOOKS and gradients:
-            self._of += 1
-            self._lost += not all(bool(one.isfinite().all()) for one in gradients)
+        plain = [one.parameter for one in owned if one.plain and one.parameter.requires_grad]
+        gradients = [one.grad for one in plain if one.grad is not None]
+        self._passes = max([self._passes, *(one._version + 1 for one in gradients[:1])])
+        if self._of >= _LOOKS:
+            self.forget()
+        elif gradients and not self.handles:
+            self._add(gradients)
+        elif plain and not self.handles:
+            self.handles.append(plain[0].register_post_accumulate_grad_hook(Hook(self._made)))
+
+    def forget(self) -> None:
+        """Take the hook away."""
+        take_away(self.handles)
+
+    def _made(self, parameter: Tensor) -> None:
+        self._add([parameter.grad])
+
+    def _add(self, gradients: Sequence[Tensor]) -> None:
+        self._of += 1
+        self._lost += not all(bool(one.isfinite().all()) for one in gradients)
 
     @property
     def told(self) -> dict[str, int]:
-        """Of how many losses ("of") gradients were not finite ("lost"); empty where they never were."""
-        return {"of": self._of, "lost": self._lost} if self._lost else {}
+        """Of how many losses ("of") gradients were not finite ("lost"), and how many "passes" were added up at most.
+
+        Empty where no gradient was looked at.
+        """
+        return {"of": self._of, "lost": self._lost, "passes": self._passes} if self._of else {}

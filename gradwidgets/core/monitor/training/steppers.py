@@ -70,6 +70,11 @@ class Steppers:
         else:
             self.since += 1
 
+    def steps_of(self, optimizer: object) -> int:
+        """How many steps it has made, those of others in its line counted in."""
+        known = self._known.get(optimizer)
+        return 0 if known is None else known[0].steps
+
     def _line(self, optimizer: object, held: Sequence[Owned], watched: bool) -> tuple[Line, int]:
         name, names = type(optimizer).__name__, tuple(one.name for one in held)
         if (name, names) not in self._lines and len(self._lines) >= _MOST:

@@ -214,6 +214,12 @@ class JudgedRecord:
         finite = (self.history.non_finite.nan_to_num(nan=0.0) == 0).all(1)
         return len({tuple(row) for row in self.history.norm[finite][:, self.weighted].isnan().tolist()}) > 1
 
+    @property
+    def is_of_several(self) -> bool:
+        """Whether several optimizers have stepped, each on layers of its own."""
+        held = [set(line["held"]) for line in self.history.optimizers.get("lines", []) if line["held"]]
+        return self.takes_turns or any(one.isdisjoint(other) for one in held for other in held)
+
     def batch(self, step: int) -> int | None:
         """Which batch a step was of; None where that was not noted."""
         history, losses = self.history, self.known.losses

@@ -4,14 +4,9 @@ from dataclasses import fields, replace
 
 from gradwidgets.core.monitor.history import History
 from gradwidgets.core.monitor.verdicts.course.running_sum import of_its_own, running_sum
+from gradwidgets.core.monitor.verdicts.course.what_follows import ALL_UNHELD, EXPLAINS, LEADS_TO, WITHOUT_SAMPLES
 from gradwidgets.core.monitor.verdicts.evidence import JudgedRecord, Known
-from gradwidgets.core.monitor.verdicts.record_checks import (
-    ALL_UNHELD,
-    EXPLAINS,
-    LEADS_TO,
-    RECORD_CHECKS,
-    WITHOUT_SAMPLES,
-)
+from gradwidgets.core.monitor.verdicts.record_checks import RECORD_CHECKS
 from gradwidgets.core.monitor.verdicts.record_given import same_inputs
 from gradwidgets.core.monitor.verdicts.record_level import level
 from gradwidgets.core.monitor.verdicts.record_loss import hardly
@@ -22,6 +17,11 @@ from gradwidgets.core.subject.home import at_home
 _ENOUGH = 3  # samples
 _MOSTLY = 0.5  # of the samples
 _MANY = 5  # monitors of one model
+# Faults that make numbers without end of sound ones, whatever the loss is and however short the steps are.
+_FIRST = {
+    "added_up": "Take the gradients away as is said above",
+    "scaled": "Take the scale away before the step, or make it smaller where gradients are infinite while they have it",
+}
 
 
 @at_home
@@ -92,13 +92,20 @@ def _explained(finding: Finding) -> tuple[str, ...]:
 def _with_causes(found: list[Finding]) -> list[Finding]:
     """Causes as grave as what they lead to; a sum is none by itself."""
     graver, names = [], {one.name for one in found}
+    first = next((_FIRST[one.name] for one in found if one.name in _FIRST and _is_grave(one)), "")
     for one in found:
         if one.name == "small_updates" and "always_clipped" in names and "learning rate" not in one.evidence:
             continue  # since it is clipped
+        if one.name == "non_finite" and first:
+            one = replace(one, action=f"{first}, and see whether it is so still.")
         after = [other.severity for other in found if other.name in LEADS_TO.get(one.name, ())]
         if after or one.name != "summed":
             graver.append(replace(one, severity=max([one.severity, *after], key=SEVERITIES.index)))
     return graver
+
+
+def _is_grave(cause: Finding) -> bool:
+    return cause.severity == "error" or cause.name == "scaled"
 
 
 def _too_short(judged: JudgedRecord) -> Finding:

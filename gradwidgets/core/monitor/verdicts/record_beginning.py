@@ -106,5 +106,10 @@ def large_eps(judged: JudgedRecord) -> list[Finding]:
         "shorter than the learning rate says, and the loss does not fall"
     )
     action = "Take the usual eps of 1e-8 (1e-6 where the gradients are computed in half precision)."
+    if history.rounded.get("type") == "float16":
+        action = (
+            "Weights of float16 cannot do without such an eps, since squares of small gradients are 0 there: keep the "
+            "weights in float32, and compute under torch.autocast with a GradScaler."
+        )
     evidence = {"eps": eps, "rms of gradients": usual, "threshold": _ABOVE}
     return [Finding("eps", "warning", message, evidence, action=action)]

@@ -1,6 +1,7 @@
-"""All that is looked for in the record of a training, and what follows from what."""
+"""All that is looked for in the record of a training."""
 
 from gradwidgets.core.layers.verdicts.verdict import Check, gravest
+from gradwidgets.core.monitor.verdicts.course.alike import collapsed
 from gradwidgets.core.monitor.verdicts.course.gone import gone
 from gradwidgets.core.monitor.verdicts.course.odd_batch import with_the_batch
 from gradwidgets.core.monitor.verdicts.course.rates import slow_groups, warming
@@ -33,6 +34,7 @@ from gradwidgets.core.monitor.verdicts.record_turns import unbalanced
 from gradwidgets.core.monitor.verdicts.steps.record_clips import always_clipped, clipped_late, scaled
 from gradwidgets.core.monitor.verdicts.steps.record_optimizers import made_anew, no_step, none_held, stopped
 from gradwidgets.core.monitor.verdicts.steps.record_outside import drawn_again, drawn_back, two_optimizers
+from gradwidgets.core.monitor.verdicts.steps.record_parts import added_by_calls, added_in_part, fast_group, unmoved
 from gradwidgets.core.monitor.verdicts.steps.record_raised import raised_rate
 from gradwidgets.core.monitor.verdicts.steps.record_schedule import ended, of_nothing, swings
 from gradwidgets.core.monitor.verdicts.steps.record_steps import beyond_stable, died, out_of_range, rounding
@@ -187,6 +189,16 @@ RECORD_CHECKS: dict[str, Check] = {
         "Draw the last layer smaller.",
         first_loss,
     ),
+    "added_up": Check(
+        "a step goes by all batches since the start",
+        "Call optimizer.zero_grad() before each backward pass.",
+        lambda judged: added_by_calls(judged) or added_in_part(judged) or added_up(judged) or added_up_later(judged),
+    ),
+    "fast_group": Check(
+        "weights of one group are thrown about",
+        "Lower the learning rate of that group.",
+        fast_group,
+    ),
     "non_finite": Check(
         "NaN or infinity ends the training at once",
         "Look at that batch and at what divides, takes a logarithm or a root; lower the learning rate; clip.",
@@ -196,11 +208,6 @@ RECORD_CHECKS: dict[str, Check] = {
         "a step goes by all batches since the start, and each takes longer than the one before",
         "Call backward() on the loss of this step alone.",
         past_losses,
-    ),
-    "added_up": Check(
-        "a step goes by all batches since the start",
-        "Call optimizer.zero_grad() before each backward pass.",
-        lambda judged: added_up(judged) or added_up_later(judged),
     ),
     "left_over": Check(
         "a step goes by what another loss wants, too",
@@ -237,6 +244,11 @@ RECORD_CHECKS: dict[str, Check] = {
         "momentum and averages of gradients begin at 0 again and again",
         "Make the optimizer once, before the loop.",
         made_anew,
+    ),
+    "unmoved": Check(
+        "without a step that is written to them weights stay as they are",
+        "Write to the weights in place.",
+        unmoved,
     ),
     "put_back": Check(
         "every step is undone",
@@ -277,6 +289,11 @@ RECORD_CHECKS: dict[str, Check] = {
         "without a gradient nothing more is learned",
         "Take a loss that has a slope where it is lost.",
         fading,
+    ),
+    "collapsed": Check(
+        "what is the same for all tells nothing of any",
+        "Take what holds the answers apart.",
+        collapsed,
     ),
     "beyond_rule": Check(
         "steps of a broken memory throw away what was learned",
@@ -350,66 +367,3 @@ RECORD_CHECKS: dict[str, Check] = {
     ),
 }
 NAMES.update(RECORD_CHECKS)
-
-# What need not be said beside a finding, since it follows from it.
-EXPLAINS = {
-    "non_finite": ("leap", "diverging", "large_updates", "died", "schedule"),
-    "added_up": ("leap", "diverging", "large_updates", "always_clipped", "left_over"),
-    "past_losses": ("added_up", "diverging", "large_updates", "always_clipped"),
-    "no_gradient": ("guessing", "small_updates", "cut", "fading", "diverging", "leap", "always_clipped", "died"),
-    "unbalanced": ("fading", "diverging", "large_updates"),
-    "scaled": ("diverging", "large_updates"),
-    "underflow": ("guessing", "small_updates", "rounding"),
-    "zero_weights": ("no_gradient", "frozen", "underflow", "unused", "guessing", "small_updates", "died"),
-    "frozen": ("guessing",),
-    "dropout": ("guessing", "died"),
-    "eps": ("guessing", "small_updates"),
-    "raised_rate": ("leap", "sudden_rise", "diverging", "large_updates", "guessing"),
-    "sudden_rise": ("leap", "diverging", "guessing"),
-    "bad_batch": ("leap",),
-    "drawn_again": ("leap", "sudden_rise", "bad_batch"),
-    "died": ("guessing",),
-    "output_scale": ("leap", "diverging", "large_updates", "first_loss"),
-    "target_scale": ("leap", "diverging", "guessing", "large_updates", "small_updates"),
-    "two_optimizers": ("stale",),
-    "momentum": ("leap", "diverging", "large_updates"),
-    "one_class": ("guessing",),
-    "one_class_a_batch": ("leap", "diverging", "large_updates", "beyond_rule"),
-    "beyond_rule": ("leap", "diverging", "large_updates", "sudden_rise"),
-    "put_back": ("guessing", "small_updates"),
-    "no_step": ("too_short",),
-    "not_watched": ("too_short",),
-    "stopped": ("too_short",),
-    "decay": ("guessing", "large_updates", "small_updates"),
-    "no_rate": ("guessing", "small_updates", "schedule", "rounding"),
-    "rounding": ("guessing",),
-    "penalty": ("guessing", "large_updates", "first_loss"),
-    "small_updates": ("guessing", "schedule", "slow_groups"),
-    "slow_groups": ("guessing", "schedule"),
-    "warming": ("guessing",),
-    "large_updates": ("schedule",),
-    "diverging": ("leap", "guessing", "schedule"),
-    "unlisted": ("guessing",),
-}
-ALL_UNHELD = ("stale", "added_up", "guessing", "small_updates", "no_gradient", "no_step", "too_short")
-WITHOUT_SAMPLES = ("no_step", "made_anew")
-
-# What a fault leads to: it is as grave as the gravest of these.
-LEADS_TO = {
-    "negated": ("non_finite", "diverging", "large_updates", "died"),
-    "summed": ("non_finite", "diverging", "large_updates", "died", "guessing"),
-    "penalty": ("diverging", "large_updates"),
-    "decay": ("died", "guessing"),
-    "two_optimizers": ("non_finite", "diverging", "large_updates", "died"),
-    "target_scale": ("non_finite", "diverging", "large_updates", "died"),
-    "output_scale": ("non_finite", "diverging", "large_updates", "died"),
-    "cut": ("diverging",),
-    "momentum": ("non_finite", "diverging", "large_updates", "died"),
-    "frozen": ("guessing",),
-    "unbalanced": ("non_finite", "diverging", "died"),
-    "scaled": ("non_finite", "diverging", "large_updates", "died", "guessing"),
-    "raised_rate": ("non_finite", "diverging", "large_updates", "died"),
-    "clipped_late": ("leap", "non_finite", "diverging", "large_updates", "died"),
-    "diverging": ("died",),
-    "large_updates": ("died",),
-}

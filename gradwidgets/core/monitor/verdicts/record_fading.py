@@ -15,6 +15,7 @@ _SOME = 4  # samples of one of two, where the other has enough
 _FIRST = 3  # samples
 _FADED, _WELL = 1e-4, 1e-2  # of the norm at first
 _UP_TO, _LITTLE = 0.02, 0.05  # of the loss at first, which is below 0; of the norm at first, where that is so
+_NOTHING = 1e-3  # below 0: log(1 - D) is -0.69 for a critic that knows nothing, and 0 for one that is sure
 _RISEN = 1e-3  # of the loss at first: what has converged is below it
 
 _Norms = tuple[float, float]
@@ -52,7 +53,9 @@ def _saturated(judged: JudgedRecord) -> list[Finding]:
         return []
     begun, end = _ends(losses)
     total = _finite(judged.total)
-    if not begun < 0 or bool((losses > 0).any()) or not abs(end) < _UP_TO * abs(begun) or len(total) < _SAMPLES:
+    from_the_start = -_NOTHING < begun < end
+    up = from_the_start or abs(end) < _UP_TO * abs(begun)
+    if not begun < 0 or bool((losses > 0).any()) or not up or len(total) < _SAMPLES:
         return []
     first, last = float(total[:_FIRST].max()), float(total[-len(total) // 2 :].median())
     if not 0 < last < _LITTLE * first:

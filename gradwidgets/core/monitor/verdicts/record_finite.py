@@ -20,6 +20,16 @@ _STEPS = 3  # losses, each above the one before
 _MOSTLY = 0.75  # of the steps on the way
 _CALM = 4.0  # times the median
 
+_HALF_LEAST = 2**-25  # what is below rounds to 0 in float16
+
+_TOO_LARGE_FOR_HALF = (
+    "Make the scale smaller, leave out each step whose gradients are not finite, and halve the scale then: so does "
+    "torch.amp.GradScaler, for weights in float32 under torch.autocast. Bfloat16 needs no scale."
+)
+_EPS_OF_HALF = (
+    "Keep the weights in float32 and compute under torch.autocast (with a GradScaler), or take bfloat16; to stay with "
+    "float16, give the optimizer eps=1e-4."
+)
 _AT_ITS_GRADIENT = (
     "Look in the loss of that step for what is finite and has no finite slope: a root or a norm at 0, a power below 1, "
     "a quotient, torch.where over a branch that is NaN. Add an eps inside (sqrt(x + 1e-12)), or leave a step out whose "
@@ -49,8 +59,9 @@ def not_finite(judged: JudgedRecord) -> list[Finding]:
     finite = history.steps[(history.steps < first) & ~bad].tolist()
     evidence: dict[str, object] = {"step": made or first, "last finite sample": finite[-1] if finite else 0}
     of_step = _loss_at(judged, made or first)
+    lost = bool(_eps_is_lost(judged, of_step=made in finite, loss_is=math.isfinite(of_step)))
     message = (
-        _left_by(made, first, of_step, made in finite)
+        _left_by(made, first, of_step, made in finite, lost)
         if made
         else _seen(first, bool(of_loss) and int(steps[of_loss[0]]) == first, of_step)
     )
@@ -94,11 +105,11 @@ def _seen(first: int, of_loss: bool, value: float) -> str:
     return f"a gradient is not finite, first seen at step {first:,}{though}"
 
 
-def _left_by(made: int, first: int, value: float, finite: bool) -> str:
+def _left_by(made: int, first: int, value: float, finite: bool, eps_is_lost: bool) -> str:
     """A step that breaks the weights itself: the loss that is not finite comes of them, one step later."""
     though = f", {number(value, 3)}," if math.isfinite(value) else ""
     gradient = (
-        "is finite and so is its gradient: the step itself is too long"
+        f"is finite and so is its gradient: {'it is the step itself' if eps_is_lost else 'the step itself is too long'}"
         if finite
         else "is finite, so it is the gradient of that step, which was not sampled, that is not"
     )
@@ -121,6 +132,10 @@ def _what_to_do(judged: JudgedRecord, first: int, finite: bool, loss_is: bool, g
             f"No single batch is at fault: the steps are too long. {many_passes(judged)}Lower the learning rate; clip."
         )
         return action, why
+    if not grown and (over := _overflows(judged, first)):
+        return _TOO_LARGE_FOR_HALF, over
+    if eps := _eps_is_lost(judged, of_step=finite, loss_is=loss_is):
+        return _EPS_OF_HALF, eps
     large = _too_long(judged, first)
     if finite or (grown and not loss_is) or large:
         return f"{many_passes(judged)}Lower the learning rate{now_from(judged)}, tenfold at first; clip.", large
@@ -130,6 +145,30 @@ def _what_to_do(judged: JudgedRecord, first: int, finite: bool, loss_is: bool, g
     if loss_is and not grown:
         return _AT_ITS_GRADIENT, ""
     return (_OF_THAT_BATCH if _was_calm(judged, first) else ""), ""
+
+
+def _overflows(judged: JudgedRecord, first: int) -> str:
+    """That gradients of float16 are infinite at the first sample that is not finite, in words; or ""."""
+    history = judged.history
+    there = (history.largest[history.steps <= first] == math.inf).any(0).nonzero().flatten().tolist()
+    if history.rounded.get("type") != "float16" or not there:
+        return ""
+    return (
+        f"; the gradients of {listed(judged.names(there))} are infinite, and they are float16, which has no number "
+        "above 65,504: a scale by which the loss is multiplied takes them beyond"
+    )
+
+
+def _eps_is_lost(judged: JudgedRecord, *, of_step: bool, loss_is: bool) -> str:
+    """That an eps is 0 in weights of float16, so that a step divides by 0, in words; "" where that is not so."""
+    rule, eps = judged.history.rule, float(judged.history.rule.get("eps", 0.0))
+    lost = judged.history.rounded.get("type") == "float16" and rule.get("scaled") and 0 < eps < _HALF_LEAST
+    if not lost or not judged.history.broken or not (of_step or loss_is):
+        return ""
+    return (
+        f"; the weights are float16, and so is what {rule['name']} keeps of the gradients: its eps, {number(eps, 1)}, "
+        "is 0 there, and so are squares of gradients below 1.7e−4: it divides 0 by 0"
+    )
 
 
 def _was_calm(judged: JudgedRecord, first: int) -> bool:

@@ -5,6 +5,7 @@ import math
 import torch
 from torch import Tensor
 
+from gradwidgets.core.monitor.verdicts.course.odd_batch import lesser_leap
 from gradwidgets.core.monitor.verdicts.evidence import JudgedRecord
 from gradwidgets.core.monitor.verdicts.record_jumps import now_from
 from gradwidgets.core.monitor.verdicts.steps.record_steps import RATIO, at_most
@@ -27,7 +28,7 @@ def leaped(judged: JudgedRecord) -> list[Finding]:
         return []
     leaps = [k for k in range(1, len(values) - _AFTER) if _leaps(values, k)]
     if not leaps:
-        return []
+        return _other_data(judged)
     at = max(leaps, key=lambda k: float(values[k] / values[k - 1]))
     level = float(values[max(0, at - _BEFORE) : at].median())
     back = (values[at:] <= _STAYS * level).nonzero().flatten()
@@ -46,6 +47,15 @@ def leaped(judged: JudgedRecord) -> list[Finding]:
     message += _gradient_there(judged, step)
     evidence = {"step": step, "before": level, "loss": float(values[at]), "leaps": len(leaps), "threshold": _LEAP}
     return [Finding("leap", "warning" if large else "info", message, evidence, action=_action(judged, step, large))]
+
+
+def _other_data(judged: JudgedRecord) -> list[Finding]:
+    """A lesser leap, with which nothing but the data can have to do."""
+    odd = None if judged.history.swings else lesser_leap(judged)
+    if odd is None:
+        return []
+    message = f"at step {odd.step:,} the loss rises at once and stays up for a while: {odd.words}"
+    return [Finding("leap", "info", message, {"step": odd.step}, action=odd.action)]
 
 
 def _action(judged: JudgedRecord, step: int, large: bool) -> str:

@@ -51,7 +51,7 @@ def _changes(judged: JudgedRecord, apart: int) -> tuple[float, int] | None:
     usual, changes = chance * int(near.sum()), int((asked.diff() != 0)[near].sum())
     same = torch.cat((torch.zeros(1, dtype=torch.bool), near & (asked.diff() == 0)))
     runs = int((same[1:] & ~same[:-1]).sum())
-    few = changes <= min(_FEWER * usual, usual - _SURELY * math.sqrt(usual * (1 - chance)))
+    few = usual > 0 and changes <= min(_FEWER * usual, usual - _SURELY * math.sqrt(usual * (1 - chance)))
     return (usual, changes) if few and runs >= _RUNS else None
 
 

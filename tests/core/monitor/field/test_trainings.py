@@ -3,6 +3,7 @@
 import pytest
 
 from tests.core.monitor.field.training import shortfall
+from tests.core.monitor.field.trainings_alike import ALIKE_CLEAN, ALIKE_SICK
 from tests.core.monitor.field.trainings_batches import BATCHES_CLEAN, BATCHES_SICK
 from tests.core.monitor.field.trainings_begun import BEGUN_CLEAN, BEGUN_HELD_OUT, BEGUN_SICK
 from tests.core.monitor.field.trainings_causes import CAUSE_CLEAN, CAUSE_SICK
@@ -15,10 +16,13 @@ from tests.core.monitor.field.trainings_later import LATER_CLEAN, LATER_SICK
 from tests.core.monitor.field.trainings_leapt import LEAPT_CLEAN, LEAPT_SICK
 from tests.core.monitor.field.trainings_level import LEVEL_CLEAN, LEVEL_SICK
 from tests.core.monitor.field.trainings_other import NEW, NEWER
+from tests.core.monitor.field.trainings_parts import PARTS_CLEAN, PARTS_SICK
 from tests.core.monitor.field.trainings_recent import RECENT_CLEAN, RECENT_SICK
 from tests.core.monitor.field.trainings_second import SECOND_CLEAN, SECOND_SICK
 from tests.core.monitor.field.trainings_seldom import SELDOM_CLEAN, SELDOM_SICK
 from tests.core.monitor.field.trainings_sick import SICK as SICK_BEFORE
+from tests.core.monitor.field.trainings_sound import SOUND_CLEAN
+from tests.core.monitor.field.trainings_sound_more import SOUND_MORE
 from tests.core.monitor.field.trainings_spoilt import SPOILT_CLEAN, SPOILT_SICK
 from tests.core.monitor.field.trainings_steps import STEPS_CLEAN, STEPS_SICK
 from tests.core.monitor.field.trainings_unbounded import UNBOUNDED_CLEAN, UNBOUNDED_SICK
@@ -47,6 +51,10 @@ CLEAN = (
     *BATCHES_CLEAN,
     *GONE_CLEAN,
     *FURTHER_CLEAN,
+    *PARTS_CLEAN,
+    *ALIKE_CLEAN,
+    *SOUND_CLEAN,
+    *SOUND_MORE,
 )
 
 SICK = (
@@ -71,6 +79,8 @@ SICK = (
     *BATCHES_SICK,
     *GONE_SICK,
     *FURTHER_SICK,
+    *PARTS_SICK,
+    *ALIKE_SICK,
 )
 
 # What still falls short: one of which only "guessing" is said, which it does.

@@ -12,6 +12,7 @@ from gradwidgets.core.layers.preflight.batch import data_findings
 from gradwidgets.core.layers.preflight.reading import named_tensors
 from gradwidgets.core.monitor.taps import Hook, take_away
 from gradwidgets.core.monitor.training.bad_pass import LastCall
+from gradwidgets.core.monitor.training.given.answers import Answers
 from gradwidgets.core.monitor.training.given.inputs_seen import InputsSeen
 from gradwidgets.core.results.finding import Finding
 
@@ -25,10 +26,12 @@ class Given:
         seen: Takes the first input of each step that is to be sampled.
 
     Attributes:
+        answers: What the model gives at sampled steps.
         handles: Of the hook that stands.
     """
 
     def __init__(self, seen: InputsSeen) -> None:
+        self.answers = Answers()
         self.handles: list = []
         self._seen = seen
         self._labels: TensorWeakRef | None = None
@@ -44,6 +47,7 @@ class Given:
     def disarm(self) -> None:
         """Take the hook away and let go."""
         take_away(self.handles)
+        self.answers.forget()
         self._inputs, self._targets, self._labels = [], [], None
         self._call.forget()
 
@@ -76,7 +80,9 @@ class Given:
 
     def _before(self, model: nn.Module, arguments: tuple, keywords: dict) -> None:
         if not torch.is_grad_enabled():
+            self.answers.aside += 1
             return
+        self.answers.passes += 1
         with contextlib.suppress(Exception):
             whole = arguments[0] if len(arguments) == 1 and not keywords else (*arguments, *keywords.values())
             named = list(named_tensors(whole, "inputs"))
@@ -84,6 +90,7 @@ class Given:
             self._inputs = _held(named)
             if self._seen.due and named:
                 self._seen.see(named[0][1])
+                self.answers.begins(model, named[0][1])
 
 
 def _held(tensors: Iterable[tuple[str, Tensor]]) -> Held:

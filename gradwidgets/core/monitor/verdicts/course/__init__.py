@@ -1,1 +1,1 @@
-"""What happens in the course of a training: a sum that is noted, an odd batch, a gradient that is gone, a warm-up."""
+"""The course of a training: sums, odd batches, gradients that are gone, answers that are alike."""

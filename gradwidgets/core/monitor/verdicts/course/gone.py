@@ -11,6 +11,7 @@ from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.results.wording import number, percent
 
 _MOSTLY, _HALF = 0.8, 0.5  # of the samples since then
+_MORE_THAN_HALF = 0.6  # of them, where the loss stands still
 _LITTLE = 1e-3  # of the largest before, for the others
 _SAMPLES, _FEW = 5, 3  # since then; where the loss stands still beside it
 _STILL = 0.02  # of its level
@@ -22,7 +23,7 @@ _FALLEN = 0.7  # of the first loss: by so much it is lower, and what there was t
 
 def gone(judged: JudgedRecord) -> list[Finding]:
     """No gradient at all any more, of a loss that is hardly below where it began."""
-    since = _gone_since(judged, _is_gone)
+    since = _gone_since(judged, _is_gone) or _still_since(judged)
     levels = None if since is None else _levels(judged, since)
     if levels is None or _has_fallen(*levels) or not levels[1] <= _LOST * abs(levels[0]):
         return []
@@ -49,6 +50,12 @@ def is_met(judged: JudgedRecord) -> bool:
     since = _gone_since(judged, lambda before, zero, late: float(zero.double().mean()) >= _MOSTLY)
     levels = None if since is None else _levels(judged, since)
     return levels is not None and _has_fallen(*levels)
+
+
+def _still_since(judged: JudgedRecord) -> int | None:
+    """The same of fewer samples, where the loss is one value from there on, whatever jolts come between."""
+    since = _gone_since(judged, lambda before, zero, late: float(zero.double().mean()) >= _MORE_THAN_HALF)
+    return since if since is not None and _stands_still(judged, since) else None
 
 
 def _is_gone(before: Tensor, zero: Tensor, late: Tensor) -> bool:

@@ -3,6 +3,7 @@
 import math
 from dataclasses import dataclass, replace
 
+import torch
 from torch import Tensor
 
 from gradwidgets.core.monitor.verdicts.evidence import JudgedRecord
@@ -18,6 +19,15 @@ _WIDER = 2.0  # times the most numbers of a sample, where shapes differ from bat
 _RAISED = 1.5  # times the learning rate before
 _LATE = 2  # steps after a leap at which inputs may first be seen
 
+_GOES_ON, _AS_HIGH = 4, 0.5  # losses from the leap on; of the loss there
+_SEVERAL, _CLEAR = 6.0, 1.5  # times the median before, and the highest of them, where it goes on
+_KNEW = 0.3  # of the first loss: below that little of what was learned is lost
+
+FROM_THERE = (
+    "Look at what is different from step {} on: labels that no longer belong to their inputs (counted from 1 and not "
+    "from 0, another order of classes, one of them shuffled without the other), another file, another scale, a harder "
+    "task. If that is meant, all is well."
+)
 _LOOK = (
     "Look at the inputs and the targets of the batch of step {}: numbers that are not scaled like the rest, a file "
     "that is broken, rows that belong to something else. That no batch can do so much: clip between backward() and "
@@ -73,12 +83,49 @@ def odd_from(judged: JudgedRecord, until: float = math.inf) -> Odd | None:
         return shaped
     batch = judged.batch(step)
     named = f"{step:,}" + ("" if batch is None else f" (batch {batch:,})")
+    if goes_on(judged, values, place):
+        return Odd(step, f"; it is no single batch: {_from_there(step, values[place:], was)}", FROM_THERE.format(named))
     words = (
         f"; it is the batch of step {named} at which the loss leaps, from about {number(was, 2)} to "
         f"{number(float(values[place]), 3)}{_gradient_at(judged, step)}, after steps of a usual size"
         f"{_inputs_at(judged, step)}"
     )
     return Odd(step, words, _LOOK.format(named))
+
+
+def _from_there(step: int, after: Tensor, was: float) -> str:
+    some = ", ".join(number(float(one), 3) for one in after[:_GOES_ON])
+    return (
+        f"the losses from step {step:,} on are {some} … after about {number(was, 2)}, and no step was longer than "
+        "usual, so it is what the model is given that has changed there"
+    )
+
+
+def lesser_leap(judged: JudgedRecord) -> Odd | None:
+    """The first step from which on losses of classes are several times as high as before, by no fault of a step."""
+    steps, values = judged.losses
+    if judged.kind not in ("classes", "shares") or judged.is_of_a_critic:
+        return None  # where targets are made by a model, they may move
+    for k in range(_BEFORE, len(values) - 2 * _GOES_ON):
+        before = values[k - _BEFORE : k]
+        now, level, top = float(values[k]), float(before.median()), float(before.max())
+        higher = level > 0 and now > _SEVERAL * level and float(values[k : k + 2 * _GOES_ON].min()) > _CLEAR * top
+        if higher and now > _KNEW * float(values[0]) and goes_on(judged, values, k):
+            step, batch = int(steps[k]), judged.batch(int(steps[k]))
+            named = f"{step:,}" + ("" if batch is None else f" (batch {batch:,})")
+            return Odd(step, _from_there(step, values[k:], level), FROM_THERE.format(named))
+    return None
+
+
+def goes_on(judged: JudgedRecord, values: Tensor, place: int) -> bool:
+    """Whether the losses behind a leap are about as high, though the step there was too short to have made them so."""
+    after, step = values[place : place + _GOES_ON], int(judged.losses[0][place])
+    updates = at_most(judged) if judged.updates is None else judged.updates
+    near = (judged.history.steps >= step) & (judged.history.steps < step + _GOES_ON)
+    here = torch.empty(0) if updates is None else updates[near][:, judged.weighted]
+    here = here[here.isfinite()]
+    usual = len(here) > 0 and float(here.max()) < RATIO[1] and not _inputs_at(judged, step)
+    return usual and len(after) == _GOES_ON and float(after.min()) > _AS_HIGH * float(values[place])
 
 
 def _leaps(values: Tensor, k: int) -> bool:

@@ -96,8 +96,8 @@ def _while_scaled(judged: JudgedRecord, group: list[int]) -> Finding | None:
         "after that is small, whatever its size was"
     )
     action = (
-        "Call scaler.unscale_(optimizer) after backward() and before the clipping, so that the gradient's own size is "
-        "clipped."
+        "Call scaler.unscale_(optimizer) after backward() and before the clipping (of a scale of your own: divide by "
+        "it there), so that the gradient's own size is clipped."
     )
     evidence = {"max_norm": limit, what: now, "scale": limit / now, "share": share, "threshold": _MOSTLY}
     return Finding("always_clipped", "warning", message, evidence, action=action)

@@ -18,6 +18,11 @@ _LOWER_SCALE = (
     "is multiplied, by half at each overflow as torch.amp.GradScaler does. Without a scale, look for what makes them "
     "NaN."
 )
+_NEVER_FULL = (
+    "Call optimizer.step(). If it waits until so many batches are added up: a count that begins anew with each epoch "
+    "is never full where an epoch has fewer batches; add up fewer, count on over the epochs, or step at the last batch "
+    "of an epoch too."
+)
 _GIVE_THAT = (
     "Give the monitor the optimizer that steps, or none: GradientMonitor(model) watches all that hold its parameters."
 )
@@ -103,13 +108,17 @@ def _none_at_all(judged: JudgedRecord) -> list[Finding]:
     evidence = {"losses": waiting, "threshold": _LOSSES} | _overflow(judged)
     if _overflow(judged):
         return [Finding("no_step", "error", message + _LOST.format(**_overflow(judged)), evidence, action=_LOWER_SCALE)]
+    passes = (told.get("overflow") or {}).get("passes", 0)
+    if passes > 1:
+        message += f", though gradients are there, added up over as many as {passes:,} passes backward and never used"
+        return [Finding("no_step", "error", message, evidence | {"passes": passes}, action=_NEVER_FULL)]
     return [Finding("no_step", "error", message, evidence)]
 
 
 def _overflow(judged: JudgedRecord) -> dict[str, int]:
     """How often gradients were not finite while no step came, where that is the rule."""
     told = judged.history.optimizers.get("overflow") or {}
-    return dict(told) if told and told["lost"] >= _MOSTLY * told["of"] else {}
+    return dict(told) if told and told["lost"] >= _MOSTLY * told["of"] > 0 else {}
 
 
 def _left_early(judged: JudgedRecord) -> list[Finding]:

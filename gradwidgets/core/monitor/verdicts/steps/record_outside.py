@@ -12,6 +12,7 @@ _SAMPLES = 5
 _LEFT = 0.5  # of a step, at most, for steps that are mostly taken back
 _NEXT_TO_NOTHING = 0.1  # of a step that is left: no way of averaging is meant so, whatever the loss does
 _ALIKE = 0.2  # how far what is left may be from its median, relative: an average keeps the same share each time
+_NOTHING = 0.02  # of a step: as much more or less is left where other steps have left something too
 _LESS = 0.9  # of the loss at first: something was gained
 _SELDOM = 0.25  # of the steps: what is written at more of them does not begin anew each time
 _BACK = 0.5  # of the way from the losses before to the first one
@@ -29,7 +30,7 @@ def drawn_back(judged: JudgedRecord) -> list[Finding]:
     if len(known) < _SAMPLES or not bool((known < _LEFT).double().mean() > _MOSTLY):
         return []
     share = float(known.median())
-    alike = (known - share).abs() <= max(_ALIKE * abs(share), 1e-4)
+    alike = (known - share).abs() <= max(_ALIKE * abs(share), _NOTHING)
     if not float(alike.double().mean()) > _MOSTLY:
         return []
     _, losses = judged.losses

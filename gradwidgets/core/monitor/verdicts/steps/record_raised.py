@@ -14,6 +14,7 @@ _RAISED = 3.0  # times the rate at which the loss was best: a warm-up's last ste
 _AT_ONCE = 0.7  # of the way, on a logarithmic scale, from one sample to the next
 _LOST = 1.5  # times the best level
 _NEAR = 1.25  # times the lowest level: the last loss that is still about there
+_FEW = 3  # samples just before the lowest loss, the last of which may be raised already
 _GONE = 0.3  # of what was gained
 
 
@@ -29,11 +30,12 @@ def raised_rate(judged: JudgedRecord) -> list[Finding]:
     if best is None or not _is_lost(values, level):
         return []
     until = int(steps[best])
-    before = rates[history.steps <= until]
-    after, at = rates[history.steps > until], history.steps[history.steps > until]
-    if not len(before) or not len(after) or not float(after.max()) > _RAISED * float(before[-1]):
+    earlier = history.steps < until  # the loss of a step is there before it steps
+    before, after, at = rates[earlier], rates[~earlier], history.steps[~earlier]
+    was = float(before[-_FEW:].min()) if len(before) else math.inf
+    if not len(after) or not float(after.max()) > _RAISED * was:
         return []
-    return [_told(judged, float(before[-1]), torch.cat((before[-1:], after)), at, until)]
+    return [_told(judged, was, torch.cat((torch.tensor([was], dtype=rates.dtype), after)), at, until)]
 
 
 def _best(values: Tensor) -> tuple[int | None, float]:

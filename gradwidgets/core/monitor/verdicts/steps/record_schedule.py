@@ -5,6 +5,7 @@ import math
 import torch
 from torch import Tensor
 
+from gradwidgets.core.monitor.verdicts.course.rate_cuts import WRONG_WAY, cut_while_falling
 from gradwidgets.core.monitor.verdicts.evidence import JudgedRecord
 from gradwidgets.core.monitor.verdicts.steps.record_steps import RATIO, at_most
 from gradwidgets.core.results.finding import Finding
@@ -96,12 +97,15 @@ def ended(judged: JudgedRecord) -> list[Finding]:
         f"{', after the loss had been level' if was_level else ''}: at {percent(share)} of the steps the weights "
         "hardly move"
     )
+    against = "" if was_level else cut_while_falling(judged)
     action = (
         "Look at the schedule, how many steps it is made for and how often scheduler.step() is called; of "
         'ReduceLROnPlateau also at its mode ("min" for a loss, "max" for an accuracy) and at its patience, in calls.'
     )
     if meant:
         action = f"If it had learned enough by then, all is well. Else look {action[5:]}"
+    elif against:
+        message, action = message + against, WRONG_WAY
     evidence = {"step": step, "at first": most, "learning rate": now, "share of the steps": share, "threshold": _LONG}
     return [Finding("schedule", "info" if meant else "warning", message, evidence, action=action)]
 

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from gradwidgets.core.layers.verdicts.verdict import listed
+from gradwidgets.core.monitor.verdicts.course.rate_cuts import WRONG_WAY, cut_while_falling
 from gradwidgets.core.monitor.verdicts.evidence import JudgedRecord, first_and_last
 from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.results.wording import number, percent
@@ -114,6 +115,9 @@ def _with_the_rate(judged: JudgedRecord, found: Finding) -> Finding:
             "look at the schedule, how many steps it is made for and how often scheduler.step() is called."
         )
         evidence = {"learning rate": now, "at first": before, "step": step, "learning rate there": then}
+        if against := cut_while_falling(judged):
+            came = f"The learning rate has come down from {number(before, 2)} to {number(then, 2)} by step {step:,}"
+            action = f"{came}{last}{against}. {WRONG_WAY}"
         return replace(found, evidence=found.evidence | evidence, action=action)
     slow = judged.history.rule.get("shares", {})
     of_group = [slow[name] for name in found.evidence["layers"] if name in slow]

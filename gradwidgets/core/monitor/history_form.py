@@ -1,0 +1,73 @@
+"""A record of a training as plain words and arrays, for a file, and back."""
+
+import math
+
+from torch import Tensor
+
+from gradwidgets.core.monitor.quantities import QUANTITIES, Recorded
+from gradwidgets.core.results.finding import SEVERITIES, Finding
+
+_WORDS = ("layers", "kinds", "parameters", "notes")
+_MORE_WORDS = ("unheld", "missing", "strays", "of_loss")  # files of earlier versions have none
+HEADS = ("batches", "writes", "written", "kept", "rates", "decays", "evaluating", "asked", "left")
+_PLAIN = ("outputs", "waiting", "size", "broken")  # whole numbers
+_TOLD = (
+    "cut", "turned_off", "rivals", "optimizers", "swings", "thrown", "rounded", "leftover", "setting", "inputs",
+    "rescaled", "pulls", "first_output", "bad_pass", "answers", "parts",
+)  # fmt: skip
+_NOTED = ("noted_steps", "noted_losses", "noted_batches", "noted_entropies", "noted_rates", "noted_variances")
+
+
+def packed(history: Recorded) -> tuple[dict[str, object], dict[str, Tensor]]:
+    """What is ready for JSON, and arrays by name."""
+    tensors = {"steps": history.steps, "seconds": history.seconds, "loss": history.loss, **history.quantities}
+    tensors |= {name: value for name in (*HEADS, *_NOTED) if (value := getattr(history, name)) is not None}
+    about = {name: list(getattr(history, name)) for name in (*_WORDS, *_MORE_WORDS, "looked_at", "outside")}
+    about |= {name: getattr(history, name) for name in (*_PLAIN, *_TOLD, "rule", "chance", "unseen")}
+    about["span"] = history.span if math.isfinite(history.span) else None
+    about["preflight"] = [one.to_dict() for one in history.preflight]
+    return about, tensors
+
+
+def unpacked(about: dict[str, object], tensors: dict[str, Tensor]) -> dict[str, object]:
+    """The fields of a history.
+
+    Raises:
+        AttributeError, KeyError, TypeError, ValueError: It is no whole one.
+    """
+    words = {name: tuple(about[name]) for name in _WORDS}
+    words |= {name: tuple(about.get(name, ())) for name in (*_MORE_WORDS, "looked_at")}
+    words |= {"unseen": str(about.get("unseen", "")), "outside": tuple(map(int, about.get("outside", ())))}
+    words |= {"preflight": tuple(map(_finding, about.get("preflight", ())))}
+    words |= {name: int(about.get(name, 0)) for name in _PLAIN}
+    words["chance"] = {str(name): float(value) for name, value in dict(about.get("chance", {})).items()}
+    words |= {name: dict(about.get(name, {})) for name in (*_TOLD, "rule")}
+    words["span"] = _number(about.get("span"))
+    names = ("steps", "seconds", "loss", *HEADS, *_NOTED, *QUANTITIES)
+    return words | {name: tensors.get(name) for name in names}
+
+
+def is_whole(found: Recorded, tensors: dict[str, Tensor]) -> bool:
+    """Whether all that is needed is there, and of one length."""
+    needed = {name for name, one in QUANTITIES.items() if not one.needs} <= set(tensors)
+    shapes = {tuple(one.shape) for one in found.quantities.values()}
+    whole = needed and shapes == {(len(found.steps), len(found.layers))}
+    whole = whole and _agree(found.steps, found.seconds, found.loss, *(getattr(found, one) for one in HEADS))
+    return whole and _agree(*(getattr(found, one) for one in _NOTED))
+
+
+def _number(held: object) -> float:
+    return math.nan if held is None else float(held)
+
+
+def _finding(held: dict[str, object]) -> Finding:
+    """A finding out of a file."""
+    where, severity = held.get("where"), held.get("severity")
+    if severity not in SEVERITIES or not all(isinstance(held.get(one), str) for one in ("name", "message", "action")):
+        raise TypeError("not a finding")
+    return Finding(**{**held, "where": None if where is None else tuple(where)})
+
+
+def _agree(*columns: Tensor | None) -> bool:
+    """Whether those that are there are of one length."""
+    return len({tuple(one.shape) for one in columns if one is not None}) < 2

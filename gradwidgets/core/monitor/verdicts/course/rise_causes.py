@@ -1,0 +1,56 @@
+"""What makes a loss rise that no smaller step cures: noise in place of a gradient, targets that run away."""
+
+import torch
+
+from gradwidgets.core.monitor.verdicts.evidence import JudgedRecord
+from gradwidgets.core.results.wording import number, percent
+
+_NUMBERS, _SPREADS, _MORE = 64, 5.0, 0.01  # of a layer; standard errors of a spread, and a little more
+_LAYERS, _MOSTLY = 2, 0.9  # of the samples
+_TAILS = 1.5  # times the root mean square, which a largest element has that is no sign
+_ASIDE = 0.9  # of the steps
+
+
+def cause_of_rise(judged: JudgedRecord) -> tuple[str, str]:
+    """Words that follow a message, and what to do in place of shorter steps; both empty where nothing was measured."""
+    return _noise(judged) or _own_targets(judged) or ("", "")
+
+
+def _noise(judged: JudgedRecord) -> tuple[str, str] | None:
+    """One and the same root mean square in all layers, however many numbers they have."""
+    history = judged.history
+    columns = [column for column in judged.weighted if history.parameters[column] >= _NUMBERS]
+    if len(columns) < _LAYERS or judged.samples < _SPREADS:
+        return None
+    rms, largest = history.rms[:, columns], history.largest[:, columns]
+    sizes = torch.tensor([history.parameters[column] for column in columns], dtype=torch.float64)
+    spread = float(rms[rms.isfinite()].median()) if bool(rms.isfinite().any()) else 0.0
+    same = (rms - spread).abs() <= spread * (_SPREADS / (2 * sizes).sqrt() + _MORE)
+    share = float((same & (largest > _TAILS * rms)).all(1).double().mean())
+    if not spread > 0 or share < _MOSTLY:
+        return None
+    words = (
+        f"; the gradient's root mean square is {number(spread, 2)} in each layer, at {percent(share)} of the samples: "
+        "what the steps go by is noise of that spread, which something adds to every number between backward() and "
+        "step()"
+    )
+    action = (
+        "Make the noise smaller: what is added to a mean over the batch is to be divided by the batch's size as well "
+        "(noise_multiplier · max_norm / batch); larger batches; then a smaller learning rate."
+    )
+    return words, action
+
+
+def _own_targets(judged: JudgedRecord) -> tuple[str, str] | None:
+    """The model answers without a graph as well at every step, and the loss is a distance to something."""
+    told = judged.history.answers
+    if not told or told["aside"] < _ASIDE or judged.kind not in ("", "numbers") or "softmax" in judged.history.of_loss:
+        return None
+    words = f"; at {percent(told['aside'])} of the steps the model runs without a graph beside the pass that is trained"
+    action = (
+        "If those answers are the targets (a return that is guessed from the next state, say), they run away with the "
+        "model: take them from a target network, a copy that is brought up to date seldom or slowly, under "
+        "torch.no_grad(); no value behind the end of an episode (1 - done); a discount below 1. Else lower the "
+        "learning rate, and clip between backward() and step()."
+    )
+    return words, action
