@@ -4,7 +4,7 @@ import contextlib
 import copy
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -45,7 +45,6 @@ _SPREAD = 64  # points at which a loss is called that raises at all of these
 _BLOCK = 2**16  # points in one call, at most
 _ROOM = 2**28  # bytes that one call may keep for the way back
 _TEXT = 300  # characters of what a loss says when it raises
-# What torch says of a number that was to be a tensor with axes.
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,16 +89,21 @@ class LossFunction:
             kind, and its differences are then mostly rounding.
     """
 
-    def __init__(self, loss: Callable, parameters: tuple[str, ...], fixed: Mapping[str, object] | None = None) -> None:
+    def __init__(
+        self, loss: Callable[..., object], parameters: tuple[str, ...], fixed: Mapping[str, object] | None = None
+    ) -> None:
         self.call = LossCall(loss, tuple(parameters), fixed)
         self.name, self.parameters, self.fixed = self.call.name, self.call.varied, self.call.fixed
         self.method: Method | None = None
         self.dtype = torch.float64
         self._undisturbed = Undisturbed(loss)
-        self._around: Callable[[], contextlib.AbstractContextManager] = contextlib.nullcontext  # the loss runs in it
-        self._means, self._per_sample, self._shape = False, 0, ()  # whether the mean of so many values is taken
+        # The loss runs in it.
+        self._around: Callable[[], contextlib.AbstractContextManager[object]] = contextlib.nullcontext
+        self._means, self._per_sample = False, 0  # whether the mean of so many values is taken
+        self._shape: tuple[int, ...] = ()  # that they have
         self._in_single = False  # whether a call has computed in less than float64
-        self._recorded: dict[tuple, Recorded] | None = None  # by dtype and block, of a loss that must be recorded
+        # By dtype and block, of a loss that must be recorded.
+        self._recorded: dict[tuple[torch.dtype, object], Recorded] | None = None
         self._block = _BLOCK
         self._has_worked = False  # whether a call has given a value: then a point that raises is one of its own
 
@@ -134,7 +138,7 @@ class LossFunction:
         other.dtype, other._around = torch.float64, Doubled
         return other
 
-    def within(self, block: Callable[[], contextlib.AbstractContextManager]) -> "LossFunction":
+    def within(self, block: Callable[[], contextlib.AbstractContextManager[object]]) -> "LossFunction":
         """The same loss of which each call runs in a further block; its way must be known, and no recording."""
 
         @contextlib.contextmanager
@@ -243,23 +247,23 @@ class LossFunction:
                 self._undisturbed.reseed()
             return values
 
-    def _at_once(self, points: Tensor, method: Method, gradient: bool = True) -> Values:
+    def _at_once(self, points: Tensor, method: Method | None, gradient: bool = True) -> Values:
         # Waking a thread takes longer than a block of points does, the more so on a machine that others use too.
         elementwise = method == "vectorized" and not self._undisturbed.models
         with self._undisturbed(self.call) as block, block.again(), one_thread() if elementwise else all_threads():
             if method == "vmap" and self._recorded is not None:
-                return self._by_recording(points)
+                return self._by_recording(points, self._recorded)
             return self._with_gradient(*self._forward(points, method), gradient)
 
-    def _by_recording(self, points: Tensor) -> Values:
+    def _by_recording(self, points: Tensor, known: dict[tuple[torch.dtype, object], Recorded]) -> Values:
         key = points.dtype, self._around
-        if key not in self._recorded:
-            self._recorded[key] = Recorded(self._tensor, self._slopes, points[len(points) // 2].unbind(-1))
-        recorded = self._recorded[key]
+        if key not in known:
+            known[key] = Recorded(self._tensor, self._slopes, points[len(points) // 2].unbind(-1))
+        recorded = known[key]
         loss, gradient = recorded.at(points.unbind(-1))
         return Values(loss.to(points.dtype), gradient.to(points.dtype), recorded.reached, {})
 
-    def _forward(self, points: Tensor, method: Method) -> tuple[Tensor, list[Tensor]]:
+    def _forward(self, points: Tensor, method: Method | None) -> tuple[Tensor, list[Tensor]]:
         """The losses with their graph, and its leaves; to be called, and followed back, undisturbed."""
         leaves = [column.clone().requires_grad_() for column in points.unbind(-1)]
         with warnings.catch_warnings():
@@ -284,7 +288,7 @@ class LossFunction:
         return value.mean() if self._means and value.ndim and value.is_floating_point() else value
 
     def _with_gradient(self, value: Tensor, leaves: list[Tensor], gradient: bool = True) -> Values:
-        gradients = [None] * len(leaves)
+        gradients: Sequence[Tensor | None] = [None] * len(leaves)
         if gradient and value.requires_grad:
             gradients = self._slopes(value.sum(), leaves)
         reached = tuple(gradient is not None for gradient in gradients)
@@ -301,7 +305,9 @@ class LossFunction:
         count, width = points.shape
         with torch.inference_mode(False):
             loss, gradient = (points.new_full(shape, float("nan")) for shape in ((count,), (count, width)))
-        reached, failed, first, k = [False] * width, {}, None, 0
+        reached, k = [False] * width, 0
+        failed: dict[str, int] = {}
+        first: tuple[float, ...] | None = None
         while k < count:
             deadline = time.perf_counter() + SLICE
             with self._undisturbed(self.call) as block, block.again():
@@ -361,7 +367,9 @@ class LossFunction:
         self._look_for_chance(few[0], truth[0])
         self._block = self._fitting_block(few[0])
         errors = [value for value in truth if isinstance(value, Exception)]
-        for method in ("vectorized", "vmap"):
+        values = [value for value in truth if isinstance(value, Tensor)]
+        methods: tuple[Method, ...] = ("vectorized", "vmap")
+        for method in methods:
             try:
                 tried = self._at_once(few, method).loss
             except Exception as error:
@@ -372,7 +380,7 @@ class LossFunction:
                 some = self._at_once(few[: (len(few) + 1) // 2], method).loss
                 right = torch.allclose(tried[: len(some)], some, rtol=1e-6, atol=0, equal_nan=True)
             else:
-                right = not errors and agree(tried, truth)
+                right = not errors and agree(tried, values)
             if right:
                 self.method = method
                 return
@@ -415,7 +423,7 @@ class LossFunction:
         return False
 
     def _truth(self, few: Tensor) -> list[Tensor | Exception]:
-        found = []
+        found: list[Tensor | Exception] = []
         with self._undisturbed(self.call) as block, block.again():
             for point in few:
                 try:
@@ -526,7 +534,7 @@ class LossFunction:
                 zeros = torch.zeros_like(leaves[0])
                 rows = []
                 for slope in first:
-                    row = [None] * len(leaves)
+                    row: Sequence[Tensor | None] = [None] * len(leaves)
                     if slope is not None and slope.requires_grad:
                         row = torch.autograd.grad(slope.sum(), leaves, retain_graph=True, allow_unused=True)
                     rows.append(torch.stack([zeros if entry is None else entry.detach() for entry in row], dim=-1))
@@ -545,7 +553,9 @@ def _spread(points: Tensor) -> Tensor:
 
 
 def as_function(
-    loss: Callable | Objective, axes: Mapping[str, tuple[float, float]], fixed: Mapping[str, object] | None = None
+    loss: Callable[..., object] | Objective,
+    axes: Mapping[str, tuple[float, float]],
+    fixed: Mapping[str, object] | None = None,
 ) -> LossFunction:
     """A loss or an objective as a function of the axes."""
     if isinstance(loss, Objective):

@@ -448,3 +448,39 @@ def test_inference_mode_changes_nothing(method):
 def test_a_descent_over_a_loss_function_is_the_closed_form(method):
     path = descend(Wrapped(LossFunction(BOWLS[method], ("a", "b"))), SGD(lr=0.1), (1.0, 1.0), 10).points
     torch.testing.assert_close(path[-1], torch.tensor([0.8**10, 0.4**10], dtype=torch.float64))
+
+
+def test_much_data_is_taken_a_few_points_at_a_time():
+    data = torch.randn(2**20, dtype=torch.float64)
+    taken = []
+
+    def loss(a, b):
+        value = torch.sigmoid(a * data + b).square().mean()
+        taken.append(value)
+        return value
+
+    function = LossFunction(loss, ("a", "b"))
+    points = torch.rand(70, 2, dtype=torch.float64)
+    found = function.values(points)
+    calls = len(taken)
+    function.values(points)
+    assert len(taken) - calls > 3  # 70 points at once would keep more than 500 MB
+    at = points[41].clone().requires_grad_()
+    value = loss(*at.unbind())
+    value.backward()
+    assert found.loss[41] == pytest.approx(float(value.detach()), rel=1e-12)
+    torch.testing.assert_close(found.gradient[41], at.grad)
+
+
+def test_little_data_is_taken_all_at_once():
+    calls = []
+
+    def loss(a, b):
+        calls.append(a)
+        return (a - 1) ** 2 + b**2
+
+    function = LossFunction(loss, ("a", "b"))
+    function.values(torch.rand(3, 2, dtype=torch.float64))
+    calls.clear()
+    function.values(torch.rand(50_000, 2, dtype=torch.float64))
+    assert len(calls) == 1
