@@ -23,10 +23,10 @@ unexport PYTHONDONTWRITEBYTECODE
 
 help:
 	@echo "make lab     open JupyterLab on the start notebook"
-	@echo "make test    check the style and run all tests, those in a real browser page included"
+	@echo "make test    check style and types and run all tests, those in a real browser page included"
 	@echo "make soak    run the long forms of the hardening tests: thousands of events, hundreds of widgets"
 	@echo "make bench   time the core and a slider in a real page, weigh a kernel"
-	@echo "make lint    check the style alone"
+	@echo "make lint    check style and types alone"
 	@echo "make format  put the style right"
 	@echo "make clean   remove what the tools left here, except the environment"
 	@echo "ARGS=... goes on to JupyterLab, pytest or the benchmarks: make test ARGS='-k sgd'"
@@ -74,6 +74,7 @@ bench: $(INSTALLED)
 lint: $(INSTALLED)
 	$(BIN) -m ruff check .
 	$(BIN) -m ruff format --check .
+	$(BIN) -m mypy
 
 format: $(INSTALLED)
 	$(BIN) -m ruff check --fix .

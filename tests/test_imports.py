@@ -26,13 +26,16 @@ SAME_NAMES = {
 WIDGET_LIBRARIES = ("ipywidgets", "ipympl", "anywidget", "traitlets", "IPython")
 
 
+TYPES = "TYPE_CHECKING"
+
+
 class Import(NamedTuple):
     """One import statement: the module that it stands in, the one that it names, and where."""
 
     importer: str
     imported: str
     line: int
-    function: str  # the innermost function around it, "" at module level
+    function: str  # the innermost function around it, "" at module level; `TYPES` where it is never run
 
     def __str__(self) -> str:
         return f"{self.importer}:{self.line} imports {self.imported}"
@@ -74,7 +77,13 @@ def named_in(node: ast.AST, package: str, modules: dict[str, Path]) -> Iterator[
 def imports_below(node: ast.AST, function: str = "") -> Iterator[tuple[ast.AST, str]]:
     for child in ast.iter_child_nodes(node):
         yield child, function
-        inner = child.name if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef) else function
+        match child:
+            case ast.FunctionDef() | ast.AsyncFunctionDef():
+                inner = child.name
+            case ast.If(test=ast.Name(id="TYPE_CHECKING")):
+                inner = TYPES
+            case _:
+                inner = function
         yield from imports_below(child, inner)
 
 
@@ -96,6 +105,8 @@ def outside_problem(one: Import) -> str | None:
     if is_in(one.imported, "matplotlib.pyplot") or top == "pylab" or is_in(one.imported, "matplotlib.pylab"):
         return "pyplot keeps global state"
     if layer == 0 and (top, one.function) in (("pandas", "to_frame"), ("tqdm", "_bar")):  # where they are installed
+        return None
+    if layer == 0 and one.function == TYPES and top in ("numpy", "pandas", "_typeshed"):  # read by type checkers alone
         return None
     if layer == 0 and (is_in(one.imported, "torch.optim") or top not in {*sys.stdlib_module_names, "torch"}):
         return "core needs torch alone, without torch.optim"

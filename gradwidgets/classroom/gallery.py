@@ -64,7 +64,7 @@ class Gallery(widgets.VBox):
         self._room = widgets.Box(layout=widgets.Layout(width="100%", overflow="hidden"))
         self.children = [widgets.HBox([self._menu, back, on]), self._alert, self._room]
         self._open()
-        if asked not in (None, *LESSONS):
+        if asked is not None and asked not in LESSONS:
             self._complain(f"there is no lesson {asked[:60]!r}; this is the first one")
 
     def _go(self, by: int) -> None:
@@ -91,14 +91,14 @@ class Gallery(widgets.VBox):
         said = f'<div class="gradwidgets-error" role="alert">{html.escape(message)}</div>'
         self._alert.value = said if message else ""
 
-    def _repr_mimebundle_(self, **kwargs) -> object:
+    def _repr_mimebundle_(self, **kwargs: object) -> object:
         self.never_shown = False
         bundle = super()._repr_mimebundle_(**kwargs)
         data = bundle[0] if isinstance(bundle, tuple) else bundle
         if data is not None and self.panel is not None:
             shown = self.panel._repr_mimebundle_()
             shown = shown[0] if isinstance(shown, tuple) else shown
-            data |= {kind: shown[kind] for kind in ("image/png", "text/plain") if kind in shown}
+            data |= {kind: shown[kind] for kind in ("image/png", "text/plain") if shown is not None and kind in shown}
         return bundle
 
     def _spare_parts_(self) -> tuple[widgets.Widget, ...]:

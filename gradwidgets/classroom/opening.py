@@ -51,7 +51,7 @@ def words(wanted: Lesson) -> str:
     )
 
 
-class Lessons(tuple):
+class Lessons(tuple[str, ...]):
     """Names of lessons, which show themselves as a table."""
 
     def __repr__(self) -> str:

@@ -93,12 +93,15 @@ def descending_each(
         ValueError: As in `descend`, at the first `next`.
     """
     starts, count = as_start(start), check_steps(steps)
+    lines = {name: objective for name, objective in objectives.items() if isinstance(objective, Regression)}
     if one_sample(objectives.values()):
-        return (yield from _regressions(objectives, optimizer, starts, count))
+        return (yield from _regressions(lines, optimizer, starts, count))
     done: dict[str, Trajectory] = {}
     for name, objective in objectives.items():
-        one = _regressions if isinstance(objective, Regression) else _one
-        work = one({name: objective}, optimizer, starts, count)
+        if name in lines:
+            work = _regressions({name: lines[name]}, optimizer, starts, count)
+        else:
+            work = _one(name, objective, optimizer, starts, count)
         done |= yield from part_of(work, len(done) / len(objectives), 1 / len(objectives))
     return done
 
@@ -107,24 +110,23 @@ def check_steps(steps: object) -> int:
     """A number of steps as an int; TypeError or ValueError if it is none between 0 and 100 000."""
     if isinstance(steps, bool) or not isinstance(steps, Real):
         raise TypeError(f"steps must be a whole number from 0 to {MOST_STEPS}; got {steps!r}")
-    if not isinstance(steps, Integral) or not 0 <= steps <= MOST_STEPS:
+    if not isinstance(steps, Integral) or not 0 <= int(steps) <= MOST_STEPS:
         raise ValueError(f"steps must be a whole number from 0 to {MOST_STEPS}; got {steps!r}")
     return int(steps)
 
 
 def _regressions(
-    objectives: Mapping[str, Regression], optimizer: Optimizer, starts: Tensor, steps: int
+    lines: Mapping[str, Regression], optimizer: Optimizer, starts: Tensor, steps: int
 ) -> Slices[dict[str, Trajectory]]:
     flat = starts.reshape(-1, 2)
-    lines = list(objectives.values())
-    sample = lines[0].sample
-    losses_of = [line.of_residuals(flat.dtype) for line in lines for _ in range(len(flat))]
+    sample = next(iter(lines.values())).sample
+    losses_of = [line.of_residuals(flat.dtype) for line in lines.values() for _ in range(len(flat))]
     long = LongSample(sample, losses_of) if sample.n > BLOCK else None
     gradients_at = long or RowGradients(sample, losses_of, flat.dtype)
     start = flat.T.repeat(1, len(lines))
     points, gradients, states = yield from part_of(descent_loop(gradients_at, optimizer, start, steps), 0.0, 0.7)
     result = {}
-    for i, (name, line) in enumerate(objectives.items()):
+    for i, (name, line) in enumerate(lines.items()):
         rows = slice(i * len(flat), (i + 1) * len(flat))
         path = _points_last(points[:, :, rows], starts)
         losses = path.new_empty(path.shape[:-1])
@@ -142,9 +144,8 @@ def _regressions(
 
 
 def _one(
-    objectives: Mapping[str, Objective], optimizer: Optimizer, starts: Tensor, steps: int
+    name: str, objective: Objective, optimizer: Optimizer, starts: Tensor, steps: int
 ) -> Slices[dict[str, Trajectory]]:
-    ((name, objective),) = objectives.items()
     work = descent_loop(_gradients_of(objective, starts), optimizer, starts.reshape(-1, 2).T, steps)
     points, gradients, states = yield from part_of(objective.watched(work), 0.0, 0.9)
     path = _points_last(points, starts)

@@ -43,10 +43,11 @@ def script(objectives: Mapping[str, Objective], optimizer: Optimizer, start: obj
     if point.ndim != 1:
         raise ValueError(f"a script repeats a single start; got shape {tuple(point.shape)}")
     dtype = str(point.dtype)
+    lines = [objective for objective in objectives.values() if isinstance(objective, Regression)]
     shared = one_sample(objectives.values())
     blocks = ["import math\n\nimport torch\n" if _needs_math(objectives) else "import torch\n"]
     if shared:
-        blocks.append(_data(next(iter(objectives.values())), dtype))
+        blocks.append(_data(lines[0], dtype))
     blocks.append(_run(optimizer, point, count, dtype))
     for name, objective in objectives.items():
         data = _data(objective, dtype) if isinstance(objective, Regression) and not shared else ""

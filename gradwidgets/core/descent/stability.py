@@ -94,10 +94,8 @@ def stability(objective: Objective, optimizer: Optimizer, at: object = None) -> 
 
 
 def _hessian(objective: Objective, at: object) -> tuple[float, float, float]:
-    matrix = objective.hessian_at_minimum if at is None else None
-    if matrix is None:
-        matrix = objective.hessian(objective.start if at is None else at).tolist()
-    (aa, ab), (_, bb) = matrix
+    known = objective.hessian_at_minimum if at is None else None
+    (aa, ab), (_, bb) = known or objective.hessian(objective.start if at is None else at).tolist()
     return aa, ab, bb
 
 

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -9,6 +10,9 @@ from torch import Tensor
 from gradwidgets.core.objectives.objective import Objective
 from gradwidgets.core.optimizers.optimizer import State
 from gradwidgets.core.results.result import Result
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 # A run farther from the view's centre than this many view widths is lost to every picture.
 FAR = 1e4
@@ -47,7 +51,7 @@ class Trajectory(Result):
         """The last point, (..., 2)."""
         return self.points[-1]
 
-    def to_frame(self):
+    def to_frame(self) -> "pd.DataFrame":
         """One row a step: step, the two parameters, loss, and the gradient's two entries.
 
         Returns:

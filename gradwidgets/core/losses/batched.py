@@ -1,5 +1,8 @@
 """Losses of torch's that `torch.func.vmap` takes apart point by point, in operations that it takes all at once."""
 
+from collections.abc import Callable
+from typing import Any
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -9,7 +12,9 @@ from torch.overrides import TorchFunctionMode
 class Batched(TorchFunctionMode):
     """A block in which they are computed so: the same formulas, a hundred times as fast over many points."""
 
-    def __torch_function__(self, func, types, args=(), kwargs=None):
+    def __torch_function__(
+        self, func: Callable[..., Any], types: object, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
         kwargs = kwargs or {}
         formula = _FORMULAS.get(func)
         if formula is None or kwargs.get("size_average") is not None or kwargs.get("reduce") is not None:
@@ -73,7 +78,7 @@ def _reduced(terms: Tensor, reduction: str) -> Tensor:
     return terms.sum() if reduction == "sum" else terms.mean()
 
 
-_FORMULAS = {
+_FORMULAS: dict[Callable[..., Tensor], Callable[..., Tensor]] = {
     F.kl_div: _kl_div,
     F.soft_margin_loss: _soft_margin,
     F.triplet_margin_loss: _triplet_margin,

@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Callable, Mapping
+from typing import Any
 
 from torch import Tensor
 
@@ -9,8 +10,11 @@ from gradwidgets.core.losses.loss_call import check_loss, loss_name, parameters_
 
 
 def along(
-    loss: Callable, axes: Mapping[str, object], fixed: Mapping[str, object] | None, directions: Mapping[str, Tensor]
-) -> tuple[Callable, dict[str, object]]:
+    loss: Callable[..., object],
+    axes: Mapping[str, object],
+    fixed: Mapping[str, object] | None,
+    directions: Mapping[str, Tensor],
+) -> tuple[Callable[..., object], dict[str, object]]:
     """A loss of amounts: its tensor is where it was fixed, or zeros, plus each amount times its direction.
 
     Args:
@@ -47,14 +51,14 @@ def along(
     _check_apart(directions)
     (shape,), given = shapes, dict(fixed or {})
     name = _which(loss, given, shape)
-    base = given.pop(name, None)
-    base = next(iter(directions.values())).new_zeros(shape) if base is None else base
+    held = given.pop(name, None)
+    base = held if isinstance(held, Tensor) else next(iter(directions.values())).new_zeros(shape)
     steps = {axis: directions[axis].detach() for axis in axes}
 
-    def moved_along(**named: object) -> object:
-        moved = None
+    def moved_along(**named: Any) -> object:
+        moved: Tensor | None = None
         for axis, step in steps.items():
-            amount = named.pop(axis)
+            amount: Tensor = named.pop(axis)
             if amount.ndim:
                 raise ValueError("one amount at a time")  # many at once are vmap's
             moved = base.detach().to(amount.dtype) if moved is None else moved
@@ -63,7 +67,7 @@ def along(
 
     moved_along.__name__ = loss_name(loss)
     parts = [inspect.Parameter(part, inspect.Parameter.KEYWORD_ONLY) for part in (*axes, *given)]
-    moved_along.__signature__ = inspect.Signature(parts)
+    moved_along.__signature__ = inspect.Signature(parts)  # type: ignore[attr-defined]  # which `inspect` reads
     return moved_along, given
 
 
@@ -80,7 +84,7 @@ def _check_apart(directions: Mapping[str, Tensor]) -> None:
             raise ValueError(f"directions of {names[0]!r} and {names[1]!r} are parallel: both axes are the same line")
 
 
-def _which(loss: Callable, given: Mapping[str, object], shape: tuple[int, ...]) -> str:
+def _which(loss: Callable[..., object], given: Mapping[str, object], shape: tuple[int, ...]) -> str:
     """The parameter that is moved."""
     fitting = [
         name

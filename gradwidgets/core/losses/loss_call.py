@@ -5,6 +5,7 @@ import inspect
 import math
 from collections.abc import Callable, Iterator, Mapping
 from numbers import Integral, Real
+from typing import TypeGuard
 
 import torch
 from torch import Tensor, nn
@@ -65,7 +66,9 @@ class LossCall:
         changed: Names of the tensors handed over that some call has changed in place.
     """
 
-    def __init__(self, loss: Callable, varied: tuple[str, ...], fixed: Mapping[str, object] | None = None) -> None:
+    def __init__(
+        self, loss: Callable[..., object], varied: tuple[str, ...], fixed: Mapping[str, object] | None = None
+    ) -> None:
         check_loss(loss)
         if fixed is not None and not isinstance(fixed, Mapping):
             raise TypeError(f"fixed must map parameter names to values; got {fixed!r:.60}")
@@ -80,7 +83,7 @@ class LossCall:
         # A loss that takes its constants as plain numbers only (`delta` of nn.functional's, say) is met halfway.
         self.plain_numbers = self.whole_as_tensors = self.arrays_as_tensors = False
         self.changed: set[str] = set()
-        self.stand_in: Callable | None = None
+        self.stand_in: Callable[..., object] | None = None
 
     def _check_names(self) -> None:
         taken = parameters_of(self.loss)
@@ -100,7 +103,7 @@ class LossCall:
             )
 
     def __call__(
-        self, *varied: Tensor, around: Callable[[], contextlib.AbstractContextManager] = contextlib.nullcontext
+        self, *varied: Tensor, around: Callable[[], contextlib.AbstractContextManager[object]] = contextlib.nullcontext
     ) -> object:
         """Call the loss; every tensor handed over may be changed in place.
 
@@ -122,18 +125,22 @@ class LossCall:
     def _arguments(self, varied: tuple[Tensor, ...]) -> dict[str, object]:
         """All that is handed over, by name; every tensor a copy."""
         like = varied[0]
-        arguments = {name: value.clone() for name, value in zip(self.varied, varied, strict=True)}
+        arguments: dict[str, object] = {name: value.clone() for name, value in zip(self.varied, varied, strict=True)}
         for name, value in self.fixed.items():
             if self.arrays_as_tensors and name in self.arrays:
                 value = torch.as_tensor(value)
-            whole = isinstance(value, int) and not isinstance(value, bool) and self.whole_as_tensors
-            if whole or (isinstance(value, float) and not self.plain_numbers):
+            if self._becomes_tensor(value):
                 value = torch.full_like(like, value, requires_grad=False)
             elif isinstance(value, Tensor):
                 value = value.detach().to(like.dtype) if value.is_floating_point() else value.detach()
                 value = value.clone()
             arguments[name] = value
         return arguments
+
+    def _becomes_tensor(self, value: object) -> TypeGuard[float]:
+        if isinstance(value, float):
+            return not self.plain_numbers
+        return isinstance(value, int) and not isinstance(value, bool) and self.whole_as_tensors
 
     def repeated(self, *varied: Tensor, times: int, before: tuple[Tensor, ...] | None = None) -> Iterator[object]:
         """Call the loss several times, each time with what the one before has left of its data.
@@ -150,12 +157,13 @@ class LossCall:
         if before is not None:
             self._called(arguments | dict(zip(self.varied, before, strict=True)))
         for _ in range(times):
-            yield self._called(arguments | {name: arguments[name].clone() for name in self.varied})
+            again = {name: value.clone() for name, value in zip(self.varied, varied, strict=True)}
+            yield self._called(arguments | again)
 
     def _called(
         self,
         arguments: dict[str, object],
-        around: Callable[[], contextlib.AbstractContextManager] = contextlib.nullcontext,
+        around: Callable[[], contextlib.AbstractContextManager[object]] = contextlib.nullcontext,
     ) -> object:
         handed = {name: value for name, value in arguments.items() if isinstance(value, Tensor)}
         before = {name: value._version for name, value in handed.items()}
@@ -193,7 +201,7 @@ class LossCall:
         return value
 
 
-def parameters_of(loss: Callable) -> tuple[list[str], list[str], bool, tuple[str, ...]] | None:
+def parameters_of(loss: Callable[..., object]) -> tuple[list[str], list[str], bool, tuple[str, ...]] | None:
     """Return the names that a loss needs, those it may take, whether it takes any, and those taken by position.
 
     None where the loss does not tell (some builtins).
@@ -211,7 +219,7 @@ def parameters_of(loss: Callable) -> tuple[list[str], list[str], bool, tuple[str
     return required, optional, any_name, tuple(a.name for a in named if a.kind is kinds.POSITIONAL_ONLY)
 
 
-def loss_name(loss: Callable) -> str:
+def loss_name(loss: Callable[..., object]) -> str:
     """What to call a loss."""
     name = getattr(loss, "__name__", None) or type(loss).__name__
     return "loss" if name == "<lambda>" else name
@@ -220,7 +228,8 @@ def loss_name(loss: Callable) -> str:
 def _is_array(value: object) -> bool:
     if isinstance(value, list):
         return bool(value) and all(isinstance(one, Real) or _is_array(one) for one in value)
-    return type(value).__module__ == "numpy" and getattr(value, "ndim", 0) > 0 and value.dtype.kind in "biuf"
+    kind = getattr(getattr(value, "dtype", None), "kind", "O")
+    return type(value).__module__ == "numpy" and getattr(value, "ndim", 0) > 0 and kind in "biuf"
 
 
 def _plain_number(where: str, value: object) -> object:

@@ -77,7 +77,7 @@ def first_index(mask: Tensor) -> list[int]:
     return mask.nonzero()[0].tolist()
 
 
-def held_tensors(loss: Callable) -> Iterator[tuple[str, Tensor]]:
+def held_tensors(loss: Callable[..., object]) -> Iterator[tuple[str, Tensor]]:
     """The tensors that a loss reads beside its arguments, with their names."""
     for name, value in _held(loss).items():
         yield from _tensors_of(name, value)
@@ -93,7 +93,7 @@ def _tensors_of(name: str, value: object) -> Iterator[tuple[str, Tensor]]:
         yield from ((f"{name}[{key!r}]", t) for key, t in items if isinstance(t, Tensor))
 
 
-def _held(loss: Callable) -> dict[str, object]:
+def _held(loss: Callable[..., object]) -> dict[str, object]:
     """What a loss reads beside its arguments, by name."""
     held: dict[str, object] = {}
     if isinstance(loss, nn.Module):

@@ -4,7 +4,7 @@ import contextlib
 import copy
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -21,6 +21,7 @@ from gradwidgets.core.losses.twice import Twice
 from gradwidgets.core.objectives.axes import check_loss_axes
 from gradwidgets.core.objectives.objective import Objective
 from gradwidgets.core.results.slices import SLICE, Slices, finish
+from gradwidgets.core.subject.held.tensors import has_numbers
 from gradwidgets.core.subject.home import abroad
 from gradwidgets.core.subject.threads import all_threads, one_thread
 from gradwidgets.core.subject.undisturbed import SEED, Undisturbed
@@ -41,9 +42,9 @@ class Watch(Protocol):
 
 _TRIED = 5  # points on which the ways are compared before one is chosen
 _SPREAD = 64  # points at which a loss is called that raises at all of these
-_BLOCK = 2**16  # points in one call
+_BLOCK = 2**16  # points in one call, at most
+_ROOM = 2**28  # bytes that one call may keep for the way back
 _TEXT = 300  # characters of what a loss says when it raises
-# What torch says of a number that was to be a tensor with axes.
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,16 +89,22 @@ class LossFunction:
             kind, and its differences are then mostly rounding.
     """
 
-    def __init__(self, loss: Callable, parameters: tuple[str, ...], fixed: Mapping[str, object] | None = None) -> None:
+    def __init__(
+        self, loss: Callable[..., object], parameters: tuple[str, ...], fixed: Mapping[str, object] | None = None
+    ) -> None:
         self.call = LossCall(loss, tuple(parameters), fixed)
         self.name, self.parameters, self.fixed = self.call.name, self.call.varied, self.call.fixed
         self.method: Method | None = None
         self.dtype = torch.float64
         self._undisturbed = Undisturbed(loss)
-        self._around: Callable[[], contextlib.AbstractContextManager] = contextlib.nullcontext  # the loss runs in it
-        self._means, self._per_sample, self._shape = False, 0, ()  # whether the mean of so many values is taken
+        # The loss runs in it.
+        self._around: Callable[[], contextlib.AbstractContextManager[object]] = contextlib.nullcontext
+        self._means, self._per_sample = False, 0  # whether the mean of so many values is taken
+        self._shape: tuple[int, ...] = ()  # that they have
         self._in_single = False  # whether a call has computed in less than float64
-        self._recorded: dict[tuple, Recorded] | None = None  # by dtype and block, of a loss that must be recorded
+        # By dtype and block, of a loss that must be recorded.
+        self._recorded: dict[tuple[torch.dtype, object], Recorded] | None = None
+        self._block = _BLOCK
         self._has_worked = False  # whether a call has given a value: then a point that raises is one of its own
 
     @property
@@ -131,7 +138,7 @@ class LossFunction:
         other.dtype, other._around = torch.float64, Doubled
         return other
 
-    def within(self, block: Callable[[], contextlib.AbstractContextManager]) -> "LossFunction":
+    def within(self, block: Callable[[], contextlib.AbstractContextManager[object]]) -> "LossFunction":
         """The same loss of which each call runs in a further block; its way must be known, and no recording."""
 
         @contextlib.contextmanager
@@ -191,9 +198,9 @@ class LossFunction:
 
     def _in_blocks(self, points: Tensor, gradient: bool) -> Slices[Values]:
         parts = []
-        for first in range(0, max(len(points), 1), _BLOCK):
-            parts.append(self._at_once(points[first : first + _BLOCK], self.method, gradient))
-            yield min(1.0, (first + _BLOCK) / max(len(points), 1))
+        for first in range(0, max(len(points), 1), self._block):
+            parts.append(self._at_once(points[first : first + self._block], self.method, gradient))
+            yield min(1.0, (first + self._block) / max(len(points), 1))
         reached = tuple(any(part.reached[i] for part in parts) for i in range(points.shape[1]))
         with torch.inference_mode(False):
             return Values(torch.cat([p.loss for p in parts]), torch.cat([p.gradient for p in parts]), reached, {})
@@ -240,23 +247,23 @@ class LossFunction:
                 self._undisturbed.reseed()
             return values
 
-    def _at_once(self, points: Tensor, method: Method, gradient: bool = True) -> Values:
+    def _at_once(self, points: Tensor, method: Method | None, gradient: bool = True) -> Values:
         # Waking a thread takes longer than a block of points does, the more so on a machine that others use too.
         elementwise = method == "vectorized" and not self._undisturbed.models
         with self._undisturbed(self.call) as block, block.again(), one_thread() if elementwise else all_threads():
             if method == "vmap" and self._recorded is not None:
-                return self._by_recording(points)
+                return self._by_recording(points, self._recorded)
             return self._with_gradient(*self._forward(points, method), gradient)
 
-    def _by_recording(self, points: Tensor) -> Values:
+    def _by_recording(self, points: Tensor, known: dict[tuple[torch.dtype, object], Recorded]) -> Values:
         key = points.dtype, self._around
-        if key not in self._recorded:
-            self._recorded[key] = Recorded(self._tensor, self._slopes, points[len(points) // 2].unbind(-1))
-        recorded = self._recorded[key]
+        if key not in known:
+            known[key] = Recorded(self._tensor, self._slopes, points[len(points) // 2].unbind(-1))
+        recorded = known[key]
         loss, gradient = recorded.at(points.unbind(-1))
         return Values(loss.to(points.dtype), gradient.to(points.dtype), recorded.reached, {})
 
-    def _forward(self, points: Tensor, method: Method) -> tuple[Tensor, list[Tensor]]:
+    def _forward(self, points: Tensor, method: Method | None) -> tuple[Tensor, list[Tensor]]:
         """The losses with their graph, and its leaves; to be called, and followed back, undisturbed."""
         leaves = [column.clone().requires_grad_() for column in points.unbind(-1)]
         with warnings.catch_warnings():
@@ -281,7 +288,7 @@ class LossFunction:
         return value.mean() if self._means and value.ndim and value.is_floating_point() else value
 
     def _with_gradient(self, value: Tensor, leaves: list[Tensor], gradient: bool = True) -> Values:
-        gradients = [None] * len(leaves)
+        gradients: Sequence[Tensor | None] = [None] * len(leaves)
         if gradient and value.requires_grad:
             gradients = self._slopes(value.sum(), leaves)
         reached = tuple(gradient is not None for gradient in gradients)
@@ -298,7 +305,9 @@ class LossFunction:
         count, width = points.shape
         with torch.inference_mode(False):
             loss, gradient = (points.new_full(shape, float("nan")) for shape in ((count,), (count, width)))
-        reached, failed, first, k = [False] * width, {}, None, 0
+        reached, k = [False] * width, 0
+        failed: dict[str, int] = {}
+        first: tuple[float, ...] | None = None
         while k < count:
             deadline = time.perf_counter() + SLICE
             with self._undisturbed(self.call) as block, block.again():
@@ -356,8 +365,11 @@ class LossFunction:
         few = few.to(self.dtype)
         truth = self._truth(few)
         self._look_for_chance(few[0], truth[0])
+        self._block = self._fitting_block(few[0])
         errors = [value for value in truth if isinstance(value, Exception)]
-        for method in ("vectorized", "vmap"):
+        values = [value for value in truth if isinstance(value, Tensor)]
+        methods: tuple[Method, ...] = ("vectorized", "vmap")
+        for method in methods:
             try:
                 tried = self._at_once(few, method).loss
             except Exception as error:
@@ -368,7 +380,7 @@ class LossFunction:
                 some = self._at_once(few[: (len(few) + 1) // 2], method).loss
                 right = torch.allclose(tried[: len(some)], some, rtol=1e-6, atol=0, equal_nan=True)
             else:
-                right = not errors and agree(tried, truth)
+                right = not errors and agree(tried, values)
             if right:
                 self.method = method
                 return
@@ -378,6 +390,21 @@ class LossFunction:
         if len(errors) >= len(truth) and not any(self._find_form(point) for point in _spread(points)):
             raise LossError(self._sentence(errors[0])) from cause_of(errors[0])
         self.method = "pointwise"
+
+    def _fitting_block(self, point: Tensor) -> int:
+        """How many points one call may take, from what the call of one keeps for its way back."""
+        kept: dict[int, int] = {}
+
+        def keep(tensor: Tensor) -> Tensor:
+            if has_numbers(tensor):
+                storage = tensor.untyped_storage()
+                kept[storage.data_ptr()] = storage.nbytes()
+            return tensor
+
+        noting = torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor)
+        with self._undisturbed(self.call) as block, block.again(), contextlib.suppress(Exception), noting:
+            self._at_point(point)
+        return max(1, min(_BLOCK, _ROOM // max(1, sum(kept.values()))))
 
     def _can_be_recorded(self, few: Tensor) -> bool:
         """Whether a recording at one of a few points gives what a call gives at each, gradients included."""
@@ -396,7 +423,7 @@ class LossFunction:
         return False
 
     def _truth(self, few: Tensor) -> list[Tensor | Exception]:
-        found = []
+        found: list[Tensor | Exception] = []
         with self._undisturbed(self.call) as block, block.again():
             for point in few:
                 try:
@@ -507,7 +534,7 @@ class LossFunction:
                 zeros = torch.zeros_like(leaves[0])
                 rows = []
                 for slope in first:
-                    row = [None] * len(leaves)
+                    row: Sequence[Tensor | None] = [None] * len(leaves)
                     if slope is not None and slope.requires_grad:
                         row = torch.autograd.grad(slope.sum(), leaves, retain_graph=True, allow_unused=True)
                     rows.append(torch.stack([zeros if entry is None else entry.detach() for entry in row], dim=-1))
@@ -526,7 +553,9 @@ def _spread(points: Tensor) -> Tensor:
 
 
 def as_function(
-    loss: Callable | Objective, axes: Mapping[str, tuple[float, float]], fixed: Mapping[str, object] | None = None
+    loss: Callable[..., object] | Objective,
+    axes: Mapping[str, tuple[float, float]],
+    fixed: Mapping[str, object] | None = None,
 ) -> LossFunction:
     """A loss or an objective as a function of the axes."""
     if isinstance(loss, Objective):

@@ -6,11 +6,15 @@ gradient are recorded together at one point, backward passes and all; what is re
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
+from torch._ops import OpOverload
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_flatten, tree_leaves, tree_unflatten
+from torch.utils._pytree import TreeSpec, tree_flatten, tree_leaves, tree_unflatten
+
+T = TypeVar("T")
 
 _VALUES = frozenset(("_local_scalar_dense", "item", "equal", "is_nonzero"))  # what hands a value to Python
 
@@ -30,9 +34,9 @@ class _Ref:
 class _Step:
     """An operation, what it is given with results as `_Ref`, and the numbers of its own results."""
 
-    operation: Callable
-    given: list
-    shape: object
+    operation: OpOverload[..., Any]
+    given: list[Any]
+    shape: TreeSpec
     results: list[tuple[int, int]]  # which of its results, and their number
 
 
@@ -74,14 +78,15 @@ class Recorded:
         with torch.no_grad():
             return torch.func.vmap(self._replay, randomness="same")(*columns)
 
-    def _replay(self, *numbers: Tensor) -> list[Tensor]:
+    def _replay(self, *numbers: Tensor) -> tuple[Tensor, Tensor]:
         made: dict[int, Tensor] = dict(enumerate(numbers))
         for step in self._recording.steps:
             given = [made[part.number] if isinstance(part, _Ref) else part for part in step.given]
             args, kwargs = tree_unflatten(given, step.shape)
             results = tree_leaves(step.operation(*args, **kwargs))
             made.update((number, results[k]) for k, number in step.results)
-        return [made[one.number] if isinstance(one, _Ref) else one.clone() for one in self._results]
+        loss, gradient = (made[one.number] if isinstance(one, _Ref) else one.clone() for one in self._results)
+        return loss, gradient
 
 
 class _Recording(TorchDispatchMode):
@@ -93,14 +98,20 @@ class _Recording(TorchDispatchMode):
         return False
 
     def __init__(self, numbers: Sequence[Tensor]) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]  # torch's
         self.steps: list[_Step] = []
         # All are kept: the place of a tensor that is gone would be another's.
         self._kept: list[Tensor] = list(numbers)
         self._numbers = {id(number): k for k, number in enumerate(numbers)}
         self._versions: list[tuple[Tensor, int]] = []
 
-    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+    def __torch_dispatch__(
+        self,
+        func: OpOverload[..., Any],
+        types: object,
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> Any:
         flat, shape = tree_flatten((args, kwargs or {}))
         given = [self.known(part) for part in flat]
         follows, writes = any(isinstance(part, _Ref) for part in given), func._schema.is_mutable
@@ -116,7 +127,7 @@ class _Recording(TorchDispatchMode):
             self._kept += [part for part in tree_leaves(result) if isinstance(part, Tensor)]
         return result
 
-    def known(self, part: object) -> object:
+    def known(self, part: T) -> T | _Ref:
         """A tensor that follows from the numbers as a `_Ref`; anything else as it is."""
         return _Ref(self._numbers[id(part)]) if isinstance(part, Tensor) and id(part) in self._numbers else part
 

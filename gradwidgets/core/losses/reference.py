@@ -1,5 +1,8 @@
 """A loss in float64 whatever its data and its own casts are: what its other precisions are measured by."""
 
+from collections.abc import Callable
+from typing import Any
+
 import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
@@ -20,7 +23,9 @@ class Doubled(TorchFunctionMode):
     A cast to fewer digits does nothing. Tensors that are written to in place stay of their kind.
     """
 
-    def __torch_function__(self, func, types, args=(), kwargs=None):
+    def __torch_function__(
+        self, func: Callable[..., Any], types: object, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
         kwargs = kwargs or {}
         name = getattr(func, "__name__", "")
         if name in _AS_IT_IS:

@@ -6,6 +6,9 @@ Python for the result's shape, and that imports torch's compiler: seconds, once,
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
@@ -17,7 +20,13 @@ _SIGN = (torch.sign, torch.sgn, Tensor.sign, Tensor.sgn)
 class Twice(TorchFunctionMode):
     """Inside this, |x| is x times its sign, and a sign is a constant: the same values and derivatives, at 0 too."""
 
-    def __torch_function__(self, function, types, args=(), kwargs=None):
+    def __torch_function__(
+        self,
+        function: Callable[..., Any],
+        types: object,
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> Any:
         """Replace absolute values and signs of real tensors."""
         kwargs = kwargs or {}
         first = args[0] if args else None

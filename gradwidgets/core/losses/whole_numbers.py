@@ -18,12 +18,13 @@ def may_be_broken(functions: Sequence[LossFunction], name: str, at: tuple[float,
     """
     point = torch.tensor([at], dtype=torch.float64)
     for function in functions:
-        if name not in function.fixed:
+        number = function.fixed.get(name)
+        if not isinstance(number, (int, float)):
             continue
         try:
             as_it_is = function.values(point).loss
-            moved = function.with_fixed({**function.fixed, name: function.fixed[name] + 0.25}).values(point).loss
-            broken = function.with_fixed({**function.fixed, name: float(function.fixed[name])}).values(point).loss
+            moved = function.with_fixed({**function.fixed, name: number + 0.25}).values(point).loss
+            broken = function.with_fixed({**function.fixed, name: float(number)}).values(point).loss
         except LossError:
             return False
         if not torch.allclose(as_it_is, broken, equal_nan=True) or not bool(moved.isfinite().all()):

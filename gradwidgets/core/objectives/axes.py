@@ -1,8 +1,9 @@
 """The two axes of a map: name → (low, high), the first drawn horizontally."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from numbers import Real
+from typing import Any, TypeGuard
 
 Axes = dict[str, tuple[float, float]]
 
@@ -34,13 +35,12 @@ def check_axes(axes: object, names: tuple[str, str], argument: str = "axes") -> 
 def check_range(bounds: object, where: str) -> tuple[float, float]:
     """Accept a pair of finite numbers, low < high, as floats; `where` names them in an error."""
     try:
-        low, high = bounds
+        first, second = _unpacked(bounds)
     except (TypeError, ValueError):
         raise TypeError(f"{where} must be (low, high); got {bounds!r:.80}") from None
-    low, high = plain(low), plain(high)
-    for bound in (low, high):
-        if isinstance(bound, bool) or not isinstance(bound, Real):
-            raise TypeError(f"{where} must be two numbers; got {bounds!r:.80}")
+    low, high = plain(first), plain(second)
+    if not (_is_number(low) and _is_number(high)):
+        raise TypeError(f"{where} must be two numbers; got {bounds!r:.80}")
     try:
         low, high = float(low), float(high)
     except OverflowError:
@@ -52,6 +52,14 @@ def check_range(bounds: object, where: str) -> tuple[float, float]:
     if not math.isfinite(1 / (high - low)):
         raise ValueError(f"{where} is narrower than a float can divide; got ({low:g}, {high:g})")
     return low, high
+
+
+def _unpacked(bounds: Any) -> Iterable[object]:
+    return bounds  # or what is no pair at all, which does not let itself be unpacked
+
+
+def _is_number(value: object) -> TypeGuard[Real]:
+    return isinstance(value, Real) and not isinstance(value, bool)
 
 
 def plain(value: object) -> object:

@@ -5,9 +5,10 @@ import builtins
 import inspect
 import textwrap
 from collections.abc import Callable
+from types import CodeType
 
 
-def function_source(fn: Callable, name: str, *, split: bool) -> str:
+def function_source(fn: Callable[..., object], name: str, *, split: bool) -> str:
     """Python text that defines `objective(point)` by the text of `fn`.
 
     The text is used only when it is a plain `def` that needs nothing but torch, math and Python's own
@@ -32,7 +33,7 @@ def function_source(fn: Callable, name: str, *, split: bool) -> str:
     return f"{text}\n\ndef objective(point):\n    return {name}({call}).sum()\n"
 
 
-def standalone(fn: Callable) -> tuple[str | None, str]:
+def standalone(fn: Callable[..., object]) -> tuple[str | None, str]:
     """The text of a function that needs nothing but torch, math and Python's own names; or None and why not."""
     if not inspect.isfunction(fn):
         return None, "it is not a plain function"
@@ -56,7 +57,7 @@ def standalone(fn: Callable) -> tuple[str | None, str]:
     return text, ""
 
 
-def _global_names(code) -> set[str]:
+def _global_names(code: CodeType) -> set[str]:
     import dis
 
     return {step.argval for step in dis.get_instructions(code) if step.opname in ("LOAD_GLOBAL", "LOAD_NAME")}

@@ -1,7 +1,7 @@
 """The user's own function as an objective."""
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from typing import TypeVar
@@ -9,7 +9,7 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
-from gradwidgets.core.objectives.axes import check_axes
+from gradwidgets.core.objectives.axes import Axes, check_axes
 from gradwidgets.core.objectives.function_source import function_source
 from gradwidgets.core.objectives.objective import Objective, as_single_point
 from gradwidgets.core.objectives.points import as_points, as_start
@@ -26,7 +26,7 @@ class ObjectiveError(ValueError):
 
 @at_home
 def as_objective(
-    fn: Callable,
+    fn: Callable[..., Tensor],
     *,
     parameters: tuple[str, str] | None = None,
     view: Mapping[str, tuple[float, float]] | None = None,
@@ -66,26 +66,32 @@ def as_objective(
         )
     split = len(arguments) == 2
     names = _check_names(parameters or (tuple(arguments) if split else ("a", "b")))
-    places = tuple(tuple(as_start(place).tolist()) for place in minima)
-    first = None if start is None else tuple(as_start(start).tolist())
+    places = tuple(_place(place, "each of minima") for place in minima)
+    first = None if start is None else _place(start, "start")
     axes = (
         check_axes(view, names, "view")
         if view is not None
         else _wide_view(names, (*places, *([first] if first else [])))
     )
     if first is None:
+        (left, right), (low, high) = axes[names[0]], axes[names[1]]
         # Off the centre and off the diagonals, where a symmetric function would show only half of itself.
-        first = tuple(
-            low + share * (high - low)
-            for (low, high), share in zip((axes[name] for name in names), (0.15, 0.8), strict=True)
-        )
+        first = left + 0.15 * (right - left), low + 0.8 * (high - low)
     return OwnObjective(fn, split, names, axes, first, places)
 
 
 class OwnObjective(Objective):
     """What `as_objective` returns."""
 
-    def __init__(self, fn, split, parameters, view, start, minima) -> None:
+    def __init__(
+        self,
+        fn: Callable[..., Tensor],
+        split: bool,
+        parameters: tuple[str, str],
+        view: Axes,
+        start: tuple[float, float],
+        minima: tuple[tuple[float, float], ...],
+    ) -> None:
         self.fn, self.split = fn, split
         self.name = _name_of(fn)
         self.parameters, self.view, self.start, self.minima = parameters, view, start, minima
@@ -193,7 +199,7 @@ class OwnObjective(Objective):
 
 
 @contextmanager
-def _blame(call: str):
+def _blame(call: str) -> Iterator[None]:
     try:
         yield
     except ObjectiveError:
@@ -203,7 +209,7 @@ def _blame(call: str):
 
 
 @contextmanager
-def _same_random_numbers():
+def _same_random_numbers() -> Iterator[None]:
     state = torch.get_rng_state()
     try:
         yield
@@ -211,7 +217,7 @@ def _same_random_numbers():
         torch.set_rng_state(state)
 
 
-def _required_arguments(fn: Callable) -> list[str]:
+def _required_arguments(fn: Callable[..., object]) -> list[str]:
     try:
         arguments = inspect.signature(fn).parameters.values()
     except (TypeError, ValueError):  # builtins tell nothing; they are taken as f(points)
@@ -224,19 +230,27 @@ def _required_arguments(fn: Callable) -> list[str]:
     return required
 
 
-def _name_of(fn: Callable) -> str:
+def _name_of(fn: Callable[..., object]) -> str:
     name = getattr(fn, "__name__", None) or type(fn).__name__
     return "objective" if name == "<lambda>" else name
 
 
-def _check_names(names: object) -> tuple[str, str]:
-    names = tuple(names)
+def _check_names(parameters: Iterable[str]) -> tuple[str, str]:
+    names = tuple(parameters)
     if len(names) != 2 or not all(isinstance(name, str) and name for name in names) or names[0] == names[1]:
         raise ValueError(f"parameters must be two different names; got {names!r}")
-    return names
+    return names[0], names[1]
 
 
-def _wide_view(names: tuple[str, str], places: tuple) -> dict[str, tuple[float, float]]:
+def _place(place: object, name: str) -> tuple[float, float]:
+    point = as_start(place, name)
+    if point.ndim != 1:
+        raise ValueError(f"{name} must be a single point of shape (2,); got shape {tuple(point.shape)}")
+    first, second = point.tolist()
+    return first, second
+
+
+def _wide_view(names: tuple[str, str], places: Iterable[tuple[float, float]]) -> dict[str, tuple[float, float]]:
     axes = {}
     for i, name in enumerate(names):
         reach = max([5.0, *(1.25 * abs(place[i]) for place in places)])

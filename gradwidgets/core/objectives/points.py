@@ -27,11 +27,12 @@ def as_points(points: object, name: str = "points") -> Tensor:
     return tensor
 
 
-def as_start(start: object) -> Tensor:
+def as_start(start: object, name: str = "start") -> Tensor:
     """Turn a starting point, or a batch of them, into points that a descent can begin at.
 
     Args:
         start: As in `as_points`.
+        name: The argument's name, for the error's sentence.
 
     Returns:
         A detached tensor of shape (..., 2).
@@ -40,10 +41,10 @@ def as_start(start: object) -> Tensor:
         TypeError: `start` is not made of real numbers.
         ValueError: The last dimension is not 2, or a coordinate is NaN or infinite.
     """
-    tensor = as_points(start, "start").detach()
+    tensor = as_points(start, name).detach()
     if not bool(torch.isfinite(tensor).all()):
         shown = tuple(tensor.tolist()) if tensor.ndim == 1 else f"shape {tuple(tensor.shape)}"
-        raise ValueError(f"start must be finite; got {shown}")
+        raise ValueError(f"{name} must be finite; got {shown}")
     return tensor
 
 

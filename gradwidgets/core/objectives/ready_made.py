@@ -35,9 +35,9 @@ class Formula(Objective):
         self,
         name: str,
         text: str,
-        value: Callable,
-        gradient: Callable,
-        second: Callable,
+        value: Callable[[Tensor, Tensor], Tensor],
+        gradient: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]],
+        second: Callable[[float, float], tuple[float, float, float]],
         *,
         view: dict[str, Pair],
         start: Pair,
@@ -45,7 +45,8 @@ class Formula(Objective):
         constants: dict[str, float] | None = None,
     ) -> None:
         self.name, self.text = name, text
-        self.parameters = tuple(view)
+        first, second_name = view
+        self.parameters = first, second_name
         self.view, self.start, self.minima = view, start, minima
         self.constants = dict(constants or {})
         self._value, self._gradient, self._second = value, gradient, second
@@ -129,7 +130,8 @@ def beale() -> Formula:
 
     def gradient(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
         terms = [(c - x + x * y**k, y**k - 1, k * x * y ** (k - 1)) for c, k in _BEALE]
-        return sum(2 * t * tx for t, tx, _ in terms), sum(2 * t * ty for t, _, ty in terms)
+        zero = torch.zeros_like(x)
+        return sum((2 * t * tx for t, tx, _ in terms), zero), sum((2 * t * ty for t, _, ty in terms), zero)
 
     def second(x: float, y: float) -> tuple[float, float, float]:
         aa = ab = bb = 0.0
@@ -145,7 +147,7 @@ def beale() -> Formula:
     return Formula(
         "beale",
         "(1.5 - x + x * y) ** 2 + (2.25 - x + x * y**2) ** 2 + (2.625 - x + x * y**3) ** 2",
-        lambda x, y: sum((c - x + x * y**k) ** 2 for c, k in _BEALE),
+        lambda x, y: sum(((c - x + x * y**k) ** 2 for c, k in _BEALE), torch.zeros_like(x)),
         gradient,
         second,
         view={"x": (-4.5, 4.5), "y": (-4.5, 4.5)},

@@ -112,12 +112,12 @@ class Adam(Optimizer):
         first, second = self.betas
         mean = torch.lerp(state.mean, direction, 1 - first)
         square = torch.addcmul(state.square * second, direction, direction, value=1 - second)
-        largest = torch.maximum(state.largest, square) if self.amsgrad else None
+        largest = None if state.largest is None else torch.maximum(state.largest, square)
         return AdamState(state.steps + 1, mean, square, largest)
 
     def _lr(self, state: AdamState) -> float:
         return self.lr / (1 - self.betas[0] ** state.steps)
 
     def _divisor(self, state: AdamState) -> Tensor:
-        square = state.largest if self.amsgrad else state.square
+        square = state.square if state.largest is None else state.largest
         return (square.sqrt() / (1 - self.betas[1] ** state.steps) ** 0.5).add_(self.eps)

@@ -1,17 +1,16 @@
 """What a rule has to be to be followed, drawn and written down."""
 
 from abc import ABC, abstractmethod
-from dataclasses import fields
-from typing import ClassVar, Protocol, TypeVar
+from dataclasses import Field, fields
+from typing import Any, ClassVar, Protocol, TypeVar
 
-import torch
 from torch import Tensor
 
 from gradwidgets.core.optimizers.setting import settings_of
 
 # What a rule remembers from step to step: tensors of the point's shape, and numbers, in a tuple of its own.
-State = Tensor | tuple | None
-S = TypeVar("S", Tensor, tuple, None)
+State = Tensor | tuple[Tensor | float | None, ...] | None
+M = TypeVar("M")
 
 
 class LinearStep(Protocol):
@@ -51,6 +50,7 @@ class Optimizer(ABC):
         nonlinear: Why the rule has no linear step, in words; "" if it has one.
     """
 
+    __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
     autonomous: ClassVar[bool]
     own_part: ClassVar[str] = "−lr·gradient"
     nonlinear: ClassVar[str] = ""
@@ -66,13 +66,15 @@ class Optimizer(ABC):
         return None
 
     @abstractmethod
-    def step(self, point: Tensor, gradient: Tensor, state: State = None, out: Tensor | None = None):
+    def step(
+        self, point: Tensor, gradient: Tensor, state: Any = None, out: Tensor | None = None
+    ) -> tuple[Tensor, State]:
         """One step, in torch's order of operations.
 
         Args:
             point: Where the optimizer stands, shape (..., 2).
             gradient: The objective's gradient there, same shape.
-            state: What the last step returned, or `init`.
+            state: What the last step returned, or `init`: each rule takes its own kind alone.
             out: Where to write the next point, a tensor of the same shape; by default a new one.
 
         Returns:
@@ -80,7 +82,7 @@ class Optimizer(ABC):
         """
 
     @abstractmethod
-    def parts(self, point: Tensor, gradient: Tensor, state: State) -> dict[str, Tensor]:
+    def parts(self, point: Tensor, gradient: Tensor, state: Any) -> dict[str, Tensor]:
         """The vectors that make up the step from here, which add up to it.
 
         Args:
@@ -92,7 +94,7 @@ class Optimizer(ABC):
             "gradient", "weight decay" and "momentum", as far as they play a part, each of the point's shape.
         """
 
-    def lookahead(self, point: Tensor, state: State) -> Tensor | None:
+    def lookahead(self, point: Tensor, state: Any) -> Tensor | None:
         """Where the rule looks at the gradient in thought, if that is not where it stands."""
         return None
 
@@ -123,9 +125,13 @@ def repeats(now: State, before: State) -> Tensor | bool:
     return same
 
 
-def of_column(state: S, column: int) -> S:
+def of_column(state: State, column: int) -> State:
     """The state of one of several points that walked side by side, coordinates first, as a copy."""
     if isinstance(state, tuple):
-        members = (of_column(member, column) for member in state)
-        return type(state)(*members) if hasattr(state, "_fields") else tuple(members)
-    return state[:, column].clone() if isinstance(state, torch.Tensor) else state
+        members = [_column(member, column) for member in state]
+        return getattr(state, "_make", tuple)(members)  # a NamedTuple's own way, or a plain tuple
+    return _column(state, column)
+
+
+def _column(member: M, column: int) -> M | Tensor:
+    return member[:, column].clone() if isinstance(member, Tensor) else member

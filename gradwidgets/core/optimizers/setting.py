@@ -3,7 +3,12 @@
 import math
 from dataclasses import Field, dataclass, field, fields
 from numbers import Real
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, TypeGuard, Unpack
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+Scale = Literal["even", "log", "0 and log", "near 1"]
 
 
 @dataclass(frozen=True)
@@ -27,7 +32,7 @@ class Setting:
     below: float = math.inf
     range: tuple[float, float] = (0.0, 1e6)
     stops: tuple[float, float] = (0.0, 1.0)
-    scale: Literal["even", "log", "0 and log", "near 1"] = "even"
+    scale: Scale = "even"
 
     def check(self, name: str, value: object, default: object) -> object:
         """The value as torch keeps it; ValueError in torch's words, or in words of the same kind."""
@@ -45,12 +50,22 @@ class Setting:
         return float(value)
 
 
-def setting(default: Any, meaning: str, words: str = "", **more: object) -> Any:
+class Bounds(TypedDict, total=False):
+    """What `setting` takes besides, see `Setting`."""
+
+    least: float
+    below: float
+    range: tuple[float, float]
+    stops: tuple[float, float]
+    scale: Scale
+
+
+def setting(default: Any, meaning: str, words: str = "", **more: Unpack[Bounds]) -> Any:
     """Declare a field of a rule, see `Setting`."""
     return field(default=default, metadata={"setting": Setting(meaning, words, **more)})
 
 
-def settings_of(rule: object) -> list[tuple[Field, Setting]]:
+def settings_of(rule: "DataclassInstance | type[DataclassInstance]") -> list[tuple[Field[Any], Setting]]:
     """The fields of a rule with what is known about each, in order."""
     return [(one, one.metadata["setting"]) for one in fields(rule)]
 
@@ -78,7 +93,7 @@ def _flag(name: str, value: object) -> bool:
     return value
 
 
-def _is_finite_number(value: object) -> bool:
+def _is_finite_number(value: object) -> TypeGuard[float]:
     try:
         return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
     except OverflowError:  # an int beyond every float

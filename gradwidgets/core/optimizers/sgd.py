@@ -92,7 +92,7 @@ class SGD(Optimizer):
         found = {"gradient": -self.lr * own * sign * gradient}
         if self.weight_decay:
             found["weight decay"] = -self.lr * own * self.weight_decay * point
-        if carried:
+        if carried and state is not None:
             found["momentum"] = -self.lr * carried * state
         return found
 

@@ -87,7 +87,9 @@ class _Problem:
         """A line of less loss and that loss; None where rounding leaves none."""
         for weight in weights:
             step = self._solved(gradient, weight)
-            for share in (1.0, 0.5, 0.1, 0.01) if step else ():
+            if step is None:
+                continue
+            for share in (1.0, 0.5, 0.1, 0.01):
                 there = at[0] - share * step[0], at[1] - share * step[1]
                 lower = self.value(there)
                 if lower < value or (lower <= value + ROUNDING * abs(value) and self._size(there) < _size(gradient)):

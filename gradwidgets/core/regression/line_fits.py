@@ -1,6 +1,8 @@
 """Best-fitting lines: Huber's by Newton's method, L1's by pivoting, any other loss's from near those."""
 
 import math
+from collections.abc import Iterator
+from typing import overload
 
 import torch
 from torch import Tensor
@@ -41,11 +43,15 @@ def best_fit(sample: Sample, loss: OfResiduals) -> Line:
 
 def _fitted(sample: Sample, loss: OfResiduals) -> Line:
     if isinstance(loss, Elementwise):
-        near = (fit() for fit in (lambda: sample.least_squares, lambda: least_absolute_fit(sample)))
-        return elementwise_fit(sample, loss, near)
+        return elementwise_fit(sample, loss, _near(sample))
     if math.isinf(loss.threshold):
         return sample.least_squares
     return huber_fit(sample, loss.threshold) if loss.threshold > LEAST else least_absolute_fit(sample)
+
+
+def _near(sample: Sample) -> Iterator[Line]:
+    yield sample.least_squares
+    yield least_absolute_fit(sample)
 
 
 def huber_fit(sample: Sample, delta: float) -> tuple[float, float]:
@@ -187,6 +193,14 @@ def _least_absolute(x: Tensor, y: Tensor) -> Line:
     return _pivot(x, y, (float(torch.dot(x, y)) / xx if xx else 0.0, 0.0))
 
 
+@overload
+def _pivot(x: Tensor, y: Tensor, line: Line) -> Line: ...
+
+
+@overload
+def _pivot(x: Tensor, y: Tensor, line: Line, pull: Line) -> Line | None: ...
+
+
 def _pivot(x: Tensor, y: Tensor, line: Line, pull: Line = (0.0, 0.0)) -> Line | None:
     """From `line` to the one of least Σ |weight · x + bias − y| + pull · (weight, bias); None if there is none."""
     pivot = int((line[0] * x + (line[1] - y)).abs_().argmin())
@@ -206,9 +220,10 @@ def _pivot(x: Tensor, y: Tensor, line: Line, pull: Line = (0.0, 0.0)) -> Line | 
         sides = residuals.sign_()
         weight_pull = pull[0] + float(torch.dot(sides, x))
         bias_pull = pull[1] + float(sides.sum())
-        pivot = _pivot_that_helps(x, torch.nonzero(on_line).ravel(), weight_pull, bias_pull)
-        if pivot is None:
+        better = _pivot_that_helps(x, torch.nonzero(on_line).ravel(), weight_pull, bias_pull)
+        if better is None:
             return line
+        pivot = better
 
 
 def _pivot_that_helps(x: Tensor, on_line: Tensor, weight_pull: float, bias_pull: float) -> int | None:

@@ -98,7 +98,7 @@ class RegressionLoss:
             SmoothL1 with beta = 0 is L1, as in torch.
         """
         if self.clip is None:
-            return Elementwise(self.function)
+            return Elementwise(self._own_function())
         clip = self.clip(setting)
         # Dividing by the smallest normal number sends every residual but 0 (and subnormal ones) beyond ±1.
         return clip if clip.divisor else clip._replace(divisor=torch.finfo(dtype).tiny)
@@ -113,16 +113,22 @@ class RegressionLoss:
             return 1.0
         return self.threshold.check(settings.get(self.threshold.name, self.threshold.default))
 
+    def _own_function(self) -> Callable[[Tensor], Tensor]:
+        if self.function is None:
+            raise TypeError(f"the loss {self.name} needs either clip= or function=")
+        return self.function
+
     def source(self, prediction: str, target: str, settings: Mapping[str, float]) -> tuple[str, str]:
         """Python for scripts: definitions that it needs, "" for none, and the mean loss as an expression."""
         if self.torch_function is None:
-            name, written = self.function.__name__, inspect.getsource(self.function)
+            function = self._own_function()
+            name, written = function.__name__, inspect.getsource(function)
             return f"{written}\n\n", f"{name}({prediction} - {target}).mean()"
         keywords = "".join(f", {name}={value!r}" for name, value in settings.items())
         return "", f"torch.nn.functional.{self.torch_function}({prediction}, {target}{keywords})"
 
 
-def log_cosh(residual):
+def log_cosh(residual: torch.Tensor) -> torch.Tensor:
     """The logarithm of the hyperbolic cosine: r²/2 near 0, |r| − log 2 far away. cosh itself would overflow."""
     return residual + torch.nn.functional.softplus(-2 * residual, threshold=40) - math.log(2)
 

@@ -56,15 +56,15 @@ class Regression(Objective):
         return self.loss.of_residuals(self.setting, dtype)
 
     @cached_property
-    def view(self) -> dict[str, tuple[float, float]]:  # noqa: D102
+    def view(self) -> dict[str, tuple[float, float]]:  # type: ignore[override]  # noqa: D102  found once, then kept
         return line_view(self.sample)[0]
 
     @cached_property
-    def start(self) -> tuple[float, float]:  # noqa: D102
+    def start(self) -> tuple[float, float]:  # type: ignore[override]  # noqa: D102  likewise
         return line_view(self.sample)[1]
 
     @cached_property
-    def minima(self) -> tuple[tuple[float, float], ...]:
+    def minima(self) -> tuple[tuple[float, float], ...]:  # type: ignore[override]  # likewise
         """The best fit (weight, bias): of several equally good ones, one."""
         return (best_fit(self.sample, self.of_residuals()),)
 
@@ -163,7 +163,8 @@ def _known(settings: Mapping[str, float]) -> Mapping[str, float]:
 
 def one_sample(objectives: Iterable[Objective]) -> bool:
     """Whether all of `objectives`, at least one, are regressions on the same data."""
-    objectives = list(objectives)
-    if not objectives or not all(isinstance(objective, Regression) for objective in objectives):
+    everything = list(objectives)
+    lines = [objective for objective in everything if isinstance(objective, Regression)]
+    if not lines or len(lines) < len(everything):
         return False
-    return all(objective.sample.same_as(objectives[0].sample) for objective in objectives[1:])
+    return all(line.sample.same_as(lines[0].sample) for line in lines[1:])

@@ -48,7 +48,8 @@ def regression_surfaces(lines: Sequence[Regression], names: Sequence[str], x: Te
     upright = names[0] == "bias"
     biases, weights = (x, y) if upright else (y, x)
     # Columns of equal weight, one below the other a bias: the order in which the sums come.
-    maps = [tuple(x.new_empty(len(biases), len(weights)) for _ in range(3)) for _ in lines]
+    shape = len(biases), len(weights)
+    maps = [(x.new_empty(shape), x.new_empty(shape), x.new_empty(shape)) for _ in lines]
     sample, losses = lines[0].sample, [line.of_residuals() for line in lines]
     thresholds = {_threshold(loss) for loss in losses if isinstance(loss, Clip)} - {math.inf}
     bins = _Bins(sample, biases, sorted(thresholds)) if thresholds else None
@@ -97,7 +98,8 @@ def _pieces(
             huber[threshold] = _clipped(s, threshold, d, *sums[threshold])
         # A clipped loss is Huber's but for a factor, and L1 what is straight from 0 on.
         scale = loss.factor / loss.divisor if threshold else loss.factor * loss.bound
-        yield huber[threshold] if scale == 1 else tuple(values * scale for values in huber[threshold])
+        value, by_weight, by_bias = huber[threshold]
+        yield (value, by_weight, by_bias) if scale == 1 else (value * scale, by_weight * scale, by_bias * scale)
 
 
 def _threshold(loss: Clip) -> float:

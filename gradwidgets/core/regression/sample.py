@@ -62,7 +62,8 @@ class Sample:
     def covariances(self) -> tuple[float, float, float]:
         """Means of squares and product about the means: (x·x, x·y, y·y)."""
         x, y = self.centred
-        return tuple(float(torch.dot(a, b)) / self.n for a, b in ((x, x), (x, y), (y, y)))
+        xx, xy, yy = (float(torch.dot(a, b)) / self.n for a, b in ((x, x), (x, y), (y, y)))
+        return xx, xy, yy
 
     @cached_property
     def constant_x(self) -> bool:
@@ -144,7 +145,7 @@ def _as_tensor(values: object, name: str) -> Tensor:
     array = _column_as_array(values)
     kind = getattr(getattr(array, "dtype", None), "kind", "O")
     try:
-        if kind in "biuf":
+        if kind in "biuf" and hasattr(array, "astype"):
             # A copy: arrays may be read-only, reversed or of foreign byte order, which torch does not take.
             return torch.from_numpy(array.astype("float64"))
         if kind == "c":
@@ -165,8 +166,8 @@ def _column_as_array(values: object) -> object:
         return values.to_numpy()
 
 
-def _list_as_tensor(values: object) -> Tensor:
-    values = list(values)
+def _list_as_tensor(column: object) -> Tensor:
+    values = list(column)  # type: ignore[call-overload]  # the caller refuses what is no list
     if any(isinstance(value, complex) for value in values):
         return torch.tensor(values, dtype=torch.complex128)
     return torch.tensor(values, dtype=torch.float64)
@@ -174,7 +175,7 @@ def _list_as_tensor(values: object) -> Tensor:
 
 def _first_that_is_no_number(values: object) -> str:
     try:
-        for position, value in enumerate(values):
+        for position, value in enumerate(values):  # type: ignore[var-annotated, arg-type]  # as below
             try:
                 if not isinstance(value, str):
                     float(value)

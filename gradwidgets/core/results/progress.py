@@ -1,7 +1,7 @@
 """Long work from Python, with a bar where the reader has one."""
 
 import time
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from gradwidgets.core.results.slices import Slices
 
@@ -20,7 +20,8 @@ def finish_with_bar(work: Slices[T], what: str) -> T:
     Returns:
         Its result.
     """
-    began, bar = time.perf_counter(), None
+    began = time.perf_counter()
+    bar: _Bar | None = None
     try:
         while True:
             try:
@@ -36,6 +37,14 @@ def finish_with_bar(work: Slices[T], what: str) -> T:
             bar.close()
 
 
+class _Bar(Protocol):
+    n: float
+
+    def update(self, more: float) -> object: ...
+
+    def close(self) -> None: ...
+
+
 class _Silent:
     n = 0.0
 
@@ -46,7 +55,7 @@ class _Silent:
         pass
 
 
-def _bar(what: str) -> object:
+def _bar(what: str) -> _Bar:
     try:
         from tqdm.auto import tqdm
     except ImportError:

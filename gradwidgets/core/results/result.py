@@ -1,7 +1,8 @@
 """What every result can do: print in a line or two, be compared, and turn into plain JSON."""
 
 import math
-from dataclasses import fields
+from dataclasses import Field, fields
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -10,20 +11,22 @@ from torch import Tensor
 class Result:
     """Base of the frozen dataclasses that the core returns."""
 
+    __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
+
     def __eq__(self, other: object) -> bool:
         """Same class, and every field the same; tensors bit for bit, NaN equal to NaN."""
         if type(other) is not type(self):
             return NotImplemented
         return all(_same(getattr(self, f.name), getattr(other, f.name)) for f in fields(self) if f.compare)
 
-    __hash__ = None
+    __hash__ = None  # type: ignore[assignment]  # how Python says that nothing of the class can be hashed
 
     def __repr__(self) -> str:
         """Small fields in full, large tensors by their shape."""
         parts = (f"{f.name}={_short(getattr(self, f.name))}" for f in fields(self) if f.repr)
         return f"{type(self).__name__}({', '.join(parts)})"
 
-    def to_dict(self) -> dict:
+    def to_dict(self) -> dict[str, Any]:
         """The fields that `repr` shows as plain lists, numbers and strings, ready for `json.dumps`.
 
         Returns:

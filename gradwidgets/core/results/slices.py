@@ -33,7 +33,7 @@ def part_of(work: Slices[T], before: float, share: float) -> Slices[T]:
         yield before + share * done
 
 
-def together(work: Slices[T], around: Callable[[], AbstractContextManager]) -> Slices[T]:
+def together(work: Slices[T], around: Callable[[], AbstractContextManager[object]]) -> Slices[T]:
     """The same work, its small steps joined to such of half a `SLICE`, each within a block of its own.
 
     Where entering and leaving the block takes a good part of that, on a busy machine say, they are longer.

@@ -30,12 +30,12 @@ def checked_model(model: object) -> nn.Module:
     """
     if not isinstance(model, nn.Module):
         raise TypeError(f"model must be a torch.nn.Module; got {type(model).__name__} {model!r:.60}")
-    model = getattr(model, "_orig_mod", model)
-    if isinstance(model, (nn.DataParallel, nn.parallel.DistributedDataParallel)):
-        model = model.module
-    named = list(model.named_parameters())
+    own: nn.Module = getattr(model, "_orig_mod", model)
+    if isinstance(own, (nn.DataParallel, nn.parallel.DistributedDataParallel)):
+        own = own.module
+    named = list(own.named_parameters())
     if not named:
-        raise ValueError(f"model {type(model).__name__} has no parameters, so its loss has no gradient")
+        raise ValueError(f"model {type(own).__name__} has no parameters, so its loss has no gradient")
     for name, parameter in named:
         if nn.parameter.is_lazy(parameter):
             raise ValueError(f"parameter {name!r} has no shape yet (a lazy module): call the model once before")
@@ -47,7 +47,7 @@ def checked_model(model: object) -> nn.Module:
             raise ValueError(f"parameter {name!r} is sparse; only dense parameters can be measured")
     if not any(parameter.requires_grad for _, parameter in named):
         raise ValueError(f"all {len(named)} parameters of the model are frozen (requires_grad is False)")
-    return model
+    return own
 
 
 def batch_normalized(model: nn.Module) -> bool:

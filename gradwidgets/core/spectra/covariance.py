@@ -1,8 +1,9 @@
 """How much the gradients of mini-batches agree, layer by layer."""
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sized
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
@@ -16,6 +17,9 @@ from gradwidgets.core.spectra.raised import saying
 from gradwidgets.core.subject.held.certificate import Certificate
 from gradwidgets.core.subject.home import at_home
 from gradwidgets.core.subject.proof import certified, proved
+
+if TYPE_CHECKING:
+    import pandas
 
 CHOSEN = 40
 
@@ -73,7 +77,7 @@ class GradientCovariance(Result):
     reason: str = ""
     certificate: Certificate | None = field(default=None, compare=False, repr=False)
 
-    def to_frame(self):
+    def to_frame(self) -> "pandas.DataFrame":
         """A pandas DataFrame of one row a layer, without the matrices."""
         import pandas
 
@@ -85,7 +89,7 @@ class GradientCovariance(Result):
 
 @at_home
 def gradient_covariance(
-    model: nn.Module, batches: Iterable[tuple[object, object]], loss_fn: Callable
+    model: nn.Module, batches: Iterable[tuple[object, object]], loss_fn: Callable[..., object]
 ) -> GradientCovariance:
     """Compare the gradients of mini-batches, layer by layer, at the model's present parameters.
 
@@ -108,7 +112,7 @@ def gradient_covariance(
 
 @at_home
 def measuring_covariance(
-    model: nn.Module, batches: Iterable[tuple[object, object]], loss_fn: Callable
+    model: nn.Module, batches: Iterable[tuple[object, object]], loss_fn: Callable[..., object]
 ) -> Slices[GradientCovariance]:
     """`gradient_covariance` in slices.
 
@@ -132,7 +136,7 @@ def measuring_covariance(
 
 
 def _measuring(
-    model: nn.Module, batches: Iterable[tuple[object, object]], loss_fn: Callable
+    model: nn.Module, batches: Iterable[tuple[object, object]], loss_fn: Callable[..., object]
 ) -> Slices[GradientCovariance]:
     half = (torch.float16, torch.bfloat16)
     data = batches if isinstance(batches, (list, tuple)) else ()
@@ -145,7 +149,7 @@ def _measuring(
     # Welford's running mean and sum of squares: the batches' gradients are never all held.
     mean, squares = (torch.zeros(length, dtype=torch.float64, device=function.device) for _ in range(2))
     rows: list[Tensor] = []
-    whole = len(batches) if hasattr(batches, "__len__") else None
+    whole = len(batches) if isinstance(batches, Sized) else None
     met = 0
     for batch in batches:
         gradient = _gradient(function, batch, met)

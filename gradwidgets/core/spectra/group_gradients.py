@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -133,7 +134,7 @@ def _together(function: ModelLoss, inputs: object, targets: object, rows: Tensor
     leaves, shape = tree_flatten(_taken(inputs, targets, rows))
     axes = [0 if isinstance(leaf, Tensor) and leaf.ndim else None for leaf in leaves]
 
-    def loss(parameters: tuple[Tensor, ...], *sample: object) -> Tensor:
+    def loss(parameters: tuple[Tensor, ...], *sample: Any) -> Tensor:
         batch = [leaf if axis is None else leaf[None] for leaf, axis in zip(sample, axes, strict=True)]
         return function.at(parameters, lambda: function.value(*tree_unflatten(batch, shape)))
 

@@ -34,7 +34,7 @@ _PASSES = 4  # times what a pass keeps, that the graph of a gradient keeps
 
 @at_home
 def hessian_spectrum(
-    model: nn.Module, inputs: object, targets: object, loss_fn: Callable, *, k: int | None = None
+    model: nn.Module, inputs: object, targets: object, loss_fn: Callable[..., object], *, k: int | None = None
 ) -> Spectrum:
     """Eigenvalues of the Hessian of loss_fn(model(inputs), targets) by the model's trainable parameters.
 
@@ -65,7 +65,7 @@ def hessian_spectrum(
 
 @at_home
 def measuring_spectrum(
-    model: nn.Module, inputs: object, targets: object, loss_fn: Callable, *, k: int | None = None
+    model: nn.Module, inputs: object, targets: object, loss_fn: Callable[..., object], *, k: int | None = None
 ) -> Slices[Spectrum]:
     """`hessian_spectrum` in slices.
 
@@ -90,7 +90,9 @@ def measuring_spectrum(
     return (yield from certified(work, model, loss_fn))
 
 
-def _measuring(model: nn.Module, inputs: object, targets: object, loss_fn: Callable, k: int | None) -> Slices[Spectrum]:
+def _measuring(
+    model: nn.Module, inputs: object, targets: object, loss_fn: Callable[..., object], k: int | None
+) -> Slices[Spectrum]:
     if k is not None and (isinstance(k, bool) or not isinstance(k, Integral)):
         raise TypeError(f"k must be a whole number of at least 1, or None; got {k!r}")
     if k is not None and k < 1:

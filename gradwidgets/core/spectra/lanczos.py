@@ -51,7 +51,8 @@ def lanczos(
     steps = min(steps, len(start))
     basis = torch.empty(steps, len(start), dtype=start.dtype, device=start.device)
     basis[0] = start / start.norm()
-    diagonal, beside = [], []
+    diagonal: list[float] = []
+    beside: list[float] = []
     largest = 0.0
     for k in range(steps):
         vector = product(basis[k])

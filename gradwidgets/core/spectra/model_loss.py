@@ -55,7 +55,11 @@ class ModelLoss:
     """
 
     def __init__(
-        self, model: nn.Module, loss_fn: Callable, dtype: torch.dtype | None = None, data: object = ()
+        self,
+        model: nn.Module,
+        loss_fn: Callable[..., object],
+        dtype: torch.dtype | None = None,
+        data: object = (),
     ) -> None:
         self.original = checked_model(model)
         check_loss(loss_fn, "loss_fn")
@@ -68,9 +72,11 @@ class ModelLoss:
         self._handed = [(one, made) for one, made in pairs if made is not UNKNOWN]
         for module in self.model.modules():
             if getattr(module, "sparse", False) is True:
-                module.sparse = False  # sparse gradients have no second derivative
+                # Sparse gradients have no second derivative.
+                module.sparse = False  # type: ignore[assignment]  # a flag, of whatever class has it
         trainable = {name: p for name, p in self.model.named_parameters() if p.requires_grad}
-        self.names, self.parameters = tuple(trainable), tuple(trainable.values())
+        self.names = tuple(trainable)
+        self.parameters: tuple[Tensor, ...] = tuple(trainable.values())
         self.device = self.parameters[0].device
         self._buffers = {id(buffer): buffer for buffer in self.model.buffers()}.values()
         self._slots = slots_of((self.model, self.loss_fn), (*self.parameters, *self._buffers))
@@ -189,7 +195,6 @@ class ModelLoss:
             ValueError: The loss is not one real number, or depends on no parameter.
         """
         parameters = self.parameters if parameters is None else parameters
-        how = {"create_graph": graph, "allow_unused": True}
 
         def work() -> tuple[Tensor, tuple[Tensor | None, ...]]:
             loss = self.value(inputs, targets)
@@ -199,7 +204,8 @@ class ModelLoss:
                     "no_grad, item and numpy on its way)"
                 )
             trained = [p for p in parameters if p.requires_grad]  # a forward may freeze some
-            found = dict(zip(map(id, trained), torch.autograd.grad(loss, trained, **how), strict=True))
+            slopes = torch.autograd.grad(loss, trained, create_graph=graph, allow_unused=True)
+            found = dict(zip(map(id, trained), slopes, strict=True))
             return loss.detach(), tuple([found.get(id(p)) for p in parameters])
 
         return self.at(parameters, work)
@@ -258,7 +264,7 @@ def model_loss(
     model: nn.Module,
     inputs: object,
     targets: object,
-    loss_fn: Callable,
+    loss_fn: Callable[..., object],
     dtypes: tuple[torch.dtype | None, ...],
     *,
     passes: int = 1,
@@ -298,7 +304,7 @@ def model_loss(
                 f"computed in {own}, for the model takes no {_name(dtypes[0])}: rounding is coarser"
             )
         return function, *batch, loss
-    raise refused
+    raise refused or ValueError(f"no numbers that {model.__class__.__name__}'s device has were to be tried")
 
 
 def _bytes_of(tensor: Tensor) -> int:
@@ -307,7 +313,7 @@ def _bytes_of(tensor: Tensor) -> int:
     return tensor._nnz() * (tensor.itemsize + 8 * tensor.ndim)  # sparse: numbers and where they are, about
 
 
-def _cloned(tree: object, made: dict[int, Tensor]) -> object:
+def _cloned(tree: T, made: dict[int, Tensor]) -> T:
     # A model may change its inputs in place. What is one tensor stays one, and what the loss holds is itself.
     def clone(leaf: object) -> object:
         if isinstance(leaf, Tensor) and id(leaf) not in made:

@@ -30,7 +30,7 @@ def gradient_noise_scale(
     model: nn.Module,
     inputs: object,
     targets: object,
-    loss_fn: Callable,
+    loss_fn: Callable[..., object],
     *,
     small: int = 1,
     large: int | None = None,
@@ -69,7 +69,7 @@ def measuring_noise_scale(
     model: nn.Module,
     inputs: object,
     targets: object,
-    loss_fn: Callable,
+    loss_fn: Callable[..., object],
     *,
     small: int = 1,
     large: int | None = None,
@@ -99,7 +99,12 @@ def measuring_noise_scale(
 
 
 def _measuring(
-    model: nn.Module, inputs: object, targets: object, loss_fn: Callable, small: int, large: int | None
+    model: nn.Module,
+    inputs: object,
+    targets: object,
+    loss_fn: Callable[..., object],
+    small: int,
+    large: int | None,
 ) -> Slices[NoiseScale]:
     samples = samples_in(inputs, targets)
     _check_size("small", small, 1, samples)
@@ -226,7 +231,7 @@ def _dtypes(model: nn.Module) -> tuple[torch.dtype | None, ...]:
 def _check_size(name: str, value: object, low: int, high: int) -> None:
     if isinstance(value, bool) or not isinstance(value, Integral):
         raise TypeError(f"{name} must be a whole number; got {value!r}")
-    if not low <= value <= high:
+    if not low <= int(value) <= high:
         raise ValueError(f"{name} must be a whole number from {low} to {high}; got {value}")
 
 

@@ -1,10 +1,14 @@
 """The gradient noise scale as a result."""
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 from gradwidgets.core.results.result import Result
 from gradwidgets.core.results.wording import number
 from gradwidgets.core.subject.held.certificate import Certificate
+
+if TYPE_CHECKING:
+    import pandas
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -54,11 +58,11 @@ class NoiseScale(Result):
             "little beyond it."
         )
 
-    def to_dict(self) -> dict:
+    def to_dict(self) -> dict[str, Any]:
         """All fields and the sentence, ready for `json.dumps`."""
         return {**super().to_dict(), "sentence": self.sentence}
 
-    def to_frame(self):
+    def to_frame(self) -> "pandas.DataFrame":
         """A pandas DataFrame of one row with the fields."""
         import pandas
 

@@ -49,7 +49,7 @@ class Products:
         self._used = [i for i, gradient in enumerate(gradients) if gradient is not None]
         self._leaves = [function.parameters[i] for i in self._used]
         self._sizes = [leaf.numel() for leaf in self._leaves]
-        self._gradients = [gradients[i] for i in self._used]
+        self._gradients = [gradient for gradient in gradients if gradient is not None]
         self.gradient = self._flat(self._gradients)
         self.count = sum(self._sizes)
         self.unused = sum(p.numel() for p in function.parameters) - self.count
@@ -226,7 +226,7 @@ class Products:
         for side in (step, -step):
             leaves = self._moved(direction, side)
             loss, gradients = self._gradients_at(leaves)
-            found = [torch.zeros_like(leaves[i]) if gradients[i] is None else gradients[i] for i in self._used]
+            found = [torch.zeros_like(leaves[i]) if (one := gradients[i]) is None else one for i in self._used]
             ends.append((loss.double(), self._flat(found).double()))
         (loss, ahead), (other, behind) = ends
         return (loss - other) / (2 * step), (ahead - behind) / (2 * step)

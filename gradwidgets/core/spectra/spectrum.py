@@ -2,13 +2,16 @@
 
 import math
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from torch import Tensor
 
 from gradwidgets.core.results.result import Result
 from gradwidgets.core.results.wording import number
 from gradwidgets.core.subject.held.certificate import Certificate
+
+if TYPE_CHECKING:
+    import pandas
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -73,7 +76,7 @@ class Spectrum(Result):
         limit = "" if math.isinf(self.lr_limit) else f", so that gradient descent needs lr < {number(self.lr_limit)}"
         return f"The largest curvature is {number(self.largest)}{limit}; {share}."
 
-    def to_frame(self):
+    def to_frame(self) -> "pandas.DataFrame":
         """A pandas DataFrame of one row for each known eigenvalue, ascending."""
         import pandas
 

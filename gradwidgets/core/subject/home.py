@@ -15,7 +15,8 @@ import torch
 from gradwidgets.core.subject.refusals import is_refusal, shortened
 from gradwidgets.core.subject.settings import EndsTwice
 
-P, T = ParamSpec("P"), TypeVar("T")
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 def at_home(function: Callable[P, T]) -> Callable[P, T]:
@@ -23,7 +24,7 @@ def at_home(function: Callable[P, T]) -> Callable[P, T]:
     if inspect.isgeneratorfunction(function):
 
         @functools.wraps(function)
-        def sliced(*arguments: P.args, **keywords: P.kwargs) -> Generator:
+        def sliced(*arguments: P.args, **keywords: P.kwargs) -> Generator[float, None, object]:
             work = function(*arguments, **keywords)
             try:
                 while True:
@@ -36,7 +37,7 @@ def at_home(function: Callable[P, T]) -> Callable[P, T]:
             finally:
                 work.close()
 
-        return sliced
+        return sliced  # type: ignore[return-value]  # T is such a generator here
 
     @functools.wraps(function)
     def whole(*arguments: P.args, **keywords: P.kwargs) -> T:
@@ -71,7 +72,7 @@ class _GradMode(EndsTwice):
             torch._C._set_grad_enabled(self._before)
 
 
-def _with_gradients() -> contextlib.AbstractContextManager:
+def _with_gradients() -> contextlib.AbstractContextManager[object]:
     """Outside of inference mode, whose tensors take no gradient and cannot be written to elsewhere."""
     return torch.inference_mode(False) if torch.is_inference_mode_enabled() else contextlib.nullcontext()
 

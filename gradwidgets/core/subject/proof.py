@@ -3,11 +3,12 @@
 from dataclasses import replace
 from typing import TypeVar
 
+from gradwidgets.core.results.result import Result
 from gradwidgets.core.results.slices import Slices, finish
 from gradwidgets.core.subject.held.held import Held
 from gradwidgets.core.subject.untouched import Untouched
 
-T = TypeVar("T")
+T = TypeVar("T", bound=Result)
 
 
 def proved(work: Slices[T], *roots: object) -> T:

@@ -2,9 +2,10 @@
 
 from collections.abc import Callable, Mapping
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
-Way = tuple[Callable[[], object], Callable[[object], None]]
+# How a setting is read and put, whatever kind of thing it is.
+Way = tuple[Callable[[], Any], Callable[[Any], None]]
 
 
 class EndsTwice:

@@ -34,7 +34,7 @@ class StoodFor(Protocol):
         stand_in: None for the function itself.
     """
 
-    stand_in: Callable | None
+    stand_in: Callable[..., object] | None
 
 
 class Undisturbed:
@@ -54,7 +54,7 @@ class Undisturbed:
         notes: One sentence for each kind of thing that had to be put back, in the order met.
     """
 
-    def __init__(self, fn: Callable) -> None:
+    def __init__(self, fn: Callable[..., object]) -> None:
         self._fn = fn
         self.models = models_in(fn)
         self.notes: dict[str, str] = {}
@@ -67,7 +67,7 @@ class Undisturbed:
         self._restored: dict[str, None] = {}
         self._changed: dict[str, None] = {}
 
-    def __call__(self, call: StoodFor) -> "_Block":
+    def __call__(self, call: StoodFor) -> "_Block | _Within":
         """A block; make calls inside it.
 
         Args:
@@ -100,7 +100,7 @@ class Undisturbed:
         """Begin anew, within a block, before one more call: random numbers, and what the function holds."""
         _seed(self.seed)
         if self._still < _ENOUGH:
-            self._still = 0 if self._open.renew() else self._still + 1
+            self._still = 0 if self._open is not None and self._open.renew() else self._still + 1
 
     def reseed(self) -> None:
         """Begin the random numbers anew, within a block, and nothing else."""
@@ -121,7 +121,7 @@ class Undisturbed:
         self._open, self._still = block, 0
         _seed(self.seed)
 
-    def ended(self, block: "_Block", printed: str, warned: list) -> None:
+    def ended(self, block: "_Block", printed: str, warned: list[warnings.WarningMessage]) -> None:
         """Take note of what a block had to put back."""
         self._last = block
         self._blocks += 1
@@ -160,17 +160,18 @@ class _Within:
     def __exit__(self, *raised: object) -> None:
         pass
 
-    def again(self) -> contextlib.AbstractContextManager:
+    def again(self) -> contextlib.AbstractContextManager[object]:
         return contextlib.nullcontext()
 
 
 class _Block(Untouched):
     """A block in which random numbers are seeded, gradients are on, and nothing is printed or warned."""
 
-    def __init__(self, whose: Undisturbed, fn: Callable, call: StoodFor) -> None:
+    def __init__(self, whose: Undisturbed, fn: Callable[..., object], call: StoodFor) -> None:
         super().__init__(fn)
         self._whose, self._fn, self._call = whose, fn, call
-        self._printed, self._warned = io.StringIO(), []
+        self._printed = io.StringIO()
+        self._warned: list[warnings.WarningMessage] = []
         self._inference: torch.inference_mode | None = None
         self._stance = stance()
 
@@ -199,7 +200,8 @@ class _Block(Untouched):
         """Put everything back, unless that is done."""
         if not self._ended:
             with contextlib.suppress(AttributeError):  # it was not entered yet
-                self._inference.__exit__(None, None, None)
+                if self._inference is not None:
+                    self._inference.__exit__(None, None, None)
             self._call.stand_in = None
             put_stance(self._stance)
             super().end()

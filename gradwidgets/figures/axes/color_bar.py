@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
+from matplotlib.figure import Figure
 
 from gradwidgets.figures.base.layout import Box, Layout
 from gradwidgets.figures.base.marks import plot_axes
@@ -25,7 +26,7 @@ class ColorBar:
         axes: The bar's axes.
     """
 
-    def __init__(self, figure, box: Box, colors: np.ndarray, style: Style, layout: Layout) -> None:
+    def __init__(self, figure: Figure, box: Box, colors: np.ndarray, style: Style, layout: Layout) -> None:
         axes = self.axes = plot_axes(figure, box, style, layout)
         image = (colors[:, None, :] * 255).round().astype(np.uint8)
         axes.imshow(image, origin="lower", aspect="auto", extent=(0, 1, 0, 1), interpolation="nearest", zorder=0)

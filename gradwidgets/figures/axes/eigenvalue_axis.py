@@ -78,7 +78,7 @@ class EigenvalueAxis:
     def ticks(self) -> dict[float, str]:
         """Place → text."""
         if not self.logarithmic:
-            places = MaxNLocator(5).tick_values(self.low, self.high)
+            places = np.asarray(MaxNLocator(5).tick_values(self.low, self.high))
             places = places[(places >= self.low) & (places <= self.high)]
             return {float(at): short(float(at), self.high - self.low) for at in places}
         whole = [k for k in range(math.ceil(self.low), math.floor(self.high) + 1) if k]

@@ -130,7 +130,7 @@ class GrowingLosses:
             self._limits = self._shown = None
             return self._decades.fit(losses) or not was
         self._decades.reset()
-        low, high = self._limits if self._hold(low, high) else self._limits_for(low, high)
+        low, high = self._held(low, high) or self._limits_for(low, high)
         if (low, high) == shown:
             return False
         self._shown = low, high
@@ -141,11 +141,12 @@ class GrowingLosses:
             self._axes.set_yticks(ticks, [short(tick, max(abs(low), abs(high))) for tick in ticks])
         return True
 
-    def _hold(self, low: float, high: float) -> bool:
+    def _held(self, low: float, high: float) -> tuple[float, float] | None:
+        """The limits, where they hold these."""
         if self._limits is None:
-            return False
+            return None
         nothing = 1e-9 * (self._limits[1] / 2 - self._limits[0] / 2)  # what rounding to limits overlooks
-        return self._limits[0] - nothing <= low and high <= self._limits[1] + nothing
+        return self._limits if self._limits[0] - nothing <= low and high <= self._limits[1] + nothing else None
 
     def _limits_for(self, low: float, high: float) -> tuple[float, float]:
         """Round limits, from 0 where that costs less than half of the height."""

@@ -35,7 +35,7 @@ def name_layers(axes: Axes, count: int, names: Sequence[str] = ()) -> None:
         return
     short = [_end_of(name) for name in names]
     labels = axes.xaxis.get_ticklabels()
-    size = (labels[0].get_fontsize() if labels else 10) * axes.figure.dpi / 72
+    size = (float(labels[0].get_fontsize()) if labels else 10) * axes.figure.dpi / 72
     room = axes.bbox.width / (count + 0.2)
     every = max(1, math.ceil((max(map(len, short)) + _APART) * _LETTER * size / room))
     axes.set_xticks(range(1, count + 1, every), short[::every], parse_math=False)

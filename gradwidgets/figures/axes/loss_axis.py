@@ -67,7 +67,7 @@ class LossAxis:
         low, high = self.limits
         powers = np.arange(np.ceil(low), np.floor(high) + 1)
         if len(powers) >= 3:
-            return FixedLocator(powers[:: max(1, len(powers) // 5)])
+            return FixedLocator(powers[:: max(1, len(powers) // 5)].tolist())
         steps = (1, 2, 5) if len(powers) == 2 or high - low > 0.8 or max(-low, high) >= _FAR else (1, 1.5, 2, 3, 5, 7)
         ticks = [p + np.log10(s) for p in np.arange(np.floor(low), np.ceil(high) + 1) for s in steps]
         inside = [t for t in ticks if low <= t <= high]

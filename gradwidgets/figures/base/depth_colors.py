@@ -9,6 +9,7 @@ from matplotlib.collections import LineCollection
 from matplotlib.transforms import ScaledTranslation
 
 from gradwidgets.figures.base.layout import Layout
+from gradwidgets.figures.base.notebook_figure import renderer_of
 from gradwidgets.figures.base.panel_text import title
 from gradwidgets.figures.base.style import DARK, Style
 
@@ -28,7 +29,7 @@ def depth_key(axes: Axes, style: Style, layout: Layout) -> float:
     Returns:
         The width that it takes, in pixels.
     """
-    renderer, dpi = axes.figure.canvas.get_renderer(), axes.figure.dpi
+    renderer, dpi = renderer_of(axes.figure), axes.figure.dpi
     last = title(axes, style, layout, right=True)
     last.set_text("last layer")
     gap, bar = 5 * layout.scale, 36 * layout.scale  # points

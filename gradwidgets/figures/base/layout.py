@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 DPI = 100  # of a figure on a screen of pixel ratio 1: one point is 100 / 72 CSS pixels
 Box = tuple[float, float, float, float]  # left, bottom, width, height, as fractions of the figure
@@ -47,6 +48,13 @@ class Layout:
     small: float
     label: float
     title: float
+
+    @property
+    def upper(self) -> Box:
+        """The upper plot's box, of a layout that has one."""
+        if self.data is None:
+            raise ValueError("there is no upper plot in this layout")
+        return self.data
 
 
 def playground_layout(count: int, width: float, height: float, with_data: bool) -> Layout:
@@ -318,7 +326,7 @@ def type_scale(width: float, height: float) -> float:
 
 
 def _layout(
-    width: float, height: float, scale: float, *, map_size: tuple[float, float], key_left: float, **places
+    width: float, height: float, scale: float, *, map_size: tuple[float, float], key_left: float, **places: Any
 ) -> Layout:
     return Layout(
         **places,

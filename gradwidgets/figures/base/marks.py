@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -11,6 +13,7 @@ from matplotlib.patheffects import withStroke
 from matplotlib.text import Text
 
 from gradwidgets.figures.base.layout import Box, Layout
+from gradwidgets.figures.base.notebook_figure import renderer_of
 from gradwidgets.figures.base.style import Style
 
 MINIMUM, GUESS, EDGE = "#f4c20d", "#d63af9", "#111111"
@@ -35,7 +38,7 @@ def label_axes(axes: Axes, style: Style, layout: Layout, x: str = "", y: str = "
         axes.set_ylabel(y, parse_math=False, fontsize=layout.label, color=style.ink, labelpad=pad)
 
 
-def badge(axes: Axes, text: str, style: Style, *, right: bool = False, **options) -> Text:
+def badge(axes: Axes, text: str, style: Style, *, right: bool = False, **options: Any) -> Text:
     """Put text into an upper corner of a map, on a ground that keeps it legible."""
     return axes.text(
         0.975 if right else 0.025,
@@ -56,7 +59,7 @@ class Key:
 
     def __init__(self, figure: Figure, style: Style, layout: Layout, *, minima: bool = True) -> None:
         self._figure, self._style, self._layout, self._minima = figure, style, layout, minima
-        self._artists: list = []
+        self._artists: list[Artist] = []
         self._parts: tuple[str, ...] | None = None
         self.show()
 
@@ -80,10 +83,10 @@ class Key:
             at = self._entry(at, text, mark)
         return True
 
-    def _marks(self) -> list[tuple[str, dict]]:
+    def _marks(self) -> list[tuple[str, dict[str, Any]]]:
         style = self._style
         edge = {"markeredgecolor": EDGE, "markeredgewidth": 0.7}
-        marks = [
+        marks: list[tuple[str, dict[str, Any]]] = [
             ("start", {"marker": "o", "color": style.halo, "markersize": 6.5, **edge}),
             ("every step", {"marker": "o", "color": style.path, "markersize": 3.6, "markeredgewidth": 0}),
             ("end", {"marker": "D", "color": style.path, "markersize": 5.5, **edge}),
@@ -91,13 +94,13 @@ class Key:
         ]
         return marks if self._minima else marks[:-1]
 
-    def _vectors(self, parts: Sequence[str]) -> list[tuple[str, dict]]:
+    def _vectors(self, parts: Sequence[str]) -> list[tuple[str, dict[str, Any]]]:
         return [
             (part, {"color": self._style.parts[part], "linestyle": vector_dash(part), "linewidth": 2.2})
             for part in parts
         ]
 
-    def _entry(self, at: float, text: str, mark: dict) -> float:
+    def _entry(self, at: float, text: str, mark: dict[str, Any]) -> float:
         layout, style, figure = self._layout, self._style, self._figure
         reach = 0.6 * layout.key_gap if "linestyle" in mark else 0.0
         scaled = {k: v * layout.scale if k in ("markersize", "linewidth") else v for k, v in mark.items()}
@@ -113,7 +116,7 @@ class Key:
             va="center_baseline",
         )
         self._artists += [figure.add_artist(line), label]
-        width = label.get_window_extent(figure.canvas.get_renderer()).width / figure.bbox.width
+        width = label.get_window_extent(renderer_of(figure)).width / figure.bbox.width
         return at + 2.3 * layout.key_gap + 0.7 * reach + width
 
 

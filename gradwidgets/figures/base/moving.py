@@ -7,14 +7,21 @@ drawing a short line costs.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.backend_bases import RendererBase
 from matplotlib.backends.backend_agg import RendererAgg
 from matplotlib.colors import to_rgba
 from matplotlib.lines import Line2D
 from matplotlib.markers import MarkerStyle
 from matplotlib.path import Path
 from matplotlib.transforms import Affine2D
+from matplotlib.typing import MarkerType
+from numpy.typing import ArrayLike
+
+Pen = tuple[Any, ...]  # what a renderer is told of a line, or of its markers
 
 
 class MovingLine(Line2D):
@@ -28,41 +35,42 @@ class MovingLine(Line2D):
         **options: `Line2D`'s.
     """
 
-    def __init__(self, *, casing: str | None = None, **options) -> None:
+    def __init__(self, *, casing: str | None = None, **options: Any) -> None:
         super().__init__([], [], animated=True, solid_capstyle="round", solid_joinstyle="round", **options)
         self._vertices = np.empty((0, 2))
         self._casing = None if casing is None else to_rgba(casing)
-        self._pens: tuple | None = None
+        self._pens: tuple[float, Pen | None, Pen | None] | None = None
 
-    def set_data(self, x, y) -> None:
+    def set_data(self, x: ArrayLike, y: ArrayLike) -> None:  # type: ignore[override]  # no array of both
         """Set the line's points, each (n,)."""
         super().set_data(x, y)
         self._vertices = np.column_stack([np.asarray(x, float), np.asarray(y, float)])
 
-    def set_marker(self, marker) -> None:
+    def set_marker(self, marker: MarkerType) -> None:
         """Set the marker; "" for none."""
         if marker != self.get_marker():
             self._pens = None
         super().set_marker(marker)
 
-    def set_markersize(self, size) -> None:
+    def set_markersize(self, size: float) -> None:
         """Set the marker's size, in points."""
         if size != self.get_markersize():
             self._pens = None
         super().set_markersize(size)
 
-    def draw(self, renderer) -> None:
+    def draw(self, renderer: RendererBase) -> None:
         """Draw the line."""
         if not isinstance(renderer, RendererAgg):
             super().draw(renderer)
             return
-        if not self.get_visible() or not len(self._vertices):
+        axes = self.axes
+        if axes is None or not self.get_visible() or not len(self._vertices):
             return
         line, marker = self._prepared(renderer)
-        to_pixels = self.axes.transData.get_affine()
+        to_pixels = axes.transData.get_affine()
         path = Path(self._vertices)
         context = renderer.new_gc()
-        context.set_clip_rectangle(self.axes.bbox)
+        context.set_clip_rectangle(axes.bbox)
         context.set_antialiased(True)
         if line is not None:
             color, width, offset, dashes, cap = line
@@ -88,21 +96,21 @@ class MovingLine(Line2D):
         context.restore()
         self.stale = False
 
-    def _prepared(self, renderer) -> tuple[tuple | None, tuple | None]:
+    def _prepared(self, renderer: RendererAgg) -> tuple[Pen | None, Pen | None]:
         key = renderer.dpi
         if self._pens is None or self._pens[0] != key:
             self._pens = (key, self._line_pen(), self._marker_pen(renderer))
         return self._pens[1:]
 
-    def _line_pen(self) -> tuple | None:
+    def _line_pen(self) -> Pen | None:
         if self.get_linestyle() in ("None", "none", "", " "):
             return None
         # Agg takes widths and dashes in points; the dashes are scaled with the line's width already.
-        offset, dashes = self._dash_pattern
+        offset, dashes = self._dash_pattern  # type: ignore[attr-defined]  # an inner name
         cap = "butt" if dashes else "round"
         return to_rgba(self.get_color()), self.get_linewidth(), offset, dashes, cap
 
-    def _marker_pen(self, renderer) -> tuple | None:
+    def _marker_pen(self, renderer: RendererAgg) -> Pen | None:
         kind = self.get_marker()
         if kind in (None, "None", "none", "", " "):
             return None
@@ -114,7 +122,7 @@ class MovingLine(Line2D):
         return style.get_path(), scale.frozen(), to_rgba(self.get_markerfacecolor()), edge, width
 
 
-def moving_line(axes: Axes, **options) -> MovingLine:
+def moving_line(axes: Axes, **options: Any) -> MovingLine:
     """Add a `MovingLine` without points to axes.
 
     Args:

@@ -6,7 +6,10 @@ letters of a number that counts on are always the same few, so each is rasterise
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+from matplotlib.backend_bases import RendererBase
 from matplotlib.backends.backend_agg import RendererAgg
 from matplotlib.colors import to_rgb
 from matplotlib.text import Text
@@ -19,13 +22,13 @@ class MovingText(Text):
         **options: `Text`'s; without a frame, `parse_math` or rotation.
     """
 
-    def __init__(self, **options) -> None:
+    def __init__(self, **options: Any) -> None:
         super().__init__(animated=True, parse_math=False, **options)
         self._letters: dict[str, tuple[np.ndarray, float]] = {}
-        self._rastered: tuple | None = None
+        self._rastered: tuple[float, str] | None = None
         self._line: np.ndarray | None = None
 
-    def draw(self, renderer) -> None:
+    def draw(self, renderer: RendererBase) -> None:
         """Draw the text, from its left, right or middle at its baseline."""
         if not isinstance(renderer, RendererAgg):
             super().draw(renderer)
@@ -33,14 +36,16 @@ class MovingText(Text):
         words = self.get_text()
         if not self.get_visible() or not words:
             return
-        if self._rastered != (renderer.dpi, words):
+        if self._line is None or self._rastered != (renderer.dpi, words):
             if self._rastered is None or self._rastered[0] != renderer.dpi:
                 self._letters = {}
             self._line, self._rastered = self._raster(words, renderer), (renderer.dpi, words)
         x, y = self.get_transform().transform(self.get_position())
         height, width = self._line.shape[:2]
         margin = height // 3
-        start = {"left": 0, "center": (width - 2 * margin) / 2, "right": width - 2 * margin}[self.get_ha()]
+        start = {"left": 0, "center": (width - 2 * margin) / 2, "right": width - 2 * margin}[
+            self.get_horizontalalignment()
+        ]
         context = renderer.new_gc()
         renderer.draw_image(context, round(x - start) - margin, round(y) - margin, self._line)
         context.restore()

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import io
 
-from matplotlib.figure import Figure
+from matplotlib.backend_bases import RendererBase
+from matplotlib.figure import Figure, FigureBase
 
 from gradwidgets.figures.base.layout import DPI
 from gradwidgets.figures.base.style import own_look
@@ -30,7 +31,7 @@ class Picture(Figure):
             magnified: How much larger than usual text and lines are.
         """
         dpi = DPI * magnified
-        made = cls(figsize=(width / dpi, height / dpi), dpi=dpi, layout="none")
+        made = cls(figsize=(width / dpi, height / dpi), dpi=dpi, layout="none")  # type: ignore[arg-type]  # it is documented
         made.magnified = magnified
         return made
 
@@ -52,7 +53,7 @@ class Picture(Figure):
         return float(width), float(height)
 
     @property
-    def ground(self) -> tuple:
+    def ground(self) -> tuple[object, ...]:
         """What artists were made for that are still on it: another size or a blank sheet is another ground."""
         return (*self.get_size_inches(), self.magnified, self._cleared)
 
@@ -61,3 +62,8 @@ class Picture(Figure):
         with own_look():
             self.savefig(file, format="png", dpi=2 * DPI * self.magnified, facecolor=self.get_facecolor())
         return file.getvalue()
+
+
+def renderer_of(figure: FigureBase) -> RendererBase:
+    """What measures text on a figure: all canvases of ours are Agg's, which have one at hand."""
+    return figure.canvas.get_renderer()  # type: ignore[attr-defined]  # of Agg's

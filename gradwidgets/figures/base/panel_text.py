@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Sequence
+from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.text import Text
@@ -12,6 +13,7 @@ from matplotlib.transforms import ScaledTranslation
 from gradwidgets.core.results.wording import unbroken
 from gradwidgets.figures.base.layout import Layout
 from gradwidgets.figures.base.moving_text import MovingText
+from gradwidgets.figures.base.notebook_figure import renderer_of
 from gradwidgets.figures.base.style import Style, own_look
 
 _LETTER = 0.53  # mean width of a letter, in font sizes
@@ -28,7 +30,7 @@ def title(axes: Axes, style: Style, layout: Layout, *, right: bool = False, movi
         moving: Whether it is drawn over the background.
     """
     lift = ScaledTranslation(0, 4.5 * layout.scale / 72, axes.figure.dpi_scale_trans)
-    look = {
+    look: dict[str, Any] = {
         "x": 1.0 if right else 0.0,
         "y": 1.0,
         "transform": axes.transAxes + lift,
@@ -38,25 +40,27 @@ def title(axes: Axes, style: Style, layout: Layout, *, right: bool = False, movi
         "fontsize": layout.small if right else layout.label,
         "color": style.muted if right else style.ink,
     }
-    return axes.add_artist(MovingText(**look) if moving else Text(parse_math=False, **look))
+    text = MovingText(**look) if moving else Text(parse_math=False, **look)
+    axes.add_artist(text)
+    return text
 
 
 def footnote(axes: Axes, style: Style, layout: Layout) -> Text:
     """Add an empty line beside the horizontal axis' name, at the right end, muted and small."""
     drop = ScaledTranslation(0, -(6.0 + 1.2 * layout.small) / 72, axes.figure.dpi_scale_trans)
-    return axes.add_artist(
-        Text(
-            x=1.0,
-            y=0.0,
-            transform=axes.transAxes + drop,
-            ha="right",
-            va="top",
-            clip_on=False,
-            parse_math=False,
-            fontsize=layout.small,
-            color=style.muted,
-        )
+    text = Text(
+        x=1.0,
+        y=0.0,
+        transform=axes.transAxes + drop,
+        ha="right",
+        va="top",
+        clip_on=False,
+        parse_math=False,
+        fontsize=layout.small,
+        color=style.muted,
     )
+    axes.add_artist(text)
+    return text
 
 
 def fit(text: Text, words: str, width: float) -> None:
@@ -67,7 +71,7 @@ def fit(text: Text, words: str, width: float) -> None:
         words: What it should say.
         width: Room, in pixels.
     """
-    renderer = text.figure.canvas.get_renderer()
+    renderer = renderer_of(text.figure)
     text.set_text(words)
     kept = len(words)
     while kept > 3 and (wide := text.get_window_extent(renderer).width) > width:
@@ -95,12 +99,12 @@ class Key:
         Args:
             parts: Words and colour of each.
         """
-        parts = tuple(parts)
-        if parts == self._parts:
+        parts, axes = tuple(parts), self._before.axes
+        if parts == self._parts or not isinstance(axes, Axes):
             return False
         for text in self.texts:
             text.remove()
-        axes, renderer = self._before.axes, self._before.figure.canvas.get_renderer()
+        renderer = renderer_of(self._before.figure)
         self._parts, self.texts, at = parts, [], self._before.get_window_extent(renderer).width
         for words, color in parts:
             at += 8 * self._layout.scale
@@ -158,5 +162,5 @@ def wrapped(words: str, width: float, text: Text) -> str:
         width: Room, in pixels.
         text: Whose font it will have.
     """
-    letter = _LETTER * text.get_fontsize() * text.figure.dpi / 72
+    letter = _LETTER * float(text.get_fontsize()) * text.figure.dpi / 72
     return textwrap.fill(unbroken(words), max(8, int(width / letter))).replace("\u00a0", " ")

@@ -11,6 +11,7 @@ from collections.abc import Callable
 import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
+from matplotlib.backend_bases import RendererBase
 
 Painter = Callable[[int, int], np.ndarray]
 
@@ -38,11 +39,12 @@ class Pixels(Artist):
         """
         self._painter, self._image = painter, None
 
-    def draw(self, renderer) -> None:
+    def draw(self, renderer: RendererBase) -> None:
         """Draw the image."""
-        if self._painter is None or not self.get_visible():
+        axes = self.axes
+        if axes is None or self._painter is None or not self.get_visible():
             return
-        box = self.axes.bbox
+        box = axes.bbox
         left, bottom = round(box.x0), round(box.y0)
         width, height = max(1, round(box.x1) - left), max(1, round(box.y1) - bottom)
         if self._image is None or self._image.shape[:2] != (height, width):

@@ -33,7 +33,7 @@ class SceneFigure(Generic[S]):
 
     def __init__(self, figure: Picture) -> None:
         self.figure = figure
-        self._shown: tuple[S, tuple] | None = None  # and what it was built for
+        self._shown: tuple[S, tuple[object, ...]] | None = None  # and what it was built for
 
     def invalidate(self) -> None:
         """Build everything anew the next time."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -26,7 +27,7 @@ PINNED_MARKS = ("D", "^", "s", "P")
 PERCENT = {0.0: "0 %", 0.5: "50 %", 1.0: "100 %"}
 
 # Name → how a curve is drawn, besides its width.
-LOOKS: dict[str, dict[str, object]] = {
+LOOKS: dict[str, dict[str, Any]] = {
     "now": {"color": NOW, "zorder": 4},
     "second": {"color": SECOND, "linestyle": "--", "zorder": 3},
     "share": {"color": SECOND, "zorder": 4},
@@ -113,8 +114,8 @@ class SidePlot:
         self.axes: Axes = plot_axes(figure, box, style, layout)
         self.axes.grid(color=style.faint, linewidth=0.6)
         self.axes.set_axisbelow(True)
-        self._told: tuple | None = None
-        self._label = {"fontsize": layout.label, "color": style.ink, "labelpad": 2}
+        self._told: tuple[object, ...] | None = None
+        self._label: dict[str, Any] = {"fontsize": layout.label, "color": style.ink, "labelpad": 2}
         self._title = title(self.axes, style, layout, moving=True)
         usual = {"linewidth": 1.5 * layout.scale, "markersize": 5 * layout.scale, "markeredgewidth": 0}
         self.lines = {}
@@ -138,11 +139,14 @@ class SidePlot:
         curves = {curve.look: curve for curve in detail.curves}
         for name, line in self.lines.items():
             curve = curves.get(name)
-            line.set_data(*(([], []) if curve is None else (curve.x, curve.y)))
+            if curve is None:
+                line.set_data([], [])
+            else:
+                line.set_data(curve.x, curve.y)
         return changed
 
 
-def _frozen(ticks: dict[float, str] | None) -> tuple | None:
+def _frozen(ticks: dict[float, str] | None) -> tuple[tuple[float, str], ...] | None:
     return None if ticks is None else tuple(ticks.items())
 
 

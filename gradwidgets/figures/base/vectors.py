@@ -107,7 +107,8 @@ def draw_field(
     box = axes.bbox
     with np.errstate(over="ignore"):
         scales = box.width / (x[-1] - x[0]), box.height / (y[-1] - y[0])
-    u, v = field_arrows(*(part[np.ix_(down, across)] for part in gradient), *scales)
+    grad_x, grad_y = (part[np.ix_(down, across)] for part in gradient)
+    u, v = field_arrows(grad_x, grad_y, *scales)
     if not lengths:
         size = np.hypot(u, v)
         u, v = 0.8 * u / size, 0.8 * v / size

@@ -7,11 +7,13 @@ computed here but pixels. What a slider changes, the learning rate and the batch
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgba
+from matplotlib.image import AxesImage
 from matplotlib.ticker import MaxNLocator
 
 from gradwidgets.figures.axes.color_bar import ColorBar
@@ -55,7 +57,7 @@ class CurvatureFigure(SceneFigure[Curvature]):
         self._style, self._layout = style, layout
         self.spectrum = plot_axes(figure, layout.maps[0], style, layout)
         self.noise = plot_axes(figure, layout.maps[1], style, layout)
-        self.signal = plot_axes(figure, layout.data, style, layout)
+        self.signal = plot_axes(figure, layout.upper, style, layout)
         self.matrix = plot_axes(figure, layout.maps[2], style, layout)
         for axes in (self.spectrum, self.noise, self.signal):
             axes.grid(color=style.faint, linewidth=0.6)
@@ -69,7 +71,7 @@ class CurvatureFigure(SceneFigure[Curvature]):
         self._colors = np.vstack([colors, to_rgba(style.faint)])
         self._bar = ColorBar(figure, bar, colors, style, layout)
         self._bar.show({0.0: "−1", 0.5: "0", 1.0: "1"})
-        self._image = None
+        self._image: AxesImage | None = None
         self._signal_lines: dict[str, MovingLine] = {}
         self._layers = 0
         self._collect()
@@ -105,7 +107,7 @@ class CurvatureFigure(SceneFigure[Curvature]):
             return None
         return int(min(max(round(x), 1), self._layers)) - 1
 
-    def _show(self, name: str, part, missing: str) -> list[Axes]:
+    def _show(self, name: str, part: Any, missing: str) -> list[Axes]:
         if name == "eigenvalues":
             self._eigenvalues.show(part, missing)
             return [self.spectrum]
@@ -131,7 +133,7 @@ class CurvatureFigure(SceneFigure[Curvature]):
         self._key.show([("╌ chance alone", style.muted)] if measured else [])
         axes.grid(measured)
         label_axes(axes, style, self._layout, x="layer" if measured else " ")
-        if not measured:
+        if signal is None or not measured:
             axes.set_xticks([])
             axes.set_yticks([])
             return
@@ -143,8 +145,9 @@ class CurvatureFigure(SceneFigure[Curvature]):
         axes.set_ylim(decades.limits)
         axes.set_yticks(list(decades.ticks), list(decades.ticks.values()))
         size = (4.2 if len(values) <= _MARKED else 1.8) * scale
-        points = {"linestyle": "none", "markeredgewidth": 0, "marker": "o", "markersize": size}
-        edged = {"linestyle": "none", "markeredgecolor": EDGE, "markeredgewidth": 0.8, "markersize": size + 1.8 * scale}
+        points: dict[str, Any] = {"linestyle": "none", "markeredgewidth": 0, "marker": "o", "markersize": size}
+        edged: dict[str, Any] = {"linestyle": "none", "markeredgecolor": EDGE, "markeredgewidth": 0.8}
+        edged["markersize"] = size + 1.8 * scale
         self._signal_lines = {
             "threshold": moving_line(axes, color=FLAT, linestyle="--", linewidth=1.2 * scale, zorder=3),
             "signal": moving_line(axes, color=style.shown(UP), zorder=4, **points),
@@ -164,16 +167,18 @@ class CurvatureFigure(SceneFigure[Curvature]):
         if self._image is not None:
             self._image.remove()
             self._image = None
-        measured = correlation is not None and correlation.matrix.size > 0
-        words = f"correlation, {correlation.layer}" if measured and correlation.layer else _CORRELATION
+        if correlation is not None and not correlation.matrix.size:
+            correlation = None
+        measured = correlation is not None
+        words = f"correlation, {correlation.layer}" if correlation is not None and correlation.layer else _CORRELATION
         left, bottom, width, height = self._layout.maps[2]
-        axes.set_position((left, bottom, width if measured else self._layout.data[2], height))
+        axes.set_position((left, bottom, width if measured else self._layout.upper[2], height))
         fit(self._titles[axes], words, axes.bbox.width)
         self._notices[axes].say("" if measured else missing)
         axes.set_xticks([])
         axes.set_yticks([])
         self._bar.axes.set_visible(measured)
-        if measured:
+        if correlation is not None:
             matrix = np.asarray(correlation.matrix, float)
             bands = np.clip((np.clip(matrix, -1, 1) + 1) / 2 * _BANDS, 0, _BANDS - 1)
             index = np.where(np.isnan(matrix), _BANDS, np.nan_to_num(bands)).astype(int)

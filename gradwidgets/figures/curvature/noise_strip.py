@@ -58,7 +58,7 @@ class NoiseStrip:
         known = noise is not None and any(0 < end < math.inf for end in (noise.value, noise.low, noise.high))
         self._notice.say("" if known else missing)
         self._axes.grid(known, axis="x")
-        words = _words(noise) if known else "noise scale of the gradient"
+        words = _words(noise) if noise is not None and known else "noise scale of the gradient"
         # The other end of the line is for the batch.
         fit(self._title, words, 0.75 * self._axes.bbox.width)
         label_axes(self._axes, self._style, self._layout, x="samples in a batch" if known else " ")

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.container import BarContainer
 
 from gradwidgets.figures.axes.decades import Decades
 from gradwidgets.figures.axes.eigenvalue_axis import EigenvalueAxis
@@ -43,7 +45,7 @@ class SpectrumPlot:
         self._title = title(axes, style, layout)
         self._key = Key(self._title, style, layout)
         self._notice = Notice(axes, style, layout)
-        self._bars: list = []
+        self._bars: list[BarContainer] = []
         self._largest = float("nan")
         self.axis: EigenvalueAxis | None = None
         scale = layout.scale
@@ -51,9 +53,11 @@ class SpectrumPlot:
         self.density = moving_line(axes, color=style.ink, zorder=4, **line)
         self.top = moving_line(axes, color=style.shown(UP), zorder=5, **line)
         self.limit = moving_line(axes, color=style.path, linestyle="--", zorder=6, **line)
-        look = {"transform": axes.get_xaxis_transform(), "clip_on": False, "fontsize": layout.small, "zorder": 7}
-        self.top_name = axes.add_artist(MovingText(color=style.written(UP), **look))
-        self.limit_name = axes.add_artist(MovingText(color=style.written(style.path), **look))
+        look: dict[str, Any] = {"transform": axes.get_xaxis_transform(), "clip_on": False, "zorder": 7}
+        self.top_name = MovingText(color=style.written(UP), fontsize=layout.small, **look)
+        self.limit_name = MovingText(color=style.written(style.path), fontsize=layout.small, **look)
+        for name in (self.top_name, self.limit_name):
+            axes.add_artist(name)
 
     def show(self, spectrum: Eigenvalues | None, missing: str) -> None:
         """Draw a spectrum.
@@ -78,15 +82,15 @@ class SpectrumPlot:
             self._axes.set_yticks([])
             self.density.set_data([], [])
             return
-        self.axis = EigenvalueAxis.of(values, spectrum.rounding)
-        expected = self._expected(spectrum, len(values))
-        most, parts = self._draw_bars(values, spectrum.rounding)
+        axis = self.axis = EigenvalueAxis.of(values, spectrum.rounding)
+        expected = self._expected(axis, spectrum, len(values))
+        most, parts = self._draw_bars(axis, values, spectrum.rounding)
         self.density.set_data(expected[0], np.log10(expected[1]))
         if np.isfinite(expected[1]).any():
             partly = spectrum.parameters is not None and spectrum.parameters > len(values)
             parts.append((f"― density of all {spectrum.parameters:,}" if partly else "― density", self._style.ink))
         self._key.show(parts)
-        self._scale(max(most, float(np.nanmax(expected[1], initial=0.0))))
+        self._scale(axis, max(most, float(np.nanmax(expected[1], initial=0.0))))
         self._largest = spectrum.largest
 
     def mark(self, lr: float | None) -> None:
@@ -159,9 +163,9 @@ class SpectrumPlot:
         text.set(text=words, x=place + side * gap, y=height, ha="left" if side > 0 else "right")
         return clear(side)
 
-    def _apart(self, ticks: dict[float, str]) -> dict[float, str]:
+    def _apart(self, ticks: dict[float, str], span: float) -> dict[float, str]:
         """Return the ticks whose numbers have room beside each other: 0, and then from the ends."""
-        span, shown = self.axis.high - self.axis.low, {}
+        shown: dict[float, str] = {}
         for at in sorted(ticks, key=lambda at: (at != 0, -abs(at))):
             if all(
                 abs(at - other) > span * (self._width(ticks[at]) + self._width(text)) / 2
@@ -174,10 +178,12 @@ class SpectrumPlot:
         """About how wide words are, in widths of the axes."""
         return len(words) * _LETTER * self._layout.small * self._axes.figure.dpi / 72 / self._axes.bbox.width
 
-    def _draw_bars(self, values: np.ndarray, rounding: float) -> tuple[float, list[tuple[str, str]]]:
+    def _draw_bars(
+        self, axis: EigenvalueAxis, values: np.ndarray, rounding: float
+    ) -> tuple[float, list[tuple[str, str]]]:
         """Draw them; return the largest count, and words and colours of the key."""
-        edges, style = self.axis.edges, self._style
-        places = self.axis.place(values)
+        edges, style = axis.edges, self._style
+        places = axis.place(values)
         middles, width = (edges[:-1] + edges[1:]) / 2, edges[1] - edges[0]
         kinds = {
             "■ > 0": (values > rounding, style.shown(UP)),
@@ -205,7 +211,7 @@ class SpectrumPlot:
             feet += counts
         return float(feet.max()), [(words, color) for words, (chosen, color) in kinds.items() if chosen.any()]
 
-    def _expected(self, spectrum: Eigenvalues, known: int) -> tuple[np.ndarray, np.ndarray]:
+    def _expected(self, axis: EigenvalueAxis, spectrum: Eigenvalues, known: int) -> tuple[np.ndarray, np.ndarray]:
         """Return the bins' middles and how many eigenvalues the density puts into each.
 
         NaN for less than a half, and on a logarithmic axis near 0: bells of 1 % of the range say nothing of how small
@@ -215,21 +221,21 @@ class SpectrumPlot:
             return np.empty(0), np.empty(0)
         at, density = np.asarray(spectrum.density, float)
         share = np.concatenate([[0.0], np.cumsum((density[1:] + density[:-1]) / 2 * np.diff(at))])
-        edges = self.axis.edges
-        values = self.axis.value(edges)
+        edges = axis.edges
+        values = axis.value(edges)
         counts = _smoothed(np.diff(np.interp(values, at, share)) * (spectrum.parameters or known))
         told = counts >= 0.5
-        if self.axis.logarithmic:
+        if axis.logarithmic:
             told &= np.minimum(np.abs(values[1:]), np.abs(values[:-1])) >= _REACH * (at[-1] - at[0])
         beside = np.convolve(told, [1, 1, 1], mode="same") > 0  # where the line dives under the bars' feet
         heights = np.where(told, counts, np.where(beside, 0.8 * 10**_BASE, np.nan))
         return (edges[:-1] + edges[1:]) / 2, heights
 
-    def _scale(self, most: float) -> None:
-        axes, axis = self._axes, self.axis
+    def _scale(self, axis: EigenvalueAxis, most: float) -> None:
+        axes = self._axes
         top = max(math.log10(max(most, 1.0)), 0.5)
         axes.set_xlim(axis.low, axis.high)
-        shown = self._apart(axis.ticks)
+        shown = self._apart(axis.ticks, axis.high - axis.low)
         axes.set_xticks(list(shown), list(shown.values()))
         axes.set_ylim(_BASE, _BASE + (top - _BASE) * _HEADROOM)
         ticks = {math.log10(k): str(k) for k in (1, 2, 5, 10, 20)} if most <= 20 else Decades(0, math.ceil(top)).ticks

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
@@ -18,7 +20,7 @@ from gradwidgets.figures.axes.layer_names import name_layers, room_for
 from gradwidgets.figures.base.layout import flow_layout
 from gradwidgets.figures.base.marks import EDGE, label_axes, plot_axes
 from gradwidgets.figures.base.moving import MovingLine, moving_line
-from gradwidgets.figures.base.notebook_figure import Picture
+from gradwidgets.figures.base.notebook_figure import Picture, renderer_of
 from gradwidgets.figures.base.panel_text import title
 from gradwidgets.figures.base.redraw import Redraw
 from gradwidgets.figures.base.scene_figure import SceneFigure
@@ -100,12 +102,12 @@ class FlowFigure(SceneFigure[Profile]):
         self.profile.grid(color=style.faint, linewidth=0.6)
         self.profile.set_axisbelow(True)
         label_axes(self.profile, style, layout, x=_LAYER)
-        self.above = SidePlot(figure, layout.data, style, layout)
+        self.above = SidePlot(figure, layout.upper, style, layout)
         self.below = SidePlot(figure, layout.losses, style, layout)
         self._title = title(self.profile, style, layout, moving=True)
         self._make_lines(style, layout.scale)
-        self._key: list = []
-        self._explained: tuple = ()
+        self._key: list[Artist] = []
+        self._explained: tuple[str, ...] = ()
 
     def _make_lines(self, style: Style, scale: float) -> None:
         blue = style.shown(NOW)
@@ -150,12 +152,16 @@ class FlowFigure(SceneFigure[Profile]):
             artist.remove()
         self._key, self._explained = [], told
         layout, figure, style = self._layout, self.figure, self._style
-        usual = {"markersize": 6 * layout.scale, "markeredgewidth": 0.8, "linewidth": 1.6 * layout.scale}
-        alone = {"linestyle": "none", "markeredgecolor": EDGE}
+        usual: dict[str, Any] = {
+            "markersize": 6 * layout.scale,
+            "markeredgewidth": 0.8,
+            "linewidth": 1.6 * layout.scale,
+        }
+        alone: dict[str, Any] = {"linestyle": "none", "markeredgecolor": EDGE}
         fixed = {"theory", "sick", "zero", "not finite"}
         now, *others = told
         pinned = [name for name in others if name not in fixed]
-        marks = [
+        marks: list[tuple[str, dict[str, Any]]] = [
             (now, {"color": style.shown(NOW), "marker": "o", "markeredgewidth": 0}),
             *(
                 (name, {"color": style.shown(color), "marker": mark, "markeredgewidth": 0})
@@ -183,7 +189,7 @@ class FlowFigure(SceneFigure[Profile]):
                 va="center_baseline",
             )
             self._key += [figure.add_artist(line), label]
-            width = label.get_window_extent(figure.canvas.get_renderer()).width / figure.bbox.width
+            width = label.get_window_extent(renderer_of(figure)).width / figure.bbox.width
             at += reach + 3.2 * layout.key_gap + width
 
     def _change(self, shown: Profile, before: Profile | None) -> Redraw:

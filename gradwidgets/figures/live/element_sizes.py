@@ -74,7 +74,7 @@ class ElementSizes:
             self._axes.set_xticks([])
             return
         label_axes(self._axes, self._style, self._layout, x="|gradient| of an element")
-        ticks = list(Decades(*limits).ticks.items())
-        ticks = dict(ticks[:: math.ceil(len(ticks) / _MOST_TICKS)])
+        decades = list(Decades(*limits).ticks.items())
+        ticks = dict(decades[:: math.ceil(len(decades) / _MOST_TICKS)])
         self._axes.set_xlim(*limits)
         self._axes.set_xticks(list(ticks), list(ticks.values()))

@@ -59,7 +59,7 @@ class LiveFigure(SceneFigure[Training]):
         self.norms = plot_axes(figure, layout.maps[0], style, layout)
         self.profile = plot_axes(figure, layout.maps[1], style, layout)
         self.health = plot_axes(figure, _lower_part(layout.maps[1]), style, layout)
-        self.loss = plot_axes(figure, layout.data, style, layout)
+        self.loss = plot_axes(figure, layout.upper, style, layout)
         self.near = plot_axes(figure, layout.losses, style, layout)
         self._plots = self.norms, self.profile, self.loss, self.near
         for axes in (*self._plots, self.health):
@@ -74,10 +74,11 @@ class LiveFigure(SceneFigure[Training]):
         self._steps = GrowingSteps(self.norms), GrowingSteps(self.loss)
         self._drawn = LiveLines(self.norms, self.profile, self.health, self.loss, self.near, style, layout)
         self._twin = Twin((self.norms, self.profile, self.loss), self._grown, self._drawn)
-        self._run: tuple | None = None
+        self._run: tuple[tuple[str, ...], str, str | None] | None = None
         self._newest = 0
         self._quantity = ""
-        self._waiting, self._with_health = None, True
+        self._waiting: str | None = None
+        self._with_health = True
         self._show_health(False)
         self._wait("")
 
@@ -254,7 +255,7 @@ class LiveFigure(SceneFigure[Training]):
     def _explain(self, axes: Axes, marks: dict[str, tuple[str, ...]]) -> list[Axes]:
         """Say below axes what the marks mean that are seen; return the axes if that is a change."""
         lines = self._drawn.lines
-        seen = [text for text, names in marks.items() if any(len(lines[k].get_xdata()) for k in names)]
+        seen = [text for text, names in marks.items() if any(np.size(lines[k].get_xdata()) for k in names)]
         words = "   ".join(seen[:2])  # of three the last would reach the axis' name
         if words == self._marks[axes].get_text():
             return []

@@ -58,8 +58,8 @@ class LiveLines:
 
     def begin(self, layers: int) -> None:
         """Make all lines, without points, for so many layers."""
-        for line in self.lines.values():
-            line.remove()
+        for former in self.lines.values():
+            former.remove()
         style, scale = self._style, self._scale
         norms, profile, health, loss, near = self._axes
         blue = style.shown(MEASURED)

@@ -37,8 +37,9 @@ class Twin:
             return []
         chosen = self._layers(shown) if shown.selected is None else [shown.selected]
         values = [*(other.values[:, k] for k in chosen), np.empty(0)]
+        scales: tuple[GrowingDecades | GrowingLosses, ...] = self._grown
         fitted = np.concatenate(values), other.at(int(shown.steps[-1])), other.loss[np.isfinite(other.loss)]
-        return [axes for axes, grown, these in zip(self._axes, self._grown, fitted, strict=True) if grown.fit(these)]
+        return [axes for axes, grown, these in zip(self._axes, scales, fitted, strict=True) if grown.fit(these)]
 
     def show(self, shown: Training) -> None:
         """Draw it: of a few layers, or of the one that is looked at; nothing where there is none."""

@@ -137,7 +137,7 @@ class Training:
         count = len(self.layers)
         return np.unique(np.linspace(0, count - 1, min(count, DRAWN)).round().astype(int))
 
-    def broken_at(self, samples, layers) -> np.ndarray:
+    def broken_at(self, samples: int | slice, layers: slice | np.ndarray) -> np.ndarray:
         """Whether values are not finite, for whatever picks samples and layers."""
         if self.broken is not None:
             return self.broken[samples, layers]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from gradwidgets.figures.base.layout import surface_layout
 from gradwidgets.figures.base.marks import EDGE, label_axes, plot_axes
@@ -39,6 +40,6 @@ def draw_cover(
             *([part] for part in start), marker="o", markersize=7 * layout.scale, color=style.halo,
             markeredgecolor=EDGE, transform=frame.transData if above else frame.get_xaxis_transform(),
         )  # fmt: skip
-        middle = {"ha": "center", "va": "center", "transform": frame.transAxes, "parse_math": False}
+        middle: dict[str, Any] = {"ha": "center", "va": "center", "transform": frame.transAxes, "parse_math": False}
         frame.text(0.5, 0.56, "?", fontsize=46 * layout.scale, color=style.muted, alpha=0.5, **middle)
         frame.text(0.5, 0.36, title, fontsize=layout.title, color=style.muted, **middle)

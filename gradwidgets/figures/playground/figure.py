@@ -41,7 +41,7 @@ class Maps:
         data: (x, y), each (n,), or None where there is no data to fit.
     """
 
-    of: tuple
+    of: tuple[object, ...]
     names: tuple[str, ...]
     x_name: str
     y_name: str
@@ -97,7 +97,7 @@ class Scene:
     guess: tuple[str, Sequence[float] | None] = ("", None)
 
     @property
-    def frame(self) -> tuple:
+    def frame(self) -> tuple[object, ...]:
         """What the axes depend on, besides the picture's size."""
         return self.maps.of, self.maps.names, self.theme, self.arrows
 
@@ -169,6 +169,6 @@ class PlaygroundFigure(SceneFigure[Scene]):
 
     def point_at(self, axes: Axes | None, x: float | None, y: float | None) -> tuple[float, float] | None:
         """Return the parameters (horizontal, vertical) under the mouse, or None off the maps."""
-        if axes is None or all(axes is not loss_map.axes for loss_map in self.maps.values()):
+        if axes is None or x is None or y is None or all(axes is not loss_map.axes for loss_map in self.maps.values()):
             return None
         return float(x), float(y)

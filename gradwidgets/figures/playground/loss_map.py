@@ -7,6 +7,7 @@ from functools import partial
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.quiver import Quiver
 
 from gradwidgets.figures.axes.map_axes import map_axes, pixels_per_unit
 from gradwidgets.figures.base.bands import band_edges, band_image
@@ -54,8 +55,9 @@ class LossMap:
         layout: Layout,
     ) -> None:
         self._x, self._y, self._style, self._layout = x, y, style, layout
-        self._shown: tuple = ()
-        self._quiver = None
+        self._shown: tuple[object, ...] = ()
+        self._loss = np.empty(0)
+        self._quiver: Quiver | None = None
         axes = self.axes = map_axes(figure, position, x, y, names, style, layout)
         self._ground = Pixels(axes)
         scale = layout.scale

@@ -64,7 +64,8 @@ class LossCurves:
             losses: (P,) loss of each step, from step 0.
         """
         steps = evenly(len(losses), _MANY_POINTS)
-        self.lines[name].set_data(steps, self.scale.height(losses[steps]))
+        if self.scale is not None:
+            self.lines[name].set_data(steps, self.scale.height(losses[steps]))
 
 
 class DataPlot:
@@ -79,7 +80,7 @@ class DataPlot:
         self, figure: Figure, names: Sequence[str], data: tuple[np.ndarray, np.ndarray], style: Style, layout: Layout
     ) -> None:
         x, y = data
-        axes = self.axes = plot_axes(figure, layout.data, style, layout)
+        axes = self.axes = plot_axes(figure, layout.upper, style, layout)
         shown, many = evenly(len(x), _MANY_POINTS), len(x) > 300
         axes.plot(
             x[shown],

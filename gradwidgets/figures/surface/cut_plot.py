@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from gradwidgets.figures.axes.rounding import round_limits
 from gradwidgets.figures.axes.ticks import short
-from gradwidgets.figures.base.layout import Layout
+from gradwidgets.figures.base.layout import Box, Layout
 from gradwidgets.figures.base.marks import EDGE, label_axes, plot_axes
 from gradwidgets.figures.base.moving import moving_line
 from gradwidgets.figures.base.style import Style, loss_line
@@ -47,7 +48,9 @@ class CutPlot:
         lines: Name of the loss → its curve.
     """
 
-    def __init__(self, figure, box, name: str, what: str, losses: Sequence[str], style: Style, layout: Layout) -> None:
+    def __init__(
+        self, figure: Figure, box: Box, name: str, what: str, losses: Sequence[str], style: Style, layout: Layout
+    ) -> None:
         axes = self.axes = plot_axes(figure, box, style, layout)
         axes.grid(color=style.faint, linewidth=0.6)
         axes.set_axisbelow(True)
@@ -58,7 +61,7 @@ class CutPlot:
         axes.text(
             0.0, 1.02, what, transform=axes.transAxes, ha="left", va="bottom", fontsize=layout.label, color=style.ink
         )
-        self._limits: tuple = (0.0, 1.0, 0.0, 1.0)
+        self._limits: tuple[float, float, float, float] = (0.0, 1.0, 0.0, 1.0)
         self._settled = False
         self.lines = {}
         for k, loss in enumerate(losses):
@@ -108,7 +111,7 @@ class CutPlot:
                 marks.append(np.interp(at, cut.values, np.clip(loss, low - reach, high + reach)))
         self._here.set_data(*([[], []] if at is None else ([at, at], [low, high])))
         seen = [m for m in marks if np.isfinite(m)]
-        self._mark.set_data([at] * len(seen), seen)
+        self._mark.set_data([] if at is None else [at] * len(seen), seen)
         return changed
 
     def walk(self, paths: Sequence[tuple[np.ndarray, np.ndarray] | None]) -> None:
@@ -126,7 +129,7 @@ class CutPlot:
                 line.set_data(path[0][:, 0], np.clip(path[1], low - reach, high + reach))
 
 
-def _span(losses) -> tuple[float, float]:
+def _span(losses: Iterable[np.ndarray]) -> tuple[float, float]:
     values = np.concatenate([loss[np.isfinite(loss)] for loss in losses])
     if values.size == 0:
         return 0.0, 1.0

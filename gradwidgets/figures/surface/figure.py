@@ -8,15 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from gradwidgets.figures.axes.color_bar import ColorBar
-from gradwidgets.figures.base.layout import Layout, surface_layout
+from gradwidgets.figures.base.layout import Box, Layout, surface_layout
 from gradwidgets.figures.base.marks import EDGE
-from gradwidgets.figures.base.notebook_figure import Picture
+from gradwidgets.figures.base.notebook_figure import Picture, renderer_of
 from gradwidgets.figures.base.redraw import Redraw
 from gradwidgets.figures.base.scene_figure import SceneFigure
 from gradwidgets.figures.base.style import STYLES, loss_line, own_look
@@ -41,7 +43,7 @@ class Ground:
             then the loss.
     """
 
-    of: tuple
+    of: tuple[object, ...]
     names: tuple[str, ...]
     sides: Sequence[np.ndarray]
     losses: tuple[str, ...]
@@ -76,7 +78,7 @@ class Scene:
     theme: str = "light"
 
     @property
-    def frame(self) -> tuple:
+    def frame(self) -> tuple[object, ...]:
         """What the axes depend on, besides the picture's size."""
         ground = self.ground
         return ground.of, ground.losses, ground.beside, len(ground.sides[0]), self.theme
@@ -110,8 +112,9 @@ class SurfaceFigure(SceneFigure[Scene]):
         width, height = figure.blank(style.face)
         flat = len(names) == 1
         layout, bars = surface_layout(1 if flat else len(losses), width, height, aside=ground.beside)
-        self._style, self._layout, self._losses, self._key = style, layout, tuple(losses), []
-        self._told: tuple | None = None
+        self._style, self._layout, self._losses = style, layout, tuple(losses)
+        self._key: list[Artist] = []
+        self._told: tuple[object, ...] | None = None
         self.maps, self.aside, self._bars, self._scale = [], None, [], None
         if flat:
             whole = CutPlot(figure, layout.maps[0], names[0], "loss", losses, style, layout)
@@ -125,7 +128,7 @@ class SurfaceFigure(SceneFigure[Scene]):
             ways = [loss_line(name, k, style)[0] for k, name in enumerate(losses)]
             self.aside = AsideMap(figure, len(losses), *view, ways if len(losses) > 1 else (POINT,))
             self._bars.append(ColorBar(figure, bars[1], style.aside, style, layout))
-        boxes = layout.data, layout.losses
+        boxes = layout.upper, layout.losses
         self.plots = [
             CutPlot(figure, box, name, "loss", losses, style, layout) for box, name in zip(boxes, names, strict=True)
         ]
@@ -169,7 +172,8 @@ class SurfaceFigure(SceneFigure[Scene]):
             artist.remove()
         layout = self._layout
         marks = [("o", self._style.halo), *(CRITICAL[kind] for kind in kinds)]
-        usual = {"linestyle": "none", "markeredgecolor": EDGE, "markeredgewidth": 0.9, "markersize": 7 * layout.scale}
+        usual: dict[str, Any] = {"linestyle": "none", "markeredgecolor": EDGE, "markeredgewidth": 0.9}
+        usual["markersize"] = 7 * layout.scale
         self._key, at = [], layout.key_left
         for text, (marker, color) in zip(["point", *kinds], marks, strict=True):
             at = self._name(at, Line2D([at], [layout.key_y], marker=marker, color=color, **usual), text)
@@ -187,9 +191,7 @@ class SurfaceFigure(SceneFigure[Scene]):
             va="center_baseline",
         )
         self._key += [*([figure.add_artist(line)] if line is not None else []), label]
-        return (
-            at + 2.3 * layout.key_gap + label.get_window_extent(figure.canvas.get_renderer()).width / figure.bbox.width
-        )
+        return at + 2.3 * layout.key_gap + label.get_window_extent(renderer_of(figure)).width / figure.bbox.width
 
     def _move(self, scene: Scene) -> Redraw:
         """Move the operating point; the axes whose scale changes with it are drawn again."""
@@ -231,6 +233,6 @@ class SurfaceFigure(SceneFigure[Scene]):
         return None
 
 
-def _both(layout: Layout):
+def _both(layout: Layout) -> Box:
     left, bottom, width, _ = layout.losses
-    return left, bottom, width, layout.data[1] + layout.data[3] - bottom
+    return left, bottom, width, layout.upper[1] + layout.upper[3] - bottom

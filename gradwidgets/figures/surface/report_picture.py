@@ -9,16 +9,18 @@ import io
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cache
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.font_manager import findfont, get_font
 from PIL import Image
+from torch import Tensor
 
 from gradwidgets.core.surfaces.surface import SurfaceGrid
 from gradwidgets.figures.axes.color_bar import ColorBar
-from gradwidgets.figures.base.layout import DPI, Layout, report_layout
+from gradwidgets.figures.base.layout import Layout, report_layout
 from gradwidgets.figures.base.marks import EDGE
 from gradwidgets.figures.base.notebook_figure import Picture
 from gradwidgets.figures.base.style import LIGHT, Style, own_look
@@ -45,11 +47,13 @@ def report_picture(grid: SurfaceGrid, marks: Mapping[str, Sequence[float]], styl
         A PNG of twice `SIZE`.
     """
     with own_look(), np.errstate(all="ignore"):
-        figure = Picture(figsize=(SIZE[0] / DPI, SIZE[1] / DPI), dpi=DPI, layout="none")
+        figure = Picture.of(*SIZE)
         FigureCanvasAgg(figure)
         figure.blank(style.face)
-        draw = _draw_curve if grid.y is None else _draw_map
-        draw(figure, grid, marks, style)
+        if grid.y is None or grid.grad_y is None:
+            _draw_curve(figure, grid, marks, style)
+        else:
+            _draw_map(figure, grid, (grid.y, grid.grad_y), marks, style)
         return _small(figure._repr_png_())
 
 
@@ -62,10 +66,17 @@ def _small(png: bytes) -> bytes:
     return file.getvalue()
 
 
-def _draw_map(figure: Picture, grid: SurfaceGrid, marks: Mapping[str, Sequence[float]], style: Style) -> None:
-    x, y, names = grid.x.numpy(), grid.y.numpy(), tuple(_drawable(name) for name in grid.names)
+def _draw_map(
+    figure: Picture,
+    grid: SurfaceGrid,
+    upright: tuple[Tensor, Tensor],
+    marks: Mapping[str, Sequence[float]],
+    style: Style,
+) -> None:
+    """Draw a map, whose vertical places and gradient are `upright`."""
+    x, y, names = grid.x.numpy(), upright[0].numpy(), tuple(_drawable(name) for name in grid.names)
     loss = _within(grid.loss.numpy())
-    gradient = [np.where(np.isfinite(loss), _within(part.numpy()), np.nan) for part in (grid.grad_x, grid.grad_y)]
+    gradient = [np.where(np.isfinite(loss), _within(part.numpy()), np.nan) for part in (grid.grad_x, upright[1])]
     scale = _scale(loss)
     layout, bar = report_layout(*SIZE, letters=max(map(len, scale.ticks.values())))
     across, down = (_even(len(side), count) for side, count in zip((x, y), layout.arrows, strict=True))
@@ -74,7 +85,12 @@ def _draw_map(figure: Picture, grid: SurfaceGrid, marks: Mapping[str, Sequence[f
     ColorBar(figure, bar, style.bands, style, layout).show(scale.ticks)
     left, bottom, _, height = bar
     log = scale.kind == "log"
-    options = {"fontsize": layout.label, "color": style.ink, "va": "bottom", "ha": "center" if log else "left"}
+    options: dict[str, Any] = {
+        "fontsize": layout.label,
+        "color": style.ink,
+        "va": "bottom",
+        "ha": "center" if log else "left",
+    }
     figure.text(left, bottom + height + 5 * layout.scale / SIZE[1], "loss (log)" if log else "loss", **options)
     _draw_marks(drawn.axes, {label: drawn.axes.transData.transform(point) for label, point in marks.items()}, layout)
 
@@ -82,7 +98,7 @@ def _draw_map(figure: Picture, grid: SurfaceGrid, marks: Mapping[str, Sequence[f
 def _draw_curve(figure: Picture, grid: SurfaceGrid, marks: Mapping[str, Sequence[float]], style: Style) -> None:
     x, name = grid.x.numpy(), _drawable(grid.x_name)
     layout, _ = report_layout(*SIZE)
-    for box, what, part in ((layout.losses, "gradient", grid.grad_x), (layout.data, "loss", grid.loss)):
+    for box, what, part in ((layout.losses, "gradient", grid.grad_x), (layout.upper, "loss", grid.loss)):
         values = _within(part.numpy())
         plot = CutPlot(figure, box, name if what == "gradient" else "", what, ("",), style, layout)
         plot.move(Cut(x, {"": values}), None, settle=True)
@@ -109,8 +125,10 @@ def _draw_marks(axes: Axes, marks: Mapping[str, np.ndarray], layout: Layout) -> 
         else:
             places.append((place, [label]))
     for place, labels in places:
+        x, y = axes.transData.inverted().transform(place)
         axes.text(
-            *axes.transData.inverted().transform(place),
+            x,
+            y,
             ", ".join(labels),
             ha="center",
             va="center",

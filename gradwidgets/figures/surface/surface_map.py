@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from matplotlib.artist import Artist
 from matplotlib.figure import Figure
 
 from gradwidgets.figures.axes.map_axes import map_axes, pixels_per_unit
@@ -141,9 +143,9 @@ class SurfaceMap(PointMap):
         path: The line of a descent from the point.
     """
 
-    def __init__(self, *args, **options) -> None:
+    def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
-        self._drawn: list = []
+        self._drawn: list[Artist] = []
         scale = self._layout.scale
         self.path = moving_line(
             self.axes,

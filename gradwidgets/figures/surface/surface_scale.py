@@ -105,14 +105,14 @@ class SurfaceScale:
         powers = range(1, math.ceil(reach) + 1)
         powers = powers[:: math.ceil(len(powers) / 3)]
         losses = [sign * self.unit * 10.0**p for p in powers for sign in (-1, 1)]
-        places = {float((self.place(np.float64(loss)) - self.low) / span): short(loss) for loss in [0.0, *losses]}
+        places = {float((self.place(np.array(loss)) - self.low) / span): short(loss) for loss in [0.0, *losses]}
         inside = {place: text for place, text in sorted(places.items()) if -1e-9 <= place <= 1 + 1e-9}
         if len(inside) > 1:
             return inside
         # Less than a power of ten: even steps, as on the other scales.
         at = np.linspace(self.low, self.high, 5)
-        losses = self.loss(at)
+        levels = self.loss(at)
         return {
-            float((a - self.low) / span): short(float(v), float(np.ptp(losses)))
-            for a, v in zip(at, losses, strict=True)
+            float((a - self.low) / span): short(float(v), float(np.ptp(levels)))
+            for a, v in zip(at, levels, strict=True)
         }

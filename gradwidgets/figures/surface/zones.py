@@ -16,7 +16,7 @@ def hatch(image: np.ndarray, blank: np.ndarray, color: str) -> None:
     if not blank.any():
         return
     mask = _enlarged(blank, image.shape)
-    rows, columns = np.indices(mask.shape, sparse=True)
+    rows, columns = np.ogrid[: mask.shape[0], : mask.shape[1]]
     stripes = mask & ((rows + columns) % 9 < 2)
     image[stripes, :3] = [int(color[i : i + 2], 16) for i in (1, 3, 5)]
 
@@ -32,7 +32,7 @@ def dots(image: np.ndarray, zone: np.ndarray, color: str) -> None:
     if not zone.any():
         return
     mask = _enlarged(zone, image.shape)
-    rows, columns = np.indices(mask.shape, sparse=True)
+    rows, columns = np.ogrid[: mask.shape[0], : mask.shape[1]]
     shifted = columns + 6 * ((rows // 12) % 2)
     image[mask & (rows % 12 < 3) & (shifted % 12 < 3), :3] = [int(color[i : i + 2], 16) for i in (1, 3, 5)]
 

@@ -448,3 +448,27 @@ def test_inference_mode_changes_nothing(method):
 def test_a_descent_over_a_loss_function_is_the_closed_form(method):
     path = descend(Wrapped(LossFunction(BOWLS[method], ("a", "b"))), SGD(lr=0.1), (1.0, 1.0), 10).points
     torch.testing.assert_close(path[-1], torch.tensor([0.8**10, 0.4**10], dtype=torch.float64))
+
+
+def blocks_of(function: LossFunction, count: int) -> list[int]:
+    """How many points each call takes; counted from outside, since what a loss counts is put back."""
+    taken, plain = [], function._at_once
+    points = torch.rand(count, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    function.values(points[:3])
+    function._at_once = lambda some, *more: (taken.append(len(some)), plain(some, *more))[1]
+    found, at = function.values(points), points[-1].clone().requires_grad_()
+    value = function.call(*at.unbind())
+    value.backward()
+    assert found.loss[-1] == pytest.approx(float(value.detach()), rel=1e-12)
+    torch.testing.assert_close(found.gradient[-1], at.grad)
+    return taken
+
+
+def test_much_data_is_taken_a_few_points_at_a_time():
+    data = torch.linspace(-3, 3, 2**20, dtype=torch.float64)
+    taken = blocks_of(LossFunction(lambda a, b: torch.sigmoid(a * data + b).square().mean(), ("a", "b")), 70)
+    assert sum(taken) == 70 and max(taken) < 20  # all at once would keep more than a GB
+
+
+def test_little_data_is_taken_all_at_once():
+    assert blocks_of(LossFunction(lambda a, b: (a - 1) ** 2 + b**2, ("a", "b")), 50_000) == [50_000]

@@ -65,6 +65,9 @@ def test_a_default_view_holds_start_and_minima():
         ({"view": {"u": (0, 1), "v": (1, 0)}}, ValueError, r"view\['v'\] must be finite with low < high; got \(1, 0\)"),
         ({"view": 3}, TypeError, "view must map"),
         ({"start": (math.nan, 0)}, ValueError, "start must be finite"),
+        ({"start": ((0, 0), (1, 1))}, ValueError, r"start must be a single point of shape \(2,\); got shape \(2, 2\)"),
+        ({"minima": (((0, 0), (1, 1)),)}, ValueError, "each of minima must be a single point"),
+        ({"minima": (0, 1)}, ValueError, "each of minima must hold two parameters"),
     ],
 )
 def test_bad_settings(settings, error, message):

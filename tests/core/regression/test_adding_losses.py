@@ -39,7 +39,7 @@ def test_the_playground_offers_it(loss):
     with contextlib.closing(OptimizerPlayground(losses=("MSE", loss.name))) as playground:
         assert set(playground.trajectories) == {"MSE", loss.name} and playground.error == ""
         assert loss.name in playground.summary and f"{loss.name}: " in playground.summary
-        assert "def pseudo_huber(residual)" in playground.code()
+        assert "def pseudo_huber(residual: torch.Tensor)" in playground.code()
         playground.losses = "MSE"
         assert loss.name not in playground.summary
 

@@ -1,6 +1,8 @@
 """Looking leaves no trace, whatever the model does; and what can go wrong is said in words."""
 
 import random
+from collections import namedtuple
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -124,6 +126,80 @@ def test_wrapped_models_are_unwrapped():
     for wrapped in (torch.compile(inner, backend="eager"), nn.DataParallel(inner)):
         found = hessian_spectrum(wrapped, x, y, functional.mse_loss)
         torch.testing.assert_close(found.eigenvalues, expected.eigenvalues)
+
+
+Pair = namedtuple("Pair", "first second")
+
+
+class Slotted:
+    """Holds a tensor where no dictionary does."""
+
+    __slots__ = ("weight",)
+
+    def __init__(self, weight):
+        self.weight = weight
+
+
+def holding(weight):
+    return lambda out, y: functional.mse_loss(out, y) + (weight**2).sum()
+
+
+def holding_a_holder(held):
+    def loss(out, y):
+        weight = held.weight if hasattr(held, "weight") else held.rows[0][1]
+        return functional.mse_loss(out, y) + (weight**2).sum()
+
+    return loss
+
+
+def holding_by_default(weight):
+    def loss(out, y, one=weight, *, other=(weight, 2.0)):
+        return functional.mse_loss(out, y) + (one * other[0]).sum()
+
+    return loss
+
+
+HOLDERS = {
+    "a closure": holding,
+    "a slot": lambda weight: holding_a_holder(Slotted(weight)),
+    "defaults": holding_by_default,
+    "a tuple in a list": lambda weight: holding_a_holder(SimpleNamespace(rows=[("weight", weight)])),
+}
+
+
+@pytest.mark.parametrize("where", HOLDERS)
+def test_a_loss_that_holds_a_parameter_itself(where):
+    """Its penalty is a part of the Hessian, whichever way it knows the weight."""
+    model, x, y = nn.Linear(3, 1).double(), torch.randn(9, 3).double(), torch.randn(9, 1).double()
+    expected = hessian_spectrum(model, x, y, lambda out, y: functional.mse_loss(out, y) + (model.weight**2).sum())
+    found = hessian_spectrum(model, x, y, HOLDERS[where](model.weight))
+    torch.testing.assert_close(found.eigenvalues, expected.eigenvalues)
+    inputs = torch.cat([x, torch.ones(9, 1).double()], dim=1)
+    by_hand = 2 * inputs.T @ inputs / 9 + torch.diag(torch.tensor([2.0, 2.0, 2.0, 0.0])).double()
+    torch.testing.assert_close(found.eigenvalues, torch.linalg.eigvalsh(by_hand))
+
+
+class Tupled(nn.Module):
+    """Reads its weight from tuples."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(3, 1).double())
+        self.parts = {"pair": Pair(self.weight, (self.weight, "again"))}
+
+    def forward(self, x):
+        pair = self.parts["pair"]
+        return x @ (pair.first + pair.second[0]) / 2
+
+
+def test_a_model_that_reads_its_parameters_from_tuples():
+    model, x, y = Tupled(), torch.randn(9, 3).double(), torch.randn(9, 1).double()
+    pair = model.parts["pair"]
+    for k in (None, 2):
+        found = hessian_spectrum(model, x, y, functional.mse_loss, k=k)
+        assert found.largest == pytest.approx(float(torch.linalg.eigvalsh(2 * x.T @ x / 9)[-1]), rel=1e-6)
+        assert found.note == "" and found.certificate.unchanged
+    assert model.parts["pair"] is pair and pair.first is model.weight
 
 
 class Drops(torch.autograd.Function):

@@ -8,7 +8,8 @@ import types
 import warnings
 import weakref
 from collections import OrderedDict, deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +18,8 @@ from gradwidgets.core.subject.copied.readers import Readers
 from gradwidgets.core.subject.copied.storages import Storages
 from gradwidgets.core.subject.held.kinds import ATOMIC, PROXIES, UNKNOWN, is_opaque, names_in, root_of
 from gradwidgets.core.subject.held.reached import attributes_of
+
+T = TypeVar("T")
 
 LARGE = 1 << 28  # bytes of one tensor or array outside of any module, beyond which it is shared
 # Of libraries, and made of values alone.
@@ -47,16 +50,16 @@ class Clone:
         self.batch = {id(one): one for one in batch}
         self._readers = Readers(self.batch)
         self.shared: set[str] = set()
-        self._made: dict[int, object] = {}  # as `copy.deepcopy`'s memo, for classes with a `__deepcopy__`
+        self._made: dict[int, Any] = {}  # as `copy.deepcopy`'s memo, for classes with a `__deepcopy__`
         self._kept: list[object] = []  # so that no id comes twice
-        self._spaces: dict[int, dict] = {}
+        self._spaces: dict[int, dict[str, Any]] = {}
         self._storages = Storages(dtype)
 
-    def of(self, thing: object) -> object:
+    def of(self, thing: T) -> T:
         """The copy of something, the same one every time."""
         if type(thing) in ATOMIC:
             return thing
-        known = self._made.get(id(thing), UNKNOWN)
+        known: Any = self._made.get(id(thing), UNKNOWN)
         if known is not UNKNOWN:
             return known
         self._kept.append(thing)
@@ -69,7 +72,7 @@ class Clone:
         self._kept.append(thing)
         self._made[id(thing)] = made
 
-    def copy_of(self, thing: object) -> object:
+    def copy_of(self, thing: object) -> Any:
         """What stands for something among the copies; `UNKNOWN` where that was never asked for."""
         return thing if type(thing) in ATOMIC else self._made.get(id(thing), UNKNOWN)
 
@@ -78,12 +81,12 @@ class Clone:
         kept = {id(one) for one in self._kept}
         return frozenset([id(one) for one in self._made.values() if id(one) not in kept])
 
-    def _remember(self, thing: object, made: object) -> object:
+    def _remember(self, thing: object, made: T) -> T:
         """Before what is in it is copied, which may lead back to it."""
         self._made[id(thing)] = made
         return made
 
-    def _copy(self, thing: object) -> object:
+    def _copy(self, thing: Any) -> Any:
         kind = type(thing)
         if kind in PROXIES:
             return weakref.proxy(self.of(thing.__repr__.__self__))
@@ -112,7 +115,7 @@ class Clone:
 
     # -- objects ------------------------------------------------------------------------------------------
 
-    def _object(self, thing: object) -> object:
+    def _object(self, thing: Any) -> Any:
         try:
             if _deepcopy_of(type(thing)) not in (None, _PARAMETRIZE):
                 made = thing.__deepcopy__(self._made)
@@ -130,14 +133,16 @@ class Clone:
     def _filled(self, thing: object, made: object) -> object:
         """A new object with copies of all attributes."""
         self._remember(thing, made)
-        self._fill(attributes_of(thing), attributes_of(made))
+        attributes, own = attributes_of(thing), attributes_of(made)
+        if attributes is not None and own is not None:
+            self._fill(attributes, own)
         for kind in type(thing).__mro__:
             for slot in vars(kind).values() if "__slots__" in vars(kind) else ():
                 if isinstance(slot, types.MemberDescriptorType) and hasattr(thing, slot.__name__):
                     slot.__set__(made, self.of(slot.__get__(thing)))
         return made
 
-    def _fill(self, attributes: dict, own: dict) -> None:
+    def _fill(self, attributes: dict[str, Any], own: dict[str, Any]) -> None:
         known, kept = self._made, self._kept
         known[id(attributes)] = own
         for key, value in attributes.items():
@@ -150,16 +155,17 @@ class Clone:
             else:
                 own[key] = None if key == _COMPILED else self.of(value)
 
-    def _rebuilt(self, thing: object) -> object:
+    def _rebuilt(self, thing: object) -> Any:
         """As `copy.deepcopy` does it, by the object's own account of itself."""
         kind = type(thing)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)  # of iterators, which may not be copied for ever
             reduce = copyreg.dispatch_table.get(kind)
-            account = reduce(thing) if reduce else thing.__reduce_ex__(4)
+            account: str | tuple[Any, ...] = reduce(thing) if reduce else thing.__reduce_ex__(4)
         if isinstance(account, str):
             return thing
-        make, arguments, state, items, pairs, *_ = (*account, None, None, None)
+        rest: tuple[Any, ...] = (*account, None, None, None)
+        make, arguments, state, items, pairs, *_ = rest
         made = self._remember(thing, make(*[self.of(one) for one in arguments]))
         if state is not None:
             self._give_state(made, self.of(state))
@@ -185,30 +191,30 @@ class Clone:
 
     # -- containers ---------------------------------------------------------------------------------------
 
-    def _list(self, thing: list) -> list:
-        made = self._remember(thing, [])
+    def _list(self, thing: list[T]) -> list[T]:
+        made: list[T] = self._remember(thing, [])
         made.extend(map(self.of, thing))
         return made
 
-    def _dict(self, thing: dict) -> dict:
+    def _dict(self, thing: dict[Any, Any]) -> dict[Any, Any]:
         made = self._remember(thing, type(thing)())
         for key, value in thing.items():
             made[self.of(key)] = self.of(value)
         return made
 
-    def _set(self, thing: set) -> set:
-        made = self._remember(thing, set())
+    def _set(self, thing: set[T]) -> set[T]:
+        made: set[T] = self._remember(thing, set())
         made.update(map(self.of, thing))
         return made
 
-    def _tuple(self, thing: tuple) -> tuple:
+    def _tuple(self, thing: tuple[Any, ...]) -> tuple[Any, ...]:
         made = [self.of(one) for one in thing]
         if id(thing) in self._made:  # something in it led back to it
             return self._made[id(thing)]
         return thing if all(a is b for a, b in zip(made, thing, strict=True)) else tuple(made)
 
-    def _deque(self, thing: deque) -> deque:
-        made = self._remember(thing, deque(maxlen=thing.maxlen))
+    def _deque(self, thing: deque[T]) -> deque[T]:
+        made: deque[T] = self._remember(thing, deque(maxlen=thing.maxlen))
         made.extend(map(self.of, thing))
         return made
 
@@ -249,12 +255,12 @@ class Clone:
             self._rebind(function, space)
         return made
 
-    def _space(self, function: types.FunctionType) -> dict:
+    def _space(self, function: types.FunctionType) -> dict[str, Any]:
         """The copy of a function's globals, one for all functions that share them."""
         names = function.__globals__
         return self._spaces.setdefault(id(names), dict(names))
 
-    def _rebind(self, function: types.FunctionType, space: dict) -> None:
+    def _rebind(self, function: types.FunctionType, space: dict[str, Any]) -> None:
         for name in names_in(function.__code__):
             value = function.__globals__.get(name)
             if self._readers.is_part(value):
@@ -286,13 +292,14 @@ def _deepcopy_of(kind: type) -> str | None:
 
 def _is_simple(kind: type) -> bool:
     """Whether a module's copy is one with copies of its attributes."""
-    return kind.__reduce_ex__ is object.__reduce_ex__ and all(
+    as_usual: object = object.__reduce_ex__
+    return kind.__reduce_ex__ is as_usual and all(
         getattr(kind, name) in (getattr(nn.Module, name), getattr(object, name, None))
         for name in ("__reduce__", "__getstate__", "__setstate__")
     )
 
 
-_PLAIN = {
+_PLAIN: dict[type, Callable[[Clone, Any], Any]] = {
     list: Clone._list,
     dict: Clone._dict,
     OrderedDict: Clone._dict,

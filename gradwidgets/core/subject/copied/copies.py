@@ -1,6 +1,7 @@
 """What a pass changed on copies of what is held, told by what they are copies of."""
 
 from collections.abc import Iterator
+from typing import Any
 
 from torch import Tensor
 
@@ -61,7 +62,7 @@ class Copies:
             if before is not UNKNOWN and part.of(copy) is not before:
                 yield part.place.words
 
-    def _is_as_copied(self, now: object, before: object) -> bool:
+    def _is_as_copied(self, now: Any, before: Any) -> bool:
         """Whether a dictionary's copy is as it was, of the many that hold nothing unusual; otherwise look closely."""
         if not isinstance(before, dict) or len(now) != len(before):
             return False
@@ -71,7 +72,7 @@ class Copies:
                 return False
         return True
 
-    def _expected(self, before: object, now: object) -> object:
+    def _expected(self, before: Any, now: Any) -> Any:
         """What was in a container's copy; what is not known to have been copied is taken for what is there."""
         copy_of = self._copy_of
         if isinstance(before, dict):

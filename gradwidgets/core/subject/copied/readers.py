@@ -3,7 +3,7 @@
 import contextlib
 import functools
 import types
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from torch import Tensor, nn
 
@@ -74,6 +74,7 @@ class Readers:
             return bool(self._batch)
         if not depth or type(thing) in ATOMIC or isinstance(thing, (Tensor, type)):
             return False
+        held: Sequence[object]
         if isinstance(thing, dict):
             held = list(thing.values())[:_MANY]
         elif isinstance(thing, (list, tuple)):

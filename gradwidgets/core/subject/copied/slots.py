@@ -2,37 +2,69 @@
 
 import functools
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
 from torch import Tensor
 
 from gradwidgets.core.subject.held.parts import Attribute, Contents
 from gradwidgets.core.subject.held.reached import Reached
 
-Slot = tuple[Callable[[Tensor], None], Tensor]
+Put = Callable[[Any], object]
+Slot = tuple[Put, Tensor]
 
 
 def slots_of(roots: Iterable[object], tensors: Iterable[Tensor]) -> list[Slot]:
-    """Every place among some objects that refers to one of the tensors: in attributes, dicts, lists and closures.
+    """Every place among some objects that refers to one of the tensors: attributes, dicts, lists, closures, defaults.
 
     Args:
         roots: Copies of somebody's objects, which nobody else has.
-        tensors: What is looked for.
+        tensors: What is looked for; in tuples at those places too.
 
     Returns:
-        What puts another tensor there, and the one that is there now. Tuples and sets are left out.
+        What puts another tensor there, and the one that is there now. Sets are left out.
     """
     wanted = {id(tensor) for tensor in tensors}
-    found: list[Slot] = []
-    for part in Reached(*roots, outside=False).parts:
+    return [slot for put, held in _places(Reached(*roots, outside=False)) for slot in _slots_in(put, held, wanted)]
+
+
+def _places(reached: Reached) -> Iterator[tuple[Put, object]]:
+    """What sets a value, and the value, of everything that can be set."""
+    for part in reached.parts:
         if isinstance(part, Contents) and isinstance(part.held, (dict, list)):
             pairs = part.before.items() if isinstance(part.held, dict) else enumerate(part.before)
-            found += [(_setter(part.held, key), one) for key, one in pairs if id(one) in wanted]
-        elif isinstance(part, Attribute) and id(part.before) in wanted:
-            found.append((part.put, part.before))
-    return found
+            yield from ((_setter(part.held, key), one) for key, one in pairs)
+        elif isinstance(part, Attribute):
+            yield functools.partial(part.put, part.owner, part.key), part.before
+    for function in reached.functions:
+        yield functools.partial(setattr, function, "__defaults__"), function.__defaults__
+        named = function.__kwdefaults__ or {}
+        yield from ((_setter(named, key), one) for key, one in named.items())
 
 
-def _setter(container: dict | list, key: object) -> Callable[[Tensor], None]:
-    kind = OrderedDict if isinstance(container, OrderedDict) else dict if isinstance(container, dict) else list
+def _setter(container: dict[Any, Any] | list[Any], key: Any) -> Put:
+    if isinstance(container, list):
+        return functools.partial(list.__setitem__, container, key)
+    kind = OrderedDict if isinstance(container, OrderedDict) else dict
     return functools.partial(kind.__setitem__, container, key)
+
+
+def _slots_in(put: Put, held: object, wanted: set[int]) -> Iterator[Slot]:
+    if isinstance(held, Tensor) and id(held) in wanted:
+        yield put, held
+    elif isinstance(held, tuple):
+        row = _Row(put, held)
+        for i, one in enumerate(held):
+            yield from _slots_in(functools.partial(row.put, i), one, wanted)
+
+
+class _Row:
+    """A tuple, replaced as a whole whenever an entry is; with the former entries it is itself again."""
+
+    def __init__(self, put: Put, held: tuple[object, ...]) -> None:
+        self._put, self._held, self._now = put, held, list(held)
+
+    def put(self, place: int, entry: object) -> None:
+        self._now[place] = entry
+        same = all(now is before for now, before in zip(self._now, self._held, strict=True))
+        self._put(self._held if same else getattr(self._held, "_make", tuple)(self._now))

@@ -17,7 +17,7 @@ class Storages:
 
     def __init__(self, dtype: torch.dtype | None = None) -> None:
         self._dtype = dtype
-        self._copies: dict[tuple, Tensor] = {}  # memory and dtype → all of it, in a row
+        self._copies: dict[tuple[int, torch.dtype], Tensor] = {}  # memory and dtype → all of it, in a row
 
     def copied(self, tensor: Tensor) -> Tensor:
         """A tensor of the same class and numbers, a leaf, that requires a gradient where it does."""
@@ -61,5 +61,5 @@ def _as_kind(tensor: Tensor, numbers: Tensor, trained: bool) -> Tensor:
         return nn.Parameter(numbers, requires_grad=trained)
     made = torch.Tensor._make_subclass(type(tensor), numbers, trained)
     if type(tensor) is nn.Buffer or isinstance(tensor, nn.Buffer):
-        made.persistent = getattr(tensor, "persistent", True)
+        made.persistent = getattr(tensor, "persistent", True)  # type: ignore[attr-defined]  # of `nn.Buffer`
     return made

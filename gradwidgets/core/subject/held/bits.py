@@ -40,7 +40,10 @@ def bits_of(tensors: Iterable[tuple[str, Tensor]], *, copy: bool = True) -> Iter
         tensors: With their labels.
         copy: Whether all are copied; otherwise a large one's are its own, to be read at once.
     """
-    kind, held, spans, room = None, [], [], 0
+    kind: tuple[torch.dtype, torch.device] | None = None
+    held: list[Tensor] = []
+    spans: list[tuple[str, int]] = []
+    room = 0
     for label, tensor in tensors:
         bits = _direct(tensor)
         if bits is None:
@@ -86,7 +89,8 @@ def as_bytes(tensor: Tensor) -> Tensor | None:
         return None
     tensor = tensor.detach()
     if tensor.layout is torch.sparse_coo:
-        return torch.cat([as_bytes(tensor._indices()), as_bytes(tensor._values())])
+        parts = [as_bytes(tensor._indices()), as_bytes(tensor._values())]
+        return torch.cat([part for part in parts if part is not None])
     if tensor.layout is not torch.strided:
         return None
     if tensor.is_quantized:
@@ -145,6 +149,6 @@ class Digest:
         return digest.hexdigest()
 
 
-def memory_of(held: Tensor) -> ctypes.Array:
+def memory_of(held: Tensor) -> "ctypes.Array[ctypes.c_char]":
     """The bytes of a contiguous tensor on the CPU, in place: valid while the tensor is."""
     return (ctypes.c_char * held.nbytes).from_address(held.data_ptr()) if held.nbytes else (ctypes.c_char * 0)()

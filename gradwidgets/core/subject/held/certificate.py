@@ -49,9 +49,9 @@ class Certificate(Result):
     """
 
     unchanged: bool
-    before: str = _Fingerprint()
-    after: str = _Fingerprint()
-    compared: dict[str, int]
+    before: str = _Fingerprint()  # type: ignore[assignment]  # no default, as it says itself
+    after: str = _Fingerprint()  # type: ignore[assignment]
+    compared: dict[str, int]  # type: ignore[misc]  # comes after no default
     put_back: tuple[str, ...] = ()
     changed: tuple[str, ...] = ()
     not_compared: tuple[str, ...] = ()

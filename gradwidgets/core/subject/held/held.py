@@ -124,7 +124,15 @@ class Held:
         after = before if not changed else Digest(bits_of(self._numbered()), self._describe() + random)
         if self.size > _WAITING:
             before(), after()
-        return Certificate(not changed, before, after, self._compared(process), restored, changed, self.not_compared)
+        return Certificate(
+            not changed,
+            before,  # type: ignore[arg-type]  # a text once it is read, see `_Fingerprint`
+            after,  # type: ignore[arg-type]
+            self._compared(process),
+            restored,
+            changed,
+            self.not_compared,
+        )
 
     @property
     def size(self) -> int:

@@ -6,6 +6,7 @@ import sys
 import types
 import weakref
 from collections.abc import Callable
+from typing import Any
 
 import torch
 
@@ -39,7 +40,7 @@ ATOMIC = frozenset(
         torch.Size,
     }
 )
-UNKNOWN = object()  # the copy of what was not copied
+UNKNOWN: Any = object()  # the copy of what was not copied
 PROXIES = frozenset({weakref.ProxyType, weakref.CallableProxyType})  # which pass for what they stand for
 _OPAQUE = frozenset(
     {
@@ -76,7 +77,7 @@ def may_change(thing: object) -> bool:
     return kind.__module__ != "builtins" or hasattr(thing, "__next__") or hasattr(thing, "send")
 
 
-def is_library(function: Callable) -> bool:
+def is_library(function: Callable[..., object]) -> bool:
     """Whether a function is a library's, whose own globals are not looked at."""
     return root_of(function) in _OPAQUE
 

@@ -3,10 +3,12 @@
 import operator
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
 from gradwidgets.core.subject.held.kinds import UNKNOWN
 
-CopyOf = Callable[[object], object]  # gives the copy of a thing; `UNKNOWN` where there is none
+Container = dict[Any, Any] | list[Any] | set[Any] | deque[Any]
+CopyOf = Callable[[Any], Any]  # gives the copy of a thing, which is like it; `UNKNOWN` where there is none
 _HOOKS = "_hooks"  # what the names of a module's dictionaries of hooks end with
 MISSING = object()
 
@@ -56,9 +58,9 @@ class Contents:
 
     __slots__ = ("before", "held", "place")
 
-    def __init__(self, place: Place, held: object) -> None:
+    def __init__(self, place: Place, held: Container) -> None:
         self.place, self.held = place, held
-        self.before = _items(held)
+        self.before: Any = _items(held)  # a dict of a dict, a set of a set, a list of any other
 
     def changed(self) -> bool:
         """Whether other things are in it now."""
@@ -87,7 +89,7 @@ class Contents:
             list.__setitem__(held, slice(None), before)
         yield from words
 
-    def words(self, now: object, before: object) -> Iterator[str]:
+    def words(self, now: Container, before: Any) -> Iterator[str]:
         """What differs between two contents of such a container."""
         if self.place.attribute or not isinstance(now, dict):
             yield self.place.words
@@ -104,10 +106,10 @@ class Empty:
     """
 
     def __init__(self) -> None:
-        self._held: list[dict | list | set | deque] = []
+        self._held: list[Container] = []
         self._where: list[tuple[Place, str]] = []
 
-    def add(self, held: dict | list | set | deque, owner: Place, key: str) -> None:
+    def add(self, held: Container, owner: Place, key: str) -> None:
         """Hold one more, an attribute of this name."""
         self._held.append(held)
         self._where.append((owner, key))
@@ -207,7 +209,13 @@ class Attribute:
     __slots__ = ("before", "get", "key", "owner", "place", "put", "remove")
 
     def __init__(
-        self, place: Place, owner: object, key: object, get: Callable, put: Callable, remove: Callable
+        self,
+        place: Place,
+        owner: object,
+        key: object,
+        get: Callable[[Any, Any], object],
+        put: Callable[[Any, Any, Any], object],
+        remove: Callable[[Any, Any], object],
     ) -> None:
         self.place, self.owner, self.key = place, owner, key
         self.get, self.put, self.remove = get, put, remove
@@ -250,7 +258,14 @@ class State:
 
     __slots__ = ("before", "get", "owner", "place", "put", "same")
 
-    def __init__(self, place: Place, owner: object, get: Callable, put: Callable, same: Callable = operator.eq) -> None:
+    def __init__(
+        self,
+        place: Place,
+        owner: object,
+        get: Callable[[Any], object],
+        put: Callable[[Any, Any], object],
+        same: Callable[[Any, Any], bool] = operator.eq,
+    ) -> None:
         self.place, self.owner = place, owner
         self.get, self.put, self.same = get, put, same
         self.before = get(owner)
@@ -269,7 +284,7 @@ class State:
         yield self.place.words
 
 
-def same_items(now: object, before: object) -> bool:
+def same_items(now: Container, before: Any) -> bool:
     """Whether a container holds the very things that another does, in the same order."""
     if len(now) != len(before):
         return False
@@ -278,7 +293,7 @@ def same_items(now: object, before: object) -> bool:
     return now == before if isinstance(now, set) else all(map(operator.is_, now, before))
 
 
-def _items(held: object) -> object:
+def _items(held: Container) -> dict[Any, Any] | set[Any] | list[Any]:
     """A shallow copy, whatever the container's class makes of `copy`."""
     if isinstance(held, dict):
         return dict(held) if type(held) in (dict, OrderedDict) else dict(_kind(held).items(held))
@@ -287,9 +302,9 @@ def _items(held: object) -> object:
     return list(deque.__iter__(held) if isinstance(held, deque) else list.__iter__(held))
 
 
-def _values(held: dict) -> Iterable[object]:
+def _values(held: dict[Any, Any]) -> Iterable[object]:
     return held.values() if type(held) in (dict, OrderedDict) else _kind(held).values(held)
 
 
-def _kind(held: dict) -> type:
+def _kind(held: dict[Any, Any]) -> type[dict[Any, Any]]:
     return OrderedDict if isinstance(held, OrderedDict) else dict

@@ -10,6 +10,7 @@ import sys
 import threading
 import warnings
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import torch
 from torch.nn.modules import module as torch_module
@@ -20,6 +21,11 @@ from torch.utils._python_dispatch import _pop_mode as _pop_dispatch_mode
 from gradwidgets.core.subject.held.generators import generators
 
 _HOOKS = [name for name, held in vars(torch_module).items() if name.startswith("_global_") and hasattr(held, "items")]
+# Under these, the names that no annotations of theirs list.
+_TORCH_DETERMINISTIC: Any = torch.utils.deterministic
+_WARNINGS: Any = warnings
+_ENVIRON: Any = os.environ
+_LOGGERS: Any = logging.root.manager
 _AUTOCAST = ("cpu", "cuda")
 _MODES_KEYS = torch._C.DispatchKey.Python, torch._C.DispatchKey.PythonTLSSnapshot
 _WAYS = [  # in which attention is computed
@@ -91,23 +97,23 @@ def _deterministic() -> tuple[bool, bool, bool]:
     return (
         torch.are_deterministic_algorithms_enabled(),
         torch.is_deterministic_algorithms_warn_only_enabled(),
-        torch.utils.deterministic.fill_uninitialized_memory,
+        _TORCH_DETERMINISTIC.fill_uninitialized_memory,
     )
 
 
 def _put_deterministic(held: tuple[bool, bool, bool]) -> None:
     torch.use_deterministic_algorithms(held[0], warn_only=held[1])
-    torch.utils.deterministic.fill_uninitialized_memory = held[2]
+    _TORCH_DETERMINISTIC.fill_uninitialized_memory = held[2]
 
 
-def _autocast() -> tuple:
+def _autocast() -> tuple[Any, ...]:
     kinds = [(torch.is_autocast_enabled(kind), torch.get_autocast_dtype(kind)) for kind in _AUTOCAST]
     depth = torch.autocast_increment_nesting() - 1
     torch.autocast_decrement_nesting()
     return (*kinds, torch.is_autocast_cache_enabled(), depth)
 
 
-def _put_autocast(held: tuple) -> None:
+def _put_autocast(held: tuple[Any, ...]) -> None:
     for kind, (enabled, dtype) in zip(_AUTOCAST, held, strict=False):
         torch.set_autocast_enabled(kind, enabled)
         torch.set_autocast_dtype(kind, dtype)
@@ -139,26 +145,26 @@ def _put_backends(held: tuple[bool, ...]) -> None:
     torch._C._set_sdp_priority_order(list(held[5 + len(_WAYS) :]))
 
 
-def _put_print_options(held: dict) -> None:
+def _put_print_options(held: dict[str, Any]) -> None:
     vars(torch._tensor_str.PRINT_OPTS).update(held)
 
 
-def _global_hooks() -> list[tuple]:
+def _global_hooks() -> list[tuple[Any, ...]]:
     return [tuple(getattr(torch_module, name).items()) for name in _HOOKS]
 
 
-def _put_global_hooks(held: list[tuple]) -> None:
+def _put_global_hooks(held: list[tuple[Any, ...]]) -> None:
     for name, items in zip(_HOOKS, held, strict=True):
         hooks = getattr(torch_module, name)
         hooks.clear()
         hooks.update(items)
 
 
-def _modes() -> tuple[list, list]:
+def _modes() -> tuple[list[Any], list[Any]]:
     return _get_current_function_mode_stack(), _get_current_dispatch_mode_stack()
 
 
-def _put_modes(held: tuple[list, list]) -> None:
+def _put_modes(held: tuple[list[Any], list[Any]]) -> None:
     while len(_get_current_function_mode_stack()) > len(held[0]):
         _pop_mode()
     while len(_get_current_dispatch_mode_stack()) > len(held[1]):
@@ -184,14 +190,14 @@ def _put_saved_tensors_hooks(held: object) -> None:
         torch._C._autograd._pop_saved_tensors_default_hooks()
 
 
-def _warning_filters() -> tuple:
-    return warnings.filters, list(warnings.filters), warnings.showwarning, warnings._showwarnmsg_impl
+def _warning_filters() -> tuple[Any, ...]:
+    return _WARNINGS.filters, list(_WARNINGS.filters), _WARNINGS.showwarning, _WARNINGS._showwarnmsg_impl
 
 
-def _put_warning_filters(held: tuple) -> None:
-    warnings.filters, filters, warnings.showwarning, warnings._showwarnmsg_impl = held
-    warnings.filters[:] = filters
-    warnings._filters_mutated()
+def _put_warning_filters(held: tuple[Any, ...]) -> None:
+    _WARNINGS.filters, filters, _WARNINGS.showwarning, _WARNINGS._showwarnmsg_impl = held
+    _WARNINGS.filters[:] = filters
+    _WARNINGS._filters_mutated()
 
 
 def _folder() -> str:
@@ -201,36 +207,36 @@ def _folder() -> str:
         return ""
 
 
-def _environment() -> dict:
-    return dict(os.environ._data)  # as the system has it: what it means is worked out only to put it back
+def _environment() -> dict[Any, Any]:
+    return dict(_ENVIRON._data)  # as the system has it: what it means is worked out only to put it back
 
 
-def _put_environment(held: dict) -> None:
-    wanted = {os.environ.decodekey(name): os.environ.decodevalue(value) for name, value in held.items()}
+def _put_environment(held: dict[Any, Any]) -> None:
+    wanted = {_ENVIRON.decodekey(name): _ENVIRON.decodevalue(value) for name, value in held.items()}
     for name in set(os.environ) - set(wanted):
         del os.environ[name]
     os.environ.update(wanted)
 
 
-def _put_streams(held: tuple) -> None:
+def _put_streams(held: tuple[Any, Any]) -> None:
     sys.stdout, sys.stderr = held
 
 
-def _interrupt() -> object:
+def _interrupt() -> Any:
     return signal.getsignal(signal.SIGINT)
 
 
-def _put_interrupt(held: object) -> None:
+def _put_interrupt(held: Any) -> None:
     if threading.current_thread() is threading.main_thread():  # else it is refused
         signal.signal(signal.SIGINT, held)
 
 
-def _numpy_settings() -> tuple:
+def _numpy_settings() -> tuple[Any, ...]:
     numpy = sys.modules.get("numpy")  # only if somebody's code can know it
     return () if numpy is None else (numpy.geterr(), numpy.geterrcall(), numpy.get_printoptions())
 
 
-def _put_numpy_settings(held: tuple) -> None:
+def _put_numpy_settings(held: tuple[Any, ...]) -> None:
     if held:
         numpy, (errors, call, printed) = sys.modules["numpy"], held
         numpy.seterr(**errors)
@@ -245,7 +251,7 @@ def _put_collection(held: bool) -> None:
 def _put_logging(held: tuple[int, int]) -> None:
     logging.root.level = held[0]
     logging.disable(held[1])
-    logging.root.manager._clear_cache()
+    _LOGGERS._clear_cache()
 
 
 def _levels() -> int:
@@ -277,20 +283,20 @@ def eager() -> object:
     return None if dynamo is None else dynamo.DynamoStance("force_eager")
 
 
-def _decimal() -> tuple:
+def _decimal() -> tuple[Any, ...]:
     context = decimal.getcontext()
     flags, traps = tuple(context.flags.items()), tuple(context.traps.items())
     return context.prec, context.rounding, context.Emin, context.Emax, context.capitals, context.clamp, flags, traps
 
 
-def _put_decimal(held: tuple) -> None:
+def _put_decimal(held: tuple[Any, ...]) -> None:
     context = decimal.getcontext()
     context.prec, context.rounding, context.Emin, context.Emax, context.capitals, context.clamp = held[:6]
     context.flags.update(held[6])
     context.traps.update(held[7])
 
 
-Setting = tuple[str, Callable[[], object], Callable[[object], None]]
+Setting = tuple[str, Callable[[], Any], Callable[[Any], object]]
 
 # Name, how it is read, how it is set; modes that are entered come after the device, which is one of them.
 SETTINGS: tuple[Setting, ...] = (

@@ -6,12 +6,13 @@ import operator
 import types
 from collections import OrderedDict, deque
 from collections.abc import Collection, Iterable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from gradwidgets.core.subject.held.kinds import ATOMIC, PROXIES, is_library, is_opaque, may_change, names_in, root_of
-from gradwidgets.core.subject.held.parts import MISSING, Attribute, Classes, Contents, Empty, Place, State
+from gradwidgets.core.subject.held.parts import MISSING, Attribute, Classes, Container, Contents, Empty, Place, State
 from gradwidgets.core.subject.held.states import state_of
 from gradwidgets.core.subject.held.tensors import HeldTensor
 
@@ -34,6 +35,7 @@ class Reached:
         tensors: Every tensor, held.
         gradients: Their gradients, held.
         parts: Everything else that can change.
+        functions: Every function, whose defaults are no part.
         empty: Attributes that are empty containers.
         classes: Of modules and other objects.
         opaque: What was not looked into, by its place: its class's name.
@@ -44,11 +46,12 @@ class Reached:
         self.tensors: list[HeldTensor] = []
         self.gradients: list[HeldTensor] = []
         self.parts: list[Contents | Attribute | State] = []
+        self.functions: list[types.FunctionType] = []
         self.empty, self.classes = Empty(), Classes()
         self.opaque: dict[str, str] = {}
         self._outside, self._but = outside, but
         self._labels: dict[str, int] = {}
-        self._seen: dict[int, object] = {}
+        self._seen: dict[int | tuple[int, str], object] = {}
         self._waiting = [(root, Place()) for root in reversed(roots)]
         while self._waiting:
             thing, place = self._waiting.pop()
@@ -113,7 +116,7 @@ class Reached:
         self._push((place.inner(name), one) for name, one in (*module.named_parameters(), *module.named_buffers()))
         self.opaque[place.inner("attributes").label] = "of TorchScript"
 
-    def _attributes(self, owner: object, own: dict, place: Place) -> None:
+    def _attributes(self, owner: object, own: dict[str, Any], place: Place) -> None:
         seen, but, waiting = self._seen, self._but, self._waiting
         seen[id(own)] = own
         self._record(owner, Contents(place, own))
@@ -154,7 +157,7 @@ class Reached:
         if held.before is not MISSING:
             self._push([(held.place, held.before)])
 
-    def _container(self, thing: object, place: Place) -> None:
+    def _container(self, thing: Container, place: Place) -> None:
         self._record(thing, Contents(place, thing))
         if type(thing) in _USUAL and not thing:
             return
@@ -167,6 +170,7 @@ class Reached:
             self._attributes(thing, own, place)
 
     def _function(self, function: types.FunctionType, place: Place) -> None:
+        self.functions.append(function)
         for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=False):
             if self._is_new(cell):
                 there = Place(name, place.module, name)
@@ -208,7 +212,7 @@ class Reached:
         return not known
 
 
-def attributes_of(thing: object) -> dict | None:
+def attributes_of(thing: object) -> dict[str, Any] | None:
     """An object's own dictionary, whatever its class does with attributes; None where it has none, or one to read."""
     try:
         own = object.__getattribute__(thing, "__dict__")
@@ -249,5 +253,5 @@ def _empty_slot(owner: object, slot: types.MemberDescriptorType) -> None:
     slot.__delete__(owner)
 
 
-def _take_out(names: dict, name: str) -> None:
+def _take_out(names: dict[str, Any], name: str) -> None:
     names.pop(name, None)

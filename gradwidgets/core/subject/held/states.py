@@ -3,11 +3,15 @@
 import io
 import random
 import sys
+from typing import TYPE_CHECKING, Any
 
 import torch
 
 from gradwidgets.core.subject.held.kinds import root_of
 from gradwidgets.core.subject.held.parts import Place, State
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 def state_of(thing: object, place: Place) -> State | None:
@@ -30,11 +34,11 @@ def state_of(thing: object, place: Place) -> State | None:
     return State(place, thing, _bits_in, _put_bits, lambda a, b: repr(a) == repr(b))
 
 
-def _drawn(thing: random.Random) -> object:
+def _drawn(thing: random.Random) -> tuple[Any, ...]:
     return thing.getstate()
 
 
-def _draw_from(thing: random.Random, state: object) -> None:
+def _draw_from(thing: random.Random, state: tuple[Any, ...]) -> None:
     thing.setstate(state)
 
 
@@ -42,7 +46,7 @@ def _put_bytes(thing: bytearray, before: bytes) -> None:
     thing[:] = before
 
 
-def _bit_generator(thing: object) -> object:
+def _bit_generator(thing: Any) -> Any:
     return getattr(thing, "bit_generator", None) or thing._bit_generator
 
 
@@ -69,5 +73,5 @@ def _seek(file: io.IOBase, position: int) -> None:
     file.seek(position)
 
 
-def _same_array(a: object, b: object) -> bool:
+def _same_array(a: "np.ndarray", b: "np.ndarray") -> bool:
     return a.shape == b.shape and a.dtype == b.dtype and a.tobytes() == b.tobytes()

@@ -52,7 +52,7 @@ class HeldTensor:
         """What is not as it was, in words; nothing is put back."""
         return [words for words, _ in self._changes()] if self.changed() else []
 
-    def _changes(self) -> Iterator[tuple[str, Callable]]:
+    def _changes(self) -> Iterator[tuple[str, Callable[[], object]]]:
         """What is not as it was, in words, and what restores it; the next is looked for once that is done."""
         tensor = self.tensor
         if self.moved():
@@ -68,6 +68,8 @@ class HeldTensor:
                 yield f"the hooks of {self.label}", partial(setattr, tensor, name, hooks)
 
     def _put_numbers(self) -> None:
+        if self._data is None:
+            return
         with writable(self.tensor):
             if self._data.untyped_storage().nbytes() != self._bytes:
                 self._data.untyped_storage().resize_(self._bytes)
@@ -103,7 +105,7 @@ def has_numbers(tensor: Tensor) -> bool:
     return not (nn.parameter.is_lazy(tensor) or tensor.is_meta) and tensor.layout is torch.strided
 
 
-def where(tensor: Tensor) -> tuple:
+def where(tensor: Tensor) -> tuple[object, ...]:
     """Where a tensor's numbers lie, and how they are to be read."""
     if not has_numbers(tensor):
         return (tensor.dtype, tuple(tensor.shape))

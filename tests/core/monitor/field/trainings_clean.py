@@ -72,6 +72,7 @@ FIRST = (
     Training("in place", "the memory of the gradients is kept and zeroed", with_(zero=in_place)),
     Training("zero every 4 steps", "three steps of four go by a sum, and it learns", with_(zero=every_fourth, optimizer=sgd(0.03))),
     Training("clip sometimes", "few steps are clipped", with_(before_step=clipped(1.0))),
+    Training("clipped at every step, Adam", "0.01 where norms are 1: Adam divides it out", with_(before_step=clipped(0.01), optimizer=adam(1e-3))),
     Training("clip in place", "the same in memory that is kept", with_(before_step=clipped(1.0), zero=in_place)),
     Training("adversaries", "two optimizers in turn", adversaries),
     Training("frozen layer", "it is meant not to be trained", with_(make=lambda: frozen(plain(), 0))),

@@ -117,7 +117,6 @@ FIRST = (
     Training("wrong sign, Adam", "up the hill", with_(optimizer=adam(3e-3, maximize=True)), one_of("diverging")),
     Training("beyond 2/λ", "the curvature is told", with_(lr=0.1, largest_curvature=60.0), one_of("beyond_stable")),
     Training("always clipped", "0.01 where norms are 1", with_(before_step=clipped(0.01)), one_of("always_clipped")),
-    Training("always clipped, Adam", "0.01 where norms are 1", with_(before_step=clipped(0.01), optimizer=adam(1e-3)), one_of("always_clipped")),
     Training("always clipped, told", "the limit is known", with_(before_step=clipped(0.05), max_norm=0.05), one_of("always_clipped")),
     Training("a layer aside", "forward forgets it", with_(make=Aside), one_of("unused")),
 )  # fmt: skip

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from gradwidgets.core.monitor.verdicts.evidence import JudgedRecord
+from gradwidgets.core.monitor.verdicts.record_beginning import learns_nothing
 from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.results.wording import number, percent
 
@@ -21,6 +22,7 @@ _SIGNS = 0.5  # root mean square in the largest element, from where on most are 
 _SCALES = range(8, 41)  # powers of two by which a loss is scaled in half precision
 _FIRST = 16  # that of torch's GradScaler
 _TOO_LARGE = 1000.0  # times what a share less a label can be: no layer is given numbers as large by design
+_HARMLESS = "Nothing, if it is meant so; a max_norm that is seldom reached bounds the rare large gradient alone."
 _USUAL = (
     0.01, 0.05, 0.1, 0.2, 0.25, 0.3, 0.5, 1.0, 2.0, 2.5, 3.0, 4.0, 5.0, 10.0, 15.0, 20.0, 25.0, 30.0, 40.0, 50.0, 100.0,
 )  # fmt: skip
@@ -47,8 +49,12 @@ def _by_norm(judged: JudgedRecord, group: list[int]) -> Finding | None:
         return None
     at = f"{number(limit, 3)} at {percent(share)} of the sampled steps"
     evidence: dict[str, object] = {"max_norm": limit, "share of samples at it": share, "threshold": _MOSTLY}
-    message = f"the gradient's norm is {at}: it is clipped there"
-    return _taken_by_one(judged, group, Finding("always_clipped", "warning", message, evidence))
+    message, rule = f"the gradient's norm is {at}: it is clipped there", judged.history.rule
+    found = _taken_by_one(judged, group, Finding("always_clipped", "warning", message, evidence))
+    if found.message != message or not rule.get("scaled") or learns_nothing(judged):
+        return found
+    aside = f"{message}; {rule['name']} divides a factor that all steps share out again, so that it does little harm"
+    return replace(found, severity="info", message=aside, action=_HARMLESS)
 
 
 def _taken_by_one(judged: JudgedRecord, group: list[int], found: Finding) -> Finding:

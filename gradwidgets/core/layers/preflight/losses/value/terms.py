@@ -56,7 +56,7 @@ class Terms:
                 said = self._said(given[with_one.index(False)])
                 self._kept += gave
                 self._sums.update({id(gave[0]): one for one in said})
-        if not torch.is_grad_enabled() or any(one.requires_grad for one in gave):
+        if not torch.is_grad_enabled() or any(one.requires_grad for one in gave) or _by_shape(name):
             return
         known = next((self._cuts[id(one)] for one in given if id(one) in self._cuts), None)
         if known is None and any(one.requires_grad for one in given):
@@ -77,6 +77,11 @@ class Terms:
             _GRAPH if by_grad else f"{_SMOOTH} {_GRAPH.replace('Give', 'Of slopes, give')}" if cut is None else _SMOOTH
         )
         return [Finding(TERM, "warning", message, {"term": value, "threshold": 0}, action=action)]
+
+
+def _by_shape(name: str) -> bool:
+    """Whether a function takes nothing but the shape of what it is given: new numbers are no cut."""
+    return name.endswith("_like") or name.startswith("new_")
 
 
 def _flat(term: Tensor) -> list[Finding]:
