@@ -155,6 +155,11 @@ class LossFunction:
         """Whether the operations of one call are played again for all others."""
         return self._recorded is not None
 
+    @property
+    def block(self) -> int:
+        """How many points one call takes at most: fewer of a loss that keeps much data for its way back."""
+        return self._block
+
     def kept(self) -> contextlib.AbstractContextManager[None]:
         """A block for many calls in a row, see `Undisturbed.kept`."""
         return self._undisturbed.kept(self.call)

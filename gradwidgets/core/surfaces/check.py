@@ -139,8 +139,9 @@ def check_loss(
             that must be called point by point.
         dtype: The precision of the training: the loss is looked at in it, as under autocast, beside float64. "float32",
             "float16" or "bfloat16", or torch's.
-        seconds: About how long it may take, of a loss that must be called point by point: its grid is coarser then,
-            what there is no time for is left out, and the notes say so. None for as long as it takes.
+        seconds: About how long it may take, of a loss that must be called point by point or that has much data: its
+            grid is coarser then, what there is no time for is left out, and the notes say so. None for as long as it
+            takes.
         directions: For a loss of a whole tensor, logits of shape (B, C) say: axis → a tensor of that shape. The axes
             are then amounts of these, added to the tensor in `fixed` that has their shape, or to zeros.
         pairs: Whether to look at every pair of three axes and more, the others held near the middle of theirs.

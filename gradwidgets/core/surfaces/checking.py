@@ -65,7 +65,7 @@ def checking(
         if resolution is not None:
             check_resolution(resolution)
         pace = yield from _pace(function, axes)
-        fine, note = _afforded(resolution, len(axes), pace if function.method == "pointwise" else 0.0, seconds)
+        fine, note = _afforded(resolution, len(axes), pace, seconds)
         grid = yield from part_of(sampling_function(function, axes, fine), 0.0, 0.4)
     work = surveying(grid, target=target, dtype=dtype, deadline=deadline, starts=starts)
     survey = yield from part_of(work, 0.4, 0.5)
@@ -82,9 +82,9 @@ def checking(
 
 
 def _pace(function: LossFunction, axes: Mapping[str, tuple[float, float]]) -> Slices[float]:
-    """How many seconds a point takes, and with it how the loss computes many."""
+    """How many seconds a point takes, and with it how the loss computes many; 0 where a grid is one call."""
     few = yield from sampling_function(function, axes, _TRIED)
-    if function.method != "pointwise":
+    if function.method != "pointwise" and function.block >= FINE ** len(axes):
         return 0.0
     began = time.perf_counter()
     function.values(few.points.reshape(-1, len(axes))[:_TRIED])

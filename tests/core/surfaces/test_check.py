@@ -195,6 +195,15 @@ def test_within_a_budget_a_coarser_answer_comes_and_says_what_is_left_out():
     assert len(quick.grid.x) == 81 and quick.grid.notes == () and quick.findings[0].action == "Ship it."
 
 
+def test_much_data_is_looked_at_coarsely_within_a_budget_too():
+    data = torch.linspace(-2, 2, 2**18, dtype=torch.float64)
+    report = check_loss(
+        lambda a, b: torch.sigmoid(a * data + b).square().mean(), {"a": (-1.0, 1.0), "b": (-1.0, 1.0)}, seconds=1
+    )
+    assert report.grid.method == "vmap" and len(report.grid.x) < 41
+    assert any("within 1 s" in note for note in report.grid.notes)
+
+
 @pytest.mark.parametrize("seconds", [0, -1, True, "long", float("nan")])
 def test_a_budget_that_is_none_is_refused(seconds):
     with pytest.raises(ValueError, match="seconds must be a number above 0, or None"):

@@ -378,6 +378,7 @@ def test_the_verdict_is_there_while_the_training_runs(panel, monkeypatch):
     seen = []
     for k in panel.track(range(40), every=1):
         loss = loss_fn(model(x), y) * (float("nan") if k == 12 else 1.0)
+        optimizer.zero_grad()
         loss.backward()
         panel.note_loss(loss)
         optimizer.step()
