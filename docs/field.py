@@ -27,15 +27,23 @@ from tests.core.layers.preflight import sick as before
 from tests.core.layers.preflight import sound as unblamed
 from tests.core.layers.preflight.more import MORE_SICK, MORE_SOUND
 from tests.core.monitor.field import training, trainings_clean, trainings_other, trainings_sick
+from tests.core.monitor.field import trainings_alike as alike
+from tests.core.monitor.field import trainings_batches as batches
 from tests.core.monitor.field import trainings_begun as begun
 from tests.core.monitor.field import trainings_causes as causes
 from tests.core.monitor.field import trainings_ended as ended
+from tests.core.monitor.field import trainings_further as further
+from tests.core.monitor.field import trainings_gone as gone
 from tests.core.monitor.field import trainings_last as last
 from tests.core.monitor.field import trainings_later as later
+from tests.core.monitor.field import trainings_leapt as leapt
 from tests.core.monitor.field import trainings_level as level
+from tests.core.monitor.field import trainings_parts as parts
 from tests.core.monitor.field import trainings_recent as recent
 from tests.core.monitor.field import trainings_second as second
 from tests.core.monitor.field import trainings_seldom as seldom
+from tests.core.monitor.field import trainings_sound as sound_trainings
+from tests.core.monitor.field import trainings_sound_more as more_trainings
 from tests.core.monitor.field import trainings_spoilt as spoilt
 from tests.core.monitor.field import trainings_steps as steps
 from tests.core.monitor.field import trainings_unbounded as unbounded
@@ -167,6 +175,9 @@ weights, terms with a turned sign, batches that are not finite. {again}
 | … {recent_sick} more, after the mends | 20 of 23 | {recent_named} |
 | … {ended_sick} whose schedule ends, whose loss stays level, or that are clipped while scaled | 6 of 11 | {ended_named} |
 | … {steps_sick} of that reader's kinds | 30 of 33 of others, clean ones among them | {steps_named} |
+| … {begun_sick} of a third reader's kinds | not counted apart | {begun_named} |
+| … {gone_sick} of a fourth reader's kinds, and before them | 35 of 41 of others, clean ones among them | {gone_named} |
+| … {parts_sick} of a fifth reader's kinds | 21 of 25 | {parts_named} |
 | … all | | **{named}** |
 | false alarms: clean trainings blamed, the first {first_clean} | 0 of 32, after the checks were fitted to them | {first_blamed} |
 | … {new_clean} of other kinds | 4 of 26 | {new_blamed} |
@@ -180,6 +191,9 @@ weights, terms with a turned sign, batches that are not finite. {again}
 | … {recent_clean} more, after the mends | 2 of 24 | {recent_blamed} |
 | … {ended_clean} that look like those that end, stay level or are clipped | 0 of 11 | {ended_blamed} |
 | … {steps_clean} that look like those of that reader's kinds | 0 of 11 of others | {steps_blamed} |
+| … {begun_clean} beside a third reader's kinds | not counted apart | {begun_blamed} |
+| … {gone_clean} beside a fourth reader's kinds, and before them | with the faults above | {gone_blamed} |
+| … {parts_clean} beside a fifth reader's kinds | 0 of 21; then a GAN and a bandit | {parts_blamed} |
 | … all | | **{blamed}** |
 
 What falls short now: {short}. "Wild memory" was written down wrongly: that recurrence trains no worse than to guess, which
@@ -315,6 +329,8 @@ _PARTS = (
     "ended",
     "steps",
     "begun",
+    "gone",
+    "parts",
 )
 
 
@@ -327,6 +343,8 @@ def records() -> str:
         (*ended.ENDED_SICK, *ended.LATE_SICK, *level.LEVEL_SICK),
         (*unbounded.UNBOUNDED_SICK, *spoilt.SPOILT_SICK, *steps.STEPS_SICK, *second.SECOND_SICK),
         (*begun.BEGUN_SICK, *begun.BEGUN_HELD_OUT),
+        (*leapt.LEAPT_SICK, *batches.BATCHES_SICK, *gone.GONE_SICK, *further.FURTHER_SICK),
+        (*parts.PARTS_SICK, *alike.ALIKE_SICK),
     )  # fmt: skip
     clean_lists = (
         trainings_clean.FIRST, trainings_other.NEW, trainings_other.NEWER, later.LATER_CLEAN, last.LAST_CLEAN,
@@ -334,6 +352,8 @@ def records() -> str:
         recent.RECENT_CLEAN, (*ended.ENDED_CLEAN, *ended.LATE_CLEAN, *level.LEVEL_CLEAN),
         (*unbounded.UNBOUNDED_CLEAN, *spoilt.SPOILT_CLEAN, *steps.STEPS_CLEAN, *second.SECOND_CLEAN),
         begun.BEGUN_CLEAN,
+        (*leapt.LEAPT_CLEAN, *batches.BATCHES_CLEAN, *gone.GONE_CLEAN, *further.FURTHER_CLEAN),
+        (*parts.PARTS_CLEAN, *alike.ALIKE_CLEAN, *sound_trainings.SOUND_CLEAN, *more_trainings.SOUND_MORE),
     )  # fmt: skip
     for title, name, lists in (("with a fault", "sick", sick_lists), ("without", "clean", clean_lists)):
         lines, total = [], 0
