@@ -137,7 +137,7 @@ def test_a_value_a_sample_is_reduced_by_the_mean_and_that_is_said(reduce):
     values, point = function.values(POINTS), torch.tensor([0.3, 0.2], dtype=torch.float64)
     right = ((POINTS[:, :1] * x + POINTS[:, 1:] - 1) ** 2).mean(1)
     torch.testing.assert_close(values.loss, right)
-    assert ("it gives 7 values for one point, one a sample: their mean is taken" in function.notes) is not reduce
+    assert ("it returns 7 values for one point, one per sample: their mean is taken" in function.notes) is not reduce
     bend = torch.tensor([[2 * float((x**2).mean()), 0.0], [0.0, 2.0]], dtype=torch.float64)
     torch.testing.assert_close(function.hessian(point), bend)
 
@@ -281,10 +281,10 @@ def data_changing(a, b, c):
 
 
 IN_PLACE = {
-    "vectorized": (sideways, None, "it changes a in place, which torch refuses"),
+    "vectorized": (sideways, None, "it changes a in place, which torch forbids"),
     "vmap": (lambda a, b: sideways(a, b).sum(), None, "it changes a in place"),
     "pointwise": (lambda a, b: sideways(a, b) if a.item() > 0 else b, None, "it changes a in place"),
-    "data": (data_changing, {"c": torch.ones(3)}, "it changes c, handed over in fixed, in place"),
+    "data": (data_changing, {"c": torch.ones(3)}, "it changes c, passed in fixed, in place"),
 }
 
 
