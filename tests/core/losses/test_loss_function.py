@@ -266,7 +266,7 @@ def test_warnings_are_kept_back_and_said_once(recwarn):
     for loss in (nagging, lambda a, b: Nagging.apply(a) + b):
         function = LossFunction(loss, ("a", "b"))
         function.values(POINTS)
-        assert function.notes == ("it warns, 'mind the shapes' say; not shown",)
+        assert function.notes == ("it warns ('mind the shapes'): not shown",)
     assert not recwarn.list
 
 
