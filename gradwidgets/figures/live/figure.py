@@ -1,9 +1,8 @@
-"""The picture of a training run while it goes on: the layers over the steps, the newest profile, the loss.
+"""The live picture of a training run: the layers over the steps, the latest profile, the loss.
 
-`LiveFigure.update` brings it to a `Training`, plain arrays, and answers what must be drawn again. Nothing is computed
-here but pixels.
-What changes with every sample moves over the background, whose axes grow by round steps only. Taking on our own look
-takes as long as all else that changes, so only what makes artists does, and that is seldom.
+`LiveFigure.update` shows a `Training`, plain arrays, and returns what must be redrawn. Nothing is computed here but
+pixels. What changes with every sample is animated over the background, whose axes grow only in round steps. Entering
+our own style takes as long as all other changes together, so it is entered only to create artists, which is rare.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ from gradwidgets.figures.live.live_lines import BESIDE, DEAD, FIRST, MEASURED, R
 from gradwidgets.figures.live.live_twin import Twin
 from gradwidgets.figures.live.training import Training
 
-_NAME = 10  # letters of another run's name
+_NAME = 10  # letters of another run's name, at most
 _MARKS = 36  # along one edge of a plot, at most
 _LAYER = "layer, in order of execution"
 _NO_LOSS = "the loss is not known"
@@ -39,16 +38,16 @@ class LiveFigure(SceneFigure[Training]):
     """Artists of a training run.
 
     Attributes:
-        norms: Axes of the layers' values over the steps.
-        profile: Axes of the newest values over the layers.
-        health: Axes of the share of dead units, below; visible once there are any.
-        loss: Axes of the loss.
-        near: Axes of one layer's histogram.
+        norms: The axes of the layers' values over the steps.
+        profile: The axes of the latest values over the layers.
+        health: The axes of the fraction of dead units, below; visible once there are any.
+        loss: The axes of the loss.
+        near: The axes of one layer's histogram.
     """
 
     @property
     def lines(self) -> dict[str, MovingLine]:
-        """Name → what moves."""
+        """Name → animated line."""
         return self._drawn.lines
 
     def _build(self, scene: Training) -> None:
@@ -126,7 +125,7 @@ class LiveFigure(SceneFigure[Training]):
     # -- what stays for a while -----------------------------------------------------------------------------
 
     def _wait(self, words: str) -> bool:
-        """Show a sentence in place of the plots, or the plots; return whether that is a change."""
+        """Show a sentence instead of the plots, or the plots; return whether that changed anything."""
         if words == self._waiting:
             return False
         self._waiting = words
@@ -137,7 +136,7 @@ class LiveFigure(SceneFigure[Training]):
         return True
 
     def _show_health(self, seen: bool) -> bool:
-        """Make room for the dead units, or take it back; return whether that is a change."""
+        """Show or hide the axes of dead units; return whether that changed anything."""
         if seen == self._with_health:
             return False
         self._with_health = seen
@@ -151,7 +150,7 @@ class LiveFigure(SceneFigure[Training]):
         return True
 
     def _begin(self, shown: Training) -> bool:
-        """Forget the limits where another run, or another quantity, begins; return whether the old one goes on."""
+        """Reset the limits if a new run or another quantity begins; return whether the old one continues."""
         beside = None if shown.beside is None else shown.beside.name
         run, newest = (tuple(shown.layers), shown.quantity, beside), int(shown.steps[-1])
         goes_on = run == self._run and newest >= self._newest
@@ -253,10 +252,10 @@ class LiveFigure(SceneFigure[Training]):
         self._drawn[name].set_data(steps, np.full(len(steps), height))
 
     def _explain(self, axes: Axes, marks: dict[str, tuple[str, ...]]) -> list[Axes]:
-        """Say below axes what the marks mean that are seen; return the axes if that is a change."""
+        """Explain the visible marks below the axes; return the axes if that changed anything."""
         lines = self._drawn.lines
         seen = [text for text, names in marks.items() if any(np.size(lines[k].get_xdata()) for k in names)]
-        words = "   ".join(seen[:2])  # of three the last would reach the axis' name
+        words = "   ".join(seen[:2])  # a third would reach the axis' label
         if words == self._marks[axes].get_text():
             return []
         self._marks[axes].set_text(words)
@@ -275,7 +274,7 @@ class LiveFigure(SceneFigure[Training]):
 
 
 def _shortened(name: str) -> str:
-    """A name that leaves room for the rest of the key."""
+    """Shorten a name to leave room for the rest of the key."""
     return name if len(name) <= _NAME else f"{name[: _NAME // 2]}…{name[-(_NAME // 2 - 1) :]}"
 
 
