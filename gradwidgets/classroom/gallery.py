@@ -1,4 +1,4 @@
-"""A page of all lessons: choose one, and it opens below. As an app, `?lesson=nesterov` in the address chooses one."""
+"""A page of all lessons: choose one, and it opens below. In the app, `?lesson=nesterov` in the URL chooses one."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ class Gallery(widgets.VBox):
     """All lessons, one at a time.
 
     Args:
-        name: The lesson to begin with; by default what the app's address asks for, else the first one.
-        **settings: Of every lesson's widget, in place of its own: `style="projector"`, `theme="dark"`.
+        name: The lesson to begin with; by default the one in the app's URL, else the first.
+        **settings: Settings for every lesson's widget, instead of its own: `style="projector"`, `theme="dark"`.
 
     Attributes:
-        panel: The lesson's widget; None where it could not be opened.
-        error: Why not, in words; empty when all is well.
+        panel: The lesson's widget; None if it could not be opened.
+        error: Why it could not be opened, in words; empty when all is well.
 
     Raises:
         ValueError: There is no such lesson.
@@ -55,7 +55,7 @@ class Gallery(widgets.VBox):
             layout=widgets.Layout(width="420px"),
         )
         beside = widgets.Layout(width="auto")
-        back = widgets.Button(description="◀ Previous", tooltip="the lesson before", layout=beside)
+        back = widgets.Button(description="◀ Previous", tooltip="the previous lesson", layout=beside)
         on = widgets.Button(description="Next ▶", tooltip="the next lesson", layout=beside)
         back.on_click(lambda _: self._go(-1))
         on.on_click(lambda _: self._go(1))
@@ -102,11 +102,11 @@ class Gallery(widgets.VBox):
         return bundle
 
     def _spare_parts_(self) -> tuple[widgets.Widget, ...]:
-        """Return what is not in it, of what is its own: nothing; see unheld.py."""
+        """Return its own widgets that are not among its children: none; see unheld.py."""
         return ()
 
     def close(self) -> None:
-        """Free everything."""
+        """Free all widgets."""
         if self.panel is not None:
             self.panel.close()
             self.panel = None
@@ -118,7 +118,7 @@ class Gallery(widgets.VBox):
 
 
 def _asked_for() -> str | None:
-    """The lesson that an app's address asks for, as Voila hands it on."""
+    """The lesson requested in an app's URL, as Voila passes it on."""
     return parse_qs(os.environ.get("QUERY_STRING", "")).get("lesson", [None])[0]
 
 
