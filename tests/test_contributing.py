@@ -105,7 +105,7 @@ def test_a_check(monkeypatch):
     torch.nn.init.normal_(model[0].weight, std=1000.0)
     found = {one.name: one for one in diagnose(layer_flow(model, x, y, loss_fn))}
     assert found["huge_weights"].evidence["rms"] == pytest.approx(1000, rel=0.2)
-    assert "Draw them anew" in found["huge_weights"].action
+    assert "Reinitialize them" in found["huge_weights"].action
 
 
 def test_a_fix(monkeypatch):

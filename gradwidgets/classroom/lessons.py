@@ -82,8 +82,8 @@ LESSONS: dict[str, Lesson] = {
             "step": 2,
             "hide": ["delta", "beta", "losses", "maximize"],
         },
-        "Two steps have been taken; the vectors are those of the third. Plain momentum asks for the slope where the ball "
-        "is; Nesterov lets the momentum carry it first and asks there.",
+        "Two steps have been taken; the vectors are those of the third. Plain momentum asks for the slope where the "
+        "ball is; Nesterov lets the momentum carry it first and asks there.",
         "Along the bias, which of the two gradients in the text says brake?",
         "The one at the look-ahead: 1.26 there, against −2.17 here. So Nesterov brakes a step earlier: it "
         "overshoots to a bias of 4.93, plain momentum to 6.65.",
@@ -104,7 +104,8 @@ LESSONS: dict[str, Lesson] = {
         {"momentum": 0.9, "dampening": 0.8},
         "Only a fifth of each new gradient enters the momentum; the very first one enters whole, as in torch.",
         "Which plain lr gives almost the same run without dampening?",
-        "A fifth of it, 0.02: the pushes are then just as small. Only the first one differs, which torch does not dampen.",
+        "A fifth of it, 0.02: the pushes are then just as small. Only the first one differs, as torch does not "
+        "dampen it.",
     ),
     "outliers": Lesson(
         "One bad point",
@@ -162,8 +163,8 @@ LESSONS: dict[str, Lesson] = {
         {"loss": "imbalanced 1000 : 1", "descent": True, "lr": 0.0018, "point": (0.2, 0.6)},
         "One axis is a thousand times as steep as the other. Drag lr up to 0.002 and beyond.",
         "Is there an lr that suits both axes?",
-        "No. Above 0.002 the steep one diverges; below it the other crawls: after 100 steps b has only come from 0.6 to "
-        "0.501. Rescale the parameters, or the loss's terms.",
+        "No. Above 0.002 the steep one diverges; below it the other crawls: after 100 steps b has only come from 0.6 "
+        "to 0.501. Rescale the parameters, or the loss's terms.",
     ),
     "where": Lesson(
         "Finite loss, gradient NaN",
