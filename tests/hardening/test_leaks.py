@@ -173,7 +173,7 @@ def test_the_history_holds_nothing_and_says_what_became_of_it(notebook):
     notebook.clear("a")
     notebook.until("not panels()")
     said = notebook.value(f"repr(Out[{number}])")
-    assert said == "OptimizerPlayground(lr=0.2), closed: it left the page, and no name held it"
+    assert said == "OptimizerPlayground(lr=0.2), closed: it was removed from the page, and no variable held it"
     assert notebook.value(f"Out[{number}] is _ is _{number}")
     with pytest.raises(AssertionError, match="A panel that has a name"):
         notebook.run("_.lr")

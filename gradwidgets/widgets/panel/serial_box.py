@@ -1,6 +1,6 @@
-"""A box whose settings are set by one thread at a time: what is set together is taken whole, or not at all.
+"""A box whose settings are set by one thread at a time: settings set together take effect as a whole, or not at all.
 
-An interrupt may strike anywhere. What was begun and not finished is therefore marked before it is begun, and made anew.
+An interrupt may come anywhere. Therefore unfinished work is marked before it begins, and redone.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from gradwidgets.widgets.kernel.main_thread import Turns
 
 
 class SerialBox(widgets.VBox):
-    """A box of settings and what shows them."""
+    """A box of settings and the widgets that show them."""
 
-    _held: dict[str, Bunch] | None = None  # changes that nobody has been told of
+    _held: dict[str, Bunch] | None = None  # changes not yet notified
     _holder: int | None = None  # the thread that makes them
 
     def __init__(self, **keywords) -> None:
@@ -29,12 +29,12 @@ class SerialBox(widgets.VBox):
         super().__init__(**keywords)
 
     def _read_controls(self) -> None:
-        """Do what is owed, and apply what people moved since the last time."""
+        """Do pending work, and apply what the user moved since the last time."""
         raise NotImplementedError  # by SettingsPanel
 
     @contextlib.contextmanager
     def hold_trait_notifications(self) -> Iterator[None]:
-        """As traitlets has it, for one thread at a time; whatever is raised inside takes all of it back."""
+        """Like traitlets' method, for one thread at a time; an exception inside undoes all changes."""
         with self._setting:
             if self._held is not None:
                 yield
@@ -56,7 +56,7 @@ class SerialBox(widgets.VBox):
         self._tell_all(held)
 
     def _tell_all(self, held: Mapping[str, Bunch]) -> None:
-        """Tell who listens, without the lock: they may wait for another thread."""
+        """Notify the observers, without the lock, as they may wait for another thread."""
         own = self._on_thread
         before, own.followed = getattr(own, "followed", None), False
         try:
@@ -66,7 +66,7 @@ class SerialBox(widgets.VBox):
             own.followed = before
 
     def _first_of_several(self) -> bool:
-        """Whether a change is the first that is told of several made as one: what follows is done once."""
+        """Whether a change is the first notified of several made as one: what follows is done once."""
         own = self._on_thread
         first = not getattr(own, "followed", None)
         if getattr(own, "followed", None) is not None:
@@ -74,7 +74,7 @@ class SerialBox(widgets.VBox):
         return first
 
     def notify_change(self, change: Bunch) -> None:
-        """Tell who listens; while changes are held, later."""
+        """Notify the observers; later, while changes are held."""
         if self._held is None or self._holder != threading.get_ident():
             super().notify_change(change)
         elif change.name in self._held:
@@ -89,7 +89,7 @@ class SerialBox(widgets.VBox):
 
     @contextlib.contextmanager
     def _as_one(self) -> Iterator[None]:
-        """Set several settings; all or none, and whoever does it sees to what follows."""
+        """Set several settings, all or none; the caller takes care of what follows."""
         own = self._on_thread
         own.applying = getattr(own, "applying", 0) + 1
         try:
@@ -99,6 +99,6 @@ class SerialBox(widgets.VBox):
             own.applying -= 1
 
     def _interrupted(self) -> None:
-        """Be as if nothing had been begun: an interrupt may have struck between any two lines."""
+        """Reset to a clean state: an interrupt may have come between any two lines."""
         self._setting, self._on_thread, self._held = threading.RLock(), threading.local(), None
         self._cross_validation_lock = False

@@ -1,4 +1,4 @@
-"""Settings that check themselves: a refused value names the setting, what it was given and what it takes."""
+"""Traits that validate themselves: an error names the setting, the value and what is allowed."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from traitlets import TraitError
 
 
 def shown(value: object) -> str:
-    """Return a value as a refusal shows it, whatever it is."""
+    """Return any value as an error message shows it."""
     try:
         text = repr(value)
-    except Exception:  # a whole number of ten thousand digits has none
+    except Exception:  # an int of ten thousand digits has no repr
         text = f"a {type(value).__name__}"
     return text if len(text) <= 60 else text[:57] + "…"
 
 
 def _texts(values: object) -> tuple[str, ...] | None:
-    """Several names as a tuple; None for anything else."""
+    """Return several names as a tuple; None for anything else."""
     if isinstance(values, str) or not isinstance(values, Iterable) or isinstance(values, Mapping):
         return None
     values = tuple(values)
@@ -28,13 +28,13 @@ def _texts(values: object) -> tuple[str, ...] | None:
 
 
 class Real(traitlets.TraitType):
-    """A finite real number within bounds; NumPy's and torch's scalars count, bools and text do not.
+    """A finite real number within bounds; NumPy and torch scalars count, bools and strings do not.
 
     Args:
         default_value: The default.
-        low: Smallest value, included unless `above` is set.
-        high: Largest value, included.
-        above: Whether `low` itself is refused.
+        low: The smallest value, included unless `above` is set.
+        high: The largest value, included.
+        above: Whether `low` itself is excluded.
     """
 
     info_text = "a finite number"
@@ -52,7 +52,7 @@ class Real(traitlets.TraitType):
         super().__init__(default_value, **kwargs)
 
     def allowed(self) -> str:
-        """Say which values are taken."""
+        """Describe the allowed values."""
         if self.low == -math.inf and self.high == math.inf:
             return "a finite number"
         if self.high == math.inf:
@@ -62,7 +62,7 @@ class Real(traitlets.TraitType):
         )
 
     def validate(self, obj: traitlets.HasTraits, value: object) -> float:
-        """Return the value as a float, or raise a TraitError that says what is taken."""
+        """Return the value as a float, or raise a TraitError that says what is allowed."""
         number = as_float(value)
         if number is None or not math.isfinite(number) or not self._inside(number):
             raise TraitError(f"{self.name} must be {self.allowed()}; got {shown(value)}")
@@ -73,7 +73,7 @@ class Real(traitlets.TraitType):
 
 
 class Flag(traitlets.Bool):
-    """Yes or no; NumPy's count."""
+    """True or False; NumPy's bools count."""
 
     def validate(self, obj: traitlets.HasTraits, value: object) -> bool:
         """Return True or False, or raise a TraitError."""
@@ -83,13 +83,13 @@ class Flag(traitlets.Bool):
 
 
 class Whole(traitlets.TraitType):
-    """A whole number within bounds; 100.0 counts as 100, bools and text do not.
+    """A whole number within bounds; 100.0 counts as 100, bools and strings do not count.
 
     Args:
         default_value: The default.
-        low: Smallest value.
-        high: Largest value.
-        allow_none: Whether None is taken too.
+        low: The smallest value.
+        high: The largest value.
+        allow_none: Whether None is allowed too.
     """
 
     info_text = "a whole number"
@@ -99,7 +99,7 @@ class Whole(traitlets.TraitType):
         super().__init__(default_value, **kwargs)
 
     def validate(self, obj: traitlets.HasTraits, value: object) -> int:
-        """Return the value as an int, or raise a TraitError that says what is taken."""
+        """Return the value as an int, or raise a TraitError that says what is allowed."""
         number = as_float(value)
         if number is None or not math.isfinite(number) or number != int(number) or not self.low <= number <= self.high:
             raise TraitError(
@@ -109,12 +109,12 @@ class Whole(traitlets.TraitType):
 
 
 class Pair(traitlets.TraitType):
-    """Two finite numbers, kept as a tuple.
+    """Two finite numbers, stored as a tuple.
 
     Args:
         default_value: The default.
-        low: The smallest that either may be.
-        high: The largest.
+        low: The smallest value of either.
+        high: The largest value of either.
     """
 
     info_text = "two finite numbers"
@@ -126,13 +126,13 @@ class Pair(traitlets.TraitType):
         super().__init__(default_value, **kwargs)
 
     def allowed(self) -> str:
-        """Say which values are taken."""
+        """Describe the allowed values."""
         if self.high == 1e150:
             return "two finite numbers, at most 1e150 in size"
         return f"two numbers from {self.low:g} to {'below 1' if 0.9999 < self.high < 1 else f'{self.high:g}'}"
 
     def validate(self, obj: traitlets.HasTraits, value: object) -> tuple[float, float]:
-        """Return the value as a tuple of floats, or raise a TraitError that says what is taken."""
+        """Return the value as a tuple of floats, or raise a TraitError that says what is allowed."""
         items = value.tolist() if hasattr(value, "tolist") else value
         numbers_ = (
             [as_float(item) for item in items] if isinstance(items, Sequence) and not isinstance(items, str) else []
@@ -143,11 +143,11 @@ class Pair(traitlets.TraitType):
 
 
 class OneOf(traitlets.TraitType):
-    """One of a set of names; a wrong one is answered with the right ones.
+    """One of a set of names; the error for a wrong one lists the right ones.
 
     Args:
         default_value: The default.
-        options: Gives the names for an object that holds the trait.
+        options: Returns the names for an object that has the trait.
     """
 
     info_text = "one of a set of names"
@@ -165,11 +165,11 @@ class OneOf(traitlets.TraitType):
 
 
 class SomeOf(traitlets.TraitType):
-    """At least one of a set of names, kept as a tuple in the set's order.
+    """At least one of a set of names, stored as a tuple in the set's order.
 
     Args:
         default_value: The default.
-        options: Gives the names.
+        options: Returns the names.
     """
 
     info_text = "some of a set of names"
@@ -189,10 +189,10 @@ class SomeOf(traitlets.TraitType):
 
 
 class Names(traitlets.TraitType):
-    """Any number of a set of names, kept as a tuple in the order given; a wrong one is answered with the right ones.
+    """Any number of a set of names, stored as a tuple in the given order; the error lists the right ones.
 
     Args:
-        options: Gives the names for an object that holds the trait.
+        options: Returns the names for an object that has the trait.
     """
 
     info_text = "names"
@@ -211,10 +211,10 @@ class Names(traitlets.TraitType):
 
 
 class TwoOf(traitlets.TraitType):
-    """Two different names out of a set, kept as a tuple; or None.
+    """Two different names out of a set, stored as a tuple; or None.
 
     Args:
-        options: Gives the names.
+        options: Returns the names.
     """
 
     info_text = "two of a set of names, or None"
@@ -236,12 +236,12 @@ class TwoOf(traitlets.TraitType):
 
 
 class Place(traitlets.TraitType):
-    """A finite number for each axis, kept as a tuple; or None for the middle of the view."""
+    """A finite number for each axis, stored as a tuple; or None for the middle of the view."""
 
     info_text = "a number for each axis"
 
     def validate(self, obj: traitlets.HasTraits, value: object) -> tuple[float, ...] | None:
-        """Return the place as a tuple of floats, or raise a TraitError that says what is taken."""
+        """Return the point as a tuple of floats, or raise a TraitError that says what is allowed."""
         if value is None:
             return None
         items = value.tolist() if hasattr(value, "tolist") else value
@@ -253,12 +253,12 @@ class Place(traitlets.TraitType):
 
 
 class Span(traitlets.TraitType):
-    """Two finite numbers, the first less than the second; or None for the usual ones."""
+    """Two finite numbers, the first less than the second; or None for the default."""
 
     info_text = "a range (low, high)"
 
     def validate(self, obj: traitlets.HasTraits, value: object) -> tuple[float, float]:
-        """Return the range as a tuple of floats, or raise a TraitError that says what is taken."""
+        """Return the range as a tuple of floats, or raise a TraitError that says what is allowed."""
         if value is None:
             return None
         items = value.tolist() if hasattr(value, "tolist") else value
@@ -270,11 +270,11 @@ class Span(traitlets.TraitType):
 
 
 class Numbers(traitlets.TraitType):
-    """Names and finite numbers, kept as a dict in the order of the names; only names that the object has.
+    """Names and finite numbers, stored as a dict in the order of the names; only names that the object has.
 
     Args:
         default_value: The default.
-        names: Gives the right names.
+        names: Returns the right names.
     """
 
     info_text = "a dict of names and numbers"
@@ -298,7 +298,7 @@ class Numbers(traitlets.TraitType):
 
 
 def as_float(value: object) -> float | None:
-    """Return a number of any kind as a float; None for what is none, text and bools among it."""
+    """Return a number of any kind as a float; None for anything else, including strings and bools."""
     if isinstance(value, bool | str | bytes) or value is None or str(getattr(value, "dtype", "")).endswith("bool"):
         return None
     if hasattr(value, "detach"):
