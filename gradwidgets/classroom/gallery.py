@@ -45,7 +45,7 @@ class Gallery(widgets.VBox):
         if name is not None and name not in LESSONS:
             self.close()
             raise ValueError(f"there is no lesson {name!r}; there are {', '.join(LESSONS)}")
-        asked = name or _asked_for()
+        asked = name or _requested_lesson()
         self._settings = settings
         titles = [(f"{k}. {one.title}", key) for k, (key, one) in enumerate(LESSONS.items(), 1)]
         self._menu = widgets.Dropdown(
@@ -61,8 +61,8 @@ class Gallery(widgets.VBox):
         on.on_click(lambda _: self._go(1))
         self._menu.observe(lambda change: call_soon(self._open), "value")
         self._alert = Prose()
-        self._room = widgets.Box(layout=widgets.Layout(width="100%", overflow="hidden"))
-        self.children = [widgets.HBox([self._menu, back, on]), self._alert, self._room]
+        self._panel_box = widgets.Box(layout=widgets.Layout(width="100%", overflow="hidden"))
+        self.children = [widgets.HBox([self._menu, back, on]), self._alert, self._panel_box]
         self._open()
         if asked is not None and asked not in LESSONS:
             self._complain(f"there is no lesson {asked[:60]!r}; this is the first one")
@@ -77,11 +77,11 @@ class Gallery(widgets.VBox):
         try:
             self.panel = lesson(name, **self._settings)
             self.panel.layout.width = "100%"
-            self._room.children = [self.panel]
+            self._panel_box.children = [self.panel]
             self._complain("")
         except Exception as failure:
             _log.error("The lesson %s could not be opened", name, exc_info=failure)
-            self._room.children = []
+            self._panel_box.children = []
             self._complain(f"{LESSONS[name].title}: {failure}")
         if former is not None:
             former.close()
@@ -110,14 +110,14 @@ class Gallery(widgets.VBox):
         if self.panel is not None:
             self.panel.close()
             self.panel = None
-            self._room.children = []
+            self._panel_box.children = []
         for child in self.children:
             close_all(child)
         self.layout.close()
         super().close()
 
 
-def _asked_for() -> str | None:
+def _requested_lesson() -> str | None:
     """The lesson requested in an app's URL, as Voila passes it on."""
     return parse_qs(os.environ.get("QUERY_STRING", "")).get("lesson", [None])[0]
 

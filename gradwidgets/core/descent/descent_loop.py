@@ -13,7 +13,7 @@ from gradwidgets.core.results.slices import SLICE, Slices
 Gradients = Callable[[Tensor, Tensor, Tensor], None]
 
 # Steps between checks of whether anything still moves.
-STRETCH = 64
+CHUNK = 64
 
 # Steps between two stored optimizer states, from which the parts of a step can be computed later.
 STATES_EVERY = 16
@@ -40,7 +40,7 @@ def descent_loop(
     """
     loop = _Loop(gradients_at, optimizer, start, steps)
     while loop.done < steps:
-        loop.stretch()
+        loop.run_chunk()
         yield loop.done / steps
     loop.last_gradient()
     return loop.points, loop.gradients, loop.states
@@ -57,10 +57,10 @@ class _Loop:
             self.state = optimizer.init(self.points[0])
         self.states = [self.state]
 
-    def stretch(self) -> None:
+    def run_chunk(self) -> None:
         """Take some steps, for about one slice of time."""
         step, state, first = self.optimizer.step, self.state, self.done
-        last = min(first + STRETCH, self.steps)
+        last = min(first + CHUNK, self.steps)
         deadline = time.perf_counter() + SLICE
         with torch.inference_mode():
             points = self.points[first : last + 1].unbind(0)
@@ -76,11 +76,11 @@ class _Loop:
                 if time.perf_counter() > deadline:
                     break
             self.state, self.done = state, first + len(states)
-            self._keep(states, first)
+            self._store_states(states, first)
             if self.optimizer.autonomous and len(states) > 2 and self.done < self.steps:
                 self._copy_if_settled(states)
 
-    def _keep(self, states: list[State], first: int) -> None:
+    def _store_states(self, states: list[State], first: int) -> None:
         # states[k] is the state before step first + k + 1.
         self.states += states[(-first - 1) % STATES_EVERY :: STATES_EVERY]
 

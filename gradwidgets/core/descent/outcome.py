@@ -19,7 +19,7 @@ Kind = Literal["converged", "still moving", "oscillating", "diverged"]
 ARRIVED = 1e-3
 
 # Relative to the travel: a run whose remaining steps would add up to more than this has not arrived.
-AHEAD = 0.05
+REMAINING = 0.05
 
 # Relative to the sum of the steps: a displacement at least this long is straight.
 STRAIGHT = 0.9
@@ -95,7 +95,7 @@ def outcome(trajectory: Trajectory, objective: Objective) -> Outcome:
     amplitude = float(torch.linalg.vector_norm(tail - tail.mean(0), dim=1).max())
     if trajectory.diverged_at is not None:
         return Outcome("diverged", trajectory.diverged_at, end, loss, distance, amplitude)
-    left_at = _left_at(trajectory)
+    left_at = _above_start_at(trajectory)
     if left_at is not None and left_at <= tail_from and any(_widens(values) for values in tail.T.tolist()):
         return Outcome("diverged", left_at, end, loss, distance, amplitude)
     arrived_at = _arrived_at(points, math.hypot(*(high - low for low, high in objective.view.values())))
@@ -131,10 +131,10 @@ def _crawls(points: Tensor, tail_from: int) -> bool:
     if after <= ROUNDING * travel or way < STRAIGHT * float(moves.sum()):
         return False  # it stands still, or moves back and forth
     shrink = min(after / before, 1.0) ** (1 / (len(moves) - half))
-    return shrink == 1 or float(moves[-1]) * shrink / (1 - shrink) > AHEAD * travel
+    return shrink == 1 or float(moves[-1]) * shrink / (1 - shrink) > REMAINING * travel
 
 
-def _left_at(trajectory: Trajectory) -> int | None:
+def _above_start_at(trajectory: Trajectory) -> int | None:
     """The first step from which every loss is above the initial one; None if the last is not."""
     not_above = torch.nonzero(trajectory.losses <= trajectory.losses[0])
     step = int(not_above[-1]) + 1 if len(not_above) else 0

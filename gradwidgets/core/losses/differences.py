@@ -112,13 +112,13 @@ def _with_rounding(
         places = at.repeat(len(ways), 1, 1)
         places[..., axis] += ways[:, None] * _TINY * steps[suspects, axis]
         losses = (yield from _losses(function, places.flatten(0, 1), bounds)).reshape(len(ways), -1)
-        left = _beside_a_line(losses, ways)
+        left = _distance_from_line(losses, ways)
         noise[suspects, k] = torch.maximum(noise[suspects, k], _ROUNDING_FACTOR * left / steps[suspects, axis])
     more = (noise - found.noise).nan_to_num(0.0)
     return replace(found, noise=found.noise + more, allowed=found.allowed + more)
 
 
-def _beside_a_line(losses: Tensor, ways: Tensor) -> Tensor:
+def _distance_from_line(losses: Tensor, ways: Tensor) -> Tensor:
     """The distance of losses, (W, N), from the straight line fitted to them, (N,)."""
     slope = (ways[:, None] * losses).sum(0) / (ways**2).sum()
     return (losses - losses.mean(0) - slope * ways[:, None]).abs().amax(0)

@@ -50,7 +50,7 @@ def along(
         raise ValueError(f"directions must be floating point tensors of the same shape; got shapes {sorted(shapes)}")
     _check_apart(directions)
     (shape,), given = shapes, dict(fixed or {})
-    name = _which(loss, given, shape)
+    name = _moved_parameter(loss, given, shape)
     held = given.pop(name, None)
     base = held if isinstance(held, Tensor) else next(iter(directions.values())).new_zeros(shape)
     steps = {axis: directions[axis].detach() for axis in axes}
@@ -84,7 +84,7 @@ def _check_apart(directions: Mapping[str, Tensor]) -> None:
             raise ValueError(f"directions of {names[0]!r} and {names[1]!r} are parallel: both axes are the same line")
 
 
-def _which(loss: Callable[..., object], given: Mapping[str, object], shape: tuple[int, ...]) -> str:
+def _moved_parameter(loss: Callable[..., object], given: Mapping[str, object], shape: tuple[int, ...]) -> str:
     """The name of the parameter that is moved."""
     fitting = [
         name

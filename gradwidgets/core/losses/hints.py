@@ -6,8 +6,8 @@ _OF_A_NUMBER = (
     "0-dim", "0-d ", "0d and", "of dimension 0", "[-1, 0]", "zero-dimensional", "(got 0)", "must have at least",
     "tuple index out of range",
 )  # fmt: skip
-_WHOLE = "if it takes a whole tensor, move along directions in it (check_loss's directions=)"
-_SHARES = "it expects probabilities: pass sigmoid(x), or use F.binary_cross_entropy_with_logits on the logits"
+_WHOLE_TENSOR = "if it takes a whole tensor, move along directions in it (check_loss's directions=)"
+_PROBABILITIES = "it expects probabilities: pass sigmoid(x), or use F.binary_cross_entropy_with_logits on the logits"
 _NUMPY = "numpy has no gradient: write it with torch's functions (torch.sin for np.sin), which accept tensors directly"
 
 
@@ -22,7 +22,7 @@ def hint(text: str, fixed: Mapping[str, object]) -> str:
     if "call numpy() on" in text:
         words.append(_NUMPY)
     if "elements of input should be between 0 and 1" in text:  # not the target's message, which is no logit
-        words.append(_SHARES)
+        words.append(_PROBABILITIES)
     if any(sign in text.lower() for sign in _OF_A_NUMBER):
-        words.append(_WHOLE)
+        words.append(_WHOLE_TENSOR)
     return f": {'; '.join(words)}" if words else ""

@@ -69,7 +69,7 @@ def zero_of(function: LossFunction, zeros: Tensor) -> str:
 
 
 def _data_of(function: LossFunction) -> dict[str, object]:
-    return {**function.fixed, **_held(function.call.loss)}
+    return {**function.fixed, **_outside_values(function.call.loss)}
 
 
 def first_index(mask: Tensor) -> list[int]:
@@ -79,7 +79,7 @@ def first_index(mask: Tensor) -> list[int]:
 
 def held_tensors(loss: Callable[..., object]) -> Iterator[tuple[str, Tensor]]:
     """The tensors that a loss reads from outside its arguments, with their names."""
-    for name, value in _held(loss).items():
+    for name, value in _outside_values(loss).items():
         yield from _tensors_of(name, value)
 
 
@@ -93,7 +93,7 @@ def _tensors_of(name: str, value: object) -> Iterator[tuple[str, Tensor]]:
         yield from ((f"{name}[{key!r}]", t) for key, t in items if isinstance(t, Tensor))
 
 
-def _held(loss: Callable[..., object]) -> dict[str, object]:
+def _outside_values(loss: Callable[..., object]) -> dict[str, object]:
     """What a loss reads from outside its arguments, by name."""
     held: dict[str, object] = {}
     if isinstance(loss, nn.Module):

@@ -356,7 +356,7 @@ class LossFunction:
         return self._with_gradient(value.reshape(()), leaves, gradient)
 
     @property
-    def _of_shape(self) -> str:
+    def _shape_words(self) -> str:
         return "one per sample" if len(self._shape) == 1 else f"in a tensor of shape {self._shape}"
 
     def _sentence(self, error: Exception) -> str:
@@ -374,10 +374,10 @@ class LossFunction:
         few = (
             points[torch.linspace(0.13, 0.91, _COMPARED).mul(len(points)).long()] if len(points) > _COMPARED else points
         )
-        any(self._find_form(point) for point in few)
+        any(self._find_dtype_and_form(point) for point in few)
         few = few.to(self.dtype)
-        truth = self._truth(few)
-        self._look_for_chance(few[0], truth[0])
+        truth = self._reference_values(few)
+        self._check_randomness(few[0], truth[0])
         self._block = self._fitting_block(few[0])
         errors = [value for value in truth if isinstance(value, Exception)]
         values = [value for value in truth if isinstance(value, Tensor)]
@@ -400,7 +400,7 @@ class LossFunction:
         if not errors and self._can_be_recorded(few):
             self.method = "vmap"
             return
-        if len(errors) >= len(truth) and not any(self._find_form(point) for point in _spread(points)):
+        if len(errors) >= len(truth) and not any(self._find_dtype_and_form(point) for point in _spread(points)):
             raise LossError(self._sentence(errors[0])) from cause_of(errors[0])
         self.method = "pointwise"
 
@@ -435,7 +435,7 @@ class LossFunction:
         self._recorded = None
         return False
 
-    def _truth(self, few: Tensor) -> list[Tensor | Exception]:
+    def _reference_values(self, few: Tensor) -> list[Tensor | Exception]:
         found: list[Tensor | Exception] = []
         with self._undisturbed(self.call) as block, block.again():
             for point in few:
@@ -445,7 +445,7 @@ class LossFunction:
                     found.append(error)
         return found
 
-    def _find_form(self, point: Tensor) -> bool:
+    def _find_dtype_and_form(self, point: Tensor) -> bool:
         """Find the dtype and the form of constants with which the loss works at a point; return whether it does."""
         self.call.arrays_as_tensors = False
         if (works := self._works_at(point)) or not self.call.arrays:
@@ -469,11 +469,12 @@ class LossFunction:
             for plain, whole in ((False, False), (True, False), (False, True)):
                 self.dtype, self._in_single, self._means = dtype, False, means
                 self.call.plain_numbers, self.call.whole_as_tensors = plain, whole
-                result = self._truth(point.to(dtype)[None])[0]
+                result = self._reference_values(point.to(dtype)[None])[0]
                 if not isinstance(result, Exception):
                     if means:
                         self._undisturbed.notes["mean"] = (
-                            f"it returns {self._per_sample} values for one point, {self._of_shape}: their mean is taken"
+                            f"it returns {self._per_sample} values for one point, {self._shape_words}: "
+                            "their mean is taken"
                         )
                     if dtype == torch.float32:
                         self._undisturbed.notes["float32"] = (
@@ -493,11 +494,11 @@ class LossFunction:
             self.dtype = torch.float64
         return False
 
-    def _look_for_chance(self, point: Tensor, known: Tensor | Exception) -> None:
+    def _check_randomness(self, point: Tensor, known: Tensor | Exception) -> None:
         if isinstance(known, Exception):
             return
         self._undisturbed.seed = SEED + 1
-        other = self._truth(point[None])[0]
+        other = self._reference_values(point[None])[0]
         self._undisturbed.seed = SEED
         if not isinstance(other, Exception) and not agree(other[None], [known]):
             self._undisturbed.notes["random"] = "it draws random numbers: the same ones at every point and every time"

@@ -50,7 +50,7 @@ class LinearSGD:
 
     def why_never(self, felt: list[float]) -> str:
         """Why no lr contracts these curvatures, ascending; "" if one may."""
-        share = self._share()
+        share = self._gradient_share()
         if share == 0:
             return "no lr contracts: with dampening 1 only the first gradient reaches the momentum buffer"
         if share * felt[0] < 0:
@@ -71,13 +71,13 @@ class LinearSGD:
         m = self.momentum
         if self.nesterov:
             return 2 * (1 + m) / (1 + 2 * m) / felt[-1]
-        return 2 * (1 + m) / self._fed(felt)[-1]
+        return 2 * (1 + m) / self._scaled(felt)[-1]
 
     def optimal_lr(self, felt: list[float]) -> float:
         """The lr that balances the two: 2 / (λ₁′ + λ₂′), times (1 + m) / (1 − d) with plain momentum."""
         if not self.nesterov:
-            fed = self._fed(felt)
-            return 2 * (1 + self.momentum) / (fed[0] + fed[-1])
+            scaled = self._scaled(felt)
+            return 2 * (1 + self.momentum) / (scaled[0] + scaled[-1])
         # Along each direction the radius falls until lr = 1 / λ′, where it is 0, and then rises: the larger of
         # the two is least where they cross.
         low, high = 1 / felt[-1], 1 / felt[0]
@@ -89,9 +89,9 @@ class LinearSGD:
                 high = middle
         return (low + high) / 2
 
-    def _share(self) -> float:
+    def _gradient_share(self) -> float:
         return 1 - self.dampening if self.momentum else 1.0
 
-    def _fed(self, felt: list[float]) -> list[float]:
+    def _scaled(self, felt: list[float]) -> list[float]:
         """The curvatures scaled by the share of the gradient that enters the buffer, ascending."""
-        return sorted(self._share() * value for value in felt)
+        return sorted(self._gradient_share() * value for value in felt)

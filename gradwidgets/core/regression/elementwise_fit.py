@@ -64,14 +64,14 @@ class _Problem:
 
     def is_flat(self, at: Line) -> bool:
         slopes = self.loss.slopes(self.residuals(at))
-        return _size(self._against_u_and_1(slopes)) <= FLAT * float(slopes.abs().max())
+        return _size(self._moments(slopes)) <= FLAT * float(slopes.abs().max())
 
     def descended(self, at: Line) -> Line:
         value = self.value(at)
         for _ in range(STEPS):
             residuals = self.residuals(at)
             slopes = self.loss.slopes(residuals)
-            gradient = self._against_u_and_1(slopes)
+            gradient = self._moments(slopes)
             if _size(gradient) <= TOLERANCE * float(slopes.abs().max()):
                 break
             # Dividing slopes by residuals gives the curvature of the parabola that touches the loss there from above,
@@ -97,16 +97,16 @@ class _Problem:
         return None
 
     def _size(self, at: Line) -> float:
-        return _size(self._against_u_and_1(self.loss.slopes(self.residuals(at))))
+        return _size(self._moments(self.loss.slopes(self.residuals(at))))
 
-    def _against_u_and_1(self, terms: Tensor) -> Line:
+    def _moments(self, terms: Tensor) -> Line:
         n = len(terms)
         return float(torch.dot(terms, self.u)) / n, float(terms.sum()) / n
 
     def _solved(self, gradient: Line, weight: Tensor) -> Line | None:
         """The step to the minimum of the parabola with these curvatures; None if it has none."""
-        pq, qq = self._against_u_and_1(weight)
-        pp = self._against_u_and_1(weight * self.u)[0]
+        pq, qq = self._moments(weight)
+        pp = self._moments(weight * self.u)[0]
         if not qq > 0:
             return None
         det = pp * qq - pq * pq

@@ -43,13 +43,13 @@ def best_fit(sample: Sample, loss: OfResiduals) -> Line:
 
 def _fitted(sample: Sample, loss: OfResiduals) -> Line:
     if isinstance(loss, Elementwise):
-        return elementwise_fit(sample, loss, _near(sample))
+        return elementwise_fit(sample, loss, _start_lines(sample))
     if math.isinf(loss.threshold):
         return sample.least_squares
     return huber_fit(sample, loss.threshold) if loss.threshold > LEAST else least_absolute_fit(sample)
 
 
-def _near(sample: Sample) -> Iterator[Line]:
+def _start_lines(sample: Sample) -> Iterator[Line]:
     yield sample.least_squares
     yield least_absolute_fit(sample)
 

@@ -44,7 +44,7 @@ class Regression(Objective):
     def with_loss(self, loss: str, **settings: float) -> "Regression":
         """The same data, not copied or checked again, under another loss. Arguments as in `regression`."""
         kind = choose("loss", loss, LOSSES)
-        return Regression(self.sample, kind, kind.chosen(_known(settings)))
+        return Regression(self.sample, kind, kind.chosen(_check_names(settings)))
 
     def thinned(self, count: int) -> "Regression":
         """The same loss on `count` evenly spaced data points, including the first and the last."""
@@ -132,7 +132,7 @@ def regression(x: object, y: object, loss: str = "MSE", **settings: float) -> Re
             loss, or delta or beta out of range.
     """
     kind = choose("loss", loss, LOSSES)
-    setting = kind.chosen(_known(settings))
+    setting = kind.chosen(_check_names(settings))
     return Regression(Sample(x, y), kind, setting)
 
 
@@ -153,7 +153,7 @@ def regressions(x: object, y: object, *, losses: Iterable[str] = AT_FIRST, **set
     return {name: first.with_loss(name, **settings) for name in losses}
 
 
-def _known(settings: Mapping[str, float]) -> Mapping[str, float]:
+def _check_names(settings: Mapping[str, float]) -> Mapping[str, float]:
     for name in settings:
         if name not in THRESHOLDS:
             allowed = " and ".join(THRESHOLDS)

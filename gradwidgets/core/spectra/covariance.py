@@ -179,7 +179,7 @@ def _measuring(
             _layer(name, mean[part].cpu(), variance[part].cpu(), some, history[:, k : k + len(some)], threshold)
         )
         k += len(some)
-    return GradientCovariance(tuple(found), n, threshold, n - 1, _allows(n), note)
+    return GradientCovariance(tuple(found), n, threshold, n - 1, _conclusion(n), note)
 
 
 def _gradient(function: ModelLoss, batch: object, index: int) -> Tensor:
@@ -242,7 +242,7 @@ def _correlation(rows: Tensor) -> Tensor:
     return (away.T @ away).clamp(-1, 1)
 
 
-def _allows(n: int) -> str:
+def _conclusion(n: int) -> str:
     if n == 1:
         return "One batch gives a gradient, but nothing about how it varies: take about 10."
     text = f"With {n} batches the covariance has rank {n - 1} at most; "

@@ -105,8 +105,8 @@ def _gradients(
 
     def work() -> tuple[Tensor, Tensor]:
         if at_once:
-            return _together(function, inputs, targets, rows[:, 0])
-        found = [_one(function, *_taken(inputs, targets, row)) for row in rows]
+            return _vectorized(function, inputs, targets, rows[:, 0])
+        found = [_one(function, *_selected(inputs, targets, row)) for row in rows]
         return torch.stack([gradient for gradient, _ in found]), torch.stack([loss for _, loss in found])
 
     # A new draw for each part, but the same one when a part is recomputed.
@@ -130,8 +130,8 @@ def flat_gradient(function: ModelLoss, gradients: tuple[Tensor | None, ...]) -> 
     return torch.cat([part.detach().reshape(-1).to(function.device, torch.float64) for part in parts])
 
 
-def _together(function: ModelLoss, inputs: object, targets: object, rows: Tensor) -> tuple[Tensor, Tensor]:
-    leaves, shape = tree_flatten(_taken(inputs, targets, rows))
+def _vectorized(function: ModelLoss, inputs: object, targets: object, rows: Tensor) -> tuple[Tensor, Tensor]:
+    leaves, shape = tree_flatten(_selected(inputs, targets, rows))
     axes = [0 if isinstance(leaf, Tensor) and leaf.ndim else None for leaf in leaves]
 
     def loss(parameters: tuple[Tensor, ...], *sample: Any) -> Tensor:
@@ -144,7 +144,7 @@ def _together(function: ModelLoss, inputs: object, targets: object, rows: Tensor
     return torch.cat(flat, dim=1), losses.detach().double()
 
 
-def _taken(inputs: object, targets: object, rows: Tensor) -> tuple[object, object]:
+def _selected(inputs: object, targets: object, rows: Tensor) -> tuple[object, object]:
     leaves, shape = tree_flatten((inputs, targets))
     return tree_unflatten(list(_rows(leaves, rows)), shape)
 

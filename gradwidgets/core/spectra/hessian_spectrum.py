@@ -100,24 +100,28 @@ def _measuring(
     dtypes = (torch.float64, torch.float32, None)
     function, inputs, targets, loss = model_loss(model, inputs, targets, loss_fn, dtypes, passes=_GRAPH_PASSES)
     if not bool(loss.isfinite()):
-        return _nothing(function, loss, f"the loss is {number(float(loss))}")
+        return _not_measured(function, loss, f"the loss is {number(float(loss))}")
     yield 0.0
     products = Products(function, inputs, targets)
     if not bool(products.gradient.isfinite().all()):
-        return _nothing(function, loss, "the gradient is not finite")
+        return _not_measured(function, loss, "the gradient is not finite")
     yield 0.01
     products.check()
     if products.unused:
         function.notes["unused"] = f"the loss does not depend on {products.unused} parameters, which count as flat"
     whole = products.count <= EXACT_UP_TO and (k is None or k >= products.count)
-    work = _exactly(products, loss) if whole else _extremes(products, loss, EXTREMES if k is None else int(k))
+    work = (
+        _exact_spectrum(products, loss)
+        if whole
+        else _lanczos_spectrum(products, loss, EXTREMES if k is None else int(k))
+    )
     return (yield from part_of(work, 0.02, 0.98))
 
 
-def _exactly(products: Products, loss: Tensor) -> Slices[Spectrum]:
+def _exact_spectrum(products: Products, loss: Tensor) -> Slices[Spectrum]:
     matrix = yield from part_of(hessian(products), 0.0, 0.7)
     if not bool(matrix.isfinite().all()):
-        return _nothing(products.function, loss, "the second derivatives are not finite")
+        return _not_measured(products.function, loss, "the second derivatives are not finite")
     # The asymmetry is rounding, unless it is known to be more.
     skew = 0.0 if "skew" in products.function.notes else float((matrix - matrix.T).double().norm()) / 2
     found = yield from part_of(eigenvalues((matrix + matrix.T) / 2), 0.7, 0.3)
@@ -146,7 +150,7 @@ def _exactly(products: Products, loss: Tensor) -> Slices[Spectrum]:
     )
 
 
-def _extremes(products: Products, loss: Tensor, k: int) -> Slices[Spectrum]:
+def _lanczos_spectrum(products: Products, loss: Tensor, k: int) -> Slices[Spectrum]:
     count = products.count
     above, below = (k + 1) // 2, k // 2
     steps = max(min(_STEPS + 2 * k, _BASIS // count), 20)
@@ -168,7 +172,7 @@ def _extremes(products: Products, loss: Tensor, k: int) -> Slices[Spectrum]:
     ritz = yield from part_of(lanczos(one, starts[0], steps, enough), 0.0, 0.6)
     runs.append(ritz)
     if not bool(ritz.values.isfinite().all()):
-        return _nothing(products.function, loss, "the second derivatives are not finite")
+        return _not_measured(products.function, loss, "the second derivatives are not finite")
     for i in range(1, _RUNS):
         short = lanczos(one, starts[i], min(_RUN_STEPS, steps), lambda _: False)
         runs.append((yield from part_of(short, 0.6 + 0.1 * i, 0.1)))
@@ -221,7 +225,7 @@ def _note(products: Products) -> str:
     return "; ".join(products.function.notes.values())
 
 
-def _nothing(function: ModelLoss, loss: Tensor, reason: str) -> Spectrum:
+def _not_measured(function: ModelLoss, loss: Tensor, reason: str) -> Spectrum:
     nan = math.nan
     return Spectrum(
         eigenvalues=torch.empty(0, dtype=torch.float64),

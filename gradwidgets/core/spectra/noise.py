@@ -117,7 +117,7 @@ def _measuring(
     function, inputs, targets, loss = model_loss(model, inputs, targets, loss_fn, dtypes)
     whole = samples if large is None else int(large)
     if not bool(loss.isfinite()):
-        return _refused(function, f"the loss is {number(float(loss))}", small, whole)
+        return _not_measured(function, f"the loss is {number(float(loss))}", small, whole)
     yield 0.0
     small = int(small)
     if small == 1 and batch_normalized(function.model):
@@ -125,7 +125,7 @@ def _measuring(
         function.notes["groups"] = f"with BatchNorm single samples have no gradient; groups of {small} were taken"
         function.notes.pop("batch norm")
     if whole < _MIN_GROUPS * small:
-        return _refused(
+        return _not_measured(
             function,
             f"{counted(whole, 'sample')} {'is' if whole == 1 else 'are'} too few: three groups of {small} are needed",
             small,
@@ -140,7 +140,9 @@ def _measuring(
         if groups is None:
             small = max(2, whole // _GROUPS_PER_BATCH)
             if whole < _MIN_GROUPS * small:
-                return _refused(function, "single samples have no gradient, and there are too few for groups", 1, whole)
+                return _not_measured(
+                    function, "single samples have no gradient, and there are too few for groups", 1, whole
+                )
             function.notes["groups"] += f"; groups of {small} were taken"
     if groups is None:
         work = group_gradients(function, inputs, targets, _order(samples, small, whole), at_once=False)
@@ -150,7 +152,7 @@ def _measuring(
     function.notes.pop("random", None)
     if not bool(groups.squares.isfinite().all() and groups.losses.isfinite().all()):
         count = int((~groups.squares.isfinite() | ~groups.losses.isfinite()).sum())
-        return _refused(function, f"{count} of {groups.squares.numel()} gradients are not finite", small, whole)
+        return _not_measured(function, f"{count} of {groups.squares.numel()} gradients are not finite", small, whole)
     return _scale(function, groups, small)
 
 
@@ -236,7 +238,7 @@ def _check_size(name: str, value: object, low: int, high: int) -> None:
         raise ValueError(f"{name} must be a whole number from {low} to {high}; got {value}")
 
 
-def _refused(function: ModelLoss, reason: str, small: int, large: int) -> NoiseScale:
+def _not_measured(function: ModelLoss, reason: str, small: int, large: int) -> NoiseScale:
     nan = math.nan
     note = "; ".join(function.notes.values())
     return NoiseScale(nan, nan, nan, nan, nan, large, small, large, "not measured", note, reason)

@@ -44,7 +44,7 @@ class Products:
         try:
             _, gradients = function.quiet(lambda: function.gradients(inputs, targets, graph=True))
         except (RuntimeError, NotImplementedError) as error:
-            refused = _said(error)
+            refused = _torch_says(error)
             _, gradients = function.quiet(lambda: function.gradients(inputs, targets))
         self._used = [i for i, gradient in enumerate(gradients) if gradient is not None]
         self._leaves = [function.parameters[i] for i in self._used]
@@ -57,7 +57,7 @@ class Products:
         self.dtype = self.gradient.dtype
         self._size = max(float(self._flat(self._leaves).double().std(correction=0)), 0.1)
         if refused:
-            self._take_differences(refused)
+            self._use_differences(refused)
 
     @property
     def eps(self) -> float:
@@ -161,30 +161,30 @@ class Products:
         step = self._size * eps**0.4
         rise, difference = self._difference(one, step)
         own = self.gradient.double() @ one.double()
-        if _apart(own, rise, tolerance):
-            self._look_at_slope(float(own), one, step / _FINER_STEP, tolerance)
+        if _differ(own, rise, tolerance):
+            self._check_slope(float(own), one, step / _FINER_STEP, tolerance)
         if not self.by_differences:
             try:
                 product = self(one[None])[0].double()
             except (RuntimeError, NotImplementedError) as error:
-                self._take_differences(_said(error))
+                self._use_differences(_torch_says(error))
             else:
-                if _apart(product, difference, tolerance) and self._is_wrong(
+                if _differ(product, difference, tolerance) and self._is_wrong(
                     product, one, step / _FINER_STEP, tolerance
                 ):
-                    self._take_differences(f"size {float(product.norm()):.3g} for {float(difference.norm()):.3g}")
+                    self._use_differences(f"size {float(product.norm()):.3g} for {float(difference.norm()):.3g}")
         if self.by_differences or "cut off" in self.function.notes:
             other = other * torch.linspace(0.5, 1.5, self.count).to(
                 other
             )  # with few entries, the signs may be the same again
             there, back = self(torch.stack([one, other])).double()
-            if _apart(there @ other.double(), back @ one.double(), tolerance):
+            if _differ(there @ other.double(), back @ one.double(), tolerance):
                 self.function.notes["skew"] = (
                     "the gradient is not that of any function, its derivative is asymmetric: this is the symmetric "
                     "part, which Lanczos resolves only roughly"
                 )
 
-    def _look_at_slope(self, own: float, direction: Tensor, smallest: float, tolerance: float) -> None:
+    def _check_slope(self, own: float, direction: Tensor, smallest: float, tolerance: float) -> None:
         """Distinguish a gradient that is not the loss's from a loss that has lost digits."""
         seen = slope(lambda by: self._loss_at(direction, by), smallest, self._size)
         if seen.noise > _LOST * torch.finfo(self.dtype).eps:
@@ -207,7 +207,7 @@ class Products:
         found = [one for one in found if bool(one.isfinite().all())]
         if "digits" in self.function.notes:
             # Small steps may move only part of the model, and agree on a wrong value.
-            return all(_apart(product, one, _ROUGHLY) for one in found)
+            return all(_differ(product, one, _ROUGHLY) for one in found)
         surest, doubt = min(
             ((one, float((one - before).norm())) for before, one in pairwise(found)), key=lambda pair: pair[1]
         )
@@ -219,7 +219,7 @@ class Products:
         loss = function.quiet(lambda: function.at(leaves, lambda: function.value(*self.batch)))
         return float(loss.detach().double())
 
-    def _take_differences(self, reason: str) -> None:
+    def _use_differences(self, reason: str) -> None:
         self.by_differences = True
         self.function.notes["differences"] = (
             f"autograd has no second derivative, or a wrong one ({reason}): differences of gradients were used"
@@ -262,10 +262,10 @@ def signs(count: int, size: int, products: Products, seed: int = 0) -> Tensor:
     return (2 * drawn - 1).to(products.device, products.dtype)
 
 
-def _apart(one: Tensor, other: Tensor, tolerance: float) -> bool:
+def _differ(one: Tensor, other: Tensor, tolerance: float) -> bool:
     return bool((one - other).norm() > tolerance * torch.maximum(one.norm(), other.norm()))
 
 
-def _said(error: Exception) -> str:
+def _torch_says(error: Exception) -> str:
     first = str(error).strip().split("\n")[0]
     return f"torch says: {first:.120}"

@@ -11,7 +11,7 @@ from gradwidgets.core.results.wording import number
 from gradwidgets.core.subject.held.tensors import has_numbers
 
 _TRIED = 2  # samples: BatchNorm does not accept a single one
-_GROUPS = Path("/sys/fs/cgroup")
+_CGROUPS = Path("/sys/fs/cgroup")
 # A container's limit and usage, in cgroup v2 and v1.
 _FILES = (
     ("memory.max", "memory.current"),
@@ -25,7 +25,7 @@ class TooLarge(ValueError):
 
 def available() -> int | None:
     """Bytes still available, on the machine or within a container's limit; None if unknown."""
-    rooms = [room for room in (_of_machine(), *_of_groups()) if room is not None]
+    rooms = [room for room in (_of_machine(), *_of_cgroups()) if room is not None]
     return min(rooms) if rooms else None
 
 
@@ -37,13 +37,13 @@ def _of_machine() -> int | None:
     return next((1024 * int(line.split()[1]) for line in lines if line.startswith("MemAvailable")), None)
 
 
-def _of_groups() -> list[int]:
+def _of_cgroups() -> list[int]:
     for most, used in (
         ("memory.max", "memory.current"),
         ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes"),
     ):
         try:
-            return [int((_GROUPS / most).read_text()) - int((_GROUPS / used).read_text())]
+            return [int((_CGROUPS / most).read_text()) - int((_CGROUPS / used).read_text())]
         except (OSError, ValueError):  # no limit, or no such file
             continue
     return []

@@ -125,7 +125,7 @@ class Undisturbed:
         """Record what a block had to restore."""
         self._last = block
         self._blocks += 1
-        restored = dict.fromkeys(words for words in block.restored if not _is_ours(words))
+        restored = dict.fromkeys(words for words in block.restored if not _is_set_by_block(words))
         self._restored |= restored
         self._changed |= dict.fromkeys(block.changed)
         if (dtype := "torch's default dtype") in restored:
@@ -212,7 +212,7 @@ class _Block(Untouched):
         return self._held.certificate(restored, changed, self._process)
 
 
-def _is_ours(words: str) -> bool:
+def _is_set_by_block(words: str) -> bool:
     return words.startswith("the random numbers of ") or words in (
         "gradient mode",
         "anomaly mode",

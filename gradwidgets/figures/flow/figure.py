@@ -194,7 +194,7 @@ class FlowFigure(SceneFigure[Profile]):
 
     def _change(self, shown: Profile, before: Profile | None) -> Redraw:
         with own_look():
-            told = self._told_of(shown)
+            told = self._key_entries(shown)
             if set(told) < set(self._explained) and set(self._explained) - set(told) <= _STICKY:
                 told = self._explained  # changing the key would redraw the whole picture
             whole = told != self._explained
@@ -228,7 +228,7 @@ class FlowFigure(SceneFigure[Profile]):
         return Redraw(with_labels=tuple(dict.fromkeys(changed)), everything=whole)
 
     @staticmethod
-    def _told_of(shown: Profile) -> tuple[str, ...]:
+    def _key_entries(shown: Profile) -> tuple[str, ...]:
         """The entries of the key."""
         has_theory = shown.theory is not None and bool(np.isfinite(shown.theory).any())
         marks = [("theory", has_theory), ("sick", len(shown.sick) > 0), ("zero", bool((shown.values == 0).any()))]

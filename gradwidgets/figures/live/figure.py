@@ -89,7 +89,7 @@ class LiveFigure(SceneFigure[Training]):
         self._titles[self.loss].set_text("loss")
         self._titles[self.profile].set_text("layers")
         self._key = Key(self._titles[self.profile], style, layout)
-        self._news = {axes: title(axes, style, layout, right=True, moving=True) for axes in (self.profile, self.loss)}
+        self._latest = {axes: title(axes, style, layout, right=True, moving=True) for axes in (self.profile, self.loss)}
         self._no_loss = Notice(self.loss, style, layout)
         self._marks = {axes: footnote(axes, style, layout) for axes in (self.norms, self.loss)}
         self._sentence = figure.text(
@@ -113,7 +113,7 @@ class LiveFigure(SceneFigure[Training]):
         changed += self._explain(self.norms, marks)
         changed += self._explain(self.loss, {_BROKEN: ("loss broken",)})
         changed += [self.near] * self._sizes.show(shown.detail, self._drawn["near"], shown.no_detail)
-        self._tell_news(shown)
+        self._show_latest(shown)
         return Redraw(with_labels=tuple(dict.fromkeys(changed)), everything=whole)
 
     def layer_at(self, axes: Axes | None, x: float | None) -> int | None:
@@ -261,16 +261,16 @@ class LiveFigure(SceneFigure[Training]):
         self._marks[axes].set_text(words)
         return [axes]
 
-    def _tell_news(self, shown: Training) -> None:
+    def _show_latest(self, shown: Training) -> None:
         steps, losses = shown.noted
         last = f"step {shown.span[1]:,}"
         if not len(losses) or steps[-1] != shown.span[1]:
             value = ""
         else:
             value = f"{short(float(losses[-1]))} at " if np.isfinite(losses[-1]) else "not finite at "
-        self._news[self.loss].set_text(value + last)
+        self._latest[self.loss].set_text(value + last)
         known = np.isfinite(shown.overhead)
-        self._news[self.profile].set_text(f"watching +{100 * shown.overhead:.2g} %" if known else "")
+        self._latest[self.profile].set_text(f"watching +{100 * shown.overhead:.2g} %" if known else "")
 
 
 def _shortened(name: str) -> str:

@@ -54,10 +54,10 @@ def report_picture(grid: SurfaceGrid, marks: Mapping[str, Sequence[float]], styl
             _draw_curve(figure, grid, marks, style)
         else:
             _draw_map(figure, grid, (grid.y, grid.grad_y), marks, style)
-        return _small(figure._repr_png_())
+        return _quantized(figure._repr_png_())
 
 
-def _small(png: bytes) -> bytes:
+def _quantized(png: bytes) -> bytes:
     """Reduce a PNG to 256 colours: visually the same, and a third as large."""
     file = io.BytesIO()
     with Image.open(io.BytesIO(png)) as picture:
@@ -179,9 +179,9 @@ def _drawable(name: str) -> str:
     """A name on one line, reduced to characters that the font has."""
     name = " ".join(name.split())
     name = name if len(name) <= _LETTERS else name[: _LETTERS - 1] + "…"
-    return "".join(letter if _has(letter) else "□" for letter in name)
+    return "".join(letter if _font_has(letter) else "□" for letter in name)
 
 
 @cache
-def _has(letter: str) -> bool:
+def _font_has(letter: str) -> bool:
     return bool(get_font(findfont("DejaVu Sans")).get_char_index(ord(letter)))

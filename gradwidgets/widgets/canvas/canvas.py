@@ -225,22 +225,22 @@ class LiveCanvas(_ipympl.Canvas):
             self._painter.restart()
         elif kind in ("set_dpi_ratio", "set_device_pixel_ratio"):
             ratio = content.get("device_pixel_ratio", content.get("dpi_ratio", 1))
-            if self._bearable(*self.get_width_height(), ratio) and self._set_device_pixel_ratio(ratio):
+            if self._is_valid_size(*self.get_width_height(), ratio) and self._set_device_pixel_ratio(ratio):
                 self.draw_idle()
                 if self._on_rescaled is not None:
                     self._on_rescaled()
         elif kind == "resize":
-            if self._bearable(content.get("width"), content.get("height"), self.device_pixel_ratio):
+            if self._is_valid_size(content.get("width"), content.get("height"), self.device_pixel_ratio):
                 self.handle_event(content)
         elif kind == "closing":
             self._closed = True
         elif kind == "send_image_mode":
             self.handle_send_image_mode(None)
-        elif kind in _MOUSE and _of_a_mouse(content):  # not the keyboard's, which is handled by the controls
+        elif kind in _MOUSE and _is_mouse_event(content):  # not the keyboard's, which is handled by the controls
             self.handle_event(content)
 
     @staticmethod
-    def _bearable(width: object, height: object, ratio: object) -> bool:
+    def _is_valid_size(width: object, height: object, ratio: object) -> bool:
         """Whether a picture may have this size in CSS pixels, at this device pixel ratio."""
         sensible = _within(width, 50, 8_000) and _within(height, 50, 8_000) and _within(ratio, 0.25, 8)
         return sensible and width * height * ratio**2 <= _LARGEST
@@ -264,7 +264,7 @@ def _within(value: object, low: float, high: float) -> bool:
     return isinstance(value, int | float) and low <= value <= high
 
 
-def _of_a_mouse(content: dict) -> bool:
+def _is_mouse_event(content: dict) -> bool:
     """Whether the page sent a complete mouse event."""
     place = all(_within(content.get(side), -1e5, 1e5) for side in ("x", "y"))
     keys = content.get("modifiers")

@@ -26,7 +26,7 @@ def whole_or_nothing(init: Init) -> Init:
                 init(self, *arguments, **keywords)
             except BaseException:
                 _close_all_but(before)
-                vars(self)["close"] = _nothing  # which is called again when the unfinished widget is collected
+                vars(self)["close"] = _do_nothing  # which is called again when the unfinished widget is collected
                 raise
 
     return make
@@ -49,5 +49,5 @@ def _close(one: widgets.Widget | comm.base_comm.BaseComm) -> None:
             widgets.Widget.close(one)
 
 
-def _nothing() -> None:
+def _do_nothing() -> None:
     pass

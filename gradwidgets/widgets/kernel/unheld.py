@@ -93,7 +93,7 @@ def close_unheld(*, patient: bool = False) -> None:
     Args:
         patient: Whether to skip panels for a while that were found referenced.
     """
-    gone = [key for key, one in list(_watched.items()) if _is_gone(one) and not _rests(one, patient=patient)]
+    gone = [key for key, one in list(_watched.items()) if _is_gone(one) and not _skipped(one, patient=patient)]
     if not gone:
         return
     with _put_aside(_with_their_own(gone)):
@@ -111,7 +111,7 @@ def _is_gone(one: _Watched) -> bool:
     return panel is not None and (panel.page.gone or panel.page.never_shown)
 
 
-def _rests(one: _Watched, *, patient: bool) -> bool:
+def _skipped(one: _Watched, *, patient: bool) -> bool:
     """Whether to skip a panel this time."""
     if patient and one.rest > 0:
         one.rest -= 1
@@ -170,11 +170,11 @@ def _put_aside(those: Collection[str]) -> Iterator[None]:
         yield
     finally:
         for key, ref in held.items():
-            _back(key, ref(), comms)
+            _restore(key, ref(), comms)
         history.give_back()
 
 
-def _back(key: str, widget: widgets.Widget | None, comms: dict) -> None:
+def _restore(key: str, widget: widgets.Widget | None, comms: dict) -> None:
     if widget is None or widget.comm is None:
         comms.pop(key, None)
     else:

@@ -22,8 +22,8 @@ _ABOVE = 250  # CSS pixels of the window taken by JupyterLab and the cell above 
 _ROOMY, _LARGER = 1300, 1.25  # from this panel width on, controls and text are larger: see the style sheet
 _LEAST_WIDTH = 400  # of a picture; if there is no room for it beside the controls, it goes below them: see page.js
 _NARROWEST, _SHORTEST = 440, 330  # CSS pixels that a picture needs for its text, if not magnified
-_PAGE = (848, 800)  # width of a notebook's output and height of the window, until the page reports them
-_AGAIN = 0.5  # seconds after which a page that does not answer is no longer waited for
+_DEFAULT_PAGE = (848, 800)  # width of a notebook's output and height of the window, until the page reports them
+_ANSWER_TIMEOUT = 0.5  # seconds after which a page that does not answer is no longer waited for
 
 
 class Busy:
@@ -131,7 +131,7 @@ class Frame:
         page = self.page.told()
         width, height = (
             page[side] if isinstance(page.get(side), int) else usual
-            for side, usual in zip(("width", "height"), _PAGE, strict=True)
+            for side, usual in zip(("width", "height"), _DEFAULT_PAGE, strict=True)
         )
         larger = max(_LARGER if width >= _ROOMY else 1.0, MAGNIFIED[self._style()])
         beside = round(CONTROLS_WIDTH * larger)
@@ -174,7 +174,7 @@ class Frame:
         """Whether the page has acknowledged earlier pictures; if not, the controls are read again once it has."""
         self._waiting = not self.canvas.free()
         if self._waiting:
-            call_later(_AGAIN, self._turns.request)
+            call_later(_ANSWER_TIMEOUT, self._turns.request)
         return not self._waiting
 
     def _arrived(self) -> None:

@@ -13,7 +13,7 @@ from gradwidgets.widgets.panel.prediction import Prediction, Question
 from gradwidgets.widgets.panel.settings_panel import close_all
 from gradwidgets.widgets.panel.traits import shown
 
-_TOLD = ("answer", "revealed", "judged")  # what a state holds besides settings
+_GUESS_KEYS = ("answer", "revealed", "judged")  # what a state holds besides settings
 
 
 class Guess:
@@ -197,7 +197,7 @@ class TravellingGuess:
         revealed = state.get("revealed", False)
         if not isinstance(revealed, bool):
             raise ValueError(f"revealed must be true or false; got {shown(revealed)}")
-        settings = {name: value for name, value in state.items() if name not in _TOLD}
+        settings = {name: value for name, value in state.items() if name not in _GUESS_KEYS}
         return cls(settings, state.get("answer"), state.get("judged"), revealed)
 
 

@@ -31,7 +31,7 @@ def from_bytes(content: bytes) -> dict[str, object]:
     except UnicodeDecodeError:
         raise ValueError("it is not text") from None
     try:
-        held = json.loads(text, parse_constant=_refuse)
+        held = json.loads(text, parse_constant=_reject_constant)
     except (ValueError, RecursionError):
         raise ValueError("it is not JSON") from None
     if not isinstance(held, dict) or _KEY not in held:
@@ -41,5 +41,5 @@ def from_bytes(content: bytes) -> dict[str, object]:
     return held
 
 
-def _refuse(constant: str) -> None:
+def _reject_constant(constant: str) -> None:
     raise ValueError(f"{constant} is not a JSON number")

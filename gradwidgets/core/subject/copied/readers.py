@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from gradwidgets.core.subject.held.kinds import ATOMIC, is_library, is_opaque, names_in
 from gradwidgets.core.subject.held.reached import attributes_of
 
-_DEEP, _MANY = 3, 100  # nesting of containers, and items in one, that are searched for tensors of the batch
+_MAX_DEPTH, _MAX_ITEMS = 3, 100  # nesting of containers, and items in one, that are searched for tensors of the batch
 
 
 class Readers:
@@ -68,7 +68,7 @@ class Readers:
             known = self._holding[id(function)] = not is_library(function) and any(map(self.is_part, held))
         return known
 
-    def _has(self, thing: object, depth: int = _DEEP) -> bool:
+    def _has(self, thing: object, depth: int = _MAX_DEPTH) -> bool:
         """Whether a user's object or a container holds a tensor of the batch."""
         if not self._batch or id(thing) in self._batch:
             return bool(self._batch)
@@ -76,9 +76,9 @@ class Readers:
             return False
         held: Sequence[object]
         if isinstance(thing, dict):
-            held = list(thing.values())[:_MANY]
+            held = list(thing.values())[:_MAX_ITEMS]
         elif isinstance(thing, (list, tuple)):
-            held = thing[:_MANY]
+            held = thing[:_MAX_ITEMS]
         else:
             held = [] if is_opaque(type(thing)) else list((attributes_of(thing) or {}).values())
         return any(self._has(one, depth - 1) for one in held)

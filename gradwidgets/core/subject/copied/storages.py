@@ -5,7 +5,7 @@ import copy
 import torch
 from torch import Tensor, nn
 
-_ROOM = 16  # times a tensor's own size: up to here its whole storage is copied
+_MAX_RATIO = 16  # times a tensor's own size: up to here its whole storage is copied
 
 
 class Storages:
@@ -44,7 +44,7 @@ class Storages:
                 self._copies[key] = made.reshape(-1)
             return made
         if known is None:
-            if not data.numel() or storage.nbytes() > _ROOM * data.nbytes:
+            if not data.numel() or storage.nbytes() > _MAX_RATIO * data.nbytes:
                 return self._converted(data.clone())
             count = storage.nbytes() // data.itemsize
             whole = torch.empty(0, dtype=data.dtype, device=data.device).set_(storage, 0, (count,), (1,))
