@@ -172,7 +172,7 @@ def test_a_control():
     control.show(False)
     assert heard == [True] and control.button.value is False
     control.button.set_state({"value": "nonsense"})
-    assert len(heard) == 1 and "nesterov cannot take" in refused[0]
+    assert len(heard) == 1 and "invalid value for nesterov" in refused[0]
     control.lock(True)
     assert control.button.disabled
     control.close()

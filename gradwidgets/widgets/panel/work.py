@@ -20,7 +20,7 @@ _log = logging.getLogger(__name__)
 
 STILL = 0.4  # seconds of work worth waiting for, for a picture in a saved notebook
 _STOPPED = "Stopped before everything was computed; the next change starts again."
-_INTERRUPTED = "Interrupted before everything was shown; the next change starts again."
+_INTERRUPTED = "It was interrupted before everything was shown; the next change starts again."
 
 
 class Shown(Protocol):

@@ -163,7 +163,7 @@ WRONG = {
     "not callable": (3, ("a",), None, TypeError, "loss must be callable; got int 3"),
     "no such name": (lambda a, q: a, ("a", "b"), None, ValueError, "no parameter 'b'; its parameters are 'a', 'q'"),
     "one missing": (lambda a, b: a, ("a",), None, ValueError, "needs 'b' too"),
-    "fixed twice": (lambda a, b: a, ("a", "b"), {"a": 1}, ValueError, "'a' is an axis and fixed"),
+    "fixed twice": (lambda a, b: a, ("a", "b"), {"a": 1}, ValueError, "'a' is both an axis and fixed"),
     "fixed NaN": (lambda a, b: a, ("a",), {"b": float("nan")}, ValueError, r"fixed\['b'\] must be finite"),
     "fixed no dict": (lambda a, b: a, ("a",), [1], TypeError, "fixed must map"),
     "an int": (lambda a, b: 3, ("a", "b"), None, LossError, "must return a tensor; it returned int 3"),
@@ -244,7 +244,7 @@ def test_what_it_prints_and_sets_is_caught(capsys):
     function.values(POINTS)
     assert capsys.readouterr().out == ""
     assert torch.get_default_dtype() == torch.float32
-    assert any("prints, 'look at me'" in note for note in function.notes)
+    assert any("prints ('look at me')" in note for note in function.notes)
     assert any("default dtype" in note for note in function.notes)
 
 
