@@ -77,7 +77,7 @@ def test_the_spectrum_is_that_of_differences_of_gradients(name):
 def test_notes_say_what_the_numbers_rest_on():
     x, y = torch.randn(12, 4), torch.randn(12, 1)
     assert "one draw, the same throughout" in hessian_spectrum(dropout(), x, y, functional.mse_loss).note
-    assert "BatchNorm takes this batch's own mean" in hessian_spectrum(batch_norm(), x, y, functional.mse_loss).note
+    assert "BatchNorm uses this batch's own mean" in hessian_spectrum(batch_norm(), x, y, functional.mse_loss).note
     assert hessian_spectrum(dropout().eval(), x, y, functional.mse_loss).note == ""
     half = hessian_spectrum(nn.Linear(4, 1).half(), x.half(), y.half(), functional.mse_loss)
     assert half.note == "the model is in float16; computed in float64 on a copy"
