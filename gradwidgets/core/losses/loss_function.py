@@ -320,8 +320,10 @@ class LossFunction:
         failed: dict[str, int] = {}
         first: tuple[float, ...] | None = None
         while k < count:
-            deadline = time.perf_counter() + SLICE
+            asked = time.perf_counter()
             with self._undisturbed(self.call) as block, block.again():
+                begun = time.perf_counter()
+                deadline = begun + max(SLICE, begun - asked)  # to copy a large model takes long
                 while k < count and time.perf_counter() < deadline:
                     try:
                         one = self._at_point(points[k], with_gradient)

@@ -36,7 +36,8 @@ def part_of(work: Slices[T], before: float, share: float) -> Slices[T]:
 def together(work: Slices[T], around: Callable[[], AbstractContextManager[object]]) -> Slices[T]:
     """The same work, its small steps joined to such of half a `SLICE`, each within a block of its own.
 
-    Where entering and leaving the block takes a good part of that, on a busy machine say, they are longer.
+    Where entering and leaving the block takes a good part of that, on a busy machine say, they are longer: at least as
+    long as that takes.
 
     Args:
         work: What to do.
@@ -54,5 +55,5 @@ def together(work: Slices[T], around: Callable[[], AbstractContextManager[object
                     return result.value
             ended = time.perf_counter()
         block = time.perf_counter() - ended + begun - asked
-        length = min(max(SLICE / 2, _WORTH * block), _LONGEST)
+        length = min(max(SLICE / 2, _WORTH * block), max(_LONGEST, block))
         yield done

@@ -79,12 +79,12 @@ class Undisturbed:
     def kept(self, call: StoodFor) -> Iterator[None]:
         """One block for many in a row, as entering and leaving one takes longer than a small call does.
 
-        Only for a function that has never changed anything so far and holds no models; else every block is its own.
+        Only for a function that has never changed anything so far; else every block is its own.
 
         Args:
             call: As there.
         """
-        trusted = self._blocks >= _TRUSTED and not (self._restored or self._changed or self.notes or self.models)
+        trusted = self._blocks >= _TRUSTED and not (self._restored or self._changed or self.notes)
         if not trusted or self._kept is not None:
             yield
             return

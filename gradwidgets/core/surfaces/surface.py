@@ -15,8 +15,9 @@ from gradwidgets.core.objectives.objective import Objective
 from gradwidgets.core.regression.regression import Regression, one_sample
 from gradwidgets.core.regression.regression_surface import regression_surfaces
 from gradwidgets.core.results.result import Result
-from gradwidgets.core.results.slices import SLICE, Slices, finish, part_of
+from gradwidgets.core.results.slices import SLICE, Slices, part_of
 from gradwidgets.core.subject.home import at_home
+from gradwidgets.core.subject.sliced import sliced
 
 FINEST = 2001
 
@@ -79,14 +80,14 @@ class SurfaceGrid(Result):
         return torch.stack(parts, dim=-1)
 
 
-@at_home
+@sliced
 def sample_surface(
     loss: Objective | Callable,
     axes: Mapping[str, tuple[float, float]] | None = None,
     resolution: int | None = None,
     *,
     fixed: Mapping[str, object] | None = None,
-) -> SurfaceGrid:
+) -> Slices[SurfaceGrid]:
     """An objective, or any loss, and its gradient over one or two of its parameters, in float64.
 
     Args:
@@ -106,18 +107,6 @@ def sample_surface(
             low < high, or a resolution out of range.
         LossError: The loss raises everywhere, or returns no real tensor of one value a point; a ValueError.
     """
-    return finish(sampling(loss, axes, resolution, fixed=fixed))
-
-
-@at_home
-def sampling(
-    loss: Objective | Callable,
-    axes: Mapping[str, tuple[float, float]] | None = None,
-    resolution: int | None = None,
-    *,
-    fixed: Mapping[str, object] | None = None,
-) -> Slices[SurfaceGrid]:
-    """`sample_surface` in slices."""
     if isinstance(loss, Objective):
         if fixed:
             raise ValueError(f"an objective has no parameters to fix; got fixed {fixed!r:.60}")
@@ -157,12 +146,12 @@ def sampling_function(function: LossFunction, axes: Axes, resolution: int) -> Sl
     )
 
 
-@at_home
+@sliced
 def sample_surfaces(
     objectives: Mapping[str, Objective],
     axes: Mapping[str, tuple[float, float]] | None = None,
     resolution: int = 101,
-) -> dict[str, SurfaceGrid]:
+) -> Slices[dict[str, SurfaceGrid]]:
     """`sample_surface` for several objectives; regressions on the same data share one pass over it.
 
     Args:
@@ -177,32 +166,6 @@ def sample_surfaces(
         TypeError: As in `sample_surface`.
         ValueError: As in `sample_surface`.
     """
-    return finish(sampling_each(objectives, axes, resolution))
-
-
-@at_home
-def sampling_each(
-    objectives: Mapping[str, Objective],
-    axes: Mapping[str, tuple[float, float]] | None = None,
-    resolution: int = 101,
-) -> Slices[dict[str, SurfaceGrid]]:
-    """`sample_surfaces` in slices, for a caller that has other things to do in between.
-
-    Args:
-        objectives: As in `sample_surfaces`.
-        axes: As in `sample_surfaces`.
-        resolution: As in `sample_surfaces`.
-
-    Yields:
-        The share that is done, 0 to 1, about every 20 ms of work.
-
-    Returns:
-        Name → grid.
-
-    Raises:
-        TypeError: As in `sample_surface`, at the first `next`.
-        ValueError: As in `sample_surface`, at the first `next`.
-    """
     count = check_resolution(resolution)
     if one_sample(objectives.values()):
         return (yield from _regressions(objectives, axes, count))
@@ -212,6 +175,9 @@ def sampling_each(
         work = one({name: objective}, axes, count)
         done |= yield from part_of(work, len(done) / len(objectives), 1 / len(objectives))
     return done
+
+
+sampling_each = sample_surfaces.in_slices
 
 
 def _regressions(

@@ -25,7 +25,7 @@ from gradwidgets.core.results.allowed import choose
 from gradwidgets.core.results.slices import Slices, part_of, together
 from gradwidgets.core.subject.threads import in_one_thread
 from gradwidgets.core.surfaces.checking import obeying
-from gradwidgets.core.surfaces.gradient_check import checking_gradient
+from gradwidgets.core.surfaces.gradient_check import check_gradient
 from gradwidgets.core.surfaces.patterns import Survey, surveying
 from gradwidgets.core.surfaces.patterns.ends.target import Target
 from gradwidgets.core.surfaces.probe import as_points, probing
@@ -218,7 +218,7 @@ class LossProblem:
             surveys[name] = yield from part_of(work, begun, 0.2 / count)
             if settings.check:
                 checks[name] = yield from part_of(
-                    checking_gradient(grid, surveys[name].look), begun + 0.2 / count, 0.1 / count
+                    check_gradient.in_slices(grid, surveys[name].look), begun + 0.2 / count, 0.1 / count
                 )
             lowest = [one.point for one in surveys[name].critical if one.kind == "minimum"][:1]
             table = probing(functions[name], axes, probes, component=name, lowest=lowest[0] if lowest else None)

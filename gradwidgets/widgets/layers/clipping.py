@@ -9,7 +9,7 @@ from functools import partial
 import numpy as np
 from torch import Tensor
 
-from gradwidgets.core.layers import CLIPPERS, Clipped, clip_gradients, measuring_batch_norms, parameter_gradients
+from gradwidgets.core.layers import CLIPPERS, Clipped, batch_norms, clip_gradients, parameter_gradients
 from gradwidgets.core.results.slices import Slices, part_of
 from gradwidgets.core.results.wording import number, percent
 from gradwidgets.figures.base.side_plot import Curve, Detail
@@ -68,7 +68,7 @@ class ClippingView(View):
         rows = shown_layers(flow.flow)
         places = {flow.flow.layers[row].name: place for place, row in enumerate(rows)}
         layers = [places.get(name.rpartition(".")[0] or "(model)", -1) for name in named]
-        work = measuring_batch_norms(model, inputs, targets, loss_fn, _PARTS)
+        work = batch_norms.in_slices(model, inputs, targets, loss_fn, _PARTS)
         history = yield from part_of(work, 0.1, 0.9)
         return StepGradients(np.array(layers, int), len(rows), list(named.values()), history.tolist())
 

@@ -16,9 +16,9 @@ from gradwidgets.core.spectra import (
     GradientCovariance,
     NoiseScale,
     Spectrum,
-    measuring_covariance,
-    measuring_noise_scale,
-    measuring_spectrum,
+    gradient_covariance,
+    gradient_noise_scale,
+    hessian_spectrum,
 )
 from gradwidgets.figures.curvature.curvature_parts import Correlation, Curvature, Eigenvalues, Noise, SignalToNoise
 from gradwidgets.figures.curvature.figure import CurvatureFigure
@@ -33,16 +33,16 @@ Part = Spectrum | NoiseScale | GradientCovariance
 
 
 def _spectrum(problem: FlowProblem, settings: FlowSettings) -> Slices[Spectrum]:
-    return measuring_spectrum(*problem.network(settings))
+    return hessian_spectrum.in_slices(*problem.network(settings))
 
 
 def _noise(problem: FlowProblem, settings: FlowSettings) -> Slices[NoiseScale]:
-    return measuring_noise_scale(*problem.network(settings))
+    return gradient_noise_scale.in_slices(*problem.network(settings))
 
 
 def _covariance(problem: FlowProblem, settings: FlowSettings) -> Slices[GradientCovariance]:
     model, _, _, loss_fn = problem.network(settings)
-    return measuring_covariance(model, problem.batches(settings), loss_fn)
+    return gradient_covariance.in_slices(model, problem.batches(settings), loss_fn)
 
 
 PARTS: dict[str, Callable[[FlowProblem, FlowSettings], Slices[Part]]] = {
