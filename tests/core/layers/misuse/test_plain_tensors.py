@@ -26,12 +26,12 @@ class Compares(nn.Module):
         h = self.layer(x)
         if self.how == "idle":
             return h
-        scores = h @ self.table.T
-        if self.how == "replaced":
-            self.table = torch.randn(8, 16)
         if self.how == "written":
             with torch.no_grad():
                 self.table[0] = h[0]
+        scores = h @ self.table.T
+        if self.how == "replaced":
+            self.table = torch.randn(8, 16)
         return scores
 
 
