@@ -99,11 +99,14 @@ class History(Recorded):
         thrown: At how many "steps" "of" the first ones gradients were thrown away between the losses noted for it, and
             how many "gradients"; empty where none were.
         rounded: Of weights of half precision, by their "type", how many numbers with a gradient were "looked at" and
-            were the "same" after a sampled step, bit for bit; empty where there are none.
+            were the "same" after a sampled step, bit for bit; under "held" the vectors that no step has moved, as
+            `RoundedAway.told` says it; empty where there are none.
         leftover: Of an optimizer that steps by what another loss has left in its gradients, its "name", what it has
             "held", and at how many "steps" "of" those before which another one stepped; empty where there is none.
         setting: What the model was set to at first, where that may keep it from learning, under "dropout" the
-            shares of modules that drop nearly everything, under "frozen" the "share" of its numbers that is, and where.
+            shares of modules that drop nearly everything, under "frozen" the "share" of its numbers that is, and where;
+            under "flags" modules with a plain attribute that was to freeze them, under "norms" how far the running
+            means of frozen batch norms have moved.
         inputs: The "steps" whose inputs were seen, their "sizes" (root mean squares) and "shapes", and how many are the
             very "same" as the first; empty where none was.
         rescaled: At how many "steps" "of" those looked at the gradients were multiplied by a number after the step,
@@ -120,7 +123,8 @@ class History(Recorded):
             no tables, or were not seen.
         parts: What happens to one part of the model and not to others: by layers' names whose gradients' memory is
             "kept" from sample to sample, as `KeptParts.told` says it, and the "groups" of an optimizer whose rates are
-            a hundred times apart, as `GroupRates.told` does.
+            a hundred times apart, as `GroupRates.told` does, and what comes
+            every few steps alone, under "turns", as `WritesInTurn.told` says it.
     """
 
     steps: Tensor

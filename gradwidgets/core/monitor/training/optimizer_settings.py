@@ -27,7 +27,7 @@ def rule_of(optimizer: object) -> dict[str, object]:
     Returns:
         Its "name"; whether steps are "scaled" to the learning rate; its "momentum" (of Adam's kind the first beta);
         whether its decay is "decoupled" from the gradient; whether it "climbs", as with maximize; its "eps", 0 for
-        none; the "initial" learning rate that a scheduler goes by, 0 without one, and the "peak" that OneCycleLR goes up
+        none; the "initial" learning rate that a scheduler goes by, 0 without one, and the "peak" that a cycle goes up
         to. Empty where none is known.
     """
     groups = getattr(optimizer, "param_groups", ())

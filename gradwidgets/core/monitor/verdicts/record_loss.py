@@ -8,7 +8,7 @@ from torch import Tensor
 
 from gradwidgets.core.monitor.verdicts.course.rise_causes import cause_of_rise
 from gradwidgets.core.monitor.verdicts.evidence import JudgedRecord, at_last, first_and_last, medians
-from gradwidgets.core.monitor.verdicts.steps.record_schedule import lower_rate
+from gradwidgets.core.monitor.verdicts.steps.record_schedule import lower_rate, raise_rate
 from gradwidgets.core.monitor.verdicts.steps.record_steps import steps_are_small
 from gradwidgets.core.monitor.verdicts.steps.record_sums import many_passes
 from gradwidgets.core.results.finding import Finding
@@ -100,7 +100,9 @@ def _at_logarithm(judged: JudgedRecord, values: Tensor, classes: int, of: str = 
     message = f"the loss stays at {number(means[-1], 3)}, which guessing among {classes}{of} has: ln {classes} = "
     message += number(chance, 3)
     evidence = {"loss": means[-1], "ln(classes)": chance, "threshold": _NEAR, "quarters": means}
-    return [Finding("guessing", "warning", message, evidence, action=lower_rate(judged))]
+    if classes == 2 and judged.kind in ("", "shares") and judged.is_of_several and judged.takes_turns:
+        return [Finding("guessing", "info", message, evidence, action=_IF_RIVALS)]
+    return [Finding("guessing", "warning", message, evidence, action=lower_rate(judged) or raise_rate(judged))]
 
 
 def by_frequencies(judged: JudgedRecord) -> list[Finding]:

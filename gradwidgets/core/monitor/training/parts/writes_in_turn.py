@@ -1,10 +1,12 @@
-"""Gradients that are let go, or written to once more, at every few steps alone: a step that is not where it should be."""
+"""Gradients that are let go, or written to once more, at every few steps alone: a step in the wrong place."""
 
+import math
 import weakref
 from collections.abc import Sequence
+from itertools import pairwise
 
+import torch
 from torch import Tensor
-from torch.nn import functional as F
 from torch.utils.weak import TensorWeakRef
 
 from gradwidgets.core.monitor.owners import Owned
@@ -12,7 +14,8 @@ from gradwidgets.core.monitor.training.thrown import is_dense, some_of
 
 _STEPS, _LOOKS = 256, 48  # that are looked at; of which the gradient is held from the loss to the step
 _TIMES = 6  # at equal distances
-_ALONG = 0.9999  # cosine of a gradient and of itself after a clip
+_LEAST, _SHORTER = 1e-6, 0.999  # times what it was, after a clip that is reached
+_DIGITS = 4  # times what rounding leaves
 _MOST = 1 << 22  # numbers of a gradient
 
 
@@ -72,31 +75,35 @@ class WritesInTurn:
             Every how many steps there is new memory, or zeros in the old one, while every step has one pass more
             ("sums"); every how many there is one write "more", and how many of those were seen to be "clipped".
         """
-        usual = min(self._writes, default=0)
-        more = [one > usual for one in self._writes]
-        once_more = every(more) if set(self._writes) == {usual, usual + 1} else 0
+        writes = self._writes[1:]  # memory that is made at the first step is filled with no zeros
+        usual = min(writes, default=0)
+        more = [one > usual for one in writes]
+        once_more = every(more) if set(writes) == {usual, usual + 1} else 0
         filled = once_more if usual == 1 and sum(self._anew) < 2 else 0  # with zeros, in the old memory
         sums = filled or (every(self._anew[1:]) if usual > 0 and not any(more) else 0)
         if not sums and not once_more:
             return {}
-        clipped = sum(clip and one for clip, one in zip(self._clipped, more, strict=True))
+        clipped = sum(clip and one for clip, one in zip(self._clipped[1:], more, strict=True))
         return {"of": len(self._writes), "sums": sums, "more": 0 if sums else once_more, "clipped": clipped}
 
 
 def _is_clipped(gradient: Tensor, ref: TensorWeakRef, version: int, before: Tensor) -> bool:
-    """Whether one write since has multiplied it by a number."""
+    """Whether one write since has made it shorter, all of it by one factor, to the last digits."""
     if ref() is not gradient or gradient._version != version + 1:
         return False
-    now = some_of(gradient)
-    return bool(before.any()) and float(F.cosine_similarity(before.double(), now.double(), 0)) > _ALONG
+    was, now = before.double(), some_of(gradient).double()
+    square = float(was @ was)
+    times = float(now @ was) / square if square > 0 else math.nan
+    off = float(torch.linalg.vector_norm(now - times * was)) / math.sqrt(square) if square > 0 else math.inf
+    return _LEAST < times < _SHORTER and off <= _DIGITS * torch.finfo(gradient.dtype).eps * times
 
 
 def every(told: Sequence[bool]) -> int:
     """The distance at which something happens again and again, where it is above 1 and always the same; else 0."""
     places = [place for place, one in enumerate(told) if one]
-    apart = {later - earlier for earlier, later in zip(places, places[1:], strict=False)}
+    apart = {later - earlier for earlier, later in pairwise(places)}
     if len(places) < _TIMES or len(apart) != 1:
         return 0
     each = apart.pop()
-    whole = places[0] < each and len(told) - places[-1] <= each
+    whole = places[0] <= each and len(told) - places[-1] <= each
     return each if each > 1 and whole else 0

@@ -12,7 +12,7 @@ from gradwidgets.core.results.wording import number
 _CUTS, _CHANGE = 2, 0.99  # of the rate, at least; times the rate before
 _LOSSES = 4  # up to the first cut
 _CLEARLY = 2.0  # standard errors
-_LOW, _LEFT = 0.05, 0.25  # of the first rate, and of the first loss, at last
+_LOW, _LEFT = 0.05, 0.1  # of the first rate, and of the first loss, at last
 _MOSTLY = 0.5  # of the steps of several losses
 
 WRONG_WAY = (

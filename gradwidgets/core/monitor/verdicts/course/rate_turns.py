@@ -125,7 +125,8 @@ def _before_its_peak(judged: JudgedRecord, each: int) -> list[Finding]:
             f"If it is made for epochs, and the training goes on for that long, all is well. Else: {_small(action)}"
         )
     else:
-        message += f", and three tenths of as many calls as it has steps, a cycle's usual rise, are {judged.steps * _RISE:,.0f}"
+        rise = judged.steps * _RISE
+        message += f", and three tenths of as many calls as it has steps, a cycle's usual rise, are {rise:,.0f}"
     evidence = {"peak": peak, "at last": last, "changes every": each, "calls": calls, "threshold": _PEAK}
     return [Finding("warming", "info" if meant else "warning", message, evidence, action=action)]
 

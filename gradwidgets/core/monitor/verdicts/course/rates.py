@@ -10,6 +10,7 @@ from gradwidgets.core.results.wording import number, percent
 _SAMPLES, _STEPS = 8, 100
 _RISES = 3.0  # times the first learning rate
 _SHORT = 0.1  # of the planned rate
+_SELDOM, _OFTEN = 0.5, 4  # the same where the rate changes once in more steps than so many
 _USUALLY = {True: 0.02, False: 0.99}  # the highest rate by design: of steps that are scaled to it, and of gradients
 _APART = 1e-3  # of the largest rate: less is nothing beside it
 _PART = 0.3  # of the layers
@@ -24,7 +25,8 @@ def warming(judged: JudgedRecord) -> list[Finding]:
     if planned > _USUALLY[bool(history.rule.get("scaled"))] or not bool((rates.diff() >= 0).all()):
         return []  # a rate by name alone, which the schedule multiplies with something small; or no warm-up
     last = float(rates[-1])
-    if not last > _RISES * float(rates[0]) or not last < _SHORT * planned:
+    each = spacing(begins)
+    if not last > _RISES * float(rates[0]) or not last < (_SELDOM if each > _OFTEN else _SHORT) * planned:
         return []
     still = learns_nothing(judged)
     full = int(float(f"{planned / last * int(begins[-1]):.1e}"))
@@ -37,7 +39,7 @@ def warming(judged: JudgedRecord) -> list[Finding]:
         "Make the warm-up a few hundredths of the training, counted as scheduler.step() is called, once a step or once "
         "an epoch."
     )
-    if (each := spacing(begins)) > 1:
+    if each > 1:
         message += f"; the rate changes once in {each:,} steps"
     if not still:
         action = f"If the training goes on for that long, all is well. Else: {action[0].lower()}{action[1:]}"

@@ -11,6 +11,7 @@ from gradwidgets.core.results.wording import number, percent
 _PAIRS, _SAMPLES = 5, 5
 _GROWN = 1.5  # times the first norm, at some sample
 _ALWAYS = 0.5  # of the calls
+_SEEN = 2  # clips that were reached
 _NTH = {2: "second", 3: "third"}
 _APART, _LARGER = 100.0, 10.0  # times the others' rate; times what the weights were
 
@@ -94,10 +95,10 @@ def clipped_in_turns(judged: JudgedRecord) -> list[Finding]:
     """A clip at every few steps alone, in front of a step that comes each time."""
     told = judged.history.parts.get("turns") or {}
     each, clipped = told.get("more", 0), told.get("clipped", 0)
-    if each < 2 or not clipped:
+    if each < 2 or clipped < _SEEN:
         return []
     message = (
-        f"the gradient is clipped, or scaled, at every {_NTH.get(each, f'{each}th')} step alone, and there is a step "
+        f"the gradient is clipped at every {_NTH.get(each, f'{each}th')} step alone, and there is a step "
         f"each time: {each - 1} of {each} steps go by gradients as they are (of {told['of']} that were looked at)"
     )
     action = (

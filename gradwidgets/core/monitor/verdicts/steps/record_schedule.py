@@ -18,12 +18,14 @@ _SAMPLES, _EARLY = 8, 2  # in all, and the first of them
 _FULL = 0.5  # of the largest rate
 _WELL_USED = 0.4  # of the steps at the full rate: what comes then may be meant so
 _LOSSES = 24  # at the full rate, that it may be seen to have been level there
+_MOST_GONE = 0.2  # of the loss at first
 _LEVEL = 0.05  # of the way down
 
 _FEW = 3  # samples, and steps, of a rate of 0
 _SWINGS = 4  # times down and up
 
 _FAMILY = ("adam", "rmsprop", "lion")
+_SELDOM_LESS = 1e-5  # the lowest, of what has learned nothing before
 _USUALLY = 0.02  # the highest rate that these are given by design
 
 
@@ -91,7 +93,7 @@ def ended(judged: JudgedRecord) -> list[Finding]:
         return []
     until = _last_of_the(course, _FULL * most)
     was_level = _was_level(judged, until)
-    meant = was_level or until > _WELL_USED * judged.steps
+    meant = was_level or until > _WELL_USED * judged.steps or _had_fallen(judged, until)
     end = float(rates[-1])
     message = (
         f"the learning rate has come down from {number(most, 2)} to {number(now, 2)} by step {step:,}"
@@ -141,6 +143,16 @@ def _are_negligible(judged: JudgedRecord, step: int, rate: float) -> bool:
     return not len(late) or float(late.median()) < _NEGLIGIBLE
 
 
+def _had_fallen(judged: JudgedRecord, until: int) -> bool:
+    """Whether most of the loss was gone by then, so that what is left may be noise."""
+    steps, values = judged.losses
+    values = values[steps <= until]
+    if len(values) < _LOSSES or not bool(values.isfinite().all()):
+        return False
+    few = max(1, len(values) // 10)
+    return float(values[-few:].mean()) < _MOST_GONE * float(values[:few].mean())
+
+
 def _was_level(judged: JudgedRecord, until: int) -> bool:
     """Whether the loss fell no more by the end of the full rate, so that a smaller one was due."""
     steps, values = judged.losses
@@ -150,6 +162,17 @@ def _was_level(judged: JudgedRecord, until: int) -> bool:
     first, before, last = values.tensor_split(3)
     noise = 2 * math.hypot(*(float(torch.std(one)) / math.sqrt(len(one)) for one in (before, last)))
     return float(before.mean() - last.mean()) <= max(noise, _LEVEL * float(first.max() - last.mean()))
+
+
+def raise_rate(judged: JudgedRecord) -> str:
+    """What to do first where the rate is far below what the optimizer usually takes."""
+    name, most = str(judged.history.rule.get("name", "")), judged.highest_rate
+    if _rates(judged) is None or not any(one in name.lower() for one in _FAMILY) or not most <= _SELDOM_LESS:
+        return ""
+    return (
+        f"Raise the learning rate from {number(most, 2)} first: {name} usually takes about 1e-3, and a step moves a "
+        "weight by about the rate. If that is not it, look at labels against inputs."
+    )
 
 
 def lower_rate(judged: JudgedRecord) -> str:
