@@ -3,8 +3,6 @@
 # ruff: noqa: E501
 
 from collections.abc import Callable
-
-# ruff: noqa: E501
 from functools import partial
 
 import torch
@@ -198,8 +196,8 @@ RATES_SICK = (
     sick("trainable of a module", "a plain attribute", partial(train, partial(flagged, "trainable", 2)), "not_frozen", "requires_grad_(False)"),
     sick("warm-up an epoch", "it begins anew", partial(train, before_step=_RISES_AND_IS_BACK, steps=180), "swings", "begins anew"),
     sick("warm-up never full", "it begins anew", partial(train, optimizer=adam(1e-3), before_step=set_to(lambda step: 1e-3 * (step % 30) / 100), steps=180), "swings", "every 30 steps"),
-    sick("clip of a fourth", "the step is not under the condition", partial(train, before_step=every_few(clipped(0.5), 4)), "clipped_in_turns", "same condition"),
-    sick("clip of a third, zeros in place", "the step is not under the condition", partial(train, before_step=every_few(clipped(0.5), 3), zero=zeroed(1, to_none=False)), "clipped_in_turns", "same condition"),
+    sick("clip of a fourth", "the step is not under the condition", partial(train, before_step=every_few(clipped(0.05), 4)), "clipped_in_turns", "same condition"),
+    sick("clip of a third, zeros in place", "the step is not under the condition", partial(train, before_step=every_few(clipped(0.05), 3), zero=zeroed(1, to_none=False)), "clipped_in_turns", "same condition"),
     sick("zeros at a fourth", "steps by sums", partial(train, optimizer=sgd(0.02), zero=zeroed(4)), "added_up", "once in 4 steps|several steps"),
     sick("zeros at an eighth, in place", "steps by sums", partial(train, optimizer=adam(1e-3), zero=zeroed(8, to_none=False)), "added_up", "once in 8 steps|several steps"),
     sick("no pass", "backward() is forgotten", without_a_pass, "no_gradient", "call loss.backward()"),
