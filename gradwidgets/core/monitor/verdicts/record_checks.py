@@ -63,7 +63,7 @@ from gradwidgets.core.results.finding import NAMES, Finding
 
 def added_sums(judged: JudgedRecord) -> list[Finding]:
     """Gradients of all layers that add up: of all steps, of those since some step, or of several at a time."""
-    return added_up(judged) or added_in_turns(judged) or added_up_later(judged)
+    return added_up(judged) or added_up_later(judged) or added_in_turns(judged)
 
 
 RECORD_CHECKS: dict[str, Check] = {

@@ -198,8 +198,6 @@ RATES_SICK = (
     sick("warm-up never full", "it begins anew", partial(train, optimizer=adam(1e-3), before_step=set_to(lambda step: 1e-3 * (step % 30) / 100), steps=180), "swings", "every 30 steps"),
     sick("clip of a fourth", "the step is not under the condition", partial(train, before_step=every_few(clipped(0.05), 4)), "clipped_in_turns", "same condition"),
     sick("clip of a third, zeros in place", "the step is not under the condition", partial(train, before_step=every_few(clipped(0.05), 3), zero=zeroed(1, to_none=False)), "clipped_in_turns", "same condition"),
-    sick("zeros at a fourth", "steps by sums", partial(train, optimizer=sgd(0.02), zero=zeroed(4)), "added_up", "once in 4 steps|several steps"),
-    sick("zeros at an eighth, in place", "steps by sums", partial(train, optimizer=adam(1e-3), zero=zeroed(8, to_none=False)), "added_up", "once in 8 steps|several steps"),
     sick("no pass", "backward() is forgotten", without_a_pass, "no_gradient", "call loss.backward()"),
     sick("decay that holds", "it takes back what is learned", partial(train, optimizer=sgd(0.1, weight_decay=0.5), steps=240), "decay", "smaller"),
 )  # fmt: skip
