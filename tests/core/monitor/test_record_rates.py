@@ -64,7 +64,8 @@ def test_calls_between_the_losses_of_a_step_are_counted():
 
 def test_frozen_norms_that_go_on_are_told():
     body = nn.Sequential(nn.Linear(8, 8), nn.BatchNorm1d(8))
-    body(torch.randn(64, 8))
+    for _ in range(20):
+        body(torch.randn(64, 8) + 3)
     model = nn.Sequential(body.requires_grad_(False), nn.Linear(8, 3))
     optimizer = torch.optim.SGD(model[1].parameters(), 0.1)
     moved = trained(model, optimizer, lambda step: optimizer.zero_grad())
