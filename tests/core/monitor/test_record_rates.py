@@ -84,3 +84,12 @@ def test_vectors_that_rounding_holds_are_told():
 def test_what_comes_every_few_steps_alone():
     assert every([False, True, False, True] * 4) == 2
     assert every([True] * 16) == 0 and every([False, True, True, False] * 4) == 0
+
+
+def test_steps_by_sums_in_turn_are_told():
+    model = nn.Linear(8, 3)
+    optimizer = torch.optim.SGD(model.parameters(), 0.01)
+    for to_none in (True, False):
+        history = trained(model, optimizer, lambda step: step % 4 == 3 and optimizer.zero_grad(set_to_none=to_none))  # noqa: B023
+        found = of(history, "added_up")
+        assert "once in 4 steps" in found.message or "several steps" in found.message

@@ -5,7 +5,6 @@ And none of the weights moved at all.
 
 from gradwidgets.core.layers.verdicts.verdict import listed
 from gradwidgets.core.monitor.verdicts.evidence import JudgedRecord
-from gradwidgets.core.monitor.verdicts.record_beginning import learns_nothing
 from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.results.wording import number, percent
 
@@ -89,8 +88,8 @@ def added_in_turns(judged: JudgedRecord) -> list[Finding]:
         "Call optimizer.zero_grad() before each pass; or, to add up gradients, step once in as many passes too: "
         "optimizer.step() and zero_grad() belong under the same condition, the loss divided by how many they are."
     )
-    severity = "warning" if learns_nothing(judged) else "info"  # of few, and by small steps, it may learn all the same
-    return [Finding("added_up", severity, message, dict(told), action=action)]
+    # By small steps it learns all the same.
+    return [Finding("added_up", "info", message, dict(told), action=action)]
 
 
 def clipped_in_turns(judged: JudgedRecord) -> list[Finding]:
