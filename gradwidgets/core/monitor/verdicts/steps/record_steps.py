@@ -133,7 +133,7 @@ def _with_the_rate(judged: JudgedRecord, found: Finding) -> Finding:
         return replace(found, evidence=found.evidence | {"learning rate": most * max(of_group)}, action=action)
     if not tiny:
         return found
-    rate = float(judged.history.rates.nanmedian())
+    rate = float(judged.rates_at(judged.history.steps).median())
     if not ratio > 0 or not rate > 0:
         return replace(found, evidence=found.evidence | {"learning rate": rate})
     better = float(f"{rate * _USUAL / ratio:.0e}")
