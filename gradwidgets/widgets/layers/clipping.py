@@ -18,7 +18,8 @@ from gradwidgets.widgets.kernel.kept import Kept
 from gradwidgets.widgets.layers import words
 from gradwidgets.widgets.layers.picture import names_of, shown_layers, sizes_detail
 from gradwidgets.widgets.layers.problem import FlowProblem, FlowResult
-from gradwidgets.widgets.layers.view import View, ViewResult, ViewSettings, Words
+from gradwidgets.widgets.layers.view import View, ViewResult, ViewSettings
+from gradwidgets.widgets.panel.words import Words
 
 _PARTS = 8  # mini-batches whose norms stand for the history of a training
 _TICKS = {0.0: "norm", 1.0: "value", 2.0: "percent.", 3.0: "auto"}

@@ -27,7 +27,8 @@ from gradwidgets.widgets.kernel.kept import Kept
 from gradwidgets.widgets.layers import words
 from gradwidgets.widgets.layers.network import Stage
 from gradwidgets.widgets.layers.problem import FlowProblem, FlowResult, FlowSettings
-from gradwidgets.widgets.layers.view import View, ViewResult, ViewSettings, Words
+from gradwidgets.widgets.layers.view import View, ViewResult, ViewSettings
+from gradwidgets.widgets.panel.words import Words
 
 Part = Spectrum | NoiseScale | GradientCovariance
 

@@ -27,7 +27,8 @@ from gradwidgets.widgets.layers.trying import (
     settings_after,
     trying,
 )
-from gradwidgets.widgets.layers.view import View, ViewResult, ViewSettings, Words
+from gradwidgets.widgets.layers.view import View, ViewResult, ViewSettings
+from gradwidgets.widgets.panel.words import Words
 
 _TRYING = "<div>Trying all fixes …</div>"
 

@@ -16,8 +16,8 @@ from gradwidgets.widgets.layers import words
 from gradwidgets.widgets.layers.picture import losses_detail, names_of, profile_of, shares_detail, values_of
 from gradwidgets.widgets.layers.problem import FlowResult
 from gradwidgets.widgets.layers.trying import Refused
-from gradwidgets.widgets.layers.view import ViewResult, ViewSettings, Words
-from gradwidgets.widgets.panel.words import card
+from gradwidgets.widgets.layers.view import ViewResult, ViewSettings
+from gradwidgets.widgets.panel.words import Words, card
 
 _LOSSES = "loss of the first steps"
 

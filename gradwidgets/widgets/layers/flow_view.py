@@ -18,7 +18,8 @@ from gradwidgets.widgets.layers.picture import (
     shown_layers,
 )
 from gradwidgets.widgets.layers.problem import FlowProblem
-from gradwidgets.widgets.layers.view import View, ViewResult, ViewSettings, Words
+from gradwidgets.widgets.layers.view import View, ViewResult, ViewSettings
+from gradwidgets.widgets.panel.words import Words
 
 _GUESS = "your guess"
 

@@ -19,7 +19,8 @@ from gradwidgets.widgets.layers.flow_view import FlowView
 from gradwidgets.widgets.layers.picture import shown_layers
 from gradwidgets.widgets.layers.problem import FlowProblem
 from gradwidgets.widgets.layers.training.live import LiveView
-from gradwidgets.widgets.layers.view import Request, View, ViewResult, ViewSettings, Words
+from gradwidgets.widgets.layers.view import Request, View, ViewResult, ViewSettings
+from gradwidgets.widgets.panel.words import Words
 
 VIEWS: dict[str, type[View]] = {
     view.name: view for view in (FlowView, DoctorView, ClippingView, CurvatureView, LiveView)

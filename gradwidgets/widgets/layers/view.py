@@ -16,6 +16,7 @@ from gradwidgets.widgets.kernel.kept import Kept
 from gradwidgets.widgets.kernel.mainloop import call_soon
 from gradwidgets.widgets.layers.network import Stage
 from gradwidgets.widgets.layers.problem import FlowProblem, FlowResult, FlowSettings
+from gradwidgets.widgets.panel.words import Words
 
 
 @dataclass(frozen=True)
@@ -93,19 +94,6 @@ class ViewSettings:
     covered: bool = False
 
 
-@dataclass(frozen=True)
-class Words:
-    """What the picture shows, in words.
-
-    Attributes:
-        summary: Plain text, a line for each fact.
-        table: The same as HTML, everything escaped.
-    """
-
-    summary: str
-    table: str
-
-
 class View:
     """One way of looking at a network.
 
@@ -142,7 +130,7 @@ class View:
 
     # -- controls -----------------------------------------------------------------------------------------
 
-    def column(self, controls: dict[str, Control], looks: Looks) -> widgets.VBox:
+    def column(self, controls: Mapping[str, Control], looks: Looks) -> widgets.VBox:
         """Make the view's column."""
         for name in self.names:
             if isinstance(name, tuple):

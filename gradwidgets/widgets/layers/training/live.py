@@ -16,7 +16,8 @@ from gradwidgets.widgets.layers.training.kept_run import KeptRun
 from gradwidgets.widgets.layers.training.live_run import LiveRun
 from gradwidgets.widgets.layers.training.live_scene import Recorded, said_of, scene_of, words_of
 from gradwidgets.widgets.layers.training.recorded import shown_rows
-from gradwidgets.widgets.layers.view import View, ViewResult, ViewSettings, Words
+from gradwidgets.widgets.layers.view import View, ViewResult, ViewSettings
+from gradwidgets.widgets.panel.words import Words
 
 _BINS = 48
 

@@ -28,7 +28,8 @@ from gradwidgets.widgets.layers.training.recorded import (
     not_held,
     shown_rows,
 )
-from gradwidgets.widgets.layers.view import ViewSettings, Words
+from gradwidgets.widgets.layers.view import ViewSettings
+from gradwidgets.widgets.panel.words import Words
 
 _WAITING = "with panel.watch(optimizer): around your loop, or for batch in panel.track(loader): – or press Train"
 _NO_ELEMENTS = "a record keeps no single elements"
