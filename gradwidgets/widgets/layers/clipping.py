@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import numpy as np
 from torch import Tensor
@@ -61,7 +62,7 @@ class ClippingView(View):
     figure_type = FlowFigure
 
     @staticmethod
-    def compute(problem: FlowProblem, flow: FlowResult, more: object) -> Slices[StepGradients]:
+    def compute(problem: FlowProblem, flow: FlowResult, more: None) -> Slices[StepGradients]:
         """Take the gradients of one step, and the norms of mini-batches."""
         model, inputs, targets, loss_fn = problem.network(flow.settings)
         named = parameter_gradients(model, inputs, targets, loss_fn)
@@ -76,13 +77,13 @@ class ClippingView(View):
     @staticmethod
     def derive(problem: FlowProblem, seen: ViewResult, how: ViewSettings, kept: Kept) -> dict[str, Clipped]:
         """What each clipper makes of the step, at the present thresholds."""
-        step = seen.part
+        step: StepGradients = seen.part
         spiked: list[Tensor | None] = []
 
         def clipped(name: str) -> Clipped:
             if not spiked:
                 spiked.extend(None if g is None else g * how.spike for g in step.gradients)
-            options: dict[str, object] = {THRESHOLDS[name][0]: how.thresholds[name]}
+            options: dict[str, Any] = {THRESHOLDS[name][0]: how.thresholds[name]}
             if CLIPPERS[name].needs_history:
                 options["history"] = step.history
             return clip_gradients(spiked, name, **options)

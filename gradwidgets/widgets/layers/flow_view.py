@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from matplotlib.backend_bases import MouseEvent
+
 from gradwidgets.figures.base.side_plot import Detail
 from gradwidgets.figures.flow.figure import FlowFigure, Profile
 from gradwidgets.figures.flow.guess_plot import guessed_profile
@@ -45,6 +47,7 @@ class FlowView(View):
         ("measure", "compare"),
     )
     figure_type = FlowFigure
+    figure: FlowFigure
 
     @staticmethod
     def derive(problem: FlowProblem, seen: ViewResult, how: ViewSettings, kept: Kept) -> Detail:
@@ -84,7 +87,7 @@ class FlowView(View):
             "    print(finding)",
         ]
 
-    def click(self, event) -> bool:
+    def click(self, event: MouseEvent) -> bool:
         """Look at the layer that a person clicked, or at none if it is looked at already."""
         layer = self.figure.layer_at(event.inaxes, event.xdata)
         selected, pressed = self.panel.selected, event.name == "button_press_event"

@@ -9,12 +9,13 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import ClassVar
+from typing import Any, ClassVar, TypeVar, Unpack
 
 import ipywidgets as widgets
 import torch
+from matplotlib.backend_bases import MouseEvent
 from torch import nn
-from traitlets import TraitError, default, validate
+from traitlets import Bunch, TraitError, default, validate
 
 from gradwidgets.core import Finding
 from gradwidgets.core.layers import ACTIVATIONS, INITS, TRIES, LayerFlow
@@ -28,26 +29,31 @@ from gradwidgets.widgets.kernel.making import whole_or_nothing
 from gradwidgets.widgets.layers import guess
 from gradwidgets.widgets.layers.clipping import THRESHOLDS
 from gradwidgets.widgets.layers.controls import NORMALIZATION_NAMES, Column, make_controls
-from gradwidgets.widgets.layers.curvature import PARTS, Part
+from gradwidgets.widgets.layers.curvature import PARTS, CurvatureView, Part
+from gradwidgets.widgets.layers.doctor import DoctorView
 from gradwidgets.widgets.layers.guess import FlowQuestion
-from gradwidgets.widgets.layers.network import Network, Stage
+from gradwidgets.widgets.layers.network import Network
 from gradwidgets.widgets.layers.picture import MEASURES, QUANTITIES, shown_layers
 from gradwidgets.widgets.layers.presets import PRESETS, Pins
-from gradwidgets.widgets.layers.problem import YOURS, FlowProblem, FlowResult, FlowSettings, init_fits
+from gradwidgets.widgets.layers.problem import YOURS, FlowProblem, FlowResult, FlowSettings, LossFn, init_fits
 from gradwidgets.widgets.layers.scene import VIEWS, State, covered_scene
+from gradwidgets.widgets.layers.training.live import LiveView
+from gradwidgets.widgets.layers.training.live_run import LiveRun, Watching
 from gradwidgets.widgets.layers.training.trainer import Trainer
 from gradwidgets.widgets.layers.trying import NONE
-from gradwidgets.widgets.layers.view import Request, View, ViewResult, ViewSettings
+from gradwidgets.widgets.layers.view import Request, Stage, View, ViewResult, ViewSettings
 from gradwidgets.widgets.panel.panel import Panel
-from gradwidgets.widgets.panel.prediction import Mark
+from gradwidgets.widgets.panel.prediction import Answer, Mark
 from gradwidgets.widgets.panel.settings_panel import descendants
 from gradwidgets.widgets.panel.traits import Flag, OneOf, Real, Whole
 
+T = TypeVar("T")
+V = TypeVar("V", bound=View)
 NETWORK = ("architecture", "activation", "init", "gain", "normalization", "depth", "width", "batch", "seed")
 _SHORT = 1.0  # seconds of measuring that nobody minds at the end of a cell
 
 
-class LayerFlowPanel(Panel):
+class LayerFlowPanel(Panel[Request, ViewResult]):
     """The gradient on its way through a network, layer by layer.
 
     Without a model, networks are built from the settings, and fed with random data. With one, that model is measured
@@ -101,7 +107,7 @@ class LayerFlowPanel(Panel):
     """
 
     _view_types: ClassVar[Mapping[str, type[View]]] = VIEWS
-    _for_records: ClassVar[type[LayerFlowPanel]]  # a subclass, which its own file names
+    _for_records: ClassVar[Callable[..., LayerFlowPanel]]  # a subclass, which its own file names
 
     view = OneOf("flow", lambda self: self._offered).tag(setting=True)
     architecture = OneOf("", lambda self: self.problem.architectures).tag(setting=True)
@@ -130,8 +136,9 @@ class LayerFlowPanel(Panel):
     _words_height = 150
     _patience = 0.3
     selected: int | None = None  # which of the layers shown is looked at
-    _trainer: Trainer | None = None
-    _column: Column | None = None
+    # Made with the rest, where nothing was refused before.
+    _trainer: Trainer
+    _column: Column
     _dragged = False  # whether all that a person changed last is on sliders
     _forget_cells: Callable[[], None] = staticmethod(lambda: None)
 
@@ -141,7 +148,7 @@ class LayerFlowPanel(Panel):
         model: nn.Module | None = None,
         inputs: object = None,
         targets: object = None,
-        loss_fn: Callable | None = None,
+        loss_fn: LossFn | None = None,
         **settings: object,
     ) -> None:
         layout, settings = self._split_keywords(settings)
@@ -149,9 +156,7 @@ class LayerFlowPanel(Panel):
         meant = [name for name in NETWORK[1:] if name in settings]
         if model is not None and meant and settings.get("architecture", YOURS) == YOURS:
             raise TypeError(f"{meant[0]} is for networks that are built; a model of yours is measured as it is")
-        self._network = Network(
-            self.problem, settings=self._network_settings, training=lambda: self._trainer and self._trainer.run
-        )
+        self._network = Network(self.problem, settings=self._network_settings, training=self._training)
         self._pins = Pins(self._with_changes)
         super().__init__(**layout)
         self._begin(settings)
@@ -178,7 +183,7 @@ class LayerFlowPanel(Panel):
         """
         return LayerFlowPanel._for_records(record, beside=beside, **settings)
 
-    def _set_up(self, settings: Mapping[str, object]) -> None:
+    def _set_up(self, settings: Mapping[str, Any]) -> None:
         with self._batch():
             for name, value in {"architecture": self.architecture, **settings}.items():
                 setattr(self, name, value)
@@ -187,12 +192,12 @@ class LayerFlowPanel(Panel):
         self.views = {name: view(self, stage) for name, view in self._view_types.items()}
         self._trainer = Trainer(
             self,
-            self.views["live"],
+            self._one(LiveView),
             self._turns,
             self._frame,
             everything=self._everything,
             read=self._read_moved,
-            curvature=lambda: self.views["curvature"].largest,
+            curvature=lambda: self._one(CurvatureView).largest,
         )
         about = {name: self.views[name].about for name in self._offered}
         self.controls = make_controls(self.problem.architectures, self.fixes, about, self._quantities)
@@ -206,18 +211,26 @@ class LayerFlowPanel(Panel):
             say=self._say, paint=self._paint_view, copy=self._buttons.copy,
         )  # fmt: skip
 
+    def _one(self, kind: type[V]) -> V:
+        """The view of a kind."""
+        return next(view for view in self.views.values() if isinstance(view, kind))
+
+    def _training(self) -> LiveRun | None:
+        """The training that runs or ran last; None before the first."""
+        return self._trainer.run if "_trainer" in vars(self) else None
+
     @default("architecture")
     def _first_architecture(self) -> str:
         return self.problem.architectures[0]
 
     @validate("view")
-    def _flow_is_guessed_first(self, proposal) -> str:
+    def _flow_is_guessed_first(self, proposal: Bunch) -> str:
         if self._covered and proposal.value != "flow":
             raise TraitError("view must be 'flow' until the guess is revealed")
         return proposal.value
 
     @validate("init", "architecture")
-    def _init_fits(self, proposal) -> str:
+    def _init_fits(self, proposal: Bunch) -> str:
         both = {"init": self.init, "architecture": self.architecture, proposal.trait.name: proposal.value}
         if not init_fits(**both):
             raise TraitError(
@@ -280,7 +293,7 @@ class LayerFlowPanel(Panel):
             if part not in PARTS:
                 raise ValueError(f"a part must be one of {', '.join(map(repr, PARTS))}; got {part!r}")
         self.view = "curvature"
-        self.views["curvature"].ask(*(parts or PARTS))
+        self._one(CurvatureView).ask(*(parts or PARTS))
         return dict(self._settled().part)
 
     @property
@@ -311,7 +324,7 @@ class LayerFlowPanel(Panel):
         Raises:
             ValueError: No fix is chosen, or it acts on the training and not on the model.
         """
-        self._turns.alone(self.views["doctor"].apply)
+        self._turns.alone(self._one(DoctorView).apply)
 
     def undo_fix(self) -> None:
         """Take the last applied fix back: the model is as it was before it, to the bit.
@@ -319,7 +332,7 @@ class LayerFlowPanel(Panel):
         Raises:
             ValueError: Nothing was applied.
         """
-        self._turns.alone(self.views["doctor"].undo)
+        self._turns.alone(self._one(DoctorView).undo)
 
     # -- trainings ----------------------------------------------------------------------------------------
 
@@ -335,7 +348,7 @@ class LayerFlowPanel(Panel):
         return list(self._trainer.findings)
 
     def watch(
-        self, optimizer: torch.optim.Optimizer | None = None, **options: object
+        self, optimizer: torch.optim.Optimizer | None = None, **options: Unpack[Watching]
     ) -> contextlib.AbstractContextManager[GradientMonitor]:
         """Watch the model of this panel train: `with panel.watch(optimizer) as monitor:` around your own loop.
 
@@ -358,7 +371,7 @@ class LayerFlowPanel(Panel):
         """
         return self._trainer.watch(optimizer, options)
 
-    def track(self, iterable: Iterable, **options: object) -> Iterator:
+    def track(self, iterable: Iterable[T], **options: Unpack[Watching]) -> Iterator[T]:
         """Watch the model train: `for batch in panel.track(loader):`; the panel's Stop ends the loop.
 
         Inside `with panel.watch(optimizer):` it adds the progress and the Stop. Loops that follow each other in one
@@ -386,9 +399,10 @@ class LayerFlowPanel(Panel):
         Raises:
             RuntimeError: No training is watched.
         """
-        if not self._trainer.active:
+        run = self._trainer.run
+        if run is None or not run.active:
             raise RuntimeError("note_loss() works inside watch() or track()")
-        self.monitor.note_loss(value)
+        run.monitor.note_loss(value)
 
     def train(self, *, wait: bool = False) -> None:
         """Train the network on scanned digits (or a copy of your model on its batch) for `steps` steps.
@@ -423,19 +437,20 @@ class LayerFlowPanel(Panel):
     def _snapshot(self) -> Request:
         return Request(*self._network.now(), self.view, self.views[self.view].more())
 
-    def _answers(self, measured: Request, asked: Request) -> bool:
+    def _answers(self, result: ViewResult, asked: Request) -> bool:
+        measured = result.settings
         # A model that was trained since is said to be another one, and not measured unasked.
         return measured.version[0] == asked.version[0] and replace(measured, version=asked.version) == asked
 
     def _network_settings(self) -> FlowSettings:
         return FlowSettings(*(getattr(self, name) for name in NETWORK))
 
-    def _with_changes(self, changes: Mapping[str, object]) -> FlowResult:
+    def _with_changes(self, changes: Mapping[str, Any]) -> FlowResult:
         """The present network with other settings, measured."""
         wanted = {name: value for name, value in changes.items() if name in NETWORK}
         return self._network.measured(replace(self._network_settings(), **wanted))
 
-    def _on_setting(self, change) -> None:
+    def _on_setting(self, change: Bunch) -> None:
         if change.name == "compare" and self._ready and self._pins.coming is None:
             self._pins.keep(self._work.result.flow if change.new and self._work.result is not None else None)
         super()._on_setting(change)
@@ -444,7 +459,7 @@ class LayerFlowPanel(Panel):
         for one in (shown, *(self._column.hidden() if shown is self else ())):
             super()._hear_little(one)
 
-    def _resolve(self, chosen: Mapping[str, object]) -> dict[str, object]:
+    def _resolve(self, chosen: Mapping[str, Any]) -> dict[str, Any]:
         meant = dict(chosen)
         preset = meant.pop("preset", "")
         if preset:
@@ -523,7 +538,7 @@ class LayerFlowPanel(Panel):
 
     def _paint_view(self, *, settled: bool) -> None:
         """Bring picture and words to what the present view shows by itself."""
-        seen = ViewResult(self._snapshot(), self._shown.flow, self._shown.part)
+        seen = ViewResult(self._snapshot(), self._seen.measured, self._seen.part)
         self._turns.alone(lambda: self._work.showing(lambda: self._paint(seen, settled=settled)))
 
     @shown_at_home
@@ -545,9 +560,9 @@ class LayerFlowPanel(Panel):
         if name != "preset":
             super()._show_control(name)
 
-    def _move(self, event) -> None:
-        if self.views[self._shown.settings.view].click(event):
-            self._work.present(self._shown)
+    def _move(self, event: MouseEvent) -> None:
+        if self.views[self._seen.settings.view].click(event):
+            self._work.present(self._seen)
 
     # -- a guess before the picture -----------------------------------------------------------------------
 
@@ -561,7 +576,7 @@ class LayerFlowPanel(Panel):
             turn=lambda: setattr(self, "view", "flow"),
         )
 
-    def _judge(self, answer: Mapping[str, object]) -> Sequence[Mark]:
+    def _judge(self, answer: Answer) -> Sequence[Mark]:
         return guess.marks(self._settled().flow, self.quantity, self.measure, self.lr, answer)
 
     def _at_present(self, settings: Mapping[str, object]) -> dict[str, object]:
@@ -586,8 +601,8 @@ class LayerFlowPanel(Panel):
 
     def _close(self) -> None:
         self._forget_cells()
-        if self._trainer is not None:
+        if "_trainer" in vars(self):
             self._trainer.close()
-        if self._column is not None:
+        if "_column" in vars(self):
             self._column.close()
         super()._close()

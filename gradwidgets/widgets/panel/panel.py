@@ -14,9 +14,9 @@ from typing import Any, ClassVar, Generic
 
 import ipywidgets as widgets
 from matplotlib.backend_bases import MouseEvent
-from matplotlib.figure import Figure
 from traitlets import Bunch
 
+from gradwidgets.figures.base.notebook_figure import Picture
 from gradwidgets.figures.base.style import STYLES
 from gradwidgets.widgets.canvas.canvas import LiveCanvas
 from gradwidgets.widgets.kernel import unheld
@@ -132,7 +132,7 @@ class Panel(SettingsPanel, Generic[S, R]):
             settings=self._plain_settings, changed=self._work.present_again, uncover=self._work.redraw,
         )  # fmt: skip
 
-    def _assemble(self, figure: Figure, column: widgets.Widget) -> None:
+    def _assemble(self, figure: Picture, column: widgets.Widget) -> None:
         """Put the picture beside the controls' column and the words under both, and connect them."""
         picture = self._frame.hang(figure, self._on_mouse)
         column.add_class("gradwidgets-column")
@@ -175,9 +175,10 @@ class Panel(SettingsPanel, Generic[S, R]):
         return self._frame.canvas
 
     @property
-    def figure(self) -> Figure:
+    def figure(self) -> Picture:
         """The Matplotlib figure."""
-        return self.canvas.figure
+        figure: Picture = self.canvas.figure
+        return figure
 
     def code(self) -> str:
         """Return a script that makes what is shown without this package."""

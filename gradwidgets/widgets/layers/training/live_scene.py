@@ -112,8 +112,11 @@ class Recorded:
         """The field of what is drawn, and its values; of a quantity that is not held, the weight gradient's."""
         history = self.history
         field = FIELDS.get((how.quantity, how.measure))
-        values = self.update_ratio if field == "update_ratio" else field and getattr(history, field)
-        return (how.measure, getattr(history, how.measure)) if values is None else (field, values)
+        held = None if field is None else getattr(history, field)
+        values = self.update_ratio if field == "update_ratio" else held
+        if field is None or values is None:
+            return how.measure, getattr(history, how.measure)
+        return field, values
 
 
 def said_of(findings: Sequence[Finding], result: str) -> list[Finding]:
@@ -222,8 +225,9 @@ def _followed(recorded: Recorded, how: ViewSettings) -> list[str]:
     said = f"{name} ({history.kinds[k]}) alone, until it is clicked again"
     said += f": weight gradient {number(float(history.rms[-1, k]), 3)} rms"
     ratios = recorded.update_ratio
-    known = ratios is not None and bool(ratios[-1, k].isfinite())
-    return [said + (f", update/weight {number(float(ratios[-1, k]), 3)}" if known else "")]
+    if ratios is not None and bool(ratios[-1, k].isfinite()):
+        said += f", update/weight {number(float(ratios[-1, k]), 3)}"
+    return [said]
 
 
 def _compared(recorded: Recorded) -> list[str]:
