@@ -14,7 +14,7 @@ from gradwidgets.widgets.kernel.kept import Kept
 from gradwidgets.widgets.layers import guess
 from gradwidgets.widgets.layers.clipping import ClippingView
 from gradwidgets.widgets.layers.curvature import CurvatureView
-from gradwidgets.widgets.layers.doctor import DoctorView
+from gradwidgets.widgets.layers.fixes.doctor import DoctorView
 from gradwidgets.widgets.layers.flow_view import FlowView
 from gradwidgets.widgets.layers.picture import shown_layers
 from gradwidgets.widgets.layers.problem import FlowProblem

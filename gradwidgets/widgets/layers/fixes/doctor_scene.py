@@ -13,9 +13,9 @@ from gradwidgets.core.results.wording import number
 from gradwidgets.figures.base.side_plot import Detail
 from gradwidgets.figures.flow.figure import Profile
 from gradwidgets.widgets.layers import words
+from gradwidgets.widgets.layers.fixes.trying import Refused, Tried
 from gradwidgets.widgets.layers.picture import losses_detail, names_of, profile_of, shares_detail, values_of
 from gradwidgets.widgets.layers.problem import FlowResult
-from gradwidgets.widgets.layers.trying import Refused, Tried
 from gradwidgets.widgets.layers.view import ViewResult, ViewSettings
 from gradwidgets.widgets.panel.words import Words, card
 

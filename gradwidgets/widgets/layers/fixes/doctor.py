@@ -16,10 +16,8 @@ from gradwidgets.figures.flow.figure import FlowFigure, Profile
 from gradwidgets.widgets.controls import WIDTH, Looks
 from gradwidgets.widgets.kernel.kept import Kept
 from gradwidgets.widgets.layers import words
-from gradwidgets.widgets.layers.doctor_scene import found_cards, scene_of, words_of
-from gradwidgets.widgets.layers.network import Whom
-from gradwidgets.widgets.layers.problem import FlowProblem, FlowResult
-from gradwidgets.widgets.layers.trying import (
+from gradwidgets.widgets.layers.fixes.doctor_scene import found_cards, scene_of, words_of
+from gradwidgets.widgets.layers.fixes.trying import (
     NONE,
     SLIDERS,
     Refused,
@@ -29,6 +27,8 @@ from gradwidgets.widgets.layers.trying import (
     settings_after,
     trying,
 )
+from gradwidgets.widgets.layers.network import Whom
+from gradwidgets.widgets.layers.problem import FlowProblem, FlowResult
 from gradwidgets.widgets.layers.view import Stage, View, Viewed, ViewResult, ViewSettings
 from gradwidgets.widgets.panel.words import Words
 
