@@ -43,7 +43,7 @@ class Checked:
 
 
 def checking(
-    loss: Callable | Objective,
+    loss: Callable[..., object] | Objective,
     axes: Mapping[str, tuple[float, float]],
     *,
     fixed: Mapping[str, object] | None = None,

@@ -122,7 +122,7 @@ def checking_gradient(grid: SurfaceGrid, look: Look | None = None) -> Slices[Gra
         ValueError: As in `check_gradient`, at the first `next`.
     """
     surveyed, look = look is not None, Look(grid) if look is None else look
-    if look.function is None:
+    if look.function is None or look.view is None or look.own is None:
         raise ValueError("the grid must know its loss: take one from sample_surface")
     if not bool(look.finite.any()):
         return _nothing(look, "loss and gradient are finite nowhere in view: there is no gradient to check")

@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 import time
 from dataclasses import dataclass
-from numbers import Integral, Real
 
 from gradwidgets.core.monitor import RecordComparison, compare_records, diagnose_record
 from gradwidgets.core.monitor.history import History
 from gradwidgets.core.monitor.training.noted_loss import Losses
+from gradwidgets.core.results.allowed import is_number, is_whole
 from gradwidgets.core.results.finding import Finding
 
 _PAUSE = 1.0  # seconds between two verdicts, at least
@@ -42,16 +42,16 @@ class Told:
     grows: bool = True
 
     def __post_init__(self) -> None:
-        for name, value, kind, allowed in (
-            ("max_norm", self.max_norm, Real, "a number above 0"),
-            ("classes", self.classes, Integral, "a whole number ≥ 2"),
-        ):
-            if value is None:
-                continue
-            if isinstance(value, bool) or not isinstance(value, kind):
-                raise TypeError(f"{name} must be {allowed}; got {value!r}")
-            if not (value > 1 if kind is Integral else 0 < value < math.inf):
-                raise ValueError(f"{name} must be {allowed}; got {value!r}")
+        if self.max_norm is not None:
+            if not is_number(self.max_norm):
+                raise TypeError(f"max_norm must be a number above 0; got {self.max_norm!r}")
+            if not 0 < self.max_norm < math.inf:
+                raise ValueError(f"max_norm must be a number above 0; got {self.max_norm!r}")
+        if self.classes is not None:
+            if not is_whole(self.classes):
+                raise TypeError(f"classes must be a whole number ≥ 2; got {self.classes!r}")
+            if self.classes < 2:
+                raise ValueError(f"classes must be a whole number ≥ 2; got {self.classes!r}")
 
 
 def _finite(value: float | None) -> float | None:
