@@ -76,7 +76,7 @@ def differing(
     spans = bounds[:, 1] - bounds[:, 0]
     steps = _EPS ** (1 / 3) * torch.maximum(points.abs(), spans / 2)
     here, beside = [], []
-    first, least = 0, _NARROW if function.method in (None, "pointwise") else _WIDE
+    first, least = 0, _NARROW if function.method is None or function.slow else _WIDE
     size = least
     while first < len(points):
         begun = time.perf_counter()
@@ -103,7 +103,7 @@ def _with_rounding(
 ) -> Slices[Differences]:
     """The same, with what losses right beside show of their rounding, which a difference of large numbers hides."""
     suspects = found.wrong.any(-1).nonzero().flatten()
-    if not len(suspects) or function.method == "pointwise":
+    if not len(suspects) or function.slow:
         return found
     at = points[suspects]
     ways = torch.tensor(_ROUNDED_AT, dtype=torch.float64)

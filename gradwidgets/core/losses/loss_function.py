@@ -90,6 +90,7 @@ class LossFunction:
         method: The way found; None before the first values.
         dtype: float64; float32 where the loss computes in that, as the tensors or the model that it holds are of that
             kind, and its differences are then mostly rounding.
+        costly: Whether a point takes long for the time there is; False until somebody sets it.
     """
 
     def __init__(
@@ -107,7 +108,7 @@ class LossFunction:
         self._in_single = False  # whether a call has computed in less than float64
         # By dtype and block, of a loss that must be recorded.
         self._recorded: dict[tuple[torch.dtype, object], Recorded] | None = None
-        self._block = _BLOCK
+        self._block, self.costly = _BLOCK, False
         self._has_worked = False  # whether a call has given a value: then a point that raises is one of its own
 
     @property
@@ -157,6 +158,11 @@ class LossFunction:
     def is_recorded(self) -> bool:
         """Whether the operations of one call are played again for all others."""
         return self._recorded is not None
+
+    @property
+    def slow(self) -> bool:
+        """Whether points are to be counted: each is a call, or takes long for the time there is."""
+        return self.costly or self.method == "pointwise"
 
     @property
     def block(self) -> int:

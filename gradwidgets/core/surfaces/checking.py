@@ -15,13 +15,17 @@ from gradwidgets.core.results.slices import Slices, part_of, together
 from gradwidgets.core.results.wording import number, place
 from gradwidgets.core.surfaces.patterns.broadcast import TORCHS_WORDS
 from gradwidgets.core.surfaces.patterns.ends.target import Target
-from gradwidgets.core.surfaces.patterns.registry import PATTERNS, surveying
+from gradwidgets.core.surfaces.patterns.registry import PATTERNS, lowest_place, surveying
 from gradwidgets.core.surfaces.probe import ProbeRow, as_points, probing
 from gradwidgets.core.surfaces.proportion import marked, told
 from gradwidgets.core.surfaces.surface import SurfaceGrid, check_resolution, sampling, sampling_function
 
 FINE, FINE_SLOW = 81, 41  # points along each axis; no verdict depends on it, so a slow loss is drawn coarser
 _TRIED = 5  # points along each axis from which it is told how long one takes
+_TIMED, _MORE = 4096, 8  # points that are timed at most; so many times more where they took hardly any time
+_HARDLY = 0.01  # of a budget, or of a second
+_WHOLE = {1: 50_000, 2: 200_000}  # points that a whole look takes, over so many axes
+_BEGUN = 0.8  # of a budget: no part is begun after it
 _GRID_SHARE = 0.3  # of a budget, for the grid
 
 
@@ -54,7 +58,7 @@ def checking(
     seconds: float | None = None,
 ) -> Slices[Checked]:
     """Check a loss; the arguments are `check_loss`'s."""
-    deadline = None if seconds is None else time.perf_counter() + seconds
+    deadline = None if seconds is None else time.perf_counter() + _BEGUN * seconds
     function, note = as_function(loss, axes, fixed), ""
     starts = as_points(probes, function.parameters)
     if isinstance(loss, Objective):
@@ -64,7 +68,7 @@ def checking(
         axes = check_loss_axes(axes)
         if resolution is not None:
             check_resolution(resolution)
-        pace = yield from _pace(function, axes)
+        pace = yield from _pace(function, axes, seconds)
         fine, note = _afforded(resolution, len(axes), pace, seconds)
         grid = yield from part_of(sampling_function(function, axes, fine), 0.0, 0.4)
     work = surveying(grid, target=target, dtype=dtype, deadline=deadline, starts=starts)
@@ -76,19 +80,31 @@ def checking(
         grid = replace(grid, notes=tuple(one for one in grid.notes if TORCHS_WORDS not in one))
     if note:
         grid = replace(grid, notes=(*grid.notes, note))
-    rows = yield from part_of(together(probing(function, grid.axes, probes), function.kept), 0.9, 0.1)
+    known = lowest_place(survey.look)[0] if function.slow and bool(survey.look.finite.any()) else None
+    work = probing(function, grid.axes, probes, lowest=known)
+    rows = yield from part_of(together(work, function.kept), 0.9, 0.1)
     rows = marked(rows, survey.look)
     return Checked(function.name, grid, rows, obeying(survey.findings, function, rows, told(rows, survey.look)))
 
 
-def _pace(function: LossFunction, axes: Mapping[str, tuple[float, float]]) -> Slices[float]:
-    """How many seconds a point takes, and with it how the loss computes many; 0 where a grid is one call."""
+def _pace(function: LossFunction, axes: Mapping[str, tuple[float, float]], seconds: float | None) -> Slices[float]:
+    """How many seconds a point takes, and with it how the loss computes many; 0 where they need not be counted."""
     few = yield from sampling_function(function, axes, _TRIED)
-    if function.method != "pointwise" and function.block >= FINE ** len(axes):
+    at_once = function.method != "pointwise" and function.block >= FINE ** len(axes)
+    if at_once and seconds is None:
         return 0.0
-    began = time.perf_counter()
-    function.values(few.points.reshape(-1, len(axes))[:_TRIED])
-    return (time.perf_counter() - began) / _TRIED
+    points, most = few.points.reshape(-1, len(axes))[:_TRIED], min(function.block, _TIMED) if at_once else _TRIED
+    while True:
+        began = time.perf_counter()
+        function.values(points)
+        took = time.perf_counter() - began
+        if took > _HARDLY * (seconds or 1.0) or len(points) >= most:
+            break
+        points = points.repeat(_MORE, 1)[:most]
+        yield 0.0
+    pace = took / len(points)
+    function.costly = seconds is not None and pace * _WHOLE[len(axes)] > seconds
+    return pace if function.slow or not at_once else 0.0
 
 
 def _afforded(resolution: int | None, dims: int, pace: float, seconds: float | None) -> tuple[int, str]:

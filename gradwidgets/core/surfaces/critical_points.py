@@ -68,7 +68,7 @@ def finding_critical_points(
     yield 0.1
     spans = torch.tensor([b - a for a, b in grid.axes.values()], dtype=torch.float64)
     cell = high[0] - low[0]
-    at, steps = (low + high) / 2, _ITERATIONS if function.method != "pointwise" else 4
+    at, steps = (low + high) / 2, _ITERATIONS if not function.slow else 4
     alive = torch.ones(len(at), dtype=torch.bool)
     home = at.clone()
     last = torch.full((len(at),), float("inf"), dtype=torch.float64)
@@ -123,7 +123,7 @@ def _corners(grid: SurfaceGrid, usable: Tensor, function: LossFunction) -> tuple
     lowest, highest = all_of.amin(0), all_of.amax(0)
     changes = good & (lowest <= 0).all(-1) & (highest >= 0).all(-1) & (highest > lowest).any(-1)
     where = changes.nonzero()
-    most = _MOST if function.method != "pointwise" else _MOST_SLOW
+    most = _MOST if not function.slow else _MOST_SLOW
     if len(where) > most:
         order = all_of[:, *where.T].norm(dim=-1).amin(0).argsort()
         # A valley along which the loss is lowest has more of them than a saddle above it: each has half of the places.

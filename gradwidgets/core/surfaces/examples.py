@@ -18,6 +18,7 @@ class Example:
         about: What there is to see, in a sentence.
         fixed: Its other parameters.
         probes: Inputs worth a row in the table.
+        ranges: Other parameter → (low, high), where the loss takes no more than that.
     """
 
     loss: Callable[..., Tensor] | Mapping[str, Callable[..., Tensor]]
@@ -25,6 +26,7 @@ class Example:
     about: str
     fixed: dict[str, object] = field(default_factory=dict)
     probes: dict[str, tuple[float, ...]] = field(default_factory=dict)
+    ranges: dict[str, tuple[float, float]] = field(default_factory=dict)
 
 
 def barrier(v: Tensor, strength: Tensor) -> Tensor:
@@ -110,6 +112,7 @@ EXAMPLES: dict[str, Example] = {
         {"logit": (-10.0, 60.0)},
         "a wrong answer given with confidence gets no gradient; with logits it would",
         {"target": 0.0},
+        ranges={"target": (0.0, 1.0)},
     ),
     "√ under where": Example(
         {"√ under where": root_where, "safe": safe_root_where},

@@ -115,7 +115,7 @@ def probing(
         for point in (place if place.ndim == 2 else place[None])
     ]
     rows = []
-    for some in [[one] for one in inputs] if function.method == "pointwise" else [inputs]:
+    for some in [[one] for one in inputs] if function.slow else [inputs]:
         names, points = zip(*some, strict=True)
         rows += _rows(function, component or function.name, names, torch.stack(points))
         yield 0.9
@@ -188,7 +188,7 @@ def _lowest(function: LossFunction, low: Tensor, high: Tensor, known: tuple[floa
         reach = 1.0 / (_SEARCHED - 1)
     else:
         best, reach = torch.tensor(known, dtype=torch.float64), 0.02
-    slow = function.method == "pointwise"
+    slow = function.slow
     sizes = 0.5 ** torch.arange(_SCALES_SLOW if slow else _SCALES, dtype=torch.float64)
     steps = torch.cartesian_prod(*[torch.cat([-sizes, torch.zeros(1), sizes])] * dims).reshape(-1, dims)
     finest, widest = reach * _FINEST, reach
@@ -289,8 +289,8 @@ def _steps(function: LossFunction, points: Tensor, which: list[tuple[int, int]])
         points: (N, P).
         which: For which points and parameters to tell.
     """
-    if not which:
-        return []
+    if not which or function.costly:
+        return [False] * len(which)
     offsets = torch.linspace(-1, 1, _OFFSETS, dtype=torch.float64) * 1.037
     # On one line alone a slope may be zero by symmetry.
     aside = torch.tensor([0.0, 0.173, -0.291], dtype=torch.float64)

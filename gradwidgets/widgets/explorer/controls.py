@@ -21,7 +21,7 @@ def constant_stops(value: float, span: tuple[float, float] | None = None) -> tup
 
     Args:
         value: Its usual value: the stops go from nothing to twice of it, or about 0.
-        span: (low, high) of a parameter that is an axis as a rule: then they go from end to end.
+        span: (low, high), where its range is known: then they go from end to end.
     """
     if span is not None:
         return tuple(float(f"{v:.6g}") for v in np.linspace(*span, 81))

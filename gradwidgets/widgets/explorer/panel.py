@@ -339,7 +339,7 @@ class SurfaceExplorer(Panel[LossSettings, LossResult]):
             row.layout.display = "" if k < len(names) else "none"
             if k < len(names):
                 value = problem.value_of(names[k])
-                stops = constant_stops(value, problem.axes.get(names[k]))
+                stops = constant_stops(value, problem.known_ranges.get(names[k]))
                 control = controls[f"constant {k + 1}"]
                 control.rebind(names[k], stops, f"{names[k]}, a parameter that is on no axis")
                 control.show(self.fixed.get(names[k], value))

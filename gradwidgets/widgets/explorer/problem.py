@@ -109,6 +109,7 @@ class LossProblem:
         probes: Inputs of the user's own.
         target: Where the losses should lead.
         about: What there is to see.
+        ranges: Other parameter → (low, high), where the losses take no more than that.
 
     Raises:
         ValueError: The losses do not take these parameters; see `LossFunction`.
@@ -123,9 +124,11 @@ class LossProblem:
         probes: Mapping[str, object] | None = None,
         target: Target | None = None,
         about: str = "",
+        ranges: Mapping[str, tuple[float, float]] | None = None,
     ) -> None:
         self.losses, self.about, self.target = dict(losses), about, target
         self.axes = check_loss_axes(axes)
+        self.known_ranges = {**(ranges or {}), **self.axes}
         given = dict(fixed or {})
         self._taken = {name: _names_taken(loss) for name, loss in self.losses.items()}
         nobodys = [name for name in given if not any(self.takes(loss, name) for loss in self.losses)]
@@ -155,8 +158,8 @@ class LossProblem:
 
     def range_of(self, name: str) -> tuple[float, float]:
         """The usual range of a parameter."""
-        if name in self.axes:
-            return self.axes[name]
+        if name in self.known_ranges:
+            return self.known_ranges[name]
         value = self.numbers[name]
         return (min(0.0, 2 * value), max(0.0, 2 * value)) if value else (-1.0, 1.0)
 
@@ -276,6 +279,7 @@ class LossProblems:
                     probes or (example.probes if axes is None else None),
                     target,
                     example.about,
+                    example.ranges,
                 )
             return
         if axes is None:
@@ -298,7 +302,9 @@ class LossProblems:
             example: Example = EXAMPLES[name]
             losses = _by_name(example.loss, name)
             with as_usual():
-                self._made[name] = LossProblem(losses, example.axes, example.fixed, example.probes, about=example.about)
+                self._made[name] = LossProblem(
+                    losses, example.axes, example.fixed, example.probes, about=example.about, ranges=example.ranges
+                )
         return self._made[name]
 
 

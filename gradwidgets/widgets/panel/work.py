@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import time
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
@@ -14,6 +15,8 @@ from gradwidgets.widgets.kernel.main_thread import Turns, shown_at_home
 from gradwidgets.widgets.kernel.mainloop import at_home
 from gradwidgets.widgets.panel.errors import Errors
 from gradwidgets.widgets.panel.frame import Busy
+
+_log = logging.getLogger(__name__)
 
 STILL = 0.4  # seconds of work that a picture in a saved notebook is worth waiting for
 _STOPPED = "Stopped before all was computed; the next change starts anew."
@@ -124,7 +127,7 @@ class Work(Generic[S, R]):
 
     def _start(self, settings: S) -> None:
         work = self.steps.compute(settings)
-        self.job = Job(work, self._done, self._errors.fail, self._show_progress, self.present, self._do_part)
+        self.job = Job(work, self._done, self._failed, self._show_progress, self.present, self._do_part)
         self._began = time.monotonic()
         preview = self.steps.preview(settings)
         if preview is not None:
@@ -148,6 +151,15 @@ class Work(Generic[S, R]):
         self.result = result
         self._busy.hide()
         self.present(result)
+
+    def _failed(self, failure: Exception) -> None:
+        """Say it, beside the last good result whole: a preview of what failed has no words of its own."""
+        if self.result is not None and self._ready():
+            try:
+                self.present(self.result)
+            except Exception as another:
+                _log.debug("the last good picture could not be shown again", exc_info=another)
+        self._errors.fail(failure)
 
     def _do_part(self, part: Callable[[], bool]) -> bool:
         return self._turns.alone(lambda: self._turns.amid(part))

@@ -197,11 +197,16 @@ def test_within_a_budget_a_coarser_answer_comes_and_says_what_is_left_out():
 
 def test_much_data_is_looked_at_coarsely_within_a_budget_too():
     data = torch.linspace(-2, 2, 2**18, dtype=torch.float64)
-    report = check_loss(
-        lambda a, b: torch.sigmoid(a * data + b).square().mean(), {"a": (-1.0, 1.0), "b": (-1.0, 1.0)}, seconds=1
-    )
+    points = []
+
+    def loss(a, b):
+        points.append(torch._C._functorch.get_unwrapped(a).numel() if torch._C._functorch.is_batchedtensor(a) else 1)
+        return torch.sigmoid(a * data + b).square().mean()
+
+    report = check_loss(loss, {"a": (-1.0, 1.0), "b": (-1.0, 1.0)}, seconds=1)
     assert report.grid.method == "vmap" and len(report.grid.x) < 41
     assert any("within 1 s" in note for note in report.grid.notes)
+    assert sum(points) < 10_000  # without a budget a hundred thousand
 
 
 @pytest.mark.parametrize("seconds", [0, -1, True, "long", float("nan")])

@@ -442,3 +442,21 @@ def test_functional_losses_take_their_constants_as_numbers(make):
     explorer.fixed = {"delta": 0.25}
     at = explorer.grids["huber_loss"].function.values(torch.tensor([[2.0, 0.0]], dtype=torch.float64))
     assert float(at.loss) == pytest.approx(0.25 * (2 - 0.125))
+
+
+def test_a_constant_whose_values_are_known_has_a_slider_over_those_alone(make):
+    explorer = make("saturated BCE")
+    stops = explorer.controls["constant 1"].stops
+    assert (min(stops), max(stops)) == EXAMPLES["saturated BCE"].ranges["target"]
+
+
+def test_after_a_failure_picture_words_and_controls_agree(make):
+    explorer = make("saturated BCE")
+    before, png = explorer.summary, explorer.png()
+    explorer.fixed = {"target": 2.0}
+    assert "The last good picture stays" in explorer.error
+    assert explorer.summary == before and explorer.png() == png
+    explorer.resolution = 41
+    assert explorer.controls["resolution"].value == 41 and explorer.summary == before
+    explorer.fixed = {"target": 1.0}
+    assert explorer.error == "" and explorer.summary != before

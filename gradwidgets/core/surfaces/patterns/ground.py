@@ -19,6 +19,7 @@ from gradwidgets.core.surfaces.patterns.precision.resolution import unresolved_i
 from gradwidgets.core.surfaces.patterns.regions import grown
 
 DEAD_SHARE = 0.01
+_SOME = 3  # points of the lattice: fewer may lie on a peak or a saddle
 SOFT_EDGE = 0.02  # of the steep slopes: beside saturated ground the slope has died away so far
 _FADING = 10.0  # times from the middle of dead ground to its rim: a slight slope all over changes by less
 IMBALANCE = 100.0
@@ -102,6 +103,14 @@ def dead_zone(look: Look) -> Finding | None:
         spot,
         action,
     )
+
+
+def little_dead(look: Look) -> str:
+    """Where the ground is dead in too little of the view for a finding, in words; "" where it is nowhere."""
+    if int(look.dead_points.sum()) < _SOME:
+        return ""
+    spot = place(look.names, _middle(look, look.dead_points))
+    return f"dead ground only in {percent(look.share(look.dead_points))} of the view, around {spot}"
 
 
 def _leads_on(look: Look, dead: Tensor) -> bool:

@@ -26,7 +26,7 @@ class View:
         low: Their lower ends, (P,).
         high: Their upper ends, (P,).
         spans: Their widths, (P,).
-        slow: Whether every point is a call.
+        slow: Whether points are to be counted, see `LossFunction.slow`.
     """
 
     def __init__(self, function: LossFunction, bounds: Tensor) -> None:
@@ -34,7 +34,7 @@ class View:
         self._itself = function
         self.low, self.high = bounds[:, 0], bounds[:, 1]
         self.spans = self.high - self.low
-        self.slow = function.method == "pointwise"
+        self.slow = function.slow
 
     @property
     def dims(self) -> int:

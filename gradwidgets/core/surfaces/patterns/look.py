@@ -5,6 +5,7 @@ import math
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
+from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -25,9 +26,11 @@ from gradwidgets.core.surfaces.patterns.in_view import View, finite
 from gradwidgets.core.surfaces.patterns.lattice import Lattice, nearest_to_middle, steep_of
 from gradwidgets.core.surfaces.patterns.precision.training_precision import training_trouble
 from gradwidgets.core.surfaces.patterns.regions import components
-from gradwidgets.core.surfaces.patterns.singular.spikes import Spike, spike_of
+from gradwidgets.core.surfaces.patterns.singular.spikes import Spike, finding_spike
 from gradwidgets.core.surfaces.patterns.singular.zoom import Close, around, looking_closer, polishing
 from gradwidgets.core.surfaces.surface import SurfaceGrid
+
+T = TypeVar("T")
 
 DEAD = 1e-3  # of what a loss stands above its lowest: less than so much change over a whole view, and ground is dead
 STUCK = 1e-4  # the same for one parameter alone, above the lowest on its own line
@@ -38,7 +41,9 @@ ABOVE = 0.01  # of the same: flat ground is dead from so far above the lowest lo
 _ROUNDING = 1e-9  # of the height: a loss that is hardly ever steeper has no critical points but rounding's
 
 _LATTICE, _LATTICE_SLOW = {1: 1000, 2: 60}, {1: 100, 2: 16}  # points along each axis
-_MANY, _FEW = 997, 100  # points of a sample; the second of a loss that must be called point by point
+_COARSEST, _LATTICE_SHARE = 4, 0.2  # of a costly loss: points along each axis at least, and of the time there is
+_MANY, _FEW = 997, 100  # points of a sample; the second of a slow loss
+_OVERTIME = 0.4  # of the time there was: a part that was begun within it may go on so long after it
 _INWARDS = 0.01  # of the way to the middle of the view
 _ENDS, _KINKS = 3, 4  # places that are looked at closely: of where descents end, and of kinks
 
@@ -79,7 +84,11 @@ class Look:
         deadline: float | None = None,
         starts: Mapping[str, Tensor] | None = None,
     ) -> None:
-        self._deadline, self.left_out, self.starts = deadline, [], dict(starts or {})
+        now = time.perf_counter()
+        self._deadline = math.inf if deadline is None else deadline  # nothing is begun after it
+        self._latest = self._deadline + _OVERTIME * max(self._deadline - now, 0.0)  # nothing goes on after it
+        self.left_out: list[str] = []
+        self.starts = dict(starts or {})
         self.grid, self.names, self.dtype = grid, grid.names, dtype
         self.own: LossFunction | None = loss_function_of(grid)
         self.view: View | None = None
@@ -103,44 +112,64 @@ class Look:
         if self.view is None:
             return
         yield from part_of(self._sampling(), 0.0, 0.05)
-        if self._in_time("descents"):
-            self.descents = yield from part_of(descending(self.view), 0.05, 0.4)
-        if self._in_time("a closer look between the points"):
-            self.close = yield from part_of(looking_closer(self.view), 0.45, 0.2)
+        self.descents = yield from part_of(self._timed("descents", descending(self.view)), 0.05, 0.4)
+        close = yield from part_of(
+            self._timed("a closer look between the points", looking_closer(self.view)), 0.45, 0.2
+        )
+        self.close = close or Close()
         for name in ("lowest", "height", "floor"):
             self.__dict__.pop(name, None)  # they may have been asked for before
         if self.descents is not None:
-            yield from part_of(self._looking_at_ends(), 0.65, 0.05)
-        if self.steep > _ROUNDING * self.height and self._in_time("critical points"):
-            # Where much ground is flat, gradients of zero are no points.
-            flat = self.still | (self.finite & (self.slope == 0))
-            usable = self.finite & ~flat if self.share(flat) > 0.01 else self.finite
-            work = finding_critical_points(self.grid, self.function, usable, self.steep)
-            found = yield from part_of(work, 0.7, 0.09)
-            found = yield from without_tips(self.view, found, self.steep)
-            self.critical = yield from part_of(self._settled_kinks(found), 0.79, 0.005)
-            self.__dict__.pop("lowest", None)
-        yield from part_of(self._looking_at_places_of_note(), 0.795, 0.005)
+            work = self._timed("a look at where descents end", self._looking_at_ends())
+            yield from part_of(work, 0.65, 0.05)
+        if self.steep > _ROUNDING * self.height:
+            yield from part_of(self._timed("critical points", self._finding_critical_points()), 0.7, 0.095)
+        yield from part_of(self._timed("places of note", self._looking_at_places_of_note()), 0.795, 0.005)
         # What the cached properties of these names would compute at once.
-        self.__dict__["single"] = self.__dict__["compared"] = None
-        if self._in_time("a comparison with central differences"):
-            self.__dict__["single"] = yield from part_of(self._in_float32(), 0.8, 0.05)
-            self.__dict__["compared"] = yield from part_of(self._comparing(), 0.85, 0.1)
-        if self._in_time(f"a look at {str(self.dtype).removeprefix('torch.')}"):
-            yield from part_of(self._training(), 0.95, 0.05)
+        self.__dict__["spike"] = self.__dict__["single"] = self.__dict__["compared"] = None
+        if self.height:
+            self.__dict__["spike"] = yield from self._timed("a look for spikes", self._finding_spike())
+        yield from part_of(self._timed("a comparison with central differences", self._checking_gradients()), 0.8, 0.15)
+        precision = f"a look at {str(self.dtype).removeprefix('torch.')}"
+        yield from part_of(self._timed(precision, self._training()), 0.95, 0.05)
 
-    def _in_time(self, what: str) -> bool:
-        """Whether there is time left for a part; if not, it is noted."""
-        late = self._deadline is not None and time.perf_counter() > self._deadline
-        if late:
+    def _timed(self, what: str, work: Slices[T]) -> Slices[T | None]:
+        """The work's result; None where there is no time left to begin it, or it takes far too long: that is noted."""
+        if time.perf_counter() > self._deadline:
             self.left_out.append(what)
-        return not late
+            return None
+        while True:
+            try:
+                done = next(work)
+            except StopIteration as end:
+                return end.value
+            yield done
+            if time.perf_counter() > self._latest:
+                work.close()
+                self.left_out.append(what)
+                return None
 
     def _sampling(self) -> Slices[None]:
         count = (_LATTICE_SLOW if self.view.slow else _LATTICE)[self.view.dims]
+        if self.own.costly:
+            began, some = time.perf_counter(), self.view.lattice(_COARSEST)
+            yield from self.view.at(some)
+            now = time.perf_counter()
+            afforded = _LATTICE_SHARE * max(self._deadline - now, 0.0) / (now - began) * len(some)
+            count = max(_COARSEST, min(count, int(afforded ** (1 / self.view.dims))))
         points = self.view.lattice(count)
         loss, gradient = yield from self.view.at(points)
         self.__dict__["lattice"] = Lattice(points, loss, gradient, count)
+
+    def _finding_critical_points(self) -> Slices[None]:
+        # Where much ground is flat, gradients of zero are no points.
+        flat = self.still | (self.finite & (self.slope == 0))
+        usable = self.finite & ~flat if self.share(flat) > 0.01 else self.finite
+        work = finding_critical_points(self.grid, self.function, usable, self.steep)
+        found = yield from part_of(work, 0.0, 0.95)
+        found = yield from without_tips(self.view, found, self.steep)
+        self.critical = yield from part_of(self._settled_kinks(found), 0.95, 0.05)
+        self.__dict__.pop("lowest", None)
 
     def _settled_kinks(self, critical: list[CriticalPoint]) -> Slices[list[CriticalPoint]]:
         """Kinked minima, of which a grid knows the cell, moved to where the descents beside them end."""
@@ -211,6 +240,16 @@ class Look:
         except LossError as error:
             self.untried = str(error)
 
+    def _finding_spike(self) -> Slices[Spike | None]:
+        if self.view is None or self.descents is None or not len(self.descents.ends):
+            return None
+        minima = [one.point for one in self.critical if one.kind == "minimum" and one.eigenvalues]
+        return (yield from finding_spike(self.view, self.descents, minima))
+
+    def _checking_gradients(self) -> Slices[None]:
+        self.__dict__["single"] = yield from part_of(self._in_float32(), 0.0, 0.3)
+        self.__dict__["compared"] = yield from part_of(self._comparing(), 0.3, 0.7)
+
     def _in_float32(self) -> Slices[Tensor | None]:
         if self.own is None:
             return None
@@ -254,7 +293,7 @@ class Look:
     def sample(self) -> tuple[Tensor, Tensor]:
         """Some finite points of the lattice, (N, P), and autograd's gradients there."""
         points, gradient = self.lattice.points[self.lattice.finite], self.lattice.gradient[self.lattice.finite]
-        most = _FEW if self.grid.method == "pointwise" else _MANY
+        most = _FEW if self.own is None or self.own.slow else _MANY
         if len(points) > most:
             chosen = torch.linspace(0, len(points) - 1, most, dtype=torch.float64).round().long()
             return points[chosen], gradient[chosen]
@@ -326,10 +365,7 @@ class Look:
     @cached_property
     def spike(self) -> Spike | None:
         """Where the loss falls without end on ground ever narrower, or None."""
-        if self.view is None or self.descents is None or not len(self.descents.ends):
-            return None
-        minima = [one.point for one in self.critical if one.kind == "minimum" and one.eigenvalues]
-        return spike_of(self.view, self.descents, minima)
+        return finish(self._finding_spike())
 
     @cached_property
     def fall(self) -> Fall | None:

@@ -47,14 +47,15 @@ class Pattern:
 def _well_shaped(look: Look, beside: Iterable[str] = ()) -> Finding:
     low = look.lowest + 1e-9 * look.height
     minima = [one for one in look.critical if one.kind == "minimum" and one.loss <= low]
-    spot, lowest, edge = (minima[0].point, minima[0].loss, False) if minima else _lowest_place(look)
+    spot, lowest, edge = (minima[0].point, minima[0].loss, False) if minima else lowest_place(look)
     message = f"the arrows lead to the lowest loss, {number(lowest)} at {place(look.names, spot)}"
     endless = edge and look.fall is not None
     message += ", on the edge of the view" if edge else ""
     message += _as_low_too(look, minima[1:])
     message += f", beyond which it falls without end {look.fall.towards}".rstrip() if endless else ""
     both = look.grid.y is not None and not look.flat and "valley" not in beside
-    message += "; no dead ground, all finite" + ", both axes comparable" * both
+    little = ground.little_dead(look)
+    message += f"; {little or 'no dead ground'}, all finite" + ", both axes comparable" * both
     message += ", each over its view" if ground.axis_imbalance(look) is not None else ""
     evidence: dict[str, object] = {"lowest loss": lowest, "on the edge": edge, "falls without end": endless}
     condition = _condition(minima[0]) if minima else 1.0
@@ -64,6 +65,8 @@ def _well_shaped(look: Look, beside: Iterable[str] = ()) -> Finding:
     action = "The lowest loss may lie beyond the view: widen it to see." if edge else ""
     if not action and any(name in _TO_BE_MEANT for name in beside):
         action = "Ship it, if what is said above is meant."
+    if not action and little:
+        action = "Ship it, if no training begins on that ground."
     if endless:
         action = "Is it meant to have no bottom? If it is, ship it; if not, something must hold it from below."
     if look.left_out:
@@ -80,7 +83,7 @@ def _as_low_too(look: Look, others: list[CriticalPoint]) -> str:
     return f", and as low at {place(look.names, others[0].point)}{more}"
 
 
-def _lowest_place(look: Look) -> tuple[tuple[float, ...], float, bool]:
+def lowest_place(look: Look) -> tuple[tuple[float, ...], float, bool]:
     """Where the loss is lowest of all that is known, how low, and whether at the edge of the view."""
     losses = torch.where(look.finite, look.grid.loss, float("inf"))
     known = float(losses.min())

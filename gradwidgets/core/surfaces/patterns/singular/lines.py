@@ -38,7 +38,7 @@ def singular_lines(grid: SurfaceGrid) -> dict[str, tuple[float, ...]]:
         slopes = torch.where(bad, torch.nan, _rows(grid.gradient[..., axis], axis).abs())
         lines = _alone(bad.all(1))
         places, cell = side[lines].tolist(), float(side[1] - side[0])
-        if function is not None:
+        if function is not None and not function.slow:
             for k in _candidates(slopes, lines):
                 pole = _followed(function, grid, axis, k)
                 if pole is not None and all(abs(pole - place) > cell / 2 for place in places):

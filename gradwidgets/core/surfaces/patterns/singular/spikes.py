@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from gradwidgets.core.results.slices import finish
+from gradwidgets.core.results.slices import Slices
 from gradwidgets.core.surfaces.patterns.ends.descents import Descents
 from gradwidgets.core.surfaces.patterns.in_view import View
 
@@ -48,7 +48,7 @@ class Spike:
     slants: bool = False
 
 
-def spike_of(view: View, descents: Descents, minima: Sequence[Sequence[float]]) -> Spike | None:
+def finding_spike(view: View, descents: Descents, minima: Sequence[Sequence[float]]) -> Slices[Spike | None]:
     """The spike that descents lead into over two axes, or None.
 
     Args:
@@ -68,8 +68,8 @@ def spike_of(view: View, descents: Descents, minima: Sequence[Sequence[float]]) 
             continue
         known.append(end)
         for axis in range(2) if bool((slopes != 0).all()) else ():
-            for edge in _at_edges(view, end, axis, bool(blocked[k, axis])):
-                found = _at(view, edge, axis)
+            for edge in (yield from _at_edges(view, end, axis, bool(blocked[k, axis]))):
+                found = yield from _at(view, edge, axis)
                 if found is not None:
                     return found
         if len(known) == len(minima) + _CANDIDATES:
@@ -77,7 +77,7 @@ def spike_of(view: View, descents: Descents, minima: Sequence[Sequence[float]]) 
     return None
 
 
-def _at_edges(view: View, end: Tensor, axis: int, there: bool) -> list[Tensor]:
+def _at_edges(view: View, end: Tensor, axis: int, there: bool) -> Slices[list[Tensor]]:
     """Where the valley in which a descent has stopped comes lower and lower to an edge of the view, (2,) each."""
     if there:
         return [end]
@@ -85,32 +85,32 @@ def _at_edges(view: View, end: Tensor, axis: int, there: bool) -> list[Tensor]:
     # Both ways: across a valley that lies aslant the slope tells nothing of the way along it.
     for edge in (float(view.low[axis]), float(view.high[axis])):
         way = torch.linspace(float(end[axis]), edge, _STEPS + 1, dtype=torch.float64)
-        points, losses = _bottoms(view, end, axis, way)
+        points, losses = yield from _bottoms(view, end, axis, way)
         if edge != float(end[axis]) and bool((losses.diff() < 0).all()):
             found.append(points[-1])
     return found
 
 
-def _at(view: View, end: Tensor, axis: int) -> Spike | None:
+def _at(view: View, end: Tensor, axis: int) -> Slices[Spike | None]:
     inward = 1.0 if float(end[axis]) <= float(view.low[axis]) else -1.0
     span, edge = float(view.spans[axis]), float(end[axis])
     inside = torch.tensor([edge, *(edge + inward * share * span for share in _BACK)], dtype=torch.float64)
-    points, losses = _bottoms(view, end, axis, inside)
+    points, losses = yield from _bottoms(view, end, axis, inside)
     falls = losses.diff()
     if not bool((falls > 0).all()) or not bool(((points[0] >= view.low) & (points[0] <= view.high)).all()):
         return None
-    widths = _widths(view, points, losses, axis, float(falls[0]))
+    widths = yield from _widths(view, points, losses, axis, float(falls[0]))
     if not float(widths[0]) < min(NARROW, _SHRINKS * float(widths[1])) or not bool((widths.diff() >= 0).all()):
         return None
     scale = inward > 0 and 0 < edge < _NEAR_ZERO * span
     beyond = [edge * share for share in _TOWARDS_ZERO] if scale else [edge - inward * s * span for s in _BEYOND]
-    _, further = _bottoms(view, end, axis, torch.tensor([edge, *beyond], dtype=torch.float64))
+    _, further = yield from _bottoms(view, end, axis, torch.tensor([edge, *beyond], dtype=torch.float64))
     falls = -further.diff()
     if not bool(further.isfinite().all()) or not bool((falls > 0).all()):
         return None
     if float(falls.min()) < _LIKE * float(falls.max()):
         return None
-    if _levels_off(view, end, axis, -inward, float(falls[0]), scale):
+    if (yield from _levels_off(view, end, axis, -inward, float(falls[0]), scale)):
         return None
     target = "0" if scale else "−∞" if inward > 0 else "∞"
     moved = (points[1] - points[0]).abs() / view.spans
@@ -118,7 +118,7 @@ def _at(view: View, end: Tensor, axis: int) -> Spike | None:
     return Spike(axis, tuple(points[0].tolist()), float(widths[0]), target, slants)
 
 
-def _levels_off(view: View, end: Tensor, axis: int, outward: float, fall: float, scale: bool) -> bool:
+def _levels_off(view: View, end: Tensor, axis: int, outward: float, fall: float, scale: bool) -> Slices[bool]:
     """Whether a spike comes to a floor farther out, which is not narrower there than numbers can tell.
 
     Args:
@@ -132,17 +132,17 @@ def _levels_off(view: View, end: Tensor, axis: int, outward: float, fall: float,
     edge, span = float(end[axis]), float(view.spans[axis])
     far, steps = _STEP / _BEYOND[0], _POWERS if scale else _FAR
     further = [edge * _TOWARDS_ZERO[0] ** k if scale else edge + outward * k * _STEP * span for k in steps]
-    points, losses = _bottoms(view, end, axis, torch.tensor([edge, *further], dtype=torch.float64))
+    points, losses = yield from _bottoms(view, end, axis, torch.tensor([edge, *further], dtype=torch.float64))
     slow = ~(-losses.diff() >= _LIKE * fall * (1.0 if scale else far))
     if not bool(slow.any()):
         return False
     # Where it was too narrow right before, its bottom may only have been missed.
     last = int(slow.int().argmax())
-    width = _widths(view, points[last : last + 1], losses[last : last + 1], axis, fall)
+    width = yield from _widths(view, points[last : last + 1], losses[last : last + 1], axis, fall)
     return bool(losses[last + 1].isfinite()) and float(width[0]) > _TOLD
 
 
-def _bottoms(view: View, start: Tensor, axis: int, values: Tensor) -> tuple[Tensor, Tensor]:
+def _bottoms(view: View, start: Tensor, axis: int, values: Tensor) -> Slices[tuple[Tensor, Tensor]]:
     """The lowest points along the other axis at values of one, (N, 2), and their losses.
 
     Each is begun where the valley leads from those before; the first steps are small, to find out where that is.
@@ -160,7 +160,7 @@ def _bottoms(view: View, start: Tensor, axis: int, values: Tensor) -> tuple[Tens
             for _ in range(_POLLS):
                 places = to.expand(len(steps), 2).clone()
                 places[:, other] += steps
-                found, _ = finish(view.at(places, gradient=False))
+                found, _ = yield from view.at(places, gradient=False)
                 found = found.nan_to_num(math.inf, math.inf, math.inf)
                 to, loss = places[int(found.argmin())].clone(), found.min()
                 if bool((places[len(sizes)] == to).all()):
@@ -171,12 +171,12 @@ def _bottoms(view: View, start: Tensor, axis: int, values: Tensor) -> tuple[Tens
     return torch.stack(points), torch.stack(losses)
 
 
-def _widths(view: View, points: Tensor, losses: Tensor, axis: int, rise: float) -> Tensor:
+def _widths(view: View, points: Tensor, losses: Tensor, axis: int, rise: float) -> Slices[Tensor]:
     """How far from each point along the other axis a loss has risen by so much, on both sides, of the view, (N,)."""
     other, shares = 1 - axis, 2.0 ** torch.arange(-30, 0.1, 0.125, dtype=torch.float64)
     places = points[:, None, None].expand(-1, len(shares), 2, 2).clone()
     places[..., other] += (shares * view.spans[other])[:, None] * torch.tensor([-1.0, 1.0], dtype=torch.float64)
-    found, _ = finish(view.at(places.reshape(-1, 2), gradient=False))
+    found, _ = yield from view.at(places.reshape(-1, 2), gradient=False)
     risen = (found.reshape(len(points), len(shares), 2) - losses[:, None, None] > rise).all(-1)
     first = torch.where(risen.any(1), risen.double().argmax(1), len(shares) - 1)
     return shares[first]

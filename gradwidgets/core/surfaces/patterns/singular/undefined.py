@@ -54,7 +54,7 @@ _REFUSED = {
         "multiple of the identity helps only where rounding alone has made it indefinite."
     ),
 }
-_MANY_BAD = 441  # points
+_MANY_BAD, _FEW_BAD = 441, 20  # points; the second of a costly loss
 _OTHERS = 4  # places beside the first that are asked for another cause
 _HARDLY = 0.2  # of the points that are not finite
 _ON_LINE = 1e-6  # of the view
@@ -212,8 +212,9 @@ def _bad_on_grid(look: Look) -> list[torch.Tensor]:
     points = look.grid.points[~look.finite]
     if not len(points):
         return []
-    if len(points) > _MANY_BAD:
-        points = points[torch.linspace(0, len(points) - 1, _MANY_BAD, dtype=torch.float64).long()]
+    most = _FEW_BAD if look.own is not None and look.own.costly else _MANY_BAD
+    if len(points) > most:
+        points = points[torch.linspace(0, len(points) - 1, most, dtype=torch.float64).long()]
     if look.view is not None and not look.grid.failed:
         loss, gradient = finish(look.view.at(points))
         points = points[~finite(loss, gradient)]
