@@ -8,9 +8,12 @@ import ipywidgets as widgets
 import numpy as np
 
 from gradwidgets.core.losses.precision import TRAINING
+from gradwidgets.figures.base.style import STYLES
 from gradwidgets.widgets.controls import WIDTH, Control, Looks, Maker, log_stops
 from gradwidgets.widgets.panel.buttons import Buttons
 
+SCALES = ("linear", "log", "symlog")
+ARROWS = ("direction", "magnitude", "off")
 _FEWEST, _MOST = 4, 24  # controls for parameters that are on no axis; more can be set from Python
 _RESOLUTIONS = (11, 21, 31, 41, 51, 61, 81, 101, 121, 151, 201, 301, 401)
 _MOMENTA = (*np.arange(0, 0.9, 0.05).round(2), *np.arange(0.9, 1.0, 0.01).round(2))
@@ -55,8 +58,8 @@ def make_controls(
         make.point("y_range", "from where to where", ("from", "to")),
         make.point("point", "where you stand; or click on the map, or drag"),
         make.number("resolution", "points along each axis", _RESOLUTIONS),
-        make.menu("scale", "of the colours", ["linear", "log", "symlog"], width=124, label_width="38px"),
-        make.menu("arrows", "the way down", ["direction", "magnitude", "off"], width=138, label_width="42px"),
+        make.menu("scale", "of the colours", SCALES, width=124, label_width="38px"),
+        make.menu("arrows", "the way down", ARROWS, width=138, label_width="42px"),
         make.menu(
             "dtype", "the training's precision: what it loses is dotted", list(TRAINING), width=118, label_width="36px"
         ),
@@ -64,7 +67,7 @@ def make_controls(
         make.check("descent", "let SGD descend from the point", width="84px"),
         make.number("lr", "SGD's learning rate", log_stops(1e-4, 10, 20)),
         make.number("momentum", "SGD's momentum", _MOMENTA),
-        make.menu("theme", "colours of the picture", ["auto", "light", "dark"], width=132, label_width="46px"),
+        make.menu("theme", "colours of the picture", ["auto", *STYLES], width=132, label_width="46px"),
     ]  # fmt: skip
     by_name = {control.name: control for control in controls}
     rows = []

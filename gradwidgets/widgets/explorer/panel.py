@@ -21,7 +21,7 @@ from gradwidgets.figures.surface.figure import SurfaceFigure
 from gradwidgets.widgets.controls import Check
 from gradwidgets.widgets.explorer.chosen import BOTH, moved_window, other_axes, shown_losses, usual_view
 from gradwidgets.widgets.explorer.code import code
-from gradwidgets.widgets.explorer.controls import constant_stops, make_controls
+from gradwidgets.widgets.explorer.controls import ARROWS, SCALES, constant_stops, make_controls
 from gradwidgets.widgets.explorer.guess import LossQuestion
 from gradwidgets.widgets.explorer.locked_constants import ConstantsLesson
 from gradwidgets.widgets.explorer.problem import (
@@ -41,8 +41,6 @@ from gradwidgets.widgets.kernel.making import whole_or_nothing
 from gradwidgets.widgets.panel.panel import Panel
 from gradwidgets.widgets.panel.traits import Flag, Numbers, OneOf, Place, Real, Span, TwoOf, Whole
 
-SCALES = ("linear", "log", "symlog")
-ARROWS = ("direction", "magnitude", "off")
 _LOW = 460  # CSS pixels: the least height of a picture with three maps
 _SHOWN_AS_THEY_ARE = (
     "example", "x_axis", "resolution", "scale", "arrows", "dtype", "gradient_check", "descent", "lr", "momentum",

@@ -9,6 +9,7 @@ import ipywidgets as widgets
 import numpy as np
 
 from gradwidgets.core.layers import ACTIVATIONS, INITS, NORMALIZATIONS
+from gradwidgets.figures.base.style import STYLES
 from gradwidgets.widgets.controls import WIDTH, Control, Looks, Maker, log_stops
 from gradwidgets.widgets.layers.clipping import THRESHOLDS
 from gradwidgets.widgets.layers.picture import MEASURES
@@ -70,7 +71,7 @@ def make_controls(
         ),
         make.number("spike", "what if the step's gradients were so many times larger", log_stops(1e-2, 1e4, 6)),
         make.number("steps", "of the demonstration", (10, 20, 50, 100, 200, 300, 500, 1000, 2000, 5000)),
-        make.menu("theme", "colours of the picture", ["auto", "light", "dark"], width=166),
+        make.menu("theme", "colours of the picture", ["auto", *STYLES], width=166),
     ]  # fmt: skip
     return {control.name: control for control in controls}
 

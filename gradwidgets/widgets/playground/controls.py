@@ -8,6 +8,7 @@ import ipywidgets as widgets
 
 from gradwidgets.core import LOSSES, OPTIMIZERS
 from gradwidgets.core.regression.losses import THRESHOLDS
+from gradwidgets.figures.base.style import STYLES
 from gradwidgets.widgets.controls import WIDTH, Check, Control, Looks, Maker
 from gradwidgets.widgets.panel.buttons import Buttons
 from gradwidgets.widgets.playground import rules, thresholds
@@ -50,7 +51,7 @@ def make_controls(datasets: Sequence[str], buttons: Buttons) -> tuple[dict[str, 
         make.point("start", "where the descent starts; or click on a map, or drag"),
         make.toggles("losses", "which losses are shown", tuple(LOSSES)),
         make.check("arrows", "the field of negative gradients over the maps", width="74px"),
-        make.menu("theme", "colours of the picture", ["auto", "light", "dark"], width=116, label_width="42px"),
+        make.menu("theme", "colours of the picture", ["auto", *STYLES], width=116, label_width="42px"),
         make.scrubber("step", "walk through the run; at a step the vectors that make up the next one are drawn"),
     ]  # fmt: skip
     names = tuple(rules.declared())
