@@ -6,6 +6,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import TracebackType
 from typing import Literal, Protocol
 
 import torch
@@ -34,7 +35,9 @@ class Watch(Protocol):
 
     def __enter__(self) -> object: ...
 
-    def __exit__(self, *raised: object) -> object: ...
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /
+    ) -> object: ...
 
     def back(self, value: Tensor, leaves: list[Tensor]) -> None:
         """Follow a value, a scalar, back to the leaves."""

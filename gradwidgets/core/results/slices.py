@@ -14,7 +14,7 @@ SLICE = 0.02
 _WORTH, _LONGEST = 10, 2 * SLICE  # work in a block: so many times what entering and leaving it takes; seconds
 
 
-def finish(work: Slices[T]) -> T:
+def finish(work: Generator[object, None, T]) -> T:
     """Run `work` to its end and give its result."""
     while True:
         try:

@@ -11,6 +11,7 @@ import torch
 from gradwidgets.core.subject.settings import Settings
 
 T = TypeVar("T")
+Y = TypeVar("Y")
 _outside: list[int] = []  # how many there were before each `one_thread` that is open
 
 
@@ -36,7 +37,7 @@ def all_threads() -> Settings:
     return Settings({(_read, _put): (outside[-1], outside)} if outside else {})
 
 
-def in_one_thread(work: Generator[object, None, T]) -> Generator[object, None, T]:
+def in_one_thread(work: Generator[Y, None, T]) -> Generator[Y, None, T]:
     """The same work in slices, each of them with one thread; between them there are as many as before."""
     try:
         while True:

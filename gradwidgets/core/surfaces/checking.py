@@ -47,7 +47,7 @@ class Checked:
 
 
 def checking(
-    loss: Callable | Objective,
+    loss: Callable[..., object] | Objective,
     axes: Mapping[str, tuple[float, float]],
     *,
     fixed: Mapping[str, object] | None = None,
@@ -81,8 +81,8 @@ def checking(
     if note:
         grid = replace(grid, notes=(*grid.notes, note))
     known = lowest_place(survey.look)[0] if function.slow and bool(survey.look.finite.any()) else None
-    work = probing(function, grid.axes, probes, lowest=known)
-    rows = yield from part_of(together(work, function.kept), 0.9, 0.1)
+    table = probing(function, grid.axes, probes, lowest=known)
+    rows = yield from part_of(together(table, function.kept), 0.9, 0.1)
     rows = marked(rows, survey.look)
     return Checked(function.name, grid, rows, obeying(survey.findings, function, rows, told(rows, survey.look)))
 

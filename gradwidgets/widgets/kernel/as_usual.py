@@ -7,10 +7,8 @@ import contextlib
 import numpy as np
 import torch
 
-_NUMPY = {"divide": "warn", "over": "warn", "under": "ignore", "invalid": "warn"}
 
-
-def as_usual() -> contextlib.AbstractContextManager:
+def as_usual() -> contextlib.AbstractContextManager[object]:
     """Inside this, tensors have numbers and gradients, and what is kept of them may be used again elsewhere.
 
     A tensor made in inference mode is refused by autograd for ever, and one made on the default device has no numbers
@@ -27,5 +25,5 @@ def as_usual() -> contextlib.AbstractContextManager:
     if meta:
         stack.enter_context(torch.device("cpu"))
     if strict:
-        stack.enter_context(np.errstate(**_NUMPY))
+        stack.enter_context(np.errstate(divide="warn", over="warn", under="ignore", invalid="warn"))
     return stack

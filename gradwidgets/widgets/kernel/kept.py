@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 T = TypeVar("T")
 
@@ -12,7 +12,7 @@ class Kept:
     """The last value of each kind, for as long as it is asked for with the same key."""
 
     def __init__(self) -> None:
-        self._values: dict[str, tuple[object, object]] = {}
+        self._values: dict[str, tuple[object, Any]] = {}  # kind → key, and what was made for it
 
     def get(self, kind: str, key: object, make: Callable[[], T]) -> T:
         """Return what was made for this key, or make it.

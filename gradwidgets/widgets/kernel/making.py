@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Collection
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import comm
 import ipywidgets as widgets
@@ -19,7 +19,7 @@ def whole_or_nothing(init: Init) -> Init:
     """An `__init__` that, when it is broken off or refused, closes every widget that was made meanwhile."""
 
     @functools.wraps(init)
-    def make(self, *arguments, **keywords) -> None:
+    def make(self: Any, *arguments: object, **keywords: object) -> None:
         with AT_WORK:  # else what another thread makes meanwhile would be taken for a part of this
             before = {*registry._instances, *comm.get_comm_manager().comms}
             try:
@@ -29,7 +29,7 @@ def whole_or_nothing(init: Init) -> Init:
                 vars(self)["close"] = _nothing  # which is called once more when half a widget is collected
                 raise
 
-    return make
+    return make  # type: ignore[return-value]  # it takes what `init` takes
 
 
 def _close_all_but(those: Collection[str]) -> None:
