@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import logging
 import os
+from typing import Any
 from urllib.parse import parse_qs
 
 import ipywidgets as widgets
@@ -36,7 +37,7 @@ class Gallery(widgets.VBox):
     """
 
     never_shown = True  # see unheld.py
-    panel: Panel | None = None
+    panel: Panel[Any, Any] | None = None
     error = ""
 
     @whole_or_nothing

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+from typing import Any
 
 from gradwidgets.classroom.lessons import EXPLORER, LAYERS, LESSONS, PLAYGROUND, Lesson
 from gradwidgets.widgets.explorer.panel import SurfaceExplorer
@@ -10,11 +11,15 @@ from gradwidgets.widgets.layers.panel import LayerFlowPanel
 from gradwidgets.widgets.panel.panel import Panel
 from gradwidgets.widgets.playground.panel import OptimizerPlayground
 
-WIDGETS: dict[str, type[Panel]] = {PLAYGROUND: OptimizerPlayground, EXPLORER: SurfaceExplorer, LAYERS: LayerFlowPanel}
+WIDGETS: dict[str, type[Panel[Any, Any]]] = {
+    PLAYGROUND: OptimizerPlayground,
+    EXPLORER: SurfaceExplorer,
+    LAYERS: LayerFlowPanel,
+}
 _HEIGHT = 66  # height of a lesson's text with the answer folded, CSS pixels
 
 
-def lesson(name: str, **settings: object) -> Panel:
+def lesson(name: str, **settings: object) -> Panel[Any, Any]:
     """Open a lesson.
 
     Args:

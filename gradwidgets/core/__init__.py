@@ -22,8 +22,9 @@ Where the gradient goes in a network
     (`CLIPPERS`), `GradientMonitor` in a real training loop, `predicted_factor` (theory), `parameter_gradients`,
     `batch_norms`; and of a whole model `hessian_spectrum`, `gradient_noise_scale`, `gradient_covariance`.
 Long work in slices
-    `descending_each`, `sampling_each`, `trying_fix`, `ranking_fixes` and `training_losses` yield the share that is done
-    and return the result.
+    `sample_surface`, `descend_each`, `try_fix`, `rank_fixes`, `hessian_spectrum` and their like have an `in_slices`,
+    which takes the same, yields the share that is done and returns the result; `descending_each`, `sampling_each`,
+    `trying_fix` and `ranking_fixes` are four of them by name, and `training_losses` is one.
 """
 
 from gradwidgets.core.descent.descent import descend, descend_each, descending_each

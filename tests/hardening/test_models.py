@@ -3,7 +3,7 @@
 The short form is a seeded sample. With GRADWIDGETS_SOAK=1 every model is tried with every analysis, and a quarter of
 them, by lot, is raised in and interrupted too, of `check_loss`, which runs through a million lines, a twentieth; with
 GRADWIDGETS_SOAK=all, all of them. GRADWIDGETS_SEED draws others.
-A line of counts for each analysis is shown and kept in `.cache/hardening.txt`.
+A line of counts for each analysis is shown and kept in `.cache/hardening.txt`; each verdict, as it comes, beside it.
 """
 
 import os
@@ -111,12 +111,21 @@ def test_an_interrupt_at_any_line_that_holds_and_puts_back_leaves_a_model_as_it_
 
 
 def soaked(analysis: str) -> Iterator[Verdict | None]:
-    """Every model, and by lot the ways to go wrong."""
+    """Every model undisturbed; then, by lot, the ways to go wrong. Each verdict is kept as it comes."""
     draw, share = random.Random(f"{SEED} {analysis}"), 0.05 if analysis == "check_loss" else 0.25
-    for entry in whole().values():
-        light = not entry.heavy and analysis not in PANELS and (SOAK == "all" or draw.random() < share)
-        for way in ways(draw)[: None if light else 1]:
-            yield BENCH.trial(entry, analysis, way)
+    disturbed = [
+        entry
+        for entry in whole().values()
+        if not entry.heavy and analysis not in PANELS and (SOAK == "all" or draw.random() < share)
+    ]
+    trials = [(entry, NORMAL) for entry in whole().values()]
+    trials += [(entry, way) for entry in disturbed for way in ways(draw)[1:]]
+    for entry, way in trials:
+        verdict = BENCH.trial(entry, analysis, way)
+        if verdict is not None:
+            with COUNTS.with_suffix(f".{analysis}.txt").open("a") as file:
+                file.write(f"{entry.name}, {way.kind}: {verdict if verdict.faults else 'as it was'}\n")
+        yield verdict
 
 
 def counts(verdicts: list[Verdict]) -> Counter:
@@ -132,9 +141,9 @@ def counts(verdicts: list[Verdict]) -> Counter:
 @pytest.mark.skipif(not SOAK, reason="the long form: set GRADWIDGETS_SOAK=1")
 @pytest.mark.parametrize("analysis", ALL)
 def test_looking_at_any_model_leaves_it_as_it_was(analysis, capsys):
+    COUNTS.parent.mkdir(exist_ok=True)
     verdicts = [one for one in soaked(analysis) if one is not None]
     line = f"{analysis}: " + ", ".join(f"{n} {what}" for what, n in counts(verdicts).items())
-    COUNTS.parent.mkdir(exist_ok=True)
     with COUNTS.open("a") as file:
         file.write(f"seed {SEED}, {line}\n")
     with capsys.disabled():

@@ -14,8 +14,9 @@ from gradwidgets.core.optimizers.optimizer import Optimizer, State, of_column
 from gradwidgets.core.regression.long_sample import BLOCK, LongSample
 from gradwidgets.core.regression.regression import Regression, one_sample
 from gradwidgets.core.regression.residuals import RowGradients, values_in_slices
-from gradwidgets.core.results.slices import Slices, finish, part_of
+from gradwidgets.core.results.slices import Slices, part_of
 from gradwidgets.core.subject.home import at_home
+from gradwidgets.core.subject.sliced import sliced
 
 MOST_STEPS = 100_000
 
@@ -48,10 +49,10 @@ def descend(objective: Objective, optimizer: Optimizer, start: object, steps: in
     return descend_each({"": objective}, optimizer, start, steps)[""]
 
 
-@at_home
+@sliced
 def descend_each(
     objectives: Mapping[str, Objective], optimizer: Optimizer, start: object, steps: int
-) -> dict[str, Trajectory]:
+) -> Slices[dict[str, Trajectory]]:
     """`descend` for several objectives from the same start; regressions on the same data go in one loop.
 
     Args:
@@ -67,31 +68,6 @@ def descend_each(
         TypeError: As in `descend`.
         ValueError: As in `descend`.
     """
-    return finish(descending_each(objectives, optimizer, start, steps))
-
-
-@at_home
-def descending_each(
-    objectives: Mapping[str, Objective], optimizer: Optimizer, start: object, steps: int
-) -> Slices[dict[str, Trajectory]]:
-    """`descend_each` in slices, for a caller that has other things to do in between.
-
-    Args:
-        objectives: As in `descend_each`.
-        optimizer: As in `descend_each`.
-        start: As in `descend_each`.
-        steps: As in `descend_each`.
-
-    Yields:
-        The share that is done, 0 to 1, about every 20 ms of work.
-
-    Returns:
-        Name → trajectory.
-
-    Raises:
-        TypeError: As in `descend`, at the first `next`.
-        ValueError: As in `descend`, at the first `next`.
-    """
     starts, count = as_start(start), check_steps(steps)
     lines = {name: objective for name, objective in objectives.items() if isinstance(objective, Regression)}
     if one_sample(objectives.values()):
@@ -104,6 +80,9 @@ def descending_each(
             work = _one(name, objective, optimizer, starts, count)
         done |= yield from part_of(work, len(done) / len(objectives), 1 / len(objectives))
     return done
+
+
+descending_each = descend_each.in_slices
 
 
 def check_steps(steps: object) -> int:

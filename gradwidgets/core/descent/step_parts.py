@@ -1,7 +1,6 @@
 """One step split into the vectors that it is the sum of."""
 
 from dataclasses import dataclass
-from numbers import Integral
 
 import torch
 from torch import Tensor
@@ -10,6 +9,7 @@ from gradwidgets.core.descent.descent_loop import STATES_EVERY
 from gradwidgets.core.descent.trajectory import Trajectory
 from gradwidgets.core.objectives.objective import Objective
 from gradwidgets.core.optimizers.optimizer import Optimizer, State
+from gradwidgets.core.results.allowed import is_whole
 from gradwidgets.core.results.result import Result
 from gradwidgets.core.subject.home import at_home
 
@@ -64,7 +64,7 @@ def step_parts(trajectory: Trajectory, objective: Objective, optimizer: Optimize
     """
     if trajectory.points.ndim != 2:
         raise ValueError(f"step_parts needs a single start; these points have shape {tuple(trajectory.points.shape)}")
-    if isinstance(k, bool) or not isinstance(k, Integral):
+    if not is_whole(k):
         raise TypeError(f"k must be a whole number from 0 to {trajectory.steps}; got {k!r}")
     if not 0 <= k <= trajectory.steps:
         raise ValueError(f"k must be from 0 to {trajectory.steps}; got {k}")
@@ -75,15 +75,11 @@ def step_parts(trajectory: Trajectory, objective: Objective, optimizer: Optimize
     following = optimizer.step(point, gradient, state)[0] if last else trajectory.points[k + 1]
     ahead = optimizer.lookahead(point, state)
     none = torch.zeros_like(point)
-    vectors = [
-        point,
-        following,
-        gradient,
-        *(parts.get(name, none) for name in ("gradient", "weight decay", "momentum")),
-    ]
-    return StepParts(
-        *torch.stack(vectors).unbind(0), ahead, None if ahead is None else objective.value_and_gradient(ahead)[1]
-    )
+    own = [parts.get(name, none) for name in ("gradient", "weight decay", "momentum")]
+    here, there, slope, *moved = torch.stack([point, following, gradient, *own]).unbind(0)
+    by_gradient, by_decay, by_momentum = moved
+    slope_ahead = None if ahead is None else objective.value_and_gradient(ahead)[1]
+    return StepParts(here, there, slope, by_gradient, by_decay, by_momentum, ahead, slope_ahead)
 
 
 def _state(trajectory: Trajectory, optimizer: Optimizer, k: int) -> State:

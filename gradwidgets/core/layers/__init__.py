@@ -1,7 +1,7 @@
 """Where the gradient goes in a network: built or your own, measured layer by layer, judged, mended on a copy."""
 
 from gradwidgets.core.layers.clipping.clippers import CLIPPERS, Clipped, clip_gradients
-from gradwidgets.core.layers.clipping.gradients import batch_norms, measuring_batch_norms, parameter_gradients
+from gradwidgets.core.layers.clipping.gradients import batch_norms, parameter_gradients
 from gradwidgets.core.layers.fixes.applied import AppliedFix, apply_in_place
 from gradwidgets.core.layers.fixes.fix_table import FIXES, Fix
 from gradwidgets.core.layers.fixes.fixes import apply_fix, completed, fixes_for, refusal
@@ -57,7 +57,6 @@ __all__ = [
     "fixes_for",
     "gradient_trend",
     "layer_flow",
-    "measuring_batch_norms",
     "parameter_gradients",
     "predicted_factor",
     "predicted_factors",

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
 from gradwidgets.core.layers.axes.ahead import ahead_in
+from gradwidgets.core.layers.axes.along_samples import Along
 from gradwidgets.core.layers.axes.bags import of_bags
 from gradwidgets.core.layers.axes.drowned import drowned
 from gradwidgets.core.layers.axes.mixing import mixed_in
@@ -28,6 +29,7 @@ from gradwidgets.core.layers.causes.unlisted import unlisted, with_makers
 from gradwidgets.core.layers.causes.zeroed import drops_all, zeroed_in
 from gradwidgets.core.layers.misuse.added_masks import added_masks, may_add_masks
 from gradwidgets.core.layers.misuse.attention_masks import MASK
+from gradwidgets.core.layers.misuse.constant_codes import constant_codes
 from gradwidgets.core.layers.misuse.heavy_dropout import heavy_dropouts
 from gradwidgets.core.layers.misuse.kernels import kernels_in
 from gradwidgets.core.layers.misuse.linear_chains import linear_chains
@@ -39,6 +41,7 @@ from gradwidgets.core.layers.misuse.own_backwards import own_backwards, own_func
 from gradwidgets.core.layers.misuse.place_codes import place_codes, sums_of
 from gradwidgets.core.layers.misuse.repeated import repeated_in
 from gradwidgets.core.layers.misuse.softmax_axes import AXIS
+from gradwidgets.core.layers.norms.large_epsilons import large_epsilons
 from gradwidgets.core.layers.origin import origin_of, origin_of_bad_gradient
 from gradwidgets.core.layers.passes.half_precision import overflows_in, rounded_in
 from gradwidgets.core.layers.passes.passes import (
@@ -49,7 +52,7 @@ from gradwidgets.core.layers.passes.passes import (
     run,
     without_gradient_hooks,
 )
-from gradwidgets.core.layers.passes.rows import Row, parameters_of, rows_of, shared_names
+from gradwidgets.core.layers.passes.rows import Row, mark_spare, parameters_of, rows_of, shared_names
 from gradwidgets.core.layers.passes.stats import LayerFlow
 from gradwidgets.core.layers.passes.tracking import Tracked, names_by_id
 from gradwidgets.core.layers.passes.underflow import underflowing
@@ -69,6 +72,7 @@ from gradwidgets.core.layers.summary import Measured, summarise
 from gradwidgets.core.layers.weights.between_passes import kept_graphs, made_anew, states_of
 from gradwidgets.core.layers.weights.clipped_weights import clipped
 from gradwidgets.core.layers.weights.one_memory import in_one_memory
+from gradwidgets.core.layers.weights.plain_tensors import plain_tensors
 from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.subject.collection import NoCollection
 from gradwidgets.core.subject.home import abroad, at_home
@@ -153,7 +157,7 @@ def _told_by_further_passes(subject: Subject, found: Measured) -> Measured:
         found.culprit = origin_of(subject)
     elif not found.is_finite:
         found.culprit = origin_of_bad_gradient(subject)
-    found.mixed = mixed_in(subject, found.output, found.views, found.along)
+    found.mixed = mixed_in(subject, found.output, found.views, (*found.along, *_across_samples(found.operations)))
     if math.isfinite(found.loss):
         found.same = same_in(subject, found.output, found.graph.waiting if found.graph else ())
         found.operations += smoothed_in(subject, found.output)
@@ -186,6 +190,7 @@ def _told_by_further_passes(subject: Subject, found: Measured) -> Measured:
     found.operations = [with_line(subject, one) if one.name in _WITH_LINE else one for one in found.operations]
     found.operations += left_out(unread_states)(found.rows, {key: bool(size) for key, size in gradients.items()})
     found.operations += left_out(unused_states)(subject, found.rows, gradients)
+    found.operations += [*left_out(large_epsilons)(subject), *left_out(plain_tensors)(subject)]
     found.operations += [*left_out(repeated_in)(subject.model), *left_out(kernels_in)(found.rows)]
     if found.graph is not None:
         found.operations += left_out(linear_chains)(subject.model, found.graph)
@@ -233,6 +238,7 @@ def _measure(subject: Subject, look: Look | Glance) -> Measured:
         watch.gradients(gradients)
         value = float(loss.detach())
     watch.numbers.read()
+    mark_spare(model, rows)
     graph = tracked.graph(watch.gradients_at, watch.numbers, watch.norms)
     given = _tensors((inputs, look.targets))
     missed = unlisted(model, leaves, [*model.parameters(), *given]) if look.looks else ()
@@ -256,6 +262,12 @@ def _measure(subject: Subject, look: Look | Glance) -> Measured:
     return seen
 
 
+def _across_samples(operations: list[Finding]) -> list[Along]:
+    """Softmaxes in two axes whose shares sum to 1 along the first, and weigh what stands along the second."""
+    axes = [one.evidence for one in operations if one.name == AXIS and not one.evidence["axis"]]
+    return [Along("softmax", "softmax", tuple(one["shape"])) for one in axes if len(one["shape"]) == 2]
+
+
 def _at_operations(operations: list[Operation], look: Look, names: Mapping[int, str]) -> list[Finding]:
     given = list(named_tensors(look.inputs, "inputs"))
     return of_graph(operations, look.masks(), look.hiding(), given, names)
@@ -268,7 +280,8 @@ def _of_scores(operations: list[Operation], tracked: Tracked, names: Mapping[int
     found = [told for check in checks for told in left_out(check)(softmaxes, nodes)]
     found += left_out(kept_alone)([one for one in operations if one.name in SHARED], nodes, names)
     found += [*left_out(of_bags)(tracked.bags()), *left_out(across)(tracked.products())]
-    return found + left_out(drowned)(tracked.sums(), nodes)
+    sums = tracked.sums()
+    return found + left_out(drowned)(sums, nodes) + left_out(constant_codes)(sums, names)
 
 
 def _of_weights(found: Measured, gradients: Mapping[int, Tensor]) -> list[Finding]:

@@ -268,6 +268,7 @@ def _stats(row: Row, measured: Measured, depth: int, before: tuple[str, ...], af
         row.cut.twin if reached == "cut off" and row.cut is not None else "",
         reached == "cut off" and row.cut is not None and row.cut.judged,
         row.still,
+        row.spare,
     )
 
 

@@ -6,6 +6,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import TracebackType
 from typing import Literal, Protocol
 
 import torch
@@ -34,7 +35,9 @@ class Watch(Protocol):
 
     def __enter__(self) -> object: ...
 
-    def __exit__(self, *raised: object) -> object: ...
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /
+    ) -> object: ...
 
     def back(self, value: Tensor, leaves: list[Tensor]) -> None:
         """Run the backward pass from a scalar to the leaves."""
@@ -320,8 +323,10 @@ class LossFunction:
         failed: dict[str, int] = {}
         first: tuple[float, ...] | None = None
         while k < count:
-            deadline = time.perf_counter() + SLICE
+            asked = time.perf_counter()
             with self._undisturbed(self.call) as block, block.again():
+                begun = time.perf_counter()
+                deadline = begun + max(SLICE, begun - asked)  # to copy a large model takes long
                 while k < count and time.perf_counter() < deadline:
                     try:
                         one = self._at_point(points[k], with_gradient)

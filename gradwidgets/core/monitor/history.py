@@ -46,6 +46,10 @@ class History(Recorded):
             (N,), float64; NaN where `note_targets` was told nothing of it, or numbers that are no classes.
         noted_rates: The same of targets that are 0 or 1, each for itself, as binary cross-entropy, (N,), float64.
         noted_variances: What guessing their mean costs there as mean square, (N,), float64; NaN for labels.
+        rate_steps: The steps from which on the learning rate is another one, ascending, (C,), int64: every step is
+            known. None in a file that has none, and where a rate is a tensor.
+        highest_rates: The highest rate of the optimizer's groups from there on, (C,), float64.
+        lowest_rates: The lowest.
         unheld: Parameters with a gradient that no watched optimizer holds, and that nobody has moved.
         strays: Tensors of the model that take part and ask for a gradient, that its parameters do not list, and that
             nobody has moved.
@@ -90,14 +94,19 @@ class History(Recorded):
             how many of this model had "begun", this one included. Empty in a file that has none.
         swings: How often the learning rate went down and up again, as in `monitor_optimizer.Swings`; empty where it
             never did.
+        rate_calls: At how many "steps" "of" those for which several losses were noted the learning rate changed between
+            these, and how often ("changes"); empty where it never did.
         thrown: At how many "steps" "of" the first ones gradients were thrown away between the losses noted for it, and
             how many "gradients"; empty where none were.
         rounded: Of weights of half precision, by their "type", how many numbers with a gradient were "looked at" and
-            were the "same" after a sampled step, bit for bit; empty where there are none.
+            were the "same" after a sampled step, bit for bit; under "held" the vectors that no step has moved, as
+            `RoundedAway.told` says it; empty where there are none.
         leftover: Of an optimizer that steps by what another loss has left in its gradients, its "name", what it has
             "held", and at how many "steps" "of" those before which another one stepped; empty where there is none.
         setting: What the model was set to at first, where that may keep it from learning, under "dropout" the
-            shares of modules that drop nearly everything, under "frozen" the "share" of its numbers that is, and where.
+            shares of modules that drop nearly everything, under "frozen" the "share" of its numbers that is, and where;
+            under "flags" modules with a plain attribute that was to freeze them, under "norms" how far the running
+            means of frozen batch norms have moved.
         inputs: The "steps" whose inputs were seen, their "sizes" (root mean squares) and "shapes", and how many are the
             very "same" as the first; empty where none was.
         rescaled: At how many "steps" "of" those looked at the gradients were multiplied by a number after the step,
@@ -114,7 +123,8 @@ class History(Recorded):
             no tables, or were not seen.
         parts: What happens to one part of the model and not to others: by layers' names whose gradients' memory is
             "kept" from sample to sample, as `KeptParts.told` says it, and the "groups" of an optimizer whose rates are
-            a hundred times apart, as `GroupRates.told` does.
+            a hundred times apart, as `GroupRates.told` does, and what comes
+            every few steps alone, under "turns", as `WritesInTurn.told` says it.
     """
 
     steps: Tensor
@@ -135,6 +145,9 @@ class History(Recorded):
     noted_entropies: Tensor | None = None
     noted_rates: Tensor | None = None
     noted_variances: Tensor | None = None
+    rate_steps: Tensor | None = None
+    highest_rates: Tensor | None = None
+    lowest_rates: Tensor | None = None
     unheld: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
     strays: tuple[str, ...] = ()
@@ -155,6 +168,7 @@ class History(Recorded):
     rivals: dict[str, object] = field(default_factory=dict)
     optimizers: dict[str, object] = field(default_factory=dict)
     swings: dict[str, float] = field(default_factory=dict)
+    rate_calls: dict[str, int] = field(default_factory=dict)
     thrown: dict[str, int] = field(default_factory=dict)
     rounded: dict[str, object] = field(default_factory=dict)
     leftover: dict[str, object] = field(default_factory=dict)

@@ -13,15 +13,16 @@ HEADS = ("batches", "writes", "written", "kept", "rates", "decays", "evaluating"
 _PLAIN = ("outputs", "waiting", "size", "broken")  # whole numbers
 _TOLD = (
     "cut", "turned_off", "rivals", "optimizers", "swings", "thrown", "rounded", "leftover", "setting", "inputs",
-    "rescaled", "pulls", "first_output", "bad_pass", "answers", "parts",
+    "rescaled", "pulls", "first_output", "bad_pass", "answers", "parts", "rate_calls",
 )  # fmt: skip
 _NOTED = ("noted_steps", "noted_losses", "noted_batches", "noted_entropies", "noted_rates", "noted_variances")
+_COURSE = ("rate_steps", "highest_rates", "lowest_rates")
 
 
 def packed(history: Recorded) -> tuple[dict[str, object], dict[str, Tensor]]:
     """What is ready for JSON, and arrays by name."""
     tensors = {"steps": history.steps, "seconds": history.seconds, "loss": history.loss, **history.quantities}
-    tensors |= {name: value for name in (*HEADS, *_NOTED) if (value := getattr(history, name)) is not None}
+    tensors |= {name: value for name in (*HEADS, *_NOTED, *_COURSE) if (value := getattr(history, name)) is not None}
     about = {name: list(getattr(history, name)) for name in (*_WORDS, *_MORE_WORDS, "looked_at", "outside")}
     about |= {name: getattr(history, name) for name in (*_PLAIN, *_TOLD, "rule", "chance", "unseen")}
     about["span"] = history.span if math.isfinite(history.span) else None
@@ -43,7 +44,7 @@ def unpacked(about: dict[str, object], tensors: dict[str, Tensor]) -> dict[str, 
     words["chance"] = {str(name): float(value) for name, value in dict(about.get("chance", {})).items()}
     words |= {name: dict(about.get(name, {})) for name in (*_TOLD, "rule")}
     words["span"] = _number(about.get("span"))
-    names = ("steps", "seconds", "loss", *HEADS, *_NOTED, *QUANTITIES)
+    names = ("steps", "seconds", "loss", *HEADS, *_NOTED, *_COURSE, *QUANTITIES)
     return words | {name: tensors.get(name) for name in names}
 
 
@@ -53,7 +54,7 @@ def is_whole(found: Recorded, tensors: dict[str, Tensor]) -> bool:
     shapes = {tuple(one.shape) for one in found.quantities.values()}
     whole = needed and shapes == {(len(found.steps), len(found.layers))}
     whole = whole and _agree(found.steps, found.seconds, found.loss, *(getattr(found, one) for one in HEADS))
-    return whole and _agree(*(getattr(found, one) for one in _NOTED))
+    return whole and all(_agree(*(getattr(found, one) for one in those)) for those in (_NOTED, _COURSE))
 
 
 def _number(held: object) -> float:

@@ -279,7 +279,7 @@ class GradientMonitor(Noting):
     def _count_step(self) -> None:
         self._steps += 1
         self._sampled = False
-        self._sampler.waiting = 0
+        self._sampler.passes()
 
     def _take_in_closure(self, optimizer) -> None:
         begin = time.perf_counter()

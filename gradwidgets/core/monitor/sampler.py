@@ -29,8 +29,10 @@ from gradwidgets.core.monitor.training.leftovers import Leftover
 from gradwidgets.core.monitor.training.modes import is_evaluating, turned_off
 from gradwidgets.core.monitor.training.noted_loss import Losses
 from gradwidgets.core.monitor.training.optimizer_settings import rule_of, settings_of, shares_of
+from gradwidgets.core.monitor.training.parts.frozen_parts import FrozenNorms, RoundedAway, freezing_flags
 from gradwidgets.core.monitor.training.parts.group_rates import GroupRates
 from gradwidgets.core.monitor.training.parts.kept_parts import KeptParts
+from gradwidgets.core.monitor.training.parts.writes_in_turn import WritesInTurn
 from gradwidgets.core.monitor.training.scaling import Overflow, scale_of
 from gradwidgets.core.monitor.training.steppers import Steppers
 from gradwidgets.core.monitor.training.thrown import Thrown
@@ -84,6 +86,7 @@ class Sampler:
         self.inputs, self._after, self._pulls = InputsSeen(), AfterStep(), Pulls()
         self.overflow, self.calls = Overflow(), ClosureCalls()
         self._kept, self._groups = KeptParts(), GroupRates()
+        self._norms, self._rounded, self._turns = FrozenNorms(), RoundedAway(), WritesInTurn()
         self._setting: dict[str, object] = {}
         self._taught = 0  # parameters that ask for a gradient
         self._given: dict[str, object] = {}
@@ -159,7 +162,7 @@ class Sampler:
         """All samples, the losses that were noted, and what was seen of the first pass."""
         more = {"unheld": self._unheld, "missing": self._missing, "outputs": self._outputs, "strays": self._strays}
         rules = list(self._rules.values())
-        alike = [one | {"initial": 0.0} for one in rules]  # a schedule makes no other rule
+        alike = [one | {"initial": 0.0, "peak": 0.0} for one in rules]  # a schedule makes no other rule
         more["rule"] = rules[0] if rules and all(one == alike[0] for one in alike) else {}
         more |= {"noted_steps": losses.steps, "noted_losses": losses.values, "noted_batches": losses.batches}
         more |= {f"noted_{name}": getattr(losses, name) for name in ("entropies", "rates", "variances")}
@@ -168,11 +171,18 @@ class Sampler:
         if (rivals := self._rivals).again:
             named = {"names": list(rivals.names), "shared": list(rivals.shared)}
             more["rivals"] = named | {"steps": rivals.steps, "again": rivals.again}
+        more |= self._steppers.course.told | {"rate_calls": self._steppers.course.calls}
         more |= {"swings": self._steppers.swings, "thrown": self._thrown.told, "rounded": self._between.rounded}
+        more["rounded"] |= {"held": held} if (held := self._rounded.told) else {}
         more["leftover"] = self._leftover.told
-        more |= {"setting": self._setting, "inputs": self.inputs.told, "rescaled": self._after.told}
+        norms = self._softly({}, lambda: self._norms.told)
+        more |= {
+            "setting": self._setting | ({"norms": norms} if norms else {}),
+            "inputs": self.inputs.told,
+            "rescaled": self._after.told,
+        }
         more["pulls"], more["bad_pass"], more["answers"] = self._pulls.told, given.bad_pass, given.answers.told
-        more["parts"] = {"kept": self._kept.told, "groups": self._groups.told}
+        more["parts"] = {"kept": self._kept.told, "groups": self._groups.told, "turns": self._turns.told}
         more["optimizers"] = self._steppers.told | self._given | {"entered": self._entered, "noted": self.noted}
         more["optimizers"] |= {"late": self.late, "begun": self.begun, "replaced": "replaced by" in self.notes}
         more["optimizers"] |= {"evaluating since": max(0, self._off_since), "failed": self.notes.get("failed", "")}
@@ -193,11 +203,18 @@ class Sampler:
             return
         self.waiting += 1
         self.noted += 1
+        self._softly(None, self._steppers.noted, self.waiting)
         if self.waiting > _WAITS and self._table is not None:
             self._softly(None, self.overflow.look, self._table.owned)
         if self._table is not None:
             with self._guarded("a loss"):
                 self._thrown.noted(self._table.owned)
+                self._turns.noted()
+
+    def passes(self) -> None:
+        """A step is counted: what waited for it is done."""
+        self._softly(None, self._steppers.passes, self.waiting)
+        self.waiting = 0
 
     def note_targets(self, targets: Tensor) -> None:
         """Take a batch's targets; training goes on whatever happens here."""
@@ -238,6 +255,9 @@ class Sampler:
         self._leftover.forget()
         self._after.forget()
         self._kept.forget()
+        self._rounded.forget()
+        self._turns.forget()
+        self._softly(None, self._norms.forget)
         self.overflow.forget()
         self.calls.watch(())
         self._table = None
@@ -273,6 +293,7 @@ class Sampler:
                 self._follow()
             if not len(self._record) and (model := self._model()) is not None:
                 self._setting = setting_of(model, self._table.owned, self._table.names)
+                self._softly(None, self._norms.begins, model)
             owned = self._owned(optimizer)
             self.inputs.sampled(step)
             layers = len(self._table.names)
@@ -309,6 +330,7 @@ class Sampler:
             self._kept.sampled(self._table.owned, self._table.names, held, step)
         if optimizer is not None:
             self._groups.begins(optimizer, self.share_of(optimizer))
+            self._rounded.sampled(self.share_of(optimizer))
 
     def _note_rule(self, optimizer: object) -> None:
         self._lrs[id(optimizer)] = plain_lr(optimizer)
@@ -360,6 +382,7 @@ class Sampler:
             self.calls.watch(self._table.owned)
             self._follow_mode(step)
             if optimizer is not None:
+                self._turns.step(optimizer, self.share_of(optimizer))
                 self._stepped_by(optimizer, True, step)
         except Exception as error:
             self._note_failure(f"what came before step {step}", error)
@@ -425,6 +448,8 @@ class Sampler:
 
     def _follow(self) -> None:
         model = self._model()
+        if model is not None and (flags := freezing_flags(model)):
+            self._setting["flags"] = flags
         if model is not None and self._table.follow(model):
             self._describe(self._table)
             self.taps.disarm()

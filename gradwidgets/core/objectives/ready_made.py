@@ -5,13 +5,13 @@ To add one, write a function that returns a `Formula` and add it to `OBJECTIVES`
 
 import math
 from collections.abc import Callable
-from numbers import Real
 
 import torch
 from torch import Tensor
 
 from gradwidgets.core.objectives.objective import Objective, as_single_point
 from gradwidgets.core.objectives.points import as_points
+from gradwidgets.core.results.allowed import is_number
 
 Pair = tuple[float, float]
 
@@ -82,7 +82,7 @@ def quadratic(condition: float = 20.0) -> Formula:
     References:
         With the default 20, the example of Zhang et al., Dive into Deep Learning, section 12.6.
     """
-    if isinstance(condition, bool) or not isinstance(condition, Real):
+    if not is_number(condition):
         raise TypeError(f"condition must be a positive number; got {condition!r}")
     k = float(condition)
     if not (math.isfinite(k) and k > 0):

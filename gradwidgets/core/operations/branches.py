@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from gradwidgets.core.losses.loss_function import LossFunction
-from gradwidgets.core.operations.watching import Watching
+from gradwidgets.core.operations.watching import Args, Kwargs, Op, Watching
 
 _COMPARISONS = frozenset(("gt", "lt", "ge", "le", "eq", "ne", "isclose"))
 
@@ -31,7 +31,7 @@ class _Answers(Watching):
         super().__init__()
         self.answers: list[Tensor] = []
 
-    def run(self, name: str, func, args: tuple, kwargs: dict) -> object:
+    def run(self, name: str, func: Op, args: Args, kwargs: Kwargs) -> object:
         result = func(*args, **kwargs)
         if not self.node and name in _COMPARISONS and isinstance(result, Tensor):
             self.answers.append(result.clone())

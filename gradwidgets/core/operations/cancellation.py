@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from gradwidgets.core.losses.loss_function import LossFunction
-from gradwidgets.core.operations.watching import Watching
+from gradwidgets.core.operations.watching import Args, Kwargs, Op, Watching
 
 _BESIDE = (1e-4, 1e-6, 1e-8)  # of the view: how far away on both sides
 _LEFT = 1e-10  # of the larger number: of a difference that is smaller hardly six digits are right
@@ -75,7 +75,7 @@ class _Differences(Watching):
         super().__init__()
         self.least, self.nothing = 1.0, False
 
-    def run(self, name: str, func, args: tuple, kwargs: dict) -> object:
+    def run(self, name: str, func: Op, args: Args, kwargs: Kwargs) -> object:
         result = func(*args, **kwargs)
         if name in _DIFFERENCES and isinstance(result, Tensor) and result.dtype == torch.float64:
             sizes = [torch.as_tensor(part, dtype=torch.float64).abs() for part in args[:2]]
@@ -97,7 +97,7 @@ class _Roots(Watching):
         self.found: list[tuple[Tensor, Tensor]] = []
         self._sizes: dict[int, Tensor] = {}  # where a difference lies → how large its larger part is
 
-    def run(self, name: str, func, args: tuple, kwargs: dict) -> object:
+    def run(self, name: str, func: Op, args: Args, kwargs: Kwargs) -> object:
         result = func(*args, **kwargs)
         parts = [part for part in args[:2] if isinstance(part, Tensor) and part.requires_grad]
         if self.node or not isinstance(result, Tensor):

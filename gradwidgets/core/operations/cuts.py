@@ -1,6 +1,7 @@
 """What stands between a loss and its gradient: operations that cut it, and backward functions of somebody's own."""
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -8,7 +9,7 @@ from torch.overrides import TorchFunctionMode
 
 from gradwidgets.core.losses.graph import nodes_of
 from gradwidgets.core.losses.loss_function import LossFunction
-from gradwidgets.core.operations.watching import Watching, floats_in, is_own, name_of
+from gradwidgets.core.operations.watching import Args, Kwargs, Op, Watching, floats_in, is_own, name_of
 
 DETACHED = "detach or no_grad"
 _NO_GRAD, _REBUILT = "no_grad", "torch.tensor(…)"
@@ -119,7 +120,7 @@ def cuts_of(function: LossFunction, point: Tensor) -> Cuts:
         function.run_at(point, torch.float64, watch)
     except Exception:
         return Cuts()
-    own, constant = tuple(dict.fromkeys(watch.own)), watch.inner.constant
+    own, constant = tuple(dict.fromkeys(watch.own_backwards)), watch.inner.constant
     return Cuts(tuple(dict.fromkeys(watch.named)), own, constant)
 
 
@@ -165,10 +166,11 @@ class _Detached(TorchFunctionMode):
 
     def __init__(self, seen: list[tuple[str, Tensor]]) -> None:
         super().__init__()
-        self._seen, self.of_parameters = seen, []
+        self._seen = seen
+        self.of_parameters: list[bool] = []
         self._values: list[Tensor] = []  # the parameters' own, once detached
 
-    def __torch_function__(self, func, types, args=(), kwargs=None):
+    def __torch_function__(self, func: Any, types: Any, args: Args = (), kwargs: Kwargs | None = None) -> object:
         result = func(*args, **(kwargs or {}))
         given, follows = floats_in(args), any(part.requires_grad for part in floats_in(args))
         if func in _DETACHING and args[0].is_floating_point():
@@ -187,15 +189,16 @@ class _Detached(TorchFunctionMode):
         self.of_parameters.append(follows)
 
 
+_READING_DATA = Tensor.data.__get__  # type: ignore[attr-defined]  # of a class it is a descriptor
 _DETACHING = {
-    Tensor.detach: "detach", torch.detach: "detach", Tensor.data.__get__: ".data", Tensor.item: "item",
+    Tensor.detach: "detach", torch.detach: "detach", _READING_DATA: ".data", Tensor.item: "item",
     Tensor.__float__: "float()", Tensor.__int__: "int()", Tensor.tolist: "tolist", Tensor.numpy: "numpy",
     Tensor.argsort: "argsort", torch.argsort: "argsort", torch.bucketize: "bucketize",
     torch.searchsorted: "searchsorted", Tensor.long: "a cast to whole numbers", Tensor.int: "a cast to whole numbers",
 }  # fmt: skip
 
 
-_BY_NAME = (Tensor.detach, torch.detach, Tensor.data.__get__)
+_BY_NAME = (Tensor.detach, torch.detach, _READING_DATA)
 _WEIGHING = frozenset(("mul", "rmul", "multiply", "div", "rdiv", "truediv", "rtruediv", "true_divide", "divide"))
 
 
@@ -212,7 +215,7 @@ class _Weighing(TorchFunctionMode):
         self.weighs = self.else_ = False
         self._held: list[Tensor] = []
 
-    def __torch_function__(self, func, types, args=(), kwargs=None):
+    def __torch_function__(self, func: Any, types: Any, args: Args = (), kwargs: Kwargs | None = None) -> object:
         result = func(*args, **(kwargs or {}))
         given = floats_in((args, kwargs))
         follows = any(part.requires_grad for part in given)
@@ -246,7 +249,7 @@ class _Inputs(Watching):
         super().__exit__(*raised)
         self._inner.__exit__(*raised)
 
-    def run(self, name: str, func, args: tuple, kwargs: dict) -> object:
+    def run(self, name: str, func: Op, args: Args, kwargs: Kwargs) -> object:
         said = "" if name == "detach" else (_CUTTING | _COMPARING).get(name)
         given = [part for part in args if isinstance(part, Tensor) and part.is_floating_point()]
         if said and given and not self.node:
@@ -264,7 +267,7 @@ class _InnerGradients(TorchFunctionMode):
         super().__init__()
         self.constant = ""
 
-    def __torch_function__(self, func, types, args=(), kwargs=None):
+    def __torch_function__(self, func: Any, types: Any, args: Args = (), kwargs: Kwargs | None = None) -> object:
         kwargs = kwargs or {}
         if func in _GRADIENTS and not kwargs.get("create_graph"):
             self.constant = _GRADIENTS[func]
@@ -278,7 +281,7 @@ class _Cuts(Watching):
     def __init__(self) -> None:
         super().__init__()
         self.operations: list[str] = []
-        self.own: list[str] = []
+        self.own_backwards: list[str] = []
         self.inner = _InnerGradients()
         self._taken: list[tuple[str, Tensor]] = []
         self._by_name = _Detached(self._taken)
@@ -290,9 +293,9 @@ class _Cuts(Watching):
         written = [name for (name, _), of_parameters in taken if of_parameters and _CURES.get(name) == _TENSOR]
         by_name = any(name == "detach" and follows for (name, _), follows in taken)
         # What the forward of a function of somebody's own keeps is detached too, by torch.
-        if written or (self.own and not by_name):
+        if written or (self.own_backwards and not by_name):
             return [*written, *(name for name in self.operations if name != DETACHED)]
-        without = any(name == _NO_GRAD for name, _ in self._taken) and not self.own
+        without = any(name == _NO_GRAD for name, _ in self._taken) and not self.own_backwards
         return [*self.operations, *[DETACHED] * without]
 
     def __enter__(self) -> "_Cuts":
@@ -305,11 +308,11 @@ class _Cuts(Watching):
         self._by_name.__exit__(*raised)
         self.inner.__exit__(*raised)
 
-    def run(self, name: str, func, args: tuple, kwargs: dict) -> object:
+    def run(self, name: str, func: Op, args: Args, kwargs: Kwargs) -> object:
         if not self.node and name in _CUTTING:
             self.operations.append(_CUTTING[name])
         return func(*args, **kwargs)
 
     def back(self, value: Tensor, leaves: list[Tensor]) -> None:
         """Look at the graph; nobody needs to follow it."""
-        self.own += [name_of(node) for node in nodes_of(value) if is_own(node)]
+        self.own_backwards += [name_of(node) for node in nodes_of(value) if is_own(node)]

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from gradwidgets.core.losses.loss_function import LossFunction
 from gradwidgets.core.operations.remedies import ANGLE, SHARES, TURNS
-from gradwidgets.core.operations.watching import Watching
+from gradwidgets.core.operations.watching import Args, Kwargs, Op, Watching
 
 _BESIDE = 1e-3  # of the view: how far away on both sides
 _ALIKE = 10.0  # times: the numbers on both sides are as large, give or take
@@ -92,7 +92,7 @@ class _Divisors(Watching):
         self._sums: dict[int, set[str]] = {}  # where sums lie → what they are taken of
         self._made_of: dict[int, set[str]] = {}  # where what is 0 lies → the roots and signs that have made it
 
-    def run(self, name: str, func, args: tuple, kwargs: dict) -> object:
+    def run(self, name: str, func: Op, args: Args, kwargs: Kwargs) -> object:
         inverse = name == "reciprocal" or (name == "pow" and isinstance(args[1], int | float) and args[1] < 0)
         divisor = args[0] if inverse else args[1] if name == "div" else None
         if not self.node and isinstance(divisor, Tensor) and divisor.is_floating_point():
@@ -108,7 +108,7 @@ class _Divisors(Watching):
         self.seen.signs |= "sign" in made_of
         self.seen.roots |= "root" in made_of
 
-    def _follow(self, name: str, args: tuple, result: Tensor) -> None:
+    def _follow(self, name: str, args: Args, result: Tensor) -> None:
         self._follow_quotients(name, [part for part in args if isinstance(part, Tensor)], result)
         if not result.is_floating_point() or not bool((result == 0).any()):
             return
@@ -140,5 +140,5 @@ def _kind_of(summed: Tensor) -> set[str]:
     return {"labels"} if bool(((summed == 0) | (summed == 1)).all()) else set()
 
 
-def _is_root(name: str, args: tuple) -> bool:
+def _is_root(name: str, args: Args) -> bool:
     return name in _ROOTS and (name != "pow" or (isinstance(args[1], int | float) and 0 < args[1] < 1))

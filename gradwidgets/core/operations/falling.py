@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.utils._pytree import tree_leaves
 
 from gradwidgets.core.losses.loss_function import LossFunction
-from gradwidgets.core.operations.watching import HANDED_ON, Watching
+from gradwidgets.core.operations.watching import HANDED_ON, Args, Kwargs, Op, Watching
 
 _SHARE = 0.5  # of all that falls: a term with less is not the one
 _SIGNED = {"add": (1.0, 1.0), "sub": (1.0, -1.0), "rsub": (-1.0, 1.0), "neg": (-1.0,)}
@@ -65,7 +65,7 @@ class _Terms(Watching):
         self._makers: dict[int, list[int]] = {}  # where a result lies → which operations have made it, in order
         self._known: dict[int, frozenset[int]] = {}  # operation → the parameters in its result
 
-    def run(self, name: str, func, args: tuple, kwargs: dict) -> object:
+    def run(self, name: str, func: Op, args: Args, kwargs: Kwargs) -> object:
         """Run an operation and remember what it has made of what."""
         result = func(*args, **kwargs)
         parts = tree_leaves((args, kwargs.get("tensors")))
@@ -89,7 +89,7 @@ class _Terms(Watching):
     def _apart(self, tensor: Tensor, factor: float, before: int) -> Iterator[_Summand]:
         k = self._maker(tensor, before)
         made = None if k is None else self._made[k]
-        if made is not None and (made.name in _SIGNED or made.name in _KEEPS or _is_scaled(made)):
+        if k is not None and made is not None and (made.name in _SIGNED or made.name in _KEEPS or _is_scaled(made)):
             for sign, part in zip((*_SIGNED.get(made.name, ()), *[1.0] * len(made.given)), made.given, strict=False):
                 yield from self._apart(part, factor * sign * made.factor, k)
             return

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from gradwidgets.core.losses.loss_function import LossFunction
-from gradwidgets.core.operations.watching import HANDED_ON, Watching, floats_in
+from gradwidgets.core.operations.watching import HANDED_ON, Args, Kwargs, Op, Watching, floats_in
 
 
 def largest_growth(function: LossFunction, point: Tensor, spans: Tensor) -> str:
@@ -20,7 +20,8 @@ def largest_growth(function: LossFunction, point: Tensor, spans: Tensor) -> str:
         places = torch.stack([point + _NEAR * ways, point + _FAR * ways])
         slopes = function.values(places.flatten(0, 1)).gradient.double().norm(dim=-1).nan_to_num(0, 0, 0)
         near, away = slopes.reshape(2, -1)
-        way, logs = ways[int((near / away.clamp_min(1e-300)).argmax())], []  # not along a line that is singular itself
+        logs: list[_Growth] = []
+        way = ways[int((near / away.clamp_min(1e-300)).argmax())]  # not along a line that is singular itself
         for far in (_NEAR, _FAR):
             logs.append(_Growth())
             function.run_at(point + far * way, torch.float64, logs[-1])
@@ -56,7 +57,7 @@ class _Growth(Watching):
         self.sizes: list[tuple[str, float, float]] = []
         self.back_from: list[bool] = []
 
-    def run(self, name: str, func, args: tuple, kwargs: dict) -> object:
+    def run(self, name: str, func: Op, args: Args, kwargs: Kwargs) -> object:
         result = func(*args, **kwargs)
         given, made = (
             [float(t.detach().abs().max()) for t in floats_in(part) if t.numel()] for part in ((args, kwargs), result)

@@ -103,7 +103,7 @@ def _is_mask(tensor: Tensor) -> bool:
 def number_to_blame(function: LossFunction, point: Tensor) -> str:
     """The number in `fixed` beside which the loss is finite at a point, (P,), as "rho is 1"; "" if there is none."""
     for name, value in function.fixed.items():
-        if type(value) not in (int, float):
+        if not isinstance(value, int | float) or isinstance(value, bool):
             continue
         other = function.with_fixed({**function.fixed, name: value + _NUDGE * max(abs(value), 1.0)})
         try:

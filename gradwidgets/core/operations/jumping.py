@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.utils._pytree import tree_leaves
 
 from gradwidgets.core.losses.loss_function import LossFunction
-from gradwidgets.core.operations.watching import Watching
+from gradwidgets.core.operations.watching import Args, Kwargs, Op, Watching
 
 _BESIDE = 1e-7  # of the view's width: how far away on both sides
 _TIMES = 1e3  # so many times as far as its input a result moves that jumps
@@ -111,7 +111,7 @@ class _Results(Watching):
         super().__init__()
         self.seen: list[_Result] = []
 
-    def run(self, name: str, func, args: tuple, kwargs: dict) -> object:
+    def run(self, name: str, func: Op, args: Args, kwargs: Kwargs) -> object:
         result = func(*args, **kwargs)
         made = [part for part in tree_leaves(result) if isinstance(part, Tensor)]
         if made and not self.node:

@@ -73,8 +73,7 @@ def blame(function: LossFunction, point: Tensor, dtype: torch.dtype = torch.floa
     flaw, event = flaw_of(function) if watch.data else None, watch.event()
     if flaw is not None and (event is None or event.of_data or flaw[1] == "NaN"):
         return _of_data(*flaw, event, "gradient" if watch.loss_is_finite else "loss")
-    culprit = None if event is None else _culprit(watch, event)
-    return culprit if culprit is None else _with_item(culprit, event, function, point)
+    return None if event is None else _with_item(_culprit(watch, event), event, function, point)
 
 
 def hidden_at(function: LossFunction, point: Tensor) -> str:
@@ -95,17 +94,17 @@ def _with_item(culprit: Culprit, event: Event, function: LossFunction, point: Te
     if event.why in ("constant", "number", "detached") and (said := number_to_blame(function, point)):
         name = said.partition(" ")[0]
         return replace(culprit, sentence=f"{culprit.sentence}; {said}", action=LIMIT.format(name))
-    if event.bad is None or event.why in ("below", "indefinite", "single"):
+    if event.bad is None or event.operand is None or event.why in ("below", "indefinite", "single"):
         return culprit
     item = item_of(function, event.operand, event.bad, event.sources, event.free)
     if item is None or (event.back and (item.whole or not item.zero)):
-        return culprit if event.why != "partly" else replace(culprit, sentence=f"{culprit.sentence}, {_at(event)}")
+        return culprit if event.why != "partly" else replace(culprit, sentence=f"{culprit.sentence}, {_at(event.bad)}")
     return replace(culprit, sentence=f"{culprit.sentence}; {item.words}", action=_cure_of(item, event, culprit))
 
 
-def _at(event: Event) -> str:
-    shape = str(tuple(event.bad.shape)).replace(",)", ")")
-    return f"{first_index(event.bad)} of shape {shape}"
+def _at(bad: Tensor) -> str:
+    shape = str(tuple(bad.shape)).replace(",)", ")")
+    return f"{first_index(bad)} of shape {shape}"
 
 
 def _cure_of(item: Item, event: Event, culprit: Culprit) -> str:

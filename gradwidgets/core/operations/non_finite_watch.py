@@ -7,7 +7,7 @@ from torch.utils._pytree import tree_leaves
 
 from gradwidgets.core.operations.provenance import Provenance
 from gradwidgets.core.operations.stable_forms import DIVIDING
-from gradwidgets.core.operations.watching import HANDED_ON, Watching, floats_in
+from gradwidgets.core.operations.watching import HANDED_ON, Args, Kwargs, Op, Watching, floats_in
 
 _CONSTANTS = frozenset(("scalar_tensor", "full", "full_like"))
 _CUTTING_OFF = frozenset(("relu", "clamp", "clamp_min", "threshold"))
@@ -91,7 +91,7 @@ class NonFiniteWatch(Watching):
         self._turned = False  # whether a determinant is below zero, by its sign
         self._below: set[int] = set()  # where determinants lie that are below zero
 
-    def run(self, name: str, func, args: tuple, kwargs: dict) -> object:
+    def run(self, name: str, func: Op, args: Args, kwargs: Kwargs) -> object:
         """Run an operation and see whether it is the first to make something that is not finite."""
         given = floats_in((args, kwargs))
         nan_in, inf_in = any(map(_has_nan, given)), any(map(_has_inf, given))
@@ -141,7 +141,7 @@ class NonFiniteWatch(Watching):
         # What the way forward hid behind a choice meets the way back.
         return next(iter([one for one in both if one.back] or both), None)
 
-    def _event(self, name: str, args: tuple, out: list[Tensor], of_infinity: bool, of_data: bool) -> Event:
+    def _event(self, name: str, args: Args, out: list[Tensor], of_infinity: bool, of_data: bool) -> Event:
         why, operand, bad = self._reason(name, args, out)
         if not why and not of_infinity and _of_what_is_cut_off(name, args, self._cut_off):
             why, bad = "cut off", None
@@ -150,13 +150,14 @@ class NonFiniteWatch(Watching):
         if back and who in DIVIDING and not lost_by:
             lost_by = self._provenance.faint_by(floats_in(args))  # it divides by the square
         own, of_where = back and self.own, back and self._is_of_where(args, out)
-        sources, free = frozenset(), False
-        if bad is not None:
+        sources: frozenset[int] = frozenset()
+        free = False
+        if bad is not None and operand is not None:
             sources, free = self._provenance.sources([operand]), not self._provenance.of_parameters(operand)
             operand = operand.detach()
         return Event(who, name, back, of_infinity, of_data, why, operand, bad, sources, free, lost_by, own, of_where)
 
-    def _is_of_where(self, args: tuple, out: list[Tensor]) -> bool:
+    def _is_of_where(self, args: Args, out: list[Tensor]) -> bool:
         bad = ~out[0].isfinite()
         handed = [one for one in floats_in(args) if one.data_ptr() in self._from_where]
         return any(bool(((one == 0)[bad] if one.shape == bad.shape else one == 0).any()) for one in handed)
@@ -182,7 +183,7 @@ class NonFiniteWatch(Watching):
         elif turned:
             self._below.add(out[0].data_ptr())
 
-    def _reason(self, name: str, args: tuple, made: list[Tensor]) -> tuple[str, Tensor | None, Tensor | None]:
+    def _reason(self, name: str, args: Args, made: list[Tensor]) -> tuple[str, Tensor | None, Tensor | None]:
         """What is special about the input of an operation that is not finite: `why`, `operand` and `bad` of `Event`."""
         given = [part for part in args if isinstance(part, Tensor) and part.is_floating_point()]
         if not given or not made:
@@ -216,7 +217,7 @@ class NonFiniteWatch(Watching):
         return "count" if self._provenance.is_count(divisor) else "detached"
 
 
-def _of_what_is_cut_off(name: str, args: tuple, cut_off: set[int]) -> bool:
+def _of_what_is_cut_off(name: str, args: Args, cut_off: set[int]) -> bool:
     """Whether an operation that is infinite at 0 is given what a clamp has cut off there."""
     given = [part for part in args if isinstance(part, Tensor)]
     return bool(given) and name in ("log", "log2", "log10", "reciprocal", "div") and given[-1].data_ptr() in cut_off

@@ -1,6 +1,7 @@
 """Which operation lets no gradient through, where a loss has none."""
 
 import contextlib
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -10,6 +11,7 @@ from gradwidgets.core.losses.graph import nodes_of
 from gradwidgets.core.losses.loss_function import LossFunction
 from gradwidgets.core.operations.watching import plain_name
 
+Gradients = tuple[Tensor | None, ...]
 _LITTLE = 1e-3  # of a gradient that comes in: less is none
 _BOUNDS = (
     "Bound it smoothly (sigmoid, tanh, softplus); a parameter itself may be clamped after each step, under "
@@ -82,7 +84,7 @@ def action_for(name: str) -> str:
     return next((action for part, action in ACTIONS.items() if part in name), "")
 
 
-class _Stops(contextlib.nullcontext):
+class _Stops(contextlib.nullcontext[None]):
     """Notes the first operation that is given a gradient and passes none on, on the way back to a leaf."""
 
     def __init__(self, axis: int | None) -> None:
@@ -90,7 +92,7 @@ class _Stops(contextlib.nullcontext):
         self.name, self._axis = "", axis
 
     def back(self, value: Tensor, leaves: list[Tensor]) -> None:
-        if not value.requires_grad:
+        if value.grad_fn is None:  # of a leaf too, whose graph has no operation
             return
         wanted = leaves if self._axis is None else [leaves[self._axis]]
         leads = _leading_to(value.grad_fn, {id(leaf) for leaf in wanted})
@@ -101,8 +103,8 @@ class _Stops(contextlib.nullcontext):
             for hook in hooks:
                 hook.remove()
 
-    def _noting(self, node: Node):
-        def note(passed: tuple, given: tuple) -> None:
+    def _noting(self, node: Node) -> Callable[[Gradients, Gradients], None]:
+        def note(passed: Gradients, given: Gradients) -> None:
             come, gone = _largest(given), _largest(passed)
             if not self.name and come > 0 and gone <= _LITTLE * come:
                 name = "overlap" if _is_overlap(node) else plain_name(node.name()) + _side(node)
@@ -146,5 +148,5 @@ def _leading_to(root: Node, leaves: set[int]) -> set[Node]:
     return {node for node, does in leads.items() if does}
 
 
-def _largest(gradients: tuple) -> float:
+def _largest(gradients: Gradients) -> float:
     return max((float(one.abs().max()) for one in gradients if one is not None and one.numel()), default=0.0)

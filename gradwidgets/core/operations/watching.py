@@ -1,7 +1,9 @@
 """Watching every operation of a loss at one point, forwards and backwards."""
 
 import re
+from collections.abc import Callable
 from functools import lru_cache
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -10,6 +12,11 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from gradwidgets.core.losses.graph import nodes_of
+
+# An operation as torch hands it over: what to call, with what, and with what by name.
+Op = Callable[..., Any]
+Args = tuple[Any, ...]
+Kwargs = dict[str, Any]
 
 # What only hands infinity on, or puts it there on purpose.
 HANDED_ON = frozenset((
@@ -41,7 +48,7 @@ class Watching(TorchDispatchMode):
         self.node, self.own, self.hid = "", False, False
         self._kept: list[object] = []  # memory that is used again would be taken for what lay there before
 
-    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+    def __torch_dispatch__(self, func: Any, types: Any, args: Args = (), kwargs: Kwargs | None = None) -> object:
         kwargs = kwargs or {}
         name = func.__name__.split(".")[0].strip("_").removesuffix("_forward")
         result = self.run(name, func, args, kwargs)
@@ -51,7 +58,7 @@ class Watching(TorchDispatchMode):
             self._kept.append((args, kwargs, result))
         return result
 
-    def run(self, name: str, func, args: tuple, kwargs: dict) -> object:
+    def run(self, name: str, func: Op, args: Args, kwargs: Kwargs) -> object:
         """Run an operation and look at it.
 
         Args:
@@ -70,7 +77,7 @@ class Watching(TorchDispatchMode):
         if not value.requires_grad:
             return
 
-        def enter(name: str, own: bool):
+        def enter(name: str, own: bool) -> Callable[..., None]:
             def note(*_: object) -> None:
                 self.node, self.own = name, own
 

@@ -8,7 +8,7 @@ from gradwidgets.core.losses.loss_data import zero_of
 from gradwidgets.core.losses.loss_function import LossFunction
 from gradwidgets.core.operations.provenance import Provenance
 from gradwidgets.core.operations.stopping import action_for, stopping
-from gradwidgets.core.operations.watching import Watching
+from gradwidgets.core.operations.watching import Args, Kwargs, Op, Watching
 
 _FACTORS = frozenset(("mul", "mv", "mm", "dot", "bmm", "addmm"))
 _LEAVE_OUT = "Such data teach nothing in this form: leave them out, or add a term that they do not multiply away."
@@ -62,7 +62,7 @@ class _Factors(Watching):
         self._provenance = Provenance()
         self._gone: set[int] = set()  # where results lie that the parameters are multiplied out of
 
-    def run(self, name: str, func, args: tuple, kwargs: dict) -> object:
+    def run(self, name: str, func: Op, args: Args, kwargs: Kwargs) -> object:
         """Run an operation and see what it leaves of the parameters."""
         result = func(*args, **kwargs)
         given = tree_leaves((args, kwargs))

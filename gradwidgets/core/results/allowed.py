@@ -1,7 +1,8 @@
-"""Checks of names and flags, with one error message for each kind."""
+"""Checks of names, flags and numbers, with one error message for each kind."""
 
 from collections.abc import Mapping
-from typing import TypeVar
+from numbers import Integral, Real
+from typing import TypeGuard, TypeVar
 
 T = TypeVar("T")
 
@@ -34,3 +35,14 @@ def check_flag(name: str, value: object) -> None:
     """
     if not isinstance(value, bool):
         raise TypeError(f"{name} must be True or False; got {value!r:.60}")
+
+
+# To a type checker no float is a `Real`: what follows an isinstance of that it takes for unreachable, and passes over.
+def is_number(value: object) -> TypeGuard[float]:
+    """Whether it is a real number, NumPy's too; True and False are none."""
+    return isinstance(value, Real) and not isinstance(value, bool)
+
+
+def is_whole(value: object) -> TypeGuard[int]:
+    """Whether it is a whole number by its type, NumPy's too; True and False are none."""
+    return isinstance(value, Integral) and not isinstance(value, bool)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from gradwidgets.core.results.result import Result
 
@@ -27,7 +27,7 @@ class Finding(Result):
     name: str
     severity: Severity
     message: str
-    evidence: dict[str, object] = field(default_factory=dict)
+    evidence: dict[str, Any] = field(default_factory=dict)
     where: tuple[float, ...] | None = None
     action: str = ""
 

@@ -15,7 +15,7 @@ SLICE = 0.02
 _MIN_WORK_RATIO, _LONGEST = 10, 2 * SLICE
 
 
-def finish(work: Slices[T]) -> T:
+def finish(work: Generator[object, None, T]) -> T:
     """Run `work` to its end and return its result."""
     while True:
         try:
@@ -37,7 +37,8 @@ def part_of(work: Slices[T], before: float, share: float) -> Slices[T]:
 def together(work: Slices[T], around: Callable[[], AbstractContextManager[object]]) -> Slices[T]:
     """The same work with its small steps merged into steps of half a `SLICE`, each inside its own block.
 
-    The steps are longer if entering and leaving the block takes a large part of that, as on a busy machine.
+    The steps are longer if entering and leaving the block takes a large part of that, as on a busy machine: at least as
+    long as that takes.
 
     Args:
         work: The work, in slices.
@@ -55,5 +56,5 @@ def together(work: Slices[T], around: Callable[[], AbstractContextManager[object
                     return result.value
             ended = time.perf_counter()
         block = time.perf_counter() - ended + begun - asked
-        length = min(max(SLICE / 2, _MIN_WORK_RATIO * block), _LONGEST)
+        length = min(max(SLICE / 2, _MIN_WORK_RATIO * block), max(_LONGEST, block))
         yield done

@@ -8,10 +8,9 @@ from gradwidgets.core.spectra.covariance import (
     GradientCovariance,
     LayerCovariance,
     gradient_covariance,
-    measuring_covariance,
 )
-from gradwidgets.core.spectra.hessian_spectrum import hessian_spectrum, measuring_spectrum
-from gradwidgets.core.spectra.noise import gradient_noise_scale, measuring_noise_scale
+from gradwidgets.core.spectra.hessian_spectrum import hessian_spectrum
+from gradwidgets.core.spectra.noise import gradient_noise_scale
 from gradwidgets.core.spectra.noise_scale import NoiseScale
 from gradwidgets.core.spectra.spectrum import Spectrum
 
@@ -23,7 +22,4 @@ __all__ = [
     "gradient_covariance",
     "gradient_noise_scale",
     "hessian_spectrum",
-    "measuring_covariance",
-    "measuring_noise_scale",
-    "measuring_spectrum",
 ]

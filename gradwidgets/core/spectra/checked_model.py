@@ -1,9 +1,10 @@
 """Which models can be measured, and how they are called."""
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
-from torch.utils._pytree import tree_leaves
+
+from gradwidgets.core.layers.passes.passes import inside
 
 
 def call_model(model: nn.Module, inputs: object) -> object:
@@ -30,9 +31,7 @@ def checked_model(model: object) -> nn.Module:
     """
     if not isinstance(model, nn.Module):
         raise TypeError(f"model must be a torch.nn.Module; got {type(model).__name__} {model!r:.60}")
-    own: nn.Module = getattr(model, "_orig_mod", model)
-    if isinstance(own, (nn.DataParallel, nn.parallel.DistributedDataParallel)):
-        own = own.module
+    own = inside(model, [])
     named = list(own.named_parameters())
     if not named:
         raise ValueError(f"model {type(own).__name__} has no parameters, so its loss has no gradient")
@@ -57,12 +56,3 @@ def batch_normalized(model: nn.Module) -> bool:
         model: The model.
     """
     return any(isinstance(m, _BatchNorm) and (m.training or m.running_mean is None) for m in model.modules())
-
-
-def tensors_in(tree: object) -> list[Tensor]:
-    """The tensors among the leaves of inputs or targets.
-
-    Args:
-        tree: Tuples, lists and dicts of tensors and other things.
-    """
-    return [leaf for leaf in tree_leaves(tree) if isinstance(leaf, Tensor)]

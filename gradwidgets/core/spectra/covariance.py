@@ -13,10 +13,9 @@ from gradwidgets.core.results.slices import Slices
 from gradwidgets.core.results.wording import number
 from gradwidgets.core.spectra.group_gradients import flat_gradient
 from gradwidgets.core.spectra.model_loss import ModelLoss
-from gradwidgets.core.spectra.raised import saying
+from gradwidgets.core.spectra.raised import model_and_loss, saying
 from gradwidgets.core.subject.held.certificate import Certificate
-from gradwidgets.core.subject.home import at_home
-from gradwidgets.core.subject.proof import certified, proved
+from gradwidgets.core.subject.sliced import measured
 
 if TYPE_CHECKING:
     import pandas
@@ -87,10 +86,10 @@ class GradientCovariance(Result):
         )
 
 
-@at_home
+@measured(model_and_loss)
 def gradient_covariance(
     model: nn.Module, batches: Iterable[tuple[object, object]], loss_fn: Callable[..., object]
-) -> GradientCovariance:
+) -> Slices[GradientCovariance]:
     """Compare the gradients of mini-batches, layer by layer, at the model's current parameters.
 
     Args:
@@ -107,32 +106,7 @@ def gradient_covariance(
         ValueError: There is nothing to differentiate, no batch, or the loss is not one number.
         FlowError: (a ValueError) The model, the loss or the backward pass raised; the message says where.
     """
-    return proved(measuring_covariance(model, batches, loss_fn), model, loss_fn)
-
-
-@at_home
-def measuring_covariance(
-    model: nn.Module, batches: Iterable[tuple[object, object]], loss_fn: Callable[..., object]
-) -> Slices[GradientCovariance]:
-    """`gradient_covariance` in slices.
-
-    Args:
-        model: As in `gradient_covariance`.
-        batches: As there.
-        loss_fn: As there.
-
-    Yields:
-        After each batch, the share that is done; where `batches` has no length, a guess that grows towards 1.
-
-    Returns:
-        The comparison.
-
-    Raises:
-        TypeError: As there, when it is met.
-        ValueError: As there, when it is met.
-    """
-    work = saying("gradient_covariance", _measuring(model, batches, loss_fn))
-    return (yield from certified(work, model, loss_fn))
+    return (yield from saying("gradient_covariance", _measuring(model, batches, loss_fn)))
 
 
 def _measuring(

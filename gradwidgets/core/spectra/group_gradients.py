@@ -11,8 +11,8 @@ from torch.func import grad_and_value, vmap
 from torch.utils._pytree import tree_flatten, tree_unflatten
 
 from gradwidgets.core.results.slices import SLICE, Slices
-from gradwidgets.core.spectra.checked_model import tensors_in
 from gradwidgets.core.spectra.model_loss import ModelLoss
+from gradwidgets.core.subject.copied.handed import tensors_of
 
 _MAX_ELEMENTS = 2**23  # gradient elements held at a time
 
@@ -44,7 +44,7 @@ def samples_in(inputs: object, targets: object) -> int:
     Raises:
         ValueError: The lengths differ, or there is no axis.
     """
-    shapes = [tuple(leaf.shape) for leaf in tensors_in((inputs, targets)) if leaf.ndim]
+    shapes = [tuple(leaf.shape) for leaf in tensors_of((inputs, targets)) if leaf.ndim]
     if not shapes or len({shape[0] for shape in shapes}) != 1:
         raise ValueError(f"the first axis of inputs and targets must be the samples; got shapes {shapes}")
     return shapes[0][0]

@@ -14,11 +14,10 @@ from gradwidgets.core.spectra.exact import eigenvalues, hessian
 from gradwidgets.core.spectra.lanczos import Ritz, lanczos
 from gradwidgets.core.spectra.model_loss import ModelLoss, model_loss
 from gradwidgets.core.spectra.products import Products, signs
-from gradwidgets.core.spectra.raised import saying
+from gradwidgets.core.spectra.raised import model_and_loss, saying
 from gradwidgets.core.spectra.spectrum import Spectrum
-from gradwidgets.core.subject.home import at_home
 from gradwidgets.core.subject.memory import check_room
-from gradwidgets.core.subject.proof import certified, proved
+from gradwidgets.core.subject.sliced import measured
 
 EXACT_UP_TO = 2000
 EXTREMES = 10
@@ -32,10 +31,10 @@ _ROUNDING = 32.0
 _GRAPH_PASSES = 4  # memory of a gradient's graph, as a multiple of one pass
 
 
-@at_home
+@measured(model_and_loss)
 def hessian_spectrum(
     model: nn.Module, inputs: object, targets: object, loss_fn: Callable[..., object], *, k: int | None = None
-) -> Spectrum:
+) -> Slices[Spectrum]:
     """Eigenvalues of the Hessian of loss_fn(model(inputs), targets) by the model's trainable parameters.
 
     Up to 2,000 parameters the whole matrix is built and all its eigenvalues are found; beyond that the extremes by
@@ -60,34 +59,7 @@ def hessian_spectrum(
             not positive.
         FlowError: (a ValueError) The model, the loss or the backward pass raised; the message says where.
     """
-    return proved(measuring_spectrum(model, inputs, targets, loss_fn, k=k), model, loss_fn)
-
-
-@at_home
-def measuring_spectrum(
-    model: nn.Module, inputs: object, targets: object, loss_fn: Callable[..., object], *, k: int | None = None
-) -> Slices[Spectrum]:
-    """`hessian_spectrum` in slices.
-
-    Args:
-        model: As in `hessian_spectrum`.
-        inputs: As there.
-        targets: As there.
-        loss_fn: As there.
-        k: As there.
-
-    Yields:
-        The share that is done, 0 to 1, about every 20 ms of work, or after one product where that takes longer.
-
-    Returns:
-        The spectrum.
-
-    Raises:
-        TypeError: As there, at the first `next`.
-        ValueError: As there, at the first `next` or later.
-    """
-    work = saying("hessian_spectrum", _measuring(model, inputs, targets, loss_fn, k))
-    return (yield from certified(work, model, loss_fn))
+    return (yield from saying("hessian_spectrum", _measuring(model, inputs, targets, loss_fn, k)))
 
 
 def _measuring(

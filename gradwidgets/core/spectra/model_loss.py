@@ -13,8 +13,9 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils._pytree import tree_map
 
 from gradwidgets.core.losses.loss_call import check_loss
-from gradwidgets.core.spectra.checked_model import batch_normalized, call_model, checked_model, tensors_in
+from gradwidgets.core.spectra.checked_model import batch_normalized, call_model, checked_model
 from gradwidgets.core.subject.copied.clone import Clone
+from gradwidgets.core.subject.copied.handed import tensors_of
 from gradwidgets.core.subject.copied.slots import slots_of
 from gradwidgets.core.subject.held.held import Held
 from gradwidgets.core.subject.held.kinds import UNKNOWN
@@ -66,7 +67,7 @@ class ModelLoss:
         self.dtype = dtype
         # Classes may define how they are copied, which may have side effects.
         with Untouched(self.original, loss_fn) as block, block.again(), torch.inference_mode(False):
-            clone = Clone(dtype, tensors_in(data))
+            clone = Clone(dtype, tensors_of(data))
             self.model, self.loss_fn = clone.of(self.original), clone.of(loss_fn)
         pairs = [(one, clone.copy_of(one)) for one in clone.batch.values()]
         self._handed = [(one, made) for one, made in pairs if made is not UNKNOWN]
@@ -223,7 +224,7 @@ class ModelLoss:
         """
         weights = (*self.model.parameters(), *self.model.buffers())
         held = sum(_bytes_of(tensor) for tensor in weights if not tensor.is_meta)
-        if held + sum(map(_bytes_of, tensors_in((inputs, targets)))) < _SMALL:
+        if held + sum(map(_bytes_of, tensors_of((inputs, targets)))) < _SMALL:
             return
         kept = self.quiet(lambda: kept_bytes((inputs, targets), self.value, weights))
         if not math.isnan(kept):

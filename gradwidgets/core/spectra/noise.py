@@ -14,10 +14,9 @@ from gradwidgets.core.spectra.checked_model import batch_normalized
 from gradwidgets.core.spectra.group_gradients import Groups, group_gradients, samples_in
 from gradwidgets.core.spectra.model_loss import ModelLoss, model_loss
 from gradwidgets.core.spectra.noise_scale import NoiseScale
-from gradwidgets.core.spectra.raised import saying
+from gradwidgets.core.spectra.raised import model_and_loss, saying
 from gradwidgets.core.spectra.ratio import Ratio, ratio
-from gradwidgets.core.subject.home import at_home
-from gradwidgets.core.subject.proof import certified, proved
+from gradwidgets.core.subject.sliced import measured
 
 _MIN_GROUPS = 3  # in a batch, so that the jackknife can leave one out
 _GROUPS_PER_BATCH = 16  # if single samples have no gradient
@@ -25,7 +24,7 @@ _SAME_LOSS = 1e-4  # relative: two losses are the same up to rounding
 _INTERVAL = "95 % interval by Fieller's theorem with the jackknife's covariance"
 
 
-@at_home
+@measured(model_and_loss)
 def gradient_noise_scale(
     model: nn.Module,
     inputs: object,
@@ -34,7 +33,7 @@ def gradient_noise_scale(
     *,
     small: int = 1,
     large: int | None = None,
-) -> NoiseScale:
+) -> Slices[NoiseScale]:
     """Estimate the noise scale B = tr Σ / |G|² of a model's gradient.
 
     tr Σ and |G|² are estimated separately and without bias, from the gradients of groups of `small` samples and their
@@ -62,41 +61,7 @@ def gradient_noise_scale(
             or a size is out of range.
         FlowError: (a ValueError) The model, the loss or the backward pass raised; the message says where.
     """
-    return proved(measuring_noise_scale(model, inputs, targets, loss_fn, small=small, large=large), model, loss_fn)
-
-
-@at_home
-def measuring_noise_scale(
-    model: nn.Module,
-    inputs: object,
-    targets: object,
-    loss_fn: Callable[..., object],
-    *,
-    small: int = 1,
-    large: int | None = None,
-) -> Slices[NoiseScale]:
-    """`gradient_noise_scale` in slices.
-
-    Args:
-        model: As in `gradient_noise_scale`.
-        inputs: As there.
-        targets: As there.
-        loss_fn: As there.
-        small: As there.
-        large: As there.
-
-    Yields:
-        The share that is done, 0 to 1, about every 20 ms of work, or after one gradient where that takes longer.
-
-    Returns:
-        The noise scale.
-
-    Raises:
-        TypeError: As there, at the first `next`.
-        ValueError: As there, at the first `next`.
-    """
-    work = saying("gradient_noise_scale", _measuring(model, inputs, targets, loss_fn, small, large))
-    return (yield from certified(work, model, loss_fn))
+    return (yield from saying("gradient_noise_scale", _measuring(model, inputs, targets, loss_fn, small, large)))
 
 
 def _measuring(

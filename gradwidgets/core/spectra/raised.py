@@ -1,6 +1,6 @@
 """Errors of the user's model during a measurement, reported with the measurement and the place in the model."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from traceback import walk_tb
 from types import FrameType
 from typing import TypeVar
@@ -15,6 +15,11 @@ from gradwidgets.core.spectra.model_loss import ModelLoss
 T = TypeVar("T")
 
 _DIFFERENTIATES = ("torch.autograd", "torch._functorch", "torch.func")
+
+
+def model_and_loss(given: Mapping[str, object]) -> tuple[object, ...]:
+    """What a measurement must leave as it was, from its arguments by name."""
+    return given["model"], given["loss_fn"]
 
 
 def saying(analysis: str, work: Slices[T]) -> Slices[T]:

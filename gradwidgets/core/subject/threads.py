@@ -11,6 +11,7 @@ import torch
 from gradwidgets.core.subject.settings import Settings
 
 T = TypeVar("T")
+Y = TypeVar("Y")
 _outside: list[int] = []  # the number of threads before each open `one_thread`
 
 
@@ -36,7 +37,7 @@ def all_threads() -> Settings:
     return Settings({(_read, _put): (outside[-1], outside)} if outside else {})
 
 
-def in_one_thread(work: Generator[object, None, T]) -> Generator[object, None, T]:
+def in_one_thread(work: Generator[Y, None, T]) -> Generator[Y, None, T]:
     """The same work in slices, each with a single thread; between them the number of threads is as before."""
     try:
         while True:

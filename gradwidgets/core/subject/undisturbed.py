@@ -79,12 +79,12 @@ class Undisturbed:
     def kept(self, call: HasStandIn) -> Iterator[None]:
         """One block for many calls in a row, as entering and leaving a block takes longer than a small call.
 
-        Only for a function that has changed nothing so far and holds no models; otherwise each call has its own block.
+        Only for a function that has changed nothing so far; otherwise each call has its own block.
 
         Args:
             call: As in `__call__`.
         """
-        trusted = self._blocks >= _TRUSTED_AFTER and not (self._restored or self._changed or self.notes or self.models)
+        trusted = self._blocks >= _TRUSTED_AFTER and not (self._restored or self._changed or self.notes)
         if not trusted or self._kept is not None:
             yield
             return

@@ -3,7 +3,7 @@
 import torch
 
 from gradwidgets.core.objectives.objective import Objective
-from gradwidgets.core.surfaces.surface import SurfaceGrid
+from gradwidgets.core.surfaces.surface import SurfaceGrid, loss_of
 
 
 class SampledObjective(Objective):
@@ -14,11 +14,13 @@ class SampledObjective(Objective):
     """
 
     def __init__(self, grid: SurfaceGrid) -> None:
-        self._function, self._axes = grid.function, len(grid.names)
-        self.name = grid.function.name
-        self.parameters = (*grid.names, "")[:2]
+        self._function, self._axes = loss_of(grid), len(grid.names)
+        self.name = self._function.name
+        first, second = (*grid.names, "")[:2]
+        self.parameters = first, second
         self.view = dict(list({**grid.axes, "": (-1.0, 1.0)}.items())[:2])
-        self.start = tuple(sum(side) / 2 for side in self.view.values())
+        across, up = (sum(side) / 2 for side in self.view.values())
+        self.start = across, up
 
     def __call__(self, points: object) -> torch.Tensor:  # noqa: D102
         return self.value_and_gradient(points)[0]

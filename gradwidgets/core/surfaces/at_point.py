@@ -6,7 +6,7 @@ from torch import Tensor
 from gradwidgets.core.losses.loss_call import LossError
 from gradwidgets.core.losses.second_derivatives import hessians_at
 from gradwidgets.core.results.slices import finish
-from gradwidgets.core.surfaces.surface import SurfaceGrid
+from gradwidgets.core.surfaces.surface import SurfaceGrid, loss_of
 
 
 def at_point(
@@ -25,7 +25,7 @@ def at_point(
     """
     point = torch.tensor([place], dtype=torch.float64)
     try:
-        values = grid.function.values(point)
+        values = loss_of(grid).values(point)
     except LossError:
         return float("nan"), (float("nan"),) * len(place), () if curvature else None
     eigenvalues = _eigenvalues(grid, point) if curvature else None
@@ -37,7 +37,7 @@ def at_point(
 def _eigenvalues(grid: SurfaceGrid, point: Tensor) -> tuple[float, ...]:
     spans = torch.tensor([high - low for low, high in grid.axes.values()], dtype=torch.float64)
     try:
-        hessian = finish(hessians_at(grid.function, point, spans))[0]
+        hessian = finish(hessians_at(loss_of(grid), point, spans))[0]
     except LossError:
         return ()
     if not bool(hessian.isfinite().all()):

@@ -3,15 +3,15 @@
 import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from numbers import Real
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 
 from gradwidgets.core.losses.directions import along
 from gradwidgets.core.objectives.axes import check_loss_axes
 from gradwidgets.core.objectives.objective import Objective
-from gradwidgets.core.results.allowed import check_flag
+from gradwidgets.core.results.allowed import check_flag, is_number
 from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.results.progress import finish_with_bar
 from gradwidgets.core.results.result import Result
@@ -30,6 +30,9 @@ from gradwidgets.core.surfaces.probe import ProbeRow
 from gradwidgets.core.surfaces.proportion import OUT
 from gradwidgets.core.surfaces.report_text import as_markdown, as_page, as_text, is_ok, marks
 from gradwidgets.core.surfaces.surface import SurfaceGrid
+
+if TYPE_CHECKING:
+    import pandas
 
 Axes = Mapping[str, tuple[float, float]]
 
@@ -57,7 +60,7 @@ class LossReport(Result):
         """Whether there is neither a warning nor an error among the findings."""
         return is_ok(self.findings)
 
-    def to_frame(self):
+    def to_frame(self) -> "pandas.DataFrame":
         """The table as a pandas DataFrame, a row for each `ProbeRow`; the inputs' columns are the parameters' names."""
         import pandas
 
@@ -112,7 +115,7 @@ class LossReport(Result):
 
 @at_home
 def check_loss(
-    loss: Callable | Objective,
+    loss: Callable[..., torch.Tensor] | Objective,
     axes: Axes,
     *,
     fixed: Mapping[str, object] | None = None,
@@ -158,7 +161,7 @@ def check_loss(
     """
     if isinstance(loss, Mapping):
         raise TypeError(f"check_loss takes one loss; call it for each of {', '.join(map(repr, loss))}")
-    if seconds is not None and not (isinstance(seconds, Real) and not isinstance(seconds, bool) and seconds > 0):
+    if seconds is not None and not (is_number(seconds) and seconds > 0):
         raise ValueError(f"seconds must be a number above 0, or None; got {seconds!r:.60}")
     check_flag("pairs", pairs)
     allowed = allowed_names(allow)
@@ -169,18 +172,21 @@ def check_loss(
             raise ValueError(f"{given[0]} does not go with pairs=True: check one pair by itself")
     with Untouched(loss, fixed) as block, block.again():
         if pairs:
-            work = checking_pairs(loss, axes, fixed, allowed, dtype=dtype, seconds=seconds)
-            return finish_with_bar(work, "check_loss")
+            each = checking_pairs(loss, axes, fixed, allowed, dtype=dtype, seconds=seconds)
+            return finish_with_bar(each, "check_loss")
+        one: Callable[..., object] | Objective = loss
         if directions is not None:
-            loss, fixed = along(loss, check_loss_axes(axes), fixed, directions)
-        options = {"probes": probes, "target": target, "resolution": resolution, "dtype": dtype, "seconds": seconds}
-        done = finish_with_bar(checking(loss, axes, fixed=fixed, **options), "check_loss")
+            one, fixed = along(loss, check_loss_axes(axes), fixed, directions)
+        work = checking(
+            one, axes, fixed=fixed, probes=probes, target=target, resolution=resolution, dtype=dtype, seconds=seconds
+        )
+        done = finish_with_bar(work, "check_loss")
     return LossReport(done.name, done.grid, done.rows, allowing(done.findings, allowed), block.certificate)
 
 
 @at_home
 def assert_loss(
-    loss: Callable | Objective,
+    loss: Callable[..., torch.Tensor] | Objective,
     axes: Axes,
     *,
     max_dead: float = 0.01,
@@ -216,11 +222,15 @@ def assert_loss(
     """
     __tracebackhide__ = True  # pytest then shows the test and the evidence, not this
     check_flag("finite", finite)
-    if isinstance(max_dead, bool) or not (isinstance(max_dead, Real) and 0 <= max_dead <= 1):
+    if not (is_number(max_dead) and 0 <= max_dead <= 1):
         raise ValueError(f"max_dead must be a share from 0 to 1; got {max_dead!r:.60}")
     allowed = allowed_names(allow)
-    options = {"fixed": fixed, "probes": probes, "target": target, "resolution": resolution, "dtype": dtype}
-    report = check_loss(loss, axes, directions=directions, allow=allowed, **options)
+    report = check_loss(
+        loss, axes, fixed=fixed, probes=probes, target=target, resolution=resolution, dtype=dtype,
+        directions=directions, allow=allowed,
+    )  # fmt: skip
+    if not isinstance(report, LossReport):
+        raise TypeError("assert_loss takes one or two axes")  # no pairs were asked for
     wrong = [
         f"{finding.name}: {finding.message}. {finding.action}"
         for finding in report.findings

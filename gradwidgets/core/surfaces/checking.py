@@ -18,7 +18,7 @@ from gradwidgets.core.surfaces.patterns.ends.target import Target
 from gradwidgets.core.surfaces.patterns.registry import PATTERNS, lowest_place, surveying
 from gradwidgets.core.surfaces.probe import ProbeRow, as_points, probing
 from gradwidgets.core.surfaces.proportion import marked, told
-from gradwidgets.core.surfaces.surface import SurfaceGrid, check_resolution, sampling, sampling_function
+from gradwidgets.core.surfaces.surface import SurfaceGrid, check_resolution, sample_surface, sampling_function
 
 FINE, FINE_SLOW = 81, 41  # points along each axis; no verdict depends on it, so a slow loss is drawn coarser
 _TRIED = 5  # points along each axis from which it is told how long one takes
@@ -47,7 +47,7 @@ class Checked:
 
 
 def checking(
-    loss: Callable | Objective,
+    loss: Callable[..., object] | Objective,
     axes: Mapping[str, tuple[float, float]],
     *,
     fixed: Mapping[str, object] | None = None,
@@ -62,7 +62,7 @@ def checking(
     function, note = as_function(loss, axes, fixed), ""
     starts = as_points(probes, function.parameters)
     if isinstance(loss, Objective):
-        grid = yield from part_of(sampling(loss, axes, resolution or FINE, fixed=fixed), 0.0, 0.4)
+        grid = yield from part_of(sample_surface.in_slices(loss, axes, resolution or FINE, fixed=fixed), 0.0, 0.4)
         function.values(grid.points.reshape(-1, 2)[:_TRIED])
     else:
         axes = check_loss_axes(axes)
@@ -81,8 +81,8 @@ def checking(
     if note:
         grid = replace(grid, notes=(*grid.notes, note))
     known = lowest_place(survey.look)[0] if function.slow and bool(survey.look.finite.any()) else None
-    work = probing(function, grid.axes, probes, lowest=known)
-    rows = yield from part_of(together(work, function.kept), 0.9, 0.1)
+    table = probing(function, grid.axes, probes, lowest=known)
+    rows = yield from part_of(together(table, function.kept), 0.9, 0.1)
     rows = marked(rows, survey.look)
     return Checked(function.name, grid, rows, obeying(survey.findings, function, rows, told(rows, survey.look)))
 

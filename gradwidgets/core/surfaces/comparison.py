@@ -81,9 +81,10 @@ def compare_surfaces(
     Raises:
         ValueError: The axes or their points differ, or the names are not two.
     """
-    names = tuple(names)
-    if len(names) != 2 or names[0] == names[1]:
-        raise ValueError(f"names must be two different ones; got {names!r:.80}")
+    given = tuple(names)
+    if len(given) != 2 or given[0] == given[1]:
+        raise ValueError(f"names must be two different ones; got {given!r:.80}")
+    names = given[0], given[1]
     _check_same_axes(first, second)
     known = surveys or {}
     looks = {
@@ -126,6 +127,8 @@ def _check_same_axes(first: SurfaceGrid, second: SurfaceGrid) -> None:
     if first.names != second.names:
         raise ValueError(f"axes differ: {', '.join(first.names)} and {', '.join(second.names)}")
     for name, one, other in zip(first.names, (first.x, first.y), (second.x, second.y), strict=False):
+        if one is None or other is None:
+            continue
         if one.shape != other.shape or not torch.equal(one, other):
             ends = [f"{len(side)} from {number(float(side[0]))} to {number(float(side[-1]))}" for side in (one, other)]
             raise ValueError(f"the points along {name} differ: {ends[0]} and {ends[1]}")
@@ -158,7 +161,7 @@ def _dead(looks: Mapping[str, Look]) -> str:
     for name, look in looks.items():
         constant = look.height == 0 and bool(look.finite.any())
         shares[name] = 1.0 if constant else dead_share(look)
-    less, more = sorted(shares, key=shares.get)
+    less, more = sorted(shares, key=shares.__getitem__)
     if shares[more] - shares[less] < DEAD_SHARE:
         return ""
     if shares[less] == 0:
@@ -181,7 +184,7 @@ def _starved(looks: Mapping[str, Look]) -> list[str]:
         if len(without) == 1:
             said.setdefault(f"no gradient reaches {{}} in {without[0]}", []).append(parameter)
         if len(shares) == 2:
-            less, more = sorted(shares, key=shares.get)
+            less, more = sorted(shares, key=shares.__getitem__)
             if shares[more] - shares[less] >= NOTABLE:
                 other = f"in {percent(shares[less])}" if shares[less] else "nowhere"
                 where = f"in {percent(shares[more])} of the view for {more}, {other} for {less}"

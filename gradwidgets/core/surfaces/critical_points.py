@@ -11,6 +11,7 @@ from gradwidgets.core.losses.loss_function import LossFunction
 from gradwidgets.core.losses.second_derivatives import STEP, differences_of_gradients, hessians_at
 from gradwidgets.core.results.result import Result
 from gradwidgets.core.results.slices import Slices, part_of
+from gradwidgets.core.surfaces.surface import SurfaceGrid
 
 Kind = Literal["minimum", "maximum", "saddle", "degenerate"]
 
@@ -44,14 +45,16 @@ class CriticalPoint(Result):
     eigenvalues: tuple[float, ...]
 
 
-def finding_critical_points(grid, function: LossFunction, usable: Tensor, steep: float) -> Slices[list[CriticalPoint]]:
+def finding_critical_points(
+    grid: SurfaceGrid, function: LossFunction, usable: Tensor, steep: float
+) -> Slices[list[CriticalPoint]]:
     """Find the critical points in view, in slices.
 
     Between grid points whose gradients change sign in every direction one may lie: Newton's method goes there,
     and what is left of the gradient must be as good as zero.
 
     Args:
-        grid: A `SurfaceGrid`, over two axes or one.
+        grid: Over two axes or one.
         function: What was sampled.
         usable: Grid points that may be a candidate's corner, of the loss's shape: finite and not on flat ground.
         steep: A typical size of the gradient per axis width, what zero is measured by.
@@ -108,7 +111,7 @@ def _finite(gradient: torch.Tensor, hessian: torch.Tensor) -> torch.Tensor:
     return gradient.isfinite().all(-1) & hessian.isfinite().flatten(1).all(-1)
 
 
-def _corners(grid, usable: Tensor, function: LossFunction) -> tuple[Tensor, Tensor]:
+def _corners(grid: SurfaceGrid, usable: Tensor, function: LossFunction) -> tuple[Tensor, Tensor]:
     """The lower and upper corners of cells over which every part of the gradient changes sign, (K, P) each."""
     points, gradient = grid.points, grid.gradient
     dims = gradient.shape[-1]
@@ -203,7 +206,7 @@ def _thin(small: Tensor, dims: int) -> bool:
     return not bool(mask.any())
 
 
-def _inside(one: CriticalPoint, grid) -> bool:
+def _inside(one: CriticalPoint, grid: SurfaceGrid) -> bool:
     return all(low <= value <= high for value, (low, high) in zip(one.point, grid.axes.values(), strict=True))
 
 

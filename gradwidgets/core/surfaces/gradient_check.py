@@ -10,9 +10,9 @@ from gradwidgets.core.losses.differences import Differences, differing, sharp
 from gradwidgets.core.losses.loss_call import LossError
 from gradwidgets.core.losses.loss_function import LossFunction
 from gradwidgets.core.results.result import Result
-from gradwidgets.core.results.slices import Slices, finish, part_of
+from gradwidgets.core.results.slices import Slices, part_of
 from gradwidgets.core.results.wording import number, percent, place
-from gradwidgets.core.subject.home import at_home
+from gradwidgets.core.subject.sliced import sliced
 from gradwidgets.core.surfaces.patterns.look import Look
 from gradwidgets.core.surfaces.patterns.mismatch import disagreement
 from gradwidgets.core.surfaces.surface import SurfaceGrid
@@ -88,12 +88,13 @@ class GradientCheck(Result):
         return self.sentence
 
 
-@at_home
-def check_gradient(grid: SurfaceGrid) -> GradientCheck:
+@sliced
+def check_gradient(grid: SurfaceGrid, look: Look | None = None) -> Slices[GradientCheck]:
     """Compare autograd's gradient of a loss with central differences of it, at every grid point.
 
     Args:
         grid: The surface or curve, from `sample_surface`.
+        look: What is known of it already, from a survey of the same grid.
 
     Returns:
         The comparison. A loss that must be called point by point is compared at 441 points at most, spread evenly.
@@ -105,24 +106,8 @@ def check_gradient(grid: SurfaceGrid) -> GradientCheck:
     if not isinstance(grid, SurfaceGrid):
         got = f"{type(grid).__name__} {grid!r:.60}"
         raise TypeError(f"check_gradient takes a surface, check_gradient(sample_surface(loss, axes)); got {got}")
-    return finish(checking_gradient(grid))
-
-
-def checking_gradient(grid: SurfaceGrid, look: Look | None = None) -> Slices[GradientCheck]:
-    """`check_gradient` in slices.
-
-    Args:
-        grid: As there.
-        look: What is known of it already, from a survey of the same grid.
-
-    Yields:
-        The share that is done, 0 to 1.
-
-    Raises:
-        ValueError: As in `check_gradient`, at the first `next`.
-    """
     surveyed, look = look is not None, Look(grid) if look is None else look
-    if look.function is None:
+    if look.function is None or look.view is None or look.own is None:
         raise ValueError("the grid must know its loss: take one from sample_surface")
     if not bool(look.finite.any()):
         return _nothing(look, "loss and gradient are finite nowhere in view: there is no gradient to check")

@@ -4,6 +4,9 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from itertools import combinations
 
+import torch
+from torch import Tensor
+
 from gradwidgets.core.objectives.axes import check_range
 from gradwidgets.core.results.finding import SEVERITIES, Finding
 from gradwidgets.core.results.result import Result
@@ -76,11 +79,12 @@ class PairsReport(Result):
 
 
 def checking_pairs(
-    loss: Callable,
+    loss: Callable[..., Tensor],
     axes: Mapping[str, object],
     fixed: Mapping[str, object] | None,
     allowed: Collection[str] = (),
-    **options: object,
+    dtype: torch.dtype | str = "float32",
+    seconds: float | None = None,
 ) -> Slices[PairsReport]:
     """Survey every pair of axes, the others held a little above the middle of theirs.
 
@@ -89,7 +93,8 @@ def checking_pairs(
         axes: Three and more of its parameters, name → (low, high).
         fixed: Its other parameters.
         allowed: Names of patterns that are accepted.
-        **options: More for `checking`.
+        dtype: As in `checking`.
+        seconds: Likewise, for each pair.
 
     Raises:
         TypeError: `axes` does not map names to pairs of numbers.
@@ -104,7 +109,7 @@ def checking_pairs(
     for k, both in enumerate(chosen):
         held = {other: low + _HELD * (high - low) for other, (low, high) in ranges.items() if other not in both}
         one, given = {axis: ranges[axis] for axis in both}, {**(fixed or {}), **held}
-        work = checking(loss, one, fixed=given, resolution=_COARSE, **options)
+        work = checking(loss, one, fixed=given, resolution=_COARSE, dtype=dtype, seconds=seconds)
         checked: Checked = yield from part_of(work, k / len(chosen), 1 / len(chosen))
         name = checked.name
         pairs.append(Pair(one, given, allowing(checked.findings, allowed)))

@@ -51,7 +51,7 @@ class ProbeRow(Result):
 
 @at_home
 def probe(
-    loss: Callable | Objective | Mapping[str, Callable],
+    loss: Callable[..., Tensor] | Objective | Mapping[str, Callable[..., Tensor]],
     axes: Mapping[str, tuple[float, float]],
     *,
     fixed: Mapping[str, object] | None = None,
@@ -154,7 +154,7 @@ def as_inputs(name: str, value: object, parameters: tuple[str, ...]) -> Tensor:
         parts = [value]
     else:
         try:
-            parts = list(value)
+            parts = list(value)  # type: ignore[call-overload]  # whether it holds any, it says itself
         except TypeError:
             raise TypeError(f"probes[{name!r}] must be a number for each axis; got {value!r:.60}") from None
     parts = list(map(plain, parts))
@@ -241,8 +241,8 @@ def _rows(function: LossFunction, component: str, input_names: Sequence[str], po
             # Where the loss is lowest, what is left of a gradient is rounding.
             low = None if single is None or input_name == "converged" else single[k][i]
             flag = _flag(loss, slope, reached[i], low, (k, i) in stepping)
-            if flag in ("", "vanishes in float32", "zero gradient"):
-                flag = _lost_in_float32(loss, slope, loss_too and loss_too[k], single and single[k][i]) or flag
+            if flag in ("", "vanishes in float32", "zero gradient") and loss_too is not None and single is not None:
+                flag = _lost_in_float32(loss, slope, loss_too[k], single[k][i]) or flag
             rows.append(ProbeRow(component, name, input_name, inputs, loss, slope if reached[i] else math.nan, flag))
     return rows
 
@@ -258,9 +258,9 @@ def _in_float32(function: LossFunction, points: Tensor) -> tuple[list[float], li
     return values.loss.tolist(), values.gradient.tolist()
 
 
-def _lost_in_float32(loss: float, slope: float, single_loss: float | None, single: float | None) -> str:
+def _lost_in_float32(loss: float, slope: float, single_loss: float, single: float) -> str:
     """What float32 makes NaN or infinite of a finite loss and slope that it could hold, in words."""
-    if single is None or not max(abs(loss), abs(slope)) <= torch.finfo(torch.float32).max:
+    if not max(abs(loss), abs(slope)) <= torch.finfo(torch.float32).max:
         return ""
     if not math.isfinite(single_loss):
         return "loss not finite in float32"

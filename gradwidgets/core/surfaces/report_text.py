@@ -173,7 +173,7 @@ def as_page(
 
 def marks(findings: Sequence[Finding]) -> dict[str, tuple[float, ...]]:
     """What a picture marks: a number for each finding that has a place, in their order, → the place."""
-    return {label: finding.where for label, finding in _marked(findings).items()}
+    return {label: one.where for label, one in _marked(findings).items() if one.where is not None}
 
 
 def _marked(findings: Sequence[Finding]) -> dict[str, Finding]:

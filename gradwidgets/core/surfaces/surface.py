@@ -10,13 +10,14 @@ from torch import Tensor
 
 from gradwidgets.core.losses.loss_call import check_loss
 from gradwidgets.core.losses.loss_function import LossFunction, Method
-from gradwidgets.core.objectives.axes import Axes, check_axes, check_loss_axes
+from gradwidgets.core.objectives.axes import check_axes, check_loss_axes
 from gradwidgets.core.objectives.objective import Objective
 from gradwidgets.core.regression.regression import Regression, one_sample
 from gradwidgets.core.regression.regression_surface import regression_surfaces
 from gradwidgets.core.results.result import Result
-from gradwidgets.core.results.slices import SLICE, Slices, finish, part_of
+from gradwidgets.core.results.slices import SLICE, Slices, part_of
 from gradwidgets.core.subject.home import at_home
+from gradwidgets.core.subject.sliced import sliced
 
 FINEST = 2001
 
@@ -79,14 +80,21 @@ class SurfaceGrid(Result):
         return torch.stack(parts, dim=-1)
 
 
-@at_home
+def loss_of(grid: SurfaceGrid) -> LossFunction:
+    """The loss that was sampled; a TypeError where that was an objective, or the grid does not know it."""
+    if not isinstance(grid.function, LossFunction):
+        raise TypeError(f"the grid must be of a loss: take one from sample_surface; got one of {grid.function!r:.60}")
+    return grid.function
+
+
+@sliced
 def sample_surface(
-    loss: Objective | Callable,
+    loss: Objective | Callable[..., object],
     axes: Mapping[str, tuple[float, float]] | None = None,
     resolution: int | None = None,
     *,
     fixed: Mapping[str, object] | None = None,
-) -> SurfaceGrid:
+) -> Slices[SurfaceGrid]:
     """An objective, or any loss, and its gradient over one or two of its parameters, in float64.
 
     Args:
@@ -106,18 +114,6 @@ def sample_surface(
             low < high, or a resolution out of range.
         LossError: The loss raises everywhere, or returns no real tensor of one value a point; a ValueError.
     """
-    return finish(sampling(loss, axes, resolution, fixed=fixed))
-
-
-@at_home
-def sampling(
-    loss: Objective | Callable,
-    axes: Mapping[str, tuple[float, float]] | None = None,
-    resolution: int | None = None,
-    *,
-    fixed: Mapping[str, object] | None = None,
-) -> Slices[SurfaceGrid]:
-    """`sample_surface` in slices."""
     if isinstance(loss, Objective):
         if fixed:
             raise ValueError(f"an objective has no parameters to fix; got fixed {fixed!r:.60}")
@@ -130,14 +126,17 @@ def sampling(
 
 
 @at_home
-def sampling_function(function: LossFunction, axes: Axes, resolution: int) -> Slices[SurfaceGrid]:
+def sampling_function(
+    function: LossFunction, axes: Mapping[str, tuple[float, float]], resolution: int
+) -> Slices[SurfaceGrid]:
     """A loss function over checked axes, in slices."""
     sides = _coordinates(axes, resolution)
     if len(axes) == 1:
-        points, shape = sides[0][:, None], (resolution,)
+        points = sides[0][:, None]
     else:
         vertical, horizontal = torch.meshgrid(sides[1], sides[0], indexing="ij")
-        points, shape = torch.stack([horizontal, vertical], dim=-1).reshape(-1, 2), (resolution, resolution)
+        points = torch.stack([horizontal, vertical], dim=-1).reshape(-1, 2)
+    shape = (resolution,) * len(axes)
     values = yield from function.valuing(points)
     gradients = [part.reshape(shape).double() for part in values.gradient.unbind(-1)]
     names = tuple(axes)
@@ -149,7 +148,7 @@ def sampling_function(function: LossFunction, axes: Axes, resolution: int) -> Sl
         loss=values.loss.reshape(shape).double(),
         grad_x=gradients[0],
         grad_y=gradients[1] if len(names) == 2 else None,
-        method=function.method,
+        method=function.method or "vectorized",
         no_path=tuple(name for name, reached in zip(names, values.reached, strict=True) if not reached),
         failed=dict(values.failed),
         notes=function.notes,
@@ -157,12 +156,12 @@ def sampling_function(function: LossFunction, axes: Axes, resolution: int) -> Sl
     )
 
 
-@at_home
+@sliced
 def sample_surfaces(
     objectives: Mapping[str, Objective],
     axes: Mapping[str, tuple[float, float]] | None = None,
     resolution: int = 101,
-) -> dict[str, SurfaceGrid]:
+) -> Slices[dict[str, SurfaceGrid]]:
     """`sample_surface` for several objectives; regressions on the same data share one pass over it.
 
     Args:
@@ -177,57 +176,36 @@ def sample_surfaces(
         TypeError: As in `sample_surface`.
         ValueError: As in `sample_surface`.
     """
-    return finish(sampling_each(objectives, axes, resolution))
-
-
-@at_home
-def sampling_each(
-    objectives: Mapping[str, Objective],
-    axes: Mapping[str, tuple[float, float]] | None = None,
-    resolution: int = 101,
-) -> Slices[dict[str, SurfaceGrid]]:
-    """`sample_surfaces` in slices, for a caller that has other things to do in between.
-
-    Args:
-        objectives: As in `sample_surfaces`.
-        axes: As in `sample_surfaces`.
-        resolution: As in `sample_surfaces`.
-
-    Yields:
-        The share that is done, 0 to 1, about every 20 ms of work.
-
-    Returns:
-        Name → grid.
-
-    Raises:
-        TypeError: As in `sample_surface`, at the first `next`.
-        ValueError: As in `sample_surface`, at the first `next`.
-    """
     count = check_resolution(resolution)
+    lines = {name: one for name, one in objectives.items() if isinstance(one, Regression)}
     if one_sample(objectives.values()):
-        return (yield from _regressions(objectives, axes, count))
-    done = {}
-    for name, objective in objectives.items():
-        one = _regressions if isinstance(objective, Regression) else _one
-        work = one({name: objective}, axes, count)
+        return (yield from _regressions(lines, axes, count))
+    done: dict[str, SurfaceGrid] = {}
+    for name, one in objectives.items():
+        work = _regressions({name: lines[name]}, axes, count) if name in lines else _one(name, one, axes, count)
         done |= yield from part_of(work, len(done) / len(objectives), 1 / len(objectives))
     return done
 
 
+sampling_each = sample_surfaces.in_slices
+
+
 def _regressions(
-    lines: Mapping[str, Regression], axes: Mapping | None, resolution: int
+    lines: Mapping[str, Regression], axes: Mapping[str, tuple[float, float]] | None, resolution: int
 ) -> Slices[dict[str, SurfaceGrid]]:
     line = next(iter(lines.values()))
     checked = check_axes(line.view if axes is None else axes, line.parameters)
-    x, y = _coordinates(checked, resolution)
+    (across, up), (x, y) = checked, _coordinates(checked, resolution)
     maps = yield from regression_surfaces(list(lines.values()), tuple(checked), x, y)
     return {
-        name: SurfaceGrid(*checked, x, y, *three, function=lines[name]) for name, three in zip(lines, maps, strict=True)
+        name: SurfaceGrid(across, up, x, y, *three, function=lines[name])
+        for name, three in zip(lines, maps, strict=True)
     }
 
 
-def _one(objectives: Mapping[str, Objective], given: Mapping | None, resolution: int) -> Slices[dict[str, SurfaceGrid]]:
-    ((name, objective),) = objectives.items()
+def _one(
+    name: str, objective: Objective, given: Mapping[str, tuple[float, float]] | None, resolution: int
+) -> Slices[dict[str, SurfaceGrid]]:
     axes = check_axes(objective.view if given is None else given, objective.parameters)
     x, y = _coordinates(axes, resolution)
     transposed = tuple(axes) != tuple(objective.parameters)
@@ -247,13 +225,21 @@ def _one(objectives: Mapping[str, Objective], given: Mapping | None, resolution:
         yield min(k / len(points), 1.0)
     first, second = gradient.reshape(resolution, resolution, 2).unbind(-1)
     across, along = (second, first) if transposed else (first, second)
+    x_name, y_name = axes
     grid = SurfaceGrid(
-        *axes, x, y, loss.reshape(resolution, resolution), across.contiguous(), along.contiguous(), function=objective
+        x_name,
+        y_name,
+        x,
+        y,
+        loss.reshape(resolution, resolution),
+        across.contiguous(),
+        along.contiguous(),
+        function=objective,
     )
     return {name: grid}
 
 
-def _coordinates(axes: Axes, resolution: int) -> tuple[Tensor, ...]:
+def _coordinates(axes: Mapping[str, tuple[float, float]], resolution: int) -> tuple[Tensor, ...]:
     sides = []
     for low, high in axes.values():
         side = torch.linspace(low, high, resolution, dtype=torch.float64)
@@ -266,6 +252,6 @@ def check_resolution(resolution: object) -> int:
     """Accept or refuse a number of grid points along each axis."""
     if isinstance(resolution, bool) or not isinstance(resolution, Integral):
         raise TypeError(f"resolution must be a whole number from 2 to {FINEST}; got {resolution!r}")
-    if not 2 <= resolution <= FINEST:
+    if not 2 <= int(resolution) <= FINEST:
         raise ValueError(f"resolution must be a whole number from 2 to {FINEST}; got {resolution}")
     return int(resolution)

@@ -6,13 +6,17 @@ import contextlib
 from collections.abc import Iterable, Iterator
 
 import numpy as np
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
+from matplotlib.backends.backend_agg import RendererAgg
 from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 from matplotlib.transforms import Bbox
 
 from gradwidgets.figures.base.style import own_look
+
+_NO_PIXELS = np.empty((0, 0, 4), np.uint8)
 
 
 class Background:
@@ -24,16 +28,16 @@ class Background:
 
     def __init__(self, figure: Figure) -> None:
         self._figure = figure
-        self._pixels: np.ndarray | None = None
+        self._pixels = _NO_PIXELS
         self._stale: set[Axes] = set()
         # Axes whose labels ever changed are drawn over the rest: labels have no frame, and may overlap.
         self._over: set[Axes] = set()
-        self._below: np.ndarray | None = None  # the pixels without those axes, if there are any
+        self._below = _NO_PIXELS  # the pixels without those axes, if any
         self._drawn: dict[Axes, tuple[np.ndarray, np.ndarray]] = {}  # the mask and the pixels of each of them
 
     def forget(self) -> None:
         """Mark everything as to be redrawn."""
-        self._pixels = None
+        self._pixels = _NO_PIXELS
 
     def stale(self, inside: Iterable[Axes], with_labels: Iterable[Axes]) -> None:
         """Mark the inside of some axes as to be redrawn, and others with their labels."""
@@ -43,9 +47,9 @@ class Background:
         self._over.update(with_labels)
         self._stale.update(inside, with_labels)
 
-    def lacks(self, renderer) -> bool:
+    def lacks(self, renderer: RendererAgg) -> bool:
         """Whether there is no background of the renderer's size."""
-        return self._pixels is None or self._pixels.shape[:2] != (renderer.height, renderer.width)
+        return self._pixels.shape[:2] != (renderer.height, renderer.width)
 
     @contextlib.contextmanager
     def without_what_lies_over(self) -> Iterator[None]:
@@ -54,18 +58,18 @@ class Background:
         with own_look(), _left_out(self._over):
             yield
 
-    def take(self, renderer) -> None:
+    def take(self, renderer: RendererAgg) -> None:
         """Take the renderer's pixels as the new background, and draw the axes over it that lie on top."""
-        self._pixels, self._below = np.array(renderer.buffer_rgba()), None
+        self._pixels, self._below = np.array(renderer.buffer_rgba()), _NO_PIXELS
         self._stale.clear()
         self._drawn.clear()
         if self._over:
             self._below = self._pixels.copy()
             self._draw_over(renderer)
 
-    def freshen(self, renderer) -> None:
+    def freshen(self, renderer: RendererAgg) -> None:
         """Redraw what is stale, and leave the whole background in the renderer."""
-        layers = [layer for layer in (self._pixels, self._below) if layer is not None]
+        layers = [layer for layer in (self._pixels, self._below) if layer.size]
         for axes in self._stale - self._over:
             self._redraw_inside(axes, renderer, layers)
         if self._stale & self._over:
@@ -74,7 +78,7 @@ class Background:
             np.copyto(np.asarray(renderer.buffer_rgba()), self._pixels)
         self._stale.clear()
 
-    def _draw_over(self, renderer) -> None:
+    def _draw_over(self, renderer: RendererAgg) -> None:
         """Put the axes on top that lie over the rest, redrawing those that are stale."""
         pixels = np.asarray(renderer.buffer_rgba())
         below, laid = _whole(self._below).ravel(), _whole(self._pixels).ravel()
@@ -91,7 +95,7 @@ class Background:
             laid[where] = which
         np.copyto(pixels, self._pixels)
 
-    def _redraw_inside(self, axes: Axes, renderer, layers: list[np.ndarray]) -> None:
+    def _redraw_inside(self, axes: Axes, renderer: RendererAgg, layers: list[np.ndarray]) -> None:
         face = np.rint(np.array(to_rgba(self._figure.get_facecolor())) * 255).astype(np.uint8)
         pixels = _whole(np.asarray(renderer.buffer_rgba()))
         region = rows, columns = _region(Bbox(axes.bbox.get_points().round()), renderer.height)
@@ -133,9 +137,9 @@ def _drawing_order(axes: Axes) -> tuple[float, int]:
     return axes.zorder, axes.figure.axes.index(axes)
 
 
-def _draw_inside(axes: Axes, renderer) -> None:
+def _draw_inside(axes: Axes, renderer: RendererAgg) -> None:
     """Draw what lies within a frame; of the ticks only the marks, as their text is most of the cost of drawing axes."""
-    parts = []
+    parts: list[tuple[float, Artist]] = []
     for artist in axes.get_children():
         if isinstance(artist, Axis):
             parts += [(artist.zorder, line) for line in artist.get_majorticklines()]

@@ -13,8 +13,11 @@ import logging
 import warnings
 from collections import deque
 from collections.abc import Callable
+from types import ModuleType
+from typing import Any, TypeGuard
 
 import matplotlib
+from matplotlib.backend_bases import MouseEvent
 from matplotlib.figure import Figure
 
 from gradwidgets.figures.base.layout import DPI
@@ -27,18 +30,21 @@ from gradwidgets.widgets.canvas.stream import Stream
 from gradwidgets.widgets.kernel.mainloop import Latest
 
 
-def _import_ipympl():
+def _import_ipympl() -> ModuleType:
     """Import ipympl, which selects itself as the backend, and restore the user's choice."""
     # As a plain dict: reading an unset backend from rcParams would select one.
-    chosen = {key: dict.__getitem__(matplotlib.rcParams, key) for key in ("backend", "backend_fallback")}
+    chosen: dict[str, Any] = {
+        key: dict.__getitem__(matplotlib.rcParams, key) for key in ("backend", "backend_fallback")
+    }
     from ipympl import backend_nbagg
 
     for key, value in chosen.items():
-        dict.__setitem__(matplotlib.rcParams, key, value)
+        dict.__setitem__(matplotlib.rcParams, key, value)  # type: ignore[misc]  # its annotations hide that it is one
     return backend_nbagg
 
 
 _ipympl = _import_ipympl()
+_Canvas: Any = _ipympl.Canvas
 _log = logging.getLogger(__name__)
 
 _LARGEST = 40e6  # pixels of a picture, at most; a screen has at most 33 million
@@ -47,7 +53,7 @@ _SYNCED = ("_data_url", "_size", "resizable")
 _MOUSE = ("button_press", "button_release", "dblclick", "motion_notify", "figure_enter", "figure_leave")
 
 
-class LiveCanvas(_ipympl.Canvas):
+class LiveCanvas(_Canvas):
     """An ipympl canvas that repaints only what moves.
 
     Args:
@@ -55,7 +61,9 @@ class LiveCanvas(_ipympl.Canvas):
         on_click: Called on the main loop as `on_click(event)` for each Matplotlib mouse press and each drag.
     """
 
-    def __init__(self, figure: Figure, on_click: Callable | None = None) -> None:
+    toolbar: Any  # ipympl's, which has no types; None once it is closed
+
+    def __init__(self, figure: Figure, on_click: Callable[[MouseEvent], None] | None = None) -> None:
         super().__init__(figure)
         # The manager registers itself with the canvas; without one the first message from the page raises.
         with warnings.catch_warnings():
@@ -69,7 +77,7 @@ class LiveCanvas(_ipympl.Canvas):
         self.syncing_data_url = False  # the picture for a saved notebook is made only in `still`
         self._renderer, self._stream = Renderer(self), Stream(self._send_frame)
         self._painter = Painter(self._renderer, self._stream, lambda: self.comm is not None, self._resize_page)
-        self._inbox: deque[dict] = deque()
+        self._inbox: deque[dict[str, Any]] = deque()
         self._read = Latest(self._read_inbox)
         self._on_rescaled: Callable[[], None] | None = None
         if on_click is not None:
@@ -189,11 +197,11 @@ class LiveCanvas(_ipympl.Canvas):
 
     # -- messages from the page ---------------------------------------------------------------------------
 
-    def set_state(self, sync_data) -> None:
+    def set_state(self, sync_data: object) -> None:
         """Accept the state that a page may change."""
         take(self, super().set_state, sync_data, _SYNCED)
 
-    def _handle_message(self, _widget, content, buffers) -> None:
+    def _handle_message(self, _widget: object, content: object, buffers: object) -> None:
         if not isinstance(content, dict):
             return
         kind = content.get("type")
@@ -216,7 +224,7 @@ class LiveCanvas(_ipympl.Canvas):
             except Exception:
                 _log.exception("The canvas could not handle the message %r", content)
 
-    def _obey(self, content: dict) -> None:
+    def _obey(self, content: dict[str, Any]) -> None:
         """Handle a message; unknown ones are ignored."""
         kind = content.get("type")
         if kind == "initialized":
@@ -225,12 +233,13 @@ class LiveCanvas(_ipympl.Canvas):
             self._painter.restart()
         elif kind in ("set_dpi_ratio", "set_device_pixel_ratio"):
             ratio = content.get("device_pixel_ratio", content.get("dpi_ratio", 1))
-            if self._is_valid_size(*self.get_width_height(), ratio) and self._set_device_pixel_ratio(ratio):
+            width, height = self.get_width_height()
+            if _is_valid_size(width, height, ratio) and self._set_device_pixel_ratio(ratio):
                 self.draw_idle()
                 if self._on_rescaled is not None:
                     self._on_rescaled()
         elif kind == "resize":
-            if self._is_valid_size(content.get("width"), content.get("height"), self.device_pixel_ratio):
+            if _is_valid_size(content.get("width"), content.get("height"), self.device_pixel_ratio):
                 self.handle_event(content)
         elif kind == "closing":
             self._closed = True
@@ -238,12 +247,6 @@ class LiveCanvas(_ipympl.Canvas):
             self.handle_send_image_mode(None)
         elif kind in _MOUSE and _is_mouse_event(content):  # not the keyboard's, which is handled by the controls
             self.handle_event(content)
-
-    @staticmethod
-    def _is_valid_size(width: object, height: object, ratio: object) -> bool:
-        """Whether a picture may have this size in CSS pixels, at this device pixel ratio."""
-        sensible = _within(width, 50, 8_000) and _within(height, 50, 8_000) and _within(ratio, 0.25, 8)
-        return sensible and width * height * ratio**2 <= _LARGEST
 
     def close(self) -> None:
         """Free the figure, the toolbar and everything registered for them. May be called again."""
@@ -259,12 +262,19 @@ class LiveCanvas(_ipympl.Canvas):
         super().close()
 
 
-def _within(value: object, low: float, high: float) -> bool:
+def _is_valid_size(width: object, height: object, ratio: object) -> bool:
+    """Whether a picture may have this size in CSS pixels, at this device pixel ratio."""
+    if not (_within(width, 50, 8_000) and _within(height, 50, 8_000) and _within(ratio, 0.25, 8)):
+        return False
+    return width * height * ratio**2 <= _LARGEST
+
+
+def _within(value: object, low: float, high: float) -> TypeGuard[float]:
     """Whether the page sent a valid number."""
     return isinstance(value, int | float) and low <= value <= high
 
 
-def _is_mouse_event(content: dict) -> bool:
+def _is_mouse_event(content: dict[str, Any]) -> bool:
     """Whether the page sent a complete mouse event."""
     place = all(_within(content.get(side), -1e5, 1e5) for side in ("x", "y"))
     keys = content.get("modifiers")

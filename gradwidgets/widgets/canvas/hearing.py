@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import weakref
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import ipywidgets as widgets
 from traitlets import TraitError
@@ -13,7 +14,7 @@ _ALWAYS = ("_view_count",)  # ipywidgets' own
 _REFUSED = (TraitError, TypeError, ValueError, LookupError, OverflowError, AttributeError)
 
 
-def heard(sent: object, names: Sequence[str]) -> dict[str, object]:
+def heard(sent: object, names: Sequence[str]) -> dict[str, Any]:
     """Validate the state that a page sent.
 
     Args:
@@ -38,7 +39,9 @@ def hear_only(widget: widgets.Widget, names: Sequence[str] = ()) -> None:
     widget._handle_custom_msg = functools.partial(_take_message, held)
 
 
-def take(widget: widgets.Widget, set_state: Callable[[dict], None], sent: object, names: Sequence[str]) -> None:
+def take(
+    widget: widgets.Widget, set_state: Callable[[dict[str, Any]], None], sent: object, names: Sequence[str]
+) -> None:
     """Apply the state that a page sent, if allowed and of the right type; otherwise send it the current state.
 
     Args:
@@ -53,13 +56,13 @@ def take(widget: widgets.Widget, set_state: Callable[[dict], None], sent: object
         widget.send_state()
 
 
-def _set_state(held: weakref.ref, names: tuple[str, ...], sent: object) -> None:
+def _set_state(held: weakref.ref[widgets.Widget], names: tuple[str, ...], sent: object) -> None:
     widget = held()
     if widget is not None:
         take(widget, functools.partial(type(widget).set_state, widget), sent, names)
 
 
-def _take_message(held: weakref.ref, content: object, buffers: object) -> None:
+def _take_message(held: weakref.ref[widgets.Widget], content: object, buffers: object) -> None:
     widget = held()
     if widget is not None and isinstance(content, dict):
         type(widget)._handle_custom_msg(widget, content, buffers)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 
 import numpy as np
+from matplotlib.artist import Artist
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from gradwidgets.figures.base.redraw import EVERYTHING, Redraw
@@ -55,9 +56,10 @@ class Renderer:
             artist.draw(renderer)
         return np.asarray(self._canvas.get_renderer().buffer_rgba())
 
-    def _moving_artists(self) -> list:
+    def _moving_artists(self) -> list[Artist]:
         figure = self._canvas.figure
-        moving = [a for a in (*figure.artists, *figure.lines, *figure.texts, *figure.patches) if a.get_animated()]
+        own: tuple[Artist, ...] = (*figure.artists, *figure.lines, *figure.texts, *figure.patches)
+        moving = [a for a in own if a.get_animated()]
         for axes in figure.axes:
             if axes.get_visible():
                 moving.extend(a for a in axes.get_children() if a.get_animated() and a.get_visible())

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import ipywidgets as widgets
-from traitlets import TraitError
+from traitlets import Bunch, TraitError
 
 from gradwidgets.widgets.canvas.hearing import heard
 
@@ -27,13 +28,13 @@ class Looks:
     """The layouts and styles of one panel's controls, shared so that the page has fewer models to make."""
 
     def __init__(self) -> None:
-        self._made: dict[tuple, widgets.Widget] = {}
+        self._made: dict[tuple[object, ...], widgets.Widget] = {}
 
     def layout(self, **css: str) -> widgets.Layout:
         """Return the layout with these CSS properties."""
         return self.of(widgets.Layout, **css)
 
-    def of(self, kind: type, **properties: str) -> widgets.Widget:
+    def of(self, kind: type[widgets.Widget], **properties: str) -> widgets.Widget:
         """Return the layout or style of a class with these properties."""
         key = (kind, *sorted(properties.items()))
         if key not in self._made:
@@ -50,6 +51,8 @@ class Control(widgets.HBox):
         children: The control's widgets.
         layout: The control's own layout.
     """
+
+    layout: widgets.Layout
 
     def __init__(
         self, name: str, tooltip: str, children: Sequence[widgets.Widget], layout: widgets.Layout | None = None
@@ -76,7 +79,7 @@ class Control(widgets.HBox):
         """Report why something that the page sent is rejected."""
         self._refused(message)
 
-    def take(self):
+    def take(self) -> Any:
         """Return the user's choice, and forget that the control moved."""
         with self._lock:
             self.moved = False
@@ -87,7 +90,7 @@ class Control(widgets.HBox):
         with self._lock:
             self.moved = False
 
-    def show(self, value) -> None:
+    def show(self, value: Any) -> None:
         """Show the setting's value without reporting it as the user's choice."""
         with self._lock, self.quietly():
             if not self.moved:  # else the user was faster, and that choice is about to be read
@@ -98,7 +101,7 @@ class Control(widgets.HBox):
         self._own_thread = None
 
     @contextlib.contextmanager
-    def quietly(self):
+    def quietly(self) -> Iterator[None]:
         """A block in which changes of the control's widgets do not count as the user's."""
         self._own_thread = threading.get_ident()
         try:
@@ -106,7 +109,7 @@ class Control(widgets.HBox):
         finally:
             self._own_thread = None
 
-    def _person(self, change=None) -> None:
+    def _person(self, change: Bunch) -> None:
         if self._own_thread == threading.get_ident():
             return
         with self._lock:
@@ -114,7 +117,7 @@ class Control(widgets.HBox):
             self.moved = True
         self._ask()
 
-    def _note(self, change) -> None:
+    def _note(self, change: Bunch) -> None:
         """Record what moved, for a control with several parts."""
 
     def reveal(self, seen: bool, looks: Looks) -> None:
@@ -122,6 +125,14 @@ class Control(widgets.HBox):
         layout = self._place if seen else looks.layout(display="none")
         if self.layout is not layout:
             self.layout = layout
+
+    def _read(self) -> Any:
+        """What a person chose."""
+        raise NotImplementedError
+
+    def _write(self, value: Any) -> None:
+        """Bring the control's widgets to the setting's value."""
+        raise NotImplementedError
 
     def lock(self, locked: bool) -> None:
         """Lock the control, whatever `enable` says, or unlock it."""
@@ -143,7 +154,7 @@ class Control(widgets.HBox):
                     child.tooltip = reason or tip
 
 
-def guarded(kind: type, control: Control, name: str, **options) -> widgets.Widget:
+def guarded(kind: type[widgets.Widget], control: Control, name: str, **options: object) -> widgets.Widget:
     """Make a widget that reports invalid values from the page instead of only logging them.
 
     Args:
@@ -156,7 +167,7 @@ def guarded(kind: type, control: Control, name: str, **options) -> widgets.Widge
     class Guarded(kind):
         guarded = True
 
-        def set_state(self, sync_data):
+        def set_state(self, sync_data: object) -> None:
             try:
                 sent = heard(sync_data, _MOVED)
                 _check_range(self, sent.get("value"))

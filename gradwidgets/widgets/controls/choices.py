@@ -66,7 +66,7 @@ class Menu(Control):
         self,
         name: str,
         tooltip: str,
-        options: Sequence,
+        options: Sequence[str] | Sequence[tuple[str, str]],
         label: str | None = None,
         *,
         width: int = WIDTH,

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import ipywidgets as widgets
 from ipywidgets.widgets.widget_description import DescriptionStyle
 from ipywidgets.widgets.widget_string import LabelStyle
+from traitlets import Bunch
 
 from gradwidgets.widgets.controls.base import LABEL, NAMED, ROW, Control, Looks, guarded
 from gradwidgets.widgets.playground.words import short_names
@@ -57,24 +58,23 @@ class Point(Control):
             for field, part in zip(self.fields, names, strict=True):
                 field.description = f"{self.name}, {part}"
 
-    def choose(self, value: tuple[float, float]) -> None:
+    def choose(self, value: Sequence[float]) -> None:
         """Take a point that the user chose elsewhere, such as on a map."""
         with self._lock:
-            self.value, self.moved = value, True
+            self.value, self.moved = (value[0], value[1]), True
         self._ask()
 
-    def _note(self, change) -> None:
+    def _note(self, change: Bunch) -> None:
         # The field not edited shows a rounded number: keep the exact one.
-        self.value = tuple(
-            float(change.new) if field is change.owner else number
-            for field, number in zip(self.fields, self.value, strict=True)
-        )
+        first, second = self.value
+        new = float(change.new)
+        self.value = (new, second) if change.owner is self.fields[0] else (first, new)
 
     def _read(self) -> tuple[float, float]:
         return self.value
 
-    def _write(self, value: tuple[float, float]) -> None:
-        self.value = tuple(value)
+    def _write(self, value: Sequence[float]) -> None:
+        self.value = value[0], value[1]
         for field, number in zip(self.fields, value, strict=True):
             shown = float(f"{number:.5g}")
             if field.value != shown:

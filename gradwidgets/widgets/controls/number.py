@@ -8,6 +8,7 @@ import ipywidgets as widgets
 import numpy as np
 import traitlets
 from ipywidgets.widgets.widget_description import DescriptionStyle
+from traitlets import Bunch
 
 from gradwidgets.widgets.controls.base import LABEL, NAMED, ROW, Control, Looks, guarded
 
@@ -27,7 +28,7 @@ def log_stops(low: float, high: float, per_decade: int) -> tuple[float, ...]:
 class _Stops(widgets.IntSlider):
     """A slider over positions that knows the number at each, which the page reports to screen readers."""
 
-    stops = traitlets.List().tag(sync=True)
+    stops: traitlets.List[float] = traitlets.List().tag(sync=True)
 
 
 class Number(Control):
@@ -99,7 +100,7 @@ class Number(Control):
             self.value, self.moved = float(value), True
         self._ask()
 
-    def _note(self, change) -> None:
+    def _note(self, change: Bunch) -> None:
         if change.owner is self.slider:
             self.value = float(self.stops[min(max(change.new, 0), len(self.stops) - 1)])
         else:

@@ -8,6 +8,7 @@ import time
 import ipywidgets as widgets
 from ipywidgets.widgets.widget_bool import ToggleButtonStyle
 from ipywidgets.widgets.widget_button import ButtonStyle
+from traitlets import Bunch
 
 from gradwidgets.widgets.controls.base import WIDTH, Control, Looks, guarded
 from gradwidgets.widgets.kernel.mainloop import call_later, call_soon, main_loop
@@ -58,7 +59,7 @@ class Scrubber(Control):
         self.play.observe(self._play_or_pause, "value")
         self.whole.on_click(lambda _: call_soon(lambda: self._go(self.slider.max)))
 
-    def _play_or_pause(self, change) -> None:
+    def _play_or_pause(self, change: Bunch) -> None:
         self.play.icon = "pause" if change.new else "play"
         if change.new:
             call_soon(self._begin)
@@ -133,7 +134,7 @@ class Scrubber(Control):
                 if at_end:
                     self.slider.value = last
 
-    def _person(self, change) -> None:
+    def _person(self, change: Bunch) -> None:
         own = self._own_thread == threading.get_ident()
         set_at = None if own or change.new == self.slider.max else self._ends.pop(change.new, None)
         if set_at is None or time.monotonic() - set_at > LATE:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from gradwidgets.widgets.explorer.problem import NONE, YOURS, LossProblem
-from gradwidgets.widgets.panel.traits import as_float
+from gradwidgets.widgets.panel.traits import as_floats
 
 BOTH = " | "  # between the names of two losses side by side
 
@@ -38,8 +38,8 @@ def moved_window(new: tuple[float, float], old: tuple[float, float]) -> tuple[fl
         new: The two fields' numbers.
         old: What the range was.
     """
-    ends = [as_float(end) for end in new] if isinstance(new, tuple) else []
-    if len(ends) != 2 or None in ends or ends[0] < ends[1] or not all(abs(end) < 1e300 for end in ends):
+    ends = as_floats(new) if isinstance(new, tuple) else None
+    if ends is None or len(ends) != 2 or ends[0] < ends[1] or not all(abs(end) < 1e300 for end in ends):
         return new  # as it is, or refused
     width = old[1] - old[0]
     return (new[0], new[0] + width) if new[0] != old[0] else (new[1] - width, new[1])

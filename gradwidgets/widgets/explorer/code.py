@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from torch import Tensor
+
 from gradwidgets.core.objectives.function_source import standalone
 from gradwidgets.widgets.explorer.problem import YOURS, LossProblem, LossSettings
 
@@ -53,7 +55,7 @@ def _options(problem: LossProblem, axes: tuple[str, ...]) -> tuple[str, list[str
     return text, missing
 
 
-def _own(name: str, loss: Callable, data: bool) -> tuple[str, str]:
+def _own(name: str, loss: Callable[..., Tensor], data: bool) -> tuple[str, str]:
     """The text that defines a loss, and what it is called."""
     text, missing = standalone(loss)
     if text is None or data:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 
 import ipywidgets as widgets
 import numpy as np
 
 from gradwidgets.core.losses.precision import TRAINING
-from gradwidgets.widgets.controls import WIDTH, Check, Control, Looks, Menu, Number, Point, log_stops
+from gradwidgets.figures.base.style import STYLES
+from gradwidgets.widgets.controls import WIDTH, Control, Looks, Maker, log_stops
 from gradwidgets.widgets.panel.buttons import Buttons
 
+SCALES = ("linear", "log", "symlog")
+ARROWS = ("direction", "magnitude", "off")
 _FEWEST, _MOST = 4, 24  # controls for parameters that are on no axis; more can be set from Python
 _RESOLUTIONS = (11, 21, 31, 41, 51, 61, 81, 101, 121, 151, 201, 301, 401)
 _MOMENTA = (*np.arange(0, 0.9, 0.05).round(2), *np.arange(0.9, 1.0, 0.01).round(2))
@@ -46,34 +48,33 @@ def make_controls(
         The controls by name; the column; and the rows of the constants, to be shown and hidden.
     """
     looks = Looks()
-    make = {kind: partial(kind, looks=looks) for kind in (Check, Menu, Number, Point)}
+    make = Maker(looks)
     controls: list[Control] = [
-        make[Menu]("example", "the loss that is looked at", list(names), label="loss"),
-        make[Menu]("shown", "which part of it, or two side by side", ["loss"], label="part"),
-        make[Menu]("x_axis", "the parameter drawn from left to right", ["x"]),
-        make[Point]("x_range", "from where to where", ("from", "to")),
-        make[Menu]("y_axis", "the parameter drawn upwards; none for a curve", ["none"]),
-        make[Point]("y_range", "from where to where", ("from", "to")),
-        make[Point]("point", "where you stand; or click on the map, or drag"),
-        make[Number]("resolution", "points along each axis", _RESOLUTIONS),
-        make[Menu]("scale", "of the colours", ["linear", "log", "symlog"], width=124, label_width="38px"),
-        make[Menu]("arrows", "the way down", ["direction", "magnitude", "off"], width=138, label_width="42px"),
-        make[Menu](
+        make.menu("example", "the loss that is looked at", list(names), label="loss"),
+        make.menu("shown", "which part of it, or two side by side", ["loss"], label="part"),
+        make.menu("x_axis", "the parameter drawn from left to right", ["x"]),
+        make.point("x_range", "from where to where", ("from", "to")),
+        make.menu("y_axis", "the parameter drawn upwards; none for a curve", ["none"]),
+        make.point("y_range", "from where to where", ("from", "to")),
+        make.point("point", "where you stand; or click on the map, or drag"),
+        make.number("resolution", "points along each axis", _RESOLUTIONS),
+        make.menu("scale", "of the colours", SCALES, width=124, label_width="38px"),
+        make.menu("arrows", "the way down", ARROWS, width=138, label_width="42px"),
+        make.menu(
             "dtype", "the training's precision: what it loses is dotted", list(TRAINING), width=118, label_width="36px"
         ),
-        make[Check]("gradient_check", "show how far autograd is from finite differences", label="check gradient"),
-        make[Check]("descent", "let SGD descend from the point", width="84px"),
-        make[Number]("lr", "SGD's learning rate", log_stops(1e-4, 10, 20)),
-        make[Number]("momentum", "SGD's momentum", _MOMENTA),
-        make[Menu]("theme", "colours of the picture", ["auto", "light", "dark"], width=132, label_width="46px"),
+        make.check("gradient_check", "show how far autograd is from finite differences", label="check gradient"),
+        make.check("descent", "let SGD descend from the point", width="84px"),
+        make.number("lr", "SGD's learning rate", log_stops(1e-4, 10, 20)),
+        make.number("momentum", "SGD's momentum", _MOMENTA),
+        make.menu("theme", "colours of the picture", ["auto", *STYLES], width=132, label_width="46px"),
     ]  # fmt: skip
     by_name = {control.name: control for control in controls}
     rows = []
     for k in range(min(max(constants, _FEWEST), _MOST)):
         name = f"constant {k + 1}"
-        by_name[name] = make[Number](name, "a parameter that is on no axis", (0.0, 1.0))
-        row = widgets.Box([by_name[name]], layout=widgets.Layout(flex="0 0 auto", overflow="hidden"))
-        rows.append(row)
+        by_name[name] = make.number(name, "a parameter that is on no axis", (0.0, 1.0))
+        rows.append(widgets.Box([by_name[name]], layout=widgets.Layout(flex="0 0 auto", overflow="hidden")))
     last = buttons.make(looks, "copy a script that checks this loss")
 
     def row(*parts: str) -> widgets.HBox:

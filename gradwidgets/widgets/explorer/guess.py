@@ -9,13 +9,13 @@ from gradwidgets.figures.base.redraw import Redraw
 from gradwidgets.widgets.controls import Looks, Menu
 from gradwidgets.widgets.explorer.problem import LossResult
 from gradwidgets.widgets.explorer.sampled_descent import Descent
-from gradwidgets.widgets.panel.prediction import Asked, Mark, Question, one_of, said
+from gradwidgets.widgets.panel.prediction import Answer, Asked, Mark, Question, one_of, said
 from gradwidgets.widgets.playground.guess import FATES, fate_of
 
 _SECOND = 0.5  # what naming a finding that is not the worst one is worth
 
 
-class LossQuestion(Question):
+class LossQuestion(Question[LossResult]):
     """What the verdict on the first loss shown says, and what SGD does from the point.
 
     Args:
@@ -61,7 +61,7 @@ class LossQuestion(Question):
         """The settings of the surface and of the descent."""
         return self._about()
 
-    def marks(self, answer: Mapping[str, object]) -> Sequence[Mark]:
+    def marks(self, answer: Answer) -> Sequence[Mark]:
         """Judge a guess by the findings and the descent."""
         return marks(*self._standing(), answer)
 
@@ -81,7 +81,7 @@ def marks(
     result: LossResult,
     start: Sequence[float],
     descents: Mapping[str, Descent | None],
-    answer: Mapping[str, object],
+    answer: Answer,
 ) -> Sequence[Mark]:
     """Judge a guess by the first loss's findings, worst first, and by the descent on it."""
     name = next(iter(result.grids))

@@ -5,30 +5,36 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from gradwidgets.widgets.controls import Control
-from gradwidgets.widgets.panel.lesson import PreparedLesson
+from gradwidgets.widgets.kernel.main_thread import Turns
+from gradwidgets.widgets.panel.lesson import Parts, Prepared, PreparedLesson
 
 
 class ConstantsLesson(PreparedLesson):
     """A lesson in which parameters on no axis go by their own names.
 
     Args:
-        *arguments: As for a `PreparedLesson`.
+        panel: As for a `PreparedLesson`.
+        turns: Likewise.
+        parts: Likewise.
+        fixed: Returns the values of the parameters on no axis, as far as they are set.
         sliders: Returns the controls of the constants, those too that are hidden.
         constants: Returns the names of the parameters that they stand for now.
         value: Returns a parameter's value.
-        **keywords: As for a `PreparedLesson`.
     """
 
     def __init__(
         self,
-        *arguments: object,
+        panel: Prepared,
+        turns: Turns,
+        parts: Parts,
+        *,
+        fixed: Callable[[], Mapping[str, float]],
         sliders: Callable[[], Sequence[Control]],
         constants: Callable[[], Sequence[str]],
         value: Callable[[str], float],
-        **keywords: object,
     ) -> None:
-        super().__init__(*arguments, **keywords)
-        self._sliders, self._constants, self._value = sliders, constants, value
+        super().__init__(panel, turns, parts)
+        self._fixed, self._sliders, self._constants, self._value = fixed, sliders, constants, value
 
     @property
     def lockable(self) -> dict[str, Sequence[Control]]:
@@ -48,9 +54,9 @@ class ConstantsLesson(PreparedLesson):
 
     def free(self, meant: Mapping[str, object]) -> dict[str, object]:
         """Return what of that a person may choose; of the constants, those that are not locked."""
-        locked = self._locked_constants()
-        if "fixed" in meant and locked:
-            fixed, mine = meant["fixed"], self._panel.fixed
+        locked, fixed = self._locked_constants(), meant.get("fixed")
+        if locked and isinstance(fixed, Mapping):  # else, from a file perhaps, it is refused when it is set
+            mine = self._fixed()
             kept = {name: mine[name] for name in locked if name in mine}
             meant = {**meant, "fixed": {**{n: v for n, v in fixed.items() if n not in locked}, **kept}}
         return super().free(meant)
@@ -61,6 +67,8 @@ class ConstantsLesson(PreparedLesson):
         """What is locked and different in a state; of the constants, each by its own name."""
         yield from super().moved_from_lock(mine, held)
         fixed = held.get("fixed")
-        for name in self._locked_constants() if isinstance(fixed, Mapping) else ():
+        if not isinstance(fixed, Mapping):
+            return
+        for name in self._locked_constants():
             if fixed.get(name, self._value(name)) != self._value(name):
                 yield name, self._value(name), fixed[name]

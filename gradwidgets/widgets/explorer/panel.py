@@ -6,22 +6,33 @@ gradient is zero, and cuts through the point where one stands; below them the ve
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
+from typing import Any
 
-from traitlets import TraitError, default, validate
+from matplotlib.axes import Axes
+from matplotlib.backend_bases import MouseEvent
+from traitlets import Bunch, TraitError, default, validate
 
 from gradwidgets.core import SGD, Finding, ProbeRow, SurfaceGrid
 from gradwidgets.core.losses.precision import TRAINING
-from gradwidgets.core.results.slices import Slices
+from gradwidgets.core.surfaces.patterns.ends.target import Target
 from gradwidgets.figures.base.redraw import EVERYTHING, Redraw
 from gradwidgets.figures.surface.figure import SurfaceFigure
 from gradwidgets.widgets.controls import Check
 from gradwidgets.widgets.explorer.chosen import BOTH, moved_window, other_axes, shown_losses, usual_view
 from gradwidgets.widgets.explorer.code import code
-from gradwidgets.widgets.explorer.controls import constant_stops, make_controls
+from gradwidgets.widgets.explorer.controls import ARROWS, SCALES, constant_stops, make_controls
 from gradwidgets.widgets.explorer.guess import LossQuestion
 from gradwidgets.widgets.explorer.locked_constants import ConstantsLesson
-from gradwidgets.widgets.explorer.problem import NONE, YOURS, LossProblem, LossProblems, LossResult, LossSettings
+from gradwidgets.widgets.explorer.problem import (
+    NONE,
+    YOURS,
+    Losses,
+    LossProblem,
+    LossProblems,
+    LossResult,
+    LossSettings,
+)
 from gradwidgets.widgets.explorer.sampled_descent import Descent
 from gradwidgets.widgets.explorer.scene import State, ViewSettings, cover, place_in, scene_of, standing_in, words_of
 from gradwidgets.widgets.kernel.as_usual import as_usual
@@ -30,8 +41,6 @@ from gradwidgets.widgets.kernel.making import whole_or_nothing
 from gradwidgets.widgets.panel.panel import Panel
 from gradwidgets.widgets.panel.traits import Flag, Numbers, OneOf, Place, Real, Span, TwoOf, Whole
 
-SCALES = ("linear", "log", "symlog")
-ARROWS = ("direction", "magnitude", "off")
 _LOW = 460  # CSS pixels: the least height of a picture with three maps
 _SHOWN_AS_THEY_ARE = (
     "example", "x_axis", "resolution", "scale", "arrows", "dtype", "gradient_check", "descent", "lr", "momentum",
@@ -39,7 +48,7 @@ _SHOWN_AS_THEY_ARE = (
 )  # fmt: skip
 
 
-class SurfaceExplorer(Panel):
+class SurfaceExplorer(Panel[LossSettings, LossResult]):
     """What is wrong with a loss, seen and said.
 
     Args:
@@ -108,17 +117,26 @@ class SurfaceExplorer(Panel):
     _words_height = 206
     _patience = 0.3
     _verdict: LossResult | None = None  # whose findings and table the words say
-    _grip: object = None  # the axes on which the mouse was pressed
+    _grip: Axes | None = None  # the axes on which the mouse was pressed
 
     @whole_or_nothing
-    def __init__(self, loss=None, axes=None, *, fixed=None, probes=None, target=None, **settings: object) -> None:
+    def __init__(
+        self,
+        loss: Losses | None = None,
+        axes: Mapping[str, tuple[float, float]] | None = None,
+        *,
+        fixed: Mapping[str, object] | None = None,
+        probes: Mapping[str, object] | None = None,
+        target: Target | None = None,
+        **settings: object,
+    ) -> None:
         layout, settings = self._split_keywords(settings)
         with as_usual():
             self._problems = LossProblems(loss, axes, fixed, probes, target)
         super().__init__(**layout)
         self._begin(settings)
 
-    def _set_up(self, settings: Mapping[str, object]) -> None:
+    def _set_up(self, settings: Mapping[str, Any]) -> None:
         self._values()  # makes the defaults that depend on the loss: what a refused setting falls back to
         with self._batch():
             self.example = settings.get("example", self._problems.first)
@@ -159,7 +177,7 @@ class SurfaceExplorer(Panel):
         return (*self._problem.axes, NONE)[1]
 
     @validate("example")
-    def _others_fit(self, proposal) -> str:
+    def _others_fit(self, proposal: Bunch) -> str:
         """Refuse a loss that another setting, fixed in a lesson perhaps, means nothing for."""
         for name in ("component", "compare", "x_axis", "y_axis", "fixed") if self._ready else ():
             try:
@@ -219,7 +237,7 @@ class SurfaceExplorer(Panel):
             self.dtype,
         )
 
-    def _along(self, name: str, old: object) -> dict[str, object]:
+    def _along(self, name: str, old: Any) -> dict[str, object]:
         if name == "example":
             return self._usual_view()
         if name not in ("x_axis", "y_axis"):
@@ -229,7 +247,7 @@ class SurfaceExplorer(Panel):
         along = other_axes(before, {name: getattr(self, name)}, self._stood(), self.fixed)
         return {one: along[one] for one in ("y_axis", "fixed", "point") if one != name}
 
-    def _resolve(self, chosen: Mapping[str, object]) -> dict[str, object]:
+    def _resolve(self, chosen: Mapping[str, Any]) -> dict[str, Any]:
         meant = dict(chosen)
         example = meant.get("example", self.example)  # perhaps anything, from a file: it is refused when it is set
         if isinstance(example, str) and example != self.example and example in self._problems:
@@ -269,7 +287,7 @@ class SurfaceExplorer(Panel):
 
     # -- computing ----------------------------------------------------------------------------------------
 
-    def _compute(self, settings: LossSettings) -> Slices[LossResult]:
+    def _compute(self, settings: LossSettings) -> Generator[float | LossResult, None, LossResult]:
         return self._problems[settings.example].work(settings)
 
     def _place(self, result: LossResult) -> tuple[float, ...]:
@@ -345,8 +363,11 @@ class SurfaceExplorer(Panel):
     # -- a lesson -----------------------------------------------------------------------------------------
 
     def _make_lesson(self) -> ConstantsLesson:
-        return super()._make_lesson(
-            ConstantsLesson,
+        return ConstantsLesson(
+            self,
+            self._turns,
+            self._parts(),
+            fixed=lambda: self.fixed,
             sliders=lambda: [self.controls[f"constant {k + 1}"] for k in range(len(self._constant_rows))],
             constants=self._constants,
             value=lambda name: self.fixed.get(name, self._problem.value_of(name)),
@@ -377,14 +398,14 @@ class SurfaceExplorer(Panel):
 
     # -- what the mouse does ------------------------------------------------------------------------------
 
-    def _move(self, event) -> None:
+    def _move(self, event: MouseEvent) -> None:
         """Move the operating point to where a person pressed or drags; a drag stays with what it began on."""
         if event.name == "button_press_event":
             self._grip = event.inaxes
         found = self._figure.point_at(self._grip, event.x, event.y)
         if found is None:
             return
-        place = self._place(self._shown)
+        place = self._place(self._seen)
         moved = [old if new is None else new for new, old in zip(found, (*place, 0.0), strict=False)]
         self.controls["point"].choose(tuple(float(f"{v:.4g}") for v in moved))
 

@@ -8,6 +8,7 @@ from gradwidgets.core.surfaces.comparison import gradient_angle
 from gradwidgets.figures.surface.cut_plot import Cut
 from gradwidgets.figures.surface.surface_map import Aside, Surface
 from gradwidgets.widgets.explorer.problem import LossResult
+from gradwidgets.widgets.playground.picture import of_map
 
 _DECADES = 12  # of the gap between autograd and differences that colours tell apart
 
@@ -18,10 +19,10 @@ def surface_of(name: str, result: LossResult) -> Surface:
     return Surface(
         name=name,
         loss=grid.loss.numpy(),
-        gradient=(grid.grad_x.numpy(), grid.grad_y.numpy()),
+        gradient=(grid.grad_x.numpy(), of_map(grid.grad_y).numpy()),
         dead=None if survey is None else survey.dead.numpy(),
         lost=None if survey is None or survey.lost is None else survey.lost.numpy(),
-        critical=() if survey is None else tuple((one.kind, *one.point) for one in survey.critical),
+        critical=() if survey is None else tuple((one.kind, one.point[0], one.point[1]) for one in survey.critical),
     )
 
 

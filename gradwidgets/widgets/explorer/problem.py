@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field, replace
 
-from torch import nn
+from torch import Tensor, nn
 
 from gradwidgets.core import (
     EXAMPLES,
@@ -22,10 +22,10 @@ from gradwidgets.core.losses.loss_function import LossFunction
 from gradwidgets.core.losses.whole_numbers import may_be_broken
 from gradwidgets.core.objectives.axes import check_loss_axes
 from gradwidgets.core.results.allowed import choose
-from gradwidgets.core.results.slices import Slices, part_of, together
+from gradwidgets.core.results.slices import part_of, together
 from gradwidgets.core.subject.threads import in_one_thread
 from gradwidgets.core.surfaces.checking import obeying
-from gradwidgets.core.surfaces.gradient_check import checking_gradient
+from gradwidgets.core.surfaces.gradient_check import check_gradient
 from gradwidgets.core.surfaces.patterns import Survey, surveying
 from gradwidgets.core.surfaces.patterns.ends.target import Target
 from gradwidgets.core.surfaces.probe import as_points, probing
@@ -37,6 +37,8 @@ YOURS = "yours"  # the name of what was passed in
 NONE = "none"  # the second axis of a curve
 _COARSE = ((7, 0.02), (21, 0.1))  # grids that a slow loss is shown on before the fine one; how much is done then
 _FUNCTIONS_KEPT = 32
+# A loss, a ready-made one's name, or several by name.
+Losses = Callable[..., Tensor] | str | Mapping[str, Callable[..., Tensor]]
 
 
 @dataclass(frozen=True)
@@ -116,7 +118,7 @@ class LossProblem:
 
     def __init__(
         self,
-        losses: Mapping[str, Callable],
+        losses: Mapping[str, Callable[..., Tensor]],
         axes: Mapping[str, tuple[float, float]],
         fixed: Mapping[str, object] | None = None,
         probes: Mapping[str, object] | None = None,
@@ -138,10 +140,11 @@ class LossProblem:
         self.probes = dict(probes or {})
         everything = {name: value for function in made for name, value in function.fixed.items()}
         middle = tuple((low + high) / 2 for low, high in self.axes.values())
-        whole = [name for name, value in everything.items() if type(value) is int and may_be_broken(made, name, middle)]
-        self.numbers = {k: float(v) for k, v in everything.items() if isinstance(v, float) or k in whole}
+        whole = {k for k, v in everything.items() if type(v) is int and may_be_broken(made, k, middle)}
+        numbers = {k: v for k, v in everything.items() if isinstance(v, float | int)}
+        self.numbers = {k: float(v) for k, v in numbers.items() if isinstance(v, float) or k in whole}
         self.data = {name: value for name, value in everything.items() if name not in self.numbers}
-        self._functions: dict[tuple, LossFunction] = {}
+        self._functions: dict[tuple[str, tuple[str, ...]], LossFunction] = {}
 
     @property
     def parameters(self) -> tuple[str, ...]:
@@ -173,7 +176,7 @@ class LossProblem:
             self._functions[key] = LossFunction(self.losses[loss], axes, fixed)
         return self._functions[key].with_fixed(fixed)
 
-    def work(self, settings: LossSettings) -> Slices[LossResult]:
+    def work(self, settings: LossSettings) -> Generator[float | LossResult, None, LossResult]:
         """Compute a result, in slices.
 
         Args:
@@ -187,10 +190,11 @@ class LossProblem:
         """
         return (yield from in_one_thread(self._in_slices(settings)))
 
-    def _in_slices(self, settings: LossSettings) -> Slices[LossResult]:
+    def _in_slices(self, settings: LossSettings) -> Generator[float | LossResult, None, LossResult]:
         axes = {name: (low, high) for name, low, high in settings.axes}
         functions = {name: self.function(name, settings) for name in settings.losses}
-        grids, count = {}, len(functions)
+        grids: dict[str, SurfaceGrid] = {}
+        count = len(functions)
         done = 0.0
         for coarse, until in _COARSE:
             slow = [name for name, function in functions.items() if function.method in (None, "pointwise")]
@@ -208,27 +212,28 @@ class LossProblem:
             work = sampling_function(function, axes, settings.resolution)
             grids[name] = yield from part_of(work, 0.1 + 0.5 * k / count, 0.5 / count)
         yield LossResult(settings, dict(grids))
-        surveys, rows, checks = {}, [], {}
+        surveys: dict[str, Survey] = {}
+        rows: list[ProbeRow] = []
+        checks: dict[str, GradientCheck] = {}
         target = self.target if set(axes) == set(self.axes) else None
         same = tuple(axes) == tuple(self.axes)
         probes, starts = (self.probes, self._starts) if same else ({}, {})
         for k, (name, grid) in enumerate(grids.items()):
             begun = 0.6 + 0.4 * k / count
-            work = surveying(grid, target=target, dtype=settings.dtype, starts=starts)
-            surveys[name] = yield from part_of(work, begun, 0.2 / count)
+            looking = surveying(grid, target=target, dtype=settings.dtype, starts=starts)
+            survey = yield from part_of(looking, begun, 0.2 / count)
             if settings.check:
                 checks[name] = yield from part_of(
-                    checking_gradient(grid, surveys[name].look), begun + 0.2 / count, 0.1 / count
+                    check_gradient.in_slices(grid, survey.look), begun + 0.2 / count, 0.1 / count
                 )
-            lowest = [one.point for one in surveys[name].critical if one.kind == "minimum"][:1]
+            lowest = [one.point for one in survey.critical if one.kind == "minimum"][:1]
             table = probing(functions[name], axes, probes, component=name, lowest=lowest[0] if lowest else None)
             own = yield from part_of(together(table, functions[name].kept), begun + 0.3 / count, 0.1 / count)
-            own = marked(own, surveys[name].look)
-            absurd = told(own, surveys[name].look)
-            findings = obeying(surveys[name].findings, functions[name], own, absurd)
-            surveys[name] = replace(surveys[name], findings=findings)
+            own = marked(own, survey.look)
+            absurd = told(own, survey.look)
+            surveys[name] = replace(survey, findings=obeying(survey.findings, functions[name], own, absurd))
             rows += own
-        comparison = compare_surfaces(*grids.values(), names=tuple(grids), surveys=surveys) if count == 2 else None
+        comparison = _compared(grids, surveys) if count == 2 else None
         return LossResult(settings, grids, surveys, rows, checks, comparison, exact=True)
 
 
@@ -247,7 +252,14 @@ class LossProblems:
         TypeError: An argument has a wrong type.
     """
 
-    def __init__(self, loss=None, axes=None, fixed=None, probes=None, target=None) -> None:
+    def __init__(
+        self,
+        loss: Losses | None = None,
+        axes: Mapping[str, tuple[float, float]] | None = None,
+        fixed: Mapping[str, object] | None = None,
+        probes: Mapping[str, object] | None = None,
+        target: Target | None = None,
+    ) -> None:
         self._made: dict[str, LossProblem] = {}
         self.first = next(iter(EXAMPLES))
         if loss is None:
@@ -296,7 +308,13 @@ class LossProblems:
         return self._made[name]
 
 
-def _names_taken(loss: Callable) -> set[str] | None:
+def _compared(grids: Mapping[str, SurfaceGrid], surveys: Mapping[str, Survey]) -> Comparison:
+    """What sets two losses apart."""
+    first, second = grids
+    return compare_surfaces(grids[first], grids[second], names=(first, second), surveys=surveys)
+
+
+def _names_taken(loss: Callable[..., Tensor]) -> set[str] | None:
     """The names that a loss may be called with; None if any."""
     taken = parameters_of(loss)
     if taken is None or taken[2]:
@@ -304,7 +322,7 @@ def _names_taken(loss: Callable) -> set[str] | None:
     return {*taken[0], *taken[1]}
 
 
-def _by_name(loss: object, name: str | None = None) -> dict[str, Callable]:
+def _by_name(loss: object, name: str | None = None) -> dict[str, Callable[..., Tensor]]:
     if not isinstance(loss, Mapping):
         if not callable(loss):
             raise TypeError(f"loss must be callable, a dict of callables or a name; got {type(loss).__name__}")

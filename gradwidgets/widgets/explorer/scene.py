@@ -19,6 +19,7 @@ from gradwidgets.widgets.explorer.problem import LossProblem, LossResult, LossSe
 from gradwidgets.widgets.explorer.sampled_descent import Descent, descend_from
 from gradwidgets.widgets.kernel.as_usual import as_usual
 from gradwidgets.widgets.kernel.kept import Kept
+from gradwidgets.widgets.panel.words import Words
 
 
 @dataclass(frozen=True)
@@ -74,19 +75,6 @@ class Standing:
     place: tuple[float, ...]
     here: Mapping[str, Here]
     descents: Mapping[str, Descent | None]
-
-
-@dataclass(frozen=True)
-class Words:
-    """What the picture shows, in words.
-
-    Attributes:
-        summary: The verdict, plain text.
-        table: The same and the table as HTML, everything escaped.
-    """
-
-    summary: str
-    table: str
 
 
 def place_in(view: ViewSettings, result: LossResult) -> tuple[float, ...]:

@@ -7,10 +7,8 @@ import contextlib
 import numpy as np
 import torch
 
-_NUMPY = {"divide": "warn", "over": "warn", "under": "ignore", "invalid": "warn"}
 
-
-def as_usual() -> contextlib.AbstractContextManager:
+def as_usual() -> contextlib.AbstractContextManager[object]:
     """A block in which tensors have values and gradients, and stay usable outside of it.
 
     A tensor made in inference mode cannot be used by autograd afterwards, and one made on the default device has no
@@ -27,5 +25,5 @@ def as_usual() -> contextlib.AbstractContextManager:
     if meta:
         stack.enter_context(torch.device("cpu"))
     if strict:
-        stack.enter_context(np.errstate(**_NUMPY))
+        stack.enter_context(np.errstate(divide="warn", over="warn", under="ignore", invalid="warn"))
     return stack

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Collection, Iterator, MutableMapping
+from typing import Any
 
 import ipywidgets as widgets
 
+Place = MutableMapping[Any, Any]  # by name or by number; any result may be kept
 _LAST = ("_", "__", "___")
 
 
@@ -42,7 +44,7 @@ class Kept:
     """
 
     def __init__(self, shell: object, those: Collection[str]) -> None:
-        self._places: list[tuple[MutableMapping, object, weakref.ref]] = []
+        self._places: list[tuple[Place, object, weakref.ref[widgets.Widget]]] = []
         found = [
             (place, key)
             for place, key in _places(shell)
@@ -63,7 +65,7 @@ class Kept:
                 place[key] = held()
 
 
-def _places(shell: object) -> Iterator[tuple[MutableMapping, object]]:
+def _places(shell: object) -> Iterator[tuple[Place, object]]:
     """Where IPython itself keeps results; variables of the user do not count."""
     hook, names = getattr(shell, "displayhook", None), getattr(shell, "user_ns", {})
     if hook is None:

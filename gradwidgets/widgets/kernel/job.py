@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import inspect
 import time
 from collections.abc import Callable, Generator
+from typing import Generic, TypeVar
 
 from gradwidgets.widgets.kernel.mainloop import at_home, call_later, call_soon, main_loop, weakly
+
+R = TypeVar("R")
 
 AT_ONCE = 0.10  # seconds that work may take before the page gets a turn
 SLICE = 0.05
 REFINING = 0.012  # the same once something is shown, as the user's next input takes precedence over refinement
 
 
-class Job:
+class Job(Generic[R]):
     """Work that is done immediately if it is short, otherwise in slices.
 
     Args:
@@ -27,14 +31,14 @@ class Job:
 
     def __init__(
         self,
-        work: Generator[object, None, object],
-        done: Callable[[object], None],
+        work: Generator[float | R, None, R],
+        done: Callable[[R], None],
         failed: Callable[[Exception], None],
         progress: Callable[[float], None],
-        interim: Callable[[object], None] = lambda result: None,
+        interim: Callable[[R], None] = lambda result: None,
         guard: Callable[[Callable[[], bool]], bool] = lambda part: part(),
     ) -> None:
-        self._work: Generator | None = work
+        self._work: Generator[float | R, None, R] | None = work
         self._guard = guard
         self._interim = interim
         self._done, self._failed, self._progress = done, failed, progress
@@ -49,7 +53,7 @@ class Job:
     @property
     def amidst(self) -> bool:
         """Whether this is called from within a part of the work."""
-        return self._work is not None and self._work.gi_running
+        return self._work is not None and _is_amidst(self._work)
 
     def start(self, *, pause: bool = False) -> bool:
         """Work for at most `AT_ONCE`; return whether that was enough.
@@ -81,7 +85,7 @@ class Job:
     def stop(self) -> None:
         """Cancel the rest."""
         work, self._work = self._work, None
-        if work is not None and not work.gi_running:  # else it ends with the running part
+        if work is not None and not _is_amidst(work):  # else it ends with the running part
             work.close()
 
     def _slice(self) -> None:
@@ -136,3 +140,7 @@ class Job:
             if time.perf_counter() >= end:
                 return False
         return True
+
+
+def _is_amidst(work: Generator[object, None, object]) -> bool:
+    return inspect.getgeneratorstate(work) == inspect.GEN_RUNNING

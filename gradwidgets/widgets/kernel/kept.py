@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 T = TypeVar("T")
 
@@ -12,7 +12,7 @@ class Kept:
     """A cache of the last value of each kind, valid while its key stays the same."""
 
     def __init__(self) -> None:
-        self._values: dict[str, tuple[object, object]] = {}
+        self._values: dict[str, tuple[object, Any]] = {}  # kind → key, and what was made for it
 
     def get(self, kind: str, key: object, make: Callable[[], T]) -> T:
         """Return the cached value for this key, or make it.

@@ -10,8 +10,8 @@ from __future__ import annotations
 import contextlib
 import functools
 import threading
-from collections.abc import Callable
-from typing import TypeVar
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar
 
 from gradwidgets.widgets.kernel.as_usual import as_usual
 from gradwidgets.widgets.kernel.mainloop import AT_WORK, Latest, at_home
@@ -27,13 +27,18 @@ def shown_at_home(method: Callable[..., None]) -> Callable[..., None]:
     """
 
     @functools.wraps(method)
-    def handed(self, *args) -> None:
+    def handed(self: Any, *args: object) -> None:
         if at_home():
             method(self, *args)
         else:
             self._turns.owe(method.__qualname__, functools.partial(method, self, *args))
 
     return handed
+
+
+def _do_all(works: Iterable[Callable[[], None]]) -> None:
+    for work in works:
+        work()
 
 
 class Turns:
@@ -82,7 +87,7 @@ class Turns:
                 owed, self.owed = self.owed, {}
             if not owed:
                 return
-            self.amid(lambda owed=owed: [work() for work in owed.values()])
+            self.amid(functools.partial(_do_all, owed.values()))
         self.request()
 
     @property

@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 import ipywidgets as widgets
 from IPython import get_ipython
+from IPython.core.interactiveshell import ExecutionResult
 
 _log = logging.getLogger(__name__)
 
@@ -110,7 +111,7 @@ def when_cell_fails(work: Callable[[BaseException], None]) -> Callable[[], None]
         A function that cancels this.
     """
 
-    def ended(result) -> None:
+    def ended(result: ExecutionResult) -> None:
         forget()
         failure = result.error_before_exec or result.error_in_exec
         if failure is not None:
@@ -128,7 +129,7 @@ def after_each_cell(work: Callable[[], None]) -> Callable[[], None]:
     """
     method = weakref.WeakMethod(work)
 
-    def ended(result) -> None:
+    def ended(result: ExecutionResult) -> None:
         work = method()
         if work is None:
             forget()
@@ -139,7 +140,7 @@ def after_each_cell(work: Callable[[], None]) -> Callable[[], None]:
     return forget
 
 
-def _when_cells_end(ended: Callable[[object], None]) -> Callable[[], None]:
+def _when_cells_end(ended: Callable[[ExecutionResult], None]) -> Callable[[], None]:
     shell = get_ipython()
     if shell is None:
         return lambda: None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Collection
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import comm
 import ipywidgets as widgets
@@ -19,7 +19,7 @@ def whole_or_nothing(init: Init) -> Init:
     """Decorate an `__init__` so that, when it fails or is interrupted, it closes every widget made meanwhile."""
 
     @functools.wraps(init)
-    def make(self, *arguments, **keywords) -> None:
+    def make(self: Any, *arguments: object, **keywords: object) -> None:
         with AT_WORK:  # else widgets made meanwhile by another thread would count as parts of this
             before = {*registry._instances, *comm.get_comm_manager().comms}
             try:
@@ -29,7 +29,7 @@ def whole_or_nothing(init: Init) -> Init:
                 vars(self)["close"] = _do_nothing  # which is called again when the unfinished widget is collected
                 raise
 
-    return make
+    return make  # type: ignore[return-value]  # it takes what `init` takes
 
 
 def _close_all_but(those: Collection[str]) -> None:

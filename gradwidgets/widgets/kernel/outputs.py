@@ -8,10 +8,13 @@ cell's id with every request.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
+from IPython.core.interactiveshell import InteractiveShell
 from ipywidgets import Output
 from ipywidgets.widgets import widget as registry
 
+Message = dict[str, Any]  # of Jupyter's protocol
 _VIEW = "application/vnd.jupyter.widget-view+json"
 _SOMEWHERE = ""  # the cell of what a callback shows, or what is in an Output widget
 
@@ -24,7 +27,7 @@ class Outputs:
         lost: Called after a rerun cell has ended.
     """
 
-    def __init__(self, shell: object, lost: Callable[[], None]) -> None:
+    def __init__(self, shell: InteractiveShell, lost: Callable[[], None]) -> None:
         self._shell, self._lost = shell, lost
         self._shown: dict[str, set[str]] = {}  # model id → the cells that show it; none left: lost
         shell.events.register("pre_run_cell", self._begins)
@@ -54,17 +57,17 @@ class Outputs:
             found += [box for box in roots if box != model_id and (box == root or root in _around(box))]
         return found
 
-    def _begins(self, _info) -> None:
+    def _begins(self, _info: object) -> None:
         self._shown = {key: cells for key, cells in self._shown.items() if key in registry._instances}
         cell = self._cell()
         if cell != _SOMEWHERE:
             for cells in self._shown.values():
                 cells.discard(cell)
 
-    def _ended(self, _result) -> None:
+    def _ended(self, _result: object) -> None:
         self._lost()
 
-    def _hear(self, message: dict) -> dict:
+    def _hear(self, message: Message) -> Message:
         view = message["content"].get("data", {}).get(_VIEW)
         if isinstance(view, dict):
             captured = any(isinstance(one, Output) and one.msg_id for one in list(registry._instances.values()))

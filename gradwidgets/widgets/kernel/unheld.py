@@ -14,13 +14,15 @@ from __future__ import annotations
 import contextlib
 import gc
 import weakref
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import comm
 import ipywidgets as widgets
 from IPython import get_ipython
 from ipywidgets.widgets import widget as registry
+from traitlets import Bunch
 
 from gradwidgets.widgets.kernel.ipython_history import Kept, named
 from gradwidgets.widgets.kernel.mainloop import call_later, call_soon
@@ -39,7 +41,7 @@ class _Watched:
         next_rest: The number after that: a referenced panel mostly stays referenced.
     """
 
-    panel: weakref.ref
+    panel: weakref.ref[widgets.Widget]
     rest: int = 0
     next_rest: int = 1
 
@@ -69,7 +71,7 @@ def forget(model_id: str) -> None:
         outputs.close()
 
 
-def _page_told(change) -> None:
+def _page_told(change: Bunch) -> None:
     if change.new:
         call_soon(close_unheld)
         call_later(_AGAIN, close_unheld)
@@ -79,7 +81,7 @@ def _cell_ended() -> None:
     """Check again, as variables may have changed; after the cell, whose own frames hold references."""
     for key, one in list(_watched.items()):
         panel = one.panel()
-        if panel is not None and (panel.page.never_told or panel.page.gone):
+        if panel is not None and _outputs is not None and (panel.page.never_told or panel.page.gone):
             boxes = _outputs.lost_with(key)
             if boxes is not None:
                 panel.page.lose(boxes)
@@ -142,17 +144,16 @@ def _own(widget: widgets.Widget) -> list[widgets.Widget]:
 
     A widget that owns its children has `_spare_parts_`, which returns those that may not be among its children now.
     """
-    spare = getattr(widget, "_spare_parts_", None)
-    whole = spare is not None
+    spare: Callable[[], Iterable[widgets.Widget]] | None = getattr(widget, "_spare_parts_", None)
     found: dict[int, widgets.Widget] = {}
-    waiting = [widget, *(spare() if whole else ())]
+    waiting = [widget, *(() if spare is None else spare())]
     while waiting:
         one = waiting.pop()
         if id(one) in found:
             continue
         found[id(one)] = one
         parts = one._trait_values
-        for value in parts.values() if whole else (parts.get("layout"), parts.get("style")):
+        for value in (parts.get("layout"), parts.get("style")) if spare is None else parts.values():
             members = value if isinstance(value, tuple | list) else (value,)
             waiting += [part for part in members if isinstance(part, widgets.Widget)]
     return list(found.values())
@@ -161,7 +162,7 @@ def _own(widget: widgets.Widget) -> list[widgets.Widget]:
 @contextlib.contextmanager
 def _put_aside(those: Collection[str]) -> Iterator[None]:
     """A block in which neither registries nor IPython's history reference these widgets; survivors are restored."""
-    comms = comm.get_comm_manager().comms
+    comms: dict[str, Any] = comm.get_comm_manager().comms
     history = Kept(get_ipython(), those)
     held = {key: weakref.ref(registry._instances.pop(key)) for key in those if key in registry._instances}
     for key in held:
@@ -174,7 +175,7 @@ def _put_aside(those: Collection[str]) -> Iterator[None]:
         history.give_back()
 
 
-def _restore(key: str, widget: widgets.Widget | None, comms: dict) -> None:
+def _restore(key: str, widget: widgets.Widget | None, comms: dict[str, Any]) -> None:
     if widget is None or widget.comm is None:
         comms.pop(key, None)
     else:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import html
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import numpy as np
 from torch import Tensor
 
-from gradwidgets.core.layers import CLIPPERS, Clipped, clip_gradients, measuring_batch_norms, parameter_gradients
+from gradwidgets.core.layers import CLIPPERS, Clipped, batch_norms, clip_gradients, parameter_gradients
 from gradwidgets.core.results.slices import Slices, part_of
 from gradwidgets.core.results.wording import number, percent
 from gradwidgets.figures.base.side_plot import Curve, Detail
@@ -18,7 +19,8 @@ from gradwidgets.widgets.kernel.kept import Kept
 from gradwidgets.widgets.layers import words
 from gradwidgets.widgets.layers.picture import names_of, shown_layers, sizes_detail
 from gradwidgets.widgets.layers.problem import FlowProblem, FlowResult
-from gradwidgets.widgets.layers.view import View, ViewResult, ViewSettings, Words
+from gradwidgets.widgets.layers.view import View, ViewResult, ViewSettings
+from gradwidgets.widgets.panel.words import Words
 
 _PARTS = 8  # mini-batches whose norms stand for the history of a training
 _TICKS = {0.0: "norm", 1.0: "value", 2.0: "percent.", 3.0: "auto"}
@@ -60,7 +62,7 @@ class ClippingView(View):
     figure_type = FlowFigure
 
     @staticmethod
-    def compute(problem: FlowProblem, flow: FlowResult, more: object) -> Slices[StepGradients]:
+    def compute(problem: FlowProblem, flow: FlowResult, more: None) -> Slices[StepGradients]:
         """Take the gradients of one step, and the norms of mini-batches."""
         model, inputs, targets, loss_fn = problem.network(flow.settings)
         named = parameter_gradients(model, inputs, targets, loss_fn)
@@ -68,20 +70,20 @@ class ClippingView(View):
         rows = shown_layers(flow.flow)
         places = {flow.flow.layers[row].name: place for place, row in enumerate(rows)}
         layers = [places.get(name.rpartition(".")[0] or "(model)", -1) for name in named]
-        work = measuring_batch_norms(model, inputs, targets, loss_fn, _PARTS)
+        work = batch_norms.in_slices(model, inputs, targets, loss_fn, _PARTS)
         history = yield from part_of(work, 0.1, 0.9)
         return StepGradients(np.array(layers, int), len(rows), list(named.values()), history.tolist())
 
     @staticmethod
     def derive(problem: FlowProblem, seen: ViewResult, how: ViewSettings, kept: Kept) -> dict[str, Clipped]:
         """What each clipper makes of the step, at the present thresholds."""
-        step = seen.part
+        step: StepGradients = seen.part
         spiked: list[Tensor | None] = []
 
         def clipped(name: str) -> Clipped:
             if not spiked:
                 spiked.extend(None if g is None else g * how.spike for g in step.gradients)
-            options: dict[str, object] = {THRESHOLDS[name][0]: how.thresholds[name]}
+            options: dict[str, Any] = {THRESHOLDS[name][0]: how.thresholds[name]}
             if CLIPPERS[name].needs_history:
                 options["history"] = step.history
             return clip_gradients(spiked, name, **options)

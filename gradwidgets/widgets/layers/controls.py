@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import partial
+from typing import Any
 
 import ipywidgets as widgets
 import numpy as np
 
 from gradwidgets.core.layers import ACTIVATIONS, INITS, NORMALIZATIONS
-from gradwidgets.widgets.controls import WIDTH, Check, Control, Looks, Menu, Number, Tabs, log_stops
+from gradwidgets.figures.base.style import STYLES
+from gradwidgets.widgets.controls import WIDTH, Control, Looks, Maker, log_stops
 from gradwidgets.widgets.layers.clipping import THRESHOLDS
 from gradwidgets.widgets.layers.picture import MEASURES
 from gradwidgets.widgets.layers.presets import PRESETS
@@ -43,34 +44,34 @@ def make_controls(
         The controls by the trait that they set.
     """
     looks = Looks()
-    make = {kind: partial(kind, looks=looks) for kind in (Check, Menu, Number, Tabs)}
+    make = Maker(looks)
     controls: list[Control] = [
-        make[Tabs]("view", dict(views)),
-        make[Menu]("preset", "settings worth a look", [("choose …", ""), *((p, p) for p in PRESETS)]),
-        make[Menu]("architecture", "how the layers are joined; yours is the model that you passed in", architectures),
-        make[Menu]("activation", "the function between the layers", list(ACTIVATIONS)),
-        make[Menu]("init", "how the weights begin", list(INITS)),
-        make[Number]("gain", "what the initial weights are multiplied by", _GAINS),
-        make[Menu]("normalization", "before each activation", list(NORMALIZATION_NAMES)),
-        make[Number]("depth", "layers, or blocks", _DEPTHS),
-        make[Number]("width", "units of a layer", _WIDTHS),
-        make[Number]("batch", "samples that are looked at, or in a step of training", _BATCHES),
-        make[Number]("seed", "of weights and data", tuple(range(21))),
-        make[Menu]("quantity", "what is drawn over the layers", list(quantities)),
-        make[Number]("lr", "learning rate", log_stops(1e-5, 10, 8)),
-        make[Menu]("measure", "per element, or of all of a layer", list(MEASURES), width=166),
-        make[Check]("compare", "keep today's profile beside the next ones", width="90px"),
-        make[Menu]("fix", "what is tried on a copy", list(fixes), label="try"),
-        make[Menu]("clipper", "whose elements are shown", list(THRESHOLDS), label="histogram of"),
-        make[Number]("max_norm", "norm: the largest norm of all gradients together", _THRESHOLDS),
-        make[Number]("clip_value", "value: the largest size of an element", _THRESHOLDS),
-        make[Number]("percentile", "percentile: of this step's elements, in %", _PERCENTILES),
-        make[Number](
+        make.tabs("view", dict(views)),
+        make.menu("preset", "settings worth a look", [("choose …", ""), *((p, p) for p in PRESETS)]),
+        make.menu("architecture", "how the layers are joined; yours is the model that you passed in", architectures),
+        make.menu("activation", "the function between the layers", list(ACTIVATIONS)),
+        make.menu("init", "how the weights begin", list(INITS)),
+        make.number("gain", "what the initial weights are multiplied by", _GAINS),
+        make.menu("normalization", "before each activation", list(NORMALIZATION_NAMES)),
+        make.number("depth", "layers, or blocks", _DEPTHS),
+        make.number("width", "units of a layer", _WIDTHS),
+        make.number("batch", "samples that are looked at, or in a step of training", _BATCHES),
+        make.number("seed", "of weights and data", tuple(range(21))),
+        make.menu("quantity", "what is drawn over the layers", list(quantities)),
+        make.number("lr", "learning rate", log_stops(1e-5, 10, 8)),
+        make.menu("measure", "per element, or of all of a layer", list(MEASURES), width=166),
+        make.check("compare", "keep today's profile beside the next ones", width="90px"),
+        make.menu("fix", "what is tried on a copy", list(fixes), label="try"),
+        make.menu("clipper", "whose elements are shown", list(THRESHOLDS), label="histogram of"),
+        make.number("max_norm", "norm: the largest norm of all gradients together", _THRESHOLDS),
+        make.number("clip_value", "value: the largest size of an element", _THRESHOLDS),
+        make.number("percentile", "percentile: of this step's elements, in %", _PERCENTILES),
+        make.number(
             "history_percentile", "autoclip: percentile of the norms so far", _PERCENTILES, label="autoclip %"
         ),
-        make[Number]("spike", "what if the step's gradients were so many times larger", log_stops(1e-2, 1e4, 6)),
-        make[Number]("steps", "of the demonstration", (10, 20, 50, 100, 200, 300, 500, 1000, 2000, 5000)),
-        make[Menu]("theme", "colours of the picture", ["auto", "light", "dark"], width=166),
+        make.number("spike", "what if the step's gradients were so many times larger", log_stops(1e-2, 1e4, 6)),
+        make.number("steps", "of the demonstration", (10, 20, 50, 100, 200, 300, 500, 1000, 2000, 5000)),
+        make.menu("theme", "colours of the picture", ["auto", *STYLES], width=166),
     ]  # fmt: skip
     return {control.name: control for control in controls}
 
@@ -110,7 +111,7 @@ class Column:
             self._controls["view"].show(view)
             self._view = view
 
-    def show_values(self, values: Mapping[str, object], *, left_out: Sequence[str], covered: bool) -> None:
+    def show_values(self, values: Mapping[str, Any], *, left_out: Sequence[str], covered: bool) -> None:
         """Bring all controls to the settings.
 
         Args:

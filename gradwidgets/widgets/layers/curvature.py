@@ -6,9 +6,11 @@ import html
 import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from typing import Any
 
 import ipywidgets as widgets
 import numpy as np
+from matplotlib.backend_bases import MouseEvent
 
 from gradwidgets.core.results.slices import Slices, part_of
 from gradwidgets.core.results.wording import number
@@ -16,33 +18,34 @@ from gradwidgets.core.spectra import (
     GradientCovariance,
     NoiseScale,
     Spectrum,
-    measuring_covariance,
-    measuring_noise_scale,
-    measuring_spectrum,
+    gradient_covariance,
+    gradient_noise_scale,
+    hessian_spectrum,
 )
 from gradwidgets.figures.curvature.curvature_parts import Correlation, Curvature, Eigenvalues, Noise, SignalToNoise
 from gradwidgets.figures.curvature.figure import CurvatureFigure
 from gradwidgets.widgets.controls import Looks
 from gradwidgets.widgets.kernel.kept import Kept
 from gradwidgets.widgets.layers import words
-from gradwidgets.widgets.layers.network import Stage
+from gradwidgets.widgets.layers.network import Whom
 from gradwidgets.widgets.layers.problem import FlowProblem, FlowResult, FlowSettings
-from gradwidgets.widgets.layers.view import View, ViewResult, ViewSettings, Words
+from gradwidgets.widgets.layers.view import Stage, View, Viewed, ViewResult, ViewSettings
+from gradwidgets.widgets.panel.words import Words
 
 Part = Spectrum | NoiseScale | GradientCovariance
 
 
 def _spectrum(problem: FlowProblem, settings: FlowSettings) -> Slices[Spectrum]:
-    return measuring_spectrum(*problem.network(settings))
+    return hessian_spectrum.in_slices(*problem.network(settings))
 
 
 def _noise(problem: FlowProblem, settings: FlowSettings) -> Slices[NoiseScale]:
-    return measuring_noise_scale(*problem.network(settings))
+    return gradient_noise_scale.in_slices(*problem.network(settings))
 
 
 def _covariance(problem: FlowProblem, settings: FlowSettings) -> Slices[GradientCovariance]:
     model, _, _, loss_fn = problem.network(settings)
-    return measuring_covariance(model, problem.batches(settings), loss_fn)
+    return gradient_covariance.in_slices(model, problem.batches(settings), loss_fn)
 
 
 PARTS: dict[str, Callable[[FlowProblem, FlowSettings], Slices[Part]]] = {
@@ -87,7 +90,7 @@ def _correlation(covariance: GradientCovariance, chosen: int) -> Correlation:
 
 
 # The figure's part → what it is measured as, and what makes it of that, for one of the layers.
-_DRAWN: dict[str, tuple[str, Callable]] = {
+_DRAWN: dict[str, tuple[str, Callable[[Any, int], object]]] = {
     "eigenvalues": ("spectrum", _eigenvalues),
     "noise": ("noise scale", _interval),
     "signal_to_noise": ("covariance", _signal),
@@ -102,19 +105,17 @@ class CurvatureView(View):
     about = "eigenvalues of the Hessian, the gradient's noise; each on demand"
     names = ("lr", "depth", "width", "batch", "seed")
     figure_type = CurvatureFigure
+    figure: CurvatureFigure
 
-    def __init__(self, panel, stage: Stage) -> None:
+    def __init__(self, panel: Viewed, stage: Stage) -> None:
         super().__init__(panel, stage)
         self._asked: tuple[str, ...] = ()
-        self._of: tuple[FlowSettings, tuple] | None = None  # whom it was asked of
+        self._of: Whom | None = None  # whom it was asked of
         self._found: dict[str, Part] = {}
 
     def extras(self, looks: Looks) -> list[widgets.Widget]:
         """Return a button a part, and one for all."""
-        rows = [
-            self.button(name.capitalize(), tip, lambda name=name: self.ask(name), looks, 122)
-            for name, tip in _TIPS.items()
-        ]
+        rows = [self.button(name.capitalize(), tip, partial(self.ask, name), looks, 122) for name, tip in _TIPS.items()]
         rows.append(self.button("All three", "measure all of it", lambda: self.ask(*PARTS), looks, 122))
         return [widgets.HBox(rows[:2]), widgets.HBox(rows[2:])]
 
@@ -122,7 +123,9 @@ class CurvatureView(View):
     def largest(self) -> float | None:
         """The largest curvature of the network as it is now; None where that was not measured."""
         spectrum = self._found.get("spectrum") if self._of == self.stage.network.now() else None
-        return None if spectrum is None or spectrum.reason or not math.isfinite(spectrum.largest) else spectrum.largest
+        if not isinstance(spectrum, Spectrum) or spectrum.reason or not math.isfinite(spectrum.largest):
+            return None
+        return spectrum.largest
 
     def ask(self, *parts: str) -> None:
         """Measure these too."""
@@ -149,24 +152,24 @@ class CurvatureView(View):
         if self._of != now:
             self._of, self._asked, self._found = now, (), {}
 
-    def more(self) -> object:
+    def more(self) -> tuple[str, ...]:
         """Which parts were asked for."""
         self._forget_others()
         return self._asked
 
-    def work(self, flow: FlowResult, more: object) -> Slices[dict[str, Part]]:
+    def work(self, flow: FlowResult, more: tuple[str, ...]) -> Slices[dict[str, Part]]:
         """Measure what is asked for and not known yet."""
         return measuring(self.stage.network.problem, flow.settings, more, self._found)
 
     @staticmethod
-    def compute(problem: FlowProblem, flow: FlowResult, more: object) -> Slices[dict[str, Part]]:
+    def compute(problem: FlowProblem, flow: FlowResult, more: tuple[str, ...]) -> Slices[dict[str, Part]]:
         """Measure what is asked for."""
         return measuring(problem, flow.settings, more, {})
 
     @staticmethod
-    def derive(problem: FlowProblem, seen: ViewResult, how: ViewSettings, kept: Kept) -> dict[str, object]:
+    def derive(problem: FlowProblem, seen: ViewResult, how: ViewSettings, kept: Kept) -> dict[str, Any]:
         """What was measured, as the figure takes it: a part that stays the same object is not drawn again."""
-        parts: dict[str, object] = {}
+        parts: dict[str, Any] = {}
         for name, (of, make) in _DRAWN.items():
             part = seen.part.get(of)
             if part is None or (name != "noise" and part.reason):
@@ -176,7 +179,7 @@ class CurvatureView(View):
         return parts
 
     @staticmethod
-    def scene(seen: ViewResult, derived: dict[str, object], how: ViewSettings) -> Curvature:
+    def scene(seen: ViewResult, derived: dict[str, Any], how: ViewSettings) -> Curvature:
         """What is known."""
         said = {name: "could not be told: see below" for name, (of, _) in _DRAWN.items() if of in seen.part}
         noise = seen.part.get("noise scale")
@@ -184,7 +187,7 @@ class CurvatureView(View):
         return Curvature(**derived, lr=how.lr or None, batch=batch, missing={**_MISSING, **said}, theme=how.theme)
 
     @staticmethod
-    def words(seen: ViewResult, derived: dict[str, object], how: ViewSettings) -> Words:
+    def words(seen: ViewResult, derived: dict[str, Any], how: ViewSettings) -> Words:
         """What was measured."""
         lines = _facts(seen.part, how.lr) or ["Nothing is measured yet: press Spectrum, Noise scale or Covariance."]
         table = words.whole("".join(f"<div>{html.escape(line)}</div>" for line in lines))
@@ -199,7 +202,7 @@ class CurvatureView(View):
             "print(gradient_noise_scale(model, inputs, targets, loss_fn).sentence)",
         ]
 
-    def click(self, event) -> bool:
+    def click(self, event: MouseEvent) -> bool:
         """Choose the layer whose correlations are shown."""
         layer = self.figure.layer_at(event.inaxes, event.xdata)
         if layer is None or layer == self.panel.selected:
@@ -232,8 +235,8 @@ def _chosen(covariance: GradientCovariance, selected: int | None) -> int:
 
 def _facts(part: Mapping[str, Part], lr: float) -> list[str]:
     lines = []
-    spectrum: Spectrum | None = part.get("spectrum")
-    if spectrum is not None:
+    spectrum = part.get("spectrum")
+    if isinstance(spectrum, Spectrum):
         lines.append(spectrum.sentence)
         if not spectrum.reason and math.isfinite(spectrum.lr_limit):
             holds = "below" if lr < spectrum.lr_limit else "above"
@@ -244,7 +247,7 @@ def _facts(part: Mapping[str, Part], lr: float) -> list[str]:
         lines += [spectrum.note] if spectrum.note else []
     for name in ("noise scale", "covariance"):
         one = part.get(name)
-        if one is not None:
+        if isinstance(one, NoiseScale | GradientCovariance):
             said = one.sentence if isinstance(one, NoiseScale) else (one.reason or one.allows)
             lines += [said, *([one.note] if one.note else [])]
     return lines

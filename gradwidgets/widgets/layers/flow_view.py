@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from matplotlib.backend_bases import MouseEvent
+
 from gradwidgets.figures.base.side_plot import Detail
 from gradwidgets.figures.flow.figure import FlowFigure, Profile
 from gradwidgets.figures.flow.guess_plot import guessed_profile
@@ -18,7 +20,8 @@ from gradwidgets.widgets.layers.picture import (
     shown_layers,
 )
 from gradwidgets.widgets.layers.problem import FlowProblem
-from gradwidgets.widgets.layers.view import View, ViewResult, ViewSettings, Words
+from gradwidgets.widgets.layers.view import View, ViewResult, ViewSettings
+from gradwidgets.widgets.panel.words import Words
 
 _GUESS = "your guess"
 
@@ -44,6 +47,7 @@ class FlowView(View):
         ("measure", "compare"),
     )
     figure_type = FlowFigure
+    figure: FlowFigure
 
     @staticmethod
     def derive(problem: FlowProblem, seen: ViewResult, how: ViewSettings, kept: Kept) -> Detail:
@@ -83,7 +87,7 @@ class FlowView(View):
             "    print(finding)",
         ]
 
-    def click(self, event) -> bool:
+    def click(self, event: MouseEvent) -> bool:
         """Look at the layer that a person clicked, or at none if it is looked at already."""
         layer = self.figure.layer_at(event.inaxes, event.xdata)
         selected, pressed = self.panel.selected, event.name == "button_press_event"

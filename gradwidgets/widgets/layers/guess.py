@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
+from matplotlib.backend_bases import MouseEvent
 
 from gradwidgets.core.results.wording import number
 from gradwidgets.figures.base.notebook_figure import Picture
@@ -14,7 +15,7 @@ from gradwidgets.widgets.controls import Looks, Menu, Number
 from gradwidgets.widgets.layers.picture import values_of
 from gradwidgets.widgets.layers.problem import FlowResult
 from gradwidgets.widgets.layers.view import ViewResult
-from gradwidgets.widgets.panel.prediction import Asked, Mark, Question, one_of, said
+from gradwidgets.widgets.panel.prediction import Answer, Asked, Mark, Question, one_of, said
 from gradwidgets.widgets.panel.traits import as_float, shown
 
 FATES = ("fades", "keeps its size", "grows")
@@ -22,7 +23,7 @@ _SAME = 1.0  # decades between the first layer and the last that count as keepin
 _WORTHLESS = 10.0  # decades of mean distance from the profile that are worth nothing
 
 
-class FlowQuestion(Question):
+class FlowQuestion(Question[ViewResult]):
     """What the gradient does on its way through a network.
 
     Args:
@@ -40,7 +41,7 @@ class FlowQuestion(Question):
         *,
         scene: Callable[[ViewResult], GuessedProfile],
         quantity: Callable[[], str],
-        judge: Callable[[Mapping[str, object]], Sequence[Mark]],
+        judge: Callable[[Answer], Sequence[Mark]],
         about: Callable[[], object],
         turn: Callable[[], None],
     ) -> None:
@@ -70,7 +71,7 @@ class FlowQuestion(Question):
         """The network, and what of it is drawn."""
         return self._about()
 
-    def marks(self, answer: Mapping[str, object]) -> Sequence[Mark]:
+    def marks(self, answer: Answer) -> Sequence[Mark]:
         """Judge a guess by the network."""
         return self._judge(answer)
 
@@ -82,7 +83,7 @@ class FlowQuestion(Question):
         """Draw all of it anew the next time."""
         self._plot.invalidate()
 
-    def press(self, event) -> None:
+    def press(self, event: MouseEvent) -> None:
         """Take a place for what is guessed at the nearest of the two layers."""
         found = self._plot.guess_at(event.inaxes, event.xdata, event.ydata)
         if found is not None:
@@ -105,7 +106,7 @@ def _decades(name: str) -> Callable[[object], float | None]:
     return plain
 
 
-def decades_of(answer: Mapping[str, object]) -> tuple[float | None, float | None]:
+def decades_of(answer: Answer) -> tuple[float | None, float | None]:
     """Return what is guessed at the first and at the middle layer."""
     return answer.get("first"), answer.get("middle")
 
@@ -115,7 +116,7 @@ def question(quantity: str) -> str:
     return f"Towards the first layer, what does the {quantity} do?"
 
 
-def marks(result: FlowResult, quantity: str, measure: str, lr: float, answer: Mapping[str, object]) -> Sequence[Mark]:
+def marks(result: FlowResult, quantity: str, measure: str, lr: float, answer: Answer) -> Sequence[Mark]:
     """Judge a guess: the fate by its name, the profile by its mean distance in decades."""
     values = values_of(result.flow, quantity, measure, lr)
     if not len(values):

@@ -1,33 +1,33 @@
-"""The network that a layer panel looks at, and what its views have in common."""
+"""The network that a layer panel looks at, and what is known of it."""
 
 from __future__ import annotations
 
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Protocol
 
-import ipywidgets as widgets
 from torch import nn
 
 from gradwidgets.core.results.slices import Slices, finish
-from gradwidgets.figures.base.notebook_figure import Picture
 from gradwidgets.widgets.layers.problem import YOURS, FlowProblem, FlowResult, FlowSettings
-from gradwidgets.widgets.panel.errors import Errors
-from gradwidgets.widgets.panel.work import Work
+
+Version = tuple[int, int]  # of a model of the user's: another one once it was changed
+Whom = tuple[FlowSettings, Version]
 
 
 class Training(Protocol):
     """A training as far as a network must know it.
 
     Attributes:
-        ended: Whether it is over.
         thread: On which it runs.
     """
 
-    ended: bool
     thread: int
+
+    @property
+    def ended(self) -> bool:
+        """Whether it is over."""
 
     def model(self) -> nn.Module | None:
         """What is trained; None once it is gone."""
@@ -55,7 +55,7 @@ class Network:
         training: Callable[[], Training | None],
     ) -> None:
         self.problem, self._settings, self._training = problem, settings, training
-        self.known: tuple[tuple, FlowResult] | None = None
+        self.known: tuple[Whom, FlowResult] | None = None
         self.took = 0.0
         self._changes = 0  # that we made, or were told of
 
@@ -64,7 +64,7 @@ class Network:
         """Whether it is a model of the user's."""
         return self._settings().own
 
-    def now(self) -> tuple[FlowSettings, tuple]:
+    def now(self) -> Whom:
         """Which one it is, and what tells whether it was changed since, from here or outside."""
         settings = self._settings()
         if self.elsewhere and self.known is not None and self.known[0][0] == settings:
@@ -88,21 +88,22 @@ class Network:
         if self.elsewhere:
             raise ValueError("Another thread is training your model: it can be measured again when that has ended")
 
-    def measuring(self, whom: tuple[FlowSettings, tuple], *, reads: bool) -> Slices[FlowResult]:
+    def measuring(self, whom: Whom, *, reads: bool) -> Slices[FlowResult]:
         """Measure it, in slices, but for what is known.
 
         Args:
             whom: What `now` said.
             reads: Whether the model is read in any case.
         """
-        known = self.known is not None and self.known[0] == whom
-        if reads or not known:
+        known = self.known if self.known is not None and self.known[0] == whom else None
+        if reads or known is None:
             self.refuse_elsewhere()
-        if not known:
+        if known is None:
             began = time.perf_counter()
             flow = yield from self.problem.work(whom[0])
             self.known, self.took = (whom, flow), time.perf_counter() - began
-        return self.known[1]
+            return flow
+        return known[1]
 
     def measured(self, settings: FlowSettings) -> FlowResult:
         """Measure another one."""
@@ -130,38 +131,3 @@ class Network:
 
 
 _YOURS = f"# model, inputs, targets and loss_fn are {YOURS}."
-
-
-@dataclass(frozen=True)
-class Stage:
-    """What the views of a panel share.
-
-    Attributes:
-        picture: On which they draw, one at a time.
-        network: What they look at.
-        errors: Where it is said what failed.
-        work: What computes and shows them.
-        say: Puts HTML in the place of the words until the next picture.
-        paint: Brings picture and words to what the present view shows by itself; `paint(settled=…)`.
-        copy: Puts text on the reader's clipboard, by a button of this name.
-    """
-
-    picture: Picture
-    network: Network
-    errors: Errors
-    work: Work
-    say: Callable[[str], None]
-    paint: Callable[..., None]
-    copy: Callable[[str, widgets.Button, str], None]
-
-    @property
-    def shown_here(self) -> object:
-        """What is shown, where that is of the present network; else None."""
-        seen = self.work.shown
-        known = seen is not None and (seen.settings.network, seen.settings.version) == self.network.now()
-        return seen if known else None
-
-    @property
-    def shown_part(self) -> object:
-        """What the present view found out by itself and shows; None for nothing."""
-        return None if self.work.shown is None else self.work.shown.part

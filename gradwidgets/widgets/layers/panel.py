@@ -6,48 +6,45 @@ gradient on its way through the layers; a fix tried on a copy; clipping; curvatu
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import ClassVar
+from typing import Any, ClassVar, TypeVar
 
 import ipywidgets as widgets
-import torch
+from matplotlib.backend_bases import MouseEvent
 from torch import nn
-from traitlets import TraitError, default, validate
 
 from gradwidgets.core import Finding
-from gradwidgets.core.layers import ACTIVATIONS, INITS, TRIES, LayerFlow
-from gradwidgets.core.monitor import GradientMonitor
+from gradwidgets.core.layers import LayerFlow
 from gradwidgets.core.results.slices import Slices, part_of
 from gradwidgets.figures.base.notebook_figure import Picture
-from gradwidgets.widgets.controls import Number
 from gradwidgets.widgets.kernel.main_thread import shown_at_home
 from gradwidgets.widgets.kernel.mainloop import after_each_cell
 from gradwidgets.widgets.kernel.making import whole_or_nothing
 from gradwidgets.widgets.layers import guess
 from gradwidgets.widgets.layers.clipping import THRESHOLDS
-from gradwidgets.widgets.layers.controls import NORMALIZATION_NAMES, Column, make_controls
-from gradwidgets.widgets.layers.curvature import PARTS, Part
+from gradwidgets.widgets.layers.controls import Column, make_controls
+from gradwidgets.widgets.layers.curvature import PARTS, CurvatureView, Part
+from gradwidgets.widgets.layers.fixes.doctor import DoctorView
 from gradwidgets.widgets.layers.guess import FlowQuestion
-from gradwidgets.widgets.layers.network import Network, Stage
-from gradwidgets.widgets.layers.picture import MEASURES, QUANTITIES, shown_layers
-from gradwidgets.widgets.layers.presets import PRESETS, Pins
-from gradwidgets.widgets.layers.problem import YOURS, FlowProblem, FlowResult, FlowSettings, init_fits
+from gradwidgets.widgets.layers.network import Network
+from gradwidgets.widgets.layers.network_settings import NETWORK
+from gradwidgets.widgets.layers.picture import shown_layers
+from gradwidgets.widgets.layers.presets import Pins
+from gradwidgets.widgets.layers.problem import YOURS, FlowProblem, LossFn
 from gradwidgets.widgets.layers.scene import VIEWS, State, covered_scene
+from gradwidgets.widgets.layers.training.live import LiveView
+from gradwidgets.widgets.layers.training.trained_panel import TrainedPanel
 from gradwidgets.widgets.layers.training.trainer import Trainer
-from gradwidgets.widgets.layers.trying import NONE
-from gradwidgets.widgets.layers.view import Request, View, ViewResult, ViewSettings
-from gradwidgets.widgets.panel.panel import Panel
-from gradwidgets.widgets.panel.prediction import Mark
+from gradwidgets.widgets.layers.view import Request, Stage, View, ViewResult, ViewSettings
+from gradwidgets.widgets.panel.prediction import Answer, Mark
 from gradwidgets.widgets.panel.settings_panel import descendants
-from gradwidgets.widgets.panel.traits import Flag, OneOf, Real, Whole
 
-NETWORK = ("architecture", "activation", "init", "gain", "normalization", "depth", "width", "batch", "seed")
+V = TypeVar("V", bound=View)
 _SHORT = 1.0  # seconds of measuring that nobody minds at the end of a cell
 
 
-class LayerFlowPanel(Panel):
+class LayerFlowPanel(TrainedPanel):
     """The gradient on its way through a network, layer by layer.
 
     Without a model, networks are built from the settings, and fed with random data. With one, that model is measured
@@ -101,38 +98,13 @@ class LayerFlowPanel(Panel):
     """
 
     _view_types: ClassVar[Mapping[str, type[View]]] = VIEWS
-    _for_records: ClassVar[type[LayerFlowPanel]]  # a subclass, which its own file names
-
-    view = OneOf("flow", lambda self: self._offered).tag(setting=True)
-    architecture = OneOf("", lambda self: self.problem.architectures).tag(setting=True)
-    activation = OneOf("ReLU", lambda self: tuple(ACTIVATIONS)).tag(setting=True)
-    init = OneOf("default", lambda self: tuple(INITS)).tag(setting=True)
-    gain = Real(1.0, low=0, high=100, above=True).tag(setting=True)
-    normalization = OneOf("none", lambda self: NORMALIZATION_NAMES).tag(setting=True)
-    depth = Whole(20, low=1, high=1000).tag(setting=True)
-    width = Whole(100, low=1, high=1024).tag(setting=True)
-    batch = Whole(32, low=1, high=4096).tag(setting=True)
-    seed = Whole(0, low=0, high=2**31 - 1).tag(setting=True)
-    quantity = OneOf("weight gradient", lambda self: QUANTITIES).tag(setting=True)
-    measure = OneOf("rms", lambda self: MEASURES).tag(setting=True)
-    lr = Real(0.01, low=0, high=1e6).tag(setting=True)
-    compare = Flag(False).tag(setting=True)
-    fix = OneOf(NONE, lambda self: self.fixes).tag(setting=True)
-    clipper = OneOf("norm", lambda self: tuple(THRESHOLDS)).tag(setting=True)
-    max_norm = Real(1.0, low=0, high=1e12).tag(setting=True)
-    clip_value = Real(0.01, low=0, high=1e12).tag(setting=True)
-    percentile = Real(90.0, low=0, high=100).tag(setting=True)
-    history_percentile = Real(10.0, low=0, high=100).tag(setting=True)
-    spike = Real(1.0, low=0, high=1e12).tag(setting=True)
-    steps = Whole(300, low=1, high=100_000).tag(setting=True)
+    _for_records: ClassVar[Callable[..., LayerFlowPanel]]  # a subclass, which its own file names
 
     _file_name = "gradwidgets-layers"
     _words_height = 150
     _patience = 0.3
     selected: int | None = None  # which of the layers shown is looked at
-    _trainer: Trainer | None = None
-    _column: Column | None = None
-    _dragged = False  # whether all that a person changed last is on sliders
+    _column: Column  # made with the rest, where nothing was refused before
     _forget_cells: Callable[[], None] = staticmethod(lambda: None)
 
     @whole_or_nothing
@@ -141,7 +113,7 @@ class LayerFlowPanel(Panel):
         model: nn.Module | None = None,
         inputs: object = None,
         targets: object = None,
-        loss_fn: Callable | None = None,
+        loss_fn: LossFn | None = None,
         **settings: object,
     ) -> None:
         layout, settings = self._split_keywords(settings)
@@ -149,9 +121,7 @@ class LayerFlowPanel(Panel):
         meant = [name for name in NETWORK[1:] if name in settings]
         if model is not None and meant and settings.get("architecture", YOURS) == YOURS:
             raise TypeError(f"{meant[0]} is for networks that are built; a model of yours is measured as it is")
-        self._network = Network(
-            self.problem, settings=self._network_settings, training=lambda: self._trainer and self._trainer.run
-        )
+        self._network = Network(self.problem, settings=self._network_settings, training=self._training)
         self._pins = Pins(self._with_changes)
         super().__init__(**layout)
         self._begin(settings)
@@ -178,7 +148,7 @@ class LayerFlowPanel(Panel):
         """
         return LayerFlowPanel._for_records(record, beside=beside, **settings)
 
-    def _set_up(self, settings: Mapping[str, object]) -> None:
+    def _set_up(self, settings: Mapping[str, Any]) -> None:
         with self._batch():
             for name, value in {"architecture": self.architecture, **settings}.items():
                 setattr(self, name, value)
@@ -187,12 +157,12 @@ class LayerFlowPanel(Panel):
         self.views = {name: view(self, stage) for name, view in self._view_types.items()}
         self._trainer = Trainer(
             self,
-            self.views["live"],
+            self._one(LiveView),
             self._turns,
             self._frame,
             everything=self._everything,
             read=self._read_moved,
-            curvature=lambda: self.views["curvature"].largest,
+            curvature=lambda: self._one(CurvatureView).largest,
         )
         about = {name: self.views[name].about for name in self._offered}
         self.controls = make_controls(self.problem.architectures, self.fixes, about, self._quantities)
@@ -206,25 +176,9 @@ class LayerFlowPanel(Panel):
             say=self._say, paint=self._paint_view, copy=self._buttons.copy,
         )  # fmt: skip
 
-    @default("architecture")
-    def _first_architecture(self) -> str:
-        return self.problem.architectures[0]
-
-    @validate("view")
-    def _flow_is_guessed_first(self, proposal) -> str:
-        if self._covered and proposal.value != "flow":
-            raise TraitError("view must be 'flow' until the guess is revealed")
-        return proposal.value
-
-    @validate("init", "architecture")
-    def _init_fits(self, proposal) -> str:
-        both = {"init": self.init, "architecture": self.architecture, proposal.trait.name: proposal.value}
-        if not init_fits(**both):
-            raise TraitError(
-                f"init {both['init']!r} is for {' and '.join(INITS[both['init']].kinds)} networks, not for "
-                f"{both['architecture']}: choose another with it, panel.change(architecture=…, init=…)"
-            )
-        return proposal.value
+    def _one(self, kind: type[V]) -> V:
+        """The view of a kind."""
+        return next(view for view in self.views.values() if isinstance(view, kind))
 
     # -- results ------------------------------------------------------------------------------------------
 
@@ -258,12 +212,6 @@ class LayerFlowPanel(Panel):
         else:
             self._errors.complain("The model has changed since it was measured: measure_again() measures it anew.")
 
-    def change(self, **settings: object) -> None:
-        """Set several settings at once."""
-        with self._batch():
-            for name, value in settings.items():
-                setattr(self, name, value)
-
     def measure_curvature(self, *parts: str) -> dict[str, Part]:
         """Measure curvature and noise, and show them.
 
@@ -280,30 +228,10 @@ class LayerFlowPanel(Panel):
             if part not in PARTS:
                 raise ValueError(f"a part must be one of {', '.join(map(repr, PARTS))}; got {part!r}")
         self.view = "curvature"
-        self.views["curvature"].ask(*(parts or PARTS))
+        self._one(CurvatureView).ask(*(parts or PARTS))
         return dict(self._settled().part)
 
-    @property
-    def pinned(self) -> dict[str, FlowResult]:
-        """What stays beside the profile, by name."""
-        return self._pins.held
-
-    @property
-    def _offered(self) -> tuple[str, ...]:
-        """The views that there are."""
-        return tuple(self._view_types)
-
-    @property
-    def _quantities(self) -> tuple[str, ...]:
-        """What can be drawn over the layers."""
-        return QUANTITIES
-
     # -- the doctor's hands -------------------------------------------------------------------------------
-
-    @property
-    def fixes(self) -> tuple[str, ...]:
-        """What `fix` can be."""
-        return (NONE, *TRIES)
 
     def apply_fix(self) -> None:
         """Change the model itself as `fix` changed the copy; of a network from sliders, set the sliders.
@@ -311,7 +239,7 @@ class LayerFlowPanel(Panel):
         Raises:
             ValueError: No fix is chosen, or it acts on the training and not on the model.
         """
-        self._turns.alone(self.views["doctor"].apply)
+        self._turns.alone(self._one(DoctorView).apply)
 
     def undo_fix(self) -> None:
         """Take the last applied fix back: the model is as it was before it, to the bit.
@@ -319,98 +247,7 @@ class LayerFlowPanel(Panel):
         Raises:
             ValueError: Nothing was applied.
         """
-        self._turns.alone(self.views["doctor"].undo)
-
-    # -- trainings ----------------------------------------------------------------------------------------
-
-    @property
-    def monitor(self) -> GradientMonitor | None:
-        """What recorded the last training; None before the first."""
-        run = self._trainer.run
-        return None if run is None else run.monitor
-
-    @property
-    def training_findings(self) -> list[Finding]:
-        """The verdict on the last training, the gravest first; while it runs, of a second ago or so."""
-        return list(self._trainer.findings)
-
-    def watch(
-        self, optimizer: torch.optim.Optimizer | None = None, **options: object
-    ) -> contextlib.AbstractContextManager[GradientMonitor]:
-        """Watch the model of this panel train: `with panel.watch(optimizer) as monitor:` around your own loop.
-
-        The picture follows while the cell runs. The training is the same to the bit as without it.
-        `monitor.note_loss(loss)` in the loop draws the loss too.
-
-        Args:
-            optimizer: Whose steps are watched; None for any that holds parameters of the model.
-            **options: `GradientMonitor`'s: `every`, `budget`, `grace` (0.1 s here), `activations` and `updates` (both
-                on here), `keep`, `scaler`, `preflight`; what the verdict is to know: `max_norm`, to which the loop
-                clips the gradient, and `classes`, how many there are; and `beside`, an earlier record or its file,
-                which is drawn in dashes: it is said where the two part.
-
-        Returns:
-            A context manager that gives the monitor.
-
-        Raises:
-            ValueError: This panel has no model of yours.
-            TypeError: `optimizer` is none, or an option is unknown.
-        """
-        return self._trainer.watch(optimizer, options)
-
-    def track(self, iterable: Iterable, **options: object) -> Iterator:
-        """Watch the model train: `for batch in panel.track(loader):`; the panel's Stop ends the loop.
-
-        Inside `with panel.watch(optimizer):` it adds the progress and the Stop. Loops that follow each other in one
-        cell, epochs say, are one training: the record goes on, and after Stop the rest of them is passed over. The
-        place of each item is noted as its batch (`GradientMonitor.note_batch`). A first item of two is taken for inputs
-        and targets where the model is given its first part: then the panel's loss is looked at with it before the
-        first step (`GradientMonitor.expect`).
-
-        Args:
-            iterable: What is iterated over; it is never read ahead.
-            **options: As for `watch`.
-
-        Returns:
-            An iterator of its items.
-
-        Raises:
-            ValueError: This panel has no model of yours.
-            TypeError: `iterable` cannot be iterated over, or an option is unknown.
-        """
-        return self._trainer.track(iterable, options)
-
-    def note_loss(self, value: float | torch.Tensor) -> None:
-        """Record the loss of this step of a training that is watched; see `GradientMonitor.note_loss`.
-
-        Raises:
-            RuntimeError: No training is watched.
-        """
-        if not self._trainer.active:
-            raise RuntimeError("note_loss() works inside watch() or track()")
-        self.monitor.note_loss(value)
-
-    def train(self, *, wait: bool = False) -> None:
-        """Train the network on scanned digits (or a copy of your model on its batch) for `steps` steps.
-
-        In a notebook it runs beside everything else, and Stop ends it; elsewhere this returns when it is done.
-
-        Args:
-            wait: Whether to return only when it is done, in a notebook too.
-        """
-        self._turns.alone(self._trainer.train)
-        if wait:
-            self._trainer.finish()
-
-    def _read_moved(self) -> None:
-        """Apply what people moved while a cell runs."""
-        if self._turns.owed or any(control.moved for control in self.controls.values()):
-            self._read_controls()
-            self._work.finish()  # the main loop, which would go on with it, waits for the cell
-
-    def _stop_pressed(self) -> None:
-        if not self._trainer.stop_loop():
-            super()._stop_pressed()
+        self._turns.alone(self._one(DoctorView).undo)
 
     def _stop(self) -> None:
         if not self._trainer.stop():
@@ -423,42 +260,14 @@ class LayerFlowPanel(Panel):
     def _snapshot(self) -> Request:
         return Request(*self._network.now(), self.view, self.views[self.view].more())
 
-    def _answers(self, measured: Request, asked: Request) -> bool:
+    def _answers(self, result: ViewResult, asked: Request) -> bool:
+        measured = result.settings
         # A model that was trained since is said to be another one, and not measured unasked.
         return measured.version[0] == asked.version[0] and replace(measured, version=asked.version) == asked
-
-    def _network_settings(self) -> FlowSettings:
-        return FlowSettings(*(getattr(self, name) for name in NETWORK))
-
-    def _with_changes(self, changes: Mapping[str, object]) -> FlowResult:
-        """The present network with other settings, measured."""
-        wanted = {name: value for name, value in changes.items() if name in NETWORK}
-        return self._network.measured(replace(self._network_settings(), **wanted))
-
-    def _on_setting(self, change) -> None:
-        if change.name == "compare" and self._ready and self._pins.coming is None:
-            self._pins.keep(self._work.result.flow if change.new and self._work.result is not None else None)
-        super()._on_setting(change)
 
     def _hear_little(self, shown: widgets.Widget) -> None:
         for one in (shown, *(self._column.hidden() if shown is self else ())):
             super()._hear_little(one)
-
-    def _resolve(self, chosen: Mapping[str, object]) -> dict[str, object]:
-        meant = dict(chosen)
-        preset = meant.pop("preset", "")
-        if preset:
-            settings, _ = PRESETS[preset]
-            meant = {**settings, "seed": self.seed, **meant, "compare": True}
-            self._pins.coming = PRESETS[preset]
-        if "init" not in meant and not init_fits(self.init, meant.get("architecture", self.architecture)):
-            meant["init"] = "He"  # the old one is for residual networks alone
-        self._dragged = all(isinstance(self.controls.get(name), Number) for name in chosen)
-        return meant
-
-    def refresh(self) -> None:
-        """Bring everything up to date."""
-        self._update()
 
     def _everything(self) -> list[widgets.Widget]:
         """All widgets of this panel, those that are not shown too."""
@@ -523,7 +332,7 @@ class LayerFlowPanel(Panel):
 
     def _paint_view(self, *, settled: bool) -> None:
         """Bring picture and words to what the present view shows by itself."""
-        seen = ViewResult(self._snapshot(), self._shown.flow, self._shown.part)
+        seen = ViewResult(self._snapshot(), self._seen.measured, self._seen.part)
         self._turns.alone(lambda: self._work.showing(lambda: self._paint(seen, settled=settled)))
 
     @shown_at_home
@@ -541,13 +350,9 @@ class LayerFlowPanel(Panel):
         values = {name: preset if name == "preset" else getattr(self, name) for name in self.controls}
         self._column.show_values(values, left_out=NETWORK[1:] if self._network.own else (), covered=self._covered)
 
-    def _show_control(self, name: str) -> None:
-        if name != "preset":
-            super()._show_control(name)
-
-    def _move(self, event) -> None:
-        if self.views[self._shown.settings.view].click(event):
-            self._work.present(self._shown)
+    def _move(self, event: MouseEvent) -> None:
+        if self.views[self._seen.settings.view].click(event):
+            self._work.present(self._seen)
 
     # -- a guess before the picture -----------------------------------------------------------------------
 
@@ -561,11 +366,8 @@ class LayerFlowPanel(Panel):
             turn=lambda: setattr(self, "view", "flow"),
         )
 
-    def _judge(self, answer: Mapping[str, object]) -> Sequence[Mark]:
+    def _judge(self, answer: Answer) -> Sequence[Mark]:
         return guess.marks(self._settled().flow, self.quantity, self.measure, self.lr, answer)
-
-    def _at_present(self, settings: Mapping[str, object]) -> dict[str, object]:
-        return {**settings, "view": "flow"} if self._covered else dict(settings)
 
     def _asked_about(self) -> object:
         return self._network.now(), self.quantity, self.measure, self.lr if self.quantity == "update/weight" else None
@@ -574,20 +376,13 @@ class LayerFlowPanel(Panel):
         for view in self.views.values():
             view.figure.invalidate()
 
-    def _problem_repr(self) -> dict[str, str]:
-        return {"architecture": "model, inputs, targets, loss_fn"} if self._network.own else {}
-
-    def _usual(self) -> dict[str, object]:
-        nothing = {name: getattr(self, name) for name in NETWORK[1:]} if self._network.own else {}
-        return {**super()._usual(), "architecture": self.problem.architectures[0], **nothing}
-
     def _spare_parts_(self) -> Sequence[widgets.Widget]:
         return [*super()._spare_parts_(), *self._column.bodies.values()]
 
     def _close(self) -> None:
         self._forget_cells()
-        if self._trainer is not None:
+        if "_trainer" in vars(self):
             self._trainer.close()
-        if self._column is not None:
+        if "_column" in vars(self):
             self._column.close()
         super()._close()

@@ -47,7 +47,8 @@ def _worst(result: FlowResult) -> list[Finding]:
 def sick_places(result: FlowResult) -> list[int]:
     """Which of the layers shown a finding names."""
     rows = shown_layers(result.flow)
-    return sorted({_position(rows, k) for f in _worst(result) for k in f.where or ()} - {None})
+    places = {_position(rows, int(k)) for f in _worst(result) for k in f.where or ()}
+    return sorted(place for place in places if place is not None)
 
 
 def values_of(flow: LayerFlow, quantity: str, measure: str, lr: float) -> np.ndarray:
@@ -123,6 +124,7 @@ def losses_detail(title: str, losses: Mapping[str, np.ndarray]) -> Detail:
     everything = np.concatenate([*losses.values()])
     known = everything[np.isfinite(everything)]
     steps = max(len(one) for one in losses.values()) - 1
+    heights: Mapping[str, np.ndarray]
     if known.size and known.min() > 0 and known.max() > 30 * known.min():
         decades = Decades.of(known)
         heights = {look: decades.height(one) for look, one in losses.items()}

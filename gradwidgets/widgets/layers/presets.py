@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 from gradwidgets.widgets.layers.problem import FlowResult
 
@@ -18,8 +19,9 @@ _PLAIN = {
     "quantity": "activation gradient",
 }
 
-# Name → the settings, and name → changes to them that are pinned beside.
-PRESETS: dict[str, tuple[dict[str, object], dict[str, dict[str, object]]]] = {
+Preset = tuple[dict[str, Any], dict[str, dict[str, Any]]]  # settings, and name → changes to them that are pinned beside
+
+PRESETS: dict[str, Preset] = {
     "sigmoids vanish": (
         {**_PLAIN, "activation": "Sigmoid", "init": "default", "depth": 20},
         {"depth 5": {"depth": 5}, "depth 10": {"depth": 10}, "depth 50": {"depth": 50}},
@@ -58,7 +60,7 @@ class Pins:
 
     def __init__(self, measured: Callable[[Mapping[str, object]], FlowResult]) -> None:
         self.held: dict[str, FlowResult] = {}
-        self.coming: tuple[dict[str, object], dict[str, dict[str, object]]] | None = None
+        self.coming: Preset | None = None
         self._measured = measured
 
     def keep(self, result: FlowResult | None) -> None:

@@ -22,6 +22,7 @@ from gradwidgets.core.subject.memory import in_words
 _KEPT = 3  # numbers that a unit of a layer keeps of each sample, for the pass backward and on its way
 _MOST_BYTES = 1.2e9
 _MOST_PRODUCTS = 100e9  # a few seconds on two processors
+LossFn = Callable[..., Tensor]  # (output, targets) → one number
 YOURS = "yours"  # the model that was passed in
 
 
@@ -77,12 +78,8 @@ class FlowSettings:
                 f"{' and '.join(beyond)}: take fewer layers, units or samples"
             )
 
-    def build(self, **more: object) -> nn.Module:
-        """Build the network.
-
-        Args:
-            **more: `inputs` and `outputs` of `build_network`.
-        """
+    def build(self, *, inputs: int | None = None, outputs: int = 1) -> nn.Module:
+        """Build the network, see `build_network`."""
         return build_network(
             self.architecture,
             depth=self.depth,
@@ -92,7 +89,8 @@ class FlowSettings:
             gain=self.gain,
             normalization=None if self.normalization == "none" else self.normalization,
             seed=self.seed,
-            **more,
+            inputs=inputs,
+            outputs=outputs,
         )
 
 
@@ -129,21 +127,23 @@ class FlowProblem:
         TypeError: `model` is no module, or one of the others is missing.
     """
 
-    def __init__(self, model: nn.Module | None, inputs: object, targets: object, loss_fn: Callable | None) -> None:
+    def __init__(self, model: nn.Module | None, inputs: object, targets: object, loss_fn: LossFn | None) -> None:
+        self._own: tuple[nn.Module, object, object, LossFn] | None = None
         if model is None:
             given = [n for n, v in (("inputs", inputs), ("targets", targets), ("loss_fn", loss_fn)) if v is not None]
             if given:
                 raise TypeError(f"{given[0]} belongs to a model; none was given")
-        elif not isinstance(model, nn.Module):
+            return
+        if not isinstance(model, nn.Module):
             raise TypeError(f"model must be a torch.nn.Module; got {type(model).__name__}")
-        elif inputs is None or not callable(loss_fn):
+        if inputs is None or not callable(loss_fn):
             raise TypeError("a model needs inputs, targets and loss_fn(output, targets) to be looked at")
-        self._own = (model, inputs, targets, loss_fn)
+        self._own = model, inputs, targets, loss_fn
 
     @property
     def own_model(self) -> nn.Module | None:
         """The user's model, None without one."""
-        return self._own[0]
+        return None if self._own is None else self._own[0]
 
     @property
     def architectures(self) -> tuple[str, ...]:
@@ -176,7 +176,7 @@ class FlowProblem:
         Args:
             settings: Of which network.
         """
-        if not settings.own:
+        if self._own is None or not settings.own:
             return 0
         with contextlib.suppress(RuntimeError):  # tensors of inference mode are not counted
             # Not by `parameters()`, which may be the model's own and leave a trace.
@@ -191,14 +191,14 @@ class FlowProblem:
             settings: Of which network.
             count: The most that are made.
         """
-        if settings.own:
+        if self._own is not None and settings.own:
             _, inputs, targets, _ = self._own
             return cut((inputs, targets), count)
         return [_data(settings, k + 1) for k in range(count)]
 
-    def network(self, settings: FlowSettings) -> tuple[nn.Module, object, object, Callable]:
+    def network(self, settings: FlowSettings) -> tuple[nn.Module, object, object, LossFn]:
         """Return model, inputs, targets and loss_fn; the model is the user's own or a new one."""
-        if settings.own:
+        if self._own is not None and settings.own:
             return self._own
         settings.check_room()
         return settings.build(), *_data(settings, 1), nn.functional.mse_loss

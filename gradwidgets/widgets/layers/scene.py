@@ -14,12 +14,13 @@ from gradwidgets.widgets.kernel.kept import Kept
 from gradwidgets.widgets.layers import guess
 from gradwidgets.widgets.layers.clipping import ClippingView
 from gradwidgets.widgets.layers.curvature import CurvatureView
-from gradwidgets.widgets.layers.doctor import DoctorView
+from gradwidgets.widgets.layers.fixes.doctor import DoctorView
 from gradwidgets.widgets.layers.flow_view import FlowView
 from gradwidgets.widgets.layers.picture import shown_layers
 from gradwidgets.widgets.layers.problem import FlowProblem
 from gradwidgets.widgets.layers.training.live import LiveView
-from gradwidgets.widgets.layers.view import Request, View, ViewResult, ViewSettings, Words
+from gradwidgets.widgets.layers.view import Request, View, ViewResult, ViewSettings
+from gradwidgets.widgets.panel.words import Words
 
 VIEWS: dict[str, type[View]] = {
     view.name: view for view in (FlowView, DoctorView, ClippingView, CurvatureView, LiveView)

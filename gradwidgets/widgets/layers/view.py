@@ -4,18 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import Any, ClassVar, Protocol
 
 import ipywidgets as widgets
+from matplotlib.backend_bases import MouseEvent
 
+from gradwidgets.core.layers import LayerFlow
 from gradwidgets.core.results.slices import Slices
 from gradwidgets.figures.base.notebook_figure import Picture
 from gradwidgets.figures.base.scene_figure import Framed, SceneFigure
 from gradwidgets.widgets.controls import WIDTH, Control, Looks
 from gradwidgets.widgets.kernel.kept import Kept
 from gradwidgets.widgets.kernel.mainloop import call_soon
-from gradwidgets.widgets.layers.network import Stage
+from gradwidgets.widgets.layers.network import Network, Version
 from gradwidgets.widgets.layers.problem import FlowProblem, FlowResult, FlowSettings
+from gradwidgets.widgets.panel.errors import Errors
+from gradwidgets.widgets.panel.words import Words
+from gradwidgets.widgets.panel.work import Work
 
 
 @dataclass(frozen=True)
@@ -26,13 +31,13 @@ class Request:
         network: Which network.
         version: Tells whether the user's model was changed since.
         view: How it is looked at.
-        more: What else that depends on.
+        more: What else that depends on, as the view's own `more` returns it.
     """
 
     network: FlowSettings
-    version: tuple
+    version: Version
     view: str
-    more: object = None
+    more: Any = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,15 +46,99 @@ class ViewResult:
 
     Attributes:
         settings: What it was computed for.
-        flow: The network, layer by layer.
-        part: The view's own result; None where it has none.
+        measured: The network, layer by layer; None where the view needs none.
+        part: The view's own result, as its `compute` returns it; None where it has none.
         exact: Always true: there is no preview.
     """
 
     settings: Request
-    flow: FlowResult
-    part: object = None
+    measured: FlowResult | None
+    part: Any = None
     exact: bool = True
+
+    @property
+    def flow(self) -> FlowResult:
+        """The network, layer by layer; a ValueError where none was measured."""
+        if self.measured is None:
+            raise ValueError(f"the view {self.settings.view!r} measures no network")
+        return self.measured
+
+
+class Viewed(Protocol):
+    """A panel as far as its views must know it: settings that they follow and set, and what their buttons do.
+
+    Attributes:
+        view: The name of the view that is shown.
+        fix: What the doctor tries.
+        lr: Learning rate.
+        spike: What the step's gradients are multiplied by before they are clipped.
+        steps: Of the demonstration.
+        selected: Which of the layers shown is looked at; None for none.
+    """
+
+    view: str
+    fix: str
+    lr: float
+    spike: float
+    steps: int
+    selected: int | None
+
+    @property
+    def flow(self) -> LayerFlow:
+        """What was measured."""
+
+    def change(self, **settings: object) -> None:
+        """Set several settings at once."""
+
+    def refresh(self) -> None:
+        """Bring everything up to date."""
+
+    def measure_again(self) -> None:
+        """Measure a model anew that was changed outside."""
+
+    def apply_fix(self) -> None:
+        """Change the model itself as `fix` changed the copy."""
+
+    def undo_fix(self) -> None:
+        """Take that back."""
+
+    def train(self, *, wait: bool = False) -> None:
+        """Begin the demonstration."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """What the views of a panel share.
+
+    Attributes:
+        picture: On which they draw, one at a time.
+        network: What they look at.
+        errors: Where it is said what failed.
+        work: What computes and shows them.
+        say: Puts HTML in the place of the words until the next picture.
+        paint: Brings picture and words to what the present view shows by itself; `paint(settled=…)`.
+        copy: Puts text on the reader's clipboard, by a button of this name.
+    """
+
+    picture: Picture
+    network: Network
+    errors: Errors
+    work: Work[Request, ViewResult]
+    say: Callable[[str], None]
+    paint: Callable[..., None]
+    copy: Callable[[str, widgets.Button, str], None]
+
+    @property
+    def shown_here(self) -> ViewResult | None:
+        """What is shown, where that is of the present network; else None."""
+        seen = self.work.shown
+        known = seen is not None and (seen.settings.network, seen.settings.version) == self.network.now()
+        return seen if known else None
+
+    @property
+    def shown_part(self) -> Any:
+        """What the present view found out by itself and shows; None for nothing."""
+        return None if self.work.shown is None else self.work.shown.part
 
 
 @dataclass(frozen=True)
@@ -67,7 +156,7 @@ class ViewSettings:
         thresholds: Clipper → its threshold.
         spike: What the step's gradients are multiplied by before they are clipped.
         done: What was applied to the network and taken back, in sentences.
-        training: What was recorded of a training; None for none.
+        training: What was recorded of a training, as the view's own `training` returns it; None for none.
         settled: Whether logarithmic axes take the decades that fit best.
         theme: A key of `STYLES`.
         size: Width and height of the picture in CSS pixels.
@@ -85,25 +174,12 @@ class ViewSettings:
     thresholds: Mapping[str, float] = field(default_factory=dict)
     spike: float = 1.0
     done: tuple[str, ...] = ()
-    training: object = None
+    training: Any = None
     settled: bool = True
     theme: str = "light"
     size: tuple[int, int] = (600, 470)
     magnified: float = 1.0
     covered: bool = False
-
-
-@dataclass(frozen=True)
-class Words:
-    """What the picture shows, in words.
-
-    Attributes:
-        summary: Plain text, a line for each fact.
-        table: The same as HTML, everything escaped.
-    """
-
-    summary: str
-    table: str
 
 
 class View:
@@ -130,19 +206,19 @@ class View:
     name: ClassVar[str]
     about: ClassVar[str]
     names: ClassVar[tuple[str | tuple[str, ...], ...]] = ()
-    figure_type: ClassVar[Callable[[Picture], SceneFigure]]
+    figure_type: ClassVar[type[SceneFigure[Any]]]
     needs_flow: ClassVar[bool] = True
 
-    def __init__(self, panel, stage: Stage) -> None:
+    def __init__(self, panel: Viewed, stage: Stage) -> None:
         self.panel, self.stage = panel, stage
-        self.figure = self.figure_type(stage.picture)
+        self.figure: SceneFigure[Any] = self.figure_type(stage.picture)
         self.kept = Kept()
         self._buttons: dict[str, widgets.Button] = {}
         self._rows: list[tuple[str, widgets.Widget]] = []
 
     # -- controls -----------------------------------------------------------------------------------------
 
-    def column(self, controls: dict[str, Control], looks: Looks) -> widgets.VBox:
+    def column(self, controls: Mapping[str, Control], looks: Looks) -> widgets.VBox:
         """Make the view's column."""
         for name in self.names:
             if isinstance(name, tuple):
@@ -190,7 +266,7 @@ class View:
     # -- from a result to what is seen ----------------------------------------------------------------------
 
     @staticmethod
-    def compute(problem: FlowProblem, flow: FlowResult, more: object) -> Slices[object]:
+    def compute(problem: FlowProblem, flow: FlowResult, more: Any) -> Slices[Any]:
         """Compute the view's own result, in slices.
 
         Args:
@@ -202,7 +278,7 @@ class View:
         yield
 
     @staticmethod
-    def derive(problem: FlowProblem, seen: ViewResult, how: ViewSettings, kept: Kept) -> object:
+    def derive(problem: FlowProblem, seen: ViewResult, how: ViewSettings, kept: Kept) -> Any:
         """Compute what depends on how the result is looked at, and is shown.
 
         Args:
@@ -214,7 +290,7 @@ class View:
         return None
 
     @staticmethod
-    def scene(seen: ViewResult, derived: object, how: ViewSettings) -> Framed:
+    def scene(seen: ViewResult, derived: Any, how: ViewSettings) -> Framed:
         """What the picture is of a result.
 
         Args:
@@ -225,17 +301,17 @@ class View:
         raise NotImplementedError
 
     @staticmethod
-    def words(seen: ViewResult, derived: object, how: ViewSettings) -> Words:
+    def words(seen: ViewResult, derived: Any, how: ViewSettings) -> Words:
         """What the words are of a result; arguments as for `scene`."""
         raise NotImplementedError
 
     # -- for a panel ------------------------------------------------------------------------------------------
 
-    def more(self) -> object:
+    def more(self) -> Any:
         """Return what the view's result depends on besides the network; comparable."""
         return None
 
-    def work(self, flow: FlowResult, more: object) -> Slices[object]:
+    def work(self, flow: FlowResult, more: Any) -> Slices[Any]:
         """Compute the view's own result, in slices, but for what is known already."""
         return self.compute(self.stage.network.problem, flow, more)
 
@@ -254,7 +330,7 @@ class View:
         """Return what was done to the network here, in sentences."""
         return ()
 
-    def training(self, *, settled: bool) -> object:
+    def training(self, *, settled: bool) -> Any:
         """Return what is recorded of a training, judged now where it is `settled`; None where there is none."""
         return None
 
@@ -262,6 +338,6 @@ class View:
         """Return lines of a script that does the same with `model`, `inputs`, `targets` and `loss_fn`."""
         raise NotImplementedError
 
-    def click(self, event) -> bool:
+    def click(self, event: MouseEvent) -> bool:
         """Take a press or a drag on the picture; return whether it means anything."""
         return False

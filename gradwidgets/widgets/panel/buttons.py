@@ -53,7 +53,7 @@ class Buttons:
             code_tooltip: A description of the script.
         """
 
-        def button(text: str, tooltip: str, work, width: int) -> widgets.Button:
+        def button(text: str, tooltip: str, work: Callable[[], None], width: int) -> widgets.Button:
             layout, style = looks.layout(width=f"{width}px", margin="2px 3px 2px 0"), looks.of(widgets.ButtonStyle)
             made = widgets.Button(description=text, tooltip=tooltip, layout=layout, style=style)
             made.on_click(lambda _: call_soon(lambda: self._errors.pressed(work)))

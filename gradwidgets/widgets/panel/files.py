@@ -42,7 +42,7 @@ class FileButtons(anywidget.AnyWidget):
         """Offer the user a file to download."""
         self.send({"name": name, "text": text})
 
-    def _obey(self, _widget, content: object, buffers: list) -> None:
+    def _obey(self, _widget: object, content: object, buffers: list[memoryview]) -> None:
         if not isinstance(content, dict):
             return
         name = str(content.get("name", "the file"))[:80]
@@ -72,7 +72,7 @@ class Files:
         self,
         name: str,
         *,
-        state: Callable[[], dict],
+        state: Callable[[], dict[str, object]],
         restore: Callable[[Mapping[str, object]], None],
         lesson: PreparedLesson,
         errors: Errors,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import ipywidgets as widgets
+from matplotlib.backend_bases import MouseEvent
 from matplotlib.figure import Figure
 
 from gradwidgets.figures.base.layout import type_scale
@@ -82,7 +83,6 @@ class Frame:
 
     Attributes:
         page: The connection to the browser.
-        canvas: The picture; None until `hang` is called.
         busy: The row below it.
     """
 
@@ -98,25 +98,32 @@ class Frame:
         lowest: Callable[[], int],
     ) -> None:
         self.page = Page(layout=widgets.Layout(width="0", height="0", overflow="hidden", margin="0"))
-        self.canvas: LiveCanvas | None = None
+        self._canvas: LiveCanvas | None = None
         self.busy = busy
         self._turns, self._style, self._theme = turns, style, theme
         self._above, self._below, self._lowest = above, below, lowest
         self._waiting = False  # for the page to acknowledge a picture
 
-    def hang(self, figure: Figure, pressed: Callable[[object], None]) -> widgets.Box:
+    def hang(self, figure: Figure, pressed: Callable[[MouseEvent], None]) -> widgets.Box:
         """Put a figure into it, and return the box that shows it.
 
         Args:
             figure: The figure.
             pressed: Called with mouse events.
         """
-        self.canvas = LiveCanvas(figure, pressed)
+        self._canvas = LiveCanvas(figure, pressed)
         self.canvas.when_free(self._arrived)
         self.page.canvas_id = self.canvas.model_id
         self.page.observe(lambda change: setattr(self.canvas, "patches", change.new), "patches")
         beside = widgets.Layout(flex="1 1 auto", width="0", margin="0 0 0 6px", overflow="hidden")
         return widgets.Box([self.canvas], layout=beside)
+
+    @property
+    def canvas(self) -> LiveCanvas:
+        """The picture; a RuntimeError where none is hung yet."""
+        if self._canvas is None:
+            raise RuntimeError("no picture is hung here yet")
+        return self._canvas
 
     @property
     def theme(self) -> str:
@@ -151,7 +158,7 @@ class Frame:
 
     def fit(self) -> None:
         """Give the picture, if there is one, the size that it should have, and the style."""
-        if self.canvas is None:
+        if self._canvas is None:
             return
         size, figure = self.size, self.canvas.figure
         self.canvas.magnify(self.magnified)
@@ -164,7 +171,7 @@ class Frame:
         for one in descendants(shown):
             if one is self.page:
                 hear_only(one, ("size", "patches"))
-            elif one is not self.canvas and not getattr(one, "guarded", False):
+            elif one is not self._canvas and not getattr(one, "guarded", False):
                 hear_only(one)
             for part in ("style", "layout"):
                 if isinstance(getattr(one, part, None), widgets.Widget):
@@ -183,6 +190,6 @@ class Frame:
 
     def close(self) -> None:
         """Stop listening to the canvas."""
-        if self.canvas is not None:
+        if self._canvas is not None:
             self.canvas.when_free(None)
             self.canvas.when_rescaled(None)

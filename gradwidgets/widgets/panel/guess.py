@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
 
 import ipywidgets as widgets
 
 from gradwidgets.widgets.kernel.main_thread import Turns
 from gradwidgets.widgets.panel.errors import Errors
-from gradwidgets.widgets.panel.prediction import Prediction, Question
+from gradwidgets.widgets.panel.prediction import Prediction, Question, SoFar
 from gradwidgets.widgets.panel.settings_panel import close_all
 from gradwidgets.widgets.panel.traits import shown
 
+R = TypeVar("R")
 _GUESS_KEYS = ("answer", "revealed", "judged")  # what a state holds besides settings
 
 
-class Guess:
+class Guess(Generic[R]):
     """A guess, from the question to the score.
 
     Args:
@@ -34,7 +36,7 @@ class Guess:
 
     def __init__(
         self,
-        question: Question,
+        question: Question[R],
         turns: Turns,
         errors: Errors,
         *,
@@ -46,7 +48,7 @@ class Guess:
         self.question = question
         self._turns, self._errors, self._settings, self._uncover = turns, errors, settings, uncover
         self._show = changed
-        self._judged: dict | None = None  # the settings for which it was scored
+        self._judged: dict[str, object] | None = None  # the settings for which it was scored
         self.prediction = Prediction(
             question.asked(),
             changed=lambda: errors.pressed(self._changed),
@@ -61,7 +63,7 @@ class Guess:
         return self.prediction.row, self.prediction.card
 
     @property
-    def answer(self) -> dict[str, object]:
+    def answer(self) -> dict[str, Any]:
         """The guess: name → plain value."""
         return dict(self.prediction.answer)
 
@@ -86,16 +88,16 @@ class Guess:
         return self.prediction.revealed and self.prediction.about == self.question.about()
 
     @property
-    def drawn(self) -> dict[str, object]:
+    def drawn(self) -> dict[str, Any]:
         """The guess as it is to be drawn in the picture."""
         return self.answer if self.covered or self.in_place else {}
 
-    def take(self, answer: Mapping[str, object]) -> None:
+    def take(self, answer: object) -> None:
         """Replace the guess, and cover the picture; raises as in `Prediction.guess`."""
         self._turns.alone(lambda: self._take(answer))
         self._uncover()
 
-    def _take(self, answer: Mapping[str, object]) -> None:
+    def _take(self, answer: object) -> None:
         checked = self.prediction.checked(answer)
         self.question.turn()
         self.prediction.guess(checked)
@@ -157,11 +159,11 @@ class Guess:
         state = {"answer": answer, "revealed": prediction.revealed}
         return state | {"judged": self._judged} if prediction.revealed and not self.in_place else state
 
-    def so_far(self) -> tuple[dict, dict | None]:
+    def so_far(self) -> tuple[SoFar, dict[str, object] | None]:
         """Return the guess and its result, for `bring_back`."""
         return self.prediction.so_far(), self._judged
 
-    def bring_back(self, so_far: tuple[dict, dict | None]) -> None:
+    def bring_back(self, so_far: tuple[SoFar, dict[str, object] | None]) -> None:
         """Restore what `so_far` returned."""
         held, self._judged = so_far
         self.prediction.bring_back(held)
@@ -201,7 +203,7 @@ class TravellingGuess:
         return cls(settings, state.get("answer"), state.get("judged"), revealed)
 
 
-class Guessing:
+class Guessing(Generic[R]):
     """Manages the guess of a panel: there is one while `predict` is set.
 
     Args:
@@ -220,7 +222,7 @@ class Guessing:
 
     def __init__(
         self,
-        make: Callable[[], Guess],
+        make: Callable[[], Guess[R]],
         *,
         hear_little: Callable[[widgets.Widget], None],
         predict: Callable[[bool], None],
@@ -229,7 +231,7 @@ class Guessing:
         at_present: Callable[[Mapping[str, object]], dict[str, object]],
         uncover: Callable[[], None],
     ) -> None:
-        self.guess: Guess | None = None
+        self.guess: Guess[R] | None = None
         self.room = widgets.VBox(layout=widgets.Layout(margin="0"))
         self.room.add_class("gradwidgets-guesses")
         self._make, self._hear_little, self._predict = make, hear_little, predict
@@ -241,12 +243,12 @@ class Guessing:
         return self.guess is not None and self.guess.covered
 
     @property
-    def drawn(self) -> dict[str, object]:
+    def drawn(self) -> dict[str, Any]:
         """The guess as it is to be drawn in the picture."""
         return {} if self.guess is None else self.guess.drawn
 
     @property
-    def answer(self) -> dict[str, object]:
+    def answer(self) -> dict[str, Any]:
         """The guess; {} for none."""
         return {} if self.guess is None else self.guess.answer
 
@@ -261,7 +263,7 @@ class Guessing:
         return "" if self.guess is None else self.guess.reason
 
     @property
-    def asked(self) -> Guess:
+    def asked(self) -> Guess[R]:
         """The current guess; raises ValueError if there is none."""
         if self.guess is None:
             raise ValueError("no guess is asked for: predict=True asks for one before the picture")
@@ -272,7 +274,7 @@ class Guessing:
         if wanted and self.guess is None:
             self._begin()
         elif self.guess is not None and not wanted:
-            self._end()
+            self._end(self.guess)
 
     def _begin(self) -> None:
         guess = self._make()
@@ -282,8 +284,8 @@ class Guessing:
         self.guess = guess
         self._uncover()
 
-    def _end(self) -> None:
-        guess, self.guess = self.guess, None
+    def _end(self, guess: Guess[R]) -> None:
+        self.guess = None
         self.room.children = ()
         guess.close()
         self._uncover()
@@ -326,7 +328,7 @@ class Guessing:
         if told.revealed and self.asked.answer:
             self.asked.reveal()
 
-    def _go_back(self, settings: Mapping[str, object], guess: tuple[dict, dict | None] | None) -> None:
+    def _go_back(self, settings: Mapping[str, object], guess: tuple[SoFar, dict[str, object] | None] | None) -> None:
         """Undo a refused state; the cover first, as it does not allow every setting."""
         if guess is None:
             self._predict(False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 import ipywidgets as widgets
@@ -30,16 +31,30 @@ class Prepared(Protocol):
     style: str
 
 
+@dataclass(frozen=True)
+class Parts:
+    """What a lesson may know of a panel.
+
+    Attributes:
+        settings: The names of its settings.
+        controls: Returns its controls.
+        besides: Name → function returning what else can be hidden.
+        refit: Fits the picture into the remaining room.
+    """
+
+    settings: Sequence[str]
+    controls: Callable[[], Mapping[str, Control]]
+    besides: Mapping[str, Callable[[], widgets.Widget]]
+    refit: Callable[[], None]
+
+
 class PreparedLesson:
     """A lesson that a panel is prepared for.
 
     Args:
         panel: The panel to prepare.
         turns: The turns of the threads that work on it.
-        settings: The names of its settings.
-        controls: Returns its controls.
-        besides: Name → function returning what else can be hidden.
-        refit: Fits the picture into the remaining room.
+        parts: Of the panel.
 
     Attributes:
         name: The lesson's name, stored in files of its settings.
@@ -47,21 +62,12 @@ class PreparedLesson:
         height: The height of that text, in CSS pixels.
     """
 
-    def __init__(
-        self,
-        panel: Prepared,
-        turns: Turns,
-        *,
-        settings: Sequence[str],
-        controls: Callable[[], Mapping[str, Control]],
-        besides: Mapping[str, Callable[[], widgets.Widget]],
-        refit: Callable[[], None],
-    ) -> None:
+    def __init__(self, panel: Prepared, turns: Turns, parts: Parts) -> None:
         self.name, self.height = "", 0
         self.heading = Prose(layout=widgets.Layout(margin="0 0 2px 4px", display="none"))
         self.heading.add_class("gradwidgets-heading")
-        self._panel, self._turns, self._settings = panel, turns, settings
-        self._controls, self._besides, self._refit = controls, besides, refit
+        self._panel, self._turns, self._settings = panel, turns, parts.settings
+        self._controls, self._besides, self._refit = parts.controls, parts.besides, parts.refit
 
     def introduce(self, content: str, height: int, name: str = "") -> None:
         """Put text above everything.

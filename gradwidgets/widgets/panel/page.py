@@ -7,8 +7,8 @@ This small invisible widget runs page.js, accessible.js and views.js.
 from __future__ import annotations
 
 import pathlib
-import typing
 from collections.abc import Iterable
+from typing import Any, ClassVar
 
 import anywidget
 import traitlets
@@ -38,11 +38,11 @@ class Page(anywidget.AnyWidget):
     panel_id = traitlets.Unicode("").tag(sync=True)
     canvas_id = traitlets.Unicode("").tag(sync=True)
     tips = traitlets.Dict().tag(sync=True)
-    latest: typing.ClassVar[dict] = {}  # what the last page reported: the best guess for a new panel
+    latest: ClassVar[dict[str, Any]] = {}  # what the last page reported: the best guess for a new panel
     copied = traitlets.Bool(None, allow_none=True)
     gone = traitlets.Bool(False)
 
-    def __init__(self, **kwargs) -> None:
+    def __init__(self, **kwargs: object) -> None:
         super().__init__(**kwargs)
         self.boxes: set[str] = set()
         self._views: dict[str, int] = {}  # number of views in each page
@@ -56,11 +56,11 @@ class Page(anywidget.AnyWidget):
         self.copied = None
         self.send({"copy": text})
 
-    def told(self) -> dict:
+    def told(self) -> dict[str, Any]:
         """Return `size`, or the last page's until this one has reported."""
         return self.size or self.latest
 
-    def _remember(self, change) -> None:
+    def _remember(self, change: traitlets.Bunch) -> None:
         Page.latest = change.new
 
     def expect(self) -> None:
@@ -69,16 +69,15 @@ class Page(anywidget.AnyWidget):
         self.boxes.clear()
         self.gone = False
 
-    def _answer(self, _widget, content, _buffers) -> None:
+    def _answer(self, _widget: object, content: object, _buffers: object) -> None:
         if not isinstance(content, dict):
             return
         if "copied" in content:
             self.copied = bool(content["copied"])
         page, turn, views, boxes = (content.get(name) for name in ("page", "turn", "views", "boxes"))
-        known = isinstance(page, str) and isinstance(turn, int) and isinstance(views, int | None)
-        if (
-            known and "views" in content and turn > self._turns.get(page, 0)
-        ):  # the kernel's threads may reorder two reports
+        if not (isinstance(page, str) and isinstance(turn, int) and isinstance(views, int | None)):
+            return
+        if "views" in content and turn > self._turns.get(page, 0):  # threads may swap two
             self._turns[page] = turn
             boxes = boxes if isinstance(boxes, list) else []
             self._count(page, views, [box for box in boxes if isinstance(box, str)])

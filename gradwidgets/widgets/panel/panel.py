@@ -8,14 +8,15 @@ shown before long work is done, and handles the mouse on the picture in `_move`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Generator, Iterable, Mapping
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar, Generic
 
 import ipywidgets as widgets
-from matplotlib.figure import Figure
+from matplotlib.backend_bases import MouseEvent
+from traitlets import Bunch
 
-from gradwidgets.core.results.slices import Slices
+from gradwidgets.figures.base.notebook_figure import Picture
 from gradwidgets.figures.base.style import STYLES
 from gradwidgets.widgets.canvas.canvas import LiveCanvas
 from gradwidgets.widgets.kernel import unheld
@@ -25,19 +26,19 @@ from gradwidgets.widgets.panel.buttons import Buttons
 from gradwidgets.widgets.panel.files import Files
 from gradwidgets.widgets.panel.frame import LOWEST, Busy, Frame
 from gradwidgets.widgets.panel.guess import Guess, Guessing
-from gradwidgets.widgets.panel.lesson import MAGNIFIED, PreparedLesson
+from gradwidgets.widgets.panel.lesson import MAGNIFIED, Parts, PreparedLesson
 from gradwidgets.widgets.panel.page import Page
 from gradwidgets.widgets.panel.prediction import Question
 from gradwidgets.widgets.panel.settings_panel import SettingsPanel
 from gradwidgets.widgets.panel.still import Still, Stills
 from gradwidgets.widgets.panel.traits import Flag, Names, OneOf
-from gradwidgets.widgets.panel.work import Shown, Steps, Work
+from gradwidgets.widgets.panel.work import R, S, Steps, Work
 
 _GUESS = 62  # CSS pixels: the row for a guess, and its result
 _MARIMO = "marimo does not show composite widgets, so this is a still picture; JupyterLab shows it live."
 
 
-class Panel(SettingsPanel):
+class Panel(SettingsPanel, Generic[S, R]):
     """A widget of controls, a picture and text.
 
     Attributes:
@@ -61,10 +62,11 @@ class Panel(SettingsPanel):
     _patience: ClassVar[float] = 0.0  # seconds of work after which progress is shown
     _words_height: ClassVar[int] = 84  # height of the text in CSS pixels, if there is little room
 
-    _frame: Frame | None = None
-    _work: Work | None = None
+    # Made with the rest, where nothing was refused before.
+    _frame: Frame
+    _work: Work[S, R]
 
-    def __init__(self, **keywords) -> None:
+    def __init__(self, **keywords: object) -> None:
         self._given = {name: keywords.pop(name) for name in self.lesson_settings() if name in keywords}
         super().__init__(**keywords)
         self._make_parts()
@@ -89,7 +91,7 @@ class Panel(SettingsPanel):
             self.page, errors, self._files.buttons,
             reset=self.reset, png=self.save_png, code=self.code, call=lambda: repr(self),
         )  # fmt: skip
-        steps = Steps(
+        steps = Steps[S, R](
             begin=self._before,
             snapshot=self._snapshot,
             compute=self._compute,
@@ -107,30 +109,30 @@ class Panel(SettingsPanel):
             hear_little=self._hear_little,
             predict=lambda wanted: setattr(self, "predict", wanted),
             settings=self._plain_settings,
-            take=super().restore,
+            take=self._take_state,
             at_present=self._at_present,
             uncover=self._work.redraw,
         )
         self._stills = Stills(self._frame, self._work, call=lambda: repr(self), summary=lambda: self.summary)
 
-    def _make_lesson(self, kind: type[PreparedLesson] = PreparedLesson, **more: object) -> PreparedLesson:
-        return kind(
-            self,
-            self._turns,
+    def _make_lesson(self) -> PreparedLesson:
+        return PreparedLesson(self, self._turns, self._parts())
+
+    def _parts(self) -> Parts:
+        return Parts(
             settings=self.settings(),
             controls=lambda: self.controls,
             besides={"buttons": lambda: self._buttons.rows, "words": lambda: self._words},
             refit=lambda: self._work.refit(),
-            **more,
         )
 
-    def _make_guess(self) -> Guess:
+    def _make_guess(self) -> Guess[R]:
         return Guess(
             self._question(), self._turns, self._errors,
             settings=self._plain_settings, changed=self._work.present_again, uncover=self._work.redraw,
         )  # fmt: skip
 
-    def _assemble(self, figure: Figure, column: widgets.Widget) -> None:
+    def _assemble(self, figure: Picture, column: widgets.Widget) -> None:
         """Put the picture beside the controls' column and the words under both, and connect them."""
         picture = self._frame.hang(figure, self._on_mouse)
         column.add_class("gradwidgets-column")
@@ -144,7 +146,7 @@ class Panel(SettingsPanel):
         for name, value in self._given.items():  # now that the controls exist
             setattr(self, name, value)
 
-    def _set_up(self, settings: Mapping[str, object]) -> None:
+    def _set_up(self, settings: Mapping[str, Any]) -> None:
         """Set the initial settings, make all parts and show the first picture."""
         raise NotImplementedError
 
@@ -168,14 +170,15 @@ class Panel(SettingsPanel):
         return self._frame.page
 
     @property
-    def canvas(self) -> LiveCanvas | None:
+    def canvas(self) -> LiveCanvas:
         """The canvas that shows the picture in the page."""
-        return None if self._frame is None else self._frame.canvas
+        return self._frame.canvas
 
     @property
-    def figure(self) -> Figure:
+    def figure(self) -> Picture:
         """The Matplotlib figure."""
-        return self.canvas.figure
+        figure: Picture = self.canvas.figure
+        return figure
 
     def code(self) -> str:
         """Return a script that reproduces what is shown without this package."""
@@ -184,38 +187,38 @@ class Panel(SettingsPanel):
     def _before(self) -> None:
         """Do what is needed before the settings are frozen."""
 
-    def _snapshot(self) -> object:
+    def _snapshot(self) -> S:
         """Freeze the settings that a result depends on."""
         raise NotImplementedError
 
-    def _compute(self, settings: object) -> Slices[Shown]:
-        """Compute the result of `settings`, in slices."""
+    def _compute(self, settings: S) -> Generator[float | R, None, R]:
+        """Compute the result of `settings`, in slices; on the way it may yield results that can be shown already."""
         raise NotImplementedError
 
-    def _preview(self, settings: object) -> Shown | None:
+    def _preview(self, settings: S) -> R | None:
         """Return what can be shown immediately if the work is known to be long; None if it is short."""
         return None
 
-    def _answers(self, measured: object, asked: object) -> bool:
-        """Whether a result for the `measured` settings also answers the `asked` ones."""
-        return measured == asked
+    def _answers(self, result: R, asked: S) -> bool:
+        """Whether a result is what somebody asks for who has set these settings."""
+        return bool(result.settings == asked)
 
-    def _show(self, result: Shown) -> None:
+    def _show(self, result: R) -> None:
         """Update picture, text and controls to a result and its current view."""
         raise NotImplementedError
 
-    def _show_controls(self, result: Shown) -> None:
+    def _show_controls(self, result: R) -> None:
         """Update the controls to the settings."""
         raise NotImplementedError
 
-    def _move(self, event) -> None:
+    def _move(self, event: MouseEvent) -> None:
         """Handle a press of the left mouse button, or a drag with it."""
 
     def _invalidate(self) -> None:
         """Redraw everything the next time."""
         raise NotImplementedError
 
-    def _question(self) -> Question:
+    def _question(self) -> Question[R]:
         """Make the question that is asked before the picture is shown."""
         raise NotImplementedError
 
@@ -232,15 +235,22 @@ class Panel(SettingsPanel):
         self._work.refresh_by_hand()
 
     @property
-    def _shown(self) -> Shown | None:
+    def _shown(self) -> R | None:
         """What the picture shows, perhaps a preview."""
         return self._work.shown
 
-    def _settled(self) -> Shown:
+    @property
+    def _seen(self) -> R:
+        """The same, once there is something."""
+        if self._work.shown is None:
+            raise RuntimeError("nothing is shown yet")
+        return self._work.shown
+
+    def _settled(self) -> R:
         """The exact result of the current settings."""
         return self._work.settled()
 
-    def _show_or_cover(self, result: Shown) -> None:
+    def _show_or_cover(self, result: R) -> None:
         """Show a result; or its cover, if a guess comes first."""
         if self._covered:
             self._cover(result)
@@ -248,7 +258,7 @@ class Panel(SettingsPanel):
             self._guessing.keep()
             self._show(result)
 
-    def _cover(self, result: Shown) -> None:
+    def _cover(self, result: R) -> None:
         guess = self._guessing.asked
         self.canvas.redraw(guess.question.cover(result))
         self._show_controls(result)
@@ -286,7 +296,7 @@ class Panel(SettingsPanel):
 
     # -- the page -----------------------------------------------------------------------------------------
 
-    def _on_mouse(self, event) -> None:
+    def _on_mouse(self, event: MouseEvent) -> None:
         pressed = event.name == "button_press_event" and event.button == 1
         dragged = event.name == "motion_notify_event" and 1 in (getattr(event, "buttons", None) or ())
         if (pressed or dragged) and self._shown is not None:
@@ -300,7 +310,7 @@ class Panel(SettingsPanel):
 
     # -- a lesson -------------------------------------------------------------------------------------------
 
-    def _on_lesson(self, change) -> None:
+    def _on_lesson(self, change: Bunch) -> None:
         if change.name == "predict":  # not while another thread draws the cover
             self._turns.alone(lambda: self._guessing.follow(self.predict))
         else:
@@ -316,7 +326,7 @@ class Panel(SettingsPanel):
     # -- a guess before the picture -------------------------------------------------------------------------
 
     @property
-    def answer(self) -> dict[str, object]:
+    def answer(self) -> dict[str, Any]:
         """The guess: name → plain value; {} if there is none. Can be set."""
         return self._guessing.answer
 
@@ -352,7 +362,7 @@ class Panel(SettingsPanel):
 
     # -- settings that travel -------------------------------------------------------------------------------
 
-    def state(self) -> dict:
+    def state(self) -> dict[str, Any]:
         """Return all settings as a JSON-safe dict, for `restore`; and the guess, if one is wanted."""
         return super().state() | self._guessing.state()
 
@@ -416,7 +426,7 @@ class Panel(SettingsPanel):
         """Offer `png()` to the browser as a download."""
         self._errors.attempt(lambda: self.canvas.download_png(self.png(), self._file_name))
 
-    def _repr_mimebundle_(self, **kwargs) -> Mapping | None:
+    def _repr_mimebundle_(self, **kwargs: object) -> Mapping[str, Any] | tuple[Mapping[str, Any], ...] | None:
         if self._closed:
             return {"text/plain": repr(self)}
         self._stills.whole()
@@ -436,7 +446,7 @@ class Panel(SettingsPanel):
             self._close()
 
     def _close(self) -> None:
-        if self._work is not None:  # else it was not made at all
+        if "_work" in vars(self):  # else it was not made at all
             self._work.drop()
             self._frame.close()
         unheld.forget(getattr(self, "_model_id", ""))  # the page may have closed the comm already

@@ -5,8 +5,10 @@ from __future__ import annotations
 import html
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
 
 import ipywidgets as widgets
+from matplotlib.backend_bases import MouseEvent
 
 from gradwidgets.figures.base.redraw import Redraw
 from gradwidgets.widgets.controls import Control
@@ -14,6 +16,9 @@ from gradwidgets.widgets.kernel.mainloop import Latest, call_soon
 from gradwidgets.widgets.panel.traits import shown
 from gradwidgets.widgets.panel.words import Prose
 
+R = TypeVar("R", contravariant=True)
+
+Answer = Mapping[str, Any]  # name → plain value, as its `Asked` has it
 NOTHING = ""  # the value of a menu in which nothing is chosen
 _REVEAL = "Reveal", "show the picture and the score of the guess"
 _AGAIN = "Guess again", "hide the picture, for a new guess"
@@ -52,7 +57,28 @@ class Mark:
     reason: str
 
 
-class Question:
+@dataclass(frozen=True)
+class SoFar:
+    """A guess and what came of it, see `Prediction`.
+
+    Attributes:
+        answer: The guess.
+        said: What the card says.
+        revealed: Whether the picture is shown.
+        score: How near the guess came.
+        reason: Why.
+        about: The settings that it was judged for.
+    """
+
+    answer: dict[str, Any]
+    said: str
+    revealed: bool
+    score: float | None
+    reason: str
+    about: object
+
+
+class Question(Generic[R]):
     """What is guessed about a widget's picture, and how it is scored; each widget's is in its guess.py."""
 
     def asked(self) -> Sequence[Asked]:
@@ -67,18 +93,18 @@ class Question:
         """Return the settings that a guess is about; comparable."""
         raise NotImplementedError
 
-    def marks(self, answer: Mapping[str, object]) -> Sequence[Mark]:
+    def marks(self, answer: Answer) -> Sequence[Mark]:
         """Score a guess."""
         raise NotImplementedError
 
-    def cover(self, result: object) -> Redraw:
+    def cover(self, result: R) -> Redraw:
         """Draw the cover that is shown instead of the picture until it is guessed."""
         raise NotImplementedError
 
     def invalidate(self) -> None:
         """Redraw all of the cover the next time."""
 
-    def press(self, event) -> None:
+    def press(self, event: MouseEvent) -> None:
         """Handle a press or a drag on the cover."""
 
     def turn(self) -> None:
@@ -117,8 +143,9 @@ class Prediction:
         complain: Callable[[str], None],
     ) -> None:
         self.asked = {one.control.name: one for one in asked}
-        self.answer: dict[str, object] = {}
-        self.revealed, self.score, self.reason = False, None, ""
+        self.answer: dict[str, Any] = {}
+        self.score: float | None = None
+        self.revealed, self.reason = False, ""
         self._changed, self._complain = changed, complain
         self._read = Latest(self._read_controls)
         for one in asked:
@@ -143,7 +170,7 @@ class Prediction:
         if self._text.value != text:
             self._text.value = text
 
-    def guess(self, answer: Mapping[str, object]) -> None:
+    def guess(self, answer: object) -> None:
         """Replace the guess from Python; the picture is covered again.
 
         Raises:
@@ -153,7 +180,7 @@ class Prediction:
         self.answer = self.checked(answer)
         self.cover()
 
-    def checked(self, answer: object) -> dict[str, object]:
+    def checked(self, answer: object) -> dict[str, Any]:
         """Return a guess as plain values; raises as in `guess`."""
         if not isinstance(answer, Mapping):
             raise TypeError(f"answer must be a dict of {', '.join(map(repr, self.asked))}; got {shown(answer)}")
@@ -175,19 +202,18 @@ class Prediction:
         self.revealed, self.about = True, about
         self.show()
 
-    def asked_of(self, answer: Mapping[str, object]) -> dict[str, object]:
+    def asked_of(self, answer: Answer) -> dict[str, Any]:
         """Return the part of an answer that is currently asked."""
         return {name: value for name, value in answer.items() if not self.asked[name].missing()}
 
-    def so_far(self) -> dict[str, object]:
+    def so_far(self) -> SoFar:
         """Return the guess and its result, for `bring_back`."""
-        lasting = {name: getattr(self, name) for name in ("revealed", "score", "reason", "about")}
-        return {"answer": dict(self.answer), "said": self.card.value, **lasting}
+        return SoFar(dict(self.answer), self.card.value, self.revealed, self.score, self.reason, self.about)
 
-    def bring_back(self, so_far: Mapping[str, object]) -> None:
+    def bring_back(self, so_far: SoFar) -> None:
         """Restore what `so_far` returned."""
-        self.answer, self.revealed, self.score = dict(so_far["answer"]), so_far["revealed"], so_far["score"]
-        self.reason, self.about, self.card.value = so_far["reason"], so_far["about"], so_far["said"]
+        self.answer, self.revealed, self.score = dict(so_far.answer), so_far.revealed, so_far.score
+        self.reason, self.about, self.card.value = so_far.reason, so_far.about, so_far.said
         self.show()
 
     def take_numbers(self) -> None:

@@ -21,7 +21,7 @@ class SerialBox(widgets.VBox):
     _held: dict[str, Bunch] | None = None  # changes not yet notified
     _holder: int | None = None  # the thread that makes them
 
-    def __init__(self, **keywords) -> None:
+    def __init__(self, **keywords: object) -> None:
         self._own = frozenset(self.class_trait_names(setting=True)) | frozenset(self.class_trait_names(lesson=True))
         self._setting = threading.RLock()
         self._on_thread = threading.local()

@@ -9,10 +9,10 @@ from __future__ import annotations
 import contextlib
 import pathlib
 from collections.abc import Iterator, Mapping
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import ipywidgets as widgets
-from traitlets import TraitError, Unicode
+from traitlets import Bunch, TraitError, Unicode
 
 from gradwidgets.widgets.controls import Control
 from gradwidgets.widgets.kernel.mainloop import at_home
@@ -42,7 +42,7 @@ class SettingsPanel(SerialBox):
     _closed = True
     _ready = False
 
-    def __init__(self, **layout) -> None:
+    def __init__(self, **layout: object) -> None:
         self._initial: dict[str, object] = {}  # what `reset` restores
         self.controls: dict[str, Control] = {}
         super().__init__(**layout)
@@ -82,7 +82,7 @@ class SettingsPanel(SerialBox):
                 for other, suited in self._along(name, old).items():
                     super().__setattr__(other, suited)
 
-    def _along(self, name: str, old: object) -> dict[str, object]:
+    def _along(self, name: str, old: Any) -> dict[str, object]:
         """Return the settings that must change along with one that was set alone, to suit it."""
         return {}
 
@@ -111,12 +111,12 @@ class SettingsPanel(SerialBox):
     def _values(self) -> dict[str, object]:
         return {name: getattr(self, name) for name in self.settings()}
 
-    def _on_setting(self, change) -> None:
+    def _on_setting(self, change: Bunch) -> None:
         if self._ready and not self._applying and self._first_of_several():
             self._update()
 
     @contextlib.contextmanager
-    def _batch(self):
+    def _batch(self) -> Iterator[None]:
         """Set several settings as one change; all or none take effect."""
         with self._as_one():
             yield
@@ -173,7 +173,7 @@ class SettingsPanel(SerialBox):
                 self._show_control(name)
             self._errors.complain(refusal)
 
-    def _resolve(self, chosen: Mapping[str, object]) -> dict[str, object]:
+    def _resolve(self, chosen: Mapping[str, Any]) -> dict[str, Any]:
         """Return the settings that the user's choice stands for; a control may set several."""
         return dict(chosen)
 
@@ -190,7 +190,7 @@ class SettingsPanel(SerialBox):
 
     # -- settings that last -------------------------------------------------------------------------------
 
-    def state(self) -> dict:
+    def state(self) -> dict[str, Any]:
         """Return all settings as a JSON-safe dict, for `restore`."""
         return {"widget": type(self).__name__, **{k: _plain(v) for k, v in self._values().items()}}
 
@@ -205,6 +205,10 @@ class SettingsPanel(SerialBox):
             ValueError: The state is another widget's, or has a name that is not a setting.
             TypeError: The state is not a dict of settings.
         """
+        self._take_state(state)
+
+    def _take_state(self, state: object) -> None:
+        """Take what is perhaps a state, see `restore`."""
         if not isinstance(state, Mapping) or not all(isinstance(name, str) for name in state):
             raise TypeError(f"state must be a dict that `state()` returned; got {shown(state)}")
         wanted = dict(state)

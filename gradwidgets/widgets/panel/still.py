@@ -6,6 +6,7 @@ import base64
 import html
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 from gradwidgets.widgets.kernel.as_usual import as_usual
 from gradwidgets.widgets.kernel.mainloop import AT_WORK, at_home
@@ -51,7 +52,9 @@ class Stills:
         summary: Returns what the picture shows, as text.
     """
 
-    def __init__(self, frame: Frame, work: Work, *, call: Callable[[], str], summary: Callable[[], str]) -> None:
+    def __init__(
+        self, frame: Frame, work: Work[Any, Any], *, call: Callable[[], str], summary: Callable[[], str]
+    ) -> None:
         self._frame, self._work, self._call, self._summary = frame, work, call, summary
 
     def png(self) -> bytes:

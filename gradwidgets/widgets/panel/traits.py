@@ -5,9 +5,21 @@ from __future__ import annotations
 import math
 import numbers
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Protocol, SupportsFloat, TypeVar
 
 import traitlets
 from traitlets import TraitError
+
+# Gives names for the object that holds a trait, whose class is only being made where the trait is declared.
+Options = Callable[[Any], Iterable[str]]
+Int = TypeVar("Int", int, int | None)
+
+
+class Listed(Protocol):
+    """What can be several numbers without being a sequence: an array, a tensor, a column."""
+
+    def tolist(self) -> Any:
+        """Return them as a list."""
 
 
 def shown(value: object) -> str:
@@ -27,7 +39,7 @@ def _texts(values: object) -> tuple[str, ...] | None:
     return values if all(isinstance(one, str) for one in values) else None
 
 
-class Real(traitlets.TraitType):
+class Real(traitlets.TraitType[float, SupportsFloat]):
     """A finite real number within bounds; NumPy and torch scalars count, bools and strings do not.
 
     Args:
@@ -46,10 +58,9 @@ class Real(traitlets.TraitType):
         low: float = -math.inf,
         high: float = math.inf,
         above: bool = False,
-        **kwargs,
     ) -> None:
         self.low, self.high, self.above = low, high, above
-        super().__init__(default_value, **kwargs)
+        super().__init__(default_value)
 
     def allowed(self) -> str:
         """Describe the allowed values."""
@@ -72,7 +83,7 @@ class Real(traitlets.TraitType):
         return (number > self.low if self.above else number >= self.low) and number <= self.high
 
 
-class Flag(traitlets.Bool):
+class Flag(traitlets.Bool[bool, bool | int]):
     """True or False; NumPy's bools count."""
 
     def validate(self, obj: traitlets.HasTraits, value: object) -> bool:
@@ -82,7 +93,7 @@ class Flag(traitlets.Bool):
         raise TraitError(f"{self.name} must be True or False; got {shown(value)}")
 
 
-class Whole(traitlets.TraitType):
+class Whole(traitlets.TraitType[Int, SupportsFloat | None]):
     """A whole number within bounds; 100.0 counts as 100, bools and strings do not count.
 
     Args:
@@ -94,11 +105,11 @@ class Whole(traitlets.TraitType):
 
     info_text = "a whole number"
 
-    def __init__(self, default_value: int | None, *, low: int, high: int, **kwargs) -> None:
+    def __init__(self, default_value: Int, *, low: int, high: int, allow_none: bool = False) -> None:
         self.low, self.high = low, high
-        super().__init__(default_value, **kwargs)
+        super().__init__(default_value, allow_none=allow_none)
 
-    def validate(self, obj: traitlets.HasTraits, value: object) -> int:
+    def validate(self, obj: traitlets.HasTraits, value: object) -> Int:
         """Return the value as an int, or raise a TraitError that says what is allowed."""
         number = as_float(value)
         if number is None or not math.isfinite(number) or number != int(number) or not self.low <= number <= self.high:
@@ -108,7 +119,7 @@ class Whole(traitlets.TraitType):
         return int(number)
 
 
-class Pair(traitlets.TraitType):
+class Pair(traitlets.TraitType[tuple[float, float], Sequence[float] | Listed]):
     """Two finite numbers, stored as a tuple.
 
     Args:
@@ -119,11 +130,9 @@ class Pair(traitlets.TraitType):
 
     info_text = "two finite numbers"
 
-    def __init__(
-        self, default_value: tuple[float, float], *, low: float = -1e150, high: float = 1e150, **kwargs
-    ) -> None:
+    def __init__(self, default_value: tuple[float, float], *, low: float = -1e150, high: float = 1e150) -> None:
         self.low, self.high = low, high
-        super().__init__(default_value, **kwargs)
+        super().__init__(default_value)
 
     def allowed(self) -> str:
         """Describe the allowed values."""
@@ -133,16 +142,13 @@ class Pair(traitlets.TraitType):
 
     def validate(self, obj: traitlets.HasTraits, value: object) -> tuple[float, float]:
         """Return the value as a tuple of floats, or raise a TraitError that says what is allowed."""
-        items = value.tolist() if hasattr(value, "tolist") else value
-        numbers_ = (
-            [as_float(item) for item in items] if isinstance(items, Sequence) and not isinstance(items, str) else []
-        )
-        if len(numbers_) != 2 or any(n is None or not self.low <= n <= self.high for n in numbers_):
+        pair = as_floats(value)
+        if pair is None or len(pair) != 2 or not all(self.low <= number <= self.high for number in pair):
             raise TraitError(f"{self.name} must be {self.allowed()}; got {shown(value)}")
-        return numbers_[0], numbers_[1]
+        return pair[0], pair[1]
 
 
-class OneOf(traitlets.TraitType):
+class OneOf(traitlets.TraitType[str, str]):
     """One of a set of names; the error for a wrong one lists the right ones.
 
     Args:
@@ -152,9 +158,9 @@ class OneOf(traitlets.TraitType):
 
     info_text = "one of a set of names"
 
-    def __init__(self, default_value: str, options: Callable[[traitlets.HasTraits], Sequence[str]], **kwargs) -> None:
+    def __init__(self, default_value: str, options: Options) -> None:
         self._options = options
-        super().__init__(default_value, **kwargs)
+        super().__init__(default_value)
 
     def validate(self, obj: traitlets.HasTraits, value: object) -> str:
         """Return the name, or raise a TraitError that lists the right ones."""
@@ -164,7 +170,7 @@ class OneOf(traitlets.TraitType):
         return value
 
 
-class SomeOf(traitlets.TraitType):
+class SomeOf(traitlets.TraitType[tuple[str, ...], Iterable[str]]):
     """At least one of a set of names, stored as a tuple in the set's order.
 
     Args:
@@ -174,9 +180,9 @@ class SomeOf(traitlets.TraitType):
 
     info_text = "some of a set of names"
 
-    def __init__(self, default_value: tuple[str, ...], options: Callable[[], Iterable[str]], **kwargs) -> None:
+    def __init__(self, default_value: tuple[str, ...], options: Callable[[], Iterable[str]]) -> None:
         self._options = options
-        super().__init__(default_value, **kwargs)
+        super().__init__(default_value)
 
     def validate(self, obj: traitlets.HasTraits, value: object) -> tuple[str, ...]:
         """Return the names in order, or raise a TraitError that lists the right ones."""
@@ -188,7 +194,7 @@ class SomeOf(traitlets.TraitType):
         return tuple(name for name in options if name in names)
 
 
-class Names(traitlets.TraitType):
+class Names(traitlets.TraitType[tuple[str, ...], Iterable[str]]):
     """Any number of a set of names, stored as a tuple in the given order; the error lists the right ones.
 
     Args:
@@ -197,9 +203,9 @@ class Names(traitlets.TraitType):
 
     info_text = "names"
 
-    def __init__(self, options: Callable[[traitlets.HasTraits], Sequence[str]], **kwargs) -> None:
+    def __init__(self, options: Options) -> None:
         self._options = options
-        super().__init__((), **kwargs)
+        super().__init__(())
 
     def validate(self, obj: traitlets.HasTraits, value: object) -> tuple[str, ...]:
         """Return the names, or raise a TraitError that lists the right ones."""
@@ -210,7 +216,7 @@ class Names(traitlets.TraitType):
         return tuple(dict.fromkeys(names))
 
 
-class TwoOf(traitlets.TraitType):
+class TwoOf(traitlets.TraitType[tuple[str, str] | None, Iterable[str] | None]):
     """Two different names out of a set, stored as a tuple; or None.
 
     Args:
@@ -219,9 +225,9 @@ class TwoOf(traitlets.TraitType):
 
     info_text = "two of a set of names, or None"
 
-    def __init__(self, options: Callable[[traitlets.HasTraits], Sequence[str]], **kwargs) -> None:
+    def __init__(self, options: Options) -> None:
         self._options = options
-        super().__init__(None, allow_none=True, **kwargs)
+        super().__init__(None, allow_none=True)
 
     def validate(self, obj: traitlets.HasTraits, value: object) -> tuple[str, str] | None:
         """Return the names, or raise a TraitError that lists the right ones."""
@@ -232,10 +238,10 @@ class TwoOf(traitlets.TraitType):
         if len(names) != 2 or names[0] == names[1] or any(name not in right for name in names):
             listed = ", ".join(map(repr, right))
             raise TraitError(f"{self.name} must be two of {listed}, or None; got {shown(value)}")
-        return names
+        return names[0], names[1]
 
 
-class Place(traitlets.TraitType):
+class Place(traitlets.TraitType[tuple[float, ...] | None, Sequence[float] | Listed | None]):
     """A finite number for each axis, stored as a tuple; or None for the middle of the view."""
 
     info_text = "a number for each axis"
@@ -244,32 +250,28 @@ class Place(traitlets.TraitType):
         """Return the point as a tuple of floats, or raise a TraitError that says what is allowed."""
         if value is None:
             return None
-        items = value.tolist() if hasattr(value, "tolist") else value
-        known = isinstance(items, Sequence) and not isinstance(items, str) and len(items) in (1, 2)
-        numbers = tuple(as_float(v) for v in items) if known else ()
-        if not numbers or any(n is None or not math.isfinite(n) or abs(n) > 1e150 for n in numbers):
+        place = as_floats(value)
+        if place is None or len(place) not in (1, 2) or not all(abs(number) <= 1e150 for number in place):
             raise TraitError(f"{self.name} must be one finite number for each axis; got {shown(value)}")
-        return numbers
+        return tuple(place)
 
 
-class Span(traitlets.TraitType):
+class Span(traitlets.TraitType[tuple[float, float] | None, Sequence[float] | Listed | None]):
     """Two finite numbers, the first less than the second; or None for the default."""
 
     info_text = "a range (low, high)"
 
-    def validate(self, obj: traitlets.HasTraits, value: object) -> tuple[float, float]:
+    def validate(self, obj: traitlets.HasTraits, value: object) -> tuple[float, float] | None:
         """Return the range as a tuple of floats, or raise a TraitError that says what is allowed."""
         if value is None:
             return None
-        items = value.tolist() if hasattr(value, "tolist") else value
-        ends = [as_float(v) for v in items] if isinstance(items, Sequence) and not isinstance(items, str) else []
-        wrong = len(ends) != 2 or any(e is None or not math.isfinite(e) or abs(e) > 1e150 for e in ends)
-        if wrong or not ends[0] < ends[1]:
+        ends = as_floats(value)
+        if ends is None or len(ends) != 2 or not -1e150 <= ends[0] < ends[1] <= 1e150:
             raise TraitError(f"{self.name} must be (low, high), finite numbers with low < high; got {shown(value)}")
         return ends[0], ends[1]
 
 
-class Numbers(traitlets.TraitType):
+class Numbers(traitlets.TraitType[dict[str, float], dict[str, float]]):
     """Names and finite numbers, stored as a dict in the order of the names; only names that the object has.
 
     Args:
@@ -279,9 +281,9 @@ class Numbers(traitlets.TraitType):
 
     info_text = "a dict of names and numbers"
 
-    def __init__(self, default_value: dict, names: Callable[[traitlets.HasTraits], Sequence[str]], **kwargs) -> None:
+    def __init__(self, default_value: dict[str, float], names: Options) -> None:
         self._names = names
-        super().__init__(default_value, **kwargs)
+        super().__init__(default_value)
 
     def validate(self, obj: traitlets.HasTraits, value: object) -> dict[str, float]:
         """Return the dict, or raise a TraitError that names what is wrong with it."""
@@ -290,11 +292,13 @@ class Numbers(traitlets.TraitType):
             raise TraitError(
                 f"{self.name} must map {', '.join(map(repr, right)) or 'nothing'} to numbers; got {shown(value)}"
             )
-        numbers_ = {name: as_float(value[name]) for name in right if name in value}
-        for name, number in numbers_.items():
-            if number is None or not math.isfinite(number) or abs(number) > 1e150:
-                raise TraitError(f"{self.name}[{name!r}] must be a finite number; got {shown(value[name])}")
-        return numbers_
+        return {name: self._number(name, value[name]) for name in right if name in value}
+
+    def _number(self, name: str, value: object) -> float:
+        number = as_float(value)
+        if number is None or not abs(number) <= 1e150:
+            raise TraitError(f"{self.name}[{name!r}] must be a finite number; got {shown(value)}")
+        return number
 
 
 def as_float(value: object) -> float | None:
@@ -303,11 +307,18 @@ def as_float(value: object) -> float | None:
         return None
     if hasattr(value, "detach"):
         value = value.detach()
-    if isinstance(value, numbers.Real):
-        pass
-    elif getattr(value, "ndim", None) != 0:
+    if not isinstance(value, numbers.Real) and getattr(value, "ndim", None) != 0:
         return None
     try:
-        return float(value)
+        return float(value)  # type: ignore[arg-type]  # whether it can be one, it says itself
     except (TypeError, ValueError, OverflowError, RuntimeError):
         return None
+
+
+def as_floats(value: object) -> list[float] | None:
+    """Return several numbers of any kind as floats; None for what is none, or holds anything else."""
+    items = value.tolist() if hasattr(value, "tolist") else value
+    if not isinstance(items, Sequence) or isinstance(items, str | bytes):
+        return None
+    found = [number for number in map(as_float, items) if number is not None]
+    return found if len(found) == len(items) else None

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import html
+from dataclasses import dataclass
 
 import ipywidgets as widgets
-from traitlets import validate
+from traitlets import Bunch, validate
 
 from gradwidgets.core.results.wording import unbroken
 
@@ -13,11 +14,24 @@ from gradwidgets.core.results.wording import unbroken
 _SIGNS = {"ok": ("✓", "fine"), "info": ("i", "note"), "warning": ("▲", "warning"), "error": ("✗", "error")}
 
 
+@dataclass(frozen=True)
+class Words:
+    """What a picture shows, in words.
+
+    Attributes:
+        summary: Plain text, a line for each fact.
+        table: The same as HTML, everything escaped.
+    """
+
+    summary: str
+    table: str
+
+
 class Prose(widgets.HTML):
     """HTML in which a number and its unit stay on one line."""
 
     @validate("value")
-    def _unbroken(self, proposal) -> str:
+    def _unbroken(self, proposal: Bunch) -> str:
         return unbroken(proposal.value)
 
 

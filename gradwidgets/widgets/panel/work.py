@@ -5,11 +5,11 @@ from __future__ import annotations
 import contextlib
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Generic, Protocol, TypeVar
 
-from gradwidgets.core.results.slices import Slices, finish
+from gradwidgets.core.results.slices import finish
 from gradwidgets.widgets.kernel.job import Job
 from gradwidgets.widgets.kernel.main_thread import Turns, shown_at_home
 from gradwidgets.widgets.kernel.mainloop import at_home
@@ -24,19 +24,23 @@ _INTERRUPTED = "It was interrupted before everything was shown; the next change 
 
 
 class Shown(Protocol):
-    """What a panel needs to know about a result.
+    """What a panel needs to know about a result."""
 
-    Attributes:
-        settings: The settings that it was computed for.
-        exact: Whether it is exact, not a preview.
-    """
+    @property
+    def settings(self) -> Any:
+        """The settings that it was computed for."""
 
-    settings: object
-    exact: bool
+    @property
+    def exact(self) -> bool:
+        """Whether it is exact, not a preview."""
+
+
+S = TypeVar("S")  # settings, frozen
+R = TypeVar("R", bound=Shown)
 
 
 @dataclass(frozen=True)
-class Steps:
+class Steps(Generic[S, R]):
     """The steps from settings to a picture.
 
     Attributes:
@@ -48,21 +52,21 @@ class Steps:
         show: Updates picture, text and controls to a result and its current view.
         invalidate: Makes everything be redrawn the next time.
         anew: Discards everything cached from earlier pictures.
-        answers: Whether a result for the first settings also answers the second ones.
+        answers: Whether a result also answers other settings.
     """
 
     begin: Callable[[], None]
-    snapshot: Callable[[], object]
-    compute: Callable[[object], Slices[Shown]]
-    preview: Callable[[object], Shown | None]
+    snapshot: Callable[[], S]
+    compute: Callable[[S], Generator[float | R, None, R]]
+    preview: Callable[[S], R | None]
     fit: Callable[[], None]
-    show: Callable[[Shown], None]
+    show: Callable[[R], None]
     invalidate: Callable[[], None]
     anew: Callable[[], None]
-    answers: Callable[[object, object], bool]
+    answers: Callable[[R, S], bool]
 
 
-class Work:
+class Work(Generic[S, R]):
     """Computes and shows for one panel.
 
     Args:
@@ -84,7 +88,7 @@ class Work:
 
     def __init__(
         self,
-        steps: Steps,
+        steps: Steps[S, R],
         turns: Turns,
         errors: Errors,
         busy: Busy,
@@ -94,13 +98,13 @@ class Work:
         closed: Callable[[], bool],
     ) -> None:
         self.steps = steps
-        self.result: Shown | None = None
-        self.shown: Shown | None = None
-        self.job: Job | None = None
+        self.result: R | None = None
+        self.shown: R | None = None
+        self.job: Job[R] | None = None
         self.by_hand = self.half_shown = False
         self._turns, self._errors, self._busy, self._patience = turns, errors, busy, patience
         self._ready, self._closed = ready, closed
-        self._settings: object = None  # of the current job
+        self._settings: S | None = None  # of the current job
         self._began = 0.0
 
     # -- from the settings to the picture -------------------------------------------------------------------
@@ -109,9 +113,10 @@ class Work:
         """Update picture, text and controls to the settings."""
         self.steps.begin()
         settings = self.steps.snapshot()
-        known = self.shown is not None and (self.running or self.shown.exact)
-        if known and settings == (self._settings if self.running else self.shown.settings):
-            self.present(self.shown)  # only the view changed
+        seen = self.shown
+        known = seen is not None and (self.running or seen.exact)
+        if seen is not None and known and settings == (self._settings if self.running else seen.settings):
+            self.present(seen)  # only the view changed
             return
         if self.job is not None:
             self.job.stop()
@@ -120,7 +125,7 @@ class Work:
         self._settings = settings
         self._start(settings)
 
-    def _start(self, settings: object) -> None:
+    def _start(self, settings: S) -> None:
         work = self.steps.compute(settings)
         self.job = Job(work, self._done, self._failed, self._show_progress, self.present, self._do_part)
         self._began = time.monotonic()
@@ -144,7 +149,7 @@ class Work:
         finally:
             self.by_hand = False
 
-    def _done(self, result: Shown) -> None:
+    def _done(self, result: R) -> None:
         self.result = result
         self._busy.hide()
         self.present(result)
@@ -165,11 +170,11 @@ class Work:
         if time.monotonic() - self._began >= self._patience:  # earlier, the message would cost more than the slice
             self._busy.show(share)
 
-    def present(self, result: Shown) -> None:
+    def present(self, result: R) -> None:
         """Show a result in its current view."""
         self.showing(lambda: self._present(result))
 
-    def _present(self, result: Shown) -> None:
+    def _present(self, result: R) -> None:
         self.steps.fit()  # another thread may have changed the available room
         self.shown = result
         self.steps.show(result)
@@ -208,7 +213,7 @@ class Work:
         """Whether something is still being computed."""
         return self.job is not None and self.job.running
 
-    def settled(self) -> Shown:
+    def settled(self) -> R:
         """Return the exact result of the current settings; what is still to be computed is computed now.
 
         If that fails, or was stopped, `error` says so, and the result is that of the last good picture, which stays.
@@ -227,11 +232,13 @@ class Work:
         return self.result
 
     def _up_to_date(self) -> bool:
-        return self.result is not None and self.steps.answers(self.result.settings, self.steps.snapshot())
+        return self.result is not None and self.steps.answers(self.result, self.steps.snapshot())
 
-    def _computed_here(self) -> Shown:
+    def _computed_here(self) -> R:
         """The result of the current settings, computed on a thread other than the main one, which shows it later."""
-        return self.result if self._up_to_date() else finish(self.steps.compute(self.steps.snapshot()))
+        if self.result is not None and self._up_to_date():
+            return self.result
+        return finish(self.steps.compute(self.steps.snapshot()))
 
     def catch_up(self) -> None:
         """Do now what other threads requested, and what an interrupt cut short."""
@@ -241,13 +248,13 @@ class Work:
 
     def finish(self) -> None:
         """Compute now what is still to be computed."""
-        if self.running:
+        if self.job is not None and self.job.running:
             self.job.finish()
 
     def catch_up_if_short(self) -> None:
         """Do the same if it takes no longer than a picture that is kept is worth."""
         self.catch_up()
-        if self.running:
+        if self.job is not None and self.job.running:
             self.job.finish_if_short(STILL)
 
     # -- what ends it -----------------------------------------------------------------------------------------

@@ -3,23 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 
 import ipywidgets as widgets
 
 from gradwidgets.core import LOSSES, OPTIMIZERS
 from gradwidgets.core.regression.losses import THRESHOLDS
-from gradwidgets.widgets.controls import (
-    WIDTH,
-    Check,
-    Control,
-    Looks,
-    Menu,
-    Number,
-    Point,
-    Scrubber,
-    Toggles,
-)
+from gradwidgets.figures.base.style import STYLES
+from gradwidgets.widgets.controls import WIDTH, Check, Control, Looks, Maker
 from gradwidgets.widgets.panel.buttons import Buttons
 from gradwidgets.widgets.playground import rules, thresholds
 from gradwidgets.widgets.playground.presets import PRESETS
@@ -44,11 +34,11 @@ def make_controls(datasets: Sequence[str], buttons: Buttons) -> tuple[dict[str, 
         The controls by the trait that they set, the column that shows them, and what they share.
     """
     looks = Looks()
-    make = {kind: partial(kind, looks=looks) for kind in (Check, Menu, Number, Point, Scrubber, Toggles)}
+    make = Maker(looks)
     controls: list[Control] = [
-        make[Menu]("preset", "settings behind the article's figures", [("choose …", ""), *((p, p) for p in PRESETS)]),
-        make[Menu]("dataset", "data that a line is fitted to, or a ready-made loss", datasets),
-        make[Menu](
+        make.menu("preset", "settings behind the article's figures", [("choose …", ""), *((p, p) for p in PRESETS)]),
+        make.menu("dataset", "data that a line is fitted to, or a ready-made loss", datasets),
+        make.menu(
             "optimizer",
             "the rule that makes a step out of gradients, by its name in torch",
             tuple(OPTIMIZERS),
@@ -56,13 +46,13 @@ def make_controls(datasets: Sequence[str], buttons: Buttons) -> tuple[dict[str, 
             label_width="62px",
         ),
         *rules.controls(make),
-        make[Number]("steps", "how many steps are made", _STEPS),
+        make.number("steps", "how many steps are made", _STEPS),
         *thresholds.controls(make),
-        make[Point]("start", "where the descent starts; or click on a map, or drag"),
-        make[Toggles]("losses", "which losses are shown", tuple(LOSSES)),
-        make[Check]("arrows", "the field of negative gradients over the maps", width="74px"),
-        make[Menu]("theme", "colours of the picture", ["auto", "light", "dark"], width=116, label_width="42px"),
-        make[Scrubber]("step", "walk through the run; at a step the vectors that make up the next one are drawn"),
+        make.point("start", "where the descent starts; or click on a map, or drag"),
+        make.toggles("losses", "which losses are shown", tuple(LOSSES)),
+        make.check("arrows", "the field of negative gradients over the maps", width="74px"),
+        make.menu("theme", "colours of the picture", ["auto", *STYLES], width=116, label_width="42px"),
+        make.scrubber("step", "walk through the run; at a step the vectors that make up the next one are drawn"),
     ]  # fmt: skip
     names = tuple(rules.declared())
     by_name = {control.name: control for control in controls}

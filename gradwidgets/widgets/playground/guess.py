@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
+from matplotlib.backend_bases import MouseEvent
 
 from gradwidgets.figures.base.redraw import Redraw
 from gradwidgets.figures.playground.figure import PlaygroundFigure, Run
 from gradwidgets.widgets.controls import Looks, Menu, Point
-from gradwidgets.widgets.panel.prediction import Asked, Mark, Question, one_of, said
-from gradwidgets.widgets.panel.traits import as_float, shown
+from gradwidgets.widgets.panel.prediction import Answer, Asked, Mark, Question, one_of, said
+from gradwidgets.widgets.panel.traits import as_floats, shown
 from gradwidgets.widgets.playground import words
 from gradwidgets.widgets.playground.picture import axes_order
 from gradwidgets.widgets.playground.problem import Result, Settings
@@ -26,12 +27,12 @@ FATES = {
 }
 
 
-def fate_of(kind: str, start: object, end: object) -> str:
+def fate_of(kind: str, start: Iterable[float], end: Iterable[float]) -> str:
     """Return what a run does that ended so."""
     return FATES["" if list(start) == list(end) and kind != "diverged" else kind]
 
 
-class DescentQuestion(Question):
+class DescentQuestion(Question[Result]):
     """Where the path of the first loss shown ends, and what the run does.
 
     Args:
@@ -73,7 +74,7 @@ class DescentQuestion(Question):
         """The settings of the runs."""
         return self._about()
 
-    def marks(self, answer: Mapping[str, object]) -> Sequence[Mark]:
+    def marks(self, answer: Answer) -> Sequence[Mark]:
         """Judge a guess by the runs."""
         return marks(self._settled(), answer)
 
@@ -83,7 +84,7 @@ class DescentQuestion(Question):
         self._end.name_parts(next(iter(result.objectives.values())).parameters)
         return redraw
 
-    def press(self, event) -> None:
+    def press(self, event: MouseEvent) -> None:
         """Take a place on the first loss's map for the end."""
         result = self._shown()
         point = self._figure.point_at(event.inaxes, event.xdata, event.ydata)
@@ -96,9 +97,8 @@ def plain_point(value: object) -> list[float] | None:
     """Return two finite numbers as a list."""
     if value is None:
         return None
-    items = value.tolist() if hasattr(value, "tolist") else value
-    numbers = [as_float(item) for item in items] if isinstance(items, list | tuple) else []
-    if len(numbers) != 2 or not all(n is not None and math.isfinite(n) and abs(n) <= 1e150 for n in numbers):
+    numbers = as_floats(value)
+    if numbers is None or len(numbers) != 2 or not all(abs(number) <= 1e150 for number in numbers):
         raise ValueError(f"end must be two finite numbers, at most 1e150 in size; got {shown(value)}")
     return numbers
 
@@ -119,13 +119,13 @@ def covered_runs(result: Result) -> dict[str, Run]:
     return {name: Run(path=start, losses=np.empty(0)) for name in result.objectives}
 
 
-def drawn(result: Result, answer: Mapping[str, object]) -> tuple[str, list[float] | None]:
+def drawn(result: Result, answer: Answer) -> tuple[str, list[float] | None]:
     """Return on which loss's map the guessed end stands, and where, horizontal first; None for nowhere."""
     end = answer.get("end")
     return asked_loss(result), None if end is None else [end[i] for i in axes_order(result)]
 
 
-def marks(result: Result, answer: Mapping[str, object]) -> Sequence[Mark]:
+def marks(result: Result, answer: Answer) -> Sequence[Mark]:
     """Judge a guess: the end by its distance, half of the map's diagonal being worth nothing; the fate by its name."""
     name = asked_loss(result)
     outcome, grid, objective = result.outcomes[name], result.surfaces[name], result.objectives[name]
@@ -142,7 +142,7 @@ def marks(result: Result, answer: Mapping[str, object]) -> Sequence[Mark]:
             given.append(Mark(0.0, f"The end was not guessed: {words.place(objective, outcome)}"))
         else:
             away = math.dist(answer["end"], outcome.end.tolist())
-            half = math.hypot(float(grid.x[-1] - grid.x[0]), float(grid.y[-1] - grid.y[0])) / 2
+            half = math.hypot(*(high - low for low, high in grid.axes.values())) / 2
             place = words.place(objective, outcome)
             given.append(Mark(max(0.0, 1 - away / half), f"The end: {away:.2g} away, {place}"))
     return given

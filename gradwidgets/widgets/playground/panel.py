@@ -7,8 +7,11 @@ of every step; below them one line of words a loss.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
 
-from traitlets import TraitError, validate
+from matplotlib.backend_bases import MouseEvent
+from traitlets import Bunch, TraitError, validate
 
 from gradwidgets.core import LOSSES, OBJECTIVES, OPTIMIZERS, Stability, SurfaceGrid, Trajectory, script
 from gradwidgets.core.regression.losses import AT_FIRST, THRESHOLDS
@@ -25,13 +28,13 @@ from gradwidgets.widgets.playground.controls import make_controls
 from gradwidgets.widgets.playground.guess import DescentQuestion
 from gradwidgets.widgets.playground.picture import axes_order
 from gradwidgets.widgets.playground.presets import PRESETS
-from gradwidgets.widgets.playground.problem import YOURS, Problems, Result, Settings
+from gradwidgets.widgets.playground.problem import YOURS, Given, Problems, Result, Settings
 from gradwidgets.widgets.playground.scene import State, ViewSettings, scene_of
 
 _FEW = 12  # points of somebody's own data that a call spells out
 
 
-class OptimizerPlayground(Panel):
+class OptimizerPlayground(Panel[Settings, Result]):
     """What an optimizer's settings do to a descent, followed by hand.
 
     Without arguments one neuron, y = weight·x + bias, is fitted to 50 points under four losses.
@@ -93,14 +96,16 @@ class OptimizerPlayground(Panel):
     _file_name = "gradwidgets-playground"
 
     @whole_or_nothing
-    def __init__(self, x: object = None, y: object = None, *, objective: object = None, **settings: object) -> None:
+    def __init__(
+        self, x: object = None, y: object = None, *, objective: Given | None = None, **settings: object
+    ) -> None:
         layout, settings = self._split_keywords(settings)
         with as_usual():
             self._problems = Problems(x, y, objective)
         super().__init__(**layout)
         self._begin(settings)
 
-    def _set_up(self, settings: Mapping[str, object]) -> None:
+    def _set_up(self, settings: Mapping[str, Any]) -> None:
         with self._batch():
             self.dataset = self._problems.names[0]
             for name, value in settings.items():
@@ -142,15 +147,15 @@ class OptimizerPlayground(Panel):
     # -- computing ----------------------------------------------------------------------------------------
 
     @validate("nesterov", "momentum", "dampening")
-    def _nesterov_excludes_dampening(self, proposal):
+    def _nesterov_excludes_dampening(self, proposal: Bunch) -> float | bool:
         wanted = {name: getattr(self, name) for name in ("nesterov", "momentum", "dampening")}
-        wanted[proposal["trait"].name] = proposal["value"]
+        wanted[proposal.trait.name] = proposal.value
         if wanted["nesterov"] and (wanted["momentum"] <= 0 or wanted["dampening"] != 0):
             raise TraitError(
                 "nesterov needs momentum > 0 and dampening = 0, as in torch.optim.SGD; "
                 f"got momentum {wanted['momentum']:g} and dampening {wanted['dampening']:g}"
             )
-        return proposal["value"]
+        return proposal.value
 
     def _state(self) -> State:
         """All that decides what is seen now."""
@@ -161,7 +166,7 @@ class OptimizerPlayground(Panel):
         return Settings(self.dataset, self.losses, thresholds.chosen(self), optimizer, self.steps, self.start)
 
     def _suitable_lr(self, dataset: str, optimizer: str | None = None) -> float:
-        rule = OPTIMIZERS[optimizer or self.optimizer](lr=0.1)
+        rule = replace(OPTIMIZERS[optimizer or self.optimizer](), lr=0.1)
         with as_usual():
             problem = self._problems[dataset]
             start = problem.base.start
@@ -178,7 +183,7 @@ class OptimizerPlayground(Panel):
             return {"lr": self._suitable_lr(dataset, optimizer)}
         return {}
 
-    def _along(self, name: str, old: object) -> dict[str, object]:
+    def _along(self, name: str, old: Any) -> dict[str, object]:
         # What a problem or a rule brings, unless it is set along with it.
         now = {"dataset": self.dataset, "optimizer": self.optimizer, name: old}
         return self._suited(self.dataset, self.optimizer, (now["dataset"], now["optimizer"]))
@@ -230,9 +235,9 @@ class OptimizerPlayground(Panel):
             return {}
         problem = self._problems[YOURS]
         named = next((name for name, objective in OBJECTIVES.items() if objective is problem.base), problem.base)
-        if not problem.fits_data:
+        if problem.line is None:
             return {"dataset": f"objective={named!r}"}
-        sample = problem.base.sample
+        sample = problem.line.sample
         return {"dataset": "x, y" if sample.n > _FEW else f"{sample.x.tolist()}, {sample.y.tolist()}"}
 
     def _usual(self) -> dict[str, object]:
@@ -245,7 +250,7 @@ class OptimizerPlayground(Panel):
         return DescentQuestion(
             self._figure,
             draw=self._draw,
-            shown=lambda: self._shown,
+            shown=lambda: self._seen,
             settled=self._settled,
             about=self._snapshot,
         )
@@ -258,7 +263,7 @@ class OptimizerPlayground(Panel):
 
     # -- what the page does -------------------------------------------------------------------------------
 
-    def _resolve(self, chosen: Mapping[str, object]) -> dict[str, object]:
+    def _resolve(self, chosen: Mapping[str, Any]) -> dict[str, Any]:
         meant = dict(chosen)
         meant = {**PRESETS.get(meant.pop("preset", None), {}), **meant}
         now = self.dataset, self.optimizer
@@ -272,9 +277,9 @@ class OptimizerPlayground(Panel):
     def _show_control(self, name: str) -> None:
         self.controls[name].show(self._preset() if name == "preset" else getattr(self, name))
 
-    def _move(self, event) -> None:
+    def _move(self, event: MouseEvent) -> None:
         """Move the start to where a person pressed or drags."""
         point = self._figure.point_at(event.inaxes, event.xdata, event.ydata)
         if point is not None:
-            start = dict(zip(axes_order(self._shown), point, strict=True))
+            start = dict(zip(axes_order(self._seen), point, strict=True))
             self.controls["start"].choose((float(f"{start[0]:.4g}"), float(f"{start[1]:.4g}")))

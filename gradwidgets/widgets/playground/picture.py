@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TypeVar
 
 import numpy as np
 
@@ -10,13 +11,21 @@ from gradwidgets.core import Objective, Optimizer, Regression, StepParts
 from gradwidgets.figures.playground.figure import Maps, Run
 from gradwidgets.widgets.playground.problem import Result, alive
 
+T = TypeVar("T")
 _DRAWN_STEPS = 3_000
+
+
+def of_map(part: T | None) -> T:
+    """A part of a surface that a curve does not have: its vertical axis, the gradient along it."""
+    if part is None:
+        raise ValueError("a curve over one axis is no map")
+    return part
 
 
 def axes_order(result: Result) -> list[int]:
     """Return which of the two parameters is drawn horizontally, and which vertically."""
     first, grid = next(iter(result.objectives.values())), next(iter(result.surfaces.values()))
-    return [first.parameters.index(name) for name in (grid.x_name, grid.y_name)]
+    return [first.parameters.index(name) for name in grid.names]
 
 
 def maps_of(result: Result) -> Maps:
@@ -28,11 +37,11 @@ def maps_of(result: Result) -> Maps:
         of=(result.settings.dataset, result.sampled),
         names=names,
         x_name=grid.x_name,
-        y_name=grid.y_name,
+        y_name=of_map(grid.y_name),
         x=grid.x.numpy(),
-        y=grid.y.numpy(),
+        y=of_map(grid.y).numpy(),
         loss={name: grids[name].loss.numpy() for name in names},
-        gradient={name: (grids[name].grad_x.numpy(), grids[name].grad_y.numpy()) for name in names},
+        gradient={name: (grids[name].grad_x.numpy(), of_map(grids[name].grad_y).numpy()) for name in names},
         minima={name: np.array(objectives[name].minima, float).reshape(-1, 2)[:, order] for name in names},
         lowest={name: _lowest(objectives[name]) for name in names},
         data=(first.sample.x.numpy(), first.sample.y.numpy()) if isinstance(first, Regression) else None,
@@ -88,7 +97,7 @@ def _vectors(part: StepParts, order: list[int], optimizer: Optimizer) -> dict[st
         "decay": (here, part.weight_decay_part.numpy()),
         "step": (here, part.next_point.numpy() - point),
     }
-    if part.lookahead_gradient is not None:
+    if part.lookahead_gradient is not None and part.lookahead_point is not None:
         ahead = part.lookahead_point.numpy() - point
         vectors["look-ahead"] = (ahead, -optimizer.lr * part.lookahead_gradient.numpy())
     drawn = {name: np.stack(vector)[:, order] for name, vector in vectors.items()}

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
+
+from torch import Tensor
 
 from gradwidgets.core import (
     DATASETS,
@@ -31,6 +34,8 @@ from gradwidgets.widgets.kernel.as_usual import as_usual
 
 YOURS = "yours"  # the name of what was passed in
 _MAPS_KEPT = 64
+Given = Objective | str | Callable[..., Tensor]
+Key = tuple[str, tuple[tuple[str, float], ...]]  # a loss's name, and (name, value) of the settings that it has
 _MANY_POINTS, _PREVIEW_POINTS = 20_000, 2_000
 
 
@@ -97,6 +102,10 @@ class Problem:
         base: The objective, or a regression under any loss.
         axes: What the maps show; the base's own view if not given.
         sampled: See `Result`.
+
+    Attributes:
+        base: The same.
+        line: The regression, where a line is fitted; None for an objective.
     """
 
     def __init__(
@@ -106,9 +115,10 @@ class Problem:
         sampled: tuple[int, int] | None = None,
     ) -> None:
         self.base, self._sampled = base, sampled
+        self.line = base if isinstance(base, Regression) else None
         self._axes = axes
-        self._objectives: dict[tuple, Objective] = {}
-        self._maps: dict[tuple, SurfaceGrid] = {}
+        self._objectives: dict[Key, Objective] = {}
+        self._maps: dict[Key, SurfaceGrid] = {}
         self._few: Problem | None = None
 
     @property
@@ -119,22 +129,22 @@ class Problem:
     @property
     def fits_data(self) -> bool:
         """Whether this is a line fitted to data, which can be done under any loss."""
-        return isinstance(self.base, Regression)
+        return self.line is not None
 
     def objectives(self, settings: Settings) -> dict[str, Objective]:
         """Return the losses shown, by name."""
         return {key[0]: self._objective(key) for key in self._keys(settings)}
 
-    def _keys(self, settings: Settings) -> list[tuple]:
+    def _keys(self, settings: Settings) -> list[Key]:
         if not self.fits_data:
-            return [(self.base.name,)]
-        own = {loss: [one for one in settings.thresholds if one[0] == LOSSES[loss].setting] for loss in settings.losses}
-        return [(loss, *found) for loss, found in own.items()]
+            return [(self.base.name, ())]
+        all_of_them = settings.thresholds
+        return [(loss, tuple(one for one in all_of_them if one[0] == LOSSES[loss].setting)) for loss in settings.losses]
 
-    def _objective(self, key: tuple) -> Objective:
+    def _objective(self, key: Key) -> Objective:
         if key not in self._objectives:
-            name, *threshold = key
-            self._objectives[key] = self.base.with_loss(name, **dict(threshold)) if self.fits_data else self.base
+            name, threshold = key
+            self._objectives[key] = self.base if self.line is None else self.line.with_loss(name, **dict(threshold))
         return self._objectives[key]
 
     def work(self, settings: Settings) -> Slices[Result]:
@@ -183,10 +193,11 @@ class Problem:
         Args:
             settings: For which; of very many steps only the first are made.
         """
-        if not self.fits_data or self.base.sample.n <= _MANY_POINTS:
+        line = self.line
+        if line is None or line.sample.n <= _MANY_POINTS:
             return None
         if self._few is None:
-            self._few = Problem(self.base.thinned(_PREVIEW_POINTS), self.axes, (_PREVIEW_POINTS, self.base.sample.n))
+            self._few = Problem(line.thinned(_PREVIEW_POINTS), self.axes, (_PREVIEW_POINTS, line.sample.n))
         quick = finish(self._few.work(replace(settings, steps=min(settings.steps, 1_000))))
         return replace(quick, settings=settings)
 
@@ -194,7 +205,7 @@ class Problem:
         """Return a learning rate that shows a descent: 0.1, or half the largest stable one where that is less."""
         objectives = self.objectives(settings)
         # The mean square is the steepest and its minimum the cheapest: with it, the others need not be asked.
-        square = [o for o in objectives.values() if isinstance(o, Regression) and o.square]
+        square: list[Objective] = [o for o in objectives.values() if isinstance(o, Regression) and o.square]
         asked = square or [o for o in objectives.values() if o.smooth]
         found = [stability_at_minimum(objective, replace(settings.optimizer, lr=0.1)) for objective in asked]
         limits = [stable.lr_limit for stable in found if stable is not None and stable.lr_limit]
@@ -214,11 +225,11 @@ class Problems:
         TypeError: An argument has a wrong type.
     """
 
-    def __init__(self, x: object = None, y: object = None, objective: object = None) -> None:
+    def __init__(self, x: object = None, y: object = None, objective: Given | None = None) -> None:
         self._made: dict[str, Problem] = {}
         self._makers: dict[str, Callable[[], Objective]] = {
-            **{name: lambda give=give: regression(*give()) for name, give in DATASETS.items()},
-            **{name: lambda ready=ready: ready for name, ready in OBJECTIVES.items()},
+            **{name: partial(_fitted, give) for name, give in DATASETS.items()},
+            **{name: partial(_as_objective, ready) for name, ready in OBJECTIVES.items()},
         }
         if objective is not None and (x is not None or y is not None):
             raise ValueError("give x and y, or an objective, not both")
@@ -251,7 +262,11 @@ def stability_at_minimum(objective: Objective, optimizer: Optimizer) -> Stabilit
     return stability(objective, optimizer) if objective.minima else None
 
 
-def _as_objective(objective: object) -> Objective:
+def _fitted(give: Callable[[], tuple[object, object]]) -> Objective:
+    return regression(*give())
+
+
+def _as_objective(objective: Given) -> Objective:
     if isinstance(objective, Objective):
         return objective
     if isinstance(objective, str):

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import Field, fields
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
-from traitlets import TraitType
 
 from gradwidgets.core.optimizers import OPTIMIZERS, Optimizer, Setting, settings_of
-from gradwidgets.widgets.controls import Check, Control, Looks, Number, Point, log_stops
+from gradwidgets.widgets.controls import Control, Looks, Maker, log_stops
 from gradwidgets.widgets.panel.traits import Flag, Pair, Real
 
 _NEAR_1 = (
@@ -19,12 +18,25 @@ _NEAR_1 = (
     *np.arange(0.99, 1.0001, 0.001).round(3),
 )
 
+Declared = dict[str, tuple[Field[Any], Setting]]
+Trait = Flag | Pair | Real
 
-def declared() -> dict[str, tuple[Field, Setting]]:
+
+class Ruled(Protocol):
+    """A panel with a trait for every setting of every rule.
+
+    Attributes:
+        optimizer: A key of `OPTIMIZERS`.
+    """
+
+    optimizer: str
+
+
+def declared() -> Declared:
     """Every setting of every rule, by name, where a rule's own stand before what it shares with those above it."""
-    found: dict[str, tuple[Field, Setting]] = {}
+    found: Declared = {}
     for rule in OPTIMIZERS.values():
-        waiting: list[tuple[Field, Setting]] = []
+        waiting: list[tuple[Field[Any], Setting]] = []
         for field, setting in settings_of(rule):
             if field.name in found:
                 found = _with_before(found, field.name, waiting)
@@ -35,7 +47,7 @@ def declared() -> dict[str, tuple[Field, Setting]]:
     return found
 
 
-def traits(**defaults: object) -> dict[str, TraitType]:
+def traits(**defaults: float | bool | tuple[float, float]) -> dict[str, Trait]:
     """A trait for every setting.
 
     Args:
@@ -44,16 +56,16 @@ def traits(**defaults: object) -> dict[str, TraitType]:
     return {name: _trait(field, setting, defaults) for name, (field, setting) in declared().items()}
 
 
-def controls(make: Mapping[type, Any]) -> list[Control]:
+def controls(make: Maker) -> list[Control]:
     """A control for every setting.
 
     Args:
-        make: Kind → what makes a control of that kind.
+        make: Makes them.
     """
     return [_control(make, field, setting) for field, setting in declared().values()]
 
 
-def rule_of(panel: object) -> Optimizer:
+def rule_of(panel: Ruled) -> Optimizer:
     """The rule that a panel's settings make."""
     make = OPTIMIZERS[panel.optimizer]
     return make(**{field.name: getattr(panel, field.name) for field in fields(make)})
@@ -66,14 +78,14 @@ def show_those_of(rule: str, found: Mapping[str, Control], looks: Looks) -> None
         found[name].reveal(name in own, looks)
 
 
-def _with_before(found: dict, name: str, waiting: list) -> dict:
+def _with_before(found: Declared, name: str, waiting: Sequence[tuple[Field[Any], Setting]]) -> Declared:
     names = list(found)
     at = names.index(name)
     new = {field.name: (field, setting) for field, setting in waiting}
     return {n: found[n] for n in names[:at]} | new | {n: found[n] for n in names[at:]}
 
 
-def _trait(field: Field, setting: Setting, defaults: Mapping[str, object]) -> TraitType:
+def _trait(field: Field[Any], setting: Setting, defaults: Mapping[str, Any]) -> Trait:
     default = defaults.get(field.name, field.default)
     low, high = setting.range
     if isinstance(default, bool):
@@ -83,12 +95,12 @@ def _trait(field: Field, setting: Setting, defaults: Mapping[str, object]) -> Tr
     return Real(default, low=low, high=high).tag(setting=True)
 
 
-def _control(make: Mapping[type, Any], field: Field, setting: Setting) -> Control:
+def _control(make: Maker, field: Field[Any], setting: Setting) -> Control:
     if isinstance(field.default, bool):
-        return make[Check](field.name, setting.meaning, width="90px")
+        return make.check(field.name, setting.meaning, width="90px")
     if isinstance(field.default, tuple):
-        return make[Point](field.name, setting.meaning)
-    return make[Number](field.name, setting.meaning, _stops(setting))
+        return make.point(field.name, setting.meaning)
+    return make.number(field.name, setting.meaning, _stops(setting))
 
 
 def _stops(setting: Setting) -> tuple[float, ...]:

@@ -12,6 +12,7 @@ from gradwidgets.core.results.slices import finish
 from gradwidgets.figures.base.style import STYLES
 from gradwidgets.figures.playground.figure import PlaygroundFigure, Run, Scene
 from gradwidgets.widgets.kernel.as_usual import as_usual
+from gradwidgets.widgets.panel.words import Words
 from gradwidgets.widgets.playground import guess, words
 from gradwidgets.widgets.playground.picture import axes_order, maps_of, runs_of
 from gradwidgets.widgets.playground.problem import Problem, Result, Settings, parts_of
@@ -53,19 +54,6 @@ class State:
     problem: Problem
     settings: Settings
     view: ViewSettings = field(default_factory=ViewSettings)
-
-
-@dataclass(frozen=True)
-class Words:
-    """What the picture shows, in words.
-
-    Attributes:
-        summary: Plain text, one line a loss.
-        table: The same facts as HTML, everything escaped.
-    """
-
-    summary: str
-    table: str
 
 
 def step_shown(view: ViewSettings, result: Result) -> int | None:

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
-from traitlets import TraitType
-
 from gradwidgets.core.regression.losses import THRESHOLDS
-from gradwidgets.widgets.controls import Control, Number, log_stops
+from gradwidgets.widgets.controls import Control, Maker, log_stops
 from gradwidgets.widgets.panel.traits import Real
 
 
-def traits() -> dict[str, TraitType]:
+def traits() -> dict[str, Real]:
     """A trait for every setting that a loss has."""
     return {
         name: Real(one.default, low=one.range[0], high=one.range[1], above=not one.may_be_zero).tag(setting=True)
@@ -20,13 +15,13 @@ def traits() -> dict[str, TraitType]:
     }
 
 
-def controls(make: Mapping[type, Any]) -> list[Control]:
+def controls(make: Maker) -> list[Control]:
     """A control for every such setting.
 
     Args:
-        make: Kind → what makes a control of that kind.
+        make: Makes them.
     """
-    return [make[Number](name, one.meaning, log_stops(*one.stops, 20)) for name, one in THRESHOLDS.items()]
+    return [make.number(name, one.meaning, log_stops(*one.stops, 20)) for name, one in THRESHOLDS.items()]
 
 
 def chosen(panel: object) -> tuple[tuple[str, float], ...]:

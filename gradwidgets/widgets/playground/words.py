@@ -6,6 +6,8 @@ import html
 import math
 from collections.abc import Iterable, Mapping, Sequence
 
+from torch import Tensor
+
 from gradwidgets.core import Objective, Optimizer, Outcome, Stability, StepParts, Trajectory
 from gradwidgets.core.results.wording import number
 from gradwidgets.figures.base.style import LIGHT, Style, loss_line
@@ -200,11 +202,11 @@ def step_notes(parts: Mapping[str, StepParts]) -> list[str]:
     return lines
 
 
-def _pair(vector) -> str:
+def _pair(vector: Tensor) -> str:
     return f"({_two(vector)})"
 
 
-def _two(vector) -> str:
+def _two(vector: Tensor) -> str:
     return ", ".join(number(float(v), 3) for v in vector)
 
 

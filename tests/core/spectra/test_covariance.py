@@ -10,7 +10,7 @@ from torch import nn
 from torch.nn import functional
 
 from gradwidgets.core import diagnose, layer_flow
-from gradwidgets.core.spectra import gradient_covariance, measuring_covariance
+from gradwidgets.core.spectra import gradient_covariance
 
 
 def network():
@@ -112,8 +112,8 @@ def test_dropout_is_a_part_of_the_noise():
 
 def test_slices_of_a_list_and_of_a_generator():
     data = batches(4)
-    assert list(measuring_covariance(network(), data, functional.mse_loss)) == [0.25, 0.5, 0.75, 1.0]
-    shares = list(measuring_covariance(network(), iter(data), functional.mse_loss))
+    assert list(gradient_covariance.in_slices(network(), data, functional.mse_loss)) == [0.25, 0.5, 0.75, 1.0]
+    shares = list(gradient_covariance.in_slices(network(), iter(data), functional.mse_loss))
     assert shares == sorted(shares) and shares[-1] < 1
 
 

@@ -11,7 +11,7 @@ from scipy import stats
 from torch import nn
 from torch.nn import functional
 
-from gradwidgets.core.spectra import gradient_noise_scale, measuring_noise_scale
+from gradwidgets.core.spectra import gradient_noise_scale
 from gradwidgets.core.spectra.ratio import ratio, student
 
 DIMS, SIGMA = 5, 1.0
@@ -198,7 +198,7 @@ def test_the_words_and_the_dict():
 
 
 def test_work_comes_in_slices():
-    shares = list(measuring_noise_scale(*regression(0, 1.0, 2000), half_square))
+    shares = list(gradient_noise_scale.in_slices(*regression(0, 1.0, 2000), half_square))
     assert shares == sorted(shares) and len(shares) > 3 and 0 <= shares[0] <= shares[-1] <= 1
 
 

@@ -7,7 +7,6 @@ from torch.nn.functional import mse_loss
 
 from gradwidgets.core import gradient_covariance, gradient_noise_scale, hessian_spectrum
 from gradwidgets.core.layers import FlowError
-from gradwidgets.core.spectra import measuring_spectrum
 
 X, Y = torch.ones(6, 4), torch.zeros(6, 1)
 ANALYSES = {
@@ -93,7 +92,9 @@ class NoWayBackTwice(NoWayBack):
 
 
 def test_what_is_raised_in_a_later_slice_is_said_too():
-    work = measuring_spectrum(model_of(), X, Y, lambda output, targets: NoWayBackTwice.apply(output).square().mean())
+    work = hessian_spectrum.in_slices(
+        model_of(), X, Y, lambda output, targets: NoWayBackTwice.apply(output).square().mean()
+    )
     assert next(work) == 0.0  # the loss and its gradient are there
     with pytest.raises(FlowError, match="hessian_spectrum: the backward pass raised OSError: the way back is closed"):
         for _ in work:

@@ -13,7 +13,7 @@ from torch import nn
 from torch.func import functional_call
 from torch.nn import functional
 
-from gradwidgets.core.spectra import Spectrum, hessian_spectrum, measuring_spectrum
+from gradwidgets.core.spectra import Spectrum, hessian_spectrum
 from gradwidgets.core.subject.threads import one_thread
 
 # Forward mode's decompositions, the judge's, are scripted when they are first used.
@@ -187,7 +187,7 @@ def test_beyond_the_limit_it_is_lanczos():
 
 def test_work_comes_in_slices_with_progress():
     model, x, y = classifier(60)
-    work = measuring_spectrum(model, x, y, functional.cross_entropy)
+    work = hessian_spectrum.in_slices(model, x, y, functional.cross_entropy)
     shares = []
     try:
         while True:
@@ -197,7 +197,7 @@ def test_work_comes_in_slices_with_progress():
     assert shares == sorted(shares) and shares[0] == 0 and shares[-1] <= 1 and len(shares) > 4
     plain = hessian_spectrum(model, x, y, functional.cross_entropy)
     torch.testing.assert_close(spectrum.eigenvalues, plain.eigenvalues)
-    stopped = measuring_spectrum(model, x, y, functional.cross_entropy)
+    stopped = hessian_spectrum.in_slices(model, x, y, functional.cross_entropy)
     next(stopped)
     stopped.close()
 

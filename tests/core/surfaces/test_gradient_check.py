@@ -9,7 +9,7 @@ from torch.nn import functional
 from gradwidgets import check_loss
 from gradwidgets.core import OBJECTIVES, check_gradient, sample_surface
 from gradwidgets.core.results.slices import finish
-from gradwidgets.core.surfaces.gradient_check import SLOW, checking_gradient
+from gradwidgets.core.surfaces.gradient_check import SLOW
 from gradwidgets.core.surfaces.patterns import surveying
 from gradwidgets.core.surfaces.surface import SurfaceGrid
 
@@ -166,7 +166,7 @@ def test_a_loss_that_is_called_point_by_point_is_checked_at_some_and_yields_ofte
     grid = sample_surface(slow, SQUARE, 41)
     assert grid.method == "pointwise"
     calls.clear()
-    work, shares = checking_gradient(grid), []
+    work, shares = check_gradient.in_slices(grid), []
     try:
         while True:
             shares.append(next(work))
@@ -210,7 +210,7 @@ def test_a_survey_and_a_check_beside_it_state_one_share_and_one_place(resolution
     grid = sample_surface(lambda a, b: Bent.apply(a) + b**2, SQUARE, resolution)
     survey = finish(surveying(grid))
     found = next(one for one in survey.findings if one.name == "gradient_mismatch")
-    checked = finish(checking_gradient(grid, survey.look))
+    checked = finish(check_gradient.in_slices(grid, survey.look))
     assert (checked.share, checked.where) == (found.evidence["share"], found.where)
     assert checked.worst == found.evidence["largest relative gap"] == pytest.approx(0.5)
     said = found.message.partition(":")[0]

@@ -11,7 +11,7 @@ from traitlets import TraitError
 from gradwidgets import LayerFlowPanel
 from gradwidgets.core.layers import FIXES, FixRanking, apply_fix, fixes_for, rank_fixes, try_fix
 from gradwidgets.core.subject.held.held import Held
-from gradwidgets.widgets.layers.doctor import TRIES
+from gradwidgets.widgets.layers.fixes.doctor import TRIES
 from tests.widgets.layers.models import sick
 
 SMALL = {"depth": 8, "width": 12, "batch": 8, "activation": "Sigmoid", "init": "default", "view": "doctor"}

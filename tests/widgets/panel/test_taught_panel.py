@@ -257,6 +257,7 @@ def test_what_is_locked_may_not_be_different_in_a_file(make, tmp_path):
     ("explorer", "component", {"compare": ["pair", "swap"]}, "compare is None in this lesson"),
     ("explorer", "margin", {"fixed": {"margin": 0.25}}, "margin is 1.0 in this lesson, and 0.25 in the file"),
     ("explorer", "constant 1", {"fixed": {"margin": 0.25}}, "margin is 1.0 in this lesson, and 0.25 in the file"),
+    ("explorer", "margin", {"fixed": "none"}, "fixed must map"),
     ("explorer", "x_axis", {"example": "hinge", "x_axis": "score"}, "x_axis is 'a' in this lesson, and 'score'"),
 ])  # fmt: skip
 def test_a_file_moves_nothing_that_is_locked_by_saying_something_else(make, kind, lock, file, said):

@@ -221,9 +221,13 @@ class _Seen(TorchFunctionMode):
         shapes = tuple(args[0].shape), tuple(result.shape)
         if name in COUNTING and moves(shapes, self._count):
             self.views.append((name, *shapes, place_of_call()))
-        if name == "softmax" and self._soft and shapes[1][0] == self._count and _first_axis(result, args, kwargs or {}):
+        if name == "softmax" and self._soft and self._is_whole(shapes[1]) and _first_axis(result, args, kwargs or {}):
             self.along.append((name, name, shapes[1], place_of_call()))
         return result
+
+    def _is_whole(self, shape: tuple[int, ...]) -> bool:
+        """Whether its first axis is that of the samples, or of two axes theirs and another together."""
+        return shape[0] == self._count or (len(shape) == 2 and shape[0] % self._count == 0)
 
 
 def _first_axis(result: Tensor, arguments: tuple, keywords: dict) -> bool:

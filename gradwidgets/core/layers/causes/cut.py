@@ -12,6 +12,7 @@ CUTTING = ("detach", "detach_", "data")
 # What it is made of stays behind.
 PARAMETER = "nn.Parameter"
 ANEW = "tensor"
+WRAPPED = "Variable"
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from torch.utils import _pytree as pytree
 from torch.utils.hooks import RemovableHandle
 
 from gradwidgets.core.layers.causes.aside import set_aside
-from gradwidgets.core.layers.causes.cut import ANEW, CUTTING, PARAMETER, Cut
+from gradwidgets.core.layers.causes.cut import ANEW, CUTTING, PARAMETER, WRAPPED, Cut
 from gradwidgets.core.layers.passes.passes import FlowError, Subject
 from gradwidgets.core.layers.passes.rows import Row
 from gradwidgets.core.layers.weights.written import Parameters, are_replaced
@@ -92,6 +92,7 @@ class _Following(TorchFunctionMode):
         self._written: dict[str, Cut] = {}
         self._replaced: set[str] = set()
         self._memory: dict[int, frozenset[str]] = {}  # by where numbers lie, what they depend on
+        self._lost_memory: dict[int, frozenset[tuple[str, Cut]]] = {}
         self._alive: dict[int, frozenset[str]] = {}
         self._lost: dict[int, frozenset[tuple[str, Cut]]] = {}
         self._left: dict[str, list[tuple[Cut, object]]] = {}  # each with what was left with
@@ -228,7 +229,12 @@ class _Following(TorchFunctionMode):
 
     def lost(self, loss: Tensor) -> frozenset[tuple[str, Cut]]:
         """Layers that the loss depends on without a gradient, and what cuts them off."""
-        return self._lost.get(id(loss), frozenset())
+        known = self._lost.get(id(loss), frozenset())
+        if known or loss.grad_fn is not None or not loss.requires_grad:
+            return known
+        place = loss.data_ptr()
+        anew = frozenset((layer, Cut("cut", WRAPPED)) for layer in self._memory.get(place, ()))
+        return anew or self._lost_memory.get(place, frozenset())
 
     def cut(self, row: Row, loss: Tensor) -> Cut | None:
         """Where a layer is lost; None where it is not."""
@@ -279,6 +285,8 @@ class _Following(TorchFunctionMode):
             else:
                 self._alive.pop(id(one), None)
                 self._lost[id(one)] = lost | {(layer, cut) for layer in alive if cut}
+                if not one.ndim and self._lost[id(one)]:  # a loss may be made anew of it, which no function shows
+                    self._lost_memory[one.data_ptr()] = self._lost[id(one)]
 
 
 def _cut(operation: str) -> Cut:

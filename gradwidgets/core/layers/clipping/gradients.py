@@ -9,9 +9,10 @@ from torch.utils import _pytree as pytree
 
 from gradwidgets.core.layers.networks.arguments import whole
 from gradwidgets.core.layers.passes.passes import FlowError, Subject, quietly, without_gradient_hooks
-from gradwidgets.core.results.slices import Slices, finish
+from gradwidgets.core.results.slices import Slices
 from gradwidgets.core.subject.held.certificate import Certificate
 from gradwidgets.core.subject.home import abroad, at_home
+from gradwidgets.core.subject.sliced import sliced
 
 
 @at_home
@@ -111,7 +112,8 @@ def _wide(gradient: Tensor) -> torch.dtype:
     return torch.complex128 if gradient.is_complex() else torch.float64
 
 
-def batch_norms(model: nn.Module, inputs: object, targets: object, loss_fn: Callable, parts: int = 8) -> Tensor:
+@sliced
+def batch_norms(model: nn.Module, inputs: object, targets: object, loss_fn: Callable, parts: int = 8) -> Slices[Tensor]:
     """How long the gradients of mini-batches are that a batch is cut into.
 
     Args:
@@ -129,18 +131,6 @@ def batch_norms(model: nn.Module, inputs: object, targets: object, loss_fn: Call
         TypeError: As there, or `parts` is no whole number.
         ValueError: `parts` is less than 1.
         FlowError: As there.
-    """
-    return finish(measuring_batch_norms(model, inputs, targets, loss_fn, parts))
-
-
-@at_home
-def measuring_batch_norms(
-    model: nn.Module, inputs: object, targets: object, loss_fn: Callable, parts: int = 8
-) -> Slices[Tensor]:
-    """`batch_norms` in slices: arguments, result and errors are the same.
-
-    Yields:
-        The share that is done, after each mini-batch.
     """
     pieces = cut((inputs, targets), whole("parts", parts, 1, 10_000))
     light, norms = Subject.of(model, inputs, targets, loss_fn).light, []

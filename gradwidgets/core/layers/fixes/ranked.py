@@ -1,6 +1,6 @@
 """Fixes as they were ranked: what each did to the loss, and which of them help."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from statistics import median
 
 from torch import Tensor
@@ -84,7 +84,7 @@ class FixRanking(Result):
     refused: tuple[tuple[str, str], ...]
     steps: int
     seeds: int
-    certificate: Certificate
+    certificate: Certificate | None = field(default=None, compare=False, repr=False)
     note: str = ""
 
     @property

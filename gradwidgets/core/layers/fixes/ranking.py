@@ -15,13 +15,11 @@ from gradwidgets.core.layers.fixes.steps import check_steps, trainee, training
 from gradwidgets.core.layers.fixes.trial import applied, notes_of
 from gradwidgets.core.layers.flow import flow_of
 from gradwidgets.core.layers.networks.arguments import whole
-from gradwidgets.core.layers.passes.passes import Subject, quietly
+from gradwidgets.core.layers.passes.passes import Subject, quietly, subject_roots
 from gradwidgets.core.layers.passes.stats import LayerFlow
 from gradwidgets.core.results.allowed import choose
-from gradwidgets.core.results.slices import Slices, finish, part_of
-from gradwidgets.core.subject.held.held import Held
-from gradwidgets.core.subject.home import at_home
-from gradwidgets.core.subject.untouched import Untouched
+from gradwidgets.core.results.slices import Slices, part_of
+from gradwidgets.core.subject.sliced import measured
 
 RATES = (0.001, 0.01, 0.1)  # learning rates that each is tried with where none is given
 _LEAST = 0.01  # of the loss without a fix
@@ -45,7 +43,7 @@ TRIES: dict[str, tuple[str, dict[str, object]]] = {
 }
 
 
-@at_home
+@measured(subject_roots)
 def rank_fixes(
     model: nn.Module,
     inputs: object,
@@ -56,7 +54,8 @@ def rank_fixes(
     steps: int = 20,
     seeds: int = 3,
     lr: float | None = None,
-) -> FixRanking:
+    made: Callable[[str, dict[str, object], int], nn.Module | None] | None = None,
+) -> Slices[FixRanking]:
     """Try fixes on copies of a model, each for a few steps of gradient descent on the one batch, and rank them.
 
     What is random, the weights that a fix draws and dropout, is repeated with each seed. Nothing of the model changes.
@@ -73,6 +72,8 @@ def rank_fixes(
         seeds: How many, 1 to 100.
         lr: Learning rate, ≥ 0. None for the one of 0.001, 0.01 and 0.1 that leads lowest with the first seed, for each
             fix and for the network without one by itself.
+        made: Makes what a fix gives, from its key, its options and the number of the seed, where that is done by
+            building the model anew; None of it where it would be the same.
 
     Returns:
         The ranking.
@@ -81,55 +82,10 @@ def rank_fixes(
         TypeError: An argument is of the wrong type, or an option unknown.
         ValueError: One is not allowed, or (FlowError) the model or the loss raised.
     """
-    subject = Subject.of(model, inputs, targets, loss_fn)
-    with Untouched(*subject.roots) as block, block.again():
-        found = finish(ranking_fixes(model, inputs, targets, loss_fn, names, steps=steps, seeds=seeds, lr=lr))
-    return replace(found, certificate=block.certificate)
-
-
-@at_home
-def ranking_fixes(
-    model: nn.Module,
-    inputs: object,
-    targets: object,
-    loss_fn: Callable,
-    names: Iterable[str] | Mapping[str, tuple[str, Mapping[str, object]]] | None = None,
-    *,
-    steps: int = 20,
-    seeds: int = 3,
-    lr: float | None = None,
-    made: Callable[[str, dict[str, object], int], nn.Module | None] | None = None,
-) -> Slices[FixRanking]:
-    """`rank_fixes` in slices.
-
-    Args:
-        model: As in `rank_fixes`.
-        inputs: As there.
-        targets: As there.
-        loss_fn: As there.
-        names: As there.
-        steps: As there.
-        seeds: As there.
-        lr: As there.
-        made: Makes what a fix gives, from its key, its options and the number of the seed, where that is done by
-            building the model anew; None of it where it would be the same.
-
-    Yields:
-        The share that is done, after each step.
-
-    Returns:
-        The ranking.
-
-    Raises:
-        TypeError: As there, at the first `next`.
-        ValueError: As there, at the first `next` or later.
-    """
     check_steps(0.0 if lr is None else lr, steps)
     whole("steps", steps, 1, 10_000), whole("seeds", seeds, 1, 100)
     wanted = _wanted(names)
     subject = Subject.of(model, inputs, targets, loss_fn)
-    with quietly(subject.light) as quiet, quiet.again():
-        state = Held(*subject.roots)
     plain = trainee(subject)
     yield 0.0
     flow = flow_of(replace(plain, notes=[]).copied(), own=True)
@@ -147,8 +103,11 @@ def ranking_fixes(
     fixes = [replace(one, ratio=_ratio(one.loss, begin), helps=_helps(one, baseline)) for one in found]
     note = "; ".join(notes_of(subject))
     return FixRanking(
-        tuple(sorted(fixes, key=place_of)), baseline, tuple(refused), steps, seeds, state.compare(), note
+        tuple(sorted(fixes, key=place_of)), baseline, tuple(refused), steps, seeds, note=note
     )  # fmt: skip
+
+
+ranking_fixes = rank_fixes.in_slices
 
 
 class _Trials:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor, nn
@@ -12,17 +12,16 @@ from gradwidgets.core.layers.fixes.fixes import apply_fix, completed, reach
 from gradwidgets.core.layers.fixes.matrices import share_changed, weights_of
 from gradwidgets.core.layers.fixes.steps import check_steps, hooks_left_out, trainee, training
 from gradwidgets.core.layers.flow import flow_of
-from gradwidgets.core.layers.passes.passes import Subject, quietly
+from gradwidgets.core.layers.passes.passes import Subject, quietly, subject_roots
 from gradwidgets.core.layers.passes.stats import LayerFlow
 from gradwidgets.core.layers.verdicts.checks import diagnose_flow
 from gradwidgets.core.results.allowed import choose
 from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.results.result import Result
-from gradwidgets.core.results.slices import Slices, finish, part_of
+from gradwidgets.core.results.slices import Slices, part_of
 from gradwidgets.core.results.wording import counted, number, table
 from gradwidgets.core.subject.held.certificate import Certificate
-from gradwidgets.core.subject.held.held import Held
-from gradwidgets.core.subject.home import at_home
+from gradwidgets.core.subject.sliced import measured
 from gradwidgets.core.subject.undisturbed import models_in
 from gradwidgets.core.subject.untouched import Untouched
 
@@ -64,7 +63,7 @@ class Trial(Result):
     losses_after: Tensor
     norms_before: Tensor
     norms_after: Tensor
-    certificate: Certificate
+    certificate: Certificate | None = field(default=None, compare=False, repr=False)
     note: str = ""
     changed: float = math.nan
 
@@ -107,7 +106,7 @@ class Trial(Result):
         return pd.DataFrame({"step": range(len(self.losses_before)), **columns})
 
 
-@at_home
+@measured(subject_roots)
 def try_fix(
     model: nn.Module,
     inputs: object,
@@ -117,8 +116,9 @@ def try_fix(
     *,
     lr: float = 0.01,
     steps: int = 20,
+    made: nn.Module | None = None,
     **options: object,
-) -> Trial:
+) -> Slices[Trial]:
     """Apply a fix to a copy of a model, measure both, and train copies of both for a few steps on the one batch.
 
     The steps are plain gradient descent, p ← p − lr·∂loss/∂p, as `torch.optim.SGD` takes them, with the same random
@@ -134,6 +134,7 @@ def try_fix(
         name: A key of `FIXES`.
         lr: Learning rate, ≥ 0.
         steps: How many, 0 to 10,000.
+        made: What the fix makes of the model, where that was done otherwise: by building it anew, say.
         **options: Of the fix, see its `options`.
 
     Returns:
@@ -144,55 +145,10 @@ def try_fix(
         ValueError: One is not allowed, the fix finds nothing that it could change, or (FlowError) the model or the
             loss raised.
     """
-    # Checked here too: a state can be held of nothing but modules.
-    subject = Subject.of(model, inputs, targets, loss_fn)
-    with Untouched(*subject.roots) as block, block.again():
-        trial = finish(trying_fix(model, inputs, targets, loss_fn, name, lr=lr, steps=steps, **options))
-    return replace(trial, certificate=block.certificate)
-
-
-@at_home
-def trying_fix(
-    model: nn.Module,
-    inputs: object,
-    targets: object,
-    loss_fn: Callable,
-    name: str,
-    *,
-    lr: float = 0.01,
-    steps: int = 20,
-    made: nn.Module | None = None,
-    **options: object,
-) -> Slices[Trial]:
-    """`try_fix` in slices.
-
-    Args:
-        model: As in `try_fix`.
-        inputs: As there.
-        targets: As there.
-        loss_fn: As there.
-        name: As there.
-        lr: As there.
-        steps: As there.
-        made: What the fix makes of the model, where that was done otherwise: by building it anew, say.
-        **options: As there.
-
-    Yields:
-        The share that is done, after each step.
-
-    Returns:
-        What came of it.
-
-    Raises:
-        TypeError: As there, at the first `next`.
-        ValueError: As there, at the first `next` or later.
-    """
     fix = choose("fix", name, FIXES)
     settled = fix.settled(options)
     check_steps(lr, steps)
     subject = Subject.of(model, inputs, targets, loss_fn)
-    with quietly(subject.light) as quiet, quiet.again():
-        state = Held(*subject.roots)
     plain = trainee(subject)
     yield 0.05
     with Untouched(*subject.roots) as block, block.again():  # a copy may share with the model what cannot be copied
@@ -222,10 +178,12 @@ def trying_fix(
         losses_after=losses_after,
         norms_before=norms_before,
         norms_after=norms_after,
-        certificate=state.compare(),
         note="; ".join(one for one in (reach(name, changed), *notes_of(subject)) if one),
         changed=changed,
     )
+
+
+trying_fix = try_fix.in_slices
 
 
 def applied(model: nn.Module, name: str, options: dict[str, object]) -> tuple[nn.Module, float]:

@@ -11,8 +11,8 @@ from gradwidgets.core.layers.misuse.lone_softmax import NO_NAMES, SOFTMAXES, of_
 from gradwidgets.core.layers.misuse.operation import Operation
 from gradwidgets.core.layers.misuse.padding import of_padding
 from gradwidgets.core.layers.misuse.sampling_grids import SAMPLERS, of_samplers
-from gradwidgets.core.layers.misuse.small_norms import NORMS, of_norms
 from gradwidgets.core.layers.misuse.softmax_axes import PRODUCTS, of_axes_summed
+from gradwidgets.core.layers.norms.small_norms import NORMS, of_norms
 from gradwidgets.core.layers.preflight.reading import left_out
 from gradwidgets.core.results.finding import Finding
 

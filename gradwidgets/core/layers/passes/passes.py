@@ -157,6 +157,11 @@ class Subject:
         return checked(run("the loss", lambda: self.loss_fn(output, targets), (), self.model))
 
 
+def subject_roots(given: Mapping[str, object]) -> tuple[object, ...]:
+    """What must be as it was after something was done to a model, from its arguments by name."""
+    return Subject.of(*(given[name] for name in ("model", "inputs", "targets", "loss_fn"))).roots
+
+
 def size_of(model: nn.Module) -> tuple[int, bool]:
     """How many numbers a model holds, and whether it has lazy parameters, which are not counted."""
     own = [t for m in model.modules() for t in (*m._parameters.values(), *m._buffers.values()) if t is not None]

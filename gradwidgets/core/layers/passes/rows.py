@@ -48,6 +48,7 @@ class Row:
         split: Among how many heads of attention the rows of its weights are split, or if below 0 the columns.
         heads: See `LayerStats`.
         taken: The shape of what a convolution was given at last; () for other layers.
+        spare: See `LayerStats`.
     """
 
     name: str
@@ -74,6 +75,7 @@ class Row:
     split: int = 0
     heads: tuple[float, ...] = ()
     taken: tuple[int, ...] = ()
+    spare: bool = False
 
     def __post_init__(self) -> None:
         kind = type(self.module)
@@ -160,6 +162,37 @@ def in_order(rows: list[Row]) -> list[Row]:
     for row in ran:
         ordered += [row, *after.get(row.first, [])]
     return ordered
+
+
+def mark_spare(model: nn.Module, rows: list[Row]) -> None:
+    """Tell layers that never ran, and that another module of their module's class runs: an `if` leaves them out."""
+    ran = {row.name for row in rows if row.calls}
+    idle = [row for row in rows if row.own and not row.calls]
+    owners = dict(model.named_modules()) if idle else {}
+    for row in idle:
+        row.spare = any(_others_run(owners, *pair, ran) for pair in _cut_in_two(row.name))
+
+
+def _cut_in_two(name: str) -> Iterator[tuple[str, str]]:
+    """A module above and the way from there, the nearest first."""
+    parts = name.split(".")
+    for place in range(len(parts) - 1, 0, -1):
+        yield ".".join(parts[:place]), ".".join(parts[place:])
+
+
+def _others_run(owners: dict[str, nn.Module], above: str, way: str, ran: set[str]) -> bool:
+    """Whether a module ran but for this part, and others of its class ran with it; one of many experts is no part."""
+    owner = owners.get(above)
+    if owner is None or type(owner).__module__.startswith("torch.") or not any(_is_in(one, above) for one in ran):
+        return False
+    chosen = (owners.get(f"{above}.{one}") for one, _ in _cut_in_two(way))
+    if any(isinstance(one, (nn.ModuleList, nn.ModuleDict)) for one in chosen):
+        return False
+    return any(f"{name}.{way}" in ran for name, one in owners.items() if type(one) is type(owner) and name != above)
+
+
+def _is_in(name: str, above: str) -> bool:
+    return name.startswith(f"{above}.")
 
 
 def shared_names(rows: list[Row]) -> Iterator[tuple[Row, str, str]]:

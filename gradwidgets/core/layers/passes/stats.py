@@ -77,6 +77,8 @@ class LayerStats(Result):
         twin: The part of the same shapes that is trained and with which that part is compared; "" for none.
         judged: Whether what that part gives goes through layers that are trained on other data as well.
         still: Whether it is a BatchNorm whose momentum of 0 leaves its mean and variance as they were made.
+        spare: Whether it never ran, though its module did, and another module of the same class runs its own: an `if`
+            leaves it out.
     """
 
     name: str
@@ -113,6 +115,7 @@ class LayerStats(Result):
     twin: str = ""
     judged: bool = False
     still: bool = False
+    spare: bool = False
 
     @property
     def activation_rms(self) -> float:

@@ -94,17 +94,26 @@ def _finding(text: str, one: warnings.WarningMessage) -> Finding:
     for part, name, action in _FAULTS:
         if part in text:
             severity = _of_sizes(text) if name != NAME else "warning"
+            evidence |= dict(zip(("target", "output"), _sizes(text), strict=False))
             return Finding(name, severity, f"torch warns: {_plain(text)}", evidence, action=action)
     return Finding(NAME, "info", f"torch warns{f' ({place})' if place else ''}: {_plain(text)}", evidence)
 
 
 def _of_sizes(text: str) -> Severity:
     """How bad two sizes are that torch names: one number against many is meant, and pairs of all with all are not."""
-    sizes = [[int(k) for k in one.split(",") if k.strip()] for one in _SIZE.findall(text)]
+    sizes = _sizes(text)
     counts = [math.prod(one) for one in sizes]
     if len(sizes) < 2 or 1 in counts:
         return "info"
-    return "error" if torch.broadcast_shapes(*sizes[:2]).numel() > max(counts) else "warning"
+    try:
+        return "error" if torch.broadcast_shapes(*sizes[:2]).numel() > max(counts) else "warning"
+    except RuntimeError:  # they do not go together, and torch raises after it has warned
+        return "error"
+
+
+def _sizes(text: str) -> list[list[int]]:
+    """The sizes that torch names: of the target and of the input, in this order."""
+    return [[int(k) for k in one.split(",") if k.strip()] for one in _SIZE.findall(text)]
 
 
 def _plain(text: str) -> str:

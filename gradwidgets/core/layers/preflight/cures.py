@@ -10,6 +10,7 @@ from torch.nn.modules.conv import _ConvNd
 
 from gradwidgets.core.layers.passes.watch import tensors_in
 from gradwidgets.core.layers.preflight.failure import Place, Raised, frames, kind_of
+from gradwidgets.core.layers.preflight.folded import fold_of
 from gradwidgets.core.layers.preflight.losses.call import shape
 from gradwidgets.core.layers.preflight.reading import left_out, named_tensors
 from gradwidgets.core.layers.preflight.returned import of_exits, of_nothing, of_several
@@ -255,6 +256,13 @@ def _pair(raised: Raised) -> tuple[Tensor, Tensor] | None:
     return (output, targets) if isinstance(output, Tensor) and isinstance(targets, Tensor) else None
 
 
+def _folded(raised: Raised, _: Place | None) -> list[str]:
+    """An output that has other rows than there are samples."""
+    pair = _pair(raised)
+    fold = fold_of(raised.model, raised.inputs, pair[0].shape, pair[1].shape) if pair is not None else None
+    return [f"{fold[0][0].upper()}{fold[0][1:]}. {fold[1]}"] if fold else []
+
+
 def _binary(raised: Raised, _: Place | None) -> list[str]:
     """A binary cross entropy of a column and a row."""
     pair = _pair(raised)
@@ -320,6 +328,7 @@ _OF_LOSS: tuple[_Cure, ...] = (
     of_nothing,
     of_several,
     _no_tensor_for,
+    _folded,
     _binary,
     _type_of_targets,
     _swapped,

@@ -1,6 +1,7 @@
 """A batch, a model and a loss looked at before anything is trained."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TypeVar
 
 import torch
@@ -17,12 +18,14 @@ from gradwidgets.core.layers.preflight.caught import Warned
 from gradwidgets.core.layers.preflight.cures import has_cure, told
 from gradwidgets.core.layers.preflight.entry import Entry
 from gradwidgets.core.layers.preflight.failure import Raised
+from gradwidgets.core.layers.preflight.folded import beside_folded
 from gradwidgets.core.layers.preflight.losses.derivatives import INSTEAD, Slopes, slopes_in
 from gradwidgets.core.layers.preflight.losses.first import follows
 from gradwidgets.core.layers.preflight.losses.padded import padding_of
+from gradwidgets.core.layers.preflight.losses.value.constant import OTHERS
 from gradwidgets.core.layers.preflight.losses.value.summed import SUMMED, follow_the_batch
 from gradwidgets.core.layers.preflight.losses.watched_loss import BACKWARD, ONCE, LossCall
-from gradwidgets.core.layers.preflight.reading import left_out
+from gradwidgets.core.layers.preflight.reading import left_out, named_tensors
 from gradwidgets.core.layers.preflight.untrained import beside_frozen, nothing_to_train
 from gradwidgets.core.results.finding import Finding, worst_first
 from gradwidgets.core.subject.home import at_home
@@ -48,7 +51,7 @@ def preflight(model: nn.Module, inputs: object, targets: object, loss_fn: Callab
         "batch_of_one", "empty_batch", "constant_inputs", "tokens", "broadcast", "not_logits", "not_log_probabilities",
         "not_probabilities", "labels", "target_range", "out_of_reach", "ctc", "constant_loss", "flat_loss", "loss_met",
         "detached_loss", "swapped", "term_without_gradient", "self_similarity", "first_loss", "summed_loss",
-        "padded_targets", "moving_target", "variance", "dropout last",
+        "padded_targets", "moving_target", "variance", "falls without end", "dropout last",
         "no_gradient" (there is nothing to train), "backward_in_loss" (or in the model's own forward), "torch_warning"
         and "raised" (by the model or the loss, where none of the others explains it).
 
@@ -194,12 +197,13 @@ class Look(Glance):
             if any(one.name == SUMMED for one in found) and not follow_the_batch(subject, self._output):
                 found = [one for one in found if one.name != SUMMED]
             found = beside_frozen(subject.model, self.inputs, found)
+            found = _with_one_sample(self.inputs, found)
         found += [] if loss is None else left_out(nothing_to_train)(subject.model, self.inputs, loss)
         found += self._slopes.found if isinstance(self._slopes, Slopes) else []
         raised = [] if error is None else [self._raised or self._told_of(error)]
         amount = samples(subject.model, self.inputs, loss, self.targets)
         parts = reconsidered(self._before, loss), self._entry.findings(), amount, [*found, *raised]
-        return together(*parts, self._warned.findings())
+        return beside_folded(subject.model, self.inputs, together(*parts, self._warned.findings()))
 
     def taken(self) -> list[tuple[tuple[int, ...], tuple[int, ...]]]:
         """Shapes of inputs, and those in which layers take them where these are views of them."""
@@ -242,6 +246,21 @@ class Look(Glance):
 
     def _told_of(self, error: FlowError) -> Finding:
         return told(Raised(error, self._subject.model, self.inputs, self.targets, self._output, self._told is not None))
+
+
+def _with_one_sample(inputs: object, found: list[Finding]) -> list[Finding]:
+    """The same, and of a loss that is the same for all outputs, that there is one sample, if that may be why."""
+    rows = {one.shape[0] if one.ndim else 0 for _, one in named_tensors(inputs, "inputs")}
+    if rows != {1}:
+        return found
+    words = (
+        "; the batch holds one sample, with which a loss that compares samples with each other has nothing to compare"
+    )
+    action = "Batches of two or more (drop_last=True), if it compares samples with each other."
+    return [
+        replace(one, message=one.message + words, action=f"{action} {one.action}") if OTHERS in one.evidence else one
+        for one in found
+    ]
 
 
 def _names(model: nn.Module) -> dict[int, str]:

@@ -208,6 +208,7 @@ _EXPLAINS = {
     "no_gradient": ("detached_loss",),
     "variance": ("cliff",),
     "softmax axis": ("targets seen",),
+    "norm eps": ("vanishing",),
     "half overflow": ("no_gradient", "same output", "half underflow"),
 }
 

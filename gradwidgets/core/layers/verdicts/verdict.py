@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from gradwidgets.core.layers.misuse.lone_softmax import LONE, SOFTMAXES
-from gradwidgets.core.layers.misuse.small_norms import NORM_OF_ONE, NORMS
+from gradwidgets.core.layers.norms.small_norms import NORM_OF_ONE, NORMS
 from gradwidgets.core.layers.passes.stats import LayerFlow, LayerStats
 from gradwidgets.core.layers.preflight.losses.value.flat import MET
 from gradwidgets.core.layers.verdicts.way.walk import Walk

@@ -27,7 +27,8 @@ def rule_of(optimizer: object) -> dict[str, object]:
     Returns:
         Its "name"; whether steps are "scaled" to the learning rate; its "momentum" (of Adam's kind the first beta);
         whether its decay is "decoupled" from the gradient; whether it "climbs", as with maximize; its "eps", 0 for
-        none; the "initial" learning rate that a scheduler goes by, 0 without one. Empty where none is known.
+        none; the "initial" learning rate that a scheduler goes by, 0 without one, and the "peak" that a cycle goes up
+        to. Empty where none is known.
     """
     groups = getattr(optimizer, "param_groups", ())
     name = type(optimizer).__name__
@@ -42,6 +43,7 @@ def rule_of(optimizer: object) -> dict[str, object]:
         "momentum": 0.0 if math.isnan(momentum) else momentum,
         "decoupled": bool(decoupled),
         "initial": 0.0 if math.isnan(planned := _largest(groups, "initial_lr")) else planned,
+        "peak": 0.0 if math.isnan(peak := _largest(groups, "max_lr")) else peak,
         "eps": 0.0 if math.isnan(eps := _largest(groups, "eps")) else eps,
         "climbs": all(group.get("maximize", False) for group in groups),
     }

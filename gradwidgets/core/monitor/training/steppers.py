@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 
 from gradwidgets.core.monitor.owners import Owned
 from gradwidgets.core.monitor.training.optimizer_settings import Swings, memory_of
+from gradwidgets.core.monitor.training.parts.rate_course import RateCourse
 
 _MOST = 32  # lines that are kept apart
 
@@ -45,7 +46,8 @@ class Steppers:
         self.since = self.longest = 0
         self._lines: dict[tuple, Line] = {}
         self._known: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()
-        self._swings = Swings()  # of the optimizer whose rate swings most
+        self._courses: dict[tuple, RateCourse] = {}  # of the lines
+        self._newest: weakref.ref | None = None  # the optimizer that stepped last of those that are watched
 
     def step(self, optimizer: object, held: Sequence[Owned], watched: bool, step: int = 0) -> None:
         """An optimizer steps.
@@ -58,15 +60,15 @@ class Steppers:
         """
         known = self._known.get(optimizer)
         if known is None:
-            known = self._known[optimizer] = *self._line(optimizer, held, watched), Swings()
-        line, place, swings = known
+            known = self._known[optimizer] = self._line(optimizer, held, watched)
+        line, place, course = known
         line.steps += 1
         line.returns += place != line.made
-        swings.step(optimizer.param_groups[0].get("lr"), step)
-        if swings.times > self._swings.times:
-            self._swings = swings
+        course.step(optimizer.param_groups, step)
         if watched:
             self.since, self.longest = 0, max(self.longest, self.since)
+            if self._newest is None or self._newest() is not optimizer:
+                self._newest = weakref.ref(optimizer)
         else:
             self.since += 1
 
@@ -75,19 +77,37 @@ class Steppers:
         known = self._known.get(optimizer)
         return 0 if known is None else known[0].steps
 
-    def _line(self, optimizer: object, held: Sequence[Owned], watched: bool) -> tuple[Line, int]:
+    def noted(self, waiting: int) -> None:
+        """A loss is noted, so many since the last step."""
+        optimizer = None if self._newest is None else self._newest()
+        if optimizer is not None:
+            self._known[optimizer][2].noted(optimizer.param_groups, waiting)
+
+    def passes(self, waiting: int) -> None:
+        """A step of what is watched comes after so many losses."""
+        optimizer = None if self._newest is None or waiting < 2 else self._newest()
+        if optimizer is not None:
+            self._known[optimizer][2].passed(waiting)
+
+    def _line(self, optimizer: object, held: Sequence[Owned], watched: bool) -> tuple[Line, int, RateCourse]:
         name, names = type(optimizer).__name__, tuple(one.name for one in held)
         if (name, names) not in self._lines and len(self._lines) >= _MOST:
-            return Line(name, names, 0.0, watched), 0
+            return Line(name, names, 0.0, watched), 0, RateCourse()
         line = self._lines.setdefault((name, names), Line(name, names, memory_of(optimizer), watched))
         line.made += 1
         line.watched |= watched
-        return line, line.made
+        return line, line.made, self._courses.setdefault((name, names), RateCourse())
 
     @property
     def swings(self) -> dict[str, float]:
         """How the learning rate goes up and down, as in `Swings`; of several optimizers, where it does so most."""
-        return self._swings.told
+        return max((one.swings for one in self._courses.values()), key=lambda one: one.times, default=Swings()).told
+
+    @property
+    def course(self) -> RateCourse:
+        """The learning rates of those that are watched; of several, where most steps are made."""
+        known = {key: line.steps for key, line in self._lines.items() if line.watched}
+        return self._courses[max(known, key=known.get)] if known else RateCourse()
 
     @property
     def told(self) -> dict[str, object]:

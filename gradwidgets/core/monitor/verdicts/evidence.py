@@ -106,6 +106,31 @@ class JudgedRecord:
         return self.known.lr * history.norm / history.weight_norm
 
     @cached_property
+    def rate_course(self) -> tuple[Tensor, Tensor]:
+        """Steps and the highest learning rate from each of them on: of every step where that is known, else of samples.
+
+        Both are empty where no rate is known, or one is no number.
+        """
+        history = self.history
+        steps, rates = history.steps, history.rates
+        if history.rate_steps is not None:
+            highest, lowest = history.highest_rates, history.lowest_rates
+            steps, rates = history.rate_steps, torch.where(highest.abs() >= lowest.abs(), highest, lowest)
+        known = rates is not None and bool(rates.isfinite().all())
+        return (steps, rates) if known else (torch.empty(0, dtype=torch.int64), torch.empty(0, dtype=torch.float64))
+
+    @property
+    def highest_rate(self) -> float:
+        """Of all steps; NaN where it is unknown."""
+        _, rates = self.rate_course
+        return float(rates.max()) if len(rates) else math.nan
+
+    def rates_at(self, steps: Tensor) -> Tensor:
+        """The learning rate of each of these steps, by its course."""
+        begins, rates = self.rate_course
+        return rates[(torch.searchsorted(begins, steps.contiguous(), right=True) - 1).clamp(min=0)]
+
+    @cached_property
     def losses(self) -> tuple[Tensor, Tensor]:
         """Steps and values of the losses."""
         if self.known.losses is not None and len(self.known.losses.steps):

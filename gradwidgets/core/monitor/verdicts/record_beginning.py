@@ -9,6 +9,7 @@ from gradwidgets.core.results.wording import number, percent
 
 _SAMPLES, _LOSSES = 5, 40
 _LEARNED = 0.9  # of the loss at first, or of a guess: below it something is learned
+_SEVERAL = 1.5  # times a guess: where a loss of one part alone begins at most
 _STILL = 0.99  # of the loss at first
 _FROZEN = 0.5  # of a model's numbers
 _ABOVE = 10.0  # times the root mean square of gradients: from there on an eps outweighs them
@@ -21,6 +22,8 @@ def learns_nothing(judged: JudgedRecord) -> bool:
         return False
     first, last = values[: max(5, len(values) // 10)], values[-len(values) // 4 :]
     begun, end, guess = float(first.mean()), float(last.mean()), judged.likely_guess
+    if not judged.kind and begun > _SEVERAL * guess:
+        guess = begun  # that of one part of a loss of several, which nobody knows
     return begun > 0 and end > _LEARNED * (min(begun, guess) if guess > 0 else begun)
 
 

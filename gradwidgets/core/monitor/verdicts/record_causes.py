@@ -21,6 +21,9 @@ _BOUND = 1.05  # times the most that outputs can cost
 _SHRUNK = 0.5  # of what weights were
 _MOST_LAYERS = 0.5
 _PULL = 1.0  # times the gradient
+_STRONG, _SAMPLES = 1e-2, 8  # a decay that may hold the gradient back; in all
+_LEFT, _LEVEL = 0.7, 0.95  # of the loss at first, or of a guess; of the quarter before
+_HOLDS = 0.5  # times the gradient, in the latter half
 _FAST = 1e-2  # lr · decay where it is decoupled: a hundred times what is usual
 _GAINED = 0.95  # of the loss at first
 _NOTHING, _HARDLY = 0.1, 0.8  # of what weights were; of the loss, where so little is left of them
@@ -194,19 +197,21 @@ def decay(judged: JudgedRecord) -> list[Finding]:
     if history.decays is None or history.rates is None or not history.rule or judged.samples < 2:
         return []
     value, rate = float(history.decays.nanmedian()), float(history.rates.nanmedian())
-    if not value > 0 or not rate > 0 or not _leads(judged, value, rate):
+    if not value > 0 or not rate > 0:
         return []
+    if not _leads(judged, value, rate):
+        return _balanced(judged, value)
     weights = history.weight_norm[:, judged.weighted]
     left = weights[-1] / weights[0]
     shrunk = [place for place, share in enumerate(left.tolist()) if share < _SHRUNK]
     _, values = judged.losses
     if len(shrunk) <= _MOST_LAYERS * len(judged.weighted) or not len(values):
-        return []
+        return _balanced(judged, value)
     share = float(left[shrunk].median())
     first, last = float(values[0]), float(values[-max(1, len(values) // 10) :].median())
     gained = _HARDLY if share < _NOTHING else _GAINED
     if not last > gained * min(first, judged.guess if judged.guess == judged.guess else first):
-        return []
+        return _balanced(judged, value)
     where, now = tuple(judged.weighted[place] for place in shrunk), float(values[-1])
     message = (
         f"weight decay draws the weights to 0: with a decay of {number(value, 2)} and a learning rate of "
@@ -216,6 +221,31 @@ def decay(judged: JudgedRecord) -> list[Finding]:
     evidence = {"weight decay": value, "lr": rate, "left of the weights": share, "layers": judged.names(list(where))}
     action = "Make weight decay smaller: 1e-4 to 1e-2 is usual, and for AdamW up to 0.1."
     return [Finding("decay", "warning", message, evidence | {"at first": first, "at last": last}, where, action)]
+
+
+def _balanced(judged: JudgedRecord, value: float) -> list[Finding]:
+    """A decay whose pull takes back what the gradient gives, in the latter half, and a loss that stays high.
+
+    Of a decay that is added to the gradient.
+    """
+    _, values = judged.losses
+    if judged.history.rule.get("decoupled") or not value >= _STRONG or judged.samples < _SAMPLES or not len(values):
+        return []
+    late = slice(judged.samples // 2, None)
+    weights = judged.history.weight_norm[late][:, judged.weighted].square().nansum(1).sqrt()
+    times = float((value * weights / judged.total[late]).nanmedian())
+    parts = values.tensor_split(4)
+    first, before, last = float(values[: max(1, len(values) // 20)].mean()), *(float(one.mean()) for one in parts[-2:])
+    guess = judged.guess if judged.guess == judged.guess else first
+    if not times >= _HOLDS or not last > _LEFT * min(first, guess) or not last > _LEVEL * before:
+        return []
+    message = (
+        f"weight decay takes back what the gradient gives: with {number(value, 2)} its pull is {number(times, 2)} "
+        f"times as strong in the latter half, and the loss stays at {number(last, 3)} ({number(first, 3)} at first)"
+    )
+    evidence = {"weight decay": value, "times the gradient": times, "threshold": _HOLDS}
+    action = "Make weight decay smaller: 1e-4 to 1e-2 is usual, and for AdamW up to 0.1."
+    return [Finding("decay", "warning", message, evidence, action=action)]
 
 
 def _leads(judged: JudgedRecord, value: float, rate: float) -> bool:

@@ -4,7 +4,10 @@ from gradwidgets.core.layers.verdicts.verdict import Check, gravest
 from gradwidgets.core.monitor.verdicts.course.alike import collapsed
 from gradwidgets.core.monitor.verdicts.course.gone import gone
 from gradwidgets.core.monitor.verdicts.course.odd_batch import with_the_batch
+from gradwidgets.core.monitor.verdicts.course.rate_cuts import against_its_measure
+from gradwidgets.core.monitor.verdicts.course.rate_turns import begins_again, negative, seldom_called
 from gradwidgets.core.monitor.verdicts.course.rates import slow_groups, warming
+from gradwidgets.core.monitor.verdicts.evidence import JudgedRecord
 from gradwidgets.core.monitor.verdicts.record_beginning import dropped, frozen, large_eps, zero_weights
 from gradwidgets.core.monitor.verdicts.record_breaks import bad_batch, sudden_rise
 from gradwidgets.core.monitor.verdicts.record_causes import decay, endless, first_loss, negated, penalty, summed
@@ -32,9 +35,17 @@ from gradwidgets.core.monitor.verdicts.record_loss import by_frequencies, diverg
 from gradwidgets.core.monitor.verdicts.record_order import one_after_the_other, sorted_classes
 from gradwidgets.core.monitor.verdicts.record_turns import unbalanced
 from gradwidgets.core.monitor.verdicts.steps.record_clips import always_clipped, clipped_late, scaled
+from gradwidgets.core.monitor.verdicts.steps.record_frozen import frozen_norms, held_by_rounding, not_frozen
 from gradwidgets.core.monitor.verdicts.steps.record_optimizers import made_anew, no_step, none_held, stopped
 from gradwidgets.core.monitor.verdicts.steps.record_outside import drawn_again, drawn_back, two_optimizers
-from gradwidgets.core.monitor.verdicts.steps.record_parts import added_by_calls, added_in_part, fast_group, unmoved
+from gradwidgets.core.monitor.verdicts.steps.record_parts import (
+    added_by_calls,
+    added_in_part,
+    added_in_turns,
+    clipped_in_turns,
+    fast_group,
+    unmoved,
+)
 from gradwidgets.core.monitor.verdicts.steps.record_raised import raised_rate
 from gradwidgets.core.monitor.verdicts.steps.record_schedule import ended, of_nothing, swings
 from gradwidgets.core.monitor.verdicts.steps.record_steps import beyond_stable, died, out_of_range, rounding
@@ -47,7 +58,13 @@ from gradwidgets.core.monitor.verdicts.steps.record_sums import (
     thrown_away,
 )
 from gradwidgets.core.monitor.verdicts.steps.record_wild import beyond_rule, thrown_far
-from gradwidgets.core.results.finding import NAMES
+from gradwidgets.core.results.finding import NAMES, Finding
+
+
+def added_sums(judged: JudgedRecord) -> list[Finding]:
+    """Gradients of all layers that add up: of all steps, of those since some step, or of several at a time."""
+    return added_up(judged) or added_up_later(judged) or added_in_turns(judged)
+
 
 RECORD_CHECKS: dict[str, Check] = {
     # Causes first: of two that are as grave, what comes first is told first.
@@ -98,6 +115,16 @@ RECORD_CHECKS: dict[str, Check] = {
         "Call requires_grad_(True) on what is to be trained.",
         frozen,
     ),
+    "not_frozen": Check(
+        "what is meant to stay as it is moves",
+        "Call requires_grad_(False) on the module.",
+        not_frozen,
+    ),
+    "frozen_norms": Check(
+        "what was learned with the old statistics meets others",
+        "Call .eval() on batch norms that are to stay as they are.",
+        frozen_norms,
+    ),
     "dropout": Check(
         "next to nothing comes through",
         "Take a p of 0.1 to 0.5: it is the share that is dropped.",
@@ -112,6 +139,16 @@ RECORD_CHECKS: dict[str, Check] = {
         "a clip behind the step changes nothing",
         "Clip between backward() and step().",
         clipped_late,
+    ),
+    "negative_rate": Check(
+        "steps of a negative rate go up the gradient",
+        "Bound the schedule at 0.",
+        negative,
+    ),
+    "clipped_in_turns": Check(
+        "most steps go by gradients that no clip has seen",
+        "Put step and clip under the same condition.",
+        clipped_in_turns,
     ),
     "raised_rate": Check(
         "steps that are too long throw away what was learned",
@@ -192,7 +229,7 @@ RECORD_CHECKS: dict[str, Check] = {
     "added_up": Check(
         "a step goes by all batches since the start",
         "Call optimizer.zero_grad() before each backward pass.",
-        lambda judged: added_by_calls(judged) or added_in_part(judged) or added_up(judged) or added_up_later(judged),
+        lambda judged: added_by_calls(judged) or added_in_part(judged) or added_sums(judged),
     ),
     "fast_group": Check(
         "weights of one group are thrown about",
@@ -328,17 +365,17 @@ RECORD_CHECKS: dict[str, Check] = {
     "schedule": Check(
         "what is left of the training is spent on nothing",
         "Look at the schedule, how many steps it is made for and how often scheduler.step() is called.",
-        ended,
+        lambda judged: against_its_measure(judged) or ended(judged) or seldom_called(judged),
     ),
     "rounding": Check(
         "the weights stay as they are",
         "Keep the weights in float32.",
-        rounding,
+        lambda judged: rounding(judged) or held_by_rounding(judged),
     ),
     "swings": Check(
         "a schedule that is made for epochs is gone through within a few steps",
         "Call scheduler.step() once an epoch.",
-        swings,
+        lambda judged: begins_again(judged) or swings(judged),
     ),
     "died": Check(
         "a unit that gives 0 for every sample gets no gradient and stays dead",

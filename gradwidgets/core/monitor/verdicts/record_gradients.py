@@ -17,6 +17,11 @@ _ALONG, _SUMMED = 0.8, 0.4  # correlation of a norm with the step, and times the
 _GROWN, _TWICE = 5.0, 1.5  # times the first, where the memory is written to less often than zeros and a gradient would
 _NONE = 3  # samples without a gradient that are enough
 
+_NO_PASS = (
+    "Call loss.backward() before optimizer.step(): no parameter has a gradient at any step, not even zeros, as if no "
+    "pass backward came at all. If it comes: call zero_grad() before it, not between it and step()."
+)
+
 
 def added_up(judged: JudgedRecord) -> list[Finding]:
     """Gradients that no `zero_grad` takes away: seen at their memory, else at a norm that is n times the first."""
@@ -113,7 +118,8 @@ def without(judged: JudgedRecord) -> list[Finding]:
             return [_computed_zero(judged, share, evidence)]
         if _in_half(judged) and not bool(norm.isnan().any()):
             return [_underflow(judged, list(judged.weighted), f"{message}: it is there, and all of it is 0")]
-        return [Finding("no_gradient", "error", message, evidence, tuple(judged.weighted))]
+        action = _NO_PASS if _never_there(judged, norm) else ""
+        return [Finding("no_gradient", "error", message, evidence, tuple(judged.weighted), action)]
     owners = {name.rpartition(".")[0] or name for name in judged.history.missing}
     never = [
         column
@@ -125,6 +131,11 @@ def without(judged: JudgedRecord) -> list[Finding]:
     evidence = {"layers": judged.names(never), "samples": judged.samples}
     message = f"{listed(evidence['layers'])} had no gradient at any of {counted(judged.samples, 'sampled step')}"
     return [Finding("unused", "warning", message, evidence, tuple(never))]
+
+
+def _never_there(judged: JudgedRecord, norm: torch.Tensor) -> bool:
+    """Whether no parameter had a gradient at any sample, not even zeros, and none was seen with a loss either."""
+    return bool(norm.isnan().all()) and not judged.history.thrown
 
 
 def _is_computed(judged: JudgedRecord, norm: torch.Tensor) -> bool:

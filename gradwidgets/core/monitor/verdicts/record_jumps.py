@@ -49,8 +49,7 @@ def jumped(judged: JudgedRecord) -> list[Finding]:
 
 def now_from(judged: JudgedRecord) -> str:
     """The learning rate in words, as what to lower it from; "" where it is unknown."""
-    rates = judged.history.rates
-    rate = math.nan if rates is None else float(rates.nan_to_num(nan=0.0).max())
+    rate = judged.highest_rate
     return f" from {number(rate, 2)}" if rate > 0 else ""
 
 

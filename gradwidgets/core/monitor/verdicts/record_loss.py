@@ -8,7 +8,7 @@ from torch import Tensor
 
 from gradwidgets.core.monitor.verdicts.course.rise_causes import cause_of_rise
 from gradwidgets.core.monitor.verdicts.evidence import JudgedRecord, at_last, first_and_last, medians
-from gradwidgets.core.monitor.verdicts.steps.record_schedule import lower_rate
+from gradwidgets.core.monitor.verdicts.steps.record_schedule import lower_rate, raise_rate
 from gradwidgets.core.monitor.verdicts.steps.record_steps import steps_are_small
 from gradwidgets.core.monitor.verdicts.steps.record_sums import many_passes
 from gradwidgets.core.results.finding import Finding
@@ -18,6 +18,7 @@ _NEAR = 0.05  # of ln(classes)
 _STILL = 0.03  # that the loss may have fallen
 _BELOW = 0.005  # of ln(classes): what unequal classes give away
 _WAVERS = 0.05  # of ln(classes): to a model without knowledge every label costs about the same
+_FIRST_FEW = 3  # losses
 _AMONG = 0.02  # of ln(samples of a batch)
 _LONG = 80  # steps, for a verdict on learning nothing
 _LOSSES = 16  # noted
@@ -64,6 +65,8 @@ def _among_a_batch(judged: JudgedRecord, values: Tensor) -> list[Finding]:
     told = judged.history.chance.get("labels", size)
     if size < _SEVERAL or size == outputs or told != size or judged.kind != "classes":
         return []
+    if outputs > 1 and _begins_nearer(values, outputs, size):
+        return []  # the loss is of the outputs, and passes by there
     if abs(float(values[len(values) // 2 :].mean()) - math.log(size)) > _AMONG * math.log(size):
         return []
     action = (
@@ -74,6 +77,13 @@ def _among_a_batch(judged: JudgedRecord, values: Tensor) -> list[Finding]:
     return [
         replace(one, action=action) for one in _at_logarithm(judged, values, size, " samples, as many as a batch has,")
     ]
+
+
+def _begins_nearer(values: Tensor, outputs: int, size: int) -> bool:
+    """Whether the first losses are those of a guess among the outputs, and not among a batch."""
+    first = float(values[:_FIRST_FEW].mean())
+    off = abs(first - math.log(outputs))
+    return off < _AT * math.log(outputs) and off < abs(first - math.log(size))
 
 
 def _at_logarithm(judged: JudgedRecord, values: Tensor, classes: int, of: str = " classes") -> list[Finding]:
@@ -90,7 +100,9 @@ def _at_logarithm(judged: JudgedRecord, values: Tensor, classes: int, of: str = 
     message = f"the loss stays at {number(means[-1], 3)}, which guessing among {classes}{of} has: ln {classes} = "
     message += number(chance, 3)
     evidence = {"loss": means[-1], "ln(classes)": chance, "threshold": _NEAR, "quarters": means}
-    return [Finding("guessing", "warning", message, evidence, action=lower_rate(judged))]
+    if classes == 2 and judged.kind in ("", "shares") and judged.is_of_several and judged.takes_turns:
+        return [Finding("guessing", "info", message, evidence, action=_IF_RIVALS)]
+    return [Finding("guessing", "warning", message, evidence, action=lower_rate(judged) or raise_rate(judged))]
 
 
 def by_frequencies(judged: JudgedRecord) -> list[Finding]:

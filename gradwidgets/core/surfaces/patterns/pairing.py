@@ -19,6 +19,7 @@ _SUMS = frozenset(("add", "radd"))
 _SQUARES = frozenset(("pow", "square"))
 _CHOICES = frozenset(("where",))
 _REDUCING = frozenset(("mean", "sum", "nanmean", "nansum"))
+_OF_ROWS = _REDUCING | {"var", "std", "norm", "vector_norm", "linalg_vector_norm", "prod", "median", "logsumexp"}
 # What leaves a sum of products one: of factors that each run along an axis of their own.
 _LINEAR = _WEIGHTS | _SUMS | _DIFFERENCES | {"neg", "clone", "contiguous", "to", "float", "double", "half"}
 _LAYERS = frozenset(("linear", "bilinear", "matmul", "mm", "addmm", "bmm", "einsum"))  # whose input has to have one
@@ -69,7 +70,8 @@ class Pairing(TorchFunctionMode):
     Asked for they are where a dimension was put in for them, or where something else goes over the pairs: a choice
     among them, a tensor of their own shape. Where data alone were made a column, and what they lead to is squared over
     all pairs, they are not: the mean of that is one of means, for which nobody makes pairs. No more are they where each
-    is a product, and nothing but a mean or a sum follows.
+    is a product, and nothing but a mean or a sum follows; nor where both are what is left of the same rows, once with
+    the dimension kept.
 
     Attributes:
         found: What was met, in order.
@@ -83,6 +85,7 @@ class Pairing(TorchFunctionMode):
         self._columns: set[int] = set()  # of these, data and what numbers make of them
         self._unsquared: dict[int, Pairs] = {}  # pairs of such a column
         self._squared: set[int] = set()  # the same, once squared: a kernel of them is meant, a mean is not
+        self._reduced: dict[int, int] = {}  # what is left of a tensor's rows, and what is made of it: that tensor
         self._errors: set[int] = set()  # tensors of differences of many, or of logarithms, one by one
         self._pairs: dict[int, Pairs] = {}
         self._rows: dict[int, Pairs] = {}  # pairs of which one dimension is reduced
@@ -102,6 +105,7 @@ class Pairing(TorchFunctionMode):
         """Nothing: the way back tells no more."""
 
     def _follow(self, name: str, given: list[Tensor], result: Tensor) -> None:
+        self._follow_rows(name, given, result)
         wider = name in _ON_PURPOSE and result.ndim > given[0].ndim - (name in ("T", "t", "transpose"))
         if wider or (name not in _LAYERS and any(id(one) in self._put_in for one in given)):
             self._put_in.add(id(result))
@@ -124,6 +128,14 @@ class Pairing(TorchFunctionMode):
             self._look_at(name, pair, result)
         elif name in _LIKELIHOODS or (name not in _REDUCING and any(id(one) in self._errors for one in given)):
             self._errors.add(id(result))
+
+    def _follow_rows(self, name: str, given: list[Tensor], result: Tensor) -> None:
+        if name in _OF_ROWS and given and 1 < result.numel() < given[0].numel():
+            self._reduced[id(result)] = id(given[0])
+        else:
+            many = [one for one in given if one.numel() > 1]
+            if len(many) == 1 and many[0].shape == result.shape and id(many[0]) in self._reduced:
+                self._reduced[id(result)] = self._reduced[id(many[0])]
 
     def _is_a_column(self, wider: bool, given: list[Tensor], result: Tensor) -> bool:
         """Whether a tensor with a dimension put in is data, or what single numbers make of such data."""
@@ -158,19 +170,20 @@ class Pairing(TorchFunctionMode):
             self._errors.add(id(result))
         if not alike or one.data_ptr() == other.data_ptr():
             return
+        same_rows = self._reduced.get(id(one), id(one)) == self._reduced.get(id(other), id(other))
         put_in = [part for part in given if id(part) in self._put_in]
-        if put_in:
+        if put_in and not same_rows:
             if differ and len(put_in) == 1 and id(put_in[0]) in self._columns:
                 self._unsquared[id(result)] = _pairs_of("difference", one, other)
             return
-        if differ:
+        if differ or (same_rows and name in _DIFFERENCES):
             self._pairs[id(result)] = _pairs_of("difference", one, other)
         elif name in _WEIGHTS:
             what = "product" if "mul" in name else "quotient"
-            self._pairs[id(result)] = _pairs_of(what, one, other, of_factors=not any(errors))
+            self._pairs[id(result)] = _pairs_of(what, one, other, of_factors=not (any(errors) or same_rows))
         elif name in _CHOICES:
             self._pairs[id(result)] = _pairs_of("choice", one, other, of_factors=True)
-        elif name in _SUMS and all(errors):
+        elif name in _SUMS and (all(errors) or same_rows):
             self._pairs[id(result)] = _pairs_of("sum", one, other)
 
 

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from gradwidgets.core.results.slices import Slices
 from gradwidgets.core.results.wording import counted
 from gradwidgets.core.subject.undisturbed import random_numbers
-from gradwidgets.widgets.layers.problem import FlowProblem, FlowSettings
+from gradwidgets.widgets.layers.problem import FlowProblem, FlowSettings, LossFn
 from gradwidgets.widgets.layers.training.live_run import LiveRun
 
 _HELD_OUT = 360
@@ -37,7 +37,7 @@ class Lesson:
 
     model: nn.Module
     batch: Callable[[torch.Generator], tuple[object, object]]
-    loss_fn: Callable
+    loss_fn: LossFn
     held_out: tuple[Tensor, Tensor] | None
 
 
@@ -68,9 +68,8 @@ def lesson(problem: FlowProblem, settings: FlowSettings) -> Lesson:
 def digits() -> tuple[Tensor, Tensor]:
     """Images (1797, 64) with mean 0 and standard deviation 1, and their classes (1797,)."""
     table = np.loadtxt(Path(__file__).with_name("digits.csv.gz"), delimiter=",")
-    x, y = table[:, :-1], table[:, -1].astype(np.int64)
-    x = torch.tensor(x, dtype=torch.float32)
-    return (x - x.mean()) / x.std(), torch.tensor(y)
+    x = torch.tensor(table[:, :-1], dtype=torch.float32)
+    return (x - x.mean()) / x.std(), torch.tensor(table[:, -1].astype(np.int64))
 
 
 def training(the: Lesson, run: LiveRun, *, lr: float, steps: int, seed: int) -> Slices[str]:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import ipywidgets as widgets
 import numpy as np
+from matplotlib.backend_bases import MouseEvent
 
 from gradwidgets.core.monitor import RecordComparison
 from gradwidgets.core.monitor.histogram import gradient_histogram
@@ -11,12 +14,12 @@ from gradwidgets.core.results.finding import Finding
 from gradwidgets.figures.live.figure import LiveFigure
 from gradwidgets.figures.live.training import Histogram, Training
 from gradwidgets.widgets.controls import WIDTH, Looks
-from gradwidgets.widgets.layers.network import Stage
 from gradwidgets.widgets.layers.training.kept_run import KeptRun
 from gradwidgets.widgets.layers.training.live_run import LiveRun
 from gradwidgets.widgets.layers.training.live_scene import Recorded, said_of, scene_of, words_of
 from gradwidgets.widgets.layers.training.recorded import shown_rows
-from gradwidgets.widgets.layers.view import View, ViewResult, ViewSettings, Words
+from gradwidgets.widgets.layers.view import Stage, View, Viewed, ViewResult, ViewSettings
+from gradwidgets.widgets.panel.words import Words
 
 _BINS = 48
 
@@ -26,11 +29,12 @@ class LiveView(View):
 
     name = "live"
     about = "a training, seen while it runs"
-    names = ("quantity", "measure", "lr", "steps", "batch")
+    names: ClassVar[tuple[str, ...]] = ("quantity", "measure", "lr", "steps", "batch")
     figure_type = LiveFigure
+    figure: LiveFigure
     needs_flow = False
 
-    def __init__(self, panel, stage: Stage) -> None:
+    def __init__(self, panel: Viewed, stage: Stage) -> None:
         super().__init__(panel, stage)
         self.run: LiveRun | KeptRun | None = None
         self.result = ""  # what a demonstration came to
@@ -124,7 +128,7 @@ class LiveView(View):
             "print(monitor.history.to_frame())",
         ]
 
-    def click(self, event) -> bool:
+    def click(self, event: MouseEvent) -> bool:
         """Look at one layer from near."""
         layer = self.figure.layer_at(event.inaxes, event.xdata)
         if layer is None:

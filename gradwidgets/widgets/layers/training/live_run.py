@@ -9,6 +9,7 @@ import threading
 import time
 import weakref
 from collections.abc import Callable
+from typing import TypedDict, Unpack
 
 import torch
 from torch import nn
@@ -25,6 +26,27 @@ GRACE = 0.1  # seconds of recording that the budget does not count: a training o
 FIRST = 0.15  # seconds more, for the first pictures: all of them must be drawn, and nobody waits for the second one
 PATIENCE = 5.0  # seconds between two pictures at most: one that stands still is taken for stuck
 DEAR = 10.0  # times what a picture takes, where that is more
+
+
+class Recording(TypedDict, total=False):
+    """What a `GradientMonitor` takes besides the model and the optimizer."""
+
+    every: int | str
+    budget: float
+    grace: float
+    activations: bool
+    updates: bool
+    keep: int
+    scaler: torch.amp.GradScaler | None
+    preflight: bool
+
+
+class Watching(Recording, total=False):
+    """What a training takes that is watched: besides, what the verdict is to know, see `Told`."""
+
+    max_norm: float | None
+    classes: int | None
+    beside: object
 
 
 class LiveRun:
@@ -62,11 +84,10 @@ class LiveRun:
         lr: float | None = None,
         told: Told | None = None,
         share: float = SHARE,
-        **options: object,
+        **options: Unpack[Recording],
     ) -> None:
-        self.monitor = GradientMonitor(
-            model, optimizer, **{"activations": True, "updates": True, "grace": GRACE, **options}
-        )
+        recording: Recording = {"activations": True, "updates": True, "grace": GRACE, **options}
+        self.monitor = GradientMonitor(model, optimizer, **recording)
         self.lr = lr
         self.whole = False
         self.verdict = LiveVerdict(told)
@@ -84,7 +105,7 @@ class LiveRun:
         self._due = self._began = self._ended = self._shown_at = 0.0
         self._latest = Latest(self._follow)
 
-    def open(self, *resources: contextlib.AbstractContextManager) -> None:
+    def open(self, *resources: contextlib.AbstractContextManager[object]) -> None:
         """Begin to watch, or go on with it; what is given stays entered until the end."""
         if self._ended:
             self._began += time.perf_counter() - self._ended
@@ -98,7 +119,7 @@ class LiveRun:
             else:
                 register = sys.modules[torch.optim.Optimizer.__module__].register_optimizer_step_post_hook
             self._hook = Hook(self._after_step)
-            stack.callback(register(self._hook).remove)
+            stack.callback(register(self._hook).remove)  # type: ignore[arg-type]  # what a hook returns is not looked at
             self._resources = stack.pop_all()
         self._began = self._began or time.perf_counter()
 

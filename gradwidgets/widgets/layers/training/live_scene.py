@@ -28,7 +28,8 @@ from gradwidgets.widgets.layers.training.recorded import (
     not_held,
     shown_rows,
 )
-from gradwidgets.widgets.layers.view import ViewSettings, Words
+from gradwidgets.widgets.layers.view import ViewSettings
+from gradwidgets.widgets.panel.words import Words
 
 _WAITING = "with panel.watch(optimizer): around your loop, or for batch in panel.track(loader): – or press Train"
 _NO_ELEMENTS = "a record keeps no single elements"
@@ -111,8 +112,11 @@ class Recorded:
         """The field of what is drawn, and its values; of a quantity that is not held, the weight gradient's."""
         history = self.history
         field = FIELDS.get((how.quantity, how.measure))
-        values = self.update_ratio if field == "update_ratio" else field and getattr(history, field)
-        return (how.measure, getattr(history, how.measure)) if values is None else (field, values)
+        held = None if field is None else getattr(history, field)
+        values = self.update_ratio if field == "update_ratio" else held
+        if field is None or values is None:
+            return how.measure, getattr(history, how.measure)
+        return field, values
 
 
 def said_of(findings: Sequence[Finding], result: str) -> list[Finding]:
@@ -221,8 +225,9 @@ def _followed(recorded: Recorded, how: ViewSettings) -> list[str]:
     said = f"{name} ({history.kinds[k]}) alone, until it is clicked again"
     said += f": weight gradient {number(float(history.rms[-1, k]), 3)} rms"
     ratios = recorded.update_ratio
-    known = ratios is not None and bool(ratios[-1, k].isfinite())
-    return [said + (f", update/weight {number(float(ratios[-1, k]), 3)}" if known else "")]
+    if ratios is not None and bool(ratios[-1, k].isfinite()):
+        said += f", update/weight {number(float(ratios[-1, k]), 3)}"
+    return [said]
 
 
 def _compared(recorded: Recorded) -> list[str]:

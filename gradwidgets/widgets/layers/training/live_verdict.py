@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 import time
 from dataclasses import dataclass
-from numbers import Integral, Real
 
 from gradwidgets.core.monitor import RecordComparison, compare_records, diagnose_record
 from gradwidgets.core.monitor.history import History
 from gradwidgets.core.monitor.training.noted_loss import Losses
+from gradwidgets.core.results.allowed import is_number, is_whole
 from gradwidgets.core.results.finding import Finding
 
 _PAUSE = 1.0  # seconds between two verdicts, at least
@@ -28,6 +28,10 @@ class Told:
         beside: Another record, to be compared with.
         names: What this training and that record are called.
         grows: Whether this training runs: then sentences say what it is beside the record, else the other way round.
+
+    Raises:
+        TypeError: `max_norm` or `classes` is no number.
+        ValueError: It is none above 0, or there are fewer than two classes.
     """
 
     largest_curvature: float | None = None
@@ -37,25 +41,17 @@ class Told:
     names: tuple[str, str] = ("this training", "the record")
     grows: bool = True
 
-    @classmethod
-    def checked(cls, *, max_norm: object = None, classes: object = None, **more: object) -> Told:
-        """Make one of what somebody has said.
-
-        Raises:
-            TypeError: It is no number.
-            ValueError: It is none above 0, or there are fewer than two classes.
-        """
-        for name, value, kind, allowed in (
-            ("max_norm", max_norm, Real, "a number above 0"),
-            ("classes", classes, Integral, "a whole number ≥ 2"),
-        ):
-            if value is None:
-                continue
-            if isinstance(value, bool) or not isinstance(value, kind):
-                raise TypeError(f"{name} must be {allowed}; got {value!r}")
-            if not (value > 1 if kind is Integral else 0 < value < math.inf):
-                raise ValueError(f"{name} must be {allowed}; got {value!r}")
-        return cls(max_norm=max_norm, classes=classes, **more)
+    def __post_init__(self) -> None:
+        if self.max_norm is not None:
+            if not is_number(self.max_norm):
+                raise TypeError(f"max_norm must be a number above 0; got {self.max_norm!r}")
+            if not 0 < self.max_norm < math.inf:
+                raise ValueError(f"max_norm must be a number above 0; got {self.max_norm!r}")
+        if self.classes is not None:
+            if not is_whole(self.classes):
+                raise TypeError(f"classes must be a whole number ≥ 2; got {self.classes!r}")
+            if self.classes < 2:
+                raise ValueError(f"classes must be a whole number ≥ 2; got {self.classes!r}")
 
 
 def _finite(value: float | None) -> float | None:
@@ -82,7 +78,7 @@ class LiveVerdict:
         self.told = told or Told()
         self.other: list[Finding] = [] if self.told.beside is None else diagnose_record(self.told.beside)
         self._due = 0.0
-        self._of: tuple | None = None  # how far the record had come
+        self._of: tuple[int, int, int, float | None] | None = None  # how far the record had come
 
     def judge(self, history: History, losses: Losses, lr: float | None, *, now: bool) -> list[Finding]:
         """Judge anew where there is something new, and it is time or has to be said now.

@@ -5,17 +5,18 @@ from __future__ import annotations
 import html
 import os
 from collections.abc import Mapping
-from typing import ClassVar
+from dataclasses import replace
+from typing import Any, ClassVar, TypeGuard
 
 import ipywidgets as widgets
-from traitlets import TraitError, validate
+from traitlets import Bunch, TraitError, validate
 
 from gradwidgets.core.layers import LayerFlow
 from gradwidgets.core.monitor.history import History
 from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.results.slices import Slices
 from gradwidgets.widgets.controls import WIDTH, Looks
-from gradwidgets.widgets.layers.network import Stage
+from gradwidgets.widgets.layers.curvature import Part
 from gradwidgets.widgets.layers.panel import LayerFlowPanel
 from gradwidgets.widgets.layers.scene import VIEWS
 from gradwidgets.widgets.layers.training.kept_run import KeptRun, names_of_two, record_of
@@ -23,7 +24,7 @@ from gradwidgets.widgets.layers.training.live import LiveView
 from gradwidgets.widgets.layers.training.live_scene import DASHED
 from gradwidgets.widgets.layers.training.live_verdict import Told
 from gradwidgets.widgets.layers.training.recorded import held_quantities, not_held
-from gradwidgets.widgets.layers.view import Request, ViewResult
+from gradwidgets.widgets.layers.view import Request, Stage, View, ViewResult
 from gradwidgets.widgets.panel.traits import OneOf
 
 _NO_MODEL = "a record is shown here, without a model: LayerFlowPanel(model, inputs, targets, loss_fn) looks at one"
@@ -36,7 +37,10 @@ class RecordView(LiveView):
     names = ("quantity", "measure")
     named = True
 
-    def __init__(self, panel, stage: Stage) -> None:
+    panel: RecordPanel
+    run: KeptRun
+
+    def __init__(self, panel: RecordPanel, stage: Stage) -> None:
         super().__init__(panel, stage)
         self.run = panel.kept
 
@@ -84,7 +88,7 @@ class RecordPanel(LayerFlowPanel):
         given: The record and the one beside it as they were given.
     """
 
-    _view_types: ClassVar[Mapping[str, type]] = {**VIEWS, "live": RecordView}
+    _view_types: ClassVar[Mapping[str, type[View]]] = {**VIEWS, "live": RecordView}
     _maker: ClassVar[str] = "LayerFlowPanel.of_record"
     _file_name = "gradwidgets-record"
     view = OneOf("live", lambda self: self._offered).tag(setting=True)
@@ -96,14 +100,15 @@ class RecordPanel(LayerFlowPanel):
         beside: object = None,
         max_norm: float | None = None,
         classes: int | None = None,
-        **settings: object,
+        **settings: Any,
     ) -> None:
         first = record_of(record)
         second = None if beside is None else record_of(beside, "beside")
         names = names_of_two(first.name, "" if second is None else second.name)
         self.record_names = (first.name, "") if second is None else names
-        beside_it = {} if second is None else {"beside": second.history, "names": names, "grows": False}
-        told = Told.checked(max_norm=max_norm, classes=classes, **beside_it)
+        told = Told(max_norm=max_norm, classes=classes)
+        if second is not None:
+            told = replace(told, beside=second.history, names=names, grows=False)
         self.kept = KeptRun(first, told)
         self.given = record, beside
         super().__init__(**settings)
@@ -119,14 +124,14 @@ class RecordPanel(LayerFlowPanel):
         return held_quantities(self.history)
 
     @validate("quantity")
-    def _only_what_is_held(self, proposal) -> str:
+    def _only_what_is_held(self, proposal: Bunch) -> str:
         if proposal.value not in self._quantities:
             held = ", ".join(map(repr, self._quantities))
             raise TraitError(f"quantity must be one of {held} for this record: {not_held(proposal.value)}")
         return proposal.value
 
     @validate("predict")
-    def _nothing_is_guessed(self, proposal) -> bool:
+    def _nothing_is_guessed(self, proposal: Bunch) -> bool:
         if proposal.value:
             raise TraitError("predict must be False: there is nothing to guess in a record")
         return proposal.value
@@ -162,7 +167,7 @@ class RecordPanel(LayerFlowPanel):
         """
         raise ValueError(_NO_MODEL)
 
-    def measure_curvature(self, *parts: str) -> dict:
+    def measure_curvature(self, *parts: str) -> dict[str, Part]:
         """There is nothing to measure.
 
         Raises:
@@ -202,7 +207,7 @@ def _as_text(record: object, name: str) -> str:
     return repr(os.fspath(record)) if _is_path(record) else name
 
 
-def _is_path(record: object) -> bool:
+def _is_path(record: object) -> TypeGuard[str | os.PathLike[str]]:
     return isinstance(record, (str, os.PathLike))
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import inspect
 import weakref
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sized
+from typing import Any, TypeVar
 
 import ipywidgets as widgets
 import torch
@@ -20,21 +21,13 @@ from gradwidgets.widgets.kernel.mainloop import at_home, deliver_during_cell, th
 from gradwidgets.widgets.layers.training.demo import lesson, training
 from gradwidgets.widgets.layers.training.kept_run import record_of
 from gradwidgets.widgets.layers.training.live import LiveView
-from gradwidgets.widgets.layers.training.live_run import LiveRun
+from gradwidgets.widgets.layers.training.live_run import LiveRun, Watching
 from gradwidgets.widgets.layers.training.live_verdict import Told
+from gradwidgets.widgets.layers.view import Viewed
 from gradwidgets.widgets.panel.frame import Frame
 
-OPTIONS = (
-    "every",
-    "budget",
-    "grace",
-    "activations",
-    "updates",
-    "keep",
-    "scaler",
-    "preflight",
-)  # of a `GradientMonitor`
 TOLD = ("max_norm", "classes", "beside")  # to the verdict
+T = TypeVar("T")
 _SHOWN = 0.25  # of the time of the demonstration, which is there to be looked at
 
 
@@ -56,7 +49,7 @@ class Trainer:
 
     def __init__(
         self,
-        panel,
+        panel: Viewed,
         view: LiveView,
         turns: Turns,
         frame: Frame,
@@ -68,17 +61,20 @@ class Trainer:
         self._panel, self._view, self._turns, self._frame = panel, view, turns, frame
         self._everything, self._read, self._curvature = everything, read, curvature
         self._network, self._errors = view.stage.network, view.stage.errors
-        self._lesson: Job | None = None
+        self._lesson: Job[str] | None = None
         self._trained: nn.Module | None = None  # by the demonstration: its last gradient can be looked at afterwards
         self._forget_cell: Callable[[], None] = lambda: None
         self._watching: LiveRun | None = None  # by `watch`
-        self._tracking: Callable[[], Generator | None] = lambda: None  # the outermost `track` that was begun last
-        self._in_cell: tuple[int | None, dict, LiveRun | None] = (None, {}, None)  # of `track`: cell, options, training
+        # The outermost `track` that was begun last.
+        self._tracking: Callable[[], Generator[Any, None, None] | None] = lambda: None
+        # Of `track`: cell, options, training.
+        self._in_cell: tuple[int | None, dict[str, object], LiveRun | None] = (None, {}, None)
 
     @property
     def run(self) -> LiveRun | None:
-        """The training that runs or ran last."""
-        return self._view.run
+        """The training that runs or ran last; a record is none."""
+        run = self._view.run
+        return run if isinstance(run, LiveRun) else None
 
     @property
     def findings(self) -> list[Finding]:
@@ -114,10 +110,10 @@ class Trainer:
             self._watching = None
             self._end(run)
 
-    def track(self, iterable: Iterable, options: Mapping[str, object]) -> Iterator:
+    def track(self, iterable: Iterable[T], options: Mapping[str, object]) -> Iterator[T]:
         """See `LayerFlowPanel.track`."""
         self._check(options)
-        total = len(iterable) if hasattr(iterable, "__len__") else None
+        total = len(iterable) if isinstance(iterable, Sized) else None
         items = iter(iterable)
         outer = self._around()
         run = outer or self._gone_on(options) or self._begin(None, options)
@@ -160,14 +156,14 @@ class Trainer:
     def _gone_on(self, options: Mapping[str, object]) -> LiveRun | None:
         """The training of this very cell, opened again: the next epoch adds to the record."""
         cell, its_options, run = self._in_cell
-        if cell is None or cell != this_cell() or its_options != dict(options) or run is not self.run or not run.ended:
+        if run is None or run is not self.run or not run.ended or its_options != dict(options):
             return None
-        if run.model() is None or not self._network.own:
+        if cell is None or cell != this_cell() or run.model() is None or not self._network.own:
             return None
         run.open(deliver_during_cell(self._everything()))
         return run
 
-    def _tracked(self, run: LiveRun, items: Iterator, total: int | None, *, ends: bool) -> Iterator:
+    def _tracked(self, run: LiveRun, items: Iterator[T], total: int | None, *, ends: bool) -> Generator[T, None, None]:
         done = 0
         try:
             for item in items:
@@ -197,37 +193,39 @@ class Trainer:
         """Tell the monitor that an item of two may be inputs and targets."""
         if not isinstance(item, (tuple, list)) or len(item) != 2:
             return
-        if isinstance(item[1], Tensor):
-            run.monitor.note_targets(item[1])
+        inputs, targets = item
+        if isinstance(targets, Tensor):
+            run.monitor.note_targets(targets)
         if not run.monitor.steps:
             *_, loss_fn = self._network.problem.network(self._network.now()[0])
-            run.monitor.expect(*item, loss_fn)
+            run.monitor.expect(inputs, targets, loss_fn)
 
-    def _told(self, options: dict[str, object]) -> Told:
+    def _told(self, options: dict[str, Any]) -> Told:
         """Take out of options what is for the verdict."""
         given = {name: options.pop(name) for name in TOLD if name in options}
         beside = given.pop("beside", None)
         if beside is not None:
             other = record_of(beside, "beside")
             given |= {"beside": other.history, "names": ("this training", other.name or "the record")}
-        return Told.checked(largest_curvature=self._curvature(), **given)
+        return Told(largest_curvature=self._curvature(), **given)
 
     def _check(self, options: Mapping[str, object]) -> None:
         if not self._network.own:
             raise ValueError("only a model of yours can be watched: LayerFlowPanel(model, inputs, targets, loss_fn)")
-        unknown = [name for name in options if name not in (*OPTIONS, *TOLD)]
+        unknown = [name for name in options if name not in Watching.__annotations__]
         if unknown:
-            raise TypeError(f"unknown option {unknown[0]!r}: there are {', '.join((*OPTIONS, *TOLD))}")
+            raise TypeError(f"unknown option {unknown[0]!r}: there are {', '.join(Watching.__annotations__)}")
 
     def _begin(self, optimizer: torch.optim.Optimizer | None, options: Mapping[str, object]) -> LiveRun:
         model, inputs, targets, loss_fn = self._network.problem.network(self._network.now()[0])
-        options = dict(options)
-        told = self._told(options)
-        run = LiveRun(model, optimizer, self.draw, self._view.look, told=told, **options)
+        recording: dict[str, Any] = dict(options)
+        told = self._told(recording)
+        run = LiveRun(model, optimizer, self.draw, self._view.look, told=told, **recording)
         run.monitor.expect(inputs, targets, loss_fn)  # the panel's batch may be all there is
         self._turn_to_training()
-        if self.active:
-            self._end(self.run)
+        before = self.run
+        if before is not None and before.active:
+            self._end(before)
         self._take(run)
         run.open(deliver_during_cell(self._everything()))
         return run
@@ -251,8 +249,7 @@ class Trainer:
         demo = lesson(self._network.problem, settings)
         # The digits are another loss than what was measured.
         told = Told(self._curvature() if self._network.own else None)
-        options = {"share": _SHOWN, "budget": _SHOWN}
-        run = LiveRun(demo.model, None, self.draw, self._view.look, lr=panel.lr, told=told, **options)
+        run = LiveRun(demo.model, None, self.draw, self._view.look, lr=panel.lr, told=told, share=_SHOWN, budget=_SHOWN)
         self._trained = demo.model
         self._take(run)
         run.open()
@@ -267,7 +264,7 @@ class Trainer:
         except Exception:
             raise
         except BaseException:
-            self._view.result = f"Interrupted after {counted(self.run.monitor.steps, 'step')}."
+            self._view.result = f"Interrupted after {self._come}."
             self._close_lesson()
             raise
 
@@ -284,11 +281,18 @@ class Trainer:
         self._close_lesson()
         self._errors.fail(failure)
 
+    @property
+    def _come(self) -> str:
+        """How far the training has come, in words."""
+        return counted(0 if self.run is None else self.run.monitor.steps, "step")
+
     def _close_lesson(self) -> None:
         self._lesson = None
         self._frame.busy.hide()
-        self.run.close()
-        self._draw_last(self.run)
+        run = self.run
+        if run is not None:
+            run.close()
+            self._draw_last(run)
 
     # -- both ---------------------------------------------------------------------------------------------
 
@@ -323,9 +327,10 @@ class Trainer:
 
     def stop_loop(self) -> bool:
         """Have `track` end at the next batch, from any thread; return whether there is one."""
-        if not self.active or self._lesson is not None:
+        run = self.run
+        if run is None or not run.active or self._lesson is not None:
             return False
-        self.run.stopped = True
+        run.stopped = True
         return True
 
     def stop(self) -> bool:
@@ -333,7 +338,7 @@ class Trainer:
         if self._lesson is None:
             return False
         self._lesson.stop()
-        self._view.result = f"Stopped after {counted(self.run.monitor.steps, 'step')}."
+        self._view.result = f"Stopped after {self._come}."
         self._close_lesson()
         return True
 

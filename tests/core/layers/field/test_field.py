@@ -25,6 +25,7 @@ from tests.core.layers.field.kinds_masks import MASKS_SICK, MASKS_SOUND
 from tests.core.layers.field.kinds_padded import PADDED_SICK, PADDED_SOUND
 from tests.core.layers.field.kinds_same import SAME_SICK, SAME_SOUND
 from tests.core.layers.field.kinds_second import SECOND_SICK, SECOND_SOUND
+from tests.core.layers.field.kinds_seventh import SEVENTH_SICK, SEVENTH_SOUND
 from tests.core.layers.field.kinds_sixth import SIXTH_SICK, SIXTH_SOUND
 from tests.core.layers.field.kinds_third import THIRD_SICK, THIRD_SOUND
 from tests.core.layers.field.kinds_told import TOLD_SICK, TOLD_SOUND
@@ -59,6 +60,7 @@ LAST_SICK, LAST_SOUND = (
         *FOURTH_SICK,
         *FIFTH_SICK,
         *SIXTH_SICK,
+        *SEVENTH_SICK,
         *BACKWARDS_SICK,
     ),
     (
@@ -81,6 +83,7 @@ LAST_SICK, LAST_SOUND = (
         *FOURTH_SOUND,
         *FIFTH_SOUND,
         *SIXTH_SOUND,
+        *SEVENTH_SOUND,
         *BACKWARDS_SOUND,
     ),
 )

@@ -222,3 +222,19 @@ def test_an_error_of_the_users_own_gets_no_cure():
 
     (one,) = preflight(net(4), x, y, refuses)
     assert "'tuple' is not what I take" in one.message and one.action.startswith("Mend this first")
+
+
+def test_sizes_that_torch_refuses_after_it_has_warned_are_told_with_where_the_samples_went():
+    class Folds(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.out = nn.Linear(30, 3)
+
+        def forward(self, x):
+            return self.out(x.reshape(2, -1))
+
+    found = preflight(Folds(), torch.randn(12, 5), torch.randn(12, 3), F.l1_loss)
+    assert [one.name for one in found] == ["broadcast"] and found[0].severity == "error"
+    assert "2 rows for 12 samples: reshape in the model (test_words.py, line" in found[0].message
+    found = preflight(Folds(), torch.randn(12, 5), torch.randint(0, 3, (12,)), F.cross_entropy)
+    assert [one.name for one in found] == ["raised"] and "2 rows for 12 samples" in found[0].action

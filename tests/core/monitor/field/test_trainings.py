@@ -17,6 +17,7 @@ from tests.core.monitor.field.trainings_leapt import LEAPT_CLEAN, LEAPT_SICK
 from tests.core.monitor.field.trainings_level import LEVEL_CLEAN, LEVEL_SICK
 from tests.core.monitor.field.trainings_other import NEW, NEWER
 from tests.core.monitor.field.trainings_parts import PARTS_CLEAN, PARTS_SICK
+from tests.core.monitor.field.trainings_rates import RATES_CLEAN, RATES_SICK
 from tests.core.monitor.field.trainings_recent import RECENT_CLEAN, RECENT_SICK
 from tests.core.monitor.field.trainings_second import SECOND_CLEAN, SECOND_SICK
 from tests.core.monitor.field.trainings_seldom import SELDOM_CLEAN, SELDOM_SICK
@@ -55,6 +56,7 @@ CLEAN = (
     *ALIKE_CLEAN,
     *SOUND_CLEAN,
     *SOUND_MORE,
+    *RATES_CLEAN,
 )
 
 SICK = (
@@ -81,6 +83,7 @@ SICK = (
     *FURTHER_SICK,
     *PARTS_SICK,
     *ALIKE_SICK,
+    *RATES_SICK,
 )
 
 # What still falls short: one of which only "guessing" is said, which it does.

@@ -18,6 +18,11 @@ CLOUD = torch.tensor([[0.9, -0.3], [-0.6, 1.1], [0.2, 0.4], [-1.2, -0.8], [1.4, 
 SIMILAR = torch.tensor([[0.6, 0.1, -0.2], [0.0, 0.5, 0.2], [-0.3, 0.1, 0.4]])
 
 
+def _distances(x):
+    squares = x**2
+    return squares.sum(1, keepdim=True) + squares.sum(1) - 2 * x @ x.T
+
+
 def beta_nll(mu, log_var, y):
     var = log_var.exp()
     return (0.5 * ((y - mu) ** 2 / var + log_var) * var.detach() ** 0.5).mean()
@@ -122,4 +127,9 @@ LOOK_ALIKES = (
     sound("margins by their exponentials", "AdaBoost", lambda a, b: torch.exp(b - a), PLANE),
     sound("either cover", "rotations by quaternions", lambda angle: 1 - torch.cos((angle - 0.6) / 2) ** 2,
           {"angle": (-6.0, 8.0)}, target=lambda angle: torch.cos(angle - 0.6) > 0.98),
+    sound("a mean and a variance of rows, both kept", "a scale-invariant error", lambda scale, shift, e: (
+        (scale * e + shift).var(1, keepdim=True) + (scale * e + shift).mean(1, keepdim=True) ** 2).sqrt().mean(),
+          {"scale": (0.2, 2.0), "shift": (-1.0, 1.0)}, fixed={"e": SPREAD.outer(GRID)}),
+    sound("distances of all to all by their squares", "a metric loss", lambda a: (
+        _distances(a * CLOUD) - 1.3 * _distances(CLOUD)).square().mean(), {"a": (0.2, 3.0)}),
 )  # fmt: skip

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from gradwidgets.core.layers.preflight.losses.call import OUTPUT, Call, shape
-from gradwidgets.core.layers.preflight.made import maker, rows_sum_to_one, short
+from gradwidgets.core.layers.preflight.made import maker, rectifier, rows_sum_to_one, short
 from gradwidgets.core.layers.preflight.reading import numbers
 from gradwidgets.core.layers.preflight.scale import as_read, sizes, target_scale
 from gradwidgets.core.results.finding import Finding
@@ -91,18 +91,22 @@ def of_reach(call: Call) -> list[Finding]:
     if name not in _REACH or values is None or values.numel() < FEWEST:
         return []
     least, most = _REACH[name]
+    by = rectifier(maker(x).next_functions[0][0]) if name == "Sigmoid" else ""
+    least = 0.5 if by else least
     outside = values[(values < least - SLACK) | (values > most + SLACK)]
     share = outside.numel() / values.numel()
-    # One number for all of them stands for "unknown", and is masked.
-    if share < UNREACHED or bool((outside == outside[0]).all()):
+    # One number for all of them stands for "unknown", and is masked; 0, where a half is the least, is an answer.
+    if share < UNREACHED or (not by and bool((outside == outside[0]).all())):
         return []
+    of_what = f" of what {by} gives" if by else ""
     message = (
-        f"{percent(share)} of the targets are out of reach: {name.lower()} gives {_range(least, most)}, and they go "
-        f"from {number(float(values.min()), 3)} to {number(float(values.max()), 3)}"
+        f"{percent(share)} of the targets are out of reach: {name.lower()}{of_what} gives {_range(least, most)}, and "
+        f"they go from {number(float(values.min()), 3)} to {number(float(values.max()), 3)}"
     )
     evidence = {"made by": name, "share": share, "threshold": UNREACHED, "least": least, "largest": most}
     evidence = {key: one for key, one in evidence.items() if one not in (math.inf, -math.inf)}
     action = f"Leave {name.lower()} out at the end of the model, or scale the targets into its range."
+    action = f"Take the {by} before the sigmoid out: logits go below 0 as well as above." if by else action
     return [Finding("out_of_reach", "error" if share > 0.9 else "warning", message, evidence, action=action)]
 
 
@@ -154,6 +158,17 @@ def _joint(x: Tensor, y: Tensor) -> torch.Size | None:
         return torch.broadcast_shapes(x.shape, y.shape)
     except RuntimeError:
         return None  # torch will say so
+
+
+def all_pairs(what: str, x: Tensor, y: Tensor, result: torch.Size) -> Finding:
+    """What made all pairs of an output and of something that is no target."""
+    message = (
+        f"{what}: {shape(x)}, made of the output, against {shape(y)} broadcasts to {tuple(result)}, and the mean of "
+        "all of them is taken: each output meets what belongs to every other sample"
+    )
+    evidence = {"output": list(x.shape), "other": list(y.shape), "result": list(result), "numbers": result.numel()}
+    action = "Give both the same shape: squeeze(-1) of the one, or unsqueeze(-1) of the other."
+    return Finding(BROADCAST, "error", message, evidence | {"threshold": max(x.numel(), y.numel())}, action=action)
 
 
 def _broadcast(what: str, x: Tensor, y: Tensor, result: torch.Size, severity: str) -> Finding:

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from gradwidgets.core.layers.preflight.losses.call import TARGET, Call, shape
-from gradwidgets.core.layers.preflight.made import short
+from gradwidgets.core.layers.preflight.losses.call import OUTPUT, TARGET, Call, shape
+from gradwidgets.core.layers.preflight.made import short, summed
 from gradwidgets.core.layers.preflight.reading import numbers, some, wide
 from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.results.wording import number
@@ -50,6 +50,8 @@ def _columns(x: Tensor) -> int | None:
     """How many columns the matrix has whose product, in another shape, a tensor is."""
     node = x.grad_fn
     if node is not None and short(node) in _SOFTMAX and _along(node) == x.ndim - 1:
+        node = node.next_functions[0][0]
+    if node is not None and short(node) == "Add":  # a bias, where what a linear layer is given lies apart in memory
         node = node.next_functions[0][0]
     if node is None or short(node) not in ("View", "UnsafeView") or not node.next_functions:
         return None
@@ -140,6 +142,31 @@ def of_divergence(call: Call) -> list[Finding]:
     if len(sums) != 1 or sums[0] == along or _off(x, along) > EVEN or _off(x, sums[0]) < UNEVEN:
         return []
     return [_normalised(node, x, sums[0], call.name, _off(x, sums[0]))]
+
+
+def of_product(call: Call) -> list[Finding]:
+    """The same where the loss multiplies logarithms with shares, which tell what sums to 1."""
+    x, y = call.tensors[:2] if len(call.tensors) > 1 else (None, None)
+    x, y = (y, x) if x is not None and not x.requires_grad else (x, y)
+    node = _softmax(x) if x is not None and y is not None and x.ndim > 1 and _goes_beside(x, y) else None
+    if node is None or node._saved_result.shape != x.shape or not call.role(x) & OUTPUT:
+        return []
+    dim, along, logs = summed(y), _along(node), x if float(numbers(x).max()) <= 0 else None
+    # Of all samples against all, both axes are shares of their own, one after the other.
+    if (
+        logs is None
+        or dim is None
+        or x.shape[dim] == x.shape[along]
+        or _off(logs, dim) < UNEVEN
+        or _off(logs, along) > EVEN
+    ):
+        return []
+    return [_normalised(node, x, dim, "the loss", _off(logs, dim))]
+
+
+def _goes_beside(x: Tensor, y: Tensor) -> bool:
+    """Whether what has no gradient holds a share for each logarithm."""
+    return x.shape == y.shape and y.is_floating_point() and x.requires_grad and not y.requires_grad
 
 
 def _picked(call: Call, x: Tensor) -> int | None:

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from gradwidgets.core.layers.preflight.losses.call import OUTPUT, Call
 from gradwidgets.core.layers.preflight.made import past, short
-from gradwidgets.core.layers.preflight.reading import ENOUGH, numbers
+from gradwidgets.core.layers.preflight.reading import ENOUGH, numbers, some, wide
 from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.results.wording import number
 
@@ -20,6 +20,7 @@ LARGE = 3.0
 # Times 1/√fan-in, above which it is the weights that are large, and not what comes in.
 DRAWN = 2.5
 _ROWS = 1 << 10  # that are read
+_FEW = 4  # operations between a product and a loss
 _PRODUCTS = ("Addmm", "Mm", "Bmm", "Addbmm", "Baddbmm", "Linear", "Convolution", "MkldnnConvolution", "Mv")
 _SHAPES = ("T", "Transpose", "Permute", "Expand", "View", "ToCopy", "Unsqueeze")
 
@@ -47,12 +48,22 @@ def of_size(call: Call, names: Mapping[int, str]) -> list[Finding]:
     guess = math.log(x.shape[1])
     if not (TIMES * guess < loss < math.inf and loss > guess + MORE and spread > LARGE):
         return []
-    return [_far(names[id(weight)], weight, loss, guess, spread, x.shape[1])]
+    return [_far(names[id(weight)], weight, loss, guess, spread, x.shape[1], _gain(node, x))]
 
 
 def follows(found: Finding) -> bool:
     """Whether a first loss is high by what comes into the last layer, and so may follow from something else."""
-    return found.name == FIRST and found.evidence["weights"] <= DRAWN * found.evidence["usual"]
+    return found.name == FIRST and not found.evidence["drawn large"]
+
+
+def of_pairs(x: Tensor) -> bool:
+    """Whether scores are products of two things that are both computed, as those of all pairs of samples are."""
+    node = past(x.grad_fn)
+    for _ in range(_FEW):
+        if node is None or short(node) in _PRODUCTS:
+            break
+        node = past(node.next_functions[0][0]) if node.next_functions else None
+    return node is not None and short(node) in _PRODUCTS and _weight(node) is None
 
 
 def _weight(node: object | None) -> Tensor | None:
@@ -93,15 +104,31 @@ def _places(flat: Tensor, shape: torch.Size) -> tuple[Tensor, ...]:
     return tuple(reversed(places))
 
 
-def _far(name: str, weight: Tensor, loss: float, guess: float, spread: float, classes: int) -> Finding:
+def _gain(node: object, x: Tensor) -> float | None:
+    """How many times larger than what it is given is what the last product gives; None where that is not kept."""
+    kept = ("_saved_input", "_saved_mat1", "_saved_self")
+    given = next((one for key in kept if (one := getattr(node, key, None)) is not None), None)
+    sizes = [numbers(one) for one in (given, x) if isinstance(one, Tensor)]
+    if len(sizes) < 2 or any(one is None for one in sizes):
+        return None
+    before, after = (float(wide(some(one)).square().mean().sqrt()) for one in sizes)
+    return after / before if before > 0 else None
+
+
+def _far(
+    name: str, weight: Tensor, loss: float, guess: float, spread: float, classes: int, gain: float | None
+) -> Finding:
     size = float(torch.linalg.vector_norm(weight.detach(), dtype=torch.float64)) / math.sqrt(weight.numel())
     # A layer's weights give a row for each class; those of a table of tokens that is used for both, too.
     usual = 1 / math.sqrt(max(1, weight.numel() // classes))
-    drawn = size > DRAWN * usual
+    # A kernel that interpolates has few weights above 0, and makes nothing larger: what it gives is measured.
+    is_large = size > DRAWN * usual
+    drawn = is_large and (gain is None or gain > DRAWN)
+    passes_on = f", and it makes what it is given {number(gain or 0, 2)} times as large" * (is_large and not drawn)
     message = (
         f"the loss is {number(loss, 3)}, and guessing among {classes} classes costs {number(guess, 3)}: the logits of "
         f"a row have a standard deviation of {number(spread, 2)}, where about 1 is usual at first; they come of "
-        f"{name}, whose weights have a root mean square of {number(size, 2)} ({number(usual, 2)} is usual)"
+        f"{name}, whose weights have a root mean square of {number(size, 2)} ({number(usual, 2)} is usual){passes_on}"
     )
     evidence = {"loss": loss, "guess": guess, "threshold": TIMES * guess, "spread": spread, "parameter": name}
     action = (
@@ -111,4 +138,5 @@ def _far(name: str, weight: Tensor, loss: float, guess: float, spread: float, cl
         "times smaller."
     )
     action += " If it has been trained already, look whether the labels are those of that training."
-    return Finding(FIRST, "warning", message, evidence | {"weights": size, "usual": usual}, action=action)
+    evidence |= {"weights": size, "usual": usual, "drawn large": drawn}
+    return Finding(FIRST, "warning", message, evidence, action=action)

@@ -29,6 +29,8 @@ MANY = 64
 UNEVEN = 1e-2
 # Share of what a ReLU gives to such a loss that is 0, below which it does no harm.
 ZEROS = 0.1
+FEWEST = 16  # numbers of which such a share is told
+_SQUASHING = {"Sigmoid": "sigmoid", "LogSoftmax": "log_softmax"}
 _OF_LOGITS = ("cross_entropy", "log_softmax", "binary_cross_entropy_with_logits")
 _NAMES = {"log_sigmoid": "logsigmoid", "special_expit": "sigmoid", "__log_softmax__": "log_softmax"}
 _TWICE = {"softmax": "softmax", "sigmoid": "sigmoid", "special_expit": "sigmoid"}
@@ -116,6 +118,35 @@ def of_probabilities(call: Call) -> list[Finding]:
     )
     evidence = {"function": call.name, "least": least, "largest": most, "thresholds": [0.0, 1.0]}
     return [Finding(SHARES, "error", message, evidence, action="Take BCEWithLogitsLoss, or a sigmoid before the loss.")]
+
+
+def of_rectified_logits(call: Call) -> list[Finding]:
+    """`binary_cross_entropy` or `nll_loss`, given a sigmoid or log_softmax of what a ReLU gives."""
+    node = None if call.first is None else maker(call.first)
+    name = "" if node is None else short(node)
+    by = rectifier(node.next_functions[0][0]) if name in _SQUASHING else ""
+    values = getattr(node, "_saved_result", None) if by else None
+    if values is None or values.numel() < FEWEST:
+        return []
+    least, share = _at_least(name, values.detach())
+    if share < ZEROS:
+        return []
+    message = (
+        f"{_SQUASHING[name]} is taken of what {by} gives: {percent(share)} of that is exactly 0, where no gradient "
+        f"comes back, and none is below 0{least}"
+    )
+    evidence = {"function": _SQUASHING[name], "made by": by, "share of zeros": share, "threshold": ZEROS}
+    action = f"Take the {by} before the {_SQUASHING[name]} out: logits go below 0 as well as above."
+    return [Finding(LOGITS, "warning", message, evidence, action=action)]
+
+
+def _at_least(name: str, values: Tensor) -> tuple[str, float]:
+    """What follows of logits that are none below 0, and the share of them that is 0."""
+    if name == "Sigmoid":
+        return ", so that no probability is ever below 0.5", float((some(values) == 0.5).float().mean())
+    lowest = values.amin(1, keepdim=True) if values.ndim > 1 else values.min()  # of those at 0, which are several
+    alike = (values == lowest).float().mean()
+    return "", float(alike) if values.ndim > 1 and float(alike) > 1.5 / values.shape[1] else 0.0
 
 
 def in_graph(loss: Tensor, stop: list) -> list[Finding]:

@@ -5,11 +5,13 @@ import itertools
 import torch
 from torch import Tensor
 
-from gradwidgets.core.layers.preflight.losses.call import Call
+from gradwidgets.core.layers.preflight.losses.call import OUTPUT, TARGET, Call
 from gradwidgets.core.layers.preflight.losses.dimensions import classes_last, of_labels
+from gradwidgets.core.layers.preflight.losses.first import of_pairs
+from gradwidgets.core.layers.preflight.made import maker, short
 from gradwidgets.core.layers.preflight.reading import numbers
 from gradwidgets.core.results.finding import Finding
-from gradwidgets.core.results.wording import counted
+from gradwidgets.core.results.wording import counted, percent
 
 LABELS, CONSTANT, LENGTH = "labels", "constant_loss", "ctc"
 FEWEST = 16  # labels of which it is hardly chance that they are alike, or come in order
@@ -27,7 +29,42 @@ def of_classes(call: Call) -> list[Finding]:
     shaped = of_labels(x, y)
     if shaped is not None:
         return [shaped]
+    if (weightless := _weightless(call, y)) is not None:
+        return [weightless]
+    if x.shape == (1, 1) and y.numel() == 1 and (call.role(x) == OUTPUT | TARGET or of_pairs(x)):
+        return [_alone(call.name)]
     return _shares(x, y) if y.is_floating_point() else _indices(x.shape[1 if x.ndim > 1 else 0], y, ignored)
+
+
+def _alone(function: str) -> Finding:
+    """A contrast between the samples of a batch that holds one."""
+    message = (
+        f"{function} compares the samples of the batch with each other, and there is one sample: its only score is "
+        "that with itself, of which a softmax is always 1, so that the loss is constant, 0 whatever the model says"
+    )
+    action = "Batches of two or more samples, the more the better: drop_last=True where the last one is so small."
+    return Finding(CONSTANT, "error", message, {"samples": 1, "scores": 1, "threshold": 2}, action=action)
+
+
+def _weightless(call: Call, y: Tensor) -> Finding | None:
+    """Weights of classes that are 0 for every class that the targets name."""
+    weight = call.get(2, "weight")
+    values = numbers(weight) if isinstance(weight, Tensor) and not y.is_floating_point() else None
+    if values is None:
+        return None
+    zero = values == 0
+    inside = y[(y >= 0) & (y < len(values))]
+    if not bool(zero.any()) or not len(inside) or not bool(zero[inside].all()):
+        return None
+    whole = bool(zero.all())
+    which = f"of all {len(values)} classes" if whole else f"of all {len(inside.unique())} classes in this batch"
+    message = f"{call.name}: the weights {which} are 0, so that no target counts, and their mean is 0/0"
+    evidence = {"classes": len(values), "weights that are 0": int(zero.sum()), "threshold": len(values) - 1}
+    action = (
+        "Look at how the weights are counted, and hand them over above 0: total / (classes · count) for each class, "
+        "with no count below 1."
+    )
+    return Finding(CONSTANT, "error", message, evidence, action=action)
 
 
 def _indices(classes: int, y: Tensor, ignored: int) -> list[Finding]:
@@ -123,6 +160,27 @@ def _several(x: Tensor, y: Tensor) -> list[Finding]:
     )
     action = "Take BCEWithLogitsLoss for a yes or no of each class, or divide targets by their sum for shares."
     return [Finding(LABELS, "warning", message, {"classes at once": most, "threshold": 1}, action=action)]
+
+
+def of_several(call: Call) -> list[Finding]:
+    """Targets of `binary_cross_entropy` that name several classes, where a softmax shares 1 out among them."""
+    x, y = call.first, call.second
+    node = None if x is None or y is None or x.shape != y.shape or x.ndim < 2 else maker(x)
+    if node is None or short(node) != "Softmax" or node._saved_result.shape != x.shape:
+        return []
+    dim = (node._saved_dim + (1 << 63)) % (1 << 64) - (1 << 63)
+    values = numbers(y)
+    if x.shape[dim] < 2 or not bool(((values == 0) | (values == 1)).all()) or int(values.sum(dim).max()) < 2:
+        return []
+    most, several = int(values.sum(dim).max()), float((values.sum(dim) > 1).float().mean())
+    message = (
+        f"{call.name} asks for a yes or no of each class, and gets shares, made by softmax, that sum to 1: "
+        f"{percent(several)} of the targets name several classes, up to {most}, and then no share comes above 1/{most} "
+        "without another falling"
+    )
+    evidence = {"classes at once": most, "share of targets": several, "threshold": 1}
+    action = "Take a sigmoid in place of the softmax, or the logits into BCEWithLogitsLoss."
+    return [Finding(LABELS, "warning", message, evidence, action=action)]
 
 
 def of_sequences(call: Call) -> list[Finding]:

@@ -27,15 +27,17 @@ from gradwidgets.core.layers.preflight.losses import (
 from gradwidgets.core.layers.preflight.losses.call import OUTPUT, TARGET, Call
 from gradwidgets.core.layers.preflight.losses.value.bounded import Bounded
 from gradwidgets.core.layers.preflight.losses.value.cancelled import Cancelled
+from gradwidgets.core.layers.preflight.losses.value.chance_pairs import ChancePairs
 from gradwidgets.core.layers.preflight.losses.value.constant import DETACHED, constant, owns_its_loss
 from gradwidgets.core.layers.preflight.losses.value.flat import FLAT
-from gradwidgets.core.layers.preflight.losses.value.itself import Itself
+from gradwidgets.core.layers.preflight.losses.value.itself import DISTANCES, Itself
 from gradwidgets.core.layers.preflight.losses.value.likelihoods import Likelihoods
 from gradwidgets.core.layers.preflight.losses.value.margins import Margins
 from gradwidgets.core.layers.preflight.losses.value.own_labels import OwnLabels
 from gradwidgets.core.layers.preflight.losses.value.summed import summed
 from gradwidgets.core.layers.preflight.losses.value.terms import TERM, Terms
 from gradwidgets.core.layers.preflight.losses.value.values_only import ValueTerms
+from gradwidgets.core.layers.preflight.losses.value.wrong_signs import WrongSigns
 from gradwidgets.core.layers.preflight.losses.variances import Variances
 from gradwidgets.core.layers.preflight.reading import left_out, named_tensors
 from gradwidgets.core.results.finding import Finding
@@ -59,6 +61,7 @@ _ARITHMETIC = frozenset(_SUBTRACTS) | frozenset(_OPERATORS.split())
 _SUMS = ("add", "__add__", "__radd__")
 _OF_CLASSES = ("cross_entropy", "binary_cross_entropy_with_logits")
 _COMPARES = frozenset((*_BY_NUMBER, *_SUBTRACTS, *_OF_CLASSES))
+_DISTANCES = frozenset((*_BY_NUMBER, *_SUBTRACTS, *DISTANCES))
 _PICKS = ("gather", "take_along_dim", "index_select", "__getitem__", "take")
 _WIDENS = ("unsqueeze", "__getitem__", "view", "reshape", "expand", "unflatten")
 BACKWARD = (
@@ -78,13 +81,18 @@ _CHECKS = MappingProxyType({
     "log_softmax": (given.of_classes, cosines.of_logits),
     "logsumexp": (given.of_classes,),
     "softmax": (given.of_classes,),
-    "nll_loss": (given.of_logarithms, dimensions.of_softmax, labels.of_classes, self_pairs.of_labels),
+    "nll_loss": (
+        given.of_logarithms, given.of_rectified_logits, dimensions.of_softmax, labels.of_classes, self_pairs.of_labels,
+    ),
     "kl_div": (given.of_logarithms, dimensions.of_divergence, compared.of_divergence),
     "gather": (dimensions.of_pick,),
     "take_along_dim": (dimensions.of_pick,),
     "__getitem__": (dimensions.of_pick,),
+    **dict.fromkeys(("mul", "__mul__", "__rmul__"), (dimensions.of_product,)),
     "ctc_loss": (given.of_logarithms, dimensions.of_frames, labels.of_sequences),
-    "binary_cross_entropy": (swapped.of_order, given.of_probabilities, compared.of_yes_or_no),
+    "binary_cross_entropy": (
+        swapped.of_order, given.of_probabilities, given.of_rectified_logits, labels.of_several, compared.of_yes_or_no,
+    ),
     "binary_cross_entropy_with_logits": (swapped.of_order, given.of_yes_or_no, compared.of_yes_or_no),
     "poisson_nll_loss": (swapped.of_order, signs.of_rates),
     "gaussian_nll_loss": (swapped.of_variance,),
@@ -128,8 +136,9 @@ class LossCall(TorchFunctionMode):
         self._pairs, self._terms = self_pairs.Pairs(), Terms(self._output)
         self._values = ValueTerms(self._output)
         self._transforms, self._bounded = derivatives.Transforms(), Bounded()
-        self._likelihoods = Likelihoods()
+        self._likelihoods, self._endless = Likelihoods(), WrongSigns(self._output)
         self._variances, self._itself = Variances(), Itself(names)
+        self._chance = ChancePairs()
         self._cancelled, self._asked = Cancelled(), (OwnLabels(), Margins(self._output))
         for tensor in self._output:
             self._mark(tensor, OUTPUT)
@@ -154,19 +163,27 @@ class LossCall(TorchFunctionMode):
         if role:
             self._before(Call(name, args, keywords, tensors, self._role))
         result = func(*args, **keywords)
+        if name in _DISTANCES and len(tensors) > 1:
+            left_out(self._itself.compare)(name, tensors, result, role)
         self._transforms.see(name, args)
         if func is torch.autograd.grad:
             self._say(left_out(derivatives.of_kinks)(args[0] if args else keywords["outputs"], result))
         if role and name in self_pairs.SEEN and tensors:
             self._say(left_out(self._pairs.see)(name, tensors, keywords, result))
+        if not role and tensors:
+            self._chance.made(result if isinstance(result, (tuple, list)) else (result,))
+            self._itself.follow(name, tensors, result)
         if role or self._values.takes(tensors):
             self._values.see(name, args, tensors, result)
         if role:
             self._terms.see(name, tensors, result)
+            self._itself.follow(name, tensors, result)
             left_out(self._bounded.see)(name, tensors, result)
             left_out(self._cancelled.see)(name, tensors, result)
             self._likelihoods.see(role, result)
+            left_out(self._endless.see)(name, tensors, result)
             left_out(self._likelihoods.pick)(name, tensors, args, result, self._role)
+            left_out(self._chance.see)(Call(name, args, keywords, tensors, self._role), result)
             self._follow(name, tensors, result, role)
             if keywords.get("keepdim"):
                 self._pairing.update(id(one) for one in pytree.tree_leaves(result))
@@ -194,7 +211,8 @@ class LossCall(TorchFunctionMode):
         Returns:
             Findings, in the order in which they were met.
         """
-        found = [*self._found.values(), *self._terms.findings()]
+        found = [*self._found.values(), *self._chance.findings(), *self._terms.findings()]
+        found += [] if any(one.name == TERM for one in found) else self._itself.findings()
         found += [] if any(one.name == TERM for one in found) else self._transforms.findings()
         if loss is not None and not any(one.name == TERM for one in found):
             anew = again and (lambda: again(copied(self._targets)))
@@ -208,7 +226,7 @@ class LossCall(TorchFunctionMode):
         if loss is not None:
             anew = again and (lambda targets: again(copied(targets)))
             found += [told for one in self._asked for told in left_out(one.findings)(loss, self._targets, anew)]
-        found = [*self._cancelled.told_in(found), *self._likelihoods.findings()]
+        found = [*self._cancelled.told_in(found), *self._likelihoods.findings(), *self._endless.findings()]
         if any(_is_same(one, loss) for one in self._back):
             found.append(
                 Finding(derivatives.WENT_BACK, "error", BACKWARD, {"backward": len(self._back), "most": 0}, action=ONCE)
@@ -218,6 +236,7 @@ class LossCall(TorchFunctionMode):
     def watch(self) -> None:
         """Have noted what comes back: call it once the loss is known, before it goes back."""
         left_out(self._likelihoods.watch)()
+        left_out(self._endless.watch)()
 
     @property
     def went_back(self) -> bool:

@@ -1,6 +1,6 @@
 """What to do where the way of a gradient is cut off, or stops at a function of steps: each cut has its own cure."""
 
-from gradwidgets.core.layers.causes.cut import ANEW, COMPARISONS, CUTTING, PARAMETER, Cut
+from gradwidgets.core.layers.causes.cut import ANEW, COMPARISONS, CUTTING, PARAMETER, WRAPPED, Cut
 
 _CHOICES = ("argmax", "argmin", "argsort", "topk", "min", "max", "sort", "searchsorted", "bucketize")
 _CHOSEN = (
@@ -14,6 +14,10 @@ _DETACHED = (
 _ANEW = (
     "torch.tensor makes new numbers of old ones, without the way back, whatever its requires_grad: torch.stack puts "
     "tensors together and keeps it, sum(losses) adds them up; a single tensor or parameter is used as it is."
+)
+_LOSS_ANEW = (
+    "Return the loss as it was computed: it has its way back. Variable(loss, requires_grad=True) makes a new tensor of "
+    "its number, which asks for a gradient and has none to hand on."
 )
 _LEFT = (
     "Use the tensor itself in place of what {0} makes of it: torch computes with tensors of one number as with plain "
@@ -62,6 +66,8 @@ def cure(cut: Cut) -> str:
         return ""
     if cut.quiet:
         return _QUIET
+    if cut.operation == WRAPPED:
+        return _LOSS_ANEW
     if cut.operation in (PARAMETER, ANEW):
         return _WRAPPED if cut.operation == PARAMETER else _ANEW
     if cut.operation in CUTTING:

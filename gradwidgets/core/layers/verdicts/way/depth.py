@@ -127,7 +127,8 @@ def vanishing(judged: Judged) -> list[Finding]:
     fade = judged.walk.fading if judged.walk else None
     if fade is None or fade.decades < FADE or (judged.copies and _beside_copies(judged, fade) < FADE):
         return []
-    return [unless_fresh(judged, _fade(judged, fade, "vanishing", "loses", "lost"))]
+    found = _fade(judged, fade, "vanishing", "loses", "lost")
+    return [unless_fresh(judged, found)] if found.evidence["shown"] >= FADE else []
 
 
 def _beside_copies(judged: Judged, fade: Fade) -> float:
@@ -192,6 +193,7 @@ def _fade(judged: Judged, fade: Fade, name: str, verb: str, word: str) -> Findin
     evidence = {
         "decades": fade.decades,
         "steps": fade.steps,
+        "shown": shown,
         "threshold": FADE,
         "last layer": walk.graph.names[layers[-1] if layers else fade.below],
     }

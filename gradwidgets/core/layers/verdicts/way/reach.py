@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from gradwidgets.core.layers.passes.rows import ROOT
 from gradwidgets.core.layers.passes.underflow import SCALE_IT
+from gradwidgets.core.layers.preflight.losses.value.constant import DETACHED
 from gradwidgets.core.layers.preflight.losses.value.terms import TERM
 from gradwidgets.core.layers.verdicts.draws import cutting
 from gradwidgets.core.layers.verdicts.units import DEAD
@@ -19,6 +20,14 @@ from gradwidgets.core.results.finding import Finding
 _UNDERFLOW = (
     "{} a gradient of exactly 0 in half precision: it underflows, since float16 holds no number below 6e−8; with the "
     "loss scaled up, it is not 0"
+)
+_IS_NEW = (
+    "the loss asks for a gradient and has no way back: it is a new tensor, made of the number that was computed, so "
+    "that backward() raises nothing and does nothing"
+)
+_SPARE = (
+    "Nothing, if an `if` leaves it out on purpose: other modules of the same class run theirs. It takes room, and "
+    "DistributedDataParallel asks for find_unused_parameters=True: make it only where it runs."
 )
 _CANCELLED = "a gradient of 0 but for rounding: what comes back by several ways cancels out"
 _DETACH_ONE = (
@@ -39,7 +48,10 @@ def no_gradient(judged: Judged) -> list[Finding]:
         )
         evidence = {"layers with weights": len(judged.weighted), "with a gradient": 0}
         cuts = [judged.flow.cuts[layer.name] for _, layer in judged.weighted if layer.cut]
-        return [Finding("no_gradient", "error", why, evidence, action=cure(cuts[-1]) if cuts else "")]
+        action = cure(cuts[-1]) if cuts else ""
+        anew = [one for one in judged.flow.preflight if one.name == DETACHED and one.evidence.get("new tensor")]
+        why, action = (f"{why}; {_IS_NEW}", f"{action} {anew[0].action}".strip()) if anew else (why, action)
+        return [Finding("no_gradient", "error", why, evidence, action=action)]
     found = []
     for reached, severity, action in (
         ("cut off", "error", ""),
@@ -59,13 +71,16 @@ def no_gradient(judged: Judged) -> list[Finding]:
     ):
         layers = [(i, layer) for i, layer in judged.weighted if layer.gradient == reached and not layer.aside]
         loose = [one for one in layers if reached == "unused" and is_loose_end(judged, one[1])]
-        layers = [one for one in layers if one not in loose]
+        spare = [one for one in layers if reached == "not called" and one[1].spare]
+        layers = [one for one in layers if one not in loose and one not in spare]
         if layers:
             found.append(_by_parameter(judged, _without(judged, layers, reached, severity, action)))
+        if spare:
+            found.append(_without(judged, spare, reached, "info", _SPARE))
         if loose:
             found.append(_without(judged, loose, reached, "info", LOOSE))
     none_left = list(cancelled_layers(judged.flow.graph, judged.trained)) if judged.flow.graph else []
-    if none_left and not judged.is_met and not any(one.name == TERM for one in judged.flow.preflight):
+    if none_left and not judged.is_met and not any(_stops(one) for one in judged.flow.preflight):
         found.append(about(none_left, len(judged.trained), "error", f"{_gets(none_left)} {_CANCELLED}", _DETACH_ONE))
     zero = [(i, layer) for i, layer in judged.trained if layer.weight_grad_norm == 0]
     zero = [one for one in zero if one not in none_left]
@@ -79,6 +94,11 @@ def no_gradient(judged: Judged) -> list[Finding]:
     if zero and not _faded(judged) and not _is_told(judged, zero) and not met:
         found.append(unless_fresh(judged, _of_zeroed(judged, nothing_arrives(judged, zero))))
     return found
+
+
+def _stops(found: Finding) -> bool:
+    """Whether a term of the loss is said to have no way back; one that is 0 by itself has, and it comes to nothing."""
+    return found.name == TERM and not found.evidence.get("itself")
 
 
 def _by_parameter(judged: Judged, found: Finding) -> Finding:

@@ -1,6 +1,7 @@
 """A learning rate that never comes to what it is planned to be, or that of whole groups of layers is nothing."""
 
 from gradwidgets.core.layers.verdicts.verdict import listed
+from gradwidgets.core.monitor.verdicts.course.rate_turns import spacing
 from gradwidgets.core.monitor.verdicts.evidence import JudgedRecord
 from gradwidgets.core.monitor.verdicts.record_beginning import learns_nothing
 from gradwidgets.core.results.finding import Finding
@@ -9,6 +10,7 @@ from gradwidgets.core.results.wording import number, percent
 _SAMPLES, _STEPS = 8, 100
 _RISES = 3.0  # times the first learning rate
 _SHORT = 0.1  # of the planned rate
+_SELDOM, _OFTEN = 0.5, 4  # the same where the rate changes once in more steps than so many
 _USUALLY = {True: 0.02, False: 0.99}  # the highest rate by design: of steps that are scaled to it, and of gradients
 _APART = 1e-3  # of the largest rate: less is nothing beside it
 _PART = 0.3  # of the layers
@@ -16,17 +18,18 @@ _PART = 0.3  # of the layers
 
 def warming(judged: JudgedRecord) -> list[Finding]:
     """A warm-up that is far from its end when the record ends: the rate rises throughout, and is still next to none."""
-    history, rates = judged.history, judged.history.rates
+    history, (begins, rates) = judged.history, judged.rate_course
     planned = float(history.rule.get("initial", 0.0))
-    if rates is None or judged.samples < _SAMPLES or judged.steps < _STEPS or judged.takes_turns or not planned > 0:
+    if not len(rates) or judged.samples < _SAMPLES or judged.steps < _STEPS or judged.takes_turns or not planned > 0:
         return []
     if planned > _USUALLY[bool(history.rule.get("scaled"))] or not bool((rates.diff() >= 0).all()):
         return []  # a rate by name alone, which the schedule multiplies with something small; or no warm-up
     last = float(rates[-1])
-    if not last > _RISES * float(rates[0]) or not last < _SHORT * planned:
+    each = spacing(begins)
+    if not last > _RISES * float(rates[0]) or not last < (_SELDOM if each > _OFTEN else _SHORT) * planned:
         return []
     still = learns_nothing(judged)
-    full = int(float(f"{planned / last * int(history.steps[-1]):.1e}"))
+    full = int(float(f"{planned / last * int(begins[-1]):.1e}"))
     message = (
         f"the learning rate is still in its warm-up when the record ends: it rises throughout, to {number(last, 2)}, "
         f"{percent(last / planned)} of the {number(planned, 2)} that the optimizer was given; at this pace it is there "
@@ -36,6 +39,8 @@ def warming(judged: JudgedRecord) -> list[Finding]:
         "Make the warm-up a few hundredths of the training, counted as scheduler.step() is called, once a step or once "
         "an epoch."
     )
+    if each > 1:
+        message += f"; the rate changes once in {each:,} steps"
     if not still:
         action = f"If the training goes on for that long, all is well. Else: {action[0].lower()}{action[1:]}"
     evidence = {"planned": planned, "at last": last, "threshold": _SHORT, "full at step": full}
@@ -52,7 +57,7 @@ def slow_groups(judged: JudgedRecord) -> list[Finding]:
         return []
     if not learns_nothing(judged):
         return []
-    most = float(rates.nan_to_num(nan=0.0).max())
+    most = judged.highest_rate
     least = min(slow.values())
     of_each = ", ".join(f"{name} {number(most * share, 1)}" for name, share in list(slow.items())[:3])
     message = (

@@ -17,6 +17,7 @@ EXPLAINS = {
     "frozen": ("guessing",),
     "dropout": ("guessing", "died"),
     "eps": ("guessing", "small_updates"),
+    "negative_rate": ("leap", "diverging", "sudden_rise", "large_updates", "small_updates", "schedule", "guessing"),
     "raised_rate": ("leap", "sudden_rise", "diverging", "large_updates", "guessing"),
     "sudden_rise": ("leap", "diverging", "guessing"),
     "bad_batch": ("leap",),

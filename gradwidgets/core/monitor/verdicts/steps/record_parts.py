@@ -11,6 +11,8 @@ from gradwidgets.core.results.wording import number, percent
 _PAIRS, _SAMPLES = 5, 5
 _GROWN = 1.5  # times the first norm, at some sample
 _ALWAYS = 0.5  # of the calls
+_SEEN = 2  # clips that were reached
+_NTH = {2: "second", 3: "third"}
 _APART, _LARGER = 100.0, 10.0  # times the others' rate; times what the weights were
 
 
@@ -69,6 +71,42 @@ def added_by_calls(judged: JudgedRecord) -> list[Finding]:
     )
     action = "Call optimizer.zero_grad() within the closure, as its first line: before the loop's step is not enough."
     return [Finding("added_up", "error", message, dict(told) | {"threshold": _ALWAYS}, action=action)]
+
+
+def added_in_turns(judged: JudgedRecord) -> list[Finding]:
+    """A step at every pass, by gradients that are taken away after several of them alone."""
+    told = judged.history.parts.get("turns") or {}
+    each = told.get("sums", 0)
+    if each < 2:
+        return []
+    message = (
+        f"gradients are taken away once in {each} steps, and there is a step at every pass backward (at all of the "
+        f"{told['of']} that were looked at): a step goes by the sum of the passes since, of 1 to {each} in turn, and "
+        "the first of these batches is used again and again"
+    )
+    action = (
+        "Call optimizer.zero_grad() before each pass; or, to add up gradients, step once in as many passes too: "
+        "optimizer.step() and zero_grad() belong under the same condition, the loss divided by how many they are."
+    )
+    # By small steps it learns all the same.
+    return [Finding("added_up", "info", message, dict(told), action=action)]
+
+
+def clipped_in_turns(judged: JudgedRecord) -> list[Finding]:
+    """A clip at every few steps alone, in front of a step that comes each time."""
+    told = judged.history.parts.get("turns") or {}
+    each, clipped = told.get("more", 0), told.get("clipped", 0)
+    if each < 2 or clipped < _SEEN:
+        return []
+    message = (
+        f"the gradient is clipped at every {_NTH.get(each, f'{each}th')} step alone, and there is a step "
+        f"each time: {each - 1} of {each} steps go by gradients as they are (of {told['of']} that were looked at)"
+    )
+    action = (
+        "If gradients are to be added up, put optimizer.step() and zero_grad() under the same condition as the clip, "
+        "at the last of the batches; else clip before every step."
+    )
+    return [Finding("clipped_in_turns", "warning", message, dict(told), action=action)]
 
 
 def fast_group(judged: JudgedRecord) -> list[Finding]:

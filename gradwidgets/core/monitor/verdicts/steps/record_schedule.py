@@ -5,7 +5,7 @@ import math
 import torch
 from torch import Tensor
 
-from gradwidgets.core.monitor.verdicts.course.rate_cuts import WRONG_WAY, cut_while_falling
+from gradwidgets.core.monitor.verdicts.course.rate_cuts import CALL_LESS, WRONG_WAY, cut_while_falling, too_often
 from gradwidgets.core.monitor.verdicts.evidence import JudgedRecord
 from gradwidgets.core.monitor.verdicts.steps.record_steps import RATIO, at_most
 from gradwidgets.core.results.finding import Finding
@@ -14,26 +14,29 @@ from gradwidgets.core.results.wording import number, percent
 _NOTHING = 1e-4  # of the largest rate
 _NEGLIGIBLE = 1e-5  # update / weight
 _LONG = 1 / 3  # of the steps
-_SAMPLES, _ENDED = 8, 2  # in all, and since then
+_SAMPLES, _EARLY = 8, 2  # in all, and the first of them
 _FULL = 0.5  # of the largest rate
 _WELL_USED = 0.4  # of the steps at the full rate: what comes then may be meant so
 _LOSSES = 24  # at the full rate, that it may be seen to have been level there
+_MOST_GONE = 0.2  # of the loss at first
 _LEVEL = 0.05  # of the way down
 
 _FEW = 3  # samples, and steps, of a rate of 0
 _SWINGS = 4  # times down and up
 
 _FAMILY = ("adam", "rmsprop", "lion")
+_SELDOM_LESS = 1e-5  # the lowest, of what has learned nothing before
 _USUALLY = 0.02  # the highest rate that these are given by design
 
 
 def of_nothing(judged: JudgedRecord) -> list[Finding]:
     """A learning rate that is exactly 0 from the first step on, for all of the record or a good part of it."""
     history = judged.history
-    rates = torch.empty(0) if history.rates is None else history.rates
-    still = int((rates.cumsum(0) == 0).sum())  # 0 for one that is not known
-    whole = still == judged.samples
-    last = judged.steps if whole else int(history.steps[still - 1]) if still else 0
+    begins, rates = judged.rate_course
+    moving = (rates != 0).nonzero().flatten()
+    whole = len(rates) > 0 and not len(moving)
+    last = judged.steps if whole else int(begins[moving[0]]) - 1 if len(moving) and moving[0] else 0
+    still = int((history.steps <= last).sum())
     if still < _FEW or last < _FEW or not last > _LONG * judged.steps or _move(history.weight_norm[:still]):
         return []
     until = "throughout" if whole else f"until step {last:,} at least"
@@ -76,20 +79,21 @@ def swings(judged: JudgedRecord) -> list[Finding]:
 
 def ended(judged: JudgedRecord) -> list[Finding]:
     """Steps of nearly no length for a good part of the training, whatever the loss did before."""
-    history, rates = judged.history, _rates(judged)
-    if rates is None:
+    course = _rates(judged)
+    if course is None:
         return []
-    most, used = float(rates.max()), (rates > _NOTHING * rates.max()).nonzero().flatten()
-    begin = int(used[-1]) + 1 if len(used) else 0
-    if not begin or len(rates) - begin < _ENDED or not _are_negligible(judged, begin):
+    begins, rates = course
+    most, used = float(rates.max()), (rates.abs() > _NOTHING * rates.max()).nonzero().flatten()
+    begin = int(used[-1]) + 1
+    if begin == len(rates):
         return []
-    step, now = int(history.steps[begin]), float(rates[begin])
+    step, now = int(begins[begin]), float(rates[begin])
     share = (judged.steps - step + 1) / judged.steps
-    if not share > _LONG:
+    if not share > _LONG or not _are_negligible(judged, step, now):
         return []
-    until = int(history.steps[(rates >= _FULL * most).nonzero().flatten()[-1]])
+    until = _last_of_the(course, _FULL * most)
     was_level = _was_level(judged, until)
-    meant = was_level or until > _WELL_USED * judged.steps
+    meant = was_level or until > _WELL_USED * judged.steps or _had_fallen(judged, until)
     end = float(rates[-1])
     message = (
         f"the learning rate has come down from {number(most, 2)} to {number(now, 2)} by step {step:,}"
@@ -106,26 +110,47 @@ def ended(judged: JudgedRecord) -> list[Finding]:
         action = f"If it had learned enough by then, all is well. Else look {action[5:]}"
     elif against:
         message, action = message + against, WRONG_WAY
+    if words := too_often(judged):
+        message, action = message + words, CALL_LESS
     evidence = {"step": step, "at first": most, "learning rate": now, "share of the steps": share, "threshold": _LONG}
     return [Finding("schedule", "info" if meant else "warning", message, evidence, action=action)]
 
 
-def _rates(judged: JudgedRecord) -> Tensor | None:
-    """One optimizer's learning rates, sample by sample; None where that is not known."""
-    history = judged.history
-    if judged.samples < _SAMPLES or history.rates is None or not history.rule or judged.takes_turns:
+def _last_of_the(course: tuple[Tensor, Tensor], rate: float) -> int:
+    """The last step by so high a rate, of one that ends lower."""
+    begins, rates = course
+    return int(begins[int((rates >= rate).nonzero().flatten()[-1]) + 1]) - 1
+
+
+def _rates(judged: JudgedRecord) -> tuple[Tensor, Tensor] | None:
+    """One optimizer's learning rates and from which steps on they are so; None where that is not known."""
+    begins, rates = judged.rate_course
+    if judged.samples < _SAMPLES or not len(rates) or not judged.history.rule or judged.takes_turns:
         return None
-    return history.rates if bool(history.rates.isfinite().all()) and float(history.rates.max()) > 0 else None
+    return (begins, rates) if float(rates.max()) > 0 else None
 
 
-def _are_negligible(judged: JudgedRecord, begin: int) -> bool:
+def _are_negligible(judged: JudgedRecord, step: int, rate: float) -> bool:
     """Whether steps from there on are far too short for the weights, as far as that is known."""
     updates = at_most(judged) if judged.updates is None else judged.updates
     if updates is None:
         return True
-    late = updates[begin:, judged.weighted]
+    late = updates[judged.history.steps >= step][:, judged.weighted]
+    if not len(late):  # no sample since then: by the last one before
+        before = float(judged.rates_at(judged.history.steps[-1:])[0])
+        late = updates[-1:, judged.weighted] * (rate / before if before else 0.0)
     late = late[late.isfinite()]
     return not len(late) or float(late.median()) < _NEGLIGIBLE
+
+
+def _had_fallen(judged: JudgedRecord, until: int) -> bool:
+    """Whether most of the loss was gone by then, so that what is left may be noise."""
+    steps, values = judged.losses
+    values = values[steps <= until]
+    if len(values) < _LOSSES or not bool(values.isfinite().all()):
+        return False
+    few = max(1, len(values) // 10)
+    return float(values[-few:].mean()) < _MOST_GONE * float(values[:few].mean())
 
 
 def _was_level(judged: JudgedRecord, until: int) -> bool:
@@ -139,17 +164,28 @@ def _was_level(judged: JudgedRecord, until: int) -> bool:
     return float(before.mean() - last.mean()) <= max(noise, _LEVEL * float(first.max() - last.mean()))
 
 
+def raise_rate(judged: JudgedRecord) -> str:
+    """What to do first where the rate is far below what the optimizer usually takes."""
+    name, most = str(judged.history.rule.get("name", "")), judged.highest_rate
+    if _rates(judged) is None or not any(one in name.lower() for one in _FAMILY) or not most <= _SELDOM_LESS:
+        return ""
+    return (
+        f"Raise the learning rate from {number(most, 2)} first: {name} usually takes about 1e-3, and a step moves a "
+        "weight by about the rate. If that is not it, look at labels against inputs."
+    )
+
+
 def lower_rate(judged: JudgedRecord) -> str:
     """What to do first where the rate is far above what the optimizer usually takes, and its steps are large for it."""
-    rates, name = _rates(judged), str(judged.history.rule.get("name", ""))
-    if rates is None or not any(one in name.lower() for one in _FAMILY) or not float(rates.max()) > _USUALLY:
+    course, name, most = _rates(judged), str(judged.history.rule.get("name", "")), judged.highest_rate
+    if course is None or not any(one in name.lower() for one in _FAMILY) or not most > _USUALLY:
         return ""
     updates = at_most(judged) if judged.updates is None else judged.updates
-    early = torch.empty(0) if updates is None else updates[: max(_ENDED, len(updates) // 4), judged.weighted]
+    early = torch.empty(0) if updates is None else updates[: max(_EARLY, len(updates) // 4), judged.weighted]
     early = early[early.isfinite()]
     if not len(early) or float(early.median()) < RATIO[1]:
         return ""
     return (
-        f"Lower the learning rate from {number(float(rates.max()), 2)} first: {name} usually takes about 1e-3, and a "
+        f"Lower the learning rate from {number(most, 2)} first: {name} usually takes about 1e-3, and a "
         "step of this one is large beside the weights. If that is not it, try to learn one batch by heart."
     )

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from gradwidgets.core.layers.verdicts.verdict import listed
-from gradwidgets.core.monitor.verdicts.course.rate_cuts import WRONG_WAY, cut_while_falling
+from gradwidgets.core.monitor.verdicts.course.rate_cuts import CALL_LESS, WRONG_WAY, cut_while_falling, too_often
 from gradwidgets.core.monitor.verdicts.evidence import JudgedRecord, first_and_last
 from gradwidgets.core.results.finding import Finding
 from gradwidgets.core.results.wording import number, percent
@@ -57,7 +57,7 @@ def at_most(judged: JudgedRecord) -> Tensor | None:
         decay = history.decays.nan_to_num(nan=0.0)[:, None] * history.weight_norm
         step = (history.norm + decay) / max(1 - float(rule.get("momentum", 0.0)), 1e-3)
     shares = torch.tensor([float(rule.get("shares", {}).get(name, 1.0)) for name in history.layers])
-    return shares * history.rates[:, None] * step / history.weight_norm
+    return shares * history.rates.abs()[:, None] * step / history.weight_norm
 
 
 def steps_are_small(judged: JudgedRecord) -> bool:
@@ -118,11 +118,14 @@ def _with_the_rate(judged: JudgedRecord, found: Finding) -> Finding:
         if against := cut_while_falling(judged):
             came = f"The learning rate has come down from {number(before, 2)} to {number(then, 2)} by step {step:,}"
             action = f"{came}{last}{against}. {WRONG_WAY}"
+        if often := too_often(judged):
+            came = f"The learning rate has come down from {number(before, 2)} to {number(then, 2)} by step {step:,}"
+            action = f"{came}{last}{often}. {CALL_LESS}"
         return replace(found, evidence=found.evidence | evidence, action=action)
     slow = judged.history.rule.get("shares", {})
     of_group = [slow[name] for name in found.evidence["layers"] if name in slow]
     if of_group and not tiny:
-        most = float(judged.history.rates.nan_to_num(nan=0.0).max())
+        most = judged.highest_rate
         action = (
             f"Raise the learning rate of their group: it is {number(most * max(of_group), 2)}, where another's is "
             f"{number(most, 2)}."
@@ -130,7 +133,7 @@ def _with_the_rate(judged: JudgedRecord, found: Finding) -> Finding:
         return replace(found, evidence=found.evidence | {"learning rate": most * max(of_group)}, action=action)
     if not tiny:
         return found
-    rate = float(judged.history.rates.nanmedian())
+    rate = float(judged.rates_at(judged.history.steps).median())
     if not ratio > 0 or not rate > 0:
         return replace(found, evidence=found.evidence | {"learning rate": rate})
     better = float(f"{rate * _USUAL / ratio:.0e}")
@@ -146,15 +149,14 @@ def _schedule_ended(judged: JudgedRecord) -> tuple[int, float, float, float] | N
 
     None if it has not.
     """
-    history = judged.history
-    if history.rates is None:
+    begins, rates = judged.rate_course
+    if not len(rates):
         return None
-    rates = history.rates.nan_to_num(nan=0.0)
     most, now = float(rates.max()), float(rates[-1])
     ended = (rates <= _ENDED * most).nonzero().flatten()
     if not most > 0 or now > _ENDED * most or not len(ended):
         return None
-    return int(history.steps[int(ended[0])]), most, float(rates[int(ended[0])]), now
+    return int(begins[int(ended[0])]), most, float(rates[int(ended[0])]), now
 
 
 def _are_moved(judged: JudgedRecord, ratio: Tensor, columns: list[int]) -> bool:
@@ -169,15 +171,13 @@ def _are_moved(judged: JudgedRecord, ratio: Tensor, columns: list[int]) -> bool:
 
 def _has_a_tiny_rate(judged: JudgedRecord) -> bool:
     history = judged.history
-    if history.rates is None or not history.rule:
-        return False
-    return float(history.rates.nan_to_num(nan=math.inf).max()) < _TINY[bool(history.rule.get("scaled"))]
+    return bool(history.rule) and judged.highest_rate < _TINY[bool(history.rule.get("scaled"))]
 
 
 def _warms_up(judged: JudgedRecord, ratio: Tensor) -> bool:
     """Whether the learning rate rises, and will soon be large enough if it goes on so."""
-    rates = judged.history.rates
-    if rates is None or not bool((rates.diff() >= 0).all()) or not float(rates[-1]) > _RISES * float(rates[0]):
+    _, rates = judged.rate_course
+    if not len(rates) or not bool((rates.diff() >= 0).all()) or not float(rates[-1]) > _RISES * float(rates[0]):
         return False
     return float(ratio[-1].nanmedian()) * _SOON > RATIO[0]
 
@@ -241,7 +241,7 @@ def _most(
 def rounding(judged: JudgedRecord) -> list[Finding]:
     """Steps that change next to no weight of half precision, bit for bit."""
     told = judged.history.rounded
-    if not told or told["looked at"] < _NUMBERS or judged.samples < _SAMPLES:
+    if told.get("looked at", 0) < _NUMBERS or judged.samples < _SAMPLES:
         return []
     share = told["same"] / told["looked at"]
     if not share >= _LOST:

@@ -9,11 +9,24 @@ from tests.core.surfaces.field.case import Case, one_of
 ROW = torch.linspace(-1, 1, 11)
 COLUMN, TARGETS = ROW[:, None], 2 * ROW + 0.5
 LINE = {"slope": (-1.0, 4.0), "offset": (-2.0, 3.0)}
+ROWS = torch.linspace(-1, 1, 48).reshape(6, 8).sin() + torch.linspace(-0.3, 0.5, 6)[:, None]
 _SCALE = nn.Linear(1, 1, bias=False)
 
 
 def gone_wrong(name, source, loss, right, *words, axes=LINE, **fixed):
     return Case(name, source, loss, axes, right, (one_of("broadcast"),), words, {"fixed": fixed})
+
+
+def _errors(scale, shift, e):
+    return scale * e + shift
+
+
+def _invariant(x):
+    return (x.var(dim=1) + 0.15 * x.mean(dim=1, keepdim=True) ** 2).sqrt().mean()
+
+
+def _of_rows(x):
+    return x.std(dim=1) / x.mean(dim=1, keepdim=True)
 
 
 UNMEANT_PAIRS = (
@@ -65,5 +78,27 @@ UNMEANT_PAIRS = (
         axes={"slope": (-1.0, 2.0), "offset": (-2.0, 2.0)},
         x=COLUMN,
         y=torch.tensor([0.0, 1, 0, 2, 1, 1, 3, 2, 4, 3, 6]),
+    ),
+    gone_wrong(
+        "a mean with its dimension kept beside a variance without",
+        "a scale-invariant error of depths, a row an image",
+        lambda scale, shift, e: _invariant(_errors(scale, shift, e)),
+        "every variance meets every mean",
+        "sum",
+        "(6, 1)",
+        "(6, 6)",
+        "squeeze",
+        axes={"scale": (0.2, 2.0), "shift": (-1.0, 1.0)},
+        e=ROWS,
+    ),
+    gone_wrong(
+        "a spread over a kept mean",
+        "coefficients of variation, held at a half",
+        lambda scale, shift, e: (_of_rows(_errors(scale, shift, e) + 3) - 0.5).square().mean(),
+        "every spread is divided by every mean",
+        "quotient",
+        "(6, 6)",
+        axes={"scale": (0.2, 4.0), "shift": (-1.0, 1.0)},
+        e=ROWS,
     ),
 )

@@ -16,6 +16,7 @@ from gradwidgets.core.results.wording import number
 from gradwidgets.core.subject.home import abroad
 
 CONSTANT, DETACHED = "constant_loss", "detached_loss"
+OTHERS = "of other outputs"
 # Share of the loss up to which the gradient by the output is as good as none, and so is a change of the loss.
 NOTHING = 1e-6
 # How much farther than its own size an output goes to show up in a large loss, at most.
@@ -65,6 +66,8 @@ def _depends(loss: Tensor, output: list[Tensor], targets: object, loss_fn: Calla
     value = float(loss.detach())
     if not loss.requires_grad:
         return [_cut(output, value)]
+    if loss.grad_fn is None and not isinstance(loss, torch.nn.Parameter) and not owns_its_loss(loss, output):
+        return [_wrapped(output, value)]
     leaves = [one for one in output if one.requires_grad and not one.is_nested]
     if not leaves or not math.isfinite(value) or owns_its_loss(loss, leaves):
         return []
@@ -114,6 +117,27 @@ def _cut(output: list[Tensor], value: float) -> Finding:
     return Finding(DETACHED, "error", message, evidence, action=_DETACHED_ACTION)
 
 
+def _wrapped(output: list[Tensor], value: float) -> Finding:
+    """A loss that is a new tensor, which asks for a gradient and has no way back."""
+    cut = not any(one.requires_grad for one in output)
+    message = (
+        "no gradient leads from the loss to the model: the loss is a new tensor, made anew of a number (by Variable, "
+        "torch.tensor, .data or under no_grad, and requires_grad=True), which asks for a gradient and has no way back: "
+        "backward() raises nothing, and no weight gets any"
+        + "; what the model gives has no gradient either: it runs under no_grad, is detached, or all of it is frozen"
+        * cut
+    )
+    evidence = {"loss": value, "outputs with a gradient": sum(one.requires_grad for one in output), "threshold": 1}
+    evidence |= {"new tensor": True}
+    action = "Return the loss as it was computed" + (
+        ", and let the model run outside of no_grad: where torch then complains of a missing grad_fn, that is what has "
+        "to be mended."
+        if cut
+        else ": it has its way back, and needs no requires_grad."
+    )
+    return Finding(DETACHED, "error", message, evidence, action=action)
+
+
 def _unused(value: float) -> Finding:
     message = "no gradient leads from the loss to the model: the loss has one, and none by the model's output"
     return Finding(DETACHED, "error", message, {"loss": value, "outputs that it uses": 0, "threshold": 1},
@@ -154,7 +178,7 @@ def _probed(
         f"the loss is constant: {number(value)}, and the same for {len(others)} other outputs; its gradient by the "
         "output is 0"
     )
-    evidence = {"loss": value, "of other outputs": others, "gradient times output": pull, "threshold": allowed}
+    evidence = {"loss": value, OTHERS: others, "gradient times output": pull, "threshold": allowed}
     action = "Look at the mask, at weights of 0, at targets that are all left out, and at what the loss takes."
     return [Finding(CONSTANT, "error", message, evidence, action=action)]
 

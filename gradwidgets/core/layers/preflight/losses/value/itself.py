@@ -5,12 +5,24 @@ from dataclasses import replace
 
 import torch
 from torch import Tensor
+from torch.autograd.graph import Node
 
+from gradwidgets.core.layers.causes.following import place_of_call
 from gradwidgets.core.layers.preflight.losses.call import OUTPUT, Call
 from gradwidgets.core.layers.preflight.losses.value.constant import leaves_behind
 from gradwidgets.core.layers.preflight.losses.value.flat import MET
+from gradwidgets.core.layers.preflight.losses.value.terms import TERM
 from gradwidgets.core.results.finding import Finding
+from gradwidgets.core.results.wording import number
 
+# Distances of two things besides differences and losses: cdist, of all with all, is meant to be given one twice.
+DISTANCES = ("pairwise_distance", "cosine_similarity", "cosine_embedding_loss", "triplet_margin_loss")
+_ADDS = ("add", "__add__", "__radd__", "add_", "__iadd__", "sub", "__sub__", "__rsub__", "rsub")
+_DEPTH = 4  # operations that are compared, of two that may be the same
+_TWICE = (
+    "Look at the names and the indices there: one of the two is to be something else, the student's output beside the "
+    "teacher's, or another sample's."
+)
 _ACTION = (
     "Let the teacher be a module of its own: teacher = copy.deepcopy(student).requires_grad_(False), which follows as "
     "a mean over the steps or stays as it is; an assignment gives the same module another name, and no copy."
@@ -26,6 +38,9 @@ class Itself:
 
     def __init__(self, names: Mapping[int, str]) -> None:
         self._names, self._said = names, ""
+        self._zero: dict[int, Finding] = {}  # what is made of a comparison of a thing with itself, without a gradient
+        self._kept: list[object] = []
+        self._found: list[Finding] = []
 
     def see(self, call: Call) -> None:
         """Look at a comparison."""
@@ -41,6 +56,39 @@ class Itself:
             return False
         return bool(self._names) and set(self._names) <= leaves_behind([x])
 
+    def compare(self, name: str, given: Sequence[Tensor], result: object, role: int) -> None:
+        """Look at a distance of two things, which may be one.
+
+        Args:
+            name: The function's.
+            given: What it takes.
+            result: What it gave.
+            role: What that is made of.
+        """
+        x, y = given[:2]
+        if not isinstance(result, Tensor) or not _are_one(x, y):
+            return
+        if x.requires_grad and role == OUTPUT:
+            self._found.append(_of_twice(name, "what the model gives", result))
+        elif not x.requires_grad and not role:
+            self._kept.append((given, result))
+            self._zero[id(result)] = _of_twice(name, "what the model has no part in", result)
+
+    def follow(self, name: str, given: Sequence[Tensor], result: object) -> None:
+        """Look at a call that may bring such a comparison into a sum."""
+        found = next((self._zero[id(one)] for one in given if id(one) in self._zero), None)
+        if found is None or not isinstance(result, Tensor):
+            return
+        if result.requires_grad:
+            self._found += [found] if name in _ADDS and result.numel() == 1 else []
+        else:
+            self._kept.append(result)
+            self._zero[id(result)] = found
+
+    def findings(self) -> list[Finding]:
+        """The first such comparison."""
+        return self._found[:1]
+
     def told_in(self, found: Sequence[Finding]) -> list[Finding]:
         """The same findings, with why a loss is met where that is why."""
         if not self._said:
@@ -53,3 +101,56 @@ class Itself:
             replace(one, severity="warning", message=one.message + words, action=_ACTION) if one.name == MET else one
             for one in found
         ]
+
+
+def _are_one(x: Tensor, y: Tensor) -> bool:
+    """Whether two are the same numbers, made in the same way."""
+    if x.shape != y.shape or x.numel() < 2 or x.requires_grad != y.requires_grad:
+        return False
+    same = x.grad_fn is not None and _same_way(x.grad_fn, y.grad_fn)
+    return (x is y or same or not x.requires_grad) and torch.equal(x.detach(), y.detach()) and bool((x != 0).any())
+
+
+def _same_way(one: Node | None, other: Node | None, depth: int = _DEPTH) -> bool:
+    """Whether two operations are one, or the same one of the same things."""
+    if one is other:
+        return True
+    if one is None or other is None or not depth or one.name() != other.name():
+        return False
+    pairs = [pair for pair in zip(_before(one), _before(other), strict=False) if not all(map(_is_leaf, pair))]
+    if not pairs or len(_before(one)) != len(_before(other)) or _saved(one) != _saved(other):
+        return False  # of two passes of a model, nothing is common but its parameters, and both may drop units
+    leaves = [pair for pair in zip(_before(one), _before(other), strict=True) if all(map(_is_leaf, pair))]
+    return all(a is b for a, b in leaves) and all(_same_way(a, b, depth - 1) for a, b in pairs)
+
+
+def _before(node: Node) -> list[Node | None]:
+    return [one for one, _ in node.next_functions]
+
+
+def _is_leaf(node: Node | None) -> bool:
+    return node is None or hasattr(node, "variable")
+
+
+def _saved(node: Node) -> list[str]:
+    """What an operation keeps of its arguments; of numbers, where they lie, and of what it gave, nothing."""
+    kept = (getattr(node, key) for key in dir(node) if key.startswith("_saved_") and "result" not in key)
+    return [_written(one) for one in kept]
+
+
+def _written(one: object) -> str:
+    if isinstance(one, (tuple, list)):
+        return str([_written(each) for each in one])
+    if not isinstance(one, Tensor):
+        return str(one)
+    return str(one.data_ptr() if one.is_floating_point() else one.tolist())
+
+
+def _of_twice(name: str, whose: str, result: Tensor) -> Finding:
+    place, value = place_of_call(), float(result.detach().float().mean())
+    at = f" ({place})" if place else ""
+    message = (
+        f"{name.strip('_')}{at} compares a thing with itself, {whose}: both arguments hold the same numbers, "
+        f"made in the same way, and it gives {number(value, 3)} now and after every step, and trains nothing"
+    )
+    return Finding(TERM, "warning", message, {"term": value, "itself": True, "threshold": 0}, action=_TWICE)

@@ -13,11 +13,11 @@ from gradwidgets.core.results.wording import number
 from gradwidgets.figures.base.side_plot import Detail
 from gradwidgets.figures.flow.figure import Profile
 from gradwidgets.widgets.layers import words
+from gradwidgets.widgets.layers.fixes.trying import Refused, Tried
 from gradwidgets.widgets.layers.picture import losses_detail, names_of, profile_of, shares_detail, values_of
 from gradwidgets.widgets.layers.problem import FlowResult
-from gradwidgets.widgets.layers.trying import Refused
-from gradwidgets.widgets.layers.view import ViewResult, ViewSettings, Words
-from gradwidgets.widgets.panel.words import card
+from gradwidgets.widgets.layers.view import ViewResult, ViewSettings
+from gradwidgets.widgets.panel.words import Words, card
 
 _LOSSES = "loss of the first steps"
 
@@ -29,19 +29,18 @@ def scene_of(seen: ViewResult, how: ViewSettings) -> Profile:
         seen: The network, and what was tried on it.
         how: How it is looked at.
     """
-    trial, fix = seen.part, seen.settings.more[0]
-    tried = isinstance(trial, Trial)
-    flow = trial.after if tried else seen.flow.flow  # a fix may add layers
+    trial: Tried = seen.part
+    flow = trial.after if isinstance(trial, Trial) else seen.flow.flow  # a fix may add layers
     below = shares_detail(flow, names_of(seen.flow, flow))
-    if tried:
+    if isinstance(trial, Trial):
         above = losses_detail(_LOSSES, {"now": trial.losses_before.numpy(), "pinned 0": trial.losses_after.numpy()})
     elif isinstance(trial, FixRanking):
         above = _best_losses(trial)
     else:
         above = Detail("choose a fix" if trial is None else "choose another fix", x_ticks={})
     profile = profile_of(seen.flow, how, above=above, below=below, pinned=False)
-    if tried:
-        profile.pinned[f"with {fix}"] = values_of(trial.after, how.quantity, how.measure, how.lr)
+    if isinstance(trial, Trial):
+        profile.pinned[f"with {seen.settings.more[0]}"] = values_of(trial.after, how.quantity, how.measure, how.lr)
     return profile
 
 
@@ -53,7 +52,8 @@ def words_of(seen: ViewResult, fitting: Sequence[str], how: ViewSettings) -> Wor
         fitting: The fixes that can be applied to it.
         how: How it is looked at.
     """
-    fix, part = seen.settings.more[0], seen.part
+    fix: str = seen.settings.more[0]
+    part: Tried = seen.part
     lines = _tried_lines(fix, part)
     lines += [f"{f.severity}: {f.name}: {f.message}. {_remedies(f, seen.flow, fitting)}" for f in seen.flow.findings]
     table = words.two_columns(found_cards(seen.flow, fitting, how.done), _tried_cards(fix, part))
@@ -75,7 +75,7 @@ def found_cards(flow: FlowResult, fitting: Sequence[str], done: Sequence[str]) -
     return found + "".join(f'<div class="note">{html.escape(line)}</div>' for line in done)
 
 
-def _tried_lines(fix: str, part: Trial | Refused | FixRanking | None) -> list[str]:
+def _tried_lines(fix: str, part: Tried) -> list[str]:
     if part is None:
         return []
     if isinstance(part, Refused):
@@ -85,7 +85,7 @@ def _tried_lines(fix: str, part: Trial | Refused | FixRanking | None) -> list[st
     return [" ".join(one for one in (f"{fix}: {part.sentence}", _judged(part)[1]) if one)]
 
 
-def _tried_cards(fix: str, part: Trial | Refused | FixRanking | None) -> str:
+def _tried_cards(fix: str, part: Tried) -> str:
     if part is None:
         return ""
     if isinstance(part, Refused):
@@ -144,5 +144,5 @@ def _judged(trial: Trial) -> tuple[str, str]:
     return ("ok" if better and bool(losses[-1] <= trial.losses_before[-1]) else "info"), ""
 
 
-def _worst(findings) -> int:
+def _worst(findings: Sequence[Finding]) -> int:
     return max((_ORDER.index(f.severity) for f in findings), default=0)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
+from typing import Any, Literal
 
 from torch import nn
 
@@ -23,6 +24,15 @@ from gradwidgets.core.results.slices import Slices
 from gradwidgets.widgets.layers.problem import FlowProblem, FlowResult, FlowSettings
 
 NONE = "none"
+_GAINS: dict[str, Literal["sigmoid", "tanh", "selu", "linear", "relu"]] = {  # where torch has another than relu's
+    "Sigmoid": "sigmoid",
+    "Tanh": "tanh",
+    "SELU": "selu",
+    "Identity": "linear",
+}
+
+
+Options = Mapping[str, Any]  # of a fix, by name
 
 
 @dataclass(frozen=True)
@@ -34,6 +44,9 @@ class Refused:
     """
 
     reason: str
+
+
+Tried = Trial | Refused | FixRanking | None
 
 
 def trying(problem: FlowProblem, flow: FlowResult, fix: str, lr: float) -> Slices[Trial | Refused]:
@@ -53,7 +66,7 @@ def trying(problem: FlowProblem, flow: FlowResult, fix: str, lr: float) -> Slice
             return Refused("the network is like that already")
         made = after.build()
     try:
-        return (yield from trying_fix(*network, name, lr=lr, made=made, **options))
+        return (yield from trying_fix(*network, name, lr=lr, made=made, **dict[str, Any](options)))
     except ValueError as failure:
         return Refused(str(failure))
 
@@ -66,7 +79,7 @@ def ranking(problem: FlowProblem, flow: FlowResult) -> Slices[FixRanking]:
         flow: The network, layer by layer.
     """
 
-    def made(name: str, options: dict[str, object], seed: int) -> nn.Module | None:
+    def made(name: str, options: dict[str, Any], seed: int) -> nn.Module | None:
         if name not in SLIDERS:
             return apply_fix(replace(flow.settings, seed=flow.settings.seed + seed).build(), name, **options)
         after = settings_after(flow.settings, name, options)
@@ -86,7 +99,7 @@ def fitting_fixes(problem: FlowProblem, flow: FlowResult) -> list[str]:
     return [shown for shown, (name, options) in TRIES.items() if _fits(problem, flow, name, options)]
 
 
-def _fits(problem: FlowProblem, flow: FlowResult, name: str, options: Mapping[str, object]) -> bool:
+def _fits(problem: FlowProblem, flow: FlowResult, name: str, options: Options) -> bool:
     if not FIXES[name].changes_model:
         return True
     if not flow.settings.own and name in SLIDERS:
@@ -95,20 +108,19 @@ def _fits(problem: FlowProblem, flow: FlowResult, name: str, options: Mapping[st
     return not refusal(model, name, **completed(name, options, model, flow.flow))
 
 
-def _gain(options: Mapping[str, object], now: Mapping[str, object]) -> dict[str, object]:
-    known = {"Sigmoid": "sigmoid", "Tanh": "tanh", "SELU": "selu", "Identity": "linear"}
-    return {"init": "normal", "gain": round(nn.init.calculate_gain(known.get(now["activation"], "relu")), 3)}
+def _gain(options: Options, now: FlowSettings) -> dict[str, Any]:
+    return {"init": "normal", "gain": round(nn.init.calculate_gain(_GAINS.get(now.activation, "relu")), 3)}
 
 
-def _residual(options: Mapping[str, object], now: Mapping[str, object]) -> dict[str, object]:
-    if now["architecture"] != "plain":
+def _residual(options: Options, now: FlowSettings) -> dict[str, Any]:
+    if now.architecture != "plain":
         return {}
-    return {"architecture": "residual", "depth": max(1, now["depth"] // 2)}  # a block has two layers
+    return {"architecture": "residual", "depth": max(1, now.depth // 2)}  # a block has two layers
 
 
 # Key of `FIXES` → the sliders' settings that do the same, from its options and the present ones; {} where nothing is to
 # be done. A fix that is not here is tried on a copy all the same, and cannot be applied to a network from sliders.
-SLIDERS: dict[str, Callable[[Mapping[str, object], Mapping[str, object]], dict[str, object]]] = {
+SLIDERS: dict[str, Callable[[Options, FlowSettings], dict[str, Any]]] = {
     "he": lambda options, now: {"init": "He", "gain": 1.0},
     "xavier": lambda options, now: {"init": "Xavier", "gain": 1.0},
     "orthogonal": lambda options, now: {"init": "orthogonal", "gain": 1.0},
@@ -120,7 +132,7 @@ SLIDERS: dict[str, Callable[[Mapping[str, object], Mapping[str, object]], dict[s
 }
 
 
-def settings_after(settings: FlowSettings, name: str, options: Mapping[str, object]) -> FlowSettings | None:
+def settings_after(settings: FlowSettings, name: str, options: Options) -> FlowSettings | None:
     """The sliders' settings after a fix; None where nothing would change.
 
     Args:
@@ -128,5 +140,5 @@ def settings_after(settings: FlowSettings, name: str, options: Mapping[str, obje
         name: A key of `SLIDERS`.
         options: The fix's.
     """
-    after = replace(settings, **SLIDERS[name](options, asdict(settings)))
+    after = replace(settings, **SLIDERS[name](options, settings))
     return None if after == settings else after

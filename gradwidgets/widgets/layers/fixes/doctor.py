@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 from collections.abc import Mapping
 from dataclasses import asdict
+from typing import Any
 
 import ipywidgets as widgets
 
@@ -15,20 +16,23 @@ from gradwidgets.figures.flow.figure import FlowFigure, Profile
 from gradwidgets.widgets.controls import WIDTH, Looks
 from gradwidgets.widgets.kernel.kept import Kept
 from gradwidgets.widgets.layers import words
-from gradwidgets.widgets.layers.doctor_scene import found_cards, scene_of, words_of
-from gradwidgets.widgets.layers.network import Stage
-from gradwidgets.widgets.layers.problem import FlowProblem, FlowResult, FlowSettings
-from gradwidgets.widgets.layers.trying import (
+from gradwidgets.widgets.layers.fixes.doctor_scene import found_cards, scene_of, words_of
+from gradwidgets.widgets.layers.fixes.trying import (
     NONE,
     SLIDERS,
     Refused,
+    Tried,
     fitting_fixes,
     ranking,
     settings_after,
     trying,
 )
-from gradwidgets.widgets.layers.view import View, ViewResult, ViewSettings, Words
+from gradwidgets.widgets.layers.network import Whom
+from gradwidgets.widgets.layers.problem import FlowProblem, FlowResult
+from gradwidgets.widgets.layers.view import Stage, View, Viewed, ViewResult, ViewSettings
+from gradwidgets.widgets.panel.words import Words
 
+Asked = tuple[str, float, bool]  # the fix, the learning rate, whether all are to be tried
 _TRYING = "<div>Trying all fixes …</div>"
 
 
@@ -40,12 +44,12 @@ class DoctorView(View):
     names = ("fix", "lr", "quantity", "measure")
     figure_type = FlowFigure
 
-    def __init__(self, panel, stage: Stage) -> None:
+    def __init__(self, panel: Viewed, stage: Stage) -> None:
         super().__init__(panel, stage)
-        self._applied: list[tuple[str, AppliedFix | dict[str, object]]] = []
+        self._applied: list[tuple[str, AppliedFix | dict[str, Any]]] = []
         self._undone = ""  # what was taken back last, in words
         self._asked = False  # whether all fixes are to be tried
-        self._of: tuple[FlowSettings, tuple] | None = None  # on whom
+        self._of: Whom | None = None  # on whom
         self._ranking: FixRanking | None = None
 
     def extras(self, looks: Looks) -> list[widgets.Widget]:
@@ -177,18 +181,18 @@ class DoctorView(View):
         text = FIXES[name].code(**(part.options if isinstance(part, Trial) else options))
         self.stage.copy(text, self._buttons["Copy fix"], "Copy fix")
 
-    def more(self) -> object:
+    def more(self) -> Asked:
         """The fix and the learning rate of its trial; whether all are to be tried."""
         self._forget_others()
         return self.panel.fix, self.panel.lr, self._asked
 
-    def work(self, flow: FlowResult, more: object) -> Slices[Trial | Refused | FixRanking | None]:
+    def work(self, flow: FlowResult, more: Asked) -> Slices[Tried]:
         """Try the fix, or all of them, but for a ranking that is known."""
         ranks = more[0] == NONE and more[2]
         if ranks and self._ranking is not None:
             return self._ranking
         part = yield from self.compute(self.stage.network.problem, flow, more)
-        if ranks:
+        if ranks and isinstance(part, FixRanking):
             self._ranking = part
         return part
 
@@ -215,7 +219,7 @@ class DoctorView(View):
     # -- what is seen -------------------------------------------------------------------------------------
 
     @staticmethod
-    def compute(problem: FlowProblem, flow: FlowResult, more: object) -> Slices[Trial | Refused | FixRanking | None]:
+    def compute(problem: FlowProblem, flow: FlowResult, more: Asked) -> Slices[Tried]:
         """Try the fix, or all of them."""
         fix, lr, everything = more
         if fix != NONE:

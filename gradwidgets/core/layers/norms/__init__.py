@@ -1,0 +1,1 @@
+"""Norms that leave nothing of what they are given, or normalise nothing."""

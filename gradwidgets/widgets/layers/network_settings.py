@@ -1,0 +1,150 @@
+"""The layer panel's settings: which there are, what each may be, and what goes along with what."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, ClassVar
+
+from traitlets import Bunch, TraitError, default, validate
+
+from gradwidgets.core.layers import ACTIVATIONS, INITS, TRIES
+from gradwidgets.widgets.controls import Number
+from gradwidgets.widgets.layers.clipping import THRESHOLDS
+from gradwidgets.widgets.layers.controls import NORMALIZATION_NAMES
+from gradwidgets.widgets.layers.fixes.trying import NONE
+from gradwidgets.widgets.layers.network import Network
+from gradwidgets.widgets.layers.picture import MEASURES, QUANTITIES
+from gradwidgets.widgets.layers.presets import PRESETS, Pins
+from gradwidgets.widgets.layers.problem import FlowProblem, FlowResult, FlowSettings, init_fits
+from gradwidgets.widgets.layers.view import Request, View, ViewResult
+from gradwidgets.widgets.panel.panel import Panel
+from gradwidgets.widgets.panel.traits import Flag, OneOf, Real, Whole
+
+NETWORK = ("architecture", "activation", "init", "gain", "normalization", "depth", "width", "batch", "seed")
+
+
+class NetworkPanel(Panel[Request, ViewResult]):
+    """A panel with the settings of a network and of how it is looked at; `LayerFlowPanel` says what each is.
+
+    Attributes:
+        problem: The user's model, or networks that are built.
+    """
+
+    _view_types: ClassVar[Mapping[str, type[View]]] = {}
+    problem: FlowProblem
+    _network: Network
+    _pins: Pins
+    _dragged = False  # whether all that a person changed last is on sliders
+
+    view = OneOf("flow", lambda self: self._offered).tag(setting=True)
+    architecture = OneOf("", lambda self: self.problem.architectures).tag(setting=True)
+    activation = OneOf("ReLU", lambda self: tuple(ACTIVATIONS)).tag(setting=True)
+    init = OneOf("default", lambda self: tuple(INITS)).tag(setting=True)
+    gain = Real(1.0, low=0, high=100, above=True).tag(setting=True)
+    normalization = OneOf("none", lambda self: NORMALIZATION_NAMES).tag(setting=True)
+    depth = Whole(20, low=1, high=1000).tag(setting=True)
+    width = Whole(100, low=1, high=1024).tag(setting=True)
+    batch = Whole(32, low=1, high=4096).tag(setting=True)
+    seed = Whole(0, low=0, high=2**31 - 1).tag(setting=True)
+    quantity = OneOf("weight gradient", lambda self: QUANTITIES).tag(setting=True)
+    measure = OneOf("rms", lambda self: MEASURES).tag(setting=True)
+    lr = Real(0.01, low=0, high=1e6).tag(setting=True)
+    compare = Flag(False).tag(setting=True)
+    fix = OneOf(NONE, lambda self: self.fixes).tag(setting=True)
+    clipper = OneOf("norm", lambda self: tuple(THRESHOLDS)).tag(setting=True)
+    max_norm = Real(1.0, low=0, high=1e12).tag(setting=True)
+    clip_value = Real(0.01, low=0, high=1e12).tag(setting=True)
+    percentile = Real(90.0, low=0, high=100).tag(setting=True)
+    history_percentile = Real(10.0, low=0, high=100).tag(setting=True)
+    spike = Real(1.0, low=0, high=1e12).tag(setting=True)
+    steps = Whole(300, low=1, high=100_000).tag(setting=True)
+
+    @default("architecture")
+    def _first_architecture(self) -> str:
+        return self.problem.architectures[0]
+
+    @validate("view")
+    def _flow_is_guessed_first(self, proposal: Bunch) -> str:
+        if self._covered and proposal.value != "flow":
+            raise TraitError("view must be 'flow' until the guess is revealed")
+        return proposal.value
+
+    @validate("init", "architecture")
+    def _init_fits(self, proposal: Bunch) -> str:
+        both = {"init": self.init, "architecture": self.architecture, proposal.trait.name: proposal.value}
+        if not init_fits(**both):
+            raise TraitError(
+                f"init {both['init']!r} is for {' and '.join(INITS[both['init']].kinds)} networks, not for "
+                f"{both['architecture']}: choose another with it, panel.change(architecture=…, init=…)"
+            )
+        return proposal.value
+
+    @property
+    def fixes(self) -> tuple[str, ...]:
+        """What `fix` can be."""
+        return (NONE, *TRIES)
+
+    @property
+    def _offered(self) -> tuple[str, ...]:
+        """The views that there are."""
+        return tuple(self._view_types)
+
+    @property
+    def _quantities(self) -> tuple[str, ...]:
+        """What can be drawn over the layers."""
+        return QUANTITIES
+
+    def change(self, **settings: object) -> None:
+        """Set several settings at once."""
+        with self._batch():
+            for name, value in settings.items():
+                setattr(self, name, value)
+
+    def refresh(self) -> None:
+        """Bring everything up to date."""
+        self._update()
+
+    @property
+    def pinned(self) -> dict[str, FlowResult]:
+        """What stays beside the profile, by name."""
+        return self._pins.held
+
+    def _network_settings(self) -> FlowSettings:
+        return FlowSettings(*(getattr(self, name) for name in NETWORK))
+
+    def _with_changes(self, changes: Mapping[str, Any]) -> FlowResult:
+        """The present network with other settings, measured."""
+        wanted = {name: value for name, value in changes.items() if name in NETWORK}
+        return self._network.measured(replace(self._network_settings(), **wanted))
+
+    def _on_setting(self, change: Bunch) -> None:
+        if change.name == "compare" and self._ready and self._pins.coming is None:
+            self._pins.keep(self._work.result.flow if change.new and self._work.result is not None else None)
+        super()._on_setting(change)
+
+    def _resolve(self, chosen: Mapping[str, Any]) -> dict[str, Any]:
+        meant = dict(chosen)
+        preset = meant.pop("preset", "")
+        if preset:
+            settings, _ = PRESETS[preset]
+            meant = {**settings, "seed": self.seed, **meant, "compare": True}
+            self._pins.coming = PRESETS[preset]
+        if "init" not in meant and not init_fits(self.init, meant.get("architecture", self.architecture)):
+            meant["init"] = "He"  # the old one is for residual networks alone
+        self._dragged = all(isinstance(self.controls.get(name), Number) for name in chosen)
+        return meant
+
+    def _show_control(self, name: str) -> None:
+        if name != "preset":
+            super()._show_control(name)
+
+    def _at_present(self, settings: Mapping[str, object]) -> dict[str, object]:
+        return {**settings, "view": "flow"} if self._covered else dict(settings)
+
+    def _problem_repr(self) -> dict[str, str]:
+        return {"architecture": "model, inputs, targets, loss_fn"} if self._network.own else {}
+
+    def _usual(self) -> dict[str, object]:
+        nothing = {name: getattr(self, name) for name in NETWORK[1:]} if self._network.own else {}
+        return {**super()._usual(), "architecture": self.problem.architectures[0], **nothing}
