@@ -28,7 +28,7 @@ class Regression(Objective):
         setting: The value of its delta or beta; 1.0 if it has neither.
         square: Whether f is a quadratic form.
         flat_direction: Unit vector in (weight, bias) along which f does not change, when all x are equal
-            (one point, say); else None. `minima` then holds the minimizer nearest to (0, 0).
+            (as with a single point); else None. `minima` then holds the minimizer nearest to (0, 0).
     """
 
     parameters = ("weight", "bias")

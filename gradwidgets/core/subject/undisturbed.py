@@ -43,7 +43,7 @@ class Undisturbed:
         with undisturbed() as block, block.again():
             fn(...)
 
-    Each block seeds the random numbers anew, so a function that draws random numbers gets the same ones every time, and
+    Each block reseeds the random numbers, so a function that draws random numbers gets the same ones every time, and
     restores everything reachable from the function, the random state, the process's settings and standard output;
     warnings are suppressed.
 

@@ -85,7 +85,7 @@ class Painter:
         """Draw the current figure, (height, width, 4) bytes, without sending it to the page."""
         with AT_WORK, as_usual():
             if self._half_drawn:
-                self._begin_anew()
+                self._start_over()
             return self._renderer.draw().copy()
 
     def close(self) -> None:
@@ -103,11 +103,11 @@ class Painter:
         with AT_WORK, as_usual():
             half, self._half_drawn = self._half_drawn, True
             if half:
-                self._begin_anew()
+                self._start_over()
             self._stream.show(self._renderer.draw())
             self._half_drawn = False
 
-    def _begin_anew(self) -> None:
+    def _start_over(self) -> None:
         self._renderer.forget()
         self._stream.whole_next()
         self._tell_size()

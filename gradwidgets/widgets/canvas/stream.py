@@ -57,7 +57,7 @@ class Stream:
                 self._in_flight.popleft()
 
     def restart(self) -> None:
-        """Begin anew with a page that shows nothing yet and answers nothing that was sent before."""
+        """Start again with a page that shows nothing yet and acknowledges nothing sent before."""
         with self._flight_lock:
             self._in_flight.clear()
         self.whole_next()

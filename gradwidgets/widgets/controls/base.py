@@ -127,7 +127,7 @@ class Control(widgets.HBox):
             self.layout = layout
 
     def _read(self) -> Any:
-        """What a person chose."""
+        """The user's choice."""
         raise NotImplementedError
 
     def _write(self, value: Any) -> None:

@@ -1,4 +1,4 @@
-"""Makes a column's controls, which share their layouts and styles."""
+"""Creates a column's controls with shared layouts and styles."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from gradwidgets.widgets.controls.scrubber import Scrubber
 
 
 class Maker:
-    """Makes controls of every kind, called as the kinds themselves but for what they share.
+    """Creates controls of every kind, called like their classes but without `looks`.
 
     Args:
-        looks: What they share.
+        looks: The shared layouts and styles.
     """
 
     def __init__(self, looks: Looks) -> None:

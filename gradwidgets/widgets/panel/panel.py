@@ -200,7 +200,7 @@ class Panel(SettingsPanel, Generic[S, R]):
         return None
 
     def _answers(self, result: R, asked: S) -> bool:
-        """Whether a result is what somebody asks for who has set these settings."""
+        """Whether a result also answers these settings."""
         return bool(result.settings == asked)
 
     def _show(self, result: R) -> None:
