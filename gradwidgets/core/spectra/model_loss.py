@@ -201,7 +201,7 @@ class ModelLoss:
             loss = self.value(inputs, targets)
             if not loss.requires_grad:
                 raise ValueError(
-                    "the loss has no gradient: it does not depend on the trainable parameters (look for detach, "
+                    "the loss has no gradient: no graph leads from it to the trainable parameters (look for detach, "
                     "no_grad, item and numpy on the way)"
                 )
             trained = [p for p in parameters if p.requires_grad]  # a forward pass may freeze some
