@@ -63,6 +63,7 @@ class Undisturbed:
         self._open: _Block | None = None
         self._kept: _Block | None = None  # stays open over many calls
         self._blocks = 0  # number of blocks that have ended
+        self._noisy = False  # whether some call has changed, printed or warned
         self._unchanged_calls = 0  # calls in a row that changed nothing
         self._restored: dict[str, None] = {}
         self._changed: dict[str, None] = {}
@@ -84,7 +85,7 @@ class Undisturbed:
         Args:
             call: As in `__call__`.
         """
-        trusted = self._blocks >= _TRUSTED_AFTER and not (self._restored or self._changed or self.notes)
+        trusted = self._blocks >= _TRUSTED_AFTER and not (self._restored or self._changed or self._noisy)
         if not trusted or self._kept is not None:
             yield
             return
@@ -144,6 +145,7 @@ class Undisturbed:
             self._note("prints", f"it prints ({shortened(text.splitlines()[0], 60)!r}): not shown")
 
     def _note(self, kind: str, sentence: str) -> None:
+        self._noisy = True
         self.notes.setdefault(kind, sentence)
 
 
