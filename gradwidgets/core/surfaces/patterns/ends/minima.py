@@ -65,7 +65,7 @@ def saddle(look: Look) -> Finding | None:
     more = f", and at {len(saddles) - 1} more" if len(saddles) > 1 else ""
     between = all(is_between(look, one.point) for one in saddles) and exchanged(look) is not None
     why = f": there {' and '.join(look.names)} are the same, between two minima that differ by which is which"
-    moved = "" if look.own is None else getattr(look.own.call.loss, "moved", "")
+    moved = getattr(look.own.call.loss, "moved", "") if look.known else ""
     plane = f", along these directions of {moved} alone: across them the gradient need not be 0" * bool(moved)
     return Finding(
         "saddle",
@@ -189,7 +189,7 @@ def _ends_above(look: Look) -> Finding | None:
         return None
     which = (high & ~flat).nonzero().flatten()
     k = int(which[descents.losses[which].argmin()])
-    if look.view is not None and look.view.slow:
+    if look.view.slow:
         further = finish(closer(look.view, descents.ends[k : k + 1]))
         if look.lowest + ABOVE * look.height >= float(further) or float(
             descents.losses[k] - further
