@@ -165,7 +165,7 @@ class LayerFlowPanel(TrainedPanel):
             curvature=lambda: self._one(CurvatureView).largest,
         )
         about = {name: self.views[name].about for name in self._offered}
-        self.controls = make_controls(self.problem.architectures, self.fixes, about, self._quantities)
+        self.controls = make_controls(self.meanings(), self.problem.architectures, self.fixes, about, self._quantities)
         self._column = Column(self.controls, self.views, self.view, self._buttons, tabs=len(about) > 1)
         self._assemble(stage.picture, self._column.box)
         self._refresh()

@@ -52,11 +52,20 @@ class Panel(SettingsPanel, Generic[S, R]):
         summary: What the picture shows, in words, one line each.
     """
 
-    theme = OneOf("auto", lambda self: ("auto", *STYLES)).tag(setting=True)
-    hide = Names(lambda self: self.lesson.hideable).tag(lesson=True)
-    lock = Names(lambda self: tuple(self.lesson.lockable)).tag(lesson=True)
-    style = OneOf("page", lambda self: tuple(MAGNIFIED)).tag(lesson=True)
-    predict = Flag(False).tag(lesson=True)
+    predict = Flag(False, help="whether the user guesses before seeing the picture").tag(lesson=True)
+    hide = Names(
+        lambda self: self.lesson.hideable,
+        help='the controls that are not shown, by name; also "buttons", the rows below the controls, and "words"',
+    ).tag(lesson=True, told="names of controls")
+    lock = Names(
+        lambda self: tuple(self.lesson.lockable),
+        help="the controls that stay as they are whatever the page does: presets, clicks and files cannot change what "
+        "they set, Python can",
+    ).tag(lesson=True, told="names of controls")
+    style = OneOf("page", lambda self: tuple(MAGNIFIED), help='"projector" for large type').tag(lesson=True)
+    theme = OneOf(
+        "auto", lambda self: ("auto", *STYLES), help='the colours of the picture; "auto" follows JupyterLab'
+    ).tag(setting=True)
 
     _file_name: ClassVar[str] = "gradwidgets"  # of what is saved, without extension
     _patience: ClassVar[float] = 0.0  # seconds of work after which progress is shown

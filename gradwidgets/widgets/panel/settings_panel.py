@@ -12,13 +12,13 @@ from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
 import ipywidgets as widgets
-from traitlets import Bunch, TraitError, Unicode
+from traitlets import Bunch, TraitError, TraitType, Unicode
 
 from gradwidgets.widgets.controls import Control
+from gradwidgets.widgets.controls.values import shown
 from gradwidgets.widgets.kernel.mainloop import at_home
 from gradwidgets.widgets.panel.errors import Errors
 from gradwidgets.widgets.panel.serial_box import SerialBox
-from gradwidgets.widgets.panel.traits import shown
 from gradwidgets.widgets.panel.words import Prose
 
 # One file for all panels; HTML, because a page without the panels' own script shows that too.
@@ -33,8 +33,8 @@ class SettingsPanel(SerialBox):
         summary: What the picture shows, in words, one line each.
     """
 
-    error = Unicode("", help="what went wrong last, in one line; empty when all is well")
-    summary = Unicode("", help="what the picture shows, in words")
+    error = Unicode("", help="what went wrong last, in one line; empty when all is well").tag(result=True)
+    summary = Unicode("", help="what the picture shows, in words").tag(result=True)
 
     _maker: ClassVar[str] = ""  # what is called to make it, where that is not its class
 
@@ -90,6 +90,17 @@ class SettingsPanel(SerialBox):
     def settings(cls) -> tuple[str, ...]:
         """Return the names of all settings."""
         return tuple(cls.class_trait_names(setting=True))
+
+    @classmethod
+    def declared(cls, **tags: bool) -> dict[str, TraitType[Any, Any]]:
+        """Return the traits with these tags, by name, in the order of their declaration, the class's own first."""
+        tagged = cls.class_traits(**tags)
+        return {name: tagged[name] for kind in cls.__mro__ for name in vars(kind) if name in tagged}
+
+    @classmethod
+    def meanings(cls) -> dict[str, str]:
+        """Return what each setting means, in plain words, by name."""
+        return {name: trait.help or "" for name, trait in cls.declared(setting=True).items()}
 
     @classmethod
     def lesson_settings(cls) -> tuple[str, ...]:

@@ -1,52 +1,65 @@
-"""Settings that check themselves: a refused value names the setting, what it was given and what it takes."""
+"""Traits that validate themselves: an error names the setting, the value and what is allowed.
+
+A trait is the one declaration of a setting: its default, what is allowed, and its meaning in plain words (`help`), from
+which the control's tooltip and the tables of docs/reference.md are made.
+"""
 
 from __future__ import annotations
 
 import math
-import numbers
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Protocol, SupportsFloat, TypeVar
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, SupportsFloat, TypeVar
 
 import traitlets
 from traitlets import TraitError
 
-# Gives names for the object that holds a trait, whose class is only being made where the trait is declared.
+from gradwidgets.widgets.controls.values import Listed, as_float, as_floats, as_texts, shown
+
+# Returns names for the object that has a trait, whose class is still being made where the trait is declared.
 Options = Callable[[Any], Iterable[str]]
+Show = Callable[[object], str]
 Int = TypeVar("Int", int, int | None)
+G = TypeVar("G")
+S = TypeVar("S")
 
 
-class Listed(Protocol):
-    """What can be several numbers without being a sequence: an array, a tensor, a column."""
+class Setting(traitlets.TraitType[G, S]):
+    """A trait that says what is allowed.
 
-    def tolist(self) -> Any:
-        """Return them as a list."""
+    Where the names to choose from depend on what an object looks at, `.tag(told="…")` says in Markdown which they are.
+    """
+
+    def allowed(self, owner: Any = None, show: Show = repr) -> str:
+        """Describe the allowed values.
+
+        Args:
+            owner: The object that has the trait; or its class, for what is allowed in any of its objects.
+            show: Formats a value.
+        """
+        told = self.metadata.get("told") if isinstance(owner, type) else None
+        return (told or self._values(owner, show)) + (f", or {show(None)}" if self.allow_none else "")
+
+    def refusal(self, owner: Any, value: object) -> TraitError:
+        """Return the error for a value that is not allowed."""
+        return TraitError(f"{self.name} must be {self.allowed(owner)}; got {shown(value)}")
+
+    def _values(self, owner: Any, show: Show) -> str:
+        """The same but for None."""
+        raise NotImplementedError
 
 
-def shown(value: object) -> str:
-    """Return a value as a refusal shows it, whatever it is."""
-    try:
-        text = repr(value)
-    except Exception:  # a whole number of ten thousand digits has none
-        text = f"a {type(value).__name__}"
-    return text if len(text) <= 60 else text[:57] + "…"
+def _listed(names: Iterable[str], show: Show) -> str:
+    return ", ".join(map(show, names))
 
 
-def _texts(values: object) -> tuple[str, ...] | None:
-    """Several names as a tuple; None for anything else."""
-    if isinstance(values, str) or not isinstance(values, Iterable) or isinstance(values, Mapping):
-        return None
-    values = tuple(values)
-    return values if all(isinstance(one, str) for one in values) else None
-
-
-class Real(traitlets.TraitType[float, SupportsFloat]):
-    """A finite real number within bounds; NumPy's and torch's scalars count, bools and text do not.
+class Real(Setting[float, SupportsFloat]):
+    """A finite real number within bounds; NumPy and torch scalars count, bools and strings do not.
 
     Args:
         default_value: The default.
-        low: Smallest value, included unless `above` is set.
-        high: Largest value, included.
-        above: Whether `low` itself is refused.
+        low: The smallest value, included unless `above` is set.
+        high: The largest value, included.
+        above: Whether `low` itself is excluded.
     """
 
     info_text = "a finite number"
@@ -58,12 +71,12 @@ class Real(traitlets.TraitType[float, SupportsFloat]):
         low: float = -math.inf,
         high: float = math.inf,
         above: bool = False,
+        help: str = "",
     ) -> None:
         self.low, self.high, self.above = low, high, above
-        super().__init__(default_value)
+        super().__init__(default_value, help=help)
 
-    def allowed(self) -> str:
-        """Say which values are taken."""
+    def _values(self, owner: Any, show: Show) -> str:
         if self.low == -math.inf and self.high == math.inf:
             return "a finite number"
         if self.high == math.inf:
@@ -73,217 +86,241 @@ class Real(traitlets.TraitType[float, SupportsFloat]):
         )
 
     def validate(self, obj: traitlets.HasTraits, value: object) -> float:
-        """Return the value as a float, or raise a TraitError that says what is taken."""
+        """Return the value as a float, or raise a TraitError that says what is allowed."""
         number = as_float(value)
         if number is None or not math.isfinite(number) or not self._inside(number):
-            raise TraitError(f"{self.name} must be {self.allowed()}; got {shown(value)}")
+            raise self.refusal(obj, value)
         return number
 
     def _inside(self, number: float) -> bool:
         return (number > self.low if self.above else number >= self.low) and number <= self.high
 
 
-class Flag(traitlets.Bool[bool, bool | int]):
-    """Yes or no; NumPy's count."""
+class Flag(Setting[bool, bool | int]):
+    """True or False; NumPy's bools count."""
+
+    info_text = "a boolean"
+
+    def _values(self, owner: Any, show: Show) -> str:
+        return f"{show(True)} or {show(False)}"
 
     def validate(self, obj: traitlets.HasTraits, value: object) -> bool:
         """Return True or False, or raise a TraitError."""
         if isinstance(value, bool) or (type(value).__name__ in ("bool_", "bool") and hasattr(value, "dtype")):
             return bool(value)
-        raise TraitError(f"{self.name} must be True or False; got {shown(value)}")
+        raise self.refusal(obj, value)
 
 
-class Whole(traitlets.TraitType[Int, SupportsFloat | None]):
-    """A whole number within bounds; 100.0 counts as 100, bools and text do not.
+class Whole(Setting[Int, SupportsFloat | None]):
+    """A whole number within bounds; 100.0 counts as 100, bools and strings do not count.
 
     Args:
         default_value: The default.
-        low: Smallest value.
-        high: Largest value.
-        allow_none: Whether None is taken too.
+        low: The smallest value.
+        high: The largest value.
+        allow_none: Whether None is allowed too.
     """
 
     info_text = "a whole number"
 
-    def __init__(self, default_value: Int, *, low: int, high: int, allow_none: bool = False) -> None:
+    def __init__(self, default_value: Int, *, low: int, high: int, allow_none: bool = False, help: str = "") -> None:
         self.low, self.high = low, high
-        super().__init__(default_value, allow_none=allow_none)
+        super().__init__(default_value, allow_none=allow_none, help=help)
+
+    def _values(self, owner: Any, show: Show) -> str:
+        return f"a whole number from {self.low:,} to {self.high:,}"
 
     def validate(self, obj: traitlets.HasTraits, value: object) -> Int:
-        """Return the value as an int, or raise a TraitError that says what is taken."""
+        """Return the value as an int, or raise a TraitError that says what is allowed."""
         number = as_float(value)
         if number is None or not math.isfinite(number) or number != int(number) or not self.low <= number <= self.high:
-            raise TraitError(
-                f"{self.name} must be a whole number from {self.low:,} to {self.high:,}; got {shown(value)}"
-            )
+            raise self.refusal(obj, value)
         return int(number)
 
 
-class Pair(traitlets.TraitType[tuple[float, float], Sequence[float] | Listed]):
-    """Two finite numbers, kept as a tuple.
+class Pair(Setting[tuple[float, float], Sequence[float] | Listed]):
+    """Two finite numbers, stored as a tuple.
 
     Args:
         default_value: The default.
-        low: The smallest that either may be.
-        high: The largest.
+        low: The smallest value of either.
+        high: The largest value of either.
     """
 
     info_text = "two finite numbers"
 
-    def __init__(self, default_value: tuple[float, float], *, low: float = -1e150, high: float = 1e150) -> None:
+    def __init__(
+        self, default_value: tuple[float, float], *, low: float = -1e150, high: float = 1e150, help: str = ""
+    ) -> None:
         self.low, self.high = low, high
-        super().__init__(default_value)
+        super().__init__(default_value, help=help)
 
-    def allowed(self) -> str:
-        """Say which values are taken."""
+    def _values(self, owner: Any, show: Show) -> str:
         if self.high == 1e150:
             return "two finite numbers, at most 1e150 in size"
         return f"two numbers from {self.low:g} to {'below 1' if 0.9999 < self.high < 1 else f'{self.high:g}'}"
 
     def validate(self, obj: traitlets.HasTraits, value: object) -> tuple[float, float]:
-        """Return the value as a tuple of floats, or raise a TraitError that says what is taken."""
+        """Return the value as a tuple of floats, or raise a TraitError that says what is allowed."""
         pair = as_floats(value)
         if pair is None or len(pair) != 2 or not all(self.low <= number <= self.high for number in pair):
-            raise TraitError(f"{self.name} must be {self.allowed()}; got {shown(value)}")
+            raise self.refusal(obj, value)
         return pair[0], pair[1]
 
 
-class OneOf(traitlets.TraitType[str, str]):
-    """One of a set of names; a wrong one is answered with the right ones.
+class OneOf(Setting[str, str]):
+    """One of a set of names; the error for a wrong one lists the right ones.
 
     Args:
         default_value: The default.
-        options: Gives the names for an object that holds the trait.
+        options: Returns the names for an object that has the trait.
     """
 
     info_text = "one of a set of names"
 
-    def __init__(self, default_value: str, options: Options) -> None:
+    def __init__(self, default_value: str, options: Options, *, help: str = "") -> None:
         self._options = options
-        super().__init__(default_value)
+        super().__init__(default_value, help=help)
+
+    def _values(self, owner: Any, show: Show) -> str:
+        return f"one of {_listed(self._options(owner), show)}"
 
     def validate(self, obj: traitlets.HasTraits, value: object) -> str:
         """Return the name, or raise a TraitError that lists the right ones."""
-        options = tuple(self._options(obj))
-        if not isinstance(value, str) or value not in options:
-            raise TraitError(f"{self.name} must be one of {', '.join(map(repr, options))}; got {shown(value)}")
+        if not isinstance(value, str) or value not in tuple(self._options(obj)):
+            raise self.refusal(obj, value)
         return value
 
 
-class SomeOf(traitlets.TraitType[tuple[str, ...], Iterable[str]]):
-    """At least one of a set of names, kept as a tuple in the set's order.
+class SomeOf(Setting[tuple[str, ...], Iterable[str]]):
+    """At least one of a set of names, stored as a tuple in the set's order.
 
     Args:
         default_value: The default.
-        options: Gives the names.
+        options: Returns the names.
     """
 
     info_text = "some of a set of names"
 
-    def __init__(self, default_value: tuple[str, ...], options: Callable[[], Iterable[str]]) -> None:
+    def __init__(self, default_value: tuple[str, ...], options: Callable[[], Iterable[str]], *, help: str = "") -> None:
         self._options = options
-        super().__init__(default_value)
+        super().__init__(default_value, help=help)
+
+    def _values(self, owner: Any, show: Show) -> str:
+        return f"one or more of {_listed(self._options(), show)}"
 
     def validate(self, obj: traitlets.HasTraits, value: object) -> tuple[str, ...]:
         """Return the names in order, or raise a TraitError that lists the right ones."""
-        names = (value,) if isinstance(value, str) else _texts(value)
+        names = (value,) if isinstance(value, str) else as_texts(value)
         options = tuple(self._options())
         if not names or not set(names) <= set(options):
-            right = ", ".join(map(repr, options))
-            raise TraitError(f"{self.name} must be one or more of {right}; got {shown(value)}")
+            raise self.refusal(obj, value)
         return tuple(name for name in options if name in names)
 
 
-class Names(traitlets.TraitType[tuple[str, ...], Iterable[str]]):
-    """Any number of a set of names, kept as a tuple in the order given; a wrong one is answered with the right ones.
+class Names(Setting[tuple[str, ...], Iterable[str]]):
+    """Any number of a set of names, stored as a tuple in the given order; the error lists the right ones.
 
     Args:
-        options: Gives the names for an object that holds the trait.
+        options: Returns the names for an object that has the trait.
     """
 
     info_text = "names"
 
-    def __init__(self, options: Options) -> None:
+    def __init__(self, options: Options, *, help: str = "") -> None:
         self._options = options
-        super().__init__(())
+        super().__init__((), help=help)
+
+    def _values(self, owner: Any, show: Show) -> str:
+        return f"some of {_listed(self._options(owner), show)}"
 
     def validate(self, obj: traitlets.HasTraits, value: object) -> tuple[str, ...]:
         """Return the names, or raise a TraitError that lists the right ones."""
-        names = (value,) if isinstance(value, str) else _texts(value)
-        right = tuple(self._options(obj))
-        if names is None or not set(names) <= set(right):
-            raise TraitError(f"{self.name} must be some of {', '.join(map(repr, right))}; got {shown(value)}")
+        names = (value,) if isinstance(value, str) else as_texts(value)
+        if names is None or not set(names) <= set(self._options(obj)):
+            raise self.refusal(obj, value)
         return tuple(dict.fromkeys(names))
 
 
-class TwoOf(traitlets.TraitType[tuple[str, str] | None, Iterable[str] | None]):
-    """Two different names out of a set, kept as a tuple; or None.
+class TwoOf(Setting[tuple[str, str] | None, Iterable[str] | None]):
+    """Two different names out of a set, stored as a tuple; or None.
 
     Args:
-        options: Gives the names.
+        options: Returns the names.
     """
 
     info_text = "two of a set of names, or None"
 
-    def __init__(self, options: Options) -> None:
+    def __init__(self, options: Options, *, help: str = "") -> None:
         self._options = options
-        super().__init__(None, allow_none=True)
+        super().__init__(None, allow_none=True, help=help)
+
+    def _values(self, owner: Any, show: Show) -> str:
+        return f"two of {_listed(self._options(owner), show)}"
 
     def validate(self, obj: traitlets.HasTraits, value: object) -> tuple[str, str] | None:
         """Return the names, or raise a TraitError that lists the right ones."""
         if value is None:
             return None
-        names = _texts(value) or ()
+        names = as_texts(value) or ()
         right = tuple(self._options(obj))
         if len(names) != 2 or names[0] == names[1] or any(name not in right for name in names):
-            listed = ", ".join(map(repr, right))
-            raise TraitError(f"{self.name} must be two of {listed}, or None; got {shown(value)}")
+            raise self.refusal(obj, value)
         return names[0], names[1]
 
 
-class Place(traitlets.TraitType[tuple[float, ...] | None, Sequence[float] | Listed | None]):
-    """A finite number for each axis, kept as a tuple; or None for the middle of the view."""
+class Place(Setting[tuple[float, ...] | None, Sequence[float] | Listed | None]):
+    """A finite number for each axis, stored as a tuple; or None for the middle of the view."""
 
     info_text = "a number for each axis"
 
+    def _values(self, owner: Any, show: Show) -> str:
+        return "one finite number for each axis"
+
     def validate(self, obj: traitlets.HasTraits, value: object) -> tuple[float, ...] | None:
-        """Return the place as a tuple of floats, or raise a TraitError that says what is taken."""
+        """Return the point as a tuple of floats, or raise a TraitError that says what is allowed."""
         if value is None:
             return None
         place = as_floats(value)
         if place is None or len(place) not in (1, 2) or not all(abs(number) <= 1e150 for number in place):
-            raise TraitError(f"{self.name} must be one finite number for each axis; got {shown(value)}")
+            raise self.refusal(obj, value)
         return tuple(place)
 
 
-class Span(traitlets.TraitType[tuple[float, float] | None, Sequence[float] | Listed | None]):
-    """Two finite numbers, the first less than the second; or None for the usual ones."""
+class Span(Setting[tuple[float, float] | None, Sequence[float] | Listed | None]):
+    """Two finite numbers, the first less than the second; or None for the default."""
 
     info_text = "a range (low, high)"
 
+    def _values(self, owner: Any, show: Show) -> str:
+        return "(low, high), finite numbers with low < high"
+
     def validate(self, obj: traitlets.HasTraits, value: object) -> tuple[float, float] | None:
-        """Return the range as a tuple of floats, or raise a TraitError that says what is taken."""
+        """Return the range as a tuple of floats, or raise a TraitError that says what is allowed."""
         if value is None:
             return None
         ends = as_floats(value)
         if ends is None or len(ends) != 2 or not -1e150 <= ends[0] < ends[1] <= 1e150:
-            raise TraitError(f"{self.name} must be (low, high), finite numbers with low < high; got {shown(value)}")
+            raise self.refusal(obj, value)
         return ends[0], ends[1]
 
 
-class Numbers(traitlets.TraitType[dict[str, float], dict[str, float]]):
-    """Names and finite numbers, kept as a dict in the order of the names; only names that the object has.
+class Numbers(Setting[dict[str, float], dict[str, float]]):
+    """Names and finite numbers, stored as a dict in the order of the names; only names that the object has.
 
     Args:
         default_value: The default.
-        names: Gives the right names.
+        names: Returns the right names.
     """
 
     info_text = "a dict of names and numbers"
 
-    def __init__(self, default_value: dict[str, float], names: Options) -> None:
+    def __init__(self, default_value: dict[str, float], names: Options, *, help: str = "") -> None:
         self._names = names
-        super().__init__(default_value)
+        super().__init__(default_value, help=help)
+
+    def _values(self, owner: Any, show: Show) -> str:
+        return f"a dict of finite numbers for {_listed(self._names(owner), show)}"
 
     def validate(self, obj: traitlets.HasTraits, value: object) -> dict[str, float]:
         """Return the dict, or raise a TraitError that names what is wrong with it."""
@@ -299,26 +336,3 @@ class Numbers(traitlets.TraitType[dict[str, float], dict[str, float]]):
         if number is None or not abs(number) <= 1e150:
             raise TraitError(f"{self.name}[{name!r}] must be a finite number; got {shown(value)}")
         return number
-
-
-def as_float(value: object) -> float | None:
-    """Return a number of any kind as a float; None for what is none, text and bools among it."""
-    if isinstance(value, bool | str | bytes) or value is None or str(getattr(value, "dtype", "")).endswith("bool"):
-        return None
-    if hasattr(value, "detach"):
-        value = value.detach()
-    if not isinstance(value, numbers.Real) and getattr(value, "ndim", None) != 0:
-        return None
-    try:
-        return float(value)  # type: ignore[arg-type]  # whether it can be one, it says itself
-    except (TypeError, ValueError, OverflowError, RuntimeError):
-        return None
-
-
-def as_floats(value: object) -> list[float] | None:
-    """Return several numbers of any kind as floats; None for what is none, or holds anything else."""
-    items = value.tolist() if hasattr(value, "tolist") else value
-    if not isinstance(items, Sequence) or isinstance(items, str | bytes):
-        return None
-    found = [number for number in map(as_float, items) if number is not None]
-    return found if len(found) == len(items) else None

@@ -83,15 +83,32 @@ class OptimizerPlayground(Panel[Settings, Result]):
         >>> print(playground.summary)  # doctest: +SKIP
     """
 
-    optimizer = OneOf("SGD", lambda self: tuple(OPTIMIZERS)).tag(setting=True)
+    optimizer = OneOf(
+        "SGD",
+        lambda self: tuple(OPTIMIZERS),
+        help="the optimizer, by its name in torch; it brings its own settings, and an lr that suits it where none was "
+        "chosen",
+    ).tag(setting=True)
     locals().update(rules.traits(lr=0.1))  # lr, momentum, betas …: a trait for every setting of every rule
-    steps = Whole(100, low=0, high=100_000).tag(setting=True)
-    start = Pair((6.0, -3.0)).tag(setting=True)
-    losses = SomeOf(AT_FIRST, lambda: LOSSES).tag(setting=True)
+    steps = Whole(100, low=0, high=100_000, help="the number of steps").tag(setting=True)
+    start = Pair(
+        (6.0, -3.0), help="where the descent starts, in the order of the objective's parameters: (weight, bias)"
+    ).tag(setting=True)
+    losses = SomeOf(AT_FIRST, lambda: LOSSES, help="the losses that are shown, a map each").tag(setting=True)
     locals().update(thresholds.traits())  # delta and beta: a trait for every setting that a loss has
-    arrows = Flag(False).tag(setting=True)
-    dataset = OneOf("article", lambda self: self._problems.names).tag(setting=True)
-    step = Whole(None, low=0, high=100_000, allow_none=True).tag(setting=True)
+    arrows = Flag(False, help="whether the field of negative gradients is drawn over the maps").tag(setting=True)
+    dataset = OneOf(
+        "article",
+        lambda self: self._problems.names,
+        help='the data that a line is fitted to, or a ready-made objective; "yours" is what was passed in',
+    ).tag(setting=True, told='a name in `DATASETS` or `OBJECTIVES`, or `"yours"`')
+    step = Whole(
+        None,
+        low=0,
+        high=100_000,
+        allow_none=True,
+        help="the step up to which the run is shown, with the parts of the next step; None for the whole run",
+    ).tag(setting=True)
 
     _file_name = "gradwidgets-playground"
 
@@ -116,7 +133,7 @@ class OptimizerPlayground(Panel[Settings, Result]):
                 self.lr = self._suitable_lr(self.dataset)
         self._initial = self._values()
         self._figure = PlaygroundFigure(*self._frame.size)
-        self.controls, column, self._looks = make_controls(self._problems.names, self._buttons)
+        self.controls, column, self._looks = make_controls(self.meanings(), self._problems.names, self._buttons)
         self._assemble(self._figure.figure, column)
         self._refresh()
 
