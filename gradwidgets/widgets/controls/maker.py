@@ -19,7 +19,7 @@ class Maker:
 
     Args:
         looks: The layouts and styles that the controls share.
-        meanings: Setting → its meaning, see `SettingsPanel.meanings`.
+        meanings: Setting → its meaning, as `traits.meanings` returns it.
     """
 
     def __init__(self, looks: Looks, meanings: Mapping[str, str]) -> None:

@@ -23,9 +23,9 @@ class LossPanel(Panel[LossSettings, LossResult]):
     component = OneOf("", lambda self: tuple(self._problem.losses), help="the part of the loss that is shown").tag(
         setting=True, told="a name of a part or variant"
     )
-    compare = TwoOf(
-        lambda self: tuple(self._problem.losses), help="two parts or variants side by side; None for one alone"
-    ).tag(setting=True, told="two of these names")
+    compare = TwoOf(lambda self: tuple(self._problem.losses), help="two parts or variants side by side").tag(
+        setting=True, told="two of these names", none="for one alone"
+    )
     x_axis = OneOf("", lambda self: self._problem.parameters, help="the parameter on the horizontal axis").tag(
         setting=True, told="a parameter of the loss"
     )
@@ -34,11 +34,11 @@ class LossPanel(Panel[LossSettings, LossResult]):
         lambda self: (*self._problem.parameters, NONE),
         help='the parameter on the vertical axis; "none" for a curve',
     ).tag(setting=True, told='a parameter of the loss, or `"none"`')
-    x_range = Span(None, allow_none=True, help="the range of the horizontal axis; None for the usual one").tag(
-        setting=True
+    x_range = Span(None, allow_none=True, help="the range of the horizontal axis").tag(
+        setting=True, none="for the usual one"
     )
-    y_range = Span(None, allow_none=True, help="the range of the vertical axis; None for the usual one").tag(
-        setting=True
+    y_range = Span(None, allow_none=True, help="the range of the vertical axis").tag(
+        setting=True, none="for the usual one"
     )
     fixed = Numbers(
         {}, lambda self: self._problem.parameters, help="the values of the parameters that are on no axis"
@@ -48,11 +48,11 @@ class LossPanel(Panel[LossSettings, LossResult]):
     arrows = OneOf(
         "direction",
         lambda self: ARROWS,
-        help='the arrows that point downhill; with "magnitude", the steeper the longer',
+        help='the arrows that point downhill; with "magnitude" they are as long as the slope is steep',
     ).tag(setting=True)
-    point = Place(
-        None, allow_none=True, help="the operating point, a number for each axis; None for the middle of the view"
-    ).tag(setting=True)
+    point = Place(None, allow_none=True, help="the operating point").tag(
+        setting=True, none="for the middle of the view"
+    )
     dtype = OneOf(
         "float32",
         lambda self: tuple(TRAINING),

@@ -36,6 +36,7 @@ from gradwidgets.widgets.explorer.scene import State, ViewSettings, cover, place
 from gradwidgets.widgets.kernel.as_usual import as_usual
 from gradwidgets.widgets.kernel.kept import Kept
 from gradwidgets.widgets.kernel.making import whole_or_nothing
+from gradwidgets.widgets.panel.traits import meanings
 
 _LOW = 460  # CSS pixels: the least height of a picture with three maps
 _SHOWN_AS_THEY_ARE = (
@@ -57,25 +58,28 @@ class SurfaceExplorer(LossPanel):
         **settings: Initial values of the traits below, and `layout`.
 
     Attributes:
-        example: Which loss; `"yours"` is what was passed in.
-        component: Which of its parts is shown.
-        compare: Two of them side by side, or None.
-        x_axis: The parameter drawn from left to right.
-        y_axis: The parameter drawn upwards; `"none"` for a curve.
-        x_range: (low, high) of the horizontal axis; None for the usual one.
-        y_range: The same for the vertical axis.
-        fixed: Name → value of the parameters that are on no axis.
-        resolution: Points along each axis, 2 to 401.
-        scale: Of the colours: `"linear"`, `"log"` or `"symlog"`.
-        arrows: `"direction"`, `"magnitude"` or `"off"`.
-        point: The operating point, a number for each axis.
-        dtype: The precision of the training, that the loss is looked at in beside float64: `"float32"`, `"float16"`,
-            `"bfloat16"` or `"float64"`; dotted is what it loses.
+        example: The loss that is shown; `"yours"` is the one that was passed in. `"yours"` or a name in `EXAMPLES`.
+        component: The part of the loss that is shown. A name of a part or variant.
+        compare: Two parts or variants side by side. Two of these names, or `None` for one alone.
+        x_axis: The parameter on the horizontal axis. A parameter of the loss.
+        y_axis: The parameter on the vertical axis; `"none"` for a curve. A parameter of the loss, or `"none"`.
+        x_range: The range of the horizontal axis. (low, high), finite numbers with low < high, or `None` for the usual
+            one.
+        y_range: The range of the vertical axis. (low, high), finite numbers with low < high, or `None` for the usual
+            one.
+        fixed: The values of the parameters that are on no axis. A dict of finite numbers by parameter.
+        resolution: The number of points along each axis. A whole number from 2 to 401.
+        scale: The scale of the colours. One of `"linear"`, `"log"`, `"symlog"`.
+        arrows: The arrows that point downhill; with `"magnitude"` they are as long as the slope is steep. One of
+            `"direction"`, `"magnitude"`, `"off"`.
+        point: The operating point. One finite number for each axis, or `None` for the middle of the view.
+        dtype: The training's precision, in which the loss is evaluated besides float64; what it loses is dotted. One of
+            `"float32"`, `"float16"`, `"bfloat16"`, `"float64"`.
         gradient_check: Whether a map shows how far autograd's gradient is from finite differences.
         descent: Whether SGD descends from the point.
-        lr: Its learning rate.
-        momentum: Its momentum.
-        theme: `"auto"` (JupyterLab's), `"light"` or `"dark"`.
+        lr: SGD's learning rate. A number from 0 to 1e6.
+        momentum: SGD's momentum. A number from 0 to 10.
+        theme: The colours of the picture; `"auto"` follows JupyterLab. One of `"auto"`, `"light"`, `"dark"`.
         hide, lock, style, predict: What a teacher prepares, see `Panel`.
         error: What went wrong last; empty when all is well.
         summary: The verdict in words.
@@ -124,7 +128,7 @@ class SurfaceExplorer(LossPanel):
         self._figure, self._kept = SurfaceFigure(*self._frame.size), Kept()
         constants = max(len(self._problems[name].parameters) for name in {self.example, self._problems.first}) - 1
         self.controls, column, self._constant_rows = make_controls(
-            self.meanings(), self._problems.names, constants, self._buttons
+            meanings(self), self._problems.names, constants, self._buttons
         )
         self._assemble(self._figure.figure, column)
         self._refresh()

@@ -42,11 +42,13 @@ class Panel(SettingsPanel, Generic[S, R]):
     """A widget of controls, a picture and words.
 
     Attributes:
-        theme: Colours of the picture: `"auto"` (JupyterLab's), `"light"` or `"dark"`.
-        hide: Names of controls that are not shown; also `"buttons"`, the rows below the controls, and `"words"`.
-        lock: Names of controls that stay as they are whatever the page does; from Python they can still be set.
-        style: `"page"`, or `"projector"` for large type.
-        predict: Whether a guess comes before the picture.
+        predict: Whether the user guesses before seeing the picture.
+        hide: What is not shown; `"buttons"` are the rows below the controls. Names of controls, `"buttons"` or
+            `"words"`.
+        lock: The controls that stay as they are whatever the page does: presets, clicks and files cannot change what
+            they set, Python can. Names of controls.
+        style: `"projector"` for large type. One of `"page"`, `"projector"`.
+        theme: The colours of the picture; `"auto"` follows JupyterLab. One of `"auto"`, `"light"`, `"dark"`.
         lesson: What it is prepared for.
         error: What went wrong last, one line of plain text; empty when all is well.
         summary: What the picture shows, in words, one line each.
@@ -54,9 +56,8 @@ class Panel(SettingsPanel, Generic[S, R]):
 
     predict = Flag(False, help="whether the user guesses before seeing the picture").tag(lesson=True)
     hide = Names(
-        lambda self: self.lesson.hideable,
-        help='the controls that are not shown, by name; also "buttons", the rows below the controls, and "words"',
-    ).tag(lesson=True, told="names of controls")
+        lambda self: self.lesson.hideable, help='what is not shown; "buttons" are the rows below the controls'
+    ).tag(lesson=True, told='names of controls, `"buttons"` or `"words"`')
     lock = Names(
         lambda self: tuple(self.lesson.lockable),
         help="the controls that stay as they are whatever the page does: presets, clicks and files cannot change what "

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
 import ipywidgets as widgets
-from traitlets import Bunch, TraitError, TraitType, Unicode
+from traitlets import Bunch, TraitError, Unicode
 
 from gradwidgets.widgets.controls import Control
 from gradwidgets.widgets.controls.values import shown
@@ -90,17 +90,6 @@ class SettingsPanel(SerialBox):
     def settings(cls) -> tuple[str, ...]:
         """Return the names of all settings."""
         return tuple(cls.class_trait_names(setting=True))
-
-    @classmethod
-    def declared(cls, **tags: bool) -> dict[str, TraitType[Any, Any]]:
-        """Return the traits with these tags, by name, in the order of their declaration, the class's own first."""
-        tagged = cls.class_traits(**tags)
-        return {name: tagged[name] for kind in cls.__mro__ for name in vars(kind) if name in tagged}
-
-    @classmethod
-    def meanings(cls) -> dict[str, str]:
-        """Return what each setting means, in plain words, by name."""
-        return {name: trait.help or "" for name, trait in cls.declared(setting=True).items()}
 
     @classmethod
     def lesson_settings(cls) -> tuple[str, ...]:

@@ -26,7 +26,8 @@ S = TypeVar("S")
 class Setting(traitlets.TraitType[G, S]):
     """A trait that says what is allowed.
 
-    Where the names to choose from depend on what an object looks at, `.tag(told="…")` says in Markdown which they are.
+    Where names depend on what an object shows, `.tag(told="…")` says in Markdown which they are; `none="for …"` says
+    what None stands for.
     """
 
     def allowed(self, owner: Any = None, show: Show = repr) -> str:
@@ -37,15 +38,27 @@ class Setting(traitlets.TraitType[G, S]):
             show: Formats a value.
         """
         told = self.metadata.get("told") if isinstance(owner, type) else None
-        return (told or self._values(owner, show)) + (f", or {show(None)}" if self.allow_none else "")
+        none = f", or {show(None)} {self.metadata.get('none', '')}".rstrip() if self.allow_none else ""
+        return (told or self._values(owner, show)) + none
 
     def refusal(self, owner: Any, value: object) -> TraitError:
         """Return the error for a value that is not allowed."""
         return TraitError(f"{self.name} must be {self.allowed(owner)}; got {shown(value)}")
 
     def _values(self, owner: Any, show: Show) -> str:
-        """The same but for None."""
+        """Describe the allowed values except None."""
         raise NotImplementedError
+
+
+def declared(owner: type[traitlets.HasTraits], tag: str = "setting") -> dict[str, traitlets.TraitType[Any, Any]]:
+    """Return a class's traits with a tag, by name, in the order of their declaration, its own before inherited ones."""
+    tagged = owner.class_traits(**{tag: True})
+    return {name: tagged[name] for kind in owner.__mro__ for name in vars(kind) if name in tagged}
+
+
+def meanings(panel: traitlets.HasTraits) -> dict[str, str]:
+    """Return what a panel's settings mean, in plain words, by name."""
+    return {name: trait.help or "" for name, trait in declared(type(panel)).items()}
 
 
 def _listed(names: Iterable[str], show: Show) -> str:
